@@ -1,0 +1,12 @@
+"""The server: the pages of pages/main.py, and images by study and row.
+
+    streamlit run app.py
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.shared.routes import ROUTES
+
+app = st.App(Path(__file__).parent / "pages" / "main.py", routes=ROUTES)

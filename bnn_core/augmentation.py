@@ -1,0 +1,60 @@
+"""Random changes of training images that keep their meaning, drawn for each image by itself.
+
+All take and give batches (B, C, H, W) and draw from torch's global generator.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+AUGMENTATIONS = {
+    "none": "images as they are",
+    "shift": "moved by up to 2 pixels (digits: no flips)",
+    "dihedral": "flips and quarter turns (cells have no up)",
+    "dihedral-shift": "flips, quarter turns and shifts by up to 1/16 of the size",
+}
+
+
+def augment(x: Tensor, kind: str) -> Tensor:
+    """Change a batch as AUGMENTATIONS says."""
+    if "dihedral" in kind:
+        x = dihedral(x)
+    if "shift" in kind:
+        x = shift(x, 2 if kind == "shift" else max(1, x.shape[2] // 16))
+    return x
+
+
+def dihedral(x: Tensor) -> Tensor:
+    """One of the eight symmetries of the square for each image (of four where H is not W)."""
+    x = _some(x, x.flip(2))
+    x = _some(x, x.flip(3))
+    return _some(x, x.transpose(2, 3)) if x.shape[2] == x.shape[3] else x
+
+
+def random_crop(x: Tensor, size: int) -> Tensor:
+    """A square of `size` pixels from a random place of each image; 0 or more than fits: all."""
+    height, width = x.shape[2:]
+    if not size or size > min(height, width):
+        return x
+    tops = torch.randint(height - size + 1, (len(x),))
+    lefts = torch.randint(width - size + 1, (len(x),))
+    return _windows(x, tops, lefts, size, size)
+
+
+def shift(x: Tensor, most: int) -> Tensor:
+    """Move each image by its own -most..most pixels in each direction, zeros moving in."""
+    tops, lefts = torch.randint(2 * most + 1, (2, len(x)))
+    return _windows(F.pad(x, (most, most, most, most)), tops, lefts, *x.shape[2:])
+
+
+def _some(x: Tensor, changed: Tensor) -> Tensor:
+    """Each image changed or not, by the toss of a coin."""
+    coin = torch.randint(2, (len(x), 1, 1, 1)).bool().to(x.device)
+    return torch.where(coin, changed, x)
+
+
+def _windows(x: Tensor, tops: Tensor, lefts: Tensor, height: int, width: int) -> Tensor:
+    rows = (tops[:, None] + torch.arange(height)).to(x.device)
+    columns = (lefts[:, None] + torch.arange(width)).to(x.device)
+    images = torch.arange(len(x), device=x.device)[:, None, None]
+    return x[images, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

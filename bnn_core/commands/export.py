@@ -1,0 +1,59 @@
+"""Write a study's flagged list, a selection or the corrected labels, as CSV (for Excel) or Parquet.
+
+The same bytes as the page's button.
+
+  bnn export demo --out flagged.csv
+  bnn export demo --out unsure.parquet --filter "vi_confidence < 0.2; label != DMSO"
+  bnn export demo --out labels.csv --table labels
+
+A filter selects among all images, flagged or not, by the columns of the exported list; join
+conditions with ";" and values with ",". Train again on the reviewed labels with
+bnn study ... --exclude flagged.csv --relabel flagged.csv
+"""
+
+import argparse
+from pathlib import Path
+
+from bnn_core.commands.flags import add_cache_flag
+from bnn_core.conditions import parse, select, to_text
+from bnn_core.corrections import corrected_labels
+from bnn_core.errors import InputError
+from bnn_core.exporting import FORMATS, export_table, format_of, table_bytes
+from bnn_core.files import atomic_path
+from bnn_core.review import ReviewLog
+from bnn_core.study import cache_root, open_study
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True,
+                        help="file to write; .csv or .parquet")
+    parser.add_argument("--format", choices=FORMATS, help="default: by the file's ending")
+    parser.add_argument("--table", choices=("flagged", "labels"), default="flagged",
+                        help="flagged: one row per flagged image with its decision and scores; "
+                             "labels: every image's label as given and as corrected "
+                             "(default: flagged)")
+    parser.add_argument("--filter", metavar="TEXT",
+                        help='all images that fulfil this, e.g. "compound = colchicine; decision '
+                             '!= keep" (default: the flagged images)')
+    add_cache_flag(parser)
+
+
+def run(args: argparse.Namespace) -> str:
+    kind = format_of(args.out, args.format)
+    root = cache_root(args.cache)
+    study, log = open_study(args.study, root), ReviewLog(root)
+    if args.table == "labels":
+        if args.filter is not None:
+            raise InputError("--filter goes with --table flagged only: the label table is of all "
+                             "images")
+        table = corrected_labels(study, log)
+    elif args.filter is None:
+        table = export_table(study, log)
+    else:
+        conditions = parse(args.filter)
+        table = export_table(study, log, rows=range(len(study.images)), filter=to_text(conditions))
+        table = table[select(table, conditions)]
+    with atomic_path(args.out) as temporary:
+        temporary.write_bytes(table_bytes(table, kind))
+    return f"{args.out}: {len(table):,} images"

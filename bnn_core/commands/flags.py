@@ -1,0 +1,41 @@
+"""Flags that several commands share. Imports no torch, so that small commands start at once."""
+
+import argparse
+from pathlib import Path
+
+from bnn_core.errors import InputError
+from bnn_core.study import cache_root
+
+
+def whole_number(minimum: int):
+    """An argparse type: a whole number of at least `minimum`."""
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f"{value} is too small; give at least {minimum}")
+        return value
+    return parse
+
+
+def add_cache_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cache", metavar="DIR", type=Path,
+                        help="folder of studies (default: $BNN_CACHE, else cache/ beside app.py)")
+
+
+def read_map(pairs: list[str]) -> dict[str, str]:
+    """NAME=COLUMN pairs of --map as a dict; InputError for a pair without '='."""
+    found = {}
+    for text in pairs:
+        name, equals, column = text.partition("=")
+        if not equals:
+            raise InputError(f"--map {text}: NAME=COLUMN expected, such as --map compound=Drug")
+        found[name.strip()] = column.strip()
+    return found
+
+
+def out_folder(args: argparse.Namespace, name: str) -> Path:
+    """--out, else the study's place under the cache root."""
+    return args.out or cache_root(args.cache) / name

@@ -1,0 +1,32 @@
+"""Run one fold of a study that 'bnn study ... --prepare-only' planned: what a cluster runs.
+
+A finished fold is skipped, an interrupted one goes on. The job that finds all folds done
+assembles the study.
+
+  bnn fold cache/fields 0
+"""
+
+import argparse
+
+from bnn_core.commands.flags import add_cache_flag, whole_number
+from bnn_core.commands.study_plate import making_of
+from bnn_core.commands.training_flags import add_device_flags, use_device
+from bnn_core.recipes.plate import assemble_study, missing_folds, run_fold
+from bnn_core.study import cache_root, study_path
+from bnn_core.study_report import one_line
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY", help="name under the cache, or its folder")
+    parser.add_argument("fold", metavar="K", type=whole_number(0), help="which fold, from 0")
+    add_cache_flag(parser)
+    add_device_flags(parser)
+
+
+def run(args: argparse.Namespace) -> str:
+    making = making_of(study_path(args.study, cache_root(args.cache)))
+    run_fold(making, args.fold, use_device(args))
+    missing = missing_folds(making)
+    if missing:
+        return f"fold {args.fold} done; missing: {', '.join(map(str, missing))}"
+    return one_line(assemble_study(making))

@@ -1,0 +1,21 @@
+"""`bnn study KIND`: make a study (train, predict, summarise)."""
+
+import argparse
+
+from bnn_core.commands import study_bbbc021, study_digits, study_mnist, study_plate
+
+KINDS = (study_mnist, study_digits, study_plate, study_bbbc021)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(title="kinds of study", dest="kind", metavar="KIND",
+                                  required=True)
+    for module in KINDS:
+        sub = kinds.add_parser(module.NAME, help=module.HELP, description=module.__doc__,
+                               formatter_class=argparse.RawDescriptionHelpFormatter)
+        module.arguments(sub)
+        sub.set_defaults(run_kind=module.run)
+
+
+def run(args: argparse.Namespace) -> str:
+    return args.run_kind(args)

@@ -1,0 +1,43 @@
+"""Train on BBBC021 (human MCF-7 cells, 12 mechanisms of action) with compounds left out.
+
+Uses the plates that are on disk (see 'bnn data bbbc021'). DMSO and other doses are predicted and
+never counted; the microtubule stabilizers are cut to the median class size.
+Interrupt it at any time; the same command goes on where it stopped.
+
+  bnn study bbbc021 --folds each --jobs 2       # leave one compound out, as the paper
+  bnn study bbbc021 --leave-out batch           # and its whole week
+"""
+
+import argparse
+from pathlib import Path
+
+from bnn_core.commands.flags import out_folder, whole_number
+from bnn_core.commands.study_plate import PRESETS, add_plate_flags, make, prepared_folder
+from bnn_core.commands.training_flags import add_study_flags, add_train_flags
+from bnn_core.datasets.bbbc021 import load_bbbc021
+from bnn_core.datasets.mnist import data_root
+
+NAME = "bbbc021"
+HELP = "BBBC021, compounds left out"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", metavar="DIR", type=Path,
+                        help="folder of data sets (default: $BNN_DATA, else a per-user cache)")
+    parser.add_argument("--plates", metavar="NAME,NAME",
+                        help="plates to use (default: all that are on disk)")
+    parser.add_argument("--everything", action="store_true",
+                        help="also predict compounds without any label")
+    parser.add_argument("--taxol-seed", metavar="N", type=whole_number(0), default=0,
+                        help="seed of the taxol fields that count (default: 0)")
+    add_plate_flags(parser)
+    add_study_flags(parser)
+    add_train_flags(parser, PRESETS)
+
+
+def run(args: argparse.Namespace) -> str:
+    out = out_folder(args, NAME)
+    plates = [name.strip() for name in (args.plates or "").split(",") if name.strip()] or None
+    source = load_bbbc021(data_root(args.data), prepared_folder(out), plates=plates,
+                          everything=args.everything, seed=args.taxol_seed, size=args.size)
+    return make(args, out, source, NAME, args.title or "BBBC021, compounds left out")

@@ -1,0 +1,153 @@
+"""Train on your own images with whole groups (compounds) left out, and predict what was left out.
+
+TABLE is a CSV with a path column or one per channel, and what is known of each image, under BBBC,
+CellProfiler or plain names. Rows without a label are predicted and never counted.
+Interrupt it at any time; the same command goes on where it stopped.
+
+  bnn study plate fields.csv --label moa --group compound --preset quick
+  bnn study plate fields.csv --label moa --group compound --folds 6 --jobs 2
+  bnn study plate fields.csv --label moa --prepare-only    # then 'bnn fold STUDY K' on a cluster
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from bnn_core.commands.flags import out_folder, read_map, whole_number
+from bnn_core.commands.training_flags import (
+    add_study_flags,
+    add_train_flags,
+    train_configs,
+    use_device,
+)
+from bnn_core.corrections import apply_corrections, read_corrections
+from bnn_core.crossval import grouped_folds, leave_label_out, leave_one_group_out
+from bnn_core.datasets.plate import load_plate
+from bnn_core.datasets.source import PlateSource
+from bnn_core.errors import InputError
+from bnn_core.recipes.plate import assemble_study, plan_plate_study, run_folds
+from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.study import MAKING
+from bnn_core.study_report import one_line
+
+NAME = "plate"
+HELP = "your own images, with compounds left out"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", metavar="TABLE", type=Path, help="CSV with one row per image")
+    group = parser.add_argument_group("the table")
+    group.add_argument("--label", metavar="COLUMN", help="the classes (default: label, else moa)")
+    group.add_argument("--group", metavar="COLUMN",
+                       help="what is left out together (default: the compound)")
+    group.add_argument("--batch", metavar="COLUMN", help="what was made together (week, run)")
+    group.add_argument("--control", metavar="NAME",
+                       help="compound or label of untreated images: predicted, never counted")
+    group.add_argument("--map", metavar="NAME=COLUMN", action="append", default=[],
+                       help="say which column is the plate, well, site, compound, ...; repeatable")
+    group.add_argument("--images", metavar="DIR", type=Path,
+                       help="folder that relative paths start from (default: the table's)")
+    group.add_argument("--channels", metavar="NAME,NAME", help="names of the channels, in order")
+    group.add_argument("--pixel-size", metavar="UM", type=float,
+                       help="micrometres per pixel, for the scale bar")
+    add_plate_flags(parser)
+    add_study_flags(parser)
+    add_train_flags(parser, PRESETS)
+
+
+def add_plate_flags(parser: argparse.ArgumentParser) -> None:
+    """What studies of plate images share."""
+    group = parser.add_argument_group("images and folds")
+    group.add_argument("--size", metavar="PIXELS", type=whole_number(8), default=128,
+                       help="shorter side for training; originals stay as they are (default: 128)")
+    group.add_argument("--normalise", default="auto", choices=("auto", "plate", "image", "none"),
+                       help="intensity scaling: by percentiles of plate and channel, of the image, "
+                            "or none (default: auto: plate for 16 bit, none for 8 bit)")
+    group.add_argument("--folds", metavar="K", default=None,
+                       help="number of folds of whole groups, or 'each': leave one group out "
+                            "(default: 6)")
+    group.add_argument("--fold-seed", metavar="N", type=whole_number(0), default=0,
+                       help="seed of the dealing of groups (default: 0)")
+    group.add_argument("--leave-out", choices=("group", "batch", "label"), default="group",
+                       help="leave out groups, groups with their whole batch, or a whole label "
+                            "(default: group)")
+    group.add_argument("--jobs", metavar="N", type=whole_number(1), default=1,
+                       help="folds at a time, each in a process of its own (default: 1)")
+    group.add_argument("--exclude", metavar="FILE", type=Path,
+                       help="leave out the images that this reviewed list (bnn export) excludes")
+    group.add_argument("--relabel", metavar="FILE", type=Path,
+                       help="train on the new labels of this reviewed list (bnn export)")
+    group.add_argument("--prepare-only", action="store_true",
+                       help="read the images and plan the folds; run them with 'bnn fold'")
+
+
+def run(args: argparse.Namespace) -> str:
+    out = out_folder(args, args.table.stem)
+    source = load_plate(
+        args.table, prepared_folder(out), label=args.label, group=args.group, batch=args.batch,
+        control=args.control, columns=read_map(args.map), images=args.images,
+        channels=args.channels.split(",") if args.channels else None, size=args.size,
+        normalise=args.normalise, pixel_size_um=args.pixel_size)
+    return make(args, out, source, NAME, args.title or f"{args.table.stem}, compounds left out")
+
+
+def prepared_folder(out: Path) -> Path:
+    """Where the small images for training are kept while a study is made, and for the next one."""
+    return out.with_name(f"{out.name}.prepared")
+
+
+def make(args: argparse.Namespace, out: Path, source: PlateSource, kind: str, title: str) -> str:
+    """Plan, run and assemble a study from a prepared source, as the flags say."""
+    device, configs = use_device(args), train_configs(args, PRESETS)
+    if args.leave_out == "label":
+        parts = leave_label_out(source.table)
+    elif args.folds == "each":
+        parts = leave_one_group_out(source.table)
+    else:
+        groups = source.table["group"][source.table["role"] == "scored"].nunique()
+        parts = grouped_folds(source.table, _folds(args.folds, groups), args.fold_seed)
+    # Folds are those of the labels as given, so that a study before and after can be compared.
+    source = corrected(source, args.exclude, args.relabel)
+    making = plan_plate_study(
+        out, source, parts, configs, kind=kind, title=title, num_samples=args.num_samples,
+        sample_seed=args.sample_seed, leave_batch_out=args.leave_out == "batch",
+        settings={"preset": args.preset, "size": args.size, "folds": args.folds or len(parts),
+                  "fold_seed": args.fold_seed, "leave_out": args.leave_out,
+                  "exclude": str(args.exclude or ""), "relabel": str(args.relabel or "")},
+        force=args.force, restart=args.restart)
+    if args.prepare_only:
+        return (f"{making}: {len(parts)} folds planned; run 'bnn fold {out.resolve()} K' for K = 0 "
+                f"to {len(parts) - 1}; the last to finish assembles the study")
+    run_folds(making, device, args.jobs)
+    return one_line(assemble_study(making))
+
+
+def corrected(source: PlateSource, exclude: Path | None, relabel: Path | None) -> PlateSource:
+    """The source with reviewed images left out of training and scoring, or under new labels."""
+    ids = set(source.table["image_id"])
+    left_out, renamed = set(), {}
+    if exclude:
+        left_out = set(read_corrections(exclude, ids, source.classes).exclude)
+    if relabel:
+        renamed = read_corrections(relabel, ids, source.classes).relabel
+    if not left_out and not renamed:
+        return source
+    return replace(source, table=apply_corrections(source.table, left_out, renamed))
+
+
+def making_of(study: Path) -> Path:
+    """The working folder of a study being made."""
+    making = study.with_name(study.name + MAKING)
+    if not making.is_dir():
+        raise InputError(f"no unfinished study at {making}; begin it with 'bnn study ... "
+                         "--prepare-only'")
+    return making
+
+
+def _folds(text: str | None, groups: int) -> int:
+    if text is None:
+        return min(6, groups)
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"--folds {text}: give a whole number or 'each'") from None

@@ -1,0 +1,92 @@
+"""Flags of commands that train; one per field of TrainConfig."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+
+import torch
+
+from bnn_core.commands.flags import add_cache_flag, whole_number
+from bnn_core.errors import InputError
+from bnn_core.training import TrainConfig
+
+
+def add_device_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto",
+                        help="auto, cpu, cuda or cuda:1 (default: auto)")
+    parser.add_argument("--threads", metavar="N", type=whole_number(1), default=1,
+                        help="CPU threads; on a small or busy machine one is often fastest "
+                             "(default: 1)")
+
+
+def add_study_flags(parser: argparse.ArgumentParser) -> None:
+    """What every `bnn study KIND` takes."""
+    add_cache_flag(parser)
+    parser.add_argument("--out", metavar="DIR", type=Path,
+                        help="the study's folder (default: the kind's name under --cache)")
+    add_device_flags(parser)
+    parser.add_argument("--num-samples", metavar="T", type=whole_number(1), default=100,
+                        help="networks drawn for prediction (default: 100)")
+    parser.add_argument("--sample-seed", metavar="N", type=whole_number(0), default=0,
+                        help="seed of the drawn networks (default: 0)")
+    parser.add_argument("--title", help="name shown in the app")
+    parser.add_argument("--force", action="store_true", help="re-make a study that exists already")
+    parser.add_argument("--restart", action="store_true",
+                        help="throw away what an interrupted run left and begin anew")
+
+
+def add_train_flags(parser: argparse.ArgumentParser, presets: Mapping[str, Mapping]) -> None:
+    """--preset, and one flag per field of TrainConfig: VALUE, or METHOD=VALUE for one network."""
+    parser.add_argument("--preset", choices=list(presets), default="default",
+                        help="settings to start from (default: default)")
+    group = parser.add_argument_group(
+        "training", "Each takes VALUE for both networks or METHOD=VALUE for one "
+                    "(--epochs standard=12 --epochs vi=24); what is not given is the preset's.")
+    for f in fields(TrainConfig):
+        if f.name == "bayesian":
+            continue
+        choices = f.metadata["choices"]
+        group.add_argument(
+            "--" + f.name.replace("_", "-"), action="append", default=[], dest=f"train_{f.name}",
+            metavar="{" + ",".join(choices) + "}" if choices else f.name.split("_")[-1].upper(),
+            help=f.metadata["help"])
+
+
+def train_configs(args: argparse.Namespace, presets: Mapping[str, Mapping[str, TrainConfig]]
+                  ) -> dict[str, TrainConfig]:
+    """The preset's settings per method with the training flags applied."""
+    configs = dict(presets[args.preset])
+    changes: dict[str, dict] = {method: {} for method in configs}
+    for f in fields(TrainConfig):
+        for text in getattr(args, f"train_{f.name}", []):
+            method, equals, value = text.rpartition("=")
+            if equals and method not in configs:
+                raise InputError(f"--{f.name.replace('_', '-')} {text}: no method '{method}'; "
+                                 f"choose one of {', '.join(configs)}")
+            for name in [method] if equals else list(configs):
+                changes[name][f.name] = _parse(f, value)
+    return {method: replace(configs[method], **changes[method]) for method in configs}
+
+
+def use_device(args: argparse.Namespace) -> str:
+    """The torch device of --device, and --threads set; InputError where it is not there."""
+    torch.set_num_threads(args.threads)
+    if args.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=args.device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {args.device} is not usable here "
+                         f"({str(error).splitlines()[0]}); use --device cpu or auto") from error
+    return args.device
+
+
+def _parse(f, text: str):
+    kind = {"int": int, "float": float, "str": str}[f.type if isinstance(f.type, str)
+                                                    else f.type.__name__]
+    try:
+        return kind(text)
+    except ValueError:
+        raise InputError(f"--{f.name.replace('_', '-')} {text!r} is not "
+                         f"{'a whole number' if kind is int else 'a number'}") from None

@@ -1,0 +1,124 @@
+"""MNIST: found in any of the usual layouts, or downloaded (as EMNIST is) by torchvision."""
+
+import gzip
+import os
+import struct
+import urllib.error
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bnn_core.errors import InputError
+
+CLASSES = [str(digit) for digit in range(10)]
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """images (N, 1, H, W) uint8; targets (N,) int64 class numbers."""
+
+    images: np.ndarray
+    targets: np.ndarray
+
+
+def data_root(flag: str | os.PathLike | None = None) -> Path:
+    """Where data sets lie: `flag`, else $BNN_DATA, else a per-user cache folder."""
+    if flag or os.environ.get("BNN_DATA"):
+        return Path(flag or os.environ["BNN_DATA"])
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "bnn-cell-images"
+
+
+def load_mnist(root: Path, train: bool) -> LabelledImages:
+    """The 60,000 training or 10,000 test images.
+
+    Looks for the idx files, gzipped or not, in `root`, `root/mnist` and `root/MNIST/raw`.
+    Raises InputError naming what is missing or damaged, and how to get it.
+    """
+    stem = "train" if train else "t10k"
+    images = read_idx(find_idx(root, f"{stem}-images-idx3-ubyte"))
+    targets = read_idx(find_idx(root, f"{stem}-labels-idx1-ubyte"))
+    if len(images) != len(targets):
+        raise InputError(
+            f"MNIST in {root}: {len(images):,} images but {len(targets):,} labels in "
+            f"{stem}; delete both files and run 'bnn data mnist'"
+        )
+    if targets.size and targets.max() > 9:
+        raise InputError(
+            f"MNIST in {root}: label {targets.max()} in {stem}; 0 to 9 expected: "
+            "run 'bnn data mnist'"
+        )
+    return LabelledImages(images[:, None], targets.astype(np.int64))
+
+
+def has_mnist(root: Path) -> bool:
+    """Whether MNIST's files are in one of the usual places under `root`."""
+    try:
+        find_idx(root, "train-images-idx3-ubyte")
+    except InputError:
+        return False
+    return True
+
+
+def download(name: str, root: Path) -> str:
+    """Fetch "mnist" or "emnist" into `root` by torchvision, which verifies checksums; one line.
+
+    Raises InputError when it cannot be fetched whole or written.
+    """
+    from torchvision import datasets  # seconds to import, and only this needs it
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if name == "mnist":
+            datasets.MNIST(root, download=True)
+            count = len(load_mnist(root, train=True).images) + len(load_mnist(root, False).images)
+            return f"{root}/MNIST: {count:,} images"
+        found = datasets.EMNIST(root, split="byclass", train=False, download=True)
+        return f"{root}/EMNIST: all splits; byclass has {len(found):,} test images"
+    except (RuntimeError, urllib.error.URLError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{name} could not be fetched whole ({error}); run the same command again "
+            f"or put its files in {root}/{name.upper()}/raw"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"cannot write {root}: {error.strerror or error}; choose another folder with --data"
+        ) from error
+
+
+def find_idx(root: Path, name: str) -> Path:
+    """Path of an idx file in one of the usual places under `root`."""
+    folders = [root, root / "mnist", root / "MNIST" / "raw"]
+    for folder in folders:
+        for candidate in (folder / name, folder / f"{name}.gz"):
+            if candidate.is_file():
+                return candidate
+    raise InputError(
+        f"no {name}[.gz] in {root}, its mnist/ or its MNIST/raw/; run 'bnn data mnist' to "
+        "download it, or name its folder with --data"
+    )
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An idx file of unsigned bytes as an array (N, ...), gzipped or not.
+
+    Raises InputError when the header or the length is not what the format promises.
+    """
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            data = file.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is damaged or truncated ({error}); fetch it again") from error
+    if len(data) < 4 or data[0] or data[1] or data[2] != 8 or not 1 <= data[3] <= 4:
+        raise InputError(f"{path} is not an idx file of bytes; fetch it again")
+    head = 4 + 4 * data[3]
+    shape = struct.unpack(f">{data[3]}I", data[4:head]) if len(data) >= head else (0,)
+    if len(data) != head + int(np.prod(shape)):
+        raise InputError(
+            f"{path} is truncated: {len(data):,} bytes, its header promises "
+            f"{head + int(np.prod(shape)):,}; fetch it again"
+        )
+    return np.frombuffer(data, np.uint8, offset=head).reshape(shape)

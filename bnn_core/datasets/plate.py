@@ -1,0 +1,237 @@
+"""Your own images: a table with a path column or one per channel, and what is known of each image.
+
+Column names are BBBC's, CellProfiler's or plain ones (`bnn_core.columns`). Rows without a label are
+predicted and never counted. No compound is special unless it is named as the control.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.columns import ColumnMap, map_columns
+from bnn_core.datasets.preparation import prepare_source
+from bnn_core.datasets.source import PlateSource
+from bnn_core.errors import InputError
+from bnn_core.tables import read_table
+from bnn_core.values import as_text, image_ids
+
+_KEPT = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa")
+#: Cells that mean "no label", beside empty ones.
+_NO_LABEL = {"na", "n/a", "nan", "<na>"}
+
+
+def load_plate(
+    table_path: Path,
+    folder: Path,
+    *,
+    label: str | None = None,
+    group: str | None = None,
+    batch: str | None = None,
+    control: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    images: Path | None = None,
+    channels: Sequence[str] | None = None,
+    size: int | None = 128,
+    normalise: str = "auto",
+    pixel_size_um: float | None = None,
+    workers: int | None = None,
+) -> PlateSource:
+    """Read a table of images into a source, prepared in `folder` (see `prepare_source`).
+
+    The other arguments are those of `read_plate`. Raises InputError as it does, and as
+    `prepare_source`.
+    """
+    found = read_plate(table_path, label=label, group=group, batch=batch, control=control,
+                       columns=columns, images=images, channels=channels)
+    return prepare_source(
+        found.table, channels=found.channels, image_root=found.root, folder=folder,
+        classes=found.classes, size=size, normalise=normalise, pixel_size_um=pixel_size_um,
+        notes=found.notes, workers=workers)
+
+
+@dataclass(frozen=True)
+class PlateTable:
+    """What a table says of its images; none of them was opened.
+
+    table: image_id, label (None without one), role, group, metadata, and `path` or `path_<channel>`
+    relative to `root` where they lie in it; index = row numbers of the file. notes: sentences.
+    """
+
+    table: pd.DataFrame
+    classes: list[str]
+    channels: list[str] | None
+    root: Path
+    notes: list[str]
+
+    def missing_files(self, most: int) -> tuple[list[tuple[int, str]], int]:
+        """(row, file) of those that are not there among at most `most` rows spread evenly over the
+        table, and how many files were looked for."""
+        rows = self.table.iloc[np.unique(np.linspace(
+            0, len(self.table) - 1, min(most, len(self.table))).astype(int))]
+        columns = [c for c in rows if c == "path" or c.startswith("path_")]
+        files = [(int(row), str(file)) for column in columns for row, file
+                 in rows[column].dropna().items()]
+        return [(row, file) for row, file in files if not (self.root / file).is_file()], len(files)
+
+
+def read_plate(
+    table_path: Path,
+    *,
+    label: str | None = None,
+    group: str | None = None,
+    batch: str | None = None,
+    control: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    images: Path | None = None,
+    channels: Sequence[str] | None = None,
+) -> PlateTable:
+    """Read and check a table of images.
+
+    label: column of the classes (default `label`, else `moa`). group: column of what is left out
+    together (default the compound, else plate and well, else each image alone). batch: column of
+    what was made together. control: the compound (or label) of untreated images, predicted and
+    never counted. columns: canonical name -> column of the table where the names do not tell.
+    images: folder that relative paths start from (default: the table's). channels: with one file
+    per image, their names; with a file per channel, which to use and in what order.
+
+    Raises InputError for a column that is not there, no image paths, no labelled row, a single
+    class, and a control that no row names.
+    """
+    table_path = Path(table_path)
+    given = read_table(table_path)
+    mapped, columns_found = map_columns(given, columns)
+    root = Path(images or table_path.parent).resolve()
+    if not root.is_dir():
+        raise InputError(f"--images {root} is no folder")
+    mapped, channels = _pick_channels(mapped, columns_found, channels, table_path)
+    for column in [c for c in mapped if c == "path" or c.startswith("path_")]:
+        mapped[column] = find_files(mapped[column], root)
+    if batch is not None:
+        mapped["batch"] = _column(batch, given, mapped, "--batch")
+    label = label or next((c for c in ("label", "moa") if c in mapped), None)
+    if label is None:
+        raise InputError(f"{table_path} has no column of labels ('label', 'moa'): name it with "
+                         f"--label; there are {', '.join(map(str, given.columns[:20]))}")
+    labels = _labels(_column(label, given, mapped, "--label"))
+    is_control = _controls(control, mapped, labels, table_path)
+    role = pd.Series("scored", index=mapped.index).mask(labels.isna(), "unlabelled")
+    role = role.mask(is_control, "control")
+    labels = labels.where(role == "scored", None)
+    classes = sorted(labels.dropna().unique())
+    if not classes:
+        raise InputError(f"{table_path}: no row has a label in column '{label}': nothing to learn")
+    if len(classes) < 2:
+        raise InputError(f"{table_path}: all labelled rows are '{classes[0]}' (column '{label}'); "
+                         "at least two classes expected")
+    groups, notes = _groups(group, given, mapped)
+    table = pd.DataFrame({"image_id": _ids(mapped), "label": labels.astype(object), "role": role,
+                          "group": groups}, index=mapped.index)
+    paths = [c for c in mapped if c == "path" or c.startswith("path_")]
+    table = table.join(mapped[[*[c for c in _KEPT if c in mapped], *paths]])
+    notes = [f"columns: {columns_found.describe()}; label {label}", *notes,
+             *_role_notes(role, control)]
+    return PlateTable(table, classes, channels, root, notes)
+
+
+def _pick_channels(mapped: pd.DataFrame, found: ColumnMap, channels: Sequence[str] | None,
+                   table_path: Path) -> tuple[pd.DataFrame, list[str] | None]:
+    """The file columns to use: one per channel where there are any, else `path`."""
+    if not found.channels:
+        if "path" not in mapped:
+            raise InputError(f"{table_path} has no column of image files ('path', 'image', "
+                             "'FileName_DNA', ...); name it with --map path=COLUMN")
+        return mapped, list(channels) if channels else None
+    unknown = [c for c in channels or () if c not in found.channels]
+    if unknown:
+        raise InputError(f"no channel '{unknown[0]}' in {table_path}; it has "
+                         f"{', '.join(found.channels)}")
+    picked = list(channels or found.channels)
+    dropped = [f"path_{c}" for c in found.channels if c not in picked]
+    return mapped.drop(columns=[*dropped, "path"], errors="ignore"), picked
+
+
+def find_files(paths: pd.Series, root: Path) -> pd.Series:
+    """Paths relative to `root` where they lie in it; tables made on another machine name folders
+    that are not here, so a file of that name in `root` will do."""
+    def find(path: str) -> str:
+        forward = path.replace("\\", "/")
+        for candidate in (root / path, root / forward, root / Path(forward).name):
+            if candidate.is_file():
+                inside = candidate.is_relative_to(root)
+                return (candidate.relative_to(root) if inside else candidate).as_posix()
+        return path
+
+    return paths.map(find, na_action="ignore").astype(object)
+
+
+def _column(name: str, given: pd.DataFrame, mapped: pd.DataFrame, flag: str) -> pd.Series:
+    """A column by its canonical name or its name in the table, as text, None where empty."""
+    if name not in mapped and name not in given:
+        close = difflib.get_close_matches(name, [*map(str, given.columns), *mapped.columns], 1, 0.5)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise InputError(f"{flag} {name}: no such column; {hint}there are "
+                         f"{', '.join(map(str, given.columns[:20]))}")
+    return as_text((mapped if name in mapped else given)[name])
+
+
+def _labels(values: pd.Series) -> pd.Series:
+    nothing = values.map(lambda v: v.casefold() in _NO_LABEL, na_action="ignore").eq(True)
+    return values.mask(nothing, None).astype(object)
+
+
+def _controls(control: str | None, mapped: pd.DataFrame, labels: pd.Series, table_path: Path
+              ) -> pd.Series:
+    found = pd.Series(False, index=labels.index)
+    if control is None:
+        return found
+    wanted = control.strip().casefold()
+    for values in [labels, *([mapped["compound"]] if "compound" in mapped else [])]:
+        found |= values.map(lambda name: name.casefold() == wanted, na_action="ignore").eq(True)
+    if not found.any():
+        raise InputError(f"--control {control}: no row of {table_path} has that compound or label")
+    return found
+
+
+def _groups(group: str | None, given: pd.DataFrame, mapped: pd.DataFrame
+            ) -> tuple[pd.Series, list[str]]:
+    """What is left out together, never empty, and what there is to say about it."""
+    ids = _ids(mapped)
+    wells = ids
+    if {"plate", "well"} <= set(mapped):
+        known = mapped["plate"].notna() & mapped["well"].notna()
+        wells = ids.mask(known, mapped["plate"] + "/" + mapped["well"])
+    if group is not None:
+        groups = _column(group, given, mapped, "--group")
+    elif "compound" in mapped:
+        group, groups = "compound", mapped["compound"]
+    elif wells is not ids:
+        return wells, ["no compound column: wells are left out together; fields of one compound in "
+                       "two wells are trained on and tested on"]
+    else:
+        return ids, ["no compound or well column: each image is left out alone; name what belongs "
+                     "together with --group, or the accuracy is too good"]
+    empty = groups.isna()
+    notes = [f"{int(empty.sum()):,} rows have no {group} and are left out by well or alone"
+             ] if empty.any() else []
+    return groups.where(~empty, wells).astype(object), notes
+
+
+def _ids(mapped: pd.DataFrame) -> pd.Series:
+    if "path" in mapped:
+        return image_ids(mapped)
+    first = next(c for c in mapped if c.startswith("path_"))
+    return image_ids(mapped.assign(path=mapped[first]))
+
+
+def _role_notes(role: pd.Series, control: str | None) -> list[str]:
+    notes = []
+    unlabelled, controls = int((role == "unlabelled").sum()), int((role == "control").sum())
+    if unlabelled:
+        notes.append(f"{unlabelled:,} rows have no label: predicted and shown, never counted")
+    if controls:
+        notes.append(f"{controls:,} rows are the control {control}: predicted, never counted")
+    return notes

@@ -1,0 +1,304 @@
+"""Reading a plate set once: limits per plate, quality, thumbnails, and small images for training.
+
+A finished plate is kept on disk, so an interrupted run goes on with the next one. A bad image is
+put on the quarantine list and never stops the run, unless more than half are bad.
+"""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from bnn_core.datasets.plate_reading import (
+    MOST_SHAPES,
+    PlateJob,
+    PlateReader,
+    Scan,
+    read_plate,
+    scan_plate,
+)
+from bnn_core.datasets.source import DESCRIPTION, PlateSource, file_columns, open_source
+from bnn_core.errors import InputError
+from bnn_core.files import atomic_path, read_json, write_json
+from bnn_core.rendering import default_channels
+from bnn_core.study import pack_thumbnails, write_table
+
+NORMALISE = ("auto", "plate", "image", "none")
+
+
+def prepare_source(
+    table: pd.DataFrame,
+    *,
+    channels: Sequence[str] | None,
+    image_root: Path,
+    folder: Path,
+    classes: Sequence[str],
+    size: int | None = 128,
+    normalise: str = "auto",
+    pixel_size_um: float | None = None,
+    notes: Sequence[str] = (),
+    plate_counts: Callable[[str], np.ndarray | None] = lambda plate: None,
+    workers: int | None = None,
+) -> PlateSource:
+    """Read all images of `table` into a source in `folder`; what is done already is kept.
+
+    table: as `PlateSource.table` without hash and quality; its index is the row number to report.
+    channels: their names; None, with one file per image, names them by what the images have.
+    size: pixels of the shorter side for training (None: as they are; never enlarged). normalise:
+    "plate" stretches to the percentiles of plate and channel, "image" to the image's own, "none" to
+    the full scale, "auto" is "plate" for 16 bit and "none" for 8 bit (commonly scaled already).
+    plate_counts: intensity counts (C, 65536) of a whole plate where more is known than the files.
+
+    Raises InputError when more than half of the images are bad, they have too many sizes, another
+    number of channels than named, or a class loses its last image.
+    """
+    if normalise not in NORMALISE:
+        raise InputError(f"--normalise {normalise}: one of {', '.join(NORMALISE)} expected")
+    if size is not None and size < 8:
+        raise InputError(f"--size {size} is too small; give at least 8 pixels")
+    folder, image_root = Path(folder), Path(image_root)
+    jobs = _plate_jobs(table, channels, image_root)
+    wanted = {"channels": channels and list(channels), "size": size, "normalise": normalise,
+              "plates": [job.key for job in jobs],
+              "table": _digest(table.to_csv()), "classes": list(classes),
+              "pixel_size_um": pixel_size_um, "notes": list(notes), "image_root": str(image_root)}
+    key = _digest(json.dumps(wanted, sort_keys=True))
+    if (folder / DESCRIPTION).is_file():
+        if read_json(folder / DESCRIPTION).get("key") == key:
+            return open_source(folder)
+        shutil.rmtree(folder)
+    reader = PlateReader(workers)
+    scans = _scan_all(jobs, folder, reader, plate_counts, len(table))
+    shape = _common_shape(scans)
+    channels = _channel_names(channels, int(shape.split()[0]))
+    chosen = normalise
+    if chosen == "auto":
+        chosen = "plate" if shape.endswith("uint16") else "none"
+    limits = _limits_by_plate(jobs, scans, shape, chosen)
+    blocks = _read_all(jobs, scans, shape, limits, folder, reader, channels, size,
+                       per_image=chosen == "image")
+    return _assemble(table, jobs, scans, blocks, limits, folder, shape,
+                     wanted | {"channels": channels, "normalise": chosen, "key": key})
+
+
+def _channel_names(given: Sequence[str] | None, count: int) -> list[str]:
+    if given is None:
+        return default_channels(count)
+    if len(given) != count:
+        raise InputError(f"{len(given)} channels are named ({', '.join(given)}), but the images "
+                         f"have {count}")
+    return list(given)
+
+
+def _plate_jobs(table: pd.DataFrame, channels: Sequence[str] | None, image_root: Path
+                ) -> list[PlateJob]:
+    columns = file_columns(channels, table)
+    plates = table["plate"].fillna("") if "plate" in table else pd.Series("", index=table.index)
+    paths = table[columns].astype(object).fillna("").to_numpy()
+    jobs = []
+    for plate, positions in sorted(_positions_by(plates.astype(str).to_numpy()).items()):
+        files = [[image_root / path if path else None for path in paths[i]] for i in positions]
+        stamp = [[str(path), *_stamp(path)] for field in files for path in field]
+        jobs.append(PlateJob(plate, positions, files, _digest(json.dumps([plate, stamp]))))
+    return jobs
+
+
+def _positions_by(keys: np.ndarray) -> dict[str, np.ndarray]:
+    return {str(key): np.flatnonzero(keys == key) for key in np.unique(keys)}
+
+
+def _stamp(path: Path | None) -> tuple[int, int]:
+    try:
+        if path is None:
+            return (0, 0)
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_size, found.st_mtime_ns)
+
+
+def _scan_all(jobs: list[PlateJob], folder: Path, reader: PlateReader,
+              plate_counts: Callable[[str], np.ndarray | None], total: int) -> list[Scan]:
+    scans = []
+    with tqdm(total=total, desc="measure contrast", unit="image") as bar:
+        for job in jobs:
+            path = folder / f"scan-{job.key}.json"
+            if path.is_file():
+                bar.update(len(job.files))
+            else:
+                scan = scan_plate(job, reader, plate_counts(job.plate), bar)
+                write_json(path, vars(scan))
+            scans.append(Scan(**read_json(path)))
+            _demand_few_shapes(scans)
+    return scans
+
+
+def _demand_few_shapes(scans: list[Scan]) -> None:
+    shapes = {shape for scan in scans for shape in scan.shapes if shape}
+    if len(shapes) > MOST_SHAPES:
+        raise InputError(f"the images have more than {MOST_SHAPES} different sizes (such as "
+                         f"{', '.join(sorted(shapes)[:3])}); crop them to one size first")
+
+
+def _common_shape(scans: list[Scan]) -> str:
+    reasons = [reason for scan in scans for reason in scan.reasons if reason]
+    shapes = Counter(shape for scan in scans for shape in scan.shapes if shape)
+    total = len(reasons) + shapes.total()
+    if not shapes:
+        raise InputError(f"none of the {total:,} images can be read; the first: {reasons[0]}")
+    shape, count = shapes.most_common(1)[0]
+    if 2 * count < total:
+        others = ", ".join(f"{n:,} of {s}" for s, n in shapes.most_common(3))
+        first = f"; first unreadable: {reasons[0]}" if reasons else ""
+        raise InputError(f"more than half of the {total:,} images cannot be used: {len(reasons):,} "
+                         f"unreadable, sizes {others}{first}")
+    if min(map(int, shape.split()[2:5:2])) < 8:
+        raise InputError(f"the images are {shape}: at least 8 x 8 pixels expected")
+    return shape
+
+
+def _limits_by_plate(jobs: list[PlateJob], scans: list[Scan], shape: str, normalise: str
+                     ) -> dict[str, dict[str, np.ndarray]]:
+    """Black and white points, threshold and ceiling (arrays over channels) of each plate."""
+    limits = {job.plate: {name: np.array(values) for name, values in scan.levels[shape].items()}
+              for job, scan in zip(jobs, scans, strict=True) if shape in scan.levels}
+    if normalise == "none":
+        # One full scale for all plates, or equal intensities would look different.
+        top = max(level["ceiling"].max() for level in limits.values())
+        for level in limits.values():
+            level["limits"] = np.array([[0.0, top]] * len(level["limits"]))
+    return limits
+
+
+def _read_all(jobs: list[PlateJob], scans: list[Scan], shape: str, limits: Mapping[str, Mapping],
+              folder: Path, reader: PlateReader, channels: Sequence[str], size: int | None,
+              per_image: bool) -> list[Path]:
+    blocks = []
+    with tqdm(total=sum(len(job.files) for job in jobs), desc="read images", unit="image") as bar:
+        for job, scan in zip(jobs, scans, strict=True):
+            good = [i for i, found in enumerate(scan.shapes) if found == shape]
+            level = limits.get(job.plate)
+            stamp = json.dumps([size, per_image, channels, shape,
+                                level and level["limits"].tolist()])
+            path = folder / f"block-{_digest(job.key + stamp)}.npz"
+            bar.update(len(job.files) - len(good))
+            if path.is_file():
+                bar.update(len(good))
+            else:
+                read_plate(path, [job.files[i] for i in good], good, level, reader, channels,
+                           size, per_image, bar)
+            blocks.append(path)
+    return blocks
+
+
+def _assemble(table: pd.DataFrame, jobs: list[PlateJob], scans: list[Scan], blocks: list[Path],
+              limits: Mapping[str, Mapping], folder: Path, shape: str, meta: dict[str, Any]
+              ) -> PlateSource:
+    """Put the plates together in the table's order; source.json comes last."""
+    reasons: dict[int, str] = {}
+    place = np.full(len(table), -1)
+    for job, scan, block in zip(jobs, scans, blocks, strict=True):
+        with np.load(block) as arrays:
+            place[job.positions[arrays["rows"]]] = 0
+            lost = json.loads(str(arrays["lost"]))
+        for i, position in enumerate(job.positions):
+            if place[position] < 0:
+                reasons[int(position)] = scan.reasons[i] or lost.get(str(i)) or (
+                    f"is {scan.shapes[i]}; most images of this set are {shape}")
+    kept = np.flatnonzero(place == 0)
+    place[kept] = np.arange(len(kept))
+    result = table.iloc[kept].reset_index(drop=True)
+    quarantine = _quarantine(table, reasons, meta["channels"])
+    notes = meta["notes"] + _notes(table, result, quarantine, meta["classes"])
+    thumbnails: list[bytes] = [b""] * len(kept)
+    hashes = np.empty(len(kept), dtype=object)
+    quality: dict[str, np.ndarray] = {}
+    images = None
+    with atomic_path(folder / "images.npy") as temporary:
+        for job, block in zip(jobs, blocks, strict=True):
+            with np.load(block) as arrays:
+                rows = place[job.positions[arrays["rows"]]]
+                if not len(rows):
+                    continue
+                if images is None:
+                    images = np.lib.format.open_memmap(
+                        temporary, "w+", np.uint8, (len(kept), *arrays["images"].shape[1:]))
+                images[rows] = arrays["images"]
+                hashes[rows] = arrays["hashes"]
+                for name, values in zip(arrays["quality_names"], arrays["quality"].T, strict=True):
+                    quality.setdefault(str(name), np.full(len(kept), np.nan))[rows] = values
+                ends = arrays["thumbnail_sizes"].cumsum()
+                for row, data in zip(rows, np.split(arrays["thumbnails"], ends[:-1]), strict=True):
+                    thumbnails[row] = data.tobytes()
+        images.flush()
+        del images
+    result["content_hash"] = hashes
+    result = result.assign(**quality)
+    notes += _copies(result)
+    pack_thumbnails(folder, thumbnails)
+    write_table(folder / "table.parquet", result)
+    write_table(folder / "contrast.parquet", _contrast_table(limits, meta["channels"]))
+    write_table(folder / "quarantine.parquet", quarantine)
+    write_json(folder / DESCRIPTION, meta | {"notes": notes})
+    for path in [*blocks, *folder.glob("scan-*.json"), *folder.glob("block-*.npz")]:
+        path.unlink(missing_ok=True)
+    return open_source(folder)
+
+
+def _quarantine(table: pd.DataFrame, reasons: Mapping[int, str], channels: Sequence[str]
+                ) -> pd.DataFrame:
+    columns = file_columns(channels, table)
+    files = table[columns].fillna("").agg(" ".join, axis=1)
+    return pd.DataFrame({
+        "file": pd.Series([files.iloc[i] for i in sorted(reasons)], dtype=object),
+        "row": pd.Series([int(table.index[i]) for i in sorted(reasons)], dtype=np.int64),
+        "reason": pd.Series([reasons[i] for i in sorted(reasons)], dtype=object)})
+
+
+def _notes(table: pd.DataFrame, result: pd.DataFrame, quarantine: pd.DataFrame,
+           classes: Sequence[str]) -> list[str]:
+    bad = len(quarantine)
+    if 2 * bad > len(table):
+        first = quarantine.iloc[0]
+        raise InputError(f"more than half of the images ({bad:,} of {len(table):,}) cannot be used"
+                         f"; row {first['row']}: {first['reason']}")
+    left = set(result["label"][result["role"] == "scored"])
+    gone = [name for name in classes if name not in left]
+    if gone:
+        raise InputError(f"no readable image is left with the label {', '.join(gone)}: see "
+                         f"row {quarantine.iloc[0]['row']}: {quarantine.iloc[0]['reason']}")
+    if not bad:
+        return []
+    return [f"{bad:,} of {len(table):,} images could not be used and were left out "
+            f"(quarantine.csv names file, row and reason), the first: row "
+            f"{quarantine.iloc[0]['row']}, {quarantine.iloc[0]['reason']}"]
+
+
+def _copies(result: pd.DataFrame) -> list[str]:
+    """Say when the same image stands in two groups: it would be trained on and tested on."""
+    groups = result.groupby("content_hash")["group"].nunique()
+    shared = result["content_hash"].isin(groups.index[groups > 1])
+    if not shared.any():
+        return []
+    first = result[shared].iloc[0]["image_id"]
+    return [f"{int(shared.sum()):,} images are exact copies of an image in another group (such as "
+            f"{first}): what is held out in one fold is trained on in it under another name"]
+
+
+def _contrast_table(limits: Mapping[str, Mapping], channels: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame([
+        {"plate": plate, "channel": channel, "low": float(level["limits"][c, 0]),
+         "high": float(level["limits"][c, 1]), "threshold": float(level["threshold"][c]),
+         "ceiling": float(level["ceiling"][c])}
+        for plate, level in limits.items() for c, channel in enumerate(channels)])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

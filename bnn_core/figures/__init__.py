@@ -1,0 +1,1 @@
+"""Plotly figures, one module per page: a table in, a figure out. Nothing here reads files."""

@@ -1,0 +1,176 @@
+"""Figure 2C: one network's score against the other's, with marginal counts and quadrants.
+
+Marks carry what a click needs as customdata: a point its row number, a marginal bar the text
+"bayes/7/wrong" (network, bin, verdict; see `bar_of`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from bnn_core.figures import style
+from bnn_core.selection import OUTCOMES, QUADRANTS
+
+#: More marks than this are drawn smaller and thinner, down to half the size.
+_CROWD = 1500
+_MARKS = {
+    "both right": {"symbol": "circle", "size": 5, "color": style.RIGHT, "opacity": 0.6},
+    "not counted": {"symbol": "diamond-open", "size": 6, "color": style.UNKNOWN},
+    "only standard wrong": {"symbol": "square-open", "size": 8, "color": style.WRONG},
+    "only Bayesian wrong": {"symbol": "circle-open", "size": 8, "color": style.WRONG},
+    "both wrong": {"symbol": "x", "size": 8, "color": style.WRONG},
+}
+_VERDICT_FILL = {
+    "right": {"color": style.RIGHT},
+    "not counted": {"color": "rgba(0,0,0,0)", "line": {"color": style.RIGHT, "width": 1}},
+    "wrong": {"color": style.WRONG},
+}
+#: Behind text that lies over points; dark enough for white letters on either theme.
+_PLATE = "rgba(60, 68, 74, 0.72)"
+_MAIN = 0.84  # share of the width and height that the scatter itself takes
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One network's axis, in plotted units.
+
+    range: (unsure end, sure end). cut: the cut-off. colour: the network's. ticks: value -> text,
+    None for the default.
+    """
+
+    title: str
+    range: tuple[float, float]
+    cut: float
+    colour: str
+    ticks: Mapping[float, str] | None = None
+
+
+def agreement(
+    points: pd.DataFrame,
+    standard: Axis,
+    bayes: Axis,
+    margins: Mapping[str, pd.DataFrame],
+    quadrants: pd.DataFrame,
+    *,
+    rest: np.ndarray | None = None,
+    rings: Mapping[str, np.ndarray] | None = None,
+) -> go.Figure:
+    """Scatter of the Bayesian score (up) against the standard network's (right).
+
+    points: columns x, y (plotted units), outcome (index into OUTCOMES), row, text (on hover).
+    margins: "standard" and "bayes" -> `selection.margin`. quadrants: `selection.quadrant_table`.
+    rest: counts (bins, bins) of the images that are not drawn one by one, first axis y. rings: name
+    -> boolean array over `points`, drawn as a ring around them (flagged, searched for).
+    """
+    figure = go.Figure()
+    if rest is not None and rest.any():
+        figure.add_trace(_density(rest, standard, bayes))
+    totals = quadrants.sum()
+    for name, mark in _MARKS.items():
+        chosen = points[points["outcome"] == OUTCOMES.index(name)]
+        if len(chosen):
+            size = mark["size"] * min(1.0, max(0.5, (_CROWD / len(chosen)) ** 0.25))
+            figure.add_trace(_points(chosen, mark | {"size": size}, f"{name} ({totals[name]:,})"))
+    for name, marked in (rings or {}).items():
+        if marked.any():
+            ring = {"symbol": "circle-open", "size": 15, "color": style.BAYESIAN,
+                    "line": {"width": 2}}
+            figure.add_trace(_points(points[marked], ring, f"{name} ({int(marked.sum()):,})"))
+    for network, axis, across in (("standard", standard, True), ("bayes", bayes, False)):
+        for bars in _bars(margins[network], network, axis, across):
+            figure.add_trace(bars)
+    _draw_cuts(figure, standard, bayes, quadrants)
+    _lay_out(figure, standard, bayes)
+    return figure
+
+
+def bar_of(mark: str) -> tuple[str, int, str]:
+    """Network, bin and verdict that a clicked marginal bar stands for."""
+    network, place, verdict = mark.split("/")
+    return network, int(place), verdict
+
+
+def _points(points: pd.DataFrame, mark: Mapping, name: str) -> go.Scattergl:
+    return go.Scattergl(
+        x=points["x"].to_numpy(np.float32), y=points["y"].to_numpy(np.float32), mode="markers",
+        marker=dict(mark), name=name, customdata=points["row"].to_numpy(), text=points["text"],
+        hovertemplate="%{text}<extra></extra>",
+        unselected={"marker": {"opacity": 0.25}},
+    )
+
+
+def _density(counts: np.ndarray, standard: Axis, bayes: Axis) -> go.Heatmap:
+    bins = len(counts)
+    middle = (np.arange(bins) + 0.5) / bins
+    x = standard.range[0] + middle * (standard.range[1] - standard.range[0])
+    y = bayes.range[0] + middle * (bayes.range[1] - bayes.range[0])
+    shade = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan)
+    return go.Heatmap(
+        x=x, y=y, z=shade, customdata=counts, showscale=False, zmin=0,
+        colorscale=[[0, style.faded(style.RIGHT, 0.12)], [1, style.faded(style.RIGHT, 0.8)]],
+        hovertemplate="%{customdata:,} images here, not drawn one by one<extra></extra>",
+    )
+
+
+def _bars(margin: pd.DataFrame, network: str, axis: Axis, across: bool) -> list[go.Bar]:
+    """Counts per bin on a log axis, one before the other (stacks on a log axis mislead)."""
+    middle = (margin["low"] + margin["high"]) / 2
+    width = abs(margin["high"].iat[0] - margin["low"].iat[0])
+    traces = []
+    for verdict, fill in _VERDICT_FILL.items():
+        used = margin[verdict] > 0
+        if not used.any():
+            continue
+        counts, places = margin[verdict][used], middle[used]
+        traces.append(go.Bar(
+            x=places if across else counts, y=counts if across else places,
+            xaxis="x" if across else "x2", yaxis="y2" if across else "y",
+            orientation="v" if across else "h", marker=fill, showlegend=False,
+            width=width * (0.45 if verdict == "wrong" else 0.92),
+            customdata=[f"{network}/{place}/{verdict}" for place in np.flatnonzero(used)],
+            text=[f"{count:,} {verdict}" for count in counts], textposition="none",
+            hovertemplate=f"{axis.title}<br>%{{text}}<extra></extra>",
+            unselected={"marker": {"opacity": 0.35}},
+        ))
+    return traces
+
+
+def _draw_cuts(figure: go.Figure, standard: Axis, bayes: Axis, quadrants: pd.DataFrame) -> None:
+    figure.add_shape(type="line", x0=standard.cut, x1=standard.cut, yref="paper", y0=0, y1=1,
+                     line={"color": standard.colour, "width": 1.5, "dash": "dash"})
+    figure.add_shape(type="line", y0=bayes.cut, y1=bayes.cut, xref="paper", x0=0, x1=1,
+                     line={"color": bayes.colour, "width": 1.5, "dash": "dash"})
+    for name in QUADRANTS:
+        right = name in ("both sure", "only standard sure")
+        top = name in ("both sure", "only Bayesian sure")
+        figure.add_annotation(
+            xref="x domain", yref="y domain",
+            x=0.995 if right else 0.005, y=0.995 if top else 0.005,
+            xanchor="right" if right else "left", yanchor="top" if top else "bottom",
+            text=f"<b>{int(quadrants.loc[name].sum()):,}</b> {name}", showarrow=False,
+            font={"color": "white"}, bgcolor=_PLATE, borderpad=4)
+
+
+def _lay_out(figure: go.Figure, standard: Axis, bayes: Axis) -> None:
+    def main(axis: Axis) -> dict:
+        pad = 0.015 * (axis.range[1] - axis.range[0])
+        found = {"title": axis.title, "domain": [0, _MAIN], "showgrid": True,
+                 "gridcolor": style.FAINT, "range": [axis.range[0] - pad, axis.range[1] + pad]}
+        if axis.ticks:
+            found |= {"tickvals": list(axis.ticks), "ticktext": list(axis.ticks.values())}
+        return found
+
+    style.finish(figure, height=660)
+    counts = {"type": "log", "domain": [_MAIN + 0.02, 1], "dtick": 2, "tickformat": "~s",
+              "fixedrange": True, "title": {"text": "images"}, "gridcolor": style.FAINT}
+    figure.update_layout(
+        xaxis=main(standard), yaxis=main(bayes), yaxis2=counts | {"anchor": "x"},
+        xaxis2=counts | {"anchor": "y"}, barmode="overlay", bargap=0, hovermode="closest",
+        legend={"itemsizing": "constant", "y": -0.11, "yanchor": "top"},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": style.RIGHT,
+                 "activecolor": style.BAYESIAN},
+        # Zoom stays when only counts change, not when the axes do.
+        uirevision=f"{standard.title} {standard.range} {bayes.title} {bayes.range}")

@@ -1,0 +1,216 @@
+"""One fold is one job: train each method, predict, leave the result in the fold's folder.
+
+A study with one fixed split (MNIST) has one fold. A finished job is skipped when run again; an
+interrupted one goes on. `assemble` puts the folds' rows together once all are there.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from bnn_core.errors import InputError
+from bnn_core.files import atomic_path
+from bnn_core.prediction import (
+    Networks,
+    draw_networks,
+    embed,
+    posterior_mean,
+    predict,
+    stack_networks,
+)
+from bnn_core.training import (
+    TrainConfig,
+    TrainingSet,
+    load_network,
+    plain_twin,
+    prepare,
+    train,
+)
+from bnn_core.uncertainty import Moments
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What one method says of the images that one fold predicts.
+
+    rows: (M,) row numbers in the study. moments: of M images. samples: (M, T, C) float16 or None.
+    embedding: (M, D) float16.
+    """
+
+    rows: np.ndarray
+    moments: Moments
+    samples: np.ndarray | None
+    embedding: np.ndarray
+
+
+def run_method(
+    folder: Path,
+    config: TrainConfig,
+    training: TrainingSet,
+    images: np.ndarray,
+    rows: np.ndarray,
+    *,
+    num_samples: int,
+    sample_seed: int,
+    keep_samples: bool = True,
+    device: str = "cpu",
+    quiet: bool = False,
+) -> None:
+    """Train one method of one fold in `folder` and predict `images`, (M, channels, H, W) uint8.
+
+    `rows` (M,) are the images' row numbers in the study. With `start` "standard" the network in
+    the folder beside, `standard`, gives the initial means. Idempotent: what is done is kept.
+    """
+    if (folder / "prediction.npz").is_file():
+        return
+    name = " ".join(folder.parts[-2:])
+    start = None
+    if config.start == "standard":
+        network, _ = load_network(folder.parent / "standard")
+        start = means_from(network.state_dict())
+    with tqdm(total=config.epochs, desc=f"train fold {name}", unit="epoch", disable=quiet) as bar:
+
+        def show(epoch: int, row: dict[str, float]) -> None:
+            bar.update(epoch - bar.n)
+            bar.set_postfix({k: f"{v:.4g}" for k, v in row.items() if k != "epoch"})
+
+        train(folder, config, training, device=device, start_from=start, progress=show)
+    networks = networks_of(folder, num_samples, sample_seed, device)
+    ready = partial(prepare, intensity=config.intensity)
+    shape = (len(images), networks.num_samples, training.num_classes)
+    samples = np.empty(shape, np.float16) if keep_samples else None
+    with tqdm(total=len(images), desc=f"predict fold {name}", unit="image", disable=quiet) as bar:
+        moments = predict(
+            networks,
+            images,
+            ready,
+            samples=samples,
+            batch_size=_batch_size(images),
+            progress=bar.update,
+        )
+    mean = networks_of(folder, None, sample_seed, device)
+    embedding = np.concatenate(
+        [
+            embed(mean, ready(images[i : i + _batch_size(images)]).to(device))
+            .cpu()
+            .numpy()
+            .astype(np.float16)
+            for i in range(0, len(images), _batch_size(images))
+        ]
+    )
+    if samples is not None:
+        with atomic_path(folder / "samples.npy") as temporary, open(temporary, "wb") as file:
+            np.save(file, samples)
+    with atomic_path(folder / "prediction.npz") as temporary, open(temporary, "wb") as file:
+        np.savez(
+            file,
+            rows=rows,
+            mean_p=moments.mean_p,
+            mean_p2=moments.mean_p2,
+            mean_entropy=moments.mean_entropy,
+            embedding=embedding,
+        )
+
+
+def training_order(configs: Mapping[str, TrainConfig]) -> list[str]:
+    """Methods in the order of training: what others start from comes first.
+
+    Raises InputError when a method starts from a standard network that is not trained.
+    """
+    for method, config in configs.items():
+        if config.start == "standard" and "standard" not in configs:
+            raise InputError(
+                f"{method} starts from the standard network, which is not trained; "
+                f"add it, or give --start {method}=random"
+            )
+    return sorted(configs, key=lambda method: method != "standard")
+
+
+def networks_of(folder: Path, num_samples: int | None, seed: int, device: str = "cpu") -> Networks:
+    """T networks drawn from a trained method's folder; None, or a standard network, gives one."""
+    network, config = load_network(folder)
+    network.to(device)
+    plain = plain_twin(folder)
+    if num_samples is None:
+        return posterior_mean(network, plain)
+    if not config.bayesian:
+        return stack_networks([network], plain)
+    return draw_networks(network, plain, num_samples, seed)
+
+
+def means_from(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A standard network's state as the means (`*_mu`) of its Bayesian twin, where they differ."""
+    both = dict(state)
+    both |= {
+        f"{name}_mu": value for name, value in state.items() if name.endswith(("weight", "bias"))
+    }
+    return both
+
+
+def read_result(folder: Path) -> FoldResult:
+    """A finished method's predictions; InputError when they are not there or damaged."""
+    path = folder / "prediction.npz"
+    try:
+        with open(path, "rb") as file, np.load(file) as arrays:
+            moments = Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"])
+            rows, embedding = arrays["rows"], arrays["embedding"]
+        samples = folder / "samples.npy"
+        return FoldResult(
+            rows, moments, np.load(samples, mmap_mode="r") if samples.is_file() else None, embedding
+        )
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is not there yet: run this fold first") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is damaged; delete it and run the same command again") from error
+
+
+def assemble(results: list[FoldResult], num_rows: int) -> FoldResult:
+    """One result over all rows of a study; rows that several folds predict get their mean.
+
+    Samples are kept where every fold kept them; a row that K folds predict takes its T samples from
+    them in turn. Raises InputError when some row is predicted by no fold.
+    """
+    counts = np.zeros(num_rows)
+    for result in results:
+        counts[result.rows] += 1
+    if (counts == 0).any():
+        raise InputError(
+            f"{int((counts == 0).sum()):,} images are predicted by no finished fold "
+            f"(first: row {int(np.argmin(counts))}); run the missing folds"
+        )
+
+    def mean_of(arrays: list[np.ndarray]) -> np.ndarray:
+        total = np.zeros((num_rows, *arrays[0].shape[1:]))
+        for result, array in zip(results, arrays, strict=True):
+            total[result.rows] += array
+        return total / counts.reshape(-1, *[1] * (total.ndim - 1))
+
+    moments = Moments(
+        mean_of([r.moments.mean_p for r in results]),
+        mean_of([r.moments.mean_p2 for r in results]),
+        mean_of([r.moments.mean_entropy for r in results]),
+    )
+    samples = None
+    if all(r.samples is not None for r in results):
+        samples = np.empty((num_rows, *results[0].samples.shape[1:]), np.float16)
+        seen = np.zeros(num_rows, dtype=int)
+        for result in results:
+            # Fold number s of the K that predict a row gives it the samples s, s + K, s + 2K, ...
+            first, step = seen[result.rows], counts[result.rows].astype(int)
+            for t in range(samples.shape[1]):
+                mine = t % step == first
+                samples[result.rows[mine], t] = result.samples[mine, t]
+            seen[result.rows] += 1
+    embedding = mean_of([r.embedding for r in results]).astype(np.float16)
+    return FoldResult(np.arange(num_rows), moments, samples, embedding)
+
+
+def _batch_size(images: np.ndarray) -> int:
+    """100 digits or 8 fields at a time: activations that fit a cache, and progress that moves."""
+    return int(np.clip(100_000 // max(images[0].size, 1), 8, 100)) if len(images) else 1

@@ -1,0 +1,178 @@
+"""Plates as maps: places of wells, one row per well, effects of rows, columns and the edge.
+
+Wells are named by row letters (A..Z, AA..AF) and a column number, as "B02", "b2" or "AF48".
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.intervals import REPEATS, Interval, bootstrap_ratio
+from bnn_core.levels import aggregate, scored_rows
+
+#: Wells of a plate -> (rows, columns), the smallest first.
+FORMATS = {24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
+_WELL = re.compile(r"\s*([A-Za-z]{1,2})[\s_-]?0*([1-9]\d{0,2})\s*")
+
+
+class Ring(NamedTuple):
+    """What counts as edge: `edge` (W,) bool per well.
+
+    outermost: False where no well lies on the plate's own edge, so that the outermost wells in use
+    stand for it.
+    """
+
+    edge: np.ndarray
+    outermost: bool
+
+
+def row_name(row: int) -> str:
+    """1 -> A, 26 -> Z, 27 -> AA, 32 -> AF."""
+    return ("" if row <= 26 else chr(64 + (row - 1) // 26)) + chr(65 + (row - 1) % 26)
+
+
+def place_of(well: object) -> tuple[int, int] | None:
+    """(row, column) of a well's name, counted from 1; None where it is no such name."""
+    found = _WELL.fullmatch(str(well))
+    if not found:
+        return None
+    row = 0
+    for letter in found[1].upper():
+        row = 26 * row + ord(letter) - 64
+    return row, int(found[2])
+
+
+def plate_format(rows: np.ndarray, columns: np.ndarray) -> int | None:
+    """The smallest of FORMATS that holds all these places, None where none does (or no place)."""
+    if not len(rows):
+        return None
+    fits = (n for n, (r, c) in FORMATS.items() if np.max(rows) <= r and np.max(columns) <= c)
+    return next(fits, None)
+
+
+def plate_names(table: pd.DataFrame) -> pd.Series:
+    """A name per row that no two plates share: "P1", or "week 2 / P1" where batches reuse names."""
+    plate = table["plate"].astype("object")
+    if "batch" not in table:
+        return plate
+    batches = table.groupby("plate", observed=True)["batch"].nunique()
+    shared = plate.isin(batches.index[batches > 1]) & table["batch"].notna()
+    return plate.where(~shared, table["batch"].astype(str) + " / " + plate.astype(str))
+
+
+def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """One row per well, sorted by plate and place: what its fields say together.
+
+    table: images joined with a summary. Rows without plate or without a readable well are left out
+    (compare `unplaced`). Returns plate (`plate_names`), well, row, column (from 1), n_images,
+    label (None for none or several), labels (how many), compound, concentration, role (None where
+    the fields differ), predicted and p_<class> from the mean softmax, confidence (the mean over
+    fields), agreement (share of the scored fields predicted as their label, nan without one),
+    correct (well's prediction against its label; NA without), and the mean of every quality_*.
+    """
+    table, place = _placed(table)
+    keys = ["plate", "well"]
+    # Without labels a well stays one well, whatever its fields are labelled.
+    units = aggregate(table.assign(label=None), "well", classes)
+    columns = [c for c in ("plate", "well", "n_images", "compound", "concentration", "role",
+                           "predicted") if c in units]
+    found = units[[*columns, *(f"p_{name}" for name in classes)]].copy()
+    found.insert(2, "row", found["well"].map(lambda w: place[w][0]).astype(int))
+    found.insert(3, "column", found["well"].map(lambda w: place[w][1]).astype(int))
+    scored = scored_rows(table)
+    right = table["correct"].fillna(False).to_numpy(dtype=bool)
+    measured = table[keys].assign(
+        confidence=table["confidence"], agreement=np.where(scored, right.astype(float), np.nan),
+        **{c: table[c] for c in quality_measures(table)})
+    means = measured.groupby(keys, observed=True).mean()
+    labels = table.groupby(keys, observed=True)["label"].agg(["nunique", "first"])
+    labels["label"] = labels["first"].astype(object).where(labels["nunique"] == 1, None)
+    found = found.join(means, on=keys).join(
+        labels[["label", "nunique"]].rename(columns={"nunique": "labels"}), on=keys)
+    correct = pd.array(found["predicted"].astype(object) == found["label"], dtype="boolean")
+    correct[(found["label"].isna() | found["agreement"].isna()).to_numpy()] = pd.NA
+    return found.assign(correct=correct).sort_values(["plate", "row", "column"], ignore_index=True)
+
+
+def rows_of_well(table: pd.DataFrame, plate: str, well: str) -> np.ndarray:
+    """Index values of the images of one well of `well_table`."""
+    placed, _ = _placed(table)
+    return placed.index.to_numpy()[(placed["plate"] == plate) & (placed["well"] == well)]
+
+
+def unplaced(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that no map can show: without plate, or with a well that is no well's name."""
+    return table.drop(index=_placed(table)[0].index)
+
+
+def quality_measures(table: pd.DataFrame) -> list[str]:
+    """The columns of image quality that hold something (robust z among them)."""
+    return [c for c in table if c.startswith("quality_") and table[c].notna().any()]
+
+
+def edge_ring(wells: pd.DataFrame, plate_size: tuple[int, int]) -> Ring:
+    """Which wells lie on the edge: the plate's outermost rows and columns, else those in use."""
+    row, column = wells["row"].to_numpy(), wells["column"].to_numpy()
+    edge = (row == 1) | (row == plate_size[0]) | (column == 1) | (column == plate_size[1])
+    if edge.any() or not len(wells):
+        return Ring(edge, True)
+    inner = ((row == row.min()) | (row == row.max()) | (column == column.min())
+             | (column == column.max()))
+    return Ring(inner, False)
+
+
+def edge_effect(values: np.ndarray, edge: np.ndarray, *, repeats: int = REPEATS,
+                level: float = 0.95, seed: int = 0) -> Interval | None:
+    """Mean of edge wells minus mean of the others, with a percentile interval.
+
+    values: (W,) per well, nan is left out; edge: (W,) bool. Wells are resampled, edge and inside
+    each by themselves. None where either side has fewer than two wells.
+    """
+    values = np.asarray(values, np.float64)
+    known = ~np.isnan(values)
+    outer, inner = values[known & edge], values[known & ~np.asarray(edge, bool)]
+    if min(len(outer), len(inner)) < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    drawn = np.empty(repeats)
+    for repeat in range(repeats):
+        drawn[repeat] = (outer[rng.integers(len(outer), size=len(outer))].mean()
+                         - inner[rng.integers(len(inner), size=len(inner))].mean())
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(outer.mean() - inner.mean()), float(low), float(high))
+
+
+def line_effects(wells: pd.DataFrame, values: np.ndarray, along: str) -> pd.DataFrame:
+    """Mean of the wells of each row or column (`along`): line, n, mean, low, high.
+
+    Intervals resample wells; nan for a single well. Wells without a value are left out.
+    """
+    known = ~np.isnan(values)
+    found = []
+    for line, part in pd.Series(values[known]).groupby(wells[along].to_numpy()[known]):
+        n = len(part)
+        mean = bootstrap_ratio(part, np.ones(n), repeats=1000) if n > 1 else \
+            Interval(float(part.iat[0]), np.nan, np.nan)
+        found.append({"line": int(line), "n": n, "mean": mean.value, "low": mean.low,
+                      "high": mean.high})
+    return pd.DataFrame(found, columns=["line", "n", "mean", "low", "high"])
+
+
+def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
+    """(W,) values less their plate's mean plus the mean of all: plates no longer differ."""
+    values = pd.Series(np.asarray(values, np.float64))
+    plate = wells["plate"].to_numpy()
+    return (values - values.groupby(plate).transform("mean") + values.mean()).to_numpy()
+
+
+def _placed(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:
+    """Rows that have a place, their plates by `plate_names`, wells by one spelling; the places."""
+    known = table[table["plate"].notna() & table["well"].notna()]
+    names = {name: place_of(name) for name in known["well"].unique()}
+    spelled = {name: f"{row_name(p[0])}{p[1]:02d}" for name, p in names.items() if p is not None}
+    known = known[known["well"].isin(list(spelled)).to_numpy()]
+    known = known.assign(plate=plate_names(known), well=known["well"].map(spelled).astype(object))
+    return known, {spelled[name]: p for name, p in names.items() if p is not None}

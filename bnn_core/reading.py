@@ -1,0 +1,138 @@
+"""What a reading of the evidence is: one explanation, how well it fits, its numbers, a sentence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.levels import LEVEL_COLUMNS, scored_rows
+
+FITS, PARTLY, AGAINST, UNKNOWN = "fits", "fits in part", "does not fit", "cannot tell"
+VERDICTS = (FITS, PARTLY, AGAINST, UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One explanation of a disagreement, set against the data. Several may fit, or none.
+
+    name: key. explanation: what would be the matter. verdict: one of VERDICTS. sentence: for a
+    biologist, with the counts. numbers: what the sentence says, as numbers. n of `counted`: how
+    many images, wells or compounds it rests on. missing: columns or tables that are not there.
+    """
+
+    name: str
+    explanation: str
+    verdict: str
+    sentence: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    n: int = 0
+    counted: str = "images"
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """What is looked at: keys name it at its level, label is what it is called by.
+
+    suspected: the one wrong class it is compared with.
+    """
+
+    level: str
+    keys: Mapping[str, Any]
+    label: str
+    suspected: str
+
+    @classmethod
+    def of(cls, row: pd.Series | Mapping[str, Any], level: str) -> "Suspect":
+        """From a row of `suspects.rank` or `suspects.rank_images` of that level.
+
+        An image's suspected class is what it is predicted as.
+        """
+        columns = LEVEL_COLUMNS[level] or ("image_id",)
+        return cls(level, {c: row[c] for c in columns}, row["label"],
+                   row.get("suspected", row.get("predicted")))
+
+    @property
+    def title(self) -> str:
+        """"colchicine", "colchicine 0.03 µM", "P1 B02"."""
+        if self.level == "treatment":
+            return f"{self.keys['compound']} {self.keys['concentration']:g} µM"
+        return " ".join(str(value) for value in self.keys.values())
+
+
+class Case:
+    """A suspect in its table: which rows are its own, its compound's, its label's.
+
+    table: images joined with a summary, RangeIndex. All masks are (N,) bool over its rows.
+    """
+
+    def __init__(self, table: pd.DataFrame, classes: Sequence[str], suspect: Suspect):
+        self.table = table
+        self.classes = list(classes)
+        self.suspect = suspect
+        self.scored = scored_rows(table)
+        self.own = matching(table, suspect.keys) & (table["label"] == suspect.label).to_numpy()
+        self.rows = table[self.own & self.scored]
+        self.wrong = (self.rows["predicted"] != suspect.label).to_numpy()
+
+    def has(self, *columns: str) -> bool:
+        """Whether the suspect's rows have all these columns, somewhere filled."""
+        return all(c in self.rows and self.rows[c].notna().any() for c in columns)
+
+    @cached_property
+    def compound(self) -> np.ndarray:
+        """Rows of the suspect's compound, at all doses and in all roles; its own rows without one.
+        """
+        if not self.has("compound"):
+            return self.own
+        return self.table["compound"].isin(self.rows["compound"].dropna().unique()).to_numpy()
+
+    def mean_p(self, rows: pd.DataFrame) -> np.ndarray:
+        """(C,) mean softmax of some rows."""
+        return rows[[f"p_{name}" for name in self.classes]].to_numpy(np.float64).mean(axis=0)
+
+    def called(self, rows: pd.DataFrame) -> str:
+        """The class of the largest mean softmax."""
+        return self.classes[int(self.mean_p(rows).argmax())]
+
+
+def matching(table: pd.DataFrame, keys: Mapping[str, Any]) -> np.ndarray:
+    """(N,) bool: rows that have these values."""
+    found = np.ones(len(table), bool)
+    for column, value in keys.items():
+        found &= (table[column] == value).to_numpy(dtype=bool, na_value=False)
+    return found
+
+
+def cannot_tell(name: str, explanation: str, sentence: str, missing: Sequence[str] = ()) -> Reading:
+    """A reading that the data do not allow, saying why."""
+    return Reading(name, explanation, UNKNOWN, sentence, missing=tuple(missing))
+
+
+def count(n: int, noun: str) -> str:
+    """"1 image", "12 images"."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def of_all(k: int, n: int, noun: str) -> str:
+    """"2 of the 3 wells", "none of the 3 wells", "both wells", "the only well", "no well (of 1)".
+    """
+    if n == 1:
+        return f"the only {noun}" if k else f"no {noun} (of 1)"
+    if k == n:
+        return f"both {noun}s" if n == 2 else f"all {n:,} {noun}s"
+    return f"{k:,} of the {n:,} {noun}s" if k else f"none of the {n:,} {noun}s"
+
+
+def be(k: int, n: int = 0) -> str:
+    """"is" or "are", after a count or after `of_all(k, n, ...)`."""
+    return "is" if k == 1 or n == 1 else "are"
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """"A", "A and B", "A, B, C and 4 more"."""
+    shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]

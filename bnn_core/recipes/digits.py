@@ -1,0 +1,182 @@
+"""Studies with one fixed split of small one-channel images: MNIST, and digits drawn by code."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from bnn_core.datasets.mnist import LabelledImages
+from bnn_core.folds import networks_of, read_result, run_method, training_order
+from bnn_core.prediction import predictive_samples
+from bnn_core.sample_size import accuracy_by_samples
+from bnn_core.study import content_hashes, write_table
+from bnn_core.study_writer import finish_study, open_making
+from bnn_core.training import TrainConfig, TrainingSet, prepare
+from bnn_core.uncertainty import summarise
+
+# The Bayesian means start from the standard network: a third of the time to the same accuracy.
+QUICK = {
+    "standard": TrainConfig(bayesian=False, epochs=2),
+    "vi": TrainConfig(epochs=1, rho_init=-5.0, start="standard"),
+}
+DEFAULT = {
+    "standard": TrainConfig(bayesian=False, epochs=12, weight_decay=1e-5, augmentation="shift"),
+    "vi": TrainConfig(epochs=14, rho_init=-4.0, augmentation="shift", start="standard"),
+}
+#: Table 1 of Deodato et al. (2020); the prior's numbers are not given there.
+PAPER = {
+    "standard": TrainConfig(
+        bayesian=False,
+        epochs=200,
+        batch_size=256,
+        learning_rate=1e-3,
+        schedule="step",
+        step_epoch=170,
+        weight_decay=5e-3,
+        validation=0.0,
+    ),
+    "vi": TrainConfig(
+        epochs=300,
+        batch_size=32,
+        learning_rate=1e-3,
+        schedule="step",
+        step_epoch=200,
+        validation=0.0,
+    ),
+}
+PRESETS = {"quick": QUICK, "default": DEFAULT, "paper": PAPER}
+
+
+@dataclass(frozen=True)
+class DigitStudy:
+    """What a study of one fixed split is made of.
+
+    train, test: images (N, 1, H, W). prefix begins every image id (`test-00042`).
+    """
+
+    kind: str
+    title: str
+    classes: list[str]
+    train: LabelledImages
+    test: LabelledImages
+    prefix: str = "test"
+    synthetic: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def make_digit_study(
+    out: Path,
+    source: DigitStudy,
+    configs: Mapping[str, TrainConfig],
+    *,
+    num_samples: int = 100,
+    sample_seed: int = 0,
+    pool: int = 1000,
+    pool_images: int = 2000,
+    device: str = "cpu",
+    settings: Mapping[str, object] | None = None,
+    force: bool = False,
+    restart: bool = False,
+) -> Path:
+    """Train every method, predict the test images, write the study. Resumable; returns its folder.
+
+    `pool` networks on the first `pool_images` test images make figure 6 (0: leave it out).
+    """
+    settings = dict(settings or {}) | {
+        "num_samples": num_samples,
+        "sample_seed": sample_seed,
+        "pool": pool,
+        "pool_images": pool_images,
+        "configs": {m: asdict(c) for m, c in configs.items()},
+    }
+    making = open_making(out, settings, force=force, restart=restart)
+    training = TrainingSet(source.train.images, source.train.targets, len(source.classes))
+    test, rows = source.test, np.arange(len(source.test.images))
+    for method in training_order(configs):
+        run_method(
+            making / "folds" / "0" / method,
+            configs[method],
+            training,
+            test.images,
+            rows,
+            num_samples=num_samples,
+            sample_seed=sample_seed,
+            device=device,
+        )
+    results = {method: read_result(making / "folds" / "0" / method) for method in configs}
+    names = np.asarray(source.classes, dtype=object)
+    images = pd.DataFrame(
+        {
+            "image_id": [f"{source.prefix}-{row:05d}" for row in rows],
+            "label": names[test.targets],
+            "role": "scored",
+            "fold": 0,
+            "path": None,
+            "content_hash": content_hashes(test.images),
+        }
+    )
+    if pool and "vi" in configs and not (making / "sample_size.parquet").is_file():
+        subset = slice(0, min(pool_images, len(rows)))
+        write_table(
+            making / "sample_size.parquet",
+            accuracy_by_samples(
+                _pool_samples(
+                    making / "folds" / "0" / "vi",
+                    test.images[subset],
+                    pool,
+                    sample_seed + 1,
+                    device,
+                ),
+                test.targets[subset],
+            ),
+        )
+    main = "vi" if "vi" in results else next(iter(results))
+    samples = {m: r.samples for m, r in results.items() if r.samples is not None}
+    study = finish_study(
+        making,
+        title=source.title,
+        kind=source.kind,
+        classes=source.classes,
+        images=images,
+        summaries={
+            m: summarise(r.moments, source.classes, images["label"].to_numpy())
+            for m, r in results.items()
+        },
+        samples=samples,
+        embedding=results[main].embedding,
+        thumbnails=(lossless_thumbnail(image[0]) for image in test.images),
+        methods={m: {"num_samples": samples[m].shape[1], **asdict(configs[m])} for m in results},
+        settings=settings,
+        extra={
+            "synthetic": source.synthetic,
+            "notes": list(source.notes),
+            "seeds": {"training": {m: c.seed for m, c in configs.items()}, "samples": sample_seed},
+        },
+    )
+    return study
+
+
+def lossless_thumbnail(image: np.ndarray) -> bytes:
+    """WebP bytes of a grey uint8 image (H, W), every pixel kept."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "WEBP", lossless=True)
+    return buffer.getvalue()
+
+
+def _pool_samples(
+    folder: Path, images: np.ndarray, pool: int, seed: int, device: str
+) -> np.ndarray:
+    networks = networks_of(folder, pool, seed, device)
+    parts = []
+    with tqdm(total=len(images), desc=f"figure 6: {pool} networks", unit="image") as bar:
+        for start in range(0, len(images), 100):
+            batch = torch.as_tensor(prepare(images[start : start + 100])).to(device)
+            parts.append(predictive_samples(networks, batch).cpu().numpy())
+            bar.update(len(batch))
+    return np.concatenate(parts, axis=1)

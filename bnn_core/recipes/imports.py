@@ -1,0 +1,120 @@
+"""From a table of predictions to a study: read, look at the images if there are any, write."""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.datasets.plate import find_files
+from bnn_core.datasets.preparation import prepare_source
+from bnn_core.datasets.source import PlateSource
+from bnn_core.errors import InputError
+from bnn_core.import_sources import ImportOptions
+from bnn_core.importing import Predictions, read_predictions
+from bnn_core.study_writer import finish_study, open_making
+from bnn_core.uncertainty import summarise
+
+_LOOKED_AT = 20
+
+
+def make_import_study(
+    table: Path,
+    out: Path,
+    options: ImportOptions | None = None,
+    *,
+    image_root: Path | None = None,
+    pixel_size_um: float | None = None,
+    title: str | None = None,
+    force: bool = False,
+) -> tuple[Path, Predictions]:
+    """Make a study of somebody's predictions; returns its folder and what was read.
+
+    image_root: folder that the table's image paths start from; by default the table's own, where
+    the images lie there. With images the study gets thumbnails, quality measures and paths; an
+    image that cannot be read is counted and named, never fatal.
+    Raises InputError as `read_predictions`, and when none of the images is under `image_root`.
+    """
+    options = options or ImportOptions()
+    table, out = Path(table), Path(out)
+    predictions = read_predictions(table, options)
+    settings = {"table": str(table), "image_root": image_root and str(image_root),
+                "pixel_size_um": pixel_size_um, **asdict(options)}
+    making = open_making(out, settings, force=force, restart=True)
+    try:
+        images, notes, extra, thumbnails = _pictures(predictions, table, image_root, making,
+                                                     pixel_size_um)
+        labels = images["label"].where(images["role"] == "scored", None).to_numpy(dtype=object)
+        finish_study(
+            making, title=title or table.name.split(".")[0], kind="import",
+            classes=predictions.classes, images=images,
+            summaries={method: summarise(m, predictions.classes, labels)
+                       for method, m in predictions.moments.items()},
+            samples=predictions.samples, thumbnails=thumbnails,
+            methods={method: {"num_samples": predictions.samples[method].shape[1]
+                              if method in predictions.samples else None,
+                              "imported": True} for method in predictions.moments},
+            settings=settings,
+            extra=extra | {"notes": [*predictions.notes, *notes],
+                           "columns": predictions.understood})
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)
+        raise
+    return out, predictions
+
+
+def _pictures(predictions: Predictions, table: Path, image_root: Path | None, making: Path,
+              pixel_size_um: float | None):
+    """The images' rows with what their files show, notes, keys of study.json, and thumbnails."""
+    images = predictions.images.reset_index(drop=True)
+    columns = [f"path_{c}" for c in predictions.channels] or ["path"]
+    root = _root(images[columns[0]], table, image_root)
+    if root is None:
+        paths = [c for c in images if c.startswith("path_")]
+        return images.drop(columns=paths).assign(path=None), [], {"image_root": None}, None
+    for column in columns:
+        images[column] = find_files(images[column], root)
+    if columns != ["path"]:
+        images = images.drop(columns="path")
+    given = images.drop(columns=["fold", "content_hash"]).set_index(predictions.images.index)
+    source = prepare_source(
+        given, channels=predictions.channels or None, image_root=root, folder=making / "pictures",
+        classes=[], size=8, pixel_size_um=pixel_size_um)
+    images, thumbnails = _with_pictures(images, source)
+    source.keep_with_study(making)
+    keys = source.study_keys()
+    notes = keys.pop("notes")
+    keys.pop("training_size")
+    shutil.rmtree(source.folder)
+    return images, notes, keys, thumbnails
+
+
+def _root(paths: pd.Series, table: Path, image_root: Path | None) -> Path | None:
+    """Where the images lie; None where there are none."""
+    known = paths.dropna()
+    root = Path(image_root or table.parent).resolve()
+    if image_root is not None and not root.is_dir():
+        raise InputError(f"--image-root {root} is no folder")
+    if image_root is not None and not len(known):
+        raise InputError(f"{table} has no column of image files; name it with --map path=COLUMN")
+    tried = find_files(known.iloc[:_LOOKED_AT], root)
+    if any((root / path).is_file() for path in tried):
+        return root
+    if image_root is not None:
+        raise InputError(f"--image-root {root} does not hold the first {len(tried)} images of "
+                         f"{table}, such as {tried.iloc[0]}")
+    return None
+
+
+def _with_pictures(images: pd.DataFrame, source: PlateSource
+                   ) -> tuple[pd.DataFrame, list[bytes | None]]:
+    """Content hash and quality of the images that could be read, and all rows' thumbnails."""
+    place = pd.Index(source.table["image_id"]).get_indexer(images["image_id"])
+    read = place >= 0
+    pictures = list(source.thumbnails())
+    for column in source.table:
+        if column == "content_hash" or column.startswith("quality_"):
+            values = source.table[column].to_numpy()[place]
+            images[column] = np.where(read, values, None if values.dtype == object else np.nan)
+    return images, [pictures[i] if i >= 0 else None for i in place]

@@ -1,0 +1,243 @@
+"""Studies of cells: train with compounds left out, predict what was left out, assemble.
+
+A plan is written once; each fold is then one idempotent job that any machine sharing the folder can
+run (`bnn fold STUDY K`); the study is assembled when all folds are there.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from bnn_core.crossval import Fold, description, fold_numbers, make_folds, unpredictable_rows
+from bnn_core.datasets.source import PlateSource, inverse_frequency_weights, open_source
+from bnn_core.errors import InputError
+from bnn_core.files import read_json, write_json
+from bnn_core.folds import assemble, read_result, run_method, training_order
+from bnn_core.study import fingerprint, write_table
+from bnn_core.study_writer import finish_study, open_making
+from bnn_core.training import TrainConfig, TrainingSet
+from bnn_core.uncertainty import summarise
+
+PLAN = "plan.json"
+#: The rows of the study, labels corrected where that was asked for.
+TABLE = "table.parquet"
+
+
+def plan_plate_study(
+    out: Path,
+    source: PlateSource,
+    parts: Sequence[tuple[str, ...]],
+    configs: Mapping[str, TrainConfig],
+    *,
+    kind: str,
+    title: str,
+    num_samples: int = 100,
+    sample_seed: int = 0,
+    leave_batch_out: bool = False,
+    settings: Mapping[str, object] | None = None,
+    extra: Mapping[str, object] | None = None,
+    force: bool = False,
+    restart: bool = False,
+) -> Path:
+    """Begin a study of plate images (or find it begun): its working folder with plan.json.
+
+    `source` is the prepared images, in a folder of their own that stays until the study is done.
+    `parts` are the groups that each fold holds out.
+    """
+    plan = {
+        "kind": kind,
+        "title": title,
+        "source": str(source.folder.resolve()),
+        "parts": [list(part) for part in parts],
+        "leave_batch_out": leave_batch_out,
+        "configs": {m: asdict(c) for m, c in configs.items()},
+        "num_samples": num_samples,
+        "sample_seed": sample_seed,
+        "extra": dict(extra or {}),
+        "settings": dict(settings or {}),
+        "table": fingerprint(source.table),
+    }
+    making = open_making(out, plan, force=force, restart=restart)
+    if not (making / PLAN).is_file():
+        write_table(making / TABLE, source.table)
+        write_json(making / PLAN, plan)
+    return making
+
+
+def run_fold(making: Path, index: int, device: str = "cpu", quiet: bool = False) -> None:
+    """Run one fold of a planned study: train each method and predict; done parts are kept."""
+    plan, source, folds = _read_plan(making)
+    if not 0 <= index < len(folds):
+        raise InputError(f"fold {index} does not exist: {making} has folds 0 to {len(folds) - 1}")
+    fold = folds[index]
+    targets = source.targets()
+    # Advanced indexing reads from the memory map only what this fold needs.
+    train_images, train_targets = source.images[fold.train], targets[fold.train]
+    training = TrainingSet(
+        train_images,
+        train_targets,
+        len(source.classes),
+        class_weights=inverse_frequency_weights(train_targets, len(source.classes)),
+        groups=source.table["group"].to_numpy()[fold.train],
+    )
+    configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
+    for method in training_order(configs):
+        config = configs[method]
+        run_method(
+            making / "folds" / str(index) / method,
+            replace(config, seed=config.seed + index),
+            training,
+            source.images[fold.predict],
+            fold.predict,
+            num_samples=plan["num_samples"],
+            sample_seed=plan["sample_seed"] + index,
+            device=device,
+            quiet=quiet,
+        )
+
+
+def missing_folds(making: Path) -> list[int]:
+    """Numbers of the folds that are not finished yet."""
+    plan = read_json(making / PLAN)
+    return [
+        k
+        for k in range(len(plan["parts"]))
+        if not all(
+            (making / "folds" / str(k) / m / "prediction.npz").is_file() for m in plan["configs"]
+        )
+    ]
+
+
+def run_folds(making: Path, device: str = "cpu", jobs: int = 1) -> None:
+    """Run all missing folds, `jobs` at a time in processes of their own."""
+    missing = missing_folds(making)
+    if jobs == 1:
+        for index in missing:
+            run_fold(making, index, device)
+        return
+    threads = torch.get_num_threads()
+    with (
+        tqdm(total=len(missing), desc="folds", unit="fold") as bar,
+        ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
+    ):
+        running = [
+            pool.submit(_run_fold_quietly, making, index, device, threads) for index in missing
+        ]
+        for done in as_completed(running):
+            done.result()
+            bar.update()
+
+
+def assemble_study(making: Path) -> Path:
+    """Put all folds of a planned study together; InputError naming those that are missing."""
+    plan, source, folds = _read_plan(making)
+    missing = missing_folds(making)
+    if missing:
+        numbers = ", ".join(map(str, missing))
+        raise InputError(
+            f"{making}: {len(missing)} of {len(folds)} folds are missing ({numbers}); "
+            "run them with 'bnn fold' or the same 'bnn study' command again"
+        )
+    images = source.table.assign(
+        fold=fold_numbers(len(source.table), folds),
+        unpredictable=unpredictable_rows(source.table, folds),
+    )
+    results = {
+        m: assemble([read_result(making / "folds" / str(f.index) / m) for f in folds], len(images))
+        for m in plan["configs"]
+    }
+    main = "vi" if "vi" in results else next(iter(results))
+    source.keep_with_study(making)
+    labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
+    keys = source.study_keys()
+    extra = (
+        plan["extra"]
+        | keys
+        | {
+            "notes": [*plan["extra"].get("notes", []), *keys["notes"], *_warnings(folds, images)],
+            "folds": [
+                {
+                    "held_out": list(f.held_out),
+                    "unpredictable": list(f.unpredictable),
+                    "training_images": len(f.train),
+                }
+                for f in folds
+            ],
+            "folds_digest": description(folds),
+            "seeds": {
+                "training": {m: c["seed"] for m, c in plan["configs"].items()},
+                "samples": plan["sample_seed"],
+            },
+        }
+    )
+    return finish_study(
+        making,
+        title=plan["title"],
+        kind=plan["kind"],
+        classes=source.classes,
+        images=images,
+        summaries={m: summarise(r.moments, source.classes, labels) for m, r in results.items()},
+        samples={m: r.samples for m, r in results.items() if r.samples is not None},
+        embedding=results[main].embedding,
+        thumbnails=source.thumbnails(),
+        methods={
+            m: {"num_samples": r.samples.shape[1], **plan["configs"][m]} for m, r in results.items()
+        },
+        settings=plan["settings"] | {"leave_batch_out": plan["leave_batch_out"]},
+        extra=extra,
+    )
+
+
+def make_plate_study(
+    out: Path,
+    source: PlateSource,
+    parts: Sequence[tuple[str, ...]],
+    configs: Mapping[str, TrainConfig],
+    *,
+    device: str = "cpu",
+    jobs: int = 1,
+    **plan,
+) -> Path:
+    """Plan, run all folds, assemble: `plan_plate_study`, `run_folds`, `assemble_study`."""
+    making = plan_plate_study(out, source, parts, configs, **plan)
+    run_folds(making, device, jobs)
+    return assemble_study(making)
+
+
+def _read_plan(making: Path) -> tuple[dict, PlateSource, list[Fold]]:
+    if not (making / PLAN).is_file():
+        raise InputError(f"{making} has no {PLAN}: begin the study with 'bnn study ...' first")
+    plan = read_json(making / PLAN)
+    source = replace(open_source(Path(plan["source"])), table=pd.read_parquet(making / TABLE))
+    folds = make_folds(
+        source.table,
+        [tuple(part) for part in plan["parts"]],
+        source.classes,
+        plan["leave_batch_out"],
+    )
+    return plan, source, folds
+
+
+def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
+    count = int(images["unpredictable"].sum())
+    if not count:
+        return []
+    classes = sorted({name for fold in folds for name in fold.unpredictable})
+    return [
+        f"{count:,} images have a label that their fold could not learn, for all compounds of "
+        f"it were held out ({', '.join(classes)}); they are marked unpredictable and counted "
+        "apart"
+    ]
+
+
+def _run_fold_quietly(making: Path, index: int, device: str, threads: int) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+    run_fold(making, index, device, quiet=True)

@@ -1,0 +1,56 @@
+"""Settings for images of cells: quick, default, and the paper's."""
+
+from bnn_core.training import TrainConfig
+
+_CELLS = {
+    "network": "mscnn",
+    "intensity": "sqrt",
+    "augmentation": "dihedral",
+    "crop": 64,
+    "validation": 0.0,
+    "batch_size": 20,
+}
+_STANDARD = {**_CELLS, "bayesian": False, "optimizer": "adamw", "weight_decay": 1e-2}
+# Means start from the fold's standard network; one draw of weights per step.
+_BAYESIAN = {
+    **_CELLS,
+    "estimator": "weights",
+    "prior": "gaussian",
+    "prior_sigma1": 0.1,
+    "kl_weight": 0.1,
+    "rho_init": -4.0,
+    "start": "standard",
+}
+
+PRESETS = {
+    "quick": {
+        "standard": TrainConfig(**_STANDARD, epochs=12),
+        "vi": TrainConfig(**_BAYESIAN, epochs=6),
+    },
+    "default": {
+        "standard": TrainConfig(**_STANDARD, epochs=25),
+        "vi": TrainConfig(**_BAYESIAN, epochs=20),
+    },
+    # Table 1 of Deodato et al. (2020) for BBBC021; the prior's numbers are not given there.
+    "paper": {
+        "standard": TrainConfig(
+            bayesian=False,
+            network="mscnn",
+            epochs=80,
+            batch_size=20,
+            learning_rate=1e-2,
+            schedule="step",
+            step_epoch=60,
+            validation=0.0,
+        ),
+        "vi": TrainConfig(
+            network="mscnn",
+            epochs=80,
+            batch_size=20,
+            learning_rate=1e-2,
+            schedule="step",
+            step_epoch=60,
+            validation=0.0,
+        ),
+    },
+}

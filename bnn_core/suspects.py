@@ -1,0 +1,155 @@
+"""Which compounds, treatments, wells and images have labels that deserve a second look.
+
+Ranked by consistent disagreement, not by low confidence: a compound that is always called one other
+class comes first, however confident the network is. The score of a group is how much probability
+its label lost and one other class gained, beyond what the model's own errors would move:
+
+    score = (2 lost + gained) / 3,   lost = e_label - v_label,   gained = v_j - e_j
+
+v is the group's mean softmax, in which wells of a dose and doses of a compound weigh alike; e is
+what a rightly labelled compound of this label and these batches would get (`own_errors`); j is the
+wrong class that gained most. The score lies in [-1, 1]. 1: all probability is on one wrong class
+where the model was expected to make no error; 0: as expected; below 0: better than expected. What
+the label lost counts twice, because an inactive dose loses its label too but may scatter; a weight
+between 1 and 4 makes little difference (tests/benchmarks/suspects.py).
+
+Which share of the high scores are false alarms is not estimated: mistakes that a model makes
+compound by compound look like wrong labels, and no construction tried gave a calibrated
+false-discovery rate (tests/benchmarks/suspects.py has the figures). Ranks and intervals only.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student_t
+
+from bnn_core.disagreement import Disagreement, joined
+from bnn_core.levels import LEVEL_COLUMNS, available_levels, scored_rows
+
+RESAMPLES = 500
+_TAIL = 0.025
+
+
+def rank(
+    table: pd.DataFrame, classes: Sequence[str], level: str = "compound", *,
+    second: pd.DataFrame | None = None, resamples: int = RESAMPLES, seed: int = 0,
+) -> pd.DataFrame:
+    """Compounds, treatments or wells, most suspect first.
+
+    table: images joined with a summary (`Study.table`), with compound, label and p_<class>;
+    concentration, plate, well, batch and fold are used where they are there. Only rows that count
+    (`levels.scored_rows`) of a known compound take part; a group of several labels is split.
+    second: another opinion on the same compounds, as `second_opinion.opinion` or another study's
+    table gives it, joined by the level's columns, else by compound. The score is then the lower one
+    of the two for the same wrong class: both must have moved. A group that the second lacks, or has
+    under another label, keeps its own score.
+
+    Wells are compared with the other wells of their own compound as far as there are any: a swapped
+    well stands out, the wells of a wholly suspect compound (which agree) do not.
+
+    Returns by falling score: rank; the level's columns, compound, label; suspected, the one wrong
+    class; score; low, high, its 95 % interval for that class, from the standard deviation over
+    resamples (units drawn within the group, compounds within the expectation) and Student's t of
+    n_units - 1 degrees of freedom, nan for a single unit; rank_low, rank_high, 95 % of the
+    resampled ranks; leading, the share of resamples in which that class leads; p_label,
+    expected_label, p_suspected, expected_suspected (v and e above); mean_confidence; n_images,
+    n_wrong, n_suspected (images predicted as such); n_units and unit, what was drawn (images of one
+    well are not independent, so the interval is too narrow where this says "image"); second_score,
+    second_p_label, second_p_suspected where `second` is given. Empty where there is no such level.
+    """
+    classes = list(classes)
+    if level == "image" or level not in available_levels(table) or "compound" not in table:
+        return pd.DataFrame(columns=["rank", "label", "suspected", "score"])
+    rows = table[scored_rows(table) & table["compound"].notna().to_numpy()]
+    rows = rows[rows[list(LEVEL_COLUMNS[level])].notna().all(axis=1)]
+    if rows.empty:
+        return pd.DataFrame(columns=["rank", "label", "suspected", "score"])
+    first = Disagreement.of(rows, classes, level)
+    sources = [first]
+    other = None if second is None else joined(second, first, classes, level)
+    if other is not None:
+        sources.append(other)
+
+    scores = [source.scores() for source in sources]
+    score = _lowest(scores)
+    suspected = score.argmax(axis=1)
+    every = np.arange(len(suspected))
+    rng = np.random.default_rng(seed)
+    drawn, ranks, leads = [], [], []
+    for _ in range(resamples):
+        one = _lowest([source.scores(rng) for source in sources])
+        drawn.append(one[every, suspected])
+        ranks.append((-one.max(axis=1)).argsort().argsort() + 1)
+        leads.append(one.argmax(axis=1) == suspected)
+
+    out = first.groups.copy()
+    name = np.asarray(classes, dtype=object)
+    out["suspected"] = name[suspected]
+    out["score"] = score[every, suspected]
+    # Percentiles of so few units are far too narrow (three wells: 84 % of 95); t is not.
+    freedom = np.where(out["n_units"] > 1, out["n_units"] - 1, np.nan)
+    half = student_t.ppf(1 - _TAIL, freedom) * np.std(drawn, axis=0)
+    out["low"] = np.maximum(out["score"] - half, -1)
+    out["high"] = np.minimum(out["score"] + half, 1)
+    low, high = np.percentile(ranks, [100 * _TAIL, 100 * (1 - _TAIL)], axis=0)
+    out["rank_low"], out["rank_high"] = np.rint(low).astype(int), np.rint(high).astype(int)
+    out["leading"] = np.mean(leads, axis=0)
+    out["p_label"] = first.means[every, first.labels]
+    out["p_suspected"] = first.means[every, suspected]
+    expected = first.expected()
+    out["expected_label"] = expected[every, first.labels]
+    out["expected_suspected"] = expected[every, suspected]
+    called = pd.Series(rows["predicted"].to_numpy() == name[suspected][first.codes])
+    out["n_suspected"] = called.groupby(first.codes).sum().to_numpy()
+    if second is not None:
+        out[["second_score", "second_p_label", "second_p_suspected"]] = np.nan
+    if other is not None:
+        p = np.where((other.taken >= 0)[:, None], other.means[other.taken], np.nan)
+        out["second_score"] = scores[1][every, suspected]
+        out["second_p_label"] = p[every, first.labels]
+        out["second_p_suspected"] = p[every, suspected]
+    out = out.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
+    out.insert(0, "rank", np.arange(1, len(out) + 1))
+    return out
+
+
+def rank_images(table: pd.DataFrame) -> pd.DataFrame:
+    """Scored images by label quality, most suspect first.
+
+    table: as `rank`, but any column of metadata may be missing. Returns row (position in `table`),
+    image_id where known, label, predicted, label_quality, p_label, confidence.
+    """
+    counted = np.flatnonzero(scored_rows(table))
+    rows = table.iloc[counted]
+    groups = [rows.groupby(columns, sort=False).ngroup().fillna(-1).to_numpy()
+              for columns in (["plate", "well"], ["compound"]) if set(columns) <= set(rows)]
+    out = rows[[c for c in ("image_id", "label", "predicted") if c in rows]].copy()
+    out.insert(0, "row", counted)
+    out["label_quality"] = label_quality(rows["p_label"].to_numpy(np.float64), groups)
+    out["p_label"] = rows["p_label"]
+    out["confidence"] = rows["confidence"]
+    return out.sort_values("label_quality", kind="stable").reset_index(drop=True)
+
+
+def label_quality(p_label: np.ndarray, groups: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """(N,) in [0, 1]: how well the label fits an image; low is suspect.
+
+    p_label: (N,) mean softmax of the label. groups: arrays (N,) of group numbers, e.g. its well and
+    its compound, -1 for none. Without groups this is p_label itself, cleanlab's self-confidence
+    (Northcutt et al. 2021): for labels wrong at random no other order of calibrated probabilities
+    is better. Labels of plates go wrong by wells and compounds, so with groups it is the geometric
+    mean of p_label and of its mean over each group.
+    """
+    p_label = np.asarray(p_label, np.float64)
+    product = p_label.copy()
+    for codes in groups:
+        codes = np.asarray(codes, int) + 1
+        means = np.bincount(codes, p_label) / np.maximum(np.bincount(codes), 1)
+        product *= np.where(codes > 0, means[codes], p_label)
+    return product ** (1 / (1 + len(groups)))
+
+
+def _lowest(scores: list[np.ndarray]) -> np.ndarray:
+    """Element-wise minimum; an opinion that is missing (nan) does not count."""
+    return scores[0] if len(scores) == 1 else np.fmin(*scores)

@@ -1,0 +1,293 @@
+"""Confidence: distributions of a score, what a cut-off gains, and the cut-off that one needs."""
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from bnn_core.cutoffs import NeededCutoff, needed_cutoff
+from bnn_core.evaluation import SCORES, certainty
+from bnn_core.figures import confidence as figures
+from bnn_core.figures.style import SCORE_NAMES, chart_config
+from bnn_core.judging import Judged, rows_of_units, undecided
+from bnn_core.levels import LEVEL_RULES, available_levels
+from bnn_core.study import Study
+from bnn_core.uncertainty import SPLIT_COLUMNS
+from pages.shared import filters, frame, panels
+from pages.shared.judged import compared_methods, judged, names, unscored
+from pages.shared.words import interval, percent, short_name
+
+BINS = 50
+STEPS = 101
+BAR = "bar"
+#: Accuracies (%) to ask for: the page starts with the first that is more than one has anyway.
+GOALS = (60.0, 70.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9)
+
+
+class Bar(NamedTuple):
+    """A bar of the distributions that was clicked, as the address keeps it."""
+
+    score: str
+    level: str
+    method: str
+    place: int
+    verdict: str
+
+    @staticmethod
+    def read(text: str) -> "Bar | None":
+        """The bar of an address, or None when it names none."""
+        parts = text.split(".")
+        if len(parts) != 5 or parts[4] not in ("right", "wrong"):
+            return None
+        place = int(parts[3]) if parts[3].isdecimal() else BINS
+        return Bar(*parts[:3], place, parts[4]) if place < BINS else None
+
+    @property
+    def text(self) -> str:
+        """For the address."""
+        return ".".join(str(part) for part in self)
+
+
+def page() -> None:
+    """Draw the page."""
+    study = frame.current_study()
+    cut = frame.cutoff()
+    level = pick_level(study)
+    methods = comparable(study, cut.score)
+    found = {m: judged(study, m, cut.score, level) for m in methods}
+    found = {m: units for m, units in found.items() if len(units)}
+    if not found:
+        explain_nothing(study, cut.score, level)
+        return
+    distributions(study, level, found)
+    curves(study, level, found)
+    needed(study, level, found)
+
+
+def pick_level(study: Study) -> str:
+    """Images, or what they make together, where the study knows wells or compounds."""
+    levels = available_levels(study.images)
+    if len(levels) == 1:
+        return levels[0]
+    level = st.segmented_control("Level", levels, key="level", default=levels[0], required=True,
+                                 bind="query-params", label_visibility="collapsed")
+    st.caption(f"One count is one {level}: {LEVEL_RULES[level]}.")
+    return level
+
+
+def comparable(study: Study, score: str) -> list[str]:
+    """Methods that have the score; a single network has no split of its variance."""
+    methods = compared_methods(study)
+    if score in SPLIT_COLUMNS:
+        methods = [m for m in methods if m != "standard"]
+    return methods
+
+
+def explain_nothing(study: Study, score: str, level: str) -> None:
+    """Why there is nothing to draw."""
+    if unscored(study) == len(frame.filtered_rows()):
+        st.info("None of the filtered images has a label that counts: right and wrong need labels.",
+                icon=":material/label_off:")
+    else:
+        st.info(f"{SCORE_NAMES[score]} is not known at the level “{level}” of this study. Choose "
+                "another score above.", icon=":material/query_stats:")
+
+
+@frame.fragment
+def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
+    """Figure 2A / 4A with the numbers at the cut-off; a click on a bar shows its images."""
+    cut = frame.cutoff()
+    left, right = st.columns([1.9, 1], gap="large")
+    with left:
+        log = st.toggle("Logarithmic counts", value=True, key="log", bind="query-params",
+                        help="Shows single mistakes beside thousands of right images. Bars start "
+                             "below 1, so their heights do not add up.")
+        st.plotly_chart(
+            _distributions(frame.filter_key(), cut, level, log, tuple(found), study),
+            key="distributions", on_select=remember_bar, selection_mode="points",
+            config=chart_config(f"{study.name}-{cut.score}-distribution"),
+            alt=f"Right and wrong {level}s by {SCORE_NAMES[cut.score]}, one panel per network")
+    with right:
+        numbers(study, level, found)
+    bar = Bar.read(st.query_params.get(BAR, ""))
+    if bar is None or bar.score != cut.score or bar.level != level or bar.method not in found:
+        st.caption("Click a bar to see its images.")
+        return
+    low, high = filters.score_range(study, cut.score)[:2]
+    units = found[bar.method].in_bin(bar.place, low, high, BINS)
+    edges = np.linspace(low, high, BINS + 1)
+    kinds = {"right and wrong": units, "right": units[units["correct"].astype(bool)],
+             "wrong": units[~units["correct"].astype(bool)]}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        kind = st.segmented_control(
+            "Which", list(kinds), key=f"bar_kind_{bar.text}", required=True,
+            default="wrong" if bar.verdict == "wrong" else "right and wrong",
+            format_func=lambda k: f"{k} ({len(kinds[k]):,})", label_visibility="collapsed")
+        st.button("Close", key="bar_close", icon=":material/close:", type="tertiary",
+                  on_click=forget_bar)
+    table = frame.table(study, bar.method).iloc[frame.filtered_rows()]
+    rows = rows_of_units(table, kinds[kind], level)
+    title = (f"{short_name(bar.method)}: {filters.SYMBOLS[cut.score]} {edges[bar.place]:.3g} to "
+             f"{edges[bar.place + 1]:.3g}, {kind}")
+    if level != "image":
+        title += f", the images of {len(kinds[kind]):,} {level}{'s' * (len(kinds[kind]) != 1)}"
+    panels.selection_panel(study, rows, "bar", title, method=bar.method)
+
+
+def remember_bar() -> None:
+    """Keep the clicked bar in the address: a new figure would forget its selection."""
+    points = st.session_state["distributions"]["selection"]["points"]
+    if points:
+        method, place, verdict = points[-1]["customdata"]
+        cut = frame.cutoff()
+        level = st.session_state.get("level") or "image"
+        st.query_params[BAR] = Bar(cut.score, level, method, int(place), verdict).text
+
+
+def forget_bar() -> None:
+    """Close the images of the bar."""
+    st.query_params.pop(BAR, None)
+
+
+def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
+    """What the cut-off keeps, of each network."""
+    cut = frame.cutoff()
+    at = {m: units.at(cut.threshold) for m, units in found.items()}
+    st.markdown(f"**Keeping {cut.text}**")
+    noun = f"{level}s"
+    lines = {
+        "right among the kept": [percent(f.accuracy.value) if f.accuracy else "none kept"
+                                 for f in at.values()],
+        "95 % interval": [interval(f.accuracy) if f.accuracy else "–" for f in at.values()],
+        "share kept": [percent(f.coverage.value) for f in at.values()],
+        f"{noun} kept": [f"{f.kept:,}" for f in at.values()],
+        "of them wrong": [f"{f.wrong:,}" for f in at.values()],
+        "set aside": [f"{f.total - f.kept:,}" for f in at.values()],
+        "right without a cut-off": [percent(units.correct.mean()) for units in found.values()],
+        "all": [f"{f.total:,}" for f in at.values()],
+    }
+    st.html(panels.by_method(list(found), lines))
+    if any(units.groups is not None for units in found.values()):
+        st.caption("Intervals resample whole groups (compounds): their images are not independent.")
+    if cut.score == "confidence":
+        folded = {m: undecided(units.units) for m, units in found.items()}
+        said = ", ".join(f"{n:,} ({short_name(m)})" for m, n in folded.items())
+        st.caption(
+            f"c folds back below a top softmax of one half: {said} of these {noun} are so "
+            "undecided that c calls them surer than they are.",
+            help=filters.SCORE_HELP["confidence"])
+    if (left_out := unscored(study)) and level == "image":
+        st.caption(f"{left_out:,} filtered images without a label that counts are not shown.")
+
+
+@frame.fragment
+def curves(study: Study, level: str, found: dict[str, Judged]) -> None:
+    """Figure 2B / 4B: accuracy and share kept over the cut-off, or against one another."""
+    cut = frame.cutoff()
+    st.header("What other cut-offs would do", anchor=False,
+              help="Bands are 95 % intervals of each point. Two networks are compared fairly at "
+                   "the same share kept, not at the same cut-off: their scores mean different "
+                   "things.")
+    against = st.segmented_control("Against", ["cut-off", "share kept"], key="against",
+                                   default="cut-off", required=True, bind="query-params",
+                                   label_visibility="collapsed")
+    st.plotly_chart(_curves(frame.filter_key(), cut, level, against, tuple(found), study),
+                    key="curves", config=chart_config(f"{study.name}-{cut.score}-curves"),
+                    alt=f"Accuracy and share kept against {against}, with 95 % intervals")
+
+
+@frame.fragment
+def needed(study: Study, level: str, found: dict[str, Judged]) -> None:
+    """The smallest cut-off that earns an accuracy, found on one half and told of the other."""
+    cut = frame.cutoff()
+    st.header("The accuracy I need", anchor=False,
+              help="A cut-off that is chosen and judged on the same images looks better than it "
+                   "is. So it is chosen on one half (the lower 95 % bound must meet the target) "
+                   "and the figures shown are those of the other half; compounds are never split.")
+    left, right = st.columns([1, 3], gap="large")
+    everything = next(iter(found.values())).correct.mean()
+    start = next(goal for goal in GOALS if goal / 100 > everything or goal == GOALS[-1])
+    target = left.number_input("At least this share right (%)", 50.0, 100.0, start, 0.5,
+                               key="need", bind="query-params", format="%.1f")
+    with right:
+        for method in found:
+            answer = _needed(frame.filter_key(), cut.score, level, method, target / 100, study)
+            tell_needed(study, method, answer, level)
+
+
+def tell_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> None:
+    """One network's answer in words, and a button that sets the cut-off."""
+    score = frame.cutoff().score
+    groups = f" in {answer.estimated.groups:,} groups" if answer.estimated.groups else ""
+    halves = (f"chosen on {answer.estimated.images:,} {level}s{groups}, told of "
+              f"{answer.reported.images:,} others")
+    if answer.cutoff is None:
+        st.markdown(f"**{short_name(method)}: none.** No cut-off earns "
+                    f"{100 * answer.target:.1f} %: {answer.reason} ({halves}).")
+        return
+    value = _rounded_to_sure(study, score, answer.cutoff)
+    sign = "≥" if SCORES[score] > 0 else "≤"
+    kept = answer.reported
+    right = (f"{percent(answer.accuracy.value)} right {interval(answer.accuracy)}"
+             if answer.accuracy else "nothing is kept")
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+        st.markdown(
+            f"**{short_name(method)}: {filters.SYMBOLS[score]} {sign} {value:g}**. On the other "
+            f"half: {right}, {percent(answer.coverage, 1)} kept ({kept.kept:,} of {kept.images:,}; "
+            f"{halves}).", width="stretch")
+        st.button("Use", key=f"use_{method}", on_click=use_cutoff, icon=":material/check:",
+                  args=(filters.cutoff_key(study), value), help="Set the cut-off to this value")
+
+
+def use_cutoff(key: str, value: float) -> None:
+    """Move the slider."""
+    st.session_state[key] = value
+
+
+def _rounded_to_sure(study: Study, score: str, threshold: float) -> float:
+    """A certainty as a value of the slider, rounded to its sure side."""
+    low, high, step, _ = filters.score_range(study, score)
+    steps = (threshold * SCORES[score] - low) / step
+    whole = np.ceil(steps - 1e-9) if SCORES[score] > 0 else np.floor(steps + 1e-9)
+    return float(min(max(round(low + whole * step, 6), low), high))
+
+
+def _scale(study: Study, cut: filters.Cutoff) -> figures.Scale:
+    low, high = filters.score_range(study, cut.score)[:2]
+    return figures.Scale(cut.score, low, high, cut.value)
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _distributions(key: str, cut: filters.Cutoff, level: str, log: bool, methods: tuple[str, ...],
+                   _study: Study) -> go.Figure:
+    scale = _scale(_study, cut)
+    histograms = {m: judged(_study, m, cut.score, level).histogram(scale.low, scale.high, BINS)
+                  for m in methods}
+    return figures.distributions(histograms, names(_study), scale, log=log, noun=f"{level}s")
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _curves(key: str, cut: filters.Cutoff, level: str, against: str, methods: tuple[str, ...],
+            _study: Study) -> go.Figure:
+    scale = _scale(_study, cut)
+    values = np.linspace(scale.low, scale.high, STEPS)[::SCORES[cut.score]]
+    thresholds = certainty(cut.score, values)
+    bands = {m: _bands(key, cut.score, level, m, _study, thresholds) for m in methods}
+    return figures.curves(bands, names(_study), scale, values, against=against)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _bands(key: str, score: str, level: str, method: str, _study: Study, _thresholds: np.ndarray):
+    return judged(_study, method, score, level).curves(_thresholds)
+
+
+@st.cache_resource(max_entries=48, show_spinner="Looking for the cut-off")
+def _needed(key: str, score: str, level: str, method: str, target: float, _study: Study
+            ) -> NeededCutoff:
+    units = judged(_study, method, score, level)
+    return needed_cutoff(units.certainty, units.correct, target, units.groups,
+                         units.units["label"].to_numpy(dtype=object))
+
+
+page()

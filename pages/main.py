@@ -1,0 +1,159 @@
+"""The frame around every page: navigation, the study, the shared filters, the page's question."""
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+# Streamlit puts the folder of this script on the path; imports start one folder above it.
+if (ROOT := str(Path(__file__).parents[1])) not in sys.path:
+    sys.path.insert(0, ROOT)
+
+import streamlit as st
+
+from bnn_core.errors import InputError
+from bnn_core.study import StudyEntry, cache_root
+from pages.shared import filters, frame, studies
+from pages.shared.words import plain
+
+
+class Entry(NamedTuple):
+    """One page: its file, its name and icon in the navigation, the question that it answers.
+
+    cutoff: the score and its cut-off stand at the page's head, not in the sidebar. study: the page
+    needs one.
+    """
+
+    file: str
+    title: str
+    icon: str
+    question: str
+    cutoff: bool = False
+    study: bool = True
+
+
+#: To add a page: write pages/<file> and name it here. Groups stand in the order of the work.
+PAGES: dict[str, list[Entry]] = {
+    "Look": [
+        Entry("overview.py", "Overview", "dashboard", "How good is this study, at a glance?"),
+        Entry("mechanisms.py", "Mechanisms", "medication",
+              "What are the compounds of one mechanism taken for, and what do they look like?",
+              cutoff=True),
+        Entry("plates.py", "Plates", "grid_on", "Does it matter where on the plate a well lies?"),
+        Entry("one_image.py", "One image", "image", "Why is it unsure of this one?"),
+    ],
+    "Doubt": [
+        Entry("confidence.py", "Confidence", "bar_chart_4_bars",
+              "How sure is it when right and when wrong, and what do I gain by a cut-off?",
+              cutoff=True),
+        Entry("bnn_vs_standard.py", "BNN vs standard", "scatter_plot",
+              "Where do the Bayesian and the standard network disagree?", cutoff=True),
+    ],
+    "Review": [
+        Entry("suspect_labels.py", "Suspect labels", "help_center",
+              "Which labels deserve a second look, and what may be the matter?"),
+        Entry("review_list.py", "Review list", "checklist", "What have I flagged, and what now?"),
+    ],
+    "Data": [
+        Entry("your_data.py", "Your data", "upload_file", "How do I get my own data in?",
+              study=False),
+    ],
+}
+ABOUT = """**Which image labels can I not trust, and why?**
+
+Bayesian neural networks for microscope images, after Deodato, Ball & Zhang (2020), “Bayesian Neural
+Networks for Cellular Image Classification and Uncertainty Analysis”."""
+EMPTY = """There is no study in `{root}` yet. A study is made by one command, for example
+
+```
+bnn study mnist --preset quick     # handwritten digits, about 3 minutes
+bnn study digits                   # digits drawn by code, no download
+bnn import predictions.csv         # predictions you already have
+```
+
+Then reload this page. Studies kept elsewhere: `BNN_CACHE=/folder streamlit run app.py`."""
+
+
+def main() -> None:
+    """Draw the frame, then the page."""
+    here = Path(__file__).parent
+    st.set_page_config(page_title="BNN cell images", page_icon=str(here / "shared" / "icon.svg"),
+                       layout="wide", menu_items={"About": ABOUT})
+    st.logo(str(here / "shared" / "wordmark.svg"), icon_image=str(here / "shared" / "icon.svg"))
+    by_title = {entry.title: entry for group in PAGES.values() for entry in group}
+    page = st.navigation({
+        group: [st.Page(here / e.file, title=e.title, icon=f":material/{e.icon}:", help=e.question)
+                for e in entries if (here / e.file).is_file()]
+        for group, entries in PAGES.items()}, expanded=True)
+    entry = by_title[page.title]
+    found = studies.entries()
+    filters.keep_in_address()
+    with st.sidebar:
+        known = pick_study(found)
+    head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom") \
+        if entry.cutoff else (st.container(), None)
+    with head.container(gap="xxsmall"):
+        st.title(entry.title, anchor=False)
+        st.caption(entry.question)
+    if entry.study:
+        if not known:
+            st.info(EMPTY.format(root=cache_root()), icon=":material/folder_open:")
+            st.stop()
+        try:
+            draw_filters(tools)
+        except InputError as error:
+            st.error(str(error), icon=":material/error:")
+            st.stop()
+    frame.follow_open_image()
+    try:
+        page.run()
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def pick_study(found: list[StudyEntry]) -> bool:
+    """The study picker; False when there is nothing to pick."""
+    if not found:
+        return False
+    names = {entry.name: entry for entry in found}
+    # The address carries what the picker shows, so it shows names, as the command line does.
+    asked = st.query_params.get("study")
+    if asked and asked not in names and "study" not in st.session_state:
+        st.warning(f"There is no study “{plain(asked)}” here; showing “{found[0].name}”.")
+    if (made := st.session_state.pop(studies.OPEN_NEXT, None)) in names:
+        filters.reset()
+        st.session_state["study"] = made
+    if st.session_state.get("study", asked) not in names:
+        st.session_state["study"] = found[0].name
+    # No default: Streamlit leaves a default out of the address, and a link shall name its study.
+    with st.container(gap="xsmall"):
+        st.markdown(":small[Study]")
+        chosen = st.selectbox("Study", list(names), index=None, required=True, key="study",
+                              bind="query-params", on_change=leave_study,
+                              label_visibility="collapsed")
+        st.caption(plain(names[chosen].title) or "cannot be opened")
+    return True
+
+
+def leave_study() -> None:
+    """Filters, and what the address names in the study that is left, mean nothing in another."""
+    filters.reset()
+    for name in ("image", "among", "bar"):
+        st.query_params.pop(name, None)
+
+
+def draw_filters(tools: st.delta_generator.DeltaGenerator | None) -> None:
+    """What the study is, the filters, and the cut-off at the page's head or in the sidebar."""
+    study = frame.current_study()
+    with st.sidebar:
+        if study.meta.get("synthetic"):
+            st.badge("synthetic data", icon=":material/science:", color="violet")
+        filters.draw(study)
+        if tools is None:
+            with st.expander("Score and cut-off"):
+                filters.draw_cutoff(study)
+    if tools is not None:
+        with tools.container(horizontal=True, vertical_alignment="bottom"):
+            filters.draw_cutoff(study)
+
+
+main()

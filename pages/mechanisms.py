@@ -1,0 +1,299 @@
+"""Mechanisms (figures 4A-C, 5A, 5B): what the compounds of one label are predicted as."""
+
+import json
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from bnn_core import mechanisms
+from bnn_core.figures import mechanisms as figures
+from bnn_core.figures.style import SCORE_NAMES, chart_config
+from bnn_core.mechanisms import Bins
+from bnn_core.side_by_side import controls_beside
+from bnn_core.study import Study
+from pages.shared import filters, flagging, frame, panels
+from pages.shared.judged import compared_methods
+from pages.shared.wall import image_wall
+from pages.shared.words import percent, plain, short_name
+
+BINS = 20
+BAR = "bar"
+#: More compounds than this are not drawn at once; they are chosen by name.
+MOST_COMPOUNDS, MOST_COLUMNS = 8, 4
+HISTOGRAMS, COLUMNS, DOSES = "histograms", "side by side", "doses and controls"
+CONTROLS = "untreated, same plates"
+NO_COMPOUNDS = """This study does not say which compound an image was treated with, so there are no
+compounds to compare. A column `compound` in the table of images gives it (`Metadata_Compound` and
+`Image_Metadata_Compound` are understood too): `bnn study plate fields.csv --label moa --group
+compound`, or `bnn import predictions.csv --metadata images.csv`."""
+
+
+class Bar(NamedTuple):
+    """A part of a bar that was clicked, as the address keeps it."""
+
+    score: str
+    label: str
+    compound: str
+    place: int
+    predicted: str
+
+    @staticmethod
+    def read(text: str) -> "Bar | None":
+        """The bar of an address, or None when it names none."""
+        try:
+            bar = Bar(*json.loads(text))
+        except (ValueError, TypeError):
+            return None
+        return bar if isinstance(bar.place, int) and 0 <= bar.place < BINS else None
+
+
+class View(NamedTuple):
+    """What is looked at: a label, one network's filtered table, and the class that stands out."""
+
+    study: Study
+    method: str
+    label: str
+    highlight: str | None
+    table: pd.DataFrame
+    found: pd.DataFrame
+    bins: Bins
+    cut: float
+
+    def rows(self, compound: str) -> pd.DataFrame:
+        """The images of a compound that carry the label."""
+        return mechanisms.compound_rows(self.table, [compound], self.label)
+
+
+def page() -> None:
+    """Draw the page."""
+    study = frame.current_study()
+    if "compound" not in study.images or study.images["compound"].isna().all():
+        st.info(NO_COMPOUNDS, icon=":material/medication:")
+        return
+    table = frame.table(study, filters.reading_method(study)).iloc[frame.filtered_rows()]
+    labels = mechanisms.labelled_compounds(table)
+    if not labels:
+        st.info("None of the filtered images has both a label and a compound. Take a filter off "
+                "in the sidebar.", icon=":material/filter_alt_off:")
+        return
+    view, look = choose(study, labels)
+    explain(view)
+    {HISTOGRAMS: histograms, COLUMNS: side_by_side, DOSES: doses}[look](view)
+
+
+def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
+    """The label, the network, the class that stands out, and how to look."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        _keep("mechanism", list(labels))
+        label = st.selectbox(
+            "Mechanism (label)", list(labels), key="mechanism", bind="query-params", width=270,
+            help="A label that some compound carries.")
+        methods = compared_methods(study)
+        method = methods[0]
+        if len(methods) > 1:
+            method = st.segmented_control("Network", methods, default=methods[0], key="network",
+                                          required=True, bind="query-params", width="content",
+                                          format_func=short_name)
+        table = frame.table(study, method).iloc[frame.filtered_rows()]
+        called = mechanisms.calls(table[(table["label"] == label).fillna(False)])
+        wrong = [name for name in called if name != label]
+        usual = wrong[0] if wrong else label
+        key = f"highlight_{label}"
+        highlight = st.selectbox(
+            "Highlight predictions of", list(called), key=key, width=270,
+            index=list(called).index(usual) if usual in called else 0,
+            format_func=lambda name: f"{name} ({called.get(name, 0):,})",
+            help="Of the images with this label. The commonest wrong prediction stands out at "
+                 "first.")
+        look = st.segmented_control("View", [HISTOGRAMS, COLUMNS, DOSES], default=HISTOGRAMS,
+                                    key="look", required=True, bind="query-params",
+                                    width="content")
+    cut = frame.cutoff()
+    if cut.score not in table or table[cut.score].isna().all():
+        st.caption(f"{short_name(method)} has no {SCORE_NAMES[cut.score].lower()}; confidence c "
+                   "stands in its place.")
+        cut = filters.Cutoff("confidence", 0.5)
+    low, high = filters.score_range(study, cut.score)[:2]
+    view = View(study, method, label, highlight, table, mechanisms.compounds(table, label),
+                Bins(cut.score, low, high, BINS), cut.value)
+    return view, look
+
+
+def _keep(key: str, options: list[str]) -> None:
+    if st.session_state.get(key, options[0]) not in options:
+        del st.session_state[key]
+
+
+def explain(view: View) -> None:
+    """What the colours say, and what this study lacks."""
+    said = f"Plain grey: predicted as the label, {plain(view.label)}. "
+    if view.highlight != view.label:
+        said += f"Vermillion: {plain(view.highlight)}. Hatched: any other prediction."
+    if not any(view.study.has_thumbnail(int(i)) for i in view.table.index[:50]):
+        said += " This study holds no pictures: a tile of text stands for each image."
+    st.caption(said)
+
+
+def heading(view: View, compound: str) -> str:
+    """A compound with its counts, in Markdown."""
+    line = view.found.set_index("compound").loc[compound]
+    if not line["n"]:
+        return f"**{plain(compound)}**: {line['images']:,} images, none counted by an accuracy"
+    text = (f"**{plain(compound)}**: n = {line['n']:,}, {percent(line['accuracy'], 1)} right "
+            f"({line['right']:,})")
+    if line["called"] is not None and line["called_n"]:
+        text += f"; {line['called_n']:,} called {plain(line['called'])}"
+    return text
+
+
+def pick_compounds(view: View, most: int, key: str, further: list[str] = ()) -> list[str]:
+    """Compounds to show: all of the label up to `most`, the most wrong ones at first."""
+    names = [*view.found["compound"], *further]
+    if len(names) <= most and not further:
+        return names
+    return st.multiselect(f"Compounds (at most {most})", names, max_selections=most,
+                          default=list(view.found["compound"][:most]), key=key)
+
+
+@frame.fragment
+def histograms(view: View) -> None:
+    """One histogram per compound, its images beside it."""
+    shown = pick_compounds(view, MOST_COMPOUNDS, f"shown_{view.label}")
+    bar = Bar.read(st.query_params.get(BAR, ""))
+    flagged = flagging.flagged_rows(view.study)
+    counts = {name: mechanisms.histogram(view.rows(name), view.bins) for name in shown}
+    highest = max((int(c.groupby("bin")["n"].sum().max()) for c in counts.values() if len(c)),
+                  default=1)
+    for compound in shown:
+        with st.container(border=True, gap="small"):
+            st.markdown(heading(view, compound))
+            left, right = st.columns([1.1, 1], gap="medium")
+            key = f"mechanism_{compound}"
+            with left:
+                st.plotly_chart(
+                    _histogram(frame.filter_key(), view.method, view.label, view.highlight,
+                               view.bins, view.cut, compound, highest, view),
+                    key=key, on_select=remember(key, view), selection_mode="points",
+                    config=chart_config(f"{view.study.name}-{compound}"),
+                    alt=f"Images of {compound} by {SCORE_NAMES[view.bins.score]} and predicted "
+                        "class")
+            with right:
+                rows = mechanisms.surest_first(view.rows(compound), view.bins.score)
+                wall(view, rows, f"{key}_wall", 205, flagged)
+            if bar is not None and bar[:3] == (view.bins.score, view.label, compound):
+                of_bar(view, bar)
+    st.caption("Surest first; ✕ marks a wrong prediction. Click a part of a bar for its images, an "
+               "image to look into it.")
+
+
+def remember(key: str, view: View):
+    """Keep a clicked bar in the address: a new figure would forget its selection."""
+    def keep() -> None:
+        points = st.session_state[key]["selection"]["points"]
+        if points:
+            compound, place, predicted = points[-1]["customdata"]
+            st.query_params[BAR] = json.dumps(
+                Bar(view.bins.score, view.label, compound, int(place), predicted))
+    return keep
+
+
+def of_bar(view: View, bar: Bar) -> None:
+    """The images of a clicked bar."""
+    rows = mechanisms.in_bar(view.rows(bar.compound), view.bins, bar.place, bar.predicted)
+    low, high = view.bins.edges(bar.place)
+    st.button("Close", key="bar_close", icon=":material/close:", type="tertiary",
+              on_click=lambda: st.query_params.pop(BAR, None))
+    panels.selection_panel(
+        view.study, rows, "mechanism_bar", f"{bar.compound}, labelled {view.label}, predicted "
+        f"{bar.predicted}, {filters.SYMBOLS[bar.score]} {low:.3g} to {high:.3g}",
+        method=view.method)
+
+
+def wall(view: View, rows: np.ndarray, key: str, height: int, flagged: list[int]) -> None:
+    """A wall whose images open on One image, previous and next walking through the wall."""
+    clicked = image_wall(rows, key=key, selectable=False, method=view.method, height=height,
+                         caption=view.bins.score, flagged=flagged).clicked
+    seen = f"{key}_seen"
+    # The wall keeps what was clicked; it must not call the page away again.
+    new = clicked is not None and clicked != st.session_state.get(seen)
+    st.session_state[seen] = clicked
+    if new:
+        frame.open_image(view.study, clicked, rows)
+
+
+@frame.fragment
+def side_by_side(view: View) -> None:
+    """Figure 5B: a column of images per compound, and compounds of other labels to compare."""
+    others = sorted({str(c) for c in view.table["compound"].dropna()}
+                    - set(view.found["compound"].astype(str)))
+    if (view.table["role"] == "control").any():
+        others.insert(0, CONTROLS)
+    shown = pick_compounds(view, MOST_COLUMNS, f"columns_{view.label}", others)
+    if not shown:
+        return
+    flagged = flagging.flagged_rows(view.study)
+    own = set(view.found["compound"])
+    treated = mechanisms.compound_rows(view.table, [c for c in shown if c in own], view.label)
+    for column, name in zip(st.columns(len(shown), gap="small"), shown, strict=True):
+        with column:
+            if name in own:
+                part, text = view.rows(name), heading(view, name)
+            elif name == CONTROLS:
+                part = view.table[controls_beside(view.table, treated)]
+                text = f"**{CONTROLS}**: n = {len(part):,}"
+            else:
+                part = mechanisms.compound_rows(view.table, [name])
+                labels = ", ".join(map(str, part["label"].dropna().unique())) or "no label"
+                text = f"**{plain(name)}** ({plain(labels)}): n = {len(part):,}"
+            st.markdown(text)
+            rows = mechanisms.surest_first(part, view.bins.score)
+            wall(view, rows, f"column_{name}", 620, flagged)
+    st.caption(f"Surest first by {SCORE_NAMES[view.bins.score].lower()}, down each column. Click "
+               "an image to look into it.")
+
+
+@frame.fragment
+def doses(view: View) -> None:
+    """One line of images per dose of a compound, above them the untreated of its plates."""
+    _keep(f"dosed_{view.label}", list(view.found["compound"]))
+    compound = st.selectbox("Compound", list(view.found["compound"]), key=f"dosed_{view.label}",
+                            width=270)
+    flagged = flagging.flagged_rows(view.study)
+    own = mechanisms.compound_rows(view.table, [compound])
+    control = view.table[controls_beside(view.table, own)]
+    if len(control):
+        known = "plate" in own and own["plate"].notna().any()
+        st.markdown(f"**Untreated{', same plates' if known else ''}**: {len(control):,} images, "
+                    f"{_called(mechanisms.calls(control))}")
+        wall(view, mechanisms.surest_first(control, view.bins.score), "dose_control", 190, flagged)
+    else:
+        st.caption("The filtered images hold no untreated controls (role “control”).")
+    found = mechanisms.doses(view.table, compound)
+    for place, dose in enumerate(found):
+        name = "dose unknown" if np.isnan(dose.concentration) else f"{dose.concentration:g} µM"
+        right = (f"n = {dose.scored:,}, {percent(dose.right / dose.scored, 1)} right"
+                 if dose.scored else f"{len(dose.rows):,} images without a label that counts")
+        st.markdown(f"**{plain(compound)}, {name}**: {right}; {_called(dose.calls)}")
+        wall(view, mechanisms.surest_first(view.table.loc[dose.rows], view.bins.score),
+             f"dose_{compound}_{place}", 190, flagged)
+    if len(found) == 1:
+        st.caption("The filtered images hold no other dose of this compound.")
+
+
+def _called(calls: dict[str, int]) -> str:
+    parts = [f"{n:,} {plain(name)}" for name, n in list(calls.items())[:3]]
+    rest = sum(list(calls.values())[3:])
+    return f"predicted {', '.join(parts)}" + (f", {rest:,} others" if rest else "")
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _histogram(key: str, method: str, label: str, highlight: str | None, bins: Bins, cut: float,
+               compound: str, highest: int, _view: View) -> go.Figure:
+    counts = mechanisms.histogram(_view.rows(compound), bins)
+    return figures.histogram(counts, bins, compound, label, highlight, cut, highest)
+
+
+page()

@@ -1,0 +1,256 @@
+"""Overview: accuracy, what to look at first, calibration, and how the study was made."""
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from bnn_core.evaluation import ECE_BINS
+from bnn_core.figures import overview as figures
+from bnn_core.figures.style import chart_config
+from bnn_core.intervals import Interval
+from bnn_core.judging import FIRST_LOOKS, accuracy_by_level, first_looks
+from bnn_core.levels import available_levels
+from bnn_core.study import METHOD_NAMES, Study
+from pages.shared import filters, frame, panels, studies
+from pages.shared.judged import (
+    compared_methods,
+    judged,
+    names,
+    qualities,
+    reliabilities,
+    unscored,
+)
+from pages.shared.words import interval, percent, plain, short_name
+
+#: Figures of `bnn_core.evaluation.evaluate`: words, and what it says.
+QUALITIES = {
+    "auroc_confidence": ("AUROC of right, by c", "The chance that a right image has a higher c "
+                         "than a wrong one: 0.5 is a coin, 1 is perfect."),
+    "auroc_top": ("AUROC of right, by top softmax", "The same by the mean softmax of the predicted "
+                  "class, which does not fold back."),
+    "aurc": ("AURC", "Area under the risk-coverage curve: the mean share of wrong images among "
+             "the k surest, over all k. Lower is better."),
+    "augrc": ("AUGRC", "Area under the generalised risk-coverage curve: wrong and kept, over all "
+              "images. Lower is better."),
+    "ece": ("Calibration error (ECE)", f"How far the stated softmax is from how often it is right, "
+            f"over {ECE_BINS} equal bins. Lower is better."),
+    "nll": ("Negative log likelihood", "In nats: minus the mean log probability given to the "
+            "label. Lower is better; one confident mistake costs much."),
+    "brier": ("Brier score", "Squared distance of the probabilities from the label, summed over "
+              "classes. Lower is better."),
+}
+#: Settings of a method: words, and whether only Bayesian networks have it.
+SETTINGS = {
+    "network": ("network", False), "num_samples": ("T, networks drawn", False),
+    "prior": ("prior", True), "prior_pi": ("prior: π", True),
+    "prior_sigma1": ("prior: σ₁", True), "prior_sigma2": ("prior: σ₂", True),
+    "prior_sigma": ("prior: σ", True), "kl_weight": ("weight of the KL term", True),
+    "epochs": ("epochs", False), "batch_size": ("batch size", False),
+    "learning_rate": ("learning rate", False), "schedule": ("schedule", False),
+    "weight_decay": ("weight decay", False), "validation": ("held back for validation", False),
+    "seed": ("seed", False),
+}
+
+
+def page() -> None:
+    """Draw the page."""
+    study = frame.current_study()
+    for note in study.meta.get("notes") or []:
+        st.caption(f":material/info: {plain(note)}")
+    headline(study)
+    if len(available_levels(study.images)) > 1:
+        levels(study)
+    st.header("What to look at first", anchor=False)
+    looks(study)
+    calibration(study)
+    settings(study)
+
+
+def headline(study: Study) -> None:
+    """Accuracy of each network, and what the cut-off in force keeps."""
+    cut = frame.cutoff()
+    cards = st.columns(2 * len(compared_methods(study)))
+    for place, method in enumerate(compared_methods(study)):
+        units = judged(study, method, "top_softmax")
+        everything = units.at(-1.0)
+        short = short_name(method)
+        card = {"border": True, "height": "stretch", "delta_color": "off", "delta_arrow": "off"}
+        if not len(units):
+            cards[2 * place].metric(f"{short}: right", "–", **card,
+                                    help="None of the filtered images has a label that counts.")
+            continue
+        by = " The interval resamples whole groups (compounds)." if units.groups is not None else ""
+        cards[2 * place].metric(
+            f"{short}: right", percent(everything.accuracy.value), **card,
+            delta=f"{interval(everything.accuracy)} n = {everything.total:,}",
+            help="Share of labelled images that the network predicts right "
+                 f"({everything.right:,} of {everything.total:,}), with its 95 % interval.{by}")
+        kept = judged(study, method, cut.score).at(cut.threshold)
+        cards[2 * place + 1].metric(
+            f"… where {cut.text}", percent(kept.accuracy.value) if kept.accuracy else "none kept",
+            **card, delta=f"{percent(kept.coverage.value, 1)} kept, {kept.wrong:,} wrong",
+            help=f"The same among the {kept.kept:,} images on the sure side of the cut-off. The "
+                 "page Confidence shows what other cut-offs would do.")
+    left_out = unscored(study)
+    if left_out:
+        st.caption(f"{left_out:,} of the filtered images do not count here: they have no label, or "
+                   "the network never saw their class.")
+
+
+def levels(study: Study) -> None:
+    """Accuracy of both networks per image, well, treatment, compound, with the rule of each."""
+    parts = []
+    for method in compared_methods(study):
+        found = _levels(frame.filter_key(), method, study)
+        if len(found):
+            said = [f"{percent(r.accuracy)}  {interval(Interval(r.accuracy, r.low, r.high))}  "
+                    f"{r.right:,} of {r.n:,}" for r in found.itertuples()]
+            parts.append(pd.Series(said, index=pd.MultiIndex.from_frame(found[["level", "how"]]),
+                                   name=METHOD_NAMES[method]))
+    if parts:
+        table = pd.concat(parts, axis=1).reset_index()
+        st.dataframe(table.rename(columns={"level": "Level", "how": "How images are put together"}),
+                     hide_index=True, width="stretch")
+        st.caption("Share right, 95 % interval, counts. Images of one compound are not "
+                   "independent: intervals resample whole compounds where a level has several "
+                   "units of one.")
+
+
+@frame.fragment
+def looks(study: Study) -> None:
+    """Walls of the most telling images."""
+    bayes = filters.reading_method(study)
+    standard = frame.standard_method(study) if frame.standard_method(study) != bayes else None
+    found = _looks(frame.filter_key(), bayes, standard, frame.cutoff().score, study)
+    if not found:
+        st.info("No image passes the filters.", icon=":material/filter_alt_off:")
+        return
+    kinds = list(found)
+    if st.session_state.get("look") not in kinds:
+        st.session_state.pop("look", None)
+    kind = st.segmented_control("What to look at", kinds, key="look", default=kinds[0],
+                                required=True, bind="query-params", label_visibility="collapsed")
+    st.caption(f"{FIRST_LOOKS[kind][0].upper()}{FIRST_LOOKS[kind][1:]}.")
+    panels.selection_panel(study, found[kind], f"look_{kind.split()[-1]}", kind, ranking=False)
+
+
+@frame.fragment
+def calibration(study: Study) -> None:
+    """The reliability diagram beside the figures; a click on a point shows its images."""
+    found = reliabilities(study)
+    if not any(bins.count.any() for bins in found.values()):
+        return
+    left, right = st.columns([1.4, 1], gap="large")
+    with left:
+        st.header("Calibration", anchor=False, help="A calibrated network is right in 80 of 100 "
+                  "images of which it says 80 %. Below the dotted line it is too sure of itself, "
+                  "above it too modest. Click a point for its images.")
+        event = st.plotly_chart(
+            _reliability(frame.filter_key(), study), key="reliability", on_select="rerun",
+            selection_mode="points", config=chart_config(f"{study.name}-reliability"),
+            alt="Share right against mean softmax of the predicted class, both networks")
+    with right:
+        st.header("In numbers", anchor=False)
+        quality_table(study)
+    for point in event["selection"]["points"][:1]:
+        method, place = point["customdata"]
+        edges = found[method].edges
+        units = judged(study, method, "top_softmax").in_bin(int(place), 0.0, 1.0, ECE_BINS)
+        panels.selection_panel(
+            study, units.index.to_numpy(), "reliability_bin",
+            f"{short_name(method)}: top softmax {edges[place]:.2f} to {edges[place + 1]:.2f}")
+
+
+def quality_table(study: Study) -> None:
+    """Figures of both networks side by side, each with its meaning."""
+    found = {method: qualities(study, method) for method in compared_methods(study)}
+    n = max((q["n"] for q in found.values()), default=0)
+    lines = {words: [f"{q[name]:.4f}" if q["n"] else "–" for q in found.values()]
+             for name, (words, _) in QUALITIES.items()}
+    st.html(panels.by_method(list(found), lines, dict(QUALITIES.values())))
+    with st.popover("What these mean", type="tertiary", icon=":material/help:"):
+        st.markdown("\n".join(f"- **{words}**: {meaning}" for words, meaning in
+                              QUALITIES.values()))
+    st.caption(f"n = {n:,} images with a label.")
+
+
+def settings(study: Study) -> None:
+    """How the study was made, and the course of the training."""
+    st.header("How it was made", anchor=False)
+    left, right = st.columns([1, 1.5], gap="large")
+    with left:
+        st.html(panels.key_values(facts(study)))
+        lines = own_settings(study)
+        if lines:
+            st.html(panels.by_method(study.methods, lines))
+        with st.popover("Every setting", type="tertiary", icon=":material/tune:"):
+            st.json({"methods": study.meta["methods"], "settings": study.meta.get("settings")})
+    with right:
+        folds = sorted({int(f) for f in study.images["fold"].dropna().unique()})
+        kept = [f for f in folds if any(study.history(f, m) is not None for m in study.methods)]
+        if not kept:
+            st.caption("The study keeps no history of the training.")
+            return
+        fold = kept[0] if len(kept) == 1 else st.selectbox("Fold", kept, key="history_fold")
+        histories = {m: h for m in compared_methods(study)
+                     if (h := study.history(fold, m)) is not None}
+        st.plotly_chart(figures.training_history(histories, names(study)), key="history",
+                        config=chart_config(f"{study.name}-training"),
+                        alt="Accuracy and cross-entropy per epoch of training")
+
+
+def facts(study: Study) -> dict[str, str]:
+    """What the study is and what made it."""
+    meta = study.meta
+    found = {"Study": f"{study.name}: {meta['title']}", "Made": meta["created"],
+             "Images": f"{meta['rows']:,}", "Classes": str(len(study.classes))}
+    counts = {role: n for role, n in (meta.get("roles") or {}).items() if n}
+    if len(counts) > 1:
+        found["Roles"] = ", ".join(f"{n:,} {role}" for role, n in counts.items())
+    for name, value in sorted((meta.get("settings") or {}).items()):
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            found.setdefault(name.replace("_", " "), _value(value))
+    found["Versions"] = ", ".join(f"{k} {v}" for k, v in (meta.get("versions") or {}).items())
+    found["Fingerprint"] = study.fingerprint
+    return found
+
+
+def own_settings(study: Study) -> dict[str, list[str]]:
+    """The settings a reader asks for first, one column per method; those that no method has drop.
+
+    A standard network has neither prior nor KL term, whatever its configuration file carries along.
+    """
+    lines = {}
+    for name, (words, bayesian) in SETTINGS.items():
+        values = []
+        for method in study.methods:
+            own = study.meta["methods"].get(method) or {}
+            alien = bayesian and (method == "standard" or own.get("bayesian") is False)
+            values.append("–" if alien or own.get(name) is None else _value(own[name]))
+        if any(value != "–" for value in values):
+            lines[words] = values
+    return lines
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _reliability(key: str, _study: Study) -> go.Figure:
+    return figures.reliability_diagram(reliabilities(_study), names(_study))
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _levels(key: str, method: str, _study: Study) -> pd.DataFrame:
+    return accuracy_by_level(studies.table(_study, method).iloc[filters.passing(_study)],
+                             _study.classes)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _looks(key: str, bayes: str, standard: str | None, score: str, _study: Study) -> dict:
+    tables = {m: frame.table(_study, m) for m in (bayes, standard) if m is not None}
+    return first_looks(tables, filters.passing(_study), bayes, standard, score)
+
+
+page()

@@ -1,0 +1,256 @@
+"""Plates: the map of wells by label, prediction, confidence, agreement, image quality; effects."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from bnn_core import plate_map
+from bnn_core.figures import plates as figures
+from bnn_core.figures.samples import CLASS_COLOURS
+from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
+from bnn_core.study import Study
+from pages.shared import frame, panels
+from pages.shared.judged import compared_methods
+from pages.shared.words import plain, short_name
+
+WELL = "spot"
+ALL_PLATES = "all plates"
+#: At most this many plates stand side by side at once.
+MOST_PLATES = 60
+NONE, CONTROL, OTHERS = "no or several labels", "untreated control", "other classes"
+LABEL, PREDICTION = "label", "prediction"
+NUMBERS = {"confidence": "mean confidence c", "agreement": "agreement with the label",
+           "n_images": "number of fields"}
+MEANINGS = {
+    LABEL: "the label that all fields of a well share",
+    PREDICTION: "the class of the largest mean softmax over a well's fields; a cross: not its "
+                "label",
+    "confidence": "the mean over a well's fields",
+    "agreement": "the share of a well's labelled fields that are predicted as their label",
+    "n_images": "fields of the well among the filtered images",
+}
+NO_PLATES = """This study does not say on which {lacks} an image lies, so there is no map to draw.
+Columns `plate` and `well` in the table of images give it (`Metadata_Plate`, `Image_Metadata_Well`
+and the like are understood too), with wells named like B02: `bnn study plate fields.csv` or
+`bnn import predictions.csv --metadata images.csv`."""
+
+
+def page() -> None:
+    """Draw the page."""
+    study = frame.current_study()
+    lacks = [name for name in ("plate", "well")
+             if name not in study.images or study.images[name].isna().all()]
+    if lacks:
+        st.info(NO_PLATES.format(lacks=" and in which ".join(lacks)), icon=":material/grid_on:")
+        return
+    method = pick_method(study)
+    wells = wells_of(frame.filter_key(), method, study)
+    if not len(wells):
+        st.info("None of the filtered images has a plate and a well that can be read (like B02).",
+                icon=":material/filter_alt_off:")
+        return
+    left_out = len(frame.filtered_rows()) - int(wells["n_images"].sum())
+    if left_out:
+        st.caption(f"{left_out:,} of the filtered images are on no map: their plate is not known "
+                   "or their well is not named like B02.")
+    wells_count = plate_map.plate_format(*whole_plate(study))
+    if wells_count is None:
+        st.error("Some wells lie beyond row AF or column 48, the end of a plate of 1,536 wells.",
+                 icon=":material/error:")
+        return
+    explore(study, method, wells, wells_count)
+
+
+def pick_method(study: Study) -> str:
+    """The network whose predictions are shown."""
+    methods = compared_methods(study)
+    if len(methods) == 1:
+        return methods[0]
+    return st.segmented_control("Network", methods, default=methods[0], key="network",
+                                required=True, bind="query-params", format_func=short_name,
+                                label_visibility="collapsed")
+
+
+def whole_plate(study: Study) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns in use in the study, whatever the filters: its plates are of one format."""
+    places = [plate_map.place_of(well) for well in study.images["well"].dropna().unique()]
+    known = np.array([place for place in places if place is not None]).reshape(-1, 2)
+    return known[:, 0], known[:, 1]
+
+
+@st.cache_resource(max_entries=24, show_spinner="Putting wells together")
+def wells_of(key: str, method: str, _study: Study) -> pd.DataFrame:
+    """The wells of the filtered rows."""
+    table = frame.table(_study, method).iloc[frame.filtered_rows()]
+    return plate_map.well_table(table, _study.classes)
+
+
+@frame.fragment
+def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) -> None:
+    """The map, a clicked well's fields, the effects of place."""
+    names = list(dict.fromkeys(wells["plate"]))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        options = [LABEL, PREDICTION, *(n for n in NUMBERS if wells[n].notna().any()),
+                   *plate_map.quality_measures(wells)]
+        by = st.selectbox("Colour by", options, key="plate_colour", index=2, width=270,
+                          format_func=said, bind="query-params")
+        choices = names if len(names) == 1 else [ALL_PLATES, *names]
+        if st.session_state.get("map", choices[0]) not in choices:
+            del st.session_state["map"]
+        plate = st.selectbox(f"Plate ({len(names)})", choices, key="map", width=220,
+                             bind="query-params")
+        highlight = None
+        if by in (LABEL, PREDICTION) and len(study.classes) > len(CLASS_COLOURS):
+            highlight = st.selectbox("Highlight", study.classes, key="plate_highlight", width=220)
+        size = st.selectbox("Format", list(plate_map.FORMATS), width=150, key="plate_format",
+                            index=list(plate_map.FORMATS).index(wells_count),
+                            format_func=lambda n: f"{n:,} wells",
+                            help="Inferred: the smallest plate that holds all wells of the study.")
+    if size < wells_count:
+        st.warning(f"The study has wells that a plate of {size:,} has not; {wells_count:,} are "
+                   "drawn.")
+        size = wells_count
+    shape = plate_map.FORMATS[size]
+    of_plate = wells if plate == ALL_PLATES else wells[wells["plate"] == plate]
+    some = of_plate["plate"].isin(names[:MOST_PLATES]) if plate == ALL_PLATES else slice(None)
+    drawn = of_plate[some].reset_index(drop=True)
+    key = f"plate_{plate}_{by}"
+    st.plotly_chart(
+        _map(frame.filter_key(), method, plate, by, highlight, size, drawn, wells, study),
+        key=key, on_select=remember(key, drawn), selection_mode="points", width="content",
+        config=chart_config(f"{study.name}-{plate}-{by}"),
+        alt=f"Wells of {plate} by {said(by)}")
+    more = len(names) - MOST_PLATES if plate == ALL_PLATES else 0
+    meaning = MEANINGS.get(by, "the mean over a well's fields, measured when images are read")
+    st.caption(f"{len(drawn):,} wells. {said(by).capitalize()}: {meaning}. Click a well for its "
+               f"fields.{f' {more} more plates are in the list.' if more > 0 else ''}")
+    of_well(study, method)
+    if by not in (LABEL, PREDICTION):
+        effects(study, of_plate, by, shape)
+
+
+def said(by: str) -> str:
+    """What a column shows, in words."""
+    if by.startswith("quality_"):
+        name = by.removeprefix("quality_")
+        return (f"quality: {name.removesuffix('_z')}, robust z" if name.endswith("_z")
+                else f"quality: {name}")
+    return NUMBERS.get(by, by)
+
+
+def remember(key: str, drawn: pd.DataFrame):
+    """Keep a clicked well in the address: a new figure would forget its selection."""
+    def keep() -> None:
+        points = st.session_state[key]["selection"]["points"]
+        if points:
+            at = points[-1]["customdata"]
+            well = drawn.iloc[int(at[0] if isinstance(at, list) else at)]
+            st.query_params[WELL] = json.dumps([well["plate"], well["well"]])
+    return keep
+
+
+def of_well(study: Study, method: str) -> None:
+    """The fields of the clicked well."""
+    try:
+        plate, well = json.loads(st.query_params.get(WELL, ""))
+    except (ValueError, TypeError):
+        return
+    table = frame.table(study, method)[["plate", "well", *(
+        ["batch"] if "batch" in study.images else [])]].iloc[frame.filtered_rows()]
+    rows = plate_map.rows_of_well(table, plate, well)
+    if not len(rows):
+        return
+    st.button("Close", key="well_close", icon=":material/close:", type="tertiary",
+              on_click=lambda: st.query_params.pop(WELL, None))
+    panels.selection_panel(study, rows, "well", f"Plate {plate}, well {well}", method=method)
+
+
+def effects(study: Study, wells: pd.DataFrame, by: str, shape: tuple[int, int]) -> None:
+    """Means by row and by column, and edge wells against the others."""
+    st.subheader("Does the place on the plate matter?", anchor=False)
+    control = "role" in wells and (wells["role"] == "control").sum() > 3
+    if control and st.toggle("Untreated controls only", key="plate_controls", help="All are "
+                             "treated alike, so what differs between them is their place."):
+        wells = wells[wells["role"] == "control"]
+    values = wells[by].to_numpy(dtype=np.float64)
+    several = wells["plate"].nunique() > 1
+    if several:
+        values = plate_map.within_plates(wells, values)
+    ring = plate_map.edge_ring(wells, shape)
+    found = plate_map.edge_effect(values, ring.edge)
+    where = "on the plate's edge" if ring.outermost else \
+        "on the outermost rows and columns in use (none lies on the plate's own edge)"
+    if found is None:
+        st.markdown(f"Too few wells {where} or inside to compare them.")
+    else:
+        clear = "" if found.low <= 0 <= found.high else " The interval leaves out 0."
+        st.markdown(
+            f"**Edge − inside: {found.value:+.3f}** [{found.low:+.3f}, {found.high:+.3f}] in "
+            f"{plain(said(by))}: {int(ring.edge.sum()):,} wells {where} against "
+            f"{int((~ring.edge).sum()):,} others.{clear}")
+    left, right = st.columns(2, gap="medium")
+    for place, along in ((left, "row"), (right, "column")):
+        means = plate_map.line_effects(wells, values, along)
+        place.plotly_chart(figures.line_means(means, along, said(by)), key=f"means_{along}_{by}",
+                           config=chart_config(f"{study.name}-{by}-by-{along}"),
+                           alt=f"{said(by)} by {along}")
+    st.caption(
+        "Means over wells with 95 % intervals from resampling wells"
+        + ("; differences between plates are taken out" if several else "")
+        + ". Compounds are rarely spread at random over a plate: a difference may be that of what "
+          "lies there. Untreated controls, where there are some, tell the two apart.")
+
+
+def paint(wells: pd.DataFrame, by: str, everywhere: pd.DataFrame, highlight: str | None,
+          classes: list[str]) -> figures.Colours:
+    """Values and colours of wells; the ends of a scale are those of all plates."""
+    if by not in (LABEL, PREDICTION):
+        values = everywhere[by].dropna()
+        ends = (0.0, 1.0) if by in ("confidence", "agreement") else \
+            (float(values.quantile(0.01)), float(values.quantile(0.99)))
+        if by == "n_images":
+            ends = (0.0, float(values.max()))
+        return figures.Colours(said(by), wells[by], ends=ends)
+    names = wells["predicted" if by == PREDICTION else "label"].astype(object)
+    colours = dict(zip(classes, CLASS_COLOURS, strict=False))
+    if highlight is not None:
+        names = names.where(names.isna() | (names == highlight), OTHERS)
+        colours = {highlight: BAYESIAN, OTHERS: RIGHT}
+    if by == LABEL and "role" in wells:
+        names = names.mask(names.isna() & (wells["role"] == "control"), CONTROL)
+    return figures.Colours(by, names.where(names.notna(), NONE),
+                           classes={**colours, CONTROL: UNKNOWN, NONE: "rgba(128,138,145,0.25)"}
+                           if by == LABEL else colours)
+
+
+def texts_of(wells: pd.DataFrame) -> list[str]:
+    """What a well says under the mouse."""
+    found = []
+    for well in wells.to_dict("records"):
+        lines = [f"<b>{well['plate']} {well['well']}</b>, {well['n_images']} fields"]
+        if pd.notna(well.get("compound")):
+            dose = well.get("concentration")
+            lines.append(f"{well['compound']}{f' {dose:g} µM' if pd.notna(dose) else ''}")
+        label = well["label"] or ("several labels" if well["labels"] > 1 else "no label")
+        lines.append(f"{label} → {well['predicted']}")
+        lines.append(f"mean c {well['confidence']:.2f}" + (
+            "" if np.isnan(well["agreement"]) else f", agreement {100 * well['agreement']:.0f} %"))
+        found.append("<br>".join(lines))
+    return found
+
+
+@st.cache_resource(max_entries=32, show_spinner="Drawing")
+def _map(key: str, method: str, plate: str, by: str, highlight: str | None, size: int,
+         _drawn: pd.DataFrame, _wells: pd.DataFrame, _study: Study) -> go.Figure:
+    wrong = (_drawn["correct"] == False).fillna(False).to_numpy(dtype=bool)  # noqa: E712
+    rows, columns = plate_map.FORMATS[size]
+    across = max(1, min(6, 80 // columns))
+    return figures.plate_map(
+        _drawn, paint(_drawn, by, _wells, highlight, _study.classes), (rows, columns),
+        texts_of(_drawn), across=across, marked=wrong if by == PREDICTION else None)
+
+
+page()

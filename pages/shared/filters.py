@@ -1,0 +1,302 @@
+"""The shared filters: widgets in the sidebar, kept in the address, and the rows they leave.
+
+Their values live in the session under the names of the address (?label=7&label=9&search=...), so
+pages and fragments read them here and never draw them again; pages/main.py does.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from bnn_core import evaluation
+from bnn_core.figures.style import SCORE_NAMES
+from bnn_core.study import Study
+from pages.shared import studies
+
+RIGHT, WRONG, NO_LABEL = "right", "wrong", "no label"
+#: Columns that can be filtered by, where a study has them: column -> words for the user.
+CHOICES = {
+    "label": "Label", "predicted": "Predicted", "verdict": "Right or wrong", "role": "Role",
+    "fold": "Fold", "plate": "Plate", "compound": "Compound", "concentration": "Concentration (µM)",
+    "moa": "Mechanism", "batch": "Batch", "replicate": "Replicate", "well": "Well",
+}
+#: Those always in sight; the others are folded away.
+FIRST = ("label", "predicted", "verdict")
+STUDY = "study"
+SEARCH = "search"
+SCORE = "score"
+#: Columns that the free-text search looks into.
+SEARCHED = ("image_id", "compound", "well", "plate")
+_WITHOUT = {"label": "no label"}
+_MISSING = "(none)"
+_VERDICT_TEXT = {RIGHT: "predicted right", WRONG: "predicted wrong", NO_LABEL: "without a label"}
+
+
+class Codes(NamedTuple):
+    """A column as numbers: codes (N,) into `values`, the distinct values in reading order."""
+
+    codes: np.ndarray
+    values: list[str]
+
+
+class Cutoff(NamedTuple):
+    """The score in force and where it is cut; `value` is in the units of the score."""
+
+    score: str
+    value: float
+
+    @property
+    def threshold(self) -> float:
+        """The cut-off as `bnn_core.evaluation` wants it: higher means surer."""
+        return float(evaluation.certainty(self.score, np.float64(self.value)))
+
+    @property
+    def text(self) -> str:
+        """The rule in short: 'c ≥ 0.5', 'entropy ≤ 1.15'."""
+        sign = "≥" if evaluation.SCORES[self.score] > 0 else "≤"
+        return f"{SYMBOLS[self.score]} {sign} {self.value:g}"
+
+
+def reading_method(study: Study) -> str:
+    """The method whose prediction the filters mean: the Bayesian network, else the first one."""
+    return next((m for m in study.methods if m != "standard"), study.methods[0])
+
+
+def keep_in_address() -> None:
+    """Put back what fell off the address; call before the widgets are drawn.
+
+    A page chosen while the one before is still being drawn comes with an empty address, though the
+    session remembers. A value that the script sets goes into the address again.
+    """
+    for name in (STUDY, SEARCH, *CHOICES):
+        if st.session_state.get(name) and name not in st.query_params:
+            st.session_state[name] = st.session_state[name]
+
+
+def draw(study: Study) -> None:
+    """The filters in the sidebar. Call once per run, from pages/main.py."""
+    left = st.container()
+    st.text_input("Search", key=SEARCH, bind="query-params", icon=":material/search:",
+                  placeholder="image id, compound, well", label_visibility="collapsed")
+    usable = {name: codes for name in CHOICES
+              if len((codes := column_codes(study, name)).values) > 1}
+    for name in FIRST:
+        if name in usable:
+            _choice(name, usable[name])
+    further = [name for name in usable if name not in FIRST]
+    if further:
+        used = sum(bool(st.session_state.get(name)) for name in further)
+        with st.expander(f"More filters{f' ({used} in use)' if used else ''}"):
+            for name in further:
+                _choice(name, usable[name])
+    rows, total = len(passing(study)), len(study.images)
+    with left.container(horizontal=True, wrap=False, vertical_alignment="center"):
+        st.markdown(f"**{rows:,}** of {total:,} images", width="stretch")
+        st.button("Reset", key="reset_filters", on_click=reset, type="tertiary",
+                  icon=":material/restart_alt:", disabled=not any_set(),
+                  help="Show all images again")
+
+
+def draw_cutoff(study: Study) -> None:
+    """Which score, and where it is cut; kept in the address like the filters."""
+    usable = usable_scores(study)
+    if st.session_state.get(SCORE) not in usable:
+        st.session_state.pop(SCORE, None)
+    explained = SCORE_HELP[st.session_state.get(SCORE, usable[0])]
+    score = st.selectbox("Score", usable, key=SCORE, bind="query-params",
+                         format_func=SCORE_WORDS.get,
+                         help=f"How sure a network is of an image. {explained}")
+    low, high, step, start = score_range(study, score)
+    sign = "≥" if evaluation.SCORES[score] > 0 else "≤"
+    st.slider(f"Cut-off: keep {sign}", low, high, start, step, key=f"cut_{score}",
+              bind="query-params", help="An image on the other side is set aside: the network does "
+              "not answer for it, a person looks.")
+
+
+def cutoff(study: Study) -> Cutoff:
+    """The score and the cut-off that the user chose."""
+    score = st.session_state.get(SCORE) or usable_scores(study)[0]
+    return Cutoff(score, st.session_state.get(f"cut_{score}", score_range(study, score)[3]))
+
+
+def cutoff_key(study: Study) -> str:
+    """Name under which the session and the address keep the cut-off of the score in force."""
+    return f"cut_{cutoff(study).score}"
+
+
+def usable_scores(study: Study) -> list[str]:
+    """Scores that this study has: the split of the variance needs samples."""
+    summary = _table(study)
+    return [name for name in SCORE_NAMES if name in summary and summary[name].notna().any()]
+
+
+def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
+    """Slider of a score: lowest, highest, step, start."""
+    if score in ("confidence", "top_softmax"):
+        return 0.0, 1.0, 0.01, 0.5
+    if score in ("predictive_entropy", "mutual_information"):
+        highest = np.ceil(20 * np.log(len(study.classes))) / 20
+        return 0.0, float(highest), 0.01, round(float(highest) / 2, 2)
+    return (0.0, 1.0, 0.01, 0.5) if score == "total_variance" else (0.0, 0.25, 0.005, 0.125)
+
+
+def reset() -> None:
+    """Take all filters off (the cut-off stays)."""
+    for name in CHOICES:
+        if name in st.session_state:
+            st.session_state[name] = []
+    st.session_state[SEARCH] = ""
+
+
+def any_set() -> bool:
+    """Whether any filter is in force."""
+    return bool(_chosen())
+
+
+def passing(study: Study) -> np.ndarray:
+    """Row numbers (int64, ascending) that pass the filters in force."""
+    chosen = _chosen()
+    return _passing(studies.identity(study), tuple(sorted(chosen.items())), study)
+
+
+def key(study: Study) -> str:
+    """A text that differs whenever study or filters do: part of the key of a cached figure."""
+    return f"{studies.identity(study)}|{sorted(_chosen().items())}"
+
+
+def text(study: Study) -> str:
+    """The filters in force, in plain words."""
+    parts = []
+    for name, value in _chosen().items():
+        if name == SEARCH:
+            parts.append(f"containing “{value}”")
+        elif name == "verdict":
+            parts.append(" or ".join(_VERDICT_TEXT.get(v, v) for v in value))
+        else:
+            parts.append(f"{CHOICES[name].lower()} {' or '.join(value)}")
+    return ", ".join(parts) or "all images"
+
+
+def column_codes(study: Study, name: str) -> Codes:
+    """A filter's column as numbers, worked out once per study."""
+    return _codes(studies.identity(study), name, study)
+
+
+def _choice(name: str, codes: Codes) -> None:
+    if name in st.session_state:
+        # Another study, or an address from elsewhere, may name values that are not here.
+        st.session_state[name] = [v for v in st.session_state[name] if v in codes.values]
+    if name == "verdict":
+        if st.pills(CHOICES[name], codes.values, selection_mode="multi", key=name,
+                    bind="query-params"):
+            st.caption("Images are chosen by the answer itself: accuracies say nothing meanwhile.")
+    else:
+        st.multiselect(CHOICES[name], codes.values, key=name, bind="query-params",
+                       placeholder="any")
+
+
+def _chosen() -> dict[str, tuple[str, ...] | str]:
+    found: dict[str, tuple[str, ...] | str] = {}
+    for name in CHOICES:
+        values = st.session_state.get(name)
+        if values:
+            found[name] = tuple(sorted(values))
+    words = (st.session_state.get(SEARCH) or "").strip()
+    if words:
+        found[SEARCH] = words
+    return found
+
+
+def _table(study: Study) -> pd.DataFrame:
+    return studies.table(study, reading_method(study))
+
+
+@st.cache_resource(max_entries=100, show_spinner=False)
+def _codes(identity: str, name: str, _study: Study) -> Codes:
+    table = _table(_study)
+    if name == "verdict":
+        correct = table["correct"]
+        codes = np.where(correct.isna(), 2, np.where(correct.fillna(False), 0, 1)).astype(np.int32)
+        used = np.unique(codes)
+        return Codes(np.searchsorted(used, codes).astype(np.int32),
+                     [(RIGHT, WRONG, NO_LABEL)[i] for i in used])
+    if name not in table:
+        return Codes(np.zeros(len(table), np.int32), [])
+    codes, values = pd.factorize(table[name])
+    order = sorted(range(len(values)), key=lambda i: _reading_order(values[i]))
+    place = np.empty(len(values) + 1, np.int32)
+    place[order] = np.arange(len(values), dtype=np.int32)
+    texts = [_plain(values[i]) for i in order]
+    if (codes < 0).any():
+        place[-1] = len(texts)
+        texts.append(_WITHOUT.get(name, _MISSING))
+    return Codes(place[codes], texts)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _passing(identity: str, chosen: tuple, _study: Study) -> np.ndarray:
+    keep = np.ones(len(_study.images), dtype=bool)
+    for name, value in chosen:
+        if name == SEARCH:
+            keep &= _containing(_study.images, value)
+            continue
+        codes = column_codes(_study, name)
+        wanted = np.isin(np.arange(len(codes.values)), _places(codes, value))
+        if len(wanted):
+            keep &= wanted[codes.codes]
+    return np.flatnonzero(keep)
+
+
+def _places(codes: Codes, values: tuple[str, ...]) -> list[int]:
+    place = {value: i for i, value in enumerate(codes.values)}
+    return [place[value] for value in values if value in place]
+
+
+def _containing(images: Mapping[str, pd.Series], words: str) -> np.ndarray:
+    found = np.zeros(len(images["image_id"]), dtype=bool)
+    for name in SEARCHED:
+        if name in images:
+            found |= images[name].astype("str").str.contains(words, case=False, regex=False
+                                                             ).fillna(False).to_numpy(dtype=bool)
+    return found
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def _reading_order(value: object) -> tuple[int, float, str]:
+    try:
+        return (0, float(value), "")  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return (1, 0.0, str(value).casefold())
+
+
+#: A score within a formula.
+SYMBOLS = {"confidence": "c", "top_softmax": "top softmax", "predictive_entropy": "entropy",
+           "total_variance": "total variance", "mutual_information": "mutual information",
+           "epistemic": "epistemic", "aleatoric": "aleatoric"}
+#: What the picker and the address call a score.
+SCORE_WORDS = {
+    "confidence": "confidence c", "top_softmax": "top softmax",
+    "predictive_entropy": "predictive entropy", "total_variance": "total variance",
+    "mutual_information": "mutual information", "epistemic": "epistemic", "aleatoric": "aleatoric",
+}
+SCORE_HELP = {
+    "confidence": "c = 1 − 2·√(p(1 − p)), where p is the mean softmax of the predicted class. c is "
+    "0 at p = 0.5 and *rises again below*: an image that could be anything (p = 0.1 for each of "
+    "ten classes) has c = 0.4. Top softmax and entropy do not fold back.",
+    "top_softmax": "The mean softmax of the predicted class, from 1 / number of classes to 1.",
+    "predictive_entropy": "How spread out the mean softmax is over all classes, in nats: 0 when "
+    "all is on one class.",
+    "total_variance": "1 − Σ p², the variance over all classes: 0 when all is on one class.",
+    "mutual_information": "How much the sampled networks disagree with one another, in nats: "
+    "doubt of the model, which more training data can lessen.",
+    "epistemic": "Variance of the predicted class between the sampled networks: doubt of the "
+    "model, which more training data can lessen.",
+    "aleatoric": "Variance of the predicted class within the sampled networks: doubt that lies in "
+    "the image itself.",
+}

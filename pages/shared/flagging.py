@@ -1,0 +1,104 @@
+"""Flagging images for review, from wherever they are shown."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import streamlit as st
+
+from bnn_core.errors import InputError
+from bnn_core.review import DECISIONS, LONGEST_NAME, LONGEST_NOTE, REASONS, Action, ReviewLog
+from bnn_core.study import Study, cache_root
+from pages.shared.words import plain
+
+REVIEWER = "reviewer"
+_LAST = "_last_flagged"
+#: A message for the next run: a callback within a fragment may not show one itself.
+_SAID = "_flagging_said"
+
+
+def review_log() -> ReviewLog:
+    """The reviews of all studies in this cache."""
+    return ReviewLog(cache_root())
+
+
+def flagged_rows(study: Study) -> list[int]:
+    """Rows of the study that are on the review list now."""
+    log = review_log()
+    return _flagged(study.name, study.fingerprint, str(log.path), log.last_action(), study, log)
+
+
+def flag_control(study: Study, rows: np.ndarray, filter_text: str, key: str, *,
+                 word: str = "Flag", known: Mapping[str, str | None] | None = None) -> None:
+    """A button that flags `rows` with a reason, a decision, a note and the reviewer's name.
+
+    `filter_text` says how the rows came about and goes into the review log. After flagging, an
+    undo button stands beside it. word: what the button says. known: reason, decision, new_label
+    and note to begin with, where a decision is changed.
+    """
+    rows = np.asarray(rows, dtype=np.int64)
+    n = len(rows)
+    if said := st.session_state.pop(_SAID, None):
+        st.toast(said[0], icon=said[1])
+    words = word if n == 1 else f"{word} {n:,}"
+    with st.popover(words, icon=":material/flag:", disabled=n == 0, on_change="rerun",
+                    key=f"{key}_{st.session_state.get(f'{key}_round', 0)}") as popover:
+        if popover.open:
+            _form(study, rows, filter_text, key, known or {})
+    last = st.session_state.get(_LAST)
+    if last and last[0] == key and last[1] == study.name:
+        st.button("Undo", key=f"{key}_undo", icon=":material/undo:", type="tertiary",
+                  on_click=_undo, args=(study, key), help=last[2].text)
+
+
+def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
+          known: Mapping[str, str | None]) -> None:
+    st.caption(f"{len(rows):,} image{'' if len(rows) == 1 else 's'}: "
+               f"{plain(filter_text)}")
+    reason = st.selectbox("Reason", REASONS, key=f"{key}_reason",
+                          index=REASONS.index(known.get("reason") or REASONS[0]))
+    decision = st.segmented_control("Decision", DECISIONS, key=f"{key}_decision", required=True,
+                                    default=known.get("decision") or "unsure")
+    new_label = None
+    if decision == "relabel":
+        new_label = st.selectbox("New label", study.classes, key=f"{key}_label",
+                                 index=study.classes.index(known["new_label"])
+                                 if known.get("new_label") in study.classes else None)
+    note = st.text_area("Note", key=f"{key}_note", max_chars=LONGEST_NOTE, height=80,
+                        value=known.get("note") or "")
+    reviewer = st.text_input("Your name", key=f"{key}_name", max_chars=LONGEST_NAME,
+                             value=st.session_state.get(REVIEWER, ""))
+    if st.button("Flag", key=f"{key}_go", type="primary", icon=":material/flag:"):
+        try:
+            action = review_log().flag(study, rows.tolist(), reviewer=reviewer, reason=reason,
+                                       decision=decision or "unsure", new_label=new_label,
+                                       note=note or "", filter=filter_text)
+        except InputError as error:
+            st.error(str(error))
+            return
+        _done(study, key, reviewer, action)
+
+
+def _done(study: Study, key: str, reviewer: str, action: Action) -> None:
+    st.session_state[REVIEWER] = reviewer
+    st.session_state[_LAST] = (key, study.name, action)
+    # Another key closes the popover.
+    st.session_state[f"{key}_round"] = st.session_state.get(f"{key}_round", 0) + 1
+    st.session_state[_SAID] = (f"Flagged {action.text}", ":material/flag:")
+    st.rerun()
+
+
+def _undo(study: Study, key: str) -> None:
+    st.session_state.pop(_LAST, None)
+    try:
+        undone = review_log().undo(study, st.session_state.get(REVIEWER, ""))
+    except InputError as error:
+        st.session_state[_SAID] = (str(error), ":material/error:")
+        return
+    st.session_state[_SAID] = (f"Taken back: {undone.text}" if undone else "Nothing to take back",
+                               ":material/undo:")
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _flagged(name: str, fingerprint: str, path: str, last_action: int, _study: Study,
+             _log: ReviewLog) -> list[int]:
+    return [int(row) for row in _log.state(_study).index]

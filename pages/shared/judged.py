@@ -1,0 +1,66 @@
+"""Judged units of the filtered rows, worked out once per filter and shared by all users."""
+
+import numpy as np
+import streamlit as st
+
+from bnn_core.evaluation import Reliability, reliability
+from bnn_core.judging import Judged, judged_units, quality
+from bnn_core.levels import scored_rows
+from bnn_core.study import METHOD_NAMES, Study
+from pages.shared import filters, frame, studies
+
+
+def compared_methods(study: Study) -> list[str]:
+    """The Bayesian and the standard network, those of them that the study has."""
+    found = (frame.bayes_method(study), frame.standard_method(study))
+    return [method for method in found if method is not None]
+
+
+def names(study: Study) -> dict[str, str]:
+    """Method -> readable name."""
+    return {method: METHOD_NAMES.get(method, method) for method in study.methods}
+
+
+def judged(study: Study, method: str, score: str, level: str = "image") -> Judged:
+    """The scored units among the filtered rows, with one score."""
+    return _judged(filters.key(study), method, score, level, study)
+
+
+def qualities(study: Study, method: str) -> dict[str, float]:
+    """`bnn_core.judging.quality` of the filtered rows."""
+    return _qualities(filters.key(study), method, study)
+
+
+def reliabilities(study: Study) -> dict[str, Reliability]:
+    """Bins of the reliability diagram of the compared methods, filtered rows."""
+    found = {}
+    for method in compared_methods(study):
+        units = judged(study, method, "top_softmax")
+        found[method] = reliability(units.values, units.correct)
+    return found
+
+
+def unscored(study: Study) -> int:
+    """How many filtered rows no accuracy counts."""
+    return _unscored(filters.key(study), study)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _judged(key: str, method: str, score: str, level: str, _study: Study) -> Judged:
+    table = studies.table(_study, method)
+    rows = filters.passing(_study)
+    if level == "image":
+        table = table[[c for c in table if not c.startswith("p_")]]
+    return Judged(judged_units(table.iloc[rows], level, _study.classes), score)
+
+
+@st.cache_resource(max_entries=24, show_spinner="Working out the figures")
+def _qualities(key: str, method: str, _study: Study) -> dict[str, float]:
+    return quality(studies.table(_study, method).iloc[filters.passing(_study)], _study.classes)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _unscored(key: str, _study: Study) -> int:
+    table = studies.table(_study, _study.methods[0])
+    columns = [c for c in ("role", "correct", "unpredictable") if c in table]
+    return int(np.count_nonzero(~scored_rows(table[columns].iloc[filters.passing(_study)])))

@@ -1,0 +1,172 @@
+"""The review list as files: export and import; and what a study made from it gained."""
+
+import shlex
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from bnn_core import exporting
+from bnn_core.cleaning import CleaningEffect, compare_cleaned
+from bnn_core.corrections import corrected_labels
+from bnn_core.errors import InputError
+from bnn_core.review import LONGEST_NAME
+from bnn_core.review_import import FlagImport, import_flags
+from bnn_core.study import Study
+from pages.shared import studies
+from pages.shared.flagging import REVIEWER, review_log
+from pages.shared.words import plain
+
+MIME = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+MOST_PROBLEMS = 30
+_TAKEN = "_review_taken_in"
+
+
+def draw_export(study: Study) -> None:
+    """The flagged list and the corrected labels, byte for byte what `bnn export` writes."""
+    log = review_log()
+    flagged, gone = log.state(study), log.absent(study)
+    st.subheader("Export", anchor=False)
+    n = len(flagged) + len(gone)
+    st.markdown(f"**The flagged list**: {n:,} image{'' if n == 1 else 's'}, each with path, plate, "
+                "well, label, prediction, scores, decision, note, reviewer and time. The filters "
+                "do not cut it; the button beside a selection exports that.")
+    _buttons(study, "flagged", lambda form: exporting.export_bytes(study, log, format=form))
+    st.markdown("**The corrected label table**: every image's label as given and as decided, and "
+                "which ones are excluded.")
+    _buttons(study, "labels",
+             lambda form: exporting.table_bytes(corrected_labels(study, log), form))
+    st.markdown("To train again on the reviewed labels, add the exported list to the command that "
+                "made the study:")
+    name = shlex.quote(f"{study.name}-flagged.csv")
+    st.code(f"bnn study … --exclude {name} --relabel {name} --out …", language="bash")
+
+
+def _buttons(study: Study, table: str, data) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for form in exporting.FORMATS:
+            st.download_button(
+                form.upper() if form == "csv" else form.capitalize(), key=f"export_{table}_{form}",
+                icon=":material/download:", on_click="ignore", data=lambda form=form: data(form),
+                file_name=f"{study.name}-{table}.{form}", mime=MIME[form],
+                help="For Excel: UTF-8 with byte-order mark; a text that a spreadsheet would run "
+                     "as a formula begins with an apostrophe." if form == "csv" else None)
+        flag = "" if table == "flagged" else f" --table {table}"
+        st.caption(f"The same bytes: `bnn export {shlex.quote(study.name)}{flag} --out "
+                   f"{shlex.quote(f'{study.name}-{table}.csv')}`")
+
+
+def draw_import(study: Study) -> None:
+    """Take an exported, perhaps edited list back in; what is wrong with it comes first."""
+    st.subheader("Import", anchor=False)
+    if said := st.session_state.pop(_TAKEN, None):
+        st.success(said, icon=":material/check:")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        given = st.file_uploader("An exported list, edited or not (CSV or Parquet)",
+                                 type=["csv", "parquet"], key="review_file")
+        name = st.text_input("Your name", value=st.session_state.get(REVIEWER, ""),
+                             key="import_name", max_chars=LONGEST_NAME, width=220,
+                             help="Rows that were edited count as decided by you, now.")
+    if given is None:
+        st.caption("Needs the columns image_id, reason and decision; nothing is written before you "
+                   "have seen what would change.")
+        return
+    try:
+        found = read_list(given.name, given.getvalue(), study, name)
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    if found.problems:
+        more = len(found.problems) - MOST_PROBLEMS
+        st.error(f"**{len(found.problems):,} row{'' if len(found.problems) == 1 else 's'} cannot "
+                 "be used:**\n\n" + "\n".join(f"- {plain(p)}" for p in
+                                              found.problems[:MOST_PROBLEMS])
+                 + (f"\n- and {more:,} more" if more > 0 else ""), icon=":material/error:")
+    st.markdown(f"**{len(found.events):,}** decisions are new. {found.known:,} are in the log "
+                f"already, {found.older:,} are older than what holds now and stay out.")
+    if found.events:
+        st.dataframe(pd.DataFrame(found.events).drop(columns=["content_hash", "filter"]),
+                     hide_index=True, height=240)
+    if st.button(f"Take in {len(found.events):,}", key="import_go", type="primary",
+                 icon=":material/playlist_add:", disabled=not found.events):
+        st.session_state[REVIEWER] = name
+        action = review_log().record(study, found.events, reviewer=name)
+        st.session_state[_TAKEN] = f"{action.text}. Undo on the list takes all of them back."
+        st.rerun()
+
+
+def read_list(name: str, content: bytes, study: Study, reviewer: str) -> FlagImport:
+    """An uploaded list, checked; the messages name the file as the user does."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / Path(name).name
+        file.write_bytes(content)
+        try:
+            found = import_flags(file, study, review_log(), reviewer)
+        except InputError as error:
+            raise InputError(str(error).replace(str(file), file.name)) from None
+    found.problems[:] = [problem.replace(str(file), file.name) for problem in found.problems]
+    return found
+
+
+def draw_cleaning(study: Study) -> None:
+    """This study beside another over the same images, on those that nobody touched."""
+    others = overlapping(study)
+    if not others:
+        st.info("There is no second study over the same images. Export the flagged list, train "
+                "again with `--exclude` and `--relabel` into another `--out`, and this page "
+                "compares the two, on the images that nobody touched.",
+                icon=":material/compare_arrows:")
+        return
+    name = st.selectbox("Compare with", others, key="cleaned", bind="query-params", width=320)
+    pair = sorted((study, studies.opened(name)), key=lambda s: str(s.meta["created"]))
+    st.caption(f"Before: {plain(pair[0].name)}. After: {plain(pair[1].name)} (made later).")
+    try:
+        effect = _effect(*(studies.identity(s) for s in pair), *pair)
+    except InputError as error:
+        st.info(str(error), icon=":material/compare_arrows:")
+        return
+    draw_effect(effect)
+
+
+def draw_effect(effect: CleaningEffect) -> None:
+    """The honest difference first, the flattering one only beside it."""
+    flattering = effect.flattering
+    left, right = st.columns(2, gap="large")
+    left.metric("On untouched images, after", f"{100 * effect.after:.1f} %",
+                f"{100 * effect.difference.value:+.1f} points", border=True)
+    right.metric("On everything each study scores, after", f"{100 * flattering.after:.1f} %",
+                 f"{100 * (flattering.after - flattering.before):+.1f} points",
+                 delta_color="off", border=True)
+    left.markdown(plain(effect.sentence()))
+    right.markdown(f"{flattering.n_before:,} images before, {flattering.n_after:,} after. This one "
+                   "flatters: taking hard images out of the examination raises it, whatever was "
+                   "learnt. It says nothing without the number on the left.")
+    if effect.other_picture:
+        st.caption(f"{effect.other_picture:,} images are left out: their pictures differ.")
+    if effect.other_settings:
+        st.warning("The two studies differ in more than the labels: "
+                   f"{plain(', '.join(effect.other_settings))}. A gain may come from there.",
+                   icon=":material/warning:")
+
+
+def overlapping(study: Study) -> list[str]:
+    """Other studies of the cache that hold at least one of the same images."""
+    found = []
+    for entry in studies.entries():
+        if entry.problem is None and entry.name != study.name:
+            other = studies.opened(entry.name)
+            if set(other.classes) & set(study.classes) and _overlap(
+                    studies.identity(study), studies.identity(other), study, other):
+                found.append(entry.name)
+    return found
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _overlap(one: str, two: str, _study: Study, _other: Study) -> bool:
+    return bool(_study.images["image_id"].isin(_other.images["image_id"]).any())
+
+
+@st.cache_resource(max_entries=8, show_spinner="Comparing")
+def _effect(one: str, two: str, _before: Study, _after: Study) -> CleaningEffect:
+    return compare_cleaned(_before, _after)

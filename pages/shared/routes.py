@@ -1,0 +1,58 @@
+"""Images by study and row, served beside the pages.
+
+    /image/<study>/thumb/<row>?v=<digest>
+    /image/<study>/full/<row>?v=<digest>&<how to draw it>
+    /image/<study>/full?id=<image id>
+
+Only thumbnails and freshly drawn pictures of listed studies can be read. An address with the right
+digest may be kept by browsers for ever, any other only after asking again. The functions are plain
+ones, which the server runs in threads, away from its event loop.
+"""
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from bnn_core.errors import InputError
+from pages.shared import pictures, studies
+
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def image(request: Request) -> Response:
+    """One picture, or 404 with one line that says what is not there."""
+    try:
+        study = studies.opened(request.path_params["study"])
+    except InputError:
+        return _nothing("no such study")
+    try:
+        if "row" in request.path_params:
+            row = request.path_params["row"]
+            if row >= len(study.images):
+                raise InputError(f"study {study.name} has no row {row}")
+        else:
+            row = study.row_of(request.query_params.get("id", ""))
+        options = {k: v for k, v in request.query_params.items() if k not in ("v", "id")}
+        if request.path_params["size"] == "thumb":
+            found = pictures.thumbnail(study, row)
+        elif request.path_params["size"] == "full":
+            found = pictures.full(study, row, options)
+        else:
+            raise InputError("size is thumb or full")
+    except InputError as error:
+        return _nothing(str(error))
+    if found is None:
+        return _nothing("the study holds no picture of this image")
+    known = request.query_params.get("v") == pictures.version(study, row)
+    return Response(found[0], media_type=found[1], headers={
+        "Cache-Control": FOR_EVER if known else "no-cache", "X-Content-Type-Options": "nosniff"})
+
+
+def _nothing(reason: str) -> Response:
+    return PlainTextResponse(reason + "\n", 404, headers={"Cache-Control": "no-store"})
+
+
+ROUTES = [
+    Route("/image/{study}/{size}/{row:int}", image),
+    Route("/image/{study}/{size}", image),
+]

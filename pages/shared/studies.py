@@ -1,0 +1,64 @@
+"""Opened studies, shared by the pages and the image routes of one server."""
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from bnn_core.errors import InputError
+from bnn_core.study import MAKING, Study, StudyEntry, cache_root, list_studies, open_study
+
+#: What a fresh clone opens on: the first of these that is there, else the first study by name.
+READY_MADE = ("demo", "digits")
+#: Name in the session under which a page leaves the study that the picker shall show next.
+OPEN_NEXT = "_open_next_study"
+
+
+def entries() -> list[StudyEntry]:
+    """The studies of the cache, the ready-made one first, those that cannot be opened last."""
+    def place(entry: StudyEntry) -> tuple[bool, int, str]:
+        known = entry.name in READY_MADE
+        return (entry.problem is not None,
+                READY_MADE.index(entry.name) if known else len(READY_MADE), entry.name)
+    return sorted(list_studies(cache_root()), key=place)
+
+
+def opened(name: str) -> Study:
+    """The study `name` directly under the cache root; read once until its study.json changes.
+
+    Raises InputError for a name that is not a plain folder name, and whatever `open_study` raises.
+    """
+    if not name or name != Path(name).name or name.startswith(".") or "\\" in name \
+            or name.endswith((MAKING, ".old")):
+        raise InputError(f"'{name}' is not the name of a study")
+    path = cache_root().resolve() / name
+    try:
+        stat = (path / "study.json").stat()
+    except (OSError, ValueError):
+        return open_study(path)
+    return _opened(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+
+@lru_cache(maxsize=16)
+def identity(study: Study) -> str:
+    """12 hex digits that differ as soon as a study was made again: a key for caches and URLs."""
+    made = (str(study.path), study.fingerprint, study.meta["created"], study.meta.get("files"))
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def table(study: Study, method: str) -> pd.DataFrame:
+    """`study.table(method)`, read once for all users; RangeIndex = row number. Do not change it."""
+    return _table(identity(study), method, study)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the study")
+def _table(identity: str, method: str, _study: Study) -> pd.DataFrame:
+    return _study.table(method)
+
+
+@lru_cache(maxsize=8)
+def _opened(path: Path, stamp: tuple[int, int, int]) -> Study:
+    return open_study(path)

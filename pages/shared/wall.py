@@ -1,0 +1,122 @@
+"""The image wall: many thumbnails as buttons, one component for all pages."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from bnn_core.study import Study
+from pages.shared import filters, frame, pictures, studies
+
+#: More tiles than this are not looked through; the wall says how many there are.
+MOST_TILES = 500
+_HERE = Path(__file__).parent
+_HTML = """<div class="wall">
+<div class="bar"><span class="count" role="status"></span>
+<button type="button" class="all">Select all</button>
+<button type="button" class="none">Select none</button></div>
+<div class="grid" role="group"></div>
+</div>"""
+_component = st.components.v2.component(
+    "image_wall", html=_HTML, css=(_HERE / "wall.css").read_text(encoding="utf-8"),
+    js=(_HERE / "wall.js").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class WallResult:
+    """What the user did: `clicked` the row opened last (or None), `selected` the rows marked."""
+
+    clicked: int | None = None
+    selected: list[int] = field(default_factory=list)
+
+
+def image_wall(
+    rows: np.ndarray,
+    *,
+    key: str,
+    method: str | None = None,
+    height: int | None = None,
+    selectable: bool = True,
+    caption: str | None = None,
+    flagged: Iterable[int] = (),
+) -> WallResult:
+    """Thumbnails of `rows` of the current study, in the given order; the first 500 of them.
+
+    A click or Enter opens a tile; Space, Ctrl-click or the tick marks it, Shift extends. method:
+    whose prediction and confidence the captions give; None: the Bayesian method, else the first.
+    height: at most so many pixels, then it scrolls; None: as high as needed. caption: a column of
+    the method's table to show in place of the confidence. flagged: rows that carry the flag mark.
+    """
+    study = frame.current_study()
+    rows = np.asarray(rows, dtype=np.int64)
+    shown = rows[:MOST_TILES]
+    here = set(shown.tolist())
+    tiles = _tiles(studies.identity(study), method or filters.reading_method(study),
+                   tuple(shown.tolist()), caption or "confidence",
+                   frozenset(here.intersection(flagged)), study)
+    state = st.session_state.get(key) or {}
+    clicked = state.get("clicked")
+    clicked = clicked if clicked in here else None
+    selected = [row for row in state.get("selected") or [] if row in here]
+    side = thumbnail_side(study)
+    long = any(len(name) > 4 for name in study.classes)
+    result = _component(
+        key=key, height="content",
+        # The same after a click as before it: then nothing is sent again and no tile redrawn. What
+        # is open and selected the browser knows first, and drops what is no longer on the wall.
+        data={
+            "tiles": tiles, "total": len(rows), "selectable": selectable, "height": height,
+            "side": max(132 if long else 76, min(side, 112)), "long": long,
+            "pixels": side <= pictures.PIXEL_ART, "name": f"{len(shown)} images",
+            "empty": "No image passes.",
+        },
+        default={"clicked": clicked, "selected": selected},
+        on_clicked_change=_nothing, on_selected_change=_nothing)
+    clicked = result.clicked if result.clicked in here else None
+    return WallResult(clicked, [row for row in result.selected or [] if row in here])
+
+
+def thumbnail_side(study: Study) -> int:
+    """Pixels of the longer side of the study's first thumbnail; 96 where it has none."""
+    return _thumbnail_side(studies.identity(study), study)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _thumbnail_side(identity: str, _study: Study) -> int:
+    for row in range(min(20, len(_study.images))):
+        data = _study.thumbnail(row)
+        if data:
+            return max(Image.open(io.BytesIO(data)).size)
+    return 96
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _tiles(identity: str, method: str, rows: tuple[int, ...], caption: str,
+           flagged: frozenset[int], _study: Study) -> list[dict[str, object]]:
+    """What the component draws, one dictionary per tile."""
+    part = studies.table(_study, method).iloc[list(rows)]
+    wrong = (part["correct"] == False).fillna(False)  # noqa: E712
+    symbol = "c " if caption == "confidence" else ""
+    tiles = []
+    columns = (part["image_id"], part["label"], part["predicted"], wrong, part[caption])
+    for row, image_id, label, predicted, is_wrong, value in zip(
+            rows, *(column.to_list() for column in columns), strict=True):
+        label = None if pd.isna(label) else str(label)
+        text = "" if pd.isna(value) else f"{value:.2f}" if isinstance(value, float) else str(value)
+        said = "no label" if label is None else f"label {label}"
+        tiles.append({
+            "row": row, "id": str(image_id), "label": label, "predicted": str(predicted),
+            "wrong": bool(is_wrong), "value": symbol + text, "flagged": row in flagged,
+            "url": frame.image_url(_study, row) if _study.has_thumbnail(row) else None,
+            "alt": f"{image_id}: {said}, predicted {predicted}{', wrong' if is_wrong else ''}, "
+                   f"{caption.replace('_', ' ')} {text}{', flagged' if row in flagged else ''}"})
+    return tiles
+
+
+def _nothing() -> None:
+    """Results hold a state only where a callback is named."""

@@ -1,0 +1,234 @@
+"""Suspect labels: what is called one other class all the time, and every reading of why."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from bnn_core import suspects
+from bnn_core.errors import InputError
+from bnn_core.levels import LEVEL_COLUMNS, available_levels
+from bnn_core.reading import Suspect
+from bnn_core.second_opinion import FILE, read_opinion
+from bnn_core.study import Study
+from pages.shared import filters, frame, panels, studies, suspect
+from pages.shared.words import plain
+
+SUSPECT = "suspect"
+ALONE, FEATURES = "none", "measured features"
+#: The order of the work: compounds first, single images last.
+LEVELS = ("compound", "treatment", "well", "image")
+HELP = """The score is (2 · lost + gained) / 3: how much of the mean probability the given label
+lost, and one other class gained, beyond what the network's errors on rightly labelled compounds
+of this label and batch would move. **1**: all of it sits on one wrong class where no error was
+expected. **0**: as expected. Below 0: better than expected. A low *confidence* alone does nothing.
+
+The interval comes from drawing wells (or images) and compounds again and again. It is wide for few
+wells. How many of the high scores are false alarms is *not* estimated: look at the readings."""
+
+
+def main() -> None:
+    """The page."""
+    study = frame.current_study()
+    levels = [level for level in LEVELS if level in available_levels(study.images)]
+    level = levels[0]
+    if len(levels) > 1:
+        level = st.segmented_control(
+            "Level", levels, key="suspects", default=levels[0], required=True, bind="query-params",
+            label_visibility="collapsed", format_func=lambda name: f"{name}s")
+    if level == "image":
+        images(study)
+    else:
+        groups(study, level)
+
+
+@frame.fragment
+def images(study: Study) -> None:
+    """Single images by label quality, most suspect first."""
+    ranked = _ranked_images(studies.identity(study), filters.reading_method(study), study)
+    ranked = ranked[ranked["row"].isin(frame.filtered_rows())]
+    if ranked.empty:
+        nothing_scored(study)
+        return
+    known = [name for name in ("well", "compound") if name in available_levels(study.images)]
+    means = (f"the geometric mean of the label's probability on the image and on average over its "
+             f"{' and its '.join(known)}" if known else "the mean probability of the given label")
+    st.caption(f"Label quality is {means}: 0 = the label does not fit at all, 1 = it fits. "
+               "Most suspect first.")
+    shown = st.segmented_control("Show", ["as images", "as a table"], key="suspects_as",
+                                 default="as images", required=True, bind="query-params",
+                                 label_visibility="collapsed")
+    if shown == "as a table":
+        st.dataframe(ranked.drop(columns="row"), hide_index=True, height=560, column_config={
+            "image_id": "Image", "label": "Given", "predicted": "Predicted",
+            "label_quality": st.column_config.NumberColumn("Label quality", format="%.4f"),
+            "p_label": st.column_config.NumberColumn("Probability of the label", format="%.4f"),
+            "confidence": st.column_config.NumberColumn("Confidence c", format="%.3f")})
+        return
+    panels.selection_panel(study, ranked["row"].to_numpy(), "suspect_images",
+                           "By label quality, most suspect first", ranking=False)
+
+
+@frame.fragment
+def groups(study: Study, level: str) -> None:
+    """The ranking of compounds, treatments or wells, and the one that was chosen."""
+    second = pick_opinion(study)
+    found = _ranking(studies.identity(study), level, second.name, study, second)
+    found = passing(study, found, level)
+    if found.empty:
+        nothing_scored(study)
+        return
+    found["title"] = titles(found, level)
+    at = place_of(found)
+    draw_table(found, level, at, f"suspects_table_{level}")
+    suspect.draw(study, found.iloc[at], Suspect.of(found.iloc[at], level), second,
+                 lambda: steps(found, at))
+
+
+def pick_opinion(study: Study) -> suspect.Opinion:
+    """Who else is asked about the same compounds."""
+    kept = study.path / FILE
+    others = other_studies(study)
+    options = [*([FEATURES] if kept.is_file() else []), *others, ALONE]
+    if len(options) == 1:
+        return suspect.Opinion()
+    said = st.selectbox(
+        "Second opinion", options, key="second", bind="query-params", width=420,
+        format_func=lambda name: f"study {name}" if name in others else name,
+        help="With a second opinion the score is the lower one of the two: both must call it the "
+             "same wrong class. `bnn second-opinion STUDY FEATURES` asks a logistic regression on "
+             "measured features; another study over the same compounds will do too.")
+    if said == FEATURES:
+        stamp = str(kept.stat().st_mtime_ns)
+        return suspect.Opinion(f"{FEATURES} {stamp}", kept_opinion(str(kept), stamp, study))
+    if said == ALONE:
+        return suspect.Opinion()
+    other = studies.opened(said)
+    return suspect.Opinion(studies.identity(other),
+                           studies.table(other, filters.reading_method(other)))
+
+
+def other_studies(study: Study) -> list[str]:
+    """Studies of the cache that know compounds and share at least two classes with this one."""
+    found = []
+    for entry in studies.entries():
+        if entry.problem is None and entry.name != study.name:
+            meta = studies.opened(entry.name).meta
+            if "compound" in (meta.get("levels") or ()) \
+                    and len(set(meta["classes"]) & set(study.classes)) > 1:
+                found.append(entry.name)
+    return found if "compound" in available_levels(study.images) else []
+
+
+def passing(study: Study, found: pd.DataFrame, level: str) -> pd.DataFrame:
+    """Those with at least one image that passes the filters; scores stay those of all images."""
+    if not filters.any_set() or found.empty:
+        return found.copy()
+    keys = [*LEVEL_COLUMNS[level], "label"]
+    left = study.images[keys].iloc[frame.filtered_rows()].drop_duplicates()
+    return found.merge(left, on=keys).sort_values("rank", ignore_index=True)
+
+
+def titles(found: pd.DataFrame, level: str) -> list[str]:
+    """What the rows are called; one compound under two labels says which."""
+    names = pd.Series([Suspect.of(row, level).title for _, row in found.iterrows()])
+    twice = names.duplicated(keep=False)
+    return names.where(~twice, names + " (" + found["label"].astype(str) + ")").to_list()
+
+
+def place_of(found: pd.DataFrame) -> int:
+    """Which row the address names; the first where it names none."""
+    here = np.flatnonzero(found["title"] == st.query_params.get(SUSPECT))
+    return int(here[0]) if len(here) else 0
+
+
+def draw_table(found: pd.DataFrame, level: str, at: int, key: str) -> None:
+    """The ranking; a click on a row opens it."""
+    total = found["rank"].max()
+    table = pd.DataFrame({
+        "rank": found["rank"], "title": found["title"], "label": found["label"],
+        "suspected": found["suspected"], "score": found["score"],
+        "interval": [f"{low:.2f} to {high:.2f}" if np.isfinite(low) else "one unit only"
+                     for low, high in zip(found["low"], found["high"], strict=True)],
+        "ranks": [f"{low} to {high}" if low != high else str(low)
+                  for low, high in zip(found["rank_low"], found["rank_high"], strict=True)],
+        "wrong": [f"{wrong:,} of {n:,}" for wrong, n
+                  in zip(found["n_wrong"], found["n_images"], strict=True)],
+        "units": [f"{n:,} {unit}{'s' * (n != 1)}" for n, unit
+                  in zip(found["n_units"], found["unit"], strict=True)],
+        "confidence": found["mean_confidence"]})
+    number = st.column_config.NumberColumn
+    # The row in view, also after a step by button or an address from elsewhere.
+    if key not in st.session_state or list(st.session_state[key]["selection"]["rows"]) != [at]:
+        st.session_state[key] = {"selection": {"rows": [at]}}
+    st.dataframe(
+        table, key=key, hide_index=True, height=318, selection_mode="single-row-required",
+        on_select=lambda: follow(found, key),
+        column_config={
+            "rank": number("Rank", width=60), "title": level.capitalize(), "label": "Given label",
+            "suspected": st.column_config.Column(
+                "Called instead", help="The wrong class that gained most probability."),
+            "score": number("Score", format="%.2f", help=HELP),
+            "interval": st.column_config.Column("95 % interval"),
+            "ranks": st.column_config.Column("Rank, 95 %", help="Where it stands when wells and "
+                                             "compounds are drawn again."),
+            "wrong": st.column_config.Column("Images wrong"),
+            "units": st.column_config.Column("Drawn from", help="Images of one well are not "
+                                             "independent: where wells are unknown, the interval "
+                                             "is too narrow."),
+            "confidence": number("Mean c", format="%.2f", help="Mean confidence: a low one is no "
+                                 "sign of a wrong label.")})
+    shown = f"{len(found):,} of " if len(found) != total and filters.any_set() else ""
+    st.caption(f"{shown}{total:,} {level}s, by consistent disagreement: how far the label lost and "
+               "one other class gained probability beyond what the network's own errors explain.",
+               help=HELP)
+
+
+def follow(found: pd.DataFrame, key: str) -> None:
+    """Put the clicked row into the address."""
+    rows = st.session_state[key]["selection"]["rows"]
+    if rows:
+        st.query_params[SUSPECT] = found["title"].iat[int(rows[0])]
+
+
+def steps(found: pd.DataFrame, at: int) -> None:
+    """Previous and next suspect."""
+    def go(place: int) -> None:
+        st.query_params[SUSPECT] = found["title"].iat[place]
+    st.button("Previous", icon=":material/chevron_left:", key="suspect_back", shortcut="K",
+              disabled=at == 0, on_click=go, args=(at - 1,))
+    st.button("Next", icon=":material/chevron_right:", key="suspect_on", shortcut="J",
+              disabled=at + 1 >= len(found), on_click=go, args=(at + 1,))
+
+
+def nothing_scored(study: Study) -> None:
+    """Why there is no ranking."""
+    if filters.any_set():
+        st.info("Nothing that is left by the filters has a label to doubt. Take one off in the "
+                "sidebar.", icon=":material/filter_alt_off:")
+    else:
+        st.info(f"No image of “{plain(study.name)}” has a label that counts, so there is none to "
+                "doubt: a ranking needs given labels.", icon=":material/label_off:")
+
+
+@st.cache_resource(max_entries=16, show_spinner="Ranking, with 500 resamples")
+def _ranking(identity: str, level: str, said: str, _study: Study, _second: suspect.Opinion
+             ) -> pd.DataFrame:
+    table = studies.table(_study, filters.reading_method(_study))
+    return suspects.rank(table, _study.classes, level, second=_second.table)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Ranking the images")
+def _ranked_images(identity: str, method: str, _study: Study) -> pd.DataFrame:
+    return suspects.rank_images(studies.table(_study, method))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def kept_opinion(path: str, stamp: str, _study: Study) -> pd.DataFrame:
+    """The regression on measured features that `bnn second-opinion` left beside the study."""
+    found = read_opinion(_study.path)
+    if found is None:
+        raise InputError(f"{_study.path / FILE} is gone; run 'bnn second-opinion' again")
+    return found[0]
+
+
+main()

@@ -1,0 +1,105 @@
+"""A running app and a browser for it. Tests fail on errors of the page or its console."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from page_studies import ROOT, write_animals, write_compounds, write_screen
+
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync")
+#: Generous: a busy machine is no failure.
+TIMEOUT_MS = 45_000
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    """Studies for the browser: animals (everything), compounds (a table and no more), screen."""
+    root = tmp_path_factory.mktemp("browser") / "cache"
+    root.mkdir()
+    write_animals(root)
+    write_compounds(root)
+    write_screen(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def server(cache) -> Iterator[str]:
+    """The address of the app, served on a free port over `cache`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = cache.parent / "server.log"
+    with open(log, "w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"),
+             f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true",
+             "--server.fileWatcherType=none"],
+            cwd=cache.parent, stdout=out, stderr=subprocess.STDOUT,
+            env=os.environ | {"BNN_CACHE": str(cache)})
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
+                break
+            except OSError:
+                if process.poll() is not None:
+                    break
+                time.sleep(0.25)
+        else:
+            pytest.fail(f"the app did not start:\n{log.read_text()}")
+        if process.poll() is not None:
+            pytest.fail(f"the app stopped:\n{log.read_text()}")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One browser for all tests; they are skipped where there is none."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser",
+                                                   "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine: install the package chromium")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def profile(chromium, server) -> Iterator:
+    """One profile for all tabs: what the app loads once is in its cache."""
+    context = chromium.new_context(base_url=server, viewport={"width": 1280, "height": 1000},
+                                   accept_downloads=True)
+    context.set_default_timeout(TIMEOUT_MS)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def tab(profile) -> Iterator:
+    """A fresh tab (playwright's Page), a session of its own; errors fail the test at its end."""
+    page, errors = profile.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(f"{message.text} {message.location['url']}")
+            if message.type == "error" and not _expected(message.location["url"]) else None)
+    yield page
+    page.close()
+    assert not errors
+
+
+def _expected(url: str) -> bool:
+    # On a deep link Streamlit first looks for its server below the page's own address.
+    return url.endswith(("/_stcore/health", "/_stcore/host-config"))

@@ -1,0 +1,147 @@
+"""The main job in a browser: slider → numbers → bar → its images → one image → its own page."""
+
+import re
+
+import pytest
+
+from bnn_core.evaluation import Selective
+from bnn_core.study import open_study
+
+PAGES = {"": "Overview", "confidence": "Confidence", "bnn_vs_standard": "BNN vs standard",
+         "one_image": "One image"}
+
+
+@pytest.fixture(scope="module")
+def table(cache):
+    return open_study(cache / "animals").table("vi")
+
+
+def numbers(tab) -> list[str]:
+    """The Bayesian column of the table beside the distributions."""
+    lines = tab.locator("table").filter(has_text="right among the kept").locator("tr")
+    return [lines.nth(i).locator("td").nth(1).inner_text() for i in range(lines.count())]
+
+
+def expected(table, cutoff) -> list[str]:
+    at = Selective(table["confidence"], table["correct"].to_numpy(bool)).at(cutoff)
+    return [f"{100 * at.accuracy:.2f} %", f"{100 * at.coverage:.2f} %", f"{at.kept:,}",
+            f"{at.kept - at.right:,}"]
+
+
+def wait_for(tab, condition, seconds=40):
+    for _ in range(seconds * 10):
+        if condition():
+            return
+        tab.wait_for_timeout(100)
+    raise AssertionError("waited in vain")
+
+
+def shown(tab) -> list[str]:
+    found = numbers(tab)
+    return [found[i] for i in (1, 3, 4, 5)] if len(found) > 5 else []
+
+
+def test_from_the_slider_to_one_image(tab, table, cache):
+    tab.goto("/?study=animals")
+    tab.get_by_test_id("stSidebarNav").get_by_role("link", name="Confidence").click()
+    tab.get_by_role("heading", name="Confidence").wait_for()
+    wait_for(tab, lambda: shown(tab) == expected(table, 0.5))
+
+    slider = tab.get_by_role("slider")
+    slider.focus()
+    for _ in range(20):
+        slider.press("ArrowLeft")
+    wait_for(tab, lambda: shown(tab) == expected(table, 0.3))
+    assert "study=animals" in tab.url
+
+    bars = tab.locator(".js-plotly-plot").first.locator(".bars .point path")
+    wait_for(tab, lambda: bars.count() > 20)
+    boxes = bars.evaluate_all("""bars => bars.map(bar => {
+        const box = bar.getBoundingClientRect()
+        return [box.height, box.x + box.width / 2, box.y + box.height * 0.2] })""")
+    _, x, y = max(boxes)
+    tab.mouse.move(x, y)
+    # Plotly finds the bar under the mouse at its own pace, and a click takes the one found last.
+    tab.locator(".hoverlayer .hovertext").first.wait_for()
+    tab.mouse.click(x, y)
+    tab.locator(".tile").first.wait_for()
+    method, place, verdict = re.search(r"bar=confidence\.image\.(\w+)\.(\d+)\.(\w+)",
+                                       tab.url).groups()
+    drawn = open_study(cache / "animals").table(method)
+    low, high = int(place) / 50, (int(place) + 1) / 50
+    inside = drawn[(drawn["confidence"] >= low) & (drawn["confidence"] < high)]
+    if verdict == "wrong":
+        inside = inside[~inside["correct"].astype(bool)]
+    wait_for(tab, lambda: tab.locator(".tile").count() == len(inside))
+    rows = {int(tile.get_attribute("data-row")) for tile in tab.locator(".tile").all()}
+    assert rows == set(inside.index)
+
+    tile = tab.locator(".tile").last
+    image_id = table["image_id"][int(tile.get_attribute("data-row"))]
+    tile.click()
+    picture = tab.get_by_role("img", name=image_id)
+    picture.wait_for()
+    wait_for(tab, lambda: picture.evaluate("img => img.naturalWidth") >= 500)
+
+    tab.get_by_role("link", name="Open in One image").click()
+    tab.get_by_role("heading", name="One image").wait_for()
+    assert f"image={image_id}" in tab.url and "study=animals" in tab.url
+    assert "cut_confidence=0.3" in tab.url
+    tab.get_by_text(image_id).first.wait_for()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_cold_deep_link_opens_the_page_with_its_filters(tab, page, table):
+    tab.goto(f"/{page}?study=animals&label=bee&cut_confidence=0.4")
+    tab.get_by_role("heading", name=PAGES[page], exact=True).wait_for()
+    n = int((table["label"] == "bee").sum())
+    tab.get_by_text(f"{n} of 300 images").first.wait_for()
+    wait_for(tab, lambda: tab.locator("[data-testid=stApp]").get_attribute(
+        "data-test-script-state") == "notRunning")
+    assert tab.get_by_test_id("stException").count() == 0
+    assert tab.get_by_test_id("stAlertContentError").count() == 0
+    assert "label=bee" in tab.url and "cut_confidence=0.4" in tab.url
+
+
+def test_the_wall_by_keyboard(tab):
+    tab.goto("/?study=animals&look=Least+sure")
+    tab.locator(".tile").first.wait_for()
+    wait_for(tab, lambda: tab.locator(".tile").count() == 300)
+    tiles = tab.locator(".tile")
+    tiles.first.focus()
+    focused = "() => document.activeElement.shadowRoot?.activeElement?.dataset.row " \
+              "?? document.activeElement.dataset.row"
+    order = [tiles.nth(i).get_attribute("data-row") for i in range(3)]
+    tab.keyboard.press("ArrowRight")
+    assert tab.evaluate(focused) == order[1]
+    tab.keyboard.press(" ")
+    tab.keyboard.press("Shift+ArrowRight")
+    assert [tiles.nth(i).get_attribute("aria-pressed") for i in range(4)] == [
+        "false", "true", "true", "false"]
+    tab.get_by_role("button", name="Export 2").wait_for()
+    tab.keyboard.press("End")
+    assert tab.evaluate(focused) == tiles.last.get_attribute("data-row")
+    tab.keyboard.press("Home")
+    assert tab.evaluate(focused) == order[0]
+    tab.keyboard.press("Enter")
+    wait_for(tab, lambda: tiles.first.get_attribute("aria-current") == "true")
+    tab.keyboard.press("Escape")
+    tab.get_by_role("button", name="Export 300").wait_for()
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Export 300").click()
+    assert download.value.path().read_bytes().count(b"\r\n") == 301
+
+
+def test_flag_a_selection_and_take_it_back(tab):
+    tab.goto("/?study=animals&look=Least+sure")
+    tab.locator(".tile").first.wait_for()
+    for place in (0, 2):
+        tab.locator(".tile").nth(place).click(modifiers=["Control"])
+    tab.get_by_role("button", name="Flag 2").click()
+    tab.get_by_label("Your name").fill("Ada")
+    tab.get_by_label("Your name").press("Tab")
+    tab.get_by_role("button", name="Flag", exact=True).last.click()
+    tab.get_by_text("2 images: unsure (label suspect)").wait_for()
+    wait_for(tab, lambda: tab.locator(".tile .flag").count() == 2)
+    tab.get_by_role("button", name="Undo").click()
+    wait_for(tab, lambda: tab.locator(".tile .flag").count() == 0)

@@ -1,0 +1,43 @@
+"""What several test files share. Slow machines are no failure, and torch takes one thread."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("patient")
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real data beside the repository; the test is skipped where they are absent."""
+    path = Path(__file__).parents[2] / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"the real data are not at {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def authors(shared_data) -> SimpleNamespace:
+    """The published BBBC021 table: frame, mean softmax p (1196, 12), class names, true index y.
+
+    The class of each column is read off the predicted names, which is how it is known at all.
+    """
+    frame = pd.read_csv(shared_data / "bbbc021" / "deodato2020_leave_one_compound_out.csv")
+    p = frame[[f"softmax_{k}" for k in range(12)]].to_numpy()
+    top = p.argmax(axis=1)
+    classes = [frame["predicted_MOA"][top == k].iat[0] for k in range(12)]
+    y = pd.Index(classes).get_indexer(frame["MOA"])
+    return SimpleNamespace(frame=frame, p=p, classes=classes, y=y, correct=top == y,
+                           c=frame["confidence"].to_numpy(), top=np.max(p, axis=1))
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Browser tests come last: the driver's event loop runs on and would be in others' way."""
+    items.sort(key=lambda item: "browser" in item.path.parts)

@@ -1,0 +1,131 @@
+"""Small studies for the tests of pages, and the pages themselves as a test runs them."""
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from screens import CLASSES as SCREEN_CLASSES
+from screens import calling, screen
+from streamlit.testing.v1 import AppTest
+
+from bnn_core.study import content_hashes
+from bnn_core.study_writer import write_study
+from bnn_core.uncertainty import Moments, moments, summarise
+
+ROOT = Path(__file__).parents[2]
+CLASSES = ["ant", "bee", "cat"]
+COMPOUNDS = [f"cpd {letter}" for letter in "ABCDEFGHIJ"]
+
+
+def pages(monkeypatch, cache: Path, page: str | None = None, **query: object) -> AppTest:
+    """The app over the studies in `cache`, run once on its first page, then on pages/<page>."""
+    monkeypatch.setenv("BNN_CACHE", str(cache))
+    app = AppTest.from_file(str(ROOT / "pages" / "main.py"), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    return app if page is None else app.switch_page(page).run()
+
+
+def write_animals(cache: Path, name: str = "animals", n: int = 300, seed: int = 0) -> Path:
+    """Pictures, samples and both networks; about one image in seven is predicted wrong."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, n)
+    pictures = rng.integers(0, 255, (n, 12, 12), dtype=np.uint8)
+    pictures[np.arange(n), :, 4 * y] = 255
+    p = _mean_softmax(rng, y, sharp=4.0)
+    samples = np.stack([rng.dirichlet(row * 30 + 0.05, size=20) for row in p])
+    standard = _mean_softmax(rng, y, sharp=8.0)
+    labels = np.array(CLASSES, dtype=object)[y]
+    images = pd.DataFrame({
+        "image_id": [f"img-{i:04d}" for i in range(n)], "label": labels, "role": "scored",
+        "fold": np.arange(n) % 3, "content_hash": content_hashes(pictures)})
+    return write_study(
+        cache / name, title=f"The {name}", kind="import", classes=CLASSES, images=images,
+        summaries={"vi": summarise(moments(samples.transpose(1, 0, 2)), CLASSES, labels),
+                   "standard": summarise(moments(standard[None]), CLASSES, labels)},
+        samples={"vi": samples}, thumbnails=(_webp(picture) for picture in pictures),
+        methods={"vi": {"num_samples": 20, "network": "lenet5"}, "standard": {"num_samples": 1}},
+        settings={"seed": seed})
+
+
+def write_compounds(cache: Path, name: str = "compounds") -> Path:
+    """A table of predictions and no more: no pictures, samples or standard network, 10 compounds.
+
+    The last 20 of 140 rows have no label; names hold what HTML and Markdown would take for their
+    own.
+    """
+    rng = np.random.default_rng(1)
+    n = 140
+    compound = np.repeat(COMPOUNDS, n // 10)
+    y = np.repeat(np.arange(10) % 3, n // 10)
+    p = _mean_softmax(rng, y, sharp=3.0)
+    labels = np.array(CLASSES, dtype=object)[y]
+    labels[120:] = None
+    images = pd.DataFrame({
+        "image_id": [f"<b>{c}</b>/{i}*" for i, c in enumerate(compound)], "label": labels,
+        "role": np.where(np.arange(n) < 120, "scored", "unlabelled"), "fold": y,
+        "content_hash": "", "compound": compound, "concentration": np.tile([0.1, 3.0], n // 2),
+        "plate": np.where(np.arange(n) % 2, "P1", "P2"), "group": compound})
+    return write_study(
+        cache / name, title="Compounds", kind="import", classes=CLASSES, images=images,
+        summaries={"vi": summarise(Moments(p), CLASSES, labels)},
+        methods={"vi": {"num_samples": 100}})
+
+
+def write_screen(cache: Path, name: str = "screen") -> Path:
+    """Eight compounds in wells with pictures, untreated wells, a dose without label; "D2", labelled
+    D, is called A in every image."""
+    table = screen()
+    extra = table[table["compound"] == "D2"].drop_duplicates("well")
+    high = extra.assign(concentration=100.0, label=None, role="unlabelled", well="G05")
+    untreated = extra.assign(compound="DMSO", concentration=np.nan, label=None, role="control",
+                             well="G06")
+    images = pd.concat([table.assign(role="scored"), high, untreated], ignore_index=True)
+    images["image_id"] = images["plate"] + "/" + images["well"] + "/" + images["site"]
+    images = images.drop_duplicates("image_id", ignore_index=True)
+    n = len(images)
+    pictures = np.random.default_rng(2).integers(0, 255, (n, 12, 12), dtype=np.uint8)
+    images["content_hash"], images["group"] = content_hashes(pictures), images["compound"]
+    called = np.where(images["compound"] == "D2", "A", images["label"].fillna("B"))
+    p = calling(called, sure=0.8)
+    labels = images["label"].where(images["label"].notna(), None).to_numpy(dtype=object)
+    return write_study(
+        cache / name, title="A screen", kind="import", classes=SCREEN_CLASSES, images=images,
+        summaries={"vi": summarise(Moments(p), SCREEN_CLASSES, labels)},
+        thumbnails=(_webp(picture) for picture in pictures), methods={"vi": {"num_samples": 100}})
+
+
+def write_newer(cache: Path, name: str = "tomorrow") -> None:
+    """A study that a newer version of the program made."""
+    (cache / name).mkdir(parents=True)
+    (cache / name / "study.json").write_text('{"schema": 99}')
+
+
+def text_of(app: AppTest) -> str:
+    """All that the page says, in one string, without the escapes of Markdown."""
+    return re.sub(r"\\([^\w\s])", r"\1", source_of(app))
+
+
+def source_of(app: AppTest) -> str:
+    """All that the page says, in one string, as it is sent to the browser."""
+    parts = [e.value for kind in ("title", "header", "markdown", "caption", "info", "error",
+                                  "warning") for e in app.get(kind)]
+    return "\n".join([*map(str, parts), *(h.proto.body for h in app.get("html")),
+                      *(f"{m.label} {m.value} {m.delta}" for m in app.metric)])
+
+
+def _mean_softmax(rng: np.random.Generator, y: np.ndarray, sharp: float) -> np.ndarray:
+    logits = rng.normal(size=(len(y), 3))
+    logits[np.arange(len(y)), y] += 1.6
+    p = np.exp(sharp * 0.4 * logits)
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def _webp(picture: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "WEBP", lossless=True)
+    return out.getvalue()

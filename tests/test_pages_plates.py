@@ -1,0 +1,52 @@
+import json
+
+import pytest
+from page_studies import pages, text_of, write_animals
+from screens import calling, screen, with_summary
+
+from bnn_core.study_writer import write_study
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cache")
+    write_animals(root, n=30)
+    images = screen()
+    classes = sorted(images["label"].unique())
+    images = images.assign(role="scored", content_hash="", group=images["compound"])
+    table = with_summary(images, calling(list(images["label"])))
+    write_study(root / "screen", title="Screen", kind="plate", classes=classes, images=images,
+                summaries={"vi": table[[c for c in table if c not in images]]},
+                methods={"vi": {"num_samples": 100}})
+    return root
+
+
+def test_without_plates_the_page_says_what_would_give_them(monkeypatch, cache):
+    app = pages(monkeypatch, cache, "plates.py", study="animals")
+    assert "`plate` and `well`" in app.info[0].value and not app.exception
+
+
+def test_a_well_in_the_address_shows_exactly_its_fields(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="screen")
+    app.query_params["spot"] = json.dumps(["W1P1", "B02"])
+    app.switch_page("plates.py").run()
+    assert not app.exception
+    assert "**Plate W1P1, well B02**: 2 of 96 images" in text_of(app)
+    assert app.selectbox(key="plate_format").value == 48
+    app.button(key="well_close").click().run()
+    assert "well B02" not in text_of(app) and not app.exception
+
+
+@pytest.mark.parametrize("by", ["label", "prediction", "agreement", "n_images"])
+def test_every_colouring_draws(monkeypatch, cache, by):
+    app = pages(monkeypatch, cache, "plates.py", study="screen")
+    app.selectbox(key="plate_colour").set_value(by).run()
+    assert not app.exception and not app.error
+
+
+def test_a_bad_well_in_the_address_is_no_error(monkeypatch, cache):
+    for text in ("x", "[1]", '["W1P1", "Z99"]', '{"a": 1}'):
+        app = pages(monkeypatch, cache, study="screen")
+        app.query_params["spot"] = text
+        app.switch_page("plates.py").run()
+        assert not app.exception

@@ -1,0 +1,118 @@
+import pytest
+from page_studies import pages, text_of, write_animals, write_compounds, write_screen
+
+from bnn_core.review import ReviewLog
+from bnn_core.second_opinion import opinion, read_features, write_opinion
+from bnn_core.study import open_study
+
+PAGE = "suspect_labels.py"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    write_screen(tmp_path)
+    return tmp_path
+
+
+def ranking(app):
+    return app.dataframe[0].value
+
+
+def test_the_planted_compound_is_first_and_open_with_every_reading(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen")
+    assert not app.exception
+    first = ranking(app).iloc[0]
+    assert (first["title"], first["label"], first["suspected"]) == ("D2", "D", "A")
+    assert first["wrong"] == "12 of 12" and first["units"] == "6 wells"
+    said = text_of(app)
+    assert "All 12 images are called something else than D" in said
+    assert "rank 1" in said and "12 of 12 images are called A" in said
+    assert "Image quality was not measured" in said and "no standard network" in said
+    for head in ("This compound: D2", "Same label: D", "Predicted label: A", "Its other doses",
+                 "Untreated, same plates"):
+        assert head in said
+    assert "holds no" not in said
+
+
+def test_a_click_a_step_and_an_address_choose_a_suspect(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen")
+    names = ranking(app)["title"].to_list()
+    app.button(key="suspect_on").click().run()
+    assert app.subheader[0].value.startswith(f"{names[1]}:")
+    assert list(app.session_state["suspects_table_compound"]["selection"]["rows"]) == [1]
+    app.button(key="suspect_back").click().run()
+    assert app.subheader[0].value.startswith("D2:")
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspect=names[3])
+    assert not app.exception and len(names) == 8
+
+
+@pytest.mark.parametrize("level, first", [("treatments", "D2 1 µM"), ("wells", "W2P1 E02")])
+def test_treatments_and_wells(monkeypatch, cache, level, first):
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspects=level)
+    assert not app.exception
+    assert first in ranking(app)["title"].to_list()[:6]
+
+
+def test_images_by_label_quality(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspects="images",
+                suspects_as="as a table")
+    assert not app.exception
+    assert set(ranking(app)["label"][:12]) == {"D"}
+    assert ranking(app)["label_quality"].is_monotonic_increasing
+    app.get_by_key("suspects_as").set_value("as images").run()
+    assert not app.exception and "most suspect first" in text_of(app)
+
+
+def test_filters_shorten_the_table_and_change_no_score(monkeypatch, cache):
+    whole = ranking(pages(monkeypatch, cache, PAGE, study="screen"))
+    app = pages(monkeypatch, cache, PAGE, study="screen", label="D")
+    left = ranking(app)
+    assert set(left["title"]) == {"D1", "D2"}
+    assert left["score"].to_list() == whole.set_index("title")["score"][left["title"]].to_list()
+    assert "2 of 8 compounds" in text_of(app)
+
+
+def test_flag_the_whole_compound_and_take_it_back(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen")
+    study, log = open_study(cache / "screen"), ReviewLog(cache)
+    app.session_state["suspect_compound_D2_D_flag_0"] = True
+    app.run()
+    app.text_input(key="suspect_compound_D2_D_flag_name").input("Ada")
+    app.button(key="suspect_compound_D2_D_flag_go").click().run()
+    assert not app.exception
+    state = log.state(study)
+    assert len(state) == 12 and "suspect compound D2" in state["filter"].iat[0]
+    app.button(key="suspect_compound_D2_D_flag_undo").click().run()
+    assert log.state(study).empty
+
+
+def test_a_second_opinion_is_asked_where_there_is_one(monkeypatch, cache):
+    study = open_study(cache / "screen")
+    features = cache / "features.csv"
+    table = study.images.assign(moa=study.images["label"])[
+        ["compound", "concentration", "plate", "well", "moa"]]
+    # Features that say what the label says: the label is right, the network is wrong.
+    places = "ABCD"
+    for i, name in enumerate(places):
+        table[f"f{i}"] = [float(label == name) + 0.01 * (k % 7)
+                          for k, label in enumerate(table["moa"])]
+    table.to_csv(features, index=False)
+    write_opinion(study.path, opinion(read_features(features), study.classes), "features.csv")
+    app = pages(monkeypatch, cache, PAGE, study="screen")
+    assert not app.exception
+    alone = app.selectbox(key="second").set_value("none").run()
+    score = ranking(alone)["score"].iat[0]
+    both = app.selectbox(key="second").set_value("measured features").run()
+    assert ranking(both).set_index("title")["score"]["D2"] < score
+    assert "The second opinion gives the label" in text_of(both)
+
+
+def test_studies_without_compounds_pictures_or_scored_rows(monkeypatch, tmp_path):
+    write_animals(tmp_path, n=40)
+    write_compounds(tmp_path)
+    app = pages(monkeypatch, tmp_path, PAGE, study="animals")
+    assert not app.exception and "Label quality is the mean probability" in text_of(app)
+    app = pages(monkeypatch, tmp_path, PAGE, study="compounds")
+    assert not app.exception and "holds no pictures" in text_of(app)
+    app = pages(monkeypatch, tmp_path, PAGE, study="compounds", search="no such image")
+    assert not app.exception and "Nothing that is left by the filters" in app.info[0].value

@@ -1,0 +1,109 @@
+import numpy as np
+import pandas as pd
+import pytest
+from page_studies import pages, write_animals
+from PIL import Image
+
+from bnn_core.study import open_study
+
+PAGE = "your_data.py"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    root = tmp_path / "cache"
+    write_animals(root, n=30)
+    return root
+
+
+@pytest.fixture
+def predictions(tmp_path):
+    """A table of predictions: 6 images, 2 of them wrong."""
+    table = pd.DataFrame({
+        "image": [f"i{k}" for k in range(6)], "compound": list("aabbcc"),
+        "label": ["up", "up", "down", "down", "up", "down"],
+        "p_up": [0.9, 0.8, 0.3, 0.6, 0.2, 0.1]})
+    table["p_down"] = 1 - table["p_up"]
+    path = tmp_path / "my table.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_without_a_table_it_says_what_to_do(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE)
+    assert not app.exception and "Choose a table" in app.info[0].value
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    assert not app.exception and "Name a table" in app.info[0].value
+    app = pages(monkeypatch, cache, PAGE, data_view="Public data")
+    assert not app.exception and "bnn data bbbc021" in app.code[1].value
+
+
+def test_the_page_needs_no_study(monkeypatch, tmp_path):
+    app = pages(monkeypatch, tmp_path, PAGE)
+    assert not app.exception and "Choose a table" in app.info[-1].value
+
+
+def test_a_table_is_understood_and_becomes_the_study_in_view(monkeypatch, cache, predictions):
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(predictions)).run()
+    assert not app.exception
+    assert "6 images of 2 classes" in app.success[0].value
+    assert "66.67 % of 6 labelled ones" in app.success[0].value
+    assert app.code[0].value.startswith("bnn import '") and "--out" in app.code[0].value
+    app.text_input(key="import_name_my table.csv").input("mine").run()
+    app.button(key="import_make").click().run()
+    assert not app.exception and not app.error
+    assert len(open_study(cache / "mine").images) == 6
+    assert app.session_state["study"] == "mine"
+    assert app.title[0].value == "Overview"
+
+
+def test_an_uploaded_table_with_a_fault_gives_one_line(monkeypatch, cache, predictions):
+    bad = predictions.read_bytes().replace(b"0.9,", b"0.7,")
+    app = pages(monkeypatch, cache, PAGE)
+    app.get_by_key("import_upload").set_value(("bad.csv", bad, "text/csv")).run()
+    assert not app.exception and len(app.error) == 1
+    said = app.error[0].value.replace("\\", "")
+    assert said.startswith("bad.csv row 2") and "/" not in said.split("row")[0]
+    app.text_input(key="import_columns").input("nonsense").run()
+    assert "no NAME=COLUMN" in app.error[0].value
+
+
+def test_the_command_carries_what_was_said(monkeypatch, cache, predictions):
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(predictions)).run()
+    app.text_input(key="import_control").input("c").run()
+    assert not app.exception
+    assert "--control c" in app.code[0].value
+    app.text_input(key="import_control").input("").run()
+    app.text_input(key="import_columns").input("batch=compound").run()
+    assert [e.value for e in app.error] == []
+    assert "--map batch=compound" in app.code[0].value
+
+
+def test_an_existing_study_is_replaced_only_on_purpose(monkeypatch, cache, predictions):
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(predictions)).run()
+    app.text_input(key="import_name_my table.csv").input("animals").run()
+    assert app.button(key="import_make").disabled
+    app.checkbox(key="import_replace").check().run()
+    assert not app.button(key="import_make").disabled
+
+
+def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
+    table = pd.DataFrame({"path": [f"{k}.png" for k in range(6)], "compound": list("aabbcd"),
+                          "moa": ["x"] * 4 + ["y", None]})
+    for name in table["path"][:5]:
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / name)
+    table.to_csv(tmp_path / "fields.csv", index=False)
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    app.text_input(key="plate_path").input(str(tmp_path / "fields.csv")).run()
+    assert not app.exception
+    assert "6 images, 2 classes, 3 groups" in app.success[0].value
+    assert "1 of 6 files looked for are not there" in app.error[0].value
+    assert "5.png (row 7)" in app.error[0].value.replace("\\", "")
+    assert "y: one group only" in app.warning[0].value
+    app.text_input(key="plate_label").input("moa").run()
+    assert app.code[0].value.startswith(f"bnn study plate {tmp_path / 'fields.csv'} --label moa")
+    app.text_input(key="plate_label").input("mao").run()
+    assert "did you mean 'moa'?" in app.error[0].value.replace("\\", "")

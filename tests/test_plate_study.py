@@ -1,0 +1,180 @@
+"""Studies of plate images, from a table of tiny pictures to the study; folds as separate jobs."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from PIL import Image
+
+from bnn_core import cli
+from bnn_core.study import open_study
+from bnn_core.study_writer import check_study
+
+SMALL = [
+    "--preset",
+    "quick",
+    "--epochs",
+    "1",
+    "--head-width",
+    "8",
+    "--pathways",
+    "1",
+    "--crop",
+    "8",
+    "--num-samples",
+    "4",
+    "--folds",
+    "2",
+    "--size",
+    "16",
+]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Four compounds of two mechanisms, one other dose each, and DMSO; one file is broken."""
+    folder = tmp_path_factory.mktemp("plate")
+    rng = np.random.default_rng(0)
+    rows = []
+    for compound, moa in (("a", "X"), ("b", "X"), ("c", "Y"), ("d", "Y"), ("DMSO", "")):
+        for site in range(3):
+            name = f"{compound}{site}.png"
+            picture = rng.integers(0, 200, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(picture).save(folder / name)
+            rows.append(
+                (
+                    name,
+                    compound,
+                    "" if site == 2 else moa,
+                    0.1 * 10 ** (site == 2),
+                    "P1",
+                    f"B{ord(compound[0]) % 9 + 1:02d}",
+                    site + 1,
+                )
+            )
+    (folder / "c1.png").write_bytes(b"no picture")
+    frame = pd.DataFrame(
+        rows, columns=["path", "compound", "moa", "concentration", "plate", "well", "site"]
+    )
+    frame.to_csv(folder / "fields.csv", index=False)
+    return folder / "fields.csv"
+
+
+@pytest.fixture(scope="module")
+def study(table, tmp_path_factory):
+    out = tmp_path_factory.mktemp("studies") / "tiny"
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out", str(out)]
+    assert cli.main([*argv, *SMALL]) == 0
+    return open_study(out)
+
+
+def test_who_is_trained_on_who_is_predicted_and_who_counts(study):
+    images = study.images
+    assert check_study(study.path) == []
+    assert dict(images["role"].value_counts()) == {"scored": 7, "unlabelled": 4, "control": 3}
+    assert study.meta["quarantined"] == 1
+    assert "c1.png" in (study.path / "quarantine.csv").read_text()
+    # DMSO is predicted by every fold, everything else by the fold that left its compound out.
+    assert (images["fold"][images["role"] == "control"] == -1).all()
+    for fold, part in enumerate(study.meta["folds"]):
+        held = images["group"].isin(part["held_out"])
+        assert (images["fold"][held] == fold).all()
+        assert not held[images["role"] == "control"].any()
+    assert study.summary("vi")["correct"].notna().sum() == 7
+    assert study.samples("vi").shape == (14, 4, 2)
+    assert study.meta["metrics"]["vi"]["image"]["n"] == 7
+    assert study.meta["levels"] == ["image", "well", "treatment", "compound"]
+
+
+def test_the_bayesian_means_began_as_the_standard_network(study):
+    config = json.loads((study.path / "folds/1/vi/config.json").read_text())
+    assert (config["bayesian"], config["start"]) == (True, "standard")
+    assert (study.path / "folds/1/standard/weights.safetensors").is_file()
+
+
+def test_folds_as_separate_jobs_give_the_same_study(study, table, tmp_path, capsys):
+    out = tmp_path / "jobs"
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out", str(out)]
+    assert cli.main([*argv, *SMALL, "--prepare-only"]) == 0
+    assert "2 folds planned" in capsys.readouterr().out
+    assert not out.exists()
+    assert cli.main(["fold", str(out), "2"]) == 2
+    assert "folds 0 to 1" in capsys.readouterr().err
+    assert cli.main(["fold", str(out), "1"]) == 0
+    assert "missing: 0" in capsys.readouterr().out
+    assert cli.main(["fold", str(out), "0"]) == 0
+    for method in ("vi", "standard"):
+        columns = ["p_X", "p_Y", "confidence", "epistemic"]
+        assert_allclose(open_study(out).summary(method)[columns], study.summary(method)[columns])
+
+
+def test_reviewed_images_are_left_out_or_relabelled_in_the_same_folds(
+    study, table, tmp_path, capsys
+):
+    ids = study.images["image_id"][study.images["role"] == "scored"].to_numpy()
+    reviewed = tmp_path / "reviewed.csv"
+    reviewed.write_text(f"image_id,decision,new_label\n{ids[0]},exclude,\n{ids[2]},relabel,Y\n")
+    out = tmp_path / "cleaned"
+    argv = [
+        "study",
+        "plate",
+        str(table),
+        "--label",
+        "moa",
+        "--control",
+        "DMSO",
+        "--out",
+        str(out),
+        *SMALL,
+        "--exclude",
+        str(reviewed),
+        "--relabel",
+        str(reviewed),
+    ]
+    assert cli.main(argv) == 0
+    cleaned = open_study(out)
+    images = cleaned.images.set_index("image_id")
+    assert images.loc[ids[0], "role"] == "unlabelled"
+    assert images.loc[ids[2], "label"] == "Y"
+    assert images.loc[ids[2], "label_given"] == "X"
+    assert cleaned.meta["metrics"]["vi"]["image"]["n"] == 6
+    assert [f["held_out"] for f in cleaned.meta["folds"]] == [
+        f["held_out"] for f in study.meta["folds"]
+    ]
+    reviewed.write_text("image_id,decision,new_label\nnobody,exclude,\n")
+    capsys.readouterr()
+    assert cli.main([*argv[:-1], str(reviewed), "--restart", "--force"]) == 2
+    assert "no image 'nobody'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--folds", "9"], "--folds 9: give 2 to 4"),
+        (["--folds", "some"], "give a whole number or 'each'"),
+        (["--label", "verdict"], "verdict"),
+        (["--leave-out", "batch"], "--batch"),
+        (["--map", "well"], "--map well: NAME=COLUMN expected"),
+        (["--crop", "0", "--network", "lenet5", "--pathways", "0"], "lenet5 takes 28x28"),
+    ],
+)
+def test_bad_input_is_one_line(table, tmp_path, capsys, change, message):
+    argv = [
+        "study",
+        "plate",
+        str(table),
+        "--label",
+        "moa",
+        "--control",
+        "DMSO",
+        "--out",
+        str(tmp_path / "s"),
+        *SMALL,
+        *change,
+    ]
+    assert cli.main(argv) == 2
+    err = [line for line in capsys.readouterr().err.splitlines() if line.startswith("bnn: ")]
+    assert len(err) == 1
+    assert message in err[0]
