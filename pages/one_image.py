@@ -1,5 +1,6 @@
 """One image (figures 1A-C and 6): why is the network unsure of this one?"""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ def explore(study: Study) -> None:
     method = frame.bayes_method(study) or study.methods[0]
     table = frame.table(study, method)
     among = walked(study, among, table)
-    row = after_clicks(study, row_in_address(study, among))
+    row = after_click(study, row_in_address(study, among))
     label = table["label"].iat[row]
     shown = Shown(study, row, method, frame.standard_method(study), table,
                   study.classes.index(label) if label in study.classes else None)
@@ -59,7 +60,7 @@ def explore(study: Study) -> None:
         draw_distribution(shown)
         draw_effect(shown)
     draw_neighbours(shown)
-    networks.draw_strip(study, method, table, row, among)
+    networks.draw_strip(study, method, table, row, among, partial(show, study))
     left, right = st.columns(2, gap="large")
     with left:
         networks.draw_accuracies(study, method)
@@ -100,20 +101,13 @@ def row_in_address(study: Study, among: np.ndarray) -> int:
         return int(among[0])
 
 
-def after_clicks(study: Study, row: int) -> int:
-    """The row in view once a click in the strip or on a wall of the last run is followed."""
+def after_click(study: Study, row: int) -> int:
+    """The row in view once a click in the strip in the last run is followed."""
     clicked = networks.row_clicked_in_strip()
-    for key in (networks.wall_key(row), alike_key(row)):
-        clicked = (st.session_state.get(key) or {}).get("clicked") if clicked is None else clicked
     if clicked is None or clicked == row or not 0 <= clicked < len(study.images):
         return row
     show(study, clicked)
     return clicked
-
-
-def alike_key(row: int) -> str:
-    """Key of the wall of neighbours; another image has another wall."""
-    return f"alike_wall_{row}"
 
 
 def show(study: Study, row: int) -> None:
@@ -247,7 +241,7 @@ def draw_neighbours(shown: Shown) -> None:
                    "cross-validated study every fold has its own network, and distances between "
                    "two networks mean nothing.")
         return
-    image_wall(rows, key=alike_key(shown.row), selectable=False,
+    image_wall(rows, key="alike_wall", selectable=False, on_open=partial(show, shown.study),
                flagged=flagging.flagged_rows(shown.study))
     st.caption("Closest first, by Euclidean distance in the last hidden layer of the network with "
                "mean weights.")

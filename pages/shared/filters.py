@@ -68,12 +68,14 @@ def reading_method(study: Study) -> str:
 def keep_in_address() -> None:
     """Put back what fell off the address; call before the widgets are drawn.
 
-    A page chosen while the one before is still being drawn comes with an empty address, though the
-    session remembers. A value that the script sets goes into the address again.
+    A page chosen by a link, or while the one before is still being drawn, comes with an address of
+    its own, though the session remembers. A value that the script sets goes into it again.
     """
-    for name in (STUDY, SEARCH, *CHOICES):
-        if st.session_state.get(name) and name not in st.query_params:
-            st.session_state[name] = st.session_state[name]
+    cuts = [f"cut_{score}" for score in SCORE_NAMES]
+    for name in (STUDY, SEARCH, *CHOICES, SCORE, *cuts):
+        value = st.session_state.get(name)
+        if value not in (None, "", []) and name not in st.query_params:
+            st.session_state[name] = value
 
 
 def draw(study: Study) -> None:

@@ -1,5 +1,7 @@
 """The sampled networks on many images: the strip of figure 1C, their accuracy, figure 6."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -22,9 +24,12 @@ NO_SAMPLES = """This study keeps no samples of the single networks, only their a
 needs them cannot be drawn: the dots per class, the strip, the effect of T. {remedy}"""
 
 
-def draw_strip(study: Study, method: str, table: pd.DataFrame, row: int, among: np.ndarray
-               ) -> None:
-    """Figure 1C: the samples of 200 images side by side, the one in view (`row`) among them."""
+def draw_strip(study: Study, method: str, table: pd.DataFrame, row: int, among: np.ndarray,
+               on_open: Callable[[int], None]) -> None:
+    """Figure 1C: the samples of 200 images side by side, the one in view (`row`) among them.
+
+    on_open: called with the row of an image clicked on the wall below.
+    """
     samples = study.samples(method)
     if samples is None:
         return
@@ -46,7 +51,7 @@ def draw_strip(study: Study, method: str, table: pd.DataFrame, row: int, among: 
         alt=f"Predicted class of {predicted.shape[1]} networks for {len(rows)} images")
     st.caption("A column is one image, a row one network. By label, then by how many networks "
                "agree with it. Click a column to go to its image; the same images stand below.")
-    image_wall(rows, key=wall_key(row), height=190, selectable=False)
+    image_wall(rows, key="strip_wall", height=190, selectable=False, on_open=on_open)
 
 
 def row_clicked_in_strip() -> int | None:
@@ -60,11 +65,6 @@ def row_clicked_in_strip() -> int | None:
         return None
     data = points[0].get("customdata")
     return int(data[0] if isinstance(data, list) else data)
-
-
-def wall_key(row: int) -> str:
-    """Key of the wall below the strip; another image has another wall."""
-    return f"strip_wall_{row}"
 
 
 def strip_rows(table: pd.DataFrame, row: int, among: np.ndarray, which: str) -> np.ndarray:

@@ -4,13 +4,14 @@
 const walls = new WeakMap()
 
 export default function (component) {
-  const { data, parentElement, setStateValue } = component
+  const { data, parentElement, setStateValue, setTriggerValue } = component
   let wall = walls.get(parentElement)
   if (!wall) {
     wall = makeWall(parentElement)
     walls.set(parentElement, wall)
   }
   wall.send = setStateValue
+  wall.tell = setTriggerValue
   wall.update(data)
 }
 
@@ -27,7 +28,7 @@ function makeWall(parent) {
   const count = root.querySelector(".count")
   const all = root.querySelector(".all")
   const none = root.querySelector(".none")
-  const wall = { send: () => {}, data: null, tiles: [], selected: new Set(), open: null,
+  const wall = { send: () => {}, tell: () => {}, data: null, tiles: [], selected: new Set(), open: null,
     anchor: 0, drawn: "", rows: "" }
 
   function draw(tiles) {
@@ -127,10 +128,12 @@ function makeWall(parent) {
   }
 
   function open(place) {
-    wall.open = Number(wall.tiles[place].dataset.row)
+    const row = Number(wall.tiles[place].dataset.row)
     wall.anchor = place
+    if (wall.data.leads) return wall.tell("opened", row)
+    wall.open = row
     mark()
-    wall.send("clicked", wall.open)
+    wall.send("clicked", row)
   }
 
   function focus(place) {

@@ -1,7 +1,7 @@
 """The image wall: many thumbnails as buttons, one component for all pages."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +44,7 @@ def image_wall(
     selectable: bool = True,
     caption: str | None = None,
     flagged: Iterable[int] = (),
+    on_open: Callable[[int], None] | None = None,
 ) -> WallResult:
     """Thumbnails of `rows` of the current study, in the given order; the first 500 of them.
 
@@ -51,6 +52,8 @@ def image_wall(
     whose prediction and confidence the captions give; None: the Bayesian method, else the first.
     height: at most so many pixels, then it scrolls; None: as high as needed. caption: a column of
     the method's table to show in place of the confidence. flagged: rows that carry the flag mark.
+    on_open: called with the row of each click before the page is drawn again, for walls whose
+    images lead elsewhere: no click is lost while the wall changes. `clicked` is then always None.
     """
     study = frame.current_study()
     rows = np.asarray(rows, dtype=np.int64)
@@ -72,11 +75,12 @@ def image_wall(
         data={
             "tiles": tiles, "total": len(rows), "selectable": selectable, "height": height,
             "side": max(132 if long else 76, min(side, 112)), "long": long,
-            "pixels": side <= pictures.PIXEL_ART, "name": f"{len(shown)} images",
+            "leads": on_open is not None, "pixels": side <= pictures.PIXEL_ART, "name": f"{len(shown)} images",
             "empty": "No image passes.",
         },
         default={"clicked": clicked, "selected": selected},
-        on_clicked_change=_nothing, on_selected_change=_nothing)
+        on_clicked_change=_nothing, on_selected_change=_nothing,
+        on_opened_change=_nothing if on_open is None else lambda: _follow(key, on_open))
     clicked = result.clicked if result.clicked in here else None
     return WallResult(clicked, [row for row in result.selected or [] if row in here])
 
@@ -116,6 +120,12 @@ def _tiles(identity: str, method: str, rows: tuple[int, ...], caption: str,
             "alt": f"{image_id}: {said}, predicted {predicted}{', wrong' if is_wrong else ''}, "
                    f"{caption.replace('_', ' ')} {text}{', flagged' if row in flagged else ''}"})
     return tiles
+
+
+def _follow(key: str, on_open: Callable[[int], None]) -> None:
+    row = (st.session_state.get(key) or {}).get("opened")
+    if row is not None:
+        on_open(row)
 
 
 def _nothing() -> None:

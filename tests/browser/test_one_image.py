@@ -55,6 +55,11 @@ def order(cache):
     return table["image_id"].iloc[np.argsort(-table["predictive_entropy"], kind="stable")].tolist()
 
 
+def settled(tab):
+    """Until the page is drawn to its end: what is looked up on it stays where it is."""
+    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
 def at(tab, image_id):
     tab.wait_for_url(re.compile(f"image={re.escape(image_id).replace('/', '(/|%2F)')}"))
 
@@ -63,6 +68,7 @@ def test_arrow_keys_walk_through_the_selection(tab, order):
     tab.goto(f"/one_image?study=animals&image={order[0]}")
     tab.get_by_role("img", name=order[0]).first.wait_for()
     tab.locator("h1").click()
+    settled(tab)
     for key, image_id in (("ArrowRight", order[1]), ("ArrowRight", order[2]),
                           ("ArrowLeft", order[1])):
         tab.keyboard.press(key)
@@ -91,6 +97,7 @@ def test_a_click_on_a_column_of_the_strip_goes_to_its_image(tab, cache, order):
     at(tab, ids[row])
     tab.get_by_role("img", name=ids[row]).first.wait_for()
     # The wall below does the same, without a mouse.
+    settled(tab)
     tile = tab.locator(".tile").nth(5)
     image_id = ids[int(tile.get_attribute("data-row"))]
     tile.focus()
