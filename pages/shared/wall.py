@@ -75,8 +75,8 @@ def image_wall(
         data={
             "tiles": tiles, "total": len(rows), "selectable": selectable, "height": height,
             "side": max(132 if long else 76, min(side, 112)), "long": long,
-            "leads": on_open is not None, "pixels": side <= pictures.PIXEL_ART, "name": f"{len(shown)} images",
-            "empty": "No image passes.",
+            "leads": on_open is not None, "pixels": side <= pictures.PIXEL_ART,
+            "name": f"{len(shown)} images", "empty": "No image passes.",
         },
         default={"clicked": clicked, "selected": selected},
         on_clicked_change=_nothing, on_selected_change=_nothing,
