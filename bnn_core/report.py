@@ -41,7 +41,8 @@ body{font:15px/1.5 "Source Sans 3",system-ui,sans-serif;color:#20272B;background
 h1{font-size:1.7rem;margin-bottom:.2rem}h2{font-size:1.25rem;margin-top:2.4rem}
 h3{font-size:1.02rem;margin:1.6rem 0 .3rem}table{border-collapse:collapse;margin:.6rem 0}
 td,th{border-bottom:1px solid #D9DEDD;padding:.25rem .7rem .25rem 0;text-align:left;
- vertical-align:top;overflow-wrap:anywhere}th{font-weight:600}
+ vertical-align:top;overflow-wrap:break-word;max-width:34rem}th{font-weight:600}
+.readings td:first-child{white-space:nowrap}
 td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 p.note{color:#5c666c}img{height:72px;margin:0 3px 3px 0;image-rendering:auto}
 .synthetic{background:#ece4f6;padding:.1rem .5rem;border-radius:.3rem}
@@ -108,7 +109,7 @@ def _cutoffs(judged: Mapping[str, Judged]) -> str:
             accuracy = found.accuracy
             lines.append([METHOD_NAMES.get(method, method), f"c ≥ {cut:g}",
                           _percent(found.coverage.value, 1),
-                          _percent(accuracy.value, 1) if accuracy else "none kept",
+                          _percent(accuracy.value) if accuracy else "none kept",
                           _interval(accuracy.low, accuracy.high) if accuracy else "–",
                           f"{found.right:,} of {found.kept:,}"])
     return ("<h2>How sure is it, and what does a cut-off gain?</h2>"
@@ -136,15 +137,15 @@ def _calibration(study: Study, tables: Mapping[str, pd.DataFrame],
 def _compounds(table: pd.DataFrame) -> str:
     if "compound" not in table:
         return ""
-    lines = [[r.compound, label, f"{r.right:,} of {r.n:,}",
-              _percent(r.accuracy, 1) if r.n else "–", r.called or "–"]
+    lines = [[r.compound, label, r.called or "–", f"{r.right:,} of {r.n:,}",
+              _percent(r.accuracy, 1) if r.n else "–"]
              for label in labelled_compounds(table)
              for r in compounds(table, label).itertuples()]
     if not lines:
         return ""
     return ("<h2>Compound by compound</h2>"
-            + _table(["Compound", "Label", "Images right", "Share", "Commonest wrong call"], lines,
-                     numbers=2))
+            + _table(["Compound", "Label", "Commonest wrong call", "Images right", "Share"], lines,
+                     numbers=3))
 
 
 def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> str:
@@ -186,14 +187,14 @@ def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> 
 def _suspect(row: Mapping[str, object], who: Suspect, found: Iterable[Reading]) -> str:
     interval = (f"95 % interval {row['low']:.2f} to {row['high']:.2f}, "
                 if np.isfinite(row["low"]) else "")
-    lines = [[r.verdict, r.explanation, f"{r.sentence}{f' (n = {r.n:,} {r.counted})' * bool(r.n)}"]
+    lines = [[r.verdict, r.explanation, f"{r.sentence}{f' (n = {r.n:,} {r.units})' * bool(r.n)}"]
              for r in found]
     return (f"<h3>{row['rank']}. {escape(who.title)}: given {escape(who.label)} → called "
             f"{escape(str(who.suspected))}</h3><p>Score {row['score']:.2f} ({interval}from "
             f"{row['n_units']:,} {row['unit']}{'s' * (row['n_units'] != 1)}); "
             f"{row['n_suspected']:,} of {row['n_images']:,} images called "
             f"{escape(str(who.suspected))}, {row['n_wrong']:,} called something else than the "
-            f"label.</p>{_table(['', '', ''], lines)}")
+            f'label.</p><div class="readings">{_table(["", "", ""], lines)}</div>')
 
 
 def _flagged(study: Study, log: ReviewLog) -> str:
@@ -232,6 +233,7 @@ def _table(heads: list[str], lines: list[list[object]], *, numbers: int | None =
         return "".join(
             f"<{tag}{' class=n' * (numbers is not None and i >= numbers)}>{escape(str(v))}</{tag}>"
             for i, v in enumerate(values))
+    html = html if html and any(html) else None
     first = [f"<td>{part}</td>" for part in html] if html else [""] * len(lines)
     head = f"<tr>{'<th></th>' * bool(html)}{cells('th', heads)}</tr>" if any(heads) else ""
     body = "".join(f"<tr>{part}{cells('td', line)}</tr>"

@@ -93,16 +93,12 @@ def draw_readings(found: list[Reading]) -> None:
 def _line(reading: Reading) -> str:
     mark, colour, weight = _MARKS[reading.verdict]
     faint = "opacity:.72;" if reading.verdict in (AGAINST, UNKNOWN) else ""
-    rests = f" <span style='opacity:.65'>(n = {reading.n:,} {escape(_counted(reading))})</span>" \
+    rests = f" <span style='opacity:.65'>(n = {reading.n:,} {escape(reading.units)})</span>" \
         if reading.n else ""
     return (f'<div style="{faint}white-space:nowrap;font-weight:{weight}"><span style="color:'
             f'{colour}">{mark}</span> {escape(reading.verdict)}</div>'
             f'<div style="{faint}font-weight:{weight}">{escape(reading.explanation)}</div>'
             f'<div style="{faint}">{escape(reading.sentence)}{rests}</div>')
-
-
-def _counted(reading: Reading) -> str:
-    return reading.counted.removesuffix("s") if reading.n == 1 else reading.counted
 
 
 def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
