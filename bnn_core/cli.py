@@ -22,6 +22,7 @@ COMMANDS = {
     "list": ("list_", "list the studies in the cache"),
     "check": ("check", "check a study's files, tables and numbers"),
     "export": ("export", "write the flagged list, or any selection, of a study"),
+    "report": ("report", "write a study as one HTML file, to read offline"),
     "second-opinion": ("second_opinion", "what a plain model on a feature table says"),
 }
 

@@ -6,6 +6,8 @@ A dose that does nothing looks like DMSO, whatever its label says.
 import numpy as np
 import pandas as pd
 
+from bnn_core.study import Study
+
 
 def strength(features: np.ndarray, plates: np.ndarray, controls: np.ndarray) -> np.ndarray:
     """(N,) distance of each row from the controls of its plate, 1 = as far as controls themselves.
@@ -51,3 +53,15 @@ def treatment_strengths(table: pd.DataFrame, strengths: np.ndarray) -> pd.DataFr
     found = found.sort_values("strength", kind="stable").reset_index(drop=True)
     found["place"] = np.arange(1, len(found) + 1)
     return found
+
+
+def study_strengths(study: Study) -> pd.DataFrame | None:
+    """`treatment_strengths` by the study's own embedding; None where there is no one network whose
+    embedding holds treated and untreated images of known plates and doses."""
+    images = study.images
+    controls = (images["role"] == "control").to_numpy()
+    if study.embedding is None or not controls.any() or images["fold"].nunique() > 1 \
+            or not {"plate", "compound", "concentration"} <= set(images):
+        return None
+    return treatment_strengths(images, strength(
+        np.asarray(study.embedding, np.float64), images["plate"].to_numpy(), controls))

@@ -32,6 +32,11 @@ class Reading:
     counted: str = "images"
     missing: tuple[str, ...] = ()
 
+    @property
+    def units(self) -> str:
+        """`counted` in the number that `n` asks for."""
+        return self.counted.removesuffix("s") if self.n == 1 else self.counted
+
 
 @dataclass(frozen=True)
 class Suspect:

@@ -1,8 +1,30 @@
-"""A study in words: one line for the command that made it."""
+"""A study in words: one line for the command that made it, its facts for pages and reports."""
 
 from pathlib import Path
 
 from bnn_core.study import METHOD_NAMES, Study, open_study
+
+#: Figures of `evaluation.evaluate` in words.
+QUALITY_NAMES = {
+    "auroc_confidence": "AUROC of right, by c",
+    "auroc_top": "AUROC of right, by top softmax",
+    "aurc": "AURC",
+    "augrc": "AUGRC",
+    "ece": "Calibration error (ECE)",
+    "nll": "Negative log likelihood",
+    "brier": "Brier score",
+}
+#: Settings of a method: words, and whether only Bayesian networks have it.
+SETTINGS = {
+    "network": ("network", False), "num_samples": ("T, networks drawn", False),
+    "prior": ("prior", True), "prior_pi": ("prior: π", True),
+    "prior_sigma1": ("prior: σ₁", True), "prior_sigma2": ("prior: σ₂", True),
+    "prior_sigma": ("prior: σ", True), "kl_weight": ("weight of the KL term", True),
+    "epochs": ("epochs", False), "batch_size": ("batch size", False),
+    "learning_rate": ("learning rate", False), "schedule": ("schedule", False),
+    "weight_decay": ("weight decay", False), "validation": ("held back for validation", False),
+    "seed": ("seed", False),
+}
 
 
 def one_line(path: Path) -> str:
@@ -20,3 +42,40 @@ def describe(study: Study) -> str:
     n = study.meta["roles"]["scored"]
     accuracy = f", right on {n:,} scored images: {'; '.join(parts)}" if parts else ""
     return f"{study.path}: {study.meta['title']}, {study.meta['rows']:,} images{accuracy}"
+
+
+def facts(study: Study) -> dict[str, str]:
+    """What the study is and what made it."""
+    meta = study.meta
+    found = {"Study": f"{study.name}: {meta['title']}", "Made": meta["created"],
+             "Images": f"{meta['rows']:,}", "Classes": str(len(study.classes))}
+    counts = {role: n for role, n in (meta.get("roles") or {}).items() if n}
+    if len(counts) > 1:
+        found["Roles"] = ", ".join(f"{n:,} {role}" for role, n in counts.items())
+    for name, value in sorted((meta.get("settings") or {}).items()):
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            found.setdefault(name.replace("_", " "), _value(value))
+    found["Versions"] = ", ".join(f"{k} {v}" for k, v in (meta.get("versions") or {}).items())
+    found["Fingerprint"] = study.fingerprint
+    return found
+
+
+def method_settings(study: Study) -> dict[str, list[str]]:
+    """The settings a reader asks for first, one column per method; those that no method has drop.
+
+    A standard network has neither prior nor KL term, whatever its configuration file carries along.
+    """
+    lines = {}
+    for name, (words, bayesian) in SETTINGS.items():
+        values = []
+        for method in study.methods:
+            own = study.meta["methods"].get(method) or {}
+            alien = bayesian and (method == "standard" or own.get("bayesian") is False)
+            values.append("–" if alien or own.get(name) is None else _value(own[name]))
+        if any(value != "–" for value in values):
+            lines[words] = values
+    return lines
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

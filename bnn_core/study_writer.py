@@ -3,7 +3,8 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,12 +43,15 @@ def open_making(
     if begun.is_file():
         before = read_json(begun)
         changed = sorted(k for k in plain.keys() | before if plain.get(k) != before.get(k))
-        if changed:
+        if changed and not _worth_keeping(making):
+            shutil.rmtree(making)
+        elif changed:
             raise InputError(
                 f"{making} was begun with other settings ({', '.join(changed)}); give the same "
                 "again to resume, --restart to begin anew, or another --out"
             )
-        return making
+        else:
+            return making
     try:
         making.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -56,6 +60,29 @@ def open_making(
         ) from error
     write_json(begun, plain)
     return making
+
+
+@contextmanager
+def making_of(
+    out: Path, settings: Mapping[str, Any], *, force: bool = False, restart: bool = False
+) -> Iterator[Path]:
+    """`open_making` for the time of a run that may find its input unusable.
+
+    On an InputError (a wrong image size, a loss that is not finite) the working folder goes again
+    when it holds nothing yet that a second run could resume.
+    """
+    making = open_making(out, settings, force=force, restart=restart)
+    try:
+        yield making
+    except InputError:
+        if not _worth_keeping(making):
+            shutil.rmtree(making, ignore_errors=True)
+        raise
+
+
+def _worth_keeping(making: Path) -> bool:
+    """Whether a working folder holds more than the settings that it was begun with."""
+    return any(path.is_file() and path.name != "settings.json" for path in making.rglob("*"))
 
 
 def finish_study(

@@ -42,8 +42,10 @@ def rank(
     (`levels.scored_rows`) of a known compound take part; a group of several labels is split.
     second: another opinion on the same compounds, as `second_opinion.opinion` or another study's
     table gives it, joined by the level's columns, else by compound. The score is then the lower one
-    of the two for the same wrong class: both must have moved. A group that the second lacks, or has
-    under another label, keeps its own score.
+    of the two for the same wrong class: both must have moved. Only wrong classes count then that
+    the images are really called, at least half as many as are called the commonest one (any, where
+    no image is called wrong). A group that the second lacks, or has under another label, keeps its
+    own score.
 
     Wells are compared with the other wells of their own compound as far as there are any: a swapped
     well stands out, the wells of a wholly suspect compound (which agree) do not.
@@ -71,14 +73,16 @@ def rank(
     if other is not None:
         sources.append(other)
 
+    called = True if other is None else (
+        _called(rows, first, classes) | (other.taken < 0)[:, None])
     scores = [source.scores() for source in sources]
-    score = _lowest(scores)
+    score = np.where(called, _lowest(scores), -np.inf)
     suspected = score.argmax(axis=1)
     every = np.arange(len(suspected))
     rng = np.random.default_rng(seed)
     drawn, ranks, leads = [], [], []
     for _ in range(resamples):
-        one = _lowest([source.scores(rng) for source in sources])
+        one = np.where(called, _lowest([source.scores(rng) for source in sources]), -np.inf)
         drawn.append(one[every, suspected])
         ranks.append((-one.max(axis=1)).argsort().argsort() + 1)
         leads.append(one.argmax(axis=1) == suspected)
@@ -148,6 +152,15 @@ def label_quality(p_label: np.ndarray, groups: Sequence[np.ndarray] = ()) -> np.
         means = np.bincount(codes, p_label) / np.maximum(np.bincount(codes), 1)
         product *= np.where(codes > 0, means[codes], p_label)
     return product ** (1 / (1 + len(groups)))
+
+
+def _called(rows: pd.DataFrame, first: Disagreement, classes: list[str]) -> np.ndarray:
+    """(G, C) bool: wrong classes that a group's images are often called; all where none is."""
+    counts = np.zeros((len(first.groups), len(classes)))
+    np.add.at(counts, (first.codes, pd.Index(classes).get_indexer(rows["predicted"])), 1)
+    counts[np.arange(len(counts)), first.labels] = 0
+    highest = counts.max(axis=1, keepdims=True)
+    return (highest == 0) | (counts >= highest / 2)
 
 
 def _lowest(scores: list[np.ndarray]) -> np.ndarray:

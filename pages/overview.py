@@ -4,6 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from bnn_core import study_report
 from bnn_core.evaluation import ECE_BINS
 from bnn_core.figures import overview as figures
 from bnn_core.figures.style import chart_config
@@ -11,6 +12,7 @@ from bnn_core.intervals import Interval
 from bnn_core.judging import FIRST_LOOKS, accuracy_by_level, first_looks
 from bnn_core.levels import available_levels
 from bnn_core.study import METHOD_NAMES, Study
+from bnn_core.study_report import QUALITY_NAMES
 from pages.shared import filters, frame, panels, studies
 from pages.shared.judged import (
     compared_methods,
@@ -22,33 +24,21 @@ from pages.shared.judged import (
 )
 from pages.shared.words import interval, percent, plain, short_name
 
-#: Figures of `bnn_core.evaluation.evaluate`: words, and what it says.
-QUALITIES = {
-    "auroc_confidence": ("AUROC of right, by c", "The chance that a right image has a higher c "
-                         "than a wrong one: 0.5 is a coin, 1 is perfect."),
-    "auroc_top": ("AUROC of right, by top softmax", "The same by the mean softmax of the predicted "
-                  "class, which does not fold back."),
-    "aurc": ("AURC", "Area under the risk-coverage curve: the mean share of wrong images among "
-             "the k surest, over all k. Lower is better."),
-    "augrc": ("AUGRC", "Area under the generalised risk-coverage curve: wrong and kept, over all "
-              "images. Lower is better."),
-    "ece": ("Calibration error (ECE)", f"How far the stated softmax is from how often it is right, "
-            f"over {ECE_BINS} equal bins. Lower is better."),
-    "nll": ("Negative log likelihood", "In nats: minus the mean log probability given to the "
-            "label. Lower is better; one confident mistake costs much."),
-    "brier": ("Brier score", "Squared distance of the probabilities from the label, summed over "
-              "classes. Lower is better."),
-}
-#: Settings of a method: words, and whether only Bayesian networks have it.
-SETTINGS = {
-    "network": ("network", False), "num_samples": ("T, networks drawn", False),
-    "prior": ("prior", True), "prior_pi": ("prior: π", True),
-    "prior_sigma1": ("prior: σ₁", True), "prior_sigma2": ("prior: σ₂", True),
-    "prior_sigma": ("prior: σ", True), "kl_weight": ("weight of the KL term", True),
-    "epochs": ("epochs", False), "batch_size": ("batch size", False),
-    "learning_rate": ("learning rate", False), "schedule": ("schedule", False),
-    "weight_decay": ("weight decay", False), "validation": ("held back for validation", False),
-    "seed": ("seed", False),
+#: What the figures of `study_report.QUALITY_NAMES` say.
+MEANINGS = {
+    "auroc_confidence": "The chance that a right image has a higher c than a wrong one: 0.5 is a "
+                        "coin, 1 is perfect.",
+    "auroc_top": "The same by the mean softmax of the predicted class, which does not fold back.",
+    "aurc": "Area under the risk-coverage curve: the mean share of wrong images among the k "
+            "surest, over all k. Lower is better.",
+    "augrc": "Area under the generalised risk-coverage curve: wrong and kept, over all images. "
+             "Lower is better.",
+    "ece": "How far the stated softmax is from how often it is right, over "
+           f"{ECE_BINS} equal bins. Lower is better.",
+    "nll": "In nats: minus the mean log probability given to the label. Lower is better; one "
+           "confident mistake costs much.",
+    "brier": "Squared distance of the probabilities from the label, summed over classes. Lower is "
+             "better.",
 }
 
 
@@ -166,11 +156,12 @@ def quality_table(study: Study) -> None:
     found = {method: qualities(study, method) for method in compared_methods(study)}
     n = max((q["n"] for q in found.values()), default=0)
     lines = {words: [f"{q[name]:.4f}" if q["n"] else "–" for q in found.values()]
-             for name, (words, _) in QUALITIES.items()}
-    st.html(panels.by_method(list(found), lines, dict(QUALITIES.values())))
+             for name, words in QUALITY_NAMES.items()}
+    meanings = {words: MEANINGS[name] for name, words in QUALITY_NAMES.items()}
+    st.html(panels.by_method(list(found), lines, meanings))
     with st.popover("What these mean", type="tertiary", icon=":material/help:"):
         st.markdown("\n".join(f"- **{words}**: {meaning}" for words, meaning in
-                              QUALITIES.values()))
+                              meanings.items()))
     st.caption(f"n = {n:,} images with a label.")
 
 
@@ -179,8 +170,8 @@ def settings(study: Study) -> None:
     st.header("How it was made", anchor=False)
     left, right = st.columns([1, 1.5], gap="large")
     with left:
-        st.html(panels.key_values(facts(study)))
-        lines = own_settings(study)
+        st.html(panels.key_values(study_report.facts(study)))
+        lines = study_report.method_settings(study)
         if lines:
             st.html(panels.by_method(study.methods, lines))
         with st.popover("Every setting", type="tertiary", icon=":material/tune:"):
@@ -197,43 +188,6 @@ def settings(study: Study) -> None:
         st.plotly_chart(figures.training_history(histories, names(study)), key="history",
                         config=chart_config(f"{study.name}-training"),
                         alt="Accuracy and cross-entropy per epoch of training")
-
-
-def facts(study: Study) -> dict[str, str]:
-    """What the study is and what made it."""
-    meta = study.meta
-    found = {"Study": f"{study.name}: {meta['title']}", "Made": meta["created"],
-             "Images": f"{meta['rows']:,}", "Classes": str(len(study.classes))}
-    counts = {role: n for role, n in (meta.get("roles") or {}).items() if n}
-    if len(counts) > 1:
-        found["Roles"] = ", ".join(f"{n:,} {role}" for role, n in counts.items())
-    for name, value in sorted((meta.get("settings") or {}).items()):
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            found.setdefault(name.replace("_", " "), _value(value))
-    found["Versions"] = ", ".join(f"{k} {v}" for k, v in (meta.get("versions") or {}).items())
-    found["Fingerprint"] = study.fingerprint
-    return found
-
-
-def own_settings(study: Study) -> dict[str, list[str]]:
-    """The settings a reader asks for first, one column per method; those that no method has drop.
-
-    A standard network has neither prior nor KL term, whatever its configuration file carries along.
-    """
-    lines = {}
-    for name, (words, bayesian) in SETTINGS.items():
-        values = []
-        for method in study.methods:
-            own = study.meta["methods"].get(method) or {}
-            alien = bayesian and (method == "standard" or own.get("bayesian") is False)
-            values.append("–" if alien or own.get(name) is None else _value(own[name]))
-        if any(value != "–" for value in values):
-            lines[words] = values
-    return lines
-
-
-def _value(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

@@ -4,6 +4,7 @@ import pytest
 from screens import calling, with_summary
 
 from bnn_core import mechanisms
+from bnn_core.figures.mechanisms import histogram as histogram_figure
 from bnn_core.mechanisms import Bins
 
 BINS = Bins("top_softmax", 0.0, 1.0, 10)
@@ -67,3 +68,27 @@ def test_the_published_counts_of_colchicine(authors):
     assert found["n"].to_dict() == {"colchicine": 12, "demecolcine": 48, "nocodazole": 24,
                                     "vincristine": 84}
     assert found.loc["colchicine", ["right", "called"]].tolist() == [0, "Kinase inhibitors"]
+
+
+def test_names_of_classes_stand_clear_of_bars_and_of_one_another():
+    bins = Bins("confidence", 0.0, 1.0, 20)
+    counts = pd.DataFrame({
+        "bin": [0, 0, 2, 3, 4, 16], "n": [1, 2, 3, 2, 8, 1],
+        "predicted": ["Microtubule destabilizers", "Protein synthesis", "Eg5 inhibitors",
+                      "Protein synthesis", "Eg5 inhibitors", "Actin disruptors"]})
+    figure = histogram_figure(counts, bins, "x", "Actin disruptors", "Protein synthesis", 0.5, 8)
+    heights = counts.groupby("bin")["n"].sum()
+    line = figure.layout.yaxis.range[1] / 9
+    boxes = []
+    for note in figure.layout.annotations:
+        width = 0.022 * len(note.text.removeprefix("<b>").removesuffix("</b>"))
+        left = note.x - width if note.xanchor == "right" else note.x
+        boxes.append((left, left + width, note.y))
+        under = [n for place, n in heights.items()
+                 if left < bins.edges(place)[1] and bins.edges(place)[0] < left + width]
+        assert note.y - line / 2 >= max(under, default=0)
+        assert note.y + line / 2 <= figure.layout.yaxis.range[1] + 1e-9
+    assert len(boxes) == 3
+    for i, (a, b, y) in enumerate(boxes):
+        for c, d, other in boxes[:i]:
+            assert b <= c or d <= a or abs(y - other) >= 0.99 * line

@@ -124,3 +124,9 @@ def test_cleaning_is_judged_on_untouched_images(monkeypatch, cache):
     said = text_of(app)
     assert "57 images that nobody touched" in said and "+0.0 points" in said
     assert "3 excluded" in said and "This one flatters" in said
+
+
+def test_the_report_is_offered_with_its_command(monkeypatch, cache, flagged):
+    app = pages(monkeypatch, cache, PAGE, study="animals", view="Export and import")
+    assert not app.exception
+    assert "bnn report animals --out animals-report.html" in text_of(app)

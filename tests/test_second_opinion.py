@@ -167,5 +167,9 @@ def test_the_published_table_with_a_second_opinion(authors, shared_data):
                   resamples=50)
     assert ranked["compound"].iloc[0] == "colchicine"
     assert {"cytochalasin D", "PP-2"} <= set(ranked["compound"].iloc[:5])
+    # What a compound is said to be called instead, its images are called, and not rarely.
+    wrong = ranked[ranked["n_wrong"] > 0].set_index("compound")
+    assert (wrong["n_suspected"] > 0).all()
+    assert wrong.loc["simvastatin", "suspected"] == "DNA replication"
     for right in ("ALLN", "simvastatin", "methotrexate"):
         assert (scored["predicted"] == scored["label"])[scored["compound"] == right].all()

@@ -10,8 +10,9 @@ from numpy.testing import assert_allclose
 
 from bnn_core import study_writer
 from bnn_core.errors import InputError
+from bnn_core.files import read_json
 from bnn_core.study import MAKING, cache_root, list_studies, open_study, study_path
-from bnn_core.study_writer import check_study, finish_study, open_making, write_study
+from bnn_core.study_writer import check_study, finish_study, making_of, open_making, write_study
 from bnn_core.uncertainty import moments, summarise
 
 CLASSES = ["cat", "dog", "newt"]
@@ -149,6 +150,7 @@ def test_a_failure_midway_leaves_the_old_study_and_nothing_else(tmp_path, monkey
 def test_resuming_needs_the_same_settings(tmp_path):
     making = open_making(tmp_path / "s", {"epochs": 3})
     (making / "folds").mkdir()
+    (making / "folds" / "checkpoint").write_text("epoch 1")
     assert open_making(tmp_path / "s", {"epochs": 3}) == making
     with pytest.raises(InputError, match=r"other settings \(epochs\)"):
         open_making(tmp_path / "s", {"epochs": 4})
@@ -207,3 +209,20 @@ def test_what_lies_in_a_working_folder_without_settings_is_not_trusted(tmp_path)
     stale.mkdir(parents=True)
     making = open_making(tmp_path / "s", {"epochs": 3})
     assert [p.name for p in making.iterdir()] == ["settings.json"]
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(tmp_path):
+    with pytest.raises(InputError, match="wrong size"), making_of(tmp_path / "s", {"epochs": 1}):
+        raise InputError("wrong size")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InputError, match="diverged"), making_of(tmp_path / "s", {"epochs": 1}) as m:
+        (m / "folds").mkdir()
+        (m / "folds" / "checkpoint").write_text("epoch 1")
+        raise InputError("diverged")
+    assert (tmp_path / "s.making" / "folds" / "checkpoint").is_file()
+
+
+def test_other_settings_go_ahead_where_nothing_is_lost(tmp_path):
+    open_making(tmp_path / "s", {"rate": 1})
+    making = open_making(tmp_path / "s", {"rate": 2})
+    assert read_json(making / "settings.json") == {"rate": 2}

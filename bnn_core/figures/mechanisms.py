@@ -4,6 +4,8 @@ Parts of bars carry customdata [compound, bin, predicted class]: what a click ne
 """
 
 from collections.abc import Mapping
+from html import escape
+from typing import NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -11,6 +13,20 @@ import plotly.graph_objects as go
 from bnn_core.evaluation import SCORES
 from bnn_core.figures import style
 from bnn_core.mechanisms import Bins
+
+#: Room above the highest bar for names.
+_HEADROOM = 1.45
+#: Width of a letter, in twentieths of the axis.
+_BINS_PER_LETTER = 0.44
+
+
+class Marked(NamedTuple):
+    """A class to be named at its highest part: which bin, and the middle of that part."""
+
+    name: str
+    place: int
+    height: float
+    highlighted: bool
 
 
 def class_style(name: str, label: str, highlight: str | None) -> dict[str, object]:
@@ -29,12 +45,13 @@ def histogram(counts: pd.DataFrame, bins: Bins, compound: str, label: str,
     """Stacked bars: the labelled class at the bottom, the highlighted one on it, others on top.
 
     counts: `bnn_core.mechanisms.histogram`; highest: the common end of the vertical axis. The
-    commonest three classes are named beside their highest bar.
+    commonest three classes are named above the bars, with a line to their highest one.
     """
     figure = go.Figure()
     totals = counts.groupby("predicted")["n"].sum()
     order = sorted(totals.index, key=lambda c: (c != label, c != highlight, -totals[c], c))
     below: dict[int, int] = {}
+    marked: list[Marked] = []
     named = set(sorted(totals.index, key=lambda c: (c not in (label, highlight), -totals[c]))[:3])
     for name in order:
         part = counts[counts["predicted"] == name]
@@ -48,34 +65,51 @@ def histogram(counts: pd.DataFrame, bins: Bins, compound: str, label: str,
             selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.55}},
             customdata=[[compound, int(place), name] for place in part["bin"]],
             hovertemplate="%{hovertext}<extra></extra>"))
-        if name in named:
-            _name_bar(figure, part, bins, below, name == highlight)
+        if name in named and len(part):
+            best = int(part["n"].to_numpy().argmax())
+            place, n = int(part["bin"].iat[best]), int(part["n"].iat[best])
+            marked.append(Marked(name, place, below.get(place, 0) + n / 2, name == highlight))
         for place, n in zip(part["bin"], part["n"], strict=True):
             below[place] = below.get(place, 0) + n
     if not len(counts):
         figure.add_trace(go.Bar(x=[], y=[]))
+    top = _HEADROOM * max(highest, 1)
+    _name_bars(figure, marked, bins, below, top)
     figure.add_vline(x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2})
     style.finish(figure, height=235, legend=False)
     sure = "right" if SCORES[bins.score] > 0 else "left"
     figure.update_xaxes(range=[bins.low, bins.high],
                         title=f"{style.SCORE_NAMES[bins.score]} (surer to the {sure})")
-    figure.update_yaxes(range=[0, 1.18 * max(highest, 1)], fixedrange=True, title="images",
+    figure.update_yaxes(range=[0, top], fixedrange=True, title="images",
                         tickformat=",d", nticks=5)
     figure.update_layout(barmode="stack", clickmode="event+select", margin={"t": 6})
     return figure
 
 
-def _name_bar(figure: go.Figure, part: pd.DataFrame, bins: Bins, below: Mapping[int, int],
-              highlighted: bool) -> None:
-    """The class in words beside the middle of its highest part, on the side that has room."""
-    best = int(part["n"].to_numpy().argmax())
-    name, place, n = part["predicted"].iat[best], int(part["bin"].iat[best]), part["n"].iat[best]
-    ends = bins.edges(place)
-    left = place >= bins.count / 2
-    figure.add_annotation(
-        x=ends[0] if left else ends[1], y=below.get(place, 0) + n / 2, showarrow=False,
-        text=f"<b>{name}</b>" if highlighted else name, xanchor="right" if left else "left",
-        xshift=-3 if left else 3, font={"size": 12})
+def _name_bars(figure: go.Figure, marked: list[Marked], bins: Bins, heights: Mapping[int, int],
+               top: float) -> None:
+    """Class names clear of bars and of one another, each with a thin line to its bar."""
+    line = top / 9
+    taken: list[tuple[float, float, float]] = []
+    for mark in sorted(marked, key=lambda m: m.place):
+        left = mark.place >= bins.count / 2
+        width = 1 + _BINS_PER_LETTER * len(mark.name) * bins.count / 20
+        start, end = (mark.place + 1 - width, mark.place + 1) if left else (
+            mark.place, mark.place + width)
+        y = line + max((n for place, n in heights.items() if start - 1 < place < end), default=0)
+        for other in sorted(taken, key=lambda t: t[2]):
+            if start < other[1] and other[0] < end and abs(y - other[2]) < line:
+                y = other[2] + line
+        y = min(y, top - line / 2)
+        taken.append((start, end, y))
+        ends = bins.edges(mark.place)
+        middle = sum(ends) / 2
+        figure.add_shape(type="line", x0=middle, x1=middle, y0=mark.height, y1=y - 0.4 * line,
+                         line={"color": style.GUIDE, "width": 1})
+        figure.add_annotation(
+            x=ends[1] if left else ends[0], y=y, showarrow=False, font={"size": 12},
+            text=f"<b>{escape(mark.name)}</b>" if mark.highlighted else escape(mark.name),
+            xanchor="right" if left else "left")
 
 
 def _range(bins: Bins, place: int) -> str:

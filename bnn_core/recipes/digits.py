@@ -16,7 +16,7 @@ from bnn_core.folds import networks_of, read_result, run_method, training_order
 from bnn_core.prediction import predictive_samples
 from bnn_core.sample_size import accuracy_by_samples
 from bnn_core.study import content_hashes, write_table
-from bnn_core.study_writer import finish_study, open_making
+from bnn_core.study_writer import finish_study, making_of
 from bnn_core.training import TrainConfig, TrainingSet, prepare
 from bnn_core.uncertainty import summarise
 
@@ -95,20 +95,20 @@ def make_digit_study(
         "pool_images": pool_images,
         "configs": {m: asdict(c) for m, c in configs.items()},
     }
-    making = open_making(out, settings, force=force, restart=restart)
-    training = TrainingSet(source.train.images, source.train.targets, len(source.classes))
-    test, rows = source.test, np.arange(len(source.test.images))
-    for method in training_order(configs):
-        run_method(
-            making / "folds" / "0" / method,
-            configs[method],
-            training,
-            test.images,
-            rows,
-            num_samples=num_samples,
-            sample_seed=sample_seed,
-            device=device,
-        )
+    with making_of(out, settings, force=force, restart=restart) as making:
+        training = TrainingSet(source.train.images, source.train.targets, len(source.classes))
+        test, rows = source.test, np.arange(len(source.test.images))
+        for method in training_order(configs):
+            run_method(
+                making / "folds" / "0" / method,
+                configs[method],
+                training,
+                test.images,
+                rows,
+                num_samples=num_samples,
+                sample_seed=sample_seed,
+                device=device,
+            )
     results = {method: read_result(making / "folds" / "0" / method) for method in configs}
     names = np.asarray(source.classes, dtype=object)
     images = pd.DataFrame(

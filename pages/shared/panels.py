@@ -184,7 +184,9 @@ def _metadata(study: Study, row: int) -> str:
     facts = {}
     for name, words in METADATA.items():
         value = study.images[name].iat[row] if name in study.images else None
-        if value is not None and not pd.isna(value):
+        if name == "fold" and value == -1:
+            facts[words] = "the mean of all"
+        elif value is not None and not pd.isna(value):
             facts[words] = f"{value:g}" if isinstance(value, float) else str(value)
     return key_values(facts)
 

@@ -11,6 +11,7 @@ from bnn_core import exporting
 from bnn_core.cleaning import CleaningEffect, compare_cleaned
 from bnn_core.corrections import corrected_labels
 from bnn_core.errors import InputError
+from bnn_core.report import report_html
 from bnn_core.review import LONGEST_NAME
 from bnn_core.review_import import FlagImport, import_flags
 from bnn_core.study import Study
@@ -37,6 +38,15 @@ def draw_export(study: Study) -> None:
                 "which ones are excluded.")
     _buttons(study, "labels",
              lambda form: exporting.table_bytes(corrected_labels(study, log), form))
+    st.markdown("**The report**: the whole study in one HTML file, to mail or archive: accuracy, "
+                "cut-offs, suspects with their readings, the flagged images.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "HTML", key="export_report", icon=":material/download:", on_click="ignore",
+            data=lambda: report_html(study, log), file_name=f"{study.name}-report.html",
+            mime="text/html", help="Opens without this app and without network; about 5 MB.")
+        st.caption(f"The same bytes: `bnn report {shlex.quote(study.name)} --out "
+                   f"{shlex.quote(f'{study.name}-report.html')}`")
     st.markdown("To train again on the reviewed labels, add the exported list to the command that "
                 "made the study:")
     name = shlex.quote(f"{study.name}-flagged.csv")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from bnn_core import evidence, side_by_side
 from bnn_core.levels import scored_rows
-from bnn_core.phenotype import strength, treatment_strengths
+from bnn_core.phenotype import study_strengths
 from bnn_core.reading import AGAINST, FITS, PARTLY, UNKNOWN, VERDICTS, Reading, Suspect, matching
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, panels, studies
@@ -93,16 +93,12 @@ def draw_readings(found: list[Reading]) -> None:
 def _line(reading: Reading) -> str:
     mark, colour, weight = _MARKS[reading.verdict]
     faint = "opacity:.72;" if reading.verdict in (AGAINST, UNKNOWN) else ""
-    rests = f" <span style='opacity:.65'>(n = {reading.n:,} {escape(_counted(reading))})</span>" \
+    rests = f" <span style='opacity:.65'>(n = {reading.n:,} {escape(reading.units)})</span>" \
         if reading.n else ""
     return (f'<div style="{faint}white-space:nowrap;font-weight:{weight}"><span style="color:'
             f'{colour}">{mark}</span> {escape(reading.verdict)}</div>'
             f'<div style="{faint}font-weight:{weight}">{escape(reading.explanation)}</div>'
             f'<div style="{faint}">{escape(reading.sentence)}{rests}</div>')
-
-
-def _counted(reading: Reading) -> str:
-    return reading.counted.removesuffix("s") if reading.n == 1 else reading.counted
 
 
 def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
@@ -164,13 +160,7 @@ def _readings(identity: str, who: str, said: str, _study: Study, _who: Suspect,
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _strengths(identity: str, _study: Study) -> pd.DataFrame | None:
     """Distances from untreated cells in the network's own eyes, where one network saw them all."""
-    images = _study.images
-    controls = (images["role"] == "control").to_numpy()
-    if _study.embedding is None or not controls.any() or images["fold"].nunique() > 1 \
-            or not {"plate", "compound", "concentration"} <= set(images):
-        return None
-    return treatment_strengths(images, strength(
-        np.asarray(_study.embedding, np.float64), images["plate"].to_numpy(), controls))
+    return study_strengths(_study)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

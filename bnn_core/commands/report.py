@@ -1,0 +1,34 @@
+"""Write a study as one HTML file that needs nothing else: to mail, to archive, to read offline.
+
+Accuracy at every level, cut-offs, calibration, every compound, the first suspects with the rival
+readings, the flagged images with their pictures, and how the study was made. The same bytes as the
+page's button.
+
+  bnn report demo --out demo.html
+"""
+
+import argparse
+from pathlib import Path
+
+from bnn_core.commands.flags import add_cache_flag
+from bnn_core.files import atomic_path
+from bnn_core.report import report_html
+from bnn_core.review import ReviewLog
+from bnn_core.study import cache_root, open_study
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
+    parser.add_argument("--out", metavar="FILE", type=Path,
+                        help="file to write (default: <study>-report.html in this folder)")
+    add_cache_flag(parser)
+
+
+def run(args: argparse.Namespace) -> str:
+    root = cache_root(args.cache)
+    study = open_study(args.study, root)
+    out = args.out or Path(f"{study.name}-report.html")
+    content = report_html(study, ReviewLog(root))
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(content)
+    return f"{out}: {study.meta['title']}, {len(content) / 1e6:.1f} MB"
