@@ -282,7 +282,7 @@ def test_the_command_makes_a_study_that_can_be_moved(small, tmp_path, monkeypatc
     study = open_study(shutil.move(out, tmp_path / "elsewhere"))
     assert check_study(study.path) == []
     assert study.meta["synthetic"] and study.meta["weights_kept"] is False
-    pd.testing.assert_frame_equal(study.truth, small.truth)
+    pd.testing.assert_frame_equal(study.truth, small.truth, check_dtype=False)
     row = int(np.flatnonzero(study.images["role"] == "control")[0])
     assert read_original(study, row).shape == (3, 32, 32)
     assert study.samples("vi").shape == (len(small.table), 3, 5)
