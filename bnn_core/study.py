@@ -22,6 +22,8 @@ from bnn_core.files import atomic_path, read_json
 
 SCHEMA = 1
 MAKING = ".making"
+#: File of a synthetic study with what was planted in it.
+TRUTH = "truth.parquet"
 METHOD_NAMES = {
     "vi": "Bayesian (mean-field VI)",
     "standard": "Standard network",
@@ -181,7 +183,8 @@ class Study:
         value = self.images[column].iat[row] if column in self.images else None
         if not isinstance(value, str) or not value:
             return None
-        return Path(self.meta.get("image_root") or ".") / value
+        # A relative root is a folder of the study itself, where synthetic pictures travel with it.
+        return self.path / (self.meta.get("image_root") or ".") / value
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -197,6 +200,12 @@ class Study:
     def sample_size(self) -> pd.DataFrame | None:
         """Figure 6: accuracy of repeats at several numbers of samples, or None."""
         path = self.path / "sample_size.parquet"
+        return _read_parquet(path) if path.is_file() else None
+
+    @cached_property
+    def truth(self) -> pd.DataFrame | None:
+        """What was planted in a synthetic study (columns: `demo_faults.TRUTH_COLUMNS`), or None."""
+        path = self.path / TRUTH
         return _read_parquet(path) if path.is_file() else None
 
     def history(self, fold: int, method: str) -> pd.DataFrame | None:

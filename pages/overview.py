@@ -13,7 +13,7 @@ from bnn_core.judging import FIRST_LOOKS, accuracy_by_level, first_looks
 from bnn_core.levels import available_levels
 from bnn_core.study import METHOD_NAMES, Study
 from bnn_core.study_report import QUALITY_NAMES
-from pages.shared import filters, frame, panels, studies
+from pages.shared import filters, frame, panels, studies, truth
 from pages.shared.judged import (
     compared_methods,
     judged,
@@ -47,6 +47,7 @@ def page() -> None:
     study = frame.current_study()
     for note in study.meta.get("notes") or []:
         st.caption(f":material/info: {plain(note)}")
+    truth.start_here(study)
     headline(study)
     if len(available_levels(study.images)) > 1:
         levels(study)

@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core import suspects
 from bnn_core.errors import InputError
 from bnn_core.levels import LEVEL_COLUMNS, available_levels
 from bnn_core.reading import Suspect
 from bnn_core.second_opinion import FILE, read_opinion
 from bnn_core.study import Study
-from pages.shared import filters, frame, panels, studies, suspect
+from pages.shared import filters, frame, panels, rankings, studies, suspect, truth
 from pages.shared.words import plain
 
 SUSPECT = "suspect"
@@ -39,12 +38,13 @@ def main() -> None:
         images(study)
     else:
         groups(study, level)
+    truth.reveal(study, "suspects")
 
 
 @frame.fragment
 def images(study: Study) -> None:
     """Single images by label quality, most suspect first."""
-    ranked = _ranked_images(studies.identity(study), filters.reading_method(study), study)
+    ranked = rankings.ranked_images(study)
     ranked = ranked[ranked["row"].isin(frame.filtered_rows())]
     if ranked.empty:
         nothing_scored(study)
@@ -72,8 +72,7 @@ def images(study: Study) -> None:
 def groups(study: Study, level: str) -> None:
     """The ranking of compounds, treatments or wells, and the one that was chosen."""
     second = pick_opinion(study)
-    found = _ranking(studies.identity(study), level, second.name, study, second)
-    found = passing(study, found, level)
+    found = passing(study, rankings.ranking(study, level, second.table, second.name), level)
     if found.empty:
         nothing_scored(study)
         return
@@ -208,18 +207,6 @@ def nothing_scored(study: Study) -> None:
     else:
         st.info(f"No image of “{plain(study.name)}” has a label that counts, so there is none to "
                 "doubt: a ranking needs given labels.", icon=":material/label_off:")
-
-
-@st.cache_resource(max_entries=16, show_spinner="Ranking, with 500 resamples")
-def _ranking(identity: str, level: str, said: str, _study: Study, _second: suspect.Opinion
-             ) -> pd.DataFrame:
-    table = studies.table(_study, filters.reading_method(_study))
-    return suspects.rank(table, _study.classes, level, second=_second.table)
-
-
-@st.cache_resource(max_entries=8, show_spinner="Ranking the images")
-def _ranked_images(identity: str, method: str, _study: Study) -> pd.DataFrame:
-    return suspects.rank_images(studies.table(_study, method))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -1,6 +1,8 @@
 """The synthetic screen: reproducible, lawful, and every planted fault is where the truth says."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,12 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bnn_core import cli
+from bnn_core.commands import study_demo
 from bnn_core.datasets import demo, demo_cells
 from bnn_core.datasets.demo_design import DemoDesign, lay_out
 from bnn_core.datasets.demo_faults import NO_EFFECT, TRUTH_COLUMNS, plant_in_wells
 from bnn_core.datasets.demo_optics import Optics
 from bnn_core.datasets.demo_phenotypes import CLASSES, FAINT, MECHANISMS, UNTREATED
+from bnn_core.datasets.source import open_source
 from bnn_core.errors import InputError
+from bnn_core.fields import read_original
+from bnn_core.imaging import read_image
+from bnn_core.study import open_study
+from bnn_core.study_writer import check_study
+from bnn_core.suspects import rank
 
 SMALL = DemoDesign(
     mechanisms=5, compounds=16, weeks=2, sites=1, control_wells=2, size=32,
@@ -237,14 +247,55 @@ def test_the_faint_mechanism_is_the_nearest_to_untreated_cells():
 
 
 def test_prepared_like_anybodys_plates(small, tmp_path):
-    source, truth = demo.prepare(tmp_path, 5, SMALL)
-    np.testing.assert_array_equal(source.images, small.images)
-    pd.testing.assert_frame_equal(truth, small.truth)
+    source = demo.prepare(tmp_path, 5, SMALL)
+    assert source.images.shape == small.images.shape and source.normalise == "plate"
+    pd.testing.assert_frame_equal(source.truth, small.truth)
     assert source.classes == small.classes and source.channels == list(small.channels)
-    assert source.table["path"].isna().all()
-    assert str(tmp_path) not in (source.folder / "source.json").read_text()
     assert {"content_hash", "quality_focus", "quality_nuclei"} <= set(source.table.columns)
     assert any("Synthetic" in note for note in source.notes)
     written = (source.folder / "images.npy").stat().st_mtime_ns
-    again, _ = demo.prepare(tmp_path, 5, SMALL)
+    again = demo.prepare(tmp_path, 5, SMALL)
     assert (again.folder / "images.npy").stat().st_mtime_ns == written
+    assert open_source(source.folder).truth["kind"].tolist() == small.truth["kind"].tolist()
+
+
+def test_pictures_keep_their_channels_apart(small, tmp_path):
+    source = demo.prepare(tmp_path, 5, SMALL)
+    found = np.stack([read_image(source.image_root / path) for path in source.table["path"]])
+    away = np.abs(found.astype(int) - small.images)
+    # Loss of the JPEG files, far below the contrast of the cells: no channel bleeds into another.
+    assert away.mean() < 4 and np.quantile(away, 0.999) < 32
+    actin, dna = small.images[:, 0].astype(float), small.images[:, 2].astype(float)
+    mixed = np.abs(found[:, 0] - actin).mean(), np.abs(found[:, 0] - dna).mean()
+    assert mixed[0] < mixed[1] / 5
+
+
+def test_the_command_makes_a_study_that_can_be_moved(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(study_demo, "prepare", lambda folder, seed: demo.prepare(folder, 5, SMALL))
+    out = tmp_path / "made" / "demo"
+    argv = ["study", "demo", "--out", str(out), "--preset", "quick", "--epochs", "1", "--folds",
+            "2", "--num-samples", "3", "--head-width", "16", "--pathways", "2"]  # fmt: skip
+    assert cli.main(argv) == 0
+    assert str(tmp_path) not in (out / "study.json").read_text()
+    assert not list(out.rglob("*.safetensors"))
+    shutil.rmtree(out.with_name("demo.prepared"))
+    study = open_study(shutil.move(out, tmp_path / "elsewhere"))
+    assert check_study(study.path) == []
+    assert study.meta["synthetic"] and study.meta["weights_kept"] is False
+    pd.testing.assert_frame_equal(study.truth, small.truth, check_dtype=False)
+    row = int(np.flatnonzero(study.images["role"] == "control")[0])
+    assert read_original(study, row).shape == (3, 32, 32)
+    assert study.samples("vi").shape == (len(small.table), 3, 5)
+
+
+def test_the_demo_in_the_repository_is_sound_and_as_promised():
+    study = open_study(Path(__file__).parents[1] / "cache" / "demo")
+    assert check_study(study.path) == []
+    size = sum(path.stat().st_size for path in study.path.rglob("*") if path.is_file())
+    assert size <= 12e6 and study.meta["synthetic"]
+    table = study.table("vi")
+    assert 0.7 <= study.meta["metrics"]["vi"]["image"]["accuracy"] <= 0.9
+    ranked = rank(table, study.classes, resamples=2).set_index("compound")
+    inactive = study.truth.set_index("kind").at["inactive dose", "compound"]
+    assert ranked.at[inactive, "rank"] <= 3
+    assert ranked["mean_confidence"].rank()[inactive] > 10

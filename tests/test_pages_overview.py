@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import pytest
 from page_studies import pages, source_of, text_of, write_animals, write_compounds, write_newer
 
@@ -19,9 +22,14 @@ def test_an_empty_cache_says_which_command_to_type(monkeypatch, tmp_path):
     assert "bnn study" in app.info[0].value and str(tmp_path) in app.info[0].value
 
 
-def test_the_ready_made_study_greets_a_new_user(monkeypatch, tmp_path):
-    for name in ("aardvark", "digits", "demo"):
-        write_animals(tmp_path, name, n=60)
+def test_the_app_opens_on_the_newest_own_study_else_on_the_ready_made_one(monkeypatch, tmp_path):
+    made = {"demo": "2026-03-01", "old": "2025-01-01"}
+    for name, created in made.items():
+        path = write_animals(tmp_path, name, n=60) / "study.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"created": created}))
+    write_newer(tmp_path)
+    assert pages(monkeypatch, tmp_path).selectbox(key="study").value == "old"
+    shutil.rmtree(tmp_path / "old")
     assert pages(monkeypatch, tmp_path).selectbox(key="study").value == "demo"
 
 

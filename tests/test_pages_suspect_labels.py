@@ -1,3 +1,6 @@
+import shutil
+
+import pandas as pd
 import pytest
 from page_studies import pages, text_of, write_animals, write_compounds, write_screen
 
@@ -116,3 +119,21 @@ def test_studies_without_compounds_pictures_or_scored_rows(monkeypatch, tmp_path
     assert not app.exception and "holds no pictures" in text_of(app)
     app = pages(monkeypatch, tmp_path, PAGE, study="compounds", search="no such image")
     assert not app.exception and "Nothing that is left by the filters" in app.info[0].value
+
+
+def test_the_truth_is_shown_only_when_asked(monkeypatch, cache):
+    plain_study = pages(monkeypatch, cache, PAGE, study="screen")
+    assert not [toggle.key for toggle in plain_study.toggle if toggle.key.startswith("truth")]
+    pd.DataFrame([{"kind": "inactive dose", "level": "treatment", "compound": "D2",
+                   "concentration": 1.0, "plate": None, "well": None, "image_id": None,
+                   "given": "D", "true": "no visible effect", "note": "planted by the test"}]
+                 ).to_parquet(cache / "screen" / "truth.parquet")
+    app = pages(monkeypatch, shutil.copytree(cache, cache.with_name("again")), study="screen")
+    said = text_of(app)
+    assert "Start here" in said and "no visible effect" not in said
+    app.toggle(key="truth_overview").set_value(True).run()
+    assert "Compounds: **1 of 1** planted faults are among the first 1" in text_of(app)
+    shown = next(d.value for d in app.dataframe if "kind" in d.value)
+    assert shown.iloc[0].tolist()[:5] == ["inactive dose", "D2", "D", "no visible effect", "1 of 8"]
+    app = app.switch_page(PAGE).run()
+    assert not app.exception and not app.toggle(key="truth_suspects").value

@@ -10,6 +10,7 @@ Interrupt it at any time; the same command goes on where it stopped.
 """
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from bnn_core.recipes.plate import assemble_study, plan_plate_study, run_folds
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.study import MAKING
 from bnn_core.study_report import one_line
+from bnn_core.training import TrainConfig
 
 NAME = "plate"
 HELP = "your own images, with compounds left out"
@@ -57,12 +59,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_plate_flags(parser: argparse.ArgumentParser) -> None:
     """What studies of plate images share."""
-    group = parser.add_argument_group("images and folds")
+    group = parser.add_argument_group("images")
     group.add_argument("--size", metavar="PIXELS", type=whole_number(8), default=128,
                        help="shorter side for training; originals stay as they are (default: 128)")
     group.add_argument("--normalise", default="auto", choices=("auto", "plate", "image", "none"),
                        help="intensity scaling: by percentiles of plate and channel, of the image, "
                             "or none (default: auto: plate for 16 bit, none for 8 bit)")
+    add_fold_flags(parser)
+
+
+def add_fold_flags(parser: argparse.ArgumentParser) -> None:
+    """What is left out, and when."""
+    group = parser.add_argument_group("folds")
     group.add_argument("--folds", metavar="K", default=None,
                        help="number of folds of whole groups, or 'each': leave one group out "
                             "(default: 6)")
@@ -96,9 +104,14 @@ def prepared_folder(out: Path) -> Path:
     return out.with_name(f"{out.name}.prepared")
 
 
-def make(args: argparse.Namespace, out: Path, source: PlateSource, kind: str, title: str) -> str:
-    """Plan, run and assemble a study from a prepared source, as the flags say."""
-    device, configs = use_device(args), train_configs(args, PRESETS)
+def make(args: argparse.Namespace, out: Path, source: PlateSource, kind: str, title: str,
+         *, presets: Mapping[str, Mapping[str, TrainConfig]] = PRESETS,
+         settings: Mapping[str, object] | None = None, keep_weights: bool = True) -> str:
+    """Plan, run and assemble a study from a prepared source, as the flags say.
+
+    settings: more than those of the flags, for study.json.
+    """
+    device, configs = use_device(args), train_configs(args, presets)
     if args.leave_out == "label":
         parts = leave_label_out(source.table)
     elif args.folds == "each":
@@ -111,9 +124,12 @@ def make(args: argparse.Namespace, out: Path, source: PlateSource, kind: str, ti
     making = plan_plate_study(
         out, source, parts, configs, kind=kind, title=title, num_samples=args.num_samples,
         sample_seed=args.sample_seed, leave_batch_out=args.leave_out == "batch",
-        settings={"preset": args.preset, "size": args.size, "folds": args.folds or len(parts),
+        keep_weights=keep_weights,
+        settings={"preset": args.preset, "size": min(source.images.shape[2:]),
+                  "folds": args.folds or len(parts),
                   "fold_seed": args.fold_seed, "leave_out": args.leave_out,
-                  "exclude": str(args.exclude or ""), "relabel": str(args.relabel or "")},
+                  "exclude": str(args.exclude or ""), "relabel": str(args.relabel or ""),
+                  **(settings or {})},
         force=args.force, restart=args.restart)
     if args.prepare_only:
         return (f"{making}: {len(parts)} folds planned; run 'bnn fold {out.resolve()} K' for K = 0 "

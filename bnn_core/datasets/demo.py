@@ -19,9 +19,8 @@ from bnn_core.datasets.demo_faults import plant_in_images, plant_in_wells
 from bnn_core.datasets.demo_optics import Optics
 from bnn_core.datasets.demo_phenotypes import UNTREATED
 from bnn_core.datasets.preparation import prepare_source
-from bnn_core.datasets.source import DESCRIPTION, PlateSource, open_source
-from bnn_core.files import read_json, write_json
-from bnn_core.study import write_table
+from bnn_core.datasets.source import PlateSource
+from bnn_core.study import TRUTH, write_table
 
 NOTE = (
     "Synthetic: cells, compounds and mechanisms are drawn and named by code; nothing was measured. "
@@ -196,19 +195,17 @@ def _dirt(optics: Optics, rng: np.random.Generator) -> np.ndarray:
     return dirt + fibre * rng.uniform(0.5, 1.6, 3)[:, None, None].astype(np.float32)
 
 
-def prepare(
-    folder: Path, seed: int = 0, design: DemoDesign | None = None
-) -> tuple[PlateSource, pd.DataFrame]:
-    """Draws the screen and prepares it for training as anybody's plate set: (source, truth).
+def prepare(folder: Path, seed: int = 0, design: DemoDesign | None = None) -> PlateSource:
+    """Draws the screen and prepares it for training as anybody's plate set.
 
-    The pictures go through the same reading, quality measures and thumbnails as a user's files:
-    they are PNG files in `folder`/pictures meanwhile, the source is `folder`/prepared. The source
-    names no files, so the pictures may be thrown away: the thumbnails are all there is to see.
+    The pictures, JPEG files in `folder`/pictures, go through the same reading, normalising, quality
+    measures and thumbnails as a user's files; the source is `folder`/prepared and holds the truth.
     Called again with the same settings it keeps what is there.
     """
     demo = generate(seed, design)
     pictures = Path(folder) / "pictures"
-    paths = (demo.table["image_id"] + ".png").to_list()
+    paths = (demo.table["plate"] + "/" + demo.table["well"] + "_s" + demo.table["site"].astype(str)
+             + ".jpg").to_list()  # fmt: skip
     for path, image in zip(paths, demo.images, strict=True):
         _write_unless_same(pictures / path, image)
     source = prepare_source(
@@ -218,19 +215,22 @@ def prepare(
         folder=Path(folder) / "prepared",
         classes=demo.classes,
         size=demo.images.shape[-1],
-        normalise="none",
+        normalise="plate",
         notes=[NOTE],
     )
-    write_table(source.folder / "table.parquet", source.table.assign(path=None))
-    described = source.folder / DESCRIPTION
-    write_json(described, read_json(described) | {"image_root": "."})
-    return open_source(source.folder), demo.truth
+    write_table(source.folder / TRUTH, demo.truth)
+    return replace(source, truth=demo.truth)
 
 
 def _write_unless_same(path: Path, image: np.ndarray) -> None:
-    """A PNG of (3, H, W); an equal file is left as it is, or what was read from it is read anew."""
-    png = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).save(png, "png")
-    if not path.is_file() or path.read_bytes() != png.getvalue():
+    """A JPEG of (3, H, W); an equal file is left as it is, or what was read from it is read anew.
+
+    The channels are kept apart (no common brightness), for each is looked at on its own.
+    """
+    jpeg = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).save(
+        jpeg, "jpeg", quality=90, subsampling=0, keep_rgb=True, optimize=True
+    )
+    if not path.is_file() or path.read_bytes() != jpeg.getvalue():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(png.getvalue())
+        path.write_bytes(jpeg.getvalue())

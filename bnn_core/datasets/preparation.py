@@ -63,7 +63,7 @@ def prepare_source(
         raise InputError(f"--normalise {normalise}: one of {', '.join(NORMALISE)} expected")
     if size is not None and size < 8:
         raise InputError(f"--size {size} is too small; give at least 8 pixels")
-    folder, image_root = Path(folder), Path(image_root)
+    folder, image_root = Path(folder), Path(image_root).absolute()
     jobs = _plate_jobs(table, channels, image_root)
     wanted = {"channels": channels and list(channels), "size": size, "normalise": normalise,
               "plates": [job.key for job in jobs],

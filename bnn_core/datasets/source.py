@@ -4,6 +4,7 @@ One folder, written by `bnn_core.datasets.preparation` and read memory-mapped, s
 a cross-validation, on whatever machine, never touch the original files.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,11 @@ import pandas as pd
 
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path, read_json
-from bnn_core.study import write_table
+from bnn_core.study import TRUTH, write_table
 
 DESCRIPTION = "source.json"
+#: Folder in a study of synthetic pictures: they travel with it, for nobody has them elsewhere.
+PICTURES = "pictures"
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class PlateSource:
     classes: labels of the scored images, sorted. channels: names, in the order of the images.
     image_root: folder that the paths are relative to. contrast: plate, channel, low, high (the
     intensities shown as black and white), threshold, ceiling. quarantine: file, row, reason of
-    images left out. notes: what a reader of the results should know.
+    images left out. notes: what a reader of the results should know. truth: what was planted in
+    synthetic images (see `Study.truth`); None for measured ones.
     """
 
     folder: Path
@@ -44,6 +48,7 @@ class PlateSource:
     quarantine: pd.DataFrame
     normalise: str
     notes: list[str]
+    truth: pd.DataFrame | None = None
 
     def targets(self) -> np.ndarray:
         """(N,) int64 class numbers; -1 for images that do not count (no label, controls)."""
@@ -60,17 +65,25 @@ class PlateSource:
 
     def study_keys(self) -> dict[str, Any]:
         """Keys of study.json that say where the images come from and how they were scaled."""
-        return {"channels": self.channels, "image_root": str(self.image_root),
+        synthetic = self.truth is not None
+        return {"channels": self.channels, "synthetic": synthetic,
+                "image_root": PICTURES if synthetic else str(self.image_root),
                 "pixel_size_um": self.pixel_size_um, "normalise": self.normalise,
                 "training_size": list(self.images.shape[2:]),
                 "quarantined": len(self.quarantine), "notes": self.notes}
 
     def keep_with_study(self, making: Path) -> None:
-        """Put contrast.parquet and quarantine.csv into a study's folder: the pages show them."""
+        """Put contrast.parquet and quarantine.csv into a study's folder: the pages show them.
+
+        Synthetic images go there themselves, with their truth.
+        """
         with atomic_path(making / "contrast.parquet") as temporary:
             write_table(temporary, self.contrast)
         with atomic_path(making / "quarantine.csv") as temporary:
             self.quarantine.to_csv(temporary, index=False)
+        if self.truth is not None:
+            write_table(making / TRUTH, self.truth)
+            shutil.copytree(self.image_root, making / PICTURES, dirs_exist_ok=True)
 
 
 def open_source(folder: Path) -> PlateSource:
@@ -87,6 +100,7 @@ def open_source(folder: Path) -> PlateSource:
             contrast=pd.read_parquet(folder / "contrast.parquet"),
             quarantine=pd.read_parquet(folder / "quarantine.parquet"),
             image_root=Path(meta["image_root"]),
+            truth=pd.read_parquet(folder / TRUTH) if (folder / TRUTH).is_file() else None,
             **{key: meta[key] for key in
                ("classes", "channels", "pixel_size_um", "normalise", "notes")},
         )

@@ -41,6 +41,7 @@ def plan_plate_study(
     num_samples: int = 100,
     sample_seed: int = 0,
     leave_batch_out: bool = False,
+    keep_weights: bool = True,
     settings: Mapping[str, object] | None = None,
     extra: Mapping[str, object] | None = None,
     force: bool = False,
@@ -49,7 +50,8 @@ def plan_plate_study(
     """Begin a study of plate images (or find it begun): its working folder with plan.json.
 
     `source` is the prepared images, in a folder of their own that stays until the study is done.
-    `parts` are the groups that each fold holds out.
+    `parts` are the groups that each fold holds out. Without `keep_weights` the finished study has
+    no networks: small enough to pass on, but nothing new can be predicted with it.
     """
     plan = {
         "kind": kind,
@@ -57,6 +59,7 @@ def plan_plate_study(
         "source": str(source.folder.resolve()),
         "parts": [list(part) for part in parts],
         "leave_batch_out": leave_batch_out,
+        "keep_weights": keep_weights,
         "configs": {m: asdict(c) for m, c in configs.items()},
         "num_samples": num_samples,
         "sample_seed": sample_seed,
@@ -157,11 +160,15 @@ def assemble_study(making: Path) -> Path:
     source.keep_with_study(making)
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
+    if not plan["keep_weights"]:
+        for weights in making.glob("folds/*/*/weights.safetensors"):
+            weights.unlink()
     extra = (
         plan["extra"]
         | keys
         | {
             "notes": [*plan["extra"].get("notes", []), *keys["notes"], *_warnings(folds, images)],
+            "weights_kept": plan["keep_weights"],
             "folds": [
                 {
                     "held_out": list(f.held_out),

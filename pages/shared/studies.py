@@ -11,19 +11,19 @@ import streamlit as st
 from bnn_core.errors import InputError
 from bnn_core.study import MAKING, Study, StudyEntry, cache_root, list_studies, open_study
 
-#: What a fresh clone opens on: the first of these that is there, else the first study by name.
-READY_MADE = ("demo", "digits")
+#: The study in the repository: what a fresh clone opens on, until a study is made.
+READY_MADE = "demo"
 #: Name in the session under which a page leaves the study that the picker shall show next.
 OPEN_NEXT = "_open_next_study"
 
 
 def entries() -> list[StudyEntry]:
-    """The studies of the cache, the ready-made one first, those that cannot be opened last."""
-    def place(entry: StudyEntry) -> tuple[bool, int, str]:
-        known = entry.name in READY_MADE
-        return (entry.problem is not None,
-                READY_MADE.index(entry.name) if known else len(READY_MADE), entry.name)
-    return sorted(list_studies(cache_root()), key=place)
+    """The studies of the cache, the newest first: it was made to be looked at.
+
+    The ready-made one comes after the user's own, those that cannot be opened last.
+    """
+    newest = sorted(list_studies(cache_root()), key=lambda entry: entry.created, reverse=True)
+    return sorted(newest, key=lambda entry: (entry.problem is not None, entry.name == READY_MADE))
 
 
 def opened(name: str) -> Study:

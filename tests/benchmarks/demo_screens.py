@@ -30,7 +30,7 @@ CONFIGS = {
     "standard": TrainConfig(**_COMMON, bayesian=False, optimizer="adamw", weight_decay=1e-2,
                             epochs=15),
     "vi": TrainConfig(**_COMMON, estimator="weights", prior="gaussian", prior_sigma1=0.1,
-                      kl_weight=0.1, rho_init=-4.0, epochs=6),
+                      kl_weight=0.1, rho_init=-4.0, start="standard", epochs=6),
 }
 NUM_SAMPLES = 20
 
@@ -66,8 +66,7 @@ def _predicted(seed: int, work: Path) -> dict[str, Screen]:
             training = TrainingSet(images[fold.train], targets[fold.train], len(demo.classes),
                                    class_weights=weights)
             run_method(folder, config, training, images[fold.predict], fold.predict,
-                       num_samples=NUM_SAMPLES, sample_seed=seed, keep_samples=False, quiet=True,
-                       start_from=folder.parent / "standard" if config.bayesian else None)
+                       num_samples=NUM_SAMPLES, sample_seed=seed, keep_samples=False, quiet=True)
             results.append(read_result(folder))
         summary = summarise(assemble(results, len(table)).moments, demo.classes,
                             label.to_numpy(dtype=object))

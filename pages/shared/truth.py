@@ -1,0 +1,83 @@
+"""Of a synthetic study: where to start, and, only when asked, what was planted in it."""
+
+import pandas as pd
+import streamlit as st
+
+from bnn_core.levels import available_levels
+from bnn_core.planted import inactive_compound, places
+from bnn_core.study import Study
+from pages.shared import rankings
+from pages.shared.words import plain
+
+SUSPECT_LABELS = "suspect_labels.py"
+_LEVELS = ("compound", "well", "image")
+
+
+def start_here(study: Study) -> None:
+    """Three clicks to a compound that low confidence would not have found; nothing is given away.
+
+    Draws nothing for a study without planted faults.
+    """
+    if study.truth is None:
+        return
+    compound = inactive_compound(study.truth) or _first_suspect(study)
+    with st.container(border=True, gap="small"):
+        st.markdown(
+            "**Start here.** This screen is drawn by code, and some of its labels are wrong on "
+            f"purpose. By confidence **{plain(compound)}** is one of many, and yet the network "
+            "calls it something else than its label, image after image. Is the label wrong?")
+        with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+            st.page_link(SUSPECT_LABELS, label=f"1. Look at the evidence on {plain(compound)}",
+                         icon=":material/help_center:",
+                         query_params={"suspects": "compound", "suspect": compound})
+            st.markdown("2\\. There, click one of its images, then one of *its other doses*")
+            st.markdown("3\\. Decide, with *Flag*")
+        reveal(study, "overview")
+
+
+def reveal(study: Study, key: str) -> None:
+    """A switch that shows what was planted, and how well the rankings found it."""
+    if study.truth is None:
+        return
+    if st.toggle("Reveal the truth", key=f"truth_{key}",
+                 help="What was planted in this synthetic study. Decide first."):
+        found = _places(study)
+        st.markdown(_sentence(found))
+        number = st.column_config.NumberColumn
+        st.dataframe(
+            pd.DataFrame({
+                "kind": found["kind"], "title": found["title"], "given": found["given"],
+                "true": found["true"],
+                "rank": [f"{rank:,} of {n:,}" for rank, n
+                         in zip(found["rank"], found["of"], strict=True)],
+                "by_confidence": found["by_confidence"], "note": found["note"]}),
+            hide_index=True, height=318, column_config={
+                "kind": "Planted", "title": "Compound, well or image", "given": "Given label",
+                "true": "Truth",
+                "rank": st.column_config.Column("Rank as suspect", help="Among the compounds, the "
+                                                "wells or the images."),
+                "by_confidence": number("By low confidence", help="Where it would stand if the "
+                                        "least confident came first."),
+                "note": "What was done"})
+
+
+def _sentence(found: pd.DataFrame) -> str:
+    parts = []
+    for level, part in found.groupby("level", sort=False):
+        k = int(part["faults"].iat[0])
+        first = part.drop_duplicates("title")
+        parts.append(f"{level.capitalize()}s: **{int((first['rank'] <= k).sum()):,} of {k:,}** "
+                     f"planted faults are among the first {k:,} suspects, "
+                     f"{int((first['by_confidence'] <= k).sum()):,} by low confidence alone.")
+    return "  \n".join(parts)
+
+
+def _places(study: Study) -> pd.DataFrame:
+    levels = available_levels(study.images)
+    ranked = {level: rankings.ranked_images(study) if level == "image"
+              else rankings.ranking(study, level) for level in _LEVELS if level in levels}
+    return places(study.truth, ranked)
+
+
+def _first_suspect(study: Study) -> str:
+    return str(rankings.ranking(study, "compound")["compound"].iat[0])
