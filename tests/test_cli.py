@@ -96,6 +96,21 @@ def test_interrupted_and_run_again_gives_the_same_study(made, tmp_path, monkeypa
             ["study", "digits", "--epochs", "dropout=3"],
             "no method 'dropout'; choose one of vi, standard",
         ),
+        (["study", "digits", "--methods", "vi,magic"], "no method 'magic'; choose of vi, standard"),
+        (["study", "digits", "--methods", ","], "names none"),
+        (
+            ["study", "digits", "--methods", "laplace", "--train-images", "100"],
+            "add standard to --methods",
+        ),
+        (["study", "digits", "--members", "3"], "a setting of ensemble alone; add ensemble"),
+        (
+            ["study", "digits", "--methods", "standard,dropout", "--dropout", "standard=0.5"],
+            "--dropout standard=0.5 is a setting of dropout alone",
+        ),
+        (
+            ["study", "digits", "--methods", "standard,laplace", "--epochs", "laplace=3"],
+            "laplace is fitted to the standard network and trains none; give --epochs standard=3",
+        ),
         (["study", "digits", "--prior", "flat"], "choose one of mixture, gaussian"),
         (["study", "digits", "--learning-rate", "nan"], "not a finite number"),
         (["study", "digits", "--device", "cuda:99"], "--device cuda:99 is not usable here"),
