@@ -21,8 +21,8 @@ from bnn_core.uncertainty import SPLIT_COLUMNS
 REPEATS = 1000
 #: Weights of one chunk of repeats: bounds the memory, 32 MB as float64.
 _CHUNK = 4_000_000
-#: Above this many weights in all, fewer repeats (at least 200): an interval needs no thousand.
-_MOST = 200_000_000
+#: Above this many weights in all, fewer repeats (at least 400): the reader of a page waits.
+_MOST = 40_000_000
 
 
 class Criterion(NamedTuple):
@@ -146,7 +146,7 @@ def compare(tables: Mapping[str, pd.DataFrame], classes: Sequence[str], score: s
     outside = {role: (first["role"] == role).to_numpy() for role in ("new", "shifted")}
     outside = {role: mask for role, mask in outside.items() if mask.any()}
     total = len(first) * len(methods)
-    repeats = repeats or int(np.clip(_MOST // max(total, 1), 200, REPEATS))
+    repeats = repeats or int(np.clip(_MOST // max(total, 1), 400, REPEATS))
     judges = {m: _Judge(known[m], {r: tables[m][mask] for r, mask in outside.items()}, classes,
                         score) for m in methods}
     found = [_figures(judges, np.ones((1, len(codes))),
@@ -251,7 +251,8 @@ def _figures(judges: Mapping[str, _Judge], weights: np.ndarray, outside: Mapping
 def _drawn(rng: np.random.Generator, count: int, repeats: int) -> np.ndarray:
     """(repeats, count): how often each of `count` comes when as many are drawn."""
     drawn = rng.integers(count, size=(repeats, count)) + count * np.arange(repeats)[:, None]
-    return np.bincount(drawn.ravel(), minlength=repeats * count).reshape(repeats, count)
+    times = np.bincount(drawn.ravel(), minlength=repeats * count).reshape(repeats, count)
+    return times.astype(np.float64)
 
 
 def _interval(value: float, draws: np.ndarray) -> Interval:

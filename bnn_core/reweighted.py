@@ -13,43 +13,55 @@ class Ranked:
     """Images in the order of a score, the surest first, equal scores in one block.
 
     score: (N,), higher is surer. wrong: (N,) bool, what should stand at the end (mistakes, images
-    of other kinds).
+    of other kinds). All figures are sums over the wrong images, so only blocks that hold some are
+    looked at, which are few.
     """
 
     def __init__(self, score: np.ndarray, wrong: np.ndarray):
         score, wrong = checked(score, wrong)
         self._order = np.argsort(-score, kind="stable")
         ordered = score[self._order]
-        self._starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-        self._wrong = wrong[self._order].astype(np.float64)
+        starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        self._wrong = np.flatnonzero(wrong[self._order])
+        block = np.searchsorted(starts, self._wrong, side="right") - 1
+        used, self._first_of_block = np.unique(block, return_index=True)
+        self._starts = starts[used]
+        self._ends = np.append(starts, len(score))[used + 1]
 
-    def blocks(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Images and wrong images of each block of equal scores, both (R, blocks)."""
+    def _blocks(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Of the blocks with wrong images: kept before and after, wrong in it, each (R, blocks);
+        and n, (R, 1)."""
         ordered = np.asarray(weights, np.float64)[:, self._order]
-        return (np.add.reduceat(ordered, self._starts, axis=1),
-                np.add.reduceat(ordered * self._wrong, self._starts, axis=1))
+        kept = np.cumsum(ordered, axis=1)
+        before = np.where(self._starts > 0, kept[:, self._starts - 1], 0)
+        wrong = np.add.reduceat(ordered[:, self._wrong], self._first_of_block, axis=1) if len(
+            self._wrong) else np.zeros((len(kept), 0))
+        return before, kept[:, self._ends - 1], wrong, kept[:, -1:]
 
     def auroc(self, weights: np.ndarray) -> np.ndarray:
         """(R,) chance that a right image stands before a wrong one; nan where one kind lacks."""
-        count, wrong = self.blocks(weights)
-        right = count - wrong
-        before = np.cumsum(right, axis=1) - right / 2
-        return ratio((wrong * before).sum(axis=1), right.sum(axis=1) * wrong.sum(axis=1))
+        before, after, wrong, n = self._blocks(weights)
+        missed = np.cumsum(wrong, axis=1)
+        ahead = (before + after) / 2 - missed + wrong / 2  # right ones, ties by half
+        total = wrong.sum(axis=1)
+        return ratio((wrong * ahead).sum(axis=1), total * (n[:, 0] - total))
 
     def areas(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(AURC, AUGRC), each (R,): areas under the risk-coverage curves."""
-        count, wrong = self.blocks(weights)
-        kept, missed = np.cumsum(count, axis=1), np.cumsum(wrong, axis=1)
-        n = kept[:, -1]
-        share = np.divide(wrong, count, out=np.zeros_like(wrong), where=count > 0)
-        # Within a block the wrong ones among the k surest are a + share k: sum (a + share k) / k.
+        """(AURC, AUGRC), each (R,): areas under the risk-coverage curves.
+
+        A wrong image is among the k surest from its place on; within a block of equal scores the
+        expected number grows evenly with k.
+        """
+        before, after, wrong, n = self._blocks(weights)
+        count = after - before
         harmonic = np.append(0, np.cumsum(1 / np.arange(1, int(n.max(initial=0)) + 1)))
-        last = kept.astype(np.intp)
-        steps = harmonic[last] - harmonic[last - count.astype(np.intp)]
-        risks = (missed - share * kept) * steps + wrong
-        areas = (count * (missed - wrong / 2)).sum(axis=1)
-        first = share[np.arange(len(n)), np.argmax(count > 0, axis=1)]
-        return ratio(risks.sum(axis=1), n), ratio(areas - first / 2, n * (n - 1))
+        at_before, at_after, at_end = (harmonic[k.astype(np.intp)] for k in (before, after, n))
+        share = np.divide(wrong, count, out=np.zeros_like(wrong), where=count > 0)
+        risks = wrong * (1 + at_end - at_after) - share * before * (at_after - at_before)
+        areas = wrong * (n - (before + after) / 2)
+        first = np.where(before == 0, share, 0).sum(axis=1)
+        n = n[:, 0]
+        return ratio(risks.sum(axis=1), n), ratio(areas.sum(axis=1) - first / 2, n * (n - 1))
 
 
 def means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
