@@ -39,8 +39,8 @@ CRITERIA = {
                      "mistake costs much.", -1),
     "brier": Criterion("Brier score", "Squared distance of the probabilities from the label, "
                        "summed over classes.", -1),
-    "ece": Criterion("Calibration error (ECE)", "How far the stated softmax is from how often it "
-                     "is right.", -1),
+    "ece": Criterion("ECE", "Expected calibration error: how far the stated softmax is from "
+                     "how often it is right.", -1),
     "aurc": Criterion("AURC", "Mean share of wrong images among the k surest, over all k.", -1),
     "augrc": Criterion("AUGRC", "Wrong and kept, over all images, averaged over all shares kept.",
                        -1),
@@ -232,8 +232,7 @@ class _Judge:
                  "ece": reweighted.ece(self.top, self.correct, weights),
                  "aurc": gap, "augrc": gap, "auroc": gap}
         if self.ranked is not None:
-            found["aurc"], found["augrc"] = self.ranked.areas(weights)
-            found["auroc"] = self.ranked.auroc(weights)
+            found["aurc"], found["augrc"], found["auroc"] = self.ranked.merits(weights)
         for role, other in outside.items():
             found[role] = gap if role not in self.outside else self.outside[role].auroc(
                 np.concatenate([weights, other], axis=1))

@@ -25,34 +25,46 @@ class Ranked:
         self._wrong = np.flatnonzero(wrong[self._order])
         block = np.searchsorted(starts, self._wrong, side="right") - 1
         used, self._first_of_block = np.unique(block, return_index=True)
-        self._starts = starts[used]
-        self._ends = np.append(starts, len(score))[used + 1]
+        ends = np.append(starts, len(score))
+        # Where sums are needed: before and after each such block.
+        self._cuts = np.unique(np.concatenate([[0], starts[used], ends[used + 1]]))
+        self._cuts = self._cuts[self._cuts < len(score)]
+        self._before = np.searchsorted(self._cuts, starts[used])
+        self._after = np.searchsorted(self._cuts, ends[used + 1])
 
     def _blocks(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Of the blocks with wrong images: kept before and after, wrong in it, each (R, blocks);
         and n, (R, 1)."""
         ordered = np.asarray(weights, np.float64)[:, self._order]
-        kept = np.cumsum(ordered, axis=1)
-        before = np.where(self._starts > 0, kept[:, self._starts - 1], 0)
+        kept = np.zeros((len(ordered), len(self._cuts) + 1))
+        np.cumsum(np.add.reduceat(ordered, self._cuts, axis=1), axis=1, out=kept[:, 1:])
         wrong = np.add.reduceat(ordered[:, self._wrong], self._first_of_block, axis=1) if len(
             self._wrong) else np.zeros((len(kept), 0))
-        return before, kept[:, self._ends - 1], wrong, kept[:, -1:]
+        return kept[:, self._before], kept[:, self._after], wrong, kept[:, -1:]
 
     def auroc(self, weights: np.ndarray) -> np.ndarray:
         """(R,) chance that a right image stands before a wrong one; nan where one kind lacks."""
-        before, after, wrong, n = self._blocks(weights)
+        return self._auroc(*self._blocks(weights))
+
+    def merits(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(AURC, AUGRC, AUROC), each (R,)."""
+        blocks = self._blocks(weights)
+        return *self._areas(*blocks), self._auroc(*blocks)
+
+    def _auroc(self, before: np.ndarray, after: np.ndarray, wrong: np.ndarray, n: np.ndarray
+               ) -> np.ndarray:
         missed = np.cumsum(wrong, axis=1)
         ahead = (before + after) / 2 - missed + wrong / 2  # right ones, ties by half
         total = wrong.sum(axis=1)
         return ratio((wrong * ahead).sum(axis=1), total * (n[:, 0] - total))
 
-    def areas(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(AURC, AUGRC), each (R,): areas under the risk-coverage curves.
+    def _areas(self, before: np.ndarray, after: np.ndarray, wrong: np.ndarray, n: np.ndarray
+               ) -> tuple[np.ndarray, np.ndarray]:
+        """AURC and AUGRC, the areas under the risk-coverage curves.
 
         A wrong image is among the k surest from its place on; within a block of equal scores the
         expected number grows evenly with k.
         """
-        before, after, wrong, n = self._blocks(weights)
         count = after - before
         harmonic = np.append(0, np.cumsum(1 / np.arange(1, int(n.max(initial=0)) + 1)))
         at_before, at_after, at_end = (harmonic[k.astype(np.intp)] for k in (before, after, n))

@@ -13,7 +13,7 @@ from bnn_core.intervals import Interval
 from bnn_core.study import METHOD_NAMES, Study
 from pages.shared import filters, frame, panels, studies
 from pages.shared.judged import judged, names
-from pages.shared.words import percent, plain, short_name
+from pages.shared.words import percent, short_name
 
 VALUES = "figures"
 #: What makes a study of several methods, by the kind of the study.
@@ -82,18 +82,17 @@ def winners(study: Study, found: Comparison, score: str) -> None:
 def sentence(criterion: str, found: Comparison) -> str:
     """Who is best by one criterion, in words."""
     standing = found.standing(criterion)
-    title, form = CRITERIA[criterion].title, _form(criterion)
-    value = {m: form(found.interval(criterion, m).value) for m in found.methods}
-    leader, second = standing.leader, standing.runner_up
+    title, leader = CRITERIA[criterion].title, standing.leader
+    best = f"{short_name(leader)} ({_form(criterion, found.interval(criterion, leader).value)})"
+    worse = [m for m in found.methods if m not in (leader, *standing.tied)
+             and not np.isnan(found.interval(criterion, m).value)]
     if standing.clear:
-        return (f"**{title}: {short_name(leader)} wins**, {value[leader]} against {value[second]} "
-                f"of {short_name(second)}; better by {_span(criterion, standing.gap)}.")
-    tied = ", ".join(short_name(m) for m in standing.tied)
-    if len(standing.tied) == len(found.methods) - 1:
-        tied = "all others" if len(standing.tied) > 1 else tied
-    return (f"**{title}: a tie.** {short_name(leader)} has the best figure, {value[leader]}, but "
-            f"its interval over {tied} holds 0 (over {short_name(second)}: "
-            f"{_span(criterion, standing.gap)}).")
+        return (f"**{title}: {best} wins**, better than {short_name(standing.runner_up)}, the "
+                f"second, by {_span(criterion, standing.gap)}.")
+    said = f"**{title}: a tie.** {best} has the best figure; {_listed(standing.tied)} " \
+           f"{'ties' if len(standing.tied) == 1 else 'tie'} with it"
+    return f"{said}; {_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse." if worse \
+        else f"{said}."
 
 
 @frame.fragment
@@ -124,8 +123,9 @@ def merits(found: Comparison, against: str | None) -> pd.DataFrame:
         for method in found.methods:
             value = found.interval(criterion, method) if against is None else \
                 found.difference(criterion, method, against)
-            cells.append("–" if np.isnan(value.value) else
-                         f"{value.value:.4f} [{value.low:.4f}, {value.high:.4f}]")
+            cells.append("–" if np.isnan(value.value) else " ".join(
+                [_form(criterion, value.value), f"[{_form(criterion, value.low)},",
+                 f"{_form(criterion, value.high)}]"]))
         table[CRITERIA[criterion].title] = cells
     return pd.DataFrame(table, index=pd.Index([short_name(m) for m in found.methods],
                                               name="Method"))
@@ -224,7 +224,7 @@ def _among_best(standings: dict) -> str:
     best = pd.Series([m for s in standings.values() for m in (s.leader, *s.tied)], dtype=object)
     counts = best.value_counts()
     most = " and ".join(short_name(m) for m in counts.index[counts == counts.max()])
-    return (f"Among the best (leading, or tied with the leader) most often: **{plain(most)}**, "
+    return (f"Among the best (leading, or tied with the leader) most often: **{most}**, "
             f"by {counts.max()} of {len(standings)}.")
 
 
@@ -232,15 +232,28 @@ def _others(found: Comparison) -> str:
     return "".join(f", {n:,} {role}" for role, n in found.others.items())
 
 
-def _form(criterion: str):
-    return percent if criterion == "accuracy" else "{:.4f}".format
+def _listed(methods: list[str]) -> str:
+    """'A, B and C'."""
+    *most, last = [short_name(m) for m in methods]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _form(criterion: str, value: float) -> str:
+    """A figure with three significant digits, an accuracy in percent."""
+    if criterion == "accuracy":
+        return percent(value)
+    size = abs(value)
+    digits = 3 if size >= 0.1 or not size else min(2 - int(np.floor(np.log10(size))), 7)
+    return f"{value:.{digits}f}"
 
 
 def _span(criterion: str, gap: Interval) -> str:
+    """A difference with its interval."""
     if criterion == "accuracy":
         return (f"{100 * gap.value:.2f} [{100 * gap.low:.2f}, {100 * gap.high:.2f}] "
                 "percentage points")
-    return f"{gap.value:.2g} [{gap.low:.2g}, {gap.high:.2g}]"
+    return f"{_form(criterion, gap.value)} [{_form(criterion, gap.low)}, " \
+           f"{_form(criterion, gap.high)}]"
 
 
 def _seconds(value: float) -> str:

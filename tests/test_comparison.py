@@ -43,12 +43,12 @@ def test_weighted_figures_are_those_of_repeated_images(values):
     weights = rng.integers(0, 4, (5, 60))
     weights[0] = 1
     ranked = reweighted.Ranked(score, ~correct)
-    aurc, augrc = ranked.areas(weights)
+    aurc, augrc, auroc = ranked.merits(weights)
     for r, times_ in enumerate(weights):
         rows = np.repeat(np.arange(60), times_)
         assert_allclose(aurc[r], evaluation.aurc(score[rows], correct[rows]))
         assert_allclose(augrc[r], evaluation.augrc(score[rows], correct[rows]))
-        assert_allclose(ranked.auroc(weights)[r], evaluation.auroc(score[rows], correct[rows]))
+        assert_allclose(auroc[r], evaluation.auroc(score[rows], correct[rows]))
         assert_allclose(reweighted.ece(top, correct, weights)[r],
                         evaluation.ece(top[rows], correct[rows]))
         assert_allclose(reweighted.means(top[:, None], weights)[0, r], top[rows].mean())

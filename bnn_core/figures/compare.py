@@ -27,7 +27,7 @@ def criteria(found: Comparison, shown: Sequence[str], names: Mapping[str, str],
     """
     rows = -(-len(shown) // _COLUMNS)
     columns = min(_COLUMNS, len(shown))
-    titles = [f"<b>{CRITERIA[c].title}</b> {_better(c)}" for c in shown]
+    titles = [f"<b>{CRITERIA[c].title}</b>{_better(c)}" for c in shown]
     figure = make_subplots(rows=rows, cols=columns, shared_yaxes=True, subplot_titles=titles,
                            horizontal_spacing=0.03, vertical_spacing=0.34 / rows)
     for place, criterion in enumerate(shown):
@@ -125,7 +125,7 @@ def retention(found: Mapping[str, RiskCoverage], names: Mapping[str, str]) -> go
 
 
 def _better(criterion: str) -> str:
-    return {1: "(higher is better)", -1: "(lower is better)", 0: ""}[CRITERIA[criterion].better]
+    return {1: ", higher better", -1: ", lower better", 0: ""}[CRITERIA[criterion].better]
 
 
 def _small_titles(figure: go.Figure) -> None:
