@@ -5,33 +5,19 @@ interrupted one goes on. `assemble` puts the folds' rows together once all are t
 """
 
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path
-from bnn_core.prediction import (
-    Networks,
-    draw_networks,
-    embed,
-    posterior_mean,
-    predict,
-    stack_networks,
-)
-from bnn_core.training import (
-    TrainConfig,
-    TrainingSet,
-    load_network,
-    plain_twin,
-    prepare,
-    train,
-)
+from bnn_core.methods import method_of, networks_of
+from bnn_core.prediction import embed, predict
+from bnn_core.timing import timed
+from bnn_core.training import TrainConfig, TrainingSet, prepare
 from bnn_core.uncertainty import Moments
 
 
@@ -64,28 +50,26 @@ def run_method(
 ) -> None:
     """Train one method of one fold in `folder` and predict `images`, (M, channels, H, W) uint8.
 
-    `rows` (M,) are the images' row numbers in the study. With `start` "standard" the network in
-    the folder beside, `standard`, gives the initial means. Idempotent: what is done is kept.
+    `rows` (M,) are the images' row numbers in the study. The folder is named after the method; what
+    it builds on lies in the folder beside, `standard`. Idempotent: what is done is kept.
     """
     if (folder / "prediction.npz").is_file():
         return
     name = " ".join(folder.parts[-2:])
-    start = None
-    if config.start == "standard":
-        network, _ = load_network(folder.parent / "standard")
-        start = means_from(network.state_dict())
-    with tqdm(total=config.epochs, desc=f"train fold {name}", unit="epoch", disable=quiet) as bar:
-
-        def show(epoch: int, row: dict[str, float]) -> None:
-            bar.update(epoch - bar.n)
-            bar.set_postfix({k: f"{v:.4g}" for k, v in row.items() if k != "epoch"})
-
-        train(folder, config, training, device=device, start_from=start, progress=show)
-    networks = networks_of(folder, num_samples, sample_seed, device)
+    bar = partial(tqdm, desc=f"train fold {name}", disable=quiet)
+    with timed(folder, "training", resumed=True):
+        method_of(folder).train(folder, config, training, device, bar)
     ready = partial(prepare, intensity=config.intensity)
-    shape = (len(images), networks.num_samples, training.num_classes)
-    samples = np.empty(shape, np.float16) if keep_samples else None
-    with tqdm(total=len(images), desc=f"predict fold {name}", unit="image", disable=quiet) as bar:
+    samples = None
+    with (
+        timed(folder, "prediction"),
+        tqdm(total=len(images), desc=f"predict fold {name}", unit="image", disable=quiet) as bar,
+    ):
+        networks = networks_of(folder, num_samples, sample_seed, device)
+        if keep_samples:
+            samples = np.empty(
+                (len(images), networks.num_samples, training.num_classes), np.float16
+            )
         moments = predict(
             networks,
             images,
@@ -116,41 +100,6 @@ def run_method(
             mean_entropy=moments.mean_entropy,
             embedding=embedding,
         )
-
-
-def training_order(configs: Mapping[str, TrainConfig]) -> list[str]:
-    """Methods in the order of training: what others start from comes first.
-
-    Raises InputError when a method starts from a standard network that is not trained.
-    """
-    for method, config in configs.items():
-        if config.start == "standard" and "standard" not in configs:
-            raise InputError(
-                f"{method} starts from the standard network, which is not trained; "
-                f"add it, or give --start {method}=random"
-            )
-    return sorted(configs, key=lambda method: method != "standard")
-
-
-def networks_of(folder: Path, num_samples: int | None, seed: int, device: str = "cpu") -> Networks:
-    """T networks drawn from a trained method's folder; None, or a standard network, gives one."""
-    network, config = load_network(folder)
-    network.to(device)
-    plain = plain_twin(folder)
-    if num_samples is None:
-        return posterior_mean(network, plain)
-    if not config.bayesian:
-        return stack_networks([network], plain)
-    return draw_networks(network, plain, num_samples, seed)
-
-
-def means_from(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A standard network's state as the means (`*_mu`) of its Bayesian twin, where they differ."""
-    both = dict(state)
-    both |= {
-        f"{name}_mu": value for name, value in state.items() if name.endswith(("weight", "bias"))
-    }
-    return both
 
 
 def read_result(folder: Path) -> FoldResult:

@@ -104,8 +104,15 @@ def _with_rest(network: nn.Module, plain: nn.Module) -> nn.Module:
 
 
 def predictive_samples(networks: Networks, images: Tensor) -> Tensor:
-    """Softmax samples (T, N, C) of images (N, channels, H, W) already on the networks' device."""
+    """Softmax samples (T, N, C) of images (N, channels, H, W) already on the networks' device.
+
+    Networks that differ in their last layer only share one pass through the body.
+    """
     with torch.inference_mode():
+        if set(networks.weights) == {"head.weight", "head.bias"}:
+            features = networks.body.features(images)
+            weight, bias = networks.weights["head.weight"], networks.weights["head.bias"]
+            return (features @ weight.mT + bias[:, None]).softmax(dim=-1)
         return torch.stack(
             [
                 functional_call(networks.body, weights, (images,)).softmax(dim=-1)

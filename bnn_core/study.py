@@ -30,6 +30,9 @@ METHOD_NAMES = {
     "dropout": "MC dropout",
     "ensemble": "Deep ensemble",
     "laplace": "Laplace approximation",
+    "temperature": "Standard, temperature scaled",
+    "vi-gaussian": "Bayesian, Gaussian prior",
+    "vi-mixture": "Bayesian, mixture prior",
 }
 ROLES = ("scored", "unlabelled", "control", "shifted", "new")
 

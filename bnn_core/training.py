@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from bnn_core.augmentation import AUGMENTATIONS, augment, random_crop
 from bnn_core.batchnorm import settle_batchnorm
+from bnn_core.dropout import add_dropout
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path, read_json, write_json
 from bnn_core.layers import ESTIMATORS, set_estimator
@@ -29,10 +30,16 @@ INTENSITIES = ("linear", "sqrt")
 STARTS = ("random", "standard")
 
 
-def _setting(default, help, choices=None, minimum=None, above=None):
+def _setting(default, help, choices=None, minimum=None, above=None, only=None):
     return field(
         default=default,
-        metadata={"help": help, "choices": choices, "minimum": minimum, "above": above},
+        metadata={
+            "help": help,
+            "choices": choices,
+            "minimum": minimum,
+            "above": above,
+            "only": only,
+        },
     )
 
 
@@ -40,7 +47,8 @@ def _setting(default, help, choices=None, minimum=None, above=None):
 class TrainConfig:
     """Every setting of one network's training; saved beside what it made.
 
-    The command's flags come from these fields, their help and limits from the metadata.
+    The command's flags come from these fields, their help and limits from the metadata; `only`
+    names the one method that has the setting.
     """
 
     network: str = _setting("lenet5", "body of the network", choices=tuple(NETWORKS))
@@ -77,6 +85,10 @@ class TrainConfig:
     estimator: str = _setting(
         "local", "noise of a training step: on activations or on weights", choices=ESTIMATORS
     )
+    dropout: float = _setting(
+        0.0, "share of units and maps that a drawn network lacks", minimum=0, only="dropout"
+    )
+    members: int = _setting(1, "networks of an ensemble", minimum=1, only="ensemble")
     augmentation: str = _setting(
         "none", "random changes of training images", choices=tuple(AUGMENTATIONS)
     )
@@ -110,6 +122,12 @@ class TrainConfig:
             raise InputError(
                 "--start standard is for Bayesian networks; give it as --start vi=standard"
             )
+        if self.dropout >= 1:
+            raise InputError(
+                f"--dropout {self.dropout} leaves no units; give a share from 0 to below 1"
+            )
+        if self.dropout and self.bayesian:
+            raise InputError("--dropout is for networks without distributions over their weights")
         if self.network == "mscnn" and self.batch_size == 1:
             raise InputError("--batch-size 1 leaves BatchNorm nothing to compare; give at least 2")
         if self.schedule == "step" and self.step_epoch < 1:
@@ -130,6 +148,15 @@ class TrainConfig:
         if self.prior == "gaussian":
             return GaussianPrior(self.prior_sigma1)
         return MixturePrior(self.prior_pi, self.prior_sigma1, self.prior_sigma2)
+
+
+def settings_of(config: TrainConfig) -> dict[str, object]:
+    """The settings as they are recorded: without those of other methods."""
+    return {
+        f.name: getattr(config, f.name)
+        for f in fields(config)
+        if not f.metadata["only"] or getattr(config, f.name) != f.default
+    }
 
 
 def negative_elbo(
@@ -199,6 +226,8 @@ def new_network(
             **(body if config.network == "mscnn" else {}),
         )
     set_estimator(network, config.estimator)
+    if config.dropout:
+        add_dropout(network, config.dropout)
     return network
 
 
@@ -244,13 +273,13 @@ def train(
     while run.epoch < config.epochs:
         run.train_epoch()
         progress(run.epoch, run.history[-1])
-    if config.bayesian:
+    if config.bayesian or config.dropout:
         run.settle()
     with atomic_path(folder / "history.csv") as temporary:
         pd.DataFrame(run.history).to_csv(temporary, index=False)
     write_json(
         folder / "config.json",
-        asdict(config)
+        settings_of(config)
         | {
             "num_classes": data.num_classes,
             "image_shape": list(shape),
@@ -270,7 +299,11 @@ def train(
 def demand_same_config(folder: Path, config: TrainConfig) -> None:
     """InputError when `folder` holds a network trained with other settings."""
     saved = read_json(folder / "config.json")
-    changed = [f.name for f in fields(config) if saved.get(f.name) != getattr(config, f.name)]
+    changed = [
+        f.name
+        for f in fields(config)
+        if saved.get(f.name, f.default) != getattr(config, f.name)
+    ]
     if changed:
         raise InputError(
             f"{folder} holds a network trained with another {', '.join(changed)}; "
@@ -339,7 +372,7 @@ class _Run:
                 f"{self.checkpoint} is damaged; delete it and run the same command "
                 "again to train this network anew"
             ) from error
-        if state["config"] != asdict(self.config):
+        if state["config"] != settings_of(self.config):
             raise InputError(
                 f"{self.checkpoint} was written with other settings; --restart trains anew"
             )
@@ -403,7 +436,7 @@ class _Run:
             "scheduler": self.scheduler.state_dict(),
             "epoch": self.epoch,
             "history": self.history,
-            "config": asdict(self.config),
+            "config": settings_of(self.config),
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)

@@ -44,7 +44,7 @@ def run(capsys, *argv):
 
 def test_a_study_from_nothing(made):
     study = open_study(made)
-    assert study.methods == ["standard", "vi"]
+    assert study.methods == ["vi", "standard"]
     assert study.meta["synthetic"] is True
     assert study.samples("vi").shape == (40, 4, 10)
     assert study.thumbnail(0)[:4] == b"RIFF"
@@ -94,7 +94,22 @@ def test_interrupted_and_run_again_gives_the_same_study(made, tmp_path, monkeypa
         (["study", "digits", "--epochs", "many"], "--epochs 'many' is not a whole number"),
         (
             ["study", "digits", "--epochs", "dropout=3"],
-            "no method 'dropout'; choose one of standard, vi",
+            "no method 'dropout'; choose one of vi, standard",
+        ),
+        (["study", "digits", "--methods", "vi,magic"], "no method 'magic'; choose of vi, standard"),
+        (["study", "digits", "--methods", ","], "names none"),
+        (
+            ["study", "digits", "--methods", "laplace", "--train-images", "100"],
+            "add standard to --methods",
+        ),
+        (["study", "digits", "--members", "3"], "a setting of ensemble alone; add ensemble"),
+        (
+            ["study", "digits", "--methods", "standard,dropout", "--dropout", "standard=0.5"],
+            "--dropout standard=0.5 is a setting of dropout alone",
+        ),
+        (
+            ["study", "digits", "--methods", "standard,laplace", "--epochs", "laplace=3"],
+            "laplace is fitted to the standard network and trains none; give --epochs standard=3",
         ),
         (["study", "digits", "--prior", "flat"], "choose one of mixture, gaussian"),
         (["study", "digits", "--learning-rate", "nan"], "not a finite number"),

@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from bnn_core import folds
+from bnn_core import methods
 from bnn_core.errors import InputError
 from bnn_core.folds import (
     FoldResult,
     assemble,
-    networks_of,
     read_result,
     run_method,
-    training_order,
 )
+from bnn_core.methods import networks_of, training_order
 from bnn_core.prediction import predictive_samples
 from bnn_core.training import TrainConfig, TrainingSet, load_network, prepare
 from bnn_core.uncertainty import moments
@@ -59,7 +58,7 @@ def test_one_job_from_training_to_prediction(tmp_path, data):
 
 def test_a_finished_job_is_skipped(tmp_path, data, monkeypatch):
     run(tmp_path / "vi", data)
-    monkeypatch.setattr(folds, "train", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(methods, "train", lambda *a, **k: pytest.fail("trained again"))
     run(tmp_path / "vi", data)
 
 

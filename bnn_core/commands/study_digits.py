@@ -16,16 +16,19 @@ from bnn_core.commands.training_flags import (
 from bnn_core.datasets.digits import generate
 from bnn_core.datasets.mnist import CLASSES, LabelledImages
 from bnn_core.recipes.digits import DigitStudy, make_digit_study
+from bnn_core.recipes.rivals import with_rivals
 from bnn_core.study_report import one_line
 from bnn_core.training import TrainConfig
 
 NAME = "digits"
 HELP = "digits drawn by code: small, no download"
 PRESETS = {
-    "default": {
-        "standard": TrainConfig(bayesian=False, epochs=10),
-        "vi": TrainConfig(epochs=20, batch_size=64, kl_weight=0.1, rho_init=-4.0),
-    }
+    "default": with_rivals(
+        {
+            "standard": TrainConfig(bayesian=False, epochs=10),
+            "vi": TrainConfig(epochs=20, batch_size=64, kl_weight=0.1, rho_init=-4.0),
+        }
+    )
 }
 
 

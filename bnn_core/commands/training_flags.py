@@ -9,6 +9,7 @@ import torch
 
 from bnn_core.commands.flags import add_cache_flag, whole_number
 from bnn_core.errors import InputError
+from bnn_core.methods import METHODS
 from bnn_core.training import TrainConfig
 
 
@@ -37,11 +38,17 @@ def add_study_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_train_flags(parser: argparse.ArgumentParser, presets: Mapping[str, Mapping]) -> None:
-    """--preset, and one flag per field of TrainConfig: VALUE, or METHOD=VALUE for one network."""
+    """--methods, --preset, and one flag per field of TrainConfig: VALUE, or METHOD=VALUE for one
+    method.
+    """
+    known = list(next(iter(presets.values())))
+    parser.add_argument("--methods", metavar="NAME,NAME", default="vi,standard",
+                        help=f"what to train and compare, of {', '.join(known)}; the first is the "
+                             "study's main one (default: vi,standard)")
     parser.add_argument("--preset", choices=list(presets), default="default",
                         help="settings to start from (default: default)")
     group = parser.add_argument_group(
-        "training", "Each takes VALUE for both networks or METHOD=VALUE for one "
+        "training", "Each takes VALUE for all methods or METHOD=VALUE for one "
                     "(--epochs standard=12 --epochs vi=24); what is not given is the preset's.")
     for f in fields(TrainConfig):
         if f.name == "bayesian":
@@ -56,17 +63,47 @@ def add_train_flags(parser: argparse.ArgumentParser, presets: Mapping[str, Mappi
 def train_configs(args: argparse.Namespace, presets: Mapping[str, Mapping[str, TrainConfig]]
                   ) -> dict[str, TrainConfig]:
     """The preset's settings per method with the training flags applied."""
-    configs = dict(presets[args.preset])
-    changes: dict[str, dict] = {method: {} for method in configs}
+    preset = presets[args.preset]
+    methods = _methods(args.methods, list(preset))
+    changes: dict[str, dict] = {method: {} for method in methods}
     for f in fields(TrainConfig):
         for text in getattr(args, f"train_{f.name}", []):
+            flag = f"--{f.name.replace('_', '-')} {text}"
             method, equals, value = text.rpartition("=")
-            if equals and method not in configs:
-                raise InputError(f"--{f.name.replace('_', '-')} {text}: no method '{method}'; "
-                                 f"choose one of {', '.join(configs)}")
-            for name in [method] if equals else list(configs):
+            for name in _takers(flag, method if equals else None, value, f.metadata["only"],
+                                methods):
                 changes[name][f.name] = _parse(f, value)
-    return {method: replace(configs[method], **changes[method]) for method in configs}
+    configs = {method: replace(preset[method], **changes[method]) for method in methods}
+    # What is fitted to the standard network has the standard network's settings.
+    return {method: configs.get("standard", config) if METHODS[method].fitted else config
+            for method, config in configs.items()}
+
+
+def _methods(text: str, known: list[str]) -> list[str]:
+    """The methods of --methods."""
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in known:
+            raise InputError(f"--methods {text}: no method '{name}'; choose of {', '.join(known)}")
+    if not names:
+        raise InputError(f"--methods '{text}' names none; choose of {', '.join(known)}")
+    return names
+
+
+def _takers(flag: str, method: str | None, value: str, only: str | None, methods: list[str]
+            ) -> list[str]:
+    """The methods that a training flag changes."""
+    takers = [m for m in methods if not METHODS[m].fitted and only in (None, m)]
+    if method is None and not takers:
+        raise InputError(f"{flag} is a setting of {only} alone; add {only} to --methods")
+    if method is None or method in takers:
+        return takers if method is None else [method]
+    if method not in methods:
+        raise InputError(f"{flag}: no method '{method}'; choose one of {', '.join(methods)}")
+    if METHODS[method].fitted:
+        raise InputError(f"{flag}: {method} is fitted to the standard network and trains none; "
+                         f"give {flag.split()[0]} standard={value}")
+    raise InputError(f"{flag} is a setting of {only} alone")
 
 
 def use_device(args: argparse.Namespace) -> str:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from bnn_core.datasets.mnist import LabelledImages
-from bnn_core.folds import networks_of, read_result, run_method, training_order
+from bnn_core.folds import read_result, run_method
+from bnn_core.methods import method_record, networks_of, training_order
 from bnn_core.prediction import predictive_samples
+from bnn_core.recipes.rivals import with_rivals
 from bnn_core.sample_size import accuracy_by_samples
 from bnn_core.study import content_hashes, write_table
 from bnn_core.study_writer import finish_study, making_of
-from bnn_core.training import TrainConfig, TrainingSet, prepare
+from bnn_core.training import TrainConfig, TrainingSet, prepare, settings_of
 from bnn_core.uncertainty import summarise
 
 # The Bayesian means start from the standard network: a third of the time to the same accuracy.
@@ -50,7 +52,11 @@ PAPER = {
         validation=0.0,
     ),
 }
-PRESETS = {"quick": QUICK, "default": DEFAULT, "paper": PAPER}
+PRESETS = {
+    "quick": with_rivals(QUICK, members=3),
+    "default": with_rivals(DEFAULT),
+    "paper": with_rivals(PAPER),
+}
 
 
 @dataclass(frozen=True)
@@ -93,12 +99,13 @@ def make_digit_study(
         "sample_seed": sample_seed,
         "pool": pool,
         "pool_images": pool_images,
-        "configs": {m: asdict(c) for m, c in configs.items()},
+        "configs": {m: settings_of(c) for m, c in configs.items()},
     }
+    order = training_order(configs)
     with making_of(out, settings, force=force, restart=restart) as making:
         training = TrainingSet(source.train.images, source.train.targets, len(source.classes))
         test, rows = source.test, np.arange(len(source.test.images))
-        for method in training_order(configs):
+        for method in order:
             run_method(
                 making / "folds" / "0" / method,
                 configs[method],
@@ -151,7 +158,10 @@ def make_digit_study(
         samples=samples,
         embedding=results[main].embedding,
         thumbnails=(lossless_thumbnail(image[0]) for image in test.images),
-        methods={m: {"num_samples": samples[m].shape[1], **asdict(configs[m])} for m in results},
+        methods={
+            m: method_record(m, configs[m], [making / "folds" / "0" / m], samples[m].shape[1])
+            for m in results
+        },
         settings=settings,
         extra={
             "synthetic": source.synthetic,

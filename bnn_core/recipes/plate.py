@@ -7,7 +7,7 @@ run (`bnn fold STUDY K`); the study is assembled when all folds are there.
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -19,10 +19,11 @@ from bnn_core.crossval import Fold, description, fold_numbers, make_folds, unpre
 from bnn_core.datasets.source import PlateSource, inverse_frequency_weights, open_source
 from bnn_core.errors import InputError
 from bnn_core.files import read_json, write_json
-from bnn_core.folds import assemble, read_result, run_method, training_order
+from bnn_core.folds import assemble, read_result, run_method
+from bnn_core.methods import method_record, training_order
 from bnn_core.study import fingerprint, write_table
 from bnn_core.study_writer import finish_study, open_making
-from bnn_core.training import TrainConfig, TrainingSet
+from bnn_core.training import TrainConfig, TrainingSet, settings_of
 from bnn_core.uncertainty import summarise
 
 PLAN = "plan.json"
@@ -60,13 +61,14 @@ def plan_plate_study(
         "parts": [list(part) for part in parts],
         "leave_batch_out": leave_batch_out,
         "keep_weights": keep_weights,
-        "configs": {m: asdict(c) for m, c in configs.items()},
+        "configs": {m: settings_of(c) for m, c in configs.items()},
         "num_samples": num_samples,
         "sample_seed": sample_seed,
         "extra": dict(extra or {}),
         "settings": dict(settings or {}),
         "table": fingerprint(source.table),
     }
+    training_order(configs)  # refuses what cannot be trained before anything is written
     making = open_making(out, plan, force=force, restart=restart)
     if not (making / PLAN).is_file():
         write_table(making / TABLE, source.table)
@@ -195,7 +197,13 @@ def assemble_study(making: Path) -> Path:
         embedding=results[main].embedding,
         thumbnails=source.thumbnails(),
         methods={
-            m: {"num_samples": r.samples.shape[1], **plan["configs"][m]} for m, r in results.items()
+            m: method_record(
+                m,
+                TrainConfig(**plan["configs"][m]),
+                [making / "folds" / str(f.index) / m for f in folds],
+                r.samples.shape[1],
+            )
+            for m, r in results.items()
         },
         settings=plan["settings"] | {"leave_batch_out": plan["leave_batch_out"]},
         extra=extra,

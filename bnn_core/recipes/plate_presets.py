@@ -1,5 +1,6 @@
 """Settings for images of cells: quick, default, and the paper's."""
 
+from bnn_core.recipes.rivals import with_rivals
 from bnn_core.training import TrainConfig
 
 _CELLS = {
@@ -22,7 +23,7 @@ _BAYESIAN = {
     "start": "standard",
 }
 
-PRESETS = {
+_PRESETS = {
     "quick": {
         "standard": TrainConfig(**_STANDARD, epochs=12),
         "vi": TrainConfig(**_BAYESIAN, epochs=6),
@@ -54,3 +55,4 @@ PRESETS = {
         ),
     },
 }
+PRESETS = {name: with_rivals(preset) for name, preset in _PRESETS.items()}

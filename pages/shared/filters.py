@@ -25,6 +25,8 @@ CHOICES = {
 }
 #: Those always in sight; the others are folded away.
 FIRST = ("label", "predicted", "verdict")
+#: Methods of one network: a prediction without a posterior.
+SINGLE = ("standard", "temperature")
 STUDY = "study"
 SEARCH = "search"
 SCORE = "score"
@@ -62,7 +64,13 @@ class Cutoff(NamedTuple):
 
 def reading_method(study: Study) -> str:
     """The method whose prediction the filters mean: the Bayesian network, else the first one."""
-    return next((m for m in study.methods if m != "standard"), study.methods[0])
+    return bayes_method(study) or study.methods[0]
+
+
+def bayes_method(study: Study) -> str | None:
+    """VI where the study has it, else the first method of several networks, else None."""
+    several = [m for m in study.methods if m not in SINGLE]
+    return min(several, key=lambda m: not m.startswith("vi"), default=None)
 
 
 def keep_in_address() -> None:

@@ -80,9 +80,8 @@ def cutoff() -> filters.Cutoff:
 
 
 def bayes_method(study: Study) -> str | None:
-    """Key of the study's Bayesian method ('vi' before others), or None."""
-    found = [method for method in study.methods if method != "standard"]
-    return "vi" if "vi" in found else (found[0] if found else None)
+    """Key of the study's Bayesian method, or None: VI before its rivals, one network never."""
+    return filters.bayes_method(study)
 
 
 def standard_method(study: Study) -> str | None:

@@ -5,6 +5,9 @@ import re
 from bnn_core.intervals import Interval
 from bnn_core.study import METHOD_NAMES
 
+_SHORT = {"vi": "Bayesian", "standard": "Standard", "dropout": "Dropout", "ensemble": "Ensemble",
+          "laplace": "Laplace", "temperature": "Tempered", "vi-gaussian": "Gaussian prior",
+          "vi-mixture": "Mixture prior"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>:$~&])")
 
 
@@ -25,4 +28,4 @@ def interval(found: Interval) -> str:
 
 def short_name(method: str) -> str:
     """A method in one word, for narrow columns."""
-    return {"vi": "Bayesian", "standard": "Standard"}.get(method, METHOD_NAMES.get(method, method))
+    return _SHORT.get(method, METHOD_NAMES.get(method, method))
