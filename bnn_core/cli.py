@@ -16,6 +16,7 @@ studies that the app shows (streamlit run app.py)."""
 #: Name -> (module of bnn_core.commands, one line). Only the module that is asked for is imported.
 COMMANDS = {
     "study": ("study", "make a study: train networks, draw samples, summarise"),
+    "predict": ("predict", "apply a study's networks to more images"),
     "fold": ("fold", "run one cross-validation fold of a planned study"),
     "import": ("import_", "make a study from anybody's predictions"),
     "data": ("data", "download MNIST, EMNIST or BBBC021, resumably"),

@@ -1,11 +1,14 @@
 """Which images each fold trains on and which it predicts. No group is ever on both sides."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from bnn_core.copies import UNSEEN, unseen_copies
 from bnn_core.errors import InputError
 
 
@@ -49,10 +52,50 @@ def grouped_folds(table: pd.DataFrame, k: int, seed: int = 0) -> list[tuple[str,
     return [tuple(sorted(names)) for names in dealt]
 
 
-def leave_label_out(table: pd.DataFrame) -> list[tuple[str, ...]]:
-    """All groups of one class at a time: how does an unseen class look?"""
+class LabelsOut(NamedTuple):
+    """Folds that each never see one class.
+
+    table: the rows, and those of classes left out once more with the role "new". parts: the groups
+    that each fold predicts. without: groups that it does not train on either.
+    """
+
+    table: pd.DataFrame
+    parts: list[tuple[str, ...]]
+    without: list[tuple[str, ...]]
+
+
+def leave_label_out(table: pd.DataFrame, seed: int = 0) -> LabelsOut:
+    """One fold per class that trains on nothing of it: how does an unseen class look?
+
+    An unseen image needs known ones beside it, scored by the same network. So each fold also holds
+    out some groups of the classes that it does know, dealt by the seed such that every group is
+    held out once as a known one. Each image then has two rows: "scored", predicted by a network
+    that knows its class though not its compound, and "new", predicted by the one that knows
+    neither. A class of one group has no known one to hold out; its only row stays unpredictable.
+    Raises InputError for fewer than 3 classes.
+    """
     groups = _scored_groups(table)
-    return [tuple(sorted(names.index)) for _, names in groups.groupby(groups, sort=True)]
+    labels = sorted(set(groups))
+    if len(labels) < 3:
+        raise InputError(f"--leave-out label needs at least 3 labels; there are {len(labels)} "
+                         f"({', '.join(labels)})")
+    rng = np.random.default_rng(seed)
+    parts: list[list[str]] = [[] for _ in labels]
+    place = 0
+    for own, label in enumerate(labels):
+        names = groups.index[groups == label].to_numpy()
+        if len(names) == 1:
+            parts[own].append(str(names[0]))
+            continue
+        parts[own] += [f"{name}{UNSEEN}" for name in names]
+        others = [fold for fold in range(len(labels)) if fold != own]
+        for name in rng.permutation(names):
+            parts[others[place % len(others)]].append(str(name))
+            place += 1
+    several = [label for label in labels if (groups == label).sum() > 1]
+    return LabelsOut(
+        unseen_copies(table, several), [tuple(sorted(part)) for part in parts],
+        [tuple(groups.index[groups == label]) for label in labels])
 
 
 def make_folds(
@@ -60,12 +103,14 @@ def make_folds(
     parts: list[tuple[str, ...]],
     classes: list[str],
     leave_batch_out: bool = False,
+    without: Sequence[tuple[str, ...]] | None = None,
 ) -> list[Fold]:
     """Folds of a table with columns label, role, group and, where known, batch.
 
     Fold k predicts every row of its groups (other doses among them). Rows of groups that no fold
     holds out (controls, unlabelled compounds) are predicted by every fold and averaged.
-    With `leave_batch_out` a fold also trains on nothing from the batches of its groups.
+    With `leave_batch_out` a fold also trains on nothing from the batches of its groups; `without`
+    names, for each fold, further groups that it does not train on.
     """
     group = table["group"].fillna("").astype(str).to_numpy()
     scored = (table["role"] == "scored").to_numpy()
@@ -75,6 +120,8 @@ def make_folds(
     for index, part in enumerate(parts):
         held = np.isin(group, part)
         train = scored & ~held
+        if without is not None:
+            train &= ~np.isin(group, without[index])
         if leave_batch_out:
             train &= ~_same_batch(table, held & scored)
         present = set(label[train])

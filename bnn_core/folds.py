@@ -75,17 +75,17 @@ def run_method(
             images,
             ready,
             samples=samples,
-            batch_size=_batch_size(images),
+            batch_size=batch_size(images),
             progress=bar.update,
         )
     mean = networks_of(folder, None, sample_seed, device)
     embedding = np.concatenate(
         [
-            embed(mean, ready(images[i : i + _batch_size(images)]).to(device))
+            embed(mean, ready(images[i : i + batch_size(images)]).to(device))
             .cpu()
             .numpy()
             .astype(np.float16)
-            for i in range(0, len(images), _batch_size(images))
+            for i in range(0, len(images), batch_size(images))
         ]
     )
     if samples is not None:
@@ -160,6 +160,6 @@ def assemble(results: list[FoldResult], num_rows: int) -> FoldResult:
     return FoldResult(np.arange(num_rows), moments, samples, embedding)
 
 
-def _batch_size(images: np.ndarray) -> int:
+def batch_size(images: np.ndarray) -> int:
     """100 digits or 8 fields at a time: activations that fit a cache, and progress that moves."""
     return int(np.clip(100_000 // max(images[0].size, 1), 8, 100)) if len(images) else 1

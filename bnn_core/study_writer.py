@@ -19,6 +19,9 @@ from bnn_core.files import read_json, write_json
 from bnn_core.levels import available_levels, level_metrics
 from bnn_core.study import MAKING, ROLES, SCHEMA, Study, file_sizes, open_study, write_table
 
+#: Folder of a study in the making that holds what only the making needs.
+ADDING = "adding"
+
 
 def open_making(
     out: Path, settings: Mapping[str, Any], *, force: bool = False, restart: bool = False
@@ -149,6 +152,7 @@ def finish_study(
         write_json(making / "study.json", meta)
         for path in working:
             path.unlink()
+        shutil.rmtree(making / ADDING, ignore_errors=True)
         out = making.with_name(making.name.removesuffix(MAKING))
         _swap_in(making, out)
     except OSError as error:
@@ -301,6 +305,7 @@ def _working_files(making: Path) -> set[Path]:
         "folds/*/*/samples.npy",
         "folds/*/*/training.pt",
         "**/.*.part",
+        f"{ADDING}/*",
     )
     return {path for pattern in patterns for path in making.glob(pattern)}
 

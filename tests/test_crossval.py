@@ -95,9 +95,36 @@ def test_leaving_the_batch_out_says_what_it_makes_unpredictable():
         make_folds(frame.drop(columns="batch"), [("a",)], ["X", "Y"], leave_batch_out=True)
 
 
-def test_leaving_a_label_out_takes_all_its_groups():
-    frame = table([("a", "X", "scored", "1"), ("b", "X", "scored", "1"), ("c", "Y", "scored", "2")])
-    assert leave_label_out(frame) == [("a", "b"), ("c",)]
+def test_leaving_a_label_out_holds_out_known_groups_beside_it():
+    rows = [(f"{label}{i}", label, "scored", "1") for label in "XYZ" for i in range(3)]
+    frame = table([*rows, ("W0", "W", "scored", "1"), ("X0", None, "unlabelled", "1")])
+    frame["image_id"] = [f"img {i}" for i in range(len(frame))]
+    out = leave_label_out(frame)
+    folds = make_folds(out.table, out.parts, list("WXYZ"), without=out.without)
+    label, role = out.table["label"].to_numpy(object), out.table["role"].to_numpy()
+    number = fold_numbers(len(out.table), folds)
+    assert (number >= 0).all()
+    for fold, left_out in zip(folds, "WXYZ", strict=True):
+        assert fold.unpredictable == (left_out,)
+        assert left_out not in label[fold.train]
+        # What is unseen here, and some groups of every kind that this network knows.
+        new = fold.predict[role[fold.predict] == "new"]
+        assert set(label[new]) == ({left_out} if left_out != "W" else set())
+        known = fold.predict[(role[fold.predict] == "scored") & (label[fold.predict] != left_out)]
+        assert len(known) in (2, 3)
+        assert not set(out.table["group"].iloc[known]) & set(out.table["group"].iloc[fold.train])
+    # Every image of a class with several groups stands twice; the lone one stays as it is.
+    assert (role == "new").sum() == 9 and len(out.table) == 20
+    assert list(np.flatnonzero(unpredictable_rows(out.table, folds))) == [9]
+    assert (out.table["stored"][role == "new"].to_numpy() == np.arange(9)).all()
+    # Another dose of a compound goes with it.
+    assert number[10] == number[0]
+
+
+def test_two_labels_cannot_be_left_out_one_at_a_time():
+    frame = table([(g, label, "scored", "1") for g, label in ("aX", "bX", "cY", "dY")])
+    with pytest.raises(InputError, match="at least 3 labels"):
+        leave_label_out(frame)
 
 
 def test_folds_that_cannot_be_are_refused():

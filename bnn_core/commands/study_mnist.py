@@ -4,6 +4,7 @@ Interrupt it at any time; the same command goes on where it stopped.
 
   bnn study mnist --preset quick          # about 3 minutes on two CPU cores
   bnn study mnist                         # about 20 minutes; the figures of the README
+  bnn study mnist --ood emnist            # and letters, which it never saw
   bnn study mnist --preset paper          # Table 1 of Deodato et al. (2020); hours on a CPU
 """
 
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 from bnn_core.commands.flags import out_folder, whole_number
+from bnn_core.commands.predict import add
 from bnn_core.commands.training_flags import (
     add_study_flags,
     add_train_flags,
@@ -19,6 +21,7 @@ from bnn_core.commands.training_flags import (
     use_device,
 )
 from bnn_core.datasets.mnist import CLASSES, data_root, download, has_mnist, load_mnist
+from bnn_core.recipes.adding import adding_to
 from bnn_core.recipes.digits import PRESETS, DigitStudy, make_digit_study
 from bnn_core.study_report import one_line
 
@@ -30,6 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", type=Path,
                         help="folder with the MNIST files (default: $BNN_DATA, else a per-user "
                              "cache, downloading when needed)")
+    parser.add_argument("--ood", metavar="IMAGES", action="append", default=[],
+                        help="also predict images of other kinds: emnist, a folder, an .npz or an "
+                             "idx file (as 'bnn predict'); repeatable")
     add_study_flags(parser)
     add_figure6_flags(parser)
     add_train_flags(parser, PRESETS)
@@ -51,6 +57,8 @@ def figure6_settings(args: argparse.Namespace) -> dict[str, int]:
 
 def run(args: argparse.Namespace) -> str:
     device, configs = use_device(args), train_configs(args, PRESETS)
+    if args.ood and adding_to(out_folder(args, NAME)):
+        return add(args, out_folder(args, NAME), args.ood)
     root = data_root(args.data)
     if not args.data and not has_mnist(root):
         print(download("mnist", root), file=sys.stderr)
@@ -60,4 +68,4 @@ def run(args: argparse.Namespace) -> str:
         out_folder(args, NAME), source, configs, num_samples=args.num_samples,
         sample_seed=args.sample_seed, device=device, force=args.force, restart=args.restart,
         settings={"preset": args.preset}, **figure6_settings(args))
-    return one_line(out)
+    return add(args, out, args.ood) if args.ood else one_line(out)

@@ -6,6 +6,7 @@ Interrupt it at any time; the same command goes on where it stopped.
 
   bnn study plate fields.csv --label moa --group compound --preset quick
   bnn study plate fields.csv --label moa --group compound --folds 6 --jobs 2
+  bnn study plate fields.csv --label moa --leave-out label   # unseen mechanisms
   bnn study plate fields.csv --label moa --prepare-only    # then 'bnn fold STUDY K' on a cluster
 """
 
@@ -21,7 +22,9 @@ from bnn_core.commands.training_flags import (
     train_configs,
     use_device,
 )
+from bnn_core.copies import corrupted_copies
 from bnn_core.corrections import apply_corrections, read_corrections
+from bnn_core.corruptions import CORRUPTIONS, read_corruptions
 from bnn_core.crossval import grouped_folds, leave_label_out, leave_one_group_out
 from bnn_core.datasets.plate import load_plate
 from bnn_core.datasets.source import PlateSource
@@ -77,8 +80,12 @@ def add_fold_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--fold-seed", metavar="N", type=whole_number(0), default=0,
                        help="seed of the dealing of groups (default: 0)")
     group.add_argument("--leave-out", choices=("group", "batch", "label"), default="group",
-                       help="leave out groups, groups with their whole batch, or a whole label "
-                            "(default: group)")
+                       help="leave out groups, groups with their whole batch, or, one fold per "
+                            "label, a whole label: how does an unseen mechanism look? (default: "
+                            "group)")
+    group.add_argument("--corrupt", metavar="KIND,KIND",
+                       help="also predict a spoilt copy of every scored image, one of these kinds "
+                            f"in turn: {', '.join(CORRUPTIONS)}; never counted")
     group.add_argument("--jobs", metavar="N", type=whole_number(1), default=1,
                        help="folds at a time, each in a process of its own (default: 1)")
     group.add_argument("--exclude", metavar="FILE", type=Path,
@@ -113,21 +120,27 @@ def make(args: argparse.Namespace, out: Path, source: PlateSource, kind: str, ti
     """
     device, configs = use_device(args), train_configs(args, presets)
     if args.leave_out == "label":
-        parts = leave_label_out(source.table)
+        parts = []
     elif args.folds == "each":
         parts = leave_one_group_out(source.table)
     else:
         groups = source.table["group"][source.table["role"] == "scored"].nunique()
         parts = grouped_folds(source.table, _folds(args.folds, groups), args.fold_seed)
     # Folds are those of the labels as given, so that a study before and after can be compared.
-    source = corrected(source, args.exclude, args.relabel)
+    source, without = corrected(source, args.exclude, args.relabel), None
+    if args.leave_out == "label":
+        table, parts, without = leave_label_out(source.table, args.fold_seed)
+        source = replace(source, table=table)
+    if args.corrupt:
+        kinds = read_corruptions(args.corrupt, len(source.channels))
+        source = replace(source, table=corrupted_copies(source.table, kinds))
     making = plan_plate_study(
         out, source, parts, configs, kind=kind, title=title, num_samples=args.num_samples,
-        sample_seed=args.sample_seed, leave_batch_out=args.leave_out == "batch",
+        sample_seed=args.sample_seed, leave_batch_out=args.leave_out == "batch", without=without,
         keep_weights=keep_weights,
         settings={"preset": args.preset, "size": min(source.images.shape[2:]),
                   "folds": args.folds or len(parts),
-                  "fold_seed": args.fold_seed, "leave_out": args.leave_out,
+                  "fold_seed": args.fold_seed, "leave_out": args.leave_out, "corrupt": args.corrupt,
                   "exclude": str(args.exclude or ""), "relabel": str(args.relabel or ""),
                   **(settings or {})},
         force=args.force, restart=args.restart)

@@ -112,13 +112,20 @@ def read_idx(path: Path) -> np.ndarray:
             data = file.read()
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} is damaged or truncated ({error}); fetch it again") from error
-    if len(data) < 4 or data[0] or data[1] or data[2] != 8 or not 1 <= data[3] <= 4:
-        raise InputError(f"{path} is not an idx file of bytes; fetch it again")
-    head = 4 + 4 * data[3]
-    shape = struct.unpack(f">{data[3]}I", data[4:head]) if len(data) >= head else (0,)
-    if len(data) != head + int(np.prod(shape)):
-        raise InputError(
-            f"{path} is truncated: {len(data):,} bytes, its header promises "
-            f"{head + int(np.prod(shape)):,}; fetch it again"
-        )
+    shape, head = idx_shape(data, len(data), path)
     return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
+
+
+def idx_shape(start: bytes, length: int, path: Path) -> tuple[tuple[int, ...], int]:
+    """Shape of an idx file's array and where its bytes begin, from the file's start and length."""
+    if len(start) < 4 or start[0] or start[1] or start[2] != 8 or not 1 <= start[3] <= 4:
+        raise InputError(f"{path} is not an idx file of bytes; fetch it again")
+    head = 4 + 4 * start[3]
+    shape = struct.unpack(f">{start[3]}I", start[4:head]) if len(start) >= head else (0,)
+    promised = head + int(np.prod(shape))
+    if length != promised:
+        raise InputError(
+            f"{path} is truncated: {length:,} bytes, its header promises {promised:,}; fetch it "
+            "again"
+        )
+    return shape, head

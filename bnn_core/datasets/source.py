@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bnn_core.copies import CORRUPTION, STORED
+from bnn_core.corruptions import corrupt
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path, read_json
+from bnn_core.rendering import channel_colours, thumbnail
 from bnn_core.study import TRUTH, write_table
 
 DESCRIPTION = "source.json"
@@ -27,6 +30,7 @@ class PlateSource:
     """Images ready for training, and everything that is known of them. Row i is one image.
 
     images: (N, C, H, W) uint8, normalised and shrunk to the training resolution, memory-mapped.
+    Where the table has copies (`bnn_core.copies`) it is longer than that: ask `pixels`.
     table: the rows of a study's images.parquet but `fold`: image_id, label, role, group,
     content_hash, `path` or `path_<channel>`, plate, well, site, replicate, batch, compound,
     concentration, moa where known, quality_*.
@@ -56,12 +60,36 @@ class PlateSource:
         scored = self.table["role"] == "scored"
         return self.table["label"].where(scored).map(numbers).fillna(-1).to_numpy(np.int64)
 
+    def pixels(self, rows: np.ndarray) -> np.ndarray:
+        """(M, C, H, W) uint8 of rows of the table, copies spoilt as they ask for; only these are
+        read."""
+        stored = self._stored()[rows]
+        images = self.images[stored]
+        if CORRUPTION in self.table:
+            kinds = self.table[CORRUPTION].to_numpy(dtype=object)[rows]
+            for i in np.flatnonzero(pd.notna(kinds)):
+                images[i] = corrupt(images[i], kinds[i], seed=int(stored[i]))
+        return images
+
     def thumbnails(self) -> Iterator[bytes]:
         """WebP thumbnails in row order."""
         offsets = np.load(self.folder / "thumbnails.npy")
+        colours = channel_colours(self.channels)
+        spoilt = (self.table[CORRUPTION].notna().to_numpy() if CORRUPTION in self.table
+                  else np.zeros(len(self.table), dtype=bool))
         with open(self.folder / "thumbnails.bin", "rb") as packed:
-            for length in np.diff(offsets):
-                yield packed.read(int(length))
+            for row, place in enumerate(self._stored()):
+                if spoilt[row]:
+                    unit = self.pixels(np.array([row]))[0].astype(np.float32) / 255
+                    yield thumbnail(unit, colours)
+                else:
+                    packed.seek(int(offsets[place]))
+                    yield packed.read(int(offsets[place + 1] - offsets[place]))
+
+    def _stored(self) -> np.ndarray:
+        if STORED in self.table:
+            return self.table[STORED].to_numpy(dtype=np.int64)
+        return np.arange(len(self.table))
 
     def study_keys(self) -> dict[str, Any]:
         """Keys of study.json that say where the images come from and how they were scaled."""

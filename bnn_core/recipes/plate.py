@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from bnn_core.copies import STORED
 from bnn_core.crossval import Fold, description, fold_numbers, make_folds, unpredictable_rows
 from bnn_core.datasets.source import PlateSource, inverse_frequency_weights, open_source
 from bnn_core.errors import InputError
@@ -43,6 +44,7 @@ def plan_plate_study(
     sample_seed: int = 0,
     leave_batch_out: bool = False,
     keep_weights: bool = True,
+    without: Sequence[tuple[str, ...]] | None = None,
     settings: Mapping[str, object] | None = None,
     extra: Mapping[str, object] | None = None,
     force: bool = False,
@@ -51,8 +53,9 @@ def plan_plate_study(
     """Begin a study of plate images (or find it begun): its working folder with plan.json.
 
     `source` is the prepared images, in a folder of their own that stays until the study is done.
-    `parts` are the groups that each fold holds out. Without `keep_weights` the finished study has
-    no networks: small enough to pass on, but nothing new can be predicted with it.
+    `parts` are the groups that each fold holds out, `without` further ones that it does not train
+    on (see `crossval.leave_label_out`). Without `keep_weights` the finished study has no networks:
+    small enough to pass on, but nothing new can be predicted with it.
     """
     plan = {
         "kind": kind,
@@ -60,6 +63,7 @@ def plan_plate_study(
         "source": str(source.folder.resolve()),
         "parts": [list(part) for part in parts],
         "leave_batch_out": leave_batch_out,
+        "without": without and [list(groups) for groups in without],
         "keep_weights": keep_weights,
         "configs": {m: settings_of(c) for m, c in configs.items()},
         "num_samples": num_samples,
@@ -83,8 +87,7 @@ def run_fold(making: Path, index: int, device: str = "cpu", quiet: bool = False)
         raise InputError(f"fold {index} does not exist: {making} has folds 0 to {len(folds) - 1}")
     fold = folds[index]
     targets = source.targets()
-    # Advanced indexing reads from the memory map only what this fold needs.
-    train_images, train_targets = source.images[fold.train], targets[fold.train]
+    train_images, train_targets = source.pixels(fold.train), targets[fold.train]
     training = TrainingSet(
         train_images,
         train_targets,
@@ -99,7 +102,7 @@ def run_fold(making: Path, index: int, device: str = "cpu", quiet: bool = False)
             making / "folds" / str(index) / method,
             replace(config, seed=config.seed + index),
             training,
-            source.images[fold.predict],
+            source.pixels(fold.predict),
             fold.predict,
             num_samples=plan["num_samples"],
             sample_seed=plan["sample_seed"] + index,
@@ -150,7 +153,7 @@ def assemble_study(making: Path) -> Path:
             f"{making}: {len(missing)} of {len(folds)} folds are missing ({numbers}); "
             "run them with 'bnn fold' or the same 'bnn study' command again"
         )
-    images = source.table.assign(
+    images = source.table.drop(columns=STORED, errors="ignore").assign(
         fold=fold_numbers(len(source.table), folds),
         unpredictable=unpredictable_rows(source.table, folds),
     )
@@ -236,16 +239,27 @@ def _read_plan(making: Path) -> tuple[dict, PlateSource, list[Fold]]:
         [tuple(part) for part in plan["parts"]],
         source.classes,
         plan["leave_batch_out"],
+        plan.get("without"),
     )
     return plan, source, folds
 
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
+    copies = [
+        f"{int(rows.sum()):,} rows show an image a second time, {why}; no accuracy counts them"
+        for role, why in (
+            ("new", "as a network sees it that never saw its label in training"),
+            ("shifted", "spoilt on purpose"),
+        )
+        if (rows := images["role"] == role).any()
+    ]
     count = int(images["unpredictable"].sum())
     if not count:
-        return []
-    classes = sorted({name for fold in folds for name in fold.unpredictable})
+        return copies
+    marked = set(images.loc[images["unpredictable"], "label"])
+    classes = sorted({n for fold in folds for n in fold.unpredictable if n in marked})
     return [
+        *copies,
         f"{count:,} images have a label that their fold could not learn, for all compounds of "
         f"it were held out ({', '.join(classes)}); they are marked unpredictable and counted "
         "apart"

@@ -1,0 +1,223 @@
+"""Any set of images that a finished network is shown: a folder, an .npz, idx files.
+
+An `ImageSet` is read batch by batch, so a million images need no more memory than a few thousand.
+What lies compressed on disk is unpacked once into a scratch folder and read from there.
+"""
+
+import gzip
+import os
+import re
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bnn_core.contrast import area_resize
+from bnn_core.datasets.mnist import idx_shape, read_idx
+from bnn_core.errors import InputError
+from bnn_core.files import atomic_path
+from bnn_core.imaging import read_image
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images beside those that a study was made of.
+
+    name begins every image id; title says what they are. labels: (N,) names, None where unknown.
+    ids: (N,) what tells them apart within the set. files: (N,) paths of the originals, or None.
+    read: batches of rows as (B, C, H, W) uint8, any size.
+    """
+
+    name: str
+    title: str
+    labels: np.ndarray
+    ids: np.ndarray
+    read: Callable[[slice], np.ndarray]
+    files: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def fitted(self, rows: slice, shape: tuple[int, int, int]) -> np.ndarray:
+        """A batch (B, *shape) uint8, as `fit` makes it; InputError naming an image that cannot."""
+        images = self.read(rows)
+        try:
+            return np.stack([fit(image, shape) for image in images])
+        except InputError as error:
+            raise InputError(f"{self.name}: {error}") from error
+
+
+def open_image_set(text: str, scratch: Path) -> ImageSet:
+    """A set from a folder (sub-folders are labels), an .npz (images, labels) or an idx file.
+
+    text: a path, or NAME=PATH to give the set a name. Raises InputError for anything else.
+    """
+    name, path = split_name(text)
+    if path.is_dir():
+        found = _from_folder(path)
+    elif path.suffix == ".npz":
+        found = _from_npz(path, scratch)
+    elif re.search(r"idx3-ubyte(\.gz)?$", path.name):
+        found = idx_set(path, scratch)
+    elif path.exists():
+        raise InputError(f"{path}: a folder of images, an .npz or an idx file (…idx3-ubyte) "
+                         "expected")
+    else:
+        raise InputError(f"{path} does not exist")
+    if not len(found):
+        raise InputError(f"{path} holds no image")
+    return named(found, name)
+
+
+def split_name(text: str) -> tuple[str | None, Path]:
+    """NAME=PATH as its parts; the name None where there is none."""
+    name, equals, rest = text.partition("=")
+    if equals and re.fullmatch(r"[\w .+-]+", name) and not Path(text).exists():
+        return name.strip(), Path(rest)
+    return None, Path(text)
+
+
+def named(found: ImageSet, name: str | None) -> ImageSet:
+    """The set under the name that the user gave it, if any."""
+    return found if name is None else replace(found, name=name, title=name)
+
+
+def idx_set(images: Path, scratch: Path, *, labels: Path | None = None) -> ImageSet:
+    """Images of an idx file with the labels that lie beside it, as numbers; upright as stored."""
+    pixels = map_idx(images, scratch)
+    if pixels.ndim != 3:
+        raise InputError(f"{images} holds an array of {pixels.ndim} dimensions; images expected")
+    beside = labels or images.with_name(
+        images.name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1"))
+    given = np.full(len(pixels), None, dtype=object)
+    if beside != images and (beside.is_file() or labels):
+        given = np.array([str(n) for n in read_idx(beside)], dtype=object)
+        if len(given) != len(pixels):
+            raise InputError(f"{images} has {len(pixels):,} images, {beside} has {len(given):,} "
+                             "labels; fetch both again")
+    stem = images.name.removesuffix(".gz").removesuffix("-idx3-ubyte").removesuffix("-images")
+    return ImageSet(stem, stem, given, numbers(len(pixels)), lambda rows: pixels[rows][:, None])
+
+
+def map_idx(path: Path, scratch: Path) -> np.ndarray:
+    """An idx file of bytes as a memory-mapped array; InputError when it is damaged."""
+    plain = _unpacked(path, scratch) if path.suffix == ".gz" else path
+    try:
+        with open(plain, "rb") as file:
+            start = file.read(20)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    shape, head = idx_shape(start, plain.stat().st_size, path)
+    if not np.prod(shape):
+        return np.zeros(shape, np.uint8)
+    return np.memmap(plain, np.uint8, mode="r", offset=head, shape=shape)
+
+
+def numbers(count: int) -> np.ndarray:
+    """(count,) '000000', '000001', ...: what tells images apart that have no name."""
+    return np.array([f"{i:06d}" for i in range(count)], dtype=object)
+
+
+def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """An image (C, H, W) as a network of `shape` takes it, uint8.
+
+    Colour becomes grey where the network knows one channel. The size is fitted with the aspect
+    kept, black around it. Raises InputError for other channels and for 16-bit images, whose black
+    and white points nobody knows.
+    """
+    if image.dtype != np.uint8:
+        raise InputError(f"images of {image.dtype}; 8-bit ones scaled like the study's expected")
+    channels, height, width = shape
+    if len(image) == 3 and channels == 1:
+        image = np.rint(np.tensordot(_GREY, image, axes=1))[None].astype(np.uint8)
+    if len(image) != channels:
+        raise InputError(f"an image has {len(image)} channels; the study's networks take "
+                         f"{channels}")
+    if image.shape[1:] == (height, width):
+        return image
+    scale = min(height / image.shape[1], width / image.shape[2])
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[2] * scale)))
+    if scale < 1:
+        image = area_resize(image, size)
+    else:
+        rows, columns = (np.minimum((np.arange(want) + 0.5) / scale, have - 1).astype(np.intp)
+                         for want, have in zip(size, image.shape[1:], strict=True))
+        image = image[:, rows][:, :, columns]
+    out = np.zeros(shape, np.uint8)
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    out[:, top:top + size[0], left:left + size[1]] = np.rint(image)
+    return out
+
+
+def _from_folder(path: Path) -> ImageSet:
+    files = sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names
+                   if name.lower().endswith(SUFFIXES))
+    inside = [file.relative_to(path) for file in files]
+    labels = np.array([part.parts[0] if len(part.parts) > 1 else None for part in inside], object)
+    def read(rows: slice) -> list[np.ndarray]:
+        return [read_image(file) for file in files[rows]]
+    return ImageSet(path.resolve().name, f"the folder {path.resolve().name}", labels,
+                    np.array([part.as_posix() for part in inside], dtype=object), read,
+                    np.array([str(file.resolve()) for file in files], dtype=object))
+
+
+def _from_npz(path: Path, scratch: Path) -> ImageSet:
+    images, labels = _member(path, "images", scratch), _member(path, "labels", scratch)
+    if images is None:
+        raise InputError(f"{path} has no array 'images'")
+    if images.ndim not in (3, 4) or (images.dtype != np.uint8 and images.dtype.kind != "f"):
+        raise InputError(f"{path}: images of shape {images.shape} and type {images.dtype}; (N, H, "
+                         "W), (N, H, W, C) or (N, C, H, W) as uint8, or floats in [0, 1], expected")
+    if labels is not None and labels.shape != (len(images),):
+        raise InputError(f"{path}: labels of shape {labels.shape} for {len(images):,} images")
+    last = images.ndim == 4 and images.shape[3] <= 4 < images.shape[1]
+
+    def read(rows: slice) -> np.ndarray:
+        part = np.asarray(images[rows])
+        if part.dtype != np.uint8:
+            if not (np.isfinite(part).all() and part.min() >= 0 and part.max() <= 1):
+                raise InputError(f"{path}: float images hold values outside of [0, 1]")
+            part = np.rint(part * 255).astype(np.uint8)
+        part = part[:, None] if part.ndim == 3 else part
+        return part.transpose(0, 3, 1, 2) if last else part
+
+    names = np.full(len(images), None, dtype=object)
+    if labels is not None:
+        names = np.array([str(label) for label in labels.tolist()], dtype=object)
+    return ImageSet(path.stem, f"the file {path.name}", names, numbers(len(images)), read)
+
+
+def _member(path: Path, name: str, scratch: Path) -> np.ndarray | None:
+    """One array of an .npz, unpacked into the scratch folder and memory-mapped."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if f"{name}.npy" not in archive.namelist():
+                return None
+            target = scratch / f"{path.stem}-{name}.npy"
+            with archive.open(f"{name}.npy") as packed:
+                _copy(packed, target)
+        return np.load(target, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: its array '{name}' cannot be read ({error})") from error
+
+
+def _unpacked(path: Path, scratch: Path) -> Path:
+    target = scratch / path.name.removesuffix(".gz")
+    try:
+        with gzip.open(path, "rb") as packed:
+            _copy(packed, target)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is damaged or truncated ({error}); fetch it again") from error
+    return target
+
+
+def _copy(packed, target: Path) -> None:
+    with atomic_path(target) as temporary, open(temporary, "wb") as out:
+        shutil.copyfileobj(packed, out, 1 << 20)

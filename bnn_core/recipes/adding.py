@@ -1,0 +1,338 @@
+"""More images for a finished study: its networks predict them, and it is made anew with them.
+
+The images are read and predicted block by block and every block is kept on disk, so memory depends
+on the block, not on their number, and an interrupted run goes on. What the study says of its own
+images stays as it is, bit by bit.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from bnn_core.datasets.image_sets import ImageSet
+from bnn_core.errors import InputError
+from bnn_core.files import atomic_path, read_json
+from bnn_core.folds import batch_size, networks_of
+from bnn_core.prediction import Networks, embed, predict
+from bnn_core.rendering import channel_colours, default_channels, thumbnail
+from bnn_core.study import ROLES, Study, content_hashes, open_study
+from bnn_core.study_writer import ADDING, finish_study, open_making
+from bnn_core.training import load_network, prepare
+from bnn_core.uncertainty import Moments, summarise
+
+BLOCK = 2000
+#: Samples of one method above this many bytes are not kept.
+MOST_SAMPLE_BYTES = 2 << 30
+#: What study.json says that a study with more rows says anew.
+_MADE_ANEW = ("schema", "rows", "roles", "levels", "metrics", "versions", "created", "fingerprint",
+              "files", "title", "kind", "classes", "methods", "settings", "notes")
+#: Files of a study that hold a row per image.
+_BY_ROW = ("study.json", "images.parquet", "summary", "samples", "embedding.npy", "thumbnails.bin",
+           "thumbnails.npy")
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Consecutive images of one set, and where they stand among all added rows."""
+
+    images: ImageSet
+    rows: slice
+    first: int
+    number: int
+
+    def __len__(self) -> int:
+        return self.rows.stop - self.rows.start
+
+
+def add_images(
+    path: Path,
+    sets: Sequence[ImageSet],
+    *,
+    out: Path | None = None,
+    role: str | None = None,
+    device: str = "cpu",
+    force: bool = False,
+    restart: bool = False,
+    most_sample_bytes: int = MOST_SAMPLE_BYTES,
+) -> Path:
+    """Apply the networks of the study at `path` to more images; returns the folder of the result.
+
+    out: the new study; None re-makes `path` itself, swapped in when all is done. role: of all added
+    images; None: "shifted" where the label is a class of the study, "new" where it is another,
+    "unlabelled" without one. Images are predicted by the networks of every fold, averaged.
+
+    Raises InputError when the study keeps no networks (it was imported), holds a set of that name
+    already, or when its samples would grow above the limit and be lost.
+    """
+    study = open_study(path)
+    out = study.path if out is None else Path(out)
+    folds = _folds(study)
+    images, total = _added_rows(study, sets, role), sum(len(s) for s in sets)
+    kept = [m for m in study.methods if study.samples(m) is not None and _sample_bytes(
+        study, m, total) <= most_sample_bytes]
+    lost = [m for m in study.methods if study.samples(m) is not None and m not in kept]
+    if lost and out == study.path:
+        raise InputError(
+            f"with {total:,} more images the samples of {lost[0]} would take "
+            f"{_sample_bytes(study, lost[0], total) / 1e9:.1f} GB and be left out; give --out "
+            "NAME, so that this study keeps its own")
+    making = open_making(out, {
+        "adds_to": study.fingerprint, "made": study.meta["created"], "role": role,
+        "sets": [f"{s.name} {len(s)}" for s in sets]},
+        force=force or out == study.path, restart=restart)
+    _copy_rest(study, making)
+    blocks = list(_blocks(sets))
+    shape = tuple(read_json(folds[0] / study.methods[0] / "config.json")["image_shape"])
+    _look(making, blocks, shape, study.meta.get("channels"))
+    for method in study.methods:
+        _predict(study, making, method, folds, blocks, shape, method in kept, device)
+    return _finish(study, making, images, blocks, len(folds), sets, lost)
+
+
+def adding_to(out: Path) -> bool:
+    """Whether `out` is a finished study to which an interrupted run was adding images."""
+    making = out.with_name(out.name + ".making")
+    begun = making / "settings.json"
+    return ((out / "study.json").is_file() and begun.is_file()
+            and "adds_to" in read_json(begun))
+
+
+def _folds(study: Study) -> list[Path]:
+    numbered = sorted((int(p.name), p) for p in (study.path / "folds").glob("*")
+                      if p.name.isdigit())
+    folds = [path for _, path in numbered]
+    for method in study.methods:
+        if not folds or not all((f / method / "config.json").is_file() for f in folds):
+            raise InputError(f"study {study.name} keeps no networks of the method {method}, so it "
+                             "cannot predict more images; 'bnn study' makes studies that can")
+    return folds
+
+
+def _added_rows(study: Study, sets: Sequence[ImageSet], role: str | None) -> pd.DataFrame:
+    if role is not None and role not in ROLES[1:]:
+        raise InputError(f"--role {role}: one of {', '.join(ROLES[1:])} expected")
+    parts = []
+    for images in sets:
+        labels = pd.Series(images.labels, dtype=object)
+        known = labels.isin(study.classes)
+        roles = np.where(labels.isna(), "unlabelled", np.where(known, "shifted", "new"))
+        parts.append(pd.DataFrame({
+            "image_id": images.name + "/" + pd.Series(images.ids, dtype=object),
+            "label": labels, "role": role or roles, "fold": -1 if _many(study) else 0,
+            "path": images.files, "source": images.name}))
+    added = pd.concat(parts, ignore_index=True)
+    taken = added["image_id"][added["image_id"].isin(study.images["image_id"])]
+    double = added["image_id"][added["image_id"].duplicated()]
+    if len(taken) or len(double):
+        name = (taken if len(taken) else double).iat[0].split("/")[0]
+        raise InputError(f"study {study.name} would hold the images of '{name}' twice; give them "
+                         f"another name: OTHER=PATH in place of PATH")
+    return added
+
+
+def _many(study: Study) -> bool:
+    return study.images["fold"].nunique() > 1
+
+
+def _sample_bytes(study: Study, method: str, more: int) -> int:
+    samples = study.samples(method)
+    return (len(samples) + more) * samples.shape[1] * samples.shape[2] * 2
+
+
+def _copy_rest(study: Study, making: Path) -> None:
+    """All files of the study but those with a row per image."""
+    if (making / ADDING / "copied").is_file():
+        return
+    for source in study.path.iterdir():
+        if source.name in _BY_ROW:
+            continue
+        if source.is_dir():
+            shutil.copytree(source, making / source.name, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, making / source.name)
+    (making / ADDING).mkdir(exist_ok=True)
+    (making / ADDING / "copied").touch()
+
+
+def _blocks(sets: Sequence[ImageSet]) -> Iterator[_Block]:
+    first = number = 0
+    for images in sets:
+        for start in range(0, len(images), BLOCK):
+            rows = slice(start, min(start + BLOCK, len(images)))
+            yield _Block(images, rows, first, number)
+            first, number = first + rows.stop - rows.start, number + 1
+
+
+def _look(making: Path, blocks: Sequence[_Block], shape: tuple[int, int, int],
+          channels: Sequence[str] | None) -> None:
+    """Hashes and thumbnails of all added images, as the network sees them."""
+    colours = channel_colours(channels or default_channels(shape[0]))
+    with tqdm(total=sum(map(len, blocks)), desc="read images", unit="image") as bar:
+        for block in blocks:
+            path = _path(making, "images", block)
+            if not path.is_file():
+                found = block.images.fitted(block.rows, shape)
+                pictures = [_thumbnail(image, colours) for image in found]
+                _save(path, hashes=np.array(content_hashes(found)),
+                      packed=np.frombuffer(b"".join(pictures), np.uint8),
+                      lengths=np.array([len(data) for data in pictures]))
+            bar.update(len(block))
+
+
+def _thumbnail(image: np.ndarray, colours: Sequence[str]) -> bytes:
+    if len(image) == 1:
+        from bnn_core.recipes.digits import lossless_thumbnail
+        return lossless_thumbnail(image[0])
+    return thumbnail(image.astype(np.float32) / 255, colours)
+
+
+def _predict(study: Study, making: Path, method: str, folds: Sequence[Path],
+             blocks: Sequence[_Block], shape: tuple[int, int, int], keep_samples: bool, device: str
+             ) -> None:
+    """Moments of all blocks by one method of every fold; samples and embedding into their files."""
+    samples = _samples_file(study, making, method, sum(map(len, blocks))) if keep_samples else None
+    count = study.meta["methods"][method].get("num_samples", 100)
+    seed = (study.meta.get("seeds") or {}).get("samples", 0)
+    main = method == _main(study) and study.embedding is not None
+    for place, fold in enumerate(folds):
+        todo = [b for b in blocks if not _path(making, f"{method}-{fold.name}", b).is_file()]
+        with tqdm(total=sum(map(len, blocks)), desc=f"predict fold {fold.name} {method}",
+                  unit="image") as bar:
+            bar.update(sum(map(len, blocks)) - sum(map(len, todo)))
+            if not todo:
+                continue
+            networks = networks_of(fold / method, count, seed + int(fold.name), device)
+            mean = networks_of(fold / method, None, seed, device) if main else None
+            ready = partial(prepare, intensity=load_network(fold / method)[1].intensity)
+            for block in todo:
+                images = block.images.fitted(block.rows, shape)
+                size = batch_size(images)
+                drawn = np.empty((len(images), networks.num_samples, len(study.classes)),
+                                 np.float16) if samples is not None else None
+                moments = predict(networks, images, ready, samples=drawn, batch_size=size,
+                                  progress=bar.update)
+                if samples is not None:
+                    # Of K folds each gives every Kth sample, as `folds.assemble` has it.
+                    rows = slice(len(study.images) + block.first,
+                                 len(study.images) + block.first + len(block))
+                    samples[rows, place::len(folds)] = drawn[:, place::len(folds)]
+                    samples.flush()
+                extra = {} if mean is None else {"embedding": _embedded(
+                    mean, images, ready, size, device)}
+                _save(_path(making, f"{method}-{fold.name}", block), mean_p=moments.mean_p,
+                      mean_p2=moments.mean_p2, mean_entropy=moments.mean_entropy, **extra)
+
+
+def _embedded(mean: Networks, images: np.ndarray, ready, size: int, device: str) -> np.ndarray:
+    return np.concatenate([
+        embed(mean, ready(images[i:i + size]).to(device)).cpu().numpy().astype(np.float16)
+        for i in range(0, len(images), size)])
+
+
+def _main(study: Study) -> str:
+    return "vi" if "vi" in study.methods else study.methods[0]
+
+
+def _samples_file(study: Study, making: Path, method: str, more: int) -> np.ndarray:
+    own = study.samples(method)
+    path = making / "samples" / f"{method}.npy"
+    if not path.is_file():
+        path.parent.mkdir(exist_ok=True)
+        with atomic_path(path) as temporary:
+            shape = (len(own) + more, *own.shape[1:])
+            array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
+            for start in range(0, len(own), BLOCK):
+                array[start:min(start + BLOCK, len(own))] = own[start:start + BLOCK]
+            array.flush()
+            del array
+    return np.lib.format.open_memmap(path, "r+")
+
+
+def _finish(study: Study, making: Path, added: pd.DataFrame, blocks: Sequence[_Block], folds: int,
+            sets: Sequence[ImageSet], lost: Sequence[str]) -> Path:
+    hashes = [np.load(_path(making, "images", b))["hashes"] for b in blocks]
+    added["content_hash"] = np.concatenate(hashes).astype(object)
+    images = _below(study.images, added)
+    numbers = sorted(int(p.name) for p in (making / "folds").glob("*") if p.name.isdigit())
+    summaries = {}
+    for method in study.methods:
+        parts = [summarise(_average(making, method, numbers, b), study.classes) for b in blocks]
+        own = study.summary(method)
+        ids = pd.DataFrame({"image_id": added["image_id"]})
+        summaries[method] = _below(own, pd.concat(
+            [ids, pd.concat(parts, ignore_index=True)], axis=1))
+    if study.embedding is not None:
+        _write_embedding(study, making, numbers, blocks)
+    notes = [*study.meta.get("notes", []), *(
+        f"{len(s):,} images of {s.title} added: predicted by the study's networks, never trained "
+        "on, counted in no accuracy" for s in sets)]
+    if lost:
+        notes.append(f"no samples are kept: with {len(images):,} images they would be too large")
+    return finish_study(
+        making, title=study.meta["title"], kind=study.meta["kind"], classes=study.classes,
+        images=images, summaries=summaries, thumbnails=_thumbnails(study, making, blocks),
+        methods=study.meta["methods"], settings=study.meta.get("settings"),
+        extra={k: v for k, v in study.meta.items() if k not in _MADE_ANEW} | {
+            "notes": notes, "added": [*study.meta.get("added", []), *(
+                {"name": s.name, "title": s.title, "images": len(s)} for s in sets)]})
+
+
+def _average(making: Path, method: str, folds: Sequence[int], block: _Block) -> Moments:
+    parts = []
+    for fold in folds:
+        with np.load(_path(making, f"{method}-{fold}", block)) as arrays:
+            parts.append(Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"]))
+    return Moments.average(parts)
+
+
+def _write_embedding(study: Study, making: Path, folds: Sequence[int], blocks: Sequence[_Block]
+                     ) -> None:
+    own = study.embedding
+    shape = (len(own) + sum(map(len, blocks)), own.shape[1])
+    with atomic_path(making / "embedding.npy") as temporary:
+        array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
+        array[:len(own)] = own
+        for block in blocks:
+            parts = [np.load(_path(making, f"{_main(study)}-{fold}", block))["embedding"]
+                     for fold in folds]
+            rows = slice(len(own) + block.first, len(own) + block.first + len(block))
+            array[rows] = np.mean(np.asarray(parts, np.float32), axis=0)
+        array.flush()
+        del array
+
+
+def _thumbnails(study: Study, making: Path, blocks: Sequence[_Block]) -> Iterator[bytes | None]:
+    yield from (study.thumbnail(row) for row in range(len(study.images)))
+    for block in blocks:
+        with np.load(_path(making, "images", block)) as arrays:
+            packed, ends = arrays["packed"].tobytes(), np.cumsum(arrays["lengths"])
+        yield from (packed[end - n:end] for end, n in
+                    zip(ends, np.diff(ends, prepend=0), strict=True))
+
+
+def _below(own: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
+    """Two tables one below the other: the columns of the first, then those only in the second."""
+    columns = [*own.columns, *(c for c in added if c not in own)]
+    out = {}
+    for column in columns:
+        if column in own and column in added and own[column].dtype == added[column].dtype:
+            out[column] = pd.concat([own[column], added[column]], ignore_index=True)
+        else:
+            out[column] = [*(own[column] if column in own else [None] * len(own)),
+                           *(added[column] if column in added else [None] * len(added))]
+    return pd.DataFrame(out)
+
+
+def _path(making: Path, kind: str, block: _Block) -> Path:
+    return making / ADDING / f"{kind}-{block.number:05d}.npz"
+
+
+def _save(path: Path, **arrays: np.ndarray) -> None:
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
