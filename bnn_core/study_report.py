@@ -53,7 +53,7 @@ def facts(study: Study) -> dict[str, str]:
     if len(counts) > 1:
         found["Roles"] = ", ".join(f"{n:,} {role}" for role, n in counts.items())
     for name, value in sorted((meta.get("settings") or {}).items()):
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
             found.setdefault(name.replace("_", " "), _value(value))
     found["Versions"] = ", ".join(f"{k} {v}" for k, v in (meta.get("versions") or {}).items())
     found["Fingerprint"] = study.fingerprint

@@ -1,0 +1,84 @@
+"""The demo in a browser: from the greeting to a suspect, its evidence, a decision, a list."""
+
+import shutil
+
+import pytest
+from page_studies import ROOT
+
+from bnn_core import cli
+from bnn_core.planted import inactive_compound
+from bnn_core.review import ReviewLog
+from bnn_core.study import open_study
+from bnn_core.suspects import rank
+
+
+@pytest.fixture(scope="module")
+def demo(cache):
+    """The ready-made study, copied: no test writes reviews beside the repository's own."""
+    return open_study(shutil.copytree(ROOT / "cache" / "demo", cache / "demo"))
+
+
+def wait_for(tab, condition, seconds=40):
+    for _ in range(seconds * 10):
+        if condition():
+            return
+        tab.wait_for_timeout(100)
+    raise AssertionError("waited in vain")
+
+
+def flag_all(tab, n, reason):
+    """Through the button beside the suspect, as Ada."""
+    tab.get_by_role("button", name=f"Flag {n}", exact=True).click()
+    tab.get_by_label("Note").fill(reason)
+    tab.get_by_label("Your name").fill("Ada")
+    tab.get_by_label("Your name").press("Tab")
+    tab.get_by_role("button", name="Flag", exact=True).last.click()
+    tab.get_by_text(f"Flagged {n} images").wait_for()
+
+
+def flagged(demo, cache):
+    return set(ReviewLog(cache).state(demo).index)
+
+
+def test_from_start_here_to_the_exported_list(tab, demo, cache, tmp_path):
+    table = demo.table("vi")
+    ranked = rank(table, demo.classes, resamples=2)
+    inactive, first = inactive_compound(demo.truth), ranked.iloc[0]
+
+    tab.goto("/?study=demo")
+    tab.get_by_role("link", name="1. Look at the evidence").click()
+    tab.get_by_role("heading", name=f"{inactive}: given").wait_for()
+    assert "study=demo" in tab.url and f"suspect={inactive}" in tab.url
+    tab.get_by_text("The dose does nothing").wait_for()
+    for _ in range(int(ranked.set_index("compound").at[inactive, "rank"]) - 1):
+        tab.get_by_role("button", name="Previous").click()
+    tab.get_by_role("heading", name=f"{first['compound']}: given").wait_for()
+    rows = set(table.index[(table["compound"] == first["compound"]) & (table["role"] == "scored")])
+
+    walls = tab.locator(".wall")
+    wait_for(tab, lambda: walls.count() == 5 and walls.first.locator(".tile").count() == len(rows))
+    assert {int(tile.get_attribute("data-row")) for tile in walls.first.locator(".tile").all()} \
+        == rows
+    tile = walls.last.locator(".tile").first
+    other = demo.images.loc[int(tile.get_attribute("data-row"))]
+    assert other["compound"] == first["compound"] and other["role"] == "unlabelled"
+    tile.click()
+    tab.get_by_role("img", name=other["image_id"], exact=True).wait_for()
+
+    flag_all(tab, len(rows), "mistaken")
+    wait_for(tab, lambda: flagged(demo, cache) == rows)
+    tab.get_by_role("button", name="Undo").click()
+    wait_for(tab, lambda: not flagged(demo, cache))
+    flag_all(tab, len(rows), "another mechanism's look, at every dose")
+    wait_for(tab, lambda: flagged(demo, cache) == rows)
+
+    tab.get_by_test_id("stSidebarNav").get_by_role("link", name="Review list").click()
+    tab.get_by_text("Export and import").click()
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="CSV").first.click()
+    out = tmp_path / "flagged.csv"
+    assert cli.main(["export", "demo", "--cache", str(cache), "--out", str(out)]) == 0
+    exported = out.read_bytes()
+    assert download.value.path().read_bytes() == exported
+    assert exported.count(b"another mechanism's look") == len(rows)
+    assert str(ROOT).encode() not in exported
