@@ -150,7 +150,12 @@ def inactive_dose(case: Case, strengths: pd.DataFrame | None) -> Reading:
         higher = [d for d, c in others.items() if d > max(doses) and c == case.suspect.label]
         numbers |= {"other_doses": float(len(others)), "higher_doses_as_label": float(len(higher))}
         parts.append("other doses: " + ", ".join(f"{d:g} µM {c}" for d, c in others.items()))
-        if higher and case.called(case.rows) != case.suspect.label:
+        # A swapped well is no inactive dose: the other wells of the dose show the label.
+        beside = case.table[case.compound & ~case.own & case.table["concentration"].isin(doses)]
+        shown = len(beside) > 0 and case.called(beside) == case.suspect.label
+        if shown:
+            parts.append(f"other wells of this dose are called {case.suspect.label}")
+        elif higher and case.called(case.rows) != case.suspect.label:
             weak = True
     if not parts:
         return cannot_tell(name, explanation, "There are no untreated wells to compare with and no "

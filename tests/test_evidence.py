@@ -209,6 +209,18 @@ def test_a_higher_dose_called_by_the_label_means_an_inactive_one():
     assert lower.verdict == PARTLY and "no untreated cells" in lower.sentence
 
 
+def test_a_single_wrong_well_is_no_inactive_dose_where_the_others_of_its_dose_show_the_label():
+    rows = with_doses({3.0: "B"})
+    one = (rows["plate"] == "W1P1") & (rows["compound"] == "B1") & (rows["concentration"] == 1)
+    names = rows["predicted"].where(one | (rows["compound"] != "B1"), "B")
+    table = table_of(names, rows[[c for c in screen() if c in rows] + ["role"]])
+    well = rows.loc[one, "well"].iloc[0]
+    who = Suspect("well", {"plate": "W1P1", "well": well}, "B", "D")
+    assert read(table, who)["inactive_dose"].verdict != FITS
+    alone = table[one | (table["concentration"] != 1) | (table["compound"] != "B1")]
+    assert read(alone.reset_index(drop=True), who)["inactive_dose"].verdict == FITS
+
+
 def test_predicted_like_untreated_cells():
     got = read(with_doses({}, controls_called="D"))["inactive_dose"]
     assert got.verdict == FITS and got.numbers["like_controls"] == pytest.approx(1)
