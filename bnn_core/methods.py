@@ -195,15 +195,10 @@ def _fit_laplace(
                 shown.update(len(part))
 
     found = fit_last_layer(last_layer(network), batches())
-    write_json(
-        folder / "config.json",
-        settings_of(config)
-        | {
-            "fitted": {
-                "prior_precision": found.prior_precision,
-                "effective_weights": found.effective_weights,
-            }
-        },
+    _write_fitted(
+        folder,
+        prior_precision=found.prior_precision,
+        effective_weights=found.effective_weights,
     )
     with atomic_path(folder / "weights.safetensors") as temporary:
         tensors = {name: getattr(found, name) for name in ("mean", "values", "left", "right")}
@@ -237,9 +232,7 @@ def _fit_temperature(
             logits.append(network(x).cpu().numpy())
             shown.update(len(part))
     temperature = fit_temperature(np.concatenate(logits), data.targets[held])
-    write_json(
-        folder / "config.json", settings_of(config) | {"fitted": {"temperature": temperature}}
-    )
+    _write_fitted(folder, temperature=temperature)
 
 
 def _draw_scaled(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
@@ -266,6 +259,14 @@ def _all_members(folder: Path, num_samples: int, seed: int, device: str) -> Netw
 def _middle(folder: Path, device: str) -> Networks:
     network, _ = load_network(folder)
     return posterior_mean(network.to(device), plain_twin(folder))
+
+
+def _write_fitted(folder: Path, **numbers: float) -> None:
+    """config.json of what was fitted to the standard network: that of the network and numbers."""
+    write_json(
+        folder / "config.json",
+        read_json(folder.parent / "standard" / "config.json") | {"fitted": numbers},
+    )
 
 
 def _standard(folder: Path, device: str) -> nn.Module:

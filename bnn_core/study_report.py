@@ -20,6 +20,7 @@ SETTINGS = {
     "prior": ("prior", True), "prior_pi": ("prior: π", True),
     "prior_sigma1": ("prior: σ₁", True), "prior_sigma2": ("prior: σ₂", True),
     "prior_sigma": ("prior: σ", True), "kl_weight": ("weight of the KL term", True),
+    "dropout": ("dropout rate", False), "members": ("members of the ensemble", False),
     "epochs": ("epochs", False), "batch_size": ("batch size", False),
     "learning_rate": ("learning rate", False), "schedule": ("schedule", False),
     "weight_decay": ("weight decay", False), "validation": ("held back for validation", False),

@@ -329,9 +329,14 @@ def plain_twin(folder: Path) -> nn.Module:
     return _untrained(folder, bayesian=False)[0].eval()
 
 
-def _untrained(folder: Path, bayesian: bool | None = None) -> tuple[nn.Module, TrainConfig]:
+def saved_config(folder: Path) -> TrainConfig:
+    """The settings of whatever method was trained in a folder."""
     saved = read_json(folder / "config.json")
-    config = TrainConfig(**{f.name: saved[f.name] for f in fields(TrainConfig) if f.name in saved})
+    return TrainConfig(**{f.name: saved[f.name] for f in fields(TrainConfig) if f.name in saved})
+
+
+def _untrained(folder: Path, bayesian: bool | None = None) -> tuple[nn.Module, TrainConfig]:
+    saved, config = read_json(folder / "config.json"), saved_config(folder)
     return new_network(config, saved["num_classes"], tuple(saved["image_shape"]), bayesian), config
 
 

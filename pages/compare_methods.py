@@ -5,7 +5,14 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from bnn_core.comparison import CRITERIA, Comparison, agreement_of, compare, times
+from bnn_core.comparison import (
+    CRITERIA,
+    Comparison,
+    Standing,
+    agreement_of,
+    compare,
+    times,
+)
 from bnn_core.evaluation import ECE_BINS, certainty, reliability, risk_coverage
 from bnn_core.figures import compare as figures
 from bnn_core.figures.style import SCORE_NAMES, chart_config
@@ -60,15 +67,7 @@ def winners(study: Study, found: Comparison, score: str) -> None:
     """Who is best by each criterion, and whether that is more than a tie."""
     st.header("Who wins", anchor=False)
     standings = {c: s for c in found.values if (s := found.standing(c)) and s.runner_up}
-    clear = {c: s for c, s in standings.items() if s.clear}
-    wins = pd.Series([s.leader for s in clear.values()], dtype=object).value_counts()
-    if len(wins):
-        said = ", ".join(f"**{short_name(m)}** by {n}" for m, n in wins.items())
-        st.markdown(f"Clear winners, by {len(clear)} of {len(standings)} criteria: {said}. "
-                    f"{_among_best(standings)}")
-    else:
-        st.markdown(f"**No method wins clearly** by any of {len(standings)} criteria. "
-                    f"{_among_best(standings)}")
+    st.markdown(f"{_among_best(standings)} {_clear_winners(standings)}")
     st.markdown("\n".join(f"- {sentence(c, found)}" for c in standings))
     by = f"{found.groups:,} groups (compounds)" if found.groups else "images"
     st.caption(
@@ -146,7 +145,7 @@ def calibration(study: Study) -> None:
         edges = np.linspace(0, 1, ECE_BINS + 1)
         units = judged(study, method, "top_softmax").in_bin(int(place), 0.0, 1.0, ECE_BINS)
         panels.selection_panel(
-            study, units.index.to_numpy(), "reliability_bin", method=method,
+            study, units.index.to_numpy(), "reliability_bin", method=method, methods=(method,),
             title=f"{short_name(method)}: top softmax {edges[int(place)]:.2f} to "
                   f"{edges[int(place) + 1]:.2f}")
 
@@ -215,17 +214,26 @@ def disagreement(study: Study) -> None:
         format_func=lambda k: f"{words[k]} ({counts[k]:,})", label_visibility="collapsed")
     chosen = differ.index if kind == "all" else differ.index[differ == kind]
     panels.selection_panel(
-        study, chosen.to_numpy(), "differ", method=first,
+        study, chosen.to_numpy(), "differ", method=first, methods=(first, second),
         title=f"{short_name(first)} and {short_name(second)} disagree, {words[kind]}")
 
 
-def _among_best(standings: dict) -> str:
-    """Who leads or ties most often."""
+def _among_best(standings: dict[str, Standing]) -> str:
+    """Who leads, or ties with the leader, most often."""
     best = pd.Series([m for s in standings.values() for m in (s.leader, *s.tied)], dtype=object)
     counts = best.value_counts()
-    most = " and ".join(short_name(m) for m in counts.index[counts == counts.max()])
-    return (f"Among the best (leading, or tied with the leader) most often: **{most}**, "
-            f"by {counts.max()} of {len(standings)}.")
+    most = sorted(counts.index[counts == counts.max()])
+    return (f"**{_listed(most)} {'is' if len(most) == 1 else 'are'} among the best** (leading, or "
+            f"tied with the leader) by {counts.max()} of {len(standings)} criteria.")
+
+
+def _clear_winners(standings: dict[str, Standing]) -> str:
+    """Who leads beyond a tie."""
+    wins = pd.Series([s.leader for s in standings.values() if s.clear], dtype=object)
+    if not len(wins):
+        return "No method wins alone by any of them."
+    said = [f"{short_name(m)} by {n}" for m, n in wins.value_counts().items()]
+    return f"Winning alone, beyond a tie: {', '.join(said)}."
 
 
 def _others(found: Comparison) -> str:

@@ -170,8 +170,11 @@ def settings(study: Study) -> None:
     """How the study was made, and the course of the training."""
     st.header("How it was made", anchor=False)
     left, right = st.columns([1, 1.5], gap="large")
+    # Many methods need the width of the page.
+    below = left if len(study.methods) <= 3 else st.container()
     with left:
         st.html(panels.key_values(study_report.facts(study)))
+    with below:
         lines = study_report.method_settings(study)
         if lines:
             st.html(panels.by_method(study.methods, lines))

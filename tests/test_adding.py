@@ -15,6 +15,7 @@ from bnn_core.errors import InputError
 from bnn_core.recipes import adding
 from bnn_core.recipes.adding import add_images
 from bnn_core.recipes.digits import DigitStudy, make_digit_study
+from bnn_core.recipes.rivals import with_rivals
 from bnn_core.study import open_study
 from bnn_core.study_writer import check_study
 from bnn_core.training import TrainConfig
@@ -129,3 +130,17 @@ def test_the_command(study, tmp_path, capsys):
     shutil.rmtree(study / "folds")
     assert cli.main([*argv, "--force"]) == 2
     assert "keeps no networks of the method" in capsys.readouterr().err
+
+
+def test_every_method_predicts_more_images_with_its_own_networks(tmp_path):
+    every = with_rivals(
+        {"standard": TrainConfig(bayesian=False, epochs=1), "vi": TrainConfig(epochs=1)}, members=2)
+    configs = {m: every[m] for m in ("laplace", "standard", "temperature", "dropout", "ensemble")}
+    source = DigitStudy("digits", "Bars", list("012"), pictures(120, 0), pictures(30, 1))
+    study = open_study(make_digit_study(tmp_path / "bars", source, configs, num_samples=5, pool=0))
+    again = as_set(pictures(30, 1).images, ["g"] * 30)
+    result = open_study(add_images(study.path, [again], out=tmp_path / "more"))
+    for method in study.methods:
+        p = [f"p_{name}" for name in "012"]
+        assert_allclose(result.summary(method)[p].iloc[30:], study.summary(method)[p], atol=1e-5)
+        assert result.samples(method).shape[1] == study.samples(method).shape[1]

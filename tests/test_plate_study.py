@@ -178,3 +178,21 @@ def test_bad_input_is_one_line(table, tmp_path, capsys, change, message):
     err = [line for line in capsys.readouterr().err.splitlines() if line.startswith("bnn: ")]
     assert len(err) == 1
     assert message in err[0]
+
+
+def test_rivals_train_in_every_fold_and_their_times_are_summed(table, tmp_path, capsys):
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out",
+            str(tmp_path / "s"), *SMALL, "--members", "2"]
+    assert cli.main([*argv, "--methods", "ensemble,temperature"]) == 2
+    assert "add standard to --methods" in capsys.readouterr().err
+    assert cli.main([*argv, "--methods", "dropout,standard,ensemble,laplace"]) == 0
+    study = open_study(tmp_path / "s")
+    assert study.methods == ["dropout", "standard", "ensemble", "laplace"]
+    assert check_study(study.path) == []
+    assert study.samples("ensemble").shape[1] == 2
+    fitted = study.meta["methods"]["laplace"]
+    assert len(fitted["fitted"]["prior_precision"]) == 2 and fitted["builds_on"] == "standard"
+    folds = [json.loads((study.path / f"folds/{k}/laplace/seconds.json").read_text())
+             for k in (0, 1)]
+    assert_allclose(fitted["seconds"]["training"]["wall"],
+                    sum(f["training"]["wall"] for f in folds), atol=0.01)

@@ -5,6 +5,7 @@ Interrupt it at any time; the same command goes on where it stopped.
   bnn study mnist --preset quick          # about 3 minutes on two CPU cores
   bnn study mnist                         # about 20 minutes; the figures of the README
   bnn study mnist --ood emnist            # and letters, which it never saw
+  bnn study mnist --methods vi,standard,dropout,ensemble,laplace    # rival posteriors beside them
   bnn study mnist --preset paper          # Table 1 of Deodato et al. (2020); hours on a CPU
 """
 

@@ -54,7 +54,8 @@ def criteria(found: Comparison, shown: Sequence[str], names: Mapping[str, str],
     style.finish(figure, height=70 + rows * (70 + 22 * len(found.methods)), legend=False)
     figure.update_yaxes(categoryorder="array", showgrid=False, fixedrange=True,
                         categoryarray=[names[m] for m in reversed(found.methods)])
-    figure.update_xaxes(showgrid=True, gridcolor=style.FAINT, nticks=4, fixedrange=True)
+    figure.update_xaxes(showgrid=True, gridcolor=style.FAINT, nticks=4, fixedrange=True,
+                         exponentformat="none")
     _small_titles(figure)
     return figure
 
@@ -100,9 +101,12 @@ def reliability(found: Mapping[str, Reliability], names: Mapping[str, str]) -> g
 
 
 def retention(found: Mapping[str, RiskCoverage], names: Mapping[str, str]) -> go.Figure:
-    """Share right among the surest images against the share kept, one line per method."""
+    """Share right among the surest images against the share kept, one line per method.
+
+    Drawn down to where no method is wrong any more.
+    """
     figure = go.Figure()
-    lowest = 1.0
+    lowest, surest = 1.0, 1.0
     for method, curve in found.items():
         n = len(curve.risk)
         if not n:
@@ -111,6 +115,8 @@ def retention(found: Mapping[str, RiskCoverage], names: Mapping[str, str]) -> go
         places = places[places + 1 >= min(n, 20)]  # the share right of a handful says nothing
         right = 1 - curve.risk[places]
         lowest = min(lowest, float(right.min()))
+        if (right < 1).any():
+            surest = min(surest, float(curve.coverage[places][right < 1].min()))
         figure.add_trace(go.Scatter(
             x=100 * curve.coverage[places], y=100 * right, mode="lines", name=names[method],
             line={"color": style.method_colour(method), "width": 2.2,
@@ -118,7 +124,7 @@ def retention(found: Mapping[str, RiskCoverage], names: Mapping[str, str]) -> go
             hovertemplate=f"{names[method]}<br>%{{x:.1f}} % kept: %{{y:.2f}} % right"
                           "<extra></extra>"))
     room = max(1 - lowest, 0.002)
-    figure.update_xaxes(title="share kept (%)", range=[101, 0])
+    figure.update_xaxes(title="share kept (%)", range=[101, max(100 * surest - 5, 0)])
     figure.update_yaxes(title="right among the kept (%)",
                         range=[100 * (lowest - 0.1 * room), 100 + 8 * room])
     return style.finish(figure, height=340)

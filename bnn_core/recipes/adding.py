@@ -23,7 +23,7 @@ from bnn_core.prediction import Networks, embed, predict
 from bnn_core.rendering import channel_colours, default_channels, thumbnail
 from bnn_core.study import ROLES, Study, content_hashes, open_study
 from bnn_core.study_writer import ADDING, finish_study, open_making
-from bnn_core.training import load_network, prepare
+from bnn_core.training import prepare, saved_config
 from bnn_core.uncertainty import Moments, summarise
 
 BLOCK = 2000
@@ -209,7 +209,7 @@ def _predict(study: Study, making: Path, method: str, folds: Sequence[Path],
                 continue
             networks = networks_of(fold / method, count, seed + int(fold.name), device)
             mean = networks_of(fold / method, None, seed, device) if main else None
-            ready = partial(prepare, intensity=load_network(fold / method)[1].intensity)
+            ready = partial(prepare, intensity=saved_config(fold / method).intensity)
             for block in todo:
                 images = block.images.fitted(block.rows, shape)
                 size = batch_size(images)

@@ -11,9 +11,9 @@ from pages.shared import filters, frame, studies
 
 
 def compared_methods(study: Study) -> list[str]:
-    """The Bayesian and the standard network, those of them that the study has."""
+    """The Bayesian and the standard network, those of them that the study has, else its first."""
     found = (frame.bayes_method(study), frame.standard_method(study))
-    return [method for method in found if method is not None]
+    return [method for method in found if method is not None] or study.methods[:1]
 
 
 def names(study: Study) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Two panels that pages share: one image, and a selection of images."""
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -32,12 +33,14 @@ RANKINGS = {
 }
 
 
-def detail(study: Study, row: int, key: str, among: np.ndarray | None = None) -> None:
+def detail(study: Study, row: int, key: str, among: np.ndarray | None = None,
+           methods: Sequence[str] | None = None) -> None:
     """One image beside a chart: image, both networks' distributions, metadata, scores, flag.
 
     `among`: the rows that previous and next on One image walk through; None: the filtered ones.
+    `methods`: whose distributions and scores; None: the Bayesian and the standard network's.
     """
-    tables = _tables(study)
+    tables = _tables(study, methods)
     said = next(iter(tables.values())).iloc[row]
     wrong = not pd.isna(said["correct"]) and not said["correct"]
     label = "no label" if pd.isna(said["label"]) else f"**{plain(said['label'])}**"
@@ -49,7 +52,7 @@ def detail(study: Study, row: int, key: str, among: np.ndarray | None = None) ->
                      query_params=frame.image_link(study, row, among))
         flag_control(study, np.array([row]), frame.filter_text(), f"{key}_flag")
     st.html(_bars(study, row, tables))
-    facts(study, row)
+    st.html(_scores(row, tables) + _metadata(study, row))
 
 
 def facts(study: Study, row: int) -> None:
@@ -70,12 +73,14 @@ def picture(study: Study, row: int) -> None:
 
 
 def selection_panel(study: Study, rows: np.ndarray, key: str, title: str, *,
-                    ranking: bool = True, method: str | None = None) -> None:
+                    ranking: bool = True, method: str | None = None,
+                    methods: Sequence[str] | None = None) -> None:
     """A selection: 'n of N', a ranked wall, export of exactly these rows, flag.
 
     rows: row numbers in any order. title: what was selected, in words: it stands above the wall
     and, with the filters, in the exported file. ranking: the user may order them; False keeps
     theirs. method: whose prediction the captions give; None: the Bayesian method, else the first.
+    methods: whose distributions stand beside the image opened, see `detail`.
     """
     rows = np.asarray(rows, dtype=np.int64)
     total = len(frame.filtered_rows())
@@ -100,7 +105,7 @@ def selection_panel(study: Study, rows: np.ndarray, key: str, title: str, *,
     if len(rows):
         with right:
             shown = result.clicked if result.clicked is not None else int(rows[0])
-            detail(study, shown, f"{key}_detail", among=rows)
+            detail(study, shown, f"{key}_detail", among=rows, methods=methods)
 
 
 def _ordered(study: Study, method: str | None, rows: np.ndarray,
@@ -133,10 +138,12 @@ def export_button(study: Study, rows: np.ndarray, words: str, key: str) -> None:
         help="A CSV file for Excel: image, label, prediction, scores, decisions, and the filter.")
 
 
-def _tables(study: Study) -> dict[str, pd.DataFrame]:
-    """The Bayesian network's table before the standard one's; other methods stay on their page."""
-    methods = [frame.bayes_method(study), frame.standard_method(study)]
-    return {m: frame.table(study, m) for m in methods if m is not None}
+def _tables(study: Study, methods: Sequence[str] | None = None) -> dict[str, pd.DataFrame]:
+    """Tables of `methods`; None: the Bayesian network's before the standard one's."""
+    if methods is None:
+        pair = [frame.bayes_method(study), frame.standard_method(study)]
+        methods = [m for m in pair if m is not None] or study.methods[:1]
+    return {m: frame.table(study, m) for m in methods}
 
 
 def _bars(study: Study, row: int, tables: dict[str, pd.DataFrame]) -> str:

@@ -52,6 +52,39 @@ def write_animals(cache: Path, name: str = "animals", n: int = 300, seed: int = 
         settings={"seed": seed})
 
 
+def write_rivals(cache: Path, name: str = "rivals", n: int = 240) -> Path:
+    """Five methods on the same images, the last 40 of a kind never seen: `ensemble` is the best,
+    `dropout` the worst, `laplace` says what `vi` says."""
+    rng = np.random.default_rng(5)
+    y = np.arange(n) % 3
+    new = np.arange(n) >= n - 40
+    labels = np.array(CLASSES, dtype=object)[y]
+    labels[new] = None
+    noise = rng.normal(size=(n, 3))
+    sharp = {"vi": 2.0, "standard": 1.8, "dropout": 0.8, "ensemble": 5.0, "laplace": 2.0}
+    summaries, samples = {}, {}
+    for method, size in sharp.items():
+        own = noise if method == "laplace" else noise + 0.2 * rng.normal(size=(n, 3))
+        noise = own if method == "vi" else noise
+        logits = own + size * np.eye(3)[y] * ~new[:, None]
+        drawn = logits + 0.5 * np.random.default_rng(6).normal(
+            size=(1 if method == "standard" else 6, n, 3))
+        p = np.exp(drawn) / np.exp(drawn).sum(axis=2, keepdims=True)
+        summaries[method] = summarise(moments(p), CLASSES, labels)
+        samples[method] = p.transpose(1, 0, 2)
+    pictures = rng.integers(0, 255, (n, 12, 12), dtype=np.uint8)
+    images = pd.DataFrame({
+        "image_id": [f"img-{i:04d}" for i in range(n)], "label": labels, "fold": 0,
+        "role": np.where(new, "new", "scored"), "content_hash": content_hashes(pictures)})
+    seconds = {"training": {"wall": 60.0, "cpu": 55.0}, "prediction": {"wall": 2.0, "cpu": 2.0}}
+    return write_study(
+        cache / name, title="Rivals", kind="mnist", classes=CLASSES, images=images,
+        summaries=summaries, samples=samples, thumbnails=(_webp(p) for p in pictures),
+        methods={m: {"num_samples": s.shape[1], "network": "lenet5", "seconds": seconds,
+                     "builds_on": "standard" if m in ("vi", "laplace") else None}
+                 for m, s in samples.items()})
+
+
 def write_compounds(cache: Path, name: str = "compounds") -> Path:
     """A table of predictions and no more: no pictures, samples or standard network, 10 compounds.
 
