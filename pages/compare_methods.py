@@ -170,12 +170,15 @@ def cost(study: Study) -> None:
     if table["training"].isna().all():
         st.caption("This study does not know how long its methods took.")
         return
+    # Images added to the study later were not part of the prediction that was timed.
+    added = study.images["source"].notna().sum() if "source" in study.images else 0
+    predicted = len(study.images) - added
     lines = {
         "networks per prediction": ["–" if n is None else f"{n:,}" for n in networks.values()],
         "training, in all": [_seconds(v) for v in table["training_total"]],
         "of it on its own": [_seconds(v) for v in table["training"]],
         "prediction": [_seconds(v) for v in table["prediction"]],
-        "prediction per image": [_seconds(v / len(study.images)) for v in table["prediction"]],
+        "prediction per image": [_seconds(v / predicted) for v in table["prediction"]],
         "training, CPU time": [_seconds(v) for v in table["training_cpu"]],
         "prediction, CPU time": [_seconds(v) for v in table["prediction_cpu"]],
     }
