@@ -68,7 +68,7 @@ EMPTY = """There is no study in `{root}` yet. A study is made by one command, fo
 
 ```
 bnn study mnist --preset quick     # handwritten digits, about 3 minutes
-bnn study digits                   # digits drawn by code, no download
+bnn study demo                     # a screen of cells drawn by code, no download
 bnn import predictions.csv         # predictions you already have
 ```
 

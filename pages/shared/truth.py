@@ -66,6 +66,12 @@ def _sentence(found: pd.DataFrame) -> str:
     for level, part in found.groupby("level", sort=False):
         k = int(part["faults"].iat[0])
         first = part.drop_duplicates("title")
+        if level == "image":
+            # Their labels are right: images of wrongly labelled compounds rightly come before.
+            parts.append(f"Images: the {k:,} spoilt ones, rightly labelled, stand at a median rank "
+                         f"of {first['rank'].median():,.0f} of {first['of'].iat[0]:,}, "
+                         f"{first['by_confidence'].median():,.0f} by low confidence alone.")
+            continue
         parts.append(f"{level.capitalize()}s: **{int((first['rank'] <= k).sum()):,} of {k:,}** "
                      f"planted faults are among the first {k:,} suspects, "
                      f"{int((first['by_confidence'] <= k).sum()):,} by low confidence alone.")
