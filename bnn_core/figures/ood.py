@@ -22,13 +22,15 @@ TEN = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e7630
 OTHER = "others"
 
 
-def distributions(shares: pd.DataFrame, bins: Bins, cut: float, names: Mapping[str, str]
-                  ) -> go.Figure:
-    """One histogram per group, one below the other on one axis; shares from `ood.shares`."""
+def distributions(shares: pd.DataFrame, bins: Bins, cut: float, names: Mapping[str, str],
+                  highest: float) -> go.Figure:
+    """One histogram per group, one below the other on one axis; shares from `ood.shares`.
+
+    highest: the end of the vertical axes, the same for figures that are compared.
+    """
     here = [group for group in GROUPS if (shares["group"] == group).any()]
     figure = make_subplots(rows=max(len(here), 1), cols=1, shared_xaxes=True,
                            vertical_spacing=0.13)
-    highest = float(shares["share"].max()) if len(shares) else 1.0
     for place, group in enumerate(here, start=1):
         part = shares[shares["group"] == group]
         figure.add_trace(go.Bar(

@@ -119,8 +119,10 @@ def part_of(table: pd.DataFrame, group: str, kind: str | None = None) -> pd.Data
 @st.cache_resource(max_entries=32, show_spinner=False)
 def distributions(key: str, method: str, _view: View) -> go.Figure:
     """The three groups of one network, one below the other."""
-    return figures.distributions(ood.shares(_view.tables[method], _view.bins), _view.bins,
-                                 _view.cut.value, _view.words.groups)
+    shares = {m: ood.shares(_view.tables[m], _view.bins) for m in _view.methods}
+    highest = max((float(s["share"].max()) for s in shares.values() if len(s)), default=1.0)
+    return figures.distributions(shares[method], _view.bins, _view.cut.value, _view.words.groups,
+                                 highest)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Comparing the groups")
