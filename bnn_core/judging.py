@@ -18,6 +18,7 @@ from bnn_core.levels import (
     RULES,
     aggregate,
     available_levels,
+    own_images,
     scored_rows,
 )
 from bnn_core.selection import bin_index
@@ -195,6 +196,7 @@ def first_looks(tables: Mapping[str, pd.DataFrame], rows: np.ndarray, bayes: str
     tables: method -> table with RangeIndex; rows: those to choose among; bayes: the method whose
     predictions count. Kinds with no row are left out.
     """
+    rows = rows[own_images(tables[bayes].iloc[rows])]
     table = tables[bayes].iloc[rows]
     sure = certainty(score, table[score])
     counted = scored_rows(table)

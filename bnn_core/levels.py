@@ -48,6 +48,14 @@ def scored_rows(table: pd.DataFrame) -> np.ndarray:
     return counted
 
 
+def own_images(table: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: all rows but those added to see what the networks make of them (shifted, new).
+
+    A well, a dose or a list of what to look at first is made of the study's own images.
+    """
+    return ~table["role"].isin(["shifted", "new"]).to_numpy(dtype=bool)
+
+
 def aggregate(
     table: pd.DataFrame, level: str, classes: Sequence[str], rule: str = "mean"
 ) -> pd.DataFrame:

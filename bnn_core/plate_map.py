@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.intervals import REPEATS, Interval, bootstrap_ratio
-from bnn_core.levels import aggregate, scored_rows
+from bnn_core.levels import aggregate, own_images, scored_rows
 
 #: Wells of a plate -> (rows, columns), the smallest first.
 FORMATS = {24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
@@ -169,8 +169,9 @@ def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
 
 
 def _placed(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:
-    """Rows that have a place, their plates by `plate_names`, wells by one spelling; the places."""
-    known = table[table["plate"].notna() & table["well"].notna()]
+    """The study's own images that have a place, their plates by `plate_names`, wells by one
+    spelling; the places."""
+    known = table[own_images(table) & (table["plate"].notna() & table["well"].notna()).to_numpy()]
     names = {name: place_of(name) for name in known["well"].unique()}
     spelled = {name: f"{row_name(p[0])}{p[1]:02d}" for name, p in names.items() if p is not None}
     known = known[known["well"].isin(list(spelled)).to_numpy()]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bnn_core.levels import LEVEL_COLUMNS, scored_rows
+from bnn_core.levels import LEVEL_COLUMNS, own_images, scored_rows
 
 FITS, PARTLY, AGAINST, UNKNOWN = "fits", "fits in part", "does not fit", "cannot tell"
 VERDICTS = (FITS, PARTLY, AGAINST, UNKNOWN)
@@ -89,11 +89,12 @@ class Case:
 
     @cached_property
     def compound(self) -> np.ndarray:
-        """Rows of the suspect's compound, at all doses and in all roles; its own rows without one.
+        """The study's own images of the suspect's compound, at all doses; its own rows without one.
         """
         if not self.has("compound"):
             return self.own
-        return self.table["compound"].isin(self.rows["compound"].dropna().unique()).to_numpy()
+        mine = self.table["compound"].isin(self.rows["compound"].dropna().unique()).to_numpy()
+        return mine & own_images(self.table)
 
     def mean_p(self, rows: pd.DataFrame) -> np.ndarray:
         """(C,) mean softmax of some rows."""

@@ -47,6 +47,8 @@ PAGES: dict[str, list[Entry]] = {
               cutoff=True),
         Entry("bnn_vs_standard.py", "BNN vs standard", "scatter_plot",
               "Where do the Bayesian and the standard network disagree?", cutoff=True),
+        Entry("out_of_distribution.py", "Out of distribution", "travel_explore",
+              "What does it do with kinds of images that it never saw?", cutoff=True),
         Entry("compare_methods.py", "Compare methods", "leaderboard",
               "Would another posterior do better on these images?"),
     ],

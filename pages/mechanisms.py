@@ -11,6 +11,7 @@ import streamlit as st
 from bnn_core import mechanisms
 from bnn_core.figures import mechanisms as figures
 from bnn_core.figures.style import SCORE_NAMES, chart_config
+from bnn_core.levels import own_images
 from bnn_core.mechanisms import Bins
 from bnn_core.side_by_side import controls_beside
 from bnn_core.study import Study
@@ -73,7 +74,7 @@ def page() -> None:
     if "compound" not in study.images or study.images["compound"].isna().all():
         st.info(NO_COMPOUNDS, icon=":material/medication:")
         return
-    table = frame.table(study, filters.reading_method(study)).iloc[frame.filtered_rows()]
+    table = filtered(study, filters.reading_method(study))
     labels = mechanisms.labelled_compounds(table)
     if not labels:
         st.info("None of the filtered images has both a label and a compound. Take a filter off "
@@ -82,6 +83,12 @@ def page() -> None:
     view, look = choose(study, labels)
     explain(view)
     {HISTOGRAMS: histograms, COLUMNS: side_by_side, DOSES: doses}[look](view)
+
+
+def filtered(study: Study, method: str) -> pd.DataFrame:
+    """The study's own images that pass the filters; the page Out of distribution has the others."""
+    table = frame.table(study, method).iloc[frame.filtered_rows()]
+    return table[own_images(table)]
 
 
 def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
@@ -97,7 +104,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
             method = st.segmented_control("Network", methods, default=methods[0], key="network",
                                           required=True, bind="query-params", width="content",
                                           format_func=short_name)
-        table = frame.table(study, method).iloc[frame.filtered_rows()]
+        table = filtered(study, method)
         called = mechanisms.calls(table[(table["label"] == label).fillna(False)])
         wrong = [name for name in called if name != label]
         usual = wrong[0] if wrong else label

@@ -84,8 +84,8 @@ def headline(study: Study) -> None:
                  "page Confidence shows what other cut-offs would do.")
     left_out = unscored(study)
     if left_out:
-        st.caption(f"{left_out:,} of the filtered images do not count here: they have no label, or "
-                   "the network never saw their class.")
+        st.caption(f"{left_out:,} of the filtered images do not count here: they have no label, "
+                   "were added for comparison, or the network never saw their class.")
 
 
 def levels(study: Study) -> None:

@@ -1,6 +1,7 @@
 """More images for a finished study: the same networks, nothing counted, nothing held in memory."""
 
 import shutil
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -116,6 +117,36 @@ def test_memory_depends_on_the_block_alone(study, tmp_path, monkeypatch):
     # One network's worth of samples is small enough to stay.
     assert len(result.samples("standard")) == 1260
     assert check_study(out) == []
+
+
+def test_letters_are_part_of_making_a_study(tmp_path, monkeypatch, capsys):
+    def idx(name, array):
+        head = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+        (tmp_path / name).write_bytes(head + array.astype(np.uint8).tobytes())
+    for stem, n in (("train", 150), ("t10k", 20)):
+        drawn = pictures(n, n)
+        idx(f"{stem}-images-idx3-ubyte", drawn.images[:, 0])
+        idx(f"{stem}-labels-idx1-ubyte", drawn.targets)
+    idx("emnist-byclass-test-images-idx3-ubyte", pictures(3, 5).images[:, 0])
+    idx("emnist-byclass-test-labels-idx1-ubyte", np.array([1, 10, 40]))
+    out = tmp_path / "made"
+    argv = ["study", "mnist", "--data", str(tmp_path), "--out", str(out), "--ood", "emnist",
+            "--preset", "quick", "--epochs", "1", "--pool", "0", "--num-samples", "3"]
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patched:
+        patched.setattr(adding, "_look", interrupted)
+        assert cli.main(argv) == 130
+    assert open_study(out).meta["rows"] == 20
+    # The same command again trains nothing and adds the letters.
+    assert cli.main(argv) == 0
+    assert "train" not in capsys.readouterr().err.split("interrupted")[-1]
+    images = open_study(out).images
+    assert images["label"].iloc[20:].tolist() == ["1", "A", "e"]
+    assert images["role"].iloc[20:].tolist() == ["shifted", "new", "new"]
+    assert cli.main(argv) == 2
+    assert "--force re-makes it" in capsys.readouterr().err
 
 
 def test_the_command(study, tmp_path, capsys):

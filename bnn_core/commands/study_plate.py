@@ -103,7 +103,8 @@ def run(args: argparse.Namespace) -> str:
         control=args.control, columns=read_map(args.map), images=args.images,
         channels=args.channels.split(",") if args.channels else None, size=args.size,
         normalise=args.normalise, pixel_size_um=args.pixel_size)
-    return make(args, out, source, NAME, args.title or f"{args.table.stem}, compounds left out")
+    left_out = "labels" if args.leave_out == "label" else "compounds"
+    return make(args, out, source, NAME, args.title or f"{args.table.stem}, {left_out} left out")
 
 
 def prepared_folder(out: Path) -> Path:

@@ -65,8 +65,7 @@ def load_emnist(root: Path, scratch: Path, split: str = "byclass", part: str = "
         found, labels=names[codes], read=lambda rows: stored(rows).transpose(0, 1, 3, 2),
         name=stem if genuine else f"stand-in-{split}-{part}",
         title=f"EMNIST {split}, {part}" if genuine else
-        f"stand-in characters ({len(found):,} images laid out like the split {split}; not the "
-        "genuine set)")
+        f"stand-in characters (laid out like the split {split}; not the genuine set)")
 
 
 def _find(root: Path, name: str) -> Path:

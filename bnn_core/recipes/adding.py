@@ -272,6 +272,9 @@ def _finish(study: Study, making: Path, added: pd.DataFrame, blocks: Sequence[_B
     notes = [*study.meta.get("notes", []), *(
         f"{len(s):,} images of {s.title} added: predicted by the study's networks, never trained "
         "on, counted in no accuracy" for s in sets)]
+    if study.meta.get("normalise") in ("plate", "image"):
+        notes.append(f"the study's own images were scaled by {study.meta['normalise']}; the added "
+                     "ones were taken as scaled already")
     if lost:
         notes.append(f"no samples are kept: with {len(images):,} images they would be too large")
     return finish_study(
