@@ -11,7 +11,8 @@ PUBLIC = (
      "does with things it never saw.",
      "bnn data mnist\nbnn data emnist\n"
      "bnn study mnist --preset quick                # about 3 minutes\n"
-     "bnn study mnist --preset quick --ood letters  # with letters beside the digits"),
+     "bnn study mnist --preset quick --ood emnist   # with letters beside the digits\n"
+     "bnn predict mnist emnist                      # or added to a study that is there"),
     ("BBBC021, cells under 113 compounds",
      "The paper's second example, from the Broad Bioimage Benchmark Collection. One plate is 840 "
      "MB to fetch and 1.9 GB on disk; the compounds with a known mechanism, their other doses and "
