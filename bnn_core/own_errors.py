@@ -44,12 +44,8 @@ class OwnErrors:
         w = np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)
         num_classes = self.means.shape[1]
         right = self.means[rows, self.labels]
-        all_right = ((w * right).sum() - w * right) / np.maximum(w.sum() - w, 1e-12)
-        same_label = np.zeros((len(rows), num_classes))
-        same_label[rows, self.labels] = w
-        n_same = same_label.sum(axis=0)[self.labels] - w
-        right_sums = np.bincount(self.labels, w * right, num_classes)[self.labels] - w * right
-        p_label = (right_sums + PRIOR_COMPOUNDS * all_right) / (n_same + PRIOR_COMPOUNDS)
+        all_right = _mean_of_others(right, w)
+        p_label = expected_right(right, self.labels, w)
 
         wrong = wrong_means(self.means, self.labels)
         attraction = _attraction(wrong, self.labels, w) * (1 + (self.lift - 1) * self.owned)
@@ -91,6 +87,24 @@ def own_errors(means: np.ndarray, labels: np.ndarray, owned: np.ndarray | None =
         middle = (low + high) / 2
         low, high = (middle, high) if expected_share(np.exp(middle)) < observed else (low, middle)
     return OwnErrors(means, labels, owned, float(np.exp(low)))
+
+
+def expected_right(right: np.ndarray, labels: np.ndarray, w: np.ndarray | None = None
+                   ) -> np.ndarray:
+    """(G,) expected probability of the label of each compound, were it right.
+
+    right: (G,) mean probability of the label. labels: (G,) class index. w: (G,) how often each
+    counts. The mean over the label's other compounds, drawn towards the mean over all others by
+    PRIOR_COMPOUNDS; 0 for a compound alone.
+    """
+    w = np.ones(len(right)) if w is None else w
+    n_same = np.bincount(labels, w)[labels] - w
+    sums = np.bincount(labels, w * right)[labels] - w * right
+    return (sums + PRIOR_COMPOUNDS * _mean_of_others(right, w)) / (n_same + PRIOR_COMPOUNDS)
+
+
+def _mean_of_others(values: np.ndarray, w: np.ndarray) -> np.ndarray:
+    return ((w * values).sum() - w * values) / np.maximum(w.sum() - w, 1e-12)
 
 
 def wrong_means(means: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from bnn_core.disagreement import Disagreement, joined
+from bnn_core.label_quality import label_quality, shares_of_expected
 from bnn_core.levels import LEVEL_COLUMNS, available_levels, scored_rows
 
 RESAMPLES = 500
@@ -126,32 +127,12 @@ def rank_images(table: pd.DataFrame) -> pd.DataFrame:
     """
     counted = np.flatnonzero(scored_rows(table))
     rows = table.iloc[counted]
-    groups = [rows.groupby(columns, sort=False).ngroup().fillna(-1).to_numpy()
-              for columns in (["plate", "well"], ["compound"]) if set(columns) <= set(rows)]
     out = rows[[c for c in ("image_id", "label", "predicted") if c in rows]].copy()
     out.insert(0, "row", counted)
-    out["label_quality"] = label_quality(rows["p_label"].to_numpy(np.float64), groups)
+    out["label_quality"] = label_quality(rows["p_label"], shares_of_expected(rows))
     out["p_label"] = rows["p_label"]
     out["confidence"] = rows["confidence"]
     return out.sort_values("label_quality", kind="stable").reset_index(drop=True)
-
-
-def label_quality(p_label: np.ndarray, groups: Sequence[np.ndarray] = ()) -> np.ndarray:
-    """(N,) in [0, 1]: how well the label fits an image; low is suspect.
-
-    p_label: (N,) mean softmax of the label. groups: arrays (N,) of group numbers, e.g. its well and
-    its compound, -1 for none. Without groups this is p_label itself, cleanlab's self-confidence
-    (Northcutt et al. 2021): for labels wrong at random no other order of calibrated probabilities
-    is better. Labels of plates go wrong by wells and compounds, so with groups it is the geometric
-    mean of p_label and of its mean over each group.
-    """
-    p_label = np.asarray(p_label, np.float64)
-    product = p_label.copy()
-    for codes in groups:
-        codes = np.asarray(codes, int) + 1
-        means = np.bincount(codes, p_label) / np.maximum(np.bincount(codes), 1)
-        product *= np.where(codes > 0, means[codes], p_label)
-    return product ** (1 / (1 + len(groups)))
 
 
 def _called(rows: pd.DataFrame, first: Disagreement, classes: list[str]) -> np.ndarray:

@@ -49,11 +49,11 @@ def images(study: Study) -> None:
     if ranked.empty:
         nothing_scored(study)
         return
-    known = [name for name in ("well", "compound") if name in available_levels(study.images)]
-    means = (f"the geometric mean of the label's probability on the image and on average over its "
-             f"{' and its '.join(known)}" if known else "the mean probability of the given label")
-    st.caption(f"Label quality is {means}: 0 = the label does not fit at all, 1 = it fits. "
-               "Most suspect first.")
+    known = [name for name in ("compound", "well") if name in available_levels(study.images)]
+    st.caption("Label quality is the mean probability of the given label"
+               + (f", less where its {' and its '.join(known)} fell short of what others of this "
+                  "label get" if known else "")
+               + ": 0 = the label does not fit at all, 1 = it fits. Most suspect first.")
     shown = st.segmented_control("Show", ["as images", "as a table"], key="suspects_as",
                                  default="as images", required=True, bind="query-params",
                                  label_visibility="collapsed")

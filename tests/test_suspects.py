@@ -1,11 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from screens import CLASSES, calling, published_table, screen, with_summary
 
-from bnn_core.suspects import label_quality, rank, rank_images
+from bnn_core.suspects import rank, rank_images
 
 
 def called(images: pd.DataFrame, changes: dict[str, str], sure: float = 0.9) -> pd.DataFrame:
@@ -227,24 +225,6 @@ def test_images_are_ranked_by_label_quality():
     assert ranked["row"].iloc[0] == 7
     assert ranked["image_id"].iloc[0] == images["image_id"].iloc[7]
     assert ranked["label_quality"].is_monotonic_increasing
-
-
-def test_label_quality_is_self_confidence_without_groups():
-    np.testing.assert_array_equal(label_quality(np.array([0.2, 0.9])), [0.2, 0.9])
-
-
-def test_label_quality_is_the_geometric_mean_over_image_and_groups():
-    got = label_quality(np.array([0.2, 0.8, 0.5, 0.3]), [np.array([7, 7, 0, -1])])
-    np.testing.assert_allclose(got, np.sqrt([0.2 * 0.5, 0.8 * 0.5, 0.25, 0.09]))
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.tuples(st.floats(0, 1), st.integers(-1, 3), st.integers(-1, 3)), min_size=1))
-def test_label_quality_stays_in_range(rows):
-    p, a, b = (np.array(column) for column in zip(*rows, strict=True))
-    for groups in ([], [a], [a, b]):
-        quality = label_quality(p, groups)
-        assert ((quality >= 0) & (quality <= 1)).all()
 
 
 def test_the_published_table(authors, shared_data):

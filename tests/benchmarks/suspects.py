@@ -26,10 +26,11 @@ from synthetic_screens import WORLDS, Screen, make_screen
 from tqdm import tqdm
 
 from bnn_core.evidence import readings
+from bnn_core.label_quality import label_quality
 from bnn_core.own_errors import own_errors
 from bnn_core.reading import FITS, Suspect
 from bnn_core.study import open_study
-from bnn_core.suspects import label_quality, rank, rank_images
+from bnn_core.suspects import rank, rank_images
 
 WEIGHTS = (1, 2, 4)
 
