@@ -141,10 +141,11 @@ def compare(tables: Mapping[str, pd.DataFrame], classes: Sequence[str], score: s
     scored = np.logical_and.reduce([scored_rows(t) for t in tables.values()])
     known = {m: t[scored] for m, t in tables.items()}
     groups = independent_groups(first[scored])
-    codes, count = (np.arange(scored.sum()), int(scored.sum())) if groups is None else \
-        group_codes(groups)
+    codes, count = _codes(first[scored], groups is not None)
     outside = {role: (first["role"] == role).to_numpy() for role in ("new", "shifted")}
     outside = {role: mask for role, mask in outside.items() if mask.any()}
+    # Images of one compound are no more independent where the network never saw their kind.
+    together = {role: _codes(first[mask], groups is not None) for role, mask in outside.items()}
     total = len(first) * len(methods)
     repeats = repeats or int(np.clip(_MOST // max(total, 1), 400, REPEATS))
     judges = {m: _Judge(known[m], {r: tables[m][mask] for r, mask in outside.items()}, classes,
@@ -157,8 +158,8 @@ def compare(tables: Mapping[str, pd.DataFrame], classes: Sequence[str], score: s
         size = min(step, repeats - start)
         weights = _drawn(rng, count, size)[:, codes]
         found.append(_figures(judges, weights,
-                              {r: _drawn(rng, int(mask.sum()), size)
-                               for r, mask in outside.items()}))
+                              {r: _drawn(rng, n, size)[:, own]
+                               for r, (own, n) in together.items()}))
     keys = [c for c in CRITERIA if c in found[0]]
     return Comparison(
         methods, {c: found[0][c][:, 0] for c in keys},
@@ -166,6 +167,12 @@ def compare(tables: Mapping[str, pd.DataFrame], classes: Sequence[str], score: s
          else np.full((len(methods), 1), np.nan) for c in keys},
         int(scored.sum()), None if groups is None else count,
         {role: int(mask.sum()) for role, mask in outside.items()})
+
+
+def _codes(rows: pd.DataFrame, grouped: bool) -> tuple[np.ndarray, int]:
+    """Number of what each row is drawn with, and how many there are."""
+    groups = independent_groups(rows) if grouped else None
+    return (np.arange(len(rows)), len(rows)) if groups is None else group_codes(groups)
 
 
 def times(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

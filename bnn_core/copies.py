@@ -30,12 +30,14 @@ def unseen_copies(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
 def corrupted_copies(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
     """The table, and each scored image once more with the role "shifted", spoilt in one way.
 
-    The ways take turns over the images. A copy stays in the group of its image, so it is predicted
+    Each way spoils as many images as any other, dealt at random from a fixed seed, so that no site
+    or well goes with one way. A copy stays in the group of its image, so it is predicted
     by the fold that never saw its compound. It has no file and no measured quality: what it
     shows is not on disk.
     """
     rows = _scored(table)
-    kind = np.asarray(list(kinds), dtype=object)[np.arange(len(rows)) % len(kinds)]
+    kind = np.asarray(list(kinds), dtype=object)[
+        np.random.default_rng(0).permutation(np.arange(len(rows)) % len(kinds))]
     files = {c: None for c in rows if c == "path" or c.startswith("path_")}
     files |= {c: np.nan for c in rows if c.startswith("quality_")}
     copies = rows.assign(image_id=rows["image_id"] + "~" + kind, role="shifted", corruption=kind,

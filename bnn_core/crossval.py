@@ -72,9 +72,11 @@ def leave_label_out(table: pd.DataFrame, seed: int = 0) -> LabelsOut:
     held out once as a known one. Each image then has two rows: "scored", predicted by a network
     that knows its class though not its compound, and "new", predicted by the one that knows
     neither. A class of one group has no known one to hold out; its only row stays unpredictable.
-    Raises InputError for fewer than 3 classes.
+    Raises InputError for fewer than 3 classes, and for a group of several: its images of the class
+    left out would be trained on, or the others be lost.
     """
     groups = _scored_groups(table)
+    _demand_one_label(table)
     labels = sorted(set(groups))
     if len(labels) < 3:
         raise InputError(f"--leave-out label needs at least 3 labels; there are {len(labels)} "
@@ -185,6 +187,18 @@ def _scored_groups(table: pd.DataFrame) -> pd.Series:
         .agg(lambda labels: labels.mode().iat[0])
         .sort_index()
     )
+
+
+def _demand_one_label(table: pd.DataFrame) -> None:
+    scored = table[table["role"] == "scored"]
+    labels = scored.groupby(scored["group"].astype(str))["label"].unique()
+    mixed = labels[labels.map(len) > 1]
+    if len(mixed):
+        raise InputError(
+            f"--leave-out label: the group '{mixed.index[0]}' has several labels "
+            f"({', '.join(sorted(map(str, mixed.iat[0])))}), {len(mixed):,} such groups; name a "
+            "column with --group whose groups have one label each"
+        )
 
 
 def _same_batch(table: pd.DataFrame, held: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -208,7 +209,10 @@ def _fit_laplace(
 def _draw_laplace(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
     path = folder / "weights.safetensors"
     precision = read_json(folder / "config.json")["fitted"]["prior_precision"]
-    found = LastLayer(**load_file(path), prior_precision=precision)
+    try:
+        found = LastLayer(**load_file(path), prior_precision=precision)
+    except (OSError, TypeError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged ({error}); re-make the study") from error
     return draw_last_layers(_standard(folder, device), found, num_samples, seed)
 
 

@@ -31,12 +31,13 @@ COMMANDS = {
     "plate": "bnn study plate TABLE.csv --methods {methods} --out cache/methods",
 }
 RIVALS = "vi,standard,dropout,ensemble,laplace"
-ONE_METHOD = """This study holds one method, {has}; there is nothing to compare. This makes a study
-of five on the same images:
+ONE_METHOD = """This study holds one method, {has}; there is nothing to compare. {how}"""
+OF_FIVE = """This makes a study of five on the same images:
 
 ```
 {command}
 ```"""
+ELSEWHERE = """`bnn study KIND --methods …` makes studies of several."""
 #: What two methods make of an image, as `comparison.agreement_of` says it, in words of the page.
 KINDS = ("all", "first right", "second right", "both wrong", "no label")
 
@@ -45,9 +46,10 @@ def page() -> None:
     """Draw the page."""
     study = frame.current_study()
     if len(study.methods) < 2:
-        command = COMMANDS.get(study.meta["kind"], COMMANDS["mnist"]).format(methods=RIVALS)
-        st.info(ONE_METHOD.format(has=METHOD_NAMES.get(study.methods[0], study.methods[0]),
-                                  command=command), icon=":material/compare:")
+        command = COMMANDS.get(study.meta["kind"])
+        how = OF_FIVE.format(command=command.format(methods=RIVALS)) if command else ELSEWHERE
+        has = METHOD_NAMES.get(study.methods[0], study.methods[0])
+        st.info(ONE_METHOD.format(has=has, how=how), icon=":material/compare:")
         return
     score = frame.cutoff().score
     found = _comparison(frame.filter_key(), score, study)

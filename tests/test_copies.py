@@ -63,12 +63,16 @@ def test_thumbnails_show_what_the_network_saw(study):
         data = study.thumbnail(study.row_of(image_id))
         return np.asarray(Image.open(io.BytesIO(data))).astype(float)
 
-    first = study.images["image_id"][0]
+    def spoilt(kind):
+        red = study.images["label"] == "X"
+        return study.images["image_id"][red & (study.images["corruption"] == kind)].iat[0]
+
+    first = spoilt("blur").removesuffix("~blur")
     assert_allclose(picture(f"{first}~unseen"), picture(first))
     blurred = picture(f"{first}~blur")
     assert blurred.std(axis=(0, 1)).max() < picture(first).std(axis=(0, 1)).max()
     # Red in X's images: with the channels exchanged it stands in green.
-    second = study.images["image_id"][1]
+    second = spoilt("wrong-channel").removesuffix("~wrong-channel")
     assert picture(second).mean(axis=(0, 1)).argmax() == 0
     assert picture(f"{second}~wrong-channel").mean(axis=(0, 1)).argmax() == 1
     assert study.image_file(study.row_of(f"{second}~wrong-channel")) is None

@@ -20,7 +20,7 @@ from bnn_core.commands.training_flags import add_device_flags, use_device
 from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.mnist import data_root
 from bnn_core.recipes.adding import add_images
-from bnn_core.study import ROLES, cache_root, study_path
+from bnn_core.study import ROLES, cache_root, open_study, study_path
 from bnn_core.study_report import one_line
 
 
@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> str:
 def add(args: argparse.Namespace, study: Path, images: list[str], *, out: Path | None = None,
         role: str | None = None) -> str:
     """Add the images that the command line names to a study; one line on the result."""
+    open_study(study)  # refuses what is no study before a folder is made beside it
     # Beside the studies: what is unpacked may be larger than the system's folder for such things.
     with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=study.parent) as scratch:
         sets = [open_any(text, data_root(args.data), Path(scratch)) for text in images]

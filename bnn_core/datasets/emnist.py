@@ -81,12 +81,13 @@ def _find(root: Path, name: str) -> Path:
 def open_any(text: str, root: Path, scratch: Path) -> ImageSet:
     """What `--ood` and `bnn predict` take: `emnist`, `emnist:SPLIT[-PART]`, or any image set.
 
-    `emnist` is looked for in `root`; idx files named as EMNIST's are read as such wherever they
-    lie. NAME=... gives the set another name. Raises InputError as `open_image_set`.
+    `emnist` is looked for in `root` (a folder of that name here is `./emnist`); idx files named as
+    EMNIST's are read as such wherever they lie. NAME=... gives the set another name. Raises
+    InputError as `open_image_set`.
     """
     name, path = split_name(text)
     word = re.fullmatch(r"emnist(?::(\w+?)(?:-(\w+))?)?", str(path))
-    if word and not path.exists():
+    if word:
         return named(load_emnist(root, scratch, word[1] or "byclass", word[2] or "test"), name)
     file = re.fullmatch(r"emnist-(\w+)-(\w+)-images-idx3-ubyte(\.gz)?", path.name)
     if file and path.is_file():

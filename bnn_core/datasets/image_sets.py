@@ -48,10 +48,13 @@ class ImageSet:
     def fitted(self, rows: slice, shape: tuple[int, int, int]) -> np.ndarray:
         """A batch (B, *shape) uint8, as `fit` makes it; InputError naming an image that cannot."""
         images = self.read(rows)
-        try:
-            return np.stack([fit(image, shape) for image in images])
-        except InputError as error:
-            raise InputError(f"{self.name}: {error}") from error
+        found = []
+        for image_id, image in zip(self.ids[rows], images, strict=True):
+            try:
+                found.append(fit(image, shape))
+            except InputError as error:
+                raise InputError(f"{self.name}/{image_id}: {error}") from error
+        return np.stack(found)
 
 
 def open_image_set(text: str, scratch: Path) -> ImageSet:

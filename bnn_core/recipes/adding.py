@@ -5,6 +5,7 @@ on the block, not on their number, and an interrupted run goes on. What the stud
 images stays as it is, bit by bit.
 """
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def add_images(
             "NAME, so that this study keeps its own")
     making = open_making(out, {
         "adds_to": study.fingerprint, "made": study.meta["created"], "role": role,
-        "sets": [f"{s.name} {len(s)}" for s in sets]},
+        "sets": [f"{s.name} {len(s)} {_digest(s)}" for s in sets]},
         force=force or out == study.path, restart=restart)
     _copy_rest(study, making)
     blocks = list(_blocks(sets))
@@ -103,7 +104,18 @@ def adding_to(out: Path) -> bool:
             and "adds_to" in read_json(begun))
 
 
+def _digest(images: ImageSet) -> str:
+    """16 hex digits over identities, labels and files of a set: another set is not resumed."""
+    digest = hashlib.sha256()
+    for column in (images.ids, images.labels, () if images.files is None else images.files):
+        digest.update("\x1f".join(map(str, column)).encode() + b"\x1e")
+    return digest.hexdigest()[:16]
+
+
 def _folds(study: Study) -> list[Path]:
+    if study.meta.get("weights_kept") is False:
+        raise InputError(f"study {study.name} was made without its networks, so it cannot predict "
+                         "more images; re-make it with --keep-weights")
     numbered = sorted((int(p.name), p) for p in (study.path / "folds").glob("*")
                       if p.name.isdigit())
     folds = [path for _, path in numbered]

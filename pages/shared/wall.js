@@ -201,7 +201,10 @@ function makeWall(parent) {
       draw(data.tiles)
       wall.drawn = tiles
       const here = new Set(data.tiles.map(tile => tile.row))
-      wall.selected = new Set([...wall.selected].filter(row => here.has(row)))
+      const kept = [...wall.selected].filter(row => here.has(row))
+      // Else Python would select again, unseen, what comes back to the wall later.
+      if (kept.length < wall.selected.size) wall.send("selected", kept)
+      wall.selected = new Set(kept)
       if (!here.has(wall.open)) wall.open = null
     }
     mark()

@@ -26,6 +26,12 @@ def wait_for(tab, condition, seconds=40):
     raise AssertionError("waited in vain")
 
 
+def shown_on(wall):
+    """Rows of the tiles of a wall."""
+    return set(wall.locator(".tile").evaluate_all(
+        "tiles => tiles.map(tile => Number(tile.dataset.row))"))
+
+
 def flag_all(tab, n, reason):
     """Through the button beside the suspect, as Ada."""
     tab.get_by_role("button", name=f"Flag {n}", exact=True).click()
@@ -56,9 +62,9 @@ def test_from_start_here_to_the_exported_list(tab, demo, cache, tmp_path):
     rows = set(table.index[(table["compound"] == first["compound"]) & (table["role"] == "scored")])
 
     walls = tab.locator(".wall")
-    wait_for(tab, lambda: walls.count() == 5 and walls.first.locator(".tile").count() == len(rows))
-    assert {int(tile.get_attribute("data-row")) for tile in walls.first.locator(".tile").all()} \
-        == rows
+    # The heading changes first; the walls of the suspect before stand until they are drawn anew.
+    wait_for(tab, lambda: walls.count() == 5 and shown_on(walls.first) == rows)
+    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     tile = walls.last.locator(".tile").first
     other = demo.images.loc[int(tile.get_attribute("data-row"))]
     assert other["compound"] == first["compound"] and other["role"] == "unlabelled"
