@@ -309,7 +309,7 @@ def flipped_labels(study: str, seeds: int) -> None:
     for method in opened.methods:
         table = opened.table(method)
         table = table[(table["role"] == "scored") & table["label"].notna()].reset_index(drop=True)
-        p = table[[f"p_{name}" for name in opened.classes]].to_numpy(np.float64)
+        p = table[[f"p_{name}" for name in opened.classes]].to_numpy(np.float64, copy=True)
         p /= p.sum(axis=1, keepdims=True)
         true = pd.Index(opened.classes).get_indexer(table["label"])
         rows = []
