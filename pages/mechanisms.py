@@ -17,7 +17,7 @@ from bnn_core.side_by_side import controls_beside
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, panels
 from pages.shared.judged import compared_methods
-from pages.shared.wall import image_wall
+from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain, short_name
 
 BINS = 20
@@ -221,14 +221,8 @@ def of_bar(view: View, bar: Bar) -> None:
 
 def wall(view: View, rows: np.ndarray, key: str, height: int, flagged: list[int]) -> None:
     """A wall whose images open on One image, previous and next walking through the wall."""
-    clicked = image_wall(rows, key=key, selectable=False, method=view.method, height=height,
-                         caption=view.bins.score, flagged=flagged).clicked
-    seen = f"{key}_seen"
-    # The wall keeps what was clicked; it must not call the page away again.
-    new = clicked is not None and clicked != st.session_state.get(seen)
-    st.session_state[seen] = clicked
-    if new:
-        frame.open_image(view.study, clicked, rows)
+    leading_wall(rows, key=key, method=view.method, height=height, caption=view.bins.score,
+                 flagged=flagged)
 
 
 @frame.fragment

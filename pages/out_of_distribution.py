@@ -21,7 +21,7 @@ from pages.shared.ood_views import (
     part_of,
     remember,
 )
-from pages.shared.wall import image_wall
+from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain, short_name
 
 OVERVIEW, KINDS, MAP, ONE, WHICH = ("groups", "all kinds", "taken for what", "one kind",
@@ -233,14 +233,8 @@ def one_kind(view: View) -> None:
 
 def wall(view: View, rows: np.ndarray, key: str, flagged: list[int]) -> None:
     """A wall whose images open on One image, previous and next walking through it."""
-    clicked = image_wall(rows, key=key, selectable=False, method=view.method, height=330,
-                         caption=view.cut.score, flagged=flagged).clicked
-    seen = f"{key}_seen"
-    # The wall keeps what was clicked; it must not call the page away again.
-    new = clicked is not None and clicked != st.session_state.get(seen)
-    st.session_state[seen] = clicked
-    if new:
-        frame.open_image(view.study, clicked, rows)
+    leading_wall(rows, key=key, method=view.method, height=330, caption=view.cut.score,
+                 flagged=flagged)
 
 
 @frame.fragment

@@ -85,6 +85,19 @@ def image_wall(
     return WallResult(clicked, [row for row in result.selected or [] if row in here])
 
 
+def leading_wall(rows: np.ndarray, *, key: str, method: str, height: int, caption: str,
+                 flagged: Iterable[int]) -> None:
+    """A wall whose images open on One image, previous and next walking through the wall."""
+    clicked = image_wall(rows, key=key, selectable=False, method=method, height=height,
+                         caption=caption, flagged=flagged).clicked
+    seen = f"{key}_seen"
+    # The wall keeps what was clicked; it must not call the page away again.
+    new = clicked is not None and clicked != st.session_state.get(seen)
+    st.session_state[seen] = clicked
+    if new:
+        frame.open_image(frame.current_study(), clicked, rows)
+
+
 def thumbnail_side(study: Study) -> int:
     """Pixels of the longer side of the study's first thumbnail; 96 where it has none."""
     return _thumbnail_side(studies.identity(study), study)
