@@ -10,8 +10,8 @@ from bnn_core.batches import owned_classes
 from bnn_core.levels import LEVEL_COLUMNS, available_levels, scored_rows
 from bnn_core.own_errors import OwnErrors, own_errors
 
-#: How often what the label lost counts against what the other class gained.
-LOST = 2.0
+#: Added to every probability before two distributions are compared: less counts as none.
+NEGLIGIBLE = 0.02
 #: How many wells of its own compound weigh as much as the compounds' expectation, for a well.
 _PRIOR_WELLS = 1.0
 
@@ -97,19 +97,28 @@ class Disagreement:
             means = self._means_of(self.unit_weights * self._draw_units(rng))
             count = len(self.errors.labels)
             weights = np.bincount(rng.integers(count, size=count), minlength=count)
-        gained = means - self.expected(weights)
-        rows = np.arange(len(gained))
-        out = (gained - LOST * gained[rows, self.labels][:, None]) / (LOST + 1)
+        surprise = surprises(self.expected_if(weights), means)
+        rows = np.arange(len(means))
+        out = surprise[rows, self.labels][:, None] - surprise
         out[rows, self.labels] = -np.inf
         return np.where((self.taken >= 0)[:, None], out[self.taken], np.nan)
 
-    def expected(self, weights: np.ndarray | None = None) -> np.ndarray:
-        """(G, C) expected class probabilities of the groups, compounds counting by `weights`."""
-        expected = self.errors.expected(weights)[self.compounds]
-        if self.other_wells is None:
-            return expected
-        n = np.bincount(self.compounds)[self.compounds][:, None] - 1
-        return (n * self.other_wells + _PRIOR_WELLS * expected) / (n + _PRIOR_WELLS)
+    def expected(self) -> np.ndarray:
+        """(G, C) expected class probabilities of the groups, were their labels right."""
+        return self.expected_if()[np.arange(len(self.labels)), self.labels]
+
+    def expected_if(self, weights: np.ndarray | None = None) -> np.ndarray:
+        """(G, C, C): [g, j] are those of group g, were it of class j; compounds count by `weights`.
+
+        A well of its compound's label is expected to look like the compound's other wells.
+        """
+        expected = self.errors.expected_if(weights)[self.compounds]
+        if self.other_wells is not None:
+            rows, own = np.arange(len(self.labels)), self.labels
+            n = np.bincount(self.compounds)[self.compounds][:, None] - 1
+            expected[rows, own] = (n * self.other_wells + _PRIOR_WELLS * expected[rows, own]) / (
+                n + _PRIOR_WELLS)
+        return expected
 
     def _means_of(self, weights: np.ndarray) -> np.ndarray:
         units = np.arange(len(weights))
@@ -129,6 +138,19 @@ class Disagreement:
         sums = np.stack([np.bincount(self.compounds, column) for column in means.T], axis=1)
         n = np.bincount(self.compounds)[self.compounds][:, None]
         return (sums[self.compounds] - means) / np.maximum(n - 1, 1)
+
+
+def surprises(expected: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """(G, J) how far means (G, C) are from each of J expectations (G, J, C), in [0, 1].
+
+    The Kullback-Leibler divergence of the observed from the expected distribution, NEGLIGIBLE
+    added to every probability of both, as a share of the largest there can be: 0 as expected, 1
+    where all expected probability has gone.
+    """
+    e, v = expected + NEGLIGIBLE, means + NEGLIGIBLE
+    total = 1 + NEGLIGIBLE * means.shape[1]
+    divergence = (e * np.log(e)).sum(axis=2) - np.einsum("gjc,gc->gj", e, np.log(v))
+    return divergence / total / np.log(1 + 1 / NEGLIGIBLE)
 
 
 def joined(second: pd.DataFrame, first: Disagreement, classes: list[str], level: str

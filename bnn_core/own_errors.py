@@ -32,32 +32,35 @@ class OwnErrors:
     lift: float
 
     def expected(self, weights: np.ndarray | None = None) -> np.ndarray:
-        """(G, C) expected class probabilities of each compound, were its label right.
+        """(G, C) expected class probabilities of each compound, were its label right."""
+        return self.expected_if(weights)[np.arange(len(self.means)), self.labels]
+
+    def expected_if(self, weights: np.ndarray | None = None) -> np.ndarray:
+        """(G, C, C): [g, j] are the expected class probabilities of compound g, were it of class j.
 
         weights: (G,) how often each compound counts, for resampling; a compound never counts for
-        itself. The probability of the label is the mean over the label's other compounds, drawn
-        towards the mean over all others by PRIOR_COMPOUNDS; the rest is shared out among the wrong
+        itself. The probability of class j is the mean over the other compounds labelled j, drawn
+        towards the mean over all others by PRIOR_COMPOUNDS; the rest is shared out among the other
         classes as those compounds share theirs, drawn likewise towards the classes that attract
         wrong probability in the whole table, same-batch classes `lift` times as much.
         """
-        rows = np.arange(len(self.means))
+        rows, classes = np.arange(len(self.means)), np.arange(self.means.shape[1])
         w = np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)
-        num_classes = self.means.shape[1]
         right = self.means[rows, self.labels]
-        all_right = _mean_of_others(right, w)
-        p_label = expected_right(right, self.labels, w)
-
         wrong = wrong_means(self.means, self.labels)
-        attraction = _attraction(wrong, self.labels, w) * (1 + (self.lift - 1) * self.owned)
-        attraction[rows, self.labels] = 0
-        attraction /= np.maximum(attraction.sum(axis=1, keepdims=True), 1e-12)
-        by_label = np.zeros((num_classes, num_classes))
-        np.add.at(by_label, self.labels, w[:, None] * wrong)
-        shared_out = by_label[self.labels] - w[:, None] * wrong
-        shared_out += PRIOR_COMPOUNDS * (1 - all_right)[:, None] * attraction
-        shared_out /= np.maximum(shared_out.sum(axis=1, keepdims=True), 1e-12)
-        expected = (1 - p_label)[:, None] * shared_out
-        expected[rows, self.labels] = p_label
+        mine = w[:, None] * (self.labels[:, None] == classes)
+
+        all_right = _mean_of_others(right, w)[:, None]
+        p_label = _right_if(right, mine, w)
+        pulled = _attraction(wrong, self.labels, w) * (1 + (self.lift - 1) * self.owned)
+        elsewhere = 1 - np.eye(len(classes))
+        attraction = pulled[:, None, :] * elsewhere
+        attraction /= np.maximum(attraction.sum(axis=2, keepdims=True), 1e-12)
+        shared_out = mine.T @ wrong - mine[:, :, None] * wrong[:, None, :]
+        shared_out += PRIOR_COMPOUNDS * (1 - all_right)[:, :, None] * attraction
+        shared_out /= np.maximum(shared_out.sum(axis=2, keepdims=True), 1e-12)
+        expected = (1 - p_label)[:, :, None] * shared_out
+        expected[:, classes, classes] = p_label
         return expected
 
     def chance_owned(self) -> np.ndarray:
@@ -98,9 +101,16 @@ def expected_right(right: np.ndarray, labels: np.ndarray, w: np.ndarray | None =
     PRIOR_COMPOUNDS; 0 for a compound alone.
     """
     w = np.ones(len(right)) if w is None else w
-    n_same = np.bincount(labels, w)[labels] - w
-    sums = np.bincount(labels, w * right)[labels] - w * right
-    return (sums + PRIOR_COMPOUNDS * _mean_of_others(right, w)) / (n_same + PRIOR_COMPOUNDS)
+    of_label = w[:, None] * (labels[:, None] == np.arange(labels.max(initial=0) + 1))
+    return _right_if(right, of_label, w)[np.arange(len(right)), labels]
+
+
+def _right_if(right: np.ndarray, mine: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """(G, C) expected probability of the label if it were each class; mine: (G, C) w per label."""
+    n_same = mine.sum(axis=0) - mine
+    sums = right @ mine - right[:, None] * mine
+    return (sums + PRIOR_COMPOUNDS * _mean_of_others(right, w)[:, None]) / (
+        n_same + PRIOR_COMPOUNDS)
 
 
 def _mean_of_others(values: np.ndarray, w: np.ndarray) -> np.ndarray:

@@ -169,10 +169,11 @@ def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> 
     total, standard = len(found), tables.get("standard") if method != "standard" else None
     said = (f" With a second opinion: {about.get('model', '')} on {about.get('source', '')}."
             if second else "")
-    text = (f"<p>Compounds by consistent disagreement, the first "
-            f"{min(total, MOST_SUSPECTS)} of {total:,}: how far the label lost and one other class "
-            "gained probability beyond what the network's own errors explain (1: all of it; 0: as "
-            f"expected).{escape(said)} None of the readings is forced; several may fit.</p>")
+    text = (f"<p>Compounds by consistent disagreement, the first {min(total, MOST_SUSPECTS)} of "
+            f"{total:,}: how much more the predictions look like those of one other class than "
+            "like those of the label, the network's usual errors allowed for (1: entirely; 0: as "
+            f"much; below 0: less).{escape(said)} None of the readings is forced; several may "
+            "fit.</p>")
     strengths = study_strengths(study)
     for row in found.head(MOST_SUSPECTS).to_dict("records"):
         who = Suspect.of(row, "compound")

@@ -1,17 +1,19 @@
 """Which compounds, treatments, wells and images have labels that deserve a second look.
 
 Ranked by consistent disagreement, not by low confidence: a compound that is always called one other
-class comes first, however confident the network is. The score of a group is how much probability
-its label lost and one other class gained, beyond what the model's own errors would move:
+class comes first, however confident the network is. The score of a group says how much more its
+predictions look like those of another class than like those of its own label, as this model, with
+all its errors, is known to treat both:
 
-    score = (2 lost + gained) / 3,   lost = e_label - v_label,   gained = v_j - e_j
+    score = D(e_label, v) - D(e_j, v)
 
-v is the group's mean softmax, in which wells of a dose and doses of a compound weigh alike; e is
-what a rightly labelled compound of this label and these batches would get (`own_errors`); j is the
-wrong class that gained most. The score lies in [-1, 1]. 1: all probability is on one wrong class
-where the model was expected to make no error; 0: as expected; below 0: better than expected. What
-the label lost counts twice, because an inactive dose loses its label too but may scatter; a weight
-between 1 and 4 makes little difference (tests/benchmarks/suspects.py).
+v is the group's mean softmax, in which wells of a dose and doses of a compound weigh alike;
+e_label and e_j are what a compound of these batches would get if it were rightly of its label, or
+of class j (`own_errors`); j is the wrong class that fits best; D is the Kullback-Leibler divergence
+of v from e, scaled to [0, 1] (`disagreement.surprises`). So the score is a log-likelihood ratio,
+scaled to [-1, 1]. 1: all probability is on one wrong class where the model makes no errors; 0: as
+much like the other class as like its own; below 0: more like its own. A hard class costs its
+compounds little, for they are expected to look like other classes.
 
 Which share of the high scores are false alarms is not estimated: mistakes that a model makes
 compound by compound look like wrong labels, and no construction tried gave a calibrated
@@ -28,13 +30,14 @@ from bnn_core.disagreement import Disagreement, joined
 from bnn_core.label_quality import label_quality, shares_of_expected
 from bnn_core.levels import LEVEL_COLUMNS, available_levels, scored_rows
 
-RESAMPLES = 500
+#: Fewer where many classes would make a table wait for its intervals.
+RESAMPLES, FEWEST_RESAMPLES = 500, 100
 _TAIL = 0.025
 
 
 def rank(
     table: pd.DataFrame, classes: Sequence[str], level: str = "compound", *,
-    second: pd.DataFrame | None = None, resamples: int = RESAMPLES, seed: int = 0,
+    second: pd.DataFrame | None = None, resamples: int | None = None, seed: int = 0,
 ) -> pd.DataFrame:
     """Compounds, treatments or wells, most suspect first.
 
@@ -43,7 +46,7 @@ def rank(
     (`levels.scored_rows`) of a known compound take part; a group of several labels is split.
     second: another opinion on the same compounds, as `second_opinion.opinion` or another study's
     table gives it, joined by the level's columns, else by compound. The score is then the lower one
-    of the two for the same wrong class: both must have moved. Only wrong classes count then that
+    of the two for the same wrong class: both must say so. Only wrong classes count then that
     the images are really called, at least half as many as are called the commonest one (any, where
     no image is called wrong). A group that the second lacks, or has under another label, keeps its
     own score.
@@ -56,7 +59,7 @@ def rank(
     resamples (units drawn within the group, compounds within the expectation) and Student's t of
     n_units - 1 degrees of freedom, nan for a single unit; rank_low, rank_high, 95 % of the
     resampled ranks; leading, the share of resamples in which that class leads; p_label,
-    expected_label, p_suspected, expected_suspected (v and e above); mean_confidence; n_images,
+    expected_label, p_suspected, expected_suspected (v, and e_label); mean_confidence; n_images,
     n_wrong, n_suspected (images predicted as such); n_units and unit, what was drawn (images of one
     well are not independent, so the interval is too narrow where this says "image"); second_score,
     second_p_label, second_p_suspected where `second` is given. Empty where there is no such level.
@@ -82,6 +85,9 @@ def rank(
     every = np.arange(len(suspected))
     rng = np.random.default_rng(seed)
     drawn, ranks, leads = [], [], []
+    if resamples is None:
+        size = len(suspected) * len(classes) ** 2
+        resamples = min(RESAMPLES, max(FEWEST_RESAMPLES, 10**8 // size))
     for _ in range(resamples):
         one = np.where(called, _lowest([source.scores(rng) for source in sources]), -np.inf)
         drawn.append(one[every, suspected])

@@ -16,10 +16,11 @@ SUSPECT = "suspect"
 ALONE, FEATURES = "none", "measured features"
 #: The order of the work: compounds first, single images last.
 LEVELS = ("compound", "treatment", "well", "image")
-HELP = """The score is (2 · lost + gained) / 3: how much of the mean probability the given label
-lost, and one other class gained, beyond what the network's errors on rightly labelled compounds
-of this label and batch would move. **1**: all of it sits on one wrong class where no error was
-expected. **0**: as expected. Below 0: better than expected. A low *confidence* alone does nothing.
+HELP = """How much more the predictions look like those of another class than like those of the
+label, given how this network treats both, its usual errors included (a log-likelihood ratio,
+scaled). **1**: all probability is on one wrong class where no error was expected. **0**: as much
+like the other class as like its own. **Below 0**: more like its own. A low *confidence* alone does
+nothing.
 
 The interval comes from drawing wells (or images) and compounds again and again. It is wide for few
 wells. How many of the high scores are false alarms is *not* estimated: look at the readings."""
@@ -72,13 +73,14 @@ def images(study: Study) -> None:
 def groups(study: Study, level: str) -> None:
     """The ranking of compounds, treatments or wells, and the one that was chosen."""
     second = pick_opinion(study)
-    found = passing(study, rankings.ranking(study, level, second.table, second.name), level)
+    ranked = rankings.ranking(study, level, second.table, second.name)
+    found = passing(study, ranked, level)
     if found.empty:
         nothing_scored(study)
         return
     found["title"] = titles(found, level)
     at = place_of(found)
-    draw_table(found, level, at, f"suspects_table_{level}")
+    draw_table(found, len(ranked), level, at, f"suspects_table_{level}")
     suspect.draw(study, found.iloc[at], Suspect.of(found.iloc[at], level), second,
                  lambda: steps(found, at))
 
@@ -140,9 +142,8 @@ def place_of(found: pd.DataFrame) -> int:
     return int(here[0]) if len(here) else 0
 
 
-def draw_table(found: pd.DataFrame, level: str, at: int, key: str) -> None:
-    """The ranking; a click on a row opens it."""
-    total = found["rank"].max()
+def draw_table(found: pd.DataFrame, total: int, level: str, at: int, key: str) -> None:
+    """Those `found` of a ranking of `total`; a click on a row opens it."""
     table = pd.DataFrame({
         "rank": found["rank"], "title": found["title"], "label": found["label"],
         "suspected": found["suspected"], "score": found["score"],
@@ -165,7 +166,7 @@ def draw_table(found: pd.DataFrame, level: str, at: int, key: str) -> None:
         column_config={
             "rank": number("Rank", width=60), "title": level.capitalize(), "label": "Given label",
             "suspected": st.column_config.Column(
-                "Called instead", help="The wrong class that gained most probability."),
+                "Called instead", help="The wrong class that the predictions fit best."),
             "score": number("Score", format="%.2f", help=HELP),
             "interval": st.column_config.Column("95 % interval"),
             "ranks": st.column_config.Column("Rank, 95 %", help="Where it stands when wells and "
@@ -177,9 +178,11 @@ def draw_table(found: pd.DataFrame, level: str, at: int, key: str) -> None:
             "confidence": number("Mean c", format="%.2f", help="Mean confidence: a low one is no "
                                  "sign of a wrong label.")})
     shown = f"{len(found):,} of " if len(found) != total and filters.any_set() else ""
-    st.caption(f"{shown}{total:,} {level}s, by consistent disagreement: how far the label lost and "
-               "one other class gained probability beyond what the network's own errors explain.",
-               help=HELP)
+    other = int((found["score"] > 0).sum())
+    st.caption(f"{shown}{total:,} {level}s, by consistent disagreement. {other:,} "
+               f"look{'s' * (other == 1)} more like another class than like "
+               f"{'its' if other == 1 else 'their'} own label (score above 0), the network's usual "
+               "errors allowed for.", help=HELP)
 
 
 def follow(found: pd.DataFrame, key: str) -> None:
