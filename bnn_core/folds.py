@@ -17,7 +17,9 @@ from bnn_core.files import atomic_path
 from bnn_core.methods import method_of, networks_of
 from bnn_core.prediction import embed, predict
 from bnn_core.timing import timed
-from bnn_core.training import TrainConfig, TrainingSet, prepare
+from bnn_core.train_config import TrainConfig
+from bnn_core.trained import prepare
+from bnn_core.training import TrainingSet
 from bnn_core.uncertainty import Moments
 
 

@@ -30,17 +30,9 @@ from bnn_core.prediction import (
 )
 from bnn_core.temperature import fit_temperature, scaled
 from bnn_core.timing import summed_seconds
-from bnn_core.training import (
-    TrainConfig,
-    TrainingSet,
-    demand_same_config,
-    load_network,
-    plain_twin,
-    prepare,
-    settings_of,
-    split_validation,
-    train,
-)
+from bnn_core.train_config import TrainConfig, settings_of
+from bnn_core.trained import demand_same_config, load_network, plain_twin, prepare
+from bnn_core.training import TrainingSet, split_validation, train
 
 #: What `train` takes beside folder, settings and images.
 Progress = Callable[..., tqdm]

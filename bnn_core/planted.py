@@ -27,7 +27,7 @@ def places(truth: pd.DataFrame, rankings: Mapping[str, pd.DataFrame]) -> pd.Data
     faults of other levels are left out. A fault of several ranked rows has the place of the best.
 
     Returns level, title, kind, given, true, note; rank, of (how many are ranked), faults (how many
-    of the ranked rows are faulty), by_confidence, the rank by low mean confidence alone.
+    different titles the level has), by_confidence, the rank by low mean confidence alone.
     """
     found = []
     for fault in truth.to_dict("records"):

@@ -1,162 +1,27 @@
-"""Training one network: settings, objective, and a loop that can be killed and resumed."""
+"""Training one network: the objective, and a loop that can be killed and resumed."""
 
 import io
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from bnn_core.augmentation import AUGMENTATIONS, augment, random_crop
+from bnn_core.augmentation import augment, random_crop
 from bnn_core.batchnorm import settle_batchnorm
-from bnn_core.dropout import add_dropout
 from bnn_core.errors import InputError
-from bnn_core.files import atomic_path, read_json, write_json
-from bnn_core.layers import ESTIMATORS, set_estimator
-from bnn_core.networks import NETWORKS, build_network
-from bnn_core.priors import GaussianPrior, MixturePrior, Prior, kl_divergence
+from bnn_core.files import atomic_path, write_json
+from bnn_core.priors import kl_divergence
+from bnn_core.train_config import TrainConfig, settings_of
+from bnn_core.trained import demand_same_config, new_network, prepare
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-SCHEDULES = ("one-cycle", "step", "constant")
-PRIORS = ("mixture", "gaussian")
-INTENSITIES = ("linear", "sqrt")
-STARTS = ("random", "standard")
-
-
-def _setting(default, help, choices=None, minimum=None, above=None, only=None):
-    return field(
-        default=default,
-        metadata={
-            "help": help,
-            "choices": choices,
-            "minimum": minimum,
-            "above": above,
-            "only": only,
-        },
-    )
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Every setting of one network's training; saved beside what it made.
-
-    The command's flags come from these fields, their help and limits from the metadata; `only`
-    names the one method that has the setting.
-    """
-
-    network: str = _setting("lenet5", "body of the network", choices=tuple(NETWORKS))
-    bayesian: bool = _setting(True, "distributions over the weights instead of numbers")
-    pathways: int = _setting(
-        0, "mscnn: scales from the finest, 1 to 6 (0: as many as fit)", minimum=0
-    )
-    head_width: int = _setting(1024, "mscnn: maps of the 1x1 convolution", minimum=1)
-    intensity: str = _setting("linear", "how pixel values enter the network", choices=INTENSITIES)
-    epochs: int = _setting(30, "passes over the training images", minimum=1)
-    batch_size: int = _setting(128, "images per training step", minimum=1)
-    learning_rate: float = _setting(3e-3, "Adam's learning rate (its maximum)", above=0)
-    optimizer: str = _setting(
-        "adam",
-        "adam adds weight decay to the gradient, adamw decouples it",
-        choices=tuple(OPTIMIZERS),
-    )
-    schedule: str = _setting("one-cycle", "how the learning rate changes", choices=SCHEDULES)
-    step_epoch: int = _setting(0, "epoch after which 'step' divides the rate by 10", minimum=0)
-    weight_decay: float = _setting(0.0, "L2 penalty on weights (never on rho)", minimum=0)
-    prior: str = _setting("mixture", "prior over the weights", choices=PRIORS)
-    prior_pi: float = _setting(0.5, "mixture prior: share of the wide component", above=0)
-    prior_sigma1: float = _setting(1.0, "prior standard deviation (mixture: the wide one)", above=0)
-    prior_sigma2: float = _setting(math.exp(-6), "mixture prior: the narrow one", above=0)
-    kl_weight: float = _setting(
-        1.0, "factor on KL/N; 1 is the evidence lower bound, less a tempered posterior", minimum=0
-    )
-    start: str = _setting(
-        "random",
-        "initial means: random, or the weights of the standard network trained on the same images",
-        choices=STARTS,
-    )
-    rho_init: float = _setting(-3.0, "start of rho; sigma = softplus(rho)")
-    estimator: str = _setting(
-        "local", "noise of a training step: on activations or on weights", choices=ESTIMATORS
-    )
-    dropout: float = _setting(
-        0.0, "share of units and maps that a drawn network lacks", minimum=0, only="dropout"
-    )
-    members: int = _setting(1, "networks of an ensemble", minimum=1, only="ensemble")
-    augmentation: str = _setting(
-        "none", "random changes of training images", choices=tuple(AUGMENTATIONS)
-    )
-    crop: int = _setting(
-        0,
-        "train on random squares of this many pixels, predict on whole images (0: whole)",
-        minimum=0,
-    )
-    validation: float = _setting(
-        1 / 12, "share of the training images held back to watch the training", minimum=0
-    )
-    seed: int = _setting(0, "seed of initial weights, batches and noise", minimum=0)
-
-    def __post_init__(self):
-        for f in fields(self):
-            value, rule = getattr(self, f.name), f.metadata
-            flag = "--" + f.name.replace("_", "-")
-            if rule["choices"] and value not in rule["choices"]:
-                raise InputError(
-                    f"{flag} {value} is unknown; choose one of {', '.join(rule['choices'])}"
-                )
-            if isinstance(value, float) and not math.isfinite(value):
-                raise InputError(f"{flag} {value} is not a finite number")
-            if rule["minimum"] is not None and value < rule["minimum"]:
-                raise InputError(f"{flag} {value} is too small; give at least {rule['minimum']}")
-            if rule["above"] is not None and value <= rule["above"]:
-                raise InputError(f"{flag} {value} is too small; give more than {rule['above']}")
-        if self.network == "lenet5" and self.crop:
-            raise InputError("--crop needs a network that takes any size: --network mscnn")
-        if self.start == "standard" and not self.bayesian:
-            raise InputError(
-                "--start standard is for Bayesian networks; give it as --start vi=standard"
-            )
-        if self.dropout >= 1:
-            raise InputError(
-                f"--dropout {self.dropout} leaves no units; give a share from 0 to below 1"
-            )
-        if self.dropout and self.bayesian:
-            raise InputError("--dropout is for networks without distributions over their weights")
-        if self.network == "mscnn" and self.batch_size == 1:
-            raise InputError("--batch-size 1 leaves BatchNorm nothing to compare; give at least 2")
-        if self.schedule == "step" and self.step_epoch < 1:
-            raise InputError("--schedule step needs --step-epoch, at least 1")
-        if self.pathways > 6:
-            raise InputError(f"--pathways {self.pathways} is too many; give at most 6")
-        if self.validation >= 0.9:
-            raise InputError(
-                f"--validation {self.validation} leaves too little to train on; give less than 0.9"
-            )
-        if self.prior_pi >= 1:
-            raise InputError(
-                f"--prior-pi {self.prior_pi} is a share; give a number between 0 and 1"
-            )
-
-    def make_prior(self) -> Prior:
-        """The prior these settings name."""
-        if self.prior == "gaussian":
-            return GaussianPrior(self.prior_sigma1)
-        return MixturePrior(self.prior_pi, self.prior_sigma1, self.prior_sigma2)
-
-
-def settings_of(config: TrainConfig) -> dict[str, object]:
-    """The settings as they are recorded: without those of other methods."""
-    return {
-        f.name: getattr(config, f.name)
-        for f in fields(config)
-        if not f.metadata["only"] or getattr(config, f.name) != f.default
-    }
+_OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 def negative_elbo(
@@ -193,42 +58,6 @@ class TrainingSet:
     num_classes: int
     class_weights: np.ndarray | None = None
     groups: np.ndarray | None = None
-
-
-def prepare(images: np.ndarray | Tensor, intensity: str = "linear") -> Tensor:
-    """uint8 images as a network takes them: float32 in [0, 1], or "sqrt": centred square roots.
-
-    Square roots even out the noise of counted photons. They are centred because a drawn first
-    layer would shift all-positive inputs as a whole, by as much as their signal.
-    """
-    if isinstance(images, np.ndarray):
-        images = torch.tensor(images)
-    x = images.float().div_(255)
-    return x.sqrt_().sub_(0.4).div_(0.2) if intensity == "sqrt" else x
-
-
-def new_network(
-    config: TrainConfig, num_classes: int, shape: tuple[int, int, int], bayesian: bool | None = None
-) -> nn.Module:
-    """A fresh network for images of shape (channels, H, W); `bayesian` overrides the config."""
-    channels, height, width = shape
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        size = (config.crop, config.crop) if config.crop else (height, width)
-        body = {"pathways": config.pathways or None, "head_width": config.head_width}
-        network = build_network(
-            config.network,
-            in_channels=channels,
-            num_classes=num_classes,
-            image_size=size,
-            rho_init=config.rho_init,
-            bayesian=config.bayesian if bayesian is None else bayesian,
-            **(body if config.network == "mscnn" else {}),
-        )
-    set_estimator(network, config.estimator)
-    if config.dropout:
-        add_dropout(network, config.dropout)
-    return network
 
 
 def split_validation(data: TrainingSet, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -296,50 +125,6 @@ def train(
     return network
 
 
-def demand_same_config(folder: Path, config: TrainConfig) -> None:
-    """InputError when `folder` holds a network trained with other settings."""
-    saved = read_json(folder / "config.json")
-    changed = [
-        f.name
-        for f in fields(config)
-        if saved.get(f.name, f.default) != getattr(config, f.name)
-    ]
-    if changed:
-        raise InputError(
-            f"{folder} holds a network trained with another {', '.join(changed)}; "
-            "--restart trains anew"
-        )
-
-
-def load_network(folder: Path) -> tuple[nn.Module, TrainConfig]:
-    """A trained network from its folder. InputError when the folder holds none or a damaged one."""
-    network, config = _untrained(folder)
-    try:
-        network.load_state_dict(load_file(folder / "weights.safetensors"))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise InputError(
-            f"{folder / 'weights.safetensors'} is damaged or of another network "
-            f"({str(error).splitlines()[0]}); re-make the study"
-        ) from error
-    return network.eval(), config
-
-
-def plain_twin(folder: Path) -> nn.Module:
-    """The standard network of the body trained in `folder`, into which drawn weights are put."""
-    return _untrained(folder, bayesian=False)[0].eval()
-
-
-def saved_config(folder: Path) -> TrainConfig:
-    """The settings of whatever method was trained in a folder."""
-    saved = read_json(folder / "config.json")
-    return TrainConfig(**{f.name: saved[f.name] for f in fields(TrainConfig) if f.name in saved})
-
-
-def _untrained(folder: Path, bayesian: bool | None = None) -> tuple[nn.Module, TrainConfig]:
-    saved, config = read_json(folder / "config.json"), saved_config(folder)
-    return new_network(config, saved["num_classes"], tuple(saved["image_shape"]), bayesian), config
-
-
 class _Run:
     """State of a training between epochs, saved after each."""
 
@@ -361,7 +146,7 @@ class _Run:
         groups = [{"params": decayed, "weight_decay": config.weight_decay}]
         if rho:
             groups.append({"params": rho, "weight_decay": 0.0})
-        self.optimizer = OPTIMIZERS[config.optimizer](groups, lr=config.learning_rate, fused=True)
+        self.optimizer = _OPTIMIZERS[config.optimizer](groups, lr=config.learning_rate, fused=True)
         self.steps = len(_batches(torch.as_tensor(self.rows), config.batch_size))
         self.scheduler = _scheduler(self.optimizer, config, self.steps)
         self.checkpoint = folder / "training.pt"

@@ -7,7 +7,8 @@ from torch.testing import assert_close
 
 from bnn_core.dropout import add_dropout, draw_masked, dropped_layers
 from bnn_core.prediction import predictive_samples
-from bnn_core.training import TrainConfig, new_network
+from bnn_core.train_config import TrainConfig
+from bnn_core.trained import new_network
 
 LENET = TrainConfig(bayesian=False)
 CELLS = TrainConfig(bayesian=False, network="mscnn", pathways=2, head_width=8)

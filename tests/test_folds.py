@@ -14,7 +14,9 @@ from bnn_core.folds import (
 )
 from bnn_core.methods import networks_of, training_order
 from bnn_core.prediction import predictive_samples
-from bnn_core.training import TrainConfig, TrainingSet, load_network, prepare
+from bnn_core.train_config import TrainConfig
+from bnn_core.trained import load_network, prepare
+from bnn_core.training import TrainingSet
 from bnn_core.uncertainty import moments
 
 CONFIG = TrainConfig(epochs=1, batch_size=16, validation=0.0)

@@ -15,7 +15,9 @@ from bnn_core.folds import read_result, run_method
 from bnn_core.methods import METHODS, method_record, networks_of, training_order
 from bnn_core.prediction import Networks, predictive_samples, stack_networks
 from bnn_core.study import METHOD_NAMES
-from bnn_core.training import TrainConfig, TrainingSet, load_network, prepare, split_validation
+from bnn_core.train_config import TrainConfig
+from bnn_core.trained import load_network, prepare
+from bnn_core.training import TrainingSet, split_validation
 
 STANDARD = TrainConfig(bayesian=False, epochs=2, batch_size=16, validation=0.25)
 CONFIGS = {

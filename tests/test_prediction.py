@@ -14,7 +14,8 @@ from bnn_core.prediction import (
     predictive_samples,
     stack_networks,
 )
-from bnn_core.training import TrainConfig, new_network, prepare
+from bnn_core.train_config import TrainConfig
+from bnn_core.trained import new_network, prepare
 from bnn_core.uncertainty import moments
 
 SHAPE = (1, 28, 28)

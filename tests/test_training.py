@@ -10,15 +10,9 @@ from torch.testing import assert_close
 
 from bnn_core import training
 from bnn_core.errors import InputError
-from bnn_core.training import (
-    TrainConfig,
-    TrainingSet,
-    load_network,
-    negative_elbo,
-    new_network,
-    split_validation,
-    train,
-)
+from bnn_core.train_config import TrainConfig
+from bnn_core.trained import load_network, new_network, prepare
+from bnn_core.training import TrainingSet, negative_elbo, split_validation, train
 
 CONFIG = TrainConfig(epochs=3, batch_size=16, validation=0.25)
 
@@ -61,7 +55,7 @@ def test_learns_and_leaves_its_files(tmp_path, data):
     network, loaded = load_network(tmp_path)
     assert loaded == config
     assert not (tmp_path / "training.pt").exists()
-    x = training.prepare(data.images)
+    x = prepare(data.images)
     assert (network(x).argmax(1).numpy() == data.targets).mean() > 0.95
 
 

@@ -18,7 +18,7 @@ from bnn_core.datasets.mnist import CLASSES, LabelledImages
 from bnn_core.recipes.digits import DigitStudy, make_digit_study
 from bnn_core.recipes.rivals import with_rivals
 from bnn_core.study_report import one_line
-from bnn_core.training import TrainConfig
+from bnn_core.train_config import TrainConfig
 
 NAME = "digits"
 HELP = "digits drawn by code: small, no download"

@@ -33,7 +33,7 @@ from bnn_core.recipes.plate import assemble_study, plan_plate_study, run_folds
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.study import MAKING
 from bnn_core.study_report import one_line
-from bnn_core.training import TrainConfig
+from bnn_core.train_config import TrainConfig
 
 NAME = "plate"
 HELP = "your own images, with compounds left out"

@@ -10,7 +10,7 @@ import torch
 from bnn_core.commands.flags import add_cache_flag, whole_number
 from bnn_core.errors import InputError
 from bnn_core.methods import METHODS
-from bnn_core.training import TrainConfig
+from bnn_core.train_config import TrainConfig
 
 
 def add_device_flags(parser: argparse.ArgumentParser) -> None:

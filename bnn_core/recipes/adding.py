@@ -24,7 +24,7 @@ from bnn_core.prediction import Networks, embed, predict
 from bnn_core.rendering import channel_colours, default_channels, thumbnail
 from bnn_core.study import ROLES, Study, content_hashes, open_study
 from bnn_core.study_writer import ADDING, finish_study, open_making
-from bnn_core.training import prepare, saved_config
+from bnn_core.trained import prepare, saved_config
 from bnn_core.uncertainty import Moments, summarise
 
 BLOCK = 2000

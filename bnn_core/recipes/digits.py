@@ -19,7 +19,9 @@ from bnn_core.recipes.rivals import with_rivals
 from bnn_core.sample_size import accuracy_by_samples
 from bnn_core.study import content_hashes, write_table
 from bnn_core.study_writer import finish_study, making_of
-from bnn_core.training import TrainConfig, TrainingSet, prepare, settings_of
+from bnn_core.train_config import TrainConfig, settings_of
+from bnn_core.trained import prepare
+from bnn_core.training import TrainingSet
 from bnn_core.uncertainty import summarise
 
 # The Bayesian means start from the standard network: a third of the time to the same accuracy.

@@ -24,7 +24,8 @@ from bnn_core.folds import assemble, read_result, run_method
 from bnn_core.methods import method_record, training_order
 from bnn_core.study import fingerprint, write_table
 from bnn_core.study_writer import finish_study, open_making
-from bnn_core.training import TrainConfig, TrainingSet, settings_of
+from bnn_core.train_config import TrainConfig, settings_of
+from bnn_core.training import TrainingSet
 from bnn_core.uncertainty import summarise
 
 PLAN = "plan.json"

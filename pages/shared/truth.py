@@ -20,12 +20,16 @@ def start_here(study: Study) -> None:
     """
     if study.truth is None:
         return
-    compound = inactive_compound(study.truth) or _first_suspect(study)
+    ranked = rankings.ranking(study, "compound")
+    compound = inactive_compound(study.truth) or str(ranked["compound"].iat[0])
+    unsure = ranked["mean_confidence"].rank(method="min")
+    row = ranked.assign(unsure=unsure)[ranked["compound"] == compound].iloc[0]
     with st.container(border=True, gap="small"):
         st.markdown(
             "**Start here.** This screen is drawn by code, and some of its labels are wrong on "
-            f"purpose. By confidence **{plain(compound)}** is one of many, and yet the network "
-            "calls it something else than its label, image after image. Is the label wrong?")
+            f"purpose. By low confidence **{plain(compound)}** is number {row['unsure']:.0f} of "
+            f"{len(ranked):,} compounds, and yet the network calls {row['n_wrong']:,} of its "
+            f"{row['n_images']:,} images something else than its label. Is the label wrong?")
         with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
             st.page_link(SUSPECT_LABELS, label=f"1. Look at the evidence on {plain(compound)}",
                          icon=":material/help_center:",
@@ -84,6 +88,3 @@ def _places(study: Study) -> pd.DataFrame:
               else rankings.ranking(study, level) for level in _LEVELS if level in levels}
     return places(study.truth, ranked)
 
-
-def _first_suspect(study: Study) -> str:
-    return str(rankings.ranking(study, "compound")["compound"].iat[0])

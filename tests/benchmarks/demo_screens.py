@@ -19,7 +19,8 @@ from bnn_core.datasets.demo_design import DemoDesign
 from bnn_core.datasets.source import inverse_frequency_weights
 from bnn_core.folds import assemble, read_result, run_method
 from bnn_core.quality import measure, quality_columns
-from bnn_core.training import TrainConfig, TrainingSet
+from bnn_core.train_config import TrainConfig
+from bnn_core.training import TrainingSet
 from bnn_core.uncertainty import summarise
 
 DESIGN = DemoDesign(sites=2)

@@ -16,7 +16,9 @@ import torch.nn.functional as F
 from bnn_core.layers import set_estimator
 from bnn_core.prediction import draw_networks, predictive_samples
 from bnn_core.priors import kl_divergence
-from bnn_core.training import TrainConfig, negative_elbo, new_network
+from bnn_core.train_config import TrainConfig
+from bnn_core.trained import new_network
+from bnn_core.training import negative_elbo
 
 SHAPE = (1, 28, 28)
 
