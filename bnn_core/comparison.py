@@ -16,6 +16,7 @@ from bnn_core.evaluation import NLL_FLOOR, certainty
 from bnn_core.intervals import Interval, group_codes
 from bnn_core.judging import independent_groups
 from bnn_core.levels import scored_rows
+from bnn_core.ood import kinds
 from bnn_core.uncertainty import SPLIT_COLUMNS
 
 REPEATS = 1000
@@ -47,9 +48,9 @@ CRITERIA = {
     "auroc": Criterion("AUROC of errors", "The chance that a right image is surer than a wrong "
                        "one.", 1),
     "new": Criterion("AUROC, new kinds", "The chance that a scored image is surer than an image of "
-                     "a kind never seen.", 1),
+                     "a kind never seen; each kind counts alike.", 1),
     "shifted": Criterion("AUROC, shifted", "The chance that a scored image is surer than one of "
-                         "known kind but other origin.", 1),
+                         "known kind but other origin; each kind counts alike.", 1),
     "epistemic_share": Criterion("Epistemic share", "How much of the variance is disagreement "
                                  "between networks; neither high nor low is better.", 0),
 }
@@ -146,19 +147,20 @@ def compare(tables: Mapping[str, pd.DataFrame], classes: Sequence[str], score: s
     outside = {role: mask for role, mask in outside.items() if mask.any()}
     # Images of one compound are no more independent where the network never saw their kind.
     together = {role: _codes(first[mask], groups is not None) for role, mask in outside.items()}
+    alike = {role: _alike(kinds(first[mask])) for role, mask in outside.items()}
     total = len(first) * len(methods)
     repeats = repeats or int(np.clip(_MOST // max(total, 1), 400, REPEATS))
     judges = {m: _Judge(known[m], {r: tables[m][mask] for r, mask in outside.items()}, classes,
                         score) for m in methods}
     found = [_figures(judges, np.ones((1, len(codes))),
-                      {r: np.ones((1, mask.sum())) for r, mask in outside.items()})]
+                      {r: own[None] for r, own in alike.items()})]
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // max(len(first), 1))
     for start in range(0, repeats if count else 0, step):
         size = min(step, repeats - start)
         weights = _drawn(rng, count, size)[:, codes]
         found.append(_figures(judges, weights,
-                              {r: _drawn(rng, n, size)[:, own]
+                              {r: _drawn(rng, n, size)[:, own] * alike[r]
                                for r, (own, n) in together.items()}))
     keys = [c for c in CRITERIA if c in found[0]]
     return Comparison(
@@ -173,6 +175,12 @@ def _codes(rows: pd.DataFrame, grouped: bool) -> tuple[np.ndarray, int]:
     """Number of what each row is drawn with, and how many there are."""
     groups = independent_groups(rows) if grouped else None
     return (np.arange(len(rows)), len(rows)) if groups is None else group_codes(groups)
+
+
+def _alike(kind: np.ndarray) -> np.ndarray:
+    """(N,) weights of images, the same sum for each kind and N in all."""
+    _, codes, counts = np.unique(kind, return_inverse=True, return_counts=True)
+    return len(kind) / (len(counts) * counts[codes])
 
 
 def times(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -127,7 +127,7 @@ def by_kind(table: pd.DataFrame, score: str, group: str, false_alarm: float = 0.
         rows = others & (kind == name)
         folds = tuple(sorted(set(fold[rows])))
         if folds not in sorted_known:
-            own = known & np.isin(fold, folds)
+            own = known if -1 in folds else known & np.isin(fold, folds)  # -1: every fold's
             sorted_known[folds] = np.sort(sure[own if own.any() else known])
         reference = sorted_known[folds]
         found.append((name, int(rows.sum()), len(reference),

@@ -14,6 +14,8 @@ QUALITY_NAMES = {
     "nll": "Negative log likelihood",
     "brier": "Brier score",
 }
+#: `temperature.LIMITS[0]`; its module would bring torch to every page.
+_COLDEST = 0.01
 #: Settings of a method: words, and whether only Bayesian networks have it.
 SETTINGS = {
     "network": ("network", False), "num_samples": ("T, networks drawn", False),
@@ -64,7 +66,8 @@ def facts(study: Study) -> dict[str, str]:
 def method_settings(study: Study) -> dict[str, list[str]]:
     """The settings a reader asks for first, one column per method; those that no method has drop.
 
-    A standard network has neither prior nor KL term, whatever its configuration file carries along.
+    A standard network has neither prior nor KL term, and a Gaussian prior one standard deviation,
+    whatever their configuration files carry along.
     """
     lines = {}
     for name, (words, bayesian) in SETTINGS.items():
@@ -72,10 +75,24 @@ def method_settings(study: Study) -> dict[str, list[str]]:
         for method in study.methods:
             own = study.meta["methods"].get(method) or {}
             alien = bayesian and (method == "standard" or own.get("bayesian") is False)
+            alien |= own.get("prior") == "gaussian" and name in ("prior_pi", "prior_sigma2")
             values.append("–" if alien or own.get(name) is None else _value(own[name]))
         if any(value != "–" for value in values):
             lines[words] = values
+    fitted = {m: (study.meta["methods"].get(m) or {}).get("fitted") or {} for m in study.methods}
+    for name in dict.fromkeys(name for own in fitted.values() for name in own):
+        lines[f"fitted: {name.replace('_', ' ')}"] = [
+            _fitted(name, own[name]) if name in own else "–" for own in fitted.values()]
     return lines
+
+
+def _fitted(name: str, values: list[float]) -> str:
+    """One number per fold as one, or as a range; a temperature at its limit is said to be so."""
+    low, high = min(values), max(values)
+    text = _value(low) if low == high else f"{_value(low)} to {_value(high)}"
+    if name == "temperature" and low <= _COLDEST:
+        text += " (its lower limit: every image held back was right)"
+    return text
 
 
 def _value(value: object) -> str:

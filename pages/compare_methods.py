@@ -173,8 +173,12 @@ def cost(study: Study) -> None:
         st.caption("This study does not know how long its methods took.")
         return
     # Images added to the study later were not part of the prediction that was timed.
-    added = study.images["source"].notna().sum() if "source" in study.images else 0
-    predicted = len(study.images) - added
+    made = study.images
+    if "source" in made:
+        made = made[made["source"].isna()]
+    # Fold -1: every fold predicted them.
+    folds = made["fold"]
+    predicted = (folds >= 0).sum() + (folds < 0).sum() * max(folds[folds >= 0].nunique(), 1)
     lines = {
         "networks per prediction": ["–" if n is None else f"{n:,}" for n in networks.values()],
         "training, in all": [_seconds(v) for v in table["training_total"]],

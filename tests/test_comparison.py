@@ -112,6 +112,21 @@ def test_images_of_other_kinds_and_scores_that_one_network_lacks():
     assert standing.leader == "vi" and standing.runner_up is None and not standing.clear
 
 
+def test_every_kind_never_seen_counts_alike():
+    rng = np.random.default_rng(4)
+    y = np.arange(60) % 3
+    labels = np.array([*np.array(CLASSES, object)[y], *["x"] * 40, *["z"] * 5], object)
+    role = np.append(["scored"] * 60, ["new"] * 45)
+    logits = np.concatenate([2 * np.eye(3)[y], np.zeros((40, 3)), 3 * np.eye(3)[np.zeros(5, int)]])
+    one = table(softmax(logits + rng.normal(size=(1, 105, 3))), labels, role)
+    found = compare({"standard": one}, CLASSES, "top_softmax", repeats=20).values["new"][0]
+    sure = one["top_softmax"].to_numpy()
+    each = [evaluation.auroc(sure[np.r_[:60, part]], np.arange(60 + len(part)) < 60)
+            for part in (np.arange(60, 100), np.arange(100, 105))]
+    assert_allclose(found, np.mean(each))
+    assert abs(each[0] - each[1]) > 0.1
+
+
 def test_nothing_scored_is_no_error(planted):
     none = {m: t.assign(role="unlabelled") for m, t in planted.items()}
     found = compare(none, CLASSES, "confidence", repeats=20)

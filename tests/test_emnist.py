@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,6 +107,28 @@ def test_a_folder_with_labels_and_colours_and_an_npz(tmp_path):
     np.savez(tmp_path / "x.npz", images=2 * images)
     with pytest.raises(InputError, match="outside of"):
         open_any(str(tmp_path / "x.npz"), tmp_path, tmp_path).read(slice(0, 1))
+
+
+def test_labels_of_any_type_are_names(tmp_path):
+    for given, names in (([b"cat", b"ox"], ["cat", "ox"]), ([1.0, 2.5], ["1", "2.5"]),
+                         ([np.nan, 3.0], [None, "3"]), (["a", "b"], ["a", "b"])):
+        np.savez(tmp_path / "x.npz", images=np.zeros((2, 8, 8), np.uint8), labels=given)
+        assert open_any(str(tmp_path / "x.npz"), tmp_path, tmp_path).labels.tolist() == names
+
+
+def test_few_originals_are_in_memory_at_a_time(tmp_path):
+    images = np.arange(200, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
+    np.savez(tmp_path / "x.npz", images=images)
+    found = open_any(str(tmp_path / "x.npz"), tmp_path, tmp_path)
+    asked = []
+
+    def read(rows):
+        asked.append(rows.stop - rows.start)
+        return found.read(rows)
+
+    fitted = replace(found, read=read).fitted(slice(3, 180), (1, 8, 8))
+    np.testing.assert_array_equal(fitted[:, 0, 0, 0], np.arange(3, 180))
+    assert sum(asked) == 177 and max(asked) <= 64
 
 
 def test_images_that_do_not_fit_are_refused():

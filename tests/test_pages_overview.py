@@ -2,9 +2,18 @@ import json
 import shutil
 
 import pytest
-from page_studies import pages, source_of, text_of, write_animals, write_compounds, write_newer
+from page_studies import (
+    pages,
+    source_of,
+    text_of,
+    write_animals,
+    write_compounds,
+    write_newer,
+    write_rivals,
+)
 
 from bnn_core.study import open_study
+from bnn_core.study_report import method_settings
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +116,16 @@ def test_another_first_look_shows_other_images(monkeypatch, cache):
     assert "**Confident mistakes**" in text_of(app)
     app.get_by_key("look").set_value("Networks disagree").run()
     assert "**Networks disagree**" in text_of(app) and not app.exception
+
+
+def test_fitted_numbers_and_a_gaussian_prior_are_said(tmp_path):
+    path = write_rivals(tmp_path, "fitted", n=60)
+    meta = json.loads((path / "study.json").read_text())
+    meta["methods"]["vi"] |= {"prior": "gaussian", "prior_sigma1": 1.0, "prior_sigma2": 0.002}
+    meta["methods"]["laplace"]["fitted"] = {"prior_precision": [2.0, 4.0]}
+    meta["methods"]["dropout"]["fitted"] = {"temperature": [0.01]}
+    (path / "study.json").write_text(json.dumps(meta))
+    lines = method_settings(open_study(path))
+    assert "prior: σ₂" not in lines and "1" in lines["prior: σ₁"]
+    assert "2 to 4" in lines["fitted: prior precision"]
+    assert any("lower limit" in text for text in lines["fitted: temperature"])

@@ -23,6 +23,8 @@ from bnn_core.files import atomic_path
 from bnn_core.imaging import read_image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+#: Originals that are read before they are fitted to the network.
+AT_A_TIME = 64
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -46,15 +48,20 @@ class ImageSet:
         return len(self.labels)
 
     def fitted(self, rows: slice, shape: tuple[int, int, int]) -> np.ndarray:
-        """A batch (B, *shape) uint8, as `fit` makes it; InputError naming an image that cannot."""
-        images = self.read(rows)
-        found = []
-        for image_id, image in zip(self.ids[rows], images, strict=True):
-            try:
-                found.append(fit(image, shape))
-            except InputError as error:
-                raise InputError(f"{self.name}/{image_id}: {error}") from error
-        return np.stack(found)
+        """A batch (B, *shape) uint8, as `fit` makes it; InputError naming an image that cannot.
+
+        Originals may be large: few of them are in memory at a time.
+        """
+        start, stop, _ = rows.indices(len(self))
+        found = np.empty((stop - start, *shape), np.uint8)
+        for first in range(start, stop, AT_A_TIME):
+            few = slice(first, min(first + AT_A_TIME, stop))
+            for i, (image_id, image) in enumerate(zip(self.ids[few], self.read(few), strict=True)):
+                try:
+                    found[first - start + i] = fit(image, shape)
+                except InputError as error:
+                    raise InputError(f"{self.name}/{image_id}: {error}") from error
+        return found
 
 
 def open_image_set(text: str, scratch: Path) -> ImageSet:
@@ -121,6 +128,15 @@ def map_idx(path: Path, scratch: Path) -> np.ndarray:
     if not np.prod(shape):
         return np.zeros(shape, np.uint8)
     return np.memmap(plain, np.uint8, mode="r", offset=head, shape=shape)
+
+
+def label_name(label: object) -> str | None:
+    """A label as it is shown: bytes as text, whole numbers without a point, None for no number."""
+    if isinstance(label, bytes):
+        return label.decode(errors="replace")
+    if isinstance(label, float):
+        return None if np.isnan(label) else f"{label:g}"
+    return str(label)
 
 
 def numbers(count: int) -> np.ndarray:
@@ -193,7 +209,7 @@ def _from_npz(path: Path, scratch: Path) -> ImageSet:
 
     names = np.full(len(images), None, dtype=object)
     if labels is not None:
-        names = np.array([str(label) for label in labels.tolist()], dtype=object)
+        names = np.array([label_name(label) for label in labels.tolist()], dtype=object)
     return ImageSet(path.stem, f"the file {path.name}", names, numbers(len(images)), read)
 
 

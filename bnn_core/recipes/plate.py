@@ -167,7 +167,7 @@ def assemble_study(making: Path) -> Path:
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
     if not plan["keep_weights"]:
-        for weights in making.glob("folds/*/*/weights.safetensors"):
+        for weights in making.glob("folds/**/weights.safetensors"):
             weights.unlink()
     extra = (
         plan["extra"]
