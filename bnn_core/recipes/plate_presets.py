@@ -23,6 +23,17 @@ _BAYESIAN = {
     "start": "standard",
 }
 
+# Table 1 of Deodato et al. (2020) for BBBC021; the prior's numbers are not given there.
+_PAPER = {
+    "network": "mscnn",
+    "epochs": 80,
+    "batch_size": 20,
+    "learning_rate": 1e-2,
+    "schedule": "step",
+    "step_epoch": 60,
+    "validation": 0.0,
+}
+
 _PRESETS = {
     "quick": {
         "standard": TrainConfig(**_STANDARD, epochs=12),
@@ -32,27 +43,9 @@ _PRESETS = {
         "standard": TrainConfig(**_STANDARD, epochs=25),
         "vi": TrainConfig(**_BAYESIAN, epochs=20),
     },
-    # Table 1 of Deodato et al. (2020) for BBBC021; the prior's numbers are not given there.
     "paper": {
-        "standard": TrainConfig(
-            bayesian=False,
-            network="mscnn",
-            epochs=80,
-            batch_size=20,
-            learning_rate=1e-2,
-            schedule="step",
-            step_epoch=60,
-            validation=0.0,
-        ),
-        "vi": TrainConfig(
-            network="mscnn",
-            epochs=80,
-            batch_size=20,
-            learning_rate=1e-2,
-            schedule="step",
-            step_epoch=60,
-            validation=0.0,
-        ),
+        "standard": TrainConfig(**_PAPER, bayesian=False),
+        "vi": TrainConfig(**_PAPER),
     },
 }
 PRESETS = {name: with_rivals(preset) for name, preset in _PRESETS.items()}

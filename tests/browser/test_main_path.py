@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from browsing import wait_for
 
 from bnn_core.evaluation import Selective
 from bnn_core.study import open_study
@@ -26,14 +27,6 @@ def expected(table, cutoff) -> list[str]:
     at = Selective(table["confidence"], table["correct"].to_numpy(bool)).at(cutoff)
     return [f"{100 * at.accuracy:.2f} %", f"{100 * at.coverage:.2f} %", f"{at.kept:,}",
             f"{at.kept - at.right:,}"]
-
-
-def wait_for(tab, condition, seconds=40):
-    for _ in range(seconds * 10):
-        if condition():
-            return
-        tab.wait_for_timeout(100)
-    raise AssertionError("waited in vain")
 
 
 def shown(tab) -> list[str]:

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from browsing import wait_for
 from page_studies import ROOT
 
 from bnn_core import cli
@@ -16,14 +17,6 @@ from bnn_core.suspects import rank
 def demo(cache):
     """The ready-made study, copied: no test writes reviews beside the repository's own."""
     return open_study(shutil.copytree(ROOT / "cache" / "demo", cache / "demo"))
-
-
-def wait_for(tab, condition, seconds=40):
-    for _ in range(seconds * 10):
-        if condition():
-            return
-        tab.wait_for_timeout(100)
-    raise AssertionError("waited in vain")
 
 
 def shown_on(wall):
