@@ -84,13 +84,14 @@ def main() -> None:
                        layout="wide", menu_items={"About": ABOUT})
     st.logo(str(here / "shared" / "wordmark.svg"), icon_image=str(here / "shared" / "icon.svg"))
     by_title = {entry.title: entry for group in PAGES.values() for entry in group}
+    # Before the navigation is there to be clicked: its links drop the address.
+    filters.keep_in_address()
     page = st.navigation({
         group: [st.Page(here / e.file, title=e.title, icon=f":material/{e.icon}:", help=e.question)
                 for e in entries if (here / e.file).is_file()]
         for group, entries in PAGES.items()}, expanded=True)
     entry = by_title[page.title]
     found = studies.entries()
-    filters.keep_in_address()
     with st.sidebar:
         known = pick_study(found)
     head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom") \
@@ -121,7 +122,7 @@ def pick_study(found: list[StudyEntry]) -> bool:
     names = {entry.name: entry for entry in found}
     # The address carries what the picker shows, so it shows names, as the command line does.
     asked = st.query_params.get("study")
-    if asked and asked not in names and "study" not in st.session_state:
+    if asked and asked not in names and st.session_state.get("study") in (None, asked):
         st.warning(f"There is no study “{plain(asked)}” here; showing “{found[0].name}”.")
     if (made := st.session_state.pop(studies.OPEN_NEXT, None)) in names:
         filters.reset()

@@ -77,8 +77,10 @@ def keep_in_address() -> None:
     """Put back what fell off the address; call before the widgets are drawn.
 
     A page chosen by a link, or while the one before is still being drawn, comes with an address of
-    its own, though the session remembers. A value that the script sets goes into it again.
+    its own, though the session remembers; the study is remembered from the first. A value that the script sets goes into it again.
     """
+    if STUDY in st.query_params:
+        st.session_state.setdefault(STUDY, st.query_params[STUDY])
     cuts = [f"cut_{score}" for score in SCORE_NAMES]
     for name in (STUDY, SEARCH, *CHOICES, SCORE, *cuts):
         value = st.session_state.get(name)

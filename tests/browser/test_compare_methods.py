@@ -1,4 +1,4 @@
-"""Compare methods in a browser: who wins → a point of calibration → images two methods differ on."""
+"""Compare methods in a browser: who wins → a point of calibration → where two methods differ."""
 
 import numpy as np
 import pytest
