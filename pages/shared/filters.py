@@ -77,7 +77,8 @@ def keep_in_address() -> None:
     """Put back what fell off the address; call before the widgets are drawn.
 
     A page chosen by a link, or while the one before is still being drawn, comes with an address of
-    its own, though the session remembers; the study is remembered from the first. A value that the script sets goes into it again.
+    its own, though the session remembers; the study is remembered from the first. A value that the
+    script sets goes into the address again.
     """
     if STUDY in st.query_params:
         st.session_state.setdefault(STUDY, st.query_params[STUDY])
