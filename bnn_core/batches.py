@@ -13,15 +13,14 @@ import pandas as pd
 
 def owned_classes(table: pd.DataFrame, compounds: np.ndarray, num_compounds: int,
                   labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Which wrong classes own a training compound of a compound's own batches.
+    """Which classes own a training compound of a compound's own batches.
 
     table: one row per image with `batch` and, where there are folds, `fold`. compounds: (N,) index
     of each row's compound, labels: (num_compounds,) class indices.
 
     Returns (num_compounds, num_classes) in [0, 1]: the share of a compound's images whose batch
     holds another compound of that class that was in its training data (in another fold, where the
-    table has folds that hold several compounds). 0 where the batch is unknown and for the label
-    itself.
+    table has folds that hold several compounds). 0 where the batch is unknown.
     """
     owned = np.zeros((num_compounds, num_classes))
     if "batch" not in table or not table["batch"].notna().any():
@@ -41,7 +40,6 @@ def owned_classes(table: pd.DataFrame, compounds: np.ndarray, num_compounds: int
         present[np.arange(len(members)), labels[members]] = 1
         np.add.at(owned, members,
                   (trained @ present > 0) * (inside["n"].to_numpy() / sizes[members])[:, None])
-    owned[np.arange(num_compounds), labels] = 0
     return owned
 
 

@@ -147,20 +147,20 @@ def compare(tables: Mapping[str, pd.DataFrame], classes: Sequence[str], score: s
     outside = {role: mask for role, mask in outside.items() if mask.any()}
     # Images of one compound are no more independent where the network never saw their kind.
     together = {role: _codes(first[mask], groups is not None) for role, mask in outside.items()}
-    alike = {role: _alike(kinds(first[mask])) for role, mask in outside.items()}
+    kind = {role: pd.factorize(kinds(first[mask]))[0] for role, mask in outside.items()}
     total = len(first) * len(methods)
     repeats = repeats or int(np.clip(_MOST // max(total, 1), 400, REPEATS))
     judges = {m: _Judge(known[m], {r: tables[m][mask] for r, mask in outside.items()}, classes,
                         score) for m in methods}
     found = [_figures(judges, np.ones((1, len(codes))),
-                      {r: own[None] for r, own in alike.items()})]
+                      {r: _alike(np.ones((1, len(own))), own) for r, own in kind.items()})]
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // max(len(first), 1))
     for start in range(0, repeats if count else 0, step):
         size = min(step, repeats - start)
         weights = _drawn(rng, count, size)[:, codes]
         found.append(_figures(judges, weights,
-                              {r: _drawn(rng, n, size)[:, own] * alike[r]
+                              {r: _alike(_drawn(rng, n, size)[:, own], kind[r])
                                for r, (own, n) in together.items()}))
     keys = [c for c in CRITERIA if c in found[0]]
     return Comparison(
@@ -177,10 +177,10 @@ def _codes(rows: pd.DataFrame, grouped: bool) -> tuple[np.ndarray, int]:
     return (np.arange(len(rows)), len(rows)) if groups is None else group_codes(groups)
 
 
-def _alike(kind: np.ndarray) -> np.ndarray:
-    """(N,) weights of images, the same sum for each kind and N in all."""
-    _, codes, counts = np.unique(kind, return_inverse=True, return_counts=True)
-    return len(kind) / (len(counts) * counts[codes])
+def _alike(weights: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Weights (R, N) scaled so that every kind (N,) that was drawn at all has the sum 1."""
+    of_kind = np.eye(kind.max() + 1)[kind]
+    return weights / np.maximum((weights @ of_kind)[:, kind], 1e-12)
 
 
 def times(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

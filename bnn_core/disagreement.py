@@ -24,7 +24,8 @@ class Disagreement:
     Units stand in the order of their groups; starts: (G,) where each group's begin.
     codes: (N,) group of each row. labels: (G,). compounds: (G,) index into `errors`. other_wells:
     (G, C) mean of the compound's other wells, at the level of wells. taken: for each group that is
-    ranked, which group of this opinion it is, -1 for none.
+    ranked, which group of this opinion it is, -1 for none. unknown: (C,) bool, classes that this
+    opinion does not have.
     """
 
     groups: pd.DataFrame
@@ -36,6 +37,7 @@ class Disagreement:
     errors: OwnErrors
     compounds: np.ndarray
     taken: np.ndarray
+    unknown: np.ndarray
     other_wells: np.ndarray | None = None
 
     @classmethod
@@ -76,7 +78,8 @@ class Disagreement:
         source = cls(
             groups, codes, index.get_indexer(groups["label"]), unit_means[in_order],
             unit_weights[in_order], np.cumsum(n_units) - n_units,
-            own_errors(means, labels, owned), compounds[first], np.arange(len(groups)))
+            own_errors(means, labels, owned), compounds[first], np.arange(len(groups)),
+            np.zeros(len(classes), bool))
         if level == "well":
             source.other_wells = source._other_wells()
         return source
@@ -97,10 +100,7 @@ class Disagreement:
             means = self._means_of(self.unit_weights * self._draw_units(rng))
             count = len(self.errors.labels)
             weights = np.bincount(rng.integers(count, size=count), minlength=count)
-        surprise = surprises(self.expected_if(weights), means)
-        rows = np.arange(len(means))
-        out = surprise[rows, self.labels][:, None] - surprise
-        out[rows, self.labels] = -np.inf
+        out = contrast(self.expected_if(weights), means, self.labels, self.unknown)
         return np.where((self.taken >= 0)[:, None], out[self.taken], np.nan)
 
     def expected(self) -> np.ndarray:
@@ -143,14 +143,34 @@ class Disagreement:
 def surprises(expected: np.ndarray, means: np.ndarray) -> np.ndarray:
     """(G, J) how far means (G, C) are from each of J expectations (G, J, C), in [0, 1].
 
-    The Kullback-Leibler divergence of the observed from the expected distribution, NEGLIGIBLE
-    added to every probability of both, as a share of the largest there can be: 0 as expected, 1
-    where all expected probability has gone.
+    The Kullback-Leibler divergence D(expected || means), NEGLIGIBLE added to every probability of
+    both, as a share of the largest there can be, log(1 + 1 / NEGLIGIBLE): 0 as expected, 1 where
+    all probability was expected on one class and is on another.
     """
     e, v = expected + NEGLIGIBLE, means + NEGLIGIBLE
-    total = 1 + NEGLIGIBLE * means.shape[1]
     divergence = (e * np.log(e)).sum(axis=2) - np.einsum("gjc,gc->gj", e, np.log(v))
-    return divergence / total / np.log(1 + 1 / NEGLIGIBLE)
+    return divergence / np.log(1 + 1 / NEGLIGIBLE)
+
+
+def contrast(expected: np.ndarray, means: np.ndarray, labels: np.ndarray,
+             unknown: np.ndarray | None = None) -> np.ndarray:
+    """(G, C) how much better each class explains means (G, C) than the label does, in [-1, 1].
+
+    expected: (G, C, C), [g, j] what group g would get were it of class j. The difference of the two
+    `surprises`; at most 0 where the label gets as much as expected or more, for that is no
+    surprise against it. -inf for the label itself, nan for classes (C,) that are `unknown`, unless
+    the label is as expected.
+    """
+    rows = np.arange(len(means))
+    surprise = surprises(expected, means)
+    out = surprise[rows, labels][:, None] - surprise
+    if unknown is not None:
+        out[:, unknown] = np.nan
+    fine = means[rows, labels] >= expected[rows, labels, labels]
+    out[fine] = np.fmin(out[fine], 0)
+    out = np.clip(out, -1, 1)
+    out[rows, labels] = -np.inf
+    return out
 
 
 def joined(second: pd.DataFrame, first: Disagreement, classes: list[str], level: str
@@ -159,17 +179,25 @@ def joined(second: pd.DataFrame, first: Disagreement, classes: list[str], level:
     if "compound" not in second:
         return None
     rows = second[scored_rows(second) & second["compound"].notna().to_numpy()]
-    rows = rows[rows["label"].isin(classes)]
+    rows = known_probabilities(rows[rows["label"].isin(classes)], classes)
     if rows.empty:
         return None
-    rows = rows.assign(**{f"p_{name}": 0.0 for name in classes if f"p_{name}" not in rows})
+    lacking = [name for name in classes if f"p_{name}" not in rows]
+    rows = rows.assign(**{f"p_{name}": 0.0 for name in lacking})
     keys = list(LEVEL_COLUMNS[level])
     if level not in available_levels(rows):
         level, keys = "compound", ["compound"]
     rows = rows[rows[keys].notna().all(axis=1)]
     source = Disagreement.of(rows, classes, level)
+    source.unknown = np.isin(classes, lacking)
     source.taken = _group_names(source.groups, keys).get_indexer(_group_names(first.groups, keys))
     return source
+
+
+def known_probabilities(rows: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """The rows without those of which a probability is missing or infinite."""
+    columns = [f"p_{name}" for name in classes if f"p_{name}" in rows]
+    return rows[np.isfinite(rows[columns].to_numpy(np.float64)).all(axis=1)]
 
 
 def _group_names(frame: pd.DataFrame, keys: list[str]) -> pd.MultiIndex:

@@ -114,7 +114,11 @@ def _right_if(right: np.ndarray, mine: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 
 def _mean_of_others(values: np.ndarray, w: np.ndarray) -> np.ndarray:
-    return ((w * values).sum() - w * values) / np.maximum(w.sum() - w, 1e-12)
+    """(G,) weighted means; of all others alike where none of them has a weight."""
+    others = w.sum() - w
+    alike = (values.sum() - values) / max(len(values) - 1, 1)
+    weighted = ((w * values).sum() - w * values) / np.maximum(others, 1e-12)
+    return np.where(others > 0, weighted, alike)
 
 
 def wrong_means(means: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -90,8 +90,10 @@ def _fitted(name: str, values: list[float]) -> str:
     """One number per fold as one, or as a range; a temperature at its limit is said to be so."""
     low, high = min(values), max(values)
     text = _value(low) if low == high else f"{_value(low)} to {_value(high)}"
-    if name == "temperature" and low <= _COLDEST:
-        text += " (its lower limit: every image held back was right)"
+    limited = sum(value <= _COLDEST for value in values)
+    if name == "temperature" and limited:
+        text += (f" (the lower limit in {limited} of {len(values)} folds: all images held back "
+                 "were right)")
     return text
 
 

@@ -5,15 +5,17 @@ class comes first, however confident the network is. The score of a group says h
 predictions look like those of another class than like those of its own label, as this model, with
 all its errors, is known to treat both:
 
-    score = D(e_label, v) - D(e_j, v)
+    score = D(e_label || v) - D(e_j || v)
 
 v is the group's mean softmax, in which wells of a dose and doses of a compound weigh alike;
-e_label and e_j are what a compound of these batches would get if it were rightly of its label, or
-of class j (`own_errors`); j is the wrong class that fits best; D is the Kullback-Leibler divergence
-of v from e, scaled to [0, 1] (`disagreement.surprises`). So the score is a log-likelihood ratio,
-scaled to [-1, 1]. 1: all probability is on one wrong class where the model makes no errors; 0: as
-much like the other class as like its own; below 0: more like its own. A hard class costs its
-compounds little, for they are expected to look like other classes.
+e_label and e_j are what a compound of these batches would get were it rightly of its label, or of
+class j (`own_errors`); j is the wrong class that fits best; D is the Kullback-Leibler divergence,
+scaled to [0, 1] (`disagreement.surprises`). Did the compounds of a class scatter about e by a
+Dirichlet distribution, this would be the log-likelihood ratio of the two classes, for narrow
+scatter. The score lies in [-1, 1]. 1: all probability is on one wrong class where the model makes
+no errors; 0: as much like the other class as like its own, or a label that gets as much as it
+should; below 0: more like its own. A hard class costs its compounds little, for they are expected
+to look like other classes.
 
 Which share of the high scores are false alarms is not estimated: mistakes that a model makes
 compound by compound look like wrong labels, and no construction tried gave a calibrated
@@ -26,7 +28,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from bnn_core.disagreement import Disagreement, joined
+from bnn_core.disagreement import Disagreement, joined, known_probabilities
 from bnn_core.label_quality import label_quality, shares_of_expected
 from bnn_core.levels import LEVEL_COLUMNS, available_levels, scored_rows
 
@@ -62,14 +64,16 @@ def rank(
     expected_label, p_suspected, expected_suspected (v, and e_label); mean_confidence; n_images,
     n_wrong, n_suspected (images predicted as such); n_units and unit, what was drawn (images of one
     well are not independent, so the interval is too narrow where this says "image"); second_score,
-    second_p_label, second_p_suspected where `second` is given. Empty where there is no such level.
+    second_p_label, second_p_suspected where `second` is given. Empty where there is no such level,
+    or fewer than two compounds: what is to be expected of one comes from the others.
     """
     classes = list(classes)
     if level == "image" or level not in available_levels(table) or "compound" not in table:
         return pd.DataFrame(columns=["rank", "label", "suspected", "score"])
     rows = table[scored_rows(table) & table["compound"].notna().to_numpy()]
     rows = rows[rows[list(LEVEL_COLUMNS[level])].notna().all(axis=1)]
-    if rows.empty:
+    rows = known_probabilities(rows, classes)
+    if len(rows[["compound", "label"]].drop_duplicates()) < 2:
         return pd.DataFrame(columns=["rank", "label", "suspected", "score"])
     first = Disagreement.of(rows, classes, level)
     sources = [first]

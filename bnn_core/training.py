@@ -18,10 +18,10 @@ from bnn_core.batchnorm import settle_batchnorm
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path, write_json
 from bnn_core.priors import kl_divergence
-from bnn_core.train_config import TrainConfig, settings_of
+from bnn_core.train_config import OPTIMIZERS, TrainConfig, settings_of
 from bnn_core.trained import demand_same_config, new_network, prepare
 
-_OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+_OPTIMIZERS = dict(zip(OPTIMIZERS, (torch.optim.Adam, torch.optim.AdamW), strict=True))
 
 
 def negative_elbo(

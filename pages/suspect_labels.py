@@ -17,10 +17,10 @@ ALONE, FEATURES = "none", "measured features"
 #: The order of the work: compounds first, single images last.
 LEVELS = ("compound", "treatment", "well", "image")
 HELP = """How much more the predictions look like those of another class than like those of the
-label, given how this network treats both, its usual errors included (a log-likelihood ratio,
-scaled). **1**: all probability is on one wrong class where no error was expected. **0**: as much
-like the other class as like its own. **Below 0**: more like its own. A low *confidence* alone does
-nothing.
+label, given how this network treats both, its usual errors included (a difference of two
+divergences). **1**: all probability is on one wrong class where no error was expected. **0**: as
+much like the other class as like its own. **Below 0**: more like its own. A low *confidence* alone
+does nothing.
 
 The interval comes from drawing wells (or images) and compounds again and again. It is wide for few
 wells. How many of the high scores are false alarms is *not* estimated: look at the readings."""
@@ -166,7 +166,7 @@ def draw_table(found: pd.DataFrame, total: int, level: str, at: int, key: str) -
         column_config={
             "rank": number("Rank", width=60), "title": level.capitalize(), "label": "Given label",
             "suspected": st.column_config.Column(
-                "Called instead", help="The wrong class that the predictions fit best."),
+                "Fits better", help="The wrong class that the predictions fit best."),
             "score": number("Score", format="%.2f", help=HELP),
             "interval": st.column_config.Column("95 % interval"),
             "ranks": st.column_config.Column("Rank, 95 %", help="Where it stands when wells and "
@@ -209,7 +209,8 @@ def nothing_scored(study: Study) -> None:
                 "sidebar.", icon=":material/filter_alt_off:")
     else:
         st.info(f"No image of “{plain(study.name)}” has a label that counts, so there is none to "
-                "doubt: a ranking needs given labels.", icon=":material/label_off:")
+                "doubt: a ranking needs given labels, and of compounds at least two.",
+                icon=":material/label_off:")
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

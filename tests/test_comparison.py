@@ -119,12 +119,24 @@ def test_every_kind_never_seen_counts_alike():
     role = np.append(["scored"] * 60, ["new"] * 45)
     logits = np.concatenate([2 * np.eye(3)[y], np.zeros((40, 3)), 3 * np.eye(3)[np.zeros(5, int)]])
     one = table(softmax(logits + rng.normal(size=(1, 105, 3))), labels, role)
-    found = compare({"standard": one}, CLASSES, "top_softmax", repeats=20).values["new"][0]
+    compared = compare({"standard": one}, CLASSES, "top_softmax", repeats=400)
+    found = compared.values["new"][0]
     sure = one["top_softmax"].to_numpy()
     each = [evaluation.auroc(sure[np.r_[:60, part]], np.arange(60 + len(part)) < 60)
             for part in (np.arange(60, 100), np.arange(100, 105))]
     assert_allclose(found, np.mean(each))
     assert abs(each[0] - each[1]) > 0.1
+    # So they do in every draw: by the drawn number of z the figure would scatter far more.
+    by_hand = []
+    for _ in range(400):
+        parts = [rng.choice(part, len(part)) for part in (range(60), range(60, 100),
+                                                          range(100, 105))]
+        by_hand.append(np.mean([evaluation.auroc(sure[np.r_[parts[0], part]],
+                                                 np.arange(60 + len(part)) < 60)
+                                for part in parts[1:]]))
+    low, high = np.quantile(by_hand, [0.025, 0.975])
+    interval = compared.interval("new", "standard")
+    assert_allclose([interval.low, interval.high], [low, high], atol=0.04)
 
 
 def test_nothing_scored_is_no_error(planted):

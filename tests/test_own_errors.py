@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from screens import CLASSES, calling, published_table, screen, with_summary
 
 from bnn_core.batches import batch_pull, owned_classes
-from bnn_core.own_errors import PRIOR_COMPOUNDS, own_errors
+from bnn_core.own_errors import PRIOR_COMPOUNDS, OwnErrors, own_errors
 
 
 def test_expectation_by_hand():
@@ -28,6 +28,25 @@ def test_wrong_probability_goes_where_the_peers_and_all_others_send_it():
     shares = by_table + np.array([0, 0.5])
     shares /= shares.sum()
     np.testing.assert_allclose(e, [0.5, *(0.5 * shares)], rtol=1e-3)
+
+
+def test_what_it_would_get_were_it_of_another_class():
+    """As a compound added under that label would get, but it does not count for its own."""
+    rng = np.random.default_rng(3)
+    means, labels = rng.dirichlet(np.ones(3), 6), np.array([0, 0, 1, 1, 2, 2])
+    found = own_errors(means, labels).expected_if()
+    for j in range(3):
+        relabelled = labels.copy()
+        relabelled[0] = j
+        np.testing.assert_allclose(found[0, j], own_errors(means, relabelled).expected()[0],
+                                   atol=1e-6)
+
+
+def test_same_batch_classes_attract_whatever_class_it_would_be_of():
+    means = np.full((6, 3), 1 / 3)
+    errors = OwnErrors(means, np.array([0, 0, 1, 1, 2, 2]), np.eye(3)[[0] * 6], lift=8.0)
+    were_of_1 = errors.expected_if()[0, 1]
+    assert were_of_1[0] > 2 * were_of_1[2]
 
 
 def test_a_compound_never_counts_for_itself():
@@ -59,9 +78,10 @@ def test_expectations_are_distributions(raw, seed):
     errors = own_errors(means, labels, owned)
     assert errors.lift >= 1
     for weights in (None, np.bincount(rng.integers(0, 7, 7), minlength=7)):
-        expected = errors.expected(weights)
+        expected = errors.expected_if(weights)
         assert (expected >= 0).all()
-        np.testing.assert_allclose(expected.sum(axis=1), 1)
+        np.testing.assert_allclose(expected.sum(axis=2), 1)
+        np.testing.assert_array_equal(errors.expected(weights), expected[np.arange(7), labels])
     chance = errors.chance_owned()
     assert ((chance >= 0) & (chance <= 1)).all()
 

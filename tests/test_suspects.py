@@ -1,8 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from screens import CLASSES, calling, published_table, screen, with_summary
 
+from bnn_core.disagreement import contrast, surprises
 from bnn_core.suspects import rank, rank_images
 
 
@@ -37,18 +41,66 @@ def test_the_score_compares_the_two_expectations():
     right = np.array([0.1 / 3, 0.9, 0.1 / 3, 0.1 / 3])
 
     def divergence(e):
-        return ((e + 0.02) * np.log((e + 0.02) / (v + 0.02))).sum() / 1.08 / np.log(1 + 1 / 0.02)
+        return ((e + 0.02) * np.log((e + 0.02) / (v + 0.02))).sum() / np.log(1 + 1 / 0.02)
 
     assert divergence(v) == 0
     assert first["score"] == pytest.approx(divergence(right), abs=0.01)
 
 
-def test_a_perfect_model_gives_the_ends_of_the_scale():
-    table = called(screen(), {"B1": "D"}, sure=1.0)
-    ranked = rank(table, CLASSES, resamples=20).set_index("compound")
-    # Not quite 1: by B1 itself this model is known to err.
-    assert 0.9 < ranked.loc["B1", "score"] < 1
-    assert ranked.loc["A1", "score"] < -0.6
+@pytest.mark.parametrize("count", [2, 12, 62])
+def test_a_perfect_model_gives_the_ends_of_the_scale(count):
+    means = np.eye(count)[[0, 1, 0, 1, 1]]
+    labels = np.array([0, 1, 0, 1, 0])  # the last is of class 1, labelled 0
+    perfect = np.broadcast_to(np.eye(count), (5, count, count))
+    found = contrast(perfect, means, labels)
+    assert found[4, 1] == 1 and found[4].argmax() == 1
+    assert (found[0, 1], found[1, 0]) == (-1, -1) and np.isneginf(found[np.arange(5), labels]).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(arrays(float, (6, 4), elements=st.floats(0, 1)), st.integers(0, 999))
+def test_the_score_stays_in_its_range_and_a_label_as_expected_is_never_suspect(raw, seed):
+    rng = np.random.default_rng(seed)
+    means = (raw + 1e-9) / (raw + 1e-9).sum(axis=1, keepdims=True)
+    expected, labels = rng.dirichlet(np.ones(4), (6, 4)), rng.integers(0, 4, 6)
+    surprise = surprises(expected, means)
+    assert (surprise >= -1e-12).all() and (surprise <= 1 + 1e-12).all()
+    found = contrast(expected, means, labels, np.arange(4) == 3)
+    rest = np.where(np.isnan(found) | np.isneginf(found), 0, found)
+    assert (np.abs(rest) <= 1).all()
+    rows = np.arange(6)
+    fine = means[rows, labels] >= expected[rows, labels, labels]
+    assert (np.nan_to_num(found[fine], nan=1) <= 0).all()
+
+
+def test_a_label_that_gets_more_than_expected_is_not_suspect():
+    """Twelve compounds of A look like C, twelve of B like A; one of A is surely A."""
+    names = [f"A{k}" for k in range(12)] + [f"B{k}" for k in range(12)]
+    images = pd.DataFrame({"compound": names, "label": [n[0] for n in names], "plate": "P",
+                           "well": [f"W{k}" for k in range(24)], "role": "scored"})
+    p = np.array([[0.40, 0.02, 0.56, 0.02]] * 12 + [[0.60, 0.36, 0.02, 0.02]] * 12)
+    p[3] = [0.97, 0.01, 0.01, 0.01]
+    ranked = rank(with_summary(images, p), CLASSES, resamples=20).set_index("compound")
+    assert ranked.loc["A3", "score"] <= 0 and ranked.loc["A3", "n_wrong"] == 0
+
+
+def test_one_compound_is_not_ranked_and_two_are():
+    images = screen()
+    two = called(images[images["compound"].isin(["A1", "B1"])].reset_index(drop=True), {"B1": "A"})
+    ranked = rank(two, CLASSES, resamples=20).set_index("compound")
+    assert ranked.loc["B1", "score"] > 0 >= ranked.loc["A1", "score"]
+    assert np.isfinite(ranked[["score", "low", "high"]].to_numpy()).all()
+    assert rank(two[two["compound"] == "A1"], CLASSES, resamples=20).empty
+
+
+def test_rows_without_probabilities_do_not_spoil_the_others():
+    table = called(screen(), {"B1": "D"})
+    holes = table.copy()
+    holes.loc[holes["compound"] == "C2", "p_A"] = np.nan
+    rest = rank(table[table["compound"] != "C2"], CLASSES, resamples=20)
+    np.testing.assert_allclose(rank(holes, CLASSES, resamples=20)["score"], rest["score"])
+    second = rank(table, CLASSES, second=holes, resamples=20).set_index("compound")
+    assert second["second_score"].isna().tolist() == (second.index == "C2").tolist()
 
 
 def test_consistent_disagreement_beats_scatter_and_low_confidence():
@@ -159,6 +211,21 @@ def test_a_second_opinion_of_other_classes_and_columns_joins():
     ranked = rank(table, CLASSES, "treatment", second=second, resamples=20)
     assert set(ranked["compound"].iloc[:2]) == {"B1"}
     assert ranked["second_score"].notna().sum() == 12
+
+
+def test_a_second_opinion_without_the_suspected_class_has_none_on_it():
+    table = called(screen(), {"B1": "D"})
+    second = called(screen(), {"B1": "A"}, sure=0.5)
+    second = second[second["label"] != "D"].drop(columns="p_D")
+    alone = rank(table, CLASSES, resamples=20).set_index("compound")
+    both = rank(table, CLASSES, second=second, resamples=20).set_index("compound")
+    assert both.loc["B1", "suspected"] == "D"
+    assert both.loc["B1", "score"] == pytest.approx(alone.loc["B1", "score"])
+    # It has one on the label: where that gets what it should, nothing is suspect.
+    right = called(screen(), {})
+    right = right[right["label"] != "D"].drop(columns="p_D")
+    assert rank(table, CLASSES, second=right, resamples=20).set_index("compound").loc[
+        "B1", "score"] <= 0
 
 
 def test_a_second_opinion_without_a_compound_in_common_changes_nothing():

@@ -52,7 +52,8 @@ class ImageSet:
 
         Originals may be large: few of them are in memory at a time.
         """
-        start, stop, _ = rows.indices(len(self))
+        start, stop, step = rows.indices(len(self))
+        assert step == 1, "rows that follow one another"
         found = np.empty((stop - start, *shape), np.uint8)
         for first in range(start, stop, AT_A_TIME):
             few = slice(first, min(first + AT_A_TIME, stop))
@@ -135,7 +136,9 @@ def label_name(label: object) -> str | None:
     if isinstance(label, bytes):
         return label.decode(errors="replace")
     if isinstance(label, float):
-        return None if np.isnan(label) else f"{label:g}"
+        if np.isnan(label):
+            return None
+        return str(int(label)) if label.is_integer() else f"{label:.7g}"
     return str(label)
 
 

@@ -22,7 +22,7 @@ def ranked_images(study: Study) -> pd.DataFrame:
     return _ranked_images(studies.identity(study), filters.reading_method(study), study)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Ranking, with 500 resamples")
+@st.cache_resource(max_entries=16, show_spinner="Ranking, with resamples")
 def _ranking(identity: str, level: str, said: str, _study: Study, _second: pd.DataFrame | None
              ) -> pd.DataFrame:
     table = studies.table(_study, filters.reading_method(_study))

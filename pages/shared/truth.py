@@ -21,14 +21,17 @@ def start_here(study: Study) -> None:
     if study.truth is None:
         return
     ranked = rankings.ranking(study, "compound")
-    compound = inactive_compound(study.truth) or str(ranked["compound"].iat[0])
-    unsure = ranked["mean_confidence"].rank(method="min")
-    row = ranked.assign(unsure=unsure)[ranked["compound"] == compound].iloc[0]
+    if ranked.empty:
+        return
+    ranked = ranked.assign(unsure=ranked["mean_confidence"].rank(method="min"))
+    planted = ranked[ranked["compound"] == inactive_compound(study.truth)]
+    row = (planted if len(planted) else ranked).iloc[0]
+    compound = row["compound"]
     with st.container(border=True, gap="small"):
         st.markdown(
             "**Start here.** This screen is drawn by code, and some of its labels are wrong on "
             f"purpose. By low confidence **{plain(compound)}** is number {row['unsure']:.0f} of "
-            f"{len(ranked):,} compounds, and yet the network calls {row['n_wrong']:,} of its "
+            f"{len(ranked):,} compounds, and the network calls {row['n_wrong']:,} of its "
             f"{row['n_images']:,} images something else than its label. Is the label wrong?")
         with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
             st.page_link(SUSPECT_LABELS, label=f"1. Look at the evidence on {plain(compound)}",
@@ -87,4 +90,3 @@ def _places(study: Study) -> pd.DataFrame:
     ranked = {level: rankings.ranked_images(study) if level == "image"
               else rankings.ranking(study, level) for level in _LEVELS if level in levels}
     return places(study.truth, ranked)
-

@@ -25,7 +25,7 @@ from sklearn.metrics import average_precision_score
 from synthetic_screens import WORLDS, Screen, make_screen
 from tqdm import tqdm
 
-from bnn_core.disagreement import surprises
+from bnn_core.disagreement import contrast
 from bnn_core.evidence import readings
 from bnn_core.label_quality import label_quality
 from bnn_core.own_errors import own_errors
@@ -105,7 +105,7 @@ def found(truth: pd.Series, score: pd.Series) -> dict[str, float]:
 
 
 def compounds(screen: Screen):
-    """Ours, the model's expectation left out, and cleanlab put together by compound."""
+    """Ours, the other class left out of it, and cleanlab put together by compound."""
     table, truth = screen.scored, screen.kinds
     ranked = rank(table, screen.classes, resamples=2).set_index("compound")
     scores = {"ours": ranked["score"]}
@@ -259,21 +259,14 @@ def _dirichlet_p(table: pd.DataFrame, classes: list[str], cleaned: bool, draws: 
         precision = max((weights * right * (1 - right)).sum() / varied - 1, 0.05)
         drawn = rng.standard_gamma(precision * expected, (draws, *expected.shape))
         drawn /= np.maximum(drawn.sum(axis=2, keepdims=True), 1e-300)
-        of_drawn = np.stack([_scores(every, one, labels) for one in drawn])
-        p = (1 + (of_drawn >= _scores(every, means, labels)).sum(axis=0)) / (1 + draws)
+        of_drawn = np.stack([contrast(every, one, labels).max(axis=1) for one in drawn])
+        found = contrast(every, means, labels).max(axis=1)
+        p = (1 + (of_drawn >= found).sum(axis=0)) / (1 + draws)
         new = (p >= 0.05).astype(float)
         if not cleaned or (new == weights).all():
             break
         weights = new
     return pd.Series(p, groups.size().index)
-
-
-def _scores(expected: np.ndarray, means: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(G,) the ranking's score of means (G, C) against the expectation of every class (G, C, C)."""
-    surprise = surprises(expected, means)
-    own = surprise[np.arange(len(labels)), labels]
-    surprise[np.arange(len(labels)), labels] = np.inf
-    return own - surprise.min(axis=1)
 
 
 def coverage(repeats: int = 200) -> None:
@@ -296,10 +289,9 @@ def coverage(repeats: int = 200) -> None:
                 table[f"p_{name}"] = well_p.reshape(-1, 6)[:, k]
             ranked = rank(table, classes, resamples=200).set_index("compound")
             ranked = ranked.reindex([f"c{i}" for i in range(compounds)])
-            surprise = surprises(own_errors(true, labels).expected_if(), true)
-            each = np.arange(compounds)
-            score = surprise[each, labels] - surprise[
-                each, pd.Index(classes).get_indexer(ranked["suspected"])]
+            found = contrast(own_errors(true, labels).expected_if(), true, labels)
+            score = found[np.arange(compounds),
+                          pd.Index(classes).get_indexer(ranked["suspected"])]
             held.append(((score >= ranked["low"]) & (score <= ranked["high"])).mean())
         print(f"{wells_each:3d} wells per compound: {np.mean(held):.1%} of nominal 95 % intervals "
               f"hold the true score (+-{np.std(held) / np.sqrt(repeats):.1%})")
