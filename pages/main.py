@@ -62,6 +62,8 @@ PAGES: dict[str, list[Entry]] = {
               study=False),
     ],
 }
+_history = st.components.v2.component(
+    "history", js=(Path(__file__).parent / "shared" / "history.js").read_text(encoding="utf-8"))
 ABOUT = """**Which image labels can I not trust, and why?**
 
 Bayesian neural networks for microscope images, after Deodato, Ball & Zhang (2020), “Bayesian Neural
@@ -94,6 +96,7 @@ def main() -> None:
     found = studies.entries()
     with st.sidebar:
         known = pick_study(found)
+        _history(key="history")
     head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom") \
         if entry.cutoff else (st.container(), None)
     with head.container(gap="xxsmall"):
@@ -142,7 +145,7 @@ def pick_study(found: list[StudyEntry]) -> bool:
 def leave_study() -> None:
     """Filters, and what the address names in the study that is left, mean nothing in another."""
     filters.reset()
-    for name in ("image", "among", "bar"):
+    for name in ("image", "among", "bar", "spot"):
         st.query_params.pop(name, None)
 
 

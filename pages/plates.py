@@ -110,8 +110,9 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
         highlight = None
         if by in (LABEL, PREDICTION) and len(study.classes) > len(CLASS_COLOURS):
             highlight = st.selectbox("Highlight", study.classes, key="plate_highlight", width=220)
-        size = st.selectbox("Format", list(plate_map.FORMATS), width=150, key="plate_format",
-                            index=list(plate_map.FORMATS).index(wells_count),
+        # Of another study's plates the format is inferred anew, so the key names what was inferred.
+        size = st.selectbox("Format", formats := list(plate_map.FORMATS), width=150,
+                            key=f"plate_format_{wells_count}", index=formats.index(wells_count),
                             format_func=lambda n: f"{n:,} wells",
                             help="Inferred: the smallest plate that holds all wells of the study.")
     if size < wells_count:

@@ -32,7 +32,7 @@ def test_a_well_in_the_address_shows_exactly_its_fields(monkeypatch, cache):
     app.switch_page("plates.py").run()
     assert not app.exception
     assert "**Plate W1P1, well B02**: 2 of 96 images" in text_of(app)
-    assert app.selectbox(key="plate_format").value == 48
+    assert app.selectbox(key="plate_format_48").value == 48
     app.button(key="well_close").click().run()
     assert "well B02" not in text_of(app) and not app.exception
 

@@ -21,8 +21,8 @@ from bnn_core.plate_map import row_name
 #: the page would lay its squares over one another.
 LARGEST_STEP, WIDEST = 52, 700
 LEFT, BESIDE, BELOW = 34, 110, 8
-#: At most so many plates in a line, and columns of wells in a line of several plates.
-MOST_ACROSS, MOST_COLUMNS = 6, 100
+#: Plates in a line: two to six, as many as have about so many columns of wells.
+MOST_ACROSS, COLUMNS = 6, 80
 #: Pixels for the name of a plate; pixels of the scale of colours, whatever the map is high.
 NAME_HEIGHT, SCALE_LENGTH = 18, 200
 
@@ -109,7 +109,7 @@ def line_means(means: pd.DataFrame, along: str, name: str) -> go.Figure:
 def _grid(plates: int, size: tuple[int, int]) -> Grid:
     if plates <= 1:
         return Grid(1, size[1], size[0], min(LARGEST_STEP, WIDEST / size[1]))
-    across = min(MOST_ACROSS, MOST_COLUMNS // size[1], plates)
+    across = min(MOST_ACROSS, max(2, COLUMNS // size[1]), plates)
     columns = size[1] + 1
     step = min(LARGEST_STEP, WIDEST / (across * columns))
     return Grid(across, columns, size[0] + math.ceil(max(2, NAME_HEIGHT / step)), step)
@@ -153,7 +153,7 @@ def _lay_out(figure: go.Figure, plates: list[str], size: tuple[int, int], grid: 
     wide = grid.across * grid.columns
     top = 0.4 - (0 if alone else NAME_HEIGHT / step)
     bottom = max((lines - 1) * grid.rows + size[0] + 0.6, top + SCALE_LENGTH / step)
-    above = 34 + _legend_height(colours)
+    above = 34 + _legend_height(colours, wide * step)
     style.finish(figure, height=round((bottom - top) * step) + above + BELOW)
     figure.update_layout(width=round(wide * step) + LEFT + BESIDE, clickmode="event+select",
                          margin={"l": LEFT, "r": BESIDE, "t": above, "b": BELOW, "pad": 0})
@@ -177,9 +177,9 @@ def _lay_out(figure: go.Figure, plates: list[str], size: tuple[int, int], grid: 
                          layer="below")
 
 
-def _legend_height(colours: Colours) -> int:
-    """Pixels that the legend above a map takes; an estimate, on the large side."""
+def _legend_height(colours: Colours, width: float) -> int:
+    """Pixels that the legend takes above a map of `width` pixels; an estimate, not too small."""
     if colours.classes is None:
         return 0
-    widest = 50 + 7 * max(map(len, colours.classes))
-    return 20 * -(-len(colours.classes) * widest // WIDEST)
+    in_line = max(1, int(width / (45 + 6.5 * max(map(len, colours.classes)))))
+    return 20 * -(-len(colours.classes) // in_line)
