@@ -152,7 +152,8 @@ def _lay_out(figure: go.Figure, plates: list[str], size: tuple[int, int], grid: 
     # In wells: a little more than the frames, and above a frame the name of its plate.
     wide = grid.across * grid.columns
     top = 0.4 - (0 if alone else NAME_HEIGHT / step)
-    bottom = max((lines - 1) * grid.rows + size[0] + 0.6, top + SCALE_LENGTH / step)
+    least = SCALE_LENGTH if colours.classes is None else 0
+    bottom = max((lines - 1) * grid.rows + size[0] + 0.6, top + least / step)
     above = 34 + _legend_height(colours, wide * step)
     style.finish(figure, height=round((bottom - top) * step) + above + BELOW)
     figure.update_layout(width=round(wide * step) + LEFT + BESIDE, clickmode="event+select",
