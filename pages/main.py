@@ -62,8 +62,9 @@ PAGES: dict[str, list[Entry]] = {
               study=False),
     ],
 }
+SHARED = Path(__file__).parent / "shared"
 _history = st.components.v2.component(
-    "history", js=(Path(__file__).parent / "shared" / "history.js").read_text(encoding="utf-8"))
+    "browser_history", js=(SHARED / "history.js").read_text(encoding="utf-8"))
 ABOUT = """**Which image labels can I not trust, and why?**
 
 Bayesian neural networks for microscope images, after Deodato, Ball & Zhang (2020), “Bayesian Neural
@@ -82,9 +83,9 @@ Then reload this page. Studies kept elsewhere: `BNN_CACHE=/folder streamlit run 
 def main() -> None:
     """Draw the frame, then the page."""
     here = Path(__file__).parent
-    st.set_page_config(page_title="BNN cell images", page_icon=str(here / "shared" / "icon.svg"),
+    st.set_page_config(page_title="BNN cell images", page_icon=str(SHARED / "icon.svg"),
                        layout="wide", menu_items={"About": ABOUT})
-    st.logo(str(here / "shared" / "wordmark.svg"), icon_image=str(here / "shared" / "icon.svg"))
+    st.logo(str(SHARED / "wordmark.svg"), icon_image=str(SHARED / "icon.svg"))
     by_title = {entry.title: entry for group in PAGES.values() for entry in group}
     # Before the navigation is there to be clicked: its links drop the address.
     filters.keep_in_address()
@@ -96,7 +97,7 @@ def main() -> None:
     found = studies.entries()
     with st.sidebar:
         known = pick_study(found)
-        _history(key="history")
+        _history(key="browser_history")
     head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom") \
         if entry.cutoff else (st.container(), None)
     with head.container(gap="xxsmall"):

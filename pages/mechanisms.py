@@ -290,7 +290,7 @@ def doses(view: View) -> None:
         known = "plate" in own and own["plate"].notna().any()
         st.markdown(f"**Untreated{', same plates' if known else ''}**: {len(control):,} images, "
                     f"{_called(mechanisms.calls(control))}")
-        wall(view, mechanisms.surest_first(control, view.bins.score), "dose_control", 225, flagged)
+        wall(view, mechanisms.surest_first(control, view.bins.score), "dose_control", 245, flagged)
     else:
         st.caption("The filtered images hold no untreated controls (role “control”).")
     found = mechanisms.doses(view.table, compound)
@@ -300,7 +300,7 @@ def doses(view: View) -> None:
                  if dose.scored else f"{len(dose.rows):,} images without a label that counts")
         st.markdown(f"**{plain(compound)}, {name}**: {right}; {_called(dose.calls)}")
         wall(view, mechanisms.surest_first(view.table.loc[dose.rows], view.bins.score),
-             f"dose_{compound}_{place}", 225, flagged)
+             f"dose_{compound}_{place}", 245, flagged)
     if len(found) == 1:
         st.caption("The filtered images hold no other dose of this compound.")
 
