@@ -119,15 +119,25 @@ def quality_measures(table: pd.DataFrame) -> list[str]:
     return [c for c in table if c.startswith("quality_") and table[c].notna().any()]
 
 
-def edge_ring(wells: pd.DataFrame, plate_size: tuple[int, int]) -> Ring:
-    """Which wells lie on the edge: the plate's outermost rows and columns, else those in use."""
+def edge_ring(wells: pd.DataFrame, plate_size: tuple[int, int],
+              in_use: Iterable[object] | None = None) -> Ring:
+    """Which wells lie on the edge: the plate's outermost rows and columns, else those in use.
+
+    wells: row and column of each; in_use: names of all wells of the study, so that the edge does
+    not move when `wells` are only some of them. By default `wells` are all.
+    """
     row, column = wells["row"].to_numpy(), wells["column"].to_numpy()
-    edge = (row == 1) | (row == plate_size[0]) | (column == 1) | (column == plate_size[1])
-    if edge.any() or not len(wells):
-        return Ring(edge, True)
-    inner = ((row == row.min()) | (row == row.max()) | (column == column.min())
-             | (column == column.max()))
-    return Ring(inner, False)
+    places = [(row, column)] if in_use is None else \
+        [place for name in in_use if (place := place_of(name)) is not None]
+    used = np.concatenate([np.reshape(place, (2, -1)) for place in places], axis=1)
+    if not used.size:
+        return Ring(np.zeros(len(wells), dtype=bool), True)
+    first, last = used.min(axis=1), used.max(axis=1)
+    outermost = bool((first == 1).any() or (last == plate_size).any())
+    if outermost:
+        first, last = np.ones(2), np.array(plate_size)
+    return Ring((row == first[0]) | (row == last[0]) | (column == first[1])
+                | (column == last[1]), outermost)
 
 
 def edge_effect(values: np.ndarray, edge: np.ndarray, *, repeats: int = REPEATS,

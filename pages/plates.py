@@ -186,7 +186,7 @@ def effects(study: Study, wells: pd.DataFrame, by: str, shape: tuple[int, int]) 
     several = wells["plate"].nunique() > 1
     if several:
         values = plate_map.within_plates(wells, values)
-    ring = plate_map.edge_ring(wells, shape)
+    ring = plate_map.edge_ring(wells, shape, study.images["well"].unique())
     found = plate_map.edge_effect(values, ring.edge)
     where = "on the plate's edge" if ring.outermost else \
         "on the outermost rows and columns in use (none lies on the plate's own edge)"

@@ -71,6 +71,12 @@ def test_the_edge_is_the_plates_or_the_outermost_wells_in_use():
                          columns=["row", "column"])
     ring = plate_map.edge_ring(wells, (8, 12))
     assert not ring.outermost and ring.edge.sum() == 2 * 10 + 2 * 4
+    # Some of the wells have the edge of all, whatever they are.
+    some = wells[wells["row"].isin([3, 4])]
+    ring = plate_map.edge_ring(some, (8, 12), ["B02", "g11", "pos 1", None])
+    assert not ring.outermost and some["column"][ring.edge].tolist() == [2, 11, 2, 11]
+    ring = plate_map.edge_ring(some, (8, 12), ["A01", "G11"])
+    assert ring.outermost and not ring.edge.any()
     wells.loc[0] = (1, 1)
     ring = plate_map.edge_ring(wells, (8, 12))
     assert ring.outermost and ring.edge.sum() == 1
