@@ -78,7 +78,7 @@ def plate_map(wells: pd.DataFrame, colours: Colours, size: tuple[int, int], text
     if marked is not None and marked.any():
         figure.add_trace(go.Scatter(
             x=x[marked], y=y[marked], mode="markers", hoverinfo="skip", showlegend=False,
-            customdata=np.flatnonzero(marked),
+            customdata=np.flatnonzero(marked), unselected={"marker": {"opacity": 1}},
             marker={"symbol": "x-thin", "size": 0.45 * step,
                     "line": {"width": max(1, step / 18), "color": "#FFFFFF"}}))
     _lay_out(figure, plates, size, grid, colours)
@@ -121,7 +121,7 @@ def _empty_places(wells: pd.DataFrame, size: tuple[int, int]) -> go.Scatter:
     free = [(r, c) for r in range(1, size[0] + 1) for c in range(1, size[1] + 1)
             if (r, c) not in used]
     return go.Scatter(x=[c for _, c in free], y=[r for r, _ in free], mode="markers",
-                      hoverinfo="skip", showlegend=False,
+                      hoverinfo="skip", showlegend=False, unselected={"marker": {"opacity": 1}},
                       marker={"symbol": "circle", "size": 4, "color": style.GUIDE})
 
 
