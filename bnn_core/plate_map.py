@@ -4,7 +4,7 @@ Wells are named by row letters (A..Z, AA..AF) and a column number, as "B02", "b2
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 
 from bnn_core.intervals import REPEATS, Interval, bootstrap_ratio
 from bnn_core.levels import aggregate, own_images, scored_rows
+from bnn_core.values import reading_order
 
 #: Wells of a plate -> (rows, columns), the smallest first.
 FORMATS = {24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
@@ -35,22 +36,25 @@ def row_name(row: int) -> str:
 
 
 def place_of(well: object) -> tuple[int, int] | None:
-    """(row, column) of a well's name, counted from 1; None where it is no such name."""
+    """(row, column) of a well's name, counted from 1; None where it is no well of any plate.
+
+    Beyond AF48 there is none: one slip of the pen must not take the other wells off their maps.
+    """
     found = _WELL.fullmatch(str(well))
     if not found:
         return None
-    row = 0
+    row, column = 0, int(found[2])
     for letter in found[1].upper():
         row = 26 * row + ord(letter) - 64
-    return row, int(found[2])
+    rows, columns = FORMATS[max(FORMATS)]
+    return (row, column) if row <= rows and column <= columns else None
 
 
-def plate_format(rows: np.ndarray, columns: np.ndarray) -> int | None:
-    """The smallest of FORMATS that holds all these places, None where none does (or no place)."""
-    if not len(rows):
-        return None
-    fits = (n for n, (r, c) in FORMATS.items() if np.max(rows) <= r and np.max(columns) <= c)
-    return next(fits, None)
+def plate_format(wells: Iterable[object]) -> int:
+    """The smallest of FORMATS that holds all of these wells that have a place."""
+    places = [place for well in wells if (place := place_of(well)) is not None]
+    rows, columns = np.max(places, axis=0) if places else (1, 1)
+    return next(n for n, (r, c) in FORMATS.items() if rows <= r and columns <= c)
 
 
 def plate_names(table: pd.DataFrame) -> pd.Series:
@@ -64,7 +68,7 @@ def plate_names(table: pd.DataFrame) -> pd.Series:
 
 
 def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """One row per well, sorted by plate and place: what its fields say together.
+    """One row per well, sorted by plate (P2 before P10) and place: what its fields say together.
 
     table: images joined with a summary. Rows without plate or without a readable well are left out
     (compare `unplaced`). Returns plate (`plate_names`), well, row, column (from 1), n_images,
@@ -94,7 +98,9 @@ def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
         labels[["label", "nunique"]].rename(columns={"nunique": "labels"}), on=keys)
     correct = pd.array(found["predicted"].astype(object) == found["label"], dtype="boolean")
     correct[(found["label"].isna() | found["agreement"].isna()).to_numpy()] = pd.NA
-    return found.assign(correct=correct).sort_values(["plate", "row", "column"], ignore_index=True)
+    turn = {name: i for i, name in enumerate(sorted(found["plate"].unique(), key=reading_order))}
+    order = np.lexsort((found["column"], found["row"], found["plate"].map(turn)))
+    return found.assign(correct=correct).iloc[order].reset_index(drop=True)
 
 
 def rows_of_well(table: pd.DataFrame, plate: str, well: str) -> np.ndarray:
@@ -113,15 +119,25 @@ def quality_measures(table: pd.DataFrame) -> list[str]:
     return [c for c in table if c.startswith("quality_") and table[c].notna().any()]
 
 
-def edge_ring(wells: pd.DataFrame, plate_size: tuple[int, int]) -> Ring:
-    """Which wells lie on the edge: the plate's outermost rows and columns, else those in use."""
+def edge_ring(wells: pd.DataFrame, plate_size: tuple[int, int],
+              in_use: Iterable[object] | None = None) -> Ring:
+    """Which wells lie on the edge: the plate's outermost rows and columns, else those in use.
+
+    wells: row and column of each; in_use: names of all wells of the study, so that the edge does
+    not move when `wells` are only some of them. By default `wells` are all.
+    """
     row, column = wells["row"].to_numpy(), wells["column"].to_numpy()
-    edge = (row == 1) | (row == plate_size[0]) | (column == 1) | (column == plate_size[1])
-    if edge.any() or not len(wells):
-        return Ring(edge, True)
-    inner = ((row == row.min()) | (row == row.max()) | (column == column.min())
-             | (column == column.max()))
-    return Ring(inner, False)
+    places = [(row, column)] if in_use is None else \
+        [place for name in in_use if (place := place_of(name)) is not None]
+    used = np.concatenate([np.reshape(place, (2, -1)) for place in places], axis=1)
+    if not used.size:
+        return Ring(np.zeros(len(wells), dtype=bool), True)
+    first, last = used.min(axis=1), used.max(axis=1)
+    outermost = bool((first == 1).any() or (last == plate_size).any())
+    if outermost:
+        first, last = np.ones(2), np.array(plate_size)
+    return Ring((row == first[0]) | (row == last[0]) | (column == first[1])
+                | (column == last[1]), outermost)
 
 
 def edge_effect(values: np.ndarray, edge: np.ndarray, *, repeats: int = REPEATS,

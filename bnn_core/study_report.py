@@ -37,13 +37,17 @@ def one_line(path: Path) -> str:
 
 def describe(study: Study) -> str:
     """One line of a study's contents."""
-    parts = []
-    for method in study.methods:
-        image = study.meta["metrics"].get(method, {}).get("image")
-        if image:
-            parts.append(f"{METHOD_NAMES.get(method, method)} {image['accuracy']:.2%}")
-    n = study.meta["roles"]["scored"]
-    accuracy = f", right on {n:,} scored images: {'; '.join(parts)}" if parts else ""
+    found = {method: image for method in study.methods
+             if (image := study.meta["metrics"].get(method, {}).get("image"))}
+    parts = [f"{METHOD_NAMES.get(method, method)} {image['accuracy']:.2%}"
+             for method, image in found.items()]
+    accuracy = ""
+    if found:
+        image = next(iter(found.values()))
+        apart = image.get("unpredictable")
+        accuracy = (f", right on {image['n']:,} scored images"
+                    f"{f' ({apart:,} unpredictable ones counted apart)' if apart else ''}"
+                    f": {'; '.join(parts)}")
     return f"{study.path}: {study.meta['title']}, {study.meta['rows']:,} images{accuracy}"
 
 

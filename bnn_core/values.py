@@ -28,6 +28,19 @@ def as_text(values: pd.Series) -> pd.Series:
     return none_where(text, values.isna() | (text == ""))
 
 
+def reading_order(value: object) -> tuple:
+    """A key to sort by as people read: numbers by size, then texts, their numbers by size too.
+
+    0.3, 10, "P2", "P10", "Week9_1", "Week10_1"; upper and lower case are alike.
+    """
+    try:
+        return (0, float(value), ())  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        parts = re.split(r"([0-9]+)", str(value).casefold())
+        return (1, 0.0, tuple((int(part), "") if i % 2 else (-1, part)
+                              for i, part in enumerate(parts)))
+
+
 def none_where(values: pd.Series, missing: pd.Series) -> pd.Series:
     """`values` as Python objects, None where `missing` (pandas itself would put nan)."""
     out = values.astype(object).to_numpy(copy=True)

@@ -62,6 +62,9 @@ PAGES: dict[str, list[Entry]] = {
               study=False),
     ],
 }
+SHARED = Path(__file__).parent / "shared"
+_history = st.components.v2.component(
+    "browser_history", js=(SHARED / "history.js").read_text(encoding="utf-8"))
 ABOUT = """**Which image labels can I not trust, and why?**
 
 Bayesian neural networks for microscope images, after Deodato, Ball & Zhang (2020), “Bayesian Neural
@@ -80,9 +83,9 @@ Then reload this page. Studies kept elsewhere: `BNN_CACHE=/folder streamlit run 
 def main() -> None:
     """Draw the frame, then the page."""
     here = Path(__file__).parent
-    st.set_page_config(page_title="BNN cell images", page_icon=str(here / "shared" / "icon.svg"),
+    st.set_page_config(page_title="BNN cell images", page_icon=str(SHARED / "icon.svg"),
                        layout="wide", menu_items={"About": ABOUT})
-    st.logo(str(here / "shared" / "wordmark.svg"), icon_image=str(here / "shared" / "icon.svg"))
+    st.logo(str(SHARED / "wordmark.svg"), icon_image=str(SHARED / "icon.svg"))
     by_title = {entry.title: entry for group in PAGES.values() for entry in group}
     # Before the navigation is there to be clicked: its links drop the address.
     filters.keep_in_address()
@@ -94,6 +97,7 @@ def main() -> None:
     found = studies.entries()
     with st.sidebar:
         known = pick_study(found)
+        _history(key="browser_history")
     head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom") \
         if entry.cutoff else (st.container(), None)
     with head.container(gap="xxsmall"):
@@ -142,7 +146,7 @@ def pick_study(found: list[StudyEntry]) -> bool:
 def leave_study() -> None:
     """Filters, and what the address names in the study that is left, mean nothing in another."""
     filters.reset()
-    for name in ("image", "among", "bar"):
+    for name in ("image", "among", "bar", "spot"):
         st.query_params.pop(name, None)
 
 

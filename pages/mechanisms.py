@@ -22,6 +22,8 @@ from pages.shared.words import percent, plain, short_name
 
 BINS = 20
 BAR = "bar"
+#: In the session: the label was just chosen, so what was chosen for the one before is gone.
+NEW_LABEL = "_new_label"
 #: More compounds than this are not drawn at once; they are chosen by name.
 MOST_COMPOUNDS, MOST_COLUMNS = 8, 4
 HISTOGRAMS, COLUMNS, DOSES = "histograms", "side by side", "doses and controls"
@@ -97,7 +99,8 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
         _keep("mechanism", list(labels))
         label = st.selectbox(
             "Mechanism (label)", list(labels), key="mechanism", bind="query-params", width=270,
-            help="A label that some compound carries.")
+            help="A label that some compound carries.",
+            on_change=lambda: st.session_state.update({NEW_LABEL: True}))
         methods = compared_methods(study)
         method = methods[0]
         if len(methods) > 1:
@@ -108,13 +111,18 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
         called = mechanisms.calls(table[(table["label"] == label).fillna(False)])
         wrong = [name for name in called if name != label]
         usual = wrong[0] if wrong else label
-        key = f"highlight_{label}"
+        found = mechanisms.compounds(table, label)
+        if st.session_state.pop(NEW_LABEL, False):
+            names = list(found["compound"])
+            # Set, not deleted: what is deleted comes back out of the address.
+            st.session_state.update(highlight=usual, dosed=names[0], shown=names[:MOST_COMPOUNDS],
+                                    columns=names[:MOST_COLUMNS])
+        _keep("highlight", list(called))
         highlight = st.selectbox(
-            "Highlight predictions of", list(called), key=key, width=270,
-            index=list(called).index(usual) if usual in called else 0,
-            format_func=lambda name: f"{name} ({called.get(name, 0):,})",
-            help="Of the images with this label. The commonest wrong prediction stands out at "
-                 "first.")
+            "Highlight predictions of", list(called), key="highlight", bind="query-params",
+            width=270, index=list(called).index(usual) if usual in called else 0,
+            help="Of the images with this label, the commonest first. The commonest wrong "
+                 "prediction stands out at first.")
         look = st.segmented_control("View", [HISTOGRAMS, COLUMNS, DOSES], default=HISTOGRAMS,
                                     key="look", required=True, bind="query-params",
                                     width="content")
@@ -124,7 +132,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
                    "stands in its place.")
         cut = filters.Cutoff("confidence", 0.5)
     low, high = filters.score_range(study, cut.score)[:2]
-    view = View(study, method, label, highlight, table, mechanisms.compounds(table, label),
+    view = View(study, method, label, highlight, table, found,
                 Bins(cut.score, low, high, BINS), cut.value)
     return view, look
 
@@ -134,11 +142,23 @@ def _keep(key: str, options: list[str]) -> None:
         del st.session_state[key]
 
 
+def _keep_several(key: str, options: list[str]) -> None:
+    kept = [name for name in st.session_state.get(key) or [] if name in options]
+    if key in st.session_state and kept != st.session_state[key]:
+        del st.session_state[key]
+
+
 def explain(view: View) -> None:
     """What the colours say, and what this study lacks."""
-    said = f"Plain grey: predicted as the label, {plain(view.label)}. "
+    called = mechanisms.calls(view.table[(view.table["label"] == view.label).fillna(False)])
+    named = {"Plain grey" if view.highlight != view.label else "Blue": view.label}
     if view.highlight != view.label:
-        said += f"Vermillion: {plain(view.highlight)}. Hatched: any other prediction."
+        named["Vermillion"] = view.highlight
+    said = "".join(f"{colour}: predicted as {'the label, ' if name == view.label else ''}"
+                   f"{plain(name)} ({called.get(name, 0):,} images). "
+                   for colour, name in named.items())
+    if rest := sum(called.values()) - sum(called.get(name, 0) for name in named.values()):
+        said += f"Hatched: any other prediction ({rest:,})."
     if not any(view.study.has_thumbnail(int(i)) for i in view.table.index[:50]):
         said += " This study holds no pictures: a tile of text stands for each image."
     st.caption(said)
@@ -161,14 +181,15 @@ def pick_compounds(view: View, most: int, key: str, further: list[str] = ()) -> 
     names = [*view.found["compound"], *further]
     if len(names) <= most and not further:
         return names
-    return st.multiselect(f"Compounds (at most {most})", names, max_selections=most,
-                          default=list(view.found["compound"][:most]), key=key)
+    _keep_several(key, names)
+    return st.multiselect(f"Compounds (at most {most})", names, max_selections=most, key=key,
+                          default=list(view.found["compound"][:most]), bind="query-params")
 
 
 @frame.fragment
 def histograms(view: View) -> None:
     """One histogram per compound, its images beside it."""
-    shown = pick_compounds(view, MOST_COMPOUNDS, f"shown_{view.label}")
+    shown = pick_compounds(view, MOST_COMPOUNDS, "shown")
     bar = Bar.read(st.query_params.get(BAR, ""))
     flagged = flagging.flagged_rows(view.study)
     counts = {name: mechanisms.histogram(view.rows(name), view.bins) for name in shown}
@@ -189,7 +210,7 @@ def histograms(view: View) -> None:
                         "class")
             with right:
                 rows = mechanisms.surest_first(view.rows(compound), view.bins.score)
-                wall(view, rows, f"{key}_wall", 205, flagged)
+                wall(view, rows, f"{key}_wall", 250, flagged)
             if bar is not None and bar[:3] == (view.bins.score, view.label, compound):
                 of_bar(view, bar)
     st.caption("Surest first; ✕ marks a wrong prediction. Click a part of a bar for its images, an "
@@ -232,7 +253,7 @@ def side_by_side(view: View) -> None:
                     - set(view.found["compound"].astype(str)))
     if (view.table["role"] == "control").any():
         others.insert(0, CONTROLS)
-    shown = pick_compounds(view, MOST_COLUMNS, f"columns_{view.label}", others)
+    shown = pick_compounds(view, MOST_COLUMNS, "columns", others)
     if not shown:
         return
     flagged = flagging.flagged_rows(view.study)
@@ -259,9 +280,9 @@ def side_by_side(view: View) -> None:
 @frame.fragment
 def doses(view: View) -> None:
     """One line of images per dose of a compound, above them the untreated of its plates."""
-    _keep(f"dosed_{view.label}", list(view.found["compound"]))
-    compound = st.selectbox("Compound", list(view.found["compound"]), key=f"dosed_{view.label}",
-                            width=270)
+    _keep("dosed", list(view.found["compound"]))
+    compound = st.selectbox("Compound", list(view.found["compound"]), key="dosed", width=270,
+                            bind="query-params")
     flagged = flagging.flagged_rows(view.study)
     own = mechanisms.compound_rows(view.table, [compound])
     control = view.table[controls_beside(view.table, own)]
@@ -269,7 +290,7 @@ def doses(view: View) -> None:
         known = "plate" in own and own["plate"].notna().any()
         st.markdown(f"**Untreated{', same plates' if known else ''}**: {len(control):,} images, "
                     f"{_called(mechanisms.calls(control))}")
-        wall(view, mechanisms.surest_first(control, view.bins.score), "dose_control", 190, flagged)
+        wall(view, mechanisms.surest_first(control, view.bins.score), "dose_control", 245, flagged)
     else:
         st.caption("The filtered images hold no untreated controls (role “control”).")
     found = mechanisms.doses(view.table, compound)
@@ -279,7 +300,7 @@ def doses(view: View) -> None:
                  if dose.scored else f"{len(dose.rows):,} images without a label that counts")
         st.markdown(f"**{plain(compound)}, {name}**: {right}; {_called(dose.calls)}")
         wall(view, mechanisms.surest_first(view.table.loc[dose.rows], view.bins.score),
-             f"dose_{compound}_{place}", 190, flagged)
+             f"dose_{compound}_{place}", 245, flagged)
     if len(found) == 1:
         st.caption("The filtered images hold no other dose of this compound.")
 

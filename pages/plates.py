@@ -1,6 +1,7 @@
 """Plates: the map of wells by label, prediction, confidence, agreement, image quality; effects."""
 
 import json
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from bnn_core import plate_map
 from bnn_core.figures import plates as figures
 from bnn_core.figures.samples import CLASS_COLOURS
 from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
+from bnn_core.levels import own_images
 from bnn_core.study import Study
 from pages.shared import frame, panels
 from pages.shared.judged import compared_methods
@@ -18,8 +20,8 @@ from pages.shared.words import plain, short_name
 
 WELL = "spot"
 ALL_PLATES = "all plates"
-#: At most this many plates stand side by side at once.
-MOST_PLATES = 60
+#: At most this many plates, and places for wells, stand side by side at once.
+MOST_PLATES, MOST_PLACES = 60, 6144
 NONE, CONTROL, OTHERS = "no or several labels", "untreated control", "other classes"
 LABEL, PREDICTION = "label", "prediction"
 NUMBERS = {"confidence": "mean confidence c", "agreement": "agreement with the label",
@@ -32,7 +34,7 @@ MEANINGS = {
     "agreement": "the share of a well's labelled fields that are predicted as their label",
     "n_images": "fields of the well among the filtered images",
 }
-NO_PLATES = """This study does not say on which {lacks} an image lies, so there is no map to draw.
+NO_PLATES = """This study does not say {lacks} an image lies, so there is no map to draw.
 Columns `plate` and `well` in the table of images give it (`Metadata_Plate`, `Image_Metadata_Well`
 and the like are understood too), with wells named like B02: `bnn study plate fields.csv` or
 `bnn import predictions.csv --metadata images.csv`."""
@@ -41,10 +43,10 @@ and the like are understood too), with wells named like B02: `bnn study plate fi
 def page() -> None:
     """Draw the page."""
     study = frame.current_study()
-    lacks = [name for name in ("plate", "well")
+    lacks = [words for name, words in (("plate", "on which plate"), ("well", "in which well"))
              if name not in study.images or study.images[name].isna().all()]
     if lacks:
-        st.info(NO_PLATES.format(lacks=" and in which ".join(lacks)), icon=":material/grid_on:")
+        st.info(NO_PLATES.format(lacks=" and ".join(lacks)), icon=":material/grid_on:")
         return
     method = pick_method(study)
     wells = wells_of(frame.filter_key(), method, study)
@@ -52,16 +54,8 @@ def page() -> None:
         st.info("None of the filtered images has a plate and a well that can be read (like B02).",
                 icon=":material/filter_alt_off:")
         return
-    left_out = len(frame.filtered_rows()) - int(wells["n_images"].sum())
-    if left_out:
-        st.caption(f"{left_out:,} of the filtered images are on no map: their plate is not known "
-                   "or their well is not named like B02.")
-    wells_count = plate_map.plate_format(*whole_plate(study))
-    if wells_count is None:
-        st.error("Some wells lie beyond row AF or column 48, the end of a plate of 1,536 wells.",
-                 icon=":material/error:")
-        return
-    explore(study, method, wells, wells_count)
+    say_left_out(frame.table(study, method).iloc[frame.filtered_rows()])
+    explore(study, method, wells, plate_map.plate_format(study.images["well"].unique()))
 
 
 def pick_method(study: Study) -> str:
@@ -74,11 +68,22 @@ def pick_method(study: Study) -> str:
                                 label_visibility="collapsed")
 
 
-def whole_plate(study: Study) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns in use in the study, whatever the filters: its plates are of one format."""
-    places = [plate_map.place_of(well) for well in study.images["well"].dropna().unique()]
-    known = np.array([place for place in places if place is not None]).reshape(-1, 2)
-    return known[:, 0], known[:, 1]
+def say_left_out(table: pd.DataFrame) -> None:
+    """How many of the filtered images no map shows, and why."""
+    own = own_images(table)
+    left_out = plate_map.unplaced(table[own])
+    said = []
+    if len(left_out):
+        unread = [well for well in left_out["well"].dropna().astype(str).unique()
+                  if plate_map.place_of(well) is None]
+        names = f" ({', '.join(map(plain, unread[:3]))}{', …' if len(unread) > 3 else ''})"
+        said.append(f"{len(left_out):,} of the filtered images are on no map: their plate or well "
+                    "is not known, or the well is none of A01 to AF48"
+                    f"{names if unread else ''}.")
+    if not own.all():
+        said.append(f"{int((~own).sum()):,} images added of other kinds are on no map.")
+    if said:
+        st.caption(" ".join(said))
 
 
 @st.cache_resource(max_entries=24, show_spinner="Putting wells together")
@@ -105,8 +110,9 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
         highlight = None
         if by in (LABEL, PREDICTION) and len(study.classes) > len(CLASS_COLOURS):
             highlight = st.selectbox("Highlight", study.classes, key="plate_highlight", width=220)
-        size = st.selectbox("Format", list(plate_map.FORMATS), width=150, key="plate_format",
-                            index=list(plate_map.FORMATS).index(wells_count),
+        # Of another study's plates the format is inferred anew, so the key names what was inferred.
+        size = st.selectbox("Format", formats := list(plate_map.FORMATS), width=150,
+                            key=f"plate_format_{wells_count}", index=formats.index(wells_count),
                             format_func=lambda n: f"{n:,} wells",
                             help="Inferred: the smallest plate that holds all wells of the study.")
     if size < wells_count:
@@ -115,7 +121,8 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
         size = wells_count
     shape = plate_map.FORMATS[size]
     of_plate = wells if plate == ALL_PLATES else wells[wells["plate"] == plate]
-    some = of_plate["plate"].isin(names[:MOST_PLATES]) if plate == ALL_PLATES else slice(None)
+    most = min(MOST_PLATES, MOST_PLACES // size)
+    some = of_plate["plate"].isin(names[:most]) if plate == ALL_PLATES else slice(None)
     drawn = of_plate[some].reset_index(drop=True)
     key = f"plate_{plate}_{by}"
     st.plotly_chart(
@@ -123,7 +130,7 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
         key=key, on_select=remember(key, drawn), selection_mode="points", width="content",
         config=chart_config(f"{study.name}-{plate}-{by}"),
         alt=f"Wells of {plate} by {said(by)}")
-    more = len(names) - MOST_PLATES if plate == ALL_PLATES else 0
+    more = len(names) - most if plate == ALL_PLATES else 0
     meaning = MEANINGS.get(by, "the mean over a well's fields, measured when images are read")
     st.caption(f"{len(drawn):,} wells. {said(by).capitalize()}: {meaning}. Click a well for its "
                f"fields.{f' {more} more plates are in the list.' if more > 0 else ''}")
@@ -179,7 +186,7 @@ def effects(study: Study, wells: pd.DataFrame, by: str, shape: tuple[int, int]) 
     several = wells["plate"].nunique() > 1
     if several:
         values = plate_map.within_plates(wells, values)
-    ring = plate_map.edge_ring(wells, shape)
+    ring = plate_map.edge_ring(wells, shape, study.images["well"].unique())
     found = plate_map.edge_effect(values, ring.edge)
     where = "on the plate's edge" if ring.outermost else \
         "on the outermost rows and columns in use (none lies on the plate's own edge)"
@@ -223,19 +230,21 @@ def paint(wells: pd.DataFrame, by: str, everywhere: pd.DataFrame, highlight: str
         names = names.mask(names.isna() & (wells["role"] == "control"), CONTROL)
     return figures.Colours(by, names.where(names.notna(), NONE),
                            classes={**colours, CONTROL: UNKNOWN, NONE: "rgba(128,138,145,0.25)"}
-                           if by == LABEL else colours)
+                           if by == LABEL else colours, hollow=(CONTROL,))
 
 
 def texts_of(wells: pd.DataFrame) -> list[str]:
     """What a well says under the mouse."""
     found = []
     for well in wells.to_dict("records"):
-        lines = [f"<b>{well['plate']} {well['well']}</b>, {well['n_images']} fields"]
+        fields = "1 field" if well["n_images"] == 1 else f"{well['n_images']:,} fields"
+        lines = [f"<b>{escape(str(well['plate']))} {well['well']}</b>, {fields}"]
         if pd.notna(well.get("compound")):
             dose = well.get("concentration")
-            lines.append(f"{well['compound']}{f' {dose:g} µM' if pd.notna(dose) else ''}")
+            lines.append(f"{escape(str(well['compound']))}"
+                         f"{f' {dose:g} µM' if pd.notna(dose) else ''}")
         label = well["label"] or ("several labels" if well["labels"] > 1 else "no label")
-        lines.append(f"{label} → {well['predicted']}")
+        lines.append(f"{escape(label)} → {escape(well['predicted'])}")
         lines.append(f"mean c {well['confidence']:.2f}" + (
             "" if np.isnan(well["agreement"]) else f", agreement {100 * well['agreement']:.0f} %"))
         found.append("<br>".join(lines))
@@ -246,11 +255,9 @@ def texts_of(wells: pd.DataFrame) -> list[str]:
 def _map(key: str, method: str, plate: str, by: str, highlight: str | None, size: int,
          _drawn: pd.DataFrame, _wells: pd.DataFrame, _study: Study) -> go.Figure:
     wrong = (_drawn["correct"] == False).fillna(False).to_numpy(dtype=bool)  # noqa: E712
-    rows, columns = plate_map.FORMATS[size]
-    across = max(1, min(6, 80 // columns))
     return figures.plate_map(
-        _drawn, paint(_drawn, by, _wells, highlight, _study.classes), (rows, columns),
-        texts_of(_drawn), across=across, marked=wrong if by == PREDICTION else None)
+        _drawn, paint(_drawn, by, _wells, highlight, _study.classes), plate_map.FORMATS[size],
+        texts_of(_drawn), marked=wrong if by == PREDICTION else None)
 
 
 page()

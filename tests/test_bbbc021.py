@@ -189,7 +189,8 @@ def test_full_size_fields_of_one_plate(tmp_path, shared_data, small_table):
     kept, table = small_table
     write_metadata(tmp_path / "bbbc021", shared_data, table)
     write_images(tmp_path / "bbbc021", kept)
-    source = load_bbbc021(tmp_path, tmp_path / "made", size=128)
+    source = load_bbbc021(tmp_path, tmp_path / "made", size=128, pixel_size_um=0.5)
+    assert source.pixel_size_um == 0.5
     assert source.images.shape == (12, 3, 128, 160) and source.images.dtype == np.uint8
     assert source.channels == ["DAPI", "Tubulin", "Actin"]
     assert source.classes == ["Microtubule destabilizers", "Microtubule stabilizers"]

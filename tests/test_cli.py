@@ -132,6 +132,9 @@ def test_bad_input_is_one_line_and_status_2(argv, message, tmp_path, capsys, mon
     "argv",
     [
         ["study", "digits", "--num-samples", "0"],
+        ["study", "bbbc021", "--pixel-size", "0"],
+        ["study", "plate", "x.csv", "--pixel-size", "nan"],
+        ["import", "x.csv", "--pixel-size", "half"],
         ["study"],
         ["stduy"],
         [],

@@ -89,7 +89,7 @@ def make_images(folder, count=4):
 
 def test_images_beside_the_table_are_found(tmp_path):
     make_images(tmp_path)
-    run(write_table(tmp_path), "--out", tmp_path / "study", "--pixel-size-um", "0.65")
+    run(write_table(tmp_path), "--out", tmp_path / "study", "--pixel-size", "0.65")
     study = open_study(tmp_path / "study")
     assert check_study(study.path) == []
     assert study.image_file(2) == (tmp_path / "im" / "2.png").resolve()

@@ -14,6 +14,13 @@ def cache(tmp_path_factory):
     return root
 
 
+def looking(monkeypatch, cache, look):
+    """The page in one of its views; AppTest drops the view from the address as it changes page."""
+    app = pages(monkeypatch, cache, "mechanisms.py", study="compounds")
+    app.session_state["look"] = look
+    return app.run()
+
+
 def test_without_compounds_the_page_says_what_would_give_them(monkeypatch, cache):
     app = pages(monkeypatch, cache, "mechanisms.py", study="animals")
     assert "column `compound`" in app.info[0].value and not app.exception
@@ -44,9 +51,36 @@ def test_a_bar_in_the_address_shows_exactly_its_images(monkeypatch, cache):
 
 @pytest.mark.parametrize("look", ["side by side", "doses and controls"])
 def test_the_other_views_draw(monkeypatch, cache, look):
-    app = pages(monkeypatch, cache, "mechanisms.py", study="compounds", look=look)
+    app = looking(monkeypatch, cache, look)
     assert not app.exception and not app.error
-    assert "**cpd A" in text_of(app)
+    found = text_of(app)
+    said = {"side by side": "down each column", "doses and controls": "**cpd A, 0.1 µM**"}
+    assert "**cpd A" in found and said[look] in found
+
+
+def test_what_is_chosen_for_a_label_is_in_the_address_and_goes_with_the_label(monkeypatch, cache):
+    app = looking(monkeypatch, cache, "doses and controls")
+    app.selectbox(key="mechanism").set_value("ant").run()
+    app.selectbox(key="dosed").set_value("cpd D").run()
+    assert app.selectbox(key="dosed").value == "cpd D" and "**cpd D, 0.1 µM**" in text_of(app)
+    app.selectbox(key="mechanism").set_value("bee").run()
+    table = open_study(cache / "compounds").table("vi")
+    wrong = table[(table["label"] == "bee") & (table["predicted"] != "bee")]["predicted"]
+    assert app.selectbox(key="dosed").value in ("cpd B", "cpd E", "cpd H")
+    assert app.selectbox(key="highlight").value in set(wrong)
+    assert not app.exception
+
+
+def test_the_caption_names_the_colours_that_are_drawn(monkeypatch, cache):
+    app = pages(monkeypatch, cache, "mechanisms.py", study="compounds", mechanism="bee")
+    table = open_study(cache / "compounds").table("vi")
+    n = table.loc[table["label"] == "bee", "predicted"].value_counts()
+    app.selectbox(key="highlight").set_value("bee").run()
+    assert f"Blue: predicted as the label, bee ({n['bee']} images)" in text_of(app)
+    assert f"Hatched: any other prediction ({n.sum() - n['bee']})" in text_of(app)
+    app.selectbox(key="highlight").set_value("cat").run()
+    assert f"Plain grey: predicted as the label, bee ({n['bee']} images)" in text_of(app)
+    assert f"Vermillion: predicted as cat ({n['cat']} images)" in text_of(app)
 
 
 def test_a_bad_bar_in_the_address_is_no_error(monkeypatch, cache):

@@ -32,7 +32,7 @@ def test_a_well_in_the_address_shows_exactly_its_fields(monkeypatch, cache):
     app.switch_page("plates.py").run()
     assert not app.exception
     assert "**Plate W1P1, well B02**: 2 of 96 images" in text_of(app)
-    assert app.selectbox(key="plate_format").value == 48
+    assert app.selectbox(key="plate_format_48").value == 48
     app.button(key="well_close").click().run()
     assert "well B02" not in text_of(app) and not app.exception
 
@@ -50,3 +50,17 @@ def test_a_bad_well_in_the_address_is_no_error(monkeypatch, cache):
         app.query_params["spot"] = text
         app.switch_page("plates.py").run()
         assert not app.exception
+
+
+def test_one_stray_well_keeps_no_map_away(monkeypatch, tmp_path):
+    images = screen().assign(role="scored", content_hash="")
+    images.loc[images.index[:2], "well"] = ["AG49", "pos 7"]
+    table = with_summary(images, calling(list(images["label"])))
+    write_study(tmp_path / "stray", title="Stray", kind="plate", images=images,
+                classes=sorted(images["label"].unique()), methods={"vi": {"num_samples": 1}},
+                summaries={"vi": table[[c for c in table if c not in images]]})
+    app = pages(monkeypatch, tmp_path, "plates.py", study="stray")
+    assert not app.exception and not app.error
+    assert "2 of the filtered images are on no map" in text_of(app)
+    assert "(AG49, pos 7)" in text_of(app)
+    assert app.selectbox(key="plate_format_48").value == 48

@@ -15,16 +15,23 @@ def test_a_place_comes_back_from_its_name(row, column):
         assert plate_map.place_of(text) == (row, column)
 
 
-@pytest.mark.parametrize("name", ["", "12", "B", "B0", "well 3", "B02x", "ABC1", None, np.nan])
+@pytest.mark.parametrize("name", ["", "12", "B", "B0", "well 3", "B02x", "ABC1", "AG01", "A49",
+                                  None, np.nan])
 def test_other_texts_are_no_wells(name):
     assert plate_map.place_of(name) is None
 
 
 @pytest.mark.parametrize("last, wells", [("D06", 24), ("F08", 48), ("G11", 96), ("H12", 96),
-                                         ("P24", 384), ("AF48", 1536), ("AG01", None)])
+                                         ("P24", 384), ("AF48", 1536)])
 def test_the_smallest_plate_that_holds_all_wells(last, wells):
-    row, column = plate_map.place_of(last)
-    assert plate_map.plate_format(np.array([1, row]), np.array([1, column])) == wells
+    assert plate_map.plate_format(["a1", last, "AG01", "pos 7", None, np.nan]) == wells
+
+
+def test_plates_follow_one_another_as_people_count(table):
+    table["plate"] = ["P10", "P10", "P2", "P2", "P2", "P2", "p1", None]
+    found = plate_map.well_table(table, CLASSES)
+    assert found["plate"].tolist() == ["p1", "P2", "P10"]
+    assert found["n_images"].tolist() == [1, 3, 2]
 
 
 @pytest.fixture
@@ -64,6 +71,12 @@ def test_the_edge_is_the_plates_or_the_outermost_wells_in_use():
                          columns=["row", "column"])
     ring = plate_map.edge_ring(wells, (8, 12))
     assert not ring.outermost and ring.edge.sum() == 2 * 10 + 2 * 4
+    # Some of the wells have the edge of all, whatever they are.
+    some = wells[wells["row"].isin([3, 4])]
+    ring = plate_map.edge_ring(some, (8, 12), ["B02", "g11", "pos 1", None])
+    assert not ring.outermost and some["column"][ring.edge].tolist() == [2, 11, 2, 11]
+    ring = plate_map.edge_ring(some, (8, 12), ["A01", "G11"])
+    assert ring.outermost and not ring.edge.any()
     wells.loc[0] = (1, 1)
     ring = plate_map.edge_ring(wells, (8, 12))
     assert ring.outermost and ring.edge.sum() == 1

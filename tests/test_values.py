@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnn_core.errors import InputError
-from bnn_core.values import as_text, image_ids, normal_wells, parse_concentrations
+from bnn_core.values import (
+    as_text,
+    image_ids,
+    normal_wells,
+    parse_concentrations,
+    reading_order,
+)
 
 
 @pytest.mark.parametrize(("cell", "unit", "expected"), [
@@ -72,3 +78,9 @@ def test_given_ids_must_be_unique_and_complete():
         image_ids(frame(image_id=["x", "y", "x"]))
     with pytest.raises(InputError, match="row 3: no image id"):
         image_ids(frame(image_id=["x", None]))
+
+
+def test_reading_order_puts_numbers_by_size_wherever_they_stand():
+    names = ["P10", "p2", "10", 0.3, "P2b", "", "Week10_1", "Week9_2", "2"]
+    assert sorted(names, key=reading_order) == [
+        0.3, "2", "10", "", "p2", "P2b", "P10", "Week9_2", "Week10_1"]

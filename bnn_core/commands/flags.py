@@ -20,6 +20,17 @@ def whole_number(minimum: int):
     return parse
 
 
+def micrometres(text: str) -> float:
+    """An argparse type: a length above 0 and below a metre; nan and inf are none."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is no size in micrometres; it is above 0")
+    return value
+
+
 def add_cache_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", metavar="DIR", type=Path,
                         help="folder of studies (default: $BNN_CACHE, else cache/ beside app.py)")

@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from bnn_core.columns import CANONICAL
-from bnn_core.commands.flags import read_map
+from bnn_core.commands.flags import micrometres, read_map
 from bnn_core.import_sources import ImportOptions
 from bnn_core.recipes.imports import make_import_study
 from bnn_core.study import METHOD_NAMES, cache_root
@@ -68,8 +68,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     pictures.add_argument("--image-root", metavar="DIR", type=Path,
                           help="folder that the image paths start from (default: that of FILE, "
                                "where they lie there)")
-    pictures.add_argument("--pixel-size-um", metavar="UM", type=float,
-                          help="micrometres per pixel, for the scale bar")
+    pictures.add_argument("--pixel-size", "--pixel-size-um", metavar="UM", type=micrometres,
+                          help="micrometres per pixel of the originals, for the scale bar")
 
 
 def run(args: argparse.Namespace) -> str:
@@ -82,6 +82,6 @@ def run(args: argparse.Namespace) -> str:
         control=tuple(args.control))
     out = args.out or cache_root(args.cache) / args.file.name.split(".")[0]
     out, predictions = make_import_study(
-        args.file, out, options, image_root=args.image_root, pixel_size_um=args.pixel_size_um,
+        args.file, out, options, image_root=args.image_root, pixel_size_um=args.pixel_size,
         title=args.title, force=args.force)
     return "\n".join([f"columns: {predictions.understood}", *predictions.notes, one_line(out)])

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bnn_core.commands.flags import out_folder, read_map, whole_number
+from bnn_core.commands.flags import micrometres, out_folder, read_map, whole_number
 from bnn_core.commands.training_flags import (
     add_study_flags,
     add_train_flags,
@@ -53,8 +53,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--images", metavar="DIR", type=Path,
                        help="folder that relative paths start from (default: the table's)")
     group.add_argument("--channels", metavar="NAME,NAME", help="names of the channels, in order")
-    group.add_argument("--pixel-size", metavar="UM", type=float,
-                       help="micrometres per pixel, for the scale bar")
+    group.add_argument("--normalise", default="auto", choices=("auto", "plate", "image", "none"),
+                       help="intensity scaling: by percentiles of plate and channel, of the image, "
+                            "or none (default: auto: plate for 16 bit, none for 8 bit)")
     add_plate_flags(parser)
     add_study_flags(parser)
     add_train_flags(parser, PRESETS)
@@ -65,9 +66,8 @@ def add_plate_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("images")
     group.add_argument("--size", metavar="PIXELS", type=whole_number(8), default=128,
                        help="shorter side for training; originals stay as they are (default: 128)")
-    group.add_argument("--normalise", default="auto", choices=("auto", "plate", "image", "none"),
-                       help="intensity scaling: by percentiles of plate and channel, of the image, "
-                            "or none (default: auto: plate for 16 bit, none for 8 bit)")
+    group.add_argument("--pixel-size", metavar="UM", type=micrometres,
+                       help="micrometres per pixel of the originals, for the scale bar")
     add_fold_flags(parser)
 
 

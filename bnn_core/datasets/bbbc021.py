@@ -46,12 +46,14 @@ def load_bbbc021(
     everything: bool = False,
     seed: int = 0,
     size: int | None = 128,
+    pixel_size_um: float | None = None,
     workers: int | None = None,
 ) -> PlateSource:
     """Read the plates under `root` (or `root`/bbbc021) into a source, prepared in `folder`.
 
     plates: names such as "Week1_22123"; all that are on disk by default. everything: also fields of
-    compounds without any label. seed: which taxol fields are scored.
+    compounds without any label. seed: which taxol fields are scored. pixel_size_um: micrometres per
+    pixel of the originals, which the set's metadata do not give.
 
     Raises InputError when the metadata or a named plate is missing (with the command that fetches
     it), when the metadata does not fit together, and as `prepare_source`.
@@ -79,7 +81,8 @@ def load_bbbc021(
     return prepare_source(
         table, channels=CHANNELS, image_root=root, folder=folder,
         classes=sorted(table["label"].dropna().unique()), size=size, normalise="plate",
-        notes=notes, plate_counts=lambda plate: _counts(folders[plate]), workers=workers)
+        pixel_size_um=pixel_size_um, notes=notes,
+        plate_counts=lambda plate: _counts(folders[plate]), workers=workers)
 
 
 def find_root(root: Path) -> Path:

@@ -14,6 +14,7 @@ import streamlit as st
 from bnn_core import evaluation
 from bnn_core.figures.style import SCORE_NAMES
 from bnn_core.study import Study
+from bnn_core.values import reading_order
 from pages.shared import studies
 
 RIGHT, WRONG, NO_LABEL = "right", "wrong", "no label"
@@ -239,7 +240,7 @@ def _codes(identity: str, name: str, _study: Study) -> Codes:
     if name not in table:
         return Codes(np.zeros(len(table), np.int32), [])
     codes, values = pd.factorize(table[name])
-    order = sorted(range(len(values)), key=lambda i: _reading_order(values[i]))
+    order = sorted(range(len(values)), key=lambda i: reading_order(values[i]))
     place = np.empty(len(values) + 1, np.int32)
     place[order] = np.arange(len(values), dtype=np.int32)
     texts = [_plain(values[i]) for i in order]
@@ -279,13 +280,6 @@ def _containing(images: Mapping[str, pd.Series], words: str) -> np.ndarray:
 
 def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
-
-
-def _reading_order(value: object) -> tuple[int, float, str]:
-    try:
-        return (0, float(value), "")  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return (1, 0.0, str(value).casefold())
 
 
 #: A score within a formula.
