@@ -35,14 +35,20 @@ def one_line(path: Path) -> str:
     return describe(open_study(path))
 
 
+def with_notes(path: Path) -> str:
+    """`one_line`, after what a reader should know: images left out, labels no fold could learn."""
+    study = open_study(path)
+    return "\n".join([*study.meta.get("notes", []), describe(study)])
+
+
 def describe(study: Study) -> str:
     """One line of a study's contents."""
-    parts = []
+    parts, n = [], 0
     for method in study.methods:
         image = study.meta["metrics"].get(method, {}).get("image")
         if image:
             parts.append(f"{METHOD_NAMES.get(method, method)} {image['accuracy']:.2%}")
-    n = study.meta["roles"]["scored"]
+            n = image["n"]  # the same for all methods, fewer where labels could not be learnt
     accuracy = f", right on {n:,} scored images: {'; '.join(parts)}" if parts else ""
     return f"{study.path}: {study.meta['title']}, {study.meta['rows']:,} images{accuracy}"
 

@@ -153,9 +153,12 @@ def test_reviewed_images_are_left_out_or_relabelled_in_the_same_folds(
     ("change", "message"),
     [
         (["--folds", "9"], "--folds 9: give 2 to 4"),
-        (["--folds", "some"], "give a whole number or 'each'"),
+        (["--folds", "some"], "--folds some: give a whole number of at least 2, or 'each'"),
         (["--label", "verdict"], "verdict"),
+        (["--folds", "1"], "--folds 1: give a whole number of at least 2"),
         (["--leave-out", "batch"], "--batch"),
+        (["--leave-out", "batch", "--prepare-only"], "--batch"),
+        (["--group", "plate", "--folds", "each"], "group 'P1', so leaving it out leaves none"),
         (["--map", "well"], "--map well: NAME=COLUMN expected"),
         (["--crop", "0", "--network", "lenet5", "--pathways", "0"], "lenet5 takes 28x28"),
     ],
@@ -178,6 +181,34 @@ def test_bad_input_is_one_line(table, tmp_path, capsys, change, message):
     err = [line for line in capsys.readouterr().err.splitlines() if line.startswith("bnn: ")]
     assert len(err) == 1
     assert message in err[0]
+
+
+def test_wrong_flags_are_found_before_the_images_are_read(table, study, tmp_path, capsys):
+    for change, words in ((["--epochs", "x"], "--epochs"), (["--folds", "1"], "--folds"),
+                          (["--device", "cuda:77"], "--device"),
+                          (["--out", str(study.path)], "exists already")):
+        argv = ["study", "plate", str(table), "--out", str(tmp_path / "s"), *change]
+        assert cli.main(argv) == 2
+        assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    for size in ("nan", "-1", "0", "inf"):
+        with pytest.raises(SystemExit):
+            cli.main([*argv[:3], "--pixel-size", size])
+        assert "a number above 0 expected" in capsys.readouterr().err
+
+
+def test_the_command_ends_with_what_was_left_out_and_how_many_count(table, tmp_path, capsys):
+    """A label of one compound alone cannot be learnt when that is left out: it is not counted."""
+    rows = pd.read_csv(table).fillna("")
+    rows["moa"] = rows["moa"].where(rows["compound"] != "d", "Z")
+    rows.to_csv(table.with_name("lone.csv"), index=False)
+    argv = ["study", "plate", str(table.with_name("lone.csv")), "--out", str(tmp_path / "s")]
+    assert cli.main([*argv, *SMALL, "--label", "moa", "--folds", "each", "--methods",
+                     "standard"]) == 0
+    *notes, last = capsys.readouterr().out.splitlines()
+    assert any("1 of 15 images could not be used" in note and "c1.png" in note for note in notes)
+    assert any("cannot be" in note or "could not learn" in note for note in notes)
+    assert "right on 4 scored images" in last
 
 
 def test_rivals_train_in_every_fold_and_their_times_are_summed(table, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Flags that several commands share. Imports no torch, so that small commands start at once."""
 
 import argparse
+import math
 from pathlib import Path
 
 from bnn_core.errors import InputError
@@ -18,6 +19,17 @@ def whole_number(minimum: int):
             raise argparse.ArgumentTypeError(f"{value} is too small; give at least {minimum}")
         return value
     return parse
+
+
+def positive_number(text: str) -> float:
+    """An argparse type: a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: a number above 0 expected, such as 0.65")
+    return value
 
 
 def add_cache_flag(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from bnn_core.commands.study_plate import making_of
 from bnn_core.commands.training_flags import add_device_flags, use_device
 from bnn_core.recipes.plate import assemble_study, missing_folds, run_fold
 from bnn_core.study import cache_root, study_path
-from bnn_core.study_report import one_line
+from bnn_core.study_report import with_notes
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,4 +29,4 @@ def run(args: argparse.Namespace) -> str:
     missing = missing_folds(making)
     if missing:
         return f"fold {args.fold} done; missing: {', '.join(map(str, missing))}"
-    return one_line(assemble_study(making))
+    return with_notes(assemble_study(making))

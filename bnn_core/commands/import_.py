@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from bnn_core.columns import CANONICAL
-from bnn_core.commands.flags import read_map
+from bnn_core.commands.flags import positive_number, read_map
 from bnn_core.import_sources import ImportOptions
 from bnn_core.recipes.imports import make_import_study
 from bnn_core.study import METHOD_NAMES, cache_root
@@ -68,7 +68,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     pictures.add_argument("--image-root", metavar="DIR", type=Path,
                           help="folder that the image paths start from (default: that of FILE, "
                                "where they lie there)")
-    pictures.add_argument("--pixel-size-um", metavar="UM", type=float,
+    pictures.add_argument("--pixel-size-um", metavar="UM", type=positive_number,
                           help="micrometres per pixel, for the scale bar")
 
 

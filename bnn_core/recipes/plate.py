@@ -73,7 +73,9 @@ def plan_plate_study(
         "settings": dict(settings or {}),
         "table": fingerprint(source.table),
     }
-    training_order(configs)  # refuses what cannot be trained before anything is written
+    # Both refuse what cannot be trained before anything is written.
+    training_order(configs)
+    make_folds(source.table, list(parts), source.classes, leave_batch_out, without)
     making = open_making(out, plan, force=force, restart=restart)
     if not (making / PLAN).is_file():
         write_table(making / TABLE, source.table)
