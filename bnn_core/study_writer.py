@@ -40,7 +40,7 @@ def open_making(
         shutil.rmtree(making)
     if begun.is_file():
         before = read_json(begun)
-        changed = sorted(k for k in plain.keys() | before if plain.get(k) != before.get(k))
+        changed = _changed(plain, before)
         if changed and not _worth_keeping(making):
             shutil.rmtree(making)
         elif changed:
@@ -58,6 +58,18 @@ def open_making(
         ) from error
     write_json(begun, plain)
     return making
+
+
+def _changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """Names of the settings that differ, those within a group as "configs.vi.epochs"."""
+    names = []
+    for key in sorted(now.keys() | before):
+        one, other = now.get(key), before.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            names += [f"{key}.{name}" for name in _changed(one, other)]
+        elif one != other:
+            names.append(key)
+    return names
 
 
 def demand_room(out: Path, force: bool) -> None:

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from bnn_core import cli
+from bnn_core.files import alone
 from bnn_core.study import open_study
 from bnn_core.study_writer import check_study
 
@@ -108,6 +109,33 @@ def test_folds_as_separate_jobs_give_the_same_study(study, table, tmp_path, caps
     for method in ("vi", "standard"):
         columns = ["p_X", "p_Y", "confidence", "epistemic"]
         assert_allclose(open_study(out).summary(method)[columns], study.summary(method)[columns])
+
+
+def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
+    table, tmp_path, capsys
+):
+    out, making = tmp_path / "s", tmp_path / "s.making"
+    argv = ["study", "plate", str(table), "--label", "moa", "--out", str(out), *SMALL,
+            "--methods", "standard", "--prepare-only"]
+    assert cli.main(argv) == 0
+    (making / "folds").mkdir()
+    with alone(making / "folds" / "0.lock", ""):
+        assert cli.main(["fold", str(out), "0"]) == 2
+    assert "fold 0 of" in (err := capsys.readouterr().err) and "another process" in err
+    # Another size is refused, but its preparation replaced the small images.
+    assert cli.main([*argv, "--size", "12"]) == 2
+    assert "begun with other settings (settings.size)" in capsys.readouterr().err
+    assert cli.main(["fold", str(out), "0"]) == 2
+    assert "prepared anew" in capsys.readouterr().err
+    assert cli.main(argv) == 0
+    assert cli.main(["fold", str(out), "0"]) == 0
+    with alone(tmp_path / ".s.making.lock", ""):
+        assert cli.main(["fold", str(out), "1"]) == 0
+    assert "another job is assembling" in capsys.readouterr().out
+    for words in ("right on", "all folds were done before"):
+        assert cli.main(["fold", str(out), "1"]) == 0
+        assert words in capsys.readouterr().out
+    assert check_study(out) == [] and not list(out.rglob("*.lock"))
 
 
 def test_reviewed_images_are_left_out_or_relabelled_in_the_same_folds(
