@@ -74,6 +74,8 @@ def test_an_uploaded_table_with_a_fault_gives_one_line(monkeypatch, cache, predi
     logits = bad.replace(b"p_up,p_down", b"logit_up,logit_down")
     app.get_by_key("import_upload").set_value(("bad.csv", logits, "text/csv")).run()
     assert "“Columns are logits” converts them" in app.error[0].value
+    app.get_by_key("import_upload").set_value(("ok.csv", predictions.read_bytes(), "text/csv"))
+    assert app.run().code[0].value.startswith("bnn import ok.csv --out ")
 
 
 def test_the_command_carries_what_was_said(monkeypatch, cache, predictions):

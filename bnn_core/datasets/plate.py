@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.columns import ColumnMap, map_columns, plain_name
+from bnn_core.crossval import leave_one_group_out
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
@@ -99,7 +100,7 @@ def read_plate(
     per image, their names; with a file per channel, which to use and in what order.
 
     Raises InputError for a column that is not there, no image paths, an image in two rows, no
-    labelled row, a single class, and a control that no row names.
+    labelled row, a single class or group, and a control that no row names.
     """
     table_path = Path(table_path)
     given = read_table(table_path)
@@ -137,6 +138,8 @@ def read_plate(
     groups, notes = _groups(group, given, mapped)
     table = pd.DataFrame({"image_id": _ids(mapped), "label": labels.astype(object), "role": role,
                           "group": groups}, index=mapped.index)
+    with naming(table_path):
+        leave_one_group_out(table)  # refuses labels that are all of one group
     table = table.join(mapped[[*[c for c in _KEPT if c in mapped], *files]])
     notes = [f"columns: {columns_found.describe()}; label {label}", *notes,
              *_role_notes(role, control), *_alike(classes)]
@@ -172,13 +175,14 @@ def _demand_single(files: pd.DataFrame, given: pd.DataFrame, table_path: Path) -
         return
     first = double.idxmax()
     rows = files.index[(files == files.loc[first]).all(axis=1) | (files.index == first)]
-    named = " or ".join(dict.fromkeys(given.iloc[:, 0][rows]))
+    named = list(dict.fromkeys(given.iloc[:, 0][rows]))
     more = int(double.sum()) - len(rows)
     raise InputError(
-        f"{table_path} {rows_text(rows)}: the same image ({named}) more than once"
+        f"{table_path} {rows_text(rows)}: the same image ({' or '.join(named)}) more than once"
         + (f", and {more:,} rows of other doubles" if more else "")
-        + "; one row per image expected: remove the doubles, or say with --images which folder "
-        "the paths start from")
+        + "; one row per image expected: "
+        + ("say with --images which folder the paths start from" if len(named) > 1
+           else "remove the doubles"))
 
 
 def find_files(paths: pd.Series, root: Path) -> pd.Series:

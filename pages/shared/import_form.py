@@ -151,7 +151,7 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
             out, _ = make_import_study(table, cache_root() / name, options, title=name,
                                        force=replace, **extra)
         except InputError as error:
-            status.update(label="Not made", state="error")
+            status.update(label="Not made", state="error", expanded=True)
             st.error(plain(say(error, table)), icon=":material/error:")
             return
     st.session_state[studies.OPEN_NEXT] = out.name
@@ -160,8 +160,9 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
 
 
 def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
-    """The `bnn import` that does the same."""
-    words = ["bnn", "import", str(table), "--out", str(cache_root() / name)]
+    """The `bnn import` that does the same; an uploaded table stands there by its own name."""
+    file = table.name if table.is_relative_to(_uploads()) else str(table)
+    words = ["bnn", "import", file, "--out", str(cache_root() / name)]
     default = asdict(ImportOptions())
     given = {key: value for key, value in (asdict(options) | extra).items()
              if value != default.get(key)}
