@@ -11,6 +11,7 @@ Interrupt it at any time; the same command goes on where it stopped.
 """
 
 import argparse
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -150,8 +151,9 @@ def make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], k
                   **(settings or {})},
         force=args.force, restart=args.restart)
     if args.prepare_only:
-        return (f"{making}: {len(parts)} folds planned; run 'bnn fold {out.resolve()} K' for K = 0 "
-                f"to {len(parts) - 1}; the last to finish assembles the study")
+        return (f"{making}: {len(parts)} folds planned; run: bnn fold "
+                f"{shlex.quote(str(out.resolve()))} K, for K = 0 to {len(parts) - 1}; "
+                "the last to finish assembles the study")
     run_folds(making, device, args.jobs)
     return with_notes(assemble_study(making))
 
