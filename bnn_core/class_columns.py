@@ -64,8 +64,14 @@ def find_class_columns(
     sets: dict[str, list[tuple[str, str]]] = {}
     for column in candidates:
         split = _split(str(column))
-        if split and plain_name(column) not in _RESERVED and looks_numeric(table[column]):
+        if split is None or plain_name(column) in _RESERVED:
+            continue
+        if looks_numeric(table[column]):
             sets.setdefault(split[0], []).append((column, split[1]))
+        elif split[1] in known:
+            raise InputError(f"column '{column}' holds '{table[column].iloc[0]}', a number "
+                             f"expected for the class '{split[1]}'; correct it (decimal points, "
+                             "no text), or rename the column")
     sets = {head: found for head, found in sets.items() if len(found) > 1}
     probabilities = {h: f for h, f in sets.items() if _PROBABILITY.fullmatch(h)}
     chosen = probabilities or sets

@@ -182,11 +182,17 @@ def _scored_groups(table: pd.DataFrame) -> pd.Series:
             f"row {row + 1} has a label but no group; --group names the column of what "
             "is left out together (the compound)"
         )
-    return (
+    groups = (
         scored.groupby(scored["group"].astype(str))["label"]
         .agg(lambda labels: labels.mode().iat[0])
         .sort_index()
     )
+    if len(groups) < 2:
+        raise InputError(
+            f"all labelled images belong to the group '{', '.join(groups.index)}', so leaving it "
+            "out leaves none to train on; name a column of at least two groups with --group"
+        )
+    return groups
 
 
 def _demand_one_label(table: pd.DataFrame) -> None:

@@ -18,12 +18,7 @@ from typing import Any
 
 import bnn_core
 from bnn_core.errors import InputError
-from bnn_core.files import write_json
-
-try:
-    import fcntl
-except ImportError:  # Windows: two runs at once are left to the final check
-    fcntl = None
+from bnn_core.files import alone, write_json
 
 _CHUNK = 1 << 18
 _LONGEST_PAUSE = 30.0
@@ -72,7 +67,9 @@ def download(
         raise InputError(f"{url} is no http:// or https:// address")
     target = Path(target)
     part = target.with_name(target.name + ".part")
-    with _writable(target), _alone(part):
+    lock = part.with_name(part.name + ".lock")
+    with (_writable(target),
+          alone(lock, f"{part} is being fetched by another run; wait for it")):
         for last in (False, True):
             _fetch(url, part, progress, stop, timeout, attempts, pause)
             try:
@@ -247,19 +244,3 @@ def _writable(target: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror or error}; free some space or "
                          "choose another folder with --data") from error
-
-
-@contextmanager
-def _alone(part: Path) -> Iterator[None]:
-    """Two runs must not write one file; the lock goes with the process, however that ends."""
-    lock = part.with_name(part.name + ".lock")
-    with open(lock, "w") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(f"{part} is being fetched by another run; wait for it") from error
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)

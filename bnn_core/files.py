@@ -9,6 +9,35 @@ from typing import Any
 
 from bnn_core.errors import InputError
 
+try:
+    import fcntl
+except ImportError:  # Windows: two runs at once are not told apart
+    fcntl = None
+
+
+class TakenError(InputError):
+    """Another process holds what this one asked for."""
+
+
+@contextmanager
+def alone(lock: Path, taken: str) -> Iterator[None]:
+    """Hold the file `lock` for the block; the lock goes with the process, however that ends.
+
+    Raises TakenError with the message `taken` while another process holds it.
+    """
+    with open(lock, "w") as file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TakenError(taken) from error
+        except OSError:  # a file system without locks
+            pass
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:

@@ -124,7 +124,8 @@ def with_metadata(main: SourceTable, metadata: SourceTable, on: Collection[str]
             f"{metadata.path} and {main.path} share no column to join on "
             f"({', '.join(on) or 'compound, or plate and well'}); the one has "
             f"{metadata.map.describe()}, the other {main.map.describe()}; name columns with --map")
-    brought, emptied = join_metadata(main.mapped, metadata.mapped, on, metadata.path)
+    brought, emptied = join_metadata(main.mapped, metadata.mapped, on, metadata.path,
+                                     main.path)
     keys = " and ".join(on)
     if brought.empty:
         raise InputError(f"{metadata.path} adds nothing: none of its other columns has one value "
@@ -143,7 +144,8 @@ def find_values(table: SourceTable, known: Collection[str], prefix: str | None =
 
     known: class names that occur. None when the table has no class values.
     """
-    found = find_class_columns(table.raw, table.map.unused, known, prefix)
+    with naming(table.path):
+        found = find_class_columns(table.raw, table.map.unused, known, prefix)
     if found is not None:
         values = to_numbers(table.raw, list(found.columns), table.path)
         return ClassValues(found, values), table

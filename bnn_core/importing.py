@@ -19,7 +19,7 @@ from bnn_core.import_sources import (
     read_sources,
     with_metadata,
 )
-from bnn_core.long_form import image_key
+from bnn_core.long_form import image_key, long_columns
 from bnn_core.probabilities import checked_probabilities, sample_moments
 from bnn_core.study import METHOD_NAMES, ROLES
 from bnn_core.tables import naming, read_table, rows_text
@@ -277,7 +277,8 @@ def _understood(main: SourceTable, metadata: SourceTable | None, found: ClassCol
         parts.append("label from the MoA")
     if metadata is not None:
         parts.append(f"from {metadata.path.name} {metadata.map.describe()}")
-    unused = [c for c in main.map.unused if c not in {*found.columns, predicted}]
+    used = {*found.columns, predicted, *(long_columns(main.raw) or ())}
+    unused = [c for c in main.map.unused if c not in used]
     if unused:
         parts.append(f"not used: {', '.join(unused[:10])}" + (" ..." if len(unused) > 10 else ""))
     return "; ".join(parts)

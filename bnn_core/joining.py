@@ -11,13 +11,13 @@ from bnn_core.values import none_where
 
 
 def join_metadata(
-    table: pd.DataFrame, metadata: pd.DataFrame, on: list[str], path: Path
+    table: pd.DataFrame, metadata: pd.DataFrame, on: list[str], path: Path, table_path: Path
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Columns of `metadata` for each row of `table`, matched on equal values of the columns `on`.
 
     Both have canonical columns (`bnn_core.columns`). A column comes along when `table` lacks it and
     it has one value per key for at least one key; where a key has several values (taxol lives in
-    every week) the cell stays empty.
+    every week) the cell stays empty. The paths name the metadata and the table in messages.
 
     Returns the new columns (index of `table`) and, per column, how many rows were left empty for
     that reason. Raises InputError naming the rows that have no partner in `metadata`.
@@ -32,8 +32,8 @@ def join_metadata(
     if lost.any():
         first = table.loc[lost, on].iloc[0]
         shown = ", ".join(f"{c} '{first[c]}'" for c in on)
-        raise InputError(f"{rows_text(table.index[lost])}: {shown} is not in {path}; correct the "
-                         "name, or join on other columns with --on")
+        raise InputError(f"{table_path} {rows_text(table.index[lost])}: {shown} is not in {path}; "
+                         "correct the name, or join on other columns with --on")
     brought, emptied = {}, {}
     for column in metadata.columns:
         if column in table:

@@ -87,7 +87,8 @@ def load_samples(path: Path) -> tuple[np.ndarray, list[str] | None, list[str] | 
         raise InputError(f"{path} is no readable .npy or .npz array ({str(error).splitlines()[0]})"
                          ) from error
     names, ids = (arrays.pop(name, None) for name in ("classes", "image_id"))
-    cubes = {name: a for name, a in arrays.items() if a.ndim == 3 and a.dtype.kind in "fiu"}
+    cubes = {name: a for name, a in arrays.items()
+             if a.ndim == 3 and a.size and a.dtype.kind in "fiu"}
     if len(cubes) != 1:
         shapes = ", ".join(f"{name or 'array'} {a.shape}" for name, a in arrays.items())
         raise InputError(f"{path}: one array of numbers with three axes (images, samples, classes) "

@@ -255,7 +255,9 @@ def decision_problem(reason: str | None, decision: str | None, new_label: str | 
     if decision not in DECISIONS:
         return f"decision '{decision or ''}' is none of {', '.join(DECISIONS)}"
     if decision == "relabel" and new_label not in classes:
-        return f"new label '{new_label or ''}' is none of the classes {', '.join(classes)}"
+        wrong = (f"new label '{new_label}' is none of the classes" if new_label else
+                 "relabel needs a new label, one of")
+        return f"{wrong} {', '.join(classes)}"
     if decision != "relabel" and new_label:
         return f"a new label ('{new_label}') goes only with the decision relabel, not '{decision}'"
     if len(note) > LONGEST_NOTE:

@@ -35,6 +35,12 @@ def one_line(path: Path) -> str:
     return describe(open_study(path))
 
 
+def with_notes(path: Path) -> str:
+    """`one_line`, after what a reader should know: images left out, labels no fold could learn."""
+    study = open_study(path)
+    return "\n".join([*study.meta.get("notes", []), describe(study)])
+
+
 def describe(study: Study) -> str:
     """One line of a study's contents."""
     found = {method: image for method in study.methods

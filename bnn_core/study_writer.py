@@ -32,12 +32,7 @@ def open_making(
     was begun with other settings (unless `restart`), or when it cannot be written.
     """
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file; give a folder that does not exist yet")
-    if (out / "study.json").is_file() and not force:
-        raise InputError(f"study {out} exists already; --force re-makes it, --out names another")
-    if out.is_dir() and not (out / "study.json").is_file() and any(out.iterdir()):
-        raise InputError(f"--out {out} holds other files and no study; give an empty or new folder")
+    demand_room(out, force)
     making = out.with_name(out.name + MAKING)
     begun = making / "settings.json"
     plain = {key: _plain(value) for key, value in settings.items()}
@@ -45,7 +40,7 @@ def open_making(
         shutil.rmtree(making)
     if begun.is_file():
         before = read_json(begun)
-        changed = sorted(k for k in plain.keys() | before if plain.get(k) != before.get(k))
+        changed = _changed(plain, before)
         if changed and not _worth_keeping(making):
             shutil.rmtree(making)
         elif changed:
@@ -63,6 +58,28 @@ def open_making(
         ) from error
     write_json(begun, plain)
     return making
+
+
+def _changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """Names of the settings that differ, those within a group as "configs.vi.epochs"."""
+    names = []
+    for key in sorted(now.keys() | before):
+        one, other = now.get(key), before.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            names += [f"{key}.{name}" for name in _changed(one, other)]
+        elif one != other:
+            names.append(key)
+    return names
+
+
+def demand_room(out: Path, force: bool) -> None:
+    """InputError when `out` is no place for a new study: it holds one, unless `force`, or files."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; give a folder that does not exist yet")
+    if (out / "study.json").is_file() and not force:
+        raise InputError(f"study {out} exists already; --force re-makes it, --out names another")
+    if out.is_dir() and not (out / "study.json").is_file() and any(out.iterdir()):
+        raise InputError(f"--out {out} holds other files and no study; give an empty or new folder")
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared import import_form, plate_form
+from bnn_core.datasets.mnist import data_root
+from pages.shared import download_form, import_form, plate_form
 
 VIEWS = ("Import predictions", "Your own images", "Public data")
 PUBLIC = (
@@ -34,14 +35,30 @@ def main() -> None:
 
 
 def public() -> None:
-    """How the public data sets are fetched: by commands, because they take long."""
-    st.caption("Downloads are checked, go on where they stopped, and land in `$BNN_DATA`, else in "
-               "a folder of your user. Run the commands in a terminal on this machine; new studies "
-               "then stand in the picker on the left.")
-    for title, text, command in PUBLIC:
-        st.subheader(title, anchor=False)
-        st.markdown(text)
-        st.code(command, language="bash")
+    """The public data sets: fetched here or by the command, trained on by the command."""
+    st.caption("Downloads are checked, go on where they stopped, and land in "
+               f"`{data_root().resolve()}` (`$BNN_DATA`, else a folder of your user). Training "
+               "runs in a terminal on this machine; new studies then stand in the picker on the "
+               "left.")
+    download_form.draw_state()
+    (digits, about_digits, train), (cells, about_cells, fetch) = PUBLIC
+    st.subheader(digits, anchor=False)
+    st.markdown(about_digits)
+    with st.container(horizontal=True):
+        download_form.button("Fetch MNIST", ["mnist"])
+        download_form.button("Fetch EMNIST", ["emnist"])
+    st.code(train, language="bash")
+    st.subheader(cells, anchor=False)
+    st.markdown(about_cells)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        plates = st.text_input("Plates", key="fetch_plates", placeholder="Week1_22123,Week1_22361",
+                               help="Separated by commas; empty for all 55.", width=360).strip()
+        labelled = st.toggle("Only labelled compounds and DMSO", key="fetch_labelled", value=True)
+        words = [*(["--plates", plates] if plates else []),
+                 *(["--labelled"] if labelled else [] if plates else ["--all"])]
+        size = f"{840 * len(plates.split(','))} MB" if plates else "43 GB"
+        download_form.button(f"Fetch BBBC021 ({size})", ["bbbc021", *words])
+    st.code(fetch, language="bash")
 
 
 main()

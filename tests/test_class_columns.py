@@ -51,7 +51,10 @@ def test_a_prefix_decides_between_sets():
 
 def test_text_and_single_columns_are_none():
     table = pd.DataFrame({"class_name": ["a"], "class_of": ["b"], "p_a": ["0.5"], "x": ["1"]})
-    assert find_class_columns(table, list(table), ["a", "b"]) is None
+    assert find_class_columns(table, list(table), ["a"]) is None
+    table = pd.DataFrame({"p_a": ["0,5"], "p_b": ["0,5"], "p_c": ["0"]})
+    with pytest.raises(InputError, match=r"'p_a' holds '0,5', a number expected for the class 'a'"):
+        find_class_columns(table, list(table), ["a", "b"])
 
 
 def test_predicted_column():

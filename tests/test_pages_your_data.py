@@ -1,8 +1,11 @@
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
 from page_studies import pages, write_animals
 from PIL import Image
+from serving import Site, serve
 
 from bnn_core.study import open_study
 
@@ -67,6 +70,12 @@ def test_an_uploaded_table_with_a_fault_gives_one_line(monkeypatch, cache, predi
     assert said.startswith("bad.csv row 2") and "/" not in said.split("row")[0]
     app.text_input(key="import_columns").input("nonsense").run()
     assert "no NAME=COLUMN" in app.error[0].value
+    app.text_input(key="import_columns").input("").run()
+    logits = bad.replace(b"p_up,p_down", b"logit_up,logit_down")
+    app.get_by_key("import_upload").set_value(("bad.csv", logits, "text/csv")).run()
+    assert "“Columns are logits” converts them" in app.error[0].value
+    app.get_by_key("import_upload").set_value(("ok.csv", predictions.read_bytes(), "text/csv"))
+    assert app.run().code[0].value.startswith("bnn import ok.csv --out ")
 
 
 def test_the_command_carries_what_was_said(monkeypatch, cache, predictions):
@@ -107,3 +116,33 @@ def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
     assert app.code[0].value.startswith(f"bnn study plate {tmp_path / 'fields.csv'} --label moa")
     app.text_input(key="plate_label").input("mao").run()
     assert "did you mean 'moa'?" in app.error[0].value.replace("\\", "")
+
+
+def test_a_download_from_the_page_says_what_fails_and_can_be_stopped(monkeypatch, cache, tmp_path):
+    def fetch(site):
+        monkeypatch.setenv("BNN_BBBC021_URL", site.url)
+        return pages(monkeypatch, cache, PAGE, data_view="Public data").button(
+            key="fetch_bbbc021").click().run()
+
+    def until(condition, app):
+        for _ in range(300):
+            if condition(app):
+                return
+            time.sleep(0.1)
+            app.run()
+        raise AssertionError("waited in vain")
+
+    monkeypatch.setenv("BNN_DATA", str(tmp_path / "data"))
+    with serve(Site()) as site:
+        app = fetch(site)
+        until(lambda app: app.error, app)
+        assert "BBBC021_v1_image.csv" in (said := app.error[0].value.replace("\\", ""))
+        assert not said.startswith("bnn:") and not app.button(key="fetch_mnist").disabled
+    name = "/BBBC021_v1_image.csv"
+    with serve(Site({name: b"a" * 1000}, {name: ["stall", "..."]}, stall_seconds=2)) as site:
+        app = fetch(site)
+        until(lambda app: any(name == path for _, path, _ in site.requests), app)
+        assert app.button(key="fetch_mnist").disabled
+        app.button(key="fetch_stop").click().run()
+        assert not app.exception and "Stopped: bnn data bbbc021 --labelled" in app.info[0].value \
+            .replace("\\", "")

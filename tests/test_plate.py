@@ -157,7 +157,12 @@ def test_channels_can_be_chosen_and_are_checked(tmp_path, rgb_set):
     assert load_plate(table, tmp_path / "one", channels=["Actin"]).images.shape[1] == 1
     with pytest.raises(InputError, match=r"no channel 'ER'.*DNA, Actin"):
         load_plate(table, tmp_path / "two", channels=["ER"])
-    with pytest.raises(InputError, match=r"2 channels are named \(a, b\), but the images have 3"):
+    for names in (["a", "a", "b"], ["a", "", "b"], [""]):
+        with pytest.raises(InputError, match=r"--channels .*different names expected"):
+            load_plate(rgb_set, tmp_path / "four", channels=names)
+    assert load_plate(rgb_set, tmp_path / "five", channels=["a", " b", "c "]).channels == [
+        "a", "b", "c"]
+    with pytest.raises(InputError, match=r"--channels names 2 \(a, b\), but the images have 3"):
         load_plate(rgb_set, tmp_path / "three", channels=["a", "b"])
 
 
@@ -204,9 +209,9 @@ def test_more_than_half_bad_is_an_error(rgb_set, tmp_path):
 
 
 def test_a_class_whose_images_are_all_bad_is_an_error(rgb_set, tmp_path):
-    for i in range(8, 14):
+    for i in (0, *range(8, 14)):
         (rgb_set.parent / f"f{i}.png").write_bytes(b"")
-    with pytest.raises(InputError, match=r"label down.*row 10.*empty"):
+    with pytest.raises(InputError, match=r"label down; row 10: .*f8\.png is empty"):
         load_plate(rgb_set, tmp_path / "made")
 
 
@@ -254,11 +259,28 @@ def test_rows_without_a_compound_have_a_group_too(rgb_set, tmp_path):
         (lambda t: t.__setitem__("moa", ""), "no row has a label in column 'moa'"),
         (lambda t: t.__setitem__("moa", "NA"), "no row has a label"),
         (lambda t: t.__setitem__("moa", "up"), "all labelled rows are 'up'"),
+        (lambda t: t.replace({"moa": {"up": "label"}}, inplace=True),
+         r"fields\.csv rows 2, 3, .* \(8 rows\): a class cannot be called 'label'"),
+        (lambda t: t.__setitem__("drug", "one"), r"fields\.csv: .* the group 'one'.*--group"),
+        (lambda t: t.__setitem__("conc_nM", "1,5"), r"fields\.csv: rows 2, .*holds '1,5'"),
+        (lambda t: t.replace({"image": {"f9.png": "f4.png", "f3.png": "f1.png"}}, inplace=True),
+         r"fields\.csv rows 3, 5: the same image \(f1\.png\) .* 2 rows of other doubles"),
+        (lambda t: t.replace({"image": {"f9.png": "run2/f4.png"}}, inplace=True),
+         r"rows 6, 11: the same image \(f4\.png or run2/f4\.png\).*--images"),
     ],
 )
 def test_tables_that_cannot_be_learned_from(rgb_set, tmp_path, change, words):
     with pytest.raises(InputError, match=words):
         load_plate(rewrite(rgb_set, change), tmp_path / "made")
+
+
+def test_classes_that_look_alike_are_said(rgb_set, tmp_path):
+    def slip(table):
+        table.loc[0, "moa"] = "Up "
+
+    source = load_plate(rewrite(rgb_set, slip), tmp_path / "made")
+    assert source.classes == ["Up", "down", "up"]
+    assert any("'Up' and 'up' are taken as different classes" in note for note in source.notes)
 
 
 def test_names_are_data_not_syntax(rgb_set, tmp_path):

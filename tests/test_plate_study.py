@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from bnn_core import cli
+from bnn_core.files import alone
 from bnn_core.study import open_study
 from bnn_core.study_writer import check_study
 
@@ -110,6 +111,33 @@ def test_folds_as_separate_jobs_give_the_same_study(study, table, tmp_path, caps
         assert_allclose(open_study(out).summary(method)[columns], study.summary(method)[columns])
 
 
+def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
+    table, tmp_path, capsys
+):
+    out, making = tmp_path / "s", tmp_path / "s.making"
+    argv = ["study", "plate", str(table), "--label", "moa", "--out", str(out), *SMALL,
+            "--methods", "standard", "--prepare-only"]
+    assert cli.main(argv) == 0
+    (making / "folds").mkdir()
+    with alone(making / "folds" / "0.lock", ""):
+        assert cli.main(["fold", str(out), "0"]) == 2
+    assert "fold 0 of" in (err := capsys.readouterr().err) and "another process" in err
+    # Another size is refused, but its preparation replaced the small images.
+    assert cli.main([*argv, "--size", "12"]) == 2
+    assert "begun with other settings (settings.size)" in capsys.readouterr().err
+    assert cli.main(["fold", str(out), "0"]) == 2
+    assert "prepared anew" in capsys.readouterr().err
+    assert cli.main(argv) == 0
+    assert cli.main(["fold", str(out), "0"]) == 0
+    with alone(tmp_path / ".s.making.lock", ""):
+        assert cli.main(["fold", str(out), "1"]) == 0
+    assert "another job is assembling" in capsys.readouterr().out
+    for words in ("right on", "all folds were done before"):
+        assert cli.main(["fold", str(out), "1"]) == 0
+        assert words in capsys.readouterr().out
+    assert check_study(out) == [] and not list(out.rglob("*.lock"))
+
+
 def test_reviewed_images_are_left_out_or_relabelled_in_the_same_folds(
     study, table, tmp_path, capsys
 ):
@@ -153,9 +181,12 @@ def test_reviewed_images_are_left_out_or_relabelled_in_the_same_folds(
     ("change", "message"),
     [
         (["--folds", "9"], "--folds 9: give 2 to 4"),
-        (["--folds", "some"], "give a whole number or 'each'"),
+        (["--folds", "some"], "--folds some: give a whole number of at least 2, or 'each'"),
         (["--label", "verdict"], "verdict"),
+        (["--folds", "1"], "--folds 1: give a whole number of at least 2"),
         (["--leave-out", "batch"], "--batch"),
+        (["--leave-out", "batch", "--prepare-only"], "--batch"),
+        (["--group", "plate", "--folds", "each"], "group 'P1', so leaving it out leaves none"),
         (["--map", "well"], "--map well: NAME=COLUMN expected"),
         (["--crop", "0", "--network", "lenet5", "--pathways", "0"], "lenet5 takes 28x28"),
     ],
@@ -178,6 +209,34 @@ def test_bad_input_is_one_line(table, tmp_path, capsys, change, message):
     err = [line for line in capsys.readouterr().err.splitlines() if line.startswith("bnn: ")]
     assert len(err) == 1
     assert message in err[0]
+
+
+def test_wrong_flags_are_found_before_the_images_are_read(table, study, tmp_path, capsys):
+    for change, words in ((["--epochs", "x"], "--epochs"), (["--folds", "1"], "--folds"),
+                          (["--device", "cuda:77"], "--device"),
+                          (["--out", str(study.path)], "exists already")):
+        argv = ["study", "plate", str(table), "--out", str(tmp_path / "s"), *change]
+        assert cli.main(argv) == 2
+        assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    for size in ("nan", "-1", "0", "inf"):
+        with pytest.raises(SystemExit):
+            cli.main([*argv[:3], "--pixel-size", size])
+        assert "a number above 0 expected" in capsys.readouterr().err
+
+
+def test_the_command_ends_with_what_was_left_out_and_how_many_count(table, tmp_path, capsys):
+    """A label of one compound alone cannot be learnt when that is left out: it is not counted."""
+    rows = pd.read_csv(table).fillna("")
+    rows["moa"] = rows["moa"].where(rows["compound"] != "d", "Z")
+    rows.to_csv(table.with_name("lone.csv"), index=False)
+    argv = ["study", "plate", str(table.with_name("lone.csv")), "--out", str(tmp_path / "s")]
+    assert cli.main([*argv, *SMALL, "--label", "moa", "--folds", "each", "--methods",
+                     "standard"]) == 0
+    *notes, last = capsys.readouterr().out.splitlines()
+    assert any("1 of 15 images could not be used" in note and "c1.png" in note for note in notes)
+    assert any("cannot be" in note or "could not learn" in note for note in notes)
+    assert "right on 4 scored images" in last
 
 
 def test_rivals_train_in_every_fold_and_their_times_are_summed(table, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Flags that several commands share. Imports no torch, so that small commands start at once."""
 
 import argparse
+import math
 from pathlib import Path
 
 from bnn_core.errors import InputError
@@ -25,9 +26,9 @@ def micrometres(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        value = math.nan
     if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is no size in micrometres; it is above 0")
+        raise argparse.ArgumentTypeError(f"{text!r}: a number above 0 expected, such as 0.65")
     return value
 
 

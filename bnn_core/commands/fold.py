@@ -7,13 +7,16 @@ assembles the study.
 """
 
 import argparse
+from pathlib import Path
 
 from bnn_core.commands.flags import add_cache_flag, whole_number
 from bnn_core.commands.study_plate import making_of
 from bnn_core.commands.training_flags import add_device_flags, use_device
+from bnn_core.errors import InputError
+from bnn_core.files import TakenError
 from bnn_core.recipes.plate import assemble_study, missing_folds, run_fold
-from bnn_core.study import cache_root, study_path
-from bnn_core.study_report import one_line
+from bnn_core.study import MAKING, cache_root, study_path
+from bnn_core.study_report import one_line, with_notes
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +27,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> str:
-    making = making_of(study_path(args.study, cache_root(args.cache)))
+    study = study_path(args.study, cache_root(args.cache))
+    if _is_finished(study):
+        return f"all folds were done before: {one_line(study)}"
+    making = making_of(study)
     run_fold(making, args.fold, use_device(args))
-    missing = missing_folds(making)
-    if missing:
-        return f"fold {args.fold} done; missing: {', '.join(map(str, missing))}"
-    return one_line(assemble_study(making))
+    try:
+        missing = missing_folds(making)
+        if missing:
+            return f"fold {args.fold} done; missing: {', '.join(map(str, missing))}"
+        return with_notes(assemble_study(making))
+    except TakenError:
+        return f"fold {args.fold} done; another job is assembling the study"
+    except InputError:
+        if _is_finished(study):  # by another job, between two lines of this one
+            return with_notes(study)
+        raise
+
+
+def _is_finished(study: Path) -> bool:
+    return (study / "study.json").is_file() and not study.with_name(study.name + MAKING).is_dir()

@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     out = out_folder(args, NAME)
     plates = [name.strip() for name in (args.plates or "").split(",") if name.strip()] or None
-    source = load_bbbc021(data_root(args.data), prepared_folder(out), plates=plates,
-                          everything=args.everything, seed=args.taxol_seed, size=args.size,
-                          pixel_size_um=args.pixel_size)
-    return make(args, out, source, NAME, args.title or "BBBC021, compounds left out")
+    return make(args, out, lambda: load_bbbc021(
+        data_root(args.data), prepared_folder(out), plates=plates, everything=args.everything,
+        seed=args.taxol_seed, size=args.size, pixel_size_um=args.pixel_size,
+    ), NAME, args.title or "BBBC021, compounds left out")

@@ -49,11 +49,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> str:
     out = out_folder(args, NAME)
-    source = prepare(study_plate.prepared_folder(out), args.data_seed)
     return study_plate.make(
         args,
         out,
-        source,
+        lambda: prepare(study_plate.prepared_folder(out), args.data_seed),
         NAME,
         args.title or "A synthetic screen with planted faults",
         presets=PRESETS,

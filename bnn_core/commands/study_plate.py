@@ -11,7 +11,8 @@ Interrupt it at any time; the same command goes on where it stopped.
 """
 
 import argparse
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,8 @@ from bnn_core.errors import InputError
 from bnn_core.recipes.plate import assemble_study, plan_plate_study, run_folds
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.study import MAKING
-from bnn_core.study_report import one_line
+from bnn_core.study_report import with_notes
+from bnn_core.study_writer import demand_room
 from bnn_core.train_config import TrainConfig
 
 NAME = "plate"
@@ -98,13 +100,13 @@ def add_fold_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> str:
     out = out_folder(args, args.table.stem)
-    source = load_plate(
+    left_out = "labels" if args.leave_out == "label" else "compounds"
+    return make(args, out, lambda: load_plate(
         args.table, prepared_folder(out), label=args.label, group=args.group, batch=args.batch,
         control=args.control, columns=read_map(args.map), images=args.images,
-        channels=args.channels.split(",") if args.channels else None, size=args.size,
-        normalise=args.normalise, pixel_size_um=args.pixel_size)
-    left_out = "labels" if args.leave_out == "label" else "compounds"
-    return make(args, out, source, NAME, args.title or f"{args.table.stem}, {left_out} left out")
+        channels=None if args.channels is None else args.channels.split(","), size=args.size,
+        normalise=args.normalise, pixel_size_um=args.pixel_size,
+    ), NAME, args.title or f"{args.table.stem}, {left_out} left out")
 
 
 def prepared_folder(out: Path) -> Path:
@@ -112,21 +114,24 @@ def prepared_folder(out: Path) -> Path:
     return out.with_name(f"{out.name}.prepared")
 
 
-def make(args: argparse.Namespace, out: Path, source: PlateSource, kind: str, title: str,
-         *, presets: Mapping[str, Mapping[str, TrainConfig]] = PRESETS,
+def make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], kind: str,
+         title: str, *, presets: Mapping[str, Mapping[str, TrainConfig]] = PRESETS,
          settings: Mapping[str, object] | None = None, keep_weights: bool = True) -> str:
-    """Plan, run and assemble a study from a prepared source, as the flags say.
+    """Plan, run and assemble a study of plate images, as the flags say.
 
+    read: prepares the images, called once the flags are known to be right: it may take hours.
     settings: more than those of the flags, for study.json.
     """
-    device, configs = use_device(args), train_configs(args, presets)
+    device, configs, count = use_device(args), train_configs(args, presets), _folds(args.folds)
+    demand_room(out, args.force)
+    source = read()
     if args.leave_out == "label":
         parts = []
-    elif args.folds == "each":
+    elif count == "each":
         parts = leave_one_group_out(source.table)
     else:
         groups = source.table["group"][source.table["role"] == "scored"].nunique()
-        parts = grouped_folds(source.table, _folds(args.folds, groups), args.fold_seed)
+        parts = grouped_folds(source.table, count or min(6, groups), args.fold_seed)
     # Folds are those of the labels as given, so that a study before and after can be compared.
     source, without = corrected(source, args.exclude, args.relabel), None
     if args.leave_out == "label":
@@ -146,10 +151,11 @@ def make(args: argparse.Namespace, out: Path, source: PlateSource, kind: str, ti
                   **(settings or {})},
         force=args.force, restart=args.restart)
     if args.prepare_only:
-        return (f"{making}: {len(parts)} folds planned; run 'bnn fold {out.resolve()} K' for K = 0 "
-                f"to {len(parts) - 1}; the last to finish assembles the study")
+        return (f"{making}: {len(parts)} folds planned; run: bnn fold "
+                f"{shlex.quote(str(out.resolve()))} K, for K = 0 to {len(parts) - 1}; "
+                "the last to finish assembles the study")
     run_folds(making, device, args.jobs)
-    return one_line(assemble_study(making))
+    return with_notes(assemble_study(making))
 
 
 def corrected(source: PlateSource, exclude: Path | None, relabel: Path | None) -> PlateSource:
@@ -174,10 +180,14 @@ def making_of(study: Path) -> Path:
     return making
 
 
-def _folds(text: str | None, groups: int) -> int:
-    if text is None:
-        return min(6, groups)
+def _folds(text: str | None) -> int | str | None:
+    """--folds as a number, "each", or None where it was not given."""
+    if text is None or text == "each":
+        return text
     try:
-        return int(text)
+        count = int(text)
     except ValueError:
-        raise InputError(f"--folds {text}: give a whole number or 'each'") from None
+        count = 0
+    if count < 2:
+        raise InputError(f"--folds {text}: give a whole number of at least 2, or 'each'")
+    return count

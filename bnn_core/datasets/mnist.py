@@ -79,8 +79,9 @@ def download(name: str, root: Path) -> str:
         found = datasets.EMNIST(root, split="byclass", train=False, download=True)
         return f"{root}/EMNIST: all splits; byclass has {len(found):,} test images"
     except (RuntimeError, urllib.error.URLError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())  # torchvision lists its mirrors on lines of their own
         raise InputError(
-            f"{name} could not be fetched whole ({error}); run the same command again "
+            f"{name} could not be fetched whole ({reason}); run the same command again "
             f"or put its files in {root}/{name.upper()}/raw"
         ) from error
     except OSError as error:

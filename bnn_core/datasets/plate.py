@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bnn_core.columns import ColumnMap, map_columns
+from bnn_core.columns import ColumnMap, map_columns, plain_name
+from bnn_core.crossval import leave_one_group_out
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
-from bnn_core.tables import read_table
+from bnn_core.tables import naming, read_table, rows_text
 from bnn_core.values import as_text, image_ids
 
 _KEPT = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa")
@@ -98,18 +99,22 @@ def read_plate(
     images: folder that relative paths start from (default: the table's). channels: with one file
     per image, their names; with a file per channel, which to use and in what order.
 
-    Raises InputError for a column that is not there, no image paths, no labelled row, a single
-    class, and a control that no row names.
+    Raises InputError for a column that is not there, no image paths, an image in two rows, no
+    labelled row, a single class or group, and a control that no row names.
     """
     table_path = Path(table_path)
     given = read_table(table_path)
-    mapped, columns_found = map_columns(given, columns)
+    with naming(table_path):
+        mapped, columns_found = map_columns(given, columns)
     root = Path(images or table_path.parent).resolve()
     if not root.is_dir():
         raise InputError(f"--images {root} is no folder")
     mapped, channels = _pick_channels(mapped, columns_found, channels, table_path)
-    for column in [c for c in mapped if c == "path" or c.startswith("path_")]:
+    files = [c for c in mapped if c == "path" or c.startswith("path_")]
+    given_files = mapped[files]
+    for column in files:
         mapped[column] = find_files(mapped[column], root)
+    _demand_single(mapped[files], given_files, table_path)
     if batch is not None:
         mapped["batch"] = _column(batch, given, mapped, "--batch")
     label = label or next((c for c in ("label", "moa") if c in mapped), None)
@@ -127,31 +132,57 @@ def read_plate(
     if len(classes) < 2:
         raise InputError(f"{table_path}: all labelled rows are '{classes[0]}' (column '{label}'); "
                          "at least two classes expected")
+    if "label" in classes:
+        raise InputError(f"{table_path} {rows_text(labels.index[labels == 'label'])}: a class "
+                         "cannot be called 'label'; rename it")
     groups, notes = _groups(group, given, mapped)
     table = pd.DataFrame({"image_id": _ids(mapped), "label": labels.astype(object), "role": role,
                           "group": groups}, index=mapped.index)
-    paths = [c for c in mapped if c == "path" or c.startswith("path_")]
-    table = table.join(mapped[[*[c for c in _KEPT if c in mapped], *paths]])
+    with naming(table_path):
+        leave_one_group_out(table)  # refuses labels that are all of one group
+    table = table.join(mapped[[*[c for c in _KEPT if c in mapped], *files]])
     notes = [f"columns: {columns_found.describe()}; label {label}", *notes,
-             *_role_notes(role, control)]
+             *_role_notes(role, control), *_alike(classes)]
     return PlateTable(table, classes, channels, root, notes)
 
 
 def _pick_channels(mapped: pd.DataFrame, found: ColumnMap, channels: Sequence[str] | None,
                    table_path: Path) -> tuple[pd.DataFrame, list[str] | None]:
     """The file columns to use: one per channel where there are any, else `path`."""
+    if channels is not None:
+        channels = [name.strip() for name in channels]
+        if "" in channels or len(set(channels)) < len(channels):
+            raise InputError(f"--channels {','.join(channels)}: different names expected, "
+                             "separated by commas, such as DNA,Actin")
     if not found.channels:
         if "path" not in mapped:
             raise InputError(f"{table_path} has no column of image files ('path', 'image', "
                              "'FileName_DNA', ...); name it with --map path=COLUMN")
-        return mapped, list(channels) if channels else None
+        return mapped, channels
     unknown = [c for c in channels or () if c not in found.channels]
     if unknown:
-        raise InputError(f"no channel '{unknown[0]}' in {table_path}; it has "
+        raise InputError(f"--channels: no channel '{unknown[0]}' in {table_path}; it has "
                          f"{', '.join(found.channels)}")
     picked = list(channels or found.channels)
     dropped = [f"path_{c}" for c in found.channels if c not in picked]
     return mapped.drop(columns=[*dropped, "path"], errors="ignore"), picked
+
+
+def _demand_single(files: pd.DataFrame, given: pd.DataFrame, table_path: Path) -> None:
+    """Refuse rows that name the same files: trained on and tested on, or counted twice."""
+    double = files.duplicated(keep=False) & files.notna().any(axis=1)
+    if not double.any():
+        return
+    first = double.idxmax()
+    rows = files.index[(files == files.loc[first]).all(axis=1) | (files.index == first)]
+    named = list(dict.fromkeys(given.iloc[:, 0][rows]))
+    more = int(double.sum()) - len(rows)
+    raise InputError(
+        f"{table_path} {rows_text(rows)}: the same image ({' or '.join(named)}) more than once"
+        + (f", and {more:,} rows of other doubles" if more else "")
+        + "; one row per image expected: "
+        + ("say with --images which folder the paths start from" if len(named) > 1
+           else "remove the doubles"))
 
 
 def find_files(paths: pd.Series, root: Path) -> pd.Series:
@@ -225,6 +256,15 @@ def _ids(mapped: pd.DataFrame) -> pd.Series:
         return image_ids(mapped)
     first = next(c for c in mapped if c.startswith("path_"))
     return image_ids(mapped.assign(path=mapped[first]))
+
+
+def _alike(classes: Sequence[str]) -> list[str]:
+    """Say which classes differ only in capitals, spaces or punctuation: slips of the pen?"""
+    spellings: dict[str, list[str]] = {}
+    for name in classes:
+        spellings.setdefault(plain_name(name), []).append(name)
+    return [f"{' and '.join(repr(name) for name in names)} are taken as different classes"
+            for names in spellings.values() if len(names) > 1]
 
 
 def _role_notes(role: pd.Series, control: str | None) -> list[str]:

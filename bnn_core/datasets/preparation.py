@@ -92,8 +92,8 @@ def _channel_names(given: Sequence[str] | None, count: int) -> list[str]:
     if given is None:
         return default_channels(count)
     if len(given) != count:
-        raise InputError(f"{len(given)} channels are named ({', '.join(given)}), but the images "
-                         f"have {count}")
+        raise InputError(f"--channels names {len(given)} ({', '.join(given)}), but the images have "
+                         f"{count}: name each once, in their order")
     return list(given)
 
 
@@ -158,7 +158,8 @@ def _common_shape(scans: list[Scan]) -> str:
         others = ", ".join(f"{n:,} of {s}" for s, n in shapes.most_common(3))
         first = f"; first unreadable: {reasons[0]}" if reasons else ""
         raise InputError(f"more than half of the {total:,} images cannot be used: {len(reasons):,} "
-                         f"unreadable, sizes {others}{first}")
+                         f"unreadable, sizes {others}{first}; one size, number of channels and "
+                         "number type expected")
     if min(map(int, shape.split()[2:5:2])) < 8:
         raise InputError(f"the images are {shape}: at least 8 x 8 pixels expected")
     return shape
@@ -272,8 +273,10 @@ def _notes(table: pd.DataFrame, result: pd.DataFrame, quarantine: pd.DataFrame,
     left = set(result["label"][result["role"] == "scored"])
     gone = [name for name in classes if name not in left]
     if gone:
-        raise InputError(f"no readable image is left with the label {', '.join(gone)}: see "
-                         f"row {quarantine.iloc[0]['row']}: {quarantine.iloc[0]['reason']}")
+        first = quarantine[(table["label"][quarantine["row"]] == gone[0]).to_numpy()].iloc[0]
+        raise InputError(f"no readable image is left with the label {', '.join(gone)}; row "
+                         f"{first['row']}: {first['reason']}; mend the files, or take the rows out "
+                         "of the table")
     if not bad:
         return []
     return [f"{bad:,} of {len(table):,} images could not be used and were left out "

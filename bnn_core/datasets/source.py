@@ -137,6 +137,11 @@ def open_source(folder: Path) -> PlateSource:
                          "folder and run the same command again") from error
 
 
+def source_key(folder: Path) -> str:
+    """What the prepared images in `folder` were made from and how: 16 hex digits."""
+    return str(read_json(folder / DESCRIPTION).get("key"))
+
+
 def inverse_frequency_weights(targets: np.ndarray, num_classes: int) -> np.ndarray:
     """Loss weights (num_classes,) float32 by inverse class frequency, mean 1 over the images.
 

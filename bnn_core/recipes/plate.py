@@ -17,9 +17,14 @@ from tqdm import tqdm
 
 from bnn_core.copies import STORED
 from bnn_core.crossval import Fold, description, fold_numbers, make_folds, unpredictable_rows
-from bnn_core.datasets.source import PlateSource, inverse_frequency_weights, open_source
+from bnn_core.datasets.source import (
+    PlateSource,
+    inverse_frequency_weights,
+    open_source,
+    source_key,
+)
 from bnn_core.errors import InputError
-from bnn_core.files import read_json, write_json
+from bnn_core.files import alone, read_json, write_json
 from bnn_core.folds import assemble, read_result, run_method
 from bnn_core.methods import method_record, training_order
 from bnn_core.study import fingerprint, write_table
@@ -73,11 +78,13 @@ def plan_plate_study(
         "settings": dict(settings or {}),
         "table": fingerprint(source.table),
     }
-    training_order(configs)  # refuses what cannot be trained before anything is written
+    # Both refuse what cannot be trained before anything is written.
+    training_order(configs)
+    make_folds(source.table, list(parts), source.classes, leave_batch_out, without)
     making = open_making(out, plan, force=force, restart=restart)
     if not (making / PLAN).is_file():
         write_table(making / TABLE, source.table)
-        write_json(making / PLAN, plan)
+        write_json(making / PLAN, plan | {"images": source_key(source.folder)})
     return making
 
 
@@ -86,8 +93,18 @@ def run_fold(making: Path, index: int, device: str = "cpu", quiet: bool = False)
     plan, source, folds = _read_plan(making)
     if not 0 <= index < len(folds):
         raise InputError(f"fold {index} does not exist: {making} has folds 0 to {len(folds) - 1}")
-    fold = folds[index]
-    targets = source.targets()
+    (making / "folds").mkdir(exist_ok=True)
+    with alone(
+        making / "folds" / f"{index}.lock",
+        f"fold {index} of {making} is being run by another process; wait for it, or stop it",
+    ):
+        _run_fold(making, plan, source, folds[index], device, quiet)
+
+
+def _run_fold(
+    making: Path, plan: dict, source: PlateSource, fold: Fold, device: str, quiet: bool
+) -> None:
+    index, targets = fold.index, source.targets()
     train_images, train_targets = source.pixels(fold.train), targets[fold.train]
     training = TrainingSet(
         train_images,
@@ -145,7 +162,16 @@ def run_folds(making: Path, device: str = "cpu", jobs: int = 1) -> None:
 
 
 def assemble_study(making: Path) -> Path:
-    """Put all folds of a planned study together; InputError naming those that are missing."""
+    """Put all folds of a planned study together.
+
+    Raises InputError naming those that are missing; TakenError while another process does it.
+    """
+    lock = making.with_name(f".{making.name}.lock")
+    with alone(lock, f"{making} is being assembled by another process; wait for it"):
+        return _assemble_study(making)
+
+
+def _assemble_study(making: Path) -> Path:
     plan, source, folds = _read_plan(making)
     missing = missing_folds(making)
     if missing:
@@ -234,7 +260,13 @@ def _read_plan(making: Path) -> tuple[dict, PlateSource, list[Fold]]:
     if not (making / PLAN).is_file():
         raise InputError(f"{making} has no {PLAN}: begin the study with 'bnn study ...' first")
     plan = read_json(making / PLAN)
-    source = replace(open_source(Path(plan["source"])), table=pd.read_parquet(making / TABLE))
+    folder = Path(plan["source"])
+    source = replace(open_source(folder), table=pd.read_parquet(making / TABLE))
+    if plan.get("images") not in (None, source_key(folder)):
+        raise InputError(
+            f"the images in {folder} were prepared anew, with another table or other settings than "
+            f"{making} was planned with; give its 'bnn study' command again, or --restart it"
+        )
     folds = make_folds(
         source.table,
         [tuple(part) for part in plan["parts"]],

@@ -73,7 +73,7 @@ def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
                                        decision=decision or "unsure", new_label=new_label,
                                        note=note or "", filter=filter_text)
         except InputError as error:
-            st.error(str(error))
+            st.error(plain(error))
             return
         _done(study, key, reviewer, action)
 

@@ -2,6 +2,7 @@
 
 import atexit
 import hashlib
+import re
 import shlex
 import shutil
 import tempfile
@@ -28,6 +29,14 @@ TEXTS = {
     "batch": ("Column of the batch", "What was made together: day, week, run."),
     "prefix": ("Class columns begin with", "Such as softmax_ or p_; found by itself as a rule."),
 }
+#: The words of every field that stands for a flag, as the engine's messages name it.
+FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
+    "classes": "Class names in the order of the columns", "control": "Untreated compound or label",
+    "map": "Other columns", "metadata": "Path of a table with more columns",
+    "standard": "Path of a standard network's table", "samples": "Path of per-sample probabilities",
+    "image-root": "Folder that image paths start from", "logits": "Columns are logits",
+    "ignore-predicted": "Do not check the predicted column", "method": "What made the predictions"}
+_FLAG = re.compile(f"--({'|'.join(FIELDS)})\\b")
 
 
 def draw() -> None:
@@ -68,27 +77,26 @@ def ask_options() -> tuple[ImportOptions, dict]:
         for name, (words, explained) in TEXTS.items():
             said = left.text_input(words, key=f"import_{name}", help=explained).strip()
             given[name] = said or None
-        method = middle.selectbox("What made the predictions", list(METHOD_NAMES),
+        method = middle.selectbox(FIELDS["method"], list(METHOD_NAMES),
                                   key="import_method", format_func=METHOD_NAMES.get)
-        classes = middle.text_input("Class names in the order of the columns", key="import_classes",
+        classes = middle.text_input(FIELDS["classes"], key="import_classes",
                                     help="Separated by commas.")
-        control = middle.text_input("Untreated compound or label", key="import_control",
+        control = middle.text_input(FIELDS["control"], key="import_control",
                                     placeholder="DMSO", help="Shown, never counted.")
         columns = middle.text_input(
-            "Other columns", key="import_columns", placeholder="well=Pos, compound=Drug",
+            FIELDS["map"], key="import_columns", placeholder="well=Pos, compound=Drug",
             help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.")
-        files = {name: right.text_input(words, key=f"import_{name}", help=explained).strip()
-                 for name, words, explained in (
-                     ("metadata", "Path of a table with more columns", "Joined on image, plate and "
-                      "well, or compound and concentration."),
-                     ("standard", "Path of a standard network's table", "Of the same images."),
-                     ("samples", "Path of per-sample probabilities", "npy, npz or a table: "
-                      "(images, samples, classes)."),
-                     ("image_root", "Folder that image paths start from", "Default: the table's "
-                      "own, where the images lie there."))}
+        files = {name: right.text_input(FIELDS[name.replace("_", "-")], key=f"import_{name}",
+                                        help=explained).strip()
+                 for name, explained in (
+                     ("metadata", "Joined on image, plate and well, or compound and "
+                      "concentration."),
+                     ("standard", "Of the same images."),
+                     ("samples", "npy, npz or a table: (images, samples, classes)."),
+                     ("image_root", "Default: the table's own, where the images lie there."))}
         with middle.container(horizontal=True):
-            logits = st.toggle("Columns are logits", key="import_logits")
-            ignore = st.toggle("Do not check the predicted column", key="import_ignore")
+            logits = st.toggle(FIELDS["logits"], key="import_logits")
+            ignore = st.toggle(FIELDS["ignore-predicted"], key="import_ignore")
         pixel = right.number_input("Micrometres per pixel", min_value=0.0, value=None,
                                    key="import_pixel", help="For the scale bar.")
     paths = {name: Path(path).expanduser() if path else None for name, path in files.items()}
@@ -143,7 +151,7 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
             out, _ = make_import_study(table, cache_root() / name, options, title=name,
                                        force=replace, **extra)
         except InputError as error:
-            status.update(label="Not made", state="error")
+            status.update(label="Not made", state="error", expanded=True)
             st.error(plain(say(error, table)), icon=":material/error:")
             return
     st.session_state[studies.OPEN_NEXT] = out.name
@@ -152,8 +160,9 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
 
 
 def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
-    """The `bnn import` that does the same."""
-    words = ["bnn", "import", str(table), "--out", str(cache_root() / name)]
+    """The `bnn import` that does the same; an uploaded table stands there by its own name."""
+    file = table.name if table.is_relative_to(_uploads()) else str(table)
+    words = ["bnn", "import", file, "--out", str(cache_root() / name)]
     default = asdict(ImportOptions())
     given = {key: value for key, value in (asdict(options) | extra).items()
              if value != default.get(key)}
@@ -181,9 +190,10 @@ def uploaded(upload) -> Path:
 
 
 def say(error: InputError, table: Path) -> str:
-    """The error's line, an uploaded file under the name that the user gave it."""
-    return str(error).replace(f"{table.parent}/", "") if table.is_relative_to(_uploads()) \
+    """The error's line in the page's words: fields for flags, and an uploaded file's own name."""
+    said = str(error).replace(f"{table.parent}/", "") if table.is_relative_to(_uploads()) \
         else str(error)
+    return _FLAG.sub(lambda flag: f"“{FIELDS[flag[1]]}”", said)
 
 
 @st.cache_resource(show_spinner=False)

@@ -85,7 +85,7 @@ def draw_import(study: Study) -> None:
     try:
         found = read_list(given.name, given.getvalue(), study, name)
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return
     if found.problems:
         more = len(found.problems) - MOST_PROBLEMS
@@ -134,7 +134,7 @@ def draw_cleaning(study: Study) -> None:
     try:
         effect = _effect(*(studies.identity(s) for s in pair), *pair)
     except InputError as error:
-        st.info(str(error), icon=":material/compare_arrows:")
+        st.info(plain(error), icon=":material/compare_arrows:")
         return
     draw_effect(effect)
 

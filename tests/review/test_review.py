@@ -210,7 +210,7 @@ def test_rows_of_a_well_or_compound(make_study):
 @pytest.mark.parametrize(("wrong", "said"), [
     ({"reason": "ugly"}, "reason 'ugly' is none of label suspect, corrupted"),
     ({"decision": "maybe"}, "decision 'maybe' is none of keep, relabel, exclude, unsure"),
-    ({"decision": "relabel"}, "new label '' is none of the classes Actin, Tubulin, DMSO-like"),
+    ({"decision": "relabel"}, "relabel needs a new label, one of Actin, Tubulin, DMSO-like"),
     ({"new_label": "Actin"}, "only with the decision relabel"),
     ({"note": "x" * (LONGEST_NOTE + 1)}, "4,001 characters"),
     ({"note": "a\0b"}, "no text file can keep"),
