@@ -12,7 +12,7 @@ from bnn_core.figures.style import SCORE_NAMES, method_colour
 from bnn_core.study import Study
 from pages.shared import filters, frame, pictures
 from pages.shared.flagging import flag_control, flagged_rows, review_log
-from pages.shared.wall import image_wall, thumbnail_side
+from pages.shared.wall import image_wall, never_seen, thumbnail_side, wrongly_called
 from pages.shared.words import plain, short_name
 
 #: Classes shown as bars: the likeliest ones, and always the label.
@@ -41,10 +41,14 @@ def detail(study: Study, row: int, key: str, among: np.ndarray | None = None,
     `methods`: whose distributions and scores; None: the Bayesian and the standard network's.
     """
     tables = _tables(study, methods)
-    said = next(iter(tables.values())).iloc[row]
-    wrong = not pd.isna(said["correct"]) and not said["correct"]
+    one = next(iter(tables.values())).iloc[[row]]
+    said = one.iloc[0]
     label = "no label" if pd.isna(said["label"]) else f"**{plain(said['label'])}**"
-    verdict = " :red[**✕ wrong**]" if wrong else ""
+    verdict = ""
+    if wrongly_called(one).iat[0]:
+        verdict = " :red[**✕ wrong**]"
+    elif never_seen(one).iat[0]:
+        verdict = " (a label that its network never saw)"
     st.markdown(f"{label} → **{plain(said['predicted'])}**{verdict}")
     picture(study, row)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

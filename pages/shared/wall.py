@@ -103,6 +103,18 @@ def thumbnail_side(study: Study) -> int:
     return _thumbnail_side(studies.identity(study), study)
 
 
+def never_seen(table: pd.DataFrame) -> pd.Series:
+    """(N,) bool: the label is a class that the network which predicts it was not trained on."""
+    if "unpredictable" not in table:
+        return pd.Series(False, table.index)
+    return table["unpredictable"].fillna(False).astype(bool)
+
+
+def wrongly_called(table: pd.DataFrame) -> pd.Series:
+    """(N,) bool: called something else than the label, which the network could have known."""
+    return (table["correct"] == False).fillna(False) & ~never_seen(table)  # noqa: E712
+
+
 @st.cache_resource(max_entries=20, show_spinner=False)
 def _thumbnail_side(identity: str, _study: Study) -> int:
     for row in range(min(20, len(_study.images))):
@@ -117,7 +129,7 @@ def _tiles(identity: str, method: str, rows: tuple[int, ...], caption: str,
            flagged: frozenset[int], _study: Study) -> list[dict[str, object]]:
     """What the component draws, one dictionary per tile."""
     part = studies.table(_study, method).iloc[list(rows)]
-    wrong = (part["correct"] == False).fillna(False)  # noqa: E712
+    wrong = wrongly_called(part)
     symbol = "c " if caption == "confidence" else ""
     tiles = []
     columns = (part["image_id"], part["label"], part["predicted"], wrong, part[caption])
