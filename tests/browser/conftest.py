@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from page_studies import ROOT, write_animals, write_compounds, write_screen
 
+from bnn_core.study import Study, open_study
+
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync")
 #: Generous: a busy machine is no failure.
@@ -28,6 +30,12 @@ def cache(tmp_path_factory) -> Path:
     write_compounds(root)
     write_screen(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def demo(cache) -> Study:
+    """The ready-made study, copied: no test writes reviews beside the repository's own."""
+    return open_study(shutil.copytree(ROOT / "cache" / "demo", cache / "demo"))
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,13 @@
 """The demo in a browser: from the greeting to a suspect, its evidence, a decision, a list."""
 
-import shutil
 
-import pytest
 from browsing import wait_for
 from page_studies import ROOT
 
 from bnn_core import cli
 from bnn_core.planted import inactive_compound
 from bnn_core.review import ReviewLog
-from bnn_core.study import open_study
 from bnn_core.suspects import rank
-
-
-@pytest.fixture(scope="module")
-def demo(cache):
-    """The ready-made study, copied: no test writes reviews beside the repository's own."""
-    return open_study(shutil.copytree(ROOT / "cache" / "demo", cache / "demo"))
 
 
 def shown_on(wall):

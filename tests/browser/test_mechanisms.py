@@ -1,0 +1,46 @@
+"""Mechanisms in a browser: a compound's histogram → a bar → exactly its images → one of them."""
+
+import json
+from urllib.parse import parse_qs, urlparse
+
+from browsing import wait_for
+
+#: The middle of the highest bar of the wrong predictions, and what it stands for.
+BAR = """compound => {
+  const mine = t => t.customdata?.length && t.customdata[0][0] === compound
+  const chart = [...document.querySelectorAll(".js-plotly-plot")].find(c => c.data?.some(mine))
+  if (!chart) return null
+  const traces = chart._fullData.filter(mine).sort((a, b) => Math.max(...b.y) - Math.max(...a.y))
+  const trace = traces[0], at = trace.y.indexOf(Math.max(...trace.y))
+  const point = chart.calcdata[trace.index][at], box = chart.getBoundingClientRect()
+  const { xaxis, yaxis } = chart._fullLayout
+  return { x: box.x + xaxis._offset + xaxis.c2p(point.x ?? trace.x[at]),
+           y: box.y + yaxis._offset + yaxis.c2p((point.s0 + point.s1) / 2),
+           bar: Array.from(trace.customdata[at]), n: trace.y[at] }
+}"""
+
+
+def test_from_a_compound_to_one_image(tab, demo):
+    table = demo.table("vi")
+    compound, label = "Lumathorn", "Rounders (sim)"
+    own = table[(table["compound"] == compound) & (table["label"] == label)]
+    tab.goto("/mechanisms?study=demo&mechanism=Rounders+(sim)")
+    wait_for(tab, lambda: tab.evaluate(BAR, compound) is not None)
+    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    tab.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
+    found = tab.evaluate(BAR, compound)
+    _, place, predicted = found["bar"]
+    inside = own[(own["predicted"] == predicted)
+                 & (own["confidence"].mul(20).clip(upper=19.999).astype(int) == place)]
+    assert found["n"] == len(inside) > 0
+    tab.mouse.click(found["x"], found["y"])
+    wait_for(tab, lambda: "bar=" in tab.url)
+    bar = json.loads(parse_qs(urlparse(tab.url).query)["bar"][0])
+    assert bar == ["confidence", label, compound, place, predicted]
+    wall = tab.get_by_role("group", name=f"{len(inside)} image").last
+    wait_for(tab, lambda: set(wall.locator(".tile").evaluate_all(
+        "tiles => tiles.map(t => +t.dataset.row)")) == set(inside.index))
+    tab.get_by_role("link", name="Open in One image").last.click()
+    tab.get_by_role("heading", name="One image").wait_for()
+    tab.get_by_text(f"of {len(inside)} in the selection").wait_for()
+    assert any(image in tab.url.replace("%2F", "/") for image in inside["image_id"])
