@@ -18,7 +18,7 @@ from bnn_core.recipes.adding import add_images
 from bnn_core.recipes.digits import DigitStudy, make_digit_study
 from bnn_core.recipes.rivals import with_rivals
 from bnn_core.study import open_study
-from bnn_core.study_writer import check_study
+from bnn_core.study_check import check_study
 from bnn_core.train_config import TrainConfig
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bnn_core import cli, folds
 from bnn_core.study import open_study
-from bnn_core.study_writer import check_study
+from bnn_core.study_check import check_study
 
 SMALL = [
     "--train-images",

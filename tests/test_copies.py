@@ -13,7 +13,7 @@ from bnn_core.copies import corrupted_copies
 from bnn_core.corruptions import CORRUPTIONS, corrupt, read_corruptions
 from bnn_core.errors import InputError
 from bnn_core.study import open_study
-from bnn_core.study_writer import check_study
+from bnn_core.study_check import check_study
 
 SMALL = ["--preset", "quick", "--epochs", "1", "--head-width", "8", "--pathways", "1", "--crop",
          "8", "--num-samples", "4", "--size", "16"]

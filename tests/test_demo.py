@@ -22,7 +22,7 @@ from bnn_core.errors import InputError
 from bnn_core.fields import read_original
 from bnn_core.imaging import read_image
 from bnn_core.study import open_study
-from bnn_core.study_writer import check_study
+from bnn_core.study_check import check_study
 from bnn_core.suspects import rank
 
 SMALL = DemoDesign(

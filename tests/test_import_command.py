@@ -12,7 +12,7 @@ from bnn_core.commands import import_
 from bnn_core.evaluation import Selective, augrc, aurc, auroc, brier, ece, nll
 from bnn_core.levels import level_metrics
 from bnn_core.study import open_study
-from bnn_core.study_writer import check_study
+from bnn_core.study_check import check_study
 from bnn_core.uncertainty import SPLIT_COLUMNS
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from bnn_core import cli
 from bnn_core.files import alone
 from bnn_core.study import open_study
-from bnn_core.study_writer import check_study
+from bnn_core.study_check import check_study
 
 SMALL = [
     "--preset",

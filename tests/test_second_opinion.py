@@ -12,7 +12,8 @@ from bnn_core.second_opinion import (
     read_opinion,
     write_opinion,
 )
-from bnn_core.study_writer import check_study, write_study
+from bnn_core.study_check import check_study
+from bnn_core.study_writer import write_study
 from bnn_core.suspects import rank
 
 

@@ -11,8 +11,10 @@ from numpy.testing import assert_allclose
 from bnn_core import study_writer
 from bnn_core.errors import InputError
 from bnn_core.files import read_json
+from bnn_core.making import making_of, open_making
 from bnn_core.study import MAKING, cache_root, list_studies, open_study, study_path
-from bnn_core.study_writer import check_study, finish_study, making_of, open_making, write_study
+from bnn_core.study_check import check_study
+from bnn_core.study_writer import finish_study, write_study
 from bnn_core.uncertainty import moments, summarise
 
 CLASSES = ["cat", "dog", "newt"]

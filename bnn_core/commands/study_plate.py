@@ -30,11 +30,11 @@ from bnn_core.crossval import grouped_folds, leave_label_out, leave_one_group_ou
 from bnn_core.datasets.plate import load_plate
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
+from bnn_core.making import demand_room
 from bnn_core.recipes.plate import assemble_study, plan_plate_study, run_folds
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.study import MAKING
 from bnn_core.study_report import with_notes
-from bnn_core.study_writer import demand_room
 from bnn_core.train_config import TrainConfig
 
 NAME = "plate"

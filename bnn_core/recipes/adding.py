@@ -20,10 +20,11 @@ from bnn_core.datasets.image_sets import ImageSet
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path, read_json
 from bnn_core.folds import batch_size, networks_of
+from bnn_core.making import ADDING, open_making
 from bnn_core.prediction import Networks, embed, predict
 from bnn_core.rendering import channel_colours, default_channels, thumbnail
 from bnn_core.study import ROLES, Study, content_hashes, open_study
-from bnn_core.study_writer import ADDING, finish_study, open_making
+from bnn_core.study_writer import finish_study
 from bnn_core.trained import prepare, saved_config
 from bnn_core.uncertainty import Moments, summarise
 

@@ -13,7 +13,8 @@ from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
 from bnn_core.import_sources import ImportOptions
 from bnn_core.importing import Predictions, read_predictions
-from bnn_core.study_writer import finish_study, open_making
+from bnn_core.making import open_making
+from bnn_core.study_writer import finish_study
 from bnn_core.uncertainty import summarise
 
 _LOOKED_AT = 20

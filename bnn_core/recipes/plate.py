@@ -26,9 +26,10 @@ from bnn_core.datasets.source import (
 from bnn_core.errors import InputError
 from bnn_core.files import alone, read_json, write_json
 from bnn_core.folds import assemble, read_result, run_method
+from bnn_core.making import open_making
 from bnn_core.methods import method_record, training_order
 from bnn_core.study import fingerprint, write_table
-from bnn_core.study_writer import finish_study, open_making
+from bnn_core.study_writer import finish_study
 from bnn_core.train_config import TrainConfig, settings_of
 from bnn_core.training import TrainingSet
 from bnn_core.uncertainty import summarise
