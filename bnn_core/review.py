@@ -276,7 +276,8 @@ def clean_reviewer(name: str) -> str:
     """A reviewer's name in one spelling: outer and double spaces removed. InputError when empty."""
     name = " ".join(unicodedata.normalize("NFC", name or "").split())
     if not name or len(name) > LONGEST_NAME or _UNWRITABLE.search(name):
-        raise InputError(f"reviewer '{name[:20]}': give a name of 1 to {LONGEST_NAME} characters")
+        said = f"reviewer '{name[:20]}'" if name else "who reviews"
+        raise InputError(f"{said}: give a name of 1 to {LONGEST_NAME} characters")
     return name
 
 

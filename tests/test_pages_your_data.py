@@ -116,6 +116,12 @@ def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
     assert app.code[0].value.startswith(f"bnn study plate {tmp_path / 'fields.csv'} --label moa")
     app.text_input(key="plate_label").input("mao").run()
     assert "did you mean 'moa'?" in app.error[0].value.replace("\\", "")
+    assert "Column of the classes" in app.error[0].value and "--label" not in app.error[0].value
+    app.text_input(key="plate_label").input("moa").run()
+    app.text_input(key="plate_columns").input("well=path, site").run()
+    assert "'site' is no NAME=COLUMN" in app.error[0].value
+    app.text_input(key="plate_columns").input("well=compound").run()
+    assert app.code[0].value.endswith("--map well=compound --preset quick")
 
 
 def test_a_download_from_the_page_says_what_fails_and_can_be_stopped(monkeypatch, cache, tmp_path):

@@ -2,7 +2,6 @@
 
 import atexit
 import hashlib
-import re
 import shlex
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ from bnn_core.import_sources import ImportOptions
 from bnn_core.importing import Predictions, read_predictions
 from bnn_core.recipes.imports import make_import_study
 from bnn_core.study import METHOD_NAMES, cache_root
-from pages.shared import studies
+from pages.shared import forms, studies
 from pages.shared.words import percent, plain
 
 _MADE = "_import_made"
@@ -36,7 +35,6 @@ FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
     "standard": "Path of a standard network's table", "samples": "Path of per-sample probabilities",
     "image-root": "Folder that image paths start from", "logits": "Columns are logits",
     "ignore-predicted": "Do not check the predicted column", "method": "What made the predictions"}
-_FLAG = re.compile(f"--({'|'.join(FIELDS)})\\b")
 
 
 def draw() -> None:
@@ -102,8 +100,8 @@ def ask_options() -> tuple[ImportOptions, dict]:
     paths = {name: Path(path).expanduser() if path else None for name, path in files.items()}
     root = paths.pop("image_root")
     return ImportOptions(
-        method=method, classes=_words(classes), control=_words(control), logits=logits,
-        ignore_predicted=ignore, columns=_pairs(columns), **given, **paths), {
+        method=method, classes=forms.words(classes), control=forms.words(control), logits=logits,
+        ignore_predicted=ignore, columns=forms.pairs(columns), **given, **paths), {
             "image_root": root, "pixel_size_um": pixel or None}
 
 
@@ -193,7 +191,7 @@ def say(error: InputError, table: Path) -> str:
     """The error's line in the page's words: fields for flags, and an uploaded file's own name."""
     said = str(error).replace(f"{table.parent}/", "") if table.is_relative_to(_uploads()) \
         else str(error)
-    return _FLAG.sub(lambda flag: f"“{FIELDS[flag[1]]}”", said)
+    return forms.say(said, FIELDS)
 
 
 @st.cache_resource(show_spinner=False)
@@ -213,17 +211,3 @@ def _stamps(table: Path, options: ImportOptions) -> tuple:
     files = [table, options.metadata, options.standard, options.samples]
     return (repr(options), *((str(f), f.stat().st_mtime_ns, f.stat().st_size)
                              for f in files if f is not None and f.is_file()))
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _pairs(text: str) -> dict[str, str]:
-    pairs = {}
-    for pair in _words(text):
-        name, equals, column = pair.partition("=")
-        if not equals:
-            raise InputError(f"other columns: '{pair}' is no NAME=COLUMN, such as compound=Drug")
-        pairs[name.strip()] = column.strip()
-    return pairs

@@ -5,13 +5,19 @@ from pathlib import Path
 
 import streamlit as st
 
+from bnn_core.columns import CANONICAL
 from bnn_core.datasets.plate import PlateTable, read_plate
 from bnn_core.errors import InputError
 from bnn_core.recipes.plate_presets import PRESETS
+from pages.shared import forms
 from pages.shared.words import plain
 
 #: So many image files are looked for, spread over the table: a network folder is slow.
 LOOKED_FOR = 200
+#: The words of every field that stands for a flag, as the engine's messages name it.
+FIELDS = {"label": "Column of the classes", "group": "Column of what is left out together",
+          "batch": "Column of the batch", "control": "Untreated compound or label",
+          "images": "Folder that relative paths start from", "map": "Other columns"}
 MOST_MISSING = 10
 
 
@@ -24,17 +30,20 @@ def draw() -> None:
     typed = left.text_input("Path of the table on this machine", key="plate_path",
                             placeholder="/data/fields.csv").strip()
     ask = {
-        "label": left.text_input("Column of the classes", key="plate_label",
+        "label": left.text_input(FIELDS["label"], key="plate_label",
                                  help="Default: label, else moa."),
-        "group": middle.text_input("Column of what is left out together", key="plate_group",
+        "group": middle.text_input(FIELDS["group"], key="plate_group",
                                    help="Default: the compound. All its images are predicted by a "
                                         "network that saw none of them."),
-        "batch": middle.text_input("Column of the batch", key="plate_batch",
+        "batch": middle.text_input(FIELDS["batch"], key="plate_batch",
                                    help="What was made together: day, week, run."),
-        "control": right.text_input("Untreated compound or label", key="plate_control",
+        "control": right.text_input(FIELDS["control"], key="plate_control",
                                     placeholder="DMSO", help="Predicted, never counted."),
-        "images": right.text_input("Folder that relative paths start from", key="plate_images",
+        "images": right.text_input(FIELDS["images"], key="plate_images",
                                    help="Default: the table's own."),
+        "map": right.text_input(
+            FIELDS["map"], key="plate_columns", placeholder="well=Pos, compound=Drug",
+            help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}."),
         "preset": left.selectbox("Preset", list(PRESETS), key="plate_preset"),
     }
     ask = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
@@ -45,9 +54,11 @@ def draw() -> None:
     table = Path(typed).expanduser()
     read = {name: ask.get(name) for name in ("label", "group", "batch", "control")}
     try:
-        found = _read(str(table), _stamp(table), tuple(read.items()), ask.get("images"))
+        columns = forms.pairs(ask.get("map", ""))
+        found = _read(str(table), _stamp(table), tuple(read.items()), tuple(columns.items()),
+                      ask.get("images"))
     except InputError as error:
-        st.error(plain(error), icon=":material/error:")
+        st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
         return
     preview(found)
     st.markdown("**Train on it** in a terminal on this machine. It shows its progress, can be "
@@ -90,7 +101,8 @@ def command(table: Path, ask: dict[str, str]) -> str:
     """The command that trains on this table."""
     words = ["bnn", "study", "plate", str(table)]
     for flag, value in ask.items():
-        words += [f"--{flag}", value]
+        for one in forms.words(value) if flag == "map" else (value,):
+            words += [f"--{flag}", one]
     return shlex.join(words)
 
 
@@ -100,6 +112,6 @@ def _stamp(table: Path) -> tuple[int, int] | None:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table")
 def _read(path: str, stamp: tuple[int, int] | None, options: tuple[tuple[str, str | None], ...],
-          images: str | None) -> PlateTable:
+          columns: tuple[tuple[str, str], ...], images: str | None) -> PlateTable:
     return read_plate(Path(path), images=Path(images).expanduser() if images else None,
-                      **dict(options))
+                      columns=dict(columns), **dict(options))
