@@ -2,10 +2,11 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from bnn_core.errors import InputError
 
@@ -25,18 +26,40 @@ def alone(lock: Path, taken: str) -> Iterator[None]:
 
     Raises TakenError with the message `taken` while another process holds it.
     """
-    with open(lock, "w") as file:
+    file = _locked(lock, taken)
+    try:
+        yield
+    finally:
+        if fcntl is None:
+            file.close()
+        # Before it is let go: who waits with the same file open finds it gone and asks again.
+        lock.unlink(missing_ok=True)
+        file.close()
+
+
+def _locked(lock: Path, taken: str) -> TextIO:
+    """The lock's file, open and held."""
+    while True:
+        file = open(lock, "w")  # noqa: SIM115
         try:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            file.close()
             raise TakenError(taken) from error
-        except OSError:  # a file system without locks
-            pass
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+        except OSError as error:
+            print(f"{lock.parent} is on a file system without locks ({error.strerror}): run no "
+                  "job twice at once", file=sys.stderr)
+        if fcntl is None or _same_file(file, lock):
+            return file
+        file.close()
+
+
+def _same_file(file: TextIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

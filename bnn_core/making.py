@@ -34,14 +34,12 @@ def open_making(
         shutil.rmtree(making)
     if begun.is_file():
         before = read_json(begun)
-        changed = _changed(plain, before)
+        # What an older version of the program did not record is taken to be the same.
+        changed = _changed(plain, {k: v for k, v in plain.items() if k not in before} | before)
         if changed and not _worth_keeping(making):
             shutil.rmtree(making)
         elif changed:
-            raise InputError(
-                f"{making} was begun with other settings ({', '.join(changed)}); give the same "
-                "again to resume, --restart to begin anew, or another --out"
-            )
+            raise InputError(_begun_otherwise(making, changed))
         else:
             return making
     try:
@@ -64,6 +62,22 @@ def _changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
         elif one != other:
             names.append(key)
     return names
+
+
+def demand_same(out: Path, settings: Mapping[str, Any], restart: bool) -> None:
+    """InputError when a study being made in `out` was begun with others of these settings."""
+    begun = out.with_name(out.name + MAKING) / "settings.json"
+    if begun.is_file() and not restart and _worth_keeping(begun.parent):
+        before = read_json(begun)
+        plain = {key: as_json(value) for key, value in settings.items() if key in before}
+        changed = _changed(plain, {key: before[key] for key in plain})
+        if changed:
+            raise InputError(_begun_otherwise(begun.parent, changed))
+
+
+def _begun_otherwise(making: Path, changed: list[str]) -> str:
+    return (f"{making} was begun with other settings ({', '.join(changed)}); give the same again "
+            "to resume, --restart to begin anew, or another --out")
 
 
 def demand_room(out: Path, force: bool) -> None:
@@ -108,6 +122,7 @@ def working_files(making: Path) -> set[Path]:
         "folds/*/*/prediction.npz",
         "folds/*/*/samples.npy",
         "folds/**/training.pt",
+        "folds/*.lock",
         "**/.*.part",
         f"{ADDING}/*",
     )

@@ -81,11 +81,12 @@ def finish_study(
             name: size for name, size in file_sizes(making).items() if making / name not in working
         }
         write_json(making / "study.json", meta)
-        for path in working:
-            path.unlink()
-        shutil.rmtree(making / ADDING, ignore_errors=True)
         out = making.with_name(making.name.removesuffix(MAKING))
         swap_in(making, out)
+        # Only now: a run killed before this line can still be resumed.
+        for path in working:
+            (out / path.relative_to(making)).unlink(missing_ok=True)
+        shutil.rmtree(out / ADDING, ignore_errors=True)
     except OSError as error:
         raise InputError(
             f"cannot write {making}: {error.strerror or error}; free some space or choose "

@@ -1,6 +1,8 @@
 """Studies of plate images, from a table of tiny pictures to the study; folds as separate jobs."""
 
+import fcntl
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -8,8 +10,9 @@ import pytest
 from numpy.testing import assert_allclose
 from PIL import Image
 
-from bnn_core import cli
-from bnn_core.files import alone
+from bnn_core import cli, study_writer
+from bnn_core.datasets.plate import load_plate
+from bnn_core.files import TakenError, alone
 from bnn_core.study import open_study
 from bnn_core.study_check import check_study
 
@@ -122,20 +125,64 @@ def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
     with alone(making / "folds" / "0.lock", ""):
         assert cli.main(["fold", str(out), "0"]) == 2
     assert "fold 0 of" in (err := capsys.readouterr().err) and "another process" in err
-    # Another size is refused, but its preparation replaced the small images.
+    # Another size is refused before the small images of this one are made anew.
+    prepared = (tmp_path / "s.prepared" / "source.json").read_bytes()
     assert cli.main([*argv, "--size", "12"]) == 2
-    assert "begun with other settings (settings.size)" in capsys.readouterr().err
+    assert "begun with other settings (asked.size)" in capsys.readouterr().err
+    assert (tmp_path / "s.prepared" / "source.json").read_bytes() == prepared
+    # Touched files are prepared anew; a fold says so, and the same command goes on.
+    first = next(table.parent.rglob("*.png"), None) or next(table.parent.rglob("*.tif"))
+    os.utime(first, (1, 1))
+    load_plate(table, tmp_path / "s.prepared", label="moa", size=16)
     assert cli.main(["fold", str(out), "0"]) == 2
     assert "prepared anew" in capsys.readouterr().err
     assert cli.main(argv) == 0
     assert cli.main(["fold", str(out), "0"]) == 0
+    trained = (making / "folds" / "0" / "standard" / "weights.safetensors").stat().st_mtime_ns
+    assert cli.main(["fold", str(out), "0"]) == 0  # queued again: nothing is done twice
+    assert (making / "folds" / "0" / "standard" / "weights.safetensors").stat(
+        ).st_mtime_ns == trained
     with alone(tmp_path / ".s.making.lock", ""):
         assert cli.main(["fold", str(out), "1"]) == 0
     assert "another job is assembling" in capsys.readouterr().out
     for words in ("right on", "all folds were done before"):
         assert cli.main(["fold", str(out), "1"]) == 0
         assert words in capsys.readouterr().out
+    assert cli.main(["fold", str(out), "99"]) == 2
+    assert "folds 0 to 1" in capsys.readouterr().err
     assert check_study(out) == [] and not list(out.rglob("*.lock"))
+
+
+def test_a_run_killed_while_the_study_is_put_in_place_loses_nothing(table, tmp_path, monkeypatch):
+    out = tmp_path / "s"
+    argv = ["study", "plate", str(table), "--label", "moa", "--out", str(out), *SMALL,
+            "--methods", "standard"]
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study_writer, "swap_in", killed)
+    assert cli.main(argv) == 130
+    monkeypatch.undo()
+    weights = tmp_path / "s.making" / "folds" / "0" / "standard" / "weights.safetensors"
+    trained = weights.stat().st_mtime_ns
+    assert cli.main(argv) == 0
+    assert (out / weights.relative_to(tmp_path / "s.making")).stat().st_mtime_ns == trained
+    assert check_study(out) == [] and not (out / "plan.json").exists()
+
+
+def test_a_lock_that_was_waited_for_and_removed_is_asked_for_again(tmp_path, monkeypatch):
+    lock, flock, first = tmp_path / "x.lock", fcntl.flock, [True]
+
+    def late(file, how):
+        if first.pop() if first else False:
+            lock.unlink()  # the holder ended between this one's open and its lock
+        return flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with alone(lock, "taken"), pytest.raises(TakenError, match="taken"), alone(lock, "taken"):
+        pass
+    assert not lock.exists()
 
 
 def test_reviewed_images_are_left_out_or_relabelled_in_the_same_folds(

@@ -14,8 +14,8 @@ from bnn_core.commands.study_plate import making_of
 from bnn_core.commands.training_flags import add_device_flags, use_device
 from bnn_core.errors import InputError
 from bnn_core.files import TakenError
-from bnn_core.recipes.plate import assemble_study, missing_folds, run_fold
-from bnn_core.study import MAKING, cache_root, study_path
+from bnn_core.recipes.plate import PLAN, assemble_study, missing_folds, run_fold
+from bnn_core.study import MAKING, cache_root, open_study, study_path
 from bnn_core.study_report import one_line, with_notes
 
 
@@ -29,21 +29,36 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     study = study_path(args.study, cache_root(args.cache))
     if _is_finished(study):
-        return f"all folds were done before: {one_line(study)}"
-    making = making_of(study)
-    run_fold(making, args.fold, use_device(args))
+        return _done_before(study, args.fold)
     try:
+        making = making_of(study)
+        run_fold(making, args.fold, use_device(args))
         missing = missing_folds(making)
         if missing:
             return f"fold {args.fold} done; missing: {', '.join(map(str, missing))}"
-        return with_notes(assemble_study(making))
-    except TakenError:
-        return f"fold {args.fold} done; another job is assembling the study"
-    except InputError:
+        return _assembled(making, args.fold)
+    except (InputError, FileNotFoundError):
         if _is_finished(study):  # by another job, between two lines of this one
             return with_notes(study)
         raise
 
 
+def _assembled(making: Path, fold: int) -> str:
+    try:
+        return with_notes(assemble_study(making))
+    except TakenError:
+        return (f"fold {fold} done; another job is assembling the study (should it fail, give this "
+                "command again)")
+
+
+def _done_before(study: Path, fold: int) -> str:
+    folds = open_study(study).meta.get("folds") or []
+    if fold >= len(folds):
+        has = f"folds 0 to {len(folds) - 1}" if folds else "no folds"
+        raise InputError(f"fold {fold} does not exist: the study {study} has {has}")
+    return f"all folds were done before: {one_line(study)}"
+
+
 def _is_finished(study: Path) -> bool:
-    return (study / "study.json").is_file() and not study.with_name(study.name + MAKING).is_dir()
+    plan = study.with_name(study.name + MAKING) / PLAN
+    return (study / "study.json").is_file() and not plan.is_file()

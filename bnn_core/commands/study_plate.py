@@ -30,7 +30,7 @@ from bnn_core.crossval import grouped_folds, leave_label_out, leave_one_group_ou
 from bnn_core.datasets.plate import load_plate
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
-from bnn_core.making import demand_room
+from bnn_core.making import demand_room, demand_same
 from bnn_core.recipes.plate import assemble_study, plan_plate_study, run_folds
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.study import MAKING
@@ -38,6 +38,9 @@ from bnn_core.study_report import with_notes
 from bnn_core.train_config import TrainConfig
 
 NAME = "plate"
+#: Flags that say how the images are read: another wish is refused before that.
+ASKED = ("size", "normalise", "channels", "images", "map", "label", "group", "batch", "control",
+         "plates", "everything", "taxol_seed", "data_seed")
 HELP = "your own images, with compounds left out"
 
 
@@ -124,6 +127,9 @@ def make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], k
     """
     device, configs, count = use_device(args), train_configs(args, presets), _folds(args.folds)
     demand_room(out, args.force)
+    asked = {name: value for name in ASKED
+             if (value := getattr(args, name, None)) not in (None, [])}
+    demand_same(out, {"kind": kind, "asked": asked}, args.restart)
     source = read()
     if args.leave_out == "label":
         parts = []
@@ -149,7 +155,7 @@ def make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], k
                   "fold_seed": args.fold_seed, "leave_out": args.leave_out, "corrupt": args.corrupt,
                   "exclude": str(args.exclude or ""), "relabel": str(args.relabel or ""),
                   **(settings or {})},
-        force=args.force, restart=args.restart)
+        asked=asked, force=args.force, restart=args.restart)
     if args.prepare_only:
         return (f"{making}: {len(parts)} folds planned; run: bnn fold "
                 f"{shlex.quote(str(out.resolve()))} K, for K = 0 to {len(parts) - 1}; "

@@ -24,7 +24,7 @@ from bnn_core.datasets.source import (
     source_key,
 )
 from bnn_core.errors import InputError
-from bnn_core.files import alone, read_json, write_json
+from bnn_core.files import TakenError, alone, read_json, write_json
 from bnn_core.folds import assemble, read_result, run_method
 from bnn_core.making import open_making
 from bnn_core.methods import method_record, training_order
@@ -53,6 +53,7 @@ def plan_plate_study(
     keep_weights: bool = True,
     without: Sequence[tuple[str, ...]] | None = None,
     settings: Mapping[str, object] | None = None,
+    asked: Mapping[str, object] | None = None,
     extra: Mapping[str, object] | None = None,
     force: bool = False,
     restart: bool = False,
@@ -62,7 +63,8 @@ def plan_plate_study(
     `source` is the prepared images, in a folder of their own that stays until the study is done.
     `parts` are the groups that each fold holds out, `without` further ones that it does not train
     on (see `crossval.leave_label_out`). Without `keep_weights` the finished study has no networks:
-    small enough to pass on, but nothing new can be predicted with it.
+    small enough to pass on, but nothing new can be predicted with it. `asked`: how the images were
+    to be read, so that another wish is refused before they are read (`making.demand_same`).
     """
     plan = {
         "kind": kind,
@@ -77,15 +79,22 @@ def plan_plate_study(
         "sample_seed": sample_seed,
         "extra": dict(extra or {}),
         "settings": dict(settings or {}),
+        "asked": dict(asked or {}),
         "table": fingerprint(source.table),
+        "channels": source.channels,
+        "normalise": source.normalise,
     }
     # Both refuse what cannot be trained before anything is written.
     training_order(configs)
     make_folds(source.table, list(parts), source.classes, leave_batch_out, without)
     making = open_making(out, plan, force=force, restart=restart)
+    plan["images"] = source_key(source.folder)
     if not (making / PLAN).is_file():
         write_table(making / TABLE, source.table)
-        write_json(making / PLAN, plan | {"images": source_key(source.folder)})
+        write_json(making / PLAN, plan)
+    elif read_json(making / PLAN).get("images") != plan["images"]:
+        # Prepared anew from the same contents in the same way: files were touched or moved.
+        write_json(making / PLAN, plan)
     return making
 
 
@@ -99,7 +108,8 @@ def run_fold(making: Path, index: int, device: str = "cpu", quiet: bool = False)
         making / "folds" / f"{index}.lock",
         f"fold {index} of {making} is being run by another process; wait for it, or stop it",
     ):
-        _run_fold(making, plan, source, folds[index], device, quiet)
+        if index in missing_folds(making):
+            _run_fold(making, plan, source, folds[index], device, quiet)
 
 
 def _run_fold(
@@ -144,10 +154,14 @@ def missing_folds(making: Path) -> list[int]:
 
 def run_folds(making: Path, device: str = "cpu", jobs: int = 1) -> None:
     """Run all missing folds, `jobs` at a time in processes of their own."""
-    missing = missing_folds(making)
+    missing, taken = missing_folds(making), []
     if jobs == 1:
         for index in missing:
-            run_fold(making, index, device)
+            try:
+                run_fold(making, index, device)
+            except TakenError:
+                taken.append(str(index))
+        _demand_none(taken, making)
         return
     threads = torch.get_num_threads()
     with (
@@ -158,8 +172,20 @@ def run_folds(making: Path, device: str = "cpu", jobs: int = 1) -> None:
             pool.submit(_run_fold_quietly, making, index, device, threads) for index in missing
         ]
         for done in as_completed(running):
-            done.result()
+            try:
+                done.result()
+            except TakenError:
+                taken.append(str(missing[running.index(done)]))
             bar.update()
+    _demand_none(taken, making)
+
+
+def _demand_none(taken: list[str], making: Path) -> None:
+    if taken:
+        raise TakenError(
+            f"{making}: another process runs fold {', '.join(taken)}, the others are done; give "
+            "the same command again when it has ended"
+        )
 
 
 def assemble_study(making: Path) -> Path:
