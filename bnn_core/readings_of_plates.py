@@ -91,8 +91,10 @@ def artefact(case: Case) -> Reading:
     name, explanation = "artefact", "The images are bad"
     columns = [c for c in _ARTEFACTS if case.has(c)]
     if not columns:
-        return cannot_tell(name, explanation, "Image quality was not measured (it is when images "
-                           "are imported).", ["quality_focus_z"])
+        few = any(c in case.table for c in _ARTEFACTS)
+        return cannot_tell(name, explanation, "There are too few images of its plates to compare "
+                           "its image quality with." if few else "Image quality was not measured "
+                           "(it is when images are imported).", ["quality_focus_z"])
     rows = case.rows[case.wrong] if case.wrong.any() else case.rows
     others = case.table[case.scored & ~case.own]
     shares = {c: _outlying(rows, c).mean() for c in columns}

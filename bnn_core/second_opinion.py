@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from bnn_core.class_columns import find_class_columns
 from bnn_core.columns import map_columns
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path
@@ -71,6 +72,12 @@ def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> Fea
     candidates = [c for c in mapped.unused if c not in taken and looks_numeric(table[c])
                   and not c.lower().startswith(_NOT_FEATURES)]
     values = to_numbers(table, candidates, path)
+    guessed = find_class_columns(table, candidates, set(rows["label"].dropna().astype(str)))
+    if guessed and np.allclose(
+            values[:, [candidates.index(c) for c in guessed.columns]].sum(axis=1), 1, atol=1e-3):
+        raise InputError(f"{path}: {guessed.columns[0]}, {guessed.columns[1]}, ... are class "
+                         "probabilities, not measured features; 'bnn import' takes predictions, "
+                         "and another study can be the second opinion too")
     finite = np.isfinite(values).all(axis=0)
     names = tuple(c for c, ok in zip(candidates, finite, strict=True) if ok)
     if len(names) < 2:

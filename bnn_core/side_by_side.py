@@ -16,8 +16,8 @@ def panels(
     """Row positions of each of PANELS, at most `per_panel`, best spread first; empty where unknown.
 
     table: images joined with a summary, all roles, RangeIndex.
-    this: the suspect. same label, predicted label: scored images of other compounds that carry its
-    label, or the label that it is suspected of. controls: untreated images of the suspect's plates
+    this: the suspect. same label, predicted label: labelled images of other compounds, of its
+    label or of the one that it is suspected of. controls: untreated images of the suspect's plates
     (of any plate where plates are unknown). other doses: its compound at other concentrations,
     labelled or not, from the lowest.
 
@@ -25,7 +25,7 @@ def panels(
     then doses, plates, wells, in the order of their names; the same call gives the same rows.
     """
     case = Case(table, classes, suspect)
-    others = case.scored & ~case.compound
+    others = (table["role"] == "scored").to_numpy() & ~case.compound
     label = table["label"].to_numpy(dtype=object)
     own_doses = case.rows["concentration"].dropna().unique() if case.has("concentration") else []
     chosen = {

@@ -80,6 +80,8 @@ def groups(study: Study, level: str) -> None:
         return
     found["title"] = titles(found, level)
     at = place_of(found)
+    if (asked := st.query_params.get(SUSPECT)) and found["title"].iat[at] != asked:
+        st.caption(f"“{plain(asked)}” is not among these; this is the first.")
     draw_table(found, len(ranked), level, at, f"suspects_table_{level}")
     suspect.draw(study, found.iloc[at], Suspect.of(found.iloc[at], level), second,
                  lambda: steps(found, at))
@@ -89,7 +91,8 @@ def pick_opinion(study: Study) -> suspect.Opinion:
     """Who else is asked about the same compounds."""
     kept = study.path / FILE
     others = other_studies(study)
-    options = [*([FEATURES] if kept.is_file() else []), *others, ALONE]
+    # One of another study is never taken unasked.
+    options = [*([FEATURES] if kept.is_file() else []), ALONE, *others]
     if len(options) == 1:
         return suspect.Opinion()
     said = st.selectbox(
@@ -166,7 +169,7 @@ def draw_table(found: pd.DataFrame, total: int, level: str, at: int, key: str) -
         column_config={
             "rank": number("Rank", width=60), "title": level.capitalize(), "label": "Given label",
             "suspected": st.column_config.Column(
-                "Fits better", help="The wrong class that the predictions fit best."),
+                "Other class", help="The other class that the predictions fit best."),
             "score": number("Score", format="%.2f", help=HELP),
             "interval": st.column_config.Column("95 % interval"),
             "ranks": st.column_config.Column("Rank, 95 %", help="Where it stands when wells and "

@@ -29,7 +29,7 @@ def test_the_planted_compound_is_first_and_open_with_every_reading(monkeypatch, 
     assert first["wrong"] == "12 of 12" and first["units"] == "6 wells"
     said = text_of(app)
     assert "All 12 images are called something else than D" in said
-    assert "rank 1" in said and "12 of 12 images are called A" in said
+    assert "rank 1" in said and "12 of 12 images at 1, 10 µM are called A" in said
     assert "Image quality was not measured" in said and "no standard network" in said
     for head in ("This compound: D2", "Same label: D", "Predicted label: A", "Its other doses",
                  "Untreated, same plates"):
@@ -137,3 +137,25 @@ def test_the_truth_is_shown_only_when_asked(monkeypatch, cache):
     assert shown.iloc[0].tolist()[:5] == ["inactive dose", "D2", "D", "no visible effect", "1 of 8"]
     app = app.switch_page(PAGE).run()
     assert not app.exception and not app.toggle(key="truth_suspects").value
+
+
+def test_a_compound_that_is_called_right_is_not_said_to_be_called_something_else(
+    monkeypatch, cache
+):
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspect="A1")
+    assert not app.exception
+    assert app.subheader[0].value == "A1: given A, and called so"
+    said = text_of(app)
+    assert "there is nothing to explain" in said and "What may be the matter" not in said
+
+
+def test_a_suspect_that_is_not_there_is_said_to_be_missing(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspect="Nobody")
+    assert "“Nobody” is not among these" in text_of(app) and not app.exception
+
+
+def test_another_study_is_no_second_opinion_until_it_is_chosen(monkeypatch, cache):
+    write_screen(cache, "another")
+    app = pages(monkeypatch, cache, PAGE, study="screen")
+    assert app.selectbox(key="second").value == "none"
+    shutil.rmtree(cache / "another")

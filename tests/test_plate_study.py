@@ -302,3 +302,14 @@ def test_rivals_train_in_every_fold_and_their_times_are_summed(table, tmp_path, 
              for k in (0, 1)]
     assert_allclose(fitted["seconds"]["training"]["wall"],
                     sum(f["training"]["wall"] for f in folds), atol=0.01)
+
+
+def test_a_label_that_no_fold_could_learn_is_refused_at_planning(table, tmp_path, capsys):
+    rows = pd.read_csv(table)
+    rows["alone"] = rows["compound"]
+    rows.to_csv(table.with_name("alone.csv"), index=False)
+    argv = ["study", "plate", str(table.with_name("alone.csv")), "--label", "alone", "--out",
+            str(tmp_path / "s"), *SMALL, "--folds", "each", "--prepare-only"]
+    assert cli.main(argv) == 2
+    assert "name another --label or --group" in capsys.readouterr().err
+    assert not (tmp_path / "s.making").exists()

@@ -174,3 +174,13 @@ def test_the_published_table_with_a_second_opinion(authors, shared_data):
     assert wrong.loc["simvastatin", "suspected"] == "DNA replication"
     for right in ("ALLN", "simvastatin", "methotrexate"):
         assert (scored["predicted"] == scored["label"])[scored["compound"] == right].all()
+
+
+def test_class_probabilities_are_no_measured_features(tmp_path):
+    p = np.random.default_rng(0).dirichlet(np.ones(3), 12)
+    table = pd.DataFrame(p, columns=["softmax_a", "softmax_b", "softmax_c"]).assign(
+        compound=[f"c{k // 2}" for k in range(12)], moa=list("aabbcc") * 2,
+        area=1.5)
+    table.to_csv(tmp_path / "p.csv", index=False)
+    with pytest.raises(InputError, match="class probabilities, not measured features; 'bnn"):
+        read_features(tmp_path / "p.csv")

@@ -12,6 +12,7 @@ Interrupt it at any time; the same command goes on where it stopped.
 
 import argparse
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,12 @@ from bnn_core.datasets.plate import load_plate
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
 from bnn_core.making import demand_room, demand_same
-from bnn_core.recipes.plate import assemble_study, plan_plate_study, run_folds
+from bnn_core.recipes.plate import (
+    assemble_study,
+    plan_plate_study,
+    planned_warnings,
+    run_folds,
+)
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.study import MAKING
 from bnn_core.study_report import with_notes
@@ -156,10 +162,14 @@ def make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], k
                   "exclude": str(args.exclude or ""), "relabel": str(args.relabel or ""),
                   **(settings or {})},
         asked=asked, force=args.force, restart=args.restart)
+    warnings = planned_warnings(making)
     if args.prepare_only:
-        return (f"{making}: {len(parts)} folds planned; run: bnn fold "
-                f"{shlex.quote(str(out.resolve()))} K, for K = 0 to {len(parts) - 1}; "
-                "the last to finish assembles the study")
+        planned = (f"{making}: {len(parts)} folds planned; run: bnn fold "
+                   f"{shlex.quote(str(out.resolve()))} K, for K = 0 to {len(parts) - 1}; "
+                   "the last to finish assembles the study")
+        return "\n".join([*warnings, planned])
+    for warning in warnings:
+        print(warning, file=sys.stderr)
     run_folds(making, device, args.jobs)
     return with_notes(assemble_study(making))
 

@@ -152,7 +152,8 @@ def _common_shape(scans: list[Scan]) -> str:
     shapes = Counter(shape for scan in scans for shape in scan.shapes if shape)
     total = len(reasons) + shapes.total()
     if not shapes:
-        raise InputError(f"none of the {total:,} images can be read; the first: {reasons[0]}")
+        raise InputError(f"none of the {total:,} images can be read, such as: {reasons[0]}; "
+                         "--images names the folder that relative paths start from")
     shape, count = shapes.most_common(1)[0]
     if 2 * count < total:
         others = ", ".join(f"{n:,} of {s}" for s, n in shapes.most_common(3))

@@ -15,6 +15,8 @@ from bnn_core.figures import style
 from bnn_core.intervals import wilson
 
 _COLUMNS = 4
+#: Pixels between two rows of panels: the ticks of one, the titles of the next.
+_BETWEEN = 75
 #: Points of a curve: more than a screen resolves.
 _POINTS = 400
 
@@ -28,8 +30,10 @@ def criteria(found: Comparison, shown: Sequence[str], names: Mapping[str, str],
     rows = -(-len(shown) // _COLUMNS)
     columns = min(_COLUMNS, len(shown))
     titles = [f"<b>{CRITERIA[c].title}</b>{_better(c)}" for c in shown]
+    height = 70 + rows * (_BETWEEN + 22 * len(found.methods))
     figure = make_subplots(rows=rows, cols=columns, shared_yaxes=True, subplot_titles=titles,
-                           horizontal_spacing=0.03, vertical_spacing=0.34 / rows)
+                           horizontal_spacing=0.03, vertical_spacing=_BETWEEN / height if rows > 1
+                           else 0)
     for place, criterion in enumerate(shown):
         cell = {"row": place // columns + 1, "col": place % columns + 1}
         standing = found.standing(criterion)
@@ -51,7 +55,7 @@ def criteria(found: Comparison, shown: Sequence[str], names: Mapping[str, str],
                               f"[{value.low:.4f}, {value.high:.4f}]<extra></extra>"), **cell)
         if against is not None:
             figure.add_vline(x=0, line={"color": style.GUIDE, "dash": "dot", "width": 2}, **cell)
-    style.finish(figure, height=70 + rows * (70 + 22 * len(found.methods)), legend=False)
+    style.finish(figure, height=height, legend=False)
     figure.update_yaxes(categoryorder="array", showgrid=False, fixedrange=True,
                         categoryarray=[names[m] for m in reversed(found.methods)])
     figure.update_xaxes(showgrid=True, gridcolor=style.FAINT, nticks=4, fixedrange=True,

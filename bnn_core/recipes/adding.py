@@ -91,7 +91,11 @@ def add_images(
     _copy_rest(study, making)
     blocks = list(_blocks(sets))
     shape = tuple(read_json(folds[0] / study.methods[0] / "config.json")["image_shape"])
-    _look(making, blocks, shape, study.meta.get("channels"))
+    try:
+        _look(making, blocks, shape, study.meta.get("channels"))
+    except InputError:  # images that do not fit: nothing to go on with
+        shutil.rmtree(making)
+        raise
     for method in study.methods:
         _predict(study, making, method, folds, blocks, shape, method in kept, device)
     return _finish(study, making, images, blocks, len(folds), sets, lost)

@@ -86,7 +86,12 @@ def plan_plate_study(
     }
     # Both refuse what cannot be trained before anything is written.
     training_order(configs)
-    make_folds(source.table, list(parts), source.classes, leave_batch_out, without)
+    folds = make_folds(source.table, list(parts), source.classes, leave_batch_out, without)
+    if unpredictable_rows(source.table, folds)[(source.table["role"] == "scored").to_numpy()].all():
+        raise InputError(
+            f"no fold could learn the label that it is judged by: each of the "
+            f"{len(source.classes)} classes is of one group; name another --label or --group"
+        )
     making = open_making(out, plan, force=force, restart=restart)
     plan["images"] = source_key(source.folder)
     if not (making / PLAN).is_file():
@@ -302,6 +307,13 @@ def _read_plan(making: Path) -> tuple[dict, PlateSource, list[Fold]]:
         plan.get("without"),
     )
     return plan, source, folds
+
+
+def planned_warnings(making: Path) -> list[str]:
+    """What a reader of the study will be told and should know before hours of training."""
+    _, source, folds = _read_plan(making)
+    return _warnings(folds, source.table.assign(
+        unpredictable=unpredictable_rows(source.table, folds)))
 
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:

@@ -54,6 +54,7 @@ def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
           known: Mapping[str, str | None]) -> None:
     st.caption(f"{len(rows):,} image{'' if len(rows) == 1 else 's'}: "
                f"{plain(filter_text)}")
+    refused = st.container()
     reason = st.selectbox("Reason", REASONS, key=f"{key}_reason",
                           index=REASONS.index(known.get("reason") or REASONS[0]))
     decision = st.segmented_control("Decision", DECISIONS, key=f"{key}_decision", required=True,
@@ -73,7 +74,7 @@ def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
                                        decision=decision or "unsure", new_label=new_label,
                                        note=note or "", filter=filter_text)
         except InputError as error:
-            st.error(plain(error))
+            refused.error(plain(error), icon=":material/error:")
             return
         _done(study, key, reviewer, action)
 

@@ -41,22 +41,32 @@ def draw(study: Study, row: pd.Series, who: Suspect, second: Opinion,
     table = frame.table(study, filters.reading_method(study))
     own = np.flatnonzero(matching(table, who.keys) & scored_rows(table)
                          & (table["label"] == who.label).to_numpy())
-    st.subheader(f"{plain(who.title)}: given {plain(who.label)} → called {plain(who.suspected)}",
+    verdict = (f"→ called {plain(who.suspected)}" if row["n_suspected"] else
+               f"→ rather {plain(who.suspected)}" if row["score"] > 0 else ", and called so"
+               if not row["n_wrong"] else ", and mostly called so")
+    st.subheader(f"{plain(who.title)}: given {plain(who.label)} {verdict}".replace(" ,", ","),
                  anchor=False)
     key = f"suspect_{who.level}_{who.title}_{who.label}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         steps()
         words = (f"suspect {who.level} {who.title}, labelled {who.label}, called {who.suspected}, "
                  f"score {row['score']:.2f}")
-        flagging.flag_control(study, own, words, f"{key}_flag")
+        flagging.flag_control(study, own, words, f"{key}_flag",
+                              known={"new_label": who.suspected})
         panels.export_button(study, own, words, f"{key}_export")
-    st.markdown(sentence(row, who))
-    draw_readings(_readings(studies.identity(study), repr(who), second.name, study, who, second))
+    st.markdown(sentence(row, who, table.iloc[own]))
+    if row["n_wrong"] or row["score"] > 0:
+        draw_readings(_readings(studies.identity(study), repr(who), second.name, study, who,
+                                second))
+    else:
+        st.caption("Every image is called by its label: there is nothing to explain.")
     beside(study, table, who, key)
 
 
-def sentence(row: pd.Series, who: Suspect) -> str:
-    """The score in words."""
+def sentence(row: pd.Series, who: Suspect, rows: pd.DataFrame) -> str:
+    """The score in words. rows: the suspect's images."""
+    doses = sorted(rows["concentration"].dropna().unique()) if "concentration" in rows else []
+    at = f" at {', '.join(f'{dose:g}' for dose in doses)} µM" if doses else ""
     interval = (f"95 % interval {row['low']:.2f} to {row['high']:.2f}, from {row['n_units']:,} "
                 f"{row['unit']}s" if np.isfinite(row["low"]) else
                 f"no interval from a single {row['unit']}")
@@ -64,7 +74,7 @@ def sentence(row: pd.Series, who: Suspect) -> str:
             f"**{row['p_label']:.2f}** of the mean probability where {row['expected_label']:.2f} "
             f"was to be expected; {plain(who.suspected)} gets **{row['p_suspected']:.2f}** where "
             f"{row['expected_suspected']:.2f} was. {row['n_suspected']:,} of {row['n_images']:,} "
-            f"images are called {plain(who.suspected)}, {row['n_wrong']:,} something else than "
+            f"images{at} are called {plain(who.suspected)}, {row['n_wrong']:,} something else than "
             "the label.")
     if "second_score" in row and pd.notna(row["second_p_label"]):
         text += (f" The second opinion gives the label {row['second_p_label']:.2f} and "
