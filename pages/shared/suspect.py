@@ -41,11 +41,7 @@ def draw(study: Study, row: pd.Series, who: Suspect, second: Opinion,
     table = frame.table(study, filters.reading_method(study))
     own = np.flatnonzero(matching(table, who.keys) & scored_rows(table)
                          & (table["label"] == who.label).to_numpy())
-    verdict = (f"→ called {plain(who.suspected)}" if row["n_suspected"] else
-               f"→ rather {plain(who.suspected)}" if row["score"] > 0 else ", and called so"
-               if not row["n_wrong"] else ", and mostly called so")
-    st.subheader(f"{plain(who.title)}: given {plain(who.label)} {verdict}".replace(" ,", ","),
-                 anchor=False)
+    st.subheader(f"{plain(who.title)}: given {plain(who.label)}{verdict(row, who)}", anchor=False)
     key = f"suspect_{who.level}_{who.title}_{who.label}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         steps()
@@ -61,6 +57,18 @@ def draw(study: Study, row: pd.Series, who: Suspect, second: Opinion,
     else:
         st.caption("Every image is called by its label: there is nothing to explain.")
     beside(study, table, who, key)
+
+
+def verdict(row: pd.Series, who: Suspect) -> str:
+    """What the images are called, for the heading."""
+    n, called, other = row["n_images"], row["n_suspected"], plain(who.suspected)
+    if 2 * called >= n:
+        return f" → called {other}"
+    if called:
+        return f" → {called:,} of {n:,} called {other}"
+    if row["score"] > 0:
+        return f", looks rather like {other}"
+    return ", and called so" if not row["n_wrong"] else ", and no other class in particular"
 
 
 def sentence(row: pd.Series, who: Suspect, rows: pd.DataFrame) -> str:
