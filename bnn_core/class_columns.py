@@ -52,7 +52,8 @@ def find_class_columns(
     known: class names that stand in the label and predicted columns. Looked for: columns beginning
     with `prefix` if given; else with a usual word (softmax_0, p_Eg5, prob_3, logit_3 ...); else
     columns that are called as the classes are. None when there are none. Raises InputError when a
-    given prefix fits fewer than two columns or when several sets fit.
+    given prefix fits fewer than two columns, when several sets fit, and when there is no set
+    but for columns of known classes that hold text.
     """
     if prefix is not None:
         found = tuple(c for c in table.columns if str(c).startswith(prefix) and c != prefix)
@@ -62,6 +63,7 @@ def find_class_columns(
         names = tuple(c[len(prefix):] for c in found)
         return ClassColumns(found, names, bool(_LOGIT.fullmatch(prefix.rstrip("_ .:-"))))
     sets: dict[str, list[tuple[str, str]]] = {}
+    text: dict[str, tuple[str, str]] = {}
     for column in candidates:
         split = _split(str(column))
         if split is None or plain_name(column) in _RESERVED:
@@ -69,10 +71,8 @@ def find_class_columns(
         if looks_numeric(table[column]):
             sets.setdefault(split[0], []).append((column, split[1]))
         elif split[1] in known:
-            raise InputError(f"column '{column}' holds '{table[column].iloc[0]}', a number "
-                             f"expected for the class '{split[1]}'; correct it (decimal points, "
-                             "no text), or rename the column")
-    sets = {head: found for head, found in sets.items() if len(found) > 1}
+            text.setdefault(split[0], (column, split[1]))
+    sets = {head: found for head, found in sets.items() if len(found) > 1 and head not in text}
     probabilities = {h: f for h, f in sets.items() if _PROBABILITY.fullmatch(h)}
     chosen = probabilities or sets
     if len(chosen) > 1:
@@ -84,7 +84,21 @@ def find_class_columns(
                             not probabilities)
     plain_known = {plain_name(name) for name in known}
     bare = tuple(c for c in candidates if plain_name(c) in plain_known and looks_numeric(table[c]))
-    return ClassColumns(bare, bare, False) if len(bare) > 1 else None
+    if len(bare) > 1:
+        return ClassColumns(bare, bare, False)
+    for column, name in text.values():
+        _refuse_text(table[column], name)
+    return None
+
+
+def _refuse_text(values: pd.Series, name: str) -> None:
+    """Name the first cell that keeps a column from being the numbers of class `name`."""
+    cells = values.astype("str").str.strip()
+    row = (pd.to_numeric(cells, errors="coerce").isna() & values.notna() & (cells != "")).idxmax()
+    held = "" if pd.isna(values[row]) else values[row]
+    raise InputError(f"{rows_text([row])}: column '{values.name}' holds '{held}', a number "
+                     f"expected for the class '{name}'; correct it (decimal points, no text), or "
+                     "rename the column")
 
 
 def name_classes(

@@ -127,9 +127,8 @@ def edge_ring(wells: pd.DataFrame, plate_size: tuple[int, int],
     not move when `wells` are only some of them. By default `wells` are all.
     """
     row, column = wells["row"].to_numpy(), wells["column"].to_numpy()
-    places = [(row, column)] if in_use is None else \
-        [place for name in in_use if (place := place_of(name)) is not None]
-    used = np.concatenate([np.reshape(place, (2, -1)) for place in places], axis=1)
+    used = np.stack([row, column]) if in_use is None else np.array(
+        [place for name in in_use if (place := place_of(name)) is not None]).reshape(-1, 2).T
     if not used.size:
         return Ring(np.zeros(len(wells), dtype=bool), True)
     first, last = used.min(axis=1), used.max(axis=1)

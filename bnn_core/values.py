@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ UNITS = {"pm": Decimal("0.000001"), "nm": Decimal("0.001"), "um": Decimal(1), "Î
           "millimolar": Decimal(1000)}
 #: Cells that mean "no label", beside empty ones.
 NO_LABEL = ("", "na", "n/a", "nan", "<na>")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 
 
 def as_text(values: pd.Series) -> pd.Series:
@@ -31,14 +33,15 @@ def as_text(values: pd.Series) -> pd.Series:
 def reading_order(value: object) -> tuple:
     """A key to sort by as people read: numbers by size, then texts, their numbers by size too.
 
-    0.3, 10, "P2", "P10", "Week9_1", "Week10_1"; upper and lower case are alike.
+    0.3, 10, "P2", "P10", "Week9_1", "Week10_1"; upper and lower case are alike. Texts that Python
+    reads as numbers and people as names ("nan", "1e5", "1_0") are texts.
     """
-    try:
+    if _NUMBER.fullmatch(text := str(value)) or (isinstance(value, Real) and value == value):
         return (0, float(value), ())  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        parts = re.split(r"([0-9]+)", str(value).casefold())
-        return (1, 0.0, tuple((int(part), "") if i % 2 else (-1, part)
-                              for i, part in enumerate(parts)))
+    parts = re.split(r"([0-9]+)", text.casefold())
+    # Of two numbers without leading zeros the longer is larger, however many digits they have.
+    return (1, 0.0, tuple((len(number := part.lstrip("0")), number) if i % 2 else (-1, part)
+                          for i, part in enumerate(parts)))
 
 
 def none_where(values: pd.Series, missing: pd.Series) -> pd.Series:

@@ -165,6 +165,8 @@ def of_well(study: Study, method: str) -> None:
         plate, well = json.loads(st.query_params.get(WELL, ""))
     except (ValueError, TypeError):
         return
+    if not (isinstance(plate, str) and isinstance(well, str)):
+        return
     table = frame.table(study, method)[["plate", "well", "role", *(
         ["batch"] if "batch" in study.images else [])]].iloc[frame.filtered_rows()]
     rows = plate_map.rows_of_well(table, plate, well)

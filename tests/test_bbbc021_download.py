@@ -1,8 +1,8 @@
 """Fetching BBBC021's archives from a server that does not behave, and `bnn data`."""
 
 import io
+import struct
 import zipfile
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from bbbc021_images import (
 from serving import Site, serve
 
 from bnn_core import cli
-from bnn_core.datasets import bbbc021_download, mnist
+from bnn_core.datasets import bbbc021_download
 from bnn_core.datasets.bbbc021 import INTENSITIES, needed, read_fields
 from bnn_core.datasets.bbbc021_download import download_bbbc021
 from bnn_core.errors import InputError
@@ -191,6 +191,8 @@ def test_the_command(tmp_path, site, capsys, monkeypatch):
     assert "--labelled or --all" in capsys.readouterr().err
     assert cli.main([*command, "--plates", "Week1_22362"]) == 2
     assert "did you mean Week1_22361" in capsys.readouterr().err
+    assert cli.main([*command, "--plates", ",", "--labelled"]) == 2
+    assert "--plates ',' names no plate" in capsys.readouterr().err
     assert cli.main([*command, "--plates", PLATE, "--labelled"]) == 0
     assert "1 plates, 12 fields" in capsys.readouterr().out
     assert (tmp_path / "data" / "bbbc021" / "Week1" / PLATE).is_dir()
@@ -200,15 +202,34 @@ def test_the_command(tmp_path, site, capsys, monkeypatch):
 def test_digits_come_through_torchvision(tmp_path, monkeypatch, capsys, name):
     from torchvision import datasets
 
-    def fails(root, **options):
-        assert options["download"]
-        raise RuntimeError("File not found or corrupted.")
+    command = ["data", name.lower(), "--data", str(tmp_path)]
+    good = np.arange(6, dtype=np.uint8)
+    faults, fetched = [RuntimeError("File not found or corrupted."), KeyboardInterrupt], []
 
-    monkeypatch.setattr(datasets, name, fails)
-    assert cli.main(["data", name.lower(), "--data", str(tmp_path)]) == 2
+    def torchvisions(root, download=False, **options):
+        raw = root / name / "raw"
+        if not download and not raw.is_dir():
+            raise RuntimeError("Dataset not found.")
+        if download:
+            fetched.append(root)
+            raw.mkdir(parents=True)  # what an earlier try left would be in the way
+            for stem in ("train", "t10k"):
+                for kind, array in (("images-idx3", np.zeros((6, 2, 2), np.uint8)),
+                                    ("labels-idx1", good)):
+                    head = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+                    (raw / f"{stem}-{kind}-ubyte").write_bytes(head + array.tobytes())
+                    if faults:
+                        raise faults.pop(0)
+        return [0] * 6
+
+    monkeypatch.setattr(datasets, name, torchvisions)
+    assert cli.main(command) == 2
     error = capsys.readouterr().err
     assert "could not be fetched whole (File not found or corrupted.)" in error
-    monkeypatch.setattr(datasets, name, lambda root, **options: [0] * 5)
-    monkeypatch.setattr(mnist, "load_mnist", lambda root, train: SimpleNamespace(images=[0] * 3))
-    assert cli.main(["data", name.lower(), "--data", str(tmp_path)]) == 0
-    assert f"{tmp_path}/{name}" in capsys.readouterr().out
+    assert cli.main(command) == 130
+    assert not list(tmp_path.iterdir())  # no half of it can be taken for the whole
+    (tmp_path / f".{name.lower()}.part" / name / "raw").mkdir(parents=True)  # as a kill leaves it
+    for _ in range(2):
+        assert cli.main(command) == 0
+        assert f"{tmp_path}/{name}: " in capsys.readouterr().out
+    assert len(fetched) == 3  # what is there is not fetched again

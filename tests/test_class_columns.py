@@ -52,9 +52,25 @@ def test_a_prefix_decides_between_sets():
 def test_text_and_single_columns_are_none():
     table = pd.DataFrame({"class_name": ["a"], "class_of": ["b"], "p_a": ["0.5"], "x": ["1"]})
     assert find_class_columns(table, list(table), ["a"]) is None
-    table = pd.DataFrame({"p_a": ["0,5"], "p_b": ["0,5"], "p_c": ["0"]})
-    with pytest.raises(InputError, match=r"'p_a' holds '0,5', a number expected for the class 'a'"):
+
+
+@pytest.mark.parametrize(("columns", "words"), [
+    ({"p_a": ["0,5", "0,5"], "p_b": ["0,5", "0"], "p_c": ["0", "0"]}, "row 2: .*'p_a' holds '0,5'"),
+    ({"p_a": ["0.5", "0.1"], "p_b": ["0.5", "x"]}, "row 3: .*'p_b' holds 'x', a number .* 'b'"),
+    ({"p_a": ["0", "0"], "p_c": ["0", "0"], "p_b": [None, None]}, "row 2: .*'p_b' holds ''"),
+])
+def test_text_in_a_column_of_a_class_names_the_cell(columns, words):
+    table = pd.DataFrame(columns, index=[2, 3])
+    with pytest.raises(InputError, match=words):
         find_class_columns(table, list(table), ["a", "b"])
+
+
+@pytest.mark.parametrize("other", ["yes", None])
+def test_text_beside_a_complete_set_is_not_in_its_way(other):
+    table = pd.DataFrame({"p_a": ["0.5"], "p_b": ["0.5"], "class_a": [other]})
+    assert find_class_columns(table, list(table), ["a", "b"]).columns == ("p_a", "p_b")
+    bare = table.rename(columns={"p_a": "a", "p_b": "b"})
+    assert find_class_columns(bare, list(bare), ["a", "b"]).columns == ("a", "b")
 
 
 def test_predicted_column():

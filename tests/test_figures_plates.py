@@ -50,8 +50,9 @@ def test_empty_places_are_dots_and_hollow_classes_open():
     assert hollow.marker.symbol == "square-open" and hollow.customdata.tolist() == [0]
 
 
-def test_plate_names_are_shown_not_obeyed():
-    table = wells(24, 2).replace({"plate": {"P0": "<b>P</b>"}})
-    figure = plates.plate_map(
-        table, plates.Colours("c", pd.Series([0.5] * 8), ends=(0, 1)), FORMATS[24], [""] * 8)
-    assert [a.text for a in figure.layout.annotations] == ["&lt;b&gt;P&lt;/b&gt;", "P1"]
+def test_names_are_shown_not_obeyed():
+    table = wells(24, 2).replace({"plate": {"P0": "<b>P</b>", "P1": 7}})
+    colours = plates.Colours("label", pd.Series(["<i>A"] * 8), classes={"<i>A": "#111111"})
+    figure = plates.plate_map(table, colours, FORMATS[24], [""] * 8)
+    assert [a.text for a in figure.layout.annotations] == ["&lt;b&gt;P&lt;/b&gt;", "7"]
+    assert [t.name for t in figure.data] == ["&lt;i&gt;A"]

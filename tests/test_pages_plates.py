@@ -45,7 +45,7 @@ def test_every_colouring_draws(monkeypatch, cache, by):
 
 
 def test_a_bad_well_in_the_address_is_no_error(monkeypatch, cache):
-    for text in ("x", "[1]", '["W1P1", "Z99"]', '{"a": 1}'):
+    for text in ("x", "[1]", '["W1P1", "Z99"]', '{"a": 1}', '[[1, 2], ["x"]]'):
         app = pages(monkeypatch, cache, study="screen")
         app.query_params["spot"] = text
         app.switch_page("plates.py").run()

@@ -1,4 +1,5 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ from PIL import Image
 from serving import Site, serve
 
 from bnn_core.study import open_study
+from pages.shared import download_form
 
 PAGE = "your_data.py"
 
@@ -122,6 +124,65 @@ def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
     assert "'site' is no NAME=COLUMN" in app.error[0].value
     app.text_input(key="plate_columns").input("well=compound").run()
     assert app.code[0].value.endswith("--map well=compound --preset quick")
+
+
+def test_plates_are_counted_as_they_are_fetched(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, data_view="Public data")
+    for typed, size in ((",", "43 GB"), ("A,", "840 MB"), (" A, -B", "1680 MB")):
+        app.text_input(key="fetch_plates").input(typed).run()
+        assert app.button(key="fetch_bbbc021").label == f"Fetch BBBC021 ({size})"
+    started = []
+    monkeypatch.setattr(download_form, "start", lambda words: started.append(words) or True)
+    app.button(key="fetch_bbbc021").click().run()
+    assert started == [("bbbc021", "--plates=A,-B", "--labelled")]
+
+
+class Process:
+    """A process that ends when it is asked to, or has ended before."""
+
+    def __init__(self, *args, returncode=None, **options):
+        time.sleep(0.05)
+        self.returncode = returncode
+
+    def poll(self):
+        return self.returncode
+
+    def terminate(self):
+        self.returncode = -15
+
+    def wait(self):
+        return self.returncode
+
+
+def test_of_downloads_begun_at_once_one_runs(monkeypatch, tmp_path):
+    found = []
+    monkeypatch.setattr(download_form, "_downloads", lambda: found)
+    monkeypatch.setattr(download_form, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(download_form.subprocess, "Popen", Process)
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(download_form.start, [("mnist",)] * 4)) == [False] * 3 + [True]
+    found[0].stop()
+    assert found[0].stopped and download_form.start(("mnist",))
+    assert found[1].log != found[0].log
+    ended = download_form.Download(("mnist",), Process(returncode=0), tmp_path / "log")
+    ended.stop()
+    assert not ended.stopped
+
+
+@pytest.mark.parametrize(("name", "status", "said", "words"), [
+    ("bbbc021", 2, "no room; choose another folder with --data, fewer plates with --plates",
+     "another folder with “$BNN_DATA, set before starting the app”, fewer plates with “Plates”"),
+    ("bbbc021", -15, "x", "the same download goes on from there"),
+    ("mnist", -15, "x", "The same download begins anew"),
+])
+def test_how_a_download_ended(monkeypatch, cache, tmp_path, name, status, said, words):
+    (tmp_path / "log").write_text(f"bnn: {said}\n")
+    ended = download_form.Download((name,), Process(returncode=status), tmp_path / "log",
+                                   stopped=status < 0)
+    monkeypatch.setattr(download_form, "_downloads", lambda: [ended])
+    app = pages(monkeypatch, cache, PAGE, data_view="Public data")
+    shown = app.info if ended.stopped else app.error
+    assert words in shown[0].value.replace("\\", "") and not app.exception
 
 
 def test_a_download_from_the_page_says_what_fails_and_can_be_stopped(monkeypatch, cache, tmp_path):

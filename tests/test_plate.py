@@ -267,6 +267,8 @@ def test_rows_without_a_compound_have_a_group_too(rgb_set, tmp_path):
          r"fields\.csv rows 3, 5: the same image \(f1\.png\) .* 2 rows of other doubles"),
         (lambda t: t.replace({"image": {"f9.png": "run2/f4.png"}}, inplace=True),
          r"rows 6, 11: the same image \(f4\.png or run2/f4\.png\).*--images"),
+        (lambda t: (t.insert(0, "path_DNA", ""), t.insert(1, "path_Actin", "f1.png")),
+         r"rows 2, 3, .* \(16 rows\): the same image \(f1\.png\) more than once; one row"),
     ],
 )
 def test_tables_that_cannot_be_learned_from(rgb_set, tmp_path, change, words):

@@ -80,6 +80,7 @@ def test_the_edge_is_the_plates_or_the_outermost_wells_in_use():
     wells.loc[0] = (1, 1)
     ring = plate_map.edge_ring(wells, (8, 12))
     assert ring.outermost and ring.edge.sum() == 1
+    assert not plate_map.edge_ring(wells, (8, 12), ["pos 1", None]).edge.any()
 
 
 def test_a_planted_edge_effect_is_found_with_its_interval():

@@ -84,3 +84,6 @@ def test_reading_order_puts_numbers_by_size_wherever_they_stand():
     names = ["P10", "p2", "10", 0.3, "P2b", "", "Week10_1", "Week9_2", "2"]
     assert sorted(names, key=reading_order) == [
         0.3, "2", "10", "", "p2", "P2b", "P10", "Week9_2", "Week10_1"]
+    odd = ["1_0", "1e5", "inf", "nan", "P" + "9" * 5000, "1" + "0" * 5000, 1e-7, 2]
+    assert sorted(odd, key=reading_order) == [
+        1e-7, 2, "1" + "0" * 5000, "1_0", "1e5", "inf", "nan", "P" + "9" * 5000]

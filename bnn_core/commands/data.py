@@ -1,4 +1,4 @@
-"""Download a data set, or go on with a download that was interrupted.
+"""Download a data set. An interrupted download of BBBC021 goes on, of the others begins anew.
 
   bnn data mnist
   bnn data emnist
@@ -44,10 +44,13 @@ def run(args: argparse.Namespace) -> str:
     root = data_root(args.data)
     if args.name != "bbbc021":
         return download(args.name, root)
-    if not (args.plates or args.labelled or args.all):
+    if args.plates is None and not (args.labelled or args.all):
         raise InputError("say what to fetch of BBBC021: --plates NAME,NAME (840 MB each), "
                          "--labelled or --all (43 GB); 'bnn data --help' has examples")
     plates = [name.strip() for name in (args.plates or "").split(",") if name.strip()] or None
+    if args.plates is not None and plates is None:
+        raise InputError(f"--plates '{args.plates}' names no plate: names with commas between "
+                         "them expected, such as Week1_22123,Week1_22361; leave it out for all")
     return download_bbbc021(
         root / "bbbc021", plates=plates, labelled=args.labelled, base_url=args.base_url,
         connections=args.connections, keep_archives=args.keep_archives)

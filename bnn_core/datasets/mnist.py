@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import struct
 import urllib.error
 import zipfile
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bnn_core.errors import InputError
+from bnn_core.files import alone
 
 CLASSES = [str(digit) for digit in range(10)]
 
@@ -64,20 +66,18 @@ def has_mnist(root: Path) -> bool:
 
 
 def download(name: str, root: Path) -> str:
-    """Fetch "mnist" or "emnist" into `root` by torchvision, which verifies checksums; one line.
+    """Fetch "mnist" or "emnist" into `root` unless it is there whole; one line on what is there.
 
-    Raises InputError when it cannot be fetched whole or written.
+    Raises InputError when it cannot be fetched whole or written, and while another run fetches it.
     """
-    from torchvision import datasets  # seconds to import, and only this needs it
-
     try:
         root.mkdir(parents=True, exist_ok=True)
-        if name == "mnist":
-            datasets.MNIST(root, download=True)
-            count = len(load_mnist(root, train=True).images) + len(load_mnist(root, False).images)
-            return f"{root}/MNIST: {count:,} images"
-        found = datasets.EMNIST(root, split="byclass", train=False, download=True)
-        return f"{root}/EMNIST: all splits; byclass has {len(found):,} test images"
+        with alone(root / f".{name}.lock", f"another run fetches {name} into {root}: wait for it"):
+            try:
+                return _what_is_there(name, root)
+            except (InputError, RuntimeError, AssertionError):  # the last two are torchvision's
+                _fetch(name, root)
+            return _what_is_there(name, root)
     except (RuntimeError, urllib.error.URLError, ValueError, EOFError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())  # torchvision lists its mirrors on lines of their own
         raise InputError(
@@ -88,6 +88,37 @@ def download(name: str, root: Path) -> str:
         raise InputError(
             f"cannot write {root}: {error.strerror or error}; choose another folder with --data"
         ) from error
+
+
+def _what_is_there(name: str, root: Path) -> str:
+    from torchvision import datasets  # seconds to import, and only downloads need it
+
+    if name == "mnist":
+        raw = root / "MNIST" / "raw"
+        count = len(load_mnist(raw, train=True).images) + len(load_mnist(raw, False).images)
+        return f"{root}/MNIST: {count:,} images"
+    found = datasets.EMNIST(root, split="byclass", train=False)
+    return f"{root}/EMNIST: all splits; byclass has {len(found):,} test images"
+
+
+def _fetch(name: str, root: Path) -> None:
+    """Have torchvision fetch, verify and unpack beside the final folder: it writes under the final
+    names, so that a file cut short by a stop would be taken for whole."""
+    from torchvision import datasets
+
+    part = root / f".{name}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        if name == "mnist":
+            datasets.MNIST(part, download=True)
+        else:
+            datasets.EMNIST(part, split="byclass", train=False, download=True)
+        raw = root / name.upper() / "raw"
+        raw.mkdir(parents=True, exist_ok=True)
+        for file in (part / name.upper() / "raw").iterdir():
+            os.replace(file, raw / file.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def find_idx(root: Path, name: str) -> Path:

@@ -174,8 +174,9 @@ def _demand_single(files: pd.DataFrame, given: pd.DataFrame, table_path: Path) -
     if not double.any():
         return
     first = double.idxmax()
-    rows = files.index[(files == files.loc[first]).all(axis=1) | (files.index == first)]
-    named = list(dict.fromkeys(given.iloc[:, 0][rows]))
+    filled = files.fillna("")
+    rows = files.index[(filled == filled.loc[first]).all(axis=1)]
+    named = list(dict.fromkeys(given.loc[rows].bfill(axis=1).iloc[:, 0]))
     more = int(double.sum()) - len(rows)
     raise InputError(
         f"{table_path} {rows_text(rows)}: the same image ({' or '.join(named)}) more than once"

@@ -70,8 +70,9 @@ def plate_map(wells: pd.DataFrame, colours: Colours, size: tuple[int, int], text
         figure.add_trace(_empty_places(wells, size))
     for name, rows, paint in _painted(colours, step):
         figure.add_trace(go.Scatter(
-            x=x[rows], y=y[rows], customdata=rows, name=name or "", showlegend=name is not None,
-            mode="markers", text=[texts[i] for i in rows], hovertemplate="%{text}<extra></extra>",
+            x=x[rows], y=y[rows], customdata=rows, showlegend=name is not None,
+            name="" if name is None else escape(str(name)), mode="markers",
+            text=[texts[i] for i in rows], hovertemplate="%{text}<extra></extra>",
             marker={"symbol": "square", "size": 0.9 * step, "line": {"width": 0},
                     **paint},
             selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.5}}))
@@ -171,7 +172,7 @@ def _lay_out(figure: go.Figure, plates: list[str], size: tuple[int, int], grid: 
         return
     for i, name in enumerate(plates):
         left, up = grid.columns * (i % grid.across), grid.rows * (i // grid.across)
-        figure.add_annotation(x=left + 0.5, y=up + 0.4, text=escape(name), showarrow=False,
+        figure.add_annotation(x=left + 0.5, y=up + 0.4, text=escape(str(name)), showarrow=False,
                               xanchor="left", yanchor="bottom", font={"size": 11})
         figure.add_shape(type="rect", x0=left + 0.45, x1=left + size[1] + 0.55, y0=up + 0.45,
                          y1=up + size[0] + 0.55, line={"color": style.GUIDE, "width": 1},

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,16 @@ import streamlit as st
 
 import bnn_core
 from bnn_core.datasets.mnist import data_root
+from pages.shared import forms
 from pages.shared.words import plain
 
 #: A line of tqdm: what is done, percent, then numbers.
 _BAR = re.compile(r"(.*?):? *(\d+)%\|.*?\| *(.*)")
 _TAIL_BYTES = 8192
+#: What the page has for the flags of `bnn data`.
+FIELDS = {"plates": "Plates", "labelled": "Only labelled compounds and DMSO",
+          "data": "$BNN_DATA, set before starting the app"}
+_STARTING = threading.Lock()
 
 
 @dataclass
@@ -45,11 +51,11 @@ class Download:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def stop(self) -> None:
-        """End it; what arrived stays and the next download goes on from there."""
-        self.stopped = True
+        """End it, if it still runs."""
         if self.running:
+            self.stopped = True  # before it ends: others look on
             self.process.terminate()
-            self.process.wait()
+            self.stopped = self.process.wait() != 0
 
 
 def draw_state() -> None:
@@ -64,20 +70,28 @@ def button(label: str, words: Sequence[str]) -> None:
     busy = bool(_downloads()) and _downloads()[-1].running
     if st.button(label, key=f"fetch_{words[0]}", icon=":material/download:", disabled=busy,
                  help="A download is running." if busy else None):
-        start(tuple(words))
+        if not start(tuple(words)):
+            st.toast("Another download began just before; this one did not.")
         st.rerun()
 
 
-def start(words: tuple[str, ...]) -> None:
-    """Run `bnn data` with these words, into the folder that the app itself reads."""
-    log = _folder() / f"{len(_downloads())}.log"
-    with open(log, "wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bnn_core.cli", "data", *words, "--data",
-             str(data_root().resolve())],
-            cwd=Path(bnn_core.__file__).parents[1], stdin=subprocess.DEVNULL, stdout=out,
-            stderr=subprocess.STDOUT)
-    _downloads().append(Download(words, process, log))
+def start(words: tuple[str, ...]) -> bool:
+    """Run `bnn data` with these words, into the folder that the app itself reads.
+
+    False, and nothing is done, while a download runs.
+    """
+    with _STARTING:
+        found = _downloads()
+        if found and found[-1].running:
+            return False
+        with tempfile.NamedTemporaryFile(dir=_folder(), suffix=".log", delete=False) as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bnn_core.cli", "data", *words, "--data",
+                 str(data_root().resolve())],
+                cwd=Path(bnn_core.__file__).parents[1], stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT)
+        found.append(Download(words, process, Path(log.name)))
+        return True
 
 
 def _state(download: Download) -> None:
@@ -92,10 +106,12 @@ def _state(download: Download) -> None:
             download.stop()
             st.rerun()
     elif download.stopped:
-        st.info(f"Stopped: {command}. What arrived is kept, and the same download goes on from "
-                "there.", icon=":material/stop:")
+        st.info(f"Stopped: {command}. " + (
+            "What arrived is kept, and the same download goes on from there."
+            if download.words[0] == "bbbc021" else "The same download begins anew."),
+            icon=":material/stop:")
     elif download.process.returncode:
-        st.error(plain(said.removeprefix("bnn: ")), icon=":material/error:")
+        st.error(plain(forms.say(said.removeprefix("bnn: "), FIELDS)), icon=":material/error:")
     else:
         st.success(f"Fetched: {plain(said)}", icon=":material/check:")
     if not download.running and not st.session_state.get(f"fetch_ended_{download.log}"):

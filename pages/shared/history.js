@@ -1,15 +1,19 @@
 // Back leads from One image to what was looked at before.
 // Streamlit changes page in steps, each an entry of the history; the first ones have the new query
 // under the old page's path: an address that shows neither. The step after such an entry takes its
-// place.
+// place. An address that was opened so, by an old link, is nobody's step and stays.
 
 export default function () {
-  if (history.steps) return
-  history.steps = true
+  if (history.bnnJoinsSteps) return
+  history.bnnJoinsSteps = true
   const push = history.pushState.bind(history)
+  let pushed = null
   history.pushState = (state, unused, url) => {
     const names = new URLSearchParams(location.search).has("image")
-    const passing = names && !location.pathname.endsWith("/one_image")
-    return passing ? history.replaceState(state, unused, url) : push(state, unused, url)
+    const there = /\/one_image\/*$/.test(location.pathname)
+    const passing = names && !there && location.href === pushed
+    if (passing) history.replaceState(state, unused, url)
+    else push(state, unused, url)
+    pushed = location.href
   }
 }

@@ -48,3 +48,13 @@ def test_a_square_opens_its_fields_and_back_leads_to_them(tab, images):
     assert json.dumps(well) in re.sub("%22", '"', tab.url) and "plate_colour=label" in tab.url
     tab.go_forward()
     tab.get_by_text(f"of {len(own)} in the selection").wait_for()
+
+
+def test_back_leads_to_an_old_link_with_an_image(tab):
+    tab.goto("/plates?study=screen&image=x")
+    tab.locator(".js-plotly-plot .point").first.wait_for()
+    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    tab.get_by_role("link", name="Your data").click()
+    tab.get_by_role("heading", name="Your data").wait_for()
+    tab.go_back()
+    tab.wait_for_url("**/plates*image=x*", timeout=5_000)
