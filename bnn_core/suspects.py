@@ -19,7 +19,8 @@ to look like other classes.
 
 Which share of the high scores are false alarms is not estimated: mistakes that a model makes
 compound by compound look like wrong labels, and no construction tried gave a calibrated
-false-discovery rate (tests/benchmarks/suspects.py has the figures). Ranks and intervals only.
+false-discovery rate; the best one promised far too little (tests/benchmarks/suspects.py has the
+figures). Ranks and intervals only.
 """
 
 from collections.abc import Sequence
