@@ -19,7 +19,7 @@ to look like other classes.
 
 Which share of the high scores are false alarms is not estimated: mistakes that a model makes
 compound by compound look like wrong labels, and no construction tried gave a calibrated
-false-discovery rate; the best one promised far too little (tests/benchmarks/suspects.py has the
+false-discovery rate; the best one was far too cautious (tests/benchmarks/suspects.py has the
 figures). Ranks and intervals only.
 """
 

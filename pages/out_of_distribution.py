@@ -15,6 +15,7 @@ from pages.shared.ood_views import (
     BINS,
     CELL_WORDS,
     DIGIT_WORDS,
+    SPOILT_WORDS,
     View,
     Words,
     of_mark,
@@ -55,13 +56,15 @@ def page() -> None:
     """Draw the page."""
     study = frame.current_study()
     cells = "compound" in study.images and study.images["compound"].notna().any()
-    if not np.isin(ood.groups(frame.table(study, study.methods[0])), (SHIFTED, NEW)).any():
+    groups = ood.groups(frame.table(study, study.methods[0]))
+    if not np.isin(groups, (SHIFTED, NEW)).any():
         text = IMPORTED if study.meta["kind"] == "import" else CELLS if cells else DIGITS
         st.info(text.format(name=study.name), icon=":material/travel_explore:")
         return
     for added in study.meta.get("added", []):
         st.caption(f"Added: {added['images']:,} images of {plain(added['title'])}.")
-    view, look = choose(study, CELL_WORDS if cells else DIGIT_WORDS)
+    unseen = CELL_WORDS if (groups == NEW).any() else SPOILT_WORDS
+    view, look = choose(study, unseen if cells else DIGIT_WORDS)
     here = set(ood.groups(view.table)) - {""}
     if not here - {SAME}:
         st.info("None of the filtered images is of another kind. Take a filter off in the sidebar.",

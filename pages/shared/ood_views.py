@@ -36,6 +36,9 @@ CELL_WORDS = Words("mechanism", "mechanisms", {
     SAME: "known mechanisms, new compounds", SHIFTED: "shifted: spoilt or from elsewhere",
     NEW: "unseen mechanisms"})
 
+#: Of cells without an unseen mechanism: their kinds are ways to spoil an image.
+SPOILT_WORDS = CELL_WORDS._replace(kind="kind", kinds="kinds")
+
 
 class View(NamedTuple):
     """What is looked at: the filtered tables of the compared networks, and a score with its cut."""
@@ -135,7 +138,7 @@ def separations(key: str, method: str, _view: View) -> pd.DataFrame:
         members = sorted({kind for table in of_kinds.values() for kind in table["kind"]})
         lines = list(ood.subsets(members, _view.study.classes).items()) if members else []
         # A few mechanisms, or ways to spoil an image, are worth a line each.
-        if _view.words is CELL_WORDS and 1 < len(members) <= MOST_LINES:
+        if _view.words is not DIGIT_WORDS and 1 < len(members) <= MOST_LINES:
             lines += [(kind, [kind]) for kind in members]
         for words, part in lines:
             line = {"group": _view.words.groups[group].split(":")[0], "which": words,
