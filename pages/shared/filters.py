@@ -82,7 +82,9 @@ def keep_in_address() -> None:
     script sets goes into the address again.
     """
     if STUDY in st.query_params:
+        # A whole address. To set what it leaves out, a default, would undo what is being typed.
         st.session_state.setdefault(STUDY, st.query_params[STUDY])
+        return
     cuts = [f"cut_{score}" for score in SCORE_NAMES]
     for name in (STUDY, SEARCH, *CHOICES, SCORE, *cuts):
         value = st.session_state.get(name)
