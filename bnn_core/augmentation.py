@@ -3,6 +3,8 @@
 All take and give batches (B, C, H, W) and draw from torch's global generator.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,7 +14,10 @@ AUGMENTATIONS = {
     "shift": "moved by up to 2 pixels (digits: no flips)",
     "dihedral": "flips and quarter turns (cells have no up)",
     "dihedral-shift": "flips, quarter turns and shifts by up to 1/16 of the size",
+    "dihedral-stain": "flips, quarter turns, and another brightness and contrast of each channel",
 }
+#: "stain": the most by which a channel gets brighter or darker, and its curve steeper or flatter.
+GAIN, GAMMA = 1.5, 1.25
 
 
 def augment(x: Tensor, kind: str) -> Tensor:
@@ -21,7 +26,7 @@ def augment(x: Tensor, kind: str) -> Tensor:
         x = dihedral(x)
     if "shift" in kind:
         x = shift(x, 2 if kind == "shift" else max(1, x.shape[2] // 16))
-    return x
+    return stain(x) if "stain" in kind else x
 
 
 def dihedral(x: Tensor) -> Tensor:
@@ -45,6 +50,21 @@ def shift(x: Tensor, most: int) -> Tensor:
     """Move each image by its own -most..most pixels in each direction, zeros moving in."""
     tops, lefts = torch.randint(2 * most + 1, (2, len(x)))
     return _windows(F.pad(x, (most, most, most, most)), tops, lefts, *x.shape[2:])
+
+
+def stain(x: Tensor) -> Tensor:
+    """Each channel of each image as another staining or exposure would give it.
+
+    x: uint8 values. Returns 255 * gain * (x / 255) ** gamma as float32, clipped to 255, the
+    logarithms of gain and gamma uniform within those of 1/GAIN..GAIN and 1/GAMMA..GAMMA.
+    Batches differ in this, mechanisms not only: a network that meets each compound in one batch
+    otherwise learns the batch.
+    """
+    gain, gamma = (
+        torch.exp(torch.empty(*x.shape[:2], 1, 1).uniform_(-1, 1) * math.log(most)).to(x.device)
+        for most in (GAIN, GAMMA)
+    )
+    return ((x / 255) ** gamma * gain).clamp_(max=1).mul_(255)
 
 
 def _some(x: Tensor, changed: Tensor) -> Tensor:

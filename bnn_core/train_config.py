@@ -14,6 +14,7 @@ SCHEDULES = ("one-cycle", "step", "constant")
 PRIORS = ("mixture", "gaussian")
 INTENSITIES = ("linear", "sqrt")
 STARTS = ("random", "standard")
+PRECISIONS = ("float32", "bfloat16")
 
 
 def _setting(default, help, choices=None, minimum=None, above=None, only=None):
@@ -82,6 +83,11 @@ class TrainConfig:
         0,
         "train on random squares of this many pixels, predict on whole images (0: whole)",
         minimum=0,
+    )
+    precision: str = _setting(
+        "float32",
+        "numbers of a training step; bfloat16 is faster where the processor has it",
+        choices=PRECISIONS,
     )
     validation: float = _setting(
         1 / 12, "share of the training images held back to watch the training", minimum=0

@@ -183,7 +183,8 @@ class _Run:
             for step, rows in enumerate(_batches(order, config.batch_size)):
                 rows = rows.to(self.device)
                 y = self.targets[rows]
-                logits = network(self._batch(rows))
+                with self._precision():
+                    logits = network(self._batch(rows)).float()
                 kl = kl_divergence(network, self.prior) if self.prior else 0.0
                 loss = negative_elbo(
                     logits, y, kl, len(self.rows), config.kl_weight, self.class_weights
@@ -244,6 +245,14 @@ class _Run:
                 self.network,
                 (self._batch(torch.as_tensor(self.rows)[draw].to(self.device)) for draw in draws),
             )
+
+    def _precision(self) -> torch.autocast:
+        """Convolutions and products in bfloat16 where that was asked for; weights stay float32."""
+        return torch.autocast(
+            torch.device(self.device).type,
+            torch.bfloat16,
+            enabled=self.config.precision == "bfloat16",
+        )
 
     def _batch(self, rows: Tensor) -> Tensor:
         """Training images of these rows, cropped and augmented."""

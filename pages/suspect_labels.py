@@ -5,11 +5,11 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.errors import InputError
-from bnn_core.levels import LEVEL_COLUMNS, available_levels
+from bnn_core.levels import LEVEL_COLUMNS, available_levels, scored_rows
 from bnn_core.reading import Suspect
 from bnn_core.second_opinion import FILE, read_opinion
 from bnn_core.study import Study
-from pages.shared import filters, frame, panels, rankings, studies, suspect, truth
+from pages.shared import filters, flagging, frame, panels, rankings, studies, suspect, truth
 from pages.shared.words import plain
 
 SUSPECT = "suspect"
@@ -59,7 +59,10 @@ def images(study: Study) -> None:
                                  default="as images", required=True, bind="query-params",
                                  label_visibility="collapsed")
     if shown == "as a table":
-        st.dataframe(ranked.drop(columns="row"), hide_index=True, height=560, column_config={
+        decisions = flagging.review_log().state(study)["decision"]
+        shown_table = ranked.assign(decision=ranked["row"].map(decisions)).drop(columns="row")
+        st.dataframe(shown_table, hide_index=True, height=560, column_config={
+            "decision": st.column_config.Column("Decision", help="Of the review list."),
             "image_id": "Image", "label": "Given", "predicted": "Predicted",
             "label_quality": st.column_config.NumberColumn("Label quality", format="%.4f"),
             "p_label": st.column_config.NumberColumn("Probability of the label", format="%.4f"),
@@ -82,7 +85,7 @@ def groups(study: Study, level: str) -> None:
     at = place_of(found)
     if (asked := st.query_params.get(SUSPECT)) and found["title"].iat[at] != asked:
         st.caption(f"“{plain(asked)}” is not among these; this is the first.")
-    draw_table(found, len(ranked), level, at, f"suspects_table_{level}")
+    draw_table(study, found, len(ranked), level, at)
     suspect.draw(study, found.iloc[at], Suspect.of(found.iloc[at], level), second,
                  lambda: steps(found, at))
 
@@ -145,8 +148,20 @@ def place_of(found: pd.DataFrame) -> int:
     return int(here[0]) if len(here) else 0
 
 
-def draw_table(found: pd.DataFrame, total: int, level: str, at: int, key: str) -> None:
+def flagged_counts(study: Study, found: pd.DataFrame, level: str) -> list[str]:
+    """How many images of each row are on the review list: "4 of 12", or nothing."""
+    keys = [*LEVEL_COLUMNS[level], "label"]
+    table = frame.table(study, filters.reading_method(study))
+    flagged = table.index.isin(flagging.flagged_rows(study)) & scored_rows(table)
+    own = table.loc[flagged, keys].value_counts(dropna=False)
+    counts = found[keys].merge(own.rename("n").reset_index(), on=keys, how="left")["n"]
+    return ["" if pd.isna(n) else f"{int(n):,} of {total:,}"
+            for n, total in zip(counts, found["n_images"], strict=True)]
+
+
+def draw_table(study: Study, found: pd.DataFrame, total: int, level: str, at: int) -> None:
     """Those `found` of a ranking of `total`; a click on a row opens it."""
+    key = f"suspects_table_{level}"
     table = pd.DataFrame({
         "rank": found["rank"], "title": found["title"], "label": found["label"],
         "suspected": found["suspected"], "score": found["score"],
@@ -158,7 +173,8 @@ def draw_table(found: pd.DataFrame, total: int, level: str, at: int, key: str) -
                   in zip(found["n_wrong"], found["n_images"], strict=True)],
         "units": [f"{n:,} {unit}{'s' * (n != 1)}" for n, unit
                   in zip(found["n_units"], found["unit"], strict=True)],
-        "confidence": found["mean_confidence"]})
+        "confidence": found["mean_confidence"],
+        "flagged": flagged_counts(study, found, level)})
     number = st.column_config.NumberColumn
     # The row in view, also after a step by button or an address from elsewhere.
     if key not in st.session_state or list(st.session_state[key]["selection"]["rows"]) != [at]:
@@ -179,7 +195,8 @@ def draw_table(found: pd.DataFrame, total: int, level: str, at: int, key: str) -
                                              "independent: where wells are unknown, the interval "
                                              "is too narrow."),
             "confidence": number("Mean c", format="%.2f", help="Mean confidence: a low one is no "
-                                 "sign of a wrong label.")})
+                                 "sign of a wrong label."),
+            "flagged": st.column_config.Column("Flagged", help="Images on the review list.")})
     shown = f"{len(found):,} of " if len(found) != total and filters.any_set() else ""
     other = int((found["score"] > 0).sum())
     st.caption(f"{shown}{total:,} {level}s, by consistent disagreement. {other:,} "

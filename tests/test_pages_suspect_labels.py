@@ -85,8 +85,21 @@ def test_flag_the_whole_compound_and_take_it_back(monkeypatch, cache):
     assert not app.exception
     state = log.state(study)
     assert len(state) == 12 and "suspect compound D2" in state["filter"].iat[0]
+    assert ranking(app).set_index("title")["flagged"].to_dict() == (
+        dict.fromkeys(ranking(app)["title"], "") | {"D2": "12 of 12"})
     app.button(key="suspect_compound_D2_D_flag_undo").click().run()
     assert log.state(study).empty
+    assert set(ranking(app)["flagged"]) == {""}
+
+
+def test_what_was_decided_of_single_images_stands_in_their_table(monkeypatch, cache):
+    study = open_study(cache / "screen")
+    row = int(study.images.index[study.images["compound"] == "D2"][0])
+    ReviewLog(cache).flag(study, [row], reviewer="Ada", reason="corrupted", decision="exclude")
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspects="images",
+                suspects_as="as a table")
+    decided = ranking(app).set_index("image_id")["decision"].dropna()
+    assert decided.to_dict() == {study.images["image_id"].iat[row]: "exclude"}
 
 
 def test_a_second_opinion_is_asked_where_there_is_one(monkeypatch, cache):

@@ -92,6 +92,18 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, data, changes):
     ).read_text()
 
 
+def test_bfloat16_learns_the_same_with_weights_in_float32(tmp_path, data):
+    config = replace(CONFIG, epochs=12, kl_weight=0.01)
+    half = train(tmp_path / "half", replace(config, precision="bfloat16"), data)
+    assert {p.dtype for p in half.parameters()} == {torch.float32}
+    full = train(tmp_path / "full", config, data)
+    told = [pd.read_csv(tmp_path / name / "history.csv").iloc[-1] for name in ("half", "full")]
+    assert told[0]["accuracy"] == told[1]["accuracy"] == 1
+    assert told[0]["nll"] == pytest.approx(told[1]["nll"], abs=0.02)
+    # Another arithmetic it is.
+    assert not torch.equal(half.conv1.weight_mu, full.conv1.weight_mu)
+
+
 def test_a_finished_training_is_loaded_not_repeated(tmp_path, data):
     first = train(tmp_path, CONFIG, data)
     again = train(tmp_path, CONFIG, data, progress=lambda *_: pytest.fail("trained again"))

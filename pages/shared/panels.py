@@ -1,5 +1,6 @@
 """Two panels that pages share: one image, and a selection of images."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -132,13 +133,18 @@ def ranked(table: pd.DataFrame, rows: np.ndarray, ranking: str) -> np.ndarray:
     return rows[np.argsort(values if by[1] else -values, kind="stable")]
 
 
-def export_button(study: Study, rows: np.ndarray, words: str, key: str) -> None:
-    """Downloads exactly these rows as CSV, with the filter that made them; made on the click."""
+def export_button(study: Study, rows: np.ndarray, words: str, key: str,
+                  name: str = "selection") -> None:
+    """Downloads exactly these rows as CSV, with the filter that made them; made on the click.
+
+    name: of the file, after the study's.
+    """
     log = review_log()
+    file_name = re.sub(r"[^\w.-]+", "-", f"{study.name}-{name}") + ".csv"
     st.download_button(
         f"Export {len(rows):,}", key=key, icon=":material/download:", on_click="ignore",
         data=lambda: exporting.export_bytes(study, log, rows=rows.tolist(), filter=words),
-        file_name=f"{study.name}-selection.csv", mime="text/csv", disabled=len(rows) == 0,
+        file_name=file_name, mime="text/csv", disabled=len(rows) == 0,
         help="A CSV file for Excel: image, label, prediction, scores, decisions, and the filter.")
 
 

@@ -49,7 +49,7 @@ def draw(study: Study, row: pd.Series, who: Suspect, second: Opinion,
                  f"score {row['score']:.2f}")
         flagging.flag_control(study, own, words, f"{key}_flag",
                               known={"new_label": who.suspected})
-        panels.export_button(study, own, words, f"{key}_export")
+        panels.export_button(study, own, words, f"{key}_export", who.title)
     st.markdown(sentence(row, who, table.iloc[own]))
     if row["n_wrong"] or row["score"] > 0:
         draw_readings(_readings(studies.identity(study), repr(who), second.name, study, who,
