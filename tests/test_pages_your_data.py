@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
-from page_studies import pages, write_animals
+from page_studies import pages, text_of, write_animals
 from PIL import Image
 from serving import Site, serve
 
@@ -61,6 +61,27 @@ def test_a_table_is_understood_and_becomes_the_study_in_view(monkeypatch, cache,
     assert len(open_study(cache / "mine").images) == 6
     assert app.session_state["study"] == "mine"
     assert app.title[0].value == "Overview"
+
+
+def test_where_the_images_lie_is_said_before_the_study_is_made(monkeypatch, cache, tmp_path):
+    table = pd.DataFrame({"path": ["1.png", "2.png"], "label": ["a", "b"], "p_a": [0.9, 0.2],
+                          "p_b": [0.1, 0.8]})
+    (tmp_path / "tables").mkdir()
+    table.to_csv(tmp_path / "tables" / "named.csv", index=False)
+    table.drop(columns="path").to_csv(tmp_path / "tables" / "plain.csv", index=False)
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(tmp_path / "tables" / "plain.csv")).run()
+    assert "names no image files" in text_of(app)
+    app.text_input(key="import_path").input(str(tmp_path / "tables" / "named.csv")).run()
+    assert "were not found" in text_of(app)
+    app.text_input(key="import_image_root").input(str(tmp_path / "pictures")).run()
+    assert "pictures is no folder" in app.error[0].value
+    assert "“Folder that image paths start from”" in app.error[0].value
+    (tmp_path / "pictures").mkdir()
+    for name in table["path"]:
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "pictures" / name)
+    app.run()
+    assert not app.error and f"lie in {tmp_path / 'pictures'}" in text_of(app).replace("\\", "")
 
 
 def test_an_uploaded_table_with_a_fault_gives_one_line(monkeypatch, cache, predictions):

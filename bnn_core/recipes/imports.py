@@ -69,8 +69,8 @@ def _pictures(predictions: Predictions, table: Path, image_root: Path | None, ma
               pixel_size_um: float | None):
     """The images' rows with what their files show, notes, keys of study.json, and thumbnails."""
     images = predictions.images.reset_index(drop=True)
-    columns = [f"path_{c}" for c in predictions.channels] or ["path"]
-    root = _root(images[columns[0]], table, image_root)
+    columns = _path_columns(predictions)
+    root = image_folder(predictions, table, image_root)
     if root is None:
         paths = [c for c in images if c.startswith("path_")]
         return images.drop(columns=paths).assign(path=None), [], {"image_root": None}, None
@@ -91,9 +91,17 @@ def _pictures(predictions: Predictions, table: Path, image_root: Path | None, ma
     return images, notes, keys, thumbnails
 
 
-def _root(paths: pd.Series, table: Path, image_root: Path | None) -> Path | None:
-    """Where the images lie; None where there are none."""
-    known = paths.dropna()
+def _path_columns(predictions: Predictions) -> list[str]:
+    return [f"path_{c}" for c in predictions.channels] or ["path"]
+
+
+def image_folder(predictions: Predictions, table: Path, image_root: Path | None) -> Path | None:
+    """The folder where the table's images lie; None where there are none.
+
+    Looks for the first of them under `image_root`, or beside the table. InputError when
+    `image_root` is no folder or does not hold them, or the table names none.
+    """
+    known = predictions.images[_path_columns(predictions)[0]].dropna()
     root = Path(image_root or table.parent).resolve()
     if image_root is not None and not root.is_dir():
         raise InputError(f"--image-root {root} is no folder")

@@ -15,7 +15,7 @@ from bnn_core.columns import CANONICAL
 from bnn_core.errors import InputError
 from bnn_core.import_sources import ImportOptions
 from bnn_core.importing import Predictions, read_predictions
-from bnn_core.recipes.imports import make_import_study
+from bnn_core.recipes.imports import image_folder, make_import_study
 from bnn_core.study import METHOD_NAMES, cache_root
 from pages.shared import forms, studies
 from pages.shared.words import percent, plain
@@ -60,10 +60,11 @@ def draw() -> None:
     try:
         options, extra = ask_options()
         found = understood(str(table), _stamps(table, options), options)
+        folder = image_folder(found, table, extra["image_root"])
     except InputError as error:
         st.error(plain(say(error, table)), icon=":material/error:")
         return
-    preview(found)
+    preview(found, folder)
     make(table, options, extra, found)
 
 
@@ -105,8 +106,8 @@ def ask_options() -> tuple[ImportOptions, dict]:
             "image_root": root, "pixel_size_um": pixel or None}
 
 
-def preview(found: Predictions) -> None:
-    """What the table says, before anything is made of it."""
+def preview(found: Predictions, folder: Path | None) -> None:
+    """What the table says, before anything is made of it. folder: where its images lie."""
     images, counted = found.images, found.images["role"] == "scored"
     right = None
     method = next(iter(found.moments))
@@ -118,6 +119,13 @@ def preview(found: Predictions) -> None:
                + (f", {percent(right)} of {int(counted.sum()):,} labelled ones predicted right."
                   if right is not None else ", none of them labelled."), icon=":material/check:")
     st.markdown(f"Columns: {plain(found.understood)}.")
+    if folder:
+        st.markdown(f"- Images lie in {plain(str(folder))}.")
+    elif found.channels or images["path"].notna().any():
+        st.markdown("- The image files that the table names were not found, so the study will have "
+                    f"no pictures. Say under “{FIELDS['image-root']}” where they lie.")
+    else:
+        st.markdown("- The table names no image files: the study will have no pictures.")
     for note in found.notes:
         st.markdown(f"- {plain(note)}")
     left, side = st.columns([2, 1], gap="medium")
