@@ -4,7 +4,6 @@ Images of one compound share a fold, a batch and a label: resampling images woul
 are independent, so wherever groups are given whole groups are drawn. All draws are seeded.
 """
 
-from collections.abc import Callable
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -69,31 +68,6 @@ def paired_difference(
     difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     return bootstrap_ratio(difference, np.ones(len(difference)), groups,
                            repeats=repeats, level=level, seed=seed)
-
-
-def bootstrap_metric(
-    metric: Callable[..., float], *arrays: np.ndarray, groups: np.ndarray | None = None,
-    repeats: int = 1000, level: float = 0.95, seed: int = 0,
-) -> Interval:
-    """Percentile interval of any figure of per-image arrays, e.g. `evaluation.auroc`.
-
-    The metric is called once per repeat on resampled rows; repeats where it is nan are left out.
-    """
-    arrays = tuple(np.asarray(array) for array in arrays)
-    rng = np.random.default_rng(seed)
-    n = len(arrays[0])
-    if groups is None:
-        count, members = n, None
-    else:
-        codes, count = group_codes(groups)
-        members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
-    found = np.full(repeats, np.nan)
-    for repeat in range(repeats if n else 0):
-        drawn = rng.integers(count, size=count)
-        rows = drawn if members is None else np.concatenate([members[g] for g in drawn])
-        found[repeat] = metric(*(array[rows] for array in arrays))
-    low, high = _percentiles(found, level)
-    return Interval(float(metric(*arrays)), float(low), float(high))
 
 
 class Bands(NamedTuple):

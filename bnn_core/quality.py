@@ -15,7 +15,6 @@ _LEAST_IMAGES = 5
 #: Differences smaller than these do not matter; they keep z finite where all images are alike.
 #: focus: decades; saturation, foreground: share of pixels; nuclei: nuclei.
 SCALE_FLOORS = {"focus": 0.02, "saturation": 0.005, "foreground": 0.01, "nuclei": 1.0}
-MEASURES = tuple(SCALE_FLOORS)
 
 
 def measure(image: np.ndarray, thresholds: np.ndarray, ceilings: np.ndarray,

@@ -230,23 +230,6 @@ class ReviewLog:
             return _action(connection, found[0]) if found else None
 
 
-def rows_of(study: Study, **values: object) -> list[int]:
-    """Rows of the study whose columns have the given values: a well, a compound, a dose.
-
-    `rows_of(study, plate="P1", well="B02")`. Raises InputError when a column is missing or no image
-    fits.
-    """
-    keep = np.ones(len(study.images), dtype=bool)
-    for name, value in values.items():
-        if name not in study.images:
-            raise InputError(f"study {study.name} has no column '{name}'")
-        keep &= (study.images[name] == value).to_numpy(dtype=bool, na_value=False)
-    if not keep.any():
-        wanted = ", ".join(f"{name} = {value}" for name, value in values.items())
-        raise InputError(f"study {study.name} has no image with {wanted}")
-    return np.flatnonzero(keep).tolist()
-
-
 def decision_problem(reason: str | None, decision: str | None, new_label: str | None, note: str,
                      classes: list[str]) -> str | None:
     """What is wrong with a decision, as one line, or None."""

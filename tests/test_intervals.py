@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnn_core import intervals as iv
-from bnn_core.evaluation import auroc
 
 
 def test_wilson_known_values():
@@ -71,19 +70,6 @@ def test_paired_differences_are_tight_where_methods_agree():
     assert found.low <= found.value <= found.high
     assert found.high - found.low < 0.03
     assert iv.paired_difference(a, a, groups) == (0, 0, 0)
-
-
-def test_bootstrap_of_any_metric(authors):
-    groups = authors.frame["compound"].to_numpy()
-    found = iv.bootstrap_metric(auroc, authors.c, authors.correct, groups=groups, repeats=200)
-    assert found.value == pytest.approx(0.7886, abs=5e-5)
-    assert 0.68 < found.low < 0.76 < 0.82 < found.high < 0.88
-    again = iv.bootstrap_metric(auroc, authors.c, authors.correct, groups=groups, repeats=200)
-    assert again == found
-    mean = iv.bootstrap_metric(lambda v: float(v.mean()), authors.correct.astype(float),
-                               groups=groups, repeats=2000)
-    np.testing.assert_allclose(mean, iv.bootstrap_ratio(authors.correct, np.ones(1196), groups),
-                               atol=0.01)
 
 
 def test_bands_at_the_published_cutoffs(authors):

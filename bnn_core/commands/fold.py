@@ -14,7 +14,8 @@ from bnn_core.commands.study_plate import making_of
 from bnn_core.commands.training_flags import add_device_flags, use_device
 from bnn_core.errors import InputError
 from bnn_core.files import TakenError
-from bnn_core.recipes.plate import PLAN, assemble_study, missing_folds, run_fold
+from bnn_core.recipes.plate import assemble_study
+from bnn_core.recipes.plate_folds import PLAN, missing_folds, run_fold
 from bnn_core.study import MAKING, cache_root, open_study, study_path
 from bnn_core.study_report import one_line, with_notes
 

@@ -32,12 +32,8 @@ from bnn_core.datasets.plate import load_plate
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
 from bnn_core.making import demand_room, demand_same
-from bnn_core.recipes.plate import (
-    assemble_study,
-    plan_plate_study,
-    planned_warnings,
-    run_folds,
-)
+from bnn_core.recipes.plate import assemble_study, plan_plate_study, planned_warnings
+from bnn_core.recipes.plate_folds import run_folds
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.study import MAKING
 from bnn_core.study_report import with_notes

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from bnn_core.errors import InputError
-from bnn_core.review import DECISIONS, LONGEST_NOTE, REASONS, ReviewLog, rows_of
+from bnn_core.review import DECISIONS, LONGEST_NOTE, REASONS, ReviewLog
 from bnn_core.review_state import HISTORY_COLUMNS, STATE_COLUMNS
 
 EXCLUDE = {"reason": "corrupted", "decision": "exclude"}
@@ -195,16 +195,6 @@ def test_images_that_left_the_study_are_not_forgotten(log, make_study, fields):
     rest = make_study(images=fields().iloc[1:7].reset_index(drop=True))
     assert log.state(rest).empty
     assert list(log.absent(rest)["image_id"]) == ["P1/B02/1", "P1/B05/2"]
-
-
-def test_rows_of_a_well_or_compound(make_study):
-    study = make_study()
-    assert rows_of(study, plate="P1", well="B03") == [2, 3]
-    assert rows_of(study, compound="beta", concentration=0.1) == [2, 3, 6, 7]
-    with pytest.raises(InputError, match="no image with well = H12"):
-        rows_of(study, well="H12")
-    with pytest.raises(InputError, match="no column 'moa'"):
-        rows_of(study, moa="x")
 
 
 @pytest.mark.parametrize(("wrong", "said"), [

@@ -1,0 +1,151 @@
+"""The folds of a planned study of cells: each is one job, idempotent and resumable.
+
+Any machine that shares the folder can run one.
+"""
+
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from bnn_core.crossval import Fold, make_folds
+from bnn_core.datasets.source import (
+    PlateSource,
+    inverse_frequency_weights,
+    open_source,
+    source_key,
+)
+from bnn_core.errors import InputError
+from bnn_core.files import TakenError, alone, read_json
+from bnn_core.folds import run_method
+from bnn_core.methods import training_order
+from bnn_core.train_config import TrainConfig
+from bnn_core.training import TrainingSet
+
+PLAN = "plan.json"
+#: The rows of the study, labels corrected where that was asked for.
+TABLE = "table.parquet"
+
+
+def read_plan(making: Path) -> tuple[dict, PlateSource, list[Fold]]:
+    """The plan in a study's working folder, its images, its folds. InputError where there is none,
+    or the images were prepared anew since."""
+    if not (making / PLAN).is_file():
+        raise InputError(f"{making} has no {PLAN}: begin the study with 'bnn study ...' first")
+    plan = read_json(making / PLAN)
+    folder = Path(plan["source"])
+    source = replace(open_source(folder), table=pd.read_parquet(making / TABLE))
+    if plan.get("images") not in (None, source_key(folder)):
+        raise InputError(
+            f"the images in {folder} were prepared anew, with another table or other settings than "
+            f"{making} was planned with; give its 'bnn study' command again, or --restart it"
+        )
+    folds = make_folds(
+        source.table,
+        [tuple(part) for part in plan["parts"]],
+        source.classes,
+        plan["leave_batch_out"],
+        plan.get("without"),
+    )
+    return plan, source, folds
+
+
+def run_fold(making: Path, index: int, device: str = "cpu", quiet: bool = False) -> None:
+    """Run one fold of a planned study: train each method and predict; done parts are kept."""
+    plan, source, folds = read_plan(making)
+    if not 0 <= index < len(folds):
+        raise InputError(f"fold {index} does not exist: {making} has folds 0 to {len(folds) - 1}")
+    (making / "folds").mkdir(exist_ok=True)
+    with alone(
+        making / "folds" / f"{index}.lock",
+        f"fold {index} of {making} is being run by another process; wait for it, or stop it",
+    ):
+        if index in missing_folds(making):
+            _run_fold(making, plan, source, folds[index], device, quiet)
+
+
+def _run_fold(
+    making: Path, plan: dict, source: PlateSource, fold: Fold, device: str, quiet: bool
+) -> None:
+    index, targets = fold.index, source.targets()
+    train_images, train_targets = source.pixels(fold.train), targets[fold.train]
+    training = TrainingSet(
+        train_images,
+        train_targets,
+        len(source.classes),
+        class_weights=inverse_frequency_weights(train_targets, len(source.classes)),
+        groups=source.table["group"].to_numpy()[fold.train],
+    )
+    configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
+    for method in training_order(configs):
+        config = configs[method]
+        run_method(
+            making / "folds" / str(index) / method,
+            replace(config, seed=config.seed + index),
+            training,
+            source.pixels(fold.predict),
+            fold.predict,
+            num_samples=plan["num_samples"],
+            sample_seed=plan["sample_seed"] + index,
+            device=device,
+            quiet=quiet,
+        )
+
+
+def missing_folds(making: Path) -> list[int]:
+    """Numbers of the folds that are not finished yet."""
+    plan = read_json(making / PLAN)
+    return [
+        k
+        for k in range(len(plan["parts"]))
+        if not all(
+            (making / "folds" / str(k) / m / "prediction.npz").is_file() for m in plan["configs"]
+        )
+    ]
+
+
+def run_folds(making: Path, device: str = "cpu", jobs: int = 1) -> None:
+    """Run all missing folds, `jobs` at a time in processes of their own."""
+    missing, taken = missing_folds(making), []
+    if jobs == 1:
+        for index in missing:
+            try:
+                run_fold(making, index, device)
+            except TakenError:
+                taken.append(str(index))
+        _demand_none(taken, making)
+        return
+    threads = torch.get_num_threads()
+    with (
+        tqdm(total=len(missing), desc="folds", unit="fold") as bar,
+        ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
+    ):
+        running = [
+            pool.submit(_run_fold_quietly, making, index, device, threads) for index in missing
+        ]
+        for done in as_completed(running):
+            try:
+                done.result()
+            except TakenError:
+                taken.append(str(missing[running.index(done)]))
+            bar.update()
+    _demand_none(taken, making)
+
+
+def _demand_none(taken: list[str], making: Path) -> None:
+    if taken:
+        raise TakenError(
+            f"{making}: another process runs fold {', '.join(taken)}, the others are done; give "
+            "the same command again when it has ended"
+        )
+
+
+def _run_fold_quietly(making: Path, index: int, device: str, threads: int) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+    run_fold(making, index, device, quiet=True)
