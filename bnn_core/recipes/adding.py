@@ -8,27 +8,28 @@ images stays as it is, bit by bit.
 import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from bnn_core.datasets.image_sets import ImageSet
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path, read_json
-from bnn_core.folds import batch_size, networks_of
 from bnn_core.making import ADDING, open_making
-from bnn_core.prediction import Networks, embed, predict
-from bnn_core.rendering import channel_colours, default_channels, thumbnail
-from bnn_core.study import ROLES, Study, content_hashes, open_study
+from bnn_core.recipes.adding_blocks import (
+    Block,
+    average,
+    block_file,
+    blocks_of,
+    look_at,
+    main_method,
+    predict_blocks,
+)
+from bnn_core.study import ROLES, Study, open_study
 from bnn_core.study_writer import finish_study
-from bnn_core.trained import prepare, saved_config
-from bnn_core.uncertainty import Moments, summarise
+from bnn_core.uncertainty import summarise
 
-BLOCK = 2000
 #: Samples of one method above this many bytes are not kept.
 MOST_SAMPLE_BYTES = 2 << 30
 #: What study.json says that a study with more rows says anew.
@@ -37,19 +38,6 @@ _MADE_ANEW = ("schema", "rows", "roles", "levels", "metrics", "versions", "creat
 #: Files of a study that hold a row per image.
 _BY_ROW = ("study.json", "images.parquet", "summary", "samples", "embedding.npy", "thumbnails.bin",
            "thumbnails.npy")
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Consecutive images of one set, and where they stand among all added rows."""
-
-    images: ImageSet
-    rows: slice
-    first: int
-    number: int
-
-    def __len__(self) -> int:
-        return self.rows.stop - self.rows.start
 
 
 def add_images(
@@ -89,15 +77,15 @@ def add_images(
         "sets": [f"{s.name} {len(s)} {_digest(s)}" for s in sets]},
         force=force or out == study.path, restart=restart)
     _copy_rest(study, making)
-    blocks = list(_blocks(sets))
+    blocks = list(blocks_of(sets))
     shape = tuple(read_json(folds[0] / study.methods[0] / "config.json")["image_shape"])
     try:
-        _look(making, blocks, shape, study.meta.get("channels"))
+        look_at(making, blocks, shape, study.meta.get("channels"))
     except InputError:  # images that do not fit: nothing to go on with
         shutil.rmtree(making)
         raise
     for method in study.methods:
-        _predict(study, making, method, folds, blocks, shape, method in kept, device)
+        predict_blocks(study, making, method, folds, blocks, shape, method in kept, device)
     return _finish(study, making, images, blocks, len(folds), sets, lost)
 
 
@@ -177,109 +165,15 @@ def _copy_rest(study: Study, making: Path) -> None:
     (making / ADDING / "copied").touch()
 
 
-def _blocks(sets: Sequence[ImageSet]) -> Iterator[_Block]:
-    first = number = 0
-    for images in sets:
-        for start in range(0, len(images), BLOCK):
-            rows = slice(start, min(start + BLOCK, len(images)))
-            yield _Block(images, rows, first, number)
-            first, number = first + rows.stop - rows.start, number + 1
-
-
-def _look(making: Path, blocks: Sequence[_Block], shape: tuple[int, int, int],
-          channels: Sequence[str] | None) -> None:
-    """Hashes and thumbnails of all added images, as the network sees them."""
-    colours = channel_colours(channels or default_channels(shape[0]))
-    with tqdm(total=sum(map(len, blocks)), desc="read images", unit="image") as bar:
-        for block in blocks:
-            path = _path(making, "images", block)
-            if not path.is_file():
-                found = block.images.fitted(block.rows, shape)
-                pictures = [_thumbnail(image, colours) for image in found]
-                _save(path, hashes=np.array(content_hashes(found)),
-                      packed=np.frombuffer(b"".join(pictures), np.uint8),
-                      lengths=np.array([len(data) for data in pictures]))
-            bar.update(len(block))
-
-
-def _thumbnail(image: np.ndarray, colours: Sequence[str]) -> bytes:
-    if len(image) == 1:
-        from bnn_core.recipes.digits import lossless_thumbnail
-        return lossless_thumbnail(image[0])
-    return thumbnail(image.astype(np.float32) / 255, colours)
-
-
-def _predict(study: Study, making: Path, method: str, folds: Sequence[Path],
-             blocks: Sequence[_Block], shape: tuple[int, int, int], keep_samples: bool, device: str
-             ) -> None:
-    """Moments of all blocks by one method of every fold; samples and embedding into their files."""
-    samples = _samples_file(study, making, method, sum(map(len, blocks))) if keep_samples else None
-    count = study.meta["methods"][method].get("num_samples", 100)
-    seed = (study.meta.get("seeds") or {}).get("samples", 0)
-    main = method == _main(study) and study.embedding is not None
-    for place, fold in enumerate(folds):
-        todo = [b for b in blocks if not _path(making, f"{method}-{fold.name}", b).is_file()]
-        with tqdm(total=sum(map(len, blocks)), desc=f"predict fold {fold.name} {method}",
-                  unit="image") as bar:
-            bar.update(sum(map(len, blocks)) - sum(map(len, todo)))
-            if not todo:
-                continue
-            networks = networks_of(fold / method, count, seed + int(fold.name), device)
-            mean = networks_of(fold / method, None, seed, device) if main else None
-            ready = partial(prepare, intensity=saved_config(fold / method).intensity)
-            for block in todo:
-                images = block.images.fitted(block.rows, shape)
-                size = batch_size(images)
-                drawn = np.empty((len(images), networks.num_samples, len(study.classes)),
-                                 np.float16) if samples is not None else None
-                moments = predict(networks, images, ready, samples=drawn, batch_size=size,
-                                  progress=bar.update)
-                if samples is not None:
-                    # Of K folds each gives every Kth sample, as `folds.assemble` has it.
-                    rows = slice(len(study.images) + block.first,
-                                 len(study.images) + block.first + len(block))
-                    samples[rows, place::len(folds)] = drawn[:, place::len(folds)]
-                    samples.flush()
-                extra = {} if mean is None else {"embedding": _embedded(
-                    mean, images, ready, size, device)}
-                _save(_path(making, f"{method}-{fold.name}", block), mean_p=moments.mean_p,
-                      mean_p2=moments.mean_p2, mean_entropy=moments.mean_entropy, **extra)
-
-
-def _embedded(mean: Networks, images: np.ndarray, ready, size: int, device: str) -> np.ndarray:
-    return np.concatenate([
-        embed(mean, ready(images[i:i + size]).to(device)).cpu().numpy().astype(np.float16)
-        for i in range(0, len(images), size)])
-
-
-def _main(study: Study) -> str:
-    return "vi" if "vi" in study.methods else study.methods[0]
-
-
-def _samples_file(study: Study, making: Path, method: str, more: int) -> np.ndarray:
-    own = study.samples(method)
-    path = making / "samples" / f"{method}.npy"
-    if not path.is_file():
-        path.parent.mkdir(exist_ok=True)
-        with atomic_path(path) as temporary:
-            shape = (len(own) + more, *own.shape[1:])
-            array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-            for start in range(0, len(own), BLOCK):
-                array[start:min(start + BLOCK, len(own))] = own[start:start + BLOCK]
-            array.flush()
-            del array
-    return np.lib.format.open_memmap(path, "r+")
-
-
-def _finish(study: Study, making: Path, added: pd.DataFrame, blocks: Sequence[_Block], folds: int,
+def _finish(study: Study, making: Path, added: pd.DataFrame, blocks: Sequence[Block], folds: int,
             sets: Sequence[ImageSet], lost: Sequence[str]) -> Path:
-    hashes = [np.load(_path(making, "images", b))["hashes"] for b in blocks]
+    hashes = [np.load(block_file(making, "images", b))["hashes"] for b in blocks]
     added["content_hash"] = np.concatenate(hashes).astype(object)
     images = _below(study.images, added)
     numbers = sorted(int(p.name) for p in (making / "folds").glob("*") if p.name.isdigit())
     summaries = {}
     for method in study.methods:
-        parts = [summarise(_average(making, method, numbers, b), study.classes) for b in blocks]
+        parts = [summarise(average(making, method, numbers, b), study.classes) for b in blocks]
         own = study.summary(method)
         ids = pd.DataFrame({"image_id": added["image_id"]})
         summaries[method] = _below(own, pd.concat(
@@ -303,15 +197,7 @@ def _finish(study: Study, making: Path, added: pd.DataFrame, blocks: Sequence[_B
                 {"name": s.name, "title": s.title, "images": len(s)} for s in sets)]})
 
 
-def _average(making: Path, method: str, folds: Sequence[int], block: _Block) -> Moments:
-    parts = []
-    for fold in folds:
-        with np.load(_path(making, f"{method}-{fold}", block)) as arrays:
-            parts.append(Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"]))
-    return Moments.average(parts)
-
-
-def _write_embedding(study: Study, making: Path, folds: Sequence[int], blocks: Sequence[_Block]
+def _write_embedding(study: Study, making: Path, folds: Sequence[int], blocks: Sequence[Block]
                      ) -> None:
     own = study.embedding
     shape = (len(own) + sum(map(len, blocks)), own.shape[1])
@@ -319,7 +205,7 @@ def _write_embedding(study: Study, making: Path, folds: Sequence[int], blocks: S
         array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
         array[:len(own)] = own
         for block in blocks:
-            parts = [np.load(_path(making, f"{_main(study)}-{fold}", block))["embedding"]
+            parts = [np.load(block_file(making, f"{main_method(study)}-{fold}", block))["embedding"]
                      for fold in folds]
             rows = slice(len(own) + block.first, len(own) + block.first + len(block))
             array[rows] = np.mean(np.asarray(parts, np.float32), axis=0)
@@ -327,10 +213,10 @@ def _write_embedding(study: Study, making: Path, folds: Sequence[int], blocks: S
         del array
 
 
-def _thumbnails(study: Study, making: Path, blocks: Sequence[_Block]) -> Iterator[bytes | None]:
+def _thumbnails(study: Study, making: Path, blocks: Sequence[Block]) -> Iterator[bytes | None]:
     yield from (study.thumbnail(row) for row in range(len(study.images)))
     for block in blocks:
-        with np.load(_path(making, "images", block)) as arrays:
+        with np.load(block_file(making, "images", block)) as arrays:
             packed, ends = arrays["packed"].tobytes(), np.cumsum(arrays["lengths"])
         yield from (packed[end - n:end] for end, n in
                     zip(ends, np.diff(ends, prepend=0), strict=True))
@@ -347,12 +233,3 @@ def _below(own: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
             out[column] = [*(own[column] if column in own else [None] * len(own)),
                            *(added[column] if column in added else [None] * len(added))]
     return pd.DataFrame(out)
-
-
-def _path(making: Path, kind: str, block: _Block) -> Path:
-    return making / ADDING / f"{kind}-{block.number:05d}.npz"
-
-
-def _save(path: Path, **arrays: np.ndarray) -> None:
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)

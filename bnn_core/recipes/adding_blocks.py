@@ -1,0 +1,145 @@
+"""Blocks of images that are added to a study: read, predicted and kept on disk one by one."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from bnn_core.datasets.image_sets import ImageSet
+from bnn_core.files import atomic_path
+from bnn_core.folds import batch_size, networks_of
+from bnn_core.making import ADDING
+from bnn_core.prediction import Networks, embed, predict
+from bnn_core.rendering import channel_colours, default_channels, thumbnail
+from bnn_core.study import Study, content_hashes
+from bnn_core.trained import prepare, saved_config
+from bnn_core.uncertainty import Moments
+
+BLOCK = 2000
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive images of one set, and where they stand among all added rows."""
+
+    images: ImageSet
+    rows: slice
+    first: int
+    number: int
+
+    def __len__(self) -> int:
+        return self.rows.stop - self.rows.start
+
+
+def blocks_of(sets: Sequence[ImageSet]) -> Iterator[Block]:
+    first = number = 0
+    for images in sets:
+        for start in range(0, len(images), BLOCK):
+            rows = slice(start, min(start + BLOCK, len(images)))
+            yield Block(images, rows, first, number)
+            first, number = first + rows.stop - rows.start, number + 1
+
+
+def look_at(making: Path, blocks: Sequence[Block], shape: tuple[int, int, int],
+          channels: Sequence[str] | None) -> None:
+    """Hashes and thumbnails of all added images, as the network sees them."""
+    colours = channel_colours(channels or default_channels(shape[0]))
+    with tqdm(total=sum(map(len, blocks)), desc="read images", unit="image") as bar:
+        for block in blocks:
+            path = block_file(making, "images", block)
+            if not path.is_file():
+                found = block.images.fitted(block.rows, shape)
+                pictures = [_thumbnail(image, colours) for image in found]
+                _save(path, hashes=np.array(content_hashes(found)),
+                      packed=np.frombuffer(b"".join(pictures), np.uint8),
+                      lengths=np.array([len(data) for data in pictures]))
+            bar.update(len(block))
+
+
+def _thumbnail(image: np.ndarray, colours: Sequence[str]) -> bytes:
+    if len(image) == 1:
+        from bnn_core.recipes.digits import lossless_thumbnail
+        return lossless_thumbnail(image[0])
+    return thumbnail(image.astype(np.float32) / 255, colours)
+
+
+def predict_blocks(study: Study, making: Path, method: str, folds: Sequence[Path],
+             blocks: Sequence[Block], shape: tuple[int, int, int], keep_samples: bool, device: str
+             ) -> None:
+    """Moments of all blocks by one method of every fold; samples and embedding into their files."""
+    samples = _samples_file(study, making, method, sum(map(len, blocks))) if keep_samples else None
+    count = study.meta["methods"][method].get("num_samples", 100)
+    seed = (study.meta.get("seeds") or {}).get("samples", 0)
+    main = method == main_method(study) and study.embedding is not None
+    for place, fold in enumerate(folds):
+        todo = [b for b in blocks if not block_file(making, f"{method}-{fold.name}", b).is_file()]
+        with tqdm(total=sum(map(len, blocks)), desc=f"predict fold {fold.name} {method}",
+                  unit="image") as bar:
+            bar.update(sum(map(len, blocks)) - sum(map(len, todo)))
+            if not todo:
+                continue
+            networks = networks_of(fold / method, count, seed + int(fold.name), device)
+            mean = networks_of(fold / method, None, seed, device) if main else None
+            ready = partial(prepare, intensity=saved_config(fold / method).intensity)
+            for block in todo:
+                images = block.images.fitted(block.rows, shape)
+                size = batch_size(images)
+                drawn = np.empty((len(images), networks.num_samples, len(study.classes)),
+                                 np.float16) if samples is not None else None
+                moments = predict(networks, images, ready, samples=drawn, batch_size=size,
+                                  progress=bar.update)
+                if samples is not None:
+                    # Of K folds each gives every Kth sample, as `folds.assemble` has it.
+                    rows = slice(len(study.images) + block.first,
+                                 len(study.images) + block.first + len(block))
+                    samples[rows, place::len(folds)] = drawn[:, place::len(folds)]
+                    samples.flush()
+                extra = {} if mean is None else {"embedding": _embedded(
+                    mean, images, ready, size, device)}
+                _save(block_file(making, f"{method}-{fold.name}", block), mean_p=moments.mean_p,
+                      mean_p2=moments.mean_p2, mean_entropy=moments.mean_entropy, **extra)
+
+
+def _embedded(mean: Networks, images: np.ndarray, ready, size: int, device: str) -> np.ndarray:
+    return np.concatenate([
+        embed(mean, ready(images[i:i + size]).to(device)).cpu().numpy().astype(np.float16)
+        for i in range(0, len(images), size)])
+
+
+def main_method(study: Study) -> str:
+    return "vi" if "vi" in study.methods else study.methods[0]
+
+
+def _samples_file(study: Study, making: Path, method: str, more: int) -> np.ndarray:
+    own = study.samples(method)
+    path = making / "samples" / f"{method}.npy"
+    if not path.is_file():
+        path.parent.mkdir(exist_ok=True)
+        with atomic_path(path) as temporary:
+            shape = (len(own) + more, *own.shape[1:])
+            array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
+            for start in range(0, len(own), BLOCK):
+                array[start:min(start + BLOCK, len(own))] = own[start:start + BLOCK]
+            array.flush()
+            del array
+    return np.lib.format.open_memmap(path, "r+")
+
+
+def average(making: Path, method: str, folds: Sequence[int], block: Block) -> Moments:
+    parts = []
+    for fold in folds:
+        with np.load(block_file(making, f"{method}-{fold}", block)) as arrays:
+            parts.append(Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"]))
+    return Moments.average(parts)
+
+
+def block_file(making: Path, kind: str, block: Block) -> Path:
+    return making / ADDING / f"{kind}-{block.number:05d}.npz"
+
+
+def _save(path: Path, **arrays: np.ndarray) -> None:
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
