@@ -103,10 +103,12 @@ def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     return found.assign(correct=correct).iloc[order].reset_index(drop=True)
 
 
-def rows_of_well(table: pd.DataFrame, plate: str, well: str) -> np.ndarray:
-    """Index values of the images of one well of `well_table`."""
+def rows_of_wells(table: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
+    """Index values of the images of these wells (plate and well, as `well_table` names them)."""
     placed, _ = _placed(table)
-    return placed.index.to_numpy()[(placed["plate"] == plate) & (placed["well"] == well)]
+    keys = ["plate", "well"]
+    there = pd.MultiIndex.from_frame(placed[keys]).isin(pd.MultiIndex.from_frame(wells[keys]))
+    return placed.index.to_numpy()[there]
 
 
 def unplaced(table: pd.DataFrame) -> pd.DataFrame:

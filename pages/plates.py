@@ -18,7 +18,9 @@ from pages.shared import frame, panels
 from pages.shared.judged import compared_methods
 from pages.shared.words import plain, short_name
 
-WELL = "spot"
+#: The address keeps what was clicked: [plate, well], or ["row", 2].
+SPOT = "spot"
+LINES = ("row", "column")
 ALL_PLATES = "all plates"
 #: At most this many plates, and places for wells, stand side by side at once.
 MOST_PLATES, MOST_PLACES = 60, 6144
@@ -127,16 +129,19 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
     key = f"plate_{plate}_{by}"
     st.plotly_chart(
         _map(frame.filter_key(), method, plate, by, highlight, size, drawn, wells, study),
-        key=key, on_select=remember(key, drawn), selection_mode="points", width="content",
-        config=chart_config(f"{study.name}-{plate}-{by}"),
+        key=key, on_select=remember(key, drawn[["plate", "well"]].to_numpy().tolist()),
+        selection_mode="points", width="content", config=chart_config(f"{study.name}-{plate}-{by}"),
         alt=f"Wells of {plate} by {said(by)}")
     more = len(names) - most if plate == ALL_PLATES else 0
     meaning = MEANINGS.get(by, "the mean over a well's fields, measured when images are read")
     st.caption(f"{len(drawn):,} wells. {said(by).capitalize()}: {meaning}. Click a well for its "
                f"fields.{f' {more} more plates are in the list.' if more > 0 else ''}")
-    of_well(study, method)
+    place = spot()
+    if place and isinstance(place[1], str):
+        fields_of(study, method, pd.DataFrame([place], columns=["plate", "well"]),
+                  f"Plate {place[0]}, well {place[1]}")
     if by not in (LABEL, PREDICTION):
-        effects(study, of_plate, by, shape)
+        effects(study, method, of_plate, by, shape)
 
 
 def said(by: str) -> str:
@@ -148,37 +153,42 @@ def said(by: str) -> str:
     return NUMBERS.get(by, by)
 
 
-def remember(key: str, drawn: pd.DataFrame):
-    """Keep a clicked well in the address: a new figure would forget its selection."""
+def remember(key: str, spots: list[list]):
+    """Keep what was clicked in the address: a new figure would forget its selection."""
     def keep() -> None:
         points = st.session_state[key]["selection"]["points"]
         if points:
             at = points[-1]["customdata"]
-            well = drawn.iloc[int(at[0] if isinstance(at, list) else at)]
-            st.query_params[WELL] = json.dumps([well["plate"], well["well"]])
+            st.query_params[SPOT] = json.dumps(spots[int(at[0] if isinstance(at, list) else at)])
     return keep
 
 
-def of_well(study: Study, method: str) -> None:
-    """The fields of the clicked well."""
+def spot() -> list:
+    """[plate, well] or [one of LINES, number] from the address; empty where it says neither."""
     try:
-        plate, well = json.loads(st.query_params.get(WELL, ""))
+        first, second = json.loads(st.query_params.get(SPOT, ""))
     except (ValueError, TypeError):
-        return
-    if not (isinstance(plate, str) and isinstance(well, str)):
-        return
+        return []
+    known = isinstance(first, str) and (isinstance(second, str) or
+                                        (first in LINES and type(second) is int))
+    return [first, second] if known else []
+
+
+def fields_of(study: Study, method: str, wells: pd.DataFrame, title: str) -> None:
+    """The filtered fields of some wells."""
     table = frame.table(study, method)[["plate", "well", "role", *(
         ["batch"] if "batch" in study.images else [])]].iloc[frame.filtered_rows()]
-    rows = plate_map.rows_of_well(table, plate, well)
+    rows = plate_map.rows_of_wells(table, wells)
     if not len(rows):
         return
     st.button("Close", key="well_close", icon=":material/close:", type="tertiary",
-              on_click=lambda: st.query_params.pop(WELL, None))
-    panels.selection_panel(study, rows, "well", f"Plate {plate}, well {well}", method=method)
+              on_click=lambda: st.query_params.pop(SPOT, None))
+    panels.selection_panel(study, rows, "well", title, method=method)
 
 
-def effects(study: Study, wells: pd.DataFrame, by: str, shape: tuple[int, int]) -> None:
-    """Means by row and by column, and edge wells against the others."""
+def effects(study: Study, method: str, wells: pd.DataFrame, by: str, shape: tuple[int, int]
+            ) -> None:
+    """Means by row and by column, and edge wells against the others; a clicked mean's fields."""
     st.subheader("Does the place on the plate matter?", anchor=False)
     control = "role" in wells and (wells["role"] == "control").sum() > 3
     if control and st.toggle("Untreated controls only", key="plate_controls", help="All are "
@@ -195,22 +205,32 @@ def effects(study: Study, wells: pd.DataFrame, by: str, shape: tuple[int, int]) 
     if found is None:
         st.markdown(f"Too few wells {where} or inside to compare them.")
     else:
-        clear = "" if found.low <= 0 <= found.high else " The interval leaves out 0."
+        # As they are shown: beyond that differences are of the arithmetic. 0 turns -0 into 0.
+        value, low, high = (round(number, 3) + 0.0 for number in found)
+        clear = "" if low <= 0 <= high else " The interval leaves out 0."
         st.markdown(
-            f"**Edge − inside: {found.value:+.3f}** [{found.low:+.3f}, {found.high:+.3f}] in "
+            f"**Edge − inside: {value:+.3f}** [{low:+.3f}, {high:+.3f}] in "
             f"{plain(said(by))}: {int(ring.edge.sum()):,} wells {where} against "
             f"{int((~ring.edge).sum()):,} others.{clear}")
     left, right = st.columns(2, gap="medium")
-    for place, along in ((left, "row"), (right, "column")):
+    for place, along in zip((left, right), LINES, strict=True):
         means = plate_map.line_effects(wells, values, along)
-        place.plotly_chart(figures.line_means(means, along, said(by)), key=f"means_{along}_{by}",
+        spots = [[along, line] for line in range(shape[along == "column"] + 1)]
+        key = f"means_{along}_{by}"
+        place.plotly_chart(figures.line_means(means, along, said(by)), key=key,
+                           on_select=remember(key, spots), selection_mode="points",
                            config=chart_config(f"{study.name}-{by}-by-{along}"),
                            alt=f"{said(by)} by {along}")
     st.caption(
-        "Means over wells with 95 % intervals from resampling wells"
+        "Means over wells with 95 % intervals from resampling wells; click one for its fields"
         + ("; differences between plates are taken out" if several else "")
         + ". Compounds are rarely spread at random over a plate: a difference may be that of what "
           "lies there. Untreated controls, where there are some, tell the two apart.")
+    along, line = spot() or (None, None)
+    if along in LINES and (here := wells[wells[along] == line]).size:
+        name = plate_map.row_name(line) if along == "row" else line
+        where = "all plates" if several else f"plate {here['plate'].iat[0]}"
+        fields_of(study, method, here, f"{along.capitalize()} {name} of {where}")
 
 
 def paint(wells: pd.DataFrame, by: str, everywhere: pd.DataFrame, highlight: str | None,

@@ -56,3 +56,13 @@ def test_names_are_shown_not_obeyed():
     figure = plates.plate_map(table, colours, FORMATS[24], [""] * 8)
     assert [a.text for a in figure.layout.annotations] == ["&lt;b&gt;P&lt;/b&gt;", "7"]
     assert [t.name for t in figure.data] == ["&lt;i&gt;A"]
+
+
+def test_means_that_are_all_alike_get_no_scale_of_rounding_errors():
+    def drawn(means):
+        table = pd.DataFrame({"line": [1, 2], "n": 3, "mean": means, "low": means, "high": means})
+        return plates.line_means(table, "row", "c").layout.yaxis.range
+    assert drawn([0.2, 0.2 + 1e-16]) == pytest.approx((0.15, 0.25))
+    assert drawn([0.2, 0.21]) is None
+    empty = pd.DataFrame(columns=["line", "n", "mean", "low", "high"], dtype=float)
+    assert plates.line_means(empty, "row", "c").layout.yaxis.range is None

@@ -37,6 +37,19 @@ def test_a_well_in_the_address_shows_exactly_its_fields(monkeypatch, cache):
     assert "well B02" not in text_of(app) and not app.exception
 
 
+def test_a_row_of_the_plates_in_the_address_shows_exactly_its_fields(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="screen")
+    images = screen()
+    for spot, title, own in ((["row", 2], "Row B of all plates", images["well"].str[0] == "B"),
+                             (["column", 3], "Column 3 of all plates",
+                              images["well"].str[1:] == "03")):
+        app.query_params["spot"] = json.dumps(spot)
+        app.switch_page("plates.py").run()
+        assert not app.exception
+        assert f"**{title}**: {own.sum()} of 96 images" in text_of(app)
+        assert 0 < own.sum() < 96
+
+
 @pytest.mark.parametrize("by", ["label", "prediction", "agreement", "n_images"])
 def test_every_colouring_draws(monkeypatch, cache, by):
     app = pages(monkeypatch, cache, "plates.py", study="screen")
@@ -45,7 +58,8 @@ def test_every_colouring_draws(monkeypatch, cache, by):
 
 
 def test_a_bad_well_in_the_address_is_no_error(monkeypatch, cache):
-    for text in ("x", "[1]", '["W1P1", "Z99"]', '{"a": 1}', '[[1, 2], ["x"]]'):
+    for text in ("x", "[1]", '["W1P1", "Z99"]', '{"a": 1}', '[[1, 2], ["x"]]',
+                 '["row", 0]', '["row", 99999999999]', '["column", true]', '["row", -3]'):
         app = pages(monkeypatch, cache, study="screen")
         app.query_params["spot"] = text
         app.switch_page("plates.py").run()

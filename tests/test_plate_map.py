@@ -46,6 +46,10 @@ def table():
     return with_summary(images, calling(["A", "B", "B", "B", "B", "A", "A", "A"]))
 
 
+def rows_of(table, *wells):
+    return plate_map.rows_of_wells(table, pd.DataFrame(wells, columns=["plate", "well"]))
+
+
 def test_one_row_per_well_and_the_rest_is_named(table):
     found = plate_map.well_table(table, CLASSES)
     assert found[["plate", "well", "row", "column", "n_images"]].to_numpy().tolist() == [
@@ -55,7 +59,9 @@ def test_one_row_per_well_and_the_rest_is_named(table):
     np.testing.assert_allclose(found["quality_focus"], [0, 2, 5])
     np.testing.assert_allclose(found["confidence"], table["confidence"][0])
     assert found["correct"].isna().tolist() == [True, False, False]
-    assert plate_map.rows_of_well(table, "P1", "B02").tolist() == [0, 1]
+    assert rows_of(table, ["P1", "B02"]).tolist() == [0, 1]
+    assert rows_of(table, ["P1", "B02"], ["P2", "B02"]).tolist() == [0, 1, *rows_of(
+        table, ["P2", "B02"])]
     assert plate_map.unplaced(table).index.tolist() == [5, 7]
 
 
@@ -63,7 +69,7 @@ def test_plates_of_one_name_in_two_batches_stay_apart(table):
     table["batch"] = ["w1", "w2", "w1", "w1", "w1", "w1", "w1", "w1"]
     found = plate_map.well_table(table, CLASSES)
     assert found["plate"].tolist() == ["P2", "w1 / P1", "w1 / P1", "w2 / P1"]
-    assert plate_map.rows_of_well(table, "w2 / P1", "B02").tolist() == [1]
+    assert rows_of(table, ["w2 / P1", "B02"]).tolist() == [1]
 
 
 def test_the_edge_is_the_plates_or_the_outermost_wells_in_use():

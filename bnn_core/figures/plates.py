@@ -93,17 +93,22 @@ def line_means(means: pd.DataFrame, along: str, name: str) -> go.Figure:
             + f", {n} wells" for t, m, a, b, n in zip(
                 ticks, means["mean"], means["low"], means["high"], means["n"], strict=True)]
     figure = go.Figure(go.Scatter(
-        x=means["line"], y=means["mean"], mode="markers", text=text,
-        hovertemplate="%{text}<extra></extra>",
-        marker={"size": 7, "color": style.RIGHT},
+        x=means["line"], y=means["mean"], mode="markers", text=text, customdata=means["line"],
+        hovertemplate="%{text}<extra></extra>", unselected={"marker": {"opacity": 1}},
+        marker={"size": 9, "color": style.RIGHT},
         error_y={"type": "data", "symmetric": False, "array": means["high"] - means["mean"],
                  "arrayminus": means["mean"] - means["low"], "width": 0, "thickness": 2,
                  "color": style.GUIDE}))
     style.finish(figure, height=220, legend=False)
-    every = -(-len(ticks) // 24)
+    every = max(1, -(-len(ticks) // 24))
     figure.update_xaxes(tickvals=means["line"][::every], ticktext=ticks[::every], title=along)
     figure.update_yaxes(title=name, nticks=5)
-    figure.update_layout(margin={"t": 8})
+    middle, spread = means["mean"].mean(), means[["low", "mean", "high"]].to_numpy()
+    if len(means) and np.ptp(spread[~np.isnan(spread)]) < 1e-9 * max(1, abs(middle)):
+        # All alike: a scale of its own would show how the computer rounds.
+        wide = 0.05 * max(1, abs(middle))
+        figure.update_yaxes(range=[middle - wide, middle + wide])
+    figure.update_layout(margin={"t": 8}, clickmode="event+select")
     return figure
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -58,3 +59,19 @@ def test_back_leads_to_an_old_link_with_an_image(tab):
     tab.get_by_role("heading", name="Your data").wait_for()
     tab.go_back()
     tab.wait_for_url("**/plates*image=x*", timeout=5_000)
+
+
+def test_a_mean_of_a_column_opens_its_fields(tab, images):
+    own = images.index[images["well"].str[1:].astype(int) == 3].tolist()
+    tab.goto("/plates?study=screen&plate_colour=confidence")
+    point = tab.locator(".st-key-means_column_confidence .point").nth(1)
+    point.wait_for()
+    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    assert sorted(images["well"].str[1:].astype(int).unique())[1] == 3
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    tab.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tab.get_by_text("Column 3 of all plates").wait_for()
+    tab.locator(".tile").nth(len(own) - 1).wait_for()
+    assert fields_on(tab) == own
+    assert parse_qs(urlsplit(tab.url).query)["spot"] == [json.dumps(["column", 3])]
