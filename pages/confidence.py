@@ -14,13 +14,15 @@ from bnn_core.judging import Judged, rows_of_units, undecided
 from bnn_core.levels import LEVEL_RULES, available_levels
 from bnn_core.study import Study
 from bnn_core.uncertainty import SPLIT_COLUMNS
-from pages.shared import filters, frame, panels
+from pages.shared import filters, frame, gestures, panels
 from pages.shared.judged import compared_methods, judged, names, unscored
 from pages.shared.words import interval, percent, short_name
 
 BINS = 50
 STEPS = 101
 BAR = "bar"
+#: Set when a part of the page has moved the cut-off, which the whole page shows.
+_MOVED = "_cutoff_moved"
 #: Accuracies (%) to ask for: the page starts with the first that is more than one has anyway.
 GOALS = (60.0, 70.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9)
 
@@ -184,6 +186,7 @@ def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
 @frame.fragment
 def curves(study: Study, level: str, found: dict[str, Judged]) -> None:
     """Figure 2B / 4B: accuracy and share kept over the cut-off, or against one another."""
+    follow_cutoff()
     cut = frame.cutoff()
     st.header("What other cut-offs would do", anchor=False,
               help="Bands are 95 % intervals of each point. Two networks are compared fairly at "
@@ -193,13 +196,16 @@ def curves(study: Study, level: str, found: dict[str, Judged]) -> None:
                                    default="cut-off", required=True, bind="query-params",
                                    label_visibility="collapsed")
     st.plotly_chart(_curves(frame.filter_key(), cut, level, against, tuple(found), study),
-                    key="curves", config=chart_config(f"{study.name}-{cut.score}-curves"),
+                    key="curves", on_select=use_clicked, selection_mode="points",
+                    config=chart_config(f"{study.name}-{cut.score}-curves"),
                     alt=f"Accuracy and share kept against {against}, with 95 % intervals")
+    st.caption("Click a curve to set the cut-off there.")
 
 
 @frame.fragment
 def needed(study: Study, level: str, found: dict[str, Judged]) -> None:
     """The smallest cut-off that earns an accuracy, found on one half and told of the other."""
+    follow_cutoff()
     cut = frame.cutoff()
     st.header("The accuracy I need", anchor=False,
               help="A cut-off that is chosen and judged on the same images looks better than it "
@@ -243,6 +249,23 @@ def tell_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> 
 def use_cutoff(key: str, value: float) -> None:
     """Move the slider."""
     st.session_state[key] = value
+    st.session_state[_MOVED] = True
+
+
+def use_clicked() -> None:
+    """Move the slider to the point of a curve that was clicked."""
+    points = st.session_state["curves"]["selection"]["points"]
+    if points:
+        study = frame.current_study()
+        score, value = frame.cutoff().score, gestures.scalar(points[-1]["customdata"])
+        use_cutoff(filters.cutoff_key(study),
+                   _rounded_to_sure(study, score, certainty(score, float(value))))
+
+
+def follow_cutoff() -> None:
+    """Draw the whole page again when a part of it, which runs alone, has moved the cut-off."""
+    if st.session_state.pop(_MOVED, False):
+        st.rerun(scope="app")
 
 
 def _rounded_to_sure(study: Study, score: str, threshold: float) -> float:

@@ -1,6 +1,7 @@
 """Figures 2A, 2B, 4A, 4B: how sure, right and wrong; what a cut-off gains.
 
-Bars carry customdata [method, bin, "right" or "wrong"]: what a click needs to find their images.
+Bars carry customdata [method, bin, "right" or "wrong"]: what a click needs to find their images;
+points of curves the score at which they are cut.
 """
 
 from collections.abc import Mapping
@@ -92,7 +93,7 @@ def curves(bands: Mapping[str, Bands], names: Mapping[str, str], scale: Scale, v
             _line(figure, 1, method, names[method], 100 * band.at.coverage, band, values, scale)
         figure.update_xaxes(title="share kept (%)", range=[101, 0])
         figure.update_yaxes(title="right among the kept (%)", range=_accuracy_range(bands))
-        return style.finish(figure, height=320)
+        return style.finish(figure, height=320).update_layout(clickmode="event+select")
     figure = make_subplots(cols=2, horizontal_spacing=0.1,
                            subplot_titles=("right among the kept (%)", "share kept (%)"))
     for method, band in bands.items():
@@ -105,7 +106,7 @@ def curves(bands: Mapping[str, Bands], names: Mapping[str, str], scale: Scale, v
     for title in figure.layout.annotations:
         title.update(x=title.x - 0.225, xanchor="left", font={"size": 13})
     style.finish(figure, height=320)
-    figure.update_layout(legend={"y": 1.1}, margin={"t": 52})
+    figure.update_layout(legend={"y": 1.1}, margin={"t": 52}, clickmode="event+select")
     return figure
 
 
@@ -135,9 +136,13 @@ def _line(figure: go.Figure, column: int, method: str, name: str, x: np.ndarray,
     text = [f"{scale.sign} {v:.3g}: {100 * a:.2f} % right of {k:,} kept ({100 * c:.1f} %)"
             for v, a, k, c in zip(values[shown], band.at.accuracy[shown], band.at.kept[shown],
                                   band.at.coverage[shown], strict=True)]
+    # Invisible marks: Plotly selects no point of a bare line.
+    unseen = {"marker": {"opacity": 0}}
     figure.add_trace(go.Scatter(
-        x=x, y=y, mode="lines", name=name, legendgroup=method, showlegend=column == 1,
+        x=x, y=y, mode="lines+markers", name=name, legendgroup=method, showlegend=column == 1,
         line={"color": colour, "width": 2.2, "dash": _DASH.get(method)}, text=text,
+        marker={"opacity": 0, "size": 10}, selected=unseen, unselected=unseen,
+        customdata=values[shown],
         hovertemplate=f"{name}<br>%{{text}}<extra></extra>"), row=1, col=column)
 
 
