@@ -6,7 +6,7 @@ from bnn_core.train_config import TrainConfig
 _CELLS = {
     "network": "mscnn",
     "intensity": "sqrt",
-    "augmentation": "dihedral",
+    "augmentation": "dihedral-stain",
     "crop": 64,
     "validation": 0.0,
     "batch_size": 20,

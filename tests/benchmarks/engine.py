@@ -2,8 +2,9 @@
 
   OMP_NUM_THREADS=1 python tests/benchmarks/engine.py
 
-Prints the median CPU milliseconds of a LeNet5 training step, plain and Bayesian, and the
-microseconds per image and network of a prediction against the plain loop of one module per sample.
+Prints the median CPU milliseconds of a LeNet5 training step, plain and Bayesian; of a step of the
+multi-scale network on images of cells, in float32 and in bfloat16; and the microseconds per image
+and network of a prediction against the plain loop of one module per sample.
 """
 
 import statistics
@@ -16,11 +17,12 @@ import torch.nn.functional as F
 from bnn_core.layers import set_estimator
 from bnn_core.prediction import draw_networks, predictive_samples
 from bnn_core.priors import kl_divergence
-from bnn_core.train_config import TrainConfig
+from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.train_config import PRECISIONS, TrainConfig
 from bnn_core.trained import new_network
 from bnn_core.training import negative_elbo
 
-SHAPE = (1, 28, 28)
+SHAPE, CELLS = (1, 28, 28), (3, 64, 64)
 
 
 def cpu_ms(function, repeats: int = 30) -> float:
@@ -33,18 +35,21 @@ def cpu_ms(function, repeats: int = 30) -> float:
     return statistics.median(times) * 1e3
 
 
-def training_step(config: TrainConfig, batch: int):
+def training_step(config: TrainConfig, batch: int, shape: tuple[int, int, int] = SHAPE):
     """One optimiser step on random images, as a function of nothing."""
-    network = new_network(config, 10, SHAPE).train()
+    network = new_network(config, 10, shape).train()
     set_estimator(network, config.estimator)
     prior = config.make_prior() if config.bayesian else None
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
-    x, y = torch.rand(batch, *SHAPE), torch.randint(10, (batch,))
+    x, y = torch.rand(batch, *shape), torch.randint(10, (batch,))
+    half = config.precision == "bfloat16"
 
     def step() -> None:
         optimizer.zero_grad()
         kl = kl_divergence(network, prior) if prior else 0.0
-        negative_elbo(network(x), y, kl, 60_000).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits = network(x).float()
+        negative_elbo(logits, y, kl, 60_000).backward()
         optimizer.step()
 
     return step
@@ -62,6 +67,12 @@ def main() -> None:
             ms = cpu_ms(training_step(config, batch))
             floor = floor or ms
             print(f"step, batch {batch:3d}  {name:20s} {ms:7.1f} ms  {ms / floor:4.2f} x plain")
+    cells = PRESETS["default"]
+    for name, config in (("plain", cells["standard"]), ("vi", cells["vi"])):
+        full, half = (cpu_ms(training_step(replace(config, precision=p), 20, CELLS), 15)
+                      for p in PRECISIONS)
+        print(f"step, mscnn, batch 20  {name:6s} {full:7.1f} ms float32 {half:7.1f} ms bfloat16  "
+              f"{full / half:4.2f} x as fast")
     network, plain = new_network(base, 10, SHAPE), new_network(base, 10, SHAPE, bayesian=False)
     networks = draw_networks(network, plain, 100, seed=0)
     x = torch.rand(100, *SHAPE)
