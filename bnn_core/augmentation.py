@@ -14,14 +14,15 @@ AUGMENTATIONS = {
     "shift": "moved by up to 2 pixels (digits: no flips)",
     "dihedral": "flips and quarter turns (cells have no up)",
     "dihedral-shift": "flips, quarter turns and shifts by up to 1/16 of the size",
-    "dihedral-stain": "flips, quarter turns, and another brightness and contrast of each channel",
+    "dihedral-stain": "flips, quarter turns, and another staining of each channel (fluorescence)",
 }
 #: "stain": the most by which a channel gets brighter or darker, and its curve steeper or flatter.
 GAIN, GAMMA = 1.5, 1.25
 
 
 def augment(x: Tensor, kind: str) -> Tensor:
-    """Change a batch as AUGMENTATIONS says."""
+    """Change a batch as AUGMENTATIONS says; "stain" gives float32 in 0..255, the others x's type.
+    """
     if "dihedral" in kind:
         x = dihedral(x)
     if "shift" in kind:
@@ -57,8 +58,8 @@ def stain(x: Tensor) -> Tensor:
 
     x: uint8 values. Returns 255 * gain * (x / 255) ** gamma as float32, clipped to 255, the
     logarithms of gain and gamma uniform within those of 1/GAIN..GAIN and 1/GAMMA..GAMMA.
-    Batches differ in this, mechanisms not only: a network that meets each compound in one batch
-    otherwise learns the batch.
+    Batches differ in staining more than mechanisms do, and a network that meets each compound in
+    one batch only would learn the batch. For fluorescence: a bright background is clipped.
     """
     gain, gamma = (
         torch.exp(torch.empty(*x.shape[:2], 1, 1).uniform_(-1, 1) * math.log(most)).to(x.device)

@@ -34,8 +34,7 @@ def open_making(
         shutil.rmtree(making)
     if begun.is_file():
         before = read_json(begun)
-        # What an older version of the program did not record is taken to be the same.
-        changed = _changed(plain, {k: v for k, v in plain.items() if k not in before} | before)
+        changed = _changed(plain, _filled(before, plain))
         if changed and not _worth_keeping(making):
             shutil.rmtree(making)
         elif changed:
@@ -50,6 +49,13 @@ def open_making(
         ) from error
     write_json(begun, plain)
     return making
+
+
+def _filled(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """What an older version of the program did not record is taken to be the same."""
+    both = {key: _filled(value, now[key]) for key, value in before.items()
+            if isinstance(value, Mapping) and isinstance(now.get(key), Mapping)}
+    return {**now, **before, **both}
 
 
 def _changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """Reading other people's tables strictly: every cell as text, every row known by its number."""
 
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -52,8 +53,9 @@ def read_table(path: Path) -> pd.DataFrame:
     that stands twice, two columns of one name, no rows.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist" if not path.exists() else f"{path} is no file")
+    if not os.path.isfile(path):  # no error where a name is too long to be one
+        raise InputError(f"{path} is no file" if os.path.exists(path) else
+                         f"{path} does not exist")
     name = path.name.lower().removesuffix(".gz")
     if name.endswith((".parquet", ".pq")):
         table = _read_parquet(path)

@@ -18,14 +18,14 @@ from bnn_core.train_config import TrainConfig
 
 
 def prepare(images: np.ndarray | Tensor, intensity: str = "linear") -> Tensor:
-    """uint8 images as a network takes them: float32 in [0, 1], or "sqrt": centred square roots.
+    """Images of 0..255 as a network takes them: float32 in [0, 1], or "sqrt": centred square roots.
 
     Square roots even out the noise of counted photons. They are centred because a drawn first
     layer would shift all-positive inputs as a whole, by as much as their signal.
     """
     if isinstance(images, np.ndarray):
         images = torch.tensor(images)
-    x = images.float().div_(255)
+    x = images.float() / 255
     return x.sqrt_().sub_(0.4).div_(0.2) if intensity == "sqrt" else x
 
 

@@ -162,7 +162,8 @@ class _Run:
                 f"{self.checkpoint} is damaged; delete it and run the same command "
                 "again to train this network anew"
             ) from error
-        if state["config"] != settings_of(self.config):
+        # What an older version of the program did not record is taken to be the default.
+        if TrainConfig(**state["config"]) != self.config:
             raise InputError(
                 f"{self.checkpoint} was written with other settings; --restart trains anew"
             )

@@ -14,12 +14,11 @@ from bnn_core.judging import Judged, rows_of_units, undecided
 from bnn_core.levels import LEVEL_RULES, available_levels
 from bnn_core.study import Study
 from bnn_core.uncertainty import SPLIT_COLUMNS
-from pages.shared import filters, frame, gestures, panels
+from pages.shared import filters, frame, gestures, marks, panels
 from pages.shared.judged import compared_methods, judged, names, unscored
 from pages.shared.words import interval, percent, short_name
 
 BINS = 50
-STEPS = 101
 BAR = "bar"
 #: Set when a part of the page has moved the cut-off, which the whole page shows.
 _MOVED = "_cutoff_moved"
@@ -105,9 +104,9 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
         log = st.toggle("Logarithmic counts", value=True, key="log", bind="query-params",
                         help="Shows single mistakes beside thousands of right images. Bars start "
                              "below 1, so their heights do not add up.")
-        st.plotly_chart(
+        marks.clickable_chart(
             _distributions(frame.filter_key(), cut, level, log, tuple(found), study),
-            key="distributions", on_select=remember_bar, selection_mode="points",
+            "distributions", BAR, lambda data: Bar(cut.score, level, *data).text,
             config=chart_config(f"{study.name}-{cut.score}-distribution"),
             alt=f"Right and wrong {level}s by {SCORE_NAMES[cut.score]}, one panel per network")
     with right:
@@ -126,8 +125,7 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
             "Which", list(kinds), key=f"bar_kind_{bar.text}", required=True,
             default="wrong" if bar.verdict == "wrong" else "right and wrong",
             format_func=lambda k: f"{k} ({len(kinds[k]):,})", label_visibility="collapsed")
-        st.button("Close", key="bar_close", icon=":material/close:", type="tertiary",
-                  on_click=forget_bar)
+        marks.close_button(BAR)
     table = frame.table(study, bar.method).iloc[frame.filtered_rows()]
     rows = rows_of_units(table, kinds[kind], level)
     title = (f"{short_name(bar.method)}: {filters.SYMBOLS[cut.score]} {edges[bar.place]:.3g} to "
@@ -135,21 +133,6 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
     if level != "image":
         title += f", the images of {len(kinds[kind]):,} {level}{'s' * (len(kinds[kind]) != 1)}"
     panels.selection_panel(study, rows, "bar", title, method=bar.method)
-
-
-def remember_bar() -> None:
-    """Keep the clicked bar in the address: a new figure would forget its selection."""
-    points = st.session_state["distributions"]["selection"]["points"]
-    if points:
-        method, place, verdict = points[-1]["customdata"]
-        cut = frame.cutoff()
-        level = st.session_state.get("level") or "image"
-        st.query_params[BAR] = Bar(cut.score, level, method, int(place), verdict).text
-
-
-def forget_bar() -> None:
-    """Close the images of the bar."""
-    st.query_params.pop(BAR, None)
 
 
 def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
@@ -255,11 +238,9 @@ def use_cutoff(key: str, value: float) -> None:
 def use_clicked() -> None:
     """Move the slider to the point of a curve that was clicked."""
     points = st.session_state["curves"]["selection"]["points"]
-    if points:
-        study = frame.current_study()
-        score, value = frame.cutoff().score, gestures.scalar(points[-1]["customdata"])
-        use_cutoff(filters.cutoff_key(study),
-                   _rounded_to_sure(study, score, certainty(score, float(value))))
+    if points and "customdata" in points[-1]:
+        key = filters.cutoff_key(frame.current_study())
+        use_cutoff(key, float(gestures.scalar(points[-1]["customdata"])))
 
 
 def follow_cutoff() -> None:
@@ -294,7 +275,9 @@ def _distributions(key: str, cut: filters.Cutoff, level: str, log: bool, methods
 def _curves(key: str, cut: filters.Cutoff, level: str, against: str, methods: tuple[str, ...],
             _study: Study) -> go.Figure:
     scale = _scale(_study, cut)
-    values = np.linspace(scale.low, scale.high, STEPS)[::SCORES[cut.score]]
+    # What the slider can be set to.
+    low, high, step, _ = filters.score_range(_study, cut.score)
+    values = np.arange(low, high + step / 2, step).round(6)[::SCORES[cut.score]]
     thresholds = certainty(cut.score, values)
     bands = {m: _bands(key, cut.score, level, m, _study, thresholds) for m in methods}
     return figures.curves(bands, names(_study), scale, values, against=against)

@@ -15,7 +15,7 @@ from bnn_core.levels import own_images
 from bnn_core.mechanisms import Bins
 from bnn_core.side_by_side import controls_beside
 from bnn_core.study import Study
-from pages.shared import filters, flagging, frame, panels
+from pages.shared import filters, flagging, frame, marks, panels
 from pages.shared.judged import compared_methods
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain, short_name
@@ -48,7 +48,7 @@ class Bar(NamedTuple):
         """The bar of an address, or None when it names none."""
         try:
             bar = Bar(*json.loads(text))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
         return bar if isinstance(bar.place, int) and 0 <= bar.place < BINS else None
 
@@ -201,10 +201,10 @@ def histograms(view: View) -> None:
             left, right = st.columns([1.1, 1], gap="medium")
             key = f"mechanism_{compound}"
             with left:
-                st.plotly_chart(
+                marks.clickable_chart(
                     _histogram(frame.filter_key(), view.method, view.label, view.highlight,
                                view.bins, view.cut, compound, highest, view),
-                    key=key, on_select=remember(key, view), selection_mode="points",
+                    key, BAR, lambda data: json.dumps([view.bins.score, view.label, *data]),
                     config=chart_config(f"{view.study.name}-{compound}"),
                     alt=f"Images of {compound} by {SCORE_NAMES[view.bins.score]} and predicted "
                         "class")
@@ -217,23 +217,11 @@ def histograms(view: View) -> None:
                "image to look into it.")
 
 
-def remember(key: str, view: View):
-    """Keep a clicked bar in the address: a new figure would forget its selection."""
-    def keep() -> None:
-        points = st.session_state[key]["selection"]["points"]
-        if points:
-            compound, place, predicted = points[-1]["customdata"]
-            st.query_params[BAR] = json.dumps(
-                Bar(view.bins.score, view.label, compound, int(place), predicted))
-    return keep
-
-
 def of_bar(view: View, bar: Bar) -> None:
     """The images of a clicked bar."""
     rows = mechanisms.in_bar(view.rows(bar.compound), view.bins, bar.place, bar.predicted)
     low, high = view.bins.edges(bar.place)
-    st.button("Close", key="bar_close", icon=":material/close:", type="tertiary",
-              on_click=lambda: st.query_params.pop(BAR, None))
+    marks.close_button(BAR)
     panels.selection_panel(
         view.study, rows, "mechanism_bar", f"{bar.compound}, labelled {view.label}, predicted "
         f"{bar.predicted}, {filters.SYMBOLS[bar.score]} {low:.3g} to {high:.3g}",

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from bnn_core import mechanisms, ood
-from bnn_core.figures.style import SCORE_NAMES, chart_config
+from bnn_core.figures.style import SCORE_NAMES
 from bnn_core.mechanisms import Bins
 from bnn_core.ood import NEW, SAME, SHIFTED
 from bnn_core.study import Study
@@ -20,7 +20,6 @@ from pages.shared.ood_views import (
     Words,
     of_mark,
     part_of,
-    remember,
 )
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain, short_name
@@ -112,13 +111,9 @@ def overview(view: View) -> None:
                               strict=True):
         with column:
             st.markdown(f"**{names(view.study)[method]}**")
-            key = f"ood_groups_{method}"
-            st.plotly_chart(
-                views.distributions(view.key, method, view), key=key,
-                on_select=remember(key, method), selection_mode="points",
-                config=chart_config(f"{view.study.name}-ood-{method}"),
-                alt=f"{SCORE_NAMES[view.cut.score]} of known, shifted and new images, "
-                    f"{names(view.study)[method]}")
+            views.chart(view, views.distributions(view.key, method, view), f"ood_groups_{method}",
+                        method, f"ood-{method}", f"{SCORE_NAMES[view.cut.score]} of known, shifted "
+                        f"and new images, {names(view.study)[method]}")
     st.caption(f"Within a group every {view.words.kind} counts alike. Click a bar for its "
                "images.")
     figures = {
@@ -161,12 +156,9 @@ def all_kinds(view: View) -> None:
     lines = views.kind_table(view.key, view.method, view)
     column, ascending = ood.ORDERS[order]
     lines = lines[lines["group"] == group].sort_values(column, ascending=ascending, kind="stable")
-    key = f"ood_kinds_{group}"
-    st.plotly_chart(
-        views.strips(view.key, view.method, group, order, lines, view), key=key,
-        on_select=remember(key, view.method), selection_mode="points",
-        config=chart_config(f"{view.study.name}-kinds"),
-        alt=f"{SCORE_NAMES[view.cut.score]} of every {view.words.kind}")
+    views.chart(view, views.strips(view.key, view.method, group, order, lines, view),
+                f"ood_kinds_{group}", view.method, "kinds",
+                f"{SCORE_NAMES[view.cut.score]} of every {view.words.kind}")
     st.caption(f"A line is one {view.words.kind}; the larger a square, the more of its images lie "
                "there; the tick is the median. ••: two hills (Hartigan's dip is larger than 95 % "
                "of flat distributions would give). Click a square for its images.")
@@ -187,12 +179,8 @@ def all_kinds(view: View) -> None:
 def taken_for(view: View) -> None:
     """The map from kinds to predicted classes."""
     group = pick_group(view)
-    key = f"ood_map_{group}"
-    st.plotly_chart(
-        views.taken_for_map(view.key, view.method, group, view), key=key,
-        on_select=remember(key, view.method), selection_mode="points",
-        config=chart_config(f"{view.study.name}-taken-for"),
-        alt=f"Which class each {view.words.kind} is taken for")
+    views.chart(view, views.taken_for_map(view.key, view.method, group, view), f"ood_map_{group}",
+                view.method, "taken-for", f"Which class each {view.words.kind} is taken for")
     st.caption("The larger a square, the more images of the column are taken for the class of the "
                "row; yellow is surer. Click a square for its images.")
     of_mark(view)
@@ -219,18 +207,16 @@ def one_kind(view: View) -> None:
                  f"{int(of_kinds.loc[kind, 'n_known']):,} known images, FPR95 "
                  f"{of_kinds.loc[kind, 'fpr95']:.2f}")
     st.markdown(text)
-    key = f"ood_one_{group}_{kind}"
-    st.plotly_chart(views.histogram(view.key, view.method, group, kind, view), key=key,
-                    on_select=remember(key, view.method), selection_mode="points",
-                    config=chart_config(f"{view.study.name}-{kind}"),
-                    alt=f"{SCORE_NAMES[view.cut.score]} of {kind}, coloured by prediction")
+    views.chart(view, views.histogram(view.key, view.method, group, kind, view),
+                f"ood_one_{group}_{kind}", view.method, kind,
+                f"{SCORE_NAMES[view.cut.score]} of {kind}, coloured by prediction")
     rows = mechanisms.surest_first(part_of(view.table, group, kind), view.cut.score)
     flagged = flagging.flagged_rows(view.study)
     left, right = st.columns(2, gap="medium")
     for place, words, ordered in ((left, "Surest", rows), (right, "Least sure", rows[::-1])):
         with place:
             st.markdown(f"**{words}**")
-            wall(view, ordered, f"{key}_{words}", flagged)
+            wall(view, ordered, f"ood_one_{group}_{kind}_{words}", flagged)
     of_mark(view)
 
 

@@ -14,7 +14,7 @@ from bnn_core.figures.samples import CLASS_COLOURS
 from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
 from bnn_core.levels import own_images
 from bnn_core.study import Study
-from pages.shared import frame, panels
+from pages.shared import frame, gestures, marks, panels
 from pages.shared.judged import compared_methods
 from pages.shared.words import plain, short_name
 
@@ -126,11 +126,11 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
     most = min(MOST_PLATES, MOST_PLACES // size)
     some = of_plate["plate"].isin(names[:most]) if plate == ALL_PLATES else slice(None)
     drawn = of_plate[some].reset_index(drop=True)
-    key = f"plate_{plate}_{by}"
-    st.plotly_chart(
+    places = drawn[["plate", "well"]].to_numpy().tolist()
+    marks.clickable_chart(
         _map(frame.filter_key(), method, plate, by, highlight, size, drawn, wells, study),
-        key=key, on_select=remember(key, drawn[["plate", "well"]].to_numpy().tolist()),
-        selection_mode="points", width="content", config=chart_config(f"{study.name}-{plate}-{by}"),
+        f"plate_{plate}_{by}", SPOT, lambda data: json.dumps(places[int(gestures.scalar(data))]),
+        width="content", config=chart_config(f"{study.name}-{plate}-{by}"),
         alt=f"Wells of {plate} by {said(by)}")
     more = len(names) - most if plate == ALL_PLATES else 0
     meaning = MEANINGS.get(by, "the mean over a well's fields, measured when images are read")
@@ -153,21 +153,11 @@ def said(by: str) -> str:
     return NUMBERS.get(by, by)
 
 
-def remember(key: str, spots: list[list]):
-    """Keep what was clicked in the address: a new figure would forget its selection."""
-    def keep() -> None:
-        points = st.session_state[key]["selection"]["points"]
-        if points:
-            at = points[-1]["customdata"]
-            st.query_params[SPOT] = json.dumps(spots[int(at[0] if isinstance(at, list) else at)])
-    return keep
-
-
 def spot() -> list:
     """[plate, well] or [one of LINES, number] from the address; empty where it says neither."""
     try:
         first, second = json.loads(st.query_params.get(SPOT, ""))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return []
     known = isinstance(first, str) and (isinstance(second, str) or
                                         (first in LINES and type(second) is int))
@@ -181,8 +171,7 @@ def fields_of(study: Study, method: str, wells: pd.DataFrame, title: str) -> Non
     rows = plate_map.rows_of_wells(table, wells)
     if not len(rows):
         return
-    st.button("Close", key="well_close", icon=":material/close:", type="tertiary",
-              on_click=lambda: st.query_params.pop(SPOT, None))
+    marks.close_button(SPOT)
     panels.selection_panel(study, rows, "well", title, method=method)
 
 
@@ -191,8 +180,10 @@ def effects(study: Study, method: str, wells: pd.DataFrame, by: str, shape: tupl
     """Means by row and by column, and edge wells against the others; a clicked mean's fields."""
     st.subheader("Does the place on the plate matter?", anchor=False)
     control = "role" in wells and (wells["role"] == "control").sum() > 3
-    if control and st.toggle("Untreated controls only", key="plate_controls", help="All are "
-                             "treated alike, so what differs between them is their place."):
+    untreated = control and st.toggle(
+        "Untreated controls only", key="plate_controls", help="All are treated alike, so what "
+        "differs between them is their place.")
+    if untreated:
         wells = wells[wells["role"] == "control"]
     values = wells[by].to_numpy(dtype=np.float64)
     several = wells["plate"].nunique() > 1
@@ -215,22 +206,23 @@ def effects(study: Study, method: str, wells: pd.DataFrame, by: str, shape: tupl
     left, right = st.columns(2, gap="medium")
     for place, along in zip((left, right), LINES, strict=True):
         means = plate_map.line_effects(wells, values, along)
-        spots = [[along, line] for line in range(shape[along == "column"] + 1)]
-        key = f"means_{along}_{by}"
-        place.plotly_chart(figures.line_means(means, along, said(by)), key=key,
-                           on_select=remember(key, spots), selection_mode="points",
-                           config=chart_config(f"{study.name}-{by}-by-{along}"),
-                           alt=f"{said(by)} by {along}")
+        with place:
+            marks.clickable_chart(
+                figures.line_means(means, along, said(by)), f"means_{along}_{by}", SPOT,
+                lambda data, along=along: json.dumps([along, int(gestures.scalar(data))]),
+                config=chart_config(f"{study.name}-{by}-by-{along}"), alt=f"{said(by)} by {along}")
     st.caption(
         "Means over wells with 95 % intervals from resampling wells; click one for its fields"
         + ("; differences between plates are taken out" if several else "")
         + ". Compounds are rarely spread at random over a plate: a difference may be that of what "
           "lies there. Untreated controls, where there are some, tell the two apart.")
     along, line = spot() or (None, None)
-    if along in LINES and (here := wells[wells[along] == line]).size:
+    # Of the wells that the means are of: those with a value.
+    if along in LINES and (here := wells[(wells[along] == line) & ~np.isnan(values)]).size:
         name = plate_map.row_name(line) if along == "row" else line
         where = "all plates" if several else f"plate {here['plate'].iat[0]}"
-        fields_of(study, method, here, f"{along.capitalize()} {name} of {where}")
+        fields_of(study, method, here, f"{along.capitalize()} {name} of {where}"
+                  + (", untreated controls" if untreated else ""))
 
 
 def paint(wells: pd.DataFrame, by: str, everywhere: pd.DataFrame, highlight: str | None,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from page_studies import pages, write_animals, write_compounds
 
-from pages.shared import filters, frame, studies, wall
+from pages.shared import filters, frame, panels, studies, wall
 from pages.shared.wall import never_seen, wrongly_called
 
 
@@ -82,3 +82,10 @@ def test_a_label_that_no_network_learned_is_not_called_wrong():
     assert wrongly_called(table).tolist() == [False, True, False, False]
     assert never_seen(table).tolist() == [False, False, True, False]
     assert wrongly_called(table[["correct"]]).tolist() == [False, True, True, False]
+
+
+def test_an_exported_file_is_named_after_what_it_holds():
+    assert panels.file_name("demo-review list") == "demo-review-list.csv"
+    assert panels.file_name("s-a/b, 0.03 µM: c ≥ 0.5") == "s-a-b-0.03-µM-c-0.5.csv"
+    assert panels.file_name("x" * 300) == "x" * 80 + ".csv"
+    assert panels.file_name("../..") == "selection.csv"

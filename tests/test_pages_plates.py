@@ -33,7 +33,7 @@ def test_a_well_in_the_address_shows_exactly_its_fields(monkeypatch, cache):
     assert not app.exception
     assert "**Plate W1P1, well B02**: 2 of 96 images" in text_of(app)
     assert app.selectbox(key="plate_format_48").value == 48
-    app.button(key="well_close").click().run()
+    app.button(key="spot_close").click().run()
     assert "well B02" not in text_of(app) and not app.exception
 
 
@@ -50,6 +50,25 @@ def test_a_row_of_the_plates_in_the_address_shows_exactly_its_fields(monkeypatch
         assert 0 < own.sum() < 96
 
 
+def test_a_mean_leads_only_to_the_wells_that_it_is_of(monkeypatch, tmp_path):
+    images = screen().assign(role="scored", content_hash="")
+    # No label in column 3 but in one well: no agreement there.
+    bare = (images["well"].str[1:] == "03") & (images["well"] != images["well"].max())
+    images["label"] = images["label"].where(~bare, None)
+    images["role"] = images["role"].where(~bare, "unlabelled")
+    table = with_summary(images, calling(["A"] * len(images)))
+    write_study(tmp_path / "bare", title="Bare", kind="plate", images=images,
+                classes=["A", "B", "C", "D"], methods={"vi": {"num_samples": 1}},
+                summaries={"vi": table[[c for c in table if c not in images]]})
+    app = pages(monkeypatch, tmp_path, study="bare")
+    app.query_params["spot"] = json.dumps(["column", 3])
+    app.switch_page("plates.py").run()
+    app.selectbox(key="plate_colour").set_value("agreement").run()
+    own = (images["well"].str[1:] == "03") & ~bare
+    assert not app.exception and 0 < own.sum() < (images["well"].str[1:] == "03").sum()
+    assert f"**Column 3 of all plates**: {own.sum()} of" in text_of(app)
+
+
 @pytest.mark.parametrize("by", ["label", "prediction", "agreement", "n_images"])
 def test_every_colouring_draws(monkeypatch, cache, by):
     app = pages(monkeypatch, cache, "plates.py", study="screen")
@@ -59,7 +78,8 @@ def test_every_colouring_draws(monkeypatch, cache, by):
 
 def test_a_bad_well_in_the_address_is_no_error(monkeypatch, cache):
     for text in ("x", "[1]", '["W1P1", "Z99"]', '{"a": 1}', '[[1, 2], ["x"]]',
-                 '["row", 0]', '["row", 99999999999]', '["column", true]', '["row", -3]'):
+                 '["row", 0]', '["row", 99999999999]', '["column", true]', '["row", -3]',
+                 "[" * 5000):
         app = pages(monkeypatch, cache, study="screen")
         app.query_params["spot"] = text
         app.switch_page("plates.py").run()

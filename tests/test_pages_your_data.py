@@ -82,6 +82,25 @@ def test_where_the_images_lie_is_said_before_the_study_is_made(monkeypatch, cach
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "pictures" / name)
     app.run()
     assert not app.error and f"lie in {tmp_path / 'pictures'}" in text_of(app).replace("\\", "")
+    assert "2 of 2 looked for are there" in text_of(app)
+    (tmp_path / "pictures" / "2.png").unlink()
+    app.run()
+    assert "1 of 2 looked for are there" in text_of(app)
+
+
+def test_names_too_long_to_look_for_are_not_there(monkeypatch, cache, tmp_path):
+    long = "https://host/" + "x" * 300 + ".png"
+    path = tmp_path / "signed.csv"
+    pd.DataFrame({"path": [long, long + "?"], "label": ["a", "b"], "p_a": [0.9, 0.2],
+                  "p_b": [0.1, 0.8]}).to_csv(path, index=False)
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(path)).run()
+    assert not app.exception and not app.error and "were not found" in text_of(app)
+    app.text_input(key="import_image_root").input("/" + "y" * 300).run()
+    assert not app.exception and "“Folder that image paths start from”" in app.error[0].value
+    app.text_input(key="import_image_root").input("").run()
+    app.text_input(key="import_metadata").input("/" + "y" * 300 + ".csv").run()
+    assert not app.exception and len(app.error) == 1
 
 
 def test_an_uploaded_table_with_a_fault_gives_one_line(monkeypatch, cache, predictions):

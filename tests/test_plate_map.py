@@ -60,8 +60,8 @@ def test_one_row_per_well_and_the_rest_is_named(table):
     np.testing.assert_allclose(found["confidence"], table["confidence"][0])
     assert found["correct"].isna().tolist() == [True, False, False]
     assert rows_of(table, ["P1", "B02"]).tolist() == [0, 1]
-    assert rows_of(table, ["P1", "B02"], ["P2", "B02"]).tolist() == [0, 1, *rows_of(
-        table, ["P2", "B02"])]
+    assert rows_of(table, ["P1", "B02"], ["P2", "B02"]).tolist() == [0, 1, 6]
+    assert rows_of(table, ["P1", "A01"], ["P2", "B02"]).tolist() == [2, 3, 4, 6]
     assert plate_map.unplaced(table).index.tolist() == [5, 7]
 
 

@@ -154,6 +154,8 @@ def test_resuming_needs_the_same_settings(tmp_path):
     (making / "folds").mkdir()
     (making / "folds" / "checkpoint").write_text("epoch 1")
     assert open_making(tmp_path / "s", {"epochs": 3}) == making
+    # What it did not record when it was begun is no other wish, in a group of settings neither.
+    assert open_making(tmp_path / "s", {"epochs": 3, "later": 1}) == making
     with pytest.raises(InputError, match=r"other settings \(epochs\)"):
         open_making(tmp_path / "s", {"epochs": 4})
     fresh = open_making(tmp_path / "s", {"epochs": 4}, restart=True)

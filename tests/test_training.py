@@ -104,6 +104,24 @@ def test_bfloat16_learns_the_same_with_weights_in_float32(tmp_path, data):
     assert not torch.equal(half.conv1.weight_mu, full.conv1.weight_mu)
 
 
+def test_a_run_of_an_older_version_goes_on(tmp_path, data, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def kill(epoch, row):
+        raise Killed
+    with pytest.raises(Killed):
+        train(tmp_path, CONFIG, data, progress=kill)
+    state = torch.load(tmp_path / "training.pt", weights_only=True)
+    del state["config"]["precision"]
+    torch.save(state, tmp_path / "training.pt")
+    with pytest.raises(InputError, match="other settings"):
+        train(tmp_path, replace(CONFIG, precision="bfloat16"), data)
+    seen = []
+    train(tmp_path, CONFIG, data, progress=lambda epoch, row: seen.append(epoch))
+    assert seen == [2, 3]
+
+
 def test_a_finished_training_is_loaded_not_repeated(tmp_path, data):
     first = train(tmp_path, CONFIG, data)
     again = train(tmp_path, CONFIG, data, progress=lambda *_: pytest.fail("trained again"))

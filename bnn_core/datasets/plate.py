@@ -5,6 +5,7 @@ predicted and never counted. No compound is special unless it is named as the co
 """
 
 import difflib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,12 +72,12 @@ class PlateTable:
     def missing_files(self, most: int) -> tuple[list[tuple[int, str]], int]:
         """(row, file) of those that are not there among at most `most` rows spread evenly over the
         table, and how many files were looked for."""
-        rows = self.table.iloc[np.unique(np.linspace(
-            0, len(self.table) - 1, min(most, len(self.table))).astype(int))]
+        rows = self.table.iloc[spread_evenly(len(self.table), most)]
         columns = [c for c in rows if c == "path" or c.startswith("path_")]
         files = [(int(row), str(file)) for column in columns for row, file
                  in rows[column].dropna().items()]
-        return [(row, file) for row, file in files if not (self.root / file).is_file()], len(files)
+        missing = [(row, file) for row, file in files if not os.path.isfile(self.root / file)]
+        return missing, len(files)
 
 
 def read_plate(
@@ -107,7 +108,7 @@ def read_plate(
     with naming(table_path):
         mapped, columns_found = map_columns(given, columns)
     root = Path(images or table_path.parent).resolve()
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise InputError(f"--images {root} is no folder")
     mapped, channels = _pick_channels(mapped, columns_found, channels, table_path)
     files = [c for c in mapped if c == "path" or c.startswith("path_")]
@@ -186,13 +187,18 @@ def _demand_single(files: pd.DataFrame, given: pd.DataFrame, table_path: Path) -
            else "remove the doubles"))
 
 
+def spread_evenly(total: int, most: int) -> np.ndarray:
+    """At most `most` of the positions 0..total - 1, the first and the last among them."""
+    return np.unique(np.linspace(0, total - 1, min(most, total)).astype(int))
+
+
 def find_files(paths: pd.Series, root: Path) -> pd.Series:
     """Paths relative to `root` where they lie in it; tables made on another machine name folders
     that are not here, so a file of that name in `root` will do."""
     def find(path: str) -> str:
         forward = path.replace("\\", "/")
         for candidate in (root / path, root / forward, root / Path(forward).name):
-            if candidate.is_file():
+            if os.path.isfile(candidate):
                 inside = candidate.is_relative_to(root)
                 return (candidate.relative_to(root) if inside else candidate).as_posix()
         return path

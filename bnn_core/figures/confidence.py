@@ -91,6 +91,11 @@ def curves(bands: Mapping[str, Bands], names: Mapping[str, str], scale: Scale, v
         figure = make_subplots(cols=1)
         for method, band in bands.items():
             _line(figure, 1, method, names[method], 100 * band.at.coverage, band, values, scale)
+            at = int(np.argmin(np.abs(values - scale.cut)))
+            figure.add_trace(go.Scatter(
+                x=[100 * band.at.coverage[at]], y=[100 * band.at.accuracy[at]], mode="markers",
+                marker={"color": style.method_colour(method), "size": 11, "symbol": "diamond"},
+                name=f"at {scale.cut:g}", showlegend=False, legendgroup=method, hoverinfo="skip"))
         figure.update_xaxes(title="share kept (%)", range=[101, 0])
         figure.update_yaxes(title="right among the kept (%)", range=_accuracy_range(bands))
         return style.finish(figure, height=320).update_layout(clickmode="event+select")

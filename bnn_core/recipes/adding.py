@@ -19,7 +19,7 @@ from bnn_core.files import atomic_path, read_json
 from bnn_core.making import ADDING, open_making
 from bnn_core.recipes.adding_blocks import (
     Block,
-    average,
+    average_moments,
     block_file,
     blocks_of,
     look_at,
@@ -173,7 +173,8 @@ def _finish(study: Study, making: Path, added: pd.DataFrame, blocks: Sequence[Bl
     numbers = sorted(int(p.name) for p in (making / "folds").glob("*") if p.name.isdigit())
     summaries = {}
     for method in study.methods:
-        parts = [summarise(average(making, method, numbers, b), study.classes) for b in blocks]
+        parts = [summarise(average_moments(making, method, numbers, block), study.classes)
+                 for block in blocks]
         own = study.summary(method)
         ids = pd.DataFrame({"image_id": added["image_id"]})
         summaries[method] = _below(own, pd.concat(

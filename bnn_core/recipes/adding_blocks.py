@@ -23,7 +23,11 @@ BLOCK = 2000
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive images of one set, and where they stand among all added rows."""
+    """Consecutive images of one set.
+
+    rows: which of the set. first: the place of their first among all added rows. number: of the
+    block, in the names of its files.
+    """
 
     images: ImageSet
     rows: slice
@@ -35,6 +39,7 @@ class Block:
 
 
 def blocks_of(sets: Sequence[ImageSet]) -> Iterator[Block]:
+    """All images of all sets, at most BLOCK at a time."""
     first = number = 0
     for images in sets:
         for start in range(0, len(images), BLOCK):
@@ -44,8 +49,11 @@ def blocks_of(sets: Sequence[ImageSet]) -> Iterator[Block]:
 
 
 def look_at(making: Path, blocks: Sequence[Block], shape: tuple[int, int, int],
-          channels: Sequence[str] | None) -> None:
-    """Hashes and thumbnails of all added images, as the network sees them."""
+            channels: Sequence[str] | None) -> None:
+    """Hashes and thumbnails of all added images, as the network sees them.
+
+    Raises InputError when one does not fit a network for images of `shape` (channels, H, W).
+    """
     colours = channel_colours(channels or default_channels(shape[0]))
     with tqdm(total=sum(map(len, blocks)), desc="read images", unit="image") as bar:
         for block in blocks:
@@ -67,8 +75,8 @@ def _thumbnail(image: np.ndarray, colours: Sequence[str]) -> bytes:
 
 
 def predict_blocks(study: Study, making: Path, method: str, folds: Sequence[Path],
-             blocks: Sequence[Block], shape: tuple[int, int, int], keep_samples: bool, device: str
-             ) -> None:
+                   blocks: Sequence[Block], shape: tuple[int, int, int], keep_samples: bool,
+                   device: str) -> None:
     """Moments of all blocks by one method of every fold; samples and embedding into their files."""
     samples = _samples_file(study, making, method, sum(map(len, blocks))) if keep_samples else None
     count = study.meta["methods"][method].get("num_samples", 100)
@@ -110,6 +118,7 @@ def _embedded(mean: Networks, images: np.ndarray, ready, size: int, device: str)
 
 
 def main_method(study: Study) -> str:
+    """The method whose embedding the study keeps."""
     return "vi" if "vi" in study.methods else study.methods[0]
 
 
@@ -128,7 +137,7 @@ def _samples_file(study: Study, making: Path, method: str, more: int) -> np.ndar
     return np.lib.format.open_memmap(path, "r+")
 
 
-def average(making: Path, method: str, folds: Sequence[int], block: Block) -> Moments:
+def average_moments(making: Path, method: str, folds: Sequence[int], block: Block) -> Moments:
     parts = []
     for fold in folds:
         with np.load(block_file(making, f"{method}-{fold}", block)) as arrays:
@@ -137,6 +146,7 @@ def average(making: Path, method: str, folds: Sequence[int], block: Block) -> Mo
 
 
 def block_file(making: Path, kind: str, block: Block) -> Path:
+    """Where a block's "images" lie, or what "<method>-<fold>" says of them."""
     return making / ADDING / f"{kind}-{block.number:05d}.npz"
 
 

@@ -1,5 +1,6 @@
 """From a table of predictions to a study: read, look at the images if there are any, write."""
 
+import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bnn_core.datasets.plate import find_files
+from bnn_core.datasets.plate import find_files, spread_evenly
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
@@ -103,17 +104,24 @@ def image_folder(predictions: Predictions, table: Path, image_root: Path | None)
     """
     known = predictions.images[_path_columns(predictions)[0]].dropna()
     root = Path(image_root or table.parent).resolve()
-    if image_root is not None and not root.is_dir():
+    if image_root is not None and not os.path.isdir(root):
         raise InputError(f"--image-root {root} is no folder")
     if image_root is not None and not len(known):
         raise InputError(f"{table} has no column of image files; name it with --map path=COLUMN")
     tried = find_files(known.iloc[:_LOOKED_AT], root)
-    if any((root / path).is_file() for path in tried):
+    if any(os.path.isfile(root / path) for path in tried):
         return root
     if image_root is not None:
         raise InputError(f"--image-root {root} does not hold the first {len(tried)} images of "
                          f"{table}, such as {tried.iloc[0]}")
     return None
+
+
+def images_found(predictions: Predictions, root: Path, most: int) -> tuple[int, int]:
+    """(images that are there, images looked for): at most `most`, spread evenly over the table."""
+    known = predictions.images[_path_columns(predictions)[0]].dropna()
+    tried = find_files(known.iloc[spread_evenly(len(known), most)], root)
+    return sum(os.path.isfile(root / path) for path in tried), len(tried)
 
 
 def _with_pictures(images: pd.DataFrame, source: PlateSource

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 
 from bnn_core.errors import InputError
 
+#: So many image files are looked for, spread over the table: a network folder is slow.
+LOOKED_FOR = 200
+
 
 def words(text: str) -> tuple[str, ...]:
     """The parts of a text between commas, without blanks around them."""

@@ -2,6 +2,7 @@
 
 import atexit
 import hashlib
+import os
 import shlex
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ from bnn_core.columns import CANONICAL
 from bnn_core.errors import InputError
 from bnn_core.import_sources import ImportOptions
 from bnn_core.importing import Predictions, read_predictions
-from bnn_core.recipes.imports import image_folder, make_import_study
+from bnn_core.recipes.imports import image_folder, images_found, make_import_study
 from bnn_core.study import METHOD_NAMES, cache_root
 from pages.shared import forms, studies
 from pages.shared.words import percent, plain
@@ -120,7 +121,9 @@ def preview(found: Predictions, folder: Path | None) -> None:
                   if right is not None else ", none of them labelled."), icon=":material/check:")
     st.markdown(f"Columns: {plain(found.understood)}.")
     if folder:
-        st.markdown(f"- Images lie in {plain(str(folder))}.")
+        there, looked = images_found(found, folder, forms.LOOKED_FOR)
+        st.markdown(f"- Images lie in {plain(str(folder))}: {there:,} of {looked:,} looked for are "
+                    f"there.")
     elif found.channels or images["path"].notna().any():
         st.markdown("- The image files that the table names were not found, so the study will have "
                     f"no pictures. Say under “{FIELDS['image-root']}” where they lie.")
@@ -218,4 +221,4 @@ def understood(table: str, stamps: tuple, _options: ImportOptions) -> Prediction
 def _stamps(table: Path, options: ImportOptions) -> tuple:
     files = [table, options.metadata, options.standard, options.samples]
     return (repr(options), *((str(f), f.stat().st_mtime_ns, f.stat().st_size)
-                             for f in files if f is not None and f.is_file()))
+                             for f in files if f is not None and os.path.isfile(f)))

@@ -1,7 +1,6 @@
 """What the page Out of distribution looks at: the view, its cached tables and figures, a click."""
 
 import json
-from collections.abc import Callable
 from typing import NamedTuple
 
 import pandas as pd
@@ -10,10 +9,11 @@ import streamlit as st
 
 from bnn_core import mechanisms, ood
 from bnn_core.figures import ood as figures
+from bnn_core.figures.style import chart_config
 from bnn_core.mechanisms import Bins
 from bnn_core.ood import NEW, SAME, SHIFTED
 from bnn_core.study import Study
-from pages.shared import filters, frame, panels
+from pages.shared import filters, frame, marks, panels
 from pages.shared.words import short_name
 
 BINS = 20
@@ -77,20 +77,17 @@ class Mark(NamedTuple):
         """The mark of an address, or None when it names none."""
         try:
             mark = Mark(*json.loads(text))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
         words = (mark.method, mark.group, mark.kind, mark.predicted)
         is_one = all(isinstance(word, str) for word in words) and isinstance(mark.place, int)
         return mark if is_one else None
 
 
-def remember(key: str, method: str) -> Callable[[], None]:
-    """Keep what was clicked in the address: a new figure would forget its selection."""
-    def keep() -> None:
-        points = st.session_state[key]["selection"]["points"]
-        if points and "customdata" in points[-1]:
-            st.query_params[MARK] = json.dumps([method, *points[-1]["customdata"]])
-    return keep
+def chart(view: View, figure: go.Figure, key: str, method: str, name: str, alt: str) -> None:
+    """A chart of one method that leads from its marks to their images; name: of a saved copy."""
+    marks.clickable_chart(figure, key, MARK, lambda data: json.dumps([method, *data]),
+                          config=chart_config(f"{view.study.name}-{name}"), alt=alt)
 
 
 def of_mark(view: View) -> None:
@@ -108,8 +105,7 @@ def of_mark(view: View) -> None:
     if predicted:
         part = part[(part["predicted"] == predicted).to_numpy(dtype=bool)]
         words.append(f"taken for {predicted}")
-    st.button("Close", key="mark_close", icon=":material/close:", type="tertiary",
-              on_click=lambda: st.query_params.pop(MARK, None))
+    marks.close_button(MARK)
     panels.selection_panel(view.study, part.index.to_numpy(), "ood_mark",
                            f"{', '.join(words)} ({short_name(method)})", method=method)
 

@@ -104,7 +104,7 @@ def selection_panel(study: Study, rows: np.ndarray, key: str, title: str, *,
             words = f"{len(chosen):,} chosen by hand from: {words}"
         with actions:
             flag_control(study, acted, words, f"{key}_flag")
-            export_button(study, acted, words, f"{key}_export")
+            export_button(study, acted, words, f"{key}_export", title)
         st.caption("Click opens, Ctrl-click or the tick selects, Shift extends. By keyboard: "
                    "arrows, Enter, Space.")
     if len(rows):
@@ -134,18 +134,22 @@ def ranked(table: pd.DataFrame, rows: np.ndarray, ranking: str) -> np.ndarray:
 
 
 def export_button(study: Study, rows: np.ndarray, words: str, key: str,
-                  name: str = "selection") -> None:
+                  name: str) -> None:
     """Downloads exactly these rows as CSV, with the filter that made them; made on the click.
 
-    name: of the file, after the study's.
+    name: what the rows are, for the file's name.
     """
     log = review_log()
-    file_name = re.sub(r"[^\w.-]+", "-", f"{study.name}-{name}") + ".csv"
     st.download_button(
         f"Export {len(rows):,}", key=key, icon=":material/download:", on_click="ignore",
         data=lambda: exporting.export_bytes(study, log, rows=rows.tolist(), filter=words),
-        file_name=file_name, mime="text/csv", disabled=len(rows) == 0,
+        file_name=file_name(f"{study.name}-{name}"), mime="text/csv", disabled=len(rows) == 0,
         help="A CSV file for Excel: image, label, prediction, scores, decisions, and the filter.")
+
+
+def file_name(words: str) -> str:
+    """Words as the name of a CSV file that every system takes."""
+    return (re.sub(r"[^\w.]+", "-", words).strip("-.")[:80].rstrip("-.") or "selection") + ".csv"
 
 
 def _tables(study: Study, methods: Sequence[str] | None = None) -> dict[str, pd.DataFrame]:

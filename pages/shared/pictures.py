@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -61,7 +62,7 @@ def full(study: Study, row: int, options: Mapping[str, str]) -> tuple[bytes, str
 def has_original(study: Study, row: int) -> bool:
     """Whether all files of the image are where the study says they are."""
     files = fields.field_files(study, row)
-    return bool(files) and all(file.is_file() for file in files)
+    return bool(files) and all(os.path.isfile(file) for file in files)
 
 
 def enlarged(data: bytes, side: int = FULL_SIDE) -> bytes:

@@ -1,5 +1,6 @@
 """Your own images: check the table that describes them, and the command that trains on them."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -12,8 +13,6 @@ from bnn_core.recipes.plate_presets import PRESETS
 from pages.shared import forms
 from pages.shared.words import plain
 
-#: So many image files are looked for, spread over the table: a network folder is slow.
-LOOKED_FOR = 200
 #: The words of every field that stands for a flag, as the engine's messages name it.
 FIELDS = {"label": "Column of the classes", "group": "Column of what is left out together",
           "batch": "Column of the batch", "control": "Untreated compound or label",
@@ -77,7 +76,7 @@ def preview(found: PlateTable) -> None:
                icon=":material/check:")
     for note in found.notes:
         st.markdown(f"- {plain(note)}")
-    missing, looked = found.missing_files(LOOKED_FOR)
+    missing, looked = found.missing_files(forms.LOOKED_FOR)
     if missing:
         st.error(f"**{len(missing):,} of {looked:,} files looked for are not there**, such as "
                  + ", ".join(f"{plain(file)} (row {row})" for row, file in missing[:MOST_MISSING])
@@ -107,7 +106,7 @@ def command(table: Path, ask: dict[str, str]) -> str:
 
 
 def _stamp(table: Path) -> tuple[int, int] | None:
-    return (table.stat().st_mtime_ns, table.stat().st_size) if table.is_file() else None
+    return (table.stat().st_mtime_ns, table.stat().st_size) if os.path.isfile(table) else None
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table")

@@ -14,12 +14,13 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 
+from bnn_core.augmentation import augment
 from bnn_core.layers import set_estimator
 from bnn_core.prediction import draw_networks, predictive_samples
 from bnn_core.priors import kl_divergence
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.train_config import PRECISIONS, TrainConfig
-from bnn_core.trained import new_network
+from bnn_core.trained import new_network, prepare
 from bnn_core.training import negative_elbo
 
 SHAPE, CELLS = (1, 28, 28), (3, 64, 64)
@@ -41,14 +42,16 @@ def training_step(config: TrainConfig, batch: int, shape: tuple[int, int, int] =
     set_estimator(network, config.estimator)
     prior = config.make_prior() if config.bayesian else None
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
-    x, y = torch.rand(batch, *shape), torch.randint(10, (batch,))
+    x = torch.randint(256, (batch, *shape), dtype=torch.uint8)
+    y = torch.randint(10, (batch,))
     half = config.precision == "bfloat16"
 
     def step() -> None:
         optimizer.zero_grad()
         kl = kl_divergence(network, prior) if prior else 0.0
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            logits = network(x).float()
+            ready = prepare(augment(x, config.augmentation), config.intensity)
+            logits = network(ready).float()
         negative_elbo(logits, y, kl, 60_000).backward()
         optimizer.step()
 
