@@ -79,7 +79,7 @@ def test_from_the_slider_to_one_image(tab, table, cache):
     tab.get_by_role("link", name="Open in One image").click()
     tab.get_by_role("heading", name="One image").wait_for()
     assert f"image={image_id}" in tab.url and "study=animals" in tab.url
-    assert "cut_confidence=0.3" in tab.url
+    wait_for(tab, lambda: "cut_confidence=0.3" in tab.url)  # drawn after the heading
     tab.get_by_text(image_id).first.wait_for()
 
 
