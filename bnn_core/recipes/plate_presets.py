@@ -18,7 +18,7 @@ _BAYESIAN = {
     "estimator": "weights",
     "prior": "gaussian",
     "prior_sigma1": 0.1,
-    "kl_weight": 0.1,
+    "kl_weight": 0.01,
     "rho_init": -4.0,
     "start": "standard",
 }
