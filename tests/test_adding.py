@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 
 from bnn_core import cli
 from bnn_core.datasets.image_sets import ImageSet, numbers
@@ -117,6 +118,29 @@ def test_memory_depends_on_the_block_alone(study, tmp_path, monkeypatch):
     # One network's worth of samples is small enough to stay.
     assert len(result.samples("standard")) == 1260
     assert check_study(out) == []
+
+
+def test_one_bad_file_of_a_folder_is_left_out_and_named(study, tmp_path, capsys):
+    folder = tmp_path / "shown"
+    (folder / "g").mkdir(parents=True)
+    for k, image in enumerate(pictures(5, 3).images[:, 0]):
+        Image.fromarray(image).save(folder / "g" / f"{k}.png")
+    whole = (folder / "g" / "1.png").read_bytes()
+    (folder / "g" / "1.png").write_bytes(whole[:len(whole) // 2])
+    argv = ["predict", str(study), str(folder)]
+    assert cli.main(argv) == 0
+    said = capsys.readouterr().out
+    assert "1 of 5 images of the folder shown cannot be read and were left out" in said
+    assert "1.png" in said
+    result = open_study(study)
+    added = result.images[result.images["source"] == "shown"]
+    assert added["image_id"].tolist() == [f"shown/g/{k}.png" for k in (0, 2, 3, 4)]
+    assert any("1.png" in note for note in result.meta["notes"]) and check_study(study) == []
+    for k in (0, 2):
+        (folder / "g" / f"{k}.png").write_bytes(b"no image")
+    assert cli.main([argv[0], argv[1], f"again={folder}"]) == 2
+    assert "3 of 5 images cannot be read" in capsys.readouterr().err
+    assert open_study(study).meta["rows"] == 34
 
 
 def test_letters_are_part_of_making_a_study(tmp_path, monkeypatch, capsys):

@@ -56,4 +56,4 @@ def add(args: argparse.Namespace, study: Path, images: list[str], *, out: Path |
         sets = [open_any(text, data_root(args.data), Path(scratch)) for text in images]
         made = add_images(study, sets, out=out, role=role, device=use_device(args),
                           force=args.force, restart=args.restart)
-    return one_line(made)
+    return "\n".join([*(note for s in sets for note in s.notes), one_line(made)])

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from bnn_core.contrast import area_resize
 from bnn_core.datasets.mnist import idx_shape, read_idx
@@ -25,6 +26,8 @@ from bnn_core.imaging import read_image
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 #: Originals that are read before they are fitted to the network.
 AT_A_TIME = 64
+#: Unreadable files that a note names.
+_FEW = 10
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -34,7 +37,7 @@ class ImageSet:
 
     name begins every image id; title says what they are. labels: (N,) names, None where unknown.
     ids: (N,) what tells them apart within the set. files: (N,) paths of the originals, or None.
-    read: batches of rows as (B, C, H, W) uint8, any size.
+    read: batches of rows as (B, C, H, W) uint8, any size. notes: what was left out, and why.
     """
 
     name: str
@@ -43,6 +46,7 @@ class ImageSet:
     ids: np.ndarray
     read: Callable[[slice], np.ndarray]
     files: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -179,15 +183,36 @@ def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _from_folder(path: Path) -> ImageSet:
-    files = sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names
-                   if name.lower().endswith(SUFFIXES))
+    files, notes = _readable(sorted(
+        Path(folder) / name for folder, _, names in os.walk(path) for name in names
+        if name.lower().endswith(SUFFIXES)), path)
     inside = [file.relative_to(path) for file in files]
     labels = np.array([part.parts[0] if len(part.parts) > 1 else None for part in inside], object)
     def read(rows: slice) -> list[np.ndarray]:
         return [read_image(file) for file in files[rows]]
     return ImageSet(path.resolve().name, f"the folder {path.resolve().name}", labels,
                     np.array([part.as_posix() for part in inside], dtype=object), read,
-                    np.array([str(file.resolve()) for file in files], dtype=object))
+                    np.array([str(file.resolve()) for file in files], dtype=object), notes)
+
+
+def _readable(files: list[Path], folder: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """The files that can be read, and a note on the others; InputError when more than half cannot.
+    """
+    good, bad = [], []
+    for file in tqdm(files, desc="check images", unit="image"):
+        try:
+            read_image(file)
+            good.append(file)
+        except InputError as error:
+            bad.append(str(error))
+    if 2 * len(bad) > len(files):
+        raise InputError(f"{folder}: {len(bad):,} of {len(files):,} images cannot be read, the "
+                         f"first: {bad[0]}")
+    if not bad:
+        return good, ()
+    few = "; ".join(bad[:_FEW]) + ("; …" if len(bad) > _FEW else "")
+    return good, (f"{len(bad):,} of {len(files):,} images of the folder {folder.resolve().name} "
+                  f"cannot be read and were left out: {few}",)
 
 
 def _from_npz(path: Path, scratch: Path) -> ImageSet:

@@ -183,7 +183,7 @@ def _finish(study: Study, making: Path, added: pd.DataFrame, blocks: Sequence[Bl
         _write_embedding(study, making, numbers, blocks)
     notes = [*study.meta.get("notes", []), *(
         f"{len(s):,} images of {s.title} added: predicted by the study's networks, never trained "
-        "on, counted in no accuracy" for s in sets)]
+        "on, counted in no accuracy" for s in sets), *(note for s in sets for note in s.notes)]
     if study.meta.get("normalise") in ("plate", "image"):
         notes.append(f"the study's own images were scaled by {study.meta['normalise']}; the added "
                      "ones were taken as scaled already")
