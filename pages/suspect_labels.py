@@ -171,10 +171,10 @@ def draw_table(study: Study, found: pd.DataFrame, total: int, level: str, at: in
                   for low, high in zip(found["rank_low"], found["rank_high"], strict=True)],
         "wrong": [f"{wrong:,} of {n:,}" for wrong, n
                   in zip(found["n_wrong"], found["n_images"], strict=True)],
+        "flagged": flagged_counts(study, found, level),
         "units": [f"{n:,} {unit}{'s' * (n != 1)}" for n, unit
                   in zip(found["n_units"], found["unit"], strict=True)],
-        "confidence": found["mean_confidence"],
-        "flagged": flagged_counts(study, found, level)})
+        "confidence": found["mean_confidence"]})
     number = st.column_config.NumberColumn
     # The row in view, also after a step by button or an address from elsewhere.
     if key not in st.session_state or list(st.session_state[key]["selection"]["rows"]) != [at]:
