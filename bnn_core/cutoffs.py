@@ -13,11 +13,10 @@ from bnn_core.evaluation import Selective, checked, ratio
 from bnn_core.intervals import (
     REPEATS,
     Interval,
-    bootstrap_ratio,
     group_codes,
     group_counts,
     group_draws,
-    wilson,
+    share_interval,
     wilson_lower,
 )
 
@@ -153,11 +152,7 @@ def _accuracy(
     kept = score >= cutoff
     if not kept.any():
         return None
-    right = (correct & kept).sum()
-    if groups is None:
-        low, high = wilson(right, kept.sum(), level)
-        return Interval(float(right / kept.sum()), float(low), float(high))
-    return bootstrap_ratio(correct & kept, kept, groups, repeats=repeats, level=level, seed=seed)
+    return share_interval(correct, kept, groups, repeats=repeats, level=level, seed=seed)
 
 
 def _half(score: np.ndarray, correct: np.ndarray, groups: np.ndarray | None,

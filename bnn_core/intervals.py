@@ -60,6 +60,29 @@ def bootstrap_ratio(
     return Interval(float(value), float(low), float(high))
 
 
+def share_interval(
+    right: np.ndarray, counted: np.ndarray, groups: np.ndarray | None = None, *,
+    repeats: int = REPEATS, level: float = 0.95, seed: int = 0,
+) -> Interval:
+    """Share right/counted of (N,) bools: a bootstrap over groups, or Wilson without them.
+
+    Where all are right (or none), every resample is like the other and would call that certain:
+    the interval is then Wilson's of as many units as there are groups counted. nan for none.
+    """
+    right, counted = np.asarray(right, bool) & counted, np.asarray(counted, bool)
+    if groups is None:
+        n = int(counted.sum())
+        units = n
+    else:
+        found = bootstrap_ratio(right, counted, groups, repeats=repeats, level=level, seed=seed)
+        if found.value not in (0.0, 1.0):
+            return found
+        n, units = int(counted.sum()), len(np.unique(group_codes(groups)[0][counted]))
+    value = right.sum() / n if n else np.nan
+    low, high = wilson(np.float64(value * units), units, level)
+    return Interval(float(value), float(low), float(high))
+
+
 def paired_difference(
     a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None, *,
     repeats: int = REPEATS, level: float = 0.95, seed: int = 0,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.evaluation import Selective, certainty, evaluate
-from bnn_core.intervals import Bands, Interval, bootstrap_ratio, selective_bands, wilson
+from bnn_core.intervals import Bands, Interval, selective_bands, share_interval, wilson
 from bnn_core.levels import (
     LEVEL_COLUMNS,
     LEVEL_RULES,
@@ -78,7 +78,7 @@ def accuracy_by_level(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
                 continue
             correct = units["correct"].to_numpy(dtype=bool)
             groups = independent_groups(units)
-            interval = _share(correct, groups)
+            interval = share_interval(correct, np.ones(len(correct), bool), groups)
             how = LEVEL_RULES[level] if rule == "mean" else "majority of the images' predictions"
             found.append({"level": level, "rule": rule, "how": how, "n": len(units),
                           "right": int(correct.sum()), "accuracy": interval.value,
@@ -143,16 +143,9 @@ class Judged:
         """What the cut-off keeps."""
         kept = self.selective.at(threshold)
         n, right = int(kept.kept), int(kept.right)
-        above = self.certainty >= threshold if self.groups is not None else None
-        accuracy = None
-        if n and above is not None:
-            accuracy = bootstrap_ratio(self.correct & above, above, self.groups)
-        elif n:
-            accuracy = Interval(right / n, *_floats(wilson(right, n)))
-        if above is not None:
-            coverage = bootstrap_ratio(above, np.ones(len(above)), self.groups)
-        else:
-            coverage = Interval(n / max(len(self), 1), *_floats(wilson(n, len(self))))
+        above = self.certainty >= threshold
+        accuracy = share_interval(self.correct, above, self.groups) if n else None
+        coverage = share_interval(above, np.ones(len(above), bool), self.groups)
         return CutoffFigures(n, right, len(self), accuracy, coverage)
 
     def curves(self, thresholds: np.ndarray) -> Bands:
@@ -219,12 +212,3 @@ def undecided(table: pd.DataFrame) -> int:
     return int((table["top_softmax"] < 0.5).sum())
 
 
-def _share(correct: np.ndarray, groups: np.ndarray | None) -> Interval:
-    if groups is not None:
-        return bootstrap_ratio(correct, np.ones(len(correct)), groups)
-    low, high = _floats(wilson(int(correct.sum()), len(correct)))
-    return Interval(float(correct.mean()), low, high)
-
-
-def _floats(pair: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
-    return float(pair[0]), float(pair[1])

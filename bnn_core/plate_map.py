@@ -162,6 +162,18 @@ def edge_effect(values: np.ndarray, edge: np.ndarray, *, repeats: int = REPEATS,
     return Interval(float(outer.mean() - inner.mean()), float(low), float(high))
 
 
+def place_is_treatment(wells: pd.DataFrame, edge: np.ndarray) -> bool:
+    """Whether no treatment lies both on the edge and inside: what lies there explains any effect.
+
+    wells: with compound, and concentration where known; edge: (W,) bool. False without compounds.
+    """
+    if "compound" not in wells or wells["compound"].isna().all():
+        return False
+    keys = [c for c in ("compound", "concentration") if c in wells]
+    both = pd.Series(edge).groupby([wells[c].to_numpy() for c in keys]).nunique()
+    return len(both) > 1 and bool((both == 1).all())
+
+
 def line_effects(wells: pd.DataFrame, values: np.ndarray, along: str) -> pd.DataFrame:
     """Mean of the wells of each row or column (`along`): line, n, mean, low, high.
 

@@ -21,6 +21,8 @@ from bnn_core.reading import (
 
 #: Shares of images from which on "most" is said of being wrong, and of agreeing on one class.
 _MOST, _AGREEING = 1 / 2, 2 / 3
+#: How much more often another opinion must call the images by the label to be called another one.
+_CLEARLY = 1 / 4
 #: Share of a label's other compounds called right below which the model is weak on it, or so-so.
 _WEAK, _SO_SO = 1 / 2, 3 / 4
 #: Chance of a same-batch class above which meeting one says little.
@@ -49,7 +51,7 @@ def wrong_label(case: Case) -> Reading:
                PARTLY: ("one wrong class, but many images are called right"
                         if wrong / n < _MOST else "wrong, but not one class: doubt rather than "
                                                   "another mechanism"),
-               AGAINST: "most images are called right"}[verdict]
+               AGAINST: "no sign of a wrong label, for most images are called right"}[verdict]
     return Reading(
         "wrong_label", explanation, verdict,
         f"{of_all(wrong, n, 'image').capitalize()} {be(wrong, n)} called something else than "
@@ -156,16 +158,16 @@ def batch(case: Case) -> Reading:
     sharers = sorted(set(rows["compound"][sharers]) - set(case.rows["compound"]))
     where = listed([str(b) for b in batches])
     numbers = {"owned": share, "wrong_owned": met, "chance": chance, "sharers": float(len(sharers))}
-    by_chance = (f"{met:.0%} of its wrong calls meet a class of its batch; {chance:.0%} would by "
-                 "chance.")
+    by_chance = (f" {met:.0%} of its wrong calls meet a class of its batch; {chance:.0%} would by "
+                 "chance." if len(called) else "")
     if share < _MOST:
         return Reading(name, explanation, PARTLY if met >= _MOST else AGAINST,
                        f"No training compound of {suspected} was imaged in {where}: the batch does "
-                       f"not suggest that class. {by_chance}", numbers, 0, "compounds")
+                       f"not suggest that class.{by_chance}", numbers, 0, "compounds")
     verdict = PARTLY if chance > _LIKELY_ANYWAY else FITS
     return Reading(name, explanation, verdict,
                    f"Batch-compatible, not explained: {listed(sharers)}, labelled {suspected}, "
-                   f"{be(len(sharers))} from the same batch ({where}). {by_chance}", numbers,
+                   f"{be(len(sharers))} from the same batch ({where}).{by_chance}", numbers,
                    len(sharers), "compounds")
 
 
@@ -186,6 +188,8 @@ def _compared(case: Case, rows: pd.DataFrame, name: str, explanation: str, who: 
         verdict, means_that = AGAINST, "agrees with the wrong class"
     elif as_label / n >= _MOST and means[label] > means[suspected]:
         verdict, means_that = FITS, "agrees with the label"
+        if as_label / n < (case.rows["predicted"] == label).mean() + _CLEARLY:
+            verdict, means_that = AGAINST, "agrees with the label, hardly more than this network"
     else:
         verdict, means_that = PARTLY, "is divided"
         if as_label / n < _MOST and means[label] < max(means.values()) / 2:

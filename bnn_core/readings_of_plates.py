@@ -160,8 +160,11 @@ def inactive_dose(case: Case, strengths: pd.DataFrame | None) -> Reading:
         elif higher and case.called(case.rows) != case.suspect.label:
             weak = True
     if not parts:
-        return cannot_tell(name, explanation, "There are no untreated wells to compare with and no "
-                           "other doses of the compound.", ["controls", "other doses"])
+        doses_are = (f"its {len(doses)} doses are all part of it; one of them by itself is "
+                     "compared under “treatments”" if len(doses) > 1 else
+                     "there are no other doses of the compound")
+        return cannot_tell(name, explanation, "There are no untreated wells to compare with, and "
+                           f"{doses_are}.", ["controls", "other doses"])
     verdict = FITS if weak else PARTLY if perhaps else AGAINST
     says = {FITS: "a label that is right may not show at this dose",
             PARTLY: "perhaps a weak effect", AGAINST: "the cells do respond"}[verdict]

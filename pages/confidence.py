@@ -220,6 +220,8 @@ def tell_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> 
     kept = answer.reported
     right = (f"{percent(answer.accuracy.value)} right {interval(answer.accuracy)}"
              if answer.accuracy else "nothing is kept")
+    if answer.accuracy and answer.accuracy.value < answer.target:
+        right = f":orange[**short of {100 * answer.target:g} %:**] {right}"
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         st.markdown(
             f"**{short_name(method)}: {filters.SYMBOLS[score]} {sign} {value:g}**. On the other "

@@ -199,6 +199,9 @@ def effects(study: Study, method: str, wells: pd.DataFrame, by: str, shape: tupl
         # As they are shown: beyond that differences are of the arithmetic. 0 turns -0 into 0.
         value, low, high = (round(number, 3) + 0.0 for number in found)
         clear = "" if low <= 0 <= high else " The interval leaves out 0."
+        if plate_map.place_is_treatment(wells, ring.edge):
+            clear = (" **But no treatment lies both on the edge and inside: this cannot be told "
+                     "from what lies there.**")
         st.markdown(
             f"**Edge − inside: {value:+.3f}** [{low:+.3f}, {high:+.3f}] in "
             f"{plain(said(by))}: {int(ring.edge.sum()):,} wells {where} against "

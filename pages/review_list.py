@@ -133,7 +133,7 @@ def draw_actions(study: Study, acted: pd.DataFrame, words: str) -> None:
               disabled=not len(rows), on_click=take_off, args=(study, rows, text),
               help="Off the list, whoever flagged them. The history keeps everything, and undo "
                    "brings them back.")
-    panels.export_button(study, rows, text, "review_export", "review-list")
+    panels.export_button(study, rows, text, "review_export", "flagged")
 
 
 def draw_undo(study: Study) -> None:

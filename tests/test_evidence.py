@@ -272,6 +272,9 @@ def test_the_other_network():
     assert read(table, standard=table)["other_network"].verdict == AGAINST
     right = read(table, standard=table_of(screen()["label"]))["other_network"]
     assert right.verdict == FITS and "agrees with the label" in right.sentence
+    # Both call most images by the label: it is not this network alone that errs.
+    alike = read(right_table := table_of(screen()["label"]), standard=right_table)["other_network"]
+    assert alike.verdict == AGAINST and "hardly more than this network" in alike.sentence
     neither = read(table, standard=table_of(all_called("A")))["other_network"]
     assert neither.verdict == PARTLY and "finds neither" in neither.sentence
     assert neither.numbers["as_label"] == 0 and neither.n == 12

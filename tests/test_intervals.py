@@ -109,3 +109,19 @@ def test_a_seed_draws_the_same_groups_in_any_row_order():
     order = np.random.default_rng(0).permutation(15)
     assert (iv.bootstrap_ratio(right, np.ones(15), groups)
             == iv.bootstrap_ratio(right[order], np.ones(15), groups[order]))
+
+
+def test_all_right_is_as_sure_as_the_number_of_groups():
+    right, groups = np.ones(54, bool), np.arange(54) // 3
+    counted = groups < 12
+    found = iv.share_interval(right, counted, groups)
+    low, high = iv.wilson(12, 12)
+    assert found == (1.0, pytest.approx(float(low)), pytest.approx(float(high)))
+    none = iv.share_interval(~right, counted, groups)
+    assert none.value == 0 and none.high == pytest.approx(1 - float(low))
+    # As soon as groups differ it is the bootstrap, and without groups Wilson.
+    right[0] = False
+    assert iv.share_interval(right, counted, groups) == iv.bootstrap_ratio(
+        right & counted, counted, groups)
+    low, high = map(float, iv.wilson(53, 54))
+    assert iv.share_interval(right, np.ones(54, bool)) == pytest.approx((53 / 54, low, high))

@@ -66,6 +66,23 @@ def test_images_by_label_quality(monkeypatch, cache):
     assert not app.exception and "most suspect first" in text_of(app)
 
 
+def test_ticked_images_of_the_table_can_be_flagged_and_the_last_is_shown(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspects="images",
+                suspects_as="as a table")
+    table = ranking(app)
+    assert {"compound", "plate", "well"} <= set(table)
+    flag = "suspect_images_table_flag"
+    app.session_state["suspect_images_table"] = {"selection": {"rows": [1, 3]}}
+    app.run()
+    app.session_state[f"{flag}_0"] = True
+    app.run()
+    app.text_input(key=f"{flag}_name").input("Ada")
+    app.button(key=f"{flag}_go").click().run()
+    assert not app.exception
+    flagged = set(ReviewLog(cache).state(open_study(cache / "screen"))["image_id"])
+    assert flagged == set(table["image_id"].iloc[[1, 3]])
+
+
 def test_filters_shorten_the_table_and_change_no_score(monkeypatch, cache):
     whole = ranking(pages(monkeypatch, cache, PAGE, study="screen"))
     app = pages(monkeypatch, cache, PAGE, study="screen", label="D")
@@ -81,8 +98,11 @@ def test_flag_the_whole_compound_and_take_it_back(monkeypatch, cache):
     app.session_state["suspect_compound_D2_D_flag_0"] = True
     app.run()
     app.text_input(key="suspect_compound_D2_D_flag_name").input("Ada")
+    assert "already" not in text_of(app)
     app.button(key="suspect_compound_D2_D_flag_go").click().run()
     assert not app.exception
+    app.session_state["suspect_compound_D2_D_flag_1"] = True
+    assert "12 of them are on the list already" in text_of(app.run())
     state = log.state(study)
     assert len(state) == 12 and "suspect compound D2" in state["filter"].iat[0]
     assert ranking(app).set_index("title")["flagged"].to_dict() == (
@@ -98,8 +118,8 @@ def test_what_was_decided_of_single_images_stands_in_their_table(monkeypatch, ca
     ReviewLog(cache).flag(study, [row], reviewer="Ada", reason="corrupted", decision="exclude")
     app = pages(monkeypatch, cache, PAGE, study="screen", suspects="images",
                 suspects_as="as a table")
-    decided = ranking(app).set_index("image_id")["decision"].dropna()
-    assert decided.to_dict() == {study.images["image_id"].iat[row]: "exclude"}
+    decided = ranking(app).set_index("image_id")["decision"]
+    assert decided[decided != ""].to_dict() == {study.images["image_id"].iat[row]: "exclude"}
 
 
 def test_a_second_opinion_is_asked_where_there_is_one(monkeypatch, cache):

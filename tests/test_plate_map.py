@@ -110,3 +110,15 @@ def test_means_by_row_and_differences_within_plates():
     assert rows["line"].tolist() == [1, 2] and rows["mean"].tolist() == [2, 11]
     assert rows["low"].iloc[0] == 1 and rows["high"].iloc[0] == 3 and np.isnan(rows["low"].iloc[1])
     np.testing.assert_allclose(plate_map.within_plates(wells, values), [4, 6, 5, np.nan])
+
+
+def test_a_place_that_is_a_treatment_is_told_from_one_that_is_not():
+    wells = pd.DataFrame({"compound": list("aabb"), "concentration": [1.0, 1.0, 2.0, 2.0]})
+    apart = np.array([True, True, False, False])
+    assert plate_map.place_is_treatment(wells, apart)
+    assert not plate_map.place_is_treatment(wells, np.array([True, False, False, True]))
+    # A dose by itself is a treatment.
+    doses = wells.assign(compound="a")
+    assert plate_map.place_is_treatment(doses, apart)
+    assert not plate_map.place_is_treatment(doses.drop(columns="concentration"), apart)
+    assert not plate_map.place_is_treatment(wells.drop(columns="compound"), apart)

@@ -98,6 +98,29 @@ def test_the_bayesian_means_began_as_the_standard_network(study):
     assert (study.path / "folds/1/standard/weights.safetensors").is_file()
 
 
+def test_more_folds_than_compounds_are_refused_before_any_image_is_read(table, tmp_path, capsys):
+    out = tmp_path / "many"
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out", str(out)]
+    assert cli.main([*argv, *SMALL, "--folds", "9"]) == 2
+    assert "--folds 9: give 2 to 4" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_path, capsys):
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    (shown / "copy.png").write_bytes((table.parent / "a0.png").read_bytes())
+    Image.fromarray(np.full((16, 16, 3), 9, np.uint8)).save(shown / "new.png")
+    out = tmp_path / "both"
+    assert cli.main(["predict", str(study.path), str(shown), "--out", str(out)]) == 0
+    result = open_study(out)
+    images = result.images.set_index("image_id")
+    assert images.loc["shown/copy.png", "content_hash"] in set(study.images["content_hash"])
+    assert images.loc["shown/new.png", "content_hash"] not in set(study.images["content_hash"])
+    assert any(note.startswith("1 of them are images of the study itself")
+               for note in result.meta["notes"])
+
+
 def test_folds_as_separate_jobs_give_the_same_study(study, table, tmp_path, capsys):
     out = tmp_path / "jobs"
     argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out", str(out)]

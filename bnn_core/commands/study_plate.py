@@ -28,7 +28,7 @@ from bnn_core.copies import corrupted_copies
 from bnn_core.corrections import apply_corrections, read_corrections
 from bnn_core.corruptions import CORRUPTIONS, read_corruptions
 from bnn_core.crossval import grouped_folds, leave_label_out, leave_one_group_out
-from bnn_core.datasets.plate import load_plate
+from bnn_core.datasets.plate import load_plate, read_plate
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
 from bnn_core.making import demand_room, demand_same
@@ -106,11 +106,17 @@ def add_fold_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     out = out_folder(args, args.table.stem)
     left_out = "labels" if args.leave_out == "label" else "compounds"
+    columns = {
+        "label": args.label, "group": args.group, "batch": args.batch, "control": args.control,
+        "columns": read_map(args.map), "images": args.images,
+        "channels": None if args.channels is None else args.channels.split(","),
+    }
+    if isinstance(count := _folds(args.folds), int):
+        # Before the images are read, which may take hours.
+        grouped_folds(read_plate(args.table, **columns).table, count)
     return make(args, out, lambda: load_plate(
-        args.table, prepared_folder(out), label=args.label, group=args.group, batch=args.batch,
-        control=args.control, columns=read_map(args.map), images=args.images,
-        channels=None if args.channels is None else args.channels.split(","), size=args.size,
-        normalise=args.normalise, pixel_size_um=args.pixel_size,
+        args.table, prepared_folder(out), **columns, size=args.size, normalise=args.normalise,
+        pixel_size_um=args.pixel_size,
     ), NAME, args.title or f"{args.table.stem}, {left_out} left out")
 
 

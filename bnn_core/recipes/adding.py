@@ -80,7 +80,7 @@ def add_images(
     blocks = list(blocks_of(sets))
     shape = tuple(read_json(folds[0] / study.methods[0] / "config.json")["image_shape"])
     try:
-        look_at(making, blocks, shape, study.meta.get("channels"))
+        look_at(making, blocks, shape, study.meta.get("channels"), "image_root" in study.meta)
     except InputError:  # images that do not fit: nothing to go on with
         shutil.rmtree(making)
         raise
@@ -182,8 +182,11 @@ def _finish(study: Study, making: Path, added: pd.DataFrame, blocks: Sequence[Bl
     if study.embedding is not None:
         _write_embedding(study, making, numbers, blocks)
     notes = [*study.meta.get("notes", []), *(
-        f"{len(s):,} images of {s.title} added: predicted by the study's networks, never trained "
-        "on, counted in no accuracy" for s in sets), *(note for s in sets for note in s.notes)]
+        f"{len(s):,} images of {s.title} added: predicted by the study's networks, counted in no "
+        "accuracy" for s in sets), *(note for s in sets for note in s.notes)]
+    if known := int(added["content_hash"].isin(study.images["content_hash"]).sum()):
+        notes.append(f"{known:,} of them are images of the study itself, and networks of other "
+                     "folds were trained on those")
     if study.meta.get("normalise") in ("plate", "image"):
         notes.append(f"the study's own images were scaled by {study.meta['normalise']}; the added "
                      "ones were taken as scaled already")

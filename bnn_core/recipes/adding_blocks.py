@@ -1,5 +1,6 @@
 """Blocks of images that are added to a study: read, predicted and kept on disk one by one."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from bnn_core.datasets.image_sets import ImageSet
 from bnn_core.files import atomic_path
 from bnn_core.folds import batch_size, networks_of
+from bnn_core.imaging import read_bytes
 from bnn_core.making import ADDING
 from bnn_core.prediction import Networks, embed, predict
 from bnn_core.rendering import channel_colours, default_channels, thumbnail
@@ -49,9 +51,10 @@ def blocks_of(sets: Sequence[ImageSet]) -> Iterator[Block]:
 
 
 def look_at(making: Path, blocks: Sequence[Block], shape: tuple[int, int, int],
-            channels: Sequence[str] | None) -> None:
+            channels: Sequence[str] | None, of_files: bool) -> None:
     """Hashes and thumbnails of all added images, as the network sees them.
 
+    of_files: hashes are those of the files' bytes where there are files, as in studies of plates.
     Raises InputError when one does not fit a network for images of `shape` (channels, H, W).
     """
     colours = channel_colours(channels or default_channels(shape[0]))
@@ -61,7 +64,10 @@ def look_at(making: Path, blocks: Sequence[Block], shape: tuple[int, int, int],
             if not path.is_file():
                 found = block.images.fitted(block.rows, shape)
                 pictures = [_thumbnail(image, colours) for image in found]
-                _save(path, hashes=np.array(content_hashes(found)),
+                files = block.images.files if of_files else None
+                hashes = content_hashes(found) if files is None else [
+                    hashlib.sha256(read_bytes(file)).hexdigest()[:16] for file in files[block.rows]]
+                _save(path, hashes=np.array(hashes),
                       packed=np.frombuffer(b"".join(pictures), np.uint8),
                       lengths=np.array([len(data) for data in pictures]))
             bar.update(len(block))

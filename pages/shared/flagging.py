@@ -54,6 +54,10 @@ def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
           known: Mapping[str, str | None]) -> None:
     st.caption(f"{len(rows):,} image{'' if len(rows) == 1 else 's'}: "
                f"{plain(filter_text)}")
+    if decided := int(np.isin(rows, flagged_rows(study)).sum()):
+        st.caption(f":material/history: {decided:,} of them "
+                   f"{'is' if decided == 1 else 'are'} on the list already; this decision is the "
+                   "one that counts from now on, and Undo brings the earlier one back.")
     refused = st.container()
     reason = st.selectbox("Reason", REASONS, key=f"{key}_reason",
                           index=REASONS.index(known.get("reason") or REASONS[0]))

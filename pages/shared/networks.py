@@ -36,6 +36,8 @@ def draw_strip(study: Study, method: str, table: pd.DataFrame, row: int, among: 
     st.subheader("The same networks on other images", anchor=False)
     which = st.segmented_control(f"Which {STRIP_IMAGES} images", [AT_RANDOM, UNSUREST, IN_STEP],
                                  default=AT_RANDOM, key="strip", bind="query-params", required=True)
+    if which != IN_STEP and len(among) < 2:
+        among = frame.filtered_rows()  # a selection of one image leaves no others to choose from
     rows = np.sort(strip_rows(table, row, among, which))
     labels = label_codes(studies.identity(study), method, study)[rows]
     predicted = sample_views.predicted_classes(samples[rows])

@@ -141,7 +141,8 @@ def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
                 image_wall(rows, key=f"{key}_{name}", height=520, selectable=False,
                            flagged=flagged)
             else:
-                st.caption(_NONE[name])
+                st.caption(_NO_OTHERS if name == "other doses" and who.level == "compound"
+                           else _NONE[name])
     if shown is not None:
         with places[-1]:
             panels.detail(study, shown, f"{key}_detail",
@@ -152,6 +153,9 @@ _NONE = {"this": "No image.", "same label": "No other compound has this label.",
          "predicted label": "No other compound has that label.",
          "controls": "This study holds no untreated images of these plates.",
          "other doses": "This study holds no other dose of the compound."}
+
+
+_NO_OTHERS = "All doses that the study holds are part of the compound: see “treatments” above."
 
 
 def remembered(key: str, found: dict[str, np.ndarray]) -> int | None:
