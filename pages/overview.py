@@ -100,11 +100,13 @@ def levels(study: Study) -> None:
                                    name=METHOD_NAMES[method]))
     if parts:
         table = pd.concat(parts, axis=1).reset_index()
+        # The rule is the longest and comes last, where a narrow window may cut it.
+        table["how"] = table.pop("how")
         st.dataframe(table.rename(columns={"level": "Level", "how": "How images are put together"}),
                      hide_index=True, width="stretch")
         st.caption("Share right, 95 % interval, counts. Images of one compound are not "
                    "independent: intervals resample whole compounds where a level has several "
-                   "units of one.")
+                   "units of one; where all are right, that of as many units as compounds.")
 
 
 @frame.fragment

@@ -79,7 +79,11 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
         actions = st.container(horizontal=True, gap="small")
         event = st.dataframe(
             table, key="suspect_images_table", hide_index=True, height=560,
-            selection_mode="multi-row", on_select="rerun", column_config={
+            selection_mode="multi-row", on_select="rerun",
+            column_order=[name for name in dict.fromkeys((
+                "compound", "label", "predicted", "label_quality", "decision", "image_id",
+                "p_label", "confidence", *known)) if name in table],
+            column_config={
                 "image_id": "Image", "label": "Given", "predicted": "Predicted",
                 "label_quality": st.column_config.NumberColumn("Label quality", format="%.4f"),
                 "p_label": st.column_config.NumberColumn("Probability of the label",
