@@ -106,6 +106,17 @@ def test_more_folds_than_compounds_are_refused_before_any_image_is_read(table, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_images_in_a_folder_of_their_own_are_planned_and_resumed(table, tmp_path):
+    moved = tmp_path / "tables" / "fields.csv"
+    moved.parent.mkdir()
+    moved.write_bytes(table.read_bytes())
+    argv = ["study", "plate", str(moved), "--images", str(table.parent), "--label", "moa",
+            "--control", "DMSO", "--out", str(tmp_path / "apart"), *SMALL]
+    assert cli.main([*argv, "--prepare-only"]) == 0
+    assert cli.main(argv) == 0
+    assert len(open_study(tmp_path / "apart").images) == 14
+
+
 def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_path, capsys):
     shown = tmp_path / "shown"
     shown.mkdir()

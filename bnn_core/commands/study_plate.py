@@ -31,7 +31,7 @@ from bnn_core.crossval import grouped_folds, leave_label_out, leave_one_group_ou
 from bnn_core.datasets.plate import load_plate, read_plate
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
-from bnn_core.making import demand_room, demand_same
+from bnn_core.making import as_json, demand_room, demand_same
 from bnn_core.recipes.plate import assemble_study, plan_plate_study, planned_warnings
 from bnn_core.recipes.plate_folds import run_folds
 from bnn_core.recipes.plate_presets import PRESETS
@@ -135,7 +135,7 @@ def make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], k
     """
     device, configs, count = use_device(args), train_configs(args, presets), _folds(args.folds)
     demand_room(out, args.force)
-    asked = {name: value for name in ASKED
+    asked = {name: as_json(value) for name in ASKED
              if (value := getattr(args, name, None)) not in (None, [])}
     demand_same(out, {"kind": kind, "asked": asked}, args.restart)
     source = read()
