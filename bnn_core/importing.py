@@ -30,6 +30,8 @@ from bnn_core.values import as_text, image_ids, is_blank_label, none_where
 KEPT = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa")
 NO_SPLIT = ("Only mean probabilities were given, no samples: aleatoric, epistemic and mutual "
             "information are unknown and left empty.")
+TAKEN_AS_BAYESIAN = ("Nothing in the table says what made the predictions: they are shown as those "
+                     "of a Bayesian network. --method (“What made the predictions”) changes that.")
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
                                         logits=logits, where=main.where)
         moments = {options.method: Moments(p)}
         notes.append(NO_SPLIT)
+        if options.method == "vi":
+            notes.append(TAKEN_AS_BAYESIAN)
     else:
         kept[options.method], m, said = sample_moments(
             samples, main.raw.index, found.columns.columns, logits=logits,

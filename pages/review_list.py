@@ -16,10 +16,11 @@ VIEWS = ("List", "History", "Export and import", "Did cleaning help?")
 #: Kinds of flagged images, beside the decisions.
 ALL, DISPUTED, CHANGED = "all", "disputed", "changed since"
 _SAID = "_review_said"
+#: What a narrow window shows comes first.
 COLUMNS = {
-    "image_id": "Image", "compound": "Compound", "plate": "Plate", "well": "Well",
-    "label": "Label", "predicted": "Predicted", "reason": "Reason", "decision": "Decision",
-    "new_label": "New label", "note": "Note", "reviewer": "Reviewer", "time": "When (UTC)",
+    "image_id": "Image", "label": "Label", "predicted": "Predicted", "decision": "Decision",
+    "new_label": "New label", "reason": "Reason", "note": "Note", "compound": "Compound",
+    "plate": "Plate", "well": "Well", "reviewer": "Reviewer", "time": "When (UTC)",
     "disputed": "Disputed", "changed": "Changed since", "filter": "Flagged from"}
 HISTORY = {"time": "When (UTC)", "reviewer": "Who", "what": "What", "images": "Images",
            "reason": "Reason", "decision": "Decision", "new_label": "New label", "note": "Note",

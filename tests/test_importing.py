@@ -6,7 +6,7 @@ import pytest
 
 from bnn_core.errors import InputError
 from bnn_core.import_sources import ImportOptions
-from bnn_core.importing import NO_SPLIT, read_predictions
+from bnn_core.importing import NO_SPLIT, TAKEN_AS_BAYESIAN, read_predictions
 
 NAMES = ["Eg5, kinesin", 'DNA "damage"', "=Actin/β"]
 
@@ -45,7 +45,7 @@ def test_eight_rows(importing, line_end):
     assert found.classes == NAMES
     np.testing.assert_allclose(found.moments["vi"].mean_p, eight().iloc[:, :3])
     assert found.moments["vi"].mean_p2 is None
-    assert NO_SPLIT in found.notes
+    assert NO_SPLIT in found.notes and TAKEN_AS_BAYESIAN in found.notes
     images = found.images
     assert images["image_id"].tolist() == eight()["image"].tolist()
     assert images["label"].tolist() == eight()["moa"].tolist()
@@ -183,7 +183,7 @@ def test_samples_beside_a_metadata_table(importing, samples, tmp_path, axes):
     np.testing.assert_allclose(found.samples["vi"], samples, atol=5e-4)
     np.testing.assert_allclose(found.moments["vi"].mean_p, samples.mean(axis=1), atol=1e-12)
     np.testing.assert_allclose(found.moments["vi"].mean_p2, (samples**2).mean(axis=1), atol=1e-12)
-    assert NO_SPLIT not in found.notes
+    assert NO_SPLIT not in found.notes and TAKEN_AS_BAYESIAN not in found.notes
     assert "give the 3 names" in refusal(importing, table.drop(columns="predicted"),
                                          samples=tmp_path / "s.npy")
 
