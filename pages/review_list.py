@@ -151,7 +151,7 @@ def draw_undo(study: Study) -> None:
             st.button(word, key=f"review_{word}", icon=f":material/{icon}:", shortcut=key,
                       disabled=action is None, on_click=toggle, args=(study, word, do),
                       help=plain(action.text) if action else f"Nothing to {word.lower()} under "
-                                                             "this name.")
+                      "this name." if name.strip() else "Type the name under which it was done.")
 
 
 def draw_story(study: Study, row: int) -> None:
