@@ -69,15 +69,14 @@ def share_interval(
     Where all are right (or none), every resample is like the other and would call that certain:
     the interval is then Wilson's of as many units as there are groups counted. nan for none.
     """
-    right, counted = np.asarray(right, bool) & counted, np.asarray(counted, bool)
-    if groups is None:
-        n = int(counted.sum())
-        units = n
-    else:
+    counted = np.asarray(counted, bool)
+    right = np.asarray(right, bool) & counted
+    n = units = int(counted.sum())
+    if groups is not None:
         found = bootstrap_ratio(right, counted, groups, repeats=repeats, level=level, seed=seed)
         if found.value not in (0.0, 1.0):
             return found
-        n, units = int(counted.sum()), len(np.unique(group_codes(groups)[0][counted]))
+        units = len(np.unique(group_codes(groups)[0][counted]))
     value = right.sum() / n if n else np.nan
     low, high = wilson(np.float64(value * units), units, level)
     return Interval(float(value), float(low), float(high))

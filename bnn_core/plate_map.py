@@ -169,8 +169,10 @@ def place_is_treatment(wells: pd.DataFrame, edge: np.ndarray) -> bool:
     """
     if "compound" not in wells or wells["compound"].isna().all():
         return False
-    keys = [c for c in ("compound", "concentration") if c in wells]
-    both = pd.Series(edge).groupby([wells[c].to_numpy() for c in keys]).nunique()
+    known = wells["compound"].notna().to_numpy()
+    keys = [wells[c].to_numpy()[known] for c in ("compound", "concentration") if c in wells]
+    # Untreated wells have no concentration and are a treatment too.
+    both = pd.Series(edge[known]).groupby(keys, dropna=False).nunique()
     return len(both) > 1 and bool((both == 1).all())
 
 

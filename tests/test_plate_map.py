@@ -122,3 +122,8 @@ def test_a_place_that_is_a_treatment_is_told_from_one_that_is_not():
     assert plate_map.place_is_treatment(doses, apart)
     assert not plate_map.place_is_treatment(doses.drop(columns="concentration"), apart)
     assert not plate_map.place_is_treatment(wells.drop(columns="compound"), apart)
+    # Untreated wells on both sides tell the place from what lies there.
+    untreated = pd.DataFrame({"compound": ["DMSO", "DMSO"], "concentration": [np.nan, np.nan]})
+    assert not plate_map.place_is_treatment(
+        pd.concat([wells, untreated], ignore_index=True), np.array([*apart, True, False]))
+    assert plate_map.place_is_treatment(wells.assign(concentration=np.nan), apart)

@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> str:
         "columns": read_map(args.map), "images": args.images,
         "channels": None if args.channels is None else args.channels.split(","),
     }
-    if isinstance(count := _folds(args.folds), int):
+    if args.leave_out != "label" and isinstance(count := _folds(args.folds), int):
         # Before the images are read, which may take hours.
         grouped_folds(read_plate(args.table, **columns).table, count)
     return make(args, out, lambda: load_plate(
