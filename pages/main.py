@@ -19,14 +19,15 @@ from pages.shared.words import plain
 class Entry(NamedTuple):
     """One page: its file, its name and icon in the navigation, the question that it answers.
 
-    cutoff: the score and its cut-off stand at the page's head, not in the sidebar. study: the page
-    needs one.
+    score, cutoff: what stands at the page's head, for the page follows it. study: the page needs
+    one.
     """
 
     file: str
     title: str
     icon: str
     question: str
+    score: bool = False
     cutoff: bool = False
     study: bool = True
 
@@ -34,23 +35,26 @@ class Entry(NamedTuple):
 #: To add a page: write pages/<file> and name it here. Groups stand in the order of the work.
 PAGES: dict[str, list[Entry]] = {
     "Look": [
-        Entry("overview.py", "Overview", "dashboard", "How good is this study, at a glance?"),
+        Entry("overview.py", "Overview", "dashboard", "How good is this study, at a glance?",
+              score=True, cutoff=True),
         Entry("mechanisms.py", "Mechanisms", "medication",
               "What are the compounds of one mechanism taken for, and what do they look like?",
-              cutoff=True),
+              score=True, cutoff=True),
         Entry("plates.py", "Plates", "grid_on", "Does it matter where on the plate a well lies?"),
         Entry("one_image.py", "One image", "image", "Why is it unsure of this one?"),
     ],
     "Doubt": [
         Entry("confidence.py", "Confidence", "bar_chart_4_bars",
               "How sure is it when right and when wrong, and what do I gain by a cut-off?",
-              cutoff=True),
+              score=True, cutoff=True),
         Entry("bnn_vs_standard.py", "BNN vs standard", "scatter_plot",
-              "Where do the Bayesian and the standard network disagree?", cutoff=True),
+              "Where do the Bayesian and the standard network disagree?",
+              score=True, cutoff=True),
         Entry("out_of_distribution.py", "Out of distribution", "travel_explore",
-              "What does it do with kinds of images that it never saw?", cutoff=True),
+              "What does it do with kinds of images that it never saw?",
+              score=True, cutoff=True),
         Entry("compare_methods.py", "Compare methods", "leaderboard",
-              "Would another posterior do better on these images?"),
+              "Would another posterior do better on these images?", score=True),
     ],
     "Review": [
         Entry("suspect_labels.py", "Suspect labels", "help_center",
@@ -98,8 +102,7 @@ def main() -> None:
     with st.sidebar:
         known = pick_study(found)
         _history(key="browser_history")
-    head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom") \
-        if entry.cutoff else (st.container(), None)
+    head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom")
     with head.container(gap="xxsmall"):
         st.title(entry.title, anchor=False)
         st.caption(entry.question)
@@ -108,7 +111,7 @@ def main() -> None:
             st.info(EMPTY.format(root=cache_root()), icon=":material/folder_open:")
             st.stop()
         try:
-            draw_filters(tools)
+            draw_filters(entry, tools)
         except InputError as error:
             st.error(str(error), icon=":material/error:")
             st.stop()
@@ -150,18 +153,22 @@ def leave_study() -> None:
         st.query_params.pop(name, None)
 
 
-def draw_filters(tools: st.delta_generator.DeltaGenerator | None) -> None:
-    """What the study is, the filters, and the cut-off at the page's head or in the sidebar."""
+def draw_filters(entry: Entry, tools: st.delta_generator.DeltaGenerator) -> None:
+    """What the study is, the filters, and at the page's head the score and its cut-off."""
     study = frame.current_study()
     with st.sidebar:
         if study.meta.get("synthetic"):
             st.badge("synthetic data", icon=":material/science:", color="violet")
         filters.draw(study)
-        if tools is None:
-            with st.expander("Score and cut-off"):
-                filters.draw_cutoff(study)
-    if tools is not None:
-        with tools.container(horizontal=True, vertical_alignment="bottom"):
+    # Drawn on every page at the same place, for the address keeps them: moved to another place, a
+    # widget ceases to write itself there (its old copy goes after the new one has come, and takes
+    # the tie with it). What the page does not follow is not shown.
+    hidden = [part for part, shown in (("score", entry.score), ("cut_", entry.cutoff))
+              if not shown]
+    with tools:
+        st.html("<style>" + "".join(f'[class*="st-key-{part}"] {{ display: none }}'
+                                    for part in hidden) + "</style>")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
             filters.draw_cutoff(study)
 
 

@@ -2,6 +2,8 @@
 
 import re
 
+from browsing import settled
+
 #: The middle of the mark nearest to a score on the first curve of a panel, on the screen.
 MARK = """([panel, score]) => {
   const chart = document.querySelector(".st-key-curves .js-plotly-plot")
@@ -17,15 +19,11 @@ def kept(tab):
     return tab.get_by_text(re.compile(r"^Keeping c ≥")).inner_text()
 
 
-def quiet(tab):
-    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-
-
 def test_the_accuracy_i_need_and_a_curve_move_the_cutoff_of_the_whole_page(tab):
     tab.goto("/confidence?study=animals&need=90.0")
     use = tab.get_by_role("button", name="Use").first
     use.wait_for()
-    quiet(tab)
+    settled(tab)
     assert kept(tab) == "Keeping c ≥ 0.5"
     use.click()
     tab.wait_for_url(re.compile("cut_confidence="))
@@ -33,7 +31,7 @@ def test_the_accuracy_i_need_and_a_curve_move_the_cutoff_of_the_whole_page(tab):
     assert value != "0.5"
     tab.get_by_text(f"Keeping c ≥ {value}", exact=True).wait_for()
 
-    quiet(tab)
+    settled(tab)
     tab.locator(".st-key-curves").evaluate("chart => chart.scrollIntoView({block: 'center'})")
     tab.wait_for_timeout(500)
     tab.mouse.click(*tab.evaluate(MARK, ["x2", 0.3]))

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browsing import wait_for
+from browsing import settled, wait_for
 
 from bnn_core.evaluation import Selective
 from bnn_core.study import open_study
@@ -89,8 +89,7 @@ def test_a_cold_deep_link_opens_the_page_with_its_filters(tab, page, table):
     tab.get_by_role("heading", name=PAGES[page], exact=True).wait_for()
     n = int((table["label"] == "bee").sum())
     tab.get_by_text(f"{n} of 300 images").first.wait_for()
-    wait_for(tab, lambda: tab.locator("[data-testid=stApp]").get_attribute(
-        "data-test-script-state") == "notRunning")
+    settled(tab)
     assert tab.get_by_test_id("stException").count() == 0
     assert tab.get_by_test_id("stAlertContentError").count() == 0
     assert "label=bee" in tab.url and "cut_confidence=0.4" in tab.url
@@ -138,3 +137,29 @@ def test_flag_a_selection_and_take_it_back(tab):
     wait_for(tab, lambda: tab.locator(".tile .flag").count() == 2)
     tab.get_by_role("button", name="Undo").click()
     wait_for(tab, lambda: tab.locator(".tile .flag").count() == 0)
+
+
+def test_the_cut_off_stays_in_the_address_from_page_to_page(tab):
+    # A widget that stood elsewhere on the page before used to be cut from the address.
+    tab.goto("/?study=animals")
+    for page, key, value in (("Confidence", "ArrowLeft", 0.49), ("Overview", "ArrowLeft", 0.48),
+                             ("BNN vs standard", "ArrowLeft", 0.47)):
+        settled(tab)
+        tab.get_by_test_id("stSidebarNav").get_by_role("link", name=page, exact=True).click()
+        tab.get_by_role("heading", name=page, exact=True).wait_for()
+        settled(tab)
+        slider = tab.get_by_test_id("stSlider").filter(has_text="Cut-off").get_by_role("slider")
+        slider.focus()
+        slider.press(key)
+        wait_for(tab, lambda value=value: f"cut_confidence={value}" in tab.url, 10)
+    settled(tab)
+    tab.get_by_test_id("stSidebarNav").get_by_role("link", name="Plates").click()
+    tab.get_by_role("heading", name="Plates").wait_for()
+    settled(tab)
+    assert "cut_confidence=0.47" in tab.url
+    assert not tab.get_by_test_id("stSlider").filter(has_text="Cut-off").is_visible()
+    tab.reload()
+    settled(tab)
+    tab.get_by_test_id("stSidebarNav").get_by_role("link", name="Confidence").click()
+    tab.get_by_role("heading", name="Confidence").wait_for()
+    wait_for(tab, lambda: "c ≥ 0.47" in tab.locator("body").inner_text())

@@ -3,7 +3,7 @@
 import json
 from urllib.parse import parse_qs, urlparse
 
-from browsing import wait_for
+from browsing import settled, wait_for
 
 #: The middle of the highest bar of the wrong predictions, and what it stands for.
 BAR = """compound => {
@@ -26,7 +26,7 @@ def test_from_a_compound_to_one_image(tab, demo):
     own = table[(table["compound"] == compound) & (table["label"] == label)]
     tab.goto("/mechanisms?study=demo&mechanism=Rounders+(sim)")
     wait_for(tab, lambda: tab.evaluate(BAR, compound) is not None)
-    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    settled(tab)
     tab.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
     found = tab.evaluate(BAR, compound)
     _, place, predicted = found["bar"]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from browsing import settled
 from page_studies import CLASSES
 
 from bnn_core.study import content_hashes, open_study
@@ -53,11 +54,6 @@ def order(cache):
     """Image ids of the study animals, least sure first."""
     table = open_study(cache / "animals").table("vi")
     return table["image_id"].iloc[np.argsort(-table["predictive_entropy"], kind="stable")].tolist()
-
-
-def settled(tab):
-    """Until the page is drawn to its end: what is looked up on it stays where it is."""
-    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
 def at(tab, image_id):

@@ -5,6 +5,7 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from browsing import settled
 
 from bnn_core.study import open_study
 
@@ -34,7 +35,7 @@ def test_a_square_opens_its_fields_and_back_leads_to_them(tab, images):
     own = images.index[(images["plate"] == plate) & (images["well"] == well)].tolist()
     tab.goto("/plates?study=screen&plate_colour=label")
     tab.locator(".js-plotly-plot .point").first.wait_for()
-    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    settled(tab)
     tab.mouse.click(*tab.evaluate(SQUARE, [plate, well]))
     tab.get_by_text(f"Plate {plate}, well {well}").wait_for()
     tab.locator(".tile").nth(len(own) - 1).wait_for()
@@ -54,7 +55,7 @@ def test_a_square_opens_its_fields_and_back_leads_to_them(tab, images):
 def test_back_leads_to_an_old_link_with_an_image(tab):
     tab.goto("/plates?study=screen&image=x")
     tab.locator(".js-plotly-plot .point").first.wait_for()
-    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    settled(tab)
     tab.get_by_role("link", name="Your data").click()
     tab.get_by_role("heading", name="Your data").wait_for()
     tab.go_back()
@@ -66,7 +67,7 @@ def test_a_mean_of_a_column_opens_its_fields(tab, images):
     tab.goto("/plates?study=screen&plate_colour=confidence")
     point = tab.locator(".st-key-means_column_confidence .point").nth(1)
     point.wait_for()
-    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    settled(tab)
     assert sorted(images["well"].str[1:].astype(int).unique())[1] == 3
     point.scroll_into_view_if_needed()
     box = point.bounding_box()

@@ -1,7 +1,7 @@
 """The demo in a browser: from the greeting to a suspect, its evidence, a decision, a list."""
 
 
-from browsing import wait_for
+from browsing import settled, wait_for
 from page_studies import ROOT
 
 from bnn_core import cli
@@ -48,7 +48,7 @@ def test_from_start_here_to_the_exported_list(tab, demo, cache, tmp_path):
     walls = tab.locator(".wall")
     # The heading changes first; the walls of the suspect before stand until they are drawn anew.
     wait_for(tab, lambda: walls.count() == 5 and shown_on(walls.first) == rows)
-    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    settled(tab)
     tile = walls.last.locator(".tile").first
     other = demo.images.loc[int(tile.get_attribute("data-row"))]
     assert other["compound"] == first["compound"] and other["role"] == "unlabelled"

@@ -8,3 +8,8 @@ def wait_for(tab, condition, seconds: int = 40) -> None:
             return
         tab.wait_for_timeout(100)
     raise AssertionError("waited in vain")
+
+
+def settled(tab) -> None:
+    """Until the page is drawn to its end: what is looked up on it stays where it is."""
+    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
