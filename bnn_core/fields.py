@@ -13,6 +13,7 @@ from bnn_core.rendering import channel_colours, default_channels, image_limits, 
 from bnn_core.study import Study
 
 CONTRASTS = ("plate", "image")
+MOST_GAIN = 8.0
 
 
 def field_files(study: Study, row: int) -> list[Path]:
@@ -73,6 +74,7 @@ def render_image(
     channels: Sequence[str] | None = None,
     palette: str = "set",
     contrast: str = "plate",
+    gain: float = 1.0,
     crop: tuple[float, float, float, float] | None = None,
     long_side: int | None = None,
     image_format: str = "webp",
@@ -80,8 +82,9 @@ def render_image(
     """Draw an image of a study from its original files (see `rendering.render`).
 
     channels: names of those switched on, all by default. palette: "set" or "colour-blind".
-    contrast: "plate", equal for all images of a plate, or "image". Raises InputError for an unknown
-    channel or contrast, and as `read_original`.
+    contrast: "plate", equal for all images of a plate, or "image". gain: what intensities above
+    black are multiplied by, from 1 to MOST_GAIN; brighter than white is white. Raises InputError
+    for an unknown channel, contrast or gain, and as `read_original`.
     """
     image = read_original(study, row)
     names = channels_of(study, image)
@@ -91,9 +94,13 @@ def render_image(
                          f"{', '.join(names)}")
     if contrast not in CONTRASTS:
         raise InputError(f"contrast '{contrast}': {' or '.join(CONTRASTS)} expected")
+    if not 1 <= gain <= MOST_GAIN:
+        raise InputError(f"gain {gain:g}: 1 to {MOST_GAIN:g} expected")
+    black, white = (fixed_limits(study, row, image) if contrast == "plate"
+                    else image_limits(image)).T
     return render(
         image, channel_colours(names, palette),
-        limits=fixed_limits(study, row, image) if contrast == "plate" else None,
+        limits=np.stack([black, black + (white - black) / gain], axis=1),
         shown=None if channels is None else [i for i, name in enumerate(names) if name in channels],
         crop=crop, long_side=long_side, image_format=image_format)
 

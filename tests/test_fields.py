@@ -65,13 +65,21 @@ def test_contrast_is_the_plates_and_exposure_does_not_show(study):
                                np.percentile(pixels, [0.03, 99.97]))
 
 
+def test_gain_multiplies_what_is_above_black_and_stops_at_white(study):
+    plain, double = (decoded(render_image(study, 0, channels=["DNA"], gain=gain,
+                                          image_format="png")).astype(int) for gain in (1, 2))
+    assert (plain > 127).any() and ((plain > 0) & (plain < 127)).any()
+    np.testing.assert_allclose(double, np.minimum(2 * plain, 255), atol=1)
+
+
 def test_channels_contrast_crop_and_palette(study):
     grey = decoded(render_image(study, 0, channels=["Actin"], image_format="png"))
     assert (grey[..., 0] == grey[..., 2]).all()
     own = decoded(render_image(study, 0, contrast="image", palette="colour-blind",
                                crop=(0, 0, 0.5, 1), image_format="png"))
     assert own.shape == (20, 15, 3)
-    for wrong in ({"channels": ["ER"]}, {"channels": []}, {"contrast": "best"}):
+    for wrong in ({"channels": ["ER"]}, {"channels": []}, {"contrast": "best"}, {"gain": 0.5},
+                  {"gain": 100}, {"gain": float("nan")}):
         with pytest.raises(InputError):
             render_image(study, 0, **wrong)
 

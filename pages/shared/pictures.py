@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from bnn_core import fields
+from bnn_core.errors import InputError
 from bnn_core.study import Study
 from pages.shared.studies import identity
 
@@ -45,16 +46,20 @@ def full(study: Study, row: int, options: Mapping[str, str]) -> tuple[bytes, str
 
     From the original files where they are there, else the thumbnail enlarged. A file is always
     decoded and drawn anew, so that nothing but pixels ever leaves the server. options: "channels"
-    (names of those shown, comma-separated), "palette", "contrast" (as `fields.render_image`) and
-    "side" ("all": every pixel of the original). Raises InputError for a damaged file or bad
-    options.
+    (names of those shown, comma-separated), "palette", "contrast" and "gain" (as
+    `fields.render_image`), "side" ("all": every pixel of the original). Raises InputError for a
+    damaged file or bad options.
     """
     if has_original(study, row):
         channels = options.get("channels")
+        try:
+            gain = float(options.get("gain", 1))
+        except ValueError as error:
+            raise InputError(f"gain '{options['gain']}': a number expected") from error
         return fields.render_image(
             study, row, channels=channels.split(",") if channels else None,
             palette=options.get("palette", "set"), contrast=options.get("contrast", "plate"),
-            long_side=None if options.get("side") == "all" else PANEL_SIDE), "image/webp"
+            gain=gain, long_side=None if options.get("side") == "all" else PANEL_SIDE), "image/webp"
     data = study.thumbnail(row)
     return None if data is None else (enlarged(data), "image/webp")
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from bnn_core.fields import MOST_GAIN
 from bnn_core.study import Study
 from pages.shared import frame
 
@@ -42,13 +43,17 @@ def image_viewer(study: Study, row: int, key: str) -> None:
             bind="query-params", format_func=CONTRASTS.get,
             help="Fixed per plate and channel, two images can be compared. Never judge a phenotype "
                  "by an image's own contrast: it makes empty images bright.")
+        gain = st.slider("Brightness", 1.0, MOST_GAIN, 1.0, 0.5, format="%.1f×", key="gain",
+                         bind="query-params", width=170,
+                         help="Multiplies the intensities of every image alike, so two images can "
+                         "still be compared. What becomes brighter than white is white.")
     if contrast == "image":
         st.caption(":material/warning: Contrast of this image alone: brightness cannot be compared "
                    "with other images.")
     if study.meta.get("pixel_size_um") is None:
         st.caption("No scale bar: the study does not know its pixel size (`--pixel-size` when it "
                    "is made).")
-    options = {"side": "all", "palette": colours, "contrast": contrast}
+    options = {"side": "all", "palette": colours, "contrast": contrast, "gain": gain}
     if len(shown) < len(channels):
         options["channels"] = ",".join(shown)
     image_id = str(study.images["image_id"].iat[row])

@@ -128,6 +128,9 @@ def test_channels_contrast_and_zoom(tab, fields):
     assert "B05" in tab.url
     tab.keyboard.press("0")
     assert tab.locator(".zoom").inner_text() == ""
+    tab.get_by_test_id("stSlider").filter(has_text="Brightness").get_by_role("slider").press(
+        "ArrowRight")
+    view.locator("img[src*='gain=1.5']").wait_for()
     tab.get_by_text("this image alone").click()
     tab.get_by_text("brightness cannot be compared").wait_for()
 
