@@ -1,8 +1,9 @@
 """Images of kinds that no network was trained on: are they told apart, what are they taken for?
 
-table: images joined with a summary (`Study.table`) or any rows of it. Three groups: "same", the
+table: images joined with a summary (`Study.table`) or any rows of it. Four groups: "same", the
 images that an accuracy counts; "shifted", kinds that the network knows from another source or
-spoilt; "new", kinds that it does not know. Scores are turned so that higher means surer.
+spoilt; "new", kinds that it does not know; "added", images added without a label, of which nobody
+said what they show. Scores are turned so that higher means surer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,9 @@ from bnn_core.evaluation import SCORES, certainty
 from bnn_core.levels import scored_rows
 from bnn_core.mechanisms import Bins
 
-SAME, SHIFTED, NEW = GROUPS = ("same", "shifted", "new")
+SAME, SHIFTED, NEW, ADDED = GROUPS = ("same", "shifted", "new", "added")
+#: Those that are told from the known images.
+OTHERS = (NEW, SHIFTED, ADDED)
 #: Characters that a person could take for one another.
 LOOK_ALIKES = ("0Oo", "1Ili", "5Ss", "2Zz", "9gq")
 #: Kinds that are counted together: name -> what belongs to it.
@@ -31,7 +34,7 @@ KNOWN_SHARE = 0.95
 
 
 def groups(table: pd.DataFrame) -> np.ndarray:
-    """(N,) object: "same", "shifted", "new", or "" for rows of none (controls, no label).
+    """(N,) object: one of GROUPS, or "" for rows of none (controls, a study's own unlabelled).
 
     Scored rows whose class was absent from their fold's training data are "new" too.
     """
@@ -43,14 +46,19 @@ def groups(table: pd.DataFrame) -> np.ndarray:
     if "unpredictable" in table:
         new |= (role == "scored") & table["unpredictable"].fillna(False).to_numpy(dtype=bool)
     found[new] = NEW
+    if "source" in table:
+        found[(role == "unlabelled") & table["source"].notna().to_numpy()] = ADDED
     return found
 
 
 def kinds(table: pd.DataFrame) -> np.ndarray:
-    """(N,) object: what each image shows, its label, or how it was spoilt; "no label" else."""
+    """(N,) object: what each image shows: its label, or how it was spoilt, or the set that it was
+    added with; "no label" else."""
     kind = table["label"].astype(object)
     if "corruption" in table:
         kind = table["corruption"].astype(object).where(table["corruption"].notna(), kind)
+    if "source" in table:
+        kind = kind.where(kind.notna(), table["source"].astype(object))
     return kind.where(kind.notna(), "no label").astype(str).to_numpy(dtype=object)
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 from bnn_core import mechanisms, ood
 from bnn_core.figures.style import SCORE_NAMES
 from bnn_core.mechanisms import Bins
-from bnn_core.ood import NEW, SAME, SHIFTED
+from bnn_core.ood import NEW, OTHERS, SAME
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame
 from pages.shared import ood_views as views
@@ -56,7 +56,7 @@ def page() -> None:
     study = frame.current_study()
     cells = "compound" in study.images and study.images["compound"].notna().any()
     groups = ood.groups(frame.table(study, study.methods[0]))
-    if not np.isin(groups, (SHIFTED, NEW)).any():
+    if not np.isin(groups, OTHERS).any():
         text = IMPORTED if study.meta["kind"] == "import" else CELLS if cells else DIGITS
         st.info(text.format(name=study.name), icon=":material/travel_explore:")
         return
@@ -106,7 +106,7 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
 
 @frame.fragment
 def overview(view: View) -> None:
-    """The three groups side by side for each network, and the figures below."""
+    """The groups side by side for each network, and the figures below."""
     for column, method in zip(st.columns(len(view.methods), gap="medium"), view.methods,
                               strict=True):
         with column:
@@ -229,7 +229,7 @@ def wall(view: View, rows: np.ndarray, key: str, flagged: list[int]) -> None:
 @frame.fragment
 def which(view: View) -> None:
     """All scores of all methods, the best first."""
-    group = pick_group(view, (NEW, SHIFTED))
+    group = pick_group(view, OTHERS)
     found = views.which_score(view.key, group, view)
     if found.empty:
         st.info("There is nothing to compare: no known images, or none of this group.")
@@ -250,7 +250,7 @@ def which(view: View) -> None:
                "disagreement.")
 
 
-def pick_group(view: View, among: tuple[str, ...] = (NEW, SHIFTED, SAME)) -> str:
+def pick_group(view: View, among: tuple[str, ...] = (*OTHERS, SAME)) -> str:
     """Which of the groups that there are."""
     here = set(ood.groups(view.table))
     options = [group for group in among if group in here]

@@ -125,12 +125,15 @@ def test_an_unseen_mechanism_is_compared_within_its_own_fold():
 
 
 def test_who_belongs_to_which_group():
-    table = study_table([(role, "1", "1", [0.9]) for role in
-                         ("scored", "scored", "control", "unlabelled", "shifted", "new")])
-    table["unpredictable"] = [False, True] + [False] * 4
-    table["corruption"] = [None] * 4 + ["blur", None]
-    assert ood.groups(table).tolist() == ["same", "new", "", "", "shifted", "new"]
-    assert ood.kinds(table).tolist() == ["1", "1", "1", "1", "blur", "1"]
+    roles = ("scored", "scored", "control", "unlabelled", "shifted", "new", "unlabelled")
+    table = study_table([(role, "1", "1", [0.9]) for role in roles])
+    table["unpredictable"] = [False, True] + [False] * 5
+    table["corruption"] = [None] * 4 + ["blur", None, None]
+    assert ood.groups(table).tolist() == ["same", "new", "", "", "shifted", "new", ""]
+    table["source"] = [None] * 5 + ["letters", "slides"]
+    table.loc[[3, 6], "label"] = None
+    assert ood.groups(table).tolist() == ["same", "new", "", "", "shifted", "new", "added"]
+    assert ood.kinds(table).tolist() == ["1", "1", "1", "no label", "blur", "1", "slides"]
 
 
 def test_dip_closed_forms():

@@ -50,12 +50,18 @@ def test_letters_against_what_it_knows(monkeypatch, cache):
             > lines.loc[("new", "look-alikes"), "AUROC, Bayesian"])
     assert lines.loc[("new", "capitals"), "images"] == 30
     assert lines.loc[("shifted", "all"), "images"] == 40
+    # Images added without labels are told from the known ones too, as the set they came in.
+    assert lines.loc[("added without labels", "all"), "images"] == 10
+    assert lines.loc[("added without labels", "all"), "AUROC, Bayesian"] == 1
     assert "fold-back of c" in text_of(app) and "the set of letters" in text_of(app)
     for name in ("all kinds", "taken for what", "which score?"):
         view(app, name)
         assert not app.exception
     assert "Best here" in text_of(app)
     view(app, "one kind")
+    app.segmented_control(key="group").set_value("added").run()
+    assert "**slides**: 10 images, 100 % taken for **1**" in text_of(app)
+    app.segmented_control(key="group").set_value("new").run()
     app.selectbox(key="kind").set_value("i").run()
     assert not app.exception
     assert "two hills" in text_of(app) and "100 % taken for **1**" in text_of(app)
@@ -68,7 +74,7 @@ def test_a_clicked_mark_shows_exactly_its_images(monkeypatch, cache):
     app.query_params["mark"] = json.dumps(["vi", "new", "O", -1, "0"])
     app.run()
     assert not app.exception
-    assert "30 of 190 images" in text_of(app)
+    assert "30 of 200 images" in text_of(app)
     app.query_params["mark"] = '["nobody"]'
     assert not app.run().exception
 

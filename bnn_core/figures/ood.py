@@ -13,9 +13,9 @@ from plotly.subplots import make_subplots
 from bnn_core.evaluation import SCORES
 from bnn_core.figures import style
 from bnn_core.mechanisms import Bins
-from bnn_core.ood import GROUPS, NEW, SAME, SHIFTED
+from bnn_core.ood import ADDED, GROUPS, NEW, SAME, SHIFTED
 
-COLOURS = {SAME: style.RIGHT, SHIFTED: "#56B4E9", NEW: "#CC79A7"}
+COLOURS = {SAME: style.RIGHT, SHIFTED: "#56B4E9", NEW: "#CC79A7", ADDED: "#7E78B8"}
 #: petroff10: ten colours that keep apart for colour-blind readers.
 TEN = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70",
        "#717581", "#92dadd")

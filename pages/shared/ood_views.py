@@ -11,7 +11,7 @@ from bnn_core import mechanisms, ood
 from bnn_core.figures import ood as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.mechanisms import Bins
-from bnn_core.ood import NEW, SAME, SHIFTED
+from bnn_core.ood import ADDED, NEW, OTHERS, SAME, SHIFTED
 from bnn_core.study import Study
 from pages.shared import filters, frame, marks, panels
 from pages.shared.words import short_name
@@ -19,6 +19,7 @@ from pages.shared.words import short_name
 BINS = 20
 MARK = "mark"
 MOST_LINES = 14
+WITHOUT = "added without labels"
 
 
 class Words(NamedTuple):
@@ -31,10 +32,10 @@ class Words(NamedTuple):
 
 DIGIT_WORDS = Words("kind", "kinds", {
     SAME: "same distribution", SHIFTED: "shifted: known kinds from elsewhere",
-    NEW: "new: kinds it never saw"})
+    NEW: "new: kinds it never saw", ADDED: WITHOUT})
 CELL_WORDS = Words("mechanism", "mechanisms", {
     SAME: "known mechanisms, new compounds", SHIFTED: "shifted: spoilt or from elsewhere",
-    NEW: "unseen mechanisms"})
+    NEW: "unseen mechanisms", ADDED: WITHOUT})
 
 #: Of cells without an unseen mechanism: their kinds are ways to spoil an image.
 SPOILT_WORDS = CELL_WORDS._replace(kind="kind", kinds="kinds")
@@ -117,7 +118,7 @@ def part_of(table: pd.DataFrame, group: str, kind: str | None = None) -> pd.Data
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def distributions(key: str, method: str, _view: View) -> go.Figure:
-    """The three groups of one network, one below the other."""
+    """The groups of one network, one below the other."""
     shares = {m: ood.shares(_view.tables[m], _view.bins) for m in _view.methods}
     highest = max((float(s["share"].max()) for s in shares.values() if len(s)), default=1.0)
     return figures.distributions(shares[method], _view.bins, _view.cut.value, _view.words.groups,
@@ -129,7 +130,7 @@ def separations(key: str, method: str, _view: View) -> pd.DataFrame:
     """One line per group and subset with the figures of the score in force for both networks; what
     a single kind is mostly taken for is said by `method`."""
     found = []
-    for group in (NEW, SHIFTED):
+    for group in OTHERS:
         of_kinds = {m: by_kind(key, m, group, _view) for m in _view.methods}
         members = sorted({kind for table in of_kinds.values() for kind in table["kind"]})
         lines = list(ood.subsets(members, _view.study.classes).items()) if members else []

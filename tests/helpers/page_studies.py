@@ -133,20 +133,22 @@ def write_screen(cache: Path, name: str = "screen") -> Path:
 
 
 def write_others(cache: Path, name: str = "others", cells: bool = False) -> Path:
-    """Digits 0 and 1, 40 shifted ones, and three kinds never seen: O sure as 0, i of two hills,
-    x unsure. cells: with compounds, as a study that leaves mechanisms out."""
+    """Digits 0 and 1, 40 shifted ones, three kinds never seen: O sure as 0, i of two hills, x
+    unsure, and 10 without labels. cells: with compounds, as where mechanisms are left out."""
     rng = np.random.default_rng(3)
     kinds = [("scored", "0", 0, 0.97, 30), ("scored", "1", 1, 0.97, 30),
              ("shifted", "0", 0, 0.9, 20), ("shifted", "1", 1, 0.9, 20),
              ("new", "O", 0, 0.96, 30), ("new", "i", 1, 0.93, 15), ("new", "i", 1, 0.62, 15),
-             ("new", "x", 1, 0.56, 30)]
+             ("new", "x", 1, 0.56, 30), ("unlabelled", None, 1, 0.6, 10)]
     rows = [(role, label, at) for role, label, at, _, n in kinds for _ in range(n)]
     images = pd.DataFrame(rows, columns=["role", "label", "at"])
     top = np.concatenate([rng.normal(mean, 0.008, n) for *_, mean, n in kinds])
     p = np.stack([1 - top, top], axis=1)
     p[images["at"] == 0] = p[images["at"] == 0, ::-1]
     images = images.drop(columns="at").assign(
-        image_id=[f"{name}-{i}" for i in range(len(images))], fold=0, content_hash="")
+        image_id=[f"{name}-{i}" for i in range(len(images))], fold=0, content_hash="",
+        source=images["role"].map({"shifted": "letters", "new": "letters",
+                                   "unlabelled": "slides"}))
     if cells:
         images["compound"] = images["label"] + images.groupby("label").cumcount().mod(2).astype(str)
     samples = np.clip(p[:, None] + rng.normal(0, 0.01, (len(p), 8, 1)) * [1, -1], 0, 1)
