@@ -14,12 +14,14 @@ from bbbc021_images import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bnn_core import cli
 from bnn_core.datasets.bbbc021 import (
     FILE_NAME,
     INTENSITIES,
     assign_roles,
     load_bbbc021,
     needed,
+    read_bbbc021,
     read_fields,
 )
 from bnn_core.errors import InputError
@@ -177,19 +179,19 @@ def test_two_mechanisms_for_one_treatment_are_refused(tmp_path, shared_data, ima
 
 def test_what_is_not_there_comes_with_the_command_that_fetches_it(tmp_path, shared_data, images):
     with pytest.raises(InputError, match="bnn data bbbc021 --plates"):
-        load_bbbc021(tmp_path, tmp_path / "made")
+        read_bbbc021(tmp_path)
     write_metadata(tmp_path, shared_data, images)
     with pytest.raises(InputError, match=rf"no images of {PLATE}.*--plates {PLATE}"):
-        load_bbbc021(tmp_path, tmp_path / "made", plates=[PLATE])
+        read_bbbc021(tmp_path, plates=[PLATE])
     with pytest.raises(InputError, match="did you mean Week1_22361"):
-        load_bbbc021(tmp_path, tmp_path / "made", plates=["Week1_2236"])
+        read_bbbc021(tmp_path, plates=["Week1_2236"])
 
 
 def test_full_size_fields_of_one_plate(tmp_path, shared_data, small_table):
     kept, table = small_table
     write_metadata(tmp_path / "bbbc021", shared_data, table)
     write_images(tmp_path / "bbbc021", kept)
-    source = load_bbbc021(tmp_path, tmp_path / "made", size=128, pixel_size_um=0.5)
+    source = load_bbbc021(read_bbbc021(tmp_path), tmp_path / "made", size=128, pixel_size_um=0.5)
     assert source.pixel_size_um == 0.5
     assert source.images.shape == (12, 3, 128, 160) and source.images.dtype == np.uint8
     assert source.channels == ["DAPI", "Tubulin", "Actin"]
@@ -214,6 +216,19 @@ def test_full_size_fields_of_one_plate(tmp_path, shared_data, small_table):
     assert any("over the fields of this study, not all 240" in note for note in source.notes)
 
 
+def test_too_many_folds_are_refused_before_an_image_is_read(tmp_path, shared_data, small_table,
+                                                            capsys):
+    kept, table = small_table
+    write_metadata(tmp_path, shared_data, table)
+    write_images(tmp_path, kept, (64, 80))
+    argv = ["study", "bbbc021", "--data", str(tmp_path), "--out", str(tmp_path / "s")]
+    assert cli.main([*argv, "--folds", "9"]) == 2
+    assert "--folds 9: give 2 to 2" in capsys.readouterr().err
+    assert cli.main([*argv, "--methods", "standard,temperature"]) == 2
+    assert "--validation standard=0.1" in capsys.readouterr().err
+    assert not list(tmp_path.glob("s*"))
+
+
 def test_a_plate_unpacked_by_hand_bad_files_and_counted_intensities(tmp_path, shared_data,
                                                                    small_table):
     kept, table = small_table
@@ -228,7 +243,7 @@ def test_a_plate_unpacked_by_hand_bad_files_and_counted_intensities(tmp_path, sh
     counts = np.zeros((3, 65536), dtype=np.int64)
     counts[:, [100, 60_000]] = 500
     np.savez(folder / INTENSITIES, counts=counts)
-    source = load_bbbc021(tmp_path, tmp_path / "made", size=32)
+    source = load_bbbc021(read_bbbc021(tmp_path), tmp_path / "made", size=32)
     assert source.images.shape == (10, 3, 32, 40)
     assert source.table["path_DAPI"].str.startswith(f"{PLATE}/").all()
     assert [reason.split()[1:3] for reason in source.quarantine["reason"]] == [
@@ -237,4 +252,4 @@ def test_a_plate_unpacked_by_hand_bad_files_and_counted_intensities(tmp_path, sh
     assert source.contrast["high"].eq(60_000).all() and source.contrast["low"].eq(100).all()
     (folder / INTENSITIES).write_bytes(b"broken")
     with pytest.raises(InputError, match="fetch the plate again"):
-        load_bbbc021(tmp_path, tmp_path / "made2", size=32)
+        load_bbbc021(read_bbbc021(tmp_path), tmp_path / "made2", size=32)

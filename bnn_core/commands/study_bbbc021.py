@@ -12,9 +12,15 @@ import argparse
 from pathlib import Path
 
 from bnn_core.commands.flags import out_folder, whole_number
-from bnn_core.commands.study_plate import PRESETS, add_plate_flags, make, prepared_folder
+from bnn_core.commands.study_plate import (
+    PRESETS,
+    add_plate_flags,
+    demand_folds,
+    make,
+    prepared_folder,
+)
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags
-from bnn_core.datasets.bbbc021 import load_bbbc021
+from bnn_core.datasets.bbbc021 import load_bbbc021, read_bbbc021
 from bnn_core.datasets.mnist import data_root
 
 NAME = "bbbc021"
@@ -38,7 +44,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     out = out_folder(args, NAME)
     plates = [name.strip() for name in (args.plates or "").split(",") if name.strip()] or None
+    chosen = read_bbbc021(data_root(args.data), plates=plates, everything=args.everything,
+                          seed=args.taxol_seed)
+    demand_folds(args, chosen.table)
     return make(args, out, lambda: load_bbbc021(
-        data_root(args.data), prepared_folder(out), plates=plates, everything=args.everything,
-        seed=args.taxol_seed, size=args.size, pixel_size_um=args.pixel_size,
+        chosen, prepared_folder(out), size=args.size, pixel_size_um=args.pixel_size,
     ), NAME, args.title or "BBBC021, compounds left out")

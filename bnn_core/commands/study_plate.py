@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from bnn_core.commands.flags import micrometres, out_folder, read_map, whole_number
 from bnn_core.commands.training_flags import (
     add_study_flags,
@@ -111,13 +113,20 @@ def run(args: argparse.Namespace) -> str:
         "columns": read_map(args.map), "images": args.images,
         "channels": None if args.channels is None else args.channels.split(","),
     }
-    if args.leave_out != "label" and isinstance(count := _folds(args.folds), int):
-        # Before the images are read, which may take hours.
-        grouped_folds(read_plate(args.table, **columns).table, count)
+    demand_folds(args, read_plate(args.table, **columns).table)
     return make(args, out, lambda: load_plate(
         args.table, prepared_folder(out), **columns, size=args.size, normalise=args.normalise,
         pixel_size_um=args.pixel_size,
     ), NAME, args.title or f"{args.table.stem}, {left_out} left out")
+
+
+def demand_folds(args: argparse.Namespace, table: pd.DataFrame) -> None:
+    """InputError where the table has too few groups for --folds.
+
+    To be called before the images are read, which may take hours.
+    """
+    if args.leave_out != "label" and isinstance(count := _folds(args.folds), int):
+        grouped_folds(table, count)
 
 
 def prepared_folder(out: Path) -> Path:

@@ -9,7 +9,7 @@ import torch
 
 from bnn_core.commands.flags import add_cache_flag, whole_number
 from bnn_core.errors import InputError
-from bnn_core.methods import METHODS
+from bnn_core.methods import METHODS, training_order
 from bnn_core.train_config import TrainConfig
 
 
@@ -75,8 +75,10 @@ def train_configs(args: argparse.Namespace, presets: Mapping[str, Mapping[str, T
                 changes[name][f.name] = _parse(f, value)
     configs = {method: replace(preset[method], **changes[method]) for method in methods}
     # What is fitted to the standard network has the standard network's settings.
-    return {method: configs.get("standard", config) if METHODS[method].fitted else config
-            for method, config in configs.items()}
+    configs = {method: configs.get("standard", config) if METHODS[method].fitted else config
+               for method, config in configs.items()}
+    training_order(configs)  # refuses what cannot be trained, before any image is read
+    return configs
 
 
 def _methods(text: str, known: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,25 +39,24 @@ _CHANNEL_DIGIT = dict(zip(CHANNELS, "124", strict=True))
 _STABILIZERS, _DRAWN = "Microtubule stabilizers", ("taxol", 0.3)
 
 
-def load_bbbc021(
-    root: Path,
-    folder: Path,
-    *,
-    plates: Sequence[str] | None = None,
-    everything: bool = False,
-    seed: int = 0,
-    size: int | None = 128,
-    pixel_size_um: float | None = None,
-    workers: int | None = None,
-) -> PlateSource:
-    """Read the plates under `root` (or `root`/bbbc021) into a source, prepared in `folder`.
+class Chosen(NamedTuple):
+    """Fields of the plates on disk, files relative to `root`, and notes on them."""
+
+    root: Path
+    table: pd.DataFrame
+    folders: dict[str, Path]
+    notes: list[str]
+
+
+def read_bbbc021(root: Path, *, plates: Sequence[str] | None = None, everything: bool = False,
+                 seed: int = 0) -> Chosen:
+    """What is to be read of the plates under `root` (or `root`/bbbc021), without reading an image.
 
     plates: names such as "Week1_22123"; all that are on disk by default. everything: also fields of
-    compounds without any label. seed: which taxol fields are scored. pixel_size_um: micrometres per
-    pixel of the originals, which the set's metadata do not give.
+    compounds without any label. seed: which taxol fields are scored.
 
     Raises InputError when the metadata or a named plate is missing (with the command that fetches
-    it), when the metadata does not fit together, and as `prepare_source`.
+    it), and when the metadata does not fit together.
     """
     root = find_root(root)
     fields = read_fields(root)
@@ -77,12 +77,29 @@ def load_bbbc021(
         table[f"path_{channel}"] = table["plate"].map(
             {plate: path.relative_to(root).as_posix() for plate, path in folders.items()}
         ) + "/" + names
-    notes = [*_role_notes(table), *_plate_notes(chosen, folders, fields)]
+    return Chosen(root, table, folders, [*_role_notes(table),
+                                         *_plate_notes(chosen, folders, fields)])
+
+
+def load_bbbc021(
+    chosen: Chosen,
+    folder: Path,
+    *,
+    size: int | None = 128,
+    pixel_size_um: float | None = None,
+    workers: int | None = None,
+) -> PlateSource:
+    """Read the images of `read_bbbc021` into a source, prepared in `folder`.
+
+    pixel_size_um: micrometres per pixel of the originals, which the set's metadata do not give.
+    Raises InputError as `prepare_source`.
+    """
+    table = chosen.table
     return prepare_source(
-        table, channels=CHANNELS, image_root=root, folder=folder,
+        table, channels=CHANNELS, image_root=chosen.root, folder=folder,
         classes=sorted(table["label"].dropna().unique()), size=size, normalise="plate",
-        pixel_size_um=pixel_size_um, notes=notes,
-        plate_counts=lambda plate: _counts(folders[plate]), workers=workers)
+        pixel_size_um=pixel_size_um, notes=chosen.notes,
+        plate_counts=lambda plate: _counts(chosen.folders[plate]), workers=workers)
 
 
 def find_root(root: Path) -> Path:
