@@ -67,6 +67,8 @@ PAGES: dict[str, list[Entry]] = {
     ],
 }
 SHARED = Path(__file__).parent / "shared"
+#: Set once the picker was drawn: the address is its own from then on.
+_PICKED = "_study_picked"
 _history = st.components.v2.component(
     "browser_history", js=(SHARED / "history.js").read_text(encoding="utf-8"))
 ABOUT = """**Which image labels can I not trust, and why?**
@@ -129,20 +131,25 @@ def pick_study(found: list[StudyEntry]) -> bool:
     names = {entry.name: entry for entry in found}
     # The address carries what the picker shows, so it shows names, as the command line does.
     asked = st.query_params.get("study")
-    if asked and asked not in names and st.session_state.get("study") in (None, asked):
-        st.warning(f"There is no study “{plain(asked)}” here; showing “{found[0].name}”.")
+    unknown = asked and asked not in names and st.session_state.get("study") in (None, asked)
     if (made := st.session_state.pop(studies.OPEN_NEXT, None)) in names:
         filters.reset()
         st.session_state["study"] = made
     if st.session_state.get("study", asked) not in names:
         st.session_state["study"] = found[0].name
-    # No default: Streamlit leaves a default out of the address, and a link shall name its study.
+    # A link shall name its study. Streamlit leaves a default out of the address, and what the
+    # script sets before the first drawing.
+    if asked not in names and not st.session_state.get(_PICKED):
+        st.query_params["study"] = st.session_state["study"]
+    st.session_state[_PICKED] = True
     with st.container(gap="xsmall"):
         st.markdown(":small[Study]")
         chosen = st.selectbox("Study", list(names), index=None, required=True, key="study",
                               bind="query-params", on_change=leave_study,
                               label_visibility="collapsed")
         st.caption(plain(names[chosen].title) or "cannot be opened")
+        if unknown:
+            st.warning(f"There is no study “{plain(asked)}” here; showing “{found[0].name}”.")
     return True
 
 
@@ -157,8 +164,10 @@ def draw_filters(entry: Entry, tools: st.delta_generator.DeltaGenerator) -> None
     """What the study is, the filters, and at the page's head the score and its cut-off."""
     study = frame.current_study()
     with st.sidebar:
-        if study.meta.get("synthetic"):
-            st.badge("synthetic data", icon=":material/science:", color="violet")
+        # In a place of its own: what comes below is drawn anew, and expanders close, when it moves.
+        with st.container():
+            if study.meta.get("synthetic"):
+                st.badge("synthetic data", icon=":material/science:", color="violet")
         filters.draw(study)
     # Drawn on every page at the same place, for the address keeps them: moved to another place, a
     # widget ceases to write itself there (its old copy goes after the new one has come, and takes

@@ -206,9 +206,11 @@ def _choice(name: str, codes: Codes) -> None:
         # Another study, or an address from elsewhere, may name values that are not here.
         st.session_state[name] = [v for v in st.session_state[name] if v in codes.values]
     if name == "verdict":
-        if st.pills(CHOICES[name], codes.values, selection_mode="multi", key=name,
-                    bind="query-params"):
-            st.caption("Images are chosen by the answer itself: accuracies say nothing meanwhile.")
+        place = st.container(gap="small")  # what comes below stays where it is
+        if place.pills(CHOICES[name], codes.values, selection_mode="multi", key=name,
+                       bind="query-params"):
+            place.caption("Images are chosen by the answer itself: accuracies say nothing "
+                          "meanwhile.")
     else:
         st.multiselect(CHOICES[name], codes.values, key=name, bind="query-params",
                        placeholder="any")
