@@ -186,7 +186,7 @@ ORDERS = {
 def kind_table(table: pd.DataFrame, score: str, threshold: float) -> pd.DataFrame:
     """One line per kind and group.
 
-    threshold: as `filters.Cutoff.threshold`, higher means surer. Returns group, kind, n, median (in
+    threshold: as `scores.Cutoff.threshold`, higher means surer. Returns group, kind, n, median (in
     the score's units), median_certainty, above (share as sure as the threshold), dip
     (`bimodality.dip` of the score), dip_ratio (dip over that of a flat distribution, about 1 and
     more: two hills), bimodal, called (the commonest prediction), called_share.

@@ -11,7 +11,7 @@ from bnn_core import selection
 from bnn_core.agreement import OF_SEVERAL, Plane, Scale, plane
 from bnn_core.figures import scatter, style
 from bnn_core.study import METHOD_NAMES, Study
-from pages.shared import filters, flagging, frame, gestures, panels, studies
+from pages.shared import flagging, frame, gestures, panels, scores, studies
 from pages.shared.gestures import Choice
 
 CELLS = 90
@@ -69,7 +69,7 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
         score = "top_softmax" if alone or across == RAW else up.score
         cut = up.value
         if score != up.score:
-            low, high, step, start = filters.score_range(study, score)
+            low, high, step, start = scores.score_range(study, score)
             cut = st.slider("Cut-off of the standard network", low, high, start, step, width=240,
                             key=f"across_{score}", bind="query-params")
         marked = st.text_input("Mark images", key="mark", bind="query-params", width=210,
@@ -78,8 +78,8 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
         st.caption(f"One network alone has no {style.SCORE_NAMES[up.score].lower()}; its raw "
                    "softmax stands across instead.")
     stretched = look == STRETCHED
-    return (Scale(score, cut, filters.score_range(study, score)[:2], stretched),
-            Scale(up.score, up.value, filters.score_range(study, up.score)[:2], stretched),
+    return (Scale(score, cut, scores.score_range(study, score)[:2], stretched),
+            Scale(up.score, up.value, scores.score_range(study, up.score)[:2], stretched),
             marked.strip())
 
 

@@ -14,7 +14,7 @@ from bnn_core.judging import Judged, rows_of_units, undecided
 from bnn_core.levels import LEVEL_RULES, available_levels
 from bnn_core.study import Study
 from bnn_core.uncertainty import SPLIT_COLUMNS
-from pages.shared import filters, frame, gestures, marks, panels
+from pages.shared import frame, gestures, marks, panels, scores
 from pages.shared.judged import compared_methods, judged, names, unscored
 from pages.shared.words import interval, percent, short_name
 
@@ -115,7 +115,7 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
     if bar is None or bar.score != cut.score or bar.level != level or bar.method not in found:
         st.caption("Click a bar to see its images.")
         return
-    low, high = filters.score_range(study, cut.score)[:2]
+    low, high = scores.score_range(study, cut.score)[:2]
     units = found[bar.method].in_bin(bar.place, low, high, BINS)
     edges = np.linspace(low, high, BINS + 1)
     kinds = {"right and wrong": units, "right": units[units["correct"].astype(bool)],
@@ -128,7 +128,7 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
         marks.close_button(BAR)
     table = frame.table(study, bar.method).iloc[frame.filtered_rows()]
     rows = rows_of_units(table, kinds[kind], level)
-    title = (f"{short_name(bar.method)}: {filters.SYMBOLS[cut.score]} {edges[bar.place]:.3g} to "
+    title = (f"{short_name(bar.method)}: {scores.SYMBOLS[cut.score]} {edges[bar.place]:.3g} to "
              f"{edges[bar.place + 1]:.3g}, {kind}")
     if level != "image":
         title += f", the images of {len(kinds[kind]):,} {level}{'s' * (len(kinds[kind]) != 1)}"
@@ -161,7 +161,7 @@ def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
         st.caption(
             f"c folds back below a top softmax of one half: {said} of these {noun} are so "
             "undecided that c calls them surer than they are.",
-            help=filters.SCORE_HELP["confidence"])
+            help=scores.HELP["confidence"])
     if (left_out := unscored(study)) and level == "image":
         st.caption(f"{left_out:,} filtered images without a label that counts are not shown.")
 
@@ -224,11 +224,11 @@ def tell_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> 
         right = f":orange[**short of {100 * answer.target:g} %:**] {right}"
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         st.markdown(
-            f"**{short_name(method)}: {filters.SYMBOLS[score]} {sign} {value:g}**. On the other "
+            f"**{short_name(method)}: {scores.SYMBOLS[score]} {sign} {value:g}**. On the other "
             f"half: {right}, {percent(answer.coverage, 1)} kept ({kept.kept:,} of {kept.images:,}; "
             f"{halves}).", width="stretch")
         st.button("Use", key=f"use_{method}", on_click=use_cutoff, icon=":material/check:",
-                  args=(filters.cutoff_key(study), value), help="Set the cut-off to this value")
+                  args=(scores.cutoff_key(study), value), help="Set the cut-off to this value")
 
 
 def use_cutoff(key: str, value: float) -> None:
@@ -241,7 +241,7 @@ def use_clicked() -> None:
     """Move the slider to the point of a curve that was clicked."""
     points = st.session_state["curves"]["selection"]["points"]
     if points and "customdata" in points[-1]:
-        key = filters.cutoff_key(frame.current_study())
+        key = scores.cutoff_key(frame.current_study())
         use_cutoff(key, float(gestures.scalar(points[-1]["customdata"])))
 
 
@@ -253,19 +253,19 @@ def follow_cutoff() -> None:
 
 def _rounded_to_sure(study: Study, score: str, threshold: float) -> float:
     """A certainty as a value of the slider, rounded to its sure side."""
-    low, high, step, _ = filters.score_range(study, score)
+    low, high, step, _ = scores.score_range(study, score)
     steps = (threshold * SCORES[score] - low) / step
     whole = np.ceil(steps - 1e-9) if SCORES[score] > 0 else np.floor(steps + 1e-9)
     return float(min(max(round(low + whole * step, 6), low), high))
 
 
-def _scale(study: Study, cut: filters.Cutoff) -> figures.Scale:
-    low, high = filters.score_range(study, cut.score)[:2]
+def _scale(study: Study, cut: scores.Cutoff) -> figures.Scale:
+    low, high = scores.score_range(study, cut.score)[:2]
     return figures.Scale(cut.score, low, high, cut.value)
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
-def _distributions(key: str, cut: filters.Cutoff, level: str, log: bool, methods: tuple[str, ...],
+def _distributions(key: str, cut: scores.Cutoff, level: str, log: bool, methods: tuple[str, ...],
                    _study: Study) -> go.Figure:
     scale = _scale(_study, cut)
     histograms = {m: judged(_study, m, cut.score, level).histogram(scale.low, scale.high, BINS)
@@ -274,11 +274,11 @@ def _distributions(key: str, cut: filters.Cutoff, level: str, log: bool, methods
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
-def _curves(key: str, cut: filters.Cutoff, level: str, against: str, methods: tuple[str, ...],
+def _curves(key: str, cut: scores.Cutoff, level: str, against: str, methods: tuple[str, ...],
             _study: Study) -> go.Figure:
     scale = _scale(_study, cut)
     # What the slider can be set to.
-    low, high, step, _ = filters.score_range(_study, cut.score)
+    low, high, step, _ = scores.score_range(_study, cut.score)
     values = np.arange(low, high + step / 2, step).round(6)[::SCORES[cut.score]]
     thresholds = certainty(cut.score, values)
     bands = {m: _bands(key, cut.score, level, m, _study, thresholds) for m in methods}

@@ -12,7 +12,7 @@ import streamlit as st
 
 from bnn_core.errors import InputError
 from bnn_core.study import StudyEntry, cache_root
-from pages.shared import filters, frame, studies
+from pages.shared import filters, frame, scores, studies
 from pages.shared.words import plain
 
 
@@ -178,7 +178,7 @@ def draw_filters(entry: Entry, tools: st.delta_generator.DeltaGenerator) -> None
         st.html("<style>" + "".join(f'[class*="st-key-{part}"] {{ display: none }}'
                                     for part in hidden) + "</style>")
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            filters.draw_cutoff(study)
+            scores.draw(study)
 
 
 main()

@@ -15,7 +15,7 @@ from bnn_core.levels import own_images
 from bnn_core.mechanisms import Bins
 from bnn_core.side_by_side import controls_beside
 from bnn_core.study import Study
-from pages.shared import filters, flagging, frame, marks, panels
+from pages.shared import filters, flagging, frame, marks, panels, scores
 from pages.shared.judged import compared_methods
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain, short_name
@@ -130,8 +130,8 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
     if cut.score not in table or table[cut.score].isna().all():
         st.caption(f"{short_name(method)} has no {SCORE_NAMES[cut.score].lower()}; confidence c "
                    "stands in its place.")
-        cut = filters.Cutoff("confidence", 0.5)
-    low, high = filters.score_range(study, cut.score)[:2]
+        cut = scores.Cutoff("confidence", 0.5)
+    low, high = scores.score_range(study, cut.score)[:2]
     view = View(study, method, label, highlight, table, found,
                 Bins(cut.score, low, high, BINS), cut.value)
     return view, look
@@ -224,7 +224,7 @@ def of_bar(view: View, bar: Bar) -> None:
     marks.close_button(BAR)
     panels.selection_panel(
         view.study, rows, "mechanism_bar", f"{bar.compound}, labelled {view.label}, predicted "
-        f"{bar.predicted}, {filters.SYMBOLS[bar.score]} {low:.3g} to {high:.3g}",
+        f"{bar.predicted}, {scores.SYMBOLS[bar.score]} {low:.3g} to {high:.3g}",
         method=view.method)
 
 

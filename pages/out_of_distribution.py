@@ -8,7 +8,7 @@ from bnn_core.figures.style import SCORE_NAMES
 from bnn_core.mechanisms import Bins
 from bnn_core.ood import NEW, OTHERS, SAME
 from bnn_core.study import Study
-from pages.shared import filters, flagging, frame
+from pages.shared import flagging, frame, scores
 from pages.shared import ood_views as views
 from pages.shared.judged import compared_methods, names
 from pages.shared.ood_views import (
@@ -98,8 +98,8 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
     if cut.score not in tables[method] or tables[method][cut.score].isna().all():
         st.caption(f"{short_name(method)} has no {SCORE_NAMES[cut.score].lower()}; confidence c "
                    "stands in its place.")
-        cut = filters.Cutoff("confidence", 0.5)
-    low, high = filters.score_range(study, cut.score)[:2]
+        cut = scores.Cutoff("confidence", 0.5)
+    low, high = scores.score_range(study, cut.score)[:2]
     return View(study, methods, method, tables, Bins(cut.score, low, high, BINS), cut, alarm / 100,
                 words), look
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core import evaluation
 from bnn_core.figures.style import SCORE_NAMES
 from bnn_core.study import Study
 from bnn_core.values import reading_order
@@ -43,24 +42,6 @@ class Codes(NamedTuple):
 
     codes: np.ndarray
     values: list[str]
-
-
-class Cutoff(NamedTuple):
-    """The score in force and where it is cut; `value` is in the units of the score."""
-
-    score: str
-    value: float
-
-    @property
-    def threshold(self) -> float:
-        """The cut-off as `bnn_core.evaluation` wants it: higher means surer."""
-        return float(evaluation.certainty(self.score, np.float64(self.value)))
-
-    @property
-    def text(self) -> str:
-        """The rule in short: 'c ≥ 0.5', 'entropy ≤ 1.15'."""
-        sign = "≥" if evaluation.SCORES[self.score] > 0 else "≤"
-        return f"{SYMBOLS[self.score]} {sign} {self.value:g}"
 
 
 def reading_method(study: Study) -> str:
@@ -114,49 +95,6 @@ def draw(study: Study) -> None:
         st.button("Reset", key="reset_filters", on_click=reset, type="tertiary",
                   icon=":material/restart_alt:", disabled=not any_set(),
                   help="Show all images again")
-
-
-def draw_cutoff(study: Study) -> None:
-    """Which score, and where it is cut; kept in the address like the filters."""
-    usable = usable_scores(study)
-    if st.session_state.get(SCORE) not in usable:
-        st.session_state.pop(SCORE, None)
-    explained = SCORE_HELP[st.session_state.get(SCORE, usable[0])]
-    score = st.selectbox("Score", usable, key=SCORE, bind="query-params",
-                         format_func=SCORE_WORDS.get,
-                         help=f"How sure a network is of an image. {explained}")
-    low, high, step, start = score_range(study, score)
-    sign = "≥" if evaluation.SCORES[score] > 0 else "≤"
-    st.slider(f"Cut-off: keep {sign}", low, high, start, step, key=f"cut_{score}",
-              bind="query-params", help="An image on the other side is set aside: the network does "
-              "not answer for it, a person looks.")
-
-
-def cutoff(study: Study) -> Cutoff:
-    """The score and the cut-off that the user chose."""
-    score = st.session_state.get(SCORE) or usable_scores(study)[0]
-    return Cutoff(score, st.session_state.get(f"cut_{score}", score_range(study, score)[3]))
-
-
-def cutoff_key(study: Study) -> str:
-    """Name under which the session and the address keep the cut-off of the score in force."""
-    return f"cut_{cutoff(study).score}"
-
-
-def usable_scores(study: Study) -> list[str]:
-    """Scores that this study has: the split of the variance needs samples."""
-    summary = _table(study)
-    return [name for name in SCORE_NAMES if name in summary and summary[name].notna().any()]
-
-
-def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
-    """Slider of a score: lowest, highest, step, start."""
-    if score in ("confidence", "top_softmax"):
-        return 0.0, 1.0, 0.01, 0.5
-    if score in ("predictive_entropy", "mutual_information"):
-        highest = np.ceil(20 * np.log(len(study.classes))) / 20
-        return 0.0, float(highest), 0.01, round(float(highest) / 2, 2)
-    return (0.0, 1.0, 0.01, 0.5) if score == "total_variance" else (0.0, 0.25, 0.005, 0.125)
 
 
 def reset() -> None:
@@ -284,30 +222,3 @@ def _containing(images: Mapping[str, pd.Series], words: str) -> np.ndarray:
 
 def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
-
-
-#: A score within a formula.
-SYMBOLS = {"confidence": "c", "top_softmax": "top softmax", "predictive_entropy": "entropy",
-           "total_variance": "total variance", "mutual_information": "mutual information",
-           "epistemic": "epistemic", "aleatoric": "aleatoric"}
-#: What the picker and the address call a score.
-SCORE_WORDS = {
-    "confidence": "confidence c", "top_softmax": "top softmax",
-    "predictive_entropy": "predictive entropy", "total_variance": "total variance",
-    "mutual_information": "mutual information", "epistemic": "epistemic", "aleatoric": "aleatoric",
-}
-SCORE_HELP = {
-    "confidence": "c = 1 − 2·√(p(1 − p)), where p is the mean softmax of the predicted class. c is "
-    "0 at p = 0.5 and *rises again below*: an image that could be anything (p = 0.1 for each of "
-    "ten classes) has c = 0.4. Top softmax and entropy do not fold back.",
-    "top_softmax": "The mean softmax of the predicted class, from 1 / number of classes to 1.",
-    "predictive_entropy": "How spread out the mean softmax is over all classes, in nats: 0 when "
-    "all is on one class.",
-    "total_variance": "1 − Σ p², the variance over all classes: 0 when all is on one class.",
-    "mutual_information": "How much the sampled networks disagree with one another, in nats: "
-    "doubt of the model, which more training data can lessen.",
-    "epistemic": "Variance of the predicted class between the sampled networks: doubt of the "
-    "model, which more training data can lessen.",
-    "aleatoric": "Variance of the predicted class within the sampled networks: doubt that lies in "
-    "the image itself.",
-}

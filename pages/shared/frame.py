@@ -2,7 +2,7 @@
 
 Pages import from the repository root: `from pages.shared import frame`. Beside this module:
 `wall.image_wall` (images to click), `panels.detail` and `panels.selection_panel` (one image, a
-selection), `flagging.flag_control`, `filters` (the sidebar; only pages/main.py draws it).
+selection), `flagging.flag_control`; `filters` and `scores`, which only pages/main.py draws.
 """
 
 import base64
@@ -17,7 +17,7 @@ import streamlit as st
 
 from bnn_core.errors import InputError
 from bnn_core.study import Study
-from pages.shared import filters, pictures, studies
+from pages.shared import filters, pictures, scores, studies
 from pages.shared.studies import table
 
 __all__ = ["among_rows", "bayes_method", "current_study", "cutoff", "filter_key", "filter_text",
@@ -74,9 +74,9 @@ def filter_key() -> str:
     return filters.key(current_study())
 
 
-def cutoff() -> filters.Cutoff:
+def cutoff() -> scores.Cutoff:
     """The score in force and its cut-off: `.score`, `.value`, `.threshold`, `.text`."""
-    return filters.cutoff(current_study())
+    return scores.cutoff(current_study())
 
 
 def bayes_method(study: Study) -> str | None:

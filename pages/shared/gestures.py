@@ -7,7 +7,7 @@ import numpy as np
 from bnn_core.agreement import MARGIN_BINS, Plane, Scale
 from bnn_core.evaluation import SCORES
 from bnn_core.figures import scatter
-from pages.shared.filters import SCORE_WORDS
+from pages.shared import scores
 
 
 class Choice(NamedTuple):
@@ -41,7 +41,7 @@ def in_corner(placed: Plane, rows: np.ndarray, quadrant: str, outcome: str | Non
     """The images of a corner, with one outcome or any."""
     def rule(scale: Scale) -> str:
         sign = "≥" if SCORES[scale.score] > 0 else "≤"
-        return f"{SCORE_WORDS[scale.score]} {sign} {scale.cut:g}"
+        return f"{scores.WORDS[scale.score]} {sign} {scale.cut:g}"
     words = f"{capital(quadrant)}{f', {outcome}' if outcome else ''}"
     return Choice(placed.in_corner(rows, quadrant, outcome),
                   f"{words} (sure: Bayesian {rule(placed.bayes)}, standard "
@@ -78,7 +78,7 @@ def bar_words(bar: tuple[str, int, str], placed: Plane) -> str:
 def span(scale: Scale, places: list[float]) -> str:
     """Two plotted places as a range of the score, in its own units."""
     low, high = np.sort(scale.value(np.array(places)))
-    return f"{SCORE_WORDS[scale.score]} {low:.4g} to {high:.4g}"
+    return f"{scores.WORDS[scale.score]} {low:.4g} to {high:.4g}"
 
 
 def capital(words: str) -> str:

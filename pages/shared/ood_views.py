@@ -13,7 +13,7 @@ from bnn_core.figures.style import chart_config
 from bnn_core.mechanisms import Bins
 from bnn_core.ood import ADDED, NEW, OTHERS, SAME, SHIFTED
 from bnn_core.study import Study
-from pages.shared import filters, frame, marks, panels
+from pages.shared import frame, marks, panels, scores
 from pages.shared.words import short_name
 
 BINS = 20
@@ -49,7 +49,7 @@ class View(NamedTuple):
     method: str
     tables: dict[str, pd.DataFrame]
     bins: Bins
-    cut: filters.Cutoff
+    cut: scores.Cutoff
     false_alarm: float
     words: Words
 
@@ -102,7 +102,7 @@ def of_mark(view: View) -> None:
     if 0 <= place < BINS:
         part = part[view.bins.of(part) == place]
         low, high = view.bins.edges(place)
-        words.append(f"{filters.SYMBOLS[view.bins.score]} {low:.3g} to {high:.3g}")
+        words.append(f"{scores.SYMBOLS[view.bins.score]} {low:.3g} to {high:.3g}")
     if predicted:
         part = part[(part["predicted"] == predicted).to_numpy(dtype=bool)]
         words.append(f"taken for {predicted}")

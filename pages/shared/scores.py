@@ -1,0 +1,103 @@
+"""The score in force, how sure a network is of an image, and the cut-off on it.
+
+Both live in the session under the names of the address (?score=...&cut_confidence=...), so pages
+and fragments read them here and never draw them again; pages/main.py does.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from bnn_core import evaluation
+from bnn_core.figures.style import SCORE_NAMES
+from bnn_core.study import Study
+from pages.shared import filters, studies
+from pages.shared.filters import SCORE
+
+#: A score within a formula.
+SYMBOLS = {"confidence": "c", "top_softmax": "top softmax", "predictive_entropy": "entropy",
+           "total_variance": "total variance", "mutual_information": "mutual information",
+           "epistemic": "epistemic", "aleatoric": "aleatoric"}
+#: What the picker and the address call a score.
+WORDS = {
+    "confidence": "confidence c", "top_softmax": "top softmax",
+    "predictive_entropy": "predictive entropy", "total_variance": "total variance",
+    "mutual_information": "mutual information", "epistemic": "epistemic", "aleatoric": "aleatoric",
+}
+HELP = {
+    "confidence": "c = 1 − 2·√(p(1 − p)), where p is the mean softmax of the predicted class. c is "
+    "0 at p = 0.5 and *rises again below*: an image that could be anything (p = 0.1 for each of "
+    "ten classes) has c = 0.4. Top softmax and entropy do not fold back.",
+    "top_softmax": "The mean softmax of the predicted class, from 1 / number of classes to 1.",
+    "predictive_entropy": "How spread out the mean softmax is over all classes, in nats: 0 when "
+    "all is on one class.",
+    "total_variance": "1 − Σ p², the variance over all classes: 0 when all is on one class.",
+    "mutual_information": "How much the sampled networks disagree with one another, in nats: "
+    "doubt of the model, which more training data can lessen.",
+    "epistemic": "Variance of the predicted class between the sampled networks: doubt of the "
+    "model, which more training data can lessen.",
+    "aleatoric": "Variance of the predicted class within the sampled networks: doubt that lies in "
+    "the image itself.",
+}
+
+
+class Cutoff(NamedTuple):
+    """The score in force and where it is cut; `value` is in the units of the score."""
+
+    score: str
+    value: float
+
+    @property
+    def threshold(self) -> float:
+        """The cut-off as `bnn_core.evaluation` wants it: higher means surer."""
+        return float(evaluation.certainty(self.score, np.float64(self.value)))
+
+    @property
+    def text(self) -> str:
+        """The rule in short: 'c ≥ 0.5', 'entropy ≤ 1.15'."""
+        sign = "≥" if evaluation.SCORES[self.score] > 0 else "≤"
+        return f"{SYMBOLS[self.score]} {sign} {self.value:g}"
+
+
+def draw(study: Study) -> None:
+    """Which score, and where it is cut; kept in the address like the filters."""
+    choices = usable(study)
+    if st.session_state.get(SCORE) not in choices:
+        st.session_state.pop(SCORE, None)
+    explained = HELP[st.session_state.get(SCORE, choices[0])]
+    score = st.selectbox("Score", choices, key=SCORE, bind="query-params",
+                         format_func=WORDS.get,
+                         help=f"How sure a network is of an image. {explained}")
+    low, high, step, start = score_range(study, score)
+    sign = "≥" if evaluation.SCORES[score] > 0 else "≤"
+    st.slider(f"Cut-off: keep {sign}", low, high, start, step, key=f"cut_{score}",
+              bind="query-params", help="An image on the other side is set aside: the network does "
+              "not answer for it, a person looks.")
+
+
+def cutoff(study: Study) -> Cutoff:
+    """The score and the cut-off that the user chose."""
+    score = st.session_state.get(SCORE) or usable(study)[0]
+    return Cutoff(score, st.session_state.get(f"cut_{score}", score_range(study, score)[3]))
+
+
+def cutoff_key(study: Study) -> str:
+    """Name under which the session and the address keep the cut-off of the score in force."""
+    return f"cut_{cutoff(study).score}"
+
+
+def usable(study: Study) -> list[str]:
+    """Scores that this study has: the split of the variance needs samples."""
+    summary = studies.table(study, filters.reading_method(study))
+    return [name for name in SCORE_NAMES if name in summary and summary[name].notna().any()]
+
+
+def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
+    """Slider of a score: lowest, highest, step, start."""
+    if score in ("confidence", "top_softmax"):
+        return 0.0, 1.0, 0.01, 0.5
+    if score in ("predictive_entropy", "mutual_information"):
+        highest = np.ceil(20 * np.log(len(study.classes))) / 20
+        return 0.0, float(highest), 0.01, round(float(highest) / 2, 2)
+    return (0.0, 1.0, 0.01, 0.5) if score == "total_variance" else (0.0, 0.25, 0.005, 0.125)
