@@ -126,11 +126,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
         look = st.segmented_control("View", [HISTOGRAMS, COLUMNS, DOSES], default=HISTOGRAMS,
                                     key="look", required=True, bind="query-params",
                                     width="content")
-    cut = frame.cutoff()
-    if cut.score not in table or table[cut.score].isna().all():
-        st.caption(f"{short_name(method)} has no {SCORE_NAMES[cut.score].lower()}; confidence c "
-                   "stands in its place.")
-        cut = scores.Cutoff("confidence", 0.5)
+    cut = frame.cutoff_of(method, table)
     low, high = scores.score_range(study, cut.score)[:2]
     view = View(study, method, label, highlight, table, found,
                 Bins(cut.score, low, high, BINS), cut.value)

@@ -94,11 +94,7 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
                           "order to catch others. Detection is counted at this price.")
     rows = frame.filtered_rows()
     tables = {m: frame.table(study, m).iloc[rows] for m in study.methods}
-    cut = frame.cutoff()
-    if cut.score not in tables[method] or tables[method][cut.score].isna().all():
-        st.caption(f"{short_name(method)} has no {SCORE_NAMES[cut.score].lower()}; confidence c "
-                   "stands in its place.")
-        cut = scores.Cutoff("confidence", 0.5)
+    cut = frame.cutoff_of(method, tables[method])
     low, high = scores.score_range(study, cut.score)[:2]
     return View(study, methods, method, tables, Bins(cut.score, low, high, BINS), cut, alarm / 100,
                 words), look

@@ -13,15 +13,18 @@ from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from bnn_core.errors import InputError
+from bnn_core.figures.style import SCORE_NAMES
 from bnn_core.study import Study
 from pages.shared import filters, pictures, scores, studies
 from pages.shared.studies import table
+from pages.shared.words import short_name
 
-__all__ = ["among_rows", "bayes_method", "current_study", "cutoff", "filter_key", "filter_text",
-           "filtered_rows", "fragment", "image_link", "image_url", "open_image",
+__all__ = ["among_rows", "bayes_method", "current_study", "cutoff", "cutoff_of", "filter_key",
+           "filter_text", "filtered_rows", "fragment", "image_link", "image_url", "open_image",
            "standard_method", "table"]
 
 ONE_IMAGE = "one_image.py"
@@ -77,6 +80,16 @@ def filter_key() -> str:
 def cutoff() -> scores.Cutoff:
     """The score in force and its cut-off: `.score`, `.value`, `.threshold`, `.text`."""
     return scores.cutoff(current_study())
+
+
+def cutoff_of(method: str, own: pd.DataFrame) -> scores.Cutoff:
+    """`cutoff` for a method whose table is `own`; where it lacks that score, confidence c, and says so."""
+    cut = cutoff()
+    if cut.score in own and own[cut.score].notna().any():
+        return cut
+    st.caption(f"{short_name(method)} has no {SCORE_NAMES[cut.score].lower()}; confidence c "
+               "stands in its place.")
+    return scores.Cutoff("confidence", 0.5)
 
 
 def bayes_method(study: Study) -> str | None:
