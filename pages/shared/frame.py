@@ -83,7 +83,7 @@ def cutoff() -> scores.Cutoff:
 
 
 def cutoff_of(method: str, own: pd.DataFrame) -> scores.Cutoff:
-    """`cutoff` for a method whose table is `own`; where it lacks that score, confidence c, and says so."""
+    """`cutoff` for a method whose table is `own`; confidence c, and a word, where it lacks that."""
     cut = cutoff()
     if cut.score in own and own[cut.score].notna().any():
         return cut
