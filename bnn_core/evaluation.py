@@ -17,7 +17,7 @@ from bnn_core.uncertainty import confidence_score
 #: Score columns of a summary; -1 where a high value means unsure.
 SCORES = {
     "confidence": 1, "top_softmax": 1, "predictive_entropy": -1, "total_variance": -1,
-    "mutual_information": -1, "epistemic": -1, "aleatoric": -1,
+    "mutual_information": -1, "epistemic": -1, "aleatoric": -1, "distance": -1,
 }
 #: Probabilities below this count as this in the NLL: one impossible label cannot make it infinite.
 NLL_FLOOR = 1e-15

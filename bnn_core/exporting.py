@@ -28,7 +28,7 @@ ABSENT = "not in the study"
 #: Always there, empty where the study does not know them, so that lists of studies can be stacked.
 METADATA = ("plate", "well", "site", "replicate", "batch", "compound", "concentration")
 SCORES = ("predicted", "correct", "p_label", "confidence", "top_softmax", "aleatoric", "epistemic",
-          "predictive_entropy", "mutual_information", "total_variance")
+          "predictive_entropy", "mutual_information", "total_variance", "distance")
 DECIDED = ("reason", "decision", "new_label", "note", "reviewer", "time")
 
 # Spreadsheets start a formula with these, or skip the blank ones before it. A text that begins with

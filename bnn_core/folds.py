@@ -15,6 +15,7 @@ from tqdm import tqdm
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path
 from bnn_core.methods import method_of, networks_of
+from bnn_core.novelty import MOST_IMAGES, save_cloud, training_cloud
 from bnn_core.prediction import embed, predict
 from bnn_core.timing import timed
 from bnn_core.train_config import TrainConfig
@@ -28,13 +29,15 @@ class FoldResult:
     """What one method says of the images that one fold predicts.
 
     rows: (M,) row numbers in the study. moments: of M images. samples: (M, T, C) float16 or None.
-    embedding: (M, D) float16.
+    embedding: (M, D) float16. distance: (M,) from the training images, see `novelty`; None of folds
+    that were run before there was one.
     """
 
     rows: np.ndarray
     moments: Moments
     samples: np.ndarray | None
     embedding: np.ndarray
+    distance: np.ndarray | None = None
 
 
 def run_method(
@@ -81,15 +84,13 @@ def run_method(
             progress=bar.update,
         )
     mean = networks_of(folder, None, sample_seed, device)
-    embedding = np.concatenate(
-        [
-            embed(mean, ready(images[i : i + batch_size(images)]).to(device))
-            .cpu()
-            .numpy()
-            .astype(np.float16)
-            for i in range(0, len(images), batch_size(images))
-        ]
+    embedding = embed(mean, images, ready, batch_size(images))
+    total = len(training.images)
+    some = np.unique(np.linspace(0, total - 1, min(total, MOST_IMAGES)).astype(int))
+    cloud = training_cloud(
+        embed(mean, training.images[some], ready, batch_size(images)), training.targets[some]
     )
+    save_cloud(folder, cloud)
     if samples is not None:
         with atomic_path(folder / "samples.npy") as temporary, open(temporary, "wb") as file:
             np.save(file, samples)
@@ -100,7 +101,8 @@ def run_method(
             mean_p=moments.mean_p,
             mean_p2=moments.mean_p2,
             mean_entropy=moments.mean_entropy,
-            embedding=embedding,
+            embedding=embedding.astype(np.float16),
+            distance=cloud.distance(embedding),
         )
 
 
@@ -111,9 +113,14 @@ def read_result(folder: Path) -> FoldResult:
         with open(path, "rb") as file, np.load(file) as arrays:
             moments = Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"])
             rows, embedding = arrays["rows"], arrays["embedding"]
+            distance = arrays.get("distance")
         samples = folder / "samples.npy"
         return FoldResult(
-            rows, moments, np.load(samples, mmap_mode="r") if samples.is_file() else None, embedding
+            rows,
+            moments,
+            np.load(samples, mmap_mode="r") if samples.is_file() else None,
+            embedding,
+            distance,
         )
     except FileNotFoundError as error:
         raise InputError(f"{path} is not there yet: run this fold first") from error
@@ -159,7 +166,10 @@ def assemble(results: list[FoldResult], num_rows: int) -> FoldResult:
                 samples[result.rows[mine], t] = result.samples[mine, t]
             seen[result.rows] += 1
     embedding = mean_of([r.embedding for r in results]).astype(np.float16)
-    return FoldResult(np.arange(num_rows), moments, samples, embedding)
+    distance = None
+    if all(r.distance is not None for r in results):
+        distance = mean_of([r.distance for r in results])
+    return FoldResult(np.arange(num_rows), moments, samples, embedding, distance)
 
 
 def batch_size(images: np.ndarray) -> int:

@@ -66,7 +66,8 @@ def aggregate(
 
     Returns the level's columns, `label`, `n_images`, every other metadata column that is the same
     on all images of the unit (None or nan where it is not), then the columns of a summary, from
-    the unit's mean softmax, and `vote_share`, the share of its images that predict `predicted`.
+    the unit's mean softmax, the mean `distance` of its images, and `vote_share`, the share of them
+    that predict `predicted`.
     With rule "vote" `predicted` and `correct` follow the vote. `aleatoric`, `epistemic` and
     `mutual_information` belong to single images and are nan above them.
     """
@@ -93,6 +94,8 @@ def aggregate(
     if rule == "vote":
         _follow_votes(summary, votes, mean_p, classes, label)
     chosen = pd.Index(classes).get_indexer(summary["predicted"])
+    if "distance" in table:
+        summary["distance"] = np.bincount(codes, table["distance"], count) / np.maximum(sizes, 1)
     summary["vote_share"] = votes[np.arange(count), chosen] / np.maximum(sizes, 1)
     return pd.concat([pd.DataFrame(out), summary], axis=1)
 

@@ -121,12 +121,21 @@ def predictive_samples(networks: Networks, images: Tensor) -> Tensor:
         )
 
 
-def embed(networks: Networks, images: Tensor) -> Tensor:
-    """Penultimate layer (N, D) of the first of the networks."""
+def embed(
+    networks: Networks,
+    images: np.ndarray,
+    prepare: Callable[[np.ndarray], Tensor],
+    batch_size: int = 100,
+) -> np.ndarray:
+    """(N, D) float32 last hidden layer of the first of the networks; arguments as `predict`."""
+    body = networks.body
+    device = next(body.parameters()).device
+    body.load_state_dict(body.state_dict() | next(iter(networks)))
     with torch.inference_mode():
-        body = networks.body
-        body.load_state_dict(body.state_dict() | next(iter(networks)))
-        return body.features(images)
+        return np.concatenate([
+            body.features(prepare(images[i : i + batch_size]).to(device)).float().cpu().numpy()
+            for i in range(0, len(images), batch_size)
+        ])
 
 
 def predict(

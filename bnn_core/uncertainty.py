@@ -62,15 +62,19 @@ def confidence_score(p: np.ndarray) -> np.ndarray:
 
 
 def summarise(
-    m: Moments, classes: list[str], labels: np.ndarray | None = None
+    m: Moments,
+    classes: list[str],
+    labels: np.ndarray | None = None,
+    distance: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """One row per image: prediction, probabilities and every uncertainty score.
 
-    Parameters: `labels` (N,) of class names, None/NaN where unlabelled or of an unknown class.
+    Parameters: `labels` (N,) of class names, None/NaN where unlabelled or of an unknown class;
+    `distance` (N,) from the training images (`novelty`), None where it is not known.
     Returns columns predicted, correct (nullable boolean), p_<class> (float32), p_label, confidence,
     top_softmax, aleatoric and epistemic (eq. 8, of the predicted class), predictive_entropy,
-    mutual_information (nats), total_variance (trace of eq. 7: 1 - sum of squared mean softmax).
-    Columns of the split are NaN where `m` has only means.
+    mutual_information (nats), total_variance (trace of eq. 7: 1 - sum of squared mean softmax) and,
+    where it is known, distance. Columns of the split are NaN where `m` has only means.
     """
     p = np.asarray(m.mean_p, dtype=np.float64)
     n, c = p.shape
@@ -105,4 +109,6 @@ def summarise(
         "mutual_information": mutual,
         "total_variance": 1.0 - np.sum(p**2, axis=1),
     }
+    if distance is not None:
+        scores["distance"] = distance
     return pd.DataFrame(table | scores)

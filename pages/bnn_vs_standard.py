@@ -77,7 +77,8 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
     if alone:
         st.caption(f"One network alone has no {style.SCORE_NAMES[up.score].lower()}; its raw "
                    "softmax stands across instead.")
-    stretched = look == STRETCHED
+    # A distance is in no way near 0 or 1 where a network is sure.
+    stretched = look == STRETCHED and up.score != "distance"
     return (Scale(score, cut, scores.score_range(study, score)[:2], stretched),
             Scale(up.score, up.value, scores.score_range(study, up.score)[:2], stretched),
             marked.strip())

@@ -63,7 +63,8 @@ def test_the_same_networks_predict_and_no_accuracy_counts_them(study, made, monk
     for method in ("vi", "standard"):
         table = result.summary(method)
         pd.testing.assert_frame_equal(table.iloc[:30], before.summary(method), check_dtype=False)
-        scores = ["p_0", "p_1", "p_2", "confidence", "epistemic", "mutual_information"]
+        scores = ["p_0", "p_1", "p_2", "confidence", "epistemic", "mutual_information",
+                  "distance"]
         assert_allclose(table[scores].iloc[30:], table[scores].iloc[:30], atol=1e-6)
         assert table["correct"].iloc[30:].isna().all() and table["p_label"].iloc[30:].isna().all()
         assert_array_equal(result.samples(method)[30:], result.samples(method)[:30])
@@ -76,6 +77,14 @@ def test_the_same_networks_predict_and_no_accuracy_counts_them(study, made, monk
     assert open_study(third).meta["roles"]["new"] == 13
     with pytest.raises(InputError, match="'third' twice; give them another name"):
         add_images(study, [as_set(again[:3], ["x"] * 3, "third")])
+
+
+def test_a_study_older_than_distances_takes_more_images_without_them(study):
+    for cloud in study.glob("folds/*/*/novelty.npz"):
+        cloud.unlink()
+    result = open_study(add_images(study, [as_set(pictures(30, 1).images[:4], ["g"] * 4)]))
+    distance = result.summary("vi")["distance"]
+    assert distance[:30].notna().all() and distance[30:].isna().all()
 
 
 def test_an_interrupted_run_goes_on_and_the_study_stays_whole_meanwhile(study, monkeypatch):

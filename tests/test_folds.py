@@ -1,5 +1,7 @@
 """Jobs that can be repeated, and folds put together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -13,6 +15,7 @@ from bnn_core.folds import (
     run_method,
 )
 from bnn_core.methods import networks_of, training_order
+from bnn_core.novelty import read_cloud, training_cloud
 from bnn_core.prediction import predictive_samples
 from bnn_core.train_config import TrainConfig
 from bnn_core.trained import load_network, prepare
@@ -56,6 +59,11 @@ def test_one_job_from_training_to_prediction(tmp_path, data):
     network, _ = load_network(tmp_path / "vi")
     features = network.features(prepare(data.images[[4, 0, 7]])).detach()
     assert_allclose(result.embedding, features, atol=1e-2)
+    of_training = network.features(prepare(data.images)).detach().numpy()
+    cloud = training_cloud(of_training, data.targets)
+    assert_allclose(result.distance, cloud.distance(features.numpy()), rtol=1e-3)
+    assert_allclose(read_cloud(tmp_path / "vi").distance(features.numpy()), result.distance,
+                    rtol=1e-3)
 
 
 def test_a_finished_job_is_skipped(tmp_path, data, monkeypatch):
@@ -100,7 +108,8 @@ def test_folds_put_together_row_by_row():
     rng = np.random.default_rng(0)
     samples = [rng.dirichlet(np.ones(2), (n, 4)).astype(np.float16) for n in (2, 3)]
     parts = [
-        FoldResult(rows, moments(s.transpose(1, 0, 2)), s, np.full((len(rows), 1), k, np.float16))
+        FoldResult(rows, moments(s.transpose(1, 0, 2)), s, np.full((len(rows), 1), k, np.float16),
+                   rows + 10.0 * k)
         for k, (rows, s) in enumerate(
             zip((np.array([2, 0]), np.array([1, 2, 3])), samples, strict=True)
         )
@@ -115,6 +124,8 @@ def test_folds_put_together_row_by_row():
         whole.moments.mean_p[2], (parts[0].moments.mean_p[0] + parts[1].moments.mean_p[1]) / 2
     )
     assert_allclose(whole.embedding[:, 0], [0, 1, 0.5, 1])
+    assert_allclose(whole.distance, [0, 11, 7, 13])
+    assert assemble([parts[0], replace(parts[1], distance=None)], 4).distance is None
     assert_allclose(whole.samples[2, 0::2], samples[0][0, 0::2])
     assert_allclose(whole.samples[2, 1::2], samples[1][1, 1::2])
 

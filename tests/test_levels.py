@@ -35,7 +35,9 @@ def test_published_levels(authors):
 
 
 def test_mean_and_vote_by_hand(table):
-    mean = aggregate(table, "compound", ["x", "y"])
+    mean = aggregate(table.assign(distance=np.arange(8.0)), "compound", ["x", "y"])
+    assert mean["distance"].tolist() == [1.5, 5.5]
+    assert "distance" not in aggregate(table, "compound", ["x", "y"])
     assert mean["compound"].tolist() == ["a", "b"]
     assert mean["n_images"].tolist() == [4, 4]
     np.testing.assert_allclose(mean["p_x"], [0.625, 0.5875], rtol=1e-6)

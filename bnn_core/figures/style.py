@@ -29,6 +29,7 @@ SCORE_NAMES = {
     "mutual_information": "Mutual information (nats)",
     "epistemic": "Epistemic variance",
     "aleatoric": "Aleatoric variance",
+    "distance": "Distance from the training images",
 }
 
 

@@ -19,6 +19,7 @@ from bnn_core.files import atomic_path, read_json
 from bnn_core.making import ADDING, open_making
 from bnn_core.recipes.adding_blocks import (
     Block,
+    average_distance,
     average_moments,
     block_file,
     blocks_of,
@@ -173,7 +174,8 @@ def _finish(study: Study, making: Path, added: pd.DataFrame, blocks: Sequence[Bl
     numbers = sorted(int(p.name) for p in (making / "folds").glob("*") if p.name.isdigit())
     summaries = {}
     for method in study.methods:
-        parts = [summarise(average_moments(making, method, numbers, block), study.classes)
+        parts = [summarise(average_moments(making, method, numbers, block), study.classes,
+                           distance=average_distance(making, method, numbers, block))
                  for block in blocks]
         own = study.summary(method)
         ids = pd.DataFrame({"image_id": added["image_id"]})

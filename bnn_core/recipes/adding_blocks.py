@@ -14,7 +14,8 @@ from bnn_core.files import atomic_path
 from bnn_core.folds import batch_size, networks_of
 from bnn_core.imaging import read_bytes
 from bnn_core.making import ADDING
-from bnn_core.prediction import Networks, embed, predict
+from bnn_core.novelty import read_cloud
+from bnn_core.prediction import embed, predict
 from bnn_core.rendering import channel_colours, default_channels, thumbnail
 from bnn_core.study import Study, content_hashes
 from bnn_core.trained import prepare, saved_config
@@ -88,6 +89,7 @@ def predict_blocks(study: Study, making: Path, method: str, folds: Sequence[Path
     count = study.meta["methods"][method].get("num_samples", 100)
     seed = (study.meta.get("seeds") or {}).get("samples", 0)
     main = method == main_method(study) and study.embedding is not None
+    measured = "distance" in study.summary(method)
     for place, fold in enumerate(folds):
         todo = [b for b in blocks if not block_file(making, f"{method}-{fold.name}", b).is_file()]
         with tqdm(total=sum(map(len, blocks)), desc=f"predict fold {fold.name} {method}",
@@ -96,7 +98,8 @@ def predict_blocks(study: Study, making: Path, method: str, folds: Sequence[Path
             if not todo:
                 continue
             networks = networks_of(fold / method, count, seed + int(fold.name), device)
-            mean = networks_of(fold / method, None, seed, device) if main else None
+            mean = networks_of(fold / method, None, seed, device) if main or measured else None
+            cloud = read_cloud(fold / method) if measured else None
             ready = partial(prepare, intensity=saved_config(fold / method).intensity)
             for block in todo:
                 images = block.images.fitted(block.rows, shape)
@@ -111,16 +114,12 @@ def predict_blocks(study: Study, making: Path, method: str, folds: Sequence[Path
                                  len(study.images) + block.first + len(block))
                     samples[rows, place::len(folds)] = drawn[:, place::len(folds)]
                     samples.flush()
-                extra = {} if mean is None else {"embedding": _embedded(
-                    mean, images, ready, size, device)}
+                features = None if mean is None else embed(mean, images, ready, size)
+                extra = {"embedding": features.astype(np.float16)} if main else {}
+                if cloud is not None:
+                    extra["distance"] = cloud.distance(features)
                 _save(block_file(making, f"{method}-{fold.name}", block), mean_p=moments.mean_p,
                       mean_p2=moments.mean_p2, mean_entropy=moments.mean_entropy, **extra)
-
-
-def _embedded(mean: Networks, images: np.ndarray, ready, size: int, device: str) -> np.ndarray:
-    return np.concatenate([
-        embed(mean, ready(images[i:i + size]).to(device)).cpu().numpy().astype(np.float16)
-        for i in range(0, len(images), size)])
 
 
 def main_method(study: Study) -> str:
@@ -149,6 +148,18 @@ def average_moments(making: Path, method: str, folds: Sequence[int], block: Bloc
         with np.load(block_file(making, f"{method}-{fold}", block)) as arrays:
             parts.append(Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"]))
     return Moments.average(parts)
+
+
+def average_distance(making: Path, method: str, folds: Sequence[int], block: Block
+                     ) -> np.ndarray | None:
+    """Mean over the folds of a block's distances from their training images; None without them."""
+    parts = []
+    for fold in folds:
+        with np.load(block_file(making, f"{method}-{fold}", block)) as arrays:
+            if "distance" not in arrays:
+                return None
+            parts.append(arrays["distance"])
+    return np.mean(parts, axis=0)
 
 
 def block_file(making: Path, kind: str, block: Block) -> Path:

@@ -155,7 +155,7 @@ def make_digit_study(
         classes=source.classes,
         images=images,
         summaries={
-            m: summarise(r.moments, source.classes, images["label"].to_numpy())
+            m: summarise(r.moments, source.classes, images["label"].to_numpy(), r.distance)
             for m, r in results.items()
         },
         samples=samples,

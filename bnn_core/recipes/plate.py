@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bnn_core import novelty
 from bnn_core.copies import STORED
 from bnn_core.crossval import Fold, description, fold_numbers, make_folds, unpredictable_rows
 from bnn_core.datasets.source import PlateSource, source_key
@@ -120,8 +121,9 @@ def _assemble_study(making: Path) -> Path:
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
     if not plan["keep_weights"]:
-        for weights in making.glob("folds/**/weights.safetensors"):
-            weights.unlink()
+        for name in ("weights.safetensors", novelty.FILE):
+            for file in making.glob(f"folds/**/{name}"):
+                file.unlink()
     extra = (
         plan["extra"]
         | keys
@@ -149,7 +151,9 @@ def _assemble_study(making: Path) -> Path:
         kind=plan["kind"],
         classes=source.classes,
         images=images,
-        summaries={m: summarise(r.moments, source.classes, labels) for m, r in results.items()},
+        summaries={
+            m: summarise(r.moments, source.classes, labels, r.distance) for m, r in results.items()
+        },
         samples={m: r.samples for m, r in results.items() if r.samples is not None},
         embedding=results[main].embedding,
         thumbnails=source.thumbnails(),

@@ -18,12 +18,13 @@ from pages.shared.filters import SCORE
 #: A score within a formula.
 SYMBOLS = {"confidence": "c", "top_softmax": "top softmax", "predictive_entropy": "entropy",
            "total_variance": "total variance", "mutual_information": "mutual information",
-           "epistemic": "epistemic", "aleatoric": "aleatoric"}
+           "epistemic": "epistemic", "aleatoric": "aleatoric", "distance": "distance"}
 #: What the picker and the address call a score.
 WORDS = {
     "confidence": "confidence c", "top_softmax": "top softmax",
     "predictive_entropy": "predictive entropy", "total_variance": "total variance",
     "mutual_information": "mutual information", "epistemic": "epistemic", "aleatoric": "aleatoric",
+    "distance": "distance from training",
 }
 HELP = {
     "confidence": "c = 1 − 2·√(p(1 − p)), where p is the mean softmax of the predicted class. c is "
@@ -39,6 +40,9 @@ HELP = {
     "model, which more training data can lessen.",
     "aleatoric": "Variance of the predicted class within the sampled networks: doubt that lies in "
     "the image itself.",
+    "distance": "How far the image lies from the nearest class of the training images, in the "
+    "network's last hidden layer; the training images lie at 1 on average. It tells what is new "
+    "better than any softmax, which can be sure of what it never saw.",
 }
 
 
@@ -94,10 +98,30 @@ def usable(study: Study) -> list[str]:
 
 
 def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
-    """Slider of a score: lowest, highest, step, start."""
-    if score in ("confidence", "top_softmax"):
+    """Slider of a score: lowest, highest, step, start.
+
+    It starts at c = 0.5, for every other score where it keeps as many images as that does.
+    """
+    return _range(studies.identity(study), score, study)
+
+
+@st.cache_resource(max_entries=100, show_spinner=False)
+def _range(identity: str, score: str, _study: Study) -> tuple[float, float, float, float]:
+    if score == "confidence":
         return 0.0, 1.0, 0.01, 0.5
+    highest, step = 1.0, 0.01
     if score in ("predictive_entropy", "mutual_information"):
-        highest = np.ceil(20 * np.log(len(study.classes))) / 20
-        return 0.0, float(highest), 0.01, round(float(highest) / 2, 2)
-    return (0.0, 1.0, 0.01, 0.5) if score == "total_variance" else (0.0, 0.25, 0.005, 0.125)
+        highest = float(np.ceil(20 * np.log(len(_study.classes))) / 20)
+    elif score in ("epistemic", "aleatoric"):
+        highest, step = 0.25, 0.005
+    table = studies.table(_study, filters.reading_method(_study))
+    values = table[score].to_numpy(dtype=np.float64) if score in table else np.empty(0)
+    values = values[~np.isnan(values)]
+    if score == "distance" and len(values):
+        # It has no upper end; a few blank images far out would leave no room for the others.
+        highest = max(float(np.ceil(10 * np.quantile(values, 0.995)) / 10), 1.0)
+    kept = float((table["confidence"] >= 0.5).mean())
+    if not len(values) or kept in (0.0, 1.0):
+        return 0.0, highest, step, round(highest / 2, 3)
+    start = abs(np.quantile(evaluation.certainty(score, values), 1 - kept))
+    return 0.0, highest, step, round(min(round(start / step) * step, highest), 3)
