@@ -178,7 +178,7 @@ FIRST_LOOKS = {
     "Confident mistakes": "predicted wrong, the surest first: model errors or wrong labels",
     "Unlikely labels": "the label's own probability is lowest: labels to check first",
     "Least sure": "the lowest certainty, right or wrong: hard or unusual images",
-    "Networks disagree": "the two networks predict different classes, both of them sure",
+    "Networks disagree": "the two networks predict different classes, first where both are surest",
 }
 
 

@@ -49,11 +49,12 @@ def scored_rows(table: pd.DataFrame) -> np.ndarray:
 
 
 def own_images(table: pd.DataFrame) -> np.ndarray:
-    """(N,) bool: all rows but those added to see what the networks make of them (shifted, new).
+    """(N,) bool: all rows but those added to see what the networks make of them.
 
     A well, a dose or a list of what to look at first is made of the study's own images.
     """
-    return ~table["role"].isin(["shifted", "new"]).to_numpy(dtype=bool)
+    own = ~table["role"].isin(["shifted", "new"]).to_numpy(dtype=bool)
+    return own & table["source"].isna().to_numpy() if "source" in table else own
 
 
 def aggregate(

@@ -173,11 +173,12 @@ def hover_text(bayes: pd.DataFrame, standard: pd.DataFrame, up: Scale, across: S
     def names(column: pd.Series) -> pd.Series:
         # Plotly takes what looks like a tag for one.
         return column.astype(object).fillna("none").astype(str).str.replace("<", "&lt;")
+    def network(table: pd.DataFrame, scale: Scale) -> pd.Series:
+        return (names(table["predicted"]) + f", {scores.SYMBOLS[scale.score]} "
+                + table[scale.score].map("{:.4f}".format))
     return (names(bayes["image_id"]) + "<br>label " + names(bayes["label"])
-            + "<br>Bayesian: " + names(bayes["predicted"]) + " at "
-            + bayes[up.score].map("{:.4f}".format)
-            + "<br>standard: " + names(standard["predicted"]) + " at "
-            + standard[across.score].map("{:.4f}".format))
+            + "<br>Bayesian: " + network(bayes, up)
+            + "<br>standard: " + network(standard, across))
 
 
 def chart_config() -> dict[str, Any]:

@@ -104,6 +104,7 @@ def in_figures(study: Study, found: Comparison, score: str) -> None:
     first = found.methods[0]
     views = [VALUES, f"differences to {short_name(first)}"]
     view = st.segmented_control("Show", views, default=VALUES, key="merit", required=True,
+                                bind="query-params",
                                 label_visibility="collapsed")
     against = None if view == VALUES else first
     st.plotly_chart(_criteria(frame.filter_key(), score, against, study), key="criteria",
@@ -201,10 +202,10 @@ def disagreement(study: Study) -> None:
     st.header("Where two methods disagree", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         first = st.selectbox("First", study.methods, key="first_method", format_func=short_name,
-                             width=240)
+                             bind="query-params", width=240)
         others = [m for m in study.methods if m != first]
         second = st.selectbox("Second", others, key="second_method", format_func=short_name,
-                              width=240)
+                              bind="query-params", width=240)
     rows = frame.filtered_rows()
     kinds = agreement_of(frame.table(study, first).iloc[rows],
                          frame.table(study, second).iloc[rows])
@@ -220,6 +221,7 @@ def disagreement(study: Study) -> None:
     shown = [k for k in KINDS if counts[k]]
     kind = st.segmented_control(
         "Which", shown, default="all", key=f"differ_{first}_{second}", required=True,
+        bind="query-params",
         format_func=lambda k: f"{words[k]} ({counts[k]:,})", label_visibility="collapsed")
     chosen = differ.index if kind == "all" else differ.index[differ == kind]
     panels.selection_panel(

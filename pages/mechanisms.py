@@ -83,7 +83,8 @@ def page() -> None:
                 "in the sidebar.", icon=":material/filter_alt_off:")
         return
     view, look = choose(study, labels)
-    explain(view)
+    if look == HISTOGRAMS:
+        explain(view)
     {HISTOGRAMS: histograms, COLUMNS: side_by_side, DOSES: doses}[look](view)
 
 

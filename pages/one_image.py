@@ -18,7 +18,7 @@ from pages.shared.wall import image_wall
 from pages.shared.words import plain, short_name
 
 NEIGHBOURS = 12
-LEAST, MOST, STORED = "least sure first", "most sure first", "as stored"
+LEAST, MOST, STORED = "highest entropy first", "lowest entropy first", "as stored"
 
 
 class Shown(NamedTuple):
@@ -142,7 +142,7 @@ def draw_steps(study: Study, row: int, among: np.ndarray) -> None:
         else:
             st.markdown(f"{position} {len(among):,}: {frame.filter_text()}")
             st.selectbox("Order", [LEAST, MOST, STORED], key="walk", bind="query-params",
-                         label_visibility="collapsed", width=170)
+                         label_visibility="collapsed", width=200)
 
 
 def draw_picture(shown: Shown) -> None:

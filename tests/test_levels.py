@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnn_core.levels import aggregate, available_levels, level_metrics, scored_rows
+from bnn_core.levels import aggregate, available_levels, level_metrics, own_images, scored_rows
 from bnn_core.uncertainty import Moments, summarise
 
 
@@ -127,3 +127,11 @@ def test_no_rows_no_units(table):
     assert level_metrics(table.assign(role="new"), ["x", "y"]) == {}
     with pytest.raises(ValueError, match="rule"):
         aggregate(table, "compound", ["x", "y"], "median")
+
+
+def test_what_was_added_is_not_the_studys_own_whatever_its_role():
+    table = pd.DataFrame({"role": ["scored", "unlabelled", "control", "shifted", "new",
+                                   "unlabelled"],
+                          "source": [None, None, None, "letters", "letters", "slides"]})
+    assert own_images(table).tolist() == [True] * 3 + [False] * 3
+    assert own_images(table.drop(columns="source")).tolist() == [True] * 3 + [False] * 2 + [True]

@@ -46,7 +46,7 @@ def reveal(study: Study, key: str) -> None:
     """A switch that shows what was planted, and how well the rankings found it."""
     if study.truth is None:
         return
-    if st.toggle("Reveal the truth", key=f"truth_{key}",
+    if st.toggle("Reveal the truth", key=f"truth_{key}", bind="query-params",
                  help="What was planted in this synthetic study. Decide first."):
         found = _places(study)
         st.markdown(_sentence(found))

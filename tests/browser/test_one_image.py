@@ -51,7 +51,7 @@ def fields(cache):
 
 @pytest.fixture(scope="module")
 def order(cache):
-    """Image ids of the study animals, least sure first."""
+    """Image ids of the study animals, highest entropy first."""
     table = open_study(cache / "animals").table("vi")
     return table["image_id"].iloc[np.argsort(-table["predictive_entropy"], kind="stable")].tolist()
 
