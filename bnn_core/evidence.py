@@ -37,6 +37,7 @@ def readings(
         plates.artefact(case),
         labels.batch(case),
         labels.weak_model(case),
+        labels.new_kind(case),
         labels.other_network(case, standard),
         labels.other_data(case, second),
     ]

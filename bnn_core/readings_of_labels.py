@@ -25,6 +25,8 @@ _MOST, _AGREEING = 1 / 2, 2 / 3
 _CLEARLY = 1 / 4
 #: Share of a label's other compounds called right below which the model is weak on it, or so-so.
 _WEAK, _SO_SO = 1 / 2, 3 / 4
+#: Share of the others that lie nearer to the training images from which on something lies far.
+_FAR, _RATHER_FAR = 0.95, 0.8
 #: Chance of a same-batch class above which meeting one says little.
 _LIKELY_ANYWAY = 3 / 4
 
@@ -91,6 +93,31 @@ def weak_model(case: Case) -> Reading:
                    {"recall": recall, "image_recall": of_images,
                     "same_wrong_class": float(same), "peers": float(n)}, n,
                    noun.removeprefix("other ") + "s")
+
+
+def new_kind(case: Case) -> Reading:
+    """How far its images lie from all training images, beside the other compounds (or images)."""
+    name, explanation = "new_kind", "It is like no class that the network knows"
+    if not case.has("distance"):
+        return cannot_tell(name, explanation, "The study does not say how far images lie from the "
+                           "training images; studies made anew do.", ["distance"])
+    others, noun = case.table[case.scored & ~case.own]["distance"], "other image"
+    if case.has("compound"):
+        rows = case.table[case.scored & ~case.compound]
+        others, noun = rows.groupby("compound", observed=True)["distance"].mean(), "other compound"
+    others = others.dropna()
+    if not len(others):
+        return cannot_tell(name, explanation, "There is nothing to compare it with.")
+    own, n = float(case.rows["distance"].mean()), len(others)
+    nearer = int((others < own).sum())
+    verdict = (FITS if nearer / n >= _FAR else PARTLY if nearer / n >= _RATHER_FAR else AGAINST)
+    return Reading(
+        name, explanation, verdict,
+        f"Its images lie at {own:.2f} from the training images (1: as they do themselves, the "
+        f"median {noun.removeprefix('other ')}: {others.median():.2f}); "
+        f"{of_all(nearer, n, noun)} {be(nearer, n)} nearer.",
+        {"distance": own, "median": float(others.median()), "nearer": nearer / n}, n,
+        noun.removeprefix("other ") + "s")
 
 
 def other_network(case: Case, standard: pd.DataFrame | None) -> Reading:

@@ -10,7 +10,7 @@ from bnn_core.reading import AGAINST, FITS, PARTLY, UNKNOWN, Case, Reading, Susp
 from bnn_core.suspects import rank, rank_images
 
 NAMES = ["wrong_label", "inactive_dose", "toxic", "well_swap", "artefact", "batch", "weak_model",
-         "other_network", "other_data"]
+         "new_kind", "other_network", "other_data"]
 
 
 def suspect(compound: str = "B1", suspected: str = "D", **keys) -> Suspect:
@@ -370,3 +370,19 @@ def test_the_published_table_with_profiles(authors, shared_data):
     assert verdicts["cytochalasin D"].verdict == AGAINST
     assert verdicts["cytochalasin D"].numbers["place"] == 103
     assert verdicts["PP-2"].verdict == PARTLY
+
+
+def test_far_from_all_that_was_trained_on():
+    table = table_of(all_called("D"))
+    assert read(table)["new_kind"].verdict == UNKNOWN
+    near = np.linspace(1.5, 2, len(table))
+    for mine, verdict, nearer in ((3.0, FITS, 1.0), (1.0, AGAINST, 0.0)):
+        got = read(table.assign(distance=np.where(table["compound"] == "B1", mine, near)))
+        got = got["new_kind"]
+        assert (got.verdict, got.n, got.counted) == (verdict, 7, "compounds")
+        assert got.numbers["nearer"] == nearer and got.numbers["distance"] == mine
+    assert got.sentence.endswith("1.78); none of the 7 other compounds are nearer.")
+    alone = table.drop(columns="compound").assign(distance=near)
+    who = Suspect("image", {"image_id": alone["image_id"].iloc[-1]}, "D", "A")
+    got = read(alone, who)["new_kind"]
+    assert (got.verdict, got.n, got.counted) == (FITS, len(table) - 1, "images")
