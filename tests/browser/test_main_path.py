@@ -170,3 +170,20 @@ def test_a_bare_address_comes_to_name_its_study(tab):
     settled(tab)
     shown = tab.get_by_role("combobox", name="Study").input_value()
     assert shown and f"/confidence?study={shown}" in tab.url
+
+
+def test_back_after_reset_brings_all_filters_again(tab):
+    asked = "study=animals&search=img-00&label=ant&verdict=right"
+    tab.goto(f"/?{asked}")
+    side = tab.get_by_test_id("stSidebar")
+    settled(tab)
+    few = side.get_by_text("of 300 images").inner_text()
+    assert not few.startswith("300")
+    length = tab.evaluate("history.length")
+    side.get_by_role("button", name="Reset").click()
+    side.get_by_text("300 of 300 images").wait_for()
+    settled(tab)
+    assert tab.evaluate("history.length") == length + 1
+    tab.go_back()
+    side.get_by_text(few, exact=True).wait_for()
+    assert all(part in tab.url for part in asked.split("&"))
