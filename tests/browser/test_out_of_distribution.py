@@ -29,7 +29,7 @@ def test_from_the_map_to_the_images_of_a_square(tab, others):
     tab.locator(".hoverlayer .hovertext").first.wait_for()
     assert "O taken for 0: 30" in tab.locator(".hoverlayer .hovertext").first.text_content()
     tab.mouse.click(x, y)
-    tab.get_by_text("30 of 190 images").wait_for()
+    tab.get_by_text("30 of 200 images").wait_for()
     wall = tab.get_by_role("group", name="30 images")
     wall.get_by_role("button").first.wait_for()
     table = others.table("vi")
