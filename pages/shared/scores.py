@@ -24,7 +24,7 @@ WORDS = {
     "confidence": "confidence c", "top_softmax": "top softmax",
     "predictive_entropy": "predictive entropy", "total_variance": "total variance",
     "mutual_information": "mutual information", "epistemic": "epistemic", "aleatoric": "aleatoric",
-    "distance": "distance from training",
+    "distance": "distance",
 }
 HELP = {
     "confidence": "c = 1 − 2·√(p(1 − p)), where p is the mean softmax of the predicted class. c is "
