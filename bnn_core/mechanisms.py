@@ -72,7 +72,9 @@ def compounds(table: pd.DataFrame, label: str) -> pd.DataFrame:
             "accuracy": right / len(counted) if len(counted) else np.nan,
             "called": _first(wrong), "called_n": int(wrong.max()) if len(wrong) else 0})
     columns = ["compound", "images", "n", "right", "accuracy", "called", "called_n"]
-    return pd.DataFrame(found, columns=columns).sort_values(
+    # As objects: among texts pandas would make nan of None.
+    names = pd.Series([one["called"] for one in found], dtype=object)
+    return pd.DataFrame(found, columns=columns).assign(called=names).sort_values(
         "accuracy", kind="stable", na_position="last", ignore_index=True)
 
 

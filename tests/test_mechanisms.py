@@ -34,6 +34,11 @@ def test_compounds_of_a_label_the_most_wrong_first(table):
     assert mechanisms.labelled_compounds(table) == {"A": 2, "B": 1}
 
 
+def test_a_compound_that_is_all_right_beside_a_wrong_one_is_called_nothing(table):
+    table.loc[7, ["predicted", "correct"]] = ["A", True]
+    assert mechanisms.compounds(table, "A")["called"].tolist() == ["B", None]
+
+
 def test_bars_count_by_predicted_class_and_lead_back_to_their_images(table):
     part = mechanisms.compound_rows(table, ["a"], "A")
     found = mechanisms.histogram(part, BINS)

@@ -34,6 +34,7 @@ def test_the_published_figures_are_in_the_report(shared_data, tmp_path):
                    "colchicine  Microtubule destabilizers  Kinase inhibitors  0 of 12",
                    "1. colchicine: given Microtubule destabilizers → called Kinase inhibitors"):
         assert figure.replace("  ", " ") in said, figure
+    assert " nan " not in said
     assert out.stat().st_size < 8e6
 
 
