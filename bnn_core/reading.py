@@ -68,6 +68,26 @@ class Suspect:
         return " ".join(str(value) for value in self.keys.values())
 
 
+#: Why the class that a suspect looks like need not be the commonest among its predictions.
+LOOKS_LIKE = ("What looks most like it is judged by all probabilities together, the network's "
+              "usual errors allowed for, so it need not be what most images are called.")
+
+
+def heading(row: Mapping[str, Any], who: Suspect) -> str:
+    """One line on a row of `suspects.rank`, the same on the page and in the report.
+
+    "Called" is said of most images only; the class that fits best may be another one.
+    """
+    said = ", and no other class in particular"
+    if 2 * row["n_suspected"] > row["n_images"]:
+        said = f" → called {who.suspected}"
+    elif row["score"] > 0:
+        said = f", looks most like {who.suspected}"
+    elif not row["n_wrong"]:
+        said = ", and called so"
+    return f"{who.title}: given {who.label}{said}"
+
+
 class Case:
     """A suspect in its table: which rows are its own, its compound's, its label's.
 

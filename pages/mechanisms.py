@@ -13,6 +13,7 @@ from bnn_core.figures import mechanisms as figures
 from bnn_core.figures.style import SCORE_NAMES, chart_config
 from bnn_core.levels import own_images
 from bnn_core.mechanisms import Bins
+from bnn_core.reading import listed
 from bnn_core.side_by_side import controls_beside
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, marks, panels, scores
@@ -167,8 +168,9 @@ def heading(view: View, compound: str) -> str:
         return f"**{plain(compound)}**: {line['images']:,} images, none counted by an accuracy"
     text = (f"**{plain(compound)}**: n = {line['n']:,}, {percent(line['accuracy'], 1)} right "
             f"({line['right']:,})")
-    if line["called"] is not None and line["called_n"]:
-        text += f"; {line['called_n']:,} called {plain(line['called'])}"
+    if line["called"]:
+        each = " each" * (len(line["called"]) > 1)
+        text += f"; {line['called_n']:,}{each} called {plain(listed(line['called']))}"
     return text
 
 

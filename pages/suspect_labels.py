@@ -6,7 +6,7 @@ import streamlit as st
 
 from bnn_core.errors import InputError
 from bnn_core.levels import LEVEL_COLUMNS, available_levels, scored_rows
-from bnn_core.reading import Suspect
+from bnn_core.reading import LOOKS_LIKE, Suspect
 from bnn_core.second_opinion import FILE, read_opinion
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, panels, rankings, studies, suspect, truth
@@ -194,7 +194,10 @@ def draw_table(study: Study, found: pd.DataFrame, total: int, level: str, at: in
     key = f"suspects_table_{level}"
     table = pd.DataFrame({
         "rank": found["rank"], "title": found["title"], "label": found["label"],
-        "suspected": found["suspected"], "score": found["score"],
+        "suspected": found["suspected"],
+        "called": [f"{called:,} of {n:,}" for called, n
+                   in zip(found["n_suspected"], found["n_images"], strict=True)],
+        "score": found["score"],
         "interval": [f"{low:.2f} to {high:.2f}" if np.isfinite(low) else "one unit only"
                      for low, high in zip(found["low"], found["high"], strict=True)],
         "ranks": [f"{low} to {high}" if low != high else str(low)
@@ -215,7 +218,10 @@ def draw_table(study: Study, found: pd.DataFrame, total: int, level: str, at: in
         column_config={
             "rank": number("Rank", width=60), "title": level.capitalize(), "label": "Given label",
             "suspected": st.column_config.Column(
-                "Other class", help="The other class that the predictions fit best."),
+                "Nearest other class", help=f"The class that the predictions look most like beside "
+                                            f"the label. {LOOKS_LIKE}"),
+            "called": st.column_config.Column("Called so", help="Images that are predicted as the "
+                                              "nearest other class."),
             "score": number("Score", format="%.2f", help=HELP),
             "interval": st.column_config.Column("95 % interval"),
             "ranks": st.column_config.Column("Rank, 95 %", help="Where it stands when wells and "

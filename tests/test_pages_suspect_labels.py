@@ -21,6 +21,10 @@ def ranking(app):
     return app.dataframe[0].value
 
 
+def headline(app):
+    return app.subheader[0].value.replace("\\", "")
+
+
 def test_the_planted_compound_is_first_and_open_with_every_reading(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="screen")
     assert not app.exception
@@ -31,7 +35,7 @@ def test_the_planted_compound_is_first_and_open_with_every_reading(monkeypatch, 
     assert "All 12 images are called something else than D" in said
     assert "rank 1" in said and "12 of 12 images at 1, 10 µM are called A" in said
     assert "Image quality was not measured" in said and "no standard network" in said
-    for head in ("This compound: D2", "Same label: D", "Predicted label: A", "Its other doses",
+    for head in ("This compound: D2", "Same label: D", "Nearest other class: A", "Its other doses",
                  "Untreated, same plates"):
         assert head in said
     assert "holds no" not in said
@@ -41,10 +45,10 @@ def test_a_click_a_step_and_an_address_choose_a_suspect(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="screen")
     names = ranking(app)["title"].to_list()
     app.button(key="suspect_on").click().run()
-    assert app.subheader[0].value.startswith(f"{names[1]}:")
+    assert headline(app).startswith(f"{names[1]}:")
     assert list(app.session_state["suspects_table_compound"]["selection"]["rows"]) == [1]
     app.button(key="suspect_back").click().run()
-    assert app.subheader[0].value.startswith("D2:")
+    assert headline(app).startswith("D2:")
     app = pages(monkeypatch, cache, PAGE, study="screen", suspect=names[3])
     assert not app.exception and len(names) == 8
 
@@ -177,7 +181,7 @@ def test_a_compound_that_is_called_right_is_not_said_to_be_called_something_else
 ):
     app = pages(monkeypatch, cache, PAGE, study="screen", suspect="A1")
     assert not app.exception
-    assert app.subheader[0].value == "A1: given A, and called so"
+    assert headline(app) == "A1: given A, and called so"
     said = text_of(app)
     assert "there is nothing to explain" in said and "What may be the matter" not in said
 
