@@ -88,6 +88,28 @@ def heading(row: Mapping[str, Any], who: Suspect) -> str:
     return f"{who.title}: given {who.label}{said}"
 
 
+def interval_of(row: Mapping[str, Any]) -> str:
+    """The 95 % interval of a row of `suspects.rank`, or that there are too few units for one.
+
+    From two units Student's t (12.7 at one degree of freedom) often spans the whole scale. That is
+    no error, but it says nothing either.
+    """
+    units = count(row["n_units"], row["unit"])
+    if not has_interval(row):
+        return f"{units} {be(row['n_units'])} too few for an interval"
+    return f"95 % interval {two_digits(row['low'])} to {two_digits(row['high'])}, from {units}"
+
+
+def has_interval(row: Mapping[str, Any]) -> bool:
+    """Whether the interval of a row of `suspects.rank` leaves out any score at all."""
+    return bool(np.isfinite(row["low"]) and (row["low"] > -1 or row["high"] < 1))
+
+
+def two_digits(value: float) -> str:
+    """A score as text; what rounds to zero has no sign."""
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
 class Case:
     """A suspect in its table: which rows are its own, its compound's, its label's.
 

@@ -24,7 +24,17 @@ from bnn_core.judging import Judged, accuracy_by_level, judged_units, quality
 from bnn_core.levels import available_levels
 from bnn_core.mechanisms import compounds, labelled_compounds
 from bnn_core.phenotype import study_strengths
-from bnn_core.reading import LOOKS_LIKE, VERDICTS, Reading, Suspect, heading, listed, matching
+from bnn_core.reading import (
+    LOOKS_LIKE,
+    VERDICTS,
+    Reading,
+    Suspect,
+    heading,
+    interval_of,
+    listed,
+    matching,
+    two_digits,
+)
 from bnn_core.review import ReviewLog
 from bnn_core.second_opinion import read_opinion
 from bnn_core.study import METHOD_NAMES, Study
@@ -192,12 +202,10 @@ def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> 
 
 
 def _suspect(row: Mapping[str, object], who: Suspect, found: Iterable[Reading]) -> str:
-    interval = (f"95 % interval {row['low']:.2f} to {row['high']:.2f}, "
-                if np.isfinite(row["low"]) else "")
     lines = [[r.verdict, r.explanation, f"{r.sentence}{f' (n = {r.n:,} {r.units})' * bool(r.n)}"]
              for r in found]
     return (f"<h3>{row['rank']}. {escape(heading(row, who))}</h3><p>"
-            f"Score {row['score']:.2f} ({interval}from {row['n_units']:,} {row['unit']}{'s' * (row['n_units'] != 1)}); "
+            f"Score {two_digits(row['score'])} ({interval_of(row)}); "
             f"{row['n_suspected']:,} of {row['n_images']:,} images called "
             f"{escape(str(who.suspected))}, {row['n_wrong']:,} called something else than the "
             f'label.</p><div class="readings">{_table(["", "", ""], lines)}</div>')

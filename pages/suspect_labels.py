@@ -6,7 +6,7 @@ import streamlit as st
 
 from bnn_core.errors import InputError
 from bnn_core.levels import LEVEL_COLUMNS, available_levels, scored_rows
-from bnn_core.reading import LOOKS_LIKE, Suspect
+from bnn_core.reading import LOOKS_LIKE, Suspect, has_interval, two_digits
 from bnn_core.second_opinion import FILE, read_opinion
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, panels, rankings, studies, suspect, truth
@@ -192,16 +192,18 @@ def flagged_counts(study: Study, found: pd.DataFrame, level: str) -> list[str]:
 def draw_table(study: Study, found: pd.DataFrame, total: int, level: str, at: int) -> None:
     """Those `found` of a ranking of `total`; a click on a row opens it."""
     key = f"suspects_table_{level}"
+    sure = [has_interval(row) for _, row in found.iterrows()]
     table = pd.DataFrame({
         "rank": found["rank"], "title": found["title"], "label": found["label"],
         "suspected": found["suspected"],
         "called": [f"{called:,} of {n:,}" for called, n
                    in zip(found["n_suspected"], found["n_images"], strict=True)],
-        "score": found["score"],
-        "interval": [f"{low:.2f} to {high:.2f}" if np.isfinite(low) else "one unit only"
-                     for low, high in zip(found["low"], found["high"], strict=True)],
-        "ranks": [f"{low} to {high}" if low != high else str(low)
-                  for low, high in zip(found["rank_low"], found["rank_high"], strict=True)],
+        "score": found["score"].round(2) + 0.0,  # no -0.00
+        "interval": [f"{two_digits(low)} to {two_digits(high)}" if known else "too few units"
+                     for low, high, known in zip(found["low"], found["high"], sure, strict=True)],
+        "ranks": ["–" if not known else f"{low} to {high}" if low != high else str(low)
+                  for low, high, known
+                  in zip(found["rank_low"], found["rank_high"], sure, strict=True)],
         "wrong": [f"{wrong:,} of {n:,}" for wrong, n
                   in zip(found["n_wrong"], found["n_images"], strict=True)],
         "flagged": flagged_counts(study, found, level),
@@ -223,7 +225,9 @@ def draw_table(study: Study, found: pd.DataFrame, total: int, level: str, at: in
             "called": st.column_config.Column("Called so", help="Images that are predicted as the "
                                               "nearest other class."),
             "score": number("Score", format="%.2f", help=HELP),
-            "interval": st.column_config.Column("95 % interval"),
+            "interval": st.column_config.Column(
+                "95 % interval", help="Too few units: from one there is none, and from two or "
+                "three it may span the whole scale, which says nothing."),
             "ranks": st.column_config.Column("Rank, 95 %", help="Where it stands when wells and "
                                              "compounds are drawn again."),
             "wrong": st.column_config.Column("Images wrong"),

@@ -15,6 +15,7 @@ from bnn_core.reading import (
     Reading,
     Suspect,
     heading,
+    interval_of,
     listed,
     of_all,
 )
@@ -82,6 +83,15 @@ def test_a_heading_says_called_only_of_most_images(called, wrong, score, said):
     row = {"n_suspected": called, "n_wrong": wrong, "n_images": 24, "score": score}
     who = Suspect("compound", {"compound": "ALLN"}, "Y", "X")
     assert heading(row, who) == f"ALLN: given Y{said}"
+
+
+@pytest.mark.parametrize("low, high, n, said", [
+    (-0.002, 0.4, 6, "95 % interval 0.00 to 0.40, from 6 wells"),
+    (-0.167, 1, 2, "95 % interval -0.17 to 1.00, from 2 wells"),
+    (-1, 1, 2, "2 wells are too few for an interval"),
+    (np.nan, np.nan, 1, "1 well is too few for an interval")])
+def test_an_interval_that_says_nothing_is_not_given(low, high, n, said):
+    assert interval_of({"low": low, "high": high, "n_units": n, "unit": "well"}) == said
 
 
 def test_mostly_right():

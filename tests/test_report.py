@@ -97,6 +97,10 @@ def test_the_report_calls_a_suspect_what_the_page_calls_it(shared_data, monkeypa
     assert not app.exception and app.subheader[0].value.replace("\\", "") == words
     row = app.dataframe[0].value.set_index("title").loc["ALLN"]
     assert row[["suspected", "called"]].tolist() == ["Cholesterol-lowering", "11 of 24"]
+    assert row[["interval", "ranks"]].tolist() == ["too few units", "–"]
+    assert "Score 0.20 (2 treatments are too few for an interval); 11 of 24" in said
+    assert "Score 0.00 (95 % interval -0.55 to 0.55, from 2 treatments)" in said
+    assert "-1.00 to 1.00" not in said
 
 
 def test_a_study_without_labels_says_so(tmp_path):

@@ -20,7 +20,9 @@ from bnn_core.reading import (
     Reading,
     Suspect,
     heading,
+    interval_of,
     matching,
+    two_digits,
 )
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, panels, studies
@@ -56,7 +58,7 @@ def draw(study: Study, row: pd.Series, who: Suspect, second: Opinion,
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         steps()
         words = (f"suspect {who.level} {who.title}, labelled {who.label}, nearest other class "
-                 f"{who.suspected}, score {row['score']:.2f}")
+                 f"{who.suspected}, score {two_digits(row['score'])}")
         flagging.flag_control(study, own, words, f"{key}_flag",
                               known={"new_label": who.suspected})
         panels.export_button(study, own, words, f"{key}_export", who.title)
@@ -73,19 +75,16 @@ def sentence(row: pd.Series, who: Suspect, rows: pd.DataFrame) -> str:
     """The score in words. rows: the suspect's images."""
     doses = sorted(rows["concentration"].dropna().unique()) if "concentration" in rows else []
     at = f" at {', '.join(f'{dose:g}' for dose in doses)} µM" if doses else ""
-    interval = (f"95 % interval {row['low']:.2f} to {row['high']:.2f}, from {row['n_units']:,} "
-                f"{row['unit']}s" if np.isfinite(row["low"]) else
-                f"no interval from a single {row['unit']}")
-    text = (f"Score **{row['score']:.2f}** ({interval}), rank {row['rank']}. The label gets "
-            f"**{row['p_label']:.2f}** of the mean probability where {row['expected_label']:.2f} "
-            f"was to be expected; {plain(who.suspected)} gets **{row['p_suspected']:.2f}** where "
+    text = (f"Score **{two_digits(row['score'])}** ({interval_of(row)}), rank {row['rank']}. "
+            f"The label gets **{row['p_label']:.2f}** of the mean probability where "
+            f"{row['expected_label']:.2f} was to be expected; {plain(who.suspected)} gets **{row['p_suspected']:.2f}** where "
             f"{row['expected_suspected']:.2f} was. {row['n_suspected']:,} of {row['n_images']:,} "
             f"images{at} are called {plain(who.suspected)}, {row['n_wrong']:,} something else than "
             "the label.")
     if "second_score" in row and pd.notna(row["second_p_label"]):
         text += (f" The second opinion gives the label {row['second_p_label']:.2f} and "
                  f"{plain(who.suspected)} {row['second_p_suspected']:.2f} (score "
-                 f"{row['second_score']:.2f}).")
+                 f"{two_digits(row['second_score'])}).")
     elif "second_score" in row:
         text += " The second opinion knows nothing of it."
     return text
