@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bnn_core.class_columns import ClassColumns, match_names, name_classes, predicted_column
+from bnn_core.class_columns import (
+    ClassColumns,
+    lacking_column,
+    match_names,
+    name_classes,
+    predicted_column,
+)
 from bnn_core.errors import InputError
 from bnn_core.import_sources import (
     ClassValues,
@@ -79,26 +85,26 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
             "columns called as the classes, or one row per image and class (image, class, "
             "probability) expected; --prefix says how such columns begin, --samples names a file "
             "of samples")
+    # Before the classes are named: where a column is missing, or wrong, no order can be right.
+    logits = _demand_known_scale(found.columns, options, main.where)
+    known = [*labels.dropna(), *([] if predicted is None else predicted.dropna())]
+    lacking = lacking_column(found.columns, known)
+    kept: dict[str, np.ndarray] = {}
+    if samples is None:
+        p, said = checked_probabilities(found.values, main.raw.index, found.columns.columns,
+                                        logits=logits, where=main.where, lacking=lacking)
+        moments = {options.method: Moments(p)}
+        said = [NO_SPLIT, *([TAKEN_AS_BAYESIAN] if options.method == "vi" else []), *said]
+    else:
+        kept[options.method], m, said = sample_moments(
+            samples, main.raw.index, found.columns.columns, logits=logits,
+            where=f"{options.samples} ", lacking=lacking)
+        moments = {options.method: m}
     classes, how = name_classes(found.columns, found.values, list(labels.dropna().unique()),
                                 predicted, options.classes, where=main.where)
     if "label" in classes:
         raise InputError(f"{path}: a class cannot be called 'label'; rename it")
-    notes.insert(0, how)
-    logits = _demand_known_scale(found.columns, options, main.where)
-    kept: dict[str, np.ndarray] = {}
-    if samples is None:
-        p, said = checked_probabilities(found.values, main.raw.index, found.columns.columns,
-                                        logits=logits, where=main.where)
-        moments = {options.method: Moments(p)}
-        notes.append(NO_SPLIT)
-        if options.method == "vi":
-            notes.append(TAKEN_AS_BAYESIAN)
-    else:
-        kept[options.method], m, said = sample_moments(
-            samples, main.raw.index, found.columns.columns, logits=logits,
-            where=f"{options.samples} ")
-        moments = {options.method: m}
-    notes += said
+    notes = [how, *notes, *said]
     labels = _known_labels(match_names(labels, classes), classes, main.where)
     images = _images(main, labels, controls, options, notes)
     if options.standard is not None:
@@ -224,6 +230,10 @@ def _standard(images: pd.DataFrame, classes: list[str], options: ImportOptions, 
     found, table = find_values(table, classes, options.prefix)
     if found is None:
         raise InputError(f"{path}: no class probabilities found")
+    p, _ = checked_probabilities(
+        found.values, table.raw.index, found.columns.columns, where=table.where,
+        logits=_demand_known_scale(found.columns, options, table.where),
+        lacking=lacking_column(found.columns, classes))
     same_columns = set(found.columns.names).isdisjoint(classes)
     given = options.classes if same_columns else ()
     named, _ = name_classes(found.columns, found.values, classes, _predicted(table, column), given,
@@ -232,9 +242,6 @@ def _standard(images: pd.DataFrame, classes: list[str], options: ImportOptions, 
     if set(named) != set(classes):
         odd = sorted(set(named) ^ set(classes))
         raise InputError(f"{path}: other classes than the first table's: {', '.join(odd[:5])}")
-    p, _ = checked_probabilities(
-        found.values, table.raw.index, found.columns.columns, where=table.where,
-        logits=_demand_known_scale(found.columns, options, table.where))
     return p[_partner_rows(images, table, notes)][:, pd.Index(named).get_indexer(classes)]
 
 

@@ -23,12 +23,14 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def checked_probabilities(
-    values: np.ndarray, rows: Sequence[int], columns: Sequence[str], *, logits: bool, where: str
+    values: np.ndarray, rows: Sequence[int], columns: Sequence[str], *, logits: bool, where: str,
+    lacking: str = "",
 ) -> tuple[np.ndarray, list[str]]:
     """Rows of probabilities (N, C) float64 that sum to 1, and notes on what was done to them.
 
     values: as read, nan where empty. rows: their numbers, for messages. logits: values are logits
-    and are put through a softmax. Rows that sum to 1 within 0.01 are scaled to 1 exactly.
+    and are put through a softmax. lacking: what to say where rows sum to less than 1 and none to
+    more. Rows that sum to 1 within 0.01 are scaled to 1 exactly.
     Raises InputError that lists every kind of problem with its rows.
     """
     rows = np.asarray(rows)
@@ -59,7 +61,8 @@ def checked_probabilities(
                         "and 1 expected (for logits add --logits)")
     off = sound & ~outside & (np.abs(sums - 1) > SUM_TOLERANCE)
     if off.any():
-        report(off, f"the probabilities sum to {sums[np.flatnonzero(off)[0]]:.4g}, not to 1")
+        few = f" ({lacking})" if lacking and (sums[off] < 1).all() and not outside.any() else ""
+        report(off, f"the probabilities sum to {sums[np.flatnonzero(off)[0]]:.4g}, not to 1{few}")
     if problems:
         raise InputError(f"{where}{'; '.join(problems)}")
     notes = []
@@ -148,7 +151,8 @@ def samples_from_table(
 
 
 def sample_moments(
-    samples: np.ndarray, rows: Sequence[int], columns: Sequence[str], *, logits: bool, where: str
+    samples: np.ndarray, rows: Sequence[int], columns: Sequence[str], *, logits: bool, where: str,
+    lacking: str = "",
 ) -> tuple[np.ndarray, Moments, list[str]]:
     """Checked samples (N, T, C) float16, their moments in float64, and notes.
 
@@ -162,7 +166,7 @@ def sample_moments(
         block = np.asarray(samples[start:start + step], np.float64)
         p, said = checked_probabilities(
             block.reshape(-1, classes), np.repeat(np.asarray(rows[start:start + step]), draws),
-            columns, logits=logits, where=where)
+            columns, logits=logits, where=where, lacking=lacking)
         notes = notes or said
         p = p.reshape(block.shape)
         kept[start:start + step] = p

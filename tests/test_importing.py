@@ -101,6 +101,21 @@ def test_bad_rows_are_named(importing, tmp_path):
     assert "no class probabilities found" in refusal(importing, table[["softmax_2", "moa"]])
 
 
+@pytest.mark.parametrize("ignored", [False, True])
+def test_sums_and_a_missing_column_come_before_the_order_of_the_classes(
+    authors, importing, ignored
+):
+    table = authors.frame.assign(softmax_3=3 * authors.frame["softmax_3"])
+    said = refusal(importing, table, ignore_predicted=ignored)
+    assert "the probabilities sum to 1.085, not to 1" in said and "--classes" not in said
+    assert "is missing" not in said and "probably" not in said
+    said = refusal(importing, authors.frame.drop(columns="softmax_11"), ignore_predicted=ignored)
+    assert ("sum to 0.9876, not to 1 (a column is probably missing: softmax_0 ... softmax_10 are "
+            "11, labels and predictions name 12 classes)") in said
+    said = refusal(importing, authors.frame.drop(columns="softmax_5"), ignore_predicted=ignored)
+    assert "not to 1 (the column softmax_5 is missing)" in said
+
+
 def test_a_wrong_prediction_column_is_found_out(importing):
     table = eight()
     table.loc[1, "predicted"] = NAMES[2]

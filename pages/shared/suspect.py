@@ -77,10 +77,10 @@ def sentence(row: pd.Series, who: Suspect, rows: pd.DataFrame) -> str:
     at = f" at {', '.join(f'{dose:g}' for dose in doses)} µM" if doses else ""
     text = (f"Score **{two_digits(row['score'])}** ({interval_of(row)}), rank {row['rank']}. "
             f"The label gets **{row['p_label']:.2f}** of the mean probability where "
-            f"{row['expected_label']:.2f} was to be expected; {plain(who.suspected)} gets **{row['p_suspected']:.2f}** where "
-            f"{row['expected_suspected']:.2f} was. {row['n_suspected']:,} of {row['n_images']:,} "
-            f"images{at} are called {plain(who.suspected)}, {row['n_wrong']:,} something else than "
-            "the label.")
+            f"{row['expected_label']:.2f} was to be expected; {plain(who.suspected)} gets "
+            f"**{row['p_suspected']:.2f}** where {row['expected_suspected']:.2f} was. "
+            f"{row['n_suspected']:,} of {row['n_images']:,} images{at} are called "
+            f"{plain(who.suspected)}, {row['n_wrong']:,} something else than the label.")
     if "second_score" in row and pd.notna(row["second_p_label"]):
         text += (f" The second opinion gives the label {row['second_p_label']:.2f} and "
                  f"{plain(who.suspected)} {row['second_p_suspected']:.2f} (score "
