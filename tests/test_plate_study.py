@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from bnn_core import cli, study_writer
+from bnn_core.commands import study_plate
 from bnn_core.datasets.plate import load_plate
 from bnn_core.files import TakenError, alone
 from bnn_core.study import open_study
@@ -115,6 +116,25 @@ def test_images_in_a_folder_of_their_own_are_planned_and_resumed(table, tmp_path
     assert cli.main([*argv, "--prepare-only"]) == 0
     assert cli.main(argv) == 0
     assert len(open_study(tmp_path / "apart").images) == 14
+
+
+def test_images_left_out_are_said_and_listed_at_once(table, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "s"
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out", str(out),
+            *SMALL]
+    assert cli.main([*argv, "--prepare-only"]) == 0
+    said = capsys.readouterr().out
+    assert "1 of 15 images could not be used" in said and "the first: row 9, " in said
+    listed = out.with_name("s.making") / "quarantine.csv"
+    assert f"listed in {listed}" in said
+    assert pd.read_csv(listed)[["file", "row"]].to_numpy().tolist() == [["c1.png", 9]]
+
+    def training(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study_plate, "run_folds", training)
+    cli.main(argv)
+    assert "1 of 15 images could not be used" in capsys.readouterr().err
 
 
 def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_path, capsys):

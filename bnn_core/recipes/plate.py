@@ -81,6 +81,7 @@ def plan_plate_study(
     plan["images"] = source_key(source.folder)
     if not (making / PLAN).is_file():
         write_table(making / TABLE, source.table)
+        source.keep_quarantine(making)
         write_json(making / PLAN, plan)
     elif read_json(making / PLAN).get("images") != plan["images"]:
         # Prepared anew from the same contents in the same way: files were touched or moved.
@@ -170,8 +171,10 @@ def _assemble_study(making: Path) -> Path:
 def planned_warnings(making: Path) -> list[str]:
     """What a reader of the study will be told and should know before hours of training."""
     _, source, folds = read_plan(making)
-    return _warnings(folds, source.table.assign(
-        unpredictable=unpredictable_rows(source.table, folds)))
+    where = [f"the images left out are listed in {making / 'quarantine.csv'}"]
+    return [*source.notes, *where * bool(len(source.quarantine)),
+            *_warnings(folds, source.table.assign(
+                unpredictable=unpredictable_rows(source.table, folds)))]
 
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
