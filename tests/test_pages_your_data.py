@@ -8,6 +8,7 @@ from page_studies import pages, text_of, write_animals
 from PIL import Image
 from serving import Site, serve
 
+from bnn_core import cli
 from bnn_core.study import open_study
 from pages.shared import download_form
 
@@ -164,6 +165,19 @@ def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
     assert "'site' is no NAME=COLUMN" in app.error[0].value
     app.text_input(key="plate_columns").input("well=compound").run()
     assert app.code[0].value.endswith("--map well=compound --preset quick")
+
+
+def test_classes_of_one_group_each_are_refused_as_the_command_refuses_them(
+    monkeypatch, cache, tmp_path, capsys
+):
+    pd.DataFrame({"path": list("abcdef"), "compound": list("aabbcc"), "moa": list("xxyyzz")}
+                 ).to_csv(tmp_path / "one.csv", index=False)
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    app.text_input(key="plate_path").input(str(tmp_path / "one.csv")).run()
+    assert not app.exception and not app.success and not app.code
+    assert "each of the 3 classes is of one group" in app.error[0].value
+    assert cli.main(["study", "plate", str(tmp_path / "one.csv"), "--prepare-only"]) == 2
+    assert "each of the 3 classes is of one group" in capsys.readouterr().err
 
 
 def test_plates_are_counted_as_they_are_fetched(monkeypatch, cache):

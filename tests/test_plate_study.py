@@ -366,4 +366,4 @@ def test_a_label_that_no_fold_could_learn_is_refused_at_planning(table, tmp_path
             str(tmp_path / "s"), *SMALL, "--folds", "each", "--prepare-only"]
     assert cli.main(argv) == 2
     assert "name another --label or --group" in capsys.readouterr().err
-    assert not (tmp_path / "s.making").exists()
+    assert list(tmp_path.iterdir()) == []  # refused before any image is read

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.columns import ColumnMap, map_columns, plain_name
-from bnn_core.crossval import leave_one_group_out
+from bnn_core.crossval import demand_learnable, leave_one_group_out
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
@@ -101,7 +101,8 @@ def read_plate(
     per image, their names; with a file per channel, which to use and in what order.
 
     Raises InputError for a column that is not there, no image paths, an image in two rows, no
-    labelled row, a single class or group, and a control that no row names.
+    labelled row, a single class or group, classes of one group each, and a control that no row
+    names.
     """
     table_path = Path(table_path)
     given = read_table(table_path)
@@ -141,6 +142,7 @@ def read_plate(
                           "group": groups}, index=mapped.index)
     with naming(table_path):
         leave_one_group_out(table)  # refuses labels that are all of one group
+        demand_learnable(table)
     table = table.join(mapped[[*[c for c in _KEPT if c in mapped], *files]])
     notes = [f"columns: {columns_found.describe()}; label {label}", *notes,
              *_role_notes(role, control), *_alike(classes)]

@@ -74,8 +74,8 @@ def plan_plate_study(
     folds = make_folds(source.table, list(parts), source.classes, leave_batch_out, without)
     if unpredictable_rows(source.table, folds)[(source.table["role"] == "scored").to_numpy()].all():
         raise InputError(
-            f"no fold could learn the label that it is judged by: each of the "
-            f"{len(source.classes)} classes is of one group; name another --label or --group"
+            "no fold could learn the label that it is judged by: all groups of a class are left "
+            "out at once; name another --label, --group or --leave-out"
         )
     making = open_making(out, plan, force=force, restart=restart)
     plan["images"] = source_key(source.folder)
