@@ -26,6 +26,7 @@ from bnn_core.import_sources import (
     with_metadata,
 )
 from bnn_core.long_form import image_key, long_columns
+from bnn_core.plate_map import odd_wells
 from bnn_core.probabilities import checked_probabilities, sample_moments
 from bnn_core.study import METHOD_NAMES, ROLES
 from bnn_core.tables import naming, read_table, rows_text
@@ -188,6 +189,7 @@ def _images(main: SourceTable, labels: pd.Series, controls: pd.Series, options: 
             notes.append(f"{lost.sum():,} scored rows have no compound: images are taken as "
                          "independent.")
         images["group"] = None
+    notes += odd_wells(images)
     unscored = len(images) - int((images["role"] == "scored").sum())
     if unscored:
         notes.append(f"{unscored:,} of {len(images):,} images are not scored (no label, or a "

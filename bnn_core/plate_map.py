@@ -12,6 +12,7 @@ import pandas as pd
 
 from bnn_core.intervals import REPEATS, Interval, bootstrap_ratio
 from bnn_core.levels import aggregate, own_images, scored_rows
+from bnn_core.reading import be, count, listed
 from bnn_core.values import reading_order
 
 #: Wells of a plate -> (rows, columns), the smallest first.
@@ -114,6 +115,17 @@ def rows_of_wells(table: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
 def unplaced(table: pd.DataFrame) -> pd.DataFrame:
     """The rows that no map can show: without plate, or with a well that is no well's name."""
     return table.drop(index=_placed(table)[0].index)
+
+
+def odd_wells(images: pd.DataFrame) -> list[str]:
+    """A sentence on wells that no plate has, such as Z99; none where there are none."""
+    wells = images["well"].dropna().astype(str) if "well" in images else pd.Series(dtype=str)
+    names = [name for name in wells.unique() if place_of(name) is None]
+    if not names:
+        return []
+    n = int(wells.isin(names).sum())
+    return [f"{count(n, 'image')} {be(n)} in wells that no plate has ({listed(names)}): no plate "
+            "map will show them; wells are named like B02, A01 to AF48"]
 
 
 def quality_measures(table: pd.DataFrame) -> list[str]:

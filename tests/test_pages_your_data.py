@@ -180,6 +180,14 @@ def test_classes_of_one_group_each_are_refused_as_the_command_refuses_them(
     assert "each of the 3 classes is of one group" in capsys.readouterr().err
 
 
+def test_classes_spelt_in_two_ways_are_a_warning(monkeypatch, cache, tmp_path):
+    pd.DataFrame({"path": list("abcdef"), "compound": list("abcdef"),
+                  "moa": ["x", "X ", "x", "y", "y", "y"]}).to_csv(tmp_path / "t.csv", index=False)
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    app.text_input(key="plate_path").input(str(tmp_path / "t.csv")).run()
+    assert "'X' and 'x' are taken as different" in app.warning[0].value.replace("\\", "")
+
+
 def test_plates_are_counted_as_they_are_fetched(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, data_view="Public data")
     for typed, size in ((",", "43 GB"), ("A,", "840 MB"), (" A, -B", "1680 MB")):

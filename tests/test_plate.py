@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bnn_core.datasets import plate_reading
-from bnn_core.datasets.plate import load_plate
+from bnn_core.datasets.plate import load_plate, read_plate
 from bnn_core.datasets.source import inverse_frequency_weights, open_source
 from bnn_core.errors import InputError
 
@@ -283,6 +283,19 @@ def test_classes_that_look_alike_are_said(rgb_set, tmp_path):
     source = load_plate(rewrite(rgb_set, slip), tmp_path / "made")
     assert source.classes == ["Up", "down", "up"]
     assert any("'Up' and 'up' are taken as different classes" in note for note in source.notes)
+
+
+def test_slips_of_the_pen_are_doubts_to_be_said_loudly(rgb_set):
+    def slips(table):
+        table.loc[0, ["moa", "drug"]] = ["Up ", "Alpha "]
+        table.loc[1, "Metadata_Well"] = "Z99"
+
+    found = read_plate(rewrite(rgb_set, slips))
+    assert [doubt.split(":")[0] for doubt in found.doubts] == [
+        "'Up' and 'up' are taken as different classes",
+        "1 image is in wells that no plate has (Z99)",
+        "'Alpha' and 'alpha' are taken as different groups, left out one by one"]
+    assert set(found.doubts) < set(found.notes)
 
 
 def test_names_are_data_not_syntax(rgb_set, tmp_path):

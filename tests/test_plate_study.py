@@ -326,6 +326,28 @@ def test_wrong_flags_are_found_before_the_images_are_read(table, study, tmp_path
         assert "a number above 0 expected" in capsys.readouterr().err
 
 
+def test_crops_larger_than_the_images_are_refused_or_said(table, tmp_path, capsys):
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out",
+            str(tmp_path / "s"), "--prepare-only", "--folds", "2"]
+    assert cli.main([*argv, "--size", "16", "--crop", "999"]) == 2
+    assert "--crop 999 is more than the images' 16 pixels" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert cli.main([*argv, "--crop", "64"]) == 2  # of --size 128, but the files are smaller
+    assert "--crop 64 is more than the images' 16 pixels" in capsys.readouterr().err
+    assert cli.main([*argv, "--size", "8"]) == 0
+    assert "images of 8 pixels are smaller than the preset's crops" in capsys.readouterr().err
+
+
+def test_slips_of_the_pen_are_said_before_the_images_are_read(table, tmp_path, capsys):
+    rows = pd.read_csv(table)
+    rows.loc[0, "moa"] = "x"
+    rows.to_csv(table.with_name("slip.csv"), index=False)
+    argv = ["study", "plate", str(table.with_name("slip.csv")), "--label", "moa", "--out",
+            str(tmp_path / "s"), *SMALL, "--prepare-only"]
+    assert cli.main(argv) == 0
+    assert "WARNING: 'X' and 'x' are taken as different classes" in capsys.readouterr().err
+
+
 def test_the_command_ends_with_what_was_left_out_and_how_many_count(table, tmp_path, capsys):
     """A label of one compound alone cannot be learnt when that is left out: it is not counted."""
     rows = pd.read_csv(table).fillna("")
