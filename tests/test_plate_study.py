@@ -348,6 +348,12 @@ def test_slips_of_the_pen_are_said_before_the_images_are_read(table, tmp_path, c
     assert "WARNING: 'X' and 'x' are taken as different classes" in capsys.readouterr().err
 
 
+def test_help_says_where_the_study_goes(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["study", "plate", "--help"])
+    assert "(default: the table's name under --cache)" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_command_ends_with_what_was_left_out_and_how_many_count(table, tmp_path, capsys):
     """A label of one compound alone cannot be learnt when that is left out: it is not counted."""
     rows = pd.read_csv(table).fillna("")

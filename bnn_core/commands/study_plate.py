@@ -66,7 +66,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                        help="intensity scaling: by percentiles of plate and channel, of the image, "
                             "or none (default: auto: plate for 16 bit, none for 8 bit)")
     add_plate_flags(parser)
-    add_study_flags(parser)
+    add_study_flags(parser, "the table's name")
     add_train_flags(parser, PRESETS)
 
 
