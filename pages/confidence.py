@@ -15,7 +15,7 @@ from bnn_core.levels import LEVEL_RULES, available_levels
 from bnn_core.study import Study
 from bnn_core.uncertainty import SPLIT_COLUMNS
 from pages.shared import frame, gestures, marks, panels, scores
-from pages.shared.judged import compared_methods, judged, names, unscored
+from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
 from pages.shared.words import interval, percent, short_name
 
 BINS = 50
@@ -53,6 +53,8 @@ class Bar(NamedTuple):
 def page() -> None:
     """Draw the page."""
     study = frame.current_study()
+    if none_passes():
+        return
     cut = frame.cutoff()
     level = pick_level(study)
     methods = comparable(study, cut.score)

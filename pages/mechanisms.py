@@ -17,7 +17,7 @@ from bnn_core.reading import listed
 from bnn_core.side_by_side import controls_beside
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, marks, panels, scores
-from pages.shared.judged import compared_methods
+from pages.shared.judged import compared_methods, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain, short_name
 
@@ -76,6 +76,8 @@ def page() -> None:
     study = frame.current_study()
     if "compound" not in study.images or study.images["compound"].isna().all():
         st.info(NO_COMPOUNDS, icon=":material/medication:")
+        return
+    if none_passes():
         return
     table = filtered(study, filters.reading_method(study))
     labels = mechanisms.labelled_compounds(table)

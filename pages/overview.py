@@ -18,6 +18,7 @@ from pages.shared.judged import (
     compared_methods,
     judged,
     names,
+    none_passes,
     qualities,
     reliabilities,
     unscored,
@@ -115,8 +116,7 @@ def looks(study: Study) -> None:
     bayes = filters.reading_method(study)
     standard = frame.standard_method(study) if frame.standard_method(study) != bayes else None
     found = _looks(frame.filter_key(), bayes, standard, frame.cutoff().score, study)
-    if not found:
-        st.info("No image passes the filters.", icon=":material/filter_alt_off:")
+    if none_passes() or not found:
         return
     kinds = list(found)
     if st.session_state.get("look") not in kinds:

@@ -15,7 +15,7 @@ from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
 from bnn_core.levels import own_images
 from bnn_core.study import Study
 from pages.shared import frame, gestures, marks, panels
-from pages.shared.judged import compared_methods
+from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain, short_name
 
 #: The address keeps what was clicked: [plate, well], or ["row", 2].
@@ -49,6 +49,8 @@ def page() -> None:
              if name not in study.images or study.images[name].isna().all()]
     if lacks:
         st.info(NO_PLATES.format(lacks=" and ".join(lacks)), icon=":material/grid_on:")
+        return
+    if none_passes():
         return
     method = pick_method(study)
     wells = wells_of(frame.filter_key(), method, study)

@@ -10,6 +10,7 @@ from bnn_core.reading import LOOKS_LIKE, Suspect, has_interval, two_digits
 from bnn_core.second_opinion import FILE, read_opinion
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, panels, rankings, studies, suspect, truth
+from pages.shared.judged import none_passes
 from pages.shared.words import plain
 
 SUSPECT = "suspect"
@@ -264,6 +265,8 @@ def steps(found: pd.DataFrame, at: int) -> None:
 
 def nothing_scored(study: Study) -> None:
     """Why there is no ranking."""
+    if none_passes():
+        return
     if filters.any_set():
         st.info("Nothing that is left by the filters has a label to doubt. Take one off in the "
                 "sidebar.", icon=":material/filter_alt_off:")

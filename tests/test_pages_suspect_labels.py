@@ -155,7 +155,7 @@ def test_studies_without_compounds_pictures_or_scored_rows(monkeypatch, tmp_path
     app = pages(monkeypatch, tmp_path, PAGE, study="compounds")
     assert not app.exception and "holds no pictures" in text_of(app)
     app = pages(monkeypatch, tmp_path, PAGE, study="compounds", search="no such image")
-    assert not app.exception and "Nothing that is left by the filters" in app.info[0].value
+    assert not app.exception and "No image passes the filters" in app.info[0].value
 
 
 def test_the_truth_is_shown_only_when_asked(monkeypatch, cache):
