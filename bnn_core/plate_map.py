@@ -205,10 +205,10 @@ def line_effects(wells: pd.DataFrame, values: np.ndarray, along: str) -> pd.Data
 
 
 def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
-    """(W,) values less their plate's mean plus the mean of all: plates no longer differ."""
+    """(W,) values less their plate's mean: differences, below 0 too; plates no longer differ."""
     values = pd.Series(np.asarray(values, np.float64))
     plate = wells["plate"].to_numpy()
-    return (values - values.groupby(plate).transform("mean") + values.mean()).to_numpy()
+    return (values - values.groupby(plate).transform("mean")).to_numpy()
 
 
 def _placed(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:

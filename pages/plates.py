@@ -188,14 +188,18 @@ def effects(study: Study, method: str, wells: pd.DataFrame, by: str, shape: tupl
     if untreated:
         wells = wells[wells["role"] == "control"]
     values = wells[by].to_numpy(dtype=np.float64)
+    known, axis = values[~np.isnan(values)], said(by)
     several = wells["plate"].nunique() > 1
     if several:
-        values = plate_map.within_plates(wells, values)
+        values, axis = plate_map.within_plates(wells, values), f"{axis}<br>less the plate's mean"
     ring = plate_map.edge_ring(wells, shape, study.images["well"].unique())
     found = plate_map.edge_effect(values, ring.edge)
     where = "on the plate's edge" if ring.outermost else \
         "on the outermost rows and columns in use (none lies on the plate's own edge)"
-    if found is None:
+    if len(known) > 1 and np.ptp(known) < 1e-9:
+        st.markdown(f"All {len(known):,} wells are alike: {plain(said(by))} {known[0]:g}. There is "
+                    "no difference to look for.")
+    elif found is None:
         st.markdown(f"Too few wells {where} or inside to compare them.")
     else:
         # As they are shown: beyond that differences are of the arithmetic. 0 turns -0 into 0.
@@ -213,12 +217,13 @@ def effects(study: Study, method: str, wells: pd.DataFrame, by: str, shape: tupl
         means = plate_map.line_effects(wells, values, along)
         with place:
             marks.clickable_chart(
-                figures.line_means(means, along, said(by)), f"means_{along}_{by}", SPOT,
+                figures.line_means(means, along, axis), f"means_{along}_{by}", SPOT,
                 lambda data, along=along: json.dumps([along, int(gestures.scalar(data))]),
                 config=chart_config(f"{study.name}-{by}-by-{along}"), alt=f"{said(by)} by {along}")
     st.caption(
         "Means over wells with 95 % intervals from resampling wells; click one for its fields"
-        + ("; differences between plates are taken out" if several else "")
+        + ("; 0 is the mean of the well's own plate, so that plates no longer differ" if several
+           else "")
         + ". Compounds are rarely spread at random over a plate: a difference may be that of what "
           "lies there. Untreated controls, where there are some, tell the two apart.")
     along, line = spot() or (None, None)
