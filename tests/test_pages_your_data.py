@@ -55,6 +55,7 @@ def test_a_table_is_understood_and_becomes_the_study_in_view(monkeypatch, cache,
     assert not app.exception
     assert "6 images of 2 classes" in app.success[0].value
     assert "66.67 % of 6 labelled ones" in app.success[0].value
+    assert "fold" not in app.dataframe[0].value and "compound" in app.dataframe[0].value
     assert app.code[0].value.startswith("bnn import '") and "--out" in app.code[0].value
     app.text_input(key="import_name_my table.csv").input("mine").run()
     app.button(key="import_make").click().run()
