@@ -35,7 +35,9 @@ def main() -> None:
     if len(levels) > 1:
         level = st.segmented_control(
             "Level", levels, key="suspects", default=levels[0], required=True, bind="query-params",
-            label_visibility="collapsed", format_func=lambda name: f"{name}s")
+            label_visibility="collapsed", format_func=lambda name: f"{name}s",
+            # The suspect in the address is one of the level that was left.
+            on_change=lambda: st.query_params.pop(SUSPECT, None))
     if level == "image":
         images(study)
     else:

@@ -191,6 +191,15 @@ def test_a_suspect_that_is_not_there_is_said_to_be_missing(monkeypatch, cache):
     assert "“Nobody” is not among these" in text_of(app) and not app.exception
 
 
+def test_another_level_lets_go_of_the_suspect_of_the_one_before(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspect="A1")
+    assert headline(app).startswith("A1:")
+    app.get_by_key("suspects").set_value("treatment").run()
+    assert not app.exception and "is not among these" not in text_of(app)
+    assert "suspect" not in app.query_params
+    assert headline(app).startswith(f"{ranking(app)['title'].iat[0]}:")
+
+
 def test_another_study_is_no_second_opinion_until_it_is_chosen(monkeypatch, cache):
     write_screen(cache, "another")
     app = pages(monkeypatch, cache, PAGE, study="screen")
