@@ -28,6 +28,7 @@ from bnn_core.import_sources import (
 from bnn_core.long_form import image_key, long_columns
 from bnn_core.plate_map import odd_wells
 from bnn_core.probabilities import checked_probabilities, sample_moments
+from bnn_core.reading import be, count, have
 from bnn_core.study import METHOD_NAMES, ROLES
 from bnn_core.tables import naming, read_table, rows_text
 from bnn_core.uncertainty import Moments
@@ -186,14 +187,14 @@ def _images(main: SourceTable, labels: pd.Series, controls: pd.Series, options: 
                          f"{options.group}")
     if lost.any():
         if images["group"].notna().any():
-            notes.append(f"{lost.sum():,} scored rows have no compound: images are taken as "
-                         "independent.")
+            notes.append(f"{count(n := int(lost.sum()), 'scored row')} {have(n)} no compound: "
+                         "images are taken as independent.")
         images["group"] = None
     notes += odd_wells(images)
     unscored = len(images) - int((images["role"] == "scored").sum())
     if unscored:
-        notes.append(f"{unscored:,} of {len(images):,} images are not scored (no label, or a "
-                     "control).")
+        notes.append(f"{unscored:,} of {count(len(images), 'image')} {be(unscored)} not scored "
+                     "(no label, or a control).")
     return images
 
 
@@ -287,7 +288,7 @@ def _understood(main: SourceTable, metadata: SourceTable | None, found: ClassCol
         parts.append(f"predicted class from {predicted}")
     parts.append(main.map.describe())
     if "label" not in main.mapped and "moa" in main.mapped:
-        parts.append("label from the MoA")
+        parts.append("the MoA is the label")
     if metadata is not None:
         parts.append(f"from {metadata.path.name} {metadata.map.describe()}")
     used = {*found.columns, predicted, *(long_columns(main.raw) or ())}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.errors import InputError
+from bnn_core.reading import count, have
 from bnn_core.tables import rows_text
 from bnn_core.uncertainty import Moments, moments
 
@@ -68,8 +69,8 @@ def checked_probabilities(
     notes = []
     scaled = np.abs(sums - 1) > 1e-6
     if (np.abs(sums - 1) > 1e-4).any():
-        notes.append(f"{scaled.sum():,} rows were scaled to sum to 1 (off by up to "
-                     f"{np.abs(sums - 1).max():.2g}).")
+        notes.append(f"{count(n := int(scaled.sum()), 'row')} {'was' if n == 1 else 'were'} "
+                     f"scaled to sum to 1 (off by up to {np.abs(sums - 1).max():.2g}).")
     p = np.clip(values, 0, 1)
     return np.where(scaled[:, None], p / p.sum(axis=1, keepdims=True), p), notes
 
@@ -143,8 +144,8 @@ def samples_from_table(
     counts = np.bincount(image, minlength=len(images))
     short = counts < len(draws)
     if short.any():
-        raise InputError(f"{path}: {short.sum():,} images have fewer than {len(draws)} samples, "
-                         f"the first is '{images[short].iloc[0]}'")
+        raise InputError(f"{path}: {count(n := int(short.sum()), 'image')} {have(n)} fewer than "
+                         f"{len(draws)} samples, the first is '{images[short].iloc[0]}'")
     cube = np.empty((len(images), len(draws), values.shape[1]))
     cube[image, draw] = values
     return cube

@@ -180,6 +180,11 @@ def be(k: int, n: int = 0) -> str:
     return "is" if k == 1 or n == 1 else "are"
 
 
+def have(k: int) -> str:
+    """"has" or "have", after a count."""
+    return "has" if k == 1 else "have"
+
+
 def listed(names: Sequence[str], most: int = 3) -> str:
     """"A", "A and B", "A, B, C and 4 more"."""
     shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]

@@ -13,7 +13,7 @@ from bnn_core.figures import mechanisms as figures
 from bnn_core.figures.style import SCORE_NAMES, chart_config
 from bnn_core.levels import own_images
 from bnn_core.mechanisms import Bins
-from bnn_core.reading import listed
+from bnn_core.reading import count, listed
 from bnn_core.side_by_side import controls_beside
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, marks, panels, scores
@@ -154,7 +154,7 @@ def explain(view: View) -> None:
     if view.highlight != view.label:
         named["Vermillion"] = view.highlight
     said = "".join(f"{colour}: predicted as {'the label, ' if name == view.label else ''}"
-                   f"{plain(name)} ({called.get(name, 0):,} images). "
+                   f"{plain(name)} ({count(called.get(name, 0), 'image')}). "
                    for colour, name in named.items())
     if rest := sum(called.values()) - sum(called.get(name, 0) for name in named.values()):
         said += f"Hatched: any other prediction ({rest:,})."
@@ -167,7 +167,7 @@ def heading(view: View, compound: str) -> str:
     """A compound with its counts, in Markdown."""
     line = view.found.set_index("compound").loc[compound]
     if not line["n"]:
-        return f"**{plain(compound)}**: {line['images']:,} images, none counted by an accuracy"
+        return f"**{plain(compound)}**: {count(line['images'], 'image')}, none counted"
     text = (f"**{plain(compound)}**: n = {line['n']:,}, {percent(line['accuracy'], 1)} right "
             f"({line['right']:,})")
     if line["called"]:
@@ -276,8 +276,8 @@ def doses(view: View) -> None:
     control = view.table[controls_beside(view.table, own)]
     if len(control):
         known = "plate" in own and own["plate"].notna().any()
-        st.markdown(f"**Untreated{', same plates' if known else ''}**: {len(control):,} images, "
-                    f"{_called(mechanisms.calls(control))}")
+        st.markdown(f"**Untreated{', same plates' if known else ''}**: "
+                    f"{count(len(control), 'image')}, {_called(mechanisms.calls(control))}")
         wall(view, mechanisms.surest_first(control, view.bins.score), "dose_control", 245, flagged)
     else:
         st.caption("The filtered images hold no untreated controls (role “control”).")
@@ -285,7 +285,8 @@ def doses(view: View) -> None:
     for place, dose in enumerate(found):
         name = "dose unknown" if np.isnan(dose.concentration) else f"{dose.concentration:g} µM"
         right = (f"n = {dose.scored:,}, {percent(dose.right / dose.scored, 1)} right"
-                 if dose.scored else f"{len(dose.rows):,} images without a label that counts")
+                 if dose.scored else
+                 f"{count(len(dose.rows), 'image')} without a label that counts")
         st.markdown(f"**{plain(compound)}, {name}**: {right}; {_called(dose.calls)}")
         wall(view, mechanisms.surest_first(view.table.loc[dose.rows], view.bins.score),
              f"dose_{compound}_{place}", 245, flagged)

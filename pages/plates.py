@@ -13,6 +13,7 @@ from bnn_core.figures import plates as figures
 from bnn_core.figures.samples import CLASS_COLOURS
 from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
 from bnn_core.levels import own_images
+from bnn_core.reading import count
 from bnn_core.study import Study
 from pages.shared import frame, gestures, marks, panels
 from pages.shared.judged import compared_methods, none_passes
@@ -81,11 +82,11 @@ def say_left_out(table: pd.DataFrame) -> None:
         unread = [well for well in left_out["well"].dropna().astype(str).unique()
                   if plate_map.place_of(well) is None]
         names = f" ({', '.join(map(plain, unread[:3]))}{', …' if len(unread) > 3 else ''})"
-        said.append(f"{len(left_out):,} of the filtered images are on no map: their plate or well "
+        said.append(f"On no map: {len(left_out):,} of the filtered images, of which plate or well "
                     "is not known, or the well is none of A01 to AF48"
                     f"{names if unread else ''}.")
     if not own.all():
-        said.append(f"{int((~own).sum()):,} images added of other kinds are on no map.")
+        said.append(f"On no map: {count(int((~own).sum()), 'image')} added of other kinds.")
     if said:
         st.caption(" ".join(said))
 
@@ -135,9 +136,10 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
         width="content", config=chart_config(f"{study.name}-{plate}-{by}"),
         alt=f"Wells of {plate} by {said(by)}")
     more = len(names) - most if plate == ALL_PLATES else 0
+    further = f" In the list: {count(more, 'more plate')}." if more > 0 else ""
     meaning = MEANINGS.get(by, "the mean over a well's fields, measured when images are read")
-    st.caption(f"{len(drawn):,} wells. {said(by).capitalize()}: {meaning}. Click a well for its "
-               f"fields.{f' {more} more plates are in the list.' if more > 0 else ''}")
+    st.caption(f"{count(len(drawn), 'well')}. {said(by).capitalize()}: {meaning}. Click a "
+               f"well for its fields.{further}")
     place = spot()
     if place and isinstance(place[1], str):
         fields_of(study, method, pd.DataFrame([place], columns=["plate", "well"]),
@@ -210,7 +212,7 @@ def effects(study: Study, method: str, wells: pd.DataFrame, by: str, shape: tupl
                      "from what lies there.**")
         st.markdown(
             f"**Edge − inside: {value:+.3f}** [{low:+.3f}, {high:+.3f}] in "
-            f"{plain(said(by))}: {int(ring.edge.sum()):,} wells {where} against "
+            f"{plain(said(by))}: {count(int(ring.edge.sum()), 'well')} {where} against "
             f"{int((~ring.edge).sum()):,} others.{clear}")
     left, right = st.columns(2, gap="medium")
     for place, along in zip((left, right), LINES, strict=True):
@@ -261,7 +263,7 @@ def texts_of(wells: pd.DataFrame) -> list[str]:
     """What a well says under the mouse."""
     found = []
     for well in wells.to_dict("records"):
-        fields = "1 field" if well["n_images"] == 1 else f"{well['n_images']:,} fields"
+        fields = count(well["n_images"], "field")
         lines = [f"<b>{escape(str(well['plate']))} {well['well']}</b>, {fields}"]
         if pd.notna(well.get("compound")):
             dose = well.get("concentration")

@@ -55,7 +55,7 @@ def test_eight_rows(importing, line_end):
     assert list(images.index) == list(range(2, 10))
     assert found.understood == (
         "3 classes from softmax_0 ... softmax_2; predicted class from predicted; path from image, "
-        "compound, concentration, moa; label from the MoA")
+        "compound, concentration, moa; the MoA is the label")
 
 
 def test_columns_called_as_the_classes(importing):

@@ -115,6 +115,6 @@ def test_one_stray_well_keeps_no_map_away(monkeypatch, tmp_path):
                 summaries={"vi": table[[c for c in table if c not in images]]})
     app = pages(monkeypatch, tmp_path, "plates.py", study="stray")
     assert not app.exception and not app.error
-    assert "2 of the filtered images are on no map" in text_of(app)
+    assert "On no map: 2 of the filtered images" in text_of(app)
     assert "(AG49, pos 7)" in text_of(app)
     assert app.selectbox(key="plate_format_48").value == 48

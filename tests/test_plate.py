@@ -285,6 +285,16 @@ def test_classes_that_look_alike_are_said(rgb_set, tmp_path):
     assert any("'Up' and 'up' are taken as different classes" in note for note in source.notes)
 
 
+def test_one_row_without_a_label_is_said_in_the_singular(rgb_set):
+    def one(table):
+        table.loc[14, "moa"] = "down"
+        table.loc[3, "drug"] = ""
+
+    notes = read_plate(rewrite(rgb_set, one), control=None).notes
+    assert "1 row has no label: predicted and shown, never counted" in notes
+    assert "1 row has no compound and is left out by well or alone" in notes
+
+
 def test_slips_of_the_pen_are_doubts_to_be_said_loudly(rgb_set):
     def slips(table):
         table.loc[0, ["moa", "drug"]] = ["Up ", "Alpha "]
@@ -312,7 +322,7 @@ def test_the_same_image_in_two_groups_is_said(rgb_set, tmp_path):
     data = (rgb_set.parent / "f0.png").read_bytes()
     (rgb_set.parent / "f13.png").write_bytes(data)
     source = load_plate(rgb_set, tmp_path / "made")
-    assert any("2 images are exact copies" in note for note in source.notes)
+    assert any("2 images have an exact copy in another group" in note for note in source.notes)
 
 
 def test_old_mac_line_ends(rgb_set, tmp_path):

@@ -148,7 +148,7 @@ def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_pat
     images = result.images.set_index("image_id")
     assert images.loc["shown/copy.png", "content_hash"] in set(study.images["content_hash"])
     assert images.loc["shown/new.png", "content_hash"] not in set(study.images["content_hash"])
-    assert any(note.startswith("1 of them are images of the study itself")
+    assert any(note.startswith("1 of them is of the study itself")
                for note in result.meta["notes"])
 
 

@@ -19,6 +19,7 @@ from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
 from bnn_core.plate_map import odd_wells
+from bnn_core.reading import be, count, have
 from bnn_core.tables import naming, read_table, rows_text
 from bnn_core.values import as_text, image_ids
 
@@ -261,8 +262,8 @@ def _groups(group: str | None, given: pd.DataFrame, mapped: pd.DataFrame
         return ids, ["no compound or well column: each image is left out alone; name what belongs "
                      "together with --group, or the accuracy is too good"]
     empty = groups.isna()
-    notes = [f"{int(empty.sum()):,} rows have no {group} and are left out by well or alone"
-             ] if empty.any() else []
+    notes = [f"{count(n := int(empty.sum()), 'row')} {have(n)} no {group} and {be(n)} left out by "
+             "well or alone"] if empty.any() else []
     return groups.where(~empty, wells).astype(object), notes
 
 
@@ -286,7 +287,9 @@ def _role_notes(role: pd.Series, control: str | None) -> list[str]:
     notes = []
     unlabelled, controls = int((role == "unlabelled").sum()), int((role == "control").sum())
     if unlabelled:
-        notes.append(f"{unlabelled:,} rows have no label: predicted and shown, never counted")
+        notes.append(f"{count(unlabelled, 'row')} {have(unlabelled)} no label: predicted and "
+                     "shown, never counted")
     if controls:
-        notes.append(f"{controls:,} rows are the control {control}: predicted, never counted")
+        notes.append(f"{count(controls, 'row')} {be(controls)} the control {control}: predicted, "
+                     "never counted")
     return notes

@@ -17,6 +17,7 @@ from bnn_core.files import alone, read_json, write_json
 from bnn_core.folds import assemble, read_result
 from bnn_core.making import open_making
 from bnn_core.methods import method_record, training_order
+from bnn_core.reading import count, have
 from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
 from bnn_core.study import fingerprint, write_table
 from bnn_core.study_writer import finish_study
@@ -179,21 +180,21 @@ def planned_warnings(making: Path) -> list[str]:
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     copies = [
-        f"{int(rows.sum()):,} rows show an image a second time, {why}; no accuracy counts them"
+        f"rows that show an image a second time, {why}, counted by no accuracy: {int(rows.sum()):,}"
         for role, why in (
             ("new", "as a network sees it that never saw its label in training"),
             ("shifted", "spoilt on purpose"),
         )
         if (rows := images["role"] == role).any()
     ]
-    count = int(images["unpredictable"].sum())
-    if not count:
-        return copies
     marked = set(images.loc[images["unpredictable"], "label"])
+    if not marked:
+        return copies
+    n = int(images["unpredictable"].sum())
     classes = sorted({n for fold in folds for n in fold.unpredictable if n in marked})
     return [
         *copies,
-        f"{count:,} images have a label that their fold could not learn, for all compounds of "
-        f"it were held out ({', '.join(classes)}); they are marked unpredictable and counted "
+        f"{count(n, 'image')} {have(n)} a label that the fold could not learn, for all "
+        f"compounds of it were held out ({', '.join(classes)}): marked unpredictable and counted "
         "apart"
     ]
