@@ -127,14 +127,39 @@ def name_classes(
     else:
         raise InputError(
             f"{where}columns {found.columns[0]} ... {found.columns[-1]} do not say which class "
-            f"they are, and there is no column of predicted classes to tell; give the {count} "
-            "names in the order of the columns with --classes"
-            + (f" (labels there: {', '.join(known[:20])})" if known else ""))
+            "they are, and no column of predicted classes tells it (there is none, or "
+            f"--ignore-predicted is given); give the {count} names in the order of the columns "
+            "with --classes"
+            + (f" (labels there: {', '.join(known[:20])})" if known else "")
+            + (f"; {len(known)} labels for {count} columns: is a column missing, or one label a "
+               "control (--control)?" if len(known) > count else ""))
     _demand_distinct(classes, where)
     if predicted is not None and len(_present(predicted)):
-        _demand_agreement(found, classes, values, predicted, where)
+        _demand_agreement(found, classes, values, predicted, where,
+                          "correct the class order with --classes" if given else "correct it")
         how += ", and the predicted column agrees on every row"
     return classes, how + "."
+
+
+def lacking_column(found: ClassColumns, known: Collection[str]) -> str:
+    """What to say where probabilities sum to less than 1: a missing column; empty if none seems so.
+
+    known: the class names that occur. Names on the columns, or a gap in their numbers, tell which.
+    """
+    names = {plain_name(name) for name in found.names}
+    classes = {plain_name(name): name for name in known}
+    lost = [name for plain, name in classes.items() if plain not in names]
+    if 0 < len(lost) < len(classes):
+        return f"the column of '{lost[0]}' is missing"
+    numbers = [int(name) for name in found.names if name.isdecimal()]
+    gaps = sorted(set(range(min(numbers, default=0), max(numbers, default=0))) - set(numbers))
+    if len(numbers) == len(found.names) and gaps:
+        which = found.columns[0].removesuffix(found.names[0])
+        return f"the column {which}{gaps[0]} is missing"
+    if len(classes) > len(found.columns):
+        return (f"a column is probably missing: {found.columns[0]} ... {found.columns[-1]} are "
+                f"{len(found.columns)}, labels and predictions name {len(classes)} classes")
+    return ""
 
 
 def match_names(names: pd.Series, classes: Sequence[str]) -> pd.Series:
@@ -192,6 +217,9 @@ def _from_predictions(
     top, sure = _highest(values)
     use = sure & predicted.notna().to_numpy()
     names = list(dict.fromkeys(predicted[use]))
+    if len(names) > len(found.columns):
+        raise InputError(f"{where}{len(names)} classes are predicted: "
+                         f"{lacking_column(found, names)}")
     counts = np.zeros((len(names), len(found.columns)), np.int64)
     np.add.at(counts, (pd.Index(names).get_indexer(predicted[use]), top[use]), 1)
     column_of = counts.argmax(axis=1)
@@ -217,12 +245,13 @@ def _from_predictions(
             f"class that is; give all {len(found.columns)} names in the order of the columns with "
             "--classes")
     result = [classes[j] for j in range(len(found.columns))]
-    _demand_agreement(found, result, values, predicted, where)
+    _demand_agreement(found, result, values, predicted, where,
+                      "correct it, or give the class order with --classes")
     return result, how + " and agrees on every row."
 
 
 def _demand_agreement(found: ClassColumns, classes: Sequence[str], values: np.ndarray,
-                      predicted: pd.Series, where: str) -> None:
+                      predicted: pd.Series, where: str, remedy: str) -> None:
     top, sure = _highest(values)
     expected = match_names(predicted, classes)
     said = np.asarray(list(classes), dtype=object)[top]
@@ -231,8 +260,9 @@ def _demand_agreement(found: ClassColumns, classes: Sequence[str], values: np.nd
         first = int(np.flatnonzero(wrong)[0])
         raise InputError(
             f"{where}{rows_text(predicted.index[wrong])}: predicted is '{predicted.iloc[first]}' "
-            f"but the highest column is {found.columns[top[first]]} ('{said[first]}'); correct the "
-            "class order with --classes, or take the highest probability with --ignore-predicted")
+            f"but the highest column is {found.columns[top[first]]} ('{said[first]}'); {remedy}"
+            f"{' and' if ' or ' in remedy else ', or'} take the highest probability with "
+            "--ignore-predicted")
 
 
 def _highest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

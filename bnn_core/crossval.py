@@ -52,6 +52,16 @@ def grouped_folds(table: pd.DataFrame, k: int, seed: int = 0) -> list[tuple[str,
     return [tuple(sorted(names)) for names in dealt]
 
 
+def demand_learnable(table: pd.DataFrame) -> None:
+    """InputError where every class is of one group: held out, none is left to learn it from."""
+    scored = table[table["role"] == "scored"]
+    if (scored.groupby("label")["group"].nunique() == 1).all():
+        raise InputError(
+            "no fold could learn the label that it is judged by: each of the "
+            f"{scored['label'].nunique()} classes is of one group; name another --label or --group"
+        )
+
+
 class LabelsOut(NamedTuple):
     """Folds that each never see one class.
 

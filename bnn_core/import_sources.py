@@ -13,6 +13,7 @@ from bnn_core.errors import InputError
 from bnn_core.joining import join_metadata
 from bnn_core.long_form import image_key, long_columns, pivot_long
 from bnn_core.probabilities import images_first, load_samples, samples_from_table
+from bnn_core.reading import count
 from bnn_core.tables import naming, read_table, rows_text, to_numbers
 from bnn_core.values import as_text
 
@@ -131,10 +132,10 @@ def with_metadata(main: SourceTable, metadata: SourceTable, on: Collection[str]
         raise InputError(f"{metadata.path} adds nothing: none of its other columns has one value "
                          f"per {keys}")
     notes = [f"{', '.join(brought)} joined from {metadata.path.name} on {keys}."]
-    for count in sorted(set(emptied.values())):
-        columns = ", ".join(column for column, rows in emptied.items() if rows == count)
-        notes.append(f"Empty on {count:,} rows: {columns}; {metadata.path.name} has several values "
-                     f"for one {keys}.")
+    for n in sorted(set(emptied.values())):
+        columns = ", ".join(column for column, rows in emptied.items() if rows == n)
+        notes.append(f"Empty on {count(n, 'row')}: {columns}; {metadata.path.name} has several "
+                     f"values for one {keys}.")
     return replace(main, mapped=pd.concat([main.mapped, brought], axis=1)), notes
 
 

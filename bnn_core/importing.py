@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bnn_core.class_columns import ClassColumns, match_names, name_classes, predicted_column
+from bnn_core.class_columns import (
+    ClassColumns,
+    lacking_column,
+    match_names,
+    name_classes,
+    predicted_column,
+)
 from bnn_core.errors import InputError
 from bnn_core.import_sources import (
     ClassValues,
@@ -20,7 +26,9 @@ from bnn_core.import_sources import (
     with_metadata,
 )
 from bnn_core.long_form import image_key, long_columns
+from bnn_core.plate_map import odd_wells
 from bnn_core.probabilities import checked_probabilities, sample_moments
+from bnn_core.reading import be, count, have
 from bnn_core.study import METHOD_NAMES, ROLES
 from bnn_core.tables import naming, read_table, rows_text
 from bnn_core.uncertainty import Moments
@@ -79,26 +87,26 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
             "columns called as the classes, or one row per image and class (image, class, "
             "probability) expected; --prefix says how such columns begin, --samples names a file "
             "of samples")
+    # Before the classes are named: where a column is missing, or wrong, no order can be right.
+    logits = _demand_known_scale(found.columns, options, main.where)
+    known = [*labels.dropna(), *([] if predicted is None else predicted.dropna())]
+    lacking = lacking_column(found.columns, known)
+    kept: dict[str, np.ndarray] = {}
+    if samples is None:
+        p, said = checked_probabilities(found.values, main.raw.index, found.columns.columns,
+                                        logits=logits, where=main.where, lacking=lacking)
+        moments = {options.method: Moments(p)}
+        said = [NO_SPLIT, *([TAKEN_AS_BAYESIAN] if options.method == "vi" else []), *said]
+    else:
+        kept[options.method], m, said = sample_moments(
+            samples, main.raw.index, found.columns.columns, logits=logits,
+            where=f"{options.samples} ", lacking=lacking)
+        moments = {options.method: m}
     classes, how = name_classes(found.columns, found.values, list(labels.dropna().unique()),
                                 predicted, options.classes, where=main.where)
     if "label" in classes:
         raise InputError(f"{path}: a class cannot be called 'label'; rename it")
-    notes.insert(0, how)
-    logits = _demand_known_scale(found.columns, options, main.where)
-    kept: dict[str, np.ndarray] = {}
-    if samples is None:
-        p, said = checked_probabilities(found.values, main.raw.index, found.columns.columns,
-                                        logits=logits, where=main.where)
-        moments = {options.method: Moments(p)}
-        notes.append(NO_SPLIT)
-        if options.method == "vi":
-            notes.append(TAKEN_AS_BAYESIAN)
-    else:
-        kept[options.method], m, said = sample_moments(
-            samples, main.raw.index, found.columns.columns, logits=logits,
-            where=f"{options.samples} ")
-        moments = {options.method: m}
-    notes += said
+    notes = [how, *notes, *said]
     labels = _known_labels(match_names(labels, classes), classes, main.where)
     images = _images(main, labels, controls, options, notes)
     if options.standard is not None:
@@ -179,13 +187,14 @@ def _images(main: SourceTable, labels: pd.Series, controls: pd.Series, options: 
                          f"{options.group}")
     if lost.any():
         if images["group"].notna().any():
-            notes.append(f"{lost.sum():,} scored rows have no compound: images are taken as "
-                         "independent.")
+            notes.append(f"{count(n := int(lost.sum()), 'scored row')} {have(n)} no compound: "
+                         "images are taken as independent.")
         images["group"] = None
+    notes += odd_wells(images)
     unscored = len(images) - int((images["role"] == "scored").sum())
     if unscored:
-        notes.append(f"{unscored:,} of {len(images):,} images are not scored (no label, or a "
-                     "control).")
+        notes.append(f"{unscored:,} of {count(len(images), 'image')} {be(unscored)} not scored "
+                     "(no label, or a control).")
     return images
 
 
@@ -224,6 +233,10 @@ def _standard(images: pd.DataFrame, classes: list[str], options: ImportOptions, 
     found, table = find_values(table, classes, options.prefix)
     if found is None:
         raise InputError(f"{path}: no class probabilities found")
+    p, _ = checked_probabilities(
+        found.values, table.raw.index, found.columns.columns, where=table.where,
+        logits=_demand_known_scale(found.columns, options, table.where),
+        lacking=lacking_column(found.columns, classes))
     same_columns = set(found.columns.names).isdisjoint(classes)
     given = options.classes if same_columns else ()
     named, _ = name_classes(found.columns, found.values, classes, _predicted(table, column), given,
@@ -232,9 +245,6 @@ def _standard(images: pd.DataFrame, classes: list[str], options: ImportOptions, 
     if set(named) != set(classes):
         odd = sorted(set(named) ^ set(classes))
         raise InputError(f"{path}: other classes than the first table's: {', '.join(odd[:5])}")
-    p, _ = checked_probabilities(
-        found.values, table.raw.index, found.columns.columns, where=table.where,
-        logits=_demand_known_scale(found.columns, options, table.where))
     return p[_partner_rows(images, table, notes)][:, pd.Index(named).get_indexer(classes)]
 
 
@@ -278,7 +288,7 @@ def _understood(main: SourceTable, metadata: SourceTable | None, found: ClassCol
         parts.append(f"predicted class from {predicted}")
     parts.append(main.map.describe())
     if "label" not in main.mapped and "moa" in main.mapped:
-        parts.append("label from the MoA")
+        parts.append("the MoA is the label")
     if metadata is not None:
         parts.append(f"from {metadata.path.name} {metadata.map.describe()}")
     used = {*found.columns, predicted, *(long_columns(main.raw) or ())}

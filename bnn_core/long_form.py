@@ -7,6 +7,7 @@ import pandas as pd
 
 from bnn_core.columns import plain_name
 from bnn_core.errors import InputError
+from bnn_core.reading import count
 from bnn_core.tables import looks_numeric, rows_text, to_numbers
 
 CLASS = ("class", "class_name", "category", "class_label")
@@ -62,7 +63,7 @@ def pivot_long(
         first = image[:, None] == np.flatnonzero(short)[:1]
         absent = sorted(set(classes) - set(names[first[:, 0]]))
         raise InputError(f"{path}: image '{images[short][0]}' has no row for class '{absent[0]}' "
-                         f"({short.sum():,} images lack a class)")
+                         f"({count(int(short.sum()), 'image')} without one)")
     values = np.empty((len(images), len(classes)))
     values[image, place] = to_numbers(table, [columns[1]], path)[:, 0]
     first = np.unique(image, return_index=True)[1]

@@ -57,8 +57,9 @@ def compounds(table: pd.DataFrame, label: str) -> pd.DataFrame:
     """The compounds that carry `label`, the most wrong first, then by name.
 
     Returns compound, images (with the label), n (of them counted by an accuracy, see
-    `levels.scored_rows`), right, accuracy in [0, 1] (nan where n is 0), called (the commonest wrong
-    prediction or None), called_n.
+    `levels.scored_rows`), right, accuracy in [0, 1] (nan where n is 0), called (a tuple: the
+    commonest wrong prediction, all of them where several are equally common, none where all images
+    are right), called_n (how often each).
     """
     part = table[(table["label"] == label).fillna(False) & table["compound"].notna()]
     part = part.assign(_scored=scored_rows(part))
@@ -70,7 +71,8 @@ def compounds(table: pd.DataFrame, label: str) -> pd.DataFrame:
         found.append({
             "compound": compound, "images": len(own), "n": len(counted), "right": right,
             "accuracy": right / len(counted) if len(counted) else np.nan,
-            "called": _first(wrong), "called_n": int(wrong.max()) if len(wrong) else 0})
+            "called": tuple(sorted(wrong.index[wrong == wrong.max()], key=str)),
+            "called_n": int(wrong.max()) if len(wrong) else 0})
     columns = ["compound", "images", "n", "right", "accuracy", "called", "called_n"]
     return pd.DataFrame(found, columns=columns).sort_values(
         "accuracy", kind="stable", na_position="last", ignore_index=True)
@@ -124,7 +126,3 @@ def compound_rows(table: pd.DataFrame, names: Sequence[str], label: str | None =
     if label is not None:
         keep = keep & (table["label"] == label).fillna(False).to_numpy(dtype=bool)
     return table[keep]
-
-
-def _first(counts: pd.Series) -> str | None:
-    return None if counts.empty else min(counts.index[counts == counts.max()], key=str)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bnn_core.intervals import REPEATS, Interval, bootstrap_ratio
 from bnn_core.levels import aggregate, own_images, scored_rows
+from bnn_core.reading import be, count, listed
 from bnn_core.values import reading_order
 
 #: Wells of a plate -> (rows, columns), the smallest first.
@@ -116,6 +117,17 @@ def unplaced(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(index=_placed(table)[0].index)
 
 
+def odd_wells(images: pd.DataFrame) -> list[str]:
+    """A sentence on wells that no plate has, such as Z99; none where there are none."""
+    wells = images["well"].dropna().astype(str) if "well" in images else pd.Series(dtype=str)
+    names = [name for name in wells.unique() if place_of(name) is None]
+    if not names:
+        return []
+    n = int(wells.isin(names).sum())
+    return [f"{count(n, 'image')} {be(n)} in wells that no plate has ({listed(names)}): no plate "
+            "map will show them; wells are named like B02, A01 to AF48"]
+
+
 def quality_measures(table: pd.DataFrame) -> list[str]:
     """The columns of image quality that hold something (robust z among them)."""
     return [c for c in table if c.startswith("quality_") and table[c].notna().any()]
@@ -193,10 +205,10 @@ def line_effects(wells: pd.DataFrame, values: np.ndarray, along: str) -> pd.Data
 
 
 def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
-    """(W,) values less their plate's mean plus the mean of all: plates no longer differ."""
+    """(W,) values less their plate's mean: differences, below 0 too; plates no longer differ."""
     values = pd.Series(np.asarray(values, np.float64))
     plate = wells["plate"].to_numpy()
-    return (values - values.groupby(plate).transform("mean") + values.mean()).to_numpy()
+    return (values - values.groupby(plate).transform("mean")).to_numpy()
 
 
 def _placed(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:

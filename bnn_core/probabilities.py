@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.errors import InputError
+from bnn_core.reading import count, have
 from bnn_core.tables import rows_text
 from bnn_core.uncertainty import Moments, moments
 
@@ -23,12 +24,14 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def checked_probabilities(
-    values: np.ndarray, rows: Sequence[int], columns: Sequence[str], *, logits: bool, where: str
+    values: np.ndarray, rows: Sequence[int], columns: Sequence[str], *, logits: bool, where: str,
+    lacking: str = "",
 ) -> tuple[np.ndarray, list[str]]:
     """Rows of probabilities (N, C) float64 that sum to 1, and notes on what was done to them.
 
     values: as read, nan where empty. rows: their numbers, for messages. logits: values are logits
-    and are put through a softmax. Rows that sum to 1 within 0.01 are scaled to 1 exactly.
+    and are put through a softmax. lacking: what to say where rows sum to less than 1 and none to
+    more. Rows that sum to 1 within 0.01 are scaled to 1 exactly.
     Raises InputError that lists every kind of problem with its rows.
     """
     rows = np.asarray(rows)
@@ -59,14 +62,15 @@ def checked_probabilities(
                         "and 1 expected (for logits add --logits)")
     off = sound & ~outside & (np.abs(sums - 1) > SUM_TOLERANCE)
     if off.any():
-        report(off, f"the probabilities sum to {sums[np.flatnonzero(off)[0]]:.4g}, not to 1")
+        few = f" ({lacking})" if lacking and (sums[off] < 1).all() and not outside.any() else ""
+        report(off, f"the probabilities sum to {sums[np.flatnonzero(off)[0]]:.4g}, not to 1{few}")
     if problems:
         raise InputError(f"{where}{'; '.join(problems)}")
     notes = []
     scaled = np.abs(sums - 1) > 1e-6
     if (np.abs(sums - 1) > 1e-4).any():
-        notes.append(f"{scaled.sum():,} rows were scaled to sum to 1 (off by up to "
-                     f"{np.abs(sums - 1).max():.2g}).")
+        notes.append(f"{count(n := int(scaled.sum()), 'row')} {'was' if n == 1 else 'were'} "
+                     f"scaled to sum to 1 (off by up to {np.abs(sums - 1).max():.2g}).")
     p = np.clip(values, 0, 1)
     return np.where(scaled[:, None], p / p.sum(axis=1, keepdims=True), p), notes
 
@@ -140,15 +144,16 @@ def samples_from_table(
     counts = np.bincount(image, minlength=len(images))
     short = counts < len(draws)
     if short.any():
-        raise InputError(f"{path}: {short.sum():,} images have fewer than {len(draws)} samples, "
-                         f"the first is '{images[short].iloc[0]}'")
+        raise InputError(f"{path}: {count(n := int(short.sum()), 'image')} {have(n)} fewer than "
+                         f"{len(draws)} samples, the first is '{images[short].iloc[0]}'")
     cube = np.empty((len(images), len(draws), values.shape[1]))
     cube[image, draw] = values
     return cube
 
 
 def sample_moments(
-    samples: np.ndarray, rows: Sequence[int], columns: Sequence[str], *, logits: bool, where: str
+    samples: np.ndarray, rows: Sequence[int], columns: Sequence[str], *, logits: bool, where: str,
+    lacking: str = "",
 ) -> tuple[np.ndarray, Moments, list[str]]:
     """Checked samples (N, T, C) float16, their moments in float64, and notes.
 
@@ -162,7 +167,7 @@ def sample_moments(
         block = np.asarray(samples[start:start + step], np.float64)
         p, said = checked_probabilities(
             block.reshape(-1, classes), np.repeat(np.asarray(rows[start:start + step]), draws),
-            columns, logits=logits, where=where)
+            columns, logits=logits, where=where, lacking=lacking)
         notes = notes or said
         p = p.reshape(block.shape)
         kept[start:start + step] = p

@@ -68,6 +68,48 @@ class Suspect:
         return " ".join(str(value) for value in self.keys.values())
 
 
+#: Why the class that a suspect looks like need not be the commonest among its predictions.
+LOOKS_LIKE = ("What looks most like it is judged by all probabilities together, the network's "
+              "usual errors allowed for, so it need not be what most images are called.")
+
+
+def heading(row: Mapping[str, Any], who: Suspect) -> str:
+    """One line on a row of `suspects.rank`, the same on the page and in the report.
+
+    "Called" is said of most images only; the class that fits best may be another one.
+    """
+    said = ", and no other class in particular"
+    if 2 * row["n_suspected"] > row["n_images"]:
+        said = f" → called {who.suspected}"
+    elif row["score"] > 0:
+        said = f", looks most like {who.suspected}"
+    elif not row["n_wrong"]:
+        said = ", and called so"
+    return f"{who.title}: given {who.label}{said}"
+
+
+def interval_of(row: Mapping[str, Any]) -> str:
+    """The 95 % interval of a row of `suspects.rank`, or that there are too few units for one.
+
+    From two units Student's t (12.7 at one degree of freedom) often spans the whole scale. That is
+    no error, but it says nothing either.
+    """
+    units = count(row["n_units"], row["unit"])
+    if not has_interval(row):
+        return f"{units} {be(row['n_units'])} too few for an interval"
+    return f"95 % interval {two_digits(row['low'])} to {two_digits(row['high'])}, from {units}"
+
+
+def has_interval(row: Mapping[str, Any]) -> bool:
+    """Whether the interval of a row of `suspects.rank` leaves out any score at all."""
+    return bool(np.isfinite(row["low"]) and (row["low"] > -1 or row["high"] < 1))
+
+
+def two_digits(value: float) -> str:
+    """A score as text; what rounds to zero has no sign."""
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
 class Case:
     """A suspect in its table: which rows are its own, its compound's, its label's.
 
@@ -136,6 +178,11 @@ def of_all(k: int, n: int, noun: str) -> str:
 def be(k: int, n: int = 0) -> str:
     """"is" or "are", after a count or after `of_all(k, n, ...)`."""
     return "is" if k == 1 or n == 1 else "are"
+
+
+def have(k: int) -> str:
+    """"has" or "have", after a count."""
+    return "has" if k == 1 else "have"
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:

@@ -40,13 +40,18 @@ def wrong_label(case: Case) -> Reading:
                        f"{of_all(n, n, 'image').capitalize()} {be(n)} called "
                        f"{case.suspect.label}, as labelled.", {"wrong": 0.0, "one_class": 0.0}, n)
     classes = case.rows["predicted"][case.wrong].value_counts()
+    # Of classes that are equally common first the one that the suspect is compared with.
+    classes = classes.iloc[np.lexsort((classes.index.astype(str),
+                                       classes.index != case.suspect.suspected, -classes))]
     top, k = str(classes.index[0]), int(classes.iloc[0])
     if wrong / n >= _MOST:
         verdict = FITS if k / wrong >= _AGREEING else PARTLY
     else:
         verdict = PARTLY if wrong / n >= _MOST / 2 and k / wrong >= _AGREEING else AGAINST
-    spread = (f"all of them {top}" if k == wrong else
-              f"{k} of them {top}, the others {listed(list(classes.index[1:]))}")
+    parts = [f"{m:,} {name}" for name, m in classes.iloc[1:3].items()]
+    if len(classes) > 3:
+        parts.append(f"{classes.iloc[3:].sum():,} something else")
+    spread = listed([f"{k:,} of them {top}", *parts], 4) if parts else f"all of them {top}"
     if wrong == 1:
         spread = top
     meaning = {FITS: "one wrong class, as a wrong label would give",

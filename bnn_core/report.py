@@ -24,7 +24,17 @@ from bnn_core.judging import Judged, accuracy_by_level, judged_units, quality
 from bnn_core.levels import available_levels
 from bnn_core.mechanisms import compounds, labelled_compounds
 from bnn_core.phenotype import study_strengths
-from bnn_core.reading import VERDICTS, Reading, Suspect, matching
+from bnn_core.reading import (
+    LOOKS_LIKE,
+    VERDICTS,
+    Reading,
+    Suspect,
+    heading,
+    interval_of,
+    listed,
+    matching,
+    two_digits,
+)
 from bnn_core.review import ReviewLog
 from bnn_core.second_opinion import read_opinion
 from bnn_core.study import METHOD_NAMES, Study
@@ -137,7 +147,7 @@ def _calibration(study: Study, tables: Mapping[str, pd.DataFrame],
 def _compounds(table: pd.DataFrame) -> str:
     if "compound" not in table:
         return ""
-    lines = [[r.compound, label, r.called or "–", f"{r.right:,} of {r.n:,}",
+    lines = [[r.compound, label, _called(r.called, r.called_n), f"{r.right:,} of {r.n:,}",
               _percent(r.accuracy, 1) if r.n else "–"]
              for label in labelled_compounds(table)
              for r in compounds(table, label).itertuples()]
@@ -146,6 +156,12 @@ def _compounds(table: pd.DataFrame) -> str:
     return ("<h2>Compound by compound</h2>"
             + _table(["Compound", "Label", "Commonest wrong call", "Images right", "Share"], lines,
                      numbers=3))
+
+
+def _called(names: tuple[str, ...], n: int) -> str:
+    if len(names) < 2:
+        return names[0] if names else "–"
+    return f"{listed(names)}, {n:,} each"
 
 
 def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> str:
@@ -172,8 +188,8 @@ def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> 
     text = (f"<p>Compounds by consistent disagreement, the first {min(total, MOST_SUSPECTS)} of "
             f"{total:,}: how much more the predictions look like those of one other class than "
             "like those of the label, the network's usual errors allowed for (1: entirely; 0: as "
-            f"much; below 0: less).{escape(said)} None of the readings is forced; several may "
-            "fit.</p>")
+            f"much; below 0: less). {escape(LOOKS_LIKE)}{escape(said)} None of the readings is "
+            "forced; several may fit.</p>")
     strengths = study_strengths(study)
     for row in found.head(MOST_SUSPECTS).to_dict("records"):
         who = Suspect.of(row, "compound")
@@ -186,13 +202,10 @@ def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> 
 
 
 def _suspect(row: Mapping[str, object], who: Suspect, found: Iterable[Reading]) -> str:
-    interval = (f"95 % interval {row['low']:.2f} to {row['high']:.2f}, "
-                if np.isfinite(row["low"]) else "")
     lines = [[r.verdict, r.explanation, f"{r.sentence}{f' (n = {r.n:,} {r.units})' * bool(r.n)}"]
              for r in found]
-    return (f"<h3>{row['rank']}. {escape(who.title)}: given {escape(who.label)} → called "
-            f"{escape(str(who.suspected))}</h3><p>Score {row['score']:.2f} ({interval}from "
-            f"{row['n_units']:,} {row['unit']}{'s' * (row['n_units'] != 1)}); "
+    return (f"<h3>{row['rank']}. {escape(heading(row, who))}</h3><p>"
+            f"Score {two_digits(row['score'])} ({interval_of(row)}); "
             f"{row['n_suspected']:,} of {row['n_images']:,} images called "
             f"{escape(str(who.suspected))}, {row['n_wrong']:,} called something else than the "
             f'label.</p><div class="readings">{_table(["", "", ""], lines)}</div>')

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bnn_core.reading import count
 from bnn_core.study import METHOD_NAMES, Study, open_study
 
 #: Figures of `evaluation.evaluate` in words.
@@ -51,10 +52,10 @@ def describe(study: Study) -> str:
     if found:
         image = next(iter(found.values()))
         apart = image.get("unpredictable")
-        accuracy = (f", right on {image['n']:,} scored images"
-                    f"{f' ({apart:,} unpredictable ones counted apart)' if apart else ''}"
+        accuracy = (f", right on {count(image['n'], 'scored image')}"
+                    f"{f' ({apart:,} unpredictable counted apart)' if apart else ''}"
                     f": {'; '.join(parts)}")
-    return f"{study.path}: {study.meta['title']}, {study.meta['rows']:,} images{accuracy}"
+    return f"{study.path}: {study.meta['title']}, {count(study.meta['rows'], 'image')}{accuracy}"
 
 
 def facts(study: Study) -> dict[str, str]:

@@ -13,6 +13,7 @@ from bnn_core.figures import scatter, style
 from bnn_core.study import METHOD_NAMES, Study
 from pages.shared import flagging, frame, gestures, panels, scores, studies
 from pages.shared.gestures import Choice
+from pages.shared.judged import none_passes
 
 CELLS = 90
 SAME, RAW = "same score", "raw softmax, as in the paper"
@@ -88,12 +89,14 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
 def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, marked: str
             ) -> None:
     """The chart, the image or images chosen in it, and the corners."""
+    if none_passes():
+        return
     identity = studies.identity(study)
     placed = plane_of(identity, across, up, study, bayes, standard)
     rows = placed.with_scores(frame.filtered_rows())
     if not len(rows):
-        st.info("No image passes the filters. Take one off in the sidebar.",
-                icon=":material/filter_alt_off:")
+        st.info("None of the filtered images has both scores. Take a filter off in the sidebar, or "
+                "choose another score.", icon=":material/query_stats:")
         return
     flagged = tuple(flagging.flagged_rows(study))
     key = (frame.filter_key(), across, up, marked, flagged)

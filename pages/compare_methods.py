@@ -19,7 +19,7 @@ from bnn_core.figures.style import SCORE_NAMES, chart_config
 from bnn_core.intervals import Interval
 from bnn_core.study import METHOD_NAMES, Study
 from pages.shared import filters, frame, panels, studies
-from pages.shared.judged import judged, names
+from pages.shared.judged import judged, names, none_passes
 from pages.shared.words import percent, short_name
 
 VALUES = "figures"
@@ -50,6 +50,8 @@ def page() -> None:
         how = OF_FIVE.format(command=command.format(methods=RIVALS)) if command else ELSEWHERE
         has = METHOD_NAMES.get(study.methods[0], study.methods[0])
         st.info(ONE_METHOD.format(has=has, how=how), icon=":material/compare:")
+        return
+    if none_passes():
         return
     score = frame.cutoff().score
     found = _comparison(frame.filter_key(), score, study)

@@ -12,10 +12,11 @@ from bnn_core.figures import confidence as figures
 from bnn_core.figures.style import SCORE_NAMES, chart_config
 from bnn_core.judging import Judged, rows_of_units, undecided
 from bnn_core.levels import LEVEL_RULES, available_levels
+from bnn_core.reading import count
 from bnn_core.study import Study
 from bnn_core.uncertainty import SPLIT_COLUMNS
 from pages.shared import frame, gestures, marks, panels, scores
-from pages.shared.judged import compared_methods, judged, names, unscored
+from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
 from pages.shared.words import interval, percent, short_name
 
 BINS = 50
@@ -53,6 +54,8 @@ class Bar(NamedTuple):
 def page() -> None:
     """Draw the page."""
     study = frame.current_study()
+    if none_passes():
+        return
     cut = frame.cutoff()
     level = pick_level(study)
     methods = comparable(study, cut.score)
@@ -163,7 +166,7 @@ def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
             "undecided that c calls them surer than they are.",
             help=scores.HELP["confidence"])
     if (left_out := unscored(study)) and level == "image":
-        st.caption(f"{left_out:,} filtered images without a label that counts are not shown.")
+        st.caption(f"Not shown: {count(left_out, 'filtered image')} without a label that counts.")
 
 
 @frame.fragment
@@ -208,7 +211,7 @@ def needed(study: Study, level: str, found: dict[str, Judged]) -> None:
 def tell_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> None:
     """One network's answer in words, and a button that sets the cut-off."""
     score = frame.cutoff().score
-    groups = f" in {answer.estimated.groups:,} groups" if answer.estimated.groups else ""
+    groups = f" in {count(answer.estimated.groups, 'group')}" if answer.estimated.groups else ""
     halves = (f"chosen on {answer.estimated.images:,} {level}s{groups}, told of "
               f"{answer.reported.images:,} others")
     if answer.cutoff is None:

@@ -13,10 +13,11 @@ from bnn_core.figures import mechanisms as figures
 from bnn_core.figures.style import SCORE_NAMES, chart_config
 from bnn_core.levels import own_images
 from bnn_core.mechanisms import Bins
+from bnn_core.reading import count, listed
 from bnn_core.side_by_side import controls_beside
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, marks, panels, scores
-from pages.shared.judged import compared_methods
+from pages.shared.judged import compared_methods, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain, short_name
 
@@ -75,6 +76,8 @@ def page() -> None:
     study = frame.current_study()
     if "compound" not in study.images or study.images["compound"].isna().all():
         st.info(NO_COMPOUNDS, icon=":material/medication:")
+        return
+    if none_passes():
         return
     table = filtered(study, filters.reading_method(study))
     labels = mechanisms.labelled_compounds(table)
@@ -152,7 +155,7 @@ def explain(view: View) -> None:
     if view.highlight != view.label:
         named["Vermillion"] = view.highlight
     said = "".join(f"{colour}: predicted as {'the label, ' if name == view.label else ''}"
-                   f"{plain(name)} ({called.get(name, 0):,} images). "
+                   f"{plain(name)} ({count(called.get(name, 0), 'image')}). "
                    for colour, name in named.items())
     if rest := sum(called.values()) - sum(called.get(name, 0) for name in named.values()):
         said += f"Hatched: any other prediction ({rest:,})."
@@ -165,11 +168,12 @@ def heading(view: View, compound: str) -> str:
     """A compound with its counts, in Markdown."""
     line = view.found.set_index("compound").loc[compound]
     if not line["n"]:
-        return f"**{plain(compound)}**: {line['images']:,} images, none counted by an accuracy"
+        return f"**{plain(compound)}**: {count(line['images'], 'image')}, none counted"
     text = (f"**{plain(compound)}**: n = {line['n']:,}, {percent(line['accuracy'], 1)} right "
             f"({line['right']:,})")
-    if line["called"] is not None and line["called_n"]:
-        text += f"; {line['called_n']:,} called {plain(line['called'])}"
+    if line["called"]:
+        each = " each" * (len(line["called"]) > 1)
+        text += f"; {line['called_n']:,}{each} called {plain(listed(line['called']))}"
     return text
 
 
@@ -273,8 +277,8 @@ def doses(view: View) -> None:
     control = view.table[controls_beside(view.table, own)]
     if len(control):
         known = "plate" in own and own["plate"].notna().any()
-        st.markdown(f"**Untreated{', same plates' if known else ''}**: {len(control):,} images, "
-                    f"{_called(mechanisms.calls(control))}")
+        st.markdown(f"**Untreated{', same plates' if known else ''}**: "
+                    f"{count(len(control), 'image')}, {_called(mechanisms.calls(control))}")
         wall(view, mechanisms.surest_first(control, view.bins.score), "dose_control", 245, flagged)
     else:
         st.caption("The filtered images hold no untreated controls (role “control”).")
@@ -282,7 +286,8 @@ def doses(view: View) -> None:
     for place, dose in enumerate(found):
         name = "dose unknown" if np.isnan(dose.concentration) else f"{dose.concentration:g} µM"
         right = (f"n = {dose.scored:,}, {percent(dose.right / dose.scored, 1)} right"
-                 if dose.scored else f"{len(dose.rows):,} images without a label that counts")
+                 if dose.scored else
+                 f"{count(len(dose.rows), 'image')} without a label that counts")
         st.markdown(f"**{plain(compound)}, {name}**: {right}; {_called(dose.calls)}")
         wall(view, mechanisms.surest_first(view.table.loc[dose.rows], view.bins.score),
              f"dose_{compound}_{place}", 245, flagged)

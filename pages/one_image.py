@@ -13,6 +13,7 @@ from bnn_core.figures import samples as figures
 from bnn_core.figures import style
 from bnn_core.study import Study
 from pages.shared import flagging, frame, networks, panels, pictures, studies
+from pages.shared.judged import none_passes
 from pages.shared.viewer import image_viewer
 from pages.shared.wall import image_wall
 from pages.shared.words import plain, short_name
@@ -41,9 +42,7 @@ def main() -> None:
 def explore(study: Study) -> None:
     """Everything about the image in the address; a step to the next one reruns only this."""
     among = frame.among_rows()
-    if not len(among):
-        st.info("No image passes the filters. Take one off in the sidebar.",
-                icon=":material/filter_alt_off:")
+    if not len(among) and none_passes():
         return
     method = frame.bayes_method(study) or study.methods[0]
     table = frame.table(study, method)

@@ -10,7 +10,7 @@ from bnn_core.ood import NEW, OTHERS, SAME
 from bnn_core.study import Study
 from pages.shared import flagging, frame, scores
 from pages.shared import ood_views as views
-from pages.shared.judged import compared_methods, names
+from pages.shared.judged import compared_methods, names, none_passes
 from pages.shared.ood_views import (
     BINS,
     CELL_WORDS,
@@ -59,6 +59,8 @@ def page() -> None:
     if not np.isin(groups, OTHERS).any():
         text = IMPORTED if study.meta["kind"] == "import" else CELLS if cells else DIGITS
         st.info(text.format(name=study.name), icon=":material/travel_explore:")
+        return
+    if none_passes():
         return
     for added in study.meta.get("added", []):
         st.caption(f"Added: {added['images']:,} images of {plain(added['title'])}.")

@@ -11,6 +11,7 @@ from bnn_core.figures.style import chart_config
 from bnn_core.intervals import Interval
 from bnn_core.judging import FIRST_LOOKS, accuracy_by_level, first_looks
 from bnn_core.levels import available_levels
+from bnn_core.reading import count
 from bnn_core.study import METHOD_NAMES, Study
 from bnn_core.study_report import QUALITY_NAMES
 from pages.shared import filters, frame, panels, studies, truth
@@ -18,6 +19,7 @@ from pages.shared.judged import (
     compared_methods,
     judged,
     names,
+    none_passes,
     qualities,
     reliabilities,
     unscored,
@@ -84,8 +86,8 @@ def headline(study: Study) -> None:
                  "page Confidence shows what other cut-offs would do.")
     left_out = unscored(study)
     if left_out:
-        st.caption(f"{left_out:,} of the filtered images do not count here: they have no label, "
-                   "were added for comparison, or the network never saw their class.")
+        st.caption(f"Not counted here: {left_out:,} of the filtered images, without a label, added "
+                   "for comparison, or of a class that the network never saw.")
 
 
 def levels(study: Study) -> None:
@@ -115,8 +117,7 @@ def looks(study: Study) -> None:
     bayes = filters.reading_method(study)
     standard = frame.standard_method(study) if frame.standard_method(study) != bayes else None
     found = _looks(frame.filter_key(), bayes, standard, frame.cutoff().score, study)
-    if not found:
-        st.info("No image passes the filters.", icon=":material/filter_alt_off:")
+    if none_passes() or not found:
         return
     kinds = list(found)
     if st.session_state.get("look") not in kinds:
@@ -165,7 +166,7 @@ def quality_table(study: Study) -> None:
     with st.popover("What these mean", type="tertiary", icon=":material/help:"):
         st.markdown("\n".join(f"- **{words}**: {meaning}" for words, meaning in
                               meanings.items()))
-    st.caption(f"n = {n:,} images with a label.")
+    st.caption(f"n = {count(n, 'image')} with a label.")
 
 
 def settings(study: Study) -> None:

@@ -13,9 +13,10 @@ from bnn_core.figures import plates as figures
 from bnn_core.figures.samples import CLASS_COLOURS
 from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
 from bnn_core.levels import own_images
+from bnn_core.reading import count
 from bnn_core.study import Study
 from pages.shared import frame, gestures, marks, panels
-from pages.shared.judged import compared_methods
+from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain, short_name
 
 #: The address keeps what was clicked: [plate, well], or ["row", 2].
@@ -50,6 +51,8 @@ def page() -> None:
     if lacks:
         st.info(NO_PLATES.format(lacks=" and ".join(lacks)), icon=":material/grid_on:")
         return
+    if none_passes():
+        return
     method = pick_method(study)
     wells = wells_of(frame.filter_key(), method, study)
     if not len(wells):
@@ -79,11 +82,11 @@ def say_left_out(table: pd.DataFrame) -> None:
         unread = [well for well in left_out["well"].dropna().astype(str).unique()
                   if plate_map.place_of(well) is None]
         names = f" ({', '.join(map(plain, unread[:3]))}{', …' if len(unread) > 3 else ''})"
-        said.append(f"{len(left_out):,} of the filtered images are on no map: their plate or well "
+        said.append(f"On no map: {len(left_out):,} of the filtered images, of which plate or well "
                     "is not known, or the well is none of A01 to AF48"
                     f"{names if unread else ''}.")
     if not own.all():
-        said.append(f"{int((~own).sum()):,} images added of other kinds are on no map.")
+        said.append(f"On no map: {count(int((~own).sum()), 'image')} added of other kinds.")
     if said:
         st.caption(" ".join(said))
 
@@ -133,9 +136,10 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
         width="content", config=chart_config(f"{study.name}-{plate}-{by}"),
         alt=f"Wells of {plate} by {said(by)}")
     more = len(names) - most if plate == ALL_PLATES else 0
+    further = f" In the list: {count(more, 'more plate')}." if more > 0 else ""
     meaning = MEANINGS.get(by, "the mean over a well's fields, measured when images are read")
-    st.caption(f"{len(drawn):,} wells. {said(by).capitalize()}: {meaning}. Click a well for its "
-               f"fields.{f' {more} more plates are in the list.' if more > 0 else ''}")
+    st.caption(f"{count(len(drawn), 'well')}. {said(by).capitalize()}: {meaning}. Click a "
+               f"well for its fields.{further}")
     place = spot()
     if place and isinstance(place[1], str):
         fields_of(study, method, pd.DataFrame([place], columns=["plate", "well"]),
@@ -186,14 +190,18 @@ def effects(study: Study, method: str, wells: pd.DataFrame, by: str, shape: tupl
     if untreated:
         wells = wells[wells["role"] == "control"]
     values = wells[by].to_numpy(dtype=np.float64)
+    known, axis = values[~np.isnan(values)], said(by)
     several = wells["plate"].nunique() > 1
     if several:
-        values = plate_map.within_plates(wells, values)
+        values, axis = plate_map.within_plates(wells, values), f"{axis}<br>less the plate's mean"
     ring = plate_map.edge_ring(wells, shape, study.images["well"].unique())
     found = plate_map.edge_effect(values, ring.edge)
     where = "on the plate's edge" if ring.outermost else \
         "on the outermost rows and columns in use (none lies on the plate's own edge)"
-    if found is None:
+    if len(known) > 1 and np.ptp(known) < 1e-9:
+        st.markdown(f"All {len(known):,} wells are alike: {plain(said(by))} {known[0]:g}. There is "
+                    "no difference to look for.")
+    elif found is None:
         st.markdown(f"Too few wells {where} or inside to compare them.")
     else:
         # As they are shown: beyond that differences are of the arithmetic. 0 turns -0 into 0.
@@ -204,19 +212,20 @@ def effects(study: Study, method: str, wells: pd.DataFrame, by: str, shape: tupl
                      "from what lies there.**")
         st.markdown(
             f"**Edge − inside: {value:+.3f}** [{low:+.3f}, {high:+.3f}] in "
-            f"{plain(said(by))}: {int(ring.edge.sum()):,} wells {where} against "
+            f"{plain(said(by))}: {count(int(ring.edge.sum()), 'well')} {where} against "
             f"{int((~ring.edge).sum()):,} others.{clear}")
     left, right = st.columns(2, gap="medium")
     for place, along in zip((left, right), LINES, strict=True):
         means = plate_map.line_effects(wells, values, along)
         with place:
             marks.clickable_chart(
-                figures.line_means(means, along, said(by)), f"means_{along}_{by}", SPOT,
+                figures.line_means(means, along, axis), f"means_{along}_{by}", SPOT,
                 lambda data, along=along: json.dumps([along, int(gestures.scalar(data))]),
                 config=chart_config(f"{study.name}-{by}-by-{along}"), alt=f"{said(by)} by {along}")
     st.caption(
         "Means over wells with 95 % intervals from resampling wells; click one for its fields"
-        + ("; differences between plates are taken out" if several else "")
+        + ("; 0 is the mean of the well's own plate, so that plates no longer differ" if several
+           else "")
         + ". Compounds are rarely spread at random over a plate: a difference may be that of what "
           "lies there. Untreated controls, where there are some, tell the two apart.")
     along, line = spot() or (None, None)
@@ -254,7 +263,7 @@ def texts_of(wells: pd.DataFrame) -> list[str]:
     """What a well says under the mouse."""
     found = []
     for well in wells.to_dict("records"):
-        fields = "1 field" if well["n_images"] == 1 else f"{well['n_images']:,} fields"
+        fields = count(well["n_images"], "field")
         lines = [f"<b>{escape(str(well['plate']))} {well['well']}</b>, {fields}"]
         if pd.notna(well.get("compound")):
             dose = well.get("concentration")

@@ -6,10 +6,11 @@ import streamlit as st
 
 from bnn_core.errors import InputError
 from bnn_core.levels import LEVEL_COLUMNS, available_levels, scored_rows
-from bnn_core.reading import Suspect
+from bnn_core.reading import LOOKS_LIKE, Suspect, has_interval, two_digits
 from bnn_core.second_opinion import FILE, read_opinion
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, panels, rankings, studies, suspect, truth
+from pages.shared.judged import none_passes
 from pages.shared.words import plain
 
 SUSPECT = "suspect"
@@ -34,7 +35,9 @@ def main() -> None:
     if len(levels) > 1:
         level = st.segmented_control(
             "Level", levels, key="suspects", default=levels[0], required=True, bind="query-params",
-            label_visibility="collapsed", format_func=lambda name: f"{name}s")
+            label_visibility="collapsed", format_func=lambda name: f"{name}s",
+            # The suspect in the address is one of the level that was left.
+            on_change=lambda: st.query_params.pop(SUSPECT, None))
     if level == "image":
         images(study)
     else:
@@ -192,13 +195,18 @@ def flagged_counts(study: Study, found: pd.DataFrame, level: str) -> list[str]:
 def draw_table(study: Study, found: pd.DataFrame, total: int, level: str, at: int) -> None:
     """Those `found` of a ranking of `total`; a click on a row opens it."""
     key = f"suspects_table_{level}"
+    sure = [has_interval(row) for _, row in found.iterrows()]
     table = pd.DataFrame({
         "rank": found["rank"], "title": found["title"], "label": found["label"],
-        "suspected": found["suspected"], "score": found["score"],
-        "interval": [f"{low:.2f} to {high:.2f}" if np.isfinite(low) else "one unit only"
-                     for low, high in zip(found["low"], found["high"], strict=True)],
-        "ranks": [f"{low} to {high}" if low != high else str(low)
-                  for low, high in zip(found["rank_low"], found["rank_high"], strict=True)],
+        "suspected": found["suspected"],
+        "called": [f"{called:,} of {n:,}" for called, n
+                   in zip(found["n_suspected"], found["n_images"], strict=True)],
+        "score": found["score"].round(2) + 0.0,  # no -0.00
+        "interval": [f"{two_digits(low)} to {two_digits(high)}" if known else "too few units"
+                     for low, high, known in zip(found["low"], found["high"], sure, strict=True)],
+        "ranks": ["–" if not known else f"{low} to {high}" if low != high else str(low)
+                  for low, high, known
+                  in zip(found["rank_low"], found["rank_high"], sure, strict=True)],
         "wrong": [f"{wrong:,} of {n:,}" for wrong, n
                   in zip(found["n_wrong"], found["n_images"], strict=True)],
         "flagged": flagged_counts(study, found, level),
@@ -215,9 +223,14 @@ def draw_table(study: Study, found: pd.DataFrame, total: int, level: str, at: in
         column_config={
             "rank": number("Rank", width=60), "title": level.capitalize(), "label": "Given label",
             "suspected": st.column_config.Column(
-                "Other class", help="The other class that the predictions fit best."),
+                "Nearest other class", help=f"The class that the predictions look most like beside "
+                                            f"the label. {LOOKS_LIKE}"),
+            "called": st.column_config.Column("Called so", help="Images that are predicted as the "
+                                              "nearest other class."),
             "score": number("Score", format="%.2f", help=HELP),
-            "interval": st.column_config.Column("95 % interval"),
+            "interval": st.column_config.Column(
+                "95 % interval", help="Too few units: from one there is none, and from two or "
+                "three it may span the whole scale, which says nothing."),
             "ranks": st.column_config.Column("Rank, 95 %", help="Where it stands when wells and "
                                              "compounds are drawn again."),
             "wrong": st.column_config.Column("Images wrong"),
@@ -254,6 +267,8 @@ def steps(found: pd.DataFrame, at: int) -> None:
 
 def nothing_scored(study: Study) -> None:
     """Why there is no ranking."""
+    if none_passes():
+        return
     if filters.any_set():
         st.info("Nothing that is left by the filters has a label to doubt. Take one off in the "
                 "sidebar.", icon=":material/filter_alt_off:")

@@ -139,7 +139,7 @@ def test_one_bad_file_of_a_folder_is_left_out_and_named(study, tmp_path, capsys)
     argv = ["predict", str(study), str(folder)]
     assert cli.main(argv) == 0
     said = capsys.readouterr().out
-    assert "1 of 5 images of the folder shown cannot be read and were left out" in said
+    assert "1 of 5 images of the folder shown cannot be read and was left out" in said
     assert "1.png" in said
     result = open_study(study)
     added = result.images[result.images["source"] == "shown"]

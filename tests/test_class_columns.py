@@ -1,5 +1,7 @@
 """Which columns are class probabilities, and of which class."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from bnn_core.class_columns import (
     ClassColumns,
     find_class_columns,
+    lacking_column,
     match_names,
     name_classes,
     predicted_column,
@@ -119,11 +122,26 @@ def test_one_class_never_predicted_is_what_is_left_over():
 def test_a_contradiction_names_the_row_and_the_flags():
     with pytest.raises(InputError, match=(
             r"t\.csv row 5: predicted is 'a' but the highest column is softmax_0 \('c'\); .*"
-            "--classes.*--ignore-predicted")):
+            "--classes and take .* --ignore-predicted")):
         name_classes(NUMBERED, np.vstack([P, P[:1], P[1:2]]), [],
                      rows("c", "a", "b", "a", "c", "a"), where="t.csv ")
     with pytest.raises(InputError, match="row 5: 'b' was predicted where softmax_0 is highest"):
         name_classes(columns_of("0", "1"), P[:, :2], [], rows("a", None, None, "b"))
+
+
+@pytest.mark.parametrize("names, known, words", [
+    (["0", "1", "3"], list("wxyz"), "the column softmax_2 is missing"),
+    (["0", "1", "2"], list("wxyz"),
+     r"probably missing: softmax_0 \.\.\. softmax_2 are 3, labels and predictions name 4 classes"),
+    (["x", "y"], ["X", "y", "z", "z"], "the column of 'z' is missing"),
+    (["0", "1"], ["w"], "^$")])
+def test_a_missing_column_is_named_as_far_as_is_known(names, known, words):
+    assert re.search(words, lacking_column(columns_of(*names), known))
+
+
+def test_more_classes_predicted_than_columns_is_a_missing_column():
+    with pytest.raises(InputError, match="3 classes are predicted: a column is probably"):
+        name_classes(columns_of("0", "1"), P[:, :2], [], rows("a", "b", "c", "a"))
 
 
 def test_ties_say_nothing():

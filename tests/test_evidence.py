@@ -6,7 +6,19 @@ import pytest
 from screens import CLASSES, calling, published_table, screen, with_summary
 
 from bnn_core.evidence import readings
-from bnn_core.reading import AGAINST, FITS, PARTLY, UNKNOWN, Case, Reading, Suspect, listed, of_all
+from bnn_core.reading import (
+    AGAINST,
+    FITS,
+    PARTLY,
+    UNKNOWN,
+    Case,
+    Reading,
+    Suspect,
+    heading,
+    interval_of,
+    listed,
+    of_all,
+)
 from bnn_core.suspects import rank, rank_images
 
 NAMES = ["wrong_label", "inactive_dose", "toxic", "well_swap", "artefact", "batch", "weak_model",
@@ -54,7 +66,32 @@ def test_many_wrong_classes():
     got = read(table_of(names))["wrong_label"]
     assert got.verdict == PARTLY
     assert got.numbers["one_class"] == pytest.approx(5 / 12)
-    assert "5 of them A, the others D and C" in got.sentence
+    assert "5 of them A, 4 D and 3 C" in got.sentence
+
+
+def test_of_equally_common_wrong_classes_the_one_compared_with_comes_first():
+    names = all_called("D")
+    names.iloc[np.flatnonzero(screen()["compound"] == "B1")[:6]] = "A"
+    assert "6 of them D and 6 A" in read(table_of(names))["wrong_label"].sentence
+
+
+@pytest.mark.parametrize("called, wrong, score, said", [
+    (11, 23, 0.2, ", looks most like X"), (12, 24, 0.2, ", looks most like X"),
+    (13, 24, 0.2, " → called X"), (0, 0, -0.4, ", and called so"),
+    (3, 5, -0.1, ", and no other class in particular")])
+def test_a_heading_says_called_only_of_most_images(called, wrong, score, said):
+    row = {"n_suspected": called, "n_wrong": wrong, "n_images": 24, "score": score}
+    who = Suspect("compound", {"compound": "ALLN"}, "Y", "X")
+    assert heading(row, who) == f"ALLN: given Y{said}"
+
+
+@pytest.mark.parametrize("low, high, n, said", [
+    (-0.002, 0.4, 6, "95 % interval 0.00 to 0.40, from 6 wells"),
+    (-0.167, 1, 2, "95 % interval -0.17 to 1.00, from 2 wells"),
+    (-1, 1, 2, "2 wells are too few for an interval"),
+    (np.nan, np.nan, 1, "1 well is too few for an interval")])
+def test_an_interval_that_says_nothing_is_not_given(low, high, n, said):
+    assert interval_of({"low": low, "high": high, "n_units": n, "unit": "well"}) == said
 
 
 def test_mostly_right():

@@ -39,7 +39,7 @@ def study(tmp_path):
     for number in range(8):
         plate = number // 4 + 1
         row = {"plate": f"P{plate}", "well": f"B0{number % 4 + 1}", "site": "1",
-               "compound": f"c{number % 2}", "label": "ab"[number % 2]}
+               "compound": f"c{number % 4}", "label": "ab"[number % 2]}
         for c, channel in enumerate(("DNA", "Actin")):
             pixels = np.random.default_rng(10 * (number % 4) + c).integers(100, 2000, (20, 30))
             row[f"path_{channel}"] = f"{number}_{channel}.tif"

@@ -55,7 +55,7 @@ def test_eight_rows(importing, line_end):
     assert list(images.index) == list(range(2, 10))
     assert found.understood == (
         "3 classes from softmax_0 ... softmax_2; predicted class from predicted; path from image, "
-        "compound, concentration, moa; label from the MoA")
+        "compound, concentration, moa; the MoA is the label")
 
 
 def test_columns_called_as_the_classes(importing):
@@ -101,6 +101,21 @@ def test_bad_rows_are_named(importing, tmp_path):
     assert "no class probabilities found" in refusal(importing, table[["softmax_2", "moa"]])
 
 
+@pytest.mark.parametrize("ignored", [False, True])
+def test_sums_and_a_missing_column_come_before_the_order_of_the_classes(
+    authors, importing, ignored
+):
+    table = authors.frame.assign(softmax_3=3 * authors.frame["softmax_3"])
+    said = refusal(importing, table, ignore_predicted=ignored)
+    assert "the probabilities sum to 1.085, not to 1" in said and "--classes" not in said
+    assert "is missing" not in said and "probably" not in said
+    said = refusal(importing, authors.frame.drop(columns="softmax_11"), ignore_predicted=ignored)
+    assert ("sum to 0.9876, not to 1 (a column is probably missing: softmax_0 ... softmax_10 are "
+            "11, labels and predictions name 12 classes)") in said
+    said = refusal(importing, authors.frame.drop(columns="softmax_5"), ignore_predicted=ignored)
+    assert "not to 1 (the column softmax_5 is missing)" in said
+
+
 def test_a_wrong_prediction_column_is_found_out(importing):
     table = eight()
     table.loc[1, "predicted"] = NAMES[2]
@@ -108,6 +123,13 @@ def test_a_wrong_prediction_column_is_found_out(importing):
         importing, table)
     given = importing(table, ignore_predicted=True, classes=tuple(NAMES))
     assert given.classes == NAMES
+
+
+def test_wells_that_no_plate_has_are_said(importing):
+    found = importing(eight().assign(plate="P1", well="Z99"))
+    assert any(note.startswith("8 images are in wells that no plate has (Z99)")
+               for note in found.notes)
+    assert not any("no plate has" in note for note in importing(eight()).notes)
 
 
 def test_logits_are_refused_or_converted(importing):

@@ -32,7 +32,7 @@ def test_a_wide_table_is_not_long():
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (lambda t: t.drop(index=4), "image 'a' has no row for class '9' .1 images lack a class"),
+    (lambda t: t.drop(index=4), "image 'a' has no row for class '9' .1 image without one"),
     (lambda t: pd.concat([t, t.rename(index={2: 9}).loc[[9]]]), "rows 2, 9: the same image and cl"),
     (lambda t: t.assign(moa=["9", "x", "9", "y", "9", "x"]), "row 5: 'moa' differs between"),
     (lambda t: t.assign(**{"class": ["10", "", "9", "9", "x", "x"]}), "row 3: no class name"),

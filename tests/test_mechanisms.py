@@ -30,8 +30,19 @@ def test_compounds_of_a_label_the_most_wrong_first(table):
     assert found["compound"].tolist() == ["a", "b"]
     assert found["images"].tolist() == [3, 2] and found["n"].tolist() == [3, 1]
     np.testing.assert_allclose(found["accuracy"], [1 / 3, 1])
-    assert found["called"].tolist() == ["B", "B"] and found["called_n"].tolist() == [2, 1]
+    assert found["called"].tolist() == [("B",), ("B",)] and found["called_n"].tolist() == [2, 1]
     assert mechanisms.labelled_compounds(table) == {"A": 2, "B": 1}
+
+
+def test_a_compound_that_is_all_right_beside_a_wrong_one_is_called_nothing(table):
+    table.loc[7, ["predicted", "correct"]] = ["A", True]
+    assert mechanisms.compounds(table, "A")["called"].tolist() == [("B",), ()]
+
+
+def test_wrong_calls_that_are_equally_common_are_all_named(table):
+    table.loc[1, "predicted"] = "C"
+    found = mechanisms.compounds(table, "A")
+    assert found.loc[0, "called"] == ("B", "C") and found.loc[0, "called_n"] == 1
 
 
 def test_bars_count_by_predicted_class_and_lead_back_to_their_images(table):
@@ -67,7 +78,7 @@ def test_the_published_counts_of_colchicine(authors):
     found = mechanisms.compounds(table, "Microtubule destabilizers").set_index("compound")
     assert found["n"].to_dict() == {"colchicine": 12, "demecolcine": 48, "nocodazole": 24,
                                     "vincristine": 84}
-    assert found.loc["colchicine", ["right", "called"]].tolist() == [0, "Kinase inhibitors"]
+    assert found.loc["colchicine", ["right", "called"]].tolist() == [0, ("Kinase inhibitors",)]
 
 
 def test_names_of_classes_stand_clear_of_bars_and_of_one_another():

@@ -1,5 +1,14 @@
 import pytest
-from page_studies import ROOT, pages, text_of, write_animals, write_compounds, write_rivals
+from page_studies import (
+    ROOT,
+    pages,
+    text_of,
+    write_animals,
+    write_compounds,
+    write_others,
+    write_rivals,
+    write_screen,
+)
 
 from bnn_core.comparison import compare
 from bnn_core.study import Study, open_study
@@ -71,7 +80,22 @@ def test_two_methods_without_samples_or_times_and_a_filter_that_leaves_nothing(m
     app = pages(monkeypatch, cache, "compare_methods.py", study="animals")
     assert "does not know how long" in text_of(app) and not app.exception
     app = pages(monkeypatch, cache, "compare_methods.py", study="animals", search="no such image")
-    assert "None of the filtered images has a label" in app.info[0].value and not app.exception
+    assert not app.exception and "all 0 filtered images" not in text_of(app)
+
+
+@pytest.mark.parametrize(("page", "write"), [
+    ("overview.py", write_rivals), ("confidence.py", write_rivals),
+    ("bnn_vs_standard.py", write_rivals), ("compare_methods.py", write_rivals),
+    ("one_image.py", write_rivals), ("mechanisms.py", write_screen), ("plates.py", write_screen),
+    ("suspect_labels.py", write_screen), ("out_of_distribution.py", write_others)])
+def test_where_no_image_passes_the_filters_all_pages_say_so_alike(
+    monkeypatch, tmp_path, page, write
+):
+    write(tmp_path)
+    app = pages(monkeypatch, tmp_path, page, search="no such image")
+    assert not app.exception
+    assert [info.value for info in app.info] == [
+        "No image passes the filters. Take one off in the sidebar."]
 
 
 @pytest.mark.parametrize("page", sorted(p.name for p in (ROOT / "pages").glob("*.py")

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from page_studies import pages, text_of, write_animals, write_compounds
+from page_studies import pages, text_of, write_animals, write_compounds, write_others
 
 from bnn_core.study import open_study
 
@@ -38,6 +38,13 @@ def test_it_opens_on_the_least_sure_image_and_walks_on(monkeypatch, cache, table
     assert "**2** of 300" in text_of(app) and not app.exception
     app.selectbox(key="walk").select("as stored").run()
     assert f"**{order[1] + 1}** of 300" in text_of(app)
+
+
+def test_a_fold_is_shown_only_where_the_study_has_several(monkeypatch, cache, tmp_path):
+    assert ">Fold<" in text_of(pages(monkeypatch, cache, PAGE, study="animals"))
+    write_others(tmp_path)
+    said = text_of(pages(monkeypatch, tmp_path, PAGE))
+    assert ">Role<" in said and ">Fold<" not in said
 
 
 def test_a_cold_link_shows_its_image_in_the_selection_it_came_from(monkeypatch, cache, table):

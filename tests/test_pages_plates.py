@@ -76,6 +76,26 @@ def test_every_colouring_draws(monkeypatch, cache, by):
     assert not app.exception and not app.error
 
 
+def axes(app):
+    return [json.loads(c.proto.spec)["layout"]["yaxis"].get("title", {}).get("text")
+            for c in app.get("plotly_chart")][1:]
+
+
+def test_differences_from_the_plates_mean_are_said_to_be_such(monkeypatch, cache):
+    app = pages(monkeypatch, cache, "plates.py", study="screen")
+    assert axes(app) == ["mean confidence c<br>less the plate's mean"] * 2
+    assert "0 is the mean of the well's own plate" in text_of(app)
+    app.selectbox(key="map").set_value("W1P1").run()
+    assert not app.exception and axes(app) == ["mean confidence c"] * 2
+
+
+def test_wells_that_are_all_alike_are_not_compared(monkeypatch, cache):
+    app = pages(monkeypatch, cache, "plates.py", study="screen")
+    app.selectbox(key="plate_colour").set_value("n_images").run()
+    assert "wells are alike: number of fields 2. There is no difference" in text_of(app)
+    assert "+0.000" not in text_of(app)
+
+
 def test_a_bad_well_in_the_address_is_no_error(monkeypatch, cache):
     for text in ("x", "[1]", '["W1P1", "Z99"]', '{"a": 1}', '[[1, 2], ["x"]]',
                  '["row", 0]', '["row", 99999999999]', '["column", true]', '["row", -3]',
@@ -95,6 +115,6 @@ def test_one_stray_well_keeps_no_map_away(monkeypatch, tmp_path):
                 summaries={"vi": table[[c for c in table if c not in images]]})
     app = pages(monkeypatch, tmp_path, "plates.py", study="stray")
     assert not app.exception and not app.error
-    assert "2 of the filtered images are on no map" in text_of(app)
+    assert "On no map: 2 of the filtered images" in text_of(app)
     assert "(AG49, pos 7)" in text_of(app)
     assert app.selectbox(key="plate_format_48").value == 48

@@ -8,6 +8,7 @@ from page_studies import pages, text_of, write_animals
 from PIL import Image
 from serving import Site, serve
 
+from bnn_core import cli
 from bnn_core.study import open_study
 from pages.shared import download_form
 
@@ -54,6 +55,7 @@ def test_a_table_is_understood_and_becomes_the_study_in_view(monkeypatch, cache,
     assert not app.exception
     assert "6 images of 2 classes" in app.success[0].value
     assert "66.67 % of 6 labelled ones" in app.success[0].value
+    assert "fold" not in app.dataframe[0].value and "compound" in app.dataframe[0].value
     assert app.code[0].value.startswith("bnn import '") and "--out" in app.code[0].value
     app.text_input(key="import_name_my table.csv").input("mine").run()
     app.button(key="import_make").click().run()
@@ -164,6 +166,27 @@ def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
     assert "'site' is no NAME=COLUMN" in app.error[0].value
     app.text_input(key="plate_columns").input("well=compound").run()
     assert app.code[0].value.endswith("--map well=compound --preset quick")
+
+
+def test_classes_of_one_group_each_are_refused_as_the_command_refuses_them(
+    monkeypatch, cache, tmp_path, capsys
+):
+    pd.DataFrame({"path": list("abcdef"), "compound": list("aabbcc"), "moa": list("xxyyzz")}
+                 ).to_csv(tmp_path / "one.csv", index=False)
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    app.text_input(key="plate_path").input(str(tmp_path / "one.csv")).run()
+    assert not app.exception and not app.success and not app.code
+    assert "each of the 3 classes is of one group" in app.error[0].value
+    assert cli.main(["study", "plate", str(tmp_path / "one.csv"), "--prepare-only"]) == 2
+    assert "each of the 3 classes is of one group" in capsys.readouterr().err
+
+
+def test_classes_spelt_in_two_ways_are_a_warning(monkeypatch, cache, tmp_path):
+    pd.DataFrame({"path": list("abcdef"), "compound": list("abcdef"),
+                  "moa": ["x", "X ", "x", "y", "y", "y"]}).to_csv(tmp_path / "t.csv", index=False)
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    app.text_input(key="plate_path").input(str(tmp_path / "t.csv")).run()
+    assert "'X' and 'x' are taken as different" in app.warning[0].value.replace("\\", "")
 
 
 def test_plates_are_counted_as_they_are_fetched(monkeypatch, cache):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bnn_core.datasets import plate_reading
-from bnn_core.datasets.plate import load_plate
+from bnn_core.datasets.plate import load_plate, read_plate
 from bnn_core.datasets.source import inverse_frequency_weights, open_source
 from bnn_core.errors import InputError
 
@@ -285,6 +285,29 @@ def test_classes_that_look_alike_are_said(rgb_set, tmp_path):
     assert any("'Up' and 'up' are taken as different classes" in note for note in source.notes)
 
 
+def test_one_row_without_a_label_is_said_in_the_singular(rgb_set):
+    def one(table):
+        table.loc[14, "moa"] = "down"
+        table.loc[3, "drug"] = ""
+
+    notes = read_plate(rewrite(rgb_set, one), control=None).notes
+    assert "1 row has no label: predicted and shown, never counted" in notes
+    assert "1 row has no compound and is left out by well or alone" in notes
+
+
+def test_slips_of_the_pen_are_doubts_to_be_said_loudly(rgb_set):
+    def slips(table):
+        table.loc[0, ["moa", "drug"]] = ["Up ", "Alpha "]
+        table.loc[1, "Metadata_Well"] = "Z99"
+
+    found = read_plate(rewrite(rgb_set, slips))
+    assert [doubt.split(":")[0] for doubt in found.doubts] == [
+        "'Up' and 'up' are taken as different classes",
+        "1 image is in wells that no plate has (Z99)",
+        "'Alpha' and 'alpha' are taken as different groups, left out one by one"]
+    assert set(found.doubts) < set(found.notes)
+
+
 def test_names_are_data_not_syntax(rgb_set, tmp_path):
     names = ["=cmd|' /C calc'!A0", 'say "hi", you', "Ärger/µM", "../up", "None", "a\tb"]
 
@@ -299,7 +322,7 @@ def test_the_same_image_in_two_groups_is_said(rgb_set, tmp_path):
     data = (rgb_set.parent / "f0.png").read_bytes()
     (rgb_set.parent / "f13.png").write_bytes(data)
     source = load_plate(rgb_set, tmp_path / "made")
-    assert any("2 images are exact copies" in note for note in source.notes)
+    assert any("2 images have an exact copy in another group" in note for note in source.notes)
 
 
 def test_old_mac_line_ends(rgb_set, tmp_path):
@@ -327,7 +350,7 @@ def test_loss_weights_by_hand():
 
 def test_the_shared_fields_load_with_one_call(tmp_path, shared_data):
     folder = shared_data / "bbbc021"
-    table = pd.read_csv(folder / "fields.csv").groupby("moa").head(4)
+    table = pd.read_csv(folder / "fields.csv").groupby("compound").head(2).groupby("moa").head(4)
     some = tmp_path / "fields.csv"
     table.to_csv(some, index=False)
     source = load_plate(some, tmp_path / "made", label="moa", group="compound",

@@ -109,7 +109,7 @@ def test_means_by_row_and_differences_within_plates():
     rows = plate_map.line_effects(wells, values, "row")
     assert rows["line"].tolist() == [1, 2] and rows["mean"].tolist() == [2, 11]
     assert rows["low"].iloc[0] == 1 and rows["high"].iloc[0] == 3 and np.isnan(rows["low"].iloc[1])
-    np.testing.assert_allclose(plate_map.within_plates(wells, values), [4, 6, 5, np.nan])
+    np.testing.assert_allclose(plate_map.within_plates(wells, values), [-1, 1, 0, np.nan])
 
 
 def test_a_place_that_is_a_treatment_is_told_from_one_that_is_not():

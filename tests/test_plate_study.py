@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from bnn_core import cli, study_writer
+from bnn_core.commands import study_plate
 from bnn_core.datasets.plate import load_plate
 from bnn_core.files import TakenError, alone
 from bnn_core.study import open_study
@@ -117,6 +118,25 @@ def test_images_in_a_folder_of_their_own_are_planned_and_resumed(table, tmp_path
     assert len(open_study(tmp_path / "apart").images) == 14
 
 
+def test_images_left_out_are_said_and_listed_at_once(table, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "s"
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out", str(out),
+            *SMALL]
+    assert cli.main([*argv, "--prepare-only"]) == 0
+    said = capsys.readouterr().out
+    assert "1 of 15 images could not be used" in said and "the first: row 9, " in said
+    listed = out.with_name("s.making") / "quarantine.csv"
+    assert f"listed in {listed}" in said
+    assert pd.read_csv(listed)[["file", "row"]].to_numpy().tolist() == [["c1.png", 9]]
+
+    def training(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study_plate, "run_folds", training)
+    cli.main(argv)
+    assert "1 of 15 images could not be used" in capsys.readouterr().err
+
+
 def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_path, capsys):
     shown = tmp_path / "shown"
     shown.mkdir()
@@ -128,7 +148,7 @@ def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_pat
     images = result.images.set_index("image_id")
     assert images.loc["shown/copy.png", "content_hash"] in set(study.images["content_hash"])
     assert images.loc["shown/new.png", "content_hash"] not in set(study.images["content_hash"])
-    assert any(note.startswith("1 of them are images of the study itself")
+    assert any(note.startswith("1 of them is of the study itself")
                for note in result.meta["notes"])
 
 
@@ -306,6 +326,34 @@ def test_wrong_flags_are_found_before_the_images_are_read(table, study, tmp_path
         assert "a number above 0 expected" in capsys.readouterr().err
 
 
+def test_crops_larger_than_the_images_are_refused_or_said(table, tmp_path, capsys):
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out",
+            str(tmp_path / "s"), "--prepare-only", "--folds", "2"]
+    assert cli.main([*argv, "--size", "16", "--crop", "999"]) == 2
+    assert "--crop 999 is more than the images' 16 pixels" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert cli.main([*argv, "--crop", "64"]) == 2  # of --size 128, but the files are smaller
+    assert "--crop 64 is more than the images' 16 pixels" in capsys.readouterr().err
+    assert cli.main([*argv, "--size", "8"]) == 0
+    assert "images of 8 pixels are smaller than the preset's crops" in capsys.readouterr().err
+
+
+def test_slips_of_the_pen_are_said_before_the_images_are_read(table, tmp_path, capsys):
+    rows = pd.read_csv(table)
+    rows.loc[0, "moa"] = "x"
+    rows.to_csv(table.with_name("slip.csv"), index=False)
+    argv = ["study", "plate", str(table.with_name("slip.csv")), "--label", "moa", "--out",
+            str(tmp_path / "s"), *SMALL, "--prepare-only"]
+    assert cli.main(argv) == 0
+    assert "WARNING: 'X' and 'x' are taken as different classes" in capsys.readouterr().err
+
+
+def test_help_says_where_the_study_goes(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["study", "plate", "--help"])
+    assert "(default: the table's name under --cache)" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_command_ends_with_what_was_left_out_and_how_many_count(table, tmp_path, capsys):
     """A label of one compound alone cannot be learnt when that is left out: it is not counted."""
     rows = pd.read_csv(table).fillna("")
@@ -346,4 +394,4 @@ def test_a_label_that_no_fold_could_learn_is_refused_at_planning(table, tmp_path
             str(tmp_path / "s"), *SMALL, "--folds", "each", "--prepare-only"]
     assert cli.main(argv) == 2
     assert "name another --label or --group" in capsys.readouterr().err
-    assert not (tmp_path / "s.making").exists()
+    assert list(tmp_path.iterdir()) == []  # refused before any image is read

@@ -31,7 +31,7 @@ def test_exact_rows_stay_as_they_are():
 def test_rounded_rows_are_scaled_and_said():
     p, notes = check([[0.25, 0.746], [0.5, 0.5]])
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
-    assert notes == ["1 rows were scaled to sum to 1 (off by up to 0.004)."]
+    assert notes == ["1 row was scaled to sum to 1 (off by up to 0.004)."]
 
 
 def test_all_problems_are_listed_with_their_rows():
@@ -140,5 +140,5 @@ def test_samples_from_rows(cube, tmp_path):
 
     assert "6 images have fewer" not in problem([*range(24), 3])
     assert "row 3: the same image and sample again" in problem([*range(24), 3])
-    assert "1 images have fewer than 4 samples, the first is 'a'" in problem(range(1, 24))
+    assert "1 image has fewer than 4 samples, the first is 'a'" in problem(range(1, 24))
     assert "image 'a' is not in the metadata table" in problem(range(24), ids[:5])

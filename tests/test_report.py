@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from page_studies import write_animals, write_compounds, write_screen
+from page_studies import pages, write_animals, write_compounds, write_screen
 
 from bnn_core import cli
 from bnn_core.report import report_html
@@ -34,6 +34,7 @@ def test_the_published_figures_are_in_the_report(shared_data, tmp_path):
                    "colchicine  Microtubule destabilizers  Kinase inhibitors  0 of 12",
                    "1. colchicine: given Microtubule destabilizers → called Kinase inhibitors"):
         assert figure.replace("  ", " ") in said, figure
+    assert " nan " not in said
     assert out.stat().st_size < 8e6
 
 
@@ -83,6 +84,23 @@ def test_a_screen_lists_its_suspect_first_with_readings_and_pictures(tmp_path):
     said = text_of(html)
     assert "1. D2: given D → called A" in said and "The label is wrong" in said
     assert html.count(b"data:image/webp") > 8
+
+
+def test_the_report_calls_a_suspect_what_the_page_calls_it(shared_data, monkeypatch, tmp_path):
+    table = shared_data / "bbbc021" / "deodato2020_leave_one_compound_out.csv"
+    assert cli.main(["import", str(table), "--out", str(tmp_path / "authors")]) == 0
+    said = text_of(report_html(open_study(tmp_path / "authors"), ReviewLog(tmp_path)))
+    words = "ALLN: given Protein degradation, looks most like Cholesterol-lowering"
+    assert f"4. {words} Score" in said and "need not be what most images are called" in said
+    assert "12 of them DNA replication and 11 Cholesterol-lowering" in said
+    app = pages(monkeypatch, tmp_path, "suspect_labels.py", study="authors", suspect="ALLN")
+    assert not app.exception and app.subheader[0].value.replace("\\", "") == words
+    row = app.dataframe[0].value.set_index("title").loc["ALLN"]
+    assert row[["suspected", "called"]].tolist() == ["Cholesterol-lowering", "11 of 24"]
+    assert row[["interval", "ranks"]].tolist() == ["too few units", "–"]
+    assert "Score 0.20 (2 treatments are too few for an interval); 11 of 24" in said
+    assert "Score 0.00 (95 % interval -0.55 to 0.55, from 2 treatments)" in said
+    assert "-1.00 to 1.00" not in said
 
 
 def test_a_study_without_labels_says_so(tmp_path):

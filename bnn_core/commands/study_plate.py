@@ -66,7 +66,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                        help="intensity scaling: by percentiles of plate and channel, of the image, "
                             "or none (default: auto: plate for 16 bit, none for 8 bit)")
     add_plate_flags(parser)
-    add_study_flags(parser)
+    add_study_flags(parser, "the table's name")
     add_train_flags(parser, PRESETS)
 
 
@@ -113,7 +113,10 @@ def run(args: argparse.Namespace) -> str:
         "columns": read_map(args.map), "images": args.images,
         "channels": None if args.channels is None else args.channels.split(","),
     }
-    demand_folds(args, read_plate(args.table, **columns).table)
+    found = read_plate(args.table, **columns)
+    for doubt in found.doubts:
+        print(f"WARNING: {doubt}", file=sys.stderr)
+    demand_folds(args, found.table)
     return make(args, out, lambda: load_plate(
         args.table, prepared_folder(out), **columns, size=args.size, normalise=args.normalise,
         pixel_size_um=args.pixel_size,
@@ -127,6 +130,23 @@ def demand_folds(args: argparse.Namespace, table: pd.DataFrame) -> None:
     """
     if args.leave_out != "label" and isinstance(count := _folds(args.folds), int):
         grouped_folds(table, count)
+
+
+def demand_crops(args: argparse.Namespace, configs: Mapping[str, TrainConfig], size: int | None
+                 ) -> None:
+    """InputError for a --crop larger than the images; a word where the preset's is.
+
+    To be called before the images are read, and once more when their true size is known.
+    """
+    crop = max(config.crop for config in configs.values())
+    if size is None or crop <= size:
+        return
+    if args.train_crop:
+        raise InputError(f"--crop {crop} is more than the images' {size} pixels; give at most "
+                         f"{size}, or 0 for whole images")
+    print(f"WARNING: images of {size} pixels are smaller than the preset's crops of {crop}: whole "
+          "images are trained on, and cells may be too small to tell apart (--size)",
+          file=sys.stderr)
 
 
 def prepared_folder(out: Path) -> Path:
@@ -143,11 +163,13 @@ def make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], k
     settings: more than those of the flags, for study.json.
     """
     device, configs, count = use_device(args), train_configs(args, presets), _folds(args.folds)
+    demand_crops(args, configs, getattr(args, "size", None))
     demand_room(out, args.force)
     asked = {name: as_json(value) for name in ASKED
              if (value := getattr(args, name, None)) not in (None, [])}
     demand_same(out, {"kind": kind, "asked": asked}, args.restart)
     source = read()
+    demand_crops(args, configs, min(source.images.shape[2:]))
     if args.leave_out == "label":
         parts = []
     elif count == "each":

@@ -21,11 +21,11 @@ def add_device_flags(parser: argparse.ArgumentParser) -> None:
                              "(default: 1)")
 
 
-def add_study_flags(parser: argparse.ArgumentParser) -> None:
-    """What every `bnn study KIND` takes."""
+def add_study_flags(parser: argparse.ArgumentParser, name: str = "the kind's name") -> None:
+    """What every `bnn study KIND` takes. name: what its folder is called without --out."""
     add_cache_flag(parser)
     parser.add_argument("--out", metavar="DIR", type=Path,
-                        help="the study's folder (default: the kind's name under --cache)")
+                        help=f"the study's folder (default: {name} under --cache)")
     add_device_flags(parser)
     parser.add_argument("--num-samples", metavar="T", type=whole_number(1), default=100,
                         help="networks drawn for prediction (default: 100)")

@@ -212,7 +212,7 @@ def _readable(files: list[Path], folder: Path) -> tuple[list[Path], tuple[str, .
         return good, ()
     few = "; ".join(bad[:_FEW]) + ("; …" if len(bad) > _FEW else "")
     return good, (f"{len(bad):,} of {len(files):,} images of the folder {folder.resolve().name} "
-                  f"cannot be read and were left out: {few}",)
+                  f"cannot be read and {'was' if len(bad) == 1 else 'were'} left out: {few}",)
 
 
 def _from_npz(path: Path, scratch: Path) -> ImageSet:

@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.columns import ColumnMap, map_columns, plain_name
-from bnn_core.crossval import leave_one_group_out
+from bnn_core.crossval import demand_learnable, leave_one_group_out
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
+from bnn_core.plate_map import odd_wells
+from bnn_core.reading import be, count, have
 from bnn_core.tables import naming, read_table, rows_text
 from bnn_core.values import as_text, image_ids
 
@@ -61,6 +63,7 @@ class PlateTable:
 
     table: image_id, label (None without one), role, group, metadata, and `path` or `path_<channel>`
     relative to `root` where they lie in it; index = row numbers of the file. notes: sentences.
+    doubts: those of them that look like slips of the pen, to be said loudly.
     """
 
     table: pd.DataFrame
@@ -68,6 +71,7 @@ class PlateTable:
     channels: list[str] | None
     root: Path
     notes: list[str]
+    doubts: list[str]
 
     def missing_files(self, most: int) -> tuple[list[tuple[int, str]], int]:
         """(row, file) of those that are not there among at most `most` rows spread evenly over the
@@ -101,7 +105,8 @@ def read_plate(
     per image, their names; with a file per channel, which to use and in what order.
 
     Raises InputError for a column that is not there, no image paths, an image in two rows, no
-    labelled row, a single class or group, and a control that no row names.
+    labelled row, a single class or group, classes of one group each, and a control that no row
+    names.
     """
     table_path = Path(table_path)
     given = read_table(table_path)
@@ -141,10 +146,14 @@ def read_plate(
                           "group": groups}, index=mapped.index)
     with naming(table_path):
         leave_one_group_out(table)  # refuses labels that are all of one group
+        demand_learnable(table)
     table = table.join(mapped[[*[c for c in _KEPT if c in mapped], *files]])
+    doubts = [*_alike(classes, "classes"), *odd_wells(table)]
+    if group is not None or "compound" in mapped:
+        doubts += _alike(groups[role == "scored"].unique(), "groups, left out one by one")
     notes = [f"columns: {columns_found.describe()}; label {label}", *notes,
-             *_role_notes(role, control), *_alike(classes)]
-    return PlateTable(table, classes, channels, root, notes)
+             *_role_notes(role, control), *doubts]
+    return PlateTable(table, classes, channels, root, notes, doubts)
 
 
 def _pick_channels(mapped: pd.DataFrame, found: ColumnMap, channels: Sequence[str] | None,
@@ -253,8 +262,8 @@ def _groups(group: str | None, given: pd.DataFrame, mapped: pd.DataFrame
         return ids, ["no compound or well column: each image is left out alone; name what belongs "
                      "together with --group, or the accuracy is too good"]
     empty = groups.isna()
-    notes = [f"{int(empty.sum()):,} rows have no {group} and are left out by well or alone"
-             ] if empty.any() else []
+    notes = [f"{count(n := int(empty.sum()), 'row')} {have(n)} no {group} and {be(n)} left out by "
+             "well or alone"] if empty.any() else []
     return groups.where(~empty, wells).astype(object), notes
 
 
@@ -265,20 +274,22 @@ def _ids(mapped: pd.DataFrame) -> pd.Series:
     return image_ids(mapped.assign(path=mapped[first]))
 
 
-def _alike(classes: Sequence[str]) -> list[str]:
-    """Say which classes differ only in capitals, spaces or punctuation: slips of the pen?"""
+def _alike(names: Sequence[str], what: str) -> list[str]:
+    """Say which names differ only in capitals, spaces or punctuation: slips of the pen?"""
     spellings: dict[str, list[str]] = {}
-    for name in classes:
+    for name in names:
         spellings.setdefault(plain_name(name), []).append(name)
-    return [f"{' and '.join(repr(name) for name in names)} are taken as different classes"
-            for names in spellings.values() if len(names) > 1]
+    return [f"{' and '.join(map(repr, sorted(alike)))} are taken as different {what}: make them "
+            "one in the table if they are" for alike in spellings.values() if len(alike) > 1]
 
 
 def _role_notes(role: pd.Series, control: str | None) -> list[str]:
     notes = []
     unlabelled, controls = int((role == "unlabelled").sum()), int((role == "control").sum())
     if unlabelled:
-        notes.append(f"{unlabelled:,} rows have no label: predicted and shown, never counted")
+        notes.append(f"{count(unlabelled, 'row')} {have(unlabelled)} no label: predicted and "
+                     "shown, never counted")
     if controls:
-        notes.append(f"{controls:,} rows are the control {control}: predicted, never counted")
+        notes.append(f"{count(controls, 'row')} {be(controls)} the control {control}: predicted, "
+                     "never counted")
     return notes

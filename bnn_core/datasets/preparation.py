@@ -27,6 +27,7 @@ from bnn_core.datasets.plate_reading import (
 from bnn_core.datasets.source import DESCRIPTION, PlateSource, file_columns, open_source
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path, read_json, write_json
+from bnn_core.reading import count, have
 from bnn_core.rendering import default_channels
 from bnn_core.study import pack_thumbnails, write_table
 
@@ -280,9 +281,9 @@ def _notes(table: pd.DataFrame, result: pd.DataFrame, quarantine: pd.DataFrame,
                          "of the table")
     if not bad:
         return []
-    return [f"{bad:,} of {len(table):,} images could not be used and were left out "
-            f"(quarantine.csv names file, row and reason), the first: row "
-            f"{quarantine.iloc[0]['row']}, {quarantine.iloc[0]['reason']}"]
+    return [f"{bad:,} of {len(table):,} images could not be used and "
+            f"{'was' if bad == 1 else 'were'} left out (quarantine.csv names file, row and "
+            f"reason), the first: row {quarantine.iloc[0]['row']}, {quarantine.iloc[0]['reason']}"]
 
 
 def _copies(result: pd.DataFrame) -> list[str]:
@@ -292,7 +293,8 @@ def _copies(result: pd.DataFrame) -> list[str]:
     if not shared.any():
         return []
     first = result[shared].iloc[0]["image_id"]
-    return [f"{int(shared.sum()):,} images are exact copies of an image in another group (such as "
+    n = int(shared.sum())
+    return [f"{count(n, 'image')} {have(n)} an exact copy in another group (such as "
             f"{first}): what is held out in one fold is trained on in it under another name"]
 
 

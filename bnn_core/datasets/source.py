@@ -100,6 +100,11 @@ class PlateSource:
                 "training_size": list(self.images.shape[2:]),
                 "quarantined": len(self.quarantine), "notes": self.notes}
 
+    def keep_quarantine(self, making: Path) -> None:
+        """Write quarantine.csv: file, row and reason of each image that could not be used."""
+        with atomic_path(making / "quarantine.csv") as temporary:
+            self.quarantine.to_csv(temporary, index=False)
+
     def keep_with_study(self, making: Path) -> None:
         """Put contrast.parquet and quarantine.csv into a study's folder: the pages show them.
 
@@ -107,8 +112,7 @@ class PlateSource:
         """
         with atomic_path(making / "contrast.parquet") as temporary:
             write_table(temporary, self.contrast)
-        with atomic_path(making / "quarantine.csv") as temporary:
-            self.quarantine.to_csv(temporary, index=False)
+        self.keep_quarantine(making)
         if self.truth is not None:
             write_table(making / TRUTH, self.truth)
             shutil.copytree(self.image_root, making / PICTURES, dirs_exist_ok=True)

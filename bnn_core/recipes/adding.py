@@ -17,6 +17,7 @@ from bnn_core.datasets.image_sets import ImageSet
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path, read_json
 from bnn_core.making import ADDING, open_making
+from bnn_core.reading import be, count
 from bnn_core.recipes.adding_blocks import (
     Block,
     average_distance,
@@ -184,11 +185,11 @@ def _finish(study: Study, making: Path, added: pd.DataFrame, blocks: Sequence[Bl
     if study.embedding is not None:
         _write_embedding(study, making, numbers, blocks)
     notes = [*study.meta.get("notes", []), *(
-        f"{len(s):,} images of {s.title} added: predicted by the study's networks, counted in no "
-        "accuracy" for s in sets), *(note for s in sets for note in s.notes)]
+        f"{count(len(s), 'image')} of {s.title} added: predicted by the study's networks, counted "
+        "in no accuracy" for s in sets), *(note for s in sets for note in s.notes)]
     if known := int(added["content_hash"].isin(study.images["content_hash"]).sum()):
-        notes.append(f"{known:,} of them are images of the study itself, and networks of other "
-                     "folds were trained on those")
+        notes.append(f"{known:,} of them {be(known)} of the study itself, and networks of other "
+                     "folds were trained on such")
     if study.meta.get("normalise") in ("plate", "image"):
         notes.append(f"the study's own images were scaled by {study.meta['normalise']}; the added "
                      "ones were taken as scaled already")

@@ -18,6 +18,7 @@ from bnn_core.files import alone, read_json, write_json
 from bnn_core.folds import assemble, read_result
 from bnn_core.making import open_making
 from bnn_core.methods import method_record, training_order
+from bnn_core.reading import count, have
 from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
 from bnn_core.study import fingerprint, write_table
 from bnn_core.study_writer import finish_study
@@ -75,13 +76,14 @@ def plan_plate_study(
     folds = make_folds(source.table, list(parts), source.classes, leave_batch_out, without)
     if unpredictable_rows(source.table, folds)[(source.table["role"] == "scored").to_numpy()].all():
         raise InputError(
-            f"no fold could learn the label that it is judged by: each of the "
-            f"{len(source.classes)} classes is of one group; name another --label or --group"
+            "no fold could learn the label that it is judged by: all groups of a class are left "
+            "out at once; name another --label, --group or --leave-out"
         )
     making = open_making(out, plan, force=force, restart=restart)
     plan["images"] = source_key(source.folder)
     if not (making / PLAN).is_file():
         write_table(making / TABLE, source.table)
+        source.keep_quarantine(making)
         write_json(making / PLAN, plan)
     elif read_json(making / PLAN).get("images") != plan["images"]:
         # Prepared anew from the same contents in the same way: files were touched or moved.
@@ -174,27 +176,29 @@ def _assemble_study(making: Path) -> Path:
 def planned_warnings(making: Path) -> list[str]:
     """What a reader of the study will be told and should know before hours of training."""
     _, source, folds = read_plan(making)
-    return _warnings(folds, source.table.assign(
-        unpredictable=unpredictable_rows(source.table, folds)))
+    where = [f"the images left out are listed in {making / 'quarantine.csv'}"]
+    return [*source.notes, *where * bool(len(source.quarantine)),
+            *_warnings(folds, source.table.assign(
+                unpredictable=unpredictable_rows(source.table, folds)))]
 
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     copies = [
-        f"{int(rows.sum()):,} rows show an image a second time, {why}; no accuracy counts them"
+        f"rows that show an image a second time, {why}, counted by no accuracy: {int(rows.sum()):,}"
         for role, why in (
             ("new", "as a network sees it that never saw its label in training"),
             ("shifted", "spoilt on purpose"),
         )
         if (rows := images["role"] == role).any()
     ]
-    count = int(images["unpredictable"].sum())
-    if not count:
-        return copies
     marked = set(images.loc[images["unpredictable"], "label"])
+    if not marked:
+        return copies
+    n = int(images["unpredictable"].sum())
     classes = sorted({n for fold in folds for n in fold.unpredictable if n in marked})
     return [
         *copies,
-        f"{count:,} images have a label that their fold could not learn, for all compounds of "
-        f"it were held out ({', '.join(classes)}); they are marked unpredictable and counted "
+        f"{count(n, 'image')} {have(n)} a label that the fold could not learn, for all "
+        f"compounds of it were held out ({', '.join(classes)}): marked unpredictable and counted "
         "apart"
     ]

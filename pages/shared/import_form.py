@@ -132,7 +132,8 @@ def preview(found: Predictions, folder: Path | None) -> None:
     for note in found.notes:
         st.markdown(f"- {plain(note)}")
     left, side = st.columns([2, 1], gap="medium")
-    left.dataframe(images.head(8).dropna(axis=1, how="all"), height=320)
+    shown = images if images["fold"].nunique() > 1 else images.drop(columns="fold")
+    left.dataframe(shown.head(8).dropna(axis=1, how="all"), height=320)
     labels = images["label"].value_counts().reindex(found.classes, fill_value=0)
     side.dataframe(labels.rename("images").rename_axis("class").reset_index(), hide_index=True,
                    height=320)

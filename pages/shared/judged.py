@@ -1,4 +1,6 @@
-"""Judged units of the filtered rows, worked out once per filter and shared by all users."""
+"""Judged units of the filtered rows, worked out once per filter and shared by all users; and what
+the pages say where no row is left.
+"""
 
 import numpy as np
 import streamlit as st
@@ -8,6 +10,15 @@ from bnn_core.judging import Judged, judged_units, quality
 from bnn_core.levels import scored_rows
 from bnn_core.study import METHOD_NAMES, Study
 from pages.shared import filters, frame, studies
+
+
+def none_passes() -> bool:
+    """Whether no image passes the filters; says so in the words of all pages."""
+    if len(frame.filtered_rows()):
+        return False
+    st.info("No image passes the filters. Take one off in the sidebar.",
+            icon=":material/filter_alt_off:")
+    return True
 
 
 def compared_methods(study: Study) -> list[str]:

@@ -205,6 +205,8 @@ def _metadata(study: Study, row: int) -> str:
     facts = {}
     for name, words in METADATA.items():
         value = study.images[name].iat[row] if name in study.images else None
+        if name == "fold" and study.images["fold"].nunique() < 2:
+            continue  # all images are of one, as where a table names none
         if name == "fold" and value == -1:
             facts[words] = "the mean of all"
         elif value is not None and not pd.isna(value):

@@ -74,8 +74,11 @@ def preview(found: PlateTable) -> None:
                f"{counted['group'].nunique():,} groups** to leave out"
                + (f"; channels {plain(', '.join(found.channels))}." if found.channels else "."),
                icon=":material/check:")
+    for doubt in found.doubts:
+        st.warning(plain(doubt), icon=":material/warning:")
     for note in found.notes:
-        st.markdown(f"- {plain(note)}")
+        if note not in found.doubts:
+            st.markdown(f"- {plain(note)}")
     missing, looked = found.missing_files(forms.LOOKED_FOR)
     if missing:
         st.error(f"**{len(missing):,} of {looked:,} files looked for are not there**, such as "

@@ -11,7 +11,19 @@ import streamlit as st
 from bnn_core import evidence, side_by_side
 from bnn_core.levels import scored_rows
 from bnn_core.phenotype import study_strengths
-from bnn_core.reading import AGAINST, FITS, PARTLY, UNKNOWN, VERDICTS, Reading, Suspect, matching
+from bnn_core.reading import (
+    AGAINST,
+    FITS,
+    PARTLY,
+    UNKNOWN,
+    VERDICTS,
+    Reading,
+    Suspect,
+    heading,
+    interval_of,
+    matching,
+    two_digits,
+)
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, panels, studies
 from pages.shared.wall import image_wall
@@ -41,12 +53,12 @@ def draw(study: Study, row: pd.Series, who: Suspect, second: Opinion,
     table = frame.table(study, filters.reading_method(study))
     own = np.flatnonzero(matching(table, who.keys) & scored_rows(table)
                          & (table["label"] == who.label).to_numpy())
-    st.subheader(f"{plain(who.title)}: given {plain(who.label)}{verdict(row, who)}", anchor=False)
+    st.subheader(plain(heading(row, who)), anchor=False)
     key = f"suspect_{who.level}_{who.title}_{who.label}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         steps()
-        words = (f"suspect {who.level} {who.title}, labelled {who.label}, called {who.suspected}, "
-                 f"score {row['score']:.2f}")
+        words = (f"suspect {who.level} {who.title}, labelled {who.label}, nearest other class "
+                 f"{who.suspected}, score {two_digits(row['score'])}")
         flagging.flag_control(study, own, words, f"{key}_flag",
                               known={"new_label": who.suspected})
         panels.export_button(study, own, words, f"{key}_export", who.title)
@@ -59,35 +71,20 @@ def draw(study: Study, row: pd.Series, who: Suspect, second: Opinion,
     beside(study, table, who, key)
 
 
-def verdict(row: pd.Series, who: Suspect) -> str:
-    """What the images are called, for the heading."""
-    n, called, other = row["n_images"], row["n_suspected"], plain(who.suspected)
-    if 2 * called >= n:
-        return f" → called {other}"
-    if called:
-        return f" → {called:,} of {n:,} called {other}"
-    if row["score"] > 0:
-        return f", looks rather like {other}"
-    return ", and called so" if not row["n_wrong"] else ", and no other class in particular"
-
-
 def sentence(row: pd.Series, who: Suspect, rows: pd.DataFrame) -> str:
     """The score in words. rows: the suspect's images."""
     doses = sorted(rows["concentration"].dropna().unique()) if "concentration" in rows else []
     at = f" at {', '.join(f'{dose:g}' for dose in doses)} µM" if doses else ""
-    interval = (f"95 % interval {row['low']:.2f} to {row['high']:.2f}, from {row['n_units']:,} "
-                f"{row['unit']}s" if np.isfinite(row["low"]) else
-                f"no interval from a single {row['unit']}")
-    text = (f"Score **{row['score']:.2f}** ({interval}), rank {row['rank']}. The label gets "
-            f"**{row['p_label']:.2f}** of the mean probability where {row['expected_label']:.2f} "
-            f"was to be expected; {plain(who.suspected)} gets **{row['p_suspected']:.2f}** where "
-            f"{row['expected_suspected']:.2f} was. {row['n_suspected']:,} of {row['n_images']:,} "
-            f"images{at} are called {plain(who.suspected)}, {row['n_wrong']:,} something else than "
-            "the label.")
+    text = (f"Score **{two_digits(row['score'])}** ({interval_of(row)}), rank {row['rank']}. "
+            f"The label gets **{row['p_label']:.2f}** of the mean probability where "
+            f"{row['expected_label']:.2f} was to be expected; {plain(who.suspected)} gets "
+            f"**{row['p_suspected']:.2f}** where {row['expected_suspected']:.2f} was. "
+            f"{row['n_suspected']:,} of {row['n_images']:,} images{at} are called "
+            f"{plain(who.suspected)}, {row['n_wrong']:,} something else than the label.")
     if "second_score" in row and pd.notna(row["second_p_label"]):
         text += (f" The second opinion gives the label {row['second_p_label']:.2f} and "
                  f"{plain(who.suspected)} {row['second_p_suspected']:.2f} (score "
-                 f"{row['second_score']:.2f}).")
+                 f"{two_digits(row['second_score'])}).")
     elif "second_score" in row:
         text += " The second opinion knows nothing of it."
     return text
@@ -128,7 +125,7 @@ def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
         st.caption("This study holds no pictures, so the tiles show what is known of the images; "
                    "`bnn import` and `bnn study` take pictures in where they find the files.")
     heads = {"this": f"This {who.level}: {who.title}", "same label": f"Same label: {who.label}",
-             "predicted label": f"Predicted label: {who.suspected}",
+             "predicted label": f"Nearest other class: {who.suspected}",
              "controls": "Untreated, same plates" if "plate" in study.images else "Untreated",
              "other doses": "Its other doses"}
     flagged = flagging.flagged_rows(study)
