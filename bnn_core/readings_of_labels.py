@@ -118,8 +118,8 @@ def new_kind(case: Case) -> Reading:
     verdict = (FITS if nearer / n >= _FAR else PARTLY if nearer / n >= _RATHER_FAR else AGAINST)
     return Reading(
         name, explanation, verdict,
-        f"Its images lie at {own:.2f} from the training images (1: as they do themselves, the "
-        f"median {noun.removeprefix('other ')}: {others.median():.2f}); "
+        f"Its images lie at {own:.2f} from the training images, which lie at 1 themselves and "
+        f"the median {noun.removeprefix('other ')} at {others.median():.2f}; "
         f"{of_all(nearer, n, noun)} {be(nearer, n)} nearer.",
         {"distance": own, "median": float(others.median()), "nearer": nearer / n}, n,
         noun.removeprefix("other ") + "s")

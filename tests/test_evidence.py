@@ -418,7 +418,8 @@ def test_far_from_all_that_was_trained_on():
         got = got["new_kind"]
         assert (got.verdict, got.n, got.counted) == (verdict, 7, "compounds")
         assert got.numbers["nearer"] == nearer and got.numbers["distance"] == mine
-    assert got.sentence.endswith("1.78); none of the 7 other compounds are nearer.")
+    assert got.sentence.endswith("the median compound at 1.78; none of the 7 other compounds are "
+                                 "nearer.")
     alone = table.drop(columns="compound").assign(distance=near)
     who = Suspect("image", {"image_id": alone["image_id"].iloc[-1]}, "D", "A")
     got = read(alone, who)["new_kind"]

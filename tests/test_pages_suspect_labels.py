@@ -35,8 +35,8 @@ def test_the_planted_compound_is_first_and_open_with_every_reading(monkeypatch, 
     assert "All 12 images are called something else than D" in said
     assert "rank 1" in said and "12 of 12 images at 1, 10 µM are called A" in said
     assert "Image quality was not measured" in said and "no standard network" in said
-    for head in ("This compound: D2", "Same label: D", "Nearest other class: A", "Its other doses",
-                 "Untreated, same plates"):
+    for head in ("This compound:", "**D2**", "Same label:", "**D**", "Nearest other class:",
+                 "**A**", "Its other doses", "Untreated,", "same plates"):
         assert head in said
     assert "holds no" not in said
 

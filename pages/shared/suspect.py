@@ -124,16 +124,17 @@ def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
     if not any(study.has_thumbnail(int(row)) for rows in found.values() for row in rows[:3]):
         st.caption("This study holds no pictures, so the tiles show what is known of the images; "
                    "`bnn import` and `bnn study` take pictures in where they find the files.")
-    heads = {"this": f"This {who.level}: {who.title}", "same label": f"Same label: {who.label}",
-             "predicted label": f"Nearest other class: {who.suspected}",
-             "controls": "Untreated, same plates" if "plate" in study.images else "Untreated",
-             "other doses": "Its other doses"}
+    heads = {"this": (f"This {who.level}:", who.title), "same label": ("Same label:", who.label),
+             "predicted label": ("Nearest other class:", who.suspected),
+             "controls": ("Untreated,", "same plates" if "plate" in study.images else "all"),
+             "other doses": ("Its other doses", "\N{NO-BREAK SPACE}")}
     flagged = flagging.flagged_rows(study)
     shown = remembered(key, found)
     places = st.columns([1] * len(found) + [1.4] * (shown is not None), gap="small")
     for place, (name, rows) in zip(places, found.items(), strict=False):
         with place:
-            st.markdown(f":small[**{plain(heads[name])}**]")
+            # Two lines each, so that the walls begin at one height.
+            st.markdown("  \n".join(f":small[**{plain(line)}**]" for line in heads[name]))
             if len(rows):
                 image_wall(rows, key=f"{key}_{name}", height=520, selectable=False,
                            flagged=flagged)
