@@ -213,8 +213,10 @@ def choice(event: dict, placed: Plane, rows: np.ndarray, counts: pd.DataFrame) -
         if gesture:
             clear_corners()
     for quadrant in selection.QUADRANTS:
-        picked = st.session_state.get(f"corner_{quadrant}")
-        if picked == ALL or (picked and counts.loc[quadrant, picked]):
+        picked = st.session_state.get(key := f"corner_{quadrant}")
+        if key not in st.session_state:  # a fresh link, "12 both wrong"; the pills are drawn later
+            picked = st.query_params.get(key, "").partition(" ")[2]
+        if picked == ALL or (picked in counts and counts.loc[quadrant, picked]):
             return gestures.in_corner(placed, rows, quadrant, None if picked == ALL else picked)
     if gesture == st.session_state.get("plane_left"):
         return None
@@ -244,6 +246,7 @@ def draw_corners(counts: pd.DataFrame) -> None:
                         help=CORNER_HELP[quadrant] + NOT_COUNTED)
             st.pills(f"Images in the corner {quadrant}", list(found) if total else [],
                      key=f"corner_{quadrant}", label_visibility="collapsed", wrap=True,
+                     bind="query-params",
                      format_func=lambda name, found=found: f"{found[name]:,} {name}",
                      on_change=keep_only, args=(quadrant,))
 

@@ -51,6 +51,19 @@ def test_corner_counts_are_those_of_the_tables(monkeypatch, cache, tables):
         assert f"**{corner}**: {count.sum()} of 300" in text_of(app)
 
 
+def test_a_corner_in_the_address_opens_its_images(monkeypatch, cache, tables):
+    sure = [table["confidence"] >= 0.5 for table in tables]
+    n = int((~sure[0] & ~sure[1]).sum())
+    corner = {"corner_neither sure": f"{n} all"}
+    app = pages(monkeypatch, cache, PAGE, study="animals", **corner)
+    assert not app.exception
+    assert f"**Neither sure (sure: Bayesian confidence c ≥ 0.5, standard confidence c ≥ 0.5)**: " \
+           f"{n} of 300" in text_of(app)
+    for odd in ("12 nonsense", "", "all"):
+        app = pages(monkeypatch, cache, PAGE, study="animals", **{"corner_neither sure": odd})
+        assert not app.exception and "**Neither sure (sure" not in text_of(app)
+
+
 def test_clicking_a_point_shows_its_image_and_back_again(monkeypatch, cache, tables):
     app = pages(monkeypatch, cache, PAGE, study="animals")
     # customdata comes as a scalar or in a list.
