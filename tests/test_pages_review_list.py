@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from page_studies import pages, text_of, write_animals
+from page_studies import field, pages, text_of, write_animals
 
 from bnn_core.exporting import csv_bytes, export_bytes, export_table
 from bnn_core.review import ReviewLog
@@ -77,9 +77,9 @@ def test_a_decision_is_changed_starting_from_what_it_was(monkeypatch, cache, fla
     app.run()
     app.session_state["review_decide_0"] = True
     app.run()
-    assert app.text_area(key="review_decide_note").value == "a *cat*"
-    assert app.selectbox(key="review_decide_label").value == "cat"
-    app.get_by_key("review_decide_decision").set_value("exclude").run()
+    assert field(app, "text_area", "Note").value == "a *cat*"
+    assert field(app, "selectbox", "New label").value == "cat"
+    field(app, "button_group", "Decision").set_value("exclude").run()
     app.text_input(key="review_decide_name").input("Cy").run()
     app.button(key="review_decide_go").click().run()
     assert not app.exception

@@ -1,5 +1,6 @@
 """Flagging images for review, from wherever they are shown."""
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -59,17 +60,23 @@ def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
                    f"{'is' if decided == 1 else 'are'} on the list already; this decision is the "
                    "one that counts from now on, and Undo brings the earlier one back.")
     refused = st.container()
-    reason = st.selectbox("Reason", REASONS, key=f"{key}_reason",
+    name = _draft(study, rows, key, known)
+    draft = f"{name}_{st.session_state.get(f'{name}_sent', 0)}"
+    # Kept when the form is shut, for just these images, until it is sent.
+    kept = {"persist_state": "session"}
+    reason = st.selectbox("Reason", REASONS, key=f"{draft}_reason", **kept,
                           index=REASONS.index(known.get("reason") or REASONS[0]))
-    decision = st.segmented_control("Decision", DECISIONS, key=f"{key}_decision", required=True,
-                                    default=known.get("decision") or "unsure")
+    decision = st.segmented_control("Decision", DECISIONS, key=f"{draft}_decision", required=True,
+                                    default=known.get("decision") or "unsure", **kept)
     new_label = None
-    if decision == "relabel":
-        new_label = st.selectbox("New label", study.classes, key=f"{key}_label",
-                                 index=study.classes.index(known["new_label"])
-                                 if known.get("new_label") in study.classes else None)
-    note = st.text_area("Note", key=f"{key}_note", max_chars=LONGEST_NOTE, height=80,
-                        value=known.get("note") or "")
+    # In a place of its own: the fields below would be drawn anew, and lose what is being typed.
+    with st.container():
+        if decision == "relabel":
+            new_label = st.selectbox("New label (required)", study.classes, key=f"{draft}_label",
+                                     index=study.classes.index(known["new_label"])
+                                     if known.get("new_label") in study.classes else None, **kept)
+    note = st.text_area("Note", key=f"{draft}_note", max_chars=LONGEST_NOTE, height=80,
+                        value=known.get("note") or "", **kept)
     reviewer = st.text_input("Your name", key=f"{key}_name", max_chars=LONGEST_NAME,
                              value=st.session_state.get(REVIEWER, ""))
     if st.button("Flag", key=f"{key}_go", type="primary", icon=":material/flag:"):
@@ -80,10 +87,24 @@ def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
         except InputError as error:
             refused.error(plain(error), icon=":material/error:")
             return
-        _done(study, key, reviewer, action)
+        _done(study, key, name, reviewer, action)
+    st.caption("Until it is sent, what you enter is kept for just these images.")
 
 
-def _done(study: Study, key: str, reviewer: str, action: Action) -> None:
+def _draft(study: Study, rows: np.ndarray, key: str, known: Mapping[str, str | None]) -> str:
+    """The name of what is being entered: another one for other images.
+
+    So a note written for one image never goes with another.
+    """
+    what = hashlib.sha256(repr((study.name, sorted(known.items()))).encode())
+    what.update(np.sort(rows).tobytes())
+    return f"{key}_{what.hexdigest()[:16]}"
+
+
+def _done(study: Study, key: str, draft: str, reviewer: str,
+          action: Action) -> None:
+    # Another number empties the fields.
+    st.session_state[f"{draft}_sent"] = st.session_state.get(f"{draft}_sent", 0) + 1
     st.session_state[REVIEWER] = reviewer
     st.session_state[_LAST] = (key, study.name, action)
     # Another key closes the popover.

@@ -169,6 +169,12 @@ def write_newer(cache: Path, name: str = "tomorrow") -> None:
     (cache / name / "study.json").write_text('{"schema": 99}')
 
 
+def field(app: AppTest, kind: str, label: str):
+    """The one widget of a kind whose label begins so."""
+    found, = [widget for widget in app.get(kind) if widget.label.startswith(label)]
+    return found
+
+
 def text_of(app: AppTest) -> str:
     """All that the page says, in one string, without the escapes of Markdown."""
     return re.sub(r"\\([^\w\s])", r"\1", source_of(app))
