@@ -8,7 +8,7 @@ from bnn_core.errors import InputError
 from bnn_core.review import DECISIONS, LONGEST_NAME
 from bnn_core.study import Study
 from pages.shared import filters, frame, panels, review_files
-from pages.shared.flagging import REVIEWER, flag_control, review_log
+from pages.shared.flagging import REVIEWER, decision_words, flag_control, review_log
 from pages.shared.wall import image_wall
 from pages.shared.words import plain
 
@@ -198,11 +198,9 @@ def _what(kind: str, target: object, decision: str | None, new_label: str | None
           reason: str | None, undone: bool) -> str:
     if kind in ("undo", "redo"):
         return f"{'took back' if kind == 'undo' else 'brought back'} action {target}"
-    if kind == "withdraw":
-        said = "taken off the list"
-    else:
-        said = f"{decision}{f' to {new_label}' if isinstance(new_label, str) else ''} ({reason})"
-        said = f"imported: {said}" if kind == "import" else said
+    said = decision_words(decision, new_label)
+    if decision is not None:
+        said = f"{'imported: ' if kind == 'import' else ''}{said} ({reason})"
     return f"{said}, taken back" if undone else said
 
 

@@ -96,16 +96,42 @@ def test_an_edited_list_comes_back_its_problems_first(monkeypatch, cache, flagge
     app.get_by_key("review_file").set_value(("edited.csv", csv_bytes(table), "text/csv")).run()
     assert not app.exception
     assert "edited.csv row 6: decision 'perhaps'" in app.error[0].value.replace("\\", "")
-    assert "**1** decisions are new. 10 are in the log" in text_of(app)
+    assert "**1 decision** is new. 10 are in the log" in text_of(app)
     app.button(key="import_go").click().run()
     assert log.state(study).loc[3, ["decision", "note", "reviewer"]].to_list() == [
         "exclude", "=bad", "Cy"]
     assert "1 image imported" in app.success[0].value
+    assert "**0 decisions** are new. 11 are in the log already, 0 are older" in text_of(app)
+    assert "import_go" not in [button.key for button in app.button]
     app = pages(monkeypatch, cache, PAGE, study="animals", view="Export and import")
     app.text_input(key="import_name").input("Cy").run()
     app.get_by_key("review_file").set_value(("odd.csv", b"a,b\r\n1,2\r\n", "text/csv")).run()
     assert "odd.csv lacks the column image_id" in app.error[0].value.replace("\\", "")
     assert export_bytes(study, log).startswith(b"\xef\xbb\xbf")
+
+
+def test_a_newer_decision_is_replaced_only_where_ticked(monkeypatch, cache, flagged):
+    study, log = flagged
+    table = export_table(study, log)
+    table.loc[[3, 4, 5], "decision"] = "exclude"
+    for row in (3, 4):
+        log.flag(study, [row], reviewer="Dan", reason="other", decision="keep")
+    app = pages(monkeypatch, cache, PAGE, study="animals", view="Export and import")
+    app.text_input(key="import_name").input("Cy").run()
+    app.get_by_key("review_file").set_value(("old.csv", csv_bytes(table), "text/csv")).run()
+    assert app.button(key="import_go").label == "Take in 1"
+    assert "**2 rows** of the file would replace a newer decision" in text_of(app)
+    shown = app.dataframe[-1].value
+    assert shown[["Image", "Holds now", "Decided by", "In the file"]].values.tolist() == [
+        [study.images["image_id"][row], "keep", "Dan", "exclude"] for row in (3, 4)]
+    key = app.dataframe[-1].proto.id.split("-")[-1]
+    app.session_state[key] = {"selection": {"rows": [1]}}
+    app.run()
+    app.button(key="import_go").click().run()
+    assert not app.exception
+    assert log.state(study)["decision"][3:6].to_list() == ["keep", "exclude", "exclude"]
+    assert "**1 row** of the file would replace" in text_of(app)
+    assert "There is nothing to take in" in text_of(app)
 
 
 def test_cleaning_is_judged_on_untouched_images(monkeypatch, cache):

@@ -22,6 +22,13 @@ def review_log() -> ReviewLog:
     return ReviewLog(cache_root())
 
 
+def decision_words(decision: str | None, new_label: str | None) -> str:
+    """A decision in words; None: taken off the list."""
+    if decision is None:
+        return "taken off the list"
+    return f"{decision} to {new_label}" if isinstance(new_label, str) else decision
+
+
 def flagged_rows(study: Study) -> list[int]:
     """Rows of the study that are on the review list now."""
     log = review_log()

@@ -2,6 +2,7 @@
 
 import shlex
 import tempfile
+import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +12,13 @@ from bnn_core import exporting
 from bnn_core.cleaning import CleaningEffect, compare_cleaned
 from bnn_core.corrections import corrected_labels
 from bnn_core.errors import InputError
+from bnn_core.reading import be, count
 from bnn_core.report import report_html
-from bnn_core.review import LONGEST_NAME
-from bnn_core.review_import import FlagImport, import_flags
+from bnn_core.review import LONGEST_NAME, Event
+from bnn_core.review_import import FlagImport, Replacing, import_flags
 from bnn_core.study import Study
 from pages.shared import studies
-from pages.shared.flagging import REVIEWER, review_log
+from pages.shared.flagging import REVIEWER, decision_words, review_log
 from pages.shared.words import plain
 
 MIME = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
@@ -70,8 +72,10 @@ def _buttons(study: Study, table: str, data) -> None:
 def draw_import(study: Study) -> None:
     """Take an exported, perhaps edited list back in; what is wrong with it comes first."""
     st.subheader("Import", anchor=False)
-    if said := st.session_state.pop(_TAKEN, None):
-        st.success(said, icon=":material/check:")
+    # In a place of its own: the fields below would be drawn anew when it goes.
+    with st.container():
+        if said := st.session_state.pop(_TAKEN, None):
+            st.success(said, icon=":material/check:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         given = st.file_uploader("An exported list, edited or not (CSV or Parquet)",
                                  type=["csv", "parquet"], key="review_file")
@@ -89,21 +93,47 @@ def draw_import(study: Study) -> None:
         return
     if found.problems:
         more = len(found.problems) - MOST_PROBLEMS
-        st.error(f"**{len(found.problems):,} row{'' if len(found.problems) == 1 else 's'} cannot "
-                 "be used:**\n\n" + "\n".join(f"- {plain(p)}" for p in
-                                              found.problems[:MOST_PROBLEMS])
+        st.error(f"**{count(len(found.problems), 'row')} cannot be used:**\n\n"
+                 + "\n".join(f"- {plain(p)}" for p in found.problems[:MOST_PROBLEMS])
                  + (f"\n- and {more:,} more" if more > 0 else ""), icon=":material/error:")
-    st.markdown(f"**{len(found.events):,}** decisions are new. {found.known:,} are in the log "
-                f"already, {found.older:,} are older than what holds now and stay out.")
+    new, known, older = len(found.events), found.known, found.older
+    st.markdown(f"**{count(new, 'decision')}** {be(new)} new. {known:,} {be(known)} in the log "
+                f"already, {older:,} {be(older)} older than what holds now and "
+                f"{'stays' if older == 1 else 'stay'} out.")
     if found.events:
         st.dataframe(pd.DataFrame(found.events).drop(columns=["content_hash", "filter"]),
                      hide_index=True, height=240)
-    if st.button(f"Take in {len(found.events):,}", key="import_go", type="primary",
-                 icon=":material/playlist_add:", disabled=not found.events):
+    events = found.events + pick_replacing(found.replacing)
+    if not events:
+        st.caption("There is nothing to take in.")
+    elif st.button(f"Take in {len(events):,}", key="import_go", type="primary",
+                   icon=":material/playlist_add:"):
         st.session_state[REVIEWER] = name
-        action = review_log().record(study, found.events, reviewer=name)
+        action = review_log().record(study, events, reviewer=name)
         st.session_state[_TAKEN] = f"{action.text}. Undo on the list takes all of them back."
         st.rerun()
+
+
+def pick_replacing(rows: list[Replacing]) -> list[Event]:
+    """What the file would replace though it was decided later: shown, and left unless ticked."""
+    if not rows:
+        return []
+    n = len(rows)
+    st.warning(f"**{count(n, 'row')}** of the file would replace a newer decision, or one that may "
+               "be newer where the row names no time. What was decided stays, unless you tick its "
+               "line here.", icon=":material/history:")
+    table = pd.DataFrame({
+        "Image": [row.event.image_id for row in rows],
+        "Holds now": [decision_words(row.decision, row.new_label) for row in rows],
+        "Decided by": [row.reviewer for row in rows],
+        "When (UTC)": [row.time[:19].replace("T", " ") for row in rows],
+        "In the file": [decision_words(row.event.decision, row.event.new_label) for row in rows],
+        "Note in the file": [row.event.note for row in rows]})
+    # Another name, and so no tick, as soon as anything else would be replaced.
+    shown = zlib.crc32(table.to_csv().encode())
+    event = st.dataframe(table, key=f"import_replace_{shown}", hide_index=True,
+                         selection_mode="multi-row", on_select="rerun")
+    return [rows[i].event for i in event["selection"]["rows"] if i < n]
 
 
 def read_list(name: str, content: bytes, study: Study, reviewer: str) -> FlagImport:
