@@ -24,13 +24,18 @@ function joinSteps () {
   }
 }
 
-// Streamlit hands in what is typed when its field is left. Escape shuts a form without leaving the
-// field first, and what was typed last would be lost.
+// Streamlit hands in what is typed a moment after its field is left. Escape would shut a form before,
+// and what was typed last be lost: the field is left first, Escape follows.
 function handInOnEscape () {
-  if (document.bnnHandsIn) return
-  document.bnnHandsIn = true
-  document.addEventListener("keydown", event => {
-    const inForm = event.target.closest?.("[data-testid=stPopoverBody]")
-    if (event.key === "Escape" && inForm) event.target.blur()
+  if (window.bnnHandsIn) return
+  window.bnnHandsIn = true
+  window.addEventListener("keydown", event => {
+    const field = event.target
+    const typing = field === document.activeElement && field.matches("textarea, input")
+    if (event.key !== "Escape" || !typing || !field.closest("[data-testid=stPopoverBody]")) return
+    event.stopImmediatePropagation()
+    field.blur()
+    const again = new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true })
+    setTimeout(() => field.dispatchEvent(again), 100)
   }, true)
 }
