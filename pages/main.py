@@ -12,7 +12,7 @@ import streamlit as st
 
 from bnn_core.errors import InputError
 from bnn_core.study import StudyEntry, cache_root
-from pages.shared import filters, frame, scores, studies
+from pages.shared import filters, frame, reviewer, scores, studies
 from pages.shared.words import plain
 
 
@@ -103,7 +103,7 @@ def main() -> None:
     found = studies.entries()
     with st.sidebar:
         known = pick_study(found)
-        _browser(key="browser")
+        _browser(key="browser", data=reviewer.cookie())
     head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom")
     with head.container(gap="xxsmall"):
         st.title(entry.title, anchor=False)

@@ -5,10 +5,10 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.errors import InputError
-from bnn_core.review import DECISIONS, LONGEST_NAME
+from bnn_core.review import DECISIONS
 from bnn_core.study import Study
-from pages.shared import filters, frame, panels, review_files
-from pages.shared.flagging import REVIEWER, decision_words, flag_control, review_log
+from pages.shared import filters, frame, panels, review_files, reviewer
+from pages.shared.flagging import decision_words, flag_control, review_log
 from pages.shared.wall import image_wall
 from pages.shared.words import plain
 
@@ -139,19 +139,19 @@ def draw_actions(study: Study, acted: pd.DataFrame, words: str) -> None:
 
 def draw_undo(study: Study) -> None:
     """The reviewer's name, undo and redo of what this reviewer did."""
-    log, name = review_log(), st.session_state.get(REVIEWER, "")
+    log, name = review_log(), reviewer.name()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        st.text_input("Your name", value=name, key="review_name", max_chars=LONGEST_NAME, width=220,
-                      on_change=remember_name, help="Undo and redo take back and bring back what "
-                      "was decided under this name.")
+        reviewer.ask("review_name", width=220, help="Undo and redo take back and bring back what "
+                     "was decided under this name. This browser remembers it.")
+        reviewer.remember()
         for word, key, icon, ask, do in (
                 ("Undo", "U", "undo", log.undoable, log.undo),
                 ("Redo", "Y", "redo", log.redoable, log.redo)):
             action = ask(study, name) if name.strip() else None
+            # Never without a word when its key is pressed, so it is never greyed out.
             st.button(word, key=f"review_{word}", icon=f":material/{icon}:", shortcut=key,
-                      disabled=action is None, on_click=toggle, args=(study, word, do),
-                      help=plain(action.text) if action else f"Nothing to {word.lower()} under "
-                      "this name." if name.strip() else "Type the name under which it was done.")
+                      on_click=toggle, args=(study, word, do),
+                      help=plain(action.text) if action else _nothing_to(word, name))
 
 
 def draw_story(study: Study, row: int) -> None:
@@ -204,16 +204,10 @@ def _what(kind: str, target: object, decision: str | None, new_label: str | None
     return f"{said}, taken back" if undone else said
 
 
-def remember_name() -> None:
-    """The name that was typed is the reviewer's from now on."""
-    st.session_state[REVIEWER] = st.session_state["review_name"]
-
-
 def take_off(study: Study, rows: np.ndarray, text: str) -> None:
     """Withdraw, from the button's callback."""
     try:
-        action = review_log().withdraw(study, rows.tolist(),
-                                       reviewer=st.session_state.get(REVIEWER, ""), filter=text)
+        action = review_log().withdraw(study, rows.tolist(), reviewer=reviewer.name(), filter=text)
         st.session_state[_SAID] = action.text
     except InputError as error:
         st.session_state[_SAID] = str(error)
@@ -221,13 +215,20 @@ def take_off(study: Study, rows: np.ndarray, text: str) -> None:
 
 def toggle(study: Study, word: str, do) -> None:
     """Undo or redo, from the button's callback."""
+    name = reviewer.name()
     try:
-        action = do(study, st.session_state.get(REVIEWER, ""))
+        action = do(study, name) if name.strip() else None
         st.session_state[_SAID] = (
-            f"Nothing to {word.lower()}" if action is None else
+            _nothing_to(word, name) if action is None else
             f"{'Taken' if word == 'Undo' else 'Brought'} back: {action.text}")
     except InputError as error:
         st.session_state[_SAID] = str(error)
+
+
+def _nothing_to(word: str, name: str) -> str:
+    if not name.strip():
+        return f"{word} needs your name: type the one under which it was decided."
+    return f"There is nothing to {word.lower()} under the name {plain(name)}."
 
 
 main()

@@ -58,7 +58,8 @@ def test_what_is_flagged_with_marks_and_history(monkeypatch, cache, flagged):
 def test_take_off_undo_redo_under_a_name(monkeypatch, cache, flagged):
     study, log = flagged
     app = pages(monkeypatch, cache, PAGE, study="animals", flagged_as="table")
-    assert app.button(key="review_Undo").disabled
+    app.button(key="review_Undo").click().run()
+    assert "Undo needs your name" in app.toast[0].value and len(log.state(study)) == 12
     app.text_input(key="review_name").input("Ada").run()
     app.session_state["review_table"] = {"selection": {"rows": [4, 5]}}
     app.run()
@@ -68,6 +69,18 @@ def test_take_off_undo_redo_under_a_name(monkeypatch, cache, flagged):
     assert len(log.state(study)) == 12
     app.button(key="review_Redo").click().run()
     assert len(log.state(study)) == 10 and not app.exception
+    app.button(key="review_Redo").click().run()
+    assert "nothing to redo under the name Ada" in app.toast[0].value
+
+
+def test_the_browser_remembers_the_name(monkeypatch, cache, flagged):
+    app = pages(monkeypatch, cache, PAGE, {"bnn_reviewer": "Bo%20%C3%85"}, study="animals")
+    assert app.text_input(key="review_name").value == "Bo Å"
+    app.session_state["review_decide_0"] = True
+    app.run()
+    assert app.text_input(key="review_decide_name").value == "Bo Å"
+    app.text_input(key="review_decide_name").input("Cy").run()
+    assert app.text_input(key="review_name").value == "Cy"
 
 
 def test_a_decision_is_changed_starting_from_what_it_was(monkeypatch, cache, flagged):

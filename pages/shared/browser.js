@@ -1,8 +1,9 @@
 // What the app needs of the browser beside its pages.
 
-export default function () {
+export default function ({ data }) {
   joinSteps()
   handInOnEscape()
+  remember(data.cookie, data.reviewer)
 }
 
 // Back leads from One image to what was looked at before.
@@ -38,4 +39,11 @@ function handInOnEscape () {
     const again = new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true })
     setTimeout(() => field.dispatchEvent(again), 100)
   }, true)
+}
+
+// The reviewer's name outlives a reload in a cookie; an empty one forgets it.
+function remember (cookie, name) {
+  const seconds = name ? 365 * 24 * 3600 : 0
+  document.cookie =
+    `${cookie}=${encodeURIComponent(name)}; path=/; max-age=${seconds}; SameSite=Lax`
 }

@@ -4,14 +4,16 @@ import hashlib
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from bnn_core.errors import InputError
-from bnn_core.review import DECISIONS, LONGEST_NAME, LONGEST_NOTE, REASONS, Action, ReviewLog
+from bnn_core.reading import be, count
+from bnn_core.review import DECISIONS, LONGEST_NOTE, REASONS, Action, ReviewLog
 from bnn_core.study import Study, cache_root
+from pages.shared import reviewer
 from pages.shared.words import plain
 
-REVIEWER = "reviewer"
 _LAST = "_last_flagged"
 #: A message for the next run: a callback within a fragment may not show one itself.
 _SAID = "_flagging_said"
@@ -20,6 +22,15 @@ _SAID = "_flagging_said"
 def review_log() -> ReviewLog:
     """The reviews of all studies in this cache."""
     return ReviewLog(cache_root())
+
+
+def decisions(study: Study) -> pd.DataFrame:
+    """What holds now, see `ReviewLog.state`: one line per flagged image, index = row of the study.
+
+    Shared by all sessions: not to be altered.
+    """
+    log = review_log()
+    return _decisions(study.name, study.fingerprint, str(log.path), log.last_action(), study, log)
 
 
 def decision_words(decision: str | None, new_label: str | None) -> str:
@@ -31,8 +42,7 @@ def decision_words(decision: str | None, new_label: str | None) -> str:
 
 def flagged_rows(study: Study) -> list[int]:
     """Rows of the study that are on the review list now."""
-    log = review_log()
-    return _flagged(study.name, study.fingerprint, str(log.path), log.last_action(), study, log)
+    return decisions(study).index.to_list()
 
 
 def flag_control(study: Study, rows: np.ndarray, filter_text: str, key: str, *,
@@ -55,17 +65,16 @@ def flag_control(study: Study, rows: np.ndarray, filter_text: str, key: str, *,
     last = st.session_state.get(_LAST)
     if last and last[0] == key and last[1] == study.name:
         st.button("Undo", key=f"{key}_undo", icon=":material/undo:", type="tertiary",
-                  on_click=_undo, args=(study, key), help=last[2].text)
+                  on_click=_undo, args=(study, last[2].reviewer), help=last[2].text)
 
 
 def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
           known: Mapping[str, str | None]) -> None:
-    st.caption(f"{len(rows):,} image{'' if len(rows) == 1 else 's'}: "
-               f"{plain(filter_text)}")
+    st.caption(f"{count(len(rows), 'image')}: {plain(filter_text)}")
     if decided := int(np.isin(rows, flagged_rows(study)).sum()):
-        st.caption(f":material/history: {decided:,} of them "
-                   f"{'is' if decided == 1 else 'are'} on the list already; this decision is the "
-                   "one that counts from now on, and Undo brings the earlier one back.")
+        st.caption(f":material/history: {decided:,} of them {be(decided)} on the list already; "
+                   "this decision is the one that counts from now on, and Undo brings the earlier "
+                   "one back.")
     refused = st.container()
     name = _draft(study, rows, key, known)
     draft = f"{name}_{st.session_state.get(f'{name}_sent', 0)}"
@@ -84,17 +93,16 @@ def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
                                      if known.get("new_label") in study.classes else None, **kept)
     note = st.text_area("Note", key=f"{draft}_note", max_chars=LONGEST_NOTE, height=80,
                         value=known.get("note") or "", **kept)
-    reviewer = st.text_input("Your name", key=f"{key}_name", max_chars=LONGEST_NAME,
-                             value=st.session_state.get(REVIEWER, ""))
+    who = reviewer.ask(f"{key}_name")
     if st.button("Flag", key=f"{key}_go", type="primary", icon=":material/flag:"):
         try:
-            action = review_log().flag(study, rows.tolist(), reviewer=reviewer, reason=reason,
+            action = review_log().flag(study, rows.tolist(), reviewer=who, reason=reason,
                                        decision=decision or "unsure", new_label=new_label,
                                        note=note or "", filter=filter_text)
         except InputError as error:
             refused.error(plain(error), icon=":material/error:")
             return
-        _done(study, key, name, reviewer, action)
+        _done(study, key, name, action)
     st.caption("Until it is sent, what you enter is kept for just these images.")
 
 
@@ -108,11 +116,9 @@ def _draft(study: Study, rows: np.ndarray, key: str, known: Mapping[str, str | N
     return f"{key}_{what.hexdigest()[:16]}"
 
 
-def _done(study: Study, key: str, draft: str, reviewer: str,
-          action: Action) -> None:
+def _done(study: Study, key: str, draft: str, action: Action) -> None:
     # Another number empties the fields.
     st.session_state[f"{draft}_sent"] = st.session_state.get(f"{draft}_sent", 0) + 1
-    st.session_state[REVIEWER] = reviewer
     st.session_state[_LAST] = (key, study.name, action)
     # Another key closes the popover.
     st.session_state[f"{key}_round"] = st.session_state.get(f"{key}_round", 0) + 1
@@ -120,10 +126,10 @@ def _done(study: Study, key: str, draft: str, reviewer: str,
     st.rerun()
 
 
-def _undo(study: Study, key: str) -> None:
+def _undo(study: Study, who: str) -> None:
     st.session_state.pop(_LAST, None)
     try:
-        undone = review_log().undo(study, st.session_state.get(REVIEWER, ""))
+        undone = review_log().undo(study, who)
     except InputError as error:
         st.session_state[_SAID] = (str(error), ":material/error:")
         return
@@ -132,6 +138,6 @@ def _undo(study: Study, key: str) -> None:
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _flagged(name: str, fingerprint: str, path: str, last_action: int, _study: Study,
-             _log: ReviewLog) -> list[int]:
-    return [int(row) for row in _log.state(_study).index]
+def _decisions(name: str, fingerprint: str, path: str, last_action: int, _study: Study,
+               _log: ReviewLog) -> pd.DataFrame:
+    return _log.state(_study)

@@ -14,11 +14,11 @@ from bnn_core.corrections import corrected_labels
 from bnn_core.errors import InputError
 from bnn_core.reading import be, count
 from bnn_core.report import report_html
-from bnn_core.review import LONGEST_NAME, Event
+from bnn_core.review import Event
 from bnn_core.review_import import FlagImport, Replacing, import_flags
 from bnn_core.study import Study
-from pages.shared import studies
-from pages.shared.flagging import REVIEWER, decision_words, review_log
+from pages.shared import reviewer, studies
+from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain
 
 MIME = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
@@ -79,9 +79,8 @@ def draw_import(study: Study) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         given = st.file_uploader("An exported list, edited or not (CSV or Parquet)",
                                  type=["csv", "parquet"], key="review_file")
-        name = st.text_input("Your name", value=st.session_state.get(REVIEWER, ""),
-                             key="import_name", max_chars=LONGEST_NAME, width=220,
-                             help="Rows that were edited count as decided by you, now.")
+        name = reviewer.ask("import_name", width=220,
+                            help="Rows that were edited count as decided by you, now.")
     if given is None:
         st.caption("Needs the columns image_id, reason and decision; nothing is written before you "
                    "have seen what would change.")
@@ -108,7 +107,6 @@ def draw_import(study: Study) -> None:
         st.caption("There is nothing to take in.")
     elif st.button(f"Take in {len(events):,}", key="import_go", type="primary",
                    icon=":material/playlist_add:"):
-        st.session_state[REVIEWER] = name
         action = review_log().record(study, events, reviewer=name)
         st.session_state[_TAKEN] = f"{action.text}. Undo on the list takes all of them back."
         st.rerun()
@@ -136,13 +134,13 @@ def pick_replacing(rows: list[Replacing]) -> list[Event]:
     return [rows[i].event for i in event["selection"]["rows"] if i < n]
 
 
-def read_list(name: str, content: bytes, study: Study, reviewer: str) -> FlagImport:
+def read_list(name: str, content: bytes, study: Study, who: str) -> FlagImport:
     """An uploaded list, checked; the messages name the file as the user does."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / Path(name).name
         file.write_bytes(content)
         try:
-            found = import_flags(file, study, review_log(), reviewer)
+            found = import_flags(file, study, review_log(), who)
         except InputError as error:
             raise InputError(str(error).replace(str(file), file.name)) from None
     found.problems[:] = [problem.replace(str(file), file.name) for problem in found.problems]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import streamlit as st
 from PIL import Image
 from screens import CLASSES as SCREEN_CLASSES
 from screens import calling, screen
@@ -20,9 +21,14 @@ CLASSES = ["ant", "bee", "cat"]
 COMPOUNDS = [f"cpd {letter}" for letter in "ABCDEFGHIJ"]
 
 
-def pages(monkeypatch, cache: Path, page: str | None = None, **query: object) -> AppTest:
-    """The app over the studies in `cache`, run once on its first page, then on pages/<page>."""
+def pages(monkeypatch, cache: Path, page: str | None = None, cookies: dict[str, str] | None = None,
+          **query: object) -> AppTest:
+    """The app over the studies in `cache`, run once on its first page, then on pages/<page>.
+
+    cookies: of the browser, which a test has not.
+    """
     monkeypatch.setenv("BNN_CACHE", str(cache))
+    monkeypatch.setattr(type(st.context), "cookies", cookies or {})
     app = AppTest.from_file(str(ROOT / "pages" / "main.py"), default_timeout=60)
     for name, value in query.items():
         app.query_params[name] = value
