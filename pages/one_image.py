@@ -153,6 +153,7 @@ def draw_picture(shown: Shown) -> None:
     wrong = shown.label is not None and predicted != label
     st.markdown(f"{given} → predicted **{plain(predicted)}**"
                 + (" :red[**✕ wrong**]" if wrong else ""))
+    flagging.draw_decision(study, row)
     if study.meta.get("channels") and pictures.has_original(study, row):
         image_viewer(study, row, "one_viewer")
     else:

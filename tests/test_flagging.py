@@ -1,7 +1,7 @@
 """The form that flags images, on the pages that show it."""
 
 import pytest
-from page_studies import field, pages, write_animals
+from page_studies import field, pages, text_of, write_animals
 
 from bnn_core.review import ReviewLog
 from bnn_core.study import open_study
@@ -59,6 +59,21 @@ def test_a_form_that_was_shut_is_as_it_was_left_until_it_is_sent(app, cache):
     opened(app, 1)
     assert field(app, "text_area", "Note").value == ""
     assert field(app, "button_group", "Decision").value == "unsure"
+
+
+@pytest.mark.parametrize("page", [PAGE, "review_list.py"])
+def test_an_image_says_what_was_decided_of_it(monkeypatch, cache, page):
+    study, log = open_study(cache / "animals"), ReviewLog(cache)
+    log.flag(study, [7], reviewer="Ada *L*", reason="label suspect", decision="relabel",
+             new_label="cat")
+    when = log.state(study)["time"].iat[0][:16].replace("T", " ")
+    app = pages(monkeypatch, cache, study="animals")
+    app.query_params["image"] = "img-0007"
+    app.switch_page(page).run()
+    said = f"**relabel to cat** (label suspect), Ada *L*, {when} UTC"
+    assert said in text_of(app) and not app.exception
+    log.undo(study, "Ada *L*")
+    assert said not in text_of(app.run())
 
 
 def test_a_note_for_one_image_is_not_in_the_form_of_another(app):

@@ -45,6 +45,20 @@ def flagged_rows(study: Study) -> list[int]:
     return decisions(study).index.to_list()
 
 
+def draw_decision(study: Study, row: int) -> None:
+    """Whether an image is flagged: its decision, who made it and when, in one line."""
+    found = decisions(study)
+    # In a place of its own: what stands below would be drawn anew when the line comes or goes.
+    with st.container():
+        if row in found.index:
+            holds = found.loc[row]
+            disputed = ", disputed" if holds["disputed"] else ""
+            st.markdown(f":small[:material/flag: "
+                        f"**{plain(decision_words(holds['decision'], holds['new_label']))}** "
+                        f"({holds['reason']}), {plain(holds['reviewer'])}, "
+                        f"{holds['time'][:16].replace('T', ' ')} UTC{disputed}]")
+
+
 def flag_control(study: Study, rows: np.ndarray, filter_text: str, key: str, *,
                  word: str = "Flag", known: Mapping[str, str | None] | None = None) -> None:
     """A button that flags `rows` with a reason, a decision, a note and the reviewer's name.

@@ -12,7 +12,7 @@ from bnn_core import exporting
 from bnn_core.figures.style import SCORE_NAMES, method_colour
 from bnn_core.study import Study
 from pages.shared import filters, frame, pictures
-from pages.shared.flagging import flag_control, flagged_rows, review_log
+from pages.shared.flagging import draw_decision, flag_control, flagged_rows, review_log
 from pages.shared.wall import image_wall, never_seen, thumbnail_side, wrongly_called
 from pages.shared.words import plain, short_name
 
@@ -51,6 +51,7 @@ def detail(study: Study, row: int, key: str, among: np.ndarray | None = None,
     elif never_seen(one).iat[0]:
         verdict = " (a label that its network never saw)"
     st.markdown(f"{label} → **{plain(said['predicted'])}**{verdict}")
+    draw_decision(study, row)
     picture(study, row)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link(frame.ONE_IMAGE, label="Open in One image", icon=":material/open_in_full:",
