@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from page_studies import field, pages, text_of, write_animals
+from page_studies import field, pages, text_of, write_animals, write_compounds
 
 from bnn_core.exporting import csv_bytes, export_bytes, export_table
 from bnn_core.review import ReviewLog
@@ -163,6 +163,16 @@ def test_cleaning_is_judged_on_untouched_images(monkeypatch, cache):
     said = text_of(app)
     assert "57 images that nobody touched" in said and "+0.0 points" in said
     assert "3 excluded" in said and "This one flatters" in said
+
+
+def test_the_label_table_says_how_many_images_it_holds(monkeypatch, cache):
+    study = open_study(write_compounds(cache))
+    ReviewLog(cache).flag(study, [130], reviewer="Ada", reason="other", decision="relabel",
+                          new_label="cat")
+    app = pages(monkeypatch, cache, PAGE, study="compounds", view="Export and import")
+    said = text_of(app)
+    assert "**The corrected label table**: 121 images" in said and "study's 140" in said
+    assert "every image" not in said
 
 
 def test_the_report_is_offered_with_its_command(monkeypatch, cache, flagged):

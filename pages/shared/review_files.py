@@ -31,13 +31,14 @@ def draw_export(study: Study) -> None:
     log = review_log()
     flagged, gone = log.state(study), log.absent(study)
     st.subheader("Export", anchor=False)
-    n = len(flagged) + len(gone)
-    st.markdown(f"**The flagged list**: {n:,} image{'' if n == 1 else 's'}, each with path, plate, "
-                "well, label, prediction, scores, decision, note, reviewer and time. The filters "
-                "do not cut it; the button beside a selection exports that.")
+    st.markdown(f"**The flagged list**: {count(len(flagged) + len(gone), 'image')}, each with "
+                "path, plate, well, label, prediction, scores, decision, note, reviewer and time. "
+                "The filters do not cut it; the button beside a selection exports that.")
     _buttons(study, "flagged", lambda form: exporting.export_bytes(study, log, format=form))
-    st.markdown("**The corrected label table**: every image's label as given and as decided, and "
-                "which ones are excluded.")
+    st.markdown(f"**The corrected label table**: {count(len(corrected_labels(study, log)), 'image')}"
+                " with the label as given and as decided, and which ones are excluded. Of the "
+                f"study's {len(study.images):,}, those that neither have a label nor were given one "
+                "are left out.")
     _buttons(study, "labels",
              lambda form: exporting.table_bytes(corrected_labels(study, log), form))
     st.markdown("**The report**: the whole study in one HTML file, to mail or archive: accuracy, "
