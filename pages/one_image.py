@@ -161,7 +161,8 @@ def draw_picture(shown: Shown) -> None:
         if study.meta.get("channels"):
             st.caption("The original files are not where the study says (`image_root` in "
                        "study.json), so this is the thumbnail: no channels, no zoom.")
-    flagging.flag_control(study, np.array([row]), "looked at alone", "one_flag")
+    flagging.flag_control(study, np.array([row]), "looked at alone", "one_flag",
+                          word="Flag this image", counted=False)
     panels.facts(study, row)
 
 

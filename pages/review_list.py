@@ -5,6 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.errors import InputError
+from bnn_core.reading import count
 from bnn_core.review import DECISIONS
 from bnn_core.study import Study
 from pages.shared import filters, frame, panels, review_files, reviewer
@@ -61,7 +62,7 @@ def flagged_list(study: Study) -> None:
              DISPUTED: here[here["disputed"]], CHANGED: here[here["changed"] != ""]}
     kinds = {kind: part for kind, part in kinds.items() if len(part) or kind == ALL}
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{len(here):,}** of {len(state):,} flagged images: "
+        st.markdown(f"**{len(here):,}** of {count(len(state), 'flagged image')}: "
                     f"{plain(frame.filter_text())}")
         kind = st.segmented_control(
             "Which", list(kinds), default=ALL, required=True, label_visibility="collapsed",
@@ -83,7 +84,11 @@ def flagged_list(study: Study) -> None:
         chosen, looked_at = (pick_in_table if shown == "table" else pick_on_wall)(study, part)
         acted = part if not len(chosen) else part.loc[chosen]
         with actions:
-            draw_actions(study, acted, kind if not len(chosen) else "chosen by hand")
+            if len(acted):
+                draw_actions(study, acted, kind if not len(chosen) else "chosen by hand")
+            else:
+                st.caption("None of the flagged images passes the filters, so there is nothing to "
+                           "decide here.")
     if looked_at is None and len(part):
         looked_at = int(part.index[0])
     if looked_at is not None:
@@ -126,12 +131,12 @@ def draw_actions(study: Study, acted: pd.DataFrame, words: str) -> None:
     rows = acted.index.to_numpy(dtype=np.int64)
     # What all of them share is where a changed decision starts from.
     known = {name: acted[name].iat[0] for name in ("reason", "decision", "new_label", "note")
-             if len(acted) and acted[name].nunique(dropna=False) == 1
+             if acted[name].nunique(dropna=False) == 1
              and isinstance(acted[name].iat[0], str)}
     text = f"review list, {words} ({frame.filter_text()})"
     flag_control(study, rows, text, "review_decide", word="Decide", known=known)
     st.button(f"Take {len(rows):,} off", key="review_off", icon=":material/flag_check:",
-              disabled=not len(rows), on_click=take_off, args=(study, rows, text),
+              on_click=take_off, args=(study, rows, text),
               help="Off the list, whoever flagged them. The history keeps everything, and undo "
                    "brings them back.")
     panels.export_button(study, rows, text, "review_export", "flagged")
@@ -167,7 +172,8 @@ def draw_absent(study: Study) -> None:
     """Decisions on images that the study holds no longer."""
     gone = review_log().absent(study)
     if len(gone):
-        with st.expander(f"{len(gone):,} decisions on images that this study holds no longer"):
+        with st.expander(f"{count(len(gone), 'decision')} on images that this study holds no "
+                         "longer"):
             st.dataframe(gone[["image_id", "reason", "decision", "new_label", "note", "reviewer",
                                "time"]], hide_index=True, column_config=COLUMNS)
 
@@ -178,9 +184,9 @@ def history(study: Study) -> None:
     if found.empty:
         st.info("Nobody has decided anything in this study yet.", icon=":material/history:")
         return
-    st.caption(f"{len(found):,} actions, newest first. The log is only ever appended to: undo and "
-               "redo are actions too. Decisions made in other studies on the very same pictures "
-               "show in the list, and in the history of the image.")
+    st.caption(f"{count(len(found), 'action')}, newest first. The log is only ever appended to: "
+               "undo and redo are actions too. Decisions made in other studies on the very same "
+               "pictures show in the list, and in the history of the image.")
     st.dataframe(found[list(HISTORY)], hide_index=True, height=560, column_config=HISTORY)
 
 

@@ -30,6 +30,10 @@ def flagged(cache):
     return study, log
 
 
+def popovers(app):
+    return [block.proto.popover.label for block in app.get("popover")]
+
+
 @pytest.mark.parametrize("view", ["List", "History", "Export and import", "Did cleaning help?"])
 def test_empty(monkeypatch, cache, view):
     app = pages(monkeypatch, cache, PAGE, study="animals", view=view)
@@ -53,6 +57,24 @@ def test_what_is_flagged_with_marks_and_history(monkeypatch, cache, flagged):
     app = pages(monkeypatch, cache, PAGE, study="animals", view="History")
     assert app.dataframe[0].value["what"].to_list() == [
         "relabel to cat (label suspect)", "unsure (label suspect)"]
+
+
+def test_filters_that_leave_nothing_leave_nothing_to_press(monkeypatch, cache, flagged):
+    app = pages(monkeypatch, cache, PAGE, study="animals", search="no such image")
+    assert "None of the flagged images passes the filters" in text_of(app) and not app.exception
+    labels = [widget.label for kind in ("button", "download_button", "popover")
+              for widget in app.get(kind) if hasattr(widget, "label")]
+    assert not any(label.startswith(("Decide", "Take", "Export")) for label in labels)
+
+
+def test_one_action_is_one_action(monkeypatch, cache):
+    study, log = open_study(cache / "animals"), ReviewLog(cache)
+    log.flag(study, [0], reviewer="Ada", reason="other", decision="keep")
+    app = pages(monkeypatch, cache, PAGE, study="animals", view="History")
+    assert "1 action, newest first" in text_of(app)
+    app = pages(monkeypatch, cache, PAGE, study="animals")
+    assert "**1** of 1 flagged image: all images" in text_of(app)
+    assert {"Decide 1", "Flag this image"} <= set(popovers(app))
 
 
 def test_take_off_undo_redo_under_a_name(monkeypatch, cache, flagged):

@@ -60,18 +60,19 @@ def draw_decision(study: Study, row: int) -> None:
 
 
 def flag_control(study: Study, rows: np.ndarray, filter_text: str, key: str, *,
-                 word: str = "Flag", known: Mapping[str, str | None] | None = None) -> None:
+                 word: str = "Flag", counted: bool = True,
+                 known: Mapping[str, str | None] | None = None) -> None:
     """A button that flags `rows` with a reason, a decision, a note and the reviewer's name.
 
     `filter_text` says how the rows came about and goes into the review log. After flagging, an
-    undo button stands beside it. word: what the button says. known: reason, decision, new_label
-    and note to begin with, where a decision is changed.
+    undo button stands beside it. word: what the button says, and, where counted, of how many.
+    known: reason, decision, new_label and note to begin with, where a decision is changed.
     """
     rows = np.asarray(rows, dtype=np.int64)
     n = len(rows)
     if said := st.session_state.pop(_SAID, None):
         st.toast(said[0], icon=said[1])
-    words = word if n == 1 else f"{word} {n:,}"
+    words = f"{word} {n:,}" if counted and n else word
     with st.popover(words, icon=":material/flag:", disabled=n == 0, on_change="rerun",
                     key=f"{key}_{st.session_state.get(f'{key}_round', 0)}") as popover:
         if popover.open:

@@ -56,7 +56,8 @@ def detail(study: Study, row: int, key: str, among: np.ndarray | None = None,
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link(frame.ONE_IMAGE, label="Open in One image", icon=":material/open_in_full:",
                      query_params=frame.image_link(study, row, among))
-        flag_control(study, np.array([row]), frame.filter_text(), f"{key}_flag")
+        flag_control(study, np.array([row]), frame.filter_text(), f"{key}_flag",
+                     word="Flag this image", counted=False)
     st.html(_bars(study, row, tables))
     st.html(_scores(row, tables) + _metadata(study, row))
 
@@ -142,9 +143,10 @@ def export_button(study: Study, rows: np.ndarray, words: str, key: str,
     """
     log = review_log()
     st.download_button(
-        f"Export {len(rows):,}", key=key, icon=":material/download:", on_click="ignore",
+        f"Export {len(rows):,}" if len(rows) else "Export", key=key, icon=":material/download:",
+        on_click="ignore", disabled=len(rows) == 0,
         data=lambda: exporting.export_bytes(study, log, rows=rows.tolist(), filter=words),
-        file_name=file_name(f"{study.name}-{name}"), mime="text/csv", disabled=len(rows) == 0,
+        file_name=file_name(f"{study.name}-{name}"), mime="text/csv",
         help="A CSV file for Excel: image, label, prediction, scores, decisions, and the filter.")
 
 

@@ -35,10 +35,11 @@ def draw_export(study: Study) -> None:
                 "path, plate, well, label, prediction, scores, decision, note, reviewer and time. "
                 "The filters do not cut it; the button beside a selection exports that.")
     _buttons(study, "flagged", lambda form: exporting.export_bytes(study, log, format=form))
-    st.markdown(f"**The corrected label table**: {count(len(corrected_labels(study, log)), 'image')}"
-                " with the label as given and as decided, and which ones are excluded. Of the "
-                f"study's {len(study.images):,}, those that neither have a label nor were given one "
-                "are left out.")
+    labels = corrected_labels(study, log)
+    st.markdown(f"**The corrected label table**: {count(len(labels), 'image')} with the label as "
+                "given and as decided, and which ones are excluded. Of the study's "
+                f"{len(study.images):,}, those that neither have a label nor were given one are "
+                "left out.")
     _buttons(study, "labels",
              lambda form: exporting.table_bytes(corrected_labels(study, log), form))
     st.markdown("**The report**: the whole study in one HTML file, to mail or archive: accuracy, "
@@ -182,7 +183,8 @@ def draw_effect(effect: CleaningEffect) -> None:
                    "flatters: taking hard images out of the examination raises it, whatever was "
                    "learnt. It says nothing without the number on the left.")
     if effect.other_picture:
-        st.caption(f"{effect.other_picture:,} images are left out: their pictures differ.")
+        st.caption(f"{count(effect.other_picture, 'image')} {be(effect.other_picture)} left out: "
+                   "the pictures differ.")
     if effect.other_settings:
         st.warning("The two studies differ in more than the labels: "
                    f"{plain(', '.join(effect.other_settings))}. A gain may come from there.",
