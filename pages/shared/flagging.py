@@ -76,7 +76,7 @@ def flag_control(study: Study, rows: np.ndarray, filter_text: str, key: str, *,
     with st.popover(words, icon=":material/flag:", disabled=n == 0, on_change="rerun",
                     key=f"{key}_{st.session_state.get(f'{key}_round', 0)}") as popover:
         if popover.open:
-            _form(study, rows, filter_text, key, known or {})
+            _form(study, rows, filter_text, key, dict(known or {}))
     last = st.session_state.get(_LAST)
     if last and last[0] == key and last[1] == study.name:
         st.button("Undo", key=f"{key}_undo", icon=":material/undo:", type="tertiary",
@@ -84,7 +84,7 @@ def flag_control(study: Study, rows: np.ndarray, filter_text: str, key: str, *,
 
 
 def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
-          known: Mapping[str, str | None]) -> None:
+          known: dict[str, str | None]) -> None:
     st.caption(f"{count(len(rows), 'image')}: {plain(filter_text)}")
     if decided := int(np.isin(rows, flagged_rows(study)).sum()):
         st.caption(f":material/history: {decided:,} of them {be(decided)} on the list already; "
@@ -93,21 +93,25 @@ def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
     refused = st.container()
     name = _draft(study, rows, key, known)
     draft = f"{name}_{st.session_state.get(f'{name}_sent', 0)}"
-    # Kept when the form is shut, for just these images, until it is sent.
-    kept = {"persist_state": "session"}
-    reason = st.selectbox("Reason", REASONS, key=f"{draft}_reason", **kept,
-                          index=REASONS.index(known.get("reason") or REASONS[0]))
-    decision = st.segmented_control("Decision", DECISIONS, key=f"{draft}_decision", required=True,
-                                    default=known.get("decision") or "unsure", **kept)
+    # What was entered for just these images and not sent, though the form was shut since.
+    entered = known | st.session_state.get(draft, {})
+
+    def field(name: str) -> dict[str, object]:
+        return {"key": f"{draft}_{name}", "on_change": _keep, "args": (draft, name)}
+
+    reason = st.selectbox("Reason", REASONS, **field("reason"),
+                          index=REASONS.index(entered.get("reason") or REASONS[0]))
+    decision = st.segmented_control("Decision", DECISIONS, **field("decision"), required=True,
+                                    default=entered.get("decision") or "unsure")
     new_label = None
     # In a place of its own: the fields below would be drawn anew, and lose what is being typed.
     with st.container():
         if decision == "relabel":
-            new_label = st.selectbox("New label (required)", study.classes, key=f"{draft}_label",
-                                     index=study.classes.index(known["new_label"])
-                                     if known.get("new_label") in study.classes else None, **kept)
-    note = st.text_area("Note", key=f"{draft}_note", max_chars=LONGEST_NOTE, height=80,
-                        value=known.get("note") or "", **kept)
+            new_label = st.selectbox("New label (required)", study.classes, **field("new_label"),
+                                     index=study.classes.index(entered["new_label"])
+                                     if entered.get("new_label") in study.classes else None)
+    note = st.text_area("Note", **field("note"), max_chars=LONGEST_NOTE, height=80,
+                        value=entered.get("note") or "")
     who = reviewer.ask(f"{key}_name")
     if st.button("Flag", key=f"{key}_go", type="primary", icon=":material/flag:"):
         try:
@@ -119,6 +123,12 @@ def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
             return
         _done(study, key, name, action)
     st.caption("Until it is sent, what you enter is kept for just these images.")
+
+
+def _keep(draft: str, name: str) -> None:
+    """Keep a field: Streamlit forgets it when the form is shut, or cut short as it is drawn."""
+    kept = st.session_state.get(draft, {})
+    st.session_state[draft] = kept | {name: st.session_state[f"{draft}_{name}"]}
 
 
 def _draft(study: Study, rows: np.ndarray, key: str, known: Mapping[str, str | None]) -> str:
