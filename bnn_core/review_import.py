@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bnn_core import review_file
+from bnn_core import review_file, review_state
 from bnn_core.errors import InputError
 from bnn_core.exporting import ABSENT, restore
 from bnn_core.review import Event, ReviewLog, clean_reviewer, decision_problem, iso_time, line_feeds
@@ -16,14 +16,31 @@ from bnn_core.tables import read_table
 
 
 @dataclass(frozen=True)
+class Replacing:
+    """An edited row that would replace what was decided after the time in it (none: any time).
+
+    event: what the row says. reviewer, time, decision, new_label: what holds; decision None: taken
+    off the list.
+    """
+
+    event: Event
+    reviewer: str
+    time: str
+    decision: str | None
+    new_label: str | None
+
+
+@dataclass(frozen=True)
 class FlagImport:
     """What a file would change: give `events` to `ReviewLog.record`.
 
-    known: rows that say what holds already. older: rows older than the decision that holds (which
-    stays). problems: one line per row that cannot be used, with its number.
+    replacing: rows that would override a newer decision; `events` holds none of them. known: rows
+    that say what holds already. older: unedited rows, older than what holds (which stays).
+    problems: one line per row that cannot be used, with its number.
     """
 
     events: list[Event]
+    replacing: list[Replacing]
     known: int
     older: int
     problems: list[str]
@@ -36,19 +53,20 @@ def import_flags(file: Path, study: Study, log: ReviewLog, reviewer: str) -> Fla
     label_when_decided and flagged_from are used when there. Rows without reason and decision (an
     exported selection) are passed over. A row without reviewer or time, and a row that says
     something else than the log about the same image, reviewer and time (edited in a spreadsheet),
-    counts as decided now by `reviewer`, who imports it. Raises InputError when the file cannot be
-    read or lacks a column; what is wrong with single rows is in `problems`.
+    counts as decided now by `reviewer`, who imports it, unless that is what holds already. Raises
+    InputError when the file cannot be read or lacks a column; what is wrong with single rows is in
+    `problems`.
     """
     file = Path(file)
     reviewer, now = clean_reviewer(reviewer), log.now()
     rows = read_review_table(file, ("image_id", "reason", "decision"))
     logged, standing = _logged(log), _standing(study, log)
-    events, problems, seen = [], [], {}
+    events, replacing, problems, seen = [], [], [], {}
     known = older = 0
     for number, row in rows.items():
         if not row.get("reason") and not row.get("decision"):
             continue
-        event, problem = _event(row, number, study, reviewer, now)
+        event, problem = _event(row, study, reviewer)
         if not problem and event.image_id in seen:
             problem = f"image '{event.image_id}' stands in row {seen[event.image_id]} already"
         if problem:
@@ -57,17 +75,22 @@ def import_flags(file: Path, study: Study, log: ReviewLog, reviewer: str) -> Fla
         seen[event.image_id] = number
         said = (event.reason, event.decision, event.new_label, event.note)
         holds = standing.get(event.image_id)
-        if holds == (event.reviewer, event.time, *said):
+        before = logged.get((event.image_id, event.reviewer, event.time))
+        edited = not row.get("reviewer") or not row.get("time") or before not in (None, said)
+        newer = bool(holds) and event.time < holds[1]
+        if holds and said == holds[2:] and (edited or holds[:2] == (event.reviewer, event.time)):
             known += 1
             continue
-        before = logged.get((event.image_id, event.reviewer, event.time))
-        if before is not None and before != said:
-            event = _decided_now(event, reviewer, now)
-        if holds and event.time < holds[1]:
+        if newer and not edited:
             older += 1
             continue
-        events.append(event)
-    return FlagImport(events, known, older, problems)
+        if edited:
+            event = replace(event, reviewer=reviewer, time=now)
+        if newer:
+            replacing.append(Replacing(event, *holds[:2], *holds[3:5]))
+        else:
+            events.append(event)
+    return FlagImport(events, replacing, known, older, problems)
 
 
 def read_review_table(file: Path, needed: tuple[str, ...]) -> dict[int, dict[str, str]]:
@@ -89,9 +112,9 @@ def read_review_table(file: Path, needed: tuple[str, ...]) -> dict[int, dict[str
             for number, row in rows.items()}
 
 
-def _event(row: Mapping[str, str], number: int, study: Study, reviewer: str,
-           now: str) -> tuple[Event, None] | tuple[None, str]:
-    """A row as an event, or what is wrong with it."""
+def _event(row: Mapping[str, str], study: Study,
+           reviewer: str) -> tuple[Event, None] | tuple[None, str]:
+    """A row as an event, or what is wrong with it. `time` is "" where the row names none."""
     note = line_feeds(row.get("note", ""))
     new_label = row.get("new_label") or None
     problem = decision_problem(row["reason"], row["decision"], new_label, note, study.classes)
@@ -113,14 +136,12 @@ def _event(row: Mapping[str, str], number: int, study: Study, reviewer: str,
             label = images["label"].iat[at]
     try:
         by = clean_reviewer(row.get("reviewer") or reviewer)
-        time = _time(row["time"]) if row.get("time") else now
+        time = _time(row["time"]) if row.get("time") else ""
     except InputError as error:
         return None, str(error)
-    event = Event(row["image_id"], "" if pd.isna(content) else content,
-                  None if pd.isna(label) else label, row["reason"], row["decision"], new_label,
-                  note, line_feeds(row.get("flagged_from", "")), by, time)
-    return (event if row.get("reviewer") and row.get("time")
-            else _decided_now(event, reviewer, now)), None
+    return Event(row["image_id"], "" if pd.isna(content) else content,
+                 None if pd.isna(label) else label, row["reason"], row["decision"], new_label,
+                 note, line_feeds(row.get("flagged_from", "")), by, time), None
 
 
 def _time(cell: str) -> str:
@@ -133,10 +154,6 @@ def _time(cell: str) -> str:
     return iso_time(time)
 
 
-def _decided_now(event: Event, reviewer: str, now: str) -> Event:
-    return replace(event, reviewer=reviewer, time=now)
-
-
 def _logged(log: ReviewLog) -> dict[tuple[str, str, str], tuple]:
     """What the log ever heard: (image, reviewer, time) -> the decision."""
     with review_file.reading(log.path) as connection:
@@ -146,8 +163,9 @@ def _logged(log: ReviewLog) -> dict[tuple[str, str, str], tuple]:
 
 
 def _standing(study: Study, log: ReviewLog) -> dict[str, tuple]:
-    """What holds now: image -> (reviewer, time, and the decision)."""
-    state = pd.concat([log.state(study), log.absent(study)]).astype(object)
+    """What holds now: image -> (reviewer, time, and the decision; None: taken off the list)."""
+    with review_file.reading(log.path) as connection:
+        state = pd.concat(review_state.standing(connection, study, taken_off=True)).astype(object)
     state = state.where(state.notna(), None)
     columns = ["reviewer", "time", "reason", "decision", "new_label", "note"]
     return {image_id: tuple(row) for image_id, row

@@ -46,11 +46,12 @@ STANDING = f"""{TOGGLES}
     GROUP BY e.image_id, e.content_hash, own, e.reviewer"""
 
 
-def standing(connection: sqlite3.Connection | None,
-             study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
+def standing(connection: sqlite3.Connection | None, study: Study,
+             taken_off: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decisions that hold: on images of the study (index = its row), and made in it on others.
 
-    Both with STATE_COLUMNS; the second is ordered by image_id.
+    Both with STATE_COLUMNS; the second is ordered by image_id. taken_off: also the images that were
+    taken off the list last, with no decision.
     """
     rows = connection.execute(STANDING, {"study": study.name}).fetchall() if connection else []
     table = pd.DataFrame(rows, columns=[
@@ -60,7 +61,8 @@ def standing(connection: sqlite3.Connection | None,
     table["different"] = False
     table["changed"] = ""
     own = table["own"] == 1
-    absent = _latest(table[(table["row"] < 0) & own], "image_id").sort_values("image_id")
+    absent = _latest(table[(table["row"] < 0) & own], "image_id", taken_off)
+    absent = absent.sort_values("image_id")
     here = table[table["row"] >= 0].copy()
     at = here["row"].to_numpy()
     content = pd.Series(cells(study, "content_hash", at), index=here.index).fillna("")
@@ -71,7 +73,7 @@ def standing(connection: sqlite3.Connection | None,
         _changed(*cell) for cell in zip(here["different"], here["label_then"], label,
                                         here["decision"], here["new_label"], strict=True)]
     here = here[own[here.index] | (known & ~here["different"])]
-    return _latest(here, "row").sort_index(), absent.reset_index(drop=True)
+    return _latest(here, "row", taken_off).sort_index(), absent.reset_index(drop=True)
 
 
 def history(connection: sqlite3.Connection | None, study: Study,
@@ -105,7 +107,7 @@ def history(connection: sqlite3.Connection | None, study: Study,
     return table.astype({"undone": bool, "target": "Int64"})
 
 
-def _latest(table: pd.DataFrame, key: str) -> pd.DataFrame:
+def _latest(table: pd.DataFrame, key: str, taken_off: bool) -> pd.DataFrame:
     """The deciding line per image: on this very picture before an earlier one, then the last."""
     table = table.sort_values(["different", "action_id"], ascending=[False, True], kind="stable")
     # Each reviewer's own last word, to see who differs.
@@ -116,7 +118,7 @@ def _latest(table: pd.DataFrame, key: str) -> pd.DataFrame:
     last = table.drop_duplicates(key, keep="last").set_index(key, drop=key == "row")
     last["disputed"] = last.index.isin(disputed.index[disputed])
     last.index.name = None
-    return last.loc[last["decision"].notna(), STATE_COLUMNS]
+    return last.loc[last["decision"].notna() | taken_off, STATE_COLUMNS]
 
 
 def _changed(different: bool, then: str | None, now: str | None, decision: str | None,

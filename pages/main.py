@@ -12,7 +12,7 @@ import streamlit as st
 
 from bnn_core.errors import InputError
 from bnn_core.study import StudyEntry, cache_root
-from pages.shared import filters, frame, scores, studies
+from pages.shared import filters, frame, reviewer, scores, studies
 from pages.shared.words import plain
 
 
@@ -69,8 +69,8 @@ PAGES: dict[str, list[Entry]] = {
 SHARED = Path(__file__).parent / "shared"
 #: Set once the picker was drawn: the address is its own from then on.
 _PICKED = "_study_picked"
-_history = st.components.v2.component(
-    "browser_history", js=(SHARED / "history.js").read_text(encoding="utf-8"))
+_browser = st.components.v2.component(
+    "browser", js=(SHARED / "browser.js").read_text(encoding="utf-8"))
 ABOUT = """**Which image labels can I not trust, and why?**
 
 Bayesian neural networks for microscope images, after Deodato, Ball & Zhang (2020), “Bayesian Neural
@@ -103,7 +103,7 @@ def main() -> None:
     found = studies.entries()
     with st.sidebar:
         known = pick_study(found)
-        _history(key="browser_history")
+        _browser(key="browser", data=reviewer.cookie())
     head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom")
     with head.container(gap="xxsmall"):
         st.title(entry.title, anchor=False)

@@ -153,7 +153,7 @@ def explain(view: View) -> None:
     called = mechanisms.calls(view.table[(view.table["label"] == view.label).fillna(False)])
     named = {"Plain grey" if view.highlight != view.label else "Blue": view.label}
     if view.highlight != view.label:
-        named["Vermillion"] = view.highlight
+        named["Vermilion"] = view.highlight
     said = "".join(f"{colour}: predicted as {'the label, ' if name == view.label else ''}"
                    f"{plain(name)} ({count(called.get(name, 0), 'image')}). "
                    for colour, name in named.items())

@@ -152,6 +152,7 @@ def draw_picture(shown: Shown) -> None:
     wrong = shown.label is not None and predicted != label
     st.markdown(f"{given} → predicted **{plain(predicted)}**"
                 + (" :red[**✕ wrong**]" if wrong else ""))
+    flagging.draw_decision(study, row)
     if study.meta.get("channels") and pictures.has_original(study, row):
         image_viewer(study, row, "one_viewer")
     else:
@@ -159,7 +160,8 @@ def draw_picture(shown: Shown) -> None:
         if study.meta.get("channels"):
             st.caption("The original files are not where the study says (`image_root` in "
                        "study.json), so this is the thumbnail: no channels, no zoom.")
-    flagging.flag_control(study, np.array([row]), "looked at alone", "one_flag")
+    flagging.flag_control(study, np.array([row]), "looked at alone", "one_flag",
+                          word="Flag this image", counted=False)
     panels.facts(study, row)
 
 

@@ -5,10 +5,11 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.errors import InputError
-from bnn_core.review import DECISIONS, LONGEST_NAME
+from bnn_core.reading import count
+from bnn_core.review import DECISIONS
 from bnn_core.study import Study
-from pages.shared import filters, frame, panels, review_files
-from pages.shared.flagging import REVIEWER, flag_control, review_log
+from pages.shared import filters, frame, panels, review_files, reviewer
+from pages.shared.flagging import decision_words, flag_control, review_log
 from pages.shared.wall import image_wall
 from pages.shared.words import plain
 
@@ -61,7 +62,7 @@ def flagged_list(study: Study) -> None:
              DISPUTED: here[here["disputed"]], CHANGED: here[here["changed"] != ""]}
     kinds = {kind: part for kind, part in kinds.items() if len(part) or kind == ALL}
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{len(here):,}** of {len(state):,} flagged images: "
+        st.markdown(f"**{len(here):,}** of {count(len(state), 'flagged image')}: "
                     f"{plain(frame.filter_text())}")
         kind = st.segmented_control(
             "Which", list(kinds), default=ALL, required=True, label_visibility="collapsed",
@@ -83,7 +84,11 @@ def flagged_list(study: Study) -> None:
         chosen, looked_at = (pick_in_table if shown == "table" else pick_on_wall)(study, part)
         acted = part if not len(chosen) else part.loc[chosen]
         with actions:
-            draw_actions(study, acted, kind if not len(chosen) else "chosen by hand")
+            if len(acted):
+                draw_actions(study, acted, kind if not len(chosen) else "chosen by hand")
+            else:
+                st.caption("None of the flagged images passes the filters, so there is nothing to "
+                           "decide here.")
     if looked_at is None and len(part):
         looked_at = int(part.index[0])
     if looked_at is not None:
@@ -126,12 +131,12 @@ def draw_actions(study: Study, acted: pd.DataFrame, words: str) -> None:
     rows = acted.index.to_numpy(dtype=np.int64)
     # What all of them share is where a changed decision starts from.
     known = {name: acted[name].iat[0] for name in ("reason", "decision", "new_label", "note")
-             if len(acted) and acted[name].nunique(dropna=False) == 1
+             if acted[name].nunique(dropna=False) == 1
              and isinstance(acted[name].iat[0], str)}
     text = f"review list, {words} ({frame.filter_text()})"
     flag_control(study, rows, text, "review_decide", word="Decide", known=known)
     st.button(f"Take {len(rows):,} off", key="review_off", icon=":material/flag_check:",
-              disabled=not len(rows), on_click=take_off, args=(study, rows, text),
+              on_click=take_off, args=(study, rows, text),
               help="Off the list, whoever flagged them. The history keeps everything, and undo "
                    "brings them back.")
     panels.export_button(study, rows, text, "review_export", "flagged")
@@ -139,19 +144,19 @@ def draw_actions(study: Study, acted: pd.DataFrame, words: str) -> None:
 
 def draw_undo(study: Study) -> None:
     """The reviewer's name, undo and redo of what this reviewer did."""
-    log, name = review_log(), st.session_state.get(REVIEWER, "")
+    log, name = review_log(), reviewer.name()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        st.text_input("Your name", value=name, key="review_name", max_chars=LONGEST_NAME, width=220,
-                      on_change=remember_name, help="Undo and redo take back and bring back what "
-                      "was decided under this name.")
+        reviewer.ask("review_name", width=220, help="Undo and redo take back and bring back what "
+                     "was decided under this name. This browser remembers it.")
+        reviewer.remember()
         for word, key, icon, ask, do in (
                 ("Undo", "U", "undo", log.undoable, log.undo),
                 ("Redo", "Y", "redo", log.redoable, log.redo)):
             action = ask(study, name) if name.strip() else None
+            # Never without a word when its key is pressed, so it is never greyed out.
             st.button(word, key=f"review_{word}", icon=f":material/{icon}:", shortcut=key,
-                      disabled=action is None, on_click=toggle, args=(study, word, do),
-                      help=plain(action.text) if action else f"Nothing to {word.lower()} under "
-                      "this name." if name.strip() else "Type the name under which it was done.")
+                      on_click=toggle, args=(study, word, do),
+                      help=plain(action.text) if action else _nothing_to(word, name))
 
 
 def draw_story(study: Study, row: int) -> None:
@@ -167,7 +172,8 @@ def draw_absent(study: Study) -> None:
     """Decisions on images that the study holds no longer."""
     gone = review_log().absent(study)
     if len(gone):
-        with st.expander(f"{len(gone):,} decisions on images that this study holds no longer"):
+        with st.expander(f"{count(len(gone), 'decision')} on images that this study holds no "
+                         "longer"):
             st.dataframe(gone[["image_id", "reason", "decision", "new_label", "note", "reviewer",
                                "time"]], hide_index=True, column_config=COLUMNS)
 
@@ -178,9 +184,9 @@ def history(study: Study) -> None:
     if found.empty:
         st.info("Nobody has decided anything in this study yet.", icon=":material/history:")
         return
-    st.caption(f"{len(found):,} actions, newest first. The log is only ever appended to: undo and "
-               "redo are actions too. Decisions made in other studies on the very same pictures "
-               "show in the list, and in the history of the image.")
+    st.caption(f"{count(len(found), 'action')}, newest first. The log is only ever appended to: "
+               "undo and redo are actions too. Decisions made in other studies on the very same "
+               "pictures show in the list, and in the history of the image.")
     st.dataframe(found[list(HISTORY)], hide_index=True, height=560, column_config=HISTORY)
 
 
@@ -198,24 +204,16 @@ def _what(kind: str, target: object, decision: str | None, new_label: str | None
           reason: str | None, undone: bool) -> str:
     if kind in ("undo", "redo"):
         return f"{'took back' if kind == 'undo' else 'brought back'} action {target}"
-    if kind == "withdraw":
-        said = "taken off the list"
-    else:
-        said = f"{decision}{f' to {new_label}' if isinstance(new_label, str) else ''} ({reason})"
-        said = f"imported: {said}" if kind == "import" else said
+    said = decision_words(decision, new_label)
+    if decision is not None:
+        said = f"{'imported: ' if kind == 'import' else ''}{said} ({reason})"
     return f"{said}, taken back" if undone else said
-
-
-def remember_name() -> None:
-    """The name that was typed is the reviewer's from now on."""
-    st.session_state[REVIEWER] = st.session_state["review_name"]
 
 
 def take_off(study: Study, rows: np.ndarray, text: str) -> None:
     """Withdraw, from the button's callback."""
     try:
-        action = review_log().withdraw(study, rows.tolist(),
-                                       reviewer=st.session_state.get(REVIEWER, ""), filter=text)
+        action = review_log().withdraw(study, rows.tolist(), reviewer=reviewer.name(), filter=text)
         st.session_state[_SAID] = action.text
     except InputError as error:
         st.session_state[_SAID] = str(error)
@@ -223,13 +221,20 @@ def take_off(study: Study, rows: np.ndarray, text: str) -> None:
 
 def toggle(study: Study, word: str, do) -> None:
     """Undo or redo, from the button's callback."""
+    name = reviewer.name()
     try:
-        action = do(study, st.session_state.get(REVIEWER, ""))
+        action = do(study, name) if name.strip() else None
         st.session_state[_SAID] = (
-            f"Nothing to {word.lower()}" if action is None else
+            _nothing_to(word, name) if action is None else
             f"{'Taken' if word == 'Undo' else 'Brought'} back: {action.text}")
     except InputError as error:
         st.session_state[_SAID] = str(error)
+
+
+def _nothing_to(word: str, name: str) -> str:
+    if not name.strip():
+        return f"{word} needs your name: type the one under which it was decided."
+    return f"There is nothing to {word.lower()} under the name {plain(name)}."
 
 
 main()

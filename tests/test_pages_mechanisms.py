@@ -80,7 +80,7 @@ def test_the_caption_names_the_colours_that_are_drawn(monkeypatch, cache):
     assert f"Hatched: any other prediction ({n.sum() - n['bee']})" in text_of(app)
     app.selectbox(key="highlight").set_value("cat").run()
     assert f"Plain grey: predicted as the label, bee ({n['bee']} images)" in text_of(app)
-    assert f"Vermillion: predicted as cat ({n['cat']} images)" in text_of(app)
+    assert f"Vermilion: predicted as cat ({n['cat']} images)" in text_of(app)
 
 
 def test_a_bad_bar_in_the_address_is_no_error(monkeypatch, cache):

@@ -31,8 +31,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, help="default: by the file's ending")
     parser.add_argument("--table", choices=("flagged", "labels"), default="flagged",
                         help="flagged: one row per flagged image with its decision and scores; "
-                             "labels: every image's label as given and as corrected "
-                             "(default: flagged)")
+                             "labels: the label of every image that has one, as given and "
+                             "as corrected (default: flagged)")
     parser.add_argument("--filter", metavar="TEXT",
                         help='all images that fulfil this, e.g. "compound = colchicine; decision '
                              '!= keep" (default: the flagged images)')

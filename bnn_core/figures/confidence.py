@@ -37,7 +37,7 @@ def distributions(
     histograms: Mapping[str, pd.DataFrame], names: Mapping[str, str], scale: Scale, *,
     log: bool = False, noun: str = "images",
 ) -> go.Figure:
-    """One panel per network on the same axes: all units in grey, the wrong ones in vermillion.
+    """One panel per network on the same axes: all units in grey, the wrong ones in vermilion.
 
     histograms: method -> `Judged.histogram`. Wrong units stand in front of the whole bar and not on
     top of it, so that heights can be read on a logarithmic axis too.

@@ -30,7 +30,7 @@ class Marked(NamedTuple):
 
 
 def class_style(name: str, label: str, highlight: str | None) -> dict[str, object]:
-    """How a predicted class is filled: the label plain grey, one in vermillion, others hatched."""
+    """How a predicted class is filled: the label plain grey, one in vermilion, others hatched."""
     if name == highlight:
         return {"color": style.WRONG if name != label else style.BAYESIAN, "line": {"width": 0}}
     if name == label:

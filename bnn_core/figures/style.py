@@ -13,7 +13,7 @@ STANDARD = "#E69F00"
 WRONG = "#D55E00"
 RIGHT = "#8C959C"
 UNKNOWN = "#B9BFC4"
-#: Of Okabe & Ito's palette, whose vermillion means wrong; the variants are darker kin of theirs.
+#: Of Okabe & Ito's palette, whose vermilion means wrong; the variants are darker kin of theirs.
 OTHER_METHODS = {"dropout": "#009E73", "ensemble": "#CC79A7", "laplace": "#56B4E9",
                  "temperature": "#9C6B00", "vi-gaussian": "#7A6FD0", "vi-mixture": "#8E5EA2"}
 #: Half-transparent line that reads on both themes.

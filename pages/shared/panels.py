@@ -12,7 +12,7 @@ from bnn_core import exporting
 from bnn_core.figures.style import SCORE_NAMES, method_colour
 from bnn_core.study import Study
 from pages.shared import filters, frame, pictures
-from pages.shared.flagging import flag_control, flagged_rows, review_log
+from pages.shared.flagging import draw_decision, flag_control, flagged_rows, review_log
 from pages.shared.wall import image_wall, never_seen, thumbnail_side, wrongly_called
 from pages.shared.words import plain, short_name
 
@@ -51,11 +51,13 @@ def detail(study: Study, row: int, key: str, among: np.ndarray | None = None,
     elif never_seen(one).iat[0]:
         verdict = " (a label that its network never saw)"
     st.markdown(f"{label} → **{plain(said['predicted'])}**{verdict}")
+    draw_decision(study, row)
     picture(study, row)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link(frame.ONE_IMAGE, label="Open in One image", icon=":material/open_in_full:",
                      query_params=frame.image_link(study, row, among))
-        flag_control(study, np.array([row]), frame.filter_text(), f"{key}_flag")
+        flag_control(study, np.array([row]), frame.filter_text(), f"{key}_flag",
+                     word="Flag this image", counted=False)
     st.html(_bars(study, row, tables))
     st.html(_scores(row, tables) + _metadata(study, row))
 
@@ -141,9 +143,10 @@ def export_button(study: Study, rows: np.ndarray, words: str, key: str,
     """
     log = review_log()
     st.download_button(
-        f"Export {len(rows):,}", key=key, icon=":material/download:", on_click="ignore",
+        f"Export {len(rows):,}" if len(rows) else "Export", key=key, icon=":material/download:",
+        on_click="ignore", disabled=len(rows) == 0,
         data=lambda: exporting.export_bytes(study, log, rows=rows.tolist(), filter=words),
-        file_name=file_name(f"{study.name}-{name}"), mime="text/csv", disabled=len(rows) == 0,
+        file_name=file_name(f"{study.name}-{name}"), mime="text/csv",
         help="A CSV file for Excel: image, label, prediction, scores, decisions, and the filter.")
 
 

@@ -2,6 +2,7 @@
 
 import shlex
 import tempfile
+import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +12,13 @@ from bnn_core import exporting
 from bnn_core.cleaning import CleaningEffect, compare_cleaned
 from bnn_core.corrections import corrected_labels
 from bnn_core.errors import InputError
+from bnn_core.reading import be, count
 from bnn_core.report import report_html
-from bnn_core.review import LONGEST_NAME
-from bnn_core.review_import import FlagImport, import_flags
+from bnn_core.review import Event
+from bnn_core.review_import import FlagImport, Replacing, import_flags
 from bnn_core.study import Study
-from pages.shared import studies
-from pages.shared.flagging import REVIEWER, review_log
+from pages.shared import reviewer, studies
+from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain
 
 MIME = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
@@ -29,13 +31,15 @@ def draw_export(study: Study) -> None:
     log = review_log()
     flagged, gone = log.state(study), log.absent(study)
     st.subheader("Export", anchor=False)
-    n = len(flagged) + len(gone)
-    st.markdown(f"**The flagged list**: {n:,} image{'' if n == 1 else 's'}, each with path, plate, "
-                "well, label, prediction, scores, decision, note, reviewer and time. The filters "
-                "do not cut it; the button beside a selection exports that.")
+    st.markdown(f"**The flagged list**: {count(len(flagged) + len(gone), 'image')}, each with "
+                "path, plate, well, label, prediction, scores, decision, note, reviewer and time. "
+                "The filters do not cut it; the button beside a selection exports that.")
     _buttons(study, "flagged", lambda form: exporting.export_bytes(study, log, format=form))
-    st.markdown("**The corrected label table**: every image's label as given and as decided, and "
-                "which ones are excluded.")
+    labels = corrected_labels(study, log)
+    st.markdown(f"**The corrected label table**: {count(len(labels), 'image')} with the label as "
+                "given and as decided, and which ones are excluded. Of the study's "
+                f"{len(study.images):,}, those that neither have a label nor were given one are "
+                "left out.")
     _buttons(study, "labels",
              lambda form: exporting.table_bytes(corrected_labels(study, log), form))
     st.markdown("**The report**: the whole study in one HTML file, to mail or archive: accuracy, "
@@ -70,14 +74,15 @@ def _buttons(study: Study, table: str, data) -> None:
 def draw_import(study: Study) -> None:
     """Take an exported, perhaps edited list back in; what is wrong with it comes first."""
     st.subheader("Import", anchor=False)
-    if said := st.session_state.pop(_TAKEN, None):
-        st.success(said, icon=":material/check:")
+    # In a place of its own: the fields below would be drawn anew when it goes.
+    with st.container():
+        if said := st.session_state.pop(_TAKEN, None):
+            st.success(said, icon=":material/check:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         given = st.file_uploader("An exported list, edited or not (CSV or Parquet)",
                                  type=["csv", "parquet"], key="review_file")
-        name = st.text_input("Your name", value=st.session_state.get(REVIEWER, ""),
-                             key="import_name", max_chars=LONGEST_NAME, width=220,
-                             help="Rows that were edited count as decided by you, now.")
+        name = reviewer.ask("import_name", width=220,
+                            help="Rows that were edited count as decided by you, now.")
     if given is None:
         st.caption("Needs the columns image_id, reason and decision; nothing is written before you "
                    "have seen what would change.")
@@ -89,30 +94,55 @@ def draw_import(study: Study) -> None:
         return
     if found.problems:
         more = len(found.problems) - MOST_PROBLEMS
-        st.error(f"**{len(found.problems):,} row{'' if len(found.problems) == 1 else 's'} cannot "
-                 "be used:**\n\n" + "\n".join(f"- {plain(p)}" for p in
-                                              found.problems[:MOST_PROBLEMS])
+        st.error(f"**{count(len(found.problems), 'row')} cannot be used:**\n\n"
+                 + "\n".join(f"- {plain(p)}" for p in found.problems[:MOST_PROBLEMS])
                  + (f"\n- and {more:,} more" if more > 0 else ""), icon=":material/error:")
-    st.markdown(f"**{len(found.events):,}** decisions are new. {found.known:,} are in the log "
-                f"already, {found.older:,} are older than what holds now and stay out.")
+    new, known, older = len(found.events), found.known, found.older
+    st.markdown(f"**{count(new, 'decision')}** {be(new)} new. {known:,} {be(known)} in the log "
+                f"already, {older:,} {be(older)} older than what holds now and "
+                f"{'stays' if older == 1 else 'stay'} out.")
     if found.events:
         st.dataframe(pd.DataFrame(found.events).drop(columns=["content_hash", "filter"]),
                      hide_index=True, height=240)
-    if st.button(f"Take in {len(found.events):,}", key="import_go", type="primary",
-                 icon=":material/playlist_add:", disabled=not found.events):
-        st.session_state[REVIEWER] = name
-        action = review_log().record(study, found.events, reviewer=name)
+    events = found.events + pick_replacing(found.replacing)
+    if not events:
+        st.caption("There is nothing to take in.")
+    elif st.button(f"Take in {len(events):,}", key="import_go", type="primary",
+                   icon=":material/playlist_add:"):
+        action = review_log().record(study, events, reviewer=name)
         st.session_state[_TAKEN] = f"{action.text}. Undo on the list takes all of them back."
         st.rerun()
 
 
-def read_list(name: str, content: bytes, study: Study, reviewer: str) -> FlagImport:
+def pick_replacing(rows: list[Replacing]) -> list[Event]:
+    """What the file would replace though it was decided later: shown, and left unless ticked."""
+    if not rows:
+        return []
+    n = len(rows)
+    st.warning(f"**{count(n, 'row')}** of the file would replace a newer decision, or one that may "
+               "be newer where the row names no time. What was decided stays, unless you tick its "
+               "line here.", icon=":material/history:")
+    table = pd.DataFrame({
+        "Image": [row.event.image_id for row in rows],
+        "Holds now": [decision_words(row.decision, row.new_label) for row in rows],
+        "Decided by": [row.reviewer for row in rows],
+        "When (UTC)": [row.time[:19].replace("T", " ") for row in rows],
+        "In the file": [decision_words(row.event.decision, row.event.new_label) for row in rows],
+        "Note in the file": [row.event.note for row in rows]})
+    # Another name, and so no tick, as soon as anything else would be replaced.
+    shown = zlib.crc32(table.to_csv().encode())
+    event = st.dataframe(table, key=f"import_replace_{shown}", hide_index=True,
+                         selection_mode="multi-row", on_select="rerun")
+    return [rows[i].event for i in event["selection"]["rows"] if i < n]
+
+
+def read_list(name: str, content: bytes, study: Study, who: str) -> FlagImport:
     """An uploaded list, checked; the messages name the file as the user does."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / Path(name).name
         file.write_bytes(content)
         try:
-            found = import_flags(file, study, review_log(), reviewer)
+            found = import_flags(file, study, review_log(), who)
         except InputError as error:
             raise InputError(str(error).replace(str(file), file.name)) from None
     found.problems[:] = [problem.replace(str(file), file.name) for problem in found.problems]
@@ -153,7 +183,8 @@ def draw_effect(effect: CleaningEffect) -> None:
                    "flatters: taking hard images out of the examination raises it, whatever was "
                    "learnt. It says nothing without the number on the left.")
     if effect.other_picture:
-        st.caption(f"{effect.other_picture:,} images are left out: their pictures differ.")
+        st.caption(f"{count(effect.other_picture, 'image')} {be(effect.other_picture)} left out: "
+                   "the pictures differ.")
     if effect.other_settings:
         st.warning("The two studies differ in more than the labels: "
                    f"{plain(', '.join(effect.other_settings))}. A gain may come from there.",

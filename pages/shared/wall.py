@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
+from bnn_core.reading import count
 from bnn_core.study import Study
 from pages.shared import filters, frame, pictures, studies
 
@@ -76,7 +77,7 @@ def image_wall(
             "tiles": tiles, "total": len(rows), "selectable": selectable, "height": height,
             "side": max(132 if long else 76, min(side, 112)), "long": long,
             "leads": on_open is not None, "pixels": side <= pictures.PIXEL_ART,
-            "name": f"{len(shown)} images", "empty": "No image passes.",
+            "name": count(len(shown), "image"), "empty": "No image passes.",
         },
         default={"clicked": clicked, "selected": selected},
         on_clicked_change=_nothing, on_selected_change=_nothing,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import streamlit as st
 from PIL import Image
 from screens import CLASSES as SCREEN_CLASSES
 from screens import calling, screen
@@ -20,9 +21,14 @@ CLASSES = ["ant", "bee", "cat"]
 COMPOUNDS = [f"cpd {letter}" for letter in "ABCDEFGHIJ"]
 
 
-def pages(monkeypatch, cache: Path, page: str | None = None, **query: object) -> AppTest:
-    """The app over the studies in `cache`, run once on its first page, then on pages/<page>."""
+def pages(monkeypatch, cache: Path, page: str | None = None, cookies: dict[str, str] | None = None,
+          **query: object) -> AppTest:
+    """The app over the studies in `cache`, run once on its first page, then on pages/<page>.
+
+    cookies: of the browser, which a test has not.
+    """
     monkeypatch.setenv("BNN_CACHE", str(cache))
+    monkeypatch.setattr(type(st.context), "cookies", cookies or {})
     app = AppTest.from_file(str(ROOT / "pages" / "main.py"), default_timeout=60)
     for name, value in query.items():
         app.query_params[name] = value
@@ -167,6 +173,12 @@ def write_newer(cache: Path, name: str = "tomorrow") -> None:
     """A study that a newer version of the program made."""
     (cache / name).mkdir(parents=True)
     (cache / name / "study.json").write_text('{"schema": 99}')
+
+
+def field(app: AppTest, kind: str, label: str):
+    """The one widget of a kind whose label begins so."""
+    found, = [widget for widget in app.get(kind) if widget.label.startswith(label)]
+    return found
 
 
 def text_of(app: AppTest) -> str:

@@ -90,6 +90,55 @@ def test_an_old_list_does_not_override_a_newer_decision(flagged):
     assert (found.events, found.known, found.older) == ([], 2, 1)
 
 
+def test_an_edited_row_does_not_override_a_newer_decision_unasked(flagged):
+    study, log, file = flagged
+
+    def edit(rows):
+        for row in rows:
+            row.update(decision="keep", new_label="")
+
+    file.write_bytes(edited(export_bytes(study, log), edit))
+    log.flag(study, [0], reviewer="Dan", **RELABEL)
+    log.withdraw(study, [1], reviewer="Eve")
+    found = import_flags(file, study, log, "Cleo")
+    assert [e.image_id for e in found.events] == ["P1/B03/1"]
+    assert (found.known, found.older, found.problems) == (0, 0, [])
+    assert [(r.event.image_id, r.event.decision, r.reviewer, r.decision, r.new_label)
+            for r in found.replacing] == [("P1/B02/1", "keep", "Dan", "relabel", "Tubulin"),
+                                          ("P1/B02/2", "keep", "Eve", None, None)]
+    assert found.replacing[0].time == log.state(study).loc[0, "time"]
+
+
+def test_an_old_list_does_not_bring_back_what_was_taken_off(flagged):
+    study, log, file = flagged
+    file.write_bytes(export_bytes(study, log))
+    log.withdraw(study, [0], reviewer="Dan")
+    found = import_flags(file, study, log, "Cleo")
+    assert (found.events, found.replacing, found.known, found.older) == ([], [], 2, 1)
+
+
+@pytest.mark.parametrize("who", ["Cleo", "Dan"])
+def test_an_edited_list_taken_in_twice_says_nothing_new(flagged, who):
+    study, log, file = flagged
+
+    def edit(rows):
+        rows[1]["decision"] = "keep"
+        rows.append(dict(rows[0], image_id="P1/B05/1", reviewer="", time=""))
+
+    file.write_bytes(edited(export_bytes(study, log), edit))
+    log.record(study, import_flags(file, study, log, "Cleo").events, reviewer="Cleo")
+    found = import_flags(file, study, log, who)
+    assert (found.events, found.replacing, found.known) == ([], [], 4)
+
+
+def test_a_row_without_time_replaces_nothing_unasked(flagged):
+    study, log, file = flagged
+    file.write_text("image_id,reason,decision\nP1/B02/1,other,unsure\nP1/B05/1,other,unsure\n")
+    found = import_flags(file, study, log, "Cleo")
+    assert [e.image_id for e in found.events] == ["P1/B05/1"]
+    assert [(r.event.reviewer, r.reviewer) for r in found.replacing] == [("Cleo", "Ada")]
+
+
 def test_a_list_brings_back_what_was_undone(flagged):
     study, log, file = flagged
     file.write_bytes(export_bytes(study, log))
