@@ -39,6 +39,9 @@ class Scale:
     def place(self, values: np.ndarray | float) -> np.ndarray:
         """Plotted place of each value; NaN stays NaN."""
         values = np.asarray(values, dtype=np.float64)
+        if self.score == "distance":
+            # It has no end: what lies beyond the axis stands at its rim.
+            values = np.minimum(values, self.span[1])
         if not self.stretched:
             return values
         doubt = 1 - values if SCORES[self.score] > 0 else values

@@ -218,8 +218,10 @@ def _from_predictions(
     use = sure & predicted.notna().to_numpy()
     names = list(dict.fromkeys(predicted[use]))
     if len(names) > len(found.columns):
-        raise InputError(f"{where}{len(names)} classes are predicted: "
-                         f"{lacking_column(found, names)}")
+        lacking = lacking_column(found, names) or ("a column is missing, or a name is spelt in two "
+                                                   "ways")
+        raise InputError(f"{where}{len(names)} classes are predicted for {len(found.columns)} "
+                         f"columns: {lacking}")
     counts = np.zeros((len(names), len(found.columns)), np.int64)
     np.add.at(counts, (pd.Index(names).get_indexer(predicted[use]), top[use]), 1)
     column_of = counts.argmax(axis=1)

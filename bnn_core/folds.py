@@ -5,6 +5,7 @@ interrupted one goes on. `assemble` puts the folds' rows together once all are t
 """
 
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -84,13 +85,26 @@ def run_method(
             progress=bar.update,
         )
     mean = networks_of(folder, None, sample_seed, device)
-    embedding = embed(mean, images, ready, batch_size(images))
-    total = len(training.images)
-    some = np.unique(np.linspace(0, total - 1, min(total, MOST_IMAGES)).astype(int))
-    cloud = training_cloud(
-        embed(mean, training.images[some], ready, batch_size(images)), training.targets[some]
-    )
-    save_cloud(folder, cloud)
+    some = np.linspace(0, len(training.images) - 1, min(len(training.images), MOST_IMAGES))
+    some = some.astype(int)
+    embedding, distance = [], []
+    size = batch_size(images)
+    with tqdm(
+        total=len(some) + len(images), desc=f"embed fold {name}", unit="image", disable=quiet
+    ) as bar:
+
+        def features(of: np.ndarray, places: np.ndarray) -> Iterator[np.ndarray]:
+            for part in np.split(places, range(size, len(places), size)):
+                yield embed(mean, of[part], ready, size)
+                bar.update(len(part))
+
+        cloud = training_cloud(
+            np.concatenate(list(features(training.images, some))), training.targets[some]
+        )
+        save_cloud(folder, cloud)
+        for part in features(images, np.arange(len(images))):
+            embedding.append(part.astype(np.float16))
+            distance.append(cloud.distance(part))
     if samples is not None:
         with atomic_path(folder / "samples.npy") as temporary, open(temporary, "wb") as file:
             np.save(file, samples)
@@ -101,8 +115,8 @@ def run_method(
             mean_p=moments.mean_p,
             mean_p2=moments.mean_p2,
             mean_entropy=moments.mean_entropy,
-            embedding=embedding.astype(np.float16),
-            distance=cloud.distance(embedding),
+            embedding=np.concatenate(embedding),
+            distance=np.concatenate(distance),
         )
 
 

@@ -89,7 +89,8 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
             "of samples")
     # Before the classes are named: where a column is missing, or wrong, no order can be right.
     logits = _demand_known_scale(found.columns, options, main.where)
-    known = [*labels.dropna(), *([] if predicted is None else predicted.dropna())]
+    known = [*labels.dropna().unique(),
+             *([] if predicted is None else predicted.dropna().unique())]
     lacking = lacking_column(found.columns, known)
     kept: dict[str, np.ndarray] = {}
     if samples is None:

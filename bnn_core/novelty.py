@@ -5,7 +5,8 @@ mechanism may be taken for a known one with confidence. The distance to the near
 training images (Mahalanobis; Lee et al. 2018, "A Simple Unified Framework for Detecting
 Out-of-Distribution Samples") asks that. Their covariance within classes is that of probabilistic
 PCA (Tipping & Bishop 1999): the strongest COMPONENTS directions and one variance for the rest, as
-there are more features than training images.
+there are more features than training images. Of an ensemble it is its first member's; Laplace and
+temperature have the standard network's.
 """
 
 from pathlib import Path
@@ -55,7 +56,8 @@ def training_cloud(features: np.ndarray, targets: np.ndarray) -> TrainingCloud:
     means = np.stack([features[codes == c].mean(axis=0) for c in range(len(classes))])
     within = features - means[codes]
     size = within.shape[1]
-    count = max(0, min(COMPONENTS, size - 1, len(within) - len(classes)))
+    # At most a third of the directions that so many images span: what is left says the rest.
+    count = max(0, min(COMPONENTS, size - 1, (len(within) - len(classes)) // 3))
     covariance = within.T @ within / len(within)
     # A network may leave units dead and classes without spread; distances stay finite.
     floor = np.trace(covariance) / size * 1e-6 or 1.0

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.batches import owned_classes
-from bnn_core.levels import scored_rows
+from bnn_core.levels import LEVEL_COLUMNS, scored_rows
 from bnn_core.own_errors import own_errors
 from bnn_core.reading import (
     AGAINST,
@@ -25,8 +25,8 @@ _MOST, _AGREEING = 1 / 2, 2 / 3
 _CLEARLY = 1 / 4
 #: Share of a label's other compounds called right below which the model is weak on it, or so-so.
 _WEAK, _SO_SO = 1 / 2, 3 / 4
-#: Share of the others that lie nearer to the training images from which on something lies far.
-_FAR, _RATHER_FAR = 0.95, 0.8
+#: Chance of lying as far from the training images below which something lies far, or rather far.
+_FAR, _RATHER_FAR = 0.05, 0.2
 #: Chance of a same-batch class above which meeting one says little.
 _LIKELY_ANYWAY = 3 / 4
 
@@ -101,28 +101,38 @@ def weak_model(case: Case) -> Reading:
 
 
 def new_kind(case: Case) -> Reading:
-    """How far its images lie from all training images, beside the other compounds (or images)."""
+    """How far its images lie from all training images, beside others of its level.
+
+    By the chance that a compound (treatment, well, image) drawn with the others lies so far out.
+    """
     name, explanation = "new_kind", "It is like no class that the network knows"
     if not case.has("distance"):
         return cannot_tell(name, explanation, "The study does not say how far images lie from the "
                            "training images; studies made anew do.", ["distance"])
-    others, noun = case.table[case.scored & ~case.own]["distance"], "other image"
-    if case.has("compound"):
-        rows = case.table[case.scored & ~case.compound]
-        others, noun = rows.groupby("compound", observed=True)["distance"].mean(), "other compound"
-    others = others.dropna()
-    if not len(others):
-        return cannot_tell(name, explanation, "There is nothing to compare it with.")
-    own, n = float(case.rows["distance"].mean()), len(others)
-    nearer = int((others < own).sum())
-    verdict = (FITS if nearer / n >= _FAR else PARTLY if nearer / n >= _RATHER_FAR else AGAINST)
+    level = case.suspect.level
+    others = case.table[case.scored & ~case.compound]
+    if keys := list(LEVEL_COLUMNS[level]):
+        others = others.groupby(keys, observed=True)
+    distances = others["distance"].mean().dropna() if keys else others["distance"].dropna()
+    n = len(distances)
+    if _chance(n, n) > _RATHER_FAR:
+        return cannot_tell(name, explanation, f"{count(n, f'other {level}').capitalize()} "
+                           f"{be(n)} too few to compare with.")
+    own = float(case.rows["distance"].mean())
+    nearer, median = int((distances < own).sum()), float(distances.median())
+    chance = _chance(nearer, n)
+    verdict = FITS if chance <= _FAR else PARTLY if chance <= _RATHER_FAR else AGAINST
     return Reading(
         name, explanation, verdict,
         f"Its images lie at {own:.2f} from the training images, which lie at 1 themselves and "
-        f"the median {noun.removeprefix('other ')} at {others.median():.2f}; "
-        f"{of_all(nearer, n, noun)} {be(nearer, n)} nearer.",
-        {"distance": own, "median": float(others.median()), "nearer": nearer / n}, n,
-        noun.removeprefix("other ") + "s")
+        f"the median {level} at {median:.2f}; {of_all(nearer, n, f'other {level}')} "
+        f"{be(nearer, n)} nearer.",
+        {"distance": own, "median": median, "nearer": nearer / n, "chance": chance}, n, f"{level}s")
+
+
+def _chance(nearer: int, n: int) -> float:
+    """Chance that of n + 1 alike at least n - nearer others lie no nearer than one of them."""
+    return (n - nearer + 1) / (n + 1)
 
 
 def other_network(case: Case, standard: pd.DataFrame | None) -> Reading:

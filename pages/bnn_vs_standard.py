@@ -20,6 +20,8 @@ SAME, RAW = "same score", "raw softmax, as in the paper"
 PLAIN, STRETCHED = "plain", "sure end stretched"
 ONE_METHOD = """This study holds {has}; this page needs {lacks} as well, trained on the same images.
 `bnn study` trains both. For predictions made elsewhere: `bnn import --help`."""
+#: The corner chosen, in the address: "<corner>.<outcome>".
+CORNER = "corner"
 ALL = "all"
 NOT_COUNTED = " Not counted: without a label, a control, or of a class absent from training."
 CORNER_HELP = {
@@ -62,9 +64,11 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
             bind="query-params", disabled=alone, width="content",
             help="Both networks on the same score is the fair comparison. The paper draws the "
                  "Bayesian c against the standard network's raw softmax.")
+        # A distance is in no way near 0 or 1 where a network is sure.
+        endless = up.score == "distance"
         look = st.segmented_control(
             "Axes", [PLAIN, STRETCHED], default=PLAIN, key="axes", required=True,
-            bind="query-params", width="content",
+            bind="query-params", width="content", disabled=endless,
             help="Stretched: the step from 0.9 to 0.99 is as long as that from 0.99 to 0.999. It "
                  "pulls apart the images that both networks are sure of.")
         score = "top_softmax" if alone or across == RAW else up.score
@@ -78,8 +82,7 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
     if alone:
         st.caption(f"One network alone has no {style.SCORE_NAMES[up.score].lower()}; its raw "
                    "softmax stands across instead.")
-    # A distance is in no way near 0 or 1 where a network is sure.
-    stretched = look == STRETCHED and up.score != "distance"
+    stretched = look == STRETCHED and not endless
     return (Scale(score, cut, scores.score_range(study, score)[:2], stretched),
             Scale(up.score, up.value, scores.score_range(study, up.score)[:2], stretched),
             marked.strip())
@@ -111,6 +114,7 @@ def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, m
         st.caption(f"{drawn_text(drawing.drawn, len(rows))} Click a point, a bar or a count for "
                    "its images; box and lasso are in the toolbar (back to the cross of arrows to "
                    "click points again). Marginal counts are logarithmic.")
+    take_corner(drawing.counts)
     chosen = choice(event["selection"], placed, rows, drawing.counts)
     with right:
         if chosen is not None and len(chosen.rows) == 1:
@@ -213,9 +217,7 @@ def choice(event: dict, placed: Plane, rows: np.ndarray, counts: pd.DataFrame) -
         if gesture:
             clear_corners()
     for quadrant in selection.QUADRANTS:
-        picked = st.session_state.get(key := f"corner_{quadrant}")
-        if key not in st.session_state:  # a fresh link, "12 both wrong"; the pills are drawn later
-            picked = st.query_params.get(key, "").partition(" ")[2]
+        picked = st.session_state.get(f"corner_{quadrant}")
         if picked == ALL or (picked in counts and counts.loc[quadrant, picked]):
             return gestures.in_corner(placed, rows, quadrant, None if picked == ALL else picked)
     if gesture == st.session_state.get("plane_left"):
@@ -229,8 +231,18 @@ def let_go(gesture: str) -> None:
     st.session_state["plane_left"] = gesture
 
 
+def take_corner(counts: pd.DataFrame) -> None:
+    """Choose the corner that a fresh link names, as in ?corner=both+sure.both+wrong."""
+    quadrant, _, outcome = st.query_params.get(CORNER, "").partition(".")
+    fresh = not any(f"corner_{q}" in st.session_state for q in selection.QUADRANTS)
+    if fresh and quadrant in counts.index and (
+            outcome == ALL or (outcome in counts and counts.loc[quadrant, outcome])):
+        st.session_state[f"corner_{quadrant}"] = outcome
+
+
 def clear_corners() -> None:
     """Let go of every corner's count."""
+    st.query_params.pop(CORNER, None)
     for quadrant in selection.QUADRANTS:
         st.session_state[f"corner_{quadrant}"] = None
 
@@ -246,7 +258,6 @@ def draw_corners(counts: pd.DataFrame) -> None:
                         help=CORNER_HELP[quadrant] + NOT_COUNTED)
             st.pills(f"Images in the corner {quadrant}", list(found) if total else [],
                      key=f"corner_{quadrant}", label_visibility="collapsed", wrap=True,
-                     bind="query-params",
                      format_func=lambda name, found=found: f"{found[name]:,} {name}",
                      on_change=keep_only, args=(quadrant,))
 
@@ -256,6 +267,8 @@ def keep_only(quadrant: str) -> None:
     picked = st.session_state[f"corner_{quadrant}"]
     clear_corners()
     st.session_state[f"corner_{quadrant}"] = picked
+    if picked:
+        st.query_params[CORNER] = f"{quadrant}.{picked}"
 
 
 main()

@@ -131,8 +131,8 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
         marks.close_button(BAR)
     table = frame.table(study, bar.method).iloc[frame.filtered_rows()]
     rows = rows_of_units(table, kinds[kind], level)
-    title = (f"{short_name(bar.method)}: {scores.SYMBOLS[cut.score]} {edges[bar.place]:.3g} to "
-             f"{edges[bar.place + 1]:.3g}, {kind}")
+    of_bar = scores.between(cut.score, *edges[bar.place:bar.place + 2], bar.place == BINS - 1)
+    title = f"{short_name(bar.method)}: {of_bar}, {kind}"
     if level != "image":
         title += f", the images of {len(kinds[kind]):,} {level}{'s' * (len(kinds[kind]) != 1)}"
     panels.selection_panel(study, rows, "bar", title, method=bar.method)

@@ -1,6 +1,7 @@
 """The frame around every page: navigation, the study, the shared filters, the page's question."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,8 +134,8 @@ def pick_study(found: list[StudyEntry]) -> bool:
     asked = st.query_params.get("study")
     unknown = asked and asked not in names and st.session_state.get("study") in (None, asked)
     if (made := st.session_state.pop(studies.OPEN_NEXT, None)) in names:
-        filters.reset()
         st.session_state["study"] = made
+        leave_study()
     if st.session_state.get("study", asked) not in names:
         st.session_state["study"] = found[0].name
     # A link shall name its study. Streamlit leaves a default out of the address, and what the
@@ -156,7 +157,9 @@ def pick_study(found: list[StudyEntry]) -> bool:
 def leave_study() -> None:
     """Filters, and what the address names in the study that is left, mean nothing in another."""
     filters.reset()
-    for name in ("image", "among", "bar", "spot"):
+    with suppress(InputError):  # said where the study is opened
+        scores.start_again(studies.opened(st.session_state["study"]))
+    for name in ("image", "among", "bar", "spot", "corner"):
         st.query_params.pop(name, None)
 
 

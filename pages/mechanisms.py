@@ -221,12 +221,11 @@ def histograms(view: View) -> None:
 def of_bar(view: View, bar: Bar) -> None:
     """The images of a clicked bar."""
     rows = mechanisms.in_bar(view.rows(bar.compound), view.bins, bar.place, bar.predicted)
-    low, high = view.bins.edges(bar.place)
+    of_bins = scores.between(bar.score, *view.bins.edges(bar.place), bar.place == BINS - 1)
     marks.close_button(BAR)
     panels.selection_panel(
         view.study, rows, "mechanism_bar", f"{bar.compound}, labelled {view.label}, predicted "
-        f"{bar.predicted}, {scores.SYMBOLS[bar.score]} {low:.3g} to {high:.3g}",
-        method=view.method)
+        f"{bar.predicted}, {of_bins}", method=view.method)
 
 
 def wall(view: View, rows: np.ndarray, key: str, height: int, flagged: list[int]) -> None:

@@ -86,7 +86,7 @@ def say_left_out(table: pd.DataFrame) -> None:
                     "is not known, or the well is none of A01 to AF48"
                     f"{names if unread else ''}.")
     if not own.all():
-        said.append(f"On no map: {count(int((~own).sum()), 'image')} added of other kinds.")
+        said.append(f"On no map: {count(int((~own).sum()), 'image')} added later.")
     if said:
         st.caption(" ".join(said))
 

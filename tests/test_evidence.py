@@ -413,14 +413,23 @@ def test_far_from_all_that_was_trained_on():
     table = table_of(all_called("D"))
     assert read(table)["new_kind"].verdict == UNKNOWN
     near = np.linspace(1.5, 2, len(table))
-    for mine, verdict, nearer in ((3.0, FITS, 1.0), (1.0, AGAINST, 0.0)):
+    # Of eight compounds the farthest is no rare thing: one in eight is.
+    for mine, verdict, chance in ((3.0, PARTLY, 1 / 8), (1.0, AGAINST, 1.0)):
         got = read(table.assign(distance=np.where(table["compound"] == "B1", mine, near)))
         got = got["new_kind"]
         assert (got.verdict, got.n, got.counted) == (verdict, 7, "compounds")
-        assert got.numbers["nearer"] == nearer and got.numbers["distance"] == mine
+        assert got.numbers["distance"] == mine and got.numbers["chance"] == chance
     assert got.sentence.endswith("the median compound at 1.78; none of the 7 other compounds are "
                                  "nearer.")
+    # A dose is set against doses, an image against images.
+    dosed = table.assign(distance=np.where(table["compound"] == "B1", 3.0, near))
+    got = read(dosed, suspect(concentration=10.0))["new_kind"]
+    assert (got.verdict, got.n, got.counted) == (PARTLY, 14, "treatments")
     alone = table.drop(columns="compound").assign(distance=near)
     who = Suspect("image", {"image_id": alone["image_id"].iloc[-1]}, "D", "A")
     got = read(alone, who)["new_kind"]
     assert (got.verdict, got.n, got.counted) == (FITS, len(table) - 1, "images")
+    few = dosed[dosed["compound"].isin(["B1", "A1", "D1"])].reset_index(drop=True)
+    got = read(few)["new_kind"]
+    assert got.verdict == UNKNOWN
+    assert got.sentence == "2 other compounds are too few to compare with."

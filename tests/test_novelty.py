@@ -50,6 +50,20 @@ def test_what_lies_elsewhere_is_farther_though_a_class_is_nearest():
     assert roc_auc_score(np.repeat([0, 1], 300), found) > 0.75
 
 
+@pytest.mark.parametrize("n", [6, 12, 24, 36, 50, 100])
+def test_few_training_images_do_not_put_their_like_far_away(n):
+    rng = np.random.default_rng(0)
+    base = np.abs(rng.normal(size=(3, 1024)))
+    mixing = rng.normal(size=(60, 1024)) * np.linspace(1, 0.05, 60)[:, None]
+
+    def images(count):  # rectified, 60 directions of falling strength
+        targets = np.arange(count) % 3
+        return np.maximum(base[targets] + rng.normal(size=(count, 60)) @ mixing, 0), targets
+
+    cloud = training_cloud(*images(n))
+    assert np.median(cloud.distance(images(200)[0])) < 4
+
+
 @pytest.mark.parametrize("features", [
     np.zeros((9, 4)), np.ones((1, 6)), np.repeat(np.eye(3), 3, axis=0),
     np.pad(np.random.default_rng(0).normal(size=(9, 2)) * 1e-8, ((0, 0), (0, 5)))])

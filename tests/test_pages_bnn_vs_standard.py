@@ -54,13 +54,15 @@ def test_corner_counts_are_those_of_the_tables(monkeypatch, cache, tables):
 def test_a_corner_in_the_address_opens_its_images(monkeypatch, cache, tables):
     sure = [table["confidence"] >= 0.5 for table in tables]
     n = int((~sure[0] & ~sure[1]).sum())
-    corner = {"corner_neither sure": f"{n} all"}
-    app = pages(monkeypatch, cache, PAGE, study="animals", **corner)
+    app = pages(monkeypatch, cache, PAGE, study="animals", corner="neither sure.all")
     assert not app.exception
     assert f"**Neither sure (sure: Bayesian confidence c ≥ 0.5, standard confidence c ≥ 0.5)**: " \
            f"{n} of 300" in text_of(app)
-    for odd in ("12 nonsense", "", "all"):
-        app = pages(monkeypatch, cache, PAGE, study="animals", **{"corner_neither sure": odd})
+    # Whatever the cut-off makes of its count, the corner stays chosen.
+    app.slider(key="cut_confidence").set_value(0.4).run()
+    assert "**Neither sure (sure: Bayesian confidence c ≥ 0.4" in text_of(app)
+    for odd in ("neither sure.nonsense", "", "all", "nowhere.all"):
+        app = pages(monkeypatch, cache, PAGE, study="animals", corner=odd)
         assert not app.exception and "**Neither sure (sure" not in text_of(app)
 
 

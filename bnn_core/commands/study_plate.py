@@ -132,21 +132,21 @@ def demand_folds(args: argparse.Namespace, table: pd.DataFrame) -> None:
         grouped_folds(table, count)
 
 
-def demand_crops(args: argparse.Namespace, configs: Mapping[str, TrainConfig], size: int | None
+def demand_crops(configs: Mapping[str, TrainConfig], preset: Mapping[str, TrainConfig], size: int
                  ) -> None:
     """InputError for a --crop larger than the images; a word where the preset's is.
 
-    To be called before the images are read, and once more when their true size is known.
+    To be called before the images are read, and once more if their true size is another.
     """
-    crop = max(config.crop for config in configs.values())
-    if size is None or crop <= size:
-        return
-    if args.train_crop:
-        raise InputError(f"--crop {crop} is more than the images' {size} pixels; give at most "
-                         f"{size}, or 0 for whole images")
-    print(f"WARNING: images of {size} pixels are smaller than the preset's crops of {crop}: whole "
-          "images are trained on, and cells may be too small to tell apart (--size)",
-          file=sys.stderr)
+    larger = {method: config.crop for method, config in configs.items() if config.crop > size}
+    for method, crop in larger.items():
+        if crop != preset[method].crop:
+            raise InputError(f"--crop {method}={crop} is more than the images' {size} pixels; give "
+                             f"at most {size}, or 0 for whole images")
+    if larger:
+        print(f"WARNING: images of {size} pixels are smaller than the preset's crops of "
+              f"{max(larger.values())}: whole images are trained on, and cells may be too small to "
+              "tell apart (--size)", file=sys.stderr)
 
 
 def prepared_folder(out: Path) -> Path:
@@ -163,13 +163,16 @@ def make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], k
     settings: more than those of the flags, for study.json.
     """
     device, configs, count = use_device(args), train_configs(args, presets), _folds(args.folds)
-    demand_crops(args, configs, getattr(args, "size", None))
+    preset, asked_size = presets[args.preset], getattr(args, "size", None)
+    if asked_size is not None:
+        demand_crops(configs, preset, asked_size)
     demand_room(out, args.force)
     asked = {name: as_json(value) for name in ASKED
              if (value := getattr(args, name, None)) not in (None, [])}
     demand_same(out, {"kind": kind, "asked": asked}, args.restart)
     source = read()
-    demand_crops(args, configs, min(source.images.shape[2:]))
+    if min(source.images.shape[2:]) != asked_size:
+        demand_crops(configs, preset, min(source.images.shape[2:]))
     if args.leave_out == "label":
         parts = []
     elif count == "each":

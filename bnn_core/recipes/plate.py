@@ -81,9 +81,9 @@ def plan_plate_study(
         )
     making = open_making(out, plan, force=force, restart=restart)
     plan["images"] = source_key(source.folder)
+    source.keep_quarantine(making)
     if not (making / PLAN).is_file():
         write_table(making / TABLE, source.table)
-        source.keep_quarantine(making)
         write_json(making / PLAN, plan)
     elif read_json(making / PLAN).get("images") != plan["images"]:
         # Prepared anew from the same contents in the same way: files were touched or moved.

@@ -101,8 +101,7 @@ def of_mark(view: View) -> None:
     words = [view.words.groups.get(group, group), *([kind] if kind else [])]
     if 0 <= place < BINS:
         part = part[view.bins.of(part) == place]
-        low, high = view.bins.edges(place)
-        words.append(f"{scores.SYMBOLS[view.bins.score]} {low:.3g} to {high:.3g}")
+        words.append(scores.between(view.bins.score, *view.bins.edges(place), place == BINS - 1))
     if predicted:
         part = part[(part["predicted"] == predicted).to_numpy(dtype=bool)]
         words.append(f"taken for {predicted}")

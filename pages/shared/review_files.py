@@ -14,7 +14,7 @@ from bnn_core.corrections import corrected_labels
 from bnn_core.errors import InputError
 from bnn_core.reading import be, count
 from bnn_core.report import report_html
-from bnn_core.review import Event
+from bnn_core.review import Event, ReviewLog
 from bnn_core.review_import import FlagImport, Replacing, import_flags
 from bnn_core.study import Study
 from pages.shared import reviewer, studies
@@ -35,8 +35,8 @@ def draw_export(study: Study) -> None:
                 "path, plate, well, label, prediction, scores, decision, note, reviewer and time. "
                 "The filters do not cut it; the button beside a selection exports that.")
     _buttons(study, "flagged", lambda form: exporting.export_bytes(study, log, format=form))
-    labels = corrected_labels(study, log)
-    st.markdown(f"**The corrected label table**: {count(len(labels), 'image')} with the label as "
+    labels = _label_count(study.name, study.fingerprint, log.last_action(), study, log)
+    st.markdown(f"**The corrected label table**: {count(labels, 'image')} with the label as "
                 "given and as decided, and which ones are excluded. Of the study's "
                 f"{len(study.images):,}, those that neither have a label nor were given one are "
                 "left out.")
@@ -69,6 +69,12 @@ def _buttons(study: Study, table: str, data) -> None:
         flag = "" if table == "flagged" else f" --table {table}"
         st.caption(f"The same bytes: `bnn export {shlex.quote(study.name)}{flag} --out "
                    f"{shlex.quote(f'{study.name}-{table}.csv')}`")
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _label_count(name: str, fingerprint: str, last_action: int, _study: Study, _log: ReviewLog
+                 ) -> int:
+    return len(corrected_labels(_study, _log))
 
 
 def draw_import(study: Study) -> None:

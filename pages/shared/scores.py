@@ -92,9 +92,35 @@ def cutoff_key(study: Study) -> str:
 
 
 def usable(study: Study) -> list[str]:
-    """Scores that this study has: the split of the variance needs samples."""
-    summary = studies.table(study, filters.reading_method(study))
-    return [name for name in SCORE_NAMES if name in summary and summary[name].notna().any()]
+    """Scores that this study has and that differ: the split of the variance needs samples."""
+    return _usable(studies.identity(study), study)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _usable(identity: str, _study: Study) -> list[str]:
+    table = studies.table(_study, filters.reading_method(_study))
+    return [name for name in SCORE_NAMES if name == "confidence" or (
+        name in table and _varies(table[name].to_numpy(dtype=np.float64)))]
+
+
+def _varies(values: np.ndarray) -> bool:
+    known = values[~np.isnan(values)]
+    return bool(len(known)) and np.ptp(known) > 1e-6
+
+
+def start_again(study: Study) -> None:
+    """Put every cut-off but that of c where it starts in this study; another one's says nothing."""
+    for name in SCORE_NAMES:
+        for key in (f"cut_{name}", f"across_{name}"):
+            if key in st.session_state and name != "confidence":
+                st.session_state[key] = score_range(study, name)[3]
+
+
+def between(score: str, low: float, high: float, last: bool) -> str:
+    """A bin in words: 'c 0.94 to 0.96'; the last one of a distance holds all that lies farther."""
+    if score == "distance" and last:
+        return f"{SYMBOLS[score]} {low:.3g} and more"
+    return f"{SYMBOLS[score]} {low:.3g} to {high:.3g}"
 
 
 def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
@@ -115,13 +141,17 @@ def _range(identity: str, score: str, _study: Study) -> tuple[float, float, floa
     elif score in ("epistemic", "aleatoric"):
         highest, step = 0.25, 0.005
     table = studies.table(_study, filters.reading_method(_study))
+    if score == "distance":
+        # It has no upper end; a few blank images far out would leave no room for the others.
+        far = [np.nanquantile(own["distance"], 0.995) for method in _study.methods
+               if "distance" in (own := studies.table(_study, method))
+               and own["distance"].notna().any()]
+        highest = float(np.ceil(10 * max(far, default=1.0)) / 10)
     values = table[score].to_numpy(dtype=np.float64) if score in table else np.empty(0)
     values = values[~np.isnan(values)]
-    if score == "distance" and len(values):
-        # It has no upper end; a few blank images far out would leave no room for the others.
-        highest = max(float(np.ceil(10 * np.quantile(values, 0.995)) / 10), 1.0)
     kept = float((table["confidence"] >= 0.5).mean())
     if not len(values) or kept in (0.0, 1.0):
         return 0.0, highest, step, round(highest / 2, 3)
     start = abs(np.quantile(evaluation.certainty(score, values), 1 - kept))
-    return 0.0, highest, step, round(min(round(start / step) * step, highest), 3)
+    return 0.0, highest, step, round(float(np.clip(round(start / step), 1, highest / step)) * step,
+                                     3)
