@@ -179,6 +179,7 @@ FIRST_LOOKS = {
     "Unlikely labels": "the label's own probability is lowest: labels to check first",
     "Least sure": "the lowest certainty, right or wrong: hard or unusual images",
     "Networks disagree": "the two networks predict different classes, first where both are surest",
+    "Unlike training": "the farthest from all training images: spoilt, or something new",
 }
 
 
@@ -204,6 +205,10 @@ def first_looks(tables: Mapping[str, pd.DataFrame], rows: np.ndarray, bayes: str
         differ = (table["predicted"].to_numpy() != other["predicted"].to_numpy())
         both = np.minimum(table["top_softmax"].to_numpy(), other["top_softmax"].to_numpy())
         found["Networks disagree"] = rows[differ][np.argsort(-both[differ], kind="stable")]
+    if "distance" in table:
+        far = table["distance"].to_numpy(dtype=np.float64)
+        known = ~np.isnan(far)
+        found["Unlike training"] = rows[known][np.argsort(-far[known], kind="stable")]
     return {name: found[name] for name in FIRST_LOOKS if len(found.get(name, ()))}
 
 

@@ -105,7 +105,7 @@ def new_kind(case: Case) -> Reading:
 
     By the chance that a compound (treatment, well, image) drawn with the others lies so far out.
     """
-    name, explanation = "new_kind", "It is like no class that the network knows"
+    name, explanation = "new_kind", "It is like nothing the network was trained on"
     if not case.has("distance"):
         return cannot_tell(name, explanation, "The study does not say how far images lie from the "
                            "training images; studies made anew do.", ["distance"])
@@ -126,7 +126,8 @@ def new_kind(case: Case) -> Reading:
         name, explanation, verdict,
         f"Its images lie at {own:.2f} from the training images, which lie at 1 themselves and "
         f"the median {level} at {median:.2f}; {of_all(nearer, n, f'other {level}')} "
-        f"{be(nearer, n)} nearer.",
+        f"{be(nearer, n)} nearer."
+        + (" A mechanism that no label names, or bad images." if verdict != AGAINST else ""),
         {"distance": own, "median": median, "nearer": nearer / n, "chance": chance}, n, f"{level}s")
 
 

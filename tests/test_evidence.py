@@ -419,6 +419,7 @@ def test_far_from_all_that_was_trained_on():
         got = got["new_kind"]
         assert (got.verdict, got.n, got.counted) == (verdict, 7, "compounds")
         assert got.numbers["distance"] == mine and got.numbers["chance"] == chance
+        assert ("bad images" in got.sentence) == (verdict == PARTLY)
     assert got.sentence.endswith("the median compound at 1.78; none of the 7 other compounds are "
                                  "nearer.")
     # A dose is set against doses, an image against images.

@@ -132,6 +132,9 @@ def test_first_looks_find_the_planted_ones():
     assert found["Least sure"].tolist()[0] == 3
     assert found["Networks disagree"].tolist() == [1, 3]
     assert "Networks disagree" not in first_looks({"vi": bayes}, rows, "vi", None, "top_softmax")
+    far = bayes.assign(distance=[1.0, np.nan, 3.0, 1.5, 2.0, 1.0])
+    found = first_looks({"vi": far}, rows, "vi", None, "top_softmax")
+    assert found["Unlike training"].tolist() == [2, 4, 3, 0, 5]
     none = bayes.assign(label=None, correct=pd.array([pd.NA] * 6, "boolean"), role="unlabelled")
     assert list(first_looks({"vi": none}, rows, "vi", None, "top_softmax")) == ["Least sure"]
     assert first_looks({"vi": bayes}, rows[:0], "vi", None, "top_softmax") == {}
