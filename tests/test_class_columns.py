@@ -140,7 +140,7 @@ def test_a_missing_column_is_named_as_far_as_is_known(names, known, words):
 
 
 def test_more_classes_predicted_than_columns_is_a_missing_column():
-    with pytest.raises(InputError, match="3 classes are predicted for 2 columns: a column is probably"):
+    with pytest.raises(InputError, match="3 classes are predicted for 2 columns: a column"):
         name_classes(columns_of("0", "1"), P[:, :2], [], rows("a", "b", "c", "a"))
 
 

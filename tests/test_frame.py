@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from page_studies import pages, write_animals, write_compounds
 
-from pages.shared import filters, frame, panels, studies, wall
+from pages.shared import filters, frame, panels, scores, studies, wall
 from pages.shared.wall import never_seen, wrongly_called
 
 
@@ -89,3 +89,27 @@ def test_an_exported_file_is_named_after_what_it_holds():
     assert panels.file_name("s-a/b, 0.03 µM: c ≥ 0.5") == "s-a-b-0.03-µM-c-0.5.csv"
     assert panels.file_name("x" * 300) == "x" * 80 + ".csv"
     assert panels.file_name("../..") == "selection.csv"
+
+
+def test_a_cut_off_starts_where_it_keeps_as_many_as_c_and_anew_in_another_study(monkeypatch,
+                                                                                tmp_path):
+    write_animals(tmp_path)
+    write_animals(tmp_path, "others", seed=4)
+    monkeypatch.setenv("BNN_CACHE", str(tmp_path))
+    starts = {}
+    for name in ("animals", "others"):
+        study = studies.opened(name)
+        table = studies.table(study, "vi")
+        for score in ("predictive_entropy", "mutual_information", "epistemic"):
+            low, high, step, start = scores.score_range(study, score)
+            kept = (table[score] <= start).mean()
+            near = (np.abs(table[score] - start) < 1.01 * step).mean()
+            assert low < start < high and abs(kept - (table["confidence"] >= 0.5).mean()) <= near
+        starts[name] = scores.score_range(study, "predictive_entropy")[3]
+    assert starts["animals"] != starts["others"]
+    app = pages(monkeypatch, tmp_path, "confidence.py", study="animals",
+                score="predictive entropy")
+    assert app.slider(key="cut_predictive_entropy").value == starts["animals"]
+    app.selectbox(key="study").set_value("others").run()
+    assert not app.exception
+    assert app.slider(key="cut_predictive_entropy").value == starts["others"]
