@@ -76,7 +76,8 @@ def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     label (None for none or several), labels (how many), compound, concentration, role (None where
     the fields differ), predicted and p_<class> from the mean softmax, confidence (the mean over
     fields), agreement (share of the scored fields predicted as their label, nan without one),
-    correct (well's prediction against its label; NA without), and the mean of every quality_*.
+    correct (well's prediction against its label; NA without), and the means of every quality_*
+    and of distance, where there is one.
     """
     table, place = _placed(table)
     keys = ["plate", "well"]
@@ -91,7 +92,7 @@ def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     right = table["correct"].fillna(False).to_numpy(dtype=bool)
     measured = table[keys].assign(
         confidence=table["confidence"], agreement=np.where(scored, right.astype(float), np.nan),
-        **{c: table[c] for c in quality_measures(table)})
+        **{c: table[c] for c in (*quality_measures(table), "distance") if c in table})
     means = measured.groupby(keys, observed=True).mean()
     labels = table.groupby(keys, observed=True)["label"].agg(["nunique", "first"])
     labels["label"] = labels["first"].astype(object).where(labels["nunique"] == 1, None)

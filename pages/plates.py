@@ -28,13 +28,14 @@ MOST_PLATES, MOST_PLACES = 60, 6144
 NONE, CONTROL, OTHERS = "no or several labels", "untreated control", "other classes"
 LABEL, PREDICTION = "label", "prediction"
 NUMBERS = {"confidence": "mean confidence c", "agreement": "agreement with the label",
-           "n_images": "number of fields"}
+           "distance": "distance from the training images", "n_images": "number of fields"}
 MEANINGS = {
     LABEL: "the label that all fields of a well share",
     PREDICTION: "the class of the largest mean softmax over a well's fields; a cross: not its "
                 "label",
     "confidence": "the mean over a well's fields",
     "agreement": "the share of a well's labelled fields that are predicted as their label",
+    "distance": "the mean over a well's fields; far is spoilt, or like nothing that was learned",
     "n_images": "fields of the well among the filtered images",
 }
 NO_PLATES = """This study does not say {lacks} an image lies, so there is no map to draw.
@@ -103,7 +104,8 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
     """The map, a clicked well's fields, the effects of place."""
     names = list(dict.fromkeys(wells["plate"]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        options = [LABEL, PREDICTION, *(n for n in NUMBERS if wells[n].notna().any()),
+        numbers = [n for n in NUMBERS if n in wells and wells[n].notna().any()]
+        options = [LABEL, PREDICTION, *numbers,
                    *plate_map.quality_measures(wells)]
         by = st.selectbox("Colour by", options, key="plate_colour", index=2, width=270,
                           format_func=said, bind="query-params")
@@ -185,8 +187,8 @@ def effects(study: Study, method: str, wells: pd.DataFrame, by: str, shape: tupl
     st.subheader("Does the place on the plate matter?", anchor=False)
     control = "role" in wells and (wells["role"] == "control").sum() > 3
     untreated = control and st.toggle(
-        "Untreated controls only", key="plate_controls", help="All are treated alike, so what "
-        "differs between them is their place.")
+        "Untreated controls only", key="plate_controls", bind="query-params",
+        help="All are treated alike, so what differs between them is their place.")
     if untreated:
         wells = wells[wells["role"] == "control"]
     values = wells[by].to_numpy(dtype=np.float64)

@@ -57,6 +57,10 @@ def test_one_row_per_well_and_the_rest_is_named(table):
     assert found["label"].tolist() == [None, "A", "A"] and found["labels"].tolist() == [2, 1, 1]
     np.testing.assert_allclose(found["agreement"], [0.5, 0.5, 1.0])
     np.testing.assert_allclose(found["quality_focus"], [0, 2, 5])
+    assert "distance" not in found
+    far = table.assign(distance=table["quality_focus"] + 1)
+    found = plate_map.well_table(far, CLASSES)
+    np.testing.assert_allclose(found["distance"], [1, 3, 6])
     np.testing.assert_allclose(found["confidence"], table["confidence"][0])
     assert found["correct"].isna().tolist() == [True, False, False]
     assert rows_of(table, ["P1", "B02"]).tolist() == [0, 1]
