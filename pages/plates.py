@@ -28,7 +28,7 @@ MOST_PLATES, MOST_PLACES = 60, 6144
 NONE, CONTROL, OTHERS = "no or several labels", "untreated control", "other classes"
 LABEL, PREDICTION = "label", "prediction"
 NUMBERS = {"confidence": "mean confidence c", "agreement": "agreement with the label",
-           "distance": "distance from the training images", "n_images": "number of fields"}
+           "distance": "distance from training", "n_images": "number of fields"}
 MEANINGS = {
     LABEL: "the label that all fields of a well share",
     PREDICTION: "the class of the largest mean softmax over a well's fields; a cross: not its "

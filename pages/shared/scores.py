@@ -11,6 +11,7 @@ import streamlit as st
 
 from bnn_core import evaluation
 from bnn_core.figures.style import SCORE_NAMES
+from bnn_core.levels import scored_rows
 from bnn_core.study import Study
 from pages.shared import filters, studies
 from pages.shared.filters import SCORE
@@ -126,7 +127,8 @@ def between(score: str, low: float, high: float, last: bool) -> str:
 def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
     """Slider of a score: lowest, highest, step, start.
 
-    It starts at c = 0.5, for every other score where it keeps as many images as that does.
+    It starts at c = 0.5, for every other score where it keeps as many of the images that an
+    accuracy counts as that does.
     """
     return _range(studies.identity(study), score, study)
 
@@ -142,11 +144,12 @@ def _range(identity: str, score: str, _study: Study) -> tuple[float, float, floa
         highest, step = 0.25, 0.005
     table = studies.table(_study, filters.reading_method(_study))
     if score == "distance":
-        # It has no upper end; a few blank images far out would leave no room for the others.
-        far = [np.nanquantile(own["distance"], 0.995) for method in _study.methods
-               if "distance" in (own := studies.table(_study, method))
-               and own["distance"].notna().any()]
-        highest = float(np.ceil(10 * max(far, default=1.0)) / 10)
+        # It has no upper end: spoilt images may lie hundreds away, and leave the others no room.
+        far = [own["distance"][scored_rows(own)].quantile(0.995) for method in _study.methods
+               if "distance" in (own := studies.table(_study, method))]
+        highest = float(np.ceil(10 * np.nanmax([1.0, *far])) / 10)
+    counted = scored_rows(table)
+    table = table[counted] if counted.any() else table
     values = table[score].to_numpy(dtype=np.float64) if score in table else np.empty(0)
     values = values[~np.isnan(values)]
     kept = float((table["confidence"] >= 0.5).mean())
