@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.errors import InputError
+from bnn_core.levels import own_images
 from bnn_core.review import DECISIONS, ReviewLog
 from bnn_core.review_import import read_review_table
 from bnn_core.study import Study
@@ -28,10 +29,10 @@ class Corrections:
 def corrected_labels(study: Study, log: ReviewLog) -> pd.DataFrame:
     """The label table after review: image_id, label, corrected_label, excluded ("yes" or "no").
 
-    One line per image that has a label or a decision, in the study's order, then those that the
-    study no longer holds. `label` is the label as first given, also where the study itself was
-    trained on corrected ones; `corrected_label` equals it unless a decision, now or then, changed
-    it. "keep" and "unsure" change nothing.
+    One line per image of the study's own that has a label, and per image with a decision, in the
+    study's order, then those that the study no longer holds. `label` is the label as first given,
+    also where the study itself was trained on corrected ones; `corrected_label` equals it unless a
+    decision, now or then, changed it. "keep" and "unsure" change nothing.
     """
     images = study.images
     now = images["label"].astype(object)
@@ -52,8 +53,12 @@ def corrected_labels(study: Study, log: ReviewLog) -> pd.DataFrame:
         "corrected_label": gone["new_label"].where(renamed, gone["label_then"]),
         "excluded": np.where(gone["decision"] == "exclude", "yes", "no")})
     table = pd.concat([table, absent], ignore_index=True)
-    return table[table[["label", "corrected_label"]].notna().any(axis=1)
-                 | (table["excluded"] == "yes")].reset_index(drop=True)
+    # Copies and added images are no part of the set that was labelled, unless somebody decided.
+    own = own_images(images)
+    own[state.index] = True
+    wanted = np.concatenate([own, np.ones(len(absent), bool)])
+    return table[wanted & (table[["label", "corrected_label"]].notna().any(axis=1)
+                           | (table["excluded"] == "yes"))].reset_index(drop=True)
 
 
 def read_corrections(file: Path, image_ids: Collection[str] | None = None,

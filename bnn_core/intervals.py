@@ -66,17 +66,18 @@ def share_interval(
 ) -> Interval:
     """Share right/counted of (N,) bools: a bootstrap over groups, or Wilson without them.
 
-    Where all are right (or none), every resample is like the other and would call that certain:
-    the interval is then Wilson's of as many units as there are groups counted. nan for none.
+    Where all are right (or none), or all of one group, every resample is like the other and would
+    call that certain: the interval is then Wilson's of as many units as there are groups counted.
+    nan for none.
     """
     counted = np.asarray(counted, bool)
     right = np.asarray(right, bool) & counted
     n = units = int(counted.sum())
     if groups is not None:
-        found = bootstrap_ratio(right, counted, groups, repeats=repeats, level=level, seed=seed)
-        if found.value not in (0.0, 1.0):
-            return found
         units = len(np.unique(group_codes(groups)[0][counted]))
+        found = bootstrap_ratio(right, counted, groups, repeats=repeats, level=level, seed=seed)
+        if found.value not in (0.0, 1.0) and units > 1:
+            return found
     value = right.sum() / n if n else np.nan
     low, high = wilson(np.float64(value * units), units, level)
     return Interval(float(value), float(low), float(high))

@@ -21,7 +21,7 @@ from bnn_core.exporting import by_preference
 from bnn_core.figures import confidence, overview
 from bnn_core.figures.style import chart_config
 from bnn_core.judging import Judged, accuracy_by_level, judged_units, quality
-from bnn_core.levels import available_levels
+from bnn_core.levels import available_levels, own_images
 from bnn_core.mechanisms import compounds, labelled_compounds
 from bnn_core.phenotype import study_strengths
 from bnn_core.reading import (
@@ -147,6 +147,7 @@ def _calibration(study: Study, tables: Mapping[str, pd.DataFrame],
 def _compounds(table: pd.DataFrame) -> str:
     if "compound" not in table:
         return ""
+    table = table[own_images(table)]
     lines = [[r.compound, label, _called(r.called, r.called_n), f"{r.right:,} of {r.n:,}",
               _percent(r.accuracy, 1) if r.n else "–"]
              for label in labelled_compounds(table)

@@ -125,7 +125,8 @@ def looks(study: Study) -> None:
     kind = st.segmented_control("What to look at", kinds, key="look", default=kinds[0],
                                 required=True, bind="query-params", label_visibility="collapsed")
     st.caption(f"{FIRST_LOOKS[kind][0].upper()}{FIRST_LOOKS[kind][1:]}.")
-    panels.selection_panel(study, found[kind], f"look_{kind.split()[-1]}", kind, ranking=False)
+    panels.selection_panel(study, found[kind], f"look_{kind.split()[-1]}", kind, ranking=False,
+                           caption="distance" if kind == "Unlike training" else None)
 
 
 @frame.fragment

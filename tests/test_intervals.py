@@ -119,6 +119,9 @@ def test_all_right_is_as_sure_as_the_number_of_groups():
     assert found == (1.0, pytest.approx(float(low)), pytest.approx(float(high)))
     none = iv.share_interval(~right, counted, groups)
     assert none.value == 0 and none.high == pytest.approx(1 - float(low))
+    # One group alone, right or partly so, says as little as one unit can.
+    one = iv.share_interval(np.arange(54) < 40, np.ones(54, bool), np.zeros(54))
+    assert one.value == 40 / 54 and one.low < 0.2 and one.high > 0.95
     # As soon as groups differ it is the bootstrap, and without groups Wilson.
     right[0] = False
     assert iv.share_interval(right, counted, groups) == iv.bootstrap_ratio(

@@ -8,6 +8,7 @@ import pytest
 from page_studies import pages, write_animals, write_compounds, write_screen
 
 from bnn_core import cli
+from bnn_core.corrections import corrected_labels
 from bnn_core.report import report_html
 from bnn_core.review import ReviewLog
 from bnn_core.study import open_study
@@ -101,6 +102,20 @@ def test_the_report_calls_a_suspect_what_the_page_calls_it(shared_data, monkeypa
     assert "Score 0.20 (2 treatments are too few for an interval); 11 of 24" in said
     assert "Score 0.00 (95 % interval -0.55 to 0.55, from 2 treatments)" in said
     assert "-1.00 to 1.00" not in said
+
+
+def test_spoilt_copies_are_no_wrong_calls_of_a_compound(tmp_path):
+    p = np.array([[0.9, 0.1], [0.1, 0.9], [0.2, 0.8]])
+    images = pd.DataFrame({"image_id": ["a", "b", "a~blur"], "label": ["x", "y", "x"],
+                           "role": ["scored", "scored", "shifted"], "fold": 0, "content_hash": "",
+                           "compound": ["one", "two", "one"]})
+    study = open_study(write_study(
+        tmp_path / "spoilt", title="s", kind="import", classes=["x", "y"], images=images,
+        summaries={"vi": summarise(Moments(p), ["x", "y"],
+                                   np.array(["x", "y", None], dtype=object))}))
+    assert "one x – 1 of 1" in text_of(report_html(study, ReviewLog(tmp_path)))
+    # Nor are they part of the set that was labelled.
+    assert corrected_labels(study, ReviewLog(tmp_path))["image_id"].tolist() == ["a", "b"]
 
 
 def test_a_study_without_labels_says_so(tmp_path):

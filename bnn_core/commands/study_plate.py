@@ -128,7 +128,9 @@ def demand_folds(args: argparse.Namespace, table: pd.DataFrame) -> None:
 
     To be called before the images are read, which may take hours.
     """
-    if args.leave_out != "label" and isinstance(count := _folds(args.folds), int):
+    if args.leave_out == "label" and args.folds:
+        raise InputError("--folds does not go with --leave-out label: every label is a fold")
+    if isinstance(count := _folds(args.folds), int):
         grouped_folds(table, count)
 
 

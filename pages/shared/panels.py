@@ -81,13 +81,14 @@ def picture(study: Study, row: int) -> None:
 
 def selection_panel(study: Study, rows: np.ndarray, key: str, title: str, *,
                     ranking: bool = True, method: str | None = None,
-                    methods: Sequence[str] | None = None) -> None:
+                    methods: Sequence[str] | None = None, caption: str | None = None) -> None:
     """A selection: 'n of N', a ranked wall, export of exactly these rows, flag.
 
     rows: row numbers in any order. title: what was selected, in words: it stands above the wall
     and, with the filters, in the exported file. ranking: the user may order them; False keeps
     theirs. method: whose prediction the captions give; None: the Bayesian method, else the first.
-    methods: whose distributions stand beside the image opened, see `detail`.
+    methods: whose distributions stand beside the image opened, see `detail`. caption: the score
+    below each image; None: c.
     """
     rows = np.asarray(rows, dtype=np.int64)
     total = len(frame.filtered_rows())
@@ -97,7 +98,7 @@ def selection_panel(study: Study, rows: np.ndarray, key: str, title: str, *,
         actions = st.container(horizontal=True, vertical_alignment="center", gap="small")
         if ranking:
             rows = _ordered(study, method, rows, actions, key)
-        result = image_wall(rows, key=f"{key}_wall", method=method, height=640,
+        result = image_wall(rows, key=f"{key}_wall", method=method, height=640, caption=caption,
                             flagged=flagged_rows(study))
         chosen = np.array(result.selected, dtype=np.int64)
         acted = chosen if len(chosen) else rows

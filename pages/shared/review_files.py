@@ -94,7 +94,8 @@ def draw_import(study: Study) -> None:
                    "have seen what would change.")
         return
     try:
-        found = read_list(given.name, given.getvalue(), study, name)
+        # Without a name yet, what would change is shown all the same.
+        found = read_list(given.name, given.getvalue(), study, name.strip() or "you")
     except InputError as error:
         st.error(plain(error), icon=":material/error:")
         return
@@ -113,6 +114,8 @@ def draw_import(study: Study) -> None:
     events = found.events + pick_replacing(found.replacing)
     if not events:
         st.caption("There is nothing to take in.")
+    elif not name.strip():
+        st.caption("Type your name above to take them in.")
     elif st.button(f"Take in {len(events):,}", key="import_go", type="primary",
                    icon=":material/playlist_add:"):
         action = review_log().record(study, events, reviewer=name)

@@ -77,7 +77,8 @@ def draw(study: Study) -> None:
     low, high, step, start = score_range(study, score)
     sign = "≥" if evaluation.SCORES[score] > 0 else "≤"
     st.slider(f"Cut-off: keep {sign}", low, high, start, step, key=f"cut_{score}",
-              bind="query-params", help="An image on the other side is set aside: the network does "
+              bind="query-params", format="%.2f" if step >= 0.01 else "%.3f",
+              help="An image on the other side is set aside: the network does "
               "not answer for it, a person looks.")
 
 

@@ -127,14 +127,15 @@ def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
     heads = {"this": (f"This {who.level}:", who.title), "same label": ("Same label:", who.label),
              "predicted label": ("Nearest other class:", who.suspected),
              "controls": ("Untreated,", "same plates" if "plate" in study.images else "all"),
-             "other doses": ("Its other doses", "\N{NO-BREAK SPACE}")}
+             "other doses": ("Its other doses", "")}
     flagged = flagging.flagged_rows(study)
     shown = remembered(key, found)
     places = st.columns([1] * len(found) + [1.4] * (shown is not None), gap="small")
     for place, (name, rows) in zip(places, found.items(), strict=False):
         with place:
             # Two lines each, so that the walls begin at one height.
-            st.markdown("  \n".join(f":small[**{plain(line)}**]" for line in heads[name]))
+            st.markdown("  \n".join(f":small[**{plain(line)}**]" if line else "&nbsp;"
+                                    for line in heads[name]))
             if len(rows):
                 image_wall(rows, key=f"{key}_{name}", height=520, selectable=False,
                            flagged=flagged)
