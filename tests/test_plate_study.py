@@ -282,6 +282,7 @@ def test_reviewed_images_are_left_out_or_relabelled_in_the_same_folds(
     ("change", "message"),
     [
         (["--folds", "9"], "--folds 9: give 2 to 4"),
+        (["--folds", "3", "--leave-out", "label"], "--folds does not go with --leave-out label"),
         (["--folds", "some"], "--folds some: give a whole number of at least 2, or 'each'"),
         (["--label", "verdict"], "verdict"),
         (["--folds", "1"], "--folds 1: give a whole number of at least 2"),
