@@ -136,7 +136,8 @@ def name_classes(
     _demand_distinct(classes, where)
     if predicted is not None and len(_present(predicted)):
         _demand_agreement(found, classes, values, predicted, where,
-                          "correct the class order with --classes" if given else "correct it")
+                          "correct the class order with --classes, or" if given
+                          else "correct it, or")
         how += ", and the predicted column agrees on every row"
     return classes, how + "."
 
@@ -248,7 +249,7 @@ def _from_predictions(
             "--classes")
     result = [classes[j] for j in range(len(found.columns))]
     _demand_agreement(found, result, values, predicted, where,
-                      "correct it, or give the class order with --classes")
+                      "correct it, or give the class order with --classes and")
     return result, how + " and agrees on every row."
 
 
@@ -262,9 +263,8 @@ def _demand_agreement(found: ClassColumns, classes: Sequence[str], values: np.nd
         first = int(np.flatnonzero(wrong)[0])
         raise InputError(
             f"{where}{rows_text(predicted.index[wrong])}: predicted is '{predicted.iloc[first]}' "
-            f"but the highest column is {found.columns[top[first]]} ('{said[first]}'); {remedy}"
-            f"{' and' if ' or ' in remedy else ', or'} take the highest probability with "
-            "--ignore-predicted")
+            f"but the highest column is {found.columns[top[first]]} ('{said[first]}'); {remedy} "
+            "take the highest probability with --ignore-predicted")
 
 
 def _highest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -29,6 +29,13 @@ def certainty(name: str, values: np.ndarray) -> np.ndarray:
     return SCORES[name] * np.asarray(values, dtype=np.float64)
 
 
+def varies(values: np.ndarray) -> bool:
+    """Whether a score column says anything: some value is known, and not all are the same."""
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    return bool(len(known)) and bool(np.ptp(known) > 1e-6)
+
+
 class Kept(NamedTuple):
     """What a cut-off keeps; arrays of the shape of the thresholds."""
 

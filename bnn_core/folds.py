@@ -5,7 +5,6 @@ interrupted one goes on. `assemble` puts the folds' rows together once all are t
 """
 
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -87,24 +86,20 @@ def run_method(
     mean = networks_of(folder, None, sample_seed, device)
     some = np.linspace(0, len(training.images) - 1, min(len(training.images), MOST_IMAGES))
     some = some.astype(int)
-    embedding, distance = [], []
+    learned, embedding, distance = [], [], []
     size = batch_size(images)
     with tqdm(
         total=len(some) + len(images), desc=f"embed fold {name}", unit="image", disable=quiet
     ) as bar:
-
-        def features(of: np.ndarray, places: np.ndarray) -> Iterator[np.ndarray]:
-            for part in np.split(places, range(size, len(places), size)):
-                yield embed(mean, of[part], ready, size)
-                bar.update(len(part))
-
-        cloud = training_cloud(
-            np.concatenate(list(features(training.images, some))), training.targets[some]
-        )
+        for features in embed(mean, training.images, ready, size, some):
+            learned.append(features)
+            bar.update(len(features))
+        cloud = training_cloud(np.concatenate(learned), training.targets[some])
         save_cloud(folder, cloud)
-        for part in features(images, np.arange(len(images))):
-            embedding.append(part.astype(np.float16))
-            distance.append(cloud.distance(part))
+        for features in embed(mean, images, ready, size):
+            embedding.append(features.astype(np.float16))
+            distance.append(cloud.distance(features))
+            bar.update(len(features))
     if samples is not None:
         with atomic_path(folder / "samples.npy") as temporary, open(temporary, "wb") as file:
             np.save(file, samples)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.bimodality import CRITICAL, MOST, dip, looks_bimodal
-from bnn_core.evaluation import SCORES, certainty
+from bnn_core.evaluation import SCORES, certainty, varies
 from bnn_core.levels import scored_rows
 from bnn_core.mechanisms import Bins
 
@@ -160,9 +160,7 @@ def which_score(tables: Mapping[str, pd.DataFrame], classes: Sequence[str], grou
     found = []
     for method, table in tables.items():
         for score in SCORES:
-            values = table[score].to_numpy(dtype=np.float64) if score in table else np.empty(0)
-            values = values[~np.isnan(values)]
-            if not len(values) or np.ptp(values) < 1e-6:
+            if score not in table or not varies(table[score]):
                 continue
             of_kinds = by_kind(table, score, group, false_alarm)
             parts = subsets(list(of_kinds["kind"]), classes)

@@ -126,16 +126,21 @@ def embed(
     images: np.ndarray,
     prepare: Callable[[np.ndarray], Tensor],
     batch_size: int = 100,
-) -> np.ndarray:
-    """(N, D) float32 last hidden layer of the first of the networks; arguments as `predict`."""
+    rows: np.ndarray | None = None,
+) -> Iterator[np.ndarray]:
+    """Last hidden layer of the first of the networks, batch by batch, (n, D) float32.
+
+    rows: which images, in that order; None: all. Other arguments as `predict`.
+    """
     body = networks.body
     device = next(body.parameters()).device
     body.load_state_dict(body.state_dict() | next(iter(networks)))
-    with torch.inference_mode():
-        return np.concatenate([
-            body.features(prepare(images[i : i + batch_size]).to(device)).float().cpu().numpy()
-            for i in range(0, len(images), batch_size)
-        ])
+    rows = np.arange(len(images)) if rows is None else rows
+    for start in range(0, len(rows), batch_size):
+        with torch.inference_mode():
+            batch = prepare(images[rows[start : start + batch_size]]).to(device)
+            features = body.features(batch).float().cpu().numpy()
+        yield features
 
 
 def predict(

@@ -114,7 +114,9 @@ def predict_blocks(study: Study, making: Path, method: str, folds: Sequence[Path
                                  len(study.images) + block.first + len(block))
                     samples[rows, place::len(folds)] = drawn[:, place::len(folds)]
                     samples.flush()
-                features = None if mean is None else embed(mean, images, ready, size)
+                features = None
+                if mean is not None:
+                    features = np.concatenate(list(embed(mean, images, ready, size)))
                 extra = {"embedding": features.astype(np.float16)} if main else {}
                 if cloud is not None:
                     extra["distance"] = cloud.distance(features)

@@ -12,11 +12,11 @@ from bnn_core import exporting
 from bnn_core.cleaning import CleaningEffect, compare_cleaned
 from bnn_core.corrections import corrected_labels
 from bnn_core.errors import InputError
-from bnn_core.reading import be, count
 from bnn_core.report import report_html
 from bnn_core.review import Event, ReviewLog
 from bnn_core.review_import import FlagImport, Replacing, import_flags
 from bnn_core.study import Study
+from bnn_core.wording import be, count
 from pages.shared import reviewer, studies
 from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain
@@ -38,8 +38,8 @@ def draw_export(study: Study) -> None:
     labels = _label_count(study.name, study.fingerprint, log.last_action(), study, log)
     st.markdown(f"**The corrected label table**: {count(labels, 'image')} with the label as "
                 "given and as decided, and which ones are excluded. Of the study's "
-                f"{len(study.images):,}, those that neither have a label nor were given one are "
-                "left out.")
+                f"{len(study.images):,}, copies, added images and those without a label are left "
+                "out unless somebody decided on them.")
     _buttons(study, "labels",
              lambda form: exporting.table_bytes(corrected_labels(study, log), form))
     st.markdown("**The report**: the whole study in one HTML file, to mail or archive: accuracy, "

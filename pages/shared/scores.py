@@ -102,12 +102,7 @@ def usable(study: Study) -> list[str]:
 def _usable(identity: str, _study: Study) -> list[str]:
     table = studies.table(_study, filters.reading_method(_study))
     return [name for name in SCORE_NAMES if name == "confidence" or (
-        name in table and _varies(table[name].to_numpy(dtype=np.float64)))]
-
-
-def _varies(values: np.ndarray) -> bool:
-    known = values[~np.isnan(values)]
-    return bool(len(known)) and np.ptp(known) > 1e-6
+        name in table and evaluation.varies(table[name]))]
 
 
 def start_again(study: Study) -> None:
