@@ -13,9 +13,9 @@ from bnn_core.errors import InputError
 from bnn_core.joining import join_metadata
 from bnn_core.long_form import image_key, long_columns, pivot_long
 from bnn_core.probabilities import images_first, load_samples, samples_from_table
-from bnn_core.reading import count
 from bnn_core.tables import naming, read_table, rows_text, to_numbers
 from bnn_core.values import as_text
+from bnn_core.wording import count
 
 #: Columns that two tables may be joined on, the most precise first.
 JOINS = (("image_id",), ("path",), ("plate", "well", "site"), ("plate", "well"),

@@ -28,11 +28,11 @@ from bnn_core.import_sources import (
 from bnn_core.long_form import image_key, long_columns
 from bnn_core.plate_map import odd_wells
 from bnn_core.probabilities import checked_probabilities, sample_moments
-from bnn_core.reading import be, count, have
 from bnn_core.study import METHOD_NAMES, ROLES
 from bnn_core.tables import naming, read_table, rows_text
 from bnn_core.uncertainty import Moments
 from bnn_core.values import as_text, image_ids, is_blank_label, none_where
+from bnn_core.wording import be, count, have
 
 #: Metadata columns that a study keeps.
 KEPT = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa")

@@ -7,8 +7,8 @@ import pandas as pd
 
 from bnn_core.columns import plain_name
 from bnn_core.errors import InputError
-from bnn_core.reading import count
 from bnn_core.tables import looks_numeric, rows_text, to_numbers
+from bnn_core.wording import count
 
 CLASS = ("class", "class_name", "category", "class_label")
 VALUE = ("probability", "prob", "proba", "p", "softmax", "mean_softmax", "logit", "score")

@@ -12,8 +12,8 @@ import pandas as pd
 
 from bnn_core.intervals import REPEATS, Interval, bootstrap_ratio
 from bnn_core.levels import aggregate, own_images, scored_rows
-from bnn_core.reading import be, count, listed
 from bnn_core.values import reading_order
+from bnn_core.wording import be, count, listed
 
 #: Wells of a plate -> (rows, columns), the smallest first.
 FORMATS = {24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}

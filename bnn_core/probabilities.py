@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.errors import InputError
-from bnn_core.reading import count, have
 from bnn_core.tables import rows_text
 from bnn_core.uncertainty import Moments, moments
+from bnn_core.wording import count, have
 
 #: How far the probabilities of a row may be from summing to 1, as in rounded tables.
 SUM_TOLERANCE = 0.01

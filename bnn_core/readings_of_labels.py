@@ -6,18 +6,8 @@ import pandas as pd
 from bnn_core.batches import owned_classes
 from bnn_core.levels import LEVEL_COLUMNS, scored_rows
 from bnn_core.own_errors import own_errors
-from bnn_core.reading import (
-    AGAINST,
-    FITS,
-    PARTLY,
-    Case,
-    Reading,
-    be,
-    cannot_tell,
-    count,
-    listed,
-    of_all,
-)
+from bnn_core.reading import AGAINST, FITS, PARTLY, Case, Reading, cannot_tell
+from bnn_core.wording import be, count, listed, of_all
 
 #: Shares of images from which on "most" is said of being wrong, and of agreeing on one class.
 _MOST, _AGREEING = 1 / 2, 2 / 3

@@ -3,18 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from bnn_core.reading import (
-    AGAINST,
-    FITS,
-    PARTLY,
-    UNKNOWN,
-    Case,
-    Reading,
-    be,
-    cannot_tell,
-    count,
-    of_all,
-)
+from bnn_core.reading import AGAINST, FITS, PARTLY, UNKNOWN, Case, Reading, cannot_tell
+from bnn_core.wording import be, count, of_all
 
 #: Robust z beyond which an image is not like its plate (Iglewicz & Hoaglin 1993).
 OUTLYING = 3.5

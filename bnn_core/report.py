@@ -31,7 +31,6 @@ from bnn_core.reading import (
     Suspect,
     heading,
     interval_of,
-    listed,
     matching,
     two_digits,
 )
@@ -39,6 +38,7 @@ from bnn_core.review import ReviewLog
 from bnn_core.second_opinion import read_opinion
 from bnn_core.study import METHOD_NAMES, Study
 from bnn_core.study_report import QUALITY_NAMES, facts, method_settings
+from bnn_core.wording import listed
 
 MOST_SUSPECTS = 10
 MOST_PICTURES = 300

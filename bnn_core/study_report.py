@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bnn_core.reading import count
 from bnn_core.study import METHOD_NAMES, Study, open_study
+from bnn_core.wording import count
 
 #: Figures of `evaluation.evaluate` in words.
 QUALITY_NAMES = {

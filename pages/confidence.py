@@ -12,9 +12,9 @@ from bnn_core.figures import confidence as figures
 from bnn_core.figures.style import SCORE_NAMES, chart_config
 from bnn_core.judging import Judged, rows_of_units, undecided
 from bnn_core.levels import LEVEL_RULES, available_levels
-from bnn_core.reading import count
 from bnn_core.study import Study
 from bnn_core.uncertainty import SPLIT_COLUMNS
+from bnn_core.wording import count
 from pages.shared import frame, gestures, marks, panels, scores
 from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
 from pages.shared.words import interval, percent, short_name

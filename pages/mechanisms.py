@@ -13,9 +13,9 @@ from bnn_core.figures import mechanisms as figures
 from bnn_core.figures.style import SCORE_NAMES, chart_config
 from bnn_core.levels import own_images
 from bnn_core.mechanisms import Bins
-from bnn_core.reading import count, listed
 from bnn_core.side_by_side import controls_beside
 from bnn_core.study import Study
+from bnn_core.wording import count, listed
 from pages.shared import filters, flagging, frame, marks, panels, scores
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.wall import leading_wall

@@ -11,9 +11,9 @@ from bnn_core.figures.style import chart_config
 from bnn_core.intervals import Interval
 from bnn_core.judging import FIRST_LOOKS, accuracy_by_level, first_looks
 from bnn_core.levels import available_levels
-from bnn_core.reading import count
 from bnn_core.study import METHOD_NAMES, Study
 from bnn_core.study_report import QUALITY_NAMES
+from bnn_core.wording import count
 from pages.shared import filters, frame, panels, studies, truth
 from pages.shared.judged import (
     compared_methods,

@@ -5,9 +5,9 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.errors import InputError
-from bnn_core.reading import count
 from bnn_core.review import DECISIONS
 from bnn_core.study import Study
+from bnn_core.wording import count
 from pages.shared import filters, frame, panels, review_files, reviewer
 from pages.shared.flagging import decision_words, flag_control, review_log
 from pages.shared.wall import image_wall

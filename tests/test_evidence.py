@@ -16,10 +16,9 @@ from bnn_core.reading import (
     Suspect,
     heading,
     interval_of,
-    listed,
-    of_all,
 )
 from bnn_core.suspects import rank, rank_images
+from bnn_core.wording import listed, of_all
 
 NAMES = ["wrong_label", "inactive_dose", "toxic", "well_swap", "artefact", "batch", "weak_model",
          "new_kind", "other_network", "other_data"]

@@ -19,9 +19,9 @@ from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
 from bnn_core.plate_map import odd_wells
-from bnn_core.reading import be, count, have
 from bnn_core.tables import naming, read_table, rows_text
 from bnn_core.values import as_text, image_ids
+from bnn_core.wording import be, count, have
 
 _KEPT = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa")
 #: Cells that mean "no label", beside empty ones.

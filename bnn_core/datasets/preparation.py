@@ -27,9 +27,9 @@ from bnn_core.datasets.plate_reading import (
 from bnn_core.datasets.source import DESCRIPTION, PlateSource, file_columns, open_source
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path, read_json, write_json
-from bnn_core.reading import count, have
 from bnn_core.rendering import default_channels
 from bnn_core.study import pack_thumbnails, write_table
+from bnn_core.wording import count, have
 
 NORMALISE = ("auto", "plate", "image", "none")
 

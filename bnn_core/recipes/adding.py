@@ -17,7 +17,6 @@ from bnn_core.datasets.image_sets import ImageSet
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path, read_json
 from bnn_core.making import ADDING, open_making
-from bnn_core.reading import be, count
 from bnn_core.recipes.adding_blocks import (
     Block,
     average_distance,
@@ -31,6 +30,7 @@ from bnn_core.recipes.adding_blocks import (
 from bnn_core.study import ROLES, Study, open_study
 from bnn_core.study_writer import finish_study
 from bnn_core.uncertainty import summarise
+from bnn_core.wording import be, count
 
 #: Samples of one method above this many bytes are not kept.
 MOST_SAMPLE_BYTES = 2 << 30

@@ -18,12 +18,12 @@ from bnn_core.files import alone, read_json, write_json
 from bnn_core.folds import assemble, read_result
 from bnn_core.making import open_making
 from bnn_core.methods import method_record, training_order
-from bnn_core.reading import count, have
 from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
 from bnn_core.study import fingerprint, write_table
 from bnn_core.study_writer import finish_study
 from bnn_core.train_config import TrainConfig, settings_of
 from bnn_core.uncertainty import summarise
+from bnn_core.wording import count, have
 
 
 def plan_plate_study(
@@ -176,10 +176,11 @@ def _assemble_study(making: Path) -> Path:
 def planned_warnings(making: Path) -> list[str]:
     """What a reader of the study will be told and should know before hours of training."""
     _, source, folds = read_plan(making)
-    where = [f"the images left out are listed in {making / 'quarantine.csv'}"]
-    return [*source.notes, *where * bool(len(source.quarantine)),
-            *_warnings(folds, source.table.assign(
-                unpredictable=unpredictable_rows(source.table, folds)))]
+    said = list(source.notes)
+    if len(source.quarantine):
+        said.append(f"the images left out are listed in {making / 'quarantine.csv'}")
+    return said + _warnings(folds, source.table.assign(
+        unpredictable=unpredictable_rows(source.table, folds)))
 
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:

@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.errors import InputError
-from bnn_core.reading import be, count
 from bnn_core.review import DECISIONS, LONGEST_NOTE, REASONS, Action, ReviewLog
 from bnn_core.study import Study, cache_root
+from bnn_core.wording import be, count
 from pages.shared import reviewer
 from pages.shared.words import plain
 
