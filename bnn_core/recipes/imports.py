@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bnn_core.datasets.plate import find_files, spread_evenly
+from bnn_core.base.errors import InputError
+from bnn_core.datasets.plates import find_files, spread_evenly
 from bnn_core.datasets.preparation import prepare_source
-from bnn_core.datasets.source import PlateSource
-from bnn_core.errors import InputError
-from bnn_core.import_sources import ImportOptions
-from bnn_core.importing import Predictions, read_predictions
-from bnn_core.making import open_making
-from bnn_core.study_writer import finish_study
-from bnn_core.uncertainty import summarise
+from bnn_core.datasets.sources import PlateSource
+from bnn_core.measures.uncertainty import summarise
+from bnn_core.study.working_folder import open_making
+from bnn_core.study.writing import finish_study
+from bnn_core.tables.predictions import Predictions, read_predictions
+from bnn_core.tables.sources import ImportOptions
 
 _LOOKED_AT = 20
 
