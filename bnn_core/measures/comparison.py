@@ -14,7 +14,7 @@ import pandas as pd
 from bnn_core.measures import reweighted
 from bnn_core.measures.evaluation import NLL_FLOOR, certainty
 from bnn_core.measures.intervals import Interval, group_codes
-from bnn_core.measures.judging import independent_groups
+from bnn_core.measures.judged_units import independent_groups
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.out_of_distribution import kinds
 from bnn_core.measures.uncertainty import SPLIT_COLUMNS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from page_studies import pages, text_of, write_animals, write_others
 
-from bnn_core.measures.judging import first_looks
+from bnn_core.measures.first_looks import first_looks
 from bnn_core.study.folder import open_study
 
 PAGE = "out_of_distribution/page.py"
