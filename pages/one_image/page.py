@@ -9,8 +9,8 @@ import streamlit as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import method_of
+from bnn_core.figures import averaging, style
 from bnn_core.figures import samples as figures
-from bnn_core.figures import style
 from bnn_core.measures import neighbours, sample_views
 from bnn_core.study.folder import Study
 from pages.one_image import networks
@@ -212,15 +212,15 @@ def draw_distribution(shown: Shown) -> None:
     mean = probabilities(study, shown.table, row)
     beside = None
     if shown.standard not in (None, shown.method):
-        beside = figures.Said(
+        beside = figures.Average(
             probabilities(study, frame.table(study, shown.standard), row),
             method_of(shown.standard).short,
             method_of(shown.standard).colour,
         )
     st.markdown(sentence(shown, samples, mean))
-    said = figures.Said(mean, method_of(shown.method).short, method_of(shown.method).colour)
+    average = figures.Average(mean, method_of(shown.method).short, method_of(shown.method).colour)
     st.plotly_chart(
-        figures.distribution(said, study.classes, shown.label, samples=samples, beside=beside),
+        figures.distribution(average, study.classes, shown.label, samples=samples, beside=beside),
         key="one_distribution",
         config=style.chart_config("one_image"),
         alt=f"Softmax per class: average highest for {study.classes[int(mean.argmax())]}",
@@ -268,7 +268,7 @@ def draw_effect(shown: Shown) -> None:
     st.subheader("How many networks does this image need?", anchor=False)
     found = sample_views.running(samples)
     st.plotly_chart(
-        figures.effect_of_samples(found, shown.study.classes),
+        averaging.effect_of_samples(found, shown.study.classes),
         key="one_effect",
         config=style.chart_config("effect_of_samples"),
         alt="Running average and uncertainty against the number of networks",
