@@ -25,6 +25,7 @@ from bnn_core.columns import map_columns
 from bnn_core.errors import InputError
 from bnn_core.files import atomic_path
 from bnn_core.phenotype import strength
+from bnn_core.study_lock import study_lock
 from bnn_core.tables import looks_numeric, read_table, to_numbers
 from bnn_core.uncertainty import Moments, summarise
 
@@ -139,7 +140,8 @@ def opinion(features: FeatureTable, classes: Sequence[str], control: str | None 
 def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
     """Keep a second opinion beside a study's own tables; it replaces an earlier one.
 
-    Not part of the study proper: neither its fingerprint nor `bnn check` covers it.
+    Not part of the study proper: neither its fingerprint nor `bnn check` covers it. Raises
+    TakenError while another process makes the study again.
     """
     path = Path(study) / FILE
     arrow = pa.Table.from_pandas(table, preserve_index=False)
@@ -147,7 +149,7 @@ def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
                                         "standardised features, leave-one-compound-out"}
     arrow = arrow.replace_schema_metadata(
         {**(arrow.schema.metadata or {}), b"second_opinion": json.dumps(about).encode()})
-    with atomic_path(path) as temporary:
+    with study_lock(path.parent), atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd")
     return path
 

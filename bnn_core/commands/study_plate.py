@@ -38,6 +38,7 @@ from bnn_core.recipes.plate import assemble_study, plan_plate_study, planned_war
 from bnn_core.recipes.plate_folds import run_folds
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.study import MAKING
+from bnn_core.study_lock import study_lock
 from bnn_core.study_report import with_notes
 from bnn_core.train_config import TrainConfig
 
@@ -168,6 +169,16 @@ def make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], k
     preset, asked_size = presets[args.preset], getattr(args, "size", None)
     if asked_size is not None:
         demand_crops(configs, preset, asked_size)
+    with study_lock(out):
+        return _make(args, out, read, kind, title, device, configs, count, preset,
+                     settings or {}, keep_weights)
+
+
+def _make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], kind: str,
+          title: str, device: str, configs: Mapping[str, TrainConfig], count: int | str | None,
+          preset: Mapping[str, TrainConfig], settings: Mapping[str, object], keep_weights: bool
+          ) -> str:
+    asked_size = getattr(args, "size", None)
     demand_room(out, args.force)
     asked = {name: as_json(value) for name in ASKED
              if (value := getattr(args, name, None)) not in (None, [])}
@@ -198,7 +209,7 @@ def make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], k
                   "folds": args.folds or len(parts),
                   "fold_seed": args.fold_seed, "leave_out": args.leave_out, "corrupt": args.corrupt,
                   "exclude": str(args.exclude or ""), "relabel": str(args.relabel or ""),
-                  **(settings or {})},
+                  **settings},
         asked=asked, force=args.force, restart=args.restart)
     warnings = planned_warnings(making)
     if args.prepare_only:

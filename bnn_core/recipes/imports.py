@@ -14,7 +14,8 @@ from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
 from bnn_core.import_sources import ImportOptions
 from bnn_core.importing import Predictions, read_predictions
-from bnn_core.making import open_making
+from bnn_core.making import demand_no_training, demand_room, open_making
+from bnn_core.study_lock import study_lock
 from bnn_core.study_writer import finish_study
 from bnn_core.uncertainty import summarise
 
@@ -36,10 +37,18 @@ def make_import_study(
     image_root: folder that the table's image paths start from; by default the table's own, where
     the images lie there. With images the study gets thumbnails, quality measures and paths; an
     image that cannot be read is counted and named, never fatal.
-    Raises InputError as `read_predictions`, and when none of the images is under `image_root`.
+    Raises InputError as `read_predictions`, and when none of the images is under `image_root`;
+    TakenError while another process makes a study of that name.
     """
-    options = options or ImportOptions()
-    table, out = Path(table), Path(out)
+    with study_lock(out):
+        demand_room(Path(out), force)
+        demand_no_training(Path(out))
+        return _make(Path(table), Path(out), options or ImportOptions(), image_root,
+                     pixel_size_um, title, force)
+
+
+def _make(table: Path, out: Path, options: ImportOptions, image_root: Path | None,
+          pixel_size_um: float | None, title: str | None, force: bool) -> tuple[Path, Predictions]:
     predictions = read_predictions(table, options)
     settings = {"table": str(table), "image_root": image_root and str(image_root),
                 "pixel_size_um": pixel_size_um, **asdict(options)}
