@@ -10,6 +10,7 @@ import pandas as pd
 from bnn_core.errors import InputError
 from bnn_core.imaging import read_field
 from bnn_core.rendering import channel_colours, default_channels, image_limits, render
+from bnn_core.roots import is_file
 from bnn_core.study import Study
 
 CONTRASTS = ("plate", "image")
@@ -37,7 +38,7 @@ def read_original(study: Study, row: int) -> np.ndarray:
     try:
         return read_field(files)
     except InputError as error:
-        if all(path.is_file() for path in files):
+        if all(map(is_file, files)):
             raise
         raise InputError(f"{error}: if the images were moved, correct image_root in "
                          f"{study.path / 'study.json'}") from error

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.errors import InputError
+from bnn_core.roots import readable
 from bnn_core.tables import rows_text
 from bnn_core.uncertainty import Moments, moments
 from bnn_core.wording import count, have
@@ -82,7 +83,7 @@ def load_samples(path: Path) -> tuple[np.ndarray, list[str] | None, list[str] | 
     Raises InputError for anything else.
     """
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        loaded = np.load(readable(path), mmap_mode="r", allow_pickle=False)
         arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {
             name: loaded[name] for name in loaded.files}
     except FileNotFoundError as error:

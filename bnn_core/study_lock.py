@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bnn_core.errors import InputError
 from bnn_core.files import TakenError, alone
+from bnn_core.roots import demand_making
 
 REPLACED = ".replaced"
 #: A reader waits so many seconds for the moment in which a living maker swaps.
@@ -26,8 +27,9 @@ def study_lock(out: Path) -> Iterator[None]:
     """Be the only maker of the study `out` for the block; a thread may take it again.
 
     Raises TakenError naming the process that makes it, InputError where the folder cannot be
-    written.
+    written or nothing may be made.
     """
+    demand_making()
     out = Path(out)
     folder, new = out.parent, not out.parent.exists()
     with ExitStack() as held:

@@ -19,6 +19,7 @@ from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.source import PlateSource
 from bnn_core.errors import InputError
 from bnn_core.plate_map import odd_wells
+from bnn_core.roots import is_file, readable
 from bnn_core.tables import naming, read_table, rows_text
 from bnn_core.values import as_text, image_ids
 from bnn_core.wording import be, count, have
@@ -80,7 +81,7 @@ class PlateTable:
         columns = [c for c in rows if c == "path" or c.startswith("path_")]
         files = [(int(row), str(file)) for column in columns for row, file
                  in rows[column].dropna().items()]
-        missing = [(row, file) for row, file in files if not os.path.isfile(self.root / file)]
+        missing = [(row, file) for row, file in files if not is_file(self.root / file)]
         return missing, len(files)
 
 
@@ -112,7 +113,7 @@ def read_plate(
     given = read_table(table_path)
     with naming(table_path):
         mapped, columns_found = map_columns(given, columns)
-    root = Path(images or table_path.parent).resolve()
+    root = readable(images or table_path.parent).resolve()
     if not os.path.isdir(root):
         raise InputError(f"--images {root} is no folder")
     mapped, channels = _pick_channels(mapped, columns_found, channels, table_path)
@@ -207,7 +208,7 @@ def find_files(paths: pd.Series, root: Path) -> pd.Series:
     def find(path: str) -> str:
         forward = path.replace("\\", "/")
         for candidate in (root / path, root / forward, root / Path(forward).name):
-            if os.path.isfile(candidate):
+            if is_file(candidate):
                 inside = candidate.is_relative_to(root)
                 return (candidate.relative_to(root) if inside else candidate).as_posix()
         return path

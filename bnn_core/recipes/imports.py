@@ -15,6 +15,7 @@ from bnn_core.errors import InputError
 from bnn_core.import_sources import ImportOptions
 from bnn_core.importing import Predictions, read_predictions
 from bnn_core.making import demand_no_training, demand_room, open_making
+from bnn_core.roots import is_file, readable
 from bnn_core.study_lock import study_lock
 from bnn_core.study_writer import finish_study
 from bnn_core.uncertainty import summarise
@@ -112,13 +113,13 @@ def image_folder(predictions: Predictions, table: Path, image_root: Path | None)
     `image_root` is no folder or does not hold them, or the table names none.
     """
     known = predictions.images[_path_columns(predictions)[0]].dropna()
-    root = Path(image_root or table.parent).resolve()
+    root = readable(image_root or table.parent).resolve()
     if image_root is not None and not os.path.isdir(root):
         raise InputError(f"--image-root {root} is no folder")
     if image_root is not None and not len(known):
         raise InputError(f"{table} has no column of image files; name it with --map path=COLUMN")
     tried = find_files(known.iloc[:_LOOKED_AT], root)
-    if any(os.path.isfile(root / path) for path in tried):
+    if any(is_file(root / path) for path in tried):
         return root
     if image_root is not None:
         raise InputError(f"--image-root {root} does not hold the first {len(tried)} images of "
@@ -130,7 +131,7 @@ def images_found(predictions: Predictions, root: Path, most: int) -> tuple[int, 
     """(images that are there, images looked for): at most `most`, spread evenly over the table."""
     known = predictions.images[_path_columns(predictions)[0]].dropna()
     tried = find_files(known.iloc[spread_evenly(len(known), most)], root)
-    return sum(os.path.isfile(root / path) for path in tried), len(tried)
+    return sum(is_file(root / path) for path in tried), len(tried)
 
 
 def _with_pictures(images: pd.DataFrame, source: PlateSource

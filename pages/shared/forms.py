@@ -2,11 +2,25 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
+import streamlit as st
+
+from bnn_core import roots
 from bnn_core.errors import InputError
 
 #: So many image files are looked for, spread over the table: a network folder is slow.
 LOOKED_FOR = 200
+
+
+READ_ONLY = ("This server shows studies and makes none. Make yours in a terminal on the machine "
+             "itself, with `bnn import` or `bnn study`.")
+
+
+@st.cache_resource(show_spinner=False)
+def uploads() -> Path:
+    """Folder of what was sent to this server, until it stops."""
+    return roots.own_folder("bnn-uploads-")
 
 
 def words(text: str) -> tuple[str, ...]:

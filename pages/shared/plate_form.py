@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from bnn_core import roots
 from bnn_core.columns import CANONICAL
 from bnn_core.datasets.plate import PlateTable, read_plate
 from bnn_core.errors import InputError
@@ -50,9 +51,9 @@ def draw() -> None:
         st.info("Name a table: it is checked here, and the command to train on it is shown.",
                 icon=":material/table_view:")
         return
-    table = Path(typed).expanduser()
     read = {name: ask.get(name) for name in ("label", "group", "batch", "control")}
     try:
+        table = roots.typed(typed)
         columns = forms.pairs(ask.get("map", ""))
         found = _read(str(table), _stamp(table), tuple(read.items()), tuple(columns.items()),
                       ask.get("images"))
@@ -115,5 +116,5 @@ def _stamp(table: Path) -> tuple[int, int] | None:
 @st.cache_resource(max_entries=4, show_spinner="Reading the table")
 def _read(path: str, stamp: tuple[int, int] | None, options: tuple[tuple[str, str | None], ...],
           columns: tuple[tuple[str, str], ...], images: str | None) -> PlateTable:
-    return read_plate(Path(path), images=Path(images).expanduser() if images else None,
+    return read_plate(Path(path), images=roots.typed(images) if images else None,
                       columns=dict(columns), **dict(options))

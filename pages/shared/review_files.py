@@ -17,7 +17,7 @@ from bnn_core.review import Event, ReviewLog
 from bnn_core.review_import import FlagImport, Replacing, import_flags
 from bnn_core.study import Study
 from bnn_core.wording import be, count
-from pages.shared import reviewer, studies
+from pages.shared import forms, reviewer, studies
 from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain
 
@@ -147,7 +147,7 @@ def pick_replacing(rows: list[Replacing]) -> list[Event]:
 
 def read_list(name: str, content: bytes, study: Study, who: str) -> FlagImport:
     """An uploaded list, checked; the messages name the file as the user does."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=forms.uploads()) as folder:
         file = Path(folder) / Path(name).name
         file.write_bytes(content)
         try:
