@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bnn_core.errors import InputError
-from bnn_core.files import alone
-from bnn_core.roots import demand_making
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import alone
+from bnn_core.base.roots import demand_making
 
 CLASSES = [str(digit) for digit in range(10)]
 

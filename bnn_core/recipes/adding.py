@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path, read_json
+from bnn_core.base.wording import be, count
 from bnn_core.datasets.image_sets import ImageSet
-from bnn_core.errors import InputError
-from bnn_core.files import atomic_path, read_json
-from bnn_core.making import ADDING, open_making
+from bnn_core.measures.uncertainty import summarise
 from bnn_core.recipes.adding_blocks import (
     Block,
     average_distance,
@@ -27,11 +28,10 @@ from bnn_core.recipes.adding_blocks import (
     main_method,
     predict_blocks,
 )
-from bnn_core.study import ROLES, Study, open_study
-from bnn_core.study_lock import study_lock
-from bnn_core.study_writer import finish_study
-from bnn_core.uncertainty import summarise
-from bnn_core.wording import be, count
+from bnn_core.study.folder import ROLES, Study, open_study
+from bnn_core.study.lock import study_lock
+from bnn_core.study.working_folder import ADDING, open_making
+from bnn_core.study.writing import finish_study
 
 #: Samples of one method above this many bytes are not kept.
 MOST_SAMPLE_BYTES = 2 << 30

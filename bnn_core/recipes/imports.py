@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bnn_core.datasets.plate import find_files, spread_evenly
+from bnn_core.base.errors import InputError
+from bnn_core.base.roots import is_file, readable
+from bnn_core.datasets.plates import find_files, spread_evenly
 from bnn_core.datasets.preparation import prepare_source
-from bnn_core.datasets.source import PlateSource
-from bnn_core.errors import InputError
-from bnn_core.import_sources import ImportOptions
-from bnn_core.importing import Predictions, read_predictions
-from bnn_core.making import demand_no_training, demand_room, open_making
-from bnn_core.roots import is_file, readable
-from bnn_core.study_lock import study_lock
-from bnn_core.study_writer import finish_study
-from bnn_core.uncertainty import summarise
+from bnn_core.datasets.sources import PlateSource
+from bnn_core.measures.uncertainty import summarise
+from bnn_core.study.lock import study_lock
+from bnn_core.study.working_folder import demand_no_training, demand_room, open_making
+from bnn_core.study.writing import finish_study
+from bnn_core.tables.predictions import Predictions, read_predictions
+from bnn_core.tables.sources import ImportOptions
 
 _LOOKED_AT = 20
 

@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from bnn_core import novelty
-from bnn_core.copies import STORED
-from bnn_core.crossval import Fold, description, fold_numbers, make_folds, unpredictable_rows
-from bnn_core.datasets.source import PlateSource, source_key
-from bnn_core.errors import InputError
-from bnn_core.files import read_json, write_json
-from bnn_core.folds import assemble, read_result
-from bnn_core.making import open_making
-from bnn_core.methods import method_record, training_order
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import read_json, write_json
+from bnn_core.base.wording import count, have
+from bnn_core.datasets.extra_rows import STORED
+from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds, unpredictable_rows
+from bnn_core.datasets.sources import PlateSource, source_key
+from bnn_core.measures.uncertainty import summarise
+from bnn_core.networks import distance
+from bnn_core.networks.methods import method_record, training_order
+from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.recipes.fold import assemble, read_result
 from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
-from bnn_core.study import MAKING, fingerprint, write_table
-from bnn_core.study_lock import study_lock
-from bnn_core.study_writer import finish_study
-from bnn_core.train_config import TrainConfig, settings_of
-from bnn_core.uncertainty import summarise
-from bnn_core.wording import count, have
+from bnn_core.study.folder import MAKING, fingerprint, write_table
+from bnn_core.study.lock import study_lock
+from bnn_core.study.working_folder import open_making
+from bnn_core.study.writing import finish_study
 
 
 def plan_plate_study(
@@ -125,7 +125,7 @@ def _assemble_study(making: Path) -> Path:
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
     if not plan["keep_weights"]:
-        for name in ("weights.safetensors", novelty.FILE):
+        for name in ("weights.safetensors", distance.FILE):
             for file in making.glob(f"folds/**/{name}"):
                 file.unlink()
     extra = (

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core.errors import InputError
-from bnn_core.review import DECISIONS, LONGEST_NOTE, REASONS, Action, ReviewLog
-from bnn_core.study import Study, cache_root
-from bnn_core.wording import be, count
+from bnn_core.base.errors import InputError
+from bnn_core.base.wording import be, count
+from bnn_core.review.log import DECISIONS, LONGEST_NOTE, REASONS, Action, ReviewLog
+from bnn_core.study.folder import Study, cache_root
 from pages.shared import reviewer
 from pages.shared.words import plain
 

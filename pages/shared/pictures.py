@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from bnn_core import fields
-from bnn_core.errors import InputError
-from bnn_core.roots import is_file
-from bnn_core.study import Study
+from bnn_core.base.errors import InputError
+from bnn_core.base.roots import is_file
+from bnn_core.study import fields
+from bnn_core.study.folder import Study
 from pages.shared.studies import identity
 
 #: A thumbnail shown large is enlarged to about this many pixels.

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bnn_core.files import read_json
-from bnn_core.study import list_studies, open_study
-from bnn_core.study_writer import write_study
+from bnn_core.base.files import read_json
+from bnn_core.study.folder import list_studies, open_study
+from bnn_core.study.writing import write_study
 
 STEPS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "open", "shutil.rmtree")
 
