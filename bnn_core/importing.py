@@ -10,7 +10,6 @@ import pandas as pd
 from bnn_core.class_columns import (
     ClassColumns,
     lacking_column,
-    match_names,
     name_classes,
     predicted_column,
 )
@@ -31,7 +30,7 @@ from bnn_core.probabilities import checked_probabilities, sample_moments
 from bnn_core.study import METHOD_NAMES, ROLES
 from bnn_core.tables import naming, read_table, rows_text
 from bnn_core.uncertainty import Moments
-from bnn_core.values import as_text, image_ids, is_blank_label, none_where
+from bnn_core.values import as_text, image_ids, is_blank_label, match_names, none_where
 from bnn_core.wording import be, count, have
 
 #: Metadata columns that a study keeps.
@@ -108,7 +107,8 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
     if "label" in classes:
         raise InputError(f"{path}: a class cannot be called 'label'; rename it")
     notes = [how, *notes, *said]
-    labels = _known_labels(match_names(labels, classes), classes, main.where)
+    labels = _known_labels(match_names(labels, classes, main.where), classes,
+                           main.where)
     images = _images(main, labels, controls, options, notes)
     if options.standard is not None:
         moments["standard"] = Moments(_standard(images, classes, options, notes))
@@ -242,7 +242,7 @@ def _standard(images: pd.DataFrame, classes: list[str], options: ImportOptions, 
     given = options.classes if same_columns else ()
     named, _ = name_classes(found.columns, found.values, classes, _predicted(table, column), given,
                             where=table.where)
-    named = list(match_names(pd.Series(named, dtype=object), classes))
+    named = list(match_names(pd.Series(named, dtype=object), classes, table.where))
     if set(named) != set(classes):
         odd = sorted(set(named) ^ set(classes))
         raise InputError(f"{path}: other classes than the first table's: {', '.join(odd[:5])}")
