@@ -166,8 +166,8 @@ def _split_all(columns: Sequence[str]) -> dict[str, tuple[str, str]]:
 
     The hyphen of "prob-1" is a sign where other columns of that word have another joint, or none.
     """
-    split = {c: parts for c in columns if not _RESERVED.fullmatch(str(c))
-             and (parts := _split(str(c))) is not None}
+    split = {c: parts for c in columns
+             if not _RESERVED.fullmatch(str(c)) and (parts := _split(str(c)))}
     other = {head for head, joint, _ in split.values() if joint != "-"}
     return {c: (head, f"-{name}" if joint == "-" and head in other and name.isdecimal() else name)
             for c, (head, joint, name) in split.items()}
@@ -186,12 +186,12 @@ def _split(column: str) -> tuple[str, str, str] | None:
 
 
 def _without_joint(names: list[str], prefix: str) -> tuple[str, ...]:
-    """What follows a prefix, without the joint or the closing bracket that all have."""
+    """What follows a prefix, without the joint or closing bracket that all have."""
     if all(len(name) > 1 and name[0] == names[0][0] and name[0] in "_.:" for name in names):
         return tuple(name[1:].strip() for name in names)
     closing = {"[": "]", "(": ")"}.get(prefix[-1:], "")
-    closed = closing and all(len(name) > 1 and name.endswith(closing) for name in names)
-    return tuple(name[:-1].strip() if closed else name for name in names)
+    end = closing if all(name.endswith(closing) for name in names) else ""
+    return tuple(name.removesuffix(end).strip() for name in names)
 
 
 def _present(names: pd.Series | None) -> list[str]:
@@ -202,7 +202,7 @@ def _as_given(found: ClassColumns, given: Sequence[str]) -> list[str]:
     if len(given) != len(found.columns):
         raise InputError(f"--classes gives {len(given)} names for {len(found.columns)} columns "
                          f"({found.columns[0]} ... {found.columns[-1]})")
-    keys, own = ([name_key(name) for name in names] for names in (given, found.names))
+    keys, own = list(map(name_key, given)), list(map(name_key, found.names))
     if sorted(keys) == sorted(own) and keys != own:
         raise InputError("--classes gives the names in another order than the columns carry them: "
                          f"{', '.join(found.names)}")

@@ -24,13 +24,14 @@ from bnn_core.import_sources import (
     read_sources,
     with_metadata,
 )
+from bnn_core.label_values import class_labels, named_codes, read_label_values
 from bnn_core.long_form import image_key, long_columns
 from bnn_core.plate_map import odd_wells
 from bnn_core.probabilities import checked_probabilities, sample_moments
 from bnn_core.study import METHOD_NAMES, ROLES
 from bnn_core.tables import naming, read_table, rows_text
 from bnn_core.uncertainty import Moments
-from bnn_core.values import as_text, image_ids, is_blank_label, match_names, none_where
+from bnn_core.values import as_text, image_ids, match_names, none_where
 from bnn_core.wording import be, count, have
 
 #: Metadata columns that a study keeps.
@@ -88,6 +89,8 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
             "of samples")
     # Before the classes are named: where a column is missing, or wrong, no order can be right.
     logits = _demand_known_scale(found.columns, options, main.where)
+    meant = read_label_values(main, labels, predicted, found.columns.names, options)
+    labels, predicted = meant.labels, meant.predicted
     known = [*labels.dropna().unique(),
              *([] if predicted is None else predicted.dropna().unique())]
     lacking = lacking_column(found.columns, known)
@@ -106,10 +109,10 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
                                 predicted, options.classes, where=main.where)
     if "label" in classes:
         raise InputError(f"{path}: a class cannot be called 'label'; rename it")
-    notes = [how, *notes, *said]
-    labels = _known_labels(match_names(labels, classes, main.where), classes,
-                           main.where)
-    images = _images(main, labels, controls, options, notes)
+    notes = [how, *meant.notes, *notes, *said]
+    labels = class_labels(labels, classes, main.where)
+    new = match_names(meant.new, classes, main.where)
+    images = _images(main, labels, new, controls, options, notes)
     if options.standard is not None:
         moments["standard"] = Moments(_standard(images, classes, options, notes))
     _warn_if_worse_than_guessing(moments[options.method], labels, classes, notes)
@@ -152,31 +155,24 @@ def _demand_known_scale(found: ClassColumns, options: ImportOptions, where: str)
     return options.logits
 
 
-def _known_labels(labels: pd.Series, classes: list[str], where: str) -> pd.Series:
-    labels = none_where(labels, is_blank_label(labels) & ~labels.isin(classes))
-    unknown = labels.notna() & ~labels.isin(classes)
-    if unknown.any():
-        names = ", ".join(f"'{n}'" for n in labels[unknown].unique()[:5])
-        raise InputError(f"{where}{rows_text(labels.index[unknown])}: label {names} is none of "
-                         f"the classes ({', '.join(classes[:12])}); correct it, leave it empty, or "
-                         "name a control with --control")
-    return labels
+def _images(main: SourceTable, labels: pd.Series, new: pd.Series, controls: pd.Series,
+            options: ImportOptions, notes: list[str]) -> pd.DataFrame:
+    """The columns of images.parquet, index = row numbers of the table.
 
-
-def _images(main: SourceTable, labels: pd.Series, controls: pd.Series, options: ImportOptions,
-            notes: list[str]) -> pd.DataFrame:
-    """The columns of images.parquet, index = row numbers of the table."""
+    new: labels of kinds that the network never learnt, None elsewhere.
+    """
     known = main.mapped
     _demand_single(main)
     role = np.where(labels.notna(), "scored", "unlabelled").astype(object)
     if "role" in known and known["role"].isin(ROLES).all():
         role = np.where((known["role"] == "scored") & labels.isna(), "unlabelled", known["role"])
+    role[new.notna().to_numpy()] = "new"
     role[controls.to_numpy()] = "control"
     with naming(main.path):
         ids = image_ids(known)
     images = pd.DataFrame({
-        "image_id": ids, "label": labels, "role": role, "fold": _folds(known, notes),
-        "path": known.get("path"), "content_hash": None,
+        "image_id": ids, "label": labels.where(new.isna(), new), "role": role,
+        "fold": _folds(known, notes), "path": known.get("path"), "content_hash": None,
         "group": known.get("group", known.get("compound")),
     }, index=known.index)
     for column in (*KEPT, *(c for c in known if c.startswith("path_"))):
@@ -195,7 +191,7 @@ def _images(main: SourceTable, labels: pd.Series, controls: pd.Series, options: 
     unscored = len(images) - int((images["role"] == "scored").sum())
     if unscored:
         notes.append(f"{unscored:,} of {count(len(images), 'image')} {be(unscored)} not scored "
-                     "(no label, or a control).")
+                     "(no label, a control, or a new kind).")
     return images
 
 
@@ -240,7 +236,10 @@ def _standard(images: pd.DataFrame, classes: list[str], options: ImportOptions, 
         lacking=lacking_column(found.columns, classes))
     same_columns = set(found.columns.names).isdisjoint(classes)
     given = options.classes if same_columns else ()
-    named, _ = name_classes(found.columns, found.values, classes, _predicted(table, column), given,
+    predicted = _predicted(table, column)
+    if predicted is not None:
+        predicted, _ = named_codes(predicted, found.columns.names, given)
+    named, _ = name_classes(found.columns, found.values, classes, predicted, given,
                             where=table.where)
     named = list(match_names(pd.Series(named, dtype=object), classes, table.where))
     if set(named) != set(classes):

@@ -90,11 +90,6 @@ def none_where(values: pd.Series, missing: pd.Series) -> pd.Series:
     return pd.Series(out, index=values.index, name=values.name, dtype=object)
 
 
-def is_blank_label(labels: pd.Series) -> pd.Series:
-    """Where a label is empty or says so ("NA", "nan" ...)."""
-    return labels.isna() | labels.astype("str").str.casefold().isin(NO_LABEL)
-
-
 def parse_concentrations(values: pd.Series, unit: str = "um", column: str = "concentration"
                          ) -> pd.Series:
     """Concentrations in µM, float64, exact to the decimal digits given; NaN where empty.

@@ -41,6 +41,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                            "NAME out; may be repeated")
     what.add_argument("--control", metavar="NAME", action="append", default=[],
                       help="compound or label of untreated images: shown, never counted")
+    what.add_argument("--unlabelled", metavar="VALUE", nargs="+", action="extend", default=[],
+                      help="labels that mean no label, such as -1 or unknown")
+    what.add_argument("--new", metavar="LABEL", nargs="+", action="extend", default=[],
+                      help="labels of kinds that the network never learnt: shown as new, never "
+                           "scored")
     what.add_argument("--metadata", metavar="FILE", type=Path,
                       help="table with more columns, joined on those that both have (image, plate "
                            "and well, or compound and concentration)")
@@ -79,7 +84,7 @@ def run(args: argparse.Namespace) -> str:
         classes=tuple(args.classes), prefix=args.prefix, ignore_predicted=args.ignore_predicted,
         logits=args.logits, samples=args.samples, axes=args.axes, standard=args.standard,
         metadata=args.metadata, on=tuple(n.strip() for n in args.on.split(",") if n.strip()),
-        control=tuple(args.control))
+        control=tuple(args.control), unlabelled=tuple(args.unlabelled), new=tuple(args.new))
     out = args.out or cache_root(args.cache) / args.file.name.split(".")[0]
     out, predictions = make_import_study(
         args.file, out, options, image_root=args.image_root, pixel_size_um=args.pixel_size,

@@ -32,6 +32,7 @@ TEXTS = {
 #: The words of every field that stands for a flag, as the engine's messages name it.
 FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
     "classes": "Class names in the order of the columns", "control": "Untreated compound or label",
+    "unlabelled": "Labels that mean no label", "new": "Labels that the network never learnt",
     "map": "Other columns", "metadata": "Path of a table with more columns",
     "standard": "Path of a standard network's table", "samples": "Path of per-sample probabilities",
     "image-root": "Folder that image paths start from", "logits": "Columns are logits",
@@ -83,6 +84,10 @@ def ask_options() -> tuple[ImportOptions, dict]:
                                     help="Separated by commas.")
         control = middle.text_input(FIELDS["control"], key="import_control",
                                     placeholder="DMSO", help="Shown, never counted.")
+        unlabelled = middle.text_input(FIELDS["unlabelled"], key="import_unlabelled",
+                                       placeholder="-1, unknown", help="Separated by commas.")
+        new = middle.text_input(FIELDS["new"], key="import_new",
+                                help="Shown as new, never scored. Separated by commas.")
         columns = middle.text_input(
             FIELDS["map"], key="import_columns", placeholder="well=Pos, compound=Drug",
             help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.")
@@ -103,6 +108,7 @@ def ask_options() -> tuple[ImportOptions, dict]:
     root = paths.pop("image_root")
     return ImportOptions(
         method=method, classes=forms.words(classes), control=forms.words(control), logits=logits,
+        unlabelled=forms.words(unlabelled), new=forms.words(new),
         ignore_predicted=ignore, columns=forms.pairs(columns), **given, **paths), {
             "image_root": root, "pixel_size_um": pixel or None}
 
@@ -182,7 +188,7 @@ def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
             words += [part for pair in value.items() for part in ("--map", "=".join(pair))]
         elif key == "control":
             words += [part for one in value for part in (flag, one)]
-        elif key == "classes":
+        elif key in ("classes", "unlabelled", "new"):
             words += [flag, *value]
         else:
             words += [flag] if value is True else [flag, str(value)]
