@@ -48,8 +48,11 @@ def _locked(lock: Path, taken: str) -> TextIO:
             file.close()
             raise TakenError(taken) from error
         except OSError as error:
-            print(f"{lock.parent} is on a file system without locks ({error.strerror}): run no "
-                  "job twice at once", file=sys.stderr)
+            print(
+                f"{lock.parent} is on a file system without locks ({error.strerror}): run no "
+                "job twice at once",
+                file=sys.stderr,
+            )
         if fcntl is None or _same_file(file, lock):
             return file
         file.close()

@@ -27,5 +27,6 @@ def pairs(text: str) -> dict[str, str]:
 
 def say(text: str, fields: Mapping[str, str]) -> str:
     """An engine's message with the words of the page's fields for flags. fields: flag -> words."""
-    return re.sub(f"--({'|'.join(map(re.escape, fields))})\\b",
-                  lambda flag: f"“{fields[flag[1]]}”", text)
+    return re.sub(
+        f"--({'|'.join(map(re.escape, fields))})\\b", lambda flag: f"“{fields[flag[1]]}”", text
+    )

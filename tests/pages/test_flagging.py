@@ -32,9 +32,15 @@ def shut(app):
 
 
 def entered(app):
-    return [field(app, *what).value for what in (
-        ("selectbox", "Reason"), ("button_group", "Decision"), ("selectbox", "New label"),
-        ("text_area", "Note"))]
+    return [
+        field(app, *what).value
+        for what in (
+            ("selectbox", "Reason"),
+            ("button_group", "Decision"),
+            ("selectbox", "New label"),
+            ("text_area", "Note"),
+        )
+    ]
 
 
 def fill(app):
@@ -64,8 +70,9 @@ def test_a_form_that_was_shut_is_as_it_was_left_until_it_is_sent(app, cache):
 @pytest.mark.parametrize("page", [PAGE, "review_list/page.py"])
 def test_an_image_says_what_was_decided_of_it(monkeypatch, cache, page):
     study, log = open_study(cache / "animals"), ReviewLog(cache)
-    log.flag(study, [7], reviewer="Ada *L*", reason="label suspect", decision="relabel",
-             new_label="cat")
+    log.flag(
+        study, [7], reviewer="Ada *L*", reason="label suspect", decision="relabel", new_label="cat"
+    )
     when = log.state(study)["time"].iat[0][:16].replace("T", " ")
     app = pages(monkeypatch, cache, study="animals")
     app.query_params["image"] = "img-0007"
