@@ -1,6 +1,6 @@
 """The server: the pages of pages/main.py, and images by study and row.
 
-    streamlit run app.py
+streamlit run app.py
 """
 
 from pathlib import Path

@@ -10,17 +10,21 @@ page's button.
 import argparse
 from pathlib import Path
 
+from bnn_core.base.files import atomic_path
 from bnn_core.commands.flags import add_cache_flag
-from bnn_core.files import atomic_path
-from bnn_core.report import report_html
-from bnn_core.review import ReviewLog
-from bnn_core.study import cache_root, open_study
+from bnn_core.figures.report import report_html
+from bnn_core.review.log import ReviewLog
+from bnn_core.study.folder import cache_root, open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
-    parser.add_argument("--out", metavar="FILE", type=Path,
-                        help="file to write (default: <study>-report.html in this folder)")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="file to write (default: <study>-report.html in this folder)",
+    )
     add_cache_flag(parser)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bnn_core.errors import InputError
-from bnn_core.files import alone
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import alone
 
 CLASSES = [str(digit) for digit in range(10)]
 

@@ -12,18 +12,18 @@ from PIL import Image
 from tqdm import tqdm
 
 from bnn_core.datasets.mnist import LabelledImages
-from bnn_core.folds import read_result, run_method
-from bnn_core.making import making_of
-from bnn_core.methods import method_record, networks_of, training_order
-from bnn_core.prediction import predictive_samples
+from bnn_core.measures.sample_size import accuracy_by_samples
+from bnn_core.measures.uncertainty import summarise
+from bnn_core.networks.building import prepare
+from bnn_core.networks.methods import method_record, networks_of, training_order
+from bnn_core.networks.prediction import predictive_samples
+from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.networks.training import TrainingSet
+from bnn_core.recipes.fold import read_result, run_method
 from bnn_core.recipes.rivals import with_rivals
-from bnn_core.sample_size import accuracy_by_samples
-from bnn_core.study import content_hashes, write_table
-from bnn_core.study_writer import finish_study
-from bnn_core.train_config import TrainConfig, settings_of
-from bnn_core.trained import prepare
-from bnn_core.training import TrainingSet
-from bnn_core.uncertainty import summarise
+from bnn_core.study.folder import content_hashes, write_table
+from bnn_core.study.working_folder import making_of
+from bnn_core.study.writing import finish_study
 
 # The Bayesian means start from the standard network: a third of the time to the same accuracy.
 QUICK = {

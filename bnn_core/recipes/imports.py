@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bnn_core.datasets.plate import find_files, spread_evenly
+from bnn_core.base.errors import InputError
+from bnn_core.datasets.plates import find_files, spread_evenly
 from bnn_core.datasets.preparation import prepare_source
-from bnn_core.datasets.source import PlateSource
-from bnn_core.errors import InputError
-from bnn_core.import_sources import ImportOptions
-from bnn_core.importing import Predictions, read_predictions
-from bnn_core.making import open_making
-from bnn_core.study_writer import finish_study
-from bnn_core.uncertainty import summarise
+from bnn_core.datasets.sources import PlateSource
+from bnn_core.measures.uncertainty import summarise
+from bnn_core.study.working_folder import open_making
+from bnn_core.study.writing import finish_study
+from bnn_core.tables.predictions import Predictions, read_predictions
+from bnn_core.tables.sources import ImportOptions
 
 _LOOKED_AT = 20
 
@@ -41,33 +41,56 @@ def make_import_study(
     options = options or ImportOptions()
     table, out = Path(table), Path(out)
     predictions = read_predictions(table, options)
-    settings = {"table": str(table), "image_root": image_root and str(image_root),
-                "pixel_size_um": pixel_size_um, **asdict(options)}
+    settings = {
+        "table": str(table),
+        "image_root": image_root and str(image_root),
+        "pixel_size_um": pixel_size_um,
+        **asdict(options),
+    }
     making = open_making(out, settings, force=force, restart=True)
     try:
-        images, notes, extra, thumbnails = _pictures(predictions, table, image_root, making,
-                                                     pixel_size_um)
+        images, notes, extra, thumbnails = _pictures(
+            predictions, table, image_root, making, pixel_size_um
+        )
         labels = images["label"].where(images["role"] == "scored", None).to_numpy(dtype=object)
         finish_study(
-            making, title=title or table.name.split(".")[0], kind="import",
-            classes=predictions.classes, images=images,
-            summaries={method: summarise(m, predictions.classes, labels)
-                       for method, m in predictions.moments.items()},
-            samples=predictions.samples, thumbnails=thumbnails,
-            methods={method: {"num_samples": predictions.samples[method].shape[1]
-                              if method in predictions.samples else None,
-                              "imported": True} for method in predictions.moments},
+            making,
+            title=title or table.name.split(".")[0],
+            kind="import",
+            classes=predictions.classes,
+            images=images,
+            summaries={
+                method: summarise(m, predictions.classes, labels)
+                for method, m in predictions.moments.items()
+            },
+            samples=predictions.samples,
+            thumbnails=thumbnails,
+            methods={
+                method: {
+                    "num_samples": predictions.samples[method].shape[1]
+                    if method in predictions.samples
+                    else None,
+                    "imported": True,
+                }
+                for method in predictions.moments
+            },
             settings=settings,
-            extra=extra | {"notes": [*predictions.notes, *notes],
-                           "columns": predictions.understood})
+            extra=extra
+            | {"notes": [*predictions.notes, *notes], "columns": predictions.understood},
+        )
     except BaseException:
         shutil.rmtree(making, ignore_errors=True)
         raise
     return out, predictions
 
 
-def _pictures(predictions: Predictions, table: Path, image_root: Path | None, making: Path,
-              pixel_size_um: float | None):
+def _pictures(
+    predictions: Predictions,
+    table: Path,
+    image_root: Path | None,
+    making: Path,
+    pixel_size_um: float | None,
+):
     """The images' rows with what their files show, notes, keys of study.json, and thumbnails."""
     images = predictions.images.reset_index(drop=True)
     columns = _path_columns(predictions)
@@ -81,8 +104,14 @@ def _pictures(predictions: Predictions, table: Path, image_root: Path | None, ma
         images = images.drop(columns="path")
     given = images.drop(columns=["fold", "content_hash"]).set_index(predictions.images.index)
     source = prepare_source(
-        given, channels=predictions.channels or None, image_root=root, folder=making / "pictures",
-        classes=[], size=8, pixel_size_um=pixel_size_um)
+        given,
+        channels=predictions.channels or None,
+        image_root=root,
+        folder=making / "pictures",
+        classes=[],
+        size=8,
+        pixel_size_um=pixel_size_um,
+    )
     images, thumbnails = _with_pictures(images, source)
     source.keep_with_study(making)
     keys = source.study_keys()
@@ -112,8 +141,10 @@ def image_folder(predictions: Predictions, table: Path, image_root: Path | None)
     if any(os.path.isfile(root / path) for path in tried):
         return root
     if image_root is not None:
-        raise InputError(f"--image-root {root} does not hold the first {len(tried)} images of "
-                         f"{table}, such as {tried.iloc[0]}")
+        raise InputError(
+            f"--image-root {root} does not hold the first {len(tried)} images of "
+            f"{table}, such as {tried.iloc[0]}"
+        )
     return None
 
 
@@ -124,8 +155,9 @@ def images_found(predictions: Predictions, root: Path, most: int) -> tuple[int, 
     return sum(os.path.isfile(root / path) for path in tried), len(tried)
 
 
-def _with_pictures(images: pd.DataFrame, source: PlateSource
-                   ) -> tuple[pd.DataFrame, list[bytes | None]]:
+def _with_pictures(
+    images: pd.DataFrame, source: PlateSource
+) -> tuple[pd.DataFrame, list[bytes | None]]:
     """Content hash and quality of the images that could be read, and all rows' thumbnails."""
     place = pd.Index(source.table["image_id"]).get_indexer(images["image_id"])
     read = place >= 0

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from bnn_core import novelty
-from bnn_core.copies import STORED
-from bnn_core.crossval import Fold, description, fold_numbers, make_folds, unpredictable_rows
-from bnn_core.datasets.source import PlateSource, source_key
-from bnn_core.errors import InputError
-from bnn_core.files import alone, read_json, write_json
-from bnn_core.folds import assemble, read_result
-from bnn_core.making import open_making
-from bnn_core.methods import method_record, training_order
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import alone, read_json, write_json
+from bnn_core.base.wording import count, have
+from bnn_core.datasets.extra_rows import STORED
+from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds, unpredictable_rows
+from bnn_core.datasets.sources import PlateSource, source_key
+from bnn_core.measures.uncertainty import summarise
+from bnn_core.networks import distance
+from bnn_core.networks.methods import method_record, training_order
+from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.recipes.fold import assemble, read_result
 from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
-from bnn_core.study import fingerprint, write_table
-from bnn_core.study_writer import finish_study
-from bnn_core.train_config import TrainConfig, settings_of
-from bnn_core.uncertainty import summarise
-from bnn_core.wording import count, have
+from bnn_core.study.folder import fingerprint, write_table
+from bnn_core.study.working_folder import open_making
+from bnn_core.study.writing import finish_study
 
 
 def plan_plate_study(
@@ -123,7 +123,7 @@ def _assemble_study(making: Path) -> Path:
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
     if not plan["keep_weights"]:
-        for name in ("weights.safetensors", novelty.FILE):
+        for name in ("weights.safetensors", distance.FILE):
             for file in making.glob(f"folds/**/{name}"):
                 file.unlink()
     extra = (
@@ -179,8 +179,9 @@ def planned_warnings(making: Path) -> list[str]:
     said = list(source.notes)
     if len(source.quarantine):
         said.append(f"the images left out are listed in {making / 'quarantine.csv'}")
-    return said + _warnings(folds, source.table.assign(
-        unpredictable=unpredictable_rows(source.table, folds)))
+    return said + _warnings(
+        folds, source.table.assign(unpredictable=unpredictable_rows(source.table, folds))
+    )
 
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
@@ -201,5 +202,5 @@ def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
         *copies,
         f"{count(n, 'image')} {have(n)} a label that the fold could not learn, for all "
         f"compounds of it were held out ({', '.join(classes)}): marked unpredictable and counted "
-        "apart"
+        "apart",
     ]

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core.errors import InputError
-from bnn_core.review import DECISIONS, LONGEST_NOTE, REASONS, Action, ReviewLog
-from bnn_core.study import Study, cache_root
-from bnn_core.wording import be, count
+from bnn_core.base.errors import InputError
+from bnn_core.base.wording import be, count
+from bnn_core.review.log import DECISIONS, LONGEST_NOTE, REASONS, Action, ReviewLog
+from bnn_core.study.folder import Study, cache_root
 from pages.shared import reviewer
 from pages.shared.words import plain
 
@@ -53,15 +53,24 @@ def draw_decision(study: Study, row: int) -> None:
         if row in found.index:
             holds = found.loc[row]
             disputed = ", disputed" if holds["disputed"] else ""
-            st.markdown(f":small[:material/flag: "
-                        f"**{plain(decision_words(holds['decision'], holds['new_label']))}** "
-                        f"({holds['reason']}), {plain(holds['reviewer'])}, "
-                        f"{holds['time'][:16].replace('T', ' ')} UTC{disputed}]")
+            st.markdown(
+                f":small[:material/flag: "
+                f"**{plain(decision_words(holds['decision'], holds['new_label']))}** "
+                f"({holds['reason']}), {plain(holds['reviewer'])}, "
+                f"{holds['time'][:16].replace('T', ' ')} UTC{disputed}]"
+            )
 
 
-def flag_control(study: Study, rows: np.ndarray, filter_text: str, key: str, *,
-                 word: str = "Flag", counted: bool = True,
-                 known: Mapping[str, str | None] | None = None) -> None:
+def flag_control(
+    study: Study,
+    rows: np.ndarray,
+    filter_text: str,
+    key: str,
+    *,
+    word: str = "Flag",
+    counted: bool = True,
+    known: Mapping[str, str | None] | None = None,
+) -> None:
     """A button that flags `rows` with a reason, a decision, a note and the reviewer's name.
 
     `filter_text` says how the rows came about and goes into the review log. After flagging, an
@@ -73,23 +82,38 @@ def flag_control(study: Study, rows: np.ndarray, filter_text: str, key: str, *,
     if said := st.session_state.pop(_SAID, None):
         st.toast(said[0], icon=said[1])
     words = f"{word} {n:,}" if counted and n else word
-    with st.popover(words, icon=":material/flag:", disabled=n == 0, on_change="rerun",
-                    key=f"{key}_{st.session_state.get(f'{key}_round', 0)}") as popover:
+    with st.popover(
+        words,
+        icon=":material/flag:",
+        disabled=n == 0,
+        on_change="rerun",
+        key=f"{key}_{st.session_state.get(f'{key}_round', 0)}",
+    ) as popover:
         if popover.open:
             _form(study, rows, filter_text, key, dict(known or {}))
     last = st.session_state.get(_LAST)
     if last and last[0] == key and last[1] == study.name:
-        st.button("Undo", key=f"{key}_undo", icon=":material/undo:", type="tertiary",
-                  on_click=_undo, args=(study, last[2].reviewer), help=last[2].text)
+        st.button(
+            "Undo",
+            key=f"{key}_undo",
+            icon=":material/undo:",
+            type="tertiary",
+            on_click=_undo,
+            args=(study, last[2].reviewer),
+            help=last[2].text,
+        )
 
 
-def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
-          known: dict[str, str | None]) -> None:
+def _form(
+    study: Study, rows: np.ndarray, filter_text: str, key: str, known: dict[str, str | None]
+) -> None:
     st.caption(f"{count(len(rows), 'image')}: {plain(filter_text)}")
     if decided := int(np.isin(rows, flagged_rows(study)).sum()):
-        st.caption(f":material/history: {decided:,} of them {be(decided)} on the list already; "
-                   "this decision is the one that counts from now on, and Undo brings the earlier "
-                   "one back.")
+        st.caption(
+            f":material/history: {decided:,} of them {be(decided)} on the list already; "
+            "this decision is the one that counts from now on, and Undo brings the earlier "
+            "one back."
+        )
     refused = st.container()
     name = _draft(study, rows, key, known)
     draft = f"{name}_{st.session_state.get(f'{name}_sent', 0)}"
@@ -99,25 +123,47 @@ def _form(study: Study, rows: np.ndarray, filter_text: str, key: str,
     def field(name: str) -> dict[str, object]:
         return {"key": f"{draft}_{name}", "on_change": _keep, "args": (draft, name)}
 
-    reason = st.selectbox("Reason", REASONS, **field("reason"),
-                          index=REASONS.index(entered.get("reason") or REASONS[0]))
-    decision = st.segmented_control("Decision", DECISIONS, **field("decision"), required=True,
-                                    default=entered.get("decision") or "unsure")
+    reason = st.selectbox(
+        "Reason",
+        REASONS,
+        **field("reason"),
+        index=REASONS.index(entered.get("reason") or REASONS[0]),
+    )
+    decision = st.segmented_control(
+        "Decision",
+        DECISIONS,
+        **field("decision"),
+        required=True,
+        default=entered.get("decision") or "unsure",
+    )
     new_label = None
     # In a place of its own: the fields below would be drawn anew, and lose what is being typed.
     with st.container():
         if decision == "relabel":
-            new_label = st.selectbox("New label (required)", study.classes, **field("new_label"),
-                                     index=study.classes.index(entered["new_label"])
-                                     if entered.get("new_label") in study.classes else None)
-    note = st.text_area("Note", **field("note"), max_chars=LONGEST_NOTE, height=80,
-                        value=entered.get("note") or "")
+            new_label = st.selectbox(
+                "New label (required)",
+                study.classes,
+                **field("new_label"),
+                index=study.classes.index(entered["new_label"])
+                if entered.get("new_label") in study.classes
+                else None,
+            )
+    note = st.text_area(
+        "Note", **field("note"), max_chars=LONGEST_NOTE, height=80, value=entered.get("note") or ""
+    )
     who = reviewer.ask(f"{key}_name")
     if st.button("Flag", key=f"{key}_go", type="primary", icon=":material/flag:"):
         try:
-            action = review_log().flag(study, rows.tolist(), reviewer=who, reason=reason,
-                                       decision=decision or "unsure", new_label=new_label,
-                                       note=note or "", filter=filter_text)
+            action = review_log().flag(
+                study,
+                rows.tolist(),
+                reviewer=who,
+                reason=reason,
+                decision=decision or "unsure",
+                new_label=new_label,
+                note=note or "",
+                filter=filter_text,
+            )
         except InputError as error:
             refused.error(plain(error), icon=":material/error:")
             return
@@ -158,11 +204,14 @@ def _undo(study: Study, who: str) -> None:
     except InputError as error:
         st.session_state[_SAID] = (str(error), ":material/error:")
         return
-    st.session_state[_SAID] = (f"Taken back: {undone.text}" if undone else "Nothing to take back",
-                               ":material/undo:")
+    st.session_state[_SAID] = (
+        f"Taken back: {undone.text}" if undone else "Nothing to take back",
+        ":material/undo:",
+    )
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _decisions(name: str, fingerprint: str, path: str, last_action: int, _study: Study,
-               _log: ReviewLog) -> pd.DataFrame:
+def _decisions(
+    name: str, fingerprint: str, path: str, last_action: int, _study: Study, _log: ReviewLog
+) -> pd.DataFrame:
     return _log.state(_study)

@@ -16,18 +16,31 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core.errors import InputError
+from bnn_core.base.errors import InputError
 from bnn_core.figures.style import SCORE_NAMES
-from bnn_core.study import Study
+from bnn_core.study.folder import Study
 from pages.shared import filters, pictures, scores, studies
 from pages.shared.studies import table
 from pages.shared.words import short_name
 
-__all__ = ["among_rows", "bayes_method", "current_study", "cutoff", "cutoff_of", "filter_key",
-           "filter_text", "filtered_rows", "fragment", "image_link", "image_url", "open_image",
-           "standard_method", "table"]
+__all__ = [
+    "among_rows",
+    "bayes_method",
+    "current_study",
+    "cutoff",
+    "cutoff_of",
+    "filter_key",
+    "filter_text",
+    "filtered_rows",
+    "fragment",
+    "image_link",
+    "image_url",
+    "open_image",
+    "standard_method",
+    "table",
+]
 
-ONE_IMAGE = "one_image.py"
+ONE_IMAGE = "one_image/page.py"
 #: Most rows that a link carries along for previous and next: a window around the image of longer
 #: selections. 500 rows of a million, in any order, are about 2,000 characters of address.
 MOST_AMONG = 500
@@ -52,6 +65,7 @@ def fragment(function: Callable[..., None]) -> Callable[..., None]:
 
     A part of a page decorated with it runs alone when something in it is clicked.
     """
+
     @st.fragment
     @functools.wraps(function)
     def guarded(*args: object, **kwargs: object) -> None:
@@ -59,6 +73,7 @@ def fragment(function: Callable[..., None]) -> Callable[..., None]:
             function(*args, **kwargs)
         except InputError as error:
             st.error(str(error), icon=":material/error:")
+
     return guarded
 
 
@@ -87,8 +102,10 @@ def cutoff_of(method: str, own: pd.DataFrame) -> scores.Cutoff:
     cut = cutoff()
     if cut.score in own and own[cut.score].notna().any():
         return cut
-    st.caption(f"{short_name(method)} has no {SCORE_NAMES[cut.score].lower()}; confidence c "
-               "stands in its place.")
+    st.caption(
+        f"{short_name(method)} has no {SCORE_NAMES[cut.score].lower()}; confidence c "
+        "stands in its place."
+    )
     return scores.Cutoff("confidence", 0.5)
 
 
@@ -114,7 +131,7 @@ def image_url(study: Study, row: int, size: str = "thumb", **render: object) -> 
 def image_link(study: Study, row: int, among: np.ndarray | None = None) -> dict[str, str]:
     """Query parameters that show `row` on One image, `among` being what previous/next walk through.
 
-    For `st.page_link("one_image.py", query_params=...)`. `among` None: the filtered rows.
+    For `st.page_link("one_image/page.py", query_params=...)`. `among` None: the filtered rows.
     """
     link = {"image": str(study.images["image_id"].iat[row])}
     if among is not None and len(among):
@@ -151,7 +168,7 @@ def _window(rows: np.ndarray, row: int) -> np.ndarray:
     here = np.flatnonzero(rows == row)
     start = int(here[0]) - MOST_AMONG // 2 if len(here) else 0
     start = min(max(start, 0), len(rows) - MOST_AMONG)
-    return rows[start:start + MOST_AMONG]
+    return rows[start : start + MOST_AMONG]
 
 
 def _packed(rows: np.ndarray) -> str:

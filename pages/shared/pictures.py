@@ -9,9 +9,9 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from bnn_core import fields
-from bnn_core.errors import InputError
-from bnn_core.study import Study
+from bnn_core.base.errors import InputError
+from bnn_core.study import fields
+from bnn_core.study.folder import Study
 from pages.shared.studies import identity
 
 #: A thumbnail shown large is enlarged to about this many pixels.
@@ -57,9 +57,14 @@ def full(study: Study, row: int, options: Mapping[str, str]) -> tuple[bytes, str
         except ValueError as error:
             raise InputError(f"gain '{options['gain']}': a number expected") from error
         return fields.render_image(
-            study, row, channels=channels.split(",") if channels else None,
-            palette=options.get("palette", "set"), contrast=options.get("contrast", "plate"),
-            gain=gain, long_side=None if options.get("side") == "all" else PANEL_SIDE), "image/webp"
+            study,
+            row,
+            channels=channels.split(",") if channels else None,
+            palette=options.get("palette", "set"),
+            contrast=options.get("contrast", "plate"),
+            gain=gain,
+            long_side=None if options.get("side") == "all" else PANEL_SIDE,
+        ), "image/webp"
     data = study.thumbnail(row)
     return None if data is None else (enlarged(data), "image/webp")
 

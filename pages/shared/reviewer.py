@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import streamlit as st
 
-from bnn_core.review import LONGEST_NAME
+from bnn_core.review.log import LONGEST_NAME
 
 COOKIE = "bnn_reviewer"
 _NAME = "reviewer"
@@ -28,8 +28,14 @@ def ask(key: str, **options: object) -> str:
     # Only where it differs: to set it would undo what is being typed.
     if st.session_state.get(key) != name():
         st.session_state[key] = name()
-    return st.text_input("Your name (required)", key=key, max_chars=LONGEST_NAME, on_change=_take,
-                         args=(key,), **options)
+    return st.text_input(
+        "Your name (required)",
+        key=key,
+        max_chars=LONGEST_NAME,
+        on_change=_take,
+        args=(key,),
+        **options,
+    )
 
 
 def cookie() -> dict[str, str]:

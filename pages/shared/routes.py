@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from bnn_core.errors import InputError
+from bnn_core.base.errors import InputError
 from pages.shared import pictures, studies
 
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -44,8 +44,14 @@ def image(request: Request) -> Response:
     if found is None:
         return _nothing("the study holds no picture of this image")
     known = request.query_params.get("v") == pictures.version(study, row)
-    return Response(found[0], media_type=found[1], headers={
-        "Cache-Control": FOR_EVER if known else "no-cache", "X-Content-Type-Options": "nosniff"})
+    return Response(
+        found[0],
+        media_type=found[1],
+        headers={
+            "Cache-Control": FOR_EVER if known else "no-cache",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
 
 
 def _nothing(reason: str) -> Response:

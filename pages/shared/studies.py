@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from bnn_core.errors import InputError
-from bnn_core.study import MAKING, Study, StudyEntry, cache_root, list_studies, open_study
+from bnn_core.base.errors import InputError
+from bnn_core.study.folder import MAKING, Study, StudyEntry, cache_root, list_studies, open_study
 
 #: The study in the repository: what a fresh clone opens on, until a study is made.
 READY_MADE = "demo"
@@ -31,8 +31,13 @@ def opened(name: str) -> Study:
 
     Raises InputError for a name that is not a plain folder name, and whatever `open_study` raises.
     """
-    if not name or name != Path(name).name or name.startswith(".") or "\\" in name \
-            or name.endswith((MAKING, ".old")):
+    if (
+        not name
+        or name != Path(name).name
+        or name.startswith(".")
+        or "\\" in name
+        or name.endswith((MAKING, ".old"))
+    ):
         raise InputError(f"'{name}' is not the name of a study")
     path = cache_root().resolve() / name
     try:

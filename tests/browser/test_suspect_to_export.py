@@ -1,19 +1,19 @@
 """The demo in a browser: from the greeting to a suspect, its evidence, a decision, a list."""
 
-
 from browsing import settled, wait_for
 from page_studies import ROOT
 
-from bnn_core import cli
-from bnn_core.planted import inactive_compound
-from bnn_core.review import ReviewLog
-from bnn_core.suspects import rank
+from bnn_core.commands import cli
+from bnn_core.review.log import ReviewLog
+from bnn_core.suspects.planted_truth import inactive_compound
+from bnn_core.suspects.ranking import rank
 
 
 def shown_on(wall):
     """Rows of the tiles of a wall."""
-    return set(wall.locator(".tile").evaluate_all(
-        "tiles => tiles.map(tile => Number(tile.dataset.row))"))
+    return set(
+        wall.locator(".tile").evaluate_all("tiles => tiles.map(tile => Number(tile.dataset.row))")
+    )
 
 
 def flag_all(tab, n, reason):

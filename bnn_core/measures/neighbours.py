@@ -1,0 +1,50 @@
+"""Which images look alike to the network: nearest in its penultimate layer."""
+
+import numpy as np
+import pandas as pd
+
+_CHUNK_VALUES = 20_000_000
+#: Whom an image may be compared with.
+ANOTHER_LABEL, SAME_LABEL, ANY_LABEL = KINDS = ("another label", "the same label", "any label")
+
+
+def candidates(images: pd.DataFrame, predicted: pd.Series, row: int, kind: str) -> np.ndarray:
+    """Rows that image `row` can be compared with: embedded by the same network, of one of KINDS.
+
+    Every fold has a network of its own, and distances between the spaces of two networks mean
+    nothing, so only images of the same fold qualify. Where the image has no label, its predicted
+    class stands for it; others without a label qualify only for ANY_LABEL.
+    """
+    keep = (images["fold"] == images["fold"].iat[row]).to_numpy(bool, copy=True)
+    keep[row] = False
+    label = images["label"].iat[row]
+    label = predicted.iat[row] if pd.isna(label) else label
+    same = (images["label"] == label).fillna(False).to_numpy(bool)
+    if kind == SAME_LABEL:
+        keep &= same
+    elif kind == ANOTHER_LABEL:
+        keep &= ~same & images["label"].notna().to_numpy()
+    elif kind != ANY_LABEL:
+        raise ValueError(f"kind {kind!r}: one of {KINDS} expected")
+    return np.flatnonzero(keep)
+
+
+def nearest(
+    embedding: np.ndarray, row: int, candidates: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` of `candidates` (row numbers) closest to `row`: (rows, Euclidean distances).
+
+    embedding: (N, D), memory-mapped or not, read in chunks; closest first.
+    """
+    candidates = np.asarray(candidates)
+    origin = np.asarray(embedding[row], dtype=np.float32)
+    distance = np.empty(len(candidates), dtype=np.float32)
+    step = max(1, _CHUNK_VALUES // embedding.shape[1])
+    for start in range(0, len(candidates), step):
+        part = np.asarray(embedding[candidates[start : start + step]], dtype=np.float32)
+        distance[start : start + step] = np.linalg.norm(part - origin, axis=1)
+    kept = np.arange(len(candidates))
+    if count < len(candidates):
+        kept = np.argpartition(distance, count - 1)[:count]
+    kept = kept[np.lexsort((candidates[kept], distance[kept]))]
+    return candidates[kept], distance[kept]

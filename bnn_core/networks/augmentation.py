@@ -1,0 +1,80 @@
+"""Random changes of training images that keep their meaning, drawn for each image by itself.
+
+All take and give batches (B, C, H, W) and draw from torch's global generator.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+AUGMENTATIONS = {
+    "none": "images as they are",
+    "shift": "moved by up to 2 pixels (digits: no flips)",
+    "dihedral": "flips and quarter turns (cells have no up)",
+    "dihedral-shift": "flips, quarter turns and shifts by up to 1/16 of the size",
+    "dihedral-stain": "flips, quarter turns, and another staining of each channel (fluorescence)",
+}
+#: "stain": the most by which a channel gets brighter or darker, and its curve steeper or flatter.
+GAIN, GAMMA = 1.5, 1.25
+
+
+def augment(x: Tensor, kind: str) -> Tensor:
+    """Change a batch as AUGMENTATIONS says; "stain" gives float32 in 0..255, the others x's type."""
+    if "dihedral" in kind:
+        x = dihedral(x)
+    if "shift" in kind:
+        x = shift(x, 2 if kind == "shift" else max(1, x.shape[2] // 16))
+    return stain(x) if "stain" in kind else x
+
+
+def dihedral(x: Tensor) -> Tensor:
+    """One of the eight symmetries of the square for each image (of four where H is not W)."""
+    x = _some(x, x.flip(2))
+    x = _some(x, x.flip(3))
+    return _some(x, x.transpose(2, 3)) if x.shape[2] == x.shape[3] else x
+
+
+def random_crop(x: Tensor, size: int) -> Tensor:
+    """A square of `size` pixels from a random place of each image; 0 or more than fits: all."""
+    height, width = x.shape[2:]
+    if not size or size > min(height, width):
+        return x
+    tops = torch.randint(height - size + 1, (len(x),))
+    lefts = torch.randint(width - size + 1, (len(x),))
+    return _windows(x, tops, lefts, size, size)
+
+
+def shift(x: Tensor, most: int) -> Tensor:
+    """Move each image by its own -most..most pixels in each direction, zeros moving in."""
+    tops, lefts = torch.randint(2 * most + 1, (2, len(x)))
+    return _windows(F.pad(x, (most, most, most, most)), tops, lefts, *x.shape[2:])
+
+
+def stain(x: Tensor) -> Tensor:
+    """Each channel of each image as another staining or exposure would give it.
+
+    x: uint8 values. Returns 255 * gain * (x / 255) ** gamma as float32, clipped to 255, the
+    logarithms of gain and gamma uniform within those of 1/GAIN..GAIN and 1/GAMMA..GAMMA.
+    Batches differ in staining more than mechanisms do, and a network that meets each compound in
+    one batch only would learn the batch. For fluorescence: a bright background is clipped.
+    """
+    gain, gamma = (
+        torch.exp(torch.empty(*x.shape[:2], 1, 1).uniform_(-1, 1) * math.log(most)).to(x.device)
+        for most in (GAIN, GAMMA)
+    )
+    return ((x / 255) ** gamma * gain).clamp_(max=1).mul_(255)
+
+
+def _some(x: Tensor, changed: Tensor) -> Tensor:
+    """Each image changed or not, by the toss of a coin."""
+    coin = torch.randint(2, (len(x), 1, 1, 1)).bool().to(x.device)
+    return torch.where(coin, changed, x)
+
+
+def _windows(x: Tensor, tops: Tensor, lefts: Tensor, height: int, width: int) -> Tensor:
+    rows = (tops[:, None] + torch.arange(height)).to(x.device)
+    columns = (lefts[:, None] + torch.arange(width)).to(x.device)
+    images = torch.arange(len(x), device=x.device)[:, None, None]
+    return x[images, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
