@@ -91,6 +91,8 @@ def find_class_columns(
     sets = {head: found for head, found in sets.items() if len(found) > 1 and head not in text}
     probabilities = {h: f for h, f in sets.items() if _PROBABILITY.fullmatch(h)}
     chosen = probabilities or sets
+    if len(chosen) > 1:  # columns of 0 and 1 beside others say which class is true
+        chosen = {h: f for h, f in chosen.items() if not _says_truth(table, f)} or chosen
     if len(chosen) > 1:
         heads = " or ".join(f"{found[0][0]}..." for found in chosen.values())
         raise InputError(
@@ -107,6 +109,17 @@ def find_class_columns(
     for column, name in text.values():
         _refuse_text(table[column], name)
     return None
+
+
+def is_one_hot(marks: np.ndarray) -> bool:
+    """Whether values (N, C) are 0 and 1 with at most one 1 per row, and any 1 at all."""
+    marks = np.nan_to_num(marks)
+    return bool(np.isin(marks, (0, 1)).all() and (marks.sum(axis=1) <= 1).all() and marks.any())
+
+
+def _says_truth(table: pd.DataFrame, found: list[tuple[str, str]]) -> bool:
+    marks = table[[column for column, _ in found]].apply(pd.to_numeric, errors="coerce")
+    return is_one_hot(marks.to_numpy(np.float64))
 
 
 def _refuse_text(values: pd.Series, name: str) -> None:

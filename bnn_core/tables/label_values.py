@@ -116,6 +116,40 @@ def without_label(
     return none_where(labels, given | labels.isna() | keys.isin([*asked, *silent])), notes
 
 
+def count_alike(
+    names: Sequence[str], labels: Collection[str], predicted: pd.Series | None
+) -> tuple[tuple[str, ...], pd.Series | None, str]:
+    """Numbers on columns and in predictions, counted from where the labels count, and a note.
+
+    names: what the columns say. labels: those that occur. Numbers count from 1 where the last of
+    1..K is among them and 0 is not, from 0 where 0 is and K is not; else nothing is changed.
+    """
+    places = len(names)
+    from_zero, from_one = ({str(k) for k in range(b, b + places)} for b in (0, 1))
+
+    def base(values: Collection[object]) -> int | None:
+        keys = {name_key(value) for value in values} - set(NO_LABEL) - set(ASKED)
+        if keys <= from_one and str(places) in keys:
+            return 1
+        return 0 if keys <= from_zero and "0" in keys else None
+
+    own = {frozenset(from_zero): 0, frozenset(from_one): 1}.get(frozenset(map(name_key, names)))
+    theirs = None if predicted is None else base(predicted.dropna().unique())
+    wanted = next((b for b in (base(labels), theirs, own) if b is not None), None)
+    if own is None or (wanted == own and theirs in (None, own)):
+        return tuple(names), predicted, ""
+    if predicted is not None and theirs is not None and theirs != wanted:
+        shifted = predicted.map(lambda n: str(int(name_key(n)) + wanted - theirs), "ignore")
+        predicted = none_where(shifted, predicted.isna())
+    moved = tuple(str(int(name_key(name)) + wanted - own) for name in names)
+    what = "columns" if wanted != own else "predicted classes"
+    return (
+        moved,
+        predicted,
+        f"The labels count classes from {wanted}, the {what} from {1 - wanted}.",
+    )
+
+
 def named_codes(
     values: pd.Series, names: Sequence[str], given: Sequence[str]
 ) -> tuple[pd.Series, str]:

@@ -1,36 +1,20 @@
 """What the values of a label column mean: signs, codes, no label, kinds never learnt."""
 
-import numpy as np
 import pandas as pd
 import pytest
+from sure_tables import outcome, read_sure_table
 
 from bnn_core.base.errors import InputError
-from bnn_core.tables.predictions import read_predictions
-from bnn_core.tables.sources import ImportOptions
+from bnn_core.tables.label_values import count_alike
 
 
 @pytest.fixture
 def importing(tmp_path):
-    """Write a table of sure predictions and read it: `tops` is the class column of each row."""
-
     def read(columns, labels, tops, extra=None, **options):
-        p = np.full((len(tops), len(columns)), 0.2 / max(1, len(columns) - 1))
-        p[np.arange(len(tops)), tops] = 0.8
-        table = pd.DataFrame(p, columns=columns).assign(
-            id=range(len(tops)), label=labels, **(extra or {})
-        )
-        table.to_csv(tmp_path / "t.csv", index=False)
-        return read_predictions(tmp_path / "t.csv", ImportOptions(**options))
+        more = {"label": labels, **(extra or {})}
+        return read_sure_table(tmp_path, columns, tops, more, **options)
 
     return read
-
-
-def outcome(found):
-    """(images predicted right, scored images)."""
-    scored = found.images["role"] == "scored"
-    top = found.moments["vi"].mean_p.argmax(axis=1)
-    given = pd.Index(found.classes).get_indexer(found.images["label"])
-    return int((scored & (top == given)).sum()), int(scored.sum())
 
 
 def test_plus_and_minus_are_two_classes(importing):
@@ -164,3 +148,39 @@ def test_kinds_never_learnt_are_kept_and_not_scored(importing):
         assert any("'C' on 1 row" in note for note in found.notes)
     with pytest.raises(InputError, match=r"--new D: no row of .* has that label"):
         importing(columns, ["A", "B", "C"], [0, 1, 0], new=("D",))
+
+
+def numbers(*values):
+    return [str(v) for v in values]
+
+
+@pytest.mark.parametrize("names, labels, predicted, expected", [
+    ((0, 1, 2), (1, 2, 3), None, ((1, 2, 3), None)),
+    ((0, 1, 2), (1, 2), None, ((0, 1, 2), None)),
+    ((0, 1, 2), (1, 2), (1, 3), ((1, 2, 3), (1, 3))),
+    ((0, 1, 2), (1, 2), (0, 2), ((0, 1, 2), (0, 2))),
+    ((0, 1, 2), (1, 3), (0, 2), ((1, 2, 3), (1, 3))),
+    ((1, 2, 3), (0, 2), (1, 3), ((0, 1, 2), (0, 2))),
+    ((2, 0, 1), (3, 1), None, ((3, 1, 2), None)),
+    ((0, 1, 2), (0, 3), None, ((0, 1, 2), None)),
+    ((0, 1), (2, -1), None, ((1, 2), None)),
+    ((3, 5), (1, 2), None, ((3, 5), None)),
+])  # fmt: skip
+def test_numbers_that_count_from_one_and_from_zero(names, labels, predicted, expected):
+    given = None if predicted is None else pd.Series(numbers(*predicted))
+    moved, shifted, note = count_alike(numbers(*names), numbers(*labels), given)
+    assert list(moved) == numbers(*expected[0])
+    assert (None if shifted is None else shifted.tolist()) == (
+        None if expected[1] is None else numbers(*expected[1])
+    )
+    assert bool(note) == ((names, predicted) != expected)
+
+
+def test_labels_from_one_on_columns_from_zero(importing):
+    for predicted in ({}, {"predicted": [1, 2, 3]}, {"pred": [0, 1, 2]}, {"y_hat": [1, 2, 3]}):
+        found = importing([f"prob_{k}" for k in range(3)], [1, 2, 3], [0, 1, 2], predicted)
+        assert found.classes == ["1", "2", "3"]
+        assert outcome(found) == (3, 3)
+        assert any("count classes from 1" in note for note in found.notes)
+    with pytest.raises(InputError, match="rows 2, 3: predicted is '2'"):
+        importing([f"prob_{k}" for k in range(3)], [1, 2, 3], [0, 1, 2], {"predicted": [2, 1, 3]})
