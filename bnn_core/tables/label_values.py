@@ -8,6 +8,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count, have
+from bnn_core.tables.columns import plain_name
 from bnn_core.tables.reading import rows_text
 from bnn_core.tables.sources import ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, match_names, name_key, none_where
@@ -178,10 +179,16 @@ def class_labels(labels: pd.Series, classes: Sequence[str], where: str) -> pd.Se
     labels = match_names(labels, classes, where)
     unknown = labels.notna() & ~labels.isin(classes)
     if unknown.any():
+        plain = {plain_name(name) for name in labels[unknown].unique()}
+        alike = (
+            ", spell the classes as the labels do with --classes"
+            if plain & set(map(plain_name, classes))
+            else ""
+        )
         names = ", ".join(f"'{n}'" for n in labels[unknown].unique()[:5])
         raise InputError(
             f"{where}{rows_text(labels.index[unknown])}: label {names} is none of "
-            f"the classes ({', '.join(classes[:12])}); correct it, or name what it is "
+            f"the classes ({', '.join(classes[:12])}); correct it{alike}, or name what it is "
             "with --unlabelled (no label), --new (a kind that the network never "
             "learnt) or --control"
         )

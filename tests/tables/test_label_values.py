@@ -54,6 +54,13 @@ def test_a_label_that_fits_two_columns_is_refused(importing):
         importing([*columns, "p_b"], ["Wnt", "b"], [0, 2])
 
 
+def test_names_that_differ_in_signs_are_named_with_the_way_out(importing):
+    columns, labels = ["p_Eg5_inhibitors", "p_DNA"], ["Eg5 inhibitors", "DNA"]
+    with pytest.raises(InputError, match=r"label 'Eg5 inhibitors' is none of .* --classes, or"):
+        importing(columns, labels, [0, 1])
+    assert outcome(importing(columns, labels, [0, 1], classes=tuple(labels))) == (2, 2)
+
+
 def test_whole_numbers_written_as_floats(importing):
     columns = [f"prob_{k}" for k in range(3)]
     found = importing(columns, ["0.0", "1.0", "2.0", None], [0, 1, 2, 0])
