@@ -32,6 +32,8 @@ TEXTS = {
 FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
     "classes": "Class names in the order of the columns",
     "control": "Untreated compound or label",
+    "unlabelled": "Labels that mean no label",
+    "new": "Labels that the network never learnt",
     "map": "Other columns",
     "metadata": "Path of a table with more columns",
     "standard": "Path of a standard network's table",
@@ -105,6 +107,17 @@ def ask_options() -> tuple[ImportOptions, dict]:
             placeholder="DMSO",
             help="Shown, never counted.",
         )
+        unlabelled = middle.text_input(
+            FIELDS["unlabelled"],
+            key="import_unlabelled",
+            placeholder="-1, unknown",
+            help="Separated by commas.",
+        )
+        new = middle.text_input(
+            FIELDS["new"],
+            key="import_new",
+            help="Shown as new, never scored. Separated by commas.",
+        )
         columns = middle.text_input(
             FIELDS["map"],
             key="import_columns",
@@ -138,6 +151,8 @@ def ask_options() -> tuple[ImportOptions, dict]:
         method=method,
         classes=forms.words(classes),
         control=forms.words(control),
+        unlabelled=forms.words(unlabelled),
+        new=forms.words(new),
         logits=logits,
         ignore_predicted=ignore,
         columns=forms.pairs(columns),
@@ -243,7 +258,7 @@ def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
             words += [part for pair in value.items() for part in ("--map", "=".join(pair))]
         elif key == "control":
             words += [part for one in value for part in (flag, one)]
-        elif key == "classes":
+        elif key in ("classes", "unlabelled", "new"):
             words += [flag, *value]
         else:
             words += [flag] if value is True else [flag, str(value)]
