@@ -66,6 +66,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="compound or label of untreated images: shown, never counted",
     )
     what.add_argument(
+        "--unlabelled",
+        metavar="VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="labels that mean no label, such as -1 or unknown",
+    )
+    what.add_argument(
+        "--new",
+        metavar="LABEL",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="labels of kinds that the network never learnt: shown as new, never scored",
+    )
+    what.add_argument(
         "--metadata",
         metavar="FILE",
         type=Path,
@@ -152,6 +168,8 @@ def run(args: argparse.Namespace) -> str:
         metadata=args.metadata,
         on=tuple(n.strip() for n in args.on.split(",") if n.strip()),
         control=tuple(args.control),
+        unlabelled=tuple(args.unlabelled),
+        new=tuple(args.new),
     )
     out = args.out or cache_root(args.cache) / args.file.name.split(".")[0]
     out, predictions = make_import_study(

@@ -16,6 +16,7 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.roots import readable
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -46,7 +47,7 @@ def read_field(paths: Sequence[str | Path]) -> np.ndarray:
 def read_bytes(path: str | Path) -> bytes:
     """All bytes of a file; InputError when it is missing, unreadable or empty."""
     try:
-        data = Path(path).read_bytes()
+        data = readable(path).read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except OSError as error:

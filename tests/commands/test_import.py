@@ -133,6 +133,17 @@ def test_a_study_with_samples_and_a_standard_network(tmp_path):
     assert study.summary("standard")["epistemic"].isna().all()
 
 
+def test_labels_that_mean_nothing_and_new_kinds_by_flag(tmp_path):
+    table = write_table(tmp_path, label=["a", "-1", "tbd", "c"])
+    said = run(table, "--out", tmp_path / "study", "--unlabelled", "-1", "tbd", "--new", "c")
+    assert "'-1' on 1 row, 'tbd' on 1 row" in said
+    study = open_study(tmp_path / "study")
+    assert check_study(study.path) == []
+    assert study.images["role"].tolist() == ["scored", "unlabelled", "unlabelled", "new"]
+    assert study.images["label"].tolist()[3] == "c"
+    assert study.meta["metrics"]["vi"]["image"]["n"] == 1
+
+
 def make_images(folder, count=4):
     (folder / "im").mkdir()
     for i in range(count):
