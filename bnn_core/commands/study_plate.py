@@ -39,6 +39,7 @@ from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.review.corrected_labels import apply_corrections, read_corrections
 from bnn_core.study.describing import with_notes
 from bnn_core.study.folder import MAKING
+from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import as_json, demand_room, demand_same
 
 NAME = "plate"
@@ -266,6 +267,36 @@ def make(
     preset, asked_size = presets[args.preset], getattr(args, "size", None)
     if asked_size is not None:
         demand_crops(configs, preset, asked_size)
+    with study_lock(out):
+        return _make(
+            args,
+            out,
+            read,
+            kind,
+            title,
+            device,
+            configs,
+            count,
+            preset,
+            settings or {},
+            keep_weights,
+        )
+
+
+def _make(
+    args: argparse.Namespace,
+    out: Path,
+    read: Callable[[], PlateSource],
+    kind: str,
+    title: str,
+    device: str,
+    configs: Mapping[str, TrainConfig],
+    count: int | str | None,
+    preset: Mapping[str, TrainConfig],
+    settings: Mapping[str, object],
+    keep_weights: bool,
+) -> str:
+    asked_size = getattr(args, "size", None)
     demand_room(out, args.force)
     asked = {
         name: as_json(value)
@@ -312,7 +343,7 @@ def make(
             "corrupt": args.corrupt,
             "exclude": str(args.exclude or ""),
             "relabel": str(args.relabel or ""),
-            **(settings or {}),
+            **settings,
         },
         asked=asked,
         force=args.force,

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.roots import readable
 from bnn_core.images.numbers import as_unsigned
 from bnn_core.images.tiff import MAX_PIXELS, TIFF_STARTS, decode_tiff, without_alpha
 
@@ -58,7 +59,7 @@ def read_field(
 def read_bytes(path: str | Path) -> bytes:
     """All bytes of a file; InputError when it is missing, unreadable or empty."""
     try:
-        data = Path(path).read_bytes()
+        data = readable(path).read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except OSError as error:

@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.measures.uncertainty import Moments, summarise
+from bnn_core.study.lock import study_lock
 from bnn_core.suspects.phenotype import strength
 from bnn_core.tables.class_columns import find_class_columns
 from bnn_core.tables.columns import map_columns
@@ -174,7 +175,8 @@ def opinion(
 def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
     """Keep a second opinion beside a study's own tables; it replaces an earlier one.
 
-    Not part of the study proper: neither its fingerprint nor `bnn check` covers it.
+    Not part of the study proper: neither its fingerprint nor `bnn check` covers it. Raises
+    TakenError while another process makes the study again.
     """
     path = Path(study) / FILE
     arrow = pa.Table.from_pandas(table, preserve_index=False)
@@ -186,7 +188,7 @@ def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
     arrow = arrow.replace_schema_metadata(
         {**(arrow.schema.metadata or {}), b"second_opinion": json.dumps(about).encode()}
     )
-    with atomic_path(path) as temporary:
+    with study_lock(path.parent), atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd")
     return path
 

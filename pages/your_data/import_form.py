@@ -1,17 +1,15 @@
 """Import a table of predictions: what was understood, what is wrong, then the new study."""
 
-import atexit
 import hashlib
 import os
 import shlex
-import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
+from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.recipes.imports import image_folder, images_found, make_import_study
 from bnn_core.study.folder import METHOD_NAMES, cache_root
@@ -49,6 +47,9 @@ FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
 
 def draw() -> None:
     """The form; a made study is opened by the next run."""
+    if roots.read_only():
+        st.info(forms.READ_ONLY, icon=":material/lock:")
+        return
     if st.session_state.pop(_MADE, None):
         # Without a parameter of its own a switch clears them all, which bound widgets forbid.
         st.switch_page("overview.py", query_params={"new": st.session_state["study"]})
@@ -67,20 +68,15 @@ def draw() -> None:
         placeholder="/data/predictions.csv",
         help="For large tables, and where the images lie beside the table.",
     )
-    table = (
-        uploaded(upload)
-        if upload is not None
-        else Path(typed.strip()).expanduser()
-        if typed.strip()
-        else None
-    )
-    if table is None:
+    if upload is None and not typed.strip():
         st.info(
             "Choose a table: what was understood of it is shown before anything is made.",
             icon=":material/upload_file:",
         )
         return
+    table = None
     try:
+        table = uploaded(upload) if upload is not None else roots.typed(typed)
         options, extra = ask_options()
         found = understood(str(table), _stamps(table, options), options)
         folder = image_folder(found, table, extra["image_root"])
@@ -149,7 +145,7 @@ def ask_options() -> tuple[ImportOptions, dict]:
             key="import_pixel",
             help="For the scale bar.",
         )
-    paths = {name: Path(path).expanduser() if path else None for name, path in files.items()}
+    paths = {name: roots.typed(path) if path else None for name, path in files.items()}
     root = paths.pop("image_root")
     return ImportOptions(
         method=method,
@@ -250,7 +246,7 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
 
 def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
     """The `bnn import` that does the same; an uploaded table stands there by its own name."""
-    file = table.name if table.is_relative_to(_uploads()) else str(table)
+    file = table.name if table.is_relative_to(roots.uploads()) else str(table)
     words = ["bnn", "import", file, "--out", str(cache_root() / name)]
     default = asdict(ImportOptions())
     given = {
@@ -272,28 +268,19 @@ def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
 def uploaded(upload) -> Path:
     """An uploaded table as a file under its own name, until the server stops."""
     content = upload.getvalue()
-    path = _uploads() / hashlib.sha256(content).hexdigest()[:16] / Path(upload.name).name
+    path = roots.uploads() / hashlib.sha256(content).hexdigest()[:16] / Path(upload.name).name
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
     return path
 
 
-def say(error: InputError, table: Path) -> str:
+def say(error: InputError, table: Path | None) -> str:
     """The error's line in the page's words: fields for flags, and an uploaded file's own name."""
-    said = (
-        str(error).replace(f"{table.parent}/", "")
-        if table.is_relative_to(_uploads())
-        else str(error)
-    )
+    said = str(error)
+    if table is not None and table.is_relative_to(roots.uploads()):
+        said = said.replace(f"{table.parent}/", "")
     return forms.say(said, FIELDS)
-
-
-@st.cache_resource(show_spinner=False)
-def _uploads() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="bnn-uploads-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table")
