@@ -73,7 +73,7 @@ def prepare_source(
     if size is not None and size < 8:
         raise InputError(f"--size {size} is too small; give at least 8 pixels")
     folder, image_root = Path(folder), Path(image_root).absolute()
-    jobs = _plate_jobs(table, channels, image_root)
+    jobs = _plate_jobs(table, channels, image_root, intensities)
     wanted = {
         "channels": channels and list(channels),
         "size": size,
@@ -127,7 +127,10 @@ def _channel_names(given: Sequence[str] | None, count: int) -> list[str]:
 
 
 def _plate_jobs(
-    table: pd.DataFrame, channels: Sequence[str] | None, image_root: Path
+    table: pd.DataFrame,
+    channels: Sequence[str] | None,
+    image_root: Path,
+    intensities: tuple[float, float] | None,
 ) -> list[PlateJob]:
     columns = file_columns(channels, table)
     plates = table["plate"].fillna("") if "plate" in table else pd.Series("", index=table.index)
@@ -136,7 +139,9 @@ def _plate_jobs(
     for plate, positions in sorted(_positions_by(plates.astype(str).to_numpy()).items()):
         files = [[image_root / path if path else None for path in paths[i]] for i in positions]
         stamp = [[str(path), *_stamp(path)] for field in files for path in field]
-        jobs.append(PlateJob(plate, positions, files, _digest(json.dumps([plate, stamp]))))
+        jobs.append(
+            PlateJob(plate, positions, files, _digest(json.dumps([plate, stamp, intensities])))
+        )
     return jobs
 
 
