@@ -18,7 +18,7 @@ from bnn_core.figures import compare as figures
 from bnn_core.figures.style import SCORE_NAMES, chart_config
 from bnn_core.intervals import Interval
 from bnn_core.study import METHOD_NAMES, Study
-from pages.shared import filters, frame, panels, studies
+from pages.shared import choices, filters, frame, panels, studies
 from pages.shared.judged import judged, names, none_passes
 from pages.shared.words import percent, short_name
 
@@ -105,6 +105,7 @@ def in_figures(study: Study, found: Comparison, score: str) -> None:
         f"- **{c.title}**: {c.meaning}" for name, c in CRITERIA.items() if name in found.values))
     first = found.methods[0]
     views = [VALUES, f"differences to {short_name(first)}"]
+    choices.fit("merit", views, VALUES)
     view = st.segmented_control("Show", views, default=VALUES, key="merit", required=True,
                                 bind="query-params",
                                 label_visibility="collapsed")
@@ -203,9 +204,11 @@ def disagreement(study: Study) -> None:
     """Where two methods predict different classes: counts and images."""
     st.header("Where two methods disagree", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        choices.fit("first_method", study.methods, study.methods[0])
         first = st.selectbox("First", study.methods, key="first_method", format_func=short_name,
                              bind="query-params", width=240)
         others = [m for m in study.methods if m != first]
+        choices.fit("second_method", others, others[0])
         second = st.selectbox("Second", others, key="second_method", format_func=short_name,
                               bind="query-params", width=240)
     rows = frame.filtered_rows()

@@ -15,7 +15,7 @@ from bnn_core.levels import LEVEL_RULES, available_levels
 from bnn_core.study import Study
 from bnn_core.uncertainty import SPLIT_COLUMNS
 from bnn_core.wording import count
-from pages.shared import frame, gestures, marks, panels, scores
+from pages.shared import choices, frame, gestures, marks, panels, scores
 from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
 from pages.shared.words import interval, percent, short_name
 
@@ -74,6 +74,7 @@ def pick_level(study: Study) -> str:
     levels = available_levels(study.images)
     if len(levels) == 1:
         return levels[0]
+    choices.fit("level", levels, levels[0])
     level = st.segmented_control("Level", levels, key="level", default=levels[0], required=True,
                                  bind="query-params", label_visibility="collapsed")
     st.caption(f"One count is one {level}: {LEVEL_RULES[level]}.")

@@ -10,6 +10,7 @@ if (ROOT := str(Path(__file__).parents[1])) not in sys.path:
     sys.path.insert(0, ROOT)
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from bnn_core.errors import InputError
 from bnn_core.study import StudyEntry, cache_root
@@ -159,8 +160,13 @@ def leave_study() -> None:
     filters.reset()
     with suppress(InputError):  # said where the study is opened
         scores.start_again(studies.opened(st.session_state["study"]))
-    for name in ("image", "among", "bar", "spot", "corner"):
-        st.query_params.pop(name, None)
+    if "mark" in st.session_state:
+        st.session_state["mark"] = ""  # part of an image id, typed on BNN vs standard
+    for name in list(st.query_params):
+        # A widget that is drawn owns its parameter, which cannot be deleted; the page fits its
+        # value to the study.
+        with suppress(StreamlitAPIException):
+            del st.query_params[name]
 
 
 def draw_filters(entry: Entry, tools: st.delta_generator.DeltaGenerator) -> None:

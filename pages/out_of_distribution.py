@@ -8,7 +8,7 @@ from bnn_core.figures.style import SCORE_NAMES
 from bnn_core.mechanisms import Bins
 from bnn_core.ood import NEW, OTHERS, SAME
 from bnn_core.study import Study
-from pages.shared import flagging, frame, scores
+from pages.shared import choices, flagging, frame, scores
 from pages.shared import ood_views as views
 from pages.shared.judged import compared_methods, names, none_passes
 from pages.shared.ood_views import (
@@ -88,6 +88,7 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
                                     width="content")
         method = methods[0]
         if len(methods) > 1:
+            choices.fit("network", methods, method)
             method = st.segmented_control("Network", methods, default=methods[0], key="network",
                                           required=True, bind="query-params", width="content",
                                           format_func=short_name)
@@ -191,8 +192,7 @@ def one_kind(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         group = pick_group(view)
         options = list(lines["kind"][lines["group"] == group])
-        if st.session_state.get("kind", options[0]) not in options:
-            del st.session_state["kind"]
+        choices.fit("kind", options, options[0])
         kind = st.selectbox(view.words.kind.capitalize(), options, key="kind", width=270,
                             bind="query-params")
     line = lines[(lines["group"] == group) & (lines["kind"] == kind)].iloc[0]
@@ -252,8 +252,7 @@ def pick_group(view: View, among: tuple[str, ...] = (*OTHERS, SAME)) -> str:
     """Which of the groups that there are."""
     here = set(ood.groups(view.table))
     options = [group for group in among if group in here]
-    if st.session_state.get("group", options[0]) not in options:
-        del st.session_state["group"]
+    choices.fit("group", options, options[0])
     return st.segmented_control("Group", options, default=options[0], key="group", required=True,
                                 bind="query-params", width="content",
                                 format_func=view.words.groups.get)

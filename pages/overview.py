@@ -14,7 +14,7 @@ from bnn_core.levels import available_levels
 from bnn_core.study import METHOD_NAMES, Study
 from bnn_core.study_report import QUALITY_NAMES
 from bnn_core.wording import count
-from pages.shared import filters, frame, panels, studies, truth
+from pages.shared import choices, filters, frame, panels, studies, truth
 from pages.shared.judged import (
     compared_methods,
     judged,
@@ -120,8 +120,7 @@ def looks(study: Study) -> None:
     if none_passes() or not found:
         return
     kinds = list(found)
-    if st.session_state.get("look") not in kinds:
-        st.session_state.pop("look", None)
+    choices.fit("look", kinds, kinds[0])  # Mechanisms has a menu of this name too
     kind = st.segmented_control("What to look at", kinds, key="look", default=kinds[0],
                                 required=True, bind="query-params", label_visibility="collapsed")
     st.caption(f"{FIRST_LOOKS[kind][0].upper()}{FIRST_LOOKS[kind][1:]}.")
@@ -190,6 +189,7 @@ def settings(study: Study) -> None:
         if not kept:
             st.caption("The study keeps no history of the training.")
             return
+        choices.fit("history_fold", kept, kept[0])
         fold = kept[0] if len(kept) == 1 else st.selectbox("Fold", kept, key="history_fold")
         histories = {m: h for m in compared_methods(study)
                      if (h := study.history(fold, m)) is not None}

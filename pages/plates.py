@@ -15,7 +15,7 @@ from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
 from bnn_core.levels import own_images
 from bnn_core.study import Study
 from bnn_core.wording import count
-from pages.shared import frame, gestures, marks, panels
+from pages.shared import choices, frame, gestures, marks, panels
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain, short_name
 
@@ -69,6 +69,7 @@ def pick_method(study: Study) -> str:
     methods = compared_methods(study)
     if len(methods) == 1:
         return methods[0]
+    choices.fit("network", methods, methods[0])
     return st.segmented_control("Network", methods, default=methods[0], key="network",
                                 required=True, bind="query-params", format_func=short_name,
                                 label_visibility="collapsed")
@@ -107,15 +108,16 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
         numbers = [n for n in NUMBERS if n in wells and wells[n].notna().any()]
         options = [LABEL, PREDICTION, *numbers,
                    *plate_map.quality_measures(wells)]
+        choices.fit("plate_colour", options, options[2])
         by = st.selectbox("Colour by", options, key="plate_colour", index=2, width=270,
                           format_func=said, bind="query-params")
-        choices = names if len(names) == 1 else [ALL_PLATES, *names]
-        if st.session_state.get("map", choices[0]) not in choices:
-            del st.session_state["map"]
-        plate = st.selectbox(f"Plate ({len(names)})", choices, key="map", width=220,
+        plates = names if len(names) == 1 else [ALL_PLATES, *names]
+        choices.fit("map", plates, plates[0])
+        plate = st.selectbox(f"Plate ({len(names)})", plates, key="map", width=220,
                              bind="query-params")
         highlight = None
         if by in (LABEL, PREDICTION) and len(study.classes) > len(CLASS_COLOURS):
+            choices.fit("plate_highlight", study.classes, study.classes[0])
             highlight = st.selectbox("Highlight", study.classes, key="plate_highlight", width=220)
         # Of another study's plates the format is inferred anew, so the key names what was inferred.
         size = st.selectbox("Format", formats := list(plate_map.FORMATS), width=150,

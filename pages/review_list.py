@@ -109,7 +109,7 @@ def pick_on_wall(study: Study, part: pd.DataFrame) -> tuple[list[int], int | Non
 def pick_in_table(study: Study, part: pd.DataFrame) -> tuple[list[int], int | None]:
     """The list as a table: the rows ticked, the last of which is looked at."""
     event = st.dataframe(
-        decided_table(study, part), key="review_table", hide_index=True, height=560,
+        decided_table(study, part), key=f"review_table_{study.name}", hide_index=True, height=560,
         selection_mode="multi-row", on_select="rerun", column_config=COLUMNS)
     chosen = [int(part.index[i]) for i in event["selection"]["rows"] if i < len(part)]
     return chosen, chosen[-1] if chosen else None

@@ -9,7 +9,17 @@ from bnn_core.levels import LEVEL_COLUMNS, available_levels, scored_rows
 from bnn_core.reading import LOOKS_LIKE, Suspect, has_interval, two_digits
 from bnn_core.second_opinion import FILE, read_opinion
 from bnn_core.study import Study
-from pages.shared import filters, flagging, frame, panels, rankings, studies, suspect, truth
+from pages.shared import (
+    choices,
+    filters,
+    flagging,
+    frame,
+    panels,
+    rankings,
+    studies,
+    suspect,
+    truth,
+)
 from pages.shared.judged import none_passes
 from pages.shared.words import plain
 
@@ -33,6 +43,7 @@ def main() -> None:
     levels = [level for level in LEVELS if level in available_levels(study.images)]
     level = levels[0]
     if len(levels) > 1:
+        choices.fit("suspects", levels, levels[0])
         level = st.segmented_control(
             "Level", levels, key="suspects", default=levels[0], required=True, bind="query-params",
             label_visibility="collapsed", format_func=lambda name: f"{name}s",
@@ -81,7 +92,7 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
     with left:
         actions = st.container(horizontal=True, gap="small")
         event = st.dataframe(
-            table, key="suspect_images_table", hide_index=True, height=560,
+            table, key=f"suspect_images_table_{study.name}", hide_index=True, height=560,
             selection_mode="multi-row", on_select="rerun",
             column_order=[name for name in dict.fromkeys((
                 "compound", "label", "predicted", "label_quality", "decision", "image_id",
@@ -131,6 +142,7 @@ def pick_opinion(study: Study) -> suspect.Opinion:
     options = [*([FEATURES] if kept.is_file() else []), ALONE, *others]
     if len(options) == 1:
         return suspect.Opinion()
+    choices.fit("second", options, options[0])
     said = st.selectbox(
         "Second opinion", options, key="second", bind="query-params", width=420,
         format_func=lambda name: f"study {name}" if name in others else name,

@@ -83,7 +83,7 @@ def test_take_off_undo_redo_under_a_name(monkeypatch, cache, flagged):
     app.button(key="review_Undo").click().run()
     assert "Undo needs your name" in app.toast[0].value and len(log.state(study)) == 12
     app.text_input(key="review_name").input("Ada").run()
-    app.session_state["review_table"] = {"selection": {"rows": [4, 5]}}
+    app.session_state["review_table_animals"] = {"selection": {"rows": [4, 5]}}
     app.run()
     app.button(key="review_off").click().run()
     assert not app.exception and len(log.state(study)) == 10
@@ -108,7 +108,7 @@ def test_the_browser_remembers_the_name(monkeypatch, cache, flagged):
 def test_a_decision_is_changed_starting_from_what_it_was(monkeypatch, cache, flagged):
     study, log = flagged
     app = pages(monkeypatch, cache, PAGE, study="animals", flagged_as="table")
-    app.session_state["review_table"] = {"selection": {"rows": [0, 1]}}
+    app.session_state["review_table_animals"] = {"selection": {"rows": [0, 1]}}
     app.run()
     app.session_state["review_decide_0"] = True
     app.run()

@@ -11,7 +11,7 @@ import streamlit as st
 from bnn_core import exporting
 from bnn_core.figures.style import SCORE_NAMES, method_colour
 from bnn_core.study import Study
-from pages.shared import filters, frame, pictures
+from pages.shared import choices, filters, frame, pictures
 from pages.shared.flagging import draw_decision, flag_control, flagged_rows, review_log
 from pages.shared.wall import image_wall, never_seen, thumbnail_side, wrongly_called
 from pages.shared.words import plain, short_name
@@ -121,6 +121,7 @@ def _ordered(study: Study, method: str | None, rows: np.ndarray,
     table = frame.table(study, method or filters.reading_method(study))
     usable = [words for words, by in RANKINGS.items()
               if by is None or (by[0] in table and table[by[0]].iloc[rows].notna().any())]
+    choices.fit(f"{key}_order", usable, usable[0])
     chosen = place.selectbox("Order", usable, key=f"{key}_order", label_visibility="collapsed",
                              width=230)
     return ranked(table, rows, chosen)

@@ -17,7 +17,7 @@ from bnn_core.review import Event, ReviewLog
 from bnn_core.review_import import FlagImport, Replacing, import_flags
 from bnn_core.study import Study
 from bnn_core.wording import be, count
-from pages.shared import reviewer, studies
+from pages.shared import choices, reviewer, studies
 from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain
 
@@ -167,6 +167,7 @@ def draw_cleaning(study: Study) -> None:
                 "compares the two, on the images that nobody touched.",
                 icon=":material/compare_arrows:")
         return
+    choices.fit("cleaned", others, others[0])
     name = st.selectbox("Compare with", others, key="cleaned", bind="query-params", width=320)
     pair = sorted((study, studies.opened(name)), key=lambda s: str(s.meta["created"]))
     st.caption(f"Before: {plain(pair[0].name)}. After: {plain(pair[1].name)} (made later).")

@@ -13,7 +13,7 @@ from bnn_core import evaluation
 from bnn_core.figures.style import SCORE_NAMES
 from bnn_core.levels import scored_rows
 from bnn_core.study import Study
-from pages.shared import filters, studies
+from pages.shared import choices, filters, studies
 from pages.shared.filters import SCORE
 
 #: A score within a formula.
@@ -67,11 +67,10 @@ class Cutoff(NamedTuple):
 
 def draw(study: Study) -> None:
     """Which score, and where it is cut; kept in the address like the filters."""
-    choices = usable(study)
-    if st.session_state.get(SCORE) not in choices:
-        st.session_state.pop(SCORE, None)
-    explained = HELP[st.session_state.get(SCORE, choices[0])]
-    score = st.selectbox("Score", choices, key=SCORE, bind="query-params",
+    known = usable(study)
+    choices.fit(SCORE, known, known[0])
+    explained = HELP[st.session_state.get(SCORE, known[0])]
+    score = st.selectbox("Score", known, key=SCORE, bind="query-params",
                          format_func=WORDS.get,
                          help=f"How sure a network is of an image. {explained}")
     low, high, step, start = score_range(study, score)

@@ -26,7 +26,7 @@ from bnn_core.reading import (
 )
 from bnn_core.study import Study
 from pages.shared import filters, flagging, frame, panels, studies
-from pages.shared.wall import image_wall
+from pages.shared.wall import clicked_on, image_wall
 from pages.shared.words import plain
 
 PER_PANEL = 12
@@ -54,7 +54,7 @@ def draw(study: Study, row: pd.Series, who: Suspect, second: Opinion,
     own = np.flatnonzero(matching(table, who.keys) & scored_rows(table)
                          & (table["label"] == who.label).to_numpy())
     st.subheader(plain(heading(row, who)), anchor=False)
-    key = f"suspect_{who.level}_{who.title}_{who.label}"
+    key = f"suspect_{study.name}_{who.level}_{who.title}_{who.label}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         steps()
         words = (f"suspect {who.level} {who.title}, labelled {who.label}, nearest other class "
@@ -161,7 +161,7 @@ def remembered(key: str, found: dict[str, np.ndarray]) -> int | None:
     """The image clicked last on any of the walls."""
     seen = st.session_state.setdefault(f"{key}_seen", {})
     for name in found:
-        row = (st.session_state.get(f"{key}_{name}") or {}).get("clicked")
+        row = clicked_on(f"{key}_{name}")
         if row is not None and row != seen.get(name):
             seen[name], seen["last"] = row, row
     return seen.get("last")
