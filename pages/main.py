@@ -14,7 +14,7 @@ from streamlit.errors import StreamlitAPIException
 
 from bnn_core.errors import InputError
 from bnn_core.study import StudyEntry, cache_root
-from pages.shared import filters, frame, reviewer, scores, studies
+from pages.shared import drafts, filters, flag_form, frame, reviewer, scores, studies
 from pages.shared.words import plain
 
 
@@ -71,6 +71,8 @@ PAGES: dict[str, list[Entry]] = {
 SHARED = Path(__file__).parent / "shared"
 #: Set once the picker was drawn: the address is its own from then on.
 _PICKED = "_study_picked"
+#: Title of the page that was drawn last.
+_PAGE = "_page_drawn"
 _browser = st.components.v2.component(
     "browser", js=(SHARED / "browser.js").read_text(encoding="utf-8"))
 ABOUT = """**Which image labels can I not trust, and why?**
@@ -105,7 +107,7 @@ def main() -> None:
     found = studies.entries()
     with st.sidebar:
         known = pick_study(found)
-        _browser(key="browser", data=reviewer.cookie())
+        _browser(key="browser", data={"cookies": reviewer.cookie() | drafts.cookie()})
     head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom")
     with head.container(gap="xxsmall"):
         st.title(entry.title, anchor=False)
@@ -119,6 +121,9 @@ def main() -> None:
         except InputError as error:
             st.error(str(error), icon=":material/error:")
             st.stop()
+    if st.session_state.get(_PAGE, entry.title) != entry.title:
+        flag_form.shut()
+    st.session_state[_PAGE] = entry.title
     frame.follow_open_image()
     try:
         page.run()

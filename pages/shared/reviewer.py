@@ -28,14 +28,14 @@ def ask(key: str, **options: object) -> str:
     # Only where it differs: to set it would undo what is being typed.
     if st.session_state.get(key) != name():
         st.session_state[key] = name()
-    return st.text_input("Your name (required)", key=key, max_chars=LONGEST_NAME, on_change=_take,
+    return st.text_input("Your name (required)", key=key, max_chars=LONGEST_NAME, on_change=take,
                          args=(key,), **options)
 
 
 def cookie() -> dict[str, str]:
-    """What pages/main.py hands to browser.js, in every run of the whole app."""
+    """The cookie that pages/main.py hands to browser.js, in every run of the whole app."""
     st.session_state[_REMEMBERED] = name()
-    return {"cookie": COOKIE, "reviewer": name()}
+    return {COOKIE: name()}
 
 
 def remember() -> None:
@@ -44,5 +44,7 @@ def remember() -> None:
         st.rerun()
 
 
-def _take(key: str) -> None:
+def take(key: str) -> str:
+    """The name in the field `key` is the name from now on."""
     st.session_state[_NAME] = st.session_state[key]
+    return st.session_state[_NAME]

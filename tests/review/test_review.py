@@ -292,7 +292,8 @@ TestAgainstPlainFold.settings = settings(
     suppress_health_check=[HealthCheck.too_slow])
 
 
-def test_what_others_decided_since_is_told_by_image_and_only_while_it_stands(log, make_study):
+def test_what_others_decided_since_is_told_by_image_and_only_while_it_stands(
+        log, make_study, fields):
     study = make_study()
     log.flag(study, [0, 1], reviewer="Ada", **KEEP)
     seen = log.last_action()
@@ -304,5 +305,8 @@ def test_what_others_decided_since_is_told_by_image_and_only_while_it_stands(log
     assert log.decided_since(study, [3], seen) == []
     # The same picture in another study is decided too; another picture of that name is not.
     assert log.decided_since(make_study("T"), [1], seen) == [theirs]
+    other = fields()
+    other.loc[1, "content_hash"] = "f" * 16
+    assert log.decided_since(make_study("U", other), [1], seen) == []
     log.undo(study, "Zoe")
     assert log.decided_since(study, [1], seen) == []
