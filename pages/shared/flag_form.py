@@ -22,8 +22,8 @@ from pages.shared.words import plain
 _OPEN, _PROBLEMS = "_flag_form_open", "_flag_form_problems"
 #: In the session: how often the decision was to be recorded.
 _PRESSES = "_flag_form_presses"
-#: In the session: the flag recorded last.
-_RECORDED = "_flag_form_recorded"
+#: In the session: the flag recorded last, and the name of its form until one is opened again.
+_RECORDED, _DONE = "_flag_form_recorded", "_flag_form_done"
 _FIELDS = ("reason", "decision", "new_label", "note")
 
 
@@ -74,6 +74,7 @@ class Form(NamedTuple):
     def open(self) -> None:
         """Show the dialog from the next drawing on; a callback."""
         st.session_state[_OPEN] = (self.name, self.log.last_action())
+        st.session_state.pop(_DONE, None)
         st.session_state.pop(_PROBLEMS, None)
 
     def discard(self) -> None:
@@ -152,6 +153,8 @@ def _problem(field: str) -> None:
 
 
 def _keep(form: Form, field: str) -> None:
+    if st.session_state.get(_DONE) == form.name:
+        return  # it came with the click that recorded the decision, whose callback ran first
     drafts.keep(form.name, **{field: st.session_state[f"{form.name}_{field}"]})
     st.session_state.get(_PROBLEMS, {}).pop(field, None)
 
@@ -193,6 +196,7 @@ def _record(form: Form) -> None:
     if not problems:
         st.session_state[_RECORDED] = Recorded(form.key, form.study.name, action,
                                                form.rows.tolist(), latest)
+        st.session_state[_DONE] = form.name
         drafts.drop(form.name)
         shut()
 

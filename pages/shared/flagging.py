@@ -85,7 +85,7 @@ def flag_control(study: Study, rows: np.ndarray, filter_text: str, key: str, *,
         if form.is_open:
             flag_form.draw(form, int(np.isin(rows, flagged_rows(study)).sum()))
         elif n and form.has_draft:
-            st.caption(":material/edit_note: Not recorded yet. Your entries are kept.")
+            st.caption(":material/draft: Not recorded yet. Your entries are kept.")
             st.button("Continue", key=f"{key}_continue", type="tertiary", icon=":material/edit:",
                       on_click=form.open)
             st.button("Discard", key=f"{key}_discard", type="tertiary", icon=":material/delete:",
@@ -109,8 +109,8 @@ def _others_since(study: Study, last: Recorded) -> None:
     others = [action for action in review_log().decided_since(study, last.rows, last.seen)
               if action.reviewer != last.action.reviewer]
     if others:
-        st.caption(f":material/group: {plain(flag_form.told(others))} at the same time as you. "
-                   "The latest decision counts.")
+        st.caption(f":material/group: {plain(flag_form.told(others))} since you opened "
+                   "the form. The latest decision counts.")
 
 
 def _undo(study: Study, who: str) -> None:
