@@ -7,10 +7,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from bnn_core import selection
-from bnn_core.agreement import OF_SEVERAL, Plane, Scale, plane
 from bnn_core.figures import scatter, style
-from bnn_core.study import METHOD_NAMES, Study
+from bnn_core.measures import selection
+from bnn_core.measures.agreement import OF_SEVERAL, Plane, Scale, plane
+from bnn_core.study.folder import METHOD_NAMES, Study
 from pages.shared import flagging, frame, gestures, panels, scores, studies
 from pages.shared.gestures import Choice
 from pages.shared.judged import none_passes

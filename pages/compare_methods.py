@@ -5,7 +5,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from bnn_core.comparison import (
+from bnn_core.figures import compare as figures
+from bnn_core.figures.style import SCORE_NAMES, chart_config
+from bnn_core.measures.comparison import (
     CRITERIA,
     Comparison,
     Standing,
@@ -13,11 +15,9 @@ from bnn_core.comparison import (
     compare,
     times,
 )
-from bnn_core.evaluation import ECE_BINS, certainty, reliability, risk_coverage
-from bnn_core.figures import compare as figures
-from bnn_core.figures.style import SCORE_NAMES, chart_config
-from bnn_core.intervals import Interval
-from bnn_core.study import METHOD_NAMES, Study
+from bnn_core.measures.evaluation import ECE_BINS, certainty, reliability, risk_coverage
+from bnn_core.measures.intervals import Interval
+from bnn_core.study.folder import METHOD_NAMES, Study
 from pages.shared import choices, filters, frame, panels, studies
 from pages.shared.judged import judged, names, none_passes
 from pages.shared.words import percent, short_name

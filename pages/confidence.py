@@ -6,15 +6,15 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from bnn_core.cutoffs import NeededCutoff, needed_cutoff
-from bnn_core.evaluation import SCORES, certainty
+from bnn_core.base.wording import count
 from bnn_core.figures import confidence as figures
 from bnn_core.figures.style import SCORE_NAMES, chart_config
-from bnn_core.judging import Judged, rows_of_units, undecided
-from bnn_core.levels import LEVEL_RULES, available_levels
-from bnn_core.study import Study
-from bnn_core.uncertainty import SPLIT_COLUMNS
-from bnn_core.wording import count
+from bnn_core.measures.cutoffs import NeededCutoff, needed_cutoff
+from bnn_core.measures.evaluation import SCORES, certainty
+from bnn_core.measures.judging import Judged, rows_of_units, undecided
+from bnn_core.measures.levels import LEVEL_RULES, available_levels
+from bnn_core.measures.uncertainty import SPLIT_COLUMNS
+from bnn_core.study.folder import Study
 from pages.shared import choices, frame, gestures, marks, panels, scores
 from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
 from pages.shared.words import interval, percent, short_name

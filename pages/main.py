@@ -12,8 +12,8 @@ if (ROOT := str(Path(__file__).parents[1])) not in sys.path:
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from bnn_core.errors import InputError
-from bnn_core.study import StudyEntry, cache_root
+from bnn_core.base.errors import InputError
+from bnn_core.study.folder import StudyEntry, cache_root
 from pages.shared import drafts, filters, flag_form, frame, reviewer, scores, studies
 from pages.shared.words import plain
 
@@ -43,7 +43,7 @@ PAGES: dict[str, list[Entry]] = {
               "What are the compounds of one mechanism taken for, and what do they look like?",
               score=True, cutoff=True),
         Entry("plates.py", "Plates", "grid_on", "Does it matter where on the plate a well lies?"),
-        Entry("one_image.py", "One image", "image", "Why is it unsure of this one?"),
+        Entry("one_image/page.py", "One image", "image", "Why is it unsure of this one?"),
     ],
     "Doubt": [
         Entry("confidence.py", "Confidence", "bar_chart_4_bars",
@@ -52,19 +52,19 @@ PAGES: dict[str, list[Entry]] = {
         Entry("bnn_vs_standard.py", "BNN vs standard", "scatter_plot",
               "Where do the Bayesian and the standard network disagree?",
               score=True, cutoff=True),
-        Entry("out_of_distribution.py", "Out of distribution", "travel_explore",
+        Entry("out_of_distribution/page.py", "Out of distribution", "travel_explore",
               "What does it do with kinds of images that it never saw?",
               score=True, cutoff=True),
         Entry("compare_methods.py", "Compare methods", "leaderboard",
               "Would another posterior do better on these images?", score=True),
     ],
     "Review": [
-        Entry("suspect_labels.py", "Suspect labels", "help_center",
+        Entry("suspect_labels/page.py", "Suspect labels", "help_center",
               "Which labels deserve a second look, and what may be the matter?"),
-        Entry("review_list.py", "Review list", "checklist", "What have I flagged, and what now?"),
+        Entry("review_list/page.py", "Review list", "checklist", "What have I flagged, and what now?"),
     ],
     "Data": [
-        Entry("your_data.py", "Your data", "upload_file", "How do I get my own data in?",
+        Entry("your_data/page.py", "Your data", "upload_file", "How do I get my own data in?",
               study=False),
     ],
 }
@@ -90,6 +90,12 @@ bnn import predictions.csv         # predictions you already have
 Then reload this page. Studies kept elsewhere: `BNN_CACHE=/folder streamlit run app.py`."""
 
 
+def address(file: str) -> str:
+    """The last part of a page's URL: the name of its file, or of its folder."""
+    path = Path(file)
+    return path.parent.name or path.stem
+
+
 def main() -> None:
     """Draw the frame, then the page."""
     here = Path(__file__).parent
@@ -100,7 +106,7 @@ def main() -> None:
     # Before the navigation is there to be clicked: its links drop the address.
     filters.keep_in_address()
     page = st.navigation({
-        group: [st.Page(here / e.file, title=e.title, icon=f":material/{e.icon}:", help=e.question)
+        group: [st.Page(here / e.file, url_path=address(e.file), title=e.title, icon=f":material/{e.icon}:", help=e.question)
                 for e in entries if (here / e.file).is_file()]
         for group, entries in PAGES.items()}, expanded=True)
     entry = by_title[page.title]

@@ -8,14 +8,14 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from bnn_core import mechanisms
+from bnn_core.base.wording import count, listed
 from bnn_core.figures import mechanisms as figures
 from bnn_core.figures.style import SCORE_NAMES, chart_config
-from bnn_core.levels import own_images
-from bnn_core.mechanisms import Bins
-from bnn_core.side_by_side import controls_beside
-from bnn_core.study import Study
-from bnn_core.wording import count, listed
+from bnn_core.measures import mechanisms
+from bnn_core.measures.levels import own_images
+from bnn_core.measures.mechanisms import Bins
+from bnn_core.study.folder import Study
+from bnn_core.suspects.side_by_side import controls_beside
 from pages.shared import choices, filters, flagging, frame, marks, panels, scores
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.wall import leading_wall

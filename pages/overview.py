@@ -4,16 +4,16 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from bnn_core import study_report
-from bnn_core.evaluation import ECE_BINS
+from bnn_core.base.wording import count
 from bnn_core.figures import overview as figures
 from bnn_core.figures.style import chart_config
-from bnn_core.intervals import Interval
-from bnn_core.judging import FIRST_LOOKS, accuracy_by_level, first_looks
-from bnn_core.levels import available_levels
-from bnn_core.study import METHOD_NAMES, Study
-from bnn_core.study_report import QUALITY_NAMES
-from bnn_core.wording import count
+from bnn_core.measures.evaluation import ECE_BINS
+from bnn_core.measures.intervals import Interval
+from bnn_core.measures.judging import FIRST_LOOKS, accuracy_by_level, first_looks
+from bnn_core.measures.levels import available_levels
+from bnn_core.study import describing
+from bnn_core.study.describing import QUALITY_NAMES
+from bnn_core.study.folder import METHOD_NAMES, Study
 from pages.shared import choices, filters, frame, panels, studies, truth
 from pages.shared.judged import (
     compared_methods,
@@ -26,7 +26,7 @@ from pages.shared.judged import (
 )
 from pages.shared.words import interval, percent, plain, short_name
 
-#: What the figures of `study_report.QUALITY_NAMES` say.
+#: What the figures of `describing.QUALITY_NAMES` say.
 MEANINGS = {
     "auroc_confidence": "The chance that a right image has a higher c than a wrong one: 0.5 is a "
                         "coin, 1 is perfect.",
@@ -176,9 +176,9 @@ def settings(study: Study) -> None:
     # Many methods need the width of the page.
     below = left if len(study.methods) <= 3 else st.container()
     with left:
-        st.html(panels.key_values(study_report.facts(study)))
+        st.html(panels.key_values(describing.facts(study)))
     with below:
-        lines = study_report.method_settings(study)
+        lines = describing.method_settings(study)
         if lines:
             st.html(panels.by_method(study.methods, lines))
         with st.popover("Every setting", type="tertiary", icon=":material/tune:"):

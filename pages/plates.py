@@ -8,13 +8,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from bnn_core import plate_map
+from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
 from bnn_core.figures.samples import CLASS_COLOURS
 from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
-from bnn_core.levels import own_images
-from bnn_core.study import Study
-from bnn_core.wording import count
+from bnn_core.measures.levels import own_images
+from bnn_core.study.folder import Study
+from bnn_core.tables import plate_map
 from pages.shared import choices, frame, gestures, marks, panels
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain, short_name

@@ -2,10 +2,10 @@
 
 import argparse
 
+from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import add_cache_flag
-from bnn_core.errors import InputError
-from bnn_core.study import cache_root, study_path
-from bnn_core.study_check import check_study
+from bnn_core.study.checking import check_study
+from bnn_core.study.folder import cache_root, study_path
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

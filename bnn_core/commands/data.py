@@ -11,10 +11,10 @@ import argparse
 import os
 from pathlib import Path
 
+from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import whole_number
 from bnn_core.datasets.bbbc021_download import BASE_URL, download_bbbc021
 from bnn_core.datasets.mnist import data_root, download
-from bnn_core.errors import InputError
 
 NAMES = ("mnist", "emnist", "bbbc021")
 MIRROR = "BNN_BBBC021_URL"

@@ -14,14 +14,14 @@ bnn study ... --exclude flagged.csv --relabel flagged.csv
 import argparse
 from pathlib import Path
 
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path
 from bnn_core.commands.flags import add_cache_flag
-from bnn_core.conditions import parse, select, to_text
-from bnn_core.corrections import corrected_labels
-from bnn_core.errors import InputError
-from bnn_core.exporting import FORMATS, export_table, format_of, table_bytes
-from bnn_core.files import atomic_path
-from bnn_core.review import ReviewLog
-from bnn_core.study import cache_root, open_study
+from bnn_core.review.corrected_labels import corrected_labels
+from bnn_core.review.exporting import FORMATS, export_table, format_of, table_bytes
+from bnn_core.review.filter_syntax import parse, select, to_text
+from bnn_core.review.log import ReviewLog
+from bnn_core.study.folder import cache_root, open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,8 @@ import argparse
 import math
 from pathlib import Path
 
-from bnn_core.errors import InputError
-from bnn_core.study import cache_root
+from bnn_core.base.errors import InputError
+from bnn_core.study.folder import cache_root
 
 
 def whole_number(minimum: int):

@@ -9,15 +9,15 @@ assembles the study.
 import argparse
 from pathlib import Path
 
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import TakenError
 from bnn_core.commands.flags import add_cache_flag, whole_number
 from bnn_core.commands.study_plate import making_of
 from bnn_core.commands.training_flags import add_device_flags, use_device
-from bnn_core.errors import InputError
-from bnn_core.files import TakenError
 from bnn_core.recipes.plate import assemble_study
 from bnn_core.recipes.plate_folds import PLAN, missing_folds, run_fold
-from bnn_core.study import MAKING, cache_root, open_study, study_path
-from bnn_core.study_report import one_line, with_notes
+from bnn_core.study.describing import one_line, with_notes
+from bnn_core.study.folder import MAKING, cache_root, open_study, study_path
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,12 +14,12 @@ column is read off its name or off the column of predicted classes, and checked 
 import argparse
 from pathlib import Path
 
-from bnn_core.columns import CANONICAL
 from bnn_core.commands.flags import micrometres, read_map
-from bnn_core.import_sources import ImportOptions
 from bnn_core.recipes.imports import make_import_study
-from bnn_core.study import METHOD_NAMES, cache_root
-from bnn_core.study_report import one_line
+from bnn_core.study.describing import one_line
+from bnn_core.study.folder import METHOD_NAMES, cache_root
+from bnn_core.tables.columns import CANONICAL
+from bnn_core.tables.sources import ImportOptions
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

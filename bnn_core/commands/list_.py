@@ -3,7 +3,7 @@
 import argparse
 
 from bnn_core.commands.flags import add_cache_flag
-from bnn_core.study import MAKING, cache_root, list_studies
+from bnn_core.study.folder import MAKING, cache_root, list_studies
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

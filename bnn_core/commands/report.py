@@ -10,11 +10,11 @@ page's button.
 import argparse
 from pathlib import Path
 
+from bnn_core.base.files import atomic_path
 from bnn_core.commands.flags import add_cache_flag
-from bnn_core.files import atomic_path
-from bnn_core.report import report_html
-from bnn_core.review import ReviewLog
-from bnn_core.study import cache_root, open_study
+from bnn_core.figures.report import report_html
+from bnn_core.review.log import ReviewLog
+from bnn_core.study.folder import cache_root, open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
+from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import add_cache_flag, read_map
-from bnn_core.errors import InputError
-from bnn_core.levels import scored_rows
-from bnn_core.second_opinion import opinion, read_features, write_opinion
-from bnn_core.study import cache_root, open_study
+from bnn_core.measures.levels import scored_rows
+from bnn_core.study.folder import cache_root, open_study
+from bnn_core.suspects.second_opinion import opinion, read_features, write_opinion
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from bnn_core.commands import study_plate
 from bnn_core.commands.flags import out_folder, whole_number
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags
-from bnn_core.datasets.demo import prepare
+from bnn_core.datasets.demo.synthetic_screen import prepare
 from bnn_core.recipes import plate_presets
 
 NAME = "demo"

@@ -15,10 +15,10 @@ from bnn_core.commands.training_flags import (
 )
 from bnn_core.datasets.digits import generate
 from bnn_core.datasets.mnist import CLASSES, LabelledImages
+from bnn_core.networks.settings import TrainConfig
 from bnn_core.recipes.digits import DigitStudy, make_digit_study
 from bnn_core.recipes.rivals import with_rivals
-from bnn_core.study_report import one_line
-from bnn_core.train_config import TrainConfig
+from bnn_core.study.describing import one_line
 
 NAME = "digits"
 HELP = "digits drawn by code: small, no download"

@@ -24,7 +24,7 @@ from bnn_core.commands.training_flags import (
 from bnn_core.datasets.mnist import CLASSES, data_root, download, has_mnist, load_mnist
 from bnn_core.recipes.adding import adding_to
 from bnn_core.recipes.digits import PRESETS, DigitStudy, make_digit_study
-from bnn_core.study_report import one_line
+from bnn_core.study.describing import one_line
 
 NAME = "mnist"
 HELP = "MNIST digits, standard and Bayesian LeNet5"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import micrometres, out_folder, read_map, whole_number
 from bnn_core.commands.training_flags import (
     add_study_flags,
@@ -26,20 +27,20 @@ from bnn_core.commands.training_flags import (
     train_configs,
     use_device,
 )
-from bnn_core.copies import corrupted_copies
-from bnn_core.corrections import apply_corrections, read_corrections
-from bnn_core.corruptions import CORRUPTIONS, read_corruptions
-from bnn_core.crossval import grouped_folds, leave_label_out, leave_one_group_out
-from bnn_core.datasets.plate import load_plate, read_plate
-from bnn_core.datasets.source import PlateSource
-from bnn_core.errors import InputError
-from bnn_core.making import as_json, demand_room, demand_same
+from bnn_core.datasets.extra_rows import corrupted_copies
+from bnn_core.datasets.folds import grouped_folds, leave_label_out, leave_one_group_out
+from bnn_core.datasets.plates import load_plate, read_plate
+from bnn_core.datasets.sources import PlateSource
+from bnn_core.images.faults import CORRUPTIONS, read_corruptions
+from bnn_core.networks.settings import TrainConfig
 from bnn_core.recipes.plate import assemble_study, plan_plate_study, planned_warnings
 from bnn_core.recipes.plate_folds import run_folds
 from bnn_core.recipes.plate_presets import PRESETS
-from bnn_core.study import MAKING
-from bnn_core.study_report import with_notes
-from bnn_core.train_config import TrainConfig
+from bnn_core.review.corrected_labels import apply_corrections, read_corrections
+from bnn_core.study.describing import with_notes
+from bnn_core.study.folder import MAKING
+from bnn_core.study.lock import study_lock
+from bnn_core.study.working_folder import as_json, demand_room, demand_same
 
 NAME = "plate"
 #: Flags that say how the images are read: another wish is refused before that.
@@ -168,6 +169,16 @@ def make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], k
     preset, asked_size = presets[args.preset], getattr(args, "size", None)
     if asked_size is not None:
         demand_crops(configs, preset, asked_size)
+    with study_lock(out):
+        return _make(args, out, read, kind, title, device, configs, count, preset,
+                     settings or {}, keep_weights)
+
+
+def _make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], kind: str,
+          title: str, device: str, configs: Mapping[str, TrainConfig], count: int | str | None,
+          preset: Mapping[str, TrainConfig], settings: Mapping[str, object], keep_weights: bool
+          ) -> str:
+    asked_size = getattr(args, "size", None)
     demand_room(out, args.force)
     asked = {name: as_json(value) for name in ASKED
              if (value := getattr(args, name, None)) not in (None, [])}
@@ -198,7 +209,7 @@ def make(args: argparse.Namespace, out: Path, read: Callable[[], PlateSource], k
                   "folds": args.folds or len(parts),
                   "fold_seed": args.fold_seed, "leave_out": args.leave_out, "corrupt": args.corrupt,
                   "exclude": str(args.exclude or ""), "relabel": str(args.relabel or ""),
-                  **(settings or {})},
+                  **settings},
         asked=asked, force=args.force, restart=args.restart)
     warnings = planned_warnings(making)
     if args.prepare_only:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
+from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import add_cache_flag, whole_number
-from bnn_core.errors import InputError
-from bnn_core.methods import METHODS, training_order
-from bnn_core.train_config import TrainConfig
+from bnn_core.networks.methods import METHODS, training_order
+from bnn_core.networks.settings import TrainConfig
 
 
 def add_device_flags(parser: argparse.ArgumentParser) -> None:

@@ -19,12 +19,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from bnn_core.columns import map_columns
+from bnn_core.base.errors import InputError
 from bnn_core.datasets.preparation import prepare_source
-from bnn_core.datasets.source import PlateSource
-from bnn_core.errors import InputError
-from bnn_core.tables import read_table, rows_text
-from bnn_core.values import none_where
+from bnn_core.datasets.sources import PlateSource
+from bnn_core.tables.columns import map_columns
+from bnn_core.tables.reading import read_table, rows_text
+from bnn_core.tables.values import none_where
 
 CHANNELS = ("DAPI", "Tubulin", "Actin")
 CITATION = ("We used image set BBBC021v1 [Caie et al., Molecular Cancer Therapeutics, 2010], "

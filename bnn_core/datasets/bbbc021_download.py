@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bnn_core.contrast import Histogram
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path, read_json, write_json
 from bnn_core.datasets import bbbc021
-from bnn_core.downloading import NotThereError, StoppedError, download, remote_size
-from bnn_core.errors import InputError
-from bnn_core.files import atomic_path, read_json, write_json
-from bnn_core.imaging import decode_image
+from bnn_core.datasets.downloading import NotThereError, StoppedError, download, remote_size
+from bnn_core.images.contrast import Histogram
+from bnn_core.images.decoding import decode_image
 
 BASE_URL = "https://data.broadinstitute.org/bbbc/BBBC021"
 #: What was unpacked of a plate: file name -> bytes.

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bnn_core.base.errors import InputError
 from bnn_core.datasets.image_sets import ImageSet, idx_set, named, open_image_set, split_name
-from bnn_core.errors import InputError
 
 _MERGED = "cijklmopsuvwxyz"
 _BYCLASS = [*string.digits, *string.ascii_uppercase, *string.ascii_lowercase]

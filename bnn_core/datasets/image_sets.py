@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from bnn_core.contrast import area_resize
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path
 from bnn_core.datasets.mnist import idx_shape, read_idx
-from bnn_core.errors import InputError
-from bnn_core.files import atomic_path
-from bnn_core.imaging import read_image
+from bnn_core.images.contrast import area_resize
+from bnn_core.images.decoding import read_image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 #: Originals that are read before they are fitted to the network.

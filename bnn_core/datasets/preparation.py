@@ -16,7 +16,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bnn_core.datasets.plate_reading import (
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path, read_json, write_json
+from bnn_core.base.wording import count, have
+from bnn_core.datasets.pixels import (
     MOST_SHAPES,
     PlateJob,
     PlateReader,
@@ -24,12 +27,9 @@ from bnn_core.datasets.plate_reading import (
     read_plate,
     scan_plate,
 )
-from bnn_core.datasets.source import DESCRIPTION, PlateSource, file_columns, open_source
-from bnn_core.errors import InputError
-from bnn_core.files import atomic_path, read_json, write_json
-from bnn_core.rendering import default_channels
-from bnn_core.study import pack_thumbnails, write_table
-from bnn_core.wording import count, have
+from bnn_core.datasets.sources import DESCRIPTION, PlateSource, file_columns, open_source
+from bnn_core.images.rendering import default_channels
+from bnn_core.study.folder import pack_thumbnails, write_table
 
 NORMALISE = ("auto", "plate", "image", "none")
 

@@ -9,10 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from bnn_core.comparison import CRITERIA, Comparison
-from bnn_core.evaluation import Reliability, RiskCoverage
 from bnn_core.figures import style
-from bnn_core.intervals import wilson
+from bnn_core.measures.comparison import CRITERIA, Comparison
+from bnn_core.measures.evaluation import Reliability, RiskCoverage
+from bnn_core.measures.intervals import wilson
 
 _COLUMNS = 4
 #: Pixels between two rows of panels: the ticks of one, the titles of the next.

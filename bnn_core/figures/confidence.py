@@ -12,9 +12,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from bnn_core.evaluation import SCORES
 from bnn_core.figures import style
-from bnn_core.intervals import Bands
+from bnn_core.measures.evaluation import SCORES
+from bnn_core.measures.intervals import Bands
 
 _DASH = {"standard": "dash"}
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from bnn_core.evaluation import SCORES
 from bnn_core.figures import style
-from bnn_core.mechanisms import Bins
+from bnn_core.measures.evaluation import SCORES
+from bnn_core.measures.mechanisms import Bins
 
 #: Room above the highest bar for names.
 _HEADROOM = 1.45
@@ -44,7 +44,7 @@ def histogram(counts: pd.DataFrame, bins: Bins, compound: str, label: str,
               highlight: str | None, cut: float, highest: int) -> go.Figure:
     """Stacked bars: the labelled class at the bottom, the highlighted one on it, others on top.
 
-    counts: `bnn_core.mechanisms.histogram`; highest: the common end of the vertical axis. The
+    counts: `bnn_core.measures.mechanisms.histogram`; highest: the common end of the vertical axis. The
     commonest three classes are named above the bars, with a line to their highest one.
     """
     figure = go.Figure()

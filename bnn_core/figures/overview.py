@@ -7,9 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from bnn_core.evaluation import Reliability
 from bnn_core.figures import style
-from bnn_core.intervals import wilson
+from bnn_core.measures.evaluation import Reliability
+from bnn_core.measures.intervals import wilson
 
 _SYMBOL = {"standard": "diamond"}
 _DASH = {"standard": "dash"}

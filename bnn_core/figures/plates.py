@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from bnn_core.figures import style
-from bnn_core.plate_map import row_name
+from bnn_core.tables.plate_map import row_name
 
 #: Pixels from well to well of one plate shown alone; the most that the wells of a map are wide, so
 #: that with its margins it fits beside the sidebar on a screen 1280 wide: a chart made narrower by
@@ -54,7 +54,7 @@ def plate_map(wells: pd.DataFrame, colours: Colours, size: tuple[int, int], text
               *, marked: np.ndarray | None = None) -> go.Figure:
     """One plate with its empty places, or several side by side.
 
-    wells: `bnn_core.plate_map.well_table` (plate, row, column); colours.values and texts (what a
+    wells: `bnn_core.tables.plate_map.well_table` (plate, row, column); colours.values and texts (what a
     well says under the mouse) stand in its order; size: rows and columns of a plate; marked: (W,)
     wells whose prediction is wrong: they get a cross.
     """

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bnn_core.figures import style
-from bnn_core.sample_views import Running, swarm_offsets
+from bnn_core.measures.sample_views import Running, swarm_offsets
 
 #: A figure lists at most this many classes; the least probable of more are left out.
 MOST_CLASSES = 15

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from bnn_core.figures import style
-from bnn_core.selection import OUTCOMES, QUADRANTS
+from bnn_core.measures.selection import OUTCOMES, QUADRANTS
 
 #: More marks than this are drawn smaller and thinner, down to half the size.
 _CROWD = 1500

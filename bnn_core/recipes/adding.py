@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path, read_json
+from bnn_core.base.wording import be, count
 from bnn_core.datasets.image_sets import ImageSet
-from bnn_core.errors import InputError
-from bnn_core.files import atomic_path, read_json
-from bnn_core.making import ADDING, open_making
+from bnn_core.measures.uncertainty import summarise
 from bnn_core.recipes.adding_blocks import (
     Block,
     average_distance,
@@ -27,10 +28,10 @@ from bnn_core.recipes.adding_blocks import (
     main_method,
     predict_blocks,
 )
-from bnn_core.study import ROLES, Study, open_study
-from bnn_core.study_writer import finish_study
-from bnn_core.uncertainty import summarise
-from bnn_core.wording import be, count
+from bnn_core.study.folder import ROLES, Study, open_study
+from bnn_core.study.lock import study_lock
+from bnn_core.study.working_folder import ADDING, open_making
+from bnn_core.study.writing import finish_study
 
 #: Samples of one method above this many bytes are not kept.
 MOST_SAMPLE_BYTES = 2 << 30
@@ -60,10 +61,16 @@ def add_images(
     "unlabelled" without one. Images are predicted by the networks of every fold, averaged.
 
     Raises InputError when the study keeps no networks (it was imported), holds a set of that name
-    already, or when its samples would grow above the limit and be lost.
+    already, or when its samples would grow above the limit and be lost; TakenError while another
+    process makes the study of that name.
     """
-    study = open_study(path)
-    out = study.path if out is None else Path(out)
+    out = open_study(path).path if out is None else Path(out)
+    with study_lock(out):
+        return _add(open_study(path), sets, out, role, device, force, restart, most_sample_bytes)
+
+
+def _add(study: Study, sets: Sequence[ImageSet], out: Path, role: str | None, device: str,
+         force: bool, restart: bool, most_sample_bytes: int) -> Path:
     folds = _folds(study)
     images, total = _added_rows(study, sets, role), sum(len(s) for s in sets)
     kept = [m for m in study.methods if study.samples(m) is not None and _sample_bytes(
@@ -195,6 +202,7 @@ def _finish(study: Study, making: Path, added: pd.DataFrame, blocks: Sequence[Bl
                      "ones were taken as scaled already")
     if lost:
         notes.append(f"no samples are kept: with {len(images):,} images they would be too large")
+    study.demand_same()  # part of what was copied would be another study's
     return finish_study(
         making, title=study.meta["title"], kind=study.meta["kind"], classes=study.classes,
         images=images, summaries=summaries, thumbnails=_thumbnails(study, making, blocks),

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from bnn_core.base.files import atomic_path
 from bnn_core.datasets.image_sets import ImageSet
-from bnn_core.files import atomic_path
-from bnn_core.folds import batch_size, networks_of
-from bnn_core.imaging import read_bytes
-from bnn_core.making import ADDING
-from bnn_core.novelty import read_cloud
-from bnn_core.prediction import embed, predict
-from bnn_core.rendering import channel_colours, default_channels, thumbnail
-from bnn_core.study import Study, content_hashes
-from bnn_core.trained import prepare, saved_config
-from bnn_core.uncertainty import Moments
+from bnn_core.images.decoding import read_bytes
+from bnn_core.images.rendering import channel_colours, default_channels, thumbnail
+from bnn_core.measures.uncertainty import Moments
+from bnn_core.networks.building import prepare, saved_config
+from bnn_core.networks.distance import read_cloud
+from bnn_core.networks.prediction import embed, predict
+from bnn_core.recipes.fold import batch_size, networks_of
+from bnn_core.study.folder import Study, content_hashes
+from bnn_core.study.working_folder import ADDING
 
 BLOCK = 2000
 

@@ -12,18 +12,18 @@ from PIL import Image
 from tqdm import tqdm
 
 from bnn_core.datasets.mnist import LabelledImages
-from bnn_core.folds import read_result, run_method
-from bnn_core.making import making_of
-from bnn_core.methods import method_record, networks_of, training_order
-from bnn_core.prediction import predictive_samples
+from bnn_core.measures.sample_size import accuracy_by_samples
+from bnn_core.measures.uncertainty import summarise
+from bnn_core.networks.building import prepare
+from bnn_core.networks.methods import method_record, networks_of, training_order
+from bnn_core.networks.prediction import predictive_samples
+from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.networks.training import TrainingSet
+from bnn_core.recipes.fold import read_result, run_method
 from bnn_core.recipes.rivals import with_rivals
-from bnn_core.sample_size import accuracy_by_samples
-from bnn_core.study import content_hashes, write_table
-from bnn_core.study_writer import finish_study
-from bnn_core.train_config import TrainConfig, settings_of
-from bnn_core.trained import prepare
-from bnn_core.training import TrainingSet
-from bnn_core.uncertainty import summarise
+from bnn_core.study.folder import content_hashes, write_table
+from bnn_core.study.working_folder import making_of
+from bnn_core.study.writing import finish_study
 
 # The Bayesian means start from the standard network: a third of the time to the same accuracy.
 QUICK = {
@@ -119,60 +119,62 @@ def make_digit_study(
                 sample_seed=sample_seed,
                 device=device,
             )
-    results = {method: read_result(making / "folds" / "0" / method) for method in configs}
-    names = np.asarray(source.classes, dtype=object)
-    images = pd.DataFrame(
-        {
-            "image_id": [f"{source.prefix}-{row:05d}" for row in rows],
-            "label": names[test.targets],
-            "role": "scored",
-            "fold": 0,
-            "path": None,
-            "content_hash": content_hashes(test.images),
-        }
-    )
-    if pool and "vi" in configs and not (making / "sample_size.parquet").is_file():
-        subset = slice(0, min(pool_images, len(rows)))
-        write_table(
-            making / "sample_size.parquet",
-            accuracy_by_samples(
-                _pool_samples(
-                    making / "folds" / "0" / "vi",
-                    test.images[subset],
-                    pool,
-                    sample_seed + 1,
-                    device,
-                ),
-                test.targets[subset],
-            ),
+        results = {method: read_result(making / "folds" / "0" / method) for method in configs}
+        names = np.asarray(source.classes, dtype=object)
+        images = pd.DataFrame(
+            {
+                "image_id": [f"{source.prefix}-{row:05d}" for row in rows],
+                "label": names[test.targets],
+                "role": "scored",
+                "fold": 0,
+                "path": None,
+                "content_hash": content_hashes(test.images),
+            }
         )
-    main = "vi" if "vi" in results else next(iter(results))
-    samples = {m: r.samples for m, r in results.items() if r.samples is not None}
-    study = finish_study(
-        making,
-        title=source.title,
-        kind=source.kind,
-        classes=source.classes,
-        images=images,
-        summaries={
-            m: summarise(r.moments, source.classes, images["label"].to_numpy(), r.distance)
-            for m, r in results.items()
-        },
-        samples=samples,
-        embedding=results[main].embedding,
-        thumbnails=(lossless_thumbnail(image[0]) for image in test.images),
-        methods={
-            m: method_record(m, configs[m], [making / "folds" / "0" / m], samples[m].shape[1])
-            for m in results
-        },
-        settings=settings,
-        extra={
-            "synthetic": source.synthetic,
-            "notes": list(source.notes),
-            "seeds": {"training": {m: c.seed for m, c in configs.items()}, "samples": sample_seed},
-        },
-    )
-    return study
+        if pool and "vi" in configs and not (making / "sample_size.parquet").is_file():
+            subset = slice(0, min(pool_images, len(rows)))
+            write_table(
+                making / "sample_size.parquet",
+                accuracy_by_samples(
+                    _pool_samples(
+                        making / "folds" / "0" / "vi",
+                        test.images[subset],
+                        pool,
+                        sample_seed + 1,
+                        device,
+                    ),
+                    test.targets[subset],
+                ),
+            )
+        main = "vi" if "vi" in results else next(iter(results))
+        samples = {m: r.samples for m, r in results.items() if r.samples is not None}
+        return finish_study(
+            making,
+            title=source.title,
+            kind=source.kind,
+            classes=source.classes,
+            images=images,
+            summaries={
+                m: summarise(r.moments, source.classes, images["label"].to_numpy(), r.distance)
+                for m, r in results.items()
+            },
+            samples=samples,
+            embedding=results[main].embedding,
+            thumbnails=(lossless_thumbnail(image[0]) for image in test.images),
+            methods={
+                m: method_record(m, configs[m], [making / "folds" / "0" / m], samples[m].shape[1])
+                for m in results
+            },
+            settings=settings,
+            extra={
+                "synthetic": source.synthetic,
+                "notes": list(source.notes),
+                "seeds": {
+                    "training": {m: c.seed for m, c in configs.items()},
+                    "samples": sample_seed,
+                },
+            },
+        )
 
 
 def lossless_thumbnail(image: np.ndarray) -> bytes:

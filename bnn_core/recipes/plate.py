@@ -9,21 +9,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from bnn_core import novelty
-from bnn_core.copies import STORED
-from bnn_core.crossval import Fold, description, fold_numbers, make_folds, unpredictable_rows
-from bnn_core.datasets.source import PlateSource, source_key
-from bnn_core.errors import InputError
-from bnn_core.files import alone, read_json, write_json
-from bnn_core.folds import assemble, read_result
-from bnn_core.making import open_making
-from bnn_core.methods import method_record, training_order
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import read_json, write_json
+from bnn_core.base.wording import count, have
+from bnn_core.datasets.extra_rows import STORED
+from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds, unpredictable_rows
+from bnn_core.datasets.sources import PlateSource, source_key
+from bnn_core.measures.uncertainty import summarise
+from bnn_core.networks import distance
+from bnn_core.networks.methods import method_record, training_order
+from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.recipes.fold import assemble, read_result
 from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
-from bnn_core.study import fingerprint, write_table
-from bnn_core.study_writer import finish_study
-from bnn_core.train_config import TrainConfig, settings_of
-from bnn_core.uncertainty import summarise
-from bnn_core.wording import count, have
+from bnn_core.study.folder import MAKING, fingerprint, write_table
+from bnn_core.study.lock import study_lock
+from bnn_core.study.working_folder import open_making
+from bnn_core.study.writing import finish_study
 
 
 def plan_plate_study(
@@ -79,25 +80,26 @@ def plan_plate_study(
             "no fold could learn the label that it is judged by: all groups of a class are left "
             "out at once; name another --label, --group or --leave-out"
         )
-    making = open_making(out, plan, force=force, restart=restart)
-    plan["images"] = source_key(source.folder)
-    source.keep_quarantine(making)
-    if not (making / PLAN).is_file():
-        write_table(making / TABLE, source.table)
-        write_json(making / PLAN, plan)
-    elif read_json(making / PLAN).get("images") != plan["images"]:
-        # Prepared anew from the same contents in the same way: files were touched or moved.
-        write_json(making / PLAN, plan)
+    with study_lock(out):
+        making = open_making(out, plan, force=force, restart=restart)
+        plan["images"] = source_key(source.folder)
+        source.keep_quarantine(making)
+        if not (making / PLAN).is_file():
+            write_table(making / TABLE, source.table)
+            write_json(making / PLAN, plan)
+        elif read_json(making / PLAN).get("images") != plan["images"]:
+            # Prepared anew from the same contents in the same way: files were touched or moved.
+            write_json(making / PLAN, plan)
     return making
 
 
 def assemble_study(making: Path) -> Path:
     """Put all folds of a planned study together.
 
-    Raises InputError naming those that are missing; TakenError while another process does it.
+    Raises InputError naming those that are missing; TakenError while another process makes this
+    study.
     """
-    lock = making.with_name(f".{making.name}.lock")
-    with alone(lock, f"{making} is being assembled by another process; wait for it"):
+    with study_lock(making.with_name(making.name.removesuffix(MAKING))):
         return _assemble_study(making)
 
 
@@ -123,7 +125,7 @@ def _assemble_study(making: Path) -> Path:
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
     if not plan["keep_weights"]:
-        for name in ("weights.safetensors", novelty.FILE):
+        for name in ("weights.safetensors", distance.FILE):
             for file in making.glob(f"folds/**/{name}"):
                 file.unlink()
     extra = (

@@ -13,19 +13,19 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from bnn_core.crossval import Fold, make_folds
-from bnn_core.datasets.source import (
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import TakenError, alone, read_json
+from bnn_core.datasets.folds import Fold, make_folds
+from bnn_core.datasets.sources import (
     PlateSource,
     inverse_frequency_weights,
     open_source,
     source_key,
 )
-from bnn_core.errors import InputError
-from bnn_core.files import TakenError, alone, read_json
-from bnn_core.folds import run_method
-from bnn_core.methods import training_order
-from bnn_core.train_config import TrainConfig
-from bnn_core.training import TrainingSet
+from bnn_core.networks.methods import training_order
+from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.training import TrainingSet
+from bnn_core.recipes.fold import run_method
 
 PLAN = "plan.json"
 #: The rows of the study, labels corrected where that was asked for.

@@ -1,7 +1,7 @@
 """Settings for images of cells: quick, default, and the paper's."""
 
+from bnn_core.networks.settings import TrainConfig
 from bnn_core.recipes.rivals import with_rivals
-from bnn_core.train_config import TrainConfig
 
 _CELLS = {
     "network": "mscnn",

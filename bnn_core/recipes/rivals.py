@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bnn_core.train_config import TrainConfig
+from bnn_core.networks.settings import TrainConfig
 
 #: The usual choices of the literature (five members: Lakshminarayanan et al. 2017), not tuned here.
 DROPOUT = 0.1

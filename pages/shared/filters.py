@@ -12,8 +12,8 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.figures.style import SCORE_NAMES
-from bnn_core.study import Study
-from bnn_core.values import reading_order
+from bnn_core.study.folder import Study
+from bnn_core.tables.values import reading_order
 from pages.shared import studies
 
 RIGHT, WRONG, NO_LABEL = "right", "wrong", "no label"

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from bnn_core.errors import InputError
-from bnn_core.review import DECISIONS, LONGEST_NOTE, REASONS, Action, ReviewLog, clean_reviewer
-from bnn_core.study import Study
-from bnn_core.wording import be, count
+from bnn_core.base.errors import InputError
+from bnn_core.base.wording import be, count
+from bnn_core.review.log import DECISIONS, LONGEST_NOTE, REASONS, Action, ReviewLog, clean_reviewer
+from bnn_core.study.folder import Study
 from pages.shared import drafts, reviewer
 from pages.shared.words import plain
 

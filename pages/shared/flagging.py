@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core.errors import InputError
-from bnn_core.review import ReviewLog
-from bnn_core.study import Study, cache_root
+from bnn_core.base.errors import InputError
+from bnn_core.review.log import ReviewLog
+from bnn_core.study.folder import Study, cache_root
 from pages.shared import flag_form
 from pages.shared.flag_form import Form, Recorded
 from pages.shared.words import plain

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core.errors import InputError
+from bnn_core.base.errors import InputError
 from bnn_core.figures.style import SCORE_NAMES
-from bnn_core.study import Study
+from bnn_core.study.folder import Study
 from pages.shared import filters, pictures, scores, studies
 from pages.shared.studies import table
 from pages.shared.words import short_name
@@ -27,7 +27,7 @@ __all__ = ["among_rows", "bayes_method", "current_study", "cutoff", "cutoff_of",
            "filter_text", "filtered_rows", "fragment", "image_link", "image_url", "open_image",
            "standard_method", "table"]
 
-ONE_IMAGE = "one_image.py"
+ONE_IMAGE = "one_image/page.py"
 #: Most rows that a link carries along for previous and next: a window around the image of longer
 #: selections. 500 rows of a million, in any order, are about 2,000 characters of address.
 MOST_AMONG = 500
@@ -114,7 +114,7 @@ def image_url(study: Study, row: int, size: str = "thumb", **render: object) -> 
 def image_link(study: Study, row: int, among: np.ndarray | None = None) -> dict[str, str]:
     """Query parameters that show `row` on One image, `among` being what previous/next walk through.
 
-    For `st.page_link("one_image.py", query_params=...)`. `among` None: the filtered rows.
+    For `st.page_link("one_image/page.py", query_params=...)`. `among` None: the filtered rows.
     """
     link = {"image": str(study.images["image_id"].iat[row])}
     if among is not None and len(among):

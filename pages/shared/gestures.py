@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnn_core.agreement import MARGIN_BINS, Plane, Scale
-from bnn_core.evaluation import SCORES
 from bnn_core.figures import scatter
+from bnn_core.measures.agreement import MARGIN_BINS, Plane, Scale
+from bnn_core.measures.evaluation import SCORES
 from pages.shared import scores
 
 

@@ -5,10 +5,10 @@ the pages say where no row is left.
 import numpy as np
 import streamlit as st
 
-from bnn_core.evaluation import Reliability, reliability
-from bnn_core.judging import Judged, judged_units, quality
-from bnn_core.levels import scored_rows
-from bnn_core.study import METHOD_NAMES, Study
+from bnn_core.measures.evaluation import Reliability, reliability
+from bnn_core.measures.judging import Judged, judged_units, quality
+from bnn_core.measures.levels import scored_rows
+from bnn_core.study.folder import METHOD_NAMES, Study
 from pages.shared import filters, frame, studies
 
 
@@ -38,7 +38,7 @@ def judged(study: Study, method: str, score: str, level: str = "image") -> Judge
 
 
 def qualities(study: Study, method: str) -> dict[str, float]:
-    """`bnn_core.judging.quality` of the filtered rows."""
+    """`bnn_core.measures.judging.quality` of the filtered rows."""
     return _qualities(filters.key(study), method, study)
 
 

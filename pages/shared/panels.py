@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core import exporting
 from bnn_core.figures.style import SCORE_NAMES, method_colour
-from bnn_core.study import Study
+from bnn_core.review import exporting
+from bnn_core.study.folder import Study
 from pages.shared import choices, filters, frame, pictures
 from pages.shared.flagging import draw_decision, flag_control, flagged_rows, review_log
 from pages.shared.wall import image_wall, never_seen, thumbnail_side, wrongly_called

@@ -3,14 +3,14 @@
 import pandas as pd
 import streamlit as st
 
-from bnn_core import suspects
-from bnn_core.study import Study
+from bnn_core.study.folder import Study
+from bnn_core.suspects.ranking import rank, rank_images
 from pages.shared import filters, studies
 
 
 def ranking(study: Study, level: str, second: pd.DataFrame | None = None, said: str = "none"
             ) -> pd.DataFrame:
-    """`suspects.rank` by the method that the pages read.
+    """`ranking.rank` by the method that the pages read.
 
     second: another opinion, told apart by `said`. Do not change the table.
     """
@@ -18,7 +18,7 @@ def ranking(study: Study, level: str, second: pd.DataFrame | None = None, said: 
 
 
 def ranked_images(study: Study) -> pd.DataFrame:
-    """`suspects.rank_images` by the method that the pages read. Do not change the table."""
+    """`ranking.rank_images` by the method that the pages read. Do not change the table."""
     return _ranked_images(studies.identity(study), filters.reading_method(study), study)
 
 
@@ -26,9 +26,9 @@ def ranked_images(study: Study) -> pd.DataFrame:
 def _ranking(identity: str, level: str, said: str, _study: Study, _second: pd.DataFrame | None
              ) -> pd.DataFrame:
     table = studies.table(_study, filters.reading_method(_study))
-    return suspects.rank(table, _study.classes, level, second=_second)
+    return rank(table, _study.classes, level, second=_second)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Ranking the images")
 def _ranked_images(identity: str, method: str, _study: Study) -> pd.DataFrame:
-    return suspects.rank_images(studies.table(_study, method))
+    return rank_images(studies.table(_study, method))

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import streamlit as st
 
-from bnn_core.review import LONGEST_NAME
+from bnn_core.review.log import LONGEST_NAME
 
 COOKIE = "bnn_reviewer"
 _NAME = "reviewer"

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from bnn_core.errors import InputError
+from bnn_core.base.errors import InputError
 from pages.shared import pictures, studies
 
 FOR_EVER = "public, max-age=31536000, immutable"

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from bnn_core import evaluation
 from bnn_core.figures.style import SCORE_NAMES
-from bnn_core.levels import scored_rows
-from bnn_core.study import Study
+from bnn_core.measures import evaluation
+from bnn_core.measures.levels import scored_rows
+from bnn_core.study.folder import Study
 from pages.shared import choices, filters, studies
 from pages.shared.filters import SCORE
 
@@ -55,7 +55,7 @@ class Cutoff(NamedTuple):
 
     @property
     def threshold(self) -> float:
-        """The cut-off as `bnn_core.evaluation` wants it: higher means surer."""
+        """The cut-off as `bnn_core.measures.evaluation` wants it: higher means surer."""
         return float(evaluation.certainty(self.score, np.float64(self.value)))
 
     @property

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from bnn_core.errors import InputError
-from bnn_core.study import MAKING, Study, StudyEntry, cache_root, list_studies, open_study
+from bnn_core.base.errors import InputError
+from bnn_core.study.folder import MAKING, Study, StudyEntry, cache_root, list_studies, open_study
 
 #: The study in the repository: what a fresh clone opens on, until a study is made.
 READY_MADE = "demo"

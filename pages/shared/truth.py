@@ -3,13 +3,13 @@
 import pandas as pd
 import streamlit as st
 
-from bnn_core.levels import available_levels
-from bnn_core.planted import inactive_compound, places
-from bnn_core.study import Study
+from bnn_core.measures.levels import available_levels
+from bnn_core.study.folder import Study
+from bnn_core.suspects.planted_truth import inactive_compound, places
 from pages.shared import rankings
 from pages.shared.words import plain
 
-SUSPECT_LABELS = "suspect_labels.py"
+SUSPECT_LABELS = "suspect_labels/page.py"
 _LEVELS = ("compound", "well", "image")
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from bnn_core.study import Study
-from bnn_core.wording import count
+from bnn_core.base.wording import count
+from bnn_core.study.folder import Study
 from pages.shared import filters, frame, pictures, studies
 
 #: More tiles than this are not looked through; the wall says how many there are.

@@ -2,8 +2,8 @@
 
 import re
 
-from bnn_core.intervals import Interval
-from bnn_core.study import METHOD_NAMES
+from bnn_core.measures.intervals import Interval
+from bnn_core.study.folder import METHOD_NAMES
 
 _SHORT = {"vi": "Bayesian", "standard": "Standard", "dropout": "Dropout", "ensemble": "Ensemble",
           "laplace": "Laplace", "temperature": "Tempered", "vi-gaussian": "Gaussian prior",

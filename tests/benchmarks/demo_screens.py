@@ -12,16 +12,16 @@ import torch
 from synthetic_screens import Screen
 from tqdm import tqdm
 
-from bnn_core.contrast import otsu_threshold
-from bnn_core.crossval import fold_numbers, grouped_folds, make_folds, unpredictable_rows
-from bnn_core.datasets.demo import Demo, generate
-from bnn_core.datasets.demo_design import DemoDesign
-from bnn_core.datasets.source import inverse_frequency_weights
-from bnn_core.folds import assemble, read_result, run_method
-from bnn_core.quality import measure, quality_columns
-from bnn_core.train_config import TrainConfig
-from bnn_core.training import TrainingSet
-from bnn_core.uncertainty import summarise
+from bnn_core.datasets.demo.design import DemoDesign
+from bnn_core.datasets.demo.synthetic_screen import Demo, generate
+from bnn_core.datasets.folds import fold_numbers, grouped_folds, make_folds, unpredictable_rows
+from bnn_core.datasets.sources import inverse_frequency_weights
+from bnn_core.images.contrast import otsu_threshold
+from bnn_core.images.quality import measure, quality_columns
+from bnn_core.measures.uncertainty import summarise
+from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.training import TrainingSet
+from bnn_core.recipes.fold import assemble, read_result, run_method
 
 DESIGN = DemoDesign(sites=2)
 FOLDS = 5

@@ -14,14 +14,14 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 
-from bnn_core.augmentation import augment
-from bnn_core.layers import set_estimator
-from bnn_core.prediction import draw_networks, predictive_samples
-from bnn_core.priors import kl_divergence
+from bnn_core.networks.augmentation import augment
+from bnn_core.networks.building import new_network, prepare
+from bnn_core.networks.layers import set_estimator
+from bnn_core.networks.prediction import draw_networks, predictive_samples
+from bnn_core.networks.priors import kl_divergence
+from bnn_core.networks.settings import PRECISIONS, TrainConfig
+from bnn_core.networks.training import negative_elbo
 from bnn_core.recipes.plate_presets import PRESETS
-from bnn_core.train_config import PRECISIONS, TrainConfig
-from bnn_core.trained import new_network, prepare
-from bnn_core.training import negative_elbo
 
 SHAPE, CELLS = (1, 28, 28), (3, 64, 64)
 

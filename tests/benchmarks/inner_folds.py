@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from bnn_core.datasets.source import inverse_frequency_weights
-from bnn_core.evaluation import evaluate
-from bnn_core.folds import read_result, run_method
+from bnn_core.datasets.sources import inverse_frequency_weights
+from bnn_core.measures.evaluation import evaluate
+from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.training import TrainingSet
+from bnn_core.recipes.fold import read_result, run_method
 from bnn_core.recipes.plate_folds import read_plan
-from bnn_core.train_config import TrainConfig
-from bnn_core.training import TrainingSet
 
 
 def run_pair(making: Path, pair: tuple[int, int], number: int, method: str, num_samples: int

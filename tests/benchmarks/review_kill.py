@@ -22,8 +22,8 @@ from types import SimpleNamespace
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from bnn_core import review_file
-from bnn_core.review import ReviewLog
+from bnn_core.review import store
+from bnn_core.review.log import ReviewLog
 
 IMAGES = 25
 ROUNDS_PER_FILE = 8
@@ -72,7 +72,7 @@ def losses(root, study):
     problems = log.check()
     heard = [line.split() for file in root.glob("*.heard")
              for line in file.read_text().splitlines()]
-    with review_file.reading(log.path) as connection:
+    with store.reading(log.path) as connection:
         if connection is None:
             return problems + ["no log"] * bool(heard), 0
         kinds = dict(connection.execute("SELECT action_id, kind FROM actions"))

@@ -25,13 +25,13 @@ from sklearn.metrics import average_precision_score
 from synthetic_screens import WORLDS, Screen, make_screen
 from tqdm import tqdm
 
-from bnn_core.disagreement import contrast
-from bnn_core.evidence import readings
-from bnn_core.label_quality import label_quality
-from bnn_core.own_errors import own_errors
-from bnn_core.reading import FITS, Suspect
-from bnn_core.study import open_study
-from bnn_core.suspects import rank, rank_images
+from bnn_core.study.folder import open_study
+from bnn_core.suspects.disagreement import contrast
+from bnn_core.suspects.evidence import readings
+from bnn_core.suspects.explanations import FITS, Suspect
+from bnn_core.suspects.label_quality import label_quality
+from bnn_core.suspects.own_errors import own_errors
+from bnn_core.suspects.ranking import rank, rank_images
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bnn_core.levels import scored_rows
-from bnn_core.uncertainty import Moments, summarise
+from bnn_core.measures.levels import scored_rows
+from bnn_core.measures.uncertainty import Moments, summarise
 
 FEATURES = 16
 IMAGES = 4

@@ -8,7 +8,7 @@ import pytest
 from browsing import serving
 from page_studies import ROOT, write_animals, write_compounds, write_screen
 
-from bnn_core.study import Study, open_study
+from bnn_core.study.folder import Study, open_study
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync")

@@ -5,9 +5,9 @@ import pytest
 from browsing import wait_for
 from page_studies import write_rivals
 
-from bnn_core.evaluation import ECE_BINS
-from bnn_core.levels import scored_rows
-from bnn_core.study import open_study
+from bnn_core.measures.evaluation import ECE_BINS
+from bnn_core.measures.levels import scored_rows
+from bnn_core.study.folder import open_study
 
 #: Where the last point of the first panel is on the screen, and which bin it stands for.
 POINT = """() => {

@@ -8,8 +8,8 @@ import pytest
 from browsing import serving, settled, wait_for
 from page_studies import write_animals
 
-from bnn_core.review import ReviewLog
-from bnn_core.study import open_study
+from bnn_core.review.log import ReviewLog
+from bnn_core.study.folder import open_study
 
 FOCUS = """() => { const at = document.activeElement
   return at.getAttribute("aria-label") ?? at.innerText }"""

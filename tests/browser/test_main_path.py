@@ -5,8 +5,8 @@ import re
 import pytest
 from browsing import settled, wait_for
 
-from bnn_core.evaluation import Selective
-from bnn_core.study import open_study
+from bnn_core.measures.evaluation import Selective
+from bnn_core.study.folder import open_study
 
 PAGES = {"": "Overview", "confidence": "Confidence", "bnn_vs_standard": "BNN vs standard",
          "one_image": "One image"}

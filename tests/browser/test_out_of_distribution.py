@@ -3,7 +3,7 @@
 import pytest
 from page_studies import write_others
 
-from bnn_core.study import open_study
+from bnn_core.study.folder import open_study
 
 #: Where the square of a kind (across) and a class (down) is on the screen.
 WHERE = """([kind, predicted]) => {

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from browsing import settled
 
-from bnn_core.study import open_study
+from bnn_core.study.folder import open_study
 
 #: The middle of the square of a well, on the screen.
 SQUARE = """([plate, well]) => {

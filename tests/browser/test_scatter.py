@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from bnn_core.selection import in_polygon
-from bnn_core.study import open_study
+from bnn_core.measures.selection import in_polygon
+from bnn_core.study.folder import open_study
 
 ADDRESS = "/bnn_vs_standard?study=animals"
 #: Where a drawn row is on the screen, and whether it lies clear of the others.

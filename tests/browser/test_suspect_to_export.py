@@ -4,10 +4,10 @@
 from browsing import settled, wait_for
 from page_studies import ROOT
 
-from bnn_core import cli
-from bnn_core.planted import inactive_compound
-from bnn_core.review import ReviewLog
-from bnn_core.suspects import rank
+from bnn_core.commands import cli
+from bnn_core.review.log import ReviewLog
+from bnn_core.suspects.planted_truth import inactive_compound
+from bnn_core.suspects.ranking import rank
 
 
 def shown_on(wall):

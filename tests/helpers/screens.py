@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bnn_core.uncertainty import Moments, summarise
+from bnn_core.measures.uncertainty import Moments, summarise
 
 CLASSES = ["A", "B", "C", "D"]
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnn_core.review import ReviewLog
-from bnn_core.study import open_study
-from bnn_core.study_writer import write_study
+from bnn_core.review.log import ReviewLog
+from bnn_core.study.folder import open_study
+from bnn_core.study.writing import write_study
 
 CLASSES = ["Actin", "Tubulin", "DMSO-like"]
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bnn_core.cli import main
-from bnn_core.errors import InputError
-from bnn_core.exporting import (
+from bnn_core.base.errors import InputError
+from bnn_core.commands.cli import main
+from bnn_core.review.exporting import (
     csv_bytes,
     export_bytes,
     export_table,
@@ -20,7 +20,7 @@ from bnn_core.exporting import (
     parquet_bytes,
     restore,
 )
-from bnn_core.review_import import read_review_table
+from bnn_core.review.importing import read_review_table
 
 RELABEL = {"reason": "label suspect", "decision": "relabel", "new_label": "Tubulin"}
 EXCLUDE = {"reason": "corrupted", "decision": "exclude"}

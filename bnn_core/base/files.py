@@ -1,0 +1,124 @@
+"""Writing files so that a reader never sees half of one."""
+
+import errno
+import json
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from bnn_core.base.errors import InputError
+
+#: A lock that was just let go is asked for again for so many seconds.
+_WAIT = 0.3
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+class TakenError(InputError):
+    """Another process holds what this one asked for."""
+
+
+@contextmanager
+def alone(lock: Path, taken: str, *, again: bool = False) -> Iterator[None]:
+    """Hold the file `lock` for the block; the lock goes with the process, however that ends.
+
+    The file names its holder. again: a thread that holds the lock already may take it again.
+    Raises TakenError with the message `taken`, and who holds it, while another process or thread
+    does. OSError where the file cannot be written.
+    """
+    # The absolute path: a lock that is taken again is known by it.
+    lock = Path(lock).absolute()
+    held = FileLock(lock, timeout=_WAIT, is_singleton=again, on_acquired=_write_holder)
+    try:
+        held.acquire()
+    except Timeout as error:
+        raise TakenError(f"{taken}{_holder(lock)}") from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        print(f"{lock.parent} is on a file system without locks ({error.strerror}): run no "
+              "job twice at once", file=sys.stderr)
+        yield
+        return
+    try:
+        yield
+    finally:
+        if held.lock_counter == 1:
+            # Before it is let go: who waits with the same file open finds it gone and asks again.
+            with suppress(OSError):  # Windows: filelock removes it
+                lock.unlink()
+        held.release()
+
+
+def _write_holder(descriptor: int) -> None:
+    holder = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now().astimezone().isoformat(" ", "seconds"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
+    }
+    os.ftruncate(descriptor, 0)
+    # On Windows the first byte is locked, and nobody else can read it.
+    os.write(descriptor, b"\n" + json.dumps(holder).encode())
+
+
+def _holder(lock: Path) -> str:
+    """Who holds a lock, as " (process 12 on host since ...: command)"; empty where unknown."""
+    try:
+        with open(lock, "rb", buffering=0) as file:
+            file.seek(1)
+            holder = json.loads(file.read())
+        return (f" (process {holder['pid']} on {holder['host']} since {holder['since']}: "
+                f"{holder['command']})")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success it is flushed to disk and renamed to `path`.
+
+    Whatever fails inside, `path` keeps its old content and the temporary file is removed.
+    Raises InputError when the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is None or str(error.filename).startswith(str(path.parent)):
+            reason = error.strerror or str(error)
+            raise InputError(
+                f"cannot write {path}: {reason}; free some space or choose another folder"
+            ) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; an unreadable or malformed one is an InputError naming it."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not readable JSON ({error}); restore or re-make it") from error

@@ -1,0 +1,172 @@
+"""Reading the fields of one plate, by several threads: first their intensities, then the images.
+
+The first pass counts intensities (the limits need every pixel of the plate), the second normalises,
+shrinks and measures. A bad image gives a reason in place of a result.
+"""
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path
+from bnn_core.images.contrast import Histogram, area_resize, fitted_size, stretch
+from bnn_core.images.decoding import decode_field, read_bytes
+from bnn_core.images.quality import measure, quality_columns
+from bnn_core.images.rendering import channel_colours, dna_channel, image_limits, thumbnail
+
+#: More sizes than this in one set is no set of fields.
+MOST_SHAPES = 16
+_KEEP_BYTES = 400_000_000
+
+
+@dataclass(frozen=True)
+class PlateJob:
+    """The fields of one plate: positions in the table, files per field (None where a table cell is
+    empty); `key` names its results on disk."""
+
+    plate: str
+    positions: np.ndarray
+    files: list[list[Path | None]]
+    key: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """First pass over a plate: per field its shape "C x H x W dtype" or why it is bad."""
+
+    shapes: list[str | None]
+    reasons: list[str | None]
+    levels: dict[str, dict[str, list]]
+
+
+class PlateReader:
+    """Reads the fields of a set; keeps the first ones in memory between the two passes."""
+
+    def __init__(self, workers: int | None):
+        self.workers = workers or min(8, os.cpu_count() or 1)
+        self._kept: dict[tuple[Path, ...], tuple[np.ndarray, str]] = {}
+        self._room = _KEEP_BYTES
+        self._lock = threading.Lock()
+
+    def read(self, files: Sequence[Path]) -> tuple[np.ndarray, str]:
+        """One field (C, H, W) and the hash of its files' bytes (16 hex digits)."""
+        if None in files:
+            raise InputError("the table names no file" + (" for every channel" * (len(files) > 1)))
+        found = self._kept.pop(tuple(files), None)
+        if found is not None:
+            return found
+        blobs = [read_bytes(path) for path in files]
+        digest = hashlib.sha256()
+        for blob in blobs:
+            digest.update(blob)
+        return decode_field(blobs, files), digest.hexdigest()[:16]
+
+    def keep(self, files: Sequence[Path], image: np.ndarray, digest: str) -> None:
+        """Remember a field for the second pass while there is room."""
+        with self._lock:
+            if self._room >= image.nbytes:
+                self._room -= image.nbytes
+                self._kept[tuple(files)] = (image, digest)
+
+    def over(self, function: Callable[[list[Path]], Any], items: Sequence[list[Path]],
+             bar: tqdm) -> Iterator[Any]:
+        """`function` of each item by several threads, in order; an interrupt drops the rest."""
+        with ThreadPoolExecutor(self.workers) as pool:
+            try:
+                for result in pool.map(function, items):
+                    bar.update()
+                    yield result
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def scan_plate(job: PlateJob, reader: PlateReader, counts: np.ndarray | None, bar: tqdm) -> Scan:
+    """Count the intensities of a plate and find bad files.
+
+    counts: (C, 65536) of the whole plate, in place of those of the files at hand, or None.
+    """
+    histograms: dict[str, Histogram] = {}
+    lock = threading.Lock()
+
+    def look(files: list[Path]) -> tuple[str | None, str | None]:
+        try:
+            image, digest = reader.read(files)
+        except InputError as error:
+            return None, str(error)
+        shape = f"{' x '.join(map(str, image.shape))} {image.dtype}"
+        with lock:
+            if len(histograms) <= MOST_SHAPES:
+                histograms.setdefault(shape, Histogram(len(image))).add(image)
+        reader.keep(files, image, digest)
+        return shape, None
+
+    found = list(reader.over(look, job.files, bar))
+    for histogram in histograms.values():
+        if counts is not None and counts.shape == histogram.counts.shape:
+            histogram.counts = counts
+    levels = {
+        shape: {"limits": h.limits().tolist(), "threshold": h.foreground_thresholds().tolist(),
+                "ceiling": h.ceilings().tolist()}
+        for shape, h in histograms.items()
+    }
+    return Scan([shape for shape, _ in found], [reason for _, reason in found], levels)
+
+
+def read_plate(
+    path: Path,
+    files: list[list[Path]],
+    numbers: list[int],
+    level: Mapping[str, np.ndarray],
+    reader: PlateReader,
+    channels: Sequence[str],
+    size: int | None,
+    per_image: bool,
+    bar: tqdm,
+) -> None:
+    """Read fields of one plate into the npz file `path`: small images, hashes, quality, thumbnails.
+
+    numbers: each field's place in its job, kept as `rows`. level: the plate's "limits",
+    "threshold" and "ceiling". per_image: stretch to each image's own limits instead. Fields that
+    cannot be read any more stand in `lost` with the reason.
+    """
+    colours, dna = channel_colours(channels), dna_channel(channels)
+
+    def look(one: list[Path]) -> tuple | str:
+        try:
+            image, digest = reader.read(one)
+        except InputError as error:
+            return str(error)
+        unit = stretch(image, image_limits(image) if per_image else level["limits"])
+        small = area_resize(unit, fitted_size(image.shape[1:], size))
+        quality = measure(image, level["threshold"], level["ceiling"], dna)
+        return (small * 255 + 0.5).astype(np.uint8), digest, quality, thumbnail(unit, colours)
+
+    results = list(reader.over(look, files, bar))
+    good = [(i, r) for i, r in zip(numbers, results, strict=True) if not isinstance(r, str)]
+    lost = {str(i): r for i, r in zip(numbers, results, strict=True) if isinstance(r, str)}
+    quality = quality_columns([r[2] for _, r in good]) if good else pd.DataFrame()
+    pictures = [r[3] for _, r in good]
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(
+            file,
+            rows=np.array([i for i, _ in good], dtype=np.int64),
+            images=np.stack([r[0] for _, r in good]) if good else np.empty(0, np.uint8),
+            hashes=np.array([r[1] for _, r in good], dtype="U16"),
+            quality=quality.to_numpy(np.float64),
+            quality_names=np.array(list(quality), dtype="U40"),
+            thumbnails=np.frombuffer(b"".join(pictures), dtype=np.uint8),
+            thumbnail_sizes=np.array([len(p) for p in pictures], dtype=np.int64),
+            lost=np.array(json.dumps(lost)),
+        )

@@ -1,0 +1,168 @@
+"""What every set of plate images becomes before training: the plate source.
+
+One folder, written by `bnn_core.datasets.preparation` and read memory-mapped, so that the folds of
+a cross-validation, on whatever machine, never touch the original files.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path, read_json
+from bnn_core.datasets.extra_rows import CORRUPTION, STORED
+from bnn_core.images.faults import corrupt
+from bnn_core.images.rendering import channel_colours, thumbnail
+from bnn_core.study.folder import TRUTH, write_table
+
+DESCRIPTION = "source.json"
+#: Folder in a study of synthetic pictures: they travel with it, for nobody has them elsewhere.
+PICTURES = "pictures"
+
+
+@dataclass(frozen=True)
+class PlateSource:
+    """Images ready for training, and everything that is known of them. Row i is one image.
+
+    images: (N, C, H, W) uint8, normalised and shrunk to the training resolution, memory-mapped.
+    Where the table has copies (`bnn_core.datasets.extra_rows`) it is longer than that: ask `pixels`.
+    table: the rows of a study's images.parquet but `fold`: image_id, label, role, group,
+    content_hash, `path` or `path_<channel>`, plate, well, site, replicate, batch, compound,
+    concentration, moa where known, quality_*.
+    classes: labels of the scored images, sorted. channels: names, in the order of the images.
+    image_root: folder that the paths are relative to. contrast: plate, channel, low, high (the
+    intensities shown as black and white), threshold, ceiling. quarantine: file, row, reason of
+    images left out. notes: what a reader of the results should know. truth: what was planted in
+    synthetic images (see `Study.truth`); None for measured ones.
+    """
+
+    folder: Path
+    images: np.ndarray
+    table: pd.DataFrame
+    classes: list[str]
+    channels: list[str]
+    image_root: Path
+    pixel_size_um: float | None
+    contrast: pd.DataFrame
+    quarantine: pd.DataFrame
+    normalise: str
+    notes: list[str]
+    truth: pd.DataFrame | None = None
+
+    def targets(self) -> np.ndarray:
+        """(N,) int64 class numbers; -1 for images that do not count (no label, controls)."""
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        scored = self.table["role"] == "scored"
+        return self.table["label"].where(scored).map(numbers).fillna(-1).to_numpy(np.int64)
+
+    def pixels(self, rows: np.ndarray) -> np.ndarray:
+        """(M, C, H, W) uint8 of rows of the table, copies spoilt as they ask for; only these are
+        read."""
+        stored = self._stored()[rows]
+        images = self.images[stored]
+        if CORRUPTION in self.table:
+            kinds = self.table[CORRUPTION].to_numpy(dtype=object)[rows]
+            for i in np.flatnonzero(pd.notna(kinds)):
+                images[i] = corrupt(images[i], kinds[i], seed=int(stored[i]))
+        return images
+
+    def thumbnails(self) -> Iterator[bytes]:
+        """WebP thumbnails in row order."""
+        offsets = np.load(self.folder / "thumbnails.npy")
+        colours = channel_colours(self.channels)
+        spoilt = (self.table[CORRUPTION].notna().to_numpy() if CORRUPTION in self.table
+                  else np.zeros(len(self.table), dtype=bool))
+        with open(self.folder / "thumbnails.bin", "rb") as packed:
+            for row, place in enumerate(self._stored()):
+                if spoilt[row]:
+                    unit = self.pixels(np.array([row]))[0].astype(np.float32) / 255
+                    yield thumbnail(unit, colours)
+                else:
+                    packed.seek(int(offsets[place]))
+                    yield packed.read(int(offsets[place + 1] - offsets[place]))
+
+    def _stored(self) -> np.ndarray:
+        if STORED in self.table:
+            return self.table[STORED].to_numpy(dtype=np.int64)
+        return np.arange(len(self.table))
+
+    def study_keys(self) -> dict[str, Any]:
+        """Keys of study.json that say where the images come from and how they were scaled."""
+        synthetic = self.truth is not None
+        return {"channels": self.channels, "synthetic": synthetic,
+                "image_root": PICTURES if synthetic else str(self.image_root),
+                "pixel_size_um": self.pixel_size_um, "normalise": self.normalise,
+                "training_size": list(self.images.shape[2:]),
+                "quarantined": len(self.quarantine), "notes": self.notes}
+
+    def keep_quarantine(self, making: Path) -> None:
+        """Write quarantine.csv: file, row and reason of each image that could not be used."""
+        with atomic_path(making / "quarantine.csv") as temporary:
+            self.quarantine.to_csv(temporary, index=False)
+
+    def keep_with_study(self, making: Path) -> None:
+        """Put contrast.parquet and quarantine.csv into a study's folder: the pages show them.
+
+        Synthetic images go there themselves, with their truth.
+        """
+        with atomic_path(making / "contrast.parquet") as temporary:
+            write_table(temporary, self.contrast)
+        self.keep_quarantine(making)
+        if self.truth is not None:
+            write_table(making / TRUTH, self.truth)
+            shutil.copytree(self.image_root, making / PICTURES, dirs_exist_ok=True)
+
+
+def open_source(folder: Path) -> PlateSource:
+    """Open a prepared source. Raises InputError when it is not there or damaged."""
+    folder = Path(folder)
+    if not (folder / DESCRIPTION).is_file():
+        raise InputError(f"no prepared images in {folder}; run the command that makes the study")
+    meta = read_json(folder / DESCRIPTION)
+    try:
+        return PlateSource(
+            folder=folder,
+            images=np.load(folder / "images.npy", mmap_mode="r"),
+            table=pd.read_parquet(folder / "table.parquet"),
+            contrast=pd.read_parquet(folder / "contrast.parquet"),
+            quarantine=pd.read_parquet(folder / "quarantine.parquet"),
+            image_root=Path(meta["image_root"]),
+            truth=pd.read_parquet(folder / TRUTH) if (folder / TRUTH).is_file() else None,
+            **{key: meta[key] for key in
+               ("classes", "channels", "pixel_size_um", "normalise", "notes")},
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"the prepared images in {folder} are damaged ({error}); delete that "
+                         "folder and run the same command again") from error
+
+
+def source_key(folder: Path) -> str:
+    """What the prepared images in `folder` were made from and how: 16 hex digits."""
+    return str(read_json(folder / DESCRIPTION).get("key"))
+
+
+def inverse_frequency_weights(targets: np.ndarray, num_classes: int) -> np.ndarray:
+    """Loss weights (num_classes,) float32 by inverse class frequency, mean 1 over the images.
+
+    targets: (N,) class numbers of the training images, -1 (unlabelled) not counted. With K classes
+    present and n_c images of class c the weight is N / (K n_c): every class weighs the same, and
+    the sum of the losses keeps its size, so the KL term keeps its weight too. Classes without an
+    image get 0.
+    """
+    counts = np.bincount(targets[targets >= 0], minlength=num_classes)
+    present = counts > 0
+    if not present.any():
+        raise InputError("no labelled image to train on")
+    weights = np.zeros(num_classes, dtype=np.float32)
+    weights[present] = counts.sum() / (present.sum() * counts[present])
+    return weights
+
+
+def file_columns(channels: Sequence[str] | None, table: pd.DataFrame) -> list[str]:
+    """The columns that hold an image's files: `path`, or `path_<channel>` in channel order."""
+    return ["path"] if "path" in table else [f"path_{channel}" for channel in channels or ()]

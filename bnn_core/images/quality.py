@@ -1,0 +1,123 @@
+"""Image quality per field: focus, saturation, foreground share, nuclei count, and robust z.
+
+Evidence for artefacts and toxic doses, not a segmentation: every number is only compared with those
+of the same plate. Thresholds are the plate's, so an empty field has no foreground instead of half.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from bnn_core.images.contrast import area_resize, otsu_threshold
+
+_WORKING_SIDE = 640
+_LEAST_IMAGES = 5
+#: Differences smaller than these do not matter; they keep z finite where all images are alike.
+#: focus: decades; saturation, foreground: share of pixels; nuclei: nuclei.
+SCALE_FLOORS = {"focus": 0.02, "saturation": 0.005, "foreground": 0.01, "nuclei": 1.0}
+
+
+def measure(image: np.ndarray, thresholds: np.ndarray, ceilings: np.ndarray,
+            dna: int | None) -> dict[str, float | np.ndarray]:
+    """Quality of one field (C, H, W), before any contrast.
+
+    thresholds: (C,) intensities above which a pixel belongs to a cell; ceilings: (C,) intensities
+    at which the camera saturates; both of the plate. dna: index of the channel of nuclei or None.
+
+    Returns "focus" (C,): log10 of the share of fine detail (a Laplacian of Gaussian of 1 pixel, on
+    at most 640 pixels a side) in the variance, lower is blurred; "saturation" (C,): share of pixels
+    at the ceiling; "foreground": share of the field above the threshold in at least half of the
+    channels (haze in one alone is no cell); "nuclei": a count, NaN without a DNA channel.
+    """
+    factor = -(-max(image.shape[1:]) // _WORKING_SIDE)
+    size = (max(1, image.shape[1] // factor), max(1, image.shape[2] // factor))
+    small = area_resize(image, size)
+    detail = np.array([_laplacian(_smooth(plane)).var() for plane in small])
+    focus = np.log10((detail + 1e-9) / (small.var(axis=(1, 2)) + 1e-6))
+    above = small > thresholds[:, None, None]
+    return {
+        "focus": focus,
+        "saturation": (image >= ceilings[:, None, None]).mean(axis=(1, 2)),
+        "foreground": float((2 * above.sum(axis=0) >= len(image)).mean()),
+        "nuclei": float("nan") if dna is None else count_nuclei(small[dna], thresholds[dna]),
+    }
+
+
+def count_nuclei(plane: np.ndarray, threshold: float) -> float:
+    """Number of nuclei in a DNA image (H, W): objects above the threshold, touching ones parted.
+
+    The threshold is the plate's or, where haze lifts the whole image above that, the image's own
+    (Otsu). A nucleus is a peak of the distance to the background, with no higher peak nearer than
+    three quarters of the typical inner radius; specks of less than a tenth of the median area are
+    left out.
+    """
+    smooth = _smooth(plane)
+    own = np.bincount(smooth.astype(np.uint16).ravel())
+    threshold = max(threshold, otsu_threshold(own, int(smooth.min()), len(own) - 1))
+    mask = ndimage.binary_opening(smooth > threshold)
+    objects, found = ndimage.label(mask)
+    if not found:
+        return 0.0
+    areas = np.bincount(objects.ravel())[1:]
+    kept = np.flatnonzero(areas >= max(8, 0.1 * np.median(areas))) + 1
+    if not len(kept):
+        return 0.0
+    mask = np.isin(objects, kept)
+    distance = ndimage.distance_transform_edt(mask)
+    deepest = np.zeros(found + 1)
+    np.maximum.at(deepest, objects[mask], distance[mask])
+    inner_radius = np.median(deepest[kept])
+    distance = _smooth(distance)
+    window = 2 * int(np.ceil(0.75 * inner_radius)) + 1
+    peaks = mask & (distance == ndimage.maximum_filter(distance, window))
+    _, count = ndimage.label(peaks, np.ones((3, 3)))
+    shadowed = len(kept) - len(np.unique(objects[peaks]))
+    return float(count + shadowed)
+
+
+def _smooth(plane: np.ndarray) -> np.ndarray:
+    return ndimage.gaussian_filter(plane, 1.0, truncate=2.0)
+
+
+def _laplacian(plane: np.ndarray) -> np.ndarray:
+    inner = plane[1:-1, 1:-1]
+    return plane[:-2, 1:-1] + plane[2:, 1:-1] + plane[1:-1, :-2] + plane[1:-1, 2:] - 4 * inner
+
+
+def robust_z(values: np.ndarray, floor: float = 0.0) -> np.ndarray:
+    """(x - median) / max(1.4826 median |x - median|, floor); NaN for fewer than 5 known values.
+
+    NaN stays NaN. Where more than half of the values are equal and there is no floor, those are 0
+    and the others ±inf.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    known = np.isfinite(values)
+    if known.sum() < _LEAST_IMAGES:
+        return np.full(values.shape, np.nan)
+    from_median = values - np.median(values[known])
+    scale = max(1.4826 * np.median(np.abs(from_median[known])), floor)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = from_median / scale
+    return np.where(from_median == 0, 0.0, z)
+
+
+def quality_columns(measured: list[dict[str, float | np.ndarray]]) -> pd.DataFrame:
+    """Quality columns of the images of one plate, one row per image, in the order given.
+
+    `quality_<measure>` and `quality_<measure>_z`, z within the plate (and channel). Of several
+    channels, focus is that of the channel furthest below its plate, saturation that of the most
+    saturated channel.
+    """
+    columns = {}
+    for name, floor in SCALE_FLOORS.items():
+        values = np.array([row[name] for row in measured], dtype=np.float64)
+        values = values.reshape(len(measured), -1)
+        z = np.stack([robust_z(channel, floor) for channel in values.T], axis=1)
+        if name == "focus":
+            worst = np.where(np.isnan(z), values, z).argmin(axis=1)
+        else:
+            worst = values.argmax(axis=1)
+        rows = np.arange(len(measured))
+        columns[f"quality_{name}"] = values[rows, worst]
+        columns[f"quality_{name}_z"] = z[rows, worst]
+    return pd.DataFrame(columns)

@@ -1,0 +1,277 @@
+"""Methods side by side on the same images: figures of merit, paired intervals, who wins.
+
+All methods are resampled together, by whole groups where there are groups, so that a difference of
+two methods has the interval of a paired comparison.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.measures import reweighted
+from bnn_core.measures.evaluation import NLL_FLOOR, certainty
+from bnn_core.measures.intervals import Interval, group_codes
+from bnn_core.measures.judging import independent_groups
+from bnn_core.measures.levels import scored_rows
+from bnn_core.measures.out_of_distribution import kinds
+from bnn_core.measures.uncertainty import SPLIT_COLUMNS
+
+REPEATS = 1000
+#: Weights of one chunk of repeats: bounds the memory, 32 MB as float64.
+_CHUNK = 4_000_000
+#: Above this many weights in all, fewer repeats (at least 400): the reader of a page waits.
+_MOST = 40_000_000
+
+
+class Criterion(NamedTuple):
+    """A figure of merit: its name, what it says, and which way is better (0: neither)."""
+
+    title: str
+    meaning: str
+    better: int
+
+
+CRITERIA = {
+    "accuracy": Criterion("Accuracy", "Share of labelled images predicted right.", 1),
+    "nll": Criterion("NLL", "Minus the mean log probability of the label, in nats: one confident "
+                     "mistake costs much.", -1),
+    "brier": Criterion("Brier score", "Squared distance of the probabilities from the label, "
+                       "summed over classes.", -1),
+    "ece": Criterion("ECE", "Expected calibration error: how far the stated softmax is from "
+                     "how often it is right.", -1),
+    "aurc": Criterion("AURC", "Mean share of wrong images among the k surest, over all k.", -1),
+    "augrc": Criterion("AUGRC", "Wrong and kept, over all images, averaged over all shares kept.",
+                       -1),
+    "auroc": Criterion("AUROC of errors", "The chance that a right image is surer than a wrong "
+                       "one.", 1),
+    "new": Criterion("AUROC, new kinds", "The chance that a scored image is surer than an image of "
+                     "a kind never seen; each kind counts alike.", 1),
+    "shifted": Criterion("AUROC, shifted", "The chance that a scored image is surer than one of "
+                         "known kind but other origin; each kind counts alike.", 1),
+    "epistemic_share": Criterion("Epistemic share", "How much of the variance is disagreement "
+                                 "between networks; neither high nor low is better.", 0),
+}
+
+
+class Standing(NamedTuple):
+    """Who leads by a criterion. tied: the others whose paired interval to the leader holds 0.
+
+    runner_up: the best of the others, None when there is none; gap: how much better the leader is,
+    in the direction that is better.
+    """
+
+    leader: str
+    tied: list[str]
+    runner_up: str | None
+    gap: Interval | None
+
+    @property
+    def clear(self) -> bool:
+        """Whether no other method ties with the leader."""
+        return self.runner_up is not None and not self.tied
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Figures of M methods on the same images, and the same R resamples of them.
+
+    values: criterion -> (M,), nan where a method lacks it. draws: criterion -> (M, R). n: scored
+    images; groups: how many groups were resampled, None: single images. others: role -> images.
+    """
+
+    methods: list[str]
+    values: dict[str, np.ndarray]
+    draws: dict[str, np.ndarray]
+    n: int
+    groups: int | None
+    others: dict[str, int]
+
+    def interval(self, criterion: str, method: str) -> Interval:
+        """One method's figure with its 95 % interval."""
+        i = self.methods.index(method)
+        return _interval(self.values[criterion][i], self.draws[criterion][i])
+
+    def difference(self, criterion: str, a: str, b: str) -> Interval:
+        """a - b with the 95 % interval of the paired difference."""
+        i, j = self.methods.index(a), self.methods.index(b)
+        values, draws = self.values[criterion], self.draws[criterion]
+        return _interval(values[i] - values[j], draws[i] - draws[j])
+
+    def standing(self, criterion: str) -> Standing | None:
+        """Who leads; None where nobody can (no such images, neither way is better, one method)."""
+        better, values = CRITERIA[criterion].better, self.values[criterion]
+        known = [m for m, v in zip(self.methods, values, strict=True) if not np.isnan(v)]
+        if not better or not known:
+            return None
+        known.sort(key=lambda m: -better * values[self.methods.index(m)])
+        leader, *rest = known
+        gaps = {m: self._gap(criterion, leader, m) for m in rest}
+        tied = [m for m, gap in gaps.items() if not gap.low > 0]
+        return Standing(leader, tied, rest[0] if rest else None, gaps[rest[0]] if rest else None)
+
+    def _gap(self, criterion: str, leader: str, other: str) -> Interval:
+        gap = self.difference(criterion, leader, other)
+        return gap if CRITERIA[criterion].better > 0 else Interval(-gap.value, -gap.high, -gap.low)
+
+    def table(self, first: str) -> pd.DataFrame:
+        """One row per method and criterion: value, low, high, and the difference to `first`."""
+        rows = []
+        for criterion in self.values:
+            for method in self.methods:
+                own = self.interval(criterion, method)
+                gap = self.difference(criterion, method, first)
+                rows.append({"method": method, "criterion": criterion, **own._asdict(),
+                             "difference": gap.value, "difference_low": gap.low,
+                             "difference_high": gap.high})
+        return pd.DataFrame(rows)
+
+
+def compare(tables: Mapping[str, pd.DataFrame], classes: Sequence[str], score: str, *,
+            repeats: int | None = None, seed: int = 0) -> Comparison:
+    """Compare methods on the rows of their tables (`Study.table`, the same rows for each).
+
+    score: a name of `evaluation.SCORES`, by which images are ranked (AURC, AUGRC, both AUROCs); a
+    method without it (one network has no split of its variance) has nan there. Criteria for which
+    no image is there are left out.
+    """
+    methods = list(tables)
+    first = tables[methods[0]]
+    scored = np.logical_and.reduce([scored_rows(t) for t in tables.values()])
+    known = {m: t[scored] for m, t in tables.items()}
+    groups = independent_groups(first[scored])
+    codes, count = _codes(first[scored], groups is not None)
+    outside = {role: (first["role"] == role).to_numpy() for role in ("new", "shifted")}
+    outside = {role: mask for role, mask in outside.items() if mask.any()}
+    # Images of one compound are no more independent where the network never saw their kind.
+    together = {role: _codes(first[mask], groups is not None) for role, mask in outside.items()}
+    kind = {role: pd.factorize(kinds(first[mask]))[0] for role, mask in outside.items()}
+    total = len(first) * len(methods)
+    repeats = repeats or int(np.clip(_MOST // max(total, 1), 400, REPEATS))
+    judges = {m: _Judge(known[m], {r: tables[m][mask] for r, mask in outside.items()}, classes,
+                        score) for m in methods}
+    found = [_figures(judges, np.ones((1, len(codes))),
+                      {r: _alike(np.ones((1, len(own))), own) for r, own in kind.items()})]
+    rng = np.random.default_rng(seed)
+    step = max(1, _CHUNK // max(len(first), 1))
+    for start in range(0, repeats if count else 0, step):
+        size = min(step, repeats - start)
+        weights = _drawn(rng, count, size)[:, codes]
+        found.append(_figures(judges, weights,
+                              {r: _alike(_drawn(rng, n, size)[:, own], kind[r])
+                               for r, (own, n) in together.items()}))
+    keys = [c for c in CRITERIA if c in found[0]]
+    return Comparison(
+        methods, {c: found[0][c][:, 0] for c in keys},
+        {c: np.concatenate([part[c] for part in found[1:]], axis=1) if len(found) > 1
+         else np.full((len(methods), 1), np.nan) for c in keys},
+        int(scored.sum()), None if groups is None else count,
+        {role: int(mask.sum()) for role, mask in outside.items()})
+
+
+def _codes(rows: pd.DataFrame, grouped: bool) -> tuple[np.ndarray, int]:
+    """Number of what each row is drawn with, and how many there are."""
+    groups = independent_groups(rows) if grouped else None
+    return (np.arange(len(rows)), len(rows)) if groups is None else group_codes(groups)
+
+
+def _alike(weights: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Weights (R, N) scaled so that every kind (N,) that was drawn at all has the sum 1."""
+    of_kind = np.eye(kind.max() + 1)[kind]
+    return weights / np.maximum((weights @ of_kind)[:, kind], 1e-12)
+
+
+def times(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """What each method cost, from study.json's `methods`; index method, seconds, nan if unknown.
+
+    training, prediction: wall-clock. training_cpu, prediction_cpu. builds_on: a method whose
+    training this one needs too ("" if none). training_total: wall-clock with that.
+    """
+    rows = {}
+    for method, meta in methods.items():
+        seconds = meta.get("seconds") or {}
+        row = {part + ("" if clock == "wall" else "_cpu"): seconds.get(part, {}).get(clock, np.nan)
+               for part in ("training", "prediction") for clock in ("wall", "cpu")}
+        rows[method] = row | {"builds_on": meta.get("builds_on") or ""}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    base = table["builds_on"].map(table["training"]).where(table["builds_on"] != "", 0.0)
+    return table.assign(training_total=table["training"] + base)
+
+
+def agreement_of(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
+    """What two methods make of each image where their predictions differ; "" where they agree.
+
+    "first right", "second right", "both wrong", or "no label" where right and wrong mean nothing.
+    """
+    differ = a["predicted"].to_numpy() != b["predicted"].to_numpy()
+    counted = scored_rows(a) & scored_rows(b)
+    right = [t["correct"].fillna(False).to_numpy(dtype=bool) for t in (a, b)]
+    kind = np.select([~differ, ~counted, right[0], right[1]],
+                     ["", "no label", "first right", "second right"], "both wrong")
+    return pd.Series(kind, index=a.index)
+
+
+class _Judge:
+    """One method's figures of merit under any weighting of its images."""
+
+    def __init__(self, known: pd.DataFrame, outside: Mapping[str, pd.DataFrame],
+                 classes: Sequence[str], score: str):
+        self.correct = known["correct"].to_numpy(dtype=bool)
+        self.top = known["top_softmax"].to_numpy(dtype=np.float64)
+        p = known[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
+        at_label = known["p_label"].to_numpy(dtype=np.float64)
+        epistemic, aleatoric = (known[c].to_numpy(np.float64) for c in ("epistemic", "aleatoric"))
+        self.losses = np.stack([
+            self.correct, -np.log(np.clip(at_label, NLL_FLOOR, 1)),
+            (p**2).sum(axis=1) - 2 * at_label + 1, epistemic, epistemic + aleatoric], axis=1)
+        sure = certainty(score, known[score])
+        usable = not np.isnan(sure).any() and len(sure) > 0
+        if score in SPLIT_COLUMNS:  # one network has none: zero, or missing in an import
+            usable = usable and bool(known["epistemic"].max() > 0)
+        self.ranked = reweighted.Ranked(sure, ~self.correct) if usable else None
+        self.outside = {}
+        for role, table in outside.items():
+            other = certainty(score, table[score])
+            both = np.concatenate([sure, other])
+            if usable and not np.isnan(other).any():
+                self.outside[role] = reweighted.Ranked(both, np.arange(len(both)) >= len(sure))
+
+    def figures(self, weights: np.ndarray, outside: Mapping[str, np.ndarray]
+                ) -> dict[str, np.ndarray]:
+        """criterion -> (R,)."""
+        gap = np.full(len(weights), np.nan)
+        accuracy, nll, brier, epistemic, variance = reweighted.means(self.losses, weights)
+        found = {"accuracy": accuracy, "nll": nll, "brier": brier,
+                 "ece": reweighted.ece(self.top, self.correct, weights),
+                 "aurc": gap, "augrc": gap, "auroc": gap}
+        if self.ranked is not None:
+            found["aurc"], found["augrc"], found["auroc"] = self.ranked.merits(weights)
+        for role, other in outside.items():
+            found[role] = gap if role not in self.outside else self.outside[role].auroc(
+                np.concatenate([weights, other], axis=1))
+        share = np.divide(epistemic, variance, out=gap.copy(), where=variance > 0)
+        return found | {"epistemic_share": share}
+
+
+def _figures(judges: Mapping[str, _Judge], weights: np.ndarray, outside: Mapping[str, np.ndarray]
+             ) -> dict[str, np.ndarray]:
+    """criterion -> (M, R)."""
+    found = [judge.figures(weights, outside) for judge in judges.values()]
+    return {c: np.stack([f[c] for f in found]) for c in found[0]}
+
+
+def _drawn(rng: np.random.Generator, count: int, repeats: int) -> np.ndarray:
+    """(repeats, count): how often each of `count` comes when as many are drawn."""
+    drawn = rng.integers(count, size=(repeats, count)) + count * np.arange(repeats)[:, None]
+    times = np.bincount(drawn.ravel(), minlength=repeats * count).reshape(repeats, count)
+    return times.astype(np.float64)
+
+
+def _interval(value: float, draws: np.ndarray) -> Interval:
+    known = draws[~np.isnan(draws)]
+    if np.isnan(value) or not len(known):
+        return Interval(float(value), np.nan, np.nan)
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Interval(float(value), float(low), float(high))

@@ -1,0 +1,171 @@
+"""From images to wells, treatments and compounds: the one place that says how.
+
+Two rules. "mean": the mean softmax over the images of a unit, its largest class is the prediction.
+"vote": every image votes for its own predicted class; of classes with equally many votes the one of
+larger mean softmax wins, then the one that stands first among the classes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.measures.uncertainty import Moments, summarise
+
+#: Columns that make a unit. A well is a well of one plate, a treatment one compound at one dose.
+LEVEL_COLUMNS: dict[str, tuple[str, ...]] = {
+    "image": (),
+    "well": ("plate", "well"),
+    "treatment": ("compound", "concentration"),
+    "compound": ("compound",),
+}
+LEVEL_RULES = {
+    "image": "every image by itself",
+    "well": "mean softmax over the images of one well of one plate",
+    "treatment": "mean softmax over the images of one compound at one concentration",
+    "compound": "mean softmax over the images of one compound, all its concentrations",
+}
+RULES = ("mean", "vote")
+_CARRIED = ("plate", "well", "compound", "concentration", "moa", "batch", "group", "replicate",
+            "fold", "role")
+
+
+def available_levels(images: pd.DataFrame) -> list[str]:
+    """Levels whose columns `images` has, with a value somewhere; image first."""
+    return [level for level, columns in LEVEL_COLUMNS.items()
+            if all(c in images and images[c].notna().any() for c in columns)]
+
+
+def scored_rows(table: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: the rows that an accuracy counts.
+
+    They have role "scored" and a known label, and are not `unpredictable` (their class was absent
+    from the training data of their fold; those are counted apart).
+    """
+    counted = (table["role"] == "scored").to_numpy() & table["correct"].notna().to_numpy()
+    if "unpredictable" in table:
+        counted &= ~table["unpredictable"].fillna(False).to_numpy(dtype=bool)
+    return counted
+
+
+def own_images(table: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: all rows but those added to see what the networks make of them.
+
+    A well, a dose or a list of what to look at first is made of the study's own images.
+    """
+    own = ~table["role"].isin(["shifted", "new"]).to_numpy(dtype=bool)
+    return own & table["source"].isna().to_numpy() if "source" in table else own
+
+
+def aggregate(
+    table: pd.DataFrame, level: str, classes: Sequence[str], rule: str = "mean"
+) -> pd.DataFrame:
+    """One row per unit of `level`, in the order in which units first appear.
+
+    table: images joined with a summary (`Study.table`), any rows of it. Rows that lack one of the
+    level's columns are left out; a unit whose images carry different labels is split by label.
+
+    Returns the level's columns, `label`, `n_images`, every other metadata column that is the same
+    on all images of the unit (None or nan where it is not), then the columns of a summary, from
+    the unit's mean softmax, the mean `distance` of its images, and `vote_share`, the share of them
+    that predict `predicted`.
+    With rule "vote" `predicted` and `correct` follow the vote. `aleatoric`, `epistemic` and
+    `mutual_information` belong to single images and are nan above them.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule {rule!r} is none of {RULES}")
+    classes = list(classes)
+    keys = list(LEVEL_COLUMNS[level])
+    table = table[table[keys].notna().all(axis=1)] if keys else table
+    p = table[[f"p_{name}" for name in classes]].to_numpy(np.float64)
+    codes = _units(table, [*keys, "label"]) if keys else np.arange(len(table))
+    count = int(codes.max(initial=-1)) + 1
+    sizes = np.bincount(codes, minlength=count)
+    first = np.full(count, len(table), np.intp)
+    np.minimum.at(first, codes, np.arange(len(table)))
+    sums = np.stack([np.bincount(codes, column, count) for column in p.T], axis=1)
+    mean_p = sums / np.maximum(sizes, 1)[:, None]
+    votes = _votes(table, p, classes, codes, count)
+
+    out = {c: _same_or_missing(table[c], codes, first) for c in dict.fromkeys((*keys, *_CARRIED))
+           if c in table}
+    label = table["label"].iloc[first].reset_index(drop=True)
+    out |= {"label": label, "n_images": sizes}
+    summary = summarise(Moments(mean_p), classes, label.to_numpy(dtype=object))
+    if rule == "vote":
+        _follow_votes(summary, votes, mean_p, classes, label)
+    chosen = pd.Index(classes).get_indexer(summary["predicted"])
+    if "distance" in table:
+        summary["distance"] = np.bincount(codes, table["distance"], count) / np.maximum(sizes, 1)
+    summary["vote_share"] = votes[np.arange(count), chosen] / np.maximum(sizes, 1)
+    return pd.concat([pd.DataFrame(out), summary], axis=1)
+
+
+def level_metrics(
+    table: pd.DataFrame, classes: Sequence[str], levels: Sequence[str] | None = None
+) -> dict[str, dict[str, float]]:
+    """Accuracy at each level over the rows that count (`scored_rows`).
+
+    Returns level -> {n, right, accuracy}, above the image also {vote_right, vote_accuracy}; the
+    image level says how many rows are `unpredictable` where there are any. Levels without a scored
+    unit are left out.
+    """
+    counted = scored_rows(table)
+    rows = table[counted]
+    found: dict[str, dict[str, float]] = {}
+    for level in levels or available_levels(table):
+        if level == "image":
+            right, n = int(rows["correct"].sum()), len(rows)
+            figures = {"n": n, "right": right, "accuracy": right / max(n, 1)}
+            if "unpredictable" in table and table["unpredictable"].any():
+                figures["unpredictable"] = int(table["unpredictable"].fillna(False).sum())
+        else:
+            units = aggregate(rows, level, classes)
+            votes = aggregate(rows, level, classes, "vote")
+            n, right = len(units), int(units["correct"].sum())
+            vote_right = int(votes["correct"].sum())
+            figures = {"n": n, "right": right, "accuracy": right / max(n, 1),
+                       "vote_right": vote_right, "vote_accuracy": vote_right / max(n, 1)}
+        if n:
+            found[level] = figures
+    return found
+
+
+def _units(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    """(N,) number of each row's unit, counted by first appearance; missing values are a value."""
+    codes = np.zeros(len(table), np.int64)
+    for column in columns:
+        kinds, values = pd.factorize(table[column], use_na_sentinel=True)
+        # Numbered anew each time, so that the product stays below N * kinds.
+        codes, _ = pd.factorize(codes * (len(values) + 1) + kinds + 1)
+    return codes
+
+
+def _votes(table: pd.DataFrame, p: np.ndarray, classes: list[str], codes: np.ndarray, count: int
+           ) -> np.ndarray:
+    """(units, C) how many images predict each class."""
+    if "predicted" in table:
+        predicted = pd.Index(classes).get_indexer(table["predicted"])
+    else:
+        predicted = p.argmax(axis=1)
+    cells = np.bincount(codes * len(classes) + predicted, minlength=count * len(classes))
+    return cells.reshape(count, len(classes))
+
+
+def _follow_votes(summary: pd.DataFrame, votes: np.ndarray, mean_p: np.ndarray,
+                  classes: list[str], label: pd.Series) -> None:
+    tied = votes == votes.max(axis=1, keepdims=True)
+    chosen = np.where(tied, mean_p, -1.0).argmax(axis=1)
+    summary["predicted"] = np.asarray(classes, dtype=object)[chosen]
+    right = pd.array((summary["predicted"] == label).to_numpy(dtype=bool), dtype="boolean")
+    right[summary["correct"].isna().to_numpy()] = pd.NA
+    summary["correct"] = right
+
+
+def _same_or_missing(values: pd.Series, codes: np.ndarray, first: np.ndarray) -> pd.Series:
+    """Each unit's value where all its images agree, else missing."""
+    kinds, _ = pd.factorize(values, use_na_sentinel=True)
+    differs = np.zeros(len(first), dtype=bool)
+    differs[codes[kinds != kinds[first][codes]]] = True
+    taken = values.iloc[first].reset_index(drop=True)
+    return taken.mask(pd.Series(differs)) if differs.any() else taken

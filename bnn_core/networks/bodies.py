@@ -1,0 +1,90 @@
+"""Network bodies, each written once: Bayesian or standard by the kind of layer."""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnn_core.base.errors import InputError
+from bnn_core.networks.layers import BayesConv2d, BayesLinear
+from bnn_core.networks.mscnn import MultiScaleCNN
+
+
+class LayerKind:
+    """The constructors of one kind of layer: `kind.conv(...)`, `kind.linear(...)`."""
+
+    def __init__(self, bayesian: bool, rho_init: float = -3.0):
+        self.conv = partial(BayesConv2d, rho_init=rho_init) if bayesian else nn.Conv2d
+        self.linear = partial(BayesLinear, rho_init=rho_init) if bayesian else nn.Linear
+
+
+class LeNet5(nn.Module):
+    """LeNet5 as in Deodato et al. (2020): 61,706 weights for 28x28 images and 10 classes.
+
+    Input (B, channels, 28, 28) in [0, 1]; output logits (B, classes).
+    """
+
+    image_size = (28, 28)
+
+    def __init__(self, kind: LayerKind, in_channels: int = 1, num_classes: int = 10):
+        super().__init__()
+        self.conv1 = kind.conv(in_channels, 6, 5, padding=2)
+        self.conv2 = kind.conv(6, 16, 5)
+        self.conv3 = kind.conv(16, 120, 5)
+        self.linear = kind.linear(120, 84)
+        self.head = kind.linear(84, num_classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Penultimate layer (B, 84)."""
+        # Pooling first is the same function, with ReLU on a quarter of the values.
+        x = F.relu(halve(self.conv1(x)))
+        x = F.relu(halve(self.conv2(x)))
+        x = F.relu(self.conv3(x)).flatten(1)
+        return F.relu(self.linear(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+
+def halve(x: Tensor) -> Tensor:
+    """Max-pooling by 2x2: (B, C, H, W) -> (B, C, H // 2, W // 2).
+
+    Without a gradient as three maxima of shifted halves, ten times faster on a CPU than max_pool2d.
+    """
+    if x.requires_grad:
+        return F.max_pool2d(x, 2)
+    x = x[..., : x.shape[-2] // 2 * 2, : x.shape[-1] // 2 * 2]
+    rows = torch.maximum(x[..., 0::2, :], x[..., 1::2, :])
+    return torch.maximum(rows[..., 0::2], rows[..., 1::2])
+
+
+NETWORKS = {"lenet5": LeNet5, "mscnn": MultiScaleCNN}
+
+
+def build_network(
+    name: str,
+    *,
+    in_channels: int,
+    num_classes: int,
+    image_size: tuple[int, int],
+    bayesian: bool,
+    rho_init: float = -3.0,
+    **shape: int,
+) -> nn.Module:
+    """A freshly initialised network; InputError when its input size does not fit.
+
+    `shape`: what the body takes beyond that (MultiScaleCNN's pathways and head_width).
+    """
+    if name not in NETWORKS:
+        raise InputError(f"--network {name} is unknown; choose one of {', '.join(NETWORKS)}")
+    kind = LayerKind(bayesian, rho_init)
+    if name == "mscnn":
+        return MultiScaleCNN(kind, in_channels, num_classes, image_size, **shape)
+    if tuple(image_size) != LeNet5.image_size:
+        raise InputError(
+            f"images are {image_size[0]}x{image_size[1]} pixels (rows x columns); "
+            f"{name} takes {LeNet5.image_size[0]}x{LeNet5.image_size[1]}: resize them "
+            "or choose --network mscnn"
+        )
+    return LeNet5(kind, in_channels, num_classes)

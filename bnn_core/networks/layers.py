@@ -1,0 +1,140 @@
+"""Bayesian layers: a mean-field Gaussian over every weight.
+
+w = mu + softplus(rho) * eps, eps ~ N(0, 1). In training mode a layer draws its activations
+(local reparameterization, Kingma et al. 2015: one independent draw per image, little gradient
+noise) or one set of weights per batch; in evaluation mode it applies the posterior mean.
+Whole networks are drawn for prediction by `bnn_core.networks.prediction.draw_networks`.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+#: How a training step is made random.
+ESTIMATORS = ("local", "weights")
+
+
+class BayesLayer(nn.Module):
+    """What BayesLinear and BayesConv2d share: the posterior and the choice of estimator.
+
+    Parameters `weight_mu`, `weight_rho` and, unless bias=False, `bias_mu`, `bias_rho`. They begin
+    as the plain layer's own initialisation (Kaiming uniform) and rho = `rho_init`.
+    """
+
+    estimator = "local"
+
+    def __init__(self, plain: nn.Linear | nn.Conv2d, rho_init: float = -3.0):
+        super().__init__()
+        self.weight_mu = nn.Parameter(plain.weight.detach().clone())
+        self.weight_rho = nn.Parameter(torch.full_like(plain.weight, rho_init))
+        if plain.bias is None:
+            self.bias_mu = self.bias_rho = None
+        else:
+            self.bias_mu = nn.Parameter(plain.bias.detach().clone())
+            self.bias_rho = nn.Parameter(torch.full_like(plain.bias, rho_init))
+
+    def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The plain layer's function with given weights."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x as the plain layer takes it; see the module's docstring for what is drawn when."""
+        if not self.training:
+            return self.apply_weights(x, self.weight_mu, self.bias_mu)
+        weight_sigma = F.softplus(self.weight_rho)
+        bias_sigma = None if self.bias_rho is None else F.softplus(self.bias_rho)
+        if self.estimator == "weights":
+            weight = self.weight_mu + weight_sigma * torch.randn_like(weight_sigma)
+            bias = (
+                None
+                if self.bias_mu is None
+                else self.bias_mu + bias_sigma * torch.randn_like(bias_sigma)
+            )
+            return self.apply_weights(x, weight, bias)
+        mean = self.apply_weights(x, self.weight_mu, self.bias_mu)
+        variance = self.apply_weights(
+            x.square(), weight_sigma.square(), None if bias_sigma is None else bias_sigma.square()
+        )
+        return _AddNoise.apply(mean, variance, torch.randn_like(mean))
+
+
+class _AddNoise(torch.autograd.Function):
+    """mean + sqrt(variance) * eps, and its gradient in one pass each.
+
+    Where the variance is 0 (no bias and all inputs zero) its gradient is 0, not infinite.
+    """
+
+    @staticmethod
+    def forward(ctx, mean: Tensor, variance: Tensor, eps: Tensor) -> Tensor:
+        std = variance.sqrt()
+        ctx.save_for_backward(std, eps)
+        return torch.addcmul(mean, std, eps)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        std, eps = ctx.saved_tensors
+        half = (grad * eps).div_(std.clamp_min(1e-20)).mul_(0.5)
+        return grad, half.masked_fill_(std == 0, 0.0) if (std == 0).any() else half, None
+
+
+class BayesLinear(BayesLayer):
+    """nn.Linear with a distribution over its weights. Input (..., in), output (..., out)."""
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, rho_init: float = -3.0
+    ):
+        super().__init__(nn.Linear(in_features, out_features, bias), rho_init)
+
+    def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.linear(x, weight, bias)
+
+
+class BayesConv2d(BayesLayer):
+    """nn.Conv2d (zero padding) with a distribution over its weights. (B, C, H, W) in and out."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        rho_init: float = -3.0,
+    ):
+        super().__init__(
+            nn.Conv2d(
+                in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
+            ),
+            rho_init,
+        )
+        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+
+    def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+def bayes_layers(network: nn.Module) -> list[BayesLayer]:
+    """All Bayesian layers of a network, each once however the modules nest."""
+    return [module for module in network.modules() if isinstance(module, BayesLayer)]
+
+
+def set_estimator(network: nn.Module, estimator: str) -> None:
+    """Choose "local" or "weights" for every Bayesian layer."""
+    if estimator not in ESTIMATORS:
+        raise ValueError(f"estimator is one of {', '.join(ESTIMATORS)}, not {estimator!r}")
+    for layer in bayes_layers(network):
+        layer.estimator = estimator
+
+
+def posterior(network: nn.Module) -> tuple[Tensor, Tensor]:
+    """(mu, sigma): every Bayesian weight of a network in two flat tensors (P,), with gradient."""
+    layers = bayes_layers(network)
+    mu = [p for layer in layers for p in (layer.weight_mu, layer.bias_mu) if p is not None]
+    rho = [p for layer in layers for p in (layer.weight_rho, layer.bias_rho) if p is not None]
+    return (
+        torch.cat([p.reshape(-1) for p in mu]),
+        F.softplus(torch.cat([p.reshape(-1) for p in rho])),
+    )

@@ -1,0 +1,304 @@
+"""The ways to a posterior over networks: how each is trained and how its networks are drawn.
+
+A method is a folder of its own in a fold, named after it. It begins from settings and training
+images and ends as T plain networks of one body, so prediction, summary and pages are the same for
+all. `vi-gaussian` and `vi-mixture` are `vi` with another prior, for a study of both.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path, read_json, write_json
+from bnn_core.base.timing import summed_seconds
+from bnn_core.networks.building import demand_same_config, load_network, plain_twin, prepare
+from bnn_core.networks.dropout import draw_masked
+from bnn_core.networks.laplace import (
+    LastLayer,
+    draw_last_layers,
+    fit_last_layer,
+    last_layer,
+    with_bias,
+)
+from bnn_core.networks.prediction import (
+    Networks,
+    draw_networks,
+    posterior_mean,
+    stack_networks,
+)
+from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.networks.temperature import fit_temperature, scaled
+from bnn_core.networks.training import TrainingSet, split_validation, train
+
+#: What `train` takes beside folder, settings and images.
+Progress = Callable[..., tqdm]
+
+
+@dataclass(frozen=True)
+class Method:
+    """How one method is trained and drawn.
+
+    train(folder, config, data, device, bar): leaves the method in its folder; idempotent. `bar`
+    makes a progress bar. draw(folder, num_samples, seed, device): T networks. middle(folder,
+    device): the one network at the posterior's centre. fitted: it trains no network of its own and
+    is fitted to the standard network's, in the folder beside.
+    """
+
+    train: Callable[[Path, TrainConfig, TrainingSet, str, Progress], None]
+    draw: Callable[[Path, int, int, str], Networks]
+    middle: Callable[[Path, str], Networks]
+    fitted: bool = False
+
+
+def method_of(folder: Path) -> Method:
+    """The method that a folder is named after."""
+    if folder.name not in METHODS:
+        raise InputError(f"{folder}: no method '{folder.name}'; there are {', '.join(METHODS)}")
+    return METHODS[folder.name]
+
+
+def networks_of(folder: Path, num_samples: int | None, seed: int, device: str = "cpu") -> Networks:
+    """T networks of a trained method's folder; None gives the one at the posterior's centre.
+
+    A standard network is one whatever T is, an ensemble its members.
+    """
+    method = method_of(folder)
+    if num_samples is None:
+        return method.middle(folder, device)
+    return method.draw(folder, num_samples, seed, device)
+
+
+def builds_on(method: str, config: TrainConfig) -> str | None:
+    """The method whose trained network this one needs, or None."""
+    return "standard" if METHODS[method].fitted or config.start == "standard" else None
+
+
+def training_order(configs: Mapping[str, TrainConfig]) -> list[str]:
+    """Methods in the order of training: what others build on comes first.
+
+    Raises InputError when a method needs a standard network that is not trained, or images held
+    back that are not.
+    """
+    for method, config in configs.items():
+        if builds_on(method, config) and "standard" not in configs:
+            remedy = "" if METHODS[method].fitted else f", or give --start {method}=random"
+            raise InputError(
+                f"{method} builds on the standard network, which is not trained; add standard to "
+                f"--methods{remedy}"
+            )
+        if method == "temperature" and not config.validation:
+            raise InputError(
+                "the temperature is fitted to images held back from training, and none are; give "
+                "--validation standard=0.1"
+            )
+    return sorted(configs, key=lambda method: builds_on(method, configs[method]) is not None)
+
+
+def method_record(
+    method: str, config: TrainConfig, folders: list[Path], num_samples: int
+) -> dict[str, object]:
+    """What study.json says of a method: T, settings, what it builds on, seconds, fitted numbers.
+
+    `folders`: the method's folder of every fold; seconds are summed, fitted numbers listed.
+    """
+    fitted: dict[str, list[float]] = {}
+    for folder in folders if METHODS[method].fitted else []:
+        for name, value in read_json(folder / "config.json")["fitted"].items():
+            fitted.setdefault(name, []).append(value)
+    return {
+        "num_samples": num_samples,
+        **settings_of(config),
+        "builds_on": builds_on(method, config),
+        "seconds": summed_seconds(folders),
+        **({"fitted": fitted} if fitted else {}),
+    }
+
+
+def means_from(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A standard network's state as the means (`*_mu`) of its Bayesian twin, where they differ."""
+    both = dict(state)
+    both |= {
+        f"{name}_mu": value for name, value in state.items() if name.endswith(("weight", "bias"))
+    }
+    return both
+
+
+def _train_one(
+    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: Progress
+) -> None:
+    start = None
+    if config.start == "standard":
+        start = means_from(_standard(folder, "cpu").state_dict())
+    with bar(total=config.epochs, unit="epoch") as shown:
+        train(
+            folder, config, data, device=device, start_from=start, progress=partial(_show, shown, 0)
+        )
+
+
+def _train_members(
+    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: Progress
+) -> None:
+    """Members one after another: in one batched run (vmap) they took 1.5 times as long on a CPU."""
+    histories = []
+    with bar(total=config.epochs * config.members, unit="epoch") as shown:
+        for member, (path, own) in enumerate(_members(folder, config)):
+            before = member * config.epochs
+            train(path, own, data, device=device, progress=partial(_show, shown, before))
+            _show(shown, before, config.epochs, {})
+            histories.append(pd.read_csv(path / "history.csv"))
+    mean = pd.concat(histories).groupby("epoch", as_index=False).mean()
+    with atomic_path(folder / "history.csv") as temporary:
+        mean.to_csv(temporary, index=False)
+    write_json(
+        folder / "config.json",
+        read_json(folder / "0" / "config.json") | settings_of(config),
+    )
+
+
+def _members(folder: Path, config: TrainConfig) -> list[tuple[Path, TrainConfig]]:
+    """Folder and settings of each member; they differ in their seed, the first has the study's."""
+    saved = settings_of(config) | {"members": 1}
+    return [
+        (folder / str(k), TrainConfig(**saved | {"seed": config.seed + 1000 * k}))
+        for k in range(config.members)
+    ]
+
+
+def _fit_laplace(
+    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: Progress
+) -> None:
+    if (folder / "weights.safetensors").is_file():
+        demand_same_config(folder, config)
+        return
+    network = _standard(folder, device)
+    rows, _ = split_validation(data, config.validation, config.seed)
+    weights = np.ones(data.num_classes) if data.class_weights is None else data.class_weights
+
+    def batches():
+        with bar(total=len(rows), unit="image") as shown:
+            for part in np.split(rows, range(config.batch_size, len(rows), config.batch_size)):
+                x = prepare(data.images[part], config.intensity).to(device)
+                with torch.no_grad():
+                    features = with_bias(network.features(x))
+                yield features, torch.as_tensor(weights[data.targets[part]])
+                shown.update(len(part))
+
+    found = fit_last_layer(last_layer(network), batches())
+    _write_fitted(
+        folder,
+        prior_precision=found.prior_precision,
+        effective_weights=found.effective_weights,
+    )
+    with atomic_path(folder / "weights.safetensors") as temporary:
+        tensors = {name: getattr(found, name) for name in ("mean", "values", "left", "right")}
+        temporary.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}))
+
+
+def _draw_laplace(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
+    path = folder / "weights.safetensors"
+    precision = read_json(folder / "config.json")["fitted"]["prior_precision"]
+    try:
+        found = LastLayer(**load_file(path), prior_precision=precision)
+    except (OSError, TypeError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged ({error}); re-make the study") from error
+    return draw_last_layers(_standard(folder, device), found, num_samples, seed)
+
+
+def _fit_temperature(
+    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: Progress
+) -> None:
+    if (folder / "config.json").is_file():
+        demand_same_config(folder, config)
+        return
+    network = _standard(folder, device)
+    _, held = split_validation(data, config.validation, config.seed)
+    if not len(held):
+        raise InputError(
+            f"--validation {config.validation:g} holds back no image to fit the temperature to; "
+            "give a larger share"
+        )
+    logits = []
+    with bar(total=len(held), unit="image") as shown, torch.no_grad():
+        for part in np.split(held, range(config.batch_size, len(held), config.batch_size)):
+            x = prepare(data.images[part], config.intensity).to(device)
+            logits.append(network(x).cpu().numpy())
+            shown.update(len(part))
+    temperature = fit_temperature(np.concatenate(logits), data.targets[held])
+    _write_fitted(folder, temperature=temperature)
+
+
+def _draw_scaled(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
+    temperature = read_json(folder / "config.json")["fitted"]["temperature"]
+    return scaled(_standard(folder, device), temperature)
+
+
+def _draw_vi(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
+    network, _ = load_network(folder)
+    return draw_networks(network.to(device), plain_twin(folder), num_samples, seed)
+
+
+def _draw_dropout(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
+    network, config = load_network(folder)
+    return draw_masked(network.to(device), config.dropout, num_samples, seed)
+
+
+def _all_members(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
+    saved = read_json(folder / "config.json")
+    members = [load_network(folder / str(k))[0].to(device) for k in range(saved["members"])]
+    return stack_networks(members, plain_twin(folder / "0"))
+
+
+def _middle(folder: Path, device: str) -> Networks:
+    network, _ = load_network(folder)
+    return posterior_mean(network.to(device), plain_twin(folder))
+
+
+def _write_fitted(folder: Path, **numbers: float) -> None:
+    """config.json of what was fitted to the standard network: that of the network and numbers."""
+    write_json(
+        folder / "config.json",
+        read_json(folder.parent / "standard" / "config.json") | {"fitted": numbers},
+    )
+
+
+def _standard(folder: Path, device: str) -> nn.Module:
+    """The standard network that a method builds on."""
+    return load_network(folder.parent / "standard")[0].to(device)
+
+
+def _show(bar: tqdm, before: int, epoch: int, row: Mapping[str, float]) -> None:
+    bar.update(before + epoch - bar.n)
+    bar.set_postfix({k: f"{v:.4g}" for k, v in row.items() if k != "epoch"})
+
+
+def _one(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
+    return _middle(folder, device)
+
+
+def _standard_middle(folder: Path, device: str) -> Networks:
+    return _middle(folder.parent / "standard", device)
+
+
+_VI = Method(_train_one, _draw_vi, _middle)
+METHODS = {
+    "vi": _VI,
+    "standard": Method(_train_one, _one, _middle),
+    "dropout": Method(_train_one, _draw_dropout, _middle),
+    "ensemble": Method(
+        _train_members, _all_members, lambda folder, device: _middle(folder / "0", device)
+    ),
+    "laplace": Method(_fit_laplace, _draw_laplace, _standard_middle, fitted=True),
+    "temperature": Method(_fit_temperature, _draw_scaled, _standard_middle, fitted=True),
+    "vi-gaussian": _VI,
+    "vi-mixture": _VI,
+}

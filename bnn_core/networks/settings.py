@@ -1,0 +1,151 @@
+"""Every setting of one network's training, with its limits; the command's flags come from here."""
+
+import math
+from dataclasses import dataclass, field, fields
+
+from bnn_core.base.errors import InputError
+from bnn_core.networks.augmentation import AUGMENTATIONS
+from bnn_core.networks.bodies import NETWORKS
+from bnn_core.networks.layers import ESTIMATORS
+from bnn_core.networks.priors import GaussianPrior, MixturePrior, Prior
+
+OPTIMIZERS = ("adam", "adamw")
+SCHEDULES = ("one-cycle", "step", "constant")
+PRIORS = ("mixture", "gaussian")
+INTENSITIES = ("linear", "sqrt")
+STARTS = ("random", "standard")
+PRECISIONS = ("float32", "bfloat16")
+
+
+def _setting(default, help, choices=None, minimum=None, above=None, only=None):
+    return field(
+        default=default,
+        metadata={
+            "help": help,
+            "choices": choices,
+            "minimum": minimum,
+            "above": above,
+            "only": only,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every setting of one network's training; saved beside what it made.
+
+    The command's flags come from these fields, their help and limits from the metadata; `only`
+    names the one method that has the setting.
+    """
+
+    network: str = _setting("lenet5", "body of the network", choices=tuple(NETWORKS))
+    bayesian: bool = _setting(True, "distributions over the weights instead of numbers")
+    pathways: int = _setting(
+        0, "mscnn: scales from the finest, 1 to 6 (0: as many as fit)", minimum=0
+    )
+    head_width: int = _setting(1024, "mscnn: maps of the 1x1 convolution", minimum=1)
+    intensity: str = _setting("linear", "how pixel values enter the network", choices=INTENSITIES)
+    epochs: int = _setting(30, "passes over the training images", minimum=1)
+    batch_size: int = _setting(128, "images per training step", minimum=1)
+    learning_rate: float = _setting(3e-3, "Adam's learning rate (its maximum)", above=0)
+    optimizer: str = _setting(
+        "adam",
+        "adam adds weight decay to the gradient, adamw decouples it",
+        choices=OPTIMIZERS,
+    )
+    schedule: str = _setting("one-cycle", "how the learning rate changes", choices=SCHEDULES)
+    step_epoch: int = _setting(0, "epoch after which 'step' divides the rate by 10", minimum=0)
+    weight_decay: float = _setting(0.0, "L2 penalty on weights (never on rho)", minimum=0)
+    prior: str = _setting("mixture", "prior over the weights", choices=PRIORS)
+    prior_pi: float = _setting(0.5, "mixture prior: share of the wide component", above=0)
+    prior_sigma1: float = _setting(1.0, "prior standard deviation (mixture: the wide one)", above=0)
+    prior_sigma2: float = _setting(math.exp(-6), "mixture prior: the narrow one", above=0)
+    kl_weight: float = _setting(
+        1.0, "factor on KL/N; 1 is the evidence lower bound, less a tempered posterior", minimum=0
+    )
+    start: str = _setting(
+        "random",
+        "initial means: random, or the weights of the standard network trained on the same images",
+        choices=STARTS,
+    )
+    rho_init: float = _setting(-3.0, "start of rho; sigma = softplus(rho)")
+    estimator: str = _setting(
+        "local", "noise of a training step: on activations or on weights", choices=ESTIMATORS
+    )
+    dropout: float = _setting(
+        0.0, "share of units and maps that a drawn network lacks", minimum=0, only="dropout"
+    )
+    members: int = _setting(1, "networks of an ensemble", minimum=1, only="ensemble")
+    augmentation: str = _setting(
+        "none", "random changes of training images", choices=tuple(AUGMENTATIONS)
+    )
+    crop: int = _setting(
+        0,
+        "train on random squares of this many pixels, predict on whole images (0: whole)",
+        minimum=0,
+    )
+    precision: str = _setting(
+        "float32",
+        "numbers of a training step; bfloat16 is faster where the processor has it",
+        choices=PRECISIONS,
+    )
+    validation: float = _setting(
+        1 / 12, "share of the training images held back to watch the training", minimum=0
+    )
+    seed: int = _setting(0, "seed of initial weights, batches and noise", minimum=0)
+
+    def __post_init__(self):
+        for f in fields(self):
+            value, rule = getattr(self, f.name), f.metadata
+            flag = "--" + f.name.replace("_", "-")
+            if rule["choices"] and value not in rule["choices"]:
+                raise InputError(
+                    f"{flag} {value} is unknown; choose one of {', '.join(rule['choices'])}"
+                )
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"{flag} {value} is not a finite number")
+            if rule["minimum"] is not None and value < rule["minimum"]:
+                raise InputError(f"{flag} {value} is too small; give at least {rule['minimum']}")
+            if rule["above"] is not None and value <= rule["above"]:
+                raise InputError(f"{flag} {value} is too small; give more than {rule['above']}")
+        if self.network == "lenet5" and self.crop:
+            raise InputError("--crop needs a network that takes any size: --network mscnn")
+        if self.start == "standard" and not self.bayesian:
+            raise InputError(
+                "--start standard is for Bayesian networks; give it as --start vi=standard"
+            )
+        if self.dropout >= 1:
+            raise InputError(
+                f"--dropout {self.dropout} leaves no units; give a share from 0 to below 1"
+            )
+        if self.dropout and self.bayesian:
+            raise InputError("--dropout is for networks without distributions over their weights")
+        if self.network == "mscnn" and self.batch_size == 1:
+            raise InputError("--batch-size 1 leaves BatchNorm nothing to compare; give at least 2")
+        if self.schedule == "step" and self.step_epoch < 1:
+            raise InputError("--schedule step needs --step-epoch, at least 1")
+        if self.pathways > 6:
+            raise InputError(f"--pathways {self.pathways} is too many; give at most 6")
+        if self.validation >= 0.9:
+            raise InputError(
+                f"--validation {self.validation} leaves too little to train on; give less than 0.9"
+            )
+        if self.prior_pi >= 1:
+            raise InputError(
+                f"--prior-pi {self.prior_pi} is a share; give a number between 0 and 1"
+            )
+
+    def make_prior(self) -> Prior:
+        """The prior these settings name."""
+        if self.prior == "gaussian":
+            return GaussianPrior(self.prior_sigma1)
+        return MixturePrior(self.prior_pi, self.prior_sigma1, self.prior_sigma2)
+
+
+def settings_of(config: TrainConfig) -> dict[str, object]:
+    """The settings as they are recorded: without those of other methods."""
+    return {
+        f.name: getattr(config, f.name)
+        for f in fields(config)
+        if not f.metadata["only"] or getattr(config, f.name) != f.default
+    }

@@ -1,0 +1,179 @@
+"""Taking an exported (and perhaps edited) review list back into the log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from bnn_core.base.errors import InputError
+from bnn_core.review import state, store
+from bnn_core.review.exporting import ABSENT, restore
+from bnn_core.review.log import (
+    Event,
+    ReviewLog,
+    clean_reviewer,
+    decision_problem,
+    iso_time,
+    line_feeds,
+)
+from bnn_core.study.folder import Study
+from bnn_core.tables.reading import read_table
+
+
+@dataclass(frozen=True)
+class Replacing:
+    """An edited row that would replace what was decided after the time in it (none: any time).
+
+    event: what the row says. reviewer, time, decision, new_label: what holds; decision None: taken
+    off the list.
+    """
+
+    event: Event
+    reviewer: str
+    time: str
+    decision: str | None
+    new_label: str | None
+
+
+@dataclass(frozen=True)
+class FlagImport:
+    """What a file would change: give `events` to `ReviewLog.record`.
+
+    replacing: rows that would override a newer decision; `events` holds none of them. known: rows
+    that say what holds already. older: unedited rows, older than what holds (which stays).
+    problems: one line per row that cannot be used, with its number.
+    """
+
+    events: list[Event]
+    replacing: list[Replacing]
+    known: int
+    older: int
+    problems: list[str]
+
+
+def import_flags(file: Path, study: Study, log: ReviewLog, reviewer: str) -> FlagImport:
+    """Read a review list for this study; nothing is written.
+
+    Needs the columns image_id, reason and decision; new_label, note, reviewer, time, content_hash,
+    label_when_decided and flagged_from are used when there. Rows without reason and decision (an
+    exported selection) are passed over. A row without reviewer or time, and a row that says
+    something else than the log about the same image, reviewer and time (edited in a spreadsheet),
+    counts as decided now by `reviewer`, who imports it, unless that is what holds already. Raises
+    InputError when the file cannot be read or lacks a column; what is wrong with single rows is in
+    `problems`.
+    """
+    file = Path(file)
+    reviewer, now = clean_reviewer(reviewer), log.now()
+    rows = read_review_table(file, ("image_id", "reason", "decision"))
+    logged, standing = _logged(log), _standing(study, log)
+    events, replacing, problems, seen = [], [], [], {}
+    known = older = 0
+    for number, row in rows.items():
+        if not row.get("reason") and not row.get("decision"):
+            continue
+        event, problem = _event(row, study, reviewer)
+        if not problem and event.image_id in seen:
+            problem = f"image '{event.image_id}' stands in row {seen[event.image_id]} already"
+        if problem:
+            problems.append(f"{file} row {number}: {problem}")
+            continue
+        seen[event.image_id] = number
+        said = (event.reason, event.decision, event.new_label, event.note)
+        holds = standing.get(event.image_id)
+        before = logged.get((event.image_id, event.reviewer, event.time))
+        edited = not row.get("reviewer") or not row.get("time") or before not in (None, said)
+        newer = bool(holds) and event.time < holds[1]
+        if holds and said == holds[2:] and (edited or holds[:2] == (event.reviewer, event.time)):
+            known += 1
+            continue
+        if newer and not edited:
+            older += 1
+            continue
+        if edited:
+            event = replace(event, reviewer=reviewer, time=now)
+        if newer:
+            replacing.append(Replacing(event, *holds[:2], *holds[3:5]))
+        else:
+            events.append(event)
+    return FlagImport(events, replacing, known, older, problems)
+
+
+def read_review_table(file: Path, needed: tuple[str, ...]) -> dict[int, dict[str, str]]:
+    """Rows of an exported table (CSV or Parquet) by number as a spreadsheet counts them.
+
+    All cells as text, empty ones "", formulas restored in text files. InputError when a column is
+    missing or the file is no table.
+    """
+    table = read_table(file)
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise InputError(f"{file} lacks the column {', '.join(missing)}; it has "
+                         f"{', '.join(table.columns)}")
+    table = table.astype(object).where(table.notna(), "").map(str)
+    rows = table.to_dict("index")
+    if file.suffix.lower() in (".parquet", ".pq"):
+        return rows
+    return {number: {name: restore(cell) for name, cell in row.items()}
+            for number, row in rows.items()}
+
+
+def _event(row: Mapping[str, str], study: Study,
+           reviewer: str) -> tuple[Event, None] | tuple[None, str]:
+    """A row as an event, or what is wrong with it. `time` is "" where the row names none."""
+    note = line_feeds(row.get("note", ""))
+    new_label = row.get("new_label") or None
+    problem = decision_problem(row["reason"], row["decision"], new_label, note, study.classes)
+    if problem:
+        return None, problem
+    content = row.get("content_hash", "").removeprefix("#")
+    label = row.get("label_when_decided") or None
+    try:
+        at = study.row_of(row["image_id"])
+    except InputError as error:
+        # A decision of this very study on an image that has left it since.
+        if row.get("changed") != ABSENT or row.get("study") != study.name:
+            return None, str(error)
+    else:
+        images = study.images
+        if "content_hash" not in row and "content_hash" in images:
+            content = images["content_hash"].iat[at]
+        if "label_when_decided" not in row:
+            label = images["label"].iat[at]
+    try:
+        by = clean_reviewer(row.get("reviewer") or reviewer)
+        time = _time(row["time"]) if row.get("time") else ""
+    except InputError as error:
+        return None, str(error)
+    return Event(row["image_id"], "" if pd.isna(content) else content,
+                 None if pd.isna(label) else label, row["reason"], row["decision"], new_label,
+                 note, line_feeds(row.get("flagged_from", "")), by, time), None
+
+
+def _time(cell: str) -> str:
+    try:
+        time = datetime.fromisoformat(cell)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InputError(f"time '{cell}' is no UTC time like 2024-05-31T12:00:00.000Z")
+    return iso_time(time)
+
+
+def _logged(log: ReviewLog) -> dict[tuple[str, str, str], tuple]:
+    """What the log ever heard: (image, reviewer, time) -> the decision."""
+    with store.reading(log.path) as connection:
+        rows = [] if connection is None else connection.execute(
+            "SELECT image_id, reviewer, time, reason, decision, new_label, note FROM events")
+        return {row[:3]: row[3:] for row in rows}
+
+
+def _standing(study: Study, log: ReviewLog) -> dict[str, tuple]:
+    """What holds now: image -> (reviewer, time, and the decision; None: taken off the list)."""
+    with store.reading(log.path) as connection:
+        current = pd.concat(state.standing(connection, study, taken_off=True)).astype(object)
+    current = current.where(current.notna(), None)
+    columns = ["reviewer", "time", "reason", "decision", "new_label", "note"]
+    return {image_id: tuple(row) for image_id, row
+            in zip(current["image_id"], current[columns].itertuples(index=False), strict=True)}

@@ -1,0 +1,297 @@
+"""The review log: what people decided about images, never overwritten.
+
+An *action* is one press of a button by one reviewer: a flag, a withdrawal, an import, an undo, a
+redo. A flag over hundreds of images is one action of hundreds of *events*, written in one
+transaction. What holds now is a fold over the log: of the actions that are not undone, the last one
+about an image counts. Undo takes back the reviewer's own last standing action in this study; redo
+brings back what was undone last, until that reviewer does something new there.
+
+An event names an image by `image_id` and the hash of its content. It is shown in
+
+- every study that holds the same id with the same content (a second model over the same images),
+- the study in which it was made, also after that study was made again; if the content or the given
+  label differs by then, `changed` says so. A decision on the very picture in the study comes before
+  one on an earlier picture of the same id.
+
+Where no hash is known (a table of predictions without images), only the study's name ties the two.
+"""
+
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.base.errors import InputError
+from bnn_core.review import state, store
+from bnn_core.review.state import cells
+from bnn_core.study.folder import Study
+
+REASONS = ("label suspect", "corrupted", "out of distribution", "wrong compound", "inactive dose",
+           "other")
+DECISIONS = ("keep", "relabel", "exclude", "unsure")
+LONGEST_NOTE = 4000
+LONGEST_NAME = 100
+
+
+@dataclass(frozen=True)
+class Event:
+    """One decision about one image. `content_hash` is "" where the content is not known.
+
+    `label` is the label given when the decision was made, `time` is UTC (ISO 8601), `filter` the
+    filter in force.
+    """
+
+    image_id: str
+    content_hash: str
+    label: str | None
+    reason: str | None
+    decision: str | None
+    new_label: str | None
+    note: str
+    filter: str
+    reviewer: str
+    time: str
+
+
+@dataclass(frozen=True)
+class Action:
+    """One flag, withdrawal or import of the log; `text` says in words what it did to `images`."""
+
+    action_id: int
+    kind: str
+    reviewer: str
+    time: str
+    images: int
+    text: str
+
+
+class ReviewLog:
+    """The reviews of all studies under one cache root, in `<root>/reviews.sqlite`.
+
+    Holds no connection and may be shared between threads; several processes may write at once.
+    The file is made by the first action. Every method raises InputError when the file is damaged,
+    made by a newer version or not writable.
+    """
+
+    def __init__(self, root: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)):
+        self.path = Path(root) / "reviews.sqlite"
+        self._clock = clock
+
+    def flag(self, study: Study, rows: Iterable[int], *, reviewer: str, reason: str, decision: str,
+             new_label: str | None = None, note: str = "", filter: str = "") -> Action:
+        """Flag the images at `rows` of the study, all in one action.
+
+        `reason` is one of REASONS, `decision` one of DECISIONS; "relabel" needs `new_label`, one of
+        the study's classes. `filter` is the filter in force, as text, for the record.
+        """
+        problem = decision_problem(reason, decision, new_label, note, study.classes)
+        if problem:
+            raise InputError(problem)
+        return self._decide(study, rows, "flag", reviewer, reason, decision, new_label,
+                            line_feeds(note), filter)
+
+    def withdraw(self, study: Study, rows: Iterable[int], *, reviewer: str,
+                 filter: str = "") -> Action:
+        """Take images off the list, whoever put them there; one action, like `flag`."""
+        return self._decide(study, rows, "withdraw", reviewer, None, None, None, "", filter)
+
+    def record(self, study: Study, events: Iterable[Event], *, reviewer: str) -> Action:
+        """Append finished events (an import) as one action of `reviewer`."""
+        return self._append(study, "import", clean_reviewer(reviewer), list(events), self.now())
+
+    def undo(self, study: Study, reviewer: str) -> Action | None:
+        """Take back this reviewer's last standing action in this study; None when there is none.
+
+        Returns the action that was taken back. What others decided is not touched: of an image that
+        two flagged, the other's decision shows again.
+        """
+        return self._toggle(study, reviewer, "undo", state.UNDOABLE)
+
+    def redo(self, study: Study, reviewer: str) -> Action | None:
+        """Bring back what this reviewer undid last in this study; None when there is nothing.
+
+        A new action of the same reviewer in the study ends what can be redone.
+        """
+        return self._toggle(study, reviewer, "redo", state.REDOABLE)
+
+    def undoable(self, study: Study, reviewer: str) -> Action | None:
+        """What `undo` would take back, for the button's text."""
+        return self._next(study, reviewer, state.UNDOABLE)
+
+    def redoable(self, study: Study, reviewer: str) -> Action | None:
+        """What `redo` would bring back, for the button's text."""
+        return self._next(study, reviewer, state.REDOABLE)
+
+    def last_action(self) -> int:
+        """Number of the last action, 0 when there is none: a key for caching what is read here."""
+        with store.reading(self.path) as connection:
+            if connection is None:
+                return 0
+            query = "SELECT coalesce(max(action_id), 0) FROM actions"
+            return connection.execute(query).fetchone()[0]
+
+    def decided_since(self, study: Study, rows: Iterable[int], action_id: int) -> list[Action]:
+        """Standing actions after `action_id` that decided any of the images at `rows`, by number.
+
+        Of each reviewer only the last decision about an image counts.
+        """
+        with store.reading(self.path) as connection:
+            numbers = state.since(connection, study, rows, action_id)
+            return [_action(connection, number) for number in numbers]
+
+    def state(self, study: Study) -> pd.DataFrame:
+        """What holds now: one line per flagged image of the study, index = row of the study.
+
+        Columns `state.STATE_COLUMNS`. `changed` is "" or says what is no longer as it was
+        when the decision was made: "image", "label", "image and label"; "relabelled as decided" or
+        "excluded as decided" in a study made with these decisions. `disputed`: another reviewer's
+        last standing decision differs.
+        """
+        with store.reading(self.path) as connection:
+            return state.standing(connection, study)[0]
+
+    def absent(self, study: Study) -> pd.DataFrame:
+        """Standing decisions made in this study on images it no longer holds, by image_id.
+
+        After `bnn study --exclude` these are the excluded ones; an exported list keeps them.
+        """
+        with store.reading(self.path) as connection:
+            return state.standing(connection, study)[1]
+
+    def history(self, study: Study, image_id: str | None = None) -> pd.DataFrame:
+        """The log of this study, newest first; with `image_id`, the actions about that image.
+
+        Columns action_id, kind, target, study, reviewer, time, images, reason, decision, new_label,
+        note, decided_by (differs from reviewer in an import; "several" where the events differ) and
+        undone. For one image, flags from other studies with the same content are included.
+        """
+        with store.reading(self.path) as connection:
+            return state.history(connection, study, image_id)
+
+    def check(self) -> list[str]:
+        """Problems of the file, one line each; empty when it is sound."""
+        return store.check(self.path)
+
+    def now(self) -> str:
+        """The time written into the log: UTC to the millisecond."""
+        return iso_time(self._clock())
+
+    def _decide(self, study: Study, rows: Iterable[int], kind: str, reviewer: str,
+                reason: str | None, decision: str | None, new_label: str | None, note: str,
+                filter: str) -> Action:
+        reviewer = clean_reviewer(reviewer)
+        rows = np.unique(np.fromiter(rows, dtype=np.int64))
+        if not len(rows):
+            raise InputError("no image is selected: select at least one, then flag")
+        if rows[0] < 0 or rows[-1] >= len(study.images):
+            raise InputError(f"row {rows[0] if rows[0] < 0 else rows[-1]} is outside of study "
+                             f"{study.name} with {len(study.images):,} images")
+        filter = _UNWRITABLE.sub("", line_feeds(filter))
+        now = self.now()
+        events = [
+            Event(image_id, content or "", label, reason, decision, new_label, note, filter,
+                  reviewer, now)
+            for image_id, content, label in zip(
+                *(cells(study, name, rows) for name in ("image_id", "content_hash", "label")),
+                strict=True)]
+        return self._append(study, kind, reviewer, events, now)
+
+    def _append(self, study: Study, kind: str, reviewer: str, events: list[Event],
+                now: str) -> Action:
+        with store.writing(self.path) as connection:
+            number = connection.execute(
+                "INSERT INTO actions (kind, study, fingerprint, reviewer, time) VALUES (?,?,?,?,?)",
+                (kind, study.name, study.fingerprint, reviewer, now)).lastrowid
+            connection.executemany(
+                "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                ((number, e.image_id, e.content_hash, e.label, e.reason, e.decision, e.new_label,
+                  e.note, e.filter, e.reviewer, e.time) for e in events))
+            return _action(connection, number)
+
+    def _toggle(self, study: Study, reviewer: str, kind: str, query: str) -> Action | None:
+        reviewer = clean_reviewer(reviewer)
+        who = {"study": study.name, "reviewer": reviewer}
+        if self._next(study, reviewer, query) is None:
+            return None
+        with store.writing(self.path) as connection:
+            # Asked again inside the transaction: another process may have been faster.
+            found = connection.execute(query, who).fetchone()
+            if found is None:
+                return None
+            connection.execute(
+                "INSERT INTO actions (kind, target, study, fingerprint, reviewer, time) "
+                "VALUES (?,?,?,?,?,?)",
+                (kind, found[0], study.name, study.fingerprint, reviewer, self.now()))
+            return _action(connection, found[0])
+
+    def _next(self, study: Study, reviewer: str, query: str) -> Action | None:
+        who = {"study": study.name, "reviewer": clean_reviewer(reviewer)}
+        with store.reading(self.path) as connection:
+            if connection is None:
+                return None
+            found = connection.execute(query, who).fetchone()
+            return _action(connection, found[0]) if found else None
+
+
+def decision_problem(reason: str | None, decision: str | None, new_label: str | None, note: str,
+                     classes: list[str]) -> str | None:
+    """What is wrong with a decision, as one line, or None."""
+    if reason not in REASONS:
+        return f"reason '{reason or ''}' is none of {', '.join(REASONS)}"
+    if decision not in DECISIONS:
+        return f"decision '{decision or ''}' is none of {', '.join(DECISIONS)}"
+    if decision == "relabel" and new_label not in classes:
+        wrong = (f"new label '{new_label}' is none of the classes" if new_label else
+                 "relabel needs a new label, one of")
+        return f"{wrong} {', '.join(classes)}"
+    if decision != "relabel" and new_label:
+        return f"a new label ('{new_label}') goes only with the decision relabel, not '{decision}'"
+    if len(note) > LONGEST_NOTE:
+        return f"the note has {len(note):,} characters, at most {LONGEST_NOTE:,} are kept"
+    if _UNWRITABLE.search(note):
+        return "the note holds a character that no text file can keep (NUL or half a character)"
+    return None
+
+
+def line_feeds(text: str) -> str:
+    """A text with "\\n" at every line's end: the only one that every spreadsheet leaves alone."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def clean_reviewer(name: str) -> str:
+    """A reviewer's name in one spelling: outer and double spaces removed. InputError when empty."""
+    name = " ".join(unicodedata.normalize("NFC", name or "").split())
+    if not name or len(name) > LONGEST_NAME or _UNWRITABLE.search(name):
+        said = f"reviewer '{name[:20]}'" if name else "who reviews"
+        raise InputError(f"{said}: give a name of 1 to {LONGEST_NAME} characters")
+    return name
+
+
+def iso_time(time: datetime) -> str:
+    """A point in time as the log keeps it: 2024-05-31T12:00:00.123Z. The zone must be known."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def _action(connection: sqlite3.Connection, number: int) -> Action:
+    kind, reviewer, time, count, decision, reason, new_label = connection.execute("""
+        SELECT a.kind, a.reviewer, a.time, count(e.image_id), min(e.decision), min(e.reason),
+            min(e.new_label)
+        FROM actions a LEFT JOIN events e USING (action_id) WHERE a.action_id = ?""",
+        (number,)).fetchone()
+    said = f"{count:,} image" + ("" if count == 1 else "s")
+    if kind == "withdraw":
+        said += " taken off the list"
+    elif kind == "import":
+        said += " imported"
+    else:
+        said += f": {decision}" + (f" to {new_label}" if new_label else "") + f" ({reason})"
+    return Action(number, kind, reviewer, time, count, said)

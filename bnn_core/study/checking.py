@@ -1,0 +1,90 @@
+"""Is a study whole and consistent?"""
+
+import os
+
+import numpy as np
+
+from bnn_core.base.errors import InputError
+from bnn_core.study import folder as study_format
+from bnn_core.study.folder import Study, open_study
+
+
+def check_study(path: str | os.PathLike) -> list[str]:
+    """Problems of a study, one line each; an empty list means that it is sound.
+
+    Compares every file with its recorded size, every table with every other (rows, identities,
+    classes), probabilities with their sum, and the scores with the formulas that made them.
+    """
+    study = open_study(path)
+    problems = []
+    for name, size in study.meta.get("files", {}).items():
+        file = study.path / name
+        if not file.is_file():
+            problems.append(f"{name} is missing")
+        elif file.stat().st_size != size:
+            problems.append(f"{name} has {file.stat().st_size:,} bytes, {size:,} were written")
+    try:
+        images = study.images
+        if len(images) != study.meta["rows"]:
+            problems.append(
+                f"images.parquet has {len(images):,} rows, study.json says {study.meta['rows']:,}"
+            )
+        if study_format.fingerprint(images) != study.fingerprint:
+            problems.append("images.parquet does not match the fingerprint in study.json")
+        for method in study.methods:
+            problems += _check_summary(study, method)
+        for name in ("embedding", "_thumbnail_offsets"):
+            array = getattr(study, name)
+            extra = name == "_thumbnail_offsets"
+            if array is not None and len(array) != len(images) + extra:
+                problems.append(
+                    f"{name.strip('_')} has {len(array):,} rows for {len(images):,} images"
+                )
+    except InputError as error:
+        problems.append(str(error))
+    return problems
+
+
+def _check_summary(study: Study, method: str) -> list[str]:
+    summary = study.summary(method)
+    where = f"summary/{method}.parquet"
+    columns = [f"p_{name}" for name in study.classes]
+    missing = [
+        c for c in [*columns, "image_id", "predicted", "correct", "confidence"] if c not in summary
+    ]
+    if missing:
+        return [f"{where} lacks the columns {', '.join(missing)}"]
+    if list(summary["image_id"]) != list(study.images["image_id"]):
+        return [f"{where} has other images, or another order, than images.parquet"]
+    problems = []
+    p = summary[columns].to_numpy(np.float64)
+    bad = np.flatnonzero(~(np.abs(p.sum(axis=1) - 1) < 1e-3))
+    if len(bad):
+        problems.append(
+            f"{where} row {bad[0]}: probabilities sum to {p[bad[0]].sum():.4f} "
+            f"({len(bad):,} such rows)"
+        )
+    top = p.max(axis=1)
+    wrong = np.flatnonzero(
+        np.abs(1 - 2 * np.sqrt(np.clip(top * (1 - top), 0, 1)) - summary["confidence"]) > 1e-3
+    )
+    if len(wrong):
+        problems.append(
+            f"{where} row {wrong[0]}: confidence does not follow from the mean softmax "
+            f"({len(wrong):,} such rows)"
+        )
+    samples = study.samples(method)
+    if samples is not None:
+        if samples.shape[0] != len(summary) or samples.shape[2] != len(study.classes):
+            problems.append(
+                f"samples/{method}.npy has shape {samples.shape}, "
+                f"({len(summary)}, T, {len(study.classes)}) expected"
+            )
+        else:
+            # Rows that several folds predict (fold -1) have their mean over more networks than T.
+            one_fold = np.flatnonzero(study.images["fold"] >= 0)
+            rows = one_fold[np.linspace(0, len(one_fold) - 1, min(200, len(one_fold))).astype(int)]
+            means = np.asarray(samples[rows], dtype=np.float64).mean(axis=1)
+            if not np.allclose(means, p[rows], atol=5e-3):
+                problems.append(f"samples/{method}.npy does not average to {where}")
+    return problems

@@ -1,0 +1,112 @@
+"""A study in words: one line for the command that made it, its facts for pages and reports."""
+
+from pathlib import Path
+
+from bnn_core.base.wording import count
+from bnn_core.study.folder import METHOD_NAMES, Study, open_study
+
+#: Figures of `evaluation.evaluate` in words.
+QUALITY_NAMES = {
+    "auroc_confidence": "AUROC of right, by c",
+    "auroc_top": "AUROC of right, by top softmax",
+    "aurc": "AURC",
+    "augrc": "AUGRC",
+    "ece": "Calibration error (ECE)",
+    "nll": "Negative log likelihood",
+    "brier": "Brier score",
+}
+#: `temperature.LIMITS[0]`; its module would bring torch to every page.
+_COLDEST = 0.01
+#: Settings of a method: words, and whether only Bayesian networks have it.
+SETTINGS = {
+    "network": ("network", False), "num_samples": ("T, networks drawn", False),
+    "prior": ("prior", True), "prior_pi": ("prior: π", True),
+    "prior_sigma1": ("prior: σ₁", True), "prior_sigma2": ("prior: σ₂", True),
+    "prior_sigma": ("prior: σ", True), "kl_weight": ("weight of the KL term", True),
+    "dropout": ("dropout rate", False), "members": ("members of the ensemble", False),
+    "epochs": ("epochs", False), "batch_size": ("batch size", False),
+    "learning_rate": ("learning rate", False), "schedule": ("schedule", False),
+    "weight_decay": ("weight decay", False), "validation": ("held back for validation", False),
+    "seed": ("seed", False),
+}
+
+
+def one_line(path: Path) -> str:
+    """Where a study is, its size, and the accuracy of each method with its n."""
+    return describe(open_study(path))
+
+
+def with_notes(path: Path) -> str:
+    """`one_line`, after what a reader should know: images left out, labels no fold could learn."""
+    study = open_study(path)
+    return "\n".join([*study.meta.get("notes", []), describe(study)])
+
+
+def describe(study: Study) -> str:
+    """One line of a study's contents."""
+    found = {method: image for method in study.methods
+             if (image := study.meta["metrics"].get(method, {}).get("image"))}
+    parts = [f"{METHOD_NAMES.get(method, method)} {image['accuracy']:.2%}"
+             for method, image in found.items()]
+    accuracy = ""
+    if found:
+        image = next(iter(found.values()))
+        apart = image.get("unpredictable")
+        accuracy = (f", right on {count(image['n'], 'scored image')}"
+                    f"{f' ({apart:,} unpredictable counted apart)' if apart else ''}"
+                    f": {'; '.join(parts)}")
+    return f"{study.path}: {study.meta['title']}, {count(study.meta['rows'], 'image')}{accuracy}"
+
+
+def facts(study: Study) -> dict[str, str]:
+    """What the study is and what made it."""
+    meta = study.meta
+    found = {"Study": f"{study.name}: {meta['title']}", "Made": meta["created"],
+             "Images": f"{meta['rows']:,}", "Classes": str(len(study.classes))}
+    counts = {role: n for role, n in (meta.get("roles") or {}).items() if n}
+    if len(counts) > 1:
+        found["Roles"] = ", ".join(f"{n:,} {role}" for role, n in counts.items())
+    for name, value in sorted((meta.get("settings") or {}).items()):
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
+            found.setdefault(name.replace("_", " "), _value(value))
+    found["Versions"] = ", ".join(f"{k} {v}" for k, v in (meta.get("versions") or {}).items())
+    found["Fingerprint"] = study.fingerprint
+    return found
+
+
+def method_settings(study: Study) -> dict[str, list[str]]:
+    """The settings a reader asks for first, one column per method; those that no method has drop.
+
+    A standard network has neither prior nor KL term, and a Gaussian prior one standard deviation,
+    whatever their configuration files carry along.
+    """
+    lines = {}
+    for name, (words, bayesian) in SETTINGS.items():
+        values = []
+        for method in study.methods:
+            own = study.meta["methods"].get(method) or {}
+            alien = bayesian and (method == "standard" or own.get("bayesian") is False)
+            alien |= own.get("prior") == "gaussian" and name in ("prior_pi", "prior_sigma2")
+            values.append("–" if alien or own.get(name) is None else _value(own[name]))
+        if any(value != "–" for value in values):
+            lines[words] = values
+    fitted = {m: (study.meta["methods"].get(m) or {}).get("fitted") or {} for m in study.methods}
+    for name in dict.fromkeys(name for own in fitted.values() for name in own):
+        lines[f"fitted: {name.replace('_', ' ')}"] = [
+            _fitted(name, own[name]) if name in own else "–" for own in fitted.values()]
+    return lines
+
+
+def _fitted(name: str, values: list[float]) -> str:
+    """One number per fold as one, or as a range; a temperature at its limit is said to be so."""
+    low, high = min(values), max(values)
+    text = _value(low) if low == high else f"{_value(low)} to {_value(high)}"
+    limited = sum(value <= _COLDEST for value in values)
+    if name == "temperature" and limited:
+        text += (f" (the lower limit in {limited} of {len(values)} folds: all images held back "
+                 "were right)")
+    return text
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,113 @@
+"""One image of a study at full resolution, drawn on demand from its original files."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.roots import is_file
+from bnn_core.images.decoding import read_field
+from bnn_core.images.rendering import channel_colours, default_channels, image_limits, render
+from bnn_core.study.folder import Study
+
+CONTRASTS = ("plate", "image")
+MOST_GAIN = 8.0
+
+
+def field_files(study: Study, row: int) -> list[Path]:
+    """The original files of an image, one or one per channel; empty where the study knows none."""
+    one = study.image_file(row)
+    if one is not None:
+        return [one]
+    files = [study.image_file(row, channel) for channel in study.meta.get("channels") or []]
+    return [] if None in files else files
+
+
+def read_original(study: Study, row: int) -> np.ndarray:
+    """The image as stored, (C, H, W) uint8 or uint16.
+
+    Raises InputError where the study knows no file, or a file is gone or damaged.
+    """
+    files = field_files(study, row)
+    if not files:
+        raise InputError(f"study {study.name} does not know the file of image "
+                         f"'{study.images['image_id'].iat[row]}'")
+    try:
+        return read_field(files)
+    except InputError as error:
+        if all(map(is_file, files)):
+            raise
+        raise InputError(f"{error}: if the images were moved, correct image_root in "
+                         f"{study.path / 'study.json'}") from error
+
+
+def channels_of(study: Study, image: np.ndarray) -> list[str]:
+    """Names of an image's channels, by the study where it has as many."""
+    named = study.meta.get("channels") or []
+    return list(named) if len(named) == len(image) else default_channels(len(image))
+
+
+def fixed_limits(study: Study, row: int, image: np.ndarray) -> np.ndarray:
+    """(C, 2) black and white points of the image's plate and channels, equal for all its images.
+
+    Without a contrast table: the full range of 8-bit images (they come scaled), else the image's
+    own percentiles, for nothing better is known.
+    """
+    table = _contrast(study.path, study.meta["created"])
+    if table is not None:
+        plate = study.images["plate"].iat[row] if "plate" in study.images else None
+        known = table[table["plate"] == (plate if isinstance(plate, str) else "")]
+        known = known.set_index("channel").reindex(channels_of(study, image))[["low", "high"]]
+        if known.notna().all(axis=None):
+            return known.to_numpy(dtype=np.float64)
+    if image.dtype == np.uint8:
+        return np.tile([0.0, 255.0], (len(image), 1))
+    return image_limits(image)
+
+
+def render_image(
+    study: Study,
+    row: int,
+    *,
+    channels: Sequence[str] | None = None,
+    palette: str = "set",
+    contrast: str = "plate",
+    gain: float = 1.0,
+    crop: tuple[float, float, float, float] | None = None,
+    long_side: int | None = None,
+    image_format: str = "webp",
+) -> bytes:
+    """Draw an image of a study from its original files (see `rendering.render`).
+
+    channels: names of those switched on, all by default. palette: "set" or "colour-blind".
+    contrast: "plate", equal for all images of a plate, or "image". gain: what intensities above
+    black are multiplied by, from 1 to MOST_GAIN; brighter than white is white. Raises InputError
+    for an unknown channel, contrast or gain, and as `read_original`.
+    """
+    image = read_original(study, row)
+    names = channels_of(study, image)
+    unknown = [name for name in channels or () if name not in names]
+    if unknown or (channels is not None and not channels):
+        raise InputError(f"channel '{', '.join(unknown)}' asked for; the image has "
+                         f"{', '.join(names)}")
+    if contrast not in CONTRASTS:
+        raise InputError(f"contrast '{contrast}': {' or '.join(CONTRASTS)} expected")
+    if not 1 <= gain <= MOST_GAIN:
+        raise InputError(f"gain {gain:g}: 1 to {MOST_GAIN:g} expected")
+    black, white = (fixed_limits(study, row, image) if contrast == "plate"
+                    else image_limits(image)).T
+    return render(
+        image, channel_colours(names, palette),
+        limits=np.stack([black, black + (white - black) / gain], axis=1),
+        shown=None if channels is None else [i for i, name in enumerate(names) if name in channels],
+        crop=crop, long_side=long_side, image_format=image_format)
+
+
+@lru_cache(maxsize=8)
+def _contrast(folder: Path, created: str) -> pd.DataFrame | None:
+    """contrast.parquet of a study; a study made anew is another entry of the cache."""
+    path = folder / "contrast.parquet"
+    return pd.read_parquet(path) if path.is_file() else None

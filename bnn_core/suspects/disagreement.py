@@ -1,0 +1,252 @@
+"""How far predictions of compounds, treatments or wells depart from what is expected of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows
+from bnn_core.suspects.batches import owned_classes
+from bnn_core.suspects.own_errors import OwnErrors, own_errors
+
+#: Added to every probability before two distributions are compared: less counts as none.
+NEGLIGIBLE = 0.02
+#: How many wells of its own compound weigh as much as the compounds' expectation, for a well.
+_PRIOR_WELLS = 1.0
+
+
+@dataclass
+class Disagreement:
+    """One opinion on G groups: their means, what is expected of them, and how both are resampled.
+
+    Images go into U units (wells; treatments or images where wells are unknown), units into groups.
+    Units stand in the order of their groups; starts: (G,) where each group's begin.
+    codes: (N,) group of each row. labels: (G,). compounds: (G,) index into `errors`. other_wells:
+    (G, C) mean of the compound's other wells, at the level of wells. taken: for each group that is
+    ranked, which group of this opinion it is, -1 for none. unknown: (C,) bool, classes that this
+    opinion does not have.
+    """
+
+    groups: pd.DataFrame
+    codes: np.ndarray
+    labels: np.ndarray
+    unit_means: np.ndarray
+    unit_weights: np.ndarray
+    starts: np.ndarray
+    errors: OwnErrors
+    compounds: np.ndarray
+    taken: np.ndarray
+    unknown: np.ndarray
+    other_wells: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, classes: list[str], level: str) -> "Disagreement":
+        """From scored rows of known compounds, every level column filled."""
+        p = rows[[f"p_{name}" for name in classes]].to_numpy(np.float64)
+        keys = list(LEVEL_COLUMNS[level])
+        codes = _codes(rows, [*keys, "label"])
+        compounds = _codes(rows, ["compound", "label"])
+        nested = [codes]
+        for columns in (["concentration"], ["plate", "well"]):
+            if all(c in rows and rows[c].notna().any() for c in columns):
+                nested.append(_codes(rows.assign(_above=nested[-1]), ["_above", *columns]))
+        weights = _balanced_weights(nested)
+        units, kinds = _units(rows, nested, level)
+        first = np.unique(codes, return_index=True)[1]
+        unit_first = np.unique(units, return_index=True)[1]
+        compound_first = np.unique(compounds, return_index=True)[1]
+        in_order = np.argsort(codes[unit_first], kind="stable")
+        unit_weights = np.bincount(units, weights)
+        unit_means = _weighted_means(p, units, weights / unit_weights[units])
+        n_units = np.bincount(codes[unit_first])
+        index = pd.Index(classes)
+        labels = index.get_indexer(rows["label"].iloc[compound_first])
+
+        compound_weights = weights / np.bincount(compounds, weights)[compounds]
+        means = _weighted_means(p, compounds, compound_weights)
+        owned = owned_classes(rows, compounds, len(labels), labels, len(classes))
+        wrong = (rows["predicted"] != rows["label"]).to_numpy()
+        n_images = np.bincount(codes)
+        kept = list(dict.fromkeys([*keys, "compound", "label"]))
+        groups = rows.iloc[first][kept].reset_index(drop=True)
+        groups["n_images"] = n_images
+        groups["n_wrong"] = np.bincount(codes, wrong).astype(int)
+        groups["mean_confidence"] = np.bincount(codes, rows["confidence"]) / n_images
+        groups["n_units"] = n_units
+        groups["unit"] = kinds[first]
+        source = cls(
+            groups, codes, index.get_indexer(groups["label"]), unit_means[in_order],
+            unit_weights[in_order], np.cumsum(n_units) - n_units,
+            own_errors(means, labels, owned), compounds[first], np.arange(len(groups)),
+            np.zeros(len(classes), bool))
+        if level == "well":
+            source.other_wells = source._other_wells()
+        return source
+
+    @property
+    def means(self) -> np.ndarray:
+        """(G, C) mean class probabilities of the groups."""
+        return self._means_of(self.unit_weights)
+
+    def scores(self, rng: np.random.Generator | None = None) -> np.ndarray:
+        """(ranked groups, C) score of every wrong class; -inf for the label, nan for no opinion.
+
+        With a generator: of one resample. n - 1 of the n units of a group are drawn, which leaves
+        the variance of a mean unbiased (Rao & Wu 1988), and all compounds of the expectation.
+        """
+        means, weights = self.means, None
+        if rng is not None:
+            means = self._means_of(self.unit_weights * self._draw_units(rng))
+            count = len(self.errors.labels)
+            weights = np.bincount(rng.integers(count, size=count), minlength=count)
+        out = contrast(self.expected_if(weights), means, self.labels, self.unknown)
+        return np.where((self.taken >= 0)[:, None], out[self.taken], np.nan)
+
+    def expected(self) -> np.ndarray:
+        """(G, C) expected class probabilities of the groups, were their labels right."""
+        return self.expected_if()[np.arange(len(self.labels)), self.labels]
+
+    def expected_if(self, weights: np.ndarray | None = None) -> np.ndarray:
+        """(G, C, C): [g, j] are those of group g, were it of class j; compounds count by `weights`.
+
+        A well of its compound's label is expected to look like the compound's other wells.
+        """
+        expected = self.errors.expected_if(weights)[self.compounds]
+        if self.other_wells is not None:
+            rows, own = np.arange(len(self.labels)), self.labels
+            n = np.bincount(self.compounds)[self.compounds][:, None] - 1
+            expected[rows, own] = (n * self.other_wells + _PRIOR_WELLS * expected[rows, own]) / (
+                n + _PRIOR_WELLS)
+        return expected
+
+    def _means_of(self, weights: np.ndarray) -> np.ndarray:
+        units = np.arange(len(weights))
+        shape = (len(self.starts), len(weights))
+        into_groups = csr_array((weights, units, np.append(self.starts, len(weights))), shape)
+        return into_groups @ self.unit_means / into_groups.sum(axis=1)[:, None]
+
+    def _draw_units(self, rng: np.random.Generator) -> np.ndarray:
+        """(U,) how often each unit is drawn: n - 1 of the n units of its group; a lone one, 1."""
+        sizes = self.groups["n_units"].to_numpy()
+        group = np.repeat(np.arange(len(sizes)), np.maximum(sizes - 1, 1))
+        picked = self.starts[group] + (rng.random(len(group)) * sizes[group]).astype(int)
+        return np.bincount(picked, minlength=len(self.unit_weights)).astype(float)
+
+    def _other_wells(self) -> np.ndarray:
+        means = self.means
+        sums = np.stack([np.bincount(self.compounds, column) for column in means.T], axis=1)
+        n = np.bincount(self.compounds)[self.compounds][:, None]
+        return (sums[self.compounds] - means) / np.maximum(n - 1, 1)
+
+
+def surprises(expected: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """(G, J) how far means (G, C) are from each of J expectations (G, J, C), in [0, 1].
+
+    The Kullback-Leibler divergence D(expected || means), NEGLIGIBLE added to every probability of
+    both, as a share of the largest there can be, log(1 + 1 / NEGLIGIBLE): 0 as expected, 1 where
+    all probability was expected on one class and is on another.
+    """
+    e, v = expected + NEGLIGIBLE, means + NEGLIGIBLE
+    divergence = (e * np.log(e)).sum(axis=2) - np.einsum("gjc,gc->gj", e, np.log(v))
+    return divergence / np.log(1 + 1 / NEGLIGIBLE)
+
+
+def contrast(expected: np.ndarray, means: np.ndarray, labels: np.ndarray,
+             unknown: np.ndarray | None = None) -> np.ndarray:
+    """(G, C) how much better each class explains means (G, C) than the label does, in [-1, 1].
+
+    expected: (G, C, C), [g, j] what group g would get were it of class j. The difference of the two
+    `surprises`; at most 0 where the label gets as much as expected or more, for that is no
+    surprise against it. -inf for the label itself, nan for classes (C,) that are `unknown`, unless
+    the label is as expected.
+    """
+    rows = np.arange(len(means))
+    surprise = surprises(expected, means)
+    out = surprise[rows, labels][:, None] - surprise
+    if unknown is not None:
+        out[:, unknown] = np.nan
+    fine = means[rows, labels] >= expected[rows, labels, labels]
+    out[fine] = np.fmin(out[fine], 0)
+    out = np.clip(out, -1, 1)
+    out[rows, labels] = -np.inf
+    return out
+
+
+def joined(second: pd.DataFrame, first: Disagreement, classes: list[str], level: str
+            ) -> Disagreement | None:
+    """The second opinion as a source that answers for the groups of the first; None without any."""
+    if "compound" not in second:
+        return None
+    rows = second[scored_rows(second) & second["compound"].notna().to_numpy()]
+    rows = known_probabilities(rows[rows["label"].isin(classes)], classes)
+    if rows.empty:
+        return None
+    lacking = [name for name in classes if f"p_{name}" not in rows]
+    rows = rows.assign(**{f"p_{name}": 0.0 for name in lacking})
+    keys = list(LEVEL_COLUMNS[level])
+    if level not in available_levels(rows):
+        level, keys = "compound", ["compound"]
+    rows = rows[rows[keys].notna().all(axis=1)]
+    source = Disagreement.of(rows, classes, level)
+    source.unknown = np.isin(classes, lacking)
+    source.taken = _group_names(source.groups, keys).get_indexer(_group_names(first.groups, keys))
+    return source
+
+
+def known_probabilities(rows: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """The rows without those of which a probability is missing or infinite."""
+    columns = [f"p_{name}" for name in classes if f"p_{name}" in rows]
+    return rows[np.isfinite(rows[columns].to_numpy(np.float64)).all(axis=1)]
+
+
+def _group_names(frame: pd.DataFrame, keys: list[str]) -> pd.MultiIndex:
+    """Groups as they are matched between opinions: capitals and outer blanks do not count."""
+    return pd.MultiIndex.from_arrays(
+        [frame[c] if c == "concentration" else frame[c].astype(str).str.strip().str.casefold()
+         for c in [*keys, "label"]])
+
+
+def _codes(rows: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    """(N,) group numbers in the order of first appearance; missing values are a value."""
+    return rows.groupby(columns, dropna=False, sort=False).ngroup().to_numpy()
+
+
+def _balanced_weights(nested: list[np.ndarray]) -> np.ndarray:
+    """(N,) weights that sum to 1 in each group of nested[0]; children of one parent weigh alike.
+
+    nested: group codes (N,), coarsest first, each within the one before.
+    """
+    weights = np.ones(len(nested[0]))
+    finer = np.arange(len(weights))
+    for coarser in reversed(nested):
+        children = np.bincount(coarser[np.unique(finer, return_index=True)[1]])
+        weights /= children[coarser]
+        finer = coarser
+    return weights
+
+
+def _units(rows: pd.DataFrame, nested: list[np.ndarray], level: str
+           ) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) codes of what is resampled, and (N,) its kind: the least that may be independent.
+
+    Wells, where they are known; else the treatments of a compound that has several; else images.
+    """
+    images = np.arange(len(rows))
+    if level == "well":
+        return images, np.full(len(rows), "image", dtype=object)
+    if "well" in available_levels(rows):
+        return nested[-1], np.full(len(rows), "well", dtype=object)
+    several = np.zeros(len(rows), bool)
+    if level == "compound" and len(nested) > 1:
+        first = np.unique(nested[1], return_index=True)[1]
+        several = (np.bincount(nested[0][first]) > 1)[nested[0]]
+    units = np.where(several, len(rows) + nested[-1], images)
+    return (np.unique(units, return_inverse=True)[1],
+            np.where(several, "treatment", "image").astype(object))
+
+
+def _weighted_means(values: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(groups, C) weighted means of rows (N, C); codes 0..groups-1 all appear."""
+    sums = np.stack([np.bincount(codes, weights * column) for column in values.T], axis=1)
+    return sums / np.bincount(codes, weights)[:, None]

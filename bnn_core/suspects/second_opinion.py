@@ -1,0 +1,192 @@
+"""A second opinion on the same compounds: logistic regression on a table of measured features.
+
+Deliberately plain and unrelated to the networks: standardised features, a linear model, each
+compound predicted by a model that never saw it. Where it too calls a compound the same wrong class,
+the network alone is not to blame.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path
+from bnn_core.measures.uncertainty import Moments, summarise
+from bnn_core.study.lock import study_lock
+from bnn_core.suspects.phenotype import strength
+from bnn_core.tables.class_columns import find_class_columns
+from bnn_core.tables.columns import map_columns
+from bnn_core.tables.reading import looks_numeric, read_table, to_numbers
+
+#: Inverse strength of the ridge penalty: small, because features are many and wells few.
+PENALTY_C = 0.05
+FILE = "second_opinion.parquet"
+_CARRIED = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa",
+            "label")
+_NOT_FEATURES = ("metadata", "image_metadata", "filename", "pathname", "url", "imagenumber",
+                 "objectnumber", "tablenumber", "executiontime")
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Rows (wells, images, cells' means) with metadata and measured features.
+
+    rows: (N) metadata under the names of a study. values: (N, F) finite float64. names: (F,).
+    dropped: feature columns with empty cells, left out. source: file name and content hash.
+    """
+
+    rows: pd.DataFrame
+    values: np.ndarray
+    names: tuple[str, ...]
+    dropped: tuple[str, ...]
+    source: str
+
+
+def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> FeatureTable:
+    """A feature table from .csv, .tsv or .parquet; metadata columns as `columns.map_columns`.
+
+    Every other column that is numeric is a feature, but not CellProfiler's bookkeeping; one with
+    empty or infinite cells is left out. `label` is the mechanism of action where there is no other.
+    Raises InputError where compounds, labels or features are missing.
+    """
+    path = Path(path)
+    table = read_table(path)
+    rows, mapped = map_columns(table, overrides)
+    if "label" not in rows and "moa" in rows:
+        rows["label"] = rows["moa"]
+    for column, flag in (("compound", "compound"), ("label", "moa")):
+        if column not in rows:
+            raise InputError(f"{path} has no column of {column}s (found: {mapped.describe()}); "
+                             f"name it with --map {flag}=COLUMN")
+    taken = set(mapped.columns.values())
+    candidates = [c for c in mapped.unused if c not in taken and looks_numeric(table[c])
+                  and not c.lower().startswith(_NOT_FEATURES)]
+    values = to_numbers(table, candidates, path)
+    guessed = find_class_columns(table, candidates, set(rows["label"].dropna().astype(str)))
+    if guessed and np.allclose(
+            values[:, [candidates.index(c) for c in guessed.columns]].sum(axis=1), 1, atol=1e-3):
+        raise InputError(f"{path}: {guessed.columns[0]}, {guessed.columns[1]}, ... are class "
+                         "probabilities, not measured features; 'bnn import' takes predictions, "
+                         "and another study can be the second opinion too")
+    finite = np.isfinite(values).all(axis=0)
+    names = tuple(c for c, ok in zip(candidates, finite, strict=True) if ok)
+    if len(names) < 2:
+        raise InputError(f"{path} has {len(names)} complete columns of numbers beside the "
+                         "metadata; a table of measured features expected, one row per well or "
+                         "image")
+    digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:16]
+    kept = [c for c in _CARRIED if c in rows]
+    return FeatureTable(rows[kept].reset_index(drop=True), values[:, finite], names,
+                        tuple(c for c, ok in zip(candidates, finite, strict=True) if not ok),
+                        f"{path.name} ({digest})")
+
+
+def opinion(features: FeatureTable, classes: Sequence[str], control: str | None = "DMSO"
+            ) -> pd.DataFrame:
+    """Predict every row by a regression that was fitted without its compound.
+
+    classes: class names of the study; rows of other labels are neither trained on nor scored.
+    control: compound (or label) of the untreated rows; they are predicted by a fit to all compounds
+    and give `strength` (`phenotype.strength`) its zero.
+
+    Returns one row per row of `features` in the format of `Study.table`: metadata, role (scored,
+    unlabelled, control), unpredictable (the compound is the only one of its label), the columns of
+    a summary, and strength. Raises InputError with fewer than two classes or compounds.
+    """
+    classes = list(classes)
+    rows = features.rows.copy()
+    untreated = np.zeros(len(rows), bool)
+    if control:
+        for column in ("compound", "label"):
+            untreated |= (rows[column].astype(str).str.casefold() == control.casefold()).to_numpy()
+    rows["label"] = rows["label"].where(rows["label"].isin(classes) & ~untreated, None)
+    labelled = (rows["label"].notna() & rows["compound"].notna()).to_numpy()
+    rows["role"] = np.where(untreated, "control", np.where(labelled, "scored", "unlabelled"))
+    compound = rows["compound"].astype(object).where(rows["compound"].notna(), None).to_numpy()
+    label = rows["label"].to_numpy(dtype=object)
+    if len(set(label[labelled])) < 2 or len(set(compound[labelled])) < 2:
+        raise InputError(f"{features.source}: {len(set(compound[labelled]))} compounds of "
+                         f"{len(set(label[labelled]))} of the study's classes; at least two of "
+                         "each are needed, with labels spelled as in the study")
+    p = np.zeros((len(rows), len(classes)))
+    trained_on = set(compound[labelled])
+    # Rows whose compound is in no training set share one fit to everything.
+    fold = np.array([c if c in trained_on else None for c in compound], dtype=object)
+    for left_out in [*sorted(trained_on), None]:
+        held = np.array([c == left_out for c in fold])
+        train = labelled & ~held
+        if held.any():
+            p[held] = _fit_predict(features.values, label, train, held, classes)
+    summary = summarise(Moments(p), classes, label)
+    rows["unpredictable"] = _lonely_labels(rows, labelled)
+    rows = pd.concat([rows, summary], axis=1)
+    rows["strength"] = np.nan
+    if untreated.any() and "plate" in rows and rows["plate"].notna().all():
+        rows["strength"] = strength(features.values, rows["plate"].to_numpy(), untreated)
+    return rows
+
+
+def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
+    """Keep a second opinion beside a study's own tables; it replaces an earlier one.
+
+    Not part of the study proper: neither its fingerprint nor `bnn check` covers it. Raises
+    TakenError while another process makes the study again.
+    """
+    path = Path(study) / FILE
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    about = {"source": source, "model": f"logistic regression, C = {PENALTY_C}, balanced classes, "
+                                        "standardised features, leave-one-compound-out"}
+    arrow = arrow.replace_schema_metadata(
+        {**(arrow.schema.metadata or {}), b"second_opinion": json.dumps(about).encode()})
+    with study_lock(path.parent), atomic_path(path) as temporary:
+        pq.write_table(arrow, temporary, compression="zstd")
+    return path
+
+
+def read_opinion(study: Path) -> tuple[pd.DataFrame, dict[str, str]] | None:
+    """A study's second opinion and where it comes from (source, model); None without one."""
+    path = Path(study) / FILE
+    if not path.is_file():
+        return None
+    try:
+        arrow = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} is damaged ({str(error).splitlines()[0]}); run 'bnn "
+                         "second-opinion' again") from error
+    about = json.loads((arrow.schema.metadata or {}).get(b"second_opinion", b"{}"))
+    return arrow.to_pandas(), about
+
+
+def _fit_predict(values: np.ndarray, label: np.ndarray, train: np.ndarray, held: np.ndarray,
+                 classes: list[str]) -> np.ndarray:
+    present = sorted(set(label[train]))
+    p = np.zeros((int(held.sum()), len(classes)))
+    if len(present) == 1:
+        p[:, classes.index(present[0])] = 1.0
+        return p
+    model = make_pipeline(StandardScaler(), LogisticRegression(
+        C=PENALTY_C, class_weight="balanced", max_iter=2000))
+    # Matrices so small gain nothing from threads, and on a busy machine lose a hundredfold.
+    with threadpool_limits(1):
+        model.fit(values[train], label[train].astype(str))
+    columns = [classes.index(name) for name in model[-1].classes_]
+    p[:, columns] = model.predict_proba(values[held])
+    return p
+
+
+def _lonely_labels(rows: pd.DataFrame, labelled: np.ndarray) -> np.ndarray:
+    """(N,) bool: labelled rows whose compound is the only one of its label."""
+    known = rows[labelled]
+    compounds = known.groupby("label")["compound"].nunique()
+    return labelled & rows["label"].map(compounds).eq(1).to_numpy()

@@ -1,0 +1,80 @@
+"""Which images to lay beside a suspect: its label, its predicted label, controls, other doses."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.suspects.explanations import Case, Suspect
+
+PANELS = ("this", "same label", "predicted label", "controls", "other doses")
+
+
+def panels(
+    table: pd.DataFrame, classes: Sequence[str], suspect: Suspect, per_panel: int = 12
+) -> dict[str, np.ndarray]:
+    """Row positions of each of PANELS, at most `per_panel`, best spread first; empty where unknown.
+
+    table: images joined with a summary, all roles, RangeIndex.
+    this: the suspect. same label, predicted label: labelled images of other compounds, of its
+    label or of the one that it is suspected of. controls: untreated images of the suspect's plates
+    (of any plate where plates are unknown). other doses: its compound at other concentrations,
+    labelled or not, from the lowest.
+
+    Not the most typical and not the most convincing images: an even draw. Compounds take turns,
+    then doses, plates, wells, in the order of their names; the same call gives the same rows.
+    """
+    case = Case(table, classes, suspect)
+    others = (table["role"] == "scored").to_numpy() & ~case.compound
+    label = table["label"].to_numpy(dtype=object)
+    own_doses = case.rows["concentration"].dropna().unique() if case.has("concentration") else []
+    chosen = {
+        "this": case.own & case.scored,
+        "same label": others & (label == suspect.label),
+        "predicted label": others & (label == suspect.suspected),
+        "controls": controls_beside(table, case.rows),
+        "other doses": case.compound & table["concentration"].notna().to_numpy()
+        & ~table["concentration"].isin(own_doses).to_numpy() if len(own_doses)
+        else np.zeros(len(table), bool),
+    }
+    return {name: spread(table, np.flatnonzero(mask), per_panel) for name, mask in chosen.items()}
+
+
+def controls_beside(table: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: untreated images on the plates of `rows`; on any plate where these are unknown."""
+    controls = (table["role"] == "control").to_numpy()
+    if "plate" in rows and rows["plate"].notna().any():
+        controls = controls & table["plate"].isin(rows["plate"].dropna().unique()).to_numpy()
+    return controls
+
+
+def spread(table: pd.DataFrame, rows: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of `rows`, evenly over compounds, then doses, plates and wells.
+
+    Returned sorted by compound, dose, plate and well, so that a wall of them reads in order.
+    """
+    keys = [c for c in ("compound", "concentration", "plate", "well", "site")
+            if c in table and table[c].iloc[rows].notna().any()]
+    part = table.iloc[rows][keys].astype({c: str for c in keys if c != "concentration"})
+    part = part.assign(_row=rows).sort_values([*keys, "_row"], kind="stable", ignore_index=True)
+
+    def numbered(depth: int) -> np.ndarray:
+        if depth == 0:
+            return np.zeros(len(part), int)
+        return part.groupby(keys[:depth], dropna=False, sort=False).ngroup().to_numpy()
+
+    # From single images up: children of one parent take turns, which orders the parent's images.
+    turn, child = np.zeros(len(part), int), np.arange(len(part))
+    for depth in range(len(keys), -1, -1):
+        parent = numbered(depth)
+        order = np.lexsort([child, turn, parent])
+        turn[order] = _counted(parent[order])
+        child = parent
+    return part["_row"].to_numpy()[np.flatnonzero(turn < count)]
+
+
+def _counted(sorted_codes: np.ndarray) -> np.ndarray:
+    """0, 1, 2, ... within each run of equal codes."""
+    starts = np.flatnonzero(np.diff(sorted_codes, prepend=-1))
+    sizes = np.diff(np.append(starts, len(sorted_codes)))
+    return np.arange(len(sorted_codes)) - np.repeat(starts, sizes)

@@ -1,0 +1,223 @@
+"""Plates as maps: places of wells, one row per well, effects of rows, columns and the edge.
+
+Wells are named by row letters (A..Z, AA..AF) and a column number, as "B02", "b2" or "AF48".
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.base.wording import be, count, listed
+from bnn_core.measures.intervals import REPEATS, Interval, bootstrap_ratio
+from bnn_core.measures.levels import aggregate, own_images, scored_rows
+from bnn_core.tables.values import reading_order
+
+#: Wells of a plate -> (rows, columns), the smallest first.
+FORMATS = {24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
+_WELL = re.compile(r"\s*([A-Za-z]{1,2})[\s_-]?0*([1-9]\d{0,2})\s*")
+
+
+class Ring(NamedTuple):
+    """What counts as edge: `edge` (W,) bool per well.
+
+    outermost: False where no well lies on the plate's own edge, so that the outermost wells in use
+    stand for it.
+    """
+
+    edge: np.ndarray
+    outermost: bool
+
+
+def row_name(row: int) -> str:
+    """1 -> A, 26 -> Z, 27 -> AA, 32 -> AF."""
+    return ("" if row <= 26 else chr(64 + (row - 1) // 26)) + chr(65 + (row - 1) % 26)
+
+
+def place_of(well: object) -> tuple[int, int] | None:
+    """(row, column) of a well's name, counted from 1; None where it is no well of any plate.
+
+    Beyond AF48 there is none: one slip of the pen must not take the other wells off their maps.
+    """
+    found = _WELL.fullmatch(str(well))
+    if not found:
+        return None
+    row, column = 0, int(found[2])
+    for letter in found[1].upper():
+        row = 26 * row + ord(letter) - 64
+    rows, columns = FORMATS[max(FORMATS)]
+    return (row, column) if row <= rows and column <= columns else None
+
+
+def plate_format(wells: Iterable[object]) -> int:
+    """The smallest of FORMATS that holds all of these wells that have a place."""
+    places = [place for well in wells if (place := place_of(well)) is not None]
+    rows, columns = np.max(places, axis=0) if places else (1, 1)
+    return next(n for n, (r, c) in FORMATS.items() if rows <= r and columns <= c)
+
+
+def plate_names(table: pd.DataFrame) -> pd.Series:
+    """A name per row that no two plates share: "P1", or "week 2 / P1" where batches reuse names."""
+    plate = table["plate"].astype("object")
+    if "batch" not in table:
+        return plate
+    batches = table.groupby("plate", observed=True)["batch"].nunique()
+    shared = plate.isin(batches.index[batches > 1]) & table["batch"].notna()
+    return plate.where(~shared, table["batch"].astype(str) + " / " + plate.astype(str))
+
+
+def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """One row per well, sorted by plate (P2 before P10) and place: what its fields say together.
+
+    table: images joined with a summary. Rows without plate or without a readable well are left out
+    (compare `unplaced`). Returns plate (`plate_names`), well, row, column (from 1), n_images,
+    label (None for none or several), labels (how many), compound, concentration, role (None where
+    the fields differ), predicted and p_<class> from the mean softmax, confidence (the mean over
+    fields), agreement (share of the scored fields predicted as their label, nan without one),
+    correct (well's prediction against its label; NA without), and the means of every quality_*
+    and of distance, where there is one.
+    """
+    table, place = _placed(table)
+    keys = ["plate", "well"]
+    # Without labels a well stays one well, whatever its fields are labelled.
+    units = aggregate(table.assign(label=None), "well", classes)
+    columns = [c for c in ("plate", "well", "n_images", "compound", "concentration", "role",
+                           "predicted") if c in units]
+    found = units[[*columns, *(f"p_{name}" for name in classes)]].copy()
+    found.insert(2, "row", found["well"].map(lambda w: place[w][0]).astype(int))
+    found.insert(3, "column", found["well"].map(lambda w: place[w][1]).astype(int))
+    scored = scored_rows(table)
+    right = table["correct"].fillna(False).to_numpy(dtype=bool)
+    measured = table[keys].assign(
+        confidence=table["confidence"], agreement=np.where(scored, right.astype(float), np.nan),
+        **{c: table[c] for c in (*quality_measures(table), "distance") if c in table})
+    means = measured.groupby(keys, observed=True).mean()
+    labels = table.groupby(keys, observed=True)["label"].agg(["nunique", "first"])
+    labels["label"] = labels["first"].astype(object).where(labels["nunique"] == 1, None)
+    found = found.join(means, on=keys).join(
+        labels[["label", "nunique"]].rename(columns={"nunique": "labels"}), on=keys)
+    correct = pd.array(found["predicted"].astype(object) == found["label"], dtype="boolean")
+    correct[(found["label"].isna() | found["agreement"].isna()).to_numpy()] = pd.NA
+    turn = {name: i for i, name in enumerate(sorted(found["plate"].unique(), key=reading_order))}
+    order = np.lexsort((found["column"], found["row"], found["plate"].map(turn)))
+    return found.assign(correct=correct).iloc[order].reset_index(drop=True)
+
+
+def rows_of_wells(table: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
+    """Index values of the images of these wells (plate and well, as `well_table` names them)."""
+    placed, _ = _placed(table)
+    keys = ["plate", "well"]
+    there = pd.MultiIndex.from_frame(placed[keys]).isin(pd.MultiIndex.from_frame(wells[keys]))
+    return placed.index.to_numpy()[there]
+
+
+def unplaced(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that no map can show: without plate, or with a well that is no well's name."""
+    return table.drop(index=_placed(table)[0].index)
+
+
+def odd_wells(images: pd.DataFrame) -> list[str]:
+    """A sentence on wells that no plate has, such as Z99; none where there are none."""
+    wells = images["well"].dropna().astype(str) if "well" in images else pd.Series(dtype=str)
+    names = [name for name in wells.unique() if place_of(name) is None]
+    if not names:
+        return []
+    n = int(wells.isin(names).sum())
+    return [f"{count(n, 'image')} {be(n)} in wells that no plate has ({listed(names)}): no plate "
+            "map will show them; wells are named like B02, A01 to AF48"]
+
+
+def quality_measures(table: pd.DataFrame) -> list[str]:
+    """The columns of image quality that hold something (robust z among them)."""
+    return [c for c in table if c.startswith("quality_") and table[c].notna().any()]
+
+
+def edge_ring(wells: pd.DataFrame, plate_size: tuple[int, int],
+              in_use: Iterable[object] | None = None) -> Ring:
+    """Which wells lie on the edge: the plate's outermost rows and columns, else those in use.
+
+    wells: row and column of each; in_use: names of all wells of the study, so that the edge does
+    not move when `wells` are only some of them. By default `wells` are all.
+    """
+    row, column = wells["row"].to_numpy(), wells["column"].to_numpy()
+    used = np.stack([row, column]) if in_use is None else np.array(
+        [place for name in in_use if (place := place_of(name)) is not None]).reshape(-1, 2).T
+    if not used.size:
+        return Ring(np.zeros(len(wells), dtype=bool), True)
+    first, last = used.min(axis=1), used.max(axis=1)
+    outermost = bool((first == 1).any() or (last == plate_size).any())
+    if outermost:
+        first, last = np.ones(2), np.array(plate_size)
+    return Ring((row == first[0]) | (row == last[0]) | (column == first[1])
+                | (column == last[1]), outermost)
+
+
+def edge_effect(values: np.ndarray, edge: np.ndarray, *, repeats: int = REPEATS,
+                level: float = 0.95, seed: int = 0) -> Interval | None:
+    """Mean of edge wells minus mean of the others, with a percentile interval.
+
+    values: (W,) per well, nan is left out; edge: (W,) bool. Wells are resampled, edge and inside
+    each by themselves. None where either side has fewer than two wells.
+    """
+    values = np.asarray(values, np.float64)
+    known = ~np.isnan(values)
+    outer, inner = values[known & edge], values[known & ~np.asarray(edge, bool)]
+    if min(len(outer), len(inner)) < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    drawn = np.empty(repeats)
+    for repeat in range(repeats):
+        drawn[repeat] = (outer[rng.integers(len(outer), size=len(outer))].mean()
+                         - inner[rng.integers(len(inner), size=len(inner))].mean())
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(outer.mean() - inner.mean()), float(low), float(high))
+
+
+def place_is_treatment(wells: pd.DataFrame, edge: np.ndarray) -> bool:
+    """Whether no treatment lies both on the edge and inside: what lies there explains any effect.
+
+    wells: with compound, and concentration where known; edge: (W,) bool. False without compounds.
+    """
+    if "compound" not in wells or wells["compound"].isna().all():
+        return False
+    known = wells["compound"].notna().to_numpy()
+    keys = [wells[c].to_numpy()[known] for c in ("compound", "concentration") if c in wells]
+    # Untreated wells have no concentration and are a treatment too.
+    both = pd.Series(edge[known]).groupby(keys, dropna=False).nunique()
+    return len(both) > 1 and bool((both == 1).all())
+
+
+def line_effects(wells: pd.DataFrame, values: np.ndarray, along: str) -> pd.DataFrame:
+    """Mean of the wells of each row or column (`along`): line, n, mean, low, high.
+
+    Intervals resample wells; nan for a single well. Wells without a value are left out.
+    """
+    known = ~np.isnan(values)
+    found = []
+    for line, part in pd.Series(values[known]).groupby(wells[along].to_numpy()[known]):
+        n = len(part)
+        mean = bootstrap_ratio(part, np.ones(n), repeats=1000) if n > 1 else \
+            Interval(float(part.iat[0]), np.nan, np.nan)
+        found.append({"line": int(line), "n": n, "mean": mean.value, "low": mean.low,
+                      "high": mean.high})
+    return pd.DataFrame(found, columns=["line", "n", "mean", "low", "high"])
+
+
+def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
+    """(W,) values less their plate's mean: differences, below 0 too; plates no longer differ."""
+    values = pd.Series(np.asarray(values, np.float64))
+    plate = wells["plate"].to_numpy()
+    return (values - values.groupby(plate).transform("mean")).to_numpy()
+
+
+def _placed(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:
+    """The study's own images that have a place, their plates by `plate_names`, wells by one
+    spelling; the places."""
+    known = table[own_images(table) & (table["plate"].notna() & table["well"].notna()).to_numpy()]
+    names = {name: place_of(name) for name in known["well"].unique()}
+    spelled = {name: f"{row_name(p[0])}{p[1]:02d}" for name, p in names.items() if p is not None}
+    known = known[known["well"].isin(list(spelled)).to_numpy()]
+    known = known.assign(plate=plate_names(known), well=known["well"].map(spelled).astype(object))
+    return known, {spelled[name]: p for name, p in names.items() if p is not None}

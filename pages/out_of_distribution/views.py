@@ -1,0 +1,197 @@
+"""What the page Out of distribution looks at: the view, its cached tables and figures, a click."""
+
+import json
+from typing import NamedTuple
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from bnn_core.figures import out_of_distribution as figures
+from bnn_core.figures.style import chart_config
+from bnn_core.measures import mechanisms
+from bnn_core.measures import out_of_distribution as ood
+from bnn_core.measures.mechanisms import Bins
+from bnn_core.measures.out_of_distribution import ADDED, NEW, OTHERS, SAME, SHIFTED
+from bnn_core.study.folder import Study
+from pages.shared import frame, marks, panels, scores
+from pages.shared.words import short_name
+
+BINS = 20
+MARK = "mark"
+MOST_LINES = 14
+WITHOUT = "added without labels"
+
+
+class Words(NamedTuple):
+    """How a study's kinds are spoken of."""
+
+    kind: str
+    kinds: str
+    groups: dict[str, str]
+
+
+DIGIT_WORDS = Words("kind", "kinds", {
+    SAME: "same distribution", SHIFTED: "shifted: known kinds from elsewhere",
+    NEW: "new: kinds it never saw", ADDED: WITHOUT})
+CELL_WORDS = Words("mechanism", "mechanisms", {
+    SAME: "known mechanisms, new compounds", SHIFTED: "shifted: spoilt or from elsewhere",
+    NEW: "unseen mechanisms", ADDED: WITHOUT})
+
+#: Of cells without an unseen mechanism: their kinds are ways to spoil an image.
+SPOILT_WORDS = CELL_WORDS._replace(kind="kind", kinds="kinds")
+
+
+class View(NamedTuple):
+    """What is looked at: the filtered tables of the compared networks, and a score with its cut."""
+
+    study: Study
+    methods: list[str]
+    method: str
+    tables: dict[str, pd.DataFrame]
+    bins: Bins
+    cut: scores.Cutoff
+    false_alarm: float
+    words: Words
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The filtered rows as the chosen network sees them."""
+        return self.tables[self.method]
+
+    @property
+    def key(self) -> str:
+        """Differs whenever what is drawn does."""
+        return f"{frame.filter_key()}|{self.bins}|{self.cut}|{self.false_alarm}"
+
+
+class Mark(NamedTuple):
+    """A mark that was clicked, as the address keeps it; "" and -1 stand for any."""
+
+    method: str
+    group: str
+    kind: str
+    place: int
+    predicted: str
+
+    @staticmethod
+    def read(text: str) -> "Mark | None":
+        """The mark of an address, or None when it names none."""
+        try:
+            mark = Mark(*json.loads(text))
+        except (ValueError, TypeError, RecursionError):
+            return None
+        words = (mark.method, mark.group, mark.kind, mark.predicted)
+        is_one = all(isinstance(word, str) for word in words) and isinstance(mark.place, int)
+        return mark if is_one else None
+
+
+def chart(view: View, figure: go.Figure, key: str, method: str, name: str, alt: str) -> None:
+    """A chart of one method that leads from its marks to their images; name: of a saved copy."""
+    marks.clickable_chart(figure, key, MARK, lambda data: json.dumps([method, *data]),
+                          config=chart_config(f"{view.study.name}-{name}"), alt=alt)
+
+
+def of_mark(view: View) -> None:
+    """The images of a clicked mark, below whatever is drawn."""
+    mark = Mark.read(st.query_params.get(MARK, ""))
+    if mark is None or mark.method not in view.tables:
+        return
+    method, group, kind, place, predicted = mark
+    part = part_of(view.tables[method], group, kind or None)
+    words = [view.words.groups.get(group, group), *([kind] if kind else [])]
+    if 0 <= place < BINS:
+        part = part[view.bins.of(part) == place]
+        words.append(scores.between(view.bins.score, *view.bins.edges(place), place == BINS - 1))
+    if predicted:
+        part = part[(part["predicted"] == predicted).to_numpy(dtype=bool)]
+        words.append(f"taken for {predicted}")
+    marks.close_button(MARK)
+    panels.selection_panel(view.study, part.index.to_numpy(), "ood_mark",
+                           f"{', '.join(words)} ({short_name(method)})", method=method)
+
+
+def part_of(table: pd.DataFrame, group: str, kind: str | None = None) -> pd.DataFrame:
+    rows = ood.groups(table) == group
+    return table[rows if kind is None else rows & (ood.kinds(table) == kind)]
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def distributions(key: str, method: str, _view: View) -> go.Figure:
+    """The groups of one network, one below the other."""
+    shares = {m: ood.shares(_view.tables[m], _view.bins) for m in _view.methods}
+    highest = max((float(s["share"].max()) for s in shares.values() if len(s)), default=1.0)
+    return figures.distributions(shares[method], _view.bins, _view.cut.value, _view.words.groups,
+                                 highest)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Comparing the groups")
+def separations(key: str, method: str, _view: View) -> pd.DataFrame:
+    """One line per group and subset with the figures of the score in force for both networks; what
+    a single kind is mostly taken for is said by `method`."""
+    found = []
+    for group in OTHERS:
+        of_kinds = {m: by_kind(key, m, group, _view) for m in _view.methods}
+        members = sorted({kind for table in of_kinds.values() for kind in table["kind"]})
+        lines = list(ood.subsets(members, _view.study.classes).items()) if members else []
+        # A few mechanisms, or ways to spoil an image, are worth a line each.
+        if _view.words is not DIGIT_WORDS and 1 < len(members) <= MOST_LINES:
+            lines += [(kind, [kind]) for kind in members]
+        for words, part in lines:
+            line = {"group": _view.words.groups[group].split(":")[0], "which": words,
+                    _view.words.kinds: len(part)}
+            if len(part) == 1:
+                called = kind_table(key, method, _view).set_index(["group", "kind"])
+                called = called.loc[(group, part[0])]
+                line["taken for"] = f"{called['called']} ({100 * called['called_share']:.0f} %)"
+            for name in ("AUROC", "FPR95", "detection"):
+                for network, table in of_kinds.items():
+                    own = table[table["kind"].isin(part)]
+                    line["images"] = max(line.get("images", 0), int(own["n"].sum()))
+                    line[f"{name}, {short_name(network)}"] = getattr(
+                        ood.balanced(own), name.lower())
+            found.append(line)
+    return pd.DataFrame(found)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def by_kind(key: str, method: str, group: str, _view: View) -> pd.DataFrame:
+    """`ood.by_kind` of the filtered rows."""
+    return ood.by_kind(_view.tables[method], _view.cut.score, group, _view.false_alarm)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def kind_table(key: str, method: str, _view: View) -> pd.DataFrame:
+    """`ood.kind_table` of the filtered rows."""
+    return ood.kind_table(_view.tables[method], _view.cut.score, _view.cut.threshold)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def strips(key: str, method: str, group: str, order: str, _lines: pd.DataFrame, _view: View
+            ) -> go.Figure:
+    """All kinds of a group, in the order of `_lines`."""
+    return figures.strips(ood.kind_shares(_view.tables[method], _view.bins), _lines, _view.bins,
+                          _view.cut.value, group, columns=2 if len(_lines) > 12 else 1)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def taken_for_map(key: str, method: str, group: str, _view: View) -> go.Figure:
+    """Kinds against predicted classes; capitals before lower case."""
+    calls = ood.taken_for(_view.tables[method], _view.cut.score, group)
+    order = sorted(set(calls["kind"]), key=lambda k: (k[0].islower(), k))
+    return figures.taken_for(calls, _view.study.classes, order, _view.cut.score,
+                             (_view.bins.low, _view.bins.high), group)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def histogram(key: str, method: str, group: str, kind: str, _view: View) -> go.Figure:
+    """One kind by score and predicted class."""
+    counts = mechanisms.histogram(part_of(_view.tables[method], group, kind), _view.bins)
+    return figures.one_kind(counts, _view.bins, group, kind, _view.cut.value, _view.study.classes)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Comparing all scores")
+def which_score(key: str, group: str, _view: View) -> pd.DataFrame:
+    """`ood.which_score` of the filtered rows."""
+    return ood.which_score(_view.tables, _view.study.classes, group, _view.false_alarm)
+

@@ -1,0 +1,137 @@
+"""Public data sets: fetched by `bnn data` itself, whose progress and errors the page shows.
+
+One download at a time for all who use this server; it goes on when the page is left.
+"""
+
+import atexit
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+import bnn_core
+from bnn_core.base import roots
+from bnn_core.datasets.mnist import data_root
+from pages.shared.words import plain
+from pages.your_data import forms
+
+#: A line of tqdm: what is done, percent, then numbers.
+_BAR = re.compile(r"(.*?):? *(\d+)%\|.*?\| *(.*)")
+_TAIL_BYTES = 8192
+#: What the page has for the flags of `bnn data`.
+FIELDS = {"plates": "Plates", "labelled": "Only labelled compounds and DMSO",
+          "data": "$BNN_DATA, set before starting the app"}
+_STARTING = threading.Lock()
+
+
+@dataclass
+class Download:
+    """`bnn data ...` as a process of its own; `log` takes all that it says."""
+
+    words: tuple[str, ...]
+    process: subprocess.Popen
+    log: Path
+    stopped: bool = False
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def last_line(self) -> str:
+        """What it said last, progress included."""
+        with open(self.log, "rb") as file:
+            file.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
+            lines = re.split(r"[\r\n]+", file.read().decode(errors="replace"))
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def stop(self) -> None:
+        """End it, if it still runs."""
+        if self.running:
+            self.stopped = True  # before it ends: others look on
+            self.process.terminate()
+            self.stopped = self.process.wait() != 0
+
+
+def draw_state() -> None:
+    """The download in progress, or how the last one ended."""
+    found = _downloads()
+    if found:
+        st.fragment(_state, run_every=1.0 if found[-1].running else None)(found[-1])
+
+
+def button(label: str, words: Sequence[str]) -> None:
+    """A button that fetches what `bnn data` with these words fetches."""
+    busy = bool(_downloads()) and _downloads()[-1].running
+    if st.button(label, key=f"fetch_{words[0]}", icon=":material/download:", disabled=busy,
+                 help="A download is running." if busy else None):
+        if not start(tuple(words)):
+            st.toast("Another download began just before; this one did not.")
+        st.rerun()
+
+
+def start(words: tuple[str, ...]) -> bool:
+    """Run `bnn data` with these words, into the folder that the app itself reads.
+
+    False, and nothing is done, while a download runs. InputError where nothing may be made.
+    """
+    roots.demand_making()
+    with _STARTING:
+        found = _downloads()
+        if found and found[-1].running:
+            return False
+        with tempfile.NamedTemporaryFile(dir=_folder(), suffix=".log", delete=False) as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bnn_core.commands.cli", "data", *words, "--data",
+                 str(data_root().resolve())],
+                cwd=Path(bnn_core.__file__).parents[1], stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT)
+        found.append(Download(words, process, Path(log.name)))
+        return True
+
+
+def _state(download: Download) -> None:
+    command = plain(shlex.join(["bnn", "data", *download.words]))
+    said = download.last_line()
+    if download.running:
+        bar = _BAR.fullmatch(said)
+        left, right = st.columns([6, 1], vertical_alignment="bottom")
+        left.markdown(f"Fetching: {command}")
+        left.progress(int(bar[2]) if bar else 0, plain(f"{bar[1]} {bar[3]}" if bar else said))
+        if right.button("Stop", key="fetch_stop", icon=":material/stop:"):
+            download.stop()
+            st.rerun()
+    elif download.stopped:
+        st.info(f"Stopped: {command}. " + (
+            "What arrived is kept, and the same download goes on from there."
+            if download.words[0] == "bbbc021" else "The same download begins anew."),
+            icon=":material/stop:")
+    elif download.process.returncode:
+        st.error(plain(forms.say(said.removeprefix("bnn: "), FIELDS)), icon=":material/error:")
+    else:
+        st.success(f"Fetched: {plain(said)}", icon=":material/check:")
+    if not download.running and not st.session_state.get(f"fetch_ended_{download.log}"):
+        # Once more for the whole page: its buttons work again, and the clock stops.
+        st.session_state[f"fetch_ended_{download.log}"] = True
+        st.rerun()
+
+
+@st.cache_resource(show_spinner=False)
+def _downloads() -> list[Download]:
+    """All downloads since the server started, the latest last; they end with the server."""
+    found: list[Download] = []
+    atexit.register(lambda: [download.stop() for download in found])
+    return found
+
+
+@st.cache_resource(show_spinner=False)
+def _folder() -> Path:
+    kept = tempfile.TemporaryDirectory(prefix="bnn-downloads-")
+    atexit.register(kept.cleanup)
+    return Path(kept.name)

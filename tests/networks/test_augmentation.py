@@ -1,0 +1,75 @@
+"""Augmentations move pixels; they never make or lose any."""
+
+import torch
+from torch.testing import assert_close
+
+from bnn_core.networks.augmentation import GAIN, GAMMA, augment, dihedral, random_crop, shift, stain
+
+
+def test_none_is_the_identity():
+    x = torch.rand(2, 3, 5, 5)
+    assert augment(x, "none") is x
+
+
+def test_dihedral_draws_all_eight_symmetries_per_image():
+    torch.manual_seed(0)
+    x = torch.arange(9.0).reshape(1, 1, 3, 3)
+    expected = {tuple(torch.rot90(v, k, (2, 3)).flatten().tolist())
+                for v in (x, x.flip(2)) for k in range(4)}
+    drawn = {tuple(image.flatten().tolist()) for image in dihedral(x.expand(300, 1, 3, 3))}
+    assert drawn == expected
+
+
+def test_images_that_are_not_square_are_not_turned():
+    torch.manual_seed(0)
+    x = torch.arange(6.0).reshape(1, 1, 2, 3).expand(100, 1, 2, 3)
+    changed = dihedral(x)
+    assert changed.shape == x.shape
+    assert len({tuple(i.flatten().tolist()) for i in changed}) == 4
+
+
+def test_shift_moves_every_image_by_its_own_step_and_zeros_move_in():
+    torch.manual_seed(0)
+    x = torch.zeros(200, 1, 7, 7)
+    x[:, :, 3, 3] = 1.0
+    moved = shift(x, 2)
+    assert_close(moved.sum(dim=(1, 2, 3)), torch.ones(200))
+    places = {tuple(torch.nonzero(i[0])[0].tolist()) for i in moved}
+    assert places == {(r, c) for r in range(1, 6) for c in range(1, 6)}
+
+
+def test_crops_are_windows_of_their_own_image():
+    torch.manual_seed(0)
+    x = torch.rand(40, 2, 6, 8)
+    crops = random_crop(x, 4)
+    assert crops.shape == (40, 2, 4, 4)
+    for image, crop in zip(x, crops, strict=True):
+        assert any(torch.equal(image[:, r:r + 4, c:c + 4], crop) for r in range(3)
+                   for c in range(5))
+    assert random_crop(x, 0) is x
+    assert random_crop(x, 7) is x
+
+
+def test_stain_is_a_gain_and_a_gamma_of_each_channel_within_their_limits():
+    torch.manual_seed(0)
+    values = torch.tensor([20, 60, 120], dtype=torch.uint8)
+    stained = stain(values.reshape(1, 1, 1, 3).expand(500, 2, 1, 3)) / 255
+    logs = stained.log().reshape(-1, 3)
+    steps = (values / 255).log()
+    gamma = (logs[:, 1] - logs[:, 0]) / (steps[1] - steps[0])
+    gain = (logs[:, 0] - gamma * steps[0]).exp()
+    # The third value lies on the curve that the first two give: nothing else was changed.
+    clear = logs[:, 2] < 0
+    assert_close(logs[clear, 2], (gain.log() + gamma * steps[2])[clear], atol=1e-4, rtol=0)
+    for drawn, most in ((gain, GAIN), (gamma, GAMMA)):
+        assert most**-1.001 <= drawn.min() < most**-0.95
+        assert most**0.95 < drawn.max() <= most**1.001
+    assert len(set(gamma.round(decimals=5).tolist())) > 900
+
+
+def test_stain_clips_at_white_and_keeps_black():
+    torch.manual_seed(0)
+    x = torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 1, 2).expand(200, 1, 1, 2)
+    stained = augment(x, "dihedral-stain")
+    assert stained.shape == x.shape and stained.max() == 255
+    assert (stained.amin(dim=(1, 2, 3)) == 0).all()

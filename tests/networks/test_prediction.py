@@ -1,0 +1,104 @@
+"""Prediction: the quick way against the slow plain way."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from torch.testing import assert_close
+
+from bnn_core.measures.uncertainty import moments
+from bnn_core.networks.building import new_network, prepare
+from bnn_core.networks.prediction import (
+    draw_networks,
+    embed,
+    posterior_mean,
+    predict,
+    predictive_samples,
+    stack_networks,
+)
+from bnn_core.networks.settings import TrainConfig
+
+SHAPE = (1, 28, 28)
+CONFIG = TrainConfig(rho_init=-2.0)
+
+
+@pytest.fixture(scope="module")
+def bayesian():
+    return new_network(CONFIG, 3, SHAPE).eval()
+
+
+@pytest.fixture
+def plain():
+    return new_network(CONFIG, 3, SHAPE, bayesian=False).eval()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (23, *SHAPE), dtype=np.uint8)
+
+
+def test_each_sample_is_one_network_applied_to_all_images(bayesian, plain, images):
+    networks = draw_networks(bayesian, plain, 4, seed=7)
+    samples = predictive_samples(networks, prepare(images))
+    for t, weights in enumerate(networks):
+        one = new_network(CONFIG, 3, SHAPE, bayesian=False).eval()
+        one.load_state_dict(weights)
+        assert_close(samples[t], one(prepare(images)).softmax(1), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 23, 1000])
+def test_batches_do_not_matter(bayesian, plain, images, batch_size):
+    networks = draw_networks(bayesian, plain, 5, seed=0)
+    whole = predictive_samples(networks, prepare(images)).numpy()
+    kept = np.empty((23, 5, 3), np.float32)
+    done = []
+    m = predict(
+        networks, images, prepare, samples=kept, batch_size=batch_size, progress=done.append
+    )
+    expected = moments(whole)
+    assert_allclose(m.mean_p, expected.mean_p, atol=1e-5)
+    assert_allclose(m.mean_p2, expected.mean_p2, atol=1e-5)
+    assert_allclose(m.mean_entropy, expected.mean_entropy, atol=1e-5)
+    assert_allclose(kept, whole.transpose(1, 0, 2), atol=1e-5)
+    assert sum(done) == 23
+
+
+def test_a_seed_means_the_same_networks_and_a_longer_draw_begins_with_them(bayesian, plain):
+    short, long = (draw_networks(bayesian, plain, t, seed=3) for t in (2, 6))
+    other = draw_networks(bayesian, plain, 2, seed=4)
+    for name in short.weights:
+        assert_close(short.weights[name], long.take(np.arange(2)).weights[name], atol=0, rtol=0)
+        assert not torch.equal(short.weights[name], other.weights[name])
+
+
+def test_drawn_weights_have_the_posteriors_moments(bayesian, plain):
+    networks = draw_networks(bayesian, plain, 300, seed=0)
+    w = networks.weights["head.weight"]
+    sigma = torch.nn.functional.softplus(torch.tensor(-2.0))
+    assert_close(
+        w.mean(0), bayesian.head.weight_mu.detach(), atol=5 * sigma.item() / 300**0.5, rtol=0
+    )
+    assert_close(w.std(0), sigma.expand_as(w[0]), rtol=0.25, atol=0)
+
+
+def test_posterior_mean_is_the_evaluation_mode(bayesian, plain, images):
+    networks = posterior_mean(bayesian, plain)
+    x = prepare(images)
+    assert networks.num_samples == 1
+    assert_close(predictive_samples(networks, x)[0], bayesian(x).softmax(1).detach())
+    assert_close(torch.from_numpy(np.concatenate(list(embed(networks, images, prepare, 10)))),
+                 bayesian.features(x).detach())
+
+
+def test_an_ensemble_is_its_members(plain, images):
+    members = [new_network(TrainConfig(seed=s), 3, SHAPE, bayesian=False).eval() for s in range(3)]
+    samples = predictive_samples(stack_networks(members, plain), prepare(images))
+    for sample, member in zip(samples, members, strict=True):
+        assert_close(sample, member(prepare(images)).softmax(1).detach(), atol=1e-6, rtol=1e-5)
+
+
+def test_no_images_give_no_rows(bayesian, plain):
+    m = predict(draw_networks(bayesian, plain, 2, 0), np.empty((0, *SHAPE), np.uint8), prepare)
+    assert len(m.mean_p) == len(m.mean_entropy) == 0
+    with pytest.raises(ValueError, match="batch_size"):
+        predict(draw_networks(bayesian, plain, 2, 0), np.empty((0, *SHAPE)), prepare, batch_size=0)

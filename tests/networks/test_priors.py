@@ -1,0 +1,81 @@
+"""KL divergences against closed forms and against plain Monte Carlo."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.testing import assert_close
+
+from bnn_core.networks.layers import BayesLinear
+from bnn_core.networks.priors import GaussianPrior, MixturePrior, kl_divergence
+
+
+def test_kl_of_the_prior_to_itself_is_zero():
+    mu, sigma = torch.zeros(7), torch.full((7,), 0.3)
+    assert_close(GaussianPrior(0.3).kl_divergence(mu, sigma), torch.tensor(0.0), atol=1e-6, rtol=0)
+    same = MixturePrior(pi=0.25, sigma1=0.3, sigma2=0.3)
+    assert_close(same.kl_divergence(mu, sigma), torch.tensor(0.0), atol=1e-5, rtol=0)
+
+
+@given(st.floats(-2, 2), st.floats(0.05, 3), st.floats(0.05, 3))
+def test_gaussian_kl_is_torchs(mu, sigma, prior_sigma):
+    ours = GaussianPrior(prior_sigma).kl_divergence(torch.tensor([mu]), torch.tensor([sigma]))
+    normal = torch.distributions.Normal
+    theirs = torch.distributions.kl_divergence(normal(mu, sigma), normal(0.0, prior_sigma))
+    assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_gaussian_kl_by_hand():
+    # KL(N(1, 1) || N(0, 1)) = 1/2 nat per weight.
+    kl = GaussianPrior().kl_divergence(torch.ones(4), torch.ones(4))
+    assert_close(kl, torch.tensor(2.0))
+
+
+def test_mixture_density_integrates_to_one_and_matches_its_parts():
+    prior = MixturePrior(pi=0.25, sigma1=1.0, sigma2=math.exp(-2))
+    w = torch.linspace(-8, 8, 160_001, dtype=torch.float64)
+    assert_close(torch.trapezoid(prior.log_prob(w).exp(), w), torch.tensor(1.0).double())
+    normal = torch.distributions.Normal
+    expected = (
+        0.25 * normal(0, 1.0).log_prob(w).exp() + 0.75 * normal(0, math.exp(-2)).log_prob(w).exp()
+    ).log()
+    assert_close(prior.log_prob(w), expected)
+
+
+def test_mixture_kl_estimate_is_unbiased():
+    torch.manual_seed(0)
+    prior = MixturePrior(pi=0.5, sigma1=1.0, sigma2=math.exp(-3))
+    mu, sigma = torch.tensor([0.0, 0.1, 1.5]).double(), torch.tensor([0.05, 0.2, 0.4]).double()
+    w = torch.linspace(-6, 6, 400_001, dtype=torch.float64)[:, None]
+    q = torch.distributions.Normal(mu, sigma)
+    exact = torch.trapezoid(
+        q.log_prob(w).exp() * (q.log_prob(w) - prior.log_prob(w)), w, dim=0
+    ).sum()
+    draws = torch.stack([prior.kl_divergence(mu, sigma) for _ in range(4000)])
+    assert_close(draws.mean(), exact, atol=5 * (draws.std() / 4000**0.5).item(), rtol=0)
+
+
+@pytest.mark.parametrize(
+    "prior", [GaussianPrior(0.5), MixturePrior(), MixturePrior(0.25, 0.5, 0.01)]
+)
+def test_gradient_is_that_of_the_value(prior):
+    mu = torch.tensor([0.0, -0.3, 0.004], dtype=torch.float64, requires_grad=True)
+    sigma = torch.tensor([0.05, 0.5, 0.002], dtype=torch.float64, requires_grad=True)
+
+    def kl(mu, sigma):
+        torch.manual_seed(5)
+        return prior.kl_divergence(mu, sigma)
+
+    assert torch.autograd.gradcheck(kl, (mu, sigma), eps=1e-8, atol=1e-2, rtol=1e-3)
+
+
+def test_kl_of_a_nested_network_is_the_sum_over_its_layers():
+    inner, outer = BayesLinear(3, 4), BayesLinear(4, 2, bias=False)
+    network = nn.Sequential(nn.Sequential(inner), nn.ReLU(), outer)
+    prior = GaussianPrior()
+    assert_close(
+        kl_divergence(network, prior), kl_divergence(inner, prior) + kl_divergence(outer, prior)
+    )

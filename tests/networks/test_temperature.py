@@ -1,0 +1,38 @@
+"""Temperature scaling: the planted temperature, the optimum, the ends of the search."""
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+
+from bnn_core.networks.temperature import LIMITS, fit_temperature
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    """Logits whose softmax is the truth, and classes drawn from it."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4000, 5)) * 2
+    p = softmax(logits, axis=1)
+    return logits, (p.cumsum(axis=1) > rng.random((4000, 1))).argmax(axis=1)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_a_planted_temperature_is_found(calibrated, factor):
+    logits, targets = calibrated
+    assert fit_temperature(factor * logits, targets) == pytest.approx(factor, rel=0.06)
+
+
+def test_no_other_temperature_has_a_lower_loss(calibrated):
+    logits, targets = calibrated
+
+    def loss(tau):
+        return -log_softmax(logits / tau, axis=1)[np.arange(len(targets)), targets].mean()
+
+    best = fit_temperature(logits, targets)
+    assert all(loss(best) < loss(best * f) for f in (0.9, 0.99, 1.01, 1.1))
+
+
+def test_all_right_is_as_cold_and_all_wrong_as_hot_as_it_gets():
+    logits = np.array([[2.0, 0.0], [0.0, 1.0]])
+    assert fit_temperature(logits, np.array([0, 1])) == LIMITS[0]
+    assert fit_temperature(logits, np.array([1, 0])) == LIMITS[1]

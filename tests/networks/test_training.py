@@ -1,0 +1,236 @@
+"""Training: the objective by hand, resuming to the same bits, clear stops."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.testing import assert_close
+
+from bnn_core.base.errors import InputError
+from bnn_core.networks import training
+from bnn_core.networks.building import load_network, new_network, prepare
+from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.training import TrainingSet, negative_elbo, split_validation, train
+
+CONFIG = TrainConfig(epochs=3, batch_size=16, validation=0.25)
+
+
+@pytest.fixture(scope="module")
+def data():
+    """64 images, bright at the top or at the bottom: learnt in a few steps."""
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 2, 64)
+    images = rng.integers(0, 60, (64, 1, 28, 28), dtype=np.uint8)
+    for image, target in zip(images, targets, strict=True):
+        image[0, :14] += np.uint8(150 * target)
+        image[0, 14:] += np.uint8(150 * (1 - target))
+    return TrainingSet(images, targets, 2)
+
+
+def test_negative_elbo_by_hand():
+    logits = torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]])
+    targets = torch.tensor([0, 0])
+    nll = (np.log(2) + np.log(4 / 3)) / 2
+    assert_close(
+        negative_elbo(logits, targets, torch.tensor(50.0), 100, kl_weight=0.1).item(),
+        nll + 0.1 * 50 / 100,
+    )
+    # Class weights count each image's loss, never the KL.
+    weights = torch.tensor([2.0, 0.5])
+    assert_close(
+        negative_elbo(logits, targets, 10.0, 10, class_weights=weights).item(), 2 * nll + 1
+    )
+
+
+def test_learns_and_leaves_its_files(tmp_path, data):
+    config = replace(CONFIG, epochs=12, kl_weight=0.01)
+    seen = []
+    train(tmp_path, config, data, progress=lambda epoch, row: seen.append(epoch))
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert seen == list(history["epoch"]) == list(range(1, 13))
+    assert history["validation_accuracy"].iloc[-1] == 1.0
+    assert history["kl"].iloc[-1] > 0
+    network, loaded = load_network(tmp_path)
+    assert loaded == config
+    assert not (tmp_path / "training.pt").exists()
+    x = prepare(data.images)
+    assert (network(x).argmax(1).numpy() == data.targets).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"bayesian": False, "schedule": "step", "step_epoch": 2},
+        {"augmentation": "shift", "estimator": "weights"},
+    ],
+)
+def test_killed_and_resumed_equals_uninterrupted(tmp_path, data, changes):
+    config = replace(CONFIG, **changes)
+    whole = train(tmp_path / "whole", config, data)
+
+    class Killed(Exception):
+        pass
+
+    def kill_after_two(epoch, row):
+        if epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", config, data, progress=kill_after_two)
+    assert not (tmp_path / "killed" / "weights.safetensors").exists()
+    torch.manual_seed(123)  # the state of the world between the runs must not matter
+    resumed = train(tmp_path / "killed", config, data)
+    for ours, theirs in zip(
+        resumed.state_dict().values(), whole.state_dict().values(), strict=True
+    ):
+        assert_close(ours, theirs, atol=0, rtol=0)
+    assert (tmp_path / "killed/history.csv").read_text() == (
+        tmp_path / "whole/history.csv"
+    ).read_text()
+
+
+def test_bfloat16_learns_the_same_with_weights_in_float32(tmp_path, data):
+    config = replace(CONFIG, epochs=12, kl_weight=0.01)
+    half = train(tmp_path / "half", replace(config, precision="bfloat16"), data)
+    assert {p.dtype for p in half.parameters()} == {torch.float32}
+    full = train(tmp_path / "full", config, data)
+    told = [pd.read_csv(tmp_path / name / "history.csv").iloc[-1] for name in ("half", "full")]
+    assert told[0]["accuracy"] == told[1]["accuracy"] == 1
+    assert told[0]["nll"] == pytest.approx(told[1]["nll"], abs=0.02)
+    # Another arithmetic it is.
+    assert not torch.equal(half.conv1.weight_mu, full.conv1.weight_mu)
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path, data, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def kill(epoch, row):
+        raise Killed
+    with pytest.raises(Killed):
+        train(tmp_path, CONFIG, data, progress=kill)
+    state = torch.load(tmp_path / "training.pt", weights_only=True)
+    del state["config"]["precision"]
+    torch.save(state, tmp_path / "training.pt")
+    with pytest.raises(InputError, match="other settings"):
+        train(tmp_path, replace(CONFIG, precision="bfloat16"), data)
+    seen = []
+    train(tmp_path, CONFIG, data, progress=lambda epoch, row: seen.append(epoch))
+    assert seen == [2, 3]
+
+
+def test_a_finished_training_is_loaded_not_repeated(tmp_path, data):
+    first = train(tmp_path, CONFIG, data)
+    again = train(tmp_path, CONFIG, data, progress=lambda *_: pytest.fail("trained again"))
+    assert_close(dict(again.state_dict()), dict(first.state_dict()), atol=0, rtol=0)
+    with pytest.raises(InputError, match="another epochs"):
+        train(tmp_path, replace(CONFIG, epochs=4), data)
+
+
+def test_weight_decay_leaves_rho_alone(tmp_path, data):
+    config = replace(CONFIG, epochs=1, kl_weight=0.0, weight_decay=0.5)
+    run = training._Run(tmp_path, config, data, new_network(config, 2, (1, 28, 28)), "cpu")
+    decayed, rho = run.optimizer.param_groups
+    assert (decayed["weight_decay"], rho["weight_decay"]) == (0.5, 0.0)
+    names = {id(p): n for n, p in run.network.named_parameters()}
+    assert all(names[id(p)].endswith("_rho") for p in rho["params"])
+    assert not any(names[id(p)].endswith("_rho") for p in decayed["params"])
+
+
+def test_paper_schedule_divides_by_ten_after_its_epoch(tmp_path, data):
+    config = replace(CONFIG, schedule="step", step_epoch=2, learning_rate=1e-3, epochs=4)
+    run = training._Run(tmp_path, config, data, new_network(config, 2, (1, 28, 28)), "cpu")
+    rates = []
+    for _ in range(4):
+        rates.append(run.optimizer.param_groups[0]["lr"])
+        run.train_epoch()
+    np.testing.assert_allclose(rates, [1e-3, 1e-3, 1e-4, 1e-4])
+
+
+def test_divergence_stops_with_one_clear_line(tmp_path, data, monkeypatch):
+    monkeypatch.setattr(training, "negative_elbo", lambda *a: torch.tensor(float("nan")))
+    with pytest.raises(InputError, match=r"diverged.*epoch 1, step 1.*--learning-rate below 0.003"):
+        train(tmp_path, CONFIG, data)
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_damaged_checkpoint_and_weights_are_named(tmp_path, data):
+    (tmp_path / "training.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(InputError, match=r"training\.pt is damaged"):
+        train(tmp_path, CONFIG, data)
+    (tmp_path / "training.pt").unlink()
+    train(tmp_path, CONFIG, data)
+    (tmp_path / "weights.safetensors").write_bytes(b"\0" * 20)
+    with pytest.raises(InputError, match=r"weights\.safetensors is damaged"):
+        load_network(tmp_path)
+
+
+def test_validation_keeps_groups_whole(data):
+    groups = np.repeat(np.arange(8), 8)
+    rows, held = split_validation(replace(data, groups=groups), 0.25, seed=1)
+    assert sorted([*rows, *held]) == list(range(64))
+    assert len(set(groups[held])) == 2
+    assert not set(groups[rows]) & set(groups[held])
+    everything, nothing = split_validation(data, 0.0, seed=1)
+    assert (len(everything), len(nothing)) == (64, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "--epochs 0 is too small; give at least 1"),
+        ({"batch_size": 0}, "--batch-size 0"),
+        ({"learning_rate": 0.0}, "--learning-rate 0.0"),
+        ({"learning_rate": float("nan")}, "not a finite number"),
+        ({"prior": "flat"}, "choose one of mixture, gaussian"),
+        ({"validation": 0.95}, "--validation 0.95"),
+        ({"prior_pi": 1.0}, "--prior-pi 1.0"),
+        ({"kl_weight": -1.0}, "--kl-weight -1.0"),
+        ({"schedule": "step"}, "--step-epoch"),
+        ({"network": "mscnn", "batch_size": 1}, "--batch-size 1"),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        TrainConfig(**changes)
+
+
+def test_settings_survive_their_file(tmp_path, data):
+    train(tmp_path, CONFIG, data)
+    assert asdict(load_network(tmp_path)[1]) == asdict(CONFIG)
+
+
+def test_a_last_batch_of_one_joins_the_one_before(tmp_path):
+    # BatchNorm has no variance of a single image: 5 images in batches of 4 must train.
+    rng = np.random.default_rng(0)
+    cells = TrainingSet(
+        rng.integers(0, 255, (5, 3, 16, 16), dtype=np.uint8), np.array([0, 1, 0, 1, 0]), 2
+    )
+    config = TrainConfig(
+        network="mscnn", pathways=1, head_width=4, epochs=1, batch_size=4, validation=0.0
+    )
+    train(tmp_path, config, cells)
+    assert [len(b) for b in training._batches(torch.arange(5), 4)] == [5]
+    assert [len(b) for b in training._batches(torch.arange(1), 4)] == [1]
+
+
+def test_a_full_disk_is_one_line_and_nothing_half_written(tmp_path, data, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        train(tmp_path, CONFIG, data)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_are_no_longer_finite_are_not_saved(tmp_path, data):
+    run = training._Run(tmp_path, CONFIG, data, new_network(CONFIG, 2, (1, 28, 28)), "cpu")
+    with torch.no_grad():
+        run.network.head.weight_mu[0, 0] = float("nan")
+    with pytest.raises(InputError, match="no longer finite"):
+        run._save()
+    assert not run.checkpoint.exists()

@@ -1,0 +1,115 @@
+import pytest
+from page_studies import (
+    ROOT,
+    pages,
+    text_of,
+    write_animals,
+    write_compounds,
+    write_others,
+    write_rivals,
+    write_screen,
+)
+
+from bnn_core.measures.comparison import compare
+from bnn_core.study.folder import Study, open_study
+from pages.shared.filters import bayes_method
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cache")
+    write_rivals(root)
+    write_animals(root)
+    write_compounds(root)
+    return root
+
+
+def test_one_method_names_the_command_that_makes_more(monkeypatch, cache):
+    app = pages(monkeypatch, cache, "compare_methods.py", study="compounds")
+    said = app.info[0].value
+    assert "holds one method, Bayesian" in said and not app.exception
+    # No command makes rivals of predictions from elsewhere, least of all one about digits.
+    assert "bnn study KIND --methods" in said and "mnist" not in said
+
+
+def test_the_planted_winner_is_named_and_a_copy_ties(monkeypatch, cache):
+    app = pages(monkeypatch, cache, "compare_methods.py", study="rivals")
+    said = text_of(app)
+    assert not app.exception
+    study = open_study(cache / "rivals")
+    found = compare({m: study.table(m) for m in study.methods}, study.classes, "confidence")
+    best = found.interval("accuracy", "ensemble").value
+    assert f"Accuracy: Ensemble ({100 * best:.2f} %) wins" in said
+    assert "Ensemble is among the best" in said
+    assert "200 scored images, 40 new; images ranked by Confidence score c" in said
+    # The table is the same comparison.
+    table = app.dataframe[0].value
+    assert list(table.index) == ["Bayesian", "Standard", "Dropout", "Ensemble", "Laplace"]
+    assert "AUROC, new kinds" in table and table.loc["Ensemble", "Accuracy"].startswith(
+        f"{100 * best:.2f} %")
+    # Training in all counts the standard network's.
+    assert "120.0 s" in said or "2.0 min" in said
+
+
+def test_two_methods_of_choice_and_the_images_they_disagree_on(monkeypatch, cache):
+    app = pages(monkeypatch, cache, "compare_methods.py", study="rivals")
+    app.selectbox(key="first_method").set_value("dropout").run()
+    app.selectbox(key="second_method").set_value("ensemble").run()
+    study = open_study(cache / "rivals")
+    a, b = (study.summary(m) for m in ("dropout", "ensemble"))
+    differ = a["predicted"].to_numpy() != b["predicted"].to_numpy()
+    right = b["correct"].fillna(False).to_numpy(dtype=bool) & differ
+    assert f"**Dropout and Ensemble disagree, all**: {differ.sum()} of 240" in text_of(app)
+    app.get_by_key("differ_dropout_ensemble").set_value("second right").run()
+    assert f"disagree, Ensemble right**: {right.sum()} of 240" in text_of(app)
+    assert not app.exception and differ.sum() > right.sum() > 0
+    app.selectbox(key="first_method").set_value("vi").run()
+    app.selectbox(key="second_method").set_value("laplace").run()
+    assert "predict the same class for all 240" in text_of(app) and not app.exception
+
+
+def test_differences_to_the_first_and_a_score_that_one_network_lacks(monkeypatch, cache):
+    app = pages(monkeypatch, cache, "compare_methods.py", study="rivals", score="epistemic")
+    app.get_by_key("merit").set_value("differences to Bayesian").run()
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert table.loc["Standard", "AURC"] == "–" and table.loc["Laplace", "NLL"].startswith("0.000")
+
+
+def test_two_methods_without_samples_or_times_and_a_filter_that_leaves_nothing(monkeypatch, cache):
+    app = pages(monkeypatch, cache, "compare_methods.py", study="animals")
+    assert "does not know how long" in text_of(app) and not app.exception
+    app = pages(monkeypatch, cache, "compare_methods.py", study="animals", search="no such image")
+    assert not app.exception and "all 0 filtered images" not in text_of(app)
+
+
+@pytest.mark.parametrize(("page", "write"), [
+    ("overview.py", write_rivals), ("confidence.py", write_rivals),
+    ("bnn_vs_standard.py", write_rivals), ("compare_methods.py", write_rivals),
+    ("one_image/page.py", write_rivals), ("mechanisms.py", write_screen), ("plates.py", write_screen),
+    ("suspect_labels/page.py", write_screen), ("out_of_distribution/page.py", write_others)])
+def test_where_no_image_passes_the_filters_all_pages_say_so_alike(
+    monkeypatch, tmp_path, page, write
+):
+    write(tmp_path)
+    app = pages(monkeypatch, tmp_path, page, search="no such image")
+    assert not app.exception
+    assert [info.value for info in app.info] == [
+        "No image passes the filters. Take one off in the sidebar."]
+
+
+@pytest.mark.parametrize("page", sorted(p.name for p in (ROOT / "pages").glob("*.py")
+                                        if p.name not in ("main.py", "compare_methods.py")))
+def test_every_page_copes_with_five_methods(monkeypatch, cache, page):
+    app = pages(monkeypatch, cache, page, study="rivals")
+    assert not app.exception and not app.error
+
+
+@pytest.mark.parametrize(("methods", "expected"), [
+    (["temperature", "dropout", "vi-gaussian", "standard"], "vi-gaussian"),
+    (["standard", "ensemble", "dropout"], "ensemble"),
+    (["temperature", "standard"], None),
+])
+def test_the_bayesian_method_is_vi_before_its_rivals_and_never_one_network(methods, expected):
+    study = Study(ROOT, {"classes": [], "methods": methods, "fingerprint": ""})
+    assert bayes_method(study) == expected

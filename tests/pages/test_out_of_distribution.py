@@ -1,0 +1,109 @@
+"""The page Out of distribution: empty, letters, unseen mechanisms, a click, and what stays out."""
+
+import json
+
+import numpy as np
+import pytest
+from page_studies import pages, text_of, write_animals, write_others
+
+from bnn_core.measures.judging import first_looks
+from bnn_core.study.folder import open_study
+
+PAGE = "out_of_distribution/page.py"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    root = tmp_path_factory.mktemp("ood")
+    write_animals(root)
+    write_others(root)
+    write_others(root, "unseen", cells=True)
+    return root
+
+
+def view(app, name):
+    return app.segmented_control(key="compare").set_value(name).run()
+
+
+def test_a_study_without_other_kinds_says_how_to_add_them(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="animals")
+    assert not app.exception
+    assert "it has no networks" in text_of(app)
+    study = open_study(cache / "animals")
+    meta = json.loads((study.path / "study.json").read_text())
+    for kind, command in (("mnist", "bnn predict animals emnist"),):
+        (study.path / "study.json").write_text(json.dumps(meta | {"kind": kind}))
+        assert command in text_of(pages(monkeypatch, cache, PAGE, study="animals"))
+    (study.path / "study.json").write_text(json.dumps(meta))
+
+
+def test_letters_against_what_it_knows(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="others")
+    assert not app.exception
+    lines = app.dataframe[0].value.set_index(["group", "which"])
+    line = lines.loc[("new", "all")]
+    assert line["kinds"] == 3 and line["images"] == 90
+    assert 0.7 < line["AUROC, Bayesian"] < 1
+    # O and i look like digits of this study, x does not.
+    assert lines.loc[("new", "without look-alikes"), "images"] == 30
+    assert (lines.loc[("new", "without look-alikes"), "AUROC, Bayesian"]
+            > lines.loc[("new", "look-alikes"), "AUROC, Bayesian"])
+    assert lines.loc[("new", "capitals"), "images"] == 30
+    assert lines.loc[("shifted", "all"), "images"] == 40
+    # Images added without labels are told from the known ones too, as the set they came in.
+    assert lines.loc[("added without labels", "all"), "images"] == 10
+    assert lines.loc[("added without labels", "all"), "AUROC, Bayesian"] == 1
+    assert "fold-back of c" in text_of(app) and "the set of letters" in text_of(app)
+    for name in ("all kinds", "taken for what", "which score?"):
+        view(app, name)
+        assert not app.exception
+    assert "Best here" in text_of(app)
+    view(app, "one kind")
+    app.segmented_control(key="group").set_value("added").run()
+    assert "**slides**: 10 images, 100 % taken for **1**" in text_of(app)
+    app.segmented_control(key="group").set_value("new").run()
+    app.selectbox(key="kind").set_value("i").run()
+    assert not app.exception
+    assert "two hills" in text_of(app) and "100 % taken for **1**" in text_of(app)
+    app.selectbox(key="kind").set_value("O").run()
+    assert "one hill" in text_of(app) and "100 % taken for **0**" in text_of(app)
+
+
+def test_a_clicked_mark_shows_exactly_its_images(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="others")
+    app.query_params["mark"] = json.dumps(["vi", "new", "O", -1, "0"])
+    app.run()
+    assert not app.exception
+    assert "30 of 200 images" in text_of(app)
+    app.query_params["mark"] = '["nobody"]'
+    assert not app.run().exception
+
+
+def test_unseen_mechanisms_and_whom_they_imitate(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="unseen")
+    assert not app.exception
+    lines = app.dataframe[0].value.set_index("which")
+    lines = lines[lines["group"] == "unseen mechanisms"]
+    assert lines.loc["all", "mechanisms"] == 3
+    assert lines.loc["O", "taken for"].startswith("0 (100")
+    assert "unseen mechanisms" in text_of(app)
+
+
+def test_other_pages_keep_to_the_studys_own_images(monkeypatch, cache):
+    study = open_study(cache / "unseen")
+    table = study.table("vi")
+    looks = first_looks({"vi": table}, np.arange(len(table)), "vi", None, "confidence")
+    own = set(np.flatnonzero(~table["role"].isin(["new", "shifted"])))
+    assert all(set(rows) <= own for rows in looks.values())
+    app = pages(monkeypatch, cache, "mechanisms.py", study="unseen")
+    assert not app.exception
+    assert set(app.selectbox(key="mechanism").options) == {"0", "1"}
+    app = pages(monkeypatch, cache, "overview.py", study="unseen")
+    assert not app.exception and "added for comparison" in text_of(app)
+
+
+def test_marks_in_the_address_cannot_break_the_page(monkeypatch, cache):
+    for mark in ('["vi", 1, 2, "x", null]', '["vi", "new", {}, 3, []]', "[", '{"a": 1}'):
+        app = pages(monkeypatch, cache, PAGE, study="others")
+        app.query_params["mark"] = mark
+        assert not app.run().exception

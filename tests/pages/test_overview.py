@@ -1,0 +1,132 @@
+import json
+import shutil
+
+import pytest
+from page_studies import (
+    pages,
+    source_of,
+    text_of,
+    write_animals,
+    write_compounds,
+    write_newer,
+    write_rivals,
+)
+
+from bnn_core.study.describing import method_settings
+from bnn_core.study.folder import open_study
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cache")
+    write_animals(root)
+    write_compounds(root)
+    write_newer(root)
+    return root
+
+
+def test_an_empty_cache_says_which_command_to_type(monkeypatch, tmp_path):
+    app = pages(monkeypatch, tmp_path)
+    assert not app.exception
+    assert "bnn study" in app.info[0].value and str(tmp_path) in app.info[0].value
+
+
+def test_the_app_opens_on_the_newest_own_study_else_on_the_ready_made_one(monkeypatch, tmp_path):
+    made = {"demo": "2026-03-01", "old": "2025-01-01"}
+    for name, created in made.items():
+        path = write_animals(tmp_path, name, n=60) / "study.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"created": created}))
+    write_newer(tmp_path)
+    assert pages(monkeypatch, tmp_path).selectbox(key="study").value == "old"
+    shutil.rmtree(tmp_path / "old")
+    assert pages(monkeypatch, tmp_path).selectbox(key="study").value == "demo"
+
+
+def test_accuracy_is_what_the_study_says(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="animals")
+    assert not app.exception
+    study = open_study(cache / "animals")
+    for method, card in (("vi", app.metric[0]), ("standard", app.metric[2])):
+        accuracy = study.meta["metrics"][method]["image"]["accuracy"]
+        assert card.value == f"{100 * accuracy:.2f} %" and "n = 300" in card.delta
+
+
+def test_filters_narrow_everything_and_come_off_again(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="animals")
+    app.multiselect(key="label").select("bee").run()
+    labels = open_study(cache / "animals").images["label"]
+    n = int((labels == "bee").sum())
+    assert f"**{n}** of 300 images" in text_of(app) and f"n = {n}" in app.metric[0].delta
+    app.text_input(key="search").set_value("IMG-000").run()
+    assert f"**{int((labels[:10] == 'bee').sum())}** of 300" in text_of(app)
+    app.button(key="reset_filters").click().run()
+    assert "**300** of 300 images" in text_of(app)
+    assert app.multiselect(key="label").value == []
+
+
+def test_no_image_left_is_no_error(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="animals", search="no such image")
+    assert not app.exception and "**0** of 300 images" in text_of(app)
+    assert app.metric[0].value == "–"
+
+
+def test_levels_with_their_rule_where_compounds_are_known(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="compounds")
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert list(table["Level"]) == ["image", "treatment", "treatment", "compound", "compound"]
+    assert "Not counted here: 20 of the filtered images" in text_of(app)
+    assert "of 120" in table.iloc[0, 1]
+    assert table.columns[-1] == "How images are put together"
+
+
+def test_names_are_shown_not_obeyed(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="compounds")
+    assert "<b>cpd" not in source_of(app)
+    assert "&lt;b&gt;cpd" in source_of(app) and r"\<b\>cpd" in source_of(app)
+
+
+def test_a_newer_study_is_refused_and_the_others_stay_usable(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="tomorrow")
+    assert "schema 99" in app.error[0].value and not app.exception
+    app.selectbox(key="study").select("animals").run()
+    assert not app.error and app.metric
+
+
+def test_a_damaged_table_is_one_line(monkeypatch, tmp_path):
+    path = write_animals(tmp_path, "broken", n=60)
+    (path / "summary" / "vi.parquet").write_bytes(b"PAR1 no more")
+    app = pages(monkeypatch, tmp_path)
+    assert "vi.parquet is damaged" in app.error[0].value and not app.exception
+
+
+def test_a_damaged_review_log_is_one_line(monkeypatch, tmp_path):
+    write_animals(tmp_path, n=60)
+    (tmp_path / "reviews.sqlite").write_bytes(b"no database at all, and long enough" * 99)
+    app = pages(monkeypatch, tmp_path)
+    assert "reviews.sqlite" in app.error[0].value and not app.exception and app.metric
+
+
+def test_an_unknown_study_in_the_address_is_named(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="nowhere")
+    assert "nowhere" in app.warning[0].value and not app.exception and app.metric
+
+
+def test_another_first_look_shows_other_images(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="animals")
+    assert "**Confident mistakes**" in text_of(app)
+    app.get_by_key("look").set_value("Networks disagree").run()
+    assert "**Networks disagree**" in text_of(app) and not app.exception
+
+
+def test_fitted_numbers_and_a_gaussian_prior_are_said(tmp_path):
+    path = write_rivals(tmp_path, "fitted", n=60)
+    meta = json.loads((path / "study.json").read_text())
+    meta["methods"]["vi"] |= {"prior": "gaussian", "prior_sigma1": 1.0, "prior_sigma2": 0.002}
+    meta["methods"]["laplace"]["fitted"] = {"prior_precision": [2.0, 4.0]}
+    meta["methods"]["dropout"]["fitted"] = {"temperature": [0.01]}
+    (path / "study.json").write_text(json.dumps(meta))
+    lines = method_settings(open_study(path))
+    assert "prior: σ₂" not in lines and "1" in lines["prior: σ₁"]
+    assert "2 to 4" in lines["fitted: prior precision"]
+    assert any("lower limit" in text for text in lines["fitted: temperature"])

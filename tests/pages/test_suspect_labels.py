@@ -1,0 +1,205 @@
+import shutil
+
+import pandas as pd
+import pytest
+from page_studies import pages, text_of, write_animals, write_compounds, write_screen
+
+from bnn_core.review.log import ReviewLog
+from bnn_core.study.folder import open_study
+from bnn_core.suspects.second_opinion import opinion, read_features, write_opinion
+
+PAGE = "suspect_labels/page.py"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    write_screen(tmp_path)
+    return tmp_path
+
+
+def ranking(app):
+    return app.dataframe[0].value
+
+
+def headline(app):
+    return app.subheader[0].value.replace("\\", "")
+
+
+def test_the_planted_compound_is_first_and_open_with_every_reading(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen")
+    assert not app.exception
+    first = ranking(app).iloc[0]
+    assert (first["title"], first["label"], first["suspected"]) == ("D2", "D", "A")
+    assert first["wrong"] == "12 of 12" and first["units"] == "6 wells"
+    said = text_of(app)
+    assert "All 12 images are called something else than D" in said
+    assert "rank 1" in said and "12 of 12 images at 1, 10 µM are called A" in said
+    assert "Image quality was not measured" in said and "no standard network" in said
+    for head in ("This compound:", "**D2**", "Same label:", "**D**", "Nearest other class:",
+                 "**A**", "Its other doses", "Untreated,", "same plates"):
+        assert head in said
+    assert "holds no" not in said
+
+
+def test_a_click_a_step_and_an_address_choose_a_suspect(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen")
+    names = ranking(app)["title"].to_list()
+    app.button(key="suspect_on").click().run()
+    assert headline(app).startswith(f"{names[1]}:")
+    assert list(app.session_state["suspects_table_compound"]["selection"]["rows"]) == [1]
+    app.button(key="suspect_back").click().run()
+    assert headline(app).startswith("D2:")
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspect=names[3])
+    assert not app.exception and len(names) == 8
+
+
+@pytest.mark.parametrize("level, first", [("treatments", "D2 1 µM"), ("wells", "W2P1 E02")])
+def test_treatments_and_wells(monkeypatch, cache, level, first):
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspects=level)
+    assert not app.exception
+    assert first in ranking(app)["title"].to_list()[:6]
+
+
+def test_images_by_label_quality(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspects="images",
+                suspects_as="as a table")
+    assert not app.exception
+    assert set(ranking(app)["label"][:12]) == {"D"}
+    assert ranking(app)["label_quality"].is_monotonic_increasing
+    app.get_by_key("suspects_as").set_value("as images").run()
+    assert not app.exception and "most suspect first" in text_of(app)
+
+
+def test_ticked_images_of_the_table_can_be_flagged_and_the_last_is_shown(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspects="images",
+                suspects_as="as a table")
+    table = ranking(app)
+    assert {"compound", "plate", "well"} <= set(table)
+    flag = "suspect_images_table_flag"
+    app.session_state["suspect_images_table_screen"] = {"selection": {"rows": [1, 3]}}
+    app.run()
+    app.button(key=flag).click().run()
+    app.text_input(key=f"{flag}_name").input("Ada")
+    app.button(key=f"{flag}_go").click().run()
+    assert not app.exception
+    flagged = set(ReviewLog(cache).state(open_study(cache / "screen"))["image_id"])
+    assert flagged == set(table["image_id"].iloc[[1, 3]])
+
+
+def test_filters_shorten_the_table_and_change_no_score(monkeypatch, cache):
+    whole = ranking(pages(monkeypatch, cache, PAGE, study="screen"))
+    app = pages(monkeypatch, cache, PAGE, study="screen", label="D")
+    left = ranking(app)
+    assert set(left["title"]) == {"D1", "D2"}
+    assert left["score"].to_list() == whole.set_index("title")["score"][left["title"]].to_list()
+    assert "2 of 8 compounds" in text_of(app)
+
+
+def test_flag_the_whole_compound_and_take_it_back(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen")
+    study, log = open_study(cache / "screen"), ReviewLog(cache)
+    app.button(key="suspect_screen_compound_D2_D_flag").click().run()
+    app.text_input(key="suspect_screen_compound_D2_D_flag_name").input("Ada")
+    assert "already" not in text_of(app)
+    app.button(key="suspect_screen_compound_D2_D_flag_go").click().run()
+    assert not app.exception
+    app.button(key="suspect_screen_compound_D2_D_flag").click().run()
+    assert "12 of them are on the list already" in text_of(app)
+    state = log.state(study)
+    assert len(state) == 12 and "suspect compound D2" in state["filter"].iat[0]
+    assert ranking(app).set_index("title")["flagged"].to_dict() == (
+        dict.fromkeys(ranking(app)["title"], "") | {"D2": "12 of 12"})
+    app.button(key="suspect_screen_compound_D2_D_flag_undo").click().run()
+    assert log.state(study).empty
+    assert set(ranking(app)["flagged"]) == {""}
+
+
+def test_what_was_decided_of_single_images_stands_in_their_table(monkeypatch, cache):
+    study = open_study(cache / "screen")
+    row = int(study.images.index[study.images["compound"] == "D2"][0])
+    ReviewLog(cache).flag(study, [row], reviewer="Ada", reason="corrupted", decision="exclude")
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspects="images",
+                suspects_as="as a table")
+    decided = ranking(app).set_index("image_id")["decision"]
+    assert decided[decided != ""].to_dict() == {study.images["image_id"].iat[row]: "exclude"}
+
+
+def test_a_second_opinion_is_asked_where_there_is_one(monkeypatch, cache):
+    study = open_study(cache / "screen")
+    features = cache / "features.csv"
+    table = study.images.assign(moa=study.images["label"])[
+        ["compound", "concentration", "plate", "well", "moa"]]
+    # Features that say what the label says: the label is right, the network is wrong.
+    places = "ABCD"
+    for i, name in enumerate(places):
+        table[f"f{i}"] = [float(label == name) + 0.01 * (k % 7)
+                          for k, label in enumerate(table["moa"])]
+    table.to_csv(features, index=False)
+    write_opinion(study.path, opinion(read_features(features), study.classes), "features.csv")
+    app = pages(monkeypatch, cache, PAGE, study="screen")
+    assert not app.exception
+    alone = app.selectbox(key="second").set_value("none").run()
+    score = ranking(alone)["score"].iat[0]
+    both = app.selectbox(key="second").set_value("measured features").run()
+    assert ranking(both).set_index("title")["score"]["D2"] < score
+    assert "The second opinion gives the label" in text_of(both)
+
+
+def test_studies_without_compounds_pictures_or_scored_rows(monkeypatch, tmp_path):
+    write_animals(tmp_path, n=40)
+    write_compounds(tmp_path)
+    app = pages(monkeypatch, tmp_path, PAGE, study="animals")
+    assert not app.exception and "Label quality is the mean probability" in text_of(app)
+    app = pages(monkeypatch, tmp_path, PAGE, study="compounds")
+    assert not app.exception and "holds no pictures" in text_of(app)
+    app = pages(monkeypatch, tmp_path, PAGE, study="compounds", search="no such image")
+    assert not app.exception and "No image passes the filters" in app.info[0].value
+
+
+def test_the_truth_is_shown_only_when_asked(monkeypatch, cache):
+    plain_study = pages(monkeypatch, cache, PAGE, study="screen")
+    assert not [toggle.key for toggle in plain_study.toggle if toggle.key.startswith("truth")]
+    pd.DataFrame([{"kind": "inactive dose", "level": "treatment", "compound": "D2",
+                   "concentration": 1.0, "plate": None, "well": None, "image_id": None,
+                   "given": "D", "true": "no visible effect", "note": "planted by the test"}]
+                 ).to_parquet(cache / "screen" / "truth.parquet")
+    app = pages(monkeypatch, shutil.copytree(cache, cache.with_name("again")), study="screen")
+    said = text_of(app)
+    assert "Start here" in said and "no visible effect" not in said
+    app.toggle(key="truth_overview").set_value(True).run()
+    assert "Compounds: **1 of 1** planted faults are among the first 1" in text_of(app)
+    shown = next(d.value for d in app.dataframe if "kind" in d.value)
+    assert shown.iloc[0].tolist()[:5] == ["inactive dose", "D2", "D", "no visible effect", "1 of 8"]
+    app = app.switch_page(PAGE).run()
+    assert not app.exception and not app.toggle(key="truth_suspects").value
+
+
+def test_a_compound_that_is_called_right_is_not_said_to_be_called_something_else(
+    monkeypatch, cache
+):
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspect="A1")
+    assert not app.exception
+    assert headline(app) == "A1: given A, and called so"
+    said = text_of(app)
+    assert "there is nothing to explain" in said and "What may be the matter" not in said
+
+
+def test_a_suspect_that_is_not_there_is_said_to_be_missing(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspect="Nobody")
+    assert "“Nobody” is not among these" in text_of(app) and not app.exception
+
+
+def test_another_level_lets_go_of_the_suspect_of_the_one_before(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspect="A1")
+    assert headline(app).startswith("A1:")
+    app.get_by_key("suspects").set_value("treatment").run()
+    assert not app.exception and "is not among these" not in text_of(app)
+    assert "suspect" not in app.query_params
+    assert headline(app).startswith(f"{ranking(app)['title'].iat[0]}:")
+
+
+def test_another_study_is_no_second_opinion_until_it_is_chosen(monkeypatch, cache):
+    write_screen(cache, "another")
+    app = pages(monkeypatch, cache, PAGE, study="screen")
+    assert app.selectbox(key="second").value == "none"
+    shutil.rmtree(cache / "another")

@@ -1,0 +1,293 @@
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+from page_studies import pages, text_of, write_animals
+from PIL import Image
+from serving import Site, serve
+
+from bnn_core.commands import cli
+from bnn_core.study.folder import open_study
+from bnn_core.study.lock import study_lock
+from pages.your_data import download_form
+
+PAGE = "your_data/page.py"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    root = tmp_path / "cache"
+    write_animals(root, n=30)
+    return root
+
+
+@pytest.fixture
+def predictions(tmp_path):
+    """A table of predictions: 6 images, 2 of them wrong."""
+    table = pd.DataFrame({
+        "image": [f"i{k}" for k in range(6)], "compound": list("aabbcc"),
+        "label": ["up", "up", "down", "down", "up", "down"],
+        "p_up": [0.9, 0.8, 0.3, 0.6, 0.2, 0.1]})
+    table["p_down"] = 1 - table["p_up"]
+    path = tmp_path / "my table.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_without_a_table_it_says_what_to_do(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE)
+    assert not app.exception and "Choose a table" in app.info[0].value
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    assert not app.exception and "Name a table" in app.info[0].value
+    app = pages(monkeypatch, cache, PAGE, data_view="Public data")
+    assert not app.exception and "bnn data bbbc021" in app.code[1].value
+
+
+def test_the_page_needs_no_study(monkeypatch, tmp_path):
+    app = pages(monkeypatch, tmp_path, PAGE)
+    assert not app.exception and "Choose a table" in app.info[-1].value
+
+
+def test_a_table_is_understood_and_becomes_the_study_in_view(monkeypatch, cache, predictions):
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(predictions)).run()
+    assert not app.exception
+    assert "6 images of 2 classes" in app.success[0].value
+    assert "66.67 % of 6 labelled ones" in app.success[0].value
+    assert "fold" not in app.dataframe[0].value and "compound" in app.dataframe[0].value
+    assert app.code[0].value.startswith("bnn import '") and "--out" in app.code[0].value
+    app.text_input(key="import_name_my table.csv").input("mine").run()
+    app.button(key="import_make").click().run()
+    assert not app.exception and not app.error
+    assert len(open_study(cache / "mine").images) == 6
+    assert app.session_state["study"] == "mine"
+    assert app.title[0].value == "Overview"
+
+
+def test_where_the_images_lie_is_said_before_the_study_is_made(monkeypatch, cache, tmp_path):
+    table = pd.DataFrame({"path": ["1.png", "2.png"], "label": ["a", "b"], "p_a": [0.9, 0.2],
+                          "p_b": [0.1, 0.8]})
+    (tmp_path / "tables").mkdir()
+    table.to_csv(tmp_path / "tables" / "named.csv", index=False)
+    table.drop(columns="path").to_csv(tmp_path / "tables" / "plain.csv", index=False)
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(tmp_path / "tables" / "plain.csv")).run()
+    assert "names no image files" in text_of(app)
+    app.text_input(key="import_path").input(str(tmp_path / "tables" / "named.csv")).run()
+    assert "were not found" in text_of(app)
+    app.text_input(key="import_image_root").input(str(tmp_path / "pictures")).run()
+    assert "pictures is no folder" in app.error[0].value
+    assert "“Folder that image paths start from”" in app.error[0].value
+    (tmp_path / "pictures").mkdir()
+    for name in table["path"]:
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "pictures" / name)
+    app.run()
+    assert not app.error and f"lie in {tmp_path / 'pictures'}" in text_of(app).replace("\\", "")
+    assert "2 of 2 looked for are there" in text_of(app)
+    (tmp_path / "pictures" / "2.png").unlink()
+    app.run()
+    assert "1 of 2 looked for are there" in text_of(app)
+
+
+def test_names_too_long_to_look_for_are_not_there(monkeypatch, cache, tmp_path):
+    long = "https://host/" + "x" * 300 + ".png"
+    path = tmp_path / "signed.csv"
+    pd.DataFrame({"path": [long, long + "?"], "label": ["a", "b"], "p_a": [0.9, 0.2],
+                  "p_b": [0.1, 0.8]}).to_csv(path, index=False)
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(path)).run()
+    assert not app.exception and not app.error and "were not found" in text_of(app)
+    app.text_input(key="import_image_root").input("/" + "y" * 300).run()
+    assert not app.exception and "“Folder that image paths start from”" in app.error[0].value
+    app.text_input(key="import_image_root").input("").run()
+    app.text_input(key="import_metadata").input("/" + "y" * 300 + ".csv").run()
+    assert not app.exception and len(app.error) == 1
+
+
+def test_an_uploaded_table_with_a_fault_gives_one_line(monkeypatch, cache, predictions):
+    bad = predictions.read_bytes().replace(b"0.9,", b"0.7,")
+    app = pages(monkeypatch, cache, PAGE)
+    app.get_by_key("import_upload").set_value(("bad.csv", bad, "text/csv")).run()
+    assert not app.exception and len(app.error) == 1
+    said = app.error[0].value.replace("\\", "")
+    assert said.startswith("bad.csv row 2") and "/" not in said.split("row")[0]
+    app.text_input(key="import_columns").input("nonsense").run()
+    assert "no NAME=COLUMN" in app.error[0].value
+    app.text_input(key="import_columns").input("").run()
+    logits = bad.replace(b"p_up,p_down", b"logit_up,logit_down")
+    app.get_by_key("import_upload").set_value(("bad.csv", logits, "text/csv")).run()
+    assert "“Columns are logits” converts them" in app.error[0].value
+    app.get_by_key("import_upload").set_value(("ok.csv", predictions.read_bytes(), "text/csv"))
+    assert app.run().code[0].value.startswith("bnn import ok.csv --out ")
+
+
+def test_the_command_carries_what_was_said(monkeypatch, cache, predictions):
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(predictions)).run()
+    app.text_input(key="import_control").input("c").run()
+    assert not app.exception
+    assert "--control c" in app.code[0].value
+    app.text_input(key="import_control").input("").run()
+    app.text_input(key="import_columns").input("batch=compound").run()
+    assert [e.value for e in app.error] == []
+    assert "--map batch=compound" in app.code[0].value
+
+
+def test_an_existing_study_is_replaced_only_on_purpose(monkeypatch, cache, predictions):
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(predictions)).run()
+    app.text_input(key="import_name_my table.csv").input("animals").run()
+    assert app.button(key="import_make").disabled
+    app.checkbox(key="import_replace").check().run()
+    assert not app.button(key="import_make").disabled
+
+
+def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
+    table = pd.DataFrame({"path": [f"{k}.png" for k in range(6)], "compound": list("aabbcd"),
+                          "moa": ["x"] * 4 + ["y", None]})
+    for name in table["path"][:5]:
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / name)
+    table.to_csv(tmp_path / "fields.csv", index=False)
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    app.text_input(key="plate_path").input(str(tmp_path / "fields.csv")).run()
+    assert not app.exception
+    assert "6 images, 2 classes, 3 groups" in app.success[0].value
+    assert "1 of 6 files looked for are not there" in app.error[0].value
+    assert "5.png (row 7)" in app.error[0].value.replace("\\", "")
+    assert "y: one group only" in app.warning[0].value
+    app.text_input(key="plate_label").input("moa").run()
+    assert app.code[0].value.startswith(f"bnn study plate {tmp_path / 'fields.csv'} --label moa")
+    app.text_input(key="plate_label").input("mao").run()
+    assert "did you mean 'moa'?" in app.error[0].value.replace("\\", "")
+    assert "Column of the classes" in app.error[0].value and "--label" not in app.error[0].value
+    app.text_input(key="plate_label").input("moa").run()
+    app.text_input(key="plate_columns").input("well=path, site").run()
+    assert "'site' is no NAME=COLUMN" in app.error[0].value
+    app.text_input(key="plate_columns").input("well=compound").run()
+    assert app.code[0].value.endswith("--map well=compound --preset quick")
+
+
+def test_classes_of_one_group_each_are_refused_as_the_command_refuses_them(
+    monkeypatch, cache, tmp_path, capsys
+):
+    pd.DataFrame({"path": list("abcdef"), "compound": list("aabbcc"), "moa": list("xxyyzz")}
+                 ).to_csv(tmp_path / "one.csv", index=False)
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    app.text_input(key="plate_path").input(str(tmp_path / "one.csv")).run()
+    assert not app.exception and not app.success and not app.code
+    assert "each of the 3 classes is of one group" in app.error[0].value
+    assert cli.main(["study", "plate", str(tmp_path / "one.csv"), "--prepare-only"]) == 2
+    assert "each of the 3 classes is of one group" in capsys.readouterr().err
+
+
+def test_classes_spelt_in_two_ways_are_a_warning(monkeypatch, cache, tmp_path):
+    pd.DataFrame({"path": list("abcdef"), "compound": list("abcdef"),
+                  "moa": ["x", "X ", "x", "y", "y", "y"]}).to_csv(tmp_path / "t.csv", index=False)
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    app.text_input(key="plate_path").input(str(tmp_path / "t.csv")).run()
+    assert "'X' and 'x' are taken as different" in app.warning[0].value.replace("\\", "")
+
+
+def test_plates_are_counted_as_they_are_fetched(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, data_view="Public data")
+    for typed, size in ((",", "43 GB"), ("A,", "840 MB"), (" A, -B", "1680 MB")):
+        app.text_input(key="fetch_plates").input(typed).run()
+        assert app.button(key="fetch_bbbc021").label == f"Fetch BBBC021 ({size})"
+    started = []
+    monkeypatch.setattr(download_form, "start", lambda words: started.append(words) or True)
+    app.button(key="fetch_bbbc021").click().run()
+    assert started == [("bbbc021", "--plates=A,-B", "--labelled")]
+
+
+class Process:
+    """A process that ends when it is asked to, or has ended before."""
+
+    def __init__(self, *args, returncode=None, **options):
+        time.sleep(0.05)
+        self.returncode = returncode
+
+    def poll(self):
+        return self.returncode
+
+    def terminate(self):
+        self.returncode = -15
+
+    def wait(self):
+        return self.returncode
+
+
+def test_of_downloads_begun_at_once_one_runs(monkeypatch, tmp_path):
+    found = []
+    monkeypatch.setattr(download_form, "_downloads", lambda: found)
+    monkeypatch.setattr(download_form, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(download_form.subprocess, "Popen", Process)
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(download_form.start, [("mnist",)] * 4)) == [False] * 3 + [True]
+    found[0].stop()
+    assert found[0].stopped and download_form.start(("mnist",))
+    assert found[1].log != found[0].log
+    ended = download_form.Download(("mnist",), Process(returncode=0), tmp_path / "log")
+    ended.stop()
+    assert not ended.stopped
+
+
+@pytest.mark.parametrize(("name", "status", "said", "words"), [
+    ("bbbc021", 2, "no room; choose another folder with --data, fewer plates with --plates",
+     "another folder with “$BNN_DATA, set before starting the app”, fewer plates with “Plates”"),
+    ("bbbc021", -15, "x", "the same download goes on from there"),
+    ("mnist", -15, "x", "The same download begins anew"),
+])
+def test_how_a_download_ended(monkeypatch, cache, tmp_path, name, status, said, words):
+    (tmp_path / "log").write_text(f"bnn: {said}\n")
+    ended = download_form.Download((name,), Process(returncode=status), tmp_path / "log",
+                                   stopped=status < 0)
+    monkeypatch.setattr(download_form, "_downloads", lambda: [ended])
+    app = pages(monkeypatch, cache, PAGE, data_view="Public data")
+    shown = app.info if ended.stopped else app.error
+    assert words in shown[0].value.replace("\\", "") and not app.exception
+
+
+def test_a_download_from_the_page_says_what_fails_and_can_be_stopped(monkeypatch, cache, tmp_path):
+    def fetch(site):
+        monkeypatch.setenv("BNN_BBBC021_URL", site.url)
+        return pages(monkeypatch, cache, PAGE, data_view="Public data").button(
+            key="fetch_bbbc021").click().run()
+
+    def until(condition, app):
+        for _ in range(300):
+            if condition(app):
+                return
+            time.sleep(0.1)
+            app.run()
+        raise AssertionError("waited in vain")
+
+    monkeypatch.setenv("BNN_DATA", str(tmp_path / "data"))
+    with serve(Site()) as site:
+        app = fetch(site)
+        until(lambda app: app.error, app)
+        assert "BBBC021_v1_image.csv" in (said := app.error[0].value.replace("\\", ""))
+        assert not said.startswith("bnn:") and not app.button(key="fetch_mnist").disabled
+    name = "/BBBC021_v1_image.csv"
+    with serve(Site({name: b"a" * 1000}, {name: ["stall", "..."]}, stall_seconds=2)) as site:
+        app = fetch(site)
+        until(lambda app: any(name == path for _, path, _ in site.requests), app)
+        assert app.button(key="fetch_mnist").disabled
+        app.button(key="fetch_stop").click().run()
+        assert not app.exception and "Stopped: bnn data bbbc021 --labelled" in app.info[0].value \
+            .replace("\\", "")
+
+
+def test_a_study_that_another_run_makes_is_left_to_it(monkeypatch, cache, predictions):
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(predictions)).run()
+    app.text_input(key="import_name_my table.csv").input("mine").run()
+    with study_lock(cache / "mine"):
+        app.button(key="import_make").click().run()
+        assert not app.exception
+        assert f"process {os.getpid()}" in app.error[-1].value.replace("\\", "")
+    assert not (cache / "mine").exists() and not (cache / "mine.making").exists()
+    app.button(key="import_make").click().run()
+    assert open_study(cache / "mine").meta["rows"] == 6

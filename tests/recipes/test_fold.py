@@ -1,0 +1,146 @@
+"""Jobs that can be repeated, and folds put together."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from bnn_core.base.errors import InputError
+from bnn_core.measures.uncertainty import moments
+from bnn_core.networks import methods
+from bnn_core.networks.building import load_network, prepare
+from bnn_core.networks.distance import read_cloud, training_cloud
+from bnn_core.networks.methods import networks_of, training_order
+from bnn_core.networks.prediction import predictive_samples
+from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.training import TrainingSet
+from bnn_core.recipes.fold import (
+    FoldResult,
+    assemble,
+    read_result,
+    run_method,
+)
+
+CONFIG = TrainConfig(epochs=1, batch_size=16, validation=0.0)
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    return TrainingSet(
+        rng.integers(0, 256, (32, 1, 28, 28), dtype=np.uint8), rng.integers(0, 3, 32), 3
+    )
+
+
+def run(folder, data, config=CONFIG, **changes):
+    rows = np.array([4, 0, 7])
+    run_method(
+        folder,
+        config,
+        data,
+        data.images[rows],
+        rows,
+        num_samples=5,
+        sample_seed=1,
+        quiet=True,
+        **changes,
+    )
+    return read_result(folder)
+
+
+def test_one_job_from_training_to_prediction(tmp_path, data):
+    result = run(tmp_path / "vi", data)
+    networks = networks_of(tmp_path / "vi", 5, 1)
+    samples = predictive_samples(networks, prepare(data.images[[4, 0, 7]])).numpy()
+    assert list(result.rows) == [4, 0, 7]
+    assert_allclose(result.samples, samples.transpose(1, 0, 2), atol=1e-3)
+    assert_allclose(result.moments.mean_p, moments(samples).mean_p, atol=1e-5)
+    network, _ = load_network(tmp_path / "vi")
+    features = network.features(prepare(data.images[[4, 0, 7]])).detach()
+    assert_allclose(result.embedding, features, atol=1e-2)
+    of_training = network.features(prepare(data.images)).detach().numpy()
+    cloud = training_cloud(of_training, data.targets)
+    assert_allclose(result.distance, cloud.distance(features.numpy()), rtol=1e-3)
+    assert_allclose(read_cloud(tmp_path / "vi").distance(features.numpy()), result.distance,
+                    rtol=1e-3)
+
+
+def test_a_finished_job_is_skipped(tmp_path, data, monkeypatch):
+    run(tmp_path / "vi", data)
+    monkeypatch.setattr(methods, "train", lambda *a, **k: pytest.fail("trained again"))
+    run(tmp_path / "vi", data)
+
+
+def test_a_standard_network_is_one_sample(tmp_path, data):
+    result = run(
+        tmp_path / "standard",
+        data,
+        TrainConfig(bayesian=False, epochs=1, batch_size=16, validation=0.0),
+    )
+    assert result.samples.shape == (3, 1, 3)
+    assert_allclose(result.moments.mean_p2, result.moments.mean_p**2)
+
+
+def test_means_start_from_the_standard_network(tmp_path, data):
+    standard = TrainConfig(bayesian=False, epochs=1, batch_size=16, validation=0.0)
+    run(tmp_path / "standard", data, standard)
+    still = TrainConfig(
+        epochs=1, batch_size=16, validation=0.0, learning_rate=1e-12, start="standard"
+    )
+    run(tmp_path / "vi", data, still)
+    plain, _ = load_network(tmp_path / "standard")
+    network, _ = load_network(tmp_path / "vi")
+    assert_allclose(network.conv2.weight_mu.detach(), plain.conv2.weight.detach(), atol=1e-6)
+
+
+def test_what_others_start_from_is_trained_first():
+    started = TrainConfig(start="standard")
+    standard = TrainConfig(bayesian=False)
+    assert training_order({"vi": started, "standard": standard}) == ["standard", "vi"]
+    with pytest.raises(InputError, match="--start vi=random"):
+        training_order({"vi": started})
+    with pytest.raises(InputError, match="--start vi=standard"):
+        TrainConfig(bayesian=False, start="standard")
+
+
+def test_folds_put_together_row_by_row():
+    rng = np.random.default_rng(0)
+    samples = [rng.dirichlet(np.ones(2), (n, 4)).astype(np.float16) for n in (2, 3)]
+    parts = [
+        FoldResult(rows, moments(s.transpose(1, 0, 2)), s, np.full((len(rows), 1), k, np.float16),
+                   rows + 10.0 * k)
+        for k, (rows, s) in enumerate(
+            zip((np.array([2, 0]), np.array([1, 2, 3])), samples, strict=True)
+        )
+    ]
+    whole = assemble(parts, 4)
+    assert_allclose(
+        whole.moments.mean_p[[0, 1, 3]],
+        [parts[0].moments.mean_p[1], parts[1].moments.mean_p[0], parts[1].moments.mean_p[2]],
+    )
+    # Row 2 is predicted by both folds: their mean, and samples from both in turn.
+    assert_allclose(
+        whole.moments.mean_p[2], (parts[0].moments.mean_p[0] + parts[1].moments.mean_p[1]) / 2
+    )
+    assert_allclose(whole.embedding[:, 0], [0, 1, 0.5, 1])
+    assert_allclose(whole.distance, [0, 11, 7, 13])
+    assert assemble([parts[0], replace(parts[1], distance=None)], 4).distance is None
+    assert_allclose(whole.samples[2, 0::2], samples[0][0, 0::2])
+    assert_allclose(whole.samples[2, 1::2], samples[1][1, 1::2])
+
+
+def test_a_row_without_a_fold_is_named():
+    part = FoldResult(np.array([0]), moments(np.full((1, 1, 2), 0.5)), None, np.zeros((1, 1)))
+    with pytest.raises(
+        InputError, match=r"1 images are predicted by no finished fold \(first: row 1"
+    ):
+        assemble([part], 2)
+
+
+def test_damaged_predictions_are_named(tmp_path):
+    with pytest.raises(InputError, match="not there yet"):
+        read_result(tmp_path)
+    (tmp_path / "prediction.npz").write_bytes(b"PK\x03\x04half")
+    with pytest.raises(InputError, match="is damaged"):
+        read_result(tmp_path)

@@ -1,0 +1,406 @@
+"""Studies of plate images, from a table of tiny pictures to the study; folds as separate jobs."""
+
+import fcntl
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from PIL import Image
+
+from bnn_core.base.files import TakenError, alone
+from bnn_core.commands import cli, study_plate
+from bnn_core.datasets.plates import load_plate
+from bnn_core.study import writing
+from bnn_core.study.checking import check_study
+from bnn_core.study.folder import open_study
+from bnn_core.study.lock import study_lock
+
+SMALL = [
+    "--preset",
+    "quick",
+    "--epochs",
+    "1",
+    "--head-width",
+    "8",
+    "--pathways",
+    "1",
+    "--crop",
+    "8",
+    "--num-samples",
+    "4",
+    "--folds",
+    "2",
+    "--size",
+    "16",
+]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Four compounds of two mechanisms, one other dose each, and DMSO; one file is broken."""
+    folder = tmp_path_factory.mktemp("plate")
+    rng = np.random.default_rng(0)
+    rows = []
+    for compound, moa in (("a", "X"), ("b", "X"), ("c", "Y"), ("d", "Y"), ("DMSO", "")):
+        for site in range(3):
+            name = f"{compound}{site}.png"
+            picture = rng.integers(0, 200, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(picture).save(folder / name)
+            rows.append(
+                (
+                    name,
+                    compound,
+                    "" if site == 2 else moa,
+                    0.1 * 10 ** (site == 2),
+                    "P1",
+                    f"B{ord(compound[0]) % 9 + 1:02d}",
+                    site + 1,
+                )
+            )
+    (folder / "c1.png").write_bytes(b"no picture")
+    frame = pd.DataFrame(
+        rows, columns=["path", "compound", "moa", "concentration", "plate", "well", "site"]
+    )
+    frame.to_csv(folder / "fields.csv", index=False)
+    return folder / "fields.csv"
+
+
+@pytest.fixture(scope="module")
+def study(table, tmp_path_factory):
+    out = tmp_path_factory.mktemp("studies") / "tiny"
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out", str(out)]
+    assert cli.main([*argv, *SMALL]) == 0
+    return open_study(out)
+
+
+def test_who_is_trained_on_who_is_predicted_and_who_counts(study):
+    images = study.images
+    assert check_study(study.path) == []
+    assert dict(images["role"].value_counts()) == {"scored": 7, "unlabelled": 4, "control": 3}
+    assert study.meta["quarantined"] == 1
+    assert "c1.png" in (study.path / "quarantine.csv").read_text()
+    # DMSO is predicted by every fold, everything else by the fold that left its compound out.
+    assert (images["fold"][images["role"] == "control"] == -1).all()
+    for fold, part in enumerate(study.meta["folds"]):
+        held = images["group"].isin(part["held_out"])
+        assert (images["fold"][held] == fold).all()
+        assert not held[images["role"] == "control"].any()
+    assert study.summary("vi")["correct"].notna().sum() == 7
+    assert study.samples("vi").shape == (14, 4, 2)
+    assert study.meta["metrics"]["vi"]["image"]["n"] == 7
+    assert study.meta["levels"] == ["image", "well", "treatment", "compound"]
+
+
+def test_the_bayesian_means_began_as_the_standard_network(study):
+    config = json.loads((study.path / "folds/1/vi/config.json").read_text())
+    assert (config["bayesian"], config["start"]) == (True, "standard")
+    assert (study.path / "folds/1/standard/weights.safetensors").is_file()
+
+
+def test_more_folds_than_compounds_are_refused_before_any_image_is_read(table, tmp_path, capsys):
+    out = tmp_path / "many"
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out", str(out)]
+    assert cli.main([*argv, *SMALL, "--folds", "9"]) == 2
+    assert "--folds 9: give 2 to 4" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_in_a_folder_of_their_own_are_planned_and_resumed(table, tmp_path):
+    moved = tmp_path / "tables" / "fields.csv"
+    moved.parent.mkdir()
+    moved.write_bytes(table.read_bytes())
+    argv = ["study", "plate", str(moved), "--images", str(table.parent), "--label", "moa",
+            "--control", "DMSO", "--out", str(tmp_path / "apart"), *SMALL]
+    assert cli.main([*argv, "--prepare-only"]) == 0
+    assert cli.main(argv) == 0
+    assert len(open_study(tmp_path / "apart").images) == 14
+
+
+def test_images_left_out_are_said_and_listed_at_once(table, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "s"
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out", str(out),
+            *SMALL]
+    assert cli.main([*argv, "--prepare-only"]) == 0
+    said = capsys.readouterr().out
+    assert "1 of 15 images could not be used" in said and "the first: row 9, " in said
+    listed = out.with_name("s.making") / "quarantine.csv"
+    assert f"listed in {listed}" in said
+    assert pd.read_csv(listed)[["file", "row"]].to_numpy().tolist() == [["c1.png", 9]]
+
+    def training(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study_plate, "run_folds", training)
+    cli.main(argv)
+    assert "1 of 15 images could not be used" in capsys.readouterr().err
+
+
+def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_path, capsys):
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    (shown / "copy.png").write_bytes((table.parent / "a0.png").read_bytes())
+    Image.fromarray(np.full((16, 16, 3), 9, np.uint8)).save(shown / "new.png")
+    out = tmp_path / "both"
+    assert cli.main(["predict", str(study.path), str(shown), "--out", str(out)]) == 0
+    result = open_study(out)
+    images = result.images.set_index("image_id")
+    assert images.loc["shown/copy.png", "content_hash"] in set(study.images["content_hash"])
+    assert images.loc["shown/new.png", "content_hash"] not in set(study.images["content_hash"])
+    assert any(note.startswith("1 of them is of the study itself")
+               for note in result.meta["notes"])
+
+
+def test_folds_as_separate_jobs_give_the_same_study(study, table, tmp_path, capsys):
+    out = tmp_path / "jobs"
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out", str(out)]
+    assert cli.main([*argv, *SMALL, "--prepare-only"]) == 0
+    assert "2 folds planned" in capsys.readouterr().out
+    assert not out.exists()
+    assert cli.main(["fold", str(out), "2"]) == 2
+    assert "folds 0 to 1" in capsys.readouterr().err
+    assert cli.main(["fold", str(out), "1"]) == 0
+    assert "missing: 0" in capsys.readouterr().out
+    assert cli.main(["fold", str(out), "0"]) == 0
+    for method in ("vi", "standard"):
+        columns = ["p_X", "p_Y", "confidence", "epistemic"]
+        assert_allclose(open_study(out).summary(method)[columns], study.summary(method)[columns])
+
+
+def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
+    table, tmp_path, capsys
+):
+    out, making = tmp_path / "s", tmp_path / "s.making"
+    argv = ["study", "plate", str(table), "--label", "moa", "--out", str(out), *SMALL,
+            "--methods", "standard", "--prepare-only"]
+    assert cli.main(argv) == 0
+    (making / "folds").mkdir()
+    with alone(making / "folds" / "0.lock", ""):
+        assert cli.main(["fold", str(out), "0"]) == 2
+    assert "fold 0 of" in (err := capsys.readouterr().err) and "another process" in err
+    # Another size is refused before the small images of this one are made anew.
+    prepared = (tmp_path / "s.prepared" / "source.json").read_bytes()
+    assert cli.main([*argv, "--size", "12"]) == 2
+    assert "begun with other settings (asked.size)" in capsys.readouterr().err
+    assert (tmp_path / "s.prepared" / "source.json").read_bytes() == prepared
+    # Touched files are prepared anew; a fold says so, and the same command goes on.
+    first = next(table.parent.rglob("*.png"), None) or next(table.parent.rglob("*.tif"))
+    os.utime(first, (1, 1))
+    load_plate(table, tmp_path / "s.prepared", label="moa", size=16)
+    assert cli.main(["fold", str(out), "0"]) == 2
+    assert "prepared anew" in capsys.readouterr().err
+    assert cli.main(argv) == 0
+    assert cli.main(["fold", str(out), "0"]) == 0
+    trained = (making / "folds" / "0" / "standard" / "weights.safetensors").stat().st_mtime_ns
+    assert cli.main(["fold", str(out), "0"]) == 0  # queued again: nothing is done twice
+    assert (making / "folds" / "0" / "standard" / "weights.safetensors").stat(
+        ).st_mtime_ns == trained
+    # A thread may take its own lock again, so another one holds it.
+    with ThreadPoolExecutor(1) as other:
+        held = study_lock(out)
+        other.submit(held.__enter__).result()
+        assert cli.main(["fold", str(out), "1"]) == 0
+        other.submit(held.__exit__, None, None, None).result()
+    assert "another job is assembling" in capsys.readouterr().out
+    for words in ("right on", "all folds were done before"):
+        assert cli.main(["fold", str(out), "1"]) == 0
+        assert words in capsys.readouterr().out
+    assert cli.main(["fold", str(out), "99"]) == 2
+    assert "folds 0 to 1" in capsys.readouterr().err
+    assert check_study(out) == [] and not list(out.rglob("*.lock"))
+
+
+def test_a_run_killed_while_the_study_is_put_in_place_loses_nothing(table, tmp_path, monkeypatch):
+    out = tmp_path / "s"
+    argv = ["study", "plate", str(table), "--label", "moa", "--out", str(out), *SMALL,
+            "--methods", "standard"]
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writing, "swap_in", killed)
+    assert cli.main(argv) == 130
+    monkeypatch.undo()
+    weights = tmp_path / "s.making" / "folds" / "0" / "standard" / "weights.safetensors"
+    trained = weights.stat().st_mtime_ns
+    assert cli.main(argv) == 0
+    assert (out / weights.relative_to(tmp_path / "s.making")).stat().st_mtime_ns == trained
+    assert check_study(out) == [] and not (out / "plan.json").exists()
+
+
+def test_a_lock_that_was_waited_for_and_removed_is_asked_for_again(tmp_path, monkeypatch):
+    lock, flock, first = tmp_path / "x.lock", fcntl.flock, [True]
+
+    def late(file, how):
+        if first.pop() if first else False:
+            lock.unlink()  # the holder ended between this one's open and its lock
+        return flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with alone(lock, "taken"), pytest.raises(TakenError, match="taken"), alone(lock, "taken"):
+        pass
+    assert not lock.exists()
+
+
+def test_reviewed_images_are_left_out_or_relabelled_in_the_same_folds(
+    study, table, tmp_path, capsys
+):
+    ids = study.images["image_id"][study.images["role"] == "scored"].to_numpy()
+    reviewed = tmp_path / "reviewed.csv"
+    reviewed.write_text(f"image_id,decision,new_label\n{ids[0]},exclude,\n{ids[2]},relabel,Y\n")
+    out = tmp_path / "cleaned"
+    argv = [
+        "study",
+        "plate",
+        str(table),
+        "--label",
+        "moa",
+        "--control",
+        "DMSO",
+        "--out",
+        str(out),
+        *SMALL,
+        "--exclude",
+        str(reviewed),
+        "--relabel",
+        str(reviewed),
+    ]
+    assert cli.main(argv) == 0
+    cleaned = open_study(out)
+    images = cleaned.images.set_index("image_id")
+    assert images.loc[ids[0], "role"] == "unlabelled"
+    assert images.loc[ids[2], "label"] == "Y"
+    assert images.loc[ids[2], "label_given"] == "X"
+    assert cleaned.meta["metrics"]["vi"]["image"]["n"] == 6
+    assert [f["held_out"] for f in cleaned.meta["folds"]] == [
+        f["held_out"] for f in study.meta["folds"]
+    ]
+    reviewed.write_text("image_id,decision,new_label\nnobody,exclude,\n")
+    capsys.readouterr()
+    assert cli.main([*argv[:-1], str(reviewed), "--restart", "--force"]) == 2
+    assert "no image 'nobody'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--folds", "9"], "--folds 9: give 2 to 4"),
+        (["--folds", "3", "--leave-out", "label"], "--folds does not go with --leave-out label"),
+        (["--folds", "some"], "--folds some: give a whole number of at least 2, or 'each'"),
+        (["--label", "verdict"], "verdict"),
+        (["--folds", "1"], "--folds 1: give a whole number of at least 2"),
+        (["--leave-out", "batch"], "--batch"),
+        (["--leave-out", "batch", "--prepare-only"], "--batch"),
+        (["--group", "plate", "--folds", "each"], "group 'P1', so leaving it out leaves none"),
+        (["--map", "well"], "--map well: NAME=COLUMN expected"),
+        (["--crop", "0", "--network", "lenet5", "--pathways", "0"], "lenet5 takes 28x28"),
+    ],
+)
+def test_bad_input_is_one_line(table, tmp_path, capsys, change, message):
+    argv = [
+        "study",
+        "plate",
+        str(table),
+        "--label",
+        "moa",
+        "--control",
+        "DMSO",
+        "--out",
+        str(tmp_path / "s"),
+        *SMALL,
+        *change,
+    ]
+    assert cli.main(argv) == 2
+    err = [line for line in capsys.readouterr().err.splitlines() if line.startswith("bnn: ")]
+    assert len(err) == 1
+    assert message in err[0]
+
+
+def test_wrong_flags_are_found_before_the_images_are_read(table, study, tmp_path, capsys):
+    for change, words in ((["--epochs", "x"], "--epochs"), (["--folds", "1"], "--folds"),
+                          (["--device", "cuda:77"], "--device"),
+                          (["--out", str(study.path)], "exists already")):
+        argv = ["study", "plate", str(table), "--out", str(tmp_path / "s"), *change]
+        assert cli.main(argv) == 2
+        assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    for size in ("nan", "-1", "0", "inf"):
+        with pytest.raises(SystemExit):
+            cli.main([*argv[:3], "--pixel-size", size])
+        assert "a number above 0 expected" in capsys.readouterr().err
+
+
+def test_crops_larger_than_the_images_are_refused_or_said(table, tmp_path, capsys):
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out",
+            str(tmp_path / "s"), "--prepare-only", "--folds", "2"]
+    assert cli.main([*argv, "--size", "16", "--crop", "999"]) == 2
+    assert "--crop vi=999 is more than the images' 16 pixels" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert cli.main([*argv, "--crop", "32"]) == 2  # of --size 128, but the files are smaller
+    assert "--crop vi=32 is more than the images' 16 pixels" in capsys.readouterr().err
+    # One network's crops fit; the other's are the preset's, of which a word is enough, once.
+    assert cli.main([*argv, "--size", "8", "--crop", "vi=8"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("images of 8 pixels are smaller than the preset's crops of 64") == 1
+
+
+def test_slips_of_the_pen_are_said_before_the_images_are_read(table, tmp_path, capsys):
+    rows = pd.read_csv(table)
+    rows.loc[0, "moa"] = "x"
+    rows.to_csv(table.with_name("slip.csv"), index=False)
+    argv = ["study", "plate", str(table.with_name("slip.csv")), "--label", "moa", "--out",
+            str(tmp_path / "s"), *SMALL, "--prepare-only"]
+    assert cli.main(argv) == 0
+    assert "WARNING: 'X' and 'x' are taken as different classes" in capsys.readouterr().err
+
+
+def test_help_says_where_the_study_goes(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["study", "plate", "--help"])
+    assert "(default: the table's name under --cache)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_command_ends_with_what_was_left_out_and_how_many_count(table, tmp_path, capsys):
+    """A label of one compound alone cannot be learnt when that is left out: it is not counted."""
+    rows = pd.read_csv(table).fillna("")
+    rows["moa"] = rows["moa"].where(rows["compound"] != "d", "Z")
+    rows.to_csv(table.with_name("lone.csv"), index=False)
+    argv = ["study", "plate", str(table.with_name("lone.csv")), "--out", str(tmp_path / "s")]
+    assert cli.main([*argv, *SMALL, "--label", "moa", "--folds", "each", "--methods",
+                     "standard"]) == 0
+    *notes, last = capsys.readouterr().out.splitlines()
+    assert any("1 of 15 images could not be used" in note and "c1.png" in note for note in notes)
+    assert any("cannot be" in note or "could not learn" in note for note in notes)
+    assert "right on 4 scored images" in last
+
+
+def test_rivals_train_in_every_fold_and_their_times_are_summed(table, tmp_path, capsys):
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out",
+            str(tmp_path / "s"), *SMALL, "--members", "2"]
+    assert cli.main([*argv, "--methods", "ensemble,temperature"]) == 2
+    assert "add standard to --methods" in capsys.readouterr().err
+    assert cli.main([*argv, "--methods", "dropout,standard,ensemble,laplace"]) == 0
+    study = open_study(tmp_path / "s")
+    assert study.methods == ["dropout", "standard", "ensemble", "laplace"]
+    assert check_study(study.path) == []
+    assert study.samples("ensemble").shape[1] == 2
+    fitted = study.meta["methods"]["laplace"]
+    assert len(fitted["fitted"]["prior_precision"]) == 2 and fitted["builds_on"] == "standard"
+    folds = [json.loads((study.path / f"folds/{k}/laplace/seconds.json").read_text())
+             for k in (0, 1)]
+    assert_allclose(fitted["seconds"]["training"]["wall"],
+                    sum(f["training"]["wall"] for f in folds), atol=0.01)
+
+
+def test_a_label_that_no_fold_could_learn_is_refused_at_planning(table, tmp_path, capsys):
+    rows = pd.read_csv(table)
+    rows["alone"] = rows["compound"]
+    rows.to_csv(table.with_name("alone.csv"), index=False)
+    argv = ["study", "plate", str(table.with_name("alone.csv")), "--label", "alone", "--out",
+            str(tmp_path / "s"), *SMALL, "--folds", "each", "--prepare-only"]
+    assert cli.main(argv) == 2
+    assert "name another --label or --group" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []  # refused before any image is read

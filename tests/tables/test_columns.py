@@ -1,0 +1,101 @@
+"""Metadata columns under BBBC's, CellProfiler's and plain names."""
+
+import pandas as pd
+import pytest
+
+from bnn_core.base.errors import InputError
+from bnn_core.tables.columns import map_columns
+
+
+def table(**columns):
+    frame = pd.DataFrame(columns)
+    frame.index = frame.index + 2  # row numbers of a spreadsheet
+    return frame
+
+
+def test_bbbc_names():
+    out, found = map_columns(pd.DataFrame({
+        "TableNumber": ["4"],
+        "Image_FileName_DAPI": ["G10_w1.tif"], "Image_PathName_DAPI": ["Week4/Week4_27481"],
+        "Image_FileName_Actin": ["G10_w4.tif"], "Image_PathName_Actin": ["Week4/Week4_27481"],
+        "Image_Metadata_Plate_DAPI": ["Week4_27481"], "Image_Metadata_Well_DAPI": ["G10"],
+        "Replicate": ["1"], "Image_Metadata_Compound": ["mevinolin/lovastatin"],
+        "Image_Metadata_Concentration": ["0.003"],
+    }))
+    assert out.iloc[0].to_dict() == {
+        "plate": "Week4_27481", "well": "G10", "replicate": "1", "batch": "Week4",
+        "compound": "mevinolin/lovastatin", "concentration": 0.003,
+        "path_DAPI": "Week4/Week4_27481/G10_w1.tif",
+        "path_Actin": "Week4/Week4_27481/G10_w4.tif",
+    }
+    assert found.unused == ("TableNumber",)
+    assert list(found.channels) == ["DAPI", "Actin"]
+    assert "compound from Image_Metadata_Compound" in found.describe()
+    assert "batch from the week in the plate's name" in found.describe()
+
+
+def test_cellprofiler_names():
+    out, _ = map_columns(table(
+        ImageNumber=["1"], Metadata_Plate=["P1"], Metadata_Well=["b2"], Metadata_Site=["3"],
+        FileName_DNA=["a.tif"], PathName_DNA=[r"C:\data\P1"], URL_DNA=["file:///a.tif"],
+        Metadata_Conc_nM=["300"], Metadata_Drug=["taxol"], Count_Nuclei=["12"], FileSize_DNA=["9"]))
+    assert out.iloc[0].to_dict() == {
+        "plate": "P1", "well": "B02", "site": "3", "compound": "taxol", "concentration": 0.3,
+        "path_DNA": "C:/data/P1/a.tif"}
+
+
+def test_plain_names_in_any_capitals_and_with_units():
+    out, _ = map_columns(table(**{
+        "Image": ["a.png"], "WELL ID": ["A1"], "Drug Name": ["x"], "Dose (µM)": ["1e-3"],
+        "Mechanism of action": ["Eg5"], "Week": ["7"]}))
+    assert out.iloc[0].to_dict() == {
+        "path": "a.png", "well": "A01", "batch": "7", "compound": "x", "concentration": 0.001,
+        "moa": "Eg5"}
+
+
+def test_a_general_name_gives_way_to_a_precise_one():
+    out, found = map_columns(table(treatment=["taxol 3"], drug=["taxol"], filename=["f.png"],
+                                   image=["7"]))
+    assert out.loc[2, "compound"] == "taxol"
+    assert out.loc[2, "path"] == "f.png"
+    assert found.unused == ("treatment", "image")
+
+
+def test_two_names_that_differ_need_a_choice():
+    double = table(drug=["a"], cpd=["b"])
+    with pytest.raises(InputError, match=r"'cpd', 'drug' could each .* --map compound="):
+        map_columns(double)
+    assert map_columns(double, {"compound": "drug"})[0].loc[2, "compound"] == "a"
+    assert "compound" not in map_columns(double, {"compound": ""})[0]
+
+
+def test_an_override_wins_and_must_exist():
+    out, _ = map_columns(table(moa=["a"], Verdict=["b"]), {"label": "Verdict"})
+    assert out.loc[2].to_dict() == {"moa": "a", "label": "b"}
+    with pytest.raises(InputError, match=r"no column 'Verdct'.*did you mean 'Verdict'"):
+        map_columns(table(Verdict=["b"]), {"label": "Verdct"})
+    with pytest.raises(InputError, match="'dose' is no column of a study"):
+        map_columns(table(Verdict=["b"]), {"dose": "Verdict"})
+
+
+def test_well_from_row_and_column():
+    out, found = map_columns(table(plate=["p"] * 3, row=["B", "2", "27"], column=["3", "11", "48"]))
+    assert list(out["well"]) == ["B03", "B11", "AA48"]
+    assert found.derived["well"] == "row and column"
+
+
+def test_awkward_text_survives_and_empty_cells_are_none():
+    names = ["=SUM(A1)", 'a "b", c', "x/y", "β-estradiol", ""]
+    out, _ = map_columns(table(compound=names))
+    assert list(out["compound"]) == [*names[:4], None]
+
+
+def test_a_file_column_that_holds_no_images_is_no_channel():
+    _, found = map_columns(table(file_size=["12"], path_DAPI=["a.tif"]))
+    assert found.channels == {"DAPI": (None, "path_DAPI")}
+    assert found.unused == ("file_size",)
+
+
+def test_a_batch_is_read_only_from_names_that_all_are_of_that_kind():
+    out, _ = map_columns(table(plate=["Week4_27481", "other"]))
+    assert "batch" not in out

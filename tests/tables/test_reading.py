@@ -1,0 +1,98 @@
+"""Strict reading of text tables and joins."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bnn_core.base.errors import InputError
+from bnn_core.tables.reading import looks_numeric, read_table, rows_text, to_numbers
+
+CONTENT = [["image", "compound", "p"], ["a", 'x "y", z', "0.5"], ["b", "=1/β", "1"]]
+
+
+def as_csv(end="\n", separator=","):
+    quoted = [[c if c in CONTENT[0] else '"' + c.replace('"', '""') + '"' for c in row]
+              for row in CONTENT]
+    return end.join(separator.join(row) for row in quoted) + end
+
+
+def write(tmp_path, content, name="t.csv"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_line_ends_marks_and_separators(tmp_path, end, mark, separator):
+    table = read_table(write(tmp_path, mark + as_csv(end, separator).encode()))
+    assert [list(table.columns), *table.to_numpy().tolist()] == CONTENT
+    assert list(table.index) == [2, 3]
+
+
+def test_gzip_and_parquet_hold_the_same(tmp_path):
+    plain = read_table(write(tmp_path, as_csv()))
+    packed = read_table(write(tmp_path, gzip.compress(as_csv().encode()), "t.csv.gz"))
+    pd.testing.assert_frame_equal(plain, packed)
+    plain.to_parquet(tmp_path / "t.parquet", index=False)
+    parquet = read_table(tmp_path / "t.parquet")
+    assert parquet.to_numpy().tolist() == plain.to_numpy().tolist()
+    assert list(parquet.index) == [1, 2]
+
+
+def test_decimal_commas_of_a_semicolon_file(tmp_path):
+    table = read_table(write(tmp_path, "name;p;mixed\nx,1;0,25;1,5\ny,2;1;a\n"))
+    assert table["p"].tolist() == ["0.25", "1"]
+    assert table["name"].tolist() == ["x,1", "y,2"]
+    assert table["mixed"].tolist() == ["1,5", "a"]
+
+
+def test_rows_of_separators_only_are_skipped_and_still_counted(tmp_path):
+    assert list(read_table(write(tmp_path, "a,b\n1,2\n,\n3,4\n,\n")).index) == [2, 4]
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ("a,b\n1,2\n3\n", "row 3: 1 fields where the header has 2"),
+    ("a,b\n1,2,3\n", "row 2: 3 fields where the header has 2"),
+    ("a,a\n1,2\n", "column name 'a' stands more than once"),
+    ("a,b\n1,2\na,b\n3,4\n", "row 3: the header stands there again"),
+    ("a,b\n", "a header and no rows"),
+    ("", "is empty"),
+    ("dose\n5 µM\n".encode("cp1252"), "line 2: not UTF-8 text; save the file as 'CSV UTF-8'"),
+    ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+    (b"\x89PNG\0\0", "no text table"),
+    (b"\x1f\x8b\x08\x00broken", "cannot be read"),
+])
+def test_broken_text_tables(tmp_path, content, message):
+    with pytest.raises(InputError, match=r"t\.csv.*" + message):
+        read_table(write(tmp_path, content))
+
+
+def test_other_files(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_table(tmp_path / "none.csv")
+    with pytest.raises(InputError, match="save an Excel sheet as 'CSV UTF-8'"):
+        read_table(write(tmp_path, b"PK", "t.xlsx"))
+    with pytest.raises(InputError, match="no readable Parquet"):
+        read_table(write(tmp_path, b"PAR1", "t.parquet"))
+
+
+def test_rows_text():
+    assert rows_text([7]) == "row 7"
+    assert rows_text([2, 3]) == "rows 2, 3"
+    assert rows_text(range(2, 1202)) == "rows 2, 3, 4, 5, 6 ... (1,200 rows)"
+
+
+def test_numbers(tmp_path):
+    table = pd.DataFrame({"p": ["0.1", "", "1e-3"], "q": ["1", "x", "2"]}, index=[2, 3, 4])
+    np.testing.assert_array_equal(to_numbers(table, ["p"], tmp_path)[:, 0], [0.1, np.nan, 0.001])
+    with pytest.raises(InputError, match="row 3: column 'q' holds 'x', a number expected"):
+        to_numbers(table, ["p", "q"], tmp_path)
+    assert looks_numeric(table["p"])
+    assert looks_numeric(table["q"])  # one bad cell of three is to be reported, not passed over
+    assert not looks_numeric(pd.Series(["x", "1"]))
+    assert not looks_numeric(pd.Series(["", ""]))
+    assert to_numbers(pd.DataFrame({"p": ["nan", " +1.5 "]}), ["p"], tmp_path)[1, 0] == 1.5

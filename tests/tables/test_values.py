@@ -1,0 +1,89 @@
+"""Concentrations, wells, ids."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bnn_core.base.errors import InputError
+from bnn_core.tables.values import (
+    as_text,
+    image_ids,
+    normal_wells,
+    parse_concentrations,
+    reading_order,
+)
+
+
+@pytest.mark.parametrize(("cell", "unit", "expected"), [
+    ("0.3", "um", 0.3), ("3e-1", "um", 0.3), ("300", "nm", 0.3), ("30 nM", "um", 0.03),
+    ("30nM", "um", 0.03), ("1 µM", "um", 1.0), ("1 μM", "nm", 1.0), ("0.5 mM", "um", 500.0),
+    ("0", "um", 0.0), ("  2.50 ", "um", 2.5), ("0.7", "nm", 0.0007),
+])
+def test_concentrations(cell, unit, expected):
+    assert parse_concentrations(pd.Series([cell]), unit).tolist() == [expected]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_narrow_floats_are_read_by_their_digits(dtype):
+    given_ = pd.Series(np.array([0.3, 0.003, 100], dtype))
+    assert parse_concentrations(given_).tolist() == [0.3, 0.003, 100.0]
+
+
+@given(st.integers(0, 10**7))
+def test_nanomolar_equals_micromolar_text(nanomolar):
+    text = f"{nanomolar // 1000}.{nanomolar % 1000:03d}"
+    assert (parse_concentrations(pd.Series([str(nanomolar)]), "nm").iloc[0]
+            == parse_concentrations(pd.Series([text])).iloc[0])
+
+
+def test_unknown_concentrations():
+    empty = parse_concentrations(pd.Series(["", "NA", None, "1"]))
+    assert empty.isna().tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize("bad", ["high", "-1", "1 mg", "1,5", "inf", "1e9999"])
+def test_bad_concentrations_name_rows(bad):
+    with pytest.raises(InputError, match=r"row 3: column 'dose' holds"):
+        parse_concentrations(pd.Series(["1", bad], index=[2, 3]), column="dose")
+
+
+def test_wells():
+    assert normal_wells(pd.Series(["b2", "B02", "AF48", "c-7", None])).tolist() == [
+        "B02", "B02", "AF48", "C07", None]
+    assert normal_wells(pd.Series(["b2", "17"])).tolist() == ["b2", "17"]
+
+
+def test_text_of_numbers():
+    assert as_text(pd.Series([1.0, np.nan])).tolist() == ["1", None]
+    assert as_text(pd.Series([1.5, 2.0])).tolist() == ["1.5", "2.0"]
+
+
+def frame(**columns):
+    table = pd.DataFrame(columns, dtype=object)
+    return table.set_index(table.index + 2)
+
+
+def test_ids_by_the_first_rule_that_fits():
+    plate = {"plate": ["p", "p"], "well": ["A01", "A01"]}
+    assert image_ids(frame(**plate, site=["1", "2"])).tolist() == ["p/A01/1", "p/A01/2"]
+    assert image_ids(frame(**plate, site=["1", "1"], path=["a", "b"])).tolist() == ["a", "b"]
+    assert image_ids(frame(**plate, path=["a", "a"])).tolist() == ["0", "1"]
+    assert image_ids(frame(**plate, image_id=["x", "y"])).tolist() == ["x", "y"]
+
+
+def test_given_ids_must_be_unique_and_complete():
+    with pytest.raises(InputError, match=r"rows 2, 4: the same image id more than once \('x'\)"):
+        image_ids(frame(image_id=["x", "y", "x"]))
+    with pytest.raises(InputError, match="row 3: no image id"):
+        image_ids(frame(image_id=["x", None]))
+
+
+def test_reading_order_puts_numbers_by_size_wherever_they_stand():
+    names = ["P10", "p2", "10", 0.3, "P2b", "", "Week10_1", "Week9_2", "2"]
+    assert sorted(names, key=reading_order) == [
+        0.3, "2", "10", "", "p2", "P2b", "P10", "Week9_2", "Week10_1"]
+    odd = ["1_0", "1e5", "inf", "nan", "P" + "9" * 5000, "1" + "0" * 5000, 1e-7, 2]
+    assert sorted(odd, key=reading_order) == [
+        1e-7, 2, "1" + "0" * 5000, "1_0", "1e5", "inf", "nan", "P" + "9" * 5000]
