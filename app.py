@@ -1,6 +1,6 @@
 """The server: the pages of pages/main.py, and images by study and row.
 
-    streamlit run app.py
+streamlit run app.py
 """
 
 from pathlib import Path
@@ -10,5 +10,4 @@ import streamlit as st
 from pages.shared.guard import middleware
 from pages.shared.routes import ROUTES
 
-app = st.App(Path(__file__).parent / "pages" / "main.py", routes=ROUTES,
-             middleware=middleware())
+app = st.App(Path(__file__).parent / "pages" / "main.py", routes=ROUTES, middleware=middleware())

@@ -60,37 +60,68 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
     alone = up.score in OF_SEVERAL
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         across = st.segmented_control(
-            "Standard network's axis", [SAME, RAW], default=SAME, key="across", required=True,
-            bind="query-params", disabled=alone, width="content",
+            "Standard network's axis",
+            [SAME, RAW],
+            default=SAME,
+            key="across",
+            required=True,
+            bind="query-params",
+            disabled=alone,
+            width="content",
             help="Both networks on the same score is the fair comparison. The paper draws the "
-                 "Bayesian c against the standard network's raw softmax.")
+            "Bayesian c against the standard network's raw softmax.",
+        )
         # A distance is in no way near 0 or 1 where a network is sure.
         endless = up.score == "distance"
         look = st.segmented_control(
-            "Axes", [PLAIN, STRETCHED], default=PLAIN, key="axes", required=True,
-            bind="query-params", width="content", disabled=endless,
+            "Axes",
+            [PLAIN, STRETCHED],
+            default=PLAIN,
+            key="axes",
+            required=True,
+            bind="query-params",
+            width="content",
+            disabled=endless,
             help="Stretched: the step from 0.9 to 0.99 is as long as that from 0.99 to 0.999. It "
-                 "pulls apart the images that both networks are sure of.")
+            "pulls apart the images that both networks are sure of.",
+        )
         score = "top_softmax" if alone or across == RAW else up.score
         cut = up.value
         if score != up.score:
             low, high, step, start = scores.score_range(study, score)
-            cut = st.slider("Cut-off of the standard network", low, high, start, step, width=240,
-                            key=f"across_{score}", bind="query-params")
-        marked = st.text_input("Mark images", key="mark", bind="query-params", width=210,
-                               placeholder="part of an image id", icon=":material/my_location:")
+            cut = st.slider(
+                "Cut-off of the standard network",
+                low,
+                high,
+                start,
+                step,
+                width=240,
+                key=f"across_{score}",
+                bind="query-params",
+            )
+        marked = st.text_input(
+            "Mark images",
+            key="mark",
+            bind="query-params",
+            width=210,
+            placeholder="part of an image id",
+            icon=":material/my_location:",
+        )
     if alone:
-        st.caption(f"One network alone has no {style.SCORE_NAMES[up.score].lower()}; its raw "
-                   "softmax stands across instead.")
+        st.caption(
+            f"One network alone has no {style.SCORE_NAMES[up.score].lower()}; its raw "
+            "softmax stands across instead."
+        )
     stretched = look == STRETCHED and not endless
-    return (Scale(score, cut, scores.score_range(study, score)[:2], stretched),
-            Scale(up.score, up.value, scores.score_range(study, up.score)[:2], stretched),
-            marked.strip())
+    return (
+        Scale(score, cut, scores.score_range(study, score)[:2], stretched),
+        Scale(up.score, up.value, scores.score_range(study, up.score)[:2], stretched),
+        marked.strip(),
+    )
 
 
 @st.fragment
-def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, marked: str
-            ) -> None:
+def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, marked: str) -> None:
     """The chart, the image or images chosen in it, and the corners."""
     if none_passes():
         return
@@ -98,8 +129,11 @@ def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, m
     placed = plane_of(identity, across, up, study, bayes, standard)
     rows = placed.with_scores(frame.filtered_rows())
     if not len(rows):
-        st.info("None of the filtered images has both scores. Take a filter off in the sidebar, or "
-                "choose another score.", icon=":material/query_stats:")
+        st.info(
+            "None of the filtered images has both scores. Take a filter off in the sidebar, or "
+            "choose another score.",
+            icon=":material/query_stats:",
+        )
         return
     flagged = tuple(flagging.flagged_rows(study))
     key = (frame.filter_key(), across, up, marked, flagged)
@@ -107,20 +141,31 @@ def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, m
     left, right = st.columns([2, 1], gap="medium")
     with left:
         event = st.plotly_chart(
-            drawing.figure, key="plane", on_select="rerun", config=chart_config(),
+            drawing.figure,
+            key="plane",
+            on_select="rerun",
+            config=chart_config(),
             alt=f"Scores of the Bayesian against the standard network, {len(rows):,} images: both "
-                f"sure of {drawing.counts.loc['both sure'].sum():,}, neither of "
-                f"{drawing.counts.loc['neither sure'].sum():,}")
-        st.caption(f"{drawn_text(drawing.drawn, len(rows))} Click a point, a bar or a count for "
-                   "its images; box and lasso are in the toolbar (back to the cross of arrows to "
-                   "click points again). Marginal counts are logarithmic.")
+            f"sure of {drawing.counts.loc['both sure'].sum():,}, neither of "
+            f"{drawing.counts.loc['neither sure'].sum():,}",
+        )
+        st.caption(
+            f"{drawn_text(drawing.drawn, len(rows))} Click a point, a bar or a count for "
+            "its images; box and lasso are in the toolbar (back to the cross of arrows to "
+            "click points again). Marginal counts are logarithmic."
+        )
     take_corner(drawing.counts)
     chosen = choice(event["selection"], placed, rows, drawing.counts)
     with right:
         if chosen is not None and len(chosen.rows) == 1:
-            st.button("Back to the counts", icon=":material/arrow_back:", type="tertiary",
-                      key="plane_back", on_click=let_go,
-                      args=(gestures.fingerprint(event["selection"]),))
+            st.button(
+                "Back to the counts",
+                icon=":material/arrow_back:",
+                type="tertiary",
+                key="plane_back",
+                on_click=let_go,
+                args=(gestures.fingerprint(event["selection"]),),
+            )
             panels.detail(study, int(chosen.rows[0]), key="plane_detail")
         else:
             draw_corners(drawing.counts)
@@ -129,8 +174,9 @@ def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, m
 
 
 @st.cache_resource(max_entries=8, show_spinner="Placing the images")
-def plane_of(identity: str, across: Scale, up: Scale, _study: Study, _bayes: str, _standard: str
-             ) -> Plane:
+def plane_of(
+    identity: str, across: Scale, up: Scale, _study: Study, _bayes: str, _standard: str
+) -> Plane:
     """Where every image of the study lies, whatever the filters."""
     return plane(frame.table(_study, _standard), frame.table(_study, _bayes), across, up)
 
@@ -145,54 +191,92 @@ def drawing_of(key: tuple, _placed: Plane, _study: Study, _bayes: str, _standard
     is_flagged[list(flagged)] = True
     is_marked = np.zeros(total, dtype=bool)
     if marked:
-        is_marked = _study.images["image_id"].str.contains(marked, case=False, regex=False
-                                                           ).to_numpy(bool)
+        is_marked = (
+            _study.images["image_id"].str.contains(marked, case=False, regex=False).to_numpy(bool)
+        )
     wrong = np.isin(_placed.outcome[rows], (1, 2, 3))
     urgency = np.where(wrong, selection.WRONG, selection.ORDINARY)
     urgency[is_flagged[rows]] = selection.FLAGGED
     urgency[is_marked[rows]] = selection.SEARCHED
-    drawn = selection.choose_drawn(rows, urgency, selection.drawing_order(total),
-                                   selection.MOST_DRAWN)
-    points = pd.DataFrame({
-        "x": _placed.x[drawn.rows], "y": _placed.y[drawn.rows],
-        "outcome": _placed.outcome[drawn.rows], "row": drawn.rows,
-        "text": hover_text(frame.table(_study, _bayes).iloc[drawn.rows],
-                           frame.table(_study, _standard).iloc[drawn.rows], up, across)})
-    rest = selection.density(_placed.x[drawn.rest], _placed.y[drawn.rest], _placed.x_ends,
-                             _placed.y_ends, CELLS) if len(drawn.rest) else None
+    drawn = selection.choose_drawn(
+        rows, urgency, selection.drawing_order(total), selection.MOST_DRAWN
+    )
+    points = pd.DataFrame(
+        {
+            "x": _placed.x[drawn.rows],
+            "y": _placed.y[drawn.rows],
+            "outcome": _placed.outcome[drawn.rows],
+            "row": drawn.rows,
+            "text": hover_text(
+                frame.table(_study, _bayes).iloc[drawn.rows],
+                frame.table(_study, _standard).iloc[drawn.rows],
+                up,
+                across,
+            ),
+        }
+    )
+    rest = (
+        selection.density(
+            _placed.x[drawn.rest], _placed.y[drawn.rest], _placed.x_ends, _placed.y_ends, CELLS
+        )
+        if len(drawn.rest)
+        else None
+    )
     counts = _placed.counts(rows)
     figure = scatter.agreement(
-        points, axis_of(across, _placed.x_ends, "Standard network", style.STANDARD),
-        axis_of(up, _placed.y_ends, "Bayesian network", style.BAYESIAN), _placed.margins(rows),
-        counts, rest=rest,
-        rings={"flagged": is_flagged[drawn.rows], "marked": is_marked[drawn.rows]})
+        points,
+        axis_of(across, _placed.x_ends, "Standard network", style.STANDARD),
+        axis_of(up, _placed.y_ends, "Bayesian network", style.BAYESIAN),
+        _placed.margins(rows),
+        counts,
+        rest=rest,
+        rings={"flagged": is_flagged[drawn.rows], "marked": is_marked[drawn.rows]},
+    )
     return Drawing(figure, drawn, counts)
 
 
 def axis_of(scale: Scale, ends: tuple[float, float], network: str, colour: str) -> scatter.Axis:
     """What the chart needs to know of an axis."""
-    return scatter.Axis(f"{network}: {style.SCORE_NAMES[scale.score]}", ends,
-                        float(scale.place(scale.cut)), colour, scale.ticks(ends))
+    return scatter.Axis(
+        f"{network}: {style.SCORE_NAMES[scale.score]}",
+        ends,
+        float(scale.place(scale.cut)),
+        colour,
+        scale.ticks(ends),
+    )
 
 
 def hover_text(bayes: pd.DataFrame, standard: pd.DataFrame, up: Scale, across: Scale) -> pd.Series:
     """What a point says: the image, its label, both predictions and scores."""
+
     def names(column: pd.Series) -> pd.Series:
         # Plotly takes what looks like a tag for one.
         return column.astype(object).fillna("none").astype(str).str.replace("<", "&lt;")
+
     def network(table: pd.DataFrame, scale: Scale) -> pd.Series:
-        return (names(table["predicted"]) + f", {scores.SYMBOLS[scale.score]} "
-                + table[scale.score].map("{:.4f}".format))
-    return (names(bayes["image_id"]) + "<br>label " + names(bayes["label"])
-            + "<br>Bayesian: " + network(bayes, up)
-            + "<br>standard: " + network(standard, across))
+        return (
+            names(table["predicted"])
+            + f", {scores.SYMBOLS[scale.score]} "
+            + table[scale.score].map("{:.4f}".format)
+        )
+
+    return (
+        names(bayes["image_id"])
+        + "<br>label "
+        + names(bayes["label"])
+        + "<br>Bayesian: "
+        + network(bayes, up)
+        + "<br>standard: "
+        + network(standard, across)
+    )
 
 
 def chart_config() -> dict[str, Any]:
     """As on every chart, with box and lasso in the toolbar and the toolbar always in sight."""
     config = style.chart_config("bnn_vs_standard")
-    hidden = [name for name in config["modeBarButtonsToRemove"]
-              if name not in ("select2d", "lasso2d")]
+    hidden = [
+        name for name in config["modeBarButtonsToRemove"] if name not in ("select2d", "lasso2d")
+    ]
     return config | {"modeBarButtonsToRemove": hidden, "displayModeBar": True}
 
 
@@ -200,11 +284,15 @@ def drawn_text(drawn: selection.Drawn, total: int) -> str:
     """How many points are drawn one by one, in words."""
     if not len(drawn.rest):
         return f"All {total:,} images are drawn."
-    text = (f"**{len(drawn.rows):,} of {total:,}** images are drawn one by one, the others as grey "
-            "density; counts, bars, box and lasso take all of them.")
+    text = (
+        f"**{len(drawn.rows):,} of {total:,}** images are drawn one by one, the others as grey "
+        "density; counts, bars, box and lasso take all of them."
+    )
     if drawn.shown < drawn.asked:
-        text += (f" Of the {drawn.asked:,} wrong, flagged or marked images {drawn.shown:,} are "
-                 "drawn, chosen at random once and for all.")
+        text += (
+            f" Of the {drawn.asked:,} wrong, flagged or marked images {drawn.shown:,} are "
+            "drawn, chosen at random once and for all."
+        )
     return text
 
 
@@ -235,8 +323,11 @@ def take_corner(counts: pd.DataFrame) -> None:
     """Choose the corner that a fresh link names, as in ?corner=both+sure.both+wrong."""
     quadrant, _, outcome = st.query_params.get(CORNER, "").partition(".")
     fresh = not any(corner_key(q) in st.session_state for q in selection.QUADRANTS)
-    if fresh and quadrant in counts.index and (
-            outcome == ALL or (outcome in counts and counts.loc[quadrant, outcome])):
+    if (
+        fresh
+        and quadrant in counts.index
+        and (outcome == ALL or (outcome in counts and counts.loc[quadrant, outcome]))
+    ):
         st.session_state[corner_key(quadrant)] = outcome
 
 
@@ -259,12 +350,20 @@ def draw_corners(counts: pd.DataFrame) -> None:
         total = int(counts.loc[quadrant].sum())
         found = {ALL: total} | counts.loc[quadrant][counts.loc[quadrant] > 0].to_dict()
         with st.container(border=True, gap="xsmall"):
-            st.markdown(f"**{gestures.capital(quadrant)}**: {total:,} of {everything:,}",
-                        help=CORNER_HELP[quadrant] + NOT_COUNTED)
-            st.pills(f"Images in the corner {quadrant}", list(found) if total else [],
-                     key=corner_key(quadrant), label_visibility="collapsed", wrap=True,
-                     format_func=lambda name, found=found: f"{found[name]:,} {name}",
-                     on_change=keep_only, args=(quadrant,))
+            st.markdown(
+                f"**{gestures.capital(quadrant)}**: {total:,} of {everything:,}",
+                help=CORNER_HELP[quadrant] + NOT_COUNTED,
+            )
+            st.pills(
+                f"Images in the corner {quadrant}",
+                list(found) if total else [],
+                key=corner_key(quadrant),
+                label_visibility="collapsed",
+                wrap=True,
+                format_func=lambda name, found=found: f"{found[name]:,} {name}",
+                on_change=keep_only,
+                args=(quadrant,),
+            )
 
 
 def keep_only(quadrant: str) -> None:

@@ -56,8 +56,10 @@ def page() -> None:
     score = frame.cutoff().score
     found = _comparison(frame.filter_key(), score, study)
     if not found.n:
-        st.info("None of the filtered images has a label that counts: right and wrong need labels.",
-                icon=":material/label_off:")
+        st.info(
+            "None of the filtered images has a label that counts: right and wrong need labels.",
+            icon=":material/label_off:",
+        )
     else:
         winners(study, found, score)
         in_figures(study, found, score)
@@ -79,7 +81,8 @@ def winners(study: Study, found: Comparison, score: str) -> None:
         f"{SCORE_NAMES[score]}. Intervals are 95 %, from {found.draws['accuracy'].shape[1]:,} "
         f"resamples of {by}, the same for all methods. The leader is picked on the images it is "
         "judged on, which flatters it a little, and one training run with one seed stands for each "
-        "method.")
+        "method."
+    )
 
 
 def sentence(criterion: str, found: Comparison) -> str:
@@ -87,35 +90,62 @@ def sentence(criterion: str, found: Comparison) -> str:
     standing = found.standing(criterion)
     title, leader = CRITERIA[criterion].title, standing.leader
     best = f"{short_name(leader)} ({_form(criterion, found.interval(criterion, leader).value)})"
-    worse = [m for m in found.methods if m not in (leader, *standing.tied)
-             and not np.isnan(found.interval(criterion, m).value)]
+    worse = [
+        m
+        for m in found.methods
+        if m not in (leader, *standing.tied) and not np.isnan(found.interval(criterion, m).value)
+    ]
     if standing.clear:
-        return (f"**{title}: {best} wins**, better than {short_name(standing.runner_up)}, the "
-                f"second, by {_span(criterion, standing.gap)}.")
-    said = f"**{title}: a tie.** {best} has the best figure; {_listed(standing.tied)} " \
-           f"{'ties' if len(standing.tied) == 1 else 'tie'} with it"
-    return f"{said}; {_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse." if worse \
+        return (
+            f"**{title}: {best} wins**, better than {short_name(standing.runner_up)}, the "
+            f"second, by {_span(criterion, standing.gap)}."
+        )
+    said = (
+        f"**{title}: a tie.** {best} has the best figure; {_listed(standing.tied)} "
+        f"{'ties' if len(standing.tied) == 1 else 'tie'} with it"
+    )
+    return (
+        f"{said}; {_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse."
+        if worse
         else f"{said}."
+    )
 
 
 @frame.fragment
 def in_figures(study: Study, found: Comparison, score: str) -> None:
     """All figures of merit with intervals, as a chart and as a table."""
-    st.header("In figures", anchor=False, help="\n".join(
-        f"- **{c.title}**: {c.meaning}" for name, c in CRITERIA.items() if name in found.values))
+    st.header(
+        "In figures",
+        anchor=False,
+        help="\n".join(
+            f"- **{c.title}**: {c.meaning}" for name, c in CRITERIA.items() if name in found.values
+        ),
+    )
     first = found.methods[0]
     views = [VALUES, f"differences to {short_name(first)}"]
     choices.fit("merit", views, VALUES)
-    view = st.segmented_control("Show", views, default=VALUES, key="merit", required=True,
-                                bind="query-params",
-                                label_visibility="collapsed")
+    view = st.segmented_control(
+        "Show",
+        views,
+        default=VALUES,
+        key="merit",
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
     against = None if view == VALUES else first
-    st.plotly_chart(_criteria(frame.filter_key(), score, against, study), key="criteria",
-                    config=chart_config(f"{study.name}-methods"),
-                    alt="Figures of merit of every method with 95 % intervals")
-    st.caption("Filled: the best, and what ties with it." if against is None else
-               f"Paired differences to {short_name(first)}; an interval off the dotted line is "
-               "more than a tie.")
+    st.plotly_chart(
+        _criteria(frame.filter_key(), score, against, study),
+        key="criteria",
+        config=chart_config(f"{study.name}-methods"),
+        alt="Figures of merit of every method with 95 % intervals",
+    )
+    st.caption(
+        "Filled: the best, and what ties with it."
+        if against is None
+        else f"Paired differences to {short_name(first)}; an interval off the dotted line is "
+        "more than a tie."
+    )
     with st.expander("As a table"):
         st.dataframe(merits(found, against), width="stretch")
 
@@ -126,46 +156,77 @@ def merits(found: Comparison, against: str | None) -> pd.DataFrame:
     for criterion in found.values:
         cells = []
         for method in found.methods:
-            value = found.interval(criterion, method) if against is None else \
-                found.difference(criterion, method, against)
-            cells.append("–" if np.isnan(value.value) else " ".join(
-                [_form(criterion, value.value), f"[{_form(criterion, value.low)},",
-                 f"{_form(criterion, value.high)}]"]))
+            value = (
+                found.interval(criterion, method)
+                if against is None
+                else found.difference(criterion, method, against)
+            )
+            cells.append(
+                "–"
+                if np.isnan(value.value)
+                else " ".join(
+                    [
+                        _form(criterion, value.value),
+                        f"[{_form(criterion, value.low)},",
+                        f"{_form(criterion, value.high)}]",
+                    ]
+                )
+            )
         table[CRITERIA[criterion].title] = cells
-    return pd.DataFrame(table, index=pd.Index([short_name(m) for m in found.methods],
-                                              name="Method"))
+    return pd.DataFrame(
+        table, index=pd.Index([short_name(m) for m in found.methods], name="Method")
+    )
 
 
 @frame.fragment
 def calibration(study: Study) -> None:
     """Reliability diagrams of all methods; a click on a point shows its images."""
-    st.header("Calibration", anchor=False, help="A calibrated method is right in 80 of 100 images "
-              "of which it says 80 %. Below the dotted line it is too sure of itself, above it too "
-              "modest. Click a point for its images.")
+    st.header(
+        "Calibration",
+        anchor=False,
+        help="A calibrated method is right in 80 of 100 images "
+        "of which it says 80 %. Below the dotted line it is too sure of itself, above it too "
+        "modest. Click a point for its images.",
+    )
     event = st.plotly_chart(
-        _reliability(frame.filter_key(), study), key="reliabilities", on_select="rerun",
-        selection_mode="points", config=chart_config(f"{study.name}-reliability"),
-        alt="Share right against mean softmax of the predicted class, one panel per method")
+        _reliability(frame.filter_key(), study),
+        key="reliabilities",
+        on_select="rerun",
+        selection_mode="points",
+        config=chart_config(f"{study.name}-reliability"),
+        alt="Share right against mean softmax of the predicted class, one panel per method",
+    )
     for point in event["selection"]["points"][:1]:
         method, place = point["customdata"]
         edges = np.linspace(0, 1, ECE_BINS + 1)
         units = judged(study, method, "top_softmax").in_bin(int(place), 0.0, 1.0, ECE_BINS)
         panels.selection_panel(
-            study, units.index.to_numpy(), "reliability_bin", method=method, methods=(method,),
+            study,
+            units.index.to_numpy(),
+            "reliability_bin",
+            method=method,
+            methods=(method,),
             title=f"{short_name(method)}: top softmax {edges[int(place)]:.2f} to "
-                  f"{edges[int(place) + 1]:.2f}")
+            f"{edges[int(place) + 1]:.2f}",
+        )
 
 
 def retained(study: Study, score: str) -> None:
     """Accuracy against share kept, all methods on one axis."""
-    st.header("Accuracy against share kept", anchor=False,
-              help="Images are set aside from the least sure on. Methods are compared fairly at "
-                   "the same share kept, not at the same cut-off: their scores mean different "
-                   "things.")
-    st.plotly_chart(_retention(frame.filter_key(), score, study), key="retention",
-                    config=chart_config(f"{study.name}-retention"),
-                    alt=f"Share right among the kept against share kept, ranked by "
-                        f"{SCORE_NAMES[score]}, one line per method")
+    st.header(
+        "Accuracy against share kept",
+        anchor=False,
+        help="Images are set aside from the least sure on. Methods are compared fairly at "
+        "the same share kept, not at the same cut-off: their scores mean different "
+        "things.",
+    )
+    st.plotly_chart(
+        _retention(frame.filter_key(), score, study),
+        key="retention",
+        config=chart_config(f"{study.name}-retention"),
+        alt=f"Share right among the kept against share kept, ranked by "
+        f"{SCORE_NAMES[score]}, one line per method",
+    )
 
 
 def cost(study: Study) -> None:
@@ -195,8 +256,10 @@ def cost(study: Study) -> None:
     st.html(panels.by_method(study.methods, lines))
     based = [short_name(m) for m, base in table["builds_on"].items() if base]
     if based:
-        st.caption(f"Training in all counts that of the standard network where a method builds on "
-                   f"it: {', '.join(based)}. Wall-clock on the machine that made the study.")
+        st.caption(
+            f"Training in all counts that of the standard network where a method builds on "
+            f"it: {', '.join(based)}. Wall-clock on the machine that made the study."
+        )
 
 
 @frame.fragment
@@ -205,33 +268,63 @@ def disagreement(study: Study) -> None:
     st.header("Where two methods disagree", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choices.fit("first_method", study.methods, study.methods[0])
-        first = st.selectbox("First", study.methods, key="first_method", format_func=short_name,
-                             bind="query-params", width=240)
+        first = st.selectbox(
+            "First",
+            study.methods,
+            key="first_method",
+            format_func=short_name,
+            bind="query-params",
+            width=240,
+        )
         others = [m for m in study.methods if m != first]
         choices.fit("second_method", others, others[0])
-        second = st.selectbox("Second", others, key="second_method", format_func=short_name,
-                              bind="query-params", width=240)
+        second = st.selectbox(
+            "Second",
+            others,
+            key="second_method",
+            format_func=short_name,
+            bind="query-params",
+            width=240,
+        )
     rows = frame.filtered_rows()
-    kinds = agreement_of(frame.table(study, first).iloc[rows],
-                         frame.table(study, second).iloc[rows])
+    kinds = agreement_of(
+        frame.table(study, first).iloc[rows], frame.table(study, second).iloc[rows]
+    )
     differ = kinds[kinds != ""]
     if not len(differ):
-        st.caption(f"{short_name(first)} and {short_name(second)} predict the same class for all "
-                   f"{len(rows):,} filtered images.")
+        st.caption(
+            f"{short_name(first)} and {short_name(second)} predict the same class for all "
+            f"{len(rows):,} filtered images."
+        )
         return
-    words = {"all": "all", "first right": f"{short_name(first)} right",
-             "second right": f"{short_name(second)} right", "both wrong": "both wrong",
-             "no label": "not counted"}
+    words = {
+        "all": "all",
+        "first right": f"{short_name(first)} right",
+        "second right": f"{short_name(second)} right",
+        "both wrong": "both wrong",
+        "no label": "not counted",
+    }
     counts = {k: len(differ) if k == "all" else int((differ == k).sum()) for k in KINDS}
     shown = [k for k in KINDS if counts[k]]
     kind = st.segmented_control(
-        "Which", shown, default="all", key=f"differ_{first}_{second}", required=True,
+        "Which",
+        shown,
+        default="all",
+        key=f"differ_{first}_{second}",
+        required=True,
         bind="query-params",
-        format_func=lambda k: f"{words[k]} ({counts[k]:,})", label_visibility="collapsed")
+        format_func=lambda k: f"{words[k]} ({counts[k]:,})",
+        label_visibility="collapsed",
+    )
     chosen = differ.index if kind == "all" else differ.index[differ == kind]
     panels.selection_panel(
-        study, chosen.to_numpy(), "differ", method=first, methods=(first, second),
-        title=f"{short_name(first)} and {short_name(second)} disagree, {words[kind]}")
+        study,
+        chosen.to_numpy(),
+        "differ",
+        method=first,
+        methods=(first, second),
+        title=f"{short_name(first)} and {short_name(second)} disagree, {words[kind]}",
+    )
 
 
 def _among_best(standings: dict[str, Standing]) -> str:
@@ -239,8 +332,10 @@ def _among_best(standings: dict[str, Standing]) -> str:
     best = pd.Series([m for s in standings.values() for m in (s.leader, *s.tied)], dtype=object)
     counts = best.value_counts()
     most = sorted(counts.index[counts == counts.max()])
-    return (f"**{_listed(most)} {'is' if len(most) == 1 else 'are'} among the best** (leading, or "
-            f"tied with the leader) by {counts.max()} of {len(standings)} criteria.")
+    return (
+        f"**{_listed(most)} {'is' if len(most) == 1 else 'are'} among the best** (leading, or "
+        f"tied with the leader) by {counts.max()} of {len(standings)} criteria."
+    )
 
 
 def _clear_winners(standings: dict[str, Standing]) -> str:
@@ -274,10 +369,12 @@ def _form(criterion: str, value: float) -> str:
 def _span(criterion: str, gap: Interval) -> str:
     """A difference with its interval."""
     if criterion == "accuracy":
-        return (f"{100 * gap.value:.2f} [{100 * gap.low:.2f}, {100 * gap.high:.2f}] "
-                "percentage points")
-    return f"{_form(criterion, gap.value)} [{_form(criterion, gap.low)}, " \
-           f"{_form(criterion, gap.high)}]"
+        return (
+            f"{100 * gap.value:.2f} [{100 * gap.low:.2f}, {100 * gap.high:.2f}] percentage points"
+        )
+    return (
+        f"{_form(criterion, gap.value)} [{_form(criterion, gap.low)}, {_form(criterion, gap.high)}]"
+    )
 
 
 def _seconds(value: float) -> str:
@@ -291,16 +388,16 @@ def _seconds(value: float) -> str:
 @st.cache_resource(max_entries=12, show_spinner="Resampling the images")
 def _comparison(key: str, score: str, _study: Study) -> Comparison:
     rows = filters.passing(_study)
-    return compare({m: studies.table(_study, m).iloc[rows] for m in _study.methods},
-                   _study.classes, score)
+    return compare(
+        {m: studies.table(_study, m).iloc[rows] for m in _study.methods}, _study.classes, score
+    )
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _criteria(key: str, score: str, against: str | None, _study: Study) -> go.Figure:
     found = _comparison(key, score, _study)
     shown = [c for c, values in found.values.items() if not np.isnan(values).all()]
-    return figures.criteria(found, shown,
-                            {m: short_name(m) for m in found.methods}, against)
+    return figures.criteria(found, shown, {m: short_name(m) for m in found.methods}, against)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

@@ -75,8 +75,15 @@ def pick_level(study: Study) -> str:
     if len(levels) == 1:
         return levels[0]
     choices.fit("level", levels, levels[0])
-    level = st.segmented_control("Level", levels, key="level", default=levels[0], required=True,
-                                 bind="query-params", label_visibility="collapsed")
+    level = st.segmented_control(
+        "Level",
+        levels,
+        key="level",
+        default=levels[0],
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
     st.caption(f"One count is one {level}: {LEVEL_RULES[level]}.")
     return level
 
@@ -92,11 +99,16 @@ def comparable(study: Study, score: str) -> list[str]:
 def explain_nothing(study: Study, score: str, level: str) -> None:
     """Why there is nothing to draw."""
     if unscored(study) == len(frame.filtered_rows()):
-        st.info("None of the filtered images has a label that counts: right and wrong need labels.",
-                icon=":material/label_off:")
+        st.info(
+            "None of the filtered images has a label that counts: right and wrong need labels.",
+            icon=":material/label_off:",
+        )
     else:
-        st.info(f"{SCORE_NAMES[score]} is not known at the level “{level}” of this study. Choose "
-                "another score above.", icon=":material/query_stats:")
+        st.info(
+            f"{SCORE_NAMES[score]} is not known at the level “{level}” of this study. Choose "
+            "another score above.",
+            icon=":material/query_stats:",
+        )
 
 
 @frame.fragment
@@ -105,14 +117,22 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
     cut = frame.cutoff()
     left, right = st.columns([1.9, 1], gap="large")
     with left:
-        log = st.toggle("Logarithmic counts", value=True, key="log", bind="query-params",
-                        help="Shows single mistakes beside thousands of right images. Bars start "
-                             "below 1, so their heights do not add up.")
+        log = st.toggle(
+            "Logarithmic counts",
+            value=True,
+            key="log",
+            bind="query-params",
+            help="Shows single mistakes beside thousands of right images. Bars start "
+            "below 1, so their heights do not add up.",
+        )
         marks.clickable_chart(
             _distributions(frame.filter_key(), cut, level, log, tuple(found), study),
-            "distributions", BAR, lambda data: Bar(cut.score, level, *data).text,
+            "distributions",
+            BAR,
+            lambda data: Bar(cut.score, level, *data).text,
             config=chart_config(f"{study.name}-{cut.score}-distribution"),
-            alt=f"Right and wrong {level}s by {SCORE_NAMES[cut.score]}, one panel per network")
+            alt=f"Right and wrong {level}s by {SCORE_NAMES[cut.score]}, one panel per network",
+        )
     with right:
         numbers(study, level, found)
     bar = Bar.read(st.query_params.get(BAR, ""))
@@ -122,17 +142,25 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
     low, high = scores.score_range(study, cut.score)[:2]
     units = found[bar.method].in_bin(bar.place, low, high, BINS)
     edges = np.linspace(low, high, BINS + 1)
-    kinds = {"right and wrong": units, "right": units[units["correct"].astype(bool)],
-             "wrong": units[~units["correct"].astype(bool)]}
+    kinds = {
+        "right and wrong": units,
+        "right": units[units["correct"].astype(bool)],
+        "wrong": units[~units["correct"].astype(bool)],
+    }
     with st.container(horizontal=True, vertical_alignment="center"):
         kind = st.segmented_control(
-            "Which", list(kinds), key=f"bar_kind_{bar.text}", required=True,
+            "Which",
+            list(kinds),
+            key=f"bar_kind_{bar.text}",
+            required=True,
             default="wrong" if bar.verdict == "wrong" else "right and wrong",
-            format_func=lambda k: f"{k} ({len(kinds[k]):,})", label_visibility="collapsed")
+            format_func=lambda k: f"{k} ({len(kinds[k]):,})",
+            label_visibility="collapsed",
+        )
         marks.close_button(BAR)
     table = frame.table(study, bar.method).iloc[frame.filtered_rows()]
     rows = rows_of_units(table, kinds[kind], level)
-    of_bar = scores.between(cut.score, *edges[bar.place:bar.place + 2], bar.place == BINS - 1)
+    of_bar = scores.between(cut.score, *edges[bar.place : bar.place + 2], bar.place == BINS - 1)
     title = f"{short_name(bar.method)}: {of_bar}, {kind}"
     if level != "image":
         title += f", the images of {len(kinds[kind]):,} {level}{'s' * (len(kinds[kind]) != 1)}"
@@ -146,8 +174,9 @@ def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
     st.markdown(f"**Keeping {cut.text}**")
     noun = f"{level}s"
     lines = {
-        "right among the kept": [percent(f.accuracy.value) if f.accuracy else "none kept"
-                                 for f in at.values()],
+        "right among the kept": [
+            percent(f.accuracy.value) if f.accuracy else "none kept" for f in at.values()
+        ],
         "95 % interval": [interval(f.accuracy) if f.accuracy else "–" for f in at.values()],
         "share kept": [percent(f.coverage.value) for f in at.values()],
         f"{noun} kept": [f"{f.kept:,}" for f in at.values()],
@@ -165,7 +194,8 @@ def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
         st.caption(
             f"c folds back below a top softmax of one half: {said} of these {noun} are so "
             "undecided that c calls them surer than they are.",
-            help=scores.HELP["confidence"])
+            help=scores.HELP["confidence"],
+        )
     if (left_out := unscored(study)) and level == "image":
         st.caption(f"Not shown: {count(left_out, 'filtered image')} without a label that counts.")
 
@@ -175,17 +205,30 @@ def curves(study: Study, level: str, found: dict[str, Judged]) -> None:
     """Figure 2B / 4B: accuracy and share kept over the cut-off, or against one another."""
     follow_cutoff()
     cut = frame.cutoff()
-    st.header("What other cut-offs would do", anchor=False,
-              help="Bands are 95 % intervals of each point. Two networks are compared fairly at "
-                   "the same share kept, not at the same cut-off: their scores mean different "
-                   "things.")
-    against = st.segmented_control("Against", ["cut-off", "share kept"], key="against",
-                                   default="cut-off", required=True, bind="query-params",
-                                   label_visibility="collapsed")
-    st.plotly_chart(_curves(frame.filter_key(), cut, level, against, tuple(found), study),
-                    key="curves", on_select=use_clicked, selection_mode="points",
-                    config=chart_config(f"{study.name}-{cut.score}-curves"),
-                    alt=f"Accuracy and share kept against {against}, with 95 % intervals")
+    st.header(
+        "What other cut-offs would do",
+        anchor=False,
+        help="Bands are 95 % intervals of each point. Two networks are compared fairly at "
+        "the same share kept, not at the same cut-off: their scores mean different "
+        "things.",
+    )
+    against = st.segmented_control(
+        "Against",
+        ["cut-off", "share kept"],
+        key="against",
+        default="cut-off",
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    st.plotly_chart(
+        _curves(frame.filter_key(), cut, level, against, tuple(found), study),
+        key="curves",
+        on_select=use_clicked,
+        selection_mode="points",
+        config=chart_config(f"{study.name}-{cut.score}-curves"),
+        alt=f"Accuracy and share kept against {against}, with 95 % intervals",
+    )
     st.caption("Click a curve to set the cut-off there.")
 
 
@@ -194,15 +237,26 @@ def needed(study: Study, level: str, found: dict[str, Judged]) -> None:
     """The smallest cut-off that earns an accuracy, found on one half and told of the other."""
     follow_cutoff()
     cut = frame.cutoff()
-    st.header("The accuracy I need", anchor=False,
-              help="A cut-off that is chosen and judged on the same images looks better than it "
-                   "is. So it is chosen on one half (the lower 95 % bound must meet the target) "
-                   "and the figures shown are those of the other half; compounds are never split.")
+    st.header(
+        "The accuracy I need",
+        anchor=False,
+        help="A cut-off that is chosen and judged on the same images looks better than it "
+        "is. So it is chosen on one half (the lower 95 % bound must meet the target) "
+        "and the figures shown are those of the other half; compounds are never split.",
+    )
     left, right = st.columns([1, 3], gap="large")
     everything = next(iter(found.values())).correct.mean()
     start = next(goal for goal in GOALS if goal / 100 > everything or goal == GOALS[-1])
-    target = left.number_input("At least this share right (%)", 50.0, 100.0, start, 0.5,
-                               key="need", bind="query-params", format="%.1f")
+    target = left.number_input(
+        "At least this share right (%)",
+        50.0,
+        100.0,
+        start,
+        0.5,
+        key="need",
+        bind="query-params",
+        format="%.1f",
+    )
     with right:
         for method in found:
             answer = _needed(frame.filter_key(), cut.score, level, method, target / 100, study)
@@ -213,26 +267,41 @@ def tell_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> 
     """One network's answer in words, and a button that sets the cut-off."""
     score = frame.cutoff().score
     groups = f" in {count(answer.estimated.groups, 'group')}" if answer.estimated.groups else ""
-    halves = (f"chosen on {answer.estimated.images:,} {level}s{groups}, told of "
-              f"{answer.reported.images:,} others")
+    halves = (
+        f"chosen on {answer.estimated.images:,} {level}s{groups}, told of "
+        f"{answer.reported.images:,} others"
+    )
     if answer.cutoff is None:
-        st.markdown(f"**{short_name(method)}: none.** No cut-off earns "
-                    f"{100 * answer.target:.1f} %: {answer.reason} ({halves}).")
+        st.markdown(
+            f"**{short_name(method)}: none.** No cut-off earns "
+            f"{100 * answer.target:.1f} %: {answer.reason} ({halves})."
+        )
         return
     value = _rounded_to_sure(study, score, answer.cutoff)
     sign = "≥" if SCORES[score] > 0 else "≤"
     kept = answer.reported
-    right = (f"{percent(answer.accuracy.value)} right {interval(answer.accuracy)}"
-             if answer.accuracy else "nothing is kept")
+    right = (
+        f"{percent(answer.accuracy.value)} right {interval(answer.accuracy)}"
+        if answer.accuracy
+        else "nothing is kept"
+    )
     if answer.accuracy and answer.accuracy.value < answer.target:
         right = f":orange[**short of {100 * answer.target:g} %:**] {right}"
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         st.markdown(
             f"**{short_name(method)}: {scores.SYMBOLS[score]} {sign} {value:g}**. On the other "
             f"half: {right}, {percent(answer.coverage, 1)} kept ({kept.kept:,} of {kept.images:,}; "
-            f"{halves}).", width="stretch")
-        st.button("Use", key=f"use_{method}", on_click=use_cutoff, icon=":material/check:",
-                  args=(scores.cutoff_key(study), value), help="Set the cut-off to this value")
+            f"{halves}).",
+            width="stretch",
+        )
+        st.button(
+            "Use",
+            key=f"use_{method}",
+            on_click=use_cutoff,
+            icon=":material/check:",
+            args=(scores.cutoff_key(study), value),
+            help="Set the cut-off to this value",
+        )
 
 
 def use_cutoff(key: str, value: float) -> None:
@@ -269,21 +338,25 @@ def _scale(study: Study, cut: scores.Cutoff) -> figures.Scale:
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
-def _distributions(key: str, cut: scores.Cutoff, level: str, log: bool, methods: tuple[str, ...],
-                   _study: Study) -> go.Figure:
+def _distributions(
+    key: str, cut: scores.Cutoff, level: str, log: bool, methods: tuple[str, ...], _study: Study
+) -> go.Figure:
     scale = _scale(_study, cut)
-    histograms = {m: judged(_study, m, cut.score, level).histogram(scale.low, scale.high, BINS)
-                  for m in methods}
+    histograms = {
+        m: judged(_study, m, cut.score, level).histogram(scale.low, scale.high, BINS)
+        for m in methods
+    }
     return figures.distributions(histograms, names(_study), scale, log=log, noun=f"{level}s")
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
-def _curves(key: str, cut: scores.Cutoff, level: str, against: str, methods: tuple[str, ...],
-            _study: Study) -> go.Figure:
+def _curves(
+    key: str, cut: scores.Cutoff, level: str, against: str, methods: tuple[str, ...], _study: Study
+) -> go.Figure:
     scale = _scale(_study, cut)
     # What the slider can be set to.
     low, high, step, _ = scores.score_range(_study, cut.score)
-    values = np.arange(low, high + step / 2, step).round(6)[::SCORES[cut.score]]
+    values = np.arange(low, high + step / 2, step).round(6)[:: SCORES[cut.score]]
     thresholds = certainty(cut.score, values)
     bands = {m: _bands(key, cut.score, level, m, _study, thresholds) for m in methods}
     return figures.curves(bands, names(_study), scale, values, against=against)
@@ -295,11 +368,17 @@ def _bands(key: str, score: str, level: str, method: str, _study: Study, _thresh
 
 
 @st.cache_resource(max_entries=48, show_spinner="Looking for the cut-off")
-def _needed(key: str, score: str, level: str, method: str, target: float, _study: Study
-            ) -> NeededCutoff:
+def _needed(
+    key: str, score: str, level: str, method: str, target: float, _study: Study
+) -> NeededCutoff:
     units = judged(_study, method, score, level)
-    return needed_cutoff(units.certainty, units.correct, target, units.groups,
-                         units.units["label"].to_numpy(dtype=object))
+    return needed_cutoff(
+        units.certainty,
+        units.correct,
+        target,
+        units.groups,
+        units.units["label"].to_numpy(dtype=object),
+    )
 
 
 page()

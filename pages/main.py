@@ -37,35 +37,77 @@ class Entry(NamedTuple):
 #: To add a page: write pages/<file> and name it here. Groups stand in the order of the work.
 PAGES: dict[str, list[Entry]] = {
     "Look": [
-        Entry("overview.py", "Overview", "dashboard", "How good is this study, at a glance?",
-              score=True, cutoff=True),
-        Entry("mechanisms.py", "Mechanisms", "medication",
-              "What are the compounds of one mechanism taken for, and what do they look like?",
-              score=True, cutoff=True),
+        Entry(
+            "overview.py",
+            "Overview",
+            "dashboard",
+            "How good is this study, at a glance?",
+            score=True,
+            cutoff=True,
+        ),
+        Entry(
+            "mechanisms.py",
+            "Mechanisms",
+            "medication",
+            "What are the compounds of one mechanism taken for, and what do they look like?",
+            score=True,
+            cutoff=True,
+        ),
         Entry("plates.py", "Plates", "grid_on", "Does it matter where on the plate a well lies?"),
         Entry("one_image/page.py", "One image", "image", "Why is it unsure of this one?"),
     ],
     "Doubt": [
-        Entry("confidence.py", "Confidence", "bar_chart_4_bars",
-              "How sure is it when right and when wrong, and what do I gain by a cut-off?",
-              score=True, cutoff=True),
-        Entry("bnn_vs_standard.py", "BNN vs standard", "scatter_plot",
-              "Where do the Bayesian and the standard network disagree?",
-              score=True, cutoff=True),
-        Entry("out_of_distribution/page.py", "Out of distribution", "travel_explore",
-              "What does it do with kinds of images that it never saw?",
-              score=True, cutoff=True),
-        Entry("compare_methods.py", "Compare methods", "leaderboard",
-              "Would another posterior do better on these images?", score=True),
+        Entry(
+            "confidence.py",
+            "Confidence",
+            "bar_chart_4_bars",
+            "How sure is it when right and when wrong, and what do I gain by a cut-off?",
+            score=True,
+            cutoff=True,
+        ),
+        Entry(
+            "bnn_vs_standard.py",
+            "BNN vs standard",
+            "scatter_plot",
+            "Where do the Bayesian and the standard network disagree?",
+            score=True,
+            cutoff=True,
+        ),
+        Entry(
+            "out_of_distribution/page.py",
+            "Out of distribution",
+            "travel_explore",
+            "What does it do with kinds of images that it never saw?",
+            score=True,
+            cutoff=True,
+        ),
+        Entry(
+            "compare_methods.py",
+            "Compare methods",
+            "leaderboard",
+            "Would another posterior do better on these images?",
+            score=True,
+        ),
     ],
     "Review": [
-        Entry("suspect_labels/page.py", "Suspect labels", "help_center",
-              "Which labels deserve a second look, and what may be the matter?"),
-        Entry("review_list/page.py", "Review list", "checklist", "What have I flagged, and what now?"),
+        Entry(
+            "suspect_labels/page.py",
+            "Suspect labels",
+            "help_center",
+            "Which labels deserve a second look, and what may be the matter?",
+        ),
+        Entry(
+            "review_list/page.py", "Review list", "checklist", "What have I flagged, and what now?"
+        ),
     ],
     "Data": [
-        Entry("your_data/page.py", "Your data", "upload_file", "How do I get my own data in?",
-              study=False),
+        Entry(
+            "your_data/page.py",
+            "Your data",
+            "upload_file",
+            "How do I get my own data in?",
+            study=False,
+        ),
     ],
 }
 SHARED = Path(__file__).parent / "shared"
@@ -74,7 +116,8 @@ _PICKED = "_study_picked"
 #: Title of the page that was drawn last.
 _PAGE = "_page_drawn"
 _browser = st.components.v2.component(
-    "browser", js=(SHARED / "browser.js").read_text(encoding="utf-8"))
+    "browser", js=(SHARED / "browser.js").read_text(encoding="utf-8")
+)
 ABOUT = """**Which image labels can I not trust, and why?**
 
 Bayesian neural networks for microscope images, after Deodato, Ball & Zhang (2020), “Bayesian Neural
@@ -99,16 +142,33 @@ def address(file: str) -> str:
 def main() -> None:
     """Draw the frame, then the page."""
     here = Path(__file__).parent
-    st.set_page_config(page_title="BNN cell images", page_icon=str(SHARED / "icon.svg"),
-                       layout="wide", menu_items={"About": ABOUT})
+    st.set_page_config(
+        page_title="BNN cell images",
+        page_icon=str(SHARED / "icon.svg"),
+        layout="wide",
+        menu_items={"About": ABOUT},
+    )
     st.logo(str(SHARED / "wordmark.svg"), icon_image=str(SHARED / "icon.svg"))
     by_title = {entry.title: entry for group in PAGES.values() for entry in group}
     # Before the navigation is there to be clicked: its links drop the address.
     filters.keep_in_address()
-    page = st.navigation({
-        group: [st.Page(here / e.file, url_path=address(e.file), title=e.title, icon=f":material/{e.icon}:", help=e.question)
-                for e in entries if (here / e.file).is_file()]
-        for group, entries in PAGES.items()}, expanded=True)
+    page = st.navigation(
+        {
+            group: [
+                st.Page(
+                    here / e.file,
+                    url_path=address(e.file),
+                    title=e.title,
+                    icon=f":material/{e.icon}:",
+                    help=e.question,
+                )
+                for e in entries
+                if (here / e.file).is_file()
+            ]
+            for group, entries in PAGES.items()
+        },
+        expanded=True,
+    )
     entry = by_title[page.title]
     found = studies.entries()
     with st.sidebar:
@@ -157,9 +217,16 @@ def pick_study(found: list[StudyEntry]) -> bool:
     st.session_state[_PICKED] = True
     with st.container(gap="xsmall"):
         st.markdown(":small[Study]")
-        chosen = st.selectbox("Study", list(names), index=None, required=True, key="study",
-                              bind="query-params", on_change=leave_study,
-                              label_visibility="collapsed")
+        chosen = st.selectbox(
+            "Study",
+            list(names),
+            index=None,
+            required=True,
+            key="study",
+            bind="query-params",
+            on_change=leave_study,
+            label_visibility="collapsed",
+        )
         st.caption(plain(names[chosen].title) or "cannot be opened")
         if unknown:
             st.warning(f"There is no study “{plain(asked)}” here; showing “{found[0].name}”.")
@@ -192,11 +259,13 @@ def draw_filters(entry: Entry, tools: st.delta_generator.DeltaGenerator) -> None
     # Drawn on every page at the same place, for the address keeps them: moved to another place, a
     # widget ceases to write itself there (its old copy goes after the new one has come, and takes
     # the tie with it). What the page does not follow is not shown.
-    hidden = [part for part, shown in (("score", entry.score), ("cut_", entry.cutoff))
-              if not shown]
+    hidden = [part for part, shown in (("score", entry.score), ("cut_", entry.cutoff)) if not shown]
     with tools:
-        st.html("<style>" + "".join(f'[class*="st-key-{part}"] {{ display: none }}'
-                                    for part in hidden) + "</style>")
+        st.html(
+            "<style>"
+            + "".join(f'[class*="st-key-{part}"] {{ display: none }}' for part in hidden)
+            + "</style>"
+        )
         with st.container(horizontal=True, vertical_alignment="bottom"):
             scores.draw(study)
 

@@ -83,8 +83,11 @@ def page() -> None:
     table = filtered(study, filters.reading_method(study))
     labels = mechanisms.labelled_compounds(table)
     if not labels:
-        st.info("None of the filtered images has both a label and a compound. Take a filter off "
-                "in the sidebar.", icon=":material/filter_alt_off:")
+        st.info(
+            "None of the filtered images has both a label and a compound. Take a filter off "
+            "in the sidebar.",
+            icon=":material/filter_alt_off:",
+        )
         return
     view, look = choose(study, labels)
     if look == HISTOGRAMS:
@@ -103,16 +106,28 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         choices.fit("mechanism", list(labels), next(iter(labels)))
         label = st.selectbox(
-            "Mechanism (label)", list(labels), key="mechanism", bind="query-params", width=270,
+            "Mechanism (label)",
+            list(labels),
+            key="mechanism",
+            bind="query-params",
+            width=270,
             help="A label that some compound carries.",
-            on_change=lambda: st.session_state.update({NEW_LABEL: True}))
+            on_change=lambda: st.session_state.update({NEW_LABEL: True}),
+        )
         methods = compared_methods(study)
         method = methods[0]
         if len(methods) > 1:
             choices.fit("network", methods, method)
-            method = st.segmented_control("Network", methods, default=methods[0], key="network",
-                                          required=True, bind="query-params", width="content",
-                                          format_func=short_name)
+            method = st.segmented_control(
+                "Network",
+                methods,
+                default=methods[0],
+                key="network",
+                required=True,
+                bind="query-params",
+                width="content",
+                format_func=short_name,
+            )
         table = filtered(study, method)
         called = mechanisms.calls(table[(table["label"] == label).fillna(False)])
         wrong = [name for name in called if name != label]
@@ -121,22 +136,38 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
         if st.session_state.pop(NEW_LABEL, False):
             names = list(found["compound"])
             # Set, not deleted: what is deleted comes back out of the address.
-            st.session_state.update(highlight=usual, dosed=names[0], shown=names[:MOST_COMPOUNDS],
-                                    columns=names[:MOST_COLUMNS])
+            st.session_state.update(
+                highlight=usual,
+                dosed=names[0],
+                shown=names[:MOST_COMPOUNDS],
+                columns=names[:MOST_COLUMNS],
+            )
         choices.fit("highlight", list(called), usual)
         highlight = st.selectbox(
-            "Highlight predictions of", list(called), key="highlight", bind="query-params",
-            width=270, index=list(called).index(usual) if usual in called else 0,
+            "Highlight predictions of",
+            list(called),
+            key="highlight",
+            bind="query-params",
+            width=270,
+            index=list(called).index(usual) if usual in called else 0,
             help="Of the images with this label, the commonest first. The commonest wrong "
-                 "prediction stands out at first.")
+            "prediction stands out at first.",
+        )
         choices.fit("look", LOOKS, HISTOGRAMS)  # Overview has a menu of this name too
-        look = st.segmented_control("View", LOOKS, default=HISTOGRAMS,
-                                    key="look", required=True, bind="query-params",
-                                    width="content")
+        look = st.segmented_control(
+            "View",
+            LOOKS,
+            default=HISTOGRAMS,
+            key="look",
+            required=True,
+            bind="query-params",
+            width="content",
+        )
     cut = frame.cutoff_of(method, table)
     low, high = scores.score_range(study, cut.score)[:2]
-    view = View(study, method, label, highlight, table, found,
-                Bins(cut.score, low, high, BINS), cut.value)
+    view = View(
+        study, method, label, highlight, table, found, Bins(cut.score, low, high, BINS), cut.value
+    )
     return view, look
 
 
@@ -146,9 +177,11 @@ def explain(view: View) -> None:
     named = {"Plain grey" if view.highlight != view.label else "Blue": view.label}
     if view.highlight != view.label:
         named["Vermilion"] = view.highlight
-    said = "".join(f"{colour}: predicted as {'the label, ' if name == view.label else ''}"
-                   f"{plain(name)} ({count(called.get(name, 0), 'image')}). "
-                   for colour, name in named.items())
+    said = "".join(
+        f"{colour}: predicted as {'the label, ' if name == view.label else ''}"
+        f"{plain(name)} ({count(called.get(name, 0), 'image')}). "
+        for colour, name in named.items()
+    )
     if rest := sum(called.values()) - sum(called.get(name, 0) for name in named.values()):
         said += f"Hatched: any other prediction ({rest:,})."
     if not any(view.study.has_thumbnail(int(i)) for i in view.table.index[:50]):
@@ -161,8 +194,10 @@ def heading(view: View, compound: str) -> str:
     line = view.found.set_index("compound").loc[compound]
     if not line["n"]:
         return f"**{plain(compound)}**: {count(line['images'], 'image')}, none counted"
-    text = (f"**{plain(compound)}**: n = {line['n']:,}, {percent(line['accuracy'], 1)} right "
-            f"({line['right']:,})")
+    text = (
+        f"**{plain(compound)}**: n = {line['n']:,}, {percent(line['accuracy'], 1)} right "
+        f"({line['right']:,})"
+    )
     if line["called"]:
         each = " each" * (len(line["called"]) > 1)
         text += f"; {line['called_n']:,}{each} called {plain(listed(line['called']))}"
@@ -176,8 +211,14 @@ def pick_compounds(view: View, most: int, key: str, further: list[str] = ()) -> 
         return names
     worst = list(view.found["compound"][:most])
     choices.fit(key, names, worst)
-    return st.multiselect(f"Compounds (at most {most})", names, max_selections=most, key=key,
-                          default=worst, bind="query-params")
+    return st.multiselect(
+        f"Compounds (at most {most})",
+        names,
+        max_selections=most,
+        key=key,
+        default=worst,
+        bind="query-params",
+    )
 
 
 @frame.fragment
@@ -187,8 +228,9 @@ def histograms(view: View) -> None:
     bar = Bar.read(st.query_params.get(BAR, ""))
     flagged = flagging.flagged_rows(view.study)
     counts = {name: mechanisms.histogram(view.rows(name), view.bins) for name in shown}
-    highest = max((int(c.groupby("bin")["n"].sum().max()) for c in counts.values() if len(c)),
-                  default=1)
+    highest = max(
+        (int(c.groupby("bin")["n"].sum().max()) for c in counts.values() if len(c)), default=1
+    )
     for compound in shown:
         with st.container(border=True, gap="small"):
             st.markdown(heading(view, compound))
@@ -196,19 +238,33 @@ def histograms(view: View) -> None:
             key = f"mechanism_{compound}"
             with left:
                 marks.clickable_chart(
-                    _histogram(frame.filter_key(), view.method, view.label, view.highlight,
-                               view.bins, view.cut, compound, highest, view),
-                    key, BAR, lambda data: json.dumps([view.bins.score, view.label, *data]),
+                    _histogram(
+                        frame.filter_key(),
+                        view.method,
+                        view.label,
+                        view.highlight,
+                        view.bins,
+                        view.cut,
+                        compound,
+                        highest,
+                        view,
+                    ),
+                    key,
+                    BAR,
+                    lambda data: json.dumps([view.bins.score, view.label, *data]),
                     config=chart_config(f"{view.study.name}-{compound}"),
                     alt=f"Images of {compound} by {SCORE_NAMES[view.bins.score]} and predicted "
-                        "class")
+                    "class",
+                )
             with right:
                 rows = mechanisms.surest_first(view.rows(compound), view.bins.score)
                 wall(view, rows, f"{key}_wall", 250, flagged)
             if bar is not None and bar[:3] == (view.bins.score, view.label, compound):
                 of_bar(view, bar)
-    st.caption("Surest first; ✕ marks a wrong prediction. Click a part of a bar for its images, an "
-               "image to look into it.")
+    st.caption(
+        "Surest first; ✕ marks a wrong prediction. Click a part of a bar for its images, an "
+        "image to look into it."
+    )
 
 
 def of_bar(view: View, bar: Bar) -> None:
@@ -217,21 +273,27 @@ def of_bar(view: View, bar: Bar) -> None:
     of_bins = scores.between(bar.score, *view.bins.edges(bar.place), bar.place == BINS - 1)
     marks.close_button(BAR)
     panels.selection_panel(
-        view.study, rows, "mechanism_bar", f"{bar.compound}, labelled {view.label}, predicted "
-        f"{bar.predicted}, {of_bins}", method=view.method)
+        view.study,
+        rows,
+        "mechanism_bar",
+        f"{bar.compound}, labelled {view.label}, predicted {bar.predicted}, {of_bins}",
+        method=view.method,
+    )
 
 
 def wall(view: View, rows: np.ndarray, key: str, height: int, flagged: list[int]) -> None:
     """A wall whose images open on One image, previous and next walking through the wall."""
-    leading_wall(rows, key=key, method=view.method, height=height, caption=view.bins.score,
-                 flagged=flagged)
+    leading_wall(
+        rows, key=key, method=view.method, height=height, caption=view.bins.score, flagged=flagged
+    )
 
 
 @frame.fragment
 def side_by_side(view: View) -> None:
     """Figure 5B: a column of images per compound, and compounds of other labels to compare."""
-    others = sorted({str(c) for c in view.table["compound"].dropna()}
-                    - set(view.found["compound"].astype(str)))
+    others = sorted(
+        {str(c) for c in view.table["compound"].dropna()} - set(view.found["compound"].astype(str))
+    )
     if (view.table["role"] == "control").any():
         others.insert(0, CONTROLS)
     shown = pick_compounds(view, MOST_COLUMNS, "columns", others)
@@ -254,8 +316,10 @@ def side_by_side(view: View) -> None:
             st.markdown(text)
             rows = mechanisms.surest_first(part, view.bins.score)
             wall(view, rows, f"column_{name}", 620, flagged)
-    st.caption(f"Surest first by {SCORE_NAMES[view.bins.score].lower()}, down each column. Click "
-               "an image to look into it.")
+    st.caption(
+        f"Surest first by {SCORE_NAMES[view.bins.score].lower()}, down each column. Click "
+        "an image to look into it."
+    )
 
 
 @frame.fragment
@@ -263,27 +327,35 @@ def doses(view: View) -> None:
     """One line of images per dose of a compound, above them the untreated of its plates."""
     names = list(view.found["compound"])
     choices.fit("dosed", names, names[0])
-    compound = st.selectbox("Compound", names, key="dosed", width=270,
-                            bind="query-params")
+    compound = st.selectbox("Compound", names, key="dosed", width=270, bind="query-params")
     flagged = flagging.flagged_rows(view.study)
     own = mechanisms.compound_rows(view.table, [compound])
     control = view.table[controls_beside(view.table, own)]
     if len(control):
         known = "plate" in own and own["plate"].notna().any()
-        st.markdown(f"**Untreated{', same plates' if known else ''}**: "
-                    f"{count(len(control), 'image')}, {_called(mechanisms.calls(control))}")
+        st.markdown(
+            f"**Untreated{', same plates' if known else ''}**: "
+            f"{count(len(control), 'image')}, {_called(mechanisms.calls(control))}"
+        )
         wall(view, mechanisms.surest_first(control, view.bins.score), "dose_control", 245, flagged)
     else:
         st.caption("The filtered images hold no untreated controls (role “control”).")
     found = mechanisms.doses(view.table, compound)
     for place, dose in enumerate(found):
         name = "dose unknown" if np.isnan(dose.concentration) else f"{dose.concentration:g} µM"
-        right = (f"n = {dose.scored:,}, {percent(dose.right / dose.scored, 1)} right"
-                 if dose.scored else
-                 f"{count(len(dose.rows), 'image')} without a label that counts")
+        right = (
+            f"n = {dose.scored:,}, {percent(dose.right / dose.scored, 1)} right"
+            if dose.scored
+            else f"{count(len(dose.rows), 'image')} without a label that counts"
+        )
         st.markdown(f"**{plain(compound)}, {name}**: {right}; {_called(dose.calls)}")
-        wall(view, mechanisms.surest_first(view.table.loc[dose.rows], view.bins.score),
-             f"dose_{compound}_{place}", 245, flagged)
+        wall(
+            view,
+            mechanisms.surest_first(view.table.loc[dose.rows], view.bins.score),
+            f"dose_{compound}_{place}",
+            245,
+            flagged,
+        )
     if len(found) == 1:
         st.caption("The filtered images hold no other dose of this compound.")
 
@@ -295,8 +367,17 @@ def _called(calls: dict[str, int]) -> str:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _histogram(key: str, method: str, label: str, highlight: str | None, bins: Bins, cut: float,
-               compound: str, highest: int, _view: View) -> go.Figure:
+def _histogram(
+    key: str,
+    method: str,
+    label: str,
+    highlight: str | None,
+    bins: Bins,
+    cut: float,
+    compound: str,
+    highest: int,
+    _view: View,
+) -> go.Figure:
     counts = mechanisms.histogram(_view.rows(compound), bins)
     return figures.histogram(counts, bins, compound, label, highlight, cut, highest)
 

@@ -29,18 +29,18 @@ from pages.shared.words import interval, percent, plain, short_name
 #: What the figures of `describing.QUALITY_NAMES` say.
 MEANINGS = {
     "auroc_confidence": "The chance that a right image has a higher c than a wrong one: 0.5 is a "
-                        "coin, 1 is perfect.",
+    "coin, 1 is perfect.",
     "auroc_top": "The same by the mean softmax of the predicted class, which does not fold back.",
     "aurc": "Area under the risk-coverage curve: the mean share of wrong images among the k "
-            "surest, over all k. Lower is better.",
+    "surest, over all k. Lower is better.",
     "augrc": "Area under the generalised risk-coverage curve: wrong and kept, over all images. "
-             "Lower is better.",
+    "Lower is better.",
     "ece": "How far the stated softmax is from how often it is right, over "
-           f"{ECE_BINS} equal bins. Lower is better.",
+    f"{ECE_BINS} equal bins. Lower is better.",
     "nll": "In nats: minus the mean log probability given to the label. Lower is better; one "
-           "confident mistake costs much.",
+    "confident mistake costs much.",
     "brier": "Squared distance of the probabilities from the label, summed over classes. Lower is "
-             "better.",
+    "better.",
 }
 
 
@@ -69,25 +69,37 @@ def headline(study: Study) -> None:
         short = short_name(method)
         card = {"border": True, "height": "stretch", "delta_color": "off", "delta_arrow": "off"}
         if not len(units):
-            cards[2 * place].metric(f"{short}: right", "–", **card,
-                                    help="None of the filtered images has a label that counts.")
+            cards[2 * place].metric(
+                f"{short}: right",
+                "–",
+                **card,
+                help="None of the filtered images has a label that counts.",
+            )
             continue
         by = " The interval resamples whole groups (compounds)." if units.groups is not None else ""
         cards[2 * place].metric(
-            f"{short}: right", percent(everything.accuracy.value), **card,
+            f"{short}: right",
+            percent(everything.accuracy.value),
+            **card,
             delta=f"{interval(everything.accuracy)} n = {everything.total:,}",
             help="Share of labelled images that the network predicts right "
-                 f"({everything.right:,} of {everything.total:,}), with its 95 % interval.{by}")
+            f"({everything.right:,} of {everything.total:,}), with its 95 % interval.{by}",
+        )
         kept = judged(study, method, cut.score).at(cut.threshold)
         cards[2 * place + 1].metric(
-            f"… where {cut.text}", percent(kept.accuracy.value) if kept.accuracy else "none kept",
-            **card, delta=f"{percent(kept.coverage.value, 1)} kept, {kept.wrong:,} wrong",
+            f"… where {cut.text}",
+            percent(kept.accuracy.value) if kept.accuracy else "none kept",
+            **card,
+            delta=f"{percent(kept.coverage.value, 1)} kept, {kept.wrong:,} wrong",
             help=f"The same among the {kept.kept:,} images on the sure side of the cut-off. The "
-                 "page Confidence shows what other cut-offs would do.")
+            "page Confidence shows what other cut-offs would do.",
+        )
     left_out = unscored(study)
     if left_out:
-        st.caption(f"Not counted here: {left_out:,} of the filtered images, without a label, added "
-                   "for comparison, or of a class that the network never saw.")
+        st.caption(
+            f"Not counted here: {left_out:,} of the filtered images, without a label, added "
+            "for comparison, or of a class that the network never saw."
+        )
 
 
 def levels(study: Study) -> None:
@@ -96,19 +108,32 @@ def levels(study: Study) -> None:
     for method in compared_methods(study):
         found = _levels(frame.filter_key(), method, study)
         if len(found):
-            said = [f"{percent(r.accuracy)}  {interval(Interval(r.accuracy, r.low, r.high))}  "
-                    f"{r.right:,} of {r.n:,}" for r in found.itertuples()]
-            parts.append(pd.Series(said, index=pd.MultiIndex.from_frame(found[["level", "how"]]),
-                                   name=METHOD_NAMES[method]))
+            said = [
+                f"{percent(r.accuracy)}  {interval(Interval(r.accuracy, r.low, r.high))}  "
+                f"{r.right:,} of {r.n:,}"
+                for r in found.itertuples()
+            ]
+            parts.append(
+                pd.Series(
+                    said,
+                    index=pd.MultiIndex.from_frame(found[["level", "how"]]),
+                    name=METHOD_NAMES[method],
+                )
+            )
     if parts:
         table = pd.concat(parts, axis=1).reset_index()
         # The rule is the longest and comes last, where a narrow window may cut it.
         table["how"] = table.pop("how")
-        st.dataframe(table.rename(columns={"level": "Level", "how": "How images are put together"}),
-                     hide_index=True, width="stretch")
-        st.caption("Share right, 95 % interval, counts. Images of one compound are not "
-                   "independent: intervals resample whole compounds where a level has several "
-                   "units of one; where all are right, that of as many units as compounds.")
+        st.dataframe(
+            table.rename(columns={"level": "Level", "how": "How images are put together"}),
+            hide_index=True,
+            width="stretch",
+        )
+        st.caption(
+            "Share right, 95 % interval, counts. Images of one compound are not "
+            "independent: intervals resample whole compounds where a level has several "
+            "units of one; where all are right, that of as many units as compounds."
+        )
 
 
 @frame.fragment
@@ -121,11 +146,24 @@ def looks(study: Study) -> None:
         return
     kinds = list(found)
     choices.fit("look", kinds, kinds[0])  # Mechanisms has a menu of this name too
-    kind = st.segmented_control("What to look at", kinds, key="look", default=kinds[0],
-                                required=True, bind="query-params", label_visibility="collapsed")
+    kind = st.segmented_control(
+        "What to look at",
+        kinds,
+        key="look",
+        default=kinds[0],
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
     st.caption(f"{FIRST_LOOKS[kind][0].upper()}{FIRST_LOOKS[kind][1:]}.")
-    panels.selection_panel(study, found[kind], f"look_{kind.split()[-1]}", kind, ranking=False,
-                           caption="distance" if kind == "Unlike training" else None)
+    panels.selection_panel(
+        study,
+        found[kind],
+        f"look_{kind.split()[-1]}",
+        kind,
+        ranking=False,
+        caption="distance" if kind == "Unlike training" else None,
+    )
 
 
 @frame.fragment
@@ -136,13 +174,21 @@ def calibration(study: Study) -> None:
         return
     left, right = st.columns([1.4, 1], gap="large")
     with left:
-        st.header("Calibration", anchor=False, help="A calibrated network is right in 80 of 100 "
-                  "images of which it says 80 %. Below the dotted line it is too sure of itself, "
-                  "above it too modest. Click a point for its images.")
+        st.header(
+            "Calibration",
+            anchor=False,
+            help="A calibrated network is right in 80 of 100 "
+            "images of which it says 80 %. Below the dotted line it is too sure of itself, "
+            "above it too modest. Click a point for its images.",
+        )
         event = st.plotly_chart(
-            _reliability(frame.filter_key(), study), key="reliability", on_select="rerun",
-            selection_mode="points", config=chart_config(f"{study.name}-reliability"),
-            alt="Share right against mean softmax of the predicted class, both networks")
+            _reliability(frame.filter_key(), study),
+            key="reliability",
+            on_select="rerun",
+            selection_mode="points",
+            config=chart_config(f"{study.name}-reliability"),
+            alt="Share right against mean softmax of the predicted class, both networks",
+        )
     with right:
         st.header("In numbers", anchor=False)
         quality_table(study)
@@ -151,21 +197,25 @@ def calibration(study: Study) -> None:
         edges = found[method].edges
         units = judged(study, method, "top_softmax").in_bin(int(place), 0.0, 1.0, ECE_BINS)
         panels.selection_panel(
-            study, units.index.to_numpy(), "reliability_bin",
-            f"{short_name(method)}: top softmax {edges[place]:.2f} to {edges[place + 1]:.2f}")
+            study,
+            units.index.to_numpy(),
+            "reliability_bin",
+            f"{short_name(method)}: top softmax {edges[place]:.2f} to {edges[place + 1]:.2f}",
+        )
 
 
 def quality_table(study: Study) -> None:
     """Figures of both networks side by side, each with its meaning."""
     found = {method: qualities(study, method) for method in compared_methods(study)}
     n = max((q["n"] for q in found.values()), default=0)
-    lines = {words: [f"{q[name]:.4f}" if q["n"] else "–" for q in found.values()]
-             for name, words in QUALITY_NAMES.items()}
+    lines = {
+        words: [f"{q[name]:.4f}" if q["n"] else "–" for q in found.values()]
+        for name, words in QUALITY_NAMES.items()
+    }
     meanings = {words: MEANINGS[name] for name, words in QUALITY_NAMES.items()}
     st.html(panels.by_method(list(found), lines, meanings))
     with st.popover("What these mean", type="tertiary", icon=":material/help:"):
-        st.markdown("\n".join(f"- **{words}**: {meaning}" for words, meaning in
-                              meanings.items()))
+        st.markdown("\n".join(f"- **{words}**: {meaning}" for words, meaning in meanings.items()))
     st.caption(f"n = {count(n, 'image')} with a label.")
 
 
@@ -191,11 +241,15 @@ def settings(study: Study) -> None:
             return
         choices.fit("history_fold", kept, kept[0])
         fold = kept[0] if len(kept) == 1 else st.selectbox("Fold", kept, key="history_fold")
-        histories = {m: h for m in compared_methods(study)
-                     if (h := study.history(fold, m)) is not None}
-        st.plotly_chart(figures.training_history(histories, names(study)), key="history",
-                        config=chart_config(f"{study.name}-training"),
-                        alt="Accuracy and cross-entropy per epoch of training")
+        histories = {
+            m: h for m in compared_methods(study) if (h := study.history(fold, m)) is not None
+        }
+        st.plotly_chart(
+            figures.training_history(histories, names(study)),
+            key="history",
+            config=chart_config(f"{study.name}-training"),
+            alt="Accuracy and cross-entropy per epoch of training",
+        )
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
@@ -205,8 +259,9 @@ def _reliability(key: str, _study: Study) -> go.Figure:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _levels(key: str, method: str, _study: Study) -> pd.DataFrame:
-    return accuracy_by_level(studies.table(_study, method).iloc[filters.passing(_study)],
-                             _study.classes)
+    return accuracy_by_level(
+        studies.table(_study, method).iloc[filters.passing(_study)], _study.classes
+    )
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

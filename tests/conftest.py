@@ -34,8 +34,15 @@ def authors(shared_data) -> SimpleNamespace:
     top = p.argmax(axis=1)
     classes = [frame["predicted_MOA"][top == k].iat[0] for k in range(12)]
     y = pd.Index(classes).get_indexer(frame["MOA"])
-    return SimpleNamespace(frame=frame, p=p, classes=classes, y=y, correct=top == y,
-                           c=frame["confidence"].to_numpy(), top=np.max(p, axis=1))
+    return SimpleNamespace(
+        frame=frame,
+        p=p,
+        classes=classes,
+        y=y,
+        correct=top == y,
+        c=frame["confidence"].to_numpy(),
+        top=np.max(p, axis=1),
+    )
 
 
 def pytest_collection_modifyitems(items) -> None:

@@ -43,8 +43,11 @@ def alone(lock: Path, taken: str, *, again: bool = False) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-        print(f"{lock.parent} is on a file system without locks ({error.strerror}): run no "
-              "job twice at once", file=sys.stderr)
+        print(
+            f"{lock.parent} is on a file system without locks ({error.strerror}): run no "
+            "job twice at once",
+            file=sys.stderr,
+        )
         yield
         return
     try:
@@ -75,8 +78,10 @@ def _holder(lock: Path) -> str:
         with open(lock, "rb", buffering=0) as file:
             file.seek(1)
             holder = json.loads(file.read())
-        return (f" (process {holder['pid']} on {holder['host']} since {holder['since']}: "
-                f"{holder['command']})")
+        return (
+            f" (process {holder['pid']} on {holder['host']} since {holder['since']}: "
+            f"{holder['command']})"
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 

@@ -39,8 +39,10 @@ def readable(path: str | os.PathLike) -> Path:
     except (OSError, ValueError):
         real = None
     if real is None or not any(_within(real, root) for root in _roots()):
-        raise InputError(f"{path} is not in a folder that this server may read; whoever runs it "
-                         "names these folders (bnn serve --data-root)")
+        raise InputError(
+            f"{path} is not in a folder that this server may read; whoever runs it "
+            "names these folders (bnn serve --data-root)"
+        )
     return Path(real)
 
 
@@ -78,8 +80,10 @@ def read_only() -> bool:
 def demand_making() -> None:
     """InputError where studies may be looked at only."""
     if read_only():
-        raise InputError("this server shows studies and makes none (bnn serve --read-only): make "
-                         "it on the machine itself")
+        raise InputError(
+            "this server shows studies and makes none (bnn serve --read-only): make "
+            "it on the machine itself"
+        )
 
 
 def _roots() -> list[str]:

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 
 def count(n: int, noun: str) -> str:
-    """"1 image", "12 images"."""
+    """ "1 image", "12 images"."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def of_all(k: int, n: int, noun: str) -> str:
-    """"2 of the 3 wells", "none of the 3 wells", "both wells", "the only well", "no well (of 1)".
-    """
+    """ "2 of the 3 wells", "none of the 3 wells", "both wells", "the only well", "no well (of 1)"."""
     if n == 1:
         return f"the only {noun}" if k else f"no {noun} (of 1)"
     if k == n:
@@ -19,16 +18,16 @@ def of_all(k: int, n: int, noun: str) -> str:
 
 
 def be(k: int, n: int = 0) -> str:
-    """"is" or "are", after a count or after `of_all(k, n, ...)`."""
+    """ "is" or "are", after a count or after `of_all(k, n, ...)`."""
     return "is" if k == 1 or n == 1 else "are"
 
 
 def have(k: int) -> str:
-    """"has" or "have", after a count."""
+    """ "has" or "have", after a count."""
     return "has" if k == 1 else "have"
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
-    """"A", "A and B", "A, B, C and 4 more"."""
+    """ "A", "A and B", "A, B, C and 4 more"."""
     shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]

@@ -1,10 +1,10 @@
 """Download a data set. An interrupted download of BBBC021 goes on, of the others begins anew.
 
-  bnn data mnist
-  bnn data emnist
-  bnn data bbbc021 --plates Week1_22123,Week1_22361    # 840 MB to fetch, 1.9 GB on disk per plate
-  bnn data bbbc021 --labelled                          # 43 GB to fetch, 49 GB on disk
-  bnn data bbbc021 --all                               # 43 GB to fetch, 104 GB on disk
+bnn data mnist
+bnn data emnist
+bnn data bbbc021 --plates Week1_22123,Week1_22361    # 840 MB to fetch, 1.9 GB on disk per plate
+bnn data bbbc021 --labelled                          # 43 GB to fetch, 49 GB on disk
+bnn data bbbc021 --all                               # 43 GB to fetch, 104 GB on disk
 """
 
 import argparse
@@ -22,22 +22,38 @@ MIRROR = "BNN_BBBC021_URL"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
-    parser.add_argument("--data", metavar="DIR", type=Path,
-                        help="folder of data sets (default: $BNN_DATA, else a per-user cache)")
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        help="folder of data sets (default: $BNN_DATA, else a per-user cache)",
+    )
     cells = parser.add_argument_group("bbbc021")
     cells.add_argument("--plates", metavar="NAME,NAME", help="plates to fetch, such as Week1_22123")
     extent = cells.add_mutually_exclusive_group()
-    extent.add_argument("--labelled", action="store_true",
-                        help="keep only DMSO and all doses of compounds with a known mechanism; of "
-                             "all plates, or of those in --plates")
+    extent.add_argument(
+        "--labelled",
+        action="store_true",
+        help="keep only DMSO and all doses of compounds with a known mechanism; of "
+        "all plates, or of those in --plates",
+    )
     extent.add_argument("--all", action="store_true", help="everything of all 55 plates")
-    cells.add_argument("--connections", metavar="N", type=whole_number(1), default=4,
-                       help="plates fetched at a time (default: 4)")
-    cells.add_argument("--keep-archives", action="store_true",
-                       help="keep the zip files beside what was unpacked")
-    cells.add_argument("--base-url", metavar="URL", default=os.environ.get(MIRROR) or BASE_URL,
-                       help=f"folder of the archives, for a mirror (default: ${MIRROR}, else "
-                            f"{BASE_URL})")
+    cells.add_argument(
+        "--connections",
+        metavar="N",
+        type=whole_number(1),
+        default=4,
+        help="plates fetched at a time (default: 4)",
+    )
+    cells.add_argument(
+        "--keep-archives", action="store_true", help="keep the zip files beside what was unpacked"
+    )
+    cells.add_argument(
+        "--base-url",
+        metavar="URL",
+        default=os.environ.get(MIRROR) or BASE_URL,
+        help=f"folder of the archives, for a mirror (default: ${MIRROR}, else {BASE_URL})",
+    )
 
 
 def run(args: argparse.Namespace) -> str:
@@ -45,12 +61,21 @@ def run(args: argparse.Namespace) -> str:
     if args.name != "bbbc021":
         return download(args.name, root)
     if args.plates is None and not (args.labelled or args.all):
-        raise InputError("say what to fetch of BBBC021: --plates NAME,NAME (840 MB each), "
-                         "--labelled or --all (43 GB); 'bnn data --help' has examples")
+        raise InputError(
+            "say what to fetch of BBBC021: --plates NAME,NAME (840 MB each), "
+            "--labelled or --all (43 GB); 'bnn data --help' has examples"
+        )
     plates = [name.strip() for name in (args.plates or "").split(",") if name.strip()] or None
     if args.plates is not None and plates is None:
-        raise InputError(f"--plates '{args.plates}' names no plate: names with commas between "
-                         "them expected, such as Week1_22123,Week1_22361; leave it out for all")
+        raise InputError(
+            f"--plates '{args.plates}' names no plate: names with commas between "
+            "them expected, such as Week1_22123,Week1_22361; leave it out for all"
+        )
     return download_bbbc021(
-        root / "bbbc021", plates=plates, labelled=args.labelled, base_url=args.base_url,
-        connections=args.connections, keep_archives=args.keep_archives)
+        root / "bbbc021",
+        plates=plates,
+        labelled=args.labelled,
+        base_url=args.base_url,
+        connections=args.connections,
+        keep_archives=args.keep_archives,
+    )

@@ -26,16 +26,24 @@ from bnn_core.study.folder import cache_root, open_study
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
-    parser.add_argument("--out", metavar="FILE", type=Path, required=True,
-                        help="file to write; .csv or .parquet")
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, required=True, help="file to write; .csv or .parquet"
+    )
     parser.add_argument("--format", choices=FORMATS, help="default: by the file's ending")
-    parser.add_argument("--table", choices=("flagged", "labels"), default="flagged",
-                        help="flagged: one row per flagged image with its decision and scores; "
-                             "labels: the label of every image that has one, as given and "
-                             "as corrected (default: flagged)")
-    parser.add_argument("--filter", metavar="TEXT",
-                        help='all images that fulfil this, e.g. "compound = colchicine; decision '
-                             '!= keep" (default: the flagged images)')
+    parser.add_argument(
+        "--table",
+        choices=("flagged", "labels"),
+        default="flagged",
+        help="flagged: one row per flagged image with its decision and scores; "
+        "labels: the label of every image that has one, as given and "
+        "as corrected (default: flagged)",
+    )
+    parser.add_argument(
+        "--filter",
+        metavar="TEXT",
+        help='all images that fulfil this, e.g. "compound = colchicine; decision '
+        '!= keep" (default: the flagged images)',
+    )
     add_cache_flag(parser)
 
 
@@ -45,8 +53,9 @@ def run(args: argparse.Namespace) -> str:
     study, log = open_study(args.study, root), ReviewLog(root)
     if args.table == "labels":
         if args.filter is not None:
-            raise InputError("--filter goes with --table flagged only: the label table is of all "
-                             "images")
+            raise InputError(
+                "--filter goes with --table flagged only: the label table is of all images"
+            )
         table = corrected_labels(study, log)
     elif args.filter is None:
         table = export_table(study, log)

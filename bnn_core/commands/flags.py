@@ -10,6 +10,7 @@ from bnn_core.study.folder import cache_root
 
 def whole_number(minimum: int):
     """An argparse type: a whole number of at least `minimum`."""
+
     def parse(text: str) -> int:
         try:
             value = int(text)
@@ -18,6 +19,7 @@ def whole_number(minimum: int):
         if value < minimum:
             raise argparse.ArgumentTypeError(f"{value} is too small; give at least {minimum}")
         return value
+
     return parse
 
 
@@ -33,8 +35,12 @@ def micrometres(text: str) -> float:
 
 
 def add_cache_flag(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cache", metavar="DIR", type=Path,
-                        help="folder of studies (default: $BNN_CACHE, else cache/ beside app.py)")
+    parser.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        help="folder of studies (default: $BNN_CACHE, else cache/ beside app.py)",
+    )
 
 
 def read_map(pairs: list[str]) -> dict[str, str]:

@@ -48,8 +48,10 @@ def _assembled(making: Path, fold: int) -> str:
     try:
         return with_notes(assemble_study(making))
     except TakenError:
-        return (f"fold {fold} done; another job is assembling the study (should it fail, give this "
-                "command again)")
+        return (
+            f"fold {fold} done; another job is assembling the study (should it fail, give this "
+            "command again)"
+        )
 
 
 def _done_before(study: Path, fold: int) -> str:

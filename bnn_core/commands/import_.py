@@ -24,64 +24,142 @@ from bnn_core.tables.sources import ImportOptions
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help="table of predictions")
-    parser.add_argument("--out", metavar="DIR", type=Path,
-                        help="the study's folder (default: the file's name under --cache)")
-    parser.add_argument("--cache", metavar="DIR", type=Path,
-                        help="folder of studies (default: $BNN_CACHE, else cache/ beside app.py)")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="the study's folder (default: the file's name under --cache)",
+    )
+    parser.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        help="folder of studies (default: $BNN_CACHE, else cache/ beside app.py)",
+    )
     parser.add_argument("--title", help="name shown in the app (default: the file's name)")
     parser.add_argument("--force", action="store_true", help="re-make a study that exists already")
     what = parser.add_argument_group("what the columns are")
-    what.add_argument("--label", metavar="COLUMN",
-                      help="the given class (default: label, else moa)")
-    what.add_argument("--group", metavar="COLUMN",
-                      help="what is not independent, for the intervals (default: compound)")
+    what.add_argument(
+        "--label", metavar="COLUMN", help="the given class (default: label, else moa)"
+    )
+    what.add_argument(
+        "--group",
+        metavar="COLUMN",
+        help="what is not independent, for the intervals (default: compound)",
+    )
     what.add_argument("--batch", metavar="COLUMN", help="what was made together (day, week, run)")
-    what.add_argument("--map", metavar="NAME=COLUMN", action="append", default=[], dest="columns",
-                      help=f"COLUMN is NAME, one of {', '.join(CANONICAL)}; an empty COLUMN leaves "
-                           "NAME out; may be repeated")
-    what.add_argument("--control", metavar="NAME", action="append", default=[],
-                      help="compound or label of untreated images: shown, never counted")
-    what.add_argument("--metadata", metavar="FILE", type=Path,
-                      help="table with more columns, joined on those that both have (image, plate "
-                           "and well, or compound and concentration)")
-    what.add_argument("--on", metavar="NAMES", default="",
-                      help="what to join on instead, such as compound or plate,well")
+    what.add_argument(
+        "--map",
+        metavar="NAME=COLUMN",
+        action="append",
+        default=[],
+        dest="columns",
+        help=f"COLUMN is NAME, one of {', '.join(CANONICAL)}; an empty COLUMN leaves "
+        "NAME out; may be repeated",
+    )
+    what.add_argument(
+        "--control",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="compound or label of untreated images: shown, never counted",
+    )
+    what.add_argument(
+        "--metadata",
+        metavar="FILE",
+        type=Path,
+        help="table with more columns, joined on those that both have (image, plate "
+        "and well, or compound and concentration)",
+    )
+    what.add_argument(
+        "--on",
+        metavar="NAMES",
+        default="",
+        help="what to join on instead, such as compound or plate,well",
+    )
     probabilities = parser.add_argument_group("probabilities")
     probabilities.add_argument("--prefix", help="how the columns of class probabilities begin")
-    probabilities.add_argument("--classes", metavar="NAME", nargs="+", default=[],
-                               help="class names in the order of the columns")
-    probabilities.add_argument("--ignore-predicted", action="store_true",
-                               help="do not check against the column of predicted classes")
-    probabilities.add_argument("--logits", action="store_true",
-                               help="the columns are logits: put them through a softmax")
-    probabilities.add_argument("--method", choices=list(METHOD_NAMES), default="vi",
-                               help="what made the predictions (default: vi, a Bayesian network)")
-    probabilities.add_argument("--samples", metavar="FILE", type=Path,
-                               help="per-sample probabilities: .npy, .npz (may hold classes and "
-                                    "image_id), or a table of one row per image and sample")
-    probabilities.add_argument("--axes", choices=("NTC", "TNC"),
-                               help="axes of --samples where its shape leaves it open: N images, T "
-                                    "samples, C classes")
-    probabilities.add_argument("--standard", metavar="FILE", type=Path,
-                               help="table of a standard network on the same images")
+    probabilities.add_argument(
+        "--classes",
+        metavar="NAME",
+        nargs="+",
+        default=[],
+        help="class names in the order of the columns",
+    )
+    probabilities.add_argument(
+        "--ignore-predicted",
+        action="store_true",
+        help="do not check against the column of predicted classes",
+    )
+    probabilities.add_argument(
+        "--logits", action="store_true", help="the columns are logits: put them through a softmax"
+    )
+    probabilities.add_argument(
+        "--method",
+        choices=list(METHOD_NAMES),
+        default="vi",
+        help="what made the predictions (default: vi, a Bayesian network)",
+    )
+    probabilities.add_argument(
+        "--samples",
+        metavar="FILE",
+        type=Path,
+        help="per-sample probabilities: .npy, .npz (may hold classes and "
+        "image_id), or a table of one row per image and sample",
+    )
+    probabilities.add_argument(
+        "--axes",
+        choices=("NTC", "TNC"),
+        help="axes of --samples where its shape leaves it open: N images, T samples, C classes",
+    )
+    probabilities.add_argument(
+        "--standard",
+        metavar="FILE",
+        type=Path,
+        help="table of a standard network on the same images",
+    )
     pictures = parser.add_argument_group("images")
-    pictures.add_argument("--image-root", metavar="DIR", type=Path,
-                          help="folder that the image paths start from (default: that of FILE, "
-                               "where they lie there)")
-    pictures.add_argument("--pixel-size", "--pixel-size-um", metavar="UM", type=micrometres,
-                          help="micrometres per pixel of the originals, for the scale bar")
+    pictures.add_argument(
+        "--image-root",
+        metavar="DIR",
+        type=Path,
+        help="folder that the image paths start from (default: that of FILE, where they lie there)",
+    )
+    pictures.add_argument(
+        "--pixel-size",
+        "--pixel-size-um",
+        metavar="UM",
+        type=micrometres,
+        help="micrometres per pixel of the originals, for the scale bar",
+    )
 
 
 def run(args: argparse.Namespace) -> str:
     options = ImportOptions(
-        method=args.method, label=args.label, group=args.group, batch=args.batch,
+        method=args.method,
+        label=args.label,
+        group=args.group,
+        batch=args.batch,
         columns=read_map(args.columns),
-        classes=tuple(args.classes), prefix=args.prefix, ignore_predicted=args.ignore_predicted,
-        logits=args.logits, samples=args.samples, axes=args.axes, standard=args.standard,
-        metadata=args.metadata, on=tuple(n.strip() for n in args.on.split(",") if n.strip()),
-        control=tuple(args.control))
+        classes=tuple(args.classes),
+        prefix=args.prefix,
+        ignore_predicted=args.ignore_predicted,
+        logits=args.logits,
+        samples=args.samples,
+        axes=args.axes,
+        standard=args.standard,
+        metadata=args.metadata,
+        on=tuple(n.strip() for n in args.on.split(",") if n.strip()),
+        control=tuple(args.control),
+    )
     out = args.out or cache_root(args.cache) / args.file.name.split(".")[0]
     out, predictions = make_import_study(
-        args.file, out, options, image_root=args.image_root, pixel_size_um=args.pixel_size,
-        title=args.title, force=args.force)
+        args.file,
+        out,
+        options,
+        image_root=args.image_root,
+        pixel_size_um=args.pixel_size,
+        title=args.title,
+        force=args.force,
+    )
     return "\n".join([f"columns: {predictions.understood}", *predictions.notes, one_line(out)])

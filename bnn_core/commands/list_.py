@@ -18,6 +18,8 @@ def run(args: argparse.Namespace) -> str:
         what = entry.problem or f"{entry.rows:>9,} images  {entry.created[:10]}  {entry.title}"
         lines.append(f"{entry.name:<20} {what}")
     unfinished = sorted(root.glob(f"*{MAKING}")) if root.is_dir() else []
-    lines += [f"{path.name.removesuffix(MAKING):<20} unfinished: run the command that began it "
-              "again" for path in unfinished]
+    lines += [
+        f"{path.name.removesuffix(MAKING):<20} unfinished: run the command that began it again"
+        for path in unfinished
+    ]
     return "\n".join(lines) or f"no studies in {root}; make one: bnn study digits"

@@ -19,8 +19,12 @@ from bnn_core.study.folder import cache_root, open_study
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
-    parser.add_argument("--out", metavar="FILE", type=Path,
-                        help="file to write (default: <study>-report.html in this folder)")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="file to write (default: <study>-report.html in this folder)",
+    )
     add_cache_flag(parser)
 
 

@@ -12,14 +12,27 @@ from bnn_core.suspects.second_opinion import opinion, read_features, write_opini
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
-    parser.add_argument("features", metavar="FEATURES", type=Path,
-                        help="table (.csv, .tsv, .parquet) of compound, mechanism of action and "
-                             "measured features, one row per well or image, such as CellProfiler's")
-    parser.add_argument("--control", metavar="NAME", default="DMSO",
-                        help="compound name of the untreated rows (default: DMSO)")
-    parser.add_argument("--map", metavar="NAME=COLUMN", action="append", default=[],
-                        help="column of the table that holds compound, moa, concentration, plate "
-                             "or well, where its name does not say so")
+    parser.add_argument(
+        "features",
+        metavar="FEATURES",
+        type=Path,
+        help="table (.csv, .tsv, .parquet) of compound, mechanism of action and "
+        "measured features, one row per well or image, such as CellProfiler's",
+    )
+    parser.add_argument(
+        "--control",
+        metavar="NAME",
+        default="DMSO",
+        help="compound name of the untreated rows (default: DMSO)",
+    )
+    parser.add_argument(
+        "--map",
+        metavar="NAME=COLUMN",
+        action="append",
+        default=[],
+        help="column of the table that holds compound, moa, concentration, plate "
+        "or well, where its name does not say so",
+    )
     add_cache_flag(parser)
 
 
@@ -31,11 +44,15 @@ def run(args: argparse.Namespace) -> str:
     ours = set(study.images["compound"].dropna()) if "compound" in study.images else set()
     shared = ours & set(table["compound"][counted])
     if not shared:
-        raise InputError(f"{args.features} and study {study.name} have no compound in common; both "
-                         "need a column of compounds with the same names")
+        raise InputError(
+            f"{args.features} and study {study.name} have no compound in common; both "
+            "need a column of compounds with the same names"
+        )
     path = write_opinion(study.path, table, features.source)
     right = int(table["correct"][counted].sum())
     dropped = f", {len(features.dropped)} incomplete ones left out" if features.dropped else ""
-    return (f"{path}: {right} of {counted.sum()} rows right ({right / counted.sum():.1%}), each "
-            f"compound left out; {len(shared)} of the study's {len(ours)} compounds; "
-            f"{len(features.names)} features{dropped}")
+    return (
+        f"{path}: {right} of {counted.sum()} rows right ({right / counted.sum():.1%}), each "
+        f"compound left out; {len(shared)} of the study's {len(ours)} compounds; "
+        f"{len(features.names)} features{dropped}"
+    )

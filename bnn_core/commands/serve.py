@@ -27,19 +27,36 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--address", metavar="ADDR", default="localhost",
-                        help="address to listen on; 0.0.0.0 for all of this machine's (default: "
-                             "localhost)")
-    parser.add_argument("--port", metavar="N", type=whole_number(1), default=8501,
-                        help="port (default: 8501)")
-    parser.add_argument("--data-root", metavar="DIR", type=Path, action="append", default=[],
-                        help="folder whose tables and images may be read; repeatable; needed "
-                             "outside localhost")
-    parser.add_argument("--host", metavar="NAME", action="append", default=[],
-                        help="a name by which browsers reach this server; others are refused "
-                             "(default: the machine's own names and addresses); repeatable")
-    parser.add_argument("--read-only", action="store_true",
-                        help="no study is made or replaced and no data set is downloaded")
+    parser.add_argument(
+        "--address",
+        metavar="ADDR",
+        default="localhost",
+        help="address to listen on; 0.0.0.0 for all of this machine's (default: localhost)",
+    )
+    parser.add_argument(
+        "--port", metavar="N", type=whole_number(1), default=8501, help="port (default: 8501)"
+    )
+    parser.add_argument(
+        "--data-root",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder whose tables and images may be read; repeatable; needed outside localhost",
+    )
+    parser.add_argument(
+        "--host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a name by which browsers reach this server; others are refused "
+        "(default: the machine's own names and addresses); repeatable",
+    )
+    parser.add_argument(
+        "--read-only",
+        action="store_true",
+        help="no study is made or replaced and no data set is downloaded",
+    )
     add_cache_flag(parser)
 
 
@@ -48,8 +65,10 @@ def run(args: argparse.Namespace) -> None:
     if not app.is_file():
         raise InputError(f"{app} is not there: the app runs from a copy of the whole repository")
     if not is_local(args.address) and not args.data_root:
-        raise InputError(f"--address {args.address} lets others in: name the folders that they may "
-                         "read with --data-root DIR")
+        raise InputError(
+            f"--address {args.address} lets others in: name the folders that they may "
+            "read with --data-root DIR"
+        )
     for root in args.data_root:
         if not root.is_dir():
             raise InputError(f"--data-root {root} is no folder")
@@ -59,16 +78,31 @@ def run(args: argparse.Namespace) -> None:
     environment = os.environ | {CACHE: str(cache_root(args.cache).resolve())}
     environment[DATA_ROOTS] = os.pathsep.join(str(root.resolve()) for root in args.data_root)
     environment[READ_ONLY] = "1" if args.read_only else ""
-    command = [sys.executable, "-m", "streamlit", "run", str(app),
-               f"--server.address={args.address}", f"--server.port={args.port}",
-               "--server.headless=true", "--server.enableCORS=true",
-               "--server.enableXsrfProtection=true",
-               *(f"--server.allowedHosts={name}" for name in names)]
-    print(f"listening on {args.address}, port {args.port}, for browsers that ask for "
-          f"{', '.join(names)}\n" + (
-              f"readable: {', '.join(str(root) for root in args.data_root)}" if args.data_root
-              else "readable: every file of this user") +
-          ("; read-only" if args.read_only else ""), file=sys.stderr, flush=True)
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(app),
+        f"--server.address={args.address}",
+        f"--server.port={args.port}",
+        "--server.headless=true",
+        "--server.enableCORS=true",
+        "--server.enableXsrfProtection=true",
+        *(f"--server.allowedHosts={name}" for name in names),
+    ]
+    print(
+        f"listening on {args.address}, port {args.port}, for browsers that ask for "
+        f"{', '.join(names)}\n"
+        + (
+            f"readable: {', '.join(str(root) for root in args.data_root)}"
+            if args.data_root
+            else "readable: every file of this user"
+        )
+        + ("; read-only" if args.read_only else ""),
+        file=sys.stderr,
+        flush=True,
+    )
     if os.name == "posix":
         os.execve(command[0], command, environment)
     sys.exit(subprocess.call(command, env=environment))

@@ -8,11 +8,16 @@ KINDS = (study_mnist, study_digits, study_plate, study_bbbc021, study_demo)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    kinds = parser.add_subparsers(title="kinds of study", dest="kind", metavar="KIND",
-                                  required=True)
+    kinds = parser.add_subparsers(
+        title="kinds of study", dest="kind", metavar="KIND", required=True
+    )
     for module in KINDS:
-        sub = kinds.add_parser(module.NAME, help=module.HELP, description=module.__doc__,
-                               formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub = kinds.add_parser(
+            module.NAME,
+            help=module.HELP,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         module.arguments(sub)
         sub.set_defaults(run_kind=module.run)
 

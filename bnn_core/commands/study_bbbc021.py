@@ -28,14 +28,25 @@ HELP = "BBBC021, compounds left out"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", metavar="DIR", type=Path,
-                        help="folder of data sets (default: $BNN_DATA, else a per-user cache)")
-    parser.add_argument("--plates", metavar="NAME,NAME",
-                        help="plates to use (default: all that are on disk)")
-    parser.add_argument("--everything", action="store_true",
-                        help="also predict compounds without any label")
-    parser.add_argument("--taxol-seed", metavar="N", type=whole_number(0), default=0,
-                        help="seed of the taxol fields that count (default: 0)")
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        help="folder of data sets (default: $BNN_DATA, else a per-user cache)",
+    )
+    parser.add_argument(
+        "--plates", metavar="NAME,NAME", help="plates to use (default: all that are on disk)"
+    )
+    parser.add_argument(
+        "--everything", action="store_true", help="also predict compounds without any label"
+    )
+    parser.add_argument(
+        "--taxol-seed",
+        metavar="N",
+        type=whole_number(0),
+        default=0,
+        help="seed of the taxol fields that count (default: 0)",
+    )
     add_plate_flags(parser)
     add_study_flags(parser)
     add_train_flags(parser, PRESETS)
@@ -44,9 +55,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     out = out_folder(args, NAME)
     plates = [name.strip() for name in (args.plates or "").split(",") if name.strip()] or None
-    chosen = read_bbbc021(data_root(args.data), plates=plates, everything=args.everything,
-                          seed=args.taxol_seed)
+    chosen = read_bbbc021(
+        data_root(args.data), plates=plates, everything=args.everything, seed=args.taxol_seed
+    )
     demand_folds(args, chosen.table)
-    return make(args, out, lambda: load_bbbc021(
-        chosen, prepared_folder(out), size=args.size, pixel_size_um=args.pixel_size,
-    ), NAME, args.title or "BBBC021, compounds left out")
+    return make(
+        args,
+        out,
+        lambda: load_bbbc021(
+            chosen,
+            prepared_folder(out),
+            size=args.size,
+            pixel_size_um=args.pixel_size,
+        ),
+        NAME,
+        args.title or "BBBC021, compounds left out",
+    )

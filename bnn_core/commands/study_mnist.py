@@ -31,29 +31,49 @@ HELP = "MNIST digits, standard and Bayesian LeNet5"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", metavar="DIR", type=Path,
-                        help="folder with the MNIST files (default: $BNN_DATA, else a per-user "
-                             "cache, downloading when needed)")
-    parser.add_argument("--ood", metavar="IMAGES", action="append", default=[],
-                        help="also predict images of other kinds: emnist, a folder, an .npz or an "
-                             "idx file (as 'bnn predict'); repeatable")
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        help="folder with the MNIST files (default: $BNN_DATA, else a per-user "
+        "cache, downloading when needed)",
+    )
+    parser.add_argument(
+        "--ood",
+        metavar="IMAGES",
+        action="append",
+        default=[],
+        help="also predict images of other kinds: emnist, a folder, an .npz or an "
+        "idx file (as 'bnn predict'); repeatable",
+    )
     add_study_flags(parser)
     add_figure6_flags(parser)
     add_train_flags(parser, PRESETS)
 
 
 def add_figure6_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--pool", metavar="N", type=whole_number(0), default=None,
-                        help="networks in figure 6's pool; 0 leaves it out (default: 1000; quick: "
-                             "200)")
-    parser.add_argument("--pool-images", metavar="N", type=whole_number(1), default=None,
-                        help="test images for figure 6 (default: 2000; quick: 500; all: 10000)")
+    parser.add_argument(
+        "--pool",
+        metavar="N",
+        type=whole_number(0),
+        default=None,
+        help="networks in figure 6's pool; 0 leaves it out (default: 1000; quick: 200)",
+    )
+    parser.add_argument(
+        "--pool-images",
+        metavar="N",
+        type=whole_number(1),
+        default=None,
+        help="test images for figure 6 (default: 2000; quick: 500; all: 10000)",
+    )
 
 
 def figure6_settings(args: argparse.Namespace) -> dict[str, int]:
     quick = args.preset == "quick"
-    return {"pool": args.pool if args.pool is not None else 200 if quick else 1000,
-            "pool_images": args.pool_images or (500 if quick else 2000)}
+    return {
+        "pool": args.pool if args.pool is not None else 200 if quick else 1000,
+        "pool_images": args.pool_images or (500 if quick else 2000),
+    }
 
 
 def run(args: argparse.Namespace) -> str:
@@ -63,10 +83,23 @@ def run(args: argparse.Namespace) -> str:
     root = data_root(args.data)
     if not args.data and not has_mnist(root):
         print(download("mnist", root), file=sys.stderr)
-    source = DigitStudy("mnist", args.title or f"MNIST, LeNet5 ({args.preset})", CLASSES,
-                        load_mnist(root, train=True), load_mnist(root, train=False))
+    source = DigitStudy(
+        "mnist",
+        args.title or f"MNIST, LeNet5 ({args.preset})",
+        CLASSES,
+        load_mnist(root, train=True),
+        load_mnist(root, train=False),
+    )
     out = make_digit_study(
-        out_folder(args, NAME), source, configs, num_samples=args.num_samples,
-        sample_seed=args.sample_seed, device=device, force=args.force, restart=args.restart,
-        settings={"preset": args.preset}, **figure6_settings(args))
+        out_folder(args, NAME),
+        source,
+        configs,
+        num_samples=args.num_samples,
+        sample_seed=args.sample_seed,
+        device=device,
+        force=args.force,
+        restart=args.restart,
+        settings={"preset": args.preset},
+        **figure6_settings(args),
+    )
     return add(args, out, args.ood) if args.ood else one_line(out)

@@ -14,27 +14,49 @@ from bnn_core.networks.settings import TrainConfig
 
 
 def add_device_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto",
-                        help="auto, cpu, cuda or cuda:1 (default: auto)")
-    parser.add_argument("--threads", metavar="N", type=whole_number(1), default=1,
-                        help="CPU threads; on a small or busy machine one is often fastest "
-                             "(default: 1)")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:1 (default: auto)"
+    )
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=whole_number(1),
+        default=1,
+        help="CPU threads; on a small or busy machine one is often fastest (default: 1)",
+    )
 
 
 def add_study_flags(parser: argparse.ArgumentParser, name: str = "the kind's name") -> None:
     """What every `bnn study KIND` takes. name: what its folder is called without --out."""
     add_cache_flag(parser)
-    parser.add_argument("--out", metavar="DIR", type=Path,
-                        help=f"the study's folder (default: {name} under --cache)")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help=f"the study's folder (default: {name} under --cache)",
+    )
     add_device_flags(parser)
-    parser.add_argument("--num-samples", metavar="T", type=whole_number(1), default=100,
-                        help="networks drawn for prediction (default: 100)")
-    parser.add_argument("--sample-seed", metavar="N", type=whole_number(0), default=0,
-                        help="seed of the drawn networks (default: 0)")
+    parser.add_argument(
+        "--num-samples",
+        metavar="T",
+        type=whole_number(1),
+        default=100,
+        help="networks drawn for prediction (default: 100)",
+    )
+    parser.add_argument(
+        "--sample-seed",
+        metavar="N",
+        type=whole_number(0),
+        default=0,
+        help="seed of the drawn networks (default: 0)",
+    )
     parser.add_argument("--title", help="name shown in the app")
     parser.add_argument("--force", action="store_true", help="re-make a study that exists already")
-    parser.add_argument("--restart", action="store_true",
-                        help="throw away what an interrupted run left and begin anew")
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="throw away what an interrupted run left and begin anew",
+    )
 
 
 def add_train_flags(parser: argparse.ArgumentParser, presets: Mapping[str, Mapping]) -> None:
@@ -42,26 +64,41 @@ def add_train_flags(parser: argparse.ArgumentParser, presets: Mapping[str, Mappi
     method.
     """
     known = list(next(iter(presets.values())))
-    parser.add_argument("--methods", metavar="NAME,NAME", default="vi,standard",
-                        help=f"what to train and compare, of {', '.join(known)}; the first is the "
-                             "study's main one (default: vi,standard)")
-    parser.add_argument("--preset", choices=list(presets), default="default",
-                        help="settings to start from (default: default)")
+    parser.add_argument(
+        "--methods",
+        metavar="NAME,NAME",
+        default="vi,standard",
+        help=f"what to train and compare, of {', '.join(known)}; the first is the "
+        "study's main one (default: vi,standard)",
+    )
+    parser.add_argument(
+        "--preset",
+        choices=list(presets),
+        default="default",
+        help="settings to start from (default: default)",
+    )
     group = parser.add_argument_group(
-        "training", "Each takes VALUE for all methods or METHOD=VALUE for one "
-                    "(--epochs standard=12 --epochs vi=24); what is not given is the preset's.")
+        "training",
+        "Each takes VALUE for all methods or METHOD=VALUE for one "
+        "(--epochs standard=12 --epochs vi=24); what is not given is the preset's.",
+    )
     for f in fields(TrainConfig):
         if f.name == "bayesian":
             continue
         choices = f.metadata["choices"]
         group.add_argument(
-            "--" + f.name.replace("_", "-"), action="append", default=[], dest=f"train_{f.name}",
+            "--" + f.name.replace("_", "-"),
+            action="append",
+            default=[],
+            dest=f"train_{f.name}",
             metavar="{" + ",".join(choices) + "}" if choices else f.name.split("_")[-1].upper(),
-            help=f.metadata["help"])
+            help=f.metadata["help"],
+        )
 
 
-def train_configs(args: argparse.Namespace, presets: Mapping[str, Mapping[str, TrainConfig]]
-                  ) -> dict[str, TrainConfig]:
+def train_configs(
+    args: argparse.Namespace, presets: Mapping[str, Mapping[str, TrainConfig]]
+) -> dict[str, TrainConfig]:
     """The preset's settings per method with the training flags applied."""
     preset = presets[args.preset]
     methods = _methods(args.methods, list(preset))
@@ -70,13 +107,16 @@ def train_configs(args: argparse.Namespace, presets: Mapping[str, Mapping[str, T
         for text in getattr(args, f"train_{f.name}", []):
             flag = f"--{f.name.replace('_', '-')} {text}"
             method, equals, value = text.rpartition("=")
-            for name in _takers(flag, method if equals else None, value, f.metadata["only"],
-                                methods):
+            for name in _takers(
+                flag, method if equals else None, value, f.metadata["only"], methods
+            ):
                 changes[name][f.name] = _parse(f, value)
     configs = {method: replace(preset[method], **changes[method]) for method in methods}
     # What is fitted to the standard network has the standard network's settings.
-    configs = {method: configs.get("standard", config) if METHODS[method].fitted else config
-               for method, config in configs.items()}
+    configs = {
+        method: configs.get("standard", config) if METHODS[method].fitted else config
+        for method, config in configs.items()
+    }
     training_order(configs)  # refuses what cannot be trained, before any image is read
     return configs
 
@@ -92,8 +132,9 @@ def _methods(text: str, known: list[str]) -> list[str]:
     return names
 
 
-def _takers(flag: str, method: str | None, value: str, only: str | None, methods: list[str]
-            ) -> list[str]:
+def _takers(
+    flag: str, method: str | None, value: str, only: str | None, methods: list[str]
+) -> list[str]:
     """The methods that a training flag changes."""
     takers = [m for m in methods if not METHODS[m].fitted and only in (None, m)]
     if method is None and not takers:
@@ -103,8 +144,10 @@ def _takers(flag: str, method: str | None, value: str, only: str | None, methods
     if method not in methods:
         raise InputError(f"{flag}: no method '{method}'; choose one of {', '.join(methods)}")
     if METHODS[method].fitted:
-        raise InputError(f"{flag}: {method} is fitted to the standard network and trains none; "
-                         f"give {flag.split()[0]} standard={value}")
+        raise InputError(
+            f"{flag}: {method} is fitted to the standard network and trains none; "
+            f"give {flag.split()[0]} standard={value}"
+        )
     raise InputError(f"{flag} is a setting of {only} alone")
 
 
@@ -116,16 +159,21 @@ def use_device(args: argparse.Namespace) -> str:
     try:
         torch.empty(1, device=args.device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {args.device} is not usable here "
-                         f"({str(error).splitlines()[0]}); use --device cpu or auto") from error
+        raise InputError(
+            f"--device {args.device} is not usable here "
+            f"({str(error).splitlines()[0]}); use --device cpu or auto"
+        ) from error
     return args.device
 
 
 def _parse(f, text: str):
-    kind = {"int": int, "float": float, "str": str}[f.type if isinstance(f.type, str)
-                                                    else f.type.__name__]
+    kind = {"int": int, "float": float, "str": str}[
+        f.type if isinstance(f.type, str) else f.type.__name__
+    ]
     try:
         return kind(text)
     except ValueError:
-        raise InputError(f"--{f.name.replace('_', '-')} {text!r} is not "
-                         f"{'a whole number' if kind is int else 'a number'}") from None
+        raise InputError(
+            f"--{f.name.replace('_', '-')} {text!r} is not "
+            f"{'a whole number' if kind is int else 'a number'}"
+        ) from None

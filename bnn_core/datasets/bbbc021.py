@@ -27,14 +27,18 @@ from bnn_core.tables.reading import read_table, rows_text
 from bnn_core.tables.values import none_where
 
 CHANNELS = ("DAPI", "Tubulin", "Actin")
-CITATION = ("We used image set BBBC021v1 [Caie et al., Molecular Cancer Therapeutics, 2010], "
-            "available from the Broad Bioimage Benchmark Collection [Ljosa et al., Nature Methods, "
-            "2012].")
+CITATION = (
+    "We used image set BBBC021v1 [Caie et al., Molecular Cancer Therapeutics, 2010], "
+    "available from the Broad Bioimage Benchmark Collection [Ljosa et al., Nature Methods, "
+    "2012]."
+)
 DMSO = "DMSO"
 #: Counts of all intensities of a plate, kept beside a part of its images.
 INTENSITIES = "intensities.npz"
-FILE_NAME = re.compile(r"^(.*?)_?([A-H]\d{2})_s([1-4])_w([124])"
-                       r"([0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})\.tif$")
+FILE_NAME = re.compile(
+    r"^(.*?)_?([A-H]\d{2})_s([1-4])_w([124])"
+    r"([0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})\.tif$"
+)
 _CHANNEL_DIGIT = dict(zip(CHANNELS, "124", strict=True))
 _STABILIZERS, _DRAWN = "Microtubule stabilizers", ("taxol", 0.3)
 
@@ -48,8 +52,9 @@ class Chosen(NamedTuple):
     notes: list[str]
 
 
-def read_bbbc021(root: Path, *, plates: Sequence[str] | None = None, everything: bool = False,
-                 seed: int = 0) -> Chosen:
+def read_bbbc021(
+    root: Path, *, plates: Sequence[str] | None = None, everything: bool = False, seed: int = 0
+) -> Chosen:
     """What is to be read of the plates under `root` (or `root`/bbbc021), without reading an image.
 
     plates: names such as "Week1_22123"; all that are on disk by default. everything: also fields of
@@ -60,25 +65,35 @@ def read_bbbc021(root: Path, *, plates: Sequence[str] | None = None, everything:
     """
     root = find_root(root)
     fields = read_fields(root)
-    folders = {plate: found for plate in fields["plate"].unique()
-               if (found := plate_folder(root, plate)) is not None}
+    folders = {
+        plate: found
+        for plate in fields["plate"].unique()
+        if (found := plate_folder(root, plate)) is not None
+    }
     chosen = list(folders) if plates is None else check_plates(plates, fields)
     absent = [plate for plate in chosen if plate not in folders]
     if absent or not chosen:
         some = ",".join(absent[:3]) or "Week1_22123"
-        raise InputError(f"no images of {', '.join(absent[:5]) or 'any plate'} in {root}; fetch "
-                         f"them: bnn data bbbc021 --plates {some}")
+        raise InputError(
+            f"no images of {', '.join(absent[:5]) or 'any plate'} in {root}; fetch "
+            f"them: bnn data bbbc021 --plates {some}"
+        )
     fields = fields[fields["plate"].isin(chosen)]
     if not everything:
         fields = fields[needed(fields)]
     table = assign_roles(fields, seed)
     for channel in CHANNELS:
         names = table[f"path_{channel}"].str.rsplit("/", n=1).str[-1]
-        table[f"path_{channel}"] = table["plate"].map(
-            {plate: path.relative_to(root).as_posix() for plate, path in folders.items()}
-        ) + "/" + names
-    return Chosen(root, table, folders, [*_role_notes(table),
-                                         *_plate_notes(chosen, folders, fields)])
+        table[f"path_{channel}"] = (
+            table["plate"].map(
+                {plate: path.relative_to(root).as_posix() for plate, path in folders.items()}
+            )
+            + "/"
+            + names
+        )
+    return Chosen(
+        root, table, folders, [*_role_notes(table), *_plate_notes(chosen, folders, fields)]
+    )
 
 
 def load_bbbc021(
@@ -96,10 +111,18 @@ def load_bbbc021(
     """
     table = chosen.table
     return prepare_source(
-        table, channels=CHANNELS, image_root=chosen.root, folder=folder,
-        classes=sorted(table["label"].dropna().unique()), size=size, normalise="plate",
-        pixel_size_um=pixel_size_um, notes=chosen.notes,
-        plate_counts=lambda plate: _counts(chosen.folders[plate]), workers=workers)
+        table,
+        channels=CHANNELS,
+        image_root=chosen.root,
+        folder=folder,
+        classes=sorted(table["label"].dropna().unique()),
+        size=size,
+        normalise="plate",
+        pixel_size_um=pixel_size_um,
+        notes=chosen.notes,
+        plate_counts=lambda plate: _counts(chosen.folders[plate]),
+        workers=workers,
+    )
 
 
 def find_root(root: Path) -> Path:
@@ -108,8 +131,10 @@ def find_root(root: Path) -> Path:
     for folder in (root, root / "bbbc021"):
         if _metadata_file(folder, "image"):
             return folder.resolve()
-    raise InputError(f"no BBBC021_v1_image.csv in {root} or its bbbc021/; fetch it with the images "
-                     "(bnn data bbbc021 --plates Week1_22123) or name its folder with --data")
+    raise InputError(
+        f"no BBBC021_v1_image.csv in {root} or its bbbc021/; fetch it with the images "
+        "(bnn data bbbc021 --plates Week1_22123) or name its folder with --data"
+    )
 
 
 def read_fields(root: Path) -> pd.DataFrame:
@@ -125,14 +150,28 @@ def read_fields(root: Path) -> pd.DataFrame:
     """
     image_file, moa_file = _metadata_file(root, "image"), _metadata_file(root, "moa")
     if image_file is None or moa_file is None:
-        raise InputError(f"BBBC021_v1_image.csv and BBBC021_v1_moa.csv expected in {root}; fetch "
-                         "them: bnn data bbbc021 --plates Week1_22123")
+        raise InputError(
+            f"BBBC021_v1_image.csv and BBBC021_v1_moa.csv expected in {root}; fetch "
+            "them: bnn data bbbc021 --plates Week1_22123"
+        )
     fields, found = map_columns(read_table(image_file))
-    wanted = ["plate", "well", "replicate", "batch", "compound", "concentration",
-              *[f"path_{channel}" for channel in CHANNELS]]
+    wanted = [
+        "plate",
+        "well",
+        "replicate",
+        "batch",
+        "compound",
+        "concentration",
+        *[f"path_{channel}" for channel in CHANNELS],
+    ]
     _demand_columns(fields, wanted, image_file, found.describe())
-    parts = pd.concat({channel: fields[f"path_{channel}"].str.rsplit("/", n=1).str[-1]
-                       .str.extract(FILE_NAME) for channel in CHANNELS}, axis=1)
+    parts = pd.concat(
+        {
+            channel: fields[f"path_{channel}"].str.rsplit("/", n=1).str[-1].str.extract(FILE_NAME)
+            for channel in CHANNELS
+        },
+        axis=1,
+    )
     _demand(parts.notna().all(axis=1), fields, image_file, "file names of another set")
     fits = pd.Series(True, index=fields.index)
     for channel in CHANNELS:
@@ -155,8 +194,10 @@ def check_plates(plates: Sequence[str], fields: pd.DataFrame) -> list[str]:
         if plate not in known:
             close = difflib.get_close_matches(plate, known, 1, 0.6)
             hint = f"did you mean {close[0]}? " if close else ""
-            raise InputError(f"no plate '{plate}' in BBBC021; {hint}there are {len(known)}, such "
-                             f"as {', '.join(sorted(known)[:3])}")
+            raise InputError(
+                f"no plate '{plate}' in BBBC021; {hint}there are {len(known)}, such "
+                f"as {', '.join(sorted(known)[:3])}"
+            )
     return list(dict.fromkeys(plates))
 
 
@@ -216,15 +257,19 @@ def _mechanisms(fields: pd.DataFrame, moa_file: Path, image_file: Path) -> pd.Se
     key = ["compound", "concentration"]
     double = moas.drop_duplicates([*key, "moa"]).duplicated(key, keep=False)
     if double.any():
-        raise InputError(f"{moa_file} {rows_text(double.index[double])}: two mechanisms for one "
-                         "compound and concentration")
+        raise InputError(
+            f"{moa_file} {rows_text(double.index[double])}: two mechanisms for one "
+            "compound and concentration"
+        )
     known = pd.MultiIndex.from_frame(fields[key])
     lost = ~pd.MultiIndex.from_frame(moas[key]).isin(known)
     if lost.any():
         first = moas[lost].iloc[0]
-        raise InputError(f"{moa_file} {rows_text(moas.index[lost])}: no image in {image_file.name} "
-                         f"has {first['compound']} at {first['concentration']:g} µM; the two files "
-                         "must be of one release: fetch both again")
+        raise InputError(
+            f"{moa_file} {rows_text(moas.index[lost])}: no image in {image_file.name} "
+            f"has {first['compound']} at {first['concentration']:g} µM; the two files "
+            "must be of one release: fetch both again"
+        )
     moa_of = moas.drop_duplicates(key).set_index(key)["moa"]
     values = pd.Series(moa_of.reindex(known).to_numpy(), index=fields.index)
     return none_where(values, values.isna())
@@ -233,15 +278,19 @@ def _mechanisms(fields: pd.DataFrame, moa_file: Path, image_file: Path) -> pd.Se
 def _demand_columns(table: pd.DataFrame, wanted: list[str], path: Path, found: str) -> None:
     missing = [c for c in wanted if c not in table]
     if missing:
-        raise InputError(f"{path} has no column for {', '.join(missing)} (found: {found}); fetch "
-                         "it again: bnn data bbbc021 --plates Week1_22123")
+        raise InputError(
+            f"{path} has no column for {', '.join(missing)} (found: {found}); fetch "
+            "it again: bnn data bbbc021 --plates Week1_22123"
+        )
 
 
 def _demand(good: pd.Series, fields: pd.DataFrame, path: Path, what: str) -> None:
     if not good.all():
         bad = fields[~good].iloc[0]
-        raise InputError(f"{path} {rows_text(good.index[~good])}: {what} (plate {bad['plate']}, "
-                         f"well {bad['well']}, {bad['path_DAPI']})")
+        raise InputError(
+            f"{path} {rows_text(good.index[~good])}: {what} (plate {bad['plate']}, "
+            f"well {bad['well']}, {bad['path_DAPI']})"
+        )
 
 
 def _counts(folder: Path) -> np.ndarray | None:
@@ -253,8 +302,10 @@ def _counts(folder: Path) -> np.ndarray | None:
         with np.load(path) as arrays:
             return arrays["counts"]
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is damaged ({error}); fetch the plate again: bnn data bbbc021 "
-                         f"--plates {folder.name}") from error
+        raise InputError(
+            f"{path} is damaged ({error}); fetch the plate again: bnn data bbbc021 "
+            f"--plates {folder.name}"
+        ) from error
 
 
 def _role_notes(table: pd.DataFrame) -> list[str]:
@@ -274,11 +325,15 @@ def _role_notes(table: pd.DataFrame) -> list[str]:
 
 def _plate_notes(chosen: list[str], folders: dict[str, Path], fields: pd.DataFrame) -> list[str]:
     part = [plate for plate in chosen if not (folders[plate] / INTENSITIES).is_file()]
-    notes = ["intensities run from the 0.03 to the 99.97 percentile of all pixels of a plate and "
-             "channel; no label enters, so wells held out of training take part in them"]
+    notes = [
+        "intensities run from the 0.03 to the 99.97 percentile of all pixels of a plate and "
+        "channel; no label enters, so wells held out of training take part in them"
+    ]
     if part and len(fields) < 240 * len(chosen):
-        notes.append(f"on {len(part)} plates these percentiles are over the fields of this study, "
-                     "not all 240 fields of the plate")
+        notes.append(
+            f"on {len(part)} plates these percentiles are over the fields of this study, "
+            "not all 240 fields of the plate"
+        )
     if len(chosen) < 55:
         notes.append(f"{len(chosen)} of 55 plates")
     return notes

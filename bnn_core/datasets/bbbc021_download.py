@@ -79,12 +79,17 @@ def download_bbbc021(
     count = sum(len(work.wanted) for work in works) // 3
     if problems:
         done = len(works) - len(problems)
-        raise InputError(f"{done} of {len(works)} plates are in {root}; missing: "
-                         + "; ".join(f"{plate}: {why}" for plate, why in sorted(problems.items()))
-                         + ". Run the same command again to go on")
+        raise InputError(
+            f"{done} of {len(works)} plates are in {root}; missing: "
+            + "; ".join(f"{plate}: {why}" for plate, why in sorted(problems.items()))
+            + ". Run the same command again to go on"
+        )
     before = len(works) - len(open_works)
-    return (f"{root}: {len(works)} plates, {count:,} fields"
-            + (f", {before} of them there before" if before else "") + f". {bbbc021.CITATION}")
+    return (
+        f"{root}: {len(works)} plates, {count:,} fields"
+        + (f", {before} of them there before" if before else "")
+        + f". {bbbc021.CITATION}"
+    )
 
 
 def _fetch_metadata(root: Path, name: str, base_url: str, timeout: float, pause: float) -> None:
@@ -92,19 +97,22 @@ def _fetch_metadata(root: Path, name: str, base_url: str, timeout: float, pause:
         download(f"{base_url}/{name}", root / name, timeout=timeout, pause=pause)
 
 
-def _work(root: Path, plate: str, fields: pd.DataFrame, kept: pd.DataFrame, base_url: str
-          ) -> PlateWork:
+def _work(
+    root: Path, plate: str, fields: pd.DataFrame, kept: pd.DataFrame, base_url: str
+) -> PlateWork:
     def names(table: pd.DataFrame, channel: str) -> pd.Series:
         mine = table.loc[table["plate"] == plate, f"path_{channel}"]
         return mine.str.rsplit("/", n=1).str[-1]
 
-    every = {name: c for c, channel in enumerate(bbbc021.CHANNELS)
-             for name in names(fields, channel)}
+    every = {
+        name: c for c, channel in enumerate(bbbc021.CHANNELS) for name in names(fields, channel)
+    }
     wanted = frozenset(name for channel in bbbc021.CHANNELS for name in names(kept, channel))
     archive = f"BBBC021_v1_images_{plate}.zip"
     folder = bbbc021.plate_folder(root, plate) or root / plate.split("_")[0] / plate
-    return PlateWork(plate, folder, root / "archives" / archive, f"{base_url}/{archive}", wanted,
-                     every)
+    return PlateWork(
+        plate, folder, root / "archives" / archive, f"{base_url}/{archive}", wanted, every
+    )
 
 
 def _is_there(work: PlateWork) -> bool:
@@ -125,20 +133,25 @@ def _demand_room(root: Path, works: list[PlateWork], connections: int) -> None:
     images = sum(len(work.wanted) for work in works) // 3 * _FIELD_BYTES
     least = images + min(connections, len(works)) * _ARCHIVE_BYTES
     if least > free:
-        raise InputError(f"{root} has {free / 1e9:.1f} GB free, about {least / 1e9:.1f} GB are "
-                         f"needed for {len(works)} plates; choose another folder with --data, "
-                         "fewer plates with --plates, or --labelled")
+        raise InputError(
+            f"{root} has {free / 1e9:.1f} GB free, about {least / 1e9:.1f} GB are "
+            f"needed for {len(works)} plates; choose another folder with --data, "
+            "fewer plates with --plates, or --labelled"
+        )
 
 
-def _fetch_all(works: list[PlateWork], connections: int, keep_archives: bool, timeout: float,
-               pause: float) -> dict[str, str]:
+def _fetch_all(
+    works: list[PlateWork], connections: int, keep_archives: bool, timeout: float, pause: float
+) -> dict[str, str]:
     """Fetch and unpack all plates; returns plate -> what went wrong."""
     problems: dict[str, str] = {}
     stopped = threading.Event()
     if not works:
         return problems
-    with (ThreadPoolExecutor(connections) as pool,
-          tqdm(total=_total(works, pool, timeout), desc="fetch", unit="B", unit_scale=True) as bar):
+    with (
+        ThreadPoolExecutor(connections) as pool,
+        tqdm(total=_total(works, pool, timeout), desc="fetch", unit="B", unit_scale=True) as bar,
+    ):
         running = {
             pool.submit(_fetch_plate, work, bar, stopped, keep_archives, timeout, pause): work
             for work in works
@@ -163,8 +176,14 @@ def _total(works: list[PlateWork], pool: ThreadPoolExecutor, timeout: float) -> 
     return None if None in sizes else sum(sizes)
 
 
-def _fetch_plate(work: PlateWork, bar: tqdm, stopped: threading.Event, keep_archives: bool,
-                 timeout: float, pause: float) -> None:
+def _fetch_plate(
+    work: PlateWork,
+    bar: tqdm,
+    stopped: threading.Event,
+    keep_archives: bool,
+    timeout: float,
+    pause: float,
+) -> None:
     try:
         if work.archive.is_file():
             try:
@@ -173,8 +192,15 @@ def _fetch_plate(work: PlateWork, bar: tqdm, stopped: threading.Event, keep_arch
                 raise InputError(f"{error}; delete {work.archive}") from error
             bar.update(work.archive.stat().st_size)
         else:
-            download(work.url, work.archive, check=_demand_sound, progress=bar.update,
-                     stop=stopped.is_set, timeout=timeout, pause=pause)
+            download(
+                work.url,
+                work.archive,
+                check=_demand_sound,
+                progress=bar.update,
+                stop=stopped.is_set,
+                timeout=timeout,
+                pause=pause,
+            )
         _unpack(work, stopped)
     except NotThereError as error:
         raise InputError(f"the server has no archive of it ({error})") from error
@@ -221,10 +247,11 @@ def _unpack(work: PlateWork, stopped: threading.Event) -> None:
                 _write(work.folder / name, data)
     absent = sorted(work.wanted - found)
     if absent:
-        raise InputError(f"the archive lacks {len(absent):,} of {len(work.wanted):,} files: "
-                         f"{', '.join(absent[:5])}{' ...' if len(absent) > 5 else ''}")
-    with (atomic_path(work.folder / bbbc021.INTENSITIES) as temporary,
-          open(temporary, "wb") as file):
+        raise InputError(
+            f"the archive lacks {len(absent):,} of {len(work.wanted):,} files: "
+            f"{', '.join(absent[:5])}{' ...' if len(absent) > 5 else ''}"
+        )
+    with atomic_path(work.folder / bbbc021.INTENSITIES) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, counts=histogram.counts)
     write_json(work.folder / UNPACKED, sizes)
 
@@ -236,5 +263,7 @@ def _write(path: Path, data: bytes) -> None:
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise InputError(f"cannot write {path}: {error.strerror}; free some space or choose "
-                         "another folder with --data") from error
+        raise InputError(
+            f"cannot write {path}: {error.strerror}; free some space or choose "
+            "another folder with --data"
+        ) from error

@@ -70,8 +70,7 @@ def download(
     target = Path(target)
     part = target.with_name(target.name + ".part")
     lock = part.with_name(part.name + ".lock")
-    with (_writable(target),
-          alone(lock, f"{part} is being fetched by another run; wait for it")):
+    with _writable(target), alone(lock, f"{part} is being fetched by another run; wait for it"):
         for last in (False, True):
             _fetch(url, part, progress, stop, timeout, attempts, pause)
             try:
@@ -82,8 +81,9 @@ def download(
                 progress(-part.stat().st_size)
                 _forget(part)
                 if last:
-                    raise InputError(f"{url} arrived damaged twice ({error}); try later or from "
-                                     "another mirror") from error
+                    raise InputError(
+                        f"{url} arrived damaged twice ({error}); try later or from another mirror"
+                    ) from error
         os.replace(part, target)
         _notes(part).unlink(missing_ok=True)
     return target
@@ -98,8 +98,15 @@ def remote_size(url: str, timeout: float = 30.0) -> int | None:
         return None
 
 
-def _fetch(url: str, part: Path, progress: Callable[[int], None], stop: Callable[[], bool],
-           timeout: float, attempts: int, pause: float) -> None:
+def _fetch(
+    url: str,
+    part: Path,
+    progress: Callable[[int], None],
+    stop: Callable[[], bool],
+    timeout: float,
+    attempts: int,
+    pause: float,
+) -> None:
     """Bring `part` to its full length, in as many requests as it takes."""
     furthest = _size(part)
     progress(furthest)
@@ -122,12 +129,15 @@ def _fetch(url: str, part: Path, progress: Callable[[int], None], stop: Callable
             reason = str(getattr(error, "reason", error)) or type(error).__name__
         failures = 0 if _size(part) > furthest else failures + 1
         furthest = max(furthest, _size(part))
-    raise InputError(f"{url}: {attempts} tries in a row brought nothing new ({reason}); "
-                     f"{_size(part):,} bytes are kept, run the same command again to go on")
+    raise InputError(
+        f"{url}: {attempts} tries in a row brought nothing new ({reason}); "
+        f"{_size(part):,} bytes are kept, run the same command again to go on"
+    )
 
 
-def _one_request(url: str, part: Path, progress: Callable[[int], None], stop: Callable[[], bool],
-                 timeout: float) -> bool:
+def _one_request(
+    url: str, part: Path, progress: Callable[[int], None], stop: Callable[[], bool], timeout: float
+) -> bool:
     """Ask once, for the rest where something is at hand. True when the file is whole."""
     state = _read_state(part)
     have = _size(part)
@@ -195,10 +205,10 @@ def _validator(headers: Any) -> str | None:
     return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
 
 
-def _request(url: str, headers: dict[str, str] | None = None, method: str = "GET"
-             ) -> urllib.request.Request:
-    agent = {"User-Agent": f"bnn-cell-images/{bnn_core.__version__}",
-             "Accept-Encoding": "identity"}
+def _request(
+    url: str, headers: dict[str, str] | None = None, method: str = "GET"
+) -> urllib.request.Request:
+    agent = {"User-Agent": f"bnn-cell-images/{bnn_core.__version__}", "Accept-Encoding": "identity"}
     return urllib.request.Request(url, headers=agent | (headers or {}), method=method)
 
 
@@ -244,5 +254,7 @@ def _writable(target: Path) -> Iterator[None]:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}; free some space or "
-                         "choose another folder with --data") from error
+        raise InputError(
+            f"cannot write {target}: {error.strerror or error}; free some space or "
+            "choose another folder with --data"
+        ) from error

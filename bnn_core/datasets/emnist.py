@@ -17,9 +17,11 @@ from bnn_core.datasets.image_sets import ImageSet, idx_set, named, open_image_se
 _MERGED = "cijklmopsuvwxyz"
 _BYCLASS = [*string.digits, *string.ascii_uppercase, *string.ascii_lowercase]
 #: Where capital and lower case look alike the split has one class for both.
-_BYMERGE = [*string.digits,
-            *(f"{c}/{c.lower()}" if c.lower() in _MERGED else c for c in string.ascii_uppercase),
-            *(c for c in string.ascii_lowercase if c not in _MERGED)]
+_BYMERGE = [
+    *string.digits,
+    *(f"{c}/{c.lower()}" if c.lower() in _MERGED else c for c in string.ascii_uppercase),
+    *(c for c in string.ascii_lowercase if c not in _MERGED),
+]
 #: Class names by the number in the label file; "letters" counts from 1.
 SPLITS: dict[str, list[str]] = {
     "byclass": _BYCLASS,
@@ -31,12 +33,18 @@ SPLITS: dict[str, list[str]] = {
 }
 #: Images in the genuine files: (split, part) -> count.
 COUNTS = {
-    ("byclass", "train"): 697_932, ("byclass", "test"): 116_323,
-    ("bymerge", "train"): 697_932, ("bymerge", "test"): 116_323,
-    ("balanced", "train"): 112_800, ("balanced", "test"): 18_800,
-    ("letters", "train"): 124_800, ("letters", "test"): 20_800,
-    ("digits", "train"): 240_000, ("digits", "test"): 40_000,
-    ("mnist", "train"): 60_000, ("mnist", "test"): 10_000,
+    ("byclass", "train"): 697_932,
+    ("byclass", "test"): 116_323,
+    ("bymerge", "train"): 697_932,
+    ("bymerge", "test"): 116_323,
+    ("balanced", "train"): 112_800,
+    ("balanced", "test"): 18_800,
+    ("letters", "train"): 124_800,
+    ("letters", "test"): 20_800,
+    ("digits", "train"): 240_000,
+    ("digits", "test"): 40_000,
+    ("mnist", "train"): 60_000,
+    ("mnist", "test"): 10_000,
 }
 PARTS = ("test", "train")
 
@@ -49,23 +57,31 @@ def load_emnist(root: Path, scratch: Path, split: str = "byclass", part: str = "
     genuine ones are a stand-in and are named so. Raises InputError naming what is missing.
     """
     if split not in SPLITS or part not in PARTS:
-        raise InputError(f"'{split}-{part}' is no part of EMNIST: {', '.join(SPLITS)} expected, "
-                         "with -train or -test")
+        raise InputError(
+            f"'{split}-{part}' is no part of EMNIST: {', '.join(SPLITS)} expected, "
+            "with -train or -test"
+        )
     stem = f"emnist-{split}-{part}"
     images = _find(root, f"{stem}-images-idx3-ubyte")
     found = idx_set(images, scratch, labels=_find(root, f"{stem}-labels-idx1-ubyte"))
     codes = found.labels.astype(np.int64)
     names = np.asarray(SPLITS[split], dtype=object)
     if len(codes) and codes.max() >= len(names):
-        raise InputError(f"{images}: label {codes.max()}; the split {split} has {len(names)} "
-                         "classes: fetch both files again")
+        raise InputError(
+            f"{images}: label {codes.max()}; the split {split} has {len(names)} "
+            "classes: fetch both files again"
+        )
     genuine = len(found) == COUNTS[split, part]
     stored = found.read
     return replace(
-        found, labels=names[codes], read=lambda rows: stored(rows).transpose(0, 1, 3, 2),
+        found,
+        labels=names[codes],
+        read=lambda rows: stored(rows).transpose(0, 1, 3, 2),
         name=stem if genuine else f"stand-in-{split}-{part}",
-        title=f"EMNIST {split}, {part}" if genuine else
-        f"stand-in characters (laid out like the split {split}; not the genuine set)")
+        title=f"EMNIST {split}, {part}"
+        if genuine
+        else f"stand-in characters (laid out like the split {split}; not the genuine set)",
+    )
 
 
 def _find(root: Path, name: str) -> Path:
@@ -74,8 +90,10 @@ def _find(root: Path, name: str) -> Path:
         for candidate in (folder / name, folder / f"{name}.gz"):
             if candidate.is_file():
                 return candidate
-    raise InputError(f"no {name}[.gz] in {root}, its emnist/ or its EMNIST/raw/; run 'bnn data "
-                     "emnist' to download it, or name its folder with --data")
+    raise InputError(
+        f"no {name}[.gz] in {root}, its emnist/ or its EMNIST/raw/; run 'bnn data "
+        "emnist' to download it, or name its folder with --data"
+    )
 
 
 def open_any(text: str, root: Path, scratch: Path) -> ImageSet:

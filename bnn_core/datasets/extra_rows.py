@@ -22,9 +22,14 @@ def unseen_copies(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     """
     rows = _scored(table)
     copies = rows[rows["label"].isin(list(labels))]
-    return _joined(table, copies.assign(
-        image_id=copies["image_id"] + "~unseen", role="new",
-        group=copies["group"].astype(str) + UNSEEN))
+    return _joined(
+        table,
+        copies.assign(
+            image_id=copies["image_id"] + "~unseen",
+            role="new",
+            group=copies["group"].astype(str) + UNSEEN,
+        ),
+    )
 
 
 def corrupted_copies(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
@@ -37,11 +42,17 @@ def corrupted_copies(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
     """
     rows = _scored(table)
     kind = np.asarray(list(kinds), dtype=object)[
-        np.random.default_rng(0).permutation(np.arange(len(rows)) % len(kinds))]
+        np.random.default_rng(0).permutation(np.arange(len(rows)) % len(kinds))
+    ]
     files = {c: None for c in rows if c == "path" or c.startswith("path_")}
     files |= {c: np.nan for c in rows if c.startswith("quality_")}
-    copies = rows.assign(image_id=rows["image_id"] + "~" + kind, role="shifted", corruption=kind,
-                         content_hash=rows["content_hash"] + "~" + kind, **files)
+    copies = rows.assign(
+        image_id=rows["image_id"] + "~" + kind,
+        role="shifted",
+        corruption=kind,
+        content_hash=rows["content_hash"] + "~" + kind,
+        **files,
+    )
     return _joined(table, copies)
 
 

@@ -89,8 +89,10 @@ def leave_label_out(table: pd.DataFrame, seed: int = 0) -> LabelsOut:
     _demand_one_label(table)
     labels = sorted(set(groups))
     if len(labels) < 3:
-        raise InputError(f"--leave-out label needs at least 3 labels; there are {len(labels)} "
-                         f"({', '.join(labels)})")
+        raise InputError(
+            f"--leave-out label needs at least 3 labels; there are {len(labels)} "
+            f"({', '.join(labels)})"
+        )
     rng = np.random.default_rng(seed)
     parts: list[list[str]] = [[] for _ in labels]
     place = 0
@@ -106,8 +108,10 @@ def leave_label_out(table: pd.DataFrame, seed: int = 0) -> LabelsOut:
             place += 1
     several = [label for label in labels if (groups == label).sum() > 1]
     return LabelsOut(
-        unseen_copies(table, several), [tuple(sorted(part)) for part in parts],
-        [tuple(groups.index[groups == label]) for label in labels])
+        unseen_copies(table, several),
+        [tuple(sorted(part)) for part in parts],
+        [tuple(groups.index[groups == label]) for label in labels],
+    )
 
 
 def make_folds(

@@ -82,8 +82,9 @@ def open_image_set(text: str, scratch: Path) -> ImageSet:
     elif re.search(r"idx3-ubyte(\.gz)?$", path.name):
         found = idx_set(path, scratch)
     elif path.exists():
-        raise InputError(f"{path}: a folder of images, an .npz or an idx file (…idx3-ubyte) "
-                         "expected")
+        raise InputError(
+            f"{path}: a folder of images, an .npz or an idx file (…idx3-ubyte) expected"
+        )
     else:
         raise InputError(f"{path} does not exist")
     if not len(found):
@@ -110,13 +111,16 @@ def idx_set(images: Path, scratch: Path, *, labels: Path | None = None) -> Image
     if pixels.ndim != 3:
         raise InputError(f"{images} holds an array of {pixels.ndim} dimensions; images expected")
     beside = labels or images.with_name(
-        images.name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1"))
+        images.name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1")
+    )
     given = np.full(len(pixels), None, dtype=object)
     if beside != images and (beside.is_file() or labels):
         given = np.array([str(n) for n in read_idx(beside)], dtype=object)
         if len(given) != len(pixels):
-            raise InputError(f"{images} has {len(pixels):,} images, {beside} has {len(given):,} "
-                             "labels; fetch both again")
+            raise InputError(
+                f"{images} has {len(pixels):,} images, {beside} has {len(given):,} "
+                "labels; fetch both again"
+            )
     stem = images.name.removesuffix(".gz").removesuffix("-idx3-ubyte").removesuffix("-images")
     return ImageSet(stem, stem, given, numbers(len(pixels)), lambda rows: pixels[rows][:, None])
 
@@ -164,8 +168,9 @@ def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     if len(image) == 3 and channels == 1:
         image = np.rint(np.tensordot(_GREY, image, axes=1))[None].astype(np.uint8)
     if len(image) != channels:
-        raise InputError(f"an image has {len(image)} channels; the study's networks take "
-                         f"{channels}")
+        raise InputError(
+            f"an image has {len(image)} channels; the study's networks take {channels}"
+        )
     if image.shape[1:] == (height, width):
         return image
     scale = min(height / image.shape[1], width / image.shape[2])
@@ -173,31 +178,46 @@ def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     if scale < 1:
         image = area_resize(image, size)
     else:
-        rows, columns = (np.minimum((np.arange(want) + 0.5) / scale, have - 1).astype(np.intp)
-                         for want, have in zip(size, image.shape[1:], strict=True))
+        rows, columns = (
+            np.minimum((np.arange(want) + 0.5) / scale, have - 1).astype(np.intp)
+            for want, have in zip(size, image.shape[1:], strict=True)
+        )
         image = image[:, rows][:, :, columns]
     out = np.zeros(shape, np.uint8)
     top, left = (height - size[0]) // 2, (width - size[1]) // 2
-    out[:, top:top + size[0], left:left + size[1]] = np.rint(image)
+    out[:, top : top + size[0], left : left + size[1]] = np.rint(image)
     return out
 
 
 def _from_folder(path: Path) -> ImageSet:
-    files, notes = _readable(sorted(
-        Path(folder) / name for folder, _, names in os.walk(path) for name in names
-        if name.lower().endswith(SUFFIXES)), path)
+    files, notes = _readable(
+        sorted(
+            Path(folder) / name
+            for folder, _, names in os.walk(path)
+            for name in names
+            if name.lower().endswith(SUFFIXES)
+        ),
+        path,
+    )
     inside = [file.relative_to(path) for file in files]
     labels = np.array([part.parts[0] if len(part.parts) > 1 else None for part in inside], object)
+
     def read(rows: slice) -> list[np.ndarray]:
         return [read_image(file) for file in files[rows]]
-    return ImageSet(path.resolve().name, f"the folder {path.resolve().name}", labels,
-                    np.array([part.as_posix() for part in inside], dtype=object), read,
-                    np.array([str(file.resolve()) for file in files], dtype=object), notes)
+
+    return ImageSet(
+        path.resolve().name,
+        f"the folder {path.resolve().name}",
+        labels,
+        np.array([part.as_posix() for part in inside], dtype=object),
+        read,
+        np.array([str(file.resolve()) for file in files], dtype=object),
+        notes,
+    )
 
 
 def _readable(files: list[Path], folder: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The files that can be read, and a note on the others; InputError when more than half cannot.
-    """
+    """The files that can be read, and a note on the others; InputError when more than half cannot."""
     good, bad = [], []
     for file in tqdm(files, desc="check images", unit="image"):
         try:
@@ -206,13 +226,16 @@ def _readable(files: list[Path], folder: Path) -> tuple[list[Path], tuple[str, .
         except InputError as error:
             bad.append(str(error))
     if 2 * len(bad) > len(files):
-        raise InputError(f"{folder}: {len(bad):,} of {len(files):,} images cannot be read, the "
-                         f"first: {bad[0]}")
+        raise InputError(
+            f"{folder}: {len(bad):,} of {len(files):,} images cannot be read, the first: {bad[0]}"
+        )
     if not bad:
         return good, ()
     few = "; ".join(bad[:_FEW]) + ("; …" if len(bad) > _FEW else "")
-    return good, (f"{len(bad):,} of {len(files):,} images of the folder {folder.resolve().name} "
-                  f"cannot be read and {'was' if len(bad) == 1 else 'were'} left out: {few}",)
+    return good, (
+        f"{len(bad):,} of {len(files):,} images of the folder {folder.resolve().name} "
+        f"cannot be read and {'was' if len(bad) == 1 else 'were'} left out: {few}",
+    )
 
 
 def _from_npz(path: Path, scratch: Path) -> ImageSet:
@@ -220,8 +243,10 @@ def _from_npz(path: Path, scratch: Path) -> ImageSet:
     if images is None:
         raise InputError(f"{path} has no array 'images'")
     if images.ndim not in (3, 4) or (images.dtype != np.uint8 and images.dtype.kind != "f"):
-        raise InputError(f"{path}: images of shape {images.shape} and type {images.dtype}; (N, H, "
-                         "W), (N, H, W, C) or (N, C, H, W) as uint8, or floats in [0, 1], expected")
+        raise InputError(
+            f"{path}: images of shape {images.shape} and type {images.dtype}; (N, H, "
+            "W), (N, H, W, C) or (N, C, H, W) as uint8, or floats in [0, 1], expected"
+        )
     if labels is not None and labels.shape != (len(images),):
         raise InputError(f"{path}: labels of shape {labels.shape} for {len(images):,} images")
     last = images.ndim == 4 and images.shape[3] <= 4 < images.shape[1]

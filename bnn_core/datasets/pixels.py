@@ -79,8 +79,9 @@ class PlateReader:
                 self._room -= image.nbytes
                 self._kept[tuple(files)] = (image, digest)
 
-    def over(self, function: Callable[[list[Path]], Any], items: Sequence[list[Path]],
-             bar: tqdm) -> Iterator[Any]:
+    def over(
+        self, function: Callable[[list[Path]], Any], items: Sequence[list[Path]], bar: tqdm
+    ) -> Iterator[Any]:
         """`function` of each item by several threads, in order; an interrupt drops the rest."""
         with ThreadPoolExecutor(self.workers) as pool:
             try:
@@ -117,8 +118,11 @@ def scan_plate(job: PlateJob, reader: PlateReader, counts: np.ndarray | None, ba
         if counts is not None and counts.shape == histogram.counts.shape:
             histogram.counts = counts
     levels = {
-        shape: {"limits": h.limits().tolist(), "threshold": h.foreground_thresholds().tolist(),
-                "ceiling": h.ceilings().tolist()}
+        shape: {
+            "limits": h.limits().tolist(),
+            "threshold": h.foreground_thresholds().tolist(),
+            "ceiling": h.ceilings().tolist(),
+        }
         for shape, h in histograms.items()
     }
     return Scan([shape for shape, _ in found], [reason for _, reason in found], levels)

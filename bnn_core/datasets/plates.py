@@ -50,12 +50,28 @@ def load_plate(
     The other arguments are those of `read_plate`. Raises InputError as it does, and as
     `prepare_source`.
     """
-    found = read_plate(table_path, label=label, group=group, batch=batch, control=control,
-                       columns=columns, images=images, channels=channels)
+    found = read_plate(
+        table_path,
+        label=label,
+        group=group,
+        batch=batch,
+        control=control,
+        columns=columns,
+        images=images,
+        channels=channels,
+    )
     return prepare_source(
-        found.table, channels=found.channels, image_root=found.root, folder=folder,
-        classes=found.classes, size=size, normalise=normalise, pixel_size_um=pixel_size_um,
-        notes=found.notes, workers=workers)
+        found.table,
+        channels=found.channels,
+        image_root=found.root,
+        folder=folder,
+        classes=found.classes,
+        size=size,
+        normalise=normalise,
+        pixel_size_um=pixel_size_um,
+        notes=found.notes,
+        workers=workers,
+    )
 
 
 @dataclass(frozen=True)
@@ -79,8 +95,11 @@ class PlateTable:
         table, and how many files were looked for."""
         rows = self.table.iloc[spread_evenly(len(self.table), most)]
         columns = [c for c in rows if c == "path" or c.startswith("path_")]
-        files = [(int(row), str(file)) for column in columns for row, file
-                 in rows[column].dropna().items()]
+        files = [
+            (int(row), str(file))
+            for column in columns
+            for row, file in rows[column].dropna().items()
+        ]
         missing = [(row, file) for row, file in files if not is_file(self.root / file)]
         return missing, len(files)
 
@@ -126,8 +145,10 @@ def read_plate(
         mapped["batch"] = _column(batch, given, mapped, "--batch")
     label = label or next((c for c in ("label", "moa") if c in mapped), None)
     if label is None:
-        raise InputError(f"{table_path} has no column of labels ('label', 'moa'): name it with "
-                         f"--label; there are {', '.join(map(str, given.columns[:20]))}")
+        raise InputError(
+            f"{table_path} has no column of labels ('label', 'moa'): name it with "
+            f"--label; there are {', '.join(map(str, given.columns[:20]))}"
+        )
     labels = _labels(_column(label, given, mapped, "--label"))
     is_control = _controls(control, mapped, labels, table_path)
     role = pd.Series("scored", index=mapped.index).mask(labels.isna(), "unlabelled")
@@ -137,14 +158,20 @@ def read_plate(
     if not classes:
         raise InputError(f"{table_path}: no row has a label in column '{label}': nothing to learn")
     if len(classes) < 2:
-        raise InputError(f"{table_path}: all labelled rows are '{classes[0]}' (column '{label}'); "
-                         "at least two classes expected")
+        raise InputError(
+            f"{table_path}: all labelled rows are '{classes[0]}' (column '{label}'); "
+            "at least two classes expected"
+        )
     if "label" in classes:
-        raise InputError(f"{table_path} {rows_text(labels.index[labels == 'label'])}: a class "
-                         "cannot be called 'label'; rename it")
+        raise InputError(
+            f"{table_path} {rows_text(labels.index[labels == 'label'])}: a class "
+            "cannot be called 'label'; rename it"
+        )
     groups, notes = _groups(group, given, mapped)
-    table = pd.DataFrame({"image_id": _ids(mapped), "label": labels.astype(object), "role": role,
-                          "group": groups}, index=mapped.index)
+    table = pd.DataFrame(
+        {"image_id": _ids(mapped), "label": labels.astype(object), "role": role, "group": groups},
+        index=mapped.index,
+    )
     with naming(table_path):
         leave_one_group_out(table)  # refuses labels that are all of one group
         demand_learnable(table)
@@ -152,28 +179,39 @@ def read_plate(
     doubts = [*_alike(classes, "classes"), *odd_wells(table)]
     if group is not None or "compound" in mapped:
         doubts += _alike(groups[role == "scored"].unique(), "groups, left out one by one")
-    notes = [f"columns: {columns_found.describe()}; label {label}", *notes,
-             *_role_notes(role, control), *doubts]
+    notes = [
+        f"columns: {columns_found.describe()}; label {label}",
+        *notes,
+        *_role_notes(role, control),
+        *doubts,
+    ]
     return PlateTable(table, classes, channels, root, notes, doubts)
 
 
-def _pick_channels(mapped: pd.DataFrame, found: ColumnMap, channels: Sequence[str] | None,
-                   table_path: Path) -> tuple[pd.DataFrame, list[str] | None]:
+def _pick_channels(
+    mapped: pd.DataFrame, found: ColumnMap, channels: Sequence[str] | None, table_path: Path
+) -> tuple[pd.DataFrame, list[str] | None]:
     """The file columns to use: one per channel where there are any, else `path`."""
     if channels is not None:
         channels = [name.strip() for name in channels]
         if "" in channels or len(set(channels)) < len(channels):
-            raise InputError(f"--channels {','.join(channels)}: different names expected, "
-                             "separated by commas, such as DNA,Actin")
+            raise InputError(
+                f"--channels {','.join(channels)}: different names expected, "
+                "separated by commas, such as DNA,Actin"
+            )
     if not found.channels:
         if "path" not in mapped:
-            raise InputError(f"{table_path} has no column of image files ('path', 'image', "
-                             "'FileName_DNA', ...); name it with --map path=COLUMN")
+            raise InputError(
+                f"{table_path} has no column of image files ('path', 'image', "
+                "'FileName_DNA', ...); name it with --map path=COLUMN"
+            )
         return mapped, channels
     unknown = [c for c in channels or () if c not in found.channels]
     if unknown:
-        raise InputError(f"--channels: no channel '{unknown[0]}' in {table_path}; it has "
-                         f"{', '.join(found.channels)}")
+        raise InputError(
+            f"--channels: no channel '{unknown[0]}' in {table_path}; it has "
+            f"{', '.join(found.channels)}"
+        )
     picked = list(channels or found.channels)
     dropped = [f"path_{c}" for c in found.channels if c not in picked]
     return mapped.drop(columns=[*dropped, "path"], errors="ignore"), picked
@@ -193,8 +231,12 @@ def _demand_single(files: pd.DataFrame, given: pd.DataFrame, table_path: Path) -
         f"{table_path} {rows_text(rows)}: the same image ({' or '.join(named)}) more than once"
         + (f", and {more:,} rows of other doubles" if more else "")
         + "; one row per image expected: "
-        + ("say with --images which folder the paths start from" if len(named) > 1
-           else "remove the doubles"))
+        + (
+            "say with --images which folder the paths start from"
+            if len(named) > 1
+            else "remove the doubles"
+        )
+    )
 
 
 def spread_evenly(total: int, most: int) -> np.ndarray:
@@ -205,6 +247,7 @@ def spread_evenly(total: int, most: int) -> np.ndarray:
 def find_files(paths: pd.Series, root: Path) -> pd.Series:
     """Paths relative to `root` where they lie in it; tables made on another machine name folders
     that are not here, so a file of that name in `root` will do."""
+
     def find(path: str) -> str:
         forward = path.replace("\\", "/")
         for candidate in (root / path, root / forward, root / Path(forward).name):
@@ -221,8 +264,10 @@ def _column(name: str, given: pd.DataFrame, mapped: pd.DataFrame, flag: str) -> 
     if name not in mapped and name not in given:
         close = difflib.get_close_matches(name, [*map(str, given.columns), *mapped.columns], 1, 0.5)
         hint = f"did you mean '{close[0]}'? " if close else ""
-        raise InputError(f"{flag} {name}: no such column; {hint}there are "
-                         f"{', '.join(map(str, given.columns[:20]))}")
+        raise InputError(
+            f"{flag} {name}: no such column; {hint}there are "
+            f"{', '.join(map(str, given.columns[:20]))}"
+        )
     return as_text((mapped if name in mapped else given)[name])
 
 
@@ -231,8 +276,9 @@ def _labels(values: pd.Series) -> pd.Series:
     return values.mask(nothing, None).astype(object)
 
 
-def _controls(control: str | None, mapped: pd.DataFrame, labels: pd.Series, table_path: Path
-              ) -> pd.Series:
+def _controls(
+    control: str | None, mapped: pd.DataFrame, labels: pd.Series, table_path: Path
+) -> pd.Series:
     found = pd.Series(False, index=labels.index)
     if control is None:
         return found
@@ -244,8 +290,9 @@ def _controls(control: str | None, mapped: pd.DataFrame, labels: pd.Series, tabl
     return found
 
 
-def _groups(group: str | None, given: pd.DataFrame, mapped: pd.DataFrame
-            ) -> tuple[pd.Series, list[str]]:
+def _groups(
+    group: str | None, given: pd.DataFrame, mapped: pd.DataFrame
+) -> tuple[pd.Series, list[str]]:
     """What is left out together, never empty, and what there is to say about it."""
     ids = _ids(mapped)
     wells = ids
@@ -257,14 +304,24 @@ def _groups(group: str | None, given: pd.DataFrame, mapped: pd.DataFrame
     elif "compound" in mapped:
         group, groups = "compound", mapped["compound"]
     elif wells is not ids:
-        return wells, ["no compound column: wells are left out together; fields of one compound in "
-                       "two wells are trained on and tested on"]
+        return wells, [
+            "no compound column: wells are left out together; fields of one compound in "
+            "two wells are trained on and tested on"
+        ]
     else:
-        return ids, ["no compound or well column: each image is left out alone; name what belongs "
-                     "together with --group, or the accuracy is too good"]
+        return ids, [
+            "no compound or well column: each image is left out alone; name what belongs "
+            "together with --group, or the accuracy is too good"
+        ]
     empty = groups.isna()
-    notes = [f"{count(n := int(empty.sum()), 'row')} {have(n)} no {group} and {be(n)} left out by "
-             "well or alone"] if empty.any() else []
+    notes = (
+        [
+            f"{count(n := int(empty.sum()), 'row')} {have(n)} no {group} and {be(n)} left out by "
+            "well or alone"
+        ]
+        if empty.any()
+        else []
+    )
     return groups.where(~empty, wells).astype(object), notes
 
 
@@ -280,17 +337,25 @@ def _alike(names: Sequence[str], what: str) -> list[str]:
     spellings: dict[str, list[str]] = {}
     for name in names:
         spellings.setdefault(plain_name(name), []).append(name)
-    return [f"{' and '.join(map(repr, sorted(alike)))} are taken as different {what}: make them "
-            "one in the table if they are" for alike in spellings.values() if len(alike) > 1]
+    return [
+        f"{' and '.join(map(repr, sorted(alike)))} are taken as different {what}: make them "
+        "one in the table if they are"
+        for alike in spellings.values()
+        if len(alike) > 1
+    ]
 
 
 def _role_notes(role: pd.Series, control: str | None) -> list[str]:
     notes = []
     unlabelled, controls = int((role == "unlabelled").sum()), int((role == "control").sum())
     if unlabelled:
-        notes.append(f"{count(unlabelled, 'row')} {have(unlabelled)} no label: predicted and "
-                     "shown, never counted")
+        notes.append(
+            f"{count(unlabelled, 'row')} {have(unlabelled)} no label: predicted and "
+            "shown, never counted"
+        )
     if controls:
-        notes.append(f"{count(controls, 'row')} {be(controls)} the control {control}: predicted, "
-                     "never counted")
+        notes.append(
+            f"{count(controls, 'row')} {be(controls)} the control {control}: predicted, "
+            "never counted"
+        )
     return notes

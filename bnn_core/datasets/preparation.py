@@ -66,10 +66,17 @@ def prepare_source(
         raise InputError(f"--size {size} is too small; give at least 8 pixels")
     folder, image_root = Path(folder), Path(image_root).absolute()
     jobs = _plate_jobs(table, channels, image_root)
-    wanted = {"channels": channels and list(channels), "size": size, "normalise": normalise,
-              "plates": [job.key for job in jobs],
-              "table": _digest(table.to_csv()), "classes": list(classes),
-              "pixel_size_um": pixel_size_um, "notes": list(notes), "image_root": str(image_root)}
+    wanted = {
+        "channels": channels and list(channels),
+        "size": size,
+        "normalise": normalise,
+        "plates": [job.key for job in jobs],
+        "table": _digest(table.to_csv()),
+        "classes": list(classes),
+        "pixel_size_um": pixel_size_um,
+        "notes": list(notes),
+        "image_root": str(image_root),
+    }
     key = _digest(json.dumps(wanted, sort_keys=True))
     if (folder / DESCRIPTION).is_file():
         if read_json(folder / DESCRIPTION).get("key") == key:
@@ -83,23 +90,35 @@ def prepare_source(
     if chosen == "auto":
         chosen = "plate" if shape.endswith("uint16") else "none"
     limits = _limits_by_plate(jobs, scans, shape, chosen)
-    blocks = _read_all(jobs, scans, shape, limits, folder, reader, channels, size,
-                       per_image=chosen == "image")
-    return _assemble(table, jobs, scans, blocks, limits, folder, shape,
-                     wanted | {"channels": channels, "normalise": chosen, "key": key})
+    blocks = _read_all(
+        jobs, scans, shape, limits, folder, reader, channels, size, per_image=chosen == "image"
+    )
+    return _assemble(
+        table,
+        jobs,
+        scans,
+        blocks,
+        limits,
+        folder,
+        shape,
+        wanted | {"channels": channels, "normalise": chosen, "key": key},
+    )
 
 
 def _channel_names(given: Sequence[str] | None, count: int) -> list[str]:
     if given is None:
         return default_channels(count)
     if len(given) != count:
-        raise InputError(f"--channels names {len(given)} ({', '.join(given)}), but the images have "
-                         f"{count}: name each once, in their order")
+        raise InputError(
+            f"--channels names {len(given)} ({', '.join(given)}), but the images have "
+            f"{count}: name each once, in their order"
+        )
     return list(given)
 
 
-def _plate_jobs(table: pd.DataFrame, channels: Sequence[str] | None, image_root: Path
-                ) -> list[PlateJob]:
+def _plate_jobs(
+    table: pd.DataFrame, channels: Sequence[str] | None, image_root: Path
+) -> list[PlateJob]:
     columns = file_columns(channels, table)
     plates = table["plate"].fillna("") if "plate" in table else pd.Series("", index=table.index)
     paths = table[columns].astype(object).fillna("").to_numpy()
@@ -125,8 +144,13 @@ def _stamp(path: Path | None) -> tuple[int, int]:
     return (found.st_size, found.st_mtime_ns)
 
 
-def _scan_all(jobs: list[PlateJob], folder: Path, reader: PlateReader,
-              plate_counts: Callable[[str], np.ndarray | None], total: int) -> list[Scan]:
+def _scan_all(
+    jobs: list[PlateJob],
+    folder: Path,
+    reader: PlateReader,
+    plate_counts: Callable[[str], np.ndarray | None],
+    total: int,
+) -> list[Scan]:
     scans = []
     with tqdm(total=total, desc="measure contrast", unit="image") as bar:
         for job in jobs:
@@ -144,8 +168,10 @@ def _scan_all(jobs: list[PlateJob], folder: Path, reader: PlateReader,
 def _demand_few_shapes(scans: list[Scan]) -> None:
     shapes = {shape for scan in scans for shape in scan.shapes if shape}
     if len(shapes) > MOST_SHAPES:
-        raise InputError(f"the images have more than {MOST_SHAPES} different sizes (such as "
-                         f"{', '.join(sorted(shapes)[:3])}); crop them to one size first")
+        raise InputError(
+            f"the images have more than {MOST_SHAPES} different sizes (such as "
+            f"{', '.join(sorted(shapes)[:3])}); crop them to one size first"
+        )
 
 
 def _common_shape(scans: list[Scan]) -> str:
@@ -153,25 +179,33 @@ def _common_shape(scans: list[Scan]) -> str:
     shapes = Counter(shape for scan in scans for shape in scan.shapes if shape)
     total = len(reasons) + shapes.total()
     if not shapes:
-        raise InputError(f"none of the {total:,} images can be read, such as: {reasons[0]}; "
-                         "--images names the folder that relative paths start from")
+        raise InputError(
+            f"none of the {total:,} images can be read, such as: {reasons[0]}; "
+            "--images names the folder that relative paths start from"
+        )
     shape, count = shapes.most_common(1)[0]
     if 2 * count < total:
         others = ", ".join(f"{n:,} of {s}" for s, n in shapes.most_common(3))
         first = f"; first unreadable: {reasons[0]}" if reasons else ""
-        raise InputError(f"more than half of the {total:,} images cannot be used: {len(reasons):,} "
-                         f"unreadable, sizes {others}{first}; one size, number of channels and "
-                         "number type expected")
+        raise InputError(
+            f"more than half of the {total:,} images cannot be used: {len(reasons):,} "
+            f"unreadable, sizes {others}{first}; one size, number of channels and "
+            "number type expected"
+        )
     if min(map(int, shape.split()[2:5:2])) < 8:
         raise InputError(f"the images are {shape}: at least 8 x 8 pixels expected")
     return shape
 
 
-def _limits_by_plate(jobs: list[PlateJob], scans: list[Scan], shape: str, normalise: str
-                     ) -> dict[str, dict[str, np.ndarray]]:
+def _limits_by_plate(
+    jobs: list[PlateJob], scans: list[Scan], shape: str, normalise: str
+) -> dict[str, dict[str, np.ndarray]]:
     """Black and white points, threshold and ceiling (arrays over channels) of each plate."""
-    limits = {job.plate: {name: np.array(values) for name, values in scan.levels[shape].items()}
-              for job, scan in zip(jobs, scans, strict=True) if shape in scan.levels}
+    limits = {
+        job.plate: {name: np.array(values) for name, values in scan.levels[shape].items()}
+        for job, scan in zip(jobs, scans, strict=True)
+        if shape in scan.levels
+    }
     if normalise == "none":
         # One full scale for all plates, or equal intensities would look different.
         top = max(level["ceiling"].max() for level in limits.values())
@@ -180,30 +214,55 @@ def _limits_by_plate(jobs: list[PlateJob], scans: list[Scan], shape: str, normal
     return limits
 
 
-def _read_all(jobs: list[PlateJob], scans: list[Scan], shape: str, limits: Mapping[str, Mapping],
-              folder: Path, reader: PlateReader, channels: Sequence[str], size: int | None,
-              per_image: bool) -> list[Path]:
+def _read_all(
+    jobs: list[PlateJob],
+    scans: list[Scan],
+    shape: str,
+    limits: Mapping[str, Mapping],
+    folder: Path,
+    reader: PlateReader,
+    channels: Sequence[str],
+    size: int | None,
+    per_image: bool,
+) -> list[Path]:
     blocks = []
     with tqdm(total=sum(len(job.files) for job in jobs), desc="read images", unit="image") as bar:
         for job, scan in zip(jobs, scans, strict=True):
             good = [i for i, found in enumerate(scan.shapes) if found == shape]
             level = limits.get(job.plate)
-            stamp = json.dumps([size, per_image, channels, shape,
-                                level and level["limits"].tolist()])
+            stamp = json.dumps(
+                [size, per_image, channels, shape, level and level["limits"].tolist()]
+            )
             path = folder / f"block-{_digest(job.key + stamp)}.npz"
             bar.update(len(job.files) - len(good))
             if path.is_file():
                 bar.update(len(good))
             else:
-                read_plate(path, [job.files[i] for i in good], good, level, reader, channels,
-                           size, per_image, bar)
+                read_plate(
+                    path,
+                    [job.files[i] for i in good],
+                    good,
+                    level,
+                    reader,
+                    channels,
+                    size,
+                    per_image,
+                    bar,
+                )
             blocks.append(path)
     return blocks
 
 
-def _assemble(table: pd.DataFrame, jobs: list[PlateJob], scans: list[Scan], blocks: list[Path],
-              limits: Mapping[str, Mapping], folder: Path, shape: str, meta: dict[str, Any]
-              ) -> PlateSource:
+def _assemble(
+    table: pd.DataFrame,
+    jobs: list[PlateJob],
+    scans: list[Scan],
+    blocks: list[Path],
+    limits: Mapping[str, Mapping],
+    folder: Path,
+    shape: str,
+    meta: dict[str, Any],
+) -> PlateSource:
     """Put the plates together in the table's order; source.json comes last."""
     reasons: dict[int, str] = {}
     place = np.full(len(table), -1)
@@ -213,8 +272,11 @@ def _assemble(table: pd.DataFrame, jobs: list[PlateJob], scans: list[Scan], bloc
             lost = json.loads(str(arrays["lost"]))
         for i, position in enumerate(job.positions):
             if place[position] < 0:
-                reasons[int(position)] = scan.reasons[i] or lost.get(str(i)) or (
-                    f"is {scan.shapes[i]}; most images of this set are {shape}")
+                reasons[int(position)] = (
+                    scan.reasons[i]
+                    or lost.get(str(i))
+                    or (f"is {scan.shapes[i]}; most images of this set are {shape}")
+                )
     kept = np.flatnonzero(place == 0)
     place[kept] = np.arange(len(kept))
     result = table.iloc[kept].reset_index(drop=True)
@@ -232,7 +294,8 @@ def _assemble(table: pd.DataFrame, jobs: list[PlateJob], scans: list[Scan], bloc
                     continue
                 if images is None:
                     images = np.lib.format.open_memmap(
-                        temporary, "w+", np.uint8, (len(kept), *arrays["images"].shape[1:]))
+                        temporary, "w+", np.uint8, (len(kept), *arrays["images"].shape[1:])
+                    )
                 images[rows] = arrays["images"]
                 hashes[rows] = arrays["hashes"]
                 for name, values in zip(arrays["quality_names"], arrays["quality"].T, strict=True):
@@ -255,35 +318,46 @@ def _assemble(table: pd.DataFrame, jobs: list[PlateJob], scans: list[Scan], bloc
     return open_source(folder)
 
 
-def _quarantine(table: pd.DataFrame, reasons: Mapping[int, str], channels: Sequence[str]
-                ) -> pd.DataFrame:
+def _quarantine(
+    table: pd.DataFrame, reasons: Mapping[int, str], channels: Sequence[str]
+) -> pd.DataFrame:
     columns = file_columns(channels, table)
     files = table[columns].fillna("").agg(" ".join, axis=1)
-    return pd.DataFrame({
-        "file": pd.Series([files.iloc[i] for i in sorted(reasons)], dtype=object),
-        "row": pd.Series([int(table.index[i]) for i in sorted(reasons)], dtype=np.int64),
-        "reason": pd.Series([reasons[i] for i in sorted(reasons)], dtype=object)})
+    return pd.DataFrame(
+        {
+            "file": pd.Series([files.iloc[i] for i in sorted(reasons)], dtype=object),
+            "row": pd.Series([int(table.index[i]) for i in sorted(reasons)], dtype=np.int64),
+            "reason": pd.Series([reasons[i] for i in sorted(reasons)], dtype=object),
+        }
+    )
 
 
-def _notes(table: pd.DataFrame, result: pd.DataFrame, quarantine: pd.DataFrame,
-           classes: Sequence[str]) -> list[str]:
+def _notes(
+    table: pd.DataFrame, result: pd.DataFrame, quarantine: pd.DataFrame, classes: Sequence[str]
+) -> list[str]:
     bad = len(quarantine)
     if 2 * bad > len(table):
         first = quarantine.iloc[0]
-        raise InputError(f"more than half of the images ({bad:,} of {len(table):,}) cannot be used"
-                         f"; row {first['row']}: {first['reason']}")
+        raise InputError(
+            f"more than half of the images ({bad:,} of {len(table):,}) cannot be used"
+            f"; row {first['row']}: {first['reason']}"
+        )
     left = set(result["label"][result["role"] == "scored"])
     gone = [name for name in classes if name not in left]
     if gone:
         first = quarantine[(table["label"][quarantine["row"]] == gone[0]).to_numpy()].iloc[0]
-        raise InputError(f"no readable image is left with the label {', '.join(gone)}; row "
-                         f"{first['row']}: {first['reason']}; mend the files, or take the rows out "
-                         "of the table")
+        raise InputError(
+            f"no readable image is left with the label {', '.join(gone)}; row "
+            f"{first['row']}: {first['reason']}; mend the files, or take the rows out "
+            "of the table"
+        )
     if not bad:
         return []
-    return [f"{bad:,} of {len(table):,} images could not be used and "
-            f"{'was' if bad == 1 else 'were'} left out (quarantine.csv names file, row and "
-            f"reason), the first: row {quarantine.iloc[0]['row']}, {quarantine.iloc[0]['reason']}"]
+    return [
+        f"{bad:,} of {len(table):,} images could not be used and "
+        f"{'was' if bad == 1 else 'were'} left out (quarantine.csv names file, row and "
+        f"reason), the first: row {quarantine.iloc[0]['row']}, {quarantine.iloc[0]['reason']}"
+    ]
 
 
 def _copies(result: pd.DataFrame) -> list[str]:
@@ -294,16 +368,27 @@ def _copies(result: pd.DataFrame) -> list[str]:
         return []
     first = result[shared].iloc[0]["image_id"]
     n = int(shared.sum())
-    return [f"{count(n, 'image')} {have(n)} an exact copy in another group (such as "
-            f"{first}): what is held out in one fold is trained on in it under another name"]
+    return [
+        f"{count(n, 'image')} {have(n)} an exact copy in another group (such as "
+        f"{first}): what is held out in one fold is trained on in it under another name"
+    ]
 
 
 def _contrast_table(limits: Mapping[str, Mapping], channels: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame([
-        {"plate": plate, "channel": channel, "low": float(level["limits"][c, 0]),
-         "high": float(level["limits"][c, 1]), "threshold": float(level["threshold"][c]),
-         "ceiling": float(level["ceiling"][c])}
-        for plate, level in limits.items() for c, channel in enumerate(channels)])
+    return pd.DataFrame(
+        [
+            {
+                "plate": plate,
+                "channel": channel,
+                "low": float(level["limits"][c, 0]),
+                "high": float(level["limits"][c, 1]),
+                "threshold": float(level["threshold"][c]),
+                "ceiling": float(level["ceiling"][c]),
+            }
+            for plate, level in limits.items()
+            for c, channel in enumerate(channels)
+        ]
+    )
 
 
 def _digest(text: str) -> str:

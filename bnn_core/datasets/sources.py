@@ -75,8 +75,11 @@ class PlateSource:
         """WebP thumbnails in row order."""
         offsets = np.load(self.folder / "thumbnails.npy")
         colours = channel_colours(self.channels)
-        spoilt = (self.table[CORRUPTION].notna().to_numpy() if CORRUPTION in self.table
-                  else np.zeros(len(self.table), dtype=bool))
+        spoilt = (
+            self.table[CORRUPTION].notna().to_numpy()
+            if CORRUPTION in self.table
+            else np.zeros(len(self.table), dtype=bool)
+        )
         with open(self.folder / "thumbnails.bin", "rb") as packed:
             for row, place in enumerate(self._stored()):
                 if spoilt[row]:
@@ -94,11 +97,16 @@ class PlateSource:
     def study_keys(self) -> dict[str, Any]:
         """Keys of study.json that say where the images come from and how they were scaled."""
         synthetic = self.truth is not None
-        return {"channels": self.channels, "synthetic": synthetic,
-                "image_root": PICTURES if synthetic else str(self.image_root),
-                "pixel_size_um": self.pixel_size_um, "normalise": self.normalise,
-                "training_size": list(self.images.shape[2:]),
-                "quarantined": len(self.quarantine), "notes": self.notes}
+        return {
+            "channels": self.channels,
+            "synthetic": synthetic,
+            "image_root": PICTURES if synthetic else str(self.image_root),
+            "pixel_size_um": self.pixel_size_um,
+            "normalise": self.normalise,
+            "training_size": list(self.images.shape[2:]),
+            "quarantined": len(self.quarantine),
+            "notes": self.notes,
+        }
 
     def keep_quarantine(self, making: Path) -> None:
         """Write quarantine.csv: file, row and reason of each image that could not be used."""
@@ -133,12 +141,16 @@ def open_source(folder: Path) -> PlateSource:
             quarantine=pd.read_parquet(folder / "quarantine.parquet"),
             image_root=Path(meta["image_root"]),
             truth=pd.read_parquet(folder / TRUTH) if (folder / TRUTH).is_file() else None,
-            **{key: meta[key] for key in
-               ("classes", "channels", "pixel_size_um", "normalise", "notes")},
+            **{
+                key: meta[key]
+                for key in ("classes", "channels", "pixel_size_um", "normalise", "notes")
+            },
         )
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"the prepared images in {folder} are damaged ({error}); delete that "
-                         "folder and run the same command again") from error
+        raise InputError(
+            f"the prepared images in {folder} are damaged ({error}); delete that "
+            "folder and run the same command again"
+        ) from error
 
 
 def source_key(folder: Path) -> str:

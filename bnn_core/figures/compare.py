@@ -21,8 +21,9 @@ _BETWEEN = 75
 _POINTS = 400
 
 
-def criteria(found: Comparison, shown: Sequence[str], names: Mapping[str, str],
-             against: str | None = None) -> go.Figure:
+def criteria(
+    found: Comparison, shown: Sequence[str], names: Mapping[str, str], against: str | None = None
+) -> go.Figure:
     """A panel per criterion: every method's figure with its 95 % interval, the best one filled.
 
     against: draw the paired differences to this method instead; an interval off the line is no tie.
@@ -31,35 +32,63 @@ def criteria(found: Comparison, shown: Sequence[str], names: Mapping[str, str],
     columns = min(_COLUMNS, len(shown))
     titles = [f"<b>{CRITERIA[c].title}</b>{_better(c)}" for c in shown]
     height = 70 + rows * (_BETWEEN + 22 * len(found.methods))
-    figure = make_subplots(rows=rows, cols=columns, shared_yaxes=True, subplot_titles=titles,
-                           horizontal_spacing=0.03, vertical_spacing=_BETWEEN / height if rows > 1
-                           else 0)
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        shared_yaxes=True,
+        subplot_titles=titles,
+        horizontal_spacing=0.03,
+        vertical_spacing=_BETWEEN / height if rows > 1 else 0,
+    )
     for place, criterion in enumerate(shown):
         cell = {"row": place // columns + 1, "col": place % columns + 1}
         standing = found.standing(criterion)
         best = {standing.leader, *standing.tied} if standing else set()
         for method in found.methods:
-            value = found.interval(criterion, method) if against is None else \
-                found.difference(criterion, method, against)
+            value = (
+                found.interval(criterion, method)
+                if against is None
+                else found.difference(criterion, method, against)
+            )
             if np.isnan(value.value):
                 continue
             colour = style.method_colour(method)
-            figure.add_trace(go.Scatter(
-                x=[value.value], y=[names[method]], mode="markers", showlegend=False,
-                marker={"color": colour if method in best else "rgba(0,0,0,0)", "size": 10,
-                        "line": {"color": colour, "width": 2}},
-                error_x={"type": "data", "array": [value.high - value.value],
-                         "arrayminus": [value.value - value.low], "color": colour,
-                         "thickness": 2, "width": 0},
-                hovertemplate=f"{names[method]}<br>{CRITERIA[criterion].title} {value.value:.4f} "
-                              f"[{value.low:.4f}, {value.high:.4f}]<extra></extra>"), **cell)
+            figure.add_trace(
+                go.Scatter(
+                    x=[value.value],
+                    y=[names[method]],
+                    mode="markers",
+                    showlegend=False,
+                    marker={
+                        "color": colour if method in best else "rgba(0,0,0,0)",
+                        "size": 10,
+                        "line": {"color": colour, "width": 2},
+                    },
+                    error_x={
+                        "type": "data",
+                        "array": [value.high - value.value],
+                        "arrayminus": [value.value - value.low],
+                        "color": colour,
+                        "thickness": 2,
+                        "width": 0,
+                    },
+                    hovertemplate=f"{names[method]}<br>{CRITERIA[criterion].title} {value.value:.4f} "
+                    f"[{value.low:.4f}, {value.high:.4f}]<extra></extra>",
+                ),
+                **cell,
+            )
         if against is not None:
             figure.add_vline(x=0, line={"color": style.GUIDE, "dash": "dot", "width": 2}, **cell)
     style.finish(figure, height=height, legend=False)
-    figure.update_yaxes(categoryorder="array", showgrid=False, fixedrange=True,
-                        categoryarray=[names[m] for m in reversed(found.methods)])
-    figure.update_xaxes(showgrid=True, gridcolor=style.FAINT, nticks=4, fixedrange=True,
-                         exponentformat="none")
+    figure.update_yaxes(
+        categoryorder="array",
+        showgrid=False,
+        fixedrange=True,
+        categoryarray=[names[m] for m in reversed(found.methods)],
+    )
+    figure.update_xaxes(
+        showgrid=True, gridcolor=style.FAINT, nticks=4, fixedrange=True, exponentformat="none"
+    )
     _small_titles(figure)
     return figure
 
@@ -72,28 +101,60 @@ def reliability(found: Mapping[str, Reliability], names: Mapping[str, str]) -> g
     columns = min(_COLUMNS, len(found))
     rows = -(-len(found) // columns)
     titles = [f'<span style="color:{style.method_colour(m)}">■</span> {names[m]}' for m in found]
-    figure = make_subplots(rows=rows, cols=columns, shared_xaxes=True, shared_yaxes=True,
-                           subplot_titles=titles, horizontal_spacing=0.02,
-                           vertical_spacing=0.16 / rows)
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        shared_xaxes=True,
+        shared_yaxes=True,
+        subplot_titles=titles,
+        horizontal_spacing=0.02,
+        vertical_spacing=0.16 / rows,
+    )
     largest = max((r.count.max() for r in found.values()), default=1)
     for place, (method, bins) in enumerate(found.items()):
         cell = {"row": place // columns + 1, "col": place % columns + 1}
         used = np.flatnonzero(bins.count)
         low, high = wilson(bins.right[used], bins.count[used])
         accuracy, colour = bins.accuracy[used], style.method_colour(method)
-        figure.add_trace(go.Scatter(x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip",
-                                    line={"color": style.GUIDE, "dash": "dot"}), **cell)
-        text = [f"top softmax {bins.edges[i]:.2f} to {bins.edges[i + 1]:.2f}<br>right "
-                f"{bins.right[i]:,} of {bins.count[i]:,} = {100 * bins.accuracy[i]:.1f} %"
-                for i in used]
-        figure.add_trace(go.Scatter(
-            x=bins.mean_probability[used], y=accuracy, mode="lines+markers",
-            line={"color": colour, "width": 1.5},
-            marker={"color": colour, "size": 6 + 8 * np.sqrt(bins.count[used] / max(largest, 1))},
-            error_y={"type": "data", "array": high - accuracy, "arrayminus": accuracy - low,
-                     "color": style.faded(colour, 0.5), "thickness": 1.2, "width": 3},
-            customdata=[[method, int(i)] for i in used], text=text,
-            hovertemplate=f"{names[method]}<br>%{{text}}<extra></extra>"), **cell)
+        figure.add_trace(
+            go.Scatter(
+                x=[0, 1],
+                y=[0, 1],
+                mode="lines",
+                hoverinfo="skip",
+                line={"color": style.GUIDE, "dash": "dot"},
+            ),
+            **cell,
+        )
+        text = [
+            f"top softmax {bins.edges[i]:.2f} to {bins.edges[i + 1]:.2f}<br>right "
+            f"{bins.right[i]:,} of {bins.count[i]:,} = {100 * bins.accuracy[i]:.1f} %"
+            for i in used
+        ]
+        figure.add_trace(
+            go.Scatter(
+                x=bins.mean_probability[used],
+                y=accuracy,
+                mode="lines+markers",
+                line={"color": colour, "width": 1.5},
+                marker={
+                    "color": colour,
+                    "size": 6 + 8 * np.sqrt(bins.count[used] / max(largest, 1)),
+                },
+                error_y={
+                    "type": "data",
+                    "array": high - accuracy,
+                    "arrayminus": accuracy - low,
+                    "color": style.faded(colour, 0.5),
+                    "thickness": 1.2,
+                    "width": 3,
+                },
+                customdata=[[method, int(i)] for i in used],
+                text=text,
+                hovertemplate=f"{names[method]}<br>%{{text}}<extra></extra>",
+            ),
+            **cell,
+        )
     figure.update_xaxes(range=[-0.03, 1.06], tickvals=[0, 0.5, 1])
     figure.update_yaxes(range=[-0.05, 1.08], tickvals=[0, 0.5, 1], tickformat=".0%")
     figure.update_xaxes(title="mean softmax", row=rows)
@@ -121,16 +182,26 @@ def retention(found: Mapping[str, RiskCoverage], names: Mapping[str, str]) -> go
         lowest = min(lowest, float(right.min()))
         if (right < 1).any():
             surest = min(surest, float(curve.coverage[places][right < 1].min()))
-        figure.add_trace(go.Scatter(
-            x=100 * curve.coverage[places], y=100 * right, mode="lines", name=names[method],
-            line={"color": style.method_colour(method), "width": 2.2,
-                  "dash": "dash" if method == "standard" else None},
-            hovertemplate=f"{names[method]}<br>%{{x:.1f}} % kept: %{{y:.2f}} % right"
-                          "<extra></extra>"))
+        figure.add_trace(
+            go.Scatter(
+                x=100 * curve.coverage[places],
+                y=100 * right,
+                mode="lines",
+                name=names[method],
+                line={
+                    "color": style.method_colour(method),
+                    "width": 2.2,
+                    "dash": "dash" if method == "standard" else None,
+                },
+                hovertemplate=f"{names[method]}<br>%{{x:.1f}} % kept: %{{y:.2f}} % right"
+                "<extra></extra>",
+            )
+        )
     room = max(1 - lowest, 0.002)
     figure.update_xaxes(title="share kept (%)", range=[101, max(100 * surest - 5, 0)])
-    figure.update_yaxes(title="right among the kept (%)",
-                        range=[100 * (lowest - 0.1 * room), 100 + 8 * room])
+    figure.update_yaxes(
+        title="right among the kept (%)", range=[100 * (lowest - 0.1 * room), 100 + 8 * room]
+    )
     return style.finish(figure, height=340)
 
 

@@ -34,8 +34,12 @@ class Scale(NamedTuple):
 
 
 def distributions(
-    histograms: Mapping[str, pd.DataFrame], names: Mapping[str, str], scale: Scale, *,
-    log: bool = False, noun: str = "images",
+    histograms: Mapping[str, pd.DataFrame],
+    names: Mapping[str, str],
+    scale: Scale,
+    *,
+    log: bool = False,
+    noun: str = "images",
 ) -> go.Figure:
     """One panel per network on the same axes: all units in grey, the wrong ones in vermilion.
 
@@ -43,30 +47,51 @@ def distributions(
     top of it, so that heights can be read on a logarithmic axis too.
     """
     methods = list(histograms)
-    figure = make_subplots(rows=len(methods), shared_xaxes=True, vertical_spacing=0.1,
-                           subplot_titles=[names[m] for m in methods])
+    figure = make_subplots(
+        rows=len(methods),
+        shared_xaxes=True,
+        vertical_spacing=0.1,
+        subplot_titles=[names[m] for m in methods],
+    )
     highest = max(float((t["right"] + t["wrong"]).max()) for t in histograms.values())
     symbol = "c" if scale.score == "confidence" else style.SCORE_NAMES[scale.score].lower()
     for place, method in enumerate(methods, start=1):
         table = histograms[method]
         middle = (table["left"] + table["right_edge"]) / 2
         width = float(table["right_edge"].iat[0] - table["left"].iat[0])
-        text = [f"{symbol} {a:.3g} to {b:.3g}<br>right {r:,}, wrong {w:,}" for a, b, r, w in zip(
-            table["left"], table["right_edge"], table["right"], table["wrong"], strict=True)]
+        text = [
+            f"{symbol} {a:.3g} to {b:.3g}<br>right {r:,}, wrong {w:,}"
+            for a, b, r, w in zip(
+                table["left"], table["right_edge"], table["right"], table["wrong"], strict=True
+            )
+        ]
         for verdict, height, colour in (
-                ("right", table["right"] + table["wrong"], style.RIGHT),
-                ("wrong", table["wrong"], style.WRONG)):
-            figure.add_trace(go.Bar(
-                x=middle, y=height.where(height > 0), width=width * 0.92, name=verdict,
-                legendgroup=verdict, showlegend=place == 1,
-                marker={"color": colour, "line": {"width": 0}},
-                selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.55}},
-                customdata=[[method, i, verdict] for i in range(len(table))], text=None,
-                hovertext=text, hovertemplate="%{hovertext}<extra></extra>",
-            ), row=place, col=1)
+            ("right", table["right"] + table["wrong"], style.RIGHT),
+            ("wrong", table["wrong"], style.WRONG),
+        ):
+            figure.add_trace(
+                go.Bar(
+                    x=middle,
+                    y=height.where(height > 0),
+                    width=width * 0.92,
+                    name=verdict,
+                    legendgroup=verdict,
+                    showlegend=place == 1,
+                    marker={"color": colour, "line": {"width": 0}},
+                    selected={"marker": {"opacity": 1}},
+                    unselected={"marker": {"opacity": 0.55}},
+                    customdata=[[method, i, verdict] for i in range(len(table))],
+                    text=None,
+                    hovertext=text,
+                    hovertemplate="%{hovertext}<extra></extra>",
+                ),
+                row=place,
+                col=1,
+            )
     if log:
-        figure.update_yaxes(type="log", range=[np.log10(0.7), np.log10(max(highest, 1) * 1.6)],
-                            dtick=1)
+        figure.update_yaxes(
+            type="log", range=[np.log10(0.7), np.log10(max(highest, 1) * 1.6)], dtick=1
+        )
     else:
         figure.update_yaxes(range=[0, max(highest, 1) * 1.05])
     figure.update_yaxes(title=f"{noun}{' (log)' if log else ''}", fixedrange=True)
@@ -75,13 +100,24 @@ def distributions(
     figure.update_xaxes(title=_axis_title(scale), row=len(methods), col=1)
     _colour_titles(figure, methods)
     style.finish(figure, height=140 + 165 * len(methods))
-    figure.update_layout(barmode="overlay", bargap=0, clickmode="event+select",
-                         legend={"x": 1, "xanchor": "right"}, margin={"t": 58})
+    figure.update_layout(
+        barmode="overlay",
+        bargap=0,
+        clickmode="event+select",
+        legend={"x": 1, "xanchor": "right"},
+        margin={"t": 58},
+    )
     return figure
 
 
-def curves(bands: Mapping[str, Bands], names: Mapping[str, str], scale: Scale, values: np.ndarray,
-           *, against: str = "cut-off") -> go.Figure:
+def curves(
+    bands: Mapping[str, Bands],
+    names: Mapping[str, str],
+    scale: Scale,
+    values: np.ndarray,
+    *,
+    against: str = "cut-off",
+) -> go.Figure:
     """Accuracy and share kept of every network, with 95 % intervals.
 
     bands: method -> `Judged.curves` at the scores `values` (in the order of the bands). against:
@@ -92,15 +128,26 @@ def curves(bands: Mapping[str, Bands], names: Mapping[str, str], scale: Scale, v
         for method, band in bands.items():
             _line(figure, 1, method, names[method], 100 * band.at.coverage, band, values, scale)
             at = int(np.argmin(np.abs(values - scale.cut)))
-            figure.add_trace(go.Scatter(
-                x=[100 * band.at.coverage[at]], y=[100 * band.at.accuracy[at]], mode="markers",
-                marker={"color": style.method_colour(method), "size": 11, "symbol": "diamond"},
-                name=f"at {scale.cut:g}", showlegend=False, legendgroup=method, hoverinfo="skip"))
+            figure.add_trace(
+                go.Scatter(
+                    x=[100 * band.at.coverage[at]],
+                    y=[100 * band.at.accuracy[at]],
+                    mode="markers",
+                    marker={"color": style.method_colour(method), "size": 11, "symbol": "diamond"},
+                    name=f"at {scale.cut:g}",
+                    showlegend=False,
+                    legendgroup=method,
+                    hoverinfo="skip",
+                )
+            )
         figure.update_xaxes(title="share kept (%)", range=[101, 0])
         figure.update_yaxes(title="right among the kept (%)", range=_accuracy_range(bands))
         return style.finish(figure, height=320).update_layout(clickmode="event+select")
-    figure = make_subplots(cols=2, horizontal_spacing=0.1,
-                           subplot_titles=("right among the kept (%)", "share kept (%)"))
+    figure = make_subplots(
+        cols=2,
+        horizontal_spacing=0.1,
+        subplot_titles=("right among the kept (%)", "share kept (%)"),
+    )
     for method, band in bands.items():
         _line(figure, 1, method, names[method], values, band, values, scale)
         _line(figure, 2, method, names[method], values, band, values, scale, coverage=True)
@@ -126,29 +173,70 @@ def _accuracy_range(bands: Mapping[str, Bands]) -> list[float]:
     return [100 * (lowest - 0.1 * room), 100 + 8 * room]
 
 
-def _line(figure: go.Figure, column: int, method: str, name: str, x: np.ndarray, band: Bands,
-          values: np.ndarray, scale: Scale, coverage: bool = False) -> None:
+def _line(
+    figure: go.Figure,
+    column: int,
+    method: str,
+    name: str,
+    x: np.ndarray,
+    band: Bands,
+    values: np.ndarray,
+    scale: Scale,
+    coverage: bool = False,
+) -> None:
     colour = style.method_colour(method)
     y, low, high = (
-        (band.at.coverage, band.coverage_low, band.coverage_high) if coverage
-        else (band.at.accuracy, band.accuracy_low, band.accuracy_high))
+        (band.at.coverage, band.coverage_low, band.coverage_high)
+        if coverage
+        else (band.at.accuracy, band.accuracy_low, band.accuracy_high)
+    )
     shown = ~np.isnan(y)
     x, y, low, high = x[shown], 100 * y[shown], 100 * low[shown], 100 * high[shown]
-    figure.add_trace(go.Scatter(
-        x=np.concatenate([x, x[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself",
-        fillcolor=style.faded(colour, 0.18), line={"width": 0}, hoverinfo="skip",
-        showlegend=False, legendgroup=method), row=1, col=column)
-    text = [f"{scale.sign} {v:.3g}: {100 * a:.2f} % right of {k:,} kept ({100 * c:.1f} %)"
-            for v, a, k, c in zip(values[shown], band.at.accuracy[shown], band.at.kept[shown],
-                                  band.at.coverage[shown], strict=True)]
+    figure.add_trace(
+        go.Scatter(
+            x=np.concatenate([x, x[::-1]]),
+            y=np.concatenate([high, low[::-1]]),
+            fill="toself",
+            fillcolor=style.faded(colour, 0.18),
+            line={"width": 0},
+            hoverinfo="skip",
+            showlegend=False,
+            legendgroup=method,
+        ),
+        row=1,
+        col=column,
+    )
+    text = [
+        f"{scale.sign} {v:.3g}: {100 * a:.2f} % right of {k:,} kept ({100 * c:.1f} %)"
+        for v, a, k, c in zip(
+            values[shown],
+            band.at.accuracy[shown],
+            band.at.kept[shown],
+            band.at.coverage[shown],
+            strict=True,
+        )
+    ]
     # Invisible marks: Plotly selects no point of a bare line.
     unseen = {"marker": {"opacity": 0}}
-    figure.add_trace(go.Scatter(
-        x=x, y=y, mode="lines+markers", name=name, legendgroup=method, showlegend=column == 1,
-        line={"color": colour, "width": 2.2, "dash": _DASH.get(method)}, text=text,
-        marker={"opacity": 0, "size": 10}, selected=unseen, unselected=unseen,
-        customdata=values[shown],
-        hovertemplate=f"{name}<br>%{{text}}<extra></extra>"), row=1, col=column)
+    figure.add_trace(
+        go.Scatter(
+            x=x,
+            y=y,
+            mode="lines+markers",
+            name=name,
+            legendgroup=method,
+            showlegend=column == 1,
+            line={"color": colour, "width": 2.2, "dash": _DASH.get(method)},
+            text=text,
+            marker={"opacity": 0, "size": 10},
+            selected=unseen,
+            unselected=unseen,
+            customdata=values[shown],
+            hovertemplate=f"{name}<br>%{{text}}<extra></extra>",
+        ),
+        row=1,
+        col=column,
+    )
 
 
 def _mark_cut(figure: go.Figure, scale: Scale) -> None:
@@ -164,7 +252,14 @@ def _axis_title(scale: Scale) -> str:
 
 def _colour_titles(figure: go.Figure, methods: list[str]) -> None:
     for title, method in zip(figure.layout.annotations, methods, strict=False):
-        title.update(x=0, xanchor="left", font={"size": 14}, text=f"<b>{title.text}</b>",
-                     bordercolor=style.method_colour(method))
-        title.update(text=f'<span style="color:{style.method_colour(method)}">■</span> '
-                          f"{title.text}", bordercolor=None)
+        title.update(
+            x=0,
+            xanchor="left",
+            font={"size": 14},
+            text=f"<b>{title.text}</b>",
+            bordercolor=style.method_colour(method),
+        )
+        title.update(
+            text=f'<span style="color:{style.method_colour(method)}">■</span> {title.text}',
+            bordercolor=None,
+        )

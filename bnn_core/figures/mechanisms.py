@@ -35,13 +35,28 @@ def class_style(name: str, label: str, highlight: str | None) -> dict[str, objec
         return {"color": style.WRONG if name != label else style.BAYESIAN, "line": {"width": 0}}
     if name == label:
         return {"color": style.RIGHT, "line": {"width": 0}}
-    return {"color": style.FAINT, "line": {"width": 1, "color": style.RIGHT},
-            "pattern": {"shape": "/", "fgcolor": style.RIGHT, "bgcolor": style.FAINT, "size": 5,
-                        "solidity": 0.25}}
+    return {
+        "color": style.FAINT,
+        "line": {"width": 1, "color": style.RIGHT},
+        "pattern": {
+            "shape": "/",
+            "fgcolor": style.RIGHT,
+            "bgcolor": style.FAINT,
+            "size": 5,
+            "solidity": 0.25,
+        },
+    }
 
 
-def histogram(counts: pd.DataFrame, bins: Bins, compound: str, label: str,
-              highlight: str | None, cut: float, highest: int) -> go.Figure:
+def histogram(
+    counts: pd.DataFrame,
+    bins: Bins,
+    compound: str,
+    label: str,
+    highlight: str | None,
+    cut: float,
+    highest: int,
+) -> go.Figure:
     """Stacked bars: the labelled class at the bottom, the highlighted one on it, others on top.
 
     counts: `bnn_core.measures.mechanisms.histogram`; highest: the common end of the vertical axis. The
@@ -57,14 +72,24 @@ def histogram(counts: pd.DataFrame, bins: Bins, compound: str, label: str,
         part = counts[counts["predicted"] == name]
         middle = [sum(bins.edges(place)) / 2 for place in part["bin"]]
         mark = " (the label)" if name == label else ""
-        text = [f"{name}{mark}<br>{_range(bins, place)}: {n:,}" for place, n in
-                zip(part["bin"], part["n"], strict=True)]
-        figure.add_trace(go.Bar(
-            x=middle, y=part["n"], width=0.94 * (bins.high - bins.low) / bins.count, name=name,
-            marker=class_style(name, label, highlight), hovertext=text,
-            selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.55}},
-            customdata=[[compound, int(place), name] for place in part["bin"]],
-            hovertemplate="%{hovertext}<extra></extra>"))
+        text = [
+            f"{name}{mark}<br>{_range(bins, place)}: {n:,}"
+            for place, n in zip(part["bin"], part["n"], strict=True)
+        ]
+        figure.add_trace(
+            go.Bar(
+                x=middle,
+                y=part["n"],
+                width=0.94 * (bins.high - bins.low) / bins.count,
+                name=name,
+                marker=class_style(name, label, highlight),
+                hovertext=text,
+                selected={"marker": {"opacity": 1}},
+                unselected={"marker": {"opacity": 0.55}},
+                customdata=[[compound, int(place), name] for place in part["bin"]],
+                hovertemplate="%{hovertext}<extra></extra>",
+            )
+        )
         if name in named and len(part):
             best = int(part["n"].to_numpy().argmax())
             place, n = int(part["bin"].iat[best]), int(part["n"].iat[best])
@@ -78,24 +103,26 @@ def histogram(counts: pd.DataFrame, bins: Bins, compound: str, label: str,
     figure.add_vline(x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2})
     style.finish(figure, height=235, legend=False)
     sure = "right" if SCORES[bins.score] > 0 else "left"
-    figure.update_xaxes(range=[bins.low, bins.high],
-                        title=f"{style.SCORE_NAMES[bins.score]} (surer to the {sure})")
-    figure.update_yaxes(range=[0, top], fixedrange=True, title="images",
-                        tickformat=",d", nticks=5)
+    figure.update_xaxes(
+        range=[bins.low, bins.high], title=f"{style.SCORE_NAMES[bins.score]} (surer to the {sure})"
+    )
+    figure.update_yaxes(range=[0, top], fixedrange=True, title="images", tickformat=",d", nticks=5)
     figure.update_layout(barmode="stack", clickmode="event+select", margin={"t": 6})
     return figure
 
 
-def _name_bars(figure: go.Figure, marked: list[Marked], bins: Bins, heights: Mapping[int, int],
-               top: float) -> None:
+def _name_bars(
+    figure: go.Figure, marked: list[Marked], bins: Bins, heights: Mapping[int, int], top: float
+) -> None:
     """Class names clear of bars and of one another, each with a thin line to its bar."""
     line = top / 9
     taken: list[tuple[float, float, float]] = []
     for mark in sorted(marked, key=lambda m: m.place):
         left = mark.place >= bins.count / 2
         width = 1 + _BINS_PER_LETTER * len(mark.name) * bins.count / 20
-        start, end = (mark.place + 1 - width, mark.place + 1) if left else (
-            mark.place, mark.place + width)
+        start, end = (
+            (mark.place + 1 - width, mark.place + 1) if left else (mark.place, mark.place + width)
+        )
         y = line + max((n for place, n in heights.items() if start - 1 < place < end), default=0)
         for other in sorted(taken, key=lambda t: t[2]):
             if start < other[1] and other[0] < end and abs(y - other[2]) < line:
@@ -104,12 +131,22 @@ def _name_bars(figure: go.Figure, marked: list[Marked], bins: Bins, heights: Map
         taken.append((start, end, y))
         ends = bins.edges(mark.place)
         middle = sum(ends) / 2
-        figure.add_shape(type="line", x0=middle, x1=middle, y0=mark.height, y1=y - 0.4 * line,
-                         line={"color": style.GUIDE, "width": 1})
+        figure.add_shape(
+            type="line",
+            x0=middle,
+            x1=middle,
+            y0=mark.height,
+            y1=y - 0.4 * line,
+            line={"color": style.GUIDE, "width": 1},
+        )
         figure.add_annotation(
-            x=ends[1] if left else ends[0], y=y, showarrow=False, font={"size": 12},
+            x=ends[1] if left else ends[0],
+            y=y,
+            showarrow=False,
+            font={"size": 12},
             text=f"<b>{escape(mark.name)}</b>" if mark.highlighted else escape(mark.name),
-            xanchor="right" if left else "left")
+            xanchor="right" if left else "left",
+        )
 
 
 def _range(bins: Bins, place: int) -> str:

@@ -17,37 +17,66 @@ from bnn_core.measures.out_of_distribution import ADDED, GROUPS, NEW, SAME, SHIF
 
 COLOURS = {SAME: style.RIGHT, SHIFTED: "#56B4E9", NEW: "#CC79A7", ADDED: "#7E78B8"}
 #: petroff10: ten colours that keep apart for colour-blind readers.
-TEN = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70",
-       "#717581", "#92dadd")
+TEN = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
 OTHER = "others"
 
 
-def distributions(shares: pd.DataFrame, bins: Bins, cut: float, names: Mapping[str, str],
-                  highest: float) -> go.Figure:
+def distributions(
+    shares: pd.DataFrame, bins: Bins, cut: float, names: Mapping[str, str], highest: float
+) -> go.Figure:
     """One histogram per group, one below the other on one axis; shares from `ood.shares`.
 
     highest: the end of the vertical axes, the same for figures that are compared.
     """
     here = [group for group in GROUPS if (shares["group"] == group).any()]
-    figure = make_subplots(rows=max(len(here), 1), cols=1, shared_xaxes=True,
-                           vertical_spacing=0.13)
+    figure = make_subplots(rows=max(len(here), 1), cols=1, shared_xaxes=True, vertical_spacing=0.13)
     for place, group in enumerate(here, start=1):
         part = shares[shares["group"] == group]
-        figure.add_trace(go.Bar(
-            x=[sum(bins.edges(b)) / 2 for b in part["bin"]], y=part["share"],
-            width=0.94 * (bins.high - bins.low) / bins.count, name=names[group],
-            marker={"color": COLOURS[group], "line": {"width": 0}},
-            selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.55}},
-            customdata=[[group, "", int(b), ""] for b in part["bin"]],
-            hovertext=[f"{names[group]}<br>{_range(bins, b)}: {100 * s:.1f} %, {n:,} images"
-                       for b, s, n in zip(part["bin"], part["share"], part["n"], strict=True)],
-            hovertemplate="%{hovertext}<extra></extra>"), row=place, col=1)
+        figure.add_trace(
+            go.Bar(
+                x=[sum(bins.edges(b)) / 2 for b in part["bin"]],
+                y=part["share"],
+                width=0.94 * (bins.high - bins.low) / bins.count,
+                name=names[group],
+                marker={"color": COLOURS[group], "line": {"width": 0}},
+                selected={"marker": {"opacity": 1}},
+                unselected={"marker": {"opacity": 0.55}},
+                customdata=[[group, "", int(b), ""] for b in part["bin"]],
+                hovertext=[
+                    f"{names[group]}<br>{_range(bins, b)}: {100 * s:.1f} %, {n:,} images"
+                    for b, s, n in zip(part["bin"], part["share"], part["n"], strict=True)
+                ],
+                hovertemplate="%{hovertext}<extra></extra>",
+            ),
+            row=place,
+            col=1,
+        )
         axis = "" if place == 1 else place
         figure.add_annotation(
-            xref=f"x{axis} domain", yref=f"y{axis} domain", x=0, y=1, text=f"<b>{names[group]}</b>",
-            showarrow=False, xanchor="left", yanchor="bottom", font={"size": 13})
-        figure.add_vline(x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2}, row=place,
-                         col=1)
+            xref=f"x{axis} domain",
+            yref=f"y{axis} domain",
+            x=0,
+            y=1,
+            text=f"<b>{names[group]}</b>",
+            showarrow=False,
+            xanchor="left",
+            yanchor="bottom",
+            font={"size": 13},
+        )
+        figure.add_vline(
+            x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2}, row=place, col=1
+        )
     style.finish(figure, height=140 * max(len(here), 1) + 60, legend=False)
     figure.update_xaxes(range=[bins.low, bins.high])
     figure.update_xaxes(title=_axis(bins.score), row=max(len(here), 1), col=1)
@@ -56,8 +85,9 @@ def distributions(shares: pd.DataFrame, bins: Bins, cut: float, names: Mapping[s
     return figure
 
 
-def strips(shares: pd.DataFrame, lines: pd.DataFrame, bins: Bins, cut: float, group: str,
-           columns: int) -> go.Figure:
+def strips(
+    shares: pd.DataFrame, lines: pd.DataFrame, bins: Bins, cut: float, group: str, columns: int
+) -> go.Figure:
     """All kinds of a group, a line each: squares by share of the kind, a tick at its median.
 
     shares: `ood.kind_shares`; lines: `ood.kind_table` of the group, in the order to draw.
@@ -65,97 +95,189 @@ def strips(shares: pd.DataFrame, lines: pd.DataFrame, bins: Bins, cut: float, gr
     depth = -(-len(lines) // columns)
     figure = make_subplots(rows=1, cols=columns, horizontal_spacing=0.12 / columns)
     for column in range(columns):
-        own = lines.iloc[column * depth:(column + 1) * depth]
+        own = lines.iloc[column * depth : (column + 1) * depth]
         place = {kind: i for i, kind in enumerate(own["kind"])}
         part = shares[(shares["group"] == group) & shares["kind"].isin(place)]
         rows = [place[kind] for kind in part["kind"]]
-        figure.add_trace(go.Scatter(
-            x=[sum(bins.edges(b)) / 2 for b in part["bin"]], y=rows, mode="markers",
-            marker={"symbol": "square", "color": COLOURS[group], "line": {"width": 0},
-                    "size": 2 + 16 * np.sqrt(part["share"])},
-            selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.5}},
-            customdata=[[group, k, int(b), ""] for k, b in
-                        zip(part["kind"], part["bin"], strict=True)],
-            hovertext=[f"{k}, {_range(bins, b)}: {n:,} ({100 * s:.0f} %)" for k, b, n, s in
-                       zip(part["kind"], part["bin"], part["n"], part["share"], strict=True)],
-            hovertemplate="%{hovertext}<extra></extra>"), row=1, col=column + 1)
-        figure.add_trace(go.Scatter(
-            x=own["median"], y=list(place.values()), mode="markers", hoverinfo="skip",
-            marker={"symbol": "line-ns", "size": 15, "line": {"width": 2.5, "color": style.WRONG}}),
-            row=1, col=column + 1)
-        figure.add_vline(x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2}, row=1,
-                         col=column + 1)
+        figure.add_trace(
+            go.Scatter(
+                x=[sum(bins.edges(b)) / 2 for b in part["bin"]],
+                y=rows,
+                mode="markers",
+                marker={
+                    "symbol": "square",
+                    "color": COLOURS[group],
+                    "line": {"width": 0},
+                    "size": 2 + 16 * np.sqrt(part["share"]),
+                },
+                selected={"marker": {"opacity": 1}},
+                unselected={"marker": {"opacity": 0.5}},
+                customdata=[
+                    [group, k, int(b), ""] for k, b in zip(part["kind"], part["bin"], strict=True)
+                ],
+                hovertext=[
+                    f"{k}, {_range(bins, b)}: {n:,} ({100 * s:.0f} %)"
+                    for k, b, n, s in zip(
+                        part["kind"], part["bin"], part["n"], part["share"], strict=True
+                    )
+                ],
+                hovertemplate="%{hovertext}<extra></extra>",
+            ),
+            row=1,
+            col=column + 1,
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=own["median"],
+                y=list(place.values()),
+                mode="markers",
+                hoverinfo="skip",
+                marker={
+                    "symbol": "line-ns",
+                    "size": 15,
+                    "line": {"width": 2.5, "color": style.WRONG},
+                },
+            ),
+            row=1,
+            col=column + 1,
+        )
+        figure.add_vline(
+            x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2}, row=1, col=column + 1
+        )
         figure.update_yaxes(
-            range=[depth - 0.4, -0.6], tickvals=list(place.values()), fixedrange=True,
-            ticktext=[f"<b>{k}</b>" + (" ••" if two else "") for k, two in
-                      zip(own["kind"], own["bimodal"], strict=True)], row=1, col=column + 1)
+            range=[depth - 0.4, -0.6],
+            tickvals=list(place.values()),
+            fixedrange=True,
+            ticktext=[
+                f"<b>{k}</b>" + (" ••" if two else "")
+                for k, two in zip(own["kind"], own["bimodal"], strict=True)
+            ],
+            row=1,
+            col=column + 1,
+        )
     style.finish(figure, height=20 * depth + 70, legend=False)
-    figure.update_xaxes(range=[bins.low - 0.02 * (bins.high - bins.low), bins.high],
-                        title=_axis(bins.score))
+    figure.update_xaxes(
+        range=[bins.low - 0.02 * (bins.high - bins.low), bins.high], title=_axis(bins.score)
+    )
     figure.update_layout(clickmode="event+select", margin={"t": 6})
     return figure
 
 
-def taken_for(calls: pd.DataFrame, classes: Sequence[str], order: Sequence[str], score: str,
-              ends: tuple[float, float], group: str) -> go.Figure:
+def taken_for(
+    calls: pd.DataFrame,
+    classes: Sequence[str],
+    order: Sequence[str],
+    score: str,
+    ends: tuple[float, float],
+    group: str,
+) -> go.Figure:
     """Who is taken for what: kinds across, predicted classes down; area is the share of the kind,
     colour its median score."""
-    figure = go.Figure(go.Scatter(
-        x=calls["kind"], y=calls["predicted"], mode="markers",
-        marker={"symbol": "square", "size": 2 + 19 * np.sqrt(calls["share"]),
-                "color": calls["median"], "cmin": ends[0], "cmax": ends[1],
-                "colorscale": "Cividis", "reversescale": SCORES[score] < 0,
+    figure = go.Figure(
+        go.Scatter(
+            x=calls["kind"],
+            y=calls["predicted"],
+            mode="markers",
+            marker={
+                "symbol": "square",
+                "size": 2 + 19 * np.sqrt(calls["share"]),
+                "color": calls["median"],
+                "cmin": ends[0],
+                "cmax": ends[1],
+                "colorscale": "Cividis",
+                "reversescale": SCORES[score] < 0,
                 "line": {"width": 1, "color": style.GUIDE},
-                "colorbar": {"title": {"text": style.SCORE_NAMES[score], "side": "right"},
-                             "thickness": 12, "outlinewidth": 0}},
-        selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.5}},
-        customdata=[[group, k, -1, p] for k, p in
-                    zip(calls["kind"], calls["predicted"], strict=True)],
-        hovertext=[f"{k} taken for {p}: {n:,} ({100 * s:.0f} %), median {m:.3g}" for k, p, n, s, m
-                   in zip(calls["kind"], calls["predicted"], calls["n"], calls["share"],
-                          calls["median"], strict=True)],
-        hovertemplate="%{hovertext}<extra></extra>"))
+                "colorbar": {
+                    "title": {"text": style.SCORE_NAMES[score], "side": "right"},
+                    "thickness": 12,
+                    "outlinewidth": 0,
+                },
+            },
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 0.5}},
+            customdata=[
+                [group, k, -1, p] for k, p in zip(calls["kind"], calls["predicted"], strict=True)
+            ],
+            hovertext=[
+                f"{k} taken for {p}: {n:,} ({100 * s:.0f} %), median {m:.3g}"
+                for k, p, n, s, m in zip(
+                    calls["kind"],
+                    calls["predicted"],
+                    calls["n"],
+                    calls["share"],
+                    calls["median"],
+                    strict=True,
+                )
+            ],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    )
     style.finish(figure, height=26 * len(classes) + 110, legend=False)
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(order),
-                        range=[-0.7, len(order) - 0.3], side="top", showgrid=True,
-                        gridcolor=style.FAINT)
-    figure.update_yaxes(type="category", categoryorder="array", categoryarray=list(classes)[::-1],
-                        range=[-0.7, len(classes) - 0.3], title="taken for")
+    figure.update_xaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=list(order),
+        range=[-0.7, len(order) - 0.3],
+        side="top",
+        showgrid=True,
+        gridcolor=style.FAINT,
+    )
+    figure.update_yaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=list(classes)[::-1],
+        range=[-0.7, len(classes) - 0.3],
+        title="taken for",
+    )
     figure.update_layout(clickmode="event+select", margin={"t": 6})
     return figure
 
 
-def one_kind(counts: pd.DataFrame, bins: Bins, group: str, kind: str, cut: float,
-             classes: Sequence[str]) -> go.Figure:
+def one_kind(
+    counts: pd.DataFrame, bins: Bins, group: str, kind: str, cut: float, classes: Sequence[str]
+) -> go.Figure:
     """One kind's images by score, coloured by predicted class (`mechanisms.histogram`)."""
     figure = go.Figure()
     totals = counts.groupby("predicted")["n"].sum().sort_values(ascending=False, kind="stable")
-    named = list(totals.index) if len(classes) <= len(TEN) else list(totals.index[:len(TEN) - 1])
-    colours = {name: TEN[i] for i, name in enumerate(
-        classes if len(classes) <= len(TEN) else named)}
+    named = list(totals.index) if len(classes) <= len(TEN) else list(totals.index[: len(TEN) - 1])
+    colours = {
+        name: TEN[i] for i, name in enumerate(classes if len(classes) <= len(TEN) else named)
+    }
     if len(classes) <= len(TEN):
         named.sort(key=list(classes).index)
     for name in [*named, OTHER]:
-        part = counts[counts["predicted"] == name if name != OTHER
-                      else ~counts["predicted"].isin(named)]
+        part = counts[
+            counts["predicted"] == name if name != OTHER else ~counts["predicted"].isin(named)
+        ]
         if part.empty:
             continue
-        figure.add_trace(go.Bar(
-            x=[sum(bins.edges(b)) / 2 for b in part["bin"]], y=part["n"], name=name,
-            width=0.94 * (bins.high - bins.low) / bins.count,
-            marker={"color": colours.get(name, style.UNKNOWN), "line": {"width": 0}},
-            selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.55}},
-            customdata=[[group, kind, int(b), p] for b, p in
-                        zip(part["bin"], part["predicted"], strict=True)],
-            hovertext=[f"taken for {p}, {_range(bins, b)}: {n:,}" for b, p, n in
-                       zip(part["bin"], part["predicted"], part["n"], strict=True)],
-            hovertemplate="%{hovertext}<extra></extra>"))
+        figure.add_trace(
+            go.Bar(
+                x=[sum(bins.edges(b)) / 2 for b in part["bin"]],
+                y=part["n"],
+                name=name,
+                width=0.94 * (bins.high - bins.low) / bins.count,
+                marker={"color": colours.get(name, style.UNKNOWN), "line": {"width": 0}},
+                selected={"marker": {"opacity": 1}},
+                unselected={"marker": {"opacity": 0.55}},
+                customdata=[
+                    [group, kind, int(b), p]
+                    for b, p in zip(part["bin"], part["predicted"], strict=True)
+                ],
+                hovertext=[
+                    f"taken for {p}, {_range(bins, b)}: {n:,}"
+                    for b, p, n in zip(part["bin"], part["predicted"], part["n"], strict=True)
+                ],
+                hovertemplate="%{hovertext}<extra></extra>",
+            )
+        )
     figure.add_vline(x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2})
     style.finish(figure, height=320)
     figure.update_xaxes(range=[bins.low, bins.high], title=_axis(bins.score))
     figure.update_yaxes(title="images", tickformat=",d", fixedrange=True, nticks=5)
-    figure.update_layout(barmode="stack", clickmode="event+select",
-                         legend={"title": {"text": "taken for "}})
+    figure.update_layout(
+        barmode="stack", clickmode="event+select", legend={"title": {"text": "taken for "}}
+    )
     return figure
 
 

@@ -22,26 +22,53 @@ def reliability_diagram(found: Mapping[str, Reliability], names: Mapping[str, st
     intervals (Wilson).
     """
     figure = go.Figure()
-    figure.add_trace(go.Scatter(x=[0, 1], y=[0, 1], mode="lines", name="ideal",
-                                line={"color": style.GUIDE, "dash": "dot"}, hoverinfo="skip"))
+    figure.add_trace(
+        go.Scatter(
+            x=[0, 1],
+            y=[0, 1],
+            mode="lines",
+            name="ideal",
+            line={"color": style.GUIDE, "dash": "dot"},
+            hoverinfo="skip",
+        )
+    )
     largest = max((r.count.max() for r in found.values()), default=1)
     for method, bins in found.items():
         used = np.flatnonzero(bins.count)
         low, high = wilson(bins.right[used], bins.count[used])
         accuracy = bins.accuracy[used]
         colour = style.method_colour(method)
-        text = [f"{bins.edges[i]:.2f} to {bins.edges[i + 1]:.2f}, mean "
-                f"{bins.mean_probability[i]:.3f}<br>right {bins.right[i]:,} of "
-                f"{bins.count[i]:,} = {100 * bins.accuracy[i]:.1f} %" for i in used]
-        figure.add_trace(go.Scatter(
-            x=bins.mean_probability[used], y=accuracy, mode="lines+markers", name=names[method],
-            line={"color": colour, "width": 1.5, "dash": _DASH.get(method)},
-            marker={"color": colour, "symbol": _SYMBOL.get(method, "circle"),
-                    "size": 7 + 9 * np.sqrt(bins.count[used] / largest)},
-            error_y={"type": "data", "array": high - accuracy, "arrayminus": accuracy - low,
-                     "color": style.faded(colour, 0.5), "thickness": 1.2, "width": 3},
-            customdata=[[method, int(i)] for i in used], text=text,
-            hovertemplate=f"{names[method]}<br>top softmax %{{text}}<extra></extra>"))
+        text = [
+            f"{bins.edges[i]:.2f} to {bins.edges[i + 1]:.2f}, mean "
+            f"{bins.mean_probability[i]:.3f}<br>right {bins.right[i]:,} of "
+            f"{bins.count[i]:,} = {100 * bins.accuracy[i]:.1f} %"
+            for i in used
+        ]
+        figure.add_trace(
+            go.Scatter(
+                x=bins.mean_probability[used],
+                y=accuracy,
+                mode="lines+markers",
+                name=names[method],
+                line={"color": colour, "width": 1.5, "dash": _DASH.get(method)},
+                marker={
+                    "color": colour,
+                    "symbol": _SYMBOL.get(method, "circle"),
+                    "size": 7 + 9 * np.sqrt(bins.count[used] / largest),
+                },
+                error_y={
+                    "type": "data",
+                    "array": high - accuracy,
+                    "arrayminus": accuracy - low,
+                    "color": style.faded(colour, 0.5),
+                    "thickness": 1.2,
+                    "width": 3,
+                },
+                customdata=[[method, int(i)] for i in used],
+                text=text,
+                hovertemplate=f"{names[method]}<br>top softmax %{{text}}<extra></extra>",
+            )
+        )
     figure.update_xaxes(title="how sure: mean softmax of the predicted class", range=[-0.02, 1.03])
     figure.update_yaxes(title="how often right", range=[-0.04, 1.06], tickformat=".0%")
     style.finish(figure, height=360)
@@ -51,20 +78,37 @@ def reliability_diagram(found: Mapping[str, Reliability], names: Mapping[str, st
 
 def training_history(histories: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> go.Figure:
     """Accuracy and loss per epoch of every method; validation beside training where it is known."""
-    figure = make_subplots(cols=2, horizontal_spacing=0.12,
-                           subplot_titles=("accuracy", "cross-entropy (nats per image)"))
+    figure = make_subplots(
+        cols=2,
+        horizontal_spacing=0.12,
+        subplot_titles=("accuracy", "cross-entropy (nats per image)"),
+    )
     for method, table in histories.items():
         colour = style.method_colour(method)
         for column, (measure, place) in {
-                "accuracy": ("training", 1), "validation_accuracy": ("validation", 1),
-                "nll": ("training", 2), "validation_nll": ("validation", 2)}.items():
+            "accuracy": ("training", 1),
+            "validation_accuracy": ("validation", 1),
+            "nll": ("training", 2),
+            "validation_nll": ("validation", 2),
+        }.items():
             if column in table and table[column].notna().any():
-                figure.add_trace(go.Scatter(
-                    x=table["epoch"], y=table[column], mode="lines",
-                    name=f"{names[method]}, {measure}", legendgroup=f"{method}{measure}",
-                    showlegend=place == 1,
-                    line={"color": colour, "width": 2,
-                          "dash": "dot" if measure == "training" else None}), row=1, col=place)
+                figure.add_trace(
+                    go.Scatter(
+                        x=table["epoch"],
+                        y=table[column],
+                        mode="lines",
+                        name=f"{names[method]}, {measure}",
+                        legendgroup=f"{method}{measure}",
+                        showlegend=place == 1,
+                        line={
+                            "color": colour,
+                            "width": 2,
+                            "dash": "dot" if measure == "training" else None,
+                        },
+                    ),
+                    row=1,
+                    col=place,
+                )
     figure.update_xaxes(title="epoch")
     style.finish(figure, height=330)
     for title in figure.layout.annotations:

@@ -67,43 +67,69 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     """
     methods = by_preference(study)
     tables = {method: study.table(method) for method in methods}
-    judged = {m: Judged(judged_units(t, "image", study.classes), "confidence")
-              for m, t in tables.items()}
+    judged = {
+        m: Judged(judged_units(t, "image", study.classes), "confidence") for m, t in tables.items()
+    }
     judged = {m: units for m, units in judged.items() if len(units)}
     parts = [_head(study), _accuracy(study, tables)]
     if judged:
         parts += [_cutoffs(judged), _calibration(study, tables, judged)]
-    parts += [_compounds(tables[methods[0]]), _suspects(study, tables, methods[0]),
-              _flagged(study, log), _made(study)]
-    return (f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-            f"<title>{escape(str(study.meta['title']))}</title><style>{_STYLE}</style>"
-            f"<script>{get_plotlyjs() if judged else ''}</script></head><body>"
-            f"{''.join(parts)}</body></html>\n").encode()
+    parts += [
+        _compounds(tables[methods[0]]),
+        _suspects(study, tables, methods[0]),
+        _flagged(study, log),
+        _made(study),
+    ]
+    return (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(str(study.meta['title']))}</title><style>{_STYLE}</style>"
+        f"<script>{get_plotlyjs() if judged else ''}</script></head><body>"
+        f"{''.join(parts)}</body></html>\n"
+    ).encode()
 
 
 def _head(study: Study) -> str:
-    mark = '<p><span class="synthetic">synthetic data</span></p>' if study.meta.get(
-        "synthetic") else ""
-    notes = "".join(f'<p class="note">{escape(str(note))}</p>'
-                    for note in study.meta.get("notes") or [])
-    return (f"<h1>{escape(str(study.meta['title']))}</h1>"
-            f'<p class="note">Which image labels can I not trust, and why? Study '
-            f"{escape(study.name)}: {study.meta['rows']:,} images, "
-            f"{len(study.classes)} classes.</p>{mark}{notes}")
+    mark = (
+        '<p><span class="synthetic">synthetic data</span></p>'
+        if study.meta.get("synthetic")
+        else ""
+    )
+    notes = "".join(
+        f'<p class="note">{escape(str(note))}</p>' for note in study.meta.get("notes") or []
+    )
+    return (
+        f"<h1>{escape(str(study.meta['title']))}</h1>"
+        f'<p class="note">Which image labels can I not trust, and why? Study '
+        f"{escape(study.name)}: {study.meta['rows']:,} images, "
+        f"{len(study.classes)} classes.</p>{mark}{notes}"
+    )
 
 
 def _accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
-    lines = [[METHOD_NAMES.get(m, m), r.level, r.how, _percent(r.accuracy),
-              _interval(r.low, r.high), f"{r.right:,} of {r.n:,}"]
-             for m, table in tables.items()
-             for r in accuracy_by_level(table, study.classes).itertuples()]
+    lines = [
+        [
+            METHOD_NAMES.get(m, m),
+            r.level,
+            r.how,
+            _percent(r.accuracy),
+            _interval(r.low, r.high),
+            f"{r.right:,} of {r.n:,}",
+        ]
+        for m, table in tables.items()
+        for r in accuracy_by_level(table, study.classes).itertuples()
+    ]
     if not lines:
         return "<h2>How good is it?</h2><p>No image has a label that counts.</p>"
-    return ("<h2>How good is it?</h2>"
-            + _table(["Network", "Level", "How images are put together", "Right",
-                      "95 % interval", "Counts"], lines, numbers=3)
-            + '<p class="note">Images of one compound are not independent: intervals resample '
-              "whole compounds where a level has several units of one.</p>")
+    return (
+        "<h2>How good is it?</h2>"
+        + _table(
+            ["Network", "Level", "How images are put together", "Right", "95 % interval", "Counts"],
+            lines,
+            numbers=3,
+        )
+        + '<p class="note">Images of one compound are not independent: intervals resample '
+        "whole compounds where a level has several units of one.</p>"
+    )
 
 
 def _cutoffs(judged: Mapping[str, Judged]) -> str:
@@ -117,46 +143,70 @@ def _cutoffs(judged: Mapping[str, Judged]) -> str:
         for cut in CUTOFFS:
             found = units.at(cut)
             accuracy = found.accuracy
-            lines.append([METHOD_NAMES.get(method, method), f"c ≥ {cut:g}",
-                          _percent(found.coverage.value, 1),
-                          _percent(accuracy.value) if accuracy else "none kept",
-                          _interval(accuracy.low, accuracy.high) if accuracy else "–",
-                          f"{found.right:,} of {found.kept:,}"])
-    return ("<h2>How sure is it, and what does a cut-off gain?</h2>"
-            "<p>c = 1 − 2·√(p(1 − p)), p the mean softmax of the predicted class. c is 0 at p = "
-            "0.5 and rises again below.</p>"
-            + _figure(confidence.distributions(histograms, names, scale, log=True), "right-wrong")
-            + _figure(confidence.curves(bands, names, scale, values), "cut-offs")
-            + _table(["Network", "Cut-off", "Kept", "Right among the kept", "95 % interval",
-                      "Counts"], lines, numbers=2))
+            lines.append(
+                [
+                    METHOD_NAMES.get(method, method),
+                    f"c ≥ {cut:g}",
+                    _percent(found.coverage.value, 1),
+                    _percent(accuracy.value) if accuracy else "none kept",
+                    _interval(accuracy.low, accuracy.high) if accuracy else "–",
+                    f"{found.right:,} of {found.kept:,}",
+                ]
+            )
+    return (
+        "<h2>How sure is it, and what does a cut-off gain?</h2>"
+        "<p>c = 1 − 2·√(p(1 − p)), p the mean softmax of the predicted class. c is 0 at p = "
+        "0.5 and rises again below.</p>"
+        + _figure(confidence.distributions(histograms, names, scale, log=True), "right-wrong")
+        + _figure(confidence.curves(bands, names, scale, values), "cut-offs")
+        + _table(
+            ["Network", "Cut-off", "Kept", "Right among the kept", "95 % interval", "Counts"],
+            lines,
+            numbers=2,
+        )
+    )
 
 
-def _calibration(study: Study, tables: Mapping[str, pd.DataFrame],
-                 judged: Mapping[str, Judged]) -> str:
+def _calibration(
+    study: Study, tables: Mapping[str, pd.DataFrame], judged: Mapping[str, Judged]
+) -> str:
     figures = {m: quality(tables[m], study.classes) for m in judged}
-    lines = [[words, *(f"{figures[m][name]:.4f}" for m in judged)]
-             for name, words in QUALITY_NAMES.items()]
+    lines = [
+        [words, *(f"{figures[m][name]:.4f}" for m in judged)]
+        for name, words in QUALITY_NAMES.items()
+    ]
     lines.append(["n, images with a label", *(f"{len(units):,}" for units in judged.values())])
-    bins = {m: reliability(units.units["top_softmax"].to_numpy(np.float64), units.correct)
-            for m, units in judged.items()}
-    return ("<h2>Does it know what it does not know?</h2>"
-            + _figure(overview.reliability_diagram(bins, _names(judged)), "calibration")
-            + _table(["", *(METHOD_NAMES.get(m, m) for m in judged)], lines, numbers=1))
+    bins = {
+        m: reliability(units.units["top_softmax"].to_numpy(np.float64), units.correct)
+        for m, units in judged.items()
+    }
+    return (
+        "<h2>Does it know what it does not know?</h2>"
+        + _figure(overview.reliability_diagram(bins, _names(judged)), "calibration")
+        + _table(["", *(METHOD_NAMES.get(m, m) for m in judged)], lines, numbers=1)
+    )
 
 
 def _compounds(table: pd.DataFrame) -> str:
     if "compound" not in table:
         return ""
     table = table[own_images(table)]
-    lines = [[r.compound, label, _called(r.called, r.called_n), f"{r.right:,} of {r.n:,}",
-              _percent(r.accuracy, 1) if r.n else "–"]
-             for label in labelled_compounds(table)
-             for r in compounds(table, label).itertuples()]
+    lines = [
+        [
+            r.compound,
+            label,
+            _called(r.called, r.called_n),
+            f"{r.right:,} of {r.n:,}",
+            _percent(r.accuracy, 1) if r.n else "–",
+        ]
+        for label in labelled_compounds(table)
+        for r in compounds(table, label).itertuples()
+    ]
     if not lines:
         return ""
-    return ("<h2>Compound by compound</h2>"
-            + _table(["Compound", "Label", "Commonest wrong call", "Images right", "Share"], lines,
-                     numbers=3))
+    return "<h2>Compound by compound</h2>" + _table(
+        ["Compound", "Label", "Commonest wrong call", "Images right", "Share"], lines, numbers=3
+    )
 
 
 def _called(names: tuple[str, ...], n: int) -> str:
@@ -170,46 +220,64 @@ def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> 
     head = "<h2>Labels that deserve a second look</h2>"
     if "compound" not in available_levels(study.images):
         ranked = ranking.rank_images(table).head(MOST_SUSPECTS)
-        lines = [[i + 1, r.image_id, r.label, r.predicted, f"{r.label_quality:.4f}"]
-                 for i, r in enumerate(ranked.itertuples())]
+        lines = [
+            [i + 1, r.image_id, r.label, r.predicted, f"{r.label_quality:.4f}"]
+            for i, r in enumerate(ranked.itertuples())
+        ]
         if not lines:
             return ""
-        return (head + "<p>Images by label quality (0: the label does not fit at all), the lowest "
-                f"{len(lines)}.</p>"
-                + _table(["", "Image", "Given", "Predicted", "Label quality"], lines, html=[
-                    _pictures(study, [row]) for row in ranked["row"]], numbers=4))
+        return (
+            head + "<p>Images by label quality (0: the label does not fit at all), the lowest "
+            f"{len(lines)}.</p>"
+            + _table(
+                ["", "Image", "Given", "Predicted", "Label quality"],
+                lines,
+                html=[_pictures(study, [row]) for row in ranked["row"]],
+                numbers=4,
+            )
+        )
     second = read_opinion(study.path)
     opinion, about = second or (None, {})
     found = ranking.rank(table, study.classes, second=opinion)
     if found.empty:
         return ""
     total, standard = len(found), tables.get("standard") if method != "standard" else None
-    said = (f" With a second opinion: {about.get('model', '')} on {about.get('source', '')}."
-            if second else "")
-    text = (f"<p>Compounds by consistent disagreement, the first {min(total, MOST_SUSPECTS)} of "
-            f"{total:,}: how much more the predictions look like those of one other class than "
-            "like those of the label, the network's usual errors allowed for (1: entirely; 0: as "
-            f"much; below 0: less). {escape(LOOKS_LIKE)}{escape(said)} None of the readings is "
-            "forced; several may fit.</p>")
+    said = (
+        f" With a second opinion: {about.get('model', '')} on {about.get('source', '')}."
+        if second
+        else ""
+    )
+    text = (
+        f"<p>Compounds by consistent disagreement, the first {min(total, MOST_SUSPECTS)} of "
+        f"{total:,}: how much more the predictions look like those of one other class than "
+        "like those of the label, the network's usual errors allowed for (1: entirely; 0: as "
+        f"much; below 0: less). {escape(LOOKS_LIKE)}{escape(said)} None of the readings is "
+        "forced; several may fit.</p>"
+    )
     strengths = study_strengths(study)
     for row in found.head(MOST_SUSPECTS).to_dict("records"):
         who = Suspect.of(row, "compound")
         own = np.flatnonzero(matching(table, who.keys) & (table["label"] == who.label).to_numpy())
-        one = readings(table, study.classes, who, standard=standard, second=opinion,
-                       strengths=strengths)
+        one = readings(
+            table, study.classes, who, standard=standard, second=opinion, strengths=strengths
+        )
         one.sort(key=lambda reading: VERDICTS.index(reading.verdict))
         text += _suspect(row, who, one) + _pictures(study, own[:PICTURES_PER_SUSPECT])
     return head + text
 
 
 def _suspect(row: Mapping[str, object], who: Suspect, found: Iterable[Reading]) -> str:
-    lines = [[r.verdict, r.explanation, f"{r.sentence}{f' (n = {r.n:,} {r.units})' * bool(r.n)}"]
-             for r in found]
-    return (f"<h3>{row['rank']}. {escape(heading(row, who))}</h3><p>"
-            f"Score {two_digits(row['score'])} ({interval_of(row)}); "
-            f"{row['n_suspected']:,} of {row['n_images']:,} images called "
-            f"{escape(str(who.suspected))}, {row['n_wrong']:,} called something else than the "
-            f'label.</p><div class="readings">{_table(["", "", ""], lines)}</div>')
+    lines = [
+        [r.verdict, r.explanation, f"{r.sentence}{f' (n = {r.n:,} {r.units})' * bool(r.n)}"]
+        for r in found
+    ]
+    return (
+        f"<h3>{row['rank']}. {escape(heading(row, who))}</h3><p>"
+        f"Score {two_digits(row['score'])} ({interval_of(row)}); "
+        f"{row['n_suspected']:,} of {row['n_images']:,} images called "
+        f"{escape(str(who.suspected))}, {row['n_wrong']:,} called something else than the "
+        f'label.</p><div class="readings">{_table(["", "", ""], lines)}</div>'
+    )
 
 
 def _flagged(study: Study, log: ReviewLog) -> str:
@@ -217,21 +285,30 @@ def _flagged(study: Study, log: ReviewLog) -> str:
     if state.empty:
         return "<h2>Flagged images</h2><p>None.</p>"
     table = study.table(by_preference(study)[0]).iloc[state.index].reset_index(drop=True)
-    columns = [c for c in ("image_id", "compound", "plate", "well", "label", "predicted")
-               if c in table]
+    columns = [
+        c for c in ("image_id", "compound", "plate", "well", "label", "predicted") if c in table
+    ]
     decided = state.reset_index(drop=True)
     names = ["reason", "decision", "new_label", "note", "reviewer", "time", "changed"]
     found = pd.concat([table[columns], decided[names]], axis=1)
     found["time"] = [str(time)[:19].replace("T", " ") for time in found["time"]]
-    lines = [["" if pd.isna(cell) else cell for cell in line]
-             for line in found.itertuples(index=False)]
-    pictures = [_pictures(study, [row]) if i < MOST_PICTURES else ""
-                for i, row in enumerate(state.index)]
-    cut = (f"<p>Pictures of the first {MOST_PICTURES:,}.</p>" if len(state) > MOST_PICTURES else "")
-    heads = {"image_id": "Image", "new_label": "New label", "time": "When (UTC)",
-             "changed": "Changed since"}
-    return (f"<h2>Flagged images</h2><p>{len(state):,} of {len(study.images):,} images.</p>{cut}"
-            + _table([heads.get(c, c.capitalize()) for c in found], lines, html=pictures))
+    lines = [
+        ["" if pd.isna(cell) else cell for cell in line] for line in found.itertuples(index=False)
+    ]
+    pictures = [
+        _pictures(study, [row]) if i < MOST_PICTURES else "" for i, row in enumerate(state.index)
+    ]
+    cut = f"<p>Pictures of the first {MOST_PICTURES:,}.</p>" if len(state) > MOST_PICTURES else ""
+    heads = {
+        "image_id": "Image",
+        "new_label": "New label",
+        "time": "When (UTC)",
+        "changed": "Changed since",
+    }
+    return (
+        f"<h2>Flagged images</h2><p>{len(state):,} of {len(study.images):,} images.</p>{cut}"
+        + _table([heads.get(c, c.capitalize()) for c in found], lines, html=pictures)
+    )
 
 
 def _made(study: Study) -> str:
@@ -241,18 +318,27 @@ def _made(study: Study) -> str:
     return f"<h2>How it was made</h2>{_table(['', ''], lines)}{networks * bool(settings)}"
 
 
-def _table(heads: list[str], lines: list[list[object]], *, numbers: int | None = None,
-           html: list[str] | None = None) -> str:
+def _table(
+    heads: list[str],
+    lines: list[list[object]],
+    *,
+    numbers: int | None = None,
+    html: list[str] | None = None,
+) -> str:
     """Rows of texts (escaped); columns from `numbers` on are set as numbers, `html` comes first."""
+
     def cells(tag: str, values: Iterable[object]) -> str:
         return "".join(
             f"<{tag}{' class=n' * (numbers is not None and i >= numbers)}>{escape(str(v))}</{tag}>"
-            for i, v in enumerate(values))
+            for i, v in enumerate(values)
+        )
+
     html = html if html and any(html) else None
     first = [f"<td>{part}</td>" for part in html] if html else [""] * len(lines)
     head = f"<tr>{'<th></th>' * bool(html)}{cells('th', heads)}</tr>" if any(heads) else ""
-    body = "".join(f"<tr>{part}{cells('td', line)}</tr>"
-                   for part, line in zip(first, lines, strict=True))
+    body = "".join(
+        f"<tr>{part}{cells('td', line)}</tr>" for part, line in zip(first, lines, strict=True)
+    )
     return f"<table>{head}{body}</table>"
 
 
@@ -263,15 +349,22 @@ def _pictures(study: Study, rows: Iterable[int]) -> str:
         data = study.thumbnail(int(row))
         if data:
             name = escape(str(study.images["image_id"].iat[int(row)]))
-            found.append(f'<img alt="{name}" title="{name}" src="data:image/webp;base64,'
-                         f'{base64.b64encode(data).decode()}">')
+            found.append(
+                f'<img alt="{name}" title="{name}" src="data:image/webp;base64,'
+                f'{base64.b64encode(data).decode()}">'
+            )
     return "".join(found)
 
 
 def _figure(figure: go.Figure, name: str) -> str:
     figure.update_layout(font={"color": "#20272B"}, template="none")
-    return to_html(figure, full_html=False, include_plotlyjs=False, div_id=name,
-                   config=chart_config(name) | {"responsive": True})
+    return to_html(
+        figure,
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=name,
+        config=chart_config(name) | {"responsive": True},
+    )
 
 
 def _names(methods: Iterable[str]) -> dict[str, str]:

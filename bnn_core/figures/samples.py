@@ -15,8 +15,18 @@ from bnn_core.measures.sample_views import Running, swarm_offsets
 #: A figure lists at most this many classes; the least probable of more are left out.
 MOST_CLASSES = 15
 #: Ten hues that stay apart for colour-blind readers (Petroff 2021); more classes have no such set.
-CLASS_COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300",
-                 "#b9ac70", "#717581", "#92dadd")
+CLASS_COLOURS = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
 _MOST_SVG = 4000
 _LINES = (style.BAYESIAN, "#CC79A7", "#009E73")
 
@@ -25,7 +35,7 @@ def listed_classes(mean: np.ndarray, label: int | None) -> np.ndarray:
     """Indices of the classes to show, in class order: all, or the most probable and the label."""
     if len(mean) <= MOST_CLASSES:
         return np.arange(len(mean))
-    kept = set(np.argsort(-mean)[:MOST_CLASSES - 1]) | {int(mean.argmax())}
+    kept = set(np.argsort(-mean)[: MOST_CLASSES - 1]) | {int(mean.argmax())}
     return np.array(sorted(kept | ({label} if label is not None else set())))
 
 
@@ -59,49 +69,102 @@ def distribution(
         last = {"row": 1, "col": 1}
     else:
         figure = make_subplots(
-            cols=2, shared_yaxes=True, horizontal_spacing=0.04, column_widths=[0.62, 0.38],
-            subplot_titles=(f"{len(samples):,} networks, one dot each", "their average"))
+            cols=2,
+            shared_yaxes=True,
+            horizontal_spacing=0.04,
+            column_widths=[0.62, 0.38],
+            subplot_titles=(f"{len(samples):,} networks, one dot each", "their average"),
+        )
         _add_swarms(figure, np.asarray(samples, dtype=np.float64), listed, classes)
         last = {"row": 1, "col": 2}
     words = {"y": np.arange(len(listed)), "customdata": [classes[c] for c in listed]}
-    figure.add_trace(go.Bar(
-        x=said.mean[listed], orientation="h", width=0.62, name=said.name, **words,
-        marker={"color": said.colour}, hovertemplate="%{customdata}: %{x:.4f}"), **last)
+    figure.add_trace(
+        go.Bar(
+            x=said.mean[listed],
+            orientation="h",
+            width=0.62,
+            name=said.name,
+            **words,
+            marker={"color": said.colour},
+            hovertemplate="%{customdata}: %{x:.4f}",
+        ),
+        **last,
+    )
     if beside is not None:
-        figure.add_trace(go.Scatter(
-            x=beside.mean[listed], mode="markers", name=beside.name, cliponaxis=False, **words,
-            marker={"color": beside.colour, "symbol": "diamond", "size": 10,
-                    "line": {"color": "white", "width": 1}},
-            hovertemplate="%{customdata}: %{x:.4f}"), **last)
+        figure.add_trace(
+            go.Scatter(
+                x=beside.mean[listed],
+                mode="markers",
+                name=beside.name,
+                cliponaxis=False,
+                **words,
+                marker={
+                    "color": beside.colour,
+                    "symbol": "diamond",
+                    "size": 10,
+                    "line": {"color": "white", "width": 1},
+                },
+                hovertemplate="%{customdata}: %{x:.4f}",
+            ),
+            **last,
+        )
     if label is not None:
-        figure.add_hrect(y0=place[label] - 0.5, y1=place[label] + 0.5, line_width=0,
-                         fillcolor=style.FAINT, layer="below")
+        figure.add_hrect(
+            y0=place[label] - 0.5,
+            y1=place[label] + 0.5,
+            line_width=0,
+            fillcolor=style.FAINT,
+            layer="below",
+        )
     wrong = label is not None and predicted != label
     figure.add_annotation(
-        x=1, y=place[predicted], xref=f"x{'' if samples is None else 2} domain", yref="y",
-        xanchor="left", showarrow=False, font={"color": style.WRONG} if wrong else None,
-        text="predicted" if label is None else "<b>✕ wrong</b>" if wrong else "✓ right")
+        x=1,
+        y=place[predicted],
+        xref=f"x{'' if samples is None else 2} domain",
+        yref="y",
+        xanchor="left",
+        showarrow=False,
+        font={"color": style.WRONG} if wrong else None,
+        text="predicted" if label is None else "<b>✕ wrong</b>" if wrong else "✓ right",
+    )
     names = [classes[c] + (" (label)" if c == label else "") for c in listed]
     style.finish(figure, height=170 + 34 * len(listed))
-    figure.update_yaxes(tickvals=np.arange(len(listed)), ticktext=names, showgrid=False, ticks="",
-                        range=[len(listed) - 0.4, -0.6])
+    figure.update_yaxes(
+        tickvals=np.arange(len(listed)),
+        ticktext=names,
+        showgrid=False,
+        ticks="",
+        range=[len(listed) - 0.4, -0.6],
+    )
     figure.update_xaxes(range=[-0.02, 1.02], title="softmax", showgrid=True, gridcolor=style.FAINT)
-    figure.update_layout(hovermode="closest", bargap=0, margin_t=30, margin_r=70,
-                         legend={"y": -1.9 / len(listed), "yanchor": "top"})
+    figure.update_layout(
+        hovermode="closest",
+        bargap=0,
+        margin_t=30,
+        margin_r=70,
+        legend={"y": -1.9 / len(listed), "yanchor": "top"},
+    )
     return figure
 
 
-def _add_swarms(figure: go.Figure, samples: np.ndarray, listed: np.ndarray,
-                classes: Sequence[str]) -> None:
+def _add_swarms(
+    figure: go.Figure, samples: np.ndarray, listed: np.ndarray, classes: Sequence[str]
+) -> None:
     votes = samples.argmax(axis=1)
     networks = np.arange(len(samples))
     # WebGL pays only for many dots; a page has few WebGL canvases to spare.
     kind = go.Scatter if len(samples) * len(listed) <= _MOST_SVG else go.Scattergl
     for chosen, name, mark in (
-        (votes[:, None] != listed, "network predicts another class",
-         {"color": style.RIGHT, "size": 5, "opacity": 0.55}),
-        (votes[:, None] == listed, "network predicts this class",
-         {"color": style.BAYESIAN, "size": 6, "opacity": 0.8}),
+        (
+            votes[:, None] != listed,
+            "network predicts another class",
+            {"color": style.RIGHT, "size": 5, "opacity": 0.55},
+        ),
+        (
+            votes[:, None] == listed,
+            "network predicts this class",
+            {"color": style.BAYESIAN, "size": 6, "opacity": 0.8},
+        ),
     ):
         x, y, text = [], [], []
         for place, c in enumerate(listed):
@@ -110,10 +173,19 @@ def _add_swarms(figure: go.Figure, samples: np.ndarray, listed: np.ndarray,
             x.append(values[inside])
             y.append((place + 0.38 * swarm_offsets(values))[inside])
             text += [f"network {t + 1} · {classes[c]}" for t in networks[inside]]
-        figure.add_trace(kind(
-            x=np.concatenate(x), y=np.concatenate(y), mode="markers", name=name, marker=mark,
-            text=text, hovertemplate="%{text}: %{x:.4f}<extra></extra>",
-        ), row=1, col=1)
+        figure.add_trace(
+            kind(
+                x=np.concatenate(x),
+                y=np.concatenate(y),
+                mode="markers",
+                name=name,
+                marker=mark,
+                text=text,
+                hovertemplate="%{text}: %{x:.4f}<extra></extra>",
+            ),
+            row=1,
+            col=1,
+        )
 
 
 def strip(
@@ -135,55 +207,110 @@ def strip(
     images, networks = predicted.shape
     classes, names = ([escape(name) for name in words] for words in (classes, names))
     shade, colours, meaning = _strip_colours(predicted, labels, classes)
-    figure = go.Figure(go.Heatmap(
-        z=shade.T, x=np.arange(images), y=np.arange(1, networks + 1), zmin=-0.5,
-        zmax=len(colours) - 0.5, colorscale=_steps(colours), showscale=False, hoverinfo="skip"))
+    figure = go.Figure(
+        go.Heatmap(
+            z=shade.T,
+            x=np.arange(images),
+            y=np.arange(1, networks + 1),
+            zmin=-0.5,
+            zmax=len(colours) - 0.5,
+            colorscale=_steps(colours),
+            showscale=False,
+            hoverinfo="skip",
+        )
+    )
     for name, colour in zip(meaning, colours, strict=True):
-        figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name,
-                                    marker={"symbol": "square", "size": 11, "color": colour}))
+        figure.add_trace(
+            go.Scatter(
+                x=[None],
+                y=[None],
+                mode="markers",
+                name=name,
+                marker={"symbol": "square", "size": 11, "color": colour},
+            )
+        )
     wrong = (labels >= 0) & (averaged != labels)
-    text = [_votes_text(*one, classes=classes)
-            for one in zip(names, labels, averaged, predicted, strict=True)]
+    text = [
+        _votes_text(*one, classes=classes)
+        for one in zip(names, labels, averaged, predicted, strict=True)
+    ]
     # A heatmap answers no clicks, so a bar that cannot be seen lies over each column.
-    figure.add_trace(go.Bar(
-        x=np.arange(images), y=np.full(images, networks), base=0.5, width=1, showlegend=False,
-        marker={"color": "rgba(0,0,0,0)", "line": {"width": 0}}, customdata=rows, text=text,
-        textposition="none", hovertemplate="%{text}<extra></extra>",
-        unselected={"marker": {"opacity": 1}}))
-    figure.add_trace(go.Scatter(
-        x=np.flatnonzero(wrong), y=np.full(wrong.sum(), -networks * 0.035), mode="markers",
-        marker={"symbol": "x", "color": style.WRONG, "size": 7}, customdata=rows[wrong],
-        name="average is wrong", text=[t for t, w in zip(text, wrong, strict=True) if w],
-        hovertemplate="%{text}<extra></extra>", unselected={"marker": {"opacity": 1}}))
+    figure.add_trace(
+        go.Bar(
+            x=np.arange(images),
+            y=np.full(images, networks),
+            base=0.5,
+            width=1,
+            showlegend=False,
+            marker={"color": "rgba(0,0,0,0)", "line": {"width": 0}},
+            customdata=rows,
+            text=text,
+            textposition="none",
+            hovertemplate="%{text}<extra></extra>",
+            unselected={"marker": {"opacity": 1}},
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=np.flatnonzero(wrong),
+            y=np.full(wrong.sum(), -networks * 0.035),
+            mode="markers",
+            marker={"symbol": "x", "color": style.WRONG, "size": 7},
+            customdata=rows[wrong],
+            name="average is wrong",
+            text=[t for t, w in zip(text, wrong, strict=True) if w],
+            hovertemplate="%{text}<extra></extra>",
+            unselected={"marker": {"opacity": 1}},
+        )
+    )
     here = np.flatnonzero(rows == current) if current is not None else []
     for column in here:
-        figure.add_shape(type="rect", x0=column - 0.5, x1=column + 0.5, y0=0.5, y1=networks + 0.5,
-                         line={"color": style.BAYESIAN, "width": 2})
+        figure.add_shape(
+            type="rect",
+            x0=column - 0.5,
+            x1=column + 0.5,
+            y0=0.5,
+            y1=networks + 0.5,
+            line={"color": style.BAYESIAN, "width": 2},
+        )
         near = 0.06 * images  # of an end, where a centred text would be cut off
         anchor = "left" if column < near else "right" if column > images - near else "center"
-        figure.add_annotation(x=int(column), y=networks + 0.5, text="this image", showarrow=False,
-                              yanchor="bottom", xanchor=anchor)
+        figure.add_annotation(
+            x=int(column),
+            y=networks + 0.5,
+            text="this image",
+            showarrow=False,
+            yanchor="bottom",
+            xanchor=anchor,
+        )
     style.finish(figure, height=400)
-    figure.update_xaxes(title=f"{images:,} images", showticklabels=False, ticks="",
-                        range=[-0.5, images - 0.5])
-    figure.update_yaxes(title="network", showgrid=False,
-                        range=[-networks * 0.08, networks * 1.07 + 0.5])
+    figure.update_xaxes(
+        title=f"{images:,} images", showticklabels=False, ticks="", range=[-0.5, images - 0.5]
+    )
+    figure.update_yaxes(
+        title="network", showgrid=False, range=[-networks * 0.08, networks * 1.07 + 0.5]
+    )
     figure.update_layout(hovermode="closest", legend={"itemclick": False, "itemdoubleclick": False})
     return figure
 
 
-def _strip_colours(predicted: np.ndarray, labels: np.ndarray, classes: Sequence[str]
-                   ) -> tuple[np.ndarray, list[str], list[str]]:
+def _strip_colours(
+    predicted: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+) -> tuple[np.ndarray, list[str], list[str]]:
     """What each cell shows: a colour per class while those can be told apart, else right or not."""
     if len(classes) <= len(CLASS_COLOURS):
-        return predicted, list(CLASS_COLOURS[:len(classes)]), list(classes)
+        return predicted, list(CLASS_COLOURS[: len(classes)]), list(classes)
     shade = np.where(labels[:, None] < 0, 2, predicted != labels[:, None])
-    return (shade, [style.RIGHT, style.WRONG, style.UNKNOWN],
-            ["the label", "another class", "no label"])
+    return (
+        shade,
+        [style.RIGHT, style.WRONG, style.UNKNOWN],
+        ["the label", "another class", "no label"],
+    )
 
 
-def _votes_text(name: str, label: int, averaged: int, predicted: np.ndarray,
-                classes: Sequence[str]) -> str:
+def _votes_text(
+    name: str, label: int, averaged: int, predicted: np.ndarray, classes: Sequence[str]
+) -> str:
     found, counts = np.unique(predicted, return_counts=True)
     order = np.argsort(-counts)[:4]
     said = ", ".join(f"{counts[i]} say {classes[found[i]]}" for i in order)
@@ -203,20 +330,33 @@ def network_accuracies(accuracy: np.ndarray, averaged: float, n: int) -> go.Figu
     accuracy: (T,) in [0, 1]; averaged: accuracy of the mean softmax; n: images counted.
     """
     counts, edges = np.histogram(accuracy * 100, bins=min(30, max(5, len(accuracy) // 4)))
-    figure = go.Figure(go.Bar(
-        x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges) * 0.94,
-        marker={"color": style.RIGHT}, name="single networks",
-        customdata=np.stack([edges[:-1], edges[1:]], axis=1),
-        hovertemplate="%{y} networks<br>%{customdata[0]:.2f} to %{customdata[1]:.2f} % right"
-                      "<extra></extra>"))
+    figure = go.Figure(
+        go.Bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=counts,
+            width=np.diff(edges) * 0.94,
+            marker={"color": style.RIGHT},
+            name="single networks",
+            customdata=np.stack([edges[:-1], edges[1:]], axis=1),
+            hovertemplate="%{y} networks<br>%{customdata[0]:.2f} to %{customdata[1]:.2f} % right"
+            "<extra></extra>",
+        )
+    )
     top = int(counts.max()) * 1.08
     for value, name, colour, dash in (
         (float(np.median(accuracy)), "median network", style.RIGHT, "dot"),
         (averaged, f"the {len(accuracy):,} averaged", style.BAYESIAN, "solid"),
     ):
-        figure.add_trace(go.Scatter(
-            x=[value * 100] * 2, y=[0, top], mode="lines", name=f"{name}: {value:.2%}",
-            line={"color": colour, "width": 3, "dash": dash}, hoverinfo="name"))
+        figure.add_trace(
+            go.Scatter(
+                x=[value * 100] * 2,
+                y=[0, top],
+                mode="lines",
+                name=f"{name}: {value:.2%}",
+                line={"color": colour, "width": 3, "dash": dash},
+                hoverinfo="name",
+            )
+        )
     style.finish(figure, height=320)
     figure.update_xaxes(title=f"accuracy, % of {n:,} images")
     figure.update_yaxes(title="networks")
@@ -231,31 +371,64 @@ def effect_of_samples(found: Running, classes: Sequence[str]) -> go.Figure:
     """
     networks, classes = len(found.mean), [escape(name) for name in classes]
     count = np.arange(1, networks + 1)
-    figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.1, row_heights=[0.6, 0.4],
-                           subplot_titles=("average softmax of the first T networks",
-                                           "uncertainty of the predicted class"))
+    figure = make_subplots(
+        rows=2,
+        shared_xaxes=True,
+        vertical_spacing=0.1,
+        row_heights=[0.6, 0.4],
+        subplot_titles=(
+            "average softmax of the first T networks",
+            "uncertainty of the predicted class",
+        ),
+    )
     final = found.mean[-1]
     for c, colour in zip(np.argsort(-final), _LINES, strict=False):
         low = np.clip(final[c] - 1.96 * found.spread[:, c], 0, 1)
         high = np.clip(final[c] + 1.96 * found.spread[:, c], 0, 1)
         if networks > 1:
-            figure.add_trace(go.Scatter(
-                x=np.concatenate([count, count[::-1]]), y=np.concatenate([high, low[::-1]]),
-                fill="toself", line={"width": 0}, fillcolor=style.faded(colour, 0.16),
-                hoverinfo="skip", showlegend=False, legendgroup=str(c)), row=1, col=1)
-        figure.add_trace(go.Scatter(
-            x=count, y=found.mean[:, c], name=classes[c], legendgroup=str(c),
-            line={"color": colour, "width": 2}, mode="lines" if networks > 1 else "markers",
-            hovertemplate=f"{classes[c]}: %{{y:.4f}} after %{{x}}<extra></extra>"), row=1, col=1)
+            figure.add_trace(
+                go.Scatter(
+                    x=np.concatenate([count, count[::-1]]),
+                    y=np.concatenate([high, low[::-1]]),
+                    fill="toself",
+                    line={"width": 0},
+                    fillcolor=style.faded(colour, 0.16),
+                    hoverinfo="skip",
+                    showlegend=False,
+                    legendgroup=str(c),
+                ),
+                row=1,
+                col=1,
+            )
+        figure.add_trace(
+            go.Scatter(
+                x=count,
+                y=found.mean[:, c],
+                name=classes[c],
+                legendgroup=str(c),
+                line={"color": colour, "width": 2},
+                mode="lines" if networks > 1 else "markers",
+                hovertemplate=f"{classes[c]}: %{{y:.4f}} after %{{x}}<extra></extra>",
+            ),
+            row=1,
+            col=1,
+        )
     for values, name, colour, dash in (
         (found.aleatoric, "aleatoric: networks agree on being unsure", style.RIGHT, "solid"),
         (found.epistemic, "epistemic: networks disagree", style.BAYESIAN, "dash"),
     ):
-        figure.add_trace(go.Scatter(
-            x=count, y=values, name=name, mode="lines" if networks > 1 else "markers",
-            line={"color": colour, "width": 2, "dash": dash},
-            hovertemplate=f"{name.split(':')[0]}: %{{y:.4f}} after %{{x}}<extra></extra>"),
-            row=2, col=1)
+        figure.add_trace(
+            go.Scatter(
+                x=count,
+                y=values,
+                name=name,
+                mode="lines" if networks > 1 else "markers",
+                line={"color": colour, "width": 2, "dash": dash},
+                hovertemplate=f"{name.split(':')[0]}: %{{y:.4f}} after %{{x}}<extra></extra>",
+            ),
+            row=2,
+            col=1,
+        )
     style.finish(figure, height=470)
     figure.update_xaxes(title="networks averaged, T", row=2, col=1)
     figure.update_yaxes(range=[-0.02, 1.02], row=1, col=1)
@@ -275,23 +448,45 @@ def sample_size(table: pd.DataFrame) -> go.Figure:
         values = table["accuracy"][table["num_samples"] == size].to_numpy() * 100
         several = len(values) > 1
         side = np.linspace(-1, 1, len(values)) if several else np.zeros(1)
-        figure.add_trace(go.Scatter(
-            x=place + 0.26 * np.random.default_rng(0).permutation(side), y=values, mode="markers",
-            marker={"color": style.BAYESIAN, "size": 5 if several else 11, "opacity": 0.45
-                    if several else 1, "symbol": "circle" if several else "diamond"},
-            hovertemplate=f"T = {size:,}: %{{y:.3f}} %<br>median {np.median(values):.3f} %"
-                          "<extra></extra>", showlegend=False))
+        figure.add_trace(
+            go.Scatter(
+                x=place + 0.26 * np.random.default_rng(0).permutation(side),
+                y=values,
+                mode="markers",
+                marker={
+                    "color": style.BAYESIAN,
+                    "size": 5 if several else 11,
+                    "opacity": 0.45 if several else 1,
+                    "symbol": "circle" if several else "diamond",
+                },
+                hovertemplate=f"T = {size:,}: %{{y:.3f}} %<br>median {np.median(values):.3f} %"
+                "<extra></extra>",
+                showlegend=False,
+            )
+        )
         if several:
-            figure.add_trace(go.Box(
-                y=values, x=np.full(len(values), place), width=0.62, boxpoints=False,
-                line={"color": style.BAYESIAN, "width": 1.5}, fillcolor="rgba(0,0,0,0)",
-                hoverinfo="skip", showlegend=False))
+            figure.add_trace(
+                go.Box(
+                    y=values,
+                    x=np.full(len(values), place),
+                    width=0.62,
+                    boxpoints=False,
+                    line={"color": style.BAYESIAN, "width": 1.5},
+                    fillcolor="rgba(0,0,0,0)",
+                    hoverinfo="skip",
+                    showlegend=False,
+                )
+            )
     repeats = table.groupby("num_samples").size()
     style.finish(figure, height=380, legend=False)
     figure.update_xaxes(
         tickvals=list(range(len(sizes))),
-        ticktext=[f"{size:,}<br>{repeats[size]:,} repeat{'s' if repeats[size] > 1 else ''}"
-                  for size in sizes], title="networks averaged, T")
+        ticktext=[
+            f"{size:,}<br>{repeats[size]:,} repeat{'s' if repeats[size] > 1 else ''}"
+            for size in sizes
+        ],
+        title="networks averaged, T",
+    )
     figure.update_yaxes(title=f"accuracy, % of {int(table['n_images'].iat[0]):,} images")
     figure.update_layout(hovermode="closest", margin_t=10)
     return figure

@@ -76,8 +76,12 @@ def agreement(
             figure.add_trace(_points(chosen, mark | {"size": size}, f"{name} ({totals[name]:,})"))
     for name, marked in (rings or {}).items():
         if marked.any():
-            ring = {"symbol": "circle-open", "size": 15, "color": style.BAYESIAN,
-                    "line": {"width": 2}}
+            ring = {
+                "symbol": "circle-open",
+                "size": 15,
+                "color": style.BAYESIAN,
+                "line": {"width": 2},
+            }
             figure.add_trace(_points(points[marked], ring, f"{name} ({int(marked.sum()):,})"))
     for network, axis, across in (("standard", standard, True), ("bayes", bayes, False)):
         for bars in _bars(margins[network], network, axis, across):
@@ -95,8 +99,13 @@ def bar_of(mark: str) -> tuple[str, int, str]:
 
 def _points(points: pd.DataFrame, mark: Mapping, name: str) -> go.Scattergl:
     return go.Scattergl(
-        x=points["x"].to_numpy(np.float32), y=points["y"].to_numpy(np.float32), mode="markers",
-        marker=dict(mark), name=name, customdata=points["row"].to_numpy(), text=points["text"],
+        x=points["x"].to_numpy(np.float32),
+        y=points["y"].to_numpy(np.float32),
+        mode="markers",
+        marker=dict(mark),
+        name=name,
+        customdata=points["row"].to_numpy(),
+        text=points["text"],
         hovertemplate="%{text}<extra></extra>",
         unselected={"marker": {"opacity": 0.25}},
     )
@@ -109,7 +118,12 @@ def _density(counts: np.ndarray, standard: Axis, bayes: Axis) -> go.Heatmap:
     y = bayes.range[0] + middle * (bayes.range[1] - bayes.range[0])
     shade = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan)
     return go.Heatmap(
-        x=x, y=y, z=shade, customdata=counts, showscale=False, zmin=0,
+        x=x,
+        y=y,
+        z=shade,
+        customdata=counts,
+        showscale=False,
+        zmin=0,
         colorscale=[[0, style.faded(style.RIGHT, 0.12)], [1, style.faded(style.RIGHT, 0.8)]],
         hovertemplate="%{customdata:,} images here, not drawn one by one<extra></extra>",
     )
@@ -125,52 +139,97 @@ def _bars(margin: pd.DataFrame, network: str, axis: Axis, across: bool) -> list[
         if not used.any():
             continue
         counts, places = margin[verdict][used], middle[used]
-        traces.append(go.Bar(
-            x=places if across else counts, y=counts if across else places,
-            xaxis="x" if across else "x2", yaxis="y2" if across else "y",
-            orientation="v" if across else "h", marker=fill, showlegend=False,
-            width=width * (0.45 if verdict == "wrong" else 0.92),
-            customdata=[f"{network}/{place}/{verdict}" for place in np.flatnonzero(used)],
-            text=[f"{count:,} {verdict}" for count in counts], textposition="none",
-            hovertemplate=f"{axis.title}<br>%{{text}}<extra></extra>",
-            unselected={"marker": {"opacity": 0.35}},
-        ))
+        traces.append(
+            go.Bar(
+                x=places if across else counts,
+                y=counts if across else places,
+                xaxis="x" if across else "x2",
+                yaxis="y2" if across else "y",
+                orientation="v" if across else "h",
+                marker=fill,
+                showlegend=False,
+                width=width * (0.45 if verdict == "wrong" else 0.92),
+                customdata=[f"{network}/{place}/{verdict}" for place in np.flatnonzero(used)],
+                text=[f"{count:,} {verdict}" for count in counts],
+                textposition="none",
+                hovertemplate=f"{axis.title}<br>%{{text}}<extra></extra>",
+                unselected={"marker": {"opacity": 0.35}},
+            )
+        )
     return traces
 
 
 def _draw_cuts(figure: go.Figure, standard: Axis, bayes: Axis, quadrants: pd.DataFrame) -> None:
-    figure.add_shape(type="line", x0=standard.cut, x1=standard.cut, yref="paper", y0=0, y1=1,
-                     line={"color": standard.colour, "width": 1.5, "dash": "dash"})
-    figure.add_shape(type="line", y0=bayes.cut, y1=bayes.cut, xref="paper", x0=0, x1=1,
-                     line={"color": bayes.colour, "width": 1.5, "dash": "dash"})
+    figure.add_shape(
+        type="line",
+        x0=standard.cut,
+        x1=standard.cut,
+        yref="paper",
+        y0=0,
+        y1=1,
+        line={"color": standard.colour, "width": 1.5, "dash": "dash"},
+    )
+    figure.add_shape(
+        type="line",
+        y0=bayes.cut,
+        y1=bayes.cut,
+        xref="paper",
+        x0=0,
+        x1=1,
+        line={"color": bayes.colour, "width": 1.5, "dash": "dash"},
+    )
     for name in QUADRANTS:
         right = name in ("both sure", "only standard sure")
         top = name in ("both sure", "only Bayesian sure")
         figure.add_annotation(
-            xref="x domain", yref="y domain",
-            x=0.995 if right else 0.005, y=0.995 if top else 0.005,
-            xanchor="right" if right else "left", yanchor="top" if top else "bottom",
-            text=f"<b>{int(quadrants.loc[name].sum()):,}</b> {name}", showarrow=False,
-            font={"color": "white"}, bgcolor=_PLATE, borderpad=4)
+            xref="x domain",
+            yref="y domain",
+            x=0.995 if right else 0.005,
+            y=0.995 if top else 0.005,
+            xanchor="right" if right else "left",
+            yanchor="top" if top else "bottom",
+            text=f"<b>{int(quadrants.loc[name].sum()):,}</b> {name}",
+            showarrow=False,
+            font={"color": "white"},
+            bgcolor=_PLATE,
+            borderpad=4,
+        )
 
 
 def _lay_out(figure: go.Figure, standard: Axis, bayes: Axis) -> None:
     def main(axis: Axis) -> dict:
         pad = 0.015 * (axis.range[1] - axis.range[0])
-        found = {"title": axis.title, "domain": [0, _MAIN], "showgrid": True,
-                 "gridcolor": style.FAINT, "range": [axis.range[0] - pad, axis.range[1] + pad]}
+        found = {
+            "title": axis.title,
+            "domain": [0, _MAIN],
+            "showgrid": True,
+            "gridcolor": style.FAINT,
+            "range": [axis.range[0] - pad, axis.range[1] + pad],
+        }
         if axis.ticks:
             found |= {"tickvals": list(axis.ticks), "ticktext": list(axis.ticks.values())}
         return found
 
     style.finish(figure, height=660)
-    counts = {"type": "log", "domain": [_MAIN + 0.02, 1], "dtick": 2, "tickformat": "~s",
-              "fixedrange": True, "title": {"text": "images"}, "gridcolor": style.FAINT}
+    counts = {
+        "type": "log",
+        "domain": [_MAIN + 0.02, 1],
+        "dtick": 2,
+        "tickformat": "~s",
+        "fixedrange": True,
+        "title": {"text": "images"},
+        "gridcolor": style.FAINT,
+    }
     figure.update_layout(
-        xaxis=main(standard), yaxis=main(bayes), yaxis2=counts | {"anchor": "x"},
-        xaxis2=counts | {"anchor": "y"}, barmode="overlay", bargap=0, hovermode="closest",
+        xaxis=main(standard),
+        yaxis=main(bayes),
+        yaxis2=counts | {"anchor": "x"},
+        xaxis2=counts | {"anchor": "y"},
+        barmode="overlay",
+        bargap=0,
+        hovermode="closest",
         legend={"itemsizing": "constant", "y": -0.11, "yanchor": "top"},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": style.RIGHT,
-                 "activecolor": style.BAYESIAN},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": style.RIGHT, "activecolor": style.BAYESIAN},
         # Zoom stays when only counts change, not when the axes do.
-        uirevision=f"{standard.title} {standard.range} {bayes.title} {bayes.range}")
+        uirevision=f"{standard.title} {standard.range} {bayes.title} {bayes.range}",
+    )

@@ -14,8 +14,14 @@ WRONG = "#D55E00"
 RIGHT = "#8C959C"
 UNKNOWN = "#B9BFC4"
 #: Of Okabe & Ito's palette, whose vermilion means wrong; the variants are darker kin of theirs.
-OTHER_METHODS = {"dropout": "#009E73", "ensemble": "#CC79A7", "laplace": "#56B4E9",
-                 "temperature": "#9C6B00", "vi-gaussian": "#7A6FD0", "vi-mixture": "#8E5EA2"}
+OTHER_METHODS = {
+    "dropout": "#009E73",
+    "ensemble": "#CC79A7",
+    "laplace": "#56B4E9",
+    "temperature": "#9C6B00",
+    "vi-gaussian": "#7A6FD0",
+    "vi-mixture": "#8E5EA2",
+}
 #: Half-transparent line that reads on both themes.
 GUIDE = "rgba(128, 138, 145, 0.55)"
 FAINT = "rgba(128, 138, 145, 0.16)"
@@ -40,21 +46,34 @@ def method_colour(method: str) -> str:
 
 def faded(colour: str, opacity: float) -> str:
     """A "#rrggbb" colour as rgba with `opacity` in [0, 1]."""
-    red, green, blue = (int(colour[i:i + 2], 16) for i in (1, 3, 5))
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {opacity:g})"
 
 
 def finish(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
     """The layout of every figure: transparent, pan by default, a quiet legend above."""
     figure.update_layout(
-        height=height, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        dragmode="pan", showlegend=legend, margin={"l": 8, "r": 8, "t": 32, "b": 8},
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom",
-                "title": None},
-        hoverlabel={"align": "left"}, uirevision="keep",
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": GUIDE, "activecolor": RIGHT})
-    figure.update_xaxes(showgrid=False, zeroline=False, automargin=True, ticks="outside",
-                        tickcolor=GUIDE, ticklen=4)
+        height=height,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        dragmode="pan",
+        showlegend=legend,
+        margin={"l": 8, "r": 8, "t": 32, "b": 8},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "title": None,
+        },
+        hoverlabel={"align": "left"},
+        uirevision="keep",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": GUIDE, "activecolor": RIGHT},
+    )
+    figure.update_xaxes(
+        showgrid=False, zeroline=False, automargin=True, ticks="outside", tickcolor=GUIDE, ticklen=4
+    )
     figure.update_yaxes(gridcolor=FAINT, zeroline=False, automargin=True)
     return figure
 
@@ -62,7 +81,8 @@ def finish(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
 def chart_config(name: str) -> dict[str, Any]:
     """Options for `st.plotly_chart`: the camera button saves `name`.svg; few other buttons."""
     return {
-        "displaylogo": False, "scrollZoom": False,
+        "displaylogo": False,
+        "scrollZoom": False,
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
         "toImageButtonOptions": {"format": "svg", "filename": name},
     }

@@ -35,11 +35,17 @@ class Histogram:
         place = q / 100 * (totals - 1)
         below = np.floor(place).astype(np.int64)
         cumulated = self.counts.cumsum(axis=1)
-        first = np.array([np.searchsorted(c, b, "right")
-                          for c, b in zip(cumulated, below, strict=True)], dtype=np.float64)
-        second = np.array([np.searchsorted(c, min(b + 1, t - 1), "right")
-                           for c, b, t in zip(cumulated, below, totals, strict=True)],
-                          dtype=np.float64)
+        first = np.array(
+            [np.searchsorted(c, b, "right") for c, b in zip(cumulated, below, strict=True)],
+            dtype=np.float64,
+        )
+        second = np.array(
+            [
+                np.searchsorted(c, min(b + 1, t - 1), "right")
+                for c, b, t in zip(cumulated, below, totals, strict=True)
+            ],
+            dtype=np.float64,
+        )
         return first + (place - below) * (second - first)
 
     def limits(self, low: float = LOW_PERCENTILE, high: float = HIGH_PERCENTILE) -> np.ndarray:
@@ -55,8 +61,12 @@ class Histogram:
         highest value where all pixels are alike: nothing is above it.
         """
         limits = np.stack([self.percentile(LOW_PERCENTILE), self.percentile(HIGH_PERCENTILE)], 1)
-        return np.array([otsu_threshold(counts, int(black), int(np.ceil(white)))
-                         for counts, (black, white) in zip(self.counts, limits, strict=True)])
+        return np.array(
+            [
+                otsu_threshold(counts, int(black), int(np.ceil(white)))
+                for counts, (black, white) in zip(self.counts, limits, strict=True)
+            ]
+        )
 
     def ceilings(self) -> np.ndarray:
         """(C,) intensities at which the camera saturates: full scale of 8, 10, 12, 14 or 16 bit.
@@ -111,7 +121,7 @@ def _area_weights(have: int, want: int) -> np.ndarray:
     """(want, have) float32: row i holds the share of each source pixel in target pixel i."""
     edges = np.arange(want + 1) * have / want
     pixels = np.arange(have)
-    overlap = (np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels))
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     return (np.clip(overlap, 0, None) * want / have).astype(np.float32)
 
 
@@ -122,7 +132,7 @@ def otsu_threshold(counts: np.ndarray, lowest: int, highest: int) -> float:
     on square roots of the intensity above `lowest`; a pixel above the result is bright. `highest`
     where all pixels are alike.
     """
-    counts = counts[lowest:highest + 1].astype(np.float64)
+    counts = counts[lowest : highest + 1].astype(np.float64)
     roots = np.sqrt(np.arange(len(counts)))
     below = counts.cumsum()
     mass = (counts * roots).cumsum()

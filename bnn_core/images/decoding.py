@@ -107,8 +107,13 @@ def _decode_other(data: bytes, path: str | Path) -> np.ndarray:
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is no PNG, JPEG or TIFF, or its start is damaged") from error
     except (
-        OSError, SyntaxError, ValueError, IndexError, struct.error,
-        imagecodecs.PngError, Image.DecompressionBombError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        IndexError,
+        struct.error,
+        imagecodecs.PngError,
+        Image.DecompressionBombError,
     ) as error:
         raise InputError(f"{path} is damaged or truncated ({error}): copy it again") from error
 
@@ -167,8 +172,10 @@ def _channels_first(image: np.ndarray, axes: str, path: str | Path) -> np.ndarra
     image = image.reshape([image.shape[i] for i in keep])
     axes = "".join(axes[i] for i in keep)
     if sorted(axes)[-2:] != ["X", "Y"] or len(axes) > 3:
-        raise InputError(f"{path} has the axes {axes} {image.shape}: height, width and one axis of "
-                         "channels expected")
+        raise InputError(
+            f"{path} has the axes {axes} {image.shape}: height, width and one axis of "
+            "channels expected"
+        )
     if len(axes) == 2:
         image, axes = image[None], "C" + axes
     channel = next(axis for axis in axes if axis not in "YX")

@@ -47,7 +47,11 @@ def wrong_channel(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 CORRUPTIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
-    "blur": blur, "saturate": saturate, "debris": debris, "wrong-channel": wrong_channel}
+    "blur": blur,
+    "saturate": saturate,
+    "debris": debris,
+    "wrong-channel": wrong_channel,
+}
 
 
 def corrupt(image: np.ndarray, kind: str, seed: int) -> np.ndarray:
@@ -62,8 +66,9 @@ def read_corruptions(text: str, channels: int) -> list[str]:
     if unknown or not kinds:
         raise InputError(f"--corrupt {text}: {', '.join(CORRUPTIONS)} expected, comma-separated")
     if "wrong-channel" in kinds and channels < 2:
-        raise InputError("--corrupt wrong-channel needs images of at least two channels; these "
-                         "have one")
+        raise InputError(
+            "--corrupt wrong-channel needs images of at least two channels; these have one"
+        )
     return kinds
 
 

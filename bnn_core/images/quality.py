@@ -17,8 +17,9 @@ _LEAST_IMAGES = 5
 SCALE_FLOORS = {"focus": 0.02, "saturation": 0.005, "foreground": 0.01, "nuclei": 1.0}
 
 
-def measure(image: np.ndarray, thresholds: np.ndarray, ceilings: np.ndarray,
-            dna: int | None) -> dict[str, float | np.ndarray]:
+def measure(
+    image: np.ndarray, thresholds: np.ndarray, ceilings: np.ndarray, dna: int | None
+) -> dict[str, float | np.ndarray]:
     """Quality of one field (C, H, W), before any contrast.
 
     thresholds: (C,) intensities above which a pixel belongs to a cell; ceilings: (C,) intensities

@@ -35,7 +35,8 @@ _SAFE_SPARE = ("#00ffff", "#ffff00", "#ff00ff", "#ffffff")
 def default_channels(count: int) -> list[str]:
     """Names for the channels of images that come without: grey; red, green, blue; else numbers."""
     return {1: ["grey"], 3: ["red", "green", "blue"]}.get(count) or [
-        f"channel {i + 1}" for i in range(count)]
+        f"channel {i + 1}" for i in range(count)
+    ]
 
 
 def stain_of(channel: str) -> str | None:
@@ -113,8 +114,9 @@ def render(
     part = stretch(image[shown, top:bottom, left:right], limits[shown])
     if long_side is not None:
         part = _resize(part, long_side)
-    return encode(composite(part, [GREY] if len(shown) == 1 else [colours[c] for c in shown]),
-                  image_format)
+    return encode(
+        composite(part, [GREY] if len(shown) == 1 else [colours[c] for c in shown]), image_format
+    )
 
 
 def thumbnail(unit: np.ndarray, colours: Sequence[str], long_side: int = THUMBNAIL_SIDE) -> bytes:
@@ -132,17 +134,24 @@ def encode(rgb: np.ndarray, image_format: str, quality: int = 92) -> bytes:
     return buffer.getvalue()
 
 
-def _crop_box(crop: tuple[float, float, float, float] | None, height: int, width: int
-              ) -> tuple[int, int, int, int]:
+def _crop_box(
+    crop: tuple[float, float, float, float] | None, height: int, width: int
+) -> tuple[int, int, int, int]:
     """Rows and columns (top, bottom, left, right) of a crop, at least one pixel."""
     left, top, right, bottom = crop or (0.0, 0.0, 1.0, 1.0)
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise InputError(f"crop {crop}: left, top, right, bottom between 0 and 1 expected, left "
-                         "before right and top above bottom")
+        raise InputError(
+            f"crop {crop}: left, top, right, bottom between 0 and 1 expected, left "
+            "before right and top above bottom"
+        )
     first_row = min(int(top * height), height - 1)
     first_column = min(int(left * width), width - 1)
-    return (first_row, max(first_row + 1, round(bottom * height)),
-            first_column, max(first_column + 1, round(right * width)))
+    return (
+        first_row,
+        max(first_row + 1, round(bottom * height)),
+        first_column,
+        max(first_column + 1, round(right * width)),
+    )
 
 
 def _resize(unit: np.ndarray, long_side: int) -> np.ndarray:
@@ -159,4 +168,4 @@ def _resize(unit: np.ndarray, long_side: int) -> np.ndarray:
 def _rgb(colour: str) -> tuple[float, float, float]:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
         raise InputError(f"colour '{colour}' is no colour: #rrggbb expected, such as #00ff00")
-    return tuple(int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5))
+    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))

@@ -73,8 +73,10 @@ class Scale:
         if not self.stretched:
             return None
         rising = SCORES[self.score] > 0
-        found = {float(n): f"{1 - 10.0**-n:.{n}f}" if rising else f"{10.0**-n:.{n}f}"
-                 for n in range(int(np.ceil(ends[0])), int(ends[1]) + 1)}
+        found = {
+            float(n): f"{1 - 10.0**-n:.{n}f}" if rising else f"{10.0**-n:.{n}f}"
+            for n in range(int(np.ceil(ends[0])), int(ends[1]) + 1)
+        }
         return found | {float(self.place(0.5)): "0.5"}
 
 
@@ -104,10 +106,13 @@ class Plane:
     def margins(self, rows: np.ndarray) -> dict[str, pd.DataFrame]:
         """`selection.margin` of both networks: "standard" and "bayes"."""
         return {
-            "standard": selection.margin(self.x[rows], self.standard_verdict[rows], *self.x_ends,
-                                         MARGIN_BINS),
-            "bayes": selection.margin(self.y[rows], self.bayes_verdict[rows], *self.y_ends,
-                                      MARGIN_BINS)}
+            "standard": selection.margin(
+                self.x[rows], self.standard_verdict[rows], *self.x_ends, MARGIN_BINS
+            ),
+            "bayes": selection.margin(
+                self.y[rows], self.bayes_verdict[rows], *self.y_ends, MARGIN_BINS
+            ),
+        }
 
     def in_corner(self, rows: np.ndarray, quadrant: str, outcome: str | None) -> np.ndarray:
         """Those of `rows` in a corner, with one outcome or any."""
@@ -118,15 +123,19 @@ class Plane:
 
     def in_bar(self, rows: np.ndarray, network: str, place: int, verdict: str) -> np.ndarray:
         """Those of `rows` that a marginal bar counts."""
-        values, ends, found = ((self.x, self.x_ends, self.standard_verdict)
-                               if network == "standard" else
-                               (self.y, self.y_ends, self.bayes_verdict))
-        keep = ((selection.bin_index(values[rows], *ends, MARGIN_BINS) == place)
-                & (found[rows] == selection.VERDICTS.index(verdict)))
+        values, ends, found = (
+            (self.x, self.x_ends, self.standard_verdict)
+            if network == "standard"
+            else (self.y, self.y_ends, self.bayes_verdict)
+        )
+        keep = (selection.bin_index(values[rows], *ends, MARGIN_BINS) == place) & (
+            found[rows] == selection.VERDICTS.index(verdict)
+        )
         return rows[keep]
 
-    def in_areas(self, rows: np.ndarray, boxes: Iterable[Mapping], lassos: Iterable[Mapping]
-                 ) -> np.ndarray:
+    def in_areas(
+        self, rows: np.ndarray, boxes: Iterable[Mapping], lassos: Iterable[Mapping]
+    ) -> np.ndarray:
         """Those of `rows` within any of the areas drawn on the chart.
 
         An area has "x" and "y" (a box two values each, a lasso its corners) in plotted units and
@@ -137,16 +146,21 @@ class Plane:
         inside = np.zeros(len(rows), dtype=bool)
         everything: Sequence[float] = (-np.inf, np.inf)
         for box in boxes:
-            inside |= selection.in_box(x, y, box["x"] if box["xref"] == "x" else everything,
-                                       box["y"] if box["yref"] == "y" else everything)
+            inside |= selection.in_box(
+                x,
+                y,
+                box["x"] if box["xref"] == "x" else everything,
+                box["y"] if box["yref"] == "y" else everything,
+            )
         for lasso in lassos:
             if (lasso["xref"], lasso["yref"]) == ("x", "y") and len(lasso["x"]) > 2:
                 inside |= selection.in_polygon(x, y, lasso["x"], lasso["y"])
         return rows[inside]
 
 
-def plane(standard: pd.DataFrame, bayes: pd.DataFrame, standard_scale: Scale, bayes_scale: Scale
-          ) -> Plane:
+def plane(
+    standard: pd.DataFrame, bayes: pd.DataFrame, standard_scale: Scale, bayes_scale: Scale
+) -> Plane:
     """Place every image of a study; the tables are `Study.table` of the two methods, N rows each.
 
     Only images that an accuracy counts (`levels.scored_rows`) are right or wrong.
@@ -155,9 +169,18 @@ def plane(standard: pd.DataFrame, bayes: pd.DataFrame, standard_scale: Scale, ba
     across = standard[standard_scale.score].to_numpy(np.float64)
     up = bayes[bayes_scale.score].to_numpy(np.float64)
     x, y = standard_scale.place(across), bayes_scale.place(up)
-    standard_verdict, bayes_verdict = (selection.verdicts(table["correct"].where(scored))
-                                       for table in (standard, bayes))
+    standard_verdict, bayes_verdict = (
+        selection.verdicts(table["correct"].where(scored)) for table in (standard, bayes)
+    )
     return Plane(
-        standard_scale, bayes_scale, x, y, standard_scale.ends(x), bayes_scale.ends(y),
-        standard_verdict, bayes_verdict, selection.outcomes(bayes_verdict, standard_verdict),
-        selection.quadrants(bayes_scale.sure(up), standard_scale.sure(across)))
+        standard_scale,
+        bayes_scale,
+        x,
+        y,
+        standard_scale.ends(x),
+        bayes_scale.ends(y),
+        standard_verdict,
+        bayes_verdict,
+        selection.outcomes(bayes_verdict, standard_verdict),
+        selection.quadrants(bayes_scale.sure(up), standard_scale.sure(across)),
+    )

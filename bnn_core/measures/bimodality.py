@@ -108,6 +108,6 @@ def _fit(x: np.ndarray, points: list[int], side: int) -> float:
     for first, last in pairwise(points):
         if last - first > 1 and x[last] != x[first]:
             step = np.arange(last - first + 1)
-            line = (x[first:last + 1] - x[first]) * (last - first) / (x[last] - x[first])
+            line = (x[first : last + 1] - x[first]) * (last - first) / (x[last] - x[first])
             worst = max(worst, float((step + 1 - line if side == 1 else line - (step - 1)).max()))
     return worst

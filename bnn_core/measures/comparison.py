@@ -36,23 +36,46 @@ class Criterion(NamedTuple):
 
 CRITERIA = {
     "accuracy": Criterion("Accuracy", "Share of labelled images predicted right.", 1),
-    "nll": Criterion("NLL", "Minus the mean log probability of the label, in nats: one confident "
-                     "mistake costs much.", -1),
-    "brier": Criterion("Brier score", "Squared distance of the probabilities from the label, "
-                       "summed over classes.", -1),
-    "ece": Criterion("ECE", "Expected calibration error: how far the stated softmax is from "
-                     "how often it is right.", -1),
+    "nll": Criterion(
+        "NLL",
+        "Minus the mean log probability of the label, in nats: one confident mistake costs much.",
+        -1,
+    ),
+    "brier": Criterion(
+        "Brier score",
+        "Squared distance of the probabilities from the label, summed over classes.",
+        -1,
+    ),
+    "ece": Criterion(
+        "ECE",
+        "Expected calibration error: how far the stated softmax is from how often it is right.",
+        -1,
+    ),
     "aurc": Criterion("AURC", "Mean share of wrong images among the k surest, over all k.", -1),
-    "augrc": Criterion("AUGRC", "Wrong and kept, over all images, averaged over all shares kept.",
-                       -1),
-    "auroc": Criterion("AUROC of errors", "The chance that a right image is surer than a wrong "
-                       "one.", 1),
-    "new": Criterion("AUROC, new kinds", "The chance that a scored image is surer than an image of "
-                     "a kind never seen; each kind counts alike.", 1),
-    "shifted": Criterion("AUROC, shifted", "The chance that a scored image is surer than one of "
-                         "known kind but other origin; each kind counts alike.", 1),
-    "epistemic_share": Criterion("Epistemic share", "How much of the variance is disagreement "
-                                 "between networks; neither high nor low is better.", 0),
+    "augrc": Criterion(
+        "AUGRC", "Wrong and kept, over all images, averaged over all shares kept.", -1
+    ),
+    "auroc": Criterion(
+        "AUROC of errors", "The chance that a right image is surer than a wrong one.", 1
+    ),
+    "new": Criterion(
+        "AUROC, new kinds",
+        "The chance that a scored image is surer than an image of "
+        "a kind never seen; each kind counts alike.",
+        1,
+    ),
+    "shifted": Criterion(
+        "AUROC, shifted",
+        "The chance that a scored image is surer than one of "
+        "known kind but other origin; each kind counts alike.",
+        1,
+    ),
+    "epistemic_share": Criterion(
+        "Epistemic share",
+        "How much of the variance is disagreement "
+        "between networks; neither high nor low is better.",
+        0,
+    ),
 }
 
 
@@ -123,14 +146,27 @@ class Comparison:
             for method in self.methods:
                 own = self.interval(criterion, method)
                 gap = self.difference(criterion, method, first)
-                rows.append({"method": method, "criterion": criterion, **own._asdict(),
-                             "difference": gap.value, "difference_low": gap.low,
-                             "difference_high": gap.high})
+                rows.append(
+                    {
+                        "method": method,
+                        "criterion": criterion,
+                        **own._asdict(),
+                        "difference": gap.value,
+                        "difference_low": gap.low,
+                        "difference_high": gap.high,
+                    }
+                )
         return pd.DataFrame(rows)
 
 
-def compare(tables: Mapping[str, pd.DataFrame], classes: Sequence[str], score: str, *,
-            repeats: int | None = None, seed: int = 0) -> Comparison:
+def compare(
+    tables: Mapping[str, pd.DataFrame],
+    classes: Sequence[str],
+    score: str,
+    *,
+    repeats: int | None = None,
+    seed: int = 0,
+) -> Comparison:
     """Compare methods on the rows of their tables (`Study.table`, the same rows for each).
 
     score: a name of `evaluation.SCORES`, by which images are ranked (AURC, AUGRC, both AUROCs); a
@@ -150,25 +186,46 @@ def compare(tables: Mapping[str, pd.DataFrame], classes: Sequence[str], score: s
     kind = {role: pd.factorize(kinds(first[mask]))[0] for role, mask in outside.items()}
     total = len(first) * len(methods)
     repeats = repeats or int(np.clip(_MOST // max(total, 1), 400, REPEATS))
-    judges = {m: _Judge(known[m], {r: tables[m][mask] for r, mask in outside.items()}, classes,
-                        score) for m in methods}
-    found = [_figures(judges, np.ones((1, len(codes))),
-                      {r: _alike(np.ones((1, len(own))), own) for r, own in kind.items()})]
+    judges = {
+        m: _Judge(known[m], {r: tables[m][mask] for r, mask in outside.items()}, classes, score)
+        for m in methods
+    }
+    found = [
+        _figures(
+            judges,
+            np.ones((1, len(codes))),
+            {r: _alike(np.ones((1, len(own))), own) for r, own in kind.items()},
+        )
+    ]
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // max(len(first), 1))
     for start in range(0, repeats if count else 0, step):
         size = min(step, repeats - start)
         weights = _drawn(rng, count, size)[:, codes]
-        found.append(_figures(judges, weights,
-                              {r: _alike(_drawn(rng, n, size)[:, own], kind[r])
-                               for r, (own, n) in together.items()}))
+        found.append(
+            _figures(
+                judges,
+                weights,
+                {
+                    r: _alike(_drawn(rng, n, size)[:, own], kind[r])
+                    for r, (own, n) in together.items()
+                },
+            )
+        )
     keys = [c for c in CRITERIA if c in found[0]]
     return Comparison(
-        methods, {c: found[0][c][:, 0] for c in keys},
-        {c: np.concatenate([part[c] for part in found[1:]], axis=1) if len(found) > 1
-         else np.full((len(methods), 1), np.nan) for c in keys},
-        int(scored.sum()), None if groups is None else count,
-        {role: int(mask.sum()) for role, mask in outside.items()})
+        methods,
+        {c: found[0][c][:, 0] for c in keys},
+        {
+            c: np.concatenate([part[c] for part in found[1:]], axis=1)
+            if len(found) > 1
+            else np.full((len(methods), 1), np.nan)
+            for c in keys
+        },
+        int(scored.sum()),
+        None if groups is None else count,
+        {role: int(mask.sum()) for role, mask in outside.items()},
+    )
 
 
 def _codes(rows: pd.DataFrame, grouped: bool) -> tuple[np.ndarray, int]:
@@ -192,8 +249,11 @@ def times(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     rows = {}
     for method, meta in methods.items():
         seconds = meta.get("seconds") or {}
-        row = {part + ("" if clock == "wall" else "_cpu"): seconds.get(part, {}).get(clock, np.nan)
-               for part in ("training", "prediction") for clock in ("wall", "cpu")}
+        row = {
+            part + ("" if clock == "wall" else "_cpu"): seconds.get(part, {}).get(clock, np.nan)
+            for part in ("training", "prediction")
+            for clock in ("wall", "cpu")
+        }
         rows[method] = row | {"builds_on": meta.get("builds_on") or ""}
     table = pd.DataFrame.from_dict(rows, orient="index")
     base = table["builds_on"].map(table["training"]).where(table["builds_on"] != "", 0.0)
@@ -208,24 +268,39 @@ def agreement_of(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
     differ = a["predicted"].to_numpy() != b["predicted"].to_numpy()
     counted = scored_rows(a) & scored_rows(b)
     right = [t["correct"].fillna(False).to_numpy(dtype=bool) for t in (a, b)]
-    kind = np.select([~differ, ~counted, right[0], right[1]],
-                     ["", "no label", "first right", "second right"], "both wrong")
+    kind = np.select(
+        [~differ, ~counted, right[0], right[1]],
+        ["", "no label", "first right", "second right"],
+        "both wrong",
+    )
     return pd.Series(kind, index=a.index)
 
 
 class _Judge:
     """One method's figures of merit under any weighting of its images."""
 
-    def __init__(self, known: pd.DataFrame, outside: Mapping[str, pd.DataFrame],
-                 classes: Sequence[str], score: str):
+    def __init__(
+        self,
+        known: pd.DataFrame,
+        outside: Mapping[str, pd.DataFrame],
+        classes: Sequence[str],
+        score: str,
+    ):
         self.correct = known["correct"].to_numpy(dtype=bool)
         self.top = known["top_softmax"].to_numpy(dtype=np.float64)
         p = known[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
         at_label = known["p_label"].to_numpy(dtype=np.float64)
         epistemic, aleatoric = (known[c].to_numpy(np.float64) for c in ("epistemic", "aleatoric"))
-        self.losses = np.stack([
-            self.correct, -np.log(np.clip(at_label, NLL_FLOOR, 1)),
-            (p**2).sum(axis=1) - 2 * at_label + 1, epistemic, epistemic + aleatoric], axis=1)
+        self.losses = np.stack(
+            [
+                self.correct,
+                -np.log(np.clip(at_label, NLL_FLOOR, 1)),
+                (p**2).sum(axis=1) - 2 * at_label + 1,
+                epistemic,
+                epistemic + aleatoric,
+            ],
+            axis=1,
+        )
         sure = certainty(score, known[score])
         usable = not np.isnan(sure).any() and len(sure) > 0
         if score in SPLIT_COLUMNS:  # one network has none: zero, or missing in an import
@@ -238,25 +313,36 @@ class _Judge:
             if usable and not np.isnan(other).any():
                 self.outside[role] = reweighted.Ranked(both, np.arange(len(both)) >= len(sure))
 
-    def figures(self, weights: np.ndarray, outside: Mapping[str, np.ndarray]
-                ) -> dict[str, np.ndarray]:
+    def figures(
+        self, weights: np.ndarray, outside: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
         """criterion -> (R,)."""
         gap = np.full(len(weights), np.nan)
         accuracy, nll, brier, epistemic, variance = reweighted.means(self.losses, weights)
-        found = {"accuracy": accuracy, "nll": nll, "brier": brier,
-                 "ece": reweighted.ece(self.top, self.correct, weights),
-                 "aurc": gap, "augrc": gap, "auroc": gap}
+        found = {
+            "accuracy": accuracy,
+            "nll": nll,
+            "brier": brier,
+            "ece": reweighted.ece(self.top, self.correct, weights),
+            "aurc": gap,
+            "augrc": gap,
+            "auroc": gap,
+        }
         if self.ranked is not None:
             found["aurc"], found["augrc"], found["auroc"] = self.ranked.merits(weights)
         for role, other in outside.items():
-            found[role] = gap if role not in self.outside else self.outside[role].auroc(
-                np.concatenate([weights, other], axis=1))
+            found[role] = (
+                gap
+                if role not in self.outside
+                else self.outside[role].auroc(np.concatenate([weights, other], axis=1))
+            )
         share = np.divide(epistemic, variance, out=gap.copy(), where=variance > 0)
         return found | {"epistemic_share": share}
 
 
-def _figures(judges: Mapping[str, _Judge], weights: np.ndarray, outside: Mapping[str, np.ndarray]
-             ) -> dict[str, np.ndarray]:
+def _figures(
+    judges: Mapping[str, _Judge], weights: np.ndarray, outside: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """criterion -> (M, R)."""
     found = [judge.figures(weights, outside) for judge in judges.values()]
     return {c: np.stack([f[c] for f in found]) for c in found[0]}

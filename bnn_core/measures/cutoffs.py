@@ -58,8 +58,14 @@ class NeededCutoff:
 
 
 def needed_cutoff(
-    score: np.ndarray, correct: np.ndarray, target: float, groups: np.ndarray | None = None,
-    strata: np.ndarray | None = None, *, seed: int = 0, level: float = 0.95,
+    score: np.ndarray,
+    correct: np.ndarray,
+    target: float,
+    groups: np.ndarray | None = None,
+    strata: np.ndarray | None = None,
+    *,
+    seed: int = 0,
+    level: float = 0.95,
     repeats: int = REPEATS,
 ) -> NeededCutoff:
     """The smallest cut-off t such that images with score >= t are right at least `target` often.
@@ -87,11 +93,19 @@ def needed_cutoff(
     meets = np.flatnonzero(bounds >= target)
     if not len(meets):
         best = np.nanmax(bounds) if len(bounds) and not np.isnan(bounds).all() else None
-        return NeededCutoff(target, None, None, _half(*one, None), _half(*two, None), None,
-                            _reason(best, one[2]))
+        return NeededCutoff(
+            target, None, None, _half(*one, None), _half(*two, None), None, _reason(best, one[2])
+        )
     cutoff = float(thresholds[meets[0]])
-    return NeededCutoff(target, cutoff, float(bounds[meets[0]]), _half(*one, cutoff),
-                        _half(*two, cutoff), _accuracy(*two, cutoff, level, repeats, seed), None)
+    return NeededCutoff(
+        target,
+        cutoff,
+        float(bounds[meets[0]]),
+        _half(*one, cutoff),
+        _half(*two, cutoff),
+        _accuracy(*two, cutoff, level, repeats, seed),
+        None,
+    )
 
 
 def split_halves(
@@ -129,8 +143,13 @@ def _candidates(score: np.ndarray, most: int) -> np.ndarray:
 
 
 def _lower_bounds(
-    score: np.ndarray, correct: np.ndarray, groups: np.ndarray | None, thresholds: np.ndarray,
-    level: float, repeats: int, seed: int,
+    score: np.ndarray,
+    correct: np.ndarray,
+    groups: np.ndarray | None,
+    thresholds: np.ndarray,
+    level: float,
+    repeats: int,
+    seed: int,
 ) -> np.ndarray:
     at = Selective(score, correct).at(thresholds)
     bounds = wilson_lower(at.right, at.kept, level)
@@ -146,8 +165,13 @@ def _lower_bounds(
 
 
 def _accuracy(
-    score: np.ndarray, correct: np.ndarray, groups: np.ndarray | None, cutoff: float,
-    level: float, repeats: int, seed: int,
+    score: np.ndarray,
+    correct: np.ndarray,
+    groups: np.ndarray | None,
+    cutoff: float,
+    level: float,
+    repeats: int,
+    seed: int,
 ) -> Interval | None:
     kept = score >= cutoff
     if not kept.any():
@@ -155,8 +179,9 @@ def _accuracy(
     return share_interval(correct, kept, groups, repeats=repeats, level=level, seed=seed)
 
 
-def _half(score: np.ndarray, correct: np.ndarray, groups: np.ndarray | None,
-          cutoff: float | None) -> Half:
+def _half(
+    score: np.ndarray, correct: np.ndarray, groups: np.ndarray | None, cutoff: float | None
+) -> Half:
     kept = score >= cutoff if cutoff is not None else np.zeros(len(score), dtype=bool)
     return Half(len(score), _count(groups), int(kept.sum()), int((kept & correct).sum()))
 

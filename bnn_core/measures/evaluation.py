@@ -16,8 +16,14 @@ from bnn_core.measures.uncertainty import confidence_score
 
 #: Score columns of a summary; -1 where a high value means unsure.
 SCORES = {
-    "confidence": 1, "top_softmax": 1, "predictive_entropy": -1, "total_variance": -1,
-    "mutual_information": -1, "epistemic": -1, "aleatoric": -1, "distance": -1,
+    "confidence": 1,
+    "top_softmax": 1,
+    "predictive_entropy": -1,
+    "total_variance": -1,
+    "mutual_information": -1,
+    "epistemic": -1,
+    "aleatoric": -1,
+    "distance": -1,
 }
 #: Probabilities below this count as this in the NLL: one impossible label cannot make it infinite.
 NLL_FLOOR = 1e-15
@@ -124,8 +130,13 @@ def reliability(top: np.ndarray, correct: np.ndarray, bins: int = ECE_BINS) -> R
     count = np.bincount(place, minlength=bins)
     right = np.bincount(place, weights=correct, minlength=bins)
     total = np.bincount(place, weights=top, minlength=bins)
-    return Reliability(np.linspace(0, 1, bins + 1), count, right.astype(np.int64),
-                       ratio(total, count), ratio(right, count))
+    return Reliability(
+        np.linspace(0, 1, bins + 1),
+        count,
+        right.astype(np.int64),
+        ratio(total, count),
+        ratio(right, count),
+    )
 
 
 def ece(top: np.ndarray, correct: np.ndarray, bins: int = ECE_BINS) -> float:
@@ -180,8 +191,12 @@ class OutOfDistribution:
 
 
 def out_of_distribution(
-    score_in: np.ndarray, score_out: np.ndarray, *, false_alarm: float = 0.05,
-    weights_in: np.ndarray | None = None, weights_out: np.ndarray | None = None,
+    score_in: np.ndarray,
+    score_out: np.ndarray,
+    *,
+    false_alarm: float = 0.05,
+    weights_in: np.ndarray | None = None,
+    weights_out: np.ndarray | None = None,
 ) -> OutOfDistribution:
     """Compare the scores of known images with those of other kinds.
 
@@ -192,17 +207,26 @@ def out_of_distribution(
     if not n_in or not n_out:
         return OutOfDistribution(np.nan, np.nan, np.nan, false_alarm, n_in, n_out)
     score, known = checked(np.concatenate([score_in, score_out]), np.arange(n_in + n_out) < n_in)
-    weights = np.concatenate([
-        np.ones(len(part)) if given is None else np.asarray(given, np.float64)
-        for part, given in ((score_in, weights_in), (score_out, weights_out))])
+    weights = np.concatenate(
+        [
+            np.ones(len(part)) if given is None else np.asarray(given, np.float64)
+            for part, given in ((score_in, weights_in), (score_out, weights_out))
+        ]
+    )
     passed, kept, _ = roc_curve(known, score, sample_weight=weights, drop_intermediate=False)
 
     def passed_when_keeping(share: float) -> float:
         # Sums of weights round: a hair below the share still counts as the share.
         return float(passed[np.argmax(kept >= share - 1e-12)])
 
-    return OutOfDistribution(auroc(score, known, weights), passed_when_keeping(0.95),
-                             1 - passed_when_keeping(1 - false_alarm), false_alarm, n_in, n_out)
+    return OutOfDistribution(
+        auroc(score, known, weights),
+        passed_when_keeping(0.95),
+        1 - passed_when_keeping(1 - false_alarm),
+        false_alarm,
+        n_in,
+        n_out,
+    )
 
 
 def balanced_weights(classes: np.ndarray) -> np.ndarray:
@@ -221,11 +245,16 @@ def evaluate(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
     predicted, top = p.argmax(axis=1), p.max(axis=1)
     correct, c = predicted == y, confidence_score(top)
     return {
-        "n": len(y), "right": int(correct.sum()),
+        "n": len(y),
+        "right": int(correct.sum()),
         "accuracy": float(correct.mean()) if len(y) else np.nan,
-        "auroc_confidence": auroc(c, correct), "auroc_top": auroc(top, correct),
-        "aurc": aurc(c, correct), "augrc": augrc(c, correct), "ece": ece(top, correct),
-        "nll": nll(p[np.arange(len(y)), y]), "brier": brier(p, y),
+        "auroc_confidence": auroc(c, correct),
+        "auroc_top": auroc(top, correct),
+        "aurc": aurc(c, correct),
+        "augrc": augrc(c, correct),
+        "ece": ece(top, correct),
+        "nll": nll(p[np.arange(len(y)), y]),
+        "brier": brier(p, y),
     }
 
 
@@ -254,5 +283,8 @@ def _wrong_among_surest(score: np.ndarray, correct: np.ndarray) -> np.ndarray:
     wrong = np.cumsum(~correct[order])
     k = np.arange(1, len(score) + 1)
     # Inside a block of ties the expected count grows linearly.
-    return np.interp(k, np.append(0, np.asarray(last) + 1), np.append(0, wrong[last])) if len(
-        k) else np.empty(0)
+    return (
+        np.interp(k, np.append(0, np.asarray(last) + 1), np.append(0, wrong[last]))
+        if len(k)
+        else np.empty(0)
+    )

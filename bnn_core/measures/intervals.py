@@ -23,8 +23,9 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(right: np.ndarray | int, n: np.ndarray | int, level: float = 0.95
-           ) -> tuple[np.ndarray, np.ndarray]:
+def wilson(
+    right: np.ndarray | int, n: np.ndarray | int, level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
     """Two-sided Wilson (1927) score interval of a proportion right/n; nan where n is 0."""
     return _wilson(right, n, NormalDist().inv_cdf((1 + level) / 2))
 
@@ -35,8 +36,13 @@ def wilson_lower(right: np.ndarray | int, n: np.ndarray | int, level: float = 0.
 
 
 def bootstrap_ratio(
-    numerator: np.ndarray, denominator: np.ndarray, groups: np.ndarray | None = None, *,
-    repeats: int = REPEATS, level: float = 0.95, seed: int = 0,
+    numerator: np.ndarray,
+    denominator: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    repeats: int = REPEATS,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> Interval:
     """Sum of numerators over sum of denominators, with a percentile interval.
 
@@ -61,8 +67,13 @@ def bootstrap_ratio(
 
 
 def share_interval(
-    right: np.ndarray, counted: np.ndarray, groups: np.ndarray | None = None, *,
-    repeats: int = REPEATS, level: float = 0.95, seed: int = 0,
+    right: np.ndarray,
+    counted: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    repeats: int = REPEATS,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> Interval:
     """Share right/counted of (N,) bools: a bootstrap over groups, or Wilson without them.
 
@@ -84,13 +95,19 @@ def share_interval(
 
 
 def paired_difference(
-    a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None, *,
-    repeats: int = REPEATS, level: float = 0.95, seed: int = 0,
+    a: np.ndarray,
+    b: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    repeats: int = REPEATS,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> Interval:
     """Mean of a - b over the same images (accuracies, losses ...), groups resampled together."""
     difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
-    return bootstrap_ratio(difference, np.ones(len(difference)), groups,
-                           repeats=repeats, level=level, seed=seed)
+    return bootstrap_ratio(
+        difference, np.ones(len(difference)), groups, repeats=repeats, level=level, seed=seed
+    )
 
 
 class Bands(NamedTuple):
@@ -104,8 +121,14 @@ class Bands(NamedTuple):
 
 
 def selective_bands(
-    score: np.ndarray, correct: np.ndarray, thresholds: np.ndarray,
-    groups: np.ndarray | None = None, *, repeats: int = REPEATS, level: float = 0.95, seed: int = 0,
+    score: np.ndarray,
+    correct: np.ndarray,
+    thresholds: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    repeats: int = REPEATS,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> Bands:
     """Pointwise intervals of accuracy and coverage over cut-offs, for the curves.
 
@@ -114,8 +137,11 @@ def selective_bands(
     thresholds = np.asarray(thresholds, np.float64)
     at = Selective(score, correct).at(thresholds)
     if groups is None:
-        return Bands(at, *wilson(at.right, at.kept, level),
-                     *wilson(at.kept, np.full(len(thresholds), at.total), level))
+        return Bands(
+            at,
+            *wilson(at.right, at.kept, level),
+            *wilson(at.kept, np.full(len(thresholds), at.total), level),
+        )
     kept, right, sizes = group_counts(score, correct, thresholds, groups)
     weights = group_draws(len(sizes), repeats, seed)
     drawn = weights @ kept
@@ -150,8 +176,11 @@ def group_counts(
         # Column j holds the scores in [t_(j-1), t_j): those of all later columns are >= t_j.
         return cells[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
 
-    return (above(None).astype(np.float64), above(np.asarray(correct, np.float64)),
-            np.bincount(codes, minlength=count).astype(np.float64))
+    return (
+        above(None).astype(np.float64),
+        above(np.asarray(correct, np.float64)),
+        np.bincount(codes, minlength=count).astype(np.float64),
+    )
 
 
 def group_draws(count: int, repeats: int, seed: int) -> np.ndarray:
@@ -168,7 +197,7 @@ def _drawn_sums(kinds: np.ndarray, times: np.ndarray, repeats: int, seed: int) -
     step = max(1, 4_000_000 // max(len(times), 1))
     for start in range(0, repeats if n else 0, step):
         drawn = rng.multinomial(n, times / n, min(step, repeats - start))
-        sums[:, start:start + step] = kinds @ drawn.T
+        sums[:, start : start + step] = kinds @ drawn.T
     return sums
 
 
@@ -188,8 +217,9 @@ def _percentiles(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarr
     return low, high
 
 
-def _wilson(right: np.ndarray | int, n: np.ndarray | int, z: float
-            ) -> tuple[np.ndarray, np.ndarray]:
+def _wilson(
+    right: np.ndarray | int, n: np.ndarray | int, z: float
+) -> tuple[np.ndarray, np.ndarray]:
     n = np.asarray(n, np.float64)
     p = ratio(np.asarray(right, np.float64), n)
     safe = np.where(n > 0, n, np.nan)

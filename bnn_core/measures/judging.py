@@ -40,8 +40,9 @@ def independent_groups(table: pd.DataFrame) -> np.ndarray | None:
     return None
 
 
-def judged_units(table: pd.DataFrame, level: str, classes: Sequence[str], rule: str = "mean"
-                 ) -> pd.DataFrame:
+def judged_units(
+    table: pd.DataFrame, level: str, classes: Sequence[str], rule: str = "mean"
+) -> pd.DataFrame:
     """The units of a level that an accuracy counts: scored images, or what they make together.
 
     At the level "image" the rows of `table` with their index (the study's row numbers), without
@@ -80,10 +81,19 @@ def accuracy_by_level(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
             groups = independent_groups(units)
             interval = share_interval(correct, np.ones(len(correct), bool), groups)
             how = LEVEL_RULES[level] if rule == "mean" else "majority of the images' predictions"
-            found.append({"level": level, "rule": rule, "how": how, "n": len(units),
-                          "right": int(correct.sum()), "accuracy": interval.value,
-                          "low": interval.low, "high": interval.high,
-                          "by": "" if groups is None else "groups"})
+            found.append(
+                {
+                    "level": level,
+                    "rule": rule,
+                    "how": how,
+                    "n": len(units),
+                    "right": int(correct.sum()),
+                    "accuracy": interval.value,
+                    "low": interval.low,
+                    "high": interval.high,
+                    "by": "" if groups is None else "groups",
+                }
+            )
     return pd.DataFrame(found)
 
 
@@ -153,8 +163,9 @@ class Judged:
         if self.groups is not None:
             return selective_bands(self.certainty, self.correct, thresholds, self.groups)
         at = self.selective.at(thresholds)
-        return Bands(at, *wilson(at.right, at.kept), *wilson(at.kept, np.full(len(thresholds),
-                                                                              at.total)))
+        return Bands(
+            at, *wilson(at.right, at.kept), *wilson(at.kept, np.full(len(thresholds), at.total))
+        )
 
     def histogram(self, low: float, high: float, bins: int) -> pd.DataFrame:
         """Right and wrong units in equal bins of the score: columns left, right_edge, right, wrong.
@@ -165,8 +176,9 @@ class Judged:
         right = np.bincount(place[self.correct], minlength=bins)
         wrong = np.bincount(place[~self.correct], minlength=bins)
         edges = np.linspace(low, high, bins + 1)
-        return pd.DataFrame({"left": edges[:-1], "right_edge": edges[1:], "right": right,
-                             "wrong": wrong})
+        return pd.DataFrame(
+            {"left": edges[:-1], "right_edge": edges[1:], "right": right, "wrong": wrong}
+        )
 
     def in_bin(self, place: int, low: float, high: float, bins: int) -> pd.DataFrame:
         """The units counted in one bin of `histogram`."""
@@ -183,8 +195,13 @@ FIRST_LOOKS = {
 }
 
 
-def first_looks(tables: Mapping[str, pd.DataFrame], rows: np.ndarray, bayes: str,
-                standard: str | None, score: str) -> dict[str, np.ndarray]:
+def first_looks(
+    tables: Mapping[str, pd.DataFrame],
+    rows: np.ndarray,
+    bayes: str,
+    standard: str | None,
+    score: str,
+) -> dict[str, np.ndarray]:
     """Rows worth a look before all others, most telling first; keys of FIRST_LOOKS.
 
     tables: method -> table with RangeIndex; rows: those to choose among; bayes: the method whose
@@ -202,7 +219,7 @@ def first_looks(tables: Mapping[str, pd.DataFrame], rows: np.ndarray, bayes: str
     found["Least sure"] = rows[known][np.argsort(sure[known], kind="stable")]
     if standard is not None:
         other = tables[standard].iloc[rows]
-        differ = (table["predicted"].to_numpy() != other["predicted"].to_numpy())
+        differ = table["predicted"].to_numpy() != other["predicted"].to_numpy()
         both = np.minimum(table["top_softmax"].to_numpy(), other["top_softmax"].to_numpy())
         found["Networks disagree"] = rows[differ][np.argsort(-both[differ], kind="stable")]
     if "distance" in table:
@@ -215,5 +232,3 @@ def first_looks(tables: Mapping[str, pd.DataFrame], rows: np.ndarray, bayes: str
 def undecided(table: pd.DataFrame) -> int:
     """Rows whose likeliest class has a mean softmax below one half, where c folds back."""
     return int((table["top_softmax"] < 0.5).sum())
-
-

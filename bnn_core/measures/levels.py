@@ -26,14 +26,27 @@ LEVEL_RULES = {
     "compound": "mean softmax over the images of one compound, all its concentrations",
 }
 RULES = ("mean", "vote")
-_CARRIED = ("plate", "well", "compound", "concentration", "moa", "batch", "group", "replicate",
-            "fold", "role")
+_CARRIED = (
+    "plate",
+    "well",
+    "compound",
+    "concentration",
+    "moa",
+    "batch",
+    "group",
+    "replicate",
+    "fold",
+    "role",
+)
 
 
 def available_levels(images: pd.DataFrame) -> list[str]:
     """Levels whose columns `images` has, with a value somewhere; image first."""
-    return [level for level, columns in LEVEL_COLUMNS.items()
-            if all(c in images and images[c].notna().any() for c in columns)]
+    return [
+        level
+        for level, columns in LEVEL_COLUMNS.items()
+        if all(c in images and images[c].notna().any() for c in columns)
+    ]
 
 
 def scored_rows(table: pd.DataFrame) -> np.ndarray:
@@ -87,8 +100,11 @@ def aggregate(
     mean_p = sums / np.maximum(sizes, 1)[:, None]
     votes = _votes(table, p, classes, codes, count)
 
-    out = {c: _same_or_missing(table[c], codes, first) for c in dict.fromkeys((*keys, *_CARRIED))
-           if c in table}
+    out = {
+        c: _same_or_missing(table[c], codes, first)
+        for c in dict.fromkeys((*keys, *_CARRIED))
+        if c in table
+    }
     label = table["label"].iloc[first].reset_index(drop=True)
     out |= {"label": label, "n_images": sizes}
     summary = summarise(Moments(mean_p), classes, label.to_numpy(dtype=object))
@@ -124,8 +140,13 @@ def level_metrics(
             votes = aggregate(rows, level, classes, "vote")
             n, right = len(units), int(units["correct"].sum())
             vote_right = int(votes["correct"].sum())
-            figures = {"n": n, "right": right, "accuracy": right / max(n, 1),
-                       "vote_right": vote_right, "vote_accuracy": vote_right / max(n, 1)}
+            figures = {
+                "n": n,
+                "right": right,
+                "accuracy": right / max(n, 1),
+                "vote_right": vote_right,
+                "vote_accuracy": vote_right / max(n, 1),
+            }
         if n:
             found[level] = figures
     return found
@@ -141,8 +162,9 @@ def _units(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
     return codes
 
 
-def _votes(table: pd.DataFrame, p: np.ndarray, classes: list[str], codes: np.ndarray, count: int
-           ) -> np.ndarray:
+def _votes(
+    table: pd.DataFrame, p: np.ndarray, classes: list[str], codes: np.ndarray, count: int
+) -> np.ndarray:
     """(units, C) how many images predict each class."""
     if "predicted" in table:
         predicted = pd.Index(classes).get_indexer(table["predicted"])
@@ -152,8 +174,13 @@ def _votes(table: pd.DataFrame, p: np.ndarray, classes: list[str], codes: np.nda
     return cells.reshape(count, len(classes))
 
 
-def _follow_votes(summary: pd.DataFrame, votes: np.ndarray, mean_p: np.ndarray,
-                  classes: list[str], label: pd.Series) -> None:
+def _follow_votes(
+    summary: pd.DataFrame,
+    votes: np.ndarray,
+    mean_p: np.ndarray,
+    classes: list[str],
+    label: pd.Series,
+) -> None:
     tied = votes == votes.max(axis=1, keepdims=True)
     chosen = np.where(tied, mean_p, -1.0).argmax(axis=1)
     summary["predicted"] = np.asarray(classes, dtype=object)[chosen]

@@ -68,14 +68,21 @@ def compounds(table: pd.DataFrame, label: str) -> pd.DataFrame:
         counted = own[own["_scored"]]
         right = int(counted["correct"].sum())
         wrong = own.loc[own["predicted"] != label, "predicted"].value_counts()
-        found.append({
-            "compound": compound, "images": len(own), "n": len(counted), "right": right,
-            "accuracy": right / len(counted) if len(counted) else np.nan,
-            "called": tuple(sorted(wrong.index[wrong == wrong.max()], key=str)),
-            "called_n": int(wrong.max()) if len(wrong) else 0})
+        found.append(
+            {
+                "compound": compound,
+                "images": len(own),
+                "n": len(counted),
+                "right": right,
+                "accuracy": right / len(counted) if len(counted) else np.nan,
+                "called": tuple(sorted(wrong.index[wrong == wrong.max()], key=str)),
+                "called_n": int(wrong.max()) if len(wrong) else 0,
+            }
+        )
     columns = ["compound", "images", "n", "right", "accuracy", "called", "called_n"]
     return pd.DataFrame(found, columns=columns).sort_values(
-        "accuracy", kind="stable", na_position="last", ignore_index=True)
+        "accuracy", kind="stable", na_position="last", ignore_index=True
+    )
 
 
 def calls(table: pd.DataFrame) -> dict[str, int]:
@@ -114,13 +121,21 @@ def doses(table: pd.DataFrame, compound: str) -> list[Dose]:
     found = []
     for value, part in own.groupby(dose, dropna=False, sort=True):
         counted = part[scored_rows(part)]
-        found.append(Dose(float(value), part.index.to_numpy(), len(counted),
-                          int(counted["correct"].sum()), calls(part)))
+        found.append(
+            Dose(
+                float(value),
+                part.index.to_numpy(),
+                len(counted),
+                int(counted["correct"].sum()),
+                calls(part),
+            )
+        )
     return found
 
 
-def compound_rows(table: pd.DataFrame, names: Sequence[str], label: str | None = None
-                  ) -> pd.DataFrame:
+def compound_rows(
+    table: pd.DataFrame, names: Sequence[str], label: str | None = None
+) -> pd.DataFrame:
     """The part of the table with one of these compounds, and `label` where it is given."""
     keep = table["compound"].isin(list(names)).to_numpy()
     if label is not None:

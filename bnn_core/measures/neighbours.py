@@ -29,8 +29,9 @@ def candidates(images: pd.DataFrame, predicted: pd.Series, row: int, kind: str) 
     return np.flatnonzero(keep)
 
 
-def nearest(embedding: np.ndarray, row: int, candidates: np.ndarray, count: int
-            ) -> tuple[np.ndarray, np.ndarray]:
+def nearest(
+    embedding: np.ndarray, row: int, candidates: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The `count` of `candidates` (row numbers) closest to `row`: (rows, Euclidean distances).
 
     embedding: (N, D), memory-mapped or not, read in chunks; closest first.
@@ -40,8 +41,8 @@ def nearest(embedding: np.ndarray, row: int, candidates: np.ndarray, count: int
     distance = np.empty(len(candidates), dtype=np.float32)
     step = max(1, _CHUNK_VALUES // embedding.shape[1])
     for start in range(0, len(candidates), step):
-        part = np.asarray(embedding[candidates[start:start + step]], dtype=np.float32)
-        distance[start:start + step] = np.linalg.norm(part - origin, axis=1)
+        part = np.asarray(embedding[candidates[start : start + step]], dtype=np.float32)
+        distance[start : start + step] = np.linalg.norm(part - origin, axis=1)
     kept = np.arange(len(candidates))
     if count < len(candidates):
         kept = np.argpartition(distance, count - 1)[:count]

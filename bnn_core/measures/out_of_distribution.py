@@ -65,8 +65,11 @@ def kinds(table: pd.DataFrame) -> np.ndarray:
 def look_alike(kind: str, classes: Sequence[str]) -> str | None:
     """The digit among the classes that a letter looks like, or None."""
     for group in LOOK_ALIKES:
-        if group[0] in classes and kind not in classes and any(
-                len(part) == 1 and part in group for part in kind.split("/")):
+        if (
+            group[0] in classes
+            and kind not in classes
+            and any(len(part) == 1 and part in group for part in kind.split("/"))
+        ):
             return group[0]
     return None
 
@@ -81,8 +84,9 @@ def subsets(names: Sequence[str], classes: Sequence[str]) -> dict[str, list[str]
         "capitals": [n for n in names if len(n) == 1 and n.isupper()],
         "lower case": [n for n in names if len(n) == 1 and n.islower()],
     }
-    return {name: part for name, part in members.items()
-            if name == "all" or 0 < len(part) < len(names)}
+    return {
+        name: part for name, part in members.items() if name == "all" or 0 < len(part) < len(names)
+    }
 
 
 class Separation(NamedTuple):
@@ -106,9 +110,11 @@ def separation(known: np.ndarray, other: np.ndarray, false_alarm: float = 0.05) 
         return Separation(np.nan, np.nan, np.nan)
     below = np.searchsorted(known, other, side="left")
     not_above = np.searchsorted(known, other, side="right")
-    return Separation(1 - float((below + not_above).mean()) / (2 * n),
-                      float((other >= cut_keeping(known, KNOWN_SHARE)).mean()),
-                      float((other < cut_keeping(known, 1 - false_alarm)).mean()))
+    return Separation(
+        1 - float((below + not_above).mean()) / (2 * n),
+        float((other >= cut_keeping(known, KNOWN_SHARE)).mean()),
+        float((other < cut_keeping(known, 1 - false_alarm)).mean()),
+    )
 
 
 def cut_keeping(known: np.ndarray, share: float) -> float:
@@ -116,8 +122,7 @@ def cut_keeping(known: np.ndarray, share: float) -> float:
     return float(known[min(int(len(known) * (1 - share) + 1e-9), len(known) - 1)])
 
 
-def by_kind(table: pd.DataFrame, score: str, group: str, false_alarm: float = 0.05
-            ) -> pd.DataFrame:
+def by_kind(table: pd.DataFrame, score: str, group: str, false_alarm: float = 0.05) -> pd.DataFrame:
     """How well a score tells each kind of a group from the known images.
 
     A kind is compared with the known images that the same networks predicted: those of its folds
@@ -138,8 +143,9 @@ def by_kind(table: pd.DataFrame, score: str, group: str, false_alarm: float = 0.
             own = known if -1 in folds else known & np.isin(fold, folds)  # -1: every fold's
             sorted_known[folds] = np.sort(sure[own if own.any() else known])
         reference = sorted_known[folds]
-        found.append((name, int(rows.sum()), len(reference),
-                      *separation(reference, sure[rows], false_alarm)))
+        found.append(
+            (name, int(rows.sum()), len(reference), *separation(reference, sure[rows], false_alarm))
+        )
     return pd.DataFrame(found, columns=["kind", "n", "n_known", *Separation._fields])
 
 
@@ -149,8 +155,12 @@ def balanced(of_kinds: pd.DataFrame, names: Sequence[str] | None = None) -> Sepa
     return Separation(*(float(part[c].mean()) for c in Separation._fields))
 
 
-def which_score(tables: Mapping[str, pd.DataFrame], classes: Sequence[str], group: str = NEW,
-                false_alarm: float = 0.05) -> pd.DataFrame:
+def which_score(
+    tables: Mapping[str, pd.DataFrame],
+    classes: Sequence[str],
+    group: str = NEW,
+    false_alarm: float = 0.05,
+) -> pd.DataFrame:
     """Every score of every method, the best first.
 
     Returns method, score, auroc, fpr95, detection (means over kinds), then the AUROC of each of
@@ -164,12 +174,22 @@ def which_score(tables: Mapping[str, pd.DataFrame], classes: Sequence[str], grou
                 continue
             of_kinds = by_kind(table, score, group, false_alarm)
             parts = subsets(list(of_kinds["kind"]), classes)
-            found.append({"method": method, "score": score, **balanced(of_kinds)._asdict(), **{
-                name: balanced(of_kinds, names).auroc for name, names in parts.items()
-                if name != "all"}})
+            found.append(
+                {
+                    "method": method,
+                    "score": score,
+                    **balanced(of_kinds)._asdict(),
+                    **{
+                        name: balanced(of_kinds, names).auroc
+                        for name, names in parts.items()
+                        if name != "all"
+                    },
+                }
+            )
     columns = ["method", "score", *Separation._fields]
     return pd.DataFrame(found, columns=None if found else columns).sort_values(
-        "auroc", ascending=False, kind="stable", ignore_index=True)
+        "auroc", ascending=False, kind="stable", ignore_index=True
+    )
 
 
 #: How kinds can be ordered: words -> (column of `kind_table`, ascending).
@@ -203,21 +223,34 @@ def kind_table(table: pd.DataFrame, score: str, threshold: float) -> pd.DataFram
             calls = pd.Series(predicted[rows]).value_counts()
             hill = dip(part)
             flat = CRITICAL / np.sqrt(min(n, MOST))
-            found.append({
-                "group": group, "kind": name, "n": n, "median": float(np.median(part)),
-                "median_certainty": float(np.median(sure)),
-                "above": float((sure >= threshold).mean()), "dip": hill, "dip_ratio": hill / flat,
-                "bimodal": looks_bimodal(hill, n), "called": str(calls.index[0]),
-                "called_share": float(calls.iloc[0] / n)})
+            found.append(
+                {
+                    "group": group,
+                    "kind": name,
+                    "n": n,
+                    "median": float(np.median(part)),
+                    "median_certainty": float(np.median(sure)),
+                    "above": float((sure >= threshold).mean()),
+                    "dip": hill,
+                    "dip_ratio": hill / flat,
+                    "bimodal": looks_bimodal(hill, n),
+                    "called": str(calls.index[0]),
+                    "called_share": float(calls.iloc[0] / n),
+                }
+            )
     return pd.DataFrame(found, columns=None if found else ["group", "kind", "n"])
 
 
 def taken_for(table: pd.DataFrame, score: str, group: str = NEW) -> pd.DataFrame:
     """Who is taken for what: kind, predicted, n, share of the kind, median of the score."""
     rows = groups(table) == group
-    part = pd.DataFrame({
-        "kind": kinds(table)[rows], "predicted": table["predicted"].to_numpy(dtype=object)[rows],
-        "score": table[score].to_numpy(dtype=np.float64)[rows]})
+    part = pd.DataFrame(
+        {
+            "kind": kinds(table)[rows],
+            "predicted": table["predicted"].to_numpy(dtype=object)[rows],
+            "score": table[score].to_numpy(dtype=np.float64)[rows],
+        }
+    )
     found = part.groupby(["kind", "predicted"])["score"].agg(["size", "median"]).reset_index()
     found.columns = ["kind", "predicted", "n", "median"]
     found["share"] = found["n"] / found.groupby("kind")["n"].transform("sum")
@@ -253,5 +286,6 @@ def folded_back(table: pd.DataFrame) -> dict[str, float]:
     """Share of each group whose top mean softmax is below one half, where c rises again."""
     group_of = groups(table)
     low = table["top_softmax"].to_numpy(dtype=np.float64) < 0.5
-    return {group: float(low[group_of == group].mean()) for group in GROUPS
-            if (group_of == group).any()}
+    return {
+        group: float(low[group_of == group].mean()) for group in GROUPS if (group_of == group).any()
+    }

@@ -38,8 +38,11 @@ class Ranked:
         ordered = np.asarray(weights, np.float64)[:, self._order]
         kept = np.zeros((len(ordered), len(self._cuts) + 1))
         np.cumsum(np.add.reduceat(ordered, self._cuts, axis=1), axis=1, out=kept[:, 1:])
-        wrong = np.add.reduceat(ordered[:, self._wrong], self._first_of_block, axis=1) if len(
-            self._wrong) else np.zeros((len(kept), 0))
+        wrong = (
+            np.add.reduceat(ordered[:, self._wrong], self._first_of_block, axis=1)
+            if len(self._wrong)
+            else np.zeros((len(kept), 0))
+        )
         return kept[:, self._before], kept[:, self._after], wrong, kept[:, -1:]
 
     def auroc(self, weights: np.ndarray) -> np.ndarray:
@@ -51,15 +54,17 @@ class Ranked:
         blocks = self._blocks(weights)
         return *self._areas(*blocks), self._auroc(*blocks)
 
-    def _auroc(self, before: np.ndarray, after: np.ndarray, wrong: np.ndarray, n: np.ndarray
-               ) -> np.ndarray:
+    def _auroc(
+        self, before: np.ndarray, after: np.ndarray, wrong: np.ndarray, n: np.ndarray
+    ) -> np.ndarray:
         missed = np.cumsum(wrong, axis=1)
         ahead = (before + after) / 2 - missed + wrong / 2  # right ones, ties by half
         total = wrong.sum(axis=1)
         return ratio((wrong * ahead).sum(axis=1), total * (n[:, 0] - total))
 
-    def _areas(self, before: np.ndarray, after: np.ndarray, wrong: np.ndarray, n: np.ndarray
-               ) -> tuple[np.ndarray, np.ndarray]:
+    def _areas(
+        self, before: np.ndarray, after: np.ndarray, wrong: np.ndarray, n: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """AURC and AUGRC, the areas under the risk-coverage curves.
 
         A wrong image is among the k surest from its place on; within a block of equal scores the
@@ -79,12 +84,14 @@ class Ranked:
 def means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(K, R) weighted means of K columns of values (N, K)."""
     weights = np.asarray(weights, np.float64)
-    return ratio((weights @ values).T, np.broadcast_to(weights.sum(axis=1),
-                                                       (values.shape[1], len(weights))))
+    return ratio(
+        (weights @ values).T, np.broadcast_to(weights.sum(axis=1), (values.shape[1], len(weights)))
+    )
 
 
-def ece(top: np.ndarray, correct: np.ndarray, weights: np.ndarray, bins: int = ECE_BINS
-        ) -> np.ndarray:
+def ece(
+    top: np.ndarray, correct: np.ndarray, weights: np.ndarray, bins: int = ECE_BINS
+) -> np.ndarray:
     """(R,) expected calibration error of the top mean softmax (N,)."""
     top, correct = checked(top, correct)
     place = np.clip(np.floor(top * bins), 0, bins - 1).astype(np.intp)

@@ -71,7 +71,7 @@ def network_accuracy(samples: np.ndarray, labels: np.ndarray) -> np.ndarray:
     right = np.zeros(networks, dtype=np.int64)
     step = max(1, _CHUNK_VALUES // (networks * classes))
     for start in range(0, len(counted), step):
-        rows = counted[start:start + step]
+        rows = counted[start : start + step]
         right += (predicted_classes(samples[rows]) == labels[rows, None]).sum(axis=0)
     return right / len(counted) if len(counted) else np.full(networks, np.nan)
 

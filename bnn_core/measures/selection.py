@@ -37,26 +37,32 @@ def outcomes(bayes: np.ndarray, standard: np.ndarray) -> np.ndarray:
 
 def quadrants(bayes_sure: np.ndarray, standard_sure: np.ndarray) -> np.ndarray:
     """Index into QUADRANTS (N,) int8 from two boolean arrays."""
-    return ((~np.asarray(bayes_sure, bool)).astype(np.int8) * 2
-            + (~np.asarray(standard_sure, bool)).astype(np.int8))
+    return (~np.asarray(bayes_sure, bool)).astype(np.int8) * 2 + (
+        ~np.asarray(standard_sure, bool)
+    ).astype(np.int8)
 
 
 def quadrant_table(quadrant: np.ndarray, outcome: np.ndarray) -> pd.DataFrame:
     """Number of images per quadrant (rows, QUADRANTS) and outcome (columns, OUTCOMES)."""
-    counts = np.bincount(quadrant.astype(np.int64) * len(OUTCOMES) + outcome,
-                         minlength=len(QUADRANTS) * len(OUTCOMES))
-    return pd.DataFrame(counts.reshape(len(QUADRANTS), len(OUTCOMES)), index=list(QUADRANTS),
-                        columns=list(OUTCOMES))
+    counts = np.bincount(
+        quadrant.astype(np.int64) * len(OUTCOMES) + outcome,
+        minlength=len(QUADRANTS) * len(OUTCOMES),
+    )
+    return pd.DataFrame(
+        counts.reshape(len(QUADRANTS), len(OUTCOMES)), index=list(QUADRANTS), columns=list(OUTCOMES)
+    )
 
 
-def in_box(x: np.ndarray, y: np.ndarray, x_range: tuple[float, float],
-           y_range: tuple[float, float]) -> np.ndarray:
+def in_box(
+    x: np.ndarray, y: np.ndarray, x_range: tuple[float, float], y_range: tuple[float, float]
+) -> np.ndarray:
     """Whether each point (N,) lies in a rectangle, its edges included; corners in any order."""
-    return ((x >= min(x_range)) & (x <= max(x_range)) & (y >= min(y_range)) & (y <= max(y_range)))
+    return (x >= min(x_range)) & (x <= max(x_range)) & (y >= min(y_range)) & (y <= max(y_range))
 
 
-def in_polygon(x: np.ndarray, y: np.ndarray, corners_x: np.ndarray, corners_y: np.ndarray
-               ) -> np.ndarray:
+def in_polygon(
+    x: np.ndarray, y: np.ndarray, corners_x: np.ndarray, corners_y: np.ndarray
+) -> np.ndarray:
     """Whether each point (N,) lies in a closed polygon of K corners, by the even-odd rule.
 
     The points are sorted by height once, so that each side is compared only with the points that
@@ -65,11 +71,14 @@ def in_polygon(x: np.ndarray, y: np.ndarray, corners_x: np.ndarray, corners_y: n
     """
     corners_x, corners_y = np.asarray(corners_x, float), np.asarray(corners_y, float)
     if len(corners_x) != len(corners_y) or len(corners_x) < 3:
-        raise ValueError(f"a polygon of {len(corners_x)} and {len(corners_y)} coordinates; at "
-                         "least three corners expected")
+        raise ValueError(
+            f"a polygon of {len(corners_x)} and {len(corners_y)} coordinates; at "
+            "least three corners expected"
+        )
     inside = np.zeros(len(x), dtype=bool)
-    near = np.flatnonzero(in_box(x, y, (corners_x.min(), corners_x.max()),
-                                 (corners_y.min(), corners_y.max())))
+    near = np.flatnonzero(
+        in_box(x, y, (corners_x.min(), corners_x.max()), (corners_y.min(), corners_y.max()))
+    )
     near = near[np.argsort(np.asarray(y)[near], kind="stable")]
     across, height = np.asarray(x, float)[near], np.asarray(y, float)[near]
     odd = np.zeros(len(near), dtype=bool)
@@ -138,15 +147,21 @@ def bin_index(values: np.ndarray, low: float, high: float, bins: int) -> np.ndar
     return np.clip(place, 0, bins - 1).astype(np.int64)
 
 
-def density(x: np.ndarray, y: np.ndarray, x_range: tuple[float, float],
-            y_range: tuple[float, float], bins: int) -> np.ndarray:
+def density(
+    x: np.ndarray,
+    y: np.ndarray,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    bins: int,
+) -> np.ndarray:
     """Counts (bins, bins) of points in equal cells; first axis y, second x."""
     cell = bin_index(y, *y_range, bins) * bins + bin_index(x, *x_range, bins)
     return np.bincount(cell, minlength=bins * bins).reshape(bins, bins)
 
 
-def margin(values: np.ndarray, verdict: np.ndarray, low: float, high: float, bins: int
-           ) -> pd.DataFrame:
+def margin(
+    values: np.ndarray, verdict: np.ndarray, low: float, high: float, bins: int
+) -> pd.DataFrame:
     """One network's images in equal bins: columns low, high (edges) and VERDICTS (counts).
 
     verdict: (N,) index into VERDICTS.
@@ -154,5 +169,7 @@ def margin(values: np.ndarray, verdict: np.ndarray, low: float, high: float, bin
     cell = bin_index(values, low, high, bins) * len(VERDICTS) + verdict
     counts = np.bincount(cell, minlength=bins * len(VERDICTS)).reshape(bins, len(VERDICTS))
     edges = np.linspace(low, high, bins + 1)
-    return pd.DataFrame({"low": edges[:-1], "high": edges[1:]}
-                        | {name: counts[:, i] for i, name in enumerate(VERDICTS)})
+    return pd.DataFrame(
+        {"low": edges[:-1], "high": edges[1:]}
+        | {name: counts[:, i] for i, name in enumerate(VERDICTS)}
+    )

@@ -29,14 +29,26 @@ class Moments:
     @staticmethod
     def concatenate(parts: "list[Moments]") -> "Moments":
         """Join moments of consecutive batches of images."""
-        return Moments(*(np.concatenate(arrays) for arrays in zip(
-            *((part.mean_p, part.mean_p2, part.mean_entropy) for part in parts), strict=True)))
+        return Moments(
+            *(
+                np.concatenate(arrays)
+                for arrays in zip(
+                    *((part.mean_p, part.mean_p2, part.mean_entropy) for part in parts), strict=True
+                )
+            )
+        )
 
     @staticmethod
     def average(parts: "list[Moments]") -> "Moments":
         """Pool equally many samples of the same images from several folds into one set."""
-        return Moments(*(np.mean(arrays, axis=0) for arrays in zip(
-            *((part.mean_p, part.mean_p2, part.mean_entropy) for part in parts), strict=True)))
+        return Moments(
+            *(
+                np.mean(arrays, axis=0)
+                for arrays in zip(
+                    *((part.mean_p, part.mean_p2, part.mean_entropy) for part in parts), strict=True
+                )
+            )
+        )
 
 
 def entropy(p: np.ndarray) -> np.ndarray:

@@ -21,8 +21,7 @@ GAIN, GAMMA = 1.5, 1.25
 
 
 def augment(x: Tensor, kind: str) -> Tensor:
-    """Change a batch as AUGMENTATIONS says; "stain" gives float32 in 0..255, the others x's type.
-    """
+    """Change a batch as AUGMENTATIONS says; "stain" gives float32 in 0..255, the others x's type."""
     if "dihedral" in kind:
         x = dihedral(x)
     if "shift" in kind:

@@ -57,9 +57,7 @@ def demand_same_config(folder: Path, config: TrainConfig) -> None:
     """InputError when `folder` holds a network trained with other settings."""
     saved = read_json(folder / "config.json")
     changed = [
-        f.name
-        for f in fields(config)
-        if saved.get(f.name, f.default) != getattr(config, f.name)
+        f.name for f in fields(config) if saved.get(f.name, f.default) != getattr(config, f.name)
     ]
     if changed:
         raise InputError(

@@ -61,8 +61,11 @@ def training_cloud(features: np.ndarray, targets: np.ndarray) -> TrainingCloud:
     covariance = within.T @ within / len(within)
     # A network may leave units dead and classes without spread; distances stay finite.
     floor = np.trace(covariance) / size * 1e-6 or 1.0
-    variances, axes = (eigh(covariance, subset_by_index=[size - count, size - 1]) if count
-                       else (np.empty(0), np.empty((size, 0))))
+    variances, axes = (
+        eigh(covariance, subset_by_index=[size - count, size - 1])
+        if count
+        else (np.empty(0), np.empty((size, 0)))
+    )
     rest = (np.trace(covariance) - variances.sum()) / (size - count)
     cloud = TrainingCloud(means, axes, np.maximum(variances, floor), np.array(max(rest, floor)))
     # As it is kept: images that are added later get the same numbers.

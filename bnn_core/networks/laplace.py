@@ -125,10 +125,9 @@ def last_layer(network: nn.Module) -> Tensor:
     return torch.cat([network.head.weight, network.head.bias[:, None]], dim=1).detach()
 
 
-def draw_last_layers(network: nn.Module, gaussian: LastLayer, num_samples: int, seed: int
-                     ) -> Networks:
+def draw_last_layers(
+    network: nn.Module, gaussian: LastLayer, num_samples: int, seed: int
+) -> Networks:
     """T networks that differ in their last layer only."""
     drawn = gaussian.draw(num_samples, seed).to(next(network.parameters()).device)
-    return Networks(
-        network.eval(), {"head.weight": drawn[..., :-1], "head.bias": drawn[..., -1]}
-    )
+    return Networks(network.eval(), {"head.weight": drawn[..., :-1], "head.bias": drawn[..., -1]})

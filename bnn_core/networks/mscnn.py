@@ -45,9 +45,15 @@ class MultiScaleCNN(nn.Module):
     Input (B, in_channels, rows, columns); output logits (B, num_classes).
     """
 
-    def __init__(self, kind, in_channels: int = 3, num_classes: int = 12,
-                 image_size: tuple[int, int] = (1024, 1280), pathways: int | None = None,
-                 head_width: int = 1024):
+    def __init__(
+        self,
+        kind,
+        in_channels: int = 3,
+        num_classes: int = 12,
+        image_size: tuple[int, int] = (1024, 1280),
+        pathways: int | None = None,
+        head_width: int = 1024,
+    ):
         super().__init__()
         pathways = pathways_that_fit(image_size) if pathways is None else pathways
         if not 1 <= pathways <= len(WIDTHS):

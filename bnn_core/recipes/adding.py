@@ -36,11 +36,33 @@ from bnn_core.study.writing import finish_study
 #: Samples of one method above this many bytes are not kept.
 MOST_SAMPLE_BYTES = 2 << 30
 #: What study.json says that a study with more rows says anew.
-_MADE_ANEW = ("schema", "rows", "roles", "levels", "metrics", "versions", "created", "fingerprint",
-              "files", "title", "kind", "classes", "methods", "settings", "notes")
+_MADE_ANEW = (
+    "schema",
+    "rows",
+    "roles",
+    "levels",
+    "metrics",
+    "versions",
+    "created",
+    "fingerprint",
+    "files",
+    "title",
+    "kind",
+    "classes",
+    "methods",
+    "settings",
+    "notes",
+)
 #: Files of a study that hold a row per image.
-_BY_ROW = ("study.json", "images.parquet", "summary", "samples", "embedding.npy", "thumbnails.bin",
-           "thumbnails.npy")
+_BY_ROW = (
+    "study.json",
+    "images.parquet",
+    "summary",
+    "samples",
+    "embedding.npy",
+    "thumbnails.bin",
+    "thumbnails.npy",
+)
 
 
 def add_images(
@@ -69,22 +91,41 @@ def add_images(
         return _add(open_study(path), sets, out, role, device, force, restart, most_sample_bytes)
 
 
-def _add(study: Study, sets: Sequence[ImageSet], out: Path, role: str | None, device: str,
-         force: bool, restart: bool, most_sample_bytes: int) -> Path:
+def _add(
+    study: Study,
+    sets: Sequence[ImageSet],
+    out: Path,
+    role: str | None,
+    device: str,
+    force: bool,
+    restart: bool,
+    most_sample_bytes: int,
+) -> Path:
     folds = _folds(study)
     images, total = _added_rows(study, sets, role), sum(len(s) for s in sets)
-    kept = [m for m in study.methods if study.samples(m) is not None and _sample_bytes(
-        study, m, total) <= most_sample_bytes]
+    kept = [
+        m
+        for m in study.methods
+        if study.samples(m) is not None and _sample_bytes(study, m, total) <= most_sample_bytes
+    ]
     lost = [m for m in study.methods if study.samples(m) is not None and m not in kept]
     if lost and out == study.path:
         raise InputError(
             f"with {total:,} more images the samples of {lost[0]} would take "
             f"{_sample_bytes(study, lost[0], total) / 1e9:.1f} GB and be left out; give --out "
-            "NAME, so that this study keeps its own")
-    making = open_making(out, {
-        "adds_to": study.fingerprint, "made": study.meta["created"], "role": role,
-        "sets": [f"{s.name} {len(s)} {_digest(s)}" for s in sets]},
-        force=force or out == study.path, restart=restart)
+            "NAME, so that this study keeps its own"
+        )
+    making = open_making(
+        out,
+        {
+            "adds_to": study.fingerprint,
+            "made": study.meta["created"],
+            "role": role,
+            "sets": [f"{s.name} {len(s)} {_digest(s)}" for s in sets],
+        },
+        force=force or out == study.path,
+        restart=restart,
+    )
     _copy_rest(study, making)
     blocks = list(blocks_of(sets))
     shape = tuple(read_json(folds[0] / study.methods[0] / "config.json")["image_shape"])
@@ -102,8 +143,7 @@ def adding_to(out: Path) -> bool:
     """Whether `out` is a finished study to which an interrupted run was adding images."""
     making = out.with_name(out.name + ".making")
     begun = making / "settings.json"
-    return ((out / "study.json").is_file() and begun.is_file()
-            and "adds_to" in read_json(begun))
+    return (out / "study.json").is_file() and begun.is_file() and "adds_to" in read_json(begun)
 
 
 def _digest(images: ImageSet) -> str:
@@ -116,15 +156,20 @@ def _digest(images: ImageSet) -> str:
 
 def _folds(study: Study) -> list[Path]:
     if study.meta.get("weights_kept") is False:
-        raise InputError(f"study {study.name} was made without its networks, so it cannot predict "
-                         "more images; re-make it with --keep-weights")
-    numbered = sorted((int(p.name), p) for p in (study.path / "folds").glob("*")
-                      if p.name.isdigit())
+        raise InputError(
+            f"study {study.name} was made without its networks, so it cannot predict "
+            "more images; re-make it with --keep-weights"
+        )
+    numbered = sorted(
+        (int(p.name), p) for p in (study.path / "folds").glob("*") if p.name.isdigit()
+    )
     folds = [path for _, path in numbered]
     for method in study.methods:
         if not folds or not all((f / method / "config.json").is_file() for f in folds):
-            raise InputError(f"study {study.name} keeps no networks of the method {method}, so it "
-                             "cannot predict more images; 'bnn study' makes studies that can")
+            raise InputError(
+                f"study {study.name} keeps no networks of the method {method}, so it "
+                "cannot predict more images; 'bnn study' makes studies that can"
+            )
     return folds
 
 
@@ -136,17 +181,27 @@ def _added_rows(study: Study, sets: Sequence[ImageSet], role: str | None) -> pd.
         labels = pd.Series(images.labels, dtype=object)
         known = labels.isin(study.classes)
         roles = np.where(labels.isna(), "unlabelled", np.where(known, "shifted", "new"))
-        parts.append(pd.DataFrame({
-            "image_id": images.name + "/" + pd.Series(images.ids, dtype=object),
-            "label": labels, "role": role or roles, "fold": -1 if _many(study) else 0,
-            "path": images.files, "source": images.name}))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "image_id": images.name + "/" + pd.Series(images.ids, dtype=object),
+                    "label": labels,
+                    "role": role or roles,
+                    "fold": -1 if _many(study) else 0,
+                    "path": images.files,
+                    "source": images.name,
+                }
+            )
+        )
     added = pd.concat(parts, ignore_index=True)
     taken = added["image_id"][added["image_id"].isin(study.images["image_id"])]
     double = added["image_id"][added["image_id"].duplicated()]
     if len(taken) or len(double):
         name = (taken if len(taken) else double).iat[0].split("/")[0]
-        raise InputError(f"study {study.name} would hold the images of '{name}' twice; give them "
-                         f"another name: OTHER=PATH in place of PATH")
+        raise InputError(
+            f"study {study.name} would hold the images of '{name}' twice; give them "
+            f"another name: OTHER=PATH in place of PATH"
+        )
     return added
 
 
@@ -174,54 +229,92 @@ def _copy_rest(study: Study, making: Path) -> None:
     (making / ADDING / "copied").touch()
 
 
-def _finish(study: Study, making: Path, added: pd.DataFrame, blocks: Sequence[Block], folds: int,
-            sets: Sequence[ImageSet], lost: Sequence[str]) -> Path:
+def _finish(
+    study: Study,
+    making: Path,
+    added: pd.DataFrame,
+    blocks: Sequence[Block],
+    folds: int,
+    sets: Sequence[ImageSet],
+    lost: Sequence[str],
+) -> Path:
     hashes = [np.load(block_file(making, "images", b))["hashes"] for b in blocks]
     added["content_hash"] = np.concatenate(hashes).astype(object)
     images = _below(study.images, added)
     numbers = sorted(int(p.name) for p in (making / "folds").glob("*") if p.name.isdigit())
     summaries = {}
     for method in study.methods:
-        parts = [summarise(average_moments(making, method, numbers, block), study.classes,
-                           distance=average_distance(making, method, numbers, block))
-                 for block in blocks]
+        parts = [
+            summarise(
+                average_moments(making, method, numbers, block),
+                study.classes,
+                distance=average_distance(making, method, numbers, block),
+            )
+            for block in blocks
+        ]
         own = study.summary(method)
         ids = pd.DataFrame({"image_id": added["image_id"]})
-        summaries[method] = _below(own, pd.concat(
-            [ids, pd.concat(parts, ignore_index=True)], axis=1))
+        summaries[method] = _below(
+            own, pd.concat([ids, pd.concat(parts, ignore_index=True)], axis=1)
+        )
     if study.embedding is not None:
         _write_embedding(study, making, numbers, blocks)
-    notes = [*study.meta.get("notes", []), *(
-        f"{count(len(s), 'image')} of {s.title} added: predicted by the study's networks, counted "
-        "in no accuracy" for s in sets), *(note for s in sets for note in s.notes)]
+    notes = [
+        *study.meta.get("notes", []),
+        *(
+            f"{count(len(s), 'image')} of {s.title} added: predicted by the study's networks, counted "
+            "in no accuracy"
+            for s in sets
+        ),
+        *(note for s in sets for note in s.notes),
+    ]
     if known := int(added["content_hash"].isin(study.images["content_hash"]).sum()):
-        notes.append(f"{known:,} of them {be(known)} of the study itself, and networks of other "
-                     "folds were trained on such")
+        notes.append(
+            f"{known:,} of them {be(known)} of the study itself, and networks of other "
+            "folds were trained on such"
+        )
     if study.meta.get("normalise") in ("plate", "image"):
-        notes.append(f"the study's own images were scaled by {study.meta['normalise']}; the added "
-                     "ones were taken as scaled already")
+        notes.append(
+            f"the study's own images were scaled by {study.meta['normalise']}; the added "
+            "ones were taken as scaled already"
+        )
     if lost:
         notes.append(f"no samples are kept: with {len(images):,} images they would be too large")
     study.demand_same()  # part of what was copied would be another study's
     return finish_study(
-        making, title=study.meta["title"], kind=study.meta["kind"], classes=study.classes,
-        images=images, summaries=summaries, thumbnails=_thumbnails(study, making, blocks),
-        methods=study.meta["methods"], settings=study.meta.get("settings"),
-        extra={k: v for k, v in study.meta.items() if k not in _MADE_ANEW} | {
-            "notes": notes, "added": [*study.meta.get("added", []), *(
-                {"name": s.name, "title": s.title, "images": len(s)} for s in sets)]})
+        making,
+        title=study.meta["title"],
+        kind=study.meta["kind"],
+        classes=study.classes,
+        images=images,
+        summaries=summaries,
+        thumbnails=_thumbnails(study, making, blocks),
+        methods=study.meta["methods"],
+        settings=study.meta.get("settings"),
+        extra={k: v for k, v in study.meta.items() if k not in _MADE_ANEW}
+        | {
+            "notes": notes,
+            "added": [
+                *study.meta.get("added", []),
+                *({"name": s.name, "title": s.title, "images": len(s)} for s in sets),
+            ],
+        },
+    )
 
 
-def _write_embedding(study: Study, making: Path, folds: Sequence[int], blocks: Sequence[Block]
-                     ) -> None:
+def _write_embedding(
+    study: Study, making: Path, folds: Sequence[int], blocks: Sequence[Block]
+) -> None:
     own = study.embedding
     shape = (len(own) + sum(map(len, blocks)), own.shape[1])
     with atomic_path(making / "embedding.npy") as temporary:
         array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-        array[:len(own)] = own
+        array[: len(own)] = own
         for block in blocks:
-            parts = [np.load(block_file(making, f"{main_method(study)}-{fold}", block))["embedding"]
-                     for fold in folds]
+            parts = [
+                np.load(block_file(making, f"{main_method(study)}-{fold}", block))["embedding"]
+                for fold in folds
+            ]
             rows = slice(len(own) + block.first, len(own) + block.first + len(block))
             array[rows] = np.mean(np.asarray(parts, np.float32), axis=0)
         array.flush()
@@ -233,8 +326,9 @@ def _thumbnails(study: Study, making: Path, blocks: Sequence[Block]) -> Iterator
     for block in blocks:
         with np.load(block_file(making, "images", block)) as arrays:
             packed, ends = arrays["packed"].tobytes(), np.cumsum(arrays["lengths"])
-        yield from (packed[end - n:end] for end, n in
-                    zip(ends, np.diff(ends, prepend=0), strict=True))
+        yield from (
+            packed[end - n : end] for end, n in zip(ends, np.diff(ends, prepend=0), strict=True)
+        )
 
 
 def _below(own: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
@@ -245,6 +339,8 @@ def _below(own: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
         if column in own and column in added and own[column].dtype == added[column].dtype:
             out[column] = pd.concat([own[column], added[column]], ignore_index=True)
         else:
-            out[column] = [*(own[column] if column in own else [None] * len(own)),
-                           *(added[column] if column in added else [None] * len(added))]
+            out[column] = [
+                *(own[column] if column in own else [None] * len(own)),
+                *(added[column] if column in added else [None] * len(added)),
+            ]
     return pd.DataFrame(out)

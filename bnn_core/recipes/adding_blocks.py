@@ -51,8 +51,13 @@ def blocks_of(sets: Sequence[ImageSet]) -> Iterator[Block]:
             first, number = first + rows.stop - rows.start, number + 1
 
 
-def look_at(making: Path, blocks: Sequence[Block], shape: tuple[int, int, int],
-            channels: Sequence[str] | None, of_files: bool) -> None:
+def look_at(
+    making: Path,
+    blocks: Sequence[Block],
+    shape: tuple[int, int, int],
+    channels: Sequence[str] | None,
+    of_files: bool,
+) -> None:
     """Hashes and thumbnails of all added images, as the network sees them.
 
     of_files: hashes are those of the files' bytes where there are files, as in studies of plates.
@@ -66,24 +71,41 @@ def look_at(making: Path, blocks: Sequence[Block], shape: tuple[int, int, int],
                 found = block.images.fitted(block.rows, shape)
                 pictures = [_thumbnail(image, colours) for image in found]
                 files = block.images.files if of_files else None
-                hashes = content_hashes(found) if files is None else [
-                    hashlib.sha256(read_bytes(file)).hexdigest()[:16] for file in files[block.rows]]
-                _save(path, hashes=np.array(hashes),
-                      packed=np.frombuffer(b"".join(pictures), np.uint8),
-                      lengths=np.array([len(data) for data in pictures]))
+                hashes = (
+                    content_hashes(found)
+                    if files is None
+                    else [
+                        hashlib.sha256(read_bytes(file)).hexdigest()[:16]
+                        for file in files[block.rows]
+                    ]
+                )
+                _save(
+                    path,
+                    hashes=np.array(hashes),
+                    packed=np.frombuffer(b"".join(pictures), np.uint8),
+                    lengths=np.array([len(data) for data in pictures]),
+                )
             bar.update(len(block))
 
 
 def _thumbnail(image: np.ndarray, colours: Sequence[str]) -> bytes:
     if len(image) == 1:
         from bnn_core.recipes.digits import lossless_thumbnail
+
         return lossless_thumbnail(image[0])
     return thumbnail(image.astype(np.float32) / 255, colours)
 
 
-def predict_blocks(study: Study, making: Path, method: str, folds: Sequence[Path],
-                   blocks: Sequence[Block], shape: tuple[int, int, int], keep_samples: bool,
-                   device: str) -> None:
+def predict_blocks(
+    study: Study,
+    making: Path,
+    method: str,
+    folds: Sequence[Path],
+    blocks: Sequence[Block],
+    shape: tuple[int, int, int],
+    keep_samples: bool,
+    device: str,
+) -> None:
     """Moments of all blocks by one method of every fold; samples and embedding into their files."""
     samples = _samples_file(study, making, method, sum(map(len, blocks))) if keep_samples else None
     count = study.meta["methods"][method].get("num_samples", 100)
@@ -92,8 +114,9 @@ def predict_blocks(study: Study, making: Path, method: str, folds: Sequence[Path
     measured = "distance" in study.summary(method)
     for place, fold in enumerate(folds):
         todo = [b for b in blocks if not block_file(making, f"{method}-{fold.name}", b).is_file()]
-        with tqdm(total=sum(map(len, blocks)), desc=f"predict fold {fold.name} {method}",
-                  unit="image") as bar:
+        with tqdm(
+            total=sum(map(len, blocks)), desc=f"predict fold {fold.name} {method}", unit="image"
+        ) as bar:
             bar.update(sum(map(len, blocks)) - sum(map(len, todo)))
             if not todo:
                 continue
@@ -104,15 +127,21 @@ def predict_blocks(study: Study, making: Path, method: str, folds: Sequence[Path
             for block in todo:
                 images = block.images.fitted(block.rows, shape)
                 size = batch_size(images)
-                drawn = np.empty((len(images), networks.num_samples, len(study.classes)),
-                                 np.float16) if samples is not None else None
-                moments = predict(networks, images, ready, samples=drawn, batch_size=size,
-                                  progress=bar.update)
+                drawn = (
+                    np.empty((len(images), networks.num_samples, len(study.classes)), np.float16)
+                    if samples is not None
+                    else None
+                )
+                moments = predict(
+                    networks, images, ready, samples=drawn, batch_size=size, progress=bar.update
+                )
                 if samples is not None:
                     # Of K folds each gives every Kth sample, as `folds.assemble` has it.
-                    rows = slice(len(study.images) + block.first,
-                                 len(study.images) + block.first + len(block))
-                    samples[rows, place::len(folds)] = drawn[:, place::len(folds)]
+                    rows = slice(
+                        len(study.images) + block.first,
+                        len(study.images) + block.first + len(block),
+                    )
+                    samples[rows, place :: len(folds)] = drawn[:, place :: len(folds)]
                     samples.flush()
                 features = None
                 if mean is not None:
@@ -120,8 +149,13 @@ def predict_blocks(study: Study, making: Path, method: str, folds: Sequence[Path
                 extra = {"embedding": features.astype(np.float16)} if main else {}
                 if cloud is not None:
                     extra["distance"] = cloud.distance(features)
-                _save(block_file(making, f"{method}-{fold.name}", block), mean_p=moments.mean_p,
-                      mean_p2=moments.mean_p2, mean_entropy=moments.mean_entropy, **extra)
+                _save(
+                    block_file(making, f"{method}-{fold.name}", block),
+                    mean_p=moments.mean_p,
+                    mean_p2=moments.mean_p2,
+                    mean_entropy=moments.mean_entropy,
+                    **extra,
+                )
 
 
 def main_method(study: Study) -> str:
@@ -138,7 +172,7 @@ def _samples_file(study: Study, making: Path, method: str, more: int) -> np.ndar
             shape = (len(own) + more, *own.shape[1:])
             array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
             for start in range(0, len(own), BLOCK):
-                array[start:min(start + BLOCK, len(own))] = own[start:start + BLOCK]
+                array[start : min(start + BLOCK, len(own))] = own[start : start + BLOCK]
             array.flush()
             del array
     return np.lib.format.open_memmap(path, "r+")
@@ -152,8 +186,9 @@ def average_moments(making: Path, method: str, folds: Sequence[int], block: Bloc
     return Moments.average(parts)
 
 
-def average_distance(making: Path, method: str, folds: Sequence[int], block: Block
-                     ) -> np.ndarray | None:
+def average_distance(
+    making: Path, method: str, folds: Sequence[int], block: Block
+) -> np.ndarray | None:
     """Mean over the folds of a block's distances from their training images; None without them."""
     parts = []
     for fold in folds:

@@ -44,40 +44,77 @@ def make_import_study(
     with study_lock(out):
         demand_room(Path(out), force)
         demand_no_training(Path(out))
-        return _make(Path(table), Path(out), options or ImportOptions(), image_root,
-                     pixel_size_um, title, force)
+        return _make(
+            Path(table),
+            Path(out),
+            options or ImportOptions(),
+            image_root,
+            pixel_size_um,
+            title,
+            force,
+        )
 
 
-def _make(table: Path, out: Path, options: ImportOptions, image_root: Path | None,
-          pixel_size_um: float | None, title: str | None, force: bool) -> tuple[Path, Predictions]:
+def _make(
+    table: Path,
+    out: Path,
+    options: ImportOptions,
+    image_root: Path | None,
+    pixel_size_um: float | None,
+    title: str | None,
+    force: bool,
+) -> tuple[Path, Predictions]:
     predictions = read_predictions(table, options)
-    settings = {"table": str(table), "image_root": image_root and str(image_root),
-                "pixel_size_um": pixel_size_um, **asdict(options)}
+    settings = {
+        "table": str(table),
+        "image_root": image_root and str(image_root),
+        "pixel_size_um": pixel_size_um,
+        **asdict(options),
+    }
     making = open_making(out, settings, force=force, restart=True)
     try:
-        images, notes, extra, thumbnails = _pictures(predictions, table, image_root, making,
-                                                     pixel_size_um)
+        images, notes, extra, thumbnails = _pictures(
+            predictions, table, image_root, making, pixel_size_um
+        )
         labels = images["label"].where(images["role"] == "scored", None).to_numpy(dtype=object)
         finish_study(
-            making, title=title or table.name.split(".")[0], kind="import",
-            classes=predictions.classes, images=images,
-            summaries={method: summarise(m, predictions.classes, labels)
-                       for method, m in predictions.moments.items()},
-            samples=predictions.samples, thumbnails=thumbnails,
-            methods={method: {"num_samples": predictions.samples[method].shape[1]
-                              if method in predictions.samples else None,
-                              "imported": True} for method in predictions.moments},
+            making,
+            title=title or table.name.split(".")[0],
+            kind="import",
+            classes=predictions.classes,
+            images=images,
+            summaries={
+                method: summarise(m, predictions.classes, labels)
+                for method, m in predictions.moments.items()
+            },
+            samples=predictions.samples,
+            thumbnails=thumbnails,
+            methods={
+                method: {
+                    "num_samples": predictions.samples[method].shape[1]
+                    if method in predictions.samples
+                    else None,
+                    "imported": True,
+                }
+                for method in predictions.moments
+            },
             settings=settings,
-            extra=extra | {"notes": [*predictions.notes, *notes],
-                           "columns": predictions.understood})
+            extra=extra
+            | {"notes": [*predictions.notes, *notes], "columns": predictions.understood},
+        )
     except BaseException:
         shutil.rmtree(making, ignore_errors=True)
         raise
     return out, predictions
 
 
-def _pictures(predictions: Predictions, table: Path, image_root: Path | None, making: Path,
-              pixel_size_um: float | None):
+def _pictures(
+    predictions: Predictions,
+    table: Path,
+    image_root: Path | None,
+    making: Path,
+    pixel_size_um: float | None,
+):
     """The images' rows with what their files show, notes, keys of study.json, and thumbnails."""
     images = predictions.images.reset_index(drop=True)
     columns = _path_columns(predictions)
@@ -91,8 +128,14 @@ def _pictures(predictions: Predictions, table: Path, image_root: Path | None, ma
         images = images.drop(columns="path")
     given = images.drop(columns=["fold", "content_hash"]).set_index(predictions.images.index)
     source = prepare_source(
-        given, channels=predictions.channels or None, image_root=root, folder=making / "pictures",
-        classes=[], size=8, pixel_size_um=pixel_size_um)
+        given,
+        channels=predictions.channels or None,
+        image_root=root,
+        folder=making / "pictures",
+        classes=[],
+        size=8,
+        pixel_size_um=pixel_size_um,
+    )
     images, thumbnails = _with_pictures(images, source)
     source.keep_with_study(making)
     keys = source.study_keys()
@@ -122,8 +165,10 @@ def image_folder(predictions: Predictions, table: Path, image_root: Path | None)
     if any(is_file(root / path) for path in tried):
         return root
     if image_root is not None:
-        raise InputError(f"--image-root {root} does not hold the first {len(tried)} images of "
-                         f"{table}, such as {tried.iloc[0]}")
+        raise InputError(
+            f"--image-root {root} does not hold the first {len(tried)} images of "
+            f"{table}, such as {tried.iloc[0]}"
+        )
     return None
 
 
@@ -134,8 +179,9 @@ def images_found(predictions: Predictions, root: Path, most: int) -> tuple[int, 
     return sum(is_file(root / path) for path in tried), len(tried)
 
 
-def _with_pictures(images: pd.DataFrame, source: PlateSource
-                   ) -> tuple[pd.DataFrame, list[bytes | None]]:
+def _with_pictures(
+    images: pd.DataFrame, source: PlateSource
+) -> tuple[pd.DataFrame, list[bytes | None]]:
     """Content hash and quality of the images that could be read, and all rows' thumbnails."""
     place = pd.Index(source.table["image_id"]).get_indexer(images["image_id"])
     read = place >= 0

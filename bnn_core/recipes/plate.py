@@ -181,8 +181,9 @@ def planned_warnings(making: Path) -> list[str]:
     said = list(source.notes)
     if len(source.quarantine):
         said.append(f"the images left out are listed in {making / 'quarantine.csv'}")
-    return said + _warnings(folds, source.table.assign(
-        unpredictable=unpredictable_rows(source.table, folds)))
+    return said + _warnings(
+        folds, source.table.assign(unpredictable=unpredictable_rows(source.table, folds))
+    )
 
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
@@ -203,5 +204,5 @@ def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
         *copies,
         f"{count(n, 'image')} {have(n)} a label that the fold could not learn, for all "
         f"compounds of it were held out ({', '.join(classes)}): marked unpredictable and counted "
-        "apart"
+        "apart",
     ]

@@ -11,8 +11,18 @@ from bnn_core.review.exporting import by_preference
 from bnn_core.study.folder import METHOD_NAMES, Study
 
 #: Settings in which the two studies may differ without the comparison being about something else.
-_OWN_SETTINGS = {"exclude", "relabel", "out", "title", "name", "force", "restart", "cache",
-                 "device", "threads"}
+_OWN_SETTINGS = {
+    "exclude",
+    "relabel",
+    "out",
+    "title",
+    "name",
+    "force",
+    "restart",
+    "cache",
+    "device",
+    "threads",
+}
 
 
 @dataclass(frozen=True)
@@ -60,15 +70,18 @@ class CleaningEffect:
             sure = f"95 % interval {low:+.1f} to {high:+.1f}"
             if low <= 0 <= high:
                 sure += ", so no difference is shown"
-        return (f"{METHOD_NAMES.get(self.method, self.method)}, on the {self.images:,} images that "
-                f"nobody touched: {100 * self.before:.1f} % right before, "
-                f"{100 * self.after:.1f} % after ({change:+.1f} points, {sure}; "
-                f"{self.groups:,} {self.grouped_by}s). {self.excluded:,} excluded, "
-                f"{self.relabelled:,} relabelled.")
+        return (
+            f"{METHOD_NAMES.get(self.method, self.method)}, on the {self.images:,} images that "
+            f"nobody touched: {100 * self.before:.1f} % right before, "
+            f"{100 * self.after:.1f} % after ({change:+.1f} points, {sure}; "
+            f"{self.groups:,} {self.grouped_by}s). {self.excluded:,} excluded, "
+            f"{self.relabelled:,} relabelled."
+        )
 
 
-def compare_cleaned(before: Study, after: Study, method: str | None = None, *,
-                    seed: int = 0) -> CleaningEffect:
+def compare_cleaned(
+    before: Study, after: Study, method: str | None = None, *, seed: int = 0
+) -> CleaningEffect:
     """Compare two studies on the images neither excluded nor relabelled between them.
 
     Both must have divided these images into the same folds, or the networks sat different
@@ -79,20 +92,25 @@ def compare_cleaned(before: Study, after: Study, method: str | None = None, *,
     if method is None:
         method = next((m for m in by_preference(before) if m in after.methods), None)
     if method is None or method not in before.methods or method not in after.methods:
-        raise InputError(f"studies {before.name} and {after.name} have no method "
-                         f"{method or 'in common'}; they have {', '.join(before.methods)} and "
-                         f"{', '.join(after.methods)}")
+        raise InputError(
+            f"studies {before.name} and {after.name} have no method "
+            f"{method or 'in common'}; they have {', '.join(before.methods)} and "
+            f"{', '.join(after.methods)}"
+        )
     old, new = _scored(before, method), _scored(after, method)
     both = old.add_suffix("_old").join(new.add_suffix("_new"), how="inner")
     relabelled = (both["label_old"] != both["label_new"]).to_numpy()
     hashes = both[["content_hash_old", "content_hash_new"]].fillna("")
-    other = ((hashes != "").all(axis=1)
-             & (hashes["content_hash_old"] != hashes["content_hash_new"])).to_numpy()
+    other = (
+        (hashes != "").all(axis=1) & (hashes["content_hash_old"] != hashes["content_hash_new"])
+    ).to_numpy()
     same = both[~relabelled & ~other]
     if same.empty:
-        raise InputError(f"studies {before.name} and {after.name} share no scored image with the "
-                         "same label; compare a study with the one made again with --exclude or "
-                         "--relabel")
+        raise InputError(
+            f"studies {before.name} and {after.name} share no scored image with the "
+            "same label; compare a study with the one made again with --exclude or "
+            "--relabel"
+        )
     _demand_same_folds(same, before, after)
     groups, grouped_by = _groups(same)
     right_old, right_new = (same["right_old"].to_numpy(float), same["right_new"].to_numpy(float))
@@ -101,14 +119,21 @@ def compare_cleaned(before: Study, after: Study, method: str | None = None, *,
     if count < 2:
         difference = Interval(difference.value, np.nan, np.nan)
     return CleaningEffect(
-        method=method, images=len(same), groups=count, grouped_by=grouped_by,
-        before=float(right_old.mean()), after=float(right_new.mean()), difference=difference,
+        method=method,
+        images=len(same),
+        groups=count,
+        grouped_by=grouped_by,
+        before=float(right_old.mean()),
+        after=float(right_new.mean()),
+        difference=difference,
         excluded=len(old.index.difference(new.index)),
         relabelled=int(relabelled.sum()) + len(new.index.difference(old.index)),
         other_picture=int((other & ~relabelled).sum()),
         other_settings=_other_settings(before, after),
-        flattering=Flattering(float(old["right"].mean()), float(new["right"].mean()),
-                              len(old), len(new)))
+        flattering=Flattering(
+            float(old["right"].mean()), float(new["right"].mean()), len(old), len(new)
+        ),
+    )
 
 
 def _scored(study: Study, method: str) -> pd.DataFrame:
@@ -126,9 +151,11 @@ def _demand_same_folds(same: pd.DataFrame, before: Study, after: Study) -> None:
         return
     torn = pairs["fold_old"].duplicated(keep=False) | pairs["fold_new"].duplicated(keep=False)
     fold = pairs.loc[torn, "fold_old"].iat[0]
-    raise InputError(f"studies {before.name} and {after.name} were divided into other folds (fold "
-                     f"{fold} of {before.name} is not one fold of {after.name}); make the second "
-                     "with the first one's folds")
+    raise InputError(
+        f"studies {before.name} and {after.name} were divided into other folds (fold "
+        f"{fold} of {before.name} is not one fold of {after.name}); make the second "
+        "with the first one's folds"
+    )
 
 
 def _groups(same: pd.DataFrame) -> tuple[np.ndarray, str]:
@@ -144,5 +171,10 @@ def _groups(same: pd.DataFrame) -> tuple[np.ndarray, str]:
 def _other_settings(before: Study, after: Study) -> tuple[str, ...]:
     """Settings besides the cleaning in which the studies differ: rival causes of a gain."""
     old, new = before.meta.get("settings", {}), after.meta.get("settings", {})
-    return tuple(sorted(key for key in old.keys() | new.keys()
-                        if key not in _OWN_SETTINGS and old.get(key) != new.get(key)))
+    return tuple(
+        sorted(
+            key
+            for key in old.keys() | new.keys()
+            if key not in _OWN_SETTINGS and old.get(key) != new.get(key)
+        )
+    )

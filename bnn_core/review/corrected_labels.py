@@ -48,21 +48,28 @@ def corrected_labels(study: Study, log: ReviewLog) -> pd.DataFrame:
     table["excluded"] = np.where(excluded, "yes", "no")
     gone = log.absent(study)
     renamed = gone["decision"] == "relabel"
-    absent = pd.DataFrame({
-        "image_id": gone["image_id"], "label": gone["label_then"],
-        "corrected_label": gone["new_label"].where(renamed, gone["label_then"]),
-        "excluded": np.where(gone["decision"] == "exclude", "yes", "no")})
+    absent = pd.DataFrame(
+        {
+            "image_id": gone["image_id"],
+            "label": gone["label_then"],
+            "corrected_label": gone["new_label"].where(renamed, gone["label_then"]),
+            "excluded": np.where(gone["decision"] == "exclude", "yes", "no"),
+        }
+    )
     table = pd.concat([table, absent], ignore_index=True)
     # Copies and added images are no part of the set that was labelled, unless somebody decided.
     own = own_images(images)
     own[state.index] = True
     wanted = np.concatenate([own, np.ones(len(absent), bool)])
-    return table[wanted & (table[["label", "corrected_label"]].notna().any(axis=1)
-                           | (table["excluded"] == "yes"))].reset_index(drop=True)
+    return table[
+        wanted
+        & (table[["label", "corrected_label"]].notna().any(axis=1) | (table["excluded"] == "yes"))
+    ].reset_index(drop=True)
 
 
-def read_corrections(file: Path, image_ids: Collection[str] | None = None,
-                     classes: Collection[str] | None = None) -> Corrections:
+def read_corrections(
+    file: Path, image_ids: Collection[str] | None = None, classes: Collection[str] | None = None
+) -> Corrections:
     """Read what `bnn study --exclude/--relabel` take: a flagged list or a corrected label table.
 
     A flagged list has the columns image_id, decision and new_label; a corrected label table
@@ -78,9 +85,11 @@ def read_corrections(file: Path, image_ids: Collection[str] | None = None,
     elif {"decision", "new_label"} <= columns:
         read = _from_flagged_list
     else:
-        raise InputError(f"{file}: columns decision and new_label (a flagged list) or label, "
-                         "corrected_label and excluded (a corrected label table) expected; it has "
-                         f"{', '.join(columns)}")
+        raise InputError(
+            f"{file}: columns decision and new_label (a flagged list) or label, "
+            "corrected_label and excluded (a corrected label table) expected; it has "
+            f"{', '.join(columns)}"
+        )
     exclude, relabel, seen = set(), {}, {}
     for number, row in rows.items():
         image_id = row["image_id"]
@@ -103,8 +112,9 @@ def read_corrections(file: Path, image_ids: Collection[str] | None = None,
     return Corrections(frozenset(exclude), relabel)
 
 
-def apply_corrections(images: pd.DataFrame, exclude: Collection[str],
-                      relabel: dict[str, str]) -> pd.DataFrame:
+def apply_corrections(
+    images: pd.DataFrame, exclude: Collection[str], relabel: dict[str, str]
+) -> pd.DataFrame:
     """The images as they are to be trained on: a copy with `label`, `role`, `label_given` set.
 
     An excluded image keeps its row, loses its label and becomes "unlabelled": predicted and shown,

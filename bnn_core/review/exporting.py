@@ -27,8 +27,19 @@ FLAGGED = "flagged images"
 ABSENT = "not in the study"
 #: Always there, empty where the study does not know them, so that lists of studies can be stacked.
 METADATA = ("plate", "well", "site", "replicate", "batch", "compound", "concentration")
-SCORES = ("predicted", "correct", "p_label", "confidence", "top_softmax", "aleatoric", "epistemic",
-          "predictive_entropy", "mutual_information", "total_variance", "distance")
+SCORES = (
+    "predicted",
+    "correct",
+    "p_label",
+    "confidence",
+    "top_softmax",
+    "aleatoric",
+    "epistemic",
+    "predictive_entropy",
+    "mutual_information",
+    "total_variance",
+    "distance",
+)
 DECIDED = ("reason", "decision", "new_label", "note", "reviewer", "time")
 
 # Spreadsheets start a formula with these, or skip the blank ones before it. A text that begins with
@@ -47,8 +58,14 @@ def restore(cell: str) -> str:
     return cell[1:] if _APOSTROPHE.match(cell) else cell
 
 
-def export_bytes(study: Study, log: ReviewLog, *, rows: Iterable[int] | None = None,
-                 filter: str = FLAGGED, format: str = "csv") -> bytes:
+def export_bytes(
+    study: Study,
+    log: ReviewLog,
+    *,
+    rows: Iterable[int] | None = None,
+    filter: str = FLAGGED,
+    format: str = "csv",
+) -> bytes:
     """A file's content: the flagged list (`rows` None) or these rows of the study, flagged or not.
 
     `filter` is the filter that made the list, in words. The bytes depend only on the study, the
@@ -58,8 +75,9 @@ def export_bytes(study: Study, log: ReviewLog, *, rows: Iterable[int] | None = N
     return table_bytes(export_table(study, log, rows=rows, filter=filter), format)
 
 
-def export_table(study: Study, log: ReviewLog, *, rows: Iterable[int] | None = None,
-                 filter: str = FLAGGED) -> pd.DataFrame:
+def export_table(
+    study: Study, log: ReviewLog, *, rows: Iterable[int] | None = None, filter: str = FLAGGED
+) -> pd.DataFrame:
     """The exported columns, one line per image, in the study's order; see `export_bytes`.
 
     `reviewer` and `time` (UTC, ISO 8601) are who decided and when, `flagged_from` the filter in
@@ -74,14 +92,23 @@ def export_table(study: Study, log: ReviewLog, *, rows: Iterable[int] | None = N
     else:
         at = np.unique(np.fromiter(rows, dtype=np.int64))
         if len(at) and (at[0] < 0 or at[-1] >= len(study.images)):
-            raise InputError(f"rows to export lie outside of study {study.name} with "
-                             f"{len(study.images):,} images")
+            raise InputError(
+                f"rows to export lie outside of study {study.name} with "
+                f"{len(study.images):,} images"
+            )
     decided = state.reindex(at).reset_index(drop=True)
     scores = _scores(study, at)
     own_hash = pd.Series(cells(study, "content_hash", at), dtype=object)
     decided["content_hash"] = decided["content_hash"].where(decided["action_id"].notna(), own_hash)
-    table = pd.concat([_images(study, at), scores[["predicted"]], _decisions(decided),
-                       scores.drop(columns="predicted")], axis=1)
+    table = pd.concat(
+        [
+            _images(study, at),
+            scores[["predicted"]],
+            _decisions(decided),
+            scores.drop(columns="predicted"),
+        ],
+        axis=1,
+    )
     if rows is None:
         gone = log.absent(study).assign(changed=ABSENT)
         lines = pd.concat([gone[["image_id"]], _decisions(gone)], axis=1)
@@ -105,8 +132,10 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(neutralise(name) for name in table.columns)
-    columns = [_csv_cells(table[name], ".6g" if name.endswith(SCORES) else ".15g")
-               for name in table.columns]
+    columns = [
+        _csv_cells(table[name], ".6g" if name.endswith(SCORES) else ".15g")
+        for name in table.columns
+    ]
     writer.writerows(zip(*columns, strict=True))
     return b"\xef\xbb\xbf" + out.getvalue().encode()
 
@@ -117,8 +146,9 @@ def parquet_bytes(table: pd.DataFrame) -> bytes:
     for name in table.columns:
         column = table[name]
         if pd.api.types.is_numeric_dtype(column):
-            columns[name] = pa.array(column.to_numpy(dtype=np.float64, na_value=np.nan),
-                                     from_pandas=True)
+            columns[name] = pa.array(
+                column.to_numpy(dtype=np.float64, na_value=np.nan), from_pandas=True
+            )
         else:
             columns[name] = pa.array(_texts(column), pa.string())
     out = io.BytesIO()
@@ -146,20 +176,22 @@ def _images(study: Study, at: np.ndarray) -> pd.DataFrame:
     wanted = ["image_id", *(paths or ["path"]), *METADATA, "role", "label"]
     table = pd.DataFrame(index=range(len(at)))
     for name in wanted:
-        empty = pd.Series(None, index=table.index,
-                          dtype="float64" if name == "concentration" else object)
+        empty = pd.Series(
+            None, index=table.index, dtype="float64" if name == "concentration" else object
+        )
         table[name] = _cells(images, name, at) if name in images else empty
     root = study.meta.get("image_root")
     if root:
         for name in paths:
-            table[name] = [str(Path(root) / path) if isinstance(path, str) and path else None
-                           for path in table[name]]
+            table[name] = [
+                str(Path(root) / path) if isinstance(path, str) and path else None
+                for path in table[name]
+            ]
     return table
 
 
 def _scores(study: Study, at: np.ndarray) -> pd.DataFrame:
-    """Each method's scores; `predicted` alone is that of the first which is not the standard one.
-    """
+    """Each method's scores; `predicted` alone is that of the first which is not the standard one."""
     columns = {}
     for method in by_preference(study):
         summary = study.summary(method)
@@ -176,10 +208,12 @@ def _scores(study: Study, at: np.ndarray) -> pd.DataFrame:
 def _decisions(state: pd.DataFrame) -> pd.DataFrame:
     """The columns of a decision from lines of the log's state."""
     table = state[[*DECIDED, "changed", "disputed", "label_then", "filter", "content_hash"]].rename(
-        columns={"label_then": "label_when_decided", "filter": "flagged_from"})
+        columns={"label_then": "label_when_decided", "filter": "flagged_from"}
+    )
     table["disputed"] = [None if pd.isna(value) else _yes(value) for value in table["disputed"]]
-    table["content_hash"] = [f"#{value}" if isinstance(value, str) and value else None
-                             for value in table["content_hash"]]
+    table["content_hash"] = [
+        f"#{value}" if isinstance(value, str) and value else None for value in table["content_hash"]
+    ]
     return table
 
 
@@ -198,8 +232,10 @@ def _csv_cells(column: pd.Series, digits: str) -> list[str]:
 
 
 def _texts(column: pd.Series) -> list[str | None]:
-    return [None if missing else str(value) for value, missing
-            in zip(column.to_numpy(dtype=object), column.isna(), strict=True)]
+    return [
+        None if missing else str(value)
+        for value, missing in zip(column.to_numpy(dtype=object), column.isna(), strict=True)
+    ]
 
 
 def _yes(value: object) -> str:

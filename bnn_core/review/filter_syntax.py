@@ -40,14 +40,18 @@ def parse(text: str) -> list[Condition]:
     while text[place:].strip(" ;"):
         found = _CONDITION.match(text, place)
         if not found:
-            raise InputError(f"filter '{text}': a condition like 'compound = colchicine' or "
-                             f"'vi_confidence < 0.2' expected at '{text[place:].strip()}'")
+            raise InputError(
+                f"filter '{text}': a condition like 'compound = colchicine' or "
+                f"'vi_confidence < 0.2' expected at '{text[place:].strip()}'"
+            )
         place, values, end = found.end(), [], ","
         while end == ",":
             value = _VALUE.match(text, place)
             if not value:
-                raise InputError(f"filter '{text}': a value, then ',' or ';', expected at "
-                                 f"'{text[place:].strip()}'; close every quote")
+                raise InputError(
+                    f"filter '{text}': a value, then ',' or ';', expected at "
+                    f"'{text[place:].strip()}'; close every quote"
+                )
             quoted = value["quoted"]
             values.append(value["plain"].strip() if quoted is None else quoted.replace('""', '"'))
             place, end = value.end(), value["end"]
@@ -69,8 +73,10 @@ def select(table: pd.DataFrame, conditions: list[Condition]) -> np.ndarray:
     keep = np.ones(len(table), dtype=bool)
     for condition in conditions:
         if condition.column not in table:
-            raise InputError(f"filter: there is no column '{condition.column}'; choose from "
-                             f"{', '.join(table.columns)}")
+            raise InputError(
+                f"filter: there is no column '{condition.column}'; choose from "
+                f"{', '.join(table.columns)}"
+            )
         keep &= _holds(table[condition.column], condition)
     return keep
 
@@ -79,13 +85,16 @@ def _holds(column: pd.Series, condition: Condition) -> np.ndarray:
     numeric = pd.api.types.is_numeric_dtype(column)
     if condition.sign in _COMPARE:
         if not numeric or len(condition.values) != 1:
-            raise InputError(f"filter '{condition.text()}': {condition.sign} compares a column of "
-                             "numbers with one number")
+            raise InputError(
+                f"filter '{condition.text()}': {condition.sign} compares a column of "
+                "numbers with one number"
+            )
         limit = _number(condition.values[0], condition)
         return _COMPARE[condition.sign](column.to_numpy(float, na_value=np.nan), limit)
     if numeric:
-        wanted = [np.nan if value == "" else _number(value, condition)
-                  for value in condition.values]
+        wanted = [
+            np.nan if value == "" else _number(value, condition) for value in condition.values
+        ]
         cells = column.to_numpy(float, na_value=np.nan)
         found = np.isin(cells, wanted) | (np.isnan(cells) & np.isnan(wanted).any())
     else:

@@ -109,18 +109,21 @@ def read_review_table(file: Path, needed: tuple[str, ...]) -> dict[int, dict[str
     table = read_table(file)
     missing = [name for name in needed if name not in table]
     if missing:
-        raise InputError(f"{file} lacks the column {', '.join(missing)}; it has "
-                         f"{', '.join(table.columns)}")
+        raise InputError(
+            f"{file} lacks the column {', '.join(missing)}; it has {', '.join(table.columns)}"
+        )
     table = table.astype(object).where(table.notna(), "").map(str)
     rows = table.to_dict("index")
     if file.suffix.lower() in (".parquet", ".pq"):
         return rows
-    return {number: {name: restore(cell) for name, cell in row.items()}
-            for number, row in rows.items()}
+    return {
+        number: {name: restore(cell) for name, cell in row.items()} for number, row in rows.items()
+    }
 
 
-def _event(row: Mapping[str, str], study: Study,
-           reviewer: str) -> tuple[Event, None] | tuple[None, str]:
+def _event(
+    row: Mapping[str, str], study: Study, reviewer: str
+) -> tuple[Event, None] | tuple[None, str]:
     """A row as an event, or what is wrong with it. `time` is "" where the row names none."""
     note = line_feeds(row.get("note", ""))
     new_label = row.get("new_label") or None
@@ -146,9 +149,18 @@ def _event(row: Mapping[str, str], study: Study,
         time = _time(row["time"]) if row.get("time") else ""
     except InputError as error:
         return None, str(error)
-    return Event(row["image_id"], "" if pd.isna(content) else content,
-                 None if pd.isna(label) else label, row["reason"], row["decision"], new_label,
-                 note, line_feeds(row.get("flagged_from", "")), by, time), None
+    return Event(
+        row["image_id"],
+        "" if pd.isna(content) else content,
+        None if pd.isna(label) else label,
+        row["reason"],
+        row["decision"],
+        new_label,
+        note,
+        line_feeds(row.get("flagged_from", "")),
+        by,
+        time,
+    ), None
 
 
 def _time(cell: str) -> str:
@@ -164,8 +176,13 @@ def _time(cell: str) -> str:
 def _logged(log: ReviewLog) -> dict[tuple[str, str, str], tuple]:
     """What the log ever heard: (image, reviewer, time) -> the decision."""
     with store.reading(log.path) as connection:
-        rows = [] if connection is None else connection.execute(
-            "SELECT image_id, reviewer, time, reason, decision, new_label, note FROM events")
+        rows = (
+            []
+            if connection is None
+            else connection.execute(
+                "SELECT image_id, reviewer, time, reason, decision, new_label, note FROM events"
+            )
+        )
         return {row[:3]: row[3:] for row in rows}
 
 
@@ -175,5 +192,9 @@ def _standing(study: Study, log: ReviewLog) -> dict[str, tuple]:
         current = pd.concat(state.standing(connection, study, taken_off=True)).astype(object)
     current = current.where(current.notna(), None)
     columns = ["reviewer", "time", "reason", "decision", "new_label", "note"]
-    return {image_id: tuple(row) for image_id, row
-            in zip(current["image_id"], current[columns].itertuples(index=False), strict=True)}
+    return {
+        image_id: tuple(row)
+        for image_id, row in zip(
+            current["image_id"], current[columns].itertuples(index=False), strict=True
+        )
+    }

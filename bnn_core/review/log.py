@@ -32,8 +32,14 @@ from bnn_core.review import state, store
 from bnn_core.review.state import cells
 from bnn_core.study.folder import Study
 
-REASONS = ("label suspect", "corrupted", "out of distribution", "wrong compound", "inactive dose",
-           "other")
+REASONS = (
+    "label suspect",
+    "corrupted",
+    "out of distribution",
+    "wrong compound",
+    "inactive dose",
+    "other",
+)
 DECISIONS = ("keep", "relabel", "exclude", "unsure")
 LONGEST_NOTE = 4000
 LONGEST_NAME = 100
@@ -83,8 +89,18 @@ class ReviewLog:
         self.path = Path(root) / "reviews.sqlite"
         self._clock = clock
 
-    def flag(self, study: Study, rows: Iterable[int], *, reviewer: str, reason: str, decision: str,
-             new_label: str | None = None, note: str = "", filter: str = "") -> Action:
+    def flag(
+        self,
+        study: Study,
+        rows: Iterable[int],
+        *,
+        reviewer: str,
+        reason: str,
+        decision: str,
+        new_label: str | None = None,
+        note: str = "",
+        filter: str = "",
+    ) -> Action:
         """Flag the images at `rows` of the study, all in one action.
 
         `reason` is one of REASONS, `decision` one of DECISIONS; "relabel" needs `new_label`, one of
@@ -93,11 +109,13 @@ class ReviewLog:
         problem = decision_problem(reason, decision, new_label, note, study.classes)
         if problem:
             raise InputError(problem)
-        return self._decide(study, rows, "flag", reviewer, reason, decision, new_label,
-                            line_feeds(note), filter)
+        return self._decide(
+            study, rows, "flag", reviewer, reason, decision, new_label, line_feeds(note), filter
+        )
 
-    def withdraw(self, study: Study, rows: Iterable[int], *, reviewer: str,
-                 filter: str = "") -> Action:
+    def withdraw(
+        self, study: Study, rows: Iterable[int], *, reviewer: str, filter: str = ""
+    ) -> Action:
         """Take images off the list, whoever put them there; one action, like `flag`."""
         return self._decide(study, rows, "withdraw", reviewer, None, None, None, "", filter)
 
@@ -182,36 +200,76 @@ class ReviewLog:
         """The time written into the log: UTC to the millisecond."""
         return iso_time(self._clock())
 
-    def _decide(self, study: Study, rows: Iterable[int], kind: str, reviewer: str,
-                reason: str | None, decision: str | None, new_label: str | None, note: str,
-                filter: str) -> Action:
+    def _decide(
+        self,
+        study: Study,
+        rows: Iterable[int],
+        kind: str,
+        reviewer: str,
+        reason: str | None,
+        decision: str | None,
+        new_label: str | None,
+        note: str,
+        filter: str,
+    ) -> Action:
         reviewer = clean_reviewer(reviewer)
         rows = np.unique(np.fromiter(rows, dtype=np.int64))
         if not len(rows):
             raise InputError("no image is selected: select at least one, then flag")
         if rows[0] < 0 or rows[-1] >= len(study.images):
-            raise InputError(f"row {rows[0] if rows[0] < 0 else rows[-1]} is outside of study "
-                             f"{study.name} with {len(study.images):,} images")
+            raise InputError(
+                f"row {rows[0] if rows[0] < 0 else rows[-1]} is outside of study "
+                f"{study.name} with {len(study.images):,} images"
+            )
         filter = _UNWRITABLE.sub("", line_feeds(filter))
         now = self.now()
         events = [
-            Event(image_id, content or "", label, reason, decision, new_label, note, filter,
-                  reviewer, now)
+            Event(
+                image_id,
+                content or "",
+                label,
+                reason,
+                decision,
+                new_label,
+                note,
+                filter,
+                reviewer,
+                now,
+            )
             for image_id, content, label in zip(
                 *(cells(study, name, rows) for name in ("image_id", "content_hash", "label")),
-                strict=True)]
+                strict=True,
+            )
+        ]
         return self._append(study, kind, reviewer, events, now)
 
-    def _append(self, study: Study, kind: str, reviewer: str, events: list[Event],
-                now: str) -> Action:
+    def _append(
+        self, study: Study, kind: str, reviewer: str, events: list[Event], now: str
+    ) -> Action:
         with store.writing(self.path) as connection:
             number = connection.execute(
                 "INSERT INTO actions (kind, study, fingerprint, reviewer, time) VALUES (?,?,?,?,?)",
-                (kind, study.name, study.fingerprint, reviewer, now)).lastrowid
+                (kind, study.name, study.fingerprint, reviewer, now),
+            ).lastrowid
             connection.executemany(
                 "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                ((number, e.image_id, e.content_hash, e.label, e.reason, e.decision, e.new_label,
-                  e.note, e.filter, e.reviewer, e.time) for e in events))
+                (
+                    (
+                        number,
+                        e.image_id,
+                        e.content_hash,
+                        e.label,
+                        e.reason,
+                        e.decision,
+                        e.new_label,
+                        e.note,
+                        e.filter,
+                        e.reviewer,
+                        e.time,
+                    )
+                    for e in events
+                ),
+            )
             return _action(connection, number)
 
     def _toggle(self, study: Study, reviewer: str, kind: str, query: str) -> Action | None:
@@ -227,7 +285,8 @@ class ReviewLog:
             connection.execute(
                 "INSERT INTO actions (kind, target, study, fingerprint, reviewer, time) "
                 "VALUES (?,?,?,?,?,?)",
-                (kind, found[0], study.name, study.fingerprint, reviewer, self.now()))
+                (kind, found[0], study.name, study.fingerprint, reviewer, self.now()),
+            )
             return _action(connection, found[0])
 
     def _next(self, study: Study, reviewer: str, query: str) -> Action | None:
@@ -239,16 +298,20 @@ class ReviewLog:
             return _action(connection, found[0]) if found else None
 
 
-def decision_problem(reason: str | None, decision: str | None, new_label: str | None, note: str,
-                     classes: list[str]) -> str | None:
+def decision_problem(
+    reason: str | None, decision: str | None, new_label: str | None, note: str, classes: list[str]
+) -> str | None:
     """What is wrong with a decision, as one line, or None."""
     if reason not in REASONS:
         return f"reason '{reason or ''}' is none of {', '.join(REASONS)}"
     if decision not in DECISIONS:
         return f"decision '{decision or ''}' is none of {', '.join(DECISIONS)}"
     if decision == "relabel" and new_label not in classes:
-        wrong = (f"new label '{new_label}' is none of the classes" if new_label else
-                 "relabel needs a new label, one of")
+        wrong = (
+            f"new label '{new_label}' is none of the classes"
+            if new_label
+            else "relabel needs a new label, one of"
+        )
         return f"{wrong} {', '.join(classes)}"
     if decision != "relabel" and new_label:
         return f"a new label ('{new_label}') goes only with the decision relabel, not '{decision}'"
@@ -282,11 +345,13 @@ _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def _action(connection: sqlite3.Connection, number: int) -> Action:
-    kind, reviewer, time, count, decision, reason, new_label = connection.execute("""
+    kind, reviewer, time, count, decision, reason, new_label = connection.execute(
+        """
         SELECT a.kind, a.reviewer, a.time, count(e.image_id), min(e.decision), min(e.reason),
             min(e.new_label)
         FROM actions a LEFT JOIN events e USING (action_id) WHERE a.action_id = ?""",
-        (number,)).fetchone()
+        (number,),
+    ).fetchone()
     said = f"{count:,} image" + ("" if count == 1 else "s")
     if kind == "withdraw":
         said += " taken off the list"

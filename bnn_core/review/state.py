@@ -13,11 +13,37 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.study.folder import Study
 
-STATE_COLUMNS = ["image_id", "reason", "decision", "new_label", "note", "reviewer", "time",
-                 "filter", "changed", "disputed", "label_then", "content_hash", "study",
-                 "action_id"]
-HISTORY_COLUMNS = ["action_id", "kind", "target", "study", "reviewer", "time", "images", "reason",
-                   "decision", "new_label", "note", "decided_by", "undone"]
+STATE_COLUMNS = [
+    "image_id",
+    "reason",
+    "decision",
+    "new_label",
+    "note",
+    "reviewer",
+    "time",
+    "filter",
+    "changed",
+    "disputed",
+    "label_then",
+    "content_hash",
+    "study",
+    "action_id",
+]
+HISTORY_COLUMNS = [
+    "action_id",
+    "kind",
+    "target",
+    "study",
+    "reviewer",
+    "time",
+    "images",
+    "reason",
+    "decision",
+    "new_label",
+    "note",
+    "decided_by",
+    "undone",
+]
 
 #: Per action its last undo or redo (SQLite takes `kind` from the row with the maximum).
 TOGGLES = """WITH toggles AS (
@@ -46,17 +72,34 @@ STANDING = f"""{TOGGLES}
     GROUP BY e.image_id, e.content_hash, own, e.reviewer"""
 
 
-def standing(connection: sqlite3.Connection | None, study: Study,
-             taken_off: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+def standing(
+    connection: sqlite3.Connection | None, study: Study, taken_off: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decisions that hold: on images of the study (index = its row), and made in it on others.
 
     Both with STATE_COLUMNS; the second is ordered by image_id. taken_off: also the images that were
     taken off the list last, with no decision.
     """
     rows = connection.execute(STANDING, {"study": study.name}).fetchall() if connection else []
-    table = pd.DataFrame(rows, columns=[
-        "image_id", "content_hash", "reviewer", "label_then", "reason", "decision", "new_label",
-        "note", "time", "filter", "study", "own", "action_id"], dtype=object)
+    table = pd.DataFrame(
+        rows,
+        columns=[
+            "image_id",
+            "content_hash",
+            "reviewer",
+            "label_then",
+            "reason",
+            "decision",
+            "new_label",
+            "note",
+            "time",
+            "filter",
+            "study",
+            "own",
+            "action_id",
+        ],
+        dtype=object,
+    )
     table["row"] = [_row(study, image_id) for image_id in table["image_id"]]
     table["different"] = False
     table["changed"] = ""
@@ -70,29 +113,46 @@ def standing(connection: sqlite3.Connection | None, study: Study,
     here["different"] = known & (content != here["content_hash"])
     label = cells(study, "label", at)
     here["changed"] = [
-        _changed(*cell) for cell in zip(here["different"], here["label_then"], label,
-                                        here["decision"], here["new_label"], strict=True)]
+        _changed(*cell)
+        for cell in zip(
+            here["different"],
+            here["label_then"],
+            label,
+            here["decision"],
+            here["new_label"],
+            strict=True,
+        )
+    ]
     here = here[own[here.index] | (known & ~here["different"])]
     return _latest(here, "row", taken_off).sort_index(), absent.reset_index(drop=True)
 
 
-def since(connection: sqlite3.Connection | None, study: Study, rows: Iterable[int],
-          action_id: int) -> list[int]:
+def since(
+    connection: sqlite3.Connection | None, study: Study, rows: Iterable[int], action_id: int
+) -> list[int]:
     """Numbers above `action_id` of the actions with a standing decision on any of the `rows`."""
     if connection is None:
         return []
     rows = list(rows)
-    content = dict(zip(cells(study, "image_id", rows), cells(study, "content_hash", rows),
-                       strict=True))
-    return sorted({
-        number for image_id, content_hash, *_, own, number
-        in connection.execute(STANDING, {"study": study.name})
-        if number > action_id and image_id in content
-        and (own or content_hash == content[image_id])})
+    content = dict(
+        zip(cells(study, "image_id", rows), cells(study, "content_hash", rows), strict=True)
+    )
+    return sorted(
+        {
+            number
+            for image_id, content_hash, *_, own, number in connection.execute(
+                STANDING, {"study": study.name}
+            )
+            if number > action_id
+            and image_id in content
+            and (own or content_hash == content[image_id])
+        }
+    )
 
 
-def history(connection: sqlite3.Connection | None, study: Study,
-            image_id: str | None) -> pd.DataFrame:
+def history(
+    connection: sqlite3.Connection | None, study: Study, image_id: str | None
+) -> pd.DataFrame:
     """HISTORY_COLUMNS of the study's actions, or of those about one image, newest first."""
     if connection is None:
         return pd.DataFrame(columns=HISTORY_COLUMNS)
@@ -108,8 +168,10 @@ def history(connection: sqlite3.Connection | None, study: Study,
                 AND (b.study = :study OR (:hash <> '' AND e.content_hash = :hash)))"""
     same = ", ".join(
         f"CASE WHEN min(e.{name}) IS max(e.{name}) THEN min(e.{name}) ELSE 'several' END"
-        for name in ("reason", "decision", "new_label", "note", "reviewer"))
-    rows = connection.execute(f"""
+        for name in ("reason", "decision", "new_label", "note", "reviewer")
+    )
+    rows = connection.execute(
+        f"""
         {TOGGLES}
         SELECT a.action_id, a.kind, a.target, a.study, a.reviewer, a.time, count(e.image_id),
             {same}, coalesce(t.kind = 'undo', 0)
@@ -117,7 +179,9 @@ def history(connection: sqlite3.Connection | None, study: Study,
         LEFT JOIN toggles t ON t.target = a.action_id
         LEFT JOIN events e ON e.action_id = coalesce(a.target, a.action_id) {picked}
         {where}
-        GROUP BY a.action_id ORDER BY a.action_id DESC""", values).fetchall()
+        GROUP BY a.action_id ORDER BY a.action_id DESC""",
+        values,
+    ).fetchall()
     table = pd.DataFrame(rows, columns=HISTORY_COLUMNS)
     return table.astype({"undone": bool, "target": "Int64"})
 
@@ -136,8 +200,9 @@ def _latest(table: pd.DataFrame, key: str, taken_off: bool) -> pd.DataFrame:
     return last.loc[last["decision"].notna() | taken_off, STATE_COLUMNS]
 
 
-def _changed(different: bool, then: str | None, now: str | None, decision: str | None,
-             new_label: str | None) -> str:
+def _changed(
+    different: bool, then: str | None, now: str | None, decision: str | None, new_label: str | None
+) -> str:
     if then != now and not different:
         if decision == "relabel" and now == new_label:
             return "relabelled as decided"
@@ -152,8 +217,10 @@ def cells(study: Study, name: str, rows: Sequence[int] | np.ndarray) -> list[str
     if name not in study.images:
         return [None] * len(rows)
     column = study.images[name].iloc[rows].to_numpy(dtype=object)
-    return [None if missing else str(value)
-            for value, missing in zip(column, pd.isna(column), strict=True)]
+    return [
+        None if missing else str(value)
+        for value, missing in zip(column, pd.isna(column), strict=True)
+    ]
 
 
 def _row(study: Study, image_id: str) -> int:

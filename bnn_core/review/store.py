@@ -62,12 +62,39 @@ CREATE TRIGGER events_remain BEFORE DELETE ON events
 
 #: Network file systems whose locks hold between machines: safe with a rollback journal. A
 #: write-ahead log is not, anywhere on a network: it needs memory shared by all its users.
-LOCKED_NETWORK = {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "lustre", "gpfs", "ceph",
-                  "beegfs", "afs", "9p", "virtiofs", "vboxsf", "drvfs", "fuse.ceph",
-                  "fuse.glusterfs"}
+LOCKED_NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb",
+    "smb2",
+    "smb3",
+    "smbfs",
+    "lustre",
+    "gpfs",
+    "ceph",
+    "beegfs",
+    "afs",
+    "9p",
+    "virtiofs",
+    "vboxsf",
+    "drvfs",
+    "fuse.ceph",
+    "fuse.glusterfs",
+}
 #: Network file systems without such locks: two machines would destroy each other's reviews.
-LOCKLESS_NETWORK = {"fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse", "fuse.goofys",
-                    "fuse.gvfsd-fuse", "fuse.curlftpfs", "davfs", "fuse.davfs", "fuse.blobfuse2"}
+LOCKLESS_NETWORK = {
+    "fuse.sshfs",
+    "fuse.rclone",
+    "fuse.s3fs",
+    "fuse.gcsfuse",
+    "fuse.goofys",
+    "fuse.gvfsd-fuse",
+    "fuse.curlftpfs",
+    "davfs",
+    "fuse.davfs",
+    "fuse.blobfuse2",
+}
 #: Mount options that keep locks to the one machine.
 LOCAL_LOCKS = {"nolock", "local_lock=all", "local_lock=posix", "nobrl", "localflock"}
 
@@ -206,13 +233,15 @@ def _known(connection: sqlite3.Connection, path: Path) -> bool:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application == APPLICATION and version > SCHEMA:
-        raise InputError(f"{path} has schema {version}, this program reads up to {SCHEMA}: update "
-                         "the program")
+        raise InputError(
+            f"{path} has schema {version}, this program reads up to {SCHEMA}: update the program"
+        )
     if application == APPLICATION:
         return True
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] or application:
-        raise InputError(f"{path} is the database of another program, not a review log; move it "
-                         "away")
+        raise InputError(
+            f"{path} is the database of another program, not a review log; move it away"
+        )
     return False
 
 
@@ -240,18 +269,24 @@ def _explained(path: Path) -> Iterator[None]:
         if "append-only" in text or isinstance(error, sqlite3.IntegrityError):
             raise
         if "locked" in text or "busy" in text:
-            advice = (f"is held by another program ({text}); nothing was written, try again")
+            advice = f"is held by another program ({text}); nothing was written, try again"
         elif "full" in text:
             advice = f"cannot be written ({text}); free some space, then repeat the action"
         elif "readonly" in text or "unable to open" in text:
-            advice = (f"cannot be opened or written ({text}); make folder and file writable, or "
-                      "choose another folder (--cache or BNN_CACHE)")
+            advice = (
+                f"cannot be opened or written ({text}); make folder and file writable, or "
+                "choose another folder (--cache or BNN_CACHE)"
+            )
         elif "malformed" in text or "not a database" in text or "disk image" in text:
-            advice = (f"is damaged ({text}); move it (and its -wal and -shm) away and import your "
-                      "last exported list")
+            advice = (
+                f"is damaged ({text}); move it (and its -wal and -shm) away and import your "
+                "last exported list"
+            )
         else:
             advice = f"cannot be used ({text})"
         raise InputError(f"the review log {path} {advice}") from error
     except OSError as error:
-        raise InputError(f"cannot write the review log {path}: {error.strerror or error}; choose "
-                         "another folder (--cache or BNN_CACHE)") from error
+        raise InputError(
+            f"cannot write the review log {path}: {error.strerror or error}; choose "
+            "another folder (--cache or BNN_CACHE)"
+        ) from error

@@ -19,14 +19,22 @@ QUALITY_NAMES = {
 _COLDEST = 0.01
 #: Settings of a method: words, and whether only Bayesian networks have it.
 SETTINGS = {
-    "network": ("network", False), "num_samples": ("T, networks drawn", False),
-    "prior": ("prior", True), "prior_pi": ("prior: π", True),
-    "prior_sigma1": ("prior: σ₁", True), "prior_sigma2": ("prior: σ₂", True),
-    "prior_sigma": ("prior: σ", True), "kl_weight": ("weight of the KL term", True),
-    "dropout": ("dropout rate", False), "members": ("members of the ensemble", False),
-    "epochs": ("epochs", False), "batch_size": ("batch size", False),
-    "learning_rate": ("learning rate", False), "schedule": ("schedule", False),
-    "weight_decay": ("weight decay", False), "validation": ("held back for validation", False),
+    "network": ("network", False),
+    "num_samples": ("T, networks drawn", False),
+    "prior": ("prior", True),
+    "prior_pi": ("prior: π", True),
+    "prior_sigma1": ("prior: σ₁", True),
+    "prior_sigma2": ("prior: σ₂", True),
+    "prior_sigma": ("prior: σ", True),
+    "kl_weight": ("weight of the KL term", True),
+    "dropout": ("dropout rate", False),
+    "members": ("members of the ensemble", False),
+    "epochs": ("epochs", False),
+    "batch_size": ("batch size", False),
+    "learning_rate": ("learning rate", False),
+    "schedule": ("schedule", False),
+    "weight_decay": ("weight decay", False),
+    "validation": ("held back for validation", False),
     "seed": ("seed", False),
 }
 
@@ -44,25 +52,36 @@ def with_notes(path: Path) -> str:
 
 def describe(study: Study) -> str:
     """One line of a study's contents."""
-    found = {method: image for method in study.methods
-             if (image := study.meta["metrics"].get(method, {}).get("image"))}
-    parts = [f"{METHOD_NAMES.get(method, method)} {image['accuracy']:.2%}"
-             for method, image in found.items()]
+    found = {
+        method: image
+        for method in study.methods
+        if (image := study.meta["metrics"].get(method, {}).get("image"))
+    }
+    parts = [
+        f"{METHOD_NAMES.get(method, method)} {image['accuracy']:.2%}"
+        for method, image in found.items()
+    ]
     accuracy = ""
     if found:
         image = next(iter(found.values()))
         apart = image.get("unpredictable")
-        accuracy = (f", right on {count(image['n'], 'scored image')}"
-                    f"{f' ({apart:,} unpredictable counted apart)' if apart else ''}"
-                    f": {'; '.join(parts)}")
+        accuracy = (
+            f", right on {count(image['n'], 'scored image')}"
+            f"{f' ({apart:,} unpredictable counted apart)' if apart else ''}"
+            f": {'; '.join(parts)}"
+        )
     return f"{study.path}: {study.meta['title']}, {count(study.meta['rows'], 'image')}{accuracy}"
 
 
 def facts(study: Study) -> dict[str, str]:
     """What the study is and what made it."""
     meta = study.meta
-    found = {"Study": f"{study.name}: {meta['title']}", "Made": meta["created"],
-             "Images": f"{meta['rows']:,}", "Classes": str(len(study.classes))}
+    found = {
+        "Study": f"{study.name}: {meta['title']}",
+        "Made": meta["created"],
+        "Images": f"{meta['rows']:,}",
+        "Classes": str(len(study.classes)),
+    }
     counts = {role: n for role, n in (meta.get("roles") or {}).items() if n}
     if len(counts) > 1:
         found["Roles"] = ", ".join(f"{n:,} {role}" for role, n in counts.items())
@@ -93,7 +112,8 @@ def method_settings(study: Study) -> dict[str, list[str]]:
     fitted = {m: (study.meta["methods"].get(m) or {}).get("fitted") or {} for m in study.methods}
     for name in dict.fromkeys(name for own in fitted.values() for name in own):
         lines[f"fitted: {name.replace('_', ' ')}"] = [
-            _fitted(name, own[name]) if name in own else "–" for own in fitted.values()]
+            _fitted(name, own[name]) if name in own else "–" for own in fitted.values()
+        ]
     return lines
 
 
@@ -103,8 +123,10 @@ def _fitted(name: str, values: list[float]) -> str:
     text = _value(low) if low == high else f"{_value(low)} to {_value(high)}"
     limited = sum(value <= _COLDEST for value in values)
     if name == "temperature" and limited:
-        text += (f" (the lower limit in {limited} of {len(values)} folds: all images held back "
-                 "were right)")
+        text += (
+            f" (the lower limit in {limited} of {len(values)} folds: all images held back "
+            "were right)"
+        )
     return text
 
 

@@ -33,15 +33,18 @@ def read_original(study: Study, row: int) -> np.ndarray:
     """
     files = field_files(study, row)
     if not files:
-        raise InputError(f"study {study.name} does not know the file of image "
-                         f"'{study.images['image_id'].iat[row]}'")
+        raise InputError(
+            f"study {study.name} does not know the file of image "
+            f"'{study.images['image_id'].iat[row]}'"
+        )
     try:
         return read_field(files)
     except InputError as error:
         if all(map(is_file, files)):
             raise
-        raise InputError(f"{error}: if the images were moved, correct image_root in "
-                         f"{study.path / 'study.json'}") from error
+        raise InputError(
+            f"{error}: if the images were moved, correct image_root in {study.path / 'study.json'}"
+        ) from error
 
 
 def channels_of(study: Study, image: np.ndarray) -> list[str]:
@@ -91,19 +94,25 @@ def render_image(
     names = channels_of(study, image)
     unknown = [name for name in channels or () if name not in names]
     if unknown or (channels is not None and not channels):
-        raise InputError(f"channel '{', '.join(unknown)}' asked for; the image has "
-                         f"{', '.join(names)}")
+        raise InputError(
+            f"channel '{', '.join(unknown)}' asked for; the image has {', '.join(names)}"
+        )
     if contrast not in CONTRASTS:
         raise InputError(f"contrast '{contrast}': {' or '.join(CONTRASTS)} expected")
     if not 1 <= gain <= MOST_GAIN:
         raise InputError(f"gain {gain:g}: 1 to {MOST_GAIN:g} expected")
-    black, white = (fixed_limits(study, row, image) if contrast == "plate"
-                    else image_limits(image)).T
+    black, white = (
+        fixed_limits(study, row, image) if contrast == "plate" else image_limits(image)
+    ).T
     return render(
-        image, channel_colours(names, palette),
+        image,
+        channel_colours(names, palette),
         limits=np.stack([black, black + (white - black) / gain], axis=1),
         shown=None if channels is None else [i for i, name in enumerate(names) if name in channels],
-        crop=crop, long_side=long_side, image_format=image_format)
+        crop=crop,
+        long_side=long_side,
+        image_format=image_format,
+    )
 
 
 @lru_cache(maxsize=8)

@@ -135,8 +135,7 @@ class Study:
     for the first time after that is an InputError: it would be part of another study.
     """
 
-    def __init__(self, path: Path, meta: dict[str, Any],
-                 stamp: tuple[int, ...] | None = None):
+    def __init__(self, path: Path, meta: dict[str, Any], stamp: tuple[int, ...] | None = None):
         self.path = Path(path)
         self.meta = meta
         self._stamp = stamp
@@ -148,8 +147,10 @@ class Study:
     def demand_same(self) -> None:
         """InputError where the study was made again, moved or deleted since it was opened."""
         if _stamp(self.path) != self._stamp:
-            raise InputError(f"study {self.name} was made again, moved or deleted while it was "
-                             "open; load the page again, or run the command again")
+            raise InputError(
+                f"study {self.name} was made again, moved or deleted while it was "
+                "open; load the page again, or run the command again"
+            )
 
     def _table(self, name: str) -> pd.DataFrame:
         try:
@@ -207,8 +208,9 @@ class Study:
             packed = np.memmap(path, np.uint8, "r")
         except (OSError, ValueError) as error:
             self.demand_same()
-            raise InputError(f"{path} is missing or empty; re-make the study or restore it"
-                             ) from error
+            raise InputError(
+                f"{path} is missing or empty; re-make the study or restore it"
+            ) from error
         self.demand_same()
         return packed
 
@@ -222,7 +224,7 @@ class Study:
         offsets = self._thumbnail_offsets
         if offsets is None or offsets[row] == offsets[row + 1]:
             return None
-        return self._thumbnail_bytes[int(offsets[row]):int(offsets[row + 1])].tobytes()
+        return self._thumbnail_bytes[int(offsets[row]) : int(offsets[row + 1])].tobytes()
 
     def image_file(self, row: int, channel: str | None = None) -> Path | None:
         """The original file of one image (of one channel), or None where the study knows none."""

@@ -37,9 +37,14 @@ def study_lock(out: Path) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             if new:
                 held.callback(_remove_empty, folder)
-            held.enter_context(alone(
-                _lock(out), f"study {out} is being made by another run; wait for it, or choose "
-                "another --out", again=True))
+            held.enter_context(
+                alone(
+                    _lock(out),
+                    f"study {out} is being made by another run; wait for it, or choose "
+                    "another --out",
+                    again=True,
+                )
+            )
             _put_back(out)
         except OSError as error:
             raise InputError(

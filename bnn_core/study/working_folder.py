@@ -73,8 +73,11 @@ def demand_no_training(out: Path) -> None:
 
 def _filled(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """What an older version of the program did not record is taken to be the same."""
-    both = {key: _filled(value, now[key]) for key, value in before.items()
-            if isinstance(value, Mapping) and isinstance(now.get(key), Mapping)}
+    both = {
+        key: _filled(value, now[key])
+        for key, value in before.items()
+        if isinstance(value, Mapping) and isinstance(now.get(key), Mapping)
+    }
     return {**now, **before, **both}
 
 
@@ -102,8 +105,10 @@ def demand_same(out: Path, settings: Mapping[str, Any], restart: bool) -> None:
 
 
 def _begun_otherwise(making: Path, changed: list[str]) -> str:
-    return (f"{making} was begun with other settings ({', '.join(changed)}); give the same again "
-            "to resume, --restart to begin anew, or another --out")
+    return (
+        f"{making} was begun with other settings ({', '.join(changed)}); give the same again "
+        "to resume, --restart to begin anew, or another --out"
+    )
 
 
 def demand_room(out: Path, force: bool) -> None:

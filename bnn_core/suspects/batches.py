@@ -11,8 +11,13 @@ import numpy as np
 import pandas as pd
 
 
-def owned_classes(table: pd.DataFrame, compounds: np.ndarray, num_compounds: int,
-                  labels: np.ndarray, num_classes: int) -> np.ndarray:
+def owned_classes(
+    table: pd.DataFrame,
+    compounds: np.ndarray,
+    num_compounds: int,
+    labels: np.ndarray,
+    num_classes: int,
+) -> np.ndarray:
     """Which classes own a training compound of a compound's own batches.
 
     table: one row per image with `batch` and, where there are folds, `fold`. compounds: (N,) index
@@ -30,16 +35,24 @@ def owned_classes(table: pd.DataFrame, compounds: np.ndarray, num_compounds: int
         fold = compounds
     known = table["batch"].notna().to_numpy()
     sizes = np.bincount(compounds, minlength=num_compounds)
-    cells = pd.DataFrame({"batch": table["batch"][known].to_numpy(), "compound": compounds[known],
-                          "fold": fold[known]})
+    cells = pd.DataFrame(
+        {
+            "batch": table["batch"][known].to_numpy(),
+            "compound": compounds[known],
+            "fold": fold[known],
+        }
+    )
     cells = cells.groupby(["batch", "compound", "fold"], sort=False).size().reset_index(name="n")
     for _, inside in cells.groupby("batch", sort=False):
         members, folds = inside["compound"].to_numpy(), inside["fold"].to_numpy()
         trained = (members[:, None] != members) & (folds[:, None] != folds)
         present = np.zeros((len(members), num_classes))
         present[np.arange(len(members)), labels[members]] = 1
-        np.add.at(owned, members,
-                  (trained @ present > 0) * (inside["n"].to_numpy() / sizes[members])[:, None])
+        np.add.at(
+            owned,
+            members,
+            (trained @ present > 0) * (inside["n"].to_numpy() / sizes[members])[:, None],
+        )
     return owned
 
 
@@ -58,8 +71,9 @@ class BatchPull(NamedTuple):
     compounds: int
 
 
-def batch_pull(table: pd.DataFrame, classes: list[str], *, permutations: int = 2000, seed: int = 0
-               ) -> BatchPull | None:
+def batch_pull(
+    table: pd.DataFrame, classes: list[str], *, permutations: int = 2000, seed: int = 0
+) -> BatchPull | None:
     """Permutation test over compounds: images of one compound are one observation.
 
     table: scored rows with compound, label, predicted, batch. Compounds of unknown batch, or of

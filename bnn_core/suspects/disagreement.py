@@ -76,10 +76,17 @@ class Disagreement:
         groups["n_units"] = n_units
         groups["unit"] = kinds[first]
         source = cls(
-            groups, codes, index.get_indexer(groups["label"]), unit_means[in_order],
-            unit_weights[in_order], np.cumsum(n_units) - n_units,
-            own_errors(means, labels, owned), compounds[first], np.arange(len(groups)),
-            np.zeros(len(classes), bool))
+            groups,
+            codes,
+            index.get_indexer(groups["label"]),
+            unit_means[in_order],
+            unit_weights[in_order],
+            np.cumsum(n_units) - n_units,
+            own_errors(means, labels, owned),
+            compounds[first],
+            np.arange(len(groups)),
+            np.zeros(len(classes), bool),
+        )
         if level == "well":
             source.other_wells = source._other_wells()
         return source
@@ -117,7 +124,8 @@ class Disagreement:
             rows, own = np.arange(len(self.labels)), self.labels
             n = np.bincount(self.compounds)[self.compounds][:, None] - 1
             expected[rows, own] = (n * self.other_wells + _PRIOR_WELLS * expected[rows, own]) / (
-                n + _PRIOR_WELLS)
+                n + _PRIOR_WELLS
+            )
         return expected
 
     def _means_of(self, weights: np.ndarray) -> np.ndarray:
@@ -152,8 +160,9 @@ def surprises(expected: np.ndarray, means: np.ndarray) -> np.ndarray:
     return divergence / np.log(1 + 1 / NEGLIGIBLE)
 
 
-def contrast(expected: np.ndarray, means: np.ndarray, labels: np.ndarray,
-             unknown: np.ndarray | None = None) -> np.ndarray:
+def contrast(
+    expected: np.ndarray, means: np.ndarray, labels: np.ndarray, unknown: np.ndarray | None = None
+) -> np.ndarray:
     """(G, C) how much better each class explains means (G, C) than the label does, in [-1, 1].
 
     expected: (G, C, C), [g, j] what group g would get were it of class j. The difference of the two
@@ -173,8 +182,9 @@ def contrast(expected: np.ndarray, means: np.ndarray, labels: np.ndarray,
     return out
 
 
-def joined(second: pd.DataFrame, first: Disagreement, classes: list[str], level: str
-            ) -> Disagreement | None:
+def joined(
+    second: pd.DataFrame, first: Disagreement, classes: list[str], level: str
+) -> Disagreement | None:
     """The second opinion as a source that answers for the groups of the first; None without any."""
     if "compound" not in second:
         return None
@@ -203,8 +213,11 @@ def known_probabilities(rows: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
 def _group_names(frame: pd.DataFrame, keys: list[str]) -> pd.MultiIndex:
     """Groups as they are matched between opinions: capitals and outer blanks do not count."""
     return pd.MultiIndex.from_arrays(
-        [frame[c] if c == "concentration" else frame[c].astype(str).str.strip().str.casefold()
-         for c in [*keys, "label"]])
+        [
+            frame[c] if c == "concentration" else frame[c].astype(str).str.strip().str.casefold()
+            for c in [*keys, "label"]
+        ]
+    )
 
 
 def _codes(rows: pd.DataFrame, columns: list[str]) -> np.ndarray:
@@ -226,8 +239,9 @@ def _balanced_weights(nested: list[np.ndarray]) -> np.ndarray:
     return weights
 
 
-def _units(rows: pd.DataFrame, nested: list[np.ndarray], level: str
-           ) -> tuple[np.ndarray, np.ndarray]:
+def _units(
+    rows: pd.DataFrame, nested: list[np.ndarray], level: str
+) -> tuple[np.ndarray, np.ndarray]:
     """(N,) codes of what is resampled, and (N,) its kind: the least that may be independent.
 
     Wells, where they are known; else the treatments of a compound that has several; else images.
@@ -242,8 +256,10 @@ def _units(rows: pd.DataFrame, nested: list[np.ndarray], level: str
         first = np.unique(nested[1], return_index=True)[1]
         several = (np.bincount(nested[0][first]) > 1)[nested[0]]
     units = np.where(several, len(rows) + nested[-1], images)
-    return (np.unique(units, return_inverse=True)[1],
-            np.where(several, "treatment", "image").astype(object))
+    return (
+        np.unique(units, return_inverse=True)[1],
+        np.where(several, "treatment", "image").astype(object),
+    )
 
 
 def _weighted_means(values: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:

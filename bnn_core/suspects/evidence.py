@@ -11,8 +11,12 @@ from bnn_core.suspects.phenotype import treatment_strengths
 
 
 def readings(
-    table: pd.DataFrame, classes: Sequence[str], suspect: Suspect, *,
-    standard: pd.DataFrame | None = None, second: pd.DataFrame | None = None,
+    table: pd.DataFrame,
+    classes: Sequence[str],
+    suspect: Suspect,
+    *,
+    standard: pd.DataFrame | None = None,
+    second: pd.DataFrame | None = None,
     strengths: pd.DataFrame | None = None,
 ) -> list[Reading]:
     """Every reading, in a fixed order; what the data do not allow says "cannot tell" and why.

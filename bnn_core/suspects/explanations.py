@@ -58,20 +58,26 @@ class Suspect:
         An image's suspected class is what it is predicted as.
         """
         columns = LEVEL_COLUMNS[level] or ("image_id",)
-        return cls(level, {c: row[c] for c in columns}, row["label"],
-                   row.get("suspected", row.get("predicted")))
+        return cls(
+            level,
+            {c: row[c] for c in columns},
+            row["label"],
+            row.get("suspected", row.get("predicted")),
+        )
 
     @property
     def title(self) -> str:
-        """"colchicine", "colchicine 0.03 µM", "P1 B02"."""
+        """ "colchicine", "colchicine 0.03 µM", "P1 B02"."""
         if self.level == "treatment":
             return f"{self.keys['compound']} {self.keys['concentration']:g} µM"
         return " ".join(str(value) for value in self.keys.values())
 
 
 #: Why the class that a suspect looks like need not be the commonest among its predictions.
-LOOKS_LIKE = ("What looks most like it is judged by all probabilities together, the network's "
-              "usual errors allowed for, so it need not be what most images are called.")
+LOOKS_LIKE = (
+    "What looks most like it is judged by all probabilities together, the network's "
+    "usual errors allowed for, so it need not be what most images are called."
+)
 
 
 def heading(row: Mapping[str, Any], who: Suspect) -> str:
@@ -132,8 +138,7 @@ class Case:
 
     @cached_property
     def compound(self) -> np.ndarray:
-        """The study's own images of the suspect's compound, at all doses; its own rows without one.
-        """
+        """The study's own images of the suspect's compound, at all doses; its own rows without one."""
         if not self.has("compound"):
             return self.own
         mine = self.table["compound"].isin(self.rows["compound"].dropna().unique()).to_numpy()

@@ -26,13 +26,20 @@ def wrong_label(case: Case) -> Reading:
     explanation = "The label is wrong"
     n, wrong = len(case.rows), int(case.wrong.sum())
     if not wrong:
-        return Reading("wrong_label", explanation, AGAINST,
-                       f"{of_all(n, n, 'image').capitalize()} {be(n)} called "
-                       f"{case.suspect.label}, as labelled.", {"wrong": 0.0, "one_class": 0.0}, n)
+        return Reading(
+            "wrong_label",
+            explanation,
+            AGAINST,
+            f"{of_all(n, n, 'image').capitalize()} {be(n)} called "
+            f"{case.suspect.label}, as labelled.",
+            {"wrong": 0.0, "one_class": 0.0},
+            n,
+        )
     classes = case.rows["predicted"][case.wrong].value_counts()
     # Of classes that are equally common first the one that the suspect is compared with.
-    classes = classes.iloc[np.lexsort((classes.index.astype(str),
-                                       classes.index != case.suspect.suspected, -classes))]
+    classes = classes.iloc[
+        np.lexsort((classes.index.astype(str), classes.index != case.suspect.suspected, -classes))
+    ]
     top, k = str(classes.index[0]), int(classes.iloc[0])
     if wrong / n >= _MOST:
         verdict = FITS if k / wrong >= _AGREEING else PARTLY
@@ -44,17 +51,29 @@ def wrong_label(case: Case) -> Reading:
     spread = listed([f"{k:,} of them {top}", *parts], 4) if parts else f"all of them {top}"
     if wrong == 1:
         spread = top
-    meaning = {FITS: "one wrong class, as a wrong label would give",
-               PARTLY: ("one wrong class, but many images are called right"
-                        if wrong / n < _MOST else "wrong, but not one class: doubt rather than "
-                                                  "another mechanism"),
-               AGAINST: "no sign of a wrong label, for most images are called right"}[verdict]
+    meaning = {
+        FITS: "one wrong class, as a wrong label would give",
+        PARTLY: (
+            "one wrong class, but many images are called right"
+            if wrong / n < _MOST
+            else "wrong, but not one class: doubt rather than another mechanism"
+        ),
+        AGAINST: "no sign of a wrong label, for most images are called right",
+    }[verdict]
     return Reading(
-        "wrong_label", explanation, verdict,
+        "wrong_label",
+        explanation,
+        verdict,
         f"{of_all(wrong, n, 'image').capitalize()} {be(wrong, n)} called something else than "
         f"{case.suspect.label}: {spread}. That is {meaning}.",
-        {"wrong": wrong / n, "one_class": k / n, "among_wrong": k / wrong,
-         "classes": float(len(classes))}, n)
+        {
+            "wrong": wrong / n,
+            "one_class": k / n,
+            "among_wrong": k / wrong,
+            "classes": float(len(classes)),
+        },
+        n,
+    )
 
 
 def weak_model(case: Case) -> Reading:
@@ -64,10 +83,16 @@ def weak_model(case: Case) -> Reading:
     if case.has("compound"):
         peers = peers[peers["compound"].notna()]
         if peers.empty:
-            return Reading("weak_model", explanation, FITS,
-                           f"No other compound is labelled {label}: without this one the model has "
-                           "no example of it and cannot call it right.", {"peers": 0.0}, 0,
-                           "compounds")
+            return Reading(
+                "weak_model",
+                explanation,
+                FITS,
+                f"No other compound is labelled {label}: without this one the model has "
+                "no example of it and cannot call it right.",
+                {"peers": 0.0},
+                0,
+                "compounds",
+            )
         called = peers.groupby("compound", sort=False)[[f"p_{c}" for c in case.classes]].mean()
         names = np.asarray(case.classes, dtype=object)[called.to_numpy().argmax(axis=1)]
         noun = "other compound"
@@ -79,15 +104,30 @@ def weak_model(case: Case) -> Reading:
     n, recall = len(names), right / len(names)
     verdict = FITS if recall < _WEAK else PARTLY if recall < _SO_SO else AGAINST
     of_images = float((peers["predicted"] == label).mean())
-    sentence = (f"{of_all(right, n, noun).capitalize()} labelled {label} {be(right, n)} called "
-                f"right ({of_images:.0%} of {count(len(peers), 'image')}).")
+    sentence = (
+        f"{of_all(right, n, noun).capitalize()} labelled {label} {be(right, n)} called "
+        f"right ({of_images:.0%} of {count(len(peers), 'image')})."
+    )
     if same:
-        sentence += (f" {same} of them {be(same)} called {case.suspect.suspected} too." if n > 1
-                     else f" It is called {case.suspect.suspected} too.")
-    return Reading("weak_model", explanation, verdict, sentence,
-                   {"recall": recall, "image_recall": of_images,
-                    "same_wrong_class": float(same), "peers": float(n)}, n,
-                   noun.removeprefix("other ") + "s")
+        sentence += (
+            f" {same} of them {be(same)} called {case.suspect.suspected} too."
+            if n > 1
+            else f" It is called {case.suspect.suspected} too."
+        )
+    return Reading(
+        "weak_model",
+        explanation,
+        verdict,
+        sentence,
+        {
+            "recall": recall,
+            "image_recall": of_images,
+            "same_wrong_class": float(same),
+            "peers": float(n),
+        },
+        n,
+        noun.removeprefix("other ") + "s",
+    )
 
 
 def new_kind(case: Case) -> Reading:
@@ -97,8 +137,13 @@ def new_kind(case: Case) -> Reading:
     """
     name, explanation = "new_kind", "It is like nothing the network was trained on"
     if not case.has("distance"):
-        return cannot_tell(name, explanation, "The study does not say how far images lie from the "
-                           "training images; studies made anew do.", ["distance"])
+        return cannot_tell(
+            name,
+            explanation,
+            "The study does not say how far images lie from the "
+            "training images; studies made anew do.",
+            ["distance"],
+        )
     level = case.suspect.level
     others = case.table[case.scored & ~case.compound]
     if keys := list(LEVEL_COLUMNS[level]):
@@ -106,19 +151,27 @@ def new_kind(case: Case) -> Reading:
     distances = others["distance"].mean().dropna() if keys else others["distance"].dropna()
     n = len(distances)
     if _chance(n, n) > _RATHER_FAR:
-        return cannot_tell(name, explanation, f"{count(n, f'other {level}').capitalize()} "
-                           f"{be(n)} too few to compare with.")
+        return cannot_tell(
+            name,
+            explanation,
+            f"{count(n, f'other {level}').capitalize()} {be(n)} too few to compare with.",
+        )
     own = float(case.rows["distance"].mean())
     nearer, median = int((distances < own).sum()), float(distances.median())
     chance = _chance(nearer, n)
     verdict = FITS if chance <= _FAR else PARTLY if chance <= _RATHER_FAR else AGAINST
     return Reading(
-        name, explanation, verdict,
+        name,
+        explanation,
+        verdict,
         f"Its images lie at {own:.2f} from the training images, which lie at 1 themselves and "
         f"the median {level} at {median:.2f}; {of_all(nearer, n, f'other {level}')} "
         f"{be(nearer, n)} nearer."
         + (" A mechanism that no label names, or bad images." if verdict != AGAINST else ""),
-        {"distance": own, "median": median, "nearer": nearer / n, "chance": chance}, n, f"{level}s")
+        {"distance": own, "median": median, "nearer": nearer / n, "chance": chance},
+        n,
+        f"{level}s",
+    )
 
 
 def _chance(nearer: int, n: int) -> float:
@@ -130,8 +183,12 @@ def other_network(case: Case, standard: pd.DataFrame | None) -> Reading:
     """What the standard network says of the same images; `standard` has the rows of the table."""
     name, explanation = "other_network", "Only this network errs"
     if standard is None:
-        return cannot_tell(name, explanation, "The study has no standard network.",
-                           ["predictions of the standard network"])
+        return cannot_tell(
+            name,
+            explanation,
+            "The study has no standard network.",
+            ["predictions of the standard network"],
+        )
     rows = standard[case.own & case.scored]
     return _compared(case, rows, name, explanation, "The standard network", "images")
 
@@ -140,18 +197,27 @@ def other_data(case: Case, second: pd.DataFrame | None) -> Reading:
     """What other data say of the same compound (and dose): features, or another study."""
     name, explanation = "other_data", "Only these images or networks err"
     if second is None:
-        return cannot_tell(name, explanation, "There is no second opinion; 'bnn second-opinion "
-                           "STUDY FEATURES' makes one from a table of measured features.",
-                           ["second opinion"])
+        return cannot_tell(
+            name,
+            explanation,
+            "There is no second opinion; 'bnn second-opinion "
+            "STUDY FEATURES' makes one from a table of measured features.",
+            ["second opinion"],
+        )
     if not case.has("compound"):
-        return cannot_tell(name, explanation, "Images are matched by compound, and the study names "
-                           "none.", ["compound"])
+        return cannot_tell(
+            name,
+            explanation,
+            "Images are matched by compound, and the study names none.",
+            ["compound"],
+        )
     wanted = {str(c).strip().casefold() for c in case.rows["compound"].dropna()}
     found = second["compound"].astype(str).str.strip().str.casefold().isin(wanted).to_numpy()
     rows = second[found & scored_rows(second)]
     if rows.empty:
-        return cannot_tell(name, explanation, "The second opinion does not have this compound with "
-                           "a label.")
+        return cannot_tell(
+            name, explanation, "The second opinion does not have this compound with a label."
+        )
     if case.suspect.level == "treatment" and "concentration" in rows:
         same_dose = rows[rows["concentration"] == case.suspect.keys["concentration"]]
         rows = rows if same_dose.empty else same_dose
@@ -167,8 +233,13 @@ def batch(case: Case) -> Reading:
     """
     name, explanation = "batch", "The network recognises the batch"
     if not case.has("batch", "compound"):
-        return cannot_tell(name, explanation, "The study does not say which compounds were imaged "
-                           "together, or for this compound it is not known.", ["batch"])
+        return cannot_tell(
+            name,
+            explanation,
+            "The study does not say which compounds were imaged "
+            "together, or for this compound it is not known.",
+            ["batch"],
+        )
     rows = case.table[case.scored & case.table["compound"].notna().to_numpy()]
     keys = rows.groupby(["compound", "label"], sort=False)
     codes = keys.ngroup().to_numpy()
@@ -179,8 +250,10 @@ def batch(case: Case) -> Reading:
     means = np.stack([np.bincount(codes, column) for column in p.T], axis=1)
     means /= np.bincount(codes)[:, None]
     owned = owned_classes(rows, codes, len(labels), labels, len(case.classes))
-    mine = np.flatnonzero((first["compound"] == case.rows["compound"].iloc[0]).to_numpy()
-                          & (first["label"] == case.suspect.label).to_numpy())[0]
+    mine = np.flatnonzero(
+        (first["compound"] == case.rows["compound"].iloc[0]).to_numpy()
+        & (first["label"] == case.suspect.label).to_numpy()
+    )[0]
     chance = float(own_errors(means, labels, owned).chance_owned()[mine])
     suspected = case.suspect.suspected
     share = float(owned[mine, index.get_loc(suspected)])
@@ -191,21 +264,38 @@ def batch(case: Case) -> Reading:
     sharers = sorted(set(rows["compound"][sharers]) - set(case.rows["compound"]))
     where = listed([str(b) for b in batches])
     numbers = {"owned": share, "wrong_owned": met, "chance": chance, "sharers": float(len(sharers))}
-    by_chance = (f" {met:.0%} of its wrong calls meet a class of its batch; {chance:.0%} would by "
-                 "chance." if len(called) else "")
+    by_chance = (
+        f" {met:.0%} of its wrong calls meet a class of its batch; {chance:.0%} would by chance."
+        if len(called)
+        else ""
+    )
     if share < _MOST:
-        return Reading(name, explanation, PARTLY if met >= _MOST else AGAINST,
-                       f"No training compound of {suspected} was imaged in {where}: the batch does "
-                       f"not suggest that class.{by_chance}", numbers, 0, "compounds")
+        return Reading(
+            name,
+            explanation,
+            PARTLY if met >= _MOST else AGAINST,
+            f"No training compound of {suspected} was imaged in {where}: the batch does "
+            f"not suggest that class.{by_chance}",
+            numbers,
+            0,
+            "compounds",
+        )
     verdict = PARTLY if chance > _LIKELY_ANYWAY else FITS
-    return Reading(name, explanation, verdict,
-                   f"Batch-compatible, not explained: {listed(sharers)}, labelled {suspected}, "
-                   f"{be(len(sharers))} from the same batch ({where}).{by_chance}", numbers,
-                   len(sharers), "compounds")
+    return Reading(
+        name,
+        explanation,
+        verdict,
+        f"Batch-compatible, not explained: {listed(sharers)}, labelled {suspected}, "
+        f"{be(len(sharers))} from the same batch ({where}).{by_chance}",
+        numbers,
+        len(sharers),
+        "compounds",
+    )
 
 
-def _compared(case: Case, rows: pd.DataFrame, name: str, explanation: str, who: str, counted: str
-              ) -> Reading:
+def _compared(
+    case: Case, rows: pd.DataFrame, name: str, explanation: str, who: str, counted: str
+) -> Reading:
     """Does another opinion side with the label, with the suspected class, or with neither?"""
     label, suspected, n = case.suspect.label, case.suspect.suspected, len(rows)
     as_label = int((rows["predicted"] == label).sum())
@@ -227,14 +317,27 @@ def _compared(case: Case, rows: pd.DataFrame, name: str, explanation: str, who: 
         verdict, means_that = PARTLY, "is divided"
         if as_label / n < _MOST and means[label] < max(means.values()) / 2:
             means_that = "finds neither"
-    sentence = (f"{who} {means_that}: {of_all(as_label, n, noun)}{where} {be(as_label, n)} called "
-                f"{label}, {as_suspected} {suspected}")
+    sentence = (
+        f"{who} {means_that}: {of_all(as_label, n, noun)}{where} {be(as_label, n)} called "
+        f"{label}, {as_suspected} {suspected}"
+    )
     others = rows["predicted"][~rows["predicted"].isin([label, suspected])].value_counts()
     sentence += f", {int(others.iloc[0])} {others.index[0]}" if len(others) else ""
     sentence += f" (mean probability {means[label]:.2f} and {means[suspected]:.2f})."
-    return Reading(name, explanation, verdict, sentence,
-                   {"as_label": as_label / n, "as_suspected": as_suspected / n,
-                    "p_label": means[label], "p_suspected": means[suspected]}, n, noun + "s")
+    return Reading(
+        name,
+        explanation,
+        verdict,
+        sentence,
+        {
+            "as_label": as_label / n,
+            "as_suspected": as_suspected / n,
+            "p_label": means[label],
+            "p_suspected": means[suspected],
+        },
+        n,
+        noun + "s",
+    )
 
 
 def _with_classes(rows: pd.DataFrame, classes: list[str]) -> pd.DataFrame:

@@ -42,8 +42,11 @@ def shares_of_expected(rows: pd.DataFrame) -> list[np.ndarray]:
         if not set(columns) <= set(rows):
             continue
         known = rows[columns].notna().all(axis=1).to_numpy()
-        codes = pd.factorize(pd.MultiIndex.from_arrays(
-            [rows[c] for c in columns] + [labels] + ([] if within is None else [within])))[0]
+        codes = pd.factorize(
+            pd.MultiIndex.from_arrays(
+                [rows[c] for c in columns] + [labels] + ([] if within is None else [within])
+            )
+        )[0]
         first = np.unique(codes, return_index=True)[1]
         kept = np.flatnonzero(known[first])
         means = (np.bincount(codes, p) / np.bincount(codes))[kept]

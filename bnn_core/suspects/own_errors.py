@@ -65,8 +65,14 @@ class OwnErrors:
 
     def chance_owned(self) -> np.ndarray:
         """(G,) share of wrong probability expected on same-batch classes if batches had no pull."""
-        return _share_owned(_attraction(wrong_means(self.means, self.labels), self.labels,
-                                        np.ones(len(self.means))), self.labels, self.owned, 1.0)
+        return _share_owned(
+            _attraction(
+                wrong_means(self.means, self.labels), self.labels, np.ones(len(self.means))
+            ),
+            self.labels,
+            self.owned,
+            1.0,
+        )
 
 
 def own_errors(means: np.ndarray, labels: np.ndarray, owned: np.ndarray | None = None) -> OwnErrors:
@@ -92,8 +98,9 @@ def own_errors(means: np.ndarray, labels: np.ndarray, owned: np.ndarray | None =
     return OwnErrors(means, labels, owned, float(np.exp(low)))
 
 
-def expected_right(right: np.ndarray, labels: np.ndarray, w: np.ndarray | None = None
-                   ) -> np.ndarray:
+def expected_right(
+    right: np.ndarray, labels: np.ndarray, w: np.ndarray | None = None
+) -> np.ndarray:
     """(G,) expected probability of the label of each compound, were it right.
 
     right: (G,) mean probability of the label. labels: (G,) class index. w: (G,) how often each
@@ -110,7 +117,8 @@ def _right_if(right: np.ndarray, mine: np.ndarray, w: np.ndarray) -> np.ndarray:
     n_same = mine.sum(axis=0) - mine
     sums = right @ mine - right[:, None] * mine
     return (sums + PRIOR_COMPOUNDS * _mean_of_others(right, w)[:, None]) / (
-        n_same + PRIOR_COMPOUNDS)
+        n_same + PRIOR_COMPOUNDS
+    )
 
 
 def _mean_of_others(values: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -136,8 +144,9 @@ def _attraction(wrong: np.ndarray, labels: np.ndarray, w: np.ndarray) -> np.ndar
     return (weighted.sum(axis=0) - weighted + 1e-6) / (could.sum(axis=0) - could + 1e-3)
 
 
-def _share_owned(attraction: np.ndarray, labels: np.ndarray, owned: np.ndarray, lift: float
-                 ) -> np.ndarray:
+def _share_owned(
+    attraction: np.ndarray, labels: np.ndarray, owned: np.ndarray, lift: float
+) -> np.ndarray:
     """(G,) expected share of wrong probability on owned classes at a lift."""
     pulled = attraction * (1 + (lift - 1) * owned)
     pulled[np.arange(len(pulled)), labels] = 0

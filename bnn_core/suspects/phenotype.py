@@ -26,8 +26,10 @@ def strength(features: np.ndarray, plates: np.ndarray, controls: np.ndarray) -> 
     plate, names = pd.factorize(np.asarray(plates, object))
     count = np.bincount(plate[controls], minlength=len(names))
     usable = count[plate] >= 2
-    sums = np.stack([np.bincount(plate[controls], column, len(names))
-                     for column in features[controls].T], axis=1)
+    sums = np.stack(
+        [np.bincount(plate[controls], column, len(names)) for column in features[controls].T],
+        axis=1,
+    )
     n = (count[plate] - controls)[:, None]
     relative = features - (sums[plate] - controls[:, None] * features) / np.maximum(n, 1)
     spread = np.sqrt((relative[usable] ** 2).sum(axis=0) / max(usable.sum(), 1))
@@ -60,8 +62,14 @@ def study_strengths(study: Study) -> pd.DataFrame | None:
     embedding holds treated and untreated images of known plates and doses."""
     images = study.images
     controls = (images["role"] == "control").to_numpy()
-    if study.embedding is None or not controls.any() or images["fold"].nunique() > 1 \
-            or not {"plate", "compound", "concentration"} <= set(images):
+    if (
+        study.embedding is None
+        or not controls.any()
+        or images["fold"].nunique() > 1
+        or not {"plate", "compound", "concentration"} <= set(images)
+    ):
         return None
-    return treatment_strengths(images, strength(
-        np.asarray(study.embedding, np.float64), images["plate"].to_numpy(), controls))
+    return treatment_strengths(
+        images,
+        strength(np.asarray(study.embedding, np.float64), images["plate"].to_numpy(), controls),
+    )

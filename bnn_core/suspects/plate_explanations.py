@@ -42,21 +42,35 @@ def well_swap(case: Case) -> Reading:
     elif case.has("replicate"):
         keys, noun = ["replicate"], "replicate"
     else:
-        return cannot_tell(name, explanation, "The study does not say which well or replicate an "
-                           "image is from.", ["plate", "well"])
+        return cannot_tell(
+            name,
+            explanation,
+            "The study does not say which well or replicate an image is from.",
+            ["plate", "well"],
+        )
     mine = case.compound & case.scored & (case.table["label"] == case.suspect.label).to_numpy()
     rows = case.table[mine]
     called = {key: case.called(part) for key, part in rows.groupby(keys, sort=True)}
     n, wrong = len(called), [key for key, c in called.items() if c != case.suspect.label]
     plates = {key[0] for key in called}
     bad_plates = {p for p in plates if all(key in wrong for key in called if key[0] == p)}
-    numbers = {"wells": float(n), "wrong": float(len(wrong)), "plates": float(len(plates)),
-               "wrong_plates": float(len(bad_plates))}
+    numbers = {
+        "wells": float(n),
+        "wrong": float(len(wrong)),
+        "plates": float(len(plates)),
+        "wrong_plates": float(len(bad_plates)),
+    }
     on_plates = f" on {count(len(plates), 'plate')}" if noun == "well" else ""
     if n < 2:
-        return Reading(name, explanation, UNKNOWN,
-                       f"There is one {noun} only: nothing to compare it with.", numbers, n,
-                       noun + "s")
+        return Reading(
+            name,
+            explanation,
+            UNKNOWN,
+            f"There is one {noun} only: nothing to compare it with.",
+            numbers,
+            n,
+            noun + "s",
+        )
     if not wrong:
         verdict, says = AGAINST, "all are called right"
     elif len(wrong) == n:
@@ -69,18 +83,25 @@ def well_swap(case: Case) -> Reading:
     else:
         verdict, says = PARTLY, "the wells disagree with each other"
     if verdict != AGAINST and noun == "well" and len(bad_plates) == 1 < len(plates):
-        says = f"all on plate {next(iter(bad_plates))}, while the other plates are called right" \
-            if set(wrong) <= {k for k in called if k[0] in bad_plates} else says
-    sentence = (f"{of_all(len(wrong), n, noun).capitalize()}{on_plates} "
-                f"{be(len(wrong), n)} called something else than "
-                f"{case.suspect.label}; {says}.")
+        says = (
+            f"all on plate {next(iter(bad_plates))}, while the other plates are called right"
+            if set(wrong) <= {k for k in called if k[0] in bad_plates}
+            else says
+        )
+    sentence = (
+        f"{of_all(len(wrong), n, noun).capitalize()}{on_plates} "
+        f"{be(len(wrong), n)} called something else than "
+        f"{case.suspect.label}; {says}."
+    )
     if n == 2 or len(plates) == 2:
         sentence += f" Only two {'plates' if noun == 'well' else noun + 's'}: weak evidence."
     partner = _partner(case, called, wrong) if noun == "well" and verdict != AGAINST else None
     if partner:
         here, there, compound = partner
-        sentence += (f" Well {here[1]} looks like {called[here]}, and {there[1]} on the same plate "
-                     f"({compound}) looks like {case.suspect.label}: the two may be swapped.")
+        sentence += (
+            f" Well {here[1]} looks like {called[here]}, and {there[1]} on the same plate "
+            f"({compound}) looks like {case.suspect.label}: the two may be swapped."
+        )
     return Reading(name, explanation, verdict, sentence, numbers, n, noun + "s")
 
 
@@ -90,15 +111,23 @@ def artefact(case: Case) -> Reading:
     columns = [c for c in _ARTEFACTS if case.has(c)]
     if not columns:
         few = any(c in case.table for c in _ARTEFACTS)
-        return cannot_tell(name, explanation, "There are too few images of its plates to compare "
-                           "its image quality with." if few else "Image quality was not measured "
-                           "(it is when images are imported).", ["quality_focus_z"])
+        return cannot_tell(
+            name,
+            explanation,
+            "There are too few images of its plates to compare its image quality with."
+            if few
+            else "Image quality was not measured (it is when images are imported).",
+            ["quality_focus_z"],
+        )
     rows = case.rows[case.wrong] if case.wrong.any() else case.rows
     others = case.table[case.scored & ~case.own]
     shares = {c: _outlying(rows, c).mean() for c in columns}
     bad = np.any([_outlying(rows, c) for c in columns], axis=0)
-    usual = float(np.any([_outlying(others, c) for c in columns], axis=0).mean()) \
-        if len(others) else 0.0
+    usual = (
+        float(np.any([_outlying(others, c) for c in columns], axis=0).mean())
+        if len(others)
+        else 0.0
+    )
     k, n, share = int(bad.sum()), len(rows), float(bad.mean())
     verdict = AGAINST
     if share > 2 * usual and share >= 0.2:
@@ -107,11 +136,15 @@ def artefact(case: Case) -> Reading:
     what = f", mostly {_ARTEFACTS[worst][1]}" if k else ""
     kind = "wrongly called image" if case.wrong.any() else "image"
     return Reading(
-        name, explanation, verdict,
+        name,
+        explanation,
+        verdict,
         f"{of_all(k, n, kind).capitalize()} {be(k, n)} far from the plate in image quality{what}; "
         f"of all other images {usual:.0%} are.",
-        {"outlying": share, "others": usual} | {c.removesuffix("_z"): float(s)
-                                                for c, s in shares.items()}, n)
+        {"outlying": share, "others": usual}
+        | {c.removesuffix("_z"): float(s) for c, s in shares.items()},
+        n,
+    )
 
 
 def inactive_dose(case: Case, strengths: pd.DataFrame | None) -> Reading:
@@ -121,8 +154,12 @@ def inactive_dose(case: Case, strengths: pd.DataFrame | None) -> Reading:
     """
     name, explanation = "inactive_dose", "The dose does nothing"
     if not case.has("compound", "concentration"):
-        return cannot_tell(name, explanation, "The study does not name compounds and doses.",
-                           ["compound", "concentration"])
+        return cannot_tell(
+            name,
+            explanation,
+            "The study does not name compounds and doses.",
+            ["compound", "concentration"],
+        )
     doses = sorted(case.rows["concentration"].dropna().unique())
     places = _places(case, doses, strengths)
     likeness = _like_controls(case)
@@ -132,15 +169,22 @@ def inactive_dose(case: Case, strengths: pd.DataFrame | None) -> Reading:
     if len(places):
         n = len(strengths)
         weak = bool((places["place"] <= max(1, _WEAK * n)).all())
-        perhaps = bool((places["place"] <= max(1, _WEAK * n)).any()
-                       or places["place"].median() <= _PERHAPS_WEAK * n)
+        perhaps = bool(
+            (places["place"] <= max(1, _WEAK * n)).any()
+            or places["place"].median() <= _PERHAPS_WEAK * n
+        )
         first = places.iloc[0]
-        numbers |= {"strength": float(first["strength"]), "place": float(first["place"]),
-                    "treatments": float(n)}
+        numbers |= {
+            "strength": float(first["strength"]),
+            "place": float(first["place"]),
+            "treatments": float(n),
+        }
         at = f" at its weakest dose, {first['concentration']:g} µM," if len(places) > 1 else ""
-        parts.append(f"it differs from the untreated wells of its plates{at} "
-                     f"{first['strength']:.1f} times as much as they differ from each other, "
-                     f"{_place(int(first['place']), n)} of {n} treatments")
+        parts.append(
+            f"it differs from the untreated wells of its plates{at} "
+            f"{first['strength']:.1f} times as much as they differ from each other, "
+            f"{_place(int(first['place']), n)} of {n} treatments"
+        )
     if likeness is not None:
         numbers["like_controls"] = likeness
         parts.append(f"its predictions are {likeness:.0%} those of untreated cells of its plates")
@@ -158,37 +202,61 @@ def inactive_dose(case: Case, strengths: pd.DataFrame | None) -> Reading:
         elif higher and case.called(case.rows) != case.suspect.label:
             weak = True
     if not parts:
-        doses_are = (f"its {len(doses)} doses are all part of it; one of them by itself is "
-                     "compared under “treatments”" if len(doses) > 1 else
-                     "there are no other doses of the compound")
-        return cannot_tell(name, explanation, "There are no untreated wells to compare with, and "
-                           f"{doses_are}.", ["controls", "other doses"])
+        doses_are = (
+            f"its {len(doses)} doses are all part of it; one of them by itself is "
+            "compared under “treatments”"
+            if len(doses) > 1
+            else "there are no other doses of the compound"
+        )
+        return cannot_tell(
+            name,
+            explanation,
+            f"There are no untreated wells to compare with, and {doses_are}.",
+            ["controls", "other doses"],
+        )
     verdict = FITS if weak else PARTLY if perhaps else AGAINST
-    says = {FITS: "a label that is right may not show at this dose",
-            PARTLY: "perhaps a weak effect", AGAINST: "the cells do respond"}[verdict]
+    says = {
+        FITS: "a label that is right may not show at this dose",
+        PARTLY: "perhaps a weak effect",
+        AGAINST: "the cells do respond",
+    }[verdict]
     if not len(places) and likeness is None and not weak:
         verdict, says = PARTLY, "no untreated cells to compare with"
     text = "; ".join(parts)
-    return Reading(name, explanation, verdict, f"{text[0].upper()}{text[1:]}: {says}.", numbers,
-                   len(case.rows))
+    return Reading(
+        name, explanation, verdict, f"{text[0].upper()}{text[1:]}: {says}.", numbers, len(case.rows)
+    )
 
 
 def toxic(case: Case) -> Reading:
     """Few nuclei beside the same plate's controls (or beside the plate, where there are none)."""
     name, explanation = "toxic", "The dose kills the cells"
     if not case.has("quality_nuclei"):
-        return cannot_tell(name, explanation, "Nuclei were not counted (they are when images with "
-                           "a DNA channel are imported).", ["quality_nuclei"])
+        return cannot_tell(
+            name,
+            explanation,
+            "Nuclei were not counted (they are when images with a DNA channel are imported).",
+            ["quality_nuclei"],
+        )
     own = case.rows["quality_nuclei"].dropna()
     beside, who = _beside(case)
     if beside is None or beside.median() <= 0:
-        return cannot_tell(name, explanation, "There are no other images on the plate to count "
-                           "nuclei on.", ["controls"])
+        return cannot_tell(
+            name,
+            explanation,
+            "There are no other images on the plate to count nuclei on.",
+            ["controls"],
+        )
     ratio = float(own.median() / beside.median())
     verdict = FITS if ratio <= _TOXIC else PARTLY if ratio <= _PERHAPS_TOXIC else AGAINST
-    return Reading(name, explanation, verdict,
-                   f"{own.median():.0f} nuclei per image against {beside.median():.0f} {who} "
-                   f"({ratio:.0%}).", {"nuclei": float(own.median()), "ratio": ratio}, len(own))
+    return Reading(
+        name,
+        explanation,
+        verdict,
+        f"{own.median():.0f} nuclei per image against {beside.median():.0f} {who} ({ratio:.0%}).",
+        {"nuclei": float(own.median()), "ratio": ratio},
+        len(own),
+    )
 
 
 def _one_dose_disagrees(case: Case, rows: pd.DataFrame, keys: list[str], wrong: list) -> bool:
@@ -205,9 +273,12 @@ def _one_dose_disagrees(case: Case, rows: pd.DataFrame, keys: list[str], wrong: 
 def _partner(case: Case, called: dict, wrong: list) -> tuple | None:
     """(this well, other well, its compound): wells of a plate that look like each other's label."""
     for here in wrong:
-        on_plate = case.table[case.scored & ~case.compound
-                              & (case.table["plate"] == here[0]).to_numpy()
-                              & (case.table["label"] == called[here]).to_numpy()]
+        on_plate = case.table[
+            case.scored
+            & ~case.compound
+            & (case.table["plate"] == here[0]).to_numpy()
+            & (case.table["label"] == called[here]).to_numpy()
+        ]
         for well, rows in on_plate.groupby("well", sort=True):
             if case.called(rows) == case.suspect.label:
                 compound = rows["compound"].iloc[0] if "compound" in rows else called[here]
@@ -253,11 +324,16 @@ def _other_doses(case: Case, doses: list[float]) -> dict[float, str]:
 
 
 def _beside(case: Case) -> tuple[pd.Series | None, str]:
-    plates = case.table["plate"].isin(case.rows["plate"].dropna().unique()).to_numpy() \
-        if case.has("plate") else np.ones(len(case.table), bool)
+    plates = (
+        case.table["plate"].isin(case.rows["plate"].dropna().unique()).to_numpy()
+        if case.has("plate")
+        else np.ones(len(case.table), bool)
+    )
     where = "of the same plates" if case.has("plate") else "of the study"
-    for mask, who in (((case.table["role"] == "control").to_numpy(), f"on untreated ones {where}"),
-                      (~case.compound, f"on the other images {where}")):
+    for mask, who in (
+        ((case.table["role"] == "control").to_numpy(), f"on untreated ones {where}"),
+        (~case.compound, f"on the other images {where}"),
+    ):
         nuclei = case.table["quality_nuclei"][plates & mask].dropna()
         if len(nuclei):
             return nuclei, who

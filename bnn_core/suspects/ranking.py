@@ -39,8 +39,13 @@ _TAIL = 0.025
 
 
 def rank(
-    table: pd.DataFrame, classes: Sequence[str], level: str = "compound", *,
-    second: pd.DataFrame | None = None, resamples: int | None = None, seed: int = 0,
+    table: pd.DataFrame,
+    classes: Sequence[str],
+    level: str = "compound",
+    *,
+    second: pd.DataFrame | None = None,
+    resamples: int | None = None,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Compounds, treatments or wells, most suspect first.
 
@@ -82,8 +87,7 @@ def rank(
     if other is not None:
         sources.append(other)
 
-    called = True if other is None else (
-        _called(rows, first, classes) | (other.taken < 0)[:, None])
+    called = True if other is None else (_called(rows, first, classes) | (other.taken < 0)[:, None])
     scores = [source.scores() for source in sources]
     score = np.where(called, _lowest(scores), -np.inf)
     suspected = score.argmax(axis=1)

@@ -32,10 +32,28 @@ from bnn_core.tables.reading import looks_numeric, read_table, to_numbers
 #: Inverse strength of the ridge penalty: small, because features are many and wells few.
 PENALTY_C = 0.05
 FILE = "second_opinion.parquet"
-_CARRIED = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa",
-            "label")
-_NOT_FEATURES = ("metadata", "image_metadata", "filename", "pathname", "url", "imagenumber",
-                 "objectnumber", "tablenumber", "executiontime")
+_CARRIED = (
+    "plate",
+    "well",
+    "site",
+    "replicate",
+    "batch",
+    "compound",
+    "concentration",
+    "moa",
+    "label",
+)
+_NOT_FEATURES = (
+    "metadata",
+    "image_metadata",
+    "filename",
+    "pathname",
+    "url",
+    "imagenumber",
+    "objectnumber",
+    "tablenumber",
+    "executiontime",
+)
 
 
 @dataclass(frozen=True)
@@ -67,33 +85,48 @@ def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> Fea
         rows["label"] = rows["moa"]
     for column, flag in (("compound", "compound"), ("label", "moa")):
         if column not in rows:
-            raise InputError(f"{path} has no column of {column}s (found: {mapped.describe()}); "
-                             f"name it with --map {flag}=COLUMN")
+            raise InputError(
+                f"{path} has no column of {column}s (found: {mapped.describe()}); "
+                f"name it with --map {flag}=COLUMN"
+            )
     taken = set(mapped.columns.values())
-    candidates = [c for c in mapped.unused if c not in taken and looks_numeric(table[c])
-                  and not c.lower().startswith(_NOT_FEATURES)]
+    candidates = [
+        c
+        for c in mapped.unused
+        if c not in taken and looks_numeric(table[c]) and not c.lower().startswith(_NOT_FEATURES)
+    ]
     values = to_numbers(table, candidates, path)
     guessed = find_class_columns(table, candidates, set(rows["label"].dropna().astype(str)))
     if guessed and np.allclose(
-            values[:, [candidates.index(c) for c in guessed.columns]].sum(axis=1), 1, atol=1e-3):
-        raise InputError(f"{path}: {guessed.columns[0]}, {guessed.columns[1]}, ... are class "
-                         "probabilities, not measured features; 'bnn import' takes predictions, "
-                         "and another study can be the second opinion too")
+        values[:, [candidates.index(c) for c in guessed.columns]].sum(axis=1), 1, atol=1e-3
+    ):
+        raise InputError(
+            f"{path}: {guessed.columns[0]}, {guessed.columns[1]}, ... are class "
+            "probabilities, not measured features; 'bnn import' takes predictions, "
+            "and another study can be the second opinion too"
+        )
     finite = np.isfinite(values).all(axis=0)
     names = tuple(c for c, ok in zip(candidates, finite, strict=True) if ok)
     if len(names) < 2:
-        raise InputError(f"{path} has {len(names)} complete columns of numbers beside the "
-                         "metadata; a table of measured features expected, one row per well or "
-                         "image")
+        raise InputError(
+            f"{path} has {len(names)} complete columns of numbers beside the "
+            "metadata; a table of measured features expected, one row per well or "
+            "image"
+        )
     digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:16]
     kept = [c for c in _CARRIED if c in rows]
-    return FeatureTable(rows[kept].reset_index(drop=True), values[:, finite], names,
-                        tuple(c for c, ok in zip(candidates, finite, strict=True) if not ok),
-                        f"{path.name} ({digest})")
+    return FeatureTable(
+        rows[kept].reset_index(drop=True),
+        values[:, finite],
+        names,
+        tuple(c for c, ok in zip(candidates, finite, strict=True) if not ok),
+        f"{path.name} ({digest})",
+    )
 
 
-def opinion(features: FeatureTable, classes: Sequence[str], control: str | None = "DMSO"
-            ) -> pd.DataFrame:
+def opinion(
+    features: FeatureTable, classes: Sequence[str], control: str | None = "DMSO"
+) -> pd.DataFrame:
     """Predict every row by a regression that was fitted without its compound.
 
     classes: class names of the study; rows of other labels are neither trained on nor scored.
@@ -116,9 +149,11 @@ def opinion(features: FeatureTable, classes: Sequence[str], control: str | None 
     compound = rows["compound"].astype(object).where(rows["compound"].notna(), None).to_numpy()
     label = rows["label"].to_numpy(dtype=object)
     if len(set(label[labelled])) < 2 or len(set(compound[labelled])) < 2:
-        raise InputError(f"{features.source}: {len(set(compound[labelled]))} compounds of "
-                         f"{len(set(label[labelled]))} of the study's classes; at least two of "
-                         "each are needed, with labels spelled as in the study")
+        raise InputError(
+            f"{features.source}: {len(set(compound[labelled]))} compounds of "
+            f"{len(set(label[labelled]))} of the study's classes; at least two of "
+            "each are needed, with labels spelled as in the study"
+        )
     p = np.zeros((len(rows), len(classes)))
     trained_on = set(compound[labelled])
     # Rows whose compound is in no training set share one fit to everything.
@@ -145,10 +180,14 @@ def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
     """
     path = Path(study) / FILE
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    about = {"source": source, "model": f"logistic regression, C = {PENALTY_C}, balanced classes, "
-                                        "standardised features, leave-one-compound-out"}
+    about = {
+        "source": source,
+        "model": f"logistic regression, C = {PENALTY_C}, balanced classes, "
+        "standardised features, leave-one-compound-out",
+    }
     arrow = arrow.replace_schema_metadata(
-        {**(arrow.schema.metadata or {}), b"second_opinion": json.dumps(about).encode()})
+        {**(arrow.schema.metadata or {}), b"second_opinion": json.dumps(about).encode()}
+    )
     with study_lock(path.parent), atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd")
     return path
@@ -162,21 +201,24 @@ def read_opinion(study: Path) -> tuple[pd.DataFrame, dict[str, str]] | None:
     try:
         arrow = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} is damaged ({str(error).splitlines()[0]}); run 'bnn "
-                         "second-opinion' again") from error
+        raise InputError(
+            f"{path} is damaged ({str(error).splitlines()[0]}); run 'bnn second-opinion' again"
+        ) from error
     about = json.loads((arrow.schema.metadata or {}).get(b"second_opinion", b"{}"))
     return arrow.to_pandas(), about
 
 
-def _fit_predict(values: np.ndarray, label: np.ndarray, train: np.ndarray, held: np.ndarray,
-                 classes: list[str]) -> np.ndarray:
+def _fit_predict(
+    values: np.ndarray, label: np.ndarray, train: np.ndarray, held: np.ndarray, classes: list[str]
+) -> np.ndarray:
     present = sorted(set(label[train]))
     p = np.zeros((int(held.sum()), len(classes)))
     if len(present) == 1:
         p[:, classes.index(present[0])] = 1.0
         return p
-    model = make_pipeline(StandardScaler(), LogisticRegression(
-        C=PENALTY_C, class_weight="balanced", max_iter=2000))
+    model = make_pipeline(
+        StandardScaler(), LogisticRegression(C=PENALTY_C, class_weight="balanced", max_iter=2000)
+    )
     # Matrices so small gain nothing from threads, and on a busy machine lose a hundredfold.
     with threadpool_limits(1):
         model.fit(values[train], label[train].astype(str))

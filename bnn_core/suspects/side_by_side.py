@@ -33,8 +33,10 @@ def panels(
         "same label": others & (label == suspect.label),
         "predicted label": others & (label == suspect.suspected),
         "controls": controls_beside(table, case.rows),
-        "other doses": case.compound & table["concentration"].notna().to_numpy()
-        & ~table["concentration"].isin(own_doses).to_numpy() if len(own_doses)
+        "other doses": case.compound
+        & table["concentration"].notna().to_numpy()
+        & ~table["concentration"].isin(own_doses).to_numpy()
+        if len(own_doses)
         else np.zeros(len(table), bool),
     }
     return {name: spread(table, np.flatnonzero(mask), per_panel) for name, mask in chosen.items()}
@@ -53,8 +55,11 @@ def spread(table: pd.DataFrame, rows: np.ndarray, count: int) -> np.ndarray:
 
     Returned sorted by compound, dose, plate and well, so that a wall of them reads in order.
     """
-    keys = [c for c in ("compound", "concentration", "plate", "well", "site")
-            if c in table and table[c].iloc[rows].notna().any()]
+    keys = [
+        c
+        for c in ("compound", "concentration", "plate", "well", "site")
+        if c in table and table[c].iloc[rows].notna().any()
+    ]
     part = table.iloc[rows][keys].astype({c: str for c in keys if c != "concentration"})
     part = part.assign(_row=rows).sort_values([*keys, "_row"], kind="stable", ignore_index=True)
 

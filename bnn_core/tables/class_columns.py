@@ -18,14 +18,27 @@ from bnn_core.tables.reading import looks_numeric, rows_text
 from bnn_core.tables.values import none_where
 
 # Longer words first: "softmax_mean_0" is class 0, not class "mean_0".
-_WORDS = ("mean_softmax|softmax_mean|softmax|probabilities|probability|pred_proba|pred_prob"
-          "|class_prob|y_proba|y_prob|mean_p|p_mean|proba|probs|prob|p|class")
+_WORDS = (
+    "mean_softmax|softmax_mean|softmax|probabilities|probability|pred_proba|pred_prob"
+    "|class_prob|y_proba|y_prob|mean_p|p_mean|proba|probs|prob|p|class"
+)
 _PROBABILITY = re.compile(rf"(?:{_WORDS})", re.I)
 _LOGIT = re.compile(r"logits?|mean_logits?", re.I)
 #: Columns of a summary, and of statistics, that begin like a class probability but are none.
 _RESERVED = {"p_label", "p_value", "p_val", "class_id", "class_index", "class_label"}
-PREDICTED = ("predicted", "predicted_label", "predicted_class", "predicted_moa", "prediction",
-             "predicted_name", "pred", "pred_label", "pred_class", "y_pred", "label_pred")
+PREDICTED = (
+    "predicted",
+    "predicted_label",
+    "predicted_class",
+    "predicted_moa",
+    "prediction",
+    "predicted_name",
+    "pred",
+    "pred_label",
+    "pred_class",
+    "y_pred",
+    "label_pred",
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,9 @@ def predicted_column(columns: Sequence[str]) -> str | None:
 
 
 def find_class_columns(
-    table: pd.DataFrame, candidates: Sequence[str], known: Collection[str],
+    table: pd.DataFrame,
+    candidates: Sequence[str],
+    known: Collection[str],
     prefix: str | None = None,
 ) -> ClassColumns | None:
     """The columns of class probabilities (or logits) among `candidates`.
@@ -58,9 +73,11 @@ def find_class_columns(
     if prefix is not None:
         found = tuple(c for c in table.columns if str(c).startswith(prefix) and c != prefix)
         if len(found) < 2:
-            raise InputError(f"--prefix {prefix}: {len(found)} columns begin so, at least two "
-                             f"expected; there are {', '.join(map(str, table.columns[:20]))}")
-        names = tuple(c[len(prefix):] for c in found)
+            raise InputError(
+                f"--prefix {prefix}: {len(found)} columns begin so, at least two "
+                f"expected; there are {', '.join(map(str, table.columns[:20]))}"
+            )
+        names = tuple(c[len(prefix) :] for c in found)
         return ClassColumns(found, names, bool(_LOGIT.fullmatch(prefix.rstrip("_ .:-"))))
     sets: dict[str, list[tuple[str, str]]] = {}
     text: dict[str, tuple[str, str]] = {}
@@ -77,11 +94,14 @@ def find_class_columns(
     chosen = probabilities or sets
     if len(chosen) > 1:
         heads = " or ".join(f"{found[0][0]}..." for found in chosen.values())
-        raise InputError(f"several sets of columns could be the class probabilities ({heads}); say "
-                         "which with --prefix")
+        raise InputError(
+            f"several sets of columns could be the class probabilities ({heads}); say "
+            "which with --prefix"
+        )
     for found in chosen.values():
-        return ClassColumns(tuple(c for c, _ in found), tuple(n for _, n in found),
-                            not probabilities)
+        return ClassColumns(
+            tuple(c for c, _ in found), tuple(n for _, n in found), not probabilities
+        )
     plain_known = {plain_name(name) for name in known}
     bare = tuple(c for c in candidates if plain_name(c) in plain_known and looks_numeric(table[c]))
     if len(bare) > 1:
@@ -96,14 +116,21 @@ def _refuse_text(values: pd.Series, name: str) -> None:
     cells = values.astype("str").str.strip()
     row = (pd.to_numeric(cells, errors="coerce").isna() & values.notna() & (cells != "")).idxmax()
     held = "" if pd.isna(values[row]) else values[row]
-    raise InputError(f"{rows_text([row])}: column '{values.name}' holds '{held}', a number "
-                     f"expected for the class '{name}'; correct it (decimal points, no text), or "
-                     "rename the column")
+    raise InputError(
+        f"{rows_text([row])}: column '{values.name}' holds '{held}', a number "
+        f"expected for the class '{name}'; correct it (decimal points, no text), or "
+        "rename the column"
+    )
 
 
 def name_classes(
-    found: ClassColumns, values: np.ndarray, labels: Sequence[str], predicted: pd.Series | None,
-    given: Sequence[str] = (), *, where: str = "",
+    found: ClassColumns,
+    values: np.ndarray,
+    labels: Sequence[str],
+    predicted: pd.Series | None,
+    given: Sequence[str] = (),
+    *,
+    where: str = "",
 ) -> tuple[list[str], str]:
     """The class of each column, and a sentence on how it is known.
 
@@ -131,13 +158,23 @@ def name_classes(
             f"--ignore-predicted is given); give the {count} names in the order of the columns "
             "with --classes"
             + (f" (labels there: {', '.join(known[:20])})" if known else "")
-            + (f"; {len(known)} labels for {count} columns: is a column missing, or one label a "
-               "control (--control)?" if len(known) > count else ""))
+            + (
+                f"; {len(known)} labels for {count} columns: is a column missing, or one label a "
+                "control (--control)?"
+                if len(known) > count
+                else ""
+            )
+        )
     _demand_distinct(classes, where)
     if predicted is not None and len(_present(predicted)):
-        _demand_agreement(found, classes, values, predicted, where,
-                          "correct the class order with --classes, or" if given
-                          else "correct it, or")
+        _demand_agreement(
+            found,
+            classes,
+            values,
+            predicted,
+            where,
+            "correct the class order with --classes, or" if given else "correct it, or",
+        )
         how += ", and the predicted column agrees on every row"
     return classes, how + "."
 
@@ -158,8 +195,10 @@ def lacking_column(found: ClassColumns, known: Collection[str]) -> str:
         which = found.columns[0].removesuffix(found.names[0])
         return f"the column {which}{gaps[0]} is missing"
     if len(classes) > len(found.columns):
-        return (f"a column is probably missing: {found.columns[0]} ... {found.columns[-1]} are "
-                f"{len(found.columns)}, labels and predictions name {len(classes)} classes")
+        return (
+            f"a column is probably missing: {found.columns[0]} ... {found.columns[-1]} are "
+            f"{len(found.columns)}, labels and predictions name {len(classes)} classes"
+        )
     return ""
 
 
@@ -167,16 +206,19 @@ def match_names(names: pd.Series, classes: Sequence[str]) -> pd.Series:
     """Names as the classes spell them: exact, else ignoring case and punctuation; others as is."""
     plain: dict[str, str] = {plain_name(c): c for c in classes}
     exact = set(classes)
-    distinct = {name: name if name in exact else plain.get(plain_name(name), name)
-                for name in _present(names)}
+    distinct = {
+        name: name if name in exact else plain.get(plain_name(name), name)
+        for name in _present(names)
+    }
     return none_where(names.map(distinct, na_action="ignore"), names.isna())
 
 
 def _split(column: str) -> tuple[str, str] | None:
     """'softmax_7' -> ('softmax', '7'); 'prob3' -> ('prob', '3'); None for other columns."""
     words = rf"(?:{_WORDS}|logits?|mean_logits?)"
-    match = (re.fullmatch(rf"({words})(?:[_ .:-]+|\[)(.+?)\]?", column, re.I)
-             or re.fullmatch(rf"({words})(\d+)", column, re.I))
+    match = re.fullmatch(rf"({words})(?:[_ .:-]+|\[)(.+?)\]?", column, re.I) or re.fullmatch(
+        rf"({words})(\d+)", column, re.I
+    )
     return (match[1].lower(), match[2]) if match else None
 
 
@@ -186,11 +228,15 @@ def _present(names: pd.Series | None) -> list[str]:
 
 def _as_given(found: ClassColumns, given: Sequence[str]) -> list[str]:
     if len(given) != len(found.columns):
-        raise InputError(f"--classes gives {len(given)} names for {len(found.columns)} columns "
-                         f"({found.columns[0]} ... {found.columns[-1]})")
+        raise InputError(
+            f"--classes gives {len(given)} names for {len(found.columns)} columns "
+            f"({found.columns[0]} ... {found.columns[-1]})"
+        )
     if sorted(given) == sorted(found.names) and list(given) != list(found.names):
-        raise InputError("--classes gives the names in another order than the columns carry them: "
-                         f"{', '.join(found.names)}")
+        raise InputError(
+            "--classes gives the names in another order than the columns carry them: "
+            f"{', '.join(found.names)}"
+        )
     return list(given)
 
 
@@ -219,10 +265,12 @@ def _from_predictions(
     use = sure & predicted.notna().to_numpy()
     names = list(dict.fromkeys(predicted[use]))
     if len(names) > len(found.columns):
-        lacking = lacking_column(found, names) or ("a column is missing, or a name is spelt in two "
-                                                   "ways")
-        raise InputError(f"{where}{len(names)} classes are predicted for {len(found.columns)} "
-                         f"columns: {lacking}")
+        lacking = lacking_column(found, names) or (
+            "a column is missing, or a name is spelt in two ways"
+        )
+        raise InputError(
+            f"{where}{len(names)} classes are predicted for {len(found.columns)} columns: {lacking}"
+        )
     counts = np.zeros((len(names), len(found.columns)), np.int64)
     np.add.at(counts, (pd.Index(names).get_indexer(predicted[use]), top[use]), 1)
     column_of = counts.argmax(axis=1)
@@ -233,7 +281,8 @@ def _from_predictions(
             raise InputError(
                 f"{where}{rows_text(rows)}: '{name}' was predicted where {found.columns[column]} "
                 f"is highest, as for '{classes[column]}' elsewhere; correct the name, or give the "
-                "class order with --classes")
+                "class order with --classes"
+            )
         classes[int(column)] = name
     spare_columns = [j for j in range(len(found.columns)) if j not in classes]
     spare_names = [name for name in labels if name not in names]
@@ -246,15 +295,28 @@ def _from_predictions(
             f"{where}the highest probability is never in "
             f"{', '.join(found.columns[j] for j in spare_columns[:5])}, so nothing says which "
             f"class that is; give all {len(found.columns)} names in the order of the columns with "
-            "--classes")
+            "--classes"
+        )
     result = [classes[j] for j in range(len(found.columns))]
-    _demand_agreement(found, result, values, predicted, where,
-                      "correct it, or give the class order with --classes and")
+    _demand_agreement(
+        found,
+        result,
+        values,
+        predicted,
+        where,
+        "correct it, or give the class order with --classes and",
+    )
     return result, how + " and agrees on every row."
 
 
-def _demand_agreement(found: ClassColumns, classes: Sequence[str], values: np.ndarray,
-                      predicted: pd.Series, where: str, remedy: str) -> None:
+def _demand_agreement(
+    found: ClassColumns,
+    classes: Sequence[str],
+    values: np.ndarray,
+    predicted: pd.Series,
+    where: str,
+    remedy: str,
+) -> None:
     top, sure = _highest(values)
     expected = match_names(predicted, classes)
     said = np.asarray(list(classes), dtype=object)[top]
@@ -264,7 +326,8 @@ def _demand_agreement(found: ClassColumns, classes: Sequence[str], values: np.nd
         raise InputError(
             f"{where}{rows_text(predicted.index[wrong])}: predicted is '{predicted.iloc[first]}' "
             f"but the highest column is {found.columns[top[first]]} ('{said[first]}'); {remedy} "
-            "take the highest probability with --ignore-predicted")
+            "take the highest probability with --ignore-predicted"
+        )
 
 
 def _highest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,34 +19,103 @@ from bnn_core.tables.values import UNITS, as_text, none_where, normal_wells, par
 #: Canonical name -> names it goes by, best first (lower case, punctuation as "_").
 ALIASES: dict[str, tuple[str, ...]] = {
     "image_id": ("image_id", "imageid", "id", "image_key", "uid"),
-    "path": ("path", "image_path", "file_path", "filepath", "image_file", "filename", "file_name",
-             "file", "image_name", "image", "img"),
-    "plate": ("plate", "plate_id", "plateid", "plate_name", "plate_barcode", "assay_plate_barcode",
-              "barcode"),
+    "path": (
+        "path",
+        "image_path",
+        "file_path",
+        "filepath",
+        "image_file",
+        "filename",
+        "file_name",
+        "file",
+        "image_name",
+        "image",
+        "img",
+    ),
+    "plate": (
+        "plate",
+        "plate_id",
+        "plateid",
+        "plate_name",
+        "plate_barcode",
+        "assay_plate_barcode",
+        "barcode",
+    ),
     "well": ("well", "well_id", "wellid", "well_name", "well_position", "assay_plate_well"),
-    "site": ("site", "site_id", "field", "field_id", "fieldid", "field_index", "fov",
-             "field_of_view"),
+    "site": (
+        "site",
+        "site_id",
+        "field",
+        "field_id",
+        "fieldid",
+        "field_index",
+        "fov",
+        "field_of_view",
+    ),
     "replicate": ("replicate", "replicate_id", "replicate_number", "rep"),
     "batch": ("batch", "batch_id", "week", "experiment", "experiment_id", "run", "run_id"),
-    "compound": ("compound", "compound_name", "compound_id", "cpd", "drug", "drug_name", "molecule",
-                 "perturbation", "pert_iname", "treatment"),
-    "concentration": ("concentration", "conc", "dose", "compound_concentration",
-                      "drug_concentration"),
+    "compound": (
+        "compound",
+        "compound_name",
+        "compound_id",
+        "cpd",
+        "drug",
+        "drug_name",
+        "molecule",
+        "perturbation",
+        "pert_iname",
+        "treatment",
+    ),
+    "concentration": (
+        "concentration",
+        "conc",
+        "dose",
+        "compound_concentration",
+        "drug_concentration",
+    ),
     "moa": ("moa", "mechanism", "mechanism_of_action", "moa_name"),
-    "label": ("label", "labels", "true_label", "label_true", "y_true", "true_class", "truth",
-              "ground_truth", "target", "annotation", "annotated_moa", "true_moa"),
+    "label": (
+        "label",
+        "labels",
+        "true_label",
+        "label_true",
+        "y_true",
+        "true_class",
+        "truth",
+        "ground_truth",
+        "target",
+        "annotation",
+        "annotated_moa",
+        "true_moa",
+    ),
     "role": ("role",),
     "fold": ("fold", "cv_fold"),
 }
 CANONICAL = tuple(ALIASES)
 #: Names so general that they count only where no better one is there.
-WEAK = {"id", "uid", "file", "image", "img", "experiment", "experiment_id", "run", "run_id",
-        "field", "treatment", "perturbation", "target", "annotation", "truth"}
+WEAK = {
+    "id",
+    "uid",
+    "file",
+    "image",
+    "img",
+    "experiment",
+    "experiment_id",
+    "run",
+    "run_id",
+    "field",
+    "treatment",
+    "perturbation",
+    "target",
+    "annotation",
+    "truth",
+}
 IMAGE_ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 _UNIT_SUFFIX = re.compile(r"_(?:in_)?({})$".format("|".join(UNITS)))
 _CHANNEL_FILE = re.compile(
-    r"^(?:image_)?(file_?name|path_?name|file|path|image_path|url)_(?P<channel>[^_].*)$")
+    r"^(?:image_)?(file_?name|path_?name|file|path|image_path|url)_(?P<channel>[^_].*)$"
+)
 _BBBC021_PLATE = re.compile(r"^(Week\d+)_\d+$")
 
 
@@ -67,8 +136,10 @@ class ColumnMap:
 
     def describe(self) -> str:
         """One line for people: 'compound from Image_Metadata_Compound, batch from ...'."""
-        parts = [name if name == source else f"{name} from {source}"
-                 for name, source in self.columns.items()]
+        parts = [
+            name if name == source else f"{name} from {source}"
+            for name, source in self.columns.items()
+        ]
         parts += [f"{name} from {how}" for name, how in self.derived.items()]
         if self.channels:
             parts.append(f"channels {', '.join(self.channels)}")
@@ -102,8 +173,11 @@ def map_columns(
             if overrides[canonical]:
                 columns[canonical] = overrides[canonical]
             continue
-        found = [c for c in table.columns if c not in used and
-                 _rank(plain[c], canonical, channels) is not None]
+        found = [
+            c
+            for c in table.columns
+            if c not in used and _rank(plain[c], canonical, channels) is not None
+        ]
         if found:
             found.sort(key=lambda c: _rank(plain[c], canonical, channels))
             columns[canonical] = _one_of(table, canonical, found)
@@ -132,13 +206,16 @@ def plain_name(column: str) -> str:
 def _check_overrides(table: pd.DataFrame, overrides: Mapping[str, str]) -> None:
     for canonical, source in overrides.items():
         if canonical not in CANONICAL:
-            raise InputError(f"'{canonical}' is no column of a study; known are "
-                             f"{', '.join(CANONICAL)}")
+            raise InputError(
+                f"'{canonical}' is no column of a study; known are {', '.join(CANONICAL)}"
+            )
         if source and source not in table.columns:
             close = difflib.get_close_matches(source, list(map(str, table.columns)), 1, 0.5)
             hint = f"did you mean '{close[0]}'? " if close else ""
-            raise InputError(f"no column '{source}' (asked for as {canonical}); {hint}there are "
-                             f"{', '.join(map(str, table.columns[:20]))}")
+            raise InputError(
+                f"no column '{source}' (asked for as {canonical}); {hint}there are "
+                f"{', '.join(map(str, table.columns[:20]))}"
+            )
 
 
 def _rank(plain: str, canonical: str, channels: Mapping[str, object]) -> int | None:
@@ -171,8 +248,10 @@ def _one_of(table: pd.DataFrame, canonical: str, found: list[str]) -> str:
     named = plain_name(found[0]) == canonical
     if len(rivals) == 1 or named or canonical in ("path", "image_id") or _all_equal(table, rivals):
         return rivals[0]
-    raise InputError(f"columns {', '.join(repr(c) for c in rivals)} could each be the {canonical} "
-                     f"and differ; say which with --map {canonical}=COLUMN")
+    raise InputError(
+        f"columns {', '.join(repr(c) for c in rivals)} could each be the {canonical} "
+        f"and differ; say which with --map {canonical}=COLUMN"
+    )
 
 
 def _all_equal(table: pd.DataFrame, found: list[str]) -> bool:
@@ -180,8 +259,7 @@ def _all_equal(table: pd.DataFrame, found: list[str]) -> bool:
     return all(first.equals(table[c].rename(found[0])) for c in found[1:])
 
 
-def _channels(table: pd.DataFrame, plain: Mapping[str, str]
-              ) -> dict[str, tuple[str | None, str]]:
+def _channels(table: pd.DataFrame, plain: Mapping[str, str]) -> dict[str, tuple[str | None, str]]:
     """Channel -> (folder column, file column) from FileName_X/PathName_X or path_X columns."""
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
@@ -190,7 +268,7 @@ def _channels(table: pd.DataFrame, plain: Mapping[str, str]
         if match is None or any(name in names for names in ALIASES.values()):
             continue
         # The channel keeps its own capitals: it is the end of the column's name.
-        channel = str(column)[-len(match["channel"]):]
+        channel = str(column)[-len(match["channel"]) :]
         kind = match[1].replace("_", "")
         if kind == "pathname":
             folders[channel] = column
@@ -213,8 +291,13 @@ def _join_paths(table: pd.DataFrame, folder: str | None, file: str) -> pd.Series
     return none_where(joined, files.isna())
 
 
-def _derive(table: pd.DataFrame, plain: Mapping[str, str], out: pd.DataFrame,
-            overrides: Mapping[str, str], used: set[str]) -> dict[str, str]:
+def _derive(
+    table: pd.DataFrame,
+    plain: Mapping[str, str],
+    out: pd.DataFrame,
+    overrides: Mapping[str, str],
+    used: set[str],
+) -> dict[str, str]:
     """Add to `out` what follows from other columns; say how."""
     derived = {}
     if "well" not in out and "well" not in overrides:
@@ -233,8 +316,14 @@ def _derive(table: pd.DataFrame, plain: Mapping[str, str], out: pd.DataFrame,
 
 def _row_and_column(plain: Mapping[str, str], used: set[str]) -> tuple[str, str] | None:
     def first(*names: str) -> str | None:
-        return next((c for c, n in plain.items() if c not in used
-                     and re.sub(r"^(?:image_)?metadata_", "", n) in names), None)
+        return next(
+            (
+                c
+                for c, n in plain.items()
+                if c not in used and re.sub(r"^(?:image_)?metadata_", "", n) in names
+            ),
+            None,
+        )
 
     row, column = first("well_row", "row"), first("well_column", "well_col", "column", "col")
     return (row, column) if row and column else None
@@ -242,6 +331,7 @@ def _row_and_column(plain: Mapping[str, str], used: set[str]) -> tuple[str, str]
 
 def _wells_from(rows: pd.Series, columns: pd.Series) -> pd.Series:
     """Wells from a row (letters, or a number from 1) and a column number."""
+
     def letters(row: str) -> str:
         if not row.isdigit():
             return row

@@ -22,6 +22,7 @@ def join_metadata(
     Returns the new columns (index of `table`) and, per column, how many rows were left empty for
     that reason. Raises InputError naming the rows that have no partner in `metadata`.
     """
+
     def keys_of(frame: pd.DataFrame) -> pd.Series:
         parts = [frame[c].map(lambda v: f"{v!r}\x1f") for c in on]
         return parts[0].str.cat(parts[1:]) if len(parts) > 1 else parts[0]
@@ -32,8 +33,10 @@ def join_metadata(
     if lost.any():
         first = table.loc[lost, on].iloc[0]
         shown = ", ".join(f"{c} '{first[c]}'" for c in on)
-        raise InputError(f"{table_path} {rows_text(table.index[lost])}: {shown} is not in {path}; "
-                         "correct the name, or join on other columns with --on")
+        raise InputError(
+            f"{table_path} {rows_text(table.index[lost])}: {shown} is not in {path}; "
+            "correct the name, or join on other columns with --on"
+        )
     brought, emptied = {}, {}
     for column in metadata.columns:
         if column in table:
@@ -44,8 +47,11 @@ def join_metadata(
         if not single.any():
             continue
         values = wanted.map(pairs[single].set_index("key")["value"])
-        brought[column] = (values.astype(np.float64) if column == "concentration"
-                           else none_where(values, values.isna()))
+        brought[column] = (
+            values.astype(np.float64)
+            if column == "concentration"
+            else none_where(values, values.isna())
+        )
         several = int(wanted.isin(set(pairs["key"][~single])).sum())
         if several:
             emptied[column] = several

@@ -45,8 +45,10 @@ def pivot_long(
     """
     key = image_key(mapped)
     if key is None:
-        raise InputError(f"{path}: a long table (columns {columns[0]}, {columns[1]}) needs a "
-                         "column that tells images apart: image_id, path, or plate, well and site")
+        raise InputError(
+            f"{path}: a long table (columns {columns[0]}, {columns[1]}) needs a "
+            "column that tells images apart: image_id, path, or plate, well and site"
+        )
     names = table[columns[0]].astype(str).str.strip()
     empty = names == ""
     if empty.any():
@@ -56,14 +58,17 @@ def pivot_long(
     place = pd.Index(classes).get_indexer(names)
     double = pd.Series(image * len(classes) + place, index=table.index).duplicated(keep=False)
     if double.any():
-        raise InputError(f"{path} {rows_text(table.index[double])}: the same image and class more "
-                         "than once")
+        raise InputError(
+            f"{path} {rows_text(table.index[double])}: the same image and class more than once"
+        )
     short = np.bincount(image) < len(classes)
     if short.any():
         first = image[:, None] == np.flatnonzero(short)[:1]
         absent = sorted(set(classes) - set(names[first[:, 0]]))
-        raise InputError(f"{path}: image '{images[short][0]}' has no row for class '{absent[0]}' "
-                         f"({count(int(short.sum()), 'image')} without one)")
+        raise InputError(
+            f"{path}: image '{images[short][0]}' has no row for class '{absent[0]}' "
+            f"({count(int(short.sum()), 'image')} without one)"
+        )
     values = np.empty((len(images), len(classes)))
     values[image, place] = to_numbers(table, [columns[1]], path)[:, 0]
     first = np.unique(image, return_index=True)[1]
@@ -71,6 +76,8 @@ def pivot_long(
         codes = pd.factorize(mapped[column])[0]
         differs = codes != codes[first][image]
         if differs.any():
-            raise InputError(f"{path} {rows_text(table.index[differs])}: '{column}' differs "
-                             "between the rows of one image")
+            raise InputError(
+                f"{path} {rows_text(table.index[differs])}: '{column}' differs "
+                "between the rows of one image"
+            )
     return table.index[first], classes, values

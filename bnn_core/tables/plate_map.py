@@ -83,21 +83,27 @@ def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     keys = ["plate", "well"]
     # Without labels a well stays one well, whatever its fields are labelled.
     units = aggregate(table.assign(label=None), "well", classes)
-    columns = [c for c in ("plate", "well", "n_images", "compound", "concentration", "role",
-                           "predicted") if c in units]
+    columns = [
+        c
+        for c in ("plate", "well", "n_images", "compound", "concentration", "role", "predicted")
+        if c in units
+    ]
     found = units[[*columns, *(f"p_{name}" for name in classes)]].copy()
     found.insert(2, "row", found["well"].map(lambda w: place[w][0]).astype(int))
     found.insert(3, "column", found["well"].map(lambda w: place[w][1]).astype(int))
     scored = scored_rows(table)
     right = table["correct"].fillna(False).to_numpy(dtype=bool)
     measured = table[keys].assign(
-        confidence=table["confidence"], agreement=np.where(scored, right.astype(float), np.nan),
-        **{c: table[c] for c in (*quality_measures(table), "distance") if c in table})
+        confidence=table["confidence"],
+        agreement=np.where(scored, right.astype(float), np.nan),
+        **{c: table[c] for c in (*quality_measures(table), "distance") if c in table},
+    )
     means = measured.groupby(keys, observed=True).mean()
     labels = table.groupby(keys, observed=True)["label"].agg(["nunique", "first"])
     labels["label"] = labels["first"].astype(object).where(labels["nunique"] == 1, None)
     found = found.join(means, on=keys).join(
-        labels[["label", "nunique"]].rename(columns={"nunique": "labels"}), on=keys)
+        labels[["label", "nunique"]].rename(columns={"nunique": "labels"}), on=keys
+    )
     correct = pd.array(found["predicted"].astype(object) == found["label"], dtype="boolean")
     correct[(found["label"].isna() | found["agreement"].isna()).to_numpy()] = pd.NA
     turn = {name: i for i, name in enumerate(sorted(found["plate"].unique(), key=reading_order))}
@@ -125,8 +131,10 @@ def odd_wells(images: pd.DataFrame) -> list[str]:
     if not names:
         return []
     n = int(wells.isin(names).sum())
-    return [f"{count(n, 'image')} {be(n)} in wells that no plate has ({listed(names)}): no plate "
-            "map will show them; wells are named like B02, A01 to AF48"]
+    return [
+        f"{count(n, 'image')} {be(n)} in wells that no plate has ({listed(names)}): no plate "
+        "map will show them; wells are named like B02, A01 to AF48"
+    ]
 
 
 def quality_measures(table: pd.DataFrame) -> list[str]:
@@ -134,28 +142,41 @@ def quality_measures(table: pd.DataFrame) -> list[str]:
     return [c for c in table if c.startswith("quality_") and table[c].notna().any()]
 
 
-def edge_ring(wells: pd.DataFrame, plate_size: tuple[int, int],
-              in_use: Iterable[object] | None = None) -> Ring:
+def edge_ring(
+    wells: pd.DataFrame, plate_size: tuple[int, int], in_use: Iterable[object] | None = None
+) -> Ring:
     """Which wells lie on the edge: the plate's outermost rows and columns, else those in use.
 
     wells: row and column of each; in_use: names of all wells of the study, so that the edge does
     not move when `wells` are only some of them. By default `wells` are all.
     """
     row, column = wells["row"].to_numpy(), wells["column"].to_numpy()
-    used = np.stack([row, column]) if in_use is None else np.array(
-        [place for name in in_use if (place := place_of(name)) is not None]).reshape(-1, 2).T
+    used = (
+        np.stack([row, column])
+        if in_use is None
+        else np.array([place for name in in_use if (place := place_of(name)) is not None])
+        .reshape(-1, 2)
+        .T
+    )
     if not used.size:
         return Ring(np.zeros(len(wells), dtype=bool), True)
     first, last = used.min(axis=1), used.max(axis=1)
     outermost = bool((first == 1).any() or (last == plate_size).any())
     if outermost:
         first, last = np.ones(2), np.array(plate_size)
-    return Ring((row == first[0]) | (row == last[0]) | (column == first[1])
-                | (column == last[1]), outermost)
+    return Ring(
+        (row == first[0]) | (row == last[0]) | (column == first[1]) | (column == last[1]), outermost
+    )
 
 
-def edge_effect(values: np.ndarray, edge: np.ndarray, *, repeats: int = REPEATS,
-                level: float = 0.95, seed: int = 0) -> Interval | None:
+def edge_effect(
+    values: np.ndarray,
+    edge: np.ndarray,
+    *,
+    repeats: int = REPEATS,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval | None:
     """Mean of edge wells minus mean of the others, with a percentile interval.
 
     values: (W,) per well, nan is left out; edge: (W,) bool. Wells are resampled, edge and inside
@@ -169,8 +190,10 @@ def edge_effect(values: np.ndarray, edge: np.ndarray, *, repeats: int = REPEATS,
     rng = np.random.default_rng(seed)
     drawn = np.empty(repeats)
     for repeat in range(repeats):
-        drawn[repeat] = (outer[rng.integers(len(outer), size=len(outer))].mean()
-                         - inner[rng.integers(len(inner), size=len(inner))].mean())
+        drawn[repeat] = (
+            outer[rng.integers(len(outer), size=len(outer))].mean()
+            - inner[rng.integers(len(inner), size=len(inner))].mean()
+        )
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(outer.mean() - inner.mean()), float(low), float(high))
 
@@ -198,10 +221,14 @@ def line_effects(wells: pd.DataFrame, values: np.ndarray, along: str) -> pd.Data
     found = []
     for line, part in pd.Series(values[known]).groupby(wells[along].to_numpy()[known]):
         n = len(part)
-        mean = bootstrap_ratio(part, np.ones(n), repeats=1000) if n > 1 else \
-            Interval(float(part.iat[0]), np.nan, np.nan)
-        found.append({"line": int(line), "n": n, "mean": mean.value, "low": mean.low,
-                      "high": mean.high})
+        mean = (
+            bootstrap_ratio(part, np.ones(n), repeats=1000)
+            if n > 1
+            else Interval(float(part.iat[0]), np.nan, np.nan)
+        )
+        found.append(
+            {"line": int(line), "n": n, "mean": mean.value, "low": mean.low, "high": mean.high}
+        )
     return pd.DataFrame(found, columns=["line", "n", "mean", "low", "high"])
 
 

@@ -36,10 +36,14 @@ from bnn_core.tables.values import as_text, image_ids, is_blank_label, none_wher
 
 #: Metadata columns that a study keeps.
 KEPT = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa")
-NO_SPLIT = ("Only mean probabilities were given, no samples: aleatoric, epistemic and mutual "
-            "information are unknown and left empty.")
-TAKEN_AS_BAYESIAN = ("Nothing in the table says what made the predictions: they are shown as those "
-                     "of a Bayesian network. --method (“What made the predictions”) changes that.")
+NO_SPLIT = (
+    "Only mean probabilities were given, no samples: aleatoric, epistemic and mutual "
+    "information are unknown and left empty."
+)
+TAKEN_AS_BAYESIAN = (
+    "Nothing in the table says what made the predictions: they are shown as those "
+    "of a Bayesian network. --method (“What made the predictions”) changes that."
+)
 
 
 @dataclass(frozen=True)
@@ -86,25 +90,42 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
             f"{path}: no class probabilities found; columns such as softmax_0 or p_<class>, "
             "columns called as the classes, or one row per image and class (image, class, "
             "probability) expected; --prefix says how such columns begin, --samples names a file "
-            "of samples")
+            "of samples"
+        )
     # Before the classes are named: where a column is missing, or wrong, no order can be right.
     logits = _demand_known_scale(found.columns, options, main.where)
-    known = [*labels.dropna().unique(),
-             *([] if predicted is None else predicted.dropna().unique())]
+    known = [*labels.dropna().unique(), *([] if predicted is None else predicted.dropna().unique())]
     lacking = lacking_column(found.columns, known)
     kept: dict[str, np.ndarray] = {}
     if samples is None:
-        p, said = checked_probabilities(found.values, main.raw.index, found.columns.columns,
-                                        logits=logits, where=main.where, lacking=lacking)
+        p, said = checked_probabilities(
+            found.values,
+            main.raw.index,
+            found.columns.columns,
+            logits=logits,
+            where=main.where,
+            lacking=lacking,
+        )
         moments = {options.method: Moments(p)}
         said = [NO_SPLIT, *([TAKEN_AS_BAYESIAN] if options.method == "vi" else []), *said]
     else:
         kept[options.method], m, said = sample_moments(
-            samples, main.raw.index, found.columns.columns, logits=logits,
-            where=f"{options.samples} ", lacking=lacking)
+            samples,
+            main.raw.index,
+            found.columns.columns,
+            logits=logits,
+            where=f"{options.samples} ",
+            lacking=lacking,
+        )
         moments = {options.method: m}
-    classes, how = name_classes(found.columns, found.values, list(labels.dropna().unique()),
-                                predicted, options.classes, where=main.where)
+    classes, how = name_classes(
+        found.columns,
+        found.values,
+        list(labels.dropna().unique()),
+        predicted,
+        options.classes,
+        where=main.where,
+    )
     if "label" in classes:
         raise InputError(f"{path}: a class cannot be called 'label'; rename it")
     notes = [how, *notes, *said]
@@ -147,8 +168,10 @@ def _controls(main: SourceTable, labels: pd.Series, names: Collection[str]) -> p
 
 def _demand_known_scale(found: ClassColumns, options: ImportOptions, where: str) -> bool:
     if found.logits and not options.logits:
-        raise InputError(f"{where}columns {found.columns[0]} ... are logits, not probabilities; "
-                         "--logits converts them")
+        raise InputError(
+            f"{where}columns {found.columns[0]} ... are logits, not probabilities; "
+            "--logits converts them"
+        )
     return options.logits
 
 
@@ -157,14 +180,21 @@ def _known_labels(labels: pd.Series, classes: list[str], where: str) -> pd.Serie
     unknown = labels.notna() & ~labels.isin(classes)
     if unknown.any():
         names = ", ".join(f"'{n}'" for n in labels[unknown].unique()[:5])
-        raise InputError(f"{where}{rows_text(labels.index[unknown])}: label {names} is none of "
-                         f"the classes ({', '.join(classes[:12])}); correct it, leave it empty, or "
-                         "name a control with --control")
+        raise InputError(
+            f"{where}{rows_text(labels.index[unknown])}: label {names} is none of "
+            f"the classes ({', '.join(classes[:12])}); correct it, leave it empty, or "
+            "name a control with --control"
+        )
     return labels
 
 
-def _images(main: SourceTable, labels: pd.Series, controls: pd.Series, options: ImportOptions,
-            notes: list[str]) -> pd.DataFrame:
+def _images(
+    main: SourceTable,
+    labels: pd.Series,
+    controls: pd.Series,
+    options: ImportOptions,
+    notes: list[str],
+) -> pd.DataFrame:
     """The columns of images.parquet, index = row numbers of the table."""
     known = main.mapped
     _demand_single(main)
@@ -174,28 +204,40 @@ def _images(main: SourceTable, labels: pd.Series, controls: pd.Series, options: 
     role[controls.to_numpy()] = "control"
     with naming(main.path):
         ids = image_ids(known)
-    images = pd.DataFrame({
-        "image_id": ids, "label": labels, "role": role, "fold": _folds(known, notes),
-        "path": known.get("path"), "content_hash": None,
-        "group": known.get("group", known.get("compound")),
-    }, index=known.index)
+    images = pd.DataFrame(
+        {
+            "image_id": ids,
+            "label": labels,
+            "role": role,
+            "fold": _folds(known, notes),
+            "path": known.get("path"),
+            "content_hash": None,
+            "group": known.get("group", known.get("compound")),
+        },
+        index=known.index,
+    )
     for column in (*KEPT, *(c for c in known if c.startswith("path_"))):
         if column in known:
             images[column] = known[column]
     lost = (images["role"] == "scored") & images["group"].isna()
     if lost.any() and options.group:
-        raise InputError(f"{main.where}{rows_text(images.index[lost])}: no value of --group "
-                         f"{options.group}")
+        raise InputError(
+            f"{main.where}{rows_text(images.index[lost])}: no value of --group {options.group}"
+        )
     if lost.any():
         if images["group"].notna().any():
-            notes.append(f"{count(n := int(lost.sum()), 'scored row')} {have(n)} no compound: "
-                         "images are taken as independent.")
+            notes.append(
+                f"{count(n := int(lost.sum()), 'scored row')} {have(n)} no compound: "
+                "images are taken as independent."
+            )
         images["group"] = None
     notes += odd_wells(images)
     unscored = len(images) - int((images["role"] == "scored").sum())
     if unscored:
-        notes.append(f"{unscored:,} of {count(len(images), 'image')} {be(unscored)} not scored "
-                     "(no label, or a control).")
+        notes.append(
+            f"{unscored:,} of {count(len(images), 'image')} {be(unscored)} not scored "
+            "(no label, or a control)."
+        )
     return images
 
 
@@ -206,10 +248,15 @@ def _demand_single(main: SourceTable) -> None:
     key = image_key(main.mapped)
     double = (main.raw if key is None else key).duplicated(keep=False)
     if double.any():
-        what = ("rows that are the same in every column" if key is None else
-                f"the same image more than once ('{key[double].iloc[0]}')")
-        raise InputError(f"{main.where}{rows_text(double.index[double])}: {what}; remove the "
-                         "doubles, or add a column image_id")
+        what = (
+            "rows that are the same in every column"
+            if key is None
+            else f"the same image more than once ('{key[double].iloc[0]}')"
+        )
+        raise InputError(
+            f"{main.where}{rows_text(double.index[double])}: {what}; remove the "
+            "doubles, or add a column image_id"
+        )
 
 
 def _folds(known: pd.DataFrame, notes: list[str]) -> np.ndarray:
@@ -220,12 +267,15 @@ def _folds(known: pd.DataFrame, notes: list[str]) -> np.ndarray:
     return np.zeros(len(known), np.int64)
 
 
-def _standard(images: pd.DataFrame, classes: list[str], options: ImportOptions, notes: list[str]
-              ) -> np.ndarray:
+def _standard(
+    images: pd.DataFrame, classes: list[str], options: ImportOptions, notes: list[str]
+) -> np.ndarray:
     """Mean softmax (N, C) of the standard network, in the order of `images` and `classes`."""
     if options.method == "standard":
-        raise InputError("--standard gives a second network beside --method standard; say what the "
-                         "first is (vi, dropout, ensemble, laplace)")
+        raise InputError(
+            "--standard gives a second network beside --method standard; say what the "
+            "first is (vi, dropout, ensemble, laplace)"
+        )
     path = Path(options.standard)
     raw = read_table(path)
     overrides = {k: c for k, c in options.columns.items() if c in raw.columns}
@@ -235,13 +285,18 @@ def _standard(images: pd.DataFrame, classes: list[str], options: ImportOptions, 
     if found is None:
         raise InputError(f"{path}: no class probabilities found")
     p, _ = checked_probabilities(
-        found.values, table.raw.index, found.columns.columns, where=table.where,
+        found.values,
+        table.raw.index,
+        found.columns.columns,
+        where=table.where,
         logits=_demand_known_scale(found.columns, options, table.where),
-        lacking=lacking_column(found.columns, classes))
+        lacking=lacking_column(found.columns, classes),
+    )
     same_columns = set(found.columns.names).isdisjoint(classes)
     given = options.classes if same_columns else ()
-    named, _ = name_classes(found.columns, found.values, classes, _predicted(table, column), given,
-                            where=table.where)
+    named, _ = name_classes(
+        found.columns, found.values, classes, _predicted(table, column), given, where=table.where
+    )
     named = list(match_names(pd.Series(named, dtype=object), classes))
     if set(named) != set(classes):
         odd = sorted(set(named) ^ set(classes))
@@ -254,9 +309,11 @@ def _partner_rows(images: pd.DataFrame, table: SourceTable, notes: list[str]) ->
     theirs = image_key(table.mapped)
     if theirs is None:
         if len(table.raw) != len(images):
-            raise InputError(f"{table.path} has {len(table.raw):,} rows, the first table "
-                             f"{len(images):,}, and no column tells which belong together; add a "
-                             "column image_id to both")
+            raise InputError(
+                f"{table.path} has {len(table.raw):,} rows, the first table "
+                f"{len(images):,}, and no column tells which belong together; add a "
+                "column image_id to both"
+            )
         notes.append(f"Rows of {table.path.name} were matched by their order.")
         return np.arange(len(images))
     if theirs.duplicated().any():
@@ -268,22 +325,28 @@ def _partner_rows(images: pd.DataFrame, table: SourceTable, notes: list[str]) ->
     place = pd.Index(theirs).get_indexer(mine)
     if (place < 0).any():
         lost = images.index[place < 0]
-        raise InputError(f"{table.path} lacks images of the first table: {rows_text(lost)} there, "
-                         f"the first is '{mine[lost[0]]}'")
+        raise InputError(
+            f"{table.path} lacks images of the first table: {rows_text(lost)} there, "
+            f"the first is '{mine[lost[0]]}'"
+        )
     return place
 
 
-def _warn_if_worse_than_guessing(m: Moments, labels: pd.Series, classes: list[str],
-                                 notes: list[str]) -> None:
+def _warn_if_worse_than_guessing(
+    m: Moments, labels: pd.Series, classes: list[str], notes: list[str]
+) -> None:
     y = pd.Index(classes).get_indexer(labels)
     right = (m.mean_p.argmax(axis=1) == y)[y >= 0]
     if len(right) >= 50 and right.mean() < 0.5 / len(classes):
-        notes.append(f"Right on only {right.mean():.1%} of the labelled images, worse than "
-                     "guessing: check the order of the classes.")
+        notes.append(
+            f"Right on only {right.mean():.1%} of the labelled images, worse than "
+            "guessing: check the order of the classes."
+        )
 
 
-def _understood(main: SourceTable, metadata: SourceTable | None, found: ClassColumns,
-                predicted: str | None) -> str:
+def _understood(
+    main: SourceTable, metadata: SourceTable | None, found: ClassColumns, predicted: str | None
+) -> str:
     parts = [f"{len(found.columns)} classes from {found.columns[0]} ... {found.columns[-1]}"]
     if predicted:
         parts.append(f"predicted class from {predicted}")

@@ -55,16 +55,17 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     path = readable(path)
     if not os.path.isfile(path):  # no error where a name is too long to be one
-        raise InputError(f"{path} is no file" if os.path.exists(path) else
-                         f"{path} does not exist")
+        raise InputError(f"{path} is no file" if os.path.exists(path) else f"{path} does not exist")
     name = path.name.lower().removesuffix(".gz")
     if name.endswith((".parquet", ".pq")):
         table = _read_parquet(path)
     elif name.endswith((".csv", ".tsv", ".txt", ".tab")):
         table = _read_text(path)
     else:
-        raise InputError(f"{path}: a table as .csv, .tsv or .parquet expected; save an Excel sheet "
-                         "as 'CSV UTF-8'")
+        raise InputError(
+            f"{path}: a table as .csv, .tsv or .parquet expected; save an Excel sheet "
+            "as 'CSV UTF-8'"
+        )
     if table.empty:
         raise InputError(f"{path} has a header and no rows")
     return table
@@ -85,14 +86,17 @@ def to_numbers(table: pd.DataFrame, columns: list[str], path: Path) -> np.ndarra
         try:
             # Many times faster than pandas, which is left to find what is wrong.
             out[:, j] = pc.cast(pa.array(text, pa.string()), pa.float64()).to_numpy(
-                zero_copy_only=False)
+                zero_copy_only=False
+            )
             continue
         except pa.ArrowInvalid:
             numbers = pd.to_numeric(text.where(text != "", None), errors="coerce")
         bad = (numbers.isna() & text.notna() & ~text.str.lower().isin(["", "nan", "na"])).to_numpy()
         if bad.any():
-            raise InputError(f"{path} {rows_text(table.index[bad])}: column '{column}' holds "
-                             f"'{text[bad].iloc[0]}', a number expected")
+            raise InputError(
+                f"{path} {rows_text(table.index[bad])}: column '{column}' holds "
+                f"'{text[bad].iloc[0]}', a number expected"
+            )
         out[:, j] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     return out
 
@@ -142,8 +146,10 @@ def _read_text(path: Path) -> pd.DataFrame:
     table.index = pd.RangeIndex(2, len(table) + 2)
     repeated = table[names[0]].str.strip() == names[0]
     if repeated.any() and (table.loc[repeated].iloc[0].str.strip() == names).all():
-        raise InputError(f"{path} {rows_text(table.index[repeated])}: the header stands there "
-                         "again; remove those rows")
+        raise InputError(
+            f"{path} {rows_text(table.index[repeated])}: the header stands there "
+            "again; remove those rows"
+        )
     if separator != ",":
         for column in names:
             if _has_decimal_commas(table[column]):
@@ -157,8 +163,9 @@ def _bytes(path: Path) -> bytes:
         if data.startswith(b"\x1f\x8b"):
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read ({_first_line(error)}); copy or download it again"
-                         ) from error
+        raise InputError(
+            f"{path} cannot be read ({_first_line(error)}); copy or download it again"
+        ) from error
     data = data.removeprefix(b"\xef\xbb\xbf")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{path} is UTF-16 text; save it as 'CSV UTF-8' (or plain UTF-8)")
@@ -167,9 +174,10 @@ def _bytes(path: Path) -> bytes:
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        line = len(re.findall(rb"\r\n|\r|\n", data[:error.start])) + 1
-        raise InputError(f"{path} line {line}: not UTF-8 text; save the file as 'CSV UTF-8'"
-                         ) from error
+        line = len(re.findall(rb"\r\n|\r|\n", data[: error.start])) + 1
+        raise InputError(
+            f"{path} line {line}: not UTF-8 text; save the file as 'CSV UTF-8'"
+        ) from error
     return data
 
 
@@ -183,8 +191,9 @@ def _parse(data: bytes, separator: str, threads: bool = True) -> pa.Table:
         names = pa_csv.read_csv(pa.BufferReader(header), **options).column_names
     except pa.ArrowException:  # a line end inside a quoted header
         names = pa_csv.open_csv(pa.BufferReader(data), **options).schema.names
-    types = pa_csv.ConvertOptions(column_types={name: pa.string() for name in names},
-                                  strings_can_be_null=False)
+    types = pa_csv.ConvertOptions(
+        column_types={name: pa.string() for name in names}, strings_can_be_null=False
+    )
     return pa_csv.read_csv(pa.BufferReader(data), convert_options=types, **options)
 
 
@@ -198,14 +207,19 @@ def _line_error(data: bytes, separator: str) -> str:
     if not match:
         return f"is not a readable table ({message})"
     where = f"row {match[1]}" if match[1] else "(some row)"
-    return (f"{where}: {match[3]} fields where the header has {match[2]}; put quotes around text "
-            "that holds the separator, and check that the file is complete")
+    return (
+        f"{where}: {match[3]} fields where the header has {match[2]}; put quotes around text "
+        "that holds the separator, and check that the file is complete"
+    )
 
 
 def _has_decimal_commas(values: pd.Series) -> bool:
     filled = values[values != ""].str.strip()
-    return bool(len(filled) and filled.str.contains(",", regex=False).any()
-                and filled.str.fullmatch(_COMMA_NUMBER).all())
+    return bool(
+        len(filled)
+        and filled.str.contains(",", regex=False).any()
+        and filled.str.fullmatch(_COMMA_NUMBER).all()
+    )
 
 
 def _demand_distinct(path: Path, names: list[str]) -> None:

@@ -18,8 +18,14 @@ from bnn_core.tables.reading import naming, read_table, rows_text, to_numbers
 from bnn_core.tables.values import as_text
 
 #: Columns that two tables may be joined on, the most precise first.
-JOINS = (("image_id",), ("path",), ("plate", "well", "site"), ("plate", "well"),
-         ("compound", "concentration"), ("compound",))
+JOINS = (
+    ("image_id",),
+    ("path",),
+    ("plate", "well", "site"),
+    ("plate", "well"),
+    ("compound", "concentration"),
+    ("compound",),
+)
 SAMPLE = ("sample", "draw", "network", "mc_sample", "sample_id", "t")
 
 
@@ -101,9 +107,11 @@ def read_sources(path: Path, options: ImportOptions) -> tuple[SourceTable, Sourc
     second = None if extra is None else mapped_table(options.metadata, extra, there)
     both = [main] if second is None else [main, second]
     if options.batch and not any("batch" in table.mapped for table in both):
-        raise InputError(f"--batch {options.batch}: no such column in "
-                         f"{' or '.join(str(table.path) for table in both)}"
-                         + ("; --metadata brings one from another table" if len(both) < 2 else ""))
+        raise InputError(
+            f"--batch {options.batch}: no such column in "
+            f"{' or '.join(str(table.path) for table in both)}"
+            + ("; --metadata brings one from another table" if len(both) < 2 else "")
+        )
     if options.group:
         _add_group(options.group, both)
     return main, second
@@ -115,8 +123,9 @@ def mapped_table(path: Path, raw: pd.DataFrame, overrides: Mapping[str, str]) ->
         return SourceTable(Path(path), raw, *map_columns(raw, overrides))
 
 
-def with_metadata(main: SourceTable, metadata: SourceTable, on: Collection[str]
-                  ) -> tuple[SourceTable, list[str]]:
+def with_metadata(
+    main: SourceTable, metadata: SourceTable, on: Collection[str]
+) -> tuple[SourceTable, list[str]]:
     """`main` with the metadata's columns, and notes. Raises InputError when they do not join."""
     shared = [c for c in main.mapped if c in metadata.mapped]
     on = list(on) or next((list(join) for join in JOINS if set(join) <= set(shared)), [])
@@ -124,23 +133,27 @@ def with_metadata(main: SourceTable, metadata: SourceTable, on: Collection[str]
         raise InputError(
             f"{metadata.path} and {main.path} share no column to join on "
             f"({', '.join(on) or 'compound, or plate and well'}); the one has "
-            f"{metadata.map.describe()}, the other {main.map.describe()}; name columns with --map")
-    brought, emptied = join_metadata(main.mapped, metadata.mapped, on, metadata.path,
-                                     main.path)
+            f"{metadata.map.describe()}, the other {main.map.describe()}; name columns with --map"
+        )
+    brought, emptied = join_metadata(main.mapped, metadata.mapped, on, metadata.path, main.path)
     keys = " and ".join(on)
     if brought.empty:
-        raise InputError(f"{metadata.path} adds nothing: none of its other columns has one value "
-                         f"per {keys}")
+        raise InputError(
+            f"{metadata.path} adds nothing: none of its other columns has one value per {keys}"
+        )
     notes = [f"{', '.join(brought)} joined from {metadata.path.name} on {keys}."]
     for n in sorted(set(emptied.values())):
         columns = ", ".join(column for column, rows in emptied.items() if rows == n)
-        notes.append(f"Empty on {count(n, 'row')}: {columns}; {metadata.path.name} has several "
-                     f"values for one {keys}.")
+        notes.append(
+            f"Empty on {count(n, 'row')}: {columns}; {metadata.path.name} has several "
+            f"values for one {keys}."
+        )
     return replace(main, mapped=pd.concat([main.mapped, brought], axis=1)), notes
 
 
-def find_values(table: SourceTable, known: Collection[str], prefix: str | None = None
-                ) -> tuple[ClassValues | None, SourceTable]:
+def find_values(
+    table: SourceTable, known: Collection[str], prefix: str | None = None
+) -> tuple[ClassValues | None, SourceTable]:
     """The class values of a wide or a long table, and the table with one row per image.
 
     known: class names that occur. None when the table has no class values.
@@ -159,8 +172,9 @@ def find_values(table: SourceTable, known: Collection[str], prefix: str | None =
     return ClassValues(found, values), single
 
 
-def read_samples(main: SourceTable, table_values: ClassValues | None, options: ImportOptions
-                 ) -> tuple[np.ndarray, ClassColumns]:
+def read_samples(
+    main: SourceTable, table_values: ClassValues | None, options: ImportOptions
+) -> tuple[np.ndarray, ClassColumns]:
     """Samples (N, T, C) in the order of the table's rows, and what names their classes.
 
     Raises InputError when shapes, ids or classes do not fit the table, or when the samples do not
@@ -179,15 +193,19 @@ def read_samples(main: SourceTable, table_values: ClassValues | None, options: I
     if names is None:
         names = list(given.names) if given else [str(k) for k in range(count)]
     if len(names) != count or (given and len(given.columns) != count):
-        raise InputError(f"{path} has {count} classes, but "
-                         f"{len(names if len(names) != count else given.columns)} are named")
+        raise InputError(
+            f"{path} has {count} classes, but "
+            f"{len(names if len(names) != count else given.columns)} are named"
+        )
     columns = given or ClassColumns(tuple(names), tuple(names), logits=False)
     if given and not options.logits:
         off = np.abs(np.asarray(samples, np.float64).mean(axis=1) - table_values.values) > 0.02
         if off.any():
-            raise InputError(f"{path} does not average to the probabilities in {main.path}, "
-                             f"{rows_text(main.raw.index[off.any(axis=1)])}: are its images in the "
-                             "order of the rows, and its classes in that of the columns?")
+            raise InputError(
+                f"{path} does not average to the probabilities in {main.path}, "
+                f"{rows_text(main.raw.index[off.any(axis=1)])}: are its images in the "
+                "order of the rows, and its classes in that of the columns?"
+            )
     return samples, columns
 
 
@@ -202,11 +220,13 @@ def _add_group(name: str, tables: list[SourceTable]) -> None:
     for table in tables:
         column = _column_like(name, table.raw)
         if name in table.mapped or column is not None:
-            table.mapped["group"] = as_text(table.mapped[name] if name in table.mapped
-                                            else table.raw[column])
+            table.mapped["group"] = as_text(
+                table.mapped[name] if name in table.mapped else table.raw[column]
+            )
             return
-    raise InputError(f"--group {name}: no such column in "
-                     f"{' or '.join(str(table.path) for table in tables)}")
+    raise InputError(
+        f"--group {name}: no such column in {' or '.join(str(table.path) for table in tables)}"
+    )
 
 
 def _places(ids: list[str], main: SourceTable, path: Path) -> np.ndarray:
@@ -219,13 +239,16 @@ def _places(ids: list[str], main: SourceTable, path: Path) -> np.ndarray:
     place = pd.Index(ids).get_indexer(key)
     if (place < 0).any():
         lost = key.index[place < 0]
-        raise InputError(f"{path} lacks images of {main.path}: {rows_text(lost)} there, the first "
-                         f"is '{key[lost[0]]}'")
+        raise InputError(
+            f"{path} lacks images of {main.path}: {rows_text(lost)} there, the first "
+            f"is '{key[lost[0]]}'"
+        )
     return place
 
 
-def _sample_table(main: SourceTable, given: ClassColumns | None, options: ImportOptions
-                  ) -> tuple[np.ndarray, list[str]]:
+def _sample_table(
+    main: SourceTable, given: ClassColumns | None, options: ImportOptions
+) -> tuple[np.ndarray, list[str]]:
     """Samples from a table of one row per image and sample."""
     path = Path(options.samples)
     table = read_table(path)
@@ -235,8 +258,9 @@ def _sample_table(main: SourceTable, given: ClassColumns | None, options: Import
     columns = find_class_columns(table, mapping.unused, known, options.prefix)
     keys, ids = image_key(mapped), image_key(main.mapped)
     if sample is None or columns is None or keys is None or ids is None:
-        raise InputError(f"{path}: one row per image and sample expected, with columns image_id "
-                         "(or path), sample and class probabilities, and the same ids in the table")
+        raise InputError(
+            f"{path}: one row per image and sample expected, with columns image_id "
+            "(or path), sample and class probabilities, and the same ids in the table"
+        )
     values = to_numbers(table, list(columns.columns), path)
-    return (samples_from_table(table, values, keys, table[sample], ids, path),
-            list(columns.names))
+    return (samples_from_table(table, values, keys, table[sample], ids, path), list(columns.names))

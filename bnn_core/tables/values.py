@@ -12,9 +12,16 @@ from bnn_core.base.errors import InputError
 from bnn_core.tables.reading import rows_text
 
 #: Units of concentration, in µM.
-UNITS = {"pm": Decimal("0.000001"), "nm": Decimal("0.001"), "um": Decimal(1), "μm": Decimal(1),
-          "micromolar": Decimal(1), "nanomolar": Decimal("0.001"), "mm": Decimal(1000),
-          "millimolar": Decimal(1000)}
+UNITS = {
+    "pm": Decimal("0.000001"),
+    "nm": Decimal("0.001"),
+    "um": Decimal(1),
+    "μm": Decimal(1),
+    "micromolar": Decimal(1),
+    "nanomolar": Decimal("0.001"),
+    "mm": Decimal(1000),
+    "millimolar": Decimal(1000),
+}
 #: Cells that mean "no label", beside empty ones.
 NO_LABEL = ("", "na", "n/a", "nan", "<na>")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
@@ -40,8 +47,14 @@ def reading_order(value: object) -> tuple:
         return (0, float(value), ())  # type: ignore[arg-type]
     parts = re.split(r"([0-9]+)", text.casefold())
     # Of two numbers without leading zeros the longer is larger, however many digits they have.
-    return (1, 0.0, tuple((len(number := part.lstrip("0")), number) if i % 2 else (-1, part)
-                          for i, part in enumerate(parts)))
+    return (
+        1,
+        0.0,
+        tuple(
+            (len(number := part.lstrip("0")), number) if i % 2 else (-1, part)
+            for i, part in enumerate(parts)
+        ),
+    )
 
 
 def none_where(values: pd.Series, missing: pd.Series) -> pd.Series:
@@ -56,8 +69,9 @@ def is_blank_label(labels: pd.Series) -> pd.Series:
     return labels.isna() | labels.astype("str").str.casefold().isin(NO_LABEL)
 
 
-def parse_concentrations(values: pd.Series, unit: str = "um", column: str = "concentration"
-                         ) -> pd.Series:
+def parse_concentrations(
+    values: pd.Series, unit: str = "um", column: str = "concentration"
+) -> pd.Series:
     """Concentrations in µM, float64, exact to the decimal digits given; NaN where empty.
 
     A cell may carry its own unit ("30 nM"); else `unit` holds ("pm", "nm", "um", "mm").
@@ -75,7 +89,8 @@ def parse_concentrations(values: pd.Series, unit: str = "um", column: str = "con
         first = values[bad].iloc[0]
         raise InputError(
             f"{rows_text(values.index[bad])}: column '{column}' holds '{first}', a concentration "
-            "in µM expected, such as 0.3 or 30 nM; leave the cell empty where it is unknown")
+            "in µM expected, such as 0.3 or 30 nM; leave the cell empty where it is unknown"
+        )
     return result
 
 
@@ -102,8 +117,10 @@ def image_ids(images: pd.DataFrame) -> pd.Series:
             raise InputError(f"{rows_text(ids.index[missing])}: no image id; every image needs one")
         double = ids.duplicated(keep=False)
         if double.any():
-            raise InputError(f"{rows_text(ids.index[double])}: the same image id more than once "
-                             f"('{ids[double].iloc[0]}'); every image needs an id of its own")
+            raise InputError(
+                f"{rows_text(ids.index[double])}: the same image id more than once "
+                f"('{ids[double].iloc[0]}'); every image needs an id of its own"
+            )
         return ids.astype(object)
     columns = ("plate", "well", "site")
     if all(c in images and images[c].notna().all() for c in columns):

@@ -24,8 +24,14 @@ NO_SAMPLES = """This study keeps no samples of the single networks, only their a
 needs them cannot be drawn: the dots per class, the strip, the effect of T. {remedy}"""
 
 
-def draw_strip(study: Study, method: str, table: pd.DataFrame, row: int, among: np.ndarray,
-               on_open: Callable[[int], None]) -> None:
+def draw_strip(
+    study: Study,
+    method: str,
+    table: pd.DataFrame,
+    row: int,
+    among: np.ndarray,
+    on_open: Callable[[int], None],
+) -> None:
     """Figure 1C: the samples of 200 images side by side, the one in view (`row`) among them.
 
     on_open: called with the row of an image clicked on the wall below.
@@ -34,8 +40,14 @@ def draw_strip(study: Study, method: str, table: pd.DataFrame, row: int, among: 
     if samples is None:
         return
     st.subheader("The same networks on other images", anchor=False)
-    which = st.segmented_control(f"Which {STRIP_IMAGES} images", [AT_RANDOM, UNSUREST, IN_STEP],
-                                 default=AT_RANDOM, key="strip", bind="query-params", required=True)
+    which = st.segmented_control(
+        f"Which {STRIP_IMAGES} images",
+        [AT_RANDOM, UNSUREST, IN_STEP],
+        default=AT_RANDOM,
+        key="strip",
+        bind="query-params",
+        required=True,
+    )
     if which != IN_STEP and len(among) < 2:
         among = frame.filtered_rows()  # a selection of one image leaves no others to choose from
     rows = np.sort(strip_rows(table, row, among, which))
@@ -44,15 +56,27 @@ def draw_strip(study: Study, method: str, table: pd.DataFrame, row: int, among: 
     averaged = table[[f"p_{name}" for name in study.classes]].iloc[rows].to_numpy().argmax(axis=1)
     order = sample_views.strip_order(predicted, labels)
     rows, labels, predicted, averaged = (a[order] for a in (rows, labels, predicted, averaged))
-    figure = figures.strip(predicted, labels, study.classes, rows,
-                           study.images["image_id"].iloc[rows].astype(str).tolist(),
-                           averaged=averaged, current=row)
+    figure = figures.strip(
+        predicted,
+        labels,
+        study.classes,
+        rows,
+        study.images["image_id"].iloc[rows].astype(str).tolist(),
+        averaged=averaged,
+        current=row,
+    )
     st.plotly_chart(
-        figure, key=STRIP_KEY, on_select="rerun", selection_mode="points",
+        figure,
+        key=STRIP_KEY,
+        on_select="rerun",
+        selection_mode="points",
         config=style.chart_config("samples_by_images"),
-        alt=f"Predicted class of {predicted.shape[1]} networks for {len(rows)} images")
-    st.caption("A column is one image, a row one network. By label, then by how many networks "
-               "agree with it. Click a column to go to its image; the same images stand below.")
+        alt=f"Predicted class of {predicted.shape[1]} networks for {len(rows)} images",
+    )
+    st.caption(
+        "A column is one image, a row one network. By label, then by how many networks "
+        "agree with it. Click a column to go to its image; the same images stand below."
+    )
     image_wall(rows, key="strip_wall", height=190, selectable=False, on_open=on_open)
 
 
@@ -81,7 +105,7 @@ def strip_rows(table: pd.DataFrame, row: int, among: np.ndarray, which: str) -> 
     else:
         here = np.flatnonzero(among == row)
         start = max(0, min(int(here[0]) if len(here) else 0, len(others) - most))
-        others = others[start:start + most]
+        others = others[start : start + most]
     return np.append(others, row)
 
 
@@ -95,12 +119,18 @@ def draw_accuracies(study: Study, method: str) -> None:
     if not n:
         st.caption("No image of this study has a label, so nothing can be right or wrong.")
         return
-    st.plotly_chart(figure, key="one_networks", config=style.chart_config("accuracy_per_network"),
-                    alt=f"Accuracy of each network; of their average {averaged:.2%}")
+    st.plotly_chart(
+        figure,
+        key="one_networks",
+        config=style.chart_config("accuracy_per_network"),
+        alt=f"Accuracy of each network; of their average {averaged:.2%}",
+    )
     total = int((label_codes(studies.identity(study), method, study) >= 0).sum())
     part = "" if n == total else f" of {total:,}, a fixed random choice"
-    st.caption(f"On {n:,} scored images{part}, whatever the filters. The Bayesian prediction "
-               "averages the softmax of all these networks.")
+    st.caption(
+        f"On {n:,} scored images{part}, whatever the filters. The Bayesian prediction "
+        "averages the softmax of all these networks."
+    )
 
 
 def draw_sample_size(study: Study) -> None:
@@ -108,22 +138,32 @@ def draw_sample_size(study: Study) -> None:
     st.subheader("How many networks are enough?", anchor=False)
     table = study.sample_size()
     if table is None:
-        st.caption("This study has no measurement of accuracy against T (figure 6 of the paper). "
-                   "`bnn study mnist` makes one.")
+        st.caption(
+            "This study has no measurement of accuracy against T (figure 6 of the paper). "
+            "`bnn study mnist` makes one."
+        )
         return
-    st.plotly_chart(sample_size_figure(studies.identity(study), table), key="one_sample_size",
-                    config=style.chart_config("sample_size"),
-                    alt="Accuracy against the number of networks averaged")
+    st.plotly_chart(
+        sample_size_figure(studies.identity(study), table),
+        key="one_sample_size",
+        config=style.chart_config("sample_size"),
+        alt="Accuracy against the number of networks averaged",
+    )
     n, pool = int(table["n_images"].iat[0]), int(table["pool"].iat[0])
-    st.caption(f"Each dot is one repeat: T networks drawn from one pool of {pool:,}, on the same "
-               f"{n:,} images. Repeats of a large T share many networks, so they lie closer "
-               "together than pools drawn anew would.")
+    st.caption(
+        f"Each dot is one repeat: T networks drawn from one pool of {pool:,}, on the same "
+        f"{n:,} images. Repeats of a large T share many networks, so they lie closer "
+        "together than pools drawn anew would."
+    )
 
 
 def no_samples(study: Study) -> None:
     """Why there are no samples, and what would keep them."""
-    remedy = ("`bnn import FILE --samples SAMPLES` adds them." if study.meta["kind"] == "import"
-              else "`bnn study` keeps them; make the study again.")
+    remedy = (
+        "`bnn import FILE --samples SAMPLES` adds them."
+        if study.meta["kind"] == "import"
+        else "`bnn study` keeps them; make the study again."
+    )
     st.info(NO_SAMPLES.format(remedy=remedy), icon=":material/scatter_plot:")
 
 
@@ -136,8 +176,9 @@ def label_codes(identity: str, method: str, _study: Study) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Asking each network")
-def network_accuracy(identity: str, method: str, _study: Study
-                     ) -> tuple[go.Figure | None, float, int]:
+def network_accuracy(
+    identity: str, method: str, _study: Study
+) -> tuple[go.Figure | None, float, int]:
     """The figure, accuracy of the average, and the number of images both are taken over."""
     codes = label_codes(identity, method, _study)
     known = np.flatnonzero(codes >= 0)

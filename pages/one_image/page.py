@@ -50,8 +50,14 @@ def explore(study: Study) -> None:
     among = walked(study, among, table)
     row = after_click(study, row_in_address(study, among))
     label = table["label"].iat[row]
-    shown = Shown(study, row, method, frame.standard_method(study), table,
-                  study.classes.index(label) if label in study.classes else None)
+    shown = Shown(
+        study,
+        row,
+        method,
+        frame.standard_method(study),
+        table,
+        study.classes.index(label) if label in study.classes else None,
+    )
     draw_steps(study, row, among)
     left, right = st.columns([1, 1.75], gap="large")
     with left:
@@ -79,8 +85,9 @@ def walked(study: Study, among: np.ndarray, table: pd.DataFrame) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def ordered(identity: str, key: str, order: str, _among: np.ndarray, _table: pd.DataFrame
-            ) -> np.ndarray:
+def ordered(
+    identity: str, key: str, order: str, _among: np.ndarray, _table: pd.DataFrame
+) -> np.ndarray:
     """The filtered rows by the entropy of the average, which does not fold back as c does."""
     if order == STORED:
         return _among
@@ -96,8 +103,10 @@ def row_in_address(study: Study, among: np.ndarray) -> int:
     try:
         return study.row_of(image_id)
     except InputError as error:
-        st.warning(f"{error}. This is the first one of the selection.",
-                   icon=":material/image_not_supported:")
+        st.warning(
+            f"{error}. This is the first one of the selection.",
+            icon=":material/image_not_supported:",
+        )
         return int(among[0])
 
 
@@ -130,19 +139,44 @@ def draw_steps(study: Study, row: int, among: np.ndarray) -> None:
     here = np.flatnonzero(among == row)
     place = int(here[0]) if len(here) else None
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.button("Previous", icon=":material/chevron_left:", key="step_back", shortcut="Left",
-                  disabled=not place, on_click=step, args=(study, among, -1))
-        st.button("Next", icon=":material/chevron_right:", key="step_on", shortcut="Right",
-                  disabled=place == len(among) - 1, on_click=step, args=(study, among, 1))
+        st.button(
+            "Previous",
+            icon=":material/chevron_left:",
+            key="step_back",
+            shortcut="Left",
+            disabled=not place,
+            on_click=step,
+            args=(study, among, -1),
+        )
+        st.button(
+            "Next",
+            icon=":material/chevron_right:",
+            key="step_on",
+            shortcut="Right",
+            disabled=place == len(among) - 1,
+            on_click=step,
+            args=(study, among, 1),
+        )
         position = "not in" if place is None else f"**{place + 1:,}** of"
         if "among" in st.query_params:
             st.markdown(f"{position} {len(among):,} in the selection")
-            st.button("All filtered images", type="tertiary", icon=":material/close:",
-                      key="step_all", on_click=lambda: st.query_params.pop("among", None))
+            st.button(
+                "All filtered images",
+                type="tertiary",
+                icon=":material/close:",
+                key="step_all",
+                on_click=lambda: st.query_params.pop("among", None),
+            )
         else:
             st.markdown(f"{position} {len(among):,}: {frame.filter_text()}")
-            st.selectbox("Order", [LEAST, MOST, STORED], key="walk", bind="query-params",
-                         label_visibility="collapsed", width=200)
+            st.selectbox(
+                "Order",
+                [LEAST, MOST, STORED],
+                key="walk",
+                bind="query-params",
+                label_visibility="collapsed",
+                width=200,
+            )
 
 
 def draw_picture(shown: Shown) -> None:
@@ -151,18 +185,22 @@ def draw_picture(shown: Shown) -> None:
     label, predicted = (study.images["label"].iat[row], shown.table["predicted"].iat[row])
     given = "no label" if pd.isna(label) else f"label **{plain(label)}**"
     wrong = shown.label is not None and predicted != label
-    st.markdown(f"{given} → predicted **{plain(predicted)}**"
-                + (" :red[**✕ wrong**]" if wrong else ""))
+    st.markdown(
+        f"{given} → predicted **{plain(predicted)}**" + (" :red[**✕ wrong**]" if wrong else "")
+    )
     flagging.draw_decision(study, row)
     if study.meta.get("channels") and pictures.has_original(study, row):
         image_viewer(study, row, "one_viewer")
     else:
         panels.picture(study, row)
         if study.meta.get("channels"):
-            st.caption("The original files are not where the study says (`image_root` in "
-                       "study.json), so this is the thumbnail: no channels, no zoom.")
-    flagging.flag_control(study, np.array([row]), "looked at alone", "one_flag",
-                          word="Flag this image", counted=False)
+            st.caption(
+                "The original files are not where the study says (`image_root` in "
+                "study.json), so this is the thumbnail: no channels, no zoom."
+            )
+    flagging.flag_control(
+        study, np.array([row]), "looked at alone", "one_flag", word="Flag this image", counted=False
+    )
     panels.facts(study, row)
 
 
@@ -173,14 +211,19 @@ def draw_distribution(shown: Shown) -> None:
     mean = probabilities(study, shown.table, row)
     beside = None
     if shown.standard not in (None, shown.method):
-        beside = figures.Said(probabilities(study, frame.table(study, shown.standard), row),
-                              short_name(shown.standard), style.method_colour(shown.standard))
+        beside = figures.Said(
+            probabilities(study, frame.table(study, shown.standard), row),
+            short_name(shown.standard),
+            style.method_colour(shown.standard),
+        )
     st.markdown(sentence(shown, samples, mean))
     said = figures.Said(mean, short_name(shown.method), style.method_colour(shown.method))
     st.plotly_chart(
         figures.distribution(said, study.classes, shown.label, samples=samples, beside=beside),
-        key="one_distribution", config=style.chart_config("one_image"),
-        alt=f"Softmax per class: average highest for {study.classes[int(mean.argmax())]}")
+        key="one_distribution",
+        config=style.chart_config("one_image"),
+        alt=f"Softmax per class: average highest for {study.classes[int(mean.argmax())]}",
+    )
     if samples is None:
         networks.no_samples(study)
     if shown.standard is None:
@@ -202,13 +245,17 @@ def sentence(shown: Shown, samples: np.ndarray | None, mean: np.ndarray) -> str:
     elif top == shown.label:
         text += ", as the label says."
     else:
-        text += (f"; the label **{plain(classes[shown.label])}** gets "
-                 f"{mean[shown.label]:.3f}: :red[**✕ wrong**].")
+        text += (
+            f"; the label **{plain(classes[shown.label])}** gets "
+            f"{mean[shown.label]:.3f}: :red[**✕ wrong**]."
+        )
     split = [float(shown.table[name].iat[shown.row]) for name in ("aleatoric", "epistemic")]
     if np.isfinite(split).all() and sum(split) > 0:
         share = split[1] / sum(split)
-        text += (f" {share:.0%} of its uncertainty is epistemic (the networks disagree), "
-                 f"{1 - share:.0%} aleatoric (they agree on being unsure).")
+        text += (
+            f" {share:.0%} of its uncertainty is epistemic (the networks disagree), "
+            f"{1 - share:.0%} aleatoric (they agree on being unsure)."
+        )
     return text
 
 
@@ -219,11 +266,16 @@ def draw_effect(shown: Shown) -> None:
         return
     st.subheader("How many networks does this image need?", anchor=False)
     found = sample_views.running(samples)
-    st.plotly_chart(figures.effect_of_samples(found, shown.study.classes), key="one_effect",
-                    config=style.chart_config("effect_of_samples"),
-                    alt="Running average and uncertainty against the number of networks")
-    st.caption("In the order in which the networks were drawn. Bands: where 95 % of averages over "
-               "that many other networks would lie (1.96 standard errors).")
+    st.plotly_chart(
+        figures.effect_of_samples(found, shown.study.classes),
+        key="one_effect",
+        config=style.chart_config("effect_of_samples"),
+        alt="Running average and uncertainty against the number of networks",
+    )
+    st.caption(
+        "In the order in which the networks were drawn. Bands: where 95 % of averages over "
+        "that many other networks would lie (1.96 standard errors)."
+    )
 
 
 def draw_neighbours(shown: Shown) -> None:
@@ -231,22 +283,38 @@ def draw_neighbours(shown: Shown) -> None:
     st.subheader("Images that look alike to the network", anchor=False)
     embedding = shown.study.embedding
     if embedding is None:
-        st.caption("This study keeps no embedding (`embedding.npy`), so there is no measure of "
-                   "likeness; `bnn study` keeps one, predictions from elsewhere have none.")
+        st.caption(
+            "This study keeps no embedding (`embedding.npy`), so there is no measure of "
+            "likeness; `bnn study` keeps one, predictions from elsewhere have none."
+        )
         return
-    kind = st.segmented_control("Compare with images of", neighbours.KINDS, key="alike",
-                                default=neighbours.ANOTHER_LABEL, bind="query-params",
-                                required=True)
+    kind = st.segmented_control(
+        "Compare with images of",
+        neighbours.KINDS,
+        key="alike",
+        default=neighbours.ANOTHER_LABEL,
+        bind="query-params",
+        required=True,
+    )
     rows = neighbour_rows(studies.identity(shown.study), shown.row, kind, shown)
     if not len(rows):
-        st.caption("There is none of that kind that the same network embedded: in a "
-                   "cross-validated study every fold has its own network, and distances between "
-                   "two networks mean nothing.")
+        st.caption(
+            "There is none of that kind that the same network embedded: in a "
+            "cross-validated study every fold has its own network, and distances between "
+            "two networks mean nothing."
+        )
         return
-    image_wall(rows, key="alike_wall", selectable=False, on_open=partial(show, shown.study),
-               flagged=flagging.flagged_rows(shown.study))
-    st.caption("Closest first, by Euclidean distance in the last hidden layer of the network with "
-               "mean weights.")
+    image_wall(
+        rows,
+        key="alike_wall",
+        selectable=False,
+        on_open=partial(show, shown.study),
+        flagged=flagging.flagged_rows(shown.study),
+    )
+    st.caption(
+        "Closest first, by Euclidean distance in the last hidden layer of the network with "
+        "mean weights."
+    )
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)

@@ -20,8 +20,11 @@ _HTML = """<div class="viewer">
 <button type="button" class="fit">Fit</button><span class="zoom" role="status"></span></div>
 </div>"""
 _component = st.components.v2.component(
-    "image_viewer", html=_HTML, css=(_HERE / "viewer.css").read_text(encoding="utf-8"),
-    js=(_HERE / "viewer.js").read_text(encoding="utf-8"))
+    "image_viewer",
+    html=_HTML,
+    css=(_HERE / "viewer.css").read_text(encoding="utf-8"),
+    js=(_HERE / "viewer.js").read_text(encoding="utf-8"),
+)
 
 
 def image_viewer(study: Study, row: int, key: str) -> None:
@@ -31,34 +34,71 @@ def image_viewer(study: Study, row: int, key: str) -> None:
     shown, colours = channels, SET
     if len(channels) > 1:
         choices.fit("channels", channels, [])
-        shown = st.pills("Channels", channels, selection_mode="multi", key="channels",
-                         bind="query-params", help="Nothing chosen shows all together; one alone "
-                         "is drawn in grey.") or channels
+        shown = (
+            st.pills(
+                "Channels",
+                channels,
+                selection_mode="multi",
+                key="channels",
+                bind="query-params",
+                help="Nothing chosen shows all together; one alone is drawn in grey.",
+            )
+            or channels
+        )
     with st.container(horizontal=True, gap="medium"):
         if len(channels) > 1:
-            colours = st.segmented_control("Colours", list(COLOURS), key="colours", default=SET,
-                                           required=True, bind="query-params",
-                                           format_func=COLOURS.get)
+            colours = st.segmented_control(
+                "Colours",
+                list(COLOURS),
+                key="colours",
+                default=SET,
+                required=True,
+                bind="query-params",
+                format_func=COLOURS.get,
+            )
         contrast = st.segmented_control(
-            "Contrast", list(CONTRASTS), key="contrast", default="plate", required=True,
-            bind="query-params", format_func=CONTRASTS.get,
+            "Contrast",
+            list(CONTRASTS),
+            key="contrast",
+            default="plate",
+            required=True,
+            bind="query-params",
+            format_func=CONTRASTS.get,
             help="Fixed per plate and channel, two images can be compared. Never judge a phenotype "
-                 "by an image's own contrast: it makes empty images bright.")
-        gain = st.slider("Brightness", 1.0, MOST_GAIN, 1.0, 0.5, format="%.1f×", key="gain",
-                         bind="query-params", width=170,
-                         help="Multiplies the intensities of every image alike, so two images can "
-                         "still be compared. What becomes brighter than white is white.")
+            "by an image's own contrast: it makes empty images bright.",
+        )
+        gain = st.slider(
+            "Brightness",
+            1.0,
+            MOST_GAIN,
+            1.0,
+            0.5,
+            format="%.1f×",
+            key="gain",
+            bind="query-params",
+            width=170,
+            help="Multiplies the intensities of every image alike, so two images can "
+            "still be compared. What becomes brighter than white is white.",
+        )
     if contrast == "image":
-        st.caption(":material/warning: Contrast of this image alone: brightness cannot be compared "
-                   "with other images.")
+        st.caption(
+            ":material/warning: Contrast of this image alone: brightness cannot be compared "
+            "with other images."
+        )
     if study.meta.get("pixel_size_um") is None:
-        st.caption("No scale bar: the study does not know its pixel size (`--pixel-size` when it "
-                   "is made).")
+        st.caption(
+            "No scale bar: the study does not know its pixel size (`--pixel-size` when it is made)."
+        )
     options = {"side": "all", "palette": colours, "contrast": contrast, "gain": gain}
     if len(shown) < len(channels):
         options["channels"] = ",".join(shown)
     image_id = str(study.images["image_id"].iat[row])
     with place:
-        _component(key=key, data={"url": frame.image_url(study, row, "full", **options),
-                                  "alt": f"{image_id}, {', '.join(shown)}",
-                                  "micrometres": study.meta.get("pixel_size_um")})
+        _component(
+            key=key,
+            data={
+                "url": frame.image_url(study, row, "full", **options),
+                "alt": f"{image_id}, {', '.join(shown)}",
+                "micrometres": study.meta.get("pixel_size_um"),
+            },
+        )

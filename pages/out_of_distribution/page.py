@@ -25,8 +25,13 @@ from pages.shared.judged import compared_methods, names, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain, short_name
 
-OVERVIEW, KINDS, MAP, ONE, WHICH = ("groups", "all kinds", "taken for what", "one kind",
-                                    "which score?")
+OVERVIEW, KINDS, MAP, ONE, WHICH = (
+    "groups",
+    "all kinds",
+    "taken for what",
+    "one kind",
+    "which score?",
+)
 DIGITS = """This study holds no images of other kinds, so there is nothing to compare its own with.
 Add letters, or any other images, to it; its networks predict them and nothing is trained again:
 
@@ -69,13 +74,18 @@ def page() -> None:
     view, look = choose(study, unseen if cells else DIGIT_WORDS)
     here = set(ood.groups(view.table)) - {""}
     if not here - {SAME}:
-        st.info("None of the filtered images is of another kind. Take a filter off in the sidebar.",
-                icon=":material/filter_alt_off:")
+        st.info(
+            "None of the filtered images is of another kind. Take a filter off in the sidebar.",
+            icon=":material/filter_alt_off:",
+        )
         return
     if SAME not in here:
-        st.warning("No known images are among these, so nothing says how sure the networks are of "
-                   "what they know: no AUROC. In a study of an older `--leave-out label` every "
-                   "mechanism is unseen; make it again.", icon=":material/balance:")
+        st.warning(
+            "No known images are among these, so nothing says how sure the networks are of "
+            "what they know: no AUROC. In a study of an older `--leave-out label` every "
+            "mechanism is unseen; make it again.",
+            icon=":material/balance:",
+        )
     draw = {OVERVIEW: overview, KINDS: all_kinds, MAP: taken_for, ONE: one_kind, WHICH: which}
     draw[look](view)
 
@@ -84,49 +94,85 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
     """The network, the score, the false alarms that are allowed, and how to look."""
     methods = compared_methods(study)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        look = st.segmented_control("View", [OVERVIEW, KINDS, MAP, ONE, WHICH], default=OVERVIEW,
-                                    key="compare", required=True, bind="query-params",
-                                    width="content")
+        look = st.segmented_control(
+            "View",
+            [OVERVIEW, KINDS, MAP, ONE, WHICH],
+            default=OVERVIEW,
+            key="compare",
+            required=True,
+            bind="query-params",
+            width="content",
+        )
         method = methods[0]
         if len(methods) > 1:
             choices.fit("network", methods, method)
-            method = st.segmented_control("Network", methods, default=methods[0], key="network",
-                                          required=True, bind="query-params", width="content",
-                                          format_func=short_name)
-        alarm = st.slider("False alarms allowed (%)", 1, 20, 5, key="alarm", bind="query-params",
-                          width=190, help="The share of known images that may be set aside in "
-                          "order to catch others. Detection is counted at this price.")
+            method = st.segmented_control(
+                "Network",
+                methods,
+                default=methods[0],
+                key="network",
+                required=True,
+                bind="query-params",
+                width="content",
+                format_func=short_name,
+            )
+        alarm = st.slider(
+            "False alarms allowed (%)",
+            1,
+            20,
+            5,
+            key="alarm",
+            bind="query-params",
+            width=190,
+            help="The share of known images that may be set aside in "
+            "order to catch others. Detection is counted at this price.",
+        )
     rows = frame.filtered_rows()
     tables = {m: frame.table(study, m).iloc[rows] for m in study.methods}
     cut = frame.cutoff_of(method, tables[method])
     low, high = scores.score_range(study, cut.score)[:2]
-    return View(study, methods, method, tables, Bins(cut.score, low, high, BINS), cut, alarm / 100,
-                words), look
+    return View(
+        study, methods, method, tables, Bins(cut.score, low, high, BINS), cut, alarm / 100, words
+    ), look
 
 
 @frame.fragment
 def overview(view: View) -> None:
     """The groups side by side for each network, and the figures below."""
-    for column, method in zip(st.columns(len(view.methods), gap="medium"), view.methods,
-                              strict=True):
+    for column, method in zip(
+        st.columns(len(view.methods), gap="medium"), view.methods, strict=True
+    ):
         with column:
             st.markdown(f"**{names(view.study)[method]}**")
-            views.chart(view, views.distributions(view.key, method, view), f"ood_groups_{method}",
-                        method, f"ood-{method}", f"{SCORE_NAMES[view.cut.score]} of known, shifted "
-                        f"and new images, {names(view.study)[method]}")
-    st.caption(f"Within a group every {view.words.kind} counts alike. Click a bar for its "
-               "images.")
+            views.chart(
+                view,
+                views.distributions(view.key, method, view),
+                f"ood_groups_{method}",
+                method,
+                f"ood-{method}",
+                f"{SCORE_NAMES[view.cut.score]} of known, shifted "
+                f"and new images, {names(view.study)[method]}",
+            )
+    st.caption(f"Within a group every {view.words.kind} counts alike. Click a bar for its images.")
     figures = {
         "AUROC": "Chance that the network is surer of a known image than of one of these. 0.5 is "
-                 "no better than a coin.",
+        "no better than a coin.",
         "FPR95": "Share of these that pass a cut-off which keeps 95 % of the known images. Low is "
-                 "good.",
+        "good.",
         "detection": f"Share of these set aside while {percent(view.false_alarm, 0)} of the known "
-                     "images are."}
+        "images are.",
+    }
     table = views.separations(view.key, view.method, view)
-    st.dataframe(table, hide_index=True, width="stretch", column_config={
-        name: st.column_config.NumberColumn(format="%.3f", help=figures[name.split(",")[0]])
-        for name in table if name.split(",")[0] in figures})
+    st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        column_config={
+            name: st.column_config.NumberColumn(format="%.3f", help=figures[name.split(",")[0]])
+            for name in table
+            if name.split(",")[0] in figures
+        },
+    )
     honest(view)
     of_mark(view)
 
@@ -134,16 +180,21 @@ def overview(view: View) -> None:
 def honest(view: View) -> None:
     """What the figures do not say by themselves."""
     folded = ood.folded_back(view.table)
-    parts = [f"{percent(share, 1)} of {plain(view.words.groups[group])}"
-             for group, share in folded.items()]
+    parts = [
+        f"{percent(share, 1)} of {plain(view.words.groups[group])}"
+        for group, share in folded.items()
+    ]
     st.caption(
         "**The fold-back of c.** Below a top mean softmax of one half c rises again: an image that "
         "could be anything looks surer than one torn between two classes. That is so for "
         f"{'; '.join(parts)}. Predictive entropy, total variance and top softmax do not fold back; "
-        f"the view “{WHICH}” compares them all.")
+        f"the view “{WHICH}” compares them all."
+    )
     if any(ood.look_alike(kind, view.study.classes) for kind in set(ood.kinds(view.table))):
-        st.caption("Look-alikes are letters that a person could take for a digit: O o 0, I l i 1, "
-                   "S s 5, Z z 2, g q 9. Being sure of an O as a 0 is hardly a mistake.")
+        st.caption(
+            "Look-alikes are letters that a person could take for a digit: O o 0, I l i 1, "
+            "S s 5, Z z 2, g q 9. Being sure of an O as a 0 is hardly a mistake."
+        )
 
 
 @frame.fragment
@@ -151,27 +202,42 @@ def all_kinds(view: View) -> None:
     """Every kind as a line of squares over the score."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         group = pick_group(view)
-        order = st.selectbox("Order", list(ood.ORDERS), key="kinds_order", bind="query-params",
-                             width=240)
+        order = st.selectbox(
+            "Order", list(ood.ORDERS), key="kinds_order", bind="query-params", width=240
+        )
     lines = views.kind_table(view.key, view.method, view)
     column, ascending = ood.ORDERS[order]
     lines = lines[lines["group"] == group].sort_values(column, ascending=ascending, kind="stable")
-    views.chart(view, views.strips(view.key, view.method, group, order, lines, view),
-                f"ood_kinds_{group}", view.method, "kinds",
-                f"{SCORE_NAMES[view.cut.score]} of every {view.words.kind}")
-    st.caption(f"A line is one {view.words.kind}; the larger a square, the more of its images lie "
-               "there; the tick is the median. ••: two hills (Hartigan's dip is larger than 95 % "
-               "of flat distributions would give). Click a square for its images.")
+    views.chart(
+        view,
+        views.strips(view.key, view.method, group, order, lines, view),
+        f"ood_kinds_{group}",
+        view.method,
+        "kinds",
+        f"{SCORE_NAMES[view.cut.score]} of every {view.words.kind}",
+    )
+    st.caption(
+        f"A line is one {view.words.kind}; the larger a square, the more of its images lie "
+        "there; the tick is the median. ••: two hills (Hartigan's dip is larger than 95 % "
+        "of flat distributions would give). Click a square for its images."
+    )
     with st.expander("As a table"):
         st.dataframe(
             lines[["kind", "n", "median", "above", "dip", "bimodal", "called", "called_share"]],
-            hide_index=True, width="stretch", column_config={
-                "kind": view.words.kind, "bimodal": "two hills", "called": "mostly taken for",
-                "above": st.column_config.NumberColumn(f"share with {view.cut.text}",
-                                                       format="percent"),
+            hide_index=True,
+            width="stretch",
+            column_config={
+                "kind": view.words.kind,
+                "bimodal": "two hills",
+                "called": "mostly taken for",
+                "above": st.column_config.NumberColumn(
+                    f"share with {view.cut.text}", format="percent"
+                ),
                 "median": st.column_config.NumberColumn(format="%.3f"),
                 "dip": st.column_config.NumberColumn(format="%.3f"),
-                "called_share": st.column_config.NumberColumn("of its images", format="percent")})
+                "called_share": st.column_config.NumberColumn("of its images", format="percent"),
+            },
+        )
     of_mark(view)
 
 
@@ -179,10 +245,18 @@ def all_kinds(view: View) -> None:
 def taken_for(view: View) -> None:
     """The map from kinds to predicted classes."""
     group = pick_group(view)
-    views.chart(view, views.taken_for_map(view.key, view.method, group, view), f"ood_map_{group}",
-                view.method, "taken-for", f"Which class each {view.words.kind} is taken for")
-    st.caption("The larger a square, the more images of the column are taken for the class of the "
-               "row; yellow is surer. Click a square for its images.")
+    views.chart(
+        view,
+        views.taken_for_map(view.key, view.method, group, view),
+        f"ood_map_{group}",
+        view.method,
+        "taken-for",
+        f"Which class each {view.words.kind} is taken for",
+    )
+    st.caption(
+        "The larger a square, the more images of the column are taken for the class of the "
+        "row; yellow is surer. Click a square for its images."
+    )
     of_mark(view)
 
 
@@ -194,21 +268,31 @@ def one_kind(view: View) -> None:
         group = pick_group(view)
         options = list(lines["kind"][lines["group"] == group])
         choices.fit("kind", options, options[0])
-        kind = st.selectbox(view.words.kind.capitalize(), options, key="kind", width=270,
-                            bind="query-params")
+        kind = st.selectbox(
+            view.words.kind.capitalize(), options, key="kind", width=270, bind="query-params"
+        )
     line = lines[(lines["group"] == group) & (lines["kind"] == kind)].iloc[0]
     of_kinds = views.by_kind(view.key, view.method, group, view).set_index("kind")
-    text = (f"**{plain(kind)}**: {line['n']:,} images, {percent(line['called_share'], 0)} taken "
-            f"for **{plain(line['called'])}**; {percent(line['above'], 0)} with {view.cut.text}; "
-            f"{'two hills' if line['bimodal'] else 'one hill'} (dip {line['dip']:.3f})")
+    text = (
+        f"**{plain(kind)}**: {line['n']:,} images, {percent(line['called_share'], 0)} taken "
+        f"for **{plain(line['called'])}**; {percent(line['above'], 0)} with {view.cut.text}; "
+        f"{'two hills' if line['bimodal'] else 'one hill'} (dip {line['dip']:.3f})"
+    )
     if group != SAME and kind in of_kinds.index and of_kinds["n_known"].max():
-        text += (f"; AUROC {of_kinds.loc[kind, 'auroc']:.3f} against "
-                 f"{int(of_kinds.loc[kind, 'n_known']):,} known images, FPR95 "
-                 f"{of_kinds.loc[kind, 'fpr95']:.2f}")
+        text += (
+            f"; AUROC {of_kinds.loc[kind, 'auroc']:.3f} against "
+            f"{int(of_kinds.loc[kind, 'n_known']):,} known images, FPR95 "
+            f"{of_kinds.loc[kind, 'fpr95']:.2f}"
+        )
     st.markdown(text)
-    views.chart(view, views.histogram(view.key, view.method, group, kind, view),
-                f"ood_one_{group}_{kind}", view.method, kind,
-                f"{SCORE_NAMES[view.cut.score]} of {kind}, coloured by prediction")
+    views.chart(
+        view,
+        views.histogram(view.key, view.method, group, kind, view),
+        f"ood_one_{group}_{kind}",
+        view.method,
+        kind,
+        f"{SCORE_NAMES[view.cut.score]} of {kind}, coloured by prediction",
+    )
     rows = mechanisms.surest_first(part_of(view.table, group, kind), view.cut.score)
     flagged = flagging.flagged_rows(view.study)
     left, right = st.columns(2, gap="medium")
@@ -221,8 +305,9 @@ def one_kind(view: View) -> None:
 
 def wall(view: View, rows: np.ndarray, key: str, flagged: list[int]) -> None:
     """A wall whose images open on One image, previous and next walking through it."""
-    leading_wall(rows, key=key, method=view.method, height=330, caption=view.cut.score,
-                 flagged=flagged)
+    leading_wall(
+        rows, key=key, method=view.method, height=330, caption=view.cut.score, flagged=flagged
+    )
 
 
 @frame.fragment
@@ -234,19 +319,37 @@ def which(view: View) -> None:
         st.info("There is nothing to compare: no known images, or none of this group.")
         return
     best = found.iloc[0]
-    st.markdown(f"Best here: **{SCORE_NAMES[best['score']]}** of "
-                f"**{names(view.study)[best['method']]}**, AUROC {best['auroc']:.3f}.")
-    shown = found.assign(method=found["method"].map(names(view.study)),
-                         score=found["score"].map(SCORE_NAMES))
-    st.dataframe(shown, hide_index=True, width="stretch", column_config={
-        "method": "Network", "score": "Score",
-        **{name: st.column_config.NumberColumn(words, format="%.3f") for name, words in (
-            ("auroc", "AUROC, all"), ("fpr95", "FPR95, all"), ("detection", "detection, all"),
-            *((n, f"AUROC, {n}") for n in ood.SUBSETS if n != "all"))}})
-    st.caption(f"Means over the {view.words.kinds}, so that each counts alike. The best of many "
-               "scores on the same images looks a little better than it is: a difference in the "
-               "third decimal means nothing. The standard network has no samples, so no score of "
-               "disagreement.")
+    st.markdown(
+        f"Best here: **{SCORE_NAMES[best['score']]}** of "
+        f"**{names(view.study)[best['method']]}**, AUROC {best['auroc']:.3f}."
+    )
+    shown = found.assign(
+        method=found["method"].map(names(view.study)), score=found["score"].map(SCORE_NAMES)
+    )
+    st.dataframe(
+        shown,
+        hide_index=True,
+        width="stretch",
+        column_config={
+            "method": "Network",
+            "score": "Score",
+            **{
+                name: st.column_config.NumberColumn(words, format="%.3f")
+                for name, words in (
+                    ("auroc", "AUROC, all"),
+                    ("fpr95", "FPR95, all"),
+                    ("detection", "detection, all"),
+                    *((n, f"AUROC, {n}") for n in ood.SUBSETS if n != "all"),
+                )
+            },
+        },
+    )
+    st.caption(
+        f"Means over the {view.words.kinds}, so that each counts alike. The best of many "
+        "scores on the same images looks a little better than it is: a difference in the "
+        "third decimal means nothing. The standard network has no samples, so no score of "
+        "disagreement."
+    )
 
 
 def pick_group(view: View, among: tuple[str, ...] = (*OTHERS, SAME)) -> str:
@@ -254,9 +357,16 @@ def pick_group(view: View, among: tuple[str, ...] = (*OTHERS, SAME)) -> str:
     here = set(ood.groups(view.table))
     options = [group for group in among if group in here]
     choices.fit("group", options, options[0])
-    return st.segmented_control("Group", options, default=options[0], key="group", required=True,
-                                bind="query-params", width="content",
-                                format_func=view.words.groups.get)
+    return st.segmented_control(
+        "Group",
+        options,
+        default=options[0],
+        key="group",
+        required=True,
+        bind="query-params",
+        width="content",
+        format_func=view.words.groups.get,
+    )
 
 
 page()

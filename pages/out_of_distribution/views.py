@@ -31,12 +31,26 @@ class Words(NamedTuple):
     groups: dict[str, str]
 
 
-DIGIT_WORDS = Words("kind", "kinds", {
-    SAME: "same distribution", SHIFTED: "shifted: known kinds from elsewhere",
-    NEW: "new: kinds it never saw", ADDED: WITHOUT})
-CELL_WORDS = Words("mechanism", "mechanisms", {
-    SAME: "known mechanisms, new compounds", SHIFTED: "shifted: spoilt or from elsewhere",
-    NEW: "unseen mechanisms", ADDED: WITHOUT})
+DIGIT_WORDS = Words(
+    "kind",
+    "kinds",
+    {
+        SAME: "same distribution",
+        SHIFTED: "shifted: known kinds from elsewhere",
+        NEW: "new: kinds it never saw",
+        ADDED: WITHOUT,
+    },
+)
+CELL_WORDS = Words(
+    "mechanism",
+    "mechanisms",
+    {
+        SAME: "known mechanisms, new compounds",
+        SHIFTED: "shifted: spoilt or from elsewhere",
+        NEW: "unseen mechanisms",
+        ADDED: WITHOUT,
+    },
+)
 
 #: Of cells without an unseen mechanism: their kinds are ways to spoil an image.
 SPOILT_WORDS = CELL_WORDS._replace(kind="kind", kinds="kinds")
@@ -88,8 +102,14 @@ class Mark(NamedTuple):
 
 def chart(view: View, figure: go.Figure, key: str, method: str, name: str, alt: str) -> None:
     """A chart of one method that leads from its marks to their images; name: of a saved copy."""
-    marks.clickable_chart(figure, key, MARK, lambda data: json.dumps([method, *data]),
-                          config=chart_config(f"{view.study.name}-{name}"), alt=alt)
+    marks.clickable_chart(
+        figure,
+        key,
+        MARK,
+        lambda data: json.dumps([method, *data]),
+        config=chart_config(f"{view.study.name}-{name}"),
+        alt=alt,
+    )
 
 
 def of_mark(view: View) -> None:
@@ -107,8 +127,13 @@ def of_mark(view: View) -> None:
         part = part[(part["predicted"] == predicted).to_numpy(dtype=bool)]
         words.append(f"taken for {predicted}")
     marks.close_button(MARK)
-    panels.selection_panel(view.study, part.index.to_numpy(), "ood_mark",
-                           f"{', '.join(words)} ({short_name(method)})", method=method)
+    panels.selection_panel(
+        view.study,
+        part.index.to_numpy(),
+        "ood_mark",
+        f"{', '.join(words)} ({short_name(method)})",
+        method=method,
+    )
 
 
 def part_of(table: pd.DataFrame, group: str, kind: str | None = None) -> pd.DataFrame:
@@ -121,8 +146,9 @@ def distributions(key: str, method: str, _view: View) -> go.Figure:
     """The groups of one network, one below the other."""
     shares = {m: ood.shares(_view.tables[m], _view.bins) for m in _view.methods}
     highest = max((float(s["share"].max()) for s in shares.values() if len(s)), default=1.0)
-    return figures.distributions(shares[method], _view.bins, _view.cut.value, _view.words.groups,
-                                 highest)
+    return figures.distributions(
+        shares[method], _view.bins, _view.cut.value, _view.words.groups, highest
+    )
 
 
 @st.cache_resource(max_entries=32, show_spinner="Comparing the groups")
@@ -138,8 +164,11 @@ def separations(key: str, method: str, _view: View) -> pd.DataFrame:
         if _view.words is not DIGIT_WORDS and 1 < len(members) <= MOST_LINES:
             lines += [(kind, [kind]) for kind in members]
         for words, part in lines:
-            line = {"group": _view.words.groups[group].split(":")[0], "which": words,
-                    _view.words.kinds: len(part)}
+            line = {
+                "group": _view.words.groups[group].split(":")[0],
+                "which": words,
+                _view.words.kinds: len(part),
+            }
             if len(part) == 1:
                 called = kind_table(key, method, _view).set_index(["group", "kind"])
                 called = called.loc[(group, part[0])]
@@ -149,7 +178,8 @@ def separations(key: str, method: str, _view: View) -> pd.DataFrame:
                     own = table[table["kind"].isin(part)]
                     line["images"] = max(line.get("images", 0), int(own["n"].sum()))
                     line[f"{name}, {short_name(network)}"] = getattr(
-                        ood.balanced(own), name.lower())
+                        ood.balanced(own), name.lower()
+                    )
             found.append(line)
     return pd.DataFrame(found)
 
@@ -167,11 +197,18 @@ def kind_table(key: str, method: str, _view: View) -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def strips(key: str, method: str, group: str, order: str, _lines: pd.DataFrame, _view: View
-            ) -> go.Figure:
+def strips(
+    key: str, method: str, group: str, order: str, _lines: pd.DataFrame, _view: View
+) -> go.Figure:
     """All kinds of a group, in the order of `_lines`."""
-    return figures.strips(ood.kind_shares(_view.tables[method], _view.bins), _lines, _view.bins,
-                          _view.cut.value, group, columns=2 if len(_lines) > 12 else 1)
+    return figures.strips(
+        ood.kind_shares(_view.tables[method], _view.bins),
+        _lines,
+        _view.bins,
+        _view.cut.value,
+        group,
+        columns=2 if len(_lines) > 12 else 1,
+    )
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -179,8 +216,9 @@ def taken_for_map(key: str, method: str, group: str, _view: View) -> go.Figure:
     """Kinds against predicted classes; capitals before lower case."""
     calls = ood.taken_for(_view.tables[method], _view.cut.score, group)
     order = sorted(set(calls["kind"]), key=lambda k: (k[0].islower(), k))
-    return figures.taken_for(calls, _view.study.classes, order, _view.cut.score,
-                             (_view.bins.low, _view.bins.high), group)
+    return figures.taken_for(
+        calls, _view.study.classes, order, _view.cut.score, (_view.bins.low, _view.bins.high), group
+    )
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -194,4 +232,3 @@ def histogram(key: str, method: str, group: str, kind: str, _view: View) -> go.F
 def which_score(key: str, group: str, _view: View) -> pd.DataFrame:
     """`ood.which_score` of the filtered rows."""
     return ood.which_score(_view.tables, _view.study.classes, group, _view.false_alarm)
-

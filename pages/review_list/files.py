@@ -32,28 +32,45 @@ def draw_export(study: Study) -> None:
     log = review_log()
     flagged, gone = log.state(study), log.absent(study)
     st.subheader("Export", anchor=False)
-    st.markdown(f"**The flagged list**: {count(len(flagged) + len(gone), 'image')}, each with "
-                "path, plate, well, label, prediction, scores, decision, note, reviewer and time. "
-                "The filters do not cut it; the button beside a selection exports that.")
+    st.markdown(
+        f"**The flagged list**: {count(len(flagged) + len(gone), 'image')}, each with "
+        "path, plate, well, label, prediction, scores, decision, note, reviewer and time. "
+        "The filters do not cut it; the button beside a selection exports that."
+    )
     _buttons(study, "flagged", lambda form: exporting.export_bytes(study, log, format=form))
     labels = _label_count(study.name, study.fingerprint, log.last_action(), study, log)
-    st.markdown(f"**The corrected label table**: {count(labels, 'image')} with the label as "
-                "given and as decided, and which ones are excluded. Of the study's "
-                f"{len(study.images):,}, copies, added images and those without a label are left "
-                "out unless somebody decided on them.")
-    _buttons(study, "labels",
-             lambda form: exporting.table_bytes(corrected_labels(study, log), form))
-    st.markdown("**The report**: the whole study in one HTML file, to mail or archive: accuracy, "
-                "cut-offs, suspects with their readings, the flagged images.")
+    st.markdown(
+        f"**The corrected label table**: {count(labels, 'image')} with the label as "
+        "given and as decided, and which ones are excluded. Of the study's "
+        f"{len(study.images):,}, copies, added images and those without a label are left "
+        "out unless somebody decided on them."
+    )
+    _buttons(
+        study, "labels", lambda form: exporting.table_bytes(corrected_labels(study, log), form)
+    )
+    st.markdown(
+        "**The report**: the whole study in one HTML file, to mail or archive: accuracy, "
+        "cut-offs, suspects with their readings, the flagged images."
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            "HTML", key="export_report", icon=":material/download:", on_click="ignore",
-            data=lambda: report_html(study, log), file_name=f"{study.name}-report.html",
-            mime="text/html", help="Opens without this app and without network; about 5 MB.")
-        st.caption(f"The same bytes: `bnn report {shlex.quote(study.name)} --out "
-                   f"{shlex.quote(f'{study.name}-report.html')}`")
-    st.markdown("To train again on the reviewed labels, add the exported list to the command that "
-                "made the study:")
+            "HTML",
+            key="export_report",
+            icon=":material/download:",
+            on_click="ignore",
+            data=lambda: report_html(study, log),
+            file_name=f"{study.name}-report.html",
+            mime="text/html",
+            help="Opens without this app and without network; about 5 MB.",
+        )
+        st.caption(
+            f"The same bytes: `bnn report {shlex.quote(study.name)} --out "
+            f"{shlex.quote(f'{study.name}-report.html')}`"
+        )
+    st.markdown(
+        "To train again on the reviewed labels, add the exported list to the command that "
+        "made the study:"
+    )
     name = shlex.quote(f"{study.name}-flagged.csv")
     st.code(f"bnn study … --exclude {name} --relabel {name} --out …", language="bash")
 
@@ -62,19 +79,29 @@ def _buttons(study: Study, table: str, data) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         for form in exporting.FORMATS:
             st.download_button(
-                form.upper() if form == "csv" else form.capitalize(), key=f"export_{table}_{form}",
-                icon=":material/download:", on_click="ignore", data=lambda form=form: data(form),
-                file_name=f"{study.name}-{table}.{form}", mime=MIME[form],
+                form.upper() if form == "csv" else form.capitalize(),
+                key=f"export_{table}_{form}",
+                icon=":material/download:",
+                on_click="ignore",
+                data=lambda form=form: data(form),
+                file_name=f"{study.name}-{table}.{form}",
+                mime=MIME[form],
                 help="For Excel: UTF-8 with byte-order mark; a text that a spreadsheet would run "
-                     "as a formula begins with an apostrophe." if form == "csv" else None)
+                "as a formula begins with an apostrophe."
+                if form == "csv"
+                else None,
+            )
         flag = "" if table == "flagged" else f" --table {table}"
-        st.caption(f"The same bytes: `bnn export {shlex.quote(study.name)}{flag} --out "
-                   f"{shlex.quote(f'{study.name}-{table}.csv')}`")
+        st.caption(
+            f"The same bytes: `bnn export {shlex.quote(study.name)}{flag} --out "
+            f"{shlex.quote(f'{study.name}-{table}.csv')}`"
+        )
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _label_count(name: str, fingerprint: str, last_action: int, _study: Study, _log: ReviewLog
-                 ) -> int:
+def _label_count(
+    name: str, fingerprint: str, last_action: int, _study: Study, _log: ReviewLog
+) -> int:
     return len(corrected_labels(_study, _log))
 
 
@@ -86,13 +113,19 @@ def draw_import(study: Study) -> None:
         if said := st.session_state.pop(_TAKEN, None):
             st.success(said, icon=":material/check:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        given = st.file_uploader("An exported list, edited or not (CSV or Parquet)",
-                                 type=["csv", "parquet"], key="review_file")
-        name = reviewer.ask("import_name", width=220,
-                            help="Rows that were edited count as decided by you, now.")
+        given = st.file_uploader(
+            "An exported list, edited or not (CSV or Parquet)",
+            type=["csv", "parquet"],
+            key="review_file",
+        )
+        name = reviewer.ask(
+            "import_name", width=220, help="Rows that were edited count as decided by you, now."
+        )
     if given is None:
-        st.caption("Needs the columns image_id, reason and decision; nothing is written before you "
-                   "have seen what would change.")
+        st.caption(
+            "Needs the columns image_id, reason and decision; nothing is written before you "
+            "have seen what would change."
+        )
         return
     try:
         # Without a name yet, what would change is shown all the same.
@@ -102,23 +135,32 @@ def draw_import(study: Study) -> None:
         return
     if found.problems:
         more = len(found.problems) - MOST_PROBLEMS
-        st.error(f"**{count(len(found.problems), 'row')} cannot be used:**\n\n"
-                 + "\n".join(f"- {plain(p)}" for p in found.problems[:MOST_PROBLEMS])
-                 + (f"\n- and {more:,} more" if more > 0 else ""), icon=":material/error:")
+        st.error(
+            f"**{count(len(found.problems), 'row')} cannot be used:**\n\n"
+            + "\n".join(f"- {plain(p)}" for p in found.problems[:MOST_PROBLEMS])
+            + (f"\n- and {more:,} more" if more > 0 else ""),
+            icon=":material/error:",
+        )
     new, known, older = len(found.events), found.known, found.older
-    st.markdown(f"**{count(new, 'decision')}** {be(new)} new. {known:,} {be(known)} in the log "
-                f"already, {older:,} {be(older)} older than what holds now and "
-                f"{'stays' if older == 1 else 'stay'} out.")
+    st.markdown(
+        f"**{count(new, 'decision')}** {be(new)} new. {known:,} {be(known)} in the log "
+        f"already, {older:,} {be(older)} older than what holds now and "
+        f"{'stays' if older == 1 else 'stay'} out."
+    )
     if found.events:
-        st.dataframe(pd.DataFrame(found.events).drop(columns=["content_hash", "filter"]),
-                     hide_index=True, height=240)
+        st.dataframe(
+            pd.DataFrame(found.events).drop(columns=["content_hash", "filter"]),
+            hide_index=True,
+            height=240,
+        )
     events = found.events + pick_replacing(found.replacing)
     if not events:
         st.caption("There is nothing to take in.")
     elif not name.strip():
         st.caption("Type your name above to take them in.")
-    elif st.button(f"Take in {len(events):,}", key="import_go", type="primary",
-                   icon=":material/playlist_add:"):
+    elif st.button(
+        f"Take in {len(events):,}", key="import_go", type="primary", icon=":material/playlist_add:"
+    ):
         action = review_log().record(study, events, reviewer=name)
         st.session_state[_TAKEN] = f"{action.text}. Undo on the list takes all of them back."
         st.rerun()
@@ -129,20 +171,33 @@ def pick_replacing(rows: list[Replacing]) -> list[Event]:
     if not rows:
         return []
     n = len(rows)
-    st.warning(f"**{count(n, 'row')}** of the file would replace a newer decision, or one that may "
-               "be newer where the row names no time. What was decided stays, unless you tick its "
-               "line here.", icon=":material/history:")
-    table = pd.DataFrame({
-        "Image": [row.event.image_id for row in rows],
-        "Holds now": [decision_words(row.decision, row.new_label) for row in rows],
-        "Decided by": [row.reviewer for row in rows],
-        "When (UTC)": [row.time[:19].replace("T", " ") for row in rows],
-        "In the file": [decision_words(row.event.decision, row.event.new_label) for row in rows],
-        "Note in the file": [row.event.note for row in rows]})
+    st.warning(
+        f"**{count(n, 'row')}** of the file would replace a newer decision, or one that may "
+        "be newer where the row names no time. What was decided stays, unless you tick its "
+        "line here.",
+        icon=":material/history:",
+    )
+    table = pd.DataFrame(
+        {
+            "Image": [row.event.image_id for row in rows],
+            "Holds now": [decision_words(row.decision, row.new_label) for row in rows],
+            "Decided by": [row.reviewer for row in rows],
+            "When (UTC)": [row.time[:19].replace("T", " ") for row in rows],
+            "In the file": [
+                decision_words(row.event.decision, row.event.new_label) for row in rows
+            ],
+            "Note in the file": [row.event.note for row in rows],
+        }
+    )
     # Another name, and so no tick, as soon as anything else would be replaced.
     shown = zlib.crc32(table.to_csv().encode())
-    event = st.dataframe(table, key=f"import_replace_{shown}", hide_index=True,
-                         selection_mode="multi-row", on_select="rerun")
+    event = st.dataframe(
+        table,
+        key=f"import_replace_{shown}",
+        hide_index=True,
+        selection_mode="multi-row",
+        on_select="rerun",
+    )
     return [rows[i].event for i in event["selection"]["rows"] if i < n]
 
 
@@ -163,10 +218,12 @@ def draw_cleaning(study: Study) -> None:
     """This study beside another over the same images, on those that nobody touched."""
     others = overlapping(study)
     if not others:
-        st.info("There is no second study over the same images. Export the flagged list, train "
-                "again with `--exclude` and `--relabel` into another `--out`, and this page "
-                "compares the two, on the images that nobody touched.",
-                icon=":material/compare_arrows:")
+        st.info(
+            "There is no second study over the same images. Export the flagged list, train "
+            "again with `--exclude` and `--relabel` into another `--out`, and this page "
+            "compares the two, on the images that nobody touched.",
+            icon=":material/compare_arrows:",
+        )
         return
     choices.fit("cleaned", others, others[0])
     name = st.selectbox("Compare with", others, key="cleaned", bind="query-params", width=320)
@@ -184,22 +241,36 @@ def draw_effect(effect: CleaningEffect) -> None:
     """The honest difference first, the flattering one only beside it."""
     flattering = effect.flattering
     left, right = st.columns(2, gap="large")
-    left.metric("On untouched images, after", f"{100 * effect.after:.1f} %",
-                f"{100 * effect.difference.value:+.1f} points", border=True)
-    right.metric("On everything each study scores, after", f"{100 * flattering.after:.1f} %",
-                 f"{100 * (flattering.after - flattering.before):+.1f} points",
-                 delta_color="off", border=True)
+    left.metric(
+        "On untouched images, after",
+        f"{100 * effect.after:.1f} %",
+        f"{100 * effect.difference.value:+.1f} points",
+        border=True,
+    )
+    right.metric(
+        "On everything each study scores, after",
+        f"{100 * flattering.after:.1f} %",
+        f"{100 * (flattering.after - flattering.before):+.1f} points",
+        delta_color="off",
+        border=True,
+    )
     left.markdown(plain(effect.sentence()))
-    right.markdown(f"{flattering.n_before:,} images before, {flattering.n_after:,} after. This one "
-                   "flatters: taking hard images out of the examination raises it, whatever was "
-                   "learnt. It says nothing without the number on the left.")
+    right.markdown(
+        f"{flattering.n_before:,} images before, {flattering.n_after:,} after. This one "
+        "flatters: taking hard images out of the examination raises it, whatever was "
+        "learnt. It says nothing without the number on the left."
+    )
     if effect.other_picture:
-        st.caption(f"{count(effect.other_picture, 'image')} {be(effect.other_picture)} left out: "
-                   "the pictures differ.")
+        st.caption(
+            f"{count(effect.other_picture, 'image')} {be(effect.other_picture)} left out: "
+            "the pictures differ."
+        )
     if effect.other_settings:
-        st.warning("The two studies differ in more than the labels: "
-                   f"{plain(', '.join(effect.other_settings))}. A gain may come from there.",
-                   icon=":material/warning:")
+        st.warning(
+            "The two studies differ in more than the labels: "
+            f"{plain(', '.join(effect.other_settings))}. A gain may come from there.",
+            icon=":material/warning:",
+        )
 
 
 def overlapping(study: Study) -> list[str]:
@@ -209,7 +280,8 @@ def overlapping(study: Study) -> list[str]:
         if entry.problem is None and entry.name != study.name:
             other = studies.opened(entry.name)
             if set(other.classes) & set(study.classes) and _overlap(
-                    studies.identity(study), studies.identity(other), study, other):
+                studies.identity(study), studies.identity(other), study, other
+            ):
                 found.append(entry.name)
     return found
 

@@ -20,20 +20,49 @@ ALL, DISPUTED, CHANGED = "all", "disputed", "changed since"
 _SAID = "_review_said"
 #: What a narrow window shows comes first.
 COLUMNS = {
-    "image_id": "Image", "label": "Label", "predicted": "Predicted", "decision": "Decision",
-    "new_label": "New label", "reason": "Reason", "note": "Note", "compound": "Compound",
-    "plate": "Plate", "well": "Well", "reviewer": "Reviewer", "time": "When (UTC)",
-    "disputed": "Disputed", "changed": "Changed since", "filter": "Flagged from"}
-HISTORY = {"time": "When (UTC)", "reviewer": "Who", "what": "What", "images": "Images",
-           "reason": "Reason", "decision": "Decision", "new_label": "New label", "note": "Note",
-           "decided_by": "Decided by", "undone": "Taken back", "action_id": "Number"}
+    "image_id": "Image",
+    "label": "Label",
+    "predicted": "Predicted",
+    "decision": "Decision",
+    "new_label": "New label",
+    "reason": "Reason",
+    "note": "Note",
+    "compound": "Compound",
+    "plate": "Plate",
+    "well": "Well",
+    "reviewer": "Reviewer",
+    "time": "When (UTC)",
+    "disputed": "Disputed",
+    "changed": "Changed since",
+    "filter": "Flagged from",
+}
+HISTORY = {
+    "time": "When (UTC)",
+    "reviewer": "Who",
+    "what": "What",
+    "images": "Images",
+    "reason": "Reason",
+    "decision": "Decision",
+    "new_label": "New label",
+    "note": "Note",
+    "decided_by": "Decided by",
+    "undone": "Taken back",
+    "action_id": "Number",
+}
 
 
 def main() -> None:
     """The page."""
     study = frame.current_study()
-    view = st.segmented_control("View", VIEWS, key="view", default=VIEWS[0], required=True,
-                                bind="query-params", label_visibility="collapsed")
+    view = st.segmented_control(
+        "View",
+        VIEWS,
+        key="view",
+        default=VIEWS[0],
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
     if view == "List":
         flagged_list(study)
     elif view == "History":
@@ -53,32 +82,55 @@ def flagged_list(study: Study) -> None:
     state = review_log().state(study)
     draw_undo(study)
     if state.empty:
-        st.info("Nothing is flagged in this study. Flag images wherever they are shown: one image, "
-                "a selection, a bar of a chart or a whole suspect compound; or take in a list "
-                "under “Export and import”.", icon=":material/flag:")
+        st.info(
+            "Nothing is flagged in this study. Flag images wherever they are shown: one image, "
+            "a selection, a bar of a chart or a whole suspect compound; or take in a list "
+            "under “Export and import”.",
+            icon=":material/flag:",
+        )
         draw_absent(study)
         return
     here = state[state.index.isin(frame.filtered_rows())]
-    kinds = {ALL: here, **{d: here[here["decision"] == d] for d in DECISIONS},
-             DISPUTED: here[here["disputed"]], CHANGED: here[here["changed"] != ""]}
+    kinds = {
+        ALL: here,
+        **{d: here[here["decision"] == d] for d in DECISIONS},
+        DISPUTED: here[here["disputed"]],
+        CHANGED: here[here["changed"] != ""],
+    }
     kinds = {kind: part for kind, part in kinds.items() if len(part) or kind == ALL}
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{len(here):,}** of {count(len(state), 'flagged image')}: "
-                    f"{plain(frame.filter_text())}")
+        st.markdown(
+            f"**{len(here):,}** of {count(len(state), 'flagged image')}: "
+            f"{plain(frame.filter_text())}"
+        )
         kind = st.segmented_control(
-            "Which", list(kinds), default=ALL, required=True, label_visibility="collapsed",
+            "Which",
+            list(kinds),
+            default=ALL,
+            required=True,
+            label_visibility="collapsed",
             key=f"flagged_kind_{'_'.join(kinds)}",
-            format_func=lambda kind: f"{kind} ({len(kinds[kind]):,})")
-        shown = st.segmented_control("Show", ["images", "table"], key="flagged_as",
-                                     default="images", required=True, bind="query-params",
-                                     label_visibility="collapsed")
+            format_func=lambda kind: f"{kind} ({len(kinds[kind]):,})",
+        )
+        shown = st.segmented_control(
+            "Show",
+            ["images", "table"],
+            key="flagged_as",
+            default="images",
+            required=True,
+            bind="query-params",
+            label_visibility="collapsed",
+        )
     part = kinds[kind]
     if kind == DISPUTED:
-        st.caption("Reviewers' last words differ; the latest stands. An image's history is beside "
-                   "it.")
+        st.caption(
+            "Reviewers' last words differ; the latest stands. An image's history is beside it."
+        )
     elif kind == CHANGED:
-        st.caption("The picture or the given label is no longer what it was when the decision was "
-                   "made: look again.")
+        st.caption(
+            "The picture or the given label is no longer what it was when the decision was "
+            "made: look again."
+        )
     left, right = st.columns([2.2, 1], gap="medium")
     with left:
         actions = st.container(horizontal=True, vertical_alignment="center", gap="small")
@@ -88,8 +140,10 @@ def flagged_list(study: Study) -> None:
             if len(acted):
                 draw_actions(study, acted, kind if not len(chosen) else "chosen by hand")
             else:
-                st.caption("None of the flagged images passes the filters, so there is nothing to "
-                           "decide here.")
+                st.caption(
+                    "None of the flagged images passes the filters, so there is nothing to "
+                    "decide here."
+                )
     if looked_at is None and len(part):
         looked_at = int(part.index[0])
     if looked_at is not None:
@@ -102,16 +156,24 @@ def flagged_list(study: Study) -> None:
 def pick_on_wall(study: Study, part: pd.DataFrame) -> tuple[list[int], int | None]:
     """The images of the list: those selected, and the one opened last."""
     result = image_wall(part.index.to_numpy(), key="review_wall", height=640, flagged=part.index)
-    st.caption("Click opens, Ctrl-click or the tick selects, Shift extends. Without a selection "
-               "the buttons above act on all that are shown.")
+    st.caption(
+        "Click opens, Ctrl-click or the tick selects, Shift extends. Without a selection "
+        "the buttons above act on all that are shown."
+    )
     return result.selected, result.clicked
 
 
 def pick_in_table(study: Study, part: pd.DataFrame) -> tuple[list[int], int | None]:
     """The list as a table: the rows ticked, the last of which is looked at."""
     event = st.dataframe(
-        decided_table(study, part), key=f"review_table_{study.name}", hide_index=True, height=560,
-        selection_mode="multi-row", on_select="rerun", column_config=COLUMNS)
+        decided_table(study, part),
+        key=f"review_table_{study.name}",
+        hide_index=True,
+        height=560,
+        selection_mode="multi-row",
+        on_select="rerun",
+        column_config=COLUMNS,
+    )
     chosen = [int(part.index[i]) for i in event["selection"]["rows"] if i < len(part)]
     return chosen, chosen[-1] if chosen else None
 
@@ -131,15 +193,22 @@ def draw_actions(study: Study, acted: pd.DataFrame, words: str) -> None:
     """Decide, take off the list, export: on the images in `acted`."""
     rows = acted.index.to_numpy(dtype=np.int64)
     # What all of them share is where a changed decision starts from.
-    known = {name: acted[name].iat[0] for name in ("reason", "decision", "new_label", "note")
-             if acted[name].nunique(dropna=False) == 1
-             and isinstance(acted[name].iat[0], str)}
+    known = {
+        name: acted[name].iat[0]
+        for name in ("reason", "decision", "new_label", "note")
+        if acted[name].nunique(dropna=False) == 1 and isinstance(acted[name].iat[0], str)
+    }
     text = f"review list, {words} ({frame.filter_text()})"
     flag_control(study, rows, text, "review_decide", word="Decide", known=known)
-    st.button(f"Take {len(rows):,} off", key="review_off", icon=":material/flag_check:",
-              on_click=take_off, args=(study, rows, text),
-              help="Off the list, whoever flagged them. The history keeps everything, and undo "
-                   "brings them back.")
+    st.button(
+        f"Take {len(rows):,} off",
+        key="review_off",
+        icon=":material/flag_check:",
+        on_click=take_off,
+        args=(study, rows, text),
+        help="Off the list, whoever flagged them. The history keeps everything, and undo "
+        "brings them back.",
+    )
     panels.export_button(study, rows, text, "review_export", "flagged")
 
 
@@ -147,17 +216,28 @@ def draw_undo(study: Study) -> None:
     """The reviewer's name, undo and redo of what this reviewer did."""
     log, name = review_log(), reviewer.name()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        reviewer.ask("review_name", width=220, help="Undo and redo take back and bring back what "
-                     "was decided under this name. This browser remembers it.")
+        reviewer.ask(
+            "review_name",
+            width=220,
+            help="Undo and redo take back and bring back what "
+            "was decided under this name. This browser remembers it.",
+        )
         reviewer.remember()
         for word, key, icon, ask, do in (
-                ("Undo", "U", "undo", log.undoable, log.undo),
-                ("Redo", "Y", "redo", log.redoable, log.redo)):
+            ("Undo", "U", "undo", log.undoable, log.undo),
+            ("Redo", "Y", "redo", log.redoable, log.redo),
+        ):
             action = ask(study, name) if name.strip() else None
             # Never without a word when its key is pressed, so it is never greyed out.
-            st.button(word, key=f"review_{word}", icon=f":material/{icon}:", shortcut=key,
-                      on_click=toggle, args=(study, word, do),
-                      help=plain(action.text) if action else _nothing_to(word, name))
+            st.button(
+                word,
+                key=f"review_{word}",
+                icon=f":material/{icon}:",
+                shortcut=key,
+                on_click=toggle,
+                args=(study, word, do),
+                help=plain(action.text) if action else _nothing_to(word, name),
+            )
 
 
 def draw_story(study: Study, row: int) -> None:
@@ -173,10 +253,14 @@ def draw_absent(study: Study) -> None:
     """Decisions on images that the study holds no longer."""
     gone = review_log().absent(study)
     if len(gone):
-        with st.expander(f"{count(len(gone), 'decision')} on images that this study holds no "
-                         "longer"):
-            st.dataframe(gone[["image_id", "reason", "decision", "new_label", "note", "reviewer",
-                               "time"]], hide_index=True, column_config=COLUMNS)
+        with st.expander(
+            f"{count(len(gone), 'decision')} on images that this study holds no longer"
+        ):
+            st.dataframe(
+                gone[["image_id", "reason", "decision", "new_label", "note", "reviewer", "time"]],
+                hide_index=True,
+                column_config=COLUMNS,
+            )
 
 
 def history(study: Study) -> None:
@@ -185,9 +269,11 @@ def history(study: Study) -> None:
     if found.empty:
         st.info("Nobody has decided anything in this study yet.", icon=":material/history:")
         return
-    st.caption(f"{count(len(found), 'action')}, newest first. The log is only ever appended to: "
-               "undo and redo are actions too. Decisions made in other studies on the very same "
-               "pictures show in the list, and in the history of the image.")
+    st.caption(
+        f"{count(len(found), 'action')}, newest first. The log is only ever appended to: "
+        "undo and redo are actions too. Decisions made in other studies on the very same "
+        "pictures show in the list, and in the history of the image."
+    )
     st.dataframe(found[list(HISTORY)], hide_index=True, height=560, column_config=HISTORY)
 
 
@@ -195,14 +281,29 @@ def told(found: pd.DataFrame) -> pd.DataFrame:
     """A history with its actions in words."""
     found = found.copy()
     found["time"] = [str(time)[:19].replace("T", " ") for time in found["time"]]
-    found["what"] = [_what(*line) for line in zip(
-        found["kind"], found["target"], found["decision"], found["new_label"], found["reason"],
-        found["undone"], strict=True)]
+    found["what"] = [
+        _what(*line)
+        for line in zip(
+            found["kind"],
+            found["target"],
+            found["decision"],
+            found["new_label"],
+            found["reason"],
+            found["undone"],
+            strict=True,
+        )
+    ]
     return found
 
 
-def _what(kind: str, target: object, decision: str | None, new_label: str | None,
-          reason: str | None, undone: bool) -> str:
+def _what(
+    kind: str,
+    target: object,
+    decision: str | None,
+    new_label: str | None,
+    reason: str | None,
+    undone: bool,
+) -> str:
     if kind in ("undo", "redo"):
         return f"{'took back' if kind == 'undo' else 'brought back'} action {target}"
     said = decision_words(decision, new_label)
@@ -226,8 +327,10 @@ def toggle(study: Study, word: str, do) -> None:
     try:
         action = do(study, name) if name.strip() else None
         st.session_state[_SAID] = (
-            _nothing_to(word, name) if action is None else
-            f"{'Taken' if word == 'Undo' else 'Brought'} back: {action.text}")
+            _nothing_to(word, name)
+            if action is None
+            else f"{'Taken' if word == 'Undo' else 'Brought'} back: {action.text}"
+        )
     except InputError as error:
         st.session_state[_SAID] = str(error)
 

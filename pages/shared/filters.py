@@ -19,9 +19,18 @@ from pages.shared import studies
 RIGHT, WRONG, NO_LABEL = "right", "wrong", "no label"
 #: Columns that can be filtered by, where a study has them: column -> words for the user.
 CHOICES = {
-    "label": "Label", "predicted": "Predicted", "verdict": "Right or wrong", "role": "Role",
-    "fold": "Fold", "plate": "Plate", "compound": "Compound", "concentration": "Concentration (µM)",
-    "moa": "Mechanism", "batch": "Batch", "replicate": "Replicate", "well": "Well",
+    "label": "Label",
+    "predicted": "Predicted",
+    "verdict": "Right or wrong",
+    "role": "Role",
+    "fold": "Fold",
+    "plate": "Plate",
+    "compound": "Compound",
+    "concentration": "Concentration (µM)",
+    "moa": "Mechanism",
+    "batch": "Batch",
+    "replicate": "Replicate",
+    "well": "Well",
 }
 #: Those always in sight; the others are folded away.
 FIRST = ("label", "predicted", "verdict")
@@ -76,10 +85,17 @@ def keep_in_address() -> None:
 def draw(study: Study) -> None:
     """The filters in the sidebar. Call once per run, from pages/main.py."""
     left = st.container()
-    st.text_input("Search", key=SEARCH, bind="query-params", icon=":material/search:",
-                  placeholder="image id, compound, well", label_visibility="collapsed")
-    usable = {name: codes for name in CHOICES
-              if len((codes := column_codes(study, name)).values) > 1}
+    st.text_input(
+        "Search",
+        key=SEARCH,
+        bind="query-params",
+        icon=":material/search:",
+        placeholder="image id, compound, well",
+        label_visibility="collapsed",
+    )
+    usable = {
+        name: codes for name in CHOICES if len((codes := column_codes(study, name)).values) > 1
+    }
     for name in FIRST:
         if name in usable:
             _choice(name, usable[name])
@@ -92,9 +108,15 @@ def draw(study: Study) -> None:
     rows, total = len(passing(study)), len(study.images)
     with left.container(horizontal=True, wrap=False, vertical_alignment="center"):
         st.markdown(f"**{rows:,}** of {total:,} images", width="stretch")
-        st.button("Reset", key="reset_filters", on_click=reset, type="tertiary",
-                  icon=":material/restart_alt:", disabled=not any_set(),
-                  help="Show all images again")
+        st.button(
+            "Reset",
+            key="reset_filters",
+            on_click=reset,
+            type="tertiary",
+            icon=":material/restart_alt:",
+            disabled=not any_set(),
+            help="Show all images again",
+        )
 
 
 def reset() -> None:
@@ -145,13 +167,16 @@ def _choice(name: str, codes: Codes) -> None:
         st.session_state[name] = [v for v in st.session_state[name] if v in codes.values]
     if name == "verdict":
         place = st.container(gap="small")  # what comes below stays where it is
-        if place.pills(CHOICES[name], codes.values, selection_mode="multi", key=name,
-                       bind="query-params"):
-            place.caption("Images are chosen by the answer itself: accuracies say nothing "
-                          "meanwhile.")
+        if place.pills(
+            CHOICES[name], codes.values, selection_mode="multi", key=name, bind="query-params"
+        ):
+            place.caption(
+                "Images are chosen by the answer itself: accuracies say nothing meanwhile."
+            )
     else:
-        st.multiselect(CHOICES[name], codes.values, key=name, bind="query-params",
-                       placeholder="any")
+        st.multiselect(
+            CHOICES[name], codes.values, key=name, bind="query-params", placeholder="any"
+        )
 
 
 def _chosen() -> dict[str, tuple[str, ...] | str]:
@@ -177,8 +202,10 @@ def _codes(identity: str, name: str, _study: Study) -> Codes:
         correct = table["correct"]
         codes = np.where(correct.isna(), 2, np.where(correct.fillna(False), 0, 1)).astype(np.int32)
         used = np.unique(codes)
-        return Codes(np.searchsorted(used, codes).astype(np.int32),
-                     [(RIGHT, WRONG, NO_LABEL)[i] for i in used])
+        return Codes(
+            np.searchsorted(used, codes).astype(np.int32),
+            [(RIGHT, WRONG, NO_LABEL)[i] for i in used],
+        )
     if name not in table:
         return Codes(np.zeros(len(table), np.int32), [])
     codes, values = pd.factorize(table[name])
@@ -215,8 +242,13 @@ def _containing(images: Mapping[str, pd.Series], words: str) -> np.ndarray:
     found = np.zeros(len(images["image_id"]), dtype=bool)
     for name in SEARCHED:
         if name in images:
-            found |= images[name].astype("str").str.contains(words, case=False, regex=False
-                                                             ).fillna(False).to_numpy(dtype=bool)
+            found |= (
+                images[name]
+                .astype("str")
+                .str.contains(words, case=False, regex=False)
+                .fillna(False)
+                .to_numpy(dtype=bool)
+            )
     return found
 
 

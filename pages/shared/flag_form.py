@@ -100,8 +100,12 @@ def forget_recorded() -> None:
 
 def draw(form: Form, decided: int) -> None:
     """The dialog. decided: how many of the images have a decision already."""
-    dialog = st.dialog(f"Flag {count(len(form.rows), 'image')}", width="medium",
-                       icon=":material/flag:", on_dismiss=shut)
+    dialog = st.dialog(
+        f"Flag {count(len(form.rows), 'image')}",
+        width="medium",
+        icon=":material/flag:",
+        on_dismiss=shut,
+    )
     dialog(_fields)(form, decided)
 
 
@@ -112,33 +116,55 @@ def _fields(form: Form, decided: int) -> None:
     alone = f"{form.study.images['image_id'].iat[form.rows[0]]}, " if len(form.rows) == 1 else ""
     st.caption(plain(f"{alone}{form.filter_text}"))
     if decided:
-        st.caption(f":material/history: {decided:,} of them {be(decided)} on the list already. "
-                   "The new decision counts from now on. Undo brings the earlier one back.")
+        st.caption(
+            f":material/history: {decided:,} of them {be(decided)} on the list already. "
+            "The new decision counts from now on. Undo brings the earlier one back."
+        )
 
     def field(name: str) -> dict[str, object]:
         return {"key": f"{form.name}_{name}", "on_change": _keep, "args": (form, name)}
 
-    st.selectbox("Reason", REASONS, **field("reason"),
-                 index=REASONS.index(entered.get("reason") or REASONS[0]))
-    decision = st.segmented_control("Decision", DECISIONS, **field("decision"), required=True,
-                                    default=entered.get("decision") or "unsure")
+    st.selectbox(
+        "Reason",
+        REASONS,
+        **field("reason"),
+        index=REASONS.index(entered.get("reason") or REASONS[0]),
+    )
+    decision = st.segmented_control(
+        "Decision",
+        DECISIONS,
+        **field("decision"),
+        required=True,
+        default=entered.get("decision") or "unsure",
+    )
     # In a container: the fields below would be redrawn, and lose what is being typed.
     with st.container():
         if decision == "relabel":
             classes = form.study.classes
             given = entered.get("new_label")
-            st.selectbox("New label (required)", classes, **field("new_label"),
-                         index=classes.index(given) if given in classes else None)
+            st.selectbox(
+                "New label (required)",
+                classes,
+                **field("new_label"),
+                index=classes.index(given) if given in classes else None,
+            )
             _problem("new_label")
-    st.text_area("Note", **field("note"), max_chars=LONGEST_NOTE, height=80,
-                 value=entered.get("note") or "")
+    st.text_area(
+        "Note", **field("note"), max_chars=LONGEST_NOTE, height=80, value=entered.get("note") or ""
+    )
     reviewer.ask(f"{form.key}_name")
     _problem("reviewer")
     _problem("others")
     _problem("log")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Flag", key=f"{form.key}_go", type="primary", icon=":material/flag:",
-                  on_click=_record, args=(form,))
+        st.button(
+            "Flag",
+            key=f"{form.key}_go",
+            type="primary",
+            icon=":material/flag:",
+            on_click=_record,
+            args=(form,),
+        )
         st.caption("What you enter is kept for these images until it is recorded.")
 
 
@@ -181,21 +207,30 @@ def _record(form: Form) -> None:
     if not problems:
         others = form.log.decided_since(form.study, form.rows, seen)
         if others:
-            problems["others"] = told(others) + " while this form was open. Nothing is recorded " \
+            problems["others"] = (
+                told(others) + " while this form was open. Nothing is recorded "
                 "yet. Press Flag again if your decision is to count instead."
+            )
             st.session_state[_OPEN] = (form.name, latest)
     if not problems:
         try:
             action = form.log.flag(
-                form.study, form.rows.tolist(), reviewer=who, reason=draft["reason"],
-                decision=draft["decision"], new_label=draft["new_label"] if relabel else None,
-                note=draft.get("note") or "", filter=form.filter_text)
+                form.study,
+                form.rows.tolist(),
+                reviewer=who,
+                reason=draft["reason"],
+                decision=draft["decision"],
+                new_label=draft["new_label"] if relabel else None,
+                note=draft.get("note") or "",
+                filter=form.filter_text,
+            )
         except InputError as error:
             problems["log"] = f"Not recorded: {error}"
     st.session_state[_PROBLEMS] = problems
     if not problems:
-        st.session_state[_RECORDED] = Recorded(form.key, form.study.name, action,
-                                               form.rows.tolist(), latest)
+        st.session_state[_RECORDED] = Recorded(
+            form.key, form.study.name, action, form.rows.tolist(), latest
+        )
         st.session_state[_DONE] = form.name
         drafts.drop(form.name)
         shut()

@@ -55,15 +55,24 @@ def draw_decision(study: Study, row: int) -> None:
         if row in found.index:
             holds = found.loc[row]
             disputed = ", disputed" if holds["disputed"] else ""
-            st.markdown(f":small[:material/flag: "
-                        f"**{plain(decision_words(holds['decision'], holds['new_label']))}** "
-                        f"({holds['reason']}), {plain(holds['reviewer'])}, "
-                        f"{holds['time'][:16].replace('T', ' ')} UTC{disputed}]")
+            st.markdown(
+                f":small[:material/flag: "
+                f"**{plain(decision_words(holds['decision'], holds['new_label']))}** "
+                f"({holds['reason']}), {plain(holds['reviewer'])}, "
+                f"{holds['time'][:16].replace('T', ' ')} UTC{disputed}]"
+            )
 
 
-def flag_control(study: Study, rows: np.ndarray, filter_text: str, key: str, *,
-                 word: str = "Flag", counted: bool = True,
-                 known: Mapping[str, str | None] | None = None) -> None:
+def flag_control(
+    study: Study,
+    rows: np.ndarray,
+    filter_text: str,
+    key: str,
+    *,
+    word: str = "Flag",
+    counted: bool = True,
+    known: Mapping[str, str | None] | None = None,
+) -> None:
     """A button that flags `rows` with a reason, a decision, a note and the reviewer's name.
 
     `filter_text` says how the rows came about and goes into the review log. A dialog asks for the
@@ -79,20 +88,36 @@ def flag_control(study: Study, rows: np.ndarray, filter_text: str, key: str, *,
         _announce(last)
     form = Form(study, rows, filter_text, key, dict(known or {}), review_log())
     words = f"{word} {n:,}" if counted and n else word
-    with st.container(horizontal=True, vertical_alignment="center", gap="small",
-                      width="content"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
         st.button(words, key=key, icon=":material/flag:", disabled=n == 0, on_click=form.open)
         if form.is_open:
             flag_form.draw(form, int(np.isin(rows, flagged_rows(study)).sum()))
         elif n and form.has_draft:
             st.caption(":material/draft: Not recorded yet. Your entries are kept.")
-            st.button("Continue", key=f"{key}_continue", type="tertiary", icon=":material/edit:",
-                      on_click=form.open)
-            st.button("Discard", key=f"{key}_discard", type="tertiary", icon=":material/delete:",
-                      on_click=form.discard)
+            st.button(
+                "Continue",
+                key=f"{key}_continue",
+                type="tertiary",
+                icon=":material/edit:",
+                on_click=form.open,
+            )
+            st.button(
+                "Discard",
+                key=f"{key}_discard",
+                type="tertiary",
+                icon=":material/delete:",
+                on_click=form.discard,
+            )
         if last and last.key == key and last.study == study.name:
-            st.button("Undo", key=f"{key}_undo", icon=":material/undo:", type="tertiary",
-                      on_click=_undo, args=(study, last.action.reviewer), help=last.action.text)
+            st.button(
+                "Undo",
+                key=f"{key}_undo",
+                icon=":material/undo:",
+                type="tertiary",
+                on_click=_undo,
+                args=(study, last.action.reviewer),
+                help=last.action.text,
+            )
             _others_since(study, last)
 
 
@@ -106,11 +131,16 @@ def _announce(last: Recorded) -> None:
 @st.fragment(run_every=SECONDS_BETWEEN_LOOKS)
 def _others_since(study: Study, last: Recorded) -> None:
     """Who else decided the images that were flagged last; the reviewer did not know of it."""
-    others = [action for action in review_log().decided_since(study, last.rows, last.seen)
-              if action.reviewer != last.action.reviewer]
+    others = [
+        action
+        for action in review_log().decided_since(study, last.rows, last.seen)
+        if action.reviewer != last.action.reviewer
+    ]
     if others:
-        st.caption(f":material/group: {plain(flag_form.told(others))} since you opened "
-                   "the form. The latest decision counts.")
+        st.caption(
+            f":material/group: {plain(flag_form.told(others))} since you opened "
+            "the form. The latest decision counts."
+        )
 
 
 def _undo(study: Study, who: str) -> None:
@@ -120,11 +150,14 @@ def _undo(study: Study, who: str) -> None:
     except InputError as error:
         st.session_state[_SAID] = (str(error), ":material/error:")
         return
-    st.session_state[_SAID] = (f"Taken back: {undone.text}" if undone else "Nothing to take back",
-                               ":material/undo:")
+    st.session_state[_SAID] = (
+        f"Taken back: {undone.text}" if undone else "Nothing to take back",
+        ":material/undo:",
+    )
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _decisions(name: str, fingerprint: str, path: str, last_action: int, _study: Study,
-               _log: ReviewLog) -> pd.DataFrame:
+def _decisions(
+    name: str, fingerprint: str, path: str, last_action: int, _study: Study, _log: ReviewLog
+) -> pd.DataFrame:
     return _log.state(_study)

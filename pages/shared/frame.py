@@ -23,9 +23,22 @@ from pages.shared import filters, pictures, scores, studies
 from pages.shared.studies import table
 from pages.shared.words import short_name
 
-__all__ = ["among_rows", "bayes_method", "current_study", "cutoff", "cutoff_of", "filter_key",
-           "filter_text", "filtered_rows", "fragment", "image_link", "image_url", "open_image",
-           "standard_method", "table"]
+__all__ = [
+    "among_rows",
+    "bayes_method",
+    "current_study",
+    "cutoff",
+    "cutoff_of",
+    "filter_key",
+    "filter_text",
+    "filtered_rows",
+    "fragment",
+    "image_link",
+    "image_url",
+    "open_image",
+    "standard_method",
+    "table",
+]
 
 ONE_IMAGE = "one_image/page.py"
 #: Most rows that a link carries along for previous and next: a window around the image of longer
@@ -52,6 +65,7 @@ def fragment(function: Callable[..., None]) -> Callable[..., None]:
 
     A part of a page decorated with it runs alone when something in it is clicked.
     """
+
     @st.fragment
     @functools.wraps(function)
     def guarded(*args: object, **kwargs: object) -> None:
@@ -59,6 +73,7 @@ def fragment(function: Callable[..., None]) -> Callable[..., None]:
             function(*args, **kwargs)
         except InputError as error:
             st.error(str(error), icon=":material/error:")
+
     return guarded
 
 
@@ -87,8 +102,10 @@ def cutoff_of(method: str, own: pd.DataFrame) -> scores.Cutoff:
     cut = cutoff()
     if cut.score in own and own[cut.score].notna().any():
         return cut
-    st.caption(f"{short_name(method)} has no {SCORE_NAMES[cut.score].lower()}; confidence c "
-               "stands in its place.")
+    st.caption(
+        f"{short_name(method)} has no {SCORE_NAMES[cut.score].lower()}; confidence c "
+        "stands in its place."
+    )
     return scores.Cutoff("confidence", 0.5)
 
 
@@ -151,7 +168,7 @@ def _window(rows: np.ndarray, row: int) -> np.ndarray:
     here = np.flatnonzero(rows == row)
     start = int(here[0]) - MOST_AMONG // 2 if len(here) else 0
     start = min(max(start, 0), len(rows) - MOST_AMONG)
-    return rows[start:start + MOST_AMONG]
+    return rows[start : start + MOST_AMONG]
 
 
 def _packed(rows: np.ndarray) -> str:

@@ -30,8 +30,9 @@ def in_chart(event: dict, placed: Plane, rows: np.ndarray) -> Choice | None:
     bars = [scatter.bar_of(mark) for mark in marks if isinstance(mark, str)]
     if bars:
         found = [placed.in_bar(rows, *bar) for bar in bars]
-        return Choice(np.unique(np.concatenate(found)),
-                      "; ".join(bar_words(bar, placed) for bar in bars))
+        return Choice(
+            np.unique(np.concatenate(found)), "; ".join(bar_words(bar, placed) for bar in bars)
+        )
     if marks:
         return Choice(np.unique(np.array(marks, dtype=np.int64)), "Points clicked")
     return None
@@ -39,13 +40,16 @@ def in_chart(event: dict, placed: Plane, rows: np.ndarray) -> Choice | None:
 
 def in_corner(placed: Plane, rows: np.ndarray, quadrant: str, outcome: str | None) -> Choice:
     """The images of a corner, with one outcome or any."""
+
     def rule(scale: Scale) -> str:
         sign = "≥" if SCORES[scale.score] > 0 else "≤"
         return f"{scores.WORDS[scale.score]} {sign} {scale.cut:g}"
+
     words = f"{capital(quadrant)}{f', {outcome}' if outcome else ''}"
-    return Choice(placed.in_corner(rows, quadrant, outcome),
-                  f"{words} (sure: Bayesian {rule(placed.bayes)}, standard "
-                  f"{rule(placed.standard)})")
+    return Choice(
+        placed.in_corner(rows, quadrant, outcome),
+        f"{words} (sure: Bayesian {rule(placed.bayes)}, standard {rule(placed.standard)})",
+    )
 
 
 def fingerprint(event: dict) -> str:
@@ -58,17 +62,23 @@ def fingerprint(event: dict) -> str:
 def box_words(box: dict, placed: Plane) -> str:
     """'box of standard confidence c 0.2 to 0.9, Bayesian confidence c 0.1 to 0.8'."""
     # A box over a margin ("x2", "y2") bounds one network only.
-    sides = [f"{name} {span(scale, box[axis])}" for name, scale, axis in (
-        ("standard", placed.standard, "x"), ("Bayesian", placed.bayes, "y"))
-        if box[f"{axis}ref"] == axis]
+    sides = [
+        f"{name} {span(scale, box[axis])}"
+        for name, scale, axis in (
+            ("standard", placed.standard, "x"),
+            ("Bayesian", placed.bayes, "y"),
+        )
+        if box[f"{axis}ref"] == axis
+    ]
     return f"box of {', '.join(sides)}"
 
 
 def bar_words(bar: tuple[str, int, str], placed: Plane) -> str:
     """'Standard confidence c 0.2 to 0.225, wrong'."""
     network, place, verdict = bar
-    scale, ends = ((placed.standard, placed.x_ends) if network == "standard" else
-                   (placed.bayes, placed.y_ends))
+    scale, ends = (
+        (placed.standard, placed.x_ends) if network == "standard" else (placed.bayes, placed.y_ends)
+    )
     width = (ends[1] - ends[0]) / MARGIN_BINS
     low = ends[0] + place * width
     name = "Standard" if network == "standard" else "Bayesian"

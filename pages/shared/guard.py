@@ -7,14 +7,28 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: Streamlit's page runs inline scripts, and its components come as blobs.
-POLICY = "; ".join((
-    "default-src 'self'", "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-    "style-src 'self' 'unsafe-inline'", "img-src 'self' data: blob:",
-    "media-src 'self' data: blob:", "font-src 'self' data:",
-    "connect-src 'self'", "worker-src 'self' blob:", "object-src 'none'",
-    "base-uri 'self'", "form-action 'self'", "frame-ancestors 'none'"))
-HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff",
-           "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin"}
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+}
 
 
 class SafeHeaders:
@@ -37,7 +51,10 @@ class SafeHeaders:
 def middleware() -> list[Middleware]:
     """For `st.App`: the headers, and no answer to a Host that is not allowed."""
     # Starlette writes an IPv6 address in brackets, Streamlit without.
-    allowed = [f"[{host}]" if ":" in host else host
-               for host in st.get_option("server.allowedHosts")] or ["*"]
-    return [Middleware(SafeHeaders),
-            Middleware(TrustedHostMiddleware, allowed_hosts=allowed, www_redirect=False)]
+    allowed = [
+        f"[{host}]" if ":" in host else host for host in st.get_option("server.allowedHosts")
+    ] or ["*"]
+    return [
+        Middleware(SafeHeaders),
+        Middleware(TrustedHostMiddleware, allowed_hosts=allowed, www_redirect=False),
+    ]

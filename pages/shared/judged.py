@@ -16,8 +16,10 @@ def none_passes() -> bool:
     """Whether no image passes the filters; says so in the words of all pages."""
     if len(frame.filtered_rows()):
         return False
-    st.info("No image passes the filters. Take one off in the sidebar.",
-            icon=":material/filter_alt_off:")
+    st.info(
+        "No image passes the filters. Take one off in the sidebar.",
+        icon=":material/filter_alt_off:",
+    )
     return True
 
 

@@ -9,8 +9,9 @@ import streamlit as st
 _ROUNDS, _LAST = "_marks_rounds", "_marks_last"
 
 
-def clickable_chart(figure: go.Figure, key: str, name: str, say: Callable[[Any], str],
-                    **options: Any) -> None:
+def clickable_chart(
+    figure: go.Figure, key: str, name: str, say: Callable[[Any], str], **options: Any
+) -> None:
     """A chart that puts the mark clicked last into the address.
 
     A new figure would forget its selection, and Back could not return to it. name: the address's
@@ -31,8 +32,14 @@ def clickable_chart(figure: go.Figure, key: str, name: str, say: Callable[[Any],
 
 def close_button(name: str) -> None:
     """Takes the mark out of the address."""
-    st.button("Close", key=f"{name}_close", icon=":material/close:", type="tertiary",
-              on_click=_let_go, args=(name,))
+    st.button(
+        "Close",
+        key=f"{name}_close",
+        icon=":material/close:",
+        type="tertiary",
+        on_click=_let_go,
+        args=(name,),
+    )
 
 
 def _let_go(name: str) -> None:

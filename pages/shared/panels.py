@@ -19,10 +19,19 @@ from pages.shared.words import plain, short_name
 #: Classes shown as bars: the likeliest ones, and always the label.
 MOST_BARS = 6
 #: What is known of an image, in reading order.
-METADATA = {"image_id": "Image", "plate": "Plate", "well": "Well", "site": "Site",
-            "replicate": "Replicate", "batch": "Batch", "compound": "Compound",
-            "concentration": "Concentration (µM)", "moa": "Mechanism", "role": "Role",
-            "fold": "Fold"}
+METADATA = {
+    "image_id": "Image",
+    "plate": "Plate",
+    "well": "Well",
+    "site": "Site",
+    "replicate": "Replicate",
+    "batch": "Batch",
+    "compound": "Compound",
+    "concentration": "Concentration (µM)",
+    "moa": "Mechanism",
+    "role": "Role",
+    "fold": "Fold",
+}
 #: How a selection can be ordered: words -> (column of the table, ascending) or None.
 RANKINGS = {
     "most confident first": ("confidence", False),
@@ -34,8 +43,13 @@ RANKINGS = {
 }
 
 
-def detail(study: Study, row: int, key: str, among: np.ndarray | None = None,
-           methods: Sequence[str] | None = None) -> None:
+def detail(
+    study: Study,
+    row: int,
+    key: str,
+    among: np.ndarray | None = None,
+    methods: Sequence[str] | None = None,
+) -> None:
     """One image beside a chart: image, both networks' distributions, metadata, scores, flag.
 
     `among`: the rows that previous and next on One image walk through; None: the filtered ones.
@@ -54,10 +68,20 @@ def detail(study: Study, row: int, key: str, among: np.ndarray | None = None,
     draw_decision(study, row)
     picture(study, row)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.page_link(frame.ONE_IMAGE, label="Open in One image", icon=":material/open_in_full:",
-                     query_params=frame.image_link(study, row, among))
-        flag_control(study, np.array([row]), frame.filter_text(), f"{key}_flag",
-                     word="Flag this image", counted=False)
+        st.page_link(
+            frame.ONE_IMAGE,
+            label="Open in One image",
+            icon=":material/open_in_full:",
+            query_params=frame.image_link(study, row, among),
+        )
+        flag_control(
+            study,
+            np.array([row]),
+            frame.filter_text(),
+            f"{key}_flag",
+            word="Flag this image",
+            counted=False,
+        )
     st.html(_bars(study, row, tables))
     st.html(_scores(row, tables) + _metadata(study, row))
 
@@ -74,14 +98,24 @@ def picture(study: Study, row: int) -> None:
         st.caption(f"The study holds no picture of {plain(image_id)}.")
         return
     hard = "image-rendering:pixelated;" if thumbnail_side(study) <= pictures.PIXEL_ART else ""
-    st.html(f'<img src="{escape(frame.image_url(study, row, "full"))}" alt="{escape(image_id)}" '
-            f'style="width:100%;max-width:420px;aspect-ratio:1;object-fit:contain;background:#000;'
-            f'border-radius:0.35rem;display:block;{hard}">')
+    st.html(
+        f'<img src="{escape(frame.image_url(study, row, "full"))}" alt="{escape(image_id)}" '
+        f'style="width:100%;max-width:420px;aspect-ratio:1;object-fit:contain;background:#000;'
+        f'border-radius:0.35rem;display:block;{hard}">'
+    )
 
 
-def selection_panel(study: Study, rows: np.ndarray, key: str, title: str, *,
-                    ranking: bool = True, method: str | None = None,
-                    methods: Sequence[str] | None = None, caption: str | None = None) -> None:
+def selection_panel(
+    study: Study,
+    rows: np.ndarray,
+    key: str,
+    title: str,
+    *,
+    ranking: bool = True,
+    method: str | None = None,
+    methods: Sequence[str] | None = None,
+    caption: str | None = None,
+) -> None:
     """A selection: 'n of N', a ranked wall, export of exactly these rows, flag.
 
     rows: row numbers in any order. title: what was selected, in words: it stands above the wall
@@ -98,8 +132,14 @@ def selection_panel(study: Study, rows: np.ndarray, key: str, title: str, *,
         actions = st.container(horizontal=True, vertical_alignment="center", gap="small")
         if ranking:
             rows = _ordered(study, method, rows, actions, key)
-        result = image_wall(rows, key=f"{key}_wall", method=method, height=640, caption=caption,
-                            flagged=flagged_rows(study))
+        result = image_wall(
+            rows,
+            key=f"{key}_wall",
+            method=method,
+            height=640,
+            caption=caption,
+            flagged=flagged_rows(study),
+        )
         chosen = np.array(result.selected, dtype=np.int64)
         acted = chosen if len(chosen) else rows
         words = f"{title} ({frame.filter_text()})"
@@ -108,22 +148,33 @@ def selection_panel(study: Study, rows: np.ndarray, key: str, title: str, *,
         with actions:
             flag_control(study, acted, words, f"{key}_flag")
             export_button(study, acted, words, f"{key}_export", title)
-        st.caption("Click opens, Ctrl-click or the tick selects, Shift extends. By keyboard: "
-                   "arrows, Enter, Space.")
+        st.caption(
+            "Click opens, Ctrl-click or the tick selects, Shift extends. By keyboard: "
+            "arrows, Enter, Space."
+        )
     if len(rows):
         with right:
             shown = result.clicked if result.clicked is not None else int(rows[0])
             detail(study, shown, f"{key}_detail", among=rows, methods=methods)
 
 
-def _ordered(study: Study, method: str | None, rows: np.ndarray,
-             place: st.delta_generator.DeltaGenerator, key: str) -> np.ndarray:
+def _ordered(
+    study: Study,
+    method: str | None,
+    rows: np.ndarray,
+    place: st.delta_generator.DeltaGenerator,
+    key: str,
+) -> np.ndarray:
     table = frame.table(study, method or filters.reading_method(study))
-    usable = [words for words, by in RANKINGS.items()
-              if by is None or (by[0] in table and table[by[0]].iloc[rows].notna().any())]
+    usable = [
+        words
+        for words, by in RANKINGS.items()
+        if by is None or (by[0] in table and table[by[0]].iloc[rows].notna().any())
+    ]
     choices.fit(f"{key}_order", usable, usable[0])
-    chosen = place.selectbox("Order", usable, key=f"{key}_order", label_visibility="collapsed",
-                             width=230)
+    chosen = place.selectbox(
+        "Order", usable, key=f"{key}_order", label_visibility="collapsed", width=230
+    )
     return ranked(table, rows, chosen)
 
 
@@ -137,19 +188,23 @@ def ranked(table: pd.DataFrame, rows: np.ndarray, ranking: str) -> np.ndarray:
     return rows[np.argsort(values if by[1] else -values, kind="stable")]
 
 
-def export_button(study: Study, rows: np.ndarray, words: str, key: str,
-                  name: str) -> None:
+def export_button(study: Study, rows: np.ndarray, words: str, key: str, name: str) -> None:
     """Downloads exactly these rows as CSV, with the filter that made them; made on the click.
 
     name: what the rows are, for the file's name.
     """
     log = review_log()
     st.download_button(
-        f"Export {len(rows):,}" if len(rows) else "Export", key=key, icon=":material/download:",
-        on_click="ignore", disabled=len(rows) == 0,
+        f"Export {len(rows):,}" if len(rows) else "Export",
+        key=key,
+        icon=":material/download:",
+        on_click="ignore",
+        disabled=len(rows) == 0,
         data=lambda: exporting.export_bytes(study, log, rows=rows.tolist(), filter=words),
-        file_name=file_name(f"{study.name}-{name}"), mime="text/csv",
-        help="A CSV file for Excel: image, label, prediction, scores, decisions, and the filter.")
+        file_name=file_name(f"{study.name}-{name}"),
+        mime="text/csv",
+        help="A CSV file for Excel: image, label, prediction, scores, decisions, and the filter.",
+    )
 
 
 def file_name(words: str) -> str:
@@ -178,23 +233,29 @@ def _bars(study: Study, row: int, tables: dict[str, pd.DataFrame]) -> str:
         name = study.classes[i]
         mark = " (label)" if name == label else ""
         bars = "".join(_bar(values[i], method_colour(m)) for m, values in p.items())
-        lines.append(f'<div style="font-weight:{700 if mark else 400};margin-top:.3rem;'
-                     f'line-height:1.3">{escape(name)}{mark}</div>{bars}')
+        lines.append(
+            f'<div style="font-weight:{700 if mark else 400};margin-top:.3rem;'
+            f'line-height:1.3">{escape(name)}{mark}</div>{bars}'
+        )
     rest = len(study.classes) - len(order)
     if rest > 0:
         left = max(1 - float(values[order].sum()) for values in p.values())
-        lines.append(f'<div style="opacity:.65;margin-top:.3rem">{rest} other classes: at most '
-                     f"{100 * max(left, 0):.1f} % together</div>")
+        lines.append(
+            f'<div style="opacity:.65;margin-top:.3rem">{rest} other classes: at most '
+            f"{100 * max(left, 0):.1f} % together</div>"
+        )
     return _small("".join(lines))
 
 
 def _bar(share: float, colour: str) -> str:
-    return (f'<div style="display:flex;align-items:center;gap:.5rem;height:.85rem;line-height:1">'
-            f'<div style="flex:1;background:rgba(128,138,145,.16);border-radius:2px;height:.55rem">'
-            f'<div style="width:{100 * share:.2f}%;background:{colour};height:100%;'
-            f'border-radius:2px"></div></div><span style="width:3.6em;text-align:right;'
-            f'white-space:nowrap;font-variant-numeric:tabular-nums">{100 * share:.1f} %</span>'
-            "</div>")
+    return (
+        f'<div style="display:flex;align-items:center;gap:.5rem;height:.85rem;line-height:1">'
+        f'<div style="flex:1;background:rgba(128,138,145,.16);border-radius:2px;height:.55rem">'
+        f'<div style="width:{100 * share:.2f}%;background:{colour};height:100%;'
+        f'border-radius:2px"></div></div><span style="width:3.6em;text-align:right;'
+        f'white-space:nowrap;font-variant-numeric:tabular-nums">{100 * share:.1f} %</span>'
+        "</div>"
+    )
 
 
 def _scores(row: int, tables: dict[str, pd.DataFrame]) -> str:
@@ -219,27 +280,37 @@ def _metadata(study: Study, row: int) -> str:
     return key_values(facts)
 
 
-def by_method(methods: list[str], lines: dict[str, list[str]],
-              meanings: dict[str, str] | None = None) -> str:
+def by_method(
+    methods: list[str], lines: dict[str, list[str]], meanings: dict[str, str] | None = None
+) -> str:
     """A table with one column per method, HTML; `meanings` show when the mouse rests on a line."""
-    cell = ('<td style="text-align:right;padding-left:.8rem;white-space:nowrap;'
-            'font-variant-numeric:tabular-nums">')
-    heads = "".join(f'{cell}<span style="color:{method_colour(m)}">■</span> '
-                    f"{escape(short_name(m))}</td>" for m in methods)
+    cell = (
+        '<td style="text-align:right;padding-left:.8rem;white-space:nowrap;'
+        'font-variant-numeric:tabular-nums">'
+    )
+    heads = "".join(
+        f'{cell}<span style="color:{method_colour(m)}">■</span> {escape(short_name(m))}</td>'
+        for m in methods
+    )
     body = "".join(
         f'<tr title="{escape((meanings or {}).get(words, ""))}"><td style="opacity:.8">'
-        f'{escape(words)}</td>{"".join(f"{cell}{escape(v)}</td>" for v in values)}</tr>'
-        for words, values in lines.items())
-    return _small(f'<table style="border-collapse:collapse;width:100%"><tr><td></td>{heads}</tr>'
-                  f"{body}</table>")
+        f"{escape(words)}</td>{''.join(f'{cell}{escape(v)}</td>' for v in values)}</tr>"
+        for words, values in lines.items()
+    )
+    return _small(
+        f'<table style="border-collapse:collapse;width:100%"><tr><td></td>{heads}</tr>'
+        f"{body}</table>"
+    )
 
 
 def key_values(facts: dict[str, str]) -> str:
     """Names and values as a quiet two-column table, HTML."""
-    lines = "".join(f'<tr><td style="opacity:.75;padding-right:.9rem;vertical-align:top;'
-                    f'white-space:nowrap">{escape(name)}</td>'
-                    f'<td style="overflow-wrap:anywhere">{escape(value)}</td></tr>'
-                    for name, value in facts.items())
+    lines = "".join(
+        f'<tr><td style="opacity:.75;padding-right:.9rem;vertical-align:top;'
+        f'white-space:nowrap">{escape(name)}</td>'
+        f'<td style="overflow-wrap:anywhere">{escape(value)}</td></tr>'
+        for name, value in facts.items()
+    )
     return _small(f'<table style="border-collapse:collapse">{lines}</table>')
 
 

@@ -57,9 +57,14 @@ def full(study: Study, row: int, options: Mapping[str, str]) -> tuple[bytes, str
         except ValueError as error:
             raise InputError(f"gain '{options['gain']}': a number expected") from error
         return fields.render_image(
-            study, row, channels=channels.split(",") if channels else None,
-            palette=options.get("palette", "set"), contrast=options.get("contrast", "plate"),
-            gain=gain, long_side=None if options.get("side") == "all" else PANEL_SIDE), "image/webp"
+            study,
+            row,
+            channels=channels.split(",") if channels else None,
+            palette=options.get("palette", "set"),
+            contrast=options.get("contrast", "plate"),
+            gain=gain,
+            long_side=None if options.get("side") == "all" else PANEL_SIDE,
+        ), "image/webp"
     data = study.thumbnail(row)
     return None if data is None else (enlarged(data), "image/webp")
 

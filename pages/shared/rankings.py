@@ -8,8 +8,9 @@ from bnn_core.suspects.ranking import rank, rank_images
 from pages.shared import filters, studies
 
 
-def ranking(study: Study, level: str, second: pd.DataFrame | None = None, said: str = "none"
-            ) -> pd.DataFrame:
+def ranking(
+    study: Study, level: str, second: pd.DataFrame | None = None, said: str = "none"
+) -> pd.DataFrame:
     """`ranking.rank` by the method that the pages read.
 
     second: another opinion, told apart by `said`. Do not change the table.
@@ -23,8 +24,9 @@ def ranked_images(study: Study) -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Ranking, with resamples")
-def _ranking(identity: str, level: str, said: str, _study: Study, _second: pd.DataFrame | None
-             ) -> pd.DataFrame:
+def _ranking(
+    identity: str, level: str, said: str, _study: Study, _second: pd.DataFrame | None
+) -> pd.DataFrame:
     table = studies.table(_study, filters.reading_method(_study))
     return rank(table, _study.classes, level, second=_second)
 

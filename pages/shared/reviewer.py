@@ -28,8 +28,14 @@ def ask(key: str, **options: object) -> str:
     # Only where it differs: to set it would undo what is being typed.
     if st.session_state.get(key) != name():
         st.session_state[key] = name()
-    return st.text_input("Your name (required)", key=key, max_chars=LONGEST_NAME, on_change=take,
-                         args=(key,), **options)
+    return st.text_input(
+        "Your name (required)",
+        key=key,
+        max_chars=LONGEST_NAME,
+        on_change=take,
+        args=(key,),
+        **options,
+    )
 
 
 def cookie() -> dict[str, str]:

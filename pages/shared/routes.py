@@ -44,8 +44,14 @@ def image(request: Request) -> Response:
     if found is None:
         return _nothing("the study holds no picture of this image")
     known = request.query_params.get("v") == pictures.version(study, row)
-    return Response(found[0], media_type=found[1], headers={
-        "Cache-Control": FOR_EVER if known else "no-cache", "X-Content-Type-Options": "nosniff"})
+    return Response(
+        found[0],
+        media_type=found[1],
+        headers={
+            "Cache-Control": FOR_EVER if known else "no-cache",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
 
 
 def _nothing(reason: str) -> Response:

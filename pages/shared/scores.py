@@ -17,14 +17,25 @@ from pages.shared import choices, filters, studies
 from pages.shared.filters import SCORE
 
 #: A score within a formula.
-SYMBOLS = {"confidence": "c", "top_softmax": "top softmax", "predictive_entropy": "entropy",
-           "total_variance": "total variance", "mutual_information": "mutual information",
-           "epistemic": "epistemic", "aleatoric": "aleatoric", "distance": "distance"}
+SYMBOLS = {
+    "confidence": "c",
+    "top_softmax": "top softmax",
+    "predictive_entropy": "entropy",
+    "total_variance": "total variance",
+    "mutual_information": "mutual information",
+    "epistemic": "epistemic",
+    "aleatoric": "aleatoric",
+    "distance": "distance",
+}
 #: What the picker and the address call a score.
 WORDS = {
-    "confidence": "confidence c", "top_softmax": "top softmax",
-    "predictive_entropy": "predictive entropy", "total_variance": "total variance",
-    "mutual_information": "mutual information", "epistemic": "epistemic", "aleatoric": "aleatoric",
+    "confidence": "confidence c",
+    "top_softmax": "top softmax",
+    "predictive_entropy": "predictive entropy",
+    "total_variance": "total variance",
+    "mutual_information": "mutual information",
+    "epistemic": "epistemic",
+    "aleatoric": "aleatoric",
     "distance": "distance",
 }
 HELP = {
@@ -70,15 +81,28 @@ def draw(study: Study) -> None:
     known = usable(study)
     choices.fit(SCORE, known, known[0])
     explained = HELP[st.session_state.get(SCORE, known[0])]
-    score = st.selectbox("Score", known, key=SCORE, bind="query-params",
-                         format_func=WORDS.get,
-                         help=f"How sure a network is of an image. {explained}")
+    score = st.selectbox(
+        "Score",
+        known,
+        key=SCORE,
+        bind="query-params",
+        format_func=WORDS.get,
+        help=f"How sure a network is of an image. {explained}",
+    )
     low, high, step, start = score_range(study, score)
     sign = "≥" if evaluation.SCORES[score] > 0 else "≤"
-    st.slider(f"Cut-off: keep {sign}", low, high, start, step, key=f"cut_{score}",
-              bind="query-params", format="%.2f" if step >= 0.01 else "%.3f",
-              help="An image on the other side is set aside: the network does "
-              "not answer for it, a person looks.")
+    st.slider(
+        f"Cut-off: keep {sign}",
+        low,
+        high,
+        start,
+        step,
+        key=f"cut_{score}",
+        bind="query-params",
+        format="%.2f" if step >= 0.01 else "%.3f",
+        help="An image on the other side is set aside: the network does "
+        "not answer for it, a person looks.",
+    )
 
 
 def cutoff(study: Study) -> Cutoff:
@@ -100,8 +124,11 @@ def usable(study: Study) -> list[str]:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _usable(identity: str, _study: Study) -> list[str]:
     table = studies.table(_study, filters.reading_method(_study))
-    return [name for name in SCORE_NAMES if name == "confidence" or (
-        name in table and evaluation.varies(table[name]))]
+    return [
+        name
+        for name in SCORE_NAMES
+        if name == "confidence" or (name in table and evaluation.varies(table[name]))
+    ]
 
 
 def start_again(study: Study) -> None:
@@ -140,8 +167,11 @@ def _range(identity: str, score: str, _study: Study) -> tuple[float, float, floa
     table = studies.table(_study, filters.reading_method(_study))
     if score == "distance":
         # It has no upper end: spoilt images may lie hundreds away, and leave the others no room.
-        far = [own["distance"][scored_rows(own)].quantile(0.995) for method in _study.methods
-               if "distance" in (own := studies.table(_study, method))]
+        far = [
+            own["distance"][scored_rows(own)].quantile(0.995)
+            for method in _study.methods
+            if "distance" in (own := studies.table(_study, method))
+        ]
         highest = float(np.ceil(10 * np.nanmax([1.0, *far])) / 10)
     counted = scored_rows(table)
     table = table[counted] if counted.any() else table
@@ -151,5 +181,9 @@ def _range(identity: str, score: str, _study: Study) -> tuple[float, float, floa
     if not len(values) or kept in (0.0, 1.0):
         return 0.0, highest, step, round(highest / 2, 3)
     start = abs(np.quantile(evaluation.certainty(score, values), 1 - kept))
-    return 0.0, highest, step, round(float(np.clip(round(start / step), 1, highest / step)) * step,
-                                     3)
+    return (
+        0.0,
+        highest,
+        step,
+        round(float(np.clip(round(start / step), 1, highest / step)) * step, 3),
+    )

@@ -31,8 +31,13 @@ def opened(name: str) -> Study:
 
     Raises InputError for a name that is not a plain folder name, and whatever `open_study` raises.
     """
-    if not name or name != Path(name).name or name.startswith(".") or "\\" in name \
-            or name.endswith((MAKING, ".old")):
+    if (
+        not name
+        or name != Path(name).name
+        or name.startswith(".")
+        or "\\" in name
+        or name.endswith((MAKING, ".old"))
+    ):
         raise InputError(f"'{name}' is not the name of a study")
     path = cache_root().resolve() / name
     try:

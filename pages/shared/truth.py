@@ -32,11 +32,15 @@ def start_here(study: Study) -> None:
             "**Start here.** This screen is drawn by code, and some of its labels are wrong on "
             f"purpose. By low confidence **{plain(compound)}** is number {row['unsure']:.0f} of "
             f"{len(ranked):,} compounds, and the network calls {row['n_wrong']:,} of its "
-            f"{row['n_images']:,} images something else than its label. Is the label wrong?")
+            f"{row['n_images']:,} images something else than its label. Is the label wrong?"
+        )
         with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-            st.page_link(SUSPECT_LABELS, label=f"1. Look at the evidence on {plain(compound)}",
-                         icon=":material/help_center:",
-                         query_params={"suspects": "compound", "suspect": compound})
+            st.page_link(
+                SUSPECT_LABELS,
+                label=f"1. Look at the evidence on {plain(compound)}",
+                icon=":material/help_center:",
+                query_params={"suspects": "compound", "suspect": compound},
+            )
             st.markdown("2\\. There, click one of its images, then one of *its other doses*")
             st.markdown("3\\. Decide, with *Flag*")
         reveal(study, "overview")
@@ -46,26 +50,47 @@ def reveal(study: Study, key: str) -> None:
     """A switch that shows what was planted, and how well the rankings found it."""
     if study.truth is None:
         return
-    if st.toggle("Reveal the truth", key=f"truth_{key}", bind="query-params",
-                 help="What was planted in this synthetic study. Decide first."):
+    if st.toggle(
+        "Reveal the truth",
+        key=f"truth_{key}",
+        bind="query-params",
+        help="What was planted in this synthetic study. Decide first.",
+    ):
         found = _places(study)
         st.markdown(_sentence(found))
         number = st.column_config.NumberColumn
         st.dataframe(
-            pd.DataFrame({
-                "kind": found["kind"], "title": found["title"], "given": found["given"],
-                "true": found["true"],
-                "rank": [f"{rank:,} of {n:,}" for rank, n
-                         in zip(found["rank"], found["of"], strict=True)],
-                "by_confidence": found["by_confidence"], "note": found["note"]}),
-            hide_index=True, height=318, column_config={
-                "kind": "Planted", "title": "Compound, well or image", "given": "Given label",
+            pd.DataFrame(
+                {
+                    "kind": found["kind"],
+                    "title": found["title"],
+                    "given": found["given"],
+                    "true": found["true"],
+                    "rank": [
+                        f"{rank:,} of {n:,}"
+                        for rank, n in zip(found["rank"], found["of"], strict=True)
+                    ],
+                    "by_confidence": found["by_confidence"],
+                    "note": found["note"],
+                }
+            ),
+            hide_index=True,
+            height=318,
+            column_config={
+                "kind": "Planted",
+                "title": "Compound, well or image",
+                "given": "Given label",
                 "true": "Truth",
-                "rank": st.column_config.Column("Rank as suspect", help="Among the compounds, the "
-                                                "wells or the images."),
-                "by_confidence": number("By low confidence", help="Where it would stand if the "
-                                        "least confident came first."),
-                "note": "What was done"})
+                "rank": st.column_config.Column(
+                    "Rank as suspect", help="Among the compounds, the wells or the images."
+                ),
+                "by_confidence": number(
+                    "By low confidence",
+                    help="Where it would stand if the least confident came first.",
+                ),
+                "note": "What was done",
+            },
+        )
 
 
 def _sentence(found: pd.DataFrame) -> str:
@@ -75,18 +100,25 @@ def _sentence(found: pd.DataFrame) -> str:
         first = part.drop_duplicates("title")
         if level == "image":
             # Their labels are right: images of wrongly labelled compounds rightly come before.
-            parts.append(f"Images: the {k:,} spoilt ones, rightly labelled, stand at a median rank "
-                         f"of {first['rank'].median():,.0f} of {first['of'].iat[0]:,}, "
-                         f"{first['by_confidence'].median():,.0f} by low confidence alone.")
+            parts.append(
+                f"Images: the {k:,} spoilt ones, rightly labelled, stand at a median rank "
+                f"of {first['rank'].median():,.0f} of {first['of'].iat[0]:,}, "
+                f"{first['by_confidence'].median():,.0f} by low confidence alone."
+            )
             continue
-        parts.append(f"{level.capitalize()}s: **{int((first['rank'] <= k).sum()):,} of {k:,}** "
-                     f"planted faults are among the first {k:,} suspects, "
-                     f"{int((first['by_confidence'] <= k).sum()):,} by low confidence alone.")
+        parts.append(
+            f"{level.capitalize()}s: **{int((first['rank'] <= k).sum()):,} of {k:,}** "
+            f"planted faults are among the first {k:,} suspects, "
+            f"{int((first['by_confidence'] <= k).sum()):,} by low confidence alone."
+        )
     return "  \n".join(parts)
 
 
 def _places(study: Study) -> pd.DataFrame:
     levels = available_levels(study.images)
-    ranked = {level: rankings.ranked_images(study) if level == "image"
-              else rankings.ranking(study, level) for level in _LEVELS if level in levels}
+    ranked = {
+        level: rankings.ranked_images(study) if level == "image" else rankings.ranking(study, level)
+        for level in _LEVELS
+        if level in levels
+    }
     return places(study.truth, ranked)

@@ -24,8 +24,11 @@ _HTML = """<div class="wall">
 <div class="grid" role="group"></div>
 </div>"""
 _component = st.components.v2.component(
-    "image_wall", html=_HTML, css=(_HERE / "wall.css").read_text(encoding="utf-8"),
-    js=(_HERE / "wall.js").read_text(encoding="utf-8"))
+    "image_wall",
+    html=_HTML,
+    css=(_HERE / "wall.css").read_text(encoding="utf-8"),
+    js=(_HERE / "wall.js").read_text(encoding="utf-8"),
+)
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,14 @@ def image_wall(
     rows = np.asarray(rows, dtype=np.int64)
     shown = rows[:MOST_TILES]
     here = set(shown.tolist())
-    tiles = _tiles(studies.identity(study), method or filters.reading_method(study),
-                   tuple(shown.tolist()), caption or "confidence",
-                   frozenset(here.intersection(flagged)), study)
+    tiles = _tiles(
+        studies.identity(study),
+        method or filters.reading_method(study),
+        tuple(shown.tolist()),
+        caption or "confidence",
+        frozenset(here.intersection(flagged)),
+        study,
+    )
     key = _of_study(key, study)
     state = st.session_state.get(key) or {}
     clicked = state.get("clicked")
@@ -71,18 +79,27 @@ def image_wall(
     side = thumbnail_side(study)
     long = any(len(name) > 4 for name in study.classes)
     result = _component(
-        key=key, height="content",
+        key=key,
+        height="content",
         # The same after a click as before it: then nothing is sent again and no tile redrawn. What
         # is open and selected the browser knows first, and drops what is no longer on the wall.
         data={
-            "tiles": tiles, "total": len(rows), "selectable": selectable, "height": height,
-            "side": max(132 if long else 76, min(side, 112)), "long": long,
-            "leads": on_open is not None, "pixels": side <= pictures.PIXEL_ART,
-            "name": count(len(shown), "image"), "empty": "No image passes.",
+            "tiles": tiles,
+            "total": len(rows),
+            "selectable": selectable,
+            "height": height,
+            "side": max(132 if long else 76, min(side, 112)),
+            "long": long,
+            "leads": on_open is not None,
+            "pixels": side <= pictures.PIXEL_ART,
+            "name": count(len(shown), "image"),
+            "empty": "No image passes.",
         },
         default={"clicked": clicked, "selected": selected},
-        on_clicked_change=_nothing, on_selected_change=_nothing,
-        on_opened_change=_nothing if on_open is None else lambda: _follow(key, on_open))
+        on_clicked_change=_nothing,
+        on_selected_change=_nothing,
+        on_opened_change=_nothing if on_open is None else lambda: _follow(key, on_open),
+    )
     clicked = result.clicked if result.clicked in here else None
     return WallResult(clicked, [row for row in result.selected or [] if row in here])
 
@@ -92,11 +109,19 @@ def clicked_on(key: str) -> int | None:
     return (st.session_state.get(_of_study(key, frame.current_study())) or {}).get("clicked")
 
 
-def leading_wall(rows: np.ndarray, *, key: str, method: str, height: int, caption: str,
-                 flagged: Iterable[int]) -> None:
+def leading_wall(
+    rows: np.ndarray, *, key: str, method: str, height: int, caption: str, flagged: Iterable[int]
+) -> None:
     """A wall whose images open on One image, previous and next walking through the wall."""
-    clicked = image_wall(rows, key=key, selectable=False, method=method, height=height,
-                         caption=caption, flagged=flagged).clicked
+    clicked = image_wall(
+        rows,
+        key=key,
+        selectable=False,
+        method=method,
+        height=height,
+        caption=caption,
+        flagged=flagged,
+    ).clicked
     seen = f"{_of_study(key, frame.current_study())}_seen"
     # The wall keeps what was clicked; it must not call the page away again.
     new = clicked is not None and clicked != st.session_state.get(seen)
@@ -132,8 +157,14 @@ def _thumbnail_side(identity: str, _study: Study) -> int:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _tiles(identity: str, method: str, rows: tuple[int, ...], caption: str,
-           flagged: frozenset[int], _study: Study) -> list[dict[str, object]]:
+def _tiles(
+    identity: str,
+    method: str,
+    rows: tuple[int, ...],
+    caption: str,
+    flagged: frozenset[int],
+    _study: Study,
+) -> list[dict[str, object]]:
     """What the component draws, one dictionary per tile."""
     part = studies.table(_study, method).iloc[list(rows)]
     wrong = wrongly_called(part)
@@ -141,16 +172,25 @@ def _tiles(identity: str, method: str, rows: tuple[int, ...], caption: str,
     tiles = []
     columns = (part["image_id"], part["label"], part["predicted"], wrong, part[caption])
     for row, image_id, label, predicted, is_wrong, value in zip(
-            rows, *(column.to_list() for column in columns), strict=True):
+        rows, *(column.to_list() for column in columns), strict=True
+    ):
         label = None if pd.isna(label) else str(label)
         text = "" if pd.isna(value) else f"{value:.2f}" if isinstance(value, float) else str(value)
         said = "no label" if label is None else f"label {label}"
-        tiles.append({
-            "row": row, "id": str(image_id), "label": label, "predicted": str(predicted),
-            "wrong": bool(is_wrong), "value": symbol + text, "flagged": row in flagged,
-            "url": frame.image_url(_study, row) if _study.has_thumbnail(row) else None,
-            "alt": f"{image_id}: {said}, predicted {predicted}{', wrong' if is_wrong else ''}, "
-                   f"{caption.replace('_', ' ')} {text}{', flagged' if row in flagged else ''}"})
+        tiles.append(
+            {
+                "row": row,
+                "id": str(image_id),
+                "label": label,
+                "predicted": str(predicted),
+                "wrong": bool(is_wrong),
+                "value": symbol + text,
+                "flagged": row in flagged,
+                "url": frame.image_url(_study, row) if _study.has_thumbnail(row) else None,
+                "alt": f"{image_id}: {said}, predicted {predicted}{', wrong' if is_wrong else ''}, "
+                f"{caption.replace('_', ' ')} {text}{', flagged' if row in flagged else ''}",
+            }
+        )
     return tiles
 
 

@@ -5,9 +5,16 @@ import re
 from bnn_core.measures.intervals import Interval
 from bnn_core.study.folder import METHOD_NAMES
 
-_SHORT = {"vi": "Bayesian", "standard": "Standard", "dropout": "Dropout", "ensemble": "Ensemble",
-          "laplace": "Laplace", "temperature": "Tempered", "vi-gaussian": "Gaussian prior",
-          "vi-mixture": "Mixture prior"}
+_SHORT = {
+    "vi": "Bayesian",
+    "standard": "Standard",
+    "dropout": "Dropout",
+    "ensemble": "Ensemble",
+    "laplace": "Laplace",
+    "temperature": "Tempered",
+    "vi-gaussian": "Gaussian prior",
+    "vi-mixture": "Mixture prior",
+}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>:$~&])")
 
 

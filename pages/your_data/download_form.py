@@ -26,8 +26,11 @@ from pages.your_data import forms
 _BAR = re.compile(r"(.*?):? *(\d+)%\|.*?\| *(.*)")
 _TAIL_BYTES = 8192
 #: What the page has for the flags of `bnn data`.
-FIELDS = {"plates": "Plates", "labelled": "Only labelled compounds and DMSO",
-          "data": "$BNN_DATA, set before starting the app"}
+FIELDS = {
+    "plates": "Plates",
+    "labelled": "Only labelled compounds and DMSO",
+    "data": "$BNN_DATA, set before starting the app",
+}
 _STARTING = threading.Lock()
 
 
@@ -69,8 +72,13 @@ def draw_state() -> None:
 def button(label: str, words: Sequence[str]) -> None:
     """A button that fetches what `bnn data` with these words fetches."""
     busy = bool(_downloads()) and _downloads()[-1].running
-    if st.button(label, key=f"fetch_{words[0]}", icon=":material/download:", disabled=busy,
-                 help="A download is running." if busy else None):
+    if st.button(
+        label,
+        key=f"fetch_{words[0]}",
+        icon=":material/download:",
+        disabled=busy,
+        help="A download is running." if busy else None,
+    ):
         if not start(tuple(words)):
             st.toast("Another download began just before; this one did not.")
         st.rerun()
@@ -88,10 +96,20 @@ def start(words: tuple[str, ...]) -> bool:
             return False
         with tempfile.NamedTemporaryFile(dir=_folder(), suffix=".log", delete=False) as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "bnn_core.commands.cli", "data", *words, "--data",
-                 str(data_root().resolve())],
-                cwd=Path(bnn_core.__file__).parents[1], stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT)
+                [
+                    sys.executable,
+                    "-m",
+                    "bnn_core.commands.cli",
+                    "data",
+                    *words,
+                    "--data",
+                    str(data_root().resolve()),
+                ],
+                cwd=Path(bnn_core.__file__).parents[1],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         found.append(Download(words, process, Path(log.name)))
         return True
 
@@ -108,10 +126,15 @@ def _state(download: Download) -> None:
             download.stop()
             st.rerun()
     elif download.stopped:
-        st.info(f"Stopped: {command}. " + (
-            "What arrived is kept, and the same download goes on from there."
-            if download.words[0] == "bbbc021" else "The same download begins anew."),
-            icon=":material/stop:")
+        st.info(
+            f"Stopped: {command}. "
+            + (
+                "What arrived is kept, and the same download goes on from there."
+                if download.words[0] == "bbbc021"
+                else "The same download begins anew."
+            ),
+            icon=":material/stop:",
+        )
     elif download.process.returncode:
         st.error(plain(forms.say(said.removeprefix("bnn: "), FIELDS)), icon=":material/error:")
     else:

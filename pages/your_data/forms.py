@@ -9,8 +9,10 @@ from bnn_core.base.errors import InputError
 LOOKED_FOR = 200
 
 
-READ_ONLY = ("This server shows studies and makes none. Make yours in a terminal on the machine "
-             "itself, with `bnn import` or `bnn study`.")
+READ_ONLY = (
+    "This server shows studies and makes none. Make yours in a terminal on the machine "
+    "itself, with `bnn import` or `bnn study`."
+)
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -31,5 +33,6 @@ def pairs(text: str) -> dict[str, str]:
 
 def say(text: str, fields: Mapping[str, str]) -> str:
     """An engine's message with the words of the page's fields for flags. fields: flag -> words."""
-    return re.sub(f"--({'|'.join(map(re.escape, fields))})\\b",
-                  lambda flag: f"“{fields[flag[1]]}”", text)
+    return re.sub(
+        f"--({'|'.join(map(re.escape, fields))})\\b", lambda flag: f"“{fields[flag[1]]}”", text
+    )

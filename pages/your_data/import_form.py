@@ -30,11 +30,17 @@ TEXTS = {
 }
 #: The words of every field that stands for a flag, as the engine's messages name it.
 FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
-    "classes": "Class names in the order of the columns", "control": "Untreated compound or label",
-    "map": "Other columns", "metadata": "Path of a table with more columns",
-    "standard": "Path of a standard network's table", "samples": "Path of per-sample probabilities",
-    "image-root": "Folder that image paths start from", "logits": "Columns are logits",
-    "ignore-predicted": "Do not check the predicted column", "method": "What made the predictions"}
+    "classes": "Class names in the order of the columns",
+    "control": "Untreated compound or label",
+    "map": "Other columns",
+    "metadata": "Path of a table with more columns",
+    "standard": "Path of a standard network's table",
+    "samples": "Path of per-sample probabilities",
+    "image-root": "Folder that image paths start from",
+    "logits": "Columns are logits",
+    "ignore-predicted": "Do not check the predicted column",
+    "method": "What made the predictions",
+}
 
 
 def draw() -> None:
@@ -45,18 +51,26 @@ def draw() -> None:
     if st.session_state.pop(_MADE, None):
         # Without a parameter of its own a switch clears them all, which bound widgets forbid.
         st.switch_page("overview.py", query_params={"new": st.session_state["study"]})
-    st.caption("A table with one row per image and one column of probability per class (or one row "
-               "per image and class), from any program. CSV, TSV or Parquet, also packed with "
-               "gzip. Labels, compounds, plates and wells are found by their usual names.")
+    st.caption(
+        "A table with one row per image and one column of probability per class (or one row "
+        "per image and class), from any program. CSV, TSV or Parquet, also packed with "
+        "gzip. Labels, compounds, plates and wells are found by their usual names."
+    )
     left, right = st.columns(2, gap="medium")
-    upload = left.file_uploader("Upload a table", key="import_upload",
-                                type=["csv", "tsv", "txt", "parquet", "pq", "gz"])
-    typed = right.text_input("… or its path on this machine", key="import_path",
-                             placeholder="/data/predictions.csv",
-                             help="For large tables, and where the images lie beside the table.")
+    upload = left.file_uploader(
+        "Upload a table", key="import_upload", type=["csv", "tsv", "txt", "parquet", "pq", "gz"]
+    )
+    typed = right.text_input(
+        "… or its path on this machine",
+        key="import_path",
+        placeholder="/data/predictions.csv",
+        help="For large tables, and where the images lie beside the table.",
+    )
     if upload is None and not typed.strip():
-        st.info("Choose a table: what was understood of it is shown before anything is made.",
-                icon=":material/upload_file:")
+        st.info(
+            "Choose a table: what was understood of it is shown before anything is made.",
+            icon=":material/upload_file:",
+        )
         return
     table = None
     try:
@@ -79,34 +93,57 @@ def ask_options() -> tuple[ImportOptions, dict]:
         for name, (words, explained) in TEXTS.items():
             said = left.text_input(words, key=f"import_{name}", help=explained).strip()
             given[name] = said or None
-        method = middle.selectbox(FIELDS["method"], list(METHOD_NAMES),
-                                  key="import_method", format_func=METHOD_NAMES.get)
-        classes = middle.text_input(FIELDS["classes"], key="import_classes",
-                                    help="Separated by commas.")
-        control = middle.text_input(FIELDS["control"], key="import_control",
-                                    placeholder="DMSO", help="Shown, never counted.")
+        method = middle.selectbox(
+            FIELDS["method"], list(METHOD_NAMES), key="import_method", format_func=METHOD_NAMES.get
+        )
+        classes = middle.text_input(
+            FIELDS["classes"], key="import_classes", help="Separated by commas."
+        )
+        control = middle.text_input(
+            FIELDS["control"],
+            key="import_control",
+            placeholder="DMSO",
+            help="Shown, never counted.",
+        )
         columns = middle.text_input(
-            FIELDS["map"], key="import_columns", placeholder="well=Pos, compound=Drug",
-            help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.")
-        files = {name: right.text_input(FIELDS[name.replace("_", "-")], key=f"import_{name}",
-                                        help=explained).strip()
-                 for name, explained in (
-                     ("metadata", "Joined on image, plate and well, or compound and "
-                      "concentration."),
-                     ("standard", "Of the same images."),
-                     ("samples", "npy, npz or a table: (images, samples, classes)."),
-                     ("image_root", "Default: the table's own, where the images lie there."))}
+            FIELDS["map"],
+            key="import_columns",
+            placeholder="well=Pos, compound=Drug",
+            help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.",
+        )
+        files = {
+            name: right.text_input(
+                FIELDS[name.replace("_", "-")], key=f"import_{name}", help=explained
+            ).strip()
+            for name, explained in (
+                ("metadata", "Joined on image, plate and well, or compound and concentration."),
+                ("standard", "Of the same images."),
+                ("samples", "npy, npz or a table: (images, samples, classes)."),
+                ("image_root", "Default: the table's own, where the images lie there."),
+            )
+        }
         with middle.container(horizontal=True):
             logits = st.toggle(FIELDS["logits"], key="import_logits")
             ignore = st.toggle(FIELDS["ignore-predicted"], key="import_ignore")
-        pixel = right.number_input("Micrometres per pixel", min_value=0.0, value=None,
-                                   key="import_pixel", help="For the scale bar.")
+        pixel = right.number_input(
+            "Micrometres per pixel",
+            min_value=0.0,
+            value=None,
+            key="import_pixel",
+            help="For the scale bar.",
+        )
     paths = {name: roots.typed(path) if path else None for name, path in files.items()}
     root = paths.pop("image_root")
     return ImportOptions(
-        method=method, classes=forms.words(classes), control=forms.words(control), logits=logits,
-        ignore_predicted=ignore, columns=forms.pairs(columns), **given, **paths), {
-            "image_root": root, "pixel_size_um": pixel or None}
+        method=method,
+        classes=forms.words(classes),
+        control=forms.words(control),
+        logits=logits,
+        ignore_predicted=ignore,
+        columns=forms.pairs(columns),
+        **given,
+        **paths,
+    ), {"image_root": root, "pixel_size_um": pixel or None}
 
 
 def preview(found: Predictions, folder: Path | None) -> None:
@@ -118,17 +155,26 @@ def preview(found: Predictions, folder: Path | None) -> None:
         top = found.moments[method].mean_p[counted.to_numpy()].argmax(axis=1)
         given = pd.Index(found.classes).get_indexer(images["label"][counted])
         right = float((top == given).mean())
-    st.success(f"**{len(images):,} images of {len(found.classes)} classes**"
-               + (f", {percent(right)} of {int(counted.sum()):,} labelled ones predicted right."
-                  if right is not None else ", none of them labelled."), icon=":material/check:")
+    st.success(
+        f"**{len(images):,} images of {len(found.classes)} classes**"
+        + (
+            f", {percent(right)} of {int(counted.sum()):,} labelled ones predicted right."
+            if right is not None
+            else ", none of them labelled."
+        ),
+        icon=":material/check:",
+    )
     st.markdown(f"Columns: {plain(found.understood)}.")
     if folder:
         there, looked = images_found(found, folder, forms.LOOKED_FOR)
-        st.markdown(f"- Images lie in {plain(str(folder))}: {there:,} of {looked:,} looked for are "
-                    f"there.")
+        st.markdown(
+            f"- Images lie in {plain(str(folder))}: {there:,} of {looked:,} looked for are there."
+        )
     elif found.channels or images["path"].notna().any():
-        st.markdown("- The image files that the table names were not found, so the study will have "
-                    f"no pictures. Say under “{FIELDS['image-root']}” where they lie.")
+        st.markdown(
+            "- The image files that the table names were not found, so the study will have "
+            f"no pictures. Say under “{FIELDS['image-root']}” where they lie."
+        )
     else:
         st.markdown("- The table names no image files: the study will have no pictures.")
     for note in found.notes:
@@ -137,19 +183,29 @@ def preview(found: Predictions, folder: Path | None) -> None:
     shown = images if images["fold"].nunique() > 1 else images.drop(columns="fold")
     left.dataframe(shown.head(8).dropna(axis=1, how="all"), height=320)
     labels = images["label"].value_counts().reindex(found.classes, fill_value=0)
-    side.dataframe(labels.rename("images").rename_axis("class").reset_index(), hide_index=True,
-                   height=320)
+    side.dataframe(
+        labels.rename("images").rename_axis("class").reset_index(), hide_index=True, height=320
+    )
 
 
 def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -> None:
     """Name the study and make it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input("Name of the study", value=table.name.split(".")[0], width=320,
-                             key=f"import_name_{table.name}").strip()
+        name = st.text_input(
+            "Name of the study",
+            value=table.name.split(".")[0],
+            width=320,
+            key=f"import_name_{table.name}",
+        ).strip()
         taken = name in {entry.name for entry in studies.entries()}
         replace = taken and st.checkbox("Replace the study of that name", key="import_replace")
-        go = st.button("Make the study", key="import_make", type="primary",
-                       icon=":material/add_chart:", disabled=not name or (taken and not replace))
+        go = st.button(
+            "Make the study",
+            key="import_make",
+            type="primary",
+            icon=":material/add_chart:",
+            disabled=not name or (taken and not replace),
+        )
     if name != Path(name).name or name.startswith("."):
         st.error("A name is a folder's name: no slash, no dot in front.", icon=":material/error:")
         return
@@ -157,11 +213,13 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
     st.code(command(table, options, extra, name), language="bash")
     if not go:
         return
-    with st.status(f"Making {plain(name)} of {len(found.images):,} images",
-                   expanded=True) as status:
+    with st.status(
+        f"Making {plain(name)} of {len(found.images):,} images", expanded=True
+    ) as status:
         try:
-            out, _ = make_import_study(table, cache_root() / name, options, title=name,
-                                       force=replace, **extra)
+            out, _ = make_import_study(
+                table, cache_root() / name, options, title=name, force=replace, **extra
+            )
         except InputError as error:
             status.update(label="Not made", state="error", expanded=True)
             st.error(plain(say(error, table)), icon=":material/error:")
@@ -176,8 +234,9 @@ def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
     file = table.name if table.is_relative_to(roots.uploads()) else str(table)
     words = ["bnn", "import", file, "--out", str(cache_root() / name)]
     default = asdict(ImportOptions())
-    given = {key: value for key, value in (asdict(options) | extra).items()
-             if value != default.get(key)}
+    given = {
+        key: value for key, value in (asdict(options) | extra).items() if value != default.get(key)
+    }
     for key, value in given.items():
         flag = f"--{key.replace('_', '-')}"
         if key == "columns":
@@ -217,5 +276,11 @@ def understood(table: str, stamps: tuple, _options: ImportOptions) -> Prediction
 
 def _stamps(table: Path, options: ImportOptions) -> tuple:
     files = [table, options.metadata, options.standard, options.samples]
-    return (repr(options), *((str(f), f.stat().st_mtime_ns, f.stat().st_size)
-                             for f in files if f is not None and os.path.isfile(f)))
+    return (
+        repr(options),
+        *(
+            (str(f), f.stat().st_mtime_ns, f.stat().st_size)
+            for f in files
+            if f is not None and os.path.isfile(f)
+        ),
+    )

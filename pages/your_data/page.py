@@ -8,25 +8,36 @@ from pages.your_data import download_form, forms, import_form, plate_form
 
 VIEWS = ("Import predictions", "Your own images", "Public data")
 PUBLIC = (
-    ("Handwritten digits (MNIST) and letters (EMNIST)",
-     "The paper's first example: 70,000 digits, 12 MB to fetch; the letters show what the network "
-     "does with things it never saw. A stopped download begins anew.",
-     "bnn data mnist\nbnn data emnist\n"
-     "bnn study mnist --preset quick                # about 3 minutes\n"
-     "bnn study mnist --preset quick --ood emnist   # with letters beside the digits\n"
-     "bnn predict mnist emnist                      # or added to a study that is there"),
-    ("BBBC021, cells under 113 compounds",
-     "The paper's second example, from the Broad Bioimage Benchmark Collection. One plate is 840 "
-     "MB to fetch and 1.9 GB on disk; the compounds with a known mechanism, their other doses and "
-     "DMSO are 43 GB to fetch and 49 GB on disk. A stopped download goes on where it stopped.",
-     "bnn data bbbc021 --plates Week1_22123,Week1_22361\nbnn data bbbc021 --labelled"),
+    (
+        "Handwritten digits (MNIST) and letters (EMNIST)",
+        "The paper's first example: 70,000 digits, 12 MB to fetch; the letters show what the network "
+        "does with things it never saw. A stopped download begins anew.",
+        "bnn data mnist\nbnn data emnist\n"
+        "bnn study mnist --preset quick                # about 3 minutes\n"
+        "bnn study mnist --preset quick --ood emnist   # with letters beside the digits\n"
+        "bnn predict mnist emnist                      # or added to a study that is there",
+    ),
+    (
+        "BBBC021, cells under 113 compounds",
+        "The paper's second example, from the Broad Bioimage Benchmark Collection. One plate is 840 "
+        "MB to fetch and 1.9 GB on disk; the compounds with a known mechanism, their other doses and "
+        "DMSO are 43 GB to fetch and 49 GB on disk. A stopped download goes on where it stopped.",
+        "bnn data bbbc021 --plates Week1_22123,Week1_22361\nbnn data bbbc021 --labelled",
+    ),
 )
 
 
 def main() -> None:
     """The page."""
-    view = st.segmented_control("View", VIEWS, key="data_view", default=VIEWS[0], required=True,
-                                bind="query-params", label_visibility="collapsed")
+    view = st.segmented_control(
+        "View",
+        VIEWS,
+        key="data_view",
+        default=VIEWS[0],
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
     if view == VIEWS[0]:
         import_form.draw()
     elif view == VIEWS[1]:
@@ -37,10 +48,12 @@ def main() -> None:
 
 def public() -> None:
     """The public data sets: fetched here or by the command, trained on by the command."""
-    st.caption("Downloads are checked and land in "
-               f"`{data_root().resolve()}` (`$BNN_DATA`, else a folder of your user). Training "
-               "runs in a terminal on this machine; new studies then stand in the picker on the "
-               "left.")
+    st.caption(
+        "Downloads are checked and land in "
+        f"`{data_root().resolve()}` (`$BNN_DATA`, else a folder of your user). Training "
+        "runs in a terminal on this machine; new studies then stand in the picker on the "
+        "left."
+    )
     download_form.draw_state()
     (digits, about_digits, train), (cells, about_cells, fetch) = PUBLIC
     st.subheader(digits, anchor=False)
@@ -60,12 +73,20 @@ def public() -> None:
 def fetch_cells() -> None:
     """Which part of BBBC021 to fetch, and the button."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        plates = forms.words(st.text_input(
-            "Plates", key="fetch_plates", placeholder="Week1_22123,Week1_22361",
-            help="Separated by commas; empty for all 55.", width=360))
+        plates = forms.words(
+            st.text_input(
+                "Plates",
+                key="fetch_plates",
+                placeholder="Week1_22123,Week1_22361",
+                help="Separated by commas; empty for all 55.",
+                width=360,
+            )
+        )
         labelled = st.toggle("Only labelled compounds and DMSO", key="fetch_labelled", value=True)
-        words = [*([f"--plates={','.join(plates)}"] if plates else []),
-                 *(["--labelled"] if labelled else [] if plates else ["--all"])]
+        words = [
+            *([f"--plates={','.join(plates)}"] if plates else []),
+            *(["--labelled"] if labelled else [] if plates else ["--all"]),
+        ]
         size = f"{840 * len(plates)} MB" if plates else "43 GB"
         download_form.button(f"Fetch BBBC021 ({size})", ["bbbc021", *words])
 

@@ -15,55 +15,85 @@ from pages.shared.words import plain
 from pages.your_data import forms
 
 #: The words of every field that stands for a flag, as the engine's messages name it.
-FIELDS = {"label": "Column of the classes", "group": "Column of what is left out together",
-          "batch": "Column of the batch", "control": "Untreated compound or label",
-          "images": "Folder that relative paths start from", "map": "Other columns"}
+FIELDS = {
+    "label": "Column of the classes",
+    "group": "Column of what is left out together",
+    "batch": "Column of the batch",
+    "control": "Untreated compound or label",
+    "images": "Folder that relative paths start from",
+    "map": "Other columns",
+}
 MOST_MISSING = 10
 
 
 def draw() -> None:
     """The form, what the table says, and the command."""
-    st.caption("A CSV with one row per image: a column of file names, or one per channel, and what "
-               "is known of each image, under BBBC, CellProfiler or plain names. Images are PNG, "
-               "JPEG or TIFF of 8 or 16 bit.")
+    st.caption(
+        "A CSV with one row per image: a column of file names, or one per channel, and what "
+        "is known of each image, under BBBC, CellProfiler or plain names. Images are PNG, "
+        "JPEG or TIFF of 8 or 16 bit."
+    )
     left, middle, right = st.columns(3, gap="medium")
-    typed = left.text_input("Path of the table on this machine", key="plate_path",
-                            placeholder="/data/fields.csv").strip()
+    typed = left.text_input(
+        "Path of the table on this machine", key="plate_path", placeholder="/data/fields.csv"
+    ).strip()
     ask = {
-        "label": left.text_input(FIELDS["label"], key="plate_label",
-                                 help="Default: label, else moa."),
-        "group": middle.text_input(FIELDS["group"], key="plate_group",
-                                   help="Default: the compound. All its images are predicted by a "
-                                        "network that saw none of them."),
-        "batch": middle.text_input(FIELDS["batch"], key="plate_batch",
-                                   help="What was made together: day, week, run."),
-        "control": right.text_input(FIELDS["control"], key="plate_control",
-                                    placeholder="DMSO", help="Predicted, never counted."),
-        "images": right.text_input(FIELDS["images"], key="plate_images",
-                                   help="Default: the table's own."),
+        "label": left.text_input(
+            FIELDS["label"], key="plate_label", help="Default: label, else moa."
+        ),
+        "group": middle.text_input(
+            FIELDS["group"],
+            key="plate_group",
+            help="Default: the compound. All its images are predicted by a "
+            "network that saw none of them.",
+        ),
+        "batch": middle.text_input(
+            FIELDS["batch"], key="plate_batch", help="What was made together: day, week, run."
+        ),
+        "control": right.text_input(
+            FIELDS["control"],
+            key="plate_control",
+            placeholder="DMSO",
+            help="Predicted, never counted.",
+        ),
+        "images": right.text_input(
+            FIELDS["images"], key="plate_images", help="Default: the table's own."
+        ),
         "map": right.text_input(
-            FIELDS["map"], key="plate_columns", placeholder="well=Pos, compound=Drug",
-            help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}."),
+            FIELDS["map"],
+            key="plate_columns",
+            placeholder="well=Pos, compound=Drug",
+            help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.",
+        ),
         "preset": left.selectbox("Preset", list(PRESETS), key="plate_preset"),
     }
     ask = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
     if not typed:
-        st.info("Name a table: it is checked here, and the command to train on it is shown.",
-                icon=":material/table_view:")
+        st.info(
+            "Name a table: it is checked here, and the command to train on it is shown.",
+            icon=":material/table_view:",
+        )
         return
     read = {name: ask.get(name) for name in ("label", "group", "batch", "control")}
     try:
         table = roots.typed(typed)
         columns = forms.pairs(ask.get("map", ""))
-        found = _read(str(table), _stamp(table), tuple(read.items()), tuple(columns.items()),
-                      ask.get("images"))
+        found = _read(
+            str(table),
+            _stamp(table),
+            tuple(read.items()),
+            tuple(columns.items()),
+            ask.get("images"),
+        )
     except InputError as error:
         st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
         return
     preview(found)
-    st.markdown("**Train on it** in a terminal on this machine. It shows its progress, can be "
-                "interrupted at any time, and goes on when the same command is given again; the "
-                "study then stands in the picker on the left.")
+    st.markdown(
+        "**Train on it** in a terminal on this machine. It shows its progress, can be "
+        "interrupted at any time, and goes on when the same command is given again; the "
+        "study then stands in the picker on the left."
+    )
     st.code(command(table, ask), language="bash")
 
 
@@ -71,10 +101,12 @@ def preview(found: PlateTable) -> None:
     """What the table says, and whether the images are there."""
     table = found.table
     counted = table[table["role"] == "scored"]
-    st.success(f"**{len(table):,} images, {len(found.classes)} classes, "
-               f"{counted['group'].nunique():,} groups** to leave out"
-               + (f"; channels {plain(', '.join(found.channels))}." if found.channels else "."),
-               icon=":material/check:")
+    st.success(
+        f"**{len(table):,} images, {len(found.classes)} classes, "
+        f"{counted['group'].nunique():,} groups** to leave out"
+        + (f"; channels {plain(', '.join(found.channels))}." if found.channels else "."),
+        icon=":material/check:",
+    )
     for doubt in found.doubts:
         st.warning(plain(doubt), icon=":material/warning:")
     for note in found.notes:
@@ -82,22 +114,33 @@ def preview(found: PlateTable) -> None:
             st.markdown(f"- {plain(note)}")
     missing, looked = found.missing_files(forms.LOOKED_FOR)
     if missing:
-        st.error(f"**{len(missing):,} of {looked:,} files looked for are not there**, such as "
-                 + ", ".join(f"{plain(file)} (row {row})" for row, file in missing[:MOST_MISSING])
-                 + ". Say which folder the paths start from.", icon=":material/error:")
+        st.error(
+            f"**{len(missing):,} of {looked:,} files looked for are not there**, such as "
+            + ", ".join(f"{plain(file)} (row {row})" for row, file in missing[:MOST_MISSING])
+            + ". Say which folder the paths start from.",
+            icon=":material/error:",
+        )
     else:
         st.markdown(f"- All {looked:,} files looked for are there.")
-    per_class = counted.groupby("label").agg(images=("image_id", "size"),
-                                             groups=("group", "nunique"))
+    per_class = counted.groupby("label").agg(
+        images=("image_id", "size"), groups=("group", "nunique")
+    )
     alone = per_class.index[per_class["groups"] == 1]
     if len(alone):
-        st.warning(f"{plain(', '.join(alone))}: one group only. When it is left out, no network "
-                   "has seen the class, so its images cannot be called right; they are counted "
-                   "apart.", icon=":material/warning:")
+        st.warning(
+            f"{plain(', '.join(alone))}: one group only. When it is left out, no network "
+            "has seen the class, so its images cannot be called right; they are counted "
+            "apart.",
+            icon=":material/warning:",
+        )
     left, right = st.columns([2, 1], gap="medium")
     left.dataframe(table.head(8).dropna(axis=1, how="all"), height=320)
-    right.dataframe(per_class.reset_index(), hide_index=True, height=320,
-                    column_config={"label": "Class", "images": "Images", "groups": "Groups"})
+    right.dataframe(
+        per_class.reset_index(),
+        hide_index=True,
+        height=320,
+        column_config={"label": "Class", "images": "Images", "groups": "Groups"},
+    )
 
 
 def command(table: Path, ask: dict[str, str]) -> str:
@@ -114,7 +157,16 @@ def _stamp(table: Path) -> tuple[int, int] | None:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table")
-def _read(path: str, stamp: tuple[int, int] | None, options: tuple[tuple[str, str | None], ...],
-          columns: tuple[tuple[str, str], ...], images: str | None) -> PlateTable:
-    return read_plate(Path(path), images=roots.typed(images) if images else None,
-                      columns=dict(columns), **dict(options))
+def _read(
+    path: str,
+    stamp: tuple[int, int] | None,
+    options: tuple[tuple[str, str | None], ...],
+    columns: tuple[tuple[str, str], ...],
+    images: str | None,
+) -> PlateTable:
+    return read_plate(
+        Path(path),
+        images=roots.typed(images) if images else None,
+        columns=dict(columns),
+        **dict(options),
+    )

@@ -32,8 +32,9 @@ def world(tmp_path, monkeypatch):
     for folder in ("in", "in too"):
         (tmp_path / folder).mkdir()
         Image.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / folder / "a.png")
-        pd.DataFrame({"path": ["a.png", "b.png"], "label": ["x", "y"], "p_x": [1.0, 0.0],
-                      "p_y": [0.0, 1.0]}).to_csv(tmp_path / folder / "t.csv", index=False)
+        pd.DataFrame(
+            {"path": ["a.png", "b.png"], "label": ["x", "y"], "p_x": [1.0, 0.0], "p_y": [0.0, 1.0]}
+        ).to_csv(tmp_path / folder / "t.csv", index=False)
         np.save(tmp_path / folder / "s.npy", np.zeros((2, 3, 2)))
     write_animals(tmp_path / "cache", n=10)
     monkeypatch.setenv("BNN_CACHE", str(tmp_path / "cache"))
@@ -47,8 +48,13 @@ def refused(read, path) -> str:
     return str(error.value).replace(str(path), "PATH")
 
 
-READERS = [(read_table, "t.csv"), (read_image, "a.png"), (load_samples, "s.npy"),
-           (lambda path: read_plate(path), "t.csv"), (roots.readable, "t.csv")]
+READERS = [
+    (read_table, "t.csv"),
+    (read_image, "a.png"),
+    (load_samples, "s.npy"),
+    (lambda path: read_plate(path), "t.csv"),
+    (roots.readable, "t.csv"),
+]
 
 
 @pytest.mark.parametrize("read, name", READERS)
@@ -56,9 +62,20 @@ def test_no_reader_tells_whether_there_is_a_file_outside(world, read, name):
     outside, link = world / "in too" / name, world / "in" / f"link-{name}"
     link.symlink_to(outside)
     up = world / "in" / ".." / "in too" / name
-    said = {refused(read, path) for path in (
-        outside, link, up, outside.with_name(f"no-{name}"), world / "nowhere" / name,
-        f"/proc/self/{name}", f"in too/{name}", f"~root/{name}", f"a\0{name}")}
+    said = {
+        refused(read, path)
+        for path in (
+            outside,
+            link,
+            up,
+            outside.with_name(f"no-{name}"),
+            world / "nowhere" / name,
+            f"/proc/self/{name}",
+            f"in too/{name}",
+            f"~root/{name}",
+            f"a\0{name}",
+        )
+    }
     assert len(said) == 1 and not roots.is_file(link) and not roots.is_file(up)
     if read is not READERS[3][0]:
         read(world / "in" / name)
@@ -88,8 +105,9 @@ def test_pictures_outside_are_not_imported_shown_or_told_of(world):
     for name in ("c.png", "nothing.png"):
         table["path"] = ["a.png", str(world / "in too" / name)]
         table.to_csv(world / "in" / "both.csv", index=False)
-        out, _ = make_import_study(world / "in" / "both.csv", world / "cache" / "mine",
-                                   ImportOptions(), force=True)
+        out, _ = make_import_study(
+            world / "in" / "both.csv", world / "cache" / "mine", ImportOptions(), force=True
+        )
         study = open_study(out)
         assert study.has_thumbnail(0) and not study.has_thumbnail(1)
         assert pictures.has_original(study, 0) and not pictures.has_original(study, 1)
@@ -100,8 +118,9 @@ def test_pictures_outside_are_not_imported_shown_or_told_of(world):
         texts.add(str(study.meta["notes"]).replace(name, "FILE"))
     assert len(texts) == 2
     with pytest.raises(InputError, match="not in a folder"):
-        make_import_study(world / "in" / "t.csv", world / "cache" / "other",
-                          image_root=world / "in too")
+        make_import_study(
+            world / "in" / "t.csv", world / "cache" / "other", image_root=world / "in too"
+        )
     # A study made before the limits were set, or by hand, obeys them too.
     images = study.images.assign(path=str(world / "in too" / "c.png"))
     images.to_parquet(out / "images.parquet")
@@ -131,9 +150,11 @@ def test_the_page_reads_no_table_and_no_folder_outside(monkeypatch, world):
 def test_nothing_is_made_on_a_server_that_only_shows(monkeypatch, world, capsys):
     monkeypatch.setenv(roots.READ_ONLY, "1")
     before = sorted(world.rglob("*"))
-    for make in (lambda: make_import_study(world / "in" / "t.csv", world / "cache" / "new"),
-                 lambda: download("http://localhost/x", world / "in" / "x"),
-                 lambda: mnist.download("mnist", world / "in")):
+    for make in (
+        lambda: make_import_study(world / "in" / "t.csv", world / "cache" / "new"),
+        lambda: download("http://localhost/x", world / "in" / "x"),
+        lambda: mnist.download("mnist", world / "in"),
+    ):
         with pytest.raises(InputError, match="read-only"):
             make()
     assert cli.main(["import", str(world / "in" / "t.csv")]) == 2
@@ -163,11 +184,26 @@ def test_others_are_let_in_only_with_declared_folders(world, capsys, monkeypatch
             cli.main(["serve", "--address", address])
         assert started.pop()[2][roots.DATA_ROOTS] == ""
     with pytest.raises(SystemExit):
-        cli.main(["serve", "--address", "10.0.0.7", "--data-root", str(world / "in"), "--read-only",
-                  "--host", "cells.example.org", "--port", "9000"])
+        cli.main(
+            [
+                "serve",
+                "--address",
+                "10.0.0.7",
+                "--data-root",
+                str(world / "in"),
+                "--read-only",
+                "--host",
+                "cells.example.org",
+                "--port",
+                "9000",
+            ]
+        )
     _, command, environment = started.pop()
     assert environment[roots.DATA_ROOTS] == str(world / "in")
     assert environment[roots.READ_ONLY] == "1"
-    assert {"--server.address=10.0.0.7", "--server.port=9000",
-            "--server.allowedHosts=cells.example.org",
-            "--server.allowedHosts=10.0.0.7"} <= set(command)
+    assert {
+        "--server.address=10.0.0.7",
+        "--server.port=9000",
+        "--server.allowedHosts=cells.example.org",
+        "--server.allowedHosts=10.0.0.7",
+    } <= set(command)

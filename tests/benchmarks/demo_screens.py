@@ -25,20 +25,34 @@ from bnn_core.recipes.fold import assemble, read_result, run_method
 
 DESIGN = DemoDesign(sites=2)
 FOLDS = 5
-_COMMON = {"network": "mscnn", "head_width": 256, "intensity": "sqrt", "augmentation": "dihedral",
-           "validation": 0.0, "batch_size": 20}
+_COMMON = {
+    "network": "mscnn",
+    "head_width": 256,
+    "intensity": "sqrt",
+    "augmentation": "dihedral",
+    "validation": 0.0,
+    "batch_size": 20,
+}
 CONFIGS = {
-    "standard": TrainConfig(**_COMMON, bayesian=False, optimizer="adamw", weight_decay=1e-2,
-                            epochs=15),
-    "vi": TrainConfig(**_COMMON, estimator="weights", prior="gaussian", prior_sigma1=0.1,
-                      kl_weight=0.1, rho_init=-4.0, start="standard", epochs=6),
+    "standard": TrainConfig(
+        **_COMMON, bayesian=False, optimizer="adamw", weight_decay=1e-2, epochs=15
+    ),
+    "vi": TrainConfig(
+        **_COMMON,
+        estimator="weights",
+        prior="gaussian",
+        prior_sigma1=0.1,
+        kl_weight=0.1,
+        rho_init=-4.0,
+        start="standard",
+        epochs=6,
+    ),
 }
 NUM_SAMPLES = 20
 
 
 def demo_screens(seeds: int, work: Path) -> dict[str, list[Screen]]:
-    """Each method's screens, one per seed; tables of all rows, controls and other doses among them.
-    """
+    """Each method's screens, one per seed; tables of all rows, controls and other doses among them."""
     torch.set_num_threads(1)
     made: dict[str, list[Screen]] = {method: [] for method in CONFIGS}
     for seed in tqdm(range(seeds), desc="screens", disable=None):
@@ -54,8 +68,10 @@ def _predicted(seed: int, work: Path) -> dict[str, Screen]:
     scored = (table["role"] == "scored").to_numpy()
     label = table["label"].where(scored, None)
     table = _with_truth(table, demo.truth).assign(
-        label=label, fold=fold_numbers(len(table), folds),
-        unpredictable=unpredictable_rows(table, folds))
+        label=label,
+        fold=fold_numbers(len(table), folds),
+        unpredictable=unpredictable_rows(table, folds),
+    )
     table = table.join(_quality(demo))
     targets = pd.Index(demo.classes).get_indexer(label).astype(np.int64)
     out = {}
@@ -64,13 +80,24 @@ def _predicted(seed: int, work: Path) -> dict[str, Screen]:
         for fold in folds:
             folder = work / str(fold.index) / method
             weights = inverse_frequency_weights(targets[fold.train], len(demo.classes))
-            training = TrainingSet(images[fold.train], targets[fold.train], len(demo.classes),
-                                   class_weights=weights)
-            run_method(folder, config, training, images[fold.predict], fold.predict,
-                       num_samples=NUM_SAMPLES, sample_seed=seed, keep_samples=False, quiet=True)
+            training = TrainingSet(
+                images[fold.train], targets[fold.train], len(demo.classes), class_weights=weights
+            )
+            run_method(
+                folder,
+                config,
+                training,
+                images[fold.predict],
+                fold.predict,
+                num_samples=NUM_SAMPLES,
+                sample_seed=seed,
+                keep_samples=False,
+                quiet=True,
+            )
             results.append(read_result(folder))
-        summary = summarise(assemble(results, len(table)).moments, demo.classes,
-                            label.to_numpy(dtype=object))
+        summary = summarise(
+            assemble(results, len(table)).moments, demo.classes, label.to_numpy(dtype=object)
+        )
         out[method] = Screen(pd.concat([table, summary], axis=1), demo.classes)
     return out
 
@@ -94,8 +121,12 @@ def _quality(demo: Demo) -> pd.DataFrame:
     parts = []
     for rows in demo.table.groupby("plate").indices.values():
         part = demo.images[rows]
-        thresholds = np.array([otsu_threshold(np.bincount(c.ravel(), minlength=256), 0, 255)
-                               for c in part.swapaxes(0, 1)])
+        thresholds = np.array(
+            [
+                otsu_threshold(np.bincount(c.ravel(), minlength=256), 0, 255)
+                for c in part.swapaxes(0, 1)
+            ]
+        )
         measured = [measure(image, thresholds, np.full(3, 255.0), 2) for image in part]
         parts.append(quality_columns(measured).set_index(rows))
     return pd.concat(parts).sort_index()

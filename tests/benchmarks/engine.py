@@ -63,7 +63,9 @@ def main() -> None:
     base = TrainConfig()
     kinds = {"plain": replace(base, bayesian=False)} | {
         f"{prior}, {estimator}": replace(base, prior=prior, estimator=estimator)
-        for prior in ("gaussian", "mixture") for estimator in ("local", "weights")}
+        for prior in ("gaussian", "mixture")
+        for estimator in ("local", "weights")
+    }
     for batch in (32, 128, 256):
         floor = None
         for name, config in kinds.items():
@@ -72,10 +74,13 @@ def main() -> None:
             print(f"step, batch {batch:3d}  {name:20s} {ms:7.1f} ms  {ms / floor:4.2f} x plain")
     cells = PRESETS["default"]
     for name, config in (("plain", cells["standard"]), ("vi", cells["vi"])):
-        full, half = (cpu_ms(training_step(replace(config, precision=p), 20, CELLS), 15)
-                      for p in PRECISIONS)
-        print(f"step, mscnn, batch 20  {name:6s} {full:7.1f} ms float32 {half:7.1f} ms bfloat16  "
-              f"{full / half:4.2f} x as fast")
+        full, half = (
+            cpu_ms(training_step(replace(config, precision=p), 20, CELLS), 15) for p in PRECISIONS
+        )
+        print(
+            f"step, mscnn, batch 20  {name:6s} {full:7.1f} ms float32 {half:7.1f} ms bfloat16  "
+            f"{full / half:4.2f} x as fast"
+        )
     network, plain = new_network(base, 10, SHAPE), new_network(base, 10, SHAPE, bayesian=False)
     networks = draw_networks(network, plain, 100, seed=0)
     x = torch.rand(100, *SHAPE)
@@ -84,8 +89,9 @@ def main() -> None:
         with torch.inference_mode():
             for weights in networks:
                 w = weights
-                h = F.max_pool2d(F.relu(F.conv2d(x, w["conv1.weight"], w["conv1.bias"],
-                                                 padding=2)), 2)
+                h = F.max_pool2d(
+                    F.relu(F.conv2d(x, w["conv1.weight"], w["conv1.bias"], padding=2)), 2
+                )
                 h = F.max_pool2d(F.relu(F.conv2d(h, w["conv2.weight"], w["conv2.bias"])), 2)
                 h = F.relu(F.conv2d(h, w["conv3.weight"], w["conv3.bias"])).flatten(1)
                 h = F.relu(F.linear(h, w["linear.weight"], w["linear.bias"]))

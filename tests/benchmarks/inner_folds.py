@@ -28,8 +28,9 @@ from bnn_core.recipes.fold import read_result, run_method
 from bnn_core.recipes.plate_folds import read_plan
 
 
-def run_pair(making: Path, pair: tuple[int, int], number: int, method: str, num_samples: int
-             ) -> dict[int, pd.DataFrame]:
+def run_pair(
+    making: Path, pair: tuple[int, int], number: int, method: str, num_samples: int
+) -> dict[int, pd.DataFrame]:
     """Outer fold -> what networks that saw neither fold of the pair say of the other one."""
     plan, source, folds = read_plan(making)
     targets, group = source.targets(), source.table["group"].to_numpy()
@@ -37,30 +38,52 @@ def run_pair(making: Path, pair: tuple[int, int], number: int, method: str, num_
     train = np.flatnonzero(~held & (source.table["role"] == "scored").to_numpy())
     rows = np.flatnonzero(held)
     training = TrainingSet(
-        source.pixels(train), targets[train], len(source.classes), groups=group[train],
-        class_weights=inverse_frequency_weights(targets[train], len(source.classes)))
+        source.pixels(train),
+        targets[train],
+        len(source.classes),
+        groups=group[train],
+        class_weights=inverse_frequency_weights(targets[train], len(source.classes)),
+    )
     config = TrainConfig(**plan["configs"][method])
     folder = making.with_suffix(".inner") / "-".join(map(str, pair)) / method
-    run_method(folder, replace(config, seed=config.seed + number), training, source.pixels(rows),
-               rows, num_samples=num_samples, sample_seed=number, keep_samples=False, quiet=True)
+    run_method(
+        folder,
+        replace(config, seed=config.seed + number),
+        training,
+        source.pixels(rows),
+        rows,
+        num_samples=num_samples,
+        sample_seed=number,
+        keep_samples=False,
+        quiet=True,
+    )
     table = pd.DataFrame(read_result(folder).moments.mean_p).assign(
-        target=targets[rows], group=group[rows],
-        well=source.table[["plate", "well"]].iloc[rows].astype(str).agg("/".join, axis=1).to_list())
+        target=targets[rows],
+        group=group[rows],
+        well=source.table[["plate", "well"]].iloc[rows].astype(str).agg("/".join, axis=1).to_list(),
+    )
     table = table[table["target"].isin(targets[train])]
-    return {outer: table[table["group"].isin(folds[inner].held_out)]
-            for outer, inner in (pair, pair[::-1])}
+    return {
+        outer: table[table["group"].isin(folds[inner].held_out)]
+        for outer, inner in (pair, pair[::-1])
+    }
 
 
 def figures(tables: list[pd.DataFrame]) -> dict[str, float]:
     """Images and wells right, and NLL, over the tables of several pairs."""
+
     def right(table: pd.DataFrame) -> pd.Series:
         columns = [c for c in table if isinstance(c, int)]
         return table[columns].to_numpy().argmax(axis=1) == table["target"]
+
     wells = pd.concat([t.drop(columns="group").groupby("well").mean() for t in tables])
     images = pd.concat(tables)
     p = images[[c for c in images if isinstance(c, int)]].to_numpy(dtype=np.float64)
-    return {"images": right(images).mean(), "wells": right(wells).mean(),
-            "nll": evaluate(p, images["target"].to_numpy())["nll"]}
+    return {
+        "images": right(images).mean(),
+        "wells": right(wells).mean(),
+        "nll": evaluate(p, images["target"].to_numpy())["nll"],
+    }
 
 
 def main() -> None:
@@ -85,13 +108,18 @@ def main() -> None:
     for method in methods:
         for making in args.plans:
             every = figures([t for tables in found[making, method].values() for t in tables])
-            print(f"{making.stem:24s} {method:10s} images {100 * every['images']:.1f} %  "
-                  f"wells {100 * every['wells']:.1f} %  NLL {every['nll']:.3f}")
+            print(
+                f"{making.stem:24s} {method:10s} images {100 * every['images']:.1f} %  "
+                f"wells {100 * every['wells']:.1f} %  NLL {every['nll']:.3f}"
+            )
         for outer in sorted(found[args.plans[0], method]):
             nll = {m: figures(found[m, method][outer])["nll"] for m in args.plans}
             best = min(nll, key=nll.get)
-            print(f"outer fold {outer}: " + ", ".join(
-                f"{m.stem} {value:.3f}" for m, value in nll.items()) + f" -> {best.stem}")
+            print(
+                f"outer fold {outer}: "
+                + ", ".join(f"{m.stem} {value:.3f}" for m, value in nll.items())
+                + f" -> {best.stem}"
+            )
 
 
 if __name__ == "__main__":

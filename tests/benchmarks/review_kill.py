@@ -31,11 +31,17 @@ ROUNDS_PER_FILE = 8
 
 def study_of(n):
     """As much of a study as the log looks at."""
-    images = pd.DataFrame({"image_id": [f"P1/{i}" for i in range(n)], "label": "A",
-                           "content_hash": [f"{i:016x}" for i in range(n)]})
+    images = pd.DataFrame(
+        {
+            "image_id": [f"P1/{i}" for i in range(n)],
+            "label": "A",
+            "content_hash": [f"{i:016x}" for i in range(n)],
+        }
+    )
     rows = dict(zip(images["image_id"], range(n), strict=True))
-    return SimpleNamespace(name="S", images=images, classes=["A", "B"], fingerprint="f",
-                           row_of=rows.__getitem__)
+    return SimpleNamespace(
+        name="S", images=images, classes=["A", "B"], fingerprint="f", row_of=rows.__getitem__
+    )
 
 
 def write_for_ever(root, study, reviewer, heard):
@@ -45,8 +51,14 @@ def write_for_ever(root, study, reviewer, heard):
     while True:
         number += 1
         if number % 4:
-            done = log.flag(study, range(IMAGES), reviewer=reviewer, reason="other",
-                            decision="unsure", note=str(number))
+            done = log.flag(
+                study,
+                range(IMAGES),
+                reviewer=reviewer,
+                reason="other",
+                decision="unsure",
+                note=str(number),
+            )
         else:
             done = log.undo(study, reviewer)
         os.write(heard, f"{'flag' if number % 4 else 'undo'} {done.action_id}\n".encode())
@@ -70,14 +82,17 @@ def losses(root, study):
     """What is wrong with a log after its writers died, and how many actions it holds."""
     log = ReviewLog(root)
     problems = log.check()
-    heard = [line.split() for file in root.glob("*.heard")
-             for line in file.read_text().splitlines()]
+    heard = [
+        line.split() for file in root.glob("*.heard") for line in file.read_text().splitlines()
+    ]
     with store.reading(log.path) as connection:
         if connection is None:
             return problems + ["no log"] * bool(heard), 0
         kinds = dict(connection.execute("SELECT action_id, kind FROM actions"))
-        undone = {target for target, in connection.execute(
-            "SELECT target FROM actions WHERE kind = 'undo'")}
+        undone = {
+            target
+            for (target,) in connection.execute("SELECT target FROM actions WHERE kind = 'undo'")
+        }
         sizes = dict(connection.execute("SELECT action_id, count(*) FROM events GROUP BY 1"))
     for kind, number in heard:
         if int(number) not in (undone if kind == "undo" else kinds):
@@ -90,8 +105,9 @@ def losses(root, study):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -110,8 +126,10 @@ def main():
                 found, count = losses(root, study)
                 problems += found
             acknowledged += count
-    print(f"{args.rounds} rounds, {2 * args.rounds} writers killed: {acknowledged} actions "
-          f"acknowledged, {len(problems)} problems, {died} writers stopped by themselves")
+    print(
+        f"{args.rounds} rounds, {2 * args.rounds} writers killed: {acknowledged} actions "
+        f"acknowledged, {len(problems)} problems, {died} writers stopped by themselves"
+    )
     for problem in problems[:10]:
         print(" ", problem)
     if args.rounds >= 100:
@@ -124,10 +142,16 @@ def time_fold():
     with tempfile.TemporaryDirectory() as folder:
         log = ReviewLog(Path(folder))
         for name, act in (
-            ("flag 10,000 images", lambda: log.flag(study, range(10_000), reviewer="Ada",
-                                                    reason="other", decision="unsure")),
-            ("flag 1 image", lambda: log.flag(study, [0], reviewer="Ada", reason="other",
-                                              decision="unsure")),
+            (
+                "flag 10,000 images",
+                lambda: log.flag(
+                    study, range(10_000), reviewer="Ada", reason="other", decision="unsure"
+                ),
+            ),
+            (
+                "flag 1 image",
+                lambda: log.flag(study, [0], reviewer="Ada", reason="other", decision="unsure"),
+            ),
             ("what holds now, 10,000 flagged", lambda: log.state(study)),
         ):
             took = []

@@ -35,14 +35,19 @@ from bnn_core.suspects.ranking import rank, rank_images
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("part", choices=["screens", "fdr", "interval", "mnist", "demo"])
     parser.add_argument("study", nargs="?")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--tables", type=int, default=200)
-    parser.add_argument("--work", type=Path, default=Path("demo-screens"),
-                        help="demo: folder where finished seeds are kept")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("demo-screens"),
+        help="demo: folder where finished seeds are kept",
+    )
     args = parser.parse_args()
     if args.part == "screens":
         for name in ("ordinary", "strong batches", "easy", "overconfident"):
@@ -67,12 +72,17 @@ def compare(name: str, screens: Iterable[Screen]) -> None:
     for seed, screen in enumerate(screens):
         accuracy = float(screen.scored["correct"].astype(float).mean())
         for level, truth, scores in (compounds(screen), wells(screen), images(screen)):
-            rows += [{"seed": seed, "level": level, "accuracy": accuracy, "score": name}
-                     | found(truth, score) for name, score in scores.items()]
+            rows += [
+                {"seed": seed, "level": level, "accuracy": accuracy, "score": name}
+                | found(truth, score)
+                for name, score in scores.items()
+            ]
     table = pd.DataFrame(rows)
-    print(f"\n{name}: {table['seed'].nunique()} screens, image accuracy "
-          f"{table['accuracy'].mean():.1%}, {table['accuracy'].min():.1%} to "
-          f"{table['accuracy'].max():.1%}")
+    print(
+        f"\n{name}: {table['seed'].nunique()} screens, image accuracy "
+        f"{table['accuracy'].mean():.1%}, {table['accuracy'].min():.1%} to "
+        f"{table['accuracy'].max():.1%}"
+    )
     for level, part in table.groupby("level", sort=False):
         kinds = [c for c in part if c.startswith("kind ") and part[c].notna().any()]
         shown = part.groupby("score", sort=False)[["average precision", "at k", "at 5", *kinds]]
@@ -96,11 +106,16 @@ def found(truth: pd.Series, score: pd.Series) -> dict[str, float]:
         return {}
     score = score.reindex(truth.index)
     order = score.sort_values(ascending=False, kind="stable").index
-    out = {"average precision": average_precision_score(faulty, score),
-           "at k": faulty[order[:k]].mean(), "at 5": faulty[order[:5]].sum() / k}
+    out = {
+        "average precision": average_precision_score(faulty, score),
+        "at k": faulty[order[:k]].mean(),
+        "at 5": faulty[order[:5]].sum() / k,
+    }
     if k <= 12:
-        out |= {f"kind {kind}": faulty[order[:5]][truth == kind].sum() / (truth == kind).sum()
-                for kind in sorted(set(truth) - {""})}
+        out |= {
+            f"kind {kind}": faulty[order[:5]][truth == kind].sum() / (truth == kind).sum()
+            for kind in sorted(set(truth) - {""})
+        }
     return out
 
 
@@ -127,10 +142,15 @@ def wells(screen: Screen):
     truth = table["swapped"].groupby(ids.to_numpy()).first().map({True: "swapped", False: ""})
     ranked = rank(table, screen.classes, "well", resamples=2)
     means = _cleanlab(table, screen.classes).groupby(ids.to_numpy()).mean()
-    return "well", truth, {
-        "ours": ranked.set_index(ranked["plate"] + " " + ranked["well"])["score"],
-        "cleanlab mean self-confidence": -means["self-confidence"],
-        "cleanlab share flagged": means["flagged"] - 1e-6 * means["self-confidence"]}
+    return (
+        "well",
+        truth,
+        {
+            "ours": ranked.set_index(ranked["plate"] + " " + ranked["well"])["score"],
+            "cleanlab mean self-confidence": -means["self-confidence"],
+            "cleanlab share flagged": means["flagged"] - 1e-6 * means["self-confidence"],
+        },
+    )
 
 
 def images(screen: Screen):
@@ -140,10 +160,15 @@ def images(screen: Screen):
     truth = faulty.map({True: "faulty", False: ""})
     ranked = rank_images(table)
     cleanlab = _cleanlab(table, screen.classes)
-    return "image", truth, {
-        "ours": -ranked.set_index("row")["label_quality"],
-        "cleanlab self-confidence": -cleanlab["self-confidence"],
-        "cleanlab margin": -cleanlab["margin"]}
+    return (
+        "image",
+        truth,
+        {
+            "ours": -ranked.set_index("row")["label_quality"],
+            "cleanlab self-confidence": -cleanlab["self-confidence"],
+            "cleanlab margin": -cleanlab["margin"],
+        },
+    )
 
 
 def evidence_of(screens: list[Screen], standard: list[Screen]) -> None:
@@ -165,16 +190,26 @@ def evidence_of(screens: list[Screen], standard: list[Screen]) -> None:
             rows.append((kind, Suspect.of(row, "compound"), screen, other))
         ranked = rank(table, screen.classes, "well", resamples=2)
         wells = screen.scored.loc[screen.scored["swapped"], ["plate", "well"]].drop_duplicates()
-        rows += [("swapped well", Suspect.of(row, "well"), screen, other)
-                 for row in ranked.merge(wells).to_dict("records")]
+        rows += [
+            ("swapped well", Suspect.of(row, "well"), screen, other)
+            for row in ranked.merge(wells).to_dict("records")
+        ]
         spoilt = table["image_id"][table["artefact"]]
         images = rank_images(table)
-        rows += [("spoilt image", Suspect.of(row, "image"), screen, other)
-                 for row in images[images["image_id"].isin(spoilt)].to_dict("records")]
-    verdicts = pd.DataFrame([
-        {"planted": kind} | {r.name: float(r.verdict == FITS) for r in readings(
-            screen.table, screen.classes, suspect, standard=other.table)}
-        for kind, suspect, screen, other in rows])
+        rows += [
+            ("spoilt image", Suspect.of(row, "image"), screen, other)
+            for row in images[images["image_id"].isin(spoilt)].to_dict("records")
+        ]
+    verdicts = pd.DataFrame(
+        [
+            {"planted": kind}
+            | {
+                r.name: float(r.verdict == FITS)
+                for r in readings(screen.table, screen.classes, suspect, standard=other.table)
+            }
+            for kind, suspect, screen, other in rows
+        ]
+    )
     shown = verdicts.groupby("planted").mean()
     shown.insert(0, "n", verdicts.groupby("planted").size())
     print("\nshare of suspects that each reading fits\n" + shown.round(2).to_string())
@@ -185,10 +220,14 @@ def _cleanlab(table: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     p = table[[f"p_{name}" for name in classes]].to_numpy(np.float64)
     p = p / p.sum(axis=1, keepdims=True)
     labels = pd.Index(classes).get_indexer(table["label"])
-    return pd.DataFrame({
-        "self-confidence": get_label_quality_scores(labels, p, method="self_confidence"),
-        "margin": get_label_quality_scores(labels, p, method="normalized_margin"),
-        "flagged": find_label_issues(labels, p).astype(float)}, index=table.index)
+    return pd.DataFrame(
+        {
+            "self-confidence": get_label_quality_scores(labels, p, method="self_confidence"),
+            "margin": get_label_quality_scores(labels, p, method="normalized_margin"),
+            "flagged": find_label_issues(labels, p).astype(float),
+        },
+        index=table.index,
+    )
 
 
 def false_discovery_rates(tables: int) -> None:
@@ -200,9 +239,11 @@ def false_discovery_rates(tables: int) -> None:
     finds something.
     """
     nulls: dict[str, Callable] = {
-        "other compounds' ranks": _rank_p, "normal, median and MAD": _normal_p,
+        "other compounds' ranks": _rank_p,
+        "normal, median and MAD": _normal_p,
         "own errors, Dirichlet": lambda r, t, c: _dirichlet_p(t, c, cleaned=False),
-        "own errors, cleaned": lambda r, t, c: _dirichlet_p(t, c, cleaned=True)}
+        "own errors, cleaned": lambda r, t, c: _dirichlet_p(t, c, cleaned=True),
+    }
     rows = []
     for world, name in [(w, n) for n, w in WORLDS.items()]:
         for seed in tqdm(range(tables), desc=name, disable=None):
@@ -213,8 +254,16 @@ def false_discovery_rates(tables: int) -> None:
                 p = p_values(ranked["score"], screen.scored, screen.classes)
                 for nominal in (0.05, 0.1, 0.2):
                     hit = _benjamini_hochberg(p.reindex(ranked.index).to_numpy(), nominal)
-                    rows.append((name, null, nominal, (hit & ~faulty).sum() / max(hit.sum(), 1),
-                                 (hit & faulty).sum() / max(faulty.sum(), 1), hit.sum()))
+                    rows.append(
+                        (
+                            name,
+                            null,
+                            nominal,
+                            (hit & ~faulty).sum() / max(hit.sum(), 1),
+                            (hit & faulty).sum() / max(faulty.sum(), 1),
+                            hit.sum(),
+                        )
+                    )
     out = pd.DataFrame(rows, columns=["world", "null", "nominal", "realised", "found", "called"])
     grouped = out.groupby(["null", "world", "nominal"], sort=False)
     shown = grouped[["realised", "found", "called"]].mean()
@@ -226,7 +275,7 @@ def _benjamini_hochberg(p: np.ndarray, rate: float) -> np.ndarray:
     order = np.argsort(p)
     below = np.flatnonzero(p[order] <= rate * np.arange(1, len(p) + 1) / len(p))
     called = np.zeros(len(p), bool)
-    called[order[:below.max() + 1 if len(below) else 0]] = True
+    called[order[: below.max() + 1 if len(below) else 0]] = True
     return called
 
 
@@ -240,8 +289,9 @@ def _normal_p(score: pd.Series, *_) -> pd.Series:
     return pd.Series(norm.sf((score - middle) / spread), score.index)
 
 
-def _dirichlet_p(table: pd.DataFrame, classes: list[str], cleaned: bool, draws: int = 400
-                 ) -> pd.Series:
+def _dirichlet_p(
+    table: pd.DataFrame, classes: list[str], cleaned: bool, draws: int = 400
+) -> pd.Series:
     """Compound means drawn about their expectation, as widely as the table's own compounds vary.
 
     cleaned: compounds of p < 0.05 are left out of the expectation and the spread, until settled.
@@ -280,21 +330,29 @@ def coverage(repeats: int = 200) -> None:
             true = rng.dirichlet(np.full(6, 0.4), compounds) * 0.5
             true[np.arange(compounds), labels] += 0.5
             well_p = np.stack([rng.dirichlet(8 * t + 1e-3, wells_each) for t in true])
-            table = pd.DataFrame({
-                "compound": np.repeat([f"c{i}" for i in range(compounds)], wells_each),
-                "label": np.repeat([classes[y] for y in labels], wells_each), "plate": "P",
-                "well": [f"w{i}" for i in range(compounds * wells_each)], "role": "scored",
-                "correct": True, "confidence": 0.5, "predicted": classes[0]})
+            table = pd.DataFrame(
+                {
+                    "compound": np.repeat([f"c{i}" for i in range(compounds)], wells_each),
+                    "label": np.repeat([classes[y] for y in labels], wells_each),
+                    "plate": "P",
+                    "well": [f"w{i}" for i in range(compounds * wells_each)],
+                    "role": "scored",
+                    "correct": True,
+                    "confidence": 0.5,
+                    "predicted": classes[0],
+                }
+            )
             for k, name in enumerate(classes):
                 table[f"p_{name}"] = well_p.reshape(-1, 6)[:, k]
             ranked = rank(table, classes, resamples=200).set_index("compound")
             ranked = ranked.reindex([f"c{i}" for i in range(compounds)])
             found = contrast(own_errors(true, labels).expected_if(), true, labels)
-            score = found[np.arange(compounds),
-                          pd.Index(classes).get_indexer(ranked["suspected"])]
+            score = found[np.arange(compounds), pd.Index(classes).get_indexer(ranked["suspected"])]
             held.append(((score >= ranked["low"]) & (score <= ranked["high"])).mean())
-        print(f"{wells_each:3d} wells per compound: {np.mean(held):.1%} of nominal 95 % intervals "
-              f"hold the true score (+-{np.std(held) / np.sqrt(repeats):.1%})")
+        print(
+            f"{wells_each:3d} wells per compound: {np.mean(held):.1%} of nominal 95 % intervals "
+            f"hold the true score (+-{np.std(held) / np.sqrt(repeats):.1%})"
+        )
 
 
 def flipped_labels(study: str, seeds: int) -> None:
@@ -317,14 +375,20 @@ def flipped_labels(study: str, seeds: int) -> None:
             truth[flipped] = "flipped"
             own = p[np.arange(len(p)), given]
             scores = {"ours": -label_quality(own)}
-            for method_name in ("self_confidence", "normalized_margin",
-                                "confidence_weighted_entropy"):
+            for method_name in (
+                "self_confidence",
+                "normalized_margin",
+                "confidence_weighted_entropy",
+            ):
                 scores[f"cleanlab {method_name}"] = -get_label_quality_scores(
-                    given, p, method=method_name)
+                    given, p, method=method_name
+                )
             rows += [{"score": name} | found(truth, pd.Series(s)) for name, s in scores.items()]
         shown = pd.DataFrame(rows).groupby("score", sort=False)[["average precision", "at k"]]
-        print(f"\n{opened.name}, {method}: {len(true):,} images, accuracy "
-              f"{(p.argmax(axis=1) == true).mean():.2%}, 2 % flipped, {seeds} seeds")
+        print(
+            f"\n{opened.name}, {method}: {len(true):,} images, accuracy "
+            f"{(p.argmax(axis=1) == true).mean():.2%}, 2 % flipped, {seeds} seeds"
+        )
         print((shown.mean().map("{:.4f}".format) + shown.sem().map(" +-{:.4f}".format)).to_string())
 
 

@@ -86,12 +86,21 @@ def make_screen(world: World, seed: int) -> Screen:
             for plate in range(PLATES):
                 well = centre + of_plate[b, plate] + rng.normal(size=FEATURES) * 0.25
                 values.append(well + rng.normal(size=(IMAGES, FEATURES)) * 0.8)
-                rows += [(f"compound {c:03d}", float(dose + 1), classes[given[c]], f"batch {b}",
-                          f"plate {b}.{plate}", f"{'ABCDEFGH'[used[b] % 8]}{used[b] // 8 + 1:02d}",
-                          kind[c])] * IMAGES
+                rows += [
+                    (
+                        f"compound {c:03d}",
+                        float(dose + 1),
+                        classes[given[c]],
+                        f"batch {b}",
+                        f"plate {b}.{plate}",
+                        f"{'ABCDEFGH'[used[b] % 8]}{used[b] // 8 + 1:02d}",
+                        kind[c],
+                    )
+                ] * IMAGES
             used[b] += 1
-    table = pd.DataFrame(rows, columns=["compound", "concentration", "label", "batch", "plate",
-                                        "well", "kind"])
+    table = pd.DataFrame(
+        rows, columns=["compound", "concentration", "label", "batch", "plate", "well", "kind"]
+    )
     features = np.concatenate(values)
     table["swapped"] = _swap_wells(table, features, world.swapped_wells, rng)
     table["artefact"] = rng.random(len(table)) < world.artefacts
@@ -126,8 +135,11 @@ def _compounds(world: World, rng: np.random.Generator):
     shown, given = true.copy(), true.copy()
     kind, strength = np.full(n, "", dtype=object), np.ones(n)
     free = [int(c) for c in rng.permutation(n) if true[c] != 0]  # class 0 is weak anyway
-    for name, count in (("wrong label", world.swapped), ("inactive", world.inactive),
-                        ("unknown mechanism", world.unknown)):
+    for name, count in (
+        ("wrong label", world.swapped),
+        ("inactive", world.inactive),
+        ("unknown mechanism", world.unknown),
+    ):
         for _ in range(count):
             c = free.pop()
             kind[c] = name
@@ -140,8 +152,9 @@ def _compounds(world: World, rng: np.random.Generator):
     return shown, given, kind, strength
 
 
-def _swap_wells(table: pd.DataFrame, features: np.ndarray, count: int, rng: np.random.Generator
-                ) -> np.ndarray:
+def _swap_wells(
+    table: pd.DataFrame, features: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
     """Exchange the features of pairs of wells of one plate with different labels, in place."""
     swapped = np.zeros(len(table), bool)
     wells = table.groupby(["plate", "well"], sort=True).indices
@@ -157,8 +170,9 @@ def _swap_wells(table: pd.DataFrame, features: np.ndarray, count: int, rng: np.r
     return swapped
 
 
-def _predict_left_out(table: pd.DataFrame, features: np.ndarray, classes: list[str],
-                      sharpness: float) -> np.ndarray:
+def _predict_left_out(
+    table: pd.DataFrame, features: np.ndarray, classes: list[str], sharpness: float
+) -> np.ndarray:
     """(N, C) softmax of a linear discriminant fitted without the image's compound."""
     target = pd.Index(classes).get_indexer(table["label"])
     p = np.zeros((len(table), len(classes)))

@@ -10,8 +10,16 @@ from page_studies import ROOT, write_animals, write_compounds, write_screen
 
 from bnn_core.study.folder import Study, open_study
 
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 #: Generous: a busy machine is no failure.
 TIMEOUT_MS = 45_000
 
@@ -43,8 +51,9 @@ def server(cache) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def chromium():
     """One browser for all tests; they are skipped where there is none."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser",
-                                                   "google-chrome"))), None)
+    program = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if program is None:
         pytest.skip("no Chromium on this machine: install the package chromium")
     sync_api = pytest.importorskip("playwright.sync_api")
@@ -57,8 +66,9 @@ def chromium():
 @pytest.fixture(scope="session")
 def profile(chromium, server) -> Iterator:
     """One profile for all tabs: what the app loads once is in its cache."""
-    context = chromium.new_context(base_url=server, viewport={"width": 1280, "height": 1000},
-                                   accept_downloads=True)
+    context = chromium.new_context(
+        base_url=server, viewport={"width": 1280, "height": 1000}, accept_downloads=True
+    )
     context.set_default_timeout(TIMEOUT_MS)
     yield context
     context.close()
@@ -69,8 +79,14 @@ def tab(profile) -> Iterator:
     """A fresh tab (playwright's Page), a session of its own; errors fail the test at its end."""
     page, errors = profile.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(f"{message.text} {message.location['url']}")
-            if message.type == "error" and not _expected(message.location["url"]) else None)
+    page.on(
+        "console",
+        lambda message: (
+            errors.append(f"{message.text} {message.location['url']}")
+            if message.type == "error" and not _expected(message.location["url"])
+            else None
+        ),
+    )
     yield page
     page.close()
     assert not errors

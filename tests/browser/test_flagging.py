@@ -126,7 +126,8 @@ def stopped(process):
 
 
 def test_a_slow_server_records_what_was_pressed_and_the_dialog_says_so_meanwhile(
-        chromium, tmp_path):
+    chromium, tmp_path
+):
     cache = tmp_path / "cache"
     write_animals(cache, "beasts", n=30)
     with serving(cache) as (url, process):

@@ -8,8 +8,12 @@ from browsing import settled, wait_for
 from bnn_core.measures.evaluation import Selective
 from bnn_core.study.folder import open_study
 
-PAGES = {"": "Overview", "confidence": "Confidence", "bnn_vs_standard": "BNN vs standard",
-         "one_image": "One image"}
+PAGES = {
+    "": "Overview",
+    "confidence": "Confidence",
+    "bnn_vs_standard": "BNN vs standard",
+    "one_image": "One image",
+}
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +29,12 @@ def numbers(tab) -> list[str]:
 
 def expected(table, cutoff) -> list[str]:
     at = Selective(table["confidence"], table["correct"].to_numpy(bool)).at(cutoff)
-    return [f"{100 * at.accuracy:.2f} %", f"{100 * at.coverage:.2f} %", f"{at.kept:,}",
-            f"{at.kept - at.right:,}"]
+    return [
+        f"{100 * at.accuracy:.2f} %",
+        f"{100 * at.coverage:.2f} %",
+        f"{at.kept:,}",
+        f"{at.kept - at.right:,}",
+    ]
 
 
 def shown(tab) -> list[str]:
@@ -58,8 +66,9 @@ def test_from_the_slider_to_one_image(tab, table, cache):
     tab.locator(".hoverlayer .hovertext").first.wait_for()
     tab.mouse.click(x, y)
     tab.locator(".tile").first.wait_for()
-    method, place, verdict = re.search(r"bar=confidence\.image\.(\w+)\.(\d+)\.(\w+)",
-                                       tab.url).groups()
+    method, place, verdict = re.search(
+        r"bar=confidence\.image\.(\w+)\.(\d+)\.(\w+)", tab.url
+    ).groups()
     drawn = open_study(cache / "animals").table(method)
     low, high = int(place) / 50, (int(place) + 1) / 50
     inside = drawn[(drawn["confidence"] >= low) & (drawn["confidence"] < high)]
@@ -101,15 +110,21 @@ def test_the_wall_by_keyboard(tab):
     wait_for(tab, lambda: tab.locator(".tile").count() == 300)
     tiles = tab.locator(".tile")
     tiles.first.focus()
-    focused = "() => document.activeElement.shadowRoot?.activeElement?.dataset.row " \
-              "?? document.activeElement.dataset.row"
+    focused = (
+        "() => document.activeElement.shadowRoot?.activeElement?.dataset.row "
+        "?? document.activeElement.dataset.row"
+    )
     order = [tiles.nth(i).get_attribute("data-row") for i in range(3)]
     tab.keyboard.press("ArrowRight")
     assert tab.evaluate(focused) == order[1]
     tab.keyboard.press(" ")
     tab.keyboard.press("Shift+ArrowRight")
     assert [tiles.nth(i).get_attribute("aria-pressed") for i in range(4)] == [
-        "false", "true", "true", "false"]
+        "false",
+        "true",
+        "true",
+        "false",
+    ]
     tab.get_by_role("button", name="Export 2").wait_for()
     tab.keyboard.press("End")
     assert tab.evaluate(focused) == tiles.last.get_attribute("data-row")
@@ -142,8 +157,11 @@ def test_flag_a_selection_and_take_it_back(tab):
 def test_the_cut_off_stays_in_the_address_from_page_to_page(tab):
     # A widget that stood elsewhere on the page before used to be cut from the address.
     tab.goto("/?study=animals")
-    for page, key, value in (("Confidence", "ArrowLeft", 0.49), ("Overview", "ArrowLeft", 0.48),
-                             ("BNN vs standard", "ArrowLeft", 0.47)):
+    for page, key, value in (
+        ("Confidence", "ArrowLeft", 0.49),
+        ("Overview", "ArrowLeft", 0.48),
+        ("BNN vs standard", "ArrowLeft", 0.47),
+    ):
         settled(tab)
         tab.get_by_test_id("stSidebarNav").get_by_role("link", name=page, exact=True).click()
         tab.get_by_role("heading", name=page, exact=True).wait_for()

@@ -31,16 +31,23 @@ def test_from_a_compound_to_one_image(tab, demo):
     tab.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
     found = tab.evaluate(BAR, compound)
     _, place, predicted = found["bar"]
-    inside = own[(own["predicted"] == predicted)
-                 & (own["confidence"].mul(20).clip(upper=19.999).astype(int) == place)]
+    inside = own[
+        (own["predicted"] == predicted)
+        & (own["confidence"].mul(20).clip(upper=19.999).astype(int) == place)
+    ]
     assert found["n"] == len(inside) > 0
     tab.mouse.click(found["x"], found["y"])
     wait_for(tab, lambda: "bar=" in tab.url)
     bar = json.loads(parse_qs(urlparse(tab.url).query)["bar"][0])
     assert bar == ["confidence", label, compound, place, predicted]
     wall = tab.get_by_role("group", name=f"{len(inside)} image").last
-    wait_for(tab, lambda: set(wall.locator(".tile").evaluate_all(
-        "tiles => tiles.map(t => +t.dataset.row)")) == set(inside.index))
+    wait_for(
+        tab,
+        lambda: (
+            set(wall.locator(".tile").evaluate_all("tiles => tiles.map(t => +t.dataset.row)"))
+            == set(inside.index)
+        ),
+    )
     tab.get_by_role("link", name="Open in One image").last.click()
     tab.get_by_role("heading", name="One image").wait_for()
     tab.get_by_text(f"of {len(inside)} in the selection").wait_for()

@@ -37,16 +37,29 @@ def fields(cache):
             tifffile.imwrite(root / f"{number}_{channel}.tif", plane)
     samples = rng.dirichlet(np.ones(3), (12, 20))
     labels = np.array(CLASSES, dtype=object)[np.arange(12) % 3]
-    images = pd.DataFrame({
-        "image_id": [f"P1/B{i + 1:02d}/1" for i in range(12)], "label": labels, "role": "scored",
-        "fold": 0, "content_hash": content_hashes(pictures), "plate": "P1"} | {
-        f"path_{c}": [f"{i}_{c}.tif" for i in range(12)] for c in ("DNA", "Actin")})
+    images = pd.DataFrame(
+        {
+            "image_id": [f"P1/B{i + 1:02d}/1" for i in range(12)],
+            "label": labels,
+            "role": "scored",
+            "fold": 0,
+            "content_hash": content_hashes(pictures),
+            "plate": "P1",
+        }
+        | {f"path_{c}": [f"{i}_{c}.tif" for i in range(12)] for c in ("DNA", "Actin")}
+    )
     return write_study(
-        cache / "fields", title="Fields", kind="plate", classes=CLASSES, images=images,
+        cache / "fields",
+        title="Fields",
+        kind="plate",
+        classes=CLASSES,
+        images=images,
         summaries={"vi": summarise(moments(samples.transpose(1, 0, 2)), CLASSES, labels)},
-        samples={"vi": samples}, embedding=rng.normal(size=(12, 6)),
+        samples={"vi": samples},
+        embedding=rng.normal(size=(12, 6)),
         methods={"vi": {"num_samples": 20}},
-        extra={"channels": ["DNA", "Actin"], "image_root": str(root), "pixel_size_um": 2.0})
+        extra={"channels": ["DNA", "Actin"], "image_root": str(root), "pixel_size_um": 2.0},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +78,11 @@ def test_arrow_keys_walk_through_the_selection(tab, order):
     tab.get_by_role("img", name=order[0]).first.wait_for()
     tab.locator("h1").click()
     settled(tab)
-    for key, image_id in (("ArrowRight", order[1]), ("ArrowRight", order[2]),
-                          ("ArrowLeft", order[1])):
+    for key, image_id in (
+        ("ArrowRight", order[1]),
+        ("ArrowRight", order[2]),
+        ("ArrowLeft", order[1]),
+    ):
         tab.keyboard.press(key)
         at(tab, image_id)
         tab.get_by_role("img", name=image_id).first.wait_for()
@@ -106,9 +122,11 @@ def test_channels_contrast_and_zoom(tab, fields):
     view = tab.locator(".view")
     picture = view.locator("img")
     picture.wait_for()
-    tab.wait_for_function("() => document.querySelector('.view img')?.naturalWidth === 80 || "
-                          "[...document.querySelectorAll('*')].some(e => e.shadowRoot?"
-                          ".querySelector('.view img')?.naturalWidth === 80)")
+    tab.wait_for_function(
+        "() => document.querySelector('.view img')?.naturalWidth === 80 || "
+        "[...document.querySelectorAll('*')].some(e => e.shadowRoot?"
+        ".querySelector('.view img')?.naturalWidth === 80)"
+    )
     both = picture.get_attribute("src")
     tab.get_by_text("Actin", exact=True).click()
     tab.wait_for_url(re.compile("channels=Actin"))
@@ -129,7 +147,8 @@ def test_channels_contrast_and_zoom(tab, fields):
     tab.keyboard.press("0")
     assert tab.locator(".zoom").inner_text() == ""
     tab.get_by_test_id("stSlider").filter(has_text="Brightness").get_by_role("slider").press(
-        "ArrowRight")
+        "ArrowRight"
+    )
     view.locator("img[src*='gain=1.5']").wait_for()
     tab.get_by_text("this image alone").click()
     tab.get_by_text("brightness cannot be compared").wait_for()

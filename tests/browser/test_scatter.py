@@ -33,15 +33,18 @@ DRAWN = "() => document.querySelector('.js-plotly-plot').layout.selections?.[0]"
 @pytest.fixture(scope="module")
 def scores(cache):
     study = open_study(cache / "animals")
-    return (study.table("standard")["confidence"].to_numpy(),
-            study.table("vi")["confidence"].to_numpy())
+    return (
+        study.table("standard")["confidence"].to_numpy(),
+        study.table("vi")["confidence"].to_numpy(),
+    )
 
 
 @pytest.fixture
 def chart(tab):
     tab.goto(ADDRESS)
     tab.locator(".js-plotly-plot .scatterlayer, .js-plotly-plot .gl-container").first.wait_for(
-        state="attached")
+        state="attached"
+    )
     tab.get_by_text("All 300 images are drawn").wait_for()
     return tab
 
@@ -65,7 +68,8 @@ def test_a_click_on_a_point_shows_its_image(chart, cache, scores):
     picture.wait_for()
     chart.wait_for_function(
         "name => document.querySelector(`img[alt='${name}']`).naturalWidth > 100",
-        arg=table["image_id"][row])
+        arg=table["image_id"][row],
+    )
     chart.get_by_role("button", name="Back to the counts").click()
     picture.wait_for(state="detached")
     chart.get_by_text("Both sure").first.wait_for()
@@ -82,8 +86,12 @@ def test_a_box_selects_exactly_the_images_inside(chart, scores):
     chart.mouse.up()
     chart.get_by_text("In the box").wait_for()
     box = chart.evaluate(DRAWN)
-    inside = ((x >= min(box["x0"], box["x1"])) & (x <= max(box["x0"], box["x1"]))
-              & (y >= min(box["y0"], box["y1"])) & (y <= max(box["y0"], box["y1"])))
+    inside = (
+        (x >= min(box["x0"], box["x1"]))
+        & (x <= max(box["x0"], box["x1"]))
+        & (y >= min(box["y0"], box["y1"]))
+        & (y <= max(box["y0"], box["y1"]))
+    )
     assert 0 < inside.sum() < 300
     chart.get_by_text(f"{inside.sum()} of 300 images").last.wait_for()
     chart.locator(".tile").first.wait_for()
@@ -101,8 +109,12 @@ def test_a_lasso_selects_exactly_the_images_inside(chart, scores):
         chart.mouse.move(x, y, steps=4)
     chart.mouse.up()
     chart.get_by_text("In the lasso").wait_for()
-    corners = np.array([[float(v) for v in pair.split(",")] for pair in
-                        re.findall(r"[ML]([^MLZ]+)", chart.evaluate(DRAWN)["path"])])
+    corners = np.array(
+        [
+            [float(v) for v in pair.split(",")]
+            for pair in re.findall(r"[ML]([^MLZ]+)", chart.evaluate(DRAWN)["path"])
+        ]
+    )
     inside = in_polygon(*scores, *corners.T).sum()
     assert 0 < inside < 300
     chart.get_by_text(f"{inside} of 300 images").last.wait_for()
@@ -110,8 +122,11 @@ def test_a_lasso_selects_exactly_the_images_inside(chart, scores):
 
 def test_a_corner_by_keyboard(chart, scores):
     both = ((scores[0] >= 0.5) & (scores[1] >= 0.5)).sum()
-    pill = chart.get_by_role("button", name=f"{both} all").or_(
-        chart.get_by_role("radio", name=f"{both} all")).first
+    pill = (
+        chart.get_by_role("button", name=f"{both} all")
+        .or_(chart.get_by_role("radio", name=f"{both} all"))
+        .first
+    )
     pill.focus()
     chart.keyboard.press(" ")
     chart.get_by_text(f"{both} of 300 images").last.wait_for()

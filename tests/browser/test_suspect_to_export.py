@@ -1,6 +1,5 @@
 """The demo in a browser: from the greeting to a suspect, its evidence, a decision, a list."""
 
-
 from browsing import settled, wait_for
 from page_studies import ROOT
 
@@ -12,8 +11,9 @@ from bnn_core.suspects.ranking import rank
 
 def shown_on(wall):
     """Rows of the tiles of a wall."""
-    return set(wall.locator(".tile").evaluate_all(
-        "tiles => tiles.map(tile => Number(tile.dataset.row))"))
+    return set(
+        wall.locator(".tile").evaluate_all("tiles => tiles.map(tile => Number(tile.dataset.row))")
+    )
 
 
 def flag_all(tab, n, reason):

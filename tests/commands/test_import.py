@@ -23,9 +23,16 @@ def run(*arguments):
 
 
 def write_table(folder, **columns):
-    table = pd.DataFrame({"image": [f"im/{i}.png" for i in range(4)],
-                          "p_a": [0.9, 0.6, 0.2, 0.1], "p_b": [0.1, 0.4, 0.8, 0.9],
-                          "label": ["a", "b", "b", "b"], "compound": list("wxyz")} | columns)
+    table = pd.DataFrame(
+        {
+            "image": [f"im/{i}.png" for i in range(4)],
+            "p_a": [0.9, 0.6, 0.2, 0.1],
+            "p_b": [0.1, 0.4, 0.8, 0.9],
+            "label": ["a", "b", "b", "b"],
+            "compound": list("wxyz"),
+        }
+        | columns
+    )
     table.to_csv(folder / "mine.csv", index=False)
     return folder / "mine.csv"
 
@@ -40,20 +47,55 @@ def test_the_published_table_with_one_command(shared_data, authors, tmp_path):
     table = study.table("vi")
     found = level_metrics(table, study.classes)
     assert found == study.meta["metrics"]["vi"]
-    assert (found["image"]["right"], found["treatment"]["right"], found["compound"]["right"],
-            found["compound"]["vote_right"]) == (892, 81, 28, 29)
+    assert (
+        found["image"]["right"],
+        found["treatment"]["right"],
+        found["compound"]["right"],
+        found["compound"]["vote_right"],
+    ) == (892, 81, 28, 29)
     correct = table["correct"].to_numpy(bool)
     c = table["confidence"]
-    figures = [auroc(c, correct), auroc(table["top_softmax"], correct), aurc(c, correct),
-               augrc(c, correct), ece(table["top_softmax"], correct), nll(table["p_label"]),
-               brier(table[[f"p_{name}" for name in study.classes]], authors.y)]
+    figures = [
+        auroc(c, correct),
+        auroc(table["top_softmax"], correct),
+        aurc(c, correct),
+        augrc(c, correct),
+        ece(table["top_softmax"], correct),
+        nll(table["p_label"]),
+        brier(table[[f"p_{name}" for name in study.classes]], authors.y),
+    ]
     assert [f"{f:.4f}" for f in figures[:5]] + [f"{f:.3f}" for f in figures[5:]] == [
-        "0.7886", "0.7935", "0.0997", "0.0724", "0.0990", "1.295", "0.385"]
+        "0.7886",
+        "0.7935",
+        "0.0997",
+        "0.0724",
+        "0.0990",
+        "1.295",
+        "0.385",
+    ]
     kept = Selective(c, correct).at(np.arange(1, 10) / 10)
     assert [f"{100 * a:.1f}" for a in kept.accuracy] == [
-        "82.9", "85.7", "87.5", "88.4", "90.5", "92.8", "94.6", "97.0", "97.9"]
+        "82.9",
+        "85.7",
+        "87.5",
+        "88.4",
+        "90.5",
+        "92.8",
+        "94.6",
+        "97.0",
+        "97.9",
+    ]
     assert [f"{100 * a:.1f}" for a in kept.coverage] == [
-        "76.3", "68.4", "61.5", "55.4", "50.1", "44.2", "37.0", "30.4", "20.2"]
+        "76.3",
+        "68.4",
+        "61.5",
+        "55.4",
+        "50.1",
+        "44.2",
+        "37.0",
+        "30.4",
+        "20.2",
+    ]
     np.testing.assert_allclose(c, authors.c, atol=1e-6)
     assert table[list(SPLIT_COLUMNS)].isna().all(axis=None)
     assert any("no samples" in note for note in study.meta["notes"])
@@ -66,8 +108,17 @@ def test_a_study_with_samples_and_a_standard_network(tmp_path):
     table = write_table(tmp_path)
     p = pd.read_csv(table)[["p_a", "p_b"]].to_numpy()
     np.save(tmp_path / "s.npy", np.stack([p + 0.01 * s * np.array([1, -1]) for s in (-1, 0, 1)]))
-    run(table, "--samples", tmp_path / "s.npy", "--standard", table, "--method", "dropout",
-        "--cache", tmp_path / "cache")
+    run(
+        table,
+        "--samples",
+        tmp_path / "s.npy",
+        "--standard",
+        table,
+        "--method",
+        "dropout",
+        "--cache",
+        tmp_path / "cache",
+    )
     study = open_study(tmp_path / "cache" / "mine")
     assert check_study(study.path) == []
     assert study.methods == ["dropout", "standard"]
@@ -132,14 +183,16 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys):
     assert "does not exist" in refused(capsys, tmp_path / "none.csv", "--out", out)
     assert "--map label: NAME=COLUMN" in refused(capsys, table, "--out", out, "--map", "label")
     assert "'tag' is no column of a study" in refused(capsys, table, "--out", out, "--map", "tag=x")
-    assert "does not hold the first 4 images" in refused(capsys, table, "--out", out,
-                                                         "--image-root", tmp_path)
+    assert "does not hold the first 4 images" in refused(
+        capsys, table, "--out", out, "--image-root", tmp_path
+    )
     assert "is no folder" in refused(capsys, table, "--out", out, "--image-root", tmp_path / "x")
     bad = write_table(tmp_path, p_a=[0.9, 0.9, 0.2, 0.1])
     assert "row 3: the probabilities sum to 1.3" in refused(capsys, bad, "--out", out)
     named = write_table(tmp_path, label=["label", "b", "b", "b"])
     assert "row 2: label 'label' is none of the classes (a, b)" in refused(
-        capsys, named, "--out", out)
+        capsys, named, "--out", out
+    )
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
 

@@ -25,9 +25,13 @@ def running(command, environment, folder):
         port = free.getsockname()[1]
     log = folder / "server.log"
     with open(log, "w") as out:
-        process = subprocess.Popen([sys.executable, "-m", *command(port)], cwd=folder, stdout=out,
-                                   stderr=subprocess.STDOUT, env=os.environ | environment
-                                   | {"PYTHONPATH": str(ROOT)})
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command(port)],
+            cwd=folder,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=os.environ | environment | {"PYTHONPATH": str(ROOT)},
+        )
     try:
         for _ in range(240):
             if process.poll() is not None:
@@ -49,15 +53,21 @@ def running(command, environment, folder):
 
 def ask(port, path, host="localhost", address="127.0.0.1", **headers) -> str:
     """The answer to a GET, headers and all, with a Host of one's choice."""
-    lines = [f"GET {path} HTTP/1.1", f"Host: {host}:{port}",
-             *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: {host}:{port}",
+        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+    ]
     with socket.create_connection((address, port), timeout=20) as link:
         link.sendall(("\r\n".join([*lines, "", ""])).encode())
         answer = b""
         while b"\r\n\r\n" not in answer and (data := link.recv(65536)):
             answer += data
-        length = [line.split(b":")[1] for line in answer.lower().splitlines()
-                  if line.startswith(b"content-length:")]
+        length = [
+            line.split(b":")[1]
+            for line in answer.lower().splitlines()
+            if line.startswith(b"content-length:")
+        ]
         while length and len(answer.partition(b"\r\n\r\n")[2]) < int(length[0]):
             answer += link.recv(65536)
     return answer.decode("latin-1")
@@ -65,17 +75,29 @@ def ask(port, path, host="localhost", address="127.0.0.1", **headers) -> str:
 
 def open_socket(port, host="localhost", origin=None) -> int:
     """Status of an attempt to open Streamlit's WebSocket."""
-    answer = ask(port, "/_stcore/stream", host, Upgrade="websocket", Connection="Upgrade",
-                 Sec_WebSocket_Version="13", Sec_WebSocket_Key="AAAAAAAAAAAAAAAAAAAAAA==",
-                 Origin=origin or f"http://{host}:{port}")
+    answer = ask(
+        port,
+        "/_stcore/stream",
+        host,
+        Upgrade="websocket",
+        Connection="Upgrade",
+        Sec_WebSocket_Version="13",
+        Sec_WebSocket_Key="AAAAAAAAAAAAAAAAAAAAAA==",
+        Origin=origin or f"http://{host}:{port}",
+    )
     return int(answer.split()[1])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux only")
 def test_streamlit_run_listens_on_this_machine_only(tmp_path):
     def command(port):
-        return ["streamlit", "run", str(ROOT / "app.py"), f"--server.port={port}",
-                "--server.headless=true"]
+        return [
+            "streamlit",
+            "run",
+            str(ROOT / "app.py"),
+            f"--server.port={port}",
+            "--server.headless=true",
+        ]
 
     with running(command, {"BNN_CACHE": str(tmp_path / "cache")}, tmp_path) as port:
         with pytest.raises(ConnectionRefusedError):
@@ -92,16 +114,29 @@ def test_a_server_for_others_shows_what_lies_in_its_folders_to_who_asks_for_its_
         (tmp_path / folder).mkdir()
         Image.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / folder / "a.png")
     paths = [str(tmp_path / "in/a.png"), str(tmp_path / "out/a.png"), str(tmp_path / "out/b.png")]
-    pd.DataFrame({"path": paths, "label": ["x", "y", "y"], "p_x": [1.0, 0.0, 0.0],
-                  "p_y": [0.0, 1.0, 1.0]}).to_csv(tmp_path / "in" / "t.csv", index=False)
+    pd.DataFrame(
+        {"path": paths, "label": ["x", "y", "y"], "p_x": [1.0, 0.0, 0.0], "p_y": [0.0, 1.0, 1.0]}
+    ).to_csv(tmp_path / "in" / "t.csv", index=False)
     make_import_study(tmp_path / "in" / "t.csv", tmp_path / "cache" / "s t")
     for file in (tmp_path / "cache" / "s t").glob("thumbnails.*"):
         file.unlink()  # nothing but the originals is left to show
 
     def command(port):
-        return ["bnn_core", "serve", "--address", "0.0.0.0", "--port", str(port), "--host",
-                "cells.example", "--data-root", str(tmp_path / "in"), "--read-only", "--cache",
-                str(tmp_path / "cache")]
+        return [
+            "bnn_core",
+            "serve",
+            "--address",
+            "0.0.0.0",
+            "--port",
+            str(port),
+            "--host",
+            "cells.example",
+            "--data-root",
+            str(tmp_path / "in"),
+            "--read-only",
+            "--cache",
+            str(tmp_path / "cache"),
+        ]
 
     with running(command, {}, tmp_path) as port:
         full = f"/image/{quote('s t')}/full/"

@@ -60,10 +60,14 @@ def test_every_field_is_read_by_its_name(fields):
     ("name", "parts"),
     [
         ("G10_s1_w1BEDC2073-A983-4B98-95E9-84466707A25D.tif", ("", "G10", "1", "1")),
-        ("Week7_7__B02_s4_w4BEDC2073-A983-4B98-95E9-84466707A25D.tif",
-         ("Week7_7_", "B02", "4", "4")),
-        ("Week1_150607_B02_s4_w2BEDC2073-A983-4B98-95E9-84466707A25D.tif",
-         ("Week1_150607", "B02", "4", "2")),
+        (
+            "Week7_7__B02_s4_w4BEDC2073-A983-4B98-95E9-84466707A25D.tif",
+            ("Week7_7_", "B02", "4", "4"),
+        ),
+        (
+            "Week1_150607_B02_s4_w2BEDC2073-A983-4B98-95E9-84466707A25D.tif",
+            ("Week1_150607", "B02", "4", "2"),
+        ),
     ],
 )
 def test_file_names(name, parts):
@@ -87,17 +91,30 @@ def test_roles_give_the_published_counts(fields):
     assert table[table["role"] != "scored"]["label"].isna().all()
     colchicine = table[table["compound"] == "colchicine"].drop_duplicates("concentration")
     assert colchicine.sort_values("concentration")["role"].tolist() == (
-        ["unlabelled"] * 3 + ["scored"] + ["unlabelled"] * 4)
+        ["unlabelled"] * 3 + ["scored"] + ["unlabelled"] * 4
+    )
 
 
 @settings(max_examples=8)
 @given(st.integers(0, 1000))
 def test_the_draw_is_spread_over_the_plates_and_hangs_on_the_seed(seed):
     plates = [f"P{i}" for i in range(10)]
-    taxol = pd.DataFrame({"plate": np.repeat(plates, 6), "compound": "taxol", "concentration": 0.3,
-                          "moa": "Microtubule stabilizers"})
-    rest = pd.DataFrame({"plate": "P0", "compound": [f"c{i}" for i in range(3) for _ in range(25)],
-                         "concentration": 1.0, "moa": np.repeat(["a", "b", "c"], 25)})
+    taxol = pd.DataFrame(
+        {
+            "plate": np.repeat(plates, 6),
+            "compound": "taxol",
+            "concentration": 0.3,
+            "moa": "Microtubule stabilizers",
+        }
+    )
+    rest = pd.DataFrame(
+        {
+            "plate": "P0",
+            "compound": [f"c{i}" for i in range(3) for _ in range(25)],
+            "concentration": 1.0,
+            "moa": np.repeat(["a", "b", "c"], 25),
+        }
+    )
     fields = pd.concat([taxol, rest], ignore_index=True)
     fields["image_id"] = [str(i) for i in range(len(fields))]
     table = assign_roles(fields, seed)
@@ -134,8 +151,9 @@ def broken(tmp_path, shared_data, images, change):
         ("Image_Metadata_Concentration", 4, "much", r"row 6: column .* holds 'much'"),
     ],
 )
-def test_a_table_that_does_not_fit_its_files_is_refused(tmp_path, shared_data, images, column, row,
-                                                        value, words):
+def test_a_table_that_does_not_fit_its_files_is_refused(
+    tmp_path, shared_data, images, column, row, value, words
+):
     def change(table):
         table.loc[row, column] = value
 
@@ -216,8 +234,9 @@ def test_full_size_fields_of_one_plate(tmp_path, shared_data, small_table):
     assert any("over the fields of this study, not all 240" in note for note in source.notes)
 
 
-def test_too_many_folds_are_refused_before_an_image_is_read(tmp_path, shared_data, small_table,
-                                                            capsys):
+def test_too_many_folds_are_refused_before_an_image_is_read(
+    tmp_path, shared_data, small_table, capsys
+):
     kept, table = small_table
     write_metadata(tmp_path, shared_data, table)
     write_images(tmp_path, kept, (64, 80))
@@ -229,8 +248,9 @@ def test_too_many_folds_are_refused_before_an_image_is_read(tmp_path, shared_dat
     assert not list(tmp_path.glob("s*"))
 
 
-def test_a_plate_unpacked_by_hand_bad_files_and_counted_intensities(tmp_path, shared_data,
-                                                                   small_table):
+def test_a_plate_unpacked_by_hand_bad_files_and_counted_intensities(
+    tmp_path, shared_data, small_table
+):
     kept, table = small_table
     write_metadata(tmp_path, shared_data, table)
     write_images(tmp_path, kept, (64, 80))
@@ -247,7 +267,9 @@ def test_a_plate_unpacked_by_hand_bad_files_and_counted_intensities(tmp_path, sh
     assert source.images.shape == (10, 3, 32, 40)
     assert source.table["path_DAPI"].str.startswith(f"{PLATE}/").all()
     assert [reason.split()[1:3] for reason in source.quarantine["reason"]] == [
-        ["does", "not"], ["is", "damaged"]]
+        ["does", "not"],
+        ["is", "damaged"],
+    ]
     assert all(name in source.quarantine["reason"].str.cat() for name in (PLATE, cut.name))
     assert source.contrast["high"].eq(60_000).all() and source.contrast["low"].eq(100).all()
     (folder / INTENSITIES).write_bytes(b"broken")

@@ -48,8 +48,10 @@ def archives(rows):
 
 @pytest.fixture
 def site(shared_data, archives, table):
-    tables = {"/BBBC021_v1_image.csv": table.to_csv(index=False).encode(),
-              "/BBBC021_v1_moa.csv": official(shared_data, "moa").encode()}
+    tables = {
+        "/BBBC021_v1_image.csv": table.to_csv(index=False).encode(),
+        "/BBBC021_v1_moa.csv": official(shared_data, "moa").encode(),
+    }
     with serve(Site(tables | archives)) as running:
         yield running
 
@@ -90,9 +92,11 @@ def test_labelled_keeps_what_a_study_needs_and_counts_all(tmp_path, site):
 
 
 def test_stalls_cuts_and_lies_on_the_way(tmp_path, site):
-    site.faults = {path_of(PLATE): ["stall", "cut", "no range", "long length"],
-                   path_of(OTHER): ["503", "short length", "trickle 900"],
-                   "/BBBC021_v1_image.csv": ["cut"]}
+    site.faults = {
+        path_of(PLATE): ["stall", "cut", "no range", "long length"],
+        path_of(OTHER): ["503", "short length", "trickle 900"],
+        "/BBBC021_v1_image.csv": ["cut"],
+    }
     assert "2 plates, 40 fields" in fetch(tmp_path, site, PLATE, OTHER)
     assert asked_for(site, PLATE)[1].startswith("bytes=")
 
@@ -101,7 +105,7 @@ def test_a_damaged_archive_is_fetched_again_and_then_refused(tmp_path, site, arc
     sound = archives[path_of(PLATE)]
     with zipfile.ZipFile(io.BytesIO(sound)) as archive:
         inside = archive.infolist()[10].header_offset + 200
-    site.files[path_of(PLATE)] = sound[:inside] + b"\0\1\2\3" + sound[inside + 4:]
+    site.files[path_of(PLATE)] = sound[:inside] + b"\0\1\2\3" + sound[inside + 4 :]
     with pytest.raises(InputError, match=f"0 of 1 plates.*{PLATE}: .*arrived damaged twice"):
         fetch(tmp_path, site, PLATE)
     assert len(asked_for(site, PLATE)) == 2
@@ -112,8 +116,9 @@ def test_a_damaged_archive_is_fetched_again_and_then_refused(tmp_path, site, arc
 
 def test_what_is_missing_is_named_and_the_rest_is_fetched(tmp_path, site):
     site.faults[path_of(OTHER)] = ["404", "..."]
-    with pytest.raises(InputError, match=f"1 of 2 plates are in .*; missing: {OTHER}: the server "
-                                         "has no archive"):
+    with pytest.raises(
+        InputError, match=f"1 of 2 plates are in .*; missing: {OTHER}: the server has no archive"
+    ):
         fetch(tmp_path, site, PLATE, OTHER)
     assert len(list((tmp_path / "Week1" / PLATE).glob("*.tif"))) == 60
 
@@ -214,8 +219,10 @@ def test_digits_come_through_torchvision(tmp_path, monkeypatch, capsys, name):
             fetched.append(root)
             raw.mkdir(parents=True)  # what an earlier try left would be in the way
             for stem in ("train", "t10k"):
-                for kind, array in (("images-idx3", np.zeros((6, 2, 2), np.uint8)),
-                                    ("labels-idx1", good)):
+                for kind, array in (
+                    ("images-idx3", np.zeros((6, 2, 2), np.uint8)),
+                    ("labels-idx1", good),
+                ):
                     head = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
                     (raw / f"{stem}-{kind}-ubyte").write_bytes(head + array.tobytes())
                     if faults:

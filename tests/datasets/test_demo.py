@@ -204,18 +204,13 @@ def _fields(look: cells.Look, seed: int, number: int = 6, size: int = 48) -> np.
     optics = Optics(size, np.random.default_rng(0))
     looks = np.repeat(look.vector()[None], 15, axis=0)
     return np.stack(
-        [
-            cells.draw_field(looks, optics, np.random.default_rng([seed, i]))
-            for i in range(number)
-        ]
+        [cells.draw_field(looks, optics, np.random.default_rng([seed, i])) for i in range(number)]
     )
 
 
 def test_a_field_without_cells_is_black():
     optics = Optics(32, np.random.default_rng(0))
-    none = cells.draw_field(
-        np.empty((0, len(cells.LOOK_NAMES))), optics, np.random.default_rng(0)
-    )
+    none = cells.draw_field(np.empty((0, len(cells.LOOK_NAMES))), optics, np.random.default_rng(0))
     np.testing.assert_array_equal(none, np.zeros((3, 32, 32)))
 
 
@@ -270,7 +265,9 @@ def test_pictures_keep_their_channels_apart(small, tmp_path):
 
 
 def test_the_command_makes_a_study_that_can_be_moved(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(study_demo, "prepare", lambda folder, seed: synthetic_screen.prepare(folder, 5, SMALL))
+    monkeypatch.setattr(
+        study_demo, "prepare", lambda folder, seed: synthetic_screen.prepare(folder, 5, SMALL)
+    )
     out = tmp_path / "made" / "demo"
     argv = ["study", "demo", "--out", str(out), "--preset", "quick", "--epochs", "1", "--folds",
             "2", "--num-samples", "3", "--head-width", "16", "--pathways", "2"]  # fmt: skip

@@ -57,8 +57,14 @@ def test_a_broken_connection_goes_on_where_it_stopped(site, tmp_path, fault):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.sampled_from(["cut", "trickle 7", "no range", "503", "wrong start", "ok",
-                                 "long length"]), max_size=5))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["cut", "trickle 7", "no range", "503", "wrong start", "ok", "long length"]
+        ),
+        max_size=5,
+    )
+)
 def test_whatever_the_server_does_the_file_is_whole_or_there_is_none(tmp_path_factory, faults):
     tmp_path = tmp_path_factory.mktemp("any")
     with serve(Site({"/file": DATA}, {"/file": [*faults]})) as site:
@@ -158,8 +164,10 @@ def test_stop_keeps_what_arrived(site, tmp_path):
 def test_two_runs_do_not_write_one_file(site, tmp_path):
     site.faults["/file"] = ["stall"]
     site.stall_seconds = 3
-    code = (f"from bnn_core.datasets.downloading import download\nfrom pathlib import Path\n"
-            f"download('{site.url}/file', Path({str(tmp_path / 'file')!r}), timeout=20)")
+    code = (
+        f"from bnn_core.datasets.downloading import download\nfrom pathlib import Path\n"
+        f"download('{site.url}/file', Path({str(tmp_path / 'file')!r}), timeout=20)"
+    )
     other = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
     try:
         until = time.monotonic() + 20

@@ -29,8 +29,10 @@ def write_emnist(folder, codes, split="byclass", part="test", pack=True):
         (folder / (name + ".gz" * pack)).write_bytes(gzip.compress(data) if pack else data)
 
 
-@pytest.mark.parametrize(("layout", "pack"), [(".", True), ("emnist", True), ("EMNIST/raw", False),
-                                              ("EMNIST/raw/gzip", True)])
+@pytest.mark.parametrize(
+    ("layout", "pack"),
+    [(".", True), ("emnist", True), ("EMNIST/raw", False), ("EMNIST/raw/gzip", True)],
+)
 def test_upright_and_named_in_every_layout(tmp_path, layout, pack):
     write_emnist(tmp_path / layout, [0, 9, 10, 35, 36, 61], pack=pack)
     found = load_emnist(tmp_path, tmp_path / "scratch")
@@ -72,8 +74,11 @@ def test_words_and_paths_on_the_command_line(tmp_path):
         found = open_any(text, tmp_path, tmp_path / "scratch")
         assert found.labels.tolist() == ["A/a", "Z/z"]
     assert found.name == "mine"
-    for text, message in (("emnist", "run 'bnn data emnist'"), ("emnist:words", "byclass"),
-                          ("nowhere", "does not exist")):
+    for text, message in (
+        ("emnist", "run 'bnn data emnist'"),
+        ("emnist:words", "byclass"),
+        ("nowhere", "does not exist"),
+    ):
         with pytest.raises(InputError, match=message):
             open_any(text, tmp_path, tmp_path)
 
@@ -102,16 +107,21 @@ def test_a_folder_with_labels_and_colours_and_an_npz(tmp_path):
     np.savez_compressed(tmp_path / "x.npz", images=images, labels=np.array([3, 4, 5]))
     found = open_any(f"mine={tmp_path / 'x.npz'}", tmp_path, tmp_path)
     assert found.name == "mine" and found.labels.tolist() == ["3", "4", "5"]
-    np.testing.assert_allclose(found.fitted(slice(1, 3), (3, 28, 28)) / 255,
-                               images[1:].transpose(0, 3, 1, 2), atol=0.002)
+    np.testing.assert_allclose(
+        found.fitted(slice(1, 3), (3, 28, 28)) / 255, images[1:].transpose(0, 3, 1, 2), atol=0.002
+    )
     np.savez(tmp_path / "x.npz", images=2 * images)
     with pytest.raises(InputError, match="outside of"):
         open_any(str(tmp_path / "x.npz"), tmp_path, tmp_path).read(slice(0, 1))
 
 
 def test_labels_of_any_type_are_names(tmp_path):
-    for given, names in (([b"cat", b"ox"], ["cat", "ox"]), ([1234567.0, 2.5], ["1234567", "2.5"]),
-                         ([np.nan, 3.0], [None, "3"]), (["a", "b"], ["a", "b"])):
+    for given, names in (
+        ([b"cat", b"ox"], ["cat", "ox"]),
+        ([1234567.0, 2.5], ["1234567", "2.5"]),
+        ([np.nan, 3.0], [None, "3"]),
+        (["a", "b"], ["a", "b"]),
+    ):
         np.savez(tmp_path / "x.npz", images=np.zeros((2, 8, 8), np.uint8), labels=given)
         assert open_any(str(tmp_path / "x.npz"), tmp_path, tmp_path).labels.tolist() == names
 

@@ -15,8 +15,22 @@ from bnn_core.images.faults import CORRUPTIONS, corrupt, read_corruptions
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study
 
-SMALL = ["--preset", "quick", "--epochs", "1", "--head-width", "8", "--pathways", "1", "--crop",
-         "8", "--num-samples", "4", "--size", "16"]
+SMALL = [
+    "--preset",
+    "quick",
+    "--epochs",
+    "1",
+    "--head-width",
+    "8",
+    "--pathways",
+    "1",
+    "--crop",
+    "8",
+    "--num-samples",
+    "4",
+    "--size",
+    "16",
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +47,25 @@ def study(tmp_path_factory):
             rows.append((f"{compound}{site}.png", compound, moa, "P1", "B02", len(rows)))
     columns = ["path", "compound", "moa", "plate", "well", "site"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "fields.csv", index=False)
-    assert cli.main(["study", "plate", str(folder / "fields.csv"), "--label", "moa", "--leave-out",
-                     "label", "--corrupt", "blur,wrong-channel", "--out", str(folder / "out"),
-                     *SMALL]) == 0
+    assert (
+        cli.main(
+            [
+                "study",
+                "plate",
+                str(folder / "fields.csv"),
+                "--label",
+                "moa",
+                "--leave-out",
+                "label",
+                "--corrupt",
+                "blur,wrong-channel",
+                "--out",
+                str(folder / "out"),
+                *SMALL,
+            ]
+        )
+        == 0
+    )
     return open_study(folder / "out")
 
 
@@ -51,8 +81,9 @@ def test_every_image_as_known_as_unseen_and_spoilt(study):
         unseen = set(here["label"][here["role"] == "new"])
         assert unseen == set(part["unpredictable"]) and len(unseen) == 1
         # A spoilt copy is predicted by the fold of its image.
-        assert (set(here["compound"][here["role"] == "shifted"])
-                == set(here["compound"][here["role"] == "scored"]))
+        assert set(here["compound"][here["role"] == "shifted"]) == set(
+            here["compound"][here["role"] == "scored"]
+        )
         assert not unseen & set(here["label"][here["role"] == "scored"])
     assert any("a second time" in note for note in study.meta["notes"])
     assert "stored" not in images
@@ -99,8 +130,15 @@ def test_each_corruption_does_what_its_name_says():
 
 
 def test_corruptions_take_turns_and_unknown_ones_are_refused():
-    table = pd.DataFrame({"image_id": list("abc"), "role": ["scored", "control", "scored"],
-                          "group": "g", "content_hash": list("xyz"), "quality_focus": 1.0})
+    table = pd.DataFrame(
+        {
+            "image_id": list("abc"),
+            "role": ["scored", "control", "scored"],
+            "group": "g",
+            "content_hash": list("xyz"),
+            "quality_focus": 1.0,
+        }
+    )
     made = corrupted_copies(table, ["blur", "debris"])
     assert made["image_id"].tolist() == ["a", "b", "c", "a~blur", "c~debris"]
     assert made["stored"].tolist() == [0, 1, 2, 0, 2]

@@ -28,9 +28,16 @@ def rgb_set(tmp_path):
     for i in range(16):
         compound = ["alpha", "beta, (one)", "mevinolin/lovastatin", "DMSO"][i // 4]
         Image.fromarray(picture(i, (40, 48, 3), np.uint8)).save(tmp_path / f"f{i}.png")
-        rows.append({"image": f"f{i}.png", "Metadata_Plate": "P1",
-                     "Metadata_Well": f"B{i // 2 + 1}", "drug": compound, "conc_nM": "300",
-                     "moa": "" if i >= 14 else "up" if i < 8 else "down"})
+        rows.append(
+            {
+                "image": f"f{i}.png",
+                "Metadata_Plate": "P1",
+                "Metadata_Well": f"B{i // 2 + 1}",
+                "drug": compound,
+                "conc_nM": "300",
+                "moa": "" if i >= 14 else "up" if i < 8 else "down",
+            }
+        )
     table = tmp_path / "fields.csv"
     pd.DataFrame(rows).to_csv(table, index=False)
     return table
@@ -104,8 +111,14 @@ def test_an_interrupted_run_goes_on_with_the_next_plate(rgb_set, tmp_path, monke
     assert len(read) == before + 8  # the first plate was not read again
     np.testing.assert_array_equal(source.images, expected.images)
     assert sorted(p.name for p in (tmp_path / "made").iterdir()) == [
-        "contrast.parquet", "images.npy", "quarantine.parquet", "source.json", "table.parquet",
-        "thumbnails.bin", "thumbnails.npy"]
+        "contrast.parquet",
+        "images.npy",
+        "quarantine.parquet",
+        "source.json",
+        "table.parquet",
+        "thumbnails.bin",
+        "thumbnails.npy",
+    ]
 
 
 def sixteen_bit_set(folder, plates=("P1", "P2"), wells=6):
@@ -114,9 +127,13 @@ def sixteen_bit_set(folder, plates=("P1", "P2"), wells=6):
     (folder / "tif").mkdir()
     for number, plate in enumerate(plates):
         for well in range(wells):
-            row = {"Metadata_Plate": plate, "Metadata_Well": f"C{well + 1:02}",
-                   "Metadata_Site": "1", "Metadata_Compound": f"c{well % 3}",
-                   "label": "ab"[well % 3 == 0]}
+            row = {
+                "Metadata_Plate": plate,
+                "Metadata_Well": f"C{well + 1:02}",
+                "Metadata_Site": "1",
+                "Metadata_Compound": f"c{well % 3}",
+                "label": "ab"[well % 3 == 0],
+            }
             for c, channel in enumerate(("DNA", "Actin")):
                 name = f"{plate}_{well}_{channel}.tif"
                 pixels = (picture(10 * well + c) * (1 + number)).astype(np.uint16)
@@ -161,7 +178,10 @@ def test_channels_can_be_chosen_and_are_checked(tmp_path, rgb_set):
         with pytest.raises(InputError, match=r"--channels .*different names expected"):
             load_plate(rgb_set, tmp_path / "four", channels=names)
     assert load_plate(rgb_set, tmp_path / "five", channels=["a", " b", "c "]).channels == [
-        "a", "b", "c"]
+        "a",
+        "b",
+        "c",
+    ]
     with pytest.raises(InputError, match=r"--channels names 2 \(a, b\), but the images have 3"):
         load_plate(rgb_set, tmp_path / "three", channels=["a", "b"])
 
@@ -192,9 +212,17 @@ def test_bad_images_are_put_aside_by_file_and_row(rgb_set, tmp_path):
     assert len(source.images) == len(source.table) == 11
     assert source.quarantine["row"].tolist() == [2, 3, 4, 6, 7]
     reasons = source.quarantine["reason"].tolist()
-    for reason, words in zip(reasons, ["f0.png does not exist", "f1.png is damaged",
-                                       "is 1 x 40 x 48 uint8", "is 3 x 40 x 50 uint8",
-                                       "names no file"], strict=True):
+    for reason, words in zip(
+        reasons,
+        [
+            "f0.png does not exist",
+            "f1.png is damaged",
+            "is 1 x 40 x 48 uint8",
+            "is 3 x 40 x 50 uint8",
+            "names no file",
+        ],
+        strict=True,
+    ):
         assert words in reason
     assert any("5 of 16 images could not be used" in note for note in source.notes)
     source.keep_with_study(tmp_path)
@@ -224,8 +252,9 @@ def test_controls_are_named_or_nothing(rgb_set, tmp_path):
 
 
 def test_labels_and_groups_from_any_column(rgb_set, tmp_path):
-    source = load_plate(rgb_set, tmp_path / "made", label="drug", group="Metadata_Well",
-                        batch="Metadata_Plate")
+    source = load_plate(
+        rgb_set, tmp_path / "made", label="drug", group="Metadata_Well", batch="Metadata_Plate"
+    )
     assert source.classes == ["DMSO", "alpha", "beta, (one)", "mevinolin/lovastatin"]
     assert source.table["group"].iloc[3] == "B2" and (source.table["batch"] == "P1").all()
     with pytest.raises(InputError, match="--label moe: no such column; did you mean 'moa'"):
@@ -259,16 +288,24 @@ def test_rows_without_a_compound_have_a_group_too(rgb_set, tmp_path):
         (lambda t: t.__setitem__("moa", ""), "no row has a label in column 'moa'"),
         (lambda t: t.__setitem__("moa", "NA"), "no row has a label"),
         (lambda t: t.__setitem__("moa", "up"), "all labelled rows are 'up'"),
-        (lambda t: t.replace({"moa": {"up": "label"}}, inplace=True),
-         r"fields\.csv rows 2, 3, .* \(8 rows\): a class cannot be called 'label'"),
+        (
+            lambda t: t.replace({"moa": {"up": "label"}}, inplace=True),
+            r"fields\.csv rows 2, 3, .* \(8 rows\): a class cannot be called 'label'",
+        ),
         (lambda t: t.__setitem__("drug", "one"), r"fields\.csv: .* the group 'one'.*--group"),
         (lambda t: t.__setitem__("conc_nM", "1,5"), r"fields\.csv: rows 2, .*holds '1,5'"),
-        (lambda t: t.replace({"image": {"f9.png": "f4.png", "f3.png": "f1.png"}}, inplace=True),
-         r"fields\.csv rows 3, 5: the same image \(f1\.png\) .* 2 rows of other doubles"),
-        (lambda t: t.replace({"image": {"f9.png": "run2/f4.png"}}, inplace=True),
-         r"rows 6, 11: the same image \(f4\.png or run2/f4\.png\).*--images"),
-        (lambda t: (t.insert(0, "path_DNA", ""), t.insert(1, "path_Actin", "f1.png")),
-         r"rows 2, 3, .* \(16 rows\): the same image \(f1\.png\) more than once; one row"),
+        (
+            lambda t: t.replace({"image": {"f9.png": "f4.png", "f3.png": "f1.png"}}, inplace=True),
+            r"fields\.csv rows 3, 5: the same image \(f1\.png\) .* 2 rows of other doubles",
+        ),
+        (
+            lambda t: t.replace({"image": {"f9.png": "run2/f4.png"}}, inplace=True),
+            r"rows 6, 11: the same image \(f4\.png or run2/f4\.png\).*--images",
+        ),
+        (
+            lambda t: (t.insert(0, "path_DNA", ""), t.insert(1, "path_Actin", "f1.png")),
+            r"rows 2, 3, .* \(16 rows\): the same image \(f1\.png\) more than once; one row",
+        ),
     ],
 )
 def test_tables_that_cannot_be_learned_from(rgb_set, tmp_path, change, words):
@@ -304,7 +341,8 @@ def test_slips_of_the_pen_are_doubts_to_be_said_loudly(rgb_set):
     assert [doubt.split(":")[0] for doubt in found.doubts] == [
         "'Up' and 'up' are taken as different classes",
         "1 image is in wells that no plate has (Z99)",
-        "'Alpha' and 'alpha' are taken as different groups, left out one by one"]
+        "'Alpha' and 'alpha' are taken as different groups, left out one by one",
+    ]
     assert set(found.doubts) < set(found.notes)
 
 
@@ -353,8 +391,14 @@ def test_the_shared_fields_load_with_one_call(tmp_path, shared_data):
     table = pd.read_csv(folder / "fields.csv").groupby("compound").head(2).groupby("moa").head(4)
     some = tmp_path / "fields.csv"
     table.to_csv(some, index=False)
-    source = load_plate(some, tmp_path / "made", label="moa", group="compound",
-                        images=folder, channels=["Actin", "Tubulin", "DNA"])
+    source = load_plate(
+        some,
+        tmp_path / "made",
+        label="moa",
+        group="compound",
+        images=folder,
+        channels=["Actin", "Tubulin", "DNA"],
+    )
     assert source.images.shape == (24, 3, 128, 128) and len(source.classes) == 6
     assert source.quarantine.empty
     assert source.table["quality_nuclei"].median() > 30

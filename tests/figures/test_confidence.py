@@ -21,7 +21,9 @@ def test_a_point_of_a_curve_carries_the_score_at_which_it_is_cut(score, turn, ag
             assert f"of {kept.sum()} kept" in text
             share = 100 * kept.mean()
             assert x == pytest.approx(share if against == "share kept" else cut)
-            assert y in (pytest.approx(100 * correct[kept].mean() if kept.any() else 0),
-                         pytest.approx(share))
+            assert y in (
+                pytest.approx(100 * correct[kept].mean() if kept.any() else 0),
+                pytest.approx(share),
+            )
     marks = [t for t in figure.data if t.mode == "markers"]
     assert [tuple(m.x) for m in marks] == ([(50.0,)] if against == "share kept" else [])

@@ -13,8 +13,10 @@ ROOM = 848
 
 def wells(size, count):
     rows, columns = FORMATS[size]
-    return pd.DataFrame([(f"P{p}", r, c) for p in range(count) for r in (1, rows)
-                         for c in (1, columns)], columns=["plate", "row", "column"])
+    return pd.DataFrame(
+        [(f"P{p}", r, c) for p in range(count) for r in (1, rows) for c in (1, columns)],
+        columns=["plate", "row", "column"],
+    )
 
 
 def drawn(size, count, colours=None):
@@ -42,8 +44,13 @@ def test_squares_fit_their_places_and_the_map_its_page(size, count):
 
 def test_empty_places_are_dots_and_hollow_classes_open():
     names = pd.Series(["control", "A", "A", None])
-    figure = drawn(24, 1, plates.Colours("label", names, classes={"A": "#111111",
-                                         "control": "#222222"}, hollow=("control",)))
+    figure = drawn(
+        24,
+        1,
+        plates.Colours(
+            "label", names, classes={"A": "#111111", "control": "#222222"}, hollow=("control",)
+        ),
+    )
     empty, solid, hollow = figure.data
     assert len(empty.x) == 20 and (1, 1) not in zip(empty.x, empty.y, strict=True)
     assert solid.marker.symbol == "square" and solid.customdata.tolist() == [1, 2]
@@ -62,6 +69,7 @@ def test_means_that_are_all_alike_get_no_scale_of_rounding_errors():
     def drawn(means):
         table = pd.DataFrame({"line": [1, 2], "n": 3, "mean": means, "low": means, "high": means})
         return plates.line_means(table, "row", "c").layout.yaxis.range
+
     assert drawn([0.2, 0.2 + 1e-16]) == pytest.approx((0.15, 0.25))
     assert drawn([0.2, 0.21]) is None
     empty = pd.DataFrame(columns=["line", "n", "mean", "low", "high"], dtype=float)

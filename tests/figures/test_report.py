@@ -28,12 +28,23 @@ def test_the_published_figures_are_in_the_report(shared_data, tmp_path):
     out = tmp_path / "r.html"
     assert cli.main(["report", str(tmp_path / "authors"), "--out", str(out)]) == 0
     said = text_of(out.read_bytes())
-    for figure in ("892 of 1,196", "81 of 101", "28 of 38", "29 of 38", "AUROC of right, by c "
-                   " 0.7886", "AUROC of right, by top softmax  0.7935", "AURC  0.0997",
-                   "AUGRC  0.0724", "Calibration error (ECE)  0.0990", "1.2951", "0.3847",
-                   "c ≥ 0.5  50.1 %  90.48 %", "c ≥ 0.9  20.2 %  97.93 %",
-                   "colchicine  Microtubule destabilizers  Kinase inhibitors  0 of 12",
-                   "1. colchicine: given Microtubule destabilizers → called Kinase inhibitors"):
+    for figure in (
+        "892 of 1,196",
+        "81 of 101",
+        "28 of 38",
+        "29 of 38",
+        "AUROC of right, by c  0.7886",
+        "AUROC of right, by top softmax  0.7935",
+        "AURC  0.0997",
+        "AUGRC  0.0724",
+        "Calibration error (ECE)  0.0990",
+        "1.2951",
+        "0.3847",
+        "c ≥ 0.5  50.1 %  90.48 %",
+        "c ≥ 0.9  20.2 %  97.93 %",
+        "colchicine  Microtubule destabilizers  Kinase inhibitors  0 of 12",
+        "1. colchicine: given Microtubule destabilizers → called Kinase inhibitors",
+    ):
         assert figure.replace("  ", " ") in said, figure
     assert " nan " not in said
     assert out.stat().st_size < 8e6
@@ -48,14 +59,21 @@ def test_flagged_images_with_pictures_and_decisions(animals, tmp_path):
     log = ReviewLog(tmp_path)
     before = report_html(animals, log)
     assert "Flagged images None." in text_of(before)
-    log.flag(animals, [7, 3], reviewer="An <i>n</i>", reason="label suspect", decision="relabel",
-             new_label="cat", note='<script>alert("x")</script>')
+    log.flag(
+        animals,
+        [7, 3],
+        reviewer="An <i>n</i>",
+        reason="label suspect",
+        decision="relabel",
+        new_label="cat",
+        note='<script>alert("x")</script>',
+    )
     html = report_html(animals, log)
     assert report_html(animals, log) == html
     said = text_of(html)
     assert "2 of 300 images." in said and "img-0003" in said and "img-0007" in said
     assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;" in said
-    assert b'<script>alert' not in html and b"<i>n</i>" not in html
+    assert b"<script>alert" not in html and b"<i>n</i>" not in html
     assert html.count(b"data:image/webp;base64,") == before.count(b"data:image/webp;base64,") + 2
 
 
@@ -70,11 +88,26 @@ def test_hostile_names_stay_text(tmp_path):
     assert "Compound by compound" in text_of(html)
     classes = ["</script><b>x", "<img src=x>"]
     p = np.full((4, 2), 0.5) + np.array([0.3, -0.3])
-    images = pd.DataFrame({"image_id": list("abcd"), "label": classes * 2, "role": "scored",
-                           "fold": 0, "content_hash": "", "compound": ["<b>c", "d", "e", "f"]})
-    study = open_study(write_study(
-        tmp_path / "odd", title="<h1>odd", kind="import", classes=classes, images=images,
-        summaries={"vi": summarise(Moments(p), classes, images["label"].to_numpy(object))}))
+    images = pd.DataFrame(
+        {
+            "image_id": list("abcd"),
+            "label": classes * 2,
+            "role": "scored",
+            "fold": 0,
+            "content_hash": "",
+            "compound": ["<b>c", "d", "e", "f"],
+        }
+    )
+    study = open_study(
+        write_study(
+            tmp_path / "odd",
+            title="<h1>odd",
+            kind="import",
+            classes=classes,
+            images=images,
+            summaries={"vi": summarise(Moments(p), classes, images["label"].to_numpy(object))},
+        )
+    )
     html = report_html(study, ReviewLog(tmp_path)).decode()
     for text in ("</script><b>x", "<img src=x>", "<b>c", "<h1>odd"):
         assert text not in html
@@ -106,13 +139,28 @@ def test_the_report_calls_a_suspect_what_the_page_calls_it(shared_data, monkeypa
 
 def test_spoilt_copies_are_no_wrong_calls_of_a_compound(tmp_path):
     p = np.array([[0.9, 0.1], [0.1, 0.9], [0.2, 0.8]])
-    images = pd.DataFrame({"image_id": ["a", "b", "a~blur"], "label": ["x", "y", "x"],
-                           "role": ["scored", "scored", "shifted"], "fold": 0, "content_hash": "",
-                           "compound": ["one", "two", "one"]})
-    study = open_study(write_study(
-        tmp_path / "spoilt", title="s", kind="import", classes=["x", "y"], images=images,
-        summaries={"vi": summarise(Moments(p), ["x", "y"],
-                                   np.array(["x", "y", None], dtype=object))}))
+    images = pd.DataFrame(
+        {
+            "image_id": ["a", "b", "a~blur"],
+            "label": ["x", "y", "x"],
+            "role": ["scored", "scored", "shifted"],
+            "fold": 0,
+            "content_hash": "",
+            "compound": ["one", "two", "one"],
+        }
+    )
+    study = open_study(
+        write_study(
+            tmp_path / "spoilt",
+            title="s",
+            kind="import",
+            classes=["x", "y"],
+            images=images,
+            summaries={
+                "vi": summarise(Moments(p), ["x", "y"], np.array(["x", "y", None], dtype=object))
+            },
+        )
+    )
     assert "one x – 1 of 1" in text_of(report_html(study, ReviewLog(tmp_path)))
     # Nor are they part of the set that was labelled.
     assert corrected_labels(study, ReviewLog(tmp_path))["image_id"].tolist() == ["a", "b"]
@@ -120,11 +168,19 @@ def test_spoilt_copies_are_no_wrong_calls_of_a_compound(tmp_path):
 
 def test_a_study_without_labels_says_so(tmp_path):
     p = np.array([[0.9, 0.1], [0.2, 0.8]])
-    images = pd.DataFrame({"image_id": ["a", "b"], "label": None, "role": "unlabelled", "fold": 0,
-                           "content_hash": ""})
-    study = open_study(write_study(
-        tmp_path / "bare", title="Bare", kind="import", classes=["x", "y"], images=images,
-        summaries={"vi": summarise(Moments(p), ["x", "y"], np.array([None, None]))}))
+    images = pd.DataFrame(
+        {"image_id": ["a", "b"], "label": None, "role": "unlabelled", "fold": 0, "content_hash": ""}
+    )
+    study = open_study(
+        write_study(
+            tmp_path / "bare",
+            title="Bare",
+            kind="import",
+            classes=["x", "y"],
+            images=images,
+            summaries={"vi": summarise(Moments(p), ["x", "y"], np.array([None, None]))},
+        )
+    )
     html = report_html(study, ReviewLog(tmp_path))
     assert "No image has a label that counts." in text_of(html)
     assert len(html) < 50_000

@@ -22,12 +22,14 @@ def test_every_sample_of_every_class_is_a_dot():
     assert sum(len(t.x) for t in dots) == 25 * 4
     mine = next(t for t in dots if t.name == "network predicts this class")
     assert len(mine.x) == 25  # one class each
-    np.testing.assert_allclose(np.sort(np.concatenate([t.x for t in dots])),
-                               np.sort(SAMPLES.ravel()))
+    np.testing.assert_allclose(
+        np.sort(np.concatenate([t.x for t in dots])), np.sort(SAMPLES.ravel())
+    )
 
 
-@pytest.mark.parametrize(("label", "words"), [
-    (0, "✓ right"), (1, "<b>✕ wrong</b>"), (None, "predicted")])
+@pytest.mark.parametrize(
+    ("label", "words"), [(0, "✓ right"), (1, "<b>✕ wrong</b>"), (None, "predicted")]
+)
 def test_the_verdict_stands_beside_the_predicted_class(label, words):
     mean = np.array([0.7, 0.1, 0.1, 0.1])
     figure = figures.distribution(figures.Said(mean), CLASSES, label)
@@ -38,11 +40,15 @@ def test_the_verdict_stands_beside_the_predicted_class(label, words):
 
 
 def test_both_networks_stand_side_by_side_under_their_names():
-    one, other = figures.Said(np.array([0.9, 0.1])), figures.Said(np.array([0.4, 0.6]), "Standard",
-                                                                  style.STANDARD)
+    one, other = (
+        figures.Said(np.array([0.9, 0.1])),
+        figures.Said(np.array([0.4, 0.6]), "Standard", style.STANDARD),
+    )
     figure = figures.distribution(one, ["a<b", "c"], 1, beside=other)
-    assert {t.name: list(t.x) for t in figure.data} == {"Bayesian": [0.9, 0.1],
-                                                        "Standard": [0.4, 0.6]}
+    assert {t.name: list(t.x) for t in figure.data} == {
+        "Bayesian": [0.9, 0.1],
+        "Standard": [0.4, 0.6],
+    }
     assert list(figure.layout.yaxis.ticktext) == ["a&lt;b", "c (label)"]
 
 
@@ -55,8 +61,15 @@ def test_many_classes_are_cut_to_the_likely_ones_and_the_label():
 
 def test_strip_has_a_cell_per_network_and_image_and_a_bar_to_click_per_image():
     predicted = np.array([[0, 0, 1], [2, 2, 2]])
-    figure = figures.strip(predicted, np.array([0, 1]), CLASSES, np.array([40, 7]), ["a", "b"],
-                           averaged=np.array([0, 2]), current=7)
+    figure = figures.strip(
+        predicted,
+        np.array([0, 1]),
+        CLASSES,
+        np.array([40, 7]),
+        ["a", "b"],
+        averaged=np.array([0, 2]),
+        current=7,
+    )
     heat = next(t for t in figure.data if t.type == "heatmap")
     np.testing.assert_array_equal(heat.z, predicted.T)
     bar = next(t for t in figure.data if t.type == "bar")
@@ -69,8 +82,14 @@ def test_strip_has_a_cell_per_network_and_image_and_a_bar_to_click_per_image():
 
 def test_strip_of_more_classes_than_colours_shows_right_and_wrong():
     classes = [str(i) for i in range(12)]
-    figure = figures.strip(np.array([[3, 4], [5, 5], [1, 1]]), np.array([3, 6, -1]), classes,
-                           np.arange(3), list("abc"), averaged=np.array([3, 5, 1]))
+    figure = figures.strip(
+        np.array([[3, 4], [5, 5], [1, 1]]),
+        np.array([3, 6, -1]),
+        classes,
+        np.arange(3),
+        list("abc"),
+        averaged=np.array([3, 5, 1]),
+    )
     heat = next(t for t in figure.data if t.type == "heatmap")
     assert np.array(heat.z).T.tolist() == [[0, 1], [1, 1], [2, 2]]
     assert {"the label", "another class", "no label"} <= {t.name for t in figure.data}
@@ -99,9 +118,15 @@ def test_effect_of_a_single_sample_is_a_point():
 
 
 def test_sample_size_shows_every_repeat_and_says_how_many():
-    table = pd.DataFrame({"num_samples": [1] * 4 + [1000], "repeat": [0, 1, 2, 3, 0],
-                          "accuracy": [0.97, 0.98, 0.98, 0.99, 0.995], "n_images": 2000,
-                          "pool": 1000})
+    table = pd.DataFrame(
+        {
+            "num_samples": [1] * 4 + [1000],
+            "repeat": [0, 1, 2, 3, 0],
+            "accuracy": [0.97, 0.98, 0.98, 0.99, 0.995],
+            "n_images": 2000,
+            "pool": 1000,
+        }
+    )
     figure = figures.sample_size(table)
     dots = [t for t in figure.data if t.type == "scatter"]
     assert sorted(y for t in dots for y in t.y) == [97, 98, 98, 99, 99.5]

@@ -13,14 +13,30 @@ BAYES = scatter.Axis("Bayesian network: c", (0, 1), 0.4, style.BAYESIAN)
 def drawn(outcome=(0, 0, 1, 2, 3, 4), rest=None, rings=None, standard=STANDARD):
     outcome = np.array(outcome)
     x = y = np.linspace(0, 1, len(outcome))
-    points = pd.DataFrame({"x": x, "y": y, "outcome": outcome, "row": 10 + np.arange(len(x)),
-                           "text": [f"image {i}" for i in range(len(x))]})
+    points = pd.DataFrame(
+        {
+            "x": x,
+            "y": y,
+            "outcome": outcome,
+            "row": 10 + np.arange(len(x)),
+            "text": [f"image {i}" for i in range(len(x))],
+        }
+    )
     verdict = np.array([0, 1, 0, 1, 2])[outcome]
-    margins = {"standard": selection.margin(x, verdict, 0, 1, 4),
-               "bayes": selection.margin(y, verdict, 0, 1, 4)}
+    margins = {
+        "standard": selection.margin(x, verdict, 0, 1, 4),
+        "bayes": selection.margin(y, verdict, 0, 1, 4),
+    }
     corners = selection.quadrants(y >= 0.4, x >= 0.5)
-    return scatter.agreement(points, standard, BAYES, margins,
-                             selection.quadrant_table(corners, outcome), rest=rest, rings=rings)
+    return scatter.agreement(
+        points,
+        standard,
+        BAYES,
+        margins,
+        selection.quadrant_table(corners, outcome),
+        rest=rest,
+        rings=rings,
+    )
 
 
 def named(figure, start):

@@ -36,8 +36,9 @@ def reduced_table(images: pd.DataFrame, plates: list[str]) -> pd.DataFrame:
         mine = images[images["Image_Metadata_Plate_DAPI"] == plate]
         wells = mine.drop_duplicates("Image_Metadata_Well_DAPI")
         names = compound[wells.index]
-        firsts = pd.concat([wells[names == "colchicine"], wells[names == "DMSO"][:2],
-                            wells[names == "taxol"][:2]])
+        firsts = pd.concat(
+            [wells[names == "colchicine"], wells[names == "DMSO"][:2], wells[names == "taxol"][:2]]
+        )
         others = wells[~names.isin(["colchicine", "DMSO", "taxol"])]
         kept += [firsts, others[: 20 - len(firsts)]]
     return pd.concat(kept, ignore_index=True)
@@ -56,8 +57,9 @@ def files_of(row: pd.Series) -> list[str]:
     return [f"{row[f'Image_PathName_{c}']}/{row[f'Image_FileName_{c}']}" for c in CHANNELS]
 
 
-def cells(seed: int, channel: int, size: tuple[int, int] = FULL_SIZE, count: int = 30
-          ) -> np.ndarray:
+def cells(
+    seed: int, channel: int, size: tuple[int, int] = FULL_SIZE, count: int = 30
+) -> np.ndarray:
     """A 16-bit field (H, W) of round cells on noise; the seed places them alike in all channels."""
     rng = np.random.default_rng(seed)
     scale = size[0] / 1024
@@ -65,7 +67,7 @@ def cells(seed: int, channel: int, size: tuple[int, int] = FULL_SIZE, count: int
     radius = max(1, round((14, 40, 44)[channel] * scale))
     stamp = _disc(radius) * (1800, 900, 1200)[channel]
     for y, x in rng.uniform(0, 1, (count, 2)) * (np.array(size) - 2 * radius - 1):
-        part = field[int(y):int(y) + 2 * radius + 1, int(x):int(x) + 2 * radius + 1]
+        part = field[int(y) : int(y) + 2 * radius + 1, int(x) : int(x) + 2 * radius + 1]
         np.maximum(part, stamp + part, out=part, where=stamp > 0)
     return field
 

@@ -37,11 +37,22 @@ def serving(cache: Path) -> Iterator[tuple[str, subprocess.Popen]]:
     log = cache.parent / "server.log"
     with open(log, "w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"),
-             f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true",
-             "--server.fileWatcherType=none"],
-            cwd=cache.parent, stdout=out, stderr=subprocess.STDOUT,
-            env=os.environ | {"BNN_CACHE": str(cache)})
+            [
+                sys.executable,
+                "-m",
+                "streamlit",
+                "run",
+                str(ROOT / "app.py"),
+                f"--server.port={port}",
+                "--server.address=127.0.0.1",
+                "--server.headless=true",
+                "--server.fileWatcherType=none",
+            ],
+            cwd=cache.parent,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"BNN_CACHE": str(cache)},
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):

@@ -23,12 +23,28 @@ STEPS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "open", "shutil.rmtre
 
 def write(out: Path, title: str) -> None:
     """A study of two images."""
-    images = pd.DataFrame({"image_id": ["a", "b"], "label": ["x", "y"], "role": "scored",
-                           "fold": 0})
-    summary = pd.DataFrame({"p_x": [1.0, 0.0], "p_y": [0.0, 1.0], "predicted": ["x", "y"],
-                            "correct": [True, True], "confidence": [1.0, 1.0]})
-    write_study(out, title=title, kind="import", classes=["x", "y"], images=images, force=True,
-                summaries={"vi": summary}, samples={"vi": np.zeros((2, 3, 2))})
+    images = pd.DataFrame(
+        {"image_id": ["a", "b"], "label": ["x", "y"], "role": "scored", "fold": 0}
+    )
+    summary = pd.DataFrame(
+        {
+            "p_x": [1.0, 0.0],
+            "p_y": [0.0, 1.0],
+            "predicted": ["x", "y"],
+            "correct": [True, True],
+            "confidence": [1.0, 1.0],
+        }
+    )
+    write_study(
+        out,
+        title=title,
+        kind="import",
+        classes=["x", "y"],
+        images=images,
+        force=True,
+        summaries={"vi": summary},
+        samples={"vi": np.zeros((2, 3, 2))},
+    )
 
 
 def in_child(work, kill_before: int | None = None) -> bool:

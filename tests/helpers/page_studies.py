@@ -21,8 +21,13 @@ CLASSES = ["ant", "bee", "cat"]
 COMPOUNDS = [f"cpd {letter}" for letter in "ABCDEFGHIJ"]
 
 
-def pages(monkeypatch, cache: Path, page: str | None = None, cookies: dict[str, str] | None = None,
-          **query: object) -> AppTest:
+def pages(
+    monkeypatch,
+    cache: Path,
+    page: str | None = None,
+    cookies: dict[str, str] | None = None,
+    **query: object,
+) -> AppTest:
     """The app over the studies in `cache`, run once on its first page, then on pages/<page>.
 
     cookies: of the browser, which a test has not.
@@ -46,16 +51,30 @@ def write_animals(cache: Path, name: str = "animals", n: int = 300, seed: int = 
     samples = np.stack([rng.dirichlet(row * 30 + 0.05, size=20) for row in p])
     standard = _mean_softmax(rng, y, sharp=8.0)
     labels = np.array(CLASSES, dtype=object)[y]
-    images = pd.DataFrame({
-        "image_id": [f"img-{i:04d}" for i in range(n)], "label": labels, "role": "scored",
-        "fold": np.arange(n) % 3, "content_hash": content_hashes(pictures)})
+    images = pd.DataFrame(
+        {
+            "image_id": [f"img-{i:04d}" for i in range(n)],
+            "label": labels,
+            "role": "scored",
+            "fold": np.arange(n) % 3,
+            "content_hash": content_hashes(pictures),
+        }
+    )
     return write_study(
-        cache / name, title=f"The {name}", kind="import", classes=CLASSES, images=images,
-        summaries={"vi": summarise(moments(samples.transpose(1, 0, 2)), CLASSES, labels),
-                   "standard": summarise(moments(standard[None]), CLASSES, labels)},
-        samples={"vi": samples}, thumbnails=(_webp(picture) for picture in pictures),
+        cache / name,
+        title=f"The {name}",
+        kind="import",
+        classes=CLASSES,
+        images=images,
+        summaries={
+            "vi": summarise(moments(samples.transpose(1, 0, 2)), CLASSES, labels),
+            "standard": summarise(moments(standard[None]), CLASSES, labels),
+        },
+        samples={"vi": samples},
+        thumbnails=(_webp(picture) for picture in pictures),
         methods={"vi": {"num_samples": 20, "network": "lenet5"}, "standard": {"num_samples": 1}},
-        settings={"seed": seed})
+        settings={"seed": seed},
+    )
 
 
 def write_rivals(cache: Path, name: str = "rivals", n: int = 240) -> Path:
@@ -74,21 +93,41 @@ def write_rivals(cache: Path, name: str = "rivals", n: int = 240) -> Path:
         noise = own if method == "vi" else noise
         logits = own + size * np.eye(3)[y] * ~new[:, None]
         drawn = logits + 0.5 * np.random.default_rng(6).normal(
-            size=(1 if method == "standard" else 6, n, 3))
+            size=(1 if method == "standard" else 6, n, 3)
+        )
         p = np.exp(drawn) / np.exp(drawn).sum(axis=2, keepdims=True)
         summaries[method] = summarise(moments(p), CLASSES, labels)
         samples[method] = p.transpose(1, 0, 2)
     pictures = rng.integers(0, 255, (n, 12, 12), dtype=np.uint8)
-    images = pd.DataFrame({
-        "image_id": [f"img-{i:04d}" for i in range(n)], "label": labels, "fold": 0,
-        "role": np.where(new, "new", "scored"), "content_hash": content_hashes(pictures)})
+    images = pd.DataFrame(
+        {
+            "image_id": [f"img-{i:04d}" for i in range(n)],
+            "label": labels,
+            "fold": 0,
+            "role": np.where(new, "new", "scored"),
+            "content_hash": content_hashes(pictures),
+        }
+    )
     seconds = {"training": {"wall": 60.0, "cpu": 55.0}, "prediction": {"wall": 2.0, "cpu": 2.0}}
     return write_study(
-        cache / name, title="Rivals", kind="mnist", classes=CLASSES, images=images,
-        summaries=summaries, samples=samples, thumbnails=(_webp(p) for p in pictures),
-        methods={m: {"num_samples": s.shape[1], "network": "lenet5", "seconds": seconds,
-                     "builds_on": "standard" if m in ("vi", "laplace") else None}
-                 for m, s in samples.items()})
+        cache / name,
+        title="Rivals",
+        kind="mnist",
+        classes=CLASSES,
+        images=images,
+        summaries=summaries,
+        samples=samples,
+        thumbnails=(_webp(p) for p in pictures),
+        methods={
+            m: {
+                "num_samples": s.shape[1],
+                "network": "lenet5",
+                "seconds": seconds,
+                "builds_on": "standard" if m in ("vi", "laplace") else None,
+            }
+            for m, s in samples.items()
+        },
+    )
 
 
 def write_compounds(cache: Path, name: str = "compounds") -> Path:
@@ -104,15 +143,28 @@ def write_compounds(cache: Path, name: str = "compounds") -> Path:
     p = _mean_softmax(rng, y, sharp=3.0)
     labels = np.array(CLASSES, dtype=object)[y]
     labels[120:] = None
-    images = pd.DataFrame({
-        "image_id": [f"<b>{c}</b>/{i}*" for i, c in enumerate(compound)], "label": labels,
-        "role": np.where(np.arange(n) < 120, "scored", "unlabelled"), "fold": y,
-        "content_hash": "", "compound": compound, "concentration": np.tile([0.1, 3.0], n // 2),
-        "plate": np.where(np.arange(n) % 2, "P1", "P2"), "group": compound})
+    images = pd.DataFrame(
+        {
+            "image_id": [f"<b>{c}</b>/{i}*" for i, c in enumerate(compound)],
+            "label": labels,
+            "role": np.where(np.arange(n) < 120, "scored", "unlabelled"),
+            "fold": y,
+            "content_hash": "",
+            "compound": compound,
+            "concentration": np.tile([0.1, 3.0], n // 2),
+            "plate": np.where(np.arange(n) % 2, "P1", "P2"),
+            "group": compound,
+        }
+    )
     return write_study(
-        cache / name, title="Compounds", kind="import", classes=CLASSES, images=images,
+        cache / name,
+        title="Compounds",
+        kind="import",
+        classes=CLASSES,
+        images=images,
         summaries={"vi": summarise(Moments(p), CLASSES, labels)},
-        methods={"vi": {"num_samples": 100}})
+        methods={"vi": {"num_samples": 100}},
+    )
 
 
 def write_screen(cache: Path, name: str = "screen") -> Path:
@@ -121,8 +173,9 @@ def write_screen(cache: Path, name: str = "screen") -> Path:
     table = screen()
     extra = table[table["compound"] == "D2"].drop_duplicates("well")
     high = extra.assign(concentration=100.0, label=None, role="unlabelled", well="G05")
-    untreated = extra.assign(compound="DMSO", concentration=np.nan, label=None, role="control",
-                             well="G06")
+    untreated = extra.assign(
+        compound="DMSO", concentration=np.nan, label=None, role="control", well="G06"
+    )
     images = pd.concat([table.assign(role="scored"), high, untreated], ignore_index=True)
     images["image_id"] = images["plate"] + "/" + images["well"] + "/" + images["site"]
     images = images.drop_duplicates("image_id", ignore_index=True)
@@ -133,40 +186,62 @@ def write_screen(cache: Path, name: str = "screen") -> Path:
     p = calling(called, sure=0.8)
     labels = images["label"].where(images["label"].notna(), None).to_numpy(dtype=object)
     return write_study(
-        cache / name, title="A screen", kind="import", classes=SCREEN_CLASSES, images=images,
+        cache / name,
+        title="A screen",
+        kind="import",
+        classes=SCREEN_CLASSES,
+        images=images,
         summaries={"vi": summarise(Moments(p), SCREEN_CLASSES, labels)},
-        thumbnails=(_webp(picture) for picture in pictures), methods={"vi": {"num_samples": 100}})
+        thumbnails=(_webp(picture) for picture in pictures),
+        methods={"vi": {"num_samples": 100}},
+    )
 
 
 def write_others(cache: Path, name: str = "others", cells: bool = False) -> Path:
     """Digits 0 and 1, 40 shifted ones, three kinds never seen: O sure as 0, i of two hills, x
     unsure, and 10 without labels. cells: with compounds, as where mechanisms are left out."""
     rng = np.random.default_rng(3)
-    kinds = [("scored", "0", 0, 0.97, 30), ("scored", "1", 1, 0.97, 30),
-             ("shifted", "0", 0, 0.9, 20), ("shifted", "1", 1, 0.9, 20),
-             ("new", "O", 0, 0.96, 30), ("new", "i", 1, 0.93, 15), ("new", "i", 1, 0.62, 15),
-             ("new", "x", 1, 0.56, 30), ("unlabelled", None, 1, 0.6, 10)]
+    kinds = [
+        ("scored", "0", 0, 0.97, 30),
+        ("scored", "1", 1, 0.97, 30),
+        ("shifted", "0", 0, 0.9, 20),
+        ("shifted", "1", 1, 0.9, 20),
+        ("new", "O", 0, 0.96, 30),
+        ("new", "i", 1, 0.93, 15),
+        ("new", "i", 1, 0.62, 15),
+        ("new", "x", 1, 0.56, 30),
+        ("unlabelled", None, 1, 0.6, 10),
+    ]
     rows = [(role, label, at) for role, label, at, _, n in kinds for _ in range(n)]
     images = pd.DataFrame(rows, columns=["role", "label", "at"])
     top = np.concatenate([rng.normal(mean, 0.008, n) for *_, mean, n in kinds])
     p = np.stack([1 - top, top], axis=1)
     p[images["at"] == 0] = p[images["at"] == 0, ::-1]
     images = images.drop(columns="at").assign(
-        image_id=[f"{name}-{i}" for i in range(len(images))], fold=0, content_hash="",
-        source=images["role"].map({"shifted": "letters", "new": "letters",
-                                   "unlabelled": "slides"}))
+        image_id=[f"{name}-{i}" for i in range(len(images))],
+        fold=0,
+        content_hash="",
+        source=images["role"].map({"shifted": "letters", "new": "letters", "unlabelled": "slides"}),
+    )
     if cells:
         images["compound"] = images["label"] + images.groupby("label").cumcount().mod(2).astype(str)
     samples = np.clip(p[:, None] + rng.normal(0, 0.01, (len(p), 8, 1)) * [1, -1], 0, 1)
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     return write_study(
-        cache / name, title="Others", kind="plate" if cells else "mnist", classes=["0", "1"],
-        images=images, summaries={
+        cache / name,
+        title="Others",
+        kind="plate" if cells else "mnist",
+        classes=["0", "1"],
+        images=images,
+        summaries={
             "vi": summarise(moments(samples.transpose(1, 0, 2)), ["0", "1"], labels),
-            "standard": summarise(Moments(p), ["0", "1"], labels)},
-        samples={"vi": samples}, methods={"vi": {"num_samples": 8}, "standard": {}},
+            "standard": summarise(Moments(p), ["0", "1"], labels),
+        },
+        samples={"vi": samples},
+        methods={"vi": {"num_samples": 8}, "standard": {}},
         thumbnails=(_webp(rng.integers(0, 255, (8, 8), dtype=np.uint8)) for _ in rows),
-        extra={"added": [{"name": "letters", "title": "the set of letters", "images": 130}]})
+        extra={"added": [{"name": "letters", "title": "the set of letters", "images": 130}]},
+    )
 
 
 def write_full(cache: Path, name: str, mark: str, n_classes: int) -> Path:
@@ -179,20 +254,27 @@ def write_full(cache: Path, name: str, mark: str, n_classes: int) -> Path:
     classes = [f"{mark}-class-{i}" for i in range(n_classes)]
     y = np.repeat(np.arange(n_classes), 24)
     place = np.tile(np.arange(24), n_classes)
-    images = pd.DataFrame({
-        "label": np.array(classes, dtype=object)[y], "role": "scored",
-        "compound": [f"{mark}-cpd-{i}{'abc'[j % 3]}" for i, j in zip(y, place, strict=True)],
-        "concentration": np.where(place % 2, 1.0, 10.0),
-        "plate": [f"{mark}-plate-{j % 2}" for j in place],
-        "well": [f"{'BCDEFG'[j % 6]}{i + 2:02d}" for i, j in zip(y, place, strict=True)]})
+    images = pd.DataFrame(
+        {
+            "label": np.array(classes, dtype=object)[y],
+            "role": "scored",
+            "compound": [f"{mark}-cpd-{i}{'abc'[j % 3]}" for i, j in zip(y, place, strict=True)],
+            "concentration": np.where(place % 2, 1.0, 10.0),
+            "plate": [f"{mark}-plate-{j % 2}" for j in place],
+            "well": [f"{'BCDEFG'[j % 6]}{i + 2:02d}" for i, j in zip(y, place, strict=True)],
+        }
+    )
     called = np.where(place % 3 == 2, (y + 1) % n_classes, y)
     others = images.iloc[:18].assign(
-        role=["control"] * 6 + ["new"] * 12, compound=["DMSO"] * 6 + [f"{mark}-new-cpd"] * 12,
-        label=[None] * 6 + [f"{mark}-new-a"] * 6 + [f"{mark}-new-b"] * 6)
+        role=["control"] * 6 + ["new"] * 12,
+        compound=["DMSO"] * 6 + [f"{mark}-new-cpd"] * 12,
+        label=[None] * 6 + [f"{mark}-new-a"] * 6 + [f"{mark}-new-b"] * 6,
+    )
     images = pd.concat([images, others], ignore_index=True)
     n = len(images)
-    images = images.assign(image_id=[f"{mark}-{i}" for i in range(n)], fold=np.arange(n) % 2,
-                           group=images["compound"])
+    images = images.assign(
+        image_id=[f"{mark}-{i}" for i in range(n)], fold=np.arange(n) % 2, group=images["compound"]
+    )
     pictures = rng.integers(0, 255, (n, 12, 12), dtype=np.uint8)
     images["content_hash"] = content_hashes(pictures)
     p = np.full((n, n_classes), 0.2 / n_classes)
@@ -200,11 +282,19 @@ def write_full(cache: Path, name: str, mark: str, n_classes: int) -> Path:
     samples = np.stack([rng.dirichlet(row * 30 + 0.05, size=8) for row in p])
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     return write_study(
-        cache / name, title=name, kind="plate", classes=classes, images=images,
-        summaries={"vi": summarise(moments(samples.transpose(1, 0, 2)), classes, labels),
-                   "standard": summarise(Moments(p), classes, labels)},
-        samples={"vi": samples}, methods={"vi": {"num_samples": 8}, "standard": {}},
-        thumbnails=(_webp(picture) for picture in pictures))
+        cache / name,
+        title=name,
+        kind="plate",
+        classes=classes,
+        images=images,
+        summaries={
+            "vi": summarise(moments(samples.transpose(1, 0, 2)), classes, labels),
+            "standard": summarise(Moments(p), classes, labels),
+        },
+        samples={"vi": samples},
+        methods={"vi": {"num_samples": 8}, "standard": {}},
+        thumbnails=(_webp(picture) for picture in pictures),
+    )
 
 
 def write_newer(cache: Path, name: str = "tomorrow") -> None:
@@ -215,7 +305,7 @@ def write_newer(cache: Path, name: str = "tomorrow") -> None:
 
 def field(app: AppTest, kind: str, label: str):
     """The one widget of a kind whose label begins so."""
-    found, = [widget for widget in app.get(kind) if widget.label.startswith(label)]
+    (found,) = [widget for widget in app.get(kind) if widget.label.startswith(label)]
     return found
 
 
@@ -226,10 +316,18 @@ def text_of(app: AppTest) -> str:
 
 def source_of(app: AppTest) -> str:
     """All that the page says, in one string, as it is sent to the browser."""
-    parts = [e.value for kind in ("title", "header", "markdown", "caption", "info", "error",
-                                  "warning") for e in app.get(kind)]
-    return "\n".join([*map(str, parts), *(h.proto.body for h in app.get("html")),
-                      *(f"{m.label} {m.value} {m.delta}" for m in app.metric)])
+    parts = [
+        e.value
+        for kind in ("title", "header", "markdown", "caption", "info", "error", "warning")
+        for e in app.get(kind)
+    ]
+    return "\n".join(
+        [
+            *map(str, parts),
+            *(h.proto.body for h in app.get("html")),
+            *(f"{m.label} {m.value} {m.delta}" for m in app.metric),
+        ]
+    )
 
 
 def _mean_softmax(rng: np.random.Generator, y: np.ndarray, sharp: float) -> np.ndarray:

@@ -83,7 +83,8 @@ def serve(site: Site) -> Iterator[Site]:
 
         def send(self, status, data, body, fault, tag=None, span=None):
             length = {"short length": len(data) // 2, "long length": len(data) + 1000}.get(
-                fault, len(data))
+                fault, len(data)
+            )
             self.send_response(status)
             if fault == "no length":
                 self.close_connection = True
@@ -97,9 +98,12 @@ def serve(site: Site) -> Iterator[Site]:
             if not body:
                 return
             word, _, count = fault.partition(" ")
-            stop = {"stall": len(data) // 2, "cut": len(data) // 2,
-                    "trickle": int(count) if count.isdigit() else 0,
-                    "short": length}.get(word, len(data))
+            stop = {
+                "stall": len(data) // 2,
+                "cut": len(data) // 2,
+                "trickle": int(count) if count.isdigit() else 0,
+                "short": length,
+            }.get(word, len(data))
             self.wfile.write(data[:stop])
             self.wfile.flush()
             if word == "stall":

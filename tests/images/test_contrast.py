@@ -12,7 +12,8 @@ from bnn_core.images.contrast import Histogram, area_resize, fitted_size, stretc
 @given(
     st.lists(
         hnp.arrays(np.uint16, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)),
-        min_size=1, max_size=4,
+        min_size=1,
+        max_size=4,
     ),
     st.floats(0, 100),
 )
@@ -64,9 +65,13 @@ def test_foreground_threshold_parts_two_heaps():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=3, max_side=12),
-               elements=st.floats(0, 1, width=32)),
-    st.integers(1, 12), st.integers(1, 12),
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=2, max_dims=3, max_side=12),
+        elements=st.floats(0, 1, width=32),
+    ),
+    st.integers(1, 12),
+    st.integers(1, 12),
 )
 def test_area_average_keeps_mean_and_range_and_never_enlarges(image, height, width):
     small = area_resize(image, (height, width))

@@ -89,7 +89,8 @@ def test_one_file_of_an_ome_set_is_read_alone(tmp_path):
     planes = noise((2, 10, 12))
     data = "".join(
         f'<TiffData FirstC="{c}" IFD="0" PlaneCount="1"><UUID FileName="c{c}.ome.tif">'
-        f"{uuid.format(c)}</UUID></TiffData>" for c in range(2)
+        f"{uuid.format(c)}</UUID></TiffData>"
+        for c in range(2)
     )
     for c in range(2):
         xml = (
@@ -158,8 +159,9 @@ def encoded(kind: str) -> bytes:
     pixels = noise((3, 60, 64))
     buffer = io.BytesIO()
     if kind in LAYOUTS:
-        tifffile.imwrite(buffer, pixels, rowsperstrip=None if kind == "tiled" else 20,
-                         **LAYOUTS[kind])
+        tifffile.imwrite(
+            buffer, pixels, rowsperstrip=None if kind == "tiled" else 20, **LAYOUTS[kind]
+        )
     elif kind == "png16":
         return imagecodecs.png_encode(np.ascontiguousarray(np.moveaxis(pixels, 0, 2)))
     else:

@@ -98,9 +98,7 @@ def test_twelve_bit_cameras_saturate_at_their_own_full_scale():
 
 
 def test_robust_z_by_hand():
-    np.testing.assert_allclose(
-        robust_z([1, 2, 3, 4, 100]), np.array([-2, -1, 0, 1, 97]) / 1.4826
-    )
+    np.testing.assert_allclose(robust_z([1, 2, 3, 4, 100]), np.array([-2, -1, 0, 1, 97]) / 1.4826)
     np.testing.assert_array_equal(robust_z([5, 5, 5, 5, 6], floor=0.5), [0, 0, 0, 0, 2])
     np.testing.assert_array_equal(robust_z([5, 5, 5, 5, 6]), [0, 0, 0, 0, np.inf])
     assert np.isnan(robust_z([1, 2, 3, np.nan, 4])).all()
@@ -109,7 +107,8 @@ def test_robust_z_by_hand():
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.integers(-1000, 1000), min_size=5, max_size=30, unique=True),
-    st.integers(1, 50), st.integers(-100, 100),
+    st.integers(1, 50),
+    st.integers(-100, 100),
 )
 def test_robust_z_does_not_know_units(values, scale, shift):
     values = np.array(values, dtype=float)

@@ -44,8 +44,12 @@ def test_the_sets_colours():
         channel_colours(BBBC021, "rainbow")
 
 
-@given(st.lists(st.sampled_from([*BBBC021, "ER", "Mito", "Golgi", "AGP", "DNA"]), min_size=1,
-                max_size=8), st.sampled_from(["set", "colour-blind"]))
+@given(
+    st.lists(
+        st.sampled_from([*BBBC021, "ER", "Mito", "Golgi", "AGP", "DNA"]), min_size=1, max_size=8
+    ),
+    st.sampled_from(["set", "colour-blind"]),
+)
 def test_every_channel_gets_a_colour_and_no_colour_serves_two(channels, palette):
     colours = channel_colours(channels, palette)
     assert len(colours) == len(channels)
@@ -55,7 +59,10 @@ def test_every_channel_gets_a_colour_and_no_colour_serves_two(channels, palette)
 
 def test_stains_by_name():
     assert [stain_of(name) for name in ("Hoechst 33342", "alpha-Tubulin", "Phalloidin", "ER")] == [
-        "dna", "tubulin", "actin", None
+        "dna",
+        "tubulin",
+        "actin",
+        None,
     ]
     assert dna_channel(["Actin", "DAPI"]) == 1
     assert dna_channel(["brightfield"]) is None
@@ -98,11 +105,22 @@ def test_crop_and_zoom():
     part = render(field(), colours, limits=limits, crop=(0.5, 0, 1, 0.5), image_format="png")
     assert pixels(part).shape == (20, 30, 3)
     assert (pixels(part) == [0, 255, 0]).all()
-    zoomed = pixels(render(field(), colours, limits=limits, crop=(0.4, 0.4, 0.6, 0.6),
-                           long_side=240, image_format="png"))
+    zoomed = pixels(
+        render(
+            field(),
+            colours,
+            limits=limits,
+            crop=(0.4, 0.4, 0.6, 0.6),
+            long_side=240,
+            image_format="png",
+        )
+    )
     assert zoomed.shape == (160, 240, 3)
     assert {tuple(p) for p in zoomed.reshape(-1, 3).tolist()} == {
-        (0, 0, 255), (0, 255, 0), (255, 0, 255), (255, 255, 0)
+        (0, 0, 255),
+        (0, 255, 0),
+        (255, 0, 255),
+        (255, 255, 0),
     }
     assert pixels(render(field(), colours, long_side=30)).shape == (20, 30, 3)
 
@@ -118,8 +136,16 @@ def test_any_crop_gives_a_picture_or_a_clear_error(crop):
         assert not valid and "crop" in str(error)
 
 
-@pytest.mark.parametrize("wrong", [{"shown": [3]}, {"shown": []}, {"image_format": "gif"},
-                                   {"long_side": 0}, {"crop": (0.5, 0.0, 0.5, 1.0)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"shown": [3]},
+        {"shown": []},
+        {"image_format": "gif"},
+        {"long_side": 0},
+        {"crop": (0.5, 0.0, 0.5, 1.0)},
+    ],
+)
 def test_what_cannot_be_drawn_is_said(wrong):
     with pytest.raises(InputError):
         render(field(), channel_colours(BBBC021), **wrong)

@@ -12,10 +12,18 @@ C = Scale("confidence", 0.5, (0.0, 1.0))
 
 @pytest.fixture
 def small() -> Plane:
-    standard = pd.DataFrame({"confidence": [0.9, 0.9, 0.2, 0.1, 0.9, np.nan],
-                             "correct": pd.array([1, 0, 0, 1, 1, 1], dtype="boolean")})
-    bayes = pd.DataFrame({"confidence": [0.5, 0.8, 0.1, 0.7, 0.2, 0.9],
-                          "correct": pd.array([1, 0, 0, 0, 1, 1], dtype="boolean")})
+    standard = pd.DataFrame(
+        {
+            "confidence": [0.9, 0.9, 0.2, 0.1, 0.9, np.nan],
+            "correct": pd.array([1, 0, 0, 1, 1, 1], dtype="boolean"),
+        }
+    )
+    bayes = pd.DataFrame(
+        {
+            "confidence": [0.5, 0.8, 0.1, 0.7, 0.2, 0.9],
+            "correct": pd.array([1, 0, 0, 0, 1, 1], dtype="boolean"),
+        }
+    )
     bayes["role"] = ["scored", "scored", "scored", "scored", "control", "scored"]
     return plane(standard, bayes, C, C)
 

@@ -49,8 +49,9 @@ def test_weighted_figures_are_those_of_repeated_images(values):
         assert_allclose(aurc[r], evaluation.aurc(score[rows], correct[rows]))
         assert_allclose(augrc[r], evaluation.augrc(score[rows], correct[rows]))
         assert_allclose(auroc[r], evaluation.auroc(score[rows], correct[rows]))
-        assert_allclose(reweighted.ece(top, correct, weights)[r],
-                        evaluation.ece(top[rows], correct[rows]))
+        assert_allclose(
+            reweighted.ece(top, correct, weights)[r], evaluation.ece(top[rows], correct[rows])
+        )
         assert_allclose(reweighted.means(top[:, None], weights)[0, r], top[rows].mean())
 
 
@@ -80,10 +81,13 @@ def test_a_planted_winner_wins_and_a_copy_ties(planted):
 def test_groups_are_resampled_whole(planted):
     # Ten copies of 60 images are 60 groups: the interval is that of 60 images, not of 600.
     few = {m: t.iloc[:60] for m, t in planted.items() if m != "same"}
-    copied = {m: pd.concat([t] * 10, ignore_index=True).assign(group=np.tile(np.arange(60), 10))
-              for m, t in few.items()}
-    narrow = compare({m: t.drop(columns="group") for m, t in copied.items()}, CLASSES,
-                     "confidence", repeats=400).interval("accuracy", "bad")
+    copied = {
+        m: pd.concat([t] * 10, ignore_index=True).assign(group=np.tile(np.arange(60), 10))
+        for m, t in few.items()
+    }
+    narrow = compare(
+        {m: t.drop(columns="group") for m, t in copied.items()}, CLASSES, "confidence", repeats=400
+    ).interval("accuracy", "bad")
     grouped = compare(copied, CLASSES, "confidence", repeats=400)
     alone = compare(few, CLASSES, "confidence", repeats=400).interval("accuracy", "bad")
     wide = grouped.interval("accuracy", "bad")
@@ -122,18 +126,26 @@ def test_every_kind_never_seen_counts_alike():
     compared = compare({"standard": one}, CLASSES, "top_softmax", repeats=400)
     found = compared.values["new"][0]
     sure = one["top_softmax"].to_numpy()
-    each = [evaluation.auroc(sure[np.r_[:60, part]], np.arange(60 + len(part)) < 60)
-            for part in (np.arange(60, 100), np.arange(100, 105))]
+    each = [
+        evaluation.auroc(sure[np.r_[:60, part]], np.arange(60 + len(part)) < 60)
+        for part in (np.arange(60, 100), np.arange(100, 105))
+    ]
     assert_allclose(found, np.mean(each))
     assert abs(each[0] - each[1]) > 0.1
     # So they do in every draw: by the drawn number of z the figure would scatter far more.
     by_hand = []
     for _ in range(400):
-        parts = [rng.choice(part, len(part)) for part in (range(60), range(60, 100),
-                                                          range(100, 105))]
-        by_hand.append(np.mean([evaluation.auroc(sure[np.r_[parts[0], part]],
-                                                 np.arange(60 + len(part)) < 60)
-                                for part in parts[1:]]))
+        parts = [
+            rng.choice(part, len(part)) for part in (range(60), range(60, 100), range(100, 105))
+        ]
+        by_hand.append(
+            np.mean(
+                [
+                    evaluation.auroc(sure[np.r_[parts[0], part]], np.arange(60 + len(part)) < 60)
+                    for part in parts[1:]
+                ]
+            )
+        )
     low, high = np.quantile(by_hand, [0.025, 0.975])
     interval = compared.interval("new", "standard")
     assert_allclose([interval.low, interval.high], [low, high], atol=0.04)
@@ -146,10 +158,16 @@ def test_nothing_scored_is_no_error(planted):
 
 
 def test_what_a_method_rests_on_counts_to_its_training():
-    found = times({
-        "standard": {"seconds": {"training": {"wall": 10.0, "cpu": 9.0}}},
-        "laplace": {"seconds": {"training": {"wall": 1.0, "cpu": 1.0}}, "builds_on": "standard"},
-        "import": {}})
+    found = times(
+        {
+            "standard": {"seconds": {"training": {"wall": 10.0, "cpu": 9.0}}},
+            "laplace": {
+                "seconds": {"training": {"wall": 1.0, "cpu": 1.0}},
+                "builds_on": "standard",
+            },
+            "import": {},
+        }
+    )
     assert found["training_total"].tolist()[:2] == [10, 11]
     assert np.isnan(found.loc["import", "training_total"])
 

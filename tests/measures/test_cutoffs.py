@@ -75,9 +75,12 @@ def test_grouped_bounds_hold_in_the_other_half():
         found = needed_cutoff(score, correct, 0.85, np.arange(600) // 10, seed=seed, repeats=300)
         if found.cutoff is not None:
             t = np.linspace(found.cutoff, 1, 400)[:, None]
-            truth = (1 / (1 + np.exp(-(4 * t - 0.5 + np.linspace(-3, 3, 61) * 0.8)))
-                     * np.exp(-np.linspace(-3, 3, 61) ** 2 / 2)).sum()
-            truth /= 400 * np.exp(-np.linspace(-3, 3, 61) ** 2 / 2).sum()
+            truth = (
+                1
+                / (1 + np.exp(-(4 * t - 0.5 + np.linspace(-3, 3, 61) * 0.8)))
+                * np.exp(-(np.linspace(-3, 3, 61) ** 2) / 2)
+            ).sum()
+            truth /= 400 * np.exp(-(np.linspace(-3, 3, 61) ** 2) / 2).sum()
             short += truth < 0.85
     assert short <= 12  # 5 % were promised for one cut-off; the search over many costs some
 

@@ -10,37 +10,80 @@ from hypothesis import strategies as st
 from bnn_core.measures import evaluation as ev
 
 #: keep c >= t -> retained %, accuracy % in the published table
-PUBLISHED_CUTOFFS = {0.1: (76.3, 82.9), 0.2: (68.4, 85.7), 0.3: (61.5, 87.5), 0.4: (55.4, 88.4),
-                     0.5: (50.1, 90.5), 0.6: (44.2, 92.8), 0.7: (37.0, 94.6), 0.8: (30.4, 97.0),
-                     0.9: (20.2, 97.9)}
+PUBLISHED_CUTOFFS = {
+    0.1: (76.3, 82.9),
+    0.2: (68.4, 85.7),
+    0.3: (61.5, 87.5),
+    0.4: (55.4, 88.4),
+    0.5: (50.1, 90.5),
+    0.6: (44.2, 92.8),
+    0.7: (37.0, 94.6),
+    0.8: (30.4, 97.0),
+    0.9: (20.2, 97.9),
+}
 scored = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=40).map(
-    lambda rows: (np.array([r[0] / 5 for r in rows]), np.array([r[1] for r in rows])))
+    lambda rows: (np.array([r[0] / 5 for r in rows]), np.array([r[1] for r in rows]))
+)
 
 
 def test_published_cutoffs(authors):
     kept = ev.Selective(authors.c, authors.correct).at(list(PUBLISHED_CUTOFFS))
-    shown = {t: (round(100 * c, 1), round(100 * a, 1)) for t, c, a in zip(
-        PUBLISHED_CUTOFFS, kept.coverage, kept.accuracy, strict=True)}
+    shown = {
+        t: (round(100 * c, 1), round(100 * a, 1))
+        for t, c, a in zip(PUBLISHED_CUTOFFS, kept.coverage, kept.accuracy, strict=True)
+    }
     assert shown == PUBLISHED_CUTOFFS
 
 
 def test_published_figures(authors):
     found = ev.evaluate(authors.p, authors.y)
     assert (found["right"], found["n"]) == (892, 1196)
-    shown = {key: f"{found[key]:.{digits}f}" for key, digits in {
-        "auroc_confidence": 4, "auroc_top": 4, "aurc": 4, "augrc": 4, "ece": 4, "nll": 3,
-        "brier": 3}.items()}
-    assert shown == {"auroc_confidence": "0.7886", "auroc_top": "0.7935", "aurc": "0.0997",
-                     "augrc": "0.0724", "ece": "0.0990", "nll": "1.295", "brier": "0.385"}
+    shown = {
+        key: f"{found[key]:.{digits}f}"
+        for key, digits in {
+            "auroc_confidence": 4,
+            "auroc_top": 4,
+            "aurc": 4,
+            "augrc": 4,
+            "ece": 4,
+            "nll": 3,
+            "brier": 3,
+        }.items()
+    }
+    assert shown == {
+        "auroc_confidence": "0.7886",
+        "auroc_top": "0.7935",
+        "aurc": "0.0997",
+        "augrc": "0.0724",
+        "ece": "0.0990",
+        "nll": "1.295",
+        "brier": "0.385",
+    }
 
 
 def test_published_counts_per_compound(authors):
     right = authors.frame.assign(right=authors.correct).groupby("compound")["right"]
     counts = {name: (int(r.sum()), len(r)) for name, r in right}
-    assert {name: counts[name] for name in (
-        "colchicine", "cytochalasin D", "PP-2", "ALLN", "demecolcine", "nocodazole", "vincristine"
-    )} == {"colchicine": (0, 12), "cytochalasin D": (0, 12), "PP-2": (0, 16), "ALLN": (1, 24),
-           "demecolcine": (48, 48), "nocodazole": (20, 24), "vincristine": (75, 84)}
+    assert {
+        name: counts[name]
+        for name in (
+            "colchicine",
+            "cytochalasin D",
+            "PP-2",
+            "ALLN",
+            "demecolcine",
+            "nocodazole",
+            "vincristine",
+        )
+    } == {
+        "colchicine": (0, 12),
+        "cytochalasin D": (0, 12),
+        "PP-2": (0, 16),
+        "ALLN": (1, 24),
+        "demecolcine": (48, 48),
+        "nocodazole": (20, 24),
+        "vincristine": (75, 84),
+    }
 
 
 def test_the_published_row_of_probability_one_is_in_the_last_bin(authors):
@@ -165,8 +208,15 @@ def test_class_balance_by_weights_equals_repeating_the_rare_class():
 
 def test_nothing_and_nan():
     empty = np.empty(0)
-    assert np.isnan([ev.aurc(empty, empty), ev.augrc(empty, empty), ev.ece(empty, empty),
-                     ev.nll(empty), ev.brier(np.empty((0, 3)), np.empty(0, int))]).all()
+    assert np.isnan(
+        [
+            ev.aurc(empty, empty),
+            ev.augrc(empty, empty),
+            ev.ece(empty, empty),
+            ev.nll(empty),
+            ev.brier(np.empty((0, 3)), np.empty(0, int)),
+        ]
+    ).all()
     assert ev.Selective(empty, empty).at([0.5]).coverage.tolist() == [0]
     with pytest.raises(ValueError, match="1 of 2 scores are nan"):
         ev.Selective([0.5, np.nan], [True, True])

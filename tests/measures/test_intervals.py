@@ -53,8 +53,9 @@ def test_intervals_cover_a_known_truth_of_grouped_data():
     for trial in range(200):
         rate = np.repeat(rng.beta(7, 3, 40), 12)
         right = rng.random(480) < rate
-        found = iv.bootstrap_ratio(right, np.ones(480), np.arange(480) // 12, repeats=400,
-                                   seed=trial)
+        found = iv.bootstrap_ratio(
+            right, np.ones(480), np.arange(480) // 12, repeats=400, seed=trial
+        )
         hits += found.low <= 0.7 <= found.high
     assert 0.89 <= hits / 200 <= 0.99
 
@@ -79,8 +80,9 @@ def test_bands_at_the_published_cutoffs(authors):
     assert (bands.at.accuracy <= bands.accuracy_high).all()
     assert (bands.coverage_low <= bands.at.coverage).all()
     whole = iv.bootstrap_ratio(authors.correct, np.ones(1196), authors.frame["compound"])
-    np.testing.assert_allclose([bands.accuracy_low[0], bands.accuracy_high[0]], whole[1:],
-                               atol=0.012)
+    np.testing.assert_allclose(
+        [bands.accuracy_low[0], bands.accuracy_high[0]], whole[1:], atol=0.012
+    )
     images = iv.selective_bands(authors.c, authors.correct, thresholds)
     np.testing.assert_allclose(images.accuracy_low[5], iv.wilson(542, 599)[0])
     assert np.isnan(iv.selective_bands([0.1], [True], [0.5], ["a"]).accuracy_low).all()
@@ -107,8 +109,9 @@ def test_a_seed_draws_the_same_groups_in_any_row_order():
     groups = np.array(["b", "a", "c"] * 5)
     right = np.arange(15) % 4 == 0
     order = np.random.default_rng(0).permutation(15)
-    assert (iv.bootstrap_ratio(right, np.ones(15), groups)
-            == iv.bootstrap_ratio(right[order], np.ones(15), groups[order]))
+    assert iv.bootstrap_ratio(right, np.ones(15), groups) == iv.bootstrap_ratio(
+        right[order], np.ones(15), groups[order]
+    )
 
 
 def test_all_right_is_as_sure_as_the_number_of_groups():
@@ -125,6 +128,7 @@ def test_all_right_is_as_sure_as_the_number_of_groups():
     # As soon as groups differ it is the bootstrap, and without groups Wilson.
     right[0] = False
     assert iv.share_interval(right, counted, groups) == iv.bootstrap_ratio(
-        right & counted, counted, groups)
+        right & counted, counted, groups
+    )
     low, high = map(float, iv.wilson(53, 54))
     assert iv.share_interval(right, np.ones(54, bool)) == pytest.approx((53 / 54, low, high))

@@ -23,17 +23,21 @@ def table(p, labels, **columns):
     """Images with p(A), their labels and further columns."""
     p = np.asarray(p, dtype=float)
     summary = summarise(Moments(np.stack([p, 1 - p], axis=1)), CLASSES, np.array(labels, object))
-    images = pd.DataFrame({"image_id": [f"i{k}" for k in range(len(p))], "label": labels,
-                           "role": "scored", **columns})
+    images = pd.DataFrame(
+        {"image_id": [f"i{k}" for k in range(len(p))], "label": labels, "role": "scored", **columns}
+    )
     return pd.concat([images, summary], axis=1)
 
 
 @pytest.fixture
 def eight():
     """Two compounds of A and one of B, two doses each; images 2, 5 and 7 are wrong."""
-    return table([0.9, 0.8, 0.3, 0.95, 0.6, 0.7, 0.2, 0.55], list("AAAAABBB"),
-                 compound=["x", "x", "x", "y", "y", "z", "z", "z"],
-                 concentration=[1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 2.0])
+    return table(
+        [0.9, 0.8, 0.3, 0.95, 0.6, 0.7, 0.2, 0.55],
+        list("AAAAABBB"),
+        compound=["x", "x", "x", "y", "y", "z", "z", "z"],
+        concentration=[1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 2.0],
+    )
 
 
 def test_groups_only_where_something_is_shared(eight):

@@ -17,20 +17,38 @@ from bnn_core.measures.uncertainty import Moments, summarise
 @pytest.fixture
 def table():
     """Eight images, two compounds; by hand: a is right by mean, b only by vote."""
-    p = np.array([[0.9, 0.1], [0.4, 0.6], [0.8, 0.2], [0.4, 0.6],
-                  [0.45, 0.55], [0.45, 0.55], [0.95, 0.05], [0.5, 0.5]])
-    images = pd.DataFrame({
-        "image_id": list("12345678"), "label": ["x"] * 4 + ["y"] * 4, "role": "scored",
-        "plate": ["P1", "P1", "P2", "P2"] * 2, "well": ["A01"] * 4 + ["A02"] * 4,
-        "compound": ["a"] * 4 + ["b"] * 4, "concentration": [1.0, 1.0, 3.0, 3.0] * 2,
-        "batch": ["W1"] * 4 + ["W1", "W2", "W2", "W2"]})
+    p = np.array(
+        [
+            [0.9, 0.1],
+            [0.4, 0.6],
+            [0.8, 0.2],
+            [0.4, 0.6],
+            [0.45, 0.55],
+            [0.45, 0.55],
+            [0.95, 0.05],
+            [0.5, 0.5],
+        ]
+    )
+    images = pd.DataFrame(
+        {
+            "image_id": list("12345678"),
+            "label": ["x"] * 4 + ["y"] * 4,
+            "role": "scored",
+            "plate": ["P1", "P1", "P2", "P2"] * 2,
+            "well": ["A01"] * 4 + ["A02"] * 4,
+            "compound": ["a"] * 4 + ["b"] * 4,
+            "concentration": [1.0, 1.0, 3.0, 3.0] * 2,
+            "batch": ["W1"] * 4 + ["W1", "W2", "W2", "W2"],
+        }
+    )
     summary = summarise(Moments(p), ["x", "y"], images["label"].to_numpy())
     return pd.concat([images, summary], axis=1)
 
 
 def test_published_levels(authors):
     images = authors.frame[["compound", "concentration"]].assign(
-        label=authors.frame["MOA"], role="scored")
+        label=authors.frame["MOA"], role="scored"
+    )
     summary = summarise(Moments(authors.p), authors.classes, images["label"].to_numpy())
     found = level_metrics(pd.concat([images, summary], axis=1), authors.classes)
     assert list(found) == ["image", "treatment", "compound"]
@@ -69,7 +87,11 @@ def test_mean_and_vote_by_hand(table):
 def test_a_well_is_of_one_plate_and_a_treatment_of_one_dose(table):
     wells = aggregate(table, "well", ["x", "y"])
     assert wells[["plate", "well"]].to_numpy().tolist() == [
-        ["P1", "A01"], ["P2", "A01"], ["P1", "A02"], ["P2", "A02"]]
+        ["P1", "A01"],
+        ["P2", "A01"],
+        ["P1", "A02"],
+        ["P2", "A02"],
+    ]
     assert aggregate(table, "treatment", ["x", "y"])["n_images"].tolist() == [2, 2, 2, 2]
 
 
@@ -92,8 +114,10 @@ def test_order_of_rows_does_not_matter(table):
     shuffled = table.sample(frac=1, random_state=3)
     keys = ["compound", "concentration"]
     for rule in ("mean", "vote"):
-        a, b = (aggregate(rows, "treatment", ["x", "y"], rule).sort_values(keys, ignore_index=True)
-                for rows in (table, shuffled))
+        a, b = (
+            aggregate(rows, "treatment", ["x", "y"], rule).sort_values(keys, ignore_index=True)
+            for rows in (table, shuffled)
+        )
         pd.testing.assert_frame_equal(a, b)
 
 
@@ -102,7 +126,10 @@ def test_units_of_two_labels_and_of_missing_keys(table):
     table.loc[1, "compound"] = None
     units = aggregate(table, "compound", ["x", "y"])
     assert units[["compound", "label", "n_images"]].to_numpy().tolist() == [
-        ["a", "y", 1], ["a", "x", 2], ["b", "y", 4]]
+        ["a", "y", 1],
+        ["a", "x", 2],
+        ["b", "y", 4],
+    ]
 
 
 def test_only_scored_rows_count(table):
@@ -136,8 +163,11 @@ def test_no_rows_no_units(table):
 
 
 def test_what_was_added_is_not_the_studys_own_whatever_its_role():
-    table = pd.DataFrame({"role": ["scored", "unlabelled", "control", "shifted", "new",
-                                   "unlabelled"],
-                          "source": [None, None, None, "letters", "letters", "slides"]})
+    table = pd.DataFrame(
+        {
+            "role": ["scored", "unlabelled", "control", "shifted", "new", "unlabelled"],
+            "source": [None, None, None, "letters", "letters", "slides"],
+        }
+    )
     assert own_images(table).tolist() == [True] * 3 + [False] * 3
     assert own_images(table.drop(columns="source")).tolist() == [True] * 3 + [False] * 2 + [True]

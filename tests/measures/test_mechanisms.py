@@ -13,13 +13,24 @@ BINS = Bins("top_softmax", 0.0, 1.0, 10)
 @pytest.fixture
 def table():
     """Eight rows: compound a of label A at two doses and one unlabelled, b of A, c of B, DMSO."""
-    images = pd.DataFrame({
-        "image_id": [str(i) for i in range(8)],
-        "label": ["A", "A", "A", None, "A", "B", None, "A"],
-        "role": ["scored", "scored", "scored", "unlabelled", "scored", "scored", "control",
-                 "shifted"],
-        "compound": ["a", "a", "a", "a", "b", "c", "DMSO", "b"],
-        "concentration": [1.0, 1.0, 3.0, 0.1, 1.0, 1.0, 0.0, 1.0]})
+    images = pd.DataFrame(
+        {
+            "image_id": [str(i) for i in range(8)],
+            "label": ["A", "A", "A", None, "A", "B", None, "A"],
+            "role": [
+                "scored",
+                "scored",
+                "scored",
+                "unlabelled",
+                "scored",
+                "scored",
+                "control",
+                "shifted",
+            ],
+            "compound": ["a", "a", "a", "a", "b", "c", "DMSO", "b"],
+            "concentration": [1.0, 1.0, 3.0, 0.1, 1.0, 1.0, 0.0, 1.0],
+        }
+    )
     p = calling(["A", "B", "B", "A", "A", "B", "C", "B"])
     p[1] = [0.3, 0.5, 0.1, 0.1]
     return with_summary(images, p)
@@ -68,25 +79,44 @@ def test_all_doses_are_there_and_only_scored_images_count(table):
     assert (middle.rows.tolist(), middle.scored, middle.right) == ([0, 1], 2, 1)
     assert (high.scored, high.right, high.calls) == (1, 0, {"B": 1})
     bare = table.drop(columns="concentration")
-    only, = mechanisms.doses(bare, "a")
+    (only,) = mechanisms.doses(bare, "a")
     assert np.isnan(only.concentration) and len(only.rows) == 4
 
 
 def test_the_published_counts_of_colchicine(authors):
-    table = with_summary(authors.frame.rename(columns={"MOA": "label", "image_name": "image_id"})[
-        ["image_id", "label", "compound", "concentration"]], authors.p, authors.classes)
+    table = with_summary(
+        authors.frame.rename(columns={"MOA": "label", "image_name": "image_id"})[
+            ["image_id", "label", "compound", "concentration"]
+        ],
+        authors.p,
+        authors.classes,
+    )
     found = mechanisms.compounds(table, "Microtubule destabilizers").set_index("compound")
-    assert found["n"].to_dict() == {"colchicine": 12, "demecolcine": 48, "nocodazole": 24,
-                                    "vincristine": 84}
+    assert found["n"].to_dict() == {
+        "colchicine": 12,
+        "demecolcine": 48,
+        "nocodazole": 24,
+        "vincristine": 84,
+    }
     assert found.loc["colchicine", ["right", "called"]].tolist() == [0, ("Kinase inhibitors",)]
 
 
 def test_names_of_classes_stand_clear_of_bars_and_of_one_another():
     bins = Bins("confidence", 0.0, 1.0, 20)
-    counts = pd.DataFrame({
-        "bin": [0, 0, 2, 3, 4, 16], "n": [1, 2, 3, 2, 8, 1],
-        "predicted": ["Microtubule destabilizers", "Protein synthesis", "Eg5 inhibitors",
-                      "Protein synthesis", "Eg5 inhibitors", "Actin disruptors"]})
+    counts = pd.DataFrame(
+        {
+            "bin": [0, 0, 2, 3, 4, 16],
+            "n": [1, 2, 3, 2, 8, 1],
+            "predicted": [
+                "Microtubule destabilizers",
+                "Protein synthesis",
+                "Eg5 inhibitors",
+                "Protein synthesis",
+                "Eg5 inhibitors",
+                "Actin disruptors",
+            ],
+        }
+    )
     figure = histogram_figure(counts, bins, "x", "Actin disruptors", "Protein synthesis", 0.5, 8)
     heights = counts.groupby("bin")["n"].sum()
     line = figure.layout.yaxis.range[1] / 9
@@ -95,8 +125,11 @@ def test_names_of_classes_stand_clear_of_bars_and_of_one_another():
         width = 0.022 * len(note.text.removeprefix("<b>").removesuffix("</b>"))
         left = note.x - width if note.xanchor == "right" else note.x
         boxes.append((left, left + width, note.y))
-        under = [n for place, n in heights.items()
-                 if left < bins.edges(place)[1] and bins.edges(place)[0] < left + width]
+        under = [
+            n
+            for place, n in heights.items()
+            if left < bins.edges(place)[1] and bins.edges(place)[0] < left + width
+        ]
         assert note.y - line / 2 >= max(under, default=0)
         assert note.y + line / 2 <= figure.layout.yaxis.range[1] + 1e-9
     assert len(boxes) == 3

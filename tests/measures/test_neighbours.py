@@ -11,16 +11,19 @@ IMAGES = pd.DataFrame({"label": ["a", "a", "b", "b", None, "b"], "fold": [0, 0, 
 PREDICTED = pd.Series(["a", "a", "b", "a", "b", "b"])
 
 
-@pytest.mark.parametrize(("row", "kind", "expected"), [
-    (0, neighbours.ANOTHER_LABEL, [2, 3]),
-    (0, neighbours.SAME_LABEL, [1]),
-    (0, neighbours.ANY_LABEL, [1, 2, 3, 4]),
-    # Without a label the predicted class, b, stands for it.
-    (4, neighbours.ANOTHER_LABEL, [0, 1]),
-    (4, neighbours.SAME_LABEL, [2, 3]),
-    # Alone in its fold: no other network's embedding can be compared.
-    (5, neighbours.ANY_LABEL, []),
-])
+@pytest.mark.parametrize(
+    ("row", "kind", "expected"),
+    [
+        (0, neighbours.ANOTHER_LABEL, [2, 3]),
+        (0, neighbours.SAME_LABEL, [1]),
+        (0, neighbours.ANY_LABEL, [1, 2, 3, 4]),
+        # Without a label the predicted class, b, stands for it.
+        (4, neighbours.ANOTHER_LABEL, [0, 1]),
+        (4, neighbours.SAME_LABEL, [2, 3]),
+        # Alone in its fold: no other network's embedding can be compared.
+        (5, neighbours.ANY_LABEL, []),
+    ],
+)
 def test_candidates(row, kind, expected):
     assert neighbours.candidates(IMAGES, PREDICTED, row, kind).tolist() == expected
 
@@ -35,8 +38,9 @@ def test_nearest_equals_sorting_all(count):
     embedding = np.random.default_rng(1).normal(size=(40, 5)).astype(np.float16)
     candidates = np.arange(1, 40, 2)
     rows, distances = neighbours.nearest(embedding, 0, candidates, count)
-    plain = np.linalg.norm(embedding[candidates].astype(np.float32)
-                           - embedding[0].astype(np.float32), axis=1)
+    plain = np.linalg.norm(
+        embedding[candidates].astype(np.float32) - embedding[0].astype(np.float32), axis=1
+    )
     assert rows.tolist() == candidates[np.argsort(plain)][:count].tolist()
     assert_allclose(distances, np.sort(plain)[:count], rtol=1e-6)
 

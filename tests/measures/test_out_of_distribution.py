@@ -36,13 +36,20 @@ def study_table(parts, seed=0):
 def letters():
     """O sure as 0, g unsure, i of two kinds, K in between; 3s from elsewhere; known digits."""
     rng = np.random.default_rng(1)
+
     def near(at, n, spread=0.02):
         return np.clip(rng.normal(at, spread, n), 0.11, 0.999)
-    return study_table([
-        *(("scored", d, d, near(0.97, 60)) for d in CLASSES),
-        ("shifted", "3", "3", near(0.9, 50)),
-        ("new", "O", "0", near(0.97, 400, 0.006)), ("new", "g", "8", near(0.55, 40)),
-        ("new", "i", "1", np.r_[near(0.95, 60), near(0.6, 40)]), ("new", "K", "4", near(0.8, 50))])
+
+    return study_table(
+        [
+            *(("scored", d, d, near(0.97, 60)) for d in CLASSES),
+            ("shifted", "3", "3", near(0.9, 50)),
+            ("new", "O", "0", near(0.97, 400, 0.006)),
+            ("new", "g", "8", near(0.55, 40)),
+            ("new", "i", "1", np.r_[near(0.95, 60), near(0.6, 40)]),
+            ("new", "K", "4", near(0.8, 50)),
+        ]
+    )
 
 
 def test_separation_is_that_of_scikit_learn_ties_and_all():
@@ -63,8 +70,12 @@ def test_the_mean_over_kinds_is_the_weighted_figure(letters):
     assert of_kinds["kind"].tolist() == ["K", "O", "g", "i"]
     assert of_kinds["n_known"].eq(600).all()
     same, new = letters[letters["role"] == "scored"], letters[letters["role"] == "new"]
-    plain = out_of_distribution(-same["predictive_entropy"], -new["predictive_entropy"],
-                                false_alarm=0.02, weights_out=balanced_weights(new["label"]))
+    plain = out_of_distribution(
+        -same["predictive_entropy"],
+        -new["predictive_entropy"],
+        false_alarm=0.02,
+        weights_out=balanced_weights(new["label"]),
+    )
     assert_allclose(ood.balanced(of_kinds), [plain.auroc, plain.fpr95, plain.detection])
 
 
@@ -83,8 +94,12 @@ def test_look_alikes_and_cases_are_kept_apart(letters):
     assert line["auroc"] < line["without look-alikes"]
     assert found["auroc"].is_monotonic_decreasing
     # Moments of means only: no split of the variance to rank.
-    assert set(found["score"]) == {"confidence", "top_softmax", "predictive_entropy",
-                                   "total_variance"}
+    assert set(found["score"]) == {
+        "confidence",
+        "top_softmax",
+        "predictive_entropy",
+        "total_variance",
+    }
 
 
 def test_planted_letters_are_told_as_they_are(letters):
@@ -97,8 +112,11 @@ def test_planted_letters_are_told_as_they_are(letters):
     assert lines.loc[("shifted", "3"), "n"] == 50
     calls = ood.taken_for(letters, "confidence").set_index("kind")
     assert calls.loc["g", "predicted"] == "8" and calls.loc["g", "share"] == 1
-    assert ood.folded_back(letters) == {"same": 0, "shifted": 0,
-                                        "new": pytest.approx(0.0, abs=0.01)}
+    assert ood.folded_back(letters) == {
+        "same": 0,
+        "shifted": 0,
+        "new": pytest.approx(0.0, abs=0.01),
+    }
 
 
 def test_every_kind_weighs_alike_in_a_distribution(letters):
@@ -114,8 +132,14 @@ def test_every_kind_weighs_alike_in_a_distribution(letters):
 
 def test_an_unseen_mechanism_is_compared_within_its_own_fold():
     """Two folds on scales of their own: pooled, B would pass for known."""
-    table = study_table([("scored", "0", "0", [0.9] * 5), ("scored", "1", "1", [0.6] * 5),
-                         ("new", "1", "0", [0.7] * 5), ("new", "0", "1", [0.55] * 5)])
+    table = study_table(
+        [
+            ("scored", "0", "0", [0.9] * 5),
+            ("scored", "1", "1", [0.6] * 5),
+            ("new", "1", "0", [0.7] * 5),
+            ("new", "0", "1", [0.55] * 5),
+        ]
+    )
     table["fold"] = [0] * 5 + [1] * 5 + [0] * 5 + [1] * 5
     found = ood.by_kind(table, "top_softmax", ood.NEW)
     assert found["auroc"].tolist() == [1, 1] and found["n_known"].tolist() == [5, 5]

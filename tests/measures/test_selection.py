@@ -15,14 +15,24 @@ def test_outcomes_of_the_five_cases():
     standard = pd.Series([True, True, False, False, True], dtype="boolean")
     found = selection.outcomes(selection.verdicts(bayes), selection.verdicts(standard))
     assert [OUTCOMES[i] for i in found] == [
-        "both right", "only Bayesian wrong", "only standard wrong", "both wrong", "not counted"]
+        "both right",
+        "only Bayesian wrong",
+        "only standard wrong",
+        "both wrong",
+        "not counted",
+    ]
 
 
 def test_quadrants():
-    found = selection.quadrants(np.array([True, True, False, False]),
-                                np.array([True, False, True, False]))
+    found = selection.quadrants(
+        np.array([True, True, False, False]), np.array([True, False, True, False])
+    )
     assert [QUADRANTS[i] for i in found] == [
-        "both sure", "only Bayesian sure", "only standard sure", "neither sure"]
+        "both sure",
+        "only Bayesian sure",
+        "only standard sure",
+        "neither sure",
+    ]
 
 
 def test_margin_counts_by_verdict():
@@ -57,8 +67,9 @@ def test_polygon_known_points():
 
 def test_polygon_that_crosses_itself_is_even_odd():
     # A bow tie: the two triangles are in, above and below the crossing is out.
-    found = selection.in_polygon(np.array([0.25, 1.75, 1.0, 1.0]), np.array([1.0, 1.0, 1.8, 0.2]),
-                                 [0, 2, 2, 0], [0, 2, 0, 2])
+    found = selection.in_polygon(
+        np.array([0.25, 1.75, 1.0, 1.0]), np.array([1.0, 1.0, 1.8, 0.2]), [0, 2, 2, 0], [0, 2, 0, 2]
+    )
     assert found.tolist() == [True, True, False, False]
 
 
@@ -77,7 +88,8 @@ def test_polygon_equals_the_plain_way(seed, corners):
         return inside
 
     assert selection.in_polygon(x, y, xs, ys).tolist() == [
-        plain(px, py) for px, py in zip(x, y, strict=True)]
+        plain(px, py) for px, py in zip(x, y, strict=True)
+    ]
 
 
 def test_polygon_of_two_corners_is_refused():
@@ -87,8 +99,9 @@ def test_polygon_of_two_corners_is_refused():
 
 def test_few_points_are_all_drawn():
     rows = np.array([3, 5, 9])
-    drawn = selection.choose_drawn(rows, np.array([WRONG, ORDINARY, ORDINARY]),
-                                   selection.drawing_order(10), cap=3)
+    drawn = selection.choose_drawn(
+        rows, np.array([WRONG, ORDINARY, ORDINARY]), selection.drawing_order(10), cap=3
+    )
     assert drawn.rows.tolist() == [3, 5, 9]
     assert (len(drawn.rest), drawn.asked, drawn.shown) == (0, 1, 1)
 

@@ -14,8 +14,11 @@ def test_none_is_the_identity():
 def test_dihedral_draws_all_eight_symmetries_per_image():
     torch.manual_seed(0)
     x = torch.arange(9.0).reshape(1, 1, 3, 3)
-    expected = {tuple(torch.rot90(v, k, (2, 3)).flatten().tolist())
-                for v in (x, x.flip(2)) for k in range(4)}
+    expected = {
+        tuple(torch.rot90(v, k, (2, 3)).flatten().tolist())
+        for v in (x, x.flip(2))
+        for k in range(4)
+    }
     drawn = {tuple(image.flatten().tolist()) for image in dihedral(x.expand(300, 1, 3, 3))}
     assert drawn == expected
 
@@ -44,8 +47,9 @@ def test_crops_are_windows_of_their_own_image():
     crops = random_crop(x, 4)
     assert crops.shape == (40, 2, 4, 4)
     for image, crop in zip(x, crops, strict=True):
-        assert any(torch.equal(image[:, r:r + 4, c:c + 4], crop) for r in range(3)
-                   for c in range(5))
+        assert any(
+            torch.equal(image[:, r : r + 4, c : c + 4], crop) for r in range(3) for c in range(5)
+        )
     assert random_crop(x, 0) is x
     assert random_crop(x, 7) is x
 

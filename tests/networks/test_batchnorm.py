@@ -40,8 +40,11 @@ def test_variance_under_drawn_weights():
 
 def test_nothing_else_changes():
     network = MultiScaleCNN(LayerKind(True), 3, 2, (16, 16), head_width=8)
-    before = {k: v.clone() for k, v in network.state_dict().items()
-              if "running" not in k and "tracked" not in k}
+    before = {
+        k: v.clone()
+        for k, v in network.state_dict().items()
+        if "running" not in k and "tracked" not in k
+    }
     settle_batchnorm(network, [torch.rand(4, 3, 16, 16)])
     for name, value in before.items():
         assert torch.equal(value, network.state_dict()[name]), name

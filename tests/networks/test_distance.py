@@ -22,8 +22,12 @@ def drawn(n, size, seed=0):
 def test_training_images_lie_at_one_from_their_own_class(n, size, seed):
     features, targets = drawn(n, size, seed)
     cloud = training_cloud(features, targets)
-    own = np.array([cloud._squared(f[None] - cloud.means[t])[0]
-                    for f, t in zip(features, targets, strict=True)])
+    own = np.array(
+        [
+            cloud._squared(f[None] - cloud.means[t])[0]
+            for f, t in zip(features, targets, strict=True)
+        ]
+    )
     assert own.mean() == pytest.approx(1, rel=1e-4)
     assert (cloud.distance(features) <= np.sqrt(own) + 1e-6).all()
 
@@ -64,14 +68,20 @@ def test_few_training_images_do_not_put_their_like_far_away(n):
     assert np.median(cloud.distance(images(200)[0])) < 4
 
 
-@pytest.mark.parametrize("features", [
-    np.zeros((9, 4)), np.ones((1, 6)), np.repeat(np.eye(3), 3, axis=0),
-    np.pad(np.random.default_rng(0).normal(size=(9, 2)) * 1e-8, ((0, 0), (0, 5)))])
+@pytest.mark.parametrize(
+    "features",
+    [
+        np.zeros((9, 4)),
+        np.ones((1, 6)),
+        np.repeat(np.eye(3), 3, axis=0),
+        np.pad(np.random.default_rng(0).normal(size=(9, 2)) * 1e-8, ((0, 0), (0, 5))),
+    ],
+)
 def test_no_spread_and_dead_features_give_finite_distances(features):
     cloud = training_cloud(features, np.arange(len(features)) % 3)
     found = cloud.distance(np.concatenate([features, features + 1]))
     assert np.isfinite(found).all()
-    assert found[:len(features)].max() < found[len(features):].min() or not features.any()
+    assert found[: len(features)].max() < found[len(features) :].min() or not features.any()
 
 
 def test_kept_beside_the_weights(tmp_path):

@@ -38,8 +38,9 @@ def test_a_drawn_network_is_the_network_with_its_outputs_masked(case):
         for name, layer in dropped_layers(network).items():
             # A unit whose bias is gone is gone; what stays is enlarged.
             mask = (weights[f"{name}.bias"] / layer.bias.detach()).round(decimals=4)
-            assert_close(mask[mask != 0], torch.full_like(mask[mask != 0], 1 / 0.6), atol=1e-3,
-                         rtol=0)
+            assert_close(
+                mask[mask != 0], torch.full_like(mask[mask != 0], 1 / 0.6), atol=1e-3, rtol=0
+            )
 
             def masked(layer, inputs, output, mask=mask):
                 return output * mask.reshape(1, -1, *[1] * (output.dim() - 2))

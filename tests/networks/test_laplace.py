@@ -22,6 +22,7 @@ def loss_of(features, weights, targets):
         logits = features @ flat.reshape(3, 4).T
         each = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
         return (weights * each).sum()
+
     return loss
 
 
@@ -34,7 +35,8 @@ def test_the_curvature_is_the_exact_hessian_of_the_loss(problem):
     features, weights, mean = problem
     targets = torch.arange(40) % 3
     expected = torch.autograd.functional.hessian(
-        loss_of(features, weights, targets), mean.flatten())
+        loss_of(features, weights, targets), mean.flatten()
+    )
     batches = [(features[:25], weights[:25]), (features[25:], weights[25:])]
     found = fit_last_layer(mean, batches)
     assert_close(curvature(found), expected, rtol=1e-4, atol=1e-4)
@@ -46,8 +48,11 @@ def test_the_kronecker_product_is_exact_where_all_images_are_predicted_alike(pro
     whole = fit_last_layer(mean, [(features, weights)])
     kron = fit_last_layer(mean, [(features, weights)], whole=0)
     left, right = kron.left.double(), kron.right.double()
-    product = torch.kron(left, right) @ torch.diag(kron.values.double().flatten()) @ torch.kron(
-        left, right).T
+    product = (
+        torch.kron(left, right)
+        @ torch.diag(kron.values.double().flatten())
+        @ torch.kron(left, right).T
+    )
     assert_close(product, curvature(whole), rtol=1e-4, atol=1e-4)
 
 
@@ -61,8 +66,9 @@ def test_drawn_layers_have_the_posteriors_covariance(problem, whole):
     expected = torch.linalg.inv(precision.double()).float()
     size = expected.diagonal().max()
     assert_close(torch.cov(drawn.T), expected, rtol=0, atol=0.05 * size.item())
-    assert_close(drawn.mean(0), mean.float().flatten(), rtol=0,
-                 atol=5 * size.sqrt().item() / 20_000**0.5)
+    assert_close(
+        drawn.mean(0), mean.float().flatten(), rtol=0, atol=5 * size.sqrt().item() / 20_000**0.5
+    )
     assert_close(found.draw(3, seed=1), found.draw(7, seed=1)[:3])
 
 
@@ -82,8 +88,9 @@ def test_the_prior_precision_has_the_greatest_evidence(problem):
     assert found.effective_weights == pytest.approx((values / (values + best)).sum())
 
 
-@pytest.mark.parametrize(("values", "mean"), [(np.zeros((2, 2)), np.ones((2, 2))),
-                                              (np.ones((2, 2)), np.zeros((2, 2)))])
+@pytest.mark.parametrize(
+    ("values", "mean"), [(np.zeros((2, 2)), np.ones((2, 2))), (np.ones((2, 2)), np.zeros((2, 2)))]
+)
 def test_what_nothing_is_known_of_has_the_unit_prior(values, mean):
     assert best_prior_precision(values, mean) == 1.0
 

@@ -41,8 +41,16 @@ def data():
 def run(folder, data, configs=CONFIGS):
     rows = np.array([4, 0, 7])
     for method in training_order(configs):
-        run_method(folder / method, configs[method], data, data.images[rows], rows,
-                   num_samples=5, sample_seed=1, quiet=True)
+        run_method(
+            folder / method,
+            configs[method],
+            data,
+            data.images[rows],
+            rows,
+            num_samples=5,
+            sample_seed=1,
+            quiet=True,
+        )
     return {method: read_result(folder / method) for method in configs}
 
 
@@ -61,8 +69,14 @@ def softmax_of(folder, data):
 def test_every_method_has_a_name_a_colour_and_its_samples(made):
     _, results = made
     counts = {m: r.samples.shape[1] for m, r in results.items()}
-    assert counts == {"standard": 1, "dropout": 5, "ensemble": 3, "laplace": 5, "temperature": 1,
-                      "vi": 5}
+    assert counts == {
+        "standard": 1,
+        "dropout": 5,
+        "ensemble": 3,
+        "laplace": 5,
+        "temperature": 1,
+        "vi": 5,
+    }
     assert set(METHODS) == set(METHOD_NAMES)
     colours = [style.method_colour(m) for m in METHODS]
     assert len(set(colours)) == len(colours) and style.UNKNOWN not in colours
@@ -132,8 +146,9 @@ def test_a_finished_fold_is_left_alone_and_a_seed_means_the_same(tmp_path, data,
     for method in CONFIGS:
         (tmp_path / method / "prediction.npz").unlink()
     monkeypatch.setattr(methods, "fit_last_layer", lambda *a: pytest.fail("fitted again"))
-    assert_allclose(run(tmp_path, data)["laplace"].moments.mean_p,
-                    made[1]["laplace"].moments.mean_p, atol=0)
+    assert_allclose(
+        run(tmp_path, data)["laplace"].moments.mean_p, made[1]["laplace"].moments.mean_p, atol=0
+    )
     assert kept
 
 
@@ -166,11 +181,19 @@ def test_what_is_recorded_of_a_method(made):
     assert method_record("vi", CONFIGS["vi"], [folder / "vi"], 5)["builds_on"] == "standard"
 
 
-@pytest.mark.parametrize(("configs", "message"), [
-    ({"laplace": STANDARD}, "laplace builds on the standard network.*add standard to --methods$"),
-    ({"standard": STANDARD, "temperature": replace(STANDARD, validation=0.0)},
-     "--validation standard=0.1"),
-])
+@pytest.mark.parametrize(
+    ("configs", "message"),
+    [
+        (
+            {"laplace": STANDARD},
+            "laplace builds on the standard network.*add standard to --methods$",
+        ),
+        (
+            {"standard": STANDARD, "temperature": replace(STANDARD, validation=0.0)},
+            "--validation standard=0.1",
+        ),
+    ],
+)
 def test_what_cannot_be_trained_is_refused_before_anything_is(configs, message):
     with pytest.raises(InputError, match=message):
         training_order(configs)
@@ -181,11 +204,14 @@ def test_a_folder_that_is_no_method_is_named(tmp_path):
         networks_of(tmp_path / "magic", 3, 0)
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"dropout": 1.0}, "leaves no units"),
-    ({"dropout": 0.5, "bayesian": True}, "--dropout is for networks without"),
-    ({"members": 0}, "--members 0"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dropout": 1.0}, "leaves no units"),
+        ({"dropout": 0.5, "bayesian": True}, "--dropout is for networks without"),
+        ({"members": 0}, "--members 0"),
+    ],
+)
 def test_settings_of_rivals_out_of_range(changes, message):
     with pytest.raises(InputError, match=message):
         replace(STANDARD, **changes)

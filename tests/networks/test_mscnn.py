@@ -17,8 +17,12 @@ STANDARD, BAYESIAN = LayerKind(bayesian=False), LayerKind(bayesian=True)
 
 
 def count(network, kind):
-    return sum(p.numel() for m in network.modules() if isinstance(m, kind)
-               for p in m.parameters(recurse=False))
+    return sum(
+        p.numel()
+        for m in network.modules()
+        if isinstance(m, kind)
+        for p in m.parameters(recurse=False)
+    )
 
 
 def test_counts_of_the_paper():
@@ -26,25 +30,43 @@ def test_counts_of_the_paper():
     assert count(network, (nn.Conv2d, nn.Linear)) == 364_012
     assert count(network, (nn.BatchNorm1d, nn.BatchNorm2d)) == 2_912
     # A mean and a rho for every weight.
-    assert sum(p.numel() for layer in bayes_layers(MultiScaleCNN(BAYESIAN))
-               for p in layer.parameters()) == 2 * 364_012
+    assert (
+        sum(
+            p.numel() for layer in bayes_layers(MultiScaleCNN(BAYESIAN)) for p in layer.parameters()
+        )
+        == 2 * 364_012
+    )
 
 
 def test_all_pathways_meet_on_the_papers_grid():
     assert MultiScaleCNN(STANDARD).grid((1024, 1280)) == (16, 20)
 
 
-@pytest.mark.parametrize(("size", "pathways"), [
-    ((1024, 1280), 6), ((256, 256), 6), ((255, 400), 5), ((128, 128), 5), ((96, 96), 4),
-    ((64, 64), 4), ((28, 28), 2), ((5, 5), 1)])
+@pytest.mark.parametrize(
+    ("size", "pathways"),
+    [
+        ((1024, 1280), 6),
+        ((256, 256), 6),
+        ((255, 400), 5),
+        ((128, 128), 5),
+        ((96, 96), 4),
+        ((64, 64), 4),
+        ((28, 28), 2),
+        ((5, 5), 1),
+    ],
+)
 def test_pathways_that_fit(size, pathways):
     assert pathways_that_fit(size) == pathways
     assert len(MultiScaleCNN(STANDARD, image_size=size).pathways) == pathways
 
 
 @settings(max_examples=15, deadline=None)
-@given(rows=st.integers(1, 70), columns=st.integers(1, 70), channels=st.integers(1, 5),
-       pathways=st.integers(1, 6))
+@given(
+    rows=st.integers(1, 70),
+    columns=st.integers(1, 70),
+    channels=st.integers(1, 5),
+    pathways=st.integers(1, 6),
+)
 def test_any_size_and_channels(rows, columns, channels, pathways):
     network = MultiScaleCNN(STANDARD, channels, 3, pathways=pathways, head_width=8).eval()
     x = torch.randn(2, channels, rows, columns)
@@ -66,7 +88,7 @@ def test_against_the_paper_written_out():
         y = F.max_pool2d(x, 2**k)
         for i in (0, 3, 6):
             y = pathway[i + 2](F.relu(F.conv2d(y, pathway[i].weight, pathway[i].bias, padding=2)))
-        maps.append(F.max_pool2d(y, 2**(4 - k)))
+        maps.append(F.max_pool2d(y, 2 ** (4 - k)))
     y = F.relu(network.mix(torch.cat(maps, 1))).mean((2, 3))
     assert_close(network(x), network.head(network.norm(y)))
 

@@ -110,6 +110,7 @@ def test_a_run_of_an_older_version_goes_on(tmp_path, data, monkeypatch):
 
     def kill(epoch, row):
         raise Killed
+
     with pytest.raises(Killed):
         train(tmp_path, CONFIG, data, progress=kill)
     state = torch.load(tmp_path / "training.pt", weights_only=True)

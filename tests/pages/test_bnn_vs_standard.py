@@ -44,10 +44,12 @@ def test_filters_that_leave_nothing_are_no_error(monkeypatch, cache):
 def test_corner_counts_are_those_of_the_tables(monkeypatch, cache, tables):
     app = pages(monkeypatch, cache, PAGE, study="animals", cut_confidence=0.3)
     bayes, standard = (table["confidence"] >= 0.3 for table in tables)
-    for corner, count in (("Both sure", bayes & standard),
-                          ("Only Bayesian sure", bayes & ~standard),
-                          ("Only standard sure", ~bayes & standard),
-                          ("Neither sure", ~bayes & ~standard)):
+    for corner, count in (
+        ("Both sure", bayes & standard),
+        ("Only Bayesian sure", bayes & ~standard),
+        ("Only standard sure", ~bayes & standard),
+        ("Neither sure", ~bayes & ~standard),
+    ):
         assert f"**{corner}**: {count.sum()} of 300" in text_of(app)
 
 
@@ -56,8 +58,10 @@ def test_a_corner_in_the_address_opens_its_images(monkeypatch, cache, tables):
     n = int((~sure[0] & ~sure[1]).sum())
     app = pages(monkeypatch, cache, PAGE, study="animals", corner="neither sure.all")
     assert not app.exception
-    assert f"**Neither sure (sure: Bayesian confidence c ≥ 0.5, standard confidence c ≥ 0.5)**: " \
-           f"{n} of 300" in text_of(app)
+    assert (
+        f"**Neither sure (sure: Bayesian confidence c ≥ 0.5, standard confidence c ≥ 0.5)**: "
+        f"{n} of 300" in text_of(app)
+    )
     # Whatever the cut-off makes of its count, the corner stays chosen.
     app.slider(key="cut_confidence").set_value(0.4).run()
     assert "**Neither sure (sure: Bayesian confidence c ≥ 0.4" in text_of(app)
@@ -81,8 +85,10 @@ def test_a_box_takes_all_images_inside_and_the_export_names_it(monkeypatch, cach
     bayes, standard = (table["confidence"] for table in tables)
     inside = standard.between(0.2, 0.9) & bayes.between(0.1, 0.8)
     select(app, box=[{"xref": "x", "yref": "y", "x": [0.9, 0.2], "y": [0.1, 0.8]}])
-    assert ("**In the box of standard confidence c 0.2 to 0.9, Bayesian confidence c 0.1 to 0.8**: "
-            f"{inside.sum()} of 300 images") in text_of(app)
+    assert (
+        "**In the box of standard confidence c 0.2 to 0.9, Bayesian confidence c 0.1 to 0.8**: "
+        f"{inside.sum()} of 300 images"
+    ) in text_of(app)
 
 
 def test_a_marginal_bar_and_a_lasso(monkeypatch, cache, tables):
@@ -108,10 +114,17 @@ def test_a_corner_count_selects_without_a_mouse_and_one_at_a_time(monkeypatch, c
     assert not app.exception
 
 
-@pytest.mark.parametrize("query", [
-    {"axes": "sure end stretched"}, {"across": "raw softmax, as in the paper"},
-    {"score": "predictive entropy", "axes": "sure end stretched"},
-    {"score": "mutual information"}, {"mark": "img-0007"}, {"axes": "nonsense"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"axes": "sure end stretched"},
+        {"across": "raw softmax, as in the paper"},
+        {"score": "predictive entropy", "axes": "sure end stretched"},
+        {"score": "mutual information"},
+        {"mark": "img-0007"},
+        {"axes": "nonsense"},
+    ],
+)
 def test_every_view_has_an_address(monkeypatch, cache, query):
     app = pages(monkeypatch, cache, PAGE, study="animals", **query)
     assert not app.exception
@@ -122,7 +135,8 @@ def test_a_score_of_several_networks_stands_against_raw_softmax(monkeypatch, cac
     app = pages(monkeypatch, cache, PAGE, study="animals", score="mutual information")
     assert "One network alone has no mutual information" in text_of(app)
     sure = (tables[0]["mutual_information"] <= app.slider(key="cut_mutual_information").value) & (
-        tables[1]["top_softmax"] >= app.slider(key="across_top_softmax").value)
+        tables[1]["top_softmax"] >= app.slider(key="across_top_softmax").value
+    )
     assert f"**Both sure**: {sure.sum()} of 300" in text_of(app)
 
 

@@ -4,17 +4,23 @@ import pytest
 from page_studies import ROOT, pages, write_full
 
 FOLDER = ROOT / "pages"
-PAGES = sorted(str(path.relative_to(FOLDER)) for pattern in ("*.py", "*/page.py")
-               for path in FOLDER.glob(pattern) if path.name not in ("main.py", "__init__.py"))
+PAGES = sorted(
+    str(path.relative_to(FOLDER))
+    for pattern in ("*.py", "*/page.py")
+    for path in FOLDER.glob(pattern)
+    if path.name not in ("main.py", "__init__.py")
+)
 #: Views of a page that are reached by its address.
 VIEWS = [(page, {}) for page in PAGES] + [
-    ("mechanisms.py", {"look": "side by side"}), ("mechanisms.py", {"look": "doses and controls"}),
+    ("mechanisms.py", {"look": "side by side"}),
+    ("mechanisms.py", {"look": "doses and controls"}),
     ("out_of_distribution/page.py", {"compare": "one kind"}),
     ("out_of_distribution/page.py", {"compare": "all kinds"}),
     ("suspect_labels/page.py", {"suspects": "image"}),
     ("suspect_labels/page.py", {"suspects": "image", "suspects_as": "as a table"}),
     ("review_list/page.py", {"view": "Did cleaning help?"}),
-    ("plates.py", {"plate_colour": "label"})]
+    ("plates.py", {"plate_colour": "label"}),
+]
 SEPARATE = {"first": "aardvark", "second": "zebra"}
 
 
@@ -51,8 +57,13 @@ class Browser:
 
 def sent(kind, proto, options):
     if kind == "selectbox":
-        return [proto.raw_value] if proto.set_value else \
-            [options[proto.default]] if options and proto.HasField("default") else []
+        return (
+            [proto.raw_value]
+            if proto.set_value
+            else [options[proto.default]]
+            if options and proto.HasField("default")
+            else []
+        )
     return list(proto.raw_values) if proto.set_value else [options[i] for i in proto.default]
 
 

@@ -46,7 +46,8 @@ def test_the_planted_winner_is_named_and_a_copy_ties(monkeypatch, cache):
     table = app.dataframe[0].value
     assert list(table.index) == ["Bayesian", "Standard", "Dropout", "Ensemble", "Laplace"]
     assert "AUROC, new kinds" in table and table.loc["Ensemble", "Accuracy"].startswith(
-        f"{100 * best:.2f} %")
+        f"{100 * best:.2f} %"
+    )
     # Training in all counts the standard network's.
     assert "120.0 s" in said or "2.0 min" in said
 
@@ -83,11 +84,20 @@ def test_two_methods_without_samples_or_times_and_a_filter_that_leaves_nothing(m
     assert not app.exception and "all 0 filtered images" not in text_of(app)
 
 
-@pytest.mark.parametrize(("page", "write"), [
-    ("overview.py", write_rivals), ("confidence.py", write_rivals),
-    ("bnn_vs_standard.py", write_rivals), ("compare_methods.py", write_rivals),
-    ("one_image/page.py", write_rivals), ("mechanisms.py", write_screen), ("plates.py", write_screen),
-    ("suspect_labels/page.py", write_screen), ("out_of_distribution/page.py", write_others)])
+@pytest.mark.parametrize(
+    ("page", "write"),
+    [
+        ("overview.py", write_rivals),
+        ("confidence.py", write_rivals),
+        ("bnn_vs_standard.py", write_rivals),
+        ("compare_methods.py", write_rivals),
+        ("one_image/page.py", write_rivals),
+        ("mechanisms.py", write_screen),
+        ("plates.py", write_screen),
+        ("suspect_labels/page.py", write_screen),
+        ("out_of_distribution/page.py", write_others),
+    ],
+)
 def test_where_no_image_passes_the_filters_all_pages_say_so_alike(
     monkeypatch, tmp_path, page, write
 ):
@@ -95,21 +105,31 @@ def test_where_no_image_passes_the_filters_all_pages_say_so_alike(
     app = pages(monkeypatch, tmp_path, page, search="no such image")
     assert not app.exception
     assert [info.value for info in app.info] == [
-        "No image passes the filters. Take one off in the sidebar."]
+        "No image passes the filters. Take one off in the sidebar."
+    ]
 
 
-@pytest.mark.parametrize("page", sorted(p.name for p in (ROOT / "pages").glob("*.py")
-                                        if p.name not in ("main.py", "compare_methods.py")))
+@pytest.mark.parametrize(
+    "page",
+    sorted(
+        p.name
+        for p in (ROOT / "pages").glob("*.py")
+        if p.name not in ("main.py", "compare_methods.py")
+    ),
+)
 def test_every_page_copes_with_five_methods(monkeypatch, cache, page):
     app = pages(monkeypatch, cache, page, study="rivals")
     assert not app.exception and not app.error
 
 
-@pytest.mark.parametrize(("methods", "expected"), [
-    (["temperature", "dropout", "vi-gaussian", "standard"], "vi-gaussian"),
-    (["standard", "ensemble", "dropout"], "ensemble"),
-    (["temperature", "standard"], None),
-])
+@pytest.mark.parametrize(
+    ("methods", "expected"),
+    [
+        (["temperature", "dropout", "vi-gaussian", "standard"], "vi-gaussian"),
+        (["standard", "ensemble", "dropout"], "ensemble"),
+        (["temperature", "standard"], None),
+    ],
+)
 def test_the_bayesian_method_is_vi_before_its_rivals_and_never_one_network(methods, expected):
     study = Study(ROOT, {"classes": [], "methods": methods, "fingerprint": ""})
     assert bayes_method(study) == expected

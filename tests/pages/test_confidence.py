@@ -34,8 +34,12 @@ def test_the_slider_moves_the_numbers_to_those_of_evaluation(monkeypatch, cache)
         assert not app.exception
         for method in ("vi", "standard"):
             at = kept(cache, "animals", "confidence", value, method)
-            for said in (f"{100 * at.accuracy:.2f} %", f"{100 * at.coverage:.2f} %",
-                         f">{at.kept:,}<", f">{at.kept - at.right:,}<"):
+            for said in (
+                f"{100 * at.accuracy:.2f} %",
+                f"{100 * at.coverage:.2f} %",
+                f">{at.kept:,}<",
+                f">{at.kept - at.right:,}<",
+            ):
                 assert said in text_of(app)
 
 
@@ -57,8 +61,16 @@ def test_a_bar_in_the_address_shows_exactly_its_images(monkeypatch, cache):
     assert "c 0.2 to 0.22" not in text_of(app) and not app.exception
 
 
-@pytest.mark.parametrize("bar", ["", "nonsense", "confidence.image.vi.x.right", "a.b.c.1.right",
-                                 "confidence.image.vi.999999.wrong"])
+@pytest.mark.parametrize(
+    "bar",
+    [
+        "",
+        "nonsense",
+        "confidence.image.vi.x.right",
+        "a.b.c.1.right",
+        "confidence.image.vi.999999.wrong",
+    ],
+)
 def test_a_bad_bar_in_the_address_is_no_error(monkeypatch, cache, bar):
     app = pages(monkeypatch, cache, study="animals")
     app.query_params["bar"] = bar

@@ -43,14 +43,21 @@ def keys(app):
 
 def shown(app):
     """All that the form says is wrong."""
-    return " ".join(text.value for text in app.markdown if ":material/error:" in text.value
-                    ).replace("\\", "")
+    return " ".join(
+        text.value for text in app.markdown if ":material/error:" in text.value
+    ).replace("\\", "")
 
 
 def entered(app):
-    return [field(app, *what).value for what in (
-        ("selectbox", "Reason"), ("button_group", "Decision"), ("selectbox", "New label"),
-        ("text_area", "Note"))]
+    return [
+        field(app, *what).value
+        for what in (
+            ("selectbox", "Reason"),
+            ("button_group", "Decision"),
+            ("selectbox", "New label"),
+            ("text_area", "Note"),
+        )
+    ]
 
 
 def fill(app):
@@ -78,8 +85,7 @@ def test_a_form_that_was_shut_is_as_it_was_left_until_it_is_recorded(app, cache)
     assert field(app, "button_group", "Decision").value == "unsure"
 
 
-def test_a_draft_outlives_a_reload_in_its_own_browser_and_can_be_discarded(
-        monkeypatch, cache, app):
+def test_a_draft_outlives_a_reload_in_its_own_browser_and_can_be_discarded(monkeypatch, cache, app):
     left = fill(app)
     assert "one_flag_continue" not in keys(loaded(monkeypatch, cache, {"bnn_browser": "another"}))
     again = loaded(monkeypatch, cache)
@@ -95,9 +101,16 @@ def test_what_is_missing_is_said_below_its_field_and_nothing_is_recorded(app, ca
     app.button(key="one_flag_go").click().run()
     assert "new label" in shown(app) and "your name" in shown(app)
     order = [getattr(one, "label", None) or getattr(one, "value", "") for one in app._tree[2]]
-    places = [next(i for i, words in enumerate(order) if str(words).startswith(start))
-              for start in ("New label", ":red[:material/error: Choose", "Note", "Your name",
-                            ":red[:material/error: Type")]
+    places = [
+        next(i for i, words in enumerate(order) if str(words).startswith(start))
+        for start in (
+            "New label",
+            ":red[:material/error: Choose",
+            "Note",
+            "Your name",
+            ":red[:material/error: Type",
+        )
+    ]
     assert places == sorted(places)
     assert log.state(study).empty
     field(app, "selectbox", "New label").select("cat").run()
@@ -118,8 +131,10 @@ def test_a_field_filled_in_with_the_same_click_counts(app, cache):
 
 def test_two_who_decide_the_same_image_are_both_told(monkeypatch, cache):
     study, log = open_study(cache / "animals"), ReviewLog(cache)
-    tabs = {who: loaded(monkeypatch, cache, {"bnn_browser": who, "bnn_reviewer": who})
-            for who in ("Ada", "Zoe")}
+    tabs = {
+        who: loaded(monkeypatch, cache, {"bnn_browser": who, "bnn_reviewer": who})
+        for who in ("Ada", "Zoe")
+    }
     for tab in tabs.values():
         opened(tab)
     field(tabs["Ada"], "button_group", "Decision").set_value("exclude").run()
@@ -134,8 +149,7 @@ def test_two_who_decide_the_same_image_are_both_told(monkeypatch, cache):
     assert "Ada decided" not in text_of(tabs["Zoe"].run())
 
 
-def test_what_comes_between_the_question_and_the_record_is_told_afterwards(
-        monkeypatch, cache, app):
+def test_what_comes_between_the_question_and_the_record_is_told_afterwards(monkeypatch, cache, app):
     study, log = open_study(cache / "animals"), ReviewLog(cache)
     row = int(np.flatnonzero(study.images["image_id"] == image_in_view(app))[0])
     flag = ReviewLog.flag
@@ -144,6 +158,7 @@ def test_what_comes_between_the_question_and_the_record_is_told_afterwards(
         monkeypatch.setattr(ReviewLog, "flag", flag)
         log.flag(study, [row], reviewer="Zoe", reason="other", decision="keep")
         return flag(self, *args, **options)
+
     monkeypatch.setattr(ReviewLog, "flag", beaten)
     field(app, "text_input", "Your name").input("Ada").run()
     app.button(key="one_flag_go").click().run()
@@ -151,8 +166,11 @@ def test_what_comes_between_the_question_and_the_record_is_told_afterwards(
 
 
 def image_in_view(app):
-    return next(caption.value for caption in app.caption if "looked at alone" in caption.value
-                ).replace("\\", "").split(",")[0]
+    return (
+        next(caption.value for caption in app.caption if "looked at alone" in caption.value)
+        .replace("\\", "")
+        .split(",")[0]
+    )
 
 
 def test_another_page_has_no_form_open(app):
@@ -163,8 +181,9 @@ def test_another_page_has_no_form_open(app):
 @pytest.mark.parametrize("page", [PAGE, "review_list/page.py"])
 def test_an_image_says_what_was_decided_of_it(monkeypatch, cache, page):
     study, log = open_study(cache / "animals"), ReviewLog(cache)
-    log.flag(study, [7], reviewer="Ada *L*", reason="label suspect", decision="relabel",
-             new_label="cat")
+    log.flag(
+        study, [7], reviewer="Ada *L*", reason="label suspect", decision="relabel", new_label="cat"
+    )
     when = log.state(study)["time"].iat[0][:16].replace("T", " ")
     app = pages(monkeypatch, cache, study="animals")
     app.query_params["image"] = "img-0007"

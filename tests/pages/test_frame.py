@@ -16,7 +16,7 @@ def test_rows_in_an_address_come_back_in_their_order(rows):
 
 
 def test_500_rows_of_a_million_make_a_short_address():
-    rows = np.random.default_rng(0).permutation(1_000_000)[:frame.MOST_AMONG]
+    rows = np.random.default_rng(0).permutation(1_000_000)[: frame.MOST_AMONG]
     assert len(frame._packed(rows)) < 2500
 
 
@@ -77,8 +77,12 @@ def test_columns_as_numbers_in_reading_order(monkeypatch, tmp_path):
 
 
 def test_a_label_that_no_network_learned_is_not_called_wrong():
-    table = pd.DataFrame({"correct": pd.array([True, False, False, None], dtype="boolean"),
-                          "unpredictable": pd.array([False, False, True, None], dtype="boolean")})
+    table = pd.DataFrame(
+        {
+            "correct": pd.array([True, False, False, None], dtype="boolean"),
+            "unpredictable": pd.array([False, False, True, None], dtype="boolean"),
+        }
+    )
     assert wrongly_called(table).tolist() == [False, True, False, False]
     assert never_seen(table).tolist() == [False, False, True, False]
     assert wrongly_called(table[["correct"]]).tolist() == [False, True, True, False]
@@ -91,8 +95,9 @@ def test_an_exported_file_is_named_after_what_it_holds():
     assert panels.file_name("../..") == "selection.csv"
 
 
-def test_a_cut_off_starts_where_it_keeps_as_many_as_c_and_anew_in_another_study(monkeypatch,
-                                                                                tmp_path):
+def test_a_cut_off_starts_where_it_keeps_as_many_as_c_and_anew_in_another_study(
+    monkeypatch, tmp_path
+):
     write_animals(tmp_path)
     write_animals(tmp_path, "others", seed=4)
     monkeypatch.setenv("BNN_CACHE", str(tmp_path))
@@ -107,8 +112,7 @@ def test_a_cut_off_starts_where_it_keeps_as_many_as_c_and_anew_in_another_study(
             assert low < start < high and abs(kept - (table["confidence"] >= 0.5).mean()) <= near
         starts[name] = scores.score_range(study, "predictive_entropy")[3]
     assert starts["animals"] != starts["others"]
-    app = pages(monkeypatch, tmp_path, "confidence.py", study="animals",
-                score="predictive entropy")
+    app = pages(monkeypatch, tmp_path, "confidence.py", study="animals", score="predictive entropy")
     assert app.slider(key="cut_predictive_entropy").value == starts["animals"]
     app.selectbox(key="study").set_value("others").run()
     assert not app.exception

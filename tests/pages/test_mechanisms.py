@@ -39,8 +39,12 @@ def test_a_bar_in_the_address_shows_exactly_its_images(monkeypatch, cache):
     table = open_study(cache / "compounds").table("vi")
     first = table[(table["compound"] == "cpd A") & (table["label"] == "ant")].iloc[0]
     place = min(int(first["confidence"] * 20), 19)
-    inside = table[(table["compound"] == "cpd A") & (table["predicted"] == first["predicted"])
-                   & (table["confidence"] >= place / 20) & (table["confidence"] < place / 20 + .05)]
+    inside = table[
+        (table["compound"] == "cpd A")
+        & (table["predicted"] == first["predicted"])
+        & (table["confidence"] >= place / 20)
+        & (table["confidence"] < place / 20 + 0.05)
+    ]
     app = pages(monkeypatch, cache, study="compounds", mechanism="ant")
     app.query_params["bar"] = json.dumps(["confidence", "ant", "cpd A", place, first["predicted"]])
     app.switch_page("mechanisms.py").run()

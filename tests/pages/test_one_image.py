@@ -12,11 +12,18 @@ PAGE = "one_image/page.py"
 def cache(tmp_path_factory):
     root = tmp_path_factory.mktemp("cache")
     animals = write_animals(root)
-    np.save(animals / "embedding.npy",
-            np.random.default_rng(0).normal(size=(300, 8)).astype(np.float16))
-    pd.DataFrame({"num_samples": [1, 1, 5, 5, 20], "repeat": [0, 1, 0, 1, 0], "n_images": 200,
-                  "pool": 20, "accuracy": [0.8, 0.82, 0.85, 0.86, 0.87]}
-                 ).to_parquet(animals / "sample_size.parquet")
+    np.save(
+        animals / "embedding.npy", np.random.default_rng(0).normal(size=(300, 8)).astype(np.float16)
+    )
+    pd.DataFrame(
+        {
+            "num_samples": [1, 1, 5, 5, 20],
+            "repeat": [0, 1, 0, 1, 0],
+            "n_images": 200,
+            "pool": 20,
+            "accuracy": [0.8, 0.82, 0.85, 0.86, 0.87],
+        }
+    ).to_parquet(animals / "sample_size.parquet")
     write_compounds(root)
     return root
 
@@ -24,7 +31,6 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def table(cache):
     return open_study(cache / "animals").table("vi")
-
 
 
 def test_it_opens_on_the_least_sure_image_and_walks_on(monkeypatch, cache, table):
@@ -49,6 +55,7 @@ def test_a_fold_is_shown_only_where_the_study_has_several(monkeypatch, cache, tm
 
 def test_a_cold_link_shows_its_image_in_the_selection_it_came_from(monkeypatch, cache, table):
     from pages.shared import frame
+
     among = np.array([7, 200, 31])
     link = frame.image_link(open_study(cache / "animals"), 200, among)
     app = pages(monkeypatch, cache, study="animals")
@@ -87,8 +94,9 @@ def test_the_sentence_says_votes_average_and_verdict(monkeypatch, cache, table):
 
 def test_a_click_in_the_strip_goes_to_that_image(monkeypatch, cache, table):
     app = pages(monkeypatch, cache, PAGE, study="animals")
-    app.session_state["strip_chart"] = {"selection": {
-        "points": [{"customdata": [42]}], "point_indices": [], "box": [], "lasso": []}}
+    app.session_state["strip_chart"] = {
+        "selection": {"points": [{"customdata": [42]}], "point_indices": [], "box": [], "lasso": []}
+    }
     app.run()
     assert app.query_params["image"] == table["image_id"][42] and not app.exception
     app.button(key="step_on").click().run()
@@ -121,8 +129,13 @@ def test_a_study_of_bare_predictions_says_what_it_lacks(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="compounds")
     assert not app.exception
     said = text_of(app)
-    for words in ("holds no picture", "bnn import FILE --samples", "no standard network",
-                  "no embedding", "bnn study mnist"):
+    for words in (
+        "holds no picture",
+        "bnn import FILE --samples",
+        "no standard network",
+        "no embedding",
+        "bnn study mnist",
+    ):
         assert words in said
 
 

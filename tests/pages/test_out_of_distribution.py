@@ -46,8 +46,10 @@ def test_letters_against_what_it_knows(monkeypatch, cache):
     assert 0.7 < line["AUROC, Bayesian"] < 1
     # O and i look like digits of this study, x does not.
     assert lines.loc[("new", "without look-alikes"), "images"] == 30
-    assert (lines.loc[("new", "without look-alikes"), "AUROC, Bayesian"]
-            > lines.loc[("new", "look-alikes"), "AUROC, Bayesian"])
+    assert (
+        lines.loc[("new", "without look-alikes"), "AUROC, Bayesian"]
+        > lines.loc[("new", "look-alikes"), "AUROC, Bayesian"]
+    )
     assert lines.loc[("new", "capitals"), "images"] == 30
     assert lines.loc[("shifted", "all"), "images"] == 40
     # Images added without labels are told from the known ones too, as the set they came in.

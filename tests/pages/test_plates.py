@@ -15,9 +15,15 @@ def cache(tmp_path_factory):
     classes = sorted(images["label"].unique())
     images = images.assign(role="scored", content_hash="", group=images["compound"])
     table = with_summary(images, calling(list(images["label"])))
-    write_study(root / "screen", title="Screen", kind="plate", classes=classes, images=images,
-                summaries={"vi": table[[c for c in table if c not in images]]},
-                methods={"vi": {"num_samples": 100}})
+    write_study(
+        root / "screen",
+        title="Screen",
+        kind="plate",
+        classes=classes,
+        images=images,
+        summaries={"vi": table[[c for c in table if c not in images]]},
+        methods={"vi": {"num_samples": 100}},
+    )
     return root
 
 
@@ -40,9 +46,10 @@ def test_a_well_in_the_address_shows_exactly_its_fields(monkeypatch, cache):
 def test_a_row_of_the_plates_in_the_address_shows_exactly_its_fields(monkeypatch, cache):
     app = pages(monkeypatch, cache, study="screen")
     images = screen()
-    for spot, title, own in ((["row", 2], "Row B of all plates", images["well"].str[0] == "B"),
-                             (["column", 3], "Column 3 of all plates",
-                              images["well"].str[1:] == "03")):
+    for spot, title, own in (
+        (["row", 2], "Row B of all plates", images["well"].str[0] == "B"),
+        (["column", 3], "Column 3 of all plates", images["well"].str[1:] == "03"),
+    ):
         app.query_params["spot"] = json.dumps(spot)
         app.switch_page("plates.py").run()
         assert not app.exception
@@ -57,9 +64,15 @@ def test_a_mean_leads_only_to_the_wells_that_it_is_of(monkeypatch, tmp_path):
     images["label"] = images["label"].where(~bare, None)
     images["role"] = images["role"].where(~bare, "unlabelled")
     table = with_summary(images, calling(["A"] * len(images)))
-    write_study(tmp_path / "bare", title="Bare", kind="plate", images=images,
-                classes=["A", "B", "C", "D"], methods={"vi": {"num_samples": 1}},
-                summaries={"vi": table[[c for c in table if c not in images]]})
+    write_study(
+        tmp_path / "bare",
+        title="Bare",
+        kind="plate",
+        images=images,
+        classes=["A", "B", "C", "D"],
+        methods={"vi": {"num_samples": 1}},
+        summaries={"vi": table[[c for c in table if c not in images]]},
+    )
     app = pages(monkeypatch, tmp_path, study="bare")
     app.query_params["spot"] = json.dumps(["column", 3])
     app.switch_page("plates.py").run()
@@ -77,8 +90,10 @@ def test_every_colouring_draws(monkeypatch, cache, by):
 
 
 def axes(app):
-    return [json.loads(c.proto.spec)["layout"]["yaxis"].get("title", {}).get("text")
-            for c in app.get("plotly_chart")][1:]
+    return [
+        json.loads(c.proto.spec)["layout"]["yaxis"].get("title", {}).get("text")
+        for c in app.get("plotly_chart")
+    ][1:]
 
 
 def test_differences_from_the_plates_mean_are_said_to_be_such(monkeypatch, cache):
@@ -97,9 +112,18 @@ def test_wells_that_are_all_alike_are_not_compared(monkeypatch, cache):
 
 
 def test_a_bad_well_in_the_address_is_no_error(monkeypatch, cache):
-    for text in ("x", "[1]", '["W1P1", "Z99"]', '{"a": 1}', '[[1, 2], ["x"]]',
-                 '["row", 0]', '["row", 99999999999]', '["column", true]', '["row", -3]',
-                 "[" * 5000):
+    for text in (
+        "x",
+        "[1]",
+        '["W1P1", "Z99"]',
+        '{"a": 1}',
+        '[[1, 2], ["x"]]',
+        '["row", 0]',
+        '["row", 99999999999]',
+        '["column", true]',
+        '["row", -3]',
+        "[" * 5000,
+    ):
         app = pages(monkeypatch, cache, study="screen")
         app.query_params["spot"] = text
         app.switch_page("plates.py").run()
@@ -110,9 +134,15 @@ def test_one_stray_well_keeps_no_map_away(monkeypatch, tmp_path):
     images = screen().assign(role="scored", content_hash="")
     images.loc[images.index[:2], "well"] = ["AG49", "pos 7"]
     table = with_summary(images, calling(list(images["label"])))
-    write_study(tmp_path / "stray", title="Stray", kind="plate", images=images,
-                classes=sorted(images["label"].unique()), methods={"vi": {"num_samples": 1}},
-                summaries={"vi": table[[c for c in table if c not in images]]})
+    write_study(
+        tmp_path / "stray",
+        title="Stray",
+        kind="plate",
+        images=images,
+        classes=sorted(images["label"].unique()),
+        methods={"vi": {"num_samples": 1}},
+        summaries={"vi": table[[c for c in table if c not in images]]},
+    )
     app = pages(monkeypatch, tmp_path, "plates.py", study="stray")
     assert not app.exception and not app.error
     assert "On no map: 2 of the filtered images" in text_of(app)

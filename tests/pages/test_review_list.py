@@ -23,10 +23,23 @@ def cache(tmp_path):
 def flagged(cache):
     """Twelve images flagged by Ada, three of them decided otherwise by Bo."""
     study, log = open_study(cache / "animals"), ReviewLog(cache)
-    log.flag(study, range(12), reviewer="Ada", reason="label suspect", decision="unsure",
-             filter="by hand")
-    log.flag(study, [0, 1, 2], reviewer="Bo", reason="label suspect", decision="relabel",
-             new_label="cat", note="a *cat*")
+    log.flag(
+        study,
+        range(12),
+        reviewer="Ada",
+        reason="label suspect",
+        decision="unsure",
+        filter="by hand",
+    )
+    log.flag(
+        study,
+        [0, 1, 2],
+        reviewer="Bo",
+        reason="label suspect",
+        decision="relabel",
+        new_label="cat",
+        note="a *cat*",
+    )
     return study, log
 
 
@@ -34,8 +47,12 @@ def flagged(cache):
 def test_empty(monkeypatch, cache, view):
     app = pages(monkeypatch, cache, PAGE, study="animals", view=view)
     assert not app.exception and not app.error
-    expected = {"List": "Nothing is flagged", "History": "Nobody has decided",
-                "Export and import": "0 images", "Did cleaning help?": "no second study"}
+    expected = {
+        "List": "Nothing is flagged",
+        "History": "Nobody has decided",
+        "Export and import": "0 images",
+        "Did cleaning help?": "no second study",
+    }
     assert expected[view] in text_of(app)
 
 
@@ -44,7 +61,9 @@ def test_what_is_flagged_with_marks_and_history(monkeypatch, cache, flagged):
     assert not app.exception
     table = app.dataframe[0].value
     assert len(table) == 12 and table["decision"].value_counts().to_dict() == {
-        "unsure": 9, "relabel": 3}
+        "unsure": 9,
+        "relabel": 3,
+    }
     assert (table["disputed"] == "disputed").sum() == 3
     assert "**12** of 12 flagged images" in text_of(app)
     app = pages(monkeypatch, cache, PAGE, study="animals", label="bee")
@@ -52,14 +71,20 @@ def test_what_is_flagged_with_marks_and_history(monkeypatch, cache, flagged):
     assert f"**{bees}** of 12 flagged images" in text_of(app)
     app = pages(monkeypatch, cache, PAGE, study="animals", view="History")
     assert app.dataframe[0].value["what"].to_list() == [
-        "relabel to cat (label suspect)", "unsure (label suspect)"]
+        "relabel to cat (label suspect)",
+        "unsure (label suspect)",
+    ]
 
 
 def test_filters_that_leave_nothing_leave_nothing_to_press(monkeypatch, cache, flagged):
     app = pages(monkeypatch, cache, PAGE, study="animals", search="no such image")
     assert "None of the flagged images passes the filters" in text_of(app) and not app.exception
-    labels = [widget.label for kind in ("button", "download_button")
-              for widget in app.get(kind) if hasattr(widget, "label")]
+    labels = [
+        widget.label
+        for kind in ("button", "download_button")
+        for widget in app.get(kind)
+        if hasattr(widget, "label")
+    ]
     assert not any(label.startswith(("Decide", "Take", "Export")) for label in labels)
 
 
@@ -128,7 +153,10 @@ def test_an_edited_list_comes_back_its_problems_first(monkeypatch, cache, flagge
     assert "**1 decision** is new. 10 are in the log" in text_of(app)
     app.button(key="import_go").click().run()
     assert log.state(study).loc[3, ["decision", "note", "reviewer"]].to_list() == [
-        "exclude", "=bad", "Cy"]
+        "exclude",
+        "=bad",
+        "Cy",
+    ]
     assert "1 image imported" in app.success[0].value
     assert "**0 decisions** are new. 11 are in the log already, 0 are older" in text_of(app)
     assert "import_go" not in [button.key for button in app.button]
@@ -152,7 +180,8 @@ def test_a_newer_decision_is_replaced_only_where_ticked(monkeypatch, cache, flag
     assert "**2 rows** of the file would replace a newer decision" in text_of(app)
     shown = app.dataframe[-1].value
     assert shown[["Image", "Holds now", "Decided by", "In the file"]].values.tolist() == [
-        [study.images["image_id"][row], "keep", "Dan", "exclude"] for row in (3, 4)]
+        [study.images["image_id"][row], "keep", "Dan", "exclude"] for row in (3, 4)
+    ]
     key = app.dataframe[-1].proto.id.split("-")[-1]
     app.session_state[key] = {"selection": {"rows": [1]}}
     app.run()
@@ -171,10 +200,18 @@ def test_cleaning_is_judged_on_untouched_images(monkeypatch, cache):
     images.loc[out, ["label", "role"]] = [None, "unlabelled"]
     summary["correct"] = pd.array(summary["correct"], dtype="boolean")
     summary.loc[out, ["correct", "p_label"]] = [pd.NA, np.nan]
-    write_study(cache / "cleaned", title="Cleaned", kind="import", classes=study.classes,
-                images=images, summaries={"vi": summary}, methods={"vi": {"num_samples": 20}})
-    app = pages(monkeypatch, cache, PAGE, study="animals", view="Did cleaning help?",
-                cleaned="cleaned")
+    write_study(
+        cache / "cleaned",
+        title="Cleaned",
+        kind="import",
+        classes=study.classes,
+        images=images,
+        summaries={"vi": summary},
+        methods={"vi": {"num_samples": 20}},
+    )
+    app = pages(
+        monkeypatch, cache, PAGE, study="animals", view="Did cleaning help?", cleaned="cleaned"
+    )
     assert not app.exception
     said = text_of(app)
     assert "57 images that nobody touched" in said and "+0.0 points" in said
@@ -183,8 +220,9 @@ def test_cleaning_is_judged_on_untouched_images(monkeypatch, cache):
 
 def test_the_label_table_says_how_many_images_it_holds(monkeypatch, cache):
     study = open_study(write_compounds(cache))
-    ReviewLog(cache).flag(study, [130], reviewer="Ada", reason="other", decision="relabel",
-                          new_label="cat")
+    ReviewLog(cache).flag(
+        study, [130], reviewer="Ada", reason="other", decision="relabel", new_label="cat"
+    )
     app = pages(monkeypatch, cache, PAGE, study="compounds", view="Export and import")
     said = text_of(app)
     assert "**The corrected label table**: 121 images" in said and "study's 140" in said

@@ -34,9 +34,18 @@ def get(monkeypatch, cache):
         """Status, headers and body of a GET, through the ASGI interface itself."""
         parts, sent = urlsplit(address), []
         path = bytes(parts.path, "ascii")
-        scope = {"type": "http", "method": "GET", "headers": [], "root_path": "",
-                 "path": _unquoted(path), "raw_path": path, "query_string": parts.query.encode(),
-                 "http_version": "1.1", "scheme": "http", "server": ("x", 80)}
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "headers": [],
+            "root_path": "",
+            "path": _unquoted(path),
+            "raw_path": path,
+            "query_string": parts.query.encode(),
+            "http_version": "1.1",
+            "scheme": "http",
+            "server": ("x", 80),
+        }
 
         async def receive():
             return {"type": "http.request", "body": b"", "more_body": False}
@@ -89,15 +98,31 @@ def test_by_image_id(get):
     assert get("/image/animals/thumb?id=img-0003")[2] == by_row != get("/image/animals/thumb/4")[2]
 
 
-@pytest.mark.parametrize("address", [
-    "/image/animals/thumb/60", "/image/animals/thumb/99999999999999999999", "/image/animals/thumb",
-    "/image/animals/thumb/-1", "/image/animals/thumb/x", "/image/animals/huge/1",
-    "/image/animals/thumb?id=nobody", "/image/nowhere/thumb/1", "/image/tomorrow/thumb/1",
-    "/image/compounds/thumb/1", "/image/compounds/full/1", "/image/secret.txt/thumb/1",
-    "/image/.hidden/thumb/1", "/image/../thumb/1", "/image/%2e%2e/thumb/1",
-    "/image/..%2fanimals/thumb/1", "/image/..%5canimals/thumb/1", "/image/%00/thumb/1",
-    "/image//thumb/1", "/image/animals/..%2f..%2fsecret.txt/1",
-])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/image/animals/thumb/60",
+        "/image/animals/thumb/99999999999999999999",
+        "/image/animals/thumb",
+        "/image/animals/thumb/-1",
+        "/image/animals/thumb/x",
+        "/image/animals/huge/1",
+        "/image/animals/thumb?id=nobody",
+        "/image/nowhere/thumb/1",
+        "/image/tomorrow/thumb/1",
+        "/image/compounds/thumb/1",
+        "/image/compounds/full/1",
+        "/image/secret.txt/thumb/1",
+        "/image/.hidden/thumb/1",
+        "/image/../thumb/1",
+        "/image/%2e%2e/thumb/1",
+        "/image/..%2fanimals/thumb/1",
+        "/image/..%5canimals/thumb/1",
+        "/image/%00/thumb/1",
+        "/image//thumb/1",
+        "/image/animals/..%2f..%2fsecret.txt/1",
+    ],
+)
 def test_nothing_else_can_be_read(get, address):
     status, headers, body = get(address)
     assert status == 404 and b"not for the browser" not in body

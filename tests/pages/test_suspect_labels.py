@@ -35,8 +35,17 @@ def test_the_planted_compound_is_first_and_open_with_every_reading(monkeypatch, 
     assert "All 12 images are called something else than D" in said
     assert "rank 1" in said and "12 of 12 images at 1, 10 µM are called A" in said
     assert "Image quality was not measured" in said and "no standard network" in said
-    for head in ("This compound:", "**D2**", "Same label:", "**D**", "Nearest other class:",
-                 "**A**", "Its other doses", "Untreated,", "same plates"):
+    for head in (
+        "This compound:",
+        "**D2**",
+        "Same label:",
+        "**D**",
+        "Nearest other class:",
+        "**A**",
+        "Its other doses",
+        "Untreated,",
+        "same plates",
+    ):
         assert head in said
     assert "holds no" not in said
 
@@ -61,8 +70,9 @@ def test_treatments_and_wells(monkeypatch, cache, level, first):
 
 
 def test_images_by_label_quality(monkeypatch, cache):
-    app = pages(monkeypatch, cache, PAGE, study="screen", suspects="images",
-                suspects_as="as a table")
+    app = pages(
+        monkeypatch, cache, PAGE, study="screen", suspects="images", suspects_as="as a table"
+    )
     assert not app.exception
     assert set(ranking(app)["label"][:12]) == {"D"}
     assert ranking(app)["label_quality"].is_monotonic_increasing
@@ -71,8 +81,9 @@ def test_images_by_label_quality(monkeypatch, cache):
 
 
 def test_ticked_images_of_the_table_can_be_flagged_and_the_last_is_shown(monkeypatch, cache):
-    app = pages(monkeypatch, cache, PAGE, study="screen", suspects="images",
-                suspects_as="as a table")
+    app = pages(
+        monkeypatch, cache, PAGE, study="screen", suspects="images", suspects_as="as a table"
+    )
     table = ranking(app)
     assert {"compound", "plate", "well"} <= set(table)
     flag = "suspect_images_table_flag"
@@ -108,7 +119,8 @@ def test_flag_the_whole_compound_and_take_it_back(monkeypatch, cache):
     state = log.state(study)
     assert len(state) == 12 and "suspect compound D2" in state["filter"].iat[0]
     assert ranking(app).set_index("title")["flagged"].to_dict() == (
-        dict.fromkeys(ranking(app)["title"], "") | {"D2": "12 of 12"})
+        dict.fromkeys(ranking(app)["title"], "") | {"D2": "12 of 12"}
+    )
     app.button(key="suspect_screen_compound_D2_D_flag_undo").click().run()
     assert log.state(study).empty
     assert set(ranking(app)["flagged"]) == {""}
@@ -118,8 +130,9 @@ def test_what_was_decided_of_single_images_stands_in_their_table(monkeypatch, ca
     study = open_study(cache / "screen")
     row = int(study.images.index[study.images["compound"] == "D2"][0])
     ReviewLog(cache).flag(study, [row], reviewer="Ada", reason="corrupted", decision="exclude")
-    app = pages(monkeypatch, cache, PAGE, study="screen", suspects="images",
-                suspects_as="as a table")
+    app = pages(
+        monkeypatch, cache, PAGE, study="screen", suspects="images", suspects_as="as a table"
+    )
     decided = ranking(app).set_index("image_id")["decision"]
     assert decided[decided != ""].to_dict() == {study.images["image_id"].iat[row]: "exclude"}
 
@@ -128,12 +141,14 @@ def test_a_second_opinion_is_asked_where_there_is_one(monkeypatch, cache):
     study = open_study(cache / "screen")
     features = cache / "features.csv"
     table = study.images.assign(moa=study.images["label"])[
-        ["compound", "concentration", "plate", "well", "moa"]]
+        ["compound", "concentration", "plate", "well", "moa"]
+    ]
     # Features that say what the label says: the label is right, the network is wrong.
     places = "ABCD"
     for i, name in enumerate(places):
-        table[f"f{i}"] = [float(label == name) + 0.01 * (k % 7)
-                          for k, label in enumerate(table["moa"])]
+        table[f"f{i}"] = [
+            float(label == name) + 0.01 * (k % 7) for k, label in enumerate(table["moa"])
+        ]
     table.to_csv(features, index=False)
     write_opinion(study.path, opinion(read_features(features), study.classes), "features.csv")
     app = pages(monkeypatch, cache, PAGE, study="screen")
@@ -159,10 +174,22 @@ def test_studies_without_compounds_pictures_or_scored_rows(monkeypatch, tmp_path
 def test_the_truth_is_shown_only_when_asked(monkeypatch, cache):
     plain_study = pages(monkeypatch, cache, PAGE, study="screen")
     assert not [toggle.key for toggle in plain_study.toggle if toggle.key.startswith("truth")]
-    pd.DataFrame([{"kind": "inactive dose", "level": "treatment", "compound": "D2",
-                   "concentration": 1.0, "plate": None, "well": None, "image_id": None,
-                   "given": "D", "true": "no visible effect", "note": "planted by the test"}]
-                 ).to_parquet(cache / "screen" / "truth.parquet")
+    pd.DataFrame(
+        [
+            {
+                "kind": "inactive dose",
+                "level": "treatment",
+                "compound": "D2",
+                "concentration": 1.0,
+                "plate": None,
+                "well": None,
+                "image_id": None,
+                "given": "D",
+                "true": "no visible effect",
+                "note": "planted by the test",
+            }
+        ]
+    ).to_parquet(cache / "screen" / "truth.parquet")
     app = pages(monkeypatch, shutil.copytree(cache, cache.with_name("again")), study="screen")
     said = text_of(app)
     assert "Start here" in said and "no visible effect" not in said

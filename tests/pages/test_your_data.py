@@ -27,10 +27,14 @@ def cache(tmp_path):
 @pytest.fixture
 def predictions(tmp_path):
     """A table of predictions: 6 images, 2 of them wrong."""
-    table = pd.DataFrame({
-        "image": [f"i{k}" for k in range(6)], "compound": list("aabbcc"),
-        "label": ["up", "up", "down", "down", "up", "down"],
-        "p_up": [0.9, 0.8, 0.3, 0.6, 0.2, 0.1]})
+    table = pd.DataFrame(
+        {
+            "image": [f"i{k}" for k in range(6)],
+            "compound": list("aabbcc"),
+            "label": ["up", "up", "down", "down", "up", "down"],
+            "p_up": [0.9, 0.8, 0.3, 0.6, 0.2, 0.1],
+        }
+    )
     table["p_down"] = 1 - table["p_up"]
     path = tmp_path / "my table.csv"
     table.to_csv(path, index=False)
@@ -68,8 +72,9 @@ def test_a_table_is_understood_and_becomes_the_study_in_view(monkeypatch, cache,
 
 
 def test_where_the_images_lie_is_said_before_the_study_is_made(monkeypatch, cache, tmp_path):
-    table = pd.DataFrame({"path": ["1.png", "2.png"], "label": ["a", "b"], "p_a": [0.9, 0.2],
-                          "p_b": [0.1, 0.8]})
+    table = pd.DataFrame(
+        {"path": ["1.png", "2.png"], "label": ["a", "b"], "p_a": [0.9, 0.2], "p_b": [0.1, 0.8]}
+    )
     (tmp_path / "tables").mkdir()
     table.to_csv(tmp_path / "tables" / "named.csv", index=False)
     table.drop(columns="path").to_csv(tmp_path / "tables" / "plain.csv", index=False)
@@ -95,8 +100,9 @@ def test_where_the_images_lie_is_said_before_the_study_is_made(monkeypatch, cach
 def test_names_too_long_to_look_for_are_not_there(monkeypatch, cache, tmp_path):
     long = "https://host/" + "x" * 300 + ".png"
     path = tmp_path / "signed.csv"
-    pd.DataFrame({"path": [long, long + "?"], "label": ["a", "b"], "p_a": [0.9, 0.2],
-                  "p_b": [0.1, 0.8]}).to_csv(path, index=False)
+    pd.DataFrame(
+        {"path": [long, long + "?"], "label": ["a", "b"], "p_a": [0.9, 0.2], "p_b": [0.1, 0.8]}
+    ).to_csv(path, index=False)
     app = pages(monkeypatch, cache, PAGE)
     app.text_input(key="import_path").input(str(path)).run()
     assert not app.exception and not app.error and "were not found" in text_of(app)
@@ -146,8 +152,13 @@ def test_an_existing_study_is_replaced_only_on_purpose(monkeypatch, cache, predi
 
 
 def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
-    table = pd.DataFrame({"path": [f"{k}.png" for k in range(6)], "compound": list("aabbcd"),
-                          "moa": ["x"] * 4 + ["y", None]})
+    table = pd.DataFrame(
+        {
+            "path": [f"{k}.png" for k in range(6)],
+            "compound": list("aabbcd"),
+            "moa": ["x"] * 4 + ["y", None],
+        }
+    )
     for name in table["path"][:5]:
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / name)
     table.to_csv(tmp_path / "fields.csv", index=False)
@@ -173,8 +184,9 @@ def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
 def test_classes_of_one_group_each_are_refused_as_the_command_refuses_them(
     monkeypatch, cache, tmp_path, capsys
 ):
-    pd.DataFrame({"path": list("abcdef"), "compound": list("aabbcc"), "moa": list("xxyyzz")}
-                 ).to_csv(tmp_path / "one.csv", index=False)
+    pd.DataFrame(
+        {"path": list("abcdef"), "compound": list("aabbcc"), "moa": list("xxyyzz")}
+    ).to_csv(tmp_path / "one.csv", index=False)
     app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
     app.text_input(key="plate_path").input(str(tmp_path / "one.csv")).run()
     assert not app.exception and not app.success and not app.code
@@ -184,8 +196,9 @@ def test_classes_of_one_group_each_are_refused_as_the_command_refuses_them(
 
 
 def test_classes_spelt_in_two_ways_are_a_warning(monkeypatch, cache, tmp_path):
-    pd.DataFrame({"path": list("abcdef"), "compound": list("abcdef"),
-                  "moa": ["x", "X ", "x", "y", "y", "y"]}).to_csv(tmp_path / "t.csv", index=False)
+    pd.DataFrame(
+        {"path": list("abcdef"), "compound": list("abcdef"), "moa": ["x", "X ", "x", "y", "y", "y"]}
+    ).to_csv(tmp_path / "t.csv", index=False)
     app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
     app.text_input(key="plate_path").input(str(tmp_path / "t.csv")).run()
     assert "'X' and 'x' are taken as different" in app.warning[0].value.replace("\\", "")
@@ -234,16 +247,24 @@ def test_of_downloads_begun_at_once_one_runs(monkeypatch, tmp_path):
     assert not ended.stopped
 
 
-@pytest.mark.parametrize(("name", "status", "said", "words"), [
-    ("bbbc021", 2, "no room; choose another folder with --data, fewer plates with --plates",
-     "another folder with “$BNN_DATA, set before starting the app”, fewer plates with “Plates”"),
-    ("bbbc021", -15, "x", "the same download goes on from there"),
-    ("mnist", -15, "x", "The same download begins anew"),
-])
+@pytest.mark.parametrize(
+    ("name", "status", "said", "words"),
+    [
+        (
+            "bbbc021",
+            2,
+            "no room; choose another folder with --data, fewer plates with --plates",
+            "another folder with “$BNN_DATA, set before starting the app”, fewer plates with “Plates”",
+        ),
+        ("bbbc021", -15, "x", "the same download goes on from there"),
+        ("mnist", -15, "x", "The same download begins anew"),
+    ],
+)
 def test_how_a_download_ended(monkeypatch, cache, tmp_path, name, status, said, words):
     (tmp_path / "log").write_text(f"bnn: {said}\n")
-    ended = download_form.Download((name,), Process(returncode=status), tmp_path / "log",
-                                   stopped=status < 0)
+    ended = download_form.Download(
+        (name,), Process(returncode=status), tmp_path / "log", stopped=status < 0
+    )
     monkeypatch.setattr(download_form, "_downloads", lambda: [ended])
     app = pages(monkeypatch, cache, PAGE, data_view="Public data")
     shown = app.info if ended.stopped else app.error
@@ -253,8 +274,12 @@ def test_how_a_download_ended(monkeypatch, cache, tmp_path, name, status, said, 
 def test_a_download_from_the_page_says_what_fails_and_can_be_stopped(monkeypatch, cache, tmp_path):
     def fetch(site):
         monkeypatch.setenv("BNN_BBBC021_URL", site.url)
-        return pages(monkeypatch, cache, PAGE, data_view="Public data").button(
-            key="fetch_bbbc021").click().run()
+        return (
+            pages(monkeypatch, cache, PAGE, data_view="Public data")
+            .button(key="fetch_bbbc021")
+            .click()
+            .run()
+        )
 
     def until(condition, app):
         for _ in range(300):
@@ -276,8 +301,9 @@ def test_a_download_from_the_page_says_what_fails_and_can_be_stopped(monkeypatch
         until(lambda app: any(name == path for _, path, _ in site.requests), app)
         assert app.button(key="fetch_mnist").disabled
         app.button(key="fetch_stop").click().run()
-        assert not app.exception and "Stopped: bnn data bbbc021 --labelled" in app.info[0].value \
-            .replace("\\", "")
+        assert not app.exception and "Stopped: bnn data bbbc021 --labelled" in app.info[
+            0
+        ].value.replace("\\", "")
 
 
 def test_a_study_that_another_run_makes_is_left_to_it(monkeypatch, cache, predictions):

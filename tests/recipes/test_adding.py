@@ -40,8 +40,9 @@ def as_set(images, labels, name="more"):
 def made(tmp_path_factory):
     source = DigitStudy("digits", "Bars", list("012"), pictures(120, 0), pictures(30, 1))
     configs = {"standard": TrainConfig(bayesian=False, epochs=1), "vi": TrainConfig(epochs=1)}
-    return make_digit_study(tmp_path_factory.mktemp("adding") / "bars", source, configs,
-                            num_samples=5, pool=0)
+    return make_digit_study(
+        tmp_path_factory.mktemp("adding") / "bars", source, configs, num_samples=5, pool=0
+    )
 
 
 @pytest.fixture
@@ -56,15 +57,15 @@ def test_the_same_networks_predict_and_no_accuracy_counts_them(study, made, monk
     result = open_study(add_images(study, [as_set(again, labels)]))
     before, images = open_study(made), result.images
     assert check_study(result.path) == []
-    assert images["role"].tolist() == (["scored"] * 30 + ["shifted"] * 10 + ["new"] * 10
-                                       + ["unlabelled"] * 10)
+    assert images["role"].tolist() == (
+        ["scored"] * 30 + ["shifted"] * 10 + ["new"] * 10 + ["unlabelled"] * 10
+    )
     assert images["label"].iloc[30:50].tolist() == labels[:20]
     assert_array_equal(images["content_hash"][30:], images["content_hash"][:30])
     for method in ("vi", "standard"):
         table = result.summary(method)
         pd.testing.assert_frame_equal(table.iloc[:30], before.summary(method), check_dtype=False)
-        scores = ["p_0", "p_1", "p_2", "confidence", "epistemic", "mutual_information",
-                  "distance"]
+        scores = ["p_0", "p_1", "p_2", "confidence", "epistemic", "mutual_information", "distance"]
         assert_allclose(table[scores].iloc[30:], table[scores].iloc[:30], atol=1e-6)
         assert table["correct"].iloc[30:].isna().all() and table["p_label"].iloc[30:].isna().all()
         assert_array_equal(result.samples(method)[30:], result.samples(method)[:30])
@@ -99,6 +100,7 @@ def test_an_interrupted_run_goes_on_and_the_study_stays_whole_meanwhile(study, m
         if len(reads) == 6:
             raise KeyboardInterrupt
         return whole[rows]
+
     images = replace(as_set(whole, ["g"] * 40), read=read)
     with pytest.raises(KeyboardInterrupt):
         add_images(study, [images])
@@ -118,6 +120,7 @@ def test_memory_depends_on_the_block_alone(study, tmp_path, monkeypatch):
     def read(rows):
         most.append(rows.stop - rows.start)
         return np.zeros((rows.stop - rows.start, 1, 28, 28), np.uint8)
+
     images = ImageSet("many", "many", np.array(["g"] * 1230, dtype=object), numbers(1230), read)
     limit = 1000 * 5 * 3 * 2
     with pytest.raises(InputError, match="give --out NAME"):
@@ -138,7 +141,7 @@ def test_one_bad_file_of_a_folder_is_left_out_and_named(study, tmp_path, capsys)
     for k, image in enumerate(pictures(5, 3).images[:, 0]):
         Image.fromarray(image).save(folder / "g" / f"{k}.png")
     whole = (folder / "g" / "1.png").read_bytes()
-    (folder / "g" / "1.png").write_bytes(whole[:len(whole) // 2])
+    (folder / "g" / "1.png").write_bytes(whole[: len(whole) // 2])
     argv = ["predict", str(study), str(folder)]
     assert cli.main(argv) == 0
     said = capsys.readouterr().out
@@ -159,6 +162,7 @@ def test_letters_are_part_of_making_a_study(tmp_path, monkeypatch, capsys):
     def idx(name, array):
         head = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
         (tmp_path / name).write_bytes(head + array.astype(np.uint8).tobytes())
+
     for stem, n in (("train", 150), ("t10k", 20)):
         drawn = pictures(n, n)
         idx(f"{stem}-images-idx3-ubyte", drawn.images[:, 0])
@@ -166,11 +170,28 @@ def test_letters_are_part_of_making_a_study(tmp_path, monkeypatch, capsys):
     idx("emnist-byclass-test-images-idx3-ubyte", pictures(3, 5).images[:, 0])
     idx("emnist-byclass-test-labels-idx1-ubyte", np.array([1, 10, 40]))
     out = tmp_path / "made"
-    argv = ["study", "mnist", "--data", str(tmp_path), "--out", str(out), "--ood", "emnist",
-            "--preset", "quick", "--epochs", "1", "--pool", "0", "--num-samples", "3"]
+    argv = [
+        "study",
+        "mnist",
+        "--data",
+        str(tmp_path),
+        "--out",
+        str(out),
+        "--ood",
+        "emnist",
+        "--preset",
+        "quick",
+        "--epochs",
+        "1",
+        "--pool",
+        "0",
+        "--num-samples",
+        "3",
+    ]
 
     def interrupted(*args):
         raise KeyboardInterrupt
+
     with monkeypatch.context() as patched:
         patched.setattr(adding, "look_at", interrupted)
         assert cli.main(argv) == 130
@@ -201,7 +222,8 @@ def test_the_command(study, tmp_path, capsys):
 
 def test_every_method_predicts_more_images_with_its_own_networks(tmp_path):
     every = with_rivals(
-        {"standard": TrainConfig(bayesian=False, epochs=1), "vi": TrainConfig(epochs=1)}, members=2)
+        {"standard": TrainConfig(bayesian=False, epochs=1), "vi": TrainConfig(epochs=1)}, members=2
+    )
     configs = {m: every[m] for m in ("laplace", "standard", "temperature", "dropout", "ensemble")}
     source = DigitStudy("digits", "Bars", list("012"), pictures(120, 0), pictures(30, 1))
     study = open_study(make_digit_study(tmp_path / "bars", source, configs, num_samples=5, pool=0))

@@ -62,8 +62,9 @@ def test_one_job_from_training_to_prediction(tmp_path, data):
     of_training = network.features(prepare(data.images)).detach().numpy()
     cloud = training_cloud(of_training, data.targets)
     assert_allclose(result.distance, cloud.distance(features.numpy()), rtol=1e-3)
-    assert_allclose(read_cloud(tmp_path / "vi").distance(features.numpy()), result.distance,
-                    rtol=1e-3)
+    assert_allclose(
+        read_cloud(tmp_path / "vi").distance(features.numpy()), result.distance, rtol=1e-3
+    )
 
 
 def test_a_finished_job_is_skipped(tmp_path, data, monkeypatch):
@@ -108,8 +109,13 @@ def test_folds_put_together_row_by_row():
     rng = np.random.default_rng(0)
     samples = [rng.dirichlet(np.ones(2), (n, 4)).astype(np.float16) for n in (2, 3)]
     parts = [
-        FoldResult(rows, moments(s.transpose(1, 0, 2)), s, np.full((len(rows), 1), k, np.float16),
-                   rows + 10.0 * k)
+        FoldResult(
+            rows,
+            moments(s.transpose(1, 0, 2)),
+            s,
+            np.full((len(rows), 1), k, np.float16),
+            rows + 10.0 * k,
+        )
         for k, (rows, s) in enumerate(
             zip((np.array([2, 0]), np.array([1, 2, 3])), samples, strict=True)
         )

@@ -113,8 +113,20 @@ def test_images_in_a_folder_of_their_own_are_planned_and_resumed(table, tmp_path
     moved = tmp_path / "tables" / "fields.csv"
     moved.parent.mkdir()
     moved.write_bytes(table.read_bytes())
-    argv = ["study", "plate", str(moved), "--images", str(table.parent), "--label", "moa",
-            "--control", "DMSO", "--out", str(tmp_path / "apart"), *SMALL]
+    argv = [
+        "study",
+        "plate",
+        str(moved),
+        "--images",
+        str(table.parent),
+        "--label",
+        "moa",
+        "--control",
+        "DMSO",
+        "--out",
+        str(tmp_path / "apart"),
+        *SMALL,
+    ]
     assert cli.main([*argv, "--prepare-only"]) == 0
     assert cli.main(argv) == 0
     assert len(open_study(tmp_path / "apart").images) == 14
@@ -122,8 +134,18 @@ def test_images_in_a_folder_of_their_own_are_planned_and_resumed(table, tmp_path
 
 def test_images_left_out_are_said_and_listed_at_once(table, tmp_path, capsys, monkeypatch):
     out = tmp_path / "s"
-    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out", str(out),
-            *SMALL]
+    argv = [
+        "study",
+        "plate",
+        str(table),
+        "--label",
+        "moa",
+        "--control",
+        "DMSO",
+        "--out",
+        str(out),
+        *SMALL,
+    ]
     assert cli.main([*argv, "--prepare-only"]) == 0
     said = capsys.readouterr().out
     assert "1 of 15 images could not be used" in said and "the first: row 9, " in said
@@ -150,8 +172,7 @@ def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_pat
     images = result.images.set_index("image_id")
     assert images.loc["shown/copy.png", "content_hash"] in set(study.images["content_hash"])
     assert images.loc["shown/new.png", "content_hash"] not in set(study.images["content_hash"])
-    assert any(note.startswith("1 of them is of the study itself")
-               for note in result.meta["notes"])
+    assert any(note.startswith("1 of them is of the study itself") for note in result.meta["notes"])
 
 
 def test_folds_as_separate_jobs_give_the_same_study(study, table, tmp_path, capsys):
@@ -174,8 +195,19 @@ def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
     table, tmp_path, capsys
 ):
     out, making = tmp_path / "s", tmp_path / "s.making"
-    argv = ["study", "plate", str(table), "--label", "moa", "--out", str(out), *SMALL,
-            "--methods", "standard", "--prepare-only"]
+    argv = [
+        "study",
+        "plate",
+        str(table),
+        "--label",
+        "moa",
+        "--out",
+        str(out),
+        *SMALL,
+        "--methods",
+        "standard",
+        "--prepare-only",
+    ]
     assert cli.main(argv) == 0
     (making / "folds").mkdir()
     with alone(making / "folds" / "0.lock", ""):
@@ -196,8 +228,9 @@ def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
     assert cli.main(["fold", str(out), "0"]) == 0
     trained = (making / "folds" / "0" / "standard" / "weights.safetensors").stat().st_mtime_ns
     assert cli.main(["fold", str(out), "0"]) == 0  # queued again: nothing is done twice
-    assert (making / "folds" / "0" / "standard" / "weights.safetensors").stat(
-        ).st_mtime_ns == trained
+    assert (
+        making / "folds" / "0" / "standard" / "weights.safetensors"
+    ).stat().st_mtime_ns == trained
     # A thread may take its own lock again, so another one holds it.
     with ThreadPoolExecutor(1) as other:
         held = study_lock(out)
@@ -215,8 +248,18 @@ def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
 
 def test_a_run_killed_while_the_study_is_put_in_place_loses_nothing(table, tmp_path, monkeypatch):
     out = tmp_path / "s"
-    argv = ["study", "plate", str(table), "--label", "moa", "--out", str(out), *SMALL,
-            "--methods", "standard"]
+    argv = [
+        "study",
+        "plate",
+        str(table),
+        "--label",
+        "moa",
+        "--out",
+        str(out),
+        *SMALL,
+        "--methods",
+        "standard",
+    ]
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -320,9 +363,12 @@ def test_bad_input_is_one_line(table, tmp_path, capsys, change, message):
 
 
 def test_wrong_flags_are_found_before_the_images_are_read(table, study, tmp_path, capsys):
-    for change, words in ((["--epochs", "x"], "--epochs"), (["--folds", "1"], "--folds"),
-                          (["--device", "cuda:77"], "--device"),
-                          (["--out", str(study.path)], "exists already")):
+    for change, words in (
+        (["--epochs", "x"], "--epochs"),
+        (["--folds", "1"], "--folds"),
+        (["--device", "cuda:77"], "--device"),
+        (["--out", str(study.path)], "exists already"),
+    ):
         argv = ["study", "plate", str(table), "--out", str(tmp_path / "s"), *change]
         assert cli.main(argv) == 2
         assert words in capsys.readouterr().err
@@ -334,8 +380,20 @@ def test_wrong_flags_are_found_before_the_images_are_read(table, study, tmp_path
 
 
 def test_crops_larger_than_the_images_are_refused_or_said(table, tmp_path, capsys):
-    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out",
-            str(tmp_path / "s"), "--prepare-only", "--folds", "2"]
+    argv = [
+        "study",
+        "plate",
+        str(table),
+        "--label",
+        "moa",
+        "--control",
+        "DMSO",
+        "--out",
+        str(tmp_path / "s"),
+        "--prepare-only",
+        "--folds",
+        "2",
+    ]
     assert cli.main([*argv, "--size", "16", "--crop", "999"]) == 2
     assert "--crop vi=999 is more than the images' 16 pixels" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -351,8 +409,17 @@ def test_slips_of_the_pen_are_said_before_the_images_are_read(table, tmp_path, c
     rows = pd.read_csv(table)
     rows.loc[0, "moa"] = "x"
     rows.to_csv(table.with_name("slip.csv"), index=False)
-    argv = ["study", "plate", str(table.with_name("slip.csv")), "--label", "moa", "--out",
-            str(tmp_path / "s"), *SMALL, "--prepare-only"]
+    argv = [
+        "study",
+        "plate",
+        str(table.with_name("slip.csv")),
+        "--label",
+        "moa",
+        "--out",
+        str(tmp_path / "s"),
+        *SMALL,
+        "--prepare-only",
+    ]
     assert cli.main(argv) == 0
     assert "WARNING: 'X' and 'x' are taken as different classes" in capsys.readouterr().err
 
@@ -369,8 +436,9 @@ def test_the_command_ends_with_what_was_left_out_and_how_many_count(table, tmp_p
     rows["moa"] = rows["moa"].where(rows["compound"] != "d", "Z")
     rows.to_csv(table.with_name("lone.csv"), index=False)
     argv = ["study", "plate", str(table.with_name("lone.csv")), "--out", str(tmp_path / "s")]
-    assert cli.main([*argv, *SMALL, "--label", "moa", "--folds", "each", "--methods",
-                     "standard"]) == 0
+    assert (
+        cli.main([*argv, *SMALL, "--label", "moa", "--folds", "each", "--methods", "standard"]) == 0
+    )
     *notes, last = capsys.readouterr().out.splitlines()
     assert any("1 of 15 images could not be used" in note and "c1.png" in note for note in notes)
     assert any("cannot be" in note or "could not learn" in note for note in notes)
@@ -378,8 +446,20 @@ def test_the_command_ends_with_what_was_left_out_and_how_many_count(table, tmp_p
 
 
 def test_rivals_train_in_every_fold_and_their_times_are_summed(table, tmp_path, capsys):
-    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out",
-            str(tmp_path / "s"), *SMALL, "--members", "2"]
+    argv = [
+        "study",
+        "plate",
+        str(table),
+        "--label",
+        "moa",
+        "--control",
+        "DMSO",
+        "--out",
+        str(tmp_path / "s"),
+        *SMALL,
+        "--members",
+        "2",
+    ]
     assert cli.main([*argv, "--methods", "ensemble,temperature"]) == 2
     assert "add standard to --methods" in capsys.readouterr().err
     assert cli.main([*argv, "--methods", "dropout,standard,ensemble,laplace"]) == 0
@@ -389,18 +469,31 @@ def test_rivals_train_in_every_fold_and_their_times_are_summed(table, tmp_path, 
     assert study.samples("ensemble").shape[1] == 2
     fitted = study.meta["methods"]["laplace"]
     assert len(fitted["fitted"]["prior_precision"]) == 2 and fitted["builds_on"] == "standard"
-    folds = [json.loads((study.path / f"folds/{k}/laplace/seconds.json").read_text())
-             for k in (0, 1)]
-    assert_allclose(fitted["seconds"]["training"]["wall"],
-                    sum(f["training"]["wall"] for f in folds), atol=0.01)
+    folds = [
+        json.loads((study.path / f"folds/{k}/laplace/seconds.json").read_text()) for k in (0, 1)
+    ]
+    assert_allclose(
+        fitted["seconds"]["training"]["wall"], sum(f["training"]["wall"] for f in folds), atol=0.01
+    )
 
 
 def test_a_label_that_no_fold_could_learn_is_refused_at_planning(table, tmp_path, capsys):
     rows = pd.read_csv(table)
     rows["alone"] = rows["compound"]
     rows.to_csv(table.with_name("alone.csv"), index=False)
-    argv = ["study", "plate", str(table.with_name("alone.csv")), "--label", "alone", "--out",
-            str(tmp_path / "s"), *SMALL, "--folds", "each", "--prepare-only"]
+    argv = [
+        "study",
+        "plate",
+        str(table.with_name("alone.csv")),
+        "--label",
+        "alone",
+        "--out",
+        str(tmp_path / "s"),
+        *SMALL,
+        "--folds",
+        "each",
+        "--prepare-only",
+    ]
     assert cli.main(argv) == 2
     assert "name another --label or --group" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []  # refused before any image is read

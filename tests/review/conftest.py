@@ -41,19 +41,21 @@ class Clock:
 
 def images_table(n=8):
     """n fields, two per well, four wells a plate; compound alpha, beta, alpha, beta ..."""
-    return pd.DataFrame({
-        "image_id": [f"P{i // 8 + 1}/B{i // 2 % 4 + 2:02d}/{i % 2 + 1}" for i in range(n)],
-        "label": [CLASSES[i // 2 % 2] for i in range(n)],
-        "role": "scored",
-        "fold": [i // 2 % 2 for i in range(n)],
-        "path": [f"week1/{i}.tif" for i in range(n)],
-        "content_hash": [f"{i:016x}" for i in range(n)],
-        "plate": [f"P{i // 8 + 1}" for i in range(n)],
-        "well": [f"B{i // 2 % 4 + 2:02d}" for i in range(n)],
-        "site": [str(i % 2 + 1) for i in range(n)],
-        "compound": [("alpha", "beta")[i // 2 % 2] for i in range(n)],
-        "concentration": [(0.03, 0.1)[i // 2 % 2] for i in range(n)],
-    })
+    return pd.DataFrame(
+        {
+            "image_id": [f"P{i // 8 + 1}/B{i // 2 % 4 + 2:02d}/{i % 2 + 1}" for i in range(n)],
+            "label": [CLASSES[i // 2 % 2] for i in range(n)],
+            "role": "scored",
+            "fold": [i // 2 % 2 for i in range(n)],
+            "path": [f"week1/{i}.tif" for i in range(n)],
+            "content_hash": [f"{i:016x}" for i in range(n)],
+            "plate": [f"P{i // 8 + 1}" for i in range(n)],
+            "well": [f"B{i // 2 % 4 + 2:02d}" for i in range(n)],
+            "site": [str(i % 2 + 1) for i in range(n)],
+            "compound": [("alpha", "beta")[i // 2 % 2] for i in range(n)],
+            "concentration": [(0.03, 0.1)[i // 2 % 2] for i in range(n)],
+        }
+    )
 
 
 def summary_table(images, seed=0):
@@ -61,23 +63,35 @@ def summary_table(images, seed=0):
     predicted = pd.Series(np.array(CLASSES)[p.argmax(1)])
     scored = (images["role"] == "scored") & images["label"].notna()
     top = p.max(1)
-    return pd.DataFrame({
-        "predicted": predicted,
-        "correct": (predicted == images["label"]).astype("boolean").where(scored, pd.NA),
-        **{f"p_{name}": p[:, i] for i, name in enumerate(CLASSES)},
-        "confidence": 1 - 2 * np.sqrt(top * (1 - top)),
-    })
+    return pd.DataFrame(
+        {
+            "predicted": predicted,
+            "correct": (predicted == images["label"]).astype("boolean").where(scored, pd.NA),
+            **{f"p_{name}": p[:, i] for i, name in enumerate(CLASSES)},
+            "confidence": 1 - 2 * np.sqrt(top * (1 - top)),
+        }
+    )
 
 
 @pytest.fixture
 def make_study(tmp_path):
     """make_study(name="S", images=None, methods=("vi",), **parts) -> Study"""
+
     def make(name="S", images=None, methods=("vi",), summaries=None, **parts):
         images = images_table() if images is None else images
         summaries = summaries or {m: summary_table(images, i) for i, m in enumerate(methods)}
-        write_study(tmp_path / name, title=name, kind="import", classes=CLASSES, images=images,
-                    summaries=summaries, force=True, **parts)
+        write_study(
+            tmp_path / name,
+            title=name,
+            kind="import",
+            classes=CLASSES,
+            images=images,
+            summaries=summaries,
+            force=True,
+            **parts,
+        )
         return open_study(name, tmp_path)
+
     return make
 
 

@@ -15,6 +15,7 @@ N = 40
 @pytest.fixture
 def pair(make_study, fields):
     """pair(right_before, right_after, exclude, relabel) -> two studies with those answers."""
+
     def make(right_before, right_after, exclude=(), relabel=None, change=None, **parts):
         images = fields(N)
         images["compound"] = [f"compound {i // 8}" for i in range(N)]
@@ -23,6 +24,7 @@ def pair(make_study, fields):
         if change:
             change(after)
         return before, make_study("after", images=after, **answers(after, right_after), **parts)
+
     return make
 
 
@@ -32,9 +34,13 @@ def answers(images, right):
     scored = (images["role"] == "scored") & label.notna()
     wrong = np.where(label == "Actin", "Tubulin", "Actin")
     correct = pd.Series(np.asarray(right, bool), index=images.index)
-    table = pd.DataFrame({"predicted": label.where(correct & label.notna(), wrong),
-                          "correct": correct.astype("boolean").where(scored, pd.NA),
-                          "confidence": 0.5})
+    table = pd.DataFrame(
+        {
+            "predicted": label.where(correct & label.notna(), wrong),
+            "correct": correct.astype("boolean").where(scored, pd.NA),
+            "confidence": 0.5,
+        }
+    )
     for name in ("Actin", "Tubulin", "DMSO-like"):
         table[f"p_{name}"] = 1 / 3
     return {"summaries": {"vi": table}}
@@ -68,9 +74,11 @@ def test_interval_is_the_paired_one_over_compounds(pair):
 def test_the_sentence_says_when_no_difference_is_shown(pair):
     right = np.arange(N) % 4 > 0
     text = compare_cleaned(*pair(right, right)).sentence()
-    assert text == ("Bayesian (mean-field VI), on the 40 images that nobody touched: 75.0 % right "
-                    "before, 75.0 % after (+0.0 points, 95 % interval +0.0 to +0.0, so no "
-                    "difference is shown; 5 compounds). 0 excluded, 0 relabelled.")
+    assert text == (
+        "Bayesian (mean-field VI), on the 40 images that nobody touched: 75.0 % right "
+        "before, 75.0 % after (+0.0 points, 95 % interval +0.0 to +0.0, so no "
+        "difference is shown; 5 compounds). 0 excluded, 0 relabelled."
+    )
 
 
 def test_one_compound_gives_no_interval(pair):
@@ -103,8 +111,9 @@ def test_folds_may_be_numbered_anew_but_not_divided_anew(pair):
 
 
 def test_rival_causes_are_named(pair):
-    before, after = pair(np.ones(N), np.ones(N),
-                         settings={"epochs": 3, "exclude": "flagged.csv", "title": "cleaned"})
+    before, after = pair(
+        np.ones(N), np.ones(N), settings={"epochs": 3, "exclude": "flagged.csv", "title": "cleaned"}
+    )
     assert compare_cleaned(before, after).other_settings == ("epochs",)
 
 
@@ -112,8 +121,7 @@ def test_studies_that_cannot_be_compared(pair):
     def rename(images):
         images["image_id"] += " again"
 
-    before, after = pair(np.ones(N), np.ones(N),
-                         change=rename)
+    before, after = pair(np.ones(N), np.ones(N), change=rename)
     with pytest.raises(InputError, match="share no scored image"):
         compare_cleaned(before, after)
     with pytest.raises(InputError, match="have no method laplace; they have vi and vi"):

@@ -32,7 +32,8 @@ def test_each_decision_in_the_label_table(log, make_study, fields):
         "P1/B03/2": ("Tubulin", "Tubulin", "no"),
         "P1/B04/1": ("Actin", "Actin", "no"),
         "P1/B04/2": ("Actin", "Actin", "no"),
-        "P1/B05/1": (None, "DMSO-like", "no")}
+        "P1/B05/1": (None, "DMSO-like", "no"),
+    }
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -59,7 +60,9 @@ def test_cleaning_again_keeps_the_first_cleaning(log, make_study, fields, tmp_pa
     images = apply_corrections(fields(), ["P1/B02/1"], {"P1/B02/2": "DMSO-like"})
     cleaned = make_study("cleaned", images=images)
     assert log.state(cleaned)["changed"].tolist() == [
-        "excluded as decided", "relabelled as decided"]
+        "excluded as decided",
+        "relabelled as decided",
+    ]
     log.flag(cleaned, [1], reviewer="Ada", **KEEP)  # the corrected label is right
     log.flag(cleaned, [2], reviewer="Ada", **EXCLUDE)
     labels = tmp_path / "labels.csv"
@@ -93,20 +96,31 @@ def test_applied_corrections(fields):
     assert again.loc[0, ["label", "role", "label_given"]].tolist() == ["Actin", "scored", "Actin"]
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("image_id,decision,new_label\nP1/B02/1,exclude,\nP9,exclude,\n",
-     "row 3: there is no image 'P9' in the data"),
-    ("image_id,decision,new_label\nP1/B02/1,relabel,Actins\n",
-     "row 2: new label 'Actins' is none of the classes Actin"),
-    ("image_id,decision,new_label\nP1/B02/1,relabel,\n", "row 2: .* new_label is empty"),
-    ("image_id,decision,new_label\nP1/B02/1,drop,\n", "row 2: decision 'drop' is none of"),
-    ("image_id,decision,new_label\nP1/B02/1,exclude,\nP1/B02/1,relabel,Actin\n",
-     "row 3: image 'P1/B02/1' was decided otherwise in row 2"),
-    ("image_id,label,corrected_label,excluded\nP1/B02/1,Actin,Actin,maybe\n",
-     "row 2: excluded is 'maybe', yes or no expected"),
-    ("image_id,label\nP1/B02/1,Actin\n", r"columns decision and new_label \(a flagged list\)"),
-    ("picture\nx\n", "lacks the column image_id"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "image_id,decision,new_label\nP1/B02/1,exclude,\nP9,exclude,\n",
+            "row 3: there is no image 'P9' in the data",
+        ),
+        (
+            "image_id,decision,new_label\nP1/B02/1,relabel,Actins\n",
+            "row 2: new label 'Actins' is none of the classes Actin",
+        ),
+        ("image_id,decision,new_label\nP1/B02/1,relabel,\n", "row 2: .* new_label is empty"),
+        ("image_id,decision,new_label\nP1/B02/1,drop,\n", "row 2: decision 'drop' is none of"),
+        (
+            "image_id,decision,new_label\nP1/B02/1,exclude,\nP1/B02/1,relabel,Actin\n",
+            "row 3: image 'P1/B02/1' was decided otherwise in row 2",
+        ),
+        (
+            "image_id,label,corrected_label,excluded\nP1/B02/1,Actin,Actin,maybe\n",
+            "row 2: excluded is 'maybe', yes or no expected",
+        ),
+        ("image_id,label\nP1/B02/1,Actin\n", r"columns decision and new_label \(a flagged list\)"),
+        ("picture\nx\n", "lacks the column image_id"),
+    ],
+)
 def test_wrong_files_are_named_with_the_row(fields, tmp_path, text, said):
     file = tmp_path / "list.csv"
     file.write_text(text)
@@ -116,7 +130,9 @@ def test_wrong_files_are_named_with_the_row(fields, tmp_path, text, said):
 
 def test_rows_without_a_decision_and_repeated_ones_are_harmless(tmp_path):
     file = tmp_path / "list.csv"
-    file.write_text("image_id,decision,new_label\na,,\nb,exclude,\nb,exclude,\nc,unsure,\nd,keep,\n"
-                    "e,relabel,X\n")
+    file.write_text(
+        "image_id,decision,new_label\na,,\nb,exclude,\nb,exclude,\nc,unsure,\nd,keep,\n"
+        "e,relabel,X\n"
+    )
     found = read_corrections(file)
     assert found.exclude == {"b"} and found.relabel == {"e": "X"}

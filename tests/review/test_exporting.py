@@ -66,44 +66,77 @@ def test_any_text_survives_a_file(tmp_path_factory, cells):
 
 
 def test_numbers_are_left_alone_and_texts_are_not():
-    table = pd.DataFrame({"label": ["-1", "+x", "@a", "'b", None],
-                          "vi_confidence": [-0.25, -0.0, 1 / 3, np.nan, 1e-9],
-                          "concentration": [0.03, 0.1, 1234567.891, 1e-5, np.nan],
-                          "site": [-1, 0, 1, 2, 3]})
+    table = pd.DataFrame(
+        {
+            "label": ["-1", "+x", "@a", "'b", None],
+            "vi_confidence": [-0.25, -0.0, 1 / 3, np.nan, 1e-9],
+            "concentration": [0.03, 0.1, 1234567.891, 1e-5, np.nan],
+            "site": [-1, 0, 1, 2, 3],
+        }
+    )
     lines = csv_bytes(table).decode("utf-8-sig").split("\r\n")
-    assert lines == ["label,vi_confidence,concentration,site", "'-1,-0.25,0.03,-1", "'+x,0,0.1,0",
-                     "'@a,0.333333,1234567.891,1", "'b,,1e-05,2", ",1e-09,,3", ""]
+    assert lines == [
+        "label,vi_confidence,concentration,site",
+        "'-1,-0.25,0.03,-1",
+        "'+x,0,0.1,0",
+        "'@a,0.333333,1234567.891,1",
+        "'b,,1e-05,2",
+        ",1e-09,,3",
+        "",
+    ]
 
 
 def test_quoting_follows_rfc_4180():
     notes = ['say "no"', "a,b", "two\nlines", "mevinolin/lovastatin", "µM ü"]
     table = pd.DataFrame({"note": notes})
     assert csv_bytes(table).decode("utf-8-sig") == (
-        'note\r\n"say ""no"""\r\n"a,b"\r\n"two\nlines"\r\nmevinolin/lovastatin\r\nµM ü\r\n')
+        'note\r\n"say ""no"""\r\n"a,b"\r\n"two\nlines"\r\nmevinolin/lovastatin\r\nµM ü\r\n'
+    )
 
 
 def test_the_flagged_list_holds_everything_that_was_asked(log, make_study):
     study = make_study(methods=("standard", "vi"), extra={"image_root": "/data/screen"})
-    log.flag(study, [6, 2], reviewer="Ada", note="=cmd|' /C calc'!A0", filter="plate = P1",
-             **RELABEL)
+    log.flag(
+        study, [6, 2], reviewer="Ada", note="=cmd|' /C calc'!A0", filter="plate = P1", **RELABEL
+    )
     rows = read(export_bytes(study, log))
     assert [row["image_id"] for row in rows] == ["P1/B03/1", "P1/B05/1"]
     assert list(rows[0]).index("predicted") + 1 == list(rows[0]).index("reason")
     summary, other = study.summary("vi").loc[2], study.summary("standard").loc[2]
     assert rows[0] == {
-        "image_id": "P1/B03/1", "path": "/data/screen/week1/2.tif", "plate": "P1", "well": "B03",
-        "site": "1", "replicate": "", "batch": "", "compound": "beta", "concentration": "0.1",
-        "role": "scored", "label": "Tubulin", "predicted": summary["predicted"],
-        "vi_predicted": summary["predicted"], "vi_correct": "yes" if summary["correct"] else "no",
+        "image_id": "P1/B03/1",
+        "path": "/data/screen/week1/2.tif",
+        "plate": "P1",
+        "well": "B03",
+        "site": "1",
+        "replicate": "",
+        "batch": "",
+        "compound": "beta",
+        "concentration": "0.1",
+        "role": "scored",
+        "label": "Tubulin",
+        "predicted": summary["predicted"],
+        "vi_predicted": summary["predicted"],
+        "vi_correct": "yes" if summary["correct"] else "no",
         "vi_confidence": f"{summary['confidence']:.6g}",
         "standard_predicted": other["predicted"],
         "standard_correct": "yes" if other["correct"] else "no",
         "standard_confidence": f"{other['confidence']:.6g}",
-        "reason": "label suspect", "decision": "relabel", "new_label": "Tubulin",
-        "note": "'=cmd|' /C calc'!A0", "reviewer": "Ada", "time": "2024-05-31T12:01:00.000Z",
-        "changed": "", "disputed": "no", "label_when_decided": "Tubulin",
-        "flagged_from": "plate = P1", "content_hash": "#0000000000000002",
-        "filter": "flagged images", "study": "S", "fingerprint": study.fingerprint}
+        "reason": "label suspect",
+        "decision": "relabel",
+        "new_label": "Tubulin",
+        "note": "'=cmd|' /C calc'!A0",
+        "reviewer": "Ada",
+        "time": "2024-05-31T12:01:00.000Z",
+        "changed": "",
+        "disputed": "no",
+        "label_when_decided": "Tubulin",
+        "flagged_from": "plate = P1",
+        "content_hash": "#0000000000000002",
+        "filter": "flagged images",
+        "study": "S",
+        "fingerprint": study.fingerprint,
+    }
 
 
 def test_a_selection_is_exactly_the_rows_in_the_studys_order(log, make_study):
@@ -111,7 +144,9 @@ def test_a_selection_is_exactly_the_rows_in_the_studys_order(log, make_study):
     log.flag(study, [3], reviewer="Ada", **EXCLUDE)
     rows = read(export_bytes(study, log, rows=[5, 3, 5], filter="lasso"))
     assert [(r["image_id"], r["decision"], r["filter"]) for r in rows] == [
-        ("P1/B03/2", "exclude", "lasso"), ("P1/B04/2", "", "lasso")]
+        ("P1/B03/2", "exclude", "lasso"),
+        ("P1/B04/2", "", "lasso"),
+    ]
     assert read(export_bytes(study, log, rows=[])) == []
     with pytest.raises(InputError, match="outside of study S with 8 images"):
         export_bytes(study, log, rows=[8])
@@ -126,7 +161,8 @@ def test_what_left_the_study_stays_on_the_list(log, make_study, fields):
     rows = read(export_bytes(rest, log))
     assert [(r["image_id"], r["changed"], r["label"], r["content_hash"]) for r in rows] == [
         ("P1/B03/1", "", "Tubulin", "#0000000000000002"),
-        ("P1/B02/1", "not in the study", "Actin", "#0000000000000000")]
+        ("P1/B02/1", "not in the study", "Actin", "#0000000000000000"),
+    ]
 
 
 def test_parquet_holds_the_same_cells_as_they_are(log, make_study):
@@ -150,10 +186,12 @@ def test_the_command_writes_the_bytes_of_the_button(log, make_study, tmp_path, c
         assert out.read_bytes() == export_bytes(study, log, format=kind)
     out = tmp_path / "some.txt"
     asked = "compound=alpha;   decision != keep"
-    assert main(["export", "S", "--out", str(out), "--format", "csv", "--filter", asked,
-                 *cache]) == 0
-    assert out.read_bytes() == export_bytes(study, log, rows=[0, 1, 4, 5],
-                                            filter="compound = alpha; decision != keep")
+    assert (
+        main(["export", "S", "--out", str(out), "--format", "csv", "--filter", asked, *cache]) == 0
+    )
+    assert out.read_bytes() == export_bytes(
+        study, log, rows=[0, 1, 4, 5], filter="compound = alpha; decision != keep"
+    )
     capsys.readouterr()
     for wrong, said in (
         (["S", "--out", "list.txt"], "list.txt: a name ending in .csv or .parquet expected"),

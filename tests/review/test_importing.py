@@ -16,8 +16,18 @@ from bnn_core.review.log import DECISIONS, REASONS, ReviewLog
 
 RELABEL = {"reason": "label suspect", "decision": "relabel", "new_label": "Tubulin"}
 EXCLUDE = {"reason": "corrupted", "decision": "exclude"}
-WHAT_HOLDS = ["image_id", "reason", "decision", "new_label", "note", "reviewer", "time", "filter",
-              "label_then", "content_hash"]
+WHAT_HOLDS = [
+    "image_id",
+    "reason",
+    "decision",
+    "new_label",
+    "note",
+    "reviewer",
+    "time",
+    "filter",
+    "label_then",
+    "content_hash",
+]
 
 
 def edited(data, change):
@@ -103,9 +113,13 @@ def test_an_edited_row_does_not_override_a_newer_decision_unasked(flagged):
     found = import_flags(file, study, log, "Cleo")
     assert [e.image_id for e in found.events] == ["P1/B03/1"]
     assert (found.known, found.older, found.problems) == (0, 0, [])
-    assert [(r.event.image_id, r.event.decision, r.reviewer, r.decision, r.new_label)
-            for r in found.replacing] == [("P1/B02/1", "keep", "Dan", "relabel", "Tubulin"),
-                                          ("P1/B02/2", "keep", "Eve", None, None)]
+    assert [
+        (r.event.image_id, r.event.decision, r.reviewer, r.decision, r.new_label)
+        for r in found.replacing
+    ] == [
+        ("P1/B02/1", "keep", "Dan", "relabel", "Tubulin"),
+        ("P1/B02/2", "keep", "Eve", None, None),
+    ]
     assert found.replacing[0].time == log.state(study).loc[0, "time"]
 
 
@@ -151,7 +165,7 @@ def test_a_list_made_by_hand(flagged):
     study, log, file = flagged
     file.write_text("image_id,reason,decision\nP1/B05/1,other,unsure\nP1/B05/2,,\n")
     found = import_flags(file, study, log, " Cleo ")
-    event, = found.events
+    (event,) = found.events
     assert (event.image_id, event.reviewer, event.label) == ("P1/B05/1", "Cleo", "Tubulin")
     assert event.content_hash == f"{6:016x}" and event.time
 
@@ -177,7 +191,8 @@ def test_wrong_rows_are_named_one_by_one(flagged):
         "row 6: study S has no image 'P9/A01/1'",
         "row 7: reason 'why not' is none of label suspect, corrupted, out of distribution, wrong "
         "compound, inactive dose, other",
-        "row 8: image 'P1/B02/1' stands in row 5 already"]
+        "row 8: image 'P1/B02/1' stands in row 5 already",
+    ]
     assert found.known == 1
 
 
@@ -200,24 +215,41 @@ def what_holds(log, study):
     return state.where(state.notna(), None).values.tolist()
 
 
-notes = st.tuples(st.text("'=+-@\t\r\n", max_size=3), st.text(max_size=20).filter(
-    lambda text: "\0" not in text and not any(0xD800 <= ord(c) < 0xE000 for c in text))
+notes = st.tuples(
+    st.text("'=+-@\t\r\n", max_size=3),
+    st.text(max_size=20).filter(
+        lambda text: "\0" not in text and not any(0xD800 <= ord(c) < 0xE000 for c in text)
+    ),
 ).map("".join)
 names = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=9)
 
 
-@settings(max_examples=10, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(said=st.lists(st.tuples(st.sampled_from(REASONS), st.sampled_from(DECISIONS), notes, names,
-                               notes), min_size=1, max_size=3),
-       kind=st.sampled_from(["csv", "parquet"]))
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    said=st.lists(
+        st.tuples(st.sampled_from(REASONS), st.sampled_from(DECISIONS), notes, names, notes),
+        min_size=1,
+        max_size=3,
+    ),
+    kind=st.sampled_from(["csv", "parquet"]),
+)
 def test_whatever_was_said_comes_back(one_study, tmp_path, said, kind):
     study = one_study
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
     log = ReviewLog(folder)
     for row, (reason, decision, note, reviewer, words) in enumerate(said):
-        log.flag(study, [row], reviewer=reviewer, reason=reason, decision=decision, note=note,
-                 new_label="Actin" if decision == "relabel" else None, filter=words)
+        log.flag(
+            study,
+            [row],
+            reviewer=reviewer,
+            reason=reason,
+            decision=decision,
+            note=note,
+            new_label="Actin" if decision == "relabel" else None,
+            filter=words,
+        )
     file = folder / f"list.{kind}"
     file.write_bytes(export_bytes(study, log, format=kind))
     new = ReviewLog(folder / "new")

@@ -35,20 +35,37 @@ def test_empty_log_answers_without_making_a_file(log, make_study):
 
 def test_a_flag_is_in_the_state_with_everything_said(log, make_study):
     study = make_study()
-    action = log.flag(study, [2, 5], reviewer="  Ada   Lovelace ", reason="wrong compound",
-                      decision="relabel", new_label="Tubulin", note="see\r\nslide 7",
-                      filter="plate = P1")
+    action = log.flag(
+        study,
+        [2, 5],
+        reviewer="  Ada   Lovelace ",
+        reason="wrong compound",
+        decision="relabel",
+        new_label="Tubulin",
+        note="see\r\nslide 7",
+        filter="plate = P1",
+    )
     assert (action.images, action.kind) == (2, "flag")
     assert action.text == "2 images: relabel to Tubulin (wrong compound)"
     state = log.state(study)
     assert list(state.index) == [2, 5]
     first = state.loc[2].to_dict()
     assert first == {
-        "image_id": "P1/B03/1", "reason": "wrong compound", "decision": "relabel",
-        "new_label": "Tubulin", "note": "see\nslide 7", "reviewer": "Ada Lovelace",
-        "time": "2024-05-31T12:01:00.000Z", "filter": "plate = P1", "changed": "",
-        "disputed": False, "label_then": "Tubulin", "content_hash": "0000000000000002",
-        "study": "S", "action_id": 1}
+        "image_id": "P1/B03/1",
+        "reason": "wrong compound",
+        "decision": "relabel",
+        "new_label": "Tubulin",
+        "note": "see\nslide 7",
+        "reviewer": "Ada Lovelace",
+        "time": "2024-05-31T12:01:00.000Z",
+        "filter": "plate = P1",
+        "changed": "",
+        "disputed": False,
+        "label_then": "Tubulin",
+        "content_hash": "0000000000000002",
+        "study": "S",
+        "action_id": 1,
+    }
 
 
 def test_one_action_over_many_is_undone_and_redone_as_one(log, make_study):
@@ -142,8 +159,14 @@ def test_history_keeps_everything_newest_first(log, make_study):
 def test_reviews_survive_remaking_and_say_what_changed(log, make_study, fields):
     study = make_study()
     log.flag(study, range(4), reviewer="Ada", **EXCLUDE)
-    log.flag(study, [4, 5], reviewer="Ada", reason="label suspect", decision="relabel",
-             new_label="Tubulin")
+    log.flag(
+        study,
+        [4, 5],
+        reviewer="Ada",
+        reason="label suspect",
+        decision="relabel",
+        new_label="Tubulin",
+    )
     images = fields()
     images.loc[1, "content_hash"] = "f" * 16
     images.loc[2, "label"] = "DMSO-like"
@@ -152,8 +175,13 @@ def test_reviews_survive_remaking_and_say_what_changed(log, make_study, fields):
     again = make_study(images=images.iloc[::-1].reset_index(drop=True))
     state = log.state(again).set_index("image_id")["changed"]
     assert state.to_dict() == {
-        "P1/B02/1": "", "P1/B02/2": "image", "P1/B03/1": "label", "P1/B03/2": "image and label",
-        "P1/B04/1": "relabelled as decided", "P1/B04/2": ""}
+        "P1/B02/1": "",
+        "P1/B02/2": "image",
+        "P1/B03/1": "label",
+        "P1/B03/2": "image and label",
+        "P1/B04/1": "relabelled as decided",
+        "P1/B04/2": "",
+    }
 
 
 def test_another_study_sees_a_review_only_of_the_same_picture(log, make_study, fields):
@@ -197,19 +225,22 @@ def test_images_that_left_the_study_are_not_forgotten(log, make_study, fields):
     assert list(log.absent(rest)["image_id"]) == ["P1/B02/1", "P1/B05/2"]
 
 
-@pytest.mark.parametrize(("wrong", "said"), [
-    ({"reason": "ugly"}, "reason 'ugly' is none of label suspect, corrupted"),
-    ({"decision": "maybe"}, "decision 'maybe' is none of keep, relabel, exclude, unsure"),
-    ({"decision": "relabel"}, "relabel needs a new label, one of Actin, Tubulin, DMSO-like"),
-    ({"new_label": "Actin"}, "only with the decision relabel"),
-    ({"note": "x" * (LONGEST_NOTE + 1)}, "4,001 characters"),
-    ({"note": "a\0b"}, "no text file can keep"),
-    ({"note": "\ud800"}, "no text file can keep"),
-    ({"reviewer": "  "}, "give a name"),
-    ({"rows": []}, "no image is selected"),
-    ({"rows": [-1]}, "row -1 is outside"),
-    ({"rows": [0, 8]}, "row 8 is outside of study S with 8 images"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"reason": "ugly"}, "reason 'ugly' is none of label suspect, corrupted"),
+        ({"decision": "maybe"}, "decision 'maybe' is none of keep, relabel, exclude, unsure"),
+        ({"decision": "relabel"}, "relabel needs a new label, one of Actin, Tubulin, DMSO-like"),
+        ({"new_label": "Actin"}, "only with the decision relabel"),
+        ({"note": "x" * (LONGEST_NOTE + 1)}, "4,001 characters"),
+        ({"note": "a\0b"}, "no text file can keep"),
+        ({"note": "\ud800"}, "no text file can keep"),
+        ({"reviewer": "  "}, "give a name"),
+        ({"rows": []}, "no image is selected"),
+        ({"rows": [-1]}, "row -1 is outside"),
+        ({"rows": [0, 8]}, "row 8 is outside of study S with 8 images"),
+    ],
+)
 def test_a_wrong_decision_is_refused_whole(log, make_study, wrong, said):
     study = make_study()
     given = {"rows": [0], "reviewer": "Ada", "reason": "other", "decision": "keep"} | wrong
@@ -238,8 +269,14 @@ class AgainstPlainFold(RuleBasedStateMachine):
 
     @rule(**WHO, rows=st.sets(st.integers(0, 3), min_size=1), decision=st.sampled_from(DECISIONS))
     def flag(self, study, reviewer, rows, decision):
-        self.log.flag(self.studies[study], rows, reviewer=reviewer, reason=REASONS[0],
-                      decision=decision, new_label="A" if decision == "relabel" else None)
+        self.log.flag(
+            self.studies[study],
+            rows,
+            reviewer=reviewer,
+            reason=REASONS[0],
+            decision=decision,
+            new_label="A" if decision == "relabel" else None,
+        )
         self.done.append([study, reviewer, rows, decision, True])
         self.undone[study, reviewer] = []
 
@@ -279,21 +316,27 @@ class AgainstPlainFold(RuleBasedStateMachine):
 
 
 def plain_study(name):
-    images = pd.DataFrame({"image_id": list("wxyz"), "label": "A",
-                           "content_hash": ["1", "2", "3", None]})
+    images = pd.DataFrame(
+        {"image_id": list("wxyz"), "label": "A", "content_hash": ["1", "2", "3", None]}
+    )
     rows = {image_id: row for row, image_id in enumerate(images["image_id"])}
-    return SimpleNamespace(name=name, images=images, classes=["A", "B"], fingerprint="f",
-                           row_of=rows.__getitem__)
+    return SimpleNamespace(
+        name=name, images=images, classes=["A", "B"], fingerprint="f", row_of=rows.__getitem__
+    )
 
 
 TestAgainstPlainFold = AgainstPlainFold.TestCase
 TestAgainstPlainFold.settings = settings(
-    max_examples=12, stateful_step_count=20, deadline=None,
-    suppress_health_check=[HealthCheck.too_slow])
+    max_examples=12,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 def test_what_others_decided_since_is_told_by_image_and_only_while_it_stands(
-        log, make_study, fields):
+    log, make_study, fields
+):
     study = make_study()
     log.flag(study, [0, 1], reviewer="Ada", **KEEP)
     seen = log.last_action()

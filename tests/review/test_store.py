@@ -35,8 +35,13 @@ for i in range(count):
 
 
 def writer(root, reviewer, count):
-    process = subprocess.Popen([sys.executable, "-c", WRITER, str(root), reviewer, str(count)],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(root), reviewer, str(count)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
     assert process.stdout.readline() == "ready\n"
     return process
 
@@ -45,7 +50,9 @@ def test_nothing_acknowledged_is_lost_when_writers_are_killed():
     # A few rounds of the benchmark, which does hundreds.
     found = subprocess.run(
         [sys.executable, str(ROOT / "tests/benchmarks/review_kill.py"), "--rounds", "10"],
-        text=True, capture_output=True)
+        text=True,
+        capture_output=True,
+    )
     assert found.returncode == 0, found.stdout + found.stderr
     assert "10 rounds, 20 writers killed" in found.stdout and " 0 problems" in found.stdout
 
@@ -88,19 +95,29 @@ def test_a_failure_in_the_middle_leaves_nothing(log, make_study):
     study = make_study()
     log.flag(study, [0], reviewer="Ada", **EXCLUDE)
     with pytest.raises(RuntimeError), store.writing(log.path) as connection:
-        connection.execute("INSERT INTO actions (kind, study, fingerprint, reviewer, time) "
-                           "VALUES ('flag', 'S', '', 'Ada', '')")
+        connection.execute(
+            "INSERT INTO actions (kind, study, fingerprint, reviewer, time) "
+            "VALUES ('flag', 'S', '', 'Ada', '')"
+        )
         raise RuntimeError
     assert log.last_action() == 1
 
 
-@pytest.mark.parametrize("statement", [
-    "DELETE FROM events", "DELETE FROM actions", "UPDATE events SET decision = 'keep'",
-    "UPDATE actions SET reviewer = 'Eve'"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM events",
+        "DELETE FROM actions",
+        "UPDATE events SET decision = 'keep'",
+        "UPDATE actions SET reviewer = 'Eve'",
+    ],
+)
 def test_the_past_cannot_be_changed(log, make_study, statement):
     log.flag(make_study(), [0], reviewer="Ada", **EXCLUDE)
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"), \
-            store.writing(log.path) as connection:
+    with (
+        pytest.raises(sqlite3.IntegrityError, match="append-only"),
+        store.writing(log.path) as connection,
+    ):
         connection.execute(statement)
 
 
@@ -132,11 +149,16 @@ me@host:/data /mnt/far fuse.sshfs rw 0 0
 """
 
 
-@pytest.mark.parametrize(("path", "mode"), [
-    ("/var/cache/reviews.sqlite", "wal"), ("/home/ada/cache/reviews.sqlite", "delete"),
-    ("/home/local disk/cache/reviews.sqlite", "wal"), ("/mnt/lab/reviews.sqlite", "delete"),
-    ("/homework/reviews.sqlite", "wal"),
-])
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        ("/var/cache/reviews.sqlite", "wal"),
+        ("/home/ada/cache/reviews.sqlite", "delete"),
+        ("/home/local disk/cache/reviews.sqlite", "wal"),
+        ("/mnt/lab/reviews.sqlite", "delete"),
+        ("/homework/reviews.sqlite", "wal"),
+    ],
+)
 def test_journal_by_file_system(path, mode):
     assert journal_mode(Path(path), MOUNTS) == mode
 
@@ -179,9 +201,9 @@ def test_a_damaged_file_is_named(log, make_study, damage):
     if damage == "text":
         data = bytearray(b"image_id,decision\r\n" * 500)
     elif damage == "short":
-        data = data[:len(data) // 2]
+        data = data[: len(data) // 2]
     else:
-        data[5000:len(data) - 5000] = b"\xff" * (len(data) - 10000)
+        data[5000 : len(data) - 5000] = b"\xff" * (len(data) - 10000)
     log.path.write_bytes(data)
     assert log.check()
     with pytest.raises(InputError, match=r"reviews\.sqlite is damaged .*import your last exported"):
@@ -200,8 +222,10 @@ def test_a_log_held_by_another_program_is_said(log, make_study, monkeypatch):
     study = make_study()
     log.flag(study, [0], reviewer="Ada", **EXCLUDE)
     monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
-    with store.writing(log.path), \
-            pytest.raises(InputError, match=r"held by another program .* nothing was written"):
+    with (
+        store.writing(log.path),
+        pytest.raises(InputError, match=r"held by another program .* nothing was written"),
+    ):
         log.flag(study, [1], reviewer="Ada", **EXCLUDE)
     assert list(log.state(study).index) == [0]
 
@@ -251,8 +275,13 @@ def test_a_folder_that_cannot_be_written_is_read_and_named(log, make_study):
     with tempfile.TemporaryDirectory() as folder:  # tmp_path is closed to others
         shutil.copytree(log.path.parent, folder, dirs_exist_ok=True)
         try:
-            found = subprocess.run([sys.executable, "-c", READER, folder], text=True, cwd=ROOT,
-                                   capture_output=True, check=True)
+            found = subprocess.run(
+                [sys.executable, "-c", READER, folder],
+                text=True,
+                cwd=ROOT,
+                capture_output=True,
+                check=True,
+            )
         finally:
             os.chmod(folder, 0o755)
     count, said = found.stdout.splitlines()

@@ -23,11 +23,19 @@ def study_of(tmp_path, source):
     classes = source.classes
     p = np.full((len(source.table), len(classes)), 1 / len(classes), dtype=np.float32)
     summary = pd.DataFrame(p, columns=[f"p_{name}" for name in classes]).assign(
-        predicted=classes[0], correct=True, confidence=0.0)
+        predicted=classes[0], correct=True, confidence=0.0
+    )
     source.keep_with_study(tmp_path)
-    out = write_study(tmp_path / "study", title="t", kind="plate", classes=classes,
-                      images=source.table.assign(fold=0), summaries={"vi": summary},
-                      thumbnails=source.thumbnails(), extra=source.study_keys())
+    out = write_study(
+        tmp_path / "study",
+        title="t",
+        kind="plate",
+        classes=classes,
+        images=source.table.assign(fold=0),
+        summaries={"vi": summary},
+        thumbnails=source.thumbnails(),
+        extra=source.study_keys(),
+    )
     (tmp_path / "contrast.parquet").rename(out / "contrast.parquet")
     return open_study(out)
 
@@ -38,8 +46,13 @@ def study(tmp_path):
     rows = []
     for number in range(8):
         plate = number // 4 + 1
-        row = {"plate": f"P{plate}", "well": f"B0{number % 4 + 1}", "site": "1",
-               "compound": f"c{number % 4}", "label": "ab"[number % 2]}
+        row = {
+            "plate": f"P{plate}",
+            "well": f"B0{number % 4 + 1}",
+            "site": "1",
+            "compound": f"c{number % 4}",
+            "label": "ab"[number % 2],
+        }
         for c, channel in enumerate(("DNA", "Actin")):
             pixels = np.random.default_rng(10 * (number % 4) + c).integers(100, 2000, (20, 30))
             row[f"path_{channel}"] = f"{number}_{channel}.tif"
@@ -61,13 +74,16 @@ def test_contrast_is_the_plates_and_exposure_does_not_show(study):
     two = decoded(render_image(study, 4, image_format="png")).astype(int)
     assert abs(one - two).max() <= 1
     pixels = np.stack([read_original(study, row)[0] for row in range(4)])
-    np.testing.assert_allclose(fixed_limits(study, 2, read_original(study, 2))[0],
-                               np.percentile(pixels, [0.03, 99.97]))
+    np.testing.assert_allclose(
+        fixed_limits(study, 2, read_original(study, 2))[0], np.percentile(pixels, [0.03, 99.97])
+    )
 
 
 def test_gain_multiplies_what_is_above_black_and_stops_at_white(study):
-    plain, double = (decoded(render_image(study, 0, channels=["DNA"], gain=gain,
-                                          image_format="png")).astype(int) for gain in (1, 2))
+    plain, double = (
+        decoded(render_image(study, 0, channels=["DNA"], gain=gain, image_format="png")).astype(int)
+        for gain in (1, 2)
+    )
     assert (plain > 127).any() and ((plain > 0) & (plain < 127)).any()
     np.testing.assert_allclose(double, np.minimum(2 * plain, 255), atol=1)
 
@@ -75,11 +91,25 @@ def test_gain_multiplies_what_is_above_black_and_stops_at_white(study):
 def test_channels_contrast_crop_and_palette(study):
     grey = decoded(render_image(study, 0, channels=["Actin"], image_format="png"))
     assert (grey[..., 0] == grey[..., 2]).all()
-    own = decoded(render_image(study, 0, contrast="image", palette="colour-blind",
-                               crop=(0, 0, 0.5, 1), image_format="png"))
+    own = decoded(
+        render_image(
+            study,
+            0,
+            contrast="image",
+            palette="colour-blind",
+            crop=(0, 0, 0.5, 1),
+            image_format="png",
+        )
+    )
     assert own.shape == (20, 15, 3)
-    for wrong in ({"channels": ["ER"]}, {"channels": []}, {"contrast": "best"}, {"gain": 0.5},
-                  {"gain": 100}, {"gain": float("nan")}):
+    for wrong in (
+        {"channels": ["ER"]},
+        {"channels": []},
+        {"contrast": "best"},
+        {"gain": 0.5},
+        {"gain": 100},
+        {"gain": float("nan")},
+    ):
         with pytest.raises(InputError):
             render_image(study, 0, **wrong)
 
@@ -97,5 +127,6 @@ def test_without_a_contrast_table_eight_bit_is_shown_as_it_is(study, tmp_path):
     (study.path / "contrast.parquet").unlink()
     fresh = open_study(study.path)
     np.testing.assert_array_equal(
-        fixed_limits(fresh, 0, np.zeros((2, 4, 4), np.uint8)), [[0, 255]] * 2)
+        fixed_limits(fresh, 0, np.zeros((2, 4, 4), np.uint8)), [[0, 255]] * 2
+    )
     assert fixed_limits(fresh, 0, read_original(fresh, 0)).shape == (2, 2)

@@ -42,8 +42,13 @@ with study_lock(Path(sys.argv[1])):
 @contextmanager
 def held_by_another(out: Path):
     """Another process that makes the study `out`."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(out)], env=ENVIRONMENT,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(out)],
+        env=ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert process.stdout.readline() == "held\n"
         yield process
@@ -85,8 +90,12 @@ def test_two_imports_at_once_leave_one_whole_study(tmp_path, table):
     for number in range(3):
         out = tmp_path / f"s{number}"
         command = [sys.executable, "-m", "bnn_core", "import", str(table), "--out", str(out)]
-        both = [subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        both = [
+            subprocess.Popen(
+                command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            for _ in range(2)
+        ]
         said = [process.communicate()[1] for process in both]
         assert sorted(process.returncode for process in both) == [0, 2], said
         assert check_study(out) == []
@@ -135,8 +144,12 @@ def test_an_unfinished_training_is_not_lost_to_an_import(tmp_path, table):
 
 
 def test_a_maker_killed_at_any_step_leaves_the_old_study_or_the_new_one(tmp_path):
-    done = subprocess.run([sys.executable, str(Path(__file__).parents[1] / "helpers" / "killing.py"),
-                           str(tmp_path)], env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parents[1] / "helpers" / "killing.py"), str(tmp_path)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     titles = [line.split()[1] for line in done.stdout.splitlines()]
     swap = titles.index("new")
@@ -145,8 +158,11 @@ def test_a_maker_killed_at_any_step_leaves_the_old_study_or_the_new_one(tmp_path
 
 def test_a_study_lost_between_the_two_renames_is_put_back_by_who_looks_next(tmp_path, capsys):
     out = write_animals(tmp_path, n=20)
-    for look in (lambda: open_study(out), lambda: list_studies(tmp_path)[0],
-                 lambda: cli.main(["list", "--cache", str(tmp_path)])):
+    for look in (
+        lambda: open_study(out),
+        lambda: list_studies(tmp_path)[0],
+        lambda: cli.main(["list", "--cache", str(tmp_path)]),
+    ):
         out.rename(tmp_path / f".{out.name}.replaced")
         look()
         assert check_study(out) == []
@@ -170,8 +186,12 @@ def test_who_reads_a_study_that_is_made_again_never_gets_parts_of_two(tmp_path):
         swap_in(newer, out)
     np.testing.assert_array_equal(samples, before)
     assert read.thumbnail(3) == picture
-    for look in (lambda: late.images, lambda: late.samples("vi"), lambda: late.thumbnail(3),
-                 lambda: late.summary("vi")):
+    for look in (
+        lambda: late.images,
+        lambda: late.samples("vi"),
+        lambda: late.thumbnail(3),
+        lambda: late.summary("vi"),
+    ):
         with pytest.raises(InputError, match="made again"):
             look()
     again = open_study(out)
@@ -188,8 +208,24 @@ def test_a_plate_study_takes_the_lock_before_its_images_are_read(tmp_path, capsy
     rows = [(f"{c}{i}.png", c, moa) for c, moa in zip("abcd", "XXYY", strict=True) for i in (0, 1)]
     pd.DataFrame(rows, columns=["path", "compound", "moa"]).to_csv(tmp_path / "t.csv", index=False)
     with held_by_another(tmp_path / "s") as holder:
-        assert cli.main(["study", "plate", str(tmp_path / "t.csv"), "--out", str(tmp_path / "s"),
-                         "--preset", "quick", "--folds", "2", "--size", "16"]) == 2
+        assert (
+            cli.main(
+                [
+                    "study",
+                    "plate",
+                    str(tmp_path / "t.csv"),
+                    "--out",
+                    str(tmp_path / "s"),
+                    "--preset",
+                    "quick",
+                    "--folds",
+                    "2",
+                    "--size",
+                    "16",
+                ]
+            )
+            == 2
+        )
     assert f"process {holder.pid} on" in capsys.readouterr().err
     assert not (tmp_path / "s.prepared").exists() and not (tmp_path / "s.making").exists()
 

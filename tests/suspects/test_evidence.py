@@ -20,8 +20,18 @@ from bnn_core.suspects.explanations import (
 )
 from bnn_core.suspects.ranking import rank, rank_images
 
-NAMES = ["wrong_label", "inactive_dose", "toxic", "well_swap", "artefact", "batch", "weak_model",
-         "new_kind", "other_network", "other_data"]
+NAMES = [
+    "wrong_label",
+    "inactive_dose",
+    "toxic",
+    "well_swap",
+    "artefact",
+    "batch",
+    "weak_model",
+    "new_kind",
+    "other_network",
+    "other_data",
+]
 
 
 def suspect(compound: str = "B1", suspected: str = "D", **keys) -> Suspect:
@@ -39,8 +49,9 @@ def read(table: pd.DataFrame, who: Suspect | None = None, **other) -> dict[str, 
     return {r.name: r for r in found}
 
 
-def table_of(names: pd.Series | list[str], images: pd.DataFrame | None = None, **columns
-             ) -> pd.DataFrame:
+def table_of(
+    names: pd.Series | list[str], images: pd.DataFrame | None = None, **columns
+) -> pd.DataFrame:
     images = screen() if images is None else images
     return with_summary(images.assign(**columns), calling(list(names)))
 
@@ -54,8 +65,10 @@ def test_one_wrong_class():
     got = read(table_of(all_called("D")))["wrong_label"]
     assert (got.verdict, got.n) == (FITS, 12)
     assert got.numbers["one_class"] == 1
-    assert got.sentence == ("All 12 images are called something else than B: all of them D. That "
-                            "is one wrong class, as a wrong label would give.")
+    assert got.sentence == (
+        "All 12 images are called something else than B: all of them D. That "
+        "is one wrong class, as a wrong label would give."
+    )
 
 
 def test_many_wrong_classes():
@@ -74,21 +87,31 @@ def test_of_equally_common_wrong_classes_the_one_compared_with_comes_first():
     assert "6 of them D and 6 A" in read(table_of(names))["wrong_label"].sentence
 
 
-@pytest.mark.parametrize("called, wrong, score, said", [
-    (11, 23, 0.2, ", looks most like X"), (12, 24, 0.2, ", looks most like X"),
-    (13, 24, 0.2, " → called X"), (0, 0, -0.4, ", and called so"),
-    (3, 5, -0.1, ", and no other class in particular")])
+@pytest.mark.parametrize(
+    "called, wrong, score, said",
+    [
+        (11, 23, 0.2, ", looks most like X"),
+        (12, 24, 0.2, ", looks most like X"),
+        (13, 24, 0.2, " → called X"),
+        (0, 0, -0.4, ", and called so"),
+        (3, 5, -0.1, ", and no other class in particular"),
+    ],
+)
 def test_a_heading_says_called_only_of_most_images(called, wrong, score, said):
     row = {"n_suspected": called, "n_wrong": wrong, "n_images": 24, "score": score}
     who = Suspect("compound", {"compound": "ALLN"}, "Y", "X")
     assert heading(row, who) == f"ALLN: given Y{said}"
 
 
-@pytest.mark.parametrize("low, high, n, said", [
-    (-0.002, 0.4, 6, "95 % interval 0.00 to 0.40, from 6 wells"),
-    (-0.167, 1, 2, "95 % interval -0.17 to 1.00, from 2 wells"),
-    (-1, 1, 2, "2 wells are too few for an interval"),
-    (np.nan, np.nan, 1, "1 well is too few for an interval")])
+@pytest.mark.parametrize(
+    "low, high, n, said",
+    [
+        (-0.002, 0.4, 6, "95 % interval 0.00 to 0.40, from 6 wells"),
+        (-0.167, 1, 2, "95 % interval -0.17 to 1.00, from 2 wells"),
+        (-1, 1, 2, "2 wells are too few for an interval"),
+        (np.nan, np.nan, 1, "1 well is too few for an interval"),
+    ],
+)
 def test_an_interval_that_says_nothing_is_not_given(low, high, n, said):
     assert interval_of({"low": low, "high": high, "n_units": n, "unit": "well"}) == said
 
@@ -98,7 +121,8 @@ def test_mostly_right():
     names.iloc[np.flatnonzero(screen()["compound"] == "B1")[0]] = "D"
     assert read(table_of(names))["wrong_label"].verdict == AGAINST
     assert read(table_of(screen()["label"]))["wrong_label"].sentence == (
-        "All 12 images are called B, as labelled.")
+        "All 12 images are called B, as labelled."
+    )
 
 
 def test_all_wells_disagree_is_no_swap():
@@ -194,7 +218,8 @@ def test_a_batch_with_every_class_says_little():
 
 def test_unknown_batches():
     assert read(table_of(all_called("D"), screen().drop(columns="batch")))["batch"].missing == (
-        "batch",)
+        "batch",
+    )
     images = screen()
     images.loc[images["compound"] == "B1", "batch"] = None
     assert read(table_of(all_called("D"), images))["batch"].verdict == UNKNOWN
@@ -204,8 +229,9 @@ def test_a_weak_model():
     names = all_called("D").where(screen()["compound"] != "B2", "D")
     got = read(table_of(names))["weak_model"]
     assert (got.verdict, got.numbers["recall"], got.n) == (FITS, 0, 1)
-    assert got.sentence == ("No other compound (of 1) labelled B is called right (0% of 12 "
-                            "images). It is called D too.")
+    assert got.sentence == (
+        "No other compound (of 1) labelled B is called right (0% of 12 images). It is called D too."
+    )
     assert read(table_of(all_called("D")))["weak_model"].verdict == AGAINST
 
 
@@ -218,7 +244,8 @@ def test_the_only_compound_of_its_label():
 
 def control_rows(images: pd.DataFrame, called: str = "C") -> tuple[pd.DataFrame, list[str]]:
     controls = images.drop_duplicates("plate").assign(
-        compound="DMSO", concentration=0.0, label=None, role="control", well="H12")
+        compound="DMSO", concentration=0.0, label=None, role="control", well="H12"
+    )
     return controls, [called] * len(controls)
 
 
@@ -268,8 +295,11 @@ def test_the_weakest_and_the_strongest_phenotype():
     table = table_of(all_called("D"))
     places = [(c, d) for c in ("A1", "A2", "B2", "C1", "C2", "D1", "D2") for d in (1.0, 10.0)]
     mine = [("B1", 1.0), ("B1", 10.0)]
-    for order, verdict in ((mine + places * 2, FITS), (places + mine, AGAINST),
-                           ([mine[0], *places, mine[1]], PARTLY)):
+    for order, verdict in (
+        (mine + places * 2, FITS),
+        (places + mine, AGAINST),
+        ([mine[0], *places, mine[1]], PARTLY),
+    ):
         strengths = pd.DataFrame(order, columns=["compound", "concentration"])
         strengths["strength"] = np.linspace(0.9, 4, len(order))
         strengths["place"] = range(1, len(order) + 1)
@@ -289,8 +319,9 @@ def test_few_nuclei_are_toxic():
     nuclei = np.where(screen()["compound"] == "B1", 20.0, 100.0)
     got = read(table_of(all_called("D"), quality_nuclei=nuclei))["toxic"]
     assert got.verdict == FITS and got.numbers["ratio"] == pytest.approx(0.2)
-    assert got.sentence == ("20 nuclei per image against 100 on the other images of the same "
-                            "plates (20%).")
+    assert got.sentence == (
+        "20 nuclei per image against 100 on the other images of the same plates (20%)."
+    )
     assert read(table_of(all_called("D"), quality_nuclei=100.0))["toxic"].verdict == AGAINST
     assert read(table_of(all_called("D")))["toxic"].missing == ("quality_nuclei",)
 
@@ -419,8 +450,9 @@ def test_far_from_all_that_was_trained_on():
         assert (got.verdict, got.n, got.counted) == (verdict, 7, "compounds")
         assert got.numbers["distance"] == mine and got.numbers["chance"] == chance
         assert ("bad images" in got.sentence) == (verdict == PARTLY)
-    assert got.sentence.endswith("the median compound at 1.78; none of the 7 other compounds are "
-                                 "nearer.")
+    assert got.sentence.endswith(
+        "the median compound at 1.78; none of the 7 other compounds are nearer."
+    )
     # A dose is set against doses, an image against images.
     dosed = table.assign(distance=np.where(table["compound"] == "B1", 3.0, near))
     got = read(dosed, suspect(concentration=10.0))["new_kind"]

@@ -38,8 +38,9 @@ def test_what_it_would_get_were_it_of_another_class():
     for j in range(3):
         relabelled = labels.copy()
         relabelled[0] = j
-        np.testing.assert_allclose(found[0, j], own_errors(means, relabelled).expected()[0],
-                                   atol=1e-6)
+        np.testing.assert_allclose(
+            found[0, j], own_errors(means, relabelled).expected()[0], atol=1e-6
+        )
 
 
 def test_same_batch_classes_attract_whatever_class_it_would_be_of():
@@ -55,8 +56,9 @@ def test_a_compound_never_counts_for_itself():
     labels = np.arange(9) % 4
     changed = means.copy()
     changed[3] = [0, 0, 1, 0]
-    np.testing.assert_allclose(own_errors(means, labels).expected()[3],
-                               own_errors(changed, labels).expected()[3])
+    np.testing.assert_allclose(
+        own_errors(means, labels).expected()[3], own_errors(changed, labels).expected()[3]
+    )
 
 
 def test_weights_are_copies():

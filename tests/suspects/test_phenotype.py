@@ -5,8 +5,9 @@ import pytest
 from bnn_core.suspects.phenotype import strength, treatment_strengths
 
 
-def plates(rng: np.random.Generator, distance: dict[str, float], features: int = 60, wells: int = 6
-           ) -> tuple[np.ndarray, pd.DataFrame]:
+def plates(
+    rng: np.random.Generator, distance: dict[str, float], features: int = 60, wells: int = 6
+) -> tuple[np.ndarray, pd.DataFrame]:
     """Two plates with a shift of their own, `wells` controls and one well per compound on each."""
     rows, values = [], []
     for plate in ("P1", "P2"):
@@ -14,10 +15,17 @@ def plates(rng: np.random.Generator, distance: dict[str, float], features: int =
         for compound, d in {**{f"control{i}": 0.0 for i in range(wells)}, **distance}.items():
             values.append(shift + rng.normal(size=features) + d)
             control = compound.startswith("control")
-            rows.append(("DMSO" if control else compound, 0.0 if control else 1.0, plate,
-                         "control" if control else "scored"))
+            rows.append(
+                (
+                    "DMSO" if control else compound,
+                    0.0 if control else 1.0,
+                    plate,
+                    "control" if control else "scored",
+                )
+            )
     return np.array(values), pd.DataFrame(
-        rows, columns=["compound", "concentration", "plate", "role"])
+        rows, columns=["compound", "concentration", "plate", "role"]
+    )
 
 
 def test_distance_from_the_controls_of_the_plate():
@@ -54,9 +62,15 @@ def test_plates_without_two_controls_have_no_strength():
 
 
 def test_treatments_from_the_weakest():
-    table = pd.DataFrame({"compound": ["x", "x", "y", "y", "x", "DMSO"],
-                          "concentration": [1.0, 1, 1, 1, 9, 0],
-                          "role": ["scored"] * 5 + ["control"]})
+    table = pd.DataFrame(
+        {
+            "compound": ["x", "x", "y", "y", "x", "DMSO"],
+            "concentration": [1.0, 1, 1, 1, 9, 0],
+            "role": ["scored"] * 5 + ["control"],
+        }
+    )
     got = treatment_strengths(table, np.array([3.0, 5, 1, 2, np.nan, 1]))
     assert got[["compound", "concentration", "strength", "n", "place"]].to_numpy().tolist() == [
-        ["y", 1.0, 1.5, 2, 1], ["x", 1.0, 4.0, 2, 2]]
+        ["y", 1.0, 1.5, 2, 1],
+        ["x", 1.0, 4.0, 2, 2],
+    ]

@@ -12,8 +12,9 @@ from bnn_core.suspects.ranking import rank, rank_images
 
 def called(images: pd.DataFrame, changes: dict[str, str], sure: float = 0.9) -> pd.DataFrame:
     """Every image called by its label, but those of some compounds by another class."""
-    names = [changes.get(c, label)
-             for c, label in zip(images["compound"], images["label"], strict=True)]
+    names = [
+        changes.get(c, label) for c, label in zip(images["compound"], images["label"], strict=True)
+    ]
     return with_summary(images, calling(names, sure))
 
 
@@ -76,8 +77,15 @@ def test_the_score_stays_in_its_range_and_a_label_as_expected_is_never_suspect(r
 def test_a_label_that_gets_more_than_expected_is_not_suspect():
     """Twelve compounds of A look like C, twelve of B like A; one of A is surely A."""
     names = [f"A{k}" for k in range(12)] + [f"B{k}" for k in range(12)]
-    images = pd.DataFrame({"compound": names, "label": [n[0] for n in names], "plate": "P",
-                           "well": [f"W{k}" for k in range(24)], "role": "scored"})
+    images = pd.DataFrame(
+        {
+            "compound": names,
+            "label": [n[0] for n in names],
+            "plate": "P",
+            "well": [f"W{k}" for k in range(24)],
+            "role": "scored",
+        }
+    )
     p = np.array([[0.40, 0.02, 0.56, 0.02]] * 12 + [[0.60, 0.36, 0.02, 0.02]] * 12)
     p[3] = [0.97, 0.01, 0.01, 0.01]
     ranked = rank(with_summary(images, p), CLASSES, resamples=20).set_index("compound")
@@ -156,7 +164,11 @@ def test_wells_are_compared_with_their_own_compound():
     ranked = rank(table, CLASSES, "well", resamples=20)
     first = ranked.iloc[0]
     assert (first["plate"], first["well"], first["compound"], first["suspected"]) == (
-        "W2P1", "B02", "A2", "C")
+        "W2P1",
+        "B02",
+        "A2",
+        "C",
+    )
     # B1 is wrong everywhere: its wells agree with each other, and none of them stands out.
     own = ranked[ranked["compound"] == "B1"]
     assert (own["score"] < 0.3 * first["score"]).all()
@@ -224,15 +236,20 @@ def test_a_second_opinion_without_the_suspected_class_has_none_on_it():
     # It has one on the label: where that gets what it should, nothing is suspect.
     right = called(screen(), {})
     right = right[right["label"] != "D"].drop(columns="p_D")
-    assert rank(table, CLASSES, second=right, resamples=20).set_index("compound").loc[
-        "B1", "score"] <= 0
+    assert (
+        rank(table, CLASSES, second=right, resamples=20).set_index("compound").loc["B1", "score"]
+        <= 0
+    )
 
 
 def test_a_second_opinion_without_a_compound_in_common_changes_nothing():
     table = called(screen(), {"B1": "D"})
     alone = rank(table, CLASSES, resamples=20)
-    for second in (table.assign(label="Z"), table.drop(columns="compound"),
-                   table.assign(compound="none of them")):
+    for second in (
+        table.assign(label="Z"),
+        table.drop(columns="compound"),
+        table.assign(compound="none of them"),
+    ):
         both = rank(table, CLASSES, second=second, resamples=20)
         assert both["second_score"].isna().all()
         np.testing.assert_allclose(both["score"], alone["score"])
@@ -259,8 +276,11 @@ def test_the_interval_of_images_that_agree_in_wells_is_that_of_wells():
     images = screen(wells_per_dose=4, images_per_well=1)
     p = rng.dirichlet(np.full(4, 0.5), len(images))
     once = rank(with_summary(images, p), CLASSES, resamples=100)
-    copies = rank(with_summary(images.loc[images.index.repeat(12)], np.repeat(p, 12, axis=0)),
-                  CLASSES, resamples=100)
+    copies = rank(
+        with_summary(images.loc[images.index.repeat(12)], np.repeat(p, 12, axis=0)),
+        CLASSES,
+        resamples=100,
+    )
     np.testing.assert_allclose(once["low"], copies["low"])
     np.testing.assert_allclose(once["high"], copies["high"])
 
@@ -276,8 +296,10 @@ def test_without_wells_the_interval_says_what_was_drawn():
 def test_the_same_seed_gives_the_same_ranking_whatever_the_order_of_rows():
     table = called(screen(), {"B1": "D"}, sure=0.7)
     shuffled = table.sample(frac=1, random_state=3).reset_index(drop=True)
-    a, b = (rank(t, CLASSES, resamples=30).set_index("compound").sort_index()
-            for t in (table, table.copy()))
+    a, b = (
+        rank(t, CLASSES, resamples=30).set_index("compound").sort_index()
+        for t in (table, table.copy())
+    )
     pd.testing.assert_frame_equal(a, b)
     c = rank(shuffled, CLASSES, resamples=30).set_index("compound").sort_index()
     np.testing.assert_allclose(a["score"], c["score"])

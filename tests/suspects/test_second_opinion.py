@@ -33,9 +33,15 @@ def profiles(seed: int = 0) -> pd.DataFrame:
 
 def written(tmp_path, table: pd.DataFrame, name: str = "wells.csv"):
     path = tmp_path / name
-    table.rename(columns={"compound": "Metadata_Compound", "label": "Metadata_moa",
-                          "concentration": "Metadata_Concentration", "plate": "Metadata_Plate",
-                          "well": "Metadata_Well"}).to_csv(path, index=False)
+    table.rename(
+        columns={
+            "compound": "Metadata_Compound",
+            "label": "Metadata_moa",
+            "concentration": "Metadata_Concentration",
+            "plate": "Metadata_Plate",
+            "well": "Metadata_Well",
+        }
+    ).to_csv(path, index=False)
     return path
 
 
@@ -49,9 +55,14 @@ def test_features_are_the_numbers_that_are_no_metadata(tmp_path):
     assert features.rows["concentration"].iloc[0] == 1.0
 
 
-@pytest.mark.parametrize(("drop", "says"), [
-    ("compound", "no column of compounds"), ("label", "--map moa=COLUMN"),
-    ("Cells_", "has 0 complete columns")])
+@pytest.mark.parametrize(
+    ("drop", "says"),
+    [
+        ("compound", "no column of compounds"),
+        ("label", "--map moa=COLUMN"),
+        ("Cells_", "has 0 complete columns"),
+    ],
+)
 def test_what_is_missing_is_named(tmp_path, drop, says):
     table = profiles()
     path = written(tmp_path, table.drop(columns=[c for c in table if c.startswith(drop)]))
@@ -66,8 +77,9 @@ def test_each_compound_is_predicted_without_itself():
     values = table[names].to_numpy(copy=True)
     values[odd, 1] -= 4
     values[odd, 3] += 4
-    got = opinion(FeatureTable(table.drop(columns=names), values, tuple(names), (), "made"),
-                  CLASSES)
+    got = opinion(
+        FeatureTable(table.drop(columns=names), values, tuple(names), (), "made"), CLASSES
+    )
     assert got["role"].value_counts().to_dict() == {"scored": 48, "control": 12}
     assert (got["predicted"][odd] == "D").all()
     assert got["correct"][got["label"].isin(["A", "C"])].mean() > 0.9
@@ -94,8 +106,9 @@ def test_other_doses_and_other_classes_are_predicted_and_not_scored():
     table.loc[high & (table["compound"] == "A1"), "label"] = None
     table.loc[table["label"] == "D", "label"] = "not in the study"
     names = [c for c in table if c.startswith("Cells_")]
-    features = FeatureTable(table.drop(columns=names), table[names].to_numpy(), tuple(names), (),
-                            "made")
+    features = FeatureTable(
+        table.drop(columns=names), table[names].to_numpy(), tuple(names), (), "made"
+    )
     got = opinion(features, CLASSES)
     unlabelled = got["role"] == "unlabelled"
     assert set(got["compound"][unlabelled]) == {"A1", "D1", "D2"}
@@ -108,16 +121,19 @@ def test_the_only_compound_of_a_class_is_unpredictable():
     table = profiles()
     table = table[table["compound"] != "C2"].reset_index(drop=True)
     names = [c for c in table if c.startswith("Cells_")]
-    got = opinion(FeatureTable(table.drop(columns=names), table[names].to_numpy(), tuple(names), (),
-                               "made"), CLASSES)
+    got = opinion(
+        FeatureTable(table.drop(columns=names), table[names].to_numpy(), tuple(names), (), "made"),
+        CLASSES,
+    )
     assert set(got["compound"][got["unpredictable"]]) == {"C1"}
 
 
 def test_too_few_compounds_or_classes():
     table = profiles()
     names = [c for c in table if c.startswith("Cells_")]
-    features = FeatureTable(table.drop(columns=names), table[names].to_numpy(), tuple(names), (),
-                            "made")
+    features = FeatureTable(
+        table.drop(columns=names), table[names].to_numpy(), tuple(names), (), "made"
+    )
     with pytest.raises(InputError, match="spelled as in the study"):
         opinion(features, ["A", "Z"])
 
@@ -126,8 +142,14 @@ def test_too_few_compounds_or_classes():
 def study(tmp_path, capsys):
     table = with_summary(screen(), calling(screen()["label"]))
     images = table[[*screen().columns, "role"]]
-    return write_study(tmp_path / "cache" / "plate", title="t", kind="plate", classes=CLASSES,
-                       images=images, summaries={"vi": table.drop(columns=images.columns)})
+    return write_study(
+        tmp_path / "cache" / "plate",
+        title="t",
+        kind="plate",
+        classes=CLASSES,
+        images=images,
+        summaries={"vi": table.drop(columns=images.columns)},
+    )
 
 
 def test_the_command_keeps_the_opinion_beside_the_study(tmp_path, study, capsys):
@@ -143,8 +165,12 @@ def test_the_command_keeps_the_opinion_beside_the_study(tmp_path, study, capsys)
 
 def test_the_command_on_compounds_of_other_names(tmp_path, study, capsys):
     table = profiles().assign(compound=lambda t: "other " + t["compound"])
-    assert main(["second-opinion", str(study), str(written(tmp_path, table)), "--control",
-                 "other DMSO"]) == 2
+    assert (
+        main(
+            ["second-opinion", str(study), str(written(tmp_path, table)), "--control", "other DMSO"]
+        )
+        == 2
+    )
     assert "no compound in common" in capsys.readouterr().err
     assert read_opinion(study) is None
     assert main(["second-opinion", str(study), str(tmp_path / "none.csv")]) == 2
@@ -164,8 +190,9 @@ def test_the_published_table_with_a_second_opinion(authors, shared_data):
     second = opinion(features, authors.classes)
     scored = second[second["role"] == "scored"]
     assert len(scored) == 302 and scored["correct"].sum() == pytest.approx(274, abs=2)
-    ranked = rank(published_table(authors, shared_data), authors.classes, second=second,
-                  resamples=50)
+    ranked = rank(
+        published_table(authors, shared_data), authors.classes, second=second, resamples=50
+    )
     assert ranked["compound"].iloc[0] == "colchicine"
     assert {"cytochalasin D", "PP-2"} <= set(ranked["compound"].iloc[:5])
     # What a compound is said to be called instead, its images are called, and not rarely.
@@ -179,8 +206,8 @@ def test_the_published_table_with_a_second_opinion(authors, shared_data):
 def test_class_probabilities_are_no_measured_features(tmp_path):
     p = np.random.default_rng(0).dirichlet(np.ones(3), 12)
     table = pd.DataFrame(p, columns=["softmax_a", "softmax_b", "softmax_c"]).assign(
-        compound=[f"c{k // 2}" for k in range(12)], moa=list("aabbcc") * 2,
-        area=1.5)
+        compound=[f"c{k // 2}" for k in range(12)], moa=list("aabbcc") * 2, area=1.5
+    )
     table.to_csv(tmp_path / "p.csv", index=False)
     with pytest.raises(InputError, match="class probabilities, not measured features; 'bnn"):
         read_features(tmp_path / "p.csv")

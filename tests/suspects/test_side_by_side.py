@@ -16,7 +16,8 @@ def plate_set() -> pd.DataFrame:
     other_dose = (images["compound"] == "B1") & (images["concentration"] == 10)
     images.loc[other_dose, ["label", "role"]] = [None, "unlabelled"]
     controls = images.drop_duplicates("plate").assign(
-        compound="DMSO", label=None, role="control", concentration=0.0)
+        compound="DMSO", label=None, role="control", concentration=0.0
+    )
     images = pd.concat([images, controls.assign(well="H01"), controls.assign(well="H02")])
     return with_summary(images, calling(["A"] * len(images)))
 
@@ -42,14 +43,22 @@ def test_few_images_are_spread_evenly():
     assert got["this"]["plate"].value_counts().to_dict() == {"W1P1": 2, "W1P2": 2, "W1P3": 2}
     assert got["predicted label"]["compound"].value_counts().to_dict() == {"D1": 3, "D2": 3}
     assert got["controls"].groupby("plate")["well"].nunique().to_dict() == {
-        "W1P1": 2, "W1P2": 2, "W1P3": 2}
+        "W1P1": 2,
+        "W1P2": 2,
+        "W1P3": 2,
+    }
     four = table.iloc[panels(table, CLASSES, B1, 4)["predicted label"]]
     assert four.groupby("compound")["concentration"].nunique().to_dict() == {"D1": 2, "D2": 2}
 
 
 def test_a_compound_with_more_images_does_not_crowd_out_another():
-    table = pd.DataFrame({"compound": ["x"] * 90 + ["y"] * 3, "concentration": 1.0,
-                          "plate": [f"P{i % 9}" for i in range(90)] + ["P1"] * 3})
+    table = pd.DataFrame(
+        {
+            "compound": ["x"] * 90 + ["y"] * 3,
+            "concentration": 1.0,
+            "plate": [f"P{i % 9}" for i in range(90)] + ["P1"] * 3,
+        }
+    )
     rows = spread(table, np.arange(93), 8)
     assert table["compound"].iloc[rows].value_counts().to_dict() == {"x": 5, "y": 3}
     assert table["plate"].iloc[rows][table["compound"].iloc[rows] == "x"].nunique() == 5
@@ -60,14 +69,28 @@ def test_images_without_metadata():
     table = with_summary(images, calling(list("ABBBC")))
     got = panels(table, CLASSES, Suspect("image", {"image_id": "b"}, "A", "B"))
     assert {name: rows.tolist() for name, rows in got.items()} == {
-        "this": [1], "same label": [0], "predicted label": [2, 3], "controls": [],
-        "other doses": []}
+        "this": [1],
+        "same label": [0],
+        "predicted label": [2, 3],
+        "controls": [],
+        "other doses": [],
+    }
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from([1.0, 2.0, np.nan]),
-                          st.sampled_from(["P1", "P2", None])), min_size=1, max_size=40),
-       st.integers(1, 12), st.randoms())
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("xyz"),
+            st.sampled_from([1.0, 2.0, np.nan]),
+            st.sampled_from(["P1", "P2", None]),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.integers(1, 12),
+    st.randoms(),
+)
 def test_any_rows_are_drawn_evenly_and_once(rows, count, random):
     table = pd.DataFrame(rows, columns=["compound", "concentration", "plate"])
     drawn = spread(table, np.arange(len(table)), count)

@@ -21,17 +21,20 @@ def frame(columns):
     return pd.DataFrame([["0.5"] * len(columns)], columns=columns)
 
 
-@pytest.mark.parametrize(("columns", "names"), [
-    (["softmax_0", "softmax_1", "variance"], ("0", "1")),
-    (["p_Eg5", "p_DNA damage", "p_label", "p_value"], ("Eg5", "DNA damage")),
-    (["prob_a/b", "prob_b, c"], ("a/b", "b, c")),
-    (["Prob3", "Prob5"], ("3", "5")),
-    (["probability[x]", "probability[y]"], ("x", "y")),
-    (["class 1", "class 2"], ("1", "2")),
-    (["softmax_mean_0", "softmax_mean_1"], ("0", "1")),
-    (["Eg5", "dna_damage", "area"], ("Eg5", "dna_damage")),
-    (["logit_0", "logit_1", "p_a", "p_b"], ("a", "b")),
-])
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        (["softmax_0", "softmax_1", "variance"], ("0", "1")),
+        (["p_Eg5", "p_DNA damage", "p_label", "p_value"], ("Eg5", "DNA damage")),
+        (["prob_a/b", "prob_b, c"], ("a/b", "b, c")),
+        (["Prob3", "Prob5"], ("3", "5")),
+        (["probability[x]", "probability[y]"], ("x", "y")),
+        (["class 1", "class 2"], ("1", "2")),
+        (["softmax_mean_0", "softmax_mean_1"], ("0", "1")),
+        (["Eg5", "dna_damage", "area"], ("Eg5", "dna_damage")),
+        (["logit_0", "logit_1", "p_a", "p_b"], ("a", "b")),
+    ],
+)
 def test_usual_columns_are_found(columns, names):
     found = find_class_columns(frame(columns), columns, ["Eg5", "DNA damage"])
     assert found.names == names
@@ -57,11 +60,17 @@ def test_text_and_single_columns_are_none():
     assert find_class_columns(table, list(table), ["a"]) is None
 
 
-@pytest.mark.parametrize(("columns", "words"), [
-    ({"p_a": ["0,5", "0,5"], "p_b": ["0,5", "0"], "p_c": ["0", "0"]}, "row 2: .*'p_a' holds '0,5'"),
-    ({"p_a": ["0.5", "0.1"], "p_b": ["0.5", "x"]}, "row 3: .*'p_b' holds 'x', a number .* 'b'"),
-    ({"p_a": ["0", "0"], "p_c": ["0", "0"], "p_b": [None, None]}, "row 2: .*'p_b' holds ''"),
-])
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (
+            {"p_a": ["0,5", "0,5"], "p_b": ["0,5", "0"], "p_c": ["0", "0"]},
+            "row 2: .*'p_a' holds '0,5'",
+        ),
+        ({"p_a": ["0.5", "0.1"], "p_b": ["0.5", "x"]}, "row 3: .*'p_b' holds 'x', a number .* 'b'"),
+        ({"p_a": ["0", "0"], "p_c": ["0", "0"], "p_b": [None, None]}, "row 2: .*'p_b' holds ''"),
+    ],
+)
 def test_text_in_a_column_of_a_class_names_the_cell(columns, words):
     table = pd.DataFrame(columns, index=[2, 3])
     with pytest.raises(InputError, match=words):
@@ -96,8 +105,9 @@ P = np.array([[0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.2, 0.5, 0.3], [0.6, 0.3, 0.1]
 def test_order_is_inferred_from_predictions():
     classes, how = name_classes(NUMBERED, P, ["a", "b", "c"], rows("c", "a", "b", "c"))
     assert classes == ["c", "b", "a"]
-    assert how == ("The class order was inferred from the predicted column and agrees on every "
-                   "row.")
+    assert how == (
+        "The class order was inferred from the predicted column and agrees on every row."
+    )
 
 
 def test_every_permutation_of_the_authors_columns_is_recovered(authors):
@@ -120,21 +130,37 @@ def test_one_class_never_predicted_is_what_is_left_over():
 
 
 def test_a_contradiction_names_the_row_and_the_flags():
-    with pytest.raises(InputError, match=(
+    with pytest.raises(
+        InputError,
+        match=(
             r"t\.csv row 5: predicted is 'a' but the highest column is softmax_0 \('c'\); .*"
-            "--classes and take .* --ignore-predicted")):
-        name_classes(NUMBERED, np.vstack([P, P[:1], P[1:2]]), [],
-                     rows("c", "a", "b", "a", "c", "a"), where="t.csv ")
+            "--classes and take .* --ignore-predicted"
+        ),
+    ):
+        name_classes(
+            NUMBERED,
+            np.vstack([P, P[:1], P[1:2]]),
+            [],
+            rows("c", "a", "b", "a", "c", "a"),
+            where="t.csv ",
+        )
     with pytest.raises(InputError, match="row 5: 'b' was predicted where softmax_0 is highest"):
         name_classes(columns_of("0", "1"), P[:, :2], [], rows("a", None, None, "b"))
 
 
-@pytest.mark.parametrize("names, known, words", [
-    (["0", "1", "3"], list("wxyz"), "the column softmax_2 is missing"),
-    (["0", "1", "2"], list("wxyz"),
-     r"probably missing: softmax_0 \.\.\. softmax_2 are 3, labels and predictions name 4 classes"),
-    (["x", "y"], ["X", "y", "z", "z"], "the column of 'z' is missing"),
-    (["0", "1"], ["w"], "^$")])
+@pytest.mark.parametrize(
+    "names, known, words",
+    [
+        (["0", "1", "3"], list("wxyz"), "the column softmax_2 is missing"),
+        (
+            ["0", "1", "2"],
+            list("wxyz"),
+            r"probably missing: softmax_0 \.\.\. softmax_2 are 3, labels and predictions name 4 classes",
+        ),
+        (["x", "y"], ["X", "y", "z", "z"], "the column of 'z' is missing"),
+        (["0", "1"], ["w"], "^$"),
+    ],
+)
 def test_a_missing_column_is_named_as_far_as_is_known(names, known, words):
     assert re.search(words, lacking_column(columns_of(*names), known))
 

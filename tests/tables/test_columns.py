@@ -14,17 +14,29 @@ def table(**columns):
 
 
 def test_bbbc_names():
-    out, found = map_columns(pd.DataFrame({
-        "TableNumber": ["4"],
-        "Image_FileName_DAPI": ["G10_w1.tif"], "Image_PathName_DAPI": ["Week4/Week4_27481"],
-        "Image_FileName_Actin": ["G10_w4.tif"], "Image_PathName_Actin": ["Week4/Week4_27481"],
-        "Image_Metadata_Plate_DAPI": ["Week4_27481"], "Image_Metadata_Well_DAPI": ["G10"],
-        "Replicate": ["1"], "Image_Metadata_Compound": ["mevinolin/lovastatin"],
-        "Image_Metadata_Concentration": ["0.003"],
-    }))
+    out, found = map_columns(
+        pd.DataFrame(
+            {
+                "TableNumber": ["4"],
+                "Image_FileName_DAPI": ["G10_w1.tif"],
+                "Image_PathName_DAPI": ["Week4/Week4_27481"],
+                "Image_FileName_Actin": ["G10_w4.tif"],
+                "Image_PathName_Actin": ["Week4/Week4_27481"],
+                "Image_Metadata_Plate_DAPI": ["Week4_27481"],
+                "Image_Metadata_Well_DAPI": ["G10"],
+                "Replicate": ["1"],
+                "Image_Metadata_Compound": ["mevinolin/lovastatin"],
+                "Image_Metadata_Concentration": ["0.003"],
+            }
+        )
+    )
     assert out.iloc[0].to_dict() == {
-        "plate": "Week4_27481", "well": "G10", "replicate": "1", "batch": "Week4",
-        "compound": "mevinolin/lovastatin", "concentration": 0.003,
+        "plate": "Week4_27481",
+        "well": "G10",
+        "replicate": "1",
+        "batch": "Week4",
+        "compound": "mevinolin/lovastatin",
+        "concentration": 0.003,
         "path_DAPI": "Week4/Week4_27481/G10_w1.tif",
         "path_Actin": "Week4/Week4_27481/G10_w4.tif",
     }
@@ -35,27 +47,58 @@ def test_bbbc_names():
 
 
 def test_cellprofiler_names():
-    out, _ = map_columns(table(
-        ImageNumber=["1"], Metadata_Plate=["P1"], Metadata_Well=["b2"], Metadata_Site=["3"],
-        FileName_DNA=["a.tif"], PathName_DNA=[r"C:\data\P1"], URL_DNA=["file:///a.tif"],
-        Metadata_Conc_nM=["300"], Metadata_Drug=["taxol"], Count_Nuclei=["12"], FileSize_DNA=["9"]))
+    out, _ = map_columns(
+        table(
+            ImageNumber=["1"],
+            Metadata_Plate=["P1"],
+            Metadata_Well=["b2"],
+            Metadata_Site=["3"],
+            FileName_DNA=["a.tif"],
+            PathName_DNA=[r"C:\data\P1"],
+            URL_DNA=["file:///a.tif"],
+            Metadata_Conc_nM=["300"],
+            Metadata_Drug=["taxol"],
+            Count_Nuclei=["12"],
+            FileSize_DNA=["9"],
+        )
+    )
     assert out.iloc[0].to_dict() == {
-        "plate": "P1", "well": "B02", "site": "3", "compound": "taxol", "concentration": 0.3,
-        "path_DNA": "C:/data/P1/a.tif"}
+        "plate": "P1",
+        "well": "B02",
+        "site": "3",
+        "compound": "taxol",
+        "concentration": 0.3,
+        "path_DNA": "C:/data/P1/a.tif",
+    }
 
 
 def test_plain_names_in_any_capitals_and_with_units():
-    out, _ = map_columns(table(**{
-        "Image": ["a.png"], "WELL ID": ["A1"], "Drug Name": ["x"], "Dose (µM)": ["1e-3"],
-        "Mechanism of action": ["Eg5"], "Week": ["7"]}))
+    out, _ = map_columns(
+        table(
+            **{
+                "Image": ["a.png"],
+                "WELL ID": ["A1"],
+                "Drug Name": ["x"],
+                "Dose (µM)": ["1e-3"],
+                "Mechanism of action": ["Eg5"],
+                "Week": ["7"],
+            }
+        )
+    )
     assert out.iloc[0].to_dict() == {
-        "path": "a.png", "well": "A01", "batch": "7", "compound": "x", "concentration": 0.001,
-        "moa": "Eg5"}
+        "path": "a.png",
+        "well": "A01",
+        "batch": "7",
+        "compound": "x",
+        "concentration": 0.001,
+        "moa": "Eg5",
+    }
 
 
 def test_a_general_name_gives_way_to_a_precise_one():
-    out, found = map_columns(table(treatment=["taxol 3"], drug=["taxol"], filename=["f.png"],
-                                   image=["7"]))
+    out, found = map_columns(
+        table(treatment=["taxol 3"], drug=["taxol"], filename=["f.png"], image=["7"])
+    )
     assert out.loc[2, "compound"] == "taxol"
     assert out.loc[2, "path"] == "f.png"
     assert found.unused == ("treatment", "image")

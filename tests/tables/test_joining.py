@@ -9,9 +9,14 @@ from bnn_core.tables.joining import join_metadata
 
 def test_join_takes_what_is_single_and_leaves_the_rest_empty(tmp_path):
     table = pd.DataFrame({"compound": ["a", "taxol", "a"]}, index=[2, 3, 4])
-    metadata = pd.DataFrame({
-        "compound": ["a", "a", "taxol", "taxol"], "batch": ["W1", "W1", "W1", "W2"],
-        "well": ["A01", "A02", "B01", "B02"], "moa": ["m", None, None, None]})
+    metadata = pd.DataFrame(
+        {
+            "compound": ["a", "a", "taxol", "taxol"],
+            "batch": ["W1", "W1", "W1", "W2"],
+            "well": ["A01", "A02", "B01", "B02"],
+            "moa": ["m", None, None, None],
+        }
+    )
     brought, emptied = join_metadata(table, metadata, ["compound"], tmp_path, tmp_path)
     assert brought["batch"].tolist() == ["W1", None, "W1"]
     assert brought["moa"].tolist() == ["m", None, "m"]
@@ -32,5 +37,4 @@ def test_a_failing_join_names_the_rows(tmp_path):
     metadata = pd.DataFrame({"compound": ["a"], "moa": ["x"]})
     words = r"ours\.csv rows 3, 4: compound 'b' is not in .*meta\.csv"
     with pytest.raises(InputError, match=words):
-        join_metadata(table, metadata, ["compound"], tmp_path / "meta.csv",
-                      tmp_path / "ours.csv")
+        join_metadata(table, metadata, ["compound"], tmp_path / "meta.csv", tmp_path / "ours.csv")

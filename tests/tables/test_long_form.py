@@ -9,10 +9,15 @@ from bnn_core.tables.long_form import long_columns, pivot_long
 
 
 def long_table():
-    return pd.DataFrame({
-        "image": ["a", "b", "a", "b", "a", "b"], "class": ["10", "10", "9", "9", "x", "x"],
-        "probability": ["0.5", "0.1", "0.3", "0.2", "0.2", "0.7"],
-        "moa": ["9", "x", "9", "x", "9", "x"]}, index=range(2, 8))
+    return pd.DataFrame(
+        {
+            "image": ["a", "b", "a", "b", "a", "b"],
+            "class": ["10", "10", "9", "9", "x", "x"],
+            "probability": ["0.5", "0.1", "0.3", "0.2", "0.2", "0.7"],
+            "moa": ["9", "x", "9", "x", "9", "x"],
+        },
+        index=range(2, 8),
+    )
 
 
 def pivot(table, tmp_path):
@@ -31,14 +36,23 @@ def test_a_wide_table_is_not_long():
     assert long_columns(pd.DataFrame({"class": ["a"], "score": ["high"]})) is None
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda t: t.drop(index=4), "image 'a' has no row for class '9' .1 image without one"),
-    (lambda t: pd.concat([t, t.rename(index={2: 9}).loc[[9]]]), "rows 2, 9: the same image and cl"),
-    (lambda t: t.assign(moa=["9", "x", "9", "y", "9", "x"]), "row 5: 'moa' differs between"),
-    (lambda t: t.assign(**{"class": ["10", "", "9", "9", "x", "x"]}), "row 3: no class name"),
-    (lambda t: t.drop(columns="image"), "needs a column that tells images apart"),
-    (lambda t: t.assign(probability=["a"] + ["1"] * 5), "row 2: column 'probability' holds 'a'"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(index=4), "image 'a' has no row for class '9' .1 image without one"),
+        (
+            lambda t: pd.concat([t, t.rename(index={2: 9}).loc[[9]]]),
+            "rows 2, 9: the same image and cl",
+        ),
+        (lambda t: t.assign(moa=["9", "x", "9", "y", "9", "x"]), "row 5: 'moa' differs between"),
+        (lambda t: t.assign(**{"class": ["10", "", "9", "9", "x", "x"]}), "row 3: no class name"),
+        (lambda t: t.drop(columns="image"), "needs a column that tells images apart"),
+        (
+            lambda t: t.assign(probability=["a"] + ["1"] * 5),
+            "row 2: column 'probability' holds 'a'",
+        ),
+    ],
+)
 def test_broken_long_tables(tmp_path, change, message):
     table = change(long_table())
     with pytest.raises(InputError, match=rf"l\.csv.*{message}"):

@@ -15,14 +15,17 @@ def test_a_place_comes_back_from_its_name(row, column):
         assert plate_map.place_of(text) == (row, column)
 
 
-@pytest.mark.parametrize("name", ["", "12", "B", "B0", "well 3", "B02x", "ABC1", "AG01", "A49",
-                                  None, np.nan])
+@pytest.mark.parametrize(
+    "name", ["", "12", "B", "B0", "well 3", "B02x", "ABC1", "AG01", "A49", None, np.nan]
+)
 def test_other_texts_are_no_wells(name):
     assert plate_map.place_of(name) is None
 
 
-@pytest.mark.parametrize("last, wells", [("D06", 24), ("F08", 48), ("G11", 96), ("H12", 96),
-                                         ("P24", 384), ("AF48", 1536)])
+@pytest.mark.parametrize(
+    "last, wells",
+    [("D06", 24), ("F08", 48), ("G11", 96), ("H12", 96), ("P24", 384), ("AF48", 1536)],
+)
 def test_the_smallest_plate_that_holds_all_wells(last, wells):
     assert plate_map.plate_format(["a1", last, "AG01", "pos 7", None, np.nan]) == wells
 
@@ -36,13 +39,25 @@ def test_plates_follow_one_another_as_people_count(table):
 
 @pytest.fixture
 def table():
-    images = pd.DataFrame({
-        "image_id": [str(i) for i in range(8)], "plate": ["P1"] * 6 + ["P2", None],
-        "well": ["B02", "b2", "A1", "A1", "A1", "?", "B02", "B02"],
-        "label": ["A", "A", "B", "C", None, "A", "A", "A"],
-        "role": ["scored", "scored", "scored", "scored", "unlabelled", "scored", "scored",
-                 "scored"],
-        "quality_focus": [1.0, 3.0, 0, 0, 0, 0, 5.0, 0]})
+    images = pd.DataFrame(
+        {
+            "image_id": [str(i) for i in range(8)],
+            "plate": ["P1"] * 6 + ["P2", None],
+            "well": ["B02", "b2", "A1", "A1", "A1", "?", "B02", "B02"],
+            "label": ["A", "A", "B", "C", None, "A", "A", "A"],
+            "role": [
+                "scored",
+                "scored",
+                "scored",
+                "scored",
+                "unlabelled",
+                "scored",
+                "scored",
+                "scored",
+            ],
+            "quality_focus": [1.0, 3.0, 0, 0, 0, 0, 5.0, 0],
+        }
+    )
     return with_summary(images, calling(["A", "B", "B", "B", "B", "A", "A", "A"]))
 
 
@@ -53,7 +68,10 @@ def rows_of(table, *wells):
 def test_one_row_per_well_and_the_rest_is_named(table):
     found = plate_map.well_table(table, CLASSES)
     assert found[["plate", "well", "row", "column", "n_images"]].to_numpy().tolist() == [
-        ["P1", "A01", 1, 1, 3], ["P1", "B02", 2, 2, 2], ["P2", "B02", 2, 2, 1]]
+        ["P1", "A01", 1, 1, 3],
+        ["P1", "B02", 2, 2, 2],
+        ["P2", "B02", 2, 2, 1],
+    ]
     assert found["label"].tolist() == [None, "A", "A"] and found["labels"].tolist() == [2, 1, 1]
     np.testing.assert_allclose(found["agreement"], [0.5, 0.5, 1.0])
     np.testing.assert_allclose(found["quality_focus"], [0, 2, 5])
@@ -77,8 +95,9 @@ def test_plates_of_one_name_in_two_batches_stay_apart(table):
 
 
 def test_the_edge_is_the_plates_or_the_outermost_wells_in_use():
-    wells = pd.DataFrame([(r, c) for r in range(2, 8) for c in range(2, 12)],
-                         columns=["row", "column"])
+    wells = pd.DataFrame(
+        [(r, c) for r in range(2, 8) for c in range(2, 12)], columns=["row", "column"]
+    )
     ring = plate_map.edge_ring(wells, (8, 12))
     assert not ring.outermost and ring.edge.sum() == 2 * 10 + 2 * 4
     # Some of the wells have the edge of all, whatever they are.
@@ -129,5 +148,6 @@ def test_a_place_that_is_a_treatment_is_told_from_one_that_is_not():
     # Untreated wells on both sides tell the place from what lies there.
     untreated = pd.DataFrame({"compound": ["DMSO", "DMSO"], "concentration": [np.nan, np.nan]})
     assert not plate_map.place_is_treatment(
-        pd.concat([wells, untreated], ignore_index=True), np.array([*apart, True, False]))
+        pd.concat([wells, untreated], ignore_index=True), np.array([*apart, True, False])
+    )
     assert plate_map.place_is_treatment(wells.assign(concentration=np.nan), apart)

@@ -13,21 +13,37 @@ NAMES = ["Eg5, kinesin", 'DNA "damage"', "=Actin/β"]
 
 def eight():
     """Eight images of three classes and four compounds; row 9 is predicted wrong."""
-    p = np.array([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.2, 0.6, 0.2], [0.1, 0.5, 0.4],
-                  [0.1, 0.1, 0.8], [0.0, 0.0, 1.0], [0.3, 0.3, 0.4], [0.6, 0.2, 0.2]])
+    p = np.array(
+        [
+            [0.8, 0.1, 0.1],
+            [0.7, 0.2, 0.1],
+            [0.2, 0.6, 0.2],
+            [0.1, 0.5, 0.4],
+            [0.1, 0.1, 0.8],
+            [0.0, 0.0, 1.0],
+            [0.3, 0.3, 0.4],
+            [0.6, 0.2, 0.2],
+        ]
+    )
     labels = [NAMES[k] for k in (0, 0, 1, 1, 2, 2, 2, 1)]
     table = pd.DataFrame(p, columns=["softmax_0", "softmax_1", "softmax_2"])
-    return table.assign(predicted=[NAMES[k] for k in p.argmax(axis=1)], moa=labels,
-                        image=[f"f{i}.png" for i in range(8)], compound=list("aabbccdd"),
-                        concentration=["0.3", "0.3", "1", "1", "10", "10", "0.003", "0.003"])
+    return table.assign(
+        predicted=[NAMES[k] for k in p.argmax(axis=1)],
+        moa=labels,
+        image=[f"f{i}.png" for i in range(8)],
+        compound=list("aabbccdd"),
+        concentration=["0.3", "0.3", "1", "1", "10", "10", "0.003", "0.003"],
+    )
 
 
 @pytest.fixture
 def importing(tmp_path):
     """Write a table and read it back as predictions."""
+
     def read(table, name="t.csv", line_end="\n", **options):
         table.to_csv(tmp_path / name, index=False, lineterminator=line_end)
         return read_predictions(tmp_path / name, ImportOptions(**options))
+
     return read
 
 
@@ -55,7 +71,8 @@ def test_eight_rows(importing, line_end):
     assert list(images.index) == list(range(2, 10))
     assert found.understood == (
         "3 classes from softmax_0 ... softmax_2; predicted class from predicted; path from image, "
-        "compound, concentration, moa; the MoA is the label")
+        "compound, concentration, moa; the MoA is the label"
+    )
 
 
 def test_columns_called_as_the_classes(importing):
@@ -65,9 +82,16 @@ def test_columns_called_as_the_classes(importing):
 
 
 def test_a_long_table_says_the_same(importing):
-    long = eight().rename(columns={f"softmax_{k}": name for k, name in enumerate(NAMES)}).melt(
-        id_vars=["image", "moa", "compound", "concentration", "predicted"], value_vars=NAMES,
-        var_name="class", value_name="probability")
+    long = (
+        eight()
+        .rename(columns={f"softmax_{k}": name for k, name in enumerate(NAMES)})
+        .melt(
+            id_vars=["image", "moa", "compound", "concentration", "predicted"],
+            value_vars=NAMES,
+            var_name="class",
+            value_name="probability",
+        )
+    )
     found = importing(long)
     order = [sorted(NAMES).index(name) for name in NAMES]
     assert found.classes == sorted(NAMES)
@@ -81,7 +105,8 @@ def test_bad_rows_are_named(importing, tmp_path):
     table.loc[3, "softmax_1"] = np.nan
     assert refusal(importing, table, ignore_predicted=True, classes=tuple(NAMES)) == (
         f"{tmp_path / 't.csv'} row 5: a probability is missing or nan; row 3: the probabilities "
-        "sum to 0.7, not to 1")
+        "sum to 0.7, not to 1"
+    )
     table = eight()
     table.loc[[2, 5], "moa"] = "Kinase"
     assert "rows 4, 7: label 'Kinase' is none of the classes" in refusal(importing, table)
@@ -89,9 +114,11 @@ def test_bad_rows_are_named(importing, tmp_path):
     table.loc[7, "image"] = "f0.png"
     assert "rows 2, 9: the same image more than once ('f0.png')" in refusal(importing, table)
     assert "t.csv: rows 2, 4: the same image id more than once ('1')" in refusal(
-        importing, eight().assign(image_id=list("12145678")))
+        importing, eight().assign(image_id=list("12145678"))
+    )
     assert "t.csv: row 3: column 'concentration' holds '=3'" in refusal(
-        importing, eight().assign(concentration=["1", "=3", *["1"] * 6]))
+        importing, eight().assign(concentration=["1", "=3", *["1"] * 6])
+    )
     table = eight().drop(columns="image")
     table.loc[1] = table.loc[0]
     assert "rows 2, 3: rows that are the same in every column" in refusal(importing, table)
@@ -110,8 +137,10 @@ def test_sums_and_a_missing_column_come_before_the_order_of_the_classes(
     assert "the probabilities sum to 1.085, not to 1" in said and "--classes" not in said
     assert "is missing" not in said and "probably" not in said
     said = refusal(importing, authors.frame.drop(columns="softmax_11"), ignore_predicted=ignored)
-    assert ("sum to 0.9876, not to 1 (a column is probably missing: softmax_0 ... softmax_10 are "
-            "11, labels and predictions name 12 classes)") in said
+    assert (
+        "sum to 0.9876, not to 1 (a column is probably missing: softmax_0 ... softmax_10 are "
+        "11, labels and predictions name 12 classes)"
+    ) in said
     said = refusal(importing, authors.frame.drop(columns="softmax_5"), ignore_predicted=ignored)
     assert "not to 1 (the column softmax_5 is missing)" in said
 
@@ -120,15 +149,17 @@ def test_a_wrong_prediction_column_is_found_out(importing):
     table = eight()
     table.loc[1, "predicted"] = NAMES[2]
     assert "row 3: predicted is '=Actin/β' but the highest column is softmax_0" in refusal(
-        importing, table)
+        importing, table
+    )
     given = importing(table, ignore_predicted=True, classes=tuple(NAMES))
     assert given.classes == NAMES
 
 
 def test_wells_that_no_plate_has_are_said(importing):
     found = importing(eight().assign(plate="P1", well="Z99"))
-    assert any(note.startswith("8 images are in wells that no plate has (Z99)")
-               for note in found.notes)
+    assert any(
+        note.startswith("8 images are in wells that no plate has (Z99)") for note in found.notes
+    )
     assert not any("no plate has" in note for note in importing(eight()).notes)
 
 
@@ -177,14 +208,16 @@ def test_a_standard_network_beside(importing, tmp_path):
     np.testing.assert_allclose(found.moments["standard"].mean_p, found.moments["vi"].mean_p)
     other.iloc[1:].to_csv(tmp_path / "standard.csv", index=False)
     assert "lacks images of the first table: row 9 there, the first is 'f7.png'" in refusal(
-        importing, eight(), standard=tmp_path / "standard.csv")
+        importing, eight(), standard=tmp_path / "standard.csv"
+    )
     by_order = eight().drop(columns=["image", "moa", "compound", "concentration"])
     by_order.to_csv(tmp_path / "standard.csv", index=False)
     found = importing(eight(), standard=tmp_path / "standard.csv")
     np.testing.assert_allclose(found.moments["standard"].mean_p, found.moments["vi"].mean_p)
     assert "Rows of standard.csv were matched by their order." in found.notes
-    assert "--method standard" in refusal(importing, eight(), method="standard",
-                                          standard=tmp_path / "standard.csv")
+    assert "--method standard" in refusal(
+        importing, eight(), method="standard", standard=tmp_path / "standard.csv"
+    )
 
 
 @pytest.fixture
@@ -206,14 +239,19 @@ def test_samples_beside_a_metadata_table(importing, samples, tmp_path, axes):
     np.testing.assert_allclose(found.moments["vi"].mean_p, samples.mean(axis=1), atol=1e-12)
     np.testing.assert_allclose(found.moments["vi"].mean_p2, (samples**2).mean(axis=1), atol=1e-12)
     assert NO_SPLIT not in found.notes and TAKEN_AS_BAYESIAN not in found.notes
-    assert "give the 3 names" in refusal(importing, table.drop(columns="predicted"),
-                                         samples=tmp_path / "s.npy")
+    assert "give the 3 names" in refusal(
+        importing, table.drop(columns="predicted"), samples=tmp_path / "s.npy"
+    )
 
 
 def test_samples_with_names_of_their_own(importing, samples, tmp_path):
     table = eight().drop(columns=["softmax_0", "softmax_1", "softmax_2", "predicted"])
-    np.savez(tmp_path / "s.npz", p=samples[::-1], classes=NAMES,
-             image_id=table["image"].to_numpy("U")[::-1])
+    np.savez(
+        tmp_path / "s.npz",
+        p=samples[::-1],
+        classes=NAMES,
+        image_id=table["image"].to_numpy("U")[::-1],
+    )
     found = importing(table, samples=tmp_path / "s.npz")
     assert found.classes == NAMES
     np.testing.assert_allclose(found.moments["vi"].mean_p, samples.mean(axis=1), atol=1e-12)
@@ -228,36 +266,43 @@ def test_samples_with_names_of_their_own(importing, samples, tmp_path):
 def test_samples_that_do_not_fit_the_table(importing, samples, tmp_path):
     np.save(tmp_path / "s.npy", samples[::-1])
     assert "does not average to the probabilities in" in refusal(
-        importing, eight(), samples=tmp_path / "s.npy")
+        importing, eight(), samples=tmp_path / "s.npy"
+    )
     np.save(tmp_path / "s.npy", samples[:, :, :2])
-    assert "has 2 classes, but 3 are named" in refusal(importing, eight(),
-                                                       samples=tmp_path / "s.npy")
+    assert "has 2 classes, but 3 are named" in refusal(
+        importing, eight(), samples=tmp_path / "s.npy"
+    )
     np.save(tmp_path / "s.npy", samples[:7])
     assert "the table 8 rows" in refusal(importing, eight(), samples=tmp_path / "s.npy")
 
 
 def test_metadata_joined_by_compound(importing, tmp_path):
-    more = pd.DataFrame({"Drug": list("abcdd"), "week": ["1", "2", "1", "1", "2"],
-                         "supplier": "x"})
+    more = pd.DataFrame({"Drug": list("abcdd"), "week": ["1", "2", "1", "1", "2"], "supplier": "x"})
     more.to_csv(tmp_path / "m.csv", index=False)
     found = importing(eight(), metadata=tmp_path / "m.csv", group="supplier")
     assert found.images["batch"].tolist() == ["1", "1", "2", "2", "1", "1", None, None]
     assert found.images["group"].tolist() == ["x"] * 8
     assert "Empty on 2 rows: batch; m.csv has several values for one compound." in found.notes
     more.iloc[1:].to_csv(tmp_path / "m.csv", index=False)
-    assert "rows 2, 3: compound 'a' is not in" in refusal(importing, eight(),
-                                                          metadata=tmp_path / "m.csv")
+    assert "rows 2, 3: compound 'a' is not in" in refusal(
+        importing, eight(), metadata=tmp_path / "m.csv"
+    )
     more[["week"]].to_csv(tmp_path / "m.csv", index=False)
     assert "share no column to join on" in refusal(importing, eight(), metadata=tmp_path / "m.csv")
     assert "--batch week: no such column" in refusal(importing, eight(), batch="week")
 
 
 def test_an_image_table_joined_by_plate_and_well(importing, tmp_path):
-    table = eight().drop(columns=["compound", "moa", "concentration"]).assign(
-        plate="P1", Well=["a1", "A01", "A2", "A02", "A3", "A3", "A4", "A4"], site=["1", "2"] * 4)
+    table = (
+        eight()
+        .drop(columns=["compound", "moa", "concentration"])
+        .assign(
+            plate="P1", Well=["a1", "A01", "A2", "A02", "A3", "A3", "A4", "A4"], site=["1", "2"] * 4
+        )
+    )
     eight().drop_duplicates("compound")[["compound", "moa", "concentration"]].assign(
-        Metadata_Plate="P1", Metadata_Well=["A01", "A02", "A03", "A04"]).to_csv(
-        tmp_path / "layout.csv", index=False)
+        Metadata_Plate="P1", Metadata_Well=["A01", "A02", "A03", "A04"]
+    ).to_csv(tmp_path / "layout.csv", index=False)
     found = importing(table, metadata=tmp_path / "layout.csv")
     assert found.images["compound"].tolist() == list("aabbccdd")
     assert found.images["image_id"].iloc[0] == "P1/A01/1"
@@ -289,9 +334,10 @@ def test_fold_and_role_columns_are_kept(importing):
 
 def test_the_published_table(shared_data, authors):
     folder = shared_data / "bbbc021"
-    found = read_predictions(folder / "deodato2020_leave_one_compound_out.csv",
-                             ImportOptions(metadata=folder / "BBBC021_v1_image.csv.gz",
-                                           batch="week"))
+    found = read_predictions(
+        folder / "deodato2020_leave_one_compound_out.csv",
+        ImportOptions(metadata=folder / "BBBC021_v1_image.csv.gz", batch="week"),
+    )
     assert found.classes == authors.classes
     assert found.classes[7] == "Protein synthesis"  # the one that is out of the alphabet
     np.testing.assert_allclose(found.moments["vi"].mean_p, authors.p, atol=1e-7)

@@ -18,8 +18,9 @@ from bnn_core.tables.probabilities import (
 
 def check(values, logits=False):
     values = np.asarray(values, dtype=float)
-    return checked_probabilities(values, range(2, 2 + len(values)), ["p_a", "p_b"], logits=logits,
-                                 where="t.csv ")
+    return checked_probabilities(
+        values, range(2, 2 + len(values)), ["p_a", "p_b"], logits=logits, where="t.csv "
+    )
 
 
 def test_exact_rows_stay_as_they_are():
@@ -40,7 +41,8 @@ def test_all_problems_are_listed_with_their_rows():
     assert str(error.value) == (
         "t.csv row 3: a probability is missing or nan; row 7: a value is infinite; row 5: p_a is "
         "-1.5, a probability between 0 and 1 expected (for logits add --logits); rows 4, 6: the "
-        "probabilities sum to 0.8, not to 1")
+        "probabilities sum to 0.8, not to 1"
+    )
 
 
 def test_percentages_are_recognised():
@@ -106,14 +108,17 @@ def test_files_of_samples(cube, tmp_path):
     assert (classes, ids) == (["x", "y", "z"], list("abcdef"))
 
 
-@pytest.mark.parametrize(("save", "message"), [
-    (lambda path: path.write_bytes(b"\x93NUMPY\x01"), "no readable"),
-    (lambda path: path.write_bytes(b""), "no readable"),
-    (lambda path: np.save(path, np.ones((2, 3))), r"three axes .* found array \(2, 3\)"),
-    (lambda path: np.save(path, np.ones((2, 0, 3))), r"three axes .* found array \(2, 0, 3\)"),
-    (lambda path: np.save(path, np.array([{}], dtype=object)), "no readable"),
-    (lambda path: None, "does not exist"),
-])
+@pytest.mark.parametrize(
+    ("save", "message"),
+    [
+        (lambda path: path.write_bytes(b"\x93NUMPY\x01"), "no readable"),
+        (lambda path: path.write_bytes(b""), "no readable"),
+        (lambda path: np.save(path, np.ones((2, 3))), r"three axes .* found array \(2, 3\)"),
+        (lambda path: np.save(path, np.ones((2, 0, 3))), r"three axes .* found array \(2, 0, 3\)"),
+        (lambda path: np.save(path, np.array([{}], dtype=object)), "no readable"),
+        (lambda path: None, "does not exist"),
+    ],
+)
 def test_broken_files_of_samples(tmp_path, save, message):
     save(tmp_path / "s.npy")
     with pytest.raises(InputError, match=r"s\.npy.*" + message):
@@ -122,20 +127,28 @@ def test_broken_files_of_samples(tmp_path, save, message):
 
 def test_samples_from_rows(cube, tmp_path):
     n, draws, classes = cube.shape
-    table = pd.DataFrame({"image": np.repeat(list("abcdef"), draws),
-                          "sample": list(map(str, range(draws))) * n})
+    table = pd.DataFrame(
+        {"image": np.repeat(list("abcdef"), draws), "sample": list(map(str, range(draws))) * n}
+    )
     values = cube.reshape(-1, classes)
     order = np.random.default_rng(2).permutation(len(table))
     shuffled = table.iloc[order].reset_index(drop=True)
     ids = pd.Series(list("fedcba"), dtype=object)
-    built = samples_from_table(shuffled, values[order], shuffled["image"], shuffled["sample"], ids,
-                               tmp_path)
+    built = samples_from_table(
+        shuffled, values[order], shuffled["image"], shuffled["sample"], ids, tmp_path
+    )
     np.testing.assert_array_equal(built, cube[::-1])
 
     def problem(rows, wanted=ids):
         with pytest.raises(InputError) as error:
-            samples_from_table(table.loc[rows], values[rows], table["image"].loc[rows],
-                               table["sample"].loc[rows], wanted, tmp_path)
+            samples_from_table(
+                table.loc[rows],
+                values[rows],
+                table["image"].loc[rows],
+                table["sample"].loc[rows],
+                wanted,
+                tmp_path,
+            )
         return str(error.value)
 
     assert "6 images have fewer" not in problem([*range(24), 3])

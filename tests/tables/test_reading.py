@@ -13,8 +13,9 @@ CONTENT = [["image", "compound", "p"], ["a", 'x "y", z', "0.5"], ["b", "=1/β", 
 
 
 def as_csv(end="\n", separator=","):
-    quoted = [[c if c in CONTENT[0] else '"' + c.replace('"', '""') + '"' for c in row]
-              for row in CONTENT]
+    quoted = [
+        [c if c in CONTENT[0] else '"' + c.replace('"', '""') + '"' for c in row] for row in CONTENT
+    ]
     return end.join(separator.join(row) for row in quoted) + end
 
 
@@ -54,18 +55,21 @@ def test_rows_of_separators_only_are_skipped_and_still_counted(tmp_path):
     assert list(read_table(write(tmp_path, "a,b\n1,2\n,\n3,4\n,\n")).index) == [2, 4]
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    ("a,b\n1,2\n3\n", "row 3: 1 fields where the header has 2"),
-    ("a,b\n1,2,3\n", "row 2: 3 fields where the header has 2"),
-    ("a,a\n1,2\n", "column name 'a' stands more than once"),
-    ("a,b\n1,2\na,b\n3,4\n", "row 3: the header stands there again"),
-    ("a,b\n", "a header and no rows"),
-    ("", "is empty"),
-    ("dose\n5 µM\n".encode("cp1252"), "line 2: not UTF-8 text; save the file as 'CSV UTF-8'"),
-    ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
-    (b"\x89PNG\0\0", "no text table"),
-    (b"\x1f\x8b\x08\x00broken", "cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n3\n", "row 3: 1 fields where the header has 2"),
+        ("a,b\n1,2,3\n", "row 2: 3 fields where the header has 2"),
+        ("a,a\n1,2\n", "column name 'a' stands more than once"),
+        ("a,b\n1,2\na,b\n3,4\n", "row 3: the header stands there again"),
+        ("a,b\n", "a header and no rows"),
+        ("", "is empty"),
+        ("dose\n5 µM\n".encode("cp1252"), "line 2: not UTF-8 text; save the file as 'CSV UTF-8'"),
+        ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+        (b"\x89PNG\0\0", "no text table"),
+        (b"\x1f\x8b\x08\x00broken", "cannot be read"),
+    ],
+)
 def test_broken_text_tables(tmp_path, content, message):
     with pytest.raises(InputError, match=r"t\.csv.*" + message):
         read_table(write(tmp_path, content))

@@ -16,11 +16,22 @@ from bnn_core.tables.values import (
 )
 
 
-@pytest.mark.parametrize(("cell", "unit", "expected"), [
-    ("0.3", "um", 0.3), ("3e-1", "um", 0.3), ("300", "nm", 0.3), ("30 nM", "um", 0.03),
-    ("30nM", "um", 0.03), ("1 µM", "um", 1.0), ("1 μM", "nm", 1.0), ("0.5 mM", "um", 500.0),
-    ("0", "um", 0.0), ("  2.50 ", "um", 2.5), ("0.7", "nm", 0.0007),
-])
+@pytest.mark.parametrize(
+    ("cell", "unit", "expected"),
+    [
+        ("0.3", "um", 0.3),
+        ("3e-1", "um", 0.3),
+        ("300", "nm", 0.3),
+        ("30 nM", "um", 0.03),
+        ("30nM", "um", 0.03),
+        ("1 µM", "um", 1.0),
+        ("1 μM", "nm", 1.0),
+        ("0.5 mM", "um", 500.0),
+        ("0", "um", 0.0),
+        ("  2.50 ", "um", 2.5),
+        ("0.7", "nm", 0.0007),
+    ],
+)
 def test_concentrations(cell, unit, expected):
     assert parse_concentrations(pd.Series([cell]), unit).tolist() == [expected]
 
@@ -34,8 +45,10 @@ def test_narrow_floats_are_read_by_their_digits(dtype):
 @given(st.integers(0, 10**7))
 def test_nanomolar_equals_micromolar_text(nanomolar):
     text = f"{nanomolar // 1000}.{nanomolar % 1000:03d}"
-    assert (parse_concentrations(pd.Series([str(nanomolar)]), "nm").iloc[0]
-            == parse_concentrations(pd.Series([text])).iloc[0])
+    assert (
+        parse_concentrations(pd.Series([str(nanomolar)]), "nm").iloc[0]
+        == parse_concentrations(pd.Series([text])).iloc[0]
+    )
 
 
 def test_unknown_concentrations():
@@ -51,7 +64,12 @@ def test_bad_concentrations_name_rows(bad):
 
 def test_wells():
     assert normal_wells(pd.Series(["b2", "B02", "AF48", "c-7", None])).tolist() == [
-        "B02", "B02", "AF48", "C07", None]
+        "B02",
+        "B02",
+        "AF48",
+        "C07",
+        None,
+    ]
     assert normal_wells(pd.Series(["b2", "17"])).tolist() == ["b2", "17"]
 
 
@@ -83,7 +101,24 @@ def test_given_ids_must_be_unique_and_complete():
 def test_reading_order_puts_numbers_by_size_wherever_they_stand():
     names = ["P10", "p2", "10", 0.3, "P2b", "", "Week10_1", "Week9_2", "2"]
     assert sorted(names, key=reading_order) == [
-        0.3, "2", "10", "", "p2", "P2b", "P10", "Week9_2", "Week10_1"]
+        0.3,
+        "2",
+        "10",
+        "",
+        "p2",
+        "P2b",
+        "P10",
+        "Week9_2",
+        "Week10_1",
+    ]
     odd = ["1_0", "1e5", "inf", "nan", "P" + "9" * 5000, "1" + "0" * 5000, 1e-7, 2]
     assert sorted(odd, key=reading_order) == [
-        1e-7, 2, "1" + "0" * 5000, "1_0", "1e5", "inf", "nan", "P" + "9" * 5000]
+        1e-7,
+        2,
+        "1" + "0" * 5000,
+        "1_0",
+        "1e5",
+        "inf",
+        "nan",
+        "P" + "9" * 5000,
+    ]
