@@ -208,9 +208,7 @@ def pick_opinion(study: Study) -> suspect.Opinion:
     if said == ALONE:
         return suspect.Opinion()
     other = studies.opened(said)
-    return suspect.Opinion(
-        studies.identity(other), studies.table(other, filters.reading_method(other))
-    )
+    return suspect.Opinion(studies.identity(other), studies.table(other, other.reading_method))
 
 
 def other_studies(study: Study) -> list[str]:
@@ -252,7 +250,7 @@ def place_of(found: pd.DataFrame) -> int:
 def flagged_counts(study: Study, found: pd.DataFrame, level: str) -> list[str]:
     """How many images of each row are on the review list: "4 of 12", or nothing."""
     keys = [*LEVEL_COLUMNS[level], "label"]
-    table = frame.table(study, filters.reading_method(study))
+    table = frame.table(study, study.reading_method)
     flagged = table.index.isin(flagging.flagged_rows(study)) & scored_rows(table)
     own = table.loc[flagged, keys].value_counts(dropna=False)
     counts = found[keys].merge(own.rename("n").reset_index(), on=keys, how="left")["n"]

@@ -25,7 +25,7 @@ from bnn_core.suspects.explanations import (
     two_digits,
 )
 from bnn_core.suspects.phenotype import study_strengths
-from pages.shared import filters, flagging, frame, panels, studies
+from pages.shared import flagging, frame, panels, studies
 from pages.shared.wall import clicked_on, image_wall
 from pages.shared.words import plain
 
@@ -54,7 +54,7 @@ def draw(
     row: of `suspects.rank`. second: the opinion in force. steps: draws the buttons that lead to
     the next one.
     """
-    table = frame.table(study, filters.reading_method(study))
+    table = frame.table(study, study.reading_method)
     own = np.flatnonzero(
         matching(table, who.keys) & scored_rows(table) & (table["label"] == who.label).to_numpy()
     )
@@ -208,8 +208,8 @@ def remembered(key: str, found: dict[str, np.ndarray]) -> int | None:
 def _readings(
     identity: str, who: str, said: str, _study: Study, _who: Suspect, _second: Opinion
 ) -> list[Reading]:
-    method = filters.reading_method(_study)
-    standard = frame.standard_method(_study)
+    method = _study.reading_method
+    standard = _study.standard_method
     return evidence.readings(
         studies.table(_study, method),
         _study.classes,
@@ -229,5 +229,5 @@ def _strengths(identity: str, _study: Study) -> pd.DataFrame | None:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _panels(identity: str, who: str, _study: Study, _who: Suspect) -> dict[str, np.ndarray]:
     return side_by_side.panels(
-        studies.table(_study, filters.reading_method(_study)), _study.classes, _who, PER_PANEL
+        studies.table(_study, _study.reading_method), _study.classes, _who, PER_PANEL
     )

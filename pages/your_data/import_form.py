@@ -11,8 +11,9 @@ import streamlit as st
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
+from bnn_core.base.methods import METHODS
 from bnn_core.recipes.imports import image_folder, images_found, make_import_study
-from bnn_core.study.folder import METHOD_NAMES, cache_root
+from bnn_core.study.folder import cache_root
 from bnn_core.tables.columns import CANONICAL
 from bnn_core.tables.predictions import Predictions, read_predictions
 from bnn_core.tables.sources import ImportOptions
@@ -32,6 +33,8 @@ TEXTS = {
 FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
     "classes": "Class names in the order of the columns",
     "control": "Untreated compound or label",
+    "unlabelled": "Labels that mean no label",
+    "new": "Labels that the network never learnt",
     "map": "Other columns",
     "metadata": "Path of a table with more columns",
     "standard": "Path of a standard network's table",
@@ -94,7 +97,10 @@ def ask_options() -> tuple[ImportOptions, dict]:
             said = left.text_input(words, key=f"import_{name}", help=explained).strip()
             given[name] = said or None
         method = middle.selectbox(
-            FIELDS["method"], list(METHOD_NAMES), key="import_method", format_func=METHOD_NAMES.get
+            FIELDS["method"],
+            list(METHODS),
+            key="import_method",
+            format_func=lambda key: METHODS[key].name,
         )
         classes = middle.text_input(
             FIELDS["classes"], key="import_classes", help="Separated by commas."
@@ -104,6 +110,17 @@ def ask_options() -> tuple[ImportOptions, dict]:
             key="import_control",
             placeholder="DMSO",
             help="Shown, never counted.",
+        )
+        unlabelled = middle.text_input(
+            FIELDS["unlabelled"],
+            key="import_unlabelled",
+            placeholder="-1, unknown",
+            help="Separated by commas.",
+        )
+        new = middle.text_input(
+            FIELDS["new"],
+            key="import_new",
+            help="Shown as new, never scored. Separated by commas.",
         )
         columns = middle.text_input(
             FIELDS["map"],
@@ -138,6 +155,8 @@ def ask_options() -> tuple[ImportOptions, dict]:
         method=method,
         classes=forms.words(classes),
         control=forms.words(control),
+        unlabelled=forms.words(unlabelled),
+        new=forms.words(new),
         logits=logits,
         ignore_predicted=ignore,
         columns=forms.pairs(columns),
@@ -243,7 +262,7 @@ def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
             words += [part for pair in value.items() for part in ("--map", "=".join(pair))]
         elif key == "control":
             words += [part for one in value for part in (flag, one)]
-        elif key == "classes":
+        elif key in ("classes", "unlabelled", "new"):
             words += [flag, *value]
         else:
             words += [flag] if value is True else [flag, str(value)]
