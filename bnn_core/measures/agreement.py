@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.scores import SCORES
 from bnn_core.measures import selection
-from bnn_core.measures.evaluation import SCORES, certainty
+from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.levels import scored_rows
 
-#: Scores that need several networks.
-OF_SEVERAL = ("mutual_information", "epistemic")
 #: A stretched axis draws smaller doubts at this value. Softmax is stored as float32: its last step
 #: below 1 is 6e-8, which for c = 1 - 2 sqrt(p (1 - p)) is a step of 4.9e-4.
 STRETCH_FLOOR = 1e-6
@@ -39,12 +38,12 @@ class Scale:
     def place(self, values: np.ndarray | float) -> np.ndarray:
         """Plotted position of each value; NaN stays NaN."""
         values = np.asarray(values, dtype=np.float64)
-        if self.score == "distance":
-            # A distance has no upper bound: larger values are drawn at the end of the axis.
+        if SCORES[self.score].limit is None:
+            # There is no upper bound: larger values are drawn at the end of the axis.
             values = np.minimum(values, self.span[1])
         if not self.stretched:
             return values
-        doubt = 1 - values if SCORES[self.score] > 0 else values
+        doubt = 1 - values if SCORES[self.score].direction > 0 else values
         floor = CONFIDENCE_FLOOR if self.score == "confidence" else STRETCH_FLOOR
         return -np.log10(np.maximum(doubt, floor))
 
@@ -54,7 +53,7 @@ class Scale:
         if not self.stretched:
             return positions
         doubt = 10.0**-positions
-        return 1 - doubt if SCORES[self.score] > 0 else doubt
+        return 1 - doubt if SCORES[self.score].direction > 0 else doubt
 
     def sure(self, values: np.ndarray) -> np.ndarray:
         """Whether each value is sure: at the cut-off or better. NaN is never sure."""
@@ -62,7 +61,7 @@ class Scale:
 
     def ends(self, positions: np.ndarray) -> tuple[float, float]:
         """Unsure and sure end of the axis in plotted units; a stretched axis ends with its data."""
-        unsure, sure = self.span if SCORES[self.score] > 0 else self.span[::-1]
+        unsure, sure = self.span if SCORES[self.score].direction > 0 else self.span[::-1]
         if not self.stretched:
             return unsure, sure
         known = positions[np.isfinite(positions)]
@@ -72,7 +71,7 @@ class Scale:
         """Plotted position → tick text of a stretched axis; None for the default ticks."""
         if not self.stretched:
             return None
-        rising = SCORES[self.score] > 0
+        rising = SCORES[self.score].direction > 0
         texts = {
             float(n): f"{1 - 10.0**-n:.{n}f}" if rising else f"{10.0**-n:.{n}f}"
             for n in range(int(np.ceil(ends[0])), int(ends[1]) + 1)

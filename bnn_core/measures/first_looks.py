@@ -28,8 +28,8 @@ def first_looks(
     """List name (of FIRST_LOOKS) -> row numbers, the most telling first.
 
     tables: method -> table with RangeIndex. rows: (K,) row numbers to choose from. bayes: the
-    method whose predictions count. standard: the method to compare with, or None. score: a name of
-    `evaluation.SCORES`. Empty lists are left out.
+    method whose predictions count. standard: the method to compare with, or None. score: a key of
+    `base.scores.SCORES`. Empty lists are left out.
     """
     rows = rows[own_images(tables[bayes].iloc[rows])]
     table = tables[bayes].iloc[rows]

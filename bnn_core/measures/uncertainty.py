@@ -10,9 +10,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import entr
 
-#: Columns of a summary that need the spread of the samples beside their mean.
-SPLIT_COLUMNS = ("aleatoric", "epistemic", "mutual_information")
-
 
 @dataclass(frozen=True)
 class Moments:
@@ -86,7 +83,7 @@ def summarise(
     Returns columns predicted, correct (nullable boolean), p_<class> (float32), p_label, confidence,
     top_softmax, aleatoric and epistemic (eq. 8, of the predicted class), predictive_entropy,
     mutual_information (nats), total_variance (trace of eq. 7: 1 - sum of squared mean softmax) and
-    distance (if given). SPLIT_COLUMNS are NaN if `m` has only means. Raises ValueError if the
+    distance (if given). The columns that need samples are NaN if `m` has only means. Raises ValueError if the
     number of classes differs from C.
     """
     p = np.asarray(m.mean_p, dtype=np.float64)
