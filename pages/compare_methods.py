@@ -17,7 +17,7 @@ from bnn_core.measures.comparison import (
     compare,
     times,
 )
-from bnn_core.measures.evaluation import ECE_BINS, certainty, reliability, risk_coverage
+from bnn_core.measures.evaluation import ECE_BINS, certainty, risk_coverage
 from bnn_core.measures.intervals import Interval
 from bnn_core.study.folder import Study
 from pages.shared import choices, filters, frame, panels, studies
@@ -80,7 +80,7 @@ def winners(study: Study, found: Comparison, score: str) -> None:
     by = f"{found.groups:,} groups (compounds)" if found.groups else "images"
     st.caption(
         f"{found.n:,} scored images{_others(found)}; images ranked by "
-        f"{SCORES[score].title}. Intervals are 95 %, from {found.draws['accuracy'].shape[1]:,} "
+        f"{SCORES[score].title}. Intervals are 95 %, Student's t from {found.draws['accuracy'].shape[1]:,} "
         f"resamples of {by}, the same for all methods. The leader is picked on the images it is "
         "judged on, which flatters it a little, and one training run with one seed stands for each "
         "method."
@@ -409,7 +409,7 @@ def _reliability(key: str, _study: Study) -> go.Figure:
     found = {}
     for method in _study.methods:
         units = judged(_study, method, "top_softmax")
-        found[method] = reliability(units.values, units.correct)
+        found[method] = units.reliability()
     return figures.reliability(found, names(_study))
 
 

@@ -11,14 +11,14 @@ from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count
 from bnn_core.figures import confidence as figures
 from bnn_core.figures.style import chart_config
-from bnn_core.measures.cutoffs import NeededCutoff, needed_cutoff
+from bnn_core.measures.cutoffs import ALPHA, NeededCutoff, needed_cutoff
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.judged_units import Judged, rows_of_units, undecided
 from bnn_core.measures.levels import LEVEL_RULES, available_levels
 from bnn_core.study.folder import Study
 from pages.shared import choices, frame, gestures, marks, panels, scores
 from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
-from pages.shared.words import interval, percent
+from pages.shared.words import percent
 
 BINS = 50
 BAR = "bar"
@@ -178,7 +178,7 @@ def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
         "right among the kept": [
             percent(f.accuracy.value) if f.accuracy else "none kept" for f in at.values()
         ],
-        "95 % interval": [interval(f.accuracy) if f.accuracy else "–" for f in at.values()],
+        "95 % interval": [f.accuracy.text if f.accuracy else "–" for f in at.values()],
         "share kept": [percent(f.coverage.value) for f in at.values()],
         f"{noun} kept": [f"{f.kept:,}" for f in at.values()],
         "of them wrong": [f"{f.wrong:,}" for f in at.values()],
@@ -188,7 +188,9 @@ def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
     }
     st.html(panels.by_method(list(found), lines))
     if any(units.groups is not None for units in found.values()):
-        st.caption("Intervals resample whole groups (compounds): their images are not independent.")
+        st.caption(
+            "Whole groups (compounds) are the units of the intervals: their images are not independent."
+        )
     if cut.score == "confidence":
         folded = {m: undecided(units.units) for m, units in found.items()}
         said = ", ".join(f"{n:,} ({method_of(m).short})" for m, n in folded.items())
@@ -235,15 +237,16 @@ def curves(study: Study, level: str, found: dict[str, Judged]) -> None:
 
 @frame.fragment
 def needed(study: Study, level: str, found: dict[str, Judged]) -> None:
-    """The smallest cut-off that earns an accuracy, found on one half and told of the other."""
+    """The smallest cut-off with an accuracy that holds for new images or compounds."""
     follow_cutoff()
     cut = frame.cutoff()
     st.header(
         "The accuracy I need",
         anchor=False,
-        help="A cut-off that is chosen and judged on the same images looks better than it "
-        "is. So it is chosen on one half (the lower 95 % bound must meet the target) "
-        "and the figures shown are those of the other half; compounds are never split.",
+        help="Many cut-offs are tried, so the best one looks better than it is. The cut-offs are "
+        "therefore tested from strict to loose in a fixed order (Learn then Test), on all images. "
+        "Whole compounds are the units of the tests. As a check, the same choice is made on one "
+        "half of the data and its accuracy is taken from the other half; compounds are never split.",
     )
     left, right = st.columns([1, 3], gap="large")
     everything = next(iter(found.values())).correct.mean()
@@ -259,39 +262,38 @@ def needed(study: Study, level: str, found: dict[str, Judged]) -> None:
         format="%.1f",
     )
     with right:
-        for method in found:
-            answer = _needed(frame.filter_key(), cut.score, level, method, target / 100, study)
-            tell_needed(study, method, answer, level)
+        answers = {
+            method: _needed(frame.filter_key(), cut.score, level, method, target / 100, study)
+            for method in found
+        }
+        for method, answer in answers.items():
+            show_needed(study, method, answer, level)
+        if any(answer.cutoff is not None for answer in answers.values()):
+            new = "compounds" if any(answer.groups for answer in answers.values()) else f"{level}s"
+            st.caption(
+                f"Guarantee: with {100 * (1 - ALPHA):.0f} % confidence, at least {target:g} % of the "
+                f"kept {level}s of new {new} are right. It rests on the new {new} being like these: "
+                "of the same kinds and imaged in the same way."
+            )
 
 
-def tell_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> None:
+def show_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> None:
     """One network's answer in words, and a button that sets the cut-off."""
     score = frame.cutoff().score
-    groups = f" in {count(answer.estimated.groups, 'group')}" if answer.estimated.groups else ""
-    halves = (
-        f"chosen on {answer.estimated.images:,} {level}s{groups}, told of "
-        f"{answer.reported.images:,} others"
-    )
+    check = _check(answer, level)
     if answer.cutoff is None:
         st.markdown(
-            f"**{method_of(method).short}: none.** No cut-off earns "
-            f"{100 * answer.target:.1f} %: {answer.reason} ({halves})."
+            f"**{method_of(method).short}: no cut-off** is shown to have "
+            f"{100 * answer.target:g} %: {answer.reason}. {check}"
         )
         return
-    value = _rounded_to_sure(study, score, answer.cutoff)
-    kept = answer.reported
-    right = (
-        f"{percent(answer.accuracy.value)} right {interval(answer.accuracy)}"
-        if answer.accuracy
-        else "nothing is kept"
-    )
-    if answer.accuracy and answer.accuracy.value < answer.target:
-        right = f":orange[**short of {100 * answer.target:g} %:**] {right}"
+    value = answer.cutoff * SCORES[score].direction + 0.0  # no minus before 0
+    groups = f" in {count(answer.groups, 'compound')}" if answer.groups else ""
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         st.markdown(
-            f"**{method_of(method).short}: {scores.Cutoff(score, value).text}**. On the other "
-            f"half: {right}, {percent(answer.coverage, 1)} kept ({kept.kept:,} of {kept.images:,}; "
-            f"{halves}).",
+            f"**{method_of(method).short}: {scores.Cutoff(score, value).text}** keeps "
+            f"{percent(answer.coverage, 1)} ({answer.kept:,} of {answer.images:,} {level}s{groups}), "
+            f"{percent(answer.right / answer.kept)} of them right here. {check}",
             width="stretch",
         )
         st.button(
@@ -302,6 +304,17 @@ def tell_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> 
             args=(scores.cutoff_key(study), value),
             help="Set the cut-off to this value",
         )
+
+
+def _check(answer: NeededCutoff, level: str) -> str:
+    """The check on two halves in words."""
+    check = answer.check
+    if check.accuracy is None:
+        return "Check: one half of the data is too little for this choice."
+    right = f"{percent(check.accuracy.value)} right {check.accuracy.text}"
+    if check.accuracy.value < answer.target:
+        right = f":orange[**below {100 * answer.target:g} %:**] {right}"
+    return f"Check, chosen on one half: {right} of {check.kept:,} kept {level}s in the other half."
 
 
 def use_cutoff(key: str, value: float) -> None:
@@ -324,17 +337,15 @@ def follow_cutoff() -> None:
         st.rerun(scope="app")
 
 
-def _rounded_to_sure(study: Study, score: str, threshold: float) -> float:
-    """A certainty as a value of the slider, rounded to its sure side."""
-    low, high, step, _ = scores.score_range(study, score)
-    steps = (threshold * SCORES[score].direction - low) / step
-    whole = np.ceil(steps - 1e-9) if SCORES[score].direction > 0 else np.floor(steps + 1e-9)
-    return float(min(max(round(low + whole * step, 6), low), high))
-
-
 def _scale(study: Study, cut: scores.Cutoff) -> figures.Scale:
     low, high = scores.score_range(study, cut.score)[:2]
     return figures.Scale(cut.score, low, high, cut.value)
+
+
+def _slider_values(study: Study, score: str) -> np.ndarray:
+    """All values of the cut-off's slider, the least sure first."""
+    low, high, step, _ = scores.score_range(study, score)
+    return np.arange(low, high + step / 2, step).round(6)[:: SCORES[score].direction]
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
@@ -354,9 +365,7 @@ def _curves(
     key: str, cut: scores.Cutoff, level: str, against: str, methods: tuple[str, ...], _study: Study
 ) -> go.Figure:
     scale = _scale(_study, cut)
-    # What the slider can be set to.
-    low, high, step, _ = scores.score_range(_study, cut.score)
-    values = np.arange(low, high + step / 2, step).round(6)[:: SCORES[cut.score].direction]
+    values = _slider_values(_study, cut.score)
     thresholds = certainty(cut.score, values)
     bands = {m: _bands(key, cut.score, level, m, _study, thresholds) for m in methods}
     return figures.curves(bands, names(_study), scale, values, against=against)
@@ -378,6 +387,7 @@ def _needed(
         target,
         units.groups,
         units.units["label"].to_numpy(dtype=object),
+        certainty(score, _slider_values(_study, score)),
     )
 
 

@@ -26,7 +26,7 @@ from pages.shared.judged import (
     reliabilities,
     unscored,
 )
-from pages.shared.words import interval, percent, plain
+from pages.shared.words import percent, plain
 
 #: What the figures of `describing.QUALITY_NAMES` say.
 MEANINGS = {
@@ -78,12 +78,16 @@ def headline(study: Study) -> None:
                 help="None of the filtered images has a label that counts.",
             )
             continue
-        by = " The interval resamples whole groups (compounds)." if units.groups is not None else ""
+        by = (
+            " Whole groups (compounds) are the units of the interval."
+            if units.groups is not None
+            else ""
+        )
         cards[2 * place].metric(
             f"{short}: right",
             percent(everything.accuracy.value),
             **card,
-            delta=f"{interval(everything.accuracy)} n = {everything.total:,}",
+            delta=f"{everything.accuracy.text} n = {everything.total:,}",
             help="Share of labelled images that the network predicts right "
             f"({everything.right:,} of {everything.total:,}), with its 95 % interval.{by}",
         )
@@ -111,7 +115,7 @@ def levels(study: Study) -> None:
         found = _levels(frame.filter_key(), method, study)
         if len(found):
             said = [
-                f"{percent(r.accuracy)}  {interval(Interval(r.accuracy, r.low, r.high))}  "
+                f"{percent(r.accuracy)}  {Interval(r.accuracy, r.low, r.high, r.few).text}  "
                 f"{r.right:,} of {r.n:,}"
                 for r in found.itertuples()
             ]
@@ -132,9 +136,9 @@ def levels(study: Study) -> None:
             width="stretch",
         )
         st.caption(
-            "Share right, 95 % interval, counts. Images of one compound are not "
-            "independent: intervals resample whole compounds where a level has several "
-            "units of one; where all are right, that of as many units as compounds."
+            "Share right, 95 % interval, counts. Images of one compound are not independent, so whole "
+            "compounds are the units of the intervals. *Too few compounds*: fewer than 10, or errors "
+            "in fewer than 5. How much compounds differ is then unknown and the interval is wide."
         )
 
 

@@ -268,7 +268,7 @@ def effects(
         st.markdown(f"Too few wells {where} or inside to compare them.")
     else:
         # As they are shown: beyond that differences are of the arithmetic. 0 turns -0 into 0.
-        value, low, high = (round(number, 3) + 0.0 for number in found)
+        value, low, high = (round(number, 3) + 0.0 for number in found[:3])
         clear = "" if low <= 0 <= high else " The interval leaves out 0."
         if plate_map.place_is_treatment(wells, ring.edge):
             clear = (
@@ -293,7 +293,7 @@ def effects(
                 alt=f"{said(by)} by {along}",
             )
     st.caption(
-        "Means over wells with 95 % intervals from resampling wells; click one for its fields"
+        "Means over wells with 95 % intervals over wells; click one for its fields"
         + (
             "; 0 is the mean of the well's own plate, so that plates no longer differ"
             if several

@@ -12,8 +12,8 @@ from plotly.subplots import make_subplots
 from bnn_core.base.methods import method_of
 from bnn_core.figures import style
 from bnn_core.measures.comparison import CRITERIA, Comparison
-from bnn_core.measures.evaluation import Reliability, RiskCoverage
-from bnn_core.measures.intervals import wilson
+from bnn_core.measures.evaluation import RiskCoverage
+from bnn_core.measures.reliability import Reliability
 
 _COLUMNS = 4
 #: Pixels between two rows of panels: the ticks of one, the titles of the next.
@@ -115,7 +115,7 @@ def reliability(found: Mapping[str, Reliability], names: Mapping[str, str]) -> g
     for place, (method, bins) in enumerate(found.items()):
         cell = {"row": place // columns + 1, "col": place % columns + 1}
         used = np.flatnonzero(bins.count)
-        low, high = wilson(bins.right[used], bins.count[used])
+        low, high = bins.low[used], bins.high[used]
         accuracy, colour = bins.accuracy[used], method_of(method).colour
         figure.add_trace(
             go.Scatter(
@@ -192,7 +192,7 @@ def retention(found: Mapping[str, RiskCoverage], names: Mapping[str, str]) -> go
                 line={
                     "color": method_of(method).colour,
                     "width": 2.2,
-                    "dash": method_of(method).dash,
+                    "dash": "dash" if method == "standard" else None,
                 },
                 hovertemplate=f"{names[method]}<br>%{{x:.1f}} % kept: %{{y:.2f}} % right"
                 "<extra></extra>",

@@ -9,15 +9,14 @@ from plotly.subplots import make_subplots
 
 from bnn_core.base.methods import method_of
 from bnn_core.figures import style
-from bnn_core.measures.evaluation import Reliability
-from bnn_core.measures.intervals import wilson
+from bnn_core.measures.reliability import Reliability
 
 
 def reliability_diagram(found: Mapping[str, Reliability], names: Mapping[str, str]) -> go.Figure:
     """How often right against how sure, per bin of the top mean softmax; the diagonal is ideal.
 
     Points carry customdata [method, bin]; their size grows with the number of images, bars are 95 %
-    intervals (Wilson).
+    intervals (`reliability`).
     """
     figure = go.Figure()
     figure.add_trace(
@@ -33,7 +32,7 @@ def reliability_diagram(found: Mapping[str, Reliability], names: Mapping[str, st
     largest = max((r.count.max() for r in found.values()), default=1)
     for method, bins in found.items():
         used = np.flatnonzero(bins.count)
-        low, high = wilson(bins.right[used], bins.count[used])
+        low, high = bins.low[used], bins.high[used]
         accuracy = bins.accuracy[used]
         colour = method_of(method).colour
         text = [

@@ -18,10 +18,12 @@ from bnn_core.base.methods import by_precedence, method_of
 from bnn_core.base.wording import listed
 from bnn_core.figures import confidence, overview
 from bnn_core.figures.style import chart_config
-from bnn_core.measures.evaluation import certainty, reliability
+from bnn_core.measures.evaluation import certainty
+from bnn_core.measures.intervals import Interval
 from bnn_core.measures.judged_units import Judged, accuracy_by_level, judged_units, quality
 from bnn_core.measures.levels import available_levels, own_images
 from bnn_core.measures.mechanisms import compounds, labelled_compounds
+from bnn_core.measures.reliability import reliability
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.describing import QUALITY_NAMES, facts, method_settings
 from bnn_core.study.folder import Study
@@ -105,7 +107,7 @@ def _accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
             r.level,
             r.how,
             _percent(r.accuracy),
-            _interval(r.low, r.high),
+            Interval(r.accuracy, r.low, r.high, r.few).text,
             f"{r.right:,} of {r.n:,}",
         ]
         for m, table in tables.items()
@@ -120,8 +122,9 @@ def _accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
             lines,
             numbers=3,
         )
-        + '<p class="note">Images of one compound are not independent: intervals resample '
-        "whole compounds where a level has several units of one.</p>"
+        + '<p class="note">Images of one compound are not independent: whole compounds are '
+        "the units of the intervals. Too few compounds: fewer than 10, or errors in fewer than 5; "
+        "the interval is then wide.</p>"
     )
 
 
@@ -142,7 +145,7 @@ def _cutoffs(judged: Mapping[str, Judged]) -> str:
                     f"c ≥ {cut:g}",
                     _percent(found.coverage.value, 1),
                     _percent(accuracy.value) if accuracy else "none kept",
-                    _interval(accuracy.low, accuracy.high) if accuracy else "–",
+                    accuracy.text if accuracy else "–",
                     f"{found.right:,} of {found.kept:,}",
                 ]
             )
@@ -170,7 +173,7 @@ def _calibration(
     ]
     lines.append(["n, images with a label", *(f"{len(units):,}" for units in judged.values())])
     bins = {
-        m: reliability(units.units["top_softmax"].to_numpy(np.float64), units.correct)
+        m: reliability(units.units["top_softmax"].to_numpy(np.float64), units.correct, units.groups)
         for m, units in judged.items()
     }
     return (
@@ -364,7 +367,3 @@ def _names(methods: Iterable[str]) -> dict[str, str]:
 
 def _percent(share: float, digits: int = 2) -> str:
     return f"{100 * share:.{digits}f} %"
-
-
-def _interval(low: float, high: float) -> str:
-    return f"[{100 * low:.1f}, {100 * high:.1f}]"

@@ -1,7 +1,9 @@
 """Methods compared on the same images: figures of merit, paired intervals, the best method.
 
-All methods are resampled together, by whole groups if there are groups, so that the difference of
-two methods has a paired interval.
+All methods are resampled together, by whole groups if there are groups. The interval of a figure or
+of a paired difference is Student's t with the standard deviation over the resamples and one degree
+of freedom less than there are groups: percentiles of few groups are too narrow. An accuracy has the
+interval of a share (`intervals.share_interval`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student_t
 
 from bnn_core.base.scores import SCORES
 from bnn_core.measures import reweighted
 from bnn_core.measures.evaluation import NLL_FLOOR, certainty
-from bnn_core.measures.intervals import Interval, group_codes
+from bnn_core.measures.intervals import Interval, group_codes, share_interval
 from bnn_core.measures.judged_units import independent_groups
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.out_of_distribution import kinds
@@ -27,11 +30,12 @@ _MOST = 40_000_000
 
 
 class Criterion(NamedTuple):
-    """A figure of merit: its name, its meaning, and the better direction (0: neither)."""
+    """A figure of merit: its name, its meaning, the better direction (0: neither), its range."""
 
     title: str
     meaning: str
     better: int
+    range: tuple[float, float] = (0.0, 1.0)
 
 
 CRITERIA = {
@@ -40,11 +44,13 @@ CRITERIA = {
         "NLL",
         "Minus the mean log probability of the label, in nats. One confident mistake costs much.",
         -1,
+        (0.0, np.inf),
     ),
     "brier": Criterion(
         "Brier score",
         "Squared distance of the probabilities from the label, summed over classes.",
         -1,
+        (0.0, 2.0),
     ),
     "ece": Criterion(
         "ECE",
@@ -105,7 +111,7 @@ class Comparison:
 
     values: criterion -> (M,), nan if a method lacks it. draws: criterion -> (M, R). n: scored
     images. groups: number of groups that were resampled, None for single images. others: role ->
-    images.
+    images. accuracy: interval of each accuracy, M long.
     """
 
     methods: list[str]
@@ -114,17 +120,32 @@ class Comparison:
     n: int
     groups: int | None
     others: dict[str, int]
+    accuracy: list[Interval]
 
     def interval(self, criterion: str, method: str) -> Interval:
         """One method's figure with its 95 % interval."""
         i = self.methods.index(method)
-        return _interval(self.values[criterion][i], self.draws[criterion][i])
+        if criterion == "accuracy":
+            return self.accuracy[i]
+        low, high = CRITERIA[criterion].range
+        value, a, b, few = self._interval(self.values[criterion][i], self.draws[criterion][i])
+        return Interval(value, max(a, low), min(b, high), few)
 
     def difference(self, criterion: str, a: str, b: str) -> Interval:
         """a - b with the 95 % interval of the paired difference."""
         i, j = self.methods.index(a), self.methods.index(b)
         values, draws = self.values[criterion], self.draws[criterion]
-        return _interval(values[i] - values[j], draws[i] - draws[j])
+        return self._interval(values[i] - values[j], draws[i] - draws[j])
+
+    def _interval(self, value: float, draws: np.ndarray) -> Interval:
+        units = self.n if self.groups is None else self.groups
+        known = draws[~np.isnan(draws)]
+        if np.isnan(value) or len(known) < 2 or units < 2:
+            return Interval(float(value), np.nan, np.nan, units < 2)
+        # A resample of G units varies by (G - 1) / G of what fresh units do.
+        error = known.std(ddof=1) * np.sqrt(units / (units - 1))
+        half = float(student_t.ppf(0.975, units - 1) * error)
+        return Interval(float(value), float(value) - half, float(value) + half)
 
     def standing(self, criterion: str) -> Standing | None:
         """The best method; None if the criterion has no values or no better direction."""
@@ -228,6 +249,10 @@ def compare(
         int(scored.sum()),
         None if groups is None else count,
         {role: int(mask.sum()) for role, mask in outside.items()},
+        [
+            share_interval(judge.correct, np.ones(len(judge.correct), bool), groups)
+            for judge in judges.values()
+        ],
     )
 
 
@@ -356,11 +381,3 @@ def _drawn(rng: np.random.Generator, count: int, repeats: int) -> np.ndarray:
     drawn = rng.integers(count, size=(repeats, count)) + count * np.arange(repeats)[:, None]
     times = np.bincount(drawn.ravel(), minlength=repeats * count).reshape(repeats, count)
     return times.astype(np.float64)
-
-
-def _interval(value: float, draws: np.ndarray) -> Interval:
-    known = draws[~np.isnan(draws)]
-    if np.isnan(value) or not len(known):
-        return Interval(float(value), np.nan, np.nan)
-    low, high = np.quantile(known, [0.025, 0.975])
-    return Interval(float(value), float(low), float(high))

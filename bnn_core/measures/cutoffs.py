@@ -1,60 +1,80 @@
-"""'I need 95 % right': the smallest cut-off that earns it, found on one half, told of the other.
+"""'I need 95 % right': the smallest cut-off with that accuracy, by risk control on all images.
 
-A cut-off chosen and judged on the same images looks better than it is. So images are split in
-halves, by whole groups (compounds) where there are groups; the cut-off comes from the one half and
-the figures shown are those of the other.
+Many cut-offs are tried, so the accuracy at the chosen one looks better than it is. Learn-then-Test
+(Angelopoulos et al. 2021) controls this. Every cut-off has a p-value against "the accuracy is at
+most the target", and the cut-offs are tested in a fixed order, from strict to loose (Wiens 2003,
+fallback procedure). The chance that the chosen cut-off falls short on new data is then at most
+`ALPHA`, and no image has to be set aside.
+
+The p-value is exact (binomial) for independent images. For groups, such as compounds, it is the
+largest of three: a likelihood ratio test and a score test over whole groups
+(`intervals.share_p_value`), and target ** G. The last one is the chance that none of G compounds is
+of a kind that is always wrong though such compounds are as common as 1 - target: few compounds
+cannot show a high accuracy, even if all their images are right.
+tests/benchmarks/cutoffs.py measures how often the promise is kept.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import beta, binom
 
+from bnn_core.base.wording import count as count_of
 from bnn_core.measures.evaluation import Selective, checked, ratio
 from bnn_core.measures.intervals import (
-    REPEATS,
     Interval,
     group_codes,
     group_counts,
-    group_draws,
     share_interval,
-    wilson_lower,
+    share_intervals,
+    share_p_value,
 )
 
-#: With fewer groups above a cut-off, resampling them says nothing. Counted as (sum n)^2 / sum n^2
-#: of the images kept per group, so that one large group with four single images is not five.
-MIN_GROUPS = 5
+#: Largest chance that the accuracy at the chosen cut-off is below the target.
+ALPHA = 0.05
+#: The tests start where this share of the images is kept; each start has its part of ALPHA.
+STARTS = {0.1: ALPHA / 2, 0.3: ALPHA / 2}
+#: Cut-offs that are tested.
+STEPS = 100
 
 
 @dataclass(frozen=True)
-class Half:
-    """One half of the images, at the chosen cut-off (kept = right = 0 when there is none)."""
+class HalfCheck:
+    """The same choice on one half of the images, checked on the other half.
 
+    cutoff: None if no cut-off passes on the first half. images, groups, kept, right: counts of the
+    second half. accuracy: of its kept images, None if nothing is kept.
+    """
+
+    cutoff: float | None
     images: int
     groups: int | None
     kept: int
     right: int
+    accuracy: Interval | None
 
 
 @dataclass(frozen=True)
 class NeededCutoff:
-    """The answer. `cutoff` is None when no cut-off earns the target; `reason` then says why.
+    """The answer for all images.
 
-    lower_bound: one-sided lower 95 % bound of the accuracy at the cut-off on the first half.
-    accuracy: on the second half, with its two-sided 95 % interval; None when nothing is kept there.
+    cutoff: None if no cut-off has the target accuracy; `reason` then says why. images, groups:
+    counts; groups is None for independent images. kept, right: images at the cut-off.
     """
 
     target: float
     cutoff: float | None
-    lower_bound: float | None
-    estimated: Half
-    reported: Half
-    accuracy: Interval | None
+    images: int
+    groups: int | None
+    kept: int
+    right: int
+    check: HalfCheck
     reason: str | None
 
     @property
     def coverage(self) -> float:
-        """Share of the second half kept, in [0, 1]."""
-        return self.reported.kept / max(self.reported.images, 1)
+        """Share of the images kept, in [0, 1]."""
+        return self.kept / max(self.images, 1)
 
 
 def needed_cutoff(
@@ -63,48 +83,36 @@ def needed_cutoff(
     target: float,
     groups: np.ndarray | None = None,
     strata: np.ndarray | None = None,
+    allowed: np.ndarray | None = None,
     *,
     seed: int = 0,
-    level: float = 0.95,
-    repeats: int = REPEATS,
 ) -> NeededCutoff:
-    """The smallest cut-off t such that images with score >= t are right at least `target` often.
+    """The smallest cut-off t at which images with score >= t are right at least `target` often.
 
-    score, correct: (N,); higher scores are surer. target: accuracy in (0, 1]. groups: (N,) what is
-    not independent (compounds), split and resampled whole. strata: (N,) classes, spread evenly over
-    the halves where there are no groups.
+    score, correct: (N,); a higher score is surer. target: accuracy in (0, 1]. groups: (N,) groups
+    of images that are not independent (compounds), or None. strata: (N,) classes, spread evenly
+    over the halves of the check if there are no groups. allowed: (V,) ascending cut-offs to choose
+    from, such as those of a slider, or None for any score.
 
-    "Right at least so often" means that the lower one-sided bound of the accuracy meets the target:
-    without groups Wilson's; with groups the smaller of Wilson's and a bootstrap over groups (which
-    alone would call three right images of one compound certain), and at least MIN_GROUPS groups.
-    The bound holds for one cut-off; that many are tried makes it somewhat optimistic, which is why
-    the second half is the figure to believe.
-    Every score of the first half is tried, at most 1,000 (200 with many groups), evenly by rank.
+    With probability 1 - ALPHA the accuracy at the cut-off is at least the target for new images,
+    or for new groups, drawn like these. Raises ValueError for a target outside (0, 1].
     """
     score, correct = checked(score, correct)
     if not 0 < target <= 1:
         raise ValueError(f"a target accuracy in (0, 1] expected, not {target}")
-    first = split_halves(len(score), groups, strata, seed)
     groups = None if groups is None else np.asarray(groups, dtype=object)
-    one = score[first], correct[first], None if groups is None else groups[first]
-    two = score[~first], correct[~first], None if groups is None else groups[~first]
-    thresholds = _candidates(one[0], 200 if groups is not None and _count(one[2]) > 1000 else 1000)
-    bounds = _lower_bounds(*one, thresholds, level, repeats, seed)
-    meets = np.flatnonzero(bounds >= target)
-    if not len(meets):
-        best = np.nanmax(bounds) if len(bounds) and not np.isnan(bounds).all() else None
-        return NeededCutoff(
-            target, None, None, _half(*one, None), _half(*two, None), None, _reason(best, one[2])
-        )
-    cutoff = float(thresholds[meets[0]])
+    cutoff = _chosen(score, correct, target, groups, allowed)
+    kept = np.zeros(len(score), bool) if cutoff is None else score >= cutoff
+    first = split_halves(len(score), groups, strata, seed)
     return NeededCutoff(
         target,
         cutoff,
-        float(bounds[meets[0]]),
-        _half(*one, cutoff),
-        _half(*two, cutoff),
-        _accuracy(*two, cutoff, level, repeats, seed),
-        None,
+        len(score),
+        _count(groups),
+        int(kept.sum()),
+        int((kept & correct).sum()),
+        _checked_on_halves(score, correct, target, groups, allowed, first),
+        _reason(score, correct, target, groups) if cutoff is None else None,
     )
 
 
@@ -113,8 +121,8 @@ def split_halves(
 ) -> np.ndarray:
     """(n,) bool, True for the first half.
 
-    Whole groups, paired by size so that the halves are alike in size; without groups a random half
-    of every stratum.
+    Whole groups, paired by size so that the halves are of similar size. Without groups, a random
+    half of every stratum.
     """
     rng = np.random.default_rng(seed)
     if groups is not None:
@@ -127,71 +135,123 @@ def split_halves(
 
 
 def _one_of_each_pair(order: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Of every two neighbours in `order`, one is drawn; an odd one out is drawn by a coin."""
+    """One of every two neighbours in `order`, at random; an odd one at the end with chance 1/2."""
     chosen = np.zeros(len(order), dtype=bool)
     coins = rng.integers(0, 2, size=(len(order) + 1) // 2)
-    places = 2 * np.arange(len(coins)) + coins
-    chosen[order[places[places < len(order)]]] = True
+    positions = 2 * np.arange(len(coins)) + coins
+    chosen[order[positions[positions < len(order)]]] = True
     return chosen
 
 
-def _candidates(score: np.ndarray, most: int) -> np.ndarray:
-    values = np.unique(score)
-    if len(values) <= most:
-        return values
-    return values[np.linspace(0, len(values) - 1, most).round().astype(np.intp)]
-
-
-def _lower_bounds(
+def _chosen(
     score: np.ndarray,
     correct: np.ndarray,
+    target: float,
+    groups: np.ndarray | None,
+    allowed: np.ndarray | None,
+) -> float | None:
+    """The loosest cut-off that the fallback procedure accepts, None if it accepts none."""
+    thresholds = _thresholds(score, target, allowed)
+    p_values = _p_values(score, correct, target, groups, thresholds)
+    shares = np.array([(score >= t).mean() for t in thresholds])
+    budget, accepted = 0.0, None
+    pending = dict(STARTS)
+    for threshold, p, share in zip(thresholds, p_values, shares, strict=True):
+        for start in [start for start in pending if share >= start]:
+            budget += pending.pop(start)
+        if p <= budget:
+            accepted = float(threshold)
+        else:
+            budget = 0.0
+    return accepted
+
+
+def _thresholds(score: np.ndarray, target: float, allowed: np.ndarray | None) -> np.ndarray:
+    """Cut-offs from strict to loose, at numbers of kept images that grow geometrically.
+
+    The first keeps a tenth of the images, but enough for about three times the images that could
+    pass if all were right, up to half of all. Only the scores and the target decide.
+    """
+    n = len(score)
+    if not n:
+        return np.empty(0)
+    fewest = np.log(ALPHA) / np.log(target) if target < 1 else np.inf
+    first = max(min(STARTS) * n, min(3 * fewest, n / 2), min(fewest, n), 1)
+    kept = np.unique(np.geomspace(first, n, STEPS).round().astype(np.intp))
+    thresholds = np.unique(np.sort(score)[::-1][kept - 1])
+    if allowed is not None:
+        allowed = np.asarray(allowed, np.float64)
+        above = np.searchsorted(allowed, thresholds)
+        thresholds = np.unique(allowed[above[above < len(allowed)]])
+    return thresholds[::-1]
+
+
+def _p_values(
+    score: np.ndarray,
+    correct: np.ndarray,
+    target: float,
     groups: np.ndarray | None,
     thresholds: np.ndarray,
-    level: float,
-    repeats: int,
-    seed: int,
 ) -> np.ndarray:
-    at = Selective(score, correct).at(thresholds)
-    bounds = wilson_lower(at.right, at.kept, level)
-    if groups is None or not len(score):
-        return bounds
-    kept, right, sizes = group_counts(score, correct, thresholds, groups)
-    weights = group_draws(len(sizes), repeats, seed)
-    # A repeat that keeps nothing speaks against the cut-off: it counts as accuracy 0.
-    drawn = np.nan_to_num(ratio(weights @ right, weights @ kept), nan=0.0)
-    bounds = np.minimum(bounds, np.quantile(drawn, 1 - level, axis=0))
-    effective = ratio(kept.sum(axis=0) ** 2, (kept**2).sum(axis=0))
-    return np.where(effective >= MIN_GROUPS, bounds, np.nan)
+    """p-value of each descending threshold against an accuracy of at most the target."""
+    if groups is None:
+        at = Selective(score, correct).at(thresholds)
+        return binom.sf(at.right - 1, at.kept, target)
+    kept, right, _ = group_counts(score, correct, thresholds[::-1], groups)
+    p_values = np.maximum(share_p_value(right, kept, target), target ** _effective_groups(kept))
+    return p_values[::-1]
 
 
-def _accuracy(
+def _effective_groups(kept: np.ndarray) -> np.ndarray:
+    """(T,) (sum n)^2 / sum n^2 of the kept images per group (G, T): equal groups count fully."""
+    return ratio(kept.sum(axis=0) ** 2, (kept**2).sum(axis=0))
+
+
+def _checked_on_halves(
     score: np.ndarray,
     correct: np.ndarray,
+    target: float,
     groups: np.ndarray | None,
-    cutoff: float,
-    level: float,
-    repeats: int,
-    seed: int,
-) -> Interval | None:
-    kept = score >= cutoff
-    if not kept.any():
-        return None
-    return share_interval(correct, kept, groups, repeats=repeats, level=level, seed=seed)
-
-
-def _half(
-    score: np.ndarray, correct: np.ndarray, groups: np.ndarray | None, cutoff: float | None
-) -> Half:
-    kept = score >= cutoff if cutoff is not None else np.zeros(len(score), dtype=bool)
-    return Half(len(score), _count(groups), int(kept.sum()), int((kept & correct).sum()))
+    allowed: np.ndarray | None,
+    first: np.ndarray,
+) -> HalfCheck:
+    parts = [
+        (score[half], correct[half], None if groups is None else groups[half])
+        for half in (first, ~first)
+    ]
+    cutoff = _chosen(parts[0][0], parts[0][1], target, parts[0][2], allowed)
+    score, correct, groups = parts[1]
+    kept = np.zeros(len(score), bool) if cutoff is None else score >= cutoff
+    return HalfCheck(
+        cutoff,
+        len(score),
+        _count(groups),
+        int(kept.sum()),
+        int((kept & correct).sum()),
+        share_interval(correct, kept, groups) if kept.any() else None,
+    )
 
 
 def _count(groups: np.ndarray | None) -> int | None:
     return None if groups is None else group_codes(groups)[1]
 
 
-def _reason(best: float | None, groups: np.ndarray | None) -> str:
-    if best is None:
-        few = "" if groups is None else f" of at least {MIN_GROUPS} groups"
-        return f"too few images{few} to say"
-    return f"the best lower bound of any cut-off is {100 * best:.1f} %"
+def _reason(
+    score: np.ndarray, correct: np.ndarray, target: float, groups: np.ndarray | None
+) -> str:
+    """Why no cut-off passes: the best lower bound, or that there are too few groups or images."""
+    count = len(score) if groups is None else _count(groups)
+    first = max(STARTS.values())  # the largest p-value of a first acceptance
+    if target == 1 or target**count > first:
+        unit = "image" if groups is None else "compound"
+        most = f"{100 * first ** (1 / count):.0f} %" if count else "nothing"
+        return f"{count_of(count, unit)} can show at most {most}, even if all images are right"
+    thresholds = _thresholds(score, target, None)
+    if groups is None:
+        at = Selective(score, correct).at(thresholds)
+        bounds = np.nan_to_num(beta.ppf(first, at.right, at.kept - at.right + 1))
+    else:
+        kept, right, _ = group_counts(score, correct, thresholds[::-1], groups)
+        bounds = share_intervals(right, kept, level=1 - 2 * first)[0]
+        bounds = np.minimum(bounds, first ** (1 / _effective_groups(kept)))
+    return f"the best lower bound of any cut-off is {100 * np.max(bounds):.1f} %"

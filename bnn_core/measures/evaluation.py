@@ -102,37 +102,12 @@ def augrc(score: np.ndarray, correct: np.ndarray) -> float:
     return float(np.trapezoid(risk, dx=1 / n) / (1 - 1 / n))
 
 
-class Reliability(NamedTuple):
-    """Bins of the reliability diagram: edges (b + 1,), else (b,); nan for an empty bin."""
-
-    edges: np.ndarray
-    count: np.ndarray
-    right: np.ndarray
-    mean_probability: np.ndarray
-    accuracy: np.ndarray
-
-
-def reliability(top: np.ndarray, correct: np.ndarray, bins: int = ECE_BINS) -> Reliability:
-    """Equal-width bins of the top mean softmax: [0, 1/b), ..., [1 - 1/b, 1], 1.0 in the last."""
-    top, correct = checked(top, correct)
-    index = np.clip(np.floor(top * bins), 0, bins - 1).astype(np.intp)
-    count = np.bincount(index, minlength=bins)
-    right = np.bincount(index, weights=correct, minlength=bins)
-    total = np.bincount(index, weights=top, minlength=bins)
-    return Reliability(
-        np.linspace(0, 1, bins + 1),
-        count,
-        right.astype(np.int64),
-        ratio(total, count),
-        ratio(right, count),
-    )
-
-
 def ece(top: np.ndarray, correct: np.ndarray, bins: int = ECE_BINS) -> float:
     """Expected calibration error: mean of |accuracy - mean probability| over bins, by images."""
-    diagram = reliability(top, correct, bins)
-    gaps = np.abs(diagram.accuracy - diagram.mean_probability)
-    return float(np.nansum(diagram.count * gaps) / diagram.count.sum()) if len(top) else np.nan
+    top, correct = checked(top, correct)
+    index = np.clip(np.floor(top * bins), 0, bins - 1).astype(np.intp)
+    gaps = np.abs(np.bincount(index, correct - top, bins))
+    return float(gaps.sum() / len(top)) if len(top) else np.nan
 
 
 def nll(p_label: np.ndarray) -> float:

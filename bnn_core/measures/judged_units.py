@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.measures.evaluation import Selective, certainty, evaluate
-from bnn_core.measures.intervals import Bands, Interval, selective_bands, share_interval, wilson
+from bnn_core.measures.intervals import Bands, Interval, selective_bands, share_interval
 from bnn_core.measures.levels import (
     LEVEL_COLUMNS,
     LEVEL_RULES,
@@ -21,6 +21,7 @@ from bnn_core.measures.levels import (
     available_levels,
     scored_rows,
 )
+from bnn_core.measures.reliability import Reliability, reliability
 from bnn_core.measures.selection import bin_index
 
 
@@ -69,7 +70,8 @@ def accuracy_by_level(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
     """Accuracy of one method at every level that the columns allow, with 95 % intervals.
 
     Returns level, rule ("mean" or "vote"), how (the rule in words), n, right, accuracy, low, high,
-    by ("groups": the interval counts whole groups; "": it counts single units).
+    few (too few groups, see `Interval`), by ("groups": groups are the units of the interval; "":
+    single units are).
     """
     lines = []
     for level in available_levels(table):
@@ -95,6 +97,7 @@ def accuracy_by_level(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
                     "accuracy": interval.value,
                     "low": interval.low,
                     "high": interval.high,
+                    "few": interval.few,
                     "by": "" if groups is None else "groups",
                 }
             )
@@ -164,12 +167,11 @@ class Judged:
 
     def curves(self, thresholds: np.ndarray) -> Bands:
         """Accuracy and coverage with pointwise 95 % intervals at ascending thresholds."""
-        if self.groups is not None:
-            return selective_bands(self.certainty, self.correct, thresholds, self.groups)
-        at = self.selective.at(thresholds)
-        return Bands(
-            at, *wilson(at.right, at.kept), *wilson(at.kept, np.full(len(thresholds), at.total))
-        )
+        return selective_bands(self.certainty, self.correct, thresholds, self.groups)
+
+    def reliability(self) -> Reliability:
+        """The reliability diagram; the score must be top_softmax."""
+        return reliability(self.values, self.correct, self.groups)
 
     def histogram(self, low: float, high: float, bins: int) -> pd.DataFrame:
         """Right and wrong units in equal bins of the score: columns left, right_edge, right, wrong.

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.wording import be, count, listed
-from bnn_core.measures.intervals import REPEATS, Interval, bootstrap_ratio
+from bnn_core.measures.intervals import Interval, mean_difference, mean_interval
 from bnn_core.measures.levels import aggregate, own_images, scored_rows
 from bnn_core.tables.values import reading_order
 
@@ -169,33 +169,16 @@ def edge_ring(
     )
 
 
-def edge_effect(
-    values: np.ndarray,
-    edge: np.ndarray,
-    *,
-    repeats: int = REPEATS,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval | None:
-    """Mean of edge wells minus mean of the others, with a percentile interval.
+def edge_effect(values: np.ndarray, edge: np.ndarray) -> Interval | None:
+    """Mean of edge wells minus mean of the other wells, with Welch's 95 % interval.
 
-    values: (W,) per well, nan is left out; edge: (W,) bool. Wells are resampled, edge and inside
-    each by themselves. None where either side has fewer than two wells.
+    values: (W,) per well, nan is left out. edge: (W,) bool. None if either side has fewer than two
+    wells.
     """
-    values = np.asarray(values, np.float64)
+    values, edge = np.asarray(values, np.float64), np.asarray(edge, bool)
     known = ~np.isnan(values)
-    outer, inner = values[known & edge], values[known & ~np.asarray(edge, bool)]
-    if min(len(outer), len(inner)) < 2:
-        return None
-    rng = np.random.default_rng(seed)
-    drawn = np.empty(repeats)
-    for repeat in range(repeats):
-        drawn[repeat] = (
-            outer[rng.integers(len(outer), size=len(outer))].mean()
-            - inner[rng.integers(len(inner), size=len(inner))].mean()
-        )
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(outer.mean() - inner.mean()), float(low), float(high))
+    outer, inner = values[known & edge], values[known & ~edge]
+    return mean_difference(outer, inner) if min(len(outer), len(inner)) > 1 else None
 
 
 def place_is_treatment(wells: pd.DataFrame, edge: np.ndarray) -> bool:
@@ -215,19 +198,16 @@ def place_is_treatment(wells: pd.DataFrame, edge: np.ndarray) -> bool:
 def line_effects(wells: pd.DataFrame, values: np.ndarray, along: str) -> pd.DataFrame:
     """Mean of the wells of each row or column (`along`): line, n, mean, low, high.
 
-    Intervals resample wells; nan for a single well. Wells without a value are left out.
+    Intervals are Student's t over wells, nan for fewer than three wells. Wells without a value are
+    left out.
     """
     known = ~np.isnan(values)
     found = []
     for line, part in pd.Series(values[known]).groupby(wells[along].to_numpy()[known]):
-        n = len(part)
-        mean = (
-            bootstrap_ratio(part, np.ones(n), repeats=1000)
-            if n > 1
-            else Interval(float(part.iat[0]), np.nan, np.nan)
-        )
+        mean = mean_interval(part.to_numpy())
+        low, high = (mean.low, mean.high) if len(part) > 2 else (np.nan, np.nan)
         found.append(
-            {"line": int(line), "n": n, "mean": mean.value, "low": mean.low, "high": mean.high}
+            {"line": int(line), "n": len(part), "mean": mean.value, "low": low, "high": high}
         )
     return pd.DataFrame(found, columns=["line", "n", "mean", "low", "high"])
 

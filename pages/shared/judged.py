@@ -6,9 +6,9 @@ import numpy as np
 import streamlit as st
 
 from bnn_core.base.methods import method_of
-from bnn_core.measures.evaluation import Reliability, reliability
 from bnn_core.measures.judged_units import Judged, judged_units, quality
 from bnn_core.measures.levels import scored_rows
+from bnn_core.measures.reliability import Reliability
 from bnn_core.study.folder import Study
 from pages.shared import filters, frame, studies
 
@@ -50,7 +50,7 @@ def reliabilities(study: Study) -> dict[str, Reliability]:
     found = {}
     for method in compared_methods(study):
         units = judged(study, method, "top_softmax")
-        found[method] = reliability(units.values, units.correct)
+        found[method] = units.reliability()
     return found
 
 

@@ -2,8 +2,6 @@
 
 import re
 
-from bnn_core.measures.intervals import Interval
-
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>:$~&])")
 
 
@@ -16,7 +14,3 @@ def percent(share: float, digits: int = 2) -> str:
     """A share as percent."""
     return f"{100 * share:.{digits}f} %"
 
-
-def interval(found: Interval) -> str:
-    """A 95 % interval of a share, in percent."""
-    return f"[{100 * found.low:.1f}, {100 * found.high:.1f}]"

@@ -70,7 +70,7 @@ def test_a_planted_winner_wins_and_a_copy_ties(planted):
     found = compare(planted, CLASSES, "confidence", repeats=200)
     standing = found.standing("accuracy")
     assert standing.leader == "good" and standing.tied == ["same"] and not standing.clear
-    assert found.difference("nll", "same", "good") == (0, 0, 0)
+    assert found.difference("nll", "same", "good")[:3] == (0, 0, 0)
     pair = compare({m: planted[m] for m in ("bad", "good")}, CLASSES, "confidence", repeats=200)
     standing = pair.standing("nll")
     assert (standing.leader, standing.clear) == ("good", True)

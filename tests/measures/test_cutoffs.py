@@ -1,10 +1,12 @@
-"""The smallest cut-off that earns an accuracy: planted truth, honest halves, honest "none"."""
+"""The smallest cut-off with an accuracy: planted truth, the promise in simulation, halves."""
 
 import numpy as np
 import pytest
+from scipy.special import expit
+from scipy.stats import binom
 
-from bnn_core.measures.cutoffs import MIN_GROUPS, needed_cutoff, split_halves
-from bnn_core.measures.intervals import wilson_lower
+from bnn_core.measures.cutoffs import ALPHA, needed_cutoff, split_halves
+from bnn_core.measures.intervals import share_interval, share_p_value
 
 
 def planted(n, seed=0):
@@ -14,88 +16,131 @@ def planted(n, seed=0):
     return score, (score >= 0.5) | (rng.random(n) < 0.5)
 
 
-def test_the_planted_cutoff_is_found():
+def grouped_world(seed, groups=40):
+    """Scores, right or wrong, and groups that differ; the accuracy of all scores >= t is known."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(groups), rng.integers(12, 49, groups))
+    score = rng.random(len(codes))
+    level = rng.normal(0, 0.8, groups)[codes]
+    return score, rng.random(len(codes)) < expit(4 * score - 0.5 + level), codes
+
+
+def grouped_truth(cutoff):
+    t = np.linspace(cutoff, 1, 400)[:, None]
+    z = np.linspace(-4, 4, 81)
+    weight = np.exp(-(z**2) / 2)
+    return float((expit(4 * t - 0.5 + 0.8 * z) * weight).sum() / (400 * weight.sum()))
+
+
+def test_the_planted_cutoff_is_the_answer():
     score, correct = planted(20_000)
     # P(right | score >= t) = 1 - (0.5 - t) / 2 / (1 - t) for t < 0.5: 0.9 at t = 0.375
-    found = needed_cutoff(score, correct, 0.9)
-    assert found.cutoff == pytest.approx(0.375, abs=0.03)
-    assert found.lower_bound >= 0.9
-    assert found.accuracy.value == pytest.approx(0.9, abs=0.015)
-    assert found.coverage == pytest.approx(0.625, abs=0.03)
-    assert found.reason is None
+    answer = needed_cutoff(score, correct, 0.9)
+    assert answer.cutoff == pytest.approx(0.39, abs=0.02) and answer.cutoff >= 0.375
+    kept = score >= answer.cutoff
+    assert (answer.kept, answer.right) == (kept.sum(), correct[kept].sum())
+    assert answer.coverage == kept.mean() and answer.images == 20_000
+    assert binom.sf(answer.right - 1, answer.kept, 0.9) <= ALPHA
+    assert answer.reason is None and answer.groups is None
 
 
-def test_the_bound_is_wilsons_on_the_first_half_and_no_smaller_cutoff_meets_it():
-    score, correct = planted(2_000, seed=1)
-    found = needed_cutoff(score, correct, 0.85, seed=5)
-    first = split_halves(2_000, seed=5)
-    half = found.estimated
-    assert (half.images, half.kept) == (first.sum(), (score[first] >= found.cutoff).sum())
-    assert found.lower_bound == pytest.approx(float(wilson_lower(half.right, half.kept)))
-    for t in np.unique(score[first & (score < found.cutoff)]):
-        kept = first & (score >= t)
-        assert wilson_lower(correct[kept].sum(), kept.sum()) < 0.85
-    other = ~first & (score >= found.cutoff)
-    assert (found.reported.kept, found.reported.right) == (other.sum(), correct[other].sum())
+def test_the_promise_is_kept_for_independent_images():
+    short = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        score = rng.random(1000)
+        correct = rng.random(1000) < expit(6 * score - 0.3)
+        answer = needed_cutoff(score, correct, 0.9)
+        t = np.linspace(answer.cutoff, 1, 2000)
+        short += expit(6 * t - 0.3).mean() < 0.9
+    assert short <= 16  # 5 % and two standard errors
 
 
-def test_none_is_said_plainly():
-    score = np.linspace(0, 1, 400)
-    found = needed_cutoff(score, np.arange(400) % 2 == 0, 0.95)
-    assert (found.cutoff, found.accuracy, found.lower_bound) == (None, None, None)
-    assert found.coverage == 0
-    assert found.reason.startswith("the best lower bound of any cut-off is ")
+def test_the_promise_is_kept_for_groups():
+    short = 0
+    for seed in range(60):
+        answer = needed_cutoff(*grouped_world(seed)[:2], 0.8, grouped_world(seed)[2])
+        short += answer.cutoff is not None and grouped_truth(answer.cutoff) < 0.8
+    assert short <= 6  # 5 % and two standard errors
 
 
-def test_few_groups_are_too_few():
-    groups = np.repeat(["a", "b", "c", "d", "e", "f"], 100)
-    found = needed_cutoff(np.random.default_rng(0).random(600), np.ones(600, bool), 0.5, groups)
-    assert found.cutoff is None
-    assert found.reason == f"too few images of at least {MIN_GROUPS} groups to say"
+def test_groups_make_it_stricter_than_images():
+    score, correct, groups = grouped_world(3)
+    grouped, alone = (needed_cutoff(score, correct, 0.85, g) for g in (groups, None))
+    assert alone.kept > grouped.kept > 0
+    assert grouped.groups == 40
 
 
-def test_one_perfect_compound_does_not_earn_a_cutoff():
+def test_every_p_value_of_the_chain_is_small():
+    score, correct, groups = grouped_world(5)
+    answer = needed_cutoff(score, correct, 0.8, groups)
+    kept = score >= answer.cutoff
+    sums = [np.bincount(groups[rows], minlength=40)[:, None] for rows in (kept & correct, kept)]
+    assert share_p_value(*sums, 0.8)[0] <= ALPHA
+    assert share_p_value(*sums, share_interval(correct, kept, groups).value)[0] > 0.4
+
+
+def test_few_groups_show_no_high_accuracy():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(18), 30)
+    perfect = needed_cutoff(rng.random(540), np.ones(540, bool), 0.75, groups)
+    assert perfect.cutoff is not None
+    # 0.85 ** 18 is 0.054: one compound in seven could be of a kind that is not among the 18.
+    answer = needed_cutoff(rng.random(540), np.ones(540, bool), 0.85, groups)
+    assert answer.cutoff is None and answer.kept == 0
+    assert answer.reason.startswith("18 compounds can show at most 81 %")
+    assert needed_cutoff(rng.random(9), np.ones(9, bool), 0.9).reason.startswith("9 images")
+
+
+def test_one_perfect_compound_is_not_enough():
     rng = np.random.default_rng(3)
     groups = np.repeat(np.arange(40), 25)
     correct = np.repeat(rng.random(40) < 0.6, 25)
     score = rng.random(1000)
-    score[groups < 2], correct[groups < 2] = 2.0, True  # two compounds, surest and always right
-    assert needed_cutoff(score, correct, 0.9, strata=correct).cutoff is not None
+    score[groups < 5], correct[groups < 5] = 2.0, True  # five compounds, surest and always right
+    assert needed_cutoff(score, correct, 0.9).cutoff is not None
     assert needed_cutoff(score, correct, 0.9, groups).cutoff is None
 
 
-def test_grouped_bounds_hold_in_the_other_half():
-    """Over many seeds, the truth falls short of the target about as seldom as promised."""
-    short = 0
-    for seed in range(60):
-        rng = np.random.default_rng(seed)
-        level = np.repeat(rng.normal(0, 0.8, 60), 10)
-        score = rng.random(600)
-        correct = rng.random(600) < 1 / (1 + np.exp(-(4 * score - 0.5 + level)))
-        found = needed_cutoff(score, correct, 0.85, np.arange(600) // 10, seed=seed, repeats=300)
-        if found.cutoff is not None:
-            t = np.linspace(found.cutoff, 1, 400)[:, None]
-            truth = (
-                1
-                / (1 + np.exp(-(4 * t - 0.5 + np.linspace(-3, 3, 61) * 0.8)))
-                * np.exp(-(np.linspace(-3, 3, 61) ** 2) / 2)
-            ).sum()
-            truth /= 400 * np.exp(-(np.linspace(-3, 3, 61) ** 2) / 2).sum()
-            short += truth < 0.85
-    assert short <= 12  # 5 % were promised for one cut-off; the search over many costs some
+def test_no_cutoff_has_a_reason():
+    score = np.linspace(0, 1, 400)
+    answer = needed_cutoff(score, np.arange(400) % 2 == 0, 0.95)
+    assert (answer.cutoff, answer.kept, answer.coverage) == (None, 0, 0)
+    # the best of all cut-offs keeps the fewest images, just over half right
+    assert answer.reason.endswith(" %") and "best lower bound" in answer.reason
+    assert needed_cutoff(np.empty(0), np.empty(0, bool), 0.9).cutoff is None
+    assert needed_cutoff([0.5] * 99, [True] * 99, 1.0).cutoff is None
 
 
-def test_on_the_published_table(authors):
+def test_a_second_start_helps_where_the_surest_images_are_wrong():
+    rng = np.random.default_rng(0)
+    score = np.sort(rng.random(2000))[::-1]
+    correct = np.ones(2000, bool)
+    correct[:200:5] = False  # a fifth of the surest tenth is wrong
+    answer = needed_cutoff(score, correct, 0.9)
+    assert answer.cutoff is not None and answer.kept > 1900
+
+
+def test_only_allowed_cutoffs_are_chosen():
+    score, correct = planted(5000, seed=2)
+    allowed = np.arange(0, 1.05, 0.1).round(6)
+    free, snapped = (needed_cutoff(score, correct, 0.85, allowed=a) for a in (None, allowed))
+    assert snapped.cutoff in allowed
+    assert snapped.cutoff >= free.cutoff > snapped.cutoff - 0.1
+
+
+def test_the_check_is_the_same_choice_on_one_half(authors):
     groups = authors.frame["compound"].to_numpy()
-    found = needed_cutoff(authors.c, authors.correct, 0.8, groups)
-    assert found.estimated.groups == found.reported.groups == 19
-    assert found.estimated.images + found.reported.images == 1196
-    kept = authors.c >= found.cutoff
-    assert found.estimated.kept + found.reported.kept == kept.sum()
-    assert found.accuracy.low <= found.accuracy.value <= found.accuracy.high
-    # images of a compound are alike, so the bound over compounds is far below that over images
-    assert found.lower_bound < wilson_lower(found.estimated.right, found.estimated.kept) - 0.02
-    assert needed_cutoff(authors.c, authors.correct, 0.999, groups).cutoff is None
+    answer = needed_cutoff(authors.c, authors.correct, 0.5, groups, seed=4)
+    first = split_halves(1196, groups, seed=4)
+    half = needed_cutoff(authors.c[first], authors.correct[first], 0.5, groups[first])
+    check = answer.check
+    assert check.cutoff == half.cutoff
+    other = ~first & (authors.c >= half.cutoff)
+    assert (check.images, check.groups) == ((~first).sum(), 19)
+    assert (check.kept, check.right) == (other.sum(), authors.correct[other].sum())
+    assert check.accuracy.value == check.right / check.kept
+    assert needed_cutoff(authors.c, authors.correct, 0.95, groups).cutoff is None
 
 
 def test_halves_keep_groups_whole_and_sizes_alike():

@@ -70,7 +70,8 @@ def test_accuracy_at_each_level_by_hand(eight):
     assert found.loc[("compound", "mean"), ["n", "right"]].tolist() == [3, 3]
     assert found.loc[("compound", "vote"), ["n", "right"]].tolist() == [3, 2]
     low, high = wilson(3, 3)
-    assert found.loc[("compound", "mean"), ["low", "high"]].tolist() == [low, high]
+    assert found.loc[("compound", "mean"), ["low", "high", "few"]].tolist() == [low, high, False]
+    assert found.loc[("image", "mean"), "few"]
     assert found.loc[("image", "mean"), "by"] == "groups"
 
 
@@ -78,7 +79,7 @@ def test_a_cutoff_keeps_and_counts(eight):
     judged = Judged(judged_units(eight.drop(columns="compound"), "image", CLASSES), "top_softmax")
     kept = judged.at(0.7)
     assert (kept.kept, kept.right, kept.wrong, kept.total) == (6, 4, 2, 8)
-    assert kept.accuracy == (4 / 6, *(pytest.approx(v) for v in wilson(4, 6)))
+    assert kept.accuracy == (4 / 6, *(pytest.approx(v) for v in wilson(4, 6)), False)
     assert judged.at(0.99).accuracy is None and judged.at(0.99).coverage.value == 0
     assert judged.at(-1.0).kept == 8
 
