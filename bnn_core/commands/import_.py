@@ -18,7 +18,7 @@ from bnn_core.commands.flags import micrometres, read_map
 from bnn_core.recipes.imports import make_import_study
 from bnn_core.study.describing import one_line
 from bnn_core.study.folder import METHOD_NAMES, cache_root
-from bnn_core.tables.columns import CANONICAL
+from bnn_core.tables.aliases import CANONICAL
 from bnn_core.tables.sources import ImportOptions
 
 

@@ -139,7 +139,8 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
     )
     if "label" in classes:
         raise InputError(f"{path}: a class cannot be called 'label'; rename it")
-    notes = [how, *looked.notes, *based, *meant.notes, *notes, *said]
+    read = [*main.map.notes, *([] if metadata is None else metadata.map.notes)]
+    notes = [how, *read, *looked.notes, *based, *meant.notes, *notes, *said]
     labels = class_labels(labels, classes, main.where)
     new = match_names(meant.new, classes, main.where)
     images = _images(main, labels, new, controls, options, notes)

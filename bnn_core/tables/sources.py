@@ -9,8 +9,9 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
+from bnn_core.tables.aliases import column_like, plain_name
 from bnn_core.tables.class_columns import ClassColumns, find_class_columns
-from bnn_core.tables.columns import ColumnMap, map_columns, plain_name
+from bnn_core.tables.columns import ColumnMap, map_columns
 from bnn_core.tables.joining import join_metadata
 from bnn_core.tables.long_form import image_key, long_columns, pivot_long
 from bnn_core.tables.probabilities import images_first, load_samples, samples_from_table
@@ -97,8 +98,8 @@ def read_sources(path: Path, options: ImportOptions) -> tuple[SourceTable, Sourc
             asked[canonical] = getattr(options, canonical)
     here, there = {}, {}
     for canonical, source in asked.items():
-        mine = _column_like(source, raw) if source else source
-        its = _column_like(source, extra) if source and extra is not None else None
+        mine = column_like(source, raw.columns) if source else source
+        its = column_like(source, extra.columns) if source and extra is not None else None
         if mine is None and its is not None:
             there[canonical] = its
         elif mine is None and canonical == "batch" and plain_name(source) == "week":
@@ -212,16 +213,9 @@ def read_samples(
     return samples, columns
 
 
-def _column_like(name: str, table: pd.DataFrame) -> str | None:
-    """A column by its name, else by its name without regard to case and punctuation."""
-    if name in table.columns:
-        return name
-    return next((c for c in table.columns if plain_name(c) == plain_name(name)), None)
-
-
 def _add_group(name: str, tables: list[SourceTable]) -> None:
     for table in tables:
-        column = _column_like(name, table.raw)
+        column = column_like(name, table.raw.columns)
         if name in table.mapped or column is not None:
             table.mapped["group"] = as_text(
                 table.mapped[name] if name in table.mapped else table.raw[column]
