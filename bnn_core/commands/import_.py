@@ -14,10 +14,11 @@ column is read off its name or off the column of predicted classes, and checked 
 import argparse
 from pathlib import Path
 
+from bnn_core.base.methods import METHODS
 from bnn_core.commands.flags import micrometres, read_map
 from bnn_core.recipes.imports import make_import_study
 from bnn_core.study.describing import one_line
-from bnn_core.study.folder import METHOD_NAMES, cache_root
+from bnn_core.study.folder import cache_root
 from bnn_core.tables.aliases import CANONICAL
 from bnn_core.tables.sources import ImportOptions
 
@@ -112,7 +113,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     probabilities.add_argument(
         "--method",
-        choices=list(METHOD_NAMES),
+        choices=list(METHODS),
         default="vi",
         help="what made the predictions (default: vi, a Bayesian network)",
     )

@@ -24,8 +24,8 @@ from bnn_core.recipes.adding_blocks import (
     average_moments,
     block_file,
     blocks_of,
+    embedding_method,
     look_at,
-    main_method,
     predict_blocks,
 )
 from bnn_core.study.folder import ROLES, Study, open_study
@@ -312,7 +312,7 @@ def _write_embedding(
         array[: len(own)] = own
         for block in blocks:
             parts = [
-                np.load(block_file(making, f"{main_method(study)}-{fold}", block))["embedding"]
+                np.load(block_file(making, f"{embedding_method(study)}-{fold}", block))["embedding"]
                 for fold in folds
             ]
             rows = slice(len(own) + block.first, len(own) + block.first + len(block))

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from bnn_core.base.methods import reading_method
 from bnn_core.datasets.mnist import LabelledImages
 from bnn_core.measures.sample_size import accuracy_by_samples
 from bnn_core.measures.uncertainty import summarise
@@ -146,7 +147,7 @@ def make_digit_study(
                     test.targets[subset],
                 ),
             )
-        main = "vi" if "vi" in results else next(iter(results))
+        main = reading_method(results)
         samples = {m: r.samples for m, r in results.items() if r.samples is not None}
         return finish_study(
             making,
@@ -169,6 +170,7 @@ def make_digit_study(
             extra={
                 "synthetic": source.synthetic,
                 "notes": list(source.notes),
+                "embedding_of": main,
                 "seeds": {
                     "training": {m: c.seed for m, c in configs.items()},
                     "samples": sample_seed,

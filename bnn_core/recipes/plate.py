@@ -11,6 +11,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json, write_json
+from bnn_core.base.methods import reading_method
 from bnn_core.base.wording import count, have
 from bnn_core.datasets.extra_rows import STORED
 from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds, unpredictable_rows
@@ -120,7 +121,7 @@ def _assemble_study(making: Path) -> Path:
         m: assemble([read_result(making / "folds" / str(f.index) / m) for f in folds], len(images))
         for m in plan["configs"]
     }
-    main = "vi" if "vi" in results else next(iter(results))
+    main = reading_method(results)
     source.keep_with_study(making)
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
@@ -133,6 +134,7 @@ def _assemble_study(making: Path) -> Path:
         | keys
         | {
             "notes": [*plan["extra"].get("notes", []), *keys["notes"], *_warnings(folds, images)],
+            "embedding_of": main,
             "weights_kept": plan["keep_weights"],
             "folds": [
                 {

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bnn_core.base import methods
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json
 from bnn_core.study.lock import settle, settle_all
@@ -25,16 +26,6 @@ SCHEMA = 1
 MAKING = ".making"
 #: File of a synthetic study with what was planted in it.
 TRUTH = "truth.parquet"
-METHOD_NAMES = {
-    "vi": "Bayesian (mean-field VI)",
-    "standard": "Standard network",
-    "dropout": "MC dropout",
-    "ensemble": "Deep ensemble",
-    "laplace": "Laplace approximation",
-    "temperature": "Standard, temperature scaled",
-    "vi-gaussian": "Bayesian, Gaussian prior",
-    "vi-mixture": "Bayesian, mixture prior",
-}
 ROLES = ("scored", "unlabelled", "control", "shifted", "new")
 
 
@@ -143,6 +134,21 @@ class Study:
         self.classes: list[str] = meta["classes"]
         self.methods: list[str] = list(meta["methods"])
         self.fingerprint: str = meta["fingerprint"]
+
+    @property
+    def reading_method(self) -> str:
+        """The method that counts where only one can (`methods.reading_method`)."""
+        return methods.reading_method(self.methods)
+
+    @property
+    def bayes_method(self) -> str | None:
+        """The method of several networks that counts first (`methods.bayes_method`), or None."""
+        return methods.bayes_method(self.methods)
+
+    @property
+    def standard_method(self) -> str | None:
+        """The standard network where the study has it, or None."""
+        return methods.standard_method(self.methods)
 
     def demand_same(self) -> None:
         """InputError where the study was made again, moved or deleted since it was opened."""

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.methods import METHODS
 from bnn_core.base.wording import be, count, have
 from bnn_core.measures.uncertainty import Moments
-from bnn_core.study.folder import METHOD_NAMES, ROLES
+from bnn_core.study.folder import ROLES
 from bnn_core.tables.class_columns import (
     ClassColumns,
     lacking_column,
@@ -76,8 +77,8 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
     Raises InputError (one line: file, rows, what is wrong, what to do) for all bad input.
     """
     options = options or ImportOptions()
-    if options.method not in METHOD_NAMES:
-        raise InputError(f"--method {options.method}: one of {', '.join(METHOD_NAMES)} expected")
+    if options.method not in METHODS:
+        raise InputError(f"--method {options.method}: one of {', '.join(METHODS)} expected")
     main, metadata = read_sources(path, options)
     notes: list[str] = []
     if metadata is not None:

@@ -34,7 +34,7 @@ SAMPLE = ("sample", "draw", "network", "mc_sample", "sample_id", "t")
 class ImportOptions:
     """What the user says about a table; all optional.
 
-    method: what made the predictions, a key of `study.METHOD_NAMES`. columns: canonical name ->
+    method: what made the predictions, a key of `base.methods.METHODS`. columns: canonical name ->
     source column, in the table or in the metadata. label, batch, group: the same for these three;
     group is what is not independent (default: compound). classes: names by column order. prefix:
     how the class columns begin. samples: file of per-sample probabilities; axes "NTC" or "TNC".

@@ -11,8 +11,9 @@ import streamlit as st
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
+from bnn_core.base.methods import METHODS
 from bnn_core.recipes.imports import image_folder, images_found, make_import_study
-from bnn_core.study.folder import METHOD_NAMES, cache_root
+from bnn_core.study.folder import cache_root
 from bnn_core.tables.aliases import CANONICAL
 from bnn_core.tables.predictions import Predictions, read_predictions
 from bnn_core.tables.sources import ImportOptions
@@ -96,7 +97,10 @@ def ask_options() -> tuple[ImportOptions, dict]:
             said = left.text_input(words, key=f"import_{name}", help=explained).strip()
             given[name] = said or None
         method = middle.selectbox(
-            FIELDS["method"], list(METHOD_NAMES), key="import_method", format_func=METHOD_NAMES.get
+            FIELDS["method"],
+            list(METHODS),
+            key="import_method",
+            format_func=lambda key: METHODS[key].name,
         )
         classes = middle.text_input(
             FIELDS["classes"], key="import_classes", help="Separated by commas."

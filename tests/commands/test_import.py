@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from bnn_core.base.scores import SCORES
 from bnn_core.commands import import_
 from bnn_core.commands.cli import main
 from bnn_core.measures.evaluation import Selective, augrc, aurc, auroc, brier, ece, nll
 from bnn_core.measures.levels import level_metrics
-from bnn_core.measures.uncertainty import SPLIT_COLUMNS
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study
 
@@ -97,7 +97,9 @@ def test_the_published_table_with_one_command(shared_data, authors, tmp_path):
         "20.2",
     ]
     np.testing.assert_allclose(c, authors.c, atol=1e-6)
-    assert table[list(SPLIT_COLUMNS)].isna().all(axis=None)
+    assert (
+        table[[key for key, score in SCORES.items() if score.needs_samples]].isna().all(axis=None)
+    )
     assert any("no samples" in note for note in study.meta["notes"])
     assert study.samples("vi") is None
     assert study.thumbnail(0) is None
