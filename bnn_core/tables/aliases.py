@@ -34,6 +34,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "barcode",
         "plate_label",
     ),
+    "layout": ("layout", "layout_id", "plate_map", "platemap", "plate_map_name", "platemap_name"),
     "well": (
         "well",
         "well_id",
