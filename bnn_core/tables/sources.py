@@ -30,7 +30,8 @@ class ImportOptions:
     how the class columns begin. samples: file of per-sample probabilities; axes "NTC" or "TNC".
     standard: a second table, of a standard network. metadata: tables joined one after the other on
     `on`, or on the best shared columns. control: compounds or labels that are controls, never
-    scored. unlabelled: labels that mean "no label". new: labels of kinds that the network never learnt.
+    scored. unlabelled: labels that mean "no label". new: labels of kinds that the network never
+    learnt.
     """
 
     method: str = "vi"
