@@ -1,23 +1,17 @@
 """Probabilities as they come: checked row by row, logits turned, samples averaged."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
-import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.roots import readable
-from bnn_core.base.wording import count, have
-from bnn_core.measures.uncertainty import Moments, moments
+from bnn_core.base.wording import count
 from bnn_core.tables.reading import rows_text
 
 #: How far the probabilities of a row may be from summing to 1; further where they are rounded.
 SUM_TOLERANCE = 0.01
 #: Decimals that a table may be rounded to, fewest first.
 _DECIMALS = (2, 3, 4)
-_BATCH = 4_000_000
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -102,137 +96,3 @@ def _rounding(values: np.ndarray) -> tuple[int | None, float]:
         if (np.abs(scaled - np.rint(scaled)) < 1e-3 * 10.0 ** (decimals - 4)).all():
             return decimals, max(SUM_TOLERANCE, values.shape[1] * 0.5 * 10.0**-decimals) + 1e-9
     return None, SUM_TOLERANCE + 1e-9
-
-
-def load_samples(path: Path) -> tuple[np.ndarray, list[str] | None, list[str] | None]:
-    """Per-sample values from a .npy or .npz file: the array of three axes, class names, image ids.
-
-    An .npz has one array of three axes, and may have lists called `classes` and `image_id`.
-    Raises InputError for anything else.
-    """
-    try:
-        loaded = np.load(readable(path), mmap_mode="r", allow_pickle=False)
-        arrays = (
-            {"": loaded}
-            if isinstance(loaded, np.ndarray)
-            else {name: loaded[name] for name in loaded.files}
-        )
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError(
-            f"{path} is no readable .npy or .npz array ({str(error).splitlines()[0]})"
-        ) from error
-    names, ids = (arrays.pop(name, None) for name in ("classes", "image_id"))
-    cubes = {
-        name: a for name, a in arrays.items() if a.ndim == 3 and a.size and a.dtype.kind in "fiu"
-    }
-    if len(cubes) != 1:
-        shapes = ", ".join(f"{name or 'array'} {a.shape}" for name, a in arrays.items())
-        raise InputError(
-            f"{path}: one array of numbers with three axes (images, samples, classes) "
-            f"expected, found {shapes or 'none'}"
-        )
-    return (
-        next(iter(cubes.values())),
-        *(None if given is None else [str(n) for n in given] for given in (names, ids)),
-    )
-
-
-def images_first(samples: np.ndarray, images: int, axes: str | None, path: Path) -> np.ndarray:
-    """(N, T, C) from (N, T, C) or (T, N, C), told apart by the number of images.
-
-    axes: "NTC" or "TNC" where the user says it. Raises InputError when neither fits or both do.
-    """
-    fits = {"NTC": samples.shape[0] == images, "TNC": samples.shape[1] == images}
-    if axes is None:
-        if not any(fits.values()):
-            raise InputError(
-                f"{path} has shape {samples.shape}, the table {images:,} rows; "
-                "(images, samples, classes) or (samples, images, classes) expected"
-            )
-        if all(fits.values()):
-            raise InputError(
-                f"{path} has shape {samples.shape}: images or samples first? Give "
-                "--axes NTC (images first) or TNC"
-            )
-        axes = "NTC" if fits["NTC"] else "TNC"
-    elif not fits[axes]:
-        raise InputError(
-            f"{path} has shape {samples.shape}: --axes {axes} would make "
-            f"{samples.shape[axes.index('N')]:,} images of it, the table has "
-            f"{images:,} rows"
-        )
-    return samples if axes == "NTC" else samples.transpose(1, 0, 2)
-
-
-def samples_from_table(
-    table: pd.DataFrame,
-    values: np.ndarray,
-    keys: pd.Series,
-    sample: pd.Series,
-    images: pd.Series,
-    path: Path,
-) -> np.ndarray:
-    """(N, T, C) from a table of one row per image and sample.
-
-    values: (rows, C). keys: the image of each row; sample: its sample; images: the ids in order.
-    Raises InputError naming rows of unknown images, doubles and images of too few samples.
-    """
-    image = pd.Index(images).get_indexer(keys)
-    lost = image < 0
-    if lost.any():
-        raise InputError(
-            f"{path} {rows_text(table.index[lost])}: image '{keys[lost].iloc[0]}' is "
-            "not in the metadata table"
-        )
-    draw, draws = pd.factorize(sample, sort=True)
-    double = pd.Series(image * (len(draws) + 1) + draw).duplicated().to_numpy()
-    if double.any():
-        raise InputError(
-            f"{path} {rows_text(table.index[double])}: the same image and sample again"
-        )
-    counts = np.bincount(image, minlength=len(images))
-    short = counts < len(draws)
-    if short.any():
-        raise InputError(
-            f"{path}: {count(n := int(short.sum()), 'image')} {have(n)} fewer than "
-            f"{len(draws)} samples, the first is '{images[short].iloc[0]}'"
-        )
-    cube = np.empty((len(images), len(draws), values.shape[1]))
-    cube[image, draw] = values
-    return cube
-
-
-def sample_moments(
-    samples: np.ndarray,
-    rows: Sequence[int],
-    columns: Sequence[str],
-    *,
-    logits: bool,
-    where: str,
-    lacking: str = "",
-) -> tuple[np.ndarray, Moments, list[str]]:
-    """Checked samples (N, T, C) float16, their moments in float64, and notes.
-
-    Each sample of each image is checked as in `checked_probabilities`; works in bounded memory.
-    """
-    n, draws, classes = samples.shape
-    kept = np.empty(samples.shape, np.float16)
-    parts, notes = [], []
-    step = max(1, _BATCH // max(1, draws * classes))
-    for start in range(0, n, step):
-        block = np.asarray(samples[start : start + step], np.float64)
-        p, said = checked_probabilities(
-            block.reshape(-1, classes),
-            np.repeat(np.asarray(rows[start : start + step]), draws),
-            columns,
-            logits=logits,
-            where=where,
-            lacking=lacking,
-        )
-        notes = notes or said
-        p = p.reshape(block.shape)
-        kept[start : start + step] = p
-        parts.append(moments(p.transpose(1, 0, 2)))
-    return kept, Moments.concatenate(parts), notes

@@ -12,12 +12,9 @@ from bnn_core.tables.aliases import column_like, plain_name
 from bnn_core.tables.class_columns import ClassColumns, find_class_columns
 from bnn_core.tables.columns import ColumnMap, map_columns
 from bnn_core.tables.joining import join_metadata
-from bnn_core.tables.long_form import image_key, long_columns, pivot_long
-from bnn_core.tables.probabilities import images_first, load_samples, samples_from_table
-from bnn_core.tables.reading import naming, read_table, rows_text, to_numbers
+from bnn_core.tables.long_form import long_columns, pivot_long
+from bnn_core.tables.reading import naming, read_table, to_numbers
 from bnn_core.tables.values import as_text
-
-SAMPLE = ("sample", "draw", "network", "mc_sample", "sample_id", "t")
 
 
 @dataclass(frozen=True)
@@ -149,41 +146,19 @@ def find_values(
     return ClassValues(found, values), single
 
 
-def read_samples(
-    main: SourceTable, table_values: ClassValues | None, options: ImportOptions
-) -> tuple[np.ndarray, ClassColumns]:
-    """Samples (N, T, C) in the order of the table's rows, and what names their classes.
-
-    Raises InputError when shapes, ids or classes do not fit the table, or when the samples do not
-    average to the probabilities that the table itself gives.
-    """
-    path = Path(options.samples)
-    given = None if table_values is None else table_values.columns
-    if path.suffix in (".npy", ".npz"):
-        cube, names, ids = load_samples(path)
-        samples = images_first(cube, len(main.raw), options.axes, path)
-        if ids is not None:
-            samples = samples[_places(ids, main, path)]
-    else:
-        samples, names = _sample_table(main, given, options)
-    count = samples.shape[2]
-    if names is None:
-        names = list(given.names) if given else [str(k) for k in range(count)]
-    if len(names) != count or (given and len(given.columns) != count):
+def demand_known_scale(found: ClassColumns, options: ImportOptions, where: str) -> bool:
+    """Whether the values are logits. Raises InputError where they are and nobody said so."""
+    if found.logits and not options.logits:
         raise InputError(
-            f"{path} has {count} classes, but "
-            f"{len(names if len(names) != count else given.columns)} are named"
+            f"{where}columns {found.columns[0]} ... are logits, not probabilities; "
+            "--logits converts them"
         )
-    columns = given or ClassColumns(tuple(names), tuple(names), logits=False)
-    if given and not options.logits:
-        off = np.abs(np.asarray(samples, np.float64).mean(axis=1) - table_values.values) > 0.02
-        if off.any():
-            raise InputError(
-                f"{path} does not average to the probabilities in {main.path}, "
-                f"{rows_text(main.raw.index[off.any(axis=1)])}: are its images in the "
-                "order of the rows, and its classes in that of the columns?"
-            )
-    return samples, columns
+    return options.logits
+
+
+def predicted_names(main: SourceTable, column: str | None) -> pd.Series | None:
+    """The predicted class of each row, None where the cell is empty; None without such a column."""
+    return None if column is None else as_text(main.raw[column])
 
 
 def _add_group(name: str, tables: list[SourceTable]) -> None:
@@ -197,40 +172,3 @@ def _add_group(name: str, tables: list[SourceTable]) -> None:
     raise InputError(
         f"--group {name}: no such column in {' or '.join(str(table.path) for table in tables)}"
     )
-
-
-def _places(ids: list[str], main: SourceTable, path: Path) -> np.ndarray:
-    """Position in `ids` of each row of the table."""
-    key = image_key(main.mapped)
-    if key is None:
-        raise InputError(f"{path} names its images (image_id), the table {main.path} does not")
-    if len(set(ids)) < len(ids):
-        raise InputError(f"{path}: an image stands twice in image_id")
-    place = pd.Index(ids).get_indexer(key)
-    if (place < 0).any():
-        lost = key.index[place < 0]
-        raise InputError(
-            f"{path} lacks images of {main.path}: {rows_text(lost)} there, the first "
-            f"is '{key[lost[0]]}'"
-        )
-    return place
-
-
-def _sample_table(
-    main: SourceTable, given: ClassColumns | None, options: ImportOptions
-) -> tuple[np.ndarray, list[str]]:
-    """Samples from a table of one row per image and sample."""
-    path = Path(options.samples)
-    table = read_table(path)
-    mapped, mapping = map_columns(table)
-    sample = next((c for c in table.columns if plain_name(c) in SAMPLE), None)
-    known = [*options.classes, *(given.names if given else ())]
-    columns = find_class_columns(table, mapping.unused, known, options.prefix)
-    keys, ids = image_key(mapped), image_key(main.mapped)
-    if sample is None or columns is None or keys is None or ids is None:
-        raise InputError(
-            f"{path}: one row per image and sample expected, with columns image_id "
-            "(or path), sample and class probabilities, and the same ids in the table"
-        )
-    values = to_numbers(table, list(columns.columns), path)
-    return (samples_from_table(table, values, keys, table[sample], ids, path), list(columns.names))

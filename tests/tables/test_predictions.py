@@ -125,7 +125,10 @@ def test_bad_rows_are_named(importing, tmp_path):
     table = eight().astype(object)
     table.loc[6, "softmax_2"] = "high"
     assert "row 8: column 'softmax_2' holds 'high', a number expected" in refusal(importing, table)
-    assert "no class probabilities found" in refusal(importing, table[["softmax_2", "moa"]])
+    assert "one column of probability ('softmax_2') and 3 labels" in refusal(
+        importing, eight()[["softmax_2", "moa"]]
+    )
+    assert "no class probabilities found" in refusal(importing, eight()[["image", "moa"]])
 
 
 def test_one_bad_concentration_is_a_warning(importing):

@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.measures.uncertainty import moments
-from bnn_core.tables.probabilities import (
-    checked_probabilities,
+from bnn_core.tables.probabilities import checked_probabilities, softmax
+from bnn_core.tables.samples import (
     images_first,
     load_samples,
     sample_moments,
     samples_from_table,
-    softmax,
 )
 
 
@@ -111,7 +110,7 @@ def test_axes_are_told_by_the_number_of_images(cube, tmp_path):
 
 def test_moments_of_samples_in_small_batches(cube, monkeypatch):
     whole = moments(cube.transpose(1, 0, 2))
-    monkeypatch.setattr("bnn_core.tables.probabilities._BATCH", 24)
+    monkeypatch.setattr("bnn_core.tables.samples._BATCH", 24)
     kept, streamed, notes = sample_moments(cube, range(2, 8), "abc", logits=False, where="")
     np.testing.assert_allclose(kept, cube, atol=5e-4)
     assert kept.dtype == np.float16
