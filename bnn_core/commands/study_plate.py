@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.commands.flags import micrometres, out_folder, read_map, whole_number
+from bnn_core.commands.flags import intensity_range, micrometres, out_folder, read_map, whole_number
 from bnn_core.commands.training_flags import (
     add_study_flags,
     add_train_flags,
@@ -47,6 +47,7 @@ NAME = "plate"
 ASKED = (
     "size",
     "normalise",
+    "intensities",
     "channels",
     "images",
     "map",
@@ -95,6 +96,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "plate", "image", "none"),
         help="intensity scaling: by percentiles of plate and channel, of the image, "
         "or none (default: auto: plate for 16 bit, none for 8 bit)",
+    )
+    group.add_argument(
+        "--intensities",
+        metavar="LOW,HIGH",
+        type=intensity_range,
+        help="values that become black and white in files of other numbers than 8 or 16 bit "
+        "(float, int32); the same for all images",
     )
     add_plate_flags(parser)
     add_study_flags(parser, "the table's name")
@@ -201,6 +209,7 @@ def run(args: argparse.Namespace) -> str:
             **columns,
             size=args.size,
             normalise=args.normalise,
+            intensities=args.intensities,
             pixel_size_um=args.pixel_size,
         ),
         NAME,
