@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.tables.columns import plain_name
+from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import looks_numeric, rows_text
 from bnn_core.tables.values import match_names, name_key, none_where
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count, have
-from bnn_core.tables.columns import plain_name
+from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import rows_text
 from bnn_core.tables.sources import ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, match_names, name_key, none_where

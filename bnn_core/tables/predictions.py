@@ -1,6 +1,6 @@
 """Anybody's predictions -> the parts of a study: probabilities, labels and metadata, checked."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
         raise InputError(f"--method {options.method}: one of {', '.join(METHODS)} expected")
     main, metadata = read_sources(path, options)
     notes: list[str] = []
-    if metadata is not None:
+    if metadata:
         main, notes = with_metadata(main, metadata, options.on)
     column = None if options.ignore_predicted else predicted_column(list(main.raw.columns))
     found, main = find_values(main, [*_occurring(main, column), *options.classes], options.prefix)
@@ -140,7 +140,8 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
     )
     if "label" in classes:
         raise InputError(f"{path}: a class cannot be called 'label'; rename it")
-    notes = [how, *looked.notes, *based, *meant.notes, *notes, *said]
+    read = [*main.map.notes, *(note for table in metadata for note in table.map.notes)]
+    notes = [how, *read, *looked.notes, *based, *meant.notes, *notes, *said]
     labels = class_labels(labels, classes, main.where)
     new = match_names(meant.new, classes, main.where)
     images = _images(main, labels, new, controls, options, notes)
@@ -375,7 +376,7 @@ def _warn_if_worse_than_guessing(
 
 def _understood(
     main: SourceTable,
-    metadata: SourceTable | None,
+    metadata: Sequence[SourceTable],
     found: ClassColumns,
     predicted: str | None,
     label: str | None,
@@ -389,8 +390,7 @@ def _understood(
     parts.append(main.map.describe())
     if "label" not in main.mapped and "moa" in main.mapped:
         parts.append("the MoA is the label")
-    if metadata is not None:
-        parts.append(f"from {metadata.path.name} {metadata.map.describe()}")
+    parts += [f"from {table.path.name} {table.map.describe()}" for table in metadata]
     used = {*found.columns, predicted, label, *(long_columns(main.raw) or ())}
     unused = [c for c in main.map.unused if c not in used]
     if unused:

@@ -13,8 +13,10 @@ from bnn_core.base.wording import count, have
 from bnn_core.measures.uncertainty import Moments, moments
 from bnn_core.tables.reading import rows_text
 
-#: How far the probabilities of a row may be from summing to 1, as in rounded tables.
+#: How far the probabilities of a row may be from summing to 1; further where they are rounded.
 SUM_TOLERANCE = 0.01
+#: Decimals that a table may be rounded to, fewest first.
+_DECIMALS = (2, 3, 4)
 _BATCH = 4_000_000
 
 
@@ -37,7 +39,8 @@ def checked_probabilities(
 
     values: as read, nan where empty. rows: their numbers, for messages. logits: values are logits
     and are put through a softmax. lacking: what to say where rows sum to less than 1 and none to
-    more. Rows that sum to 1 within 0.01 are scaled to 1 exactly.
+    more. Rows that sum to 1 within 0.01, or within what rounding to two or more decimals can do to
+    C numbers (C / 2 of the last decimal), are scaled to 1 exactly.
     Raises InputError that lists every kind of problem with its rows.
     """
     rows = np.asarray(rows)
@@ -58,6 +61,7 @@ def checked_probabilities(
         return softmax(values), ["Logits were turned into probabilities by a softmax."]
     outside = sound & ((values < -1e-6) | (values > 1 + 1e-6)).any(axis=1)
     sums = values.sum(axis=1)
+    decimals, tolerance = _rounding(values[sound])
     percent = sound & (np.abs(sums - 100) < 1)
     if percent.any() and percent.sum() == sound.sum():
         raise InputError(
@@ -71,7 +75,7 @@ def checked_probabilities(
             f"{columns[column]} is {values[row, column]:g}, a probability between 0 "
             "and 1 expected (for logits add --logits)",
         )
-    off = sound & ~outside & (np.abs(sums - 1) > SUM_TOLERANCE)
+    off = sound & ~outside & ((np.abs(sums - 1) > tolerance) | (sums <= 0))
     if off.any():
         few = f" ({lacking})" if lacking and (sums[off] < 1).all() and not outside.any() else ""
         report(off, f"the probabilities sum to {sums[np.flatnonzero(off)[0]]:.4g}, not to 1{few}")
@@ -82,10 +86,22 @@ def checked_probabilities(
     if (np.abs(sums - 1) > 1e-4).any():
         notes.append(
             f"{count(n := int(scaled.sum()), 'row')} {'was' if n == 1 else 'were'} "
-            f"scaled to sum to 1 (off by up to {np.abs(sums - 1).max():.2g})."
+            f"scaled to sum to 1 (off by up to {np.abs(sums - 1).max():.2g}"
+            + (f"; the probabilities are rounded to {decimals} decimals)." if decimals else ").")
         )
     p = np.clip(values, 0, 1)
     return np.where(scaled[:, None], p / p.sum(axis=1, keepdims=True), p), notes
+
+
+def _rounding(values: np.ndarray) -> tuple[int | None, float]:
+    """Decimals that all values (N, C) are rounded to, None for more than four, and how far the sum
+    of a row may be from 1."""
+    for decimals in _DECIMALS:
+        scaled = values * 10.0**decimals
+        # A float32 table holds 0.33 with an error of 1e-8.
+        if (np.abs(scaled - np.rint(scaled)) < 1e-3 * 10.0 ** (decimals - 4)).all():
+            return decimals, max(SUM_TOLERANCE, values.shape[1] * 0.5 * 10.0**-decimals) + 1e-9
+    return None, SUM_TOLERANCE + 1e-9
 
 
 def load_samples(path: Path) -> tuple[np.ndarray, list[str] | None, list[str] | None]:
