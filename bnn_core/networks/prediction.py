@@ -13,8 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from bnn_core.measures.uncertainty import Moments, moments
+from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.layers import BayesLayer
+from bnn_core.networks.precision import autocast
+
+#: Images of one batch on a GPU; more make it no faster.
+LARGEST_BATCH = 16_384
 
 
 @dataclass(frozen=True)
@@ -112,20 +116,19 @@ def predictive_samples(networks: Networks, images: Tensor) -> Tensor:
         if set(networks.weights) == {"head.weight", "head.bias"}:
             features = networks.body.features(images)
             weight, bias = networks.weights["head.weight"], networks.weights["head.bias"]
-            return (features @ weight.mT + bias[:, None]).softmax(dim=-1)
-        return torch.stack(
-            [
-                functional_call(networks.body, weights, (images,)).softmax(dim=-1)
-                for weights in networks
-            ]
-        )
+            logits = features @ weight.mT + bias[:, None]
+        else:
+            logits = torch.stack(
+                [functional_call(networks.body, weights, (images,)) for weights in networks]
+            )
+        return logits.float().softmax(dim=-1)
 
 
 def embed(
     networks: Networks,
     images: np.ndarray,
-    prepare: Callable[[np.ndarray], Tensor],
-    batch_size: int = 100,
+    prepare: Callable[[np.ndarray | Tensor], Tensor],
+    batch_size: int | None = None,
     rows: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Last hidden layer of the first of the networks, batch by batch, (n, D) float32.
@@ -136,9 +139,10 @@ def embed(
     device = next(body.parameters()).device
     body.load_state_dict(body.state_dict() | next(iter(networks)))
     rows = np.arange(len(images)) if rows is None else rows
-    for start in range(0, len(rows), batch_size):
+    size = batch_size or images_per_batch(networks, images, prepare)
+    for start in range(0, len(rows), size):
         with torch.inference_mode():
-            batch = prepare(images[rows[start : start + batch_size]]).to(device)
+            batch = prepare(on_device(images[rows[start : start + size]], device))
             features = body.features(batch).float().cpu().numpy()
         yield features
 
@@ -146,31 +150,76 @@ def embed(
 def predict(
     networks: Networks,
     images: np.ndarray,
-    prepare: Callable[[np.ndarray], Tensor],
+    prepare: Callable[[np.ndarray | Tensor], Tensor],
     *,
     samples: np.ndarray | None = None,
-    batch_size: int = 100,
+    batch_size: int | None = None,
+    precision: str = "float32",
     progress: Callable[[int], object] = lambda n: None,
 ) -> Moments:
     """Moments of T samples for N images, in memory bounded by the batch.
 
-    `images` may be memory-mapped; `prepare` turns a batch of them into the network's input.
-    `samples`, an array (N, T, C) of any float type, is filled where given. `progress` is called
-    with the number of images done since the last call.
+    `images` (N, channels, H, W) may be memory-mapped; `prepare` turns a batch of them into the
+    network's input. `samples`, an array (N, T, C) of any float type, is filled where given; it may
+    be memory-mapped. batch_size: None chooses one that suits the device, see `images_per_batch`.
+    precision: of products and convolutions, see `settings.PRECISIONS`. `progress` is called with
+    the number of images done since the last call. Moments are summed on the device.
     """
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is at least 1, not {batch_size}")
     device = next(networks.body.parameters()).device
-    classes = None
+    if not len(images):
+        return Moments(np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
+    size = batch_size or images_per_batch(networks, images, prepare)
+    kept_as = None if samples is None else torch.from_numpy(np.empty(0, samples.dtype)).dtype
     parts = []
-    for start in range(0, len(images), batch_size):
-        batch = slice(start, min(start + batch_size, len(images)))
-        p = predictive_samples(networks, prepare(images[batch]).to(device)).cpu().numpy()
-        classes = p.shape[2]
-        parts.append(moments(p))
-        if samples is not None:
-            samples[batch] = p.transpose(1, 0, 2)
-        progress(batch.stop - batch.start)
-    if not parts:
-        return Moments(np.empty((0, classes or 0)), np.empty((0, classes or 0)), np.empty(0))
+    with autocast(device, precision):
+        for start in range(0, len(images), size):
+            batch = slice(start, min(start + size, len(images)))
+            p = predictive_samples(networks, prepare(on_device(images[batch], device)))
+            parts.append(_moments(p))
+            if samples is not None:
+                samples[batch] = p.transpose(0, 1).to(kept_as).cpu().numpy()
+            progress(batch.stop - batch.start)
     return Moments.concatenate(parts)
+
+
+def on_device(images: np.ndarray, device: torch.device) -> Tensor:
+    """A batch of images on the device; to a GPU it is copied through pinned memory."""
+    if device.type == "cpu":
+        return torch.tensor(images)
+    kind = torch.from_numpy(np.empty(0, images.dtype)).dtype
+    pinned = torch.empty(images.shape, dtype=kind, pin_memory=True)
+    pinned.numpy()[...] = images
+    return pinned.to(device, non_blocking=True)
+
+
+def images_per_batch(
+    networks: Networks, images: np.ndarray, prepare: Callable[[Tensor], Tensor]
+) -> int:
+    """How many images a batch holds: on a CPU activations that fit a cache, on a GPU its memory.
+
+    A GPU is slow in small batches, each of which costs T times the launches of a network. The
+    memory of an image is measured on a few of them.
+    """
+    device = next(networks.body.parameters()).device
+    if device.type != "cuda":
+        return int(np.clip(100_000 // max(images[0].size, 1), 8, 100))
+    few = images[:8]
+    first = Networks(networks.body, {name: w[:1] for name, w in networks.weights.items()})
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    classes = predictive_samples(first, prepare(on_device(few, device))).shape[2]
+    each = (torch.cuda.max_memory_allocated(device) - before) / len(few)
+    # Of every sample: softmax and its stacked copy, and double precision for the moments.
+    each += networks.num_samples * classes * 40
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(np.clip(free / 2 / each, 1, LARGEST_BATCH))
+
+
+def _moments(p: Tensor) -> Moments:
+    """Moments of samples (T, n, C), as `measures.uncertainty.moments`, computed on their device."""
+    p = p.double()
+    entropy = torch.special.entr(p).sum(dim=2).mean(dim=0)
+    parts = p.mean(dim=0), p.square().mean(dim=0), entropy
+    return Moments(*(part.cpu().numpy() for part in parts))

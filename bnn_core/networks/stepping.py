@@ -17,6 +17,7 @@ from bnn_core.networks.augmentation import augment, random_crop
 from bnn_core.networks.building import prepare
 from bnn_core.networks.flat import FlatAdam, FlatWeights, views
 from bnn_core.networks.layers import Drawn, bayes_layers
+from bnn_core.networks.precision import autocast
 from bnn_core.networks.priors import Prior
 from bnn_core.networks.settings import TrainConfig
 
@@ -101,8 +102,9 @@ class TrainingStep:
         self.network, self.config, self.class_weights = network, config, class_weights
         self.device = torch.device(device)
         self.generator = torch.Generator(self.device)
-        self.stream = None
+        self.stream, self.replayed = None, True
         if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # every batch has the same shape
             self.stream = torch.cuda.Stream(self.device)
             self.stream.wait_stream(torch.cuda.current_stream(self.device))
         with self.on_stream():
@@ -139,11 +141,11 @@ class TrainingStep:
     def __call__(self, images: Tensor, targets: Tensor) -> None:
         """Queue one step on images (B, channels, H, W) uint8 and class numbers (B,)."""
         with noise.drawing_from(self.generator):
-            if self.stream is None:
+            if self.stream is None or not self.replayed:
                 self._step(images, targets)
             else:
-                replayed = self.graphs.setdefault(images.shape, _Replayed(self))
-                replayed(images, targets)
+                graph = self.graphs.setdefault(images.shape, _Replayed(self))
+                graph(images, targets)
 
     def epoch_sums(self) -> tuple[dict[str, float], int]:
         """Sums over the epoch's images of nll (nats), KL and right answers; the number of the first
@@ -164,7 +166,7 @@ class TrainingStep:
             self.flat.gradient.zero_()
             kl = self.posterior.draw() if self.posterior else torch.zeros((), device=self.device)
             x = self.batch(images)
-        with self.precision():
+        with autocast(self.device, self.config.precision):
             logits = self.network(x).float()
         nll = cross_entropy(logits, targets, self.class_weights)
         nll.backward()
@@ -176,15 +178,6 @@ class TrainingStep:
             self.sums += torch.stack([nll.detach() * len(x), kl * len(x), right])
             self.index += 1
             self.failed += (self.failed == 0) * ~(nll + kl).isfinite() * self.index
-
-    def precision(self) -> torch.autocast:
-        """Convolutions and products in bfloat16 where that was asked for; weights stay float32."""
-        return torch.autocast(
-            self.device.type,
-            torch.bfloat16,
-            enabled=self.config.precision == "bfloat16",
-            cache_enabled=False,
-        )
 
 
 class _Replayed:
