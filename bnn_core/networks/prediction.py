@@ -6,6 +6,8 @@ of one body, so one engine serves every method.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from bnn_core.measures.uncertainty import Moments
+from bnn_core.networks.bodies import LeNet5
 from bnn_core.networks.layers import BayesLayer
 from bnn_core.networks.precision import autocast
 
@@ -37,12 +40,6 @@ class Networks:
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         return ({name: w[t] for name, w in self.weights.items()} for t in range(self.num_samples))
-
-    def take(self, indices: np.ndarray) -> "Networks":
-        """The networks of given numbers."""
-        return Networks(
-            self.body, {name: w[torch.as_tensor(indices)] for name, w in self.weights.items()}
-        )
 
 
 def draw_networks(network: nn.Module, plain: nn.Module, num_samples: int, seed: int) -> Networks:
@@ -108,20 +105,52 @@ def _with_rest(network: nn.Module, plain: nn.Module) -> nn.Module:
 
 
 def predictive_samples(networks: Networks, images: Tensor) -> Tensor:
-    """Softmax samples (T, N, C) of images (N, channels, H, W) already on the networks' device.
-
-    Networks that differ in their last layer only share one pass through the body.
-    """
+    """Softmax samples (T, N, C) of images (N, channels, H, W) already on the networks' device."""
     with torch.inference_mode():
-        if set(networks.weights) == {"head.weight", "head.bias"}:
-            features = networks.body.features(images)
-            weight, bias = networks.weights["head.weight"], networks.weights["head.bias"]
-            logits = features @ weight.mT + bias[:, None]
-        else:
-            logits = torch.stack(
-                [functional_call(networks.body, weights, (images,)) for weights in networks]
-            )
-        return logits.float().softmax(dim=-1)
+        return sampler(networks)(images).float().softmax(dim=-1)
+
+
+def sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
+    """Logits (T, n, C) of all networks as a function of images (n, channels, H, W), the fastest
+    that there is for the body and the device. Prepared once, called for every batch.
+    """
+    body, weights = networks.body, networks.weights
+    if set(weights) == {"head.weight", "head.bias"}:
+        return partial(_last_layers, networks)
+    if _has_kernel(body):
+        from bnn_core.networks import lenet5_cpu
+
+        return lenet5_cpu.sampler(weights | _shared(networks))
+    return partial(one_by_one, networks)
+
+
+def one_by_one(networks: Networks, images: Tensor) -> Tensor:
+    """Logits (T, n, C): each network applied to all images by itself, for any body."""
+    return torch.stack([functional_call(networks.body, weights, (images,)) for weights in networks])
+
+
+def _last_layers(networks: Networks, images: Tensor) -> Tensor:
+    """Logits of networks that differ in their last layer only: one pass through the body."""
+    features = networks.body.features(images)
+    return features @ networks.weights["head.weight"].mT + networks.weights["head.bias"][:, None]
+
+
+def _shared(networks: Networks) -> dict[str, Tensor]:
+    """The body's parameters that are not drawn, as often as there are networks."""
+    return {
+        name: p.detach().expand(networks.num_samples, *p.shape)
+        for name, p in networks.body.named_parameters()
+        if name not in networks.weights
+    }
+
+
+def _has_kernel(body: nn.Module) -> bool:
+    """Whether there is a compiled kernel for a body: LeNet5 on a CPU, where numba is installed."""
+    return (
+        isinstance(body, LeNet5)
+        and next(body.parameters()).device.type == "cpu"
+        and find_spec("numba") is not None
+    )
 
 
 def embed(
@@ -171,12 +200,13 @@ def predict(
     if not len(images):
         return Moments(np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
     size = batch_size or images_per_batch(networks, images, prepare)
+    logits = sampler(networks)
     kept_as = None if samples is None else torch.from_numpy(np.empty(0, samples.dtype)).dtype
     parts = []
-    with autocast(device, precision):
+    with torch.inference_mode(), autocast(device, precision):
         for start in range(0, len(images), size):
             batch = slice(start, min(start + size, len(images)))
-            p = predictive_samples(networks, prepare(on_device(images[batch], device)))
+            p = logits(prepare(on_device(images[batch], device))).float().softmax(dim=-1)
             parts.append(_moments(p))
             if samples is not None:
                 samples[batch] = p.transpose(0, 1).to(kept_as).cpu().numpy()
@@ -204,7 +234,7 @@ def images_per_batch(
     """
     device = next(networks.body.parameters()).device
     if device.type != "cuda":
-        return int(np.clip(100_000 // max(images[0].size, 1), 8, 100))
+        return 512 if _has_kernel(networks.body) else int(np.clip(1e5 // images[0].size, 8, 100))
     few = images[:8]
     first = Networks(networks.body, {name: w[:1] for name, w in networks.weights.items()})
     torch.cuda.reset_peak_memory_stats(device)
@@ -219,7 +249,5 @@ def images_per_batch(
 
 def _moments(p: Tensor) -> Moments:
     """Moments of samples (T, n, C), as `measures.uncertainty.moments`, computed on their device."""
-    p = p.double()
-    entropy = torch.special.entr(p).sum(dim=2).mean(dim=0)
-    parts = p.mean(dim=0), p.square().mean(dim=0), entropy
-    return Moments(*(part.cpu().numpy() for part in parts))
+    parts = p, p.square(), torch.special.entr(p).sum(dim=2)
+    return Moments(*(part.mean(dim=0, dtype=torch.float64).cpu().numpy() for part in parts))
