@@ -13,13 +13,17 @@ from torch import Tensor, nn
 from bnn_core.networks.layers import bayes_layers
 from bnn_core.networks.settings import TrainConfig
 
+#: Every tensor begins at a multiple of so many floats (256 bytes): GPU kernels read whole lines.
+ALIGNMENT = 64
+
 
 class FlatWeights:
     """Moves the parameters of `network` into one tensor, in place; they become views of it.
 
     values, gradient: (P,) float32. First all means, then the plain weights (BatchNorm's; of a
-    standard network all), then all rho. mu, rho: (M,) views in the same order; `decayed`: the part
-    that weight decay applies to, all but rho.
+    standard network all), then all rho. mu, rho: (M,) views in the same order; `counts` (M,) is 1
+    where they are weights and 0 in the gaps between tensors. `decayed`: the part that weight decay
+    applies to, all but rho.
     """
 
     def __init__(self, network: nn.Module):
@@ -31,23 +35,36 @@ class FlatWeights:
         bayesian = {id(p) for p in (*self.means, *rhos)}
         plain = [p for p in network.parameters() if id(p) not in bayesian]
         ordered = [*self.means, *plain, *rhos]
-        self.values = torch.cat([p.detach().reshape(-1) for p in ordered])
+        self.values = ordered[0].new_zeros(sum(map(_room, ordered)))
         self.gradient = torch.zeros_like(self.values)
-        for p, value, gradient in zip(
-            ordered, views(self.values, ordered), views(self.gradient, ordered), strict=True
-        ):
-            p.data, p.grad = value, gradient
-        size = sum(p.numel() for p in rhos)
+        with torch.no_grad():
+            for p, value, gradient in zip(
+                ordered, views(self.values, ordered), views(self.gradient, ordered), strict=True
+            ):
+                value.copy_(p)
+                p.data, p.grad = value, gradient
+        size = sum(map(_room, rhos))
         self.mu, self.rho = self.values[:size], self.values[len(self.values) - size :]
         self.mu_gradient = self.gradient[:size]
         self.rho_gradient = self.gradient[len(self.values) - size :]
         self.decayed = slice(0, len(self.values) - size)
+        self.counts = torch.zeros_like(self.mu)
+        for part in views(self.counts, self.means):
+            part.fill_(1.0)
 
 
 def views(flat: Tensor, shapes: Sequence[Tensor]) -> list[Tensor]:
-    """Consecutive parts of `flat` in the shapes of given tensors (there may be more in flat)."""
-    parts = flat[: sum(p.numel() for p in shapes)].split([p.numel() for p in shapes])
-    return [part.view(p.shape) for part, p in zip(parts, shapes, strict=True)]
+    """Consecutive aligned parts of `flat` in the shapes of given tensors."""
+    starts = np.cumsum([0, *map(_room, shapes)])
+    return [
+        flat[start : start + p.numel()].view(p.shape)
+        for start, p in zip(starts.tolist(), shapes, strict=False)
+    ]
+
+
+def _room(p: Tensor) -> int:
+    """Floats that a tensor takes with the gap behind it."""
+    return -(-p.numel() // ALIGNMENT) * ALIGNMENT
 
 
 class FlatAdam:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -176,6 +177,46 @@ def embed(
         yield features
 
 
+class Predicted(NamedTuple):
+    """One batch of images: their rows, their moments and their samples (n, T, C), where kept."""
+
+    rows: slice
+    moments: Moments
+    samples: np.ndarray | None
+
+
+def predict_batches(
+    networks: Networks,
+    images: np.ndarray,
+    prepare: Callable[[np.ndarray | Tensor], Tensor],
+    *,
+    keep: torch.dtype | None = None,
+    batch_size: int | None = None,
+    precision: str = "float32",
+) -> Iterator[Predicted]:
+    """Moments of T samples for N images, batch by batch: memory does not grow with N.
+
+    `images` (N, channels, H, W) may be memory-mapped; `prepare` turns a batch of them into the
+    network's input. keep: type of the samples that come with each batch; None keeps no samples.
+    batch_size: None chooses one that suits the device, see `images_per_batch`. precision: of
+    products and convolutions, see `settings.PRECISIONS`. Moments are summed on the device.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size is at least 1, not {batch_size}")
+    if not len(images):
+        return
+    device = next(networks.body.parameters()).device
+    size = batch_size or images_per_batch(networks, images, prepare)
+    logits = sampler(networks)
+    for start in range(0, len(images), size):
+        rows = slice(start, min(start + size, len(images)))
+        with torch.inference_mode(), autocast(device, precision):
+            p = logits(prepare(on_device(images[rows], device))).float().softmax(dim=-1)
+            samples = None if keep is None else p.transpose(0, 1).to(keep).cpu().numpy()
+            moments = _moments(p)
+        yield Predicted(rows, moments, samples)
+
+
 def predict(
     networks: Networks,
     images: np.ndarray,
@@ -186,31 +227,22 @@ def predict(
     precision: str = "float32",
     progress: Callable[[int], object] = lambda n: None,
 ) -> Moments:
-    """Moments of T samples for N images, in memory bounded by the batch.
+    """Moments of T samples for all N images; arguments as `predict_batches`.
 
-    `images` (N, channels, H, W) may be memory-mapped; `prepare` turns a batch of them into the
-    network's input. `samples`, an array (N, T, C) of any float type, is filled where given; it may
-    be memory-mapped. batch_size: None chooses one that suits the device, see `images_per_batch`.
-    precision: of products and convolutions, see `settings.PRECISIONS`. `progress` is called with
-    the number of images done since the last call. Moments are summed on the device.
+    `samples`, an array (N, T, C) of any float type, is filled where given. `progress` is called
+    with the number of images done since the last call.
     """
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size is at least 1, not {batch_size}")
-    device = next(networks.body.parameters()).device
-    if not len(images):
-        return Moments(np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
-    size = batch_size or images_per_batch(networks, images, prepare)
-    logits = sampler(networks)
-    kept_as = None if samples is None else torch.from_numpy(np.empty(0, samples.dtype)).dtype
+    keep = None if samples is None else torch.from_numpy(np.empty(0, samples.dtype)).dtype
     parts = []
-    with torch.inference_mode(), autocast(device, precision):
-        for start in range(0, len(images), size):
-            batch = slice(start, min(start + size, len(images)))
-            p = logits(prepare(on_device(images[batch], device))).float().softmax(dim=-1)
-            parts.append(_moments(p))
-            if samples is not None:
-                samples[batch] = p.transpose(0, 1).to(kept_as).cpu().numpy()
-            progress(batch.stop - batch.start)
+    for rows, moments, batch_samples in predict_batches(
+        networks, images, prepare, keep=keep, batch_size=batch_size, precision=precision
+    ):
+        parts.append(moments)
+        if samples is not None:
+            samples[rows] = batch_samples
+        progress(rows.stop - rows.start)
+    if not parts:
+        return Moments(np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
     return Moments.concatenate(parts)
 
 

@@ -29,8 +29,8 @@ class GaussianPrior:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """KL(N(mu, sigma²) || N(0, prior sigma²)), its gradients by mu and sigma. See `Prior`."""
         precision = self.sigma**-2
-        squares = (sigma.square().sum() + mu.square().sum()) * (0.5 * precision)
-        kl = squares - sigma.log().sum() - mu.numel() * (0.5 - math.log(self.sigma))
+        kl = sigma.square().addcmul_(mu, mu).mul_(0.5 * precision).sub_(sigma.log())
+        kl.sub_(0.5 - math.log(self.sigma))
         return kl, mu * precision, sigma * precision - 1 / sigma
 
     def kl_divergence(self, mu: Tensor, sigma: Tensor) -> Tensor:
@@ -69,13 +69,8 @@ class MixturePrior:
         logit = (squared * (0.5 * (precision2 - precision1))).add_(offset)
         by_mu = torch.sigmoid(logit).mul_(precision1 - precision2).add_(precision2).mul_(w)
         # The constant -log(2 pi)/2 is part of both densities and cancels.
-        kl = (
-            torch.nn.functional.logsigmoid(logit).sum()
-            + squared.sum() * (0.5 * precision1)
-            - mu.numel() * math.log(self.pi / self.sigma1)
-            - sigma.log().sum()
-            - 0.5 * eps.square().sum()
-        )
+        kl = torch.nn.functional.logsigmoid(logit).add_(squared, alpha=0.5 * precision1)
+        kl.addcmul_(eps, eps, value=-0.5).sub_(sigma.log()).sub_(math.log(self.pi / self.sigma1))
         return kl, by_mu, by_mu * eps - 1 / sigma
 
     def kl_divergence(self, mu: Tensor, sigma: Tensor) -> Tensor:
@@ -83,9 +78,9 @@ class MixturePrior:
         return _KL.apply(mu, sigma, self)
 
 
-#: `kl_and_gradient(mu, sigma, eps)` takes three tensors of one shape and returns the summed KL in
-#: nats and its gradients by mu and sigma. `eps` are the standard normal numbers of a draw that was
-#: made already; None draws new ones where the estimate needs them.
+#: `kl_and_gradient(mu, sigma, eps)` takes three tensors of one shape and returns three of that
+#: shape: every weight's KL in nats and the sum's gradients by mu and sigma. `eps` are the standard
+#: normal numbers of a draw that was made already; None draws new ones where the estimate needs them.
 Prior = GaussianPrior | MixturePrior
 
 
@@ -96,7 +91,7 @@ class _KL(torch.autograd.Function):
     def forward(ctx, mu: Tensor, sigma: Tensor, prior: Prior) -> Tensor:
         kl, by_mu, by_sigma = prior.kl_and_gradient(mu, sigma)
         ctx.save_for_backward(by_mu, by_sigma)
-        return kl
+        return kl.sum()
 
     @staticmethod
     def backward(ctx, grad: Tensor):

@@ -75,7 +75,7 @@ class Posterior:
         kl, self.kl_by_mu, self.kl_by_sigma = self.prior.kl_and_gradient(
             self.flat.mu, self.sigma, self.eps
         )
-        return kl
+        return kl.dot(self.flat.counts)
 
     def chain_rule(self) -> None:
         """From the gradients by the drawn weights to those of the objective by mu and rho."""
