@@ -34,7 +34,7 @@ import torch  # noqa: E402
 
 from bnn_core.networks import noise  # noqa: E402
 from bnn_core.networks.building import new_network, prepare  # noqa: E402
-from bnn_core.networks.prediction import Networks, draw_networks, predict  # noqa: E402
+from bnn_core.networks.prediction import Networks, draw_networks, one_by_one, predict  # noqa: E402
 from bnn_core.networks.settings import TrainConfig  # noqa: E402
 from bnn_core.networks.stepping import TrainingStep  # noqa: E402
 from bnn_core.networks.training import Training, TrainingSet, train_side_by_side  # noqa: E402
@@ -162,7 +162,9 @@ def check(report: Report, sizes: Sizes) -> None:
         count = min(8, sizes.networks)
         ready = lambda x, body=body: prepare(x, body.intensity)  # noqa: E731
         kept = [np.empty((len(images), count, classes), np.float32) for _ in range(4)]
-        predict(drawn(body, shape, classes, count, "cpu"), images, ready, samples=kept[0])
+        with torch.inference_mode():  # the plain loop over networks
+            logits = one_by_one(drawn(body, shape, classes, count, "cpu"), ready(images))
+        kept[0][:] = logits.softmax(-1).transpose(0, 1).numpy()
         networks = drawn(body, shape, classes, count, report.device)
         for k, (full, precision) in enumerate(
             ((True, "float32"), (False, "float32"), (True, "bfloat16")), start=1
