@@ -4,6 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from bnn_core.base.methods import method_of
 from bnn_core.base.wording import count
 from bnn_core.figures import overview as figures
 from bnn_core.figures.style import chart_config
@@ -13,8 +14,8 @@ from bnn_core.measures.judging import FIRST_LOOKS, accuracy_by_level, first_look
 from bnn_core.measures.levels import available_levels
 from bnn_core.study import describing
 from bnn_core.study.describing import QUALITY_NAMES
-from bnn_core.study.folder import METHOD_NAMES, Study
-from pages.shared import filters, frame, panels, studies, truth
+from bnn_core.study.folder import Study
+from pages.shared import choices, filters, frame, panels, studies, truth
 from pages.shared.judged import (
     compared_methods,
     judged,
@@ -24,7 +25,7 @@ from pages.shared.judged import (
     reliabilities,
     unscored,
 )
-from pages.shared.words import interval, percent, plain, short_name
+from pages.shared.words import interval, percent, plain
 
 #: What the figures of `describing.QUALITY_NAMES` say.
 MEANINGS = {
@@ -66,7 +67,7 @@ def headline(study: Study) -> None:
     for place, method in enumerate(compared_methods(study)):
         units = judged(study, method, "top_softmax")
         everything = units.at(-1.0)
-        short = short_name(method)
+        short = method_of(method).short
         card = {"border": True, "height": "stretch", "delta_color": "off", "delta_arrow": "off"}
         if not len(units):
             cards[2 * place].metric(
@@ -117,7 +118,7 @@ def levels(study: Study) -> None:
                 pd.Series(
                     said,
                     index=pd.MultiIndex.from_frame(found[["level", "how"]]),
-                    name=METHOD_NAMES[method],
+                    name=method_of(method).name,
                 )
             )
     if parts:
@@ -139,14 +140,13 @@ def levels(study: Study) -> None:
 @frame.fragment
 def looks(study: Study) -> None:
     """Walls of the most telling images."""
-    bayes = filters.reading_method(study)
-    standard = frame.standard_method(study) if frame.standard_method(study) != bayes else None
+    bayes = study.reading_method
+    standard = study.standard_method if study.standard_method != bayes else None
     found = _looks(frame.filter_key(), bayes, standard, frame.cutoff().score, study)
     if none_passes() or not found:
         return
     kinds = list(found)
-    if st.session_state.get("look") not in kinds:
-        st.session_state.pop("look", None)
+    choices.fit("look", kinds, kinds[0])  # Mechanisms has a menu of this name too
     kind = st.segmented_control(
         "What to look at",
         kinds,
@@ -201,7 +201,7 @@ def calibration(study: Study) -> None:
             study,
             units.index.to_numpy(),
             "reliability_bin",
-            f"{short_name(method)}: top softmax {edges[place]:.2f} to {edges[place + 1]:.2f}",
+            f"{method_of(method).short}: top softmax {edges[place]:.2f} to {edges[place + 1]:.2f}",
         )
 
 
@@ -240,6 +240,7 @@ def settings(study: Study) -> None:
         if not kept:
             st.caption("The study keeps no history of the training.")
             return
+        choices.fit("history_fold", kept, kept[0])
         fold = kept[0] if len(kept) == 1 else st.selectbox("Fold", kept, key="history_fold")
         histories = {
             m: h for m in compared_methods(study) if (h := study.history(fold, m)) is not None
