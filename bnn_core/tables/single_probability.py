@@ -91,7 +91,7 @@ def _pair(
     if keys and pairs:
         return tuple(spelt.get(key, key) for key in pairs[0])
     if not keys:
-        return (f"not {named}", named) if named else ("0", "1")
+        return (f"not {named}", named) if named else ("negative", "positive")
     if predicted is not None and (by_prediction := _by_prediction(predicted, values)):
         return by_prediction
     names = " ".join(spelt[k] for k in keys)

@@ -48,7 +48,10 @@ def test_the_name_of_the_column_says_which_label_it_is_of(importing):
 
 def test_no_label_at_all(importing):
     assert importing(prob_tumour=P).classes == ["not tumour", "tumour"]
-    assert importing(label=["", "none", "?"], probability=P).classes == ["0", "1"]
+    assert importing(label=["", "none", "?"], probability=P).classes == [
+        "negative",
+        "positive",
+    ]
 
 
 def test_minus_one_beside_zero_and_one_is_no_label(importing):
