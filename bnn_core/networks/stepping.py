@@ -16,7 +16,7 @@ from bnn_core.networks import noise
 from bnn_core.networks.augmentation import augment, random_crop
 from bnn_core.networks.building import prepare
 from bnn_core.networks.flat import FlatAdam, FlatWeights, views
-from bnn_core.networks.layers import Drawn, bayes_layers
+from bnn_core.networks.layers import Drawn, bayes_layers, softplus
 from bnn_core.networks.precision import autocast
 from bnn_core.networks.priors import Prior
 from bnn_core.networks.settings import TrainConfig
@@ -64,7 +64,7 @@ class Posterior:
 
     def draw(self) -> Tensor:
         """Set every layer's weights for one step; returns the KL in nats, scalar."""
-        self.sigma = F.softplus(self.flat.rho)
+        self.sigma = softplus(self.flat.rho)
         if self.by_weights:
             self.eps = noise.normal_like(self.sigma)
             torch.addcmul(self.flat.mu, self.sigma, self.eps, out=self.drawn)
@@ -82,8 +82,7 @@ class Posterior:
         by_drawn = self.drawn_gradient
         by_sigma = by_drawn * self.eps if self.by_weights else by_drawn * self.sigma * 2
         by_sigma.add_(self.kl_by_sigma, alpha=self.kl_scale)
-        # d softplus(rho) / d rho = sigmoid(rho) = 1 - exp(-sigma)
-        torch.mul(by_sigma, self.sigma.neg_().expm1_().neg_(), out=self.flat.rho_gradient)
+        torch.mul(by_sigma, self.flat.rho.sigmoid(), out=self.flat.rho_gradient)
         self.flat.mu_gradient.add_(self.kl_by_mu, alpha=self.kl_scale)
 
 

@@ -19,6 +19,7 @@ from bnn_core.networks import noise
 from bnn_core.networks.batchnorm import settle_batchnorm
 from bnn_core.networks.building import demand_same_config, new_network, prepare
 from bnn_core.networks.flat import schedule
+from bnn_core.networks.memory import keep_freed_memory
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.stepping import TrainingStep
 
@@ -103,6 +104,7 @@ class Training:
         device: str = "cpu",
         start_from: dict[str, Tensor] | None = None,
     ):
+        keep_freed_memory()
         self.folder, self.config, self.data, self.device = folder, config, data, device
         self.network = new_network(config, data.num_classes, data.images.shape[1:])
         self.checkpoint, self.weights = folder / "training.pt", folder / "weights.safetensors"
