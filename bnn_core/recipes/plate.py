@@ -20,6 +20,8 @@ from bnn_core.measures.uncertainty import summarise
 from bnn_core.networks import distance
 from bnn_core.networks.methods import method_record, training_order
 from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.recipes.adding_blocks import DEPLOY
+from bnn_core.recipes.deploying import ABOUT, train_on_source
 from bnn_core.recipes.fold import assemble, read_result
 from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
 from bnn_core.study.folder import MAKING, fingerprint, write_table
@@ -40,6 +42,7 @@ def plan_plate_study(
     sample_seed: int = 0,
     leave_batch_out: bool = False,
     keep_weights: bool = True,
+    deploy: bool = False,
     without: Sequence[tuple[str, ...]] | None = None,
     settings: Mapping[str, object] | None = None,
     asked: Mapping[str, object] | None = None,
@@ -52,7 +55,8 @@ def plan_plate_study(
     `source` is the prepared images, in a folder of their own that stays until the study is done.
     `parts` are the groups that each fold holds out, `without` further ones that it does not train
     on (see `crossval.leave_label_out`). Without `keep_weights` the finished study has no networks:
-    small enough to pass on, but nothing new can be predicted with it. `asked`: how the images were
+    small enough to pass on, but nothing new can be predicted with it. `deploy`: each method is
+    trained once more on all groups, for new plates. `asked`: how the images were
     to be read, so that another wish is refused before they are read (`making.demand_same`).
     """
     plan = {
@@ -63,6 +67,7 @@ def plan_plate_study(
         "leave_batch_out": leave_batch_out,
         "without": without and [list(groups) for groups in without],
         "keep_weights": keep_weights,
+        "deploy": deploy and keep_weights,
         "configs": {m: settings_of(c) for m, c in configs.items()},
         "num_samples": num_samples,
         "sample_seed": sample_seed,
@@ -94,17 +99,18 @@ def plan_plate_study(
     return making
 
 
-def assemble_study(making: Path) -> Path:
-    """Put all folds of a planned study together.
+def assemble_study(making: Path, device: str = "cpu") -> Path:
+    """Put all folds of a planned study together; the networks for new plates are trained on
+    `device` where they were planned.
 
     Raises InputError naming those that are missing; TakenError while another process makes this
     study.
     """
     with study_lock(making.with_name(making.name.removesuffix(MAKING))):
-        return _assemble_study(making)
+        return _assemble_study(making, device)
 
 
-def _assemble_study(making: Path) -> Path:
+def _assemble_study(making: Path, device: str) -> Path:
     plan, source, folds = read_plan(making)
     missing = missing_folds(making)
     if missing:
@@ -113,6 +119,9 @@ def _assemble_study(making: Path) -> Path:
             f"{making}: {len(missing)} of {len(folds)} folds are missing ({numbers}); "
             "run them with 'bnn fold' or the same 'bnn study' command again"
         )
+    if plan.get("deploy"):
+        configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
+        train_on_source(making / DEPLOY, source, configs, len(folds), device)
     images = source.table.drop(columns=STORED, errors="ignore").assign(
         fold=fold_numbers(len(source.table), folds),
         unpredictable=unpredictable_rows(source.table, folds),
@@ -153,6 +162,8 @@ def _assemble_study(making: Path) -> Path:
             },
         }
     )
+    if plan.get("deploy"):
+        extra["deployed"] = read_json(making / DEPLOY / ABOUT)
     return finish_study(
         making,
         title=plan["title"],
