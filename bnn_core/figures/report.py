@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
+from bnn_core.base.methods import by_precedence, method_of
 from bnn_core.base.wording import listed
 from bnn_core.figures import confidence, overview
 from bnn_core.figures.style import chart_config
@@ -21,10 +22,9 @@ from bnn_core.measures.evaluation import certainty, reliability
 from bnn_core.measures.judging import Judged, accuracy_by_level, judged_units, quality
 from bnn_core.measures.levels import available_levels, own_images
 from bnn_core.measures.mechanisms import compounds, labelled_compounds
-from bnn_core.review.exporting import by_preference
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.describing import QUALITY_NAMES, facts, method_settings
-from bnn_core.study.folder import METHOD_NAMES, Study
+from bnn_core.study.folder import Study
 from bnn_core.suspects import ranking
 from bnn_core.suspects.explaining import explain
 from bnn_core.suspects.explanation import Explanation, by_verdict
@@ -58,7 +58,7 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     Every text of the study is escaped. Sections that the study has no columns for are left out,
     and what is cut short says how much there is.
     """
-    methods = by_preference(study)
+    methods = by_precedence(study.methods)
     tables = {method: study.table(method) for method in methods}
     judged = {
         m: Judged(judged_units(t, "image", study.classes), "confidence") for m, t in tables.items()
@@ -101,7 +101,7 @@ def _head(study: Study) -> str:
 def _accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     lines = [
         [
-            METHOD_NAMES.get(m, m),
+            method_of(m).name,
             r.level,
             r.how,
             _percent(r.accuracy),
@@ -138,7 +138,7 @@ def _cutoffs(judged: Mapping[str, Judged]) -> str:
             accuracy = found.accuracy
             lines.append(
                 [
-                    METHOD_NAMES.get(method, method),
+                    method_of(method).name,
                     f"c ≥ {cut:g}",
                     _percent(found.coverage.value, 1),
                     _percent(accuracy.value) if accuracy else "none kept",
@@ -176,7 +176,7 @@ def _calibration(
     return (
         "<h2>Does it know what it does not know?</h2>"
         + _figure(overview.reliability_diagram(bins, _names(judged)), "calibration")
-        + _table(["", *(METHOD_NAMES.get(m, m) for m in judged)], lines, numbers=1)
+        + _table(["", *(method_of(m).name for m in judged)], lines, numbers=1)
     )
 
 
@@ -234,7 +234,7 @@ def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> 
     found = ranking.rank(table, study.classes, second=opinion)
     if found.empty:
         return ""
-    total, standard = len(found), tables.get("standard") if method != "standard" else None
+    total, standard = len(found), tables.get(study.standard_method)
     said = (
         f" With a second opinion: {about.get('model', '')} on {about.get('source', '')}."
         if second
@@ -275,7 +275,7 @@ def _flagged(study: Study, log: ReviewLog) -> str:
     state = log.state(study)
     if state.empty:
         return "<h2>Flagged images</h2><p>None.</p>"
-    table = study.table(by_preference(study)[0]).iloc[state.index].reset_index(drop=True)
+    table = study.table(study.reading_method).iloc[state.index].reset_index(drop=True)
     columns = [
         c for c in ("image_id", "compound", "plate", "well", "label", "predicted") if c in table
     ]
@@ -305,7 +305,7 @@ def _flagged(study: Study, log: ReviewLog) -> str:
 def _made(study: Study) -> str:
     lines = [[name, value] for name, value in facts(study).items()]
     settings = [[words, *values] for words, values in method_settings(study).items()]
-    networks = _table(["", *(METHOD_NAMES.get(m, m) for m in study.methods)], settings)
+    networks = _table(["", *(method_of(m).name for m in study.methods)], settings)
     return f"<h2>How it was made</h2>{_table(['', ''], lines)}{networks * bool(settings)}"
 
 
@@ -359,7 +359,7 @@ def _figure(figure: go.Figure, name: str) -> str:
 
 
 def _names(methods: Iterable[str]) -> dict[str, str]:
-    return {m: METHOD_NAMES.get(m, m) for m in methods}
+    return {m: method_of(m).name for m in methods}
 
 
 def _percent(share: float, digits: int = 2) -> str:

@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.measures.uncertainty import Moments, summarise
+from bnn_core.study.lock import study_lock
 from bnn_core.suspects.phenotype import strength
 from bnn_core.tables.class_columns import find_class_columns
 from bnn_core.tables.columns import map_columns
@@ -173,7 +174,8 @@ def opinion(
 def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
     """Save a second opinion in the study's folder; it replaces an earlier one.
 
-    It is no part of the study's fingerprint, and `bnn check` does not check it.
+    It is no part of the study's fingerprint, and `bnn check` does not check it. Raises
+    TakenError while another process makes the study again.
     """
     path = Path(study) / FILE
     arrow = pa.Table.from_pandas(table, preserve_index=False)
@@ -185,7 +187,7 @@ def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
     arrow = arrow.replace_schema_metadata(
         {**(arrow.schema.metadata or {}), b"second_opinion": json.dumps(about).encode()}
     )
-    with atomic_path(path) as temporary:
+    with study_lock(path.parent), atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd")
     return path
 

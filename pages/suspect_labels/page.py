@@ -205,9 +205,7 @@ def pick_opinion(study: Study) -> suspect.Opinion:
     if choice == ALONE:
         return suspect.Opinion()
     other = studies.opened(choice)
-    return suspect.Opinion(
-        studies.identity(other), studies.table(other, filters.reading_method(other))
-    )
+    return suspect.Opinion(studies.identity(other), studies.table(other, other.reading_method))
 
 
 def other_studies(study: Study) -> list[str]:
@@ -249,7 +247,7 @@ def index_in_address(shown: pd.DataFrame) -> int:
 def flagged_counts(study: Study, shown: pd.DataFrame, level: str) -> list[str]:
     """How many images of each row are on the review list: "4 of 12", or nothing."""
     keys = [*LEVEL_COLUMNS[level], "label"]
-    table = frame.table(study, filters.reading_method(study))
+    table = frame.table(study, study.reading_method)
     flagged = table.index.isin(flagging.flagged_rows(study)) & scored_rows(table)
     flagged_by_row = table.loc[flagged, keys].value_counts(dropna=False)
     counts = shown[keys].merge(flagged_by_row.rename("n").reset_index(), on=keys, how="left")["n"]

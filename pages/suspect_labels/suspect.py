@@ -24,7 +24,7 @@ from bnn_core.suspects.explanation import (
 from bnn_core.suspects.phenotype import study_strengths
 from bnn_core.suspects.ranking_wording import heading, score_sentences, two_digits
 from bnn_core.suspects.suspect import Suspect, suspect_images
-from pages.shared import filters, flagging, frame, panels, studies
+from pages.shared import flagging, frame, panels, studies
 from pages.shared.wall import image_wall
 from pages.shared.words import plain
 
@@ -52,7 +52,7 @@ def draw(
     row: of `ranking.rank`. second: the chosen opinion. steps: draws the buttons for the previous
     and next suspect.
     """
-    table = frame.table(study, filters.reading_method(study))
+    table = frame.table(study, study.reading_method)
     rows = np.flatnonzero(suspect_images(table, who) & scored_rows(table))
     st.subheader(plain(heading(row, who)), anchor=False)
     key = f"suspect_{who.level}_{who.title}_{who.label}"
@@ -182,8 +182,8 @@ def remembered(key: str, walls: dict[str, np.ndarray]) -> int | None:
 def _explanations(
     identity: str, who: str, opinion: str, _study: Study, _who: Suspect, _second: Opinion
 ) -> list[Explanation]:
-    method = filters.reading_method(_study)
-    standard = frame.standard_method(_study)
+    method = _study.reading_method
+    standard = _study.standard_method
     return explain(
         studies.table(_study, method),
         _study.classes,
@@ -203,5 +203,5 @@ def _strengths(identity: str, _study: Study) -> pd.DataFrame | None:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _panels(identity: str, who: str, _study: Study, _who: Suspect) -> dict[str, np.ndarray]:
     return side_by_side.panels(
-        studies.table(_study, filters.reading_method(_study)), _study.classes, _who, PER_PANEL
+        studies.table(_study, _study.reading_method), _study.classes, _who, PER_PANEL
     )

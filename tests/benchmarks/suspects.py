@@ -301,7 +301,11 @@ def _dirichlet_p(
     groups = table.groupby("compound")
     labels = pd.Index(classes).get_indexer(groups["label"].first())
     means = groups[[f"p_{name}" for name in classes]].mean().to_numpy(np.float64)
-    errors, each, weights = fit_usual_errors(means, labels), np.arange(len(labels)), np.ones(len(labels))
+    errors, each, weights = (
+        fit_usual_errors(means, labels),
+        np.arange(len(labels)),
+        np.ones(len(labels)),
+    )
     for _ in range(6):
         every = errors.expected_if(weights)
         expected = np.maximum(every[each, labels], 1e-6)
