@@ -156,7 +156,7 @@ def _tiles(
     columns = (part[name].to_list() for name in ("image_id", "label", "predicted", caption))
     for row, is_wrong, image_id, label, predicted, value in zip(rows, wrong, *columns, strict=True):
         label = None if pd.isna(label) else str(label)
-        text = "" if pd.isna(value) else f"{value:.2f}" if isinstance(value, float) else str(value)
+        text = _caption(caption, value)
         said = "no label" if label is None else f"label {label}"
         tiles.append(
             {
@@ -173,6 +173,15 @@ def _tiles(
             }
         )
     return tiles
+
+
+def _caption(name: str, value: object) -> str:
+    """A cell as the caption of a tile: doses with their unit, scores with two digits."""
+    if pd.isna(value):
+        return ""
+    if name == "concentration":
+        return f"{value:g} µM"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _follow(key: str, on_open: Callable[[int], None]) -> None:
