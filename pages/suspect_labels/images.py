@@ -68,7 +68,7 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
         actions = st.container(horizontal=True, gap="small")
         event = st.dataframe(
             table,
-            key="suspect_images_table",
+            key=f"suspect_images_table_{study.name}",
             hide_index=True,
             height=560,
             selection_mode="multi-row",

@@ -10,7 +10,7 @@ from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking import with_images_among
 from bnn_core.suspects.second_opinion import FILE, read_opinion
 from bnn_core.suspects.suspect import Suspect, titles
-from pages.shared import filters, flagging, frame, rankings, studies, truth
+from pages.shared import choices, filters, flagging, frame, rankings, studies, truth
 from pages.shared.words import plain
 from pages.suspect_labels import suspect
 from pages.suspect_labels.images import images
@@ -28,6 +28,7 @@ def main() -> None:
     levels = [level for level in LEVELS if level in available_levels(study.images)]
     level = levels[0]
     if len(levels) > 1:
+        choices.fit("suspects", levels, levels[0])
         level = st.segmented_control(
             "Level",
             levels,
@@ -84,6 +85,7 @@ def pick_opinion(study: Study) -> suspect.Opinion:
     options = [*([FEATURES] if kept.is_file() else []), ALONE, *others]
     if len(options) == 1:
         return suspect.Opinion()
+    choices.fit("second", options, options[0])
     choice = st.selectbox(
         "Second opinion",
         options,
