@@ -37,7 +37,7 @@ def test_a_flag_is_in_the_state_with_all_its_fields(log, make_study):
     study = make_study()
     action = log.flag(
         study,
-        [2, 5],
+        [2, 5, 2],  # an image that is named twice is flagged once
         reviewer="  Ada   Lovelace ",
         reason="wrong compound",
         decision="relabel",
@@ -334,9 +334,7 @@ TestAgainstPlainFold.settings = settings(
 )
 
 
-def test_newer_decisions_of_others_are_found_by_image_while_they_count(
-    log, make_study, fields
-):
+def test_newer_decisions_of_others_are_found_by_image_while_they_count(log, make_study, fields):
     study = make_study()
     log.flag(study, [0, 1], reviewer="Ada", **KEEP)
     seen = log.last_action()

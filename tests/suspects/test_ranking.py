@@ -205,6 +205,21 @@ def test_a_second_opinion_keeps_what_both_say():
     assert ranked.loc["B1", "second_p_suspected"] == pytest.approx(0.9, abs=1e-6)
 
 
+@pytest.mark.parametrize("as_a, suspected", [(5, "A"), (3, "D")])
+def test_only_classes_with_half_the_images_of_the_commonest_are_suspected(as_a, suspected):
+    """12 wrong images, some as A, the others as D; the second opinion predicts A.
+
+    5 are at least half of the other 7, 3 are less than half of the other 9.
+    """
+    images = screen()
+    names = images["label"].copy()
+    rows = np.flatnonzero(images["compound"] == "B1")
+    names.iloc[rows] = ["A"] * as_a + ["D"] * (12 - as_a)
+    second = called(images, {"B1": "A"}, sure=0.65)
+    ranked = rank(with_summary(images, calling(list(names))), CLASSES, second=second, resamples=5)
+    assert ranked.set_index("compound").loc["B1", "suspected"] == suspected
+
+
 def test_a_compound_that_the_second_opinion_lacks_keeps_its_own_score():
     table = called(screen(), {"B1": "D", "C1": "A"})
     second = called(screen(), {})
@@ -279,6 +294,8 @@ def test_the_interval_is_students_t_of_one_degree_of_freedom_less_than_units():
     np.testing.assert_allclose(low[2:], 0.2 - np.array([4.302653, 2.570582]) * spread, atol=1e-6)
     np.testing.assert_allclose(high[2:], 0.2 + np.array([4.302653, 2.570582]) * spread, atol=1e-6)
     assert (low[1], high[1]) == (pytest.approx(0.2 - 12.706205 * spread), 1)  # cut at 1
+    low, high = score_interval(np.full(4, -0.2), drawn, np.array([1, 2, 3, 6]))
+    assert (low[1], high[1]) == (-1, pytest.approx(-0.2 + 12.706205 * spread))  # cut at -1
 
 
 class Chosen:
