@@ -38,10 +38,10 @@ def test_from_start_here_to_the_exported_list(tab, demo, cache, tmp_path):
     inactive, first = inactive_compound(demo.truth), ranked.iloc[0]
 
     tab.goto("/?study=demo")
-    tab.get_by_role("link", name="1. Look at the evidence").click()
+    tab.get_by_role("link", name="1. Look at").click()
     tab.get_by_role("heading", name=f"{inactive}: labelled").wait_for()
     assert "study=demo" in tab.url and f"suspect={inactive}" in tab.url
-    tab.get_by_text("The dose does nothing").wait_for()
+    tab.get_by_text("The dose has no effect").wait_for()
     for _ in range(int(ranked.set_index("compound").at[inactive, "rank"]) - 1):
         tab.get_by_role("button", name="Previous").click()
     tab.get_by_role("heading", name=f"{first['compound']}: labelled").wait_for()
