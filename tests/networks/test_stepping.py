@@ -12,7 +12,7 @@ from bnn_core.networks.building import new_network, prepare
 from bnn_core.networks.flat import FlatAdam, FlatWeights, schedule
 from bnn_core.networks.priors import kl_divergence
 from bnn_core.networks.settings import TrainConfig
-from bnn_core.networks.stepping import TrainingStep, cross_entropy
+from bnn_core.networks.stepping import TrainingStep, cross_entropy, label_margin
 
 CELLS = {"network": "mscnn", "pathways": 2, "head_width": 8}
 SHAPES = {"lenet5": (1, 28, 28), "mscnn": (3, 16, 16)}
@@ -32,12 +32,17 @@ def test_cross_entropy_by_hand():
     assert_close(cross_entropy(logits, targets, torch.tensor([2.0, 0.5])).item(), 2 * nll)
 
 
+def test_label_margin_by_hand():
+    logits = torch.tensor([[2.0, -1.0, 0.5], [2.0, -1.0, 0.5], [-3.0, -4.0, -5.0]])
+    assert label_margin(logits, torch.tensor([0, 2, 1])).tolist() == [1.5, -1.5, -1.0]
+
+
 @pytest.mark.parametrize("body", [{}, CELLS], ids=["lenet5", "mscnn"])
 @pytest.mark.parametrize("prior", ["gaussian", "mixture"])
 @pytest.mark.parametrize("estimator", ["local", "weights"])
 def test_gradient_is_autograds(body, prior, estimator, monkeypatch):
     """Without noise, or with all noise equal to 1/2, both ways must agree weight by weight."""
-    monkeypatch.setattr(noise, "normal_like", lambda x: torch.full_like(x, 0.5))
+    monkeypatch.setattr(noise, "normal_like", lambda x, std=1.0: torch.full_like(x, 0.5 * std))
     config = TrainConfig(prior=prior, estimator=estimator, kl_weight=0.7, **body)
     shape = SHAPES[config.network]
     images, targets = batch(config)
@@ -84,7 +89,7 @@ def test_flat_adam_is_torchs(optimizer, bayesian):
             q.grad = torch.randn_like(q)
             p.grad.copy_(q.grad)
         theirs.step()
-        ours.step(*(torch.tensor(x, dtype=torch.float64) for x in (rate, momentum, number)))
+        ours.step(torch.tensor(ours.numbers(np.array([[rate, momentum]]), number - 1)[0]))
     assert_close(dict(network.state_dict()), dict(twin.state_dict()), rtol=1e-5, atol=1e-7)
 
 
