@@ -94,10 +94,13 @@ def _is_table(text: str) -> bool:
 
 def _add_plates(args: argparse.Namespace, study: Path, tables: list[str], out: Path | None) -> str:
     """Add the plates of each table; the notes of the last one and one line on the result."""
-    before = len(open_study(study).meta.get("notes", []))
+    before = open_study(study).meta
     for text in tables or [None]:
         study = _add_plates_to(args, study, text, out)
-    notes = open_study(study).meta.get("notes", [])[before:]
+    after = open_study(study).meta
+    notes = after.get("notes", [])[len(before.get("notes", [])) :]
+    if after["created"] == before["created"]:
+        notes = ["nothing new: the study has all of these plates already"]
     return "\n".join([*notes, one_line(study)])
 
 

@@ -124,7 +124,9 @@ def train_method(
 ) -> None:
     """Train one method in `folder`, which is named after it, and keep where its training images lie
     in the last hidden layer. Idempotent; an interrupted training continues."""
-    bar = partial(tqdm, desc=f"train fold {' '.join(folder.parts[-2:])}", disable=quiet)
+    part = folder.parent.name
+    name = f"{f'fold {part}' if part.isdigit() else 'all compounds'} {folder.name}"
+    bar = partial(tqdm, desc=f"train {name}", disable=quiet)
     with timed(folder, "training", resumed=True):
         procedure_of(folder).train(folder, config, training, device, bar)
     if read_cloud(folder) is None:

@@ -16,15 +16,15 @@ COLUMNS = {
     "unit": st.column_config.TextColumn("Compound"),
     "predicted": st.column_config.TextColumn("Called"),
     "probability": st.column_config.NumberColumn(
-        "Probability", format="%.2f", help="Mean softmax of its images for that mechanism."
-    ),
-    "agreement": st.column_config.NumberColumn(
-        "Images agreeing", format="percent", help="Share of its images that are called so."
+        "p", format="%.2f", help="Mean softmax of its images for that mechanism."
     ),
     "unlike": st.column_config.NumberColumn(
-        "Unlike the training images",
-        format="percent",
+        "Unlike",
+        format="%d %%",
         help="Share of the study's own images that lie nearer to the training images.",
+    ),
+    "agreement": st.column_config.NumberColumn(
+        "Agree", format="%d %%", help="Share of its images that are called so."
     ),
     "n_images": st.column_config.NumberColumn("Images"),
 }
@@ -57,8 +57,8 @@ def new_compounds(view: View) -> None:
         st.markdown("**Confidently like a known mechanism**")
         table(near, "new_known")
         st.caption(
-            f"The surest first, of those nearer to the training images than "
-            f"{percent(1 - engine.UNLIKE, 0)} of the study's own images are."
+            "The surest first. Compounds further from the training images than "
+            f"{percent(engine.UNLIKE, 0)} of the study's own images are left out."
         )
     with right:
         st.markdown("**Like none**")
@@ -97,8 +97,9 @@ def ranked(key: str, method: str, name: str, _view: View) -> pd.DataFrame:
 def table(units: pd.DataFrame, key: str) -> None:
     """The first compounds of a ranking."""
     shown = [c for c in COLUMNS if units[c].notna().any()]
+    percents = {c: (100 * units[c]).round() for c in ("unlike", "agreement")}
     st.dataframe(
-        units[shown].head(MOST),
+        units.assign(**percents)[shown].head(MOST),
         hide_index=True,
         width="stretch",
         key=key,

@@ -253,6 +253,7 @@ def test_the_command_on_a_table(study, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "10 images of 1 new plate (may) added" in said and "30 images" in said
     assert cli.main(argv) == 0 and open_study(study).meta["rows"] == 30
+    assert "nothing new" in capsys.readouterr().out
     assert cli.main(["predict", str(study), "--deploy"]) == 0
     assert "deployed" in open_study(study).meta
     assert cli.main(["predict", str(study)]) == 2
