@@ -99,7 +99,7 @@ def _add_plates(args: argparse.Namespace, study: Path, tables: list[str], out: P
         study = _add_plates_to(args, study, text, out)
     after = open_study(study).meta
     notes = after.get("notes", [])[len(before.get("notes", [])) :]
-    if after["created"] == before["created"]:
+    if all(after.get(key) == before.get(key) for key in ("rows", "deployed")):
         notes = ["nothing new: the study has all of these plates already"]
     return "\n".join([*notes, one_line(study)])
 
