@@ -12,7 +12,7 @@ if (ROOT := str(Path(__file__).parents[1])) not in sys.path:
 import streamlit as st
 
 from bnn_core.base.errors import InputError
-from bnn_core.study.folder import StudyEntry, cache_root
+from bnn_core.study.catalogue import StudyEntry, cache_root
 from pages.shared import filters, frame, reviewer, scores, studies
 from pages.shared.words import plain
 

@@ -21,7 +21,8 @@ from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.exporting import FORMATS, export_table, format_of, table_bytes
 from bnn_core.review.filter_syntax import parse, select, to_text
 from bnn_core.review.log import ReviewLog
-from bnn_core.study.folder import cache_root, open_study
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,8 +16,9 @@ from bnn_core.commands.study_plate import making_of
 from bnn_core.commands.training_flags import add_device_flags, use_device
 from bnn_core.recipes.plate import assemble_study
 from bnn_core.recipes.plate_folds import PLAN, missing_folds, run_fold
+from bnn_core.study.catalogue import MAKING, cache_root, study_path
 from bnn_core.study.describing import one_line, with_notes
-from bnn_core.study.folder import MAKING, cache_root, open_study, study_path
+from bnn_core.study.folder import open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 from bnn_core.base.methods import METHODS
 from bnn_core.commands.flags import micrometres, read_map
 from bnn_core.recipes.imports import make_import_study
+from bnn_core.study.catalogue import cache_root
 from bnn_core.study.describing import one_line
-from bnn_core.study.folder import cache_root
 from bnn_core.tables.columns import CANONICAL
 from bnn_core.tables.sources import ImportOptions
 

@@ -20,8 +20,9 @@ from bnn_core.commands.training_flags import add_device_flags, use_device
 from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.mnist import data_root
 from bnn_core.recipes.adding import add_images
+from bnn_core.study.catalogue import cache_root, study_path
 from bnn_core.study.describing import one_line
-from bnn_core.study.folder import ROLES, cache_root, open_study, study_path
+from bnn_core.study.folder import ROLES, open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

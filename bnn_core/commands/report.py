@@ -14,7 +14,8 @@ from bnn_core.base.files import atomic_path
 from bnn_core.commands.flags import add_cache_flag
 from bnn_core.figures.report import report_html
 from bnn_core.review.log import ReviewLog
-from bnn_core.study.folder import cache_root, open_study
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -37,8 +37,8 @@ from bnn_core.recipes.plate import assemble_study, plan_plate_study, planned_war
 from bnn_core.recipes.plate_folds import run_folds
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.review.corrected_labels import apply_corrections, read_corrections
+from bnn_core.study.catalogue import MAKING
 from bnn_core.study.describing import with_notes
-from bnn_core.study.folder import MAKING
 from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import as_json, demand_room, demand_same
 

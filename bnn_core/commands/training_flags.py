@@ -9,6 +9,7 @@ import torch
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS, by_precedence
+from bnn_core.base.wording import did_you_mean
 from bnn_core.commands.flags import add_cache_flag, whole_number
 from bnn_core.networks.methods import training_order
 from bnn_core.networks.settings import TrainConfig
@@ -128,7 +129,10 @@ def _methods(text: str, known: list[str]) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names:
         if name not in known:
-            raise InputError(f"--methods {text}: no method '{name}'; choose of {', '.join(known)}")
+            raise InputError(
+                f"--methods {text}: no method '{name}'{did_you_mean(name, known)}; choose of "
+                f"{', '.join(known)}"
+            )
     if not names:
         raise InputError(f"--methods '{text}' names none; choose of {', '.join(known)}")
     return names

@@ -1,13 +1,12 @@
 """A study: one folder, the only contract between the engine and the pages.
 
 `study.json` is written last and the whole folder is renamed into place, so a folder with a
-`study.json` is complete. While a study is being made its pieces live in `<name>.making/`.
+`study.json` is complete. Before that its parts are in `<name>.making/`.
 """
 
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,104 +18,25 @@ import pyarrow.parquet as pq
 
 from bnn_core.base import methods
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path, read_json
-from bnn_core.study.lock import settle, settle_all
+from bnn_core.base.files import atomic_path
+from bnn_core.study.catalogue import read_meta, study_path
+from bnn_core.study.lock import settle
 
-SCHEMA = 1
-MAKING = ".making"
 #: File of a synthetic study with what was planted in it.
 TRUTH = "truth.parquet"
 ROLES = ("scored", "unlabelled", "control", "shifted", "new")
 
 
-def cache_root(flag: str | os.PathLike | None = None) -> Path:
-    """Where studies live: `flag`, else $BNN_CACHE, else `cache/` beside app.py."""
-    return Path(flag or os.environ.get("BNN_CACHE") or Path(__file__).parents[2] / "cache")
-
-
-def study_path(name_or_path: str | os.PathLike, root: Path | None = None) -> Path:
-    """A study's folder: a path when it has a separator or is a study, else under the root."""
-    given = Path(name_or_path)
-    if given.is_absolute() or len(given.parts) > 1 or (given / "study.json").is_file():
-        return given
-    return (root or cache_root()) / given
-
-
-@dataclass(frozen=True)
-class StudyEntry:
-    """One line of the list of studies; `problem` says why it cannot be opened."""
-
-    name: str
-    path: Path
-    title: str = ""
-    kind: str = ""
-    created: str = ""
-    rows: int = 0
-    problem: str | None = None
-
-
-def list_studies(root: Path) -> list[StudyEntry]:
-    """All studies under `root` by name; broken ones carry a problem, unfinished are left out."""
-    entries = []
-    settle_all(Path(root))
-    for path in sorted(Path(root).iterdir()) if Path(root).is_dir() else []:
-        if not (path / "study.json").is_file() or path.name.startswith("."):
-            continue
-        if path.name.endswith(MAKING):
-            continue
-        try:
-            study = open_study(path)
-            entries.append(
-                StudyEntry(
-                    path.name,
-                    path,
-                    study.meta["title"],
-                    study.meta["kind"],
-                    study.meta["created"],
-                    study.meta["rows"],
-                )
-            )
-        except InputError as error:
-            entries.append(StudyEntry(path.name, path, problem=str(error)))
-    return entries
-
-
 def open_study(name_or_path: str | os.PathLike, root: Path | None = None) -> "Study":
-    """Open a study for reading.
+    """Open a study for reading, by its name under the cache root or by its folder.
 
     Raises InputError when there is none, it is unfinished, or a newer version of this program
     wrote it.
     """
     path = study_path(name_or_path, root)
     settle(path)
-    if not (path / "study.json").is_file():
-        if path.with_name(path.name + MAKING).is_dir():
-            raise InputError(
-                f"study {path} is not finished: run the command that makes it again "
-                "and it goes on where it stopped"
-            )
-        known = ", ".join(entry.name for entry in list_studies(path.parent)) or "none"
-        raise InputError(
-            f"no study at {path}; studies there: {known} (see 'bnn list', 'bnn study')"
-        )
     stamp = _stamp(path)
-    meta = read_json(path / "study.json")
-    schema = meta.get("schema") if isinstance(meta, dict) else None
-    if not isinstance(schema, int):
-        raise InputError(f"{path / 'study.json'} is not a study description: no 'schema' number")
-    if schema > SCHEMA:
-        raise InputError(
-            f"study {path} has schema {schema}, this program reads up to {SCHEMA}: "
-            "update the program"
-        )
-    missing = [
-        key
-        for key in ("title", "kind", "classes", "methods", "fingerprint", "created", "rows")
-        if key not in meta
-    ]
-    if missing:
-        raise InputError(f"{path / 'study.json'} lacks {', '.join(missing)}; re-make the study")
-    return Study(path, meta, stamp)
+    return Study(path, read_meta(path), stamp)
 
 
 class Study:

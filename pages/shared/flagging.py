@@ -10,7 +10,8 @@ import streamlit as st
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import be, count
 from bnn_core.review.log import DECISIONS, LONGEST_NOTE, REASONS, Action, ReviewLog
-from bnn_core.study.folder import Study, cache_root
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import Study
 from pages.shared import reviewer
 from pages.shared.words import plain
 

@@ -13,7 +13,7 @@ from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
 from bnn_core.recipes.imports import image_folder, images_found, make_import_study
-from bnn_core.study.folder import cache_root
+from bnn_core.study.catalogue import cache_root
 from bnn_core.tables.columns import CANONICAL
 from bnn_core.tables.predictions import Predictions, read_predictions
 from bnn_core.tables.sources import ImportOptions

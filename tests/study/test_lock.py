@@ -21,8 +21,9 @@ from bnn_core.recipes.adding import add_images
 from bnn_core.recipes.digits import make_digit_study
 from bnn_core.recipes.imports import make_import_study
 from bnn_core.recipes.plate import assemble_study
+from bnn_core.study.catalogue import list_studies
 from bnn_core.study.checking import check_study
-from bnn_core.study.folder import list_studies, open_study
+from bnn_core.study.folder import open_study
 from bnn_core.study.lock import study_lock, swap_in
 from bnn_core.study.working_folder import open_making
 from bnn_core.study.writing import write_study
