@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from bnn_core.commands.flags import add_cache_flag
-from bnn_core.commands.training_flags import add_device_flags, use_device
+from bnn_core.commands.training_flags import add_device_flags, chosen_device
 from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.mnist import data_root
 from bnn_core.recipes.adding import add_images
@@ -82,7 +82,7 @@ def add(
             sets,
             out=out,
             role=role,
-            device=use_device(args),
+            device=chosen_device(args),
             force=args.force,
             restart=args.restart,
         )

@@ -127,7 +127,7 @@ def test_interrupted_and_run_again_gives_the_same_study(made, tmp_path, monkeypa
         ),
         (["study", "digits", "--prior", "flat"], "choose one of mixture, gaussian"),
         (["study", "digits", "--learning-rate", "nan"], "not a finite number"),
-        (["study", "digits", "--device", "cuda:99"], "--device cuda:99 is not usable here"),
+        (["study", "digits", "--device", "cuda:99"], "--device cuda:99 cannot be used here"),
         (["study", "mnist", "--data", "/no/such/folder"], "'bnn data mnist'"),
         (["fold", "nowhere", "0"], "no unfinished study"),
     ],
