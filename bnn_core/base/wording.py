@@ -38,3 +38,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ " (did you mean 'label'?)" for a typing mistake in `word`, "" where nothing is like it."""
     similar = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean '{similar[0]}'?)" if similar and similar[0] != word else ""
+
+
+def percent(share: float) -> str:
+    """ "71 %" of a share in [0, 1]; "<1 %" and ">99 %" for shares that only round to 0 and 1."""
+    rounded = f"{100 * share:.0f}"
+    if rounded == "0" and share > 0:
+        return "<1 %"
+    if rounded == "100" and share < 1:
+        return ">99 %"
+    return f"{rounded} %"

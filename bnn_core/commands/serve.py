@@ -15,6 +15,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import bnn_core
@@ -75,6 +76,13 @@ def run(args: argparse.Namespace) -> None:
         if os.pathsep in str(root.resolve()):
             raise InputError(f"--data-root {root}: a path with '{os.pathsep}' cannot be served")
     names = hosts(args.address, args.host)
+    shown = (
+        args.host[0]
+        if args.host
+        else socket.gethostname()
+        if is_every(args.address)
+        else args.address
+    )
     environment = os.environ | {CACHE: str(cache_root(args.cache).resolve())}
     environment[DATA_ROOTS] = os.pathsep.join(str(root.resolve()) for root in args.data_root)
     environment[READ_ONLY] = "1" if args.read_only else ""
@@ -87,6 +95,8 @@ def run(args: argparse.Namespace) -> None:
         f"--server.address={args.address}",
         f"--server.port={args.port}",
         "--server.headless=true",
+        # Named, so that Streamlit asks nobody outside for the address of this machine.
+        f"--browser.serverAddress={shown}",
         "--server.enableCORS=true",
         "--server.enableXsrfProtection=true",
         *(f"--server.allowedHosts={name}" for name in names),
@@ -116,21 +126,31 @@ def is_local(address: str) -> bool:
         return address == "localhost"
 
 
+def is_every(address: str) -> bool:
+    """Whether an address stands for all of this machine's."""
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_unspecified
+    except ValueError:
+        return False
+
+
 def hosts(address: str, named: list[str]) -> list[str]:
     """Names that a browser may ask for: a foreign one that leads here is an attack (rebinding)."""
-    try:
-        every = ipaddress.ip_address(address.strip("[]")).is_unspecified
-    except ValueError:
-        every = False
     own = [address.strip("[]")]
-    if every:
+    if is_every(address):
         name = socket.gethostname()
         own = [name, socket.getfqdn(), *_addresses(name)]
     return sorted({*LOCAL, *own, *named})
 
 
 def _addresses(name: str) -> list[str]:
-    try:
-        return [info[4][0].split("%")[0] for info in socket.getaddrinfo(name, None)]
-    except OSError:
-        return []
+    """Addresses of this machine: those of its name, and the one that it reaches others from."""
+    found = []
+    with suppress(OSError):
+        found = [info[4][0].split("%")[0] for info in socket.getaddrinfo(name, None)]
+    for family, other in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        # Connecting a datagram socket sends nothing; it only picks the address to send from.
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((other, 9))
+            found.append(probe.getsockname()[0])
+    return found

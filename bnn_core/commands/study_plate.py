@@ -15,7 +15,7 @@ import shlex
 from pathlib import Path
 
 from bnn_core.base.files import read_json
-from bnn_core.commands.flags import micrometres, out_folder, read_map, whole_number
+from bnn_core.commands.flags import intensity_range, micrometres, out_folder, read_map, whole_number
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
 from bnn_core.images.faults import CORRUPTIONS
 from bnn_core.recipes.plate_folds import PLAN
@@ -60,6 +60,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "plate", "image", "none"),
         help="intensity scaling: by percentiles of plate and channel, of the image, "
         "or none (default: auto: plate for 16 bit, none for 8 bit)",
+    )
+    group.add_argument(
+        "--intensities",
+        metavar="LOW,HIGH",
+        type=intensity_range,
+        help="values that become black and white in files of other numbers than 8 or 16 bit "
+        "(float, int32); the same for all images",
     )
     add_plate_flags(parser)
     add_study_flags(parser, "the table's name")
@@ -157,6 +164,7 @@ def run(args: argparse.Namespace) -> str:
         channels=args.channels.split(",") if args.channels else None,
         size=args.size,
         normalise=args.normalise,
+        intensities=args.intensities,
         pixel_size_um=args.pixel_size,
         title=args.title,
         **run_flags(args),

@@ -42,6 +42,7 @@ def load_plate(
     channels: Sequence[str] | None = None,
     size: int | None = 128,
     normalise: str = "auto",
+    intensities: tuple[float, float] | None = None,
     pixel_size_um: float | None = None,
     workers: int | None = None,
 ) -> PlateSource:
@@ -68,6 +69,7 @@ def load_plate(
         classes=found.classes,
         size=size,
         normalise=normalise,
+        intensities=intensities,
         pixel_size_um=pixel_size_um,
         notes=found.notes,
         workers=workers,

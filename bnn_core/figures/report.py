@@ -26,19 +26,12 @@ from bnn_core.review.log import ReviewLog
 from bnn_core.study.describing import QUALITY_NAMES, facts, method_settings
 from bnn_core.study.folder import Study
 from bnn_core.suspects import ranking
-from bnn_core.suspects.evidence import readings
-from bnn_core.suspects.explanations import (
-    LOOKS_LIKE,
-    VERDICTS,
-    Reading,
-    Suspect,
-    heading,
-    interval_of,
-    matching,
-    two_digits,
-)
+from bnn_core.suspects.explaining import explain
+from bnn_core.suspects.explanation import Explanation, by_verdict
 from bnn_core.suspects.phenotype import study_strengths
+from bnn_core.suspects.ranking_wording import LOOKS_LIKE, heading, score_sentences
 from bnn_core.suspects.second_opinion import read_opinion
+from bnn_core.suspects.suspect import Suspect, suspect_images
 
 MOST_SUSPECTS = 10
 MOST_PICTURES = 300
@@ -52,7 +45,7 @@ h1{font-size:1.7rem;margin-bottom:.2rem}h2{font-size:1.25rem;margin-top:2.4rem}
 h3{font-size:1.02rem;margin:1.6rem 0 .3rem}table{border-collapse:collapse;margin:.6rem 0}
 td,th{border-bottom:1px solid #D9DEDD;padding:.25rem .7rem .25rem 0;text-align:left;
  vertical-align:top;overflow-wrap:break-word;max-width:34rem}th{font-weight:600}
-.readings td:first-child{white-space:nowrap}
+.explanations td:first-child{white-space:nowrap}
 td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 p.note{color:#5c666c}img{height:72px;margin:0 3px 3px 0;image-rendering:auto}
 .synthetic{background:#ece4f6;padding:.1rem .5rem;border-radius:.3rem}
@@ -227,7 +220,7 @@ def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> 
         if not lines:
             return ""
         return (
-            head + "<p>Images by label quality (0: the label does not fit at all), the lowest "
+            head + "<p>Images by label quality (0: the label does not fit), the lowest "
             f"{len(lines)}.</p>"
             + _table(
                 ["", "Image", "Given", "Predicted", "Label quality"],
@@ -249,34 +242,32 @@ def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> 
     )
     text = (
         f"<p>Compounds by consistent disagreement, the first {min(total, MOST_SUSPECTS)} of "
-        f"{total:,}: how much more the predictions look like those of one other class than "
-        "like those of the label, the network's usual errors allowed for (1: entirely; 0: as "
-        f"much; below 0: less). {escape(LOOKS_LIKE)}{escape(said)} None of the readings is "
-        "forced; several may fit.</p>"
+        f"{total:,}. The score says how much more the predictions look like those of one other "
+        "class than like those of the label, corrected for the network's usual errors (1: only "
+        f"like the other class; 0: like both; below 0: more like the label). {escape(LOOKS_LIKE)}"
+        f"{escape(said)} Several explanations may fit.</p>"
     )
     strengths = study_strengths(study)
     for row in found.head(MOST_SUSPECTS).to_dict("records"):
         who = Suspect.of(row, "compound")
-        own = np.flatnonzero(matching(table, who.keys) & (table["label"] == who.label).to_numpy())
-        one = readings(
+        images = np.flatnonzero(suspect_images(table, who))
+        explanations = explain(
             table, study.classes, who, standard=standard, second=opinion, strengths=strengths
         )
-        one.sort(key=lambda reading: VERDICTS.index(reading.verdict))
-        text += _suspect(row, who, one) + _pictures(study, own[:PICTURES_PER_SUSPECT])
+        text += _suspect(row, who, by_verdict(explanations))
+        text += _pictures(study, images[:PICTURES_PER_SUSPECT])
     return head + text
 
 
-def _suspect(row: Mapping[str, object], who: Suspect, found: Iterable[Reading]) -> str:
+def _suspect(row: Mapping[str, object], who: Suspect, explanations: Iterable[Explanation]) -> str:
     lines = [
-        [r.verdict, r.explanation, f"{r.sentence}{f' (n = {r.n:,} {r.units})' * bool(r.n)}"]
-        for r in found
+        [e.verdict, e.title, f"{e.sentence} ({e.basis})" if e.basis else e.sentence]
+        for e in explanations
     ]
     return (
-        f"<h3>{row['rank']}. {escape(heading(row, who))}</h3><p>"
-        f"Score {two_digits(row['score'])} ({interval_of(row)}); "
-        f"{row['n_suspected']:,} of {row['n_images']:,} images called "
-        f"{escape(str(who.suspected))}, {row['n_wrong']:,} called something else than the "
-        f'label.</p><div class="readings">{_table(["", "", ""], lines)}</div>'
+        f"<h3>{row['rank']}. {escape(heading(row, who))}</h3>"
+        f"<p>{escape(' '.join(score_sentences(row, who)))}</p>"
+        f'<div class="explanations">{_table(["", "", ""], lines)}</div>'
     )
 
 

@@ -88,6 +88,7 @@ def study_from_plate(
     channels: Sequence[str] | None = None,
     size: int = 128,
     normalise: str = "auto",
+    intensities: tuple[float, float] | None = None,
     pixel_size_um: float | None = None,
     methods: Sequence[str] = ("vi", "standard"),
     preset: str = "default",
@@ -108,7 +109,8 @@ def study_from_plate(
     of what was made together. control: compound or label of untreated images. columns: name ->
     column of the table, for others (plate, well, site, ...). images: folder that relative paths
     start from. channels: names in the order of the images. size: pixels of the shorter side for
-    training. normalise: "auto", "plate", "image" or "none". methods: keys of `METHODS`. preset:
+    training. normalise: "auto", "plate", "image" or "none". intensities: values that become black
+    and white in files of other numbers than 8 or 16 bit. methods: keys of `METHODS`. preset:
     "quick", "default" or "paper". folds, leave_out: see `Division`. num_samples: networks drawn per
     image. jobs: folds at a time. training: settings of `TrainConfig`, for all methods
     (`epochs=10`) or some (`epochs={"vi": 20}`).
@@ -140,6 +142,7 @@ def study_from_plate(
         channels=channels,
         size=size,
         normalise=normalise,
+        intensities=intensities,
         pixel_size_um=pixel_size_um,
         title=title,
         jobs=jobs,
@@ -163,6 +166,7 @@ def make_table_study(
     channels: Sequence[str] | None = None,
     size: int = 128,
     normalise: str = "auto",
+    intensities: tuple[float, float] | None = None,
     pixel_size_um: float | None = None,
     title: str | None = None,
     jobs: int = 1,
@@ -198,6 +202,7 @@ def make_table_study(
             **read,
             size=size,
             normalise=normalise,
+            intensities=intensities,
             pixel_size_um=pixel_size_um,
         ),
         choice,
@@ -212,6 +217,7 @@ def make_table_study(
             "channels": channels and ",".join(channels),
             "size": size,
             "normalise": normalise,
+            "intensities": intensities,
         },
         jobs=jobs,
         prepare_only=prepare_only,

@@ -38,7 +38,7 @@ def read_original(study: Study, row: int) -> np.ndarray:
             f"'{study.images['image_id'].iat[row]}'"
         )
     try:
-        return read_field(files)
+        return read_field(files, study.meta.get("intensities"))
     except InputError as error:
         if all(map(is_file, files)):
             raise

@@ -1,6 +1,7 @@
 """Who may read and make what: limits of a served app, asked of the engine and of the pages."""
 
 import os
+import socket
 
 import numpy as np
 import pandas as pd
@@ -207,3 +208,14 @@ def test_others_are_let_in_only_with_declared_folders(world, capsys, monkeypatch
         "--server.allowedHosts=cells.example.org",
         "--server.allowedHosts=10.0.0.7",
     } <= set(command)
+
+
+def test_browsers_may_ask_for_the_address_that_others_reach_this_machine_by():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no network")
+        own = probe.getsockname()[0]
+    assert {own, socket.gethostname(), "localhost"} <= set(serve.hosts("0.0.0.0", []))
+    assert set(serve.hosts("10.0.0.7", ["a.example"])) == {*serve.LOCAL, "10.0.0.7", "a.example"}
