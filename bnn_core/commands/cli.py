@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ COMMANDS = {
     "import": ("import_", "make a study from a table of anybody's predictions"),
     "data": ("data", "download MNIST, EMNIST or BBBC021, resumably"),
     "list": ("list_", "list the studies in the cache"),
+    "metrics": ("metrics", "accuracy and calibration of the methods of a study"),
     "check": ("check", "check a study's files, tables and numbers"),
     "export": ("export", "write the flagged images, or any selection, as a table"),
     "report": ("report", "write a study as one HTML file, to read offline"),
@@ -106,8 +108,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nbnn: interrupted; run the same command again to continue", file=sys.stderr)
         return 130
-    if line:
-        print(line)
+    try:
+        if line:
+            print(line, flush=True)
+    except BrokenPipeError:  # of `bnn ... | head`; the interpreter flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

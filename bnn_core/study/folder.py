@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 from bnn_core.base import methods
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
+from bnn_core.base.wording import did_you_mean
+from bnn_core.measures.levels import available_levels
 from bnn_core.study.catalogue import read_meta, study_path
 from bnn_core.study.lock import settle
 
@@ -70,6 +72,15 @@ class Study:
         """The standard network where the study has it, or None."""
         return methods.standard_method(self.methods)
 
+    def demand_level(self, level: str) -> None:
+        """InputError where the study has no such level (`levels.available_levels`)."""
+        known = available_levels(self.images)
+        if level not in known:
+            raise InputError(
+                f"study {self.name} has no level '{level}'{did_you_mean(level, known)}; it has "
+                f"{', '.join(known)}"
+            )
+
     def demand_same(self) -> None:
         """InputError where the study was made again, moved or deleted since it was opened."""
         if _stamp(self.path) != self._stamp:
@@ -105,7 +116,8 @@ class Study:
         """summary/<method>.parquet: what one method says of each image."""
         if method not in self.methods:
             raise InputError(
-                f"study {self.name} has no method '{method}'; it has {', '.join(self.methods)}"
+                f"study {self.name} has no method '{method}'{did_you_mean(method, self.methods)}; "
+                f"it has {', '.join(self.methods)}"
             )
         return self._table(f"summary/{method}.parquet")
 

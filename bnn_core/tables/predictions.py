@@ -28,7 +28,7 @@ from bnn_core.tables.label_values import (
 from bnn_core.tables.long_form import image_key, long_columns
 from bnn_core.tables.plate_map import odd_wells
 from bnn_core.tables.probabilities import checked_probabilities, sample_moments
-from bnn_core.tables.reading import naming, read_table, rows_text
+from bnn_core.tables.reading import name_of, naming, read_table, rows_text
 from bnn_core.tables.sources import (
     ClassValues,
     ImportOptions,
@@ -71,7 +71,9 @@ class Predictions:
     notes: list[str]
 
 
-def read_predictions(path: Path, options: ImportOptions | None = None) -> Predictions:
+def read_predictions(
+    path: Path | pd.DataFrame, options: ImportOptions | None = None
+) -> Predictions:
     """Read, understand and check a table of predictions.
 
     Raises InputError (one line: file, rows, what is wrong, what to do) for all bad input.
@@ -94,7 +96,7 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
         found = ClassValues(columns, np.asarray(samples, np.float64).mean(axis=1))
     if found is None:
         raise InputError(
-            f"{path}: no class probabilities found; columns such as softmax_0 or p_<class>, "
+            f"{main.path}: no class probabilities found; columns such as softmax_0 or p_<class>, "
             "columns called as the classes, or one row per image and class (image, class, "
             "probability) expected; --prefix says how such columns begin, --samples names a file "
             "of samples"
@@ -126,7 +128,7 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
             main.raw.index,
             found.columns.columns,
             logits=logits,
-            where=f"{options.samples} ",
+            where=f"{name_of(options.samples)} ",
             lacking=lacking,
         )
         moments = {options.method: m}
@@ -139,7 +141,7 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
         where=main.where,
     )
     if "label" in classes:
-        raise InputError(f"{path}: a class cannot be called 'label'; rename it")
+        raise InputError(f"{main.path}: a class cannot be called 'label'; rename it")
     notes = [how, *looked.notes, *based, *meant.notes, *notes, *said]
     labels = class_labels(labels, classes, main.where)
     new = match_names(meant.new, classes, main.where)
@@ -300,8 +302,8 @@ def _standard(
             "--standard gives a second network beside --method standard; say what the "
             "first is (vi, dropout, ensemble, laplace)"
         )
-    path = Path(options.standard)
-    raw = read_table(path)
+    path = name_of(options.standard)
+    raw = read_table(options.standard)
     overrides = {k: c for k, c in options.columns.items() if c in raw.columns}
     table = mapped_table(path, raw, overrides)
     column = None if options.ignore_predicted else predicted_column(list(raw.columns))

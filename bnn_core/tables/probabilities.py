@@ -11,7 +11,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import count, have
 from bnn_core.measures.uncertainty import Moments, moments
-from bnn_core.tables.reading import rows_text
+from bnn_core.tables.reading import name_of, rows_text
 
 #: How far the probabilities of a row may be from summing to 1, as in rounded tables.
 SUM_TOLERANCE = 0.01
@@ -88,14 +88,20 @@ def checked_probabilities(
     return np.where(scaled[:, None], p / p.sum(axis=1, keepdims=True), p), notes
 
 
-def load_samples(path: Path) -> tuple[np.ndarray, list[str] | None, list[str] | None]:
-    """Per-sample values from a .npy or .npz file: the array of three axes, class names, image ids.
+def load_samples(
+    source: Path | np.ndarray,
+) -> tuple[np.ndarray, list[str] | None, list[str] | None]:
+    """Per-sample values from a .npy or .npz file, or from an array: the array of three axes, class
+    names, image ids.
 
     An .npz has one array of three axes, and may have lists called `classes` and `image_id`.
     Raises InputError for anything else.
     """
+    path = name_of(source)
     try:
-        loaded = np.load(readable(path), mmap_mode="r", allow_pickle=False)
+        loaded = source
+        if not isinstance(source, np.ndarray):
+            loaded = np.load(readable(path), mmap_mode="r", allow_pickle=False)
         arrays = (
             {"": loaded}
             if isinstance(loaded, np.ndarray)

@@ -14,7 +14,7 @@ from bnn_core.tables.columns import ColumnMap, map_columns, plain_name
 from bnn_core.tables.joining import join_metadata
 from bnn_core.tables.long_form import image_key, long_columns, pivot_long
 from bnn_core.tables.probabilities import images_first, load_samples, samples_from_table
-from bnn_core.tables.reading import naming, read_table, rows_text, to_numbers
+from bnn_core.tables.reading import name_of, naming, read_table, rows_text, to_numbers
 from bnn_core.tables.values import as_text
 
 #: Columns that two tables may be joined on, the most precise first.
@@ -36,7 +36,8 @@ class ImportOptions:
     method: what made the predictions, a key of `base.methods.METHODS`. columns: canonical name ->
     source column, in the table or in the metadata. label, batch, group: the same for these three;
     group is what is not independent (default: compound). classes: names by column order. prefix:
-    how the class columns begin. samples: file of per-sample probabilities; axes "NTC" or "TNC".
+    how the class columns begin. samples: per-sample probabilities, a file or an array; axes "NTC" or
+    "TNC".
     standard: a second table, of a standard network. metadata: a table joined on `on`, or on the
     best shared columns. control: compounds or labels that are controls, never scored. unlabelled:
     labels that mean "no label". new: labels of kinds that the network never learnt.
@@ -51,10 +52,10 @@ class ImportOptions:
     prefix: str | None = None
     ignore_predicted: bool = False
     logits: bool = False
-    samples: Path | None = None
+    samples: Path | np.ndarray | None = None
     axes: str | None = None
-    standard: Path | None = None
-    metadata: Path | None = None
+    standard: Path | pd.DataFrame | None = None
+    metadata: Path | pd.DataFrame | None = None
     on: tuple[str, ...] = ()
     control: tuple[str, ...] = ()
     unlabelled: tuple[str, ...] = ()
@@ -84,12 +85,14 @@ class ClassValues:
     values: np.ndarray
 
 
-def read_sources(path: Path, options: ImportOptions) -> tuple[SourceTable, SourceTable | None]:
+def read_sources(
+    path: Path | pd.DataFrame, options: ImportOptions
+) -> tuple[SourceTable, SourceTable | None]:
     """The table and the metadata table, mapped; what the user said goes to the table that has it.
 
     Raises InputError for columns that neither has.
     """
-    raw = read_table(path)
+    raw, path = read_table(path), name_of(path)
     extra = None if options.metadata is None else read_table(options.metadata)
     asked = dict(options.columns)
     for canonical in ("label", "batch"):
@@ -120,10 +123,12 @@ def read_sources(path: Path, options: ImportOptions) -> tuple[SourceTable, Sourc
     return main, second
 
 
-def mapped_table(path: Path, raw: pd.DataFrame, overrides: Mapping[str, str]) -> SourceTable:
+def mapped_table(
+    path: Path | pd.DataFrame, raw: pd.DataFrame, overrides: Mapping[str, str]
+) -> SourceTable:
     """A table with its canonical columns."""
-    with naming(path):
-        return SourceTable(Path(path), raw, *map_columns(raw, overrides))
+    with naming(name_of(path)):
+        return SourceTable(name_of(path), raw, *map_columns(raw, overrides))
 
 
 def with_metadata(
@@ -183,10 +188,10 @@ def read_samples(
     Raises InputError when shapes, ids or classes do not fit the table, or when the samples do not
     average to the probabilities that the table itself gives.
     """
-    path = Path(options.samples)
+    path = name_of(options.samples)
     given = None if table_values is None else table_values.columns
-    if path.suffix in (".npy", ".npz"):
-        cube, names, ids = load_samples(path)
+    if isinstance(options.samples, np.ndarray) or path.suffix in (".npy", ".npz"):
+        cube, names, ids = load_samples(options.samples)
         samples = images_first(cube, len(main.raw), options.axes, path)
         if ids is not None:
             samples = samples[_places(ids, main, path)]
