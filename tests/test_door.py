@@ -205,6 +205,13 @@ def test_a_data_frame_and_its_file_become_the_same_study(table, tmp_path):
     )
     pd.testing.assert_frame_equal(study.summary("dropout"), other.summary("dropout"))
     assert study.meta["settings"]["samples"] == "samples"
+    plates = pd.DataFrame({"image_id": frame["image_id"], "plate": ["P1", "P2"] * 20})
+    plates.to_csv(tmp_path / "plates.csv", index=False)
+    joined = bnn.import_predictions(
+        frame, tmp_path / "joined", metadata=tmp_path / "plates.csv", control="cat"
+    )
+    assert list(joined.images["plate"]) == ["P1", "P2"] * 20
+    assert joined.meta["roles"]["control"] == 13
     frame_before = frame.copy()
     bnn.import_predictions(frame, tmp_path / "again")
     pd.testing.assert_frame_equal(frame, frame_before)

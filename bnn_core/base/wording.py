@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
+#: How a note begins that probably means a mistake.
+WARNING = "WARNING: "
+
 
 def count(n: int, noun: str) -> str:
     """ "1 image", "12 images"."""

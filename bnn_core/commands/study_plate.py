@@ -41,6 +41,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="compound or label of untreated images: predicted, never counted",
     )
     group.add_argument(
+        "--unlabelled",
+        metavar="VALUE",
+        nargs="+",
+        action="extend",
+        help="labels that mean no label; all others are classes (default: na, none, null and the "
+        "like, and with a warning unknown, ?, -)",
+    )
+    group.add_argument(
         "--map",
         metavar="NAME=COLUMN",
         action="append",
@@ -159,6 +167,7 @@ def run(args: argparse.Namespace) -> str:
         group=args.group,
         batch=args.batch,
         control=args.control,
+        unlabelled=args.unlabelled,
         columns=read_map(args.map),
         images=args.images,
         channels=args.channels.split(",") if args.channels else None,

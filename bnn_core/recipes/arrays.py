@@ -76,7 +76,7 @@ def study_from_arrays(
         channels=channels,
     )
     for doubt in read.doubts:
-        to_stderr(f"WARNING: {doubt}")
+        to_stderr(doubt)
     if division.folds not in (None, "each"):
         division.parts(read.table)
     made = make_plate_study(

@@ -11,7 +11,7 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import is_file, readable
 from bnn_core.base.wording import did_you_mean
-from bnn_core.datasets.plates import find_files, spread_evenly
+from bnn_core.datasets.plate_files import find_files, spread_evenly
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.measures.uncertainty import summarise
@@ -26,6 +26,8 @@ from bnn_core.tables.sources import ImportOptions
 
 _LOOKED_AT = 20
 _OPTIONS = tuple(f.name for f in fields(ImportOptions) if f.name != "samples")
+#: Options of several values; one alone will do.
+_SEVERAL = tuple(f.name for f in fields(ImportOptions) if f.default == ())
 
 
 def import_predictions(
@@ -61,6 +63,12 @@ def import_predictions(
             f"no option '{unknown[0]}'{did_you_mean(unknown[0], _OPTIONS)}; there are "
             f"{', '.join(_OPTIONS)}"
         )
+    options = {
+        name: ((value,) if isinstance(value, str | os.PathLike) else tuple(value))
+        if name in _SEVERAL
+        else value
+        for name, value in options.items()
+    }
     if not isinstance(table, pd.DataFrame):
         table = Path(table)
     elif out is None:
@@ -97,11 +105,7 @@ def _make(
         "image_root": image_root and str(image_root),
         "pixel_size_um": pixel_size_um,
         **vars(options),
-        **{
-            name: None if source is None else str(name_of(source))
-            for name in ("samples", "standard", "metadata")
-            for source in [getattr(options, name)]
-        },
+        "samples": None if options.samples is None else str(name_of(options.samples)),
     }
     making = open_making(out, settings, force=force, restart=True)
     try:

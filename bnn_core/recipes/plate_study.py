@@ -83,6 +83,7 @@ def study_from_plate(
     group: str | None = None,
     batch: str | None = None,
     control: str | None = None,
+    unlabelled: Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
     images: str | os.PathLike | None = None,
     channels: Sequence[str] | None = None,
@@ -106,7 +107,8 @@ def study_from_plate(
     table: CSV with one row per image: a column `path`, or `path_<channel>` for each channel, and
     what is known of each image. out: the study's folder (default: the table's name in the cache).
     label, group, batch: columns of the classes, of what is left out together (default: compound),
-    of what was made together. control: compound or label of untreated images. columns: name ->
+    of what was made together. control: compound or label of untreated images. unlabelled:
+    labels that mean "no label" (default: the usual ones, with a warning). columns: name ->
     column of the table, for others (plate, well, site, ...). images: folder that relative paths
     start from. channels: names in the order of the images. size: pixels of the shorter side for
     training. normalise: "auto", "plate", "image" or "none". intensities: values that become black
@@ -137,6 +139,7 @@ def study_from_plate(
         group=group,
         batch=batch,
         control=control,
+        unlabelled=unlabelled,
         columns=columns,
         images=None if images is None else Path(images),
         channels=channels,
@@ -161,6 +164,7 @@ def make_table_study(
     group: str | None = None,
     batch: str | None = None,
     control: str | None = None,
+    unlabelled: Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
     images: Path | None = None,
     channels: Sequence[str] | None = None,
@@ -184,13 +188,14 @@ def make_table_study(
         "group": group,
         "batch": batch,
         "control": control,
+        "unlabelled": unlabelled,
         "columns": columns,
         "images": images,
         "channels": channels,
     }
     found = read_plate(table, **read)
     for doubt in found.doubts:
-        tell(f"WARNING: {doubt}")
+        tell(doubt)
     if division.folds not in (None, "each"):
         division.parts(found.table)
     left_out = "labels" if division.leave_out == "label" else "compounds"

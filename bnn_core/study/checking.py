@@ -6,23 +6,64 @@ import numpy as np
 
 from bnn_core.base.errors import InputError
 from bnn_core.study import folder as study_format
+from bnn_core.study.checksums import (
+    CHECKSUMS,
+    DESCRIPTION,
+    description_problem,
+    of_file,
+    of_files,
+    write_description,
+)
 from bnn_core.study.folder import Study, open_study
+from bnn_core.study.lock import study_lock
 
 
 def check_study(path: str | os.PathLike) -> list[str]:
     """Problems of a study, one line each; an empty list means that it is sound.
 
-    Compares every file with its recorded size, every table with every other (rows, identities,
-    classes), probabilities with their sum, and the scores with the formulas that made them.
+    Compares every file with its recorded size and checksum. Where these agree, it compares every
+    table with every other (rows, identities, classes), probabilities with their sum, and the scores
+    with the formulas that made them.
     """
     study = open_study(path)
+    return damaged_files(study) or inconsistencies(study)
+
+
+def demand_networks(study: Study) -> None:
+    """InputError where a file of the trained networks is not as it was written."""
+    problems = _damaged(study, "folds/")
+    if problems:
+        raise InputError(f"study {study.name}: {problems[0]}; restore it or re-make the study")
+
+
+def damaged_files(study: Study) -> list[str]:
+    """Files that are not as they were written, one line each."""
+    changed = description_problem((study.path / DESCRIPTION).read_bytes(), study.meta)
+    return ([changed] if changed else []) + _damaged(study)
+
+
+def _damaged(study: Study, under: str = "") -> list[str]:
     problems = []
+    known = study.meta.get(CHECKSUMS, {})
     for name, size in study.meta.get("files", {}).items():
+        if not name.startswith(under):
+            continue
         file = study.path / name
-        if not file.is_file():
+        try:
+            if file.stat().st_size != size:
+                problems.append(f"{name} has {file.stat().st_size:,} bytes, {size:,} were written")
+            elif name in known and of_file(file) != known[name]:
+                problems.append(f"{name} is damaged: its checksum differs")
+        except FileNotFoundError:
             problems.append(f"{name} is missing")
-        elif file.stat().st_size != size:
-            problems.append(f"{name} has {file.stat().st_size:,} bytes, {size:,} were written")
+        except OSError as error:
+            problems.append(f"{name} cannot be read: {error.strerror or error}")
+    return problems
+
+
+def inconsistencies(study: Study) -> list[str]:
+    """Tables and arrays of a study that contradict each other, one line each."""
+    problems = []
     try:
         images = study.images
         if len(images) != study.meta["rows"]:
@@ -43,6 +84,28 @@ def check_study(path: str | os.PathLike) -> list[str]:
     except InputError as error:
         problems.append(str(error))
     return problems
+
+
+def record_checksums(path: str | os.PathLike) -> int:
+    """Record the files of a study as they are now; returns their number.
+
+    For a study that was made before there were checksums, and after a change of study.json by hand
+    (`image_root` of images that were moved). Raises InputError where the tables contradict each
+    other, and TakenError while the study is being made.
+    """
+    study = open_study(path)
+    with study_lock(study.path):
+        as_it_is = Study(study.path, study.meta | {"files": {}, CHECKSUMS: {}}, study.stamp)
+        sizes = study_format.file_sizes(study.path)
+        listed = study.meta.get("files") or sizes
+        problems = [f"{name} is missing" for name in listed if name not in sizes]
+        problems += inconsistencies(as_it_is)
+        if problems:
+            raise InputError(f"study {study.path} cannot be recorded: " + "; ".join(problems))
+        files = {name: sizes[name] for name in listed}
+        sums = of_files(study.path, files)
+        write_description(study.path, study.meta | {"files": files, CHECKSUMS: sums})
+    return len(files)
 
 
 def _check_summary(study: Study, method: str) -> list[str]:

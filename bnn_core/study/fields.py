@@ -37,6 +37,9 @@ def read_original(study: Study, row: int) -> np.ndarray:
             f"study {study.name} does not know the file of image "
             f"'{study.images['image_id'].iat[row]}'"
         )
+    for file in files:
+        if file.is_relative_to(study.path):  # pictures that travel with the study
+            study.demand_intact(file.relative_to(study.path).as_posix())
     try:
         return read_field(files, study.meta.get("intensities"))
     except InputError as error:

@@ -21,7 +21,9 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.wording import did_you_mean
 from bnn_core.measures.levels import available_levels
+from bnn_core.study import checksums
 from bnn_core.study.catalogue import read_meta, study_path
+from bnn_core.study.checksums import CHECKSUMS
 from bnn_core.study.lock import settle
 
 #: File of a synthetic study with what was planted in it.
@@ -37,7 +39,7 @@ def open_study(name_or_path: str | os.PathLike, root: Path | None = None) -> "St
     """
     path = study_path(name_or_path, root)
     settle(path)
-    stamp = _stamp(path)
+    stamp = stamp_of(path)
     return Study(path, read_meta(path), stamp)
 
 
@@ -51,7 +53,8 @@ class Study:
     def __init__(self, path: Path, meta: dict[str, Any], stamp: tuple[int, ...] | None = None):
         self.path = Path(path)
         self.meta = meta
-        self._stamp = stamp
+        self.stamp = stamp
+        self._intact: set[str] = set()
         self.name = self.path.name
         self.classes: list[str] = meta["classes"]
         self.methods: list[str] = list(meta["methods"])
@@ -83,13 +86,38 @@ class Study:
 
     def demand_same(self) -> None:
         """InputError where the study was made again, moved or deleted since it was opened."""
-        if _stamp(self.path) != self._stamp:
+        if stamp_of(self.path) != self.stamp:
             raise InputError(
                 f"study {self.name} was made again, moved or deleted while it was "
                 "open; load the page again, or run the command again"
             )
 
+    def demand_intact(self, name: str) -> None:
+        """InputError where a file of the study is not as it was written.
+
+        A file is looked at once, when it is first asked for: its length, and where it is short
+        (`checksums.SMALL`) its checksum. Files that study.json does not list are let pass.
+        """
+        path = self.path / name
+        if name in self._intact:
+            return
+        try:
+            size = path.stat().st_size
+            intact = size == self.meta.get("files", {}).get(name, size)
+            known = self.meta.get(CHECKSUMS, {}).get(name)
+            if intact and known and size <= checksums.SMALL:
+                intact = checksums.of_file(path) == known
+        except OSError:
+            return  # whoever reads it next says why it cannot
+        if not intact:
+            self.demand_same()
+            raise InputError(
+                f"{path} is damaged: it is not as it was written; restore it or re-make the study"
+            )
+        self._intact.add(name)
+
     def _table(self, name: str) -> pd.DataFrame:
+        self.demand_intact(name)
         try:
             table = _read_parquet(self.path / name)
         except InputError:
@@ -99,6 +127,7 @@ class Study:
         return table
 
     def _array(self, name: str) -> np.ndarray | None:
+        self.demand_intact(name)
         try:
             array = _memory_map(self.path / name)
         except InputError:
@@ -142,6 +171,7 @@ class Study:
     @cached_property
     def _thumbnail_bytes(self) -> np.ndarray:
         path = self.path / "thumbnails.bin"
+        self.demand_intact("thumbnails.bin")
         try:
             packed = np.memmap(path, np.uint8, "r")
         except (OSError, ValueError) as error:
@@ -196,11 +226,13 @@ class Study:
 
     def history(self, fold: int, method: str) -> pd.DataFrame | None:
         """history.csv of one fold's training (nll, kl, accuracy per epoch), or None."""
-        path = self.path / "folds" / str(fold) / method / "history.csv"
+        name = f"folds/{fold}/{method}/history.csv"
+        path = self.path / name
+        self.demand_intact(name)
         return pd.read_csv(path) if path.is_file() else None
 
 
-def _stamp(path: Path) -> tuple[int, ...] | None:
+def stamp_of(path: Path) -> tuple[int, ...] | None:
     """Tells one making of a study from another; None where there is none."""
     try:
         found = os.stat(path / "study.json")

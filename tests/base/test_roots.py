@@ -19,7 +19,7 @@ from bnn_core.images.decoding import read_image
 from bnn_core.recipes.imports import import_predictions
 from bnn_core.study.fields import read_original
 from bnn_core.study.folder import open_study
-from bnn_core.tables.probabilities import load_samples
+from bnn_core.tables.samples import load_samples
 from bnn_core.tables.reading import read_table
 from pages.shared import pictures
 

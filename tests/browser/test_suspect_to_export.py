@@ -24,6 +24,8 @@ def flag_all(tab, n, reason):
     tab.get_by_label("Your name").press("Tab")
     tab.get_by_role("button", name="Flag", exact=True).last.click()
     tab.get_by_text(f"Flagged {n} images").wait_for()
+    settled(tab)
+    assert tab.get_by_text("Not recorded yet").count() == 0
 
 
 def flagged(demo, cache):

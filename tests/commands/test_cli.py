@@ -82,18 +82,18 @@ def test_check_list_and_damage(made, tmp_path, capsys):
 
 def test_interrupted_and_run_again_gives_the_same_study(made, tmp_path, monkeypatch, capsys):
     argv = ["study", "digits", "--out", tmp_path / "again", *SMALL]
-    real = fold.predict
+    real = fold.predict_batches
 
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fold, "predict", interrupt)
+    monkeypatch.setattr(fold, "predict_batches", interrupt)
     status, _, err = run(capsys, *argv)
     assert status == 130
     assert "run the same command again" in err
     assert not (tmp_path / "again").exists()
     assert "again                unfinished" in run(capsys, "list", "--cache", tmp_path)[1]
-    monkeypatch.setattr(fold, "predict", real)
+    monkeypatch.setattr(fold, "predict_batches", real)
     assert run(capsys, *argv)[0] == 0
     pd.testing.assert_frame_equal(
         open_study(tmp_path / "again").summary("vi"), open_study(made).summary("vi")

@@ -1,0 +1,120 @@
+"""All weights of a network in one tensor, and Adam over it.
+
+A training step then does a handful of long vector operations on the weights instead of hundreds of
+short ones, which counts for small networks on a CPU and for every network on a GPU.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bnn_core.networks.layers import bayes_layers
+from bnn_core.networks.settings import TrainConfig
+
+#: Every tensor begins at a multiple of so many floats (256 bytes): GPU kernels read whole lines.
+ALIGNMENT = 64
+
+
+class FlatWeights:
+    """Moves the parameters of `network` into one tensor, in place; they become views of it.
+
+    values, gradient: (P,) float32. First all means, then the plain weights (BatchNorm's; of a
+    standard network all), then all rho. mu, rho: (M,) views in the same order; `counts` (M,) is 1
+    where they are weights and 0 in the gaps between tensors. `decayed`: the part that weight decay
+    applies to, all but rho.
+    """
+
+    def __init__(self, network: nn.Module):
+        layers = bayes_layers(network)
+        self.means = [
+            p for layer in layers for p in (layer.weight_mu, layer.bias_mu) if p is not None
+        ]
+        rhos = [p for layer in layers for p in (layer.weight_rho, layer.bias_rho) if p is not None]
+        bayesian = {id(p) for p in (*self.means, *rhos)}
+        plain = [p for p in network.parameters() if id(p) not in bayesian]
+        ordered = [*self.means, *plain, *rhos]
+        self.values = ordered[0].new_zeros(sum(map(_room, ordered)))
+        self.gradient = torch.zeros_like(self.values)
+        with torch.no_grad():
+            for p, value, gradient in zip(
+                ordered, views(self.values, ordered), views(self.gradient, ordered), strict=True
+            ):
+                value.copy_(p)
+                p.data, p.grad = value, gradient
+        size = sum(map(_room, rhos))
+        self.mu, self.rho = self.values[:size], self.values[len(self.values) - size :]
+        self.mu_gradient = self.gradient[:size]
+        self.rho_gradient = self.gradient[len(self.values) - size :]
+        self.decayed = slice(0, len(self.values) - size)
+        self.counts = torch.zeros_like(self.mu)
+        for part in views(self.counts, self.means):
+            part.fill_(1.0)
+
+
+def views(flat: Tensor, shapes: Sequence[Tensor]) -> list[Tensor]:
+    """Consecutive aligned parts of `flat` in the shapes of given tensors."""
+    starts = np.cumsum([0, *map(_room, shapes)])
+    return [
+        flat[start : start + p.numel()].view(p.shape)
+        for start, p in zip(starts.tolist(), shapes, strict=False)
+    ]
+
+
+def _room(p: Tensor) -> int:
+    """Floats that a tensor takes with the gap behind it."""
+    return -(-p.numel() // ALIGNMENT) * ALIGNMENT
+
+
+class FlatAdam:
+    """torch.optim.Adam, or AdamW, on FlatWeights; rate and momentum are tensors on the device.
+
+    Every number of a step lives on the device, so that a CUDA graph can hold the whole step.
+    """
+
+    BETA2, EPSILON = 0.999, 1e-8
+
+    def __init__(self, flat: FlatWeights, weight_decay: float, decoupled: bool):
+        self.flat, self.weight_decay, self.decoupled = flat, weight_decay, decoupled
+        self.mean, self.square = torch.zeros_like(flat.values), torch.zeros_like(flat.values)
+
+    def step(self, rate: Tensor, momentum: Tensor, number: Tensor) -> None:
+        """Step `number` (from 1) with a learning rate and beta1; all scalar float64 tensors."""
+        values, gradient = self.flat.values, self.flat.gradient
+        if self.weight_decay:
+            decayed = values[self.flat.decayed]
+            if self.decoupled:
+                decayed.mul_(1 - rate * self.weight_decay)
+            else:
+                gradient[self.flat.decayed].add_(decayed, alpha=self.weight_decay)
+        self.mean.lerp_(gradient, (1 - momentum).float())
+        self.square.mul_(self.BETA2).addcmul_(gradient, gradient, value=1 - self.BETA2)
+        # values -= rate / bias1 * mean / (sqrt(square / bias2) + epsilon), Kingma & Ba (2015)
+        bias1, bias2 = 1 - momentum**number, 1 - self.BETA2**number
+        scale = -bias1 / rate
+        self.flat.values.addcdiv_(
+            self.mean, self.square.sqrt().mul_(scale * bias2.rsqrt()).add_(scale * self.EPSILON)
+        )
+
+
+def schedule(config: TrainConfig, first: int, last: int, total: int) -> np.ndarray:
+    """(last - first, 2) learning rate and Adam's beta1 of steps first .. last - 1 of `total`.
+
+    one-cycle: up from 1/25 of the rate over the first 30 %, then down to nearly 0, in half cosines,
+    and beta1 from 0.95 to 0.85 and back (Smith & Topin 2018; torch's OneCycleLR over total + 1).
+    step: a tenth after the epoch `step_epoch`.
+    """
+    step = np.arange(first, last, dtype=np.float64)
+    full = np.full_like(step, config.learning_rate)
+    if config.schedule == "one-cycle":
+        peak, end = 0.3 * (total + 1) - 1, float(total)
+        up = (1 - np.cos(np.pi * np.clip(step / peak, 0, 1))) / 2
+        down = (1 - np.cos(np.pi * np.clip((step - peak) / (end - peak), 0, 1))) / 2
+        low, lowest = full / 25, full / 25e4
+        rates = np.where(step <= peak, low + (full - low) * up, full + (lowest - full) * down)
+        momenta = np.where(step <= peak, 0.95 - 0.1 * up, 0.85 + 0.1 * down)
+        return np.stack([rates, momenta], axis=1)
+    if config.schedule == "step":
+        full[step >= total // config.epochs * config.step_epoch] /= 10
+    return np.stack([full, np.full_like(step, 0.9)], axis=1)
