@@ -1,6 +1,7 @@
 """Counts and lists in words, as every message, note and report puts them."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 #: How a note begins that probably means a mistake.
 WARNING = "WARNING: "
@@ -34,6 +35,12 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     """ "A", "A and B", "A, B, C and 4 more"."""
     shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ " (did you mean 'label'?)" for a typing mistake in `word`, "" where nothing is like it."""
+    similar = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean '{similar[0]}'?)" if similar and similar[0] != word else ""
 
 
 def percent(share: float) -> str:

@@ -5,8 +5,10 @@ opened. Plotly's script (about 4.5 MB) is in it once, so the figures answer to t
 """
 
 import base64
+import os
 from collections.abc import Iterable, Mapping
 from html import escape
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ import plotly.graph_objects as go
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
+from bnn_core.base.files import atomic_path
 from bnn_core.base.methods import by_precedence, method_of
 from bnn_core.base.wording import listed
 from bnn_core.figures import confidence, overview
@@ -79,6 +82,24 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
         f"<script>{get_plotlyjs() if judged else ''}</script></head><body>"
         f"{''.join(parts)}</body></html>\n"
     ).encode()
+
+
+def write_report(
+    study: Study,
+    out: str | os.PathLike | None = None,
+    *,
+    reviews: str | os.PathLike | None = None,
+) -> Path:
+    """Write `report_html` to a file and return its path.
+
+    out: default <study>-report.html in the current folder. reviews: folder of the review log
+    (default: the one that the study is in). Raises InputError where it cannot be written.
+    """
+    path = Path(out or f"{study.name}-report.html")
+    content = report_html(study, ReviewLog(Path(reviews) if reviews else study.path.parent))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return path
 
 
 def _head(study: Study) -> str:

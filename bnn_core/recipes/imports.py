@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -10,76 +10,112 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import is_file, readable
+from bnn_core.base.wording import did_you_mean
 from bnn_core.datasets.plate_files import find_files, spread_evenly
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.measures.uncertainty import summarise
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import Study, open_study
 from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import demand_no_training, demand_room, open_making
 from bnn_core.study.writing import finish_study
 from bnn_core.tables.predictions import Predictions, read_predictions
+from bnn_core.tables.reading import name_of
 from bnn_core.tables.sources import ImportOptions
 
 _LOOKED_AT = 20
+_OPTIONS = tuple(f.name for f in fields(ImportOptions) if f.name != "samples")
+#: Options of several values; one alone will do.
+_SEVERAL = tuple(f.name for f in fields(ImportOptions) if f.default == ())
 
 
-def make_import_study(
-    table: Path,
-    out: Path,
-    options: ImportOptions | None = None,
+def import_predictions(
+    table: str | os.PathLike | pd.DataFrame,
+    out: str | os.PathLike | None = None,
+    samples: str | os.PathLike | np.ndarray | None = None,
     *,
-    image_root: Path | None = None,
+    image_root: str | os.PathLike | None = None,
     pixel_size_um: float | None = None,
     title: str | None = None,
     force: bool = False,
-) -> tuple[Path, Predictions]:
-    """Make a study of somebody's predictions; returns its folder and what was read.
+    **options: object,
+) -> Study:
+    """Make a study of somebody's predictions.
 
-    image_root: folder that the table's image paths start from; by default the table's own, where
-    the images lie there. With images the study gets thumbnails, quality measures and paths; an
-    image that cannot be read is counted and named, never fatal.
-    Raises InputError as `read_predictions`, and when none of the images is under `image_root`;
-    TakenError while another process makes a study of that name.
+    table: a file or DataFrame with one row per image, its class probabilities and what is known of
+    it (see `read_predictions`). out: the study's folder (default: the file's name in the cache).
+    samples: the probabilities of single networks, a file or an array (images, samples, classes) or
+    (samples, images, classes). image_root: folder that the table's image paths start from; by
+    default that of the table, where the images are there. With images the study gets thumbnails,
+    quality measures and paths; an image that cannot be read is counted and named, never fatal.
+    pixel_size_um: micrometres per pixel, for the scale bar. options: fields of `ImportOptions`,
+    such as label="moa", batch="week", classes=[...], method="dropout".
+
+    Returns the study; `study.meta["columns"]` says how the columns were understood. Raises
+    InputError as `read_predictions`, for an unknown option, when none of the images is under
+    `image_root`, and where `out` holds a study (unless `force`); TakenError while another process
+    makes a study of that name.
     """
+    unknown = [name for name in options if name not in _OPTIONS]
+    if unknown:
+        raise InputError(
+            f"no option '{unknown[0]}'{did_you_mean(unknown[0], _OPTIONS)}; there are "
+            f"{', '.join(_OPTIONS)}"
+        )
+    options = {
+        name: ((value,) if isinstance(value, str | os.PathLike) else tuple(value))
+        if name in _SEVERAL
+        else value
+        for name, value in options.items()
+    }
+    if not isinstance(table, pd.DataFrame):
+        table = Path(table)
+    elif out is None:
+        raise InputError("a table in memory has no name: say with out=... where the study goes")
+    name = name_of(table).name.split(".")[0]
+    out = cache_root() / name if out is None else Path(out)
     with study_lock(out):
-        demand_room(Path(out), force)
-        demand_no_training(Path(out))
-        return _make(
-            Path(table),
-            Path(out),
-            options or ImportOptions(),
-            image_root,
+        demand_room(out, force)
+        demand_no_training(out)
+        _make(
+            table,
+            out,
+            ImportOptions(**options, samples=samples),
+            None if image_root is None else Path(image_root),
             pixel_size_um,
-            title,
+            title or (out.name if isinstance(table, pd.DataFrame) else name),
             force,
         )
+    return open_study(out.absolute())
 
 
 def _make(
-    table: Path,
+    table: Path | pd.DataFrame,
     out: Path,
     options: ImportOptions,
     image_root: Path | None,
     pixel_size_um: float | None,
-    title: str | None,
+    title: str,
     force: bool,
-) -> tuple[Path, Predictions]:
+) -> None:
     predictions = read_predictions(table, options)
     settings = {
-        "table": str(table),
+        "table": str(name_of(table)),
         "image_root": image_root and str(image_root),
         "pixel_size_um": pixel_size_um,
-        **asdict(options),
+        **vars(options),
+        "samples": None if options.samples is None else str(name_of(options.samples)),
     }
     making = open_making(out, settings, force=force, restart=True)
     try:
         images, notes, extra, thumbnails = _pictures(
-            predictions, table, image_root, making, pixel_size_um
+            predictions, name_of(table), image_root, making, pixel_size_um
         )
         labels = images["label"].where(images["role"] == "scored", None).to_numpy(dtype=object)
         finish_study(
             making,
-            title=title or table.name.split(".")[0],
+            title=title,
             kind="import",
             classes=predictions.classes,
             images=images,
@@ -105,7 +141,6 @@ def _make(
     except BaseException:
         shutil.rmtree(making, ignore_errors=True)
         raise
-    return out, predictions
 
 
 def _pictures(

@@ -23,7 +23,8 @@ from bnn_core.networks.methods import method_record, training_order
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.recipes.fold import FoldResult, assemble, read_result
 from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
-from bnn_core.study.folder import MAKING, fingerprint, write_table
+from bnn_core.study.catalogue import MAKING
+from bnn_core.study.folder import fingerprint, write_table
 from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import open_making
 from bnn_core.study.writing import finish_study
