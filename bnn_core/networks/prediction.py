@@ -21,6 +21,7 @@ from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.bodies import LeNet5
 from bnn_core.networks.layers import BayesLayer
 from bnn_core.networks.memory import keep_freed_memory
+from bnn_core.networks.mscnn import MultiScaleCNN
 from bnn_core.networks.precision import autocast
 
 #: Images of one batch on a GPU; more make it no faster.
@@ -122,6 +123,10 @@ def sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
         return partial(_last_layers, networks)
     if _has_kernel(body):
         weights = weights | _shared(networks)
+        if isinstance(body, MultiScaleCNN):
+            from bnn_core.networks import mscnn_cpu
+
+            return mscnn_cpu.sampler(body, weights, partial(one_by_one, networks))
         if not next(body.parameters()).is_cuda:
             from bnn_core.networks import lenet5_cpu
 
@@ -145,18 +150,20 @@ def _last_layers(networks: Networks, images: Tensor) -> Tensor:
 
 
 def _shared(networks: Networks) -> dict[str, Tensor]:
-    """The body's parameters that are not drawn, as often as there are networks."""
+    """The body's numbers that are not drawn, as often as there are networks."""
     return {
-        name: p.detach().expand(networks.num_samples, *p.shape)
-        for name, p in networks.body.named_parameters()
+        name: value.expand(networks.num_samples, *value.shape)
+        for name, value in networks.body.state_dict().items()
         if name not in networks.weights
     }
 
 
 def _has_kernel(body: nn.Module) -> bool:
-    """Whether there is a compiled kernel for a body: LeNet5 with numba (CPU) or Triton (GPU)."""
-    compiler = "triton" if next(body.parameters()).is_cuda else "numba"
-    return isinstance(body, LeNet5) and find_spec(compiler) is not None
+    """Whether there is a compiled kernel for a body: with numba on a CPU, of LeNet5 also with
+    Triton on a GPU."""
+    if next(body.parameters()).is_cuda:
+        return isinstance(body, LeNet5) and find_spec("triton") is not None
+    return isinstance(body, LeNet5 | MultiScaleCNN) and find_spec("numba") is not None
 
 
 @cache
@@ -289,7 +296,9 @@ def images_per_batch(
     """
     device = next(networks.body.parameters()).device
     if device.type != "cuda":
-        return 512 if _has_kernel(networks.body) else int(np.clip(1e5 // images[0].size, 8, 100))
+        # Whole blocks of the kernels, one for each thread, and at most what a cache holds.
+        blocks = max(50_000 // images[0].size, 1) * torch.get_num_threads()
+        return min(16 * blocks, 512 if _has_kernel(networks.body) else 100)
     few = images[:8]
     first = Networks(networks.body, {name: w[:1] for name, w in networks.weights.items()})
     torch.cuda.reset_peak_memory_stats(device)
