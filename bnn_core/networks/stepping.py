@@ -31,6 +31,13 @@ def cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | None 
     return nll.mean() if class_weights is None else (nll * class_weights[targets]).mean()
 
 
+def label_margin(logits: Tensor, targets: Tensor) -> Tensor:
+    """(B,) logit of the label minus the largest other logit; logits (B, C), targets (B,)."""
+    column = targets[:, None]
+    others = logits.scatter(1, column, -torch.inf).amax(dim=1)
+    return logits.gather(1, column)[:, 0] - others
+
+
 class Posterior:
     """The weights' distribution during training: draws for all layers, gradients back to mu, rho.
 
@@ -122,6 +129,8 @@ class TrainingStep:
             # Sums over the epoch: nll, KL, right answers; and the first step that was not finite.
             self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)
             self.failed = torch.zeros(1, dtype=torch.int64, device=self.device)
+            # Margins of the epoch's images, in the order in which they are trained on.
+            self.margins = torch.zeros(num_images, device=self.device)
         self.graphs: dict[tuple[int, ...], _Replayed] = {}
 
     def on_stream(self):
@@ -175,6 +184,8 @@ class TrainingStep:
             self.optimizer.step(rate, momentum, number)
             right = (logits.argmax(1) == targets).sum()
             self.sums += torch.stack([nll.detach() * len(x), kl * len(x), right])
+            at = self.index * self.config.batch_size + torch.arange(len(x), device=self.device)
+            self.margins.index_copy_(0, at, label_margin(logits, targets))
             self.index += 1
             self.failed += (self.failed == 0) * ~(nll + kl).isfinite() * self.index
 

@@ -23,6 +23,8 @@ from bnn_core.networks.memory import keep_freed_memory
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.stepping import TrainingStep
 
+#: File of the mean margins of the training images, beside the weights.
+MARGINS = "margins.npy"
 #: Called after each epoch with its number and its row of the history.
 Progress = Callable[[int, dict[str, float]], object]
 
@@ -64,8 +66,11 @@ def train(
 ) -> nn.Module:
     """Train one network, or continue where an earlier call was killed, or load it when done.
 
-    Leaves `weights.safetensors`, `config.json` and `history.csv` (per epoch: nll, kl, accuracy on
-    the training batches; validation_nll and validation_accuracy at the posterior mean) in `folder`.
+    Leaves `weights.safetensors`, `config.json`, `history.csv` (per epoch: nll, kl, accuracy on the
+    training batches; validation_nll and validation_accuracy at the posterior mean) and `margins.npy`
+    ((N,) float32, the mean `label_margin` of each image over the first half of the epochs, nan for
+    validation images) in `folder`. The margins are the area under the margin of Pleiss et al. (2020)
+    up to the middle of training, before wrong labels are learnt by heart.
     On a CPU an interrupted and resumed run gives bit for bit the network of an uninterrupted one
     on the same machine. `start_from` gives initial values by state name (means from a standard
     network). `progress` is called after each epoch with its number and history row. Nothing is
@@ -109,6 +114,7 @@ class Training:
         self.network = new_network(config, data.num_classes, data.images.shape[1:])
         self.checkpoint, self.weights = folder / "training.pt", folder / "weights.safetensors"
         self.epoch, self.history = 0, []
+        self.margins = torch.zeros(len(data.images))
         self.loaded = self.weights.is_file()
         if self.loaded:
             demand_same_config(folder, config)
@@ -158,6 +164,8 @@ class Training:
         for tensor, saved in zip((optimizer.mean, optimizer.square), state["adam"], strict=True):
             tensor.copy_(saved)
         self.epoch, self.history = state["epoch"], state["history"]
+        # Unknown in a checkpoint of an older version.
+        self.margins = state.get("margins", torch.full_like(self.margins, torch.nan)).cpu()
 
     def steps(self) -> Iterator[None]:
         """One epoch: queues a step on the device for every item that is asked for."""
@@ -165,7 +173,8 @@ class Training:
         # Each epoch has its own seeds, so that a resumed run equals an uninterrupted one.
         seed = 2 * (config.seed * 100_003 + self.epoch + 1)
         shuffled = torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(seed))
-        order = self.images.rows(torch.as_tensor(self.rows)[shuffled])
+        self.order = torch.as_tensor(self.rows)[shuffled]
+        order = self.images.rows(self.order)
         with self.step.on_stream():
             rates = schedule(config, first, first + self.batches, self.batches * config.epochs)
             self.step.begin_epoch(rates, first, seed + 1)
@@ -184,6 +193,8 @@ class Training:
                     f"training diverged: the loss is not finite in epoch {self.epoch + 1}, step "
                     f"{failed}; try a --learning-rate below {self.config.learning_rate:g}"
                 )
+            if self.epoch < self._margin_epochs:
+                self.margins[self.order] += self.step.margins.cpu()
             self.epoch += 1
             n = len(self.rows)
             row = {"nll": sums["nll"] / n, "kl": sums["kl"] / n, "accuracy": sums["right"] / n}
@@ -201,6 +212,7 @@ class Training:
             "adam": [self.step.optimizer.mean, self.step.optimizer.square],
             "epoch": self.epoch,
             "history": self.history,
+            "margins": self.margins,
             "config": settings_of(self.config),
         }
         buffer = io.BytesIO()
@@ -218,6 +230,8 @@ class Training:
             self.settle()
         with atomic_path(self.folder / "history.csv") as temporary:
             pd.DataFrame(self.history).to_csv(temporary, index=False)
+        with atomic_path(self.folder / MARGINS) as temporary, open(temporary, "wb") as file:
+            np.save(file, self.mean_margins())
         write_json(
             self.folder / "config.json",
             settings_of(self.config)
@@ -234,6 +248,16 @@ class Training:
                 save({k: v.cpu().clone() for k, v in self.network.state_dict().items()})
             )
         self.checkpoint.unlink(missing_ok=True)
+
+    @property
+    def _margin_epochs(self) -> int:
+        return max(1, self.config.epochs // 2)
+
+    def mean_margins(self) -> np.ndarray:
+        """(N,) float32 mean margins over the first half of the epochs, nan for validation images."""
+        margins = (self.margins / self._margin_epochs).numpy()
+        margins[self.validation] = np.nan
+        return margins
 
     def settle(self, batches: int = 100) -> None:
         """BatchNorm's statistics (where there is any) as the finished posterior has them."""

@@ -1,10 +1,13 @@
 """Is a study whole and consistent?"""
 
 import os
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import read_json
 from bnn_core.study import folder as study_format
 from bnn_core.study.checksums import (
     CHECKSUMS,
@@ -44,8 +47,8 @@ def damaged_files(study: Study) -> list[str]:
 
 def _damaged(study: Study, under: str = "") -> list[str]:
     problems = []
-    known = study.meta.get(CHECKSUMS, {})
-    for name, size in study.meta.get("files", {}).items():
+    known = study.meta[CHECKSUMS]
+    for name, size in study.meta["files"].items():
         if not name.startswith(under):
             continue
         file = study.path / name
@@ -62,28 +65,45 @@ def _damaged(study: Study, under: str = "") -> list[str]:
 
 
 def inconsistencies(study: Study) -> list[str]:
-    """Tables and arrays of a study that contradict each other, one line each."""
-    problems = []
-    try:
-        images = study.images
-        if len(images) != study.meta["rows"]:
-            problems.append(
-                f"images.parquet has {len(images):,} rows, study.json says {study.meta['rows']:,}"
-            )
-        if study_format.fingerprint(images) != study.fingerprint:
-            problems.append("images.parquet does not match the fingerprint in study.json")
-        for method in study.methods:
-            problems += _check_summary(study, method)
-        for name in ("embedding", "_thumbnail_offsets"):
-            array = getattr(study, name)
-            extra = name == "_thumbnail_offsets"
-            if array is not None and len(array) != len(images) + extra:
-                problems.append(
-                    f"{name.strip('_')} has {len(array):,} rows for {len(images):,} images"
-                )
-    except InputError as error:
-        problems.append(str(error))
-    return problems
+    """Tables and arrays of a study that cannot be read or contradict each other, one line each."""
+    problems: list[str] = []
+    checks: list[Callable[[Study], list[str]]] = [
+        _check_images,
+        *(partial(_check_summary, method=method) for method in study.methods),
+        *(partial(_check_part, name=name) for name in ("embedding", "truth", "contrast")),
+        _check_thumbnails,
+        *(partial(_check_histories, method=method) for method in study.methods),
+    ]
+    for check in checks:
+        try:
+            problems += check(study)
+        except InputError as error:
+            problems.append(str(error))
+    return list(dict.fromkeys(problems))
+
+
+def _check_images(study: Study) -> list[str]:
+    if study_format.fingerprint(study.images) != study.fingerprint:
+        return ["images.parquet does not match the fingerprint in study.json"]
+    return []
+
+
+def _check_part(study: Study, name: str) -> list[str]:
+    getattr(study, name)  # validated as it is read
+    return []
+
+
+def _check_thumbnails(study: Study) -> list[str]:
+    first = next((row for row in range(len(study.images)) if study.has_thumbnail(row)), None)
+    if first is not None:
+        study.thumbnail(first)
+    return []
+
+
+def _check_histories(study: Study, method: str) -> list[str]:
+    for fold in sorted({int(fold) for fold in study.images["fold"].dropna()}):
+        study.history(fold, method)
+    return []
 
 
 def record_checksums(path: str | os.PathLike) -> int:
@@ -95,16 +115,17 @@ def record_checksums(path: str | os.PathLike) -> int:
     """
     study = open_study(path)
     with study_lock(study.path):
+        written = read_json(study.path / DESCRIPTION)
         as_it_is = Study(study.path, study.meta | {"files": {}, CHECKSUMS: {}}, study.stamp)
         sizes = study_format.file_sizes(study.path)
-        listed = study.meta.get("files") or sizes
+        listed = study.meta["files"] or sizes
         problems = [f"{name} is missing" for name in listed if name not in sizes]
         problems += inconsistencies(as_it_is)
         if problems:
             raise InputError(f"study {study.path} cannot be recorded: " + "; ".join(problems))
         files = {name: sizes[name] for name in listed}
         sums = of_files(study.path, files)
-        write_description(study.path, study.meta | {"files": files, CHECKSUMS: sums})
+        write_description(study.path, written | {"files": files, CHECKSUMS: sums})
     return len(files)
 
 
@@ -112,11 +133,6 @@ def _check_summary(study: Study, method: str) -> list[str]:
     summary = study.summary(method)
     where = f"summary/{method}.parquet"
     columns = [f"p_{name}" for name in study.classes]
-    missing = [
-        c for c in [*columns, "image_id", "predicted", "correct", "confidence"] if c not in summary
-    ]
-    if missing:
-        return [f"{where} lacks the columns {', '.join(missing)}"]
     if list(summary["image_id"]) != list(study.images["image_id"]):
         return [f"{where} has other images, or another order, than images.parquet"]
     problems = []
@@ -138,16 +154,10 @@ def _check_summary(study: Study, method: str) -> list[str]:
         )
     samples = study.samples(method)
     if samples is not None:
-        if samples.shape[0] != len(summary) or samples.shape[2] != len(study.classes):
-            problems.append(
-                f"samples/{method}.npy has shape {samples.shape}, "
-                f"({len(summary)}, T, {len(study.classes)}) expected"
-            )
-        else:
-            # Rows that several folds predict (fold -1) have their mean over more networks than T.
-            one_fold = np.flatnonzero(study.images["fold"] >= 0)
-            rows = one_fold[np.linspace(0, len(one_fold) - 1, min(200, len(one_fold))).astype(int)]
-            means = np.asarray(samples[rows], dtype=np.float64).mean(axis=1)
-            if not np.allclose(means, p[rows], atol=5e-3):
-                problems.append(f"samples/{method}.npy does not average to {where}")
+        # Rows that several folds predict (fold -1) have their mean over more networks than T.
+        one_fold = np.flatnonzero(study.images["fold"] >= 0)
+        rows = one_fold[np.linspace(0, len(one_fold) - 1, min(200, len(one_fold))).astype(int)]
+        means = np.asarray(samples[rows], dtype=np.float64).mean(axis=1)
+        if not np.allclose(means, p[rows], atol=5e-3):
+            problems.append(f"samples/{method}.npy does not average to {where}")
     return problems

@@ -59,9 +59,9 @@ def description_problem(text: bytes, meta: Mapping[str, Any]) -> str | None:
     None too for a study that was made before there were checksums.
     """
     places = list(_ITSELF.finditer(text))
-    if not places and CHECKSUMS not in meta:
+    if not places and not meta[CHECKSUMS]:
         return None
-    if places and CHECKSUMS in meta:
+    if places and meta[CHECKSUMS]:
         start, end = places[-1].span(1)
         if of_bytes(text[:start] + _ZEROS.encode() + text[end:]) == places[-1][1].decode():
             return None

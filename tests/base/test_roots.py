@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from page_studies import pages, write_animals
 from PIL import Image
+from small_studies import forget_files
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
@@ -19,8 +20,8 @@ from bnn_core.images.decoding import read_image
 from bnn_core.recipes.imports import import_predictions
 from bnn_core.study.fields import read_original
 from bnn_core.study.folder import open_study
-from bnn_core.tables.samples import load_samples
 from bnn_core.tables.reading import read_table
+from bnn_core.tables.samples import load_samples
 from pages.shared import pictures
 
 PAGE = "your_data/page.py"
@@ -121,6 +122,7 @@ def test_pictures_outside_are_not_imported_shown_or_told_of(world):
     # A study made before the limits were set, or by hand, obeys them too.
     images = study.images.assign(path=str(world / "in too" / "c.png"))
     images.to_parquet(study.path / "images.parquet")
+    forget_files(study.path)
     assert not pictures.has_original(open_study(study.path), 0)
 
 

@@ -92,6 +92,10 @@ def test_who_is_trained_on_who_is_predicted_and_who_counts(study):
         assert not held[images["role"] == "control"].any()
     assert study.summary("vi")["correct"].notna().sum() == 7
     assert study.samples("vi").shape == (14, 4, 2)
+    # Who is scored in one fold is trained on in another, and nobody else is.
+    for method in study.methods:
+        margins = study.summary(method)["training_margin"]
+        assert (margins.notna() == (images["role"] == "scored")).all()
     assert study.meta["metrics"]["vi"]["image"]["n"] == 7
     assert study.meta["levels"] == ["image", "well", "treatment", "compound"]
 
@@ -325,7 +329,7 @@ def test_reviewed_images_are_left_out_or_relabelled_in_the_same_folds(
     reviewed.write_text("image_id,decision,new_label\nnobody,exclude,\n")
     capsys.readouterr()
     assert cli.main([*argv[:-1], str(reviewed), "--restart", "--force"]) == 2
-    assert "no image 'nobody'" in capsys.readouterr().err
+    assert "'nobody'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

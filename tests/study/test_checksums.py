@@ -22,7 +22,7 @@ def folder(tmp_path):
     fold.mkdir(parents=True)
     (fold / "weights.safetensors").write_bytes(bytes(range(256)))
     (fold / "config.json").write_text('{"epochs": 1}')
-    (fold / "history.csv").write_text("epoch,nll\n1,0.5\n2,0.25\n")
+    (fold / "history.csv").write_text("epoch,nll,kl,accuracy\n1,0.5,9,0.5\n")
     (making / "pictures").mkdir()
     (making / "pictures/a.png").write_bytes(b"picture")
     return finish_study(making, **parts())
