@@ -33,8 +33,8 @@ class FlatWeights:
         ]
         rhos = [p for layer in layers for p in (layer.weight_rho, layer.bias_rho) if p is not None]
         bayesian = {id(p) for p in (*self.means, *rhos)}
-        plain = [p for p in network.parameters() if id(p) not in bayesian]
-        ordered = [*self.means, *plain, *rhos]
+        self.plain = [p for p in network.parameters() if id(p) not in bayesian]
+        ordered = [*self.means, *self.plain, *rhos]
         self.values = ordered[0].new_zeros(sum(map(_room, ordered)))
         self.gradient = torch.zeros_like(self.values)
         with torch.no_grad():
@@ -68,9 +68,10 @@ def _room(p: Tensor) -> int:
 
 
 class FlatAdam:
-    """torch.optim.Adam, or AdamW, on FlatWeights; rate and momentum are tensors on the device.
+    """torch.optim.Adam, or AdamW, on FlatWeights.
 
-    Every number of a step lives on the device, so that a CUDA graph can hold the whole step.
+    The numbers that change from step to step come as a tensor on the device, so that a CUDA graph
+    can hold the whole step.
     """
 
     BETA2, EPSILON = 0.999, 1e-8
@@ -79,23 +80,31 @@ class FlatAdam:
         self.flat, self.weight_decay, self.decoupled = flat, weight_decay, decoupled
         self.mean, self.square = torch.zeros_like(flat.values), torch.zeros_like(flat.values)
 
-    def step(self, rate: Tensor, momentum: Tensor, number: Tensor) -> None:
-        """Step `number` (from 1) with a learning rate and beta1; all scalar float64 tensors."""
+    def numbers(self, rates: np.ndarray, first: int) -> np.ndarray:
+        """(n, 4) float32 numbers of steps first + 1 .. first + n with learning rates and beta1 of
+        `rates` (n, 2): what `step` needs of them, Kingma & Ba (2015).
+        """
+        rate, momentum = rates.T
+        number = np.arange(first + 1, first + 1 + len(rates))
+        # values -= rate / bias1 * mean / (sqrt(square / bias2) + epsilon)
+        scale = -(1 - momentum**number) / rate
+        root = scale / np.sqrt(1 - self.BETA2**number)
+        columns = (1 - rate * self.weight_decay, 1 - momentum, root, scale * self.EPSILON)
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def step(self, numbers: Tensor) -> None:
+        """One step with a row of `numbers`, (4,) on the device."""
         values, gradient = self.flat.values, self.flat.gradient
+        kept, fresh, root, epsilon = numbers.unbind()
         if self.weight_decay:
             decayed = values[self.flat.decayed]
             if self.decoupled:
-                decayed.mul_(1 - rate * self.weight_decay)
+                decayed.mul_(kept)
             else:
                 gradient[self.flat.decayed].add_(decayed, alpha=self.weight_decay)
-        self.mean.lerp_(gradient, (1 - momentum).float())
+        self.mean.lerp_(gradient, fresh)
         self.square.mul_(self.BETA2).addcmul_(gradient, gradient, value=1 - self.BETA2)
-        # values -= rate / bias1 * mean / (sqrt(square / bias2) + epsilon), Kingma & Ba (2015)
-        bias1, bias2 = 1 - momentum**number, 1 - self.BETA2**number
-        scale = -bias1 / rate
-        self.flat.values.addcdiv_(
-            self.mean, self.square.sqrt().mul_(scale * bias2.rsqrt()).add_(scale * self.EPSILON)
-        )
+        values.addcdiv_(self.mean, self.square.sqrt().mul_(root).add_(epsilon))
 
 
 def schedule(config: TrainConfig, first: int, last: int, total: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from bnn_core.networks import noise
 from bnn_core.networks.augmentation import augment, random_crop
 from bnn_core.networks.building import prepare
 from bnn_core.networks.flat import FlatAdam, FlatWeights, views
-from bnn_core.networks.layers import Drawn, bayes_layers, softplus
+from bnn_core.networks.layers import SMALLEST_VARIANCE, Drawn, bayes_layers, softplus
 from bnn_core.networks.precision import autocast
 from bnn_core.networks.priors import Prior
 from bnn_core.networks.settings import TrainConfig
@@ -27,8 +27,9 @@ def cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | None 
 
     class_weights (C,) have mean 1 over the training images, so that the balance with the KL stays.
     """
-    nll = F.cross_entropy(logits, targets, reduction="none")
-    return nll.mean() if class_weights is None else (nll * class_weights[targets]).mean()
+    if class_weights is None:
+        return F.cross_entropy(logits, targets)
+    return (F.cross_entropy(logits, targets, reduction="none") * class_weights[targets]).mean()
 
 
 def label_margin(logits: Tensor, targets: Tensor) -> Tensor:
@@ -51,11 +52,15 @@ class Posterior:
         # "weights": the drawn weights, their gradient where that of mu is collected.
         # "local": the variances of the weights; the means are the parameters.
         self.drawn = torch.empty_like(flat.mu)
+        self.smallest = torch.tensor(SMALLEST_VARIANCE, device=flat.mu.device)
         self.drawn_gradient = flat.mu_gradient if self.by_weights else torch.zeros_like(flat.mu)
-        leaves = [part.detach().requires_grad_() for part in views(self.drawn, flat.means)]
-        for leaf, gradient in zip(leaves, views(self.drawn_gradient, flat.means), strict=True):
-            leaf.grad = gradient
-        given = iter(leaves)
+        drawn = [part.detach().requires_grad_() for part in views(self.drawn, flat.means)]
+        #: What autograd differentiates by, and where the gradients go.
+        self.leaves, self.gradients = drawn, views(self.drawn_gradient, flat.means)
+        if not self.by_weights:
+            self.leaves = [*drawn, *flat.means]
+            self.gradients += [p.grad for p in flat.means]
+        given = iter(drawn)
         for layer in self.layers:
             weight, bias = next(given), None if layer.bias_mu is None else next(given)
             layer.drawn = (
@@ -77,8 +82,7 @@ class Posterior:
             torch.addcmul(self.flat.mu, self.sigma, self.eps, out=self.drawn)
         else:
             self.eps = None
-            torch.square(self.sigma, out=self.drawn)
-            self.drawn_gradient.zero_()
+            torch.addcmul(self.smallest, self.sigma, self.sigma, out=self.drawn)
         kl, self.kl_by_mu, self.kl_by_sigma = self.prior.kl_and_gradient(
             self.flat.mu, self.sigma, self.eps
         )
@@ -90,7 +94,7 @@ class Posterior:
         by_sigma = by_drawn * self.eps if self.by_weights else by_drawn * self.sigma * 2
         by_sigma.add_(self.kl_by_sigma, alpha=self.kl_scale)
         torch.mul(by_sigma, self.flat.rho.sigmoid(), out=self.flat.rho_gradient)
-        self.flat.mu_gradient.add_(self.kl_by_mu, alpha=self.kl_scale)
+        self.flat.mu_gradient.addcmul_(self.kl_by_mu, self.flat.counts, value=self.kl_scale)
 
 
 class TrainingStep:
@@ -123,14 +127,17 @@ class TrainingStep:
             self.optimizer = FlatAdam(
                 self.flat, config.weight_decay, decoupled=config.optimizer == "adamw"
             )
-            # Per step of the epoch: learning rate, beta1, number of the step in the training.
-            self.plan = torch.zeros(steps, 3, dtype=torch.float64, device=self.device)
+            self.leaves, self.gradients = [*self.flat.plain], [p.grad for p in self.flat.plain]
+            if self.posterior:
+                self.leaves += self.posterior.leaves
+                self.gradients += self.posterior.gradients
+            # Of every step of the epoch: numbers that the optimiser needs; nll, KL, right answers.
+            self.numbers = torch.zeros(steps, 4, device=self.device)
+            self.log = torch.zeros(steps, 3, device=self.device)
             self.index = torch.zeros(1, dtype=torch.int64, device=self.device)
-            # Sums over the epoch: nll, KL, right answers; and the first step that was not finite.
-            self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)
-            self.failed = torch.zeros(1, dtype=torch.int64, device=self.device)
             # Margins of the epoch's images, in the order in which they are trained on.
             self.margins = torch.zeros(num_images, device=self.device)
+        self.sizes: list[int] = []
         self.graphs: dict[tuple[int, ...], _Replayed] = {}
 
     def on_stream(self):
@@ -139,15 +146,15 @@ class TrainingStep:
 
     def begin_epoch(self, rates: np.ndarray, first: int, seed: int) -> None:
         """rates: (steps, 2), see `schedule`; first: number of steps done before; seed: of noise."""
-        numbers = np.arange(first + 1, first + 1 + len(rates), dtype=np.float64)
-        self.plan.copy_(torch.from_numpy(np.column_stack([rates, numbers])))
-        for tensor in (self.index, self.sums, self.failed):
-            tensor.zero_()
+        self.numbers.copy_(torch.from_numpy(self.optimizer.numbers(rates, first)))
+        self.index.zero_()
+        self.sizes.clear()
         self.generator.manual_seed(seed)
         self.network.train()
 
     def __call__(self, images: Tensor, targets: Tensor) -> None:
         """Queue one step on images (B, channels, H, W) uint8 and class numbers (B,)."""
+        self.sizes.append(len(images))
         with noise.drawing_from(self.generator):
             if self.stream is None or not self.replayed:
                 self._step(images, targets)
@@ -158,8 +165,11 @@ class TrainingStep:
     def epoch_sums(self) -> tuple[dict[str, float], int]:
         """Sums over the epoch's images of nll (nats), KL and right answers; the number of the first
         step whose loss was not finite, or 0. Waits for the device."""
-        nll, kl, right = self.sums.tolist()
-        return {"nll": nll, "kl": kl, "right": right}, int(self.failed)
+        log = self.log[: len(self.sizes)].double().cpu().numpy()
+        nll, kl = (log[:, :2].T @ self.sizes).tolist()
+        failed = np.flatnonzero(~np.isfinite(log).all(axis=1))
+        sums = {"nll": nll, "kl": kl, "right": float(log[:, 2].sum())}
+        return sums, int(failed[0]) + 1 if len(failed) else 0
 
     def batch(self, images: Tensor) -> Tensor:
         """Training images cropped, augmented and scaled as the network takes them."""
@@ -170,24 +180,21 @@ class TrainingStep:
 
     def _step(self, images: Tensor, targets: Tensor) -> None:
         with torch.no_grad():
-            rate, momentum, number = self.plan.index_select(0, self.index)[0].unbind()
-            self.flat.gradient.zero_()
             kl = self.posterior.draw() if self.posterior else torch.zeros((), device=self.device)
             x = self.batch(images)
         with autocast(self.device, self.config.precision):
             logits = self.network(x).float()
         nll = cross_entropy(logits, targets, self.class_weights)
-        nll.backward()
+        torch._foreach_copy_(self.gradients, torch.autograd.grad(nll, self.leaves))
         with torch.no_grad():
             if self.posterior:
                 self.posterior.chain_rule()
-            self.optimizer.step(rate, momentum, number)
-            right = (logits.argmax(1) == targets).sum()
-            self.sums += torch.stack([nll.detach() * len(x), kl * len(x), right])
+            self.optimizer.step(self.numbers.index_select(0, self.index)[0])
+            right = (logits.argmax(1) == targets).sum(dtype=torch.float32)
+            self.log.index_copy_(0, self.index, torch.stack([nll, kl, right])[None])
             at = self.index * self.config.batch_size + torch.arange(len(x), device=self.device)
             self.margins.index_copy_(0, at, label_margin(logits, targets))
             self.index += 1
-            self.failed += (self.failed == 0) * ~(nll + kl).isfinite() * self.index
 
 
 class _Replayed:

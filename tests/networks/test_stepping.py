@@ -42,7 +42,7 @@ def test_label_margin_by_hand():
 @pytest.mark.parametrize("estimator", ["local", "weights"])
 def test_gradient_is_autograds(body, prior, estimator, monkeypatch):
     """Without noise, or with all noise equal to 1/2, both ways must agree weight by weight."""
-    monkeypatch.setattr(noise, "normal_like", lambda x: torch.full_like(x, 0.5))
+    monkeypatch.setattr(noise, "normal_like", lambda x, std=1.0: torch.full_like(x, 0.5 * std))
     config = TrainConfig(prior=prior, estimator=estimator, kl_weight=0.7, **body)
     shape = SHAPES[config.network]
     images, targets = batch(config)
@@ -89,7 +89,7 @@ def test_flat_adam_is_torchs(optimizer, bayesian):
             q.grad = torch.randn_like(q)
             p.grad.copy_(q.grad)
         theirs.step()
-        ours.step(*(torch.tensor(x, dtype=torch.float64) for x in (rate, momentum, number)))
+        ours.step(torch.tensor(ours.numbers(np.array([[rate, momentum]]), number - 1)[0]))
     assert_close(dict(network.state_dict()), dict(twin.state_dict()), rtol=1e-5, atol=1e-7)
 
 
