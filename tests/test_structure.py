@@ -29,7 +29,6 @@ MOST_LINES = 330
 LONGER = dict.fromkeys(
     (
         "bnn_core/datasets/preparation.py",
-        "bnn_core/figures/report.py",
         "bnn_core/tables/predictions.py",
         "pages/compare_methods.py",
         "pages/mechanisms.py",

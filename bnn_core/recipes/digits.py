@@ -37,7 +37,7 @@ DEFAULT = {
     "standard": TrainConfig(bayesian=False, epochs=12, weight_decay=1e-5, augmentation="shift"),
     "vi": TrainConfig(epochs=14, rho_init=-4.0, augmentation="shift", start="standard"),
 }
-#: Table 1 of Deodato et al. (2020); the prior's numbers are not given there.
+#: Table 1 of Deodato et al. (2020), which does not give the numbers of the prior.
 PAPER = {
     "standard": TrainConfig(
         bayesian=False,
@@ -76,9 +76,9 @@ DRAWN_PRESETS = {
 
 @dataclass(frozen=True)
 class DigitStudy:
-    """What a study of one fixed split is made of.
+    """The data of a study of one fixed split.
 
-    train, test: images (N, 1, H, W). prefix begins every image id (`test-00042`).
+    train, test: images (N, 1, H, W). prefix: beginning of every image id (`test-00042`).
     """
 
     kind: str
@@ -191,7 +191,7 @@ def make_digit_study(
 def drawn_digits(
     train_images: int = 4000, test_images: int = 1000, seed: int = 0, title: str | None = None
 ) -> DigitStudy:
-    """Digits drawn by code: so many to train on and to test with, from one seed."""
+    """Digits drawn by code from one seed: numbers of images to train on and to test on."""
     parts = []
     for n, part_seed in ((train_images, 2 * seed), (test_images, 2 * seed + 1)):
         images, targets = generate(n, part_seed)

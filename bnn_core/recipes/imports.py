@@ -1,4 +1,4 @@
-"""From a table of predictions to a study: read, look at the images if there are any, write."""
+"""From a table of predictions to a study: read the table, read its images, write the study."""
 
 import os
 import shutil
@@ -43,8 +43,8 @@ def import_predictions(
 ) -> Study:
     """Make a study of somebody's predictions.
 
-    table: a file or DataFrame with one row per image, its class probabilities and what is known of
-    it (see `read_predictions`). out: the study's folder (default: the file's name in the cache).
+    table: a file or DataFrame with one row per image, its class probabilities and its metadata
+    (see `read_predictions`). out: the study's folder (default: the file's name in the cache).
     samples: the probabilities of single networks, a file or an array (images, samples, classes) or
     (samples, images, classes). image_root: folder that the table's image paths start from; by
     default that of the table, where the images are there. With images the study gets thumbnails,
@@ -53,8 +53,8 @@ def import_predictions(
     such as label="moa", batch="week", classes=[...], method="dropout".
 
     Returns the study; `study.meta["columns"]` says how the columns were understood. Raises
-    InputError as `read_predictions`, for an unknown option, when none of the images is under
-    `image_root`, and where `out` holds a study (unless `force`); TakenError while another process
+    InputError as `read_predictions`, for an unknown option, when no image is under `image_root`,
+    and where `out` holds a study (unless `force`); TakenError while another process
     makes a study of that name.
     """
     unknown = [name for name in options if name not in _OPTIONS]
@@ -150,7 +150,7 @@ def _pictures(
     making: Path,
     pixel_size_um: float | None,
 ):
-    """The images' rows with what their files show, notes, keys of study.json, and thumbnails."""
+    """The rows with what the image files add, notes, keys of study.json, and thumbnails."""
     images = predictions.images.reset_index(drop=True)
     columns = _path_columns(predictions)
     root = image_folder(predictions, table, image_root)
@@ -161,9 +161,8 @@ def _pictures(
         images[column] = find_files(images[column], root)
     if columns != ["path"]:
         images = images.drop(columns="path")
-    given = images.drop(columns=["fold", "content_hash"]).set_index(predictions.images.index)
     source = prepare_source(
-        given,
+        images.drop(columns=["fold", "content_hash"]).set_index(predictions.images.index),
         channels=predictions.channels or None,
         image_root=root,
         folder=making / "pictures",
@@ -185,15 +184,15 @@ def _path_columns(predictions: Predictions) -> list[str]:
 
 
 def image_folder(predictions: Predictions, table: Path, image_root: Path | None) -> Path | None:
-    """The folder where the table's images lie; None where there are none.
+    """The folder of the table's images; None where no image is found.
 
-    Looks for the first of them under `image_root`, or beside the table. InputError when
-    `image_root` is no folder or does not hold them, or the table names none.
+    Looks for the first 20 images under `image_root`, or beside the table. Raises InputError when
+    `image_root` is not a folder or does not hold them, or the table has no column of images.
     """
     known = predictions.images[_path_columns(predictions)[0]].dropna()
     root = readable(image_root or table.parent).resolve()
     if image_root is not None and not os.path.isdir(root):
-        raise InputError(f"--image-root {root} is no folder")
+        raise InputError(f"--image-root {root} is not a folder")
     if image_root is not None and not len(known):
         raise InputError(f"{table} has no column of image files; name it with --map path=COLUMN")
     tried = find_files(known.iloc[:_LOOKED_AT], root)
@@ -218,11 +217,11 @@ def _with_pictures(
     images: pd.DataFrame, source: PlateSource
 ) -> tuple[pd.DataFrame, list[bytes | None]]:
     """Content hash and quality of the images that could be read, and all rows' thumbnails."""
-    place = pd.Index(source.table["image_id"]).get_indexer(images["image_id"])
-    read = place >= 0
+    source_rows = pd.Index(source.table["image_id"]).get_indexer(images["image_id"])
+    read = source_rows >= 0
     pictures = list(source.thumbnails())
     for column in source.table:
         if column == "content_hash" or column.startswith("quality_"):
-            values = source.table[column].to_numpy()[place]
+            values = source.table[column].to_numpy()[source_rows]
             images[column] = np.where(read, values, None if values.dtype == object else np.nan)
-    return images, [pictures[i] if i >= 0 else None for i in place]
+    return images, [pictures[row] if row >= 0 else None for row in source_rows]

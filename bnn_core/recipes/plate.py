@@ -1,7 +1,7 @@
-"""Studies of cells: train with compounds left out, predict what was left out, assemble.
+"""Studies of cells: plan folds that leave compounds out, and assemble the finished folds.
 
-A plan is written once; each fold is then a job by itself (`plate_folds`, `bnn fold STUDY K`); the
-study is assembled when all folds are there.
+A plan is written once; then each fold is a job (`plate_folds`, `bnn fold STUDY K`); when all folds
+are finished, the study is assembled.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,13 +49,13 @@ def plan_plate_study(
     force: bool = False,
     restart: bool = False,
 ) -> Path:
-    """Begin a study of plate images (or find it begun): its working folder with plan.json.
+    """Begin a study of plate images, or find it begun; returns its working folder with plan.json.
 
-    `source` is the prepared images, in a folder of their own that stays until the study is done.
-    `parts` are the groups that each fold holds out, `without` further ones that it does not train
-    on (see `crossval.leave_label_out`). Without `keep_weights` the finished study has no networks:
-    small enough to pass on, but nothing new can be predicted with it. `asked`: how the images were
-    to be read, so that another wish is refused before they are read (`making.demand_same`).
+    source: the prepared images, in a separate folder that stays until the study is finished. parts:
+    the groups that each fold holds out. without: further groups that it does not train on (see
+    `folds.leave_label_out`). keep_weights: False gives a study without networks, small enough to
+    pass on, which cannot predict more images. asked: how the images were to be read, so that other
+    values are refused before reading (`working_folder.demand_same`).
     """
     plan = {
         "kind": kind,
@@ -80,7 +80,7 @@ def plan_plate_study(
     folds = make_folds(source.table, list(parts), source.classes, leave_batch_out, without)
     if unpredictable_rows(source.table, folds)[(source.table["role"] == "scored").to_numpy()].all():
         raise InputError(
-            "no fold could learn the label that it is judged by: all groups of a class are left "
+            "no fold could learn the label that it is tested on: all groups of a class are left "
             "out at once; name another --label, --group or --leave-out"
         )
     with study_lock(out):
@@ -91,7 +91,7 @@ def plan_plate_study(
             write_table(making / TABLE, source.table)
             write_json(making / PLAN, plan)
         elif read_json(making / PLAN).get("images") != plan["images"]:
-            # Prepared anew from the same contents in the same way: files were touched or moved.
+            # Prepared again from the same contents in the same way: files were touched or moved.
             write_json(making / PLAN, plan)
     return making
 
@@ -99,8 +99,8 @@ def plan_plate_study(
 def assemble_study(making: Path) -> Path:
     """Put all folds of a planned study together.
 
-    Raises InputError naming those that are missing; TakenError while another process makes this
-    study.
+    Raises InputError with the numbers of missing folds; TakenError while another process makes
+    this study.
     """
     with study_lock(making.with_name(making.name.removesuffix(MAKING))):
         return _assemble_study(making)
@@ -180,29 +180,30 @@ def _assemble_study(making: Path) -> Path:
 
 
 def _summary(result: FoldResult, classes: Sequence[str], labels: np.ndarray) -> pd.DataFrame:
-    """`summarise`, and training_margin where the folds kept margins: the mean over the folds that
-    trained on an image, nan for an image that is in no training set."""
+    """`summarise`, and training_margin where the folds kept margins: its mean over the folds that
+    trained on the image, nan for an image outside of all training sets."""
     table = summarise(result.moments, classes, labels, result.distance)
     return table if result.margins is None else table.assign(training_margin=result.margins)
 
 
 def planned_warnings(making: Path) -> list[str]:
-    """What a reader of the study will be told and should know before hours of training."""
+    """Notes of the study that a user should know before hours of training."""
     _, source, folds = read_plan(making)
-    said = list(source.notes)
+    notes = list(source.notes)
     if len(source.quarantine):
-        said.append(f"the images left out are listed in {making / 'quarantine.csv'}")
-    return said + _warnings(
+        notes.append(f"the images left out are listed in {making / 'quarantine.csv'}")
+    return notes + _warnings(
         folds, source.table.assign(unpredictable=unpredictable_rows(source.table, folds))
     )
 
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     copies = [
-        f"rows that show an image a second time, {why}, counted by no accuracy: {int(rows.sum()):,}"
-        for role, why in (
-            ("new", "as a network sees it that never saw its label in training"),
-            ("shifted", "spoilt on purpose"),
+        f"{count(int(rows.sum()), 'row')} {have(int(rows.sum()))} a second copy of an image, {how}; "
+        "no accuracy counts it"
+        for role, how in (
+            ("new", "predicted by a network that saw no image of its label"),
+            ("shifted", "damaged on purpose"),
         )
         if (rows := images["role"] == role).any()
     ]
@@ -213,7 +214,7 @@ def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     classes = sorted({n for fold in folds for n in fold.unpredictable if n in marked})
     return [
         *copies,
-        f"{count(n, 'image')} {have(n)} a label that the fold could not learn, for all "
-        f"compounds of it were held out ({', '.join(classes)}): marked unpredictable and counted "
+        f"{count(n, 'image')} {have(n)} a label that the fold could not learn, because all "
+        f"compounds with it were held out ({', '.join(classes)}): marked unpredictable and counted "
         "apart",
     ]

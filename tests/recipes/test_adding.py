@@ -200,7 +200,7 @@ def test_letters_are_part_of_making_a_study(tmp_path, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(adding, "look_at", interrupted)
+        patched.setattr(adding, "read_blocks", interrupted)
         assert cli.main(argv) == 130
     assert open_study(out).meta["rows"] == 20
     # The same command again trains nothing and adds the letters.
