@@ -11,7 +11,8 @@ after one temperature fitted by Brier score to the other folds. All networks of 
 one run (`posterior_nets`). A variant that does not fit into the time is left out and named.
 
 OUT/STAGE.npz has, per predictor, log mean probabilities (M, R, C), mutual information
-and variance between draws (M, R), in two stages also log geometric means and the first draw; OUT/STAGE.json what belongs to them.
+and variance between draws (M, R), in two stages also log geometric means and the first draw;
+OUT/STAGE.json what belongs to them.
 """
 
 import argparse
