@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.shared.guard import middleware
 from pages.shared.routes import ROUTES
 
-app = st.App(Path(__file__).parent / "pages" / "main.py", routes=ROUTES)
+app = st.App(Path(__file__).parent / "pages" / "main.py", routes=ROUTES, middleware=middleware())

@@ -7,10 +7,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from bnn_core.base.methods import method_of
+from bnn_core.base.scores import SCORES
 from bnn_core.figures import scatter, style
 from bnn_core.measures import selection
-from bnn_core.measures.agreement import OF_SEVERAL, Plane, Scale, plane
-from bnn_core.study.folder import METHOD_NAMES, Study
+from bnn_core.measures.agreement import Plane, Scale, plane
+from bnn_core.study.folder import Study
 from pages.shared import flagging, frame, gestures, panels, scores, studies
 from pages.shared.gestures import Choice
 from pages.shared.judged import none_passes
@@ -44,10 +46,10 @@ class Drawing(NamedTuple):
 def main() -> None:
     """The page."""
     study = frame.current_study()
-    bayes, standard = frame.bayes_method(study), frame.standard_method(study)
+    bayes, standard = study.bayes_method, study.standard_method
     if bayes is None or standard is None:
         lacks = "a Bayesian method" if bayes is None else "a standard network"
-        has = " and ".join(METHOD_NAMES.get(method, method) for method in study.methods)
+        has = " and ".join(method_of(method).name for method in study.methods)
         st.info(ONE_METHOD.format(has=has, lacks=lacks), icon=":material/compare_arrows:")
         return
     scales = choose_scales(study)
@@ -57,7 +59,7 @@ def main() -> None:
 def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
     """The controls above the chart: both axes, and images to mark."""
     up = frame.cutoff()
-    alone = up.score in OF_SEVERAL
+    alone = SCORES[up.score].between_networks
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         across = st.segmented_control(
             "Standard network's axis",
@@ -72,7 +74,7 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
             "Bayesian c against the standard network's raw softmax.",
         )
         # A distance is in no way near 0 or 1 where a network is sure.
-        endless = up.score == "distance"
+        endless = SCORES[up.score].limit is None
         look = st.segmented_control(
             "Axes",
             [PLAIN, STRETCHED],
@@ -109,7 +111,7 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
         )
     if alone:
         st.caption(
-            f"One network alone has no {style.SCORE_NAMES[up.score].lower()}; its raw "
+            f"One network alone has no {SCORES[up.score].name.lower()}; its raw "
             "softmax stands across instead."
         )
     stretched = look == STRETCHED and not endless
@@ -225,8 +227,8 @@ def drawing_of(key: tuple, _placed: Plane, _study: Study, _bayes: str, _standard
     counts = _placed.counts(rows)
     figure = scatter.agreement(
         points,
-        axis_of(across, _placed.x_ends, "Standard network", style.STANDARD),
-        axis_of(up, _placed.y_ends, "Bayesian network", style.BAYESIAN),
+        axis_of(across, _placed.x_ends, _standard),
+        axis_of(up, _placed.y_ends, _bayes),
         _placed.margins(rows),
         counts,
         rest=rest,
@@ -235,13 +237,15 @@ def drawing_of(key: tuple, _placed: Plane, _study: Study, _bayes: str, _standard
     return Drawing(figure, drawn, counts)
 
 
-def axis_of(scale: Scale, ends: tuple[float, float], network: str, colour: str) -> scatter.Axis:
+def axis_of(scale: Scale, ends: tuple[float, float], method: str) -> scatter.Axis:
     """What the chart needs to know of an axis."""
+    network = method_of(method)
+    name = "Bayesian network" if network.bayesian else network.name
     return scatter.Axis(
-        f"{network}: {style.SCORE_NAMES[scale.score]}",
+        f"{name}: {SCORES[scale.score].title}",
         ends,
         float(scale.place(scale.cut)),
-        colour,
+        network.colour,
         scale.ticks(ends),
     )
 
@@ -256,7 +260,7 @@ def hover_text(bayes: pd.DataFrame, standard: pd.DataFrame, up: Scale, across: S
     def network(table: pd.DataFrame, scale: Scale) -> pd.Series:
         return (
             names(table["predicted"])
-            + f", {scores.SYMBOLS[scale.score]} "
+            + f", {SCORES[scale.score].symbol} "
             + table[scale.score].map("{:.4f}".format)
         )
 

@@ -5,8 +5,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from bnn_core.base.methods import method_of
+from bnn_core.base.scores import SCORES
 from bnn_core.figures import compare as figures
-from bnn_core.figures.style import SCORE_NAMES, chart_config
+from bnn_core.figures.style import chart_config
 from bnn_core.measures.comparison import (
     CRITERIA,
     Comparison,
@@ -17,10 +19,10 @@ from bnn_core.measures.comparison import (
 )
 from bnn_core.measures.evaluation import ECE_BINS, certainty, reliability, risk_coverage
 from bnn_core.measures.intervals import Interval
-from bnn_core.study.folder import METHOD_NAMES, Study
+from bnn_core.study.folder import Study
 from pages.shared import filters, frame, panels, studies
 from pages.shared.judged import judged, names, none_passes
-from pages.shared.words import percent, short_name
+from pages.shared.words import percent
 
 VALUES = "figures"
 #: What makes a study of several methods, by the kind of the study.
@@ -48,7 +50,7 @@ def page() -> None:
     if len(study.methods) < 2:
         command = COMMANDS.get(study.meta["kind"])
         how = OF_FIVE.format(command=command.format(methods=RIVALS)) if command else ELSEWHERE
-        has = METHOD_NAMES.get(study.methods[0], study.methods[0])
+        has = method_of(study.methods[0]).name
         st.info(ONE_METHOD.format(has=has, how=how), icon=":material/compare:")
         return
     if none_passes():
@@ -78,7 +80,7 @@ def winners(study: Study, found: Comparison, score: str) -> None:
     by = f"{found.groups:,} groups (compounds)" if found.groups else "images"
     st.caption(
         f"{found.n:,} scored images{_others(found)}; images ranked by "
-        f"{SCORE_NAMES[score]}. Intervals are 95 %, from {found.draws['accuracy'].shape[1]:,} "
+        f"{SCORES[score].title}. Intervals are 95 %, from {found.draws['accuracy'].shape[1]:,} "
         f"resamples of {by}, the same for all methods. The leader is picked on the images it is "
         "judged on, which flatters it a little, and one training run with one seed stands for each "
         "method."
@@ -89,7 +91,9 @@ def sentence(criterion: str, found: Comparison) -> str:
     """Who is best by one criterion, in words."""
     standing = found.standing(criterion)
     title, leader = CRITERIA[criterion].title, standing.leader
-    best = f"{short_name(leader)} ({_form(criterion, found.interval(criterion, leader).value)})"
+    best = (
+        f"{method_of(leader).short} ({_form(criterion, found.interval(criterion, leader).value)})"
+    )
     worse = [
         m
         for m in found.methods
@@ -97,7 +101,7 @@ def sentence(criterion: str, found: Comparison) -> str:
     ]
     if standing.clear:
         return (
-            f"**{title}: {best} wins**, better than {short_name(standing.runner_up)}, the "
+            f"**{title}: {best} wins**, better than {method_of(standing.runner_up).short}, the "
             f"second, by {_span(criterion, standing.gap)}."
         )
     said = (
@@ -122,7 +126,7 @@ def in_figures(study: Study, found: Comparison, score: str) -> None:
         ),
     )
     first = found.methods[0]
-    views = [VALUES, f"differences to {short_name(first)}"]
+    views = [VALUES, f"differences to {method_of(first).short}"]
     view = st.segmented_control(
         "Show",
         views,
@@ -142,7 +146,7 @@ def in_figures(study: Study, found: Comparison, score: str) -> None:
     st.caption(
         "Filled: the best, and what ties with it."
         if against is None
-        else f"Paired differences to {short_name(first)}; an interval off the dotted line is "
+        else f"Paired differences to {method_of(first).short}; an interval off the dotted line is "
         "more than a tie."
     )
     with st.expander("As a table"):
@@ -173,7 +177,7 @@ def merits(found: Comparison, against: str | None) -> pd.DataFrame:
             )
         table[CRITERIA[criterion].title] = cells
     return pd.DataFrame(
-        table, index=pd.Index([short_name(m) for m in found.methods], name="Method")
+        table, index=pd.Index([method_of(m).short for m in found.methods], name="Method")
     )
 
 
@@ -205,7 +209,7 @@ def calibration(study: Study) -> None:
             "reliability_bin",
             method=method,
             methods=(method,),
-            title=f"{short_name(method)}: top softmax {edges[int(place)]:.2f} to "
+            title=f"{method_of(method).short}: top softmax {edges[int(place)]:.2f} to "
             f"{edges[int(place) + 1]:.2f}",
         )
 
@@ -224,7 +228,7 @@ def retained(study: Study, score: str) -> None:
         key="retention",
         config=chart_config(f"{study.name}-retention"),
         alt=f"Share right among the kept against share kept, ranked by "
-        f"{SCORE_NAMES[score]}, one line per method",
+        f"{SCORES[score].title}, one line per method",
     )
 
 
@@ -253,7 +257,7 @@ def cost(study: Study) -> None:
         "prediction, CPU time": [_seconds(v) for v in table["prediction_cpu"]],
     }
     st.html(panels.by_method(study.methods, lines))
-    based = [short_name(m) for m, base in table["builds_on"].items() if base]
+    based = [method_of(m).short for m, base in table["builds_on"].items() if base]
     if based:
         st.caption(
             f"Training in all counts that of the standard network where a method builds on "
@@ -270,7 +274,7 @@ def disagreement(study: Study) -> None:
             "First",
             study.methods,
             key="first_method",
-            format_func=short_name,
+            format_func=lambda key: method_of(key).short,
             bind="query-params",
             width=240,
         )
@@ -279,7 +283,7 @@ def disagreement(study: Study) -> None:
             "Second",
             others,
             key="second_method",
-            format_func=short_name,
+            format_func=lambda key: method_of(key).short,
             bind="query-params",
             width=240,
         )
@@ -290,14 +294,14 @@ def disagreement(study: Study) -> None:
     differ = kinds[kinds != ""]
     if not len(differ):
         st.caption(
-            f"{short_name(first)} and {short_name(second)} predict the same class for all "
+            f"{method_of(first).short} and {method_of(second).short} predict the same class for all "
             f"{len(rows):,} filtered images."
         )
         return
     words = {
         "all": "all",
-        "first right": f"{short_name(first)} right",
-        "second right": f"{short_name(second)} right",
+        "first right": f"{method_of(first).short} right",
+        "second right": f"{method_of(second).short} right",
         "both wrong": "both wrong",
         "no label": "not counted",
     }
@@ -320,7 +324,7 @@ def disagreement(study: Study) -> None:
         "differ",
         method=first,
         methods=(first, second),
-        title=f"{short_name(first)} and {short_name(second)} disagree, {words[kind]}",
+        title=f"{method_of(first).short} and {method_of(second).short} disagree, {words[kind]}",
     )
 
 
@@ -340,7 +344,7 @@ def _clear_winners(standings: dict[str, Standing]) -> str:
     wins = pd.Series([s.leader for s in standings.values() if s.clear], dtype=object)
     if not len(wins):
         return "No method wins alone by any of them."
-    said = [f"{short_name(m)} by {n}" for m, n in wins.value_counts().items()]
+    said = [f"{method_of(m).short} by {n}" for m, n in wins.value_counts().items()]
     return f"Winning alone, beyond a tie: {', '.join(said)}."
 
 
@@ -350,7 +354,7 @@ def _others(found: Comparison) -> str:
 
 def _listed(methods: list[str]) -> str:
     """'A, B and C'."""
-    *most, last = [short_name(m) for m in methods]
+    *most, last = [method_of(m).short for m in methods]
     return f"{', '.join(most)} and {last}" if most else last
 
 
@@ -394,7 +398,7 @@ def _comparison(key: str, score: str, _study: Study) -> Comparison:
 def _criteria(key: str, score: str, against: str | None, _study: Study) -> go.Figure:
     found = _comparison(key, score, _study)
     shown = [c for c, values in found.values.items() if not np.isnan(values).all()]
-    return figures.criteria(found, shown, {m: short_name(m) for m in found.methods}, against)
+    return figures.criteria(found, shown, {m: method_of(m).short for m in found.methods}, against)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

@@ -6,18 +6,19 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from bnn_core.base.methods import method_of
+from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count
 from bnn_core.figures import confidence as figures
-from bnn_core.figures.style import SCORE_NAMES, chart_config
+from bnn_core.figures.style import chart_config
 from bnn_core.measures.cutoffs import NeededCutoff, needed_cutoff
-from bnn_core.measures.evaluation import SCORES, certainty
+from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.judging import Judged, rows_of_units, undecided
 from bnn_core.measures.levels import LEVEL_RULES, available_levels
-from bnn_core.measures.uncertainty import SPLIT_COLUMNS
 from bnn_core.study.folder import Study
 from pages.shared import frame, gestures, marks, panels, scores
 from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
-from pages.shared.words import interval, percent, short_name
+from pages.shared.words import interval, percent
 
 BINS = 50
 BAR = "bar"
@@ -90,8 +91,8 @@ def pick_level(study: Study) -> str:
 def comparable(study: Study, score: str) -> list[str]:
     """Methods that have the score; a single network has no split of its variance."""
     methods = compared_methods(study)
-    if score in SPLIT_COLUMNS:
-        methods = [m for m in methods if m != "standard"]
+    if SCORES[score].needs_samples:
+        methods = [m for m in methods if not method_of(m).single]
     return methods
 
 
@@ -104,7 +105,7 @@ def explain_nothing(study: Study, score: str, level: str) -> None:
         )
     else:
         st.info(
-            f"{SCORE_NAMES[score]} is not known at the level “{level}” of this study. Choose "
+            f"{SCORES[score].title} is not known at the level “{level}” of this study. Choose "
             "another score above.",
             icon=":material/query_stats:",
         )
@@ -130,7 +131,7 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
             BAR,
             lambda data: Bar(cut.score, level, *data).text,
             config=chart_config(f"{study.name}-{cut.score}-distribution"),
-            alt=f"Right and wrong {level}s by {SCORE_NAMES[cut.score]}, one panel per network",
+            alt=f"Right and wrong {level}s by {SCORES[cut.score].title}, one panel per network",
         )
     with right:
         numbers(study, level, found)
@@ -160,7 +161,7 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
     table = frame.table(study, bar.method).iloc[frame.filtered_rows()]
     rows = rows_of_units(table, kinds[kind], level)
     of_bar = scores.between(cut.score, *edges[bar.place : bar.place + 2], bar.place == BINS - 1)
-    title = f"{short_name(bar.method)}: {of_bar}, {kind}"
+    title = f"{method_of(bar.method).short}: {of_bar}, {kind}"
     if level != "image":
         title += f", the images of {len(kinds[kind]):,} {level}{'s' * (len(kinds[kind]) != 1)}"
     panels.selection_panel(study, rows, "bar", title, method=bar.method)
@@ -189,11 +190,11 @@ def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
         st.caption("Intervals resample whole groups (compounds): their images are not independent.")
     if cut.score == "confidence":
         folded = {m: undecided(units.units) for m, units in found.items()}
-        said = ", ".join(f"{n:,} ({short_name(m)})" for m, n in folded.items())
+        said = ", ".join(f"{n:,} ({method_of(m).short})" for m, n in folded.items())
         st.caption(
             f"c folds back below a top softmax of one half: {said} of these {noun} are so "
             "undecided that c calls them surer than they are.",
-            help=scores.HELP["confidence"],
+            help=SCORES["confidence"].help,
         )
     if (left_out := unscored(study)) and level == "image":
         st.caption(f"Not shown: {count(left_out, 'filtered image')} without a label that counts.")
@@ -272,12 +273,11 @@ def tell_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> 
     )
     if answer.cutoff is None:
         st.markdown(
-            f"**{short_name(method)}: none.** No cut-off earns "
+            f"**{method_of(method).short}: none.** No cut-off earns "
             f"{100 * answer.target:.1f} %: {answer.reason} ({halves})."
         )
         return
     value = _rounded_to_sure(study, score, answer.cutoff)
-    sign = "≥" if SCORES[score] > 0 else "≤"
     kept = answer.reported
     right = (
         f"{percent(answer.accuracy.value)} right {interval(answer.accuracy)}"
@@ -288,7 +288,7 @@ def tell_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> 
         right = f":orange[**short of {100 * answer.target:g} %:**] {right}"
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         st.markdown(
-            f"**{short_name(method)}: {scores.SYMBOLS[score]} {sign} {value:g}**. On the other "
+            f"**{method_of(method).short}: {scores.Cutoff(score, value).text}**. On the other "
             f"half: {right}, {percent(answer.coverage, 1)} kept ({kept.kept:,} of {kept.images:,}; "
             f"{halves}).",
             width="stretch",
@@ -326,8 +326,8 @@ def follow_cutoff() -> None:
 def _rounded_to_sure(study: Study, score: str, threshold: float) -> float:
     """A certainty as a value of the slider, rounded to its sure side."""
     low, high, step, _ = scores.score_range(study, score)
-    steps = (threshold * SCORES[score] - low) / step
-    whole = np.ceil(steps - 1e-9) if SCORES[score] > 0 else np.floor(steps + 1e-9)
+    steps = (threshold * SCORES[score].direction - low) / step
+    whole = np.ceil(steps - 1e-9) if SCORES[score].direction > 0 else np.floor(steps + 1e-9)
     return float(min(max(round(low + whole * step, 6), low), high))
 
 
@@ -355,7 +355,7 @@ def _curves(
     scale = _scale(_study, cut)
     # What the slider can be set to.
     low, high, step, _ = scores.score_range(_study, cut.score)
-    values = np.arange(low, high + step / 2, step).round(6)[:: SCORES[cut.score]]
+    values = np.arange(low, high + step / 2, step).round(6)[:: SCORES[cut.score].direction]
     thresholds = certainty(cut.score, values)
     bands = {m: _bands(key, cut.score, level, m, _study, thresholds) for m in methods}
     return figures.curves(bands, names(_study), scale, values, against=against)

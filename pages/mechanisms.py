@@ -8,18 +8,20 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from bnn_core.base.methods import method_of
+from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count, listed
 from bnn_core.figures import mechanisms as figures
-from bnn_core.figures.style import SCORE_NAMES, chart_config
+from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
 from bnn_core.measures.levels import own_images
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.study.folder import Study
 from bnn_core.suspects.side_by_side import controls_beside
-from pages.shared import filters, flagging, frame, marks, panels, scores
+from pages.shared import flagging, frame, marks, panels, scores
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.wall import leading_wall
-from pages.shared.words import percent, plain, short_name
+from pages.shared.words import percent, plain
 
 BINS = 20
 BAR = "bar"
@@ -79,7 +81,7 @@ def page() -> None:
         return
     if none_passes():
         return
-    table = filtered(study, filters.reading_method(study))
+    table = filtered(study, study.reading_method)
     labels = mechanisms.labelled_compounds(table)
     if not labels:
         st.info(
@@ -124,7 +126,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
                 required=True,
                 bind="query-params",
                 width="content",
-                format_func=short_name,
+                format_func=lambda key: method_of(key).short,
             )
         table = filtered(study, method)
         called = mechanisms.calls(table[(table["label"] == label).fillna(False)])
@@ -260,7 +262,7 @@ def histograms(view: View) -> None:
                     BAR,
                     lambda data: json.dumps([view.bins.score, view.label, *data]),
                     config=chart_config(f"{view.study.name}-{compound}"),
-                    alt=f"Images of {compound} by {SCORE_NAMES[view.bins.score]} and predicted "
+                    alt=f"Images of {compound} by {SCORES[view.bins.score].title} and predicted "
                     "class",
                 )
             with right:
@@ -324,7 +326,7 @@ def side_by_side(view: View) -> None:
             rows = mechanisms.surest_first(part, view.bins.score)
             wall(view, rows, f"column_{name}", 620, flagged)
     st.caption(
-        f"Surest first by {SCORE_NAMES[view.bins.score].lower()}, down each column. Click "
+        f"Surest first by {SCORES[view.bins.score].name.lower()}, down each column. Click "
         "an image to look into it."
     )
 

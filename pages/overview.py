@@ -4,6 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from bnn_core.base.methods import method_of
 from bnn_core.base.wording import count
 from bnn_core.figures import overview as figures
 from bnn_core.figures.style import chart_config
@@ -13,7 +14,7 @@ from bnn_core.measures.judging import FIRST_LOOKS, accuracy_by_level, first_look
 from bnn_core.measures.levels import available_levels
 from bnn_core.study import describing
 from bnn_core.study.describing import QUALITY_NAMES
-from bnn_core.study.folder import METHOD_NAMES, Study
+from bnn_core.study.folder import Study
 from pages.shared import filters, frame, panels, studies, truth
 from pages.shared.judged import (
     compared_methods,
@@ -24,7 +25,7 @@ from pages.shared.judged import (
     reliabilities,
     unscored,
 )
-from pages.shared.words import interval, percent, plain, short_name
+from pages.shared.words import interval, percent, plain
 
 #: What the figures of `describing.QUALITY_NAMES` say.
 MEANINGS = {
@@ -66,7 +67,7 @@ def headline(study: Study) -> None:
     for place, method in enumerate(compared_methods(study)):
         units = judged(study, method, "top_softmax")
         everything = units.at(-1.0)
-        short = short_name(method)
+        short = method_of(method).short
         card = {"border": True, "height": "stretch", "delta_color": "off", "delta_arrow": "off"}
         if not len(units):
             cards[2 * place].metric(
@@ -117,7 +118,7 @@ def levels(study: Study) -> None:
                 pd.Series(
                     said,
                     index=pd.MultiIndex.from_frame(found[["level", "how"]]),
-                    name=METHOD_NAMES[method],
+                    name=method_of(method).name,
                 )
             )
     if parts:
@@ -139,8 +140,8 @@ def levels(study: Study) -> None:
 @frame.fragment
 def looks(study: Study) -> None:
     """Walls of the most telling images."""
-    bayes = filters.reading_method(study)
-    standard = frame.standard_method(study) if frame.standard_method(study) != bayes else None
+    bayes = study.reading_method
+    standard = study.standard_method if study.standard_method != bayes else None
     found = _looks(frame.filter_key(), bayes, standard, frame.cutoff().score, study)
     if none_passes() or not found:
         return
@@ -201,7 +202,7 @@ def calibration(study: Study) -> None:
             study,
             units.index.to_numpy(),
             "reliability_bin",
-            f"{short_name(method)}: top softmax {edges[place]:.2f} to {edges[place + 1]:.2f}",
+            f"{method_of(method).short}: top softmax {edges[place]:.2f} to {edges[place + 1]:.2f}",
         )
 
 

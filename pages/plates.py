@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from bnn_core.base.methods import method_of
 from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
 from bnn_core.figures.samples import CLASS_COLOURS
@@ -17,7 +18,7 @@ from bnn_core.study.folder import Study
 from bnn_core.tables import plate_map
 from pages.shared import frame, gestures, marks, panels
 from pages.shared.judged import compared_methods, none_passes
-from pages.shared.words import plain, short_name
+from pages.shared.words import plain
 
 #: The address keeps what was clicked: [plate, well], or ["row", 2].
 SPOT = "spot"
@@ -85,7 +86,7 @@ def pick_method(study: Study) -> str:
         key="network",
         required=True,
         bind="query-params",
-        format_func=short_name,
+        format_func=lambda key: method_of(key).short,
         label_visibility="collapsed",
     )
 

@@ -1,19 +1,24 @@
 """Writing files so that a reader never sees half of one."""
 
+import errno
 import json
 import os
+import shlex
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from bnn_core.base.errors import InputError
 
-try:
-    import fcntl
-except ImportError:  # Windows: two runs at once are not told apart
-    fcntl = None
+#: A lock that was just let go is asked for again for so many seconds.
+_WAIT = 0.3
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class TakenError(InputError):
@@ -21,48 +26,64 @@ class TakenError(InputError):
 
 
 @contextmanager
-def alone(lock: Path, taken: str) -> Iterator[None]:
+def alone(lock: Path, taken: str, *, again: bool = False) -> Iterator[None]:
     """Hold the file `lock` for the block; the lock goes with the process, however that ends.
 
-    Raises TakenError with the message `taken` while another process holds it.
+    The file names its holder. again: a thread that holds the lock already may take it again.
+    Raises TakenError with the message `taken`, and who holds it, while another process or thread
+    does. OSError where the file cannot be written.
     """
-    file = _locked(lock, taken)
+    # The absolute path: a lock that is taken again is known by it.
+    lock = Path(lock).absolute()
+    held = FileLock(lock, timeout=_WAIT, is_singleton=again, on_acquired=_write_holder)
+    try:
+        held.acquire()
+    except Timeout as error:
+        raise TakenError(f"{taken}{_holder(lock)}") from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        print(
+            f"{lock.parent} is on a file system without locks ({error.strerror}): run no "
+            "job twice at once",
+            file=sys.stderr,
+        )
+        yield
+        return
     try:
         yield
     finally:
-        if fcntl is None:
-            file.close()
-        # Before it is let go: who waits with the same file open finds it gone and asks again.
-        lock.unlink(missing_ok=True)
-        file.close()
+        if held.lock_counter == 1:
+            # Before it is let go: who waits with the same file open finds it gone and asks again.
+            with suppress(OSError):  # Windows: filelock removes it
+                lock.unlink()
+        held.release()
 
 
-def _locked(lock: Path, taken: str) -> TextIO:
-    """The lock's file, open and held."""
-    while True:
-        file = open(lock, "w")  # noqa: SIM115
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.close()
-            raise TakenError(taken) from error
-        except OSError as error:
-            print(
-                f"{lock.parent} is on a file system without locks ({error.strerror}): run no "
-                "job twice at once",
-                file=sys.stderr,
-            )
-        if fcntl is None or _same_file(file, lock):
-            return file
-        file.close()
+def _write_holder(descriptor: int) -> None:
+    holder = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now().astimezone().isoformat(" ", "seconds"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
+    }
+    os.ftruncate(descriptor, 0)
+    # On Windows the first byte is locked, and nobody else can read it.
+    os.write(descriptor, b"\n" + json.dumps(holder).encode())
 
 
-def _same_file(file: TextIO, path: Path) -> bool:
+def _holder(lock: Path) -> str:
+    """Who holds a lock, as " (process 12 on host since ...: command)"; empty where unknown."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
-    except FileNotFoundError:
-        return False
+        with open(lock, "rb", buffering=0) as file:
+            file.seek(1)
+            holder = json.loads(file.read())
+        return (
+            f" (process {holder['pid']} on {holder['host']} since {holder['since']}: "
+            f"{holder['command']})"
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 @contextmanager

@@ -31,3 +31,13 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     """ "A", "A and B", "A, B, C and 4 more"."""
     shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+def percent(share: float) -> str:
+    """ "71 %" of a share in [0, 1]; "<1 %" and ">99 %" for shares that only round to 0 and 1."""
+    rounded = f"{100 * share:.0f}"
+    if rounded == "0" and share > 0:
+        return "<1 %"
+    if rounded == "100" and share < 1:
+        return ">99 %"
+    return f"{rounded} %"

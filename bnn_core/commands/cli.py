@@ -20,6 +20,7 @@ COMMANDS = {
     "fold": ("fold", "run one cross-validation fold of a planned study"),
     "import": ("import_", "make a study from anybody's predictions"),
     "data": ("data", "download MNIST, EMNIST or BBBC021, resumably"),
+    "serve": ("serve", "serve the app, to more than this machine if asked"),
     "list": ("list_", "list the studies in the cache"),
     "check": ("check", "check a study's files, tables and numbers"),
     "export": ("export", "write the flagged list, or any selection, of a study"),

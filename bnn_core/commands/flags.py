@@ -34,6 +34,19 @@ def micrometres(text: str) -> float:
     return value
 
 
+def intensity_range(text: str) -> tuple[float, float]:
+    """An argparse type: two numbers LOW,HIGH, the second larger."""
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: two numbers LOW,HIGH expected, LOW below HIGH, such as 0,4095"
+        )
+    return low, high
+
+
 def add_cache_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache",

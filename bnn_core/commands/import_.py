@@ -14,10 +14,11 @@ column is read off its name or off the column of predicted classes, and checked 
 import argparse
 from pathlib import Path
 
+from bnn_core.base.methods import METHODS
 from bnn_core.commands.flags import micrometres, read_map
 from bnn_core.recipes.imports import make_import_study
 from bnn_core.study.describing import one_line
-from bnn_core.study.folder import METHOD_NAMES, cache_root
+from bnn_core.study.folder import cache_root
 from bnn_core.tables.columns import CANONICAL
 from bnn_core.tables.sources import ImportOptions
 
@@ -65,6 +66,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="compound or label of untreated images: shown, never counted",
     )
     what.add_argument(
+        "--unlabelled",
+        metavar="VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="labels that mean no label, such as -1 or unknown",
+    )
+    what.add_argument(
+        "--new",
+        metavar="LABEL",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="labels of kinds that the network never learnt: shown as new, never scored",
+    )
+    what.add_argument(
         "--metadata",
         metavar="FILE",
         type=Path,
@@ -96,7 +113,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     probabilities.add_argument(
         "--method",
-        choices=list(METHOD_NAMES),
+        choices=list(METHODS),
         default="vi",
         help="what made the predictions (default: vi, a Bayesian network)",
     )
@@ -151,6 +168,8 @@ def run(args: argparse.Namespace) -> str:
         metadata=args.metadata,
         on=tuple(n.strip() for n in args.on.split(",") if n.strip()),
         control=tuple(args.control),
+        unlabelled=tuple(args.unlabelled),
+        new=tuple(args.new),
     )
     out = args.out or cache_root(args.cache) / args.file.name.split(".")[0]
     out, predictions = make_import_study(

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.commands.flags import micrometres, out_folder, read_map, whole_number
+from bnn_core.commands.flags import intensity_range, micrometres, out_folder, read_map, whole_number
 from bnn_core.commands.training_flags import (
     add_study_flags,
     add_train_flags,
@@ -39,6 +39,7 @@ from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.review.corrected_labels import apply_corrections, read_corrections
 from bnn_core.study.describing import with_notes
 from bnn_core.study.folder import MAKING
+from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import as_json, demand_room, demand_same
 
 NAME = "plate"
@@ -46,6 +47,7 @@ NAME = "plate"
 ASKED = (
     "size",
     "normalise",
+    "intensities",
     "channels",
     "images",
     "map",
@@ -94,6 +96,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "plate", "image", "none"),
         help="intensity scaling: by percentiles of plate and channel, of the image, "
         "or none (default: auto: plate for 16 bit, none for 8 bit)",
+    )
+    group.add_argument(
+        "--intensities",
+        metavar="LOW,HIGH",
+        type=intensity_range,
+        help="values that become black and white in files of other numbers than 8 or 16 bit "
+        "(float, int32); the same for all images",
     )
     add_plate_flags(parser)
     add_study_flags(parser, "the table's name")
@@ -200,6 +209,7 @@ def run(args: argparse.Namespace) -> str:
             **columns,
             size=args.size,
             normalise=args.normalise,
+            intensities=args.intensities,
             pixel_size_um=args.pixel_size,
         ),
         NAME,
@@ -266,6 +276,36 @@ def make(
     preset, asked_size = presets[args.preset], getattr(args, "size", None)
     if asked_size is not None:
         demand_crops(configs, preset, asked_size)
+    with study_lock(out):
+        return _make(
+            args,
+            out,
+            read,
+            kind,
+            title,
+            device,
+            configs,
+            count,
+            preset,
+            settings or {},
+            keep_weights,
+        )
+
+
+def _make(
+    args: argparse.Namespace,
+    out: Path,
+    read: Callable[[], PlateSource],
+    kind: str,
+    title: str,
+    device: str,
+    configs: Mapping[str, TrainConfig],
+    count: int | str | None,
+    preset: Mapping[str, TrainConfig],
+    settings: Mapping[str, object],
+    keep_weights: bool,
+) -> str:
+    asked_size = getattr(args, "size", None)
     demand_room(out, args.force)
     asked = {
         name: as_json(value)
@@ -312,7 +352,7 @@ def make(
             "corrupt": args.corrupt,
             "exclude": str(args.exclude or ""),
             "relabel": str(args.relabel or ""),
-            **(settings or {}),
+            **settings,
         },
         asked=asked,
         force=args.force,

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.methods import METHODS, by_precedence
 from bnn_core.commands.flags import add_cache_flag, whole_number
-from bnn_core.networks.methods import METHODS, training_order
+from bnn_core.networks.methods import training_order
 from bnn_core.networks.settings import TrainConfig
 
 
@@ -68,8 +69,9 @@ def add_train_flags(parser: argparse.ArgumentParser, presets: Mapping[str, Mappi
         "--methods",
         metavar="NAME,NAME",
         default="vi,standard",
-        help=f"what to train and compare, of {', '.join(known)}; the first is the "
-        "study's main one (default: vi,standard)",
+        help=f"what to train and compare, of {', '.join(known)}, in any order; filters, rankings, "
+        f"report and export read the first of {', '.join(by_precedence(known))} "
+        "(default: vi,standard)",
     )
     parser.add_argument(
         "--preset",
@@ -114,7 +116,7 @@ def train_configs(
     configs = {method: replace(preset[method], **changes[method]) for method in methods}
     # What is fitted to the standard network has the standard network's settings.
     configs = {
-        method: configs.get("standard", config) if METHODS[method].fitted else config
+        method: configs.get("standard", config) if METHODS[method].needs_standard else config
         for method, config in configs.items()
     }
     training_order(configs)  # refuses what cannot be trained, before any image is read
@@ -136,14 +138,14 @@ def _takers(
     flag: str, method: str | None, value: str, only: str | None, methods: list[str]
 ) -> list[str]:
     """The methods that a training flag changes."""
-    takers = [m for m in methods if not METHODS[m].fitted and only in (None, m)]
+    takers = [m for m in methods if not METHODS[m].needs_standard and only in (None, m)]
     if method is None and not takers:
         raise InputError(f"{flag} is a setting of {only} alone; add {only} to --methods")
     if method is None or method in takers:
         return takers if method is None else [method]
     if method not in methods:
         raise InputError(f"{flag}: no method '{method}'; choose one of {', '.join(methods)}")
-    if METHODS[method].fitted:
+    if METHODS[method].needs_standard:
         raise InputError(
             f"{flag}: {method} is fitted to the standard network and trains none; "
             f"give {flag.split()[0]} standard={value}"

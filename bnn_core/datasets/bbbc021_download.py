@@ -240,7 +240,7 @@ def _unpack(work: PlateWork, stopped: threading.Event) -> None:
             found.add(name)
             # An image that was damaged before it was packed is for the quarantine list of a study.
             with suppress(InputError):
-                image = decode_image(data, name)
+                image = decode_image(data, name).pixels
                 histogram.counts[channel] += np.bincount(image.ravel(), minlength=65536)
             if name in work.wanted:
                 sizes[name] = len(data)

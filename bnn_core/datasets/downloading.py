@@ -19,6 +19,7 @@ from typing import Any
 import bnn_core
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import alone, write_json
+from bnn_core.base.roots import demand_making
 
 _CHUNK = 1 << 18
 _LONGEST_PAUSE = 30.0
@@ -65,6 +66,7 @@ def download(
     """
     if not url.startswith(("http://", "https://")):
         raise InputError(f"{url} is no http:// or https:// address")
+    demand_making()
     target = Path(target)
     part = target.with_name(target.name + ".part")
     lock = part.with_name(part.name + ".lock")

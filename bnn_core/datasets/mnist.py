@@ -14,6 +14,7 @@ import numpy as np
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import alone
+from bnn_core.base.roots import demand_making
 
 CLASSES = [str(digit) for digit in range(10)]
 
@@ -70,6 +71,7 @@ def download(name: str, root: Path) -> str:
 
     Raises InputError when it cannot be fetched whole or written, and while another run fetches it.
     """
+    demand_making()
     try:
         root.mkdir(parents=True, exist_ok=True)
         with alone(root / f".{name}.lock", f"another run fetches {name} into {root}: wait for it"):

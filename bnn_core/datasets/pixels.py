@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,9 @@ from tqdm import tqdm
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
+from bnn_core.images.channels import flat_channels, grey_as_colour
 from bnn_core.images.contrast import Histogram, area_resize, fitted_size, stretch
-from bnn_core.images.decoding import decode_field, read_bytes
+from bnn_core.images.decoding import Decoded, decode_field, read_bytes
 from bnn_core.images.quality import measure, quality_columns
 from bnn_core.images.rendering import channel_colours, dna_channel, image_limits, thumbnail
 
@@ -41,26 +42,30 @@ class PlateJob:
     key: str
 
 
-@dataclass(frozen=True)
-class Scan:
-    """First pass over a plate: per field its shape "C x H x W dtype" or why it is bad."""
+class Scan(NamedTuple):
+    """First pass over a plate, per field: shape "C x H x W dtype" or reason why it is bad, remarks
+    of the decoder, numbers of the channels with one single value. levels: per shape, see
+    `scan_plate`."""
 
     shapes: list[str | None]
     reasons: list[str | None]
+    remarks: list[list[str]]
+    flat: list[list[int]]
     levels: dict[str, dict[str, list]]
 
 
 class PlateReader:
     """Reads the fields of a set; keeps the first ones in memory between the two passes."""
 
-    def __init__(self, workers: int | None):
+    def __init__(self, workers: int | None = None, intensities: tuple[float, float] | None = None):
         self.workers = workers or min(8, os.cpu_count() or 1)
-        self._kept: dict[tuple[Path, ...], tuple[np.ndarray, str]] = {}
+        self._intensities = intensities
+        self._kept: dict[tuple[Path, ...], tuple[Decoded, str]] = {}
         self._room = _KEEP_BYTES
         self._lock = threading.Lock()
 
-    def read(self, files: Sequence[Path]) -> tuple[np.ndarray, str]:
-        """One field (C, H, W) and the hash of its files' bytes (16 hex digits)."""
+    def read(self, files: Sequence[Path]) -> tuple[Decoded, str]:
+        """One field and the hash of its files' bytes (16 hex digits)."""
         if None in files:
             raise InputError("the table names no file" + (" for every channel" * (len(files) > 1)))
         found = self._kept.pop(tuple(files), None)
@@ -70,14 +75,14 @@ class PlateReader:
         digest = hashlib.sha256()
         for blob in blobs:
             digest.update(blob)
-        return decode_field(blobs, files), digest.hexdigest()[:16]
+        return decode_field(blobs, files, self._intensities), digest.hexdigest()[:16]
 
-    def keep(self, files: Sequence[Path], image: np.ndarray, digest: str) -> None:
+    def keep(self, files: Sequence[Path], field: Decoded, digest: str) -> None:
         """Remember a field for the second pass while there is room."""
         with self._lock:
-            if self._room >= image.nbytes:
-                self._room -= image.nbytes
-                self._kept[tuple(files)] = (image, digest)
+            if self._room >= field.pixels.nbytes:
+                self._room -= field.pixels.nbytes
+                self._kept[tuple(files)] = (field, digest)
 
     def over(
         self, function: Callable[[list[Path]], Any], items: Sequence[list[Path]], bar: tqdm
@@ -101,19 +106,20 @@ def scan_plate(job: PlateJob, reader: PlateReader, counts: np.ndarray | None, ba
     histograms: dict[str, Histogram] = {}
     lock = threading.Lock()
 
-    def look(files: list[Path]) -> tuple[str | None, str | None]:
+    def look(files: list[Path]) -> tuple[str | None, str | None, list[str], list[int]]:
         try:
-            image, digest = reader.read(files)
+            field, digest = reader.read(files)
         except InputError as error:
-            return None, str(error)
+            return None, str(error), [], []
+        image = field.pixels
         shape = f"{' x '.join(map(str, image.shape))} {image.dtype}"
         with lock:
             if len(histograms) <= MOST_SHAPES:
                 histograms.setdefault(shape, Histogram(len(image))).add(image)
-        reader.keep(files, image, digest)
-        return shape, None
+        reader.keep(files, field, digest)
+        return shape, None, [*field.remarks, *grey_as_colour(image)], flat_channels(image)
 
-    found = list(reader.over(look, job.files, bar))
+    fields = list(reader.over(look, job.files, bar))
     for histogram in histograms.values():
         if counts is not None and counts.shape == histogram.counts.shape:
             histogram.counts = counts
@@ -125,7 +131,8 @@ def scan_plate(job: PlateJob, reader: PlateReader, counts: np.ndarray | None, ba
         }
         for shape, h in histograms.items()
     }
-    return Scan([shape for shape, _ in found], [reason for _, reason in found], levels)
+    shapes, reasons, remarks, flat = (list(values) for values in zip(*fields, strict=True))
+    return Scan(shapes, reasons, remarks, flat, levels)
 
 
 def read_plate(
@@ -149,9 +156,10 @@ def read_plate(
 
     def look(one: list[Path]) -> tuple | str:
         try:
-            image, digest = reader.read(one)
+            field, digest = reader.read(one)
         except InputError as error:
             return str(error)
+        image = field.pixels
         unit = stretch(image, image_limits(image) if per_image else level["limits"])
         small = area_resize(unit, fitted_size(image.shape[1:], size))
         quality = measure(image, level["threshold"], level["ceiling"], dna)

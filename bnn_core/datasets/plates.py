@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.roots import is_file, readable
 from bnn_core.base.wording import be, count, have
 from bnn_core.datasets.folds import demand_learnable, leave_one_group_out
 from bnn_core.datasets.preparation import prepare_source
@@ -41,6 +42,7 @@ def load_plate(
     channels: Sequence[str] | None = None,
     size: int | None = 128,
     normalise: str = "auto",
+    intensities: tuple[float, float] | None = None,
     pixel_size_um: float | None = None,
     workers: int | None = None,
 ) -> PlateSource:
@@ -67,6 +69,7 @@ def load_plate(
         classes=found.classes,
         size=size,
         normalise=normalise,
+        intensities=intensities,
         pixel_size_um=pixel_size_um,
         notes=found.notes,
         workers=workers,
@@ -99,7 +102,7 @@ class PlateTable:
             for column in columns
             for row, file in rows[column].dropna().items()
         ]
-        missing = [(row, file) for row, file in files if not os.path.isfile(self.root / file)]
+        missing = [(row, file) for row, file in files if not is_file(self.root / file)]
         return missing, len(files)
 
 
@@ -131,7 +134,7 @@ def read_plate(
     given = read_table(table_path)
     with naming(table_path):
         mapped, columns_found = map_columns(given, columns)
-    root = Path(images or table_path.parent).resolve()
+    root = readable(images or table_path.parent).resolve()
     if not os.path.isdir(root):
         raise InputError(f"--images {root} is no folder")
     mapped, channels = _pick_channels(mapped, columns_found, channels, table_path)
@@ -250,7 +253,7 @@ def find_files(paths: pd.Series, root: Path) -> pd.Series:
     def find(path: str) -> str:
         forward = path.replace("\\", "/")
         for candidate in (root / path, root / forward, root / Path(forward).name):
-            if os.path.isfile(candidate):
+            if is_file(candidate):
                 inside = candidate.is_relative_to(root)
                 return (candidate.relative_to(root) if inside else candidate).as_posix()
         return path

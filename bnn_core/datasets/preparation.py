@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json, write_json
-from bnn_core.base.wording import count, have
 from bnn_core.datasets.pixels import (
     MOST_SHAPES,
     PlateJob,
@@ -26,6 +25,13 @@ from bnn_core.datasets.pixels import (
     Scan,
     read_plate,
     scan_plate,
+)
+from bnn_core.datasets.source_notes import (
+    copy_notes,
+    flat_channel_notes,
+    quarantine_notes,
+    quarantine_table,
+    remark_notes,
 )
 from bnn_core.datasets.sources import DESCRIPTION, PlateSource, file_columns, open_source
 from bnn_core.images.rendering import default_channels
@@ -43,6 +49,7 @@ def prepare_source(
     classes: Sequence[str],
     size: int | None = 128,
     normalise: str = "auto",
+    intensities: tuple[float, float] | None = None,
     pixel_size_um: float | None = None,
     notes: Sequence[str] = (),
     plate_counts: Callable[[str], np.ndarray | None] = lambda plate: None,
@@ -55,6 +62,7 @@ def prepare_source(
     size: pixels of the shorter side for training (None: as they are; never enlarged). normalise:
     "plate" stretches to the percentiles of plate and channel, "image" to the image's own, "none" to
     the full scale, "auto" is "plate" for 16 bit and "none" for 8 bit (commonly scaled already).
+    intensities: see `bnn_core.images.numbers.as_unsigned`.
     plate_counts: intensity counts (C, 65536) of a whole plate where more is known than the files.
 
     Raises InputError when more than half of the images are bad, they have too many sizes, another
@@ -65,7 +73,7 @@ def prepare_source(
     if size is not None and size < 8:
         raise InputError(f"--size {size} is too small; give at least 8 pixels")
     folder, image_root = Path(folder), Path(image_root).absolute()
-    jobs = _plate_jobs(table, channels, image_root)
+    jobs = _plate_jobs(table, channels, image_root, intensities)
     wanted = {
         "channels": channels and list(channels),
         "size": size,
@@ -77,12 +85,14 @@ def prepare_source(
         "notes": list(notes),
         "image_root": str(image_root),
     }
+    if intensities is not None:
+        wanted["intensities"] = list(intensities)
     key = _digest(json.dumps(wanted, sort_keys=True))
     if (folder / DESCRIPTION).is_file():
         if read_json(folder / DESCRIPTION).get("key") == key:
             return open_source(folder)
         shutil.rmtree(folder)
-    reader = PlateReader(workers)
+    reader = PlateReader(workers, intensities)
     scans = _scan_all(jobs, folder, reader, plate_counts, len(table))
     shape = _common_shape(scans)
     channels = _channel_names(channels, int(shape.split()[0]))
@@ -117,7 +127,10 @@ def _channel_names(given: Sequence[str] | None, count: int) -> list[str]:
 
 
 def _plate_jobs(
-    table: pd.DataFrame, channels: Sequence[str] | None, image_root: Path
+    table: pd.DataFrame,
+    channels: Sequence[str] | None,
+    image_root: Path,
+    intensities: tuple[float, float] | None,
 ) -> list[PlateJob]:
     columns = file_columns(channels, table)
     plates = table["plate"].fillna("") if "plate" in table else pd.Series("", index=table.index)
@@ -126,7 +139,9 @@ def _plate_jobs(
     for plate, positions in sorted(_positions_by(plates.astype(str).to_numpy()).items()):
         files = [[image_root / path if path else None for path in paths[i]] for i in positions]
         stamp = [[str(path), *_stamp(path)] for field in files for path in field]
-        jobs.append(PlateJob(plate, positions, files, _digest(json.dumps([plate, stamp]))))
+        jobs.append(
+            PlateJob(plate, positions, files, _digest(json.dumps([plate, stamp, intensities])))
+        )
     return jobs
 
 
@@ -154,12 +169,12 @@ def _scan_all(
     scans = []
     with tqdm(total=total, desc="measure contrast", unit="image") as bar:
         for job in jobs:
-            path = folder / f"scan-{job.key}.json"
+            path = folder / f"look-{job.key}.json"
             if path.is_file():
                 bar.update(len(job.files))
             else:
                 scan = scan_plate(job, reader, plate_counts(job.plate), bar)
-                write_json(path, vars(scan))
+                write_json(path, scan._asdict())
             scans.append(Scan(**read_json(path)))
             _demand_few_shapes(scans)
     return scans
@@ -179,10 +194,9 @@ def _common_shape(scans: list[Scan]) -> str:
     shapes = Counter(shape for scan in scans for shape in scan.shapes if shape)
     total = len(reasons) + shapes.total()
     if not shapes:
-        raise InputError(
-            f"none of the {total:,} images can be read, such as: {reasons[0]}; "
-            "--images names the folder that relative paths start from"
-        )
+        missing = all(reason.endswith("does not exist") for reason in reasons)
+        hint = "; --images names the folder that relative paths start from" if missing else ""
+        raise InputError(f"none of the {total:,} images can be read, such as: {reasons[0]}{hint}")
     shape, count = shapes.most_common(1)[0]
     if 2 * count < total:
         others = ", ".join(f"{n:,} of {s}" for s, n in shapes.most_common(3))
@@ -280,8 +294,11 @@ def _assemble(
     kept = np.flatnonzero(place == 0)
     place[kept] = np.arange(len(kept))
     result = table.iloc[kept].reset_index(drop=True)
-    quarantine = _quarantine(table, reasons, meta["channels"])
-    notes = meta["notes"] + _notes(table, result, quarantine, meta["classes"])
+    quarantine = quarantine_table(table, reasons, meta["channels"])
+    notes = meta["notes"] + quarantine_notes(table, result, quarantine, meta["classes"])
+    remarks, flat = _by_row(jobs, scans, place, len(kept))
+    notes += remark_notes(result["image_id"].tolist(), remarks)
+    notes += flat_channel_notes(result["image_id"].tolist(), flat, meta["channels"])
     thumbnails: list[bytes] = [b""] * len(kept)
     hashes = np.empty(len(kept), dtype=object)
     quality: dict[str, np.ndarray] = {}
@@ -307,71 +324,29 @@ def _assemble(
         del images
     result["content_hash"] = hashes
     result = result.assign(**quality)
-    notes += _copies(result)
+    notes += copy_notes(result)
     pack_thumbnails(folder, thumbnails)
     write_table(folder / "table.parquet", result)
     write_table(folder / "contrast.parquet", _contrast_table(limits, meta["channels"]))
     write_table(folder / "quarantine.parquet", quarantine)
     write_json(folder / DESCRIPTION, meta | {"notes": notes})
-    for path in [*blocks, *folder.glob("scan-*.json"), *folder.glob("block-*.npz")]:
+    for path in [*blocks, *folder.glob("look-*.json"), *folder.glob("block-*.npz")]:
         path.unlink(missing_ok=True)
     return open_source(folder)
 
 
-def _quarantine(
-    table: pd.DataFrame, reasons: Mapping[int, str], channels: Sequence[str]
-) -> pd.DataFrame:
-    columns = file_columns(channels, table)
-    files = table[columns].fillna("").agg(" ".join, axis=1)
-    return pd.DataFrame(
-        {
-            "file": pd.Series([files.iloc[i] for i in sorted(reasons)], dtype=object),
-            "row": pd.Series([int(table.index[i]) for i in sorted(reasons)], dtype=np.int64),
-            "reason": pd.Series([reasons[i] for i in sorted(reasons)], dtype=object),
-        }
-    )
-
-
-def _notes(
-    table: pd.DataFrame, result: pd.DataFrame, quarantine: pd.DataFrame, classes: Sequence[str]
-) -> list[str]:
-    bad = len(quarantine)
-    if 2 * bad > len(table):
-        first = quarantine.iloc[0]
-        raise InputError(
-            f"more than half of the images ({bad:,} of {len(table):,}) cannot be used"
-            f"; row {first['row']}: {first['reason']}"
-        )
-    left = set(result["label"][result["role"] == "scored"])
-    gone = [name for name in classes if name not in left]
-    if gone:
-        first = quarantine[(table["label"][quarantine["row"]] == gone[0]).to_numpy()].iloc[0]
-        raise InputError(
-            f"no readable image is left with the label {', '.join(gone)}; row "
-            f"{first['row']}: {first['reason']}; mend the files, or take the rows out "
-            "of the table"
-        )
-    if not bad:
-        return []
-    return [
-        f"{bad:,} of {len(table):,} images could not be used and "
-        f"{'was' if bad == 1 else 'were'} left out (quarantine.csv names file, row and "
-        f"reason), the first: row {quarantine.iloc[0]['row']}, {quarantine.iloc[0]['reason']}"
-    ]
-
-
-def _copies(result: pd.DataFrame) -> list[str]:
-    """Say when the same image stands in two groups: it would be trained on and tested on."""
-    groups = result.groupby("content_hash")["group"].nunique()
-    shared = result["content_hash"].isin(groups.index[groups > 1])
-    if not shared.any():
-        return []
-    first = result[shared].iloc[0]["image_id"]
-    n = int(shared.sum())
-    return [
-        f"{count(n, 'image')} {have(n)} an exact copy in another group (such as "
-        f"{first}): what is held out in one fold is trained on in it under another name"
-    ]
+def _by_row(
+    jobs: list[PlateJob], scans: list[Scan], place: np.ndarray, rows: int
+) -> tuple[list[list[str]], list[list[int]]]:
+    """Remarks and flat channels of each image that is kept. place: row of each position, or -1."""
+    remarks: list[list[str]] = [[] for _ in range(rows)]
+    flat: list[list[int]] = [[] for _ in range(rows)]
+    for job, scan in zip(jobs, scans, strict=True):
+        for i, position in enumerate(job.positions):
+            if place[position] >= 0:
+                remarks[place[position]] = scan.remarks[i]
+                flat[place[position]] = scan.flat[i]
+    return remarks, flat
 
 
 def _contrast_table(limits: Mapping[str, Mapping], channels: Sequence[str]) -> pd.DataFrame:

@@ -38,7 +38,8 @@ class PlateSource:
     image_root: folder that the paths are relative to. contrast: plate, channel, low, high (the
     intensities shown as black and white), threshold, ceiling. quarantine: file, row, reason of
     images left out. notes: what a reader of the results should know. truth: what was planted in
-    synthetic images (see `Study.truth`); None for measured ones.
+    synthetic images (see `Study.truth`); None for measured ones. intensities: the range that the
+    user gave for files of other number types (`numbers.as_unsigned`).
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class PlateSource:
     normalise: str
     notes: list[str]
     truth: pd.DataFrame | None = None
+    intensities: list[float] | None = None
 
     def targets(self) -> np.ndarray:
         """(N,) int64 class numbers; -1 for images that do not count (no label, controls)."""
@@ -103,6 +105,7 @@ class PlateSource:
             "image_root": PICTURES if synthetic else str(self.image_root),
             "pixel_size_um": self.pixel_size_um,
             "normalise": self.normalise,
+            "intensities": self.intensities,
             "training_size": list(self.images.shape[2:]),
             "quarantined": len(self.quarantine),
             "notes": self.notes,
@@ -141,6 +144,7 @@ def open_source(folder: Path) -> PlateSource:
             quarantine=pd.read_parquet(folder / "quarantine.parquet"),
             image_root=Path(meta["image_root"]),
             truth=pd.read_parquet(folder / TRUTH) if (folder / TRUTH).is_file() else None,
+            intensities=meta.get("intensities"),
             **{
                 key: meta[key]
                 for key in ("classes", "channels", "pixel_size_um", "normalise", "notes")

@@ -1,1 +1,1 @@
-"""Plotly figures, one module per page: a table in, a figure out. Nothing here reads files."""
+"""Plotly figures of the pages, and the report as one HTML file."""

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from bnn_core.base.methods import method_of
 from bnn_core.figures import style
 from bnn_core.measures.comparison import CRITERIA, Comparison
 from bnn_core.measures.evaluation import Reliability, RiskCoverage
@@ -52,7 +53,7 @@ def criteria(
             )
             if np.isnan(value.value):
                 continue
-            colour = style.method_colour(method)
+            colour = method_of(method).colour
             figure.add_trace(
                 go.Scatter(
                     x=[value.value],
@@ -100,7 +101,7 @@ def reliability(found: Mapping[str, Reliability], names: Mapping[str, str]) -> g
     """
     columns = min(_COLUMNS, len(found))
     rows = -(-len(found) // columns)
-    titles = [f'<span style="color:{style.method_colour(m)}">■</span> {names[m]}' for m in found]
+    titles = [f'<span style="color:{method_of(m).colour}">■</span> {names[m]}' for m in found]
     figure = make_subplots(
         rows=rows,
         cols=columns,
@@ -115,7 +116,7 @@ def reliability(found: Mapping[str, Reliability], names: Mapping[str, str]) -> g
         cell = {"row": place // columns + 1, "col": place % columns + 1}
         used = np.flatnonzero(bins.count)
         low, high = wilson(bins.right[used], bins.count[used])
-        accuracy, colour = bins.accuracy[used], style.method_colour(method)
+        accuracy, colour = bins.accuracy[used], method_of(method).colour
         figure.add_trace(
             go.Scatter(
                 x=[0, 1],
@@ -189,9 +190,9 @@ def retention(found: Mapping[str, RiskCoverage], names: Mapping[str, str]) -> go
                 mode="lines",
                 name=names[method],
                 line={
-                    "color": style.method_colour(method),
+                    "color": method_of(method).colour,
                     "width": 2.2,
-                    "dash": "dash" if method == "standard" else None,
+                    "dash": method_of(method).dash,
                 },
                 hovertemplate=f"{names[method]}<br>%{{x:.1f}} % kept: %{{y:.2f}} % right"
                 "<extra></extra>",

@@ -12,11 +12,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from bnn_core.base.methods import method_of
+from bnn_core.base.scores import SCORES
 from bnn_core.figures import style
-from bnn_core.measures.evaluation import SCORES
 from bnn_core.measures.intervals import Bands
-
-_DASH = {"standard": "dash"}
 
 
 class Scale(NamedTuple):
@@ -30,7 +29,7 @@ class Scale(NamedTuple):
     @property
     def sign(self) -> str:
         """Which side of the cut-off is kept."""
-        return "≥" if SCORES[self.score] > 0 else "≤"
+        return SCORES[self.score].sign
 
 
 def distributions(
@@ -54,7 +53,7 @@ def distributions(
         subplot_titles=[names[m] for m in methods],
     )
     highest = max(float((t["right"] + t["wrong"]).max()) for t in histograms.values())
-    symbol = "c" if scale.score == "confidence" else style.SCORE_NAMES[scale.score].lower()
+    symbol = SCORES[scale.score].symbol
     for place, method in enumerate(methods, start=1):
         table = histograms[method]
         middle = (table["left"] + table["right_edge"]) / 2
@@ -133,7 +132,7 @@ def curves(
                     x=[100 * band.at.coverage[at]],
                     y=[100 * band.at.accuracy[at]],
                     mode="markers",
-                    marker={"color": style.method_colour(method), "size": 11, "symbol": "diamond"},
+                    marker={"color": method_of(method).colour, "size": 11, "symbol": "diamond"},
                     name=f"at {scale.cut:g}",
                     showlegend=False,
                     legendgroup=method,
@@ -184,7 +183,7 @@ def _line(
     scale: Scale,
     coverage: bool = False,
 ) -> None:
-    colour = style.method_colour(method)
+    colour = method_of(method).colour
     y, low, high = (
         (band.at.coverage, band.coverage_low, band.coverage_high)
         if coverage
@@ -226,7 +225,7 @@ def _line(
             name=name,
             legendgroup=method,
             showlegend=column == 1,
-            line={"color": colour, "width": 2.2, "dash": _DASH.get(method)},
+            line={"color": colour, "width": 2.2, "dash": method_of(method).dash},
             text=text,
             marker={"opacity": 0, "size": 10},
             selected=unseen,
@@ -247,7 +246,7 @@ def _mark_cut(figure: go.Figure, scale: Scale) -> None:
 
 def _axis_title(scale: Scale) -> str:
     surer = "surer to the right" if scale.sign == "≥" else "surer to the left"
-    return f"{style.SCORE_NAMES[scale.score]} ({surer})"
+    return f"{SCORES[scale.score].title} ({surer})"
 
 
 def _colour_titles(figure: go.Figure, methods: list[str]) -> None:
@@ -257,9 +256,9 @@ def _colour_titles(figure: go.Figure, methods: list[str]) -> None:
             xanchor="left",
             font={"size": 14},
             text=f"<b>{title.text}</b>",
-            bordercolor=style.method_colour(method),
+            bordercolor=method_of(method).colour,
         )
         title.update(
-            text=f'<span style="color:{style.method_colour(method)}">■</span> {title.text}',
+            text=f'<span style="color:{method_of(method).colour}">■</span> {title.text}',
             bordercolor=None,
         )

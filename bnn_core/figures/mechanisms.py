@@ -10,8 +10,8 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
+from bnn_core.base.scores import SCORES
 from bnn_core.figures import style
-from bnn_core.measures.evaluation import SCORES
 from bnn_core.measures.mechanisms import Bins
 
 #: Room above the highest bar for names.
@@ -102,9 +102,9 @@ def histogram(
     _name_bars(figure, marked, bins, below, top)
     figure.add_vline(x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2})
     style.finish(figure, height=235, legend=False)
-    sure = "right" if SCORES[bins.score] > 0 else "left"
+    sure = "right" if SCORES[bins.score].direction > 0 else "left"
     figure.update_xaxes(
-        range=[bins.low, bins.high], title=f"{style.SCORE_NAMES[bins.score]} (surer to the {sure})"
+        range=[bins.low, bins.high], title=f"{SCORES[bins.score].title} (surer to the {sure})"
     )
     figure.update_yaxes(range=[0, top], fixedrange=True, title="images", tickformat=",d", nticks=5)
     figure.update_layout(barmode="stack", clickmode="event+select", margin={"t": 6})

@@ -10,8 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from bnn_core.base.scores import SCORES
 from bnn_core.figures import style
-from bnn_core.measures.evaluation import SCORES
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.measures.out_of_distribution import ADDED, GROUPS, NEW, SAME, SHIFTED
 
@@ -185,10 +185,10 @@ def taken_for(
                 "cmin": ends[0],
                 "cmax": ends[1],
                 "colorscale": "Cividis",
-                "reversescale": SCORES[score] < 0,
+                "reversescale": SCORES[score].direction < 0,
                 "line": {"width": 1, "color": style.GUIDE},
                 "colorbar": {
-                    "title": {"text": style.SCORE_NAMES[score], "side": "right"},
+                    "title": {"text": SCORES[score].title, "side": "right"},
                     "thickness": 12,
                     "outlinewidth": 0,
                 },
@@ -282,7 +282,9 @@ def one_kind(
 
 
 def _axis(score: str) -> str:
-    return f"{style.SCORE_NAMES[score]} (surer to the {'right' if SCORES[score] > 0 else 'left'})"
+    return (
+        f"{SCORES[score].title} (surer to the {'right' if SCORES[score].direction > 0 else 'left'})"
+    )
 
 
 def _range(bins: Bins, place: int) -> str:

@@ -7,12 +7,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from bnn_core.base.methods import method_of
 from bnn_core.figures import style
 from bnn_core.measures.evaluation import Reliability
 from bnn_core.measures.intervals import wilson
-
-_SYMBOL = {"standard": "diamond"}
-_DASH = {"standard": "dash"}
 
 
 def reliability_diagram(found: Mapping[str, Reliability], names: Mapping[str, str]) -> go.Figure:
@@ -37,7 +35,7 @@ def reliability_diagram(found: Mapping[str, Reliability], names: Mapping[str, st
         used = np.flatnonzero(bins.count)
         low, high = wilson(bins.right[used], bins.count[used])
         accuracy = bins.accuracy[used]
-        colour = style.method_colour(method)
+        colour = method_of(method).colour
         text = [
             f"{bins.edges[i]:.2f} to {bins.edges[i + 1]:.2f}, mean "
             f"{bins.mean_probability[i]:.3f}<br>right {bins.right[i]:,} of "
@@ -50,10 +48,10 @@ def reliability_diagram(found: Mapping[str, Reliability], names: Mapping[str, st
                 y=accuracy,
                 mode="lines+markers",
                 name=names[method],
-                line={"color": colour, "width": 1.5, "dash": _DASH.get(method)},
+                line={"color": colour, "width": 1.5, "dash": method_of(method).dash},
                 marker={
                     "color": colour,
-                    "symbol": _SYMBOL.get(method, "circle"),
+                    "symbol": method_of(method).symbol,
                     "size": 7 + 9 * np.sqrt(bins.count[used] / largest),
                 },
                 error_y={
@@ -84,7 +82,7 @@ def training_history(histories: Mapping[str, pd.DataFrame], names: Mapping[str, 
         subplot_titles=("accuracy", "cross-entropy (nats per image)"),
     )
     for method, table in histories.items():
-        colour = style.method_colour(method)
+        colour = method_of(method).colour
         for column, (measure, place) in {
             "accuracy": ("training", 1),
             "validation_accuracy": ("validation", 1),

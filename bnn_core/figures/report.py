@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
+from bnn_core.base.methods import by_precedence, method_of
 from bnn_core.base.wording import listed
 from bnn_core.figures import confidence, overview
 from bnn_core.figures.style import chart_config
@@ -21,24 +22,16 @@ from bnn_core.measures.evaluation import certainty, reliability
 from bnn_core.measures.judging import Judged, accuracy_by_level, judged_units, quality
 from bnn_core.measures.levels import available_levels, own_images
 from bnn_core.measures.mechanisms import compounds, labelled_compounds
-from bnn_core.review.exporting import by_preference
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.describing import QUALITY_NAMES, facts, method_settings
-from bnn_core.study.folder import METHOD_NAMES, Study
+from bnn_core.study.folder import Study
 from bnn_core.suspects import ranking
-from bnn_core.suspects.evidence import readings
-from bnn_core.suspects.explanations import (
-    LOOKS_LIKE,
-    VERDICTS,
-    Reading,
-    Suspect,
-    heading,
-    interval_of,
-    matching,
-    two_digits,
-)
+from bnn_core.suspects.explaining import explain
+from bnn_core.suspects.explanation import Explanation, by_verdict
 from bnn_core.suspects.phenotype import study_strengths
+from bnn_core.suspects.ranking_wording import LOOKS_LIKE, heading, score_sentences
 from bnn_core.suspects.second_opinion import read_opinion
+from bnn_core.suspects.suspect import Suspect, suspect_images
 
 MOST_SUSPECTS = 10
 MOST_PICTURES = 300
@@ -52,7 +45,7 @@ h1{font-size:1.7rem;margin-bottom:.2rem}h2{font-size:1.25rem;margin-top:2.4rem}
 h3{font-size:1.02rem;margin:1.6rem 0 .3rem}table{border-collapse:collapse;margin:.6rem 0}
 td,th{border-bottom:1px solid #D9DEDD;padding:.25rem .7rem .25rem 0;text-align:left;
  vertical-align:top;overflow-wrap:break-word;max-width:34rem}th{font-weight:600}
-.readings td:first-child{white-space:nowrap}
+.explanations td:first-child{white-space:nowrap}
 td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 p.note{color:#5c666c}img{height:72px;margin:0 3px 3px 0;image-rendering:auto}
 .synthetic{background:#ece4f6;padding:.1rem .5rem;border-radius:.3rem}
@@ -65,7 +58,7 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     Every text of the study is escaped. Sections that the study has no columns for are left out,
     and what is cut short says how much there is.
     """
-    methods = by_preference(study)
+    methods = by_precedence(study.methods)
     tables = {method: study.table(method) for method in methods}
     judged = {
         m: Judged(judged_units(t, "image", study.classes), "confidence") for m, t in tables.items()
@@ -108,7 +101,7 @@ def _head(study: Study) -> str:
 def _accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     lines = [
         [
-            METHOD_NAMES.get(m, m),
+            method_of(m).name,
             r.level,
             r.how,
             _percent(r.accuracy),
@@ -145,7 +138,7 @@ def _cutoffs(judged: Mapping[str, Judged]) -> str:
             accuracy = found.accuracy
             lines.append(
                 [
-                    METHOD_NAMES.get(method, method),
+                    method_of(method).name,
                     f"c ≥ {cut:g}",
                     _percent(found.coverage.value, 1),
                     _percent(accuracy.value) if accuracy else "none kept",
@@ -183,7 +176,7 @@ def _calibration(
     return (
         "<h2>Does it know what it does not know?</h2>"
         + _figure(overview.reliability_diagram(bins, _names(judged)), "calibration")
-        + _table(["", *(METHOD_NAMES.get(m, m) for m in judged)], lines, numbers=1)
+        + _table(["", *(method_of(m).name for m in judged)], lines, numbers=1)
     )
 
 
@@ -227,7 +220,7 @@ def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> 
         if not lines:
             return ""
         return (
-            head + "<p>Images by label quality (0: the label does not fit at all), the lowest "
+            head + "<p>Images by label quality (0: the label does not fit), the lowest "
             f"{len(lines)}.</p>"
             + _table(
                 ["", "Image", "Given", "Predicted", "Label quality"],
@@ -241,7 +234,7 @@ def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> 
     found = ranking.rank(table, study.classes, second=opinion)
     if found.empty:
         return ""
-    total, standard = len(found), tables.get("standard") if method != "standard" else None
+    total, standard = len(found), tables.get(study.standard_method)
     said = (
         f" With a second opinion: {about.get('model', '')} on {about.get('source', '')}."
         if second
@@ -249,34 +242,32 @@ def _suspects(study: Study, tables: Mapping[str, pd.DataFrame], method: str) -> 
     )
     text = (
         f"<p>Compounds by consistent disagreement, the first {min(total, MOST_SUSPECTS)} of "
-        f"{total:,}: how much more the predictions look like those of one other class than "
-        "like those of the label, the network's usual errors allowed for (1: entirely; 0: as "
-        f"much; below 0: less). {escape(LOOKS_LIKE)}{escape(said)} None of the readings is "
-        "forced; several may fit.</p>"
+        f"{total:,}. The score says how much more the predictions look like those of one other "
+        "class than like those of the label, corrected for the network's usual errors (1: only "
+        f"like the other class; 0: like both; below 0: more like the label). {escape(LOOKS_LIKE)}"
+        f"{escape(said)} Several explanations may fit.</p>"
     )
     strengths = study_strengths(study)
     for row in found.head(MOST_SUSPECTS).to_dict("records"):
         who = Suspect.of(row, "compound")
-        own = np.flatnonzero(matching(table, who.keys) & (table["label"] == who.label).to_numpy())
-        one = readings(
+        images = np.flatnonzero(suspect_images(table, who))
+        explanations = explain(
             table, study.classes, who, standard=standard, second=opinion, strengths=strengths
         )
-        one.sort(key=lambda reading: VERDICTS.index(reading.verdict))
-        text += _suspect(row, who, one) + _pictures(study, own[:PICTURES_PER_SUSPECT])
+        text += _suspect(row, who, by_verdict(explanations))
+        text += _pictures(study, images[:PICTURES_PER_SUSPECT])
     return head + text
 
 
-def _suspect(row: Mapping[str, object], who: Suspect, found: Iterable[Reading]) -> str:
+def _suspect(row: Mapping[str, object], who: Suspect, explanations: Iterable[Explanation]) -> str:
     lines = [
-        [r.verdict, r.explanation, f"{r.sentence}{f' (n = {r.n:,} {r.units})' * bool(r.n)}"]
-        for r in found
+        [e.verdict, e.title, f"{e.sentence} ({e.basis})" if e.basis else e.sentence]
+        for e in explanations
     ]
     return (
-        f"<h3>{row['rank']}. {escape(heading(row, who))}</h3><p>"
-        f"Score {two_digits(row['score'])} ({interval_of(row)}); "
-        f"{row['n_suspected']:,} of {row['n_images']:,} images called "
-        f"{escape(str(who.suspected))}, {row['n_wrong']:,} called something else than the "
-        f'label.</p><div class="readings">{_table(["", "", ""], lines)}</div>'
+        f"<h3>{row['rank']}. {escape(heading(row, who))}</h3>"
+        f"<p>{escape(' '.join(score_sentences(row, who)))}</p>"
+        f'<div class="explanations">{_table(["", "", ""], lines)}</div>'
     )
 
 
@@ -284,7 +275,7 @@ def _flagged(study: Study, log: ReviewLog) -> str:
     state = log.state(study)
     if state.empty:
         return "<h2>Flagged images</h2><p>None.</p>"
-    table = study.table(by_preference(study)[0]).iloc[state.index].reset_index(drop=True)
+    table = study.table(study.reading_method).iloc[state.index].reset_index(drop=True)
     columns = [
         c for c in ("image_id", "compound", "plate", "well", "label", "predicted") if c in table
     ]
@@ -314,7 +305,7 @@ def _flagged(study: Study, log: ReviewLog) -> str:
 def _made(study: Study) -> str:
     lines = [[name, value] for name, value in facts(study).items()]
     settings = [[words, *values] for words, values in method_settings(study).items()]
-    networks = _table(["", *(METHOD_NAMES.get(m, m) for m in study.methods)], settings)
+    networks = _table(["", *(method_of(m).name for m in study.methods)], settings)
     return f"<h2>How it was made</h2>{_table(['', ''], lines)}{networks * bool(settings)}"
 
 
@@ -368,7 +359,7 @@ def _figure(figure: go.Figure, name: str) -> str:
 
 
 def _names(methods: Iterable[str]) -> dict[str, str]:
-    return {m: METHOD_NAMES.get(m, m) for m in methods}
+    return {m: method_of(m).name for m in methods}
 
 
 def _percent(share: float, digits: int = 2) -> str:

@@ -1,16 +1,15 @@
-"""Figures 1A-C and 6: the Monte Carlo samples of one image, of many, and how many are enough."""
+"""Figures 1A-C: the Monte Carlo samples of one image, and the predictions of many networks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bnn_core.figures import style
-from bnn_core.measures.sample_views import Running, swarm_offsets
+from bnn_core.measures.sample_views import swarm_offsets
 
 #: A figure lists at most this many classes; the least probable of more are left out.
 MOST_CLASSES = 15
@@ -28,7 +27,6 @@ CLASS_COLOURS = (
     "#92dadd",
 )
 _MOST_SVG = 4000
-_LINES = (style.BAYESIAN, "#CC79A7", "#009E73")
 
 
 def listed_classes(mean: np.ndarray, label: int | None) -> np.ndarray:
@@ -40,8 +38,8 @@ def listed_classes(mean: np.ndarray, label: int | None) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What one method says of an image: mean softmax (C,), its name and colour."""
+class Average:
+    """One method's mean softmax (C,) of an image, with the method's name and colour."""
 
     mean: np.ndarray
     name: str = "Bayesian"
@@ -49,21 +47,21 @@ class Said:
 
 
 def distribution(
-    said: Said,
+    average: Average,
     classes: Sequence[str],
     label: int | None,
     *,
     samples: np.ndarray | None = None,
-    beside: Said | None = None,
+    beside: Average | None = None,
 ) -> go.Figure:
     """Figures 1A and 1B: every sample per class, and the average with its verdict.
 
     label: class index, None when unlabelled. samples: (T, C), None where the study keeps none.
-    beside: what the standard network says, drawn as diamonds.
+    beside: the standard network's softmax, drawn as diamonds.
     """
-    listed, classes = listed_classes(said.mean, label), [escape(name) for name in classes]
+    listed, classes = listed_classes(average.mean, label), [escape(name) for name in classes]
     place = {int(c): i for i, c in enumerate(listed)}
-    predicted = int(said.mean.argmax())
+    predicted = int(average.mean.argmax())
     if samples is None:
         figure = make_subplots(subplot_titles=("average",))
         last = {"row": 1, "col": 1}
@@ -80,12 +78,12 @@ def distribution(
     words = {"y": np.arange(len(listed)), "customdata": [classes[c] for c in listed]}
     figure.add_trace(
         go.Bar(
-            x=said.mean[listed],
+            x=average.mean[listed],
             orientation="h",
             width=0.62,
-            name=said.name,
+            name=average.name,
             **words,
-            marker={"color": said.colour},
+            marker={"color": average.colour},
             hovertemplate="%{customdata}: %{x:.4f}",
         ),
         **last,
@@ -311,182 +309,14 @@ def _strip_colours(
 def _votes_text(
     name: str, label: int, averaged: int, predicted: np.ndarray, classes: Sequence[str]
 ) -> str:
-    found, counts = np.unique(predicted, return_counts=True)
+    called, counts = np.unique(predicted, return_counts=True)
     order = np.argsort(-counts)[:4]
-    said = ", ".join(f"{counts[i]} say {classes[found[i]]}" for i in order)
+    votes = ", ".join(f"{counts[i]} say {classes[called[i]]}" for i in order)
     given = f"label {classes[label]}" if label >= 0 else "no label"
-    return f"{name}<br>{given}, average predicts {classes[averaged]}<br>{said}"
+    return f"{name}<br>{given}, average predicts {classes[averaged]}<br>{votes}"
 
 
 def _steps(colours: Sequence[str]) -> list[list]:
     """A colour scale of equal steps without blending."""
     n = len(colours)
     return [[place / n, colour] for i, colour in enumerate(colours) for place in (i, i + 1)]
-
-
-def network_accuracies(accuracy: np.ndarray, averaged: float, n: int) -> go.Figure:
-    """Each single network's accuracy as a histogram, the averaged networks beside it.
-
-    accuracy: (T,) in [0, 1]; averaged: accuracy of the mean softmax; n: images counted.
-    """
-    counts, edges = np.histogram(accuracy * 100, bins=min(30, max(5, len(accuracy) // 4)))
-    figure = go.Figure(
-        go.Bar(
-            x=(edges[:-1] + edges[1:]) / 2,
-            y=counts,
-            width=np.diff(edges) * 0.94,
-            marker={"color": style.RIGHT},
-            name="single networks",
-            customdata=np.stack([edges[:-1], edges[1:]], axis=1),
-            hovertemplate="%{y} networks<br>%{customdata[0]:.2f} to %{customdata[1]:.2f} % right"
-            "<extra></extra>",
-        )
-    )
-    top = int(counts.max()) * 1.08
-    for value, name, colour, dash in (
-        (float(np.median(accuracy)), "median network", style.RIGHT, "dot"),
-        (averaged, f"the {len(accuracy):,} averaged", style.BAYESIAN, "solid"),
-    ):
-        figure.add_trace(
-            go.Scatter(
-                x=[value * 100] * 2,
-                y=[0, top],
-                mode="lines",
-                name=f"{name}: {value:.2%}",
-                line={"color": colour, "width": 3, "dash": dash},
-                hoverinfo="name",
-            )
-        )
-    style.finish(figure, height=320)
-    figure.update_xaxes(title=f"accuracy, % of {n:,} images")
-    figure.update_yaxes(title="networks")
-    return figure
-
-
-def effect_of_samples(found: Running, classes: Sequence[str]) -> go.Figure:
-    """How one image's average and its uncertainty settle as networks are added.
-
-    Bands: 95 % of averages over that many networks drawn anew (mean of all ± 1.96 standard errors,
-    clipped to [0, 1]).
-    """
-    networks, classes = len(found.mean), [escape(name) for name in classes]
-    count = np.arange(1, networks + 1)
-    figure = make_subplots(
-        rows=2,
-        shared_xaxes=True,
-        vertical_spacing=0.1,
-        row_heights=[0.6, 0.4],
-        subplot_titles=(
-            "average softmax of the first T networks",
-            "uncertainty of the predicted class",
-        ),
-    )
-    final = found.mean[-1]
-    for c, colour in zip(np.argsort(-final), _LINES, strict=False):
-        low = np.clip(final[c] - 1.96 * found.spread[:, c], 0, 1)
-        high = np.clip(final[c] + 1.96 * found.spread[:, c], 0, 1)
-        if networks > 1:
-            figure.add_trace(
-                go.Scatter(
-                    x=np.concatenate([count, count[::-1]]),
-                    y=np.concatenate([high, low[::-1]]),
-                    fill="toself",
-                    line={"width": 0},
-                    fillcolor=style.faded(colour, 0.16),
-                    hoverinfo="skip",
-                    showlegend=False,
-                    legendgroup=str(c),
-                ),
-                row=1,
-                col=1,
-            )
-        figure.add_trace(
-            go.Scatter(
-                x=count,
-                y=found.mean[:, c],
-                name=classes[c],
-                legendgroup=str(c),
-                line={"color": colour, "width": 2},
-                mode="lines" if networks > 1 else "markers",
-                hovertemplate=f"{classes[c]}: %{{y:.4f}} after %{{x}}<extra></extra>",
-            ),
-            row=1,
-            col=1,
-        )
-    for values, name, colour, dash in (
-        (found.aleatoric, "aleatoric: networks agree on being unsure", style.RIGHT, "solid"),
-        (found.epistemic, "epistemic: networks disagree", style.BAYESIAN, "dash"),
-    ):
-        figure.add_trace(
-            go.Scatter(
-                x=count,
-                y=values,
-                name=name,
-                mode="lines" if networks > 1 else "markers",
-                line={"color": colour, "width": 2, "dash": dash},
-                hovertemplate=f"{name.split(':')[0]}: %{{y:.4f}} after %{{x}}<extra></extra>",
-            ),
-            row=2,
-            col=1,
-        )
-    style.finish(figure, height=470)
-    figure.update_xaxes(title="networks averaged, T", row=2, col=1)
-    figure.update_yaxes(range=[-0.02, 1.02], row=1, col=1)
-    figure.update_yaxes(rangemode="tozero", row=2, col=1)
-    figure.update_layout(legend={"y": -0.16, "yanchor": "top"})
-    return figure
-
-
-def sample_size(table: pd.DataFrame) -> go.Figure:
-    """Figure 6: accuracy of repeats at several numbers of samples, on one axis.
-
-    table: columns num_samples, repeat, accuracy (in [0, 1]), n_images, pool.
-    """
-    figure = go.Figure()
-    sizes = sorted(table["num_samples"].unique())
-    for place, size in enumerate(sizes):
-        values = table["accuracy"][table["num_samples"] == size].to_numpy() * 100
-        several = len(values) > 1
-        side = np.linspace(-1, 1, len(values)) if several else np.zeros(1)
-        figure.add_trace(
-            go.Scatter(
-                x=place + 0.26 * np.random.default_rng(0).permutation(side),
-                y=values,
-                mode="markers",
-                marker={
-                    "color": style.BAYESIAN,
-                    "size": 5 if several else 11,
-                    "opacity": 0.45 if several else 1,
-                    "symbol": "circle" if several else "diamond",
-                },
-                hovertemplate=f"T = {size:,}: %{{y:.3f}} %<br>median {np.median(values):.3f} %"
-                "<extra></extra>",
-                showlegend=False,
-            )
-        )
-        if several:
-            figure.add_trace(
-                go.Box(
-                    y=values,
-                    x=np.full(len(values), place),
-                    width=0.62,
-                    boxpoints=False,
-                    line={"color": style.BAYESIAN, "width": 1.5},
-                    fillcolor="rgba(0,0,0,0)",
-                    hoverinfo="skip",
-                    showlegend=False,
-                )
-            )
-    repeats = table.groupby("num_samples").size()
-    style.finish(figure, height=380, legend=False)
-    figure.update_xaxes(
-        tickvals=list(range(len(sizes))),
-        ticktext=[
-            f"{size:,}<br>{repeats[size]:,} repeat{'s' if repeats[size] > 1 else ''}"
-            for size in sizes
-        ],
-        title="networks averaged, T",
-    )
-    figure.update_yaxes(title=f"accuracy, % of {int(table['n_images'].iat[0]):,} images")
-    figure.update_layout(hovermode="closest", margin_t=10)
-    return figure

@@ -8,40 +8,16 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-BAYESIAN = "#0072B2"
-STANDARD = "#E69F00"
+from bnn_core.base.methods import METHODS, UNKNOWN_COLOUR
+
+BAYESIAN = METHODS["vi"].colour
+STANDARD = METHODS["standard"].colour
 WRONG = "#D55E00"
 RIGHT = "#8C959C"
-UNKNOWN = "#B9BFC4"
-#: Of Okabe & Ito's palette, whose vermilion means wrong; the variants are darker kin of theirs.
-OTHER_METHODS = {
-    "dropout": "#009E73",
-    "ensemble": "#CC79A7",
-    "laplace": "#56B4E9",
-    "temperature": "#9C6B00",
-    "vi-gaussian": "#7A6FD0",
-    "vi-mixture": "#8E5EA2",
-}
+UNKNOWN = UNKNOWN_COLOUR
 #: Half-transparent line that reads on both themes.
 GUIDE = "rgba(128, 138, 145, 0.55)"
 FAINT = "rgba(128, 138, 145, 0.16)"
-
-#: Score columns of a summary in plain words, for axes and pickers.
-SCORE_NAMES = {
-    "confidence": "Confidence score c",
-    "top_softmax": "Top mean softmax",
-    "predictive_entropy": "Predictive entropy (nats)",
-    "total_variance": "Total variance",
-    "mutual_information": "Mutual information (nats)",
-    "epistemic": "Epistemic variance",
-    "aleatoric": "Aleatoric variance",
-    "distance": "Distance from the training images",
-}
-
-
-def method_colour(method: str) -> str:
-    """The colour a method has on every page."""
-    return {"vi": BAYESIAN, "standard": STANDARD}.get(method) or OTHER_METHODS.get(method, UNKNOWN)
 
 
 def faded(colour: str, opacity: float) -> str:

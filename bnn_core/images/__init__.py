@@ -1,0 +1,1 @@
+"""Image files and pixels: decoding, contrast, rendering, quality, artificial faults."""

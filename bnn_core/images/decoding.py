@@ -1,52 +1,65 @@
 """Reading microscope images: 8 or 16 bit PNG, JPEG, (OME-)TIFF, one file or one per channel.
 
-Every image comes out as (C, H, W) uint8 or uint16, and everything that is wrong with a file is an
-InputError that names it: a damaged image must never pass as a dark one.
+Every image comes out as (C, H, W) uint8 or uint16. Everything that is wrong with a file is an
+InputError that names it: a damaged image must never pass as a dark one. A choice that the file
+leaves open is a remark, so that the reader of many such files can check it.
 """
 
 import io
-import logging
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
-import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.roots import readable
+from bnn_core.images.numbers import as_unsigned
+from bnn_core.images.tiff import MAX_PIXELS, TIFF_STARTS, decode_tiff, without_alpha
 
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-_MAX_PIXELS = 400_000_000
-
-# Damage that tifffile only logs is checked here and raised.
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+#: Modes of Pillow whose numbers are no intensities of light in grey, red, green and blue.
+_PRINT_MODES = {"CMYK": "CMYK", "YCCK": "CMYK", "LAB": "CIELAB", "HSV": "HSV", "YCbCr": "YCbCr"}
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """One file as (C, H, W) uint8 or uint16, values as stored.
-
-    Grey is one channel, RGB three; an alpha channel is dropped; planes or pages of a TIFF are
-    channels. Raises InputError for a file that is missing, empty, damaged, truncated, no image, a
-    stack in depth or time, or of another number type.
+class Decoded(NamedTuple):
+    """One field: pixels (C, H, W) uint8 or uint16, and how the file was read where it leaves a
+    choice: predicates such as "has 3 pages without axes, read as 3 channels". A remark that may
+    mean a mistake begins with "WARNING: ".
     """
-    return decode_image(read_bytes(path), path)
+
+    pixels: np.ndarray
+    remarks: tuple[str, ...] = ()
 
 
-def read_field(paths: Sequence[str | Path]) -> np.ndarray:
+def read_image(path: str | Path, intensities: tuple[float, float] | None = None) -> np.ndarray:
+    """One file as (C, H, W) uint8 or uint16.
+
+    Grey is one channel, RGB three; planes or pages of a TIFF are channels. An alpha channel is
+    left out where it is constant. intensities: see `as_unsigned`. Raises InputError for a file that
+    is missing, empty, damaged, truncated, no image, several images, a stack in depth or time, in
+    colours for printing, or of numbers that do not fit 16 bit.
+    """
+    return decode_image(read_bytes(path), path, intensities).pixels
+
+
+def read_field(
+    paths: Sequence[str | Path], intensities: tuple[float, float] | None = None
+) -> np.ndarray:
     """One field from one file of all channels or one file per channel: (C, H, W).
 
     Raises InputError as `read_image`, and when the files differ in size or number type.
     """
-    return decode_field([read_bytes(path) for path in paths], paths)
+    return decode_field([read_bytes(path) for path in paths], paths, intensities).pixels
 
 
 def read_bytes(path: str | Path) -> bytes:
     """All bytes of a file; InputError when it is missing, unreadable or empty."""
     try:
-        data = Path(path).read_bytes()
+        data = readable(path).read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except OSError as error:
@@ -56,53 +69,63 @@ def read_bytes(path: str | Path) -> bytes:
     return data
 
 
-def decode_field(blobs: Sequence[bytes], paths: Sequence[str | Path]) -> np.ndarray:
-    """As `read_field`, from the files' bytes; `paths` only name them in errors."""
+def decode_field(
+    blobs: Sequence[bytes],
+    paths: Sequence[str | Path],
+    intensities: tuple[float, float] | None = None,
+) -> Decoded:
+    """As `read_field`, from the files' bytes, with remarks; `paths` only name them in errors."""
     if len(blobs) == 1:
-        return decode_image(blobs[0], paths[0])
-    planes = []
+        return decode_image(blobs[0], paths[0], intensities)
+    planes: list[np.ndarray] = []
+    remarks: list[str] = []
     for blob, path in zip(blobs, paths, strict=True):
-        plane = _one_plane(decode_image(blob, path), path)
+        image = decode_image(blob, path, intensities)
+        plane = _one_plane(image.pixels, path)
         if planes and (plane.shape != planes[0].shape or plane.dtype != planes[0].dtype):
             raise InputError(
                 f"{path} is {_describe(plane)}, {paths[0]} is {_describe(planes[0])}: "
                 "the channels of one field must agree"
             )
         planes.append(plane)
-    return np.concatenate(planes)
+        remarks += [remark for remark in image.remarks if remark not in remarks]
+    return Decoded(np.concatenate(planes), tuple(remarks))
 
 
-def decode_image(data: bytes, path: str | Path) -> np.ndarray:
-    """As `read_image`, from the file's bytes; `path` only names it in errors."""
-    decode = _decode_tiff if data[:4] in _TIFF_STARTS else _decode_other
-    image = decode(data, path)
-    if image.dtype == bool:
-        image = image.astype(np.uint8) * np.uint8(255)
-    if image.dtype not in (np.uint8, np.uint16):
-        raise InputError(
-            f"{path} stores {image.dtype} numbers; 8 or 16 bit whole numbers (uint8, uint16) "
-            "expected: convert it first"
-        )
+def decode_image(
+    data: bytes, path: str | Path, intensities: tuple[float, float] | None = None
+) -> Decoded:
+    """As `read_image`, from the file's bytes, with remarks; `path` only names it in errors."""
+    decode = decode_tiff if data[:4] in TIFF_STARTS else _decode_other
+    image, remarks = decode(data, path)
     if 0 in image.shape:
         raise InputError(f"{path} has no pixels (shape {image.shape})")
-    return np.ascontiguousarray(image.astype(image.dtype.newbyteorder("="), copy=False))
+    image, more = as_unsigned(image, path, intensities)
+    return Decoded(np.ascontiguousarray(image), (*remarks, *more))
 
 
-def _decode_other(data: bytes, path: str | Path) -> np.ndarray:
+def _decode_other(data: bytes, path: str | Path) -> tuple[np.ndarray, list[str]]:
     try:
         with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as opened:
-            if opened.width * opened.height > _MAX_PIXELS:
+            if opened.width * opened.height > MAX_PIXELS:
                 raise InputError(f"{path} is {opened.width} x {opened.height}: cut it in fields")
+            if getattr(opened, "n_frames", 1) > 1:
+                raise InputError(
+                    f"{path} holds {opened.n_frames} images: save each as a file of its own"
+                )
+            if opened.mode in _PRINT_MODES:
+                raise InputError(
+                    f"{path} is in {_PRINT_MODES[opened.mode]} colours: save it as grey or RGB"
+                )
             if opened.format == "PNG" and data[24] == 16:
                 # Pillow reads 16-bit colour as 8 bit without a word.
                 return _planes_first(imagecodecs.png_decode(data))
-            if opened.mode in ("1", "L", "I;16", "I;16B", "RGB"):
-                loaded = opened
-            elif opened.mode in ("LA", "La"):
-                loaded = opened.convert("L")
-            else:
-                loaded = opened.convert("RGB")
-            return _planes_first(np.asarray(loaded))
+            if opened.mode == "P":
+                return _from_palette(opened)
+            known = ("1", "L", "LA", "I;16", "I;16B", "RGB", "RGBA")
+            return _planes_first(
+                np.asarray(opened if opened.mode in known else opened.convert("RGBA"))
+            )
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is no PNG, JPEG or TIFF, or its start is damaged") from error
     except (
@@ -117,91 +140,22 @@ def _decode_other(data: bytes, path: str | Path) -> np.ndarray:
         raise InputError(f"{path} is damaged or truncated ({error}): copy it again") from error
 
 
-def _planes_first(image: np.ndarray) -> np.ndarray:
-    """(H, W) or (H, W, S) → (C, H, W) without alpha."""
+def _from_palette(opened: Image.Image) -> tuple[np.ndarray, list[str]]:
+    """A picture that numbers the colours of a palette; one channel where all of them are grey."""
+    transparent = "transparency" in opened.info
+    image, remarks = _planes_first(np.asarray(opened.convert("RGBA" if transparent else "RGB")))
+    colours = np.array(opened.getpalette("RGB")).reshape(-1, 3)
+    if (colours == colours[:, :1]).all():
+        image = np.concatenate([image[:1], image[3:]])
+    return image, remarks
+
+
+def _planes_first(image: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """(H, W) or (H, W, S) → (C, H, W); the last of 2 or 4 samples is alpha."""
     if image.ndim == 2:
-        return image[None]
-    colours = image.shape[2] - (image.shape[2] in (2, 4))
-    return np.moveaxis(image[..., :colours], 2, 0)
-
-
-def _decode_tiff(data: bytes, path: str | Path) -> np.ndarray:
-    try:
-        _demand_complete_page_chain(data)
-        with tifffile.TiffFile(io.BytesIO(data)) as tif:
-            series = tif.series[0]
-            pages = list(series.pages)
-            if any(page is None for page in pages):
-                # One file of an OME set: the rest of the set is in other files, named on their own.
-                pages = list(tif.pages)
-                image = np.stack([page.asarray(maxworkers=1) for page in pages])
-                axes = "C" + pages[0].axes
-            else:
-                image = series.asarray(maxworkers=1)
-                axes = series.axes
-            for page in pages:
-                _demand_complete_page(page, len(data))
-            first = series.keyframe
-            image = _channels_first(image, axes, path)
-            alpha = first.extrasamples and first.samplesperpixel in (2, 4) and "S" in axes
-            if alpha:
-                image = image[:-1]
-            if first.photometric == tifffile.PHOTOMETRIC.PALETTE:
-                raise InputError(f"{path} is a palette TIFF: save it as grey or RGB")
-            if first.photometric == tifffile.PHOTOMETRIC.MINISWHITE and image.dtype.kind == "u":
-                image = np.iinfo(image.dtype).max - image
-            return image
-    except InputError:
-        raise
-    except Exception as error:
-        # Damaged bytes make tifffile and the codecs raise many kinds of error (struct, key, zlib).
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is damaged or truncated ({reason}): copy it again") from error
-
-
-def _channels_first(image: np.ndarray, axes: str, path: str | Path) -> np.ndarray:
-    """Bring the axes of a TIFF series to (C, H, W)."""
-    for axis, what in (("Z", "planes in depth"), ("T", "points in time"), ("R", "positions")):
-        if axis in axes and image.shape[axes.index(axis)] > 1:
-            raise InputError(
-                f"{path} has {image.shape[axes.index(axis)]} {what}: one plane per channel "
-                "expected; project or split it first"
-            )
-    keep = [i for i, axis in enumerate(axes) if axis in "YX" or image.shape[i] > 1]
-    image = image.reshape([image.shape[i] for i in keep])
-    axes = "".join(axes[i] for i in keep)
-    if sorted(axes)[-2:] != ["X", "Y"] or len(axes) > 3:
-        raise InputError(
-            f"{path} has the axes {axes} {image.shape}: height, width and one axis of "
-            "channels expected"
-        )
-    if len(axes) == 2:
-        image, axes = image[None], "C" + axes
-    channel = next(axis for axis in axes if axis not in "YX")
-    return image.transpose([axes.index(channel), axes.index("Y"), axes.index("X")])
-
-
-def _demand_complete_page(page: tifffile.TiffPage | tifffile.TiffFrame, size: int) -> None:
-    """tifffile fills strips that the file lacks with zeros; such an image is not to be trusted."""
-    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-        if offset == 0 or count == 0 or offset + count > size:
-            raise ValueError("pixels are missing")
-
-
-def _demand_complete_page_chain(data: bytes) -> None:
-    """Follow the pages from one to the next: tifffile drops those beyond the end of the file."""
-    order = "<" if data[:2] == b"II" else ">"
-    big = data[2 if order == "<" else 3] == 43
-    start, count_code, entry, next_code = (8, "Q", 20, "Q") if big else (4, "H", 12, "I")
-    (page,) = struct.unpack_from(order + next_code, data, start)
-    seen = set()
-    while page:
-        if page in seen:
-            raise ValueError("its pages form a circle")
-        seen.add(page)
-        (tags,) = struct.unpack_from(order + count_code, data, page)
-        after = page + struct.calcsize(order + count_code) + tags * entry
-        (page,) = struct.unpack_from(order + next_code, data, after)
+        return image[None], []
+    image = np.moveaxis(image, 2, 0)
+    return without_alpha(image, [len(image) - 1] if len(image) in (2, 4) else [])
 
 
 def _one_plane(image: np.ndarray, path: str | Path) -> np.ndarray:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.scores import SCORES
 from bnn_core.measures import selection
-from bnn_core.measures.evaluation import SCORES, certainty
+from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.levels import scored_rows
 
-#: Scores that a single network cannot have.
-OF_SEVERAL = ("mutual_information", "epistemic")
 #: Doubt below this is drawn at this value on a stretched axis. Softmax comes as float32, whose last
 #: step below 1 is 6e-8; for c = 1 - 2 sqrt(p (1 - p)) that step is already 4.9e-4.
 STRETCH_FLOOR = 1e-6
@@ -39,12 +38,12 @@ class Scale:
     def place(self, values: np.ndarray | float) -> np.ndarray:
         """Plotted place of each value; NaN stays NaN."""
         values = np.asarray(values, dtype=np.float64)
-        if self.score == "distance":
+        if SCORES[self.score].limit is None:
             # It has no end: what lies beyond the axis stands at its rim.
             values = np.minimum(values, self.span[1])
         if not self.stretched:
             return values
-        doubt = 1 - values if SCORES[self.score] > 0 else values
+        doubt = 1 - values if SCORES[self.score].direction > 0 else values
         floor = CONFIDENCE_FLOOR if self.score == "confidence" else STRETCH_FLOOR
         return -np.log10(np.maximum(doubt, floor))
 
@@ -54,7 +53,7 @@ class Scale:
         if not self.stretched:
             return places
         doubt = 10.0**-places
-        return 1 - doubt if SCORES[self.score] > 0 else doubt
+        return 1 - doubt if SCORES[self.score].direction > 0 else doubt
 
     def sure(self, values: np.ndarray) -> np.ndarray:
         """Whether each value counts as sure: at the cut-off or beyond it. NaN is never sure."""
@@ -62,7 +61,7 @@ class Scale:
 
     def ends(self, places: np.ndarray) -> tuple[float, float]:
         """The axis in plotted units, unsure end first; a stretched one ends with its data."""
-        unsure, sure = self.span if SCORES[self.score] > 0 else self.span[::-1]
+        unsure, sure = self.span if SCORES[self.score].direction > 0 else self.span[::-1]
         if not self.stretched:
             return unsure, sure
         known = places[np.isfinite(places)]
@@ -72,7 +71,7 @@ class Scale:
         """Plotted place → text of a stretched axis; None where the default will do."""
         if not self.stretched:
             return None
-        rising = SCORES[self.score] > 0
+        rising = SCORES[self.score].direction > 0
         found = {
             float(n): f"{1 - 10.0**-n:.{n}f}" if rising else f"{10.0**-n:.{n}f}"
             for n in range(int(np.ceil(ends[0])), int(ends[1]) + 1)

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.scores import SCORES
 from bnn_core.measures import reweighted
 from bnn_core.measures.evaluation import NLL_FLOOR, certainty
 from bnn_core.measures.intervals import Interval, group_codes
 from bnn_core.measures.judging import independent_groups
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.out_of_distribution import kinds
-from bnn_core.measures.uncertainty import SPLIT_COLUMNS
 
 REPEATS = 1000
 #: Weights of one chunk of repeats: bounds the memory, 32 MB as float64.
@@ -169,7 +169,7 @@ def compare(
 ) -> Comparison:
     """Compare methods on the rows of their tables (`Study.table`, the same rows for each).
 
-    score: a name of `evaluation.SCORES`, by which images are ranked (AURC, AUGRC, both AUROCs); a
+    score: a key of `SCORES`, by which images are ranked (AURC, AUGRC, both AUROCs); a
     method without it (one network has no split of its variance) has nan there. Criteria for which
     no image is there are left out.
     """
@@ -303,7 +303,7 @@ class _Judge:
         )
         sure = certainty(score, known[score])
         usable = not np.isnan(sure).any() and len(sure) > 0
-        if score in SPLIT_COLUMNS:  # one network has none: zero, or missing in an import
+        if SCORES[score].needs_samples:  # one network has none: zero, or missing in an import
             usable = usable and bool(known["epistemic"].max() > 0)
         self.ranked = reweighted.Ranked(sure, ~self.correct) if usable else None
         self.outside = {}

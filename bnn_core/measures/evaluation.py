@@ -12,19 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from bnn_core.base.scores import SCORES
 from bnn_core.measures.uncertainty import confidence_score
 
-#: Score columns of a summary; -1 where a high value means unsure.
-SCORES = {
-    "confidence": 1,
-    "top_softmax": 1,
-    "predictive_entropy": -1,
-    "total_variance": -1,
-    "mutual_information": -1,
-    "epistemic": -1,
-    "aleatoric": -1,
-    "distance": -1,
-}
 #: Probabilities below this count as this in the NLL: one impossible label cannot make it infinite.
 NLL_FLOOR = 1e-15
 ECE_BINS = 15
@@ -32,7 +22,7 @@ ECE_BINS = 15
 
 def certainty(name: str, values: np.ndarray) -> np.ndarray:
     """A score column turned so that higher means surer, float64."""
-    return SCORES[name] * np.asarray(values, dtype=np.float64)
+    return SCORES[name].direction * np.asarray(values, dtype=np.float64)
 
 
 def varies(values: np.ndarray) -> bool:

@@ -126,7 +126,7 @@ class CutoffFigures:
 class Judged:
     """One method's judged units with one score: sorted once, asked for many cut-offs.
 
-    units: from `judged_units`; score: a name of `evaluation.SCORES`. Units without that score are
+    units: from `judged_units`; score: a key of `base.scores.SCORES`. Units without that score are
     left out and counted in `without`. Thresholds are certainties (`evaluation.certainty`).
     """
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.scores import SCORES
 from bnn_core.measures.bimodality import CRITICAL, MOST, dip, looks_bimodal
-from bnn_core.measures.evaluation import SCORES, certainty, varies
+from bnn_core.measures.evaluation import certainty, varies
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.mechanisms import Bins
 

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-#: Columns of a summary that need the spread of the samples, not only their mean.
-SPLIT_COLUMNS = ("aleatoric", "epistemic", "mutual_information")
-
 
 @dataclass(frozen=True)
 class Moments:

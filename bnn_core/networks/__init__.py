@@ -1,0 +1,1 @@
+"""Bayesian and standard networks: layers, priors, training, methods, prediction, distance."""

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json, write_json
+from bnn_core.base.methods import METHODS
 from bnn_core.base.timing import summed_seconds
 from bnn_core.networks.building import demand_same_config, load_network, plain_twin, prepare
 from bnn_core.networks.dropout import draw_masked
@@ -45,26 +46,25 @@ Progress = Callable[..., tqdm]
 
 
 @dataclass(frozen=True)
-class Method:
+class Procedure:
     """How one method is trained and drawn.
 
     train(folder, config, data, device, bar): leaves the method in its folder; idempotent. `bar`
     makes a progress bar. draw(folder, num_samples, seed, device): T networks. middle(folder,
-    device): the one network at the posterior's centre. fitted: it trains no network of its own and
-    is fitted to the standard network's, in the folder beside.
+    device): the one network at the posterior's centre. A method that needs the standard network
+    (`base.methods.Method`) reads it from the folder beside its own.
     """
 
     train: Callable[[Path, TrainConfig, TrainingSet, str, Progress], None]
     draw: Callable[[Path, int, int, str], Networks]
     middle: Callable[[Path, str], Networks]
-    fitted: bool = False
 
 
-def method_of(folder: Path) -> Method:
-    """The method that a folder is named after."""
-    if folder.name not in METHODS:
-        raise InputError(f"{folder}: no method '{folder.name}'; there are {', '.join(METHODS)}")
-    return METHODS[folder.name]
+def procedure_of(folder: Path) -> Procedure:
+    """How the method that a folder is named after is trained and drawn."""
+    if folder.name not in PROCEDURES:
+        raise InputError(f"{folder}: no method '{folder.name}'; there are {', '.join(PROCEDURES)}")
+    return PROCEDURES[folder.name]
 
 
 def networks_of(folder: Path, num_samples: int | None, seed: int, device: str = "cpu") -> Networks:
@@ -72,15 +72,15 @@ def networks_of(folder: Path, num_samples: int | None, seed: int, device: str = 
 
     A standard network is one whatever T is, an ensemble its members.
     """
-    method = method_of(folder)
+    procedure = procedure_of(folder)
     if num_samples is None:
-        return method.middle(folder, device)
-    return method.draw(folder, num_samples, seed, device)
+        return procedure.middle(folder, device)
+    return procedure.draw(folder, num_samples, seed, device)
 
 
 def builds_on(method: str, config: TrainConfig) -> str | None:
     """The method whose trained network this one needs, or None."""
-    return "standard" if METHODS[method].fitted or config.start == "standard" else None
+    return "standard" if METHODS[method].needs_standard or config.start == "standard" else None
 
 
 def training_order(configs: Mapping[str, TrainConfig]) -> list[str]:
@@ -91,7 +91,7 @@ def training_order(configs: Mapping[str, TrainConfig]) -> list[str]:
     """
     for method, config in configs.items():
         if builds_on(method, config) and "standard" not in configs:
-            remedy = "" if METHODS[method].fitted else f", or give --start {method}=random"
+            remedy = "" if METHODS[method].needs_standard else f", or give --start {method}=random"
             raise InputError(
                 f"{method} builds on the standard network, which is not trained; add standard to "
                 f"--methods{remedy}"
@@ -112,7 +112,7 @@ def method_record(
     `folders`: the method's folder of every fold; seconds are summed, fitted numbers listed.
     """
     fitted: dict[str, list[float]] = {}
-    for folder in folders if METHODS[method].fitted else []:
+    for folder in folders if METHODS[method].needs_standard else []:
         for name, value in read_json(folder / "config.json")["fitted"].items():
             fitted.setdefault(name, []).append(value)
     return {
@@ -289,16 +289,16 @@ def _standard_middle(folder: Path, device: str) -> Networks:
     return _middle(folder.parent / "standard", device)
 
 
-_VI = Method(_train_one, _draw_vi, _middle)
-METHODS = {
+_VI = Procedure(_train_one, _draw_vi, _middle)
+PROCEDURES = {
     "vi": _VI,
-    "standard": Method(_train_one, _one, _middle),
-    "dropout": Method(_train_one, _draw_dropout, _middle),
-    "ensemble": Method(
+    "standard": Procedure(_train_one, _one, _middle),
+    "dropout": Procedure(_train_one, _draw_dropout, _middle),
+    "ensemble": Procedure(
         _train_members, _all_members, lambda folder, device: _middle(folder / "0", device)
     ),
-    "laplace": Method(_fit_laplace, _draw_laplace, _standard_middle, fitted=True),
-    "temperature": Method(_fit_temperature, _draw_scaled, _standard_middle, fitted=True),
+    "laplace": Procedure(_fit_laplace, _draw_laplace, _standard_middle),
+    "temperature": Procedure(_fit_temperature, _draw_scaled, _standard_middle),
     "vi-gaussian": _VI,
     "vi-mixture": _VI,
 }

@@ -1,0 +1,1 @@
+"""Whole studies from data to folder: plates, digits, arrays, imports, added images."""

@@ -24,11 +24,12 @@ from bnn_core.recipes.adding_blocks import (
     average_moments,
     block_file,
     blocks_of,
+    embedding_method,
     look_at,
-    main_method,
     predict_blocks,
 )
 from bnn_core.study.folder import ROLES, Study, open_study
+from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import ADDING, open_making
 from bnn_core.study.writing import finish_study
 
@@ -82,10 +83,24 @@ def add_images(
     "unlabelled" without one. Images are predicted by the networks of every fold, averaged.
 
     Raises InputError when the study keeps no networks (it was imported), holds a set of that name
-    already, or when its samples would grow above the limit and be lost.
+    already, or when its samples would grow above the limit and be lost; TakenError while another
+    process makes the study of that name.
     """
-    study = open_study(path)
-    out = study.path if out is None else Path(out)
+    out = open_study(path).path if out is None else Path(out)
+    with study_lock(out):
+        return _add(open_study(path), sets, out, role, device, force, restart, most_sample_bytes)
+
+
+def _add(
+    study: Study,
+    sets: Sequence[ImageSet],
+    out: Path,
+    role: str | None,
+    device: str,
+    force: bool,
+    restart: bool,
+    most_sample_bytes: int,
+) -> Path:
     folds = _folds(study)
     images, total = _added_rows(study, sets, role), sum(len(s) for s in sets)
     kept = [
@@ -265,6 +280,7 @@ def _finish(
         )
     if lost:
         notes.append(f"no samples are kept: with {len(images):,} images they would be too large")
+    study.demand_same()  # part of what was copied would be another study's
     return finish_study(
         making,
         title=study.meta["title"],
@@ -296,7 +312,7 @@ def _write_embedding(
         array[: len(own)] = own
         for block in blocks:
             parts = [
-                np.load(block_file(making, f"{main_method(study)}-{fold}", block))["embedding"]
+                np.load(block_file(making, f"{embedding_method(study)}-{fold}", block))["embedding"]
                 for fold in folds
             ]
             rows = slice(len(own) + block.first, len(own) + block.first + len(block))

@@ -110,7 +110,7 @@ def predict_blocks(
     samples = _samples_file(study, making, method, sum(map(len, blocks))) if keep_samples else None
     count = study.meta["methods"][method].get("num_samples", 100)
     seed = (study.meta.get("seeds") or {}).get("samples", 0)
-    main = method == main_method(study) and study.embedding is not None
+    main = method == embedding_method(study) and study.embedding is not None
     measured = "distance" in study.summary(method)
     for place, fold in enumerate(folds):
         todo = [b for b in blocks if not block_file(making, f"{method}-{fold.name}", b).is_file()]
@@ -158,9 +158,10 @@ def predict_blocks(
                 )
 
 
-def main_method(study: Study) -> str:
-    """The method whose embedding the study keeps."""
-    return "vi" if "vi" in study.methods else study.methods[0]
+def embedding_method(study: Study) -> str:
+    """The method whose embedding the study keeps; older studies do not name it."""
+    older = "vi" if "vi" in study.methods else study.methods[0]
+    return study.meta.get("embedding_of", older)
 
 
 def _samples_file(study: Study, making: Path, method: str, more: int) -> np.ndarray:

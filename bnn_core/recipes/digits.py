@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from bnn_core.base.methods import reading_method
 from bnn_core.datasets.mnist import LabelledImages
 from bnn_core.measures.sample_size import accuracy_by_samples
 from bnn_core.measures.uncertainty import summarise
@@ -119,60 +120,63 @@ def make_digit_study(
                 sample_seed=sample_seed,
                 device=device,
             )
-    results = {method: read_result(making / "folds" / "0" / method) for method in configs}
-    names = np.asarray(source.classes, dtype=object)
-    images = pd.DataFrame(
-        {
-            "image_id": [f"{source.prefix}-{row:05d}" for row in rows],
-            "label": names[test.targets],
-            "role": "scored",
-            "fold": 0,
-            "path": None,
-            "content_hash": content_hashes(test.images),
-        }
-    )
-    if pool and "vi" in configs and not (making / "sample_size.parquet").is_file():
-        subset = slice(0, min(pool_images, len(rows)))
-        write_table(
-            making / "sample_size.parquet",
-            accuracy_by_samples(
-                _pool_samples(
-                    making / "folds" / "0" / "vi",
-                    test.images[subset],
-                    pool,
-                    sample_seed + 1,
-                    device,
-                ),
-                test.targets[subset],
-            ),
+        results = {method: read_result(making / "folds" / "0" / method) for method in configs}
+        names = np.asarray(source.classes, dtype=object)
+        images = pd.DataFrame(
+            {
+                "image_id": [f"{source.prefix}-{row:05d}" for row in rows],
+                "label": names[test.targets],
+                "role": "scored",
+                "fold": 0,
+                "path": None,
+                "content_hash": content_hashes(test.images),
+            }
         )
-    main = "vi" if "vi" in results else next(iter(results))
-    samples = {m: r.samples for m, r in results.items() if r.samples is not None}
-    study = finish_study(
-        making,
-        title=source.title,
-        kind=source.kind,
-        classes=source.classes,
-        images=images,
-        summaries={
-            m: summarise(r.moments, source.classes, images["label"].to_numpy(), r.distance)
-            for m, r in results.items()
-        },
-        samples=samples,
-        embedding=results[main].embedding,
-        thumbnails=(lossless_thumbnail(image[0]) for image in test.images),
-        methods={
-            m: method_record(m, configs[m], [making / "folds" / "0" / m], samples[m].shape[1])
-            for m in results
-        },
-        settings=settings,
-        extra={
-            "synthetic": source.synthetic,
-            "notes": list(source.notes),
-            "seeds": {"training": {m: c.seed for m, c in configs.items()}, "samples": sample_seed},
-        },
-    )
-    return study
+        if pool and "vi" in configs and not (making / "sample_size.parquet").is_file():
+            subset = slice(0, min(pool_images, len(rows)))
+            write_table(
+                making / "sample_size.parquet",
+                accuracy_by_samples(
+                    _pool_samples(
+                        making / "folds" / "0" / "vi",
+                        test.images[subset],
+                        pool,
+                        sample_seed + 1,
+                        device,
+                    ),
+                    test.targets[subset],
+                ),
+            )
+        main = reading_method(results)
+        samples = {m: r.samples for m, r in results.items() if r.samples is not None}
+        return finish_study(
+            making,
+            title=source.title,
+            kind=source.kind,
+            classes=source.classes,
+            images=images,
+            summaries={
+                m: summarise(r.moments, source.classes, images["label"].to_numpy(), r.distance)
+                for m, r in results.items()
+            },
+            samples=samples,
+            embedding=results[main].embedding,
+            thumbnails=(lossless_thumbnail(image[0]) for image in test.images),
+            methods={
+                m: method_record(m, configs[m], [making / "folds" / "0" / m], samples[m].shape[1])
+                for m in results
+            },
+            settings=settings,
+            extra={
+                "synthetic": source.synthetic,
+                "notes": list(source.notes),
+                "embedding_of": main,
+                "seeds": {
+                    "training": {m: c.seed for m, c in configs.items()},
+                    "samples": sample_seed,
+                },
+            },
+        )
 
 
 def lossless_thumbnail(image: np.ndarray) -> bytes:

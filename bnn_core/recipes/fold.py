@@ -18,7 +18,7 @@ from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import prepare
 from bnn_core.networks.distance import MOST_IMAGES, save_cloud, training_cloud
-from bnn_core.networks.methods import method_of, networks_of
+from bnn_core.networks.methods import networks_of, procedure_of
 from bnn_core.networks.prediction import embed, predict
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet
@@ -63,7 +63,7 @@ def run_method(
     name = " ".join(folder.parts[-2:])
     bar = partial(tqdm, desc=f"train fold {name}", disable=quiet)
     with timed(folder, "training", resumed=True):
-        method_of(folder).train(folder, config, training, device, bar)
+        procedure_of(folder).train(folder, config, training, device, bar)
     ready = partial(prepare, intensity=config.intensity)
     samples = None
     with (

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.roots import is_file, readable
 from bnn_core.datasets.plates import find_files, spread_evenly
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.measures.uncertainty import summarise
-from bnn_core.study.working_folder import open_making
+from bnn_core.study.lock import study_lock
+from bnn_core.study.working_folder import demand_no_training, demand_room, open_making
 from bnn_core.study.writing import finish_study
 from bnn_core.tables.predictions import Predictions, read_predictions
 from bnn_core.tables.sources import ImportOptions
@@ -36,10 +38,32 @@ def make_import_study(
     image_root: folder that the table's image paths start from; by default the table's own, where
     the images lie there. With images the study gets thumbnails, quality measures and paths; an
     image that cannot be read is counted and named, never fatal.
-    Raises InputError as `read_predictions`, and when none of the images is under `image_root`.
+    Raises InputError as `read_predictions`, and when none of the images is under `image_root`;
+    TakenError while another process makes a study of that name.
     """
-    options = options or ImportOptions()
-    table, out = Path(table), Path(out)
+    with study_lock(out):
+        demand_room(Path(out), force)
+        demand_no_training(Path(out))
+        return _make(
+            Path(table),
+            Path(out),
+            options or ImportOptions(),
+            image_root,
+            pixel_size_um,
+            title,
+            force,
+        )
+
+
+def _make(
+    table: Path,
+    out: Path,
+    options: ImportOptions,
+    image_root: Path | None,
+    pixel_size_um: float | None,
+    title: str | None,
+    force: bool,
+) -> tuple[Path, Predictions]:
     predictions = read_predictions(table, options)
     settings = {
         "table": str(table),
@@ -132,13 +156,13 @@ def image_folder(predictions: Predictions, table: Path, image_root: Path | None)
     `image_root` is no folder or does not hold them, or the table names none.
     """
     known = predictions.images[_path_columns(predictions)[0]].dropna()
-    root = Path(image_root or table.parent).resolve()
+    root = readable(image_root or table.parent).resolve()
     if image_root is not None and not os.path.isdir(root):
         raise InputError(f"--image-root {root} is no folder")
     if image_root is not None and not len(known):
         raise InputError(f"{table} has no column of image files; name it with --map path=COLUMN")
     tried = find_files(known.iloc[:_LOOKED_AT], root)
-    if any(os.path.isfile(root / path) for path in tried):
+    if any(is_file(root / path) for path in tried):
         return root
     if image_root is not None:
         raise InputError(
@@ -152,7 +176,7 @@ def images_found(predictions: Predictions, root: Path, most: int) -> tuple[int, 
     """(images that are there, images looked for): at most `most`, spread evenly over the table."""
     known = predictions.images[_path_columns(predictions)[0]].dropna()
     tried = find_files(known.iloc[spread_evenly(len(known), most)], root)
-    return sum(os.path.isfile(root / path) for path in tried), len(tried)
+    return sum(is_file(root / path) for path in tried), len(tried)
 
 
 def _with_pictures(

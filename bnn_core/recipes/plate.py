@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import alone, read_json, write_json
+from bnn_core.base.files import read_json, write_json
+from bnn_core.base.methods import reading_method
 from bnn_core.base.wording import count, have
 from bnn_core.datasets.extra_rows import STORED
 from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds, unpredictable_rows
@@ -21,7 +22,8 @@ from bnn_core.networks.methods import method_record, training_order
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.recipes.fold import assemble, read_result
 from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
-from bnn_core.study.folder import fingerprint, write_table
+from bnn_core.study.folder import MAKING, fingerprint, write_table
+from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import open_making
 from bnn_core.study.writing import finish_study
 
@@ -79,25 +81,26 @@ def plan_plate_study(
             "no fold could learn the label that it is judged by: all groups of a class are left "
             "out at once; name another --label, --group or --leave-out"
         )
-    making = open_making(out, plan, force=force, restart=restart)
-    plan["images"] = source_key(source.folder)
-    source.keep_quarantine(making)
-    if not (making / PLAN).is_file():
-        write_table(making / TABLE, source.table)
-        write_json(making / PLAN, plan)
-    elif read_json(making / PLAN).get("images") != plan["images"]:
-        # Prepared anew from the same contents in the same way: files were touched or moved.
-        write_json(making / PLAN, plan)
+    with study_lock(out):
+        making = open_making(out, plan, force=force, restart=restart)
+        plan["images"] = source_key(source.folder)
+        source.keep_quarantine(making)
+        if not (making / PLAN).is_file():
+            write_table(making / TABLE, source.table)
+            write_json(making / PLAN, plan)
+        elif read_json(making / PLAN).get("images") != plan["images"]:
+            # Prepared anew from the same contents in the same way: files were touched or moved.
+            write_json(making / PLAN, plan)
     return making
 
 
 def assemble_study(making: Path) -> Path:
     """Put all folds of a planned study together.
 
-    Raises InputError naming those that are missing; TakenError while another process does it.
+    Raises InputError naming those that are missing; TakenError while another process makes this
+    study.
     """
-    lock = making.with_name(f".{making.name}.lock")
-    with alone(lock, f"{making} is being assembled by another process; wait for it"):
+    with study_lock(making.with_name(making.name.removesuffix(MAKING))):
         return _assemble_study(making)
 
 
@@ -118,7 +121,7 @@ def _assemble_study(making: Path) -> Path:
         m: assemble([read_result(making / "folds" / str(f.index) / m) for f in folds], len(images))
         for m in plan["configs"]
     }
-    main = "vi" if "vi" in results else next(iter(results))
+    main = reading_method(results)
     source.keep_with_study(making)
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
@@ -131,6 +134,7 @@ def _assemble_study(making: Path) -> Path:
         | keys
         | {
             "notes": [*plan["extra"].get("notes", []), *keys["notes"], *_warnings(folds, images)],
+            "embedding_of": main,
             "weights_kept": plan["keep_weights"],
             "folds": [
                 {

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from bnn_core.base.methods import METHODS
 from bnn_core.networks.settings import TrainConfig
 
 #: The usual choices of the literature (five members: Lakshminarayanan et al. 2017), not tuned here.
@@ -19,17 +20,12 @@ def with_rivals(
     fitted to the standard network (Laplace, temperature) has its settings.
     """
     standard, vi = preset["standard"], preset["vi"]
-    other = (
-        {"vi-gaussian": replace(vi, prior="gaussian", prior_sigma1=1.0)}
-        if vi.prior == "mixture"
-        else {"vi-mixture": replace(vi, prior="mixture", prior_sigma1=1.0)}
-    )
-    return {
+    special = {
         "vi": vi,
-        "standard": standard,
         "dropout": replace(standard, dropout=DROPOUT),
         "ensemble": replace(standard, members=members),
-        "laplace": standard,
-        "temperature": standard,
-        **other,
+        "vi-gaussian": replace(vi, prior="gaussian", prior_sigma1=1.0),
+        "vi-mixture": replace(vi, prior="mixture", prior_sigma1=1.0),
     }
+    same = f"vi-{vi.prior}"  # `vi` itself has this prior
+    return {key: special.get(key, standard) for key in METHODS if key != same}

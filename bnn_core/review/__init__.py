@@ -1,0 +1,1 @@
+"""What people decided on images: the log, filters, export and import, corrected labels."""

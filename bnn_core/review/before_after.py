@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.methods import method_of, reading_method
 from bnn_core.measures.intervals import Interval, paired_difference
-from bnn_core.review.exporting import by_preference
-from bnn_core.study.folder import METHOD_NAMES, Study
+from bnn_core.study.folder import Study
 
 #: Settings in which the two studies may differ without the comparison being about something else.
 _OWN_SETTINGS = {
@@ -71,7 +71,7 @@ class CleaningEffect:
             if low <= 0 <= high:
                 sure += ", so no difference is shown"
         return (
-            f"{METHOD_NAMES.get(self.method, self.method)}, on the {self.images:,} images that "
+            f"{method_of(self.method).name}, on the {self.images:,} images that "
             f"nobody touched: {100 * self.before:.1f} % right before, "
             f"{100 * self.after:.1f} % after ({change:+.1f} points, {sure}; "
             f"{self.groups:,} {self.grouped_by}s). {self.excluded:,} excluded, "
@@ -85,12 +85,13 @@ def compare_cleaned(
     """Compare two studies on the images neither excluded nor relabelled between them.
 
     Both must have divided these images into the same folds, or the networks sat different
-    examinations. `method`: by default the first that both have, the standard network last. Raises
+    examinations. `method`: by default the one that counts of those that both have. Raises
     InputError when the studies share no untouched image, have no method in common, or have other
     folds.
     """
     if method is None:
-        method = next((m for m in by_preference(before) if m in after.methods), None)
+        shared = [m for m in before.methods if m in after.methods]
+        method = reading_method(shared) if shared else None
     if method is None or method not in before.methods or method not in after.methods:
         raise InputError(
             f"studies {before.name} and {after.name} have no method "

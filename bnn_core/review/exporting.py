@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.methods import by_precedence
+from bnn_core.base.scores import SCORES
 from bnn_core.review.log import ReviewLog
 from bnn_core.review.state import cells
 from bnn_core.study.folder import Study
@@ -27,19 +29,8 @@ FLAGGED = "flagged images"
 ABSENT = "not in the study"
 #: Always there, empty where the study does not know them, so that lists of studies can be stacked.
 METADATA = ("plate", "well", "site", "replicate", "batch", "compound", "concentration")
-SCORES = (
-    "predicted",
-    "correct",
-    "p_label",
-    "confidence",
-    "top_softmax",
-    "aleatoric",
-    "epistemic",
-    "predictive_entropy",
-    "mutual_information",
-    "total_variance",
-    "distance",
-)
+#: What is exported of a method, in the order of its summary.
+_OF_METHODS = ("predicted", "correct", "p_label", *SCORES)
 DECIDED = ("reason", "decision", "new_label", "note", "reviewer", "time")
 
 # Spreadsheets start a formula with these, or skip the blank ones before it. A text that begins with
@@ -133,7 +124,7 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(neutralise(name) for name in table.columns)
     columns = [
-        _csv_cells(table[name], ".6g" if name.endswith(SCORES) else ".15g")
+        _csv_cells(table[name], ".6g" if name.endswith(_OF_METHODS) else ".15g")
         for name in table.columns
     ]
     writer.writerows(zip(*columns, strict=True))
@@ -154,11 +145,6 @@ def parquet_bytes(table: pd.DataFrame) -> bytes:
     out = io.BytesIO()
     pq.write_table(pa.table(columns), out, compression="zstd")
     return out.getvalue()
-
-
-def by_preference(study: Study) -> list[str]:
-    """The study's methods, the standard network last: whose word stands where only one has room."""
-    return sorted(study.methods, key=lambda method: method == "standard")
 
 
 def format_of(path: Path, format: str | None) -> str:
@@ -191,13 +177,12 @@ def _images(study: Study, at: np.ndarray) -> pd.DataFrame:
 
 
 def _scores(study: Study, at: np.ndarray) -> pd.DataFrame:
-    """Each method's scores; `predicted` alone is that of the first which is not the standard one."""
-    columns = {}
-    for method in by_preference(study):
+    """Each method's scores; `predicted` alone is that of `Study.reading_method`."""
+    columns = {"predicted": _cells(study.summary(study.reading_method), "predicted", at)}
+    for method in by_precedence(study.methods):
         summary = study.summary(method)
-        for name in SCORES:
-            if name in summary:
-                columns.setdefault("predicted", _cells(summary, name, at))
+        for name in summary:
+            if name in _OF_METHODS:
                 columns[f"{method}_{name}"] = _cells(summary, name, at)
     table = pd.DataFrame(columns, index=range(len(at)))
     for name in table.columns[table.columns.str.endswith("_correct")]:

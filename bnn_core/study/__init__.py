@@ -1,0 +1,1 @@
+"""The study folder, the only contract between engine and pages: writing, reading, checking it."""

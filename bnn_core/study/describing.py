@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from bnn_core.base.methods import method_of
 from bnn_core.base.wording import count
-from bnn_core.study.folder import METHOD_NAMES, Study, open_study
+from bnn_core.study.folder import Study, open_study
 
 #: Figures of `evaluation.evaluate` in words.
 QUALITY_NAMES = {
@@ -57,10 +58,7 @@ def describe(study: Study) -> str:
         for method in study.methods
         if (image := study.meta["metrics"].get(method, {}).get("image"))
     }
-    parts = [
-        f"{METHOD_NAMES.get(method, method)} {image['accuracy']:.2%}"
-        for method, image in found.items()
-    ]
+    parts = [f"{method_of(method).name} {image['accuracy']:.2%}" for method, image in found.items()]
     accuracy = ""
     if found:
         image = next(iter(found.values()))
@@ -104,7 +102,7 @@ def method_settings(study: Study) -> dict[str, list[str]]:
         values = []
         for method in study.methods:
             own = study.meta["methods"].get(method) or {}
-            alien = bayesian and (method == "standard" or own.get("bayesian") is False)
+            alien = bayesian and (method_of(method).single or own.get("bayesian") is False)
             alien |= own.get("prior") == "gaussian" and name in ("prior_pi", "prior_sigma2")
             values.append("–" if alien or own.get(name) is None else _value(own[name]))
         if any(value != "–" for value in values):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.roots import is_file
 from bnn_core.images.decoding import read_field
 from bnn_core.images.rendering import channel_colours, default_channels, image_limits, render
 from bnn_core.study.folder import Study
@@ -37,9 +38,9 @@ def read_original(study: Study, row: int) -> np.ndarray:
             f"'{study.images['image_id'].iat[row]}'"
         )
     try:
-        return read_field(files)
+        return read_field(files, study.meta.get("intensities"))
     except InputError as error:
-        if all(path.is_file() for path in files):
+        if all(map(is_file, files)):
             raise
         raise InputError(
             f"{error}: if the images were moved, correct image_root in {study.path / 'study.json'}"

@@ -17,23 +17,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bnn_core.base import methods
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json
+from bnn_core.study.lock import settle, settle_all
 
 SCHEMA = 1
 MAKING = ".making"
 #: File of a synthetic study with what was planted in it.
 TRUTH = "truth.parquet"
-METHOD_NAMES = {
-    "vi": "Bayesian (mean-field VI)",
-    "standard": "Standard network",
-    "dropout": "MC dropout",
-    "ensemble": "Deep ensemble",
-    "laplace": "Laplace approximation",
-    "temperature": "Standard, temperature scaled",
-    "vi-gaussian": "Bayesian, Gaussian prior",
-    "vi-mixture": "Bayesian, mixture prior",
-}
 ROLES = ("scored", "unlabelled", "control", "shifted", "new")
 
 
@@ -66,6 +58,7 @@ class StudyEntry:
 def list_studies(root: Path) -> list[StudyEntry]:
     """All studies under `root` by name; broken ones carry a problem, unfinished are left out."""
     entries = []
+    settle_all(Path(root))
     for path in sorted(Path(root).iterdir()) if Path(root).is_dir() else []:
         if not (path / "study.json").is_file() or path.name.startswith("."):
             continue
@@ -95,6 +88,7 @@ def open_study(name_or_path: str | os.PathLike, root: Path | None = None) -> "St
     wrote it.
     """
     path = study_path(name_or_path, root)
+    settle(path)
     if not (path / "study.json").is_file():
         if path.with_name(path.name + MAKING).is_dir():
             raise InputError(
@@ -105,6 +99,7 @@ def open_study(name_or_path: str | os.PathLike, root: Path | None = None) -> "St
         raise InputError(
             f"no study at {path}; studies there: {known} (see 'bnn list', 'bnn study')"
         )
+    stamp = _stamp(path)
     meta = read_json(path / "study.json")
     schema = meta.get("schema") if isinstance(meta, dict) else None
     if not isinstance(schema, int):
@@ -121,24 +116,70 @@ def open_study(name_or_path: str | os.PathLike, root: Path | None = None) -> "St
     ]
     if missing:
         raise InputError(f"{path / 'study.json'} lacks {', '.join(missing)}; re-make the study")
-    return Study(path, meta)
+    return Study(path, meta, stamp)
 
 
 class Study:
-    """A finished study, read lazily. Row i is the same image in every table and array."""
+    """A finished study, read lazily. Row i is the same image in every table and array.
 
-    def __init__(self, path: Path, meta: dict[str, Any]):
+    What was read or mapped stays as it was when the study is made again or deleted. What is read
+    for the first time after that is an InputError: it would be part of another study.
+    """
+
+    def __init__(self, path: Path, meta: dict[str, Any], stamp: tuple[int, ...] | None = None):
         self.path = Path(path)
         self.meta = meta
+        self._stamp = stamp
         self.name = self.path.name
         self.classes: list[str] = meta["classes"]
         self.methods: list[str] = list(meta["methods"])
         self.fingerprint: str = meta["fingerprint"]
 
+    @property
+    def reading_method(self) -> str:
+        """The method that counts where only one can (`methods.reading_method`)."""
+        return methods.reading_method(self.methods)
+
+    @property
+    def bayes_method(self) -> str | None:
+        """The method of several networks that counts first (`methods.bayes_method`), or None."""
+        return methods.bayes_method(self.methods)
+
+    @property
+    def standard_method(self) -> str | None:
+        """The standard network where the study has it, or None."""
+        return methods.standard_method(self.methods)
+
+    def demand_same(self) -> None:
+        """InputError where the study was made again, moved or deleted since it was opened."""
+        if _stamp(self.path) != self._stamp:
+            raise InputError(
+                f"study {self.name} was made again, moved or deleted while it was "
+                "open; load the page again, or run the command again"
+            )
+
+    def _table(self, name: str) -> pd.DataFrame:
+        try:
+            table = _read_parquet(self.path / name)
+        except InputError:
+            self.demand_same()
+            raise
+        self.demand_same()  # after reading: the swap never goes back
+        return table
+
+    def _array(self, name: str) -> np.ndarray | None:
+        try:
+            array = _memory_map(self.path / name)
+        except InputError:
+            self.demand_same()
+            raise
+        self.demand_same()
+        return array
+
     @cached_property
     def images(self) -> pd.DataFrame:
         """images.parquet: what is known of each image."""
-        return _read_parquet(self.path / "images.parquet")
+        return self._table("images.parquet")
 
     def summary(self, method: str) -> pd.DataFrame:
         """summary/<method>.parquet: what one method says of each image."""
@@ -146,7 +187,7 @@ class Study:
             raise InputError(
                 f"study {self.name} has no method '{method}'; it has {', '.join(self.methods)}"
             )
-        return _read_parquet(self.path / "summary" / f"{method}.parquet")
+        return self._table(f"summary/{method}.parquet")
 
     def table(self, method: str) -> pd.DataFrame:
         """images and summary side by side, RangeIndex = row number."""
@@ -155,16 +196,29 @@ class Study:
 
     def samples(self, method: str) -> np.ndarray | None:
         """Softmax samples (N, T, C) float16, memory-mapped; None where the study keeps none."""
-        return _memory_map(self.path / "samples" / f"{method}.npy")
+        return self._array(f"samples/{method}.npy")
 
     @cached_property
     def embedding(self) -> np.ndarray | None:
         """Penultimate layer at the posterior mean (N, D) float16, or None."""
-        return _memory_map(self.path / "embedding.npy")
+        return self._array("embedding.npy")
 
     @cached_property
     def _thumbnail_offsets(self) -> np.ndarray | None:
-        return _memory_map(self.path / "thumbnails.npy")
+        return self._array("thumbnails.npy")
+
+    @cached_property
+    def _thumbnail_bytes(self) -> np.ndarray:
+        path = self.path / "thumbnails.bin"
+        try:
+            packed = np.memmap(path, np.uint8, "r")
+        except (OSError, ValueError) as error:
+            self.demand_same()
+            raise InputError(
+                f"{path} is missing or empty; re-make the study or restore it"
+            ) from error
+        self.demand_same()
+        return packed
 
     def has_thumbnail(self, row: int) -> bool:
         """Whether one image has a thumbnail, without reading it."""
@@ -176,9 +230,7 @@ class Study:
         offsets = self._thumbnail_offsets
         if offsets is None or offsets[row] == offsets[row + 1]:
             return None
-        with open(self.path / "thumbnails.bin", "rb") as packed:
-            packed.seek(int(offsets[row]))
-            return packed.read(int(offsets[row + 1] - offsets[row]))
+        return self._thumbnail_bytes[int(offsets[row]) : int(offsets[row + 1])].tobytes()
 
     def image_file(self, row: int, channel: str | None = None) -> Path | None:
         """The original file of one image (of one channel), or None where the study knows none."""
@@ -202,19 +254,27 @@ class Study:
 
     def sample_size(self) -> pd.DataFrame | None:
         """Figure 6: accuracy of repeats at several numbers of samples, or None."""
-        path = self.path / "sample_size.parquet"
-        return _read_parquet(path) if path.is_file() else None
+        name = "sample_size.parquet"
+        return self._table(name) if (self.path / name).is_file() else None
 
     @cached_property
     def truth(self) -> pd.DataFrame | None:
         """What was planted in a synthetic study (columns: `demo_faults.TRUTH_COLUMNS`), or None."""
-        path = self.path / TRUTH
-        return _read_parquet(path) if path.is_file() else None
+        return self._table(TRUTH) if (self.path / TRUTH).is_file() else None
 
     def history(self, fold: int, method: str) -> pd.DataFrame | None:
         """history.csv of one fold's training (nll, kl, accuracy per epoch), or None."""
         path = self.path / "folds" / str(fold) / method / "history.csv"
         return pd.read_csv(path) if path.is_file() else None
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Tells one making of a study from another; None where there is none."""
+    try:
+        found = os.stat(path / "study.json")
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def fingerprint(images: pd.DataFrame) -> str:

@@ -1,6 +1,5 @@
 """A study in the making: a working folder that can be resumed, then one rename into place."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import read_json, write_json
+from bnn_core.base.files import alone, read_json, write_json
 from bnn_core.study.folder import MAKING
+from bnn_core.study.lock import study_lock
 
 #: Folder of a study in the making that holds what only the making needs.
 ADDING = "adding"
@@ -22,6 +22,7 @@ def open_making(
 ) -> Path:
     """The working folder `<out>.making` of a study with these settings, new or to be resumed.
 
+    The caller holds the study's lock (`study_lock`) until the study is in place.
     Raises InputError when `out` already holds a study (unless `force`), when the working folder
     was begun with other settings (unless `restart`), or when it cannot be written.
     """
@@ -31,12 +32,12 @@ def open_making(
     begun = making / "settings.json"
     plain = {key: as_json(value) for key, value in settings.items()}
     if making.is_dir() and (restart or not begun.is_file()):
-        shutil.rmtree(making)
+        _throw_away(making)
     if begun.is_file():
         before = read_json(begun)
         changed = _changed(plain, _filled(before, plain))
         if changed and not _worth_keeping(making):
-            shutil.rmtree(making)
+            _throw_away(making)
         elif changed:
             raise InputError(_begun_otherwise(making, changed))
         else:
@@ -49,6 +50,25 @@ def open_making(
         ) from error
     write_json(begun, plain)
     return making
+
+
+def _throw_away(making: Path) -> None:
+    """Delete a working folder. Raises TakenError while a job runs one of its folds."""
+    for lock in making.glob("folds/*.lock"):
+        with alone(lock, f"a fold of {making} is being run; wait for it, or stop it"):
+            pass
+    # First: what is left by a run that dies in the middle is not resumed.
+    (making / "settings.json").unlink(missing_ok=True)
+    shutil.rmtree(making)
+
+
+def demand_no_training(out: Path) -> None:
+    """InputError when an unfinished training lies in the working folder of `out`."""
+    if (out.with_name(out.name + MAKING) / "folds").is_dir():
+        raise InputError(
+            f"an unfinished training lies in {out.name}{MAKING}; finish or delete it, or choose "
+            "another --out"
+        )
 
 
 def _filled(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,18 +125,19 @@ def demand_room(out: Path, force: bool) -> None:
 def making_of(
     out: Path, settings: Mapping[str, Any], *, force: bool = False, restart: bool = False
 ) -> Iterator[Path]:
-    """`open_making` for the time of a run that may find its input unusable.
+    """`open_making`, with the study's lock held, for a run that may find its input unusable.
 
     On an InputError (a wrong image size, a loss that is not finite) the working folder goes again
     when it holds nothing yet that a second run could resume.
     """
-    making = open_making(out, settings, force=force, restart=restart)
-    try:
-        yield making
-    except InputError:
-        if not _worth_keeping(making):
-            shutil.rmtree(making, ignore_errors=True)
-        raise
+    with study_lock(out):
+        making = open_making(out, settings, force=force, restart=restart)
+        try:
+            yield making
+        except InputError:
+            if not _worth_keeping(making):
+                shutil.rmtree(making, ignore_errors=True)
+            raise
 
 
 def _worth_keeping(making: Path) -> bool:
@@ -138,19 +159,6 @@ def working_files(making: Path) -> set[Path]:
         f"{ADDING}/*",
     )
     return {path for pattern in patterns for path in making.glob(pattern)}
-
-
-def swap_in(making: Path, out: Path) -> None:
-    replaced = out.with_name(f".{out.name}.{os.getpid()}.replaced")
-    if out.exists():
-        os.rename(out, replaced)
-    try:
-        os.rename(making, out)
-    except OSError:
-        if replaced.exists():
-            os.rename(replaced, out)
-        raise
-    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def as_json(value: Any) -> Any:

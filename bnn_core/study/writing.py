@@ -16,7 +16,14 @@ from bnn_core.base.files import write_json
 from bnn_core.measures.levels import available_levels, level_metrics
 from bnn_core.study import folder as study_format
 from bnn_core.study.folder import MAKING, ROLES, SCHEMA, file_sizes, write_table
-from bnn_core.study.working_folder import ADDING, as_json, open_making, swap_in, working_files
+from bnn_core.study.lock import study_lock, swap_in
+from bnn_core.study.working_folder import (
+    ADDING,
+    as_json,
+    demand_no_training,
+    open_making,
+    working_files,
+)
 
 
 def finish_study(
@@ -82,11 +89,12 @@ def finish_study(
         }
         write_json(making / "study.json", meta)
         out = making.with_name(making.name.removesuffix(MAKING))
-        swap_in(making, out)
-        # Only now: a run killed before this line can still be resumed.
-        for path in working:
-            (out / path.relative_to(making)).unlink(missing_ok=True)
-        shutil.rmtree(out / ADDING, ignore_errors=True)
+        with study_lock(out):
+            swap_in(making, out)
+            # Only now: a run killed before this line can still be resumed.
+            for path in working:
+                (out / path.relative_to(making)).unlink(missing_ok=True)
+            shutil.rmtree(out / ADDING, ignore_errors=True)
     except OSError as error:
         raise InputError(
             f"cannot write {making}: {error.strerror or error}; free some space or choose "
@@ -98,17 +106,14 @@ def finish_study(
 def write_study(out: Path, *, force: bool = False, **parts: Any) -> Path:
     """Make a study in one go from finished parts (see `finish_study`)."""
     out = Path(out)
-    if (out.with_name(out.name + MAKING) / "folds").is_dir():
-        raise InputError(
-            f"an unfinished training lies in {out.name}{MAKING}; finish or delete it, or choose "
-            "another --out"
-        )
-    making = open_making(out, parts.get("settings") or {}, force=force, restart=True)
-    try:
-        return finish_study(making, **parts)
-    except BaseException:
-        shutil.rmtree(making, ignore_errors=True)
-        raise
+    with study_lock(out):
+        demand_no_training(out)
+        making = open_making(out, parts.get("settings") or {}, force=force, restart=True)
+        try:
+            return finish_study(making, **parts)
+        except BaseException:
+            shutil.rmtree(making, ignore_errors=True)
+            raise
 
 
 def versions() -> dict[str, str]:

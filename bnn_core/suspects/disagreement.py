@@ -1,4 +1,4 @@
-"""How far predictions of compounds, treatments or wells depart from what is expected of them."""
+"""How far predictions of compounds, treatments or wells differ from the expected ones."""
 
 from dataclasses import dataclass
 
@@ -8,24 +8,24 @@ from scipy.sparse import csr_array
 
 from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows
 from bnn_core.suspects.batches import owned_classes
-from bnn_core.suspects.own_errors import OwnErrors, own_errors
+from bnn_core.suspects.usual_errors import UsualErrors, fit_usual_errors
 
-#: Added to every probability before two distributions are compared: less counts as none.
+#: Added to every probability before two distributions are compared; smaller ones do not count.
 NEGLIGIBLE = 0.02
-#: How many wells of its own compound weigh as much as the compounds' expectation, for a well.
+#: For a well: weight of the compounds' expectation, in other wells of its compound.
 _PRIOR_WELLS = 1.0
 
 
 @dataclass
 class Disagreement:
-    """One opinion on G groups: their means, what is expected of them, and how both are resampled.
+    """One opinion on G groups: their means, the expected ones, and how both are resampled.
 
-    Images go into U units (wells; treatments or images where wells are unknown), units into groups.
-    Units stand in the order of their groups; starts: (G,) where each group's begin.
+    N images are in U units (wells; treatments or images where wells are unknown), units in groups.
+    Units are in the order of their groups; starts: (G,) index of each group's first unit.
     codes: (N,) group of each row. labels: (G,). compounds: (G,) index into `errors`. other_wells:
-    (G, C) mean of the compound's other wells, at the level of wells. taken: for each group that is
-    ranked, which group of this opinion it is, -1 for none. unknown: (C,) bool, classes that this
-    opinion does not have.
+    (G, C) mean of the compound's other wells, at the level of wells. matched: for each ranked
+    group, the index of the same group in this opinion, -1 for none. unknown: (C,) bool, classes
+    that this opinion does not have.
     """
 
     groups: pd.DataFrame
@@ -34,9 +34,9 @@ class Disagreement:
     unit_means: np.ndarray
     unit_weights: np.ndarray
     starts: np.ndarray
-    errors: OwnErrors
+    errors: UsualErrors
     compounds: np.ndarray
-    taken: np.ndarray
+    matched: np.ndarray
     unknown: np.ndarray
     other_wells: np.ndarray | None = None
 
@@ -82,7 +82,7 @@ class Disagreement:
             unit_means[in_order],
             unit_weights[in_order],
             np.cumsum(n_units) - n_units,
-            own_errors(means, labels, owned),
+            fit_usual_errors(means, labels, owned),
             compounds[first],
             np.arange(len(groups)),
             np.zeros(len(classes), bool),
@@ -99,8 +99,9 @@ class Disagreement:
     def scores(self, rng: np.random.Generator | None = None) -> np.ndarray:
         """(ranked groups, C) score of every wrong class; -inf for the label, nan for no opinion.
 
-        With a generator: of one resample. n - 1 of the n units of a group are drawn, which leaves
-        the variance of a mean unbiased (Rao & Wu 1988), and all compounds of the expectation.
+        With a generator: scores of one resample, which draws n - 1 of the n units of each group
+        with replacement (so that the variance of a mean is unbiased; Rao & Wu 1988) and all
+        compounds of the expectation.
         """
         means, weights = self.means, None
         if rng is not None:
@@ -108,24 +109,24 @@ class Disagreement:
             count = len(self.errors.labels)
             weights = np.bincount(rng.integers(count, size=count), minlength=count)
         out = contrast(self.expected_if(weights), means, self.labels, self.unknown)
-        return np.where((self.taken >= 0)[:, None], out[self.taken], np.nan)
+        return np.where((self.matched >= 0)[:, None], out[self.matched], np.nan)
 
     def expected(self) -> np.ndarray:
-        """(G, C) expected class probabilities of the groups, were their labels right."""
+        """(G, C) expected class probabilities of the groups if their labels are correct."""
         return self.expected_if()[np.arange(len(self.labels)), self.labels]
 
     def expected_if(self, weights: np.ndarray | None = None) -> np.ndarray:
-        """(G, C, C): [g, j] are those of group g, were it of class j; compounds count by `weights`.
+        """(G, C, C): [g, j] are those of group g in class j; compounds count by `weights`.
 
-        A well of its compound's label is expected to look like the compound's other wells.
+        A well in the class of its label is expected to look like the other wells of its compound.
         """
         expected = self.errors.expected_if(weights)[self.compounds]
         if self.other_wells is not None:
-            rows, own = np.arange(len(self.labels)), self.labels
+            rows, labels = np.arange(len(self.labels)), self.labels
             n = np.bincount(self.compounds)[self.compounds][:, None] - 1
-            expected[rows, own] = (n * self.other_wells + _PRIOR_WELLS * expected[rows, own]) / (
-                n + _PRIOR_WELLS
-            )
+            expected[rows, labels] = (
+                n * self.other_wells + _PRIOR_WELLS * expected[rows, labels]
+            ) / (n + _PRIOR_WELLS)
         return expected
 
     def _means_of(self, weights: np.ndarray) -> np.ndarray:
@@ -135,7 +136,7 @@ class Disagreement:
         return into_groups @ self.unit_means / into_groups.sum(axis=1)[:, None]
 
     def _draw_units(self, rng: np.random.Generator) -> np.ndarray:
-        """(U,) how often each unit is drawn: n - 1 of the n units of its group; a lone one, 1."""
+        """(U,) how often each unit is drawn: n - 1 draws per group of n units, 1 for a single unit."""
         sizes = self.groups["n_units"].to_numpy()
         group = np.repeat(np.arange(len(sizes)), np.maximum(sizes - 1, 1))
         picked = self.starts[group] + (rng.random(len(group)) * sizes[group]).astype(int)
@@ -152,8 +153,8 @@ def surprises(expected: np.ndarray, means: np.ndarray) -> np.ndarray:
     """(G, J) how far means (G, C) are from each of J expectations (G, J, C), in [0, 1].
 
     The Kullback-Leibler divergence D(expected || means), NEGLIGIBLE added to every probability of
-    both, as a share of the largest there can be, log(1 + 1 / NEGLIGIBLE): 0 as expected, 1 where
-    all probability was expected on one class and is on another.
+    both, divided by its maximum, log(1 + 1 / NEGLIGIBLE): 0 is as expected, 1 is all probability
+    expected on one class and found on another.
     """
     e, v = expected + NEGLIGIBLE, means + NEGLIGIBLE
     divergence = (e * np.log(e)).sum(axis=2) - np.einsum("gjc,gc->gj", e, np.log(v))
@@ -165,18 +166,18 @@ def contrast(
 ) -> np.ndarray:
     """(G, C) how much better each class explains means (G, C) than the label does, in [-1, 1].
 
-    expected: (G, C, C), [g, j] what group g would get were it of class j. The difference of the two
-    `surprises`; at most 0 where the label gets as much as expected or more, for that is no
-    surprise against it. -inf for the label itself, nan for classes (C,) that are `unknown`, unless
-    the label is as expected.
+    expected: (G, C, C), [g, j] the expected means of group g in class j. labels: (G,). The result
+    is the difference of the two `surprises`, and at most 0 where the label gets at least what is
+    expected. -inf for the label, nan for classes (C,) that are `unknown` unless the label gets what
+    is expected.
     """
     rows = np.arange(len(means))
     surprise = surprises(expected, means)
     out = surprise[rows, labels][:, None] - surprise
     if unknown is not None:
         out[:, unknown] = np.nan
-    fine = means[rows, labels] >= expected[rows, labels, labels]
-    out[fine] = np.fmin(out[fine], 0)
+    as_expected = means[rows, labels] >= expected[rows, labels, labels]
+    out[as_expected] = np.fmin(out[as_expected], 0)
     out = np.clip(out, -1, 1)
     out[rows, labels] = -np.inf
     return out
@@ -185,7 +186,7 @@ def contrast(
 def joined(
     second: pd.DataFrame, first: Disagreement, classes: list[str], level: str
 ) -> Disagreement | None:
-    """The second opinion as a source that answers for the groups of the first; None without any."""
+    """The second opinion as a source for the groups of the first; None if it has no usable row."""
     if "compound" not in second:
         return None
     rows = second[scored_rows(second) & second["compound"].notna().to_numpy()]
@@ -200,18 +201,18 @@ def joined(
     rows = rows[rows[keys].notna().all(axis=1)]
     source = Disagreement.of(rows, classes, level)
     source.unknown = np.isin(classes, lacking)
-    source.taken = _group_names(source.groups, keys).get_indexer(_group_names(first.groups, keys))
+    source.matched = _group_names(source.groups, keys).get_indexer(_group_names(first.groups, keys))
     return source
 
 
 def known_probabilities(rows: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
-    """The rows without those of which a probability is missing or infinite."""
+    """The rows whose probabilities are all finite."""
     columns = [f"p_{name}" for name in classes if f"p_{name}" in rows]
     return rows[np.isfinite(rows[columns].to_numpy(np.float64)).all(axis=1)]
 
 
 def _group_names(frame: pd.DataFrame, keys: list[str]) -> pd.MultiIndex:
-    """Groups as they are matched between opinions: capitals and outer blanks do not count."""
+    """Names by which groups are matched between opinions, without capitals and outer blanks."""
     return pd.MultiIndex.from_arrays(
         [
             frame[c] if c == "concentration" else frame[c].astype(str).str.strip().str.casefold()
@@ -226,7 +227,7 @@ def _codes(rows: pd.DataFrame, columns: list[str]) -> np.ndarray:
 
 
 def _balanced_weights(nested: list[np.ndarray]) -> np.ndarray:
-    """(N,) weights that sum to 1 in each group of nested[0]; children of one parent weigh alike.
+    """(N,) weights that sum to 1 in each group of nested[0], equal for children of one parent.
 
     nested: group codes (N,), coarsest first, each within the one before.
     """
@@ -242,9 +243,9 @@ def _balanced_weights(nested: list[np.ndarray]) -> np.ndarray:
 def _units(
     rows: pd.DataFrame, nested: list[np.ndarray], level: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) codes of what is resampled, and (N,) its kind: the least that may be independent.
+    """(N,) codes of the resampled units, and (N,) their kind: the smallest independent ones.
 
-    Wells, where they are known; else the treatments of a compound that has several; else images.
+    Wells where they are known, else the treatments of a compound with several, else images.
     """
     images = np.arange(len(rows))
     if level == "well":

@@ -1,7 +1,7 @@
-"""How well its label fits one image, in [0, 1]: its own probability, and what befell its group.
+"""How well its label fits one image, in [0, 1]: the label's probability, and the image's group.
 
-Labels of plates go wrong by compounds and wells, so an image is judged with its group, but only by
-what the group fell short of its expectation: the images of a hard mechanism are not all suspect.
+Labels of plates go wrong by compound and by well, so an image is judged with its group. A group
+counts only as far as it is below its expectation: images of a hard mechanism are not all suspect.
 """
 
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bnn_core.suspects.own_errors import expected_right
+from bnn_core.suspects.usual_errors import expected_right
 
 
 def label_quality(p_label: np.ndarray, shares: Sequence[np.ndarray] = ()) -> np.ndarray:
     """(N,) in [0, 1]: how well the label fits an image; low is suspect.
 
     p_label: (N,) mean softmax of the label. shares: of the image's groups (`shares_of_expected`),
-    (N,) in [0, 1] each. Without them this is p_label itself, cleanlab's self-confidence (Northcutt
-    et al. 2021): for labels wrong at random no other order of calibrated probabilities is better.
-    With them it is p_label times their geometric mean.
+    (N,) in [0, 1] each. Without shares this is p_label, cleanlab's self-confidence (Northcutt et
+    al. 2021): for labels that are wrong at random no order of calibrated probabilities is better.
+    With shares it is p_label times their geometric mean.
     """
     p_label = np.asarray(p_label, np.float64)
     if not len(shares):
@@ -27,13 +27,13 @@ def label_quality(p_label: np.ndarray, shares: Sequence[np.ndarray] = ()) -> np.
 
 
 def shares_of_expected(rows: pd.DataFrame) -> list[np.ndarray]:
-    """What share of the probability that was to be expected the label got, by compound and well.
+    """The label's mean probability as a share of the expected one, by compound and by well.
 
-    rows: images with p_label and label; compound, plate and well where known. One array (N,) in
-    [0, 1] for each level that the columns allow, 1 where an image has no such group or its group
-    got what was expected. A compound is to get what the other compounds of its label get
-    (`own_errors.expected_right`); a well, what the other wells of its compound under that label
-    get, or, where compounds are unknown, what the other wells of its label get.
+    rows: images with p_label and label; compound, plate and well where known. Returns one array
+    (N,) in [0, 1] for each level that the columns allow, 1 where an image has no such group or its
+    group reaches the expectation. A compound is expected to get what the other compounds of its
+    label get (`usual_errors.expected_right`); a well, what the other wells of its compound under
+    that label get (the other wells of its label, where compounds are unknown).
     """
     p = rows["p_label"].to_numpy(np.float64)
     labels = pd.factorize(rows["label"])[0]
@@ -63,6 +63,6 @@ def shares_of_expected(rows: pd.DataFrame) -> list[np.ndarray]:
 
 
 def _others(means: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """(W,) mean over the other members of one's group; 0 for one alone."""
+    """(W,) mean over the other members of the group; 0 for a group of one."""
     sums, counts = np.bincount(groups, means), np.bincount(groups)
     return (sums[groups] - means) / np.maximum(counts[groups] - 1, 1)

@@ -1,6 +1,6 @@
-"""How far cells are from untreated ones: the distance of features from the same plate's controls.
+"""Strength of a phenotype: the distance of features from the controls of the same plate.
 
-A dose that does nothing looks like DMSO, whatever its label says.
+A dose without effect looks like DMSO, whatever its label is.
 """
 
 import numpy as np
@@ -10,16 +10,16 @@ from bnn_core.study.folder import Study
 
 
 def strength(features: np.ndarray, plates: np.ndarray, controls: np.ndarray) -> np.ndarray:
-    """(N,) distance of each row from the controls of its plate, 1 = as far as controls themselves.
+    """(N,) distance of each row from the controls of its plate, at least 0.
 
-    features: (N, F), all made by one and the same network or program: embeddings of different folds
-    cannot be compared. plates: (N,) names. controls: (N,) bool.
+    1 is the median distance of the controls. features: (N, F), all from one network or program:
+    embeddings of different folds cannot be compared. plates: (N,) names. controls: (N,) bool.
 
-    Each feature is taken relative to the mean of the plate's controls (for a control: of the other
-    ones), in units of its root mean square over all rows: over the controls alone it would be so
-    uncertain, where they are few, that treated rows look far away for that reason. The distance is
-    the root mean square over the features, divided by the median of the controls' own.
-    nan on a plate with fewer than two controls, and everywhere where no feature varies.
+    Each feature is centred on the mean of the plate's controls (for a control: of the other
+    controls) and divided by its root mean square over all rows. (Over few controls alone that
+    scale would be so uncertain that treated rows would look far away.) The distance is the root
+    mean square over the features, divided by the median distance of the controls.
+    nan on a plate with fewer than two controls, and everywhere if no feature varies.
     """
     features = np.asarray(features, np.float64)
     controls = np.asarray(controls, bool)
@@ -42,24 +42,27 @@ def strength(features: np.ndarray, plates: np.ndarray, controls: np.ndarray) -> 
 
 
 def treatment_strengths(table: pd.DataFrame, strengths: np.ndarray) -> pd.DataFrame:
-    """Treatments from the weakest: compound, concentration, strength (median over rows), n, place.
+    """Treatments from the weakest: compound, concentration, strength, n, strength_rank.
 
-    table: rows with compound, concentration and role; controls are left out. place counts from 1.
+    table: rows with compound, concentration and role; controls are left out. strengths: (N,), see
+    `strength`. strength is the median over the n rows; strength_rank counts from 1, the weakest.
     """
     rows = table[["compound", "concentration"]].assign(strength=strengths)
     kept = rows["strength"].notna() & rows["compound"].notna() & rows["concentration"].notna()
     if "role" in table:
         kept &= table["role"] != "control"
-    found = rows[kept].groupby(["compound", "concentration"])["strength"].agg(["median", "size"])
-    found = found.rename(columns={"median": "strength", "size": "n"}).reset_index()
-    found = found.sort_values("strength", kind="stable").reset_index(drop=True)
-    found["place"] = np.arange(1, len(found) + 1)
-    return found
+    treatments = rows[kept].groupby(["compound", "concentration"])["strength"]
+    treatments = treatments.agg(strength="median", n="size").reset_index()
+    treatments = treatments.sort_values("strength", kind="stable", ignore_index=True)
+    treatments["strength_rank"] = np.arange(1, len(treatments) + 1)
+    return treatments
 
 
 def study_strengths(study: Study) -> pd.DataFrame | None:
-    """`treatment_strengths` by the study's own embedding; None where there is no one network whose
-    embedding holds treated and untreated images of known plates and doses."""
+    """`treatment_strengths` by the study's embedding.
+
+    None where no single network embedded treated and untreated images of known plates and doses.
+    """
     images = study.images
     controls = (images["role"] == "control").to_numpy()
     if (

@@ -1,15 +1,15 @@
-"""Where the rankings put the faults that were planted in a synthetic study.
+"""The ranks of the faults that were planted in a synthetic study.
 
-Nothing here takes part in a ranking: the truth is only read to say afterwards what was found.
+No ranking uses the truth; it is read only to show afterwards how well the ranking worked.
 """
 
 from collections.abc import Mapping
 
 import pandas as pd
 
-from bnn_core.suspects.explanations import Suspect
+from bnn_core.suspects.suspect import Suspect
 
-#: Level at which a fault of each level of the truth (`demo_faults.plant_in_wells`) is looked for.
+#: Level of a planted fault -> level of the ranking in which it should appear.
 RANKED_AT = {
     "compound": "compound",
     "treatment": "compound",
@@ -20,16 +20,16 @@ RANKED_AT = {
 INACTIVE = "inactive dose"
 
 
-def places(truth: pd.DataFrame, rankings: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Every planted fault with its place in the rankings, most suspect first within a level.
+def fault_ranks(truth: pd.DataFrame, rankings: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Every planted fault with its rank, most suspect first within a level.
 
-    truth: `Study.truth`. rankings: level -> `suspects.rank`, for "image" `suspects.rank_images`;
-    faults of other levels are left out. A fault of several ranked rows has the place of the best.
+    truth: `Study.truth`. rankings: level -> `ranking.rank`, for "image" `ranking.rank_images`;
+    faults of other levels are left out. A fault with several ranked rows has the best rank.
 
-    Returns level, title, kind, given, true, note; rank, of (how many are ranked), faults (how many
-    different titles the level has), by_confidence, the rank by low mean confidence alone.
+    Returns level, title, kind, given, true, note, rank, of (number of ranked rows), by_confidence
+    (rank by low mean confidence alone) and faults (number of different titles at the level).
     """
-    found = []
+    lines = []
     for fault in truth.to_dict("records"):
         level = RANKED_AT[fault["level"]]
         ranked = rankings.get(level)
@@ -37,18 +37,18 @@ def places(truth: pd.DataFrame, rankings: Mapping[str, pd.DataFrame]) -> pd.Data
             continue
         keys = [c for c in ("compound", "plate", "well", "image_id")
                 if c in ranked and pd.notna(fault[c])]  # fmt: skip
-        own = (ranked[keys] == pd.Series({c: fault[c] for c in keys})).all(axis=1).to_numpy()
-        if not own.any():
+        rows = (ranked[keys] == pd.Series({c: fault[c] for c in keys})).all(axis=1).to_numpy()
+        if not rows.any():
             continue
         score = ranked["confidence" if level == "image" else "mean_confidence"]
-        title = Suspect.of(ranked[own].iloc[0], level).title
-        found.append({
+        title = Suspect.of(ranked[rows].iloc[0], level).title
+        lines.append({
             "level": level, "title": title, "kind": fault["kind"], "given": fault["given"],
-            "true": fault["true"], "note": fault["note"], "rank": int(own.argmax()) + 1,
-            "of": len(ranked), "by_confidence": int(score.rank(method="min")[own].min()),
+            "true": fault["true"], "note": fault["note"], "rank": int(rows.argmax()) + 1,
+            "of": len(ranked), "by_confidence": int(score.rank(method="min")[rows].min()),
         })  # fmt: skip
     columns = ["level", "title", "kind", "given", "true", "note", "rank", "of", "by_confidence"]
-    table = pd.DataFrame(found, columns=columns)
+    table = pd.DataFrame(lines, columns=columns)
     table["faults"] = table.groupby("level")["title"].transform("nunique")
     order = {level: i for i, level in enumerate(dict.fromkeys(RANKED_AT.values()))}
     return table.sort_values(
@@ -58,6 +58,6 @@ def places(truth: pd.DataFrame, rankings: Mapping[str, pd.DataFrame]) -> pd.Data
 
 
 def inactive_compound(truth: pd.DataFrame) -> str | None:
-    """The compound whose labelled dose was planted without effect; None where there is none."""
-    found = truth.loc[truth["kind"] == INACTIVE, "compound"]
-    return None if found.empty else str(found.iat[0])
+    """The compound whose labelled dose was planted without effect; None if there is none."""
+    compounds = truth.loc[truth["kind"] == INACTIVE, "compound"]
+    return None if compounds.empty else str(compounds.iat[0])

@@ -1,29 +1,28 @@
 """Which compounds, treatments, wells and images have labels that deserve a second look.
 
-Ranked by consistent disagreement, not by low confidence: a compound that is always called one other
-class comes first, however confident the network is. The score of a group says how much more its
-predictions look like those of another class than like those of its own label, as this model, with
-all its errors, is known to treat both:
+The ranking is by consistent disagreement, not by low confidence: a compound that is always
+predicted as one other class comes first, however confident the network is. The score of a group
+says how much more its predictions look like those of another class than like those of its label,
+given how this network, with its usual errors, treats both:
 
     score = D(e_label || v) - D(e_j || v)
 
-v is the group's mean softmax, in which wells of a dose and doses of a compound weigh alike;
-e_label and e_j are what a compound of these batches would get were it rightly of its label, or of
-class j (`own_errors`); j is the wrong class that fits best; D is the Kullback-Leibler divergence,
-scaled to [0, 1] (`disagreement.surprises`). Did the compounds of a class scatter about e by a
-Dirichlet distribution, this would be the log-likelihood ratio of the two classes, for narrow
-scatter. The score lies in [-1, 1]. 1: all probability is on one wrong class where the model makes
-no errors; 0: as much like the other class as like its own, or a label that gets as much as it
-should; below 0: more like its own. A hard class costs its compounds little, for they are expected
-to look like other classes.
+v is the group's mean softmax, in which wells of a dose and doses of a compound have equal weights;
+e_label and e_j are the expected predictions for a compound of these batches if it is of its label,
+or of class j (`usual_errors`); j is the wrong class that fits best; D is the Kullback-Leibler
+divergence, scaled to [0, 1] (`disagreement.surprises`). If the compounds of a class scatter about e
+by a narrow Dirichlet distribution, this is the log-likelihood ratio of the two classes. The score is
+in [-1, 1]. 1: all probability is on one wrong class where the network makes no errors. 0: as similar
+to the other class as to the label, or a label that gets what it should. Below 0: more similar to the
+label. A hard class costs its compounds little, because they are expected to look like other classes.
 
-Which share of the high scores are false alarms is not estimated: mistakes that a model makes
-compound by compound look like wrong labels, and no construction tried gave a calibrated
-false-discovery rate; the best one was far too cautious (tests/benchmarks/suspects.py has the
-figures). Ranks and intervals only.
+The share of false alarms among the high scores is not estimated: errors that a network makes
+compound by compound look like wrong labels, and no construction that was tried gave a calibrated
+false-discovery rate; the best one was far too cautious (figures: tests/benchmarks/suspects.py).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -33,7 +32,7 @@ from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_row
 from bnn_core.suspects.disagreement import Disagreement, joined, known_probabilities
 from bnn_core.suspects.label_quality import label_quality, shares_of_expected
 
-#: Fewer where many classes would make a table wait for its intervals.
+#: Fewer resamples where many classes would make a table slow.
 RESAMPLES, FEWEST_RESAMPLES = 500, 100
 _TAIL = 0.025
 
@@ -50,82 +49,67 @@ def rank(
     """Compounds, treatments or wells, most suspect first.
 
     table: images joined with a summary (`Study.table`), with compound, label and p_<class>;
-    concentration, plate, well, batch and fold are used where they are there. Only rows that count
-    (`levels.scored_rows`) of a known compound take part; a group of several labels is split.
-    second: another opinion on the same compounds, as `second_opinion.opinion` or another study's
-    table gives it, joined by the level's columns, else by compound. The score is then the lower one
-    of the two for the same wrong class: both must say so. Only wrong classes count then that
-    the images are really called, at least half as many as are called the commonest one (any, where
-    no image is called wrong). A group that the second lacks, or has under another label, keeps its
-    own score.
+    concentration, plate, well, batch and fold are used where present. Only rows that count
+    (`levels.scored_rows`) of a known compound take part; a group with several labels is split.
+    second: another opinion on the same compounds, as from `second_opinion.opinion` or another
+    study's table, joined by the level's columns, else by compound. The score is then the lower of
+    the two for the same wrong class: both opinions must agree. Only wrong classes count that the
+    images are predicted as, at least half as often as the most frequent one (any class, if no image
+    is predicted wrongly). A group that the second opinion lacks, or has under another label, keeps
+    its score.
 
-    Wells are compared with the other wells of their own compound as far as there are any: a swapped
-    well stands out, the wells of a wholly suspect compound (which agree) do not.
+    Wells are compared with the other wells of their compound, as far as there are any: a swapped
+    well stands out, the wells of a suspect compound (which agree with each other) do not.
 
-    Returns by falling score: rank; the level's columns, compound, label; suspected, the one wrong
-    class; score; low, high, its 95 % interval for that class, from the standard deviation over
-    resamples (units drawn within the group, compounds within the expectation) and Student's t of
-    n_units - 1 degrees of freedom, nan for a single unit; rank_low, rank_high, 95 % of the
-    resampled ranks; leading, the share of resamples in which that class leads; p_label,
-    expected_label, p_suspected, expected_suspected (v, and e_label); mean_confidence; n_images,
-    n_wrong, n_suspected (images predicted as such); n_units and unit, what was drawn (images of one
-    well are not independent, so the interval is too narrow where this says "image"); second_score,
-    second_p_label, second_p_suspected where `second` is given. Empty where there is no such level,
-    or fewer than two compounds: what is to be expected of one comes from the others.
+    Returns by falling score: rank; the level's columns, compound, label; suspected, the wrong class
+    that fits best; score; low, high (`score_interval`, for that class); rank_low, rank_high, 95 % of
+    the resampled ranks; leading, the share of resamples in which that class leads; p_label,
+    expected_label, p_suspected, expected_suspected (from v and e_label); mean_confidence; n_images,
+    n_wrong, n_suspected (images predicted as that class); n_units and unit, what was resampled
+    (images of one well are not independent, so the interval is too narrow where this is "image");
+    second_score, second_p_label, second_p_suspected with a second opinion. Empty without the level
+    or with fewer than two compounds: the expectation for one compound comes from the others.
     """
     classes = list(classes)
-    if level == "image" or level not in available_levels(table) or "compound" not in table:
-        return pd.DataFrame(columns=["rank", "label", "suspected", "score"])
-    rows = table[scored_rows(table) & table["compound"].notna().to_numpy()]
-    rows = rows[rows[list(LEVEL_COLUMNS[level])].notna().all(axis=1)]
-    rows = known_probabilities(rows, classes)
-    if len(rows[["compound", "label"]].drop_duplicates()) < 2:
+    rows = _ranked_rows(table, classes, level)
+    if len(rows) == 0 or len(rows[["compound", "label"]].drop_duplicates()) < 2:
         return pd.DataFrame(columns=["rank", "label", "suspected", "score"])
     first = Disagreement.of(rows, classes, level)
-    sources = [first]
     other = None if second is None else joined(second, first, classes, level)
-    if other is not None:
-        sources.append(other)
-
-    called = True if other is None else (_called(rows, first, classes) | (other.taken < 0)[:, None])
+    sources = [first] if other is None else [first, other]
+    allowed = (
+        True if other is None else _predicted(rows, first, classes) | (other.matched < 0)[:, None]
+    )
     scores = [source.scores() for source in sources]
-    score = np.where(called, _lowest(scores), -np.inf)
-    suspected = score.argmax(axis=1)
+    lowest = np.where(allowed, _lowest(scores), -np.inf)
+    suspected = lowest.argmax(axis=1)
     every = np.arange(len(suspected))
-    rng = np.random.default_rng(seed)
-    drawn, ranks, leads = [], [], []
+
+    out = first.groups.copy()
+    names = np.asarray(classes, dtype=object)[suspected]
+    out["suspected"] = names
+    out["score"] = lowest[every, suspected]
     if resamples is None:
         size = len(suspected) * len(classes) ** 2
         resamples = min(RESAMPLES, max(FEWEST_RESAMPLES, 10**8 // size))
-    for _ in range(resamples):
-        one = np.where(called, _lowest([source.scores(rng) for source in sources]), -np.inf)
-        drawn.append(one[every, suspected])
-        ranks.append((-one.max(axis=1)).argsort().argsort() + 1)
-        leads.append(one.argmax(axis=1) == suspected)
-
-    out = first.groups.copy()
-    name = np.asarray(classes, dtype=object)
-    out["suspected"] = name[suspected]
-    out["score"] = score[every, suspected]
-    # Percentiles of so few units are far too narrow (three wells: 84 % of 95); t is not.
-    freedom = np.where(out["n_units"] > 1, out["n_units"] - 1, np.nan)
-    half = student_t.ppf(1 - _TAIL, freedom) * np.std(drawn, axis=0)
-    out["low"] = np.maximum(out["score"] - half, -1)
-    out["high"] = np.minimum(out["score"] + half, 1)
-    low, high = np.percentile(ranks, [100 * _TAIL, 100 * (1 - _TAIL)], axis=0)
+    drawn = _resampled(sources, allowed, suspected, resamples, np.random.default_rng(seed))
+    out["low"], out["high"] = score_interval(
+        out["score"].to_numpy(), drawn.scores, out["n_units"].to_numpy()
+    )
+    low, high = np.percentile(drawn.ranks, [100 * _TAIL, 100 * (1 - _TAIL)], axis=0)
     out["rank_low"], out["rank_high"] = np.rint(low).astype(int), np.rint(high).astype(int)
-    out["leading"] = np.mean(leads, axis=0)
+    out["leading"] = drawn.leads.mean(axis=0)
     out["p_label"] = first.means[every, first.labels]
     out["p_suspected"] = first.means[every, suspected]
     expected = first.expected()
     out["expected_label"] = expected[every, first.labels]
     out["expected_suspected"] = expected[every, suspected]
-    called = pd.Series(rows["predicted"].to_numpy() == name[suspected][first.codes])
-    out["n_suspected"] = called.groupby(first.codes).sum().to_numpy()
+    as_suspected = pd.Series(rows["predicted"].to_numpy() == names[first.codes])
+    out["n_suspected"] = as_suspected.groupby(first.codes).sum().to_numpy()
     if second is not None:
         out[["second_score", "second_p_label", "second_p_suspected"]] = np.nan
     if other is not None:
-        p = np.where((other.taken >= 0)[:, None], other.means[other.taken], np.nan)
+        p = np.where((other.matched >= 0)[:, None], other.means[other.matched], np.nan)
         out["second_score"] = scores[1][every, suspected]
         out["second_p_label"] = p[every, first.labels]
         out["second_p_suspected"] = p[every, suspected]
@@ -137,21 +121,74 @@ def rank(
 def rank_images(table: pd.DataFrame) -> pd.DataFrame:
     """Scored images by label quality, most suspect first.
 
-    table: as `rank`, but any column of metadata may be missing. Returns row (position in `table`),
+    table: as for `rank`, but any metadata column may be missing. Returns row (position in `table`),
     image_id where known, label, predicted, label_quality, p_label, confidence.
     """
-    counted = np.flatnonzero(scored_rows(table))
-    rows = table.iloc[counted]
+    positions = np.flatnonzero(scored_rows(table))
+    rows = table.iloc[positions]
     out = rows[[c for c in ("image_id", "label", "predicted") if c in rows]].copy()
-    out.insert(0, "row", counted)
+    out.insert(0, "row", positions)
     out["label_quality"] = label_quality(rows["p_label"], shares_of_expected(rows))
     out["p_label"] = rows["p_label"]
     out["confidence"] = rows["confidence"]
     return out.sort_values("label_quality", kind="stable").reset_index(drop=True)
 
 
-def _called(rows: pd.DataFrame, first: Disagreement, classes: list[str]) -> np.ndarray:
-    """(G, C) bool: wrong classes that a group's images are often called; all where none is."""
+def score_interval(
+    score: np.ndarray, drawn: np.ndarray, n_units: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """95 % intervals of scores (G,), within [-1, 1]; nan for a group of one unit.
+
+    drawn: (R, G) scores of R resamples. n_units: (G,) units resampled within each group. The
+    half-width is the standard deviation over resamples times the 97.5 % quantile of Student's t
+    with n_units - 1 degrees of freedom. (Percentiles of few units are far too narrow: 84 % instead
+    of 95 % with three wells.)
+    """
+    freedom = np.where(n_units > 1, n_units - 1, np.nan)
+    half = student_t.ppf(1 - _TAIL, freedom) * np.std(drawn, axis=0)
+    return np.maximum(score - half, -1), np.minimum(score + half, 1)
+
+
+@dataclass(frozen=True)
+class _Resampled:
+    """R resamples of G groups: scores, ranks (1 is the highest score), whether `suspected` leads."""
+
+    scores: np.ndarray
+    ranks: np.ndarray
+    leads: np.ndarray
+
+
+def _resampled(
+    sources: Sequence[Disagreement],
+    allowed: np.ndarray | bool,
+    suspected: np.ndarray,
+    resamples: int,
+    rng: np.random.Generator,
+) -> _Resampled:
+    every = np.arange(len(suspected))
+    scores, ranks, leads = [], [], []
+    for _ in range(resamples):
+        one = np.where(allowed, _lowest([source.scores(rng) for source in sources]), -np.inf)
+        scores.append(one[every, suspected])
+        ranks.append((-one.max(axis=1)).argsort().argsort() + 1)
+        leads.append(one.argmax(axis=1) == suspected)
+    return _Resampled(np.array(scores), np.array(ranks), np.array(leads))
+
+
+def _ranked_rows(table: pd.DataFrame, classes: list[str], level: str) -> pd.DataFrame:
+    """The rows that take part at a level; no row where the table does not have it."""
+    if level == "image" or level not in available_levels(table) or "compound" not in table:
+        return table.iloc[:0]
+    rows = table[scored_rows(table) & table["compound"].notna().to_numpy()]
+    rows = rows[rows[list(LEVEL_COLUMNS[level])].notna().all(axis=1)]
+    return known_probabilities(rows, classes)
+
+
+def _predicted(rows: pd.DataFrame, first: Disagreement, classes: list[str]) -> np.ndarray:
+    """(G, C) bool: wrong classes that many images of a group are predicted as.
+
+    All classes for a group without a wrong image.
+    """
     counts = np.zeros((len(first.groups), len(classes)))
     np.add.at(counts, (first.codes, pd.Index(classes).get_indexer(rows["predicted"])), 1)
     counts[np.arange(len(counts)), first.labels] = 0
@@ -159,6 +196,6 @@ def _called(rows: pd.DataFrame, first: Disagreement, classes: list[str]) -> np.n
     return (highest == 0) | (counts >= highest / 2)
 
 
-def _lowest(scores: list[np.ndarray]) -> np.ndarray:
-    """Element-wise minimum; an opinion that is missing (nan) does not count."""
+def _lowest(scores: Sequence[np.ndarray]) -> np.ndarray:
+    """Element-wise minimum; a missing opinion (nan) does not count."""
     return scores[0] if len(scores) == 1 else np.fmin(*scores)

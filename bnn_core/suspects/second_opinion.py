@@ -1,8 +1,8 @@
 """A second opinion on the same compounds: logistic regression on a table of measured features.
 
-Deliberately plain and unrelated to the networks: standardised features, a linear model, each
-compound predicted by a model that never saw it. Where it too calls a compound the same wrong class,
-the network alone is not to blame.
+It is simple and independent of the networks: standardised features, a linear model, each compound
+predicted by a model that was trained without it. If it predicts the same wrong class, the network
+is not the only cause.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.measures.uncertainty import Moments, summarise
+from bnn_core.study.lock import study_lock
 from bnn_core.suspects.phenotype import strength
 from bnn_core.tables.class_columns import find_class_columns
 from bnn_core.tables.columns import map_columns
@@ -57,10 +58,10 @@ _NOT_FEATURES = (
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Rows (wells, images, cells' means) with metadata and measured features.
+    """Rows (wells, images or means over cells) with metadata and measured features.
 
     rows: (N) metadata under the names of a study. values: (N, F) finite float64. names: (F,).
-    dropped: feature columns with empty cells, left out. source: file name and content hash.
+    dropped: names of feature columns left out for empty cells. source: file name and content hash.
     """
 
     rows: pd.DataFrame
@@ -73,9 +74,9 @@ class FeatureTable:
 def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> FeatureTable:
     """A feature table from .csv, .tsv or .parquet; metadata columns as `columns.map_columns`.
 
-    Every other column that is numeric is a feature, but not CellProfiler's bookkeeping; one with
-    empty or infinite cells is left out. `label` is the mechanism of action where there is no other.
-    Raises InputError where compounds, labels or features are missing.
+    Every other numeric column is a feature, except CellProfiler's bookkeeping; a column with empty
+    or infinite cells is left out. `label` is the mechanism of action if there is no label column.
+    Raises InputError if compounds, labels or features are missing.
     """
     path = Path(path)
     table = read_table(path)
@@ -85,14 +86,14 @@ def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> Fea
     for column, flag in (("compound", "compound"), ("label", "moa")):
         if column not in rows:
             raise InputError(
-                f"{path} has no column of {column}s (found: {mapped.describe()}); "
+                f"{path} has no {column} column (columns recognised: {mapped.describe()}); "
                 f"name it with --map {flag}=COLUMN"
             )
-    taken = set(mapped.columns.values())
+    metadata = set(mapped.columns.values())
     candidates = [
         c
         for c in mapped.unused
-        if c not in taken and looks_numeric(table[c]) and not c.lower().startswith(_NOT_FEATURES)
+        if c not in metadata and looks_numeric(table[c]) and not c.lower().startswith(_NOT_FEATURES)
     ]
     values = to_numbers(table, candidates, path)
     guessed = find_class_columns(table, candidates, set(rows["label"].dropna().astype(str)))
@@ -101,16 +102,15 @@ def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> Fea
     ):
         raise InputError(
             f"{path}: {guessed.columns[0]}, {guessed.columns[1]}, ... are class "
-            "probabilities, not measured features; 'bnn import' takes predictions, "
-            "and another study can be the second opinion too"
+            "probabilities, not measured features; import them as a study with 'bnn import' "
+            "and choose that study as the second opinion"
         )
     finite = np.isfinite(values).all(axis=0)
     names = tuple(c for c, ok in zip(candidates, finite, strict=True) if ok)
     if len(names) < 2:
         raise InputError(
-            f"{path} has {len(names)} complete columns of numbers beside the "
-            "metadata; a table of measured features expected, one row per well or "
-            "image"
+            f"{path} has {len(names)} complete numeric columns besides the metadata; "
+            "at least 2 measured features are needed, one row per well or image"
         )
     digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:16]
     kept = [c for c in _CARRIED if c in rows]
@@ -128,9 +128,9 @@ def opinion(
 ) -> pd.DataFrame:
     """Predict every row by a regression that was fitted without its compound.
 
-    classes: class names of the study; rows of other labels are neither trained on nor scored.
-    control: compound (or label) of the untreated rows; they are predicted by a fit to all compounds
-    and give `strength` (`phenotype.strength`) its zero.
+    classes: class names of the study; rows with other labels are neither trained on nor scored.
+    control: compound (or label) of the untreated rows. They are predicted by a fit to all compounds
+    and are the reference of `strength` (`phenotype.strength`).
 
     Returns one row per row of `features` in the format of `Study.table`: metadata, role (scored,
     unlabelled, control), unpredictable (the compound is the only one of its label), the columns of
@@ -149,9 +149,9 @@ def opinion(
     label = rows["label"].to_numpy(dtype=object)
     if len(set(label[labelled])) < 2 or len(set(compound[labelled])) < 2:
         raise InputError(
-            f"{features.source}: {len(set(compound[labelled]))} compounds of "
-            f"{len(set(label[labelled]))} of the study's classes; at least two of "
-            "each are needed, with labels spelled as in the study"
+            f"{features.source} has {len(set(compound[labelled]))} compounds in "
+            f"{len(set(label[labelled]))} of the study's classes; at least 2 of each are needed, "
+            "with labels spelled as in the study"
         )
     p = np.zeros((len(rows), len(classes)))
     trained_on = set(compound[labelled])
@@ -172,9 +172,10 @@ def opinion(
 
 
 def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
-    """Keep a second opinion beside a study's own tables; it replaces an earlier one.
+    """Save a second opinion in the study's folder; it replaces an earlier one.
 
-    Not part of the study proper: neither its fingerprint nor `bnn check` covers it.
+    It is no part of the study's fingerprint, and `bnn check` does not check it. Raises
+    TakenError while another process makes the study again.
     """
     path = Path(study) / FILE
     arrow = pa.Table.from_pandas(table, preserve_index=False)
@@ -186,13 +187,13 @@ def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
     arrow = arrow.replace_schema_metadata(
         {**(arrow.schema.metadata or {}), b"second_opinion": json.dumps(about).encode()}
     )
-    with atomic_path(path) as temporary:
+    with study_lock(path.parent), atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd")
     return path
 
 
 def read_opinion(study: Path) -> tuple[pd.DataFrame, dict[str, str]] | None:
-    """A study's second opinion and where it comes from (source, model); None without one."""
+    """A study's second opinion and its origin (source, model); None without one."""
     path = Path(study) / FILE
     if not path.is_file():
         return None
@@ -217,7 +218,7 @@ def _fit_predict(
     model = make_pipeline(
         StandardScaler(), LogisticRegression(C=PENALTY_C, class_weight="balanced", max_iter=2000)
     )
-    # Matrices so small gain nothing from threads, and on a busy machine lose a hundredfold.
+    # Threads do not help with small matrices, and on a busy machine they are 100 times slower.
     with threadpool_limits(1):
         model.fit(values[train], label[train].astype(str))
     columns = [classes.index(name) for name in model[-1].classes_]

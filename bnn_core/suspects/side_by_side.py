@@ -1,49 +1,47 @@
-"""Which images to lay beside a suspect: its label, its predicted label, controls, other doses."""
+"""Which images to show beside a suspect: of its label, of the other class, controls, doses."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from bnn_core.suspects.explanations import Case, Suspect
-
-PANELS = ("this", "same label", "predicted label", "controls", "other doses")
+from bnn_core.suspects.suspect import Case, Suspect
 
 
 def panels(
     table: pd.DataFrame, classes: Sequence[str], suspect: Suspect, per_panel: int = 12
 ) -> dict[str, np.ndarray]:
-    """Row positions of each of PANELS, at most `per_panel`, best spread first; empty where unknown.
+    """Row positions of the images of each panel, at most `per_panel`; empty where there are none.
 
     table: images joined with a summary, all roles, RangeIndex.
-    this: the suspect. same label, predicted label: labelled images of other compounds, of its
-    label or of the one that it is suspected of. controls: untreated images of the suspect's plates
-    (of any plate where plates are unknown). other doses: its compound at other concentrations,
-    labelled or not, from the lowest.
+    "this": the suspect. "same label", "predicted label": labelled images of other compounds, of its
+    label or of the suspected class. "controls": untreated images of the suspect's plates (of any
+    plate where plates are unknown). "other doses": its compound at other concentrations, labelled
+    or not, from the lowest.
 
-    Not the most typical and not the most convincing images: an even draw. Compounds take turns,
-    then doses, plates, wells, in the order of their names; the same call gives the same rows.
+    The images are drawn evenly, not chosen for being typical or convincing. Compounds take turns,
+    then doses, plates and wells, in the order of their names. The same call gives the same rows.
     """
     case = Case(table, classes, suspect)
     others = (table["role"] == "scored").to_numpy() & ~case.compound
     label = table["label"].to_numpy(dtype=object)
-    own_doses = case.rows["concentration"].dropna().unique() if case.has("concentration") else []
-    chosen = {
-        "this": case.own & case.scored,
+    doses = case.rows["concentration"].dropna().unique() if case.has("concentration") else []
+    masks = {
+        "this": case.images & case.scored,
         "same label": others & (label == suspect.label),
         "predicted label": others & (label == suspect.suspected),
         "controls": controls_beside(table, case.rows),
         "other doses": case.compound
         & table["concentration"].notna().to_numpy()
-        & ~table["concentration"].isin(own_doses).to_numpy()
-        if len(own_doses)
+        & ~table["concentration"].isin(doses).to_numpy()
+        if len(doses)
         else np.zeros(len(table), bool),
     }
-    return {name: spread(table, np.flatnonzero(mask), per_panel) for name, mask in chosen.items()}
+    return {name: spread(table, np.flatnonzero(mask), per_panel) for name, mask in masks.items()}
 
 
 def controls_beside(table: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
-    """(N,) bool: untreated images on the plates of `rows`; on any plate where these are unknown."""
+    """(N,) bool: untreated images on the plates of `rows`, on any plate where plates are unknown."""
     controls = (table["role"] == "control").to_numpy()
     if "plate" in rows and rows["plate"].notna().any():
         controls = controls & table["plate"].isin(rows["plate"].dropna().unique()).to_numpy()
@@ -53,7 +51,7 @@ def controls_beside(table: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
 def spread(table: pd.DataFrame, rows: np.ndarray, count: int) -> np.ndarray:
     """At most `count` of `rows`, evenly over compounds, then doses, plates and wells.
 
-    Returned sorted by compound, dose, plate and well, so that a wall of them reads in order.
+    Sorted by compound, dose, plate and well, which is the reading order of a wall of images.
     """
     keys = [
         c

@@ -1,0 +1,1 @@
+"""Reading tables of other programs: columns, class probabilities, samples, wells, joins."""

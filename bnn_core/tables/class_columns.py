@@ -15,7 +15,7 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.tables.columns import plain_name
 from bnn_core.tables.reading import looks_numeric, rows_text
-from bnn_core.tables.values import none_where
+from bnn_core.tables.values import match_names, name_key, none_where
 
 # Longer words first: "softmax_mean_0" is class 0, not class "mean_0".
 _WORDS = (
@@ -23,9 +23,10 @@ _WORDS = (
     "|class_prob|y_proba|y_prob|mean_p|p_mean|proba|probs|prob|p|class"
 )
 _PROBABILITY = re.compile(rf"(?:{_WORDS})", re.I)
+_WHOLE_NUMBER = re.compile(r"[+-]?\d+(?:\.0+)?")
 _LOGIT = re.compile(r"logits?|mean_logits?", re.I)
 #: Columns of a summary, and of statistics, that begin like a class probability but are none.
-_RESERVED = {"p_label", "p_value", "p_val", "class_id", "class_index", "class_label"}
+_RESERVED = re.compile(r"p[ _.-](?:label|value|val)|class[ _.-](?:id|index|label)", re.I)
 PREDICTED = (
     "predicted",
     "predicted_label",
@@ -77,21 +78,21 @@ def find_class_columns(
                 f"--prefix {prefix}: {len(found)} columns begin so, at least two "
                 f"expected; there are {', '.join(map(str, table.columns[:20]))}"
             )
-        names = tuple(c[len(prefix) :] for c in found)
+        names = _without_joint([c[len(prefix) :].strip() for c in found], prefix)
         return ClassColumns(found, names, bool(_LOGIT.fullmatch(prefix.rstrip("_ .:-"))))
+    keys = {name_key(name) for name in known}
     sets: dict[str, list[tuple[str, str]]] = {}
     text: dict[str, tuple[str, str]] = {}
-    for column in candidates:
-        split = _split(str(column))
-        if split is None or plain_name(column) in _RESERVED:
-            continue
+    for column, split in _split_all(candidates).items():
         if looks_numeric(table[column]):
             sets.setdefault(split[0], []).append((column, split[1]))
-        elif split[1] in known:
+        elif name_key(split[1]) in keys:
             text.setdefault(split[0], (column, split[1]))
     sets = {head: found for head, found in sets.items() if len(found) > 1 and head not in text}
     probabilities = {h: f for h, f in sets.items() if _PROBABILITY.fullmatch(h)}
     chosen = probabilities or sets
+    if len(chosen) > 1:  # columns of 0 and 1 beside others say which class is true
+        chosen = {h: f for h, f in chosen.items() if not _says_truth(table, f)} or chosen
     if len(chosen) > 1:
         heads = " or ".join(f"{found[0][0]}..." for found in chosen.values())
         raise InputError(
@@ -102,13 +103,23 @@ def find_class_columns(
         return ClassColumns(
             tuple(c for c, _ in found), tuple(n for _, n in found), not probabilities
         )
-    plain_known = {plain_name(name) for name in known}
-    bare = tuple(c for c in candidates if plain_name(c) in plain_known and looks_numeric(table[c]))
+    bare = tuple(c for c in candidates if name_key(c) in keys and looks_numeric(table[c]))
     if len(bare) > 1:
         return ClassColumns(bare, bare, False)
     for column, name in text.values():
         _refuse_text(table[column], name)
     return None
+
+
+def is_one_hot(marks: np.ndarray) -> bool:
+    """Whether values (N, C) are 0 and 1 with at most one 1 per row, and any 1 at all."""
+    marks = np.nan_to_num(marks)
+    return bool(np.isin(marks, (0, 1)).all() and (marks.sum(axis=1) <= 1).all() and marks.any())
+
+
+def _says_truth(table: pd.DataFrame, found: list[tuple[str, str]]) -> bool:
+    marks = table[[column for column, _ in found]].apply(pd.to_numeric, errors="coerce")
+    return is_one_hot(marks.to_numpy(np.float64))
 
 
 def _refuse_text(values: pd.Series, name: str) -> None:
@@ -149,7 +160,7 @@ def name_classes(
         classes, how = direct, "The columns carry the class names"
     elif predicted is not None and len(_present(predicted)):
         return _from_predictions(found, values, labels, predicted, where)
-    elif not known and not all(name.isdigit() for name in found.names):
+    elif not known and not all(map(_WHOLE_NUMBER.fullmatch, found.names)):
         classes, how = list(found.names), "The columns carry the class names"
     else:
         raise InputError(
@@ -165,7 +176,7 @@ def name_classes(
                 else ""
             )
         )
-    _demand_distinct(classes, where)
+    _demand_distinct(found, classes, given or known, where)
     if predicted is not None and len(_present(predicted)):
         _demand_agreement(
             found,
@@ -184,9 +195,9 @@ def lacking_column(found: ClassColumns, known: Collection[str]) -> str:
 
     known: the class names that occur. Names on the columns, or a gap in their numbers, tell which.
     """
-    names = {plain_name(name) for name in found.names}
-    classes = {plain_name(name): name for name in known}
-    lost = [name for plain, name in classes.items() if plain not in names]
+    names = {name_key(name) for name in found.names}
+    classes = {name_key(name): name for name in known}
+    lost = [name for key, name in classes.items() if key not in names]
     if 0 < len(lost) < len(classes):
         return f"the column of '{lost[0]}' is missing"
     numbers = [int(name) for name in found.names if name.isdecimal()]
@@ -202,24 +213,42 @@ def lacking_column(found: ClassColumns, known: Collection[str]) -> str:
     return ""
 
 
-def match_names(names: pd.Series, classes: Sequence[str]) -> pd.Series:
-    """Names as the classes spell them: exact, else ignoring case and punctuation; others as is."""
-    plain: dict[str, str] = {plain_name(c): c for c in classes}
-    exact = set(classes)
-    distinct = {
-        name: name if name in exact else plain.get(plain_name(name), name)
-        for name in _present(names)
+def _split_all(columns: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Column -> (word, class name), of the columns that begin with a usual word.
+
+    The hyphen of "prob-1" is a sign where other columns of that word have another joint, or none.
+    """
+    split = {
+        c: parts for c in columns if not _RESERVED.fullmatch(str(c)) and (parts := _split(str(c)))
     }
-    return none_where(names.map(distinct, na_action="ignore"), names.isna())
+    other = {head for head, joint, _ in split.values() if joint != "-"}
+    return {
+        c: (head, f"-{name}" if joint == "-" and head in other and name.isdecimal() else name)
+        for c, (head, joint, name) in split.items()
+    }
 
 
-def _split(column: str) -> tuple[str, str] | None:
-    """'softmax_7' -> ('softmax', '7'); 'prob3' -> ('prob', '3'); None for other columns."""
-    words = rf"(?:{_WORDS}|logits?|mean_logits?)"
-    match = re.fullmatch(rf"({words})(?:[_ .:-]+|\[)(.+?)\]?", column, re.I) or re.fullmatch(
-        rf"({words})(\d+)", column, re.I
+def _split(column: str) -> tuple[str, str, str] | None:
+    """'softmax_7' -> ('softmax', '_', '7'); 'prob3' -> ('prob', '', '3'); None for other columns.
+
+    Only one joint is taken off: the class of 'prob_-1' is '-1'.
+    """
+    words = rf"({_WORDS}|logits?|mean_logits?)"
+    match = (
+        re.fullmatch(rf"{words}()\[(.+)\]", column, re.I)
+        or re.fullmatch(rf"{words}(\s*(?:_+|[.:])\s*|\s+-\s+|-|\s+)(\S.*)", column, re.I)
+        or re.fullmatch(rf"{words}()([+\N{{MINUS SIGN}}]?\d+)", column, re.I)
     )
-    return (match[1].lower(), match[2]) if match else None
+    return (match[1].lower(), match[2].strip(), match[3].strip()) if match else None
+
+
+def _without_joint(names: list[str], prefix: str) -> tuple[str, ...]:
+    """What follows a prefix, without the joint or closing bracket that all have."""
+    if all(len(name) > 1 and name[0] == names[0][0] and name[0] in "_.:" for name in names):
+        return tuple(name[1:].strip() for name in names)
+    closing = {"[": "]", "(": ")"}.get(prefix[-1:], "")
+    end = closing if all(name.endswith(closing) for name in names) else ""
+    return tuple(name.removesuffix(end).strip() for name in names)
 
 
 def _present(names: pd.Series | None) -> list[str]:
@@ -232,7 +261,8 @@ def _as_given(found: ClassColumns, given: Sequence[str]) -> list[str]:
             f"--classes gives {len(given)} names for {len(found.columns)} columns "
             f"({found.columns[0]} ... {found.columns[-1]})"
         )
-    if sorted(given) == sorted(found.names) and list(given) != list(found.names):
+    keys, own = list(map(name_key, given)), list(map(name_key, found.names))
+    if sorted(keys) == sorted(own) and keys != own:
         raise InputError(
             "--classes gives the names in another order than the columns carry them: "
             f"{', '.join(found.names)}"
@@ -247,21 +277,22 @@ def _by_name(names: Sequence[str], known: Sequence[str]) -> list[str] | None:
     numbering, unless they name all that occur, or two. What else occurs is then an unknown label,
     to be reported as such.
     """
-    plain = {plain_name(name): name for name in known}
-    met = set(known) & set(names)
-    spelt = list(names)
-    if not met:
-        met = plain.keys() & {plain_name(name) for name in names}
-        spelt = [plain.get(plain_name(name), name) for name in names]
-    numbers = all(name.isdecimal() for name in names)
-    return spelt if met and (not numbers or len(met) > 1 or len(plain) == 1) else None
+    spelt = {name_key(name): name for name in reversed(known)}
+    met = spelt.keys() & {name_key(name) for name in names}
+    if not met or (all(map(_WHOLE_NUMBER.fullmatch, names)) and len(met) == 1 < len(spelt)):
+        return None
+    return [name if name in known else spelt.get(name_key(name), name) for name in names]
 
 
 def _from_predictions(
     found: ClassColumns, values: np.ndarray, labels: Sequence[str], predicted: pd.Series, where: str
 ) -> tuple[list[str], str]:
-    """Each predicted name belongs to the column that is highest where it was predicted."""
+    """Each predicted name, as first spelt, is the column that is highest where it was predicted."""
     top, sure = _highest(values)
+    spelt = {name_key(name): name for name in reversed(_present(predicted))}
+    predicted = none_where(
+        predicted.map(lambda name: spelt[name_key(name)], na_action="ignore"), predicted.isna()
+    )
     use = sure & predicted.notna().to_numpy()
     names = list(dict.fromkeys(predicted[use]))
     if len(names) > len(found.columns):
@@ -285,7 +316,9 @@ def _from_predictions(
             )
         classes[int(column)] = name
     spare_columns = [j for j in range(len(found.columns)) if j not in classes]
-    spare_names = [name for name in labels if name not in names]
+    spare_names = list(
+        {name_key(name): name for name in reversed(labels) if name_key(name) not in spelt}.values()
+    )
     how = "The class order was inferred from the predicted column"
     if len(spare_columns) == len(spare_names) == 1:
         classes[spare_columns[0]] = spare_names[0]
@@ -318,7 +351,7 @@ def _demand_agreement(
     remedy: str,
 ) -> None:
     top, sure = _highest(values)
-    expected = match_names(predicted, classes)
+    expected = match_names(predicted, classes, where)
     said = np.asarray(list(classes), dtype=object)[top]
     wrong = sure & expected.notna().to_numpy() & (expected.to_numpy(dtype=object) != said)
     if wrong.any():
@@ -337,7 +370,15 @@ def _highest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return top, ordered[:, -1] - ordered[:, -2] > 1e-9
 
 
-def _demand_distinct(classes: Sequence[str], where: str) -> None:
-    double = [name for name in dict.fromkeys(classes) if list(classes).count(name) > 1]
-    if double:
-        raise InputError(f"{where}class '{double[0]}' has more than one column")
+def _demand_distinct(
+    found: ClassColumns, classes: Sequence[str], exact: Collection[str], where: str
+) -> None:
+    """Refuse two columns of one class. Names that differ in case are two if `exact` has both."""
+    first: dict[str, int] = {}
+    for j, name in enumerate(classes):
+        i = first.setdefault(name_key(name), j)
+        if i != j and not (classes[i] != name and {classes[i], name} <= set(exact)):
+            raise InputError(
+                f"{where}columns {found.columns[i]} and {found.columns[j]} both fit "
+                f"the class '{classes[i]}'; rename one, or leave it out"
+            )

@@ -9,6 +9,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
 from bnn_core.tables.columns import plain_name
 from bnn_core.tables.reading import looks_numeric, rows_text, to_numbers
+from bnn_core.tables.values import name_key
 
 CLASS = ("class", "class_name", "category", "class_label")
 VALUE = ("probability", "prob", "proba", "p", "softmax", "mean_softmax", "logit", "score")
@@ -49,7 +50,7 @@ def pivot_long(
             f"{path}: a long table (columns {columns[0]}, {columns[1]}) needs a "
             "column that tells images apart: image_id, path, or plate, well and site"
         )
-    names = table[columns[0]].astype(str).str.strip()
+    names = _one_spelling(table[columns[0]].astype(str).str.strip(), key)
     empty = names == ""
     if empty.any():
         raise InputError(f"{path} {rows_text(table.index[empty])}: no class name in '{columns[0]}'")
@@ -81,3 +82,12 @@ def pivot_long(
                 "between the rows of one image"
             )
     return table.index[first], classes, values
+
+
+def _one_spelling(names: pd.Series, images: pd.Series) -> pd.Series:
+    """Class names, the first spelling of each for all, unless one image has two of them."""
+    spelt = {name_key(name): name for name in reversed(names.unique())}
+    alike = names.map(lambda name: spelt[name_key(name)])
+    rows = pd.DataFrame({"image": images, "exact": names, "alike": alike})
+    distinct = rows.drop_duplicates(["image", "exact"])
+    return names if distinct.duplicated(["image", "alike"]).any() else alike

@@ -1,22 +1,29 @@
 """Anybody's predictions -> the parts of a study: probabilities, labels and metadata, checked."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.methods import METHODS
 from bnn_core.base.wording import be, count, have
 from bnn_core.measures.uncertainty import Moments
-from bnn_core.study.folder import METHOD_NAMES, ROLES
+from bnn_core.study.folder import ROLES
 from bnn_core.tables.class_columns import (
     ClassColumns,
     lacking_column,
-    match_names,
     name_classes,
     predicted_column,
+)
+from bnn_core.tables.label_columns import likely_names, name_columns
+from bnn_core.tables.label_values import (
+    class_labels,
+    count_alike,
+    named_codes,
+    read_label_values,
 )
 from bnn_core.tables.long_form import image_key, long_columns
 from bnn_core.tables.plate_map import odd_wells
@@ -32,7 +39,7 @@ from bnn_core.tables.sources import (
     read_sources,
     with_metadata,
 )
-from bnn_core.tables.values import as_text, image_ids, is_blank_label, none_where
+from bnn_core.tables.values import as_text, image_ids, match_names, none_where
 
 #: Metadata columns that a study keeps.
 KEPT = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa")
@@ -70,15 +77,15 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
     Raises InputError (one line: file, rows, what is wrong, what to do) for all bad input.
     """
     options = options or ImportOptions()
-    if options.method not in METHOD_NAMES:
-        raise InputError(f"--method {options.method}: one of {', '.join(METHOD_NAMES)} expected")
+    if options.method not in METHODS:
+        raise InputError(f"--method {options.method}: one of {', '.join(METHODS)} expected")
     main, metadata = read_sources(path, options)
     notes: list[str] = []
     if metadata is not None:
         main, notes = with_metadata(main, metadata, options.on)
     column = None if options.ignore_predicted else predicted_column(list(main.raw.columns))
     found, main = find_values(main, [*_occurring(main, column), *options.classes], options.prefix)
-    labels, predicted = _labels(main), _predicted(main, column)
+    labels = _labels(main)
     controls = _controls(main, labels, options.control)
     labels = none_where(labels, controls)
     samples = None
@@ -94,6 +101,11 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
         )
     # Before the classes are named: where a column is missing, or wrong, no order can be right.
     logits = _demand_known_scale(found.columns, options, main.where)
+    looked = name_columns(main, found, labels, column, options)
+    labels, column = none_where(looked.labels, looked.labels.isna() | controls), looked.predicted
+    found, predicted, based = _counted_alike(found, labels, _predicted(main, column))
+    meant = read_label_values(main, labels, predicted, found.columns.names, options)
+    labels, predicted = meant.labels, meant.predicted
     known = [*labels.dropna().unique(), *([] if predicted is None else predicted.dropna().unique())]
     lacking = lacking_column(found.columns, known)
     kept: dict[str, np.ndarray] = {}
@@ -128,13 +140,15 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
     )
     if "label" in classes:
         raise InputError(f"{path}: a class cannot be called 'label'; rename it")
-    notes = [how, *notes, *said]
-    labels = _known_labels(match_names(labels, classes), classes, main.where)
-    images = _images(main, labels, controls, options, notes)
+    notes = [how, *looked.notes, *based, *meant.notes, *notes, *said]
+    labels = class_labels(labels, classes, main.where)
+    new = match_names(meant.new, classes, main.where)
+    images = _images(main, labels, new, controls, options, notes)
+    notes += _unscored(images, looked.hint)
     if options.standard is not None:
         moments["standard"] = Moments(_standard(images, classes, options, notes))
     _warn_if_worse_than_guessing(moments[options.method], labels, classes, notes)
-    understood = _understood(main, metadata, found.columns, column)
+    understood = _understood(main, metadata, found.columns, column, looked.label)
     return Predictions(images, classes, moments, kept, list(main.map.channels), understood, notes)
 
 
@@ -151,7 +165,20 @@ def _predicted(main: SourceTable, column: str | None) -> pd.Series | None:
 def _occurring(main: SourceTable, predicted: str | None) -> Collection[str]:
     """Class names that stand in the label and predicted columns."""
     columns = [_labels(main), _predicted(main, predicted)]
-    return [name for values in columns if values is not None for name in values.dropna().unique()]
+    names = [name for values in columns if values is not None for name in values.dropna().unique()]
+    return [*names, *likely_names(main)]
+
+
+def _counted_alike(
+    found: ClassValues, labels: pd.Series, predicted: pd.Series | None
+) -> tuple[ClassValues, pd.Series | None, list[str]]:
+    """Numbered columns and predictions counted from 0 or 1 as the labels are, and a note."""
+    names, predicted, note = count_alike(found.columns.names, labels.dropna().unique(), predicted)
+    return (
+        replace(found, columns=replace(found.columns, names=names)),
+        predicted,
+        [note] if note else [],
+    )
 
 
 def _controls(main: SourceTable, labels: pd.Series, names: Collection[str]) -> pd.Series:
@@ -175,39 +202,31 @@ def _demand_known_scale(found: ClassColumns, options: ImportOptions, where: str)
     return options.logits
 
 
-def _known_labels(labels: pd.Series, classes: list[str], where: str) -> pd.Series:
-    labels = none_where(labels, is_blank_label(labels) & ~labels.isin(classes))
-    unknown = labels.notna() & ~labels.isin(classes)
-    if unknown.any():
-        names = ", ".join(f"'{n}'" for n in labels[unknown].unique()[:5])
-        raise InputError(
-            f"{where}{rows_text(labels.index[unknown])}: label {names} is none of "
-            f"the classes ({', '.join(classes[:12])}); correct it, leave it empty, or "
-            "name a control with --control"
-        )
-    return labels
-
-
 def _images(
     main: SourceTable,
     labels: pd.Series,
+    new: pd.Series,
     controls: pd.Series,
     options: ImportOptions,
     notes: list[str],
 ) -> pd.DataFrame:
-    """The columns of images.parquet, index = row numbers of the table."""
+    """The columns of images.parquet, index = row numbers of the table.
+
+    new: labels of kinds that the network never learnt, None elsewhere.
+    """
     known = main.mapped
     _demand_single(main)
     role = np.where(labels.notna(), "scored", "unlabelled").astype(object)
     if "role" in known and known["role"].isin(ROLES).all():
         role = np.where((known["role"] == "scored") & labels.isna(), "unlabelled", known["role"])
+    role[new.notna().to_numpy()] = "new"
     role[controls.to_numpy()] = "control"
     with naming(main.path):
         ids = image_ids(known)
     images = pd.DataFrame(
         {
             "image_id": ids,
-            "label": labels,
+            "label": labels.where(new.isna(), new),
             "role": role,
             "fold": _folds(known, notes),
             "path": known.get("path"),
@@ -232,13 +251,18 @@ def _images(
             )
         images["group"] = None
     notes += odd_wells(images)
-    unscored = len(images) - int((images["role"] == "scored").sum())
-    if unscored:
-        notes.append(
-            f"{unscored:,} of {count(len(images), 'image')} {be(unscored)} not scored "
-            "(no label, or a control)."
-        )
     return images
+
+
+def _unscored(images: pd.DataFrame, hint: str) -> list[str]:
+    unscored = len(images) - int((images["role"] == "scored").sum())
+    if not unscored:
+        return []
+    note = (
+        f"{unscored:,} of {count(len(images), 'image')} {be(unscored)} not scored "
+        "(no label, a control, or a new kind)"
+    )
+    return [f"WARNING: {note}; {hint}." if unscored == len(images) else f"{note}."]
 
 
 def _demand_single(main: SourceTable) -> None:
@@ -294,10 +318,15 @@ def _standard(
     )
     same_columns = set(found.columns.names).isdisjoint(classes)
     given = options.classes if same_columns else ()
-    named, _ = name_classes(
-        found.columns, found.values, classes, _predicted(table, column), given, where=table.where
+    found, predicted, _ = _counted_alike(
+        found, pd.Series(classes, dtype=object), _predicted(table, column)
     )
-    named = list(match_names(pd.Series(named, dtype=object), classes))
+    if predicted is not None:
+        predicted, _ = named_codes(predicted, found.columns.names, given)
+    named, _ = name_classes(
+        found.columns, found.values, classes, predicted, given, where=table.where
+    )
+    named = list(match_names(pd.Series(named, dtype=object), classes, table.where))
     if set(named) != set(classes):
         odd = sorted(set(named) ^ set(classes))
         raise InputError(f"{path}: other classes than the first table's: {', '.join(odd[:5])}")
@@ -345,17 +374,24 @@ def _warn_if_worse_than_guessing(
 
 
 def _understood(
-    main: SourceTable, metadata: SourceTable | None, found: ClassColumns, predicted: str | None
+    main: SourceTable,
+    metadata: SourceTable | None,
+    found: ClassColumns,
+    predicted: str | None,
+    label: str | None,
 ) -> str:
+    """predicted, label: the columns of predicted classes and of a label without a usual name."""
     parts = [f"{len(found.columns)} classes from {found.columns[0]} ... {found.columns[-1]}"]
     if predicted:
         parts.append(f"predicted class from {predicted}")
+    if label:
+        parts.append(f"label from {label}")
     parts.append(main.map.describe())
     if "label" not in main.mapped and "moa" in main.mapped:
         parts.append("the MoA is the label")
     if metadata is not None:
         parts.append(f"from {metadata.path.name} {metadata.map.describe()}")
-    used = {*found.columns, predicted, *(long_columns(main.raw) or ())}
+    used = {*found.columns, predicted, label, *(long_columns(main.raw) or ())}
     unused = [c for c in main.map.unused if c not in used]
     if unused:
         parts.append(f"not used: {', '.join(unused[:10])}" + (" ..." if len(unused) > 10 else ""))

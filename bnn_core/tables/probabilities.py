@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.roots import readable
 from bnn_core.base.wording import count, have
 from bnn_core.measures.uncertainty import Moments, moments
 from bnn_core.tables.reading import rows_text
@@ -94,7 +95,7 @@ def load_samples(path: Path) -> tuple[np.ndarray, list[str] | None, list[str] | 
     Raises InputError for anything else.
     """
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        loaded = np.load(readable(path), mmap_mode="r", allow_pickle=False)
         arrays = (
             {"": loaded}
             if isinstance(loaded, np.ndarray)

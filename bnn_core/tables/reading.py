@@ -16,6 +16,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.roots import readable
 
 _NUMBER = r"[+-]?(?:\d+{point}?\d*|{point}\d+)(?:[eE][+-]?\d+)?"
 _COMMA_NUMBER = re.compile(_NUMBER.format(point=","))
@@ -49,10 +50,10 @@ def read_table(path: Path) -> pd.DataFrame:
     in a semicolon or tab file a column of numbers with decimal commas gets decimal points. Any
     line ends and a byte-order mark are accepted.
 
-    Raises InputError for anything else: no such file, not UTF-8, rows of unequal length, a header
-    that stands twice, two columns of one name, no rows.
+    Raises InputError for anything else: a path that may not be read (`roots`), no such file, not
+    UTF-8, rows of unequal length, a header that stands twice, two columns of one name, no rows.
     """
-    path = Path(path)
+    path = readable(path)
     if not os.path.isfile(path):  # no error where a name is too long to be one
         raise InputError(f"{path} is no file" if os.path.exists(path) else f"{path} does not exist")
     name = path.name.lower().removesuffix(".gz")

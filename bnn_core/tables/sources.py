@@ -33,12 +33,13 @@ SAMPLE = ("sample", "draw", "network", "mc_sample", "sample_id", "t")
 class ImportOptions:
     """What the user says about a table; all optional.
 
-    method: what made the predictions, a key of `study.METHOD_NAMES`. columns: canonical name ->
+    method: what made the predictions, a key of `base.methods.METHODS`. columns: canonical name ->
     source column, in the table or in the metadata. label, batch, group: the same for these three;
     group is what is not independent (default: compound). classes: names by column order. prefix:
     how the class columns begin. samples: file of per-sample probabilities; axes "NTC" or "TNC".
     standard: a second table, of a standard network. metadata: a table joined on `on`, or on the
-    best shared columns. control: compounds or labels that are controls, never scored.
+    best shared columns. control: compounds or labels that are controls, never scored. unlabelled:
+    labels that mean "no label". new: labels of kinds that the network never learnt.
     """
 
     method: str = "vi"
@@ -56,6 +57,8 @@ class ImportOptions:
     metadata: Path | None = None
     on: tuple[str, ...] = ()
     control: tuple[str, ...] = ()
+    unlabelled: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""What a cell of a metadata table means: text, concentrations in µM, wells, image ids."""
+"""What a cell of a table means: text, class names, concentrations in µM, wells, image ids."""
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from numbers import Real
 
@@ -25,16 +26,56 @@ UNITS = {
 #: Cells that mean "no label", beside empty ones.
 NO_LABEL = ("", "na", "n/a", "nan", "<na>")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
+_WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
+
+
+def name_key(name: object) -> str:
+    """What the spellings of one class name share: all but case and outer blanks.
+
+    The typographic minus counts as "-", and "1.0" as "1" (pandas writes whole numbers so where some
+    are missing). Every other sign counts: "GON+", "GON-" and "GON" are three names.
+    """
+    text = unicodedata.normalize("NFC", str(name)).replace("\N{MINUS SIGN}", "-").strip().casefold()
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def match_names(names: pd.Series, classes: Sequence[str], where: str = "") -> pd.Series:
+    """Names as the classes spell them: exact, else by `name_key`; other names as they are.
+
+    Raises InputError naming the rows of a name that fits two classes and is spelt as neither.
+    """
+    spellings: dict[str, list[str]] = {}
+    for name in classes:
+        spellings.setdefault(name_key(name), []).append(name)
+    distinct = {}
+    for name in names.dropna().drop_duplicates():
+        fits = [name] if name in classes else spellings.get(name_key(name), [name])
+        if len(fits) > 1:
+            raise InputError(
+                f"{where}{rows_text(names.index[(names == name).to_numpy()])}: "
+                f"'{name}' fits two classes, '{fits[0]}' and '{fits[1]}'; spell it as "
+                "one of them"
+            )
+        distinct[name] = fits[0]
+    return none_where(names.map(distinct, na_action="ignore"), names.isna())
 
 
 def as_text(values: pd.Series) -> pd.Series:
-    """Text, None where empty; whole numbers lose a trailing .0 that a float column gave them."""
+    """Text, None where empty; whole numbers lose a trailing .0 that a float column gave them.
+
+    In a column of text they lose it where every filled cell is such a number.
+    """
     if pd.api.types.is_float_dtype(values):
         whole = values.dropna()
         if len(whole) and (whole == whole.round()).all() and np.isfinite(whole).all():
             values = values.astype("Int64")
     text = values.astype(object).map(lambda v: str(v).strip(), na_action="ignore")
-    return none_where(text, values.isna() | (text == ""))
+    text = none_where(text, values.isna() | (text == ""))
+    distinct = text.dropna().drop_duplicates()
+    if len(distinct) and all(map(_WHOLE.fullmatch, distinct)):
+        text = none_where(text.map({v: name_key(v) for v in distinct}), text.isna())
+    return text
 
 
 def reading_order(value: object) -> tuple:
@@ -62,11 +103,6 @@ def none_where(values: pd.Series, missing: pd.Series) -> pd.Series:
     out = values.astype(object).to_numpy(copy=True)
     out[missing.to_numpy(dtype=bool)] = None
     return pd.Series(out, index=values.index, name=values.name, dtype=object)
-
-
-def is_blank_label(labels: pd.Series) -> pd.Series:
-    """Where a label is empty or says so ("NA", "nan" ...)."""
-    return labels.isna() | labels.astype("str").str.casefold().isin(NO_LABEL)
 
 
 def parse_concentrations(

@@ -7,8 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from bnn_core.figures import averaging, style
 from bnn_core.figures import samples as figures
-from bnn_core.figures import style
 from bnn_core.measures import sample_views, selection
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
@@ -191,10 +191,10 @@ def network_accuracy(
     measured[known] = codes[known]
     single = sample_views.network_accuracy(_study.samples(method), measured)
     averaged = float(frame.table(_study, method)["correct"].iloc[known].astype(float).mean())
-    return figures.network_accuracies(single, averaged, len(known)), averaged, len(known)
+    return averaging.network_accuracies(single, averaged, len(known)), averaged, len(known)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def sample_size_figure(identity: str, _table: pd.DataFrame) -> go.Figure:
     """Figure 6, the same object for every image of a study."""
-    return figures.sample_size(_table)
+    return averaging.sample_size(_table)

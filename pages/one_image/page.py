@@ -8,8 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.methods import method_of
+from bnn_core.figures import averaging, style
 from bnn_core.figures import samples as figures
-from bnn_core.figures import style
 from bnn_core.measures import neighbours, sample_views
 from bnn_core.study.folder import Study
 from pages.one_image import networks
@@ -17,7 +18,7 @@ from pages.one_image.viewer import image_viewer
 from pages.shared import flagging, frame, panels, pictures, studies
 from pages.shared.judged import none_passes
 from pages.shared.wall import image_wall
-from pages.shared.words import plain, short_name
+from pages.shared.words import plain
 
 NEIGHBOURS = 12
 LEAST, MOST, STORED = "highest entropy first", "lowest entropy first", "as stored"
@@ -45,7 +46,7 @@ def explore(study: Study) -> None:
     among = frame.among_rows()
     if not len(among) and none_passes():
         return
-    method = frame.bayes_method(study) or study.methods[0]
+    method = study.reading_method
     table = frame.table(study, method)
     among = walked(study, among, table)
     row = after_click(study, row_in_address(study, among))
@@ -54,7 +55,7 @@ def explore(study: Study) -> None:
         study,
         row,
         method,
-        frame.standard_method(study),
+        study.standard_method,
         table,
         study.classes.index(label) if label in study.classes else None,
     )
@@ -211,15 +212,15 @@ def draw_distribution(shown: Shown) -> None:
     mean = probabilities(study, shown.table, row)
     beside = None
     if shown.standard not in (None, shown.method):
-        beside = figures.Said(
+        beside = figures.Average(
             probabilities(study, frame.table(study, shown.standard), row),
-            short_name(shown.standard),
-            style.method_colour(shown.standard),
+            method_of(shown.standard).short,
+            method_of(shown.standard).colour,
         )
     st.markdown(sentence(shown, samples, mean))
-    said = figures.Said(mean, short_name(shown.method), style.method_colour(shown.method))
+    average = figures.Average(mean, method_of(shown.method).short, method_of(shown.method).colour)
     st.plotly_chart(
-        figures.distribution(said, study.classes, shown.label, samples=samples, beside=beside),
+        figures.distribution(average, study.classes, shown.label, samples=samples, beside=beside),
         key="one_distribution",
         config=style.chart_config("one_image"),
         alt=f"Softmax per class: average highest for {study.classes[int(mean.argmax())]}",
@@ -267,7 +268,7 @@ def draw_effect(shown: Shown) -> None:
     st.subheader("How many networks does this image need?", anchor=False)
     found = sample_views.running(samples)
     st.plotly_chart(
-        figures.effect_of_samples(found, shown.study.classes),
+        averaging.effect_of_samples(found, shown.study.classes),
         key="one_effect",
         config=style.chart_config("effect_of_samples"),
         alt="Running average and uncertainty against the number of networks",

@@ -3,7 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from bnn_core.figures.style import SCORE_NAMES
+from bnn_core.base.methods import method_of
+from bnn_core.base.scores import SCORES
 from bnn_core.measures import mechanisms
 from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.mechanisms import Bins
@@ -23,7 +24,7 @@ from pages.out_of_distribution.views import (
 from pages.shared import flagging, frame, scores
 from pages.shared.judged import compared_methods, names, none_passes
 from pages.shared.wall import leading_wall
-from pages.shared.words import percent, plain, short_name
+from pages.shared.words import percent, plain
 
 OVERVIEW, KINDS, MAP, ONE, WHICH = (
     "groups",
@@ -61,7 +62,7 @@ def page() -> None:
     """Draw the page."""
     study = frame.current_study()
     cells = "compound" in study.images and study.images["compound"].notna().any()
-    groups = ood.groups(frame.table(study, study.methods[0]))
+    groups = ood.groups(frame.table(study, study.reading_method))
     if not np.isin(groups, OTHERS).any():
         text = IMPORTED if study.meta["kind"] == "import" else CELLS if cells else DIGITS
         st.info(text.format(name=study.name), icon=":material/travel_explore:")
@@ -113,7 +114,7 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
                 required=True,
                 bind="query-params",
                 width="content",
-                format_func=short_name,
+                format_func=lambda key: method_of(key).short,
             )
         alarm = st.slider(
             "False alarms allowed (%)",
@@ -149,7 +150,7 @@ def overview(view: View) -> None:
                 f"ood_groups_{method}",
                 method,
                 f"ood-{method}",
-                f"{SCORE_NAMES[view.cut.score]} of known, shifted "
+                f"{SCORES[view.cut.score].title} of known, shifted "
                 f"and new images, {names(view.study)[method]}",
             )
     st.caption(f"Within a group every {view.words.kind} counts alike. Click a bar for its images.")
@@ -213,7 +214,7 @@ def all_kinds(view: View) -> None:
         f"ood_kinds_{group}",
         view.method,
         "kinds",
-        f"{SCORE_NAMES[view.cut.score]} of every {view.words.kind}",
+        f"{SCORES[view.cut.score].title} of every {view.words.kind}",
     )
     st.caption(
         f"A line is one {view.words.kind}; the larger a square, the more of its images lie "
@@ -291,7 +292,7 @@ def one_kind(view: View) -> None:
         f"ood_one_{group}_{kind}",
         view.method,
         kind,
-        f"{SCORE_NAMES[view.cut.score]} of {kind}, coloured by prediction",
+        f"{SCORES[view.cut.score].title} of {kind}, coloured by prediction",
     )
     rows = mechanisms.surest_first(part_of(view.table, group, kind), view.cut.score)
     flagged = flagging.flagged_rows(view.study)
@@ -320,11 +321,12 @@ def which(view: View) -> None:
         return
     best = found.iloc[0]
     st.markdown(
-        f"Best here: **{SCORE_NAMES[best['score']]}** of "
+        f"Best here: **{SCORES[best['score']].title}** of "
         f"**{names(view.study)[best['method']]}**, AUROC {best['auroc']:.3f}."
     )
     shown = found.assign(
-        method=found["method"].map(names(view.study)), score=found["score"].map(SCORE_NAMES)
+        method=found["method"].map(names(view.study)),
+        score=[SCORES[key].title for key in found["score"]],
     )
     st.dataframe(
         shown,

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from bnn_core.base.methods import method_of
 from bnn_core.figures import out_of_distribution as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
@@ -15,7 +16,6 @@ from bnn_core.measures.mechanisms import Bins
 from bnn_core.measures.out_of_distribution import ADDED, NEW, OTHERS, SAME, SHIFTED
 from bnn_core.study.folder import Study
 from pages.shared import frame, marks, panels, scores
-from pages.shared.words import short_name
 
 BINS = 20
 MARK = "mark"
@@ -131,7 +131,7 @@ def of_mark(view: View) -> None:
         view.study,
         part.index.to_numpy(),
         "ood_mark",
-        f"{', '.join(words)} ({short_name(method)})",
+        f"{', '.join(words)} ({method_of(method).short})",
         method=method,
     )
 
@@ -177,7 +177,7 @@ def separations(key: str, method: str, _view: View) -> pd.DataFrame:
                 for network, table in of_kinds.items():
                     own = table[table["kind"].isin(part)]
                     line["images"] = max(line.get("images", 0), int(own["n"].sum()))
-                    line[f"{name}, {short_name(network)}"] = getattr(
+                    line[f"{name}, {method_of(network).short}"] = getattr(
                         ood.balanced(own), name.lower()
                     )
             found.append(line)

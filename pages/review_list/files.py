@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import be, count
 from bnn_core.figures.report import report_html
@@ -202,7 +203,7 @@ def pick_replacing(rows: list[Replacing]) -> list[Event]:
 
 def read_list(name: str, content: bytes, study: Study, who: str) -> FlagImport:
     """An uploaded list, checked; the messages name the file as the user does."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=roots.uploads()) as folder:
         file = Path(folder) / Path(name).name
         file.write_bytes(content)
         try:

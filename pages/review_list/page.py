@@ -9,7 +9,7 @@ from bnn_core.base.wording import count
 from bnn_core.review.log import DECISIONS
 from bnn_core.study.folder import Study
 from pages.review_list import files
-from pages.shared import filters, frame, panels, reviewer
+from pages.shared import frame, panels, reviewer
 from pages.shared.flagging import decision_words, flag_control, review_log
 from pages.shared.wall import image_wall
 from pages.shared.words import plain
@@ -181,7 +181,7 @@ def pick_in_table(study: Study, part: pd.DataFrame) -> tuple[list[int], int | No
 def decided_table(study: Study, part: pd.DataFrame) -> pd.DataFrame:
     """What the table shows: the image, its labels, the decision."""
     rows = part.index.to_numpy()
-    table = frame.table(study, filters.reading_method(study)).iloc[rows].reset_index(drop=True)
+    table = frame.table(study, study.reading_method).iloc[rows].reset_index(drop=True)
     decided = part.drop(columns="image_id").reset_index(drop=True)
     found = pd.concat([table[[c for c in table if c in COLUMNS]], decided], axis=1)
     found["time"] = [str(time)[:19].replace("T", " ") for time in found["time"]]

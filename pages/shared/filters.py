@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core.figures.style import SCORE_NAMES
+from bnn_core.base.scores import SCORES
 from bnn_core.study.folder import Study
 from bnn_core.tables.values import reading_order
 from pages.shared import studies
@@ -34,8 +34,6 @@ CHOICES = {
 }
 #: Those always in sight; the others are folded away.
 FIRST = ("label", "predicted", "verdict")
-#: Methods of one network: a prediction without a posterior.
-SINGLE = ("standard", "temperature")
 STUDY = "study"
 SEARCH = "search"
 SCORE = "score"
@@ -53,17 +51,6 @@ class Codes(NamedTuple):
     values: list[str]
 
 
-def reading_method(study: Study) -> str:
-    """The method whose prediction the filters mean: the Bayesian network, else the first one."""
-    return bayes_method(study) or study.methods[0]
-
-
-def bayes_method(study: Study) -> str | None:
-    """VI where the study has it, else the first method of several networks, else None."""
-    several = [m for m in study.methods if m not in SINGLE]
-    return min(several, key=lambda m: not m.startswith("vi"), default=None)
-
-
 def keep_in_address() -> None:
     """Put back what fell off the address; call before the widgets are drawn.
 
@@ -75,7 +62,7 @@ def keep_in_address() -> None:
         # A whole address. To set what it leaves out, a default, would undo what is being typed.
         st.session_state.setdefault(STUDY, st.query_params[STUDY])
         return
-    cuts = [f"cut_{score}" for score in SCORE_NAMES]
+    cuts = [f"cut_{score}" for score in SCORES]
     for name in (STUDY, SEARCH, *CHOICES, SCORE, *cuts):
         value = st.session_state.get(name)
         if value not in (None, "", []) and name not in st.query_params:
@@ -192,7 +179,7 @@ def _chosen() -> dict[str, tuple[str, ...] | str]:
 
 
 def _table(study: Study) -> pd.DataFrame:
-    return studies.table(study, reading_method(study))
+    return studies.table(study, study.reading_method)
 
 
 @st.cache_resource(max_entries=100, show_spinner=False)

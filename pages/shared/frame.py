@@ -17,15 +17,14 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base.errors import InputError
-from bnn_core.figures.style import SCORE_NAMES
+from bnn_core.base.methods import method_of
+from bnn_core.base.scores import SCORES
 from bnn_core.study.folder import Study
 from pages.shared import filters, pictures, scores, studies
 from pages.shared.studies import table
-from pages.shared.words import short_name
 
 __all__ = [
     "among_rows",
-    "bayes_method",
     "current_study",
     "cutoff",
     "cutoff_of",
@@ -36,7 +35,6 @@ __all__ = [
     "image_link",
     "image_url",
     "open_image",
-    "standard_method",
     "table",
 ]
 
@@ -103,20 +101,10 @@ def cutoff_of(method: str, own: pd.DataFrame) -> scores.Cutoff:
     if cut.score in own and own[cut.score].notna().any():
         return cut
     st.caption(
-        f"{short_name(method)} has no {SCORE_NAMES[cut.score].lower()}; confidence c "
+        f"{method_of(method).short} has no {SCORES[cut.score].name.lower()}; confidence c "
         "stands in its place."
     )
     return scores.Cutoff("confidence", 0.5)
-
-
-def bayes_method(study: Study) -> str | None:
-    """Key of the study's Bayesian method, or None: VI before its rivals, one network never."""
-    return filters.bayes_method(study)
-
-
-def standard_method(study: Study) -> str | None:
-    """Key of the study's standard network, or None."""
-    return "standard" if "standard" in study.methods else None
 
 
 def image_url(study: Study, row: int, size: str = "thumb", **render: object) -> str:

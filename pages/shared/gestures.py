@@ -4,10 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnn_core.base.scores import SCORES
 from bnn_core.figures import scatter
 from bnn_core.measures.agreement import MARGIN_BINS, Plane, Scale
-from bnn_core.measures.evaluation import SCORES
-from pages.shared import scores
 
 
 class Choice(NamedTuple):
@@ -42,8 +41,8 @@ def in_corner(placed: Plane, rows: np.ndarray, quadrant: str, outcome: str | Non
     """The images of a corner, with one outcome or any."""
 
     def rule(scale: Scale) -> str:
-        sign = "≥" if SCORES[scale.score] > 0 else "≤"
-        return f"{scores.WORDS[scale.score]} {sign} {scale.cut:g}"
+        score = SCORES[scale.score]
+        return f"{score.short} {score.sign} {scale.cut:g}"
 
     words = f"{capital(quadrant)}{f', {outcome}' if outcome else ''}"
     return Choice(
@@ -88,7 +87,7 @@ def bar_words(bar: tuple[str, int, str], placed: Plane) -> str:
 def span(scale: Scale, places: list[float]) -> str:
     """Two plotted places as a range of the score, in its own units."""
     low, high = np.sort(scale.value(np.array(places)))
-    return f"{scores.WORDS[scale.score]} {low:.4g} to {high:.4g}"
+    return f"{SCORES[scale.score].short} {low:.4g} to {high:.4g}"
 
 
 def capital(words: str) -> str:

@@ -5,10 +5,11 @@ the pages say where no row is left.
 import numpy as np
 import streamlit as st
 
+from bnn_core.base.methods import method_of
 from bnn_core.measures.evaluation import Reliability, reliability
 from bnn_core.measures.judging import Judged, judged_units, quality
 from bnn_core.measures.levels import scored_rows
-from bnn_core.study.folder import METHOD_NAMES, Study
+from bnn_core.study.folder import Study
 from pages.shared import filters, frame, studies
 
 
@@ -25,13 +26,13 @@ def none_passes() -> bool:
 
 def compared_methods(study: Study) -> list[str]:
     """The Bayesian and the standard network, those of them that the study has, else its first."""
-    found = (frame.bayes_method(study), frame.standard_method(study))
-    return [method for method in found if method is not None] or study.methods[:1]
+    found = (study.bayes_method, study.standard_method)
+    return [method for method in found if method is not None] or [study.reading_method]
 
 
 def names(study: Study) -> dict[str, str]:
     """Method -> readable name."""
-    return {method: METHOD_NAMES.get(method, method) for method in study.methods}
+    return {method: method_of(method).name for method in study.methods}
 
 
 def judged(study: Study, method: str, score: str, level: str = "image") -> Judged:
@@ -74,6 +75,6 @@ def _qualities(key: str, method: str, _study: Study) -> dict[str, float]:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _unscored(key: str, _study: Study) -> int:
-    table = studies.table(_study, _study.methods[0])
+    table = studies.table(_study, _study.reading_method)
     columns = [c for c in ("role", "correct", "unpredictable") if c in table]
     return int(np.count_nonzero(~scored_rows(table[columns].iloc[filters.passing(_study)])))

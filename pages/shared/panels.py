@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core.figures.style import SCORE_NAMES, method_colour
+from bnn_core.base.methods import method_of
+from bnn_core.base.scores import SCORES
 from bnn_core.review import exporting
 from bnn_core.study.folder import Study
-from pages.shared import filters, frame, pictures
+from pages.shared import frame, pictures
 from pages.shared.flagging import draw_decision, flag_control, flagged_rows, review_log
 from pages.shared.wall import image_wall, never_seen, thumbnail_side, wrongly_called
-from pages.shared.words import plain, short_name
+from pages.shared.words import plain
 
 #: Classes shown as bars: the likeliest ones, and always the label.
 MOST_BARS = 6
@@ -165,7 +166,7 @@ def _ordered(
     place: st.delta_generator.DeltaGenerator,
     key: str,
 ) -> np.ndarray:
-    table = frame.table(study, method or filters.reading_method(study))
+    table = frame.table(study, method or study.reading_method)
     usable = [
         words
         for words, by in RANKINGS.items()
@@ -214,8 +215,8 @@ def file_name(words: str) -> str:
 def _tables(study: Study, methods: Sequence[str] | None = None) -> dict[str, pd.DataFrame]:
     """Tables of `methods`; None: the Bayesian network's before the standard one's."""
     if methods is None:
-        pair = [frame.bayes_method(study), frame.standard_method(study)]
-        methods = [m for m in pair if m is not None] or study.methods[:1]
+        pair = [study.bayes_method, study.standard_method]
+        methods = [m for m in pair if m is not None] or [study.reading_method]
     return {m: frame.table(study, m) for m in methods}
 
 
@@ -231,7 +232,7 @@ def _bars(study: Study, row: int, tables: dict[str, pd.DataFrame]) -> str:
     for i in order:
         name = study.classes[i]
         mark = " (label)" if name == label else ""
-        bars = "".join(_bar(values[i], method_colour(m)) for m, values in p.items())
+        bars = "".join(_bar(values[i], method_of(m).colour) for m, values in p.items())
         lines.append(
             f'<div style="font-weight:{700 if mark else 400};margin-top:.3rem;'
             f'line-height:1.3">{escape(name)}{mark}</div>{bars}'
@@ -259,10 +260,10 @@ def _bar(share: float, colour: str) -> str:
 
 def _scores(row: int, tables: dict[str, pd.DataFrame]) -> str:
     lines = {}
-    for name, words in SCORE_NAMES.items():
+    for name, score in SCORES.items():
         values = [float(t[name].iat[row]) if name in t else np.nan for t in tables.values()]
         if not all(np.isnan(values)):
-            lines[words] = ["–" if np.isnan(v) else f"{v:.3f}" for v in values]
+            lines[score.title] = ["–" if np.isnan(v) else f"{v:.3f}" for v in values]
     return by_method(list(tables), lines)
 
 
@@ -288,7 +289,7 @@ def by_method(
         'font-variant-numeric:tabular-nums">'
     )
     heads = "".join(
-        f'{cell}<span style="color:{method_colour(m)}">■</span> {escape(short_name(m))}</td>'
+        f'{cell}<span style="color:{method_of(m).colour}">■</span> {escape(method_of(m).short)}</td>'
         for m in methods
     )
     body = "".join(

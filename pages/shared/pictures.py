@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.roots import is_file
 from bnn_core.study import fields
 from bnn_core.study.folder import Study
 from pages.shared.studies import identity
@@ -72,7 +72,7 @@ def full(study: Study, row: int, options: Mapping[str, str]) -> tuple[bytes, str
 def has_original(study: Study, row: int) -> bool:
     """Whether all files of the image are where the study says they are."""
     files = fields.field_files(study, row)
-    return bool(files) and all(os.path.isfile(file) for file in files)
+    return bool(files) and all(map(is_file, files))
 
 
 def enlarged(data: bytes, side: int = FULL_SIDE) -> bytes:

@@ -5,29 +5,29 @@ import streamlit as st
 
 from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking import rank, rank_images
-from pages.shared import filters, studies
+from pages.shared import studies
 
 
 def ranking(
-    study: Study, level: str, second: pd.DataFrame | None = None, said: str = "none"
+    study: Study, level: str, second: pd.DataFrame | None = None, opinion: str = "none"
 ) -> pd.DataFrame:
-    """`ranking.rank` by the method that the pages read.
+    """`ranking.rank` for the method that the pages read.
 
-    second: another opinion, told apart by `said`. Do not change the table.
+    second: another opinion; `opinion` is its name, for the cache. Do not change the table.
     """
-    return _ranking(studies.identity(study), level, said, study, second)
+    return _ranking(studies.identity(study), level, opinion, study, second)
 
 
 def ranked_images(study: Study) -> pd.DataFrame:
-    """`ranking.rank_images` by the method that the pages read. Do not change the table."""
-    return _ranked_images(studies.identity(study), filters.reading_method(study), study)
+    """`ranking.rank_images` for the method that the pages read. Do not change the table."""
+    return _ranked_images(studies.identity(study), study.reading_method, study)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Ranking, with resamples")
 def _ranking(
-    identity: str, level: str, said: str, _study: Study, _second: pd.DataFrame | None
+    identity: str, level: str, opinion: str, _study: Study, _second: pd.DataFrame | None
 ) -> pd.DataFrame:
-    table = studies.table(_study, filters.reading_method(_study))
+    table = studies.table(_study, _study.reading_method)
     return rank(table, _study.classes, level, second=_second)
 
 

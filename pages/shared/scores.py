@@ -9,53 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from bnn_core.figures.style import SCORE_NAMES
+from bnn_core.base.scores import SCORES
 from bnn_core.measures import evaluation
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
-from pages.shared import filters, studies
+from pages.shared import studies
 from pages.shared.filters import SCORE
-
-#: A score within a formula.
-SYMBOLS = {
-    "confidence": "c",
-    "top_softmax": "top softmax",
-    "predictive_entropy": "entropy",
-    "total_variance": "total variance",
-    "mutual_information": "mutual information",
-    "epistemic": "epistemic",
-    "aleatoric": "aleatoric",
-    "distance": "distance",
-}
-#: What the picker and the address call a score.
-WORDS = {
-    "confidence": "confidence c",
-    "top_softmax": "top softmax",
-    "predictive_entropy": "predictive entropy",
-    "total_variance": "total variance",
-    "mutual_information": "mutual information",
-    "epistemic": "epistemic",
-    "aleatoric": "aleatoric",
-    "distance": "distance",
-}
-HELP = {
-    "confidence": "c = 1 − 2·√(p(1 − p)), where p is the mean softmax of the predicted class. c is "
-    "0 at p = 0.5 and *rises again below*: an image that could be anything (p = 0.1 for each of "
-    "ten classes) has c = 0.4. Top softmax and entropy do not fold back.",
-    "top_softmax": "The mean softmax of the predicted class, from 1 / number of classes to 1.",
-    "predictive_entropy": "How spread out the mean softmax is over all classes, in nats: 0 when "
-    "all is on one class.",
-    "total_variance": "1 − Σ p², the variance over all classes: 0 when all is on one class.",
-    "mutual_information": "How much the sampled networks disagree with one another, in nats: "
-    "doubt of the model, which more training data can lessen.",
-    "epistemic": "Variance of the predicted class between the sampled networks: doubt of the "
-    "model, which more training data can lessen.",
-    "aleatoric": "Variance of the predicted class within the sampled networks: doubt that lies in "
-    "the image itself.",
-    "distance": "How far the image lies from the nearest class of the training images, in the "
-    "network's last hidden layer; the training images lie at 1 on average. A softmax can be sure "
-    "of what it never saw: for new mechanisms this tells more, for letters among digits less.",
-}
 
 
 class Cutoff(NamedTuple):
@@ -72,8 +31,8 @@ class Cutoff(NamedTuple):
     @property
     def text(self) -> str:
         """The rule in short: 'c ≥ 0.5', 'entropy ≤ 1.15'."""
-        sign = "≥" if evaluation.SCORES[self.score] > 0 else "≤"
-        return f"{SYMBOLS[self.score]} {sign} {self.value:g}"
+        score = SCORES[self.score]
+        return f"{score.symbol} {score.sign} {self.value:g}"
 
 
 def draw(study: Study) -> None:
@@ -81,19 +40,18 @@ def draw(study: Study) -> None:
     choices = usable(study)
     if st.session_state.get(SCORE) not in choices:
         st.session_state.pop(SCORE, None)
-    explained = HELP[st.session_state.get(SCORE, choices[0])]
+    explained = SCORES[st.session_state.get(SCORE, choices[0])].help
     score = st.selectbox(
         "Score",
         choices,
         key=SCORE,
         bind="query-params",
-        format_func=WORDS.get,
+        format_func=lambda key: SCORES[key].short,
         help=f"How sure a network is of an image. {explained}",
     )
     low, high, step, start = score_range(study, score)
-    sign = "≥" if evaluation.SCORES[score] > 0 else "≤"
     st.slider(
-        f"Cut-off: keep {sign}",
+        f"Cut-off: keep {SCORES[score].sign}",
         low,
         high,
         start,
@@ -124,17 +82,17 @@ def usable(study: Study) -> list[str]:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _usable(identity: str, _study: Study) -> list[str]:
-    table = studies.table(_study, filters.reading_method(_study))
+    table = studies.table(_study, _study.reading_method)
     return [
         name
-        for name in SCORE_NAMES
+        for name in SCORES
         if name == "confidence" or (name in table and evaluation.varies(table[name]))
     ]
 
 
 def start_again(study: Study) -> None:
     """Put every cut-off but that of c where it starts in this study; another one's says nothing."""
-    for name in SCORE_NAMES:
+    for name in SCORES:
         for key in (f"cut_{name}", f"across_{name}"):
             if key in st.session_state and name != "confidence":
                 st.session_state[key] = score_range(study, name)[3]
@@ -142,9 +100,9 @@ def start_again(study: Study) -> None:
 
 def between(score: str, low: float, high: float, last: bool) -> str:
     """A bin in words: 'c 0.94 to 0.96'; the last one of a distance holds all that lies farther."""
-    if score == "distance" and last:
-        return f"{SYMBOLS[score]} {low:.3g} and more"
-    return f"{SYMBOLS[score]} {low:.3g} to {high:.3g}"
+    if SCORES[score].limit is None and last:
+        return f"{SCORES[score].symbol} {low:.3g} and more"
+    return f"{SCORES[score].symbol} {low:.3g} to {high:.3g}"
 
 
 def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
@@ -160,20 +118,19 @@ def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
 def _range(identity: str, score: str, _study: Study) -> tuple[float, float, float, float]:
     if score == "confidence":
         return 0.0, 1.0, 0.01, 0.5
-    highest, step = 1.0, 0.01
-    if score in ("predictive_entropy", "mutual_information"):
-        highest = float(np.ceil(20 * np.log(len(_study.classes))) / 20)
-    elif score in ("epistemic", "aleatoric"):
-        highest, step = 0.25, 0.005
-    table = studies.table(_study, filters.reading_method(_study))
-    if score == "distance":
+    highest = SCORES[score].highest(len(_study.classes))
+    table = studies.table(_study, _study.reading_method)
+    if highest is None:
         # It has no upper end: spoilt images may lie hundreds away, and leave the others no room.
         far = [
-            own["distance"][scored_rows(own)].quantile(0.995)
+            own[score][scored_rows(own)].quantile(0.995)
             for method in _study.methods
-            if "distance" in (own := studies.table(_study, method))
+            if score in (own := studies.table(_study, method))
         ]
         highest = float(np.ceil(10 * np.nanmax([1.0, *far])) / 10)
+    else:
+        highest = float(np.ceil(20 * highest) / 20)
+    step = 0.005 if highest <= 0.25 else 0.01
     counted = scored_rows(table)
     table = table[counted] if counted.any() else table
     values = table[score].to_numpy(dtype=np.float64) if score in table else np.empty(0)

@@ -1,11 +1,11 @@
-"""Of a synthetic study: where to start, and, only when asked, what was planted in it."""
+"""For a synthetic study: where to start, and, only on request, which faults were planted."""
 
 import pandas as pd
 import streamlit as st
 
 from bnn_core.measures.levels import available_levels
 from bnn_core.study.folder import Study
-from bnn_core.suspects.planted_truth import inactive_compound, places
+from bnn_core.suspects.planted_truth import fault_ranks, inactive_compound
 from pages.shared import rankings
 from pages.shared.words import plain
 
@@ -14,7 +14,7 @@ _LEVELS = ("compound", "well", "image")
 
 
 def start_here(study: Study) -> None:
-    """Three clicks to a compound that low confidence would not have found; nothing is given away.
+    """Three steps to a compound that low confidence does not find, without the answer.
 
     Draws nothing for a study without planted faults.
     """
@@ -31,13 +31,13 @@ def start_here(study: Study) -> None:
         st.markdown(
             "**Start here.** This screen is drawn by code, and some of its labels are wrong on "
             f"purpose. By low confidence **{plain(compound)}** is number {row['unsure']:.0f} of "
-            f"{len(ranked):,} compounds, and the network calls {row['n_wrong']:,} of its "
-            f"{row['n_images']:,} images something else than its label. Is the label wrong?"
+            f"{len(ranked):,} compounds, and the network predicts {row['n_wrong']:,} of its "
+            f"{row['n_images']:,} images as another class. Is the label wrong?"
         )
         with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
             st.page_link(
                 SUSPECT_LABELS,
-                label=f"1. Look at the evidence on {plain(compound)}",
+                label=f"1. Look at {plain(compound)}",
                 icon=":material/help_center:",
                 query_params={"suspects": "compound", "suspect": compound},
             )
@@ -47,31 +47,31 @@ def start_here(study: Study) -> None:
 
 
 def reveal(study: Study, key: str) -> None:
-    """A switch that shows what was planted, and how well the rankings found it."""
+    """A switch that shows the planted faults and their ranks."""
     if study.truth is None:
         return
     if st.toggle(
         "Reveal the truth",
         key=f"truth_{key}",
         bind="query-params",
-        help="What was planted in this synthetic study. Decide first.",
+        help="The faults planted in this synthetic study. Decide first.",
     ):
-        found = _places(study)
-        st.markdown(_sentence(found))
+        faults = _fault_ranks(study)
+        st.markdown(_sentence(faults))
         number = st.column_config.NumberColumn
         st.dataframe(
             pd.DataFrame(
                 {
-                    "kind": found["kind"],
-                    "title": found["title"],
-                    "given": found["given"],
-                    "true": found["true"],
+                    "kind": faults["kind"],
+                    "title": faults["title"],
+                    "given": faults["given"],
+                    "true": faults["true"],
                     "rank": [
                         f"{rank:,} of {n:,}"
-                        for rank, n in zip(found["rank"], found["of"], strict=True)
+                        for rank, n in zip(faults["rank"], faults["of"], strict=True)
                     ],
-                    "by_confidence": found["by_confidence"],
-                    "note": found["note"],
+                    "by_confidence": faults["by_confidence"],
+                    "note": faults["note"],
                 }
             ),
             hide_index=True,
@@ -79,30 +79,30 @@ def reveal(study: Study, key: str) -> None:
             column_config={
                 "kind": "Planted",
                 "title": "Compound, well or image",
-                "given": "Given label",
+                "given": "Label",
                 "true": "Truth",
                 "rank": st.column_config.Column(
                     "Rank as suspect", help="Among the compounds, the wells or the images."
                 ),
                 "by_confidence": number(
                     "By low confidence",
-                    help="Where it would stand if the least confident came first.",
+                    help="Its rank if the least confident came first.",
                 ),
                 "note": "What was done",
             },
         )
 
 
-def _sentence(found: pd.DataFrame) -> str:
+def _sentence(faults: pd.DataFrame) -> str:
     parts = []
-    for level, part in found.groupby("level", sort=False):
+    for level, part in faults.groupby("level", sort=False):
         k = int(part["faults"].iat[0])
         first = part.drop_duplicates("title")
         if level == "image":
-            # Their labels are right: images of wrongly labelled compounds rightly come before.
+            # Their labels are correct: images of wrongly labelled compounds should come first.
             parts.append(
-                f"Images: the {k:,} spoilt ones, rightly labelled, stand at a median rank "
-                f"of {first['rank'].median():,.0f} of {first['of'].iat[0]:,}, "
+                f"Images: the {k:,} damaged ones, correctly labelled, have a median rank of "
+                f"{first['rank'].median():,.0f} of {first['of'].iat[0]:,}, "
                 f"{first['by_confidence'].median():,.0f} by low confidence alone."
             )
             continue
@@ -114,11 +114,11 @@ def _sentence(found: pd.DataFrame) -> str:
     return "  \n".join(parts)
 
 
-def _places(study: Study) -> pd.DataFrame:
+def _fault_ranks(study: Study) -> pd.DataFrame:
     levels = available_levels(study.images)
     ranked = {
         level: rankings.ranked_images(study) if level == "image" else rankings.ranking(study, level)
         for level in _LEVELS
         if level in levels
     }
-    return places(study.truth, ranked)
+    return fault_ranks(study.truth, ranked)

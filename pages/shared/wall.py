@@ -12,7 +12,7 @@ from PIL import Image
 
 from bnn_core.base.wording import count
 from bnn_core.study.folder import Study
-from pages.shared import filters, frame, pictures, studies
+from pages.shared import frame, pictures, studies
 
 #: More tiles than this are not looked through; the wall says how many there are.
 MOST_TILES = 500
@@ -65,7 +65,7 @@ def image_wall(
     here = set(shown.tolist())
     tiles = _tiles(
         studies.identity(study),
-        method or filters.reading_method(study),
+        method or study.reading_method,
         tuple(shown.tolist()),
         caption or "confidence",
         frozenset(here.intersection(flagged)),

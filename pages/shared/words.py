@@ -3,18 +3,7 @@
 import re
 
 from bnn_core.measures.intervals import Interval
-from bnn_core.study.folder import METHOD_NAMES
 
-_SHORT = {
-    "vi": "Bayesian",
-    "standard": "Standard",
-    "dropout": "Dropout",
-    "ensemble": "Ensemble",
-    "laplace": "Laplace",
-    "temperature": "Tempered",
-    "vi-gaussian": "Gaussian prior",
-    "vi-mixture": "Mixture prior",
-}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>:$~&])")
 
 
@@ -31,8 +20,3 @@ def percent(share: float, digits: int = 2) -> str:
 def interval(found: Interval) -> str:
     """A 95 % interval of a share, in percent."""
     return f"[{100 * found.low:.1f}, {100 * found.high:.1f}]"
-
-
-def short_name(method: str) -> str:
-    """A method in one word, for narrow columns."""
-    return _SHORT.get(method, METHOD_NAMES.get(method, method))

@@ -1,4 +1,4 @@
-"""Suspect labels: what is called one other class all the time, and every reading of why."""
+"""Suspect labels: groups that are consistently predicted as one other class, and why."""
 
 import numpy as np
 import pandas as pd
@@ -7,8 +7,9 @@ import streamlit as st
 from bnn_core.base.errors import InputError
 from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows
 from bnn_core.study.folder import Study
-from bnn_core.suspects.explanations import LOOKS_LIKE, Suspect, has_interval, two_digits
+from bnn_core.suspects.ranking_wording import LOOKS_LIKE, has_interval, two_digits
 from bnn_core.suspects.second_opinion import FILE, read_opinion
+from bnn_core.suspects.suspect import Suspect
 from pages.shared import filters, flagging, frame, panels, rankings, studies, truth
 from pages.shared.judged import none_passes
 from pages.shared.words import plain
@@ -19,13 +20,12 @@ ALONE, FEATURES = "none", "measured features"
 #: The order of the work: compounds first, single images last.
 LEVELS = ("compound", "treatment", "well", "image")
 HELP = """How much more the predictions look like those of another class than like those of the
-label, given how this network treats both, its usual errors included (a difference of two
-divergences). **1**: all probability is on one wrong class where no error was expected. **0**: as
-much like the other class as like its own. **Below 0**: more like its own. A low *confidence* alone
-does nothing.
+label, corrected for the network's usual errors (a difference of two divergences). **1**: all
+probability is on one wrong class where no error is expected. **0**: as similar to the other class
+as to the label. **Below 0**: more similar to the label. Low *confidence* alone does not raise it.
 
-The interval comes from drawing wells (or images) and compounds again and again. It is wide for few
-wells. How many of the high scores are false alarms is *not* estimated: look at the readings."""
+The interval comes from resampling wells (or images) and compounds. It is wide for few wells. The
+share of false alarms among high scores is *not* estimated: read the explanations."""
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
             bind="query-params",
             label_visibility="collapsed",
             format_func=lambda name: f"{name}s",
-            # The suspect in the address is one of the level that was left.
+            # The suspect in the address belongs to the previous level.
             on_change=lambda: st.query_params.pop(SUSPECT, None),
         )
     if level == "image":
@@ -65,12 +65,11 @@ def images(study: Study) -> None:
     st.caption(
         "Label quality is the mean probability of the given label"
         + (
-            f", less where its {' and its '.join(known)} fell short of what others of this "
-            "label get"
+            f", reduced where its {' or its '.join(known)} gets less than others of this label"
             if known
             else ""
         )
-        + ": 0 = the label does not fit at all, 1 = it fits. Most suspect first."
+        + ". 0: the label does not fit, 1: it fits. Most suspect first."
     )
     shown = st.segmented_control(
         "Show",
@@ -94,7 +93,7 @@ def images(study: Study) -> None:
 
 
 def images_table(study: Study, ranked: pd.DataFrame) -> None:
-    """The ranking in words: what is ticked can be flagged and exported, the last one is shown."""
+    """The ranking as a table: ticked images can be flagged and exported, the last one is shown."""
     rows = ranked["row"].to_numpy()
     known = [
         name for name in ("compound", "concentration", "plate", "well") if name in study.images
@@ -137,12 +136,12 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
             ],
             column_config={
                 "image_id": "Image",
-                "label": "Given",
+                "label": "Label",
                 "predicted": "Predicted",
                 "label_quality": st.column_config.NumberColumn("Label quality", format="%.4f"),
                 "p_label": st.column_config.NumberColumn("Probability of the label", format="%.4f"),
                 "confidence": st.column_config.NumberColumn("Confidence c", format="%.3f"),
-                "decision": st.column_config.Column("Decision", help="Of the review list."),
+                "decision": st.column_config.Column("Decision", help="From the review list."),
                 **{name: panels.METADATA[name] for name in known},
             },
         )
@@ -164,56 +163,54 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
 
 @frame.fragment
 def groups(study: Study, level: str) -> None:
-    """The ranking of compounds, treatments or wells, and the one that was chosen."""
+    """The ranking of compounds, treatments or wells, and the chosen one in detail."""
     second = pick_opinion(study)
     ranked = rankings.ranking(study, level, second.table, second.name)
-    found = passing(study, ranked, level)
-    if found.empty:
+    shown = passing(study, ranked, level)
+    if shown.empty:
         nothing_scored(study)
         return
-    found["title"] = titles(found, level)
-    at = place_of(found)
-    if (asked := st.query_params.get(SUSPECT)) and found["title"].iat[at] != asked:
-        st.caption(f"“{plain(asked)}” is not among these; this is the first.")
-    draw_table(study, found, len(ranked), level, at)
+    shown["title"] = titles(shown, level)
+    at = index_in_address(shown)
+    if (asked := st.query_params.get(SUSPECT)) and shown["title"].iat[at] != asked:
+        st.caption(f"“{plain(asked)}” is not in this list. The first one is shown.")
+    draw_table(study, shown, len(ranked), level, at)
     suspect.draw(
-        study, found.iloc[at], Suspect.of(found.iloc[at], level), second, lambda: steps(found, at)
+        study, shown.iloc[at], Suspect.of(shown.iloc[at], level), second, lambda: steps(shown, at)
     )
 
 
 def pick_opinion(study: Study) -> suspect.Opinion:
-    """Who else is asked about the same compounds."""
+    """The choice of a second opinion on the same compounds."""
     kept = study.path / FILE
     others = other_studies(study)
-    # One of another study is never taken unasked.
+    # Another study is used only if it is chosen.
     options = [*([FEATURES] if kept.is_file() else []), ALONE, *others]
     if len(options) == 1:
         return suspect.Opinion()
-    said = st.selectbox(
+    choice = st.selectbox(
         "Second opinion",
         options,
         key="second",
         bind="query-params",
         width=420,
         format_func=lambda name: f"study {name}" if name in others else name,
-        help="With a second opinion the score is the lower one of the two: both must call it the "
-        "same wrong class. `bnn second-opinion STUDY FEATURES` asks a logistic regression on "
-        "measured features; another study over the same compounds will do too.",
+        help="With a second opinion the score is the lower of the two: both must predict the same "
+        "wrong class. `bnn second-opinion STUDY FEATURES` fits a logistic regression to measured "
+        "features. Another study of the same compounds works too.",
     )
-    if said == FEATURES:
+    if choice == FEATURES:
         stamp = str(kept.stat().st_mtime_ns)
         return suspect.Opinion(f"{FEATURES} {stamp}", kept_opinion(str(kept), stamp, study))
-    if said == ALONE:
+    if choice == ALONE:
         return suspect.Opinion()
-    other = studies.opened(said)
-    return suspect.Opinion(
-        studies.identity(other), studies.table(other, filters.reading_method(other))
-    )
+    other = studies.opened(choice)
+    return suspect.Opinion(studies.identity(other), studies.table(other, other.reading_method))
 
 
 def other_studies(study: Study) -> list[str]:
-    """Studies of the cache that know compounds and share at least two classes with this one."""
-    found = []
+    """Studies of the cache with compounds that share at least two classes with this one."""
+    names = []
     for entry in studies.entries():
         if entry.problem is None and entry.name != study.name:
             meta = studies.opened(entry.name).meta
@@ -221,84 +218,84 @@ def other_studies(study: Study) -> list[str]:
                 "compound" in (meta.get("levels") or ())
                 and len(set(meta["classes"]) & set(study.classes)) > 1
             ):
-                found.append(entry.name)
-    return found if "compound" in available_levels(study.images) else []
+                names.append(entry.name)
+    return names if "compound" in available_levels(study.images) else []
 
 
-def passing(study: Study, found: pd.DataFrame, level: str) -> pd.DataFrame:
-    """Those with at least one image that passes the filters; scores stay those of all images."""
-    if not filters.any_set() or found.empty:
-        return found.copy()
+def passing(study: Study, ranked: pd.DataFrame, level: str) -> pd.DataFrame:
+    """Rows with at least one image that passes the filters; scores remain those of all images."""
+    if not filters.any_set() or ranked.empty:
+        return ranked.copy()
     keys = [*LEVEL_COLUMNS[level], "label"]
     left = study.images[keys].iloc[frame.filtered_rows()].drop_duplicates()
-    return found.merge(left, on=keys).sort_values("rank", ignore_index=True)
+    return ranked.merge(left, on=keys).sort_values("rank", ignore_index=True)
 
 
-def titles(found: pd.DataFrame, level: str) -> list[str]:
-    """What the rows are called; one compound under two labels says which."""
-    names = pd.Series([Suspect.of(row, level).title for _, row in found.iterrows()])
+def titles(ranked: pd.DataFrame, level: str) -> list[str]:
+    """Names of the rows, with the label where one name has two labels."""
+    names = pd.Series([Suspect.of(row, level).title for _, row in ranked.iterrows()])
     twice = names.duplicated(keep=False)
-    return names.where(~twice, names + " (" + found["label"].astype(str) + ")").to_list()
+    return names.where(~twice, names + " (" + ranked["label"].astype(str) + ")").to_list()
 
 
-def place_of(found: pd.DataFrame) -> int:
-    """Which row the address names; the first where it names none."""
-    here = np.flatnonzero(found["title"] == st.query_params.get(SUSPECT))
-    return int(here[0]) if len(here) else 0
+def index_in_address(shown: pd.DataFrame) -> int:
+    """Index of the row named in the address, 0 without one."""
+    rows = np.flatnonzero(shown["title"] == st.query_params.get(SUSPECT))
+    return int(rows[0]) if len(rows) else 0
 
 
-def flagged_counts(study: Study, found: pd.DataFrame, level: str) -> list[str]:
+def flagged_counts(study: Study, shown: pd.DataFrame, level: str) -> list[str]:
     """How many images of each row are on the review list: "4 of 12", or nothing."""
     keys = [*LEVEL_COLUMNS[level], "label"]
-    table = frame.table(study, filters.reading_method(study))
+    table = frame.table(study, study.reading_method)
     flagged = table.index.isin(flagging.flagged_rows(study)) & scored_rows(table)
-    own = table.loc[flagged, keys].value_counts(dropna=False)
-    counts = found[keys].merge(own.rename("n").reset_index(), on=keys, how="left")["n"]
+    flagged_by_row = table.loc[flagged, keys].value_counts(dropna=False)
+    counts = shown[keys].merge(flagged_by_row.rename("n").reset_index(), on=keys, how="left")["n"]
     return [
         "" if pd.isna(n) else f"{int(n):,} of {total:,}"
-        for n, total in zip(counts, found["n_images"], strict=True)
+        for n, total in zip(counts, shown["n_images"], strict=True)
     ]
 
 
-def draw_table(study: Study, found: pd.DataFrame, total: int, level: str, at: int) -> None:
-    """Those `found` of a ranking of `total`; a click on a row opens it."""
+def draw_table(study: Study, shown: pd.DataFrame, total: int, level: str, at: int) -> None:
+    """The shown rows of a ranking of `total` rows; a click on a row opens it."""
     key = f"suspects_table_{level}"
-    sure = [has_interval(row) for _, row in found.iterrows()]
+    sure = [has_interval(row) for _, row in shown.iterrows()]
     table = pd.DataFrame(
         {
-            "rank": found["rank"],
-            "title": found["title"],
-            "label": found["label"],
-            "suspected": found["suspected"],
+            "rank": shown["rank"],
+            "title": shown["title"],
+            "label": shown["label"],
+            "suspected": shown["suspected"],
             "called": [
                 f"{called:,} of {n:,}"
-                for called, n in zip(found["n_suspected"], found["n_images"], strict=True)
+                for called, n in zip(shown["n_suspected"], shown["n_images"], strict=True)
             ],
-            "score": found["score"].round(2) + 0.0,  # no -0.00
+            "score": shown["score"].round(2) + 0.0,  # no -0.00
             "interval": [
                 f"{two_digits(low)} to {two_digits(high)}" if known else "too few units"
-                for low, high, known in zip(found["low"], found["high"], sure, strict=True)
+                for low, high, known in zip(shown["low"], shown["high"], sure, strict=True)
             ],
             "ranks": [
                 "–" if not known else f"{low} to {high}" if low != high else str(low)
                 for low, high, known in zip(
-                    found["rank_low"], found["rank_high"], sure, strict=True
+                    shown["rank_low"], shown["rank_high"], sure, strict=True
                 )
             ],
             "wrong": [
                 f"{wrong:,} of {n:,}"
-                for wrong, n in zip(found["n_wrong"], found["n_images"], strict=True)
+                for wrong, n in zip(shown["n_wrong"], shown["n_images"], strict=True)
             ],
-            "flagged": flagged_counts(study, found, level),
+            "flagged": flagged_counts(study, shown, level),
             "units": [
                 f"{n:,} {unit}{'s' * (n != 1)}"
-                for n, unit in zip(found["n_units"], found["unit"], strict=True)
+                for n, unit in zip(shown["n_units"], shown["unit"], strict=True)
             ],
-            "confidence": found["mean_confidence"],
+            "confidence": shown["mean_confidence"],
         }
     )
     number = st.column_config.NumberColumn
-    # The row in view, also after a step by button or an address from elsewhere.
+    # The row in view, also after a step by button or from an address.
     if key not in st.session_state or list(st.session_state[key]["selection"]["rows"]) != [at]:
         st.session_state[key] = {"selection": {"rows": [at]}}
     st.dataframe(
@@ -307,66 +304,65 @@ def draw_table(study: Study, found: pd.DataFrame, total: int, level: str, at: in
         hide_index=True,
         height=318,
         selection_mode="single-row-required",
-        on_select=lambda: follow(found, key),
+        on_select=lambda: follow(shown, key),
         column_config={
             "rank": number("Rank", width=60),
             "title": level.capitalize(),
             "label": "Given label",
             "suspected": st.column_config.Column(
-                "Nearest other class",
-                help=f"The class that the predictions look most like beside "
-                f"the label. {LOOKS_LIKE}",
+                "Most similar class",
+                help=f"The class, other than the label, that the predictions look most like. "
+                f"{LOOKS_LIKE}",
             ),
             "called": st.column_config.Column(
-                "Called so", help="Images that are predicted as the nearest other class."
+                "Predicted as it", help="Images that are predicted as the most similar class."
             ),
             "score": number("Score", format="%.2f", help=HELP),
             "interval": st.column_config.Column(
                 "95 % interval",
-                help="Too few units: from one there is none, and from two or "
-                "three it may span the whole scale, which says nothing.",
+                help="Too few units: one unit gives no interval, and with two or three it may span "
+                "the whole scale.",
             ),
             "ranks": st.column_config.Column(
-                "Rank, 95 %", help="Where it stands when wells and compounds are drawn again."
+                "Rank, 95 %", help="Range of ranks when wells and compounds are resampled."
             ),
             "wrong": st.column_config.Column("Images wrong"),
             "units": st.column_config.Column(
-                "Drawn from",
-                help="Images of one well are not "
-                "independent: where wells are unknown, the interval "
-                "is too narrow.",
+                "Resampled",
+                help="Images of one well are not independent. Without wells the interval is too "
+                "narrow.",
             ),
             "confidence": number(
                 "Mean c",
                 format="%.2f",
-                help="Mean confidence: a low one is no sign of a wrong label.",
+                help="Mean confidence. Low confidence alone is no sign of a wrong label.",
             ),
             "flagged": st.column_config.Column("Flagged", help="Images on the review list."),
         },
     )
-    shown = f"{len(found):,} of " if len(found) != total and filters.any_set() else ""
-    other = int((found["score"] > 0).sum())
+    part = f"{len(shown):,} of " if len(shown) != total and filters.any_set() else ""
+    other = int((shown["score"] > 0).sum())
     st.caption(
-        f"{shown}{total:,} {level}s, by consistent disagreement. {other:,} "
+        f"{part}{total:,} {level}s, by consistent disagreement. {other:,} "
         f"look{'s' * (other == 1)} more like another class than like "
-        f"{'its' if other == 1 else 'their'} own label (score above 0), the network's usual "
-        "errors allowed for.",
+        f"{'its' if other == 1 else 'their'} label (score above 0), corrected for the network's "
+        "usual errors.",
         help=HELP,
     )
 
 
-def follow(found: pd.DataFrame, key: str) -> None:
+def follow(shown: pd.DataFrame, key: str) -> None:
     """Put the clicked row into the address."""
     rows = st.session_state[key]["selection"]["rows"]
     if rows:
-        st.query_params[SUSPECT] = found["title"].iat[int(rows[0])]
+        st.query_params[SUSPECT] = shown["title"].iat[int(rows[0])]
 
 
-def steps(found: pd.DataFrame, at: int) -> None:
+def steps(shown: pd.DataFrame, at: int) -> None:
     """Previous and next suspect."""
 
-    def go(place: int) -> None:
-        st.query_params[SUSPECT] = found["title"].iat[place]
+    def go(row: int) -> None:
+        st.query_params[SUSPECT] = shown["title"].iat[row]
 
     st.button(
         "Previous",
@@ -382,7 +378,7 @@ def steps(found: pd.DataFrame, at: int) -> None:
         icon=":material/chevron_right:",
         key="suspect_on",
         shortcut="J",
-        disabled=at + 1 >= len(found),
+        disabled=at + 1 >= len(shown),
         on_click=go,
         args=(at + 1,),
     )
@@ -394,14 +390,13 @@ def nothing_scored(study: Study) -> None:
         return
     if filters.any_set():
         st.info(
-            "Nothing that is left by the filters has a label to doubt. Take one off in the "
-            "sidebar.",
+            "No remaining image has a label to check. Remove a filter in the sidebar.",
             icon=":material/filter_alt_off:",
         )
     else:
         st.info(
-            f"No image of “{plain(study.name)}” has a label that counts, so there is none to "
-            "doubt: a ranking needs given labels, and of compounds at least two.",
+            f"No image of “{plain(study.name)}” has a label to check. The ranking needs labels, and "
+            "at least two compounds.",
             icon=":material/label_off:",
         )
 
@@ -409,10 +404,10 @@ def nothing_scored(study: Study) -> None:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def kept_opinion(path: str, stamp: str, _study: Study) -> pd.DataFrame:
     """The regression on measured features that `bnn second-opinion` left beside the study."""
-    found = read_opinion(_study.path)
-    if found is None:
+    opinion = read_opinion(_study.path)
+    if opinion is None:
         raise InputError(f"{_study.path / FILE} is gone; run 'bnn second-opinion' again")
-    return found[0]
+    return opinion[0]
 
 
 main()

@@ -1,4 +1,4 @@
-"""One suspect: its numbers in a sentence, all readings of it, its images beside others."""
+"""One suspect: its score in sentences, all explanations, its images beside others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,22 +10,21 @@ import streamlit as st
 
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
-from bnn_core.suspects import evidence, side_by_side
-from bnn_core.suspects.explanations import (
+from bnn_core.suspects import side_by_side
+from bnn_core.suspects.explaining import explain
+from bnn_core.suspects.explanation import (
     AGAINST,
     FITS,
     PARTLY,
     UNKNOWN,
-    VERDICTS,
-    Reading,
-    Suspect,
-    heading,
-    interval_of,
-    matching,
-    two_digits,
+    Explanation,
+    by_verdict,
+    unchecked_line,
 )
 from bnn_core.suspects.phenotype import study_strengths
-from pages.shared import filters, flagging, frame, panels, studies
+from bnn_core.suspects.ranking_wording import heading, score_sentences, two_digits
+from bnn_core.suspects.suspect import Suspect, suspect_images
+from pages.shared import flagging, frame, panels, studies
 from pages.shared.wall import image_wall
 from pages.shared.words import plain
 
@@ -34,13 +33,12 @@ _MARKS = {
     FITS: ("●", "var(--st-primary-color)", 700),
     PARTLY: ("◐", "inherit", 600),
     AGAINST: ("○", "inherit", 400),
-    UNKNOWN: ("?", "inherit", 400),
 }
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """A second opinion on the same compounds, as `suspects.rank` takes it; `name` tells it apart."""
+    """A second opinion on the same compounds for `ranking.rank`; `name` identifies it in caches."""
 
     name: str = "none"
     table: pd.DataFrame | None = None
@@ -49,122 +47,98 @@ class Opinion:
 def draw(
     study: Study, row: pd.Series, who: Suspect, second: Opinion, steps: Callable[[], None]
 ) -> None:
-    """Everything about one line of the ranking.
+    """Everything about one row of the ranking.
 
-    row: of `suspects.rank`. second: the opinion in force. steps: draws the buttons that lead to
-    the next one.
+    row: of `ranking.rank`. second: the chosen opinion. steps: draws the buttons for the previous
+    and next suspect.
     """
-    table = frame.table(study, filters.reading_method(study))
-    own = np.flatnonzero(
-        matching(table, who.keys) & scored_rows(table) & (table["label"] == who.label).to_numpy()
-    )
+    table = frame.table(study, study.reading_method)
+    rows = np.flatnonzero(suspect_images(table, who) & scored_rows(table))
     st.subheader(plain(heading(row, who)), anchor=False)
     key = f"suspect_{who.level}_{who.title}_{who.label}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         steps()
         words = (
-            f"suspect {who.level} {who.title}, labelled {who.label}, nearest other class "
+            f"suspect {who.level} {who.title}, labelled {who.label}, most similar to "
             f"{who.suspected}, score {two_digits(row['score'])}"
         )
-        flagging.flag_control(study, own, words, f"{key}_flag", known={"new_label": who.suspected})
-        panels.export_button(study, own, words, f"{key}_export", who.title)
-    st.markdown(sentence(row, who, table.iloc[own]))
+        flagging.flag_control(study, rows, words, f"{key}_flag", known={"new_label": who.suspected})
+        panels.export_button(study, rows, words, f"{key}_export", who.title)
+    st.markdown(plain(" ".join(score_sentences(row, who))))
     if row["n_wrong"] or row["score"] > 0:
-        draw_readings(
-            _readings(studies.identity(study), repr(who), second.name, study, who, second)
+        draw_explanations(
+            _explanations(studies.identity(study), repr(who), second.name, study, who, second)
         )
     else:
-        st.caption("Every image is called by its label: there is nothing to explain.")
+        st.caption("All images are predicted as labelled. There is nothing to explain.")
     beside(study, table, who, key)
 
 
-def sentence(row: pd.Series, who: Suspect, rows: pd.DataFrame) -> str:
-    """The score in words. rows: the suspect's images."""
-    doses = sorted(rows["concentration"].dropna().unique()) if "concentration" in rows else []
-    at = f" at {', '.join(f'{dose:g}' for dose in doses)} µM" if doses else ""
-    text = (
-        f"Score **{two_digits(row['score'])}** ({interval_of(row)}), rank {row['rank']}. "
-        f"The label gets **{row['p_label']:.2f}** of the mean probability where "
-        f"{row['expected_label']:.2f} was to be expected; {plain(who.suspected)} gets "
-        f"**{row['p_suspected']:.2f}** where {row['expected_suspected']:.2f} was. "
-        f"{row['n_suspected']:,} of {row['n_images']:,} images{at} are called "
-        f"{plain(who.suspected)}, {row['n_wrong']:,} something else than the label."
-    )
-    if "second_score" in row and pd.notna(row["second_p_label"]):
-        text += (
-            f" The second opinion gives the label {row['second_p_label']:.2f} and "
-            f"{plain(who.suspected)} {row['second_p_suspected']:.2f} (score "
-            f"{two_digits(row['second_score'])})."
-        )
-    elif "second_score" in row:
-        text += " The second opinion knows nothing of it."
-    return text
-
-
-def draw_readings(found: list[Reading]) -> None:
-    """Every reading, those that fit first; none is forced."""
-    st.markdown("**What may be the matter?** Every reading that the data allow; several may fit.")
-    order = sorted(found, key=lambda reading: VERDICTS.index(reading.verdict))
+def draw_explanations(explanations: list[Explanation]) -> None:
+    """All explanations, those that fit first; the unchecked ones in one line."""
+    st.markdown("**Possible explanations** (several may fit)")
+    ordered = by_verdict(explanations)
+    checked = [one for one in ordered if one.verdict != UNKNOWN]
     st.html(
         '<div style="display:grid;grid-template-columns:max-content minmax(9rem,max-content) '
         "minmax(16rem,1fr);column-gap:1.1rem;row-gap:.45rem;font-size:.93rem;line-height:1.4;"
-        f'max-width:78rem">{"".join(map(_line, order))}</div>'
+        f'max-width:78rem">{"".join(map(_line, checked))}</div>'
     )
+    if line := unchecked_line(explanations):
+        with st.expander(line):
+            for one in ordered[len(checked) :]:
+                st.markdown(f"**{one.title}**: {plain(one.sentence)}")
     with st.expander("All numbers"):
         st.dataframe(
             pd.DataFrame(
                 [
-                    (reading.explanation, name.replace("_", " "), value, reading.n, reading.counted)
-                    for reading in order
-                    for name, value in reading.numbers.items()
+                    (one.title, name.replace("_", " "), value, one.n, one.counted)
+                    for one in ordered
+                    for name, value in one.numbers.items()
                 ],
-                columns=["Reading", "Number", "Value", "n", "of"],
+                columns=["Explanation", "Number", "Value", "n", "of"],
             ),
             hide_index=True,
             column_config={"Value": st.column_config.NumberColumn(format="%.3f")},
         )
 
 
-def _line(reading: Reading) -> str:
-    mark, colour, weight = _MARKS[reading.verdict]
-    faint = "opacity:.72;" if reading.verdict in (AGAINST, UNKNOWN) else ""
-    rests = (
-        f" <span style='opacity:.65'>(n = {reading.n:,} {escape(reading.units)})</span>"
-        if reading.n
-        else ""
-    )
+def _line(one: Explanation) -> str:
+    mark, colour, weight = _MARKS[one.verdict]
+    faint = "opacity:.72;" if one.verdict == AGAINST else ""
+    basis = f" <span style='opacity:.65'>({escape(one.basis)})</span>" if one.basis else ""
     return (
         f'<div style="{faint}white-space:nowrap;font-weight:{weight}"><span style="color:'
-        f'{colour}">{mark}</span> {escape(reading.verdict)}</div>'
-        f'<div style="{faint}font-weight:{weight}">{escape(reading.explanation)}</div>'
-        f'<div style="{faint}">{escape(reading.sentence)}{rests}</div>'
+        f'{colour}">{mark}</span> {escape(one.verdict)}</div>'
+        f'<div style="{faint}font-weight:{weight}">{escape(one.title)}</div>'
+        f'<div style="{faint}">{escape(one.sentence)}{basis}</div>'
     )
 
 
 def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
     """The side-by-side wall; a click on an image shows it large."""
     st.markdown(
-        "**Side by side**: an even draw over compounds, doses, plates and wells, not the "
-        "most convincing images."
+        "**Side by side**: images drawn evenly over compounds, doses, plates and wells, not "
+        "chosen to convince."
     )
-    found = _panels(studies.identity(study), repr(who), study, who)
-    if not any(study.has_thumbnail(int(row)) for rows in found.values() for row in rows[:3]):
+    walls = _panels(studies.identity(study), repr(who), study, who)
+    if not any(study.has_thumbnail(int(row)) for rows in walls.values() for row in rows[:3]):
         st.caption(
-            "This study holds no pictures, so the tiles show what is known of the images; "
-            "`bnn import` and `bnn study` take pictures in where they find the files."
+            "This study has no pictures, so the tiles show the images' data. `bnn import` and "
+            "`bnn study` add pictures where they find the files."
         )
     heads = {
         "this": (f"This {who.level}:", who.title),
         "same label": ("Same label:", who.label),
-        "predicted label": ("Nearest other class:", who.suspected),
+        "predicted label": ("Most similar class:", who.suspected),
         "controls": ("Untreated,", "same plates" if "plate" in study.images else "all"),
         "other doses": ("Its other doses", ""),
     }
     flagged = flagging.flagged_rows(study)
-    shown = remembered(key, found)
-    places = st.columns([1] * len(found) + [1.4] * (shown is not None), gap="small")
-    for place, (name, rows) in zip(places, found.items(), strict=False):
-        with place:
+    shown = remembered(key, walls)
+    columns = st.columns([1] * len(walls) + [1.4] * (shown is not None), gap="small")
+    for column, (name, rows) in zip(columns, walls.items(), strict=False):
+        with column:
             # Two lines each, so that the walls begin at one height.
             st.markdown(
                 "  \n".join(
@@ -178,26 +152,26 @@ def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
                     _NO_OTHERS if name == "other doses" and who.level == "compound" else _NONE[name]
                 )
     if shown is not None:
-        with places[-1]:
-            panels.detail(study, shown, f"{key}_detail", among=np.concatenate(list(found.values())))
+        with columns[-1]:
+            panels.detail(study, shown, f"{key}_detail", among=np.concatenate(list(walls.values())))
 
 
 _NONE = {
     "this": "No image.",
     "same label": "No other compound has this label.",
     "predicted label": "No other compound has that label.",
-    "controls": "This study holds no untreated images of these plates.",
-    "other doses": "This study holds no other dose of the compound.",
+    "controls": "This study has no untreated images of these plates.",
+    "other doses": "This study has no other dose of the compound.",
 }
 
 
-_NO_OTHERS = "All doses that the study holds are part of the compound: see “treatments” above."
+_NO_OTHERS = "All doses in the study belong to this suspect. Compare them under “treatments” above."
 
 
-def remembered(key: str, found: dict[str, np.ndarray]) -> int | None:
+def remembered(key: str, walls: dict[str, np.ndarray]) -> int | None:
     """The image clicked last on any of the walls."""
     seen = st.session_state.setdefault(f"{key}_seen", {})
-    for name in found:
+    for name in walls:
         row = (st.session_state.get(f"{key}_{name}") or {}).get("clicked")
         if row is not None and row != seen.get(name):
             seen[name], seen["last"] = row, row
@@ -205,12 +179,12 @@ def remembered(key: str, found: dict[str, np.ndarray]) -> int | None:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _readings(
-    identity: str, who: str, said: str, _study: Study, _who: Suspect, _second: Opinion
-) -> list[Reading]:
-    method = filters.reading_method(_study)
-    standard = frame.standard_method(_study)
-    return evidence.readings(
+def _explanations(
+    identity: str, who: str, opinion: str, _study: Study, _who: Suspect, _second: Opinion
+) -> list[Explanation]:
+    method = _study.reading_method
+    standard = _study.standard_method
+    return explain(
         studies.table(_study, method),
         _study.classes,
         _who,
@@ -222,12 +196,12 @@ def _readings(
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _strengths(identity: str, _study: Study) -> pd.DataFrame | None:
-    """Distances from untreated cells in the network's own eyes, where one network saw them all."""
+    """Distances from untreated cells, where one network embedded all images."""
     return study_strengths(_study)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _panels(identity: str, who: str, _study: Study, _who: Suspect) -> dict[str, np.ndarray]:
     return side_by_side.panels(
-        studies.table(_study, filters.reading_method(_study)), _study.classes, _who, PER_PANEL
+        studies.table(_study, _study.reading_method), _study.classes, _who, PER_PANEL
     )

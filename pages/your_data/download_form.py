@@ -17,6 +17,7 @@ from pathlib import Path
 import streamlit as st
 
 import bnn_core
+from bnn_core.base import roots
 from bnn_core.datasets.mnist import data_root
 from pages.shared.words import plain
 from pages.your_data import forms
@@ -86,8 +87,9 @@ def button(label: str, words: Sequence[str]) -> None:
 def start(words: tuple[str, ...]) -> bool:
     """Run `bnn data` with these words, into the folder that the app itself reads.
 
-    False, and nothing is done, while a download runs.
+    False, and nothing is done, while a download runs. InputError where nothing may be made.
     """
+    roots.demand_making()
     with _STARTING:
         found = _downloads()
         if found and found[-1].running:

@@ -9,6 +9,12 @@ from bnn_core.base.errors import InputError
 LOOKED_FOR = 200
 
 
+READ_ONLY = (
+    "This server shows studies and makes none. Make yours in a terminal on the machine "
+    "itself, with `bnn import` or `bnn study`."
+)
+
+
 def words(text: str) -> tuple[str, ...]:
     """The parts of a text between commas, without blanks around them."""
     return tuple(word.strip() for word in text.split(",") if word.strip())

@@ -1,20 +1,19 @@
 """Import a table of predictions: what was understood, what is wrong, then the new study."""
 
-import atexit
 import hashlib
 import os
 import shlex
-import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
+from bnn_core.base import roots
 from bnn_core.base.errors import InputError
+from bnn_core.base.methods import METHODS
 from bnn_core.recipes.imports import image_folder, images_found, make_import_study
-from bnn_core.study.folder import METHOD_NAMES, cache_root
+from bnn_core.study.folder import cache_root
 from bnn_core.tables.columns import CANONICAL
 from bnn_core.tables.predictions import Predictions, read_predictions
 from bnn_core.tables.sources import ImportOptions
@@ -34,6 +33,8 @@ TEXTS = {
 FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
     "classes": "Class names in the order of the columns",
     "control": "Untreated compound or label",
+    "unlabelled": "Labels that mean no label",
+    "new": "Labels that the network never learnt",
     "map": "Other columns",
     "metadata": "Path of a table with more columns",
     "standard": "Path of a standard network's table",
@@ -47,6 +48,9 @@ FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
 
 def draw() -> None:
     """The form; a made study is opened by the next run."""
+    if roots.read_only():
+        st.info(forms.READ_ONLY, icon=":material/lock:")
+        return
     if st.session_state.pop(_MADE, None):
         # Without a parameter of its own a switch clears them all, which bound widgets forbid.
         st.switch_page("overview.py", query_params={"new": st.session_state["study"]})
@@ -65,20 +69,15 @@ def draw() -> None:
         placeholder="/data/predictions.csv",
         help="For large tables, and where the images lie beside the table.",
     )
-    table = (
-        uploaded(upload)
-        if upload is not None
-        else Path(typed.strip()).expanduser()
-        if typed.strip()
-        else None
-    )
-    if table is None:
+    if upload is None and not typed.strip():
         st.info(
             "Choose a table: what was understood of it is shown before anything is made.",
             icon=":material/upload_file:",
         )
         return
+    table = None
     try:
+        table = uploaded(upload) if upload is not None else roots.typed(typed)
         options, extra = ask_options()
         found = understood(str(table), _stamps(table, options), options)
         folder = image_folder(found, table, extra["image_root"])
@@ -98,7 +97,10 @@ def ask_options() -> tuple[ImportOptions, dict]:
             said = left.text_input(words, key=f"import_{name}", help=explained).strip()
             given[name] = said or None
         method = middle.selectbox(
-            FIELDS["method"], list(METHOD_NAMES), key="import_method", format_func=METHOD_NAMES.get
+            FIELDS["method"],
+            list(METHODS),
+            key="import_method",
+            format_func=lambda key: METHODS[key].name,
         )
         classes = middle.text_input(
             FIELDS["classes"], key="import_classes", help="Separated by commas."
@@ -108,6 +110,17 @@ def ask_options() -> tuple[ImportOptions, dict]:
             key="import_control",
             placeholder="DMSO",
             help="Shown, never counted.",
+        )
+        unlabelled = middle.text_input(
+            FIELDS["unlabelled"],
+            key="import_unlabelled",
+            placeholder="-1, unknown",
+            help="Separated by commas.",
+        )
+        new = middle.text_input(
+            FIELDS["new"],
+            key="import_new",
+            help="Shown as new, never scored. Separated by commas.",
         )
         columns = middle.text_input(
             FIELDS["map"],
@@ -136,12 +149,14 @@ def ask_options() -> tuple[ImportOptions, dict]:
             key="import_pixel",
             help="For the scale bar.",
         )
-    paths = {name: Path(path).expanduser() if path else None for name, path in files.items()}
+    paths = {name: roots.typed(path) if path else None for name, path in files.items()}
     root = paths.pop("image_root")
     return ImportOptions(
         method=method,
         classes=forms.words(classes),
         control=forms.words(control),
+        unlabelled=forms.words(unlabelled),
+        new=forms.words(new),
         logits=logits,
         ignore_predicted=ignore,
         columns=forms.pairs(columns),
@@ -235,7 +250,7 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
 
 def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
     """The `bnn import` that does the same; an uploaded table stands there by its own name."""
-    file = table.name if table.is_relative_to(_uploads()) else str(table)
+    file = table.name if table.is_relative_to(roots.uploads()) else str(table)
     words = ["bnn", "import", file, "--out", str(cache_root() / name)]
     default = asdict(ImportOptions())
     given = {
@@ -247,7 +262,7 @@ def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
             words += [part for pair in value.items() for part in ("--map", "=".join(pair))]
         elif key == "control":
             words += [part for one in value for part in (flag, one)]
-        elif key == "classes":
+        elif key in ("classes", "unlabelled", "new"):
             words += [flag, *value]
         else:
             words += [flag] if value is True else [flag, str(value)]
@@ -257,28 +272,19 @@ def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
 def uploaded(upload) -> Path:
     """An uploaded table as a file under its own name, until the server stops."""
     content = upload.getvalue()
-    path = _uploads() / hashlib.sha256(content).hexdigest()[:16] / Path(upload.name).name
+    path = roots.uploads() / hashlib.sha256(content).hexdigest()[:16] / Path(upload.name).name
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
     return path
 
 
-def say(error: InputError, table: Path) -> str:
+def say(error: InputError, table: Path | None) -> str:
     """The error's line in the page's words: fields for flags, and an uploaded file's own name."""
-    said = (
-        str(error).replace(f"{table.parent}/", "")
-        if table.is_relative_to(_uploads())
-        else str(error)
-    )
+    said = str(error)
+    if table is not None and table.is_relative_to(roots.uploads()):
+        said = said.replace(f"{table.parent}/", "")
     return forms.say(said, FIELDS)
-
-
-@st.cache_resource(show_spinner=False)
-def _uploads() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="bnn-uploads-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table")

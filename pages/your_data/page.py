@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from bnn_core.base import roots
 from bnn_core.datasets.mnist import data_root
 from pages.your_data import download_form, forms, import_form, plate_form
 
@@ -57,12 +58,20 @@ def public() -> None:
     (digits, about_digits, train), (cells, about_cells, fetch) = PUBLIC
     st.subheader(digits, anchor=False)
     st.markdown(about_digits)
-    with st.container(horizontal=True):
-        download_form.button("Fetch MNIST", ["mnist"])
-        download_form.button("Fetch EMNIST", ["emnist"])
+    if not roots.read_only():
+        with st.container(horizontal=True):
+            download_form.button("Fetch MNIST", ["mnist"])
+            download_form.button("Fetch EMNIST", ["emnist"])
     st.code(train, language="bash")
     st.subheader(cells, anchor=False)
     st.markdown(about_cells)
+    if not roots.read_only():
+        fetch_cells()
+    st.code(fetch, language="bash")
+
+
+def fetch_cells() -> None:
+    """Which part of BBBC021 to fetch, and the button."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         plates = forms.words(
             st.text_input(
@@ -80,7 +89,6 @@ def public() -> None:
         ]
         size = f"{840 * len(plates)} MB" if plates else "43 GB"
         download_form.button(f"Fetch BBBC021 ({size})", ["bbbc021", *words])
-    st.code(fetch, language="bash")
 
 
 main()

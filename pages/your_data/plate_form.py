@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.plates import PlateTable, read_plate
 from bnn_core.recipes.plate_presets import PRESETS
@@ -73,9 +74,9 @@ def draw() -> None:
             icon=":material/table_view:",
         )
         return
-    table = Path(typed).expanduser()
     read = {name: ask.get(name) for name in ("label", "group", "batch", "control")}
     try:
+        table = roots.typed(typed)
         columns = forms.pairs(ask.get("map", ""))
         found = _read(
             str(table),
@@ -165,7 +166,7 @@ def _read(
 ) -> PlateTable:
     return read_plate(
         Path(path),
-        images=Path(images).expanduser() if images else None,
+        images=roots.typed(images) if images else None,
         columns=dict(columns),
         **dict(options),
     )

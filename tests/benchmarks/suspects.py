@@ -27,11 +27,12 @@ from tqdm import tqdm
 
 from bnn_core.study.folder import open_study
 from bnn_core.suspects.disagreement import contrast
-from bnn_core.suspects.evidence import readings
-from bnn_core.suspects.explanations import FITS, Suspect
+from bnn_core.suspects.explaining import explain
+from bnn_core.suspects.explanation import FITS
 from bnn_core.suspects.label_quality import label_quality
-from bnn_core.suspects.own_errors import own_errors
 from bnn_core.suspects.ranking import rank, rank_images
+from bnn_core.suspects.suspect import Suspect
+from bnn_core.suspects.usual_errors import fit_usual_errors
 
 
 def main() -> None:
@@ -205,7 +206,7 @@ def evidence_of(screens: list[Screen], standard: list[Screen]) -> None:
             {"planted": kind}
             | {
                 r.name: float(r.verdict == FITS)
-                for r in readings(screen.table, screen.classes, suspect, standard=other.table)
+                for r in explain(screen.table, screen.classes, suspect, standard=other.table)
             }
             for kind, suspect, screen, other in rows
         ]
@@ -300,7 +301,11 @@ def _dirichlet_p(
     groups = table.groupby("compound")
     labels = pd.Index(classes).get_indexer(groups["label"].first())
     means = groups[[f"p_{name}" for name in classes]].mean().to_numpy(np.float64)
-    errors, each, weights = own_errors(means, labels), np.arange(len(labels)), np.ones(len(labels))
+    errors, each, weights = (
+        fit_usual_errors(means, labels),
+        np.arange(len(labels)),
+        np.ones(len(labels)),
+    )
     for _ in range(6):
         every = errors.expected_if(weights)
         expected = np.maximum(every[each, labels], 1e-6)
@@ -346,7 +351,7 @@ def coverage(repeats: int = 200) -> None:
                 table[f"p_{name}"] = well_p.reshape(-1, 6)[:, k]
             ranked = rank(table, classes, resamples=200).set_index("compound")
             ranked = ranked.reindex([f"c{i}" for i in range(compounds)])
-            found = contrast(own_errors(true, labels).expected_if(), true, labels)
+            found = contrast(fit_usual_errors(true, labels).expected_if(), true, labels)
             score = found[np.arange(compounds), pd.Index(classes).get_indexer(ranked["suspected"])]
             held.append(((score >= ranked["low"]) & (score <= ranked["high"])).mean())
         print(

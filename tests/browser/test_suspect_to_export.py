@@ -37,16 +37,16 @@ def test_from_start_here_to_the_exported_list(tab, demo, cache, tmp_path):
 
     tab.goto("/?study=demo")
     tab.get_by_role("link", name="1. Look at the evidence").click()
-    tab.get_by_role("heading", name=f"{inactive}: given").wait_for()
+    tab.get_by_role("heading", name=f"{inactive}: labelled").wait_for()
     assert "study=demo" in tab.url and f"suspect={inactive}" in tab.url
     tab.get_by_text("The dose does nothing").wait_for()
     for _ in range(int(ranked.set_index("compound").at[inactive, "rank"]) - 1):
         tab.get_by_role("button", name="Previous").click()
-    tab.get_by_role("heading", name=f"{first['compound']}: given").wait_for()
+    tab.get_by_role("heading", name=f"{first['compound']}: labelled").wait_for()
     rows = set(table.index[(table["compound"] == first["compound"]) & (table["role"] == "scored")])
 
     walls = tab.locator(".wall")
-    # The heading changes first; the walls of the suspect before stand until they are drawn anew.
+    # The heading changes first; the walls of the previous suspect remain until they are drawn again.
     wait_for(tab, lambda: walls.count() == 5 and shown_on(walls.first) == rows)
     settled(tab)
     tile = walls.last.locator(".tile").first

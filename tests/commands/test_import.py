@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from bnn_core.base.scores import SCORES
 from bnn_core.commands import import_
 from bnn_core.commands.cli import main
 from bnn_core.measures.evaluation import Selective, augrc, aurc, auroc, brier, ece, nll
 from bnn_core.measures.levels import level_metrics
-from bnn_core.measures.uncertainty import SPLIT_COLUMNS
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study
 
@@ -97,7 +97,9 @@ def test_the_published_table_with_one_command(shared_data, authors, tmp_path):
         "20.2",
     ]
     np.testing.assert_allclose(c, authors.c, atol=1e-6)
-    assert table[list(SPLIT_COLUMNS)].isna().all(axis=None)
+    assert (
+        table[[key for key, score in SCORES.items() if score.needs_samples]].isna().all(axis=None)
+    )
     assert any("no samples" in note for note in study.meta["notes"])
     assert study.samples("vi") is None
     assert study.thumbnail(0) is None
@@ -129,6 +131,17 @@ def test_a_study_with_samples_and_a_standard_network(tmp_path):
     u = summary["aleatoric"] + summary["epistemic"]
     np.testing.assert_allclose(summary["confidence"], 1 - 2 * np.sqrt(u), rtol=1e-6)
     assert study.summary("standard")["epistemic"].isna().all()
+
+
+def test_labels_that_mean_nothing_and_new_kinds_by_flag(tmp_path):
+    table = write_table(tmp_path, label=["a", "-1", "tbd", "c"])
+    said = run(table, "--out", tmp_path / "study", "--unlabelled", "-1", "tbd", "--new", "c")
+    assert "'-1' on 1 row, 'tbd' on 1 row" in said
+    study = open_study(tmp_path / "study")
+    assert check_study(study.path) == []
+    assert study.images["role"].tolist() == ["scored", "unlabelled", "unlabelled", "new"]
+    assert study.images["label"].tolist()[3] == "c"
+    assert study.meta["metrics"]["vi"]["image"]["n"] == 1
 
 
 def make_images(folder, count=4):

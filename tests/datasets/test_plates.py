@@ -403,3 +403,43 @@ def test_the_shared_fields_load_with_one_call(tmp_path, shared_data):
     assert source.quarantine.empty
     assert source.table["quality_nuclei"].median() > 30
     assert json.dumps(source.study_keys())
+
+
+def test_channels_that_hold_nothing_are_warned_of(rgb_set, tmp_path):
+    for i in range(16):
+        pixels = picture(i, (40, 48, 3), np.uint8)
+        pixels[..., 2] = 0
+        if i < 3:
+            pixels[..., 1] = 7
+        Image.fromarray(pixels).save(tmp_path / f"f{i}.png")
+    warnings = [n for n in load_plate(rgb_set, tmp_path / "made", size=20).notes if "WARNING" in n]
+    assert len(warnings) == 2
+    assert "channel green holds" in warnings[0] and "3 of the 16 images" in warnings[0]
+    assert "channel blue holds" in warnings[1] and "all 16 images" in warnings[1]
+
+
+def test_remarks_on_the_files_are_counted(rgb_set, tmp_path):
+    for i in range(16):
+        grey = picture(i, (40, 48), np.uint8)
+        Image.fromarray(np.stack([grey] * 3, -1)).save(tmp_path / f"f{i}.png")
+    Image.fromarray(picture(0, (40, 48, 4), np.uint8)).save(tmp_path / "f3.png")
+    opaque = picture(0, (40, 48, 4), np.uint8)
+    opaque[..., 3] = 255
+    Image.fromarray(opaque).save(tmp_path / "f4.png")
+    source = load_plate(rgb_set, tmp_path / "made", size=20)
+    assert source.quarantine["row"].tolist() == [5]
+    warning, constant = [n for n in source.notes if "channels that" in n or "alpha" in n]
+    assert warning.startswith("WARNING: 14 images (such as f0.png)")
+    assert constant.startswith("1 image (such as f4.png)")
+
+
+def test_numbers_of_another_type_are_read_by_a_given_range(tmp_path):
+    table = sixteen_bit_set(tmp_path)
+    for path in (tmp_path / "tif").glob("*.tif"):
+        tifffile.imwrite(path, tifffile.imread(path).astype(np.float32) / 7)
+    with pytest.raises(InputError, match=r"none of the 12 images .*--intensities LOW,HIGH"):
+        load_plate(table, tmp_path / "made")
+    source = load_plate(table, tmp_path / "made", size=None, intensities=(0, 1000))
+    assert source.normalise == "plate" and source.images.max() == 255
+    (note,) = [n for n in source.notes if "0 to 1000 became" in n]
+    assert note.startswith("every image: stores float32")

@@ -1,6 +1,7 @@
 """The report: one file that says what the study says, escapes what it quotes, fetches nothing."""
 
 import re
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
 from bnn_core.study.writing import write_study
+from bnn_core.suspects.explanation import TITLES
+from bnn_core.suspects.ranking_wording import LOOKS_LIKE
 
 
 def text_of(html: bytes) -> str:
@@ -43,7 +46,7 @@ def test_the_published_figures_are_in_the_report(shared_data, tmp_path):
         "c ≥ 0.5  50.1 %  90.48 %",
         "c ≥ 0.9  20.2 %  97.93 %",
         "colchicine  Microtubule destabilizers  Kinase inhibitors  0 of 12",
-        "1. colchicine: given Microtubule destabilizers → called Kinase inhibitors",
+        "1. colchicine: labelled Microtubule destabilizers, mostly predicted as Kinase inhibitors",
     ):
         assert figure.replace("  ", " ") in said, figure
     assert " nan " not in said
@@ -113,27 +116,27 @@ def test_hostile_names_stay_text(tmp_path):
         assert text not in html
 
 
-def test_a_screen_lists_its_suspect_first_with_readings_and_pictures(tmp_path):
+def test_a_screen_lists_its_suspect_first_with_explanations_and_pictures(tmp_path):
     html = report_html(open_study(write_screen(tmp_path)), ReviewLog(tmp_path))
     said = text_of(html)
-    assert "1. D2: given D → called A" in said and "The label is wrong" in said
+    assert "1. D2: labelled D, mostly predicted as A" in said and TITLES["wrong_label"] in said
     assert html.count(b"data:image/webp") > 8
 
 
-def test_the_report_calls_a_suspect_what_the_page_calls_it(shared_data, monkeypatch, tmp_path):
+def test_the_report_words_a_suspect_like_the_page(shared_data, monkeypatch, tmp_path):
     table = shared_data / "bbbc021" / "deodato2020_leave_one_compound_out.csv"
     assert cli.main(["import", str(table), "--out", str(tmp_path / "authors")]) == 0
     said = text_of(report_html(open_study(tmp_path / "authors"), ReviewLog(tmp_path)))
-    words = "ALLN: given Protein degradation, looks most like Cholesterol-lowering"
-    assert f"4. {words} Score" in said and "need not be what most images are called" in said
-    assert "12 of them DNA replication and 11 Cholesterol-lowering" in said
+    words = "ALLN: labelled Protein degradation, most similar to Cholesterol-lowering"
+    assert f"4. {words} Score" in said and escape(LOOKS_LIKE) in said
+    assert "12 as DNA replication and 11 as Cholesterol-lowering" in said
     app = pages(monkeypatch, tmp_path, "suspect_labels/page.py", study="authors", suspect="ALLN")
     assert not app.exception and app.subheader[0].value.replace("\\", "") == words
     row = app.dataframe[0].value.set_index("title").loc["ALLN"]
     assert row[["suspected", "called"]].tolist() == ["Cholesterol-lowering", "11 of 24"]
     assert row[["interval", "ranks"]].tolist() == ["too few units", "–"]
-    assert "Score 0.20 (2 treatments are too few for an interval); 11 of 24" in said
-    assert "Score 0.00 (95 % interval -0.55 to 0.55, from 2 treatments)" in said
+    assert "Score 0.20 (2 treatments are too few for an interval), rank 4." in said
+    assert "Score 0.00 (95 % interval -0.55 to 0.55 from 2 treatments)" in said
     assert "-1.00 to 1.00" not in said
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bnn_core.figures import averaging, style
 from bnn_core.figures import samples as figures
-from bnn_core.figures import style
 from bnn_core.measures import sample_views
 
 CLASSES = [f"class {i}" for i in range(4)]
@@ -17,7 +17,7 @@ def texts(figure):
 
 
 def test_every_sample_of_every_class_is_a_dot():
-    figure = figures.distribution(figures.Said(SAMPLES.mean(0)), CLASSES, 1, samples=SAMPLES)
+    figure = figures.distribution(figures.Average(SAMPLES.mean(0)), CLASSES, 1, samples=SAMPLES)
     dots = [t for t in figure.data if t.name.startswith("network")]
     assert sum(len(t.x) for t in dots) == 25 * 4
     mine = next(t for t in dots if t.name == "network predicts this class")
@@ -32,7 +32,7 @@ def test_every_sample_of_every_class_is_a_dot():
 )
 def test_the_verdict_stands_beside_the_predicted_class(label, words):
     mean = np.array([0.7, 0.1, 0.1, 0.1])
-    figure = figures.distribution(figures.Said(mean), CLASSES, label)
+    figure = figures.distribution(figures.Average(mean), CLASSES, label)
     verdict = next(a for a in figure.layout.annotations if a.text == words)
     assert verdict.y == 0
     ticks = list(figure.layout.yaxis.ticktext)
@@ -41,8 +41,8 @@ def test_the_verdict_stands_beside_the_predicted_class(label, words):
 
 def test_both_networks_stand_side_by_side_under_their_names():
     one, other = (
-        figures.Said(np.array([0.9, 0.1])),
-        figures.Said(np.array([0.4, 0.6]), "Standard", style.STANDARD),
+        figures.Average(np.array([0.9, 0.1])),
+        figures.Average(np.array([0.4, 0.6]), "Standard", style.STANDARD),
     )
     figure = figures.distribution(one, ["a<b", "c"], 1, beside=other)
     assert {t.name: list(t.x) for t in figure.data} == {
@@ -97,14 +97,14 @@ def test_strip_of_more_classes_than_colours_shows_right_and_wrong():
 
 def test_histogram_counts_every_network():
     accuracy = np.linspace(0.8, 0.9, 40)
-    figure = figures.network_accuracies(accuracy, 0.95, 100)
+    figure = averaging.network_accuracies(accuracy, 0.95, 100)
     assert sum(figure.data[0].y) == 40
     averaged = next(t for t in figure.data if t.name.startswith("the 40 averaged"))
     assert averaged.x[0] == 95 and averaged.line.color == style.BAYESIAN
 
 
 def test_effect_ends_at_the_average_and_bands_stay_in_range():
-    figure = figures.effect_of_samples(sample_views.running(SAMPLES), CLASSES)
+    figure = averaging.effect_of_samples(sample_views.running(SAMPLES), CLASSES)
     top = int(SAMPLES.mean(0).argmax())
     line = next(t for t in figure.data if t.name == CLASSES[top])
     assert line.y[-1] == pytest.approx(SAMPLES.mean(0)[top])
@@ -113,7 +113,7 @@ def test_effect_ends_at_the_average_and_bands_stay_in_range():
 
 
 def test_effect_of_a_single_sample_is_a_point():
-    figure = figures.effect_of_samples(sample_views.running(SAMPLES[:1]), CLASSES)
+    figure = averaging.effect_of_samples(sample_views.running(SAMPLES[:1]), CLASSES)
     assert {t.mode for t in figure.data} == {"markers"}
 
 
@@ -127,7 +127,7 @@ def test_sample_size_shows_every_repeat_and_says_how_many():
             "pool": 1000,
         }
     )
-    figure = figures.sample_size(table)
+    figure = averaging.sample_size(table)
     dots = [t for t in figure.data if t.type == "scatter"]
     assert sorted(y for t in dots for y in t.y) == [97, 98, 98, 99, 99.5]
     assert list(figure.layout.xaxis.ticktext) == ["1<br>4 repeats", "1,000<br>1 repeat"]

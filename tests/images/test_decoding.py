@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bnn_core.base.errors import InputError
-from bnn_core.images.decoding import read_field, read_image
+from bnn_core.images.decoding import decode_image, read_field, read_image
 
 
 def noise(shape, dtype=np.uint16, seed=0):
@@ -36,16 +36,53 @@ def test_colour_png_keeps_sixteen_bits(tmp_path):
     np.testing.assert_array_equal(read, np.moveaxis(pixels, 2, 0))
 
 
-def test_alpha_is_dropped_and_palettes_are_looked_up(tmp_path):
+def saved(image, kind, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda pixels: saved(Image.fromarray(pixels), "PNG"),
+        lambda pixels: imagecodecs.png_encode(pixels.astype(np.uint16) * 257),
+        lambda pixels: saved(Image.fromarray(pixels), "TIFF"),
+    ],
+)
+def test_alpha_is_left_out_only_where_it_is_constant(write):
     pixels = noise((6, 4, 4), np.uint8)
-    Image.fromarray(pixels, "RGBA").save(tmp_path / "rgba.png")
-    np.testing.assert_array_equal(
-        read_image(tmp_path / "rgba.png"), np.moveaxis(pixels[..., :3], 2, 0)
-    )
-    Image.fromarray(pixels[..., :3]).quantize(256).save(tmp_path / "palette.png")
-    assert read_image(tmp_path / "palette.png").shape == (3, 6, 4)
-    tifffile.imwrite(tmp_path / "rgba.tif", pixels, photometric="rgb", extrasamples=["unassalpha"])
-    assert read_image(tmp_path / "rgba.tif").shape == (3, 6, 4)
+    whole = decode_image(write(pixels), "x")
+    assert whole.pixels.shape == (4, 6, 4) and whole.remarks[0].startswith("WARNING: has 4 chan")
+    pixels[..., 3] = 255
+    opaque = decode_image(write(pixels), "x")
+    assert opaque.pixels.shape == (3, 6, 4) and "constant alpha" in opaque.remarks[0]
+    scale = 257 if opaque.pixels.dtype == np.uint16 else 1
+    np.testing.assert_array_equal(opaque.pixels // scale, np.moveaxis(pixels[..., :3], 2, 0))
+
+
+def test_a_palette_of_greys_is_one_channel():
+    pixels = noise((6, 4, 3), np.uint8)
+    colour = decode_image(saved(Image.fromarray(pixels).quantize(256), "PNG"), "x")
+    assert colour.pixels.shape == (3, 6, 4)
+    grey = Image.fromarray(pixels[..., 0]).quantize(256)
+    for options in ({}, {"transparency": 0}):
+        read = decode_image(saved(grey, "PNG", **options), "x").pixels
+        np.testing.assert_array_equal(read[0], pixels[..., 0])
+        assert len(read) == 1 + bool(options)  # one transparent grey: an alpha that varies
+
+
+def test_colours_for_printing_are_refused():
+    cmyk = Image.fromarray(noise((6, 4, 4), np.uint8), "CMYK")
+    with pytest.raises(InputError, match=r"x\.jpg is in CMYK colours: save it as grey or RGB"):
+        decode_image(saved(cmyk, "JPEG"), "x.jpg")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "MPO"])
+def test_a_file_of_several_pictures_is_refused(kind):
+    one, two = (Image.fromarray(noise((6, 4, 3), np.uint8, seed)) for seed in (0, 1))
+    with pytest.raises(InputError, match="x holds 2 images: save each"):
+        decode_image(saved(one, kind, save_all=True, append_images=[two]), "x")
 
 
 def test_jpeg_is_channels_first(tmp_path):
@@ -75,34 +112,6 @@ def test_multichannel_tiff_of_every_layout(tmp_path, layout):
     read = read_image(tmp_path / "field.tif")
     assert read.dtype == np.dtype("=u2")
     np.testing.assert_array_equal(read, pixels)
-
-
-def test_white_is_zero_is_turned_round(tmp_path):
-    pixels = noise((8, 9), np.uint8)
-    tifffile.imwrite(tmp_path / "white.tif", pixels, photometric="miniswhite")
-    np.testing.assert_array_equal(read_image(tmp_path / "white.tif"), 255 - pixels[None])
-
-
-def test_one_file_of_an_ome_set_is_read_alone(tmp_path):
-    """An OME set names all its files in each; a file must give its own plane, not black ones."""
-    uuid = "urn:uuid:00000000-0000-0000-0000-00000000000{}"
-    planes = noise((2, 10, 12))
-    data = "".join(
-        f'<TiffData FirstC="{c}" IFD="0" PlaneCount="1"><UUID FileName="c{c}.ome.tif">'
-        f"{uuid.format(c)}</UUID></TiffData>"
-        for c in range(2)
-    )
-    for c in range(2):
-        xml = (
-            '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
-            f'UUID="{uuid.format(c)}"><Image ID="Image:0"><Pixels ID="Pixels:0" '
-            'DimensionOrder="XYCZT" Type="uint16" SizeX="12" SizeY="10" SizeC="2" SizeZ="1" '
-            f'SizeT="1">{data}</Pixels></Image></OME>'
-        )
-        tifffile.imwrite(tmp_path / f"c{c}.ome.tif", planes[c], description=xml, metadata=None)
-    np.testing.assert_array_equal(read_image(tmp_path / "c0.ome.tif"), planes[:1])
-    both = read_field([tmp_path / "c0.ome.tif", tmp_path / "c1.ome.tif"])
-    np.testing.assert_array_equal(both, planes)
 
 
 def test_a_file_per_channel(tmp_path):
@@ -137,22 +146,6 @@ def test_missing_empty_and_foreign_files(tmp_path):
         read_image(tmp_path / "words.png")
     with pytest.raises(InputError, match="cannot be read"):
         read_image(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("axes", "shape", "words"),
-    [("ZCYX", (4, 3, 8, 8), "planes in depth"), ("TYX", (4, 8, 8), "points in time")],
-)
-def test_stacks_are_refused_with_a_remedy(tmp_path, axes, shape, words):
-    tifffile.imwrite(tmp_path / "s.tif", noise(shape), imagej=True, metadata={"axes": axes})
-    with pytest.raises(InputError, match=f"4 {words}.*project or split"):
-        read_image(tmp_path / "s.tif")
-
-
-def test_numbers_of_another_type_are_refused(tmp_path):
-    tifffile.imwrite(tmp_path / "float.tif", np.zeros((8, 8), np.float32))
-    with pytest.raises(InputError, match=r"float32 numbers; 8 or 16 bit"):
-        read_image(tmp_path / "float.tif")
 
 
 def encoded(kind: str) -> bytes:

@@ -9,15 +9,13 @@ from numpy.testing import assert_allclose
 from torch.testing import assert_close
 
 from bnn_core.base.errors import InputError
-from bnn_core.figures import style
 from bnn_core.networks import methods
 from bnn_core.networks.building import load_network, prepare
-from bnn_core.networks.methods import METHODS, method_record, networks_of, training_order
+from bnn_core.networks.methods import method_record, networks_of, training_order
 from bnn_core.networks.prediction import Networks, predictive_samples, stack_networks
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet, split_validation
 from bnn_core.recipes.fold import read_result, run_method
-from bnn_core.study.folder import METHOD_NAMES
 
 STANDARD = TrainConfig(bayesian=False, epochs=2, batch_size=16, validation=0.25)
 CONFIGS = {
@@ -77,9 +75,6 @@ def test_every_method_has_a_name_a_colour_and_its_samples(made):
         "temperature": 1,
         "vi": 5,
     }
-    assert set(METHODS) == set(METHOD_NAMES)
-    colours = [style.method_colour(m) for m in METHODS]
-    assert len(set(colours)) == len(colours) and style.UNKNOWN not in colours
 
 
 def test_an_ensemble_is_its_members_and_the_first_is_the_standard_network(made, data):

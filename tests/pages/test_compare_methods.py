@@ -11,8 +11,7 @@ from page_studies import (
 )
 
 from bnn_core.measures.comparison import compare
-from bnn_core.study.folder import Study, open_study
-from pages.shared.filters import bayes_method
+from bnn_core.study.folder import open_study
 
 
 @pytest.fixture(scope="module")
@@ -120,16 +119,3 @@ def test_where_no_image_passes_the_filters_all_pages_say_so_alike(
 def test_every_page_copes_with_five_methods(monkeypatch, cache, page):
     app = pages(monkeypatch, cache, page, study="rivals")
     assert not app.exception and not app.error
-
-
-@pytest.mark.parametrize(
-    ("methods", "expected"),
-    [
-        (["temperature", "dropout", "vi-gaussian", "standard"], "vi-gaussian"),
-        (["standard", "ensemble", "dropout"], "ensemble"),
-        (["temperature", "standard"], None),
-    ],
-)
-def test_the_bayesian_method_is_vi_before_its_rivals_and_never_one_network(methods, expected):
-    study = Study(ROOT, {"classes": [], "methods": methods, "fingerprint": ""})
-    assert bayes_method(study) == expected

@@ -6,6 +6,7 @@ from page_studies import pages, text_of, write_animals, write_compounds, write_s
 
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
+from bnn_core.suspects.explanation import TITLES
 from bnn_core.suspects.second_opinion import opinion, read_features, write_opinion
 
 PAGE = "suspect_labels/page.py"
@@ -25,29 +26,31 @@ def headline(app):
     return app.subheader[0].value.replace("\\", "")
 
 
-def test_the_planted_compound_is_first_and_open_with_every_reading(monkeypatch, cache):
+def test_the_planted_compound_is_first_and_open_with_every_explanation(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="screen")
     assert not app.exception
     first = ranking(app).iloc[0]
     assert (first["title"], first["label"], first["suspected"]) == ("D2", "D", "A")
     assert first["wrong"] == "12 of 12" and first["units"] == "6 wells"
     said = text_of(app)
-    assert "All 12 images are called something else than D" in said
-    assert "rank 1" in said and "12 of 12 images at 1, 10 µM are called A" in said
-    assert "Image quality was not measured" in said and "no standard network" in said
+    assert "rank 1" in said and "12 of 12 images are predicted wrongly, 12 as A" in said
+    shown = {key for key, title in TITLES.items() if title in said}
+    assert {"wrong_label", "well_swap", "batch", "artefact", "other_network"} <= shown
+    fold = next(e.label for e in app.expander if "not checked" in e.label)
+    assert "image quality" in fold and "a second opinion" in fold
     for head in (
         "This compound:",
         "**D2**",
         "Same label:",
         "**D**",
-        "Nearest other class:",
+        "Most similar class:",
         "**A**",
         "Its other doses",
         "Untreated,",
         "same plates",
     ):
         assert head in said
-    assert "holds no" not in said
+    assert "This study has no" not in said
 
 
 def test_a_click_a_step_and_an_address_choose_a_suspect(monkeypatch, cache):
@@ -107,7 +110,7 @@ def test_filters_shorten_the_table_and_change_no_score(monkeypatch, cache):
     assert "2 of 8 compounds" in text_of(app)
 
 
-def test_flag_the_whole_compound_and_take_it_back(monkeypatch, cache):
+def test_flag_the_whole_compound_and_undo_it(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="screen")
     study, log = open_study(cache / "screen"), ReviewLog(cache)
     app.session_state["suspect_compound_D2_D_flag_0"] = True
@@ -128,7 +131,7 @@ def test_flag_the_whole_compound_and_take_it_back(monkeypatch, cache):
     assert set(ranking(app)["flagged"]) == {""}
 
 
-def test_what_was_decided_of_single_images_stands_in_their_table(monkeypatch, cache):
+def test_the_table_of_images_shows_their_decisions(monkeypatch, cache):
     study = open_study(cache / "screen")
     row = int(study.images.index[study.images["compound"] == "D2"][0])
     ReviewLog(cache).flag(study, [row], reviewer="Ada", reason="corrupted", decision="exclude")
@@ -168,7 +171,7 @@ def test_studies_without_compounds_pictures_or_scored_rows(monkeypatch, tmp_path
     app = pages(monkeypatch, tmp_path, PAGE, study="animals")
     assert not app.exception and "Label quality is the mean probability" in text_of(app)
     app = pages(monkeypatch, tmp_path, PAGE, study="compounds")
-    assert not app.exception and "holds no pictures" in text_of(app)
+    assert not app.exception and "has no pictures" in text_of(app)
     app = pages(monkeypatch, tmp_path, PAGE, study="compounds", search="no such image")
     assert not app.exception and "No image passes the filters" in app.info[0].value
 
@@ -203,26 +206,24 @@ def test_the_truth_is_shown_only_when_asked(monkeypatch, cache):
     assert not app.exception and not app.toggle(key="truth_suspects").value
 
 
-def test_a_compound_that_is_called_right_is_not_said_to_be_called_something_else(
-    monkeypatch, cache
-):
+def test_a_compound_that_is_predicted_as_labelled_needs_no_explanation(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="screen", suspect="A1")
     assert not app.exception
-    assert headline(app) == "A1: given A, and called so"
+    assert headline(app) == "A1: labelled A, all predicted as labelled"
     said = text_of(app)
-    assert "there is nothing to explain" in said and "What may be the matter" not in said
+    assert "nothing to explain" in said and "Possible explanations" not in said
 
 
-def test_a_suspect_that_is_not_there_is_said_to_be_missing(monkeypatch, cache):
+def test_a_suspect_that_is_not_in_the_list_is_reported(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="screen", suspect="Nobody")
-    assert "“Nobody” is not among these" in text_of(app) and not app.exception
+    assert "“Nobody” is not in this list" in text_of(app) and not app.exception
 
 
-def test_another_level_lets_go_of_the_suspect_of_the_one_before(monkeypatch, cache):
+def test_another_level_drops_the_suspect_from_the_address(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="screen", suspect="A1")
     assert headline(app).startswith("A1:")
     app.get_by_key("suspects").set_value("treatment").run()
-    assert not app.exception and "is not among these" not in text_of(app)
+    assert not app.exception and "is not in this list" not in text_of(app)
     assert "suspect" not in app.query_params
     assert headline(app).startswith(f"{ranking(app)['title'].iat[0]}:")
 

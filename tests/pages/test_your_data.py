@@ -1,3 +1,4 @@
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,7 @@ from serving import Site, serve
 
 from bnn_core.commands import cli
 from bnn_core.study.folder import open_study
+from bnn_core.study.lock import study_lock
 from pages.your_data import download_form
 
 PAGE = "your_data/page.py"
@@ -302,3 +304,16 @@ def test_a_download_from_the_page_says_what_fails_and_can_be_stopped(monkeypatch
         assert not app.exception and "Stopped: bnn data bbbc021 --labelled" in app.info[
             0
         ].value.replace("\\", "")
+
+
+def test_a_study_that_another_run_makes_is_left_to_it(monkeypatch, cache, predictions):
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(predictions)).run()
+    app.text_input(key="import_name_my table.csv").input("mine").run()
+    with study_lock(cache / "mine"):
+        app.button(key="import_make").click().run()
+        assert not app.exception
+        assert f"process {os.getpid()}" in app.error[-1].value.replace("\\", "")
+    assert not (cache / "mine").exists() and not (cache / "mine.making").exists()
+    app.button(key="import_make").click().run()
+    assert open_study(cache / "mine").meta["rows"] == 6

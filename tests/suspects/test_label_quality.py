@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnn_core.suspects.label_quality import label_quality, shares_of_expected
-from bnn_core.suspects.own_errors import PRIOR_COMPOUNDS
+from bnn_core.suspects.usual_errors import PRIOR_COMPOUNDS
 
 
 def images(p_by_compound: dict[str, list[list[float]]]) -> pd.DataFrame:

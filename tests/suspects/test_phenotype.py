@@ -70,7 +70,9 @@ def test_treatments_from_the_weakest():
         }
     )
     got = treatment_strengths(table, np.array([3.0, 5, 1, 2, np.nan, 1]))
-    assert got[["compound", "concentration", "strength", "n", "place"]].to_numpy().tolist() == [
+    assert got[
+        ["compound", "concentration", "strength", "n", "strength_rank"]
+    ].to_numpy().tolist() == [
         ["y", 1.0, 1.5, 2, 1],
         ["x", 1.0, 4.0, 2, 2],
     ]

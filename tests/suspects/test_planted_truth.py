@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from screens import CLASSES, calling, screen, with_summary
 
-from bnn_core.suspects.planted_truth import inactive_compound, places
+from bnn_core.suspects.planted_truth import fault_ranks, inactive_compound
 from bnn_core.suspects.ranking import rank, rank_images
 
 
@@ -32,7 +32,7 @@ def test_every_fault_has_its_place(table):
     ])  # fmt: skip
     rankings = {level: rank(table, CLASSES, level, resamples=2) for level in ("compound", "well")}
     rankings["image"] = rank_images(table)
-    found = places(truth, rankings)
+    found = fault_ranks(truth, rankings)
     assert list(found["level"]) == ["compound", "compound", "well", "image"]
     assert list(found["title"][:2]) == ["D2", "A1"] and list(found["rank"][:1]) == [1]
     assert list(found["of"]) == [8, 8, len(rankings["well"]), len(rankings["image"])]
@@ -51,5 +51,7 @@ def test_every_fault_has_its_place(table):
 
 def test_levels_without_a_ranking_are_left_out(table):
     truth = pd.DataFrame([fault("compound", compound="D2"), fault("image", image_id="x")])
-    assert places(truth, {}).empty
-    assert list(places(truth, {"compound": rank(table, CLASSES, resamples=2)})["title"]) == ["D2"]
+    assert fault_ranks(truth, {}).empty
+    assert list(fault_ranks(truth, {"compound": rank(table, CLASSES, resamples=2)})["title"]) == [
+        "D2"
+    ]

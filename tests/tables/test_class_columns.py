@@ -11,7 +11,6 @@ from bnn_core.tables.class_columns import (
     ClassColumns,
     find_class_columns,
     lacking_column,
-    match_names,
     name_classes,
     predicted_column,
 )
@@ -31,7 +30,17 @@ def frame(columns):
         (["probability[x]", "probability[y]"], ("x", "y")),
         (["class 1", "class 2"], ("1", "2")),
         (["softmax_mean_0", "softmax_mean_1"], ("0", "1")),
-        (["Eg5", "dna_damage", "area"], ("Eg5", "dna_damage")),
+        (["eg5", "dna damage", "area", "dna_damage"], ("eg5", "dna damage")),
+        (["prob_-1", "prob_0", "prob_+1"], ("-1", "0", "+1")),
+        (["prob-1", "prob0", "prob1"], ("-1", "0", "1")),
+        (["prob-0", "prob-1"], ("0", "1")),
+        (["p_\N{MINUS SIGN}1", "p_1"], ("\N{MINUS SIGN}1", "1")),
+        (["prob\N{MINUS SIGN}1", "prob+1"], ("\N{MINUS SIGN}1", "+1")),
+        (["p: GON-", "p: GON+"], ("GON-", "GON+")),
+        (["p -1", "p 1"], ("-1", "1")),
+        (["p - A", "p - B"], ("A", "B")),
+        (["p_x]", "p_[3H]"], ("x]", "[3H]")),
+        (["p_label-", "p_label+", "p_label"], ("label-", "label+")),
         (["logit_0", "logit_1", "p_a", "p_b"], ("a", "b")),
     ],
 )
@@ -184,12 +193,55 @@ def test_names_on_the_columns_are_checked_against_the_predictions():
         name_classes(named, P, ["a"], rows("c", "a", "b", "c"))
 
 
+@pytest.mark.parametrize(
+    ("prefix", "columns"),
+    [("z", ["z_a-", "z_a+"]), ("z_", ["z_a-", "z_a+"]), ("z[", ["z[a-]", "z[a+]"])],
+)
+def test_what_joins_a_prefix_is_no_part_of_the_name(prefix, columns):
+    assert find_class_columns(frame(columns), columns, [], prefix).names == ("a-", "a+")
+
+
 def test_names_are_spelt_as_in_the_labels():
-    found = columns_of("Eg5_inhibitors", "dna damage", prefix="p_")
+    found = columns_of("eg5 INHIBITORS", "dna damage", prefix="p_")
     classes, _ = name_classes(found, P[:, :2], ["Eg5 inhibitors", "DNA damage", "DMSO"], None)
     assert classes == ["Eg5 inhibitors", "DNA damage"]
-    spelt = match_names(rows("eg5 inhibitors", "DMSO", None), classes)
-    assert spelt.tolist() == ["Eg5 inhibitors", "DMSO", None]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("GON+", "GON-", "GON"),
+        ("5'", "5''", "5"),
+        ("a/b", "ab", "a b"),
+        ("-1", "1", "+1"),
+        ("x+", "x-", "Wnt+"),
+        ("CD4+ CD8-", "CD4- CD8+", "CD4 CD8"),
+        ("a_b", "a-b", "a.b"),
+    ],
+)
+def test_signs_tell_classes_apart(names):
+    columns = columns_of(*names, prefix="p_")
+    labels = [name.swapcase() for name in names]
+    assert name_classes(columns, P, labels[::-1], None)[0] == labels
+    assert name_classes(columns, P, [], rows(*(labels[k] for k in (0, 2, 1, 0))))[0] == labels
+    with pytest.raises(InputError, match=r"row 3: predicted is"):
+        name_classes(columns, P, [], rows(*(labels[k] for k in (0, 1, 1, 0))))
+    assert name_classes(NUMBERED, P, [], rows(names[2], names[0], names[1], labels[2]))[0] == [
+        names[2],
+        names[1],
+        names[0],
+    ]
+
+
+def test_two_columns_of_one_class_are_refused():
+    columns = columns_of("a", "A", "b", prefix="p_")
+    for labels in (["a", "b"], []):
+        with pytest.raises(InputError, match="columns p_a and p_A both fit the class 'a'"):
+            name_classes(columns, P, labels, None)
+    assert name_classes(columns, P, ["a", "b", "A"], None)[0] == ["a", "A", "b"]
+    for one, other in (("1", "1.0"), ("-1", "\N{MINUS SIGN}1")):
+        with pytest.raises(InputError, match="both fit the class"):
+            name_classes(columns_of(one, other), P[:, :2], [one, "0"], None, [one, one])
 
 
 def test_numbers_as_class_names():
@@ -207,5 +259,5 @@ def test_what_nothing_tells_must_be_given():
         name_classes(NUMBERED, P[:1], [], rows("x"), ["c", "b", "a"])
     with pytest.raises(InputError, match="in another order than the columns carry them: a, b, c"):
         name_classes(columns_of("a", "b", "c"), P, [], None, ["c", "b", "a"])
-    with pytest.raises(InputError, match="class 'a' has more than one column"):
+    with pytest.raises(InputError, match="columns softmax_0 and softmax_2 both fit the class 'a'"):
         name_classes(NUMBERED, P, [], None, ["a", "b", "a"])

@@ -31,6 +31,14 @@ def test_pivot(tmp_path):
     assert values.tolist() == [[0.3, 0.5, 0.2], [0.2, 0.1, 0.7]]
 
 
+def test_one_class_may_be_spelt_in_two_cases_but_signs_count(tmp_path):
+    table = long_table().assign(**{"class": ["x+", "X+", "x-", "x\N{MINUS SIGN}", "x", "X"]})
+    assert pivot(table, tmp_path)[1] == ["x", "x+", "x-"]
+    both = long_table().assign(**{"class": ["x", "x", "X", "X", "y", "Y"]})
+    with pytest.raises(InputError, match="no row for class 'Y'"):
+        pivot(both, tmp_path)
+
+
 def test_a_wide_table_is_not_long():
     assert long_columns(pd.DataFrame({"class": ["a"], "p_a": ["1"]})) is None
     assert long_columns(pd.DataFrame({"class": ["a"], "score": ["high"]})) is None

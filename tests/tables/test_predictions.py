@@ -185,7 +185,7 @@ def test_rows_without_label_and_controls_are_not_scored(importing):
     found = importing(table, control=("DMSO",))
     assert found.images["role"].tolist() == ["unlabelled"] * 2 + ["control"] * 2 + ["scored"] * 4
     assert found.images["label"].isna().tolist() == [True] * 4 + [False] * 4
-    assert "4 of 8 images are not scored (no label, or a control)." in found.notes
+    assert "4 of 8 images are not scored (no label, a control, or a new kind)." in found.notes
     assert "--control Dmso: no row" in refusal(importing, table, control=("Dmso",))
 
 

@@ -10,6 +10,8 @@ from bnn_core.base.errors import InputError
 from bnn_core.tables.values import (
     as_text,
     image_ids,
+    match_names,
+    name_key,
     normal_wells,
     parse_concentrations,
     reading_order,
@@ -76,6 +78,62 @@ def test_wells():
 def test_text_of_numbers():
     assert as_text(pd.Series([1.0, np.nan])).tolist() == ["1", None]
     assert as_text(pd.Series([1.5, 2.0])).tolist() == ["1.5", "2.0"]
+
+
+def test_text_of_whole_numbers_written_as_floats():
+    assert as_text(pd.Series(["0.0", "-1.0", "", None])).tolist() == ["0", "-1", None, None]
+    assert as_text(pd.Series(["0.0", "1.5", "2.0"])).tolist() == ["0.0", "1.5", "2.0"]
+    assert as_text(pd.Series(["1.0", "a"])).tolist() == ["1.0", "a"]
+
+
+def test_a_name_keeps_every_sign():
+    alike = [
+        ("GON+", " gon+ "),
+        ("-1", "\N{MINUS SIGN}1"),
+        ("1", "1.0"),
+        ("é", "e\u0301"),
+        ("μ", "µ"),
+    ]
+    assert all(name_key(one) == name_key(other) for one, other in alike)
+    names = [
+        "a+",
+        "a-",
+        "a",
+        "a'",
+        "a''",
+        "a/b",
+        "ab",
+        "a b",
+        "a_b",
+        "5²",
+        "52",
+        "1",
+        "-1",
+        "+1",
+        "1.5",
+        "1.05",
+    ]
+    assert len({name_key(name) for name in names}) == len(names)
+
+
+@given(
+    st.lists(
+        st.text("aB+-'/ 1", min_size=1, max_size=4), min_size=1, max_size=6, unique_by=name_key
+    ),
+    st.data(),
+)
+def test_names_match_in_any_case_and_nothing_else(classes, data):
+    name = data.draw(st.sampled_from(classes))
+    other = data.draw(st.text("aB+-'/ 1", min_size=1, max_size=4))
+    matched = match_names(pd.Series([f" {name.swapcase()} ", other, None]), classes).tolist()
+    fits = [c for c in classes if c.strip().lower() == other.strip().lower()]
+    assert matched == [name, fits[0] if fits else other, None]
+
+
+def test_a_name_that_fits_two_classes_is_refused_unless_spelt_as_one():
+    assert match_names(pd.Series(["Wnt", "WNT"]), ["Wnt", "WNT"]).tolist() == ["Wnt", "WNT"]
+    with pytest.raises(InputError, match=r"t rows 3, 4: 'wnt' fits two classes, 'Wnt' and 'WNT'"):
+        match_names(pd.Series(["Wnt", "wnt", "wnt"], index=[2, 3, 4]), ["Wnt", "WNT"], "t ")
 
 
 def frame(**columns):

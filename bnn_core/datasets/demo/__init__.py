@@ -1,0 +1,1 @@
+"""The synthetic screen: compounds, faults and cells drawn by code."""

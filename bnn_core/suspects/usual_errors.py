@@ -1,8 +1,8 @@
-"""What the model's own errors would do to a compound whose label is right.
+"""The network's usual errors: the predictions to expect for a compound whose label is correct.
 
-Consistent disagreement is only remarkable beyond that: some mechanisms are hard, some wrong classes
-attract everything, and images of one batch look alike. Each compound gets the class distribution
-that a rightly labelled compound of its label and batches would have, estimated from the *other*
+Consistent disagreement matters only beyond these: some mechanisms are hard, some classes attract
+many wrong predictions, and images of one batch look alike. Each compound gets the class
+distribution of a correctly labelled compound of its label and batches, estimated from the *other*
 compounds, each counted once.
 """
 
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Weight of the table's averages against a label's own compounds, in compounds: with three other
-#: compounds of a label half of its expectation is its own.
+#: Weight of the averages over the whole table, in compounds: with three other compounds of a
+#: label, its expectation comes half from these and half from the table.
 PRIOR_COMPOUNDS = 3.0
 _LARGEST_LIFT = 30.0
 
 
 @dataclass(frozen=True)
-class OwnErrors:
+class UsualErrors:
     """Inputs of the expectation, one row per compound (G compounds, C classes).
 
     means: (G, C) mean class probabilities. labels: (G,) class index. owned: (G, C) in [0, 1], see
-    `batches.owned_classes`; all 0 where batches are unknown. lift: how many times likelier than by
-    the table's averages a wrong class is that owns a training compound of the same batch (1:
-    batches have no pull).
+    `batches.owned_classes`; all 0 where batches are unknown. lift: how many times more probable
+    than by the table's averages a wrong class is if it has a training compound in the same batch
+    (at least 1; 1: no batch effect).
     """
 
     means: np.ndarray
@@ -32,39 +32,39 @@ class OwnErrors:
     lift: float
 
     def expected(self, weights: np.ndarray | None = None) -> np.ndarray:
-        """(G, C) expected class probabilities of each compound, were its label right."""
+        """(G, C) expected class probabilities of each compound if its label is correct."""
         return self.expected_if(weights)[np.arange(len(self.means)), self.labels]
 
     def expected_if(self, weights: np.ndarray | None = None) -> np.ndarray:
-        """(G, C, C): [g, j] are the expected class probabilities of compound g, were it of class j.
+        """(G, C, C): [g, j] are the expected class probabilities of compound g in class j.
 
         weights: (G,) how often each compound counts, for resampling; a compound never counts for
-        itself. The probability of class j is the mean over the other compounds labelled j, drawn
-        towards the mean over all others by PRIOR_COMPOUNDS; the rest is shared out among the other
-        classes as those compounds share theirs, drawn likewise towards the classes that attract
-        wrong probability in the whole table, same-batch classes `lift` times as much.
+        itself. The probability of class j is the mean over the other compounds labelled j, shrunk
+        towards the mean over all others by PRIOR_COMPOUNDS. The rest is distributed over the other
+        classes as those compounds distribute theirs, shrunk in the same way towards the classes
+        that attract wrong probability in the whole table; same-batch classes attract `lift` times
+        as much.
         """
         rows, classes = np.arange(len(self.means)), np.arange(self.means.shape[1])
         w = np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)
         right = self.means[rows, self.labels]
         wrong = wrong_means(self.means, self.labels)
-        mine = w[:, None] * (self.labels[:, None] == classes)
+        of_label = w[:, None] * (self.labels[:, None] == classes)
 
         all_right = _mean_of_others(right, w)[:, None]
-        p_label = _right_if(right, mine, w)
+        p_label = _right_if(right, of_label, w)
         pulled = _attraction(wrong, self.labels, w) * (1 + (self.lift - 1) * self.owned)
-        elsewhere = 1 - np.eye(len(classes))
-        attraction = pulled[:, None, :] * elsewhere
+        attraction = pulled[:, None, :] * (1 - np.eye(len(classes)))
         attraction /= np.maximum(attraction.sum(axis=2, keepdims=True), 1e-12)
-        shared_out = mine.T @ wrong - mine[:, :, None] * wrong[:, None, :]
-        shared_out += PRIOR_COMPOUNDS * (1 - all_right)[:, :, None] * attraction
-        shared_out /= np.maximum(shared_out.sum(axis=2, keepdims=True), 1e-12)
-        expected = (1 - p_label)[:, :, None] * shared_out
+        shares = of_label.T @ wrong - of_label[:, :, None] * wrong[:, None, :]
+        shares += PRIOR_COMPOUNDS * (1 - all_right)[:, :, None] * attraction
+        shares /= np.maximum(shares.sum(axis=2, keepdims=True), 1e-12)
+        expected = (1 - p_label)[:, :, None] * shares
         expected[:, classes, classes] = p_label
         return expected
 
     def chance_owned(self) -> np.ndarray:
-        """(G,) share of wrong probability expected on same-batch classes if batches had no pull."""
+        """(G,) share of wrong probability on same-batch classes that is expected by chance."""
         return _share_owned(
             _attraction(
                 wrong_means(self.means, self.labels), self.labels, np.ones(len(self.means))
@@ -75,8 +75,13 @@ class OwnErrors:
         )
 
 
-def own_errors(means: np.ndarray, labels: np.ndarray, owned: np.ndarray | None = None) -> OwnErrors:
-    """The model's own errors from compound means (G, C) and labels (G,); fits the batch lift."""
+def fit_usual_errors(
+    means: np.ndarray, labels: np.ndarray, owned: np.ndarray | None = None
+) -> UsualErrors:
+    """Usual errors from compound means (G, C) and labels (G,); estimates the batch lift.
+
+    owned: (G, C), see `batches.owned_classes`; None: no batches.
+    """
     if owned is None:
         owned = np.zeros_like(means)
     wrong = wrong_means(means, labels)
@@ -86,47 +91,47 @@ def own_errors(means: np.ndarray, labels: np.ndarray, owned: np.ndarray | None =
     def expected_share(lift: float) -> float:
         return float(mass @ _share_owned(attraction, labels, owned, lift)) / max(mass.sum(), 1e-12)
 
-    # One compound's worth of evidence that batches have no pull: a small table cannot claim one.
-    no_pull = expected_share(1.0)
-    observed = (float((wrong * owned).sum()) + no_pull) / (mass.sum() + 1)
+    # One compound's worth of prior weight on no batch effect, so that a small table shows none.
+    by_chance = expected_share(1.0)
+    observed = (float((wrong * owned).sum()) + by_chance) / (mass.sum() + 1)
     low, high = 0.0, np.log(_LARGEST_LIFT)
-    if observed <= no_pull:
+    if observed <= by_chance:
         high = 0.0
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if expected_share(np.exp(middle)) < observed else (low, middle)
-    return OwnErrors(means, labels, owned, float(np.exp(low)))
+    return UsualErrors(means, labels, owned, float(np.exp(low)))
 
 
 def expected_right(
     right: np.ndarray, labels: np.ndarray, w: np.ndarray | None = None
 ) -> np.ndarray:
-    """(G,) expected probability of the label of each compound, were it right.
+    """(G,) expected probability of the label of each compound if it is correct.
 
     right: (G,) mean probability of the label. labels: (G,) class index. w: (G,) how often each
-    counts. The mean over the label's other compounds, drawn towards the mean over all others by
-    PRIOR_COMPOUNDS; 0 for a compound alone.
+    counts. The mean over the label's other compounds, shrunk towards the mean over all others by
+    PRIOR_COMPOUNDS; 0 for a single compound.
     """
     w = np.ones(len(right)) if w is None else w
     of_label = w[:, None] * (labels[:, None] == np.arange(labels.max(initial=0) + 1))
     return _right_if(right, of_label, w)[np.arange(len(right)), labels]
 
 
-def _right_if(right: np.ndarray, mine: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """(G, C) expected probability of the label if it were each class; mine: (G, C) w per label."""
-    n_same = mine.sum(axis=0) - mine
-    sums = right @ mine - right[:, None] * mine
+def _right_if(right: np.ndarray, of_label: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """(G, C) expected probability of class j in class j; of_label: (G, C) weights by label."""
+    n_same = of_label.sum(axis=0) - of_label
+    sums = right @ of_label - right[:, None] * of_label
     return (sums + PRIOR_COMPOUNDS * _mean_of_others(right, w)[:, None]) / (
         n_same + PRIOR_COMPOUNDS
     )
 
 
 def _mean_of_others(values: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """(G,) weighted means; of all others alike where none of them has a weight."""
+    """(G,) weighted means of all others; unweighted where the others have no weight."""
     others = w.sum() - w
-    alike = (values.sum() - values) / max(len(values) - 1, 1)
+    unweighted = (values.sum() - values) / max(len(values) - 1, 1)
     weighted = ((w * values).sum() - w * values) / np.maximum(others, 1e-12)
-    return np.where(others > 0, weighted, alike)
+    return np.where(others > 0, weighted, unweighted)
 
 
 def wrong_means(means: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -1,37 +1,25 @@
-"""Each reading on a small table with one planted cause."""
+"""Each explanation on a small table with one planted cause."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from screens import CLASSES, calling, published_table, screen, with_summary
 
-from bnn_core.base.wording import listed, of_all
-from bnn_core.suspects.evidence import readings
-from bnn_core.suspects.explanations import (
+from bnn_core.base.wording import listed, of_all, percent
+from bnn_core.suspects.explaining import explain
+from bnn_core.suspects.explanation import (
     AGAINST,
     FITS,
     PARTLY,
+    TITLES,
     UNKNOWN,
-    Case,
-    Reading,
-    Suspect,
-    heading,
-    interval_of,
+    Explanation,
+    by_verdict,
+    unchecked_line,
 )
 from bnn_core.suspects.ranking import rank, rank_images
-
-NAMES = [
-    "wrong_label",
-    "inactive_dose",
-    "toxic",
-    "well_swap",
-    "artefact",
-    "batch",
-    "weak_model",
-    "new_kind",
-    "other_network",
-    "other_data",
-]
+from bnn_core.suspects.ranking_wording import heading, interval_text, score_sentences
+from bnn_core.suspects.suspect import Case, Suspect
 
 
 def suspect(compound: str = "B1", suspected: str = "D", **keys) -> Suspect:
@@ -39,14 +27,14 @@ def suspect(compound: str = "B1", suspected: str = "D", **keys) -> Suspect:
     return Suspect(level, {"compound": compound, **keys}, compound[0], suspected)
 
 
-def read(table: pd.DataFrame, who: Suspect | None = None, **other) -> dict[str, Reading]:
-    found = readings(table, CLASSES, who or suspect(), **other)
-    assert [r.name for r in found] == NAMES
-    for r in found:
-        assert r.sentence.endswith(".") and not r.sentence[0].islower()
-        assert not {"nan", "nan%"} & set(r.sentence.split())
-        assert (r.verdict == UNKNOWN) or r.n > 0 or not r.missing
-    return {r.name: r for r in found}
+def read(table: pd.DataFrame, who: Suspect | None = None, **other) -> dict[str, Explanation]:
+    explanations = explain(table, CLASSES, who or suspect(), **other)
+    assert [e.key for e in explanations] == list(TITLES)
+    for e in explanations:
+        assert e.sentence.endswith(".") and not e.sentence[0].islower()
+        assert "nan" not in e.sentence.split() and "  " not in e.sentence
+        assert e.verdict == UNKNOWN or not e.needs
+    return {e.key: e for e in explanations}
 
 
 def table_of(
@@ -64,11 +52,7 @@ def all_called(name: str, compound: str = "B1") -> pd.Series:
 def test_one_wrong_class():
     got = read(table_of(all_called("D")))["wrong_label"]
     assert (got.verdict, got.n) == (FITS, 12)
-    assert got.numbers["one_class"] == 1
-    assert got.sentence == (
-        "All 12 images are called something else than B: all of them D. That "
-        "is one wrong class, as a wrong label would give."
-    )
+    assert got.numbers == {"wrong": 1, "one_class": 1, "among_wrong": 1, "classes": 1}
 
 
 def test_many_wrong_classes():
@@ -78,58 +62,78 @@ def test_many_wrong_classes():
     got = read(table_of(names))["wrong_label"]
     assert got.verdict == PARTLY
     assert got.numbers["one_class"] == pytest.approx(5 / 12)
-    assert "5 of them A, 4 D and 3 C" in got.sentence
+    assert got.numbers["among_wrong"] == pytest.approx(5 / 12) and got.numbers["classes"] == 3
+    assert "5 as A, 4 as D and 3 as C" in got.sentence
 
 
 def test_of_equally_common_wrong_classes_the_one_compared_with_comes_first():
     names = all_called("D")
     names.iloc[np.flatnonzero(screen()["compound"] == "B1")[:6]] = "A"
-    assert "6 of them D and 6 A" in read(table_of(names))["wrong_label"].sentence
+    assert "6 as D and 6 as A" in read(table_of(names))["wrong_label"].sentence
 
 
 @pytest.mark.parametrize(
-    "called, wrong, score, said",
+    "as_suspected, wrong, score, prediction",
     [
-        (11, 23, 0.2, ", looks most like X"),
-        (12, 24, 0.2, ", looks most like X"),
-        (13, 24, 0.2, " → called X"),
-        (0, 0, -0.4, ", and called so"),
-        (3, 5, -0.1, ", and no other class in particular"),
+        (11, 23, 0.2, "most similar to X"),
+        (12, 24, 0.2, "most similar to X"),
+        (13, 24, 0.2, "mostly predicted as X"),
+        (0, 0, -0.4, "all predicted as labelled"),
+        (3, 5, -0.1, "not similar to one other class"),
     ],
 )
-def test_a_heading_says_called_only_of_most_images(called, wrong, score, said):
-    row = {"n_suspected": called, "n_wrong": wrong, "n_images": 24, "score": score}
+def test_a_heading_says_mostly_only_of_more_than_half(as_suspected, wrong, score, prediction):
+    row = {"n_suspected": as_suspected, "n_wrong": wrong, "n_images": 24, "score": score}
     who = Suspect("compound", {"compound": "ALLN"}, "Y", "X")
-    assert heading(row, who) == f"ALLN: given Y{said}"
+    assert heading(row, who) == f"ALLN: labelled Y, {prediction}"
+
+
+def test_the_score_in_sentences_has_rounded_numbers():
+    row = {"score": 0.714, "low": 0.5, "high": 0.93, "n_units": 6, "unit": "well", "rank": 1}
+    row |= {"p_label": 0.004, "expected_label": 0.71, "p_suspected": 0.997}
+    row |= {"expected_suspected": 0.05, "n_wrong": 1, "n_images": 24, "n_suspected": 1}
+    score, means, images = score_sentences(row, suspect())
+    assert "0.71" in score and "rank 1" in score
+    numbers = [word.strip("(") for word in means.split() if any(c.isdigit() for c in word)]
+    assert numbers == ["<1", "71", ">99", "5"]
+    assert images.startswith("1 of 24 images is ")
+    row |= {"second_score": 0.2, "second_p_label": 0.3, "second_p_suspected": 0.6}
+    assert "30 %" in score_sentences(row, suspect())[3]
+    row |= {"second_p_label": np.nan}
+    assert "no data" in score_sentences(row, suspect())[3]
 
 
 @pytest.mark.parametrize(
-    "low, high, n, said",
+    "low, high, n, text",
     [
-        (-0.002, 0.4, 6, "95 % interval 0.00 to 0.40, from 6 wells"),
-        (-0.167, 1, 2, "95 % interval -0.17 to 1.00, from 2 wells"),
+        (-0.002, 0.4, 6, "95 % interval 0.00 to 0.40 from 6 wells"),
+        (-0.167, 1, 2, "95 % interval -0.17 to 1.00 from 2 wells"),
         (-1, 1, 2, "2 wells are too few for an interval"),
         (np.nan, np.nan, 1, "1 well is too few for an interval"),
     ],
 )
-def test_an_interval_that_says_nothing_is_not_given(low, high, n, said):
-    assert interval_of({"low": low, "high": high, "n_units": n, "unit": "well"}) == said
+def test_an_interval_over_the_whole_scale_is_not_given(low, high, n, text):
+    assert interval_text({"low": low, "high": high, "n_units": n, "unit": "well"}) == text
 
 
 def test_mostly_right():
     names = screen()["label"]
     names.iloc[np.flatnonzero(screen()["compound"] == "B1")[0]] = "D"
     assert read(table_of(names))["wrong_label"].verdict == AGAINST
-    assert read(table_of(screen()["label"]))["wrong_label"].sentence == (
-        "All 12 images are called B, as labelled."
-    )
+    right = read(table_of(screen()["label"]))["wrong_label"]
+    assert (right.verdict, right.numbers, right.n) == (AGAINST, {"wrong": 0, "one_class": 0}, 12)
 
 
 def test_all_wells_disagree_is_no_swap():
     got = read(table_of(all_called("D")))["well_swap"]
     assert (got.verdict, got.n, got.counted) == (AGAINST, 6, "wells")
-    assert got.numbers == {"wells": 6, "wrong": 6, "plates": 3, "wrong_plates": 3}
-    assert "agree with each other" in got.sentence
+    assert got.numbers == {
+        "wells": 6,
+        "wrong": 6,
+        "plates": 3,
+        "wrong_plates": 3,
+        "swap_partners": 0,
+    }
 
 
 def test_a_swapped_pair_of_wells_is_found():
@@ -140,7 +144,8 @@ def test_a_swapped_pair_of_wells_is_found():
     names[(images["plate"] == "W1P1") & (images["well"] == "E02")] = "B"
     got = read(table_of(names))["well_swap"]
     assert got.verdict == FITS and got.numbers["wrong"] == 1
-    assert "Well C02 looks like D, and E02 on the same plate (D1) looks like B" in got.sentence
+    assert got.numbers["swap_partners"] == 1
+    assert all(name in got.sentence for name in ("C02", "E02", "D1"))
 
 
 def test_one_bad_plate():
@@ -148,7 +153,7 @@ def test_one_bad_plate():
     names = images["label"].where((images["compound"] != "B1") | (images["plate"] != "W1P3"), "D")
     got = read(table_of(names))["well_swap"]
     assert got.verdict == FITS and got.numbers["wrong_plates"] == 1
-    assert "all on plate W1P3" in got.sentence
+    assert "W1P3" in got.sentence
 
 
 def test_one_dose_of_all_plates_is_no_swap():
@@ -164,9 +169,9 @@ def test_replicates_do_where_wells_are_unknown():
     assert (got.verdict, got.counted, got.numbers["wrong"]) == (FITS, "replicates", 1)
     two = images[images["replicate"] != "3"]
     got = read(table_of(names[two.index], two))["well_swap"]
-    assert "Only two replicates: weak evidence" in got.sentence
+    assert "Two replicates" in got.sentence
     nothing = read(table_of(names, images.drop(columns="replicate")))["well_swap"]
-    assert nothing.verdict == UNKNOWN and nothing.missing == ("plate", "well")
+    assert nothing.verdict == UNKNOWN and nothing.needs == ("plate and well",)
 
 
 def test_a_single_well_cannot_tell():
@@ -203,11 +208,13 @@ def test_batch_compatible_is_not_explained():
     images.loc[images["compound"] == "A1", "batch"] = "W2"
     got = read(table_of(all_called("D"), images))["batch"]
     assert got.verdict == FITS and got.numbers["owned"] == 1 and got.numbers["sharers"] == 1
-    assert got.sentence.startswith("Batch-compatible, not explained: D1, labelled D, is from the")
+    assert got.numbers["wrong_owned"] == 1 and 0 < got.numbers["chance"] < 1
+    assert "D1, labelled D" in got.sentence
+    assert f"{percent(got.numbers['chance'])} expected by chance" in got.sentence
     images.loc[images["compound"] == "D1", "batch"] = "W3"
     got = read(table_of(all_called("D"), images))["batch"]
     assert got.verdict == AGAINST and got.numbers["owned"] == 0
-    assert "No training compound of D was imaged in W1" in got.sentence
+    assert got.numbers["wrong_owned"] == 0 and "(W1)" in got.sentence
 
 
 def test_a_batch_with_every_class_says_little():
@@ -217,9 +224,8 @@ def test_a_batch_with_every_class_says_little():
 
 
 def test_unknown_batches():
-    assert read(table_of(all_called("D"), screen().drop(columns="batch")))["batch"].missing == (
-        "batch",
-    )
+    got = read(table_of(all_called("D"), screen().drop(columns="batch")))["batch"]
+    assert got.needs == ("compound and batch",)
     images = screen()
     images.loc[images["compound"] == "B1", "batch"] = None
     assert read(table_of(all_called("D"), images))["batch"].verdict == UNKNOWN
@@ -229,9 +235,7 @@ def test_a_weak_model():
     names = all_called("D").where(screen()["compound"] != "B2", "D")
     got = read(table_of(names))["weak_model"]
     assert (got.verdict, got.numbers["recall"], got.n) == (FITS, 0, 1)
-    assert got.sentence == (
-        "No other compound (of 1) labelled B is called right (0% of 12 images). It is called D too."
-    )
+    assert (got.numbers["image_recall"], got.numbers["same_wrong_class"]) == (0, 1)
     assert read(table_of(all_called("D")))["weak_model"].verdict == AGAINST
 
 
@@ -239,7 +243,7 @@ def test_the_only_compound_of_its_label():
     table = table_of(all_called("D"))
     table = table[table["compound"] != "B2"].reset_index(drop=True)
     got = read(table)["weak_model"]
-    assert got.verdict == FITS and "No other compound is labelled B" in got.sentence
+    assert got.verdict == FITS and got.numbers == {"peers": 0}
 
 
 def control_rows(images: pd.DataFrame, called: str = "C") -> tuple[pd.DataFrame, list[str]]:
@@ -267,9 +271,9 @@ def with_doses(called: dict[float, str], controls_called: str | None = None) -> 
 def test_a_higher_dose_called_by_the_label_means_an_inactive_one():
     got = read(with_doses({0.1: "D", 3.0: "B", 10.0: "B"}))["inactive_dose"]
     assert got.verdict == FITS and got.numbers["higher_doses_as_label"] == 2
-    assert got.sentence.startswith("Other doses: 0.1 µM D, 3 µM B, 10 µM B: a label that is right")
+    assert got.numbers["other_doses"] == 3 and "0.1 µM D, 3 µM B, 10 µM B" in got.sentence
     lower = read(with_doses({0.1: "B", 3.0: "D"}))["inactive_dose"]
-    assert lower.verdict == PARTLY and "no untreated cells" in lower.sentence
+    assert lower.verdict == PARTLY and "like_controls" not in lower.numbers
 
 
 def test_a_single_wrong_well_is_no_inactive_dose_where_the_others_of_its_dose_show_the_label():
@@ -302,13 +306,14 @@ def test_the_weakest_and_the_strongest_phenotype():
     ):
         strengths = pd.DataFrame(order, columns=["compound", "concentration"])
         strengths["strength"] = np.linspace(0.9, 4, len(order))
-        strengths["place"] = range(1, len(order) + 1)
+        strengths["strength_rank"] = range(1, len(order) + 1)
         got = read(table, strengths=strengths)["inactive_dose"]
         assert got.verdict == verdict
         assert got.numbers["treatments"] == len(order)
     # One treatment alone is looked at with its own dose.
     alone = read(table, suspect(concentration=10.0), strengths=strengths)["inactive_dose"]
-    assert alone.verdict == AGAINST and "the strongest of 16" in alone.sentence
+    assert alone.verdict == AGAINST and alone.numbers["strength_rank"] == 16
+    assert "the strongest of 16" in alone.sentence
 
 
 def test_nothing_to_compare_a_dose_with():
@@ -319,11 +324,9 @@ def test_few_nuclei_are_toxic():
     nuclei = np.where(screen()["compound"] == "B1", 20.0, 100.0)
     got = read(table_of(all_called("D"), quality_nuclei=nuclei))["toxic"]
     assert got.verdict == FITS and got.numbers["ratio"] == pytest.approx(0.2)
-    assert got.sentence == (
-        "20 nuclei per image against 100 on the other images of the same plates (20%)."
-    )
+    assert got.numbers["nuclei"] == 20 and got.n == 12
     assert read(table_of(all_called("D"), quality_nuclei=100.0))["toxic"].verdict == AGAINST
-    assert read(table_of(all_called("D")))["toxic"].missing == ("quality_nuclei",)
+    assert read(table_of(all_called("D")))["toxic"].needs == ("counts of nuclei",)
 
 
 def test_nuclei_are_compared_with_controls_where_there_are_any():
@@ -331,19 +334,19 @@ def test_nuclei_are_compared_with_controls_where_there_are_any():
     table["quality_nuclei"] = np.where(table["role"] == "control", 40.0, 400.0)
     table.loc[table["compound"] == "B1", "quality_nuclei"] = 30.0
     got = read(table)["toxic"]
-    assert got.verdict == PARTLY and "untreated ones of the same plates" in got.sentence
+    assert got.verdict == PARTLY and got.numbers["ratio"] == pytest.approx(30 / 40)
 
 
 def test_the_other_network():
     table = table_of(all_called("D"))
     assert read(table, standard=table)["other_network"].verdict == AGAINST
     right = read(table, standard=table_of(screen()["label"]))["other_network"]
-    assert right.verdict == FITS and "agrees with the label" in right.sentence
+    assert right.verdict == FITS and right.numbers["as_label"] == 1
     # Both call most images by the label: it is not this network alone that errs.
     alike = read(right_table := table_of(screen()["label"]), standard=right_table)["other_network"]
-    assert alike.verdict == AGAINST and "hardly more than this network" in alike.sentence
+    assert alike.verdict == AGAINST and alike.numbers["as_label"] == 1
     neither = read(table, standard=table_of(all_called("A")))["other_network"]
-    assert neither.verdict == PARTLY and "finds neither" in neither.sentence
+    assert neither.verdict == PARTLY and neither.numbers["as_suspected"] == 0
     assert neither.numbers["as_label"] == 0 and neither.n == 12
     assert read(table)["other_network"].verdict == UNKNOWN
 
@@ -354,7 +357,8 @@ def test_other_data():
     agrees = table_of(wells["label"].where(wells["compound"] != "B1 ", "D"), wells)
     got = read(table, second=agrees)["other_data"]
     assert (got.verdict, got.n, got.counted) == (AGAINST, 6, "wells")
-    assert "none of the 6 wells on 3 plates are called B, 6 D" in got.sentence
+    assert (got.numbers["as_label"], got.numbers["as_suspected"]) == (0, 1)
+    assert "3 plates" in got.sentence
     assert read(table, second=table_of(wells["label"], wells))["other_data"].verdict == FITS
     one_dose = read(table, suspect(concentration=1.0), second=agrees)["other_data"]
     assert one_dose.n == 3
@@ -372,7 +376,7 @@ def test_images_without_any_metadata():
     assert got["wrong_label"].numbers["wrong"] == 1
     assert got["weak_model"].verdict == AGAINST and got["weak_model"].counted == "images"
     for name in ("inactive_dose", "toxic", "well_swap", "artefact", "batch", "other_data"):
-        assert got[name].verdict == UNKNOWN and got[name].missing
+        assert got[name].verdict == UNKNOWN and got[name].needs
 
 
 @pytest.mark.parametrize("level", ["compound", "treatment", "well", "image"])
@@ -388,10 +392,39 @@ def test_suspects_come_from_rankings(level):
 
 def test_a_suspect_that_is_not_there():
     with pytest.raises(ValueError, match="no scored image of Z9"):
-        readings(table_of(all_called("D")), CLASSES, suspect("Z9"))
+        explain(table_of(all_called("D")), CLASSES, suspect("Z9"))
+
+
+def test_explanations_that_fit_come_first_and_unchecked_ones_make_one_line():
+    got = list(read(table_of(all_called("D"), screen().drop(columns=["plate", "well"]))).values())
+    ordered = by_verdict(got)
+    ranks = [(FITS, PARTLY, AGAINST, UNKNOWN).index(e.verdict) for e in ordered]
+    assert ranks == sorted(ranks) and len(ordered) == len(got)
+    unknown = [e for e in got if e.verdict == UNKNOWN]
+    line = unchecked_line(got)
+    assert line.startswith(f"{len(unknown)} not checked: needs ") and "\n" not in line
+    for need in ("untreated wells", "image quality", "a second opinion", "a standard network"):
+        assert line.count(need) == 1
+    assert unchecked_line([e for e in got if e.verdict != UNKNOWN]) == ""
+    few = Explanation("new_kind", UNKNOWN, "Too few.")
+    assert "needs" not in unchecked_line([few]) and unchecked_line([few]).startswith("1 not")
+
+
+def test_the_basis_of_a_verdict():
+    assert Explanation("toxic", FITS, "", n=1, counted="wells").basis == "n = 1 well"
+    assert Explanation("toxic", FITS, "", n=2000).basis == "n = 2,000 images"
+    assert Explanation("toxic", UNKNOWN, "").basis == ""
 
 
 def test_words():
+    assert [percent(x) for x in (0, 0.004, 0.005, 0.714, 0.995, 1)] == [
+        "0 %",
+        "<1 %",
+        "<1 %",
+        "71 %",
+        ">99 %",
+        "100 %",
+    ]
     assert of_all(0, 3, "well") == "none of the 3 wells"
     assert [of_all(k, 2, "well") for k in (1, 2)] == ["1 of the 2 wells", "both wells"]
     assert listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
@@ -402,9 +435,9 @@ def test_the_published_table(authors, shared_data):
     table, classes = published_table(authors, shared_data), authors.classes
     ranked = rank(table, classes, resamples=5).set_index("compound", drop=False)
 
-    def of(compound: str) -> dict[str, Reading]:
+    def of(compound: str) -> dict[str, Explanation]:
         who = Suspect.of(ranked.loc[compound], "compound")
-        return {r.name: r for r in readings(table, classes, who)}
+        return {e.key: e for e in explain(table, classes, who)}
 
     for compound in ("epothilone B", "AZ258", "AZ841", "simvastatin", "methotrexate"):
         assert of(compound)["batch"].verdict == FITS
@@ -430,12 +463,12 @@ def test_the_published_table_with_profiles(authors, shared_data):
     verdicts = {}
     for compound in ("colchicine", "cytochalasin D", "PP-2"):
         who = Suspect.of(ranked.loc[compound], "compound")
-        got = readings(table, classes, who, strengths=strengths)
-        verdicts[compound] = next(r for r in got if r.name == "inactive_dose")
+        got = explain(table, classes, who, strengths=strengths)
+        verdicts[compound] = next(e for e in got if e.key == "inactive_dose")
     assert verdicts["colchicine"].verdict == FITS
-    assert verdicts["colchicine"].numbers["place"] <= 2
+    assert verdicts["colchicine"].numbers["strength_rank"] <= 2
     assert verdicts["cytochalasin D"].verdict == AGAINST
-    assert verdicts["cytochalasin D"].numbers["place"] == 103
+    assert verdicts["cytochalasin D"].numbers["strength_rank"] == 103
     assert verdicts["PP-2"].verdict == PARTLY
 
 
@@ -449,10 +482,8 @@ def test_far_from_all_that_was_trained_on():
         got = got["new_kind"]
         assert (got.verdict, got.n, got.counted) == (verdict, 7, "compounds")
         assert got.numbers["distance"] == mine and got.numbers["chance"] == chance
-        assert ("bad images" in got.sentence) == (verdict == PARTLY)
-    assert got.sentence.endswith(
-        "the median compound at 1.78; none of the 7 other compounds are nearer."
-    )
+        assert got.numbers["median"] == pytest.approx(1.78, abs=0.01)
+    assert got.numbers["nearer"] == 0
     # A dose is set against doses, an image against images.
     dosed = table.assign(distance=np.where(table["compound"] == "B1", 3.0, near))
     got = read(dosed, suspect(concentration=10.0))["new_kind"]
@@ -463,5 +494,4 @@ def test_far_from_all_that_was_trained_on():
     assert (got.verdict, got.n, got.counted) == (FITS, len(table) - 1, "images")
     few = dosed[dosed["compound"].isin(["B1", "A1", "D1"])].reset_index(drop=True)
     got = read(few)["new_kind"]
-    assert got.verdict == UNKNOWN
-    assert got.sentence == "2 other compounds are too few to compare with."
+    assert got.verdict == UNKNOWN and not got.needs

@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from screens import CLASSES, calling, published_table, screen, with_summary
+from screens import CLASSES, screen
 
-from bnn_core.suspects.batches import batch_pull, owned_classes
-from bnn_core.suspects.own_errors import PRIOR_COMPOUNDS, OwnErrors, own_errors
+from bnn_core.suspects.batches import owned_classes
+from bnn_core.suspects.usual_errors import PRIOR_COMPOUNDS, UsualErrors, fit_usual_errors
 
 
 def test_expectation_by_hand():
     """Four compounds, two classes: the recall of the peer, drawn towards that of all others."""
     means = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8], [0.4, 0.6]])
-    expected = own_errors(means, np.array([0, 0, 1, 1])).expected()
+    expected = fit_usual_errors(means, np.array([0, 0, 1, 1])).expected()
     others = (0.5 + 0.8 + 0.6) / 3
     right = (0.5 + PRIOR_COMPOUNDS * others) / (1 + PRIOR_COMPOUNDS)
     np.testing.assert_allclose(expected[0], [right, 1 - right])
@@ -22,7 +22,7 @@ def test_expectation_by_hand():
 def test_wrong_probability_goes_where_the_peers_and_all_others_send_it():
     # Compounds 1 (its peer) and 2 send their wrong half to class 2, compound 3 to class 1.
     means = np.array([[1, 0, 0], [0.5, 0, 0.5], [0, 0.5, 0.5], [0, 0.5, 0.5]])
-    e = own_errors(means, np.array([0, 0, 1, 2])).expected()[0]
+    e = fit_usual_errors(means, np.array([0, 0, 1, 2])).expected()[0]
     # Class 1 is attractive by 0.5 of two that could (1, 3), class 2 by 0.5 of both (1, 2): twice.
     by_table = PRIOR_COMPOUNDS * 0.5 * np.array([1 / 3, 2 / 3])
     shares = by_table + np.array([0, 0.5])
@@ -30,22 +30,22 @@ def test_wrong_probability_goes_where_the_peers_and_all_others_send_it():
     np.testing.assert_allclose(e, [0.5, *(0.5 * shares)], rtol=1e-3)
 
 
-def test_what_it_would_get_were_it_of_another_class():
+def test_the_expectation_in_another_class():
     """As a compound added under that label would get, but it does not count for its own."""
     rng = np.random.default_rng(3)
     means, labels = rng.dirichlet(np.ones(3), 6), np.array([0, 0, 1, 1, 2, 2])
-    found = own_errors(means, labels).expected_if()
+    found = fit_usual_errors(means, labels).expected_if()
     for j in range(3):
         relabelled = labels.copy()
         relabelled[0] = j
         np.testing.assert_allclose(
-            found[0, j], own_errors(means, relabelled).expected()[0], atol=1e-6
+            found[0, j], fit_usual_errors(means, relabelled).expected()[0], atol=1e-6
         )
 
 
 def test_same_batch_classes_attract_whatever_class_it_would_be_of():
     means = np.full((6, 3), 1 / 3)
-    errors = OwnErrors(means, np.array([0, 0, 1, 1, 2, 2]), np.eye(3)[[0] * 6], lift=8.0)
+    errors = UsualErrors(means, np.array([0, 0, 1, 1, 2, 2]), np.eye(3)[[0] * 6], lift=8.0)
     were_of_1 = errors.expected_if()[0, 1]
     assert were_of_1[0] > 2 * were_of_1[2]
 
@@ -57,15 +57,16 @@ def test_a_compound_never_counts_for_itself():
     changed = means.copy()
     changed[3] = [0, 0, 1, 0]
     np.testing.assert_allclose(
-        own_errors(means, labels).expected()[3], own_errors(changed, labels).expected()[3]
+        fit_usual_errors(means, labels).expected()[3],
+        fit_usual_errors(changed, labels).expected()[3],
     )
 
 
 def test_weights_are_copies():
     rng = np.random.default_rng(0)
     means, labels = rng.dirichlet(np.ones(3), 5), np.array([0, 0, 1, 2, 2])
-    twice = own_errors(np.vstack([means, means[4]]), np.append(labels, 2)).expected()
-    weighted = own_errors(means, labels).expected(np.array([1, 1, 1, 1, 2.0]))
+    twice = fit_usual_errors(np.vstack([means, means[4]]), np.append(labels, 2)).expected()
+    weighted = fit_usual_errors(means, labels).expected(np.array([1, 1, 1, 1, 2.0]))
     np.testing.assert_allclose(weighted[:4], twice[:4], atol=1e-3)
 
 
@@ -77,7 +78,7 @@ def test_expectations_are_distributions(raw, seed):
     owned = rng.random((7, 4))
     labels = rng.integers(0, 4, 7)
     owned[np.arange(7), labels] = 0
-    errors = own_errors(means, labels, owned)
+    errors = fit_usual_errors(means, labels, owned)
     assert errors.lift >= 1
     for weights in (None, np.bincount(rng.integers(0, 7, 7), minlength=7)):
         expected = errors.expected_if(weights)
@@ -103,13 +104,13 @@ def made_with_lift(lift: float, rng: np.random.Generator, count: int = 400):
 
 @pytest.mark.parametrize("lift", [1.0, 4.0])
 def test_the_pull_of_batches_is_found(lift):
-    fitted = own_errors(*made_with_lift(lift, np.random.default_rng(1))).lift
+    fitted = fit_usual_errors(*made_with_lift(lift, np.random.default_rng(1))).lift
     assert fitted == pytest.approx(lift, rel=0.35)
 
 
 def test_no_batches_no_pull():
     means = np.random.default_rng(0).dirichlet(np.ones(3), 6)
-    assert own_errors(means, np.arange(6) % 3).lift == 1
+    assert fit_usual_errors(means, np.arange(6) % 3).lift == 1
 
 
 def owned_of(table: pd.DataFrame) -> pd.DataFrame:
@@ -144,31 +145,3 @@ def test_compounds_of_several_or_no_batches():
     assert owned.loc["A1"].tolist() == [0, 0, 0.5, 0.5]
     assert owned.loc["B1"].tolist() == [0, 0, 0, 0]
     assert owned_of(screen().drop(columns="batch")).to_numpy().sum() == 0
-
-
-def test_batch_pull_of_a_planted_pull():
-    images = pd.concat([screen().assign(compound=screen()["compound"] + s) for s in "vwxyz"])
-    images["batch"] = images["compound"].str[2] + images["label"].isin(["A", "B"]).map(str)
-    partner = dict(zip("ABCD", "BADC", strict=True))
-    away = dict(zip("ABCD", "CDAB", strict=True))
-    wrong = images["compound"].str[1:].isin(["1v", "2x", "1y"]).to_numpy()
-    for towards, low in ((partner, True), (away, False)):
-        names = np.where(wrong, images["label"].map(towards), images["label"])
-        found = batch_pull(with_summary(images, calling(names)), CLASSES, permutations=200)
-        assert found.observed == (1 if low else 0)
-        assert 0.1 < found.by_chance < 0.7
-        assert (found.p < 0.01) == low
-        assert (found.compounds, found.wrong) == (40, int(wrong.sum()))
-
-
-def test_batch_pull_needs_batches_and_errors():
-    right = with_summary(screen(), calling(screen()["label"]))
-    assert batch_pull(right, CLASSES) is None
-    assert batch_pull(right.drop(columns="batch"), CLASSES) is None
-
-
-def test_batch_pull_of_the_published_table(authors, shared_data):
-    found = batch_pull(published_table(authors, shared_data), authors.classes)
-    assert found.observed == pytest.approx(0.51, abs=0.005)
-    assert found.by_chance == pytest.approx(0.31, abs=0.01)
-    assert found.p == pytest.approx(0.014, abs=0.006)

@@ -1,0 +1,95 @@
+"""Which files may be read, and whether anything may be made, on behalf of who uses the app.
+
+On the user's own machine: everything. `bnn serve` sets environment variables for a server that
+others reach: BNN_DATA_ROOTS, folders separated as in PATH, and BNN_READ_ONLY. With BNN_DATA_ROOTS
+only these folders, the studies in $BNN_CACHE and uploads may be read. Every reader of a path
+that a user or a table names asks `readable` or `is_file`; every maker of a study and every download
+asks `demand_making`.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from bnn_core.base.errors import InputError
+
+DATA_ROOTS = "BNN_DATA_ROOTS"
+READ_ONLY = "BNN_READ_ONLY"
+CACHE = "BNN_CACHE"
+
+
+def limited() -> bool:
+    """Whether this process may read files under its declared folders only."""
+    return bool(os.environ.get(DATA_ROOTS))
+
+
+def readable(path: str | os.PathLike) -> Path:
+    """The path, if it may be read: as it was given, or with links and ".." resolved where limited.
+
+    Raises InputError, the same whether or not there is such a file, for a path that leads outside
+    the declared folders, the studies and what was uploaded.
+    """
+    if not limited():
+        return Path(path)
+    try:
+        real = os.path.realpath(path)
+    except (OSError, ValueError):
+        real = None
+    if real is None or not any(_within(real, root) for root in _roots()):
+        raise InputError(
+            f"{path} is not in a folder that this server may read; whoever runs it "
+            "names these folders (bnn serve --data-root)"
+        )
+    return Path(real)
+
+
+def is_file(path: str | os.PathLike) -> bool:
+    """Whether there is such a file and it may be read."""
+    try:
+        return os.path.isfile(readable(path))
+    except InputError:
+        return False
+
+
+def typed(text: str) -> Path:
+    """A path as a user types it, "~" for the home folder. Where limited, "~" is a name like others:
+    it would tell which users there are."""
+    path = Path(text.strip())
+    try:
+        return path if limited() else path.expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{text}: there is no such user; give the whole path") from error
+
+
+@cache
+def uploads() -> Path:
+    """The folder of what users send to this process: readable, and gone when the process ends."""
+    folder = os.path.realpath(tempfile.mkdtemp(prefix="bnn-uploads-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def read_only() -> bool:
+    """Whether studies may be looked at only: nothing is made, replaced or downloaded."""
+    return os.environ.get(READ_ONLY, "") not in ("", "0")
+
+
+def demand_making() -> None:
+    """InputError where studies may be looked at only."""
+    if read_only():
+        raise InputError(
+            "this server shows studies and makes none (bnn serve --read-only): make "
+            "it on the machine itself"
+        )
+
+
+def _roots() -> list[str]:
+    declared = [*os.environ[DATA_ROOTS].split(os.pathsep), os.environ.get(CACHE, "")]
+    return [str(uploads()), *(os.path.realpath(root) for root in declared if root)]
+
+
+def _within(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)

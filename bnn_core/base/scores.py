@@ -1,0 +1,132 @@
+"""One record per score: a number per image that says how sure a method is of its prediction.
+
+To add one: a `Score` in `_RECORDS` here, and its formula in `measures.uncertainty.summarise`, which
+makes the column of the same key.
+"""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the whole program knows of one score.
+
+    key: its column in a summary, and its name in the address. name, short, symbol: for headings,
+    for pickers and sentences, within a formula. help: what it means, in Markdown. direction: 1
+    where a high value means sure, -1 where it means unsure. unit: "nats", or "" for a number
+    without one. limit: the upper end of its range, None where it has none (`highest`); the lower
+    end is 0. needs_samples: it cannot be computed from mean probabilities. between_networks: it
+    measures how networks differ, so it is 0 for one network.
+    """
+
+    key: str
+    name: str
+    short: str
+    symbol: str
+    help: str
+    direction: int = -1
+    unit: str = ""
+    limit: float | None = 1.0
+    needs_samples: bool = False
+    between_networks: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name with its unit, for axes and columns."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+    @property
+    def sign(self) -> str:
+        """How a cut-off keeps images: "≥" keeps high values, "≤" low ones."""
+        return "≥" if self.direction > 0 else "≤"
+
+    def highest(self, num_classes: int) -> float | None:
+        """Upper end of the range; None where it has none. An entropy ends at log(classes)."""
+        return math.log(num_classes) if self.unit == "nats" else self.limit
+
+    def at_level(self, level: str) -> bool:
+        """Whether units of a level have it: wells and compounds have mean probabilities only."""
+        return level == "image" or not self.needs_samples
+
+
+_RECORDS = (
+    Score(
+        "confidence",
+        "Confidence score c",
+        "confidence c",
+        "c",
+        "c = 1 − 2·√(p(1 − p)), where p is the mean softmax of the predicted class. c is "
+        "0 at p = 0.5 and *rises again below*: an image that could be anything (p = 0.1 for each "
+        "of ten classes) has c = 0.4. Top softmax and entropy do not rise again.",
+        direction=1,
+    ),
+    Score(
+        "top_softmax",
+        "Top mean softmax",
+        "top softmax",
+        "top softmax",
+        "The mean softmax of the predicted class, from 1 / number of classes to 1.",
+        direction=1,
+    ),
+    Score(
+        "predictive_entropy",
+        "Predictive entropy",
+        "predictive entropy",
+        "entropy",
+        "How widely the mean softmax is spread over all classes, in nats: 0 when all of it is on "
+        "one class.",
+        unit="nats",
+    ),
+    Score(
+        "total_variance",
+        "Total variance",
+        "total variance",
+        "total variance",
+        "1 − Σ p², the variance over all classes: 0 when all probability is on one class.",
+    ),
+    Score(
+        "mutual_information",
+        "Mutual information",
+        "mutual information",
+        "mutual information",
+        "How much the sampled networks disagree with one another, in nats. This is the "
+        "uncertainty of the model, which more training data can reduce.",
+        unit="nats",
+        needs_samples=True,
+        between_networks=True,
+    ),
+    Score(
+        "epistemic",
+        "Epistemic variance",
+        "epistemic",
+        "epistemic",
+        "Variance of the predicted class between the sampled networks. This is the uncertainty "
+        "of the model, which more training data can reduce.",
+        limit=0.25,
+        needs_samples=True,
+        between_networks=True,
+    ),
+    Score(
+        "aleatoric",
+        "Aleatoric variance",
+        "aleatoric",
+        "aleatoric",
+        "Variance of the predicted class within the sampled networks. This is the uncertainty "
+        "that comes from the image itself.",
+        limit=0.25,
+        needs_samples=True,
+    ),
+    Score(
+        "distance",
+        "Distance from the training images",
+        "distance",
+        "distance",
+        "How far the image is from the nearest class of the training images, in the network's "
+        "last hidden layer. The training images have a distance of 1 on average. A softmax can be "
+        "sure of an image unlike any it was trained on: for new mechanisms the distance tells "
+        "more, for letters among digits less.",
+        limit=None,
+    ),
+)
+SCORES = {score.key: score for score in _RECORDS}

@@ -1,0 +1,156 @@
+"""Serve the app to more than this machine, with limits on what its users may read and make.
+
+Whoever reaches the address can look at every study and review its images: there is no login, so
+serve inside a network that you trust, or behind a proxy that asks who it is. Users may name tables
+and images only under --data-root; their uploads and the studies are readable too.
+
+  bnn serve                                            # this machine only, like 'streamlit run'
+  bnn serve --address 0.0.0.0 --data-root /data/screens --read-only
+  bnn serve --address 0.0.0.0 --data-root /data --host cells.example.org
+"""
+
+import argparse
+import ipaddress
+import os
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import bnn_core
+from bnn_core.base.errors import InputError
+from bnn_core.base.roots import CACHE, DATA_ROOTS, READ_ONLY
+from bnn_core.commands.flags import add_cache_flag, whole_number
+from bnn_core.study.folder import cache_root
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--address",
+        metavar="ADDR",
+        default="localhost",
+        help="address to listen on; 0.0.0.0 for all of this machine's (default: localhost)",
+    )
+    parser.add_argument(
+        "--port", metavar="N", type=whole_number(1), default=8501, help="port (default: 8501)"
+    )
+    parser.add_argument(
+        "--data-root",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder whose tables and images may be read; repeatable; needed outside localhost",
+    )
+    parser.add_argument(
+        "--host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a name by which browsers reach this server; others are refused "
+        "(default: the machine's own names and addresses); repeatable",
+    )
+    parser.add_argument(
+        "--read-only",
+        action="store_true",
+        help="no study is made or replaced and no data set is downloaded",
+    )
+    add_cache_flag(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    app = Path(bnn_core.__file__).parents[1] / "app.py"
+    if not app.is_file():
+        raise InputError(f"{app} is not there: the app runs from a copy of the whole repository")
+    if not is_local(args.address) and not args.data_root:
+        raise InputError(
+            f"--address {args.address} lets others in: name the folders that they may "
+            "read with --data-root DIR"
+        )
+    for root in args.data_root:
+        if not root.is_dir():
+            raise InputError(f"--data-root {root} is no folder")
+        if os.pathsep in str(root.resolve()):
+            raise InputError(f"--data-root {root}: a path with '{os.pathsep}' cannot be served")
+    names = hosts(args.address, args.host)
+    shown = (
+        args.host[0]
+        if args.host
+        else socket.gethostname()
+        if is_every(args.address)
+        else args.address
+    )
+    environment = os.environ | {CACHE: str(cache_root(args.cache).resolve())}
+    environment[DATA_ROOTS] = os.pathsep.join(str(root.resolve()) for root in args.data_root)
+    environment[READ_ONLY] = "1" if args.read_only else ""
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(app),
+        f"--server.address={args.address}",
+        f"--server.port={args.port}",
+        "--server.headless=true",
+        # Named, so that Streamlit asks nobody outside for the address of this machine.
+        f"--browser.serverAddress={shown}",
+        "--server.enableCORS=true",
+        "--server.enableXsrfProtection=true",
+        *(f"--server.allowedHosts={name}" for name in names),
+    ]
+    print(
+        f"listening on {args.address}, port {args.port}, for browsers that ask for "
+        f"{', '.join(names)}\n"
+        + (
+            f"readable: {', '.join(str(root) for root in args.data_root)}"
+            if args.data_root
+            else "readable: every file of this user"
+        )
+        + ("; read-only" if args.read_only else ""),
+        file=sys.stderr,
+        flush=True,
+    )
+    if os.name == "posix":
+        os.execve(command[0], command, environment)
+    sys.exit(subprocess.call(command, env=environment))
+
+
+def is_local(address: str) -> bool:
+    """Whether only this machine can reach a server on this address."""
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def is_every(address: str) -> bool:
+    """Whether an address stands for all of this machine's."""
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_unspecified
+    except ValueError:
+        return False
+
+
+def hosts(address: str, named: list[str]) -> list[str]:
+    """Names that a browser may ask for: a foreign one that leads here is an attack (rebinding)."""
+    own = [address.strip("[]")]
+    if is_every(address):
+        name = socket.gethostname()
+        own = [name, socket.getfqdn(), *_addresses(name)]
+    return sorted({*LOCAL, *own, *named})
+
+
+def _addresses(name: str) -> list[str]:
+    """Addresses of this machine: those of its name, and the one that it reaches others from."""
+    found = []
+    with suppress(OSError):
+        found = [info[4][0].split("%")[0] for info in socket.getaddrinfo(name, None)]
+    for family, other in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        # Connecting a datagram socket sends nothing; it only picks the address to send from.
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((other, 9))
+            found.append(probe.getsockname()[0])
+    return found

@@ -1,0 +1,215 @@
+"""Which columns hold the label and the predicted class, whatever they are called."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.base.wording import listed
+from bnn_core.tables.class_columns import ClassColumns, is_one_hot
+from bnn_core.tables.columns import plain_name
+from bnn_core.tables.label_values import ASKED
+from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
+from bnn_core.tables.values import NO_LABEL, as_text, name_key, none_where
+
+#: Names that programs and people give the true class and the predicted one, beside the usual ones.
+_LABEL_LIKE = re.compile(
+    r"actual(?:_class|_label)?|obs|observed|gt|gt_label|y|y_test|class|class_label|class_name|"
+    r"category|diagnosis|dx|ref|reference|expected|gold|real|true|given_label|annotated|manual|"
+    r"expert|original_label|phenotype"
+)
+_PREDICTED_LIKE = re.compile(
+    r"predictions?|predict(?:ed)?|response|y_?hat|predicted_?(?:label|class|value|name)|output|"
+    r"predict(?:ion)?_(?:label|class)|top_?1(?:_class|_label)?|scored_labels?|classification|"
+    r"prediction_.*|argmax|guess"
+)
+_TRUTH_LIKE = re.compile(r"y|true|truth|gt|label|target|one_?hot|is|class|ground_truth")
+_WHOLE = re.compile(r"[+-]?\d+")
+#: So many rows per class make an order by predictions no chance.
+_ROWS_PER_CLASS = 5
+
+
+@dataclass(frozen=True)
+class NameColumns:
+    """Where class names stand.
+
+    labels: per row, None where empty. predicted: name of the column of predicted classes.
+    label: name of the column that was taken as label though it has no usual name. others: columns
+    that hold only class names and were not taken.
+    """
+
+    labels: pd.Series
+    predicted: str | None
+    label: str | None
+    others: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def hint(self) -> str:
+        """How to name the label where no image has one."""
+        if self.others:
+            return (
+                f"only class names are in {listed([repr(c) for c in self.others])}; "
+                f"--label {self.others[0]} takes that column as the label"
+            )
+        return "--label COLUMN names the column of labels"
+
+
+def likely_names(main: SourceTable) -> list[str]:
+    """Names in columns that are called like a label or a prediction: classes, perhaps."""
+    columns = [c for c in main.map.unused if _called(c, _LABEL_LIKE) or _called(c, _PREDICTED_LIKE)]
+    return [name for c in columns for name in as_text(main.raw[c]).dropna().unique()[:1000]]
+
+
+def name_columns(
+    main: SourceTable,
+    found: ClassValues,
+    labels: pd.Series,
+    predicted: str | None,
+    options: ImportOptions,
+) -> NameColumns:
+    """Look at every column that holds only class names (and at 0/1 columns, one per class).
+
+    labels, predicted: what the usual names gave. A column called like a prediction is taken as
+    predicted class, as is one that names the highest class in another order of the columns on many
+    rows. A column called like a label, or the only one that is left, is the label where there is
+    no other; not if its names could as well be those of the highest class.
+    """
+    labelled = bool(labels.notna().any())
+    keys = _class_keys(found.columns, main, labels, predicted, options)
+    numbered = all(map(_WHOLE.fullmatch, keys))
+    used = {*found.columns.columns, predicted}
+    places = len(found.columns.columns)
+    holding = [
+        c
+        for c in main.map.unused
+        if c not in used and _holds_names(main.raw[c], c, keys, places, numbered)
+    ]
+    if predicted is None and not options.ignore_predicted:
+        called = [c for c in holding if _called(c, _PREDICTED_LIKE)]
+        called += [
+            c
+            for c in holding
+            if c not in called
+            and not numbered
+            and not _called(c, _LABEL_LIKE)
+            and _matches_highest(as_text(main.raw[c]), found) == "in another order"
+        ]
+        predicted = next(iter(called), None)
+    holding = [c for c in holding if c != predicted and not _called(c, _PREDICTED_LIKE)]
+    notes = []
+    taken = None
+    if not labelled:
+        called = [c for c in holding if _called(c, _LABEL_LIKE)]
+        free = [
+            c for c in holding if not numbered and not _matches_highest(as_text(main.raw[c]), found)
+        ]
+        taken = called[0] if called else free[0] if len(free) == 1 else None
+        one_hot = None if taken else _one_hot(main, found.columns, used)
+        if taken:
+            labels = as_text(main.raw[taken])
+            notes.append(
+                f"The label is read from '{taken}', which holds class names; --label names another "
+                "column."
+            )
+        elif one_hot is not None:
+            columns, labels = one_hot
+            notes.append(f"The label is read from {columns[0]} ... {columns[-1]}, 1 for the class.")
+    others = tuple(
+        c
+        for c in holding
+        if c != taken and (not numbered or _called(c, _LABEL_LIKE) or not labelled)
+    )
+    if others and (labelled or taken):
+        notes.append(
+            f"Only class names are also in {listed([repr(c) for c in others])}; --label "
+            f"{others[0]} takes that column as the label."
+        )
+    return NameColumns(labels, predicted, taken, others, tuple(notes))
+
+
+def _called(column: str, pattern: re.Pattern) -> bool:
+    return bool(pattern.fullmatch(plain_name(column)))
+
+
+def _class_keys(
+    found: ClassColumns,
+    main: SourceTable,
+    labels: pd.Series,
+    predicted: str | None,
+    options: ImportOptions,
+) -> set[str]:
+    """Keys of all class names that are known."""
+    names = [*(options.classes or found.names), *labels.dropna().unique()]
+    if predicted is not None:
+        names += list(as_text(main.raw[predicted]).dropna().unique())
+    keys = {name_key(name) for name in names} - set(NO_LABEL)
+    own = {name_key(name) for name in found.names}
+    numbers = set(map(str, range(len(own))))
+    if own in (numbers, set(map(str, range(1, len(own) + 1)))) and not keys - own - set(ASKED):
+        keys |= numbers | {str(len(own))}
+    return keys
+
+
+def _holds_names(
+    values: pd.Series, column: str, keys: Collection[str], places: int, numbered: bool
+) -> bool:
+    """Whether a column holds only class names; of any words where nothing names the classes."""
+    first = _keys(values.iloc[:1000])
+    like = _called(column, _LABEL_LIKE) or _called(column, _PREDICTED_LIKE)
+    words = numbered and like and not plain_name(column).startswith("prediction_")
+
+    def fits(held: set[str]) -> bool:
+        held = held - (set(NO_LABEL) | set(ASKED)) if not held <= set(keys) else held
+        return len(held) > (not like) and (held <= set(keys) or (words and len(held) <= places))
+
+    return fits(first) and (len(values) <= 1000 or fits(_keys(values)))
+
+
+def _keys(values: pd.Series) -> set[str]:
+    return {name_key(name) for name in as_text(values).dropna().unique()}
+
+
+def _matches_highest(names: pd.Series, found: ClassValues) -> str:
+    """How the names in a column go with the highest class: not (""), "as named", or one to one in
+    another order (on too many rows for chance).
+    """
+    values = found.values
+    filled = names.notna().to_numpy() & ~np.isnan(values).any(axis=1)
+    top = values[filled].argmax(axis=1)
+    keys = names[filled].map(name_key)
+    pairs = pd.DataFrame({"top": top, "key": keys.to_numpy()}).drop_duplicates()
+    if pairs["top"].duplicated().any() or pairs["key"].duplicated().any():
+        return ""
+    own = [name_key(name) for name in found.columns.names]
+    if all(own[t] == key for t, key in zip(pairs["top"], pairs["key"], strict=True)):
+        return "as named"
+    return "in another order" if filled.sum() >= _ROWS_PER_CLASS * values.shape[1] else ""
+
+
+def _one_hot(
+    main: SourceTable, found: ClassColumns, used: Collection[str | None]
+) -> tuple[list[str], pd.Series] | None:
+    """The label of each row from columns of 0 and 1, one per class: (columns, labels)."""
+    sets: dict[str, dict[str, str]] = {}
+    for column in (c for c in main.map.unused if c not in used):
+        for name in found.names:
+            key = name_key(column)
+            if key.endswith(name_key(name)):
+                sets.setdefault(key[: -len(name_key(name))], {})[name] = column
+    numbered = all(map(_WHOLE.fullmatch, found.names))
+    for head, columns in sets.items():
+        if len(columns) == len(found.names) and (_TRUTH_LIKE.match(head) or not numbered):
+            ordered = [columns[name] for name in found.names]
+            marks = main.raw[ordered].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+            if is_one_hot(marks):
+                names = pd.Series(
+                    np.array(found.names, dtype=object)[np.nan_to_num(marks).argmax(axis=1)],
+                    index=main.raw.index,
+                )
+                return ordered, none_where(
+                    names, pd.Series(np.nansum(marks, axis=1) == 0, index=names.index)
+                )
+    return None

@@ -1,0 +1,210 @@
+"""What the values of a label column mean beside the classes: no label, a number, a new kind."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.wording import count, have
+from bnn_core.tables.columns import plain_name
+from bnn_core.tables.reading import rows_text
+from bnn_core.tables.sources import ImportOptions, SourceTable
+from bnn_core.tables.values import NO_LABEL, match_names, name_key, none_where
+
+#: Labels that mean "no label" wherever no class is called so. Their use is always reported.
+ASKED = ("-1", "none", "null", "?", "unknown", "-")
+
+
+@dataclass(frozen=True)
+class LabelValues:
+    """Labels, predicted names and labels of new kinds, one per row, None where there is none.
+
+    A row has a label of a class, or of a kind that the network never learnt (`new`), or neither.
+    """
+
+    labels: pd.Series
+    predicted: pd.Series | None
+    new: pd.Series
+    notes: list[str]
+
+
+def read_label_values(
+    main: SourceTable,
+    labels: pd.Series,
+    predicted: pd.Series | None,
+    names: Sequence[str],
+    options: ImportOptions,
+) -> LabelValues:
+    """What the labels mean. labels: None on controls. names: what the class columns are called.
+
+    Rows are new where the user names their label (`options.new`) or the table gives that role.
+    Raises InputError for a name that no row has, and where "-1" may be a class or no label.
+    """
+    is_new = _rows_with(labels, options.new, "--new", main.path)
+    if "role" in main.mapped:
+        is_new |= labels.notna() & (main.mapped["role"] == "new")
+    new, labels = none_where(labels, ~is_new), none_where(labels, labels.isna() | is_new)
+    given = options.classes
+    met = [] if predicted is None else list(predicted.dropna().unique())
+    labels, notes = without_label(
+        labels, options.unlabelled, [*names, *given, *met], len(names), bool(met), main.path
+    )
+    labels, meant = named_codes(labels, names, given)
+    if meant:
+        notes.append(f"The labels are numbers of classes: {meant}.")
+    if predicted is not None:
+        predicted, _ = named_codes(predicted, names, given)
+    if is_new.any():
+        n = int(is_new.sum())
+        notes.append(
+            f"{count(n, 'image')} {have(n)} a label that the network never learnt "
+            f"({_counted(new[is_new])}): shown as new, never scored."
+        )
+    return LabelValues(labels, predicted, new, notes)
+
+
+def without_label(
+    labels: pd.Series,
+    unlabelled: Collection[str],
+    classes: Collection[str],
+    columns: int,
+    ordered: bool,
+    path: Path,
+) -> tuple[pd.Series, list[str]]:
+    """The labels, None where the value means that there is none, and notes with counts.
+
+    unlabelled: values that the user gave as no label. classes: names that columns, predictions or
+    the user have. columns: how many classes there are. ordered: whether predictions tell which
+    column is which class.
+
+    "-1" is no label only where all other labels are classes. Raises InputError where "-1" may also
+    be the first of classes that count from -1 (or the other of -1 and 1).
+    """
+    keys = labels.map(name_key, na_action="ignore")
+    known = {name_key(name) for name in classes}
+    given = _rows_with(labels, unlabelled, "--unlabelled", path)
+    counts = keys[~given].value_counts(sort=False)
+    others = set(counts.index) - set(NO_LABEL) - set(ASKED)
+    asked = [key for key in counts.index if key in ASKED and key not in known]
+    if "-1" in asked and not others <= known:
+        asked.remove("-1")
+    elif (
+        "-1" in asked
+        and not ordered
+        and (others == {str(k) for k in range(columns - 1)} or (others, columns) == ({"1"}, 2))
+    ):
+        names = " ".join(["-1", *sorted(others, key=int)])
+        raise InputError(
+            f"{path}: label '-1' on {count(int(counts['-1']), 'row')} is no label, or "
+            f"the first of {columns} classes; say which with --unlabelled -1 or "
+            f"--classes {names}"
+        )
+    silent = [key for key in NO_LABEL if key not in known]
+    notes = [f"Read as no label: {_counted(labels[given])} (--unlabelled)."] if given.any() else []
+    if asked:
+        notes.append(
+            f"Read as no label: {_counted(labels[keys.isin(asked) & ~given])}; no class "
+            "is called so. Other values that mean no label are named with --unlabelled."
+        )
+    notes += [
+        f"'{key}' is a class and the label of {count(int(counts[key]), 'row')}; if it means "
+        f"no label, give --unlabelled {key}."
+        for key in counts.index
+        if key in known and key in ASKED and key != "-1"
+    ]
+    return none_where(labels, given | labels.isna() | keys.isin([*asked, *silent])), notes
+
+
+def count_alike(
+    names: Sequence[str], labels: Collection[str], predicted: pd.Series | None
+) -> tuple[tuple[str, ...], pd.Series | None, str]:
+    """Numbers on columns and in predictions, counted from where the labels count, and a note.
+
+    names: what the columns say. labels: those that occur. Numbers count from 1 where the last of
+    1..K is among them and 0 is not, from 0 where 0 is and K is not; else nothing is changed.
+    """
+    places = len(names)
+    from_zero, from_one = ({str(k) for k in range(b, b + places)} for b in (0, 1))
+
+    def base(values: Collection[object]) -> int | None:
+        keys = {name_key(value) for value in values} - set(NO_LABEL) - set(ASKED)
+        if keys <= from_one and str(places) in keys:
+            return 1
+        return 0 if keys <= from_zero and "0" in keys else None
+
+    own = {frozenset(from_zero): 0, frozenset(from_one): 1}.get(frozenset(map(name_key, names)))
+    theirs = None if predicted is None else base(predicted.dropna().unique())
+    wanted = next((b for b in (base(labels), theirs, own) if b is not None), None)
+    if own is None or (wanted == own and theirs in (None, own)):
+        return tuple(names), predicted, ""
+    if predicted is not None and theirs is not None and theirs != wanted:
+        shifted = predicted.map(lambda n: str(int(name_key(n)) + wanted - theirs), "ignore")
+        predicted = none_where(shifted, predicted.isna())
+    moved = tuple(str(int(name_key(name)) + wanted - own) for name in names)
+    what = "columns" if wanted != own else "predicted classes"
+    return (
+        moved,
+        predicted,
+        f"The labels count classes from {wanted}, the {what} from {1 - wanted}.",
+    )
+
+
+def named_codes(
+    values: pd.Series, names: Sequence[str], given: Sequence[str]
+) -> tuple[pd.Series, str]:
+    """Values that are numbers of classes, as the names that the user gave, and a note on them.
+
+    names: what the columns say. given: the class of each column. A value is the name of a column,
+    else a place from 0, else (where the last place is there and 0 is not) a place from 1. Values
+    that fit none of these, or the names given, stay as they are.
+    """
+    keys = values.map(name_key, na_action="ignore")
+    occurring = set(keys.dropna())
+    if not given or not occurring or occurring & {name_key(name) for name in given}:
+        return values, ""
+    places = len(given)
+    from_one = [range(1, places + 1)] if str(places) in occurring else []
+    for codes in (names, range(places), *from_one):
+        class_of = {name_key(code): name for code, name in zip(codes, given, strict=False)}
+        if occurring <= class_of.keys():
+            meant = ", ".join(f"{code} is '{name}'" for code, name in list(class_of.items())[:12])
+            return none_where(keys.map(class_of), keys.isna()), meant
+    return values, ""
+
+
+def class_labels(labels: pd.Series, classes: Sequence[str], where: str) -> pd.Series:
+    """Labels as the classes spell them. Raises InputError naming the rows of all others."""
+    labels = match_names(labels, classes, where)
+    unknown = labels.notna() & ~labels.isin(classes)
+    if unknown.any():
+        plain = {plain_name(name) for name in labels[unknown].unique()}
+        alike = (
+            ", spell the classes as the labels do with --classes"
+            if plain & set(map(plain_name, classes))
+            else ""
+        )
+        names = ", ".join(f"'{n}'" for n in labels[unknown].unique()[:5])
+        raise InputError(
+            f"{where}{rows_text(labels.index[unknown])}: label {names} is none of "
+            f"the classes ({', '.join(classes[:12])}); correct it{alike}, or name what it is "
+            "with --unlabelled (no label), --new (a kind that the network never "
+            "learnt) or --control"
+        )
+    return labels
+
+
+def _rows_with(labels: pd.Series, names: Collection[str], flag: str, path: Path) -> pd.Series:
+    """Where a label is one of `names`. Raises InputError for a name that no row has."""
+    keys = labels.map(name_key, na_action="ignore")
+    for name in names:
+        if not (keys == name_key(name)).any():
+            raise InputError(f"{flag} {name}: no row of {path} has that label")
+    return keys.isin([name_key(name) for name in names])
+
+
+def _counted(labels: pd.Series) -> str:
+    return ", ".join(
+        f"'{name}' on {count(int(n), 'row')}" for name, n in labels.value_counts(sort=False).items()
+    )

@@ -1,0 +1,122 @@
+"""The house: its wings, which import one way, and modules short enough to read."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import bnn_core
+
+ROOT = Path(bnn_core.__file__).parents[1]
+#: Each wing may import itself and those before it.
+WINGS = (
+    "base",
+    "measures",
+    "images",
+    "networks",
+    "study",
+    "tables",
+    "datasets",
+    "suspects",
+    "review",
+    "recipes",
+    "figures",
+    "commands",
+)
+#: Lines of code, without blank lines, comments and docstrings.
+MOST_LINES = 330
+#: Modules that are longer today, and by how much they may be.
+LONGER = dict.fromkeys(
+    (
+        "bnn_core/commands/study_plate.py",
+        "bnn_core/datasets/preparation.py",
+        "bnn_core/tables/predictions.py",
+        "pages/compare_methods.py",
+        "pages/mechanisms.py",
+        "pages/out_of_distribution/page.py",
+        "pages/plates.py",
+        "pages/suspect_labels/page.py",
+    ),
+    370,
+)
+ENGINE = sorted((ROOT / "bnn_core").rglob("*.py"))
+PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported(path: Path) -> set[str]:
+    """Names of all modules that a file imports, those within functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name_of(path)}: write imports in full"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def lines_of_code(path: Path) -> int:
+    text = path.read_text()
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    docstrings = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            docstrings |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return sum(
+        bool(line.strip()) and not line.strip().startswith("#") and number not in docstrings
+        for number, line in enumerate(text.splitlines(), start=1)
+    )
+
+
+def test_the_wings_are_these():
+    folders = {p.name for p in (ROOT / "bnn_core").iterdir() if (p / "__init__.py").is_file()}
+    assert folders == set(WINGS)
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_wing_imports_only_itself_and_those_before_it(wing):
+    allowed = WINGS[: WINGS.index(wing) + 1]
+    back = {
+        f"{name_of(path)} imports {name}"
+        for path in (ROOT / "bnn_core" / wing).rglob("*.py")
+        for name in imported(path)
+        if name.startswith("bnn_core.") and name.split(".")[1] in set(WINGS) - set(allowed)
+    }
+    assert not back
+
+
+def test_the_engine_needs_no_streamlit_and_no_pages():
+    tied = {
+        name_of(path)
+        for path in ENGINE
+        if any(name.split(".")[0] in ("streamlit", "pages", "app") for name in imported(path))
+    }
+    assert not tied
+
+
+def test_only_the_command_itself_imports_commands():
+    inside = ROOT / "bnn_core" / "commands"
+    users = {
+        name_of(path)
+        for path in [*ENGINE, *PAGES]
+        if inside not in path.parents
+        and any(name.startswith("bnn_core.commands") for name in imported(path))
+    }
+    assert users == {"bnn_core/__main__.py"}
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_wing_says_in_one_line_what_it_holds(wing):
+    tree = ast.parse((ROOT / "bnn_core" / wing / "__init__.py").read_text())
+    docstring = ast.get_docstring(tree, clean=False)
+    assert docstring and "\n" not in docstring and docstring.endswith(".")
+    assert len(tree.body) == 1
+
+
+def test_modules_are_short_enough_to_read():
+    lines = {name_of(path): lines_of_code(path) for path in [*ENGINE, *PAGES]}
+    assert {n: k for n, k in lines.items() if k > LONGER.get(n, MOST_LINES)} == {}
