@@ -6,6 +6,8 @@ noise) or one set of weights per batch; in evaluation mode it applies the poster
 Whole networks are drawn for prediction by `bnn_core.networks.prediction.draw_networks`.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -138,3 +140,34 @@ def posterior(network: nn.Module) -> tuple[Tensor, Tensor]:
         torch.cat([p.reshape(-1) for p in mu]),
         F.softplus(torch.cat([p.reshape(-1) for p in rho])),
     )
+
+
+def layer_scales(network: nn.Module) -> Tensor:
+    """(P,) root mean square of the weights of each Bayesian layer, also for its biases.
+
+    Flat, in the order of `posterior`. A layer whose weights are all 0 has the scale 1.
+    """
+    scales = []
+    for layer in bayes_layers(network):
+        scale = layer.weight_mu.detach().square().mean().sqrt()
+        size = sum(p.numel() for p in (layer.weight_mu, layer.bias_mu) if p is not None)
+        scales.append(torch.where(scale > 0, scale, 1.0).expand(size))
+    return torch.cat(scales)
+
+
+def start_sigma(network: nn.Module, share: float) -> None:
+    """Set sigma to `share` times the root mean square of each layer's weights, in place."""
+    for layer in bayes_layers(network):
+        scale = float(layer.weight_mu.detach().square().mean().sqrt()) or 1.0
+        for rho in (layer.weight_rho, layer.bias_rho):
+            if rho is not None:
+                rho.data.fill_(math.log(math.expm1(share * scale)))
+
+
+def median_sigmas(network: nn.Module) -> dict[str, float]:
+    """Median sigma of the weights of each Bayesian layer, by the layer's name."""
+    return {
+        name: float(F.softplus(layer.weight_rho.detach()).median())
+        for name, layer in network.named_modules()
+        if isinstance(layer, BayesLayer)
+    }

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bnn_core.networks.layers import posterior
+from bnn_core.networks.layers import layer_scales, posterior
+
+#: What a prior's standard deviations are multiples of, and where it is centred.
+SCALES = ("fixed", "layer")
+CENTRES = ("zero", "start")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,40 @@ class MixturePrior:
 Prior = GaussianPrior | MixturePrior
 
 
+@dataclass(frozen=True)
+class PlacedPrior:
+    """A prior moved to `centre` and made `scale` times as wide, weight by weight.
+
+    centre, scale: flat tensors (P,) in the order of `posterior`. A KL divergence is the same in any
+    unit of the weights, so it is that of the standardised posterior to the prior itself.
+    """
+
+    prior: Prior
+    centre: Tensor
+    scale: Tensor
+
+    def kl_divergence(self, mu: Tensor, sigma: Tensor) -> Tensor:
+        """Summed KL to the prior so placed; scalar, in nats."""
+        return self.prior.kl_divergence((mu - self.centre) / self.scale, sigma / self.scale)
+
+
+def place_prior(prior: Prior, network: nn.Module, scale: str, centre: str) -> Prior | PlacedPrior:
+    """The prior for a network as it is now, before its training.
+
+    scale "layer": sigma1 and sigma2 count in root mean squares of each layer's weights, so that one
+    number fits layers of any width. centre "start": the prior's mean is the initial mean of each
+    weight (MOPED, Krishnan et al. 2020, where that is a trained standard network's weight).
+    """
+    if scale == "fixed" and centre == "zero":
+        return prior
+    mu = posterior(network)[0].detach().clone()
+    return PlacedPrior(
+        prior,
+        mu if centre == "start" else torch.zeros_like(mu),
+        layer_scales(network) if scale == "layer" else torch.ones_like(mu),
+    )
+
+
 class _MixtureKL(torch.autograd.Function):
     """log q(w) - log p(w) at w = mu + sigma eps, with its gradient written out.
 
@@ -85,7 +123,7 @@ class _MixtureKL(torch.autograd.Function):
         return grad * minus_score, grad * (minus_score * eps - 1 / sigma), None, None
 
 
-def kl_divergence(network: nn.Module, prior: Prior) -> Tensor:
+def kl_divergence(network: nn.Module, prior: Prior | PlacedPrior) -> Tensor:
     """KL(q || prior) in nats, summed once over all Bayesian weights of a network; scalar."""
     return prior.kl_divergence(*posterior(network))
 

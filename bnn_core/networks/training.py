@@ -16,12 +16,21 @@ from torch import Tensor, nn
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, write_json
 from bnn_core.networks.augmentation import augment, random_crop
+from bnn_core.networks.averaging import WeightAverage
 from bnn_core.networks.batchnorm import settle_batchnorm
 from bnn_core.networks.building import demand_same_config, new_network, prepare
-from bnn_core.networks.priors import kl_divergence
-from bnn_core.networks.settings import OPTIMIZERS, TrainConfig, settings_of
+from bnn_core.networks.layers import median_sigmas, start_sigma
+from bnn_core.networks.priors import kl_divergence, place_prior
+from bnn_core.networks.schedules import make_schedule
+from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.networks.sghmc import SGHMC
 
-_OPTIMIZERS = dict(zip(OPTIMIZERS, (torch.optim.Adam, torch.optim.AdamW), strict=True))
+#: Snapshots of a sampler are written here, name -> (K, *shape).
+SNAPSHOTS = "snapshots.safetensors"
+#: Weights kept at the end of each cycle of a sampler, one per epoch.
+SNAPSHOTS_PER_CYCLE = 3
+#: Batches over which BatchNorm's statistics are gathered: of the result, and of each snapshot.
+_SETTLING, _SETTLING_SNAPSHOT = 100, 20
 
 
 def negative_elbo(
@@ -83,6 +92,8 @@ def train(
 
     Leaves `weights.safetensors`, `config.json` and `history.csv` (per epoch: nll, kl, accuracy on
     the training batches; validation_nll and validation_accuracy at the posterior mean) in `folder`.
+    `sigma` in config.json has the median sigma of each Bayesian layer before and after. A sampler
+    also leaves `snapshots.safetensors`.
     An interrupted and resumed run gives bit for bit the network of an uninterrupted one on the
     same machine. `start_from` gives initial values by state name (means from a standard network).
     `progress` is called after each epoch with its number and history row. Nothing is selected
@@ -93,6 +104,9 @@ def train(
     network = new_network(config, data.num_classes, shape)
     if start_from:
         network.load_state_dict(start_from, strict=False)
+    if config.bayesian and config.sigma_init:
+        start_sigma(network, config.sigma_init)
+    first_sigmas = median_sigmas(network)
     done = folder / "weights.safetensors"
     if done.is_file():
         demand_same_config(folder, config)
@@ -102,8 +116,7 @@ def train(
     while run.epoch < config.epochs:
         run.train_epoch()
         progress(run.epoch, run.history[-1])
-    if config.bayesian or config.dropout:
-        run.settle()
+    run.finish()
     with atomic_path(folder / "history.csv") as temporary:
         pd.DataFrame(run.history).to_csv(temporary, index=False)
     write_json(
@@ -114,8 +127,17 @@ def train(
             "image_shape": list(shape),
             "training_images": len(run.rows),
             "validation_images": len(run.validation),
+            "sigma": {
+                name: [first_sigmas[name], last] for name, last in median_sigmas(network).items()
+            },
         },
     )
+    if run.snapshots:
+        stacked = {
+            name: torch.stack([state[name] for state in run.snapshots]) for name in run.snapshots[0]
+        }
+        with atomic_path(folder / SNAPSHOTS) as temporary:
+            temporary.write_bytes(save(stacked))
     with atomic_path(done) as temporary:
         # As bytes: a full disk is then an OSError, which names the file.
         temporary.write_bytes(
@@ -132,7 +154,11 @@ class _Run:
         self, folder: Path, config: TrainConfig, data: TrainingSet, network: nn.Module, device: str
     ):
         self.config, self.data, self.network, self.device = config, data, network, device
-        self.prior = config.make_prior() if config.bayesian else None
+        self.prior = (
+            place_prior(config.make_prior(), network, config.prior_scale, config.prior_centre)
+            if config.bayesian
+            else None
+        )
         self.rows, self.validation = split_validation(data, config.validation, config.seed)
         self.images = torch.tensor(data.images, device=device)
         self.targets = torch.tensor(data.targets, dtype=torch.int64, device=device)
@@ -141,14 +167,14 @@ class _Run:
             if data.class_weights is None
             else torch.as_tensor(data.class_weights, dtype=torch.float32, device=device)
         )
-        decayed = [p for n, p in network.named_parameters() if not n.endswith("_rho")]
-        rho = [p for n, p in network.named_parameters() if n.endswith("_rho")]
-        groups = [{"params": decayed, "weight_decay": config.weight_decay}]
-        if rho:
-            groups.append({"params": rho, "weight_decay": 0.0})
-        self.optimizer = _OPTIMIZERS[config.optimizer](groups, lr=config.learning_rate, fused=True)
+        self.optimizer = _optimizer(network, config, len(self.rows))
         self.steps = len(_batches(torch.as_tensor(self.rows), config.batch_size))
-        self.scheduler = _scheduler(self.optimizer, config, self.steps)
+        self.scheduler = make_schedule(self.optimizer, config, self.steps)
+        total = self.steps * config.epochs
+        self.average = (
+            WeightAverage(network, math.floor((1 - config.swa) * total)) if config.swa else None
+        )
+        self.snapshots: list[dict[str, Tensor]] = []
         self.checkpoint = folder / "training.pt"
         self.epoch, self.history = 0, []
         if self.checkpoint.is_file():
@@ -171,6 +197,9 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.epoch, self.history = state["epoch"], state["history"]
+        self.snapshots = state.get("snapshots", [])
+        if self.average:
+            self.average.load_state_dict(state["average"])
 
     def train_epoch(self) -> None:
         """One pass over the training rows, then the checkpoint."""
@@ -187,9 +216,8 @@ class _Run:
                 with self._precision():
                     logits = network(self._batch(rows)).float()
                 kl = kl_divergence(network, self.prior) if self.prior else 0.0
-                loss = negative_elbo(
-                    logits, y, kl, len(self.rows), config.kl_weight, self.class_weights
-                )
+                kl_weight = config.kl_weight * self._warmth(self.epoch * self.steps + step)
+                loss = negative_elbo(logits, y, kl, len(self.rows), kl_weight, self.class_weights)
                 if not math.isfinite(loss.item()):
                     raise InputError(
                         f"training diverged: the loss is {loss.item()} in epoch {self.epoch + 1}, "
@@ -199,8 +227,10 @@ class _Run:
                 loss.backward()
                 self.optimizer.step()
                 self.scheduler.step()
+                if self.average:
+                    self.average.update(network, self.epoch * self.steps + step)
                 kl = float(kl.detach()) if self.prior else 0.0
-                sums["nll"] += (loss.item() - config.kl_weight / len(self.rows) * kl) * len(rows)
+                sums["nll"] += (loss.item() - kl_weight / len(self.rows) * kl) * len(rows)
                 sums["kl"] += kl * len(rows)
                 sums["right"] += (logits.argmax(1) == y).sum().item()
         self.epoch += 1
@@ -214,7 +244,31 @@ class _Run:
                 **self._validate(),
             }
         )
+        if self._ends_with_snapshot():
+            self._snapshot()
         self._save()
+
+    def _warmth(self, step: int) -> float:
+        """The share of the KL's weight that counts in a step."""
+        rise = self.config.kl_warmup * self.steps * self.config.epochs
+        return min((step + 1) / rise, 1.0) if rise else 1.0
+
+    def _ends_with_snapshot(self) -> bool:
+        """Whether the epoch just done is one of the last of its cycle."""
+        if not self.config.cycles:
+            return False
+        length = self.config.epochs / self.config.cycles
+        left = length - (self.epoch - 1e-9) % length
+        return left < min(SNAPSHOTS_PER_CYCLE, length)
+
+    def _snapshot(self) -> None:
+        """Keep the weights, with BatchNorm's statistics for them; training goes on untouched."""
+        before = {k: v.clone() for k, v in self.network.state_dict().items()}
+        self._settle(_SETTLING_SNAPSHOT)
+        self.snapshots.append(
+            {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
+        )
+        self.network.load_state_dict(before)
 
     def _save(self) -> None:
         if not all(p.isfinite().all() for p in self.network.parameters()):
@@ -229,14 +283,24 @@ class _Run:
             "epoch": self.epoch,
             "history": self.history,
             "config": settings_of(self.config),
+            "snapshots": self.snapshots,
         }
+        if self.average:
+            state["average"] = self.average.state_dict()
         buffer = io.BytesIO()
         torch.save(state, buffer)
         with atomic_path(self.checkpoint) as temporary:
             temporary.write_bytes(buffer.getbuffer())
 
-    def settle(self, batches: int = 100) -> None:
-        """BatchNorm's statistics (where there is any) as the finished posterior has them."""
+    def finish(self) -> None:
+        """The result's weights, and BatchNorm's statistics (where there is any) for them."""
+        config = self.config
+        if self.average:
+            self.average.apply(self.network)
+        if config.bayesian or config.dropout or self.average:
+            self._settle(_SETTLING)
+
+    def _settle(self, batches: int) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(self.config.seed)
             draws = (
@@ -287,9 +351,21 @@ def _batches(order: Tensor, size: int) -> list[Tensor]:
     return batches
 
 
-def _scheduler(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int):
-    lr = torch.optim.lr_scheduler
-    if config.schedule == "one-cycle":
-        return lr.OneCycleLR(optimizer, config.learning_rate, total_steps=steps * config.epochs + 1)
-    milestones = [steps * config.step_epoch] if config.schedule == "step" else []
-    return lr.MultiStepLR(optimizer, milestones, gamma=0.1)
+def _optimizer(network: nn.Module, config: TrainConfig, num_images: int) -> torch.optim.Optimizer:
+    """Weight decay never acts on rho, which may have a learning rate of its own."""
+    if config.optimizer == "sghmc":
+        return SGHMC(
+            network.parameters(), config.learning_rate, num_images, config.sampling_temperature
+        )
+    named = list(network.named_parameters())
+    groups = [
+        {
+            "params": [p for name, p in named if not name.endswith("_rho")],
+            "weight_decay": config.weight_decay,
+        }
+    ]
+    if rho := [p for name, p in named if name.endswith("_rho")]:
+        rate = config.rho_learning_rate or config.learning_rate
+        groups.append({"params": rho, "weight_decay": 0.0, "lr": rate})
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=config.learning_rate, fused=True)
