@@ -39,7 +39,7 @@ from bnn_core.networks.prediction import (
 )
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.temperature import fit_temperature, scaled
-from bnn_core.networks.training import TrainingSet, split_validation, train
+from bnn_core.networks.training import SNAPSHOTS, TrainingSet, split_validation, train
 
 #: What `train` takes beside folder, settings and images.
 Progress = Callable[..., tqdm]
@@ -258,6 +258,19 @@ def _all_members(folder: Path, num_samples: int, seed: int, device: str) -> Netw
     return stack_networks(members, plain_twin(folder / "0"))
 
 
+def _draw_snapshots(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
+    """The last `num_samples` networks that a sampler left, all where it left fewer."""
+    path = folder / SNAPSHOTS
+    try:
+        kept = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged ({error}); re-make the study") from error
+    return Networks(
+        plain_twin(folder).to(device).eval(),
+        {name: part[-num_samples:].to(device) for name, part in kept.items()},
+    )
+
+
 def _middle(folder: Path, device: str) -> Networks:
     network, _ = load_network(folder)
     return posterior_mean(network.to(device), plain_twin(folder))
@@ -297,6 +310,7 @@ PROCEDURES = {
     "ensemble": Procedure(
         _train_members, _all_members, lambda folder, device: _middle(folder / "0", device)
     ),
+    "sgmcmc": Procedure(_train_one, _draw_snapshots, _middle),
     "laplace": Procedure(_fit_laplace, _draw_laplace, _standard_middle),
     "temperature": Procedure(_fit_temperature, _draw_scaled, _standard_middle),
     "vi-gaussian": _VI,

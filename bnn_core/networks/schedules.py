@@ -58,11 +58,10 @@ class _AveragedOneCycle(LambdaLR):
     rises, as in torch's one-cycle."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, total: int, share: float):
-        self.factor = lambda step: averaged_one_cycle_factor(step, total, share)
-        super().__init__(optimizer, self.factor)
+        super().__init__(optimizer, lambda step: averaged_one_cycle_factor(step, total, share))
 
     def step(self, epoch: int | None = None) -> None:
         super().step(epoch)
-        factor = self.factor(self.last_epoch)
+        factor = self.lr_lambdas[0](self.last_epoch)
         for group in self.optimizer.param_groups:
             group["betas"] = (0.95 - 0.1 * factor, group["betas"][1])

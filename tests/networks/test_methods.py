@@ -22,6 +22,9 @@ CONFIGS = {
     "standard": STANDARD,
     "dropout": replace(STANDARD, dropout=0.2),
     "ensemble": replace(STANDARD, members=3),
+    "sgmcmc": replace(
+        STANDARD, epochs=4, optimizer="sghmc", schedule="cyclical", cycles=2, learning_rate=0.03
+    ),
     "laplace": STANDARD,
     "temperature": STANDARD,
     "vi": TrainConfig(epochs=1, batch_size=16, start="standard", validation=0.25),
@@ -71,6 +74,7 @@ def test_every_method_has_a_name_a_colour_and_its_samples(made):
         "standard": 1,
         "dropout": 5,
         "ensemble": 3,
+        "sgmcmc": 4,
         "laplace": 5,
         "temperature": 1,
         "vi": 5,

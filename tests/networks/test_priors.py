@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from bnn_core.networks.layers import BayesLinear
-from bnn_core.networks.priors import GaussianPrior, MixturePrior, kl_divergence
+from bnn_core.networks.bodies import LayerKind, LeNet5
+from bnn_core.networks.layers import BayesLinear, bayes_layers, posterior, start_sigma
+from bnn_core.networks.priors import (
+    GaussianPrior,
+    MixturePrior,
+    PlacedPrior,
+    kl_divergence,
+    place_prior,
+)
 
 
 def test_kl_of_the_prior_to_itself_is_zero():
@@ -79,3 +86,33 @@ def test_kl_of_a_nested_network_is_the_sum_over_its_layers():
     assert_close(
         kl_divergence(network, prior), kl_divergence(inner, prior) + kl_divergence(outer, prior)
     )
+
+
+def test_a_placed_prior_is_the_gaussian_at_its_place():
+    """Against torch.distributions, weight by weight."""
+    torch.manual_seed(0)
+    mu, centre = torch.randn(2, 30)
+    sigma, scale = torch.rand(2, 30) + 0.1
+    placed = PlacedPrior(GaussianPrior(0.7), centre, scale)
+    expected = torch.distributions.kl_divergence(
+        torch.distributions.Normal(mu, sigma), torch.distributions.Normal(centre, 0.7 * scale)
+    ).sum()
+    assert_close(placed.kl_divergence(mu, sigma), expected)
+
+
+def test_a_prior_of_layer_scale_knows_each_layers_weights():
+    network = LeNet5(LayerKind(True), 1, 3)
+    with torch.no_grad():
+        network.linear.weight_mu.mul_(10)
+    placed = place_prior(GaussianPrior(2.0), network, "layer", "start")
+    mu, _ = posterior(network)
+    assert_close(placed.centre, mu.detach())
+    parts = [p for layer in bayes_layers(network) for p in (layer.weight_mu, layer.bias_mu)]
+    scales = [s.unique() for s in placed.scale.split([p.numel() for p in parts])]
+    for weight, of_weight, of_bias in zip(parts[::2], scales[::2], scales[1::2], strict=True):
+        assert_close(of_weight, weight.detach().square().mean().sqrt().reshape(1))
+        assert_close(of_bias, of_weight)
+    # With sigma at the prior's own width around its own centre nothing is learnt yet.
+    start_sigma(network, 2.0)
+    assert placed.kl_divergence(*posterior(network)).item() == pytest.approx(0, abs=0.1)
+    assert place_prior(GaussianPrior(), network, "fixed", "zero") == GaussianPrior()
