@@ -309,7 +309,7 @@ def choice(event: dict, placed: Plane, rows: np.ndarray, counts: pd.DataFrame) -
         if gesture:
             clear_corners()
     for quadrant in selection.QUADRANTS:
-        picked = st.session_state.get(f"corner_{quadrant}")
+        picked = st.session_state.get(corner_key(quadrant))
         if picked == ALL or (picked in counts and counts.loc[quadrant, picked]):
             return gestures.in_corner(placed, rows, quadrant, None if picked == ALL else picked)
     if gesture == st.session_state.get("plane_left"):
@@ -326,20 +326,25 @@ def let_go(gesture: str) -> None:
 def take_corner(counts: pd.DataFrame) -> None:
     """Choose the corner that a fresh link names, as in ?corner=both+sure.both+wrong."""
     quadrant, _, outcome = st.query_params.get(CORNER, "").partition(".")
-    fresh = not any(f"corner_{q}" in st.session_state for q in selection.QUADRANTS)
+    fresh = not any(corner_key(q) in st.session_state for q in selection.QUADRANTS)
     if (
         fresh
         and quadrant in counts.index
         and (outcome == ALL or (outcome in counts and counts.loc[quadrant, outcome]))
     ):
-        st.session_state[f"corner_{quadrant}"] = outcome
+        st.session_state[corner_key(quadrant)] = outcome
+
+
+def corner_key(quadrant: str) -> str:
+    """The key of a corner's menu: another one for another study, whose counts are others."""
+    return f"corner_{quadrant}_{frame.current_study().name}"
 
 
 def clear_corners() -> None:
     """Let go of every corner's count."""
     st.query_params.pop(CORNER, None)
     for quadrant in selection.QUADRANTS:
-        st.session_state[f"corner_{quadrant}"] = None
+        st.session_state[corner_key(quadrant)] = None
 
 
 def draw_corners(counts: pd.DataFrame) -> None:
@@ -356,7 +361,7 @@ def draw_corners(counts: pd.DataFrame) -> None:
             st.pills(
                 f"Images in the corner {quadrant}",
                 list(found) if total else [],
-                key=f"corner_{quadrant}",
+                key=corner_key(quadrant),
                 label_visibility="collapsed",
                 wrap=True,
                 format_func=lambda name, found=found: f"{found[name]:,} {name}",
@@ -367,9 +372,9 @@ def draw_corners(counts: pd.DataFrame) -> None:
 
 def keep_only(quadrant: str) -> None:
     """One count at a time: let go of those in the other corners."""
-    picked = st.session_state[f"corner_{quadrant}"]
+    picked = st.session_state[corner_key(quadrant)]
     clear_corners()
-    st.session_state[f"corner_{quadrant}"] = picked
+    st.session_state[corner_key(quadrant)] = picked
     if picked:
         st.query_params[CORNER] = f"{quadrant}.{picked}"
 

@@ -20,7 +20,7 @@ from bnn_core.measures.comparison import (
 from bnn_core.measures.evaluation import ECE_BINS, certainty, reliability, risk_coverage
 from bnn_core.measures.intervals import Interval
 from bnn_core.study.folder import Study
-from pages.shared import filters, frame, panels, studies
+from pages.shared import choices, filters, frame, panels, studies
 from pages.shared.judged import judged, names, none_passes
 from pages.shared.words import percent
 
@@ -127,6 +127,7 @@ def in_figures(study: Study, found: Comparison, score: str) -> None:
     )
     first = found.methods[0]
     views = [VALUES, f"differences to {method_of(first).short}"]
+    choices.fit("merit", views, VALUES)
     view = st.segmented_control(
         "Show",
         views,
@@ -270,6 +271,7 @@ def disagreement(study: Study) -> None:
     """Where two methods predict different classes: counts and images."""
     st.header("Where two methods disagree", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        choices.fit("first_method", study.methods, study.methods[0])
         first = st.selectbox(
             "First",
             study.methods,
@@ -279,6 +281,7 @@ def disagreement(study: Study) -> None:
             width=240,
         )
         others = [m for m in study.methods if m != first]
+        choices.fit("second_method", others, others[0])
         second = st.selectbox(
             "Second",
             others,

@@ -16,7 +16,7 @@ from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.judging import Judged, rows_of_units, undecided
 from bnn_core.measures.levels import LEVEL_RULES, available_levels
 from bnn_core.study.folder import Study
-from pages.shared import frame, gestures, marks, panels, scores
+from pages.shared import choices, frame, gestures, marks, panels, scores
 from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
 from pages.shared.words import interval, percent
 
@@ -75,6 +75,7 @@ def pick_level(study: Study) -> str:
     levels = available_levels(study.images)
     if len(levels) == 1:
         return levels[0]
+    choices.fit("level", levels, levels[0])
     level = st.segmented_control(
         "Level",
         levels,

@@ -10,10 +10,11 @@ if (ROOT := str(Path(__file__).parents[1])) not in sys.path:
     sys.path.insert(0, ROOT)
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from bnn_core.base.errors import InputError
 from bnn_core.study.folder import StudyEntry, cache_root
-from pages.shared import filters, frame, reviewer, scores, studies
+from pages.shared import drafts, filters, flag_form, frame, reviewer, scores, studies
 from pages.shared.words import plain
 
 
@@ -112,6 +113,8 @@ PAGES: dict[str, list[Entry]] = {
 SHARED = Path(__file__).parent / "shared"
 #: Set once the picker was drawn: the address is its own from then on.
 _PICKED = "_study_picked"
+#: Title of the page that was drawn last.
+_PAGE = "_page_drawn"
 _browser = st.components.v2.component(
     "browser", js=(SHARED / "browser.js").read_text(encoding="utf-8")
 )
@@ -170,7 +173,7 @@ def main() -> None:
     found = studies.entries()
     with st.sidebar:
         known = pick_study(found)
-        _browser(key="browser", data=reviewer.cookie())
+        _browser(key="browser", data={"cookies": reviewer.cookie() | drafts.cookie()})
     head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom")
     with head.container(gap="xxsmall"):
         st.title(entry.title, anchor=False)
@@ -184,6 +187,9 @@ def main() -> None:
         except InputError as error:
             st.error(str(error), icon=":material/error:")
             st.stop()
+    if st.session_state.get(_PAGE, entry.title) != entry.title:
+        flag_form.shut()
+    st.session_state[_PAGE] = entry.title
     frame.follow_open_image()
     try:
         page.run()
@@ -232,8 +238,13 @@ def leave_study() -> None:
     filters.reset()
     with suppress(InputError):  # said where the study is opened
         scores.start_again(studies.opened(st.session_state["study"]))
-    for name in ("image", "among", "bar", "spot", "corner"):
-        st.query_params.pop(name, None)
+    if "mark" in st.session_state:
+        st.session_state["mark"] = ""  # part of an image id, typed on BNN vs standard
+    for name in list(st.query_params):
+        # A widget that is drawn owns its parameter, which cannot be deleted; the page fits its
+        # value to the study.
+        with suppress(StreamlitAPIException):
+            del st.query_params[name]
 
 
 def draw_filters(entry: Entry, tools: st.delta_generator.DeltaGenerator) -> None:

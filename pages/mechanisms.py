@@ -18,7 +18,7 @@ from bnn_core.measures.levels import own_images
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.study.folder import Study
 from bnn_core.suspects.side_by_side import controls_beside
-from pages.shared import flagging, frame, marks, panels, scores
+from pages.shared import choices, flagging, frame, marks, panels, scores
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain
@@ -30,6 +30,7 @@ NEW_LABEL = "_new_label"
 #: More compounds than this are not drawn at once; they are chosen by name.
 MOST_COMPOUNDS, MOST_COLUMNS = 8, 4
 HISTOGRAMS, COLUMNS, DOSES = "histograms", "side by side", "doses and controls"
+LOOKS = [HISTOGRAMS, COLUMNS, DOSES]
 CONTROLS = "untreated, same plates"
 NO_COMPOUNDS = """This study does not say which compound an image was treated with, so there are no
 compounds to compare. A column `compound` in the table of images gives it (`Metadata_Compound` and
@@ -105,7 +106,7 @@ def filtered(study: Study, method: str) -> pd.DataFrame:
 def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
     """The label, the network, the class that stands out, and how to look."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        _keep("mechanism", list(labels))
+        choices.fit("mechanism", list(labels), next(iter(labels)))
         label = st.selectbox(
             "Mechanism (label)",
             list(labels),
@@ -118,6 +119,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
         methods = compared_methods(study)
         method = methods[0]
         if len(methods) > 1:
+            choices.fit("network", methods, method)
             method = st.segmented_control(
                 "Network",
                 methods,
@@ -142,7 +144,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
                 shown=names[:MOST_COMPOUNDS],
                 columns=names[:MOST_COLUMNS],
             )
-        _keep("highlight", list(called))
+        choices.fit("highlight", list(called), usual)
         highlight = st.selectbox(
             "Highlight predictions of",
             list(called),
@@ -153,9 +155,10 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
             help="Of the images with this label, the commonest first. The commonest wrong "
             "prediction stands out at first.",
         )
+        choices.fit("look", LOOKS, HISTOGRAMS)  # Overview has a menu of this name too
         look = st.segmented_control(
             "View",
-            [HISTOGRAMS, COLUMNS, DOSES],
+            LOOKS,
             default=HISTOGRAMS,
             key="look",
             required=True,
@@ -168,17 +171,6 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
         study, method, label, highlight, table, found, Bins(cut.score, low, high, BINS), cut.value
     )
     return view, look
-
-
-def _keep(key: str, options: list[str]) -> None:
-    if st.session_state.get(key, options[0]) not in options:
-        del st.session_state[key]
-
-
-def _keep_several(key: str, options: list[str]) -> None:
-    kept = [name for name in st.session_state.get(key) or [] if name in options]
-    if key in st.session_state and kept != st.session_state[key]:
-        del st.session_state[key]
 
 
 def explain(view: View) -> None:
@@ -219,13 +211,14 @@ def pick_compounds(view: View, most: int, key: str, further: list[str] = ()) -> 
     names = [*view.found["compound"], *further]
     if len(names) <= most and not further:
         return names
-    _keep_several(key, names)
+    worst = list(view.found["compound"][:most])
+    choices.fit(key, names, worst)
     return st.multiselect(
         f"Compounds (at most {most})",
         names,
         max_selections=most,
         key=key,
-        default=list(view.found["compound"][:most]),
+        default=worst,
         bind="query-params",
     )
 
@@ -334,10 +327,9 @@ def side_by_side(view: View) -> None:
 @frame.fragment
 def doses(view: View) -> None:
     """One line of images per dose of a compound, above them the untreated of its plates."""
-    _keep("dosed", list(view.found["compound"]))
-    compound = st.selectbox(
-        "Compound", list(view.found["compound"]), key="dosed", width=270, bind="query-params"
-    )
+    names = list(view.found["compound"])
+    choices.fit("dosed", names, names[0])
+    compound = st.selectbox("Compound", names, key="dosed", width=270, bind="query-params")
     flagged = flagging.flagged_rows(view.study)
     own = mechanisms.compound_rows(view.table, [compound])
     control = view.table[controls_beside(view.table, own)]

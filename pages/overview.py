@@ -15,7 +15,7 @@ from bnn_core.measures.levels import available_levels
 from bnn_core.study import describing
 from bnn_core.study.describing import QUALITY_NAMES
 from bnn_core.study.folder import Study
-from pages.shared import filters, frame, panels, studies, truth
+from pages.shared import choices, filters, frame, panels, studies, truth
 from pages.shared.judged import (
     compared_methods,
     judged,
@@ -146,8 +146,7 @@ def looks(study: Study) -> None:
     if none_passes() or not found:
         return
     kinds = list(found)
-    if st.session_state.get("look") not in kinds:
-        st.session_state.pop("look", None)
+    choices.fit("look", kinds, kinds[0])  # Mechanisms has a menu of this name too
     kind = st.segmented_control(
         "What to look at",
         kinds,
@@ -241,6 +240,7 @@ def settings(study: Study) -> None:
         if not kept:
             st.caption("The study keeps no history of the training.")
             return
+        choices.fit("history_fold", kept, kept[0])
         fold = kept[0] if len(kept) == 1 else st.selectbox("Fold", kept, key="history_fold")
         histories = {
             m: h for m in compared_methods(study) if (h := study.history(fold, m)) is not None

@@ -16,7 +16,7 @@ from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
 from bnn_core.measures.levels import own_images
 from bnn_core.study.folder import Study
 from bnn_core.tables import plate_map
-from pages.shared import frame, gestures, marks, panels
+from pages.shared import choices, frame, gestures, marks, panels
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain
 
@@ -79,6 +79,7 @@ def pick_method(study: Study) -> str:
     methods = compared_methods(study)
     if len(methods) == 1:
         return methods[0]
+    choices.fit("network", methods, methods[0])
     return st.segmented_control(
         "Network",
         methods,
@@ -128,6 +129,7 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         numbers = [n for n in NUMBERS if n in wells and wells[n].notna().any()]
         options = [LABEL, PREDICTION, *numbers, *plate_map.quality_measures(wells)]
+        choices.fit("plate_colour", options, options[2])
         by = st.selectbox(
             "Colour by",
             options,
@@ -137,14 +139,14 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
             format_func=said,
             bind="query-params",
         )
-        choices = names if len(names) == 1 else [ALL_PLATES, *names]
-        if st.session_state.get("map", choices[0]) not in choices:
-            del st.session_state["map"]
+        plates = names if len(names) == 1 else [ALL_PLATES, *names]
+        choices.fit("map", plates, plates[0])
         plate = st.selectbox(
-            f"Plate ({len(names)})", choices, key="map", width=220, bind="query-params"
+            f"Plate ({len(names)})", plates, key="map", width=220, bind="query-params"
         )
         highlight = None
         if by in (LABEL, PREDICTION) and len(study.classes) > len(CLASS_COLOURS):
+            choices.fit("plate_highlight", study.classes, study.classes[0])
             highlight = st.selectbox("Highlight", study.classes, key="plate_highlight", width=220)
         # Of another study's plates the format is inferred anew, so the key names what was inferred.
         size = st.selectbox(

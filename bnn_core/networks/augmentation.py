@@ -1,6 +1,7 @@
 """Random changes of training images that keep their meaning, drawn for each image by itself.
 
-All take and give batches (B, C, H, W) and draw from torch's global generator.
+All functions take and return batches (B, C, H, W). The random numbers are drawn on the images'
+device (see `noise`), so nothing waits for the host.
 """
 
 import math
@@ -8,6 +9,8 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from bnn_core.networks import noise
 
 AUGMENTATIONS = {
     "none": "images as they are",
@@ -41,14 +44,14 @@ def random_crop(x: Tensor, size: int) -> Tensor:
     height, width = x.shape[2:]
     if not size or size > min(height, width):
         return x
-    tops = torch.randint(height - size + 1, (len(x),))
-    lefts = torch.randint(width - size + 1, (len(x),))
+    tops = noise.integers(height - size + 1, (len(x),), x.device)
+    lefts = noise.integers(width - size + 1, (len(x),), x.device)
     return _windows(x, tops, lefts, size, size)
 
 
 def shift(x: Tensor, most: int) -> Tensor:
     """Move each image by its own -most..most pixels in each direction, zeros moving in."""
-    tops, lefts = torch.randint(2 * most + 1, (2, len(x)))
+    tops, lefts = noise.integers(2 * most + 1, (2, len(x)), x.device)
     return _windows(F.pad(x, (most, most, most, most)), tops, lefts, *x.shape[2:])
 
 
@@ -61,7 +64,7 @@ def stain(x: Tensor) -> Tensor:
     one batch only would learn the batch. For fluorescence: a bright background is clipped.
     """
     gain, gamma = (
-        torch.exp(torch.empty(*x.shape[:2], 1, 1).uniform_(-1, 1) * math.log(most)).to(x.device)
+        torch.exp(noise.uniform(-1, 1, (*x.shape[:2], 1, 1), x.device) * math.log(most))
         for most in (GAIN, GAMMA)
     )
     return ((x / 255) ** gamma * gain).clamp_(max=1).mul_(255)
@@ -69,12 +72,12 @@ def stain(x: Tensor) -> Tensor:
 
 def _some(x: Tensor, changed: Tensor) -> Tensor:
     """Each image changed or not, by the toss of a coin."""
-    coin = torch.randint(2, (len(x), 1, 1, 1)).bool().to(x.device)
+    coin = noise.integers(2, (len(x), 1, 1, 1), x.device).bool()
     return torch.where(coin, changed, x)
 
 
 def _windows(x: Tensor, tops: Tensor, lefts: Tensor, height: int, width: int) -> Tensor:
-    rows = (tops[:, None] + torch.arange(height)).to(x.device)
-    columns = (lefts[:, None] + torch.arange(width)).to(x.device)
+    rows = tops[:, None] + torch.arange(height, device=x.device)
+    columns = lefts[:, None] + torch.arange(width, device=x.device)
     images = torch.arange(len(x), device=x.device)[:, None, None]
     return x[images, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

@@ -7,23 +7,42 @@ Whole networks are drawn for prediction by `bnn_core.networks.prediction.draw_ne
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bnn_core.networks import noise
+
 #: How a training step is made random.
 ESTIMATORS = ("local", "weights")
+#: Added to a variance of activations, so that its square root has a slope where all inputs are 0.
+SMALLEST_VARIANCE = 1e-30
+
+
+class Drawn(NamedTuple):
+    """The weights of one layer in one training step.
+
+    "weights": drawn weights, no variances. "local": means and variances of the weights.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    weight_variance: Tensor | None = None
+    bias_variance: Tensor | None = None
 
 
 class BayesLayer(nn.Module):
     """What BayesLinear and BayesConv2d share: the posterior and the choice of estimator.
 
     Parameters `weight_mu`, `weight_rho` and, unless bias=False, `bias_mu`, `bias_rho`. They begin
-    as the plain layer's own initialisation (Kaiming uniform) and rho = `rho_init`.
+    as the plain layer's initialisation (Kaiming uniform) and rho = `rho_init`.
     """
 
     estimator = "local"
+    #: Set by a training step that draws for all layers at once (`TrainingStep`); None: by itself.
+    drawn: Drawn | None = None
 
     def __init__(self, plain: nn.Linear | nn.Conv2d, rho_init: float = -3.0):
         super().__init__()
@@ -43,40 +62,45 @@ class BayesLayer(nn.Module):
         """x as the plain layer takes it; see the module's docstring for what is drawn when."""
         if not self.training:
             return self.apply_weights(x, self.weight_mu, self.bias_mu)
-        weight_sigma = F.softplus(self.weight_rho)
-        bias_sigma = None if self.bias_rho is None else F.softplus(self.bias_rho)
+        weight, bias, weight_variance, bias_variance = self.drawn or self._draw()
+        mean = self.apply_weights(x, weight, bias)
+        if weight_variance is None:
+            return mean
+        variance = self.apply_weights(x.square(), weight_variance, bias_variance)
+        return _AddNoise.apply(mean, variance, noise.normal_like(mean))
+
+    def _draw(self) -> Drawn:
+        """What the estimator needs of this layer's posterior, differentiable by mu and rho."""
+        parts = [(self.weight_mu, F.softplus(self.weight_rho))]
+        if self.bias_mu is not None:
+            parts.append((self.bias_mu, F.softplus(self.bias_rho)))
         if self.estimator == "weights":
-            weight = self.weight_mu + weight_sigma * torch.randn_like(weight_sigma)
-            bias = (
-                None
-                if self.bias_mu is None
-                else self.bias_mu + bias_sigma * torch.randn_like(bias_sigma)
-            )
-            return self.apply_weights(x, weight, bias)
-        mean = self.apply_weights(x, self.weight_mu, self.bias_mu)
-        variance = self.apply_weights(
-            x.square(), weight_sigma.square(), None if bias_sigma is None else bias_sigma.square()
-        )
-        return _AddNoise.apply(mean, variance, torch.randn_like(mean))
+            drawn = [mu + sigma * noise.normal_like(sigma) for mu, sigma in parts]
+            return Drawn(drawn[0], drawn[1] if len(drawn) > 1 else None)
+        means, variances = zip(*((mu, sigma.square()) for mu, sigma in parts), strict=True)
+        if len(parts) == 1:
+            return Drawn(means[0], None, variances[0])
+        return Drawn(*means, *variances)
 
 
 class _AddNoise(torch.autograd.Function):
-    """mean + sqrt(variance) * eps, and its gradient in one pass each.
+    """mean + sqrt(variance) * eps; its gradient needs one tensor and one pass.
 
-    Where the variance is 0 (no bias and all inputs zero) its gradient is 0, not infinite.
+    Where the variance is 0 (no bias and all inputs zero) its gradient is finite, so that the zero
+    inputs make the weights' gradient 0.
     """
 
     @staticmethod
     def forward(ctx, mean: Tensor, variance: Tensor, eps: Tensor) -> Tensor:
-        std = variance.sqrt()
-        ctx.save_for_backward(std, eps)
-        return torch.addcmul(mean, std, eps)
+        std = variance.add(SMALLEST_VARIANCE).sqrt_()
+        noisy = torch.addcmul(mean, std, eps)
+        ctx.save_for_backward(eps.mul_(0.5).div_(std))
+        return noisy
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        std, eps = ctx.saved_tensors
-        half = (grad * eps).div_(std.clamp_min(1e-20)).mul_(0.5)
-        return grad, half.masked_fill_(std == 0, 0.0) if (std == 0).any() else half, None
+        (by_variance,) = ctx.saved_tensors
+        return grad, grad * by_variance, None
 
 
 class BayesLinear(BayesLayer):
@@ -142,17 +166,17 @@ def posterior(network: nn.Module) -> tuple[Tensor, Tensor]:
     )
 
 
-def layer_scales(network: nn.Module) -> Tensor:
-    """(P,) root mean square of the weights of each Bayesian layer, also for its biases.
+def layer_scales(network: nn.Module) -> list[float]:
+    """Root mean square of the weights of each Bayesian layer: one number per tensor of means.
 
-    Flat, in the order of `posterior`. A layer whose weights are all 0 has the scale 1.
+    In the order of `posterior`: a layer's biases have the scale of its weights. A layer whose
+    weights are all 0 has the scale 1.
     """
     scales = []
     for layer in bayes_layers(network):
-        scale = layer.weight_mu.detach().square().mean().sqrt()
-        size = sum(p.numel() for p in (layer.weight_mu, layer.bias_mu) if p is not None)
-        scales.append(torch.where(scale > 0, scale, 1.0).expand(size))
-    return torch.cat(scales)
+        scale = float(layer.weight_mu.detach().square().mean().sqrt()) or 1.0
+        scales += [scale] * (1 if layer.bias_mu is None else 2)
+    return scales
 
 
 def start_sigma(network: nn.Module, share: float) -> None:

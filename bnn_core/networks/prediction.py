@@ -6,6 +6,9 @@ of one body, so one engine serves every method.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,8 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from bnn_core.measures.uncertainty import Moments, moments
+from bnn_core.measures.uncertainty import Moments
+from bnn_core.networks.bodies import LeNet5
 from bnn_core.networks.layers import BayesLayer
+from bnn_core.networks.precision import autocast
+
+#: Images of one batch on a GPU; more make it no faster.
+LARGEST_BATCH = 16_384
 
 
 @dataclass(frozen=True)
@@ -33,12 +41,6 @@ class Networks:
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         return ({name: w[t] for name, w in self.weights.items()} for t in range(self.num_samples))
-
-    def take(self, indices: np.ndarray) -> "Networks":
-        """The networks of given numbers."""
-        return Networks(
-            self.body, {name: w[torch.as_tensor(indices)] for name, w in self.weights.items()}
-        )
 
 
 def draw_networks(network: nn.Module, plain: nn.Module, num_samples: int, seed: int) -> Networks:
@@ -104,28 +106,59 @@ def _with_rest(network: nn.Module, plain: nn.Module) -> nn.Module:
 
 
 def predictive_samples(networks: Networks, images: Tensor) -> Tensor:
-    """Softmax samples (T, N, C) of images (N, channels, H, W) already on the networks' device.
-
-    Networks that differ in their last layer only share one pass through the body.
-    """
+    """Softmax samples (T, N, C) of images (N, channels, H, W) already on the networks' device."""
     with torch.inference_mode():
-        if set(networks.weights) == {"head.weight", "head.bias"}:
-            features = networks.body.features(images)
-            weight, bias = networks.weights["head.weight"], networks.weights["head.bias"]
-            return (features @ weight.mT + bias[:, None]).softmax(dim=-1)
-        return torch.stack(
-            [
-                functional_call(networks.body, weights, (images,)).softmax(dim=-1)
-                for weights in networks
-            ]
-        )
+        return sampler(networks)(images).float().softmax(dim=-1)
+
+
+def sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
+    """Logits (T, n, C) of all networks as a function of images (n, channels, H, W), the fastest
+    that there is for the body and the device. Prepared once, called for every batch.
+    """
+    body, weights = networks.body, networks.weights
+    if set(weights) == {"head.weight", "head.bias"}:
+        return partial(_last_layers, networks)
+    if _has_kernel(body):
+        from bnn_core.networks import lenet5_cpu
+
+        return lenet5_cpu.sampler(weights | _shared(networks))
+    return partial(one_by_one, networks)
+
+
+def one_by_one(networks: Networks, images: Tensor) -> Tensor:
+    """Logits (T, n, C): each network applied to all images by itself, for any body."""
+    return torch.stack([functional_call(networks.body, weights, (images,)) for weights in networks])
+
+
+def _last_layers(networks: Networks, images: Tensor) -> Tensor:
+    """Logits of networks that differ in their last layer only: one pass through the body."""
+    features = networks.body.features(images)
+    return features @ networks.weights["head.weight"].mT + networks.weights["head.bias"][:, None]
+
+
+def _shared(networks: Networks) -> dict[str, Tensor]:
+    """The body's parameters that are not drawn, as often as there are networks."""
+    return {
+        name: p.detach().expand(networks.num_samples, *p.shape)
+        for name, p in networks.body.named_parameters()
+        if name not in networks.weights
+    }
+
+
+def _has_kernel(body: nn.Module) -> bool:
+    """Whether there is a compiled kernel for a body: LeNet5 on a CPU, where numba is installed."""
+    return (
+        isinstance(body, LeNet5)
+        and next(body.parameters()).device.type == "cpu"
+        and find_spec("numba") is not None
+    )
 
 
 def embed(
     networks: Networks,
     images: np.ndarray,
-    prepare: Callable[[np.ndarray], Tensor],
-    batch_size: int = 100,
+    prepare: Callable[[np.ndarray | Tensor], Tensor],
+    batch_size: int | None = None,
     rows: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Last hidden layer of the first of the networks, batch by batch, (n, D) float32.
@@ -136,41 +169,117 @@ def embed(
     device = next(body.parameters()).device
     body.load_state_dict(body.state_dict() | next(iter(networks)))
     rows = np.arange(len(images)) if rows is None else rows
-    for start in range(0, len(rows), batch_size):
+    size = batch_size or images_per_batch(networks, images, prepare)
+    for start in range(0, len(rows), size):
         with torch.inference_mode():
-            batch = prepare(images[rows[start : start + batch_size]]).to(device)
+            batch = prepare(on_device(images[rows[start : start + size]], device))
             features = body.features(batch).float().cpu().numpy()
         yield features
+
+
+class Predicted(NamedTuple):
+    """One batch of images: their rows, their moments and their samples (n, T, C), where kept."""
+
+    rows: slice
+    moments: Moments
+    samples: np.ndarray | None
+
+
+def predict_batches(
+    networks: Networks,
+    images: np.ndarray,
+    prepare: Callable[[np.ndarray | Tensor], Tensor],
+    *,
+    keep: torch.dtype | None = None,
+    batch_size: int | None = None,
+    precision: str = "float32",
+) -> Iterator[Predicted]:
+    """Moments of T samples for N images, batch by batch: memory does not grow with N.
+
+    `images` (N, channels, H, W) may be memory-mapped; `prepare` turns a batch of them into the
+    network's input. keep: type of the samples that come with each batch; None keeps no samples.
+    batch_size: None chooses one that suits the device, see `images_per_batch`. precision: of
+    products and convolutions, see `settings.PRECISIONS`. Moments are summed on the device.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size is at least 1, not {batch_size}")
+    if not len(images):
+        return
+    device = next(networks.body.parameters()).device
+    size = batch_size or images_per_batch(networks, images, prepare)
+    logits = sampler(networks)
+    for start in range(0, len(images), size):
+        rows = slice(start, min(start + size, len(images)))
+        with torch.inference_mode(), autocast(device, precision):
+            p = logits(prepare(on_device(images[rows], device))).float().softmax(dim=-1)
+            samples = None if keep is None else p.transpose(0, 1).to(keep).cpu().numpy()
+            moments = _moments(p)
+        yield Predicted(rows, moments, samples)
 
 
 def predict(
     networks: Networks,
     images: np.ndarray,
-    prepare: Callable[[np.ndarray], Tensor],
+    prepare: Callable[[np.ndarray | Tensor], Tensor],
     *,
     samples: np.ndarray | None = None,
-    batch_size: int = 100,
+    batch_size: int | None = None,
+    precision: str = "float32",
     progress: Callable[[int], object] = lambda n: None,
 ) -> Moments:
-    """Moments of T samples for N images, in memory bounded by the batch.
+    """Moments of T samples for all N images; arguments as `predict_batches`.
 
-    `images` may be memory-mapped; `prepare` turns a batch of them into the network's input.
     `samples`, an array (N, T, C) of any float type, is filled where given. `progress` is called
     with the number of images done since the last call.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size is at least 1, not {batch_size}")
-    device = next(networks.body.parameters()).device
-    classes = None
+    keep = None if samples is None else torch.from_numpy(np.empty(0, samples.dtype)).dtype
     parts = []
-    for start in range(0, len(images), batch_size):
-        batch = slice(start, min(start + batch_size, len(images)))
-        p = predictive_samples(networks, prepare(images[batch]).to(device)).cpu().numpy()
-        classes = p.shape[2]
-        parts.append(moments(p))
+    for rows, moments, batch_samples in predict_batches(
+        networks, images, prepare, keep=keep, batch_size=batch_size, precision=precision
+    ):
+        parts.append(moments)
         if samples is not None:
-            samples[batch] = p.transpose(1, 0, 2)
-        progress(batch.stop - batch.start)
+            samples[rows] = batch_samples
+        progress(rows.stop - rows.start)
     if not parts:
-        return Moments(np.empty((0, classes or 0)), np.empty((0, classes or 0)), np.empty(0))
+        return Moments(np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
     return Moments.concatenate(parts)
+
+
+def on_device(images: np.ndarray, device: torch.device) -> Tensor:
+    """A batch of images on the device; to a GPU it is copied through pinned memory."""
+    if device.type == "cpu":
+        return torch.tensor(images)
+    kind = torch.from_numpy(np.empty(0, images.dtype)).dtype
+    pinned = torch.empty(images.shape, dtype=kind, pin_memory=True)
+    pinned.numpy()[...] = images
+    return pinned.to(device, non_blocking=True)
+
+
+def images_per_batch(
+    networks: Networks, images: np.ndarray, prepare: Callable[[Tensor], Tensor]
+) -> int:
+    """How many images a batch holds: on a CPU activations that fit a cache, on a GPU its memory.
+
+    A GPU is slow in small batches, each of which costs T times the launches of a network. The
+    memory of an image is measured on a few of them.
+    """
+    device = next(networks.body.parameters()).device
+    if device.type != "cuda":
+        return 512 if _has_kernel(networks.body) else int(np.clip(1e5 // images[0].size, 8, 100))
+    few = images[:8]
+    first = Networks(networks.body, {name: w[:1] for name, w in networks.weights.items()})
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    classes = predictive_samples(first, prepare(on_device(few, device))).shape[2]
+    each = (torch.cuda.max_memory_allocated(device) - before) / len(few)
+    # Of every sample: softmax and its stacked copy, and double precision for the moments.
+    each += networks.num_samples * classes * 40
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(np.clip(free / 2 / each, 1, LARGEST_BATCH))
+
+
+def _moments(p: Tensor) -> Moments:
+    """Moments of samples (T, n, C), as `measures.uncertainty.moments`, computed on their device."""
+    parts = p, p.square(), torch.special.entr(p).sum(dim=2)
+    return Moments(*(part.mean(dim=0, dtype=torch.float64).cpu().numpy() for part in parts))

@@ -1,67 +1,49 @@
-"""How the learning rate changes over the steps of a training."""
+"""How the learning rate, Adam's momentum and the weight of the KL change over a training."""
 
-import math
-
-import torch
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, MultiStepLR, OneCycleLR
+import numpy as np
 
 from bnn_core.networks.settings import TrainConfig
 
 #: Where a one-cycle ends whose last weights are averaged, as a share of the maximum. Chosen on
 #: drawn screens (tests/benchmarks/RESULTS.md).
 AVERAGED_RATE = 0.3
-_WARM_UP, _FIRST = 0.3, 0.04
 
 
-def make_schedule(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
-    """The learning rates of all steps, for each parameter group by its own maximum.
+def schedule(config: TrainConfig, first: int, last: int, total: int) -> np.ndarray:
+    """(last - first, 3) of steps first .. last - 1 of `total`: learning rate, beta1, share of KL.
 
-    steps: of one epoch.
+    one-cycle: up from 1/25 of the rate over the first 30 %, then down to nearly 0, in half cosines,
+    and beta1 from 0.95 to 0.85 and back (Smith & Topin 2018; torch's OneCycleLR over total + 1).
+    Where the last steps are averaged it comes down to AVERAGED_RATE times the rate before them and
+    stays there. step: a tenth after the epoch `step_epoch`. cyclical: half a cosine from the rate
+    to 0 in each cycle (Zhang et al. 2020, eq. 1). The share of the KL's weight rises evenly over
+    the first `kl_warmup` of all steps, then it is 1.
     """
-    total = steps * config.epochs
-    if config.schedule == "one-cycle" and config.swa:
-        return _AveragedOneCycle(optimizer, total, config.swa)
+    step = np.arange(first, last, dtype=np.float64)
+    full = np.full_like(step, config.learning_rate)
+    momenta = np.full_like(step, 0.9)
+    rise = config.kl_warmup * total
+    shares = np.minimum((step + 1) / rise, 1.0) if rise else np.ones_like(step)
     if config.schedule == "one-cycle":
-        rates = [group["lr"] for group in optimizer.param_groups]
-        return OneCycleLR(optimizer, rates, total_steps=total + 1)
-    if config.schedule == "cyclical":
-        return LambdaLR(optimizer, lambda t: cyclical_factor(t, total, config.cycles))
-    milestones = [steps * config.step_epoch] if config.schedule == "step" else []
-    return MultiStepLR(optimizer, milestones, gamma=0.1)
+        full, momenta = _one_cycle(config, step, total)
+    elif config.schedule == "step":
+        full[step >= total // config.epochs * config.step_epoch] /= 10
+    elif config.schedule == "cyclical":
+        length = total / config.cycles
+        full *= (1 + np.cos(np.pi * (step % length) / length)) / 2
+    return np.stack([full, momenta, shares], axis=1)
 
 
-def averaged_one_cycle_factor(step: int, total: int, share: float) -> float:
-    """The learning rate of a step over its maximum, where the last `share` of steps is averaged.
-
-    A rise from 0.04 over 30 % of the steps, a fall to AVERAGED_RATE, and that to the end. Both
-    follow half a cosine, as in torch's one-cycle.
-    """
-
-    def half_cosine(first: float, last: float, begin: float, end: float) -> float:
-        part = min(max((step - begin) / max(end - begin, 1), 0), 1)
-        return last + (first - last) * (1 + math.cos(math.pi * part)) / 2
-
-    top = min(_WARM_UP, 1 - share) * total
-    if step < top:
-        return half_cosine(_FIRST, 1.0, 0, top)
-    return half_cosine(1.0, AVERAGED_RATE, top, (1 - share) * total)
-
-
-def cyclical_factor(step: int, total: int, cycles: int) -> float:
-    """Half a cosine from 1 to 0 in each of `cycles` equal parts (Zhang et al. 2020, eq. 1)."""
-    length = total / cycles
-    return (1 + math.cos(math.pi * (step % length) / length)) / 2
-
-
-class _AveragedOneCycle(LambdaLR):
-    """`averaged_one_cycle_factor`; Adam's first momentum falls from 0.95 to 0.85 where the rate
-    rises, as in torch's one-cycle."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer, total: int, share: float):
-        super().__init__(optimizer, lambda step: averaged_one_cycle_factor(step, total, share))
-
-    def step(self, epoch: int | None = None) -> None:
-        super().step(epoch)
-        factor = self.lr_lambdas[0](self.last_epoch)
-        for group in self.optimizer.param_groups:
-            group["betas"] = (0.95 - 0.1 * factor, group["betas"][1])
+def _one_cycle(config: TrainConfig, step: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Learning rates and beta1 of some steps."""
+    rate = config.learning_rate
+    lowest = AVERAGED_RATE * rate if config.swa else rate / 25e4
+    end = (1 - config.swa) * total if config.swa else float(total)
+    peak = min(0.3 * (total + 1) - 1, end)
+    up = (1 - np.cos(np.pi * np.clip(step / max(peak, 1), 0, 1))) / 2
+    down = (1 - np.cos(np.pi * np.clip((step - peak) / max(end - peak, 1), 0, 1))) / 2
+    low = rate / 25
+    rates = np.where(step <= peak, low + (rate - low) * up, rate + (lowest - rate) * down)
+    # beta1 runs against the rate: 0.95 at its ends, 0.85 at the peak.
+    depth = np.where(step <= peak, up, 1 - down * (rate - lowest) / (rate - rate / 25e4))
+    return rates, 0.95 - 0.1 * depth

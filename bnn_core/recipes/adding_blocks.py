@@ -17,7 +17,7 @@ from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import prepare, saved_config
 from bnn_core.networks.distance import read_cloud
 from bnn_core.networks.prediction import embed, predict
-from bnn_core.recipes.fold import batch_size, networks_of
+from bnn_core.recipes.fold import networks_of
 from bnn_core.study.folder import Study, content_hashes
 from bnn_core.study.working_folder import ADDING
 
@@ -126,14 +126,13 @@ def predict_blocks(
             ready = partial(prepare, intensity=saved_config(fold / method).intensity)
             for block in todo:
                 images = block.images.fitted(block.rows, shape)
-                size = batch_size(images)
                 drawn = (
                     np.empty((len(images), networks.num_samples, len(study.classes)), np.float16)
                     if samples is not None
                     else None
                 )
                 moments = predict(
-                    networks, images, ready, samples=drawn, batch_size=size, progress=bar.update
+                    networks, images, ready, samples=drawn, progress=bar.update
                 )
                 if samples is not None:
                     # Of K folds each gives every Kth sample, as `folds.assemble` has it.
@@ -145,7 +144,7 @@ def predict_blocks(
                     samples.flush()
                 features = None
                 if mean is not None:
-                    features = np.concatenate(list(embed(mean, images, ready, size)))
+                    features = np.concatenate(list(embed(mean, images, ready)))
                 extra = {"embedding": features.astype(np.float16)} if main else {}
                 if cloud is not None:
                     extra["distance"] = cloud.distance(features)

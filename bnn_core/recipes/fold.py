@@ -4,22 +4,29 @@ A study with one fixed split (MNIST) has one fold. A finished job is skipped whe
 interrupted one goes on. `assemble` puts the folds' rows together once all are there.
 """
 
+import os
+import shutil
+import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 from tqdm import tqdm
 
+from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import prepare
-from bnn_core.networks.distance import MOST_IMAGES, save_cloud, training_cloud
+from bnn_core.networks.distance import MOST_IMAGES, TrainingCloud, save_cloud, training_cloud
 from bnn_core.networks.methods import networks_of, procedure_of
-from bnn_core.networks.prediction import embed, predict
+from bnn_core.networks.prediction import Networks, embed, predict_batches
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet
 
@@ -65,54 +72,82 @@ def run_method(
     with timed(folder, "training", resumed=True):
         procedure_of(folder).train(folder, config, training, device, bar)
     ready = partial(prepare, intensity=config.intensity)
-    samples = None
-    with (
-        timed(folder, "prediction"),
-        tqdm(total=len(images), desc=f"predict fold {name}", unit="image", disable=quiet) as bar,
-    ):
-        networks = networks_of(folder, num_samples, sample_seed, device)
+    # Everything is written as it is computed: memory does not grow with the number of images.
+    with atomic_path(folder / "prediction.npz") as temporary, _Parts(folder, len(images)) as parts:
+        with (
+            timed(folder, "prediction"),
+            tqdm(
+                total=len(images), desc=f"predict fold {name}", unit="image", disable=quiet
+            ) as bar,
+        ):
+            networks = networks_of(folder, num_samples, sample_seed, device)
+            keep = torch.float16 if keep_samples else None
+            for batch in predict_batches(networks, images, ready, keep=keep):
+                parts.append(**vars(batch.moments))
+                if keep_samples:
+                    parts.append(samples=batch.samples)
+                bar.update(len(batch.moments.mean_p))
+        mean = networks_of(folder, None, sample_seed, device)
+        with tqdm(total=len(images), desc=f"embed fold {name}", unit="image", disable=quiet) as bar:
+            cloud = _training_cloud(mean, training, ready)
+            save_cloud(folder, cloud)
+            for features in embed(mean, images, ready):
+                parts.append(
+                    embedding=features.astype(np.float16), distance=cloud.distance(features)
+                )
+                bar.update(len(features))
+        arrays = parts.arrays()
         if keep_samples:
-            samples = np.empty(
-                (len(images), networks.num_samples, training.num_classes), np.float16
-            )
-        moments = predict(
-            networks,
-            images,
-            ready,
-            samples=samples,
-            batch_size=batch_size(images),
-            progress=bar.update,
-        )
-    mean = networks_of(folder, None, sample_seed, device)
-    some = np.linspace(0, len(training.images) - 1, min(len(training.images), MOST_IMAGES))
-    some = some.astype(int)
-    learned, embedding, distance = [], [], []
-    size = batch_size(images)
-    with tqdm(
-        total=len(some) + len(images), desc=f"embed fold {name}", unit="image", disable=quiet
-    ) as bar:
-        for features in embed(mean, training.images, ready, size, some):
-            learned.append(features)
-            bar.update(len(features))
-        cloud = training_cloud(np.concatenate(learned), training.targets[some])
-        save_cloud(folder, cloud)
-        for features in embed(mean, images, ready, size):
-            embedding.append(features.astype(np.float16))
-            distance.append(cloud.distance(features))
-            bar.update(len(features))
-    if samples is not None:
-        with atomic_path(folder / "samples.npy") as temporary, open(temporary, "wb") as file:
-            np.save(file, samples)
-    with atomic_path(folder / "prediction.npz") as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            rows=rows,
-            mean_p=moments.mean_p,
-            mean_p2=moments.mean_p2,
-            mean_entropy=moments.mean_entropy,
-            embedding=np.concatenate(embedding),
-            distance=np.concatenate(distance),
-        )
+            del arrays["samples"]
+            with atomic_path(folder / "samples.npy") as samples:
+                os.replace(parts.folder / "samples.npy", samples)
+        with open(temporary, "wb") as file:
+            np.savez(file, rows=rows, **arrays)
+
+
+def _training_cloud(
+    mean: Networks, training: TrainingSet, ready: Callable[[np.ndarray], Tensor]
+) -> TrainingCloud:
+    """The training images in the last hidden layer; evenly chosen ones where there are many."""
+    chosen = np.linspace(0, len(training.images) - 1, min(len(training.images), MOST_IMAGES))
+    chosen = chosen.astype(int)
+    features = list(embed(mean, training.images, ready, rows=chosen))
+    return training_cloud(np.concatenate(features), training.targets[chosen])
+
+
+class _Parts:
+    """Arrays of a fold's result while they are made: files of a hidden folder that goes at the end.
+
+    Every array has `count` rows, one per image.
+    """
+
+    def __init__(self, folder: Path, count: int):
+        self.folder, self.count = folder / ".prediction", count
+        self.writers: dict[str, ArrayWriter] = {}
+
+    def __enter__(self) -> "_Parts":
+        shutil.rmtree(self.folder, ignore_errors=True)  # an interrupted run left it
+        self.folder.mkdir()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for writer in self.writers.values():
+            writer.file.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def append(self, **rows: np.ndarray) -> None:
+        """The next rows of some arrays."""
+        for name, array in rows.items():
+            if name not in self.writers:
+                path, shape = self.folder / f"{name}.npy", (self.count, *array.shape[1:])
+                self.writers[name] = ArrayWriter(path, shape, array.dtype)
+            self.writers[name].append(array)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays, complete, as memory maps."""
+        for writer in self.writers.values():
+            writer.close()
+        return {name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in self.writers}
 
 
 def read_result(folder: Path) -> FoldResult:
@@ -137,11 +172,13 @@ def read_result(folder: Path) -> FoldResult:
         raise InputError(f"{path} is damaged; delete it and run the same command again") from error
 
 
-def assemble(results: list[FoldResult], num_rows: int) -> FoldResult:
+def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = None) -> FoldResult:
     """One result over all rows of a study; rows that several folds predict get their mean.
 
-    Samples are kept where every fold kept them; a row that K folds predict takes its T samples from
-    them in turn. Raises InputError when some row is predicted by no fold.
+    Samples are kept where every fold kept them; a row that K folds predict gets its T samples from
+    them in turn. They are a memory-mapped file in the folder `scratch` (None: the system's folder
+    for temporary files), which the system removes with the last reference to them.
+    Raises InputError when some row is predicted by no fold.
     """
     counts = np.zeros(num_rows)
     for result in results:
@@ -165,7 +202,10 @@ def assemble(results: list[FoldResult], num_rows: int) -> FoldResult:
     )
     samples = None
     if all(r.samples is not None for r in results):
-        samples = np.empty((num_rows, *results[0].samples.shape[1:]), np.float16)
+        shape = (num_rows, *results[0].samples.shape[1:])
+        # A file without a name, which goes when nothing uses it any more.
+        with tempfile.TemporaryFile(dir=scratch) as file:
+            samples = np.memmap(file, np.float16, "w+", shape=shape)
         seen = np.zeros(num_rows, dtype=int)
         for result in results:
             # Fold number s of the K that predict a row gives it the samples s, s + K, s + 2K, ...
@@ -179,8 +219,3 @@ def assemble(results: list[FoldResult], num_rows: int) -> FoldResult:
     if all(r.distance is not None for r in results):
         distance = mean_of([r.distance for r in results])
     return FoldResult(np.arange(num_rows), moments, samples, embedding, distance)
-
-
-def batch_size(images: np.ndarray) -> int:
-    """100 digits or 8 fields at a time: activations that fit a cache, and progress that moves."""
-    return int(np.clip(100_000 // max(images[0].size, 1), 8, 100)) if len(images) else 1

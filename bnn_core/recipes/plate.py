@@ -118,7 +118,9 @@ def _assemble_study(making: Path) -> Path:
         unpredictable=unpredictable_rows(source.table, folds),
     )
     results = {
-        m: assemble([read_result(making / "folds" / str(f.index) / m) for f in folds], len(images))
+        m: assemble(
+            [read_result(making / "folds" / str(f.index) / m) for f in folds], len(images), making
+        )
         for m in plan["configs"]
     }
     main = reading_method(results)

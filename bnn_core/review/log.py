@@ -154,6 +154,15 @@ class ReviewLog:
             query = "SELECT coalesce(max(action_id), 0) FROM actions"
             return connection.execute(query).fetchone()[0]
 
+    def decided_since(self, study: Study, rows: Iterable[int], action_id: int) -> list[Action]:
+        """Standing actions after `action_id` that decided any of the images at `rows`, by number.
+
+        Of each reviewer only the last decision about an image counts.
+        """
+        with store.reading(self.path) as connection:
+            numbers = state.since(connection, study, rows, action_id)
+            return [_action(connection, number) for number in numbers]
+
     def state(self, study: Study) -> pd.DataFrame:
         """What holds now: one line per flagged image of the study, index = row of the study.
 

@@ -5,7 +5,7 @@ the database; matching it with the rows of a study is one look-up per flagged im
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -125,6 +125,29 @@ def standing(
     ]
     here = here[own[here.index] | (known & ~here["different"])]
     return _latest(here, "row", taken_off).sort_index(), absent.reset_index(drop=True)
+
+
+def since(
+    connection: sqlite3.Connection | None, study: Study, rows: Iterable[int], action_id: int
+) -> list[int]:
+    """Numbers above `action_id` of the actions with a standing decision on any of the `rows`."""
+    if connection is None:
+        return []
+    rows = list(rows)
+    content = dict(
+        zip(cells(study, "image_id", rows), cells(study, "content_hash", rows), strict=True)
+    )
+    return sorted(
+        {
+            number
+            for image_id, content_hash, *_, own, number in connection.execute(
+                STANDING, {"study": study.name}
+            )
+            if number > action_id
+            and image_id in content
+            and (own or content_hash == content[image_id])
+        }
+    )
 
 
 def history(

@@ -6,7 +6,7 @@ import streamlit as st
 
 from bnn_core.study.fields import MOST_GAIN
 from bnn_core.study.folder import Study
-from pages.shared import frame
+from pages.shared import choices, frame
 
 SET, SAFE = "set", "colour-blind"
 COLOURS = {SET: "as the set has it", SAFE: "colour-blind safe"}
@@ -33,6 +33,7 @@ def image_viewer(study: Study, row: int, key: str) -> None:
     place = st.container()
     shown, colours = channels, SET
     if len(channels) > 1:
+        choices.fit("channels", channels, [])
         shown = (
             st.pills(
                 "Channels",

@@ -21,7 +21,7 @@ from pages.out_of_distribution.views import (
     of_mark,
     part_of,
 )
-from pages.shared import flagging, frame, scores
+from pages.shared import choices, flagging, frame, scores
 from pages.shared.judged import compared_methods, names, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain
@@ -106,6 +106,7 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
         )
         method = methods[0]
         if len(methods) > 1:
+            choices.fit("network", methods, method)
             method = st.segmented_control(
                 "Network",
                 methods,
@@ -267,8 +268,7 @@ def one_kind(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         group = pick_group(view)
         options = list(lines["kind"][lines["group"] == group])
-        if st.session_state.get("kind", options[0]) not in options:
-            del st.session_state["kind"]
+        choices.fit("kind", options, options[0])
         kind = st.selectbox(
             view.words.kind.capitalize(), options, key="kind", width=270, bind="query-params"
         )
@@ -358,8 +358,7 @@ def pick_group(view: View, among: tuple[str, ...] = (*OTHERS, SAME)) -> str:
     """Which of the groups that there are."""
     here = set(ood.groups(view.table))
     options = [group for group in among if group in here]
-    if st.session_state.get("group", options[0]) not in options:
-        del st.session_state["group"]
+    choices.fit("group", options, options[0])
     return st.segmented_control(
         "Group",
         options,

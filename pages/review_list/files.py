@@ -18,7 +18,7 @@ from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.importing import FlagImport, Replacing, import_flags
 from bnn_core.review.log import Event, ReviewLog
 from bnn_core.study.folder import Study
-from pages.shared import reviewer, studies
+from pages.shared import choices, reviewer, studies
 from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain
 
@@ -225,6 +225,7 @@ def draw_cleaning(study: Study) -> None:
             icon=":material/compare_arrows:",
         )
         return
+    choices.fit("cleaned", others, others[0])
     name = st.selectbox("Compare with", others, key="cleaned", bind="query-params", width=320)
     pair = sorted((study, studies.opened(name)), key=lambda s: str(s.meta["created"]))
     st.caption(f"Before: {plain(pair[0].name)}. After: {plain(pair[1].name)} (made later).")

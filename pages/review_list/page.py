@@ -167,7 +167,7 @@ def pick_in_table(study: Study, part: pd.DataFrame) -> tuple[list[int], int | No
     """The list as a table: the rows ticked, the last of which is looked at."""
     event = st.dataframe(
         decided_table(study, part),
-        key="review_table",
+        key=f"review_table_{study.name}",
         hide_index=True,
         height=560,
         selection_mode="multi-row",

@@ -1,11 +1,18 @@
 // What the app needs of the browser beside its pages.
 
 const AT_ONCE_MS = 250
+const PAUSE_MS = 400
+const SLOW_MS = 1500
 
 export default function ({ data }) {
   joinSteps()
-  handInOnEscape()
-  remember(data.cookie, data.reviewer)
+  if (!window.bnnListens) {
+    window.bnnListens = true
+    sendWhileTyping()
+    leadThroughDialogs()
+    sayWhatIsNotRecorded()
+  }
+  Object.entries(data.cookies).forEach(([cookie, text]) => remember(cookie, text))
 }
 
 // Back leads to what was looked at before, in one step.
@@ -34,25 +41,93 @@ function joinSteps () {
   }
 }
 
-// Streamlit hands in what is typed a moment after its field is left. Escape would shut a form before,
-// and what was typed last be lost: the field is left first, Escape follows.
-function handInOnEscape () {
-  if (window.bnnHandsIn) return
-  window.bnnHandsIn = true
+// A field in a dialog whose text must not be lost.
+function typingIn (field) {
+  return field?.matches?.("[role=dialog] textarea, [role=dialog] input:not([role=combobox])")
+}
+
+// Streamlit sends what is typed when its field is left. In a dialog it is sent while one types, before
+// Escape closes the dialog and before the page is left, so the server always has the draft.
+function sendWhileTyping () {
+  let waiting
+  const send = field => {
+    clearTimeout(waiting)
+    if (typingIn(field)) {
+      field.dispatchEvent(new KeyboardEvent("keydown", {
+        key: "Enter", code: "Enter", ctrlKey: field.matches("textarea"), bubbles: true }))
+    }
+  }
+  window.addEventListener("input", event => {
+    clearTimeout(waiting)
+    if (typingIn(event.target)) waiting = setTimeout(send, PAUSE_MS, event.target)
+  }, true)
   window.addEventListener("keydown", event => {
-    const field = event.target
-    const typing = field === document.activeElement && field.matches("textarea, input")
-    if (event.key !== "Escape" || !typing || !field.closest("[data-testid=stPopoverBody]")) return
-    event.stopImmediatePropagation()
-    field.blur()
-    const again = new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true })
-    setTimeout(() => field.dispatchEvent(again), 100)
+    if (event.key === "Escape") send(event.target)
+  }, true)
+  window.addEventListener("beforeunload", () => send(document.activeElement))
+}
+
+// A dialog begins with the focus on its first field. A problem that the server names takes the focus
+// to its field, the one above it.
+function leadThroughDialogs () {
+  const begun = new WeakSet()
+  let named = ""
+  new MutationObserver(() => {
+    const dialog = document.querySelector("[role=dialog]")
+    const fields = [...(dialog?.querySelectorAll("input, textarea") ?? [])]
+    if (fields.length && !begun.has(dialog)) {
+      begun.add(dialog)
+      fields[0].focus()
+    }
+    const problem = problemIn(dialog)
+    if (problem && problem.className !== named) {
+      const above = fields.filter(field => field.compareDocumentPosition(problem) &
+        Node.DOCUMENT_POSITION_FOLLOWING).at(-1)
+      problem.id = "bnn-problem"
+      problem.scrollIntoView({ block: "nearest" })
+      if (/problem_(new_label|reviewer)/.test(problem.className)) {
+        above?.setAttribute("aria-describedby", problem.id)
+        above?.focus()
+      }
+    }
+    named = problem?.className ?? ""
+  }).observe(document.body, { childList: true, subtree: true })
+}
+
+function problemIn (dialog) {
+  return [...(dialog?.querySelectorAll("[class*=st-key-flag_problem_]") ?? [])]
+    .find(problem => problem.textContent.trim())
+}
+
+// A decision is recorded when its dialog closes, and not when its button is pressed: on a slow server
+// the dialog says so.
+function sayWhatIsNotRecorded () {
+  window.addEventListener("click", event => {
+    const dialog = event.target.closest?.("[role=dialog]")
+    if (!dialog || !event.target.closest("[class*=_go] button")) return
+    const before = problemIn(dialog)?.className
+    const notice = document.createElement("p")
+    notice.setAttribute("role", "status")
+    notice.className = "bnn-not-recorded"
+    dialog.querySelectorAll(".bnn-not-recorded").forEach(old => old.remove())
+    dialog.append(notice)
+    const pressed = performance.now()
+    const look = setInterval(() => {
+      const answered = !dialog.isConnected || problemIn(dialog)?.className !== before
+      if (answered || !notice.isConnected) {
+        clearInterval(look)
+        notice.remove()
+      } else if (performance.now() - pressed > SLOW_MS && !notice.textContent) {
+        notice.textContent = "Not recorded yet: the server has not answered. Keep this page open. " +
+          "This window closes when your decision is recorded."
+      }
+    }, 200)
   }, true)
 }
 
-// The reviewer's name outlives a reload in a cookie; an empty one forgets it.
-function remember (cookie, name) {
-  const seconds = name ? 365 * 24 * 3600 : 0
+// What outlives a reload is in a cookie; an empty one is forgotten.
+function remember (cookie, text) {
+  const seconds = text ? 365 * 24 * 3600 : 0
   document.cookie =
-    `${cookie}=${encodeURIComponent(name)}; path=/; max-age=${seconds}; SameSite=Lax`
+    `${cookie}=${encodeURIComponent(text)}; path=/; max-age=${seconds}; SameSite=Lax`
 }

@@ -1,6 +1,5 @@
 """Flagging images for review, from wherever they are shown."""
 
-import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -8,15 +7,18 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import be, count
-from bnn_core.review.log import DECISIONS, LONGEST_NOTE, REASONS, Action, ReviewLog
+from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import Study, cache_root
-from pages.shared import reviewer
+from pages.shared import flag_form
+from pages.shared.flag_form import Form, Recorded
 from pages.shared.words import plain
 
-_LAST = "_last_flagged"
-#: A message for the next run: a callback within a fragment may not show one itself.
+#: In the session: a message for the next run, because a callback may not show one itself.
 _SAID = "_flagging_said"
+#: In the session: number of the action that was announced last.
+_ANNOUNCED = "_flagging_announced"
+#: After a flag the page asks this often whether others decided the same images.
+SECONDS_BETWEEN_LOOKS = 5
 
 
 def review_log() -> ReviewLog:
@@ -73,132 +75,76 @@ def flag_control(
 ) -> None:
     """A button that flags `rows` with a reason, a decision, a note and the reviewer's name.
 
-    `filter_text` says how the rows came about and goes into the review log. After flagging, an
-    undo button stands beside it. word: what the button says, and, where counted, of how many.
-    known: reason, decision, new_label and note to begin with, where a decision is changed.
+    `filter_text` says how the rows came about and goes into the review log. A dialog asks for the
+    decision. What was entered and not recorded is kept, and a line says so. After flagging, an
+    undo button follows. word: what the button says, and, where counted, of how many. known:
+    reason, decision, new_label and note to begin with, where a decision is changed.
     """
     rows = np.asarray(rows, dtype=np.int64)
     n = len(rows)
     if said := st.session_state.pop(_SAID, None):
         st.toast(said[0], icon=said[1])
+    if last := flag_form.last_recorded():
+        _announce(last)
+    form = Form(study, rows, filter_text, key, dict(known or {}), review_log())
     words = f"{word} {n:,}" if counted and n else word
-    with st.popover(
-        words,
-        icon=":material/flag:",
-        disabled=n == 0,
-        on_change="rerun",
-        key=f"{key}_{st.session_state.get(f'{key}_round', 0)}",
-    ) as popover:
-        if popover.open:
-            _form(study, rows, filter_text, key, dict(known or {}))
-    last = st.session_state.get(_LAST)
-    if last and last[0] == key and last[1] == study.name:
-        st.button(
-            "Undo",
-            key=f"{key}_undo",
-            icon=":material/undo:",
-            type="tertiary",
-            on_click=_undo,
-            args=(study, last[2].reviewer),
-            help=last[2].text,
-        )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+        st.button(words, key=key, icon=":material/flag:", disabled=n == 0, on_click=form.open)
+        if form.is_open:
+            flag_form.draw(form, int(np.isin(rows, flagged_rows(study)).sum()))
+        elif n and form.has_draft:
+            st.caption(":material/draft: Not recorded yet. Your entries are kept.")
+            st.button(
+                "Continue",
+                key=f"{key}_continue",
+                type="tertiary",
+                icon=":material/edit:",
+                on_click=form.open,
+            )
+            st.button(
+                "Discard",
+                key=f"{key}_discard",
+                type="tertiary",
+                icon=":material/delete:",
+                on_click=form.discard,
+            )
+        if last and last.key == key and last.study == study.name:
+            st.button(
+                "Undo",
+                key=f"{key}_undo",
+                icon=":material/undo:",
+                type="tertiary",
+                on_click=_undo,
+                args=(study, last.action.reviewer),
+                help=last.action.text,
+            )
+            _others_since(study, last)
 
 
-def _form(
-    study: Study, rows: np.ndarray, filter_text: str, key: str, known: dict[str, str | None]
-) -> None:
-    st.caption(f"{count(len(rows), 'image')}: {plain(filter_text)}")
-    if decided := int(np.isin(rows, flagged_rows(study)).sum()):
+def _announce(last: Recorded) -> None:
+    """Say once that a flag is recorded."""
+    if st.session_state.get(_ANNOUNCED) != last.action.action_id:
+        st.session_state[_ANNOUNCED] = last.action.action_id
+        st.toast(f"Flagged {last.action.text}", icon=":material/flag:")
+
+
+@st.fragment(run_every=SECONDS_BETWEEN_LOOKS)
+def _others_since(study: Study, last: Recorded) -> None:
+    """Who else decided the images that were flagged last; the reviewer did not know of it."""
+    others = [
+        action
+        for action in review_log().decided_since(study, last.rows, last.seen)
+        if action.reviewer != last.action.reviewer
+    ]
+    if others:
         st.caption(
-            f":material/history: {decided:,} of them {be(decided)} on the list already; "
-            "this decision is the one that counts from now on, and Undo brings the earlier "
-            "one back."
+            f":material/group: {plain(flag_form.told(others))} since you opened "
+            "the form. The latest decision counts."
         )
-    refused = st.container()
-    name = _draft(study, rows, key, known)
-    draft = f"{name}_{st.session_state.get(f'{name}_sent', 0)}"
-    # What was entered for just these images and not sent, though the form was shut since.
-    entered = known | st.session_state.get(draft, {})
-
-    def field(name: str) -> dict[str, object]:
-        return {"key": f"{draft}_{name}", "on_change": _keep, "args": (draft, name)}
-
-    reason = st.selectbox(
-        "Reason",
-        REASONS,
-        **field("reason"),
-        index=REASONS.index(entered.get("reason") or REASONS[0]),
-    )
-    decision = st.segmented_control(
-        "Decision",
-        DECISIONS,
-        **field("decision"),
-        required=True,
-        default=entered.get("decision") or "unsure",
-    )
-    new_label = None
-    # In a place of its own: the fields below would be drawn anew, and lose what is being typed.
-    with st.container():
-        if decision == "relabel":
-            new_label = st.selectbox(
-                "New label (required)",
-                study.classes,
-                **field("new_label"),
-                index=study.classes.index(entered["new_label"])
-                if entered.get("new_label") in study.classes
-                else None,
-            )
-    note = st.text_area(
-        "Note", **field("note"), max_chars=LONGEST_NOTE, height=80, value=entered.get("note") or ""
-    )
-    who = reviewer.ask(f"{key}_name")
-    if st.button("Flag", key=f"{key}_go", type="primary", icon=":material/flag:"):
-        try:
-            action = review_log().flag(
-                study,
-                rows.tolist(),
-                reviewer=who,
-                reason=reason,
-                decision=decision or "unsure",
-                new_label=new_label,
-                note=note or "",
-                filter=filter_text,
-            )
-        except InputError as error:
-            refused.error(plain(error), icon=":material/error:")
-            return
-        _done(study, key, name, action)
-    st.caption("Until it is sent, what you enter is kept for just these images.")
-
-
-def _keep(draft: str, name: str) -> None:
-    """Keep a field: Streamlit forgets it when the form is shut, or cut short as it is drawn."""
-    kept = st.session_state.get(draft, {})
-    st.session_state[draft] = kept | {name: st.session_state[f"{draft}_{name}"]}
-
-
-def _draft(study: Study, rows: np.ndarray, key: str, known: Mapping[str, str | None]) -> str:
-    """The name of what is being entered: another one for other images.
-
-    So a note written for one image never goes with another.
-    """
-    what = hashlib.sha256(repr((study.name, sorted(known.items()))).encode())
-    what.update(np.sort(rows).tobytes())
-    return f"{key}_{what.hexdigest()[:16]}"
-
-
-def _done(study: Study, key: str, draft: str, action: Action) -> None:
-    # Another number empties the fields.
-    st.session_state[f"{draft}_sent"] = st.session_state.get(f"{draft}_sent", 0) + 1
-    st.session_state[_LAST] = (key, study.name, action)
-    # Another key closes the popover.
-    st.session_state[f"{key}_round"] = st.session_state.get(f"{key}_round", 0) + 1
-    st.session_state[_SAID] = (f"Flagged {action.text}", ":material/flag:")
-    st.rerun()
 
 
 def _undo(study: Study, who: str) -> None:
-    st.session_state.pop(_LAST, None)
+    flag_form.forget_recorded()
     try:
         undone = review_log().undo(study, who)
     except InputError as error:

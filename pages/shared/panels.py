@@ -12,7 +12,7 @@ from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
 from bnn_core.review import exporting
 from bnn_core.study.folder import Study
-from pages.shared import frame, pictures
+from pages.shared import choices, frame, pictures
 from pages.shared.flagging import draw_decision, flag_control, flagged_rows, review_log
 from pages.shared.wall import image_wall, never_seen, thumbnail_side, wrongly_called
 from pages.shared.words import plain
@@ -172,6 +172,7 @@ def _ordered(
         for words, by in RANKINGS.items()
         if by is None or (by[0] in table and table[by[0]].iloc[rows].notna().any())
     ]
+    choices.fit(f"{key}_order", usable, usable[0])
     chosen = place.selectbox(
         "Order", usable, key=f"{key}_order", label_visibility="collapsed", width=230
     )

@@ -32,16 +32,16 @@ def ask(key: str, **options: object) -> str:
         "Your name (required)",
         key=key,
         max_chars=LONGEST_NAME,
-        on_change=_take,
+        on_change=take,
         args=(key,),
         **options,
     )
 
 
 def cookie() -> dict[str, str]:
-    """What pages/main.py hands to browser.js, in every run of the whole app."""
+    """The cookie that pages/main.py hands to browser.js, in every run of the whole app."""
     st.session_state[_REMEMBERED] = name()
-    return {"cookie": COOKIE, "reviewer": name()}
+    return {COOKIE: name()}
 
 
 def remember() -> None:
@@ -50,5 +50,7 @@ def remember() -> None:
         st.rerun()
 
 
-def _take(key: str) -> None:
+def take(key: str) -> str:
+    """The name in the field `key` is the name from now on."""
     st.session_state[_NAME] = st.session_state[key]
+    return st.session_state[_NAME]

@@ -13,7 +13,7 @@ from bnn_core.base.scores import SCORES
 from bnn_core.measures import evaluation
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
-from pages.shared import studies
+from pages.shared import choices, studies
 from pages.shared.filters import SCORE
 
 
@@ -37,13 +37,12 @@ class Cutoff(NamedTuple):
 
 def draw(study: Study) -> None:
     """Which score, and where it is cut; kept in the address like the filters."""
-    choices = usable(study)
-    if st.session_state.get(SCORE) not in choices:
-        st.session_state.pop(SCORE, None)
-    explained = SCORES[st.session_state.get(SCORE, choices[0])].help
+    known = usable(study)
+    choices.fit(SCORE, known, known[0])
+    explained = SCORES[st.session_state.get(SCORE, known[0])].help
     score = st.selectbox(
         "Score",
-        choices,
+        known,
         key=SCORE,
         bind="query-params",
         format_func=lambda key: SCORES[key].short,

@@ -71,6 +71,7 @@ def image_wall(
         frozenset(here.intersection(flagged)),
         study,
     )
+    key = _of_study(key, study)
     state = st.session_state.get(key) or {}
     clicked = state.get("clicked")
     clicked = clicked if clicked in here else None
@@ -103,6 +104,11 @@ def image_wall(
     return WallResult(clicked, [row for row in result.selected or [] if row in here])
 
 
+def clicked_on(key: str) -> int | None:
+    """The row opened last on the wall `key` of the current study, or None; before it is drawn."""
+    return (st.session_state.get(_of_study(key, frame.current_study())) or {}).get("clicked")
+
+
 def leading_wall(
     rows: np.ndarray, *, key: str, method: str, height: int, caption: str, flagged: Iterable[int]
 ) -> None:
@@ -116,7 +122,7 @@ def leading_wall(
         caption=caption,
         flagged=flagged,
     ).clicked
-    seen = f"{key}_seen"
+    seen = f"{_of_study(key, frame.current_study())}_seen"
     # The wall keeps what was clicked; it must not call the page away again.
     new = clicked is not None and clicked != st.session_state.get(seen)
     st.session_state[seen] = clicked
@@ -186,6 +192,11 @@ def _tiles(
             }
         )
     return tiles
+
+
+def _of_study(key: str, study: Study) -> str:
+    # Row 7 is another image in another study: what was opened or selected there is not meant here.
+    return f"{key}_{study.name}"
 
 
 def _follow(key: str, on_open: Callable[[int], None]) -> None:

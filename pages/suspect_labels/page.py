@@ -10,7 +10,7 @@ from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking_wording import LOOKS_LIKE, has_interval, two_digits
 from bnn_core.suspects.second_opinion import FILE, read_opinion
 from bnn_core.suspects.suspect import Suspect
-from pages.shared import filters, flagging, frame, panels, rankings, studies, truth
+from pages.shared import choices, filters, flagging, frame, panels, rankings, studies, truth
 from pages.shared.judged import none_passes
 from pages.shared.words import plain
 from pages.suspect_labels import suspect
@@ -34,6 +34,7 @@ def main() -> None:
     levels = [level for level in LEVELS if level in available_levels(study.images)]
     level = levels[0]
     if len(levels) > 1:
+        choices.fit("suspects", levels, levels[0])
         level = st.segmented_control(
             "Level",
             levels,
@@ -112,7 +113,7 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
         actions = st.container(horizontal=True, gap="small")
         event = st.dataframe(
             table,
-            key="suspect_images_table",
+            key=f"suspect_images_table_{study.name}",
             hide_index=True,
             height=560,
             selection_mode="multi-row",
@@ -188,6 +189,7 @@ def pick_opinion(study: Study) -> suspect.Opinion:
     options = [*([FEATURES] if kept.is_file() else []), ALONE, *others]
     if len(options) == 1:
         return suspect.Opinion()
+    choices.fit("second", options, options[0])
     choice = st.selectbox(
         "Second opinion",
         options,

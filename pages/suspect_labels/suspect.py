@@ -25,7 +25,7 @@ from bnn_core.suspects.phenotype import study_strengths
 from bnn_core.suspects.ranking_wording import heading, score_sentences, two_digits
 from bnn_core.suspects.suspect import Suspect, suspect_images
 from pages.shared import flagging, frame, panels, studies
-from pages.shared.wall import image_wall
+from pages.shared.wall import clicked_on, image_wall
 from pages.shared.words import plain
 
 PER_PANEL = 12
@@ -55,7 +55,7 @@ def draw(
     table = frame.table(study, study.reading_method)
     rows = np.flatnonzero(suspect_images(table, who) & scored_rows(table))
     st.subheader(plain(heading(row, who)), anchor=False)
-    key = f"suspect_{who.level}_{who.title}_{who.label}"
+    key = f"suspect_{study.name}_{who.level}_{who.title}_{who.label}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         steps()
         words = (
@@ -172,7 +172,7 @@ def remembered(key: str, walls: dict[str, np.ndarray]) -> int | None:
     """The image clicked last on any of the walls."""
     seen = st.session_state.setdefault(f"{key}_seen", {})
     for name in walls:
-        row = (st.session_state.get(f"{key}_{name}") or {}).get("clicked")
+        row = clicked_on(f"{key}_{name}")
         if row is not None and row != seen.get(name):
             seen[name], seen["last"] = row, row
     return seen.get("last")

@@ -31,7 +31,7 @@ from posterior_table import crossfitted_nll
 
 SELECT, REPORT = [11, 12, 13], [21, 22, 23]
 #: Networks in one run: bounds the memory.
-MOST = 72
+MOST = 250
 
 
 def variants(epochs: float) -> list[Variant]:
@@ -42,52 +42,43 @@ def variants(epochs: float) -> list[Variant]:
     out = [
         Variant("standard1", "adam", one, cost=1.0),
         Variant("swa1", "adam", one, **swa | {"cost": 1.0}),
-        Variant("swa1.5-f.3", "adam", more, **swa),
+        Variant("swa1.5-f.3", "adam", more, swag=True, **swa),
         Variant("standard1.5", "adam", more, cost=1.5),
-        Variant("swa1.5-f.1", "adam", more, tail=0.1, **swa),
-        Variant("swa1.5-f1", "adam", more, tail=1.0, **swa),
-        Variant("drop.1", "adam", more, drop=0.1, **swa),
+        Variant("swa1.5-f1", "adam", more, tail=1.0, swag=True, **swa),
         Variant("drop.05", "adam", more, drop=0.05, **swa),
-        Variant("drop.2", "adam", more, drop=0.2, **swa),
-        Variant("swa3", "adam", 3 * epochs, **swa | {"cost": 3.0}),
-    ]
-    for prior in ("moped", "layer"):
-        for kl in (0.1, 1.0, 0.01):
-            for width in (0.3, 0.1):
-                out.append(
-                    Variant(f"vi-{prior}-kl{kl:g}-w{width:g}", "vi", half, prior=prior,
-                            prior_scale=width if prior == "moped" else 1.0,
-                            kl=kl, width=width, **tuned)
-                )  # fmt: skip
-    out += [
-        Variant("vi-moped-kl.1-w1", "vi", half, prior="moped", kl=0.1, width=1.0, **tuned),
-        Variant("vi-moped-kl1-w1", "vi", half, prior="moped", kl=1.0, width=1.0, **tuned),
-        Variant("vi-moped-kl.1-w.3-rho1", "vi", half, prior="moped", kl=0.1, width=0.3,
-                prior_scale=0.3, rho_rate=1, **tuned),
-        Variant("vi-moped-kl.1-w.3-rho30", "vi", half, prior="moped", kl=0.1, width=0.3,
-                prior_scale=0.3, rho_rate=30, **tuned),
-        Variant("vi-head-kl1", "vi", half, prior="moped", kl=1.0, width=0.5, only_head=True,
-                **tuned),
-        Variant("vi-head-kl.1", "vi", half, prior="moped", kl=0.1, width=0.5, only_head=True,
-                **tuned),
         Variant("vi-product", "vi", half, prior="fixed", kl=0.1, width=0.018, rho_rate=1,
                 start="standard1", cost=1.5),
-        Variant("vi-scratch-kl.1", "vi", more, kl=0.1, width=0.1, warm_up=0.5, **swa),
-        Variant("vi-scratch-kl1", "vi", more, kl=1.0, width=0.1, warm_up=0.5, **swa),
-        Variant("vi-scratch-kl.01", "vi", more, kl=0.01, width=0.1, warm_up=0.5, **swa),
-        Variant("ivon-.1-h1", "ivon", more, rate=0.1, hess=1.0, **swa),
-        Variant("ivon-.1-h10", "ivon", more, rate=0.1, hess=10.0, **swa),
-        Variant("ivon-.3-h1", "ivon", more, rate=0.3, hess=1.0, **swa),
-        Variant("ivon-.3-h10", "ivon", more, rate=0.3, hess=10.0, **swa),
     ]  # fmt: skip
+
+    def add(name: str, **settings) -> None:
+        out.append(Variant(name, "vi", half, **tuned | settings))
+
+    for kl in (1.0, 0.1, 0.01):
+        for width in (0.5, 1.0):
+            add(f"vi-head-kl{kl:g}-w{width:g}", prior="moped", kl=kl, width=width, only_head=True)
+    for kl in (0.1, 0.01):
+        add(f"vi-head-zero-kl{kl:g}", kl=kl, width=0.3, only_head=True)
+    for kl in (0.03, 0.01, 0.003):
+        for width in (0.1, 0.03):
+            add(f"vi-layer-kl{kl:g}-w{width:g}", kl=kl, width=width)
+    for kl in (1.0, 0.1):
+        for width in (0.1, 0.2):
+            add(f"vi-moped-kl{kl:g}-w{width:g}", prior="moped", prior_scale=width, kl=kl,
+                width=width)  # fmt: skip
+    add("vi-moped-kl.01-w.1-wide", prior="moped", kl=0.01, width=0.1)
+    add("vi-moped-kl.1-w.1-wide", prior="moped", kl=0.1, width=0.1)
+    for kl in (0.01, 0.003, 0.001):
+        out.append(
+            Variant(f"vi-scratch-kl{kl:g}", "vi", more, kl=kl, width=0.1, warm_up=0.5, **swa)
+        )
+    for rate, hess, times, delta in ((0.1, 1, 10, 0.01), (0.3, 1, 10, 0.01), (0.1, 0.1, 100, 1e-3)):
+        out.append(
+            Variant(f"ivon-{rate:g}-h{hess:g}-e{times}", "ivon", more, rate=rate, hess=hess,
+                    samples_of=times, delta=delta, **swa)
+        )  # fmt: skip
     for rate, temperature in (
-        (0.03, 0.01),
-        (0.1, 0.01),
-        (0.03, 0.1),
-        (0.1, 0.001),
-        (0.03, 0.001),
-        (0.3, 0.001),
-    ):
+        (0.1, 0.01), (0.1, 0.001), (0.3, 0.001), (0.03, 0.01), (0.1, 0.0001), (0.3, 0.01),
+    ):  # fmt: skip
         out.append(
             Variant(f"sghmc-{rate:g}-T{temperature:g}", "sghmc", more, rate=rate,
                     schedule="cycles", temperature=temperature, cost=1.5)
@@ -95,8 +86,11 @@ def variants(epochs: float) -> list[Variant]:
     return out
 
 
-#: Always run in the later stages.
-CONTROLS = ("standard1", "swa1", "swa1.5-f.3", "swa3", "vi-product")
+#: Always run in the later stages; on the fields those that no earlier run had.
+CONTROLS = {
+    "report": ("standard1", "swa1", "standard1.5", "swa1.5-f.3", "vi-product"),
+    "fields": ("swa1", "standard1.5", "swa1.5-f.3"),
+}
 
 
 class Clock:
@@ -104,7 +98,7 @@ class Clock:
 
     def __init__(self, minutes: float):
         self.end = time.perf_counter() + 60 * minutes
-        self.per_step: dict[str, float] = {}
+        self.per_step, self.per_variant = 0.0, 0.0
 
     def left(self) -> float:
         return self.end - time.perf_counter()
@@ -128,11 +122,9 @@ def run_stage(
     queue = _queue(bench, chosen)
     while queue:
         part = queue.pop(0)
-        guess = clock.per_step.get(bench.images.name, 0.0)
         work = bench.steps(part[0].epochs) * bench.m * len(part)
-        if clock.left() - 1.3 * guess * work < until or any(
-            v.start and v.start not in starts for v in part
-        ):
+        guess = 1.1 * clock.per_step * work + clock.per_variant * len(part)
+        if clock.left() - guess < until or any(v.start and v.start not in starts for v in part):
             notes["left_out"] += [v.name for v in part]
             print(f"{name}: left out for want of time: {[v.name for v in part]}", flush=True)
             continue
@@ -163,7 +155,9 @@ def run_stage(
                 }
                 print(f"{name} {label:28s} NLL {nll[label]:.4f}", flush=True)
                 del samples
-        clock.per_step[bench.images.name] = (time.perf_counter() - began) / work
+        training = sum(trained.seconds for trained in finished)
+        clock.per_step = training / work
+        clock.per_variant = (time.perf_counter() - began - training) / len(part)
         print(
             f"{name} {part[0].family} x{len(part)} {bench.m} networks each, "
             f"{bench.steps(part[0].epochs)} steps: {time.perf_counter() - began:.1f} s, "
@@ -175,12 +169,11 @@ def run_stage(
 
 
 def _queue(bench: Bench, chosen: list[Variant]) -> list[list[Variant]]:
-    """Variants that train side by side: standard ones, what starts from them, the rest."""
-    shortest = min(v.epochs for v in chosen if v.family == "adam")
+    """Variants that train side by side: controls, what starts from them, the rest."""
     groups: dict[tuple, list[Variant]] = {}
     for v in chosen:
-        order = 1 if v.start else 0 if (v.family, v.epochs) == ("adam", shortest) else 2
-        groups.setdefault((order + (v.cost > 2), v.family, v.epochs), []).append(v)
+        order = 0 if v.family == "adam" and not v.drop else 1 if v.start else 2
+        groups.setdefault((order, v.family, v.epochs), []).append(v)
     size = max(MOST // bench.m, 1)
     ordered = [group for _, group in sorted(groups.items(), key=lambda item: item[0][0])]
     return [group[i : i + size] for group in ordered for i in range(0, len(group), size)]
@@ -242,22 +235,17 @@ def _write(out: Path, name: str, bench: Bench, arrays: dict, notes: dict) -> Non
     (out / f"{name}.json").write_text(json.dumps(notes, indent=1))
 
 
-def best_of_each(nll: dict[str, float], candidates: list[Variant]) -> list[Variant]:
-    """The variant of lowest NLL of each kind of method, and the controls."""
-    kinds: dict[str, tuple[float, Variant]] = {}
+def best_of_each(nll: dict[str, float], candidates: list[Variant]) -> list[str]:
+    """The variant of lowest NLL of each kind of Bayesian method."""
+    kinds: dict[str, tuple[float, str]] = {}
     for v in candidates:
-        score = min((s for label, s in nll.items() if label.split("+")[0] == v.name), default=None)
-        if score is not None:
-            kind = (
-                "-".join(v.name.split("-")[:2])
-                if v.family == "vi"
-                else v.family + str(bool(v.drop))
-            )
-            if kind not in kinds or score < kinds[kind][0]:
-                kinds[kind] = (score, v)
-    best = [v for _, v in kinds.values()]
-    controls = [v for v in candidates if v.name in CONTROLS]
-    return controls + [v for v in best if v not in controls]
+        scores = [s for label, s in nll.items() if label == v.name and np.isfinite(s)]
+        kind = "-".join(v.name.split("-")[:2]) if v.family == "vi" else v.family
+        if not scores or kind == "vi-product" or (v.family == "adam" and not v.drop):
+            continue
+        if kind not in kinds or scores[0] < kinds[kind][0]:
+            kinds[kind] = (scores[0], v.name)
+    return [name for _, name in kinds.values()]
 
 
 def main() -> None:
@@ -265,6 +253,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument(
+        "--grouped", action="store_true", help="grouped bfloat16 convolutions, untried"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--stages", default="select,report,fields,mnist")
     parser.add_argument("--variants", help="names, for select alone (default: all)")
@@ -274,16 +265,14 @@ def main() -> None:
     clock, device, tiny = Clock(args.minutes), args.device, args.tiny
     most = 60 if tiny else None
     if tiny:
-        BATCH.update(mscnn=4, lenet5=16)
+        BATCH.update(mscnn=3, lenet5=16)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     stages = args.stages.split(",")
-    total, spared = clock.left(), {"select": 0.58, "report": 0.36, "fields": 0.10, "mnist": 0.02}
+    total, spared = clock.left(), {"select": 0.6, "report": 0.4, "fields": 0.03, "mnist": 0.02}
     scale = 0.05 if tiny else 1.0
-    chosen: list[Variant] | None = None
     pick = args.out / "chosen.json"
-    if pick.is_file():
-        chosen = [Variant(**v) for v in json.loads(pick.read_text())]
-    body, networks = None, 3 if tiny else 72
+    chosen: list[str] = json.loads(pick.read_text()) if pick.is_file() else []
+    body, networks = None, 3 if tiny else 90
     for stage in stages:
         print(f"== {stage}, {clock.left():.0f} s left", flush=True)
         images, epochs, seeds = _load(stage, args.data, device, most)
@@ -292,8 +281,10 @@ def main() -> None:
             shape["head_width"] = 1024
         if tiny:
             shape["head_width"] = 16
-        fresh = Body(**shape, pathways=2 if tiny else 4)
-        if body is None or body.kind != fresh.kind:
+        fresh = Body(**shape, pathways=2 if tiny else 4 if stage == "fields" else 3)
+        if args.grouped:
+            body = replace(fresh, dtype=torch.bfloat16, parts=[])
+        elif body is None or body.kind != fresh.kind:
             body = autotune(images, fresh, seeds[:1], device, networks)
         body = replace(fresh, conv=body.conv, dtype=body.dtype, channels_last=body.channels_last,
                        parts=[])  # fmt: skip
@@ -304,12 +295,12 @@ def main() -> None:
             candidates = [v for v in candidates if not wanted or v.name in wanted]
             nll = run_stage(stage, bench, candidates, 16, args.out, clock, spared[stage] * total)
             chosen = best_of_each(nll, candidates)
-            pick.write_text(json.dumps([asdict(v) for v in chosen]))
-            print("chosen:", [v.name for v in chosen], flush=True)
+            pick.write_text(json.dumps(chosen))
+            print("chosen:", chosen, flush=True)
         else:
-            names = [v.name for v in chosen] if chosen else [v.name for v in candidates]
+            names = [*CONTROLS.get(stage, CONTROLS["report"]), *chosen]
             part = [v for v in candidates if v.name in names]
-            run_stage(stage, bench, part, 32, args.out, clock, spared[stage] * total)
+            run_stage(stage, bench, part, 24, args.out, clock, spared[stage] * total)
         del bench, images
     print(f"done, {clock.left():.0f} s left", flush=True)
 

@@ -45,6 +45,8 @@ class Variant:
     samples_of: float = 1.0  # ivon: effective number of images, times N
     temperature: float = 0.01
     cycles: int = 3
+    delta: float = 1e-3  # ivon: prior precision per image
+    swag: bool = False
     cost: float = 0.0
 
 
@@ -168,11 +170,10 @@ class Ivon:
         self.w, self.setting = start.clone(), setting
         self.h = setting("hess").expand_as(start).clone()
         self.momentum = torch.zeros_like(start)
-        self.delta = 1e-3
+        self.delta = setting("delta")
         self.count = setting("samples_of") * setting.sizes
         self.rate = setting("rate") * (setting("hess") + self.delta)
-        # Enough steps for the curvature to move within a run of some hundred.
-        self.beta2 = 1 - 5 / setting.steps
+        self.beta2 = 1 - 1 / setting.steps
 
     def point(self) -> Tensor:
         self.sigma = (self.count * (self.h + self.delta)).rsqrt()

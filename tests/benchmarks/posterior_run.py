@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from posterior_images import Images
 from posterior_methods import OPTIMISERS, Setting, Variant, swag_draw
-from posterior_nets import BatchStatistics, Body, GivenStatistics, gradients
+from posterior_nets import BatchStatistics, Body, GivenStatistics, Gradients, gradients
 from torch import Tensor
 
 BATCH = {"mscnn": 20, "lenet5": 128}
@@ -63,14 +63,15 @@ class Bench:
             out.append(weight if self.body.kind == "mscnn" else np.ones_like(weight))
         return torch.from_numpy(np.stack(out)).to(self.device)
 
-    def schedule(self, steps: int) -> Tensor:
+    def schedule(self, steps: int, batch: int | None = None) -> Tensor:
         """(steps, M, batch) training rows: permutations of each network's images, end to end."""
-        out = np.empty((self.m, steps * self.batch), np.int64)
+        batch = batch or self.batch
+        out = np.empty((self.m, steps * batch), np.int64)
         for row, (seed, job) in zip(out, self.networks, strict=True):
             rng = np.random.default_rng([seed, job.dataset, job.fold])
             times = -(-len(row) // len(job.train))
             row[:] = np.concatenate([rng.permutation(job.train) for _ in range(times)])[: len(row)]
-        out = out.reshape(self.m, steps, self.batch).transpose(1, 0, 2)
+        out = out.reshape(self.m, steps, batch).transpose(1, 0, 2)
         return torch.from_numpy(np.ascontiguousarray(out)).to(self.device)
 
     def start(self) -> Tensor:
@@ -92,13 +93,14 @@ class Bench:
         drop = setting("drop")[:, 0]
         drop = drop if bool((drop > 0).any()) else None
         first = optimiser.kept()[:, self.body.size :].clone()
+        gradient_of = Gradients(self.body, weights, drop)
         begin = (1 - setting("average").clamp(min=1e-9)) * steps
         averaged, count = torch.zeros_like(optimiser.kept()), torch.zeros_like(begin)
         snapshots, taken = [], set(_snapshot_steps(variants, steps).tolist())
         for t in range(steps):
             rows = schedule[t].repeat(v, 1)
             x = self.images.batch(rows)
-            _, gradient = gradients(self.body, optimiser.point(), x, targets[rows], weights, drop)
+            gradient = gradient_of(optimiser.point(), x, targets[rows])
             optimiser.step(gradient, t)
             active = (t >= begin) | (t == steps - 1)
             count += active
@@ -117,10 +119,10 @@ class Bench:
         ]  # fmt: skip
 
     def settle(self, point: Callable[[int], Tensor], drop: Tensor | None, batches: int) -> dict:
-        """BatchNorm's mean and variance over training batches, each with `point(i)` as weights."""
+        """BatchNorm's mean and variance over large batches, batch i with `point(i)` as weights."""
         if self.body.kind != "mscnn":
             return {}
-        schedule = self.schedule(batches)
+        schedule = self.schedule(batches, 5 * self.batch)
         sums: dict[str, list[Tensor]] = {}
         with torch.no_grad():
             for i in range(batches):
@@ -157,20 +159,20 @@ class Bench:
         generator = torch.Generator(self.device).manual_seed(1)
 
         def of_point(w: Tensor, drop=None) -> Tensor:
-            statistics = self.settle(lambda i: w, drop, 30)
+            statistics = self.settle(lambda i: w, drop, 6)
             return torch.stack([self.sample(w, statistics, s) for s in range(turns)])
 
         if v.family == "adam" and not v.drop:
             out[v.name] = of_point(trained.averaged)
-            if v.average and v.cost >= 1.4 and len(trained.snapshots) >= 4:
+            if v.swag:
                 samples = []
                 for t in range(min(draws, 16)):
                     w = swag_draw(trained.snapshots, generator)
-                    samples.append(self.sample(w, self.settle(lambda i, w=w: w, None, 6), t))
+                    samples.append(self.sample(w, self.settle(lambda i, w=w: w, None, 3), t))
                 out[f"{v.name}+swag"] = torch.stack(samples)
         elif v.family == "adam":
             rates = torch.full((self.m,), v.drop, device=self.device)
-            statistics = self.settle(lambda i: trained.averaged, rates, 30)
+            statistics = self.settle(lambda i: trained.averaged, rates, 12)
             out[v.name] = torch.stack(
                 [
                     self.sample(self._thinned(trained.averaged, v.drop, generator), statistics, t)
@@ -184,7 +186,7 @@ class Bench:
             def draw(i: int) -> Tensor:
                 return mu + sigma * torch.randn(mu.shape, generator=generator, device=self.device)
 
-            statistics = self.settle(draw, None, 40)
+            statistics = self.settle(draw, None, 16)
             out[v.name] = torch.stack([self.sample(draw(t), statistics, t) for t in range(draws)])
             out[f"{v.name}+mean"] = of_point(mu)
         else:
@@ -193,7 +195,7 @@ class Bench:
                 w = trained.snapshots[t % len(trained.snapshots)]
                 if t < len(trained.snapshots):
                     statistics = [] if t == 0 else statistics
-                    statistics.append(self.settle(lambda i, w=w: w, None, 8))
+                    statistics.append(self.settle(lambda i, w=w: w, None, 3))
                 samples.append(self.sample(w, statistics[t % len(trained.snapshots)], t))
             out[v.name] = torch.stack(samples)
         return out

@@ -79,7 +79,7 @@ def main() -> None:
 
 def print_table(arrays: dict, notes: dict, args: argparse.Namespace) -> None:
     where = {k.removeprefix("where/"): v for k, v in arrays.items() if k.startswith("where/")}
-    labels = list(notes["predictors"])
+    labels = [name for name in notes["predictors"] if not np.isnan(arrays[f"{name}/mean"]).any()]
     rows = {}
     for label in labels:
         raw = arrays[f"{label}/mean"].astype(np.float64)

@@ -1,16 +1,11 @@
 """A running app and a browser for it. Tests fail on errors of the page or its console."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import serving
 from page_studies import ROOT, write_animals, write_compounds, write_screen
 
 from bnn_core.study.folder import Study, open_study
@@ -48,47 +43,9 @@ def demo(cache) -> Study:
 
 @pytest.fixture(scope="session")
 def server(cache) -> Iterator[str]:
-    """The address of the app, served on a free port over `cache`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = cache.parent / "server.log"
-    with open(log, "w") as out:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "streamlit",
-                "run",
-                str(ROOT / "app.py"),
-                f"--server.port={port}",
-                "--server.address=127.0.0.1",
-                "--server.headless=true",
-                "--server.fileWatcherType=none",
-            ],
-            cwd=cache.parent,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"BNN_CACHE": str(cache)},
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
-                break
-            except OSError:
-                if process.poll() is not None:
-                    break
-                time.sleep(0.25)
-        else:
-            pytest.fail(f"the app did not start:\n{log.read_text()}")
-        if process.poll() is not None:
-            pytest.fail(f"the app stopped:\n{log.read_text()}")
+    """The address of the app over `cache`."""
+    with serving(cache) as (url, _):
         yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import json
 from urllib.parse import parse_qs, urlparse
 
 from browsing import settled, wait_for
+from page_studies import write_full
 
 #: The middle of the highest bar of the wrong predictions, and what it stands for.
 BAR = """compound => {
@@ -51,3 +52,38 @@ def test_from_a_compound_to_one_image(tab, demo):
     tab.get_by_role("heading", name="One image").wait_for()
     tab.get_by_text(f"of {len(inside)} in the selection").wait_for()
     assert any(image in tab.url.replace("%2F", "/") for image in inside["image_id"])
+
+
+def menu(tab, label):
+    """What a menu shows."""
+    return tab.get_by_role("combobox", name=label).input_value()
+
+
+def choose(tab, label, option):
+    tab.get_by_role("combobox", name=label).click()
+    tab.get_by_role("option", name=option, exact=True).click()
+
+
+def test_another_study_leaves_nothing_of_the_one_before(tab, cache):
+    write_full(cache, "ants", "ant", 3)
+    write_full(cache, "bees", "bee", 4)
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    tab.goto("/suspect_labels?study=ants&suspect=ant-cpd-0c")
+    tab.get_by_role("link", name="Mechanisms").click()
+    tab.get_by_role("heading", name="Mechanisms").wait_for()
+    settled(tab)
+    choose(tab, "Mechanism (label)", "ant-class-2")
+    settled(tab)
+    for study, other, names in (("bees", "ant", "bee"), ("ants", "bee", "ant")):
+        choose(tab, "Study", study)
+        wait_for(tab, lambda names=names: menu(tab, "Mechanism").startswith(names))
+        settled(tab)
+        assert menu(tab, "Highlight predictions of").startswith(f"{names}-class-")
+        page = tab.locator("[data-testid=stMain]")
+        wait_for(tab, lambda page=page, names=names: f"{names}-cpd-0a" in page.inner_text())
+        assert f"{other}-c" not in page.inner_text()
+        query = parse_qs(urlparse(tab.url).query)
+        assert "suspect" not in query and f"{other}-c" not in tab.url
+        assert query["study"] == [study]
+        choose(tab, "Mechanism (label)", f"{names}-class-1")
+        settled(tab)

@@ -1,5 +1,18 @@
 """What the tests in a browser share."""
 
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from page_studies import ROOT
+
 
 def wait_for(tab, condition, seconds: int = 40) -> None:
     """Until the condition holds; AssertionError when it never does."""
@@ -13,3 +26,48 @@ def wait_for(tab, condition, seconds: int = 40) -> None:
 def settled(tab) -> None:
     """Until the page is drawn to its end: what is looked up on it stays where it is."""
     tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
+@contextmanager
+def serving(cache: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The app on a free port over `cache`: its address and its process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = cache.parent / "server.log"
+    with open(log, "w") as out:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "streamlit",
+                "run",
+                str(ROOT / "app.py"),
+                f"--server.port={port}",
+                "--server.address=127.0.0.1",
+                "--server.headless=true",
+                "--server.fileWatcherType=none",
+            ],
+            cwd=cache.parent,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"BNN_CACHE": str(cache)},
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
+                break
+            except OSError:
+                if process.poll() is not None:
+                    break
+                time.sleep(0.25)
+        else:
+            pytest.fail(f"the app did not start:\n{log.read_text()}")
+        if process.poll() is not None:
+            pytest.fail(f"the app stopped:\n{log.read_text()}")
+        yield url, process
+    finally:
+        process.terminate()
+        process.wait(timeout=20)

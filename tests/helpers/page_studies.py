@@ -244,6 +244,59 @@ def write_others(cache: Path, name: str = "others", cells: bool = False) -> Path
     )
 
 
+def write_full(cache: Path, name: str, mark: str, n_classes: int) -> Path:
+    """A study that every page has menus for, whose names all begin with `mark`.
+
+    24 images per class in plates and wells, of three compounds at two doses; the third compound is
+    called the next class. Untreated wells, and two kinds that were never trained on.
+    """
+    rng = np.random.default_rng(n_classes)
+    classes = [f"{mark}-class-{i}" for i in range(n_classes)]
+    y = np.repeat(np.arange(n_classes), 24)
+    place = np.tile(np.arange(24), n_classes)
+    images = pd.DataFrame(
+        {
+            "label": np.array(classes, dtype=object)[y],
+            "role": "scored",
+            "compound": [f"{mark}-cpd-{i}{'abc'[j % 3]}" for i, j in zip(y, place, strict=True)],
+            "concentration": np.where(place % 2, 1.0, 10.0),
+            "plate": [f"{mark}-plate-{j % 2}" for j in place],
+            "well": [f"{'BCDEFG'[j % 6]}{i + 2:02d}" for i, j in zip(y, place, strict=True)],
+        }
+    )
+    called = np.where(place % 3 == 2, (y + 1) % n_classes, y)
+    others = images.iloc[:18].assign(
+        role=["control"] * 6 + ["new"] * 12,
+        compound=["DMSO"] * 6 + [f"{mark}-new-cpd"] * 12,
+        label=[None] * 6 + [f"{mark}-new-a"] * 6 + [f"{mark}-new-b"] * 6,
+    )
+    images = pd.concat([images, others], ignore_index=True)
+    n = len(images)
+    images = images.assign(
+        image_id=[f"{mark}-{i}" for i in range(n)], fold=np.arange(n) % 2, group=images["compound"]
+    )
+    pictures = rng.integers(0, 255, (n, 12, 12), dtype=np.uint8)
+    images["content_hash"] = content_hashes(pictures)
+    p = np.full((n, n_classes), 0.2 / n_classes)
+    p[np.arange(n), np.append(called, rng.integers(0, n_classes, 18))] += 0.8
+    samples = np.stack([rng.dirichlet(row * 30 + 0.05, size=8) for row in p])
+    labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
+    return write_study(
+        cache / name,
+        title=name,
+        kind="plate",
+        classes=classes,
+        images=images,
+        summaries={
+            "vi": summarise(moments(samples.transpose(1, 0, 2)), classes, labels),
+            "standard": summarise(Moments(p), classes, labels),
+        },
+        samples={"vi": samples},
+        methods={"vi": {"num_samples": 8}, "standard": {}},
+        thumbnails=(_webp(picture) for picture in pictures),
+    )
+
+
 def write_newer(cache: Path, name: str = "tomorrow") -> None:
     """A study that a newer version of the program made."""
     (cache / name).mkdir(parents=True)

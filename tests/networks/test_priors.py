@@ -4,20 +4,23 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
 from bnn_core.networks.bodies import LayerKind, LeNet5
-from bnn_core.networks.layers import BayesLinear, bayes_layers, posterior, start_sigma
+from bnn_core.networks.flat import FlatWeights
+from bnn_core.networks.layers import BayesLinear, bayes_layers, layer_scales, start_sigma
 from bnn_core.networks.priors import (
     GaussianPrior,
     MixturePrior,
     PlacedPrior,
     kl_divergence,
-    place_prior,
 )
+from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.stepping import place_prior
 
 
 def test_kl_of_the_prior_to_itself_is_zero():
@@ -104,15 +107,17 @@ def test_a_prior_of_layer_scale_knows_each_layers_weights():
     network = LeNet5(LayerKind(True), 1, 3)
     with torch.no_grad():
         network.linear.weight_mu.mul_(10)
-    placed = place_prior(GaussianPrior(2.0), network, "layer", "start")
-    mu, _ = posterior(network)
-    assert_close(placed.centre, mu.detach())
-    parts = [p for layer in bayes_layers(network) for p in (layer.weight_mu, layer.bias_mu)]
-    scales = [s.unique() for s in placed.scale.split([p.numel() for p in parts])]
-    for weight, of_weight, of_bias in zip(parts[::2], scales[::2], scales[1::2], strict=True):
-        assert_close(of_weight, weight.detach().square().mean().sqrt().reshape(1))
-        assert_close(of_bias, of_weight)
+    scales = layer_scales(network)
+    layers = bayes_layers(network)
+    for layer, of_weight, of_bias in zip(layers, scales[::2], scales[1::2], strict=True):
+        assert of_weight == pytest.approx(float(layer.weight_mu.detach().square().mean() ** 0.5))
+        assert of_bias == of_weight
+    config = TrainConfig(prior="gaussian", prior_sigma1=2.0, prior_scale="layer",
+                         prior_centre="start")  # fmt: skip
     # With sigma at the prior's own width around its own centre nothing is learnt yet.
     start_sigma(network, 2.0)
-    assert placed.kl_divergence(*posterior(network)).item() == pytest.approx(0, abs=0.1)
-    assert place_prior(GaussianPrior(), network, "fixed", "zero") == GaussianPrior()
+    flat = FlatWeights(network)
+    placed = place_prior(config, network, flat)
+    kl, _, _ = placed.kl_and_gradient(flat.mu, F.softplus(flat.rho))
+    assert kl.dot(flat.counts).item() == pytest.approx(0, abs=0.1)
+    assert place_prior(TrainConfig(), network, flat) == TrainConfig().make_prior()

@@ -105,10 +105,10 @@ def test_a_marginal_bar_and_a_lasso(monkeypatch, cache, tables):
 def test_a_corner_count_selects_without_a_mouse_and_one_at_a_time(monkeypatch, cache, tables):
     app = pages(monkeypatch, cache, PAGE, study="animals", cut_confidence=0.3)
     both = (tables[0]["confidence"] >= 0.3) & (tables[1]["confidence"] >= 0.3)
-    app.get_by_key("corner_both sure").set_value("all").run()
+    app.get_by_key("corner_both sure_animals").set_value("all").run()
     rule = "(sure: Bayesian confidence c ≥ 0.3, standard confidence c ≥ 0.3)"
     assert f"**Both sure {rule}**: {both.sum()} of 300 images" in text_of(app)
-    app.get_by_key("corner_neither sure").set_value("all").run()
+    app.get_by_key("corner_neither sure_animals").set_value("all").run()
     assert f"**Both sure {rule}**" not in text_of(app)
     assert f"**Neither sure {rule}**" in text_of(app)
     assert not app.exception

@@ -43,10 +43,6 @@ def flagged(cache):
     return study, log
 
 
-def popovers(app):
-    return [block.proto.popover.label for block in app.get("popover")]
-
-
 @pytest.mark.parametrize("view", ["List", "History", "Export and import", "Did cleaning help?"])
 def test_empty(monkeypatch, cache, view):
     app = pages(monkeypatch, cache, PAGE, study="animals", view=view)
@@ -85,7 +81,7 @@ def test_filters_that_leave_nothing_leave_nothing_to_press(monkeypatch, cache, f
     assert "None of the flagged images passes the filters" in text_of(app) and not app.exception
     labels = [
         widget.label
-        for kind in ("button", "download_button", "popover")
+        for kind in ("button", "download_button")
         for widget in app.get(kind)
         if hasattr(widget, "label")
     ]
@@ -99,7 +95,7 @@ def test_one_action_is_one_action(monkeypatch, cache):
     assert "1 action, newest first" in text_of(app)
     app = pages(monkeypatch, cache, PAGE, study="animals")
     assert "**1** of 1 flagged image: all images" in text_of(app)
-    assert {"Decide 1", "Flag this image"} <= set(popovers(app))
+    assert {"Decide 1", "Flag this image"} <= {button.label for button in app.button}
 
 
 def test_take_off_undo_redo_under_a_name(monkeypatch, cache, flagged):
@@ -108,7 +104,7 @@ def test_take_off_undo_redo_under_a_name(monkeypatch, cache, flagged):
     app.button(key="review_Undo").click().run()
     assert "Undo needs your name" in app.toast[0].value and len(log.state(study)) == 12
     app.text_input(key="review_name").input("Ada").run()
-    app.session_state["review_table"] = {"selection": {"rows": [4, 5]}}
+    app.session_state["review_table_animals"] = {"selection": {"rows": [4, 5]}}
     app.run()
     app.button(key="review_off").click().run()
     assert not app.exception and len(log.state(study)) == 10
@@ -123,8 +119,7 @@ def test_take_off_undo_redo_under_a_name(monkeypatch, cache, flagged):
 def test_the_browser_remembers_the_name(monkeypatch, cache, flagged):
     app = pages(monkeypatch, cache, PAGE, {"bnn_reviewer": "Bo%20%C3%85"}, study="animals")
     assert app.text_input(key="review_name").value == "Bo Å"
-    app.session_state["review_decide_0"] = True
-    app.run()
+    app.button(key="review_decide").click().run()
     assert app.text_input(key="review_decide_name").value == "Bo Å"
     app.text_input(key="review_decide_name").input("Cy").run()
     assert app.text_input(key="review_name").value == "Cy"
@@ -133,10 +128,9 @@ def test_the_browser_remembers_the_name(monkeypatch, cache, flagged):
 def test_a_decision_is_changed_starting_from_what_it_was(monkeypatch, cache, flagged):
     study, log = flagged
     app = pages(monkeypatch, cache, PAGE, study="animals", flagged_as="table")
-    app.session_state["review_table"] = {"selection": {"rows": [0, 1]}}
+    app.session_state["review_table_animals"] = {"selection": {"rows": [0, 1]}}
     app.run()
-    app.session_state["review_decide_0"] = True
-    app.run()
+    app.button(key="review_decide").click().run()
     assert field(app, "text_area", "Note").value == "a *cat*"
     assert field(app, "selectbox", "New label").value == "cat"
     field(app, "button_group", "Decision").set_value("exclude").run()

@@ -90,10 +90,9 @@ def test_ticked_images_of_the_table_can_be_flagged_and_the_last_is_shown(monkeyp
     table = ranking(app)
     assert {"compound", "plate", "well"} <= set(table)
     flag = "suspect_images_table_flag"
-    app.session_state["suspect_images_table"] = {"selection": {"rows": [1, 3]}}
+    app.session_state["suspect_images_table_screen"] = {"selection": {"rows": [1, 3]}}
     app.run()
-    app.session_state[f"{flag}_0"] = True
-    app.run()
+    app.button(key=flag).click().run()
     app.text_input(key=f"{flag}_name").input("Ada")
     app.button(key=f"{flag}_go").click().run()
     assert not app.exception
@@ -113,20 +112,19 @@ def test_filters_shorten_the_table_and_change_no_score(monkeypatch, cache):
 def test_flag_the_whole_compound_and_undo_it(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="screen")
     study, log = open_study(cache / "screen"), ReviewLog(cache)
-    app.session_state["suspect_compound_D2_D_flag_0"] = True
-    app.run()
-    app.text_input(key="suspect_compound_D2_D_flag_name").input("Ada")
+    app.button(key="suspect_screen_compound_D2_D_flag").click().run()
+    app.text_input(key="suspect_screen_compound_D2_D_flag_name").input("Ada")
     assert "already" not in text_of(app)
-    app.button(key="suspect_compound_D2_D_flag_go").click().run()
+    app.button(key="suspect_screen_compound_D2_D_flag_go").click().run()
     assert not app.exception
-    app.session_state["suspect_compound_D2_D_flag_1"] = True
-    assert "12 of them are on the list already" in text_of(app.run())
+    app.button(key="suspect_screen_compound_D2_D_flag").click().run()
+    assert "12 of them are on the list already" in text_of(app)
     state = log.state(study)
     assert len(state) == 12 and "suspect compound D2" in state["filter"].iat[0]
     assert ranking(app).set_index("title")["flagged"].to_dict() == (
         dict.fromkeys(ranking(app)["title"], "") | {"D2": "12 of 12"}
     )
-    app.button(key="suspect_compound_D2_D_flag_undo").click().run()
+    app.button(key="suspect_screen_compound_D2_D_flag_undo").click().run()
     assert log.state(study).empty
     assert set(ranking(app)["flagged"]) == {""}
 

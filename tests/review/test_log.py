@@ -332,3 +332,24 @@ TestAgainstPlainFold.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+def test_what_others_decided_since_is_told_by_image_and_only_while_it_stands(
+    log, make_study, fields
+):
+    study = make_study()
+    log.flag(study, [0, 1], reviewer="Ada", **KEEP)
+    seen = log.last_action()
+    assert log.decided_since(study, [0, 1], seen) == []
+    theirs = log.flag(study, [1, 2], reviewer="Zoe", **EXCLUDE)
+    off = log.withdraw(study, [0], reviewer="Bo")
+    assert log.decided_since(study, [1], seen) == [theirs]
+    assert log.decided_since(study, [0, 1], seen) == [theirs, off]
+    assert log.decided_since(study, [3], seen) == []
+    # The same picture in another study is decided too; another picture of that name is not.
+    assert log.decided_since(make_study("T"), [1], seen) == [theirs]
+    other = fields()
+    other.loc[1, "content_hash"] = "f" * 16
+    assert log.decided_since(make_study("U", other), [1], seen) == []
+    log.undo(study, "Zoe")
+    assert log.decided_since(study, [1], seen) == []

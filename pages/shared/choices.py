@@ -1,0 +1,22 @@
+"""Menus whose options differ between studies."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+
+def fit(key: str, options: Sequence[Any], default: Any) -> None:
+    """Make the value of a widget one of its `options`; call it before the widget is drawn.
+
+    A value that is not among them becomes `default`. A list loses such values, and becomes
+    `default` (a list) when it loses all of them. The value is set and never deleted: the browser
+    keeps showing a value that is only deleted, and the address brings it back.
+    """
+    value = st.session_state.get(key)
+    if isinstance(value, list):
+        kept = [one for one in value if one in options]
+        if kept != value:
+            st.session_state[key] = kept or list(default)
+    elif value is not None and value not in options:
+        st.session_state[key] = default
