@@ -14,7 +14,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import RESTORE, InputError, decoding
+from bnn_core.base.limits import MOST_JSON_BYTES, demand_size
+from bnn_core.base.schema import problem_of
 
 #: A lock that was just let go is asked for again for so many seconds.
 _WAIT = 0.3
@@ -112,18 +114,31 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_bytes(data)
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; an unreadable or malformed one is an InputError naming it."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not readable JSON ({error}); restore or re-make it") from error
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, text.encode() + b"\n")
+
+
+def read_json(path: Path, kind: Any = Any) -> Any:
+    """Read a JSON file whose content has the type `kind` (`schema.problem_of`).
+
+    Raises InputError naming the file where it is missing, malformed or holds something else.
+    """
+    path = Path(path)
+    with decoding(path):
+        demand_size(path, MOST_JSON_BYTES, RESTORE)
+        value = json.loads(path.read_bytes(), parse_constant=_no_number)
+    if problem := problem_of(value, kind):
+        raise InputError(f"{path}: {problem}; {RESTORE}")
+    return value
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON")

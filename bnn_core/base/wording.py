@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+#: How a note begins that probably means a mistake.
+WARNING = "WARNING: "
+
 
 def count(n: int, noun: str) -> str:
     """ "1 image", "12 images"."""

@@ -19,7 +19,7 @@ from bnn_core.commands.flags import micrometres, read_map
 from bnn_core.recipes.imports import make_import_study
 from bnn_core.study.describing import one_line
 from bnn_core.study.folder import cache_root
-from bnn_core.tables.columns import CANONICAL
+from bnn_core.tables.aliases import CANONICAL
 from bnn_core.tables.sources import ImportOptions
 
 
@@ -84,9 +84,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--metadata",
         metavar="FILE",
+        nargs="+",
+        action="extend",
         type=Path,
-        help="table with more columns, joined on those that both have (image, plate "
-        "and well, or compound and concentration)",
+        default=[],
+        help="tables with more columns (labels, plate maps, lists of compounds), joined on those "
+        "that both have (image, plate and well, or compound and concentration)",
     )
     what.add_argument(
         "--on",
@@ -165,7 +168,7 @@ def run(args: argparse.Namespace) -> str:
         samples=args.samples,
         axes=args.axes,
         standard=args.standard,
-        metadata=args.metadata,
+        metadata=tuple(args.metadata),
         on=tuple(n.strip() for n in args.on.split(",") if n.strip()),
         control=tuple(args.control),
         unlabelled=tuple(args.unlabelled),

@@ -1,6 +1,7 @@
 """`bnn second-opinion STUDY FEATURES`: what plain features say about the same compounds."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from bnn_core.base.errors import InputError
@@ -39,6 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     study = open_study(args.study, cache_root(args.cache))
     features = read_features(args.features, read_map(args.map))
+    for note in features.notes:
+        print(note, file=sys.stderr)
     table = opinion(features, study.classes, args.control or None)
     counted = scored_rows(table)
     ours = set(study.images["compound"].dropna()) if "compound" in study.images else set()

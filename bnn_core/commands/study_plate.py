@@ -55,6 +55,7 @@ ASKED = (
     "group",
     "batch",
     "control",
+    "unlabelled",
     "plates",
     "everything",
     "taxol_seed",
@@ -75,6 +76,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--control",
         metavar="NAME",
         help="compound or label of untreated images: predicted, never counted",
+    )
+    group.add_argument(
+        "--unlabelled",
+        metavar="VALUE",
+        nargs="+",
+        action="extend",
+        help="labels that mean no label; all others are classes (default: na, none, null and the "
+        "like, and with a warning unknown, ?, -)",
     )
     group.add_argument(
         "--map",
@@ -192,13 +201,14 @@ def run(args: argparse.Namespace) -> str:
         "group": args.group,
         "batch": args.batch,
         "control": args.control,
+        "unlabelled": args.unlabelled,
         "columns": read_map(args.map),
         "images": args.images,
         "channels": None if args.channels is None else args.channels.split(","),
     }
     found = read_plate(args.table, **columns)
     for doubt in found.doubts:
-        print(f"WARNING: {doubt}", file=sys.stderr)
+        print(doubt, file=sys.stderr)
     demand_folds(args, found.table)
     return make(
         args,

@@ -19,6 +19,7 @@ from torch.func import functional_call
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.bodies import LeNet5
 from bnn_core.networks.layers import BayesLayer
+from bnn_core.networks.memory import keep_freed_memory
 from bnn_core.networks.precision import autocast
 
 #: Images of one batch on a GPU; more make it no faster.
@@ -205,6 +206,7 @@ def predict_batches(
         raise ValueError(f"batch_size is at least 1, not {batch_size}")
     if not len(images):
         return
+    keep_freed_memory()
     device = next(networks.body.parameters()).device
     size = batch_size or images_per_batch(networks, images, prepare)
     logits = sampler(networks)

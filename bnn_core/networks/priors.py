@@ -66,15 +66,18 @@ class MixturePrior:
         log p(w) = log(component 1) - log s, and its slope is -w (s/sigma1² + (1 - s)/sigma2²).
         """
         eps = noise.normal_like(mu) if eps is None else eps
+        pi, sigma1, sigma2 = self.pi, self.sigma1, self.sigma2
+        if sigma1 < sigma2:  # so that the share of component 1 is nowhere too small for a float
+            pi, sigma1, sigma2 = 1 - pi, sigma2, sigma1
         w = torch.addcmul(mu, sigma, eps)
         squared = w.square()
-        precision1, precision2 = self.sigma1**-2, self.sigma2**-2
-        offset = math.log(self.pi / (1 - self.pi)) + math.log(self.sigma2 / self.sigma1)
-        logit = (squared * (0.5 * (precision2 - precision1))).add_(offset)
-        by_mu = torch.sigmoid(logit).mul_(precision1 - precision2).add_(precision2).mul_(w)
+        precision1, precision2 = sigma1**-2, sigma2**-2
+        offset = math.log(pi / (1 - pi)) + math.log(sigma2 / sigma1)
+        share = (squared * (0.5 * (precision2 - precision1))).add_(offset).sigmoid_()
+        by_mu = (share * (precision1 - precision2)).add_(precision2).mul_(w)
         # The constant -log(2 pi)/2 is part of both densities and cancels.
-        kl = torch.nn.functional.logsigmoid(logit).add_(squared, alpha=0.5 * precision1)
-        kl.addcmul_(eps, eps, value=-0.5).sub_(sigma.log()).sub_(math.log(self.pi / self.sigma1))
+        kl = share.log_().add_(squared, alpha=0.5 * precision1)
+        kl.addcmul_(eps, eps, value=-0.5).sub_(sigma.log()).sub_(math.log(pi / sigma1))
         return kl, by_mu, by_mu * eps - 1 / sigma
 
     def kl_divergence(self, mu: Tensor, sigma: Tensor) -> Tensor:

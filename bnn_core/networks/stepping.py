@@ -16,7 +16,7 @@ from bnn_core.networks import noise
 from bnn_core.networks.augmentation import augment, random_crop
 from bnn_core.networks.building import prepare
 from bnn_core.networks.flat import FlatAdam, FlatAverage, FlatWeights, views
-from bnn_core.networks.layers import Drawn, bayes_layers, layer_scales
+from bnn_core.networks.layers import Drawn, bayes_layers, layer_scales, softplus
 from bnn_core.networks.precision import autocast
 from bnn_core.networks.priors import PlacedPrior, Prior
 from bnn_core.networks.settings import TrainConfig
@@ -30,6 +30,13 @@ def cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | None 
     """
     nll = F.cross_entropy(logits, targets, reduction="none")
     return nll.mean() if class_weights is None else (nll * class_weights[targets]).mean()
+
+
+def label_margin(logits: Tensor, targets: Tensor) -> Tensor:
+    """(B,) logit of the label minus the largest other logit; logits (B, C), targets (B,)."""
+    column = targets[:, None]
+    others = logits.scatter(1, column, -torch.inf).amax(dim=1)
+    return logits.gather(1, column)[:, 0] - others
 
 
 class Posterior:
@@ -67,7 +74,7 @@ class Posterior:
 
     def draw(self) -> Tensor:
         """Set every layer's weights for one step; returns the KL in nats, scalar."""
-        self.sigma = F.softplus(self.flat.rho)
+        self.sigma = softplus(self.flat.rho)
         if self.by_weights:
             self.eps = noise.normal_like(self.sigma)
             torch.addcmul(self.flat.mu, self.sigma, self.eps, out=self.drawn)
@@ -89,8 +96,7 @@ class Posterior:
         by_drawn = self.drawn_gradient
         by_sigma = by_drawn * self.eps if self.by_weights else by_drawn * self.sigma * 2
         by_sigma.addcmul_(self.kl_by_sigma, kl_scale)
-        # d softplus(rho) / d rho = sigmoid(rho) = 1 - exp(-sigma)
-        torch.mul(by_sigma, self.sigma.neg_().expm1_().neg_(), out=self.flat.rho_gradient)
+        torch.mul(by_sigma, self.flat.rho.sigmoid(), out=self.flat.rho_gradient)
         self.flat.mu_gradient.addcmul_(self.kl_by_mu, kl_scale)
 
 
@@ -156,6 +162,8 @@ class TrainingStep:
             # Sums over the epoch: nll, KL, right answers; and the first step that was not finite.
             self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)
             self.failed = torch.zeros(1, dtype=torch.int64, device=self.device)
+            # Margins of the epoch's images, in the order in which they are trained on.
+            self.margins = torch.zeros(num_images, device=self.device)
         self.graphs: dict[tuple[int, ...], _Replayed] = {}
 
     def on_stream(self):
@@ -227,6 +235,8 @@ class TrainingStep:
                 self.average.step(number)
             right = (logits.argmax(1) == targets).sum()
             self.sums += torch.stack([nll.detach() * len(x), kl * len(x), right])
+            at = self.index * self.config.batch_size + torch.arange(len(x), device=self.device)
+            self.margins.index_copy_(0, at, label_margin(logits, targets))
             self.index += 1
             self.failed += (self.failed == 0) * ~(nll + kl).isfinite() * self.index
 

@@ -19,10 +19,13 @@ from bnn_core.networks import noise
 from bnn_core.networks.batchnorm import settle_batchnorm
 from bnn_core.networks.building import demand_same_config, new_network, prepare
 from bnn_core.networks.layers import median_sigmas, start_sigma
+from bnn_core.networks.memory import keep_freed_memory
 from bnn_core.networks.schedules import schedule
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.stepping import TrainingStep
 
+#: File of the mean margins of the training images, beside the weights.
+MARGINS = "margins.npy"
 #: Snapshots of a sampler are written here, name -> (K, *shape).
 SNAPSHOTS = "snapshots.safetensors"
 #: Epochs at the end of a sampler's cycle that leave a network.
@@ -71,14 +74,18 @@ def train(
 ) -> nn.Module:
     """Train one network, or continue where an earlier call was killed, or load it when done.
 
-    Leaves `weights.safetensors`, `config.json` and `history.csv` (per epoch: nll, kl, accuracy on
-    the training batches; validation_nll and validation_accuracy at the posterior mean) in `folder`.
+    Leaves `weights.safetensors`, `config.json`, `history.csv` (per epoch: nll, kl, accuracy on the
+    training batches; validation_nll and validation_accuracy at the posterior mean) and `margins.npy`
+    ((N,) float32, the mean `label_margin` of each image over the first half of the epochs, nan for
+    validation images) in `folder`. The margins are the area under the margin of Pleiss et al. (2020)
+    up to the middle of training, before wrong labels are learnt by heart.
     `sigma` in config.json has the median sigma of each Bayesian layer before and after. A sampler
-    also leaves `snapshots.safetensors`. On a CPU an interrupted and resumed run gives bit for bit
-    the network of an uninterrupted one on the same machine. `start_from` gives initial values by
-    state name (means from a standard network). `progress` is called after each epoch with its
-    number and history row. Nothing is selected by validation: the last epoch's weights are the
-    result, or the mean of the last steps' (`swa`).
+    also leaves `snapshots.safetensors`.
+    On a CPU an interrupted and resumed run gives bit for bit the network of an uninterrupted one
+    on the same machine. `start_from` gives initial values by state name (means from a standard
+    network). `progress` is called after each epoch with its number and history row. Nothing is
+    selected by validation: the last epoch's weights are the result, or the mean of the last steps'
+    (`swa`).
     Raises InputError when the loss is no longer finite.
     """
     training = Training(folder, config, data, device=device, start_from=start_from)
@@ -113,11 +120,13 @@ class Training:
         device: str = "cpu",
         start_from: dict[str, Tensor] | None = None,
     ):
+        keep_freed_memory()
         self.folder, self.config, self.data, self.device = folder, config, data, device
         self.network = new_network(config, data.num_classes, data.images.shape[1:])
         self.checkpoint, self.weights = folder / "training.pt", folder / "weights.safetensors"
         self.epoch, self.history = 0, []
         self.snapshots: list[dict[str, Tensor]] = []
+        self.margins = torch.zeros(len(data.images))
         self.loaded = self.weights.is_file()
         if self.loaded:
             demand_same_config(folder, config)
@@ -170,6 +179,8 @@ class Training:
             tensor.copy_(saved)
         self.epoch, self.history = state["epoch"], state["history"]
         self.snapshots = state["snapshots"]
+        # Unknown in a checkpoint of an older version.
+        self.margins = state.get("margins", torch.full_like(self.margins, torch.nan)).cpu()
 
     def steps(self) -> Iterator[None]:
         """One epoch: queues a step on the device for every item that is asked for."""
@@ -177,7 +188,8 @@ class Training:
         # Each epoch has its own seeds, so that a resumed run equals an uninterrupted one.
         seed = 2 * (config.seed * 100_003 + self.epoch + 1)
         shuffled = torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(seed))
-        order = self.images.rows(torch.as_tensor(self.rows)[shuffled])
+        self.order = torch.as_tensor(self.rows)[shuffled]
+        order = self.images.rows(self.order)
         with self.step.on_stream():
             rates = schedule(config, first, first + self.batches, self.batches * config.epochs)
             self.step.begin_epoch(rates, first, seed + 1)
@@ -196,6 +208,8 @@ class Training:
                     f"training diverged: the loss is not finite in epoch {self.epoch + 1}, step "
                     f"{failed}; try a --learning-rate below {self.config.learning_rate:g}"
                 )
+            if self.epoch < self._margin_epochs:
+                self.margins[self.order] += self.step.margins.cpu()
             self.epoch += 1
             n = len(self.rows)
             row = {"nll": sums["nll"] / n, "kl": sums["kl"] / n, "accuracy": sums["right"] / n}
@@ -232,6 +246,7 @@ class Training:
             "snapshots": self.snapshots,
             "epoch": self.epoch,
             "history": self.history,
+            "margins": self.margins,
             "config": settings_of(self.config),
         }
         buffer = io.BytesIO()
@@ -248,6 +263,8 @@ class Training:
             self._settle(_SETTLING)
         with atomic_path(self.folder / "history.csv") as temporary:
             pd.DataFrame(self.history).to_csv(temporary, index=False)
+        with atomic_path(self.folder / MARGINS) as temporary, open(temporary, "wb") as file:
+            np.save(file, self.mean_margins())
         write_json(
             self.folder / "config.json",
             settings_of(self.config)
@@ -273,6 +290,16 @@ class Training:
                 save({k: v.cpu().clone() for k, v in self.network.state_dict().items()})
             )
         self.checkpoint.unlink(missing_ok=True)
+
+    @property
+    def _margin_epochs(self) -> int:
+        return max(1, self.config.epochs // 2)
+
+    def mean_margins(self) -> np.ndarray:
+        """(N,) float32 mean margins over the first half of the epochs, nan for validation images."""
+        margins = (self.margins / self._margin_epochs).numpy()
+        margins[self.validation] = np.nan
+        return margins
 
     def _settle(self, batches: int) -> None:
         """BatchNorm's statistics (where there is any) over training batches, weights as they are."""

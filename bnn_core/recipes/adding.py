@@ -28,6 +28,7 @@ from bnn_core.recipes.adding_blocks import (
     look_at,
     predict_blocks,
 )
+from bnn_core.study.checking import demand_networks
 from bnn_core.study.folder import ROLES, Study, open_study
 from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import ADDING, open_making
@@ -46,6 +47,7 @@ _MADE_ANEW = (
     "created",
     "fingerprint",
     "files",
+    "checksums",
     "title",
     "kind",
     "classes",
@@ -102,6 +104,7 @@ def _add(
     most_sample_bytes: int,
 ) -> Path:
     folds = _folds(study)
+    demand_networks(study)
     images, total = _added_rows(study, sets, role), sum(len(s) for s in sets)
     kept = [
         m

@@ -131,9 +131,7 @@ def predict_blocks(
                     if samples is not None
                     else None
                 )
-                moments = predict(
-                    networks, images, ready, samples=drawn, progress=bar.update
-                )
+                moments = predict(networks, images, ready, samples=drawn, progress=bar.update)
                 if samples is not None:
                     # Of K folds each gives every Kth sample, as `folds.assemble` has it.
                     rows = slice(

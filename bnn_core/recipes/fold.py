@@ -25,10 +25,10 @@ from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import prepare
 from bnn_core.networks.distance import MOST_IMAGES, TrainingCloud, save_cloud, training_cloud
-from bnn_core.networks.methods import networks_of, procedure_of
+from bnn_core.networks.methods import builds_on, networks_of, procedure_of
 from bnn_core.networks.prediction import Networks, embed, predict_batches
 from bnn_core.networks.settings import TrainConfig
-from bnn_core.networks.training import TrainingSet
+from bnn_core.networks.training import MARGINS, TrainingSet
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,10 @@ class FoldResult:
     """What one method says of the images that one fold predicts.
 
     rows: (M,) row numbers in the study. moments: of M images. samples: (M, T, C) float16 or None.
-    embedding: (M, D) float16. distance: (M,) from the training images, see `novelty`; None of folds
-    that were run before there was one.
+    embedding: (M, D) float16. distance: (M,) from the training images, see `networks.distance`; None
+    for folds of older versions. training_rows, margins: (K,) rows that the fold trained on and
+    their mean margins in the first half of training; None where they are unknown. After `assemble`
+    margins are (N,), one per row of the study.
     """
 
     rows: np.ndarray
@@ -45,6 +47,8 @@ class FoldResult:
     samples: np.ndarray | None
     embedding: np.ndarray
     distance: np.ndarray | None = None
+    training_rows: np.ndarray | None = None
+    margins: np.ndarray | None = None
 
 
 def run_method(
@@ -57,6 +61,7 @@ def run_method(
     num_samples: int,
     sample_seed: int,
     keep_samples: bool = True,
+    training_rows: np.ndarray | None = None,
     device: str = "cpu",
     quiet: bool = False,
 ) -> None:
@@ -64,6 +69,8 @@ def run_method(
 
     `rows` (M,) are the images' row numbers in the study. The folder is named after the method; what
     it builds on lies in the folder beside, `standard`. Idempotent: what is done is kept.
+    training_rows: (N,) row numbers of the training images, if they are in the study; their margins
+    during training are kept then.
     """
     if (folder / "prediction.npz").is_file():
         return
@@ -102,7 +109,7 @@ def run_method(
             with atomic_path(folder / "samples.npy") as samples:
                 os.replace(parts.folder / "samples.npy", samples)
         with open(temporary, "wb") as file:
-            np.savez(file, rows=rows, **arrays)
+            np.savez(file, rows=rows, **arrays, **_margins(folder, config, training_rows))
 
 
 def _training_cloud(
@@ -157,7 +164,8 @@ def read_result(folder: Path) -> FoldResult:
         with open(path, "rb") as file, np.load(file) as arrays:
             moments = Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"])
             rows, embedding = arrays["rows"], arrays["embedding"]
-            distance = arrays.get("distance")
+            distance, margins = arrays.get("distance"), arrays.get("margins")
+            training_rows = arrays.get("training_rows")
         samples = folder / "samples.npy"
         return FoldResult(
             rows,
@@ -165,6 +173,8 @@ def read_result(folder: Path) -> FoldResult:
             np.load(samples, mmap_mode="r") if samples.is_file() else None,
             embedding,
             distance,
+            training_rows,
+            margins,
         )
     except FileNotFoundError as error:
         raise InputError(f"{path} is not there yet: run this fold first") from error
@@ -218,4 +228,41 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
     distance = None
     if all(r.distance is not None for r in results):
         distance = mean_of([r.distance for r in results])
-    return FoldResult(np.arange(num_rows), moments, samples, embedding, distance)
+    return FoldResult(
+        np.arange(num_rows),
+        moments,
+        samples,
+        embedding,
+        distance,
+        margins=_mean_margins(results, num_rows),
+    )
+
+
+def _margins(
+    folder: Path, config: TrainConfig, training_rows: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """training_rows and margins of a trained method; nothing where they are unknown.
+
+    A method that builds on the standard network began with that network's training; of an ensemble
+    the first member counts.
+    """
+    if builds_on(folder.name, config):
+        folder = folder.parent / "standard"
+    elif (folder / "0").is_dir():
+        folder = folder / "0"
+    path = folder / MARGINS
+    if training_rows is None or not path.is_file():
+        return {}
+    return {"training_rows": training_rows, "margins": np.load(path)}
+
+
+def _mean_margins(results: list[FoldResult], num_rows: int) -> np.ndarray | None:
+    """(num_rows,) mean margin over the folds that trained on an image, nan without one."""
+    if any(r.margins is None for r in results):
+        return None
+    sums, counts = np.zeros(num_rows), np.zeros(num_rows)
+    for result in results:
+        known = ~np.isnan(result.margins)
+        np.add.at(sums, result.training_rows[known], result.margins[known])
+        np.add.at(counts, result.training_rows[known], 1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

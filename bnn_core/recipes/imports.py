@@ -10,7 +10,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import is_file, readable
-from bnn_core.datasets.plates import find_files, spread_evenly
+from bnn_core.datasets.plate_files import find_files, spread_evenly
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.measures.uncertainty import summarise

@@ -7,6 +7,7 @@ study is assembled when all folds are there.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
@@ -20,7 +21,7 @@ from bnn_core.measures.uncertainty import summarise
 from bnn_core.networks import distance
 from bnn_core.networks.methods import method_record, training_order
 from bnn_core.networks.settings import TrainConfig, settings_of
-from bnn_core.recipes.fold import assemble, read_result
+from bnn_core.recipes.fold import FoldResult, assemble, read_result
 from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
 from bnn_core.study.folder import MAKING, fingerprint, write_table
 from bnn_core.study.lock import study_lock
@@ -159,9 +160,7 @@ def _assemble_study(making: Path) -> Path:
         kind=plan["kind"],
         classes=source.classes,
         images=images,
-        summaries={
-            m: summarise(r.moments, source.classes, labels, r.distance) for m, r in results.items()
-        },
+        summaries={m: _summary(r, source.classes, labels) for m, r in results.items()},
         samples={m: r.samples for m, r in results.items() if r.samples is not None},
         embedding=results[main].embedding,
         thumbnails=source.thumbnails(),
@@ -177,6 +176,13 @@ def _assemble_study(making: Path) -> Path:
         settings=plan["settings"] | {"leave_batch_out": plan["leave_batch_out"]},
         extra=extra,
     )
+
+
+def _summary(result: FoldResult, classes: Sequence[str], labels: np.ndarray) -> pd.DataFrame:
+    """`summarise`, and training_margin where the folds kept margins: the mean over the folds that
+    trained on an image, nan for an image that is in no training set."""
+    table = summarise(result.moments, classes, labels, result.distance)
+    return table if result.margins is None else table.assign(training_margin=result.margins)
 
 
 def planned_warnings(making: Path) -> list[str]:

@@ -92,6 +92,7 @@ def _run_fold(
             fold.predict,
             num_samples=plan["num_samples"],
             sample_seed=plan["sample_seed"] + index,
+            training_rows=fold.train,
             device=device,
             quiet=quiet,
         )

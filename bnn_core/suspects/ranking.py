@@ -118,6 +118,18 @@ def rank(
     return out
 
 
+def with_images_among(
+    ranked: pd.DataFrame, images: pd.DataFrame, rows: np.ndarray, level: str
+) -> pd.DataFrame:
+    """The rows of a ranking with at least one image among `rows`; scores and ranks remain.
+
+    ranked: `rank` at this level. images: the study's images. rows: positions in it.
+    """
+    keys = [*LEVEL_COLUMNS[level], "label"]
+    present = images[keys].iloc[rows].drop_duplicates()
+    return ranked.merge(present, on=keys).sort_values("rank", ignore_index=True)
+
+
 def rank_images(table: pd.DataFrame) -> pd.DataFrame:
     """Scored images by label quality, most suspect first.
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from page_studies import pages, write_animals
 from PIL import Image
+from small_studies import forget_files
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
@@ -125,6 +126,7 @@ def test_pictures_outside_are_not_imported_shown_or_told_of(world):
     # A study made before the limits were set, or by hand, obeys them too.
     images = study.images.assign(path=str(world / "in too" / "c.png"))
     images.to_parquet(out / "images.parquet")
+    forget_files(out)
     assert not pictures.has_original(open_study(out), 0)
 
 

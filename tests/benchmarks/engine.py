@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from bnn_core.networks.building import new_network
+from bnn_core.networks.memory import keep_freed_memory
 from bnn_core.networks.prediction import draw_networks, predictive_samples
 from bnn_core.networks.settings import PRECISIONS, TrainConfig
 from bnn_core.networks.stepping import TrainingStep
@@ -45,6 +46,7 @@ def training_step(config: TrainConfig, batch: int, shape: tuple[int, int, int] =
 
 def main() -> None:
     torch.set_num_threads(1)
+    keep_freed_memory()  # as the product does
     base = TrainConfig()
     kinds = {"plain": replace(base, bayesian=False)} | {
         f"{prior}, {estimator}": replace(base, prior=prior, estimator=estimator)

@@ -13,7 +13,7 @@ from bnn_core.networks.flat import FlatAdam, FlatAverage, FlatWeights
 from bnn_core.networks.layers import bayes_layers
 from bnn_core.networks.priors import kl_divergence
 from bnn_core.networks.settings import TrainConfig
-from bnn_core.networks.stepping import TrainingStep, cross_entropy
+from bnn_core.networks.stepping import TrainingStep, cross_entropy, label_margin
 
 CELLS = {"network": "mscnn", "pathways": 2, "head_width": 8}
 SHAPES = {"lenet5": (1, 28, 28), "mscnn": (3, 16, 16)}
@@ -31,6 +31,11 @@ def test_cross_entropy_by_hand():
     nll = (np.log(2) + np.log(4 / 3)) / 2
     assert_close(cross_entropy(logits, targets).item(), nll)
     assert_close(cross_entropy(logits, targets, torch.tensor([2.0, 0.5])).item(), 2 * nll)
+
+
+def test_label_margin_by_hand():
+    logits = torch.tensor([[2.0, -1.0, 0.5], [2.0, -1.0, 0.5], [-3.0, -4.0, -5.0]])
+    assert label_margin(logits, torch.tensor([0, 2, 1])).tolist() == [1.5, -1.5, -1.0]
 
 
 @pytest.mark.parametrize("body", [{}, CELLS], ids=["lenet5", "mscnn"])

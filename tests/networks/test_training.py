@@ -15,7 +15,9 @@ from bnn_core.base.files import read_json
 from bnn_core.networks import training
 from bnn_core.networks.building import load_network, new_network, prepare
 from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.stepping import label_margin
 from bnn_core.networks.training import (
+    MARGINS,
     Training,
     TrainingSet,
     split_validation,
@@ -83,9 +85,27 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, data, changes):
         resumed.state_dict().values(), whole.state_dict().values(), strict=True
     ):
         assert_close(ours, theirs, atol=0, rtol=0)
-    assert (tmp_path / "killed/history.csv").read_text() == (
-        tmp_path / "whole/history.csv"
-    ).read_text()
+    for name in ("history.csv", MARGINS):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_margins_of_a_network_that_stands_still_are_its_own(tmp_path, data):
+    """Without learning each epoch gives the same margins; validation images have none."""
+    config = replace(CONFIG, epochs=5, bayesian=False, learning_rate=1e-30, batch_size=7)
+    network = train(tmp_path, config, data)
+    margins = np.load(tmp_path / MARGINS)
+    assert margins.shape == (64,) and np.isnan(margins).sum() == 16
+    own = label_margin(network(prepare(data.images)).detach(), torch.as_tensor(data.targets))
+    known = ~np.isnan(margins)
+    np.testing.assert_allclose(margins[known], own.numpy()[known], rtol=1e-3, atol=1e-4)
+
+
+def test_wrong_labels_have_small_margins(tmp_path, data):
+    wrong = np.arange(64) % 9 == 0
+    flipped = replace(data, targets=np.where(wrong, 1 - data.targets, data.targets))
+    train(tmp_path, replace(CONFIG, epochs=12, bayesian=False, validation=0.0), flipped)
+    margins = np.load(tmp_path / MARGINS)
+    assert margins[wrong].max() < np.quantile(margins[~wrong], 0.05)
 
 
 def test_bfloat16_learns_the_same_with_weights_in_float32(tmp_path, data):

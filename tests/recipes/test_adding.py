@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
+from small_studies import forget_files
 
 from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
@@ -83,11 +84,13 @@ def test_the_same_networks_predict_and_no_accuracy_counts_them(study, made, monk
 def test_a_study_older_than_distances_takes_more_images_without_them(study):
     for cloud in study.glob("folds/*/*/novelty.npz"):
         cloud.unlink()
+    forget_files(study)
     more = [as_set(pictures(30, 1).images[:4], ["g"] * 4)]
     part = open_study(add_images(study, more, out=study.with_name("part")))
     assert part.summary("vi")["distance"].notna().tolist() == [True] * 30 + [False] * 4
     for path in study.glob("summary/*.parquet"):
         write_table(path, pd.read_parquet(path).drop(columns="distance"))
+    forget_files(study)
     assert "distance" not in open_study(add_images(study, more, force=True)).summary("vi")
 
 

@@ -91,6 +91,10 @@ def test_who_is_trained_on_who_is_predicted_and_who_counts(study):
         assert not held[images["role"] == "control"].any()
     assert study.summary("vi")["correct"].notna().sum() == 7
     assert study.samples("vi").shape == (14, 4, 2)
+    # Who is scored in one fold is trained on in another, and nobody else is.
+    for method in study.methods:
+        margins = study.summary(method)["training_margin"]
+        assert (margins.notna() == (images["role"] == "scored")).all()
     assert study.meta["metrics"]["vi"]["image"]["n"] == 7
     assert study.meta["levels"] == ["image", "well", "treatment", "compound"]
 

@@ -1,33 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from screens import CLASSES, calling, with_summary
 
 from bnn_core.tables import plate_map
-
-
-@given(st.integers(1, 32), st.integers(1, 48))
-def test_a_place_comes_back_from_its_name(row, column):
-    name = plate_map.row_name(row)
-    for text in (f"{name}{column:02d}", f"{name.lower()}{column}", f" {name}-{column:03d} "):
-        assert plate_map.place_of(text) == (row, column)
-
-
-@pytest.mark.parametrize(
-    "name", ["", "12", "B", "B0", "well 3", "B02x", "ABC1", "AG01", "A49", None, np.nan]
-)
-def test_other_texts_are_no_wells(name):
-    assert plate_map.place_of(name) is None
-
-
-@pytest.mark.parametrize(
-    "last, wells",
-    [("D06", 24), ("F08", 48), ("G11", 96), ("H12", 96), ("P24", 384), ("AF48", 1536)],
-)
-def test_the_smallest_plate_that_holds_all_wells(last, wells):
-    assert plate_map.plate_format(["a1", last, "AG01", "pos 7", None, np.nan]) == wells
 
 
 def test_plates_follow_one_another_as_people_count(table):
