@@ -6,7 +6,7 @@ all. `vi-gaussian` and `vi-mixture` are `vi` with another prior, for a study of 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,13 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json, write_json
 from bnn_core.base.methods import METHODS
 from bnn_core.base.timing import summed_seconds
-from bnn_core.networks.building import demand_same_config, load_network, plain_twin, prepare
+from bnn_core.networks.building import (
+    demand_same_config,
+    load_network,
+    plain_twin,
+    prepare,
+    saved_config,
+)
 from bnn_core.networks.dropout import draw_masked
 from bnn_core.networks.laplace import (
     LastLayer,
@@ -75,7 +81,8 @@ def networks_of(folder: Path, num_samples: int | None, seed: int, device: str = 
     procedure = procedure_of(folder)
     if num_samples is None:
         return procedure.middle(folder, device)
-    return procedure.draw(folder, num_samples, seed, device)
+    networks = procedure.draw(folder, num_samples, seed, device)
+    return replace(networks, symmetries=8 if saved_config(folder).tta == "dihedral" else 1)
 
 
 def builds_on(method: str, config: TrainConfig) -> str | None:

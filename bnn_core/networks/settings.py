@@ -14,6 +14,7 @@ SCHEDULES = ("one-cycle", "step", "constant", "cyclical")
 PRIORS = ("mixture", "gaussian")
 INTENSITIES = ("linear", "sqrt")
 STARTS = ("random", "standard")
+TTA = ("none", "dihedral")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -116,6 +117,11 @@ class TrainConfig:
     members: int = _setting(1, "networks of an ensemble", minimum=1, only="ensemble")
     augmentation: str = _setting(
         "none", "random changes of training images", choices=tuple(AUGMENTATIONS)
+    )
+    tta: str = _setting(
+        "none",
+        "test-time augmentation: predictions are averaged over the 8 flips and quarter turns",
+        choices=TTA,
     )
     crop: int = _setting(
         0,
