@@ -47,6 +47,8 @@ from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.temperature import fit_temperature, scaled
 from bnn_core.networks.training import SNAPSHOTS, TrainingSet, split_validation, train
 
+#: The name of a temperature that was fitted to other folds (`recipes.calibrating`).
+CALIBRATION = "calibration_temperature"
 #: What `train` takes beside folder, settings and images.
 Progress = Callable[..., tqdm]
 
@@ -82,7 +84,19 @@ def networks_of(folder: Path, num_samples: int | None, seed: int, device: str = 
     if num_samples is None:
         return procedure.middle(folder, device)
     networks = procedure.draw(folder, num_samples, seed, device)
-    return replace(networks, symmetries=8 if saved_config(folder).tta == "dihedral" else 1)
+    fitted = read_json(folder / "config.json").get("fitted", {})
+    return replace(
+        networks,
+        symmetries=8 if saved_config(folder).tta == "dihedral" else 1,
+        temperature=fitted.get(CALIBRATION, 1.0),
+    )
+
+
+def keep_calibration(folder: Path, temperature: float) -> None:
+    """Write into a trained method's folder the temperature of its predictions from now on."""
+    path = folder / "config.json"
+    saved = read_json(path)
+    write_json(path, saved | {"fitted": saved.get("fitted", {}) | {CALIBRATION: temperature}})
 
 
 def builds_on(method: str, config: TrainConfig) -> str | None:
@@ -119,8 +133,8 @@ def method_record(
     `folders`: the method's folder of every fold; seconds are summed, fitted numbers listed.
     """
     fitted: dict[str, list[float]] = {}
-    for folder in folders if METHODS[method].needs_standard else []:
-        for name, value in read_json(folder / "config.json")["fitted"].items():
+    for folder in folders:
+        for name, value in read_json(folder / "config.json").get("fitted", {}).items():
             fitted.setdefault(name, []).append(value)
     return {
         "num_samples": num_samples,

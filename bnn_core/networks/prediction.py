@@ -5,7 +5,7 @@ of one body, so one engine serves every method.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -23,6 +23,8 @@ from bnn_core.networks.layers import BayesLayer
 from bnn_core.networks.memory import keep_freed_memory
 from bnn_core.networks.precision import autocast
 
+#: Half of the least positive float16, in which samples are stored: what is rounded to 0.
+SMALLEST = 2.0**-25
 #: Images of one batch on a GPU; more make it no faster.
 LARGEST_BATCH = 16_384
 
@@ -33,11 +35,13 @@ class Networks:
 
     weights: name -> tensor (T, *shape) on the body's device; T is `num_samples`. symmetries: how
     many of the square's symmetries prediction averages over, 1 or 8 (`augmentation.symmetry`).
+    temperature: every network's softmax is raised to 1 / temperature and normalised.
     """
 
     body: nn.Module
     weights: dict[str, Tensor]
     symmetries: int = 1
+    temperature: float = 1.0
 
     @property
     def num_samples(self) -> int:
@@ -123,6 +127,11 @@ def probabilities(networks: Networks) -> Callable[[Tensor], Tensor]:
     networks than symmetries each see all, and their softmax is averaged.
     """
     total, count = networks.num_samples, networks.symmetries
+    if networks.temperature != 1:
+        untempered = probabilities(replace(networks, temperature=1.0))
+        return lambda images: torch.softmax(
+            untempered(images).clamp(min=SMALLEST).log() / networks.temperature, dim=-1
+        )
     if count == 1:
         logits = sampler(networks)
         return lambda images: logits(images).float().softmax(dim=-1)

@@ -15,6 +15,7 @@ PRIORS = ("mixture", "gaussian")
 INTENSITIES = ("linear", "sqrt")
 STARTS = ("random", "standard")
 TTA = ("none", "dihedral")
+CALIBRATIONS = ("none", "folds")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -122,6 +123,11 @@ class TrainConfig:
         "none",
         "test-time augmentation: predictions are averaged over the 8 flips and quarter turns",
         choices=TTA,
+    )
+    calibrate: str = _setting(
+        "none",
+        "one temperature per fold, fitted by Brier score to what the other folds held out",
+        choices=CALIBRATIONS,
     )
     crop: int = _setting(
         0,

@@ -65,6 +65,14 @@ def variants(epochs: float) -> list[Variant]:
         for width in (0.1, 0.2):
             add(f"vi-moped-kl{kl:g}-w{width:g}", prior="moped", prior_scale=width, kl=kl,
                 width=width)  # fmt: skip
+    for kl in (0.01, 0.003):
+        add(f"vi-layer-kl{kl:g}-w0.1-std", kl=kl, width=0.1, start="standard1")
+    add("vi-head-kl0.1-w0.5-std", prior="moped", kl=0.1, width=0.5, only_head=True,
+        start="standard1")  # fmt: skip
+    out.append(
+        Variant("vi-plates", "vi", half, prior="fixed", kl=0.01, width=0.018, rho_rate=1,
+                start="standard1", cost=1.5)
+    )  # fmt: skip
     add("vi-moped-kl.01-w.1-wide", prior="moped", kl=0.01, width=0.1)
     add("vi-moped-kl.1-w.1-wide", prior="moped", kl=0.1, width=0.1)
     for kl in (0.01, 0.003, 0.001):
@@ -254,11 +262,14 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument(
-        "--grouped", action="store_true", help="grouped bfloat16 convolutions, untried"
+        "--grouped",
+        action="store_true",
+        help="grouped convolutions, other kinds untried (bfloat16 on a GPU)",
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--stages", default="select,report,fields,mnist")
-    parser.add_argument("--variants", help="names, for select alone (default: all)")
+    parser.add_argument("--variants", help="names (default: all in select, then what it chose)")
+    parser.add_argument("--seeds", type=int, help="training seeds (default: 1 in select, then 3)")
     parser.add_argument("--tiny", action="store_true", help="few images and steps: does it run?")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -276,6 +287,7 @@ def main() -> None:
     for stage in stages:
         print(f"== {stage}, {clock.left():.0f} s left", flush=True)
         images, epochs, seeds = _load(stage, args.data, device, most)
+        seeds = list(range(args.seeds)) if args.seeds else seeds
         shape = {"kind": images.body, "channels": images.pixels.shape[2], "classes": images.classes}
         if stage == "fields":
             shape["head_width"] = 1024
@@ -283,22 +295,24 @@ def main() -> None:
             shape["head_width"] = 16
         fresh = Body(**shape, pathways=2 if tiny else 4 if stage == "fields" else 3)
         if args.grouped:
-            body = replace(fresh, dtype=torch.bfloat16, parts=[])
+            kind = torch.float32 if device == "cpu" else torch.bfloat16
+            body = replace(fresh, dtype=kind, parts=[])
         elif body is None or body.kind != fresh.kind:
             body = autotune(images, fresh, seeds[:1], device, networks)
         body = replace(fresh, conv=body.conv, dtype=body.dtype, channels_last=body.channels_last,
                        parts=[])  # fmt: skip
         bench = Bench(images, body, seeds, device)
         candidates = variants(epochs * scale)
+        wanted = args.variants and set(args.variants.split(","))
+        if wanted:
+            candidates = [v for v in candidates if v.name in wanted]
         if stage == "select":
-            wanted = args.variants and set(args.variants.split(","))
-            candidates = [v for v in candidates if not wanted or v.name in wanted]
             nll = run_stage(stage, bench, candidates, 16, args.out, clock, spared[stage] * total)
             chosen = best_of_each(nll, candidates)
             pick.write_text(json.dumps(chosen))
             print("chosen:", chosen, flush=True)
         else:
-            names = [*CONTROLS.get(stage, CONTROLS["report"]), *chosen]
+            names = wanted or {*CONTROLS.get(stage, CONTROLS["report"]), *chosen}
             part = [v for v in candidates if v.name in names]
             run_stage(stage, bench, part, 24, args.out, clock, spared[stage] * total)
         del bench, images
