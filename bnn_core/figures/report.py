@@ -19,7 +19,7 @@ from bnn_core.base.wording import listed
 from bnn_core.figures import confidence, overview
 from bnn_core.figures.style import chart_config
 from bnn_core.measures.evaluation import certainty, reliability
-from bnn_core.measures.judging import Judged, accuracy_by_level, judged_units, quality
+from bnn_core.measures.judged_units import Judged, accuracy_by_level, judged_units, quality
 from bnn_core.measures.levels import available_levels, own_images
 from bnn_core.measures.mechanisms import compounds, labelled_compounds
 from bnn_core.review.log import ReviewLog

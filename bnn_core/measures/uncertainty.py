@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import entr
 
 
 @dataclass(frozen=True)
 class Moments:
-    """All that the summary needs of T softmax samples, whatever T is.
+    """The moments of T softmax samples that a summary needs; their size does not depend on T.
 
     mean_p: (N, C) mean softmax, eq. 6, in [0, 1].
-    mean_p2: (N, C) mean squared softmax, or None where only means are known.
-    mean_entropy: (N,) mean entropy of the samples in nats, or None likewise.
+    mean_p2: (N, C) mean squared softmax, or None if only means are known.
+    mean_entropy: (N,) mean entropy of the samples in nats, or None if only means are known.
     """
 
     mean_p: np.ndarray
@@ -50,8 +51,7 @@ class Moments:
 
 def entropy(p: np.ndarray) -> np.ndarray:
     """Shannon entropy of distributions along the last axis, in nats, with 0 log 0 = 0."""
-    p = np.asarray(p, dtype=np.float64)
-    return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
+    return entr(np.asarray(p, dtype=np.float64)).sum(axis=-1)
 
 
 def moments(samples: np.ndarray) -> Moments:
@@ -63,8 +63,8 @@ def moments(samples: np.ndarray) -> Moments:
 def confidence_score(p: np.ndarray) -> np.ndarray:
     """c = 1 - 2 sqrt(p (1 - p)), in [0, 1]; p is the mean softmax of the predicted class.
 
-    Eq. 8's u = aleatoric + epistemic equals p (1 - p) exactly, so this is the published c. It is
-    not monotone: 0 at p = 0.5, rising again below (0.4 for a uniform guess over 10 classes).
+    In eq. 8, u = aleatoric + epistemic equals p (1 - p) exactly, so this is the published c. It is
+    not monotone: it is 0 at p = 0.5 and rises again below (0.4 for a uniform guess over 10 classes).
     """
     p = np.asarray(p, dtype=np.float64)
     return 1.0 - 2.0 * np.sqrt(np.clip(p * (1.0 - p), 0.0, None))
@@ -78,12 +78,13 @@ def summarise(
 ) -> pd.DataFrame:
     """One row per image: prediction, probabilities and every uncertainty score.
 
-    Parameters: `labels` (N,) of class names, None/NaN where unlabelled or of an unknown class;
-    `distance` (N,) from the training images (`novelty`), None where it is not known.
+    labels: (N,) class names; None or NaN without a label, other names count as no label.
+    distance: (N,) from the training images, or None if it is not known.
     Returns columns predicted, correct (nullable boolean), p_<class> (float32), p_label, confidence,
     top_softmax, aleatoric and epistemic (eq. 8, of the predicted class), predictive_entropy,
-    mutual_information (nats), total_variance (trace of eq. 7: 1 - sum of squared mean softmax) and,
-    where it is known, distance. Columns of the split are NaN where `m` has only means.
+    mutual_information (nats), total_variance (trace of eq. 7: 1 - sum of squared mean softmax) and
+    distance (if given). The columns that need samples are NaN if `m` has only means. Raises ValueError if the
+    number of classes differs from C.
     """
     p = np.asarray(m.mean_p, dtype=np.float64)
     n, c = p.shape

@@ -25,7 +25,7 @@ def prepare(images: np.ndarray | Tensor, intensity: str = "linear") -> Tensor:
     """
     if isinstance(images, np.ndarray):
         images = torch.tensor(images)
-    x = images.float() / 255
+    x = (images / 255).float()
     return x.sqrt_().sub_(0.4).div_(0.2) if intensity == "sqrt" else x
 
 

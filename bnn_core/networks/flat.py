@@ -1,4 +1,4 @@
-"""All weights of a network in one tensor, and the optimisers over it.
+"""All weights of a network in one tensor, Adam over it, and an average of it.
 
 A training step then does a handful of long vector operations on the weights instead of hundreds of
 short ones, which counts for small networks on a CPU and for every network on a GPU.
@@ -22,7 +22,7 @@ class FlatWeights:
     values, gradient: (P,) float32. First all means, then the plain weights (BatchNorm's; of a
     standard network all), then all rho. mu, rho: (M,) views in the same order; `counts` (M,) is 1
     where they are weights and 0 in the gaps between tensors. `decayed`: the part that weight decay
-    applies to, all but rho. `parameters`: the network's, in this order.
+    applies to, all but rho.
     """
 
     def __init__(self, network: nn.Module):
@@ -32,8 +32,8 @@ class FlatWeights:
         ]
         rhos = [p for layer in layers for p in (layer.weight_rho, layer.bias_rho) if p is not None]
         bayesian = {id(p) for p in (*self.means, *rhos)}
-        plain = [p for p in network.parameters() if id(p) not in bayesian]
-        ordered = [*self.means, *plain, *rhos]
+        self.plain = [p for p in network.parameters() if id(p) not in bayesian]
+        ordered = [*self.means, *self.plain, *rhos]
         self.parameters = ordered
         self.values = ordered[0].new_zeros(sum(map(_room, ordered)))
         self.gradient = torch.zeros_like(self.values)
@@ -68,13 +68,16 @@ def _room(p: Tensor) -> int:
 
 
 class FlatAdam:
-    """torch.optim.Adam, or AdamW, on FlatWeights; rate and momentum are tensors on the device.
+    """torch.optim.Adam, or AdamW, on FlatWeights. rho_factor: the learning rate of rho over that of
+    all else.
 
-    rho_factor: learning rate of rho over that of all else.
-    Every number of a step lives on the device, so that a CUDA graph can hold the whole step.
+    The numbers that change from step to step come as a tensor on the device, so that a CUDA graph
+    can hold the whole step.
     """
 
     BETA2, EPSILON = 0.999, 1e-8
+    #: Numbers of a step.
+    WIDTH = 4
 
     def __init__(
         self, flat: FlatWeights, weight_decay: float, decoupled: bool, rho_factor: float = 1.0
@@ -83,24 +86,34 @@ class FlatAdam:
         self.rho_factor = rho_factor
         self.mean, self.square = torch.zeros_like(flat.values), torch.zeros_like(flat.values)
 
-    def step(self, rate: Tensor, momentum: Tensor, number: Tensor) -> None:
-        """Step `number` (from 1) with a learning rate and beta1; all scalar float64 tensors."""
+    def numbers(self, rates: np.ndarray, first: int) -> np.ndarray:
+        """(n, 4) float32 numbers of steps first + 1 .. first + n with learning rates and beta1 of
+        `rates` (n, 2): what `step` needs of them, Kingma & Ba (2015).
+        """
+        rate, momentum = rates.T
+        number = np.arange(first + 1, first + 1 + len(rates))
+        # values -= rate / bias1 * mean / (sqrt(square / bias2) + epsilon)
+        scale = -(1 - momentum**number) / rate
+        root = scale / np.sqrt(1 - self.BETA2**number)
+        columns = (1 - rate * self.weight_decay, 1 - momentum, root, scale * self.EPSILON)
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def step(self, numbers: Tensor) -> None:
+        """One step with a row of `numbers`, (4,) on the device."""
         values, gradient = self.flat.values, self.flat.gradient
+        kept, fresh, root, epsilon = numbers.unbind()
         if self.weight_decay:
             decayed = values[self.flat.decayed]
             if self.decoupled:
-                decayed.mul_(1 - rate * self.weight_decay)
+                decayed.mul_(kept)
             else:
                 gradient[self.flat.decayed].add_(decayed, alpha=self.weight_decay)
-        self.mean.lerp_(gradient, (1 - momentum).float())
+        self.mean.lerp_(gradient, fresh)
         self.square.mul_(self.BETA2).addcmul_(gradient, gradient, value=1 - self.BETA2)
-        # values -= rate / bias1 * mean / (sqrt(square / bias2) + epsilon), Kingma & Ba (2015)
-        bias1, bias2 = 1 - momentum**number, 1 - self.BETA2**number
-        scale = -bias1 / rate
-        divisor = self.square.sqrt().mul_(scale * bias2.rsqrt()).add_(scale * self.EPSILON)
+        divisor = self.square.sqrt().mul_(root).add_(epsilon)
         if self.rho_factor != 1:
             divisor[self.flat.decayed.stop :].div_(self.rho_factor)
-        self.flat.values.addcdiv_(self.mean, divisor)
+        values.addcdiv_(self.mean, divisor)
 
     @property
     def state(self) -> list[Tensor]:
@@ -111,23 +124,23 @@ class FlatAdam:
 class FlatAverage:
     """Stochastic weight averaging (Izmailov et al. 2018): the mean of the values of the last steps.
 
-    first: number of steps (from 1) that are not averaged. BatchNorm's statistics are no weights:
-    they are gathered afterwards, for the averaged weights (`batchnorm.settle_batchnorm`).
+    first: number of steps that are not averaged. BatchNorm's statistics are no weights: they are
+    gathered afterwards, for the averaged weights (`batchnorm.settle_batchnorm`).
     """
 
     def __init__(self, flat: FlatWeights, first: int):
         self.flat, self.first, self.mean = flat, first, torch.zeros_like(flat.values)
 
-    def step(self, number: Tensor) -> None:
-        """Take in the values after step `number` (from 1), a scalar tensor on the device."""
-        count = number - self.first
-        self.mean.lerp_(self.flat.values, torch.where(count > 0, 1 / count.clamp(min=1), 0).float())
+    def numbers(self, first: int, count: int) -> np.ndarray:
+        """(count,) weights of the new values in the running mean, after `first` steps: 0 for those
+        that are not averaged, then 1, 1/2, 1/3 ..."""
+        place = np.arange(first + 1, first + 1 + count) - self.first
+        return np.where(place > 0, 1 / np.maximum(place, 1), 0.0)
+
+    def step(self, weight: Tensor) -> None:
+        """Take in the values after a step; `weight` from `numbers`, a scalar on the device."""
+        self.mean.lerp_(self.flat.values, weight)
 
     def apply(self) -> None:
         """Give the network its averaged weights."""
         self.flat.values.copy_(self.mean)
-
-    @property
-    def state(self) -> list[Tensor]:
-        """Tensors of a checkpoint, to be copied into."""
-        return [self.mean]

@@ -17,7 +17,7 @@ from bnn_core.networks import noise
 
 #: How a training step is made random.
 ESTIMATORS = ("local", "weights")
-#: Added to a variance of activations, so that its square root has a slope where all inputs are 0.
+#: Added to variances, so that the square root of those that vanish has a slope.
 SMALLEST_VARIANCE = 1e-30
 
 
@@ -82,7 +82,9 @@ class BayesLayer(nn.Module):
         if weight_variance is None:
             return mean
         variance = self.apply_weights(x.square(), weight_variance, bias_variance)
-        return _AddNoise.apply(mean, variance, noise.normal_like(mean))
+        if bias is None:
+            variance = variance + SMALLEST_VARIANCE
+        return _AddNoise.apply(mean, variance, noise.normal_like(mean, std=0.5))
 
     def _draw(self) -> Drawn:
         """What the estimator needs of this layer's posterior, differentiable by mu and rho."""
@@ -92,25 +94,22 @@ class BayesLayer(nn.Module):
         if self.estimator == "weights":
             drawn = [mu + sigma * noise.normal_like(sigma) for mu, sigma in parts]
             return Drawn(drawn[0], drawn[1] if len(drawn) > 1 else None)
-        means, variances = zip(*((mu, sigma.square()) for mu, sigma in parts), strict=True)
+        means, variances = zip(
+            *((mu, sigma.square() + SMALLEST_VARIANCE) for mu, sigma in parts), strict=True
+        )
         if len(parts) == 1:
             return Drawn(means[0], None, variances[0])
         return Drawn(*means, *variances)
 
 
 class _AddNoise(torch.autograd.Function):
-    """mean + sqrt(variance) * eps; its gradient needs one tensor and one pass.
-
-    Where the variance is 0 (no bias and all inputs zero) its gradient is finite, so that the zero
-    inputs make the weights' gradient 0.
-    """
+    """mean + sqrt(variance) * 2 * half_eps; the gradient needs one tensor and one pass."""
 
     @staticmethod
-    def forward(ctx, mean: Tensor, variance: Tensor, eps: Tensor) -> Tensor:
-        std = variance.add(SMALLEST_VARIANCE).sqrt_()
-        noisy = torch.addcmul(mean, std, eps)
-        ctx.save_for_backward(eps.mul_(0.5).div_(std))
-        return noisy
+    def forward(ctx, mean: Tensor, variance: Tensor, half_eps: Tensor) -> Tensor:
+        by_variance = half_eps.mul_(variance.rsqrt())
+        ctx.save_for_backward(by_variance)
+        return torch.addcmul(mean, variance, by_variance, value=2)
 
     @staticmethod
     def backward(ctx, grad: Tensor):

@@ -25,9 +25,9 @@ def drawing_from(generator: torch.Generator) -> Iterator[None]:
         _generator.reset(token)
 
 
-def normal_like(x: Tensor) -> Tensor:
-    """Standard normal numbers with the shape, type, device and memory layout of x."""
-    return torch.empty_like(x).normal_(generator=_generator.get())
+def normal_like(x: Tensor, std: float = 1.0) -> Tensor:
+    """Normal numbers of mean 0 with the shape, type, device and memory layout of x."""
+    return torch.empty_like(x).normal_(std=std, generator=_generator.get())
 
 
 def kept_like(x: Tensor, share: float) -> Tensor:

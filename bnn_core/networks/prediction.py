@@ -4,9 +4,10 @@ Whatever the posterior (mean-field, dropout, an ensemble), a prediction is a set
 of one body, so one engine serves every method.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -165,9 +166,15 @@ def sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
     if set(weights) == {"head.weight", "head.bias"}:
         return partial(_last_layers, networks)
     if _has_kernel(body):
-        from bnn_core.networks import lenet5_cpu
+        weights = weights | _shared(networks)
+        if not next(body.parameters()).is_cuda:
+            from bnn_core.networks import lenet5_cpu
 
-        return lenet5_cpu.sampler(weights | _shared(networks))
+            return lenet5_cpu.sampler(weights)
+        if _triton_works():
+            from bnn_core.networks import lenet5_gpu
+
+            return lenet5_gpu.sampler(weights)
     return partial(one_by_one, networks)
 
 
@@ -192,12 +199,26 @@ def _shared(networks: Networks) -> dict[str, Tensor]:
 
 
 def _has_kernel(body: nn.Module) -> bool:
-    """Whether there is a compiled kernel for a body: LeNet5 on a CPU, where numba is installed."""
-    return (
-        isinstance(body, LeNet5)
-        and next(body.parameters()).device.type == "cpu"
-        and find_spec("numba") is not None
-    )
+    """Whether there is a compiled kernel for a body: LeNet5 with numba (CPU) or Triton (GPU)."""
+    compiler = "triton" if next(body.parameters()).is_cuda else "numba"
+    return isinstance(body, LeNet5) and find_spec(compiler) is not None
+
+
+@cache
+def _triton_works() -> bool:
+    """Whether Triton can compile here: it needs a C compiler. Says so once where it cannot."""
+    from bnn_core.networks import lenet5_gpu
+
+    try:
+        lenet5_gpu.compile_kernels()
+    except Exception as error:
+        print(
+            f"prediction of LeNet5 runs without its compiled GPU kernel ({type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else 'no reason given'})",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 def embed(

@@ -9,6 +9,7 @@ where grad is that of the batch's mean loss plus that of the Gaussian prior, w /
 Without noise this is SGD with momentum at the learning rate `rate`.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +28,9 @@ class FlatSGHMC:
     prior_sigma: of the prior N(0, prior_sigma²) on every weight.
     """
 
+    #: Numbers of a step.
+    WIDTH = 1
+
     def __init__(
         self, flat: FlatWeights, num_images: int, temperature: float, prior_sigma: float = 1.0
     ):
@@ -35,11 +39,15 @@ class FlatSGHMC:
         self.momentum, self.square = torch.zeros_like(flat.values), torch.zeros_like(flat.values)
         self.mass = torch.ones_like(flat.values)
 
-    def step(self, rate: Tensor, momentum: Tensor, number: Tensor) -> None:
-        """One step with a learning rate, a scalar float64 tensor; its friction is constant."""
+    def numbers(self, rates: np.ndarray, first: int) -> np.ndarray:
+        """(n, 1) float32 step sizes h of `rates` (n, 2); the friction is constant."""
+        return np.sqrt(rates[:, :1] / self.num_images).astype(np.float32)
+
+    def step(self, numbers: Tensor) -> None:
+        """One step with a row of `numbers`, (1,) on the device."""
         values, gradient, n = self.flat.values, self.flat.gradient, self.num_images
         self.square.lerp_(gradient.square(), _FOLLOW)
-        h = (rate / n).sqrt().float()
+        h = numbers[0]
         gradient.add_(values, alpha=self.prior_precision / n)
         self.momentum.mul_(BETA).addcmul_(gradient, -h * n)
         if self.temperature:

@@ -16,7 +16,13 @@ from bnn_core.networks import noise
 from bnn_core.networks.augmentation import augment, random_crop
 from bnn_core.networks.building import prepare
 from bnn_core.networks.flat import FlatAdam, FlatAverage, FlatWeights, views
-from bnn_core.networks.layers import Drawn, bayes_layers, layer_scales, softplus
+from bnn_core.networks.layers import (
+    SMALLEST_VARIANCE,
+    Drawn,
+    bayes_layers,
+    layer_scales,
+    softplus,
+)
 from bnn_core.networks.precision import autocast
 from bnn_core.networks.priors import PlacedPrior, Prior
 from bnn_core.networks.settings import TrainConfig
@@ -28,8 +34,9 @@ def cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | None 
 
     class_weights (C,) have mean 1 over the training images, so that the balance with the KL stays.
     """
-    nll = F.cross_entropy(logits, targets, reduction="none")
-    return nll.mean() if class_weights is None else (nll * class_weights[targets]).mean()
+    if class_weights is None:
+        return F.cross_entropy(logits, targets)
+    return (F.cross_entropy(logits, targets, reduction="none") * class_weights[targets]).mean()
 
 
 def label_margin(logits: Tensor, targets: Tensor) -> Tensor:
@@ -54,11 +61,15 @@ class Posterior:
         # "weights": the drawn weights, their gradient where that of mu is collected.
         # "local": the variances of the weights; the means are the parameters.
         self.drawn = torch.empty_like(flat.mu)
+        self.smallest = torch.tensor(SMALLEST_VARIANCE, device=flat.mu.device)
         self.drawn_gradient = flat.mu_gradient if self.by_weights else torch.zeros_like(flat.mu)
-        leaves = [part.detach().requires_grad_() for part in views(self.drawn, flat.means)]
-        for leaf, gradient in zip(leaves, views(self.drawn_gradient, flat.means), strict=True):
-            leaf.grad = gradient
-        given = iter(leaves)
+        drawn = [part.detach().requires_grad_() for part in views(self.drawn, flat.means)]
+        #: What autograd differentiates by, and where the gradients go.
+        self.leaves, self.gradients = drawn, views(self.drawn_gradient, flat.means)
+        if not self.by_weights:
+            self.leaves = [*drawn, *flat.means]
+            self.gradients += [p.grad for p in flat.means]
+        given = iter(drawn)
         for layer in self.layers:
             weight, bias = next(given), None if layer.bias_mu is None else next(given)
             layer.drawn = (
@@ -80,24 +91,25 @@ class Posterior:
             torch.addcmul(self.flat.mu, self.sigma, self.eps, out=self.drawn)
         else:
             self.eps = None
-            torch.square(self.sigma, out=self.drawn)
-            self.drawn_gradient.zero_()
+            torch.addcmul(self.smallest, self.sigma, self.sigma, out=self.drawn)
         kl, self.kl_by_mu, self.kl_by_sigma = self.prior.kl_and_gradient(
             self.flat.mu, self.sigma, self.eps
         )
         return kl.dot(self.flat.counts)
 
-    def chain_rule(self, share: Tensor) -> None:
+    def chain_rule(self, share: Tensor | None = None) -> None:
         """From the gradients by the drawn weights to those of the objective by mu and rho.
 
-        share: of the KL's weight that counts in this step, a scalar tensor.
+        share: of the KL's weight that counts in this step, a scalar on the device; None: all.
         """
-        kl_scale = (self.kl_scale * share).float()
         by_drawn = self.drawn_gradient
         by_sigma = by_drawn * self.eps if self.by_weights else by_drawn * self.sigma * 2
-        by_sigma.addcmul_(self.kl_by_sigma, kl_scale)
+        if share is not None:
+            self.kl_by_sigma.mul_(share)
+            self.kl_by_mu = self.kl_by_mu * share
+        by_sigma.add_(self.kl_by_sigma, alpha=self.kl_scale)
         torch.mul(by_sigma, self.flat.rho.sigmoid(), out=self.flat.rho_gradient)
-        self.flat.mu_gradient.addcmul_(self.kl_by_mu, kl_scale)
+        self.flat.mu_gradient.addcmul_(self.kl_by_mu, self.flat.counts, value=self.kl_scale)
 
 
 def place_prior(config: TrainConfig, network: nn.Module, flat: FlatWeights) -> Prior | PlacedPrior:
@@ -113,7 +125,8 @@ def place_prior(config: TrainConfig, network: nn.Module, flat: FlatWeights) -> P
     return PlacedPrior(prior, centre, scale)
 
 
-def _optimizer(config: TrainConfig, flat: FlatWeights, num_images: int) -> FlatAdam | FlatSGHMC:
+def make_optimizer(config: TrainConfig, flat: FlatWeights, num_images: int) -> FlatAdam | FlatSGHMC:
+    """The optimiser or sampler that the settings name."""
     if config.optimizer == "sghmc":
         return FlatSGHMC(flat, num_images, config.sampling_temperature)
     rho_factor = (config.rho_learning_rate or config.learning_rate) / config.learning_rate
@@ -150,20 +163,21 @@ class TrainingStep:
                     place_prior(config, network, self.flat),
                     config.kl_weight / num_images,
                 )
-            self.optimizer = _optimizer(config, self.flat, num_images)
-            self.average = None
-            if config.swa:
-                total = steps * config.epochs
-                self.average = FlatAverage(self.flat, int((1 - config.swa) * total))
-            # Per step of the epoch: learning rate, beta1, share of the KL, number of the step in
-            # the training.
-            self.plan = torch.zeros(steps, 4, dtype=torch.float64, device=self.device)
+            self.optimizer = make_optimizer(config, self.flat, num_images)
+            averaged_from = int((1 - config.swa) * steps * config.epochs)
+            self.average = FlatAverage(self.flat, averaged_from) if config.swa else None
+            self.leaves, self.gradients = [*self.flat.plain], [p.grad for p in self.flat.plain]
+            if self.posterior:
+                self.leaves += self.posterior.leaves
+                self.gradients += self.posterior.gradients
+            # Of every step of the epoch: numbers that the optimiser needs, the share of the KL and
+            # the weight in the average; nll, KL, right answers.
+            self.numbers = torch.zeros(steps, self.optimizer.WIDTH + 2, device=self.device)
+            self.log = torch.zeros(steps, 3, device=self.device)
             self.index = torch.zeros(1, dtype=torch.int64, device=self.device)
-            # Sums over the epoch: nll, KL, right answers; and the first step that was not finite.
-            self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)
-            self.failed = torch.zeros(1, dtype=torch.int64, device=self.device)
             # Margins of the epoch's images, in the order in which they are trained on.
             self.margins = torch.zeros(num_images, device=self.device)
+        self.sizes: list[int] = []
         self.graphs: dict[tuple[int, ...], _Replayed] = {}
 
     def on_stream(self):
@@ -172,16 +186,18 @@ class TrainingStep:
 
     def begin_epoch(self, rates: np.ndarray, first: int, seed: int) -> None:
         """rates: (steps, 3), see `schedule`; first: number of steps done before; seed: of noise."""
-        numbers = np.arange(first + 1, first + 1 + len(rates), dtype=np.float64)
-        self.plan.copy_(torch.from_numpy(np.column_stack([rates, numbers])))
-        for tensor in (self.index, self.sums, self.failed):
-            tensor.zero_()
+        weights = self.average.numbers(first, len(rates)) if self.average else np.zeros(len(rates))
+        numbers = [self.optimizer.numbers(rates[:, :2], first), rates[:, 2], weights]
+        self.numbers.copy_(torch.from_numpy(np.column_stack(numbers)))
+        self.done = first
+        self.index.zero_()
+        self.sizes.clear()
         self.generator.manual_seed(seed)
         self.network.train()
-        self.done = first
 
     def __call__(self, images: Tensor, targets: Tensor) -> None:
         """Queue one step on images (B, channels, H, W) uint8 and class numbers (B,)."""
+        self.sizes.append(len(images))
         if isinstance(self.optimizer, FlatSGHMC) and self.done % RENEWED_EVERY == 5:
             self.optimizer.renew()
         self.done += 1
@@ -195,13 +211,16 @@ class TrainingStep:
     def epoch_sums(self) -> tuple[dict[str, float], int]:
         """Sums over the epoch's images of nll (nats), KL and right answers; the number of the first
         step whose loss was not finite, or 0. Waits for the device."""
-        nll, kl, right = self.sums.tolist()
-        return {"nll": nll, "kl": kl, "right": right}, int(self.failed)
+        log = self.log[: len(self.sizes)].double().cpu().numpy()
+        nll, kl = (log[:, :2].T @ self.sizes).tolist()
+        failed = np.flatnonzero(~np.isfinite(log).all(axis=1))
+        sums = {"nll": nll, "kl": kl, "right": float(log[:, 2].sum())}
+        return sums, int(failed[0]) + 1 if len(failed) else 0
 
     @property
     def state(self) -> list[Tensor]:
         """Tensors that a checkpoint keeps beside the network's."""
-        return self.optimizer.state + (self.average.state if self.average else [])
+        return self.optimizer.state + ([self.average.mean] if self.average else [])
 
     def release(self) -> None:
         """End the training: averaged weights are the network's, layers draw by themselves."""
@@ -219,26 +238,24 @@ class TrainingStep:
 
     def _step(self, images: Tensor, targets: Tensor) -> None:
         with torch.no_grad():
-            rate, momentum, share, number = self.plan.index_select(0, self.index)[0].unbind()
-            self.flat.gradient.zero_()
             kl = self.posterior.draw() if self.posterior else torch.zeros((), device=self.device)
             x = self.batch(images)
         with autocast(self.device, self.config.precision):
             logits = self.network(x).float()
         nll = cross_entropy(logits, targets, self.class_weights)
-        nll.backward()
+        torch._foreach_copy_(self.gradients, torch.autograd.grad(nll, self.leaves))
         with torch.no_grad():
+            numbers = self.numbers.index_select(0, self.index)[0]
             if self.posterior:
-                self.posterior.chain_rule(share)
-            self.optimizer.step(rate, momentum, number)
+                self.posterior.chain_rule(numbers[-2] if self.config.kl_warmup else None)
+            self.optimizer.step(numbers[:-2])
             if self.average:
-                self.average.step(number)
-            right = (logits.argmax(1) == targets).sum()
-            self.sums += torch.stack([nll.detach() * len(x), kl * len(x), right])
+                self.average.step(numbers[-1])
+            right = (logits.argmax(1) == targets).sum(dtype=torch.float32)
+            self.log.index_copy_(0, self.index, torch.stack([nll, kl, right])[None])
             at = self.index * self.config.batch_size + torch.arange(len(x), device=self.device)
             self.margins.index_copy_(0, at, label_margin(logits, targets))
             self.index += 1
-            self.failed += (self.failed == 0) * ~(nll + kl).isfinite() * self.index
 
 
 class _Replayed:

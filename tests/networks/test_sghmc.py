@@ -1,5 +1,6 @@
 """SGHMC draws from a posterior that is known in closed form, and without noise it is SGD."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,7 +9,11 @@ from torch.testing import assert_close
 from bnn_core.networks.flat import FlatWeights
 from bnn_core.networks.sghmc import BETA, FlatSGHMC
 
-RATE = torch.tensor(0.02, dtype=torch.float64)
+RATES = np.array([[0.02, 0.9]])
+
+
+def step(sampler):
+    sampler.step(torch.from_numpy(sampler.numbers(RATES, 0))[0])
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.25])
@@ -17,10 +22,10 @@ def test_draws_from_the_posterior_of_a_gaussian(temperature):
     torch.manual_seed(0)
     flat = FlatWeights(nn.Linear(400, 1, bias=False))
     sampler, kept = FlatSGHMC(flat, 50, temperature, prior_sigma=0.5), []
-    for step in range(4000):
+    for number in range(4000):
         torch.sub(flat.values, 1, out=flat.gradient).mul_(2)
-        sampler.step(RATE, None, None)
-        if step >= 1000 and step % 20 == 0:
+        step(sampler)
+        if number >= 1000 and number % 20 == 0:
             kept.append(flat.values.clone())
     samples = torch.stack(kept)
     # The potential 50 (w - 1)^2 + w^2 / (2 * 0.25) has precision 2 * 50 + 4.
@@ -35,13 +40,13 @@ def test_masses_do_not_change_the_distribution():
     flat = FlatWeights(network)
     narrow, wide = (layer.weight for layer in network)
     sampler, kept = FlatSGHMC(flat, 50, 1.0, prior_sigma=1e6), []
-    for step in range(3000):
-        if step % 20 == 5:
+    for number in range(3000):
+        if number % 20 == 5:
             sampler.renew()
         narrow.grad.copy_(4 * narrow.detach())
         wide.grad.copy_(0.25 * wide.detach())
-        sampler.step(RATE, None, None)
-        if step >= 500 and step % 10 == 0:
+        step(sampler)
+        if number >= 500 and number % 10 == 0:
             kept.append(torch.stack([narrow.detach().var(), wide.detach().var()]))
     variances = torch.stack(kept).mean(dim=0)
     assert_close(variances, torch.tensor([1 / (50 * 4), 1 / (50 * 0.25)]), rtol=0.1, atol=0)
@@ -62,5 +67,5 @@ def test_without_noise_it_is_sgd_with_momentum():
         for optimizer, weight in ((sampler, network.weight), (sgd, w)):
             weight.grad.zero_() if weight.grad is not None else None
             (weight.sin() * torch.arange(20)).mean().backward()
-            optimizer.step(*([RATE, None, None] if optimizer is sampler else []))
+            step(sampler) if optimizer is sampler else sgd.step()
     assert_close(network.weight, w)

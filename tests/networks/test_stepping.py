@@ -43,7 +43,7 @@ def test_label_margin_by_hand():
 @pytest.mark.parametrize("estimator", ["local", "weights"])
 def test_gradient_is_autograds(body, prior, estimator, monkeypatch):
     """Without noise, or with all noise equal to 1/2, both ways must agree weight by weight."""
-    monkeypatch.setattr(noise, "normal_like", lambda x: torch.full_like(x, 0.5))
+    monkeypatch.setattr(noise, "normal_like", lambda x, std=1.0: torch.full_like(x, 0.5 * std))
     config = TrainConfig(prior=prior, estimator=estimator, kl_weight=0.7, **body)
     shape = SHAPES[config.network]
     images, targets = batch(config)
@@ -90,7 +90,7 @@ def test_flat_adam_is_torchs(optimizer, bayesian):
             q.grad = torch.randn_like(q)
             p.grad.copy_(q.grad)
         theirs.step()
-        ours.step(*(torch.tensor(x, dtype=torch.float64) for x in (rate, momentum, number)))
+        ours.step(torch.tensor(ours.numbers(np.array([[rate, momentum]]), number - 1)[0]))
     assert_close(dict(network.state_dict()), dict(twin.state_dict()), rtol=1e-5, atol=1e-7)
 
 
@@ -100,7 +100,7 @@ def test_rho_may_have_another_learning_rate():
     flat.values.zero_()
     flat.gradient.normal_()
     adam = FlatAdam(flat, 0.0, decoupled=False, rho_factor=10.0)
-    adam.step(*(torch.tensor(x, dtype=torch.float64) for x in (0.01, 0.9, 1)))
+    adam.step(torch.tensor(adam.numbers(np.array([[0.01, 0.9]]), 0)[0]))
     # Adam's first step is the learning rate against the gradient's sign.
     assert_close(flat.mu, -0.01 * flat.mu_gradient.sign(), rtol=1e-3, atol=0)
     assert_close(flat.rho, -0.1 * flat.rho_gradient.sign(), rtol=1e-3, atol=0)
@@ -109,20 +109,20 @@ def test_rho_may_have_another_learning_rate():
 def test_the_average_is_the_plain_mean_from_its_first_step_on():
     flat = FlatWeights(torch.nn.Linear(3, 2))
     average, kept = FlatAverage(flat, first=2), []
-    for number in range(1, 7):
+    for weight in average.numbers(0, 6):
         flat.values.normal_()
         kept.append(flat.values.clone())
-        average.step(torch.tensor(float(number)))
+        average.step(torch.tensor(weight))
     average.apply()
     assert_close(flat.values, torch.stack(kept[2:]).mean(dim=0))
 
 
 @pytest.mark.parametrize("centre", ["zero", "start"])
 def test_gradient_under_a_placed_prior_and_a_rising_kl_is_autograds(centre, monkeypatch):
-    monkeypatch.setattr(noise, "normal_like", lambda x: torch.full_like(x, 0.5))
+    monkeypatch.setattr(noise, "normal_like", lambda x, std=1.0: torch.full_like(x, 0.5 * std))
     config = TrainConfig(
         prior="gaussian", prior_sigma1=2.0, prior_scale="layer", prior_centre=centre,
-        estimator="weights", kl_weight=0.7, **CELLS,
+        estimator="weights", kl_weight=0.7, kl_warmup=0.5, **CELLS,
     )  # fmt: skip
     images, targets = batch(config)
     plain = new_network(config, 3, (3, 16, 16)).train()
