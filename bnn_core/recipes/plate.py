@@ -19,8 +19,9 @@ from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds,
 from bnn_core.datasets.sources import PlateSource, source_key
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.networks import distance
-from bnn_core.networks.methods import method_record, training_order
+from bnn_core.networks.methods import keep_calibration, method_record, training_order
 from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.recipes.calibrating import calibrated, fold_temperatures
 from bnn_core.recipes.fold import FoldResult, assemble, read_result
 from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
 from bnn_core.study.catalogue import MAKING
@@ -106,6 +107,23 @@ def assemble_study(making: Path) -> Path:
         return _assemble_study(making)
 
 
+def _fold_results(
+    making: Path, method: str, config: Mapping[str, object], targets: np.ndarray
+) -> list[FoldResult]:
+    """What every fold left of a method, calibrated where its settings ask for that.
+
+    targets: (N,) class numbers of the rows that count, else -1.
+    """
+    folders = sorted((making / "folds").glob(f"*/{method}"), key=lambda path: int(path.parent.name))
+    results = [read_result(folder) for folder in folders]
+    if config.get("calibrate", "none") == "none":
+        return results
+    temperatures = fold_temperatures(results, targets)
+    for folder, temperature in zip(folders, temperatures, strict=True):
+        keep_calibration(folder, temperature)
+    return [calibrated(r, t, making) for r, t in zip(results, temperatures, strict=True)]
+
+
 def _assemble_study(making: Path) -> Path:
     plan, source, folds = read_plan(making)
     missing = missing_folds(making)
@@ -119,11 +137,10 @@ def _assemble_study(making: Path) -> Path:
         fold=fold_numbers(len(source.table), folds),
         unpredictable=unpredictable_rows(source.table, folds),
     )
+    counted = np.where(images["unpredictable"], -1, source.targets())
     results = {
-        m: assemble(
-            [read_result(making / "folds" / str(f.index) / m) for f in folds], len(images), making
-        )
-        for m in plan["configs"]
+        m: assemble(_fold_results(making, m, config, counted), len(images), making)
+        for m, config in plan["configs"].items()
     }
     main = reading_method(results)
     source.keep_with_study(making)
