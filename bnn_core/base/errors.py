@@ -1,4 +1,4 @@
-"""The one error a user is meant to read."""
+"""The error that users read, and how errors of decoders become one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ RESTORE = "restore it or make it again"
 
 
 class InputError(Exception):
-    """Something the user gave cannot be used.
+    """The user's input cannot be used.
 
-    The message is one line: what was given (file, row or flag), what was expected and what to do.
-    The command prints it and exits with status 2; the pages show it in place of a result.
+    The message is one line: the file, row or flag, what was expected, and what to do. The command
+    prints it and exits with status 2; the pages show it in place of a result.
     """
 
 
@@ -19,8 +19,8 @@ class InputError(Exception):
 def decoding(path: str | PathLike, remedy: str = RESTORE) -> Iterator[None]:
     """Turn any error of the decoder of a file format into an InputError that names the file.
 
-    Damaged bytes make decoders raise nearly everything (struct.error, KeyError, RecursionError, a
-    library's own errors). So only the decoder's call belongs inside, none of our own logic.
+    Damaged bytes make decoders raise nearly everything (struct.error, KeyError, RecursionError,
+    errors of libraries). So only the call of the decoder belongs inside, without other logic.
     """
     try:
         yield

@@ -1,7 +1,7 @@
 """The largest files, tables and pictures that are read. Larger ones are refused in one line.
 
 A few bytes can claim or unfold to more than any machine holds: a compressed TIFF of zeros, a gzip
-file, a Parquet table of one repeated value. The limits lie well above real screens (a field of
+file, a Parquet table of one repeated value. The limits are well above real screens (a field of
 2,160 x 2,160 pixels in 5 channels, 10 million rows) and keep one file below about 2 GB of memory.
 """
 
@@ -29,7 +29,7 @@ MOST_CELLS = 200_000_000
 MOST_UNPACKED_BYTES = 50_000_000_000
 #: Bytes of a JSON file.
 MOST_JSON_BYTES = 50_000_000
-#: Letters of the name of a study, a method or a file: what file systems take.
+#: Letters of the name of a study, a method or a file; file systems allow no more.
 LONGEST_NAME = 200
 #: MB of one file that the browser sends (server.maxUploadSize).
 MOST_UPLOAD_MB = 200

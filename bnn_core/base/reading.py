@@ -1,6 +1,6 @@
 """Reading arrays and tables of binary formats that may be damaged, hostile or too large.
 
-Every reader gives plain numbers and texts or an InputError that names the file. None of them
+Every reader returns plain numbers and texts or raises an InputError that names the file. No reader
 unpickles.
 """
 
@@ -71,7 +71,7 @@ def read_parquet(path: Path, remedy: str = RESTORE) -> pd.DataFrame:
         table = arrow.to_pandas()
         names = [str(name) for name in [*table.columns, *table.index.names] if name is not None]
     if sorted(names) != sorted(schema.names) or len(table) != file.metadata.num_rows:
-        raise InputError(f"{path} contradicts its own description of its columns: {remedy}")
+        raise InputError(f"{path} contradicts the description of its columns: {remedy}")
     return table
 
 

@@ -22,15 +22,16 @@ from pathlib import Path
 from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import add_cache_flag
 from bnn_core.commands.table_flags import add_table_flags, table_options
-from bnn_core.commands.training_flags import add_device_flags, use_device
+from bnn_core.commands.training_flags import add_device_flags, chosen_device
 from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.image_sets import split_name
 from bnn_core.datasets.mnist import data_root
 from bnn_core.datasets.plates import read_plate
 from bnn_core.recipes.adding import add_images
 from bnn_core.recipes.new_plates import predict_plates
+from bnn_core.study.catalogue import cache_root, study_path
 from bnn_core.study.describing import one_line
-from bnn_core.study.folder import ROLES, cache_root, open_study, study_path
+from bnn_core.study.folder import ROLES, open_study
 from bnn_core.tables.reading import TABLE_ENDINGS
 
 
@@ -122,7 +123,7 @@ def _add_plates_to(
         role=args.role,
         deploy=args.deploy,
         intensities=args.intensities,
-        device=use_device(args),
+        device=chosen_device(args),
         force=args.force,
         restart=args.restart,
     )
@@ -146,7 +147,7 @@ def add(
             sets,
             out=out,
             role=role,
-            device=use_device(args),
+            device=chosen_device(args),
             force=args.force,
             restart=args.restart,
         )

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import write_json
+from bnn_core.base.files import read_json, write_json
 from bnn_core.base.wording import count
 from bnn_core.datasets.pixels import PlateReader
 from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.datasets.sources import PlateSource, inverse_frequency_weights
 from bnn_core.networks.building import saved_config
-from bnn_core.networks.methods import training_order
+from bnn_core.networks.methods import CALIBRATION, keep_calibration, training_order
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.adding_blocks import DEPLOY, block_rows
@@ -102,9 +102,17 @@ def _train(
     for method in training_order(configs):
         config = replace(configs[method], seed=configs[method].seed + number)
         train_method(folder / method, config, training, device, quiet)
+        if config.calibrate != "none":
+            keep_calibration(folder / method, _mean_temperature(folder.parent / "folds", method))
     write_json(
         folder / ABOUT, {"training_images": len(targets), "groups": len(set(groups.tolist()))}
     )
+
+
+def _mean_temperature(folds: Path, method: str) -> float:
+    """The geometric mean of the folds' temperatures: no image is held out of the training on all."""
+    fitted = [read_json(p).get("fitted", {}) for p in folds.glob(f"*/{method}/config.json")]
+    return float(np.exp(np.mean([np.log(values.get(CALIBRATION, 1.0)) for values in fitted])))
 
 
 def _with_files(study: Study, images):

@@ -40,16 +40,25 @@ def rows_text(rows: Iterable[int]) -> str:
     return f"rows {first}" + (f" ... ({len(rows):,} rows)" if len(rows) > _SHOWN_ROWS else "")
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A table from .csv, .tsv, .txt (each also .gz) or .parquet.
+def name_of(source: Path | pd.DataFrame | np.ndarray) -> Path:
+    """How messages name what is read: a file by its path, data in memory "table" or "samples"."""
+    if isinstance(source, pd.DataFrame):
+        return Path("table")
+    return Path("samples") if isinstance(source, np.ndarray) else Path(source)
+
+
+def read_table(path: Path | pd.DataFrame) -> pd.DataFrame:
+    """A table from .csv, .tsv, .txt (each also .gz) or .parquet, or a copy of one in memory.
 
     The index is the row's number as the user counts it: in a text file the header is row 1, so the
-    first data row is 2 (blank lines are not counted); in Parquet the first row is 1. Text files
-    give text in every column, empty cells as "" (see `text_files.read_text`).
+    first data row is 2 (blank lines are not counted); in Parquet and in memory the
+    first row is 1. Text files give text in every column, empty cells as "" (see `text_files.read_text`).
 
     Raises InputError for anything else: a path that may not be read (`roots`), no such file, not
     UTF-8, rows of unequal length, a header that stands twice, two columns of one name, no rows.
     """
+    if isinstance(path, pd.DataFrame):
+        return _numbered(path, name_of(path))
     path = readable(path)
     if not os.path.isfile(path):  # no error where a name is too long to be one
         raise InputError(f"{path} is no file" if os.path.exists(path) else f"{path} does not exist")
@@ -120,10 +129,17 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         table = pq.read_table(path).to_pandas()
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is no readable Parquet file ({_first_line(error)})") from error
+    return _numbered(table, path)
+
+
+def _numbered(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A copy whose index is the row's number from 1; an index of the table becomes a column."""
     table = table.reset_index(drop=isinstance(table.index, pd.RangeIndex))
     table.columns = [str(c) for c in table.columns]
     _demand_distinct(path, list(table.columns))
     table.index = pd.RangeIndex(1, len(table) + 1)
+    if table.empty:
+        raise InputError(f"{path} has a header and no rows")
     return table
 
 

@@ -19,6 +19,7 @@ from bnn_core.networks.settings import TrainConfig
 from bnn_core.recipes import adding, image_set_blocks
 from bnn_core.recipes.adding import add_images
 from bnn_core.recipes.digits import DigitStudy, make_digit_study
+from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.rivals import with_rivals
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study, write_table
@@ -42,7 +43,10 @@ def made(tmp_path_factory):
     source = DigitStudy("digits", "Bars", list("012"), pictures(120, 0), pictures(30, 1))
     configs = {"standard": TrainConfig(bayesian=False, epochs=1), "vi": TrainConfig(epochs=1)}
     return make_digit_study(
-        tmp_path_factory.mktemp("adding") / "bars", source, configs, num_samples=5, pool=0
+        tmp_path_factory.mktemp("adding") / "bars",
+        source,
+        MethodChoice(configs, num_samples=5),
+        pool=0,
     )
 
 
@@ -229,9 +233,12 @@ def test_every_method_predicts_more_images_with_its_own_networks(tmp_path):
     )
     configs = {m: every[m] for m in ("laplace", "standard", "temperature", "dropout", "ensemble")}
     source = DigitStudy("digits", "Bars", list("012"), pictures(120, 0), pictures(30, 1))
-    study = open_study(make_digit_study(tmp_path / "bars", source, configs, num_samples=5, pool=0))
+    choice = MethodChoice(configs, num_samples=5)
+    study = open_study(make_digit_study(tmp_path / "bars", source, choice, pool=0))
     again = as_set(pictures(30, 1).images, ["g"] * 30)
     result = open_study(add_images(study.path, [again], out=tmp_path / "more"))
+    assert study.meta["embedding_of"] == study.reading_method == "ensemble"
+    assert_allclose(result.embedding[30:], study.embedding, atol=1e-2)
     for method in study.methods:
         p = [f"p_{name}" for name in "012"]
         assert_allclose(result.summary(method)[p].iloc[30:], study.summary(method)[p], atol=1e-5)

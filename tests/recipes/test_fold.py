@@ -177,7 +177,7 @@ def test_a_row_without_a_fold_is_named():
 
 
 def test_damaged_predictions_are_named(tmp_path):
-    with pytest.raises(InputError, match="not there yet"):
+    with pytest.raises(InputError, match="does not exist yet"):
         read_result(tmp_path)
     (tmp_path / "prediction.npz").write_bytes(b"PK\x03\x04half")
     with pytest.raises(InputError, match="is damaged"):
