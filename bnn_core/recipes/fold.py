@@ -69,8 +69,8 @@ def run_method(
 
     rows: (M,) row numbers of the images in the study. The folder is named after the method; a
     standard network that it builds on is in the folder `standard` beside it. Idempotent: finished
-    parts are kept. training_rows: (N,) row numbers of the training images, if they are in the study; their margins
-    during training are kept then.
+    parts are kept. training_rows: (N,) row numbers of the training images, if they are in the
+    study; their margins during training are kept then.
     """
     if (folder / "prediction.npz").is_file():
         return
