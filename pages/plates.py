@@ -16,6 +16,7 @@ from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
 from bnn_core.measures.levels import own_images
 from bnn_core.study.folder import Study
 from bnn_core.tables import plate_map
+from bnn_core.tables.wells import FORMATS, place_of, plate_format, row_name
 from pages.shared import choices, frame, gestures, marks, panels
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain
@@ -71,7 +72,7 @@ def page() -> None:
         )
         return
     say_left_out(frame.table(study, method).iloc[frame.filtered_rows()])
-    explore(study, method, wells, plate_map.plate_format(study.images["well"].unique()))
+    explore(study, method, wells, plate_format(study.images["well"].unique()))
 
 
 def pick_method(study: Study) -> str:
@@ -101,7 +102,7 @@ def say_left_out(table: pd.DataFrame) -> None:
         unread = [
             well
             for well in left_out["well"].dropna().astype(str).unique()
-            if plate_map.place_of(well) is None
+            if place_of(well) is None
         ]
         names = f" ({', '.join(map(plain, unread[:3]))}{', …' if len(unread) > 3 else ''})"
         said.append(
@@ -151,7 +152,7 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
         # Of another study's plates the format is inferred anew, so the key names what was inferred.
         size = st.selectbox(
             "Format",
-            formats := list(plate_map.FORMATS),
+            formats := list(FORMATS),
             width=150,
             key=f"plate_format_{wells_count}",
             index=formats.index(wells_count),
@@ -163,7 +164,7 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
             f"The study has wells that a plate of {size:,} has not; {wells_count:,} are drawn."
         )
         size = wells_count
-    shape = plate_map.FORMATS[size]
+    shape = FORMATS[size]
     of_plate = wells if plate == ALL_PLATES else wells[wells["plate"] == plate]
     most = min(MOST_PLATES, MOST_PLACES // size)
     some = of_plate["plate"].isin(names[:most]) if plate == ALL_PLATES else slice(None)
@@ -305,7 +306,7 @@ def effects(
     along, line = spot() or (None, None)
     # Of the wells that the means are of: those with a value.
     if along in LINES and (here := wells[(wells[along] == line) & ~np.isnan(values)]).size:
-        name = plate_map.row_name(line) if along == "row" else line
+        name = row_name(line) if along == "row" else line
         where = "all plates" if several else f"plate {here['plate'].iat[0]}"
         fields_of(
             study,
@@ -392,7 +393,7 @@ def _map(
     return figures.plate_map(
         _drawn,
         paint(_drawn, by, _wells, highlight, _study.classes),
-        plate_map.FORMATS[size],
+        FORMATS[size],
         texts_of(_drawn),
         marked=wrong if by == PREDICTION else None,
     )

@@ -16,12 +16,13 @@ import tempfile
 from pathlib import Path
 
 from bnn_core.commands.flags import add_cache_flag
-from bnn_core.commands.training_flags import add_device_flags, use_device
+from bnn_core.commands.training_flags import add_device_flags, chosen_device
 from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.mnist import data_root
 from bnn_core.recipes.adding import add_images
+from bnn_core.study.catalogue import cache_root, study_path
 from bnn_core.study.describing import one_line
-from bnn_core.study.folder import ROLES, cache_root, open_study, study_path
+from bnn_core.study.folder import ROLES, open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +82,7 @@ def add(
             sets,
             out=out,
             role=role,
-            device=use_device(args),
+            device=chosen_device(args),
             force=args.force,
             restart=args.restart,
         )

@@ -1,12 +1,14 @@
 """`bnn second-opinion STUDY FEATURES`: what plain features say about the same compounds."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import add_cache_flag, read_map
 from bnn_core.measures.levels import scored_rows
-from bnn_core.study.folder import cache_root, open_study
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import open_study
 from bnn_core.suspects.second_opinion import opinion, read_features, write_opinion
 
 
@@ -39,6 +41,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     study = open_study(args.study, cache_root(args.cache))
     features = read_features(args.features, read_map(args.map))
+    for note in features.notes:
+        print(note, file=sys.stderr)
     table = opinion(features, study.classes, args.control or None)
     counted = scored_rows(table)
     ours = set(study.images["compound"].dropna()) if "compound" in study.images else set()

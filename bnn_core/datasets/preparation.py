@@ -52,6 +52,7 @@ def prepare_source(
     intensities: tuple[float, float] | None = None,
     pixel_size_um: float | None = None,
     notes: Sequence[str] = (),
+    travels: bool = False,
     plate_counts: Callable[[str], np.ndarray | None] = lambda plate: None,
     workers: int | None = None,
 ) -> PlateSource:
@@ -63,6 +64,7 @@ def prepare_source(
     "plate" stretches to the percentiles of plate and channel, "image" to the image's own, "none" to
     the full scale, "auto" is "plate" for 16 bit and "none" for 8 bit (commonly scaled already).
     intensities: see `bnn_core.images.numbers.as_unsigned`.
+    travels: the pictures are copied into the study (`PlateSource`).
     plate_counts: intensity counts (C, 65536) of a whole plate where more is known than the files.
 
     Raises InputError when more than half of the images are bad, they have too many sizes, another
@@ -87,6 +89,8 @@ def prepare_source(
     }
     if intensities is not None:
         wanted["intensities"] = list(intensities)
+    if travels:
+        wanted["travels"] = True
     key = _digest(json.dumps(wanted, sort_keys=True))
     if (folder / DESCRIPTION).is_file():
         if read_json(folder / DESCRIPTION).get("key") == key:

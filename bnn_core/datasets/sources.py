@@ -21,7 +21,7 @@ from bnn_core.images.rendering import channel_colours, thumbnail
 from bnn_core.study.folder import TRUTH, write_table
 
 DESCRIPTION = "source.json"
-#: Folder in a study of synthetic pictures: they travel with it, for nobody has them elsewhere.
+#: Folder of pictures that travel with a study, because they are nowhere else.
 PICTURES = "pictures"
 
 
@@ -39,7 +39,8 @@ class PlateSource:
     intensities shown as black and white), threshold, ceiling. quarantine: file, row, reason of
     images left out. notes: what a reader of the results should know. truth: what was planted in
     synthetic images (see `Study.truth`); None for measured ones. intensities: the range that the
-    user gave for files of other number types (`numbers.as_unsigned`).
+    user gave for files of other number types (`numbers.as_unsigned`). travels: the pictures are
+    copied into the study, because they are nowhere else.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class PlateSource:
     notes: list[str]
     truth: pd.DataFrame | None = None
     intensities: list[float] | None = None
+    travels: bool = False
 
     def targets(self) -> np.ndarray:
         """(N,) int64 class numbers; -1 for images that do not count (no label, controls)."""
@@ -98,11 +100,10 @@ class PlateSource:
 
     def study_keys(self) -> dict[str, Any]:
         """Keys of study.json that say where the images come from and how they were scaled."""
-        synthetic = self.truth is not None
         return {
             "channels": self.channels,
-            "synthetic": synthetic,
-            "image_root": PICTURES if synthetic else str(self.image_root),
+            "synthetic": self.truth is not None,
+            "image_root": PICTURES if self.travels else str(self.image_root),
             "pixel_size_um": self.pixel_size_um,
             "normalise": self.normalise,
             "intensities": self.intensities,
@@ -119,13 +120,14 @@ class PlateSource:
     def keep_with_study(self, making: Path) -> None:
         """Put contrast.parquet and quarantine.csv into a study's folder: the pages show them.
 
-        Synthetic images go there themselves, with their truth.
+        Pictures that are nowhere else go there themselves, and the truth of synthetic ones.
         """
         with atomic_path(making / "contrast.parquet") as temporary:
             write_table(temporary, self.contrast)
         self.keep_quarantine(making)
         if self.truth is not None:
             write_table(making / TRUTH, self.truth)
+        if self.travels:
             shutil.copytree(self.image_root, making / PICTURES, dirs_exist_ok=True)
 
 
@@ -145,6 +147,7 @@ def open_source(folder: Path) -> PlateSource:
             image_root=Path(meta["image_root"]),
             truth=pd.read_parquet(folder / TRUTH) if (folder / TRUTH).is_file() else None,
             intensities=meta.get("intensities"),
+            travels=meta.get("travels", False),
             **{
                 key: meta[key]
                 for key in ("classes", "channels", "pixel_size_um", "normalise", "notes")

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from bnn_core.figures import style
-from bnn_core.tables.plate_map import row_name
+from bnn_core.tables.wells import row_name
 
 #: Pixels from well to well of one plate shown alone; the most that the wells of a map are wide, so
 #: that with its margins it fits beside the sidebar on a screen 1280 wide: a chart made narrower by

@@ -6,7 +6,7 @@ of one body, so one engine serves every method.
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -18,12 +18,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from bnn_core.measures.uncertainty import Moments
+from bnn_core.networks.augmentation import symmetry
 from bnn_core.networks.bodies import LeNet5
 from bnn_core.networks.layers import BayesLayer
 from bnn_core.networks.memory import keep_freed_memory
 from bnn_core.networks.mscnn import MultiScaleCNN
 from bnn_core.networks.precision import autocast
 
+#: Half of the least positive float16, in which samples are stored: what is rounded to 0.
+SMALLEST = 2.0**-25
 #: Images of one batch on a GPU; more make it no faster.
 LARGEST_BATCH = 16_384
 
@@ -32,11 +35,15 @@ LARGEST_BATCH = 16_384
 class Networks:
     """T networks of one plain body.
 
-    weights: name -> tensor (T, *shape) on the body's device; T is `num_samples`.
+    weights: name -> tensor (T, *shape) on the body's device; T is `num_samples`. symmetries: how
+    many of the square's symmetries prediction averages over, 1 or 8 (`augmentation.symmetry`).
+    temperature: every network's softmax is raised to 1 / temperature and normalised.
     """
 
     body: nn.Module
     weights: dict[str, Tensor]
+    symmetries: int = 1
+    temperature: float = 1.0
 
     @property
     def num_samples(self) -> int:
@@ -111,7 +118,45 @@ def _with_rest(network: nn.Module, plain: nn.Module) -> nn.Module:
 def predictive_samples(networks: Networks, images: Tensor) -> Tensor:
     """Softmax samples (T, N, C) of images (N, channels, H, W) already on the networks' device."""
     with torch.inference_mode():
-        return sampler(networks)(images).float().softmax(dim=-1)
+        return probabilities(networks)(images)
+
+
+def probabilities(networks: Networks) -> Callable[[Tensor], Tensor]:
+    """Softmax (T, n, C) of all networks as a function of images (n, channels, H, W).
+
+    With symmetries each of T networks sees the images under one of them, network t under number t
+    modulo 8: the mean over the networks is one over the symmetries too and costs no more. Fewer
+    networks than symmetries each see all, and their softmax is averaged.
+    """
+    total, count = networks.num_samples, networks.symmetries
+    if networks.temperature != 1:
+        untempered = probabilities(replace(networks, temperature=1.0))
+        return lambda images: torch.softmax(
+            untempered(images).clamp(min=SMALLEST).log() / networks.temperature, dim=-1
+        )
+    if count == 1:
+        logits = sampler(networks)
+        return lambda images: logits(images).float().softmax(dim=-1)
+    if total < count:
+        logits = sampler(networks)
+        return lambda images: sum(
+            logits(symmetry(images, k)).float().softmax(dim=-1) / count for k in range(count)
+        )
+    parts = [
+        sampler(
+            Networks(networks.body, {name: w[k::count] for name, w in networks.weights.items()})
+        )
+        for k in range(count)
+    ]
+
+    def of_parts(images: Tensor) -> Tensor:
+        shown = [part(symmetry(images, k)).float() for k, part in enumerate(parts)]
+        p = shown[0].new_empty(total, *shown[0].shape[1:])
+        for k, logits in enumerate(shown):
+            p[k::count] = logits.softmax(dim=-1)
+        return p
+
+    return of_parts
 
 
 def sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
@@ -237,11 +282,11 @@ def predict_batches(
     keep_freed_memory()
     device = next(networks.body.parameters()).device
     size = batch_size or images_per_batch(networks, images, prepare)
-    logits = sampler(networks)
+    softmax = probabilities(networks)
     for start in range(0, len(images), size):
         rows = slice(start, min(start + size, len(images)))
         with torch.inference_mode(), autocast(device, precision):
-            p = logits(prepare(on_device(images[rows], device))).float().softmax(dim=-1)
+            p = softmax(prepare(on_device(images[rows], device)))
             samples = None if keep is None else p.transpose(0, 1).to(keep).cpu().numpy()
             moments = _moments(p)
         yield Predicted(rows, moments, samples)

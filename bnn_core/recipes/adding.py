@@ -1,8 +1,8 @@
-"""More images for a finished study: its networks predict them, and it is made anew with them.
+"""Add images to a finished study: its networks predict them, and the study is written with them.
 
-The images are read and predicted block by block and every block is kept on disk, so memory depends
-on the block, not on their number, and an interrupted run goes on. What the study says of its own
-images stays as it is, bit by bit.
+The images are read and predicted block by block, and every block is kept on disk. So memory depends
+on the size of a block, and an interrupted run continues. All numbers of the study's earlier images
+stay the same, bit by bit.
 """
 
 import hashlib
@@ -25,9 +25,10 @@ from bnn_core.recipes.adding_blocks import (
     block_file,
     blocks_of,
     embedding_method,
-    look_at,
     predict_blocks,
+    read_blocks,
 )
+from bnn_core.study.checking import demand_networks
 from bnn_core.study.folder import ROLES, Study, open_study
 from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import ADDING, open_making
@@ -35,8 +36,8 @@ from bnn_core.study.writing import finish_study
 
 #: Samples of one method above this many bytes are not kept.
 MOST_SAMPLE_BYTES = 2 << 30
-#: What study.json says that a study with more rows says anew.
-_MADE_ANEW = (
+#: Keys of study.json that are written again for a study with more rows.
+_REWRITTEN = (
     "schema",
     "rows",
     "roles",
@@ -46,6 +47,7 @@ _MADE_ANEW = (
     "created",
     "fingerprint",
     "files",
+    "checksums",
     "title",
     "kind",
     "classes",
@@ -53,7 +55,7 @@ _MADE_ANEW = (
     "settings",
     "notes",
 )
-#: Files of a study that hold a row per image.
+#: Files of a study with one row per image.
 _BY_ROW = (
     "study.json",
     "images.parquet",
@@ -78,13 +80,13 @@ def add_images(
 ) -> Path:
     """Apply the networks of the study at `path` to more images; returns the folder of the result.
 
-    out: the new study; None re-makes `path` itself, swapped in when all is done. role: of all added
-    images; None: "shifted" where the label is a class of the study, "new" where it is another,
-    "unlabelled" without one. Images are predicted by the networks of every fold, averaged.
+    out: the new study; None: the study at `path`, replaced at the end. role: role of all added
+    images; None: "shifted" for a class of the study, "new" for another label, "unlabelled" without
+    one. The networks of every fold predict the images, and the folds are averaged.
 
-    Raises InputError when the study keeps no networks (it was imported), holds a set of that name
-    already, or when its samples would grow above the limit and be lost; TakenError while another
-    process makes the study of that name.
+    Raises InputError for a study without networks (imported), for a set of a name that the study
+    has, and where samples would grow above the limit and be lost; TakenError while another process
+    makes the study of that name.
     """
     out = open_study(path).path if out is None else Path(out)
     with study_lock(out):
@@ -102,6 +104,7 @@ def _add(
     most_sample_bytes: int,
 ) -> Path:
     folds = _folds(study)
+    demand_networks(study)
     images, total = _added_rows(study, sets, role), sum(len(s) for s in sets)
     kept = [
         m
@@ -111,9 +114,9 @@ def _add(
     lost = [m for m in study.methods if study.samples(m) is not None and m not in kept]
     if lost and out == study.path:
         raise InputError(
-            f"with {total:,} more images the samples of {lost[0]} would take "
+            f"with {total:,} more images the samples of {lost[0]} would need "
             f"{_sample_bytes(study, lost[0], total) / 1e9:.1f} GB and be left out; give --out "
-            "NAME, so that this study keeps its own"
+            "NAME, so that this study keeps its samples"
         )
     making = open_making(
         out,
@@ -130,8 +133,8 @@ def _add(
     blocks = list(blocks_of(sets))
     shape = tuple(read_json(folds[0] / study.methods[0] / "config.json")["image_shape"])
     try:
-        look_at(making, blocks, shape, study.meta.get("channels"), "image_root" in study.meta)
-    except InputError:  # images that do not fit: nothing to go on with
+        read_blocks(making, blocks, shape, study.meta.get("channels"), "image_root" in study.meta)
+    except InputError:  # images that do not fit: there is nothing to resume
         shutil.rmtree(making)
         raise
     for method in study.methods:
@@ -147,7 +150,7 @@ def adding_to(out: Path) -> bool:
 
 
 def _digest(images: ImageSet) -> str:
-    """16 hex digits over identities, labels and files of a set: another set is not resumed."""
+    """16 hex digits over identities, labels and files of a set; a run resumes the same set only."""
     digest = hashlib.sha256()
     for column in (images.ids, images.labels, () if images.files is None else images.files):
         digest.update("\x1f".join(map(str, column)).encode() + b"\x1e")
@@ -158,7 +161,7 @@ def _folds(study: Study) -> list[Path]:
     if study.meta.get("weights_kept") is False:
         raise InputError(
             f"study {study.name} was made without its networks, so it cannot predict "
-            "more images; re-make it with --keep-weights"
+            "more images; make it again with --keep-weights"
         )
     numbered = sorted(
         (int(p.name), p) for p in (study.path / "folds").glob("*") if p.name.isdigit()
@@ -194,10 +197,10 @@ def _added_rows(study: Study, sets: Sequence[ImageSet], role: str | None) -> pd.
             )
         )
     added = pd.concat(parts, ignore_index=True)
-    taken = added["image_id"][added["image_id"].isin(study.images["image_id"])]
+    known = added["image_id"][added["image_id"].isin(study.images["image_id"])]
     double = added["image_id"][added["image_id"].duplicated()]
-    if len(taken) or len(double):
-        name = (taken if len(taken) else double).iat[0].split("/")[0]
+    if len(known) or len(double):
+        name = (known if len(known) else double).iat[0].split("/")[0]
         raise InputError(
             f"study {study.name} would hold the images of '{name}' twice; give them "
             f"another name: OTHER=PATH in place of PATH"
@@ -252,35 +255,35 @@ def _finish(
             )
             for block in blocks
         ]
-        own = study.summary(method)
         ids = pd.DataFrame({"image_id": added["image_id"]})
         summaries[method] = _below(
-            own, pd.concat([ids, pd.concat(parts, ignore_index=True)], axis=1)
+            study.summary(method),
+            pd.concat([ids, pd.concat(parts, ignore_index=True)], axis=1),
         )
     if study.embedding is not None:
         _write_embedding(study, making, numbers, blocks)
     notes = [
         *study.meta.get("notes", []),
         *(
-            f"{count(len(s), 'image')} of {s.title} added: predicted by the study's networks, counted "
-            "in no accuracy"
+            f"{count(len(s), 'image')} of {s.title} added: the study's networks predict them, and no "
+            "accuracy counts them"
             for s in sets
         ),
         *(note for s in sets for note in s.notes),
     ]
     if known := int(added["content_hash"].isin(study.images["content_hash"]).sum()):
         notes.append(
-            f"{known:,} of them {be(known)} of the study itself, and networks of other "
-            "folds were trained on such"
+            f"{known:,} of them {be(known)} in the study already, and networks of other folds were "
+            "trained on them"
         )
     if study.meta.get("normalise") in ("plate", "image"):
         notes.append(
-            f"the study's own images were scaled by {study.meta['normalise']}; the added "
-            "ones were taken as scaled already"
+            f"the study's images were scaled by {study.meta['normalise']}; the added images were "
+            "not scaled"
         )
     if lost:
         notes.append(f"no samples are kept: with {len(images):,} images they would be too large")
-    study.demand_same()  # part of what was copied would be another study's
+    study.demand_same()  # otherwise parts of two studies would be mixed
     return finish_study(
         making,
         title=study.meta["title"],
@@ -291,7 +294,7 @@ def _finish(
         thumbnails=_thumbnails(study, making, blocks),
         methods=study.meta["methods"],
         settings=study.meta.get("settings"),
-        extra={k: v for k, v in study.meta.items() if k not in _MADE_ANEW}
+        extra={k: v for k, v in study.meta.items() if k not in _REWRITTEN}
         | {
             "notes": notes,
             "added": [
@@ -305,17 +308,17 @@ def _finish(
 def _write_embedding(
     study: Study, making: Path, folds: Sequence[int], blocks: Sequence[Block]
 ) -> None:
-    own = study.embedding
-    shape = (len(own) + sum(map(len, blocks)), own.shape[1])
+    before = study.embedding
+    shape = (len(before) + sum(map(len, blocks)), before.shape[1])
     with atomic_path(making / "embedding.npy") as temporary:
         array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-        array[: len(own)] = own
+        array[: len(before)] = before
         for block in blocks:
             parts = [
                 np.load(block_file(making, f"{embedding_method(study)}-{fold}", block))["embedding"]
                 for fold in folds
             ]
-            rows = slice(len(own) + block.first, len(own) + block.first + len(block))
+            rows = slice(len(before) + block.first, len(before) + block.first + len(block))
             array[rows] = np.mean(np.asarray(parts, np.float32), axis=0)
         array.flush()
         del array
@@ -331,16 +334,16 @@ def _thumbnails(study: Study, making: Path, blocks: Sequence[Block]) -> Iterator
         )
 
 
-def _below(own: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
+def _below(before: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
     """Two tables one below the other: the columns of the first, then those only in the second."""
-    columns = [*own.columns, *(c for c in added if c not in own)]
+    columns = [*before.columns, *(c for c in added if c not in before)]
     out = {}
     for column in columns:
-        if column in own and column in added and own[column].dtype == added[column].dtype:
-            out[column] = pd.concat([own[column], added[column]], ignore_index=True)
+        if column in before and column in added and before[column].dtype == added[column].dtype:
+            out[column] = pd.concat([before[column], added[column]], ignore_index=True)
         else:
             out[column] = [
-                *(own[column] if column in own else [None] * len(own)),
+                *(before[column] if column in before else [None] * len(before)),
                 *(added[column] if column in added else [None] * len(added)),
             ]
     return pd.DataFrame(out)

@@ -28,8 +28,8 @@ BLOCK = 2000
 class Block:
     """Consecutive images of one set.
 
-    rows: which of the set. first: the place of their first among all added rows. number: of the
-    block, in the names of its files.
+    rows: their rows in the set. first: row of the first image among all added rows. number: the
+    block's number, in the names of its files.
     """
 
     images: ImageSet
@@ -51,28 +51,28 @@ def blocks_of(sets: Sequence[ImageSet]) -> Iterator[Block]:
             first, number = first + rows.stop - rows.start, number + 1
 
 
-def look_at(
+def read_blocks(
     making: Path,
     blocks: Sequence[Block],
     shape: tuple[int, int, int],
     channels: Sequence[str] | None,
     of_files: bool,
 ) -> None:
-    """Hashes and thumbnails of all added images, as the network sees them.
+    """Keep hashes and thumbnails of all added images, as the network sees them.
 
-    of_files: hashes are those of the files' bytes where there are files, as in studies of plates.
-    Raises InputError when one does not fit a network for images of `shape` (channels, H, W).
+    of_files: hash the bytes of the files where there are files, as in studies of plates.
+    Raises InputError for an image that does not fit a network for `shape` (channels, H, W).
     """
     colours = channel_colours(channels or default_channels(shape[0]))
     with tqdm(total=sum(map(len, blocks)), desc="read images", unit="image") as bar:
         for block in blocks:
             path = block_file(making, "images", block)
             if not path.is_file():
-                found = block.images.fitted(block.rows, shape)
-                pictures = [_thumbnail(image, colours) for image in found]
+                images = block.images.fitted(block.rows, shape)
+                pictures = [_thumbnail(image, colours) for image in images]
                 files = block.images.files if of_files else None
                 hashes = (
-                    content_hashes(found)
+                    content_hashes(images)
                     if files is None
                     else [
                         hashlib.sha256(read_bytes(file)).hexdigest()[:16]
@@ -106,13 +106,13 @@ def predict_blocks(
     keep_samples: bool,
     device: str,
 ) -> None:
-    """Moments of all blocks by one method of every fold; samples and embedding into their files."""
+    """Keep moments of all blocks by one method of every fold, and samples and embedding in files."""
     samples = _samples_file(study, making, method, sum(map(len, blocks))) if keep_samples else None
     count = study.meta["methods"][method].get("num_samples", 100)
     seed = (study.meta.get("seeds") or {}).get("samples", 0)
     main = method == embedding_method(study) and study.embedding is not None
     measured = "distance" in study.summary(method)
-    for place, fold in enumerate(folds):
+    for number, fold in enumerate(folds):
         todo = [b for b in blocks if not block_file(making, f"{method}-{fold.name}", b).is_file()]
         with tqdm(
             total=sum(map(len, blocks)), desc=f"predict fold {fold.name} {method}", unit="image"
@@ -131,16 +131,14 @@ def predict_blocks(
                     if samples is not None
                     else None
                 )
-                moments = predict(
-                    networks, images, ready, samples=drawn, progress=bar.update
-                )
+                moments = predict(networks, images, ready, samples=drawn, progress=bar.update)
                 if samples is not None:
-                    # Of K folds each gives every Kth sample, as `folds.assemble` has it.
+                    # Each of K folds gives every Kth sample, as in `fold.assemble`.
                     rows = slice(
                         len(study.images) + block.first,
                         len(study.images) + block.first + len(block),
                     )
-                    samples[rows, place :: len(folds)] = drawn[:, place :: len(folds)]
+                    samples[rows, number :: len(folds)] = drawn[:, number :: len(folds)]
                     samples.flush()
                 features = None
                 if mean is not None:
@@ -164,21 +162,22 @@ def embedding_method(study: Study) -> str:
 
 
 def _samples_file(study: Study, making: Path, method: str, more: int) -> np.ndarray:
-    own = study.samples(method)
+    before = study.samples(method)
     path = making / "samples" / f"{method}.npy"
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
         with atomic_path(path) as temporary:
-            shape = (len(own) + more, *own.shape[1:])
+            shape = (len(before) + more, *before.shape[1:])
             array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-            for start in range(0, len(own), BLOCK):
-                array[start : min(start + BLOCK, len(own))] = own[start : start + BLOCK]
+            for start in range(0, len(before), BLOCK):
+                array[start : min(start + BLOCK, len(before))] = before[start : start + BLOCK]
             array.flush()
             del array
     return np.lib.format.open_memmap(path, "r+")
 
 
 def average_moments(making: Path, method: str, folds: Sequence[int], block: Block) -> Moments:
+    """Moments of a block, averaged over the folds."""
     parts = []
     for fold in folds:
         with np.load(block_file(making, f"{method}-{fold}", block)) as arrays:
@@ -189,7 +188,7 @@ def average_moments(making: Path, method: str, folds: Sequence[int], block: Bloc
 def average_distance(
     making: Path, method: str, folds: Sequence[int], block: Block
 ) -> np.ndarray | None:
-    """Mean over the folds of a block's distances from their training images; None without them."""
+    """A block's distances from the training images, averaged over the folds; None without them."""
     parts = []
     for fold in folds:
         with np.load(block_file(making, f"{method}-{fold}", block)) as arrays:
@@ -200,7 +199,7 @@ def average_distance(
 
 
 def block_file(making: Path, kind: str, block: Block) -> Path:
-    """Where a block's "images" lie, or what "<method>-<fold>" says of them."""
+    """The file of a block's "images", or of its predictions by "<method>-<fold>"."""
     return making / ADDING / f"{kind}-{block.number:05d}.npz"
 
 

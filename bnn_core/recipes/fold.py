@@ -1,7 +1,7 @@
 """One fold is one job: train each method, predict, leave the result in the fold's folder.
 
-A study with one fixed split (MNIST) has one fold. A finished job is skipped when run again; an
-interrupted one goes on. `assemble` puts the folds' rows together once all are there.
+A study with one fixed split (MNIST) has one fold. A finished job is skipped when it is run again;
+an interrupted one continues. `assemble` joins the rows of all folds.
 """
 
 import os
@@ -25,19 +25,21 @@ from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import prepare
 from bnn_core.networks.distance import MOST_IMAGES, TrainingCloud, save_cloud, training_cloud
-from bnn_core.networks.methods import networks_of, procedure_of
+from bnn_core.networks.methods import builds_on, networks_of, procedure_of
 from bnn_core.networks.prediction import Networks, embed, predict_batches
 from bnn_core.networks.settings import TrainConfig
-from bnn_core.networks.training import TrainingSet
+from bnn_core.networks.training import MARGINS, TrainingSet
 
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What one method says of the images that one fold predicts.
+    """The predictions of one method for the images that one fold predicts.
 
     rows: (M,) row numbers in the study. moments: of M images. samples: (M, T, C) float16 or None.
-    embedding: (M, D) float16. distance: (M,) from the training images, see `novelty`; None of folds
-    that were run before there was one.
+    embedding: (M, D) float16. distance: (M,) from the training images, see `networks.distance`; None
+    for folds of older versions. training_rows, margins: (K,) rows that the fold trained on and
+    their mean margins in the first half of training; None where they are unknown. After `assemble`
+    margins are (N,), one per row of the study.
     """
 
     rows: np.ndarray
@@ -45,6 +47,8 @@ class FoldResult:
     samples: np.ndarray | None
     embedding: np.ndarray
     distance: np.ndarray | None = None
+    training_rows: np.ndarray | None = None
+    margins: np.ndarray | None = None
 
 
 def run_method(
@@ -57,13 +61,16 @@ def run_method(
     num_samples: int,
     sample_seed: int,
     keep_samples: bool = True,
+    training_rows: np.ndarray | None = None,
     device: str = "cpu",
     quiet: bool = False,
 ) -> None:
     """Train one method of one fold in `folder` and predict `images`, (M, channels, H, W) uint8.
 
-    `rows` (M,) are the images' row numbers in the study. The folder is named after the method; what
-    it builds on lies in the folder beside, `standard`. Idempotent: what is done is kept.
+    rows: (M,) row numbers of the images in the study. The folder is named after the method; a
+    standard network that it builds on is in the folder `standard` beside it. Idempotent: finished
+    parts are kept. training_rows: (N,) row numbers of the training images, if they are in the
+    study; their margins during training are kept then.
     """
     if (folder / "prediction.npz").is_file():
         return
@@ -102,13 +109,13 @@ def run_method(
             with atomic_path(folder / "samples.npy") as samples:
                 os.replace(parts.folder / "samples.npy", samples)
         with open(temporary, "wb") as file:
-            np.savez(file, rows=rows, **arrays)
+            np.savez(file, rows=rows, **arrays, **_margins(folder, config, training_rows))
 
 
 def _training_cloud(
     mean: Networks, training: TrainingSet, ready: Callable[[np.ndarray], Tensor]
 ) -> TrainingCloud:
-    """The training images in the last hidden layer; evenly chosen ones where there are many."""
+    """The training images in the last hidden layer; evenly spaced ones where there are many."""
     chosen = np.linspace(0, len(training.images) - 1, min(len(training.images), MOST_IMAGES))
     chosen = chosen.astype(int)
     features = list(embed(mean, training.images, ready, rows=chosen))
@@ -116,7 +123,7 @@ def _training_cloud(
 
 
 class _Parts:
-    """Arrays of a fold's result while they are made: files of a hidden folder that goes at the end.
+    """Arrays of a fold's result while they are made: files in a hidden folder, deleted at the end.
 
     Every array has `count` rows, one per image.
     """
@@ -126,7 +133,7 @@ class _Parts:
         self.writers: dict[str, ArrayWriter] = {}
 
     def __enter__(self) -> "_Parts":
-        shutil.rmtree(self.folder, ignore_errors=True)  # an interrupted run left it
+        shutil.rmtree(self.folder, ignore_errors=True)  # of an interrupted run
         self.folder.mkdir()
         return self
 
@@ -151,13 +158,14 @@ class _Parts:
 
 
 def read_result(folder: Path) -> FoldResult:
-    """A finished method's predictions; InputError when they are not there or damaged."""
+    """The predictions of a finished method; InputError where they are missing or damaged."""
     path = folder / "prediction.npz"
     try:
         with open(path, "rb") as file, np.load(file) as arrays:
             moments = Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"])
             rows, embedding = arrays["rows"], arrays["embedding"]
-            distance = arrays.get("distance")
+            distance, margins = arrays.get("distance"), arrays.get("margins")
+            training_rows = arrays.get("training_rows")
         samples = folder / "samples.npy"
         return FoldResult(
             rows,
@@ -165,20 +173,22 @@ def read_result(folder: Path) -> FoldResult:
             np.load(samples, mmap_mode="r") if samples.is_file() else None,
             embedding,
             distance,
+            training_rows,
+            margins,
         )
     except FileNotFoundError as error:
-        raise InputError(f"{path} is not there yet: run this fold first") from error
+        raise InputError(f"{path} does not exist yet: run this fold first") from error
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is damaged; delete it and run the same command again") from error
 
 
 def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = None) -> FoldResult:
-    """One result over all rows of a study; rows that several folds predict get their mean.
+    """One result over all rows of a study; rows that several folds predict get the folds' mean.
 
     Samples are kept where every fold kept them; a row that K folds predict gets its T samples from
-    them in turn. They are a memory-mapped file in the folder `scratch` (None: the system's folder
-    for temporary files), which the system removes with the last reference to them.
-    Raises InputError when some row is predicted by no fold.
+    these folds in turn. They are a memory-mapped file in the folder `scratch` (None: the system's
+    folder for temporary files), which the system deletes with the last reference.
+    Raises InputError for a row that no fold predicts.
     """
     counts = np.zeros(num_rows)
     for result in results:
@@ -203,7 +213,7 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
     samples = None
     if all(r.samples is not None for r in results):
         shape = (num_rows, *results[0].samples.shape[1:])
-        # A file without a name, which goes when nothing uses it any more.
+        # A file without a name: the system deletes it with its last user.
         with tempfile.TemporaryFile(dir=scratch) as file:
             samples = np.memmap(file, np.float16, "w+", shape=shape)
         seen = np.zeros(num_rows, dtype=int)
@@ -211,11 +221,48 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
             # Fold number s of the K that predict a row gives it the samples s, s + K, s + 2K, ...
             first, step = seen[result.rows], counts[result.rows].astype(int)
             for t in range(samples.shape[1]):
-                mine = t % step == first
-                samples[result.rows[mine], t] = result.samples[mine, t]
+                gives = t % step == first
+                samples[result.rows[gives], t] = result.samples[gives, t]
             seen[result.rows] += 1
     embedding = mean_of([r.embedding for r in results]).astype(np.float16)
     distance = None
     if all(r.distance is not None for r in results):
         distance = mean_of([r.distance for r in results])
-    return FoldResult(np.arange(num_rows), moments, samples, embedding, distance)
+    return FoldResult(
+        np.arange(num_rows),
+        moments,
+        samples,
+        embedding,
+        distance,
+        margins=_mean_margins(results, num_rows),
+    )
+
+
+def _margins(
+    folder: Path, config: TrainConfig, training_rows: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """training_rows and margins of a trained method; nothing where they are unknown.
+
+    A method that builds on the standard network began with that network's training; of an ensemble
+    the first member counts.
+    """
+    if builds_on(folder.name, config):
+        folder = folder.parent / "standard"
+    elif (folder / "0").is_dir():
+        folder = folder / "0"
+    path = folder / MARGINS
+    if training_rows is None or not path.is_file():
+        return {}
+    return {"training_rows": training_rows, "margins": np.load(path)}
+
+
+def _mean_margins(results: list[FoldResult], num_rows: int) -> np.ndarray | None:
+    """(num_rows,) mean margin over the folds that trained on an image, nan without one."""
+    if any(r.margins is None for r in results):
+        return None
+    sums, counts = np.zeros(num_rows), np.zeros(num_rows)
+    for result in results:
+        known = ~np.isnan(result.margins)
+        np.add.at(sums, result.training_rows[known], result.margins[known])
+        np.add.at(counts, result.training_rows[known], 1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -28,13 +28,15 @@ from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.fold import run_method
 
 PLAN = "plan.json"
-#: The rows of the study, labels corrected where that was asked for.
+#: The rows of the study, with corrected labels.
 TABLE = "table.parquet"
 
 
 def read_plan(making: Path) -> tuple[dict, PlateSource, list[Fold]]:
-    """The plan in a study's working folder, its images, its folds. InputError where there is none,
-    or the images were prepared anew since."""
+    """The plan in a study's working folder, its images, and its folds.
+
+    Raises InputError without a plan, and where the images were prepared again since.
+    """
     if not (making / PLAN).is_file():
         raise InputError(f"{making} has no {PLAN}: begin the study with 'bnn study ...' first")
     plan = read_json(making / PLAN)
@@ -42,8 +44,8 @@ def read_plan(making: Path) -> tuple[dict, PlateSource, list[Fold]]:
     source = replace(open_source(folder), table=pd.read_parquet(making / TABLE))
     if plan.get("images") not in (None, source_key(folder)):
         raise InputError(
-            f"the images in {folder} were prepared anew, with another table or other settings than "
-            f"{making} was planned with; give its 'bnn study' command again, or --restart it"
+            f"the images in {folder} were prepared again, with another table or other settings "
+            f"than the plan of {making}; run its 'bnn study' command again, or with --restart"
         )
     folds = make_folds(
         source.table,
@@ -56,14 +58,14 @@ def read_plan(making: Path) -> tuple[dict, PlateSource, list[Fold]]:
 
 
 def run_fold(making: Path, index: int, device: str = "cpu", quiet: bool = False) -> None:
-    """Run one fold of a planned study: train each method and predict; done parts are kept."""
+    """Run one fold of a planned study: train each method and predict. Finished parts are kept."""
     plan, source, folds = read_plan(making)
     if not 0 <= index < len(folds):
         raise InputError(f"fold {index} does not exist: {making} has folds 0 to {len(folds) - 1}")
     (making / "folds").mkdir(exist_ok=True)
     with alone(
         making / "folds" / f"{index}.lock",
-        f"fold {index} of {making} is being run by another process; wait for it, or stop it",
+        f"another process runs fold {index} of {making}; wait for it, or stop it",
     ):
         if index in missing_folds(making):
             _run_fold(making, plan, source, folds[index], device, quiet)
@@ -92,13 +94,14 @@ def _run_fold(
             fold.predict,
             num_samples=plan["num_samples"],
             sample_seed=plan["sample_seed"] + index,
+            training_rows=fold.train,
             device=device,
             quiet=quiet,
         )
 
 
 def missing_folds(making: Path) -> list[int]:
-    """Numbers of the folds that are not finished yet."""
+    """Numbers of the unfinished folds."""
     plan = read_json(making / PLAN)
     return [
         k
@@ -110,15 +113,15 @@ def missing_folds(making: Path) -> list[int]:
 
 
 def run_folds(making: Path, device: str = "cpu", jobs: int = 1) -> None:
-    """Run all missing folds, `jobs` at a time in processes of their own."""
-    missing, taken = missing_folds(making), []
+    """Run all missing folds, `jobs` at a time in separate processes."""
+    missing, busy = missing_folds(making), []
     if jobs == 1:
         for index in missing:
             try:
                 run_fold(making, index, device)
             except TakenError:
-                taken.append(str(index))
-        _demand_none(taken, making)
+                busy.append(str(index))
+        _demand_none(busy, making)
         return
     threads = torch.get_num_threads()
     with (
@@ -132,16 +135,16 @@ def run_folds(making: Path, device: str = "cpu", jobs: int = 1) -> None:
             try:
                 done.result()
             except TakenError:
-                taken.append(str(missing[running.index(done)]))
+                busy.append(str(missing[running.index(done)]))
             bar.update()
-    _demand_none(taken, making)
+    _demand_none(busy, making)
 
 
-def _demand_none(taken: list[str], making: Path) -> None:
-    if taken:
+def _demand_none(busy: list[str], making: Path) -> None:
+    if busy:
         raise TakenError(
-            f"{making}: another process runs fold {', '.join(taken)}, the others are done; give "
-            "the same command again when it has ended"
+            f"{making}: another process runs fold {', '.join(busy)}, the others are finished; run "
+            "the same command again when that process has ended"
         )
 
 

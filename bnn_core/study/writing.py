@@ -12,10 +12,12 @@ import pandas as pd
 
 import bnn_core
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import write_json
 from bnn_core.measures.levels import available_levels, level_metrics
+from bnn_core.study import checksums
 from bnn_core.study import folder as study_format
-from bnn_core.study.folder import MAKING, ROLES, SCHEMA, file_sizes, write_table
+from bnn_core.study.catalogue import MAKING
+from bnn_core.study.description import SCHEMA
+from bnn_core.study.folder import ROLES, file_sizes, write_table
 from bnn_core.study.lock import study_lock, swap_in
 from bnn_core.study.working_folder import (
     ADDING,
@@ -87,7 +89,8 @@ def finish_study(
         meta["files"] = {
             name: size for name, size in file_sizes(making).items() if making / name not in working
         }
-        write_json(making / "study.json", meta)
+        meta[checksums.CHECKSUMS] = checksums.of_files(making, meta["files"])
+        checksums.write_description(making, meta)
         out = making.with_name(making.name.removesuffix(MAKING))
         with study_lock(out):
             swap_in(making, out)

@@ -62,6 +62,7 @@ class FeatureTable:
 
     rows: (N) metadata under the names of a study. values: (N, F) finite float64. names: (F,).
     dropped: names of feature columns left out for empty cells. source: file name and content hash.
+    notes: sentences on metadata that a reader should check (`ColumnMap.notes`).
     """
 
     rows: pd.DataFrame
@@ -69,6 +70,7 @@ class FeatureTable:
     names: tuple[str, ...]
     dropped: tuple[str, ...]
     source: str
+    notes: tuple[str, ...] = ()
 
 
 def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> FeatureTable:
@@ -120,6 +122,7 @@ def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> Fea
         names,
         tuple(c for c, ok in zip(candidates, finite, strict=True) if not ok),
         f"{path.name} ({digest})",
+        mapped.notes,
     )
 
 

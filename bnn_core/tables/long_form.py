@@ -7,7 +7,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
-from bnn_core.tables.columns import plain_name
+from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import looks_numeric, rows_text, to_numbers
 from bnn_core.tables.values import name_key
 

@@ -1,9 +1,5 @@
-"""Plates as maps: places of wells, one row per well, effects of rows, columns and the edge.
+"""Plates as maps: places of wells, one row per well, effects of rows, columns and the edge."""
 
-Wells are named by row letters (A..Z, AA..AF) and a column number, as "B02", "b2" or "AF48".
-"""
-
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -14,10 +10,7 @@ from bnn_core.base.wording import be, count, listed
 from bnn_core.measures.intervals import REPEATS, Interval, bootstrap_ratio
 from bnn_core.measures.levels import aggregate, own_images, scored_rows
 from bnn_core.tables.values import reading_order
-
-#: Wells of a plate -> (rows, columns), the smallest first.
-FORMATS = {24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
-_WELL = re.compile(r"\s*([A-Za-z]{1,2})[\s_-]?0*([1-9]\d{0,2})\s*")
+from bnn_core.tables.wells import place_of, well_name
 
 
 class Ring(NamedTuple):
@@ -29,33 +22,6 @@ class Ring(NamedTuple):
 
     edge: np.ndarray
     outermost: bool
-
-
-def row_name(row: int) -> str:
-    """1 -> A, 26 -> Z, 27 -> AA, 32 -> AF."""
-    return ("" if row <= 26 else chr(64 + (row - 1) // 26)) + chr(65 + (row - 1) % 26)
-
-
-def place_of(well: object) -> tuple[int, int] | None:
-    """(row, column) of a well's name, counted from 1; None where it is no well of any plate.
-
-    Beyond AF48 there is none: one slip of the pen must not take the other wells off their maps.
-    """
-    found = _WELL.fullmatch(str(well))
-    if not found:
-        return None
-    row, column = 0, int(found[2])
-    for letter in found[1].upper():
-        row = 26 * row + ord(letter) - 64
-    rows, columns = FORMATS[max(FORMATS)]
-    return (row, column) if row <= rows and column <= columns else None
-
-
-def plate_format(wells: Iterable[object]) -> int:
-    """The smallest of FORMATS that holds all of these wells that have a place."""
-    places = [place for well in wells if (place := place_of(well)) is not None]
-    rows, columns = np.max(places, axis=0) if places else (1, 1)
-    return next(n for n, (r, c) in FORMATS.items() if rows <= r and columns <= c)
 
 
 def plate_names(table: pd.DataFrame) -> pd.Series:
@@ -244,7 +210,7 @@ def _placed(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[int, int
     spelling; the places."""
     known = table[own_images(table) & (table["plate"].notna() & table["well"].notna()).to_numpy()]
     names = {name: place_of(name) for name in known["well"].unique()}
-    spelled = {name: f"{row_name(p[0])}{p[1]:02d}" for name, p in names.items() if p is not None}
+    spelled = {name: well_name(*p) for name, p in names.items() if p is not None}
     known = known[known["well"].isin(list(spelled)).to_numpy()]
     known = known.assign(plate=plate_names(known), well=known["well"].map(spelled).astype(object))
     return known, {spelled[name]: p for name, p in names.items() if p is not None}

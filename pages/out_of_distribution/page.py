@@ -219,7 +219,7 @@ def all_kinds(view: View) -> None:
     )
     st.caption(
         f"A line is one {view.words.kind}; the larger a square, the more of its images lie "
-        "there; the tick is the median. ••: two hills (Hartigan's dip is larger than 95 % "
+        "there; the tick is the median. ••: bimodal (Hartigan's dip is larger than 95 % "
         "of flat distributions would give). Click a square for its images."
     )
     with st.expander("As a table"):
@@ -229,7 +229,7 @@ def all_kinds(view: View) -> None:
             width="stretch",
             column_config={
                 "kind": view.words.kind,
-                "bimodal": "two hills",
+                "bimodal": "bimodal",
                 "called": "mostly taken for",
                 "above": st.column_config.NumberColumn(
                     f"share with {view.cut.text}", format="percent"
@@ -277,7 +277,7 @@ def one_kind(view: View) -> None:
     text = (
         f"**{plain(kind)}**: {line['n']:,} images, {percent(line['called_share'], 0)} taken "
         f"for **{plain(line['called'])}**; {percent(line['above'], 0)} with {view.cut.text}; "
-        f"{'two hills' if line['bimodal'] else 'one hill'} (dip {line['dip']:.3f})"
+        f"{'bimodal' if line['bimodal'] else 'one mode'} (dip {line['dip']:.3f})"
     )
     if group != SAME and kind in of_kinds.index and of_kinds["n_known"].max():
         text += (

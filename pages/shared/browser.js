@@ -109,6 +109,7 @@ function sayWhatIsNotRecorded () {
     const notice = document.createElement("p")
     notice.setAttribute("role", "status")
     notice.className = "bnn-not-recorded"
+    notice.style.cssText = "margin: 0; padding: 0 1.4rem 1.2rem"
     dialog.querySelectorAll(".bnn-not-recorded").forEach(old => old.remove())
     dialog.append(notice)
     const pressed = performance.now()

@@ -57,9 +57,9 @@ class Form(NamedTuple):
     @property
     def name(self) -> str:
         """Another one for other images: a note written for one image never goes with another."""
-        told = hashlib.sha256(repr((self.study.name, sorted(self.known.items()))).encode())
-        told.update(np.sort(self.rows).tobytes())
-        return f"{self.key}_{told.hexdigest()[:16]}"
+        digest = hashlib.sha256(repr((self.study.name, sorted(self.known.items()))).encode())
+        digest.update(np.sort(self.rows).tobytes())
+        return f"{self.key}_{digest.hexdigest()[:16]}"
 
     @property
     def is_open(self) -> bool:
@@ -208,7 +208,7 @@ def _record(form: Form) -> None:
         others = form.log.decided_since(form.study, form.rows, seen)
         if others:
             problems["others"] = (
-                told(others) + " while this form was open. Nothing is recorded "
+                in_words(others) + " while this form was open. Nothing is recorded "
                 "yet. Press Flag again if your decision is to count instead."
             )
             st.session_state[_OPEN] = (form.name, latest)
@@ -236,6 +236,6 @@ def _record(form: Form) -> None:
         shut()
 
 
-def told(others: list[Action]) -> str:
+def in_words(others: list[Action]) -> str:
     """Who decided what: 'Ada decided 3 images: exclude (corrupted)'."""
     return "; ".join(f"{action.reviewer} decided {action.text}" for action in others)

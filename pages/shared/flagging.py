@@ -8,7 +8,8 @@ import streamlit as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.review.log import ReviewLog
-from bnn_core.study.folder import Study, cache_root
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import Study
 from pages.shared import flag_form
 from pages.shared.flag_form import Form, Recorded
 from pages.shared.words import plain
@@ -138,7 +139,7 @@ def _others_since(study: Study, last: Recorded) -> None:
     ]
     if others:
         st.caption(
-            f":material/group: {plain(flag_form.told(others))} since you opened "
+            f":material/group: {plain(flag_form.in_words(others))} since you opened "
             "the form. The latest decision counts."
         )
 

@@ -10,11 +10,12 @@ import streamlit as st
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
+from bnn_core.measures.levels import unlearned_rows, wrong_rows
 from bnn_core.review import exporting
 from bnn_core.study.folder import Study
 from pages.shared import choices, frame, pictures
 from pages.shared.flagging import draw_decision, flag_control, flagged_rows, review_log
-from pages.shared.wall import image_wall, never_seen, thumbnail_side, wrongly_called
+from pages.shared.wall import image_wall, thumbnail_side
 from pages.shared.words import plain
 
 #: Classes shown as bars: the likeliest ones, and always the label.
@@ -61,10 +62,10 @@ def detail(
     said = one.iloc[0]
     label = "no label" if pd.isna(said["label"]) else f"**{plain(said['label'])}**"
     verdict = ""
-    if wrongly_called(one).iat[0]:
+    if wrong_rows(one)[0]:
         verdict = " :red[**✕ wrong**]"
-    elif never_seen(one).iat[0]:
-        verdict = " (a label that its network never saw)"
+    elif unlearned_rows(one)[0]:
+        verdict = " (its network was not trained on this label)"
     st.markdown(f"{label} → **{plain(said['predicted'])}**{verdict}")
     draw_decision(study, row)
     picture(study, row)

@@ -11,6 +11,7 @@ import streamlit as st
 from PIL import Image
 
 from bnn_core.base.wording import count
+from bnn_core.measures.levels import wrong_rows
 from bnn_core.study.folder import Study
 from pages.shared import frame, pictures, studies
 
@@ -135,18 +136,6 @@ def thumbnail_side(study: Study) -> int:
     return _thumbnail_side(studies.identity(study), study)
 
 
-def never_seen(table: pd.DataFrame) -> pd.Series:
-    """(N,) bool: the label is a class that the network which predicts it was not trained on."""
-    if "unpredictable" not in table:
-        return pd.Series(False, table.index)
-    return table["unpredictable"].fillna(False).astype(bool)
-
-
-def wrongly_called(table: pd.DataFrame) -> pd.Series:
-    """(N,) bool: called something else than the label, which the network could have known."""
-    return (table["correct"] == False).fillna(False) & ~never_seen(table)  # noqa: E712
-
-
 @st.cache_resource(max_entries=20, show_spinner=False)
 def _thumbnail_side(identity: str, _study: Study) -> int:
     for row in range(min(20, len(_study.images))):
@@ -167,15 +156,13 @@ def _tiles(
 ) -> list[dict[str, object]]:
     """What the component draws, one dictionary per tile."""
     part = studies.table(_study, method).iloc[list(rows)]
-    wrong = wrongly_called(part)
+    wrong = wrong_rows(part)
     symbol = "c " if caption == "confidence" else ""
     tiles = []
-    columns = (part["image_id"], part["label"], part["predicted"], wrong, part[caption])
-    for row, image_id, label, predicted, is_wrong, value in zip(
-        rows, *(column.to_list() for column in columns), strict=True
-    ):
+    columns = (part[name].to_list() for name in ("image_id", "label", "predicted", caption))
+    for row, is_wrong, image_id, label, predicted, value in zip(rows, wrong, *columns, strict=True):
         label = None if pd.isna(label) else str(label)
-        text = "" if pd.isna(value) else f"{value:.2f}" if isinstance(value, float) else str(value)
+        text = _caption(caption, value)
         said = "no label" if label is None else f"label {label}"
         tiles.append(
             {
@@ -197,6 +184,15 @@ def _tiles(
 def _of_study(key: str, study: Study) -> str:
     # Row 7 is another image in another study: what was opened or selected there is not meant here.
     return f"{key}_{study.name}"
+
+
+def _caption(name: str, value: object) -> str:
+    """A cell as the caption of a tile: doses with their unit, scores with two digits."""
+    if pd.isna(value):
+        return ""
+    if name == "concentration":
+        return f"{value:g} µM"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _follow(key: str, on_open: Callable[[int], None]) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.measures.levels import scored_rows
+from bnn_core.review.group_decisions import decision_text
 from bnn_core.study.folder import Study
 from bnn_core.suspects import side_by_side
 from bnn_core.suspects.explaining import explain
@@ -45,16 +46,23 @@ class Opinion:
 
 
 def draw(
-    study: Study, row: pd.Series, who: Suspect, second: Opinion, steps: Callable[[], None]
+    study: Study,
+    row: pd.Series,
+    decision: pd.Series,
+    who: Suspect,
+    second: Opinion,
+    steps: Callable[[], None],
 ) -> None:
     """Everything about one row of the ranking.
 
-    row: of `ranking.rank`. second: the chosen opinion. steps: draws the buttons for the previous
-    and next suspect.
+    row: of `ranking.rank`. decision: of `group_decisions`. second: the chosen opinion. steps: draws
+    the buttons for the previous and next suspect.
     """
     table = frame.table(study, study.reading_method)
     rows = np.flatnonzero(suspect_images(table, who) & scored_rows(table))
     st.subheader(plain(heading(row, who)), anchor=False)
+    # Always drawn, so that nothing moves when a decision appears.
+    st.markdown(f":small[:material/flag: {plain(decision_text(decision))}]")
     key = f"suspect_{study.name}_{who.level}_{who.title}_{who.label}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         steps()
@@ -62,7 +70,14 @@ def draw(
             f"suspect {who.level} {who.title}, labelled {who.label}, most similar to "
             f"{who.suspected}, score {two_digits(row['score'])}"
         )
-        flagging.flag_control(study, rows, words, f"{key}_flag", known={"new_label": who.suspected})
+        flagging.flag_control(
+            study,
+            rows,
+            words,
+            f"{key}_flag",
+            word="Decide",
+            known=_known(decision) | {"new_label": decision["new_label"] or who.suspected},
+        )
         panels.export_button(study, rows, words, f"{key}_export", who.title)
     st.markdown(plain(" ".join(score_sentences(row, who))))
     if row["n_wrong"] or row["score"] > 0:
@@ -72,6 +87,12 @@ def draw(
     else:
         st.caption("All images are predicted as labelled. There is nothing to explain.")
     beside(study, table, who, key)
+
+
+def _known(decision: pd.Series) -> dict[str, str | None]:
+    """The current decision, from which a new one starts; empty where images differ or have none."""
+    names = ("reason", "decision", "note")
+    return {name: decision[name] for name in names if decision[name]}
 
 
 def draw_explanations(explanations: list[Explanation]) -> None:
@@ -146,7 +167,14 @@ def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
                 )
             )
             if len(rows):
-                image_wall(rows, key=f"{key}_{name}", height=520, selectable=False, flagged=flagged)
+                image_wall(
+                    rows,
+                    key=f"{key}_{name}",
+                    height=520,
+                    selectable=False,
+                    caption="concentration" if "concentration" in table else None,
+                    flagged=flagged,
+                )
             else:
                 st.caption(
                     _NO_OTHERS if name == "other doses" and who.level == "compound" else _NONE[name]

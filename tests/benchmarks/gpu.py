@@ -246,7 +246,7 @@ def new_step(
     if not graph:
         step.replayed = False
     with step.on_stream():
-        step.begin_epoch(np.tile([config.learning_rate, 0.9], (count, 1)), 0, seed=1)
+        step.begin_epoch(np.tile([config.learning_rate, 0.9, 1.0], (count, 1)), 0, seed=1)
     synchronize(torch.device(device))
     return step
 

@@ -147,6 +147,8 @@ def test_a_slow_server_records_what_was_pressed_and_the_dialog_says_so_meanwhile
         log, study = ReviewLog(cache), open_study(cache / "beasts")
         assert log.state(study)[["note", "reviewer"]].values.tolist() == [["slow", "Ada"]]
         assert log.last_action() == 1
+        settled(tab)
+        assert tab.get_by_text("Not recorded yet").count() == 0
         # A server that is gone records nothing, and the dialog does not claim so.
         look_at(tab, "img-0004")
         open_form(tab)

@@ -61,6 +61,25 @@ def test_a_bar_in_the_address_shows_exactly_its_images(monkeypatch, cache):
     assert "c 0.2 to 0.22" not in text_of(app) and not app.exception
 
 
+def test_a_wrong_bar_shows_its_wrong_images_first(monkeypatch, cache):
+    table = open_study(cache / "animals").table("vi")
+    table = table[scored_rows(table)]
+    wrong = ~table["correct"].astype(bool)
+    counts, edges = np.histogram(table["confidence"][wrong], 50, (0, 1))
+    # A bar that has right images too, or both kinds would be the same images.
+    right = np.histogram(table["confidence"][~wrong], edges)[0]
+    place = int(np.argmax(np.where(right > 0, counts, 0)))
+    assert counts[place] and right[place]
+    name = f"confidence.image.vi.{place}.wrong"
+    app = pages(monkeypatch, cache, study="animals")
+    app.query_params["bar"] = name
+    app.switch_page("confidence.py").run()
+    assert app.get_by_key(f"bar_kind_{name}").value == "wrong"
+    low, high = edges[place : place + 2]
+    assert f"c {low:g} to {high:g}, wrong**: {counts[place]} of 300" in text_of(app)
+    assert not app.exception
+
+
 @pytest.mark.parametrize(
     "bar",
     [

@@ -1,11 +1,9 @@
 import numpy as np
-import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 from page_studies import pages, write_animals, write_compounds
 
 from pages.shared import filters, frame, panels, scores, studies, wall
-from pages.shared.wall import never_seen, wrongly_called
 
 
 @given(st.lists(st.integers(0, 2_000_000), min_size=1, max_size=frame.MOST_AMONG))
@@ -74,18 +72,6 @@ def test_columns_as_numbers_in_reading_order(monkeypatch, tmp_path):
     assert filters.column_codes(study, "concentration").values == ["0.1", "3"]
     assert filters.column_codes(study, "verdict").values == ["right", "wrong", "no label"]
     assert filters.column_codes(study, "moa").values == []
-
-
-def test_a_label_that_no_network_learned_is_not_called_wrong():
-    table = pd.DataFrame(
-        {
-            "correct": pd.array([True, False, False, None], dtype="boolean"),
-            "unpredictable": pd.array([False, False, True, None], dtype="boolean"),
-        }
-    )
-    assert wrongly_called(table).tolist() == [False, True, False, False]
-    assert never_seen(table).tolist() == [False, False, True, False]
-    assert wrongly_called(table[["correct"]]).tolist() == [False, True, True, False]
 
 
 def test_an_exported_file_is_named_after_what_it_holds():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from page_studies import pages, text_of, write_animals, write_others
 
-from bnn_core.measures.judging import first_looks
+from bnn_core.measures.first_looks import first_looks
 from bnn_core.study.folder import open_study
 
 PAGE = "out_of_distribution/page.py"
@@ -66,9 +66,9 @@ def test_letters_against_what_it_knows(monkeypatch, cache):
     app.segmented_control(key="group").set_value("new").run()
     app.selectbox(key="kind").set_value("i").run()
     assert not app.exception
-    assert "two hills" in text_of(app) and "100 % taken for **1**" in text_of(app)
+    assert "bimodal" in text_of(app) and "100 % taken for **1**" in text_of(app)
     app.selectbox(key="kind").set_value("O").run()
-    assert "one hill" in text_of(app) and "100 % taken for **0**" in text_of(app)
+    assert "one mode" in text_of(app) and "100 % taken for **0**" in text_of(app)
 
 
 def test_a_clicked_mark_shows_exactly_its_images(monkeypatch, cache):

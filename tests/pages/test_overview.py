@@ -100,6 +100,24 @@ def test_a_damaged_table_is_one_line(monkeypatch, tmp_path):
     assert "vi.parquet is damaged" in app.error[0].value and not app.exception
 
 
+def test_studies_with_a_broken_description_leave_the_app_and_the_others_usable(
+    monkeypatch, tmp_path
+):
+    good = write_animals(tmp_path, n=60)
+    meta = json.loads((good / "study.json").read_text())
+    wrong = {"methods": 5, "created": None, "notes": 5, "channels": 5, "files": [], "rows": "x"}
+    for key, value in wrong.items():
+        (tmp_path / key).mkdir()
+        (tmp_path / key / "study.json").write_text(json.dumps(meta | {key: value}))
+    (tmp_path / "brackets").mkdir()
+    (tmp_path / "brackets/study.json").write_text("[" * 100_000)
+    app = pages(monkeypatch, tmp_path)
+    assert not app.exception and not app.error and app.metric
+    for key in [*wrong, "brackets"]:
+        app.selectbox(key="study").select(key).run()
+        assert len(app.error) == 1 and "study.json" in app.error[0].value and not app.exception
+
+
 def test_a_damaged_review_log_is_one_line(monkeypatch, tmp_path):
     write_animals(tmp_path, n=60)
     (tmp_path / "reviews.sqlite").write_bytes(b"no database at all, and long enough" * 99)

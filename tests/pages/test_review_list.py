@@ -163,7 +163,7 @@ def test_an_edited_list_comes_back_its_problems_first(monkeypatch, cache, flagge
     app = pages(monkeypatch, cache, PAGE, study="animals", view="Export and import")
     app.text_input(key="import_name").input("Cy").run()
     app.get_by_key("review_file").set_value(("odd.csv", b"a,b\r\n1,2\r\n", "text/csv")).run()
-    assert "odd.csv lacks the column image_id" in app.error[0].value.replace("\\", "")
+    assert "odd.csv has no column image_id" in app.error[0].value.replace("\\", "")
     assert export_bytes(study, log).startswith(b"\xef\xbb\xbf")
 
 
@@ -214,7 +214,7 @@ def test_cleaning_is_judged_on_untouched_images(monkeypatch, cache):
     )
     assert not app.exception
     said = text_of(app)
-    assert "57 images that nobody touched" in said and "+0.0 points" in said
+    assert "57 unchanged images" in said and "+0.0 points" in said
     assert "3 excluded" in said and "This one flatters" in said
 
 

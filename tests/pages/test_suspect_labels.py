@@ -121,12 +121,33 @@ def test_flag_the_whole_compound_and_undo_it(monkeypatch, cache):
     assert "12 of them are on the list already" in text_of(app)
     state = log.state(study)
     assert len(state) == 12 and "suspect compound D2" in state["filter"].iat[0]
-    assert ranking(app).set_index("title")["flagged"].to_dict() == (
-        dict.fromkeys(ranking(app)["title"], "") | {"D2": "12 of 12"}
-    )
+    decided = ranking(app).set_index("title")["decision"]
+    assert decided["D2"] == "12 of 12 flagged: unsure (label suspect), Ada"
+    assert set(decided.drop("D2")) == {""}
+    assert decided["D2"] in text_of(app) and "1 of 8 compounds decided (1 unsure)" in text_of(app)
     app.button(key="suspect_screen_compound_D2_D_flag_undo").click().run()
     assert log.state(study).empty
-    assert set(ranking(app)["flagged"]) == {""}
+    assert set(ranking(app)["decision"]) == {""}
+    assert "0 of 8 compounds decided" in text_of(app)
+
+
+def test_the_next_undecided_suspect_is_one_click_away(monkeypatch, cache):
+    study, log = open_study(cache / "screen"), ReviewLog(cache)
+    app = pages(monkeypatch, cache, PAGE, study="screen")
+    names = ranking(app)["title"].to_list()
+    for name in (names[1], names[2]):
+        rows = study.images.index[study.images["compound"] == name]
+        log.flag(study, rows, reviewer="Ada", reason="inactive dose", decision="exclude")
+    app.run()
+    assert "2 of 8 compounds decided" in text_of(app) and "not decided" in text_of(app)
+    app.button(key="suspect_undecided").click().run()
+    assert headline(app).startswith(f"{names[3]}:")
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspect=names[1])
+    assert "12 of 12 flagged: exclude (inactive dose), Ada" in text_of(app)
+    # Deciding again starts from the current decision.
+    app.button(key=f"suspect_screen_compound_{names[1]}_{names[1][0]}_flag").click().run()
+    values = [box.value for box in app.selectbox]
+    assert "inactive dose" in values and not app.exception
 
 
 def test_the_table_of_images_shows_their_decisions(monkeypatch, cache):

@@ -218,19 +218,19 @@ def test_an_empty_file_is_a_new_log(log, make_study):
     assert len(log.state(study)) == 1
 
 
-def test_a_log_held_by_another_program_is_said(log, make_study, monkeypatch):
+def test_a_log_locked_by_another_program_is_an_input_error(log, make_study, monkeypatch):
     study = make_study()
     log.flag(study, [0], reviewer="Ada", **EXCLUDE)
     monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
     with (
         store.writing(log.path),
-        pytest.raises(InputError, match=r"held by another program .* nothing was written"),
+        pytest.raises(InputError, match=r"another program .* nothing was written"),
     ):
         log.flag(study, [1], reviewer="Ada", **EXCLUDE)
     assert list(log.state(study).index) == [0]
 
 
-def test_a_full_disk_is_said_and_nothing_written(log, make_study, monkeypatch):
+def test_on_a_full_disk_nothing_is_written(log, make_study, monkeypatch):
     study = make_study()
     log.flag(study, [0], reviewer="Ada", **EXCLUDE)
     plain = store._connect
