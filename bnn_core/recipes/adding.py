@@ -9,6 +9,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from bnn_core.base.files import atomic_path, read_json
 from bnn_core.base.wording import be, count
 from bnn_core.datasets.image_sets import ImageSet
 from bnn_core.measures.uncertainty import summarise
+from bnn_core.networks.saved import read_config
 from bnn_core.recipes.adding_blocks import (
     Block,
     average_distance,
@@ -131,7 +133,7 @@ def _add(
     )
     _copy_rest(study, making)
     blocks = list(blocks_of(sets))
-    shape = tuple(read_json(folds[0] / study.methods[0] / "config.json")["image_shape"])
+    shape = tuple(read_config(folds[0] / study.methods[0])["image_shape"])
     try:
         look_at(making, blocks, shape, study.meta.get("channels"), "image_root" in study.meta)
     except InputError:  # images that do not fit: nothing to go on with
@@ -146,7 +148,9 @@ def adding_to(out: Path) -> bool:
     """Whether `out` is a finished study to which an interrupted run was adding images."""
     making = out.with_name(out.name + ".making")
     begun = making / "settings.json"
-    return (out / "study.json").is_file() and begun.is_file() and "adds_to" in read_json(begun)
+    if not (out / "study.json").is_file() or not begun.is_file():
+        return False
+    return "adds_to" in read_json(begun, dict[str, Any])
 
 
 def _digest(images: ImageSet) -> str:

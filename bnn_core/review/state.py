@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.review.store import typed
 from bnn_core.study.folder import Study
 
 STATE_COLUMNS = [
@@ -81,6 +82,7 @@ def standing(
     taken off the list last, with no decision.
     """
     rows = connection.execute(STANDING, {"study": study.name}).fetchall() if connection else []
+    rows = typed(rows, "tttTTTTtdttnn")
     table = pd.DataFrame(
         rows,
         columns=[
@@ -182,7 +184,7 @@ def history(
         GROUP BY a.action_id ORDER BY a.action_id DESC""",
         values,
     ).fetchall()
-    table = pd.DataFrame(rows, columns=HISTORY_COLUMNS)
+    table = pd.DataFrame(typed(rows, "ntNttdnTTTTTn"), columns=HISTORY_COLUMNS)
     return table.astype({"undone": bool, "target": "Int64"})
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.reading import read_array, read_arrays
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import count, have
 from bnn_core.measures.uncertainty import Moments, moments
@@ -66,19 +66,12 @@ def load_samples(path: Path) -> tuple[np.ndarray, list[str] | None, list[str] | 
     An .npz has one array of three axes, and may have lists called `classes` and `image_id`.
     Raises InputError for anything else.
     """
-    try:
-        loaded = np.load(readable(path), mmap_mode="r", allow_pickle=False)
-        arrays = (
-            {"": loaded}
-            if isinstance(loaded, np.ndarray)
-            else {name: loaded[name] for name in loaded.files}
-        )
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError(
-            f"{path} is no readable .npy or .npz array ({str(error).splitlines()[0]})"
-        ) from error
+    path = readable(path)
+    arrays = (
+        {"": read_array(path, remedy="save it again")}
+        if path.suffix == ".npy"
+        else read_arrays(path, "save it again")
+    )
     names, ids = (arrays.pop(name, None) for name in ("classes", "image_id"))
     cubes = {
         name: a for name, a in arrays.items() if a.ndim == 3 and a.size and a.dtype.kind in "fiu"
