@@ -41,8 +41,11 @@ def decoding(path: str | PathLike, remedy: str = RESTORE) -> Iterator[None]:
     except MemoryError as error:
         raise InputError(f"{path} needs more memory than this machine has free") from error
     except Exception as error:
-        reason = getattr(error, "strerror", None) or first_line(error)
-        raise InputError(f"{path} is damaged or cannot be read ({reason}): {remedy}") from error
+        if isinstance(error, OSError) and error.strerror:
+            raise InputError(f"{path} cannot be read ({error.strerror}): {remedy}") from error
+        raise InputError(
+            f"{path} is damaged or truncated ({first_line(error)}): {remedy}"
+        ) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -167,8 +167,14 @@ def typed(rows: list[tuple], kinds: str) -> list[tuple]:
     wanted = [_KINDS[kind] for kind in kinds]
     times = [column for column, kind in enumerate(kinds) if kind == "d"]
     for row in rows:
-        if not all(map(isinstance, row, wanted)) or not all(_is_time(row[i]) for i in times):
-            raise sqlite3.DatabaseError("malformed: a value is of another type than its column")
+        odd = [
+            value for value, kind in zip(row, wanted, strict=True) if not isinstance(value, kind)
+        ]
+        odd = odd or [row[i] for i in times if not _is_time(row[i])]
+        if odd:
+            raise sqlite3.DatabaseError(
+                f"malformed: {ascii(odd[0])[:60]} in a row of {ascii(row[0])[:60]}"
+            )
     return rows
 
 

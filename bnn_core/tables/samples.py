@@ -84,7 +84,7 @@ def load_samples(path: Path) -> tuple[np.ndarray, list[str] | None, list[str] | 
         )
     return (
         next(iter(cubes.values())),
-        *(None if given is None else [str(n) for n in given] for given in (names, ids)),
+        *(None if given is None else [str(n) for n in given.ravel()] for given in (names, ids)),
     )
 
 
