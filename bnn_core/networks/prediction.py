@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from bnn_core.base.errors import InputError
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.augmentation import symmetry
 from bnn_core.networks.bodies import LeNet5
@@ -274,6 +275,7 @@ def predict_batches(
     network's input. keep: type of the samples that come with each batch; None keeps no samples.
     batch_size: None chooses one that suits the device, see `images_per_batch`. precision: of
     products and convolutions, see `settings.PRECISIONS`. Moments are summed on the device.
+    Raises InputError where a prediction is not finite.
     """
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is at least 1, not {batch_size}")
@@ -289,6 +291,11 @@ def predict_batches(
             p = softmax(prepare(on_device(images[rows], device)))
             samples = None if keep is None else p.transpose(0, 1).to(keep).cpu().numpy()
             moments = _moments(p)
+        if not np.isfinite(moments.mean_p).all():
+            raise InputError(
+                "the networks predict values that are no numbers: their weights are damaged or "
+                "their training diverged; make the study again"
+            )
         yield Predicted(rows, moments, samples)
 
 

@@ -19,6 +19,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
 from bnn_core.base.wording import count
 from bnn_core.datasets.image_sets import ImageSet
+from bnn_core.networks.saved import read_config
 from bnn_core.recipes.adding_blocks import (
     Block,
     NetworkSet,
@@ -193,12 +194,14 @@ def adding_to(out: Path) -> bool:
     """Whether `out` is a finished study to which an interrupted run was adding images."""
     making = out.with_name(out.name + ".making")
     begun = making / "settings.json"
-    return (out / "study.json").is_file() and begun.is_file() and "adds_to" in read_json(begun)
+    if not (out / "study.json").is_file() or not begun.is_file():
+        return False
+    return "adds_to" in read_json(begun, dict[str, Any])
 
 
 def image_shape(study: Study) -> tuple[int, int, int]:
     """(channels, H, W) of the images that the study's networks were trained on."""
-    config = read_json(study_folds(study)[0] / study.methods[0] / "config.json")
+    config = read_config(study_folds(study)[0] / study.methods[0])
     channels, height, width = config["image_shape"]
     return channels, height, width
 

@@ -7,7 +7,6 @@ an interrupted one continues. `assemble` joins the rows of all folds.
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
+from bnn_core.base.reading import demand_array, read_array, read_arrays
 from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import prepare
@@ -183,27 +183,36 @@ class _Parts:
 
 def read_result(folder: Path) -> FoldResult:
     """The predictions of a finished method; InputError where they are missing or damaged."""
-    path = folder / "prediction.npz"
-    try:
-        with open(path, "rb") as file, np.load(file) as arrays:
-            moments = Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"])
-            rows, embedding = arrays["rows"], arrays["embedding"]
-            distance, margins = arrays.get("distance"), arrays.get("margins")
-            training_rows = arrays.get("training_rows")
-        samples = folder / "samples.npy"
-        return FoldResult(
-            rows,
-            moments,
-            np.load(samples, mmap_mode="r") if samples.is_file() else None,
-            embedding,
-            distance,
-            training_rows,
-            margins,
+    path, samples = folder / "prediction.npz", folder / "samples.npy"
+    if not path.is_file():
+        raise InputError(f"{path} does not exist yet: run this fold first")
+    remedy = "delete it and run the same command again"
+    arrays = read_arrays(path, remedy)
+    parts = {
+        name: demand_array(path, arrays, name, dimensions, kinds, remedy)
+        for name, dimensions, kinds in (
+            ("rows", 1, "iu"),
+            ("mean_p", 2, "f"),
+            ("mean_p2", 2, "f"),
+            ("mean_entropy", 1, "f"),
+            ("embedding", 2, "f"),
+            ("distance", 1, "f"),
         )
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist yet: run this fold first") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged; delete it and run the same command again") from error
+        if name != "distance" or name in arrays  # older folds have none
+    }
+    kept = read_array(samples, "f", remedy) if samples.is_file() else None
+    lengths = {len(array) for array in [*parts.values(), *([] if kept is None else [kept])]}
+    if len(lengths) > 1 or parts["mean_p"].shape != parts["mean_p2"].shape:
+        raise InputError(f"{path} and {samples.name} have different numbers of images; {remedy}")
+    return FoldResult(
+        parts["rows"],
+        Moments(parts["mean_p"], parts["mean_p2"], parts["mean_entropy"]),
+        kept,
+        parts["embedding"],
+        parts.get("distance"),
+        arrays.get("training_rows"),
+        arrays.get("margins"),
+    )
 
 
 def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = None) -> FoldResult:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.reading import read_parquet
 from bnn_core.base.roots import readable
 from bnn_core.tables.text_files import read_text
 
@@ -125,11 +125,7 @@ def looks_numeric(values: pd.Series) -> bool:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        table = pq.read_table(path).to_pandas()
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} is no readable Parquet file ({_first_line(error)})") from error
-    return _numbered(table, path)
+    return _numbered(read_parquet(path, "write it again"), path)
 
 
 def _numbered(table: pd.DataFrame, path: Path) -> pd.DataFrame:
