@@ -25,7 +25,13 @@ from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.adaptive import AUTO, STAGES
 from bnn_core.networks.building import prepare
-from bnn_core.networks.distance import MOST_IMAGES, TrainingCloud, save_cloud, training_cloud
+from bnn_core.networks.distance import (
+    MOST_IMAGES,
+    TrainingCloud,
+    read_cloud,
+    save_cloud,
+    training_cloud,
+)
 from bnn_core.networks.methods import builds_on, networks_of, procedure_of
 from bnn_core.networks.prediction import Networks, embed, predict_batches
 from bnn_core.networks.settings import TrainConfig
@@ -79,9 +85,7 @@ def run_method(
     if (folder / "prediction.npz").is_file():
         return
     name = " ".join(folder.parts[-2:])
-    bar = partial(tqdm, desc=f"train fold {name}", disable=quiet)
-    with timed(folder, "training", resumed=True):
-        procedure_of(folder).train(folder, config, training, device, bar)
+    train_method(folder, config, training, device, quiet)
     ready = partial(prepare, intensity=config.intensity)
     # Everything is written as it is computed: memory does not grow with the number of images.
     with atomic_path(folder / "prediction.npz") as temporary, _Parts(folder, len(images)) as parts:
@@ -104,8 +108,7 @@ def run_method(
                 bar.update(len(batch.moments.mean_p))
         mean = networks_of(folder, None, sample_seed, device)
         with tqdm(total=len(images), desc=f"embed fold {name}", unit="image", disable=quiet) as bar:
-            cloud = _training_cloud(mean, training, ready)
-            save_cloud(folder, cloud)
+            cloud = read_cloud(folder)
             for features in embed(mean, images, ready):
                 parts.append(
                     embedding=features.astype(np.float16), distance=cloud.distance(features)
@@ -118,6 +121,27 @@ def run_method(
                 os.replace(parts.folder / "samples.npy", samples)
         with open(temporary, "wb") as file:
             np.savez(file, rows=rows, **arrays, **_margins(folder, config, training_rows))
+
+
+def train_method(
+    folder: Path,
+    config: TrainConfig,
+    training: TrainingSet,
+    device: str = "cpu",
+    quiet: bool = False,
+) -> None:
+    """Train one method in `folder`, which is named after it, and keep where its training images lie
+    in the last hidden layer. Idempotent; an interrupted training continues."""
+    part = folder.parent.name
+    name = f"{f'fold {part}' if part.isdigit() else 'all compounds'} {folder.name}"
+    bar = partial(tqdm, desc=f"train {name}", disable=quiet)
+    with timed(folder, "training", resumed=True):
+        procedure_of(folder).train(folder, config, training, device, bar)
+    if read_cloud(folder) is None:
+        mean = networks_of(folder, None, 0, device)
+        save_cloud(
+            folder, _training_cloud(mean, training, partial(prepare, intensity=config.intensity))
+        )
 
 
 def _training_cloud(

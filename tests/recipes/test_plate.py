@@ -181,9 +181,11 @@ def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_pat
     images = result.images.set_index("image_id")
     assert images.loc["shown/copy.png", "content_hash"] in set(study.images["content_hash"])
     assert images.loc["shown/new.png", "content_hash"] not in set(study.images["content_hash"])
-    assert any(
-        note.startswith("1 of them is in the study already") for note in result.meta["notes"]
-    )
+    assert any("1 added image is of the study itself" in note for note in result.meta["notes"])
+    own = study.images.index[study.images["path"] == "a0.png"][0]
+    copy = result.images.index[result.images["image_id"] == "shown/copy.png"][0]
+    p = ["p_X", "p_Y", "epistemic"]
+    assert_allclose(result.summary("vi")[p].loc[copy], study.summary("vi")[p].loc[own], atol=1e-6)
 
 
 def test_folds_as_separate_jobs_give_the_same_study(study, table, tmp_path, capsys):
