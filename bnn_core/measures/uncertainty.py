@@ -81,16 +81,18 @@ def summarise(
     classes: Sequence[str],
     labels: Sequence[object] | np.ndarray | None = None,
     distance: np.ndarray | None = None,
+    num_samples: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """One row per image: prediction, probabilities and every uncertainty score.
 
     samples: (T, N, C) softmax of T networks for N images and C classes, or its `Moments`. labels:
     (N,) class names; None or NaN without a label, other names count as no label. distance: (N,)
-    from the training images, or None if it is not known.
+    from the training images, or None if it is not known. num_samples: (N,) networks used, where
+    each image had as many as it needed.
     Returns columns predicted, correct (nullable boolean), p_<class> (float32), p_label, confidence,
     top_softmax, aleatoric and epistemic (eq. 8, of the predicted class), predictive_entropy,
     mutual_information (nats), total_variance (trace of eq. 7: 1 - sum of squared mean softmax) and
-    distance (if given). The columns that need samples are NaN if only means are known.
+    distance and num_samples (if given). The columns that need samples are NaN if only means are known.
     Raises InputError for samples that are no probabilities of these classes, or too few labels.
     """
     m = samples if isinstance(samples, Moments) else moments(_checked(samples, classes))
@@ -131,6 +133,8 @@ def summarise(
     }
     if distance is not None:
         scores["distance"] = distance
+    if num_samples is not None:
+        scores["num_samples"] = num_samples
     return pd.DataFrame(table | scores)
 
 

@@ -23,6 +23,7 @@ from bnn_core.base.files import atomic_path
 from bnn_core.base.reading import demand_array, read_array, read_arrays
 from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
+from bnn_core.networks.adaptive import AUTO, STAGES
 from bnn_core.networks.building import prepare
 from bnn_core.networks.distance import (
     MOST_IMAGES,
@@ -45,7 +46,8 @@ class FoldResult:
     embedding: (M, D) float16. distance: (M,) from the training images, see `networks.distance`; None
     for folds of older versions. training_rows, margins: (K,) rows that the fold trained on and
     their mean margins in the first half of training; None where they are unknown. After `assemble`
-    margins are (N,), one per row of the study.
+    margins are (N,), one per row of the study. used: (M,) networks that an image needed, None where
+    all had the same number.
     """
 
     rows: np.ndarray
@@ -55,6 +57,7 @@ class FoldResult:
     distance: np.ndarray | None = None
     training_rows: np.ndarray | None = None
     margins: np.ndarray | None = None
+    used: np.ndarray | None = None
 
 
 def run_method(
@@ -64,7 +67,7 @@ def run_method(
     images: np.ndarray,
     rows: np.ndarray,
     *,
-    num_samples: int,
+    num_samples: int | str,
     sample_seed: int,
     keep_samples: bool = True,
     training_rows: np.ndarray | None = None,
@@ -75,7 +78,8 @@ def run_method(
 
     rows: (M,) row numbers of the images in the study. The folder is named after the method; a
     standard network that it builds on is in the folder `standard` beside it. Idempotent: finished
-    parts are kept. training_rows: (N,) row numbers of the training images, if they are in the
+    parts are kept. num_samples: networks drawn; "auto" draws 100 and uses as many of them as an image
+    needs, see `networks.adaptive`. training_rows: (N,) row numbers of the training images, if they are in the
     study; their margins during training are kept then.
     """
     if (folder / "prediction.npz").is_file():
@@ -91,10 +95,14 @@ def run_method(
                 total=len(images), desc=f"predict fold {name}", unit="image", disable=quiet
             ) as bar,
         ):
-            networks = networks_of(folder, num_samples, sample_seed, device)
+            adaptive = num_samples == AUTO
+            count = STAGES[-1] if adaptive else num_samples
+            networks = networks_of(folder, count, sample_seed, device)
             keep = torch.float16 if keep_samples else None
-            for batch in predict_batches(networks, images, ready, keep=keep):
+            for batch in predict_batches(networks, images, ready, keep=keep, adaptive=adaptive):
                 parts.append(**vars(batch.moments))
+                if batch.used is not None:
+                    parts.append(used=batch.used.astype(np.int16))
                 if keep_samples:
                     parts.append(samples=batch.samples)
                 bar.update(len(batch.moments.mean_p))
@@ -212,6 +220,7 @@ def read_result(folder: Path) -> FoldResult:
         parts.get("distance"),
         arrays.get("training_rows"),
         arrays.get("margins"),
+        arrays.get("used"),
     )
 
 
@@ -258,9 +267,11 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
                 samples[result.rows[gives], t] = result.samples[gives, t]
             seen[result.rows] += 1
     embedding = mean_of([r.embedding for r in results]).astype(np.float16)
-    distance = None
+    distance = used = None
     if all(r.distance is not None for r in results):
         distance = mean_of([r.distance for r in results])
+    if all(r.used is not None for r in results):
+        used = mean_of([r.used for r in results])
     return FoldResult(
         np.arange(num_rows),
         moments,
@@ -268,6 +279,7 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
         embedding,
         distance,
         margins=_mean_margins(results, num_rows),
+        used=used,
     )
 
 

@@ -42,7 +42,7 @@ def plan_plate_study(
     *,
     kind: str,
     title: str,
-    num_samples: int = 100,
+    num_samples: int | str = 100,
     sample_seed: int = 0,
     leave_batch_out: bool = False,
     keep_weights: bool = True,
@@ -211,7 +211,7 @@ def _assemble_study(making: Path, device: str) -> Path:
 def _summary(result: FoldResult, classes: Sequence[str], labels: np.ndarray) -> pd.DataFrame:
     """`summarise`, and training_margin where the folds kept margins: its mean over the folds that
     trained on the image, nan for an image outside of all training sets."""
-    table = summarise(result.moments, classes, labels, result.distance)
+    table = summarise(result.moments, classes, labels, result.distance, result.used)
     return table if result.margins is None else table.assign(training_margin=result.margins)
 
 
