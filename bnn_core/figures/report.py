@@ -15,6 +15,7 @@ from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from bnn_core.base.methods import by_precedence, method_of
+from bnn_core.base.scores import DEFAULT, SCORES
 from bnn_core.base.wording import listed
 from bnn_core.figures import confidence, overview
 from bnn_core.figures.style import chart_config
@@ -61,12 +62,12 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     methods = by_precedence(study.methods)
     tables = {method: study.table(method) for method in methods}
     judged = {
-        m: Judged(judged_units(t, "image", study.classes), "confidence") for m, t in tables.items()
+        m: Judged(judged_units(t, "image", study.classes), DEFAULT) for m, t in tables.items()
     }
     judged = {m: units for m, units in judged.items() if len(units)}
     parts = [_head(study), _accuracy(study, tables)]
     if judged:
-        parts += [_cutoffs(judged), _calibration(study, tables, judged)]
+        parts += [_cutoffs(judged, len(study.classes)), _calibration(study, tables, judged)]
     parts += [
         _compounds(tables[methods[0]]),
         _suspects(study, tables, methods[0]),
@@ -125,12 +126,13 @@ def _accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     )
 
 
-def _cutoffs(judged: Mapping[str, Judged]) -> str:
+def _cutoffs(judged: Mapping[str, Judged], num_classes: int) -> str:
     names = _names(judged)
-    scale = confidence.Scale("confidence", 0.0, 1.0, _CUT)
-    values = np.linspace(0, 1, _STEPS)
-    histograms = {m: units.histogram(0, 1, _BINS) for m, units in judged.items()}
-    bands = {m: units.curves(certainty("confidence", values)) for m, units in judged.items()}
+    low = SCORES[DEFAULT].lowest(num_classes)
+    scale = confidence.Scale(DEFAULT, low, 1.0, _CUT)
+    values = np.linspace(low, 1, _STEPS)
+    histograms = {m: units.histogram(low, 1, _BINS) for m, units in judged.items()}
+    bands = {m: units.curves(certainty(DEFAULT, values)) for m, units in judged.items()}
     lines = []
     for method, units in judged.items():
         for cut in CUTOFFS:
@@ -139,7 +141,7 @@ def _cutoffs(judged: Mapping[str, Judged]) -> str:
             lines.append(
                 [
                     method_of(method).name,
-                    f"c ≥ {cut:g}",
+                    f"{SCORES[DEFAULT].symbol} ≥ {cut:g}",
                     _percent(found.coverage.value, 1),
                     _percent(accuracy.value) if accuracy else "none kept",
                     _interval(accuracy.low, accuracy.high) if accuracy else "–",
@@ -148,8 +150,8 @@ def _cutoffs(judged: Mapping[str, Judged]) -> str:
             )
     return (
         "<h2>How sure is it, and what does a cut-off gain?</h2>"
-        "<p>c = 1 − 2·√(p(1 − p)), p the mean softmax of the predicted class. c is 0 at p = "
-        "0.5 and rises again below.</p>"
+        "<p>±c is the published confidence c = 1 − 2·√(p(1 − p)) where the mean softmax p of the "
+        "predicted class is at least 0.5, and −c below: c itself rises again there.</p>"
         + _figure(confidence.distributions(histograms, names, scale, log=True), "right-wrong")
         + _figure(confidence.curves(bands, names, scale, values), "cut-offs")
         + _table(

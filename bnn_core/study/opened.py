@@ -13,6 +13,7 @@ from bnn_core.base import methods
 from bnn_core.base.errors import RESTORE, InputError, decoding
 from bnn_core.base.reading import read_array, read_parquet
 from bnn_core.base.roots import readable
+from bnn_core.measures.uncertainty import with_derived_scores
 from bnn_core.study import checksums, tables
 
 #: File of a synthetic study with what was planted in it.
@@ -122,7 +123,7 @@ class Study:
         def read(path: Path) -> pd.DataFrame:
             summary = read_parquet(path)
             tables.demand_summary(path, summary, self.classes, self.meta["rows"])
-            return summary
+            return with_derived_scores(summary, self.classes)
 
         return self._read(f"summary/{method}.parquet", read)
 

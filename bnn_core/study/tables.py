@@ -19,6 +19,8 @@ _MORE_NUMBERS = ("concentration",)
 #: Columns of a summary (`uncertainty.summarise`).
 _SCORES = (
     "p_label",
+    "signed_confidence",
+    "margin",
     "top_softmax",
     "aleatoric",
     "epistemic",
