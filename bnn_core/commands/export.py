@@ -57,11 +57,11 @@ def run(args: argparse.Namespace) -> str:
         table = export_flagged(
             study, args.out, filter=args.filter, format=args.format, reviews=root
         )
-        return f"{args.out}: {count(len(table), 'image')}"
-    if args.filter is not None:
+    elif args.filter is not None:
         raise InputError(f"--filter goes with --table flagged only, not {args.table}")
-    kind, log = format_of(args.out, args.format), ReviewLog(root)
-    labels = args.table == "labels"
-    table = corrected_labels(study, log) if labels else study_decision_list(study, log)
-    write_exported(table, args.out, kind)
-    return f"{args.out}: {count(len(table), 'image' if labels else 'compound')}"
+    else:
+        tables = {"labels": corrected_labels, "compounds": study_decision_list}
+        table = tables[args.table](study, ReviewLog(root))
+        write_exported(table, args.out, format_of(args.out, args.format))
+    noun = "compound" if args.table == "compounds" else "image"
+    return f"{args.out}: {count(len(table), noun)}"

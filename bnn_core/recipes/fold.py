@@ -67,10 +67,10 @@ def run_method(
 ) -> None:
     """Train one method of one fold in `folder` and predict `images`, (M, channels, H, W) uint8.
 
-    rows: (M,) row numbers of the images in the study. The folder is named after the method; a
-    standard network that it builds on is in the folder `standard` beside it. Idempotent: finished
-    parts are kept. training_rows: (N,) row numbers of the training images, if they are in the study; their margins
-    during training are kept then.
+    The folder is named after the method; a standard network that it builds on is in the folder
+    `standard` beside it. Idempotent: finished parts are kept. rows: (M,) row numbers of the images
+    in the study. training_rows: (N,) those of the training images, if they are in the study; then
+    their margins during training are kept.
     """
     if (folder / "prediction.npz").is_file():
         return

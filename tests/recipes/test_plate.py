@@ -177,7 +177,9 @@ def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_pat
     images = result.images.set_index("image_id")
     assert images.loc["shown/copy.png", "content_hash"] in set(study.images["content_hash"])
     assert images.loc["shown/new.png", "content_hash"] not in set(study.images["content_hash"])
-    assert any(note.startswith("1 of them is in the study already") for note in result.meta["notes"])
+    assert any(
+        note.startswith("1 of them is in the study already") for note in result.meta["notes"]
+    )
 
 
 def test_folds_as_separate_jobs_give_the_same_study(study, table, tmp_path, capsys):
