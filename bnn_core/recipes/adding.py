@@ -7,6 +7,7 @@ stay the same, bit by bit.
 
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json
 from bnn_core.base.wording import be, count
+from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.image_sets import ImageSet
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.recipes.adding_blocks import (
@@ -91,6 +93,32 @@ def add_images(
     out = open_study(path).path if out is None else Path(out)
     with study_lock(out):
         return _add(open_study(path), sets, out, role, device, force, restart, most_sample_bytes)
+
+
+def add_named_images(
+    path: Path,
+    names: Sequence[str],
+    data: Path,
+    *,
+    out: Path | None = None,
+    role: str | None = None,
+    device: str = "cpu",
+    force: bool = False,
+    restart: bool = False,
+) -> Path:
+    """`add_images` with sets by their names (`emnist.open_any`); data: folder of data sets."""
+    open_study(path)  # refuses other folders before a folder is made beside it
+    # Beside the studies: unpacked images may be larger than the system's folder for such files.
+    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=path.parent) as scratch:
+        return add_images(
+            path,
+            [open_any(name, data, Path(scratch)) for name in names],
+            out=out,
+            role=role,
+            device=device,
+            force=force,
+            restart=restart,
+        )
 
 
 def _add(
