@@ -53,7 +53,7 @@ def add_study_flags(parser: argparse.ArgumentParser, name: str = "the kind's nam
         help="seed of the drawn networks (default: 0)",
     )
     parser.add_argument("--title", help="name shown in the app")
-    parser.add_argument("--force", action="store_true", help="re-make a study that exists already")
+    parser.add_argument("--force", action="store_true", help="replace a study that exists")
     parser.add_argument(
         "--restart",
         action="store_true",
@@ -73,7 +73,7 @@ def add_train_flags(parser: argparse.ArgumentParser, presets: Presets) -> None:
         "--methods",
         metavar="NAME,NAME",
         default="vi,standard",
-        help=f"what to train and compare, of {', '.join(known)}, in any order; filters, rankings, "
+        help=f"methods to train and compare, in any order: {', '.join(known)}; filters, rankings, "
         f"report and export read the first of {', '.join(by_precedence(known))} "
         "(default: vi,standard)",
     )

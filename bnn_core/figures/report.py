@@ -1,4 +1,4 @@
-"""A study as one HTML file that needs nothing else: to mail, to archive, to read without this app.
+"""A study as one HTML file, to mail, to archive, and to read without this app.
 
 The same bytes for the same study and the same decisions; nothing is fetched when it is opened.
 Plotly's script (about 4.5 MB) is in it once, so the figures answer to the mouse.
@@ -27,7 +27,7 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     """The whole report, UTF-8: facts, accuracy, cut-offs, calibration, suspects, flagged images.
 
     Every text of the study is escaped. Sections that the study has no columns for are left out,
-    and what is cut short says how much there is.
+    and shortened lists say how much there is.
     """
     methods = by_precedence(study.methods)
     tables = {method: study.table(method) for method in methods}

@@ -1,4 +1,4 @@
-"""What the report shows, section by section, as tables, plots and pictures for its template."""
+"""The content of the report, section by section: tables, plots and pictures for its template."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,7 +75,7 @@ class Plots:
 
 @dataclass(frozen=True)
 class SuspectCompound:
-    """One compound of the ranking: its place, words, explanations and first pictures."""
+    """One compound of the ranking: its rank, sentences, explanations and first pictures."""
 
     rank: int
     heading: str
@@ -199,8 +199,8 @@ def suspect_images(study: Study, table: pd.DataFrame) -> Table | None:
     if ranked.empty:
         return None
     rows = [
-        [place, line.image_id, line.label, line.predicted, f"{line.label_quality:.4f}"]
-        for place, line in enumerate(ranked.itertuples(), start=1)
+        [number, line.image_id, line.label, line.predicted, f"{line.label_quality:.4f}"]
+        for number, line in enumerate(ranked.itertuples(), start=1)
     ]
     return Table(
         ["", "Image", "Label", "Predicted", "Label quality"],

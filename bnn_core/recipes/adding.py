@@ -7,6 +7,7 @@ images stays as it is, bit by bit.
 
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
 from bnn_core.base.wording import count
+from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.image_sets import ImageSet
 from bnn_core.networks.saved import read_config
 from bnn_core.recipes.adding_blocks import (
@@ -123,6 +125,32 @@ def add_images(
         restart=restart,
         most_sample_bytes=most_sample_bytes,
     )
+
+
+def add_named_images(
+    path: Path,
+    names: Sequence[str],
+    data: Path,
+    *,
+    out: Path | None = None,
+    role: str | None = None,
+    device: str = "cpu",
+    force: bool = False,
+    restart: bool = False,
+) -> Path:
+    """`add_images` with sets by their names (`emnist.open_any`); data: folder of data sets."""
+    open_study(path)  # refuses other folders before a folder is made beside it
+    # Beside the studies: unpacked images may be larger than the system's folder for such files.
+    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=path.parent) as scratch:
+        return add_images(
+            path,
+            [open_any(name, data, Path(scratch)) for name in names],
+            out=out,
+            role=role,
+            device=device,
+            force=force,
+            restart=restart,
+        )
 
 
 def add_to_study(

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,9 @@ from threadpoolctl import threadpool_limits
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.reading import read_parquet, read_parquet_note
+from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.uncertainty import Moments, summarise
+from bnn_core.study.folder import Study
 from bnn_core.study.lock import study_lock
 from bnn_core.study.tables import demand_columns
 from bnn_core.suspects.phenotype import strength
@@ -176,6 +179,38 @@ def opinion(
     if untreated.any() and "plate" in rows and rows["plate"].notna().all():
         rows["strength"] = strength(features.values, rows["plate"].to_numpy(), untreated)
     return rows
+
+
+class SavedOpinion(NamedTuple):
+    """Where a second opinion was saved, and how good it is on the rows that count.
+
+    right, rows: counts of rows. shared: compounds of the study among them, of `compounds`.
+    """
+
+    path: Path
+    right: int
+    rows: int
+    shared: int
+    compounds: int
+
+
+def save_opinion(study: Study, features: FeatureTable, control: str | None) -> SavedOpinion:
+    """Make and save the second opinion of a table of features on the compounds of a study.
+
+    control: compound of untreated rows. Raises InputError as `opinion`, and when the table and the
+    study have no compound in common.
+    """
+    table = opinion(features, study.classes, control)
+    counted = table[scored_rows(table)]
+    known = set(study.images["compound"].dropna()) if "compound" in study.images else set()
+    shared = known & set(counted["compound"])
+    if not shared:
+        raise InputError(
+            f"{features.source} and study {study.name} have no compound in common; both need a "
+            "column of compounds with the same names"
+        )
+    path = write_opinion(study.path, table, features.source)
+    return SavedOpinion(path, int(counted["correct"].sum()), len(counted), len(shared), len(known))
 
 
 def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:

@@ -3,8 +3,7 @@ import json
 import pytest
 from page_studies import pages, text_of, write_animals, write_with_new_plates
 from screens import calling, screen, with_summary
-
-from bnn_core.study.writing import write_study
+from study_writing import write_study
 
 
 @pytest.fixture(scope="module")
