@@ -13,7 +13,6 @@ from typing import (
     Any,
     NamedTuple,
     NotRequired,
-    TypedDict,
     Union,
     get_args,
     get_origin,
@@ -43,7 +42,8 @@ def problem_of(value: Any, kind: Any, name: str = "") -> str | None:
     if kind is Any:
         return None
     if origin is NotRequired:
-        return problem_of(value, *get_args(kind), name)
+        (inner,) = get_args(kind)
+        return problem_of(value, inner, name)
     if origin is Annotated:
         base, *rules = get_args(kind)
         if problem := problem_of(value, base, name):
@@ -62,7 +62,8 @@ def problem_of(value: Any, kind: Any, name: str = "") -> str | None:
         if not isinstance(value, dict):
             return _expected(name, "a group of keys", value)
         if origin is dict:
-            return _group_problem(value, *get_args(kind), name)
+            key_kind, inner = get_args(kind)
+            return _group_problem(value, key_kind, inner, name)
         return _keys_problem(value, kind, name)
     return None if _is(value, kind) else _expected(name, _NAMES.get(kind, "null"), value)
 
@@ -76,7 +77,7 @@ def _group_problem(value: dict, key_kind: Any, inner: Any, name: str) -> str | N
     return None
 
 
-def _keys_problem(value: dict, kind: type[TypedDict], name: str) -> str | None:
+def _keys_problem(value: dict, kind: Any, name: str) -> str | None:
     missing = sorted(kind.__required_keys__ - value.keys())
     if missing:
         return f"{name + ': ' if name else ''}lacks {', '.join(missing)}"

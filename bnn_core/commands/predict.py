@@ -103,7 +103,7 @@ def _is_table(text: str) -> bool:
 def _add_plates(args: argparse.Namespace, study: Path, tables: list[str], out: Path | None) -> str:
     """Add the plates of each table; the notes of the last one and one line on the result."""
     before = open_study(study).meta
-    for text in tables or [None]:
+    for text in list[str | None](tables) or [None]:
         study = _add_plates_to(args, study, text, out)
     after = open_study(study).meta
     notes = after.get("notes", [])[len(before.get("notes", [])) :]

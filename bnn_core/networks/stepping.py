@@ -262,7 +262,9 @@ class _Replayed:
     """A step for one batch shape: two plain calls, then a captured CUDA graph, replayed."""
 
     def __init__(self, step: TrainingStep):
-        self.step, self.calls, self.graph, self.inputs = step, 0, None, ()
+        self.step, self.calls = step, 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.inputs: tuple[Tensor, ...] = ()
 
     def __call__(self, images: Tensor, targets: Tensor) -> None:
         self.calls += 1
@@ -274,7 +276,7 @@ class _Replayed:
             self.graph = torch.cuda.CUDAGraph()
             self.graph.register_generator_state(self.step.generator)
             with torch.cuda.graph(self.graph, stream=self.step.stream):
-                self.step._step(*self.inputs)
+                self.step._step(self.inputs[0], self.inputs[1])
         for buffer, given in zip(self.inputs, (images, targets), strict=True):
             buffer.copy_(given)
         self.graph.replay()

@@ -74,6 +74,10 @@ def predict_plates(
         return known.path
 
     def addition(study: Study) -> Addition:
+        def before(making: Path) -> None:
+            if deploy:
+                train_deployed(study, making, _scaling(study), device)
+
         blocks = (
             []
             if plates is None
@@ -87,7 +91,7 @@ def predict_plates(
             },
             blocks,
             looked_first=False,
-            before=lambda making: deploy and train_deployed(study, making, _scaling(study), device),
+            before=before,
             finish=lambda making: _keys(study, making, blocks, name, {p: keys[p] for p in fresh}),
         )
 

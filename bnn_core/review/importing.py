@@ -74,9 +74,9 @@ def import_flags(file: Path, study: Study, log: ReviewLog, reviewer: str) -> Fla
         if not row.get("reason") and not row.get("decision"):
             continue
         event, problem = _event(row, study, reviewer)
-        if not problem and event.image_id in seen:
+        if event is not None and event.image_id in seen:
             problem = f"image '{event.image_id}' is already in row {seen[event.image_id]}"
-        if problem:
+        if problem or event is None:
             problems.append(f"{file} row {number}: {problem}")
             continue
         seen[event.image_id] = number

@@ -20,8 +20,9 @@ def field_files(study: Study, row: int) -> list[Path]:
     one = study.image_file(row)
     if one is not None:
         return [one]
-    files = [study.image_file(row, channel) for channel in study.meta.get("channels") or []]
-    return [] if None in files else files
+    channels = study.meta.get("channels") or []
+    files = [file for c in channels if (file := study.image_file(row, c)) is not None]
+    return files if len(files) == len(channels) else []
 
 
 def read_original(study: Study, row: int) -> np.ndarray:

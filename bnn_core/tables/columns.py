@@ -100,7 +100,7 @@ def map_columns(
         if canonical == "concentration_unit":
             claims = [c for c in claims if "concentration" in columns and _holds_units(table[c])]
         if claims:
-            claims.sort(key=lambda c: _rank(plain[c], canonical, channels))
+            claims.sort(key=lambda c: _rank(plain[c], canonical, channels) or 0)
             columns[canonical] = _one_of(table, canonical, claims)
             used.add(columns[canonical])
     out = pd.DataFrame(index=table.index)

@@ -206,9 +206,9 @@ def line_effects(wells: pd.DataFrame, values: np.ndarray, along: str) -> pd.Data
 
 def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
     """(W,) values less their plate's mean: differences, below 0 too; plates no longer differ."""
-    values = pd.Series(np.asarray(values, np.float64))
+    series = pd.Series(np.asarray(values, np.float64))
     plate = wells["plate"].to_numpy()
-    return (values - values.groupby(plate).transform("mean")).to_numpy()
+    return (series - series.groupby(plate).transform("mean")).to_numpy()
 
 
 def images_of(table: pd.DataFrame, source: str | None) -> np.ndarray:

@@ -37,12 +37,12 @@ def checked_probabilities(
     C numbers (C / 2 of the last decimal), are scaled to 1 exactly.
     Raises InputError that lists every kind of problem with its rows.
     """
-    rows = np.asarray(rows)
+    numbers = np.asarray(rows)
     problems = []
 
     def report(bad: np.ndarray, what: str) -> None:
         if bad.any():  # a row of many samples is named once
-            problems.append(f"{rows_text(dict.fromkeys(rows[bad].tolist()))}: {what}")
+            problems.append(f"{rows_text(dict.fromkeys(numbers[bad].tolist()))}: {what}")
 
     empty = np.isnan(values).any(axis=1)
     report(empty, "a probability is missing or nan")

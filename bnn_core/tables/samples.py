@@ -90,10 +90,10 @@ def load_samples(
             f"{path}: one array of numbers with three axes (images, samples, classes) "
             f"expected, found {shapes or 'none'}"
         )
-    return (
-        next(iter(cubes.values())),
-        *(None if given is None else [str(n) for n in given.ravel()] for given in (names, ids)),
+    classes, images = (
+        None if given is None else [str(n) for n in given.ravel()] for given in (names, ids)
     )
+    return next(iter(cubes.values())), classes, images
 
 
 def images_first(samples: np.ndarray, images: int, axes: str | None, path: Path) -> np.ndarray:

@@ -89,7 +89,8 @@ def _pair(
         other = spelt[others[0]] if others else _other(name_key(named), pairs, named)
         return other, spelt[name_key(named)]
     if keys and pairs:
-        return tuple(spelt.get(key, key) for key in pairs[0])
+        first, second = (spelt.get(key, key) for key in pairs[0])
+        return first, second
     if not keys:
         return (f"not {named}", named) if named else ("negative", "positive")
     if predicted is not None and (by_prediction := _by_prediction(predicted, values)):
