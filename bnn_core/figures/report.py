@@ -150,7 +150,7 @@ def _cutoffs(judged: Mapping[str, Judged], num_classes: int) -> str:
             )
     return (
         "<h2>How sure is it, and what does a cut-off gain?</h2>"
-        "<p>±c is the published confidence c = 1 − 2·√(p(1 − p)) where the mean softmax p of the "
+        "<p>Signed c is the published confidence c = 1 − 2·√(p(1 − p)) where the mean softmax p of the "
         "predicted class is at least 0.5, and −c below: c itself rises again there.</p>"
         + _figure(confidence.distributions(histograms, names, scale, log=True), "right-wrong")
         + _figure(confidence.curves(bands, names, scale, values), "cut-offs")

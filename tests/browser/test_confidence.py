@@ -30,7 +30,7 @@ WRONG_BAR = """() => {
 
 
 def kept(tab):
-    return tab.get_by_text(re.compile(r"^Keeping ±c ≥")).inner_text()
+    return tab.get_by_text(re.compile(r"^Keeping signed c ≥")).inner_text()
 
 
 def test_the_accuracy_i_need_and_a_curve_move_the_cutoff_of_the_whole_page(tab):
@@ -38,12 +38,12 @@ def test_the_accuracy_i_need_and_a_curve_move_the_cutoff_of_the_whole_page(tab):
     use = tab.get_by_role("button", name="Use").first
     use.wait_for()
     settled(tab)
-    assert kept(tab) == "Keeping ±c ≥ 0.5"
+    assert kept(tab) == "Keeping signed c ≥ 0.5"
     use.click()
     tab.wait_for_url(re.compile("cut_signed_confidence="))
     value = re.search(r"cut_signed_confidence=([\d.]+)", tab.url)[1]
     assert value != "0.5"
-    tab.get_by_text(f"Keeping ±c ≥ {value}", exact=True).wait_for()
+    tab.get_by_text(f"Keeping signed c ≥ {value}", exact=True).wait_for()
 
     settled(tab)
     tab.locator(".st-key-curves").evaluate("chart => chart.scrollIntoView({block: 'center'})")
@@ -52,7 +52,7 @@ def test_the_accuracy_i_need_and_a_curve_move_the_cutoff_of_the_whole_page(tab):
     # Points of the curve are 3 pixels apart: the click may take a neighbour.
     tab.wait_for_url(re.compile(r"cut_signed_confidence=0\.(29|3|31)(&|$)"))
     value = re.search(r"cut_signed_confidence=([\d.]+)", tab.url)[1]
-    tab.get_by_text(f"Keeping ±c ≥ {value}", exact=True).wait_for()
+    tab.get_by_text(f"Keeping signed c ≥ {value}", exact=True).wait_for()
 
 
 def test_a_click_on_a_wrong_bar_shows_wrong_images(tab):

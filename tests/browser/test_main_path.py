@@ -184,7 +184,7 @@ def test_the_cut_off_stays_in_the_address_from_page_to_page(tab):
     settled(tab)
     tab.get_by_test_id("stSidebarNav").get_by_role("link", name="Confidence").click()
     tab.get_by_role("heading", name="Confidence").wait_for()
-    wait_for(tab, lambda: "±c ≥ 0.47" in tab.locator("body").inner_text())
+    wait_for(tab, lambda: "signed c ≥ 0.47" in tab.locator("body").inner_text())
 
 
 def test_a_bare_address_comes_to_name_its_study(tab):
