@@ -113,9 +113,7 @@ def read_history(path: Path) -> pd.DataFrame:
     with decoding(path):
         demand_size(path, MOST_TEXT_BYTES, RESTORE)
         table = pd.read_csv(path, encoding="utf-8")
-    demand_columns(
-        path, table, HISTORY | {name: "number" for name in _VALIDATION if name in table}
-    )
+    demand_columns(path, table, HISTORY | {name: "number" for name in _VALIDATION if name in table})
     return table
 
 
