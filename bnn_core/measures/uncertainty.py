@@ -11,6 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import entr
 
+from bnn_core.base.errors import InputError
+
+#: How far a sample's probabilities may sum off 1: half precision of a thousand classes.
+_SUM_TOLERANCE = 0.01
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -98,26 +103,32 @@ def with_derived_scores(summary: pd.DataFrame, classes: Sequence[str]) -> pd.Dat
 
 
 def summarise(
-    m: Moments,
-    classes: list[str],
-    labels: np.ndarray | None = None,
+    samples: np.ndarray | Moments,
+    classes: Sequence[str],
+    labels: Sequence[object] | np.ndarray | None = None,
     distance: np.ndarray | None = None,
+    num_samples: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """One row per image: prediction, probabilities and every uncertainty score.
 
-    labels: (N,) class names; None or NaN without a label, other names count as no label.
-    distance: (N,) from the training images, or None if it is not known.
+    samples: (T, N, C) softmax of T networks for N images and C classes, or its `Moments`. labels:
+    (N,) class names; None or NaN without a label, other names count as no label. distance: (N,)
+    from the training images, or None if it is not known. num_samples: (N,) networks used, where
+    each image had as many as it needed.
     Returns columns predicted, correct (nullable boolean), p_<class> (float32), p_label,
     signed_confidence, margin, confidence, top_softmax, aleatoric and epistemic (eq. 8, of the
     predicted class), predictive_entropy,
     mutual_information (nats), total_variance (trace of eq. 7: 1 - sum of squared mean softmax) and
-    distance (if given). The columns that need samples are NaN if `m` has only means. Raises ValueError if the
-    number of classes differs from C.
+    distance and num_samples (if given). The columns that need samples are NaN if only means are known.
+    Raises InputError for samples that are no probabilities of these classes, or too few labels.
     """
+    m = samples if isinstance(samples, Moments) else moments(_checked(samples, classes))
     p = np.asarray(m.mean_p, dtype=np.float64)
     n, c = p.shape
     if c != len(classes):
         raise ValueError(f"{c} probability columns for {len(classes)} classes")
+    if labels is not None and len(labels) != n:
+        raise InputError(f"{len(labels):,} labels for {n:,} images: give one for each, or None")
     rows = np.arange(n)
     top = p.argmax(axis=1)
     p_top = np.clip(p[rows, top], 0.0, 1.0)
@@ -151,4 +162,25 @@ def summarise(
     }
     if distance is not None:
         scores["distance"] = distance
+    if num_samples is not None:
+        scores["num_samples"] = num_samples
     return pd.DataFrame(table | scores)
+
+
+def _checked(samples: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Samples (T, N, C) that are probabilities; InputError for others."""
+    samples = np.asarray(samples)
+    if samples.ndim != 3 or samples.shape[2] != len(classes) or not len(samples):
+        raise InputError(
+            f"samples have the shape {samples.shape}; (networks, images, {len(classes)} classes) "
+            "expected"
+        )
+    sums = samples.sum(axis=2, dtype=np.float64)
+    bad = ~(np.abs(sums - 1) < _SUM_TOLERANCE) | (samples < 0).any(axis=2)
+    if bad.any():
+        network, image = np.argwhere(bad)[0]
+        raise InputError(
+            f"sample {network} of image {image} is no set of probabilities (sum "
+            f"{sums[network, image]:.3g}); put logits through a softmax first"
+        )
+    return samples
