@@ -13,7 +13,7 @@ from bnn_core.measures.first_looks import FIRST_LOOKS, first_looks
 from bnn_core.measures.intervals import Interval
 from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.measures.levels import available_levels
-from bnn_core.study import describing
+from bnn_core.study import describing, posteriors
 from bnn_core.study.describing import QUALITY_NAMES
 from bnn_core.study.folder import Study
 from pages.shared import choices, filters, frame, panels, studies, truth
@@ -235,6 +235,8 @@ def settings(study: Study) -> None:
             st.html(panels.by_method(study.methods, lines))
         with st.popover("Every setting", type="tertiary", icon=":material/tune:"):
             st.json({"methods": study.meta["methods"], "settings": study.meta.get("settings")})
+        for method in study.methods:
+            posterior(study, method)
     with right:
         folds = sorted({int(f) for f in study.images["fold"].dropna().unique()})
         kept = [f for f in folds if any(study.history(f, m) is not None for m in study.methods)]
@@ -252,6 +254,36 @@ def settings(study: Study) -> None:
             config=chart_config(f"{study.name}-training"),
             alt="Accuracy and cross-entropy per epoch of training",
         )
+
+
+def posterior(study: Study, method: str) -> None:
+    """The width of a method's weights before and after training, and its share of model doubt."""
+    widths = posteriors.layer_widths(study, method)
+    if widths is None:
+        return
+    with st.popover(f"σ of {method_of(method).short}", type="tertiary", icon=":material/expand:"):
+        st.markdown(
+            "Median σ of each layer's weights before and after training. A ratio of 1 says that "
+            "training learnt nothing about σ."
+        )
+        st.dataframe(
+            widths,
+            hide_index=True,
+            column_config={
+                "layer": "Layer",
+                "before": st.column_config.NumberColumn("σ before", format="%.4f"),
+                "after": st.column_config.NumberColumn("σ after", format="%.4f"),
+                "ratio": st.column_config.NumberColumn("Ratio", format="%.2f"),
+            },
+        )
+        shares = posteriors.epistemic_shares(study, method)
+        if shares is not None:
+            st.markdown("Share of the variance that is disagreement between the networks:")
+            lines = {
+                posteriors.ROLES[row.role]: f"{row.share:.1%} ({count(row.n, 'image')})"
+                for row in shares.itertuples()
+            }
+            st.html(panels.key_values(lines))
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

@@ -378,7 +378,7 @@ def texts_of(wells: pd.DataFrame) -> list[str]:
         label = well["label"] or ("several labels" if well["labels"] > 1 else "no label")
         lines.append(f"{escape(label)} → {escape(well['predicted'])}")
         lines.append(
-            f"mean ±c {well[DEFAULT]:.2f}"
+            f"mean signed c {well[DEFAULT]:.2f}"
             + (
                 ""
                 if np.isnan(well["agreement"])

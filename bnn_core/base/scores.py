@@ -67,7 +67,7 @@ _RECORDS = (
         DEFAULT,
         "Signed confidence",
         "signed confidence",
-        "±c",
+        "signed c",
         "The published confidence c where the mean softmax p of the predicted class is at least one "
         "half, and −c below. It orders images as p does: 1 is certain, 0 is p = 0.5, and a guess "
         "among many classes is negative. From p = 0.5 on it *is* c.",

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.base.scores import DEFAULT
 from bnn_core.base.wording import count
 from bnn_core.measures.levels import wrong_rows
 from bnn_core.study.folder import Study
@@ -158,7 +158,7 @@ def _tiles(
     """What the component draws, one dictionary per tile."""
     part = studies.table(_study, method).iloc[list(rows)]
     wrong = wrong_rows(part)
-    symbol = f"{SCORES[caption].symbol} " if caption in (DEFAULT, "confidence") else ""
+    symbol = "c " if caption in (DEFAULT, "confidence") else ""
     tiles = []
     columns = (part[name].to_list() for name in ("image_id", "label", "predicted", caption))
     for row, is_wrong, image_id, label, predicted, value in zip(rows, wrong, *columns, strict=True):

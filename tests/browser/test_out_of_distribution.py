@@ -34,7 +34,7 @@ def test_from_the_map_to_the_images_of_a_square(tab, others):
     wall.get_by_role("button").first.wait_for()
     table = others.table("vi")
     rows = table[(table["role"] == "new") & (table["label"] == "O")]
-    surest = rows["confidence"].idxmax()
+    surest = rows["signed_confidence"].idxmax()
     first = wall.get_by_role("button").first
     assert str(table["image_id"][surest]) in first.get_attribute("aria-label")
     # The address holds the click: what one sees can be sent to a colleague.

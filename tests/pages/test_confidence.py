@@ -55,7 +55,7 @@ def test_the_default_score_does_not_fold(monkeypatch, cache):
     for value in (0.5, 0.2):
         app.slider(key="cut_signed_confidence").set_value(value).run()
         at = kept(cache, "animals", "signed_confidence", value)
-        assert f"Keeping ±c ≥ {value}" in text_of(app)
+        assert f"Keeping signed c ≥ {value}" in text_of(app)
         assert f"{100 * at.accuracy:.2f} %" in text_of(app) and not app.exception
 
 
