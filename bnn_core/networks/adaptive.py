@@ -1,8 +1,8 @@
 """As many networks as an image needs: `--num-samples auto`.
 
-The confidence c of most images is settled by a few networks. Each image is looked at by the first
-10 of 100 networks; where the confidence that all 100 would give may still differ by more than
-TOLERANCE, by 20, 50 and 100. The networks are those of a draw of 100, so an image that needs all of
+The confidence c of many images is settled by a few networks. Each image is looked at by the first
+20 of 100 networks; where the confidence that all 100 would give may still differ by more than
+TOLERANCE, by 50 and by 100. The networks are those of a draw of 100, so an image that needs all of
 them gets the numbers of the usual prediction.
 """
 
@@ -15,11 +15,13 @@ from torch import Tensor
 #: The number of networks that means: as many as an image needs.
 AUTO = "auto"
 #: Networks after which an image may be done. Each divides the last, see `in_stages`.
-STAGES = (10, 20, 50, 100)
+STAGES = (20, 50, 100)
 #: The most by which c may differ from that of all networks.
 TOLERANCE = 0.005
-#: Confidence of the interval in which the mean softmax of all networks is expected.
-LEVEL = 0.99
+#: Confidence of the interval in which the mean softmax of all networks is expected. Few networks
+#: underestimate the spread of an image that one in fifty reads otherwise: with this level c is
+#: within TOLERANCE for 99 % of images (measured on 5,000 held-out training images of MNIST).
+LEVEL = 0.999
 
 
 def stages_of(total: int) -> list[int]:
