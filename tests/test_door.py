@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,25 +14,11 @@ import bnn_core as bnn
 from bnn_core.commands import cli
 from bnn_core.measures.evaluation import auroc, brier, ece, nll
 from bnn_core.measures.judged_units import accuracy_by_level
-from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.review.exporting import export_bytes
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.checking import check_study
 from bnn_core.study.fields import read_original
 
-#: Ten lines for the README. `images`, `labels`, `compounds`: arrays; predictions.csv: a table.
-EXAMPLE = """
-import bnn_core as bnn
-
-study = bnn.import_predictions("predictions.csv", out="imported")  # or a DataFrame
-print(bnn.evaluate(study)["accuracy"])  # .value, .low, .high, .n
-
-study = bnn.study_from_arrays(images, labels, groups=compounds, out="trained")
-suspects = bnn.rank_suspects(study, level="compound")  # or "image"
-print(suspects[["rank", "compound", "label", "suspected", "score"]].head())
-bnn.export_flagged(study, "flagged.csv")  # what you flagged in the app
-bnn.write_report(study, "report.html")
-"""
 TINY = {
     "preset": "quick",
     "epochs": 1,
@@ -79,20 +64,6 @@ def table():
     frame.insert(0, "image_id", [f"i{row}" for row in range(40)])
     frame["label"] = np.array(["ant", "bee", "cat"])[np.arange(40) % 3]
     return frame, samples
-
-
-def test_the_example_runs(arrays, table, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    table[0].to_csv("predictions.csv", index=False)
-    images, labels, compounds = arrays
-    small = {"epochs": 1, "head_width": 8, "pathways": 1, "crop": 8}
-    presets = {"default": {m: replace(PRESETS["quick"][m], **small) for m in ("vi", "standard")}}
-    monkeypatch.setattr("bnn_core.recipes.arrays.PRESETS", presets)
-    exec(EXAMPLE, {"images": images, "labels": labels, "compounds": compounds})
-    assert (tmp_path / "report.html").stat().st_size > 1e6
-    assert (tmp_path / "flagged.csv").read_bytes().startswith(b"\xef\xbb\xbfimage_id")
-    assert [s.name for s in bnn.list_studies(tmp_path)] == ["imported", "trained"]
-    assert "Estimate(value=" in capsys.readouterr().out
 
 
 def test_the_import_is_lazy_and_every_name_is_there():

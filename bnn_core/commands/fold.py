@@ -40,16 +40,16 @@ def run(args: argparse.Namespace) -> str:
         missing = missing_folds(making)
         if missing:
             return f"fold {args.fold} done; missing: {', '.join(map(str, missing))}"
-        return _assembled(making, args.fold)
+        return _assembled(making, args.fold, chosen_device(args))
     except (InputError, FileNotFoundError):
         if _is_finished(study):  # by another job in the meantime
             return with_notes(study)
         raise
 
 
-def _assembled(making: Path, fold: int) -> str:
+def _assembled(making: Path, fold: int, device: str) -> str:
     try:
-        return with_notes(assemble_study(making))
+        return with_notes(assemble_study(making, device))
     except TakenError:
         return (
             f"fold {fold} done; another job assembles the study (if it fails, run this command "

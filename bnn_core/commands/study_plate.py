@@ -15,7 +15,8 @@ import shlex
 from pathlib import Path
 
 from bnn_core.base.files import read_json
-from bnn_core.commands.flags import intensity_range, micrometres, out_folder, read_map, whole_number
+from bnn_core.commands.flags import micrometres, out_folder, whole_number
+from bnn_core.commands.table_flags import add_table_flags, table_options
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
 from bnn_core.images.faults import CORRUPTIONS
 from bnn_core.recipes.plate_folds import PLAN
@@ -29,52 +30,17 @@ HELP = "your own images, with compounds left out"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", metavar="TABLE", type=Path, help="CSV with one row per image")
-    group = parser.add_argument_group("the table")
-    group.add_argument("--label", metavar="COLUMN", help="the classes (default: label, else moa)")
+    add_table_flags(parser)
+    group = parser.add_argument_group("what is learned")
     group.add_argument(
         "--group", metavar="COLUMN", help="images left out together (default: of a compound)"
     )
-    group.add_argument("--batch", metavar="COLUMN", help="images made together (of a week, a run)")
-    group.add_argument(
-        "--control",
-        metavar="NAME",
-        help="compound or label of untreated images: predicted, never counted",
-    )
-    group.add_argument(
-        "--unlabelled",
-        metavar="VALUE",
-        nargs="+",
-        action="extend",
-        help="labels that mean no label; all others are classes (default: na, none, null and the "
-        "like, and with a warning unknown, ?, -)",
-    )
-    group.add_argument(
-        "--map",
-        metavar="NAME=COLUMN",
-        action="append",
-        default=[],
-        help="COLUMN holds NAME: plate, well, site, compound, ...; repeatable",
-    )
-    group.add_argument(
-        "--images",
-        metavar="DIR",
-        type=Path,
-        help="folder that relative paths start from (default: the folder of TABLE)",
-    )
-    group.add_argument("--channels", metavar="NAME,NAME", help="names of the channels, in order")
     group.add_argument(
         "--normalise",
         default="auto",
         choices=("auto", "plate", "image", "none"),
         help="intensity scaling: by percentiles of plate and channel, of the image, "
         "or none (default: auto: plate for 16 bit, none for 8 bit)",
-    )
-    group.add_argument(
-        "--intensities",
-        metavar="LOW,HIGH",
-        type=intensity_range,
-        help="values that become black and white in files of other numbers than 8 or 16 bit "
-        "(float, int32); the same for all images",
     )
     add_plate_flags(parser)
     add_study_flags(parser, "the table's name")
@@ -130,6 +96,12 @@ def add_fold_flags(parser: argparse.ArgumentParser) -> None:
         f"turn: {', '.join(CORRUPTIONS)}; never counted",
     )
     group.add_argument(
+        "--deploy",
+        action="store_true",
+        help="train each method once more, on all compounds: the networks that 'bnn predict' uses "
+        "for new plates",
+    )
+    group.add_argument(
         "--jobs",
         metavar="N",
         type=whole_number(1),
@@ -162,14 +134,8 @@ def run(args: argparse.Namespace) -> str:
         out,
         chosen_methods(args, PRESETS),
         division(args),
-        label=args.label,
+        **table_options(args),
         group=args.group,
-        batch=args.batch,
-        control=args.control,
-        unlabelled=args.unlabelled,
-        columns=read_map(args.map),
-        images=args.images,
-        channels=args.channels.split(",") if args.channels else None,
         size=args.size,
         normalise=args.normalise,
         intensities=args.intensities,
@@ -189,6 +155,7 @@ def division(args: argparse.Namespace) -> Division:
         corrupt=args.corrupt,
         exclude=args.exclude,
         relabel=args.relabel,
+        deploy=args.deploy,
     )
 
 

@@ -23,6 +23,7 @@ from bnn_core.datasets.pixels import (
     PlateJob,
     PlateReader,
     Scan,
+    read_fields,
     read_plate,
     scan_plate,
 )
@@ -75,7 +76,7 @@ def prepare_source(
     if size is not None and size < 8:
         raise InputError(f"--size {size} is too small; give at least 8 pixels")
     folder, image_root = Path(folder), Path(image_root).absolute()
-    jobs = _plate_jobs(table, channels, image_root, intensities)
+    jobs = plate_jobs(table, channels, image_root, intensities)
     wanted = {
         "channels": channels and list(channels),
         "size": size,
@@ -130,12 +131,13 @@ def _channel_names(given: Sequence[str] | None, count: int) -> list[str]:
     return list(given)
 
 
-def _plate_jobs(
+def plate_jobs(
     table: pd.DataFrame,
     channels: Sequence[str] | None,
     image_root: Path,
     intensities: tuple[float, float] | None,
 ) -> list[PlateJob]:
+    """The fields of each plate, sorted by its name; keys change with the files."""
     columns = file_columns(channels, table)
     plates = table["plate"].fillna("") if "plate" in table else pd.Series("", index=table.index)
     paths = table[columns].astype(object).fillna("").to_numpy()
@@ -256,17 +258,9 @@ def _read_all(
             if path.is_file():
                 bar.update(len(good))
             else:
-                read_plate(
-                    path,
-                    [job.files[i] for i in good],
-                    good,
-                    level,
-                    reader,
-                    channels,
-                    size,
-                    per_image,
-                    bar,
-                )
+                files = [job.files[i] for i in good]
+                fields = read_fields(files, level, reader, channels, size, per_image, bar)
+                read_plate(path, good, fields)
             blocks.append(path)
     return blocks
 

@@ -84,14 +84,14 @@ def summarise(
 ) -> pd.DataFrame:
     """One row per image: prediction, probabilities and every uncertainty score.
 
-    Parameters: `samples` (T, N, C), the softmax of T networks for N images and C classes, or its
-    `Moments`; `labels` (N,) of class names, None or NaN without a label, other names count as no
-    label; `distance` (N,) from the training images, or None if it is not known.
+    samples: (T, N, C) softmax of T networks for N images and C classes, or its `Moments`. labels:
+    (N,) class names; None or NaN without a label, other names count as no label. distance: (N,)
+    from the training images, or None if it is not known.
     Returns columns predicted, correct (nullable boolean), p_<class> (float32), p_label, confidence,
     top_softmax, aleatoric and epistemic (eq. 8, of the predicted class), predictive_entropy,
     mutual_information (nats), total_variance (trace of eq. 7: 1 - sum of squared mean softmax) and
-    distance (if given). The columns that need samples are NaN if there are only means.
-    Raises InputError for samples that are not probabilities of these classes, or too few labels.
+    distance (if given). The columns that need samples are NaN if only means are known.
+    Raises InputError for samples that are no probabilities of these classes, or too few labels.
     """
     m = samples if isinstance(samples, Moments) else moments(_checked(samples, classes))
     p = np.asarray(m.mean_p, dtype=np.float64)

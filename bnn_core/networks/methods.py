@@ -6,7 +6,7 @@ all. `vi-gaussian` and `vi-mixture` are `vi` with another prior, for a study of 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,13 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json, write_json
 from bnn_core.base.methods import METHODS
 from bnn_core.base.timing import summed_seconds
-from bnn_core.networks.building import demand_same_config, load_network, plain_twin, prepare
+from bnn_core.networks.building import (
+    demand_same_config,
+    load_network,
+    plain_twin,
+    prepare,
+    saved_config,
+)
 from bnn_core.networks.dropout import draw_masked
 from bnn_core.networks.laplace import (
     LastLayer,
@@ -39,8 +45,10 @@ from bnn_core.networks.prediction import (
 )
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.temperature import fit_temperature, scaled
-from bnn_core.networks.training import TrainingSet, split_validation, train
+from bnn_core.networks.training import SNAPSHOTS, TrainingSet, split_validation, train
 
+#: The name of a temperature that was fitted to other folds (`recipes.calibrating`).
+CALIBRATION = "calibration_temperature"
 #: What `train` takes beside folder, settings and images.
 Progress = Callable[..., tqdm]
 
@@ -75,7 +83,20 @@ def networks_of(folder: Path, num_samples: int | None, seed: int, device: str = 
     procedure = procedure_of(folder)
     if num_samples is None:
         return procedure.middle(folder, device)
-    return procedure.draw(folder, num_samples, seed, device)
+    networks = procedure.draw(folder, num_samples, seed, device)
+    fitted = read_json(folder / "config.json").get("fitted", {})
+    return replace(
+        networks,
+        symmetries=8 if saved_config(folder).tta == "dihedral" else 1,
+        temperature=fitted.get(CALIBRATION, 1.0),
+    )
+
+
+def keep_calibration(folder: Path, temperature: float) -> None:
+    """Write into a trained method's folder the temperature of its predictions from now on."""
+    path = folder / "config.json"
+    saved = read_json(path)
+    write_json(path, saved | {"fitted": saved.get("fitted", {}) | {CALIBRATION: temperature}})
 
 
 def builds_on(method: str, config: TrainConfig) -> str | None:
@@ -112,8 +133,8 @@ def method_record(
     `folders`: the method's folder of every fold; seconds are summed, fitted numbers listed.
     """
     fitted: dict[str, list[float]] = {}
-    for folder in folders if METHODS[method].needs_standard else []:
-        for name, value in read_json(folder / "config.json")["fitted"].items():
+    for folder in folders:
+        for name, value in read_json(folder / "config.json").get("fitted", {}).items():
             fitted.setdefault(name, []).append(value)
     return {
         "num_samples": num_samples,
@@ -258,6 +279,19 @@ def _all_members(folder: Path, num_samples: int, seed: int, device: str) -> Netw
     return stack_networks(members, plain_twin(folder / "0"))
 
 
+def _draw_snapshots(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
+    """The last `num_samples` networks that a sampler left, all where it left fewer."""
+    path = folder / SNAPSHOTS
+    try:
+        kept = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged ({error}); re-make the study") from error
+    return Networks(
+        plain_twin(folder).to(device).eval(),
+        {name: part[-num_samples:].to(device) for name, part in kept.items()},
+    )
+
+
 def _middle(folder: Path, device: str) -> Networks:
     network, _ = load_network(folder)
     return posterior_mean(network.to(device), plain_twin(folder))
@@ -297,6 +331,7 @@ PROCEDURES = {
     "ensemble": Procedure(
         _train_members, _all_members, lambda folder, device: _middle(folder / "0", device)
     ),
+    "sgmcmc": Procedure(_train_one, _draw_snapshots, _middle),
     "laplace": Procedure(_fit_laplace, _draw_laplace, _standard_middle),
     "temperature": Procedure(_fit_temperature, _draw_scaled, _standard_middle),
     "vi-gaussian": _VI,

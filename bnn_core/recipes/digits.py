@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from bnn_core.base.errors import InputError
 from bnn_core.base.methods import reading_method
 from bnn_core.datasets.digits import generate
 from bnn_core.datasets.mnist import CLASSES, LabelledImages, load_mnist
@@ -115,6 +116,12 @@ def make_digit_study(
         "configs": {m: settings_of(c) for m, c in configs.items()},
     }
     order = training_order(configs)
+    for method, config in configs.items():
+        if config.calibrate != "none":
+            raise InputError(
+                f"--calibrate {method}={config.calibrate} needs several folds and this study has one "
+                "fixed split; leave it out, or add temperature to --methods"
+            )
     with making_of(out, settings, force=force, restart=restart) as making:
         training = TrainingSet(source.train.images, source.train.targets, len(source.classes))
         test, rows = source.test, np.arange(len(source.test.images))

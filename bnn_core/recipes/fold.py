@@ -24,7 +24,13 @@ from bnn_core.base.files import atomic_path
 from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import prepare
-from bnn_core.networks.distance import MOST_IMAGES, TrainingCloud, save_cloud, training_cloud
+from bnn_core.networks.distance import (
+    MOST_IMAGES,
+    TrainingCloud,
+    read_cloud,
+    save_cloud,
+    training_cloud,
+)
 from bnn_core.networks.methods import builds_on, networks_of, procedure_of
 from bnn_core.networks.prediction import Networks, embed, predict_batches
 from bnn_core.networks.settings import TrainConfig
@@ -67,17 +73,15 @@ def run_method(
 ) -> None:
     """Train one method of one fold in `folder` and predict `images`, (M, channels, H, W) uint8.
 
-    The folder is named after the method; a standard network that it builds on is in the folder
-    `standard` beside it. Idempotent: finished parts are kept. rows: (M,) row numbers of the images
-    in the study. training_rows: (N,) those of the training images, if they are in the study; then
-    their margins during training are kept.
+    rows: (M,) row numbers of the images in the study. The folder is named after the method; a
+    standard network that it builds on is in the folder `standard` beside it. Idempotent: finished
+    parts are kept. training_rows: (N,) row numbers of the training images, if they are in the
+    study; their margins during training are kept then.
     """
     if (folder / "prediction.npz").is_file():
         return
     name = " ".join(folder.parts[-2:])
-    bar = partial(tqdm, desc=f"train fold {name}", disable=quiet)
-    with timed(folder, "training", resumed=True):
-        procedure_of(folder).train(folder, config, training, device, bar)
+    train_method(folder, config, training, device, quiet)
     ready = partial(prepare, intensity=config.intensity)
     # Everything is written as it is computed: memory does not grow with the number of images.
     with atomic_path(folder / "prediction.npz") as temporary, _Parts(folder, len(images)) as parts:
@@ -96,8 +100,7 @@ def run_method(
                 bar.update(len(batch.moments.mean_p))
         mean = networks_of(folder, None, sample_seed, device)
         with tqdm(total=len(images), desc=f"embed fold {name}", unit="image", disable=quiet) as bar:
-            cloud = _training_cloud(mean, training, ready)
-            save_cloud(folder, cloud)
+            cloud = read_cloud(folder)
             for features in embed(mean, images, ready):
                 parts.append(
                     embedding=features.astype(np.float16), distance=cloud.distance(features)
@@ -110,6 +113,27 @@ def run_method(
                 os.replace(parts.folder / "samples.npy", samples)
         with open(temporary, "wb") as file:
             np.savez(file, rows=rows, **arrays, **_margins(folder, config, training_rows))
+
+
+def train_method(
+    folder: Path,
+    config: TrainConfig,
+    training: TrainingSet,
+    device: str = "cpu",
+    quiet: bool = False,
+) -> None:
+    """Train one method in `folder`, which is named after it, and keep where its training images lie
+    in the last hidden layer. Idempotent; an interrupted training continues."""
+    part = folder.parent.name
+    name = f"{f'fold {part}' if part.isdigit() else 'all compounds'} {folder.name}"
+    bar = partial(tqdm, desc=f"train {name}", disable=quiet)
+    with timed(folder, "training", resumed=True):
+        procedure_of(folder).train(folder, config, training, device, bar)
+    if read_cloud(folder) is None:
+        mean = networks_of(folder, None, 0, device)
+        save_cloud(
+            folder, _training_cloud(mean, training, partial(prepare, intensity=config.intensity))
+        )
 
 
 def _training_cloud(

@@ -19,8 +19,11 @@ from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds,
 from bnn_core.datasets.sources import PlateSource, source_key
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.networks import distance
-from bnn_core.networks.methods import method_record, training_order
+from bnn_core.networks.methods import keep_calibration, method_record, training_order
 from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.recipes.adding_blocks import DEPLOY
+from bnn_core.recipes.calibrating import calibrated, fold_temperatures
+from bnn_core.recipes.deploying import ABOUT, train_on_source
 from bnn_core.recipes.fold import FoldResult, assemble, read_result
 from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
 from bnn_core.study.catalogue import MAKING
@@ -42,6 +45,7 @@ def plan_plate_study(
     sample_seed: int = 0,
     leave_batch_out: bool = False,
     keep_weights: bool = True,
+    deploy: bool = False,
     without: Sequence[tuple[str, ...]] | None = None,
     settings: Mapping[str, object] | None = None,
     asked: Mapping[str, object] | None = None,
@@ -54,7 +58,8 @@ def plan_plate_study(
     source: the prepared images, in a separate folder that stays until the study is finished. parts:
     the groups that each fold holds out. without: further groups that it does not train on (see
     `folds.leave_label_out`). keep_weights: False gives a study without networks, small enough to
-    pass on, which cannot predict more images. asked: how the images were to be read, so that other
+    pass on, which cannot predict more images. deploy: train each method once more on all groups,
+    for new plates. asked: how the images were to be read, so that other
     values are refused before reading (`working_folder.demand_same`).
     """
     plan = {
@@ -65,6 +70,7 @@ def plan_plate_study(
         "leave_batch_out": leave_batch_out,
         "without": without and [list(groups) for groups in without],
         "keep_weights": keep_weights,
+        "deploy": deploy and keep_weights,
         "configs": {m: settings_of(c) for m, c in configs.items()},
         "num_samples": num_samples,
         "sample_seed": sample_seed,
@@ -96,17 +102,35 @@ def plan_plate_study(
     return making
 
 
-def assemble_study(making: Path) -> Path:
-    """Put all folds of a planned study together.
+def assemble_study(making: Path, device: str = "cpu") -> Path:
+    """Put all folds of a planned study together; the networks for new plates are trained on
+    `device` where they were planned.
 
     Raises InputError with the numbers of missing folds; TakenError while another process makes
     this study.
     """
     with study_lock(making.with_name(making.name.removesuffix(MAKING))):
-        return _assemble_study(making)
+        return _assemble_study(making, device)
 
 
-def _assemble_study(making: Path) -> Path:
+def _fold_results(
+    making: Path, method: str, config: Mapping[str, object], targets: np.ndarray
+) -> list[FoldResult]:
+    """What every fold left of a method, calibrated where its settings ask for that.
+
+    targets: (N,) class numbers of the rows that count, else -1.
+    """
+    folders = sorted((making / "folds").glob(f"*/{method}"), key=lambda path: int(path.parent.name))
+    results = [read_result(folder) for folder in folders]
+    if config.get("calibrate", "none") == "none":
+        return results
+    temperatures = fold_temperatures(results, targets)
+    for folder, temperature in zip(folders, temperatures, strict=True):
+        keep_calibration(folder, temperature)
+    return [calibrated(r, t, making) for r, t in zip(results, temperatures, strict=True)]
+
+
+def _assemble_study(making: Path, device: str) -> Path:
     plan, source, folds = read_plan(making)
     missing = missing_folds(making)
     if missing:
@@ -119,12 +143,14 @@ def _assemble_study(making: Path) -> Path:
         fold=fold_numbers(len(source.table), folds),
         unpredictable=unpredictable_rows(source.table, folds),
     )
+    counted = np.where(images["unpredictable"], -1, source.targets())
     results = {
-        m: assemble(
-            [read_result(making / "folds" / str(f.index) / m) for f in folds], len(images), making
-        )
-        for m in plan["configs"]
+        m: assemble(_fold_results(making, m, config, counted), len(images), making)
+        for m, config in plan["configs"].items()
     }
+    if plan.get("deploy"):
+        configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
+        train_on_source(making / DEPLOY, source, configs, len(folds), device)
     main = reading_method(results)
     source.keep_with_study(making)
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
@@ -155,6 +181,8 @@ def _assemble_study(making: Path) -> Path:
             },
         }
     )
+    if plan.get("deploy"):
+        extra["deployed"] = read_json(making / DEPLOY / ABOUT)
     return finish_study(
         making,
         title=plan["title"],

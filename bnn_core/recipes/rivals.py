@@ -9,6 +9,9 @@ from bnn_core.networks.settings import TrainConfig
 #: Usual choices in the literature (five members: Lakshminarayanan et al. 2017), not tuned here.
 DROPOUT = 0.1
 MEMBERS = 5
+#: Of the sampler: as many cycles as Zhang et al. (2020) have per 50 epochs, at least 3.
+CYCLES = 3
+SAMPLING_RATE, SAMPLING_TEMPERATURE = 0.1, 0.01
 
 
 def with_rivals(
@@ -24,6 +27,16 @@ def with_rivals(
         "vi": vi,
         "dropout": replace(standard, dropout=DROPOUT),
         "ensemble": replace(standard, members=members),
+        "sgmcmc": replace(
+            standard,
+            optimizer="sghmc",
+            schedule="cyclical",
+            cycles=min(CYCLES, standard.epochs),
+            learning_rate=SAMPLING_RATE,
+            sampling_temperature=SAMPLING_TEMPERATURE,
+            weight_decay=0.0,
+            swa=0.0,
+        ),
         "vi-gaussian": replace(vi, prior="gaussian", prior_sigma1=1.0),
         "vi-mixture": replace(vi, prior="mixture", prior_sigma1=1.0),
     }

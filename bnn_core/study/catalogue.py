@@ -4,12 +4,11 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import CACHE
 from bnn_core.base.wording import did_you_mean
-from bnn_core.study.description import read_description
+from bnn_core.study.description import read_description, stamp_of
 from bnn_core.study.lock import settle_all
 
 #: A study that is not finished is in the folder `<name>.making`.
@@ -61,47 +60,29 @@ def list_studies(root: str | os.PathLike | None = None) -> list[StudyEntry]:
     return entries
 
 
-@lru_cache(maxsize=1000)
-def _entry(path: Path, stamp: tuple[int, ...] | None) -> StudyEntry:
-    """The entry of a study; its description is read again when its stamp differs."""
-    meta = read_description(path)
-    return StudyEntry(path.name, path, meta["title"], meta["kind"], meta["created"], meta["rows"])
-
-
-def stamp_of(path: Path) -> tuple[int, ...] | None:
-    """Tells one making of a study from another; None where there is none."""
-    try:
-        status = os.stat(path / "study.json")
-    except OSError:
-        return None
-    return (status.st_ino, status.st_mtime_ns, status.st_size)
-
-
 def unfinished(root: str | os.PathLike | None = None) -> list[str]:
     """Names of the studies under `root` that were begun and are not finished."""
-    folder = cache_root(root)
-    return sorted(path.name.removesuffix(MAKING) for path in folder.glob(f"*{MAKING}"))
+    return sorted(path.name.removesuffix(MAKING) for path in cache_root(root).glob(f"*{MAKING}"))
 
 
-def read_meta(path: Path) -> dict[str, Any]:
-    """study.json of the study in the folder `path`, validated.
-
-    Raises InputError when there is none, it is unfinished, or `description.read_description`
-    cannot read it.
-    """
-    if not os.path.isfile(path / "study.json"):
-        raise InputError(_no_study(path))
-    return read_description(path)
-
-
-def _no_study(path: Path) -> str:
+def demand_study(path: Path) -> None:
+    """InputError where there is no finished study in the folder `path`, with what is there."""
+    if os.path.isfile(path / "study.json"):
+        return
     if os.path.isdir(path.with_name(path.name + MAKING)):
-        return (
+        raise InputError(
             f"study {path} is not finished: run the command that makes it again, "
             "and it continues where it stopped"
         )
     names = [entry.name for entry in list_studies(path.parent)]
-    return (
+    raise InputError(
         f"no study at {path}{did_you_mean(path.name, names)}; studies there: "
         f"{', '.join(names) or 'none'} (see 'bnn list', 'bnn study')"
     )
+
+
+@lru_cache(maxsize=1000)
+def _entry(path: Path, stamp: tuple[int, ...] | None) -> StudyEntry:
+    """The line of a study; its description is read again when its stamp differs."""
+    meta = read_description(path)
+    return StudyEntry(path.name, path, meta["title"], meta["kind"], meta["created"], meta["rows"])

@@ -1,7 +1,7 @@
 """A study: one folder, the only contract between the engine and the pages.
 
 `study.json` is written last and the whole folder is renamed into place, so a folder with a
-`study.json` is complete. While a study is being made its pieces live in `<name>.making/`.
+`study.json` is complete. Before that its parts are in `<name>.making/`.
 """
 
 import hashlib
@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.files import atomic_path
-from bnn_core.study.catalogue import read_meta, stamp_of, study_path
+from bnn_core.study.catalogue import demand_study, study_path
+from bnn_core.study.description import read_description, stamp_of
 from bnn_core.study.lock import settle
 from bnn_core.study.opened import TRUTH, Study
 from bnn_core.study.tables import ROLES
@@ -39,8 +40,9 @@ def open_study(name_or_path: str | os.PathLike, root: Path | None = None) -> Stu
     """
     path = study_path(name_or_path, root)
     settle(path)
+    demand_study(path)
     stamp = stamp_of(path)
-    return Study(path, read_meta(path), stamp)
+    return Study(path, read_description(path), stamp)
 
 
 def fingerprint(images: pd.DataFrame) -> str:

@@ -16,7 +16,7 @@ from bnn_core.base.roots import readable
 from bnn_core.base.wording import did_you_mean
 from bnn_core.measures.levels import available_levels
 from bnn_core.study import checksums, tables
-from bnn_core.study.catalogue import stamp_of
+from bnn_core.study.description import stamp_of
 
 #: File of a synthetic study with what was planted in it.
 TRUTH = "truth.parquet"

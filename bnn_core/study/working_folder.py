@@ -154,6 +154,7 @@ def working_files(making: Path) -> set[Path]:
         "folds/*/*/prediction.npz",
         "folds/*/*/samples.npy",
         "folds/**/training.pt",
+        "deploy/**/training.pt",
         "folds/*.lock",
         "**/.*.part",
         f"{ADDING}/*",

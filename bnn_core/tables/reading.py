@@ -16,6 +16,10 @@ from bnn_core.base.roots import readable
 from bnn_core.tables.text_files import read_text
 
 _SHOWN_ROWS = 5
+_TEXT = (".csv", ".tsv", ".txt", ".tab")
+_PARQUET = (".parquet", ".pq")
+#: Endings of files that `read_table` reads, before a ".gz".
+TABLE_ENDINGS = (*_TEXT, *_PARQUET)
 
 
 @contextmanager
@@ -59,9 +63,9 @@ def read_table(path: Path | pd.DataFrame) -> pd.DataFrame:
     if not os.path.isfile(path):  # no error where a name is too long to be one
         raise InputError(f"{path} is no file" if os.path.exists(path) else f"{path} does not exist")
     name = path.name.lower().removesuffix(".gz")
-    if name.endswith((".parquet", ".pq")):
+    if name.endswith(_PARQUET):
         table = _read_parquet(path)
-    elif name.endswith((".csv", ".tsv", ".txt", ".tab")):
+    elif name.endswith(_TEXT):
         table = read_text(path)
         _demand_distinct(path, list(table.columns))
         _demand_one_header(path, table)

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from page_studies import pages, text_of, write_animals
+from page_studies import pages, text_of, write_animals, write_with_new_plates
 from screens import calling, screen, with_summary
 from study_writing import write_study
 
@@ -147,3 +147,18 @@ def test_one_stray_well_keeps_no_map_away(monkeypatch, tmp_path):
     assert "On no map: 2 of the filtered images" in text_of(app)
     assert "(AG49, pos 7)" in text_of(app)
     assert app.selectbox(key="plate_format_48").value == 48
+
+
+def test_the_plates_of_an_added_set_have_a_map_of_their_own(monkeypatch, tmp_path, cache):
+    write_with_new_plates(tmp_path)
+    app = pages(monkeypatch, tmp_path, "plates.py", study="plates")
+    assert not app.exception and "8 images added later" in text_of(app)
+    assert "N1" not in app.selectbox(key="map").options
+    app.segmented_control(key="plate_set").set_value("may").run()
+    assert not app.exception
+    assert app.selectbox(key="map").options == ["N1"] and "4 wells." in text_of(app)
+    app.query_params["spot"] = json.dumps(["N1", "C04"])
+    app.run()
+    assert "**Plate N1, well C04**: 2 of" in text_of(app)
+    app = pages(monkeypatch, cache, "plates.py", study="screen")
+    assert not [c for c in app.segmented_control if c.key == "plate_set"]

@@ -14,6 +14,10 @@ from PIL import Image
 from bnn_core.base.files import TakenError, alone
 from bnn_core.commands import cli
 from bnn_core.datasets.plates import load_plate
+from bnn_core.datasets.sources import open_source
+from bnn_core.networks.building import prepare
+from bnn_core.networks.methods import networks_of
+from bnn_core.networks.prediction import predictive_samples
 from bnn_core.recipes import plate_study
 from bnn_core.study import writing
 from bnn_core.study.checking import check_study
@@ -177,9 +181,11 @@ def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_pat
     images = result.images.set_index("image_id")
     assert images.loc["shown/copy.png", "content_hash"] in set(study.images["content_hash"])
     assert images.loc["shown/new.png", "content_hash"] not in set(study.images["content_hash"])
-    assert any(
-        note.startswith("1 of them is in the study already") for note in result.meta["notes"]
-    )
+    assert any("1 added image is of the study itself" in note for note in result.meta["notes"])
+    own = study.images.index[study.images["path"] == "a0.png"][0]
+    copy = result.images.index[result.images["image_id"] == "shown/copy.png"][0]
+    p = ["p_X", "p_Y", "epistemic"]
+    assert_allclose(result.summary("vi")[p].loc[copy], study.summary("vi")[p].loc[own], atol=1e-6)
 
 
 def test_folds_as_separate_jobs_give_the_same_study(study, table, tmp_path, capsys):
@@ -503,3 +509,27 @@ def test_a_label_that_no_fold_could_learn_is_refused_at_planning(table, tmp_path
     assert cli.main(argv) == 2
     assert "name another --label or --group" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []  # refused before any image is read
+
+
+def test_calibrated_folds_predict_later_as_they_did_in_the_study(table, tmp_path):
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO"]
+    argv += [*SMALL, "--out", str(tmp_path / "s"), "--tta", "dihedral", "--num-samples", "8"]
+    assert cli.main([*argv, "--calibrate", "folds"]) == 0
+    study = open_study(tmp_path / "s")
+    assert check_study(study.path) == []
+    for method in ("vi", "standard"):
+        temperatures = study.meta["methods"][method]["fitted"]["calibration_temperature"]
+        assert len(temperatures) == 2
+        # The samples and the summary are those of the networks as they stand in the study.
+        samples = np.asarray(study.samples(method), dtype=np.float64)
+        once = study.images["fold"] >= 0
+        columns = [f"p_{name}" for name in study.classes]
+        summary = study.summary(method)[columns].to_numpy()
+        assert_allclose(samples[once].mean(axis=1), summary[once], atol=2e-3)
+        source = open_source(tmp_path / "s.prepared")
+        for fold, temperature in enumerate(temperatures):
+            networks = networks_of(study.path / "folds" / str(fold) / method, 8, fold)
+            assert networks.temperature == temperature
+            rows = np.flatnonzero(study.images["fold"] == fold)
+            p = predictive_samples(networks, prepare(source.pixels(rows), "sqrt")).mean(dim=0)
+            assert_allclose(p, summary[rows], atol=2e-3)
