@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from bnn_core.base.files import atomic_path
 from bnn_core.base.methods import by_precedence
+from bnn_core.base.scores import DEFAULT
 from bnn_core.base.wording import count
 from bnn_core.figures import report_sections as sections
 from bnn_core.measures.judged_units import Judged, judged_units
@@ -31,7 +32,7 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     methods = by_precedence(study.methods)
     tables = {method: study.table(method) for method in methods}
     judged = {
-        method: Judged(judged_units(table, "image", study.classes), "confidence")
+        method: Judged(judged_units(table, "image", study.classes), DEFAULT)
         for method, table in tables.items()
     }
     judged = {method: units for method, units in judged.items() if len(units)}
@@ -46,7 +47,7 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
         looks_like=LOOKS_LIKE,
         scripts=Markup(get_plotlyjs()) if judged else "",
         accuracy=sections.accuracy(study, tables),
-        cutoffs=sections.cutoffs(judged) if judged else None,
+        cutoffs=sections.cutoffs(judged, len(study.classes)) if judged else None,
         calibration=sections.calibration(study, tables, judged) if judged else None,
         compounds=sections.compounds(reading),
         suspect_images=sections.suspect_images(study, reading),
