@@ -201,7 +201,7 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
 def said(by: str) -> str:
     """What a column shows, in words."""
     if by.startswith("quality_"):
-        name = by.removeprefix("quality_")
+        name = by.removeprefix("quality_").replace("nuclei_area", "area of nuclei (%)")
         return (
             f"quality: {name.removesuffix('_z')}, robust z"
             if name.endswith("_z")
