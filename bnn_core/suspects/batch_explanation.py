@@ -53,7 +53,7 @@ def batch(case: Case) -> Explanation:
         "chance": chance,
         "sharers": float(len(sharers)),
     }
-    share = {0: "None", 1: "All"}.get(present, percent(present))
+    share = "All" if present == 1 else percent(present)
     wrong_share = f"{share} of its wrong predictions are classes present in its batch"
     expected = f"({percent(chance)} expected by chance)"
     if owns_suspected < MOST:
