@@ -9,15 +9,15 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from bnn_core.base.methods import method_of
+from bnn_core.base.scores import DEFAULT, SCORES
 from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
 from bnn_core.figures.samples import CLASS_COLOURS
 from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
-from bnn_core.measures.levels import own_images
 from bnn_core.study.folder import Study
 from bnn_core.tables import plate_map
 from bnn_core.tables.wells import FORMATS, place_of, plate_format, row_name
-from pages.shared import choices, frame, gestures, marks, panels
+from pages.shared import choices, frame, gestures, marks, panels, plate_sets
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain
 
@@ -30,7 +30,7 @@ MOST_PLATES, MOST_PLACES = 60, 6144
 NONE, CONTROL, OTHERS = "no or several labels", "untreated control", "other classes"
 LABEL, PREDICTION = "label", "prediction"
 NUMBERS = {
-    "confidence": "mean confidence c",
+    DEFAULT: "mean signed confidence",
     "agreement": "agreement with the label",
     "distance": "distance from training",
     "n_images": "number of fields",
@@ -39,7 +39,7 @@ MEANINGS = {
     LABEL: "the label that all fields of a well share",
     PREDICTION: "the class of the largest mean softmax over a well's fields; a cross: not its "
     "label",
-    "confidence": "the mean over a well's fields",
+    DEFAULT: "the mean over a well's fields",
     "agreement": "the share of a well's labelled fields that are predicted as their label",
     "distance": "the mean over a well's fields; far is spoilt, or like nothing that was learned",
     "n_images": "fields of the well among the filtered images",
@@ -63,16 +63,18 @@ def page() -> None:
         return
     if none_passes():
         return
-    method = pick_method(study)
-    wells = wells_of(frame.filter_key(), method, study)
+    with st.container(horizontal=True, gap="medium"):
+        method = pick_method(study)
+        source = plate_sets.pick_set(study)
+    wells = wells_of(frame.filter_key(), method, source, study)
     if not len(wells):
         st.info(
             "None of the filtered images has a plate and a well that can be read (like B02).",
             icon=":material/filter_alt_off:",
         )
         return
-    say_left_out(frame.table(study, method).iloc[frame.filtered_rows()])
-    explore(study, method, wells, plate_format(study.images["well"].unique()))
+    say_left_out(frame.table(study, method).iloc[frame.filtered_rows()], source)
+    explore(study, method, wells, plate_format(study.images["well"].unique()), source)
 
 
 def pick_method(study: Study) -> str:
@@ -93,10 +95,10 @@ def pick_method(study: Study) -> str:
     )
 
 
-def say_left_out(table: pd.DataFrame) -> None:
+def say_left_out(table: pd.DataFrame, source: str | None) -> None:
     """How many of the filtered images no map shows, and why."""
-    own = own_images(table)
-    left_out = plate_map.unplaced(table[own])
+    own = plate_map.images_of(table, source)
+    left_out = plate_map.unplaced(table[own], source)
     said = []
     if len(left_out):
         unread = [
@@ -110,21 +112,23 @@ def say_left_out(table: pd.DataFrame) -> None:
             "is not known, or the well is none of A01 to AF48"
             f"{names if unread else ''}."
         )
-    if not own.all():
-        said.append(f"On no map: {count(int((~own).sum()), 'image')} added later.")
+    if not own.all() and source is None:
+        said.append(f"Not on this map: {count(int((~own).sum()), 'image')} added later.")
     if said:
         st.caption(" ".join(said))
 
 
 @st.cache_resource(max_entries=24, show_spinner="Putting wells together")
-def wells_of(key: str, method: str, _study: Study) -> pd.DataFrame:
+def wells_of(key: str, method: str, source: str | None, _study: Study) -> pd.DataFrame:
     """The wells of the filtered rows."""
     table = frame.table(_study, method).iloc[frame.filtered_rows()]
-    return plate_map.well_table(table, _study.classes)
+    return plate_map.well_table(table, _study.classes, source)
 
 
 @frame.fragment
-def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) -> None:
+def explore(
+    study: Study, method: str, wells: pd.DataFrame, wells_count: int, source: str | None
+) -> None:
     """The map, a clicked well's fields, the effects of place."""
     names = list(dict.fromkeys(wells["plate"]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -193,9 +197,10 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
             method,
             pd.DataFrame([place], columns=["plate", "well"]),
             f"Plate {place[0]}, well {place[1]}",
+            source,
         )
     if by not in (LABEL, PREDICTION):
-        effects(study, method, of_plate, by, shape)
+        effects(study, method, of_plate, by, shape, source)
 
 
 def said(by: str) -> str:
@@ -222,12 +227,13 @@ def spot() -> list:
     return [first, second] if known else []
 
 
-def fields_of(study: Study, method: str, wells: pd.DataFrame, title: str) -> None:
+def fields_of(
+    study: Study, method: str, wells: pd.DataFrame, title: str, source: str | None
+) -> None:
     """The filtered fields of some wells."""
-    table = frame.table(study, method)[
-        ["plate", "well", "role", *(["batch"] if "batch" in study.images else [])]
-    ].iloc[frame.filtered_rows()]
-    rows = plate_map.rows_of_wells(table, wells)
+    columns = ["plate", "well", "role", *(c for c in ("batch", "source") if c in study.images)]
+    table = frame.table(study, method)[columns].iloc[frame.filtered_rows()]
+    rows = plate_map.rows_of_wells(table, wells, source)
     if not len(rows):
         return
     marks.close_button(SPOT)
@@ -235,7 +241,12 @@ def fields_of(study: Study, method: str, wells: pd.DataFrame, title: str) -> Non
 
 
 def effects(
-    study: Study, method: str, wells: pd.DataFrame, by: str, shape: tuple[int, int]
+    study: Study,
+    method: str,
+    wells: pd.DataFrame,
+    by: str,
+    shape: tuple[int, int],
+    source: str | None,
 ) -> None:
     """Means by row and by column, and edge wells against the others; a clicked mean's fields."""
     st.subheader("Does the place on the plate matter?", anchor=False)
@@ -314,6 +325,7 @@ def effects(
             here,
             f"{along.capitalize()} {name} of {where}"
             + (", untreated controls" if untreated else ""),
+            source,
         )
 
 
@@ -328,8 +340,8 @@ def paint(
     if by not in (LABEL, PREDICTION):
         values = everywhere[by].dropna()
         ends = (
-            (0.0, 1.0)
-            if by in ("confidence", "agreement")
+            (SCORES[DEFAULT].lowest(len(classes)) if by == DEFAULT else 0.0, 1.0)
+            if by in (DEFAULT, "agreement")
             else (float(values.quantile(0.01)), float(values.quantile(0.99)))
         )
         if by == "n_images":
@@ -366,7 +378,7 @@ def texts_of(wells: pd.DataFrame) -> list[str]:
         label = well["label"] or ("several labels" if well["labels"] > 1 else "no label")
         lines.append(f"{escape(label)} → {escape(well['predicted'])}")
         lines.append(
-            f"mean c {well['confidence']:.2f}"
+            f"mean ±c {well[DEFAULT]:.2f}"
             + (
                 ""
                 if np.isnan(well["agreement"])

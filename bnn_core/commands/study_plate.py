@@ -1,8 +1,8 @@
 """Train on your own images with whole groups (compounds) left out, and predict what was left out.
 
-TABLE is a CSV with a path column or one per channel, and what is known of each image, under BBBC,
-CellProfiler or plain names. Rows without a label are predicted and never counted.
-Interrupt it at any time; the same command goes on where it stopped.
+TABLE is a CSV with a path column, or one per channel, and metadata of each image under the names
+of BBBC or CellProfiler or plain ones. Rows without a label are predicted and never counted. You can
+interrupt it at any time; the same command continues where it stopped.
 
   bnn study plate fields.csv --label moa --group compound --preset quick
   bnn study plate fields.csv --label moa --group compound --folds 6 --jobs 2
@@ -15,7 +15,8 @@ import shlex
 from pathlib import Path
 
 from bnn_core.base.files import read_json
-from bnn_core.commands.flags import intensity_range, micrometres, out_folder, read_map, whole_number
+from bnn_core.commands.flags import micrometres, out_folder, whole_number
+from bnn_core.commands.table_flags import add_table_flags, table_options
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
 from bnn_core.images.faults import CORRUPTIONS
 from bnn_core.recipes.plate_folds import PLAN
@@ -29,39 +30,11 @@ HELP = "your own images, with compounds left out"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", metavar="TABLE", type=Path, help="CSV with one row per image")
-    group = parser.add_argument_group("the table")
-    group.add_argument("--label", metavar="COLUMN", help="the classes (default: label, else moa)")
+    add_table_flags(parser)
+    group = parser.add_argument_group("what is learned")
     group.add_argument(
-        "--group", metavar="COLUMN", help="what is left out together (default: the compound)"
+        "--group", metavar="COLUMN", help="images left out together (default: of a compound)"
     )
-    group.add_argument("--batch", metavar="COLUMN", help="what was made together (week, run)")
-    group.add_argument(
-        "--control",
-        metavar="NAME",
-        help="compound or label of untreated images: predicted, never counted",
-    )
-    group.add_argument(
-        "--unlabelled",
-        metavar="VALUE",
-        nargs="+",
-        action="extend",
-        help="labels that mean no label; all others are classes (default: na, none, null and the "
-        "like, and with a warning unknown, ?, -)",
-    )
-    group.add_argument(
-        "--map",
-        metavar="NAME=COLUMN",
-        action="append",
-        default=[],
-        help="say which column is the plate, well, site, compound, ...; repeatable",
-    )
-    group.add_argument(
-        "--images",
-        metavar="DIR",
-        type=Path,
-        help="folder that relative paths start from (default: the table's)",
-    )
-    group.add_argument("--channels", metavar="NAME,NAME", help="names of the channels, in order")
     group.add_argument(
         "--normalise",
         default="auto",
@@ -69,20 +42,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="intensity scaling: by percentiles of plate and channel, of the image, "
         "or none (default: auto: plate for 16 bit, none for 8 bit)",
     )
-    group.add_argument(
-        "--intensities",
-        metavar="LOW,HIGH",
-        type=intensity_range,
-        help="values that become black and white in files of other numbers than 8 or 16 bit "
-        "(float, int32); the same for all images",
-    )
     add_plate_flags(parser)
     add_study_flags(parser, "the table's name")
     add_train_flags(parser, PRESETS)
 
 
 def add_plate_flags(parser: argparse.ArgumentParser) -> None:
-    """What studies of plate images share."""
+    """The flags of all studies of plate images."""
     group = parser.add_argument_group("images")
     group.add_argument(
         "--size",
@@ -101,7 +67,7 @@ def add_plate_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_fold_flags(parser: argparse.ArgumentParser) -> None:
-    """What is left out, and when."""
+    """The flags for folds, added copies and corrected labels."""
     group = parser.add_argument_group("folds")
     group.add_argument(
         "--folds",
@@ -114,28 +80,33 @@ def add_fold_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=whole_number(0),
         default=0,
-        help="seed of the dealing of groups (default: 0)",
+        help="seed of the random assignment of groups to folds (default: 0)",
     )
     group.add_argument(
         "--leave-out",
         choices=LEAVE_OUT,
         default="group",
-        help="leave out groups, groups with their whole batch, or, one fold per "
-        "label, a whole label: how does an unseen mechanism look? (default: "
-        "group)",
+        help="leave out groups, groups with their whole batch, or a whole label per fold, to see "
+        "how unseen mechanisms look (default: group)",
     )
     group.add_argument(
         "--corrupt",
         metavar="KIND,KIND",
-        help="also predict a spoilt copy of every scored image, one of these kinds "
-        f"in turn: {', '.join(CORRUPTIONS)}; never counted",
+        help="also predict a damaged copy of every scored image, with these kinds of damage in "
+        f"turn: {', '.join(CORRUPTIONS)}; never counted",
+    )
+    group.add_argument(
+        "--deploy",
+        action="store_true",
+        help="train each method once more, on all compounds: the networks that 'bnn predict' uses "
+        "for new plates",
     )
     group.add_argument(
         "--jobs",
         metavar="N",
         type=whole_number(1),
         default=1,
-        help="folds at a time, each in a process of its own (default: 1)",
+        help="folds at a time, each in a separate process (default: 1)",
     )
     group.add_argument(
         "--exclude",
@@ -163,14 +134,8 @@ def run(args: argparse.Namespace) -> str:
         out,
         chosen_methods(args, PRESETS),
         division(args),
-        label=args.label,
+        **table_options(args),
         group=args.group,
-        batch=args.batch,
-        control=args.control,
-        unlabelled=args.unlabelled,
-        columns=read_map(args.map),
-        images=args.images,
-        channels=args.channels.split(",") if args.channels else None,
         size=args.size,
         normalise=args.normalise,
         intensities=args.intensities,
@@ -190,6 +155,7 @@ def division(args: argparse.Namespace) -> Division:
         corrupt=args.corrupt,
         exclude=args.exclude,
         relabel=args.relabel,
+        deploy=args.deploy,
     )
 
 

@@ -21,11 +21,14 @@ from bnn_core.images.statistics import intensity_statistics
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.networks import distance
 from bnn_core.networks.methods import keep_calibration, method_record, training_order
+from bnn_core.networks.saved import config_of
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.recipes import baselines
+from bnn_core.recipes.adding_blocks import DEPLOY
 from bnn_core.recipes.calibrating import calibrated, fold_temperatures
+from bnn_core.recipes.deploying import ABOUT, train_on_source
 from bnn_core.recipes.fold import FoldResult, assemble, read_result
-from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
+from bnn_core.recipes.plate_folds import PLAN, TABLE, Plan, missing_folds, read_plan
 from bnn_core.study.catalogue import MAKING
 from bnn_core.study.folder import fingerprint, write_table
 from bnn_core.study.lock import study_lock
@@ -41,10 +44,11 @@ def plan_plate_study(
     *,
     kind: str,
     title: str,
-    num_samples: int = 100,
+    num_samples: int | str = 100,
     sample_seed: int = 0,
     leave_batch_out: bool = False,
     keep_weights: bool = True,
+    deploy: bool = False,
     without: Sequence[tuple[str, ...]] | None = None,
     settings: Mapping[str, object] | None = None,
     asked: Mapping[str, object] | None = None,
@@ -57,7 +61,8 @@ def plan_plate_study(
     source: the prepared images, in a separate folder that stays until the study is finished. parts:
     the groups that each fold holds out. without: further groups that it does not train on (see
     `folds.leave_label_out`). keep_weights: False gives a study without networks, small enough to
-    pass on, which cannot predict more images. asked: how the images were to be read, so that other
+    pass on, which cannot predict more images. deploy: train each method once more on all groups,
+    for new plates. asked: how the images were to be read, so that other
     values are refused before reading (`working_folder.demand_same`).
     """
     plan = {
@@ -68,6 +73,7 @@ def plan_plate_study(
         "leave_batch_out": leave_batch_out,
         "without": without and [list(groups) for groups in without],
         "keep_weights": keep_weights,
+        "deploy": deploy and keep_weights,
         "configs": {m: settings_of(c) for m, c in configs.items()},
         "num_samples": num_samples,
         "sample_seed": sample_seed,
@@ -93,20 +99,21 @@ def plan_plate_study(
         if not (making / PLAN).is_file():
             write_table(making / TABLE, source.table)
             write_json(making / PLAN, plan)
-        elif read_json(making / PLAN).get("images") != plan["images"]:
+        elif read_json(making / PLAN, Plan).get("images") != plan["images"]:
             # Prepared again from the same contents in the same way: files were touched or moved.
             write_json(making / PLAN, plan)
     return making
 
 
-def assemble_study(making: Path) -> Path:
-    """Put all folds of a planned study together.
+def assemble_study(making: Path, device: str = "cpu") -> Path:
+    """Put all folds of a planned study together; the networks for new plates are trained on
+    `device` where they were planned.
 
     Raises InputError with the numbers of missing folds; TakenError while another process makes
     this study.
     """
     with study_lock(making.with_name(making.name.removesuffix(MAKING))):
-        return _assemble_study(making)
+        return _assemble_study(making, device)
 
 
 def _fold_results(
@@ -126,7 +133,7 @@ def _fold_results(
     return [calibrated(r, t, making) for r, t in zip(results, temperatures, strict=True)]
 
 
-def _assemble_study(making: Path) -> Path:
+def _assemble_study(making: Path, device: str) -> Path:
     plan, source, folds = read_plan(making)
     missing = missing_folds(making)
     if missing:
@@ -144,6 +151,9 @@ def _assemble_study(making: Path) -> Path:
         m: assemble(_fold_results(making, m, config, counted), len(images), making)
         for m, config in plan["configs"].items()
     }
+    if plan.get("deploy"):
+        configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
+        train_on_source(making / DEPLOY, source, configs, len(folds), device)
     main = reading_method(results)
     if not (making / baselines.FILE).is_file():
         baselines.write_baselines(
@@ -182,6 +192,8 @@ def _assemble_study(making: Path) -> Path:
             },
         }
     )
+    if plan.get("deploy"):
+        extra["deployed"] = read_json(making / DEPLOY / ABOUT)
     return finish_study(
         making,
         title=plan["title"],
@@ -195,7 +207,7 @@ def _assemble_study(making: Path) -> Path:
         methods={
             m: method_record(
                 m,
-                TrainConfig(**plan["configs"][m]),
+                config_of(plan["configs"][m]),
                 [making / "folds" / str(f.index) / m for f in folds],
                 r.samples.shape[1],
             )
@@ -217,7 +229,7 @@ def source_statistics(source: PlateSource, batch: int = 256) -> np.ndarray:
 def _summary(result: FoldResult, classes: Sequence[str], labels: np.ndarray) -> pd.DataFrame:
     """`summarise`, and training_margin where the folds kept margins: its mean over the folds that
     trained on the image, nan for an image outside of all training sets."""
-    table = summarise(result.moments, classes, labels, result.distance)
+    table = summarise(result.moments, classes, labels, result.distance, result.used)
     return table if result.margins is None else table.assign(training_margin=result.margins)
 
 

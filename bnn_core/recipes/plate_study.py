@@ -44,6 +44,7 @@ class Division:
     leave_out: "group"; "batch", each group with its whole batch; "label", one whole class per fold.
     corrupt: kinds of damage, with commas; a damaged copy of each scored image is predicted too.
     exclude, relabel: reviewed lists (`bnn export`) of images to leave out or to give new labels.
+    deploy: train each method once more, on all groups, for new plates.
 
     Raises InputError for values outside of these.
     """
@@ -54,6 +55,7 @@ class Division:
     corrupt: str | None = None
     exclude: str | os.PathLike | None = None
     relabel: str | os.PathLike | None = None
+    deploy: bool = False
 
     def __post_init__(self):
         if self.leave_out not in LEAVE_OUT:
@@ -95,7 +97,8 @@ def study_from_plate(
     preset: str = "default",
     folds: int | str | None = None,
     leave_out: str = "group",
-    num_samples: int = 100,
+    deploy: bool = False,
+    num_samples: int | str = 100,
     jobs: int = 1,
     device: str = "auto",
     title: str | None = None,
@@ -113,7 +116,7 @@ def study_from_plate(
     start from. channels: names in the order of the images. size: pixels of the shorter side for
     training. normalise: "auto", "plate", "image" or "none". intensities: values that become black
     and white in files of other numbers than 8 or 16 bit. methods: keys of `METHODS`. preset:
-    "quick", "default" or "paper". folds, leave_out: see `Division`. num_samples: networks drawn per
+    "quick", "default" or "paper". folds, leave_out, deploy: see `Division`. num_samples: networks drawn per
     image. jobs: folds at a time. training: settings of `TrainConfig`, for all methods
     (`epochs=10`) or some (`epochs={"vi": 20}`).
 
@@ -134,7 +137,7 @@ def study_from_plate(
         table,
         cache_root() / table.stem if out is None else Path(out),
         choice,
-        Division(folds=folds, leave_out=leave_out),
+        Division(folds=folds, leave_out=leave_out, deploy=deploy),
         label=label,
         group=group,
         batch=batch,
@@ -282,6 +285,7 @@ def make_plate_study(
             leave_batch_out=division.leave_out == "batch",
             without=without,
             keep_weights=keep_weights,
+            deploy=division.deploy,
             settings={
                 "preset": choice.preset,
                 "size": smaller,
@@ -302,7 +306,7 @@ def make_plate_study(
         if prepare_only:
             return making
         run_folds(making, choice.device, jobs)
-        return assemble_study(making)
+        return assemble_study(making, choice.device)
 
 
 def prepared_folder(out: Path) -> Path:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.reading import read_array, read_arrays
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import count, have
 from bnn_core.measures.uncertainty import Moments, moments
@@ -70,21 +70,16 @@ def load_samples(
     Raises InputError for anything else.
     """
     path = name_of(source)
-    try:
-        loaded = source
-        if not isinstance(source, np.ndarray):
-            loaded = np.load(readable(path), mmap_mode="r", allow_pickle=False)
+    if isinstance(source, np.ndarray):
+        arrays = {"": source}
+    else:
+        file = readable(path)
+        single = Path(file).suffix == ".npy"
         arrays = (
-            {"": loaded}
-            if isinstance(loaded, np.ndarray)
-            else {name: loaded[name] for name in loaded.files}
+            {"": read_array(file, remedy="save it again")}
+            if single
+            else read_arrays(file, "save it again")
         )
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError(
-            f"{path} is no readable .npy or .npz array ({str(error).splitlines()[0]})"
-        ) from error
     names, ids = (arrays.pop(name, None) for name in ("classes", "image_id"))
     cubes = {
         name: a for name, a in arrays.items() if a.ndim == 3 and a.size and a.dtype.kind in "fiu"
@@ -97,7 +92,7 @@ def load_samples(
         )
     return (
         next(iter(cubes.values())),
-        *(None if given is None else [str(n) for n in given] for given in (names, ids)),
+        *(None if given is None else [str(n) for n in given.ravel()] for given in (names, ids)),
     )
 
 

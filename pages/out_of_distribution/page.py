@@ -8,9 +8,11 @@ from bnn_core.base.scores import SCORES
 from bnn_core.measures import mechanisms
 from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.mechanisms import Bins
+from bnn_core.measures.new_compounds import plate_sets
 from bnn_core.measures.out_of_distribution import NEW, OTHERS, SAME
 from bnn_core.study.folder import Study
 from pages.out_of_distribution import views
+from pages.out_of_distribution.new_compounds import new_compounds
 from pages.out_of_distribution.views import (
     BINS,
     CELL_WORDS,
@@ -26,12 +28,13 @@ from pages.shared.judged import compared_methods, names, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain
 
-OVERVIEW, KINDS, MAP, ONE, WHICH = (
+OVERVIEW, KINDS, MAP, ONE, WHICH, COMPOUNDS = (
     "groups",
     "all kinds",
     "taken for what",
     "one kind",
     "which score?",
+    "new compounds",
 )
 DIGITS = """This study holds no images of other kinds, so there is nothing to compare its own with.
 Add letters, or any other images, to it; its networks predict them and nothing is trained again:
@@ -87,7 +90,14 @@ def page() -> None:
             "mechanism is unseen; make it again.",
             icon=":material/balance:",
         )
-    draw = {OVERVIEW: overview, KINDS: all_kinds, MAP: taken_for, ONE: one_kind, WHICH: which}
+    draw = {
+        OVERVIEW: overview,
+        KINDS: all_kinds,
+        MAP: taken_for,
+        ONE: one_kind,
+        WHICH: which,
+        COMPOUNDS: new_compounds,
+    }
     draw[look](view)
 
 
@@ -95,9 +105,13 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
     """The network, the score, the false alarms that are allowed, and how to look."""
     methods = compared_methods(study)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        looks = [OVERVIEW, KINDS, MAP, ONE, WHICH]
+        if plate_sets(study.images):
+            looks.append(COMPOUNDS)
+        choices.fit("compare", looks, OVERVIEW)
         look = st.segmented_control(
             "View",
-            [OVERVIEW, KINDS, MAP, ONE, WHICH],
+            looks,
             default=OVERVIEW,
             key="compare",
             required=True,

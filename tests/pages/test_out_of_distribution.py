@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from page_studies import pages, text_of, write_animals, write_others
+from page_studies import pages, text_of, write_animals, write_others, write_with_new_plates
 
 from bnn_core.measures.first_looks import first_looks
 from bnn_core.study.folder import open_study
@@ -109,3 +109,19 @@ def test_marks_in_the_address_cannot_break_the_page(monkeypatch, cache):
         app = pages(monkeypatch, cache, PAGE, study="others")
         app.query_params["mark"] = mark
         assert not app.run().exception
+
+
+def test_new_compounds_are_ranked_as_like_a_mechanism_and_like_none(monkeypatch, tmp_path, cache):
+    write_with_new_plates(tmp_path)
+    app = pages(monkeypatch, tmp_path, PAGE, study="plates")
+    view(app, "new compounds")
+    assert not app.exception
+    known, none = (frame.value for frame in app.dataframe[:2])
+    assert known["unit"].tolist() == ["sure", "less", "dull"]
+    assert none["unit"].iloc[0] == "odd"
+    assert known["predicted"].iloc[0] == "B" and none["unlike"].iloc[0] == 100
+    assert app.selectbox(key="new_compound").options[0] == "sure"
+    app.selectbox(key="new_compound").set_value("odd").run()
+    assert "**odd, called A**: 2 of" in text_of(app) and not app.exception
+    app = pages(monkeypatch, cache, PAGE, study="others")
+    assert "new compounds" not in app.segmented_control(key="compare").options

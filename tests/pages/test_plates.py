@@ -1,10 +1,9 @@
 import json
 
 import pytest
-from page_studies import pages, text_of, write_animals
+from page_studies import pages, text_of, write_animals, write_with_new_plates
 from screens import calling, screen, with_summary
-
-from bnn_core.study.writing import write_study
+from study_writing import write_study
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +97,10 @@ def axes(app):
 
 def test_differences_from_the_plates_mean_are_said_to_be_such(monkeypatch, cache):
     app = pages(monkeypatch, cache, "plates.py", study="screen")
-    assert axes(app) == ["mean confidence c<br>less the plate's mean"] * 2
+    assert axes(app) == ["mean signed confidence<br>less the plate's mean"] * 2
     assert "0 is the mean of the well's own plate" in text_of(app)
     app.selectbox(key="map").set_value("W1P1").run()
-    assert not app.exception and axes(app) == ["mean confidence c"] * 2
+    assert not app.exception and axes(app) == ["mean signed confidence"] * 2
 
 
 def test_wells_that_are_all_alike_are_not_compared(monkeypatch, cache):
@@ -148,3 +147,18 @@ def test_one_stray_well_keeps_no_map_away(monkeypatch, tmp_path):
     assert "On no map: 2 of the filtered images" in text_of(app)
     assert "(AG49, pos 7)" in text_of(app)
     assert app.selectbox(key="plate_format_48").value == 48
+
+
+def test_the_plates_of_an_added_set_have_a_map_of_their_own(monkeypatch, tmp_path, cache):
+    write_with_new_plates(tmp_path)
+    app = pages(monkeypatch, tmp_path, "plates.py", study="plates")
+    assert not app.exception and "8 images added later" in text_of(app)
+    assert "N1" not in app.selectbox(key="map").options
+    app.segmented_control(key="plate_set").set_value("may").run()
+    assert not app.exception
+    assert app.selectbox(key="map").options == ["N1"] and "4 wells." in text_of(app)
+    app.query_params["spot"] = json.dumps(["N1", "C04"])
+    app.run()
+    assert "**Plate N1, well C04**: 2 of" in text_of(app)
+    app = pages(monkeypatch, cache, "plates.py", study="screen")
+    assert not [c for c in app.segmented_control if c.key == "plate_set"]

@@ -185,9 +185,11 @@ def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_pat
     images = result.images.set_index("image_id")
     assert images.loc["shown/copy.png", "content_hash"] in set(study.images["content_hash"])
     assert images.loc["shown/new.png", "content_hash"] not in set(study.images["content_hash"])
-    assert any(
-        note.startswith("1 of them is in the study already") for note in result.meta["notes"]
-    )
+    assert any("1 added image is of the study itself" in note for note in result.meta["notes"])
+    own = study.images.index[study.images["path"] == "a0.png"][0]
+    copy = result.images.index[result.images["image_id"] == "shown/copy.png"][0]
+    p = ["p_X", "p_Y", "epistemic"]
+    assert_allclose(result.summary("vi")[p].loc[copy], study.summary("vi")[p].loc[own], atol=1e-6)
 
 
 def test_folds_as_separate_jobs_give_the_same_study(study, table, tmp_path, capsys):
@@ -252,7 +254,7 @@ def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
         other.submit(held.__enter__).result()
         assert cli.main(["fold", str(out), "1"]) == 0
         other.submit(held.__exit__, None, None, None).result()
-    assert "another job is assembling" in capsys.readouterr().out
+    assert "another job assembles" in capsys.readouterr().out
     for words in ("right on", "all folds were done before"):
         assert cli.main(["fold", str(out), "1"]) == 0
         assert words in capsys.readouterr().out
