@@ -69,7 +69,7 @@ class Baselines:
         ]
         if not parts:
             return ""
-        text = f"Nuclei and intensity statistics alone give {listed(parts)}."
+        text = f"Nuclei and intensity statistics alone identify {listed(parts)}."
         if easy := [name for name, s in self.shortcuts.items() if s.score >= EASY]:
             text += f" A network could use the {' and the '.join(easy)} as a shortcut."
         return text
