@@ -13,6 +13,7 @@ from bnn_core.measures.first_looks import FIRST_LOOKS, first_looks
 from bnn_core.measures.intervals import Interval
 from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.measures.levels import available_levels
+from bnn_core.recipes.baselines import EASY, Baselines, study_baselines
 from bnn_core.study import describing, posteriors
 from bnn_core.study.describing import QUALITY_NAMES
 from bnn_core.study.folder import Study
@@ -53,6 +54,7 @@ def page() -> None:
         st.caption(f":material/info: {plain(note)}")
     truth.start_here(study)
     headline(study)
+    baselines(study)
     if len(available_levels(study.images)) > 1:
         levels(study)
     st.header("What to look at first", anchor=False)
@@ -206,6 +208,18 @@ def calibration(study: Study) -> None:
         )
 
 
+def baselines(study: Study) -> None:
+    """What simple numbers of the images predict, and whether they tell batch or plate."""
+    found = _baselines(studies.identity(study), study)
+    if found is None:
+        return
+    figures = (study.meta.get("metrics") or {}).get(study.reading_method) or {}
+    st.caption(plain(found.sentence((figures.get("image") or {}).get("accuracy"))))
+    if line := found.shortcut_sentence():
+        easy = any(s.score >= EASY for s in found.shortcuts.values())
+        st.caption(f":material/{'warning' if easy else 'info'}: {plain(line)}")
+
+
 def quality_table(study: Study) -> None:
     """Figures of both networks side by side, each with its meaning."""
     found = {method: qualities(study, method) for method in compared_methods(study)}
@@ -284,6 +298,11 @@ def posterior(study: Study, method: str) -> None:
                 for row in shares.itertuples()
             }
             st.html(panels.key_values(lines))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Baselines without a network")
+def _baselines(identity: str, _study: Study) -> Baselines | None:
+    return study_baselines(_study)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

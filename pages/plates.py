@@ -206,7 +206,7 @@ def explore(
 def said(by: str) -> str:
     """What a column shows, in words."""
     if by.startswith("quality_"):
-        name = by.removeprefix("quality_")
+        name = by.removeprefix("quality_").replace("nuclei_area", "area of nuclei (%)")
         return (
             f"quality: {name.removesuffix('_z')}, robust z"
             if name.endswith("_z")

@@ -47,6 +47,7 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
         looks_like=LOOKS_LIKE,
         scripts=Markup(get_plotlyjs()) if judged else "",
         accuracy=sections.accuracy(study, tables),
+        baselines=sections.baselines(study),
         cutoffs=sections.cutoffs(judged, len(study.classes)) if judged else None,
         calibration=sections.calibration(study, tables, judged) if judged else None,
         compounds=sections.compounds(reading),

@@ -19,6 +19,7 @@ from bnn_core.measures import mechanisms
 from bnn_core.measures.evaluation import certainty, reliability
 from bnn_core.measures.judged_units import Judged, accuracy_by_level, quality
 from bnn_core.measures.levels import available_levels, own_images
+from bnn_core.recipes.baselines import study_baselines
 from bnn_core.review.log import ReviewLog
 from bnn_core.study import describing
 from bnn_core.study.folder import Study
@@ -118,6 +119,16 @@ def accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
     ]
     heads = ["Network", "Level", "How images are put together", "Right", "95 % interval", "Counts"]
     return Table(heads, rows, numbers=3)
+
+
+def baselines(study: Study) -> list[str]:
+    """What simple numbers of the images predict, in one or two lines; none where it is unknown."""
+    found = study_baselines(study)
+    if found is None:
+        return []
+    figures = (study.meta.get("metrics") or {}).get(study.reading_method) or {}
+    accuracy = (figures.get("image") or {}).get("accuracy")
+    return [line for line in (found.sentence(accuracy), found.shortcut_sentence()) if line]
 
 
 def cutoffs(judged: Mapping[str, Judged], num_classes: int) -> Plots:

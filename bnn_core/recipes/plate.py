@@ -17,11 +17,13 @@ from bnn_core.base.wording import count, have
 from bnn_core.datasets.extra_rows import STORED
 from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds, unpredictable_rows
 from bnn_core.datasets.sources import PlateSource, source_key
+from bnn_core.images.statistics import intensity_statistics
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.networks import distance
 from bnn_core.networks.methods import keep_calibration, method_record, training_order
 from bnn_core.networks.saved import config_of
 from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.recipes import baselines
 from bnn_core.recipes.adding_blocks import DEPLOY
 from bnn_core.recipes.calibrating import calibrated, fold_temperatures
 from bnn_core.recipes.deploying import ABOUT, train_on_source
@@ -153,6 +155,14 @@ def _assemble_study(making: Path, device: str) -> Path:
         configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
         train_on_source(making / DEPLOY, source, configs, len(folds), device)
     main = reading_method(results)
+    if not (making / baselines.FILE).is_file():
+        baselines.write_baselines(
+            making,
+            images,
+            source.classes,
+            [(fold.train, fold.predict) for fold in folds],
+            source_statistics(source),
+        )
     source.keep_with_study(making)
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
@@ -205,6 +215,14 @@ def _assemble_study(making: Path, device: str) -> Path:
         },
         settings=plan["settings"] | {"leave_batch_out": plan["leave_batch_out"]},
         extra=extra,
+    )
+
+
+def source_statistics(source: PlateSource, batch: int = 256) -> np.ndarray:
+    """(N, F) `intensity_statistics` of all images of a source, read a few at a time."""
+    rows = np.arange(len(source.table))
+    return np.concatenate(
+        [intensity_statistics(source.pixels(part)) for part in np.split(rows, rows[batch::batch])]
     )
 
 

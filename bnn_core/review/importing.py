@@ -73,11 +73,11 @@ def import_flags(file: Path, study: Study, log: ReviewLog, reviewer: str) -> Fla
     for number, row in rows.items():
         if not row.get("reason") and not row.get("decision"):
             continue
-        event, problem = _event(row, study, reviewer)
-        if event is not None and event.image_id in seen:
-            problem = f"image '{event.image_id}' is already in row {seen[event.image_id]}"
-        if problem or event is None:
-            problems.append(f"{file} row {number}: {problem}")
+        event = _event(row, study, reviewer)
+        if isinstance(event, Event) and event.image_id in seen:
+            event = f"image '{event.image_id}' is already in row {seen[event.image_id]}"
+        if isinstance(event, str):
+            problems.append(f"{file} row {number}: {event}")
             continue
         seen[event.image_id] = number
         decided = (event.reason, event.decision, event.new_label, event.note)
@@ -122,15 +122,13 @@ def read_review_table(file: Path, needed: tuple[str, ...]) -> dict[int, dict[str
     }
 
 
-def _event(
-    row: Mapping[str, str], study: Study, reviewer: str
-) -> tuple[Event, None] | tuple[None, str]:
+def _event(row: Mapping[str, str], study: Study, reviewer: str) -> Event | str:
     """A row as an event, or its problem as one line. `time` is "" where the row has none."""
     note = line_feeds(row.get("note", ""))
     new_label = row.get("new_label") or None
     problem = decision_problem(row["reason"], row["decision"], new_label, note, study.classes)
     if problem:
-        return None, problem
+        return problem
     content = row.get("content_hash", "").removeprefix("#")
     label = row.get("label_when_decided") or None
     try:
@@ -138,7 +136,7 @@ def _event(
     except InputError as error:
         # A decision made in this study on an image that is no longer in it.
         if row.get("changed") != ABSENT or row.get("study") != study.name:
-            return None, str(error)
+            return str(error)
     else:
         images = study.images
         if "content_hash" not in row and "content_hash" in images:
@@ -149,7 +147,7 @@ def _event(
         by = clean_reviewer(row.get("reviewer") or reviewer)
         time = _time(row["time"]) if row.get("time") else ""
     except InputError as error:
-        return None, str(error)
+        return str(error)
     return Event(
         row["image_id"],
         "" if pd.isna(content) else content,
@@ -161,7 +159,7 @@ def _event(
         line_feeds(row.get("flagged_from", "")),
         by,
         time,
-    ), None
+    )
 
 
 def _time(cell: str) -> str:

@@ -42,7 +42,7 @@ def start_here(study: Study) -> None:
                 query_params={"suspects": "compound", "suspect": compound},
             )
             st.markdown("2\\. There, click one of its images, then one of *its other doses*")
-            st.markdown("3\\. Decide, with *Flag*")
+            st.markdown("3\\. Press *Decide*")
         reveal(study, "overview")
 
 

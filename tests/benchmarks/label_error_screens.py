@@ -8,6 +8,7 @@ import torch
 from demo_screens import CONFIGS, DESIGN, FOLDS, _normalised, _shrunk
 from label_errors import OURS, cleanlab_scores, precisions
 from planted_labels import KINDS, RATES, plant
+from scipy.special import expit
 from scipy.stats import rankdata
 from tqdm import tqdm
 
@@ -16,6 +17,7 @@ from bnn_core.datasets.folds import grouped_folds, make_folds
 from bnn_core.datasets.sources import inverse_frequency_weights
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.fold import assemble, read_result, run_method
+from bnn_core.suspects.label_quality import label_quality, shares_of_expected
 
 METHOD = "standard"
 RATES_SHOWN = RATES[1:2]
@@ -29,15 +31,17 @@ def screens(seeds: int, work: Path) -> pd.DataFrame:
         table, images, true, classes = _screen(seed, work)
         clean, _ = _predicted(table, images, true, classes, seed, work / f"seed{seed}" / "clean")
         nearest = _nearest(clean, true)
-        for kind in KINDS:
+        for kind in (*KINDS, "compound"):
             for rate in RATES_SHOWN:
                 rng = np.random.default_rng(seed)
-                labels = plant(kind, rate, true, clean, nearest, rng)
+                if kind == "compound":
+                    labels = _whole_compounds(table, true, len(classes), rate, rng)
+                else:
+                    labels = plant(kind, rate, true, clean, nearest, rng)
                 folder = work / f"seed{seed}" / f"{kind}-{rate:g}"
                 p, margins = _predicted(table, images, labels, classes, seed, folder)
-                rows += precisions(
-                    _scores(p, margins, labels), labels != true, seed=seed, kind=kind, rate=rate
-                )
+                scores = _scores(p, margins, labels) | _with_groups(table, p, margins, labels)
+                rows += precisions(scores, labels != true, seed=seed, kind=kind, rate=rate)
     return pd.DataFrame(rows)
 
 
@@ -86,6 +90,34 @@ def _predicted(table, images, labels, classes, seed, folder):
         results.append(read_result(one))
     whole = assemble(results, len(table))
     return whole.moments.mean_p.astype(np.float64), whole.margins
+
+
+def _whole_compounds(
+    table: pd.DataFrame, true: np.ndarray, classes: int, rate: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Labels with about `rate` of the images wrong, all those of some compounds."""
+    labels = true.copy()
+    for name in rng.permutation(table["compound"].unique()):
+        rows = np.flatnonzero(table["compound"] == name)
+        if (labels != true).sum() + len(rows) / 2 > rate * len(labels):
+            break
+        labels[rows] = (true[rows] + rng.integers(1, classes)) % classes
+    return labels
+
+
+def _with_groups(
+    table: pd.DataFrame, p: np.ndarray, margins: np.ndarray, labels: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Scores that count what an image's compound and well fall short of their expectation."""
+    p_label = p[np.arange(len(labels)), labels]
+    rows = table[["compound", "plate", "well"]].assign(p_label=p_label, label=labels)
+    shares = shares_of_expected(rows)
+    fit = expit(margins)
+    return {
+        "label quality: p(label) and groups": label_quality(p_label, shares),
+        "margin in training and groups": label_quality(fit, shares),
+        "p(label), margin in training and groups": label_quality(np.sqrt(p_label * fit), shares),
+    }
 
 
 def _nearest(p: np.ndarray, true: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from study_writing import write_study
 from bnn_core.commands import cli
 from bnn_core.figures.report import report_html
 from bnn_core.measures.uncertainty import Moments, summarise
+from bnn_core.recipes.baselines import study_baselines
 from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
@@ -117,8 +118,15 @@ def test_hostile_names_stay_text(tmp_path):
 
 
 def test_a_screen_lists_its_suspect_first_with_explanations_and_pictures(tmp_path):
-    html = report_html(open_study(write_screen(tmp_path)), ReviewLog(tmp_path))
+    study = open_study(write_screen(tmp_path))
+    html = report_html(study, ReviewLog(tmp_path))
     said = text_of(html)
+    accuracy = study.meta["metrics"]["vi"]["image"]["accuracy"]
+    for line in (
+        study_baselines(study).sentence(accuracy),
+        study_baselines(study).shortcut_sentence(),
+    ):
+        assert line and line in said
     assert "1. D2: labelled D, mostly predicted as A" in said and TITLES["wrong_label"] in said
     assert html.count(b"data:image/webp") > 8
 

@@ -10,8 +10,10 @@ from page_studies import (
     write_compounds,
     write_newer,
     write_rivals,
+    write_screen,
 )
 
+from bnn_core.recipes.baselines import study_baselines
 from bnn_core.study.describing import method_settings
 from bnn_core.study.folder import open_study
 
@@ -148,3 +150,15 @@ def test_fitted_numbers_and_a_gaussian_prior_are_said(tmp_path):
     assert "prior: σ₂" not in lines and "1" in lines["prior: σ₁"]
     assert "2 to 4" in lines["fitted: prior precision"]
     assert any("lower limit" in text for text in lines["fitted: temperature"])
+
+
+def test_baselines_and_shortcuts_stand_beside_the_accuracy(monkeypatch, tmp_path):
+    study = open_study(write_screen(tmp_path))
+    found = study_baselines(study)
+    app = pages(monkeypatch, tmp_path, study="screen")
+    said = text_of(app)
+    accuracy = study.meta["metrics"]["vi"]["image"]["accuracy"]
+    assert found.sentence(accuracy) in said and found.shortcut_sentence() in said
+    write_compounds(tmp_path)
+    app = pages(monkeypatch, tmp_path, study="compounds")  # a table without pictures
+    assert not app.exception and "without a network" not in text_of(app)

@@ -19,6 +19,7 @@ from bnn_core.networks.building import prepare
 from bnn_core.networks.methods import networks_of
 from bnn_core.networks.prediction import predictive_samples
 from bnn_core.recipes import plate_study
+from bnn_core.recipes.baselines import FILE, study_baselines
 from bnn_core.study import writing
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study
@@ -101,6 +102,9 @@ def test_who_is_trained_on_who_is_predicted_and_who_counts(study):
         margins = study.summary(method)["training_margin"]
         assert (margins.notna() == (images["role"] == "scored")).all()
     assert study.meta["metrics"]["vi"]["image"]["n"] == 7
+    kept = study_baselines(study)
+    assert FILE.as_posix() in study.meta["files"] and kept.source != "thumbnails"
+    assert kept.accuracies["intensities"]["image"]["n"] == 7
     assert study.meta["levels"] == ["image", "well", "treatment", "compound"]
 
 

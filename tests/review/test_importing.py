@@ -228,18 +228,18 @@ names = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    said=st.lists(
+    decisions=st.lists(
         st.tuples(st.sampled_from(REASONS), st.sampled_from(DECISIONS), notes, names, notes),
         min_size=1,
         max_size=3,
     ),
     kind=st.sampled_from(["csv", "parquet"]),
 )
-def test_every_decision_survives_export_and_import(one_study, tmp_path, said, kind):
+def test_every_decision_survives_export_and_import(one_study, tmp_path, decisions, kind):
     study = one_study
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
     log = ReviewLog(folder)
-    for row, (reason, decision, note, reviewer, words) in enumerate(said):
+    for row, (reason, decision, note, reviewer, words) in enumerate(decisions):
         log.flag(
             study,
             [row],

@@ -289,8 +289,8 @@ class AgainstPlainFold(RuleBasedStateMachine):
     @rule(**WHO)
     def undo(self, study, reviewer):
         mine = [i for i, d in enumerate(self.done) if d[:2] == [study, reviewer] and d[4]]
-        taken = self.log.undo(self.studies[study], reviewer)
-        assert (taken is None) == (not mine)
+        undone = self.log.undo(self.studies[study], reviewer)
+        assert (undone is None) == (not mine)
         if mine:
             self.done[mine[-1]][4] = False
             self.undone.setdefault((study, reviewer), []).append(mine[-1])

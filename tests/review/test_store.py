@@ -63,9 +63,9 @@ def test_two_processes_starting_on_an_empty_folder_lose_nothing(log, make_study)
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    said = [process.communicate()[0].split() for process in processes]
+    numbers = [process.communicate()[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    assert sorted(map(int, said[0] + said[1])) == list(range(1, 51))
+    assert sorted(map(int, numbers[0] + numbers[1])) == list(range(1, 51))
     assert log.history(study)["reviewer"].value_counts().to_dict() == {"Ada": 25, "Ben": 25}
 
 
@@ -284,5 +284,5 @@ def test_a_folder_that_cannot_be_written_is_read_and_named(log, make_study):
             )
         finally:
             os.chmod(folder, 0o755)
-    count, said = found.stdout.splitlines()
-    assert count == "1" and "make folder and file writable" in said
+    count, message = found.stdout.splitlines()
+    assert count == "1" and "make folder and file writable" in message

@@ -169,7 +169,7 @@ def test_wells_are_compared_with_their_own_compound():
         "A2",
         "C",
     )
-    # B1 is wrong everywhere: its wells agree with each other, and none of them stands out.
+    # B1 is wrong everywhere: its wells agree with each other, so that no single well is suspect.
     own = ranked[ranked["compound"] == "B1"]
     assert (own["score"] < 0.3 * first["score"]).all()
     assert len(ranked) == len(images[["plate", "well"]].drop_duplicates())
