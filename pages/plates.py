@@ -17,15 +17,15 @@ from bnn_core.measures.levels import own_images
 from bnn_core.study.folder import Study
 from bnn_core.tables import plate_map
 from bnn_core.tables.wells import FORMATS, place_of, plate_format, row_name
-from pages.shared import choices, frame, gestures, marks, panels
+from pages.shared import choices, filters, frame, gestures, marks, panels, studies
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain
 
-#: The address keeps what was clicked: [plate, well], or ["row", 2].
+#: Parameter of the address for the click: [plate, well], or ["row", 2].
 SPOT = "spot"
 LINES = ("row", "column")
 ALL_PLATES = "all plates"
-#: At most this many plates, and places for wells, stand side by side at once.
+#: At most this many plates, and wells, are drawn at once.
 MOST_PLATES, MOST_PLACES = 60, 6144
 NONE, CONTROL, OTHERS = "no or several labels", "untreated control", "other classes"
 LABEL, PREDICTION = "label", "prediction"
@@ -36,17 +36,18 @@ NUMBERS = {
     "n_images": "number of fields",
 }
 MEANINGS = {
-    LABEL: "the label that all fields of a well share",
-    PREDICTION: "the class of the largest mean softmax over a well's fields; a cross: not its "
-    "label",
-    "confidence": "the mean over a well's fields",
-    "agreement": "the share of a well's labelled fields that are predicted as their label",
-    "distance": "the mean over a well's fields; far is spoilt, or like nothing that was learned",
-    "n_images": "fields of the well among the filtered images",
+    LABEL: "the label of all fields of the well",
+    PREDICTION: "the class with the highest mean softmax over the well's fields. A cross marks a "
+    "prediction that differs from the label",
+    "confidence": "the mean over the well's fields",
+    "agreement": "the share of the well's labelled fields that are predicted as labelled",
+    "distance": "the mean over the well's fields. A large distance means a damaged image, or one unlike "
+    "the training images",
+    "n_images": "filtered fields of the well",
 }
-NO_PLATES = """This study does not say {lacks} an image lies, so there is no map to draw.
-Columns `plate` and `well` in the table of images give it (`Metadata_Plate`, `Image_Metadata_Well`
-and the like are understood too), with wells named like B02: `bnn study plate fields.csv` or
+NO_PLATES = """This study does not record {lacks} of its images, so there is no map to draw.
+Add columns `plate` and `well` to the table of images (`Metadata_Plate`, `Image_Metadata_Well` and
+similar names are also recognised), with wells named like B02: `bnn study plate fields.csv` or
 `bnn import predictions.csv --metadata images.csv`."""
 
 
@@ -55,23 +56,23 @@ def page() -> None:
     study = frame.current_study()
     lacks = [
         words
-        for name, words in (("plate", "on which plate"), ("well", "in which well"))
+        for name, words in (("plate", "the plate"), ("well", "the well"))
         if name not in study.images or study.images[name].isna().all()
     ]
     if lacks:
         st.info(NO_PLATES.format(lacks=" and ".join(lacks)), icon=":material/grid_on:")
         return
-    if none_passes():
+    if none_passes(study):
         return
     method = pick_method(study)
-    wells = wells_of(frame.filter_key(), method, study)
+    wells = wells_of(filters.key(study), method, study)
     if not len(wells):
         st.info(
-            "None of the filtered images has a plate and a well that can be read (like B02).",
+            "No filtered image has a plate and a readable well (like B02).",
             icon=":material/filter_alt_off:",
         )
         return
-    say_left_out(frame.table(study, method).iloc[frame.filtered_rows()])
+    caption_left_out(studies.table(study, method).iloc[filters.passing(study)])
     explore(study, method, wells, plate_format(study.images["well"].unique()))
 
 
@@ -93,11 +94,11 @@ def pick_method(study: Study) -> str:
     )
 
 
-def say_left_out(table: pd.DataFrame) -> None:
-    """How many of the filtered images no map shows, and why."""
-    own = own_images(table)
-    left_out = plate_map.unplaced(table[own])
-    said = []
+def caption_left_out(table: pd.DataFrame) -> None:
+    """A caption: filtered images that are on no map, and the reason."""
+    original = own_images(table)
+    left_out = plate_map.unplaced(table[original])
+    lines = []
     if len(left_out):
         unread = [
             well
@@ -105,27 +106,26 @@ def say_left_out(table: pd.DataFrame) -> None:
             if place_of(well) is None
         ]
         names = f" ({', '.join(map(plain, unread[:3]))}{', …' if len(unread) > 3 else ''})"
-        said.append(
-            f"On no map: {len(left_out):,} of the filtered images, of which plate or well "
-            "is not known, or the well is none of A01 to AF48"
-            f"{names if unread else ''}."
+        lines.append(
+            f"Not on the map: {count(len(left_out), 'filtered image')} without a plate, or without "
+            f"a well from A01 to AF48{names if unread else ''}."
         )
-    if not own.all():
-        said.append(f"On no map: {count(int((~own).sum()), 'image')} added later.")
-    if said:
-        st.caption(" ".join(said))
+    if not original.all():
+        lines.append(f"Not on the map: {count(int((~original).sum()), 'image')} added later.")
+    if lines:
+        st.caption(" ".join(lines))
 
 
-@st.cache_resource(max_entries=24, show_spinner="Putting wells together")
+@st.cache_resource(max_entries=24, show_spinner="Averaging over wells")
 def wells_of(key: str, method: str, _study: Study) -> pd.DataFrame:
     """The wells of the filtered rows."""
-    table = frame.table(_study, method).iloc[frame.filtered_rows()]
+    table = studies.table(_study, method).iloc[filters.passing(_study)]
     return plate_map.well_table(table, _study.classes)
 
 
 @frame.fragment
 def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) -> None:
-    """The map, a clicked well's fields, the effects of place."""
+    """The map, the fields of a clicked well, and effects of the position."""
     names = list(dict.fromkeys(wells["plate"]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         numbers = [n for n in NUMBERS if n in wells and wells[n].notna().any()]
@@ -137,7 +137,7 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
             key="plate_colour",
             index=2,
             width=270,
-            format_func=said,
+            format_func=colour_title,
             bind="query-params",
         )
         plates = names if len(names) == 1 else [ALL_PLATES, *names]
@@ -149,7 +149,7 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
         if by in (LABEL, PREDICTION) and len(study.classes) > len(CLASS_COLOURS):
             choices.fit("plate_highlight", study.classes, study.classes[0])
             highlight = st.selectbox("Highlight", study.classes, key="plate_highlight", width=220)
-        # Of another study's plates the format is inferred anew, so the key names what was inferred.
+        # The key contains the inferred format: another study may have another one.
         size = st.selectbox(
             "Format",
             formats := list(FORMATS),
@@ -157,49 +157,49 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
             key=f"plate_format_{wells_count}",
             index=formats.index(wells_count),
             format_func=lambda n: f"{n:,} wells",
-            help="Inferred: the smallest plate that holds all wells of the study.",
+            help="Inferred: the smallest plate format that has all wells of the study.",
         )
     if size < wells_count:
         st.warning(
-            f"The study has wells that a plate of {size:,} has not; {wells_count:,} are drawn."
+            f"A plate of {size:,} wells lacks some wells of this study. {wells_count:,} wells are drawn."
         )
         size = wells_count
     shape = FORMATS[size]
     of_plate = wells if plate == ALL_PLATES else wells[wells["plate"] == plate]
     most = min(MOST_PLATES, MOST_PLACES // size)
-    some = of_plate["plate"].isin(names[:most]) if plate == ALL_PLATES else slice(None)
-    drawn = of_plate[some].reset_index(drop=True)
-    places = drawn[["plate", "well"]].to_numpy().tolist()
+    first_plates = of_plate["plate"].isin(names[:most]) if plate == ALL_PLATES else slice(None)
+    drawn = of_plate[first_plates].reset_index(drop=True)
+    well_names = drawn[["plate", "well"]].to_numpy().tolist()
     marks.clickable_chart(
-        _map(frame.filter_key(), method, plate, by, highlight, size, drawn, wells, study),
+        _map(filters.key(study), method, plate, by, highlight, size, drawn, wells, study),
         f"plate_{plate}_{by}",
         SPOT,
-        lambda data: json.dumps(places[int(gestures.scalar(data))]),
+        lambda data: json.dumps(well_names[int(gestures.scalar(data))]),
         width="content",
         config=chart_config(f"{study.name}-{plate}-{by}"),
-        alt=f"Wells of {plate} by {said(by)}",
+        alt=f"Wells of {plate} by {colour_title(by)}",
     )
     more = len(names) - most if plate == ALL_PLATES else 0
-    further = f" In the list: {count(more, 'more plate')}." if more > 0 else ""
-    meaning = MEANINGS.get(by, "the mean over a well's fields, measured when images are read")
+    further = f" {count(more, 'more plate')} can be chosen in the list." if more > 0 else ""
+    meaning = MEANINGS.get(by, "the mean over the well's fields, measured when images are read")
     st.caption(
-        f"{count(len(drawn), 'well')}. {said(by).capitalize()}: {meaning}. Click a "
-        f"well for its fields.{further}"
+        f"{count(len(drawn), 'well')}. {colour_title(by).capitalize()}: {meaning}. Click a "
+        f"well to see its fields.{further}"
     )
-    place = spot()
-    if place and isinstance(place[1], str):
+    clicked = spot()
+    if clicked and isinstance(clicked[1], str):
         fields_of(
             study,
             method,
-            pd.DataFrame([place], columns=["plate", "well"]),
-            f"Plate {place[0]}, well {place[1]}",
+            pd.DataFrame([clicked], columns=["plate", "well"]),
+            f"Plate {clicked[0]}, well {clicked[1]}",
         )
     if by not in (LABEL, PREDICTION):
         effects(study, method, of_plate, by, shape)
 
 
-def said(by: str) -> str:
-    """What a column shows, in words."""
+def colour_title(by: str) -> str:
+    """The title of a column in words."""
     if by.startswith("quality_"):
         name = by.removeprefix("quality_")
         return (
@@ -211,7 +211,7 @@ def said(by: str) -> str:
 
 
 def spot() -> list:
-    """[plate, well] or [one of LINES, number] from the address; empty where it says neither."""
+    """[plate, well] or [one of LINES, number] from the address; empty for any other text."""
     try:
         first, second = json.loads(st.query_params.get(SPOT, ""))
     except (ValueError, TypeError, RecursionError):
@@ -223,10 +223,10 @@ def spot() -> list:
 
 
 def fields_of(study: Study, method: str, wells: pd.DataFrame, title: str) -> None:
-    """The filtered fields of some wells."""
-    table = frame.table(study, method)[
+    """The filtered fields of the wells."""
+    table = studies.table(study, method)[
         ["plate", "well", "role", *(["batch"] if "batch" in study.images else [])]
-    ].iloc[frame.filtered_rows()]
+    ].iloc[filters.passing(study)]
     rows = plate_map.rows_of_wells(table, wells)
     if not len(rows):
         return
@@ -238,83 +238,93 @@ def effects(
     study: Study, method: str, wells: pd.DataFrame, by: str, shape: tuple[int, int]
 ) -> None:
     """Means by row and by column, and edge wells against the others; a clicked mean's fields."""
-    st.subheader("Does the place on the plate matter?", anchor=False)
-    control = "role" in wells and (wells["role"] == "control").sum() > 3
-    untreated = control and st.toggle(
+    st.subheader("Does the position on the plate matter?", anchor=False)
+    controls = wells[wells["role"] == "control"] if "role" in wells else wells[:0]
+    several_controls = len(controls) > 3
+    st.markdown(edge_sentence(study, wells, by, shape))
+    if several_controls:
+        sentence = edge_sentence(study, controls, by, shape)
+        st.markdown(f"Untreated controls only, which have the same treatment. {sentence}")
+    untreated = several_controls and st.toggle(
         "Untreated controls only",
         key="plate_controls",
         bind="query-params",
-        help="All are treated alike, so what differs between them is their place.",
+        help="All controls have the same treatment, so they differ by position only.",
     )
     if untreated:
-        wells = wells[wells["role"] == "control"]
-    values = wells[by].to_numpy(dtype=np.float64)
-    known, axis = values[~np.isnan(values)], said(by)
+        wells = controls
+    values, axis = wells[by].to_numpy(dtype=np.float64), colour_title(by)
     several = wells["plate"].nunique() > 1
     if several:
-        values, axis = plate_map.within_plates(wells, values), f"{axis}<br>less the plate's mean"
-    ring = plate_map.edge_ring(wells, shape, study.images["well"].unique())
-    found = plate_map.edge_effect(values, ring.edge)
-    where = (
-        "on the plate's edge"
-        if ring.outermost
-        else "on the outermost rows and columns in use (none lies on the plate's own edge)"
-    )
-    if len(known) > 1 and np.ptp(known) < 1e-9:
-        st.markdown(
-            f"All {len(known):,} wells are alike: {plain(said(by))} {known[0]:g}. There is "
-            "no difference to look for."
-        )
-    elif found is None:
-        st.markdown(f"Too few wells {where} or inside to compare them.")
-    else:
-        # As they are shown: beyond that differences are of the arithmetic. 0 turns -0 into 0.
-        value, low, high = (round(number, 3) + 0.0 for number in found)
-        clear = "" if low <= 0 <= high else " The interval leaves out 0."
-        if plate_map.place_is_treatment(wells, ring.edge):
-            clear = (
-                " **But no treatment lies both on the edge and inside: this cannot be told "
-                "from what lies there.**"
-            )
-        st.markdown(
-            f"**Edge − inside: {value:+.3f}** [{low:+.3f}, {high:+.3f}] in "
-            f"{plain(said(by))}: {count(int(ring.edge.sum()), 'well')} {where} against "
-            f"{int((~ring.edge).sum()):,} others.{clear}"
-        )
+        values, axis = plate_map.within_plates(wells, values), f"{axis}<br>minus the plate's mean"
     left, right = st.columns(2, gap="medium")
-    for place, along in zip((left, right), LINES, strict=True):
+    for column, along in zip((left, right), LINES, strict=True):
         means = plate_map.line_effects(wells, values, along)
-        with place:
+        with column:
             marks.clickable_chart(
                 figures.line_means(means, along, axis),
                 f"means_{along}_{by}",
                 SPOT,
                 lambda data, along=along: json.dumps([along, int(gestures.scalar(data))]),
                 config=chart_config(f"{study.name}-{by}-by-{along}"),
-                alt=f"{said(by)} by {along}",
+                alt=f"{colour_title(by)} by {along}",
             )
     st.caption(
-        "Means over wells with 95 % intervals from resampling wells; click one for its fields"
+        "Means over wells with 95 % intervals from resampling wells. Click a mean to see its fields"
         + (
-            "; 0 is the mean of the well's own plate, so that plates no longer differ"
+            ". 0 is the mean of the well's plate, which removes differences between plates"
             if several
             else ""
         )
-        + ". Compounds are rarely spread at random over a plate: a difference may be that of what "
-        "lies there. Untreated controls, where there are some, tell the two apart."
+        + ". Compounds are rarely placed at random, so a difference may come from the compounds. "
+        "Untreated controls separate the two."
     )
     along, line = spot() or (None, None)
-    # Of the wells that the means are of: those with a value.
-    if along in LINES and (here := wells[(wells[along] == line) & ~np.isnan(values)]).size:
+    # The wells behind the means: those with a value.
+    if along in LINES and (line_wells := wells[(wells[along] == line) & ~np.isnan(values)]).size:
         name = row_name(line) if along == "row" else line
-        where = "all plates" if several else f"plate {here['plate'].iat[0]}"
+        where = "all plates" if several else f"plate {line_wells['plate'].iat[0]}"
         fields_of(
             study,
             method,
-            here,
+            line_wells,
             f"{along.capitalize()} {name} of {where}"
             + (", untreated controls" if untreated else ""),
         )
+
+
+def edge_sentence(study: Study, wells: pd.DataFrame, by: str, shape: tuple[int, int]) -> str:
+    """The difference between edge and inner wells in words, with its 95 % interval."""
+    values = wells[by].to_numpy(dtype=np.float64)
+    known = values[~np.isnan(values)]
+    if len(known) > 1 and np.ptp(known) < 1e-9:
+        return (
+            f"All {len(known):,} wells have the same value: {plain(colour_title(by))} {known[0]:g}."
+        )
+    if wells["plate"].nunique() > 1:
+        values = plate_map.within_plates(wells, values)
+    ring = plate_map.edge_ring(wells, shape, study.images["well"].unique())
+    difference = plate_map.edge_effect(values, ring.edge)
+    where = (
+        "on the plate's edge"
+        if ring.outermost
+        else "on the outermost rows and columns in use (no well is on the plate's edge)"
+    )
+    if difference is None:
+        return f"Too few wells {where} or inside to compare them."
+    # Rounded as displayed: smaller differences are rounding errors. + 0.0 turns -0 into 0.
+    value, low, high = (round(number, 3) + 0.0 for number in difference)
+    remark = "" if low <= 0 <= high else " The interval excludes 0."
+    if plate_map.place_is_treatment(wells, ring.edge):
+        remark = (
+            " **No treatment is both on the edge and inside, so position and treatment cannot be "
+            "separated.**"
+        )
+    return (
+        f"**Edge − inside: {value:+.3f}** [{low:+.3f}, {high:+.3f}] in {plain(colour_title(by))}: "
+        f"{count(int(ring.edge.sum()), 'well')} {where} against {int((~ring.edge).sum()):,} others."
+        f"{remark}"
+    )
 
 
 def paint(
@@ -324,7 +334,7 @@ def paint(
     highlight: str | None,
     classes: list[str],
 ) -> figures.Colours:
-    """Values and colours of wells; the ends of a scale are those of all plates."""
+    """Values and colours of wells; all plates share one colour scale."""
     if by not in (LABEL, PREDICTION):
         values = everywhere[by].dropna()
         ends = (
@@ -334,7 +344,7 @@ def paint(
         )
         if by == "n_images":
             ends = (0.0, float(values.max()))
-        return figures.Colours(said(by), wells[by], ends=ends)
+        return figures.Colours(colour_title(by), wells[by], ends=ends)
     names = wells["predicted" if by == PREDICTION else "label"].astype(object)
     colours = dict(zip(classes, CLASS_COLOURS, strict=False))
     if highlight is not None:
@@ -353,8 +363,8 @@ def paint(
 
 
 def texts_of(wells: pd.DataFrame) -> list[str]:
-    """What a well says under the mouse."""
-    found = []
+    """The hover text of each well."""
+    texts = []
     for well in wells.to_dict("records"):
         fields = count(well["n_images"], "field")
         lines = [f"<b>{escape(str(well['plate']))} {well['well']}</b>, {fields}"]
@@ -373,8 +383,8 @@ def texts_of(wells: pd.DataFrame) -> list[str]:
                 else f", agreement {100 * well['agreement']:.0f} %"
             )
         )
-        found.append("<br>".join(lines))
-    return found
+        texts.append("<br>".join(lines))
+    return texts
 
 
 @st.cache_resource(max_entries=32, show_spinner="Drawing")

@@ -98,8 +98,8 @@ def axes(app):
 
 def test_differences_from_the_plates_mean_are_said_to_be_such(monkeypatch, cache):
     app = pages(monkeypatch, cache, "plates.py", study="screen")
-    assert axes(app) == ["mean confidence c<br>less the plate's mean"] * 2
-    assert "0 is the mean of the well's own plate" in text_of(app)
+    assert axes(app) == ["mean confidence c<br>minus the plate's mean"] * 2
+    assert "0 is the mean of the well's plate" in text_of(app)
     app.selectbox(key="map").set_value("W1P1").run()
     assert not app.exception and axes(app) == ["mean confidence c"] * 2
 
@@ -107,7 +107,7 @@ def test_differences_from_the_plates_mean_are_said_to_be_such(monkeypatch, cache
 def test_wells_that_are_all_alike_are_not_compared(monkeypatch, cache):
     app = pages(monkeypatch, cache, "plates.py", study="screen")
     app.selectbox(key="plate_colour").set_value("n_images").run()
-    assert "wells are alike: number of fields 2. There is no difference" in text_of(app)
+    assert "wells have the same value: number of fields 2" in text_of(app)
     assert "+0.000" not in text_of(app)
 
 
@@ -145,6 +145,6 @@ def test_one_stray_well_keeps_no_map_away(monkeypatch, tmp_path):
     )
     app = pages(monkeypatch, tmp_path, "plates.py", study="stray")
     assert not app.exception and not app.error
-    assert "On no map: 2 of the filtered images" in text_of(app)
+    assert "Not on the map: 2 filtered images" in text_of(app)
     assert "(AG49, pos 7)" in text_of(app)
     assert app.selectbox(key="plate_format_48").value == 48

@@ -1,0 +1,77 @@
+"""Parts of Overview: quality in figures, and how the study was made."""
+
+import streamlit as st
+
+from bnn_core.base.wording import count
+from bnn_core.figures import overview as figures
+from bnn_core.figures.style import chart_config
+from bnn_core.measures.evaluation import ECE_BINS
+from bnn_core.study import describing
+from bnn_core.study.describing import QUALITY_NAMES
+from bnn_core.study.folder import Study
+from pages.shared import choices, panels
+from pages.shared.judged import compared_methods, names, qualities
+
+#: Meanings of the figures of `describing.QUALITY_NAMES`.
+MEANINGS = {
+    "auroc_confidence": "Probability that a right image has a higher c than a wrong one: 0.5 is chance, "
+    "1 is perfect.",
+    "auroc_top": "The same for the mean softmax of the predicted class, which has no fold.",
+    "aurc": "Area under the risk-coverage curve: the mean share of wrong images among the k "
+    "surest, over all k. Lower is better.",
+    "augrc": "Area under the generalised risk-coverage curve: wrong and kept, over all images. "
+    "Lower is better.",
+    "ece": "Mean difference between softmax and share right, over "
+    f"{ECE_BINS} equal bins. Lower is better.",
+    "nll": "In nats: minus the mean log probability of the label. Lower is better; a confident "
+    "mistake costs much.",
+    "brier": "Squared distance of the probabilities from the label, summed over classes. Lower is "
+    "better.",
+}
+
+
+def quality_table(study: Study) -> None:
+    """Figures of both networks side by side, each with its meaning."""
+    values_by_method = {method: qualities(study, method) for method in compared_methods(study)}
+    n = max((q["n"] for q in values_by_method.values()), default=0)
+    lines = {
+        words: [f"{q[name]:.4f}" if q["n"] else "–" for q in values_by_method.values()]
+        for name, words in QUALITY_NAMES.items()
+    }
+    meanings = {words: MEANINGS[name] for name, words in QUALITY_NAMES.items()}
+    st.html(panels.by_method(list(values_by_method), lines, meanings))
+    with st.popover("Meanings", type="tertiary", icon=":material/help:"):
+        st.markdown("\n".join(f"- **{words}**: {meaning}" for words, meaning in meanings.items()))
+    st.caption(f"n = {count(n, 'image')} with a label.")
+
+
+def settings(study: Study) -> None:
+    """How the study was made, and the training curves."""
+    left, right = st.columns([1, 1.5], gap="large")
+    # Many methods need the width of the page.
+    below = left if len(study.methods) <= 3 else st.container()
+    with left:
+        st.html(panels.key_values(describing.facts(study)))
+    with below:
+        lines = describing.method_settings(study)
+        if lines:
+            st.html(panels.by_method(study.methods, lines))
+        with st.popover("Every setting", type="tertiary", icon=":material/tune:"):
+            st.json({"methods": study.meta["methods"], "settings": study.meta.get("settings")})
+    with right:
+        folds = sorted({int(f) for f in study.images["fold"].dropna().unique()})
+        kept = [f for f in folds if any(study.history(f, m) is not None for m in study.methods)]
+        if not kept:
+            st.caption("This study has no history of the training.")
+            return
+        choices.fit("history_fold", kept, kept[0])
+        fold = kept[0] if len(kept) == 1 else st.selectbox("Fold", kept, key="history_fold")
+        histories = {
+            m: h for m in compared_methods(study) if (h := study.history(fold, m)) is not None
+        }
+        st.plotly_chart(
+            figures.training_history(histories, names(study)),
+            key="history",
+            config=chart_config(f"{study.name}-training"),
+            alt="Accuracy and cross-entropy per epoch of training",
+        )
