@@ -13,7 +13,7 @@ from bnn_core.figures import confidence as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures.cutoffs import NeededCutoff, needed_cutoff
 from bnn_core.measures.evaluation import certainty
-from bnn_core.measures.judging import Judged, rows_of_units, undecided
+from bnn_core.measures.judged_units import Judged, rows_of_units, undecided
 from bnn_core.measures.levels import LEVEL_RULES, available_levels
 from bnn_core.study.folder import Study
 from pages.shared import choices, filters, frame, gestures, marks, panels, scores, studies

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from bnn_core.base.errors import InputError
-from bnn_core.study.folder import StudyEntry, cache_root
+from bnn_core.study.catalogue import StudyEntry, cache_root
 from pages.shared import drafts, filters, flag_form, frame, reviewer, scores, studies
 from pages.shared.words import plain
 
@@ -53,7 +53,7 @@ PAGES: dict[str, list[Entry]] = {
             score=True,
             cutoff=True,
         ),
-        Entry("plates.py", "Plates", "grid_on", "Does the position on the plate matter?"),
+        Entry("plates/page.py", "Plates", "grid_on", "Does the position on the plate matter?"),
         Entry(
             "one_image/page.py", "One image", "image", "Why is the network unsure of this image?"
         ),

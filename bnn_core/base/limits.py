@@ -1,7 +1,7 @@
 """The largest files, tables and pictures that are read. Larger ones are refused in one line.
 
 A few bytes can claim or unfold to more than any machine holds: a compressed TIFF of zeros, a gzip
-file, a Parquet table of one repeated value. The limits lie well above real screens (a field of
+file, a Parquet table of one repeated value. The limits are well above real screens (a field of
 2,160 x 2,160 pixels in 5 channels, 10 million rows) and keep one file below about 2 GB of memory.
 """
 
@@ -25,11 +25,13 @@ MOST_ROWS = 20_000_000
 MOST_COLUMNS = 20_000
 #: Rows times columns of a table.
 MOST_CELLS = 200_000_000
+#: Bytes of an .npz file's arrays, which are unpacked into memory.
+MOST_ARRAY_BYTES = 8_000_000_000
 #: Bytes of an array or image set that is unpacked to the disk.
 MOST_UNPACKED_BYTES = 50_000_000_000
 #: Bytes of a JSON file.
 MOST_JSON_BYTES = 50_000_000
-#: Letters of the name of a study, a method or a file: what file systems take.
+#: Letters of the name of a study, a method or a file; file systems allow no more.
 LONGEST_NAME = 200
 #: MB of one file that the browser sends (server.maxUploadSize).
 MOST_UPLOAD_MB = 200

@@ -1,7 +1,7 @@
 """Is a study whole and consistent?
 
 Every file is compared with the checksum that study.json keeps of it, every table with the others,
-and every score with its formula.
+and every score with its formula. Exit status 2 where something is wrong, with --json too.
 
   bnn check demo
   bnn check demo --record
@@ -11,12 +11,13 @@ and every score with its formula.
 """
 
 import argparse
+import json
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
-from bnn_core.commands.flags import add_cache_flag
+from bnn_core.commands.flags import add_cache_flag, add_json_flag
+from bnn_core.study.catalogue import cache_root, study_path
 from bnn_core.study.checking import check_study, record_checksums
-from bnn_core.study.folder import cache_root, study_path
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--record", action="store_true", help="record the files' checksums as they are now"
     )
     add_cache_flag(parser)
+    add_json_flag(parser)
 
 
 def run(args: argparse.Namespace) -> str:
@@ -32,6 +34,9 @@ def run(args: argparse.Namespace) -> str:
     if args.record:
         return f"{path}: {count(record_checksums(path), 'checksum')} recorded"
     problems = check_study(path)
+    if args.json:
+        report = {"study": str(path.resolve()), "sound": not problems, "problems": problems}
+        print(json.dumps(report, indent=1, ensure_ascii=False))
     if problems:
         raise InputError(f"study {path} has {len(problems)} problem(s): " + "; ".join(problems))
-    return f"{path}: sound"
+    return "" if args.json else f"{path}: sound"

@@ -16,15 +16,14 @@ import argparse
 from pathlib import Path
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path
 from bnn_core.base.wording import count
 from bnn_core.commands.flags import add_cache_flag
 from bnn_core.review.corrected_labels import corrected_labels
-from bnn_core.review.exporting import FORMATS, export_table, format_of, table_bytes
-from bnn_core.review.filter_syntax import parse, select, to_text
+from bnn_core.review.exporting import FORMATS, export_flagged, format_of, write_exported
 from bnn_core.review.group_decisions import study_decision_list
 from bnn_core.review.log import ReviewLog
-from bnn_core.study.folder import cache_root, open_study
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,22 +51,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> str:
-    kind = format_of(args.out, args.format)
     root = cache_root(args.cache)
-    study, log = open_study(args.study, root), ReviewLog(root)
-    if args.table != "flagged" and args.filter is not None:
+    study = open_study(args.study, root)
+    if args.table == "flagged":
+        table = export_flagged(
+            study, args.out, filter=args.filter, format=args.format, reviews=root
+        )
+        return f"{args.out}: {count(len(table), 'image')}"
+    if args.filter is not None:
         raise InputError(f"--filter goes with --table flagged only, not {args.table}")
-    if args.table == "labels":
-        table = corrected_labels(study, log)
-    elif args.table == "compounds":
-        table = study_decision_list(study, log)
-    elif args.filter is None:
-        table = export_table(study, log)
-    else:
-        conditions = parse(args.filter)
-        table = export_table(study, log, rows=range(len(study.images)), filter=to_text(conditions))
-        table = table[select(table, conditions)]
-    with atomic_path(args.out) as temporary:
-        temporary.write_bytes(table_bytes(table, kind))
-    noun = "compound" if args.table == "compounds" else "image"
-    return f"{args.out}: {count(len(table), noun)}"
+    kind, log = format_of(args.out, args.format), ReviewLog(root)
+    labels = args.table == "labels"
+    table = corrected_labels(study, log) if labels else study_decision_list(study, log)
+    write_exported(table, args.out, kind)
+    return f"{args.out}: {count(len(table), 'image' if labels else 'compound')}"

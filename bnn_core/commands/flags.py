@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from bnn_core.base.errors import InputError
-from bnn_core.study.folder import cache_root
+from bnn_core.study.catalogue import cache_root
 
 
 def whole_number(minimum: int):
@@ -54,6 +54,10 @@ def add_cache_flag(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder of studies (default: $BNN_CACHE, else cache/ beside app.py)",
     )
+
+
+def add_json_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON for other programs")
 
 
 def read_map(pairs: list[str]) -> dict[str, str]:

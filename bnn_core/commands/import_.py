@@ -16,11 +16,10 @@ from pathlib import Path
 
 from bnn_core.base.methods import METHODS
 from bnn_core.commands.flags import micrometres, read_map
-from bnn_core.recipes.imports import make_import_study
-from bnn_core.study.describing import one_line
-from bnn_core.study.folder import cache_root
+from bnn_core.recipes.imports import import_predictions
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.describing import describe
 from bnn_core.tables.aliases import CANONICAL
-from bnn_core.tables.sources import ImportOptions
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -155,7 +154,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> str:
-    options = ImportOptions(
+    study = import_predictions(
+        args.file,
+        args.out or cache_root(args.cache) / args.file.name.split(".")[0],
+        args.samples,
+        image_root=args.image_root,
+        pixel_size_um=args.pixel_size,
+        title=args.title,
+        force=args.force,
         method=args.method,
         label=args.label,
         group=args.group,
@@ -165,7 +171,6 @@ def run(args: argparse.Namespace) -> str:
         prefix=args.prefix,
         ignore_predicted=args.ignore_predicted,
         logits=args.logits,
-        samples=args.samples,
         axes=args.axes,
         standard=args.standard,
         metadata=tuple(args.metadata),
@@ -174,14 +179,4 @@ def run(args: argparse.Namespace) -> str:
         unlabelled=tuple(args.unlabelled),
         new=tuple(args.new),
     )
-    out = args.out or cache_root(args.cache) / args.file.name.split(".")[0]
-    out, predictions = make_import_study(
-        args.file,
-        out,
-        options,
-        image_root=args.image_root,
-        pixel_size_um=args.pixel_size,
-        title=args.title,
-        force=args.force,
-    )
-    return "\n".join([f"columns: {predictions.understood}", *predictions.notes, one_line(out)])
+    return "\n".join([f"columns: {study.meta['columns']}", *study.meta["notes"], describe(study)])

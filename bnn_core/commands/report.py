@@ -10,11 +10,10 @@ page's button.
 import argparse
 from pathlib import Path
 
-from bnn_core.base.files import atomic_path
 from bnn_core.commands.flags import add_cache_flag
-from bnn_core.figures.report import report_html
-from bnn_core.review.log import ReviewLog
-from bnn_core.study.folder import cache_root, open_study
+from bnn_core.figures.report import write_report
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +30,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     root = cache_root(args.cache)
     study = open_study(args.study, root)
-    out = args.out or Path(f"{study.name}-report.html")
-    content = report_html(study, ReviewLog(root))
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(content)
-    return f"{out}: {study.meta['title']}, {len(content) / 1e6:.1f} MB"
+    path = write_report(study, args.out, reviews=root)
+    return f"{path}: {study.meta['title']}, {path.stat().st_size / 1e6:.1f} MB"

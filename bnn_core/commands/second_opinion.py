@@ -7,7 +7,8 @@ from pathlib import Path
 from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import add_cache_flag, read_map
 from bnn_core.measures.levels import scored_rows
-from bnn_core.study.folder import cache_root, open_study
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import open_study
 from bnn_core.suspects.second_opinion import opinion, read_features, write_opinion
 
 

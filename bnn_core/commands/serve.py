@@ -22,7 +22,7 @@ import bnn_core
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import CACHE, DATA_ROOTS, READ_ONLY
 from bnn_core.commands.flags import add_cache_flag, whole_number
-from bnn_core.study.folder import cache_root
+from bnn_core.study.catalogue import cache_root
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 

@@ -15,15 +15,10 @@ from pathlib import Path
 
 from bnn_core.commands.flags import out_folder, whole_number
 from bnn_core.commands.predict import add
-from bnn_core.commands.training_flags import (
-    add_study_flags,
-    add_train_flags,
-    train_configs,
-    use_device,
-)
-from bnn_core.datasets.mnist import CLASSES, data_root, download, has_mnist, load_mnist
+from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
+from bnn_core.datasets.mnist import data_root, download, has_mnist
 from bnn_core.recipes.adding import adding_to
-from bnn_core.recipes.digits import PRESETS, DigitStudy, make_digit_study
+from bnn_core.recipes.digits import PRESETS, make_digit_study, mnist_digits
 from bnn_core.study.describing import one_line
 
 NAME = "mnist"
@@ -77,29 +72,19 @@ def figure6_settings(args: argparse.Namespace) -> dict[str, int]:
 
 
 def run(args: argparse.Namespace) -> str:
-    device, configs = use_device(args), train_configs(args, PRESETS)
-    if args.ood and adding_to(out_folder(args, NAME)):
-        return add(args, out_folder(args, NAME), args.ood)
+    choice, out = chosen_methods(args, PRESETS), out_folder(args, NAME)
+    if args.ood and adding_to(out):
+        return add(args, out, args.ood)
     root = data_root(args.data)
     if not args.data and not has_mnist(root):
         print(download("mnist", root), file=sys.stderr)
-    source = DigitStudy(
-        "mnist",
-        args.title or f"MNIST, LeNet5 ({args.preset})",
-        CLASSES,
-        load_mnist(root, train=True),
-        load_mnist(root, train=False),
-    )
-    out = make_digit_study(
-        out_folder(args, NAME),
-        source,
-        configs,
-        num_samples=args.num_samples,
-        sample_seed=args.sample_seed,
-        device=device,
+    made = make_digit_study(
+        out,
+        mnist_digits(root, args.title or f"MNIST, LeNet5 ({args.preset})"),
+        choice,
+        settings={"preset": args.preset},
         force=args.force,
         restart=args.restart,
-        settings={"preset": args.preset},
         **figure6_settings(args),
     )
-    return add(args, out, args.ood) if args.ood else one_line(out)
+    return add(args, made, args.ood) if args.ood else one_line(made)

@@ -130,6 +130,7 @@ def read_plate(
     columns: Mapping[str, str] | None = None,
     images: Path | None = None,
     channels: Sequence[str] | None = None,
+    to_learn: bool = True,
 ) -> PlateTable:
     """Read and check a table of images.
 
@@ -140,10 +141,11 @@ def read_plate(
     usual ones, with a warning. columns: canonical name -> column of the table where the names do
     not tell. images: folder that relative paths start from (default: the table's). channels: with
     one file per image, their names; with a file per channel, which to use and in what order.
+    to_learn: whether networks are to be trained on it; if not, no label is needed.
 
-    Raises InputError for a column that is not there, no image paths, an image in two rows, no
-    labelled row, a single class or group, classes of one group each, and a control that no row
-    names.
+    Raises InputError for a column that is not there, no image paths, an image in two rows, and a
+    control that no row names; if networks are to be trained on it, for no labelled row, a single
+    class or group, and classes of one group each.
     """
     table_path = Path(table_path)
     with naming(table_path):
@@ -162,22 +164,25 @@ def read_plate(
     if batch is not None:
         mapped["batch"] = named_column(batch, given, mapped, "--batch")
     label = label or next((c for c in ("label", "moa") if c in mapped), None)
-    if label is None:
+    if label is None and to_learn:
         raise InputError(
             f"{table_path} has no column of labels ('label', 'moa'): name it with "
             f"--label; there are {', '.join(map(str, given.columns[:20]))}"
         )
-    labels, more = read_labels(
-        named_column(label, given, mapped, "--label"), unlabelled, table_path
-    )
-    notes += more
+    labels = pd.Series(None, index=mapped.index, dtype=object)
+    if label is not None:
+        labels = named_column(label, given, mapped, "--label")
+        labels, more = read_labels(labels, unlabelled, table_path)
+        notes += more
     is_control = controls_of(control, mapped, labels, table_path)
     role = pd.Series("scored", index=mapped.index).mask(labels.isna(), "unlabelled")
     role = role.mask(is_control, "control")
     labels = labels.where(role == "scored", None)
-    classes = classes_of(labels, label, table_path)
+    classes = (
+        classes_of(labels, label, table_path) if to_learn else sorted(labels.dropna().unique())
+    )
     groups, more = groups_of(group, given, mapped)
-    notes += more
+    notes += more if to_learn else []
     table = pd.DataFrame(
         {
             "image_id": plate_image_ids(mapped),
@@ -187,16 +192,17 @@ def read_plate(
         },
         index=mapped.index,
     )
-    with naming(table_path):
-        leave_one_group_out(table)  # refuses labels that are all of one group
-        demand_learnable(table)
+    if to_learn:
+        with naming(table_path):
+            leave_one_group_out(table)  # refuses labels that are all of one group
+            demand_learnable(table)
     table = table.join(mapped[[*[c for c in _KEPT if c in mapped], *files]])
     doubts = [*alike_names(classes, "classes"), *odd_wells(table), *contradictions(table)]
-    if group is not None or "compound" in mapped:
+    if to_learn and (group is not None or "compound" in mapped):
         names = groups[role == "scored"].unique()
         doubts += alike_names(names, "groups, left out one by one")
     notes = [
-        f"columns: {found.describe()}; label {label}",
+        f"columns: {found.describe()}; label {label or 'none'}",
         *notes,
         *role_notes(role, control),
         *(WARNING + doubt for doubt in doubts),

@@ -1,6 +1,7 @@
-"""Two networks on one plane: every image's place by both scores, its corner, and its verdicts.
+"""Two networks on one plane: every image's position by both scores, its corner, its verdicts.
 
-The standard network goes across, the Bayesian one up; the sure end is always right and up.
+The standard network is on the x axis, the Bayesian one on the y axis. The sure ends are right and
+up.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +15,8 @@ from bnn_core.measures import selection
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.levels import scored_rows
 
-#: Doubt below this is drawn at this value on a stretched axis. Softmax comes as float32, whose last
-#: step below 1 is 6e-8; for c = 1 - 2 sqrt(p (1 - p)) that step is already 4.9e-4.
+#: A stretched axis draws smaller doubts at this value. Softmax is stored as float32: its last step
+#: below 1 is 6e-8, which for c = 1 - 2 sqrt(p (1 - p)) is a step of 4.9e-4.
 STRETCH_FLOOR = 1e-6
 CONFIDENCE_FLOOR = 4e-4
 MARGIN_BINS = 40
@@ -25,9 +26,8 @@ MARGIN_BINS = 40
 class Scale:
     """One network's axis: a score, its cut-off, its span (low, high) in units of the score.
 
-    A stretched scale pulls the sure end apart: it shows -log10 of the doubt left, doubt being
-    1 - value where a high score is sure (0.9 → 1, 0.99 → 2, ...) and the value itself where a low
-    one is.
+    A stretched scale spreads the sure end. It shows -log10 of the doubt. The doubt is 1 - value if
+    a high score is sure (0.9 → 1, 0.99 → 2, ...) and the value itself if a low score is sure.
     """
 
     score: str
@@ -36,10 +36,10 @@ class Scale:
     stretched: bool = False
 
     def place(self, values: np.ndarray | float) -> np.ndarray:
-        """Plotted place of each value; NaN stays NaN."""
+        """Plotted position of each value; NaN stays NaN."""
         values = np.asarray(values, dtype=np.float64)
         if SCORES[self.score].limit is None:
-            # It has no end: what lies beyond the axis stands at its rim.
+            # There is no upper bound: larger values are drawn at the end of the axis.
             values = np.minimum(values, self.span[1])
         if not self.stretched:
             return values
@@ -47,41 +47,41 @@ class Scale:
         floor = CONFIDENCE_FLOOR if self.score == "confidence" else STRETCH_FLOOR
         return -np.log10(np.maximum(doubt, floor))
 
-    def value(self, places: np.ndarray | float) -> np.ndarray:
-        """The score at a plotted place: the way back from `place`."""
-        places = np.asarray(places, dtype=np.float64)
+    def value(self, positions: np.ndarray | float) -> np.ndarray:
+        """The score at a plotted position: the inverse of `place`."""
+        positions = np.asarray(positions, dtype=np.float64)
         if not self.stretched:
-            return places
-        doubt = 10.0**-places
+            return positions
+        doubt = 10.0**-positions
         return 1 - doubt if SCORES[self.score].direction > 0 else doubt
 
     def sure(self, values: np.ndarray) -> np.ndarray:
-        """Whether each value counts as sure: at the cut-off or beyond it. NaN is never sure."""
+        """Whether each value is sure: at the cut-off or better. NaN is never sure."""
         return certainty(self.score, values) >= certainty(self.score, np.float64(self.cut))
 
-    def ends(self, places: np.ndarray) -> tuple[float, float]:
-        """The axis in plotted units, unsure end first; a stretched one ends with its data."""
+    def ends(self, positions: np.ndarray) -> tuple[float, float]:
+        """Unsure and sure end of the axis in plotted units; a stretched axis ends with its data."""
         unsure, sure = self.span if SCORES[self.score].direction > 0 else self.span[::-1]
         if not self.stretched:
             return unsure, sure
-        known = places[np.isfinite(places)]
+        known = positions[np.isfinite(positions)]
         return float(self.place(unsure)), max(2.0, float(np.ceil(known.max(initial=2.0))))
 
     def ticks(self, ends: tuple[float, float]) -> dict[float, str] | None:
-        """Plotted place → text of a stretched axis; None where the default will do."""
+        """Plotted position → tick text of a stretched axis; None for the default ticks."""
         if not self.stretched:
             return None
         rising = SCORES[self.score].direction > 0
-        found = {
+        texts = {
             float(n): f"{1 - 10.0**-n:.{n}f}" if rising else f"{10.0**-n:.{n}f}"
             for n in range(int(np.ceil(ends[0])), int(ends[1]) + 1)
         }
-        return found | {float(self.place(0.5)): "0.5"}
+        return texts | {float(self.place(0.5)): "0.5"}
 
 
 @dataclass(frozen=True)
 class Plane:
-    """All N images of a study; `x` and `y` are places, `rows` those that have both."""
+    """All N images of a study at positions `x` and `y` (nan: no score), with their verdicts."""
 
     standard: Scale
     bayes: Scale
@@ -95,7 +95,7 @@ class Plane:
     quadrant: np.ndarray
 
     def with_scores(self, rows: np.ndarray) -> np.ndarray:
-        """Those of `rows` that have both scores."""
+        """The part of `rows` with both scores."""
         return rows[np.isfinite(self.x[rows]) & np.isfinite(self.y[rows])]
 
     def counts(self, rows: np.ndarray) -> pd.DataFrame:
@@ -114,32 +114,32 @@ class Plane:
         }
 
     def in_corner(self, rows: np.ndarray, quadrant: str, outcome: str | None) -> np.ndarray:
-        """Those of `rows` in a corner, with one outcome or any."""
+        """The part of `rows` in a corner, with one outcome or any."""
         keep = self.quadrant[rows] == selection.QUADRANTS.index(quadrant)
         if outcome is not None:
             keep &= self.outcome[rows] == selection.OUTCOMES.index(outcome)
         return rows[keep]
 
-    def in_bar(self, rows: np.ndarray, network: str, place: int, verdict: str) -> np.ndarray:
-        """Those of `rows` that a marginal bar counts."""
-        values, ends, found = (
+    def in_bar(self, rows: np.ndarray, network: str, index: int, verdict: str) -> np.ndarray:
+        """The part of `rows` that a marginal bar counts."""
+        values, ends, verdicts = (
             (self.x, self.x_ends, self.standard_verdict)
             if network == "standard"
             else (self.y, self.y_ends, self.bayes_verdict)
         )
-        keep = (selection.bin_index(values[rows], *ends, MARGIN_BINS) == place) & (
-            found[rows] == selection.VERDICTS.index(verdict)
+        keep = (selection.bin_index(values[rows], *ends, MARGIN_BINS) == index) & (
+            verdicts[rows] == selection.VERDICTS.index(verdict)
         )
         return rows[keep]
 
     def in_areas(
         self, rows: np.ndarray, boxes: Iterable[Mapping], lassos: Iterable[Mapping]
     ) -> np.ndarray:
-        """Those of `rows` within any of the areas drawn on the chart.
+        """The part of `rows` inside any of the areas drawn on the chart.
 
-        An area has "x" and "y" (a box two values each, a lasso its corners) in plotted units and
-        "xref", "yref": a box over a margin ("x2" or "y2") bounds the other network not at all; a
-        lasso there selects nothing.
+        An area has "x" and "y" in plotted units (two values each for a box, the corners for a
+        lasso) and "xref", "yref". A box over a margin ("x2" or "y2") does not limit the other
+        network. A lasso over a margin selects nothing.
         """
         x, y = self.x[rows], self.y[rows]
         inside = np.zeros(len(rows), dtype=bool)
@@ -160,7 +160,7 @@ class Plane:
 def plane(
     standard: pd.DataFrame, bayes: pd.DataFrame, standard_scale: Scale, bayes_scale: Scale
 ) -> Plane:
-    """Place every image of a study; the tables are `Study.table` of the two methods, N rows each.
+    """The plane of a study, from `Study.table` of the two methods (N rows each, in the same order).
 
     Only images that an accuracy counts (`levels.scored_rows`) are right or wrong.
     """

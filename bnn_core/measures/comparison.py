@@ -1,7 +1,7 @@
-"""Methods side by side on the same images: figures of merit, paired intervals, who wins.
+"""Methods compared on the same images: figures of merit, paired intervals, the best method.
 
-All methods are resampled together, by whole groups where there are groups, so that a difference of
-two methods has the interval of a paired comparison.
+All methods are resampled together, by whole groups if there are groups, so that the difference of
+two methods has a paired interval.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ from bnn_core.base.scores import SCORES
 from bnn_core.measures import reweighted
 from bnn_core.measures.evaluation import NLL_FLOOR, certainty
 from bnn_core.measures.intervals import Interval, group_codes
-from bnn_core.measures.judging import independent_groups
+from bnn_core.measures.judged_units import independent_groups
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.out_of_distribution import kinds
 
 REPEATS = 1000
 #: Weights of one chunk of repeats: bounds the memory, 32 MB as float64.
 _CHUNK = 4_000_000
-#: Above this many weights in all, fewer repeats (at least 400): the reader of a page waits.
+#: Above this many weights in total there are fewer repeats (at least 400), to keep pages quick.
 _MOST = 40_000_000
 
 
 class Criterion(NamedTuple):
-    """A figure of merit: its name, what it says, and which way is better (0: neither)."""
+    """A figure of merit: its name, its meaning, and the better direction (0: neither)."""
 
     title: str
     meaning: str
@@ -35,10 +35,10 @@ class Criterion(NamedTuple):
 
 
 CRITERIA = {
-    "accuracy": Criterion("Accuracy", "Share of labelled images predicted right.", 1),
+    "accuracy": Criterion("Accuracy", "Share of labelled images that are predicted right.", 1),
     "nll": Criterion(
         "NLL",
-        "Minus the mean log probability of the label, in nats: one confident mistake costs much.",
+        "Minus the mean log probability of the label, in nats. One confident mistake costs much.",
         -1,
     ),
     "brier": Criterion(
@@ -48,42 +48,44 @@ CRITERIA = {
     ),
     "ece": Criterion(
         "ECE",
-        "Expected calibration error: how far the stated softmax is from how often it is right.",
+        "Expected calibration error: the gap between softmax and accuracy, averaged over bins.",
         -1,
     ),
     "aurc": Criterion("AURC", "Mean share of wrong images among the k surest, over all k.", -1),
     "augrc": Criterion(
-        "AUGRC", "Wrong and kept, over all images, averaged over all shares kept.", -1
+        "AUGRC",
+        "Images that are wrong and kept, as a share of all, averaged over all shares kept.",
+        -1,
     ),
     "auroc": Criterion(
-        "AUROC of errors", "The chance that a right image is surer than a wrong one.", 1
+        "AUROC of errors", "Chance that a right image is surer than a wrong one.", 1
     ),
     "new": Criterion(
         "AUROC, new kinds",
-        "The chance that a scored image is surer than an image of "
-        "a kind never seen; each kind counts alike.",
+        "Chance that a scored image is surer than an image of an unknown kind; each kind has the "
+        "same weight.",
         1,
     ),
     "shifted": Criterion(
         "AUROC, shifted",
-        "The chance that a scored image is surer than one of "
-        "known kind but other origin; each kind counts alike.",
+        "Chance that a scored image is surer than one of a known kind from another source; each "
+        "kind has the same weight.",
         1,
     ),
     "epistemic_share": Criterion(
         "Epistemic share",
-        "How much of the variance is disagreement "
-        "between networks; neither high nor low is better.",
+        "Share of the variance that is disagreement between networks. Neither high nor low is "
+        "better.",
         0,
     ),
 }
 
 
 class Standing(NamedTuple):
-    """Who leads by a criterion. tied: the others whose paired interval to the leader holds 0.
+    """The best method by a criterion. tied: methods whose paired interval to the leader holds 0.
 
-    runner_up: the best of the others, None when there is none; gap: how much better the leader is,
-    in the direction that is better.
+    runner_up: the second best method, or None. gap: how much better the leader is than the
+    runner-up, positive for better.
     """
 
     leader: str
@@ -93,7 +95,7 @@ class Standing(NamedTuple):
 
     @property
     def clear(self) -> bool:
-        """Whether no other method ties with the leader."""
+        """Whether the leader has a runner-up and no tie."""
         return self.runner_up is not None and not self.tied
 
 
@@ -101,8 +103,9 @@ class Standing(NamedTuple):
 class Comparison:
     """Figures of M methods on the same images, and the same R resamples of them.
 
-    values: criterion -> (M,), nan where a method lacks it. draws: criterion -> (M, R). n: scored
-    images; groups: how many groups were resampled, None: single images. others: role -> images.
+    values: criterion -> (M,), nan if a method lacks it. draws: criterion -> (M, R). n: scored
+    images. groups: number of groups that were resampled, None for single images. others: role ->
+    images.
     """
 
     methods: list[str]
@@ -124,7 +127,7 @@ class Comparison:
         return _interval(values[i] - values[j], draws[i] - draws[j])
 
     def standing(self, criterion: str) -> Standing | None:
-        """Who leads; None where nobody can (no such images, neither way is better, one method)."""
+        """The best method; None if the criterion has no values or no better direction."""
         better, values = CRITERIA[criterion].better, self.values[criterion]
         known = [m for m, v in zip(self.methods, values, strict=True) if not np.isnan(v)]
         if not better or not known:
@@ -144,13 +147,13 @@ class Comparison:
         rows = []
         for criterion in self.values:
             for method in self.methods:
-                own = self.interval(criterion, method)
+                figure = self.interval(criterion, method)
                 gap = self.difference(criterion, method, first)
                 rows.append(
                     {
                         "method": method,
                         "criterion": criterion,
-                        **own._asdict(),
+                        **figure._asdict(),
                         "difference": gap.value,
                         "difference_low": gap.low,
                         "difference_high": gap.high,
@@ -169,9 +172,9 @@ def compare(
 ) -> Comparison:
     """Compare methods on the rows of their tables (`Study.table`, the same rows for each).
 
-    score: a key of `SCORES`, by which images are ranked (AURC, AUGRC, both AUROCs); a
-    method without it (one network has no split of its variance) has nan there. Criteria for which
-    no image is there are left out.
+    score: a key of `SCORES` that ranks the images (AURC, AUGRC, all AUROCs). A method
+    without it has nan there (one network has no split of its variance). Criteria without images
+    are left out.
     """
     methods = list(tables)
     first = tables[methods[0]]
@@ -181,7 +184,7 @@ def compare(
     codes, count = _codes(first[scored], groups is not None)
     outside = {role: (first["role"] == role).to_numpy() for role in ("new", "shifted")}
     outside = {role: mask for role, mask in outside.items() if mask.any()}
-    # Images of one compound are no more independent where the network never saw their kind.
+    # Images of one compound are not independent if their kind is unknown either.
     together = {role: _codes(first[mask], groups is not None) for role, mask in outside.items()}
     kind = {role: pd.factorize(kinds(first[mask]))[0] for role, mask in outside.items()}
     total = len(first) * len(methods)
@@ -190,11 +193,11 @@ def compare(
         m: _Judge(known[m], {r: tables[m][mask] for r, mask in outside.items()}, classes, score)
         for m in methods
     }
-    found = [
+    parts = [
         _figures(
             judges,
             np.ones((1, len(codes))),
-            {r: _alike(np.ones((1, len(own))), own) for r, own in kind.items()},
+            {r: _alike(np.ones((1, len(k))), k) for r, k in kind.items()},
         )
     ]
     rng = np.random.default_rng(seed)
@@ -202,23 +205,23 @@ def compare(
     for start in range(0, repeats if count else 0, step):
         size = min(step, repeats - start)
         weights = _drawn(rng, count, size)[:, codes]
-        found.append(
+        parts.append(
             _figures(
                 judges,
                 weights,
                 {
-                    r: _alike(_drawn(rng, n, size)[:, own], kind[r])
-                    for r, (own, n) in together.items()
+                    r: _alike(_drawn(rng, n, size)[:, units], kind[r])
+                    for r, (units, n) in together.items()
                 },
             )
         )
-    keys = [c for c in CRITERIA if c in found[0]]
+    keys = [c for c in CRITERIA if c in parts[0]]
     return Comparison(
         methods,
-        {c: found[0][c][:, 0] for c in keys},
+        {c: parts[0][c][:, 0] for c in keys},
         {
-            c: np.concatenate([part[c] for part in found[1:]], axis=1)
-            if len(found) > 1
+            c: np.concatenate([part[c] for part in parts[1:]], axis=1)
+            if len(parts) > 1
             else np.full((len(methods), 1), np.nan)
             for c in keys
         },
@@ -229,22 +232,22 @@ def compare(
 
 
 def _codes(rows: pd.DataFrame, grouped: bool) -> tuple[np.ndarray, int]:
-    """Number of what each row is drawn with, and how many there are."""
+    """(N,) number of the unit that each row is drawn with, and the number of units."""
     groups = independent_groups(rows) if grouped else None
     return (np.arange(len(rows)), len(rows)) if groups is None else group_codes(groups)
 
 
 def _alike(weights: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """Weights (R, N) scaled so that every kind (N,) that was drawn at all has the sum 1."""
+    """Weights (R, N) scaled so that every kind (N,) that was drawn has the sum 1."""
     of_kind = np.eye(kind.max() + 1)[kind]
     return weights / np.maximum((weights @ of_kind)[:, kind], 1e-12)
 
 
 def times(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """What each method cost, from study.json's `methods`; index method, seconds, nan if unknown.
+    """Cost of each method in seconds, from study.json's `methods`; index method, nan if unknown.
 
-    training, prediction: wall-clock. training_cpu, prediction_cpu. builds_on: a method whose
-    training this one needs too ("" if none). training_total: wall-clock with that.
+    Returns training, prediction (wall-clock), training_cpu, prediction_cpu, builds_on (a method
+    whose training this one needs too, or ""), training_total (wall-clock of both trainings).
     """
     rows = {}
     for method, meta in methods.items():
@@ -261,9 +264,9 @@ def times(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def agreement_of(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
-    """What two methods make of each image where their predictions differ; "" where they agree.
+    """(N,) which of two methods is right if their predictions differ; "" if they agree.
 
-    "first right", "second right", "both wrong", or "no label" where right and wrong mean nothing.
+    "first right", "second right", "both wrong", or "no label" for rows that no accuracy counts.
     """
     differ = a["predicted"].to_numpy() != b["predicted"].to_numpy()
     counted = scored_rows(a) & scored_rows(b)
@@ -303,7 +306,7 @@ class _Judge:
         )
         sure = certainty(score, known[score])
         usable = not np.isnan(sure).any() and len(sure) > 0
-        if SCORES[score].needs_samples:  # one network has none: zero, or missing in an import
+        if SCORES[score].needs_samples:  # one network has no split: zero, or missing in an import
             usable = usable and bool(known["epistemic"].max() > 0)
         self.ranked = reweighted.Ranked(sure, ~self.correct) if usable else None
         self.outside = {}
@@ -319,7 +322,7 @@ class _Judge:
         """criterion -> (R,)."""
         gap = np.full(len(weights), np.nan)
         accuracy, nll, brier, epistemic, variance = reweighted.means(self.losses, weights)
-        found = {
+        figures = {
             "accuracy": accuracy,
             "nll": nll,
             "brier": brier,
@@ -329,27 +332,27 @@ class _Judge:
             "auroc": gap,
         }
         if self.ranked is not None:
-            found["aurc"], found["augrc"], found["auroc"] = self.ranked.merits(weights)
+            figures["aurc"], figures["augrc"], figures["auroc"] = self.ranked.merits(weights)
         for role, other in outside.items():
-            found[role] = (
+            figures[role] = (
                 gap
                 if role not in self.outside
                 else self.outside[role].auroc(np.concatenate([weights, other], axis=1))
             )
         share = np.divide(epistemic, variance, out=gap.copy(), where=variance > 0)
-        return found | {"epistemic_share": share}
+        return figures | {"epistemic_share": share}
 
 
 def _figures(
     judges: Mapping[str, _Judge], weights: np.ndarray, outside: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """criterion -> (M, R)."""
-    found = [judge.figures(weights, outside) for judge in judges.values()]
-    return {c: np.stack([f[c] for f in found]) for c in found[0]}
+    by_method = [judge.figures(weights, outside) for judge in judges.values()]
+    return {c: np.stack([f[c] for f in by_method]) for c in by_method[0]}
 
 
 def _drawn(rng: np.random.Generator, count: int, repeats: int) -> np.ndarray:
-    """(repeats, count): how often each of `count` comes when as many are drawn."""
+    """(repeats, count): how often each of `count` units is drawn in a bootstrap repeat."""
     drawn = rng.integers(count, size=(repeats, count)) + count * np.arange(repeats)[:, None]
     times = np.bincount(drawn.ravel(), minlength=repeats * count).reshape(repeats, count)
     return times.astype(np.float64)

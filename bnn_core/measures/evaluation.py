@@ -1,39 +1,38 @@
-"""How good are predictions and their scores? Pure array functions.
+"""Quality of predictions and of their scores. Pure array functions.
 
-Everywhere: `score` (N,) is higher where the network is surer (`certainty` turns a column round),
+Everywhere: `score` (N,) is higher if the network is surer (`certainty` turns a column that way),
 `correct` (N,) bool, `p` (N, C) mean softmax, `y` (N,) index of the true class. Definitions follow
-Geifman et al. (2019) for AURC, Traub et al. (2024) for AUGRC, Guo et al. (2017) for ECE, with one
-rule for ties: equal scores count as a random order, so every figure is the mean over such orders.
+Geifman et al. (2019) for AURC, Traub et al. (2024) for AUGRC, Guo et al. (2017) for ECE. Ties have
+one rule: equal scores are in random order, and every figure is the mean over these orders.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score
 
 from bnn_core.base.scores import SCORES
 from bnn_core.measures.uncertainty import confidence_score
 
-#: Probabilities below this count as this in the NLL: one impossible label cannot make it infinite.
+#: The NLL raises smaller probabilities to this value, so that one label cannot make it infinite.
 NLL_FLOOR = 1e-15
 ECE_BINS = 15
 
 
 def certainty(name: str, values: np.ndarray) -> np.ndarray:
-    """A score column turned so that higher means surer, float64."""
+    """A score column (N,) with its sign set so that higher means surer, float64."""
     return SCORES[name].direction * np.asarray(values, dtype=np.float64)
 
 
 def varies(values: np.ndarray) -> bool:
-    """Whether a score column says anything: some value is known, and not all are the same."""
+    """Whether a score column has known values and not all of them are equal."""
     known = np.asarray(values, dtype=np.float64)
     known = known[~np.isnan(known)]
     return bool(len(known)) and bool(np.ptp(known) > 1e-6)
 
 
 class Kept(NamedTuple):
-    """What a cut-off keeps; arrays of the shape of the thresholds."""
+    """Images kept by a cut-off and right ones among them; arrays of the shape of the thresholds."""
 
     kept: np.ndarray
     right: np.ndarray
@@ -46,14 +45,14 @@ class Kept(NamedTuple):
 
     @property
     def accuracy(self) -> np.ndarray:
-        """Share right of those kept, in [0, 1]; nan where nothing is kept."""
+        """Share right among the kept, in [0, 1]; nan if nothing is kept."""
         return ratio(self.right, self.kept)
 
 
 class Selective:
-    """Selective prediction: sorts once, then answers any number of cut-offs at once.
+    """Selective prediction: one sort for any number of cut-offs.
 
-    Raises ValueError where a score is nan.
+    Raises ValueError if a score is nan.
     """
 
     def __init__(self, score: np.ndarray, correct: np.ndarray):
@@ -63,7 +62,7 @@ class Selective:
         self._right_below = np.concatenate([[0], np.cumsum(correct[order])])
 
     def at(self, thresholds: np.ndarray | float) -> Kept:
-        """Images kept by score >= t and how many of them are right, for each t."""
+        """Images with score >= t and the right ones among them, for each t."""
         first = np.searchsorted(self.scores, np.asarray(thresholds, np.float64), side="left")
         total = len(self.scores)
         return Kept(total - first, self._right_below[-1] - self._right_below[first], total)
@@ -104,7 +103,7 @@ def augrc(score: np.ndarray, correct: np.ndarray) -> float:
 
 
 class Reliability(NamedTuple):
-    """Bins of the reliability diagram; nan where a bin is empty."""
+    """Bins of the reliability diagram: edges (b + 1,), else (b,); nan for an empty bin."""
 
     edges: np.ndarray
     count: np.ndarray
@@ -116,10 +115,10 @@ class Reliability(NamedTuple):
 def reliability(top: np.ndarray, correct: np.ndarray, bins: int = ECE_BINS) -> Reliability:
     """Equal-width bins of the top mean softmax: [0, 1/b), ..., [1 - 1/b, 1], 1.0 in the last."""
     top, correct = checked(top, correct)
-    place = np.clip(np.floor(top * bins), 0, bins - 1).astype(np.intp)
-    count = np.bincount(place, minlength=bins)
-    right = np.bincount(place, weights=correct, minlength=bins)
-    total = np.bincount(place, weights=top, minlength=bins)
+    index = np.clip(np.floor(top * bins), 0, bins - 1).astype(np.intp)
+    count = np.bincount(index, minlength=bins)
+    right = np.bincount(index, weights=correct, minlength=bins)
+    total = np.bincount(index, weights=top, minlength=bins)
     return Reliability(
         np.linspace(0, 1, bins + 1),
         count,
@@ -130,10 +129,10 @@ def reliability(top: np.ndarray, correct: np.ndarray, bins: int = ECE_BINS) -> R
 
 
 def ece(top: np.ndarray, correct: np.ndarray, bins: int = ECE_BINS) -> float:
-    """Expected calibration error: |accuracy - mean probability| of each bin, by its images."""
-    found = reliability(top, correct, bins)
-    gaps = np.abs(found.accuracy - found.mean_probability)
-    return float(np.nansum(found.count * gaps) / found.count.sum()) if len(top) else np.nan
+    """Expected calibration error: mean of |accuracy - mean probability| over bins, by images."""
+    diagram = reliability(top, correct, bins)
+    gaps = np.abs(diagram.accuracy - diagram.mean_probability)
+    return float(np.nansum(diagram.count * gaps) / diagram.count.sum()) if len(top) else np.nan
 
 
 def nll(p_label: np.ndarray) -> float:
@@ -152,77 +151,15 @@ def brier(p: np.ndarray, y: np.ndarray) -> float:
     return float(((p**2).sum(axis=1) - 2 * at_label + 1).mean()) if len(p) else np.nan
 
 
-def auroc(score: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = None) -> float:
+def auroc(score: np.ndarray, positive: np.ndarray) -> float:
     """Chance that a positive (right, in-distribution) image scores above a negative one.
 
-    Ties count half. nan where only one kind is there.
+    Ties count half. nan if all images are of one kind.
     """
     score, positive = checked(score, positive)
     if positive.all() or not positive.any():
         return np.nan
-    return float(roc_auc_score(positive, score, sample_weight=weights))
-
-
-@dataclass(frozen=True)
-class OutOfDistribution:
-    """How well a score tells images of known kinds from others; all in [0, 1].
-
-    auroc: chance that a known image scores above another kind's.
-    fpr95: share of other kinds that pass the highest cut-off which keeps 95 % of the known.
-    detection: share of other kinds stopped while at most `false_alarm` of the known are.
-    """
-
-    auroc: float
-    fpr95: float
-    detection: float
-    false_alarm: float
-    n_in: int
-    n_out: int
-
-
-def out_of_distribution(
-    score_in: np.ndarray,
-    score_out: np.ndarray,
-    *,
-    false_alarm: float = 0.05,
-    weights_in: np.ndarray | None = None,
-    weights_out: np.ndarray | None = None,
-) -> OutOfDistribution:
-    """Compare the scores of known images with those of other kinds.
-
-    Weights (see `balanced_weights`) make every class count alike, whatever its number of images.
-    """
-    score_in, score_out = np.asarray(score_in, np.float64), np.asarray(score_out, np.float64)
-    n_in, n_out = len(score_in), len(score_out)
-    if not n_in or not n_out:
-        return OutOfDistribution(np.nan, np.nan, np.nan, false_alarm, n_in, n_out)
-    score, known = checked(np.concatenate([score_in, score_out]), np.arange(n_in + n_out) < n_in)
-    weights = np.concatenate(
-        [
-            np.ones(len(part)) if given is None else np.asarray(given, np.float64)
-            for part, given in ((score_in, weights_in), (score_out, weights_out))
-        ]
-    )
-    passed, kept, _ = roc_curve(known, score, sample_weight=weights, drop_intermediate=False)
-
-    def passed_when_keeping(share: float) -> float:
-        # Sums of weights round: a hair below the share still counts as the share.
-        return float(passed[np.argmax(kept >= share - 1e-12)])
-
-    return OutOfDistribution(
-        auroc(score, known, weights),
-        passed_when_keeping(0.95),
-        1 - passed_when_keeping(1 - false_alarm),
-        false_alarm,
-        n_in,
-        n_out,
-    )
-
-
-def balanced_weights(classes: np.ndarray) -> np.ndarray:
-    """Weight of each image (N,), mean 1, such that all classes have the same sum."""
-    _, place, counts = np.unique(np.asarray(classes), return_inverse=True, return_counts=True)
-    return len(place) / (len(counts) * counts[place])
+    return float(roc_auc_score(positive, score))
 
 
 def evaluate(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -272,7 +209,7 @@ def _wrong_among_surest(score: np.ndarray, correct: np.ndarray) -> np.ndarray:
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(ordered) else []
     wrong = np.cumsum(~correct[order])
     k = np.arange(1, len(score) + 1)
-    # Inside a block of ties the expected count grows linearly.
+    # Within a block of ties the expected count grows linearly.
     return (
         np.interp(k, np.append(0, np.asarray(last) + 1), np.append(0, wrong[last]))
         if len(k)

@@ -1,8 +1,8 @@
-"""From images to wells, treatments and compounds: the one place that says how.
+"""From images to wells, treatments and compounds.
 
-Two rules. "mean": the mean softmax over the images of a unit, its largest class is the prediction.
-"vote": every image votes for its own predicted class; of classes with equally many votes the one of
-larger mean softmax wins, then the one that stands first among the classes.
+Two rules. "mean": the prediction of a unit is the class with the largest mean softmax over its
+images. "vote": every image votes for its predicted class. A tie goes to the class with the larger
+mean softmax, then to the first class.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import pandas as pd
 
 from bnn_core.measures.uncertainty import Moments, summarise
 
-#: Columns that make a unit. A well is a well of one plate, a treatment one compound at one dose.
+#: Columns that identify a unit. A well belongs to one plate; a treatment is a compound at a dose.
 LEVEL_COLUMNS: dict[str, tuple[str, ...]] = {
     "image": (),
     "well": ("plate", "well"),
@@ -20,10 +20,10 @@ LEVEL_COLUMNS: dict[str, tuple[str, ...]] = {
     "compound": ("compound",),
 }
 LEVEL_RULES = {
-    "image": "every image by itself",
+    "image": "each image alone",
     "well": "mean softmax over the images of one well of one plate",
     "treatment": "mean softmax over the images of one compound at one concentration",
-    "compound": "mean softmax over the images of one compound, all its concentrations",
+    "compound": "mean softmax over the images of one compound at all its concentrations",
 }
 RULES = ("mean", "vote")
 _CARRIED = (
@@ -41,7 +41,7 @@ _CARRIED = (
 
 
 def available_levels(images: pd.DataFrame) -> list[str]:
-    """Levels whose columns `images` has, with a value somewhere; image first."""
+    """Levels whose columns `images` has with at least one value; image first."""
     return [
         level
         for level, columns in LEVEL_COLUMNS.items()
@@ -52,8 +52,8 @@ def available_levels(images: pd.DataFrame) -> list[str]:
 def scored_rows(table: pd.DataFrame) -> np.ndarray:
     """(N,) bool: the rows that an accuracy counts.
 
-    They have role "scored" and a known label, and are not `unpredictable` (their class was absent
-    from the training data of their fold; those are counted apart).
+    They have role "scored", a known label, and a class that their fold was trained on (a row
+    without such a class is `unpredictable` and is counted separately).
     """
     counted = (table["role"] == "scored").to_numpy() & table["correct"].notna().to_numpy()
     return counted & ~unlearned_rows(table)
@@ -73,12 +73,12 @@ def wrong_rows(table: pd.DataFrame) -> np.ndarray:
 
 
 def own_images(table: pd.DataFrame) -> np.ndarray:
-    """(N,) bool: all rows but those added to see what the networks make of them.
+    """(N,) bool: images of the study itself, not images added later to test the networks.
 
-    A well, a dose or a list of what to look at first is made of the study's own images.
+    Wells, doses and the lists of images to look at first use only these rows.
     """
-    own = ~table["role"].isin(["shifted", "new"]).to_numpy(dtype=bool)
-    return own & table["source"].isna().to_numpy() if "source" in table else own
+    original = ~table["role"].isin(["shifted", "new"]).to_numpy(dtype=bool)
+    return original & table["source"].isna().to_numpy() if "source" in table else original
 
 
 def aggregate(
@@ -86,18 +86,18 @@ def aggregate(
 ) -> pd.DataFrame:
     """One row per unit of `level`, in the order in which units first appear.
 
-    table: images joined with a summary (`Study.table`), any rows of it. Rows that lack one of the
-    level's columns are left out; a unit whose images carry different labels is split by label.
+    table: images joined with a summary (`Study.table`), any rows. Rows without a value in one of
+    the level's columns are left out. A unit whose images have different labels is split by label.
 
-    Returns the level's columns, `label`, `n_images`, every other metadata column that is the same
-    on all images of the unit (None or nan where it is not), then the columns of a summary, from
-    the unit's mean softmax, the mean `distance` of its images, and `vote_share`, the share of them
-    that predict `predicted`.
-    With rule "vote" `predicted` and `correct` follow the vote. `aleatoric`, `epistemic` and
-    `mutual_information` belong to single images and are nan above them.
+    Returns the level's columns, `label`, `n_images`, the other metadata columns (None or nan if
+    the images of the unit differ), the columns of a summary computed from the unit's mean softmax,
+    the mean `distance` of its images, and `vote_share`, the share of its images that predict
+    `predicted`. With rule "vote" `predicted` and `correct` follow the vote. `aleatoric`,
+    `epistemic` and `mutual_information` are defined for single images and are nan at other levels.
+    Raises ValueError for an unknown rule.
     """
     if rule not in RULES:
-        raise ValueError(f"rule {rule!r} is none of {RULES}")
+        raise ValueError(f"unknown rule {rule!r}; one of {RULES} expected")
     classes = list(classes)
     keys = list(LEVEL_COLUMNS[level])
     table = table[table[keys].notna().all(axis=1)] if keys else table
@@ -133,13 +133,13 @@ def level_metrics(
 ) -> dict[str, dict[str, float]]:
     """Accuracy at each level over the rows that count (`scored_rows`).
 
-    Returns level -> {n, right, accuracy}, above the image also {vote_right, vote_accuracy}; the
-    image level says how many rows are `unpredictable` where there are any. Levels without a scored
-    unit are left out.
+    Returns level -> {n, right, accuracy}. Levels above the image add {vote_right, vote_accuracy};
+    the image level adds the number of `unpredictable` rows if there are any. Levels without a
+    scored unit are left out.
     """
     counted = scored_rows(table)
     rows = table[counted]
-    found: dict[str, dict[str, float]] = {}
+    by_level: dict[str, dict[str, float]] = {}
     for level in levels or available_levels(table):
         if level == "image":
             right, n = int(rows["correct"].sum()), len(rows)
@@ -159,16 +159,16 @@ def level_metrics(
                 "vote_accuracy": vote_right / max(n, 1),
             }
         if n:
-            found[level] = figures
-    return found
+            by_level[level] = figures
+    return by_level
 
 
 def _units(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    """(N,) number of each row's unit, counted by first appearance; missing values are a value."""
+    """(N,) number of each row's unit, by first appearance; a missing value counts as a value."""
     codes = np.zeros(len(table), np.int64)
     for column in columns:
         kinds, values = pd.factorize(table[column], use_na_sentinel=True)
-        # Numbered anew each time, so that the product stays below N * kinds.
+        # Renumbered each time, so that the product stays below N * kinds.
         codes, _ = pd.factorize(codes * (len(values) + 1) + kinds + 1)
     return codes
 
@@ -176,7 +176,7 @@ def _units(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
 def _votes(
     table: pd.DataFrame, p: np.ndarray, classes: list[str], codes: np.ndarray, count: int
 ) -> np.ndarray:
-    """(units, C) how many images predict each class."""
+    """(units, C) number of images that predict each class."""
     if "predicted" in table:
         predicted = pd.Index(classes).get_indexer(table["predicted"])
     else:
@@ -201,9 +201,9 @@ def _follow_votes(
 
 
 def _same_or_missing(values: pd.Series, codes: np.ndarray, first: np.ndarray) -> pd.Series:
-    """Each unit's value where all its images agree, else missing."""
+    """Each unit's value if all its images agree, else missing."""
     kinds, _ = pd.factorize(values, use_na_sentinel=True)
     differs = np.zeros(len(first), dtype=bool)
     differs[codes[kinds != kinds[first][codes]]] = True
-    taken = values.iloc[first].reset_index(drop=True)
-    return taken.mask(pd.Series(differs)) if differs.any() else taken
+    of_first = values.iloc[first].reset_index(drop=True)
+    return of_first.mask(pd.Series(differs)) if differs.any() else of_first

@@ -1,7 +1,7 @@
-"""Figures 4A-C, 5A, 5B as tables: the compounds of one label, what their images are predicted as.
+"""Tables of figures 4A-C, 5A and 5B: the compounds of a label and the predictions of their images.
 
-table: images joined with a summary (`Study.table`) or any rows of it; what is returned as rows are
-values of its index. A "label" is whatever the study is labelled by, in BBBC021 the mechanism.
+table: images joined with a summary (`Study.table`), any rows. Rows are returned as values of its
+index. The label is the column that the study predicts, in BBBC021 the mechanism of action.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from bnn_core.measures.selection import bin_index
 
 
 class Bins(NamedTuple):
-    """`count` equal bins of a score over [low, high]; outer values fall into the end bins."""
+    """`count` equal bins of a score over [low, high]; outer values count in the end bins."""
 
     score: str
     low: float
@@ -24,20 +24,20 @@ class Bins(NamedTuple):
     count: int
 
     def of(self, table: pd.DataFrame) -> np.ndarray:
-        """(N,) bin of each row, -1 where the score is unknown."""
+        """(N,) bin of each row, -1 if the score is unknown."""
         values = table[self.score].to_numpy(dtype=np.float64)
         known = ~np.isnan(values)
-        places = bin_index(np.where(known, values, self.low), self.low, self.high, self.count)
-        return np.where(known, places, -1)
+        index = bin_index(np.where(known, values, self.low), self.low, self.high, self.count)
+        return np.where(known, index, -1)
 
-    def edges(self, place: int) -> tuple[float, float]:
-        """Lower and upper end of one bin."""
+    def edges(self, index: int) -> tuple[float, float]:
+        """Lower and upper edge of one bin."""
         width = (self.high - self.low) / self.count
-        return self.low + place * width, self.low + (place + 1) * width
+        return self.low + index * width, self.low + (index + 1) * width
 
 
 class Dose(NamedTuple):
-    """A compound at one concentration (nan: unknown): index values, and what an accuracy counts."""
+    """A compound at one concentration (nan: unknown): its rows and the scored and right ones."""
 
     concentration: float
     rows: np.ndarray
@@ -47,31 +47,31 @@ class Dose(NamedTuple):
 
 
 def labelled_compounds(table: pd.DataFrame) -> dict[str, int]:
-    """Labels that some image with a compound has -> number of their compounds, in name order."""
+    """Label -> number of its compounds, by name; only images with a label and a compound count."""
     part = table[table["label"].notna() & table["compound"].notna()]
-    found = part.groupby("label", observed=True)["compound"].nunique()
-    return {str(label): int(n) for label, n in found.sort_index().items()}
+    counts = part.groupby("label", observed=True)["compound"].nunique()
+    return {str(label): int(n) for label, n in counts.sort_index().items()}
 
 
 def compounds(table: pd.DataFrame, label: str) -> pd.DataFrame:
-    """The compounds that carry `label`, the most wrong first, then by name.
+    """The compounds with `label`, the lowest accuracy first, then by name.
 
-    Returns compound, images (with the label), n (of them counted by an accuracy, see
-    `levels.scored_rows`), right, accuracy in [0, 1] (nan where n is 0), called (a tuple: the
-    commonest wrong prediction, all of them where several are equally common, none where all images
-    are right), called_n (how often each).
+    Returns compound, images (with the label), n (those that an accuracy counts, see
+    `levels.scored_rows`), right, accuracy in [0, 1] (nan if n is 0), called (a tuple with the most
+    common wrong prediction, several if equally common, empty if all images are right), called_n
+    (images of each).
     """
     part = table[(table["label"] == label).fillna(False) & table["compound"].notna()]
     part = part.assign(_scored=scored_rows(part))
-    found = []
-    for compound, own in part.groupby("compound", observed=True, sort=True):
-        counted = own[own["_scored"]]
+    lines = []
+    for compound, images in part.groupby("compound", observed=True, sort=True):
+        counted = images[images["_scored"]]
         right = int(counted["correct"].sum())
-        wrong = own.loc[own["predicted"] != label, "predicted"].value_counts()
-        found.append(
+        wrong = images.loc[images["predicted"] != label, "predicted"].value_counts()
+        lines.append(
             {
                 "compound": compound,
-                "images": len(own),
+                "images": len(images),
                 "n": len(counted),
                 "right": right,
                 "accuracy": right / len(counted) if len(counted) else np.nan,
@@ -80,48 +80,48 @@ def compounds(table: pd.DataFrame, label: str) -> pd.DataFrame:
             }
         )
     columns = ["compound", "images", "n", "right", "accuracy", "called", "called_n"]
-    return pd.DataFrame(found, columns=columns).sort_values(
+    return pd.DataFrame(lines, columns=columns).sort_values(
         "accuracy", kind="stable", na_position="last", ignore_index=True
     )
 
 
 def calls(table: pd.DataFrame) -> dict[str, int]:
-    """How many of the rows are predicted as each class, the commonest first, then by name."""
+    """Predicted class -> number of rows, the most common first, then by name."""
     counts = table["predicted"].astype(str).value_counts()
     return {name: int(counts[name]) for name in sorted(counts.index, key=lambda c: (-counts[c], c))}
 
 
 def histogram(table: pd.DataFrame, bins: Bins) -> pd.DataFrame:
-    """Images by bin of a score and predicted class: bin, predicted, n > 0, in that order.
+    """Number of images by bin of a score and predicted class: columns bin, predicted, n > 0.
 
     Images without the score are not counted.
     """
-    places = bins.of(table)
-    part = pd.DataFrame({"bin": places, "predicted": table["predicted"].astype(str).to_numpy()})
+    index = bins.of(table)
+    part = pd.DataFrame({"bin": index, "predicted": table["predicted"].astype(str).to_numpy()})
     counted = part[part["bin"] >= 0].groupby(["bin", "predicted"]).size()
     return counted.rename("n").reset_index()
 
 
-def in_bar(table: pd.DataFrame, bins: Bins, place: int, predicted: str) -> np.ndarray:
-    """The rows that one part of one bar counts."""
-    inside = (bins.of(table) == place) & (table["predicted"] == predicted).to_numpy(dtype=bool)
+def in_bar(table: pd.DataFrame, bins: Bins, index: int, predicted: str) -> np.ndarray:
+    """The rows of one predicted class in one bin."""
+    inside = (bins.of(table) == index) & (table["predicted"] == predicted).to_numpy(dtype=bool)
     return table.index.to_numpy()[inside]
 
 
 def surest_first(table: pd.DataFrame, score: str) -> np.ndarray:
-    """All rows, the surest first by `score`; those without it last, ties as they stand."""
+    """All rows, the surest first by `score`; rows without it last, ties in the given order."""
     sure = certainty(score, table[score].to_numpy(dtype=np.float64))
     return table.index.to_numpy()[np.argsort(-np.nan_to_num(sure, nan=-np.inf), kind="stable")]
 
 
 def doses(table: pd.DataFrame, compound: str) -> list[Dose]:
-    """Every concentration of a compound, labelled or not, the lowest first, unknown ones last."""
-    own = table[(table["compound"] == compound).fillna(False)]
-    dose = own["concentration"] if "concentration" in own else pd.Series(np.nan, own.index)
-    found = []
-    for value, part in own.groupby(dose, dropna=False, sort=True):
+    """Every concentration of a compound, with or without a label, lowest first, unknown last."""
+    images = table[(table["compound"] == compound).fillna(False)]
+    dose = images["concentration"] if "concentration" in images else np.full(len(images), np.nan)
+    by_dose = []
+    for value, part in images.groupby(dose, dropna=False, sort=True):
         counted = part[scored_rows(part)]
-        found.append(
+        by_dose.append(
             Dose(
                 float(value),
                 part.index.to_numpy(),
@@ -130,13 +130,13 @@ def doses(table: pd.DataFrame, compound: str) -> list[Dose]:
                 calls(part),
             )
         )
-    return found
+    return by_dose
 
 
 def compound_rows(
     table: pd.DataFrame, names: Sequence[str], label: str | None = None
 ) -> pd.DataFrame:
-    """The part of the table with one of these compounds, and `label` where it is given."""
+    """The part of the table with one of these compounds, and with `label` if it is given."""
     keep = table["compound"].isin(list(names)).to_numpy()
     if label is not None:
         keep = keep & (table["label"] == label).fillna(False).to_numpy(dtype=bool)

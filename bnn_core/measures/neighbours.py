@@ -1,19 +1,20 @@
-"""Which images look alike to the network: nearest in its penultimate layer."""
+"""Images that look alike to the network: the nearest ones in its penultimate layer."""
 
 import numpy as np
 import pandas as pd
 
 _CHUNK_VALUES = 20_000_000
-#: Whom an image may be compared with.
+#: Groups of images that an image can be compared with.
 ANOTHER_LABEL, SAME_LABEL, ANY_LABEL = KINDS = ("another label", "the same label", "any label")
 
 
 def candidates(images: pd.DataFrame, predicted: pd.Series, row: int, kind: str) -> np.ndarray:
-    """Rows that image `row` can be compared with: embedded by the same network, of one of KINDS.
+    """Rows that image `row` can be compared with, of one of KINDS.
 
-    Every fold has a network of its own, and distances between the spaces of two networks mean
-    nothing, so only images of the same fold qualify. Where the image has no label, its predicted
-    class stands for it; others without a label qualify only for ANY_LABEL.
+    Only images of the same fold qualify: each fold has another network, and distances between the
+    spaces of two networks mean nothing. An image without a label is compared by its predicted
+    class. Other images without a label qualify only for ANY_LABEL. Raises ValueError for an
+    unknown kind.
     """
     keep = (images["fold"] == images["fold"].iat[row]).to_numpy(bool, copy=True)
     keep[row] = False

@@ -1,9 +1,8 @@
-"""Images of kinds that no network was trained on: are they told apart, what are they taken for?
+"""Images of kinds that no network was trained on: does a score separate them, what are they called?
 
-table: images joined with a summary (`Study.table`) or any rows of it. Four groups: "same", the
-images that an accuracy counts; "shifted", kinds that the network knows from another source or
-spoilt; "new", kinds that it does not know; "added", images added without a label, of which nobody
-said what they show. Scores are turned so that higher means surer.
+table: images joined with a summary (`Study.table`), any rows. Four groups: "same", the images that
+an accuracy counts; "shifted", known kinds from another source or damaged; "new", unknown kinds;
+"added", images added without a label. Scores have the sign that makes higher surer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +18,11 @@ from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.mechanisms import Bins
 
 SAME, SHIFTED, NEW, ADDED = GROUPS = ("same", "shifted", "new", "added")
-#: Those that are told from the known images.
+#: Groups that are compared with the known images.
 OTHERS = (NEW, SHIFTED, ADDED)
-#: Characters that a person could take for one another.
+#: Characters that a person could confuse.
 LOOK_ALIKES = ("0Oo", "1Ili", "5Ss", "2Zz", "9gq")
-#: Kinds that are counted together: name -> what belongs to it.
+#: Sets of kinds that are counted together: name -> its members in words.
 SUBSETS = {
     "all": "every kind",
     "without look-alikes": "without O o, I l i, S s, Z z, g q, which look like digits",
@@ -35,26 +34,26 @@ KNOWN_SHARE = 0.95
 
 
 def groups(table: pd.DataFrame) -> np.ndarray:
-    """(N,) object: one of GROUPS, or "" for rows of none (controls, a study's own unlabelled).
+    """(N,) object: one of GROUPS, or "" for other rows (controls, unlabelled rows of the study).
 
     Scored rows whose class was absent from their fold's training data are "new" too.
     """
     role = table["role"].to_numpy(dtype=object)
-    found = np.full(len(table), "", dtype=object)
-    found[scored_rows(table)] = SAME
-    found[role == "shifted"] = SHIFTED
+    group = np.full(len(table), "", dtype=object)
+    group[scored_rows(table)] = SAME
+    group[role == "shifted"] = SHIFTED
     new = role == "new"
     if "unpredictable" in table:
         new |= (role == "scored") & table["unpredictable"].fillna(False).to_numpy(dtype=bool)
-    found[new] = NEW
+    group[new] = NEW
     if "source" in table:
-        found[(role == "unlabelled") & table["source"].notna().to_numpy()] = ADDED
-    return found
+        group[(role == "unlabelled") & table["source"].notna().to_numpy()] = ADDED
+    return group
 
 
 def kinds(table: pd.DataFrame) -> np.ndarray:
-    """(N,) object: what each image shows: its label, or how it was spoilt, or the set that it was
-    added with; "no label" else."""
+    """(N,) object: the damage of an image, else its label, else the set that it was added with,
+    else "no label"."""
     kind = table["label"].astype(object)
     if "corruption" in table:
         kind = table["corruption"].astype(object).where(table["corruption"].notna(), kind)
@@ -76,7 +75,7 @@ def look_alike(kind: str, classes: Sequence[str]) -> str | None:
 
 
 def subsets(names: Sequence[str], classes: Sequence[str]) -> dict[str, list[str]]:
-    """SUBSETS of these kinds; those that are empty, or no smaller than all, are left out."""
+    """SUBSETS of these kinds, without empty ones and ones with all kinds (except "all")."""
     alike = {name for name in names if look_alike(name, classes)}
     members = {
         "all": list(names),
@@ -91,7 +90,7 @@ def subsets(names: Sequence[str], classes: Sequence[str]) -> dict[str, list[str]
 
 
 class Separation(NamedTuple):
-    """How well a score tells known images from others; shares in [0, 1], nan where undefined."""
+    """How well a score separates known images from others; in [0, 1], nan if undefined."""
 
     auroc: float
     fpr95: float
@@ -99,12 +98,12 @@ class Separation(NamedTuple):
 
 
 def separation(known: np.ndarray, other: np.ndarray, false_alarm: float = 0.05) -> Separation:
-    """`evaluation.out_of_distribution` of one kind, quick enough for many kinds and scores.
+    """Separation of one kind from the known images, quick enough for many kinds and scores.
 
     known: (N,) ascending scores of known images. other: (M,) scores of the kind. auroc: chance that
-    a known image scores above another; ties count half. fpr95: share of the others that pass the
-    highest cut-off which keeps 95 % of the known. detection: share of the others stopped by the
-    cut-off that stops at most `false_alarm` of the known.
+    a known image scores above another; ties count half. fpr95: share of the others at or above the
+    highest cut-off that keeps 95 % of the known. detection: share of the others below the highest
+    cut-off that removes at most `false_alarm` of the known.
     """
     n = len(known)
     if not n or not len(other):
@@ -124,11 +123,11 @@ def cut_keeping(known: np.ndarray, share: float) -> float:
 
 
 def by_kind(table: pd.DataFrame, score: str, group: str, false_alarm: float = 0.05) -> pd.DataFrame:
-    """How well a score tells each kind of a group from the known images.
+    """How well a score separates each kind of a group from the known images.
 
-    A kind is compared with the known images that the same networks predicted: those of its folds
-    where it has folds of its own. Returns kind, n, n_known, auroc, fpr95, detection, in the order
-    of the names; kinds without a single score are left out.
+    A kind is compared with the known images that the same networks predicted: those of its folds,
+    or all if every fold predicted it. Returns kind, n, n_known, auroc, fpr95, detection, by name;
+    kinds without any score are left out.
     """
     sure = certainty(score, table[score].to_numpy(dtype=np.float64))
     group_of, kind = groups(table), kinds(table)
@@ -136,22 +135,22 @@ def by_kind(table: pd.DataFrame, score: str, group: str, false_alarm: float = 0.
     known = (group_of == SAME) & ~np.isnan(sure)
     others = (group_of == group) & ~np.isnan(sure)
     sorted_known: dict[tuple[int, ...], np.ndarray] = {}
-    found = []
+    lines = []
     for name in sorted(set(kind[others])):
         rows = others & (kind == name)
         folds = tuple(sorted(set(fold[rows])))
         if folds not in sorted_known:
-            own = known if -1 in folds else known & np.isin(fold, folds)  # -1: every fold's
-            sorted_known[folds] = np.sort(sure[own if own.any() else known])
+            same_folds = known if -1 in folds else known & np.isin(fold, folds)  # -1: every fold
+            sorted_known[folds] = np.sort(sure[same_folds if same_folds.any() else known])
         reference = sorted_known[folds]
-        found.append(
+        lines.append(
             (name, int(rows.sum()), len(reference), *separation(reference, sure[rows], false_alarm))
         )
-    return pd.DataFrame(found, columns=["kind", "n", "n_known", *Separation._fields])
+    return pd.DataFrame(lines, columns=["kind", "n", "n_known", *Separation._fields])
 
 
 def balanced(of_kinds: pd.DataFrame, names: Sequence[str] | None = None) -> Separation:
-    """The mean over kinds, so that each counts alike however many images it has."""
+    """The mean over kinds: each kind has the same weight, whatever its number of images."""
     part = of_kinds if names is None else of_kinds[of_kinds["kind"].isin(list(names))]
     return Separation(*(float(part[c].mean()) for c in Separation._fields))
 
@@ -165,17 +164,17 @@ def which_score(
     """Every score of every method, the best first.
 
     Returns method, score, auroc, fpr95, detection (means over kinds), then the AUROC of each of
-    `subsets` under its name. Scores that a method does not have, or that are the same for all its
-    images, are left out.
+    `subsets` under its name. A score that a method lacks, or that is equal for all its images, is
+    left out.
     """
-    found = []
+    lines = []
     for method, table in tables.items():
         for score in SCORES:
             if score not in table or not varies(table[score]):
                 continue
             of_kinds = by_kind(table, score, group, false_alarm)
             parts = subsets(list(of_kinds["kind"]), classes)
-            found.append(
+            lines.append(
                 {
                     "method": method,
                     "score": score,
@@ -188,16 +187,16 @@ def which_score(
                 }
             )
     columns = ["method", "score", *Separation._fields]
-    return pd.DataFrame(found, columns=None if found else columns).sort_values(
+    return pd.DataFrame(lines, columns=None if lines else columns).sort_values(
         "auroc", ascending=False, kind="stable", ignore_index=True
     )
 
 
-#: How kinds can be ordered: words -> (column of `kind_table`, ascending).
+#: Orders of the kinds: name -> (column of `kind_table`, ascending).
 ORDERS = {
     "surest first": ("median_certainty", False),
     "share above the cut-off": ("above", False),
-    "two hills first": ("dip_ratio", False),
+    "bimodal first": ("dip_ratio", False),
     "by name": ("kind", True),
 }
 
@@ -205,15 +204,15 @@ ORDERS = {
 def kind_table(table: pd.DataFrame, score: str, threshold: float) -> pd.DataFrame:
     """One line per kind and group.
 
-    threshold: as `scores.Cutoff.threshold`, higher means surer. Returns group, kind, n, median (in
-    the score's units), median_certainty, above (share as sure as the threshold), dip
-    (`bimodality.dip` of the score), dip_ratio (dip over that of a flat distribution, about 1 and
-    more: two hills), bimodal, called (the commonest prediction), called_share.
+    threshold: a certainty, higher means surer. Returns group, kind, n, median (in the score's
+    units), median_certainty, above (share at or above the threshold), dip (`bimodality.dip` of the
+    score), dip_ratio (dip over the critical one; bimodal above about 1), bimodal, called (the most
+    common prediction), called_share.
     """
     values = table[score].to_numpy(dtype=np.float64)
     group_of, kind = groups(table), kinds(table)
     predicted = table["predicted"].to_numpy(dtype=object)
-    found = []
+    lines = []
     for group in GROUPS:
         for name in sorted(set(kind[group_of == group])):
             rows = np.flatnonzero((group_of == group) & (kind == name) & ~np.isnan(values))
@@ -222,9 +221,9 @@ def kind_table(table: pd.DataFrame, score: str, threshold: float) -> pd.DataFram
             part, n = values[rows], len(rows)
             sure = certainty(score, part)
             calls = pd.Series(predicted[rows]).value_counts()
-            hill = dip(part)
-            flat = CRITICAL / np.sqrt(min(n, MOST))
-            found.append(
+            statistic = dip(part)
+            critical = CRITICAL / np.sqrt(min(n, MOST))
+            lines.append(
                 {
                     "group": group,
                     "kind": name,
@@ -232,18 +231,18 @@ def kind_table(table: pd.DataFrame, score: str, threshold: float) -> pd.DataFram
                     "median": float(np.median(part)),
                     "median_certainty": float(np.median(sure)),
                     "above": float((sure >= threshold).mean()),
-                    "dip": hill,
-                    "dip_ratio": hill / flat,
-                    "bimodal": looks_bimodal(hill, n),
+                    "dip": statistic,
+                    "dip_ratio": statistic / critical,
+                    "bimodal": looks_bimodal(statistic, n),
                     "called": str(calls.index[0]),
                     "called_share": float(calls.iloc[0] / n),
                 }
             )
-    return pd.DataFrame(found, columns=None if found else ["group", "kind", "n"])
+    return pd.DataFrame(lines, columns=None if lines else ["group", "kind", "n"])
 
 
 def taken_for(table: pd.DataFrame, score: str, group: str = NEW) -> pd.DataFrame:
-    """Who is taken for what: kind, predicted, n, share of the kind, median of the score."""
+    """Predictions of each kind: kind, predicted, n, share of the kind, median of the score."""
     rows = groups(table) == group
     part = pd.DataFrame(
         {
@@ -252,39 +251,40 @@ def taken_for(table: pd.DataFrame, score: str, group: str = NEW) -> pd.DataFrame
             "score": table[score].to_numpy(dtype=np.float64)[rows],
         }
     )
-    found = part.groupby(["kind", "predicted"])["score"].agg(["size", "median"]).reset_index()
-    found.columns = ["kind", "predicted", "n", "median"]
-    found["share"] = found["n"] / found.groupby("kind")["n"].transform("sum")
-    return found
+    lines = part.groupby(["kind", "predicted"])["score"].agg(["size", "median"]).reset_index()
+    lines.columns = ["kind", "predicted", "n", "median"]
+    lines["share"] = lines["n"] / lines.groupby("kind")["n"].transform("sum")
+    return lines
 
 
 def shares(table: pd.DataFrame, bins: Bins) -> pd.DataFrame:
     """Share of each group's images in each bin of a score: group, bin, n, share.
 
-    Every kind of a group counts alike, whatever its number of images; n counts images.
+    Every kind of a group has the same weight, whatever its number of images. n counts images.
     """
-    place, group_of, kind = bins.of(table), groups(table), kinds(table)
-    rows = (place >= 0) & (group_of != "")
-    part = pd.DataFrame({"group": group_of[rows], "kind": kind[rows], "bin": place[rows]})
+    index, group_of, kind = bins.of(table), groups(table), kinds(table)
+    rows = (index >= 0) & (group_of != "")
+    part = pd.DataFrame({"group": group_of[rows], "kind": kind[rows], "bin": index[rows]})
     sizes = part.groupby(["group", "kind"])["bin"].transform("size")
     counts = part.groupby("group")["kind"].transform("nunique")
     part["share"] = 1 / (sizes * counts)
-    found = part.groupby(["group", "bin"]).agg(n=("kind", "size"), share=("share", "sum"))
-    return found.reset_index()
+    return (
+        part.groupby(["group", "bin"]).agg(n=("kind", "size"), share=("share", "sum")).reset_index()
+    )
 
 
 def kind_shares(table: pd.DataFrame, bins: Bins) -> pd.DataFrame:
     """Share of each kind's images in each bin: group, kind, bin, n, share."""
-    place, group_of = bins.of(table), groups(table)
-    rows = (place >= 0) & (group_of != "")
-    part = pd.DataFrame({"group": group_of[rows], "kind": kinds(table)[rows], "bin": place[rows]})
-    found = part.groupby(["group", "kind", "bin"]).size().rename("n").reset_index()
-    found["share"] = found["n"] / found.groupby(["group", "kind"])["n"].transform("sum")
-    return found
+    index, group_of = bins.of(table), groups(table)
+    rows = (index >= 0) & (group_of != "")
+    part = pd.DataFrame({"group": group_of[rows], "kind": kinds(table)[rows], "bin": index[rows]})
+    lines = part.groupby(["group", "kind", "bin"]).size().rename("n").reset_index()
+    lines["share"] = lines["n"] / lines.groupby(["group", "kind"])["n"].transform("sum")
+    return lines
 
 
 def folded_back(table: pd.DataFrame) -> dict[str, float]:
-    """Share of each group whose top mean softmax is below one half, where c rises again."""
+    """Group -> share of its images with a top mean softmax below one half, where c rises again."""
     group_of = groups(table)
     low = table["top_softmax"].to_numpy(dtype=np.float64) < 0.5
     return {

@@ -1,7 +1,7 @@
-"""Figures of merit of the same images under many weightings at once: what a bootstrap needs.
+"""Figures of merit of the same images under many weightings at once, for a bootstrap.
 
-`weights` (R, N): how often each image counts in each of R repeats. Every function equals its
-namesake in `evaluation` on images repeated so often; equal scores count as a random order.
+`weights` (R, N): how often each image counts in each of R repeats. Each function gives the same
+result as its namesake in `evaluation` on the repeated images; equal scores are in random order.
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ from bnn_core.measures.evaluation import ECE_BINS, checked, ratio
 class Ranked:
     """Images in the order of a score, the surest first, equal scores in one block.
 
-    score: (N,), higher is surer. wrong: (N,) bool, what should stand at the end (mistakes, images
-    of other kinds). All figures are sums over the wrong images, so only blocks that hold some are
-    looked at, which are few.
+    score: (N,), higher is surer. wrong: (N,) bool, the images that should be last (mistakes, images
+    of other kinds). All figures are sums over the wrong images, so only the few blocks with wrong
+    images are needed.
     """
 
     def __init__(self, score: np.ndarray, wrong: np.ndarray):
@@ -26,15 +26,15 @@ class Ranked:
         block = np.searchsorted(starts, self._wrong, side="right") - 1
         used, self._first_of_block = np.unique(block, return_index=True)
         ends = np.append(starts, len(score))
-        # Where sums are needed: before and after each such block.
+        # Sums are needed before and after each of these blocks.
         self._cuts = np.unique(np.concatenate([[0], starts[used], ends[used + 1]]))
         self._cuts = self._cuts[self._cuts < len(score)]
         self._before = np.searchsorted(self._cuts, starts[used])
         self._after = np.searchsorted(self._cuts, ends[used + 1])
 
     def _blocks(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Of the blocks with wrong images: kept before and after, wrong in it, each (R, blocks);
-        and n, (R, 1)."""
+        """For blocks with wrong images: weight before and after, weight of the wrong ones, each
+        (R, blocks); and the total weight, (R, 1)."""
         ordered = np.asarray(weights, np.float64)[:, self._order]
         kept = np.zeros((len(ordered), len(self._cuts) + 1))
         np.cumsum(np.add.reduceat(ordered, self._cuts, axis=1), axis=1, out=kept[:, 1:])
@@ -46,7 +46,7 @@ class Ranked:
         return kept[:, self._before], kept[:, self._after], wrong, kept[:, -1:]
 
     def auroc(self, weights: np.ndarray) -> np.ndarray:
-        """(R,) chance that a right image stands before a wrong one; nan where one kind lacks."""
+        """(R,) chance that a right image is before a wrong one; nan if one kind is missing."""
         return self._auroc(*self._blocks(weights))
 
     def merits(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -58,7 +58,7 @@ class Ranked:
         self, before: np.ndarray, after: np.ndarray, wrong: np.ndarray, n: np.ndarray
     ) -> np.ndarray:
         missed = np.cumsum(wrong, axis=1)
-        ahead = (before + after) / 2 - missed + wrong / 2  # right ones, ties by half
+        ahead = (before + after) / 2 - missed + wrong / 2  # right images; ties count half
         total = wrong.sum(axis=1)
         return ratio((wrong * ahead).sum(axis=1), total * (n[:, 0] - total))
 
@@ -67,8 +67,8 @@ class Ranked:
     ) -> tuple[np.ndarray, np.ndarray]:
         """AURC and AUGRC, the areas under the risk-coverage curves.
 
-        A wrong image is among the k surest from its place on; within a block of equal scores the
-        expected number grows evenly with k.
+        A wrong image counts for every k from its rank on. Within a block of equal scores the
+        expected number of wrong images grows evenly with k.
         """
         count = after - before
         harmonic = np.append(0, np.cumsum(1 / np.arange(1, int(n.max(initial=0)) + 1)))
@@ -94,8 +94,8 @@ def ece(
 ) -> np.ndarray:
     """(R,) expected calibration error of the top mean softmax (N,)."""
     top, correct = checked(top, correct)
-    place = np.clip(np.floor(top * bins), 0, bins - 1).astype(np.intp)
+    index = np.clip(np.floor(top * bins), 0, bins - 1).astype(np.intp)
     gaps = np.zeros((len(top), bins))
-    gaps[np.arange(len(top)), place] = correct - top
+    gaps[np.arange(len(top)), index] = correct - top
     weights = np.asarray(weights, np.float64)
     return ratio(np.abs(weights @ gaps).sum(axis=1), weights.sum(axis=1))

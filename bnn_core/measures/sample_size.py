@@ -1,4 +1,4 @@
-"""How many samples are enough? Accuracy of repeated predictions at several T (figure 6)."""
+"""Accuracy of repeated predictions at several numbers of samples T (figure 6)."""
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,11 @@ def accuracy_by_samples(
     repeats: int = 100,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Accuracy of `repeats` predictions at each T, their networks drawn from one pool.
+    """Accuracy of `repeats` predictions at each T, with networks drawn from one pool.
 
     samples: (pool, N, C) softmax of each network of the pool; targets: (N,) class numbers.
     Each repeat draws T networks without replacement; the whole pool is used once. Repeats share
-    networks, so their spread understates that of independent runs as T nears the pool's size.
+    networks, so their spread is smaller than that of independent runs if T is near the pool size.
     Returns columns num_samples, repeat, accuracy (in [0, 1]), n_images, pool.
     """
     pool, n, _ = samples.shape

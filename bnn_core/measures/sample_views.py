@@ -1,7 +1,7 @@
-"""What the T Monte Carlo samples show of single images and of single networks. Pure arrays.
+"""Views of the T Monte Carlo samples: single images and single networks. Pure array functions.
 
-Samples of one image are (T, C), of a study (N, T, C) as on disk. Source of the formulas:
-Deodato, Ball & Zhang (2020), eqs. 6 and 8.
+Samples of one image are (T, C). Samples of a study are (N, T, C), as on disk. Source of the
+formulas: Deodato, Ball & Zhang (2020), eqs. 6 and 8.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ _CHUNK_VALUES = 20_000_000
 class Running:
     """One image's summary after the first t of T networks, t = 1..T.
 
-    mean: (T, C) running mean softmax, eq. 6. aleatoric, epistemic: (T,) eq. 8 for the class that
-    all T together predict. spread: (T, C) standard deviation of a mean over t networks drawn anew
-    from the posterior (sample standard deviation over the square root of t; NaN for one sample).
+    mean: (T, C) running mean softmax, eq. 6. aleatoric, epistemic: (T,) eq. 8 for the class
+    predicted by all T together. spread: (T, C) standard error of a mean over t networks (sample
+    standard deviation over the square root of t; NaN for one sample).
     """
 
     mean: np.ndarray
@@ -27,7 +27,7 @@ class Running:
 
 
 def running(samples: np.ndarray) -> Running:
-    """How one image's summary settles as networks are added; `samples` is (T, C) softmax."""
+    """One image's summary after 1, 2, ... T networks; `samples` is (T, C) softmax."""
     p = np.asarray(samples, dtype=np.float64)
     total = len(p)
     count = np.arange(1, total + 1)
@@ -44,15 +44,15 @@ def running(samples: np.ndarray) -> Running:
 
 
 def predicted_classes(samples: np.ndarray) -> np.ndarray:
-    """Class index each network gives each image: (N, T) int16 from samples (N, T, C)."""
+    """(N, T) int16 class index that each network predicts for each image, from (N, T, C)."""
     return np.asarray(samples).argmax(axis=-1).astype(np.int16)
 
 
 def strip_order(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Order (n,) of images for the strip: by label, those that more networks have right first.
+    """Order (n,) of images for the strip: by label, then by the share of networks that are right.
 
-    predicted: (n, T) class indices. labels: (n,) class index, -1 (no label) last, those by how
-    many networks agree on one class.
+    predicted: (n, T) class indices. labels: (n,) class index, or -1 for no label. Images without a
+    label are last, ordered by the share of networks that agree on one class.
     """
     agreeing = (predicted == labels[:, None]).mean(axis=1)
     for image in np.flatnonzero(labels < 0):
@@ -61,10 +61,10 @@ def strip_order(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def network_accuracy(samples: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Share of images each single network has right, (T,) in [0, 1].
+    """(T,) accuracy of each single network, in [0, 1]; NaN if no image has a label.
 
-    samples: (N, T, C), memory-mapped or not, read in chunks. labels: (N,) class index, -1 where
-    there is none (not counted). NaN where no image has a label.
+    samples: (N, T, C), memory-mapped or not, read in chunks. labels: (N,) class index, or -1 for no
+    label (not counted).
     """
     labels = np.asarray(labels)
     counted, networks, classes = np.flatnonzero(labels >= 0), samples.shape[1], samples.shape[2]
@@ -77,12 +77,10 @@ def network_accuracy(samples: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def swarm_offsets(values: np.ndarray, bins: int = 50) -> np.ndarray:
-    """Sideways places (T,) in [-1, 1] that keep points of like value in [0, 1] from covering
-    each other.
+    """(T,) sideways offsets in [-1, 1] that keep points of similar value in [0, 1] apart.
 
-    Points of one bin are spread evenly about the middle, the width in proportion to their number,
-    so that the outline shows the distribution as a violin does. The same values give the same
-    places.
+    The points of one bin are spread evenly about the middle. The width grows with their number, so
+    that the outline shows the distribution like a violin plot. Equal values give equal offsets.
     """
     values = np.asarray(values, dtype=np.float64)
     cell = np.clip((values * bins).astype(np.int64), 0, bins - 1)

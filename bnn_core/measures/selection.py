@@ -1,6 +1,6 @@
-"""Choosing images on the plane of two networks' scores: quadrants, outlines, points to draw.
+"""Selections on the plane of two networks' scores: quadrants, outlines, points to draw.
 
-Pure array functions over all N rows of a study; each stays well under a second at a million rows.
+Pure array functions over all N rows of a study. Each needs well under a second for a million rows.
 """
 
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-#: What one network made of an image; `verdicts` gives the index.
+#: Result of one network on an image; `verdicts` gives the index.
 VERDICTS = ("right", "wrong", "not counted")
-#: What became of an image with the two networks; `outcomes` gives the index.
+#: Result of both networks on an image; `outcomes` gives the index.
 OUTCOMES = ("both right", "only Bayesian wrong", "only standard wrong", "both wrong", "not counted")
-#: Where an image lies against the two cut-offs; `quadrants` gives the index.
+#: Position of an image relative to the two cut-offs; `quadrants` gives the index.
 QUADRANTS = ("both sure", "only Bayesian sure", "only standard sure", "neither sure")
 
-#: A chart draws at most this many points one by one; a browser is slow with more.
+#: A chart draws at most this many single points; a browser is slow with more.
 MOST_DRAWN = 20_000
-#: How much a point asks to be drawn; see `choose_drawn`.
+#: Drawing priority of a point, rising; see `choose_drawn`.
 ORDINARY, WRONG, FLAGGED, SEARCHED = range(4)
 
 
@@ -30,7 +30,7 @@ def verdicts(correct: pd.Series) -> np.ndarray:
 def outcomes(bayes: np.ndarray, standard: np.ndarray) -> np.ndarray:
     """Index into OUTCOMES (N,) int8 from the two networks' `verdicts`.
 
-    An image without a verdict on either side is "not counted".
+    An image without a verdict from either network is "not counted".
     """
     return np.where((bayes == 2) | (standard == 2), 4, bayes + 2 * standard).astype(np.int8)
 
@@ -56,24 +56,24 @@ def quadrant_table(quadrant: np.ndarray, outcome: np.ndarray) -> pd.DataFrame:
 def in_box(
     x: np.ndarray, y: np.ndarray, x_range: tuple[float, float], y_range: tuple[float, float]
 ) -> np.ndarray:
-    """Whether each point (N,) lies in a rectangle, its edges included; corners in any order."""
+    """(N,) bool: points inside a rectangle, edges included; corners in any order."""
     return (x >= min(x_range)) & (x <= max(x_range)) & (y >= min(y_range)) & (y <= max(y_range))
 
 
 def in_polygon(
     x: np.ndarray, y: np.ndarray, corners_x: np.ndarray, corners_y: np.ndarray
 ) -> np.ndarray:
-    """Whether each point (N,) lies in a closed polygon of K corners, by the even-odd rule.
+    """(N,) bool: points inside a closed polygon of K corners, by the even-odd rule.
 
-    The points are sorted by height once, so that each side is compared only with the points that
-    it passes: about N log N, where the plain way takes N times K. A lasso has hundreds of sides.
+    The points are sorted by height once. Each side is then compared only with the points at its
+    height, which needs about N log N steps instead of N times K. A lasso has hundreds of sides.
     Raises ValueError for fewer than three corners.
     """
     corners_x, corners_y = np.asarray(corners_x, float), np.asarray(corners_y, float)
     if len(corners_x) != len(corners_y) or len(corners_x) < 3:
         raise ValueError(
-            f"a polygon of {len(corners_x)} and {len(corners_y)} coordinates; at "
-            "least three corners expected"
+            f"a polygon has {len(corners_x)} x and {len(corners_y)} y coordinates; at least three "
+            "corners expected"
         )
     inside = np.zeros(len(x), dtype=bool)
     near = np.flatnonzero(
@@ -96,10 +96,10 @@ def in_polygon(
 
 @dataclass(frozen=True)
 class Drawn:
-    """Which points are drawn one by one.
+    """The points that a chart draws one by one.
 
-    rows: chosen row numbers, ascending. rest: the other row numbers. asked: how many rows asked to
-    be drawn (more than ORDINARY); shown: how many of those are among `rows`.
+    rows: chosen row numbers, ascending. rest: the other row numbers. asked: number of rows with a
+    priority above ORDINARY. shown: number of these among `rows`.
     """
 
     rows: np.ndarray
@@ -110,18 +110,18 @@ class Drawn:
 
 @lru_cache(maxsize=4)
 def drawing_order(n: int) -> np.ndarray:
-    """A fixed random rank for each of n rows: the same image is drawn whatever the filter is."""
+    """(n,) fixed random rank of each row, so that filters do not change which images are drawn."""
     order = np.random.default_rng(0).permutation(n)
     order.flags.writeable = False
     return order
 
 
 def choose_drawn(rows: np.ndarray, urgency: np.ndarray, order: np.ndarray, cap: int) -> Drawn:
-    """At most `cap` of `rows`: those that ask to be drawn first, then a fixed random sample.
+    """At most `cap` of `rows`: first those above ORDINARY, then a fixed random sample.
 
-    urgency: ORDINARY, WRONG, FLAGGED (or suspect) or SEARCHED per row of `rows`. order: the rank of
-    every row of the study (`drawing_order`). Where those that ask exceed the cap by themselves,
-    the more urgent go first and the last kind is sampled.
+    urgency: (K,) ORDINARY, WRONG, FLAGGED (or suspect) or SEARCHED for each of `rows`. order: rank
+    of every row of the study (`drawing_order`). If more than `cap` rows are above ORDINARY, higher
+    priorities come first and the last one is sampled.
     """
     rows, urgency = np.asarray(rows), np.asarray(urgency)
     asks = urgency > ORDINARY
@@ -142,9 +142,9 @@ def choose_drawn(rows: np.ndarray, urgency: np.ndarray, order: np.ndarray, cap: 
 
 
 def bin_index(values: np.ndarray, low: float, high: float, bins: int) -> np.ndarray:
-    """Bin 0..bins-1 of each value, equal bins over [low, high]; outer values at the ends."""
-    place = (np.asarray(values, float) - low) * (bins / (high - low))
-    return np.clip(place, 0, bins - 1).astype(np.int64)
+    """Bin 0..bins-1 of each value: equal bins over [low, high], outer values in the end bins."""
+    index = (np.asarray(values, float) - low) * (bins / (high - low))
+    return np.clip(index, 0, bins - 1).astype(np.int64)
 
 
 def density(
@@ -154,7 +154,7 @@ def density(
     y_range: tuple[float, float],
     bins: int,
 ) -> np.ndarray:
-    """Counts (bins, bins) of points in equal cells; first axis y, second x."""
+    """(bins, bins) number of points in equal cells; first axis y, second axis x."""
     cell = bin_index(y, *y_range, bins) * bins + bin_index(x, *x_range, bins)
     return np.bincount(cell, minlength=bins * bins).reshape(bins, bins)
 

@@ -4,19 +4,26 @@ Source: Deodato, Ball & Zhang (2020), eqs. 6-8. Shapes: T networks, N images, C 
 All entropies are in nats.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import entr
+
+from bnn_core.base.errors import InputError
+
+#: How far a sample's probabilities may sum off 1: half precision of a thousand classes.
+_SUM_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
 class Moments:
-    """All that the summary needs of T softmax samples, whatever T is.
+    """The moments of T softmax samples that a summary needs; their size does not depend on T.
 
     mean_p: (N, C) mean softmax, eq. 6, in [0, 1].
-    mean_p2: (N, C) mean squared softmax, or None where only means are known.
-    mean_entropy: (N,) mean entropy of the samples in nats, or None likewise.
+    mean_p2: (N, C) mean squared softmax, or None if only means are known.
+    mean_entropy: (N,) mean entropy of the samples in nats, or None if only means are known.
     """
 
     mean_p: np.ndarray
@@ -50,8 +57,7 @@ class Moments:
 
 def entropy(p: np.ndarray) -> np.ndarray:
     """Shannon entropy of distributions along the last axis, in nats, with 0 log 0 = 0."""
-    p = np.asarray(p, dtype=np.float64)
-    return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
+    return entr(np.asarray(p, dtype=np.float64)).sum(axis=-1)
 
 
 def moments(samples: np.ndarray) -> Moments:
@@ -63,32 +69,39 @@ def moments(samples: np.ndarray) -> Moments:
 def confidence_score(p: np.ndarray) -> np.ndarray:
     """c = 1 - 2 sqrt(p (1 - p)), in [0, 1]; p is the mean softmax of the predicted class.
 
-    Eq. 8's u = aleatoric + epistemic equals p (1 - p) exactly, so this is the published c. It is
-    not monotone: 0 at p = 0.5, rising again below (0.4 for a uniform guess over 10 classes).
+    In eq. 8, u = aleatoric + epistemic equals p (1 - p) exactly, so this is the published c. It is
+    not monotone: it is 0 at p = 0.5 and rises again below (0.4 for a uniform guess over 10 classes).
     """
     p = np.asarray(p, dtype=np.float64)
     return 1.0 - 2.0 * np.sqrt(np.clip(p * (1.0 - p), 0.0, None))
 
 
 def summarise(
-    m: Moments,
-    classes: list[str],
-    labels: np.ndarray | None = None,
+    samples: np.ndarray | Moments,
+    classes: Sequence[str],
+    labels: Sequence[object] | np.ndarray | None = None,
     distance: np.ndarray | None = None,
+    num_samples: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """One row per image: prediction, probabilities and every uncertainty score.
 
-    Parameters: `labels` (N,) of class names, None/NaN where unlabelled or of an unknown class;
-    `distance` (N,) from the training images (`novelty`), None where it is not known.
+    samples: (T, N, C) softmax of T networks for N images and C classes, or its `Moments`. labels:
+    (N,) class names; None or NaN without a label, other names count as no label. distance: (N,)
+    from the training images, or None if it is not known. num_samples: (N,) networks used, where
+    each image had as many as it needed.
     Returns columns predicted, correct (nullable boolean), p_<class> (float32), p_label, confidence,
     top_softmax, aleatoric and epistemic (eq. 8, of the predicted class), predictive_entropy,
-    mutual_information (nats), total_variance (trace of eq. 7: 1 - sum of squared mean softmax) and,
-    where it is known, distance. Columns of the split are NaN where `m` has only means.
+    mutual_information (nats), total_variance (trace of eq. 7: 1 - sum of squared mean softmax) and
+    distance and num_samples (if given). The columns that need samples are NaN if only means are known.
+    Raises InputError for samples that are no probabilities of these classes, or too few labels.
     """
+    m = samples if isinstance(samples, Moments) else moments(_checked(samples, classes))
     p = np.asarray(m.mean_p, dtype=np.float64)
     n, c = p.shape
     if c != len(classes):
         raise ValueError(f"{c} probability columns for {len(classes)} classes")
+    if labels is not None and len(labels) != n:
+        raise InputError(f"{len(labels):,} labels for {n:,} images: give one for each, or None")
     rows = np.arange(n)
     top = p.argmax(axis=1)
     p_top = np.clip(p[rows, top], 0.0, 1.0)
@@ -120,4 +133,25 @@ def summarise(
     }
     if distance is not None:
         scores["distance"] = distance
+    if num_samples is not None:
+        scores["num_samples"] = num_samples
     return pd.DataFrame(table | scores)
+
+
+def _checked(samples: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Samples (T, N, C) that are probabilities; InputError for others."""
+    samples = np.asarray(samples)
+    if samples.ndim != 3 or samples.shape[2] != len(classes) or not len(samples):
+        raise InputError(
+            f"samples have the shape {samples.shape}; (networks, images, {len(classes)} classes) "
+            "expected"
+        )
+    sums = samples.sum(axis=2, dtype=np.float64)
+    bad = ~(np.abs(sums - 1) < _SUM_TOLERANCE) | (samples < 0).any(axis=2)
+    if bad.any():
+        network, image = np.argwhere(bad)[0]
+        raise InputError(
+            f"sample {network} of image {image} is no set of probabilities (sum "
+            f"{sums[network, image]:.3g}); put logits through a softmax first"
+        )
+    return samples

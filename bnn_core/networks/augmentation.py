@@ -39,6 +39,16 @@ def dihedral(x: Tensor) -> Tensor:
     return _some(x, x.transpose(2, 3)) if x.shape[2] == x.shape[3] else x
 
 
+def symmetry(x: Tensor, number: int) -> Tensor:
+    """The batch (B, C, H, W) under symmetry 0..7 of the square: flips (1, 2 and both, 3), and those
+    of the transposed images (4 to 7). Where H is not W there are four, and 4 to 7 are they again.
+    """
+    if number >= 4 and x.shape[2] == x.shape[3]:
+        x = x.transpose(2, 3)
+    sides = [side for bit, side in ((1, 2), (2, 3)) if number & bit]
+    return x.flip(sides) if sides else x
+
+
 def random_crop(x: Tensor, size: int) -> Tensor:
     """A square of `size` pixels from a random place of each image; 0 or more than fits: all."""
     height, width = x.shape[2:]

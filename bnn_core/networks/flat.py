@@ -1,4 +1,4 @@
-"""All weights of a network in one tensor, and Adam over it.
+"""All weights of a network in one tensor, Adam over it, and an average of it.
 
 A training step then does a handful of long vector operations on the weights instead of hundreds of
 short ones, which counts for small networks on a CPU and for every network on a GPU.
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from bnn_core.networks.layers import bayes_layers
-from bnn_core.networks.settings import TrainConfig
 
 #: Every tensor begins at a multiple of so many floats (256 bytes): GPU kernels read whole lines.
 ALIGNMENT = 64
@@ -35,6 +34,7 @@ class FlatWeights:
         bayesian = {id(p) for p in (*self.means, *rhos)}
         self.plain = [p for p in network.parameters() if id(p) not in bayesian]
         ordered = [*self.means, *self.plain, *rhos]
+        self.parameters = ordered
         self.values = ordered[0].new_zeros(sum(map(_room, ordered)))
         self.gradient = torch.zeros_like(self.values)
         with torch.no_grad():
@@ -68,16 +68,22 @@ def _room(p: Tensor) -> int:
 
 
 class FlatAdam:
-    """torch.optim.Adam, or AdamW, on FlatWeights.
+    """torch.optim.Adam, or AdamW, on FlatWeights. rho_factor: the learning rate of rho over that of
+    all else.
 
     The numbers that change from step to step come as a tensor on the device, so that a CUDA graph
     can hold the whole step.
     """
 
     BETA2, EPSILON = 0.999, 1e-8
+    #: Numbers of a step.
+    WIDTH = 4
 
-    def __init__(self, flat: FlatWeights, weight_decay: float, decoupled: bool):
+    def __init__(
+        self, flat: FlatWeights, weight_decay: float, decoupled: bool, rho_factor: float = 1.0
+    ):
         self.flat, self.weight_decay, self.decoupled = flat, weight_decay, decoupled
+        self.rho_factor = rho_factor
         self.mean, self.square = torch.zeros_like(flat.values), torch.zeros_like(flat.values)
 
     def numbers(self, rates: np.ndarray, first: int) -> np.ndarray:
@@ -104,26 +110,37 @@ class FlatAdam:
                 gradient[self.flat.decayed].add_(decayed, alpha=self.weight_decay)
         self.mean.lerp_(gradient, fresh)
         self.square.mul_(self.BETA2).addcmul_(gradient, gradient, value=1 - self.BETA2)
-        values.addcdiv_(self.mean, self.square.sqrt().mul_(root).add_(epsilon))
+        divisor = self.square.sqrt().mul_(root).add_(epsilon)
+        if self.rho_factor != 1:
+            divisor[self.flat.decayed.stop :].div_(self.rho_factor)
+        values.addcdiv_(self.mean, divisor)
+
+    @property
+    def state(self) -> list[Tensor]:
+        """Tensors of a checkpoint, to be copied into."""
+        return [self.mean, self.square]
 
 
-def schedule(config: TrainConfig, first: int, last: int, total: int) -> np.ndarray:
-    """(last - first, 2) learning rate and Adam's beta1 of steps first .. last - 1 of `total`.
+class FlatAverage:
+    """Stochastic weight averaging (Izmailov et al. 2018): the mean of the values of the last steps.
 
-    one-cycle: up from 1/25 of the rate over the first 30 %, then down to nearly 0, in half cosines,
-    and beta1 from 0.95 to 0.85 and back (Smith & Topin 2018; torch's OneCycleLR over total + 1).
-    step: a tenth after the epoch `step_epoch`.
+    first: number of steps that are not averaged. BatchNorm's statistics are no weights: they are
+    gathered afterwards, for the averaged weights (`batchnorm.settle_batchnorm`).
     """
-    step = np.arange(first, last, dtype=np.float64)
-    full = np.full_like(step, config.learning_rate)
-    if config.schedule == "one-cycle":
-        peak, end = 0.3 * (total + 1) - 1, float(total)
-        up = (1 - np.cos(np.pi * np.clip(step / peak, 0, 1))) / 2
-        down = (1 - np.cos(np.pi * np.clip((step - peak) / (end - peak), 0, 1))) / 2
-        low, lowest = full / 25, full / 25e4
-        rates = np.where(step <= peak, low + (full - low) * up, full + (lowest - full) * down)
-        momenta = np.where(step <= peak, 0.95 - 0.1 * up, 0.85 + 0.1 * down)
-        return np.stack([rates, momenta], axis=1)
-    if config.schedule == "step":
-        full[step >= total // config.epochs * config.step_epoch] /= 10
-    return np.stack([full, np.full_like(step, 0.9)], axis=1)
+
+    def __init__(self, flat: FlatWeights, first: int):
+        self.flat, self.first, self.mean = flat, first, torch.zeros_like(flat.values)
+
+    def numbers(self, first: int, count: int) -> np.ndarray:
+        """(count,) weights of the new values in the running mean, after `first` steps: 0 for those
+        that are not averaged, then 1, 1/2, 1/3 ..."""
+        place = np.arange(first + 1, first + 1 + count) - self.first
+        return np.where(place > 0, 1 / np.maximum(place, 1), 0.0)
+
+    def step(self, weight: Tensor) -> None:
+        """Take in the values after a step; `weight` from `numbers`, a scalar on the device."""
+        self.mean.lerp_(self.flat.values, weight)
+
+    def apply(self) -> None:
+        """Give the network its averaged weights."""
+        self.flat.values.copy_(self.mean)

@@ -6,6 +6,7 @@ noise) or one set of weights per batch; in evaluation mode it applies the poster
 Whole networks are drawn for prediction by `bnn_core.networks.prediction.draw_networks`.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -177,3 +178,34 @@ def posterior(network: nn.Module) -> tuple[Tensor, Tensor]:
         torch.cat([p.reshape(-1) for p in mu]),
         F.softplus(torch.cat([p.reshape(-1) for p in rho])),
     )
+
+
+def layer_scales(network: nn.Module) -> list[float]:
+    """Root mean square of the weights of each Bayesian layer: one number per tensor of means.
+
+    In the order of `posterior`: a layer's biases have the scale of its weights. A layer whose
+    weights are all 0 has the scale 1.
+    """
+    scales = []
+    for layer in bayes_layers(network):
+        scale = float(layer.weight_mu.detach().square().mean().sqrt()) or 1.0
+        scales += [scale] * (1 if layer.bias_mu is None else 2)
+    return scales
+
+
+def start_sigma(network: nn.Module, share: float) -> None:
+    """Set sigma to `share` times the root mean square of each layer's weights, in place."""
+    for layer in bayes_layers(network):
+        scale = float(layer.weight_mu.detach().square().mean().sqrt()) or 1.0
+        for rho in (layer.weight_rho, layer.bias_rho):
+            if rho is not None:
+                rho.data.fill_(math.log(math.expm1(share * scale)))
+
+
+def median_sigmas(network: nn.Module) -> dict[str, float]:
+    """Median sigma of the weights of each Bayesian layer, by the layer's name."""
+    return {
+        name: float(softplus(layer.weight_rho.detach()).median())
+        for name, layer in network.named_modules()
+        if isinstance(layer, BayesLayer)
+    }

@@ -1,123 +1,27 @@
-"""All T LeNet5 networks on a CPU: images in the SIMD lanes, convolution, ReLU and pooling in one.
-
-A vector register holds one value of as many images as it has lanes; weights are broadcast. Every
-layer is then the same tile of work: four vectors times a few outputs, held in registers while the
-inputs are summed over. The four vectors are the four positions that a pool compares (convolutions)
-or four vectors of images (linear layers). numba compiles it, once, and keeps it on disk.
-"""
+"""All T LeNet5 networks on a CPU: convolution, pooling and ReLU in one tile of work."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
-import llvmlite.binding
 import numpy as np
 import torch
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 from torch import Tensor
 
-_features = llvmlite.binding.get_host_cpu_features()
-#: Floats of a vector register.
-LANES = 16 if _features.get("avx512f") else 8 if _features.get("avx2") else 4
-#: Outputs of a tile, of the first layer and of the others: their sums fit the registers.
-FIRST, OUTPUTS = (2, 2) if LANES == 8 else (3, 4)
-#: Vectors of a tile, and images of a block.
-VECTORS = 4
+from bnn_core.networks.tiles_cpu import LANES, OUTPUTS, VECTORS, inputs_of_convolution, tile
+
+#: Images of a block.
 BLOCK = VECTORS * LANES
-#: Sides of the padded image, of the maps after each pool, and of the kernels.
-SIDE, SIDE1, SIDE2, KERNEL = 32, 14, 5, 5
+#: Outputs of a tile of the first layer, which has six.
+FIRST = 2 if LANES == 8 else 3
+#: Sides of the padded image and of the maps after each pool.
+SIDE, SIDE1, SIDE2 = 32, 14, 5
 
-
-def _tile(outputs: int, pooled: bool, relu: bool):
-    """A tile as a function for numba: `outputs` outputs of VECTORS vectors, summed over `count`.
-
-    x: flat float32, vector v of input k begins at x[start + inputs[k] + vectors[v]]. weights: flat,
-    output o of input k at weights[weight + k * outputs + o], its bias at weights[bias + o]. Output
-    o is written from out[to + o * step] on: the largest of the vectors (pooled), or each of them,
-    `apart` apart.
-    """
-
-    @intrinsic
-    def tile(typing, x, start, inputs, vectors, weights, weight, bias, count, out, to, step, apart):
-        given = (x, start, inputs, vectors, weights, weight, bias, count, out, to, step, apart)
-
-        def generate(context, builder, signature, args):
-            index, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
-            start, vectors, weight, bias, count, to, step, apart = (
-                args[k] for k in (1, 3, 5, 6, 7, 9, 10, 11)
-            )
-            x, inputs, weights, out = (
-                context.make_array(signature.args[k])(context, builder, args[k]).data
-                for k in (0, 2, 4, 8)
-            )
-
-            def at(pointer, *offsets):
-                for offset in offsets:
-                    pointer = builder.gep(pointer, [offset])
-                return pointer
-
-            def whole(pointer):
-                return builder.bitcast(pointer, vector.as_pointer())
-
-            def broadcast(value):
-                undefined = ir.Constant(vector, ir.Undefined)
-                one = builder.insert_element(undefined, value, index(0))
-                lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-                return builder.shuffle_vector(one, undefined, lanes)
-
-            def larger(a, b):
-                return builder.select(builder.fcmp_ordered(">", a, b), a, b)
-
-            zero = ir.Constant(vector, [0.0] * LANES)
-            before = builder.block
-            loop, after = builder.append_basic_block("sum"), builder.append_basic_block("write")
-            builder.branch(loop)
-            builder.position_at_end(loop)
-            k = builder.phi(index)
-            sums = [[builder.phi(vector) for _ in range(outputs)] for _ in range(VECTORS)]
-            row = at(x, start, builder.load(at(inputs, k)))
-            values = [
-                builder.load(whole(at(row, builder.extract_value(vectors, v))), align=4)
-                for v in range(VECTORS)
-            ]
-            k_weights = at(weights, weight, builder.mul(k, index(outputs)))
-            totals = [[] for _ in range(VECTORS)]
-            for o in range(outputs):
-                w = broadcast(builder.load(at(k_weights, index(o))))
-                for v in range(VECTORS):
-                    product = builder.fmul(values[v], w, flags=("contract",))
-                    totals[v].append(builder.fadd(sums[v][o], product, flags=("contract",)))
-            following = builder.add(k, index(1))
-            for phi, total, first in [
-                (k, following, index(0)),
-                *((sums[v][o], totals[v][o], zero) for v in range(VECTORS) for o in range(outputs)),
-            ]:
-                phi.add_incoming(first, before)
-                phi.add_incoming(total, loop)
-            builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
-            builder.position_at_end(after)
-            for o in range(outputs):
-                b = broadcast(builder.load(at(weights, bias, index(o))))
-                column = [totals[v][o] for v in range(VECTORS)]
-                if pooled:
-                    column = [larger(larger(*column[:2]), larger(*column[2:]))]
-                for v, value in enumerate(column):
-                    value = builder.fadd(value, b)
-                    value = larger(value, zero) if relu else value
-                    target = at(out, to, builder.mul(step, index(o)), builder.mul(apart, index(v)))
-                    builder.store(value, whole(target), align=4)
-            return context.get_dummy_value()
-
-        return types.void(*given), generate
-
-    return tile
-
-
-_first, _second = _tile(FIRST, True, True), _tile(OUTPUTS, True, True)
-_dense, _head = _tile(OUTPUTS, False, True), _tile(OUTPUTS, False, False)
+_first = tile(FIRST, relu=True, pooled=True)
+_second = tile(OUTPUTS, relu=True, pooled=True)
+_dense, _head = tile(OUTPUTS, relu=True), tile(OUTPUTS)
 
 
 class Packed(NamedTuple):
@@ -156,16 +60,10 @@ def pack(weights: dict[str, Tensor]) -> Packed:
     return Packed(
         torch.cat(parts, dim=1).contiguous().numpy(),
         np.array(begins),
-        _inputs(channels, SIDE),
-        _inputs(6, SIDE1),
+        inputs_of_convolution(channels, SIDE, SIDE),
+        inputs_of_convolution(6, SIDE1, SIDE1),
         weights["head.bias"].shape[1],
     )
-
-
-def _inputs(channels: int, side: int) -> np.ndarray:
-    """Offsets of the inputs of a convolution's output, channel by channel, row by row."""
-    offsets = np.arange(channels * side * side).reshape(channels, side, side)
-    return offsets[:, :KERNEL, :KERNEL].reshape(-1) * LANES
 
 
 def logits(packed: Packed, images: Tensor) -> Tensor:
@@ -209,7 +107,7 @@ def _forward(x, weights, begins, inputs1, inputs2, result):
     pool1 = (0, LANES, SIDE * LANES, (SIDE + 1) * LANES)
     pool2 = (0, LANES, SIDE1 * LANES, (SIDE1 + 1) * LANES)
     blocks2 = (0, size2, 2 * size2, 3 * size2)
-    blocks = (0, LANES, 2 * LANES, 3 * LANES)
+    lanes = (0, LANES, 2 * LANES, 3 * LANES)
     inputs3 = np.arange(400) * LANES
     inputs4 = np.arange(120) * BLOCK
     for t in range(len(weights)):
@@ -220,84 +118,31 @@ def _forward(x, weights, begins, inputs1, inputs2, result):
                     start = v * size0 + (2 * i * SIDE + 2 * j) * LANES
                     to = v * size1 + (i * SIDE1 + j) * LANES
                     for o in range(0, 6, FIRST):
+                        weight, bias = begins[0, 0] + o * len(inputs1), begins[0, 1] + o
                         _first(
-                            x,
-                            start,
-                            inputs1,
-                            pool1,
-                            w,
-                            begins[0, 0] + o * len(inputs1),
-                            begins[0, 1] + o,
-                            len(inputs1),
-                            h1,
-                            to + o * map1,
-                            map1,
-                            0,
-                        )
+                            x, start, inputs1, pool1, w, weight, bias, len(inputs1),
+                            h1, to, map1, lanes,
+                        )  # fmt: skip
+                        to += FIRST * map1
             for i in range(SIDE2):
                 for j in range(SIDE2):
                     start = v * size1 + (2 * i * SIDE1 + 2 * j) * LANES
                     to = v * size2 + (i * SIDE2 + j) * LANES
                     for o in range(0, 16, OUTPUTS):
+                        weight, bias = begins[1, 0] + o * 150, begins[1, 1] + o
                         _second(
-                            h1,
-                            start,
-                            inputs2,
-                            pool2,
-                            w,
-                            begins[1, 0] + o * 150,
-                            begins[1, 1] + o,
-                            150,
-                            h2,
-                            to + o * map2,
-                            map2,
-                            0,
+                            h1, start, inputs2, pool2, w, weight, bias, 150, h2, to, map2, lanes
                         )
+                        to += OUTPUTS * map2
         for o in range(0, 120, OUTPUTS):
-            _dense(
-                h2,
-                0,
-                inputs3,
-                blocks2,
-                w,
-                begins[2, 0] + o * 400,
-                begins[2, 1] + o,
-                400,
-                h3,
-                o * BLOCK,
-                BLOCK,
-                LANES,
-            )
+            weight, bias, to = begins[2, 0] + o * 400, begins[2, 1] + o, o * BLOCK
+            _dense(h2, 0, inputs3, blocks2, w, weight, bias, 400, h3, to, BLOCK, lanes)
         for o in range(0, 84, OUTPUTS):
-            _dense(
-                h3,
-                0,
-                inputs4,
-                blocks,
-                w,
-                begins[3, 0] + o * 120,
-                begins[3, 1] + o,
-                120,
-                h4,
-                o * BLOCK,
-                BLOCK,
-                LANES,
-            )
+            weight, bias, to = begins[3, 0] + o * 120, begins[3, 1] + o, o * BLOCK
+            _dense(h3, 0, inputs4, lanes, w, weight, bias, 120, h4, to, BLOCK, lanes)
         for o in range(0, classes, OUTPUTS):
-            _head(
-                h4,
-                0,
-                inputs4,
-                blocks,
-                w,
-                begins[4, 0] + o * 84,
-                begins[4, 1] + o,
-                84,
-                h5,
-                o * BLOCK,
-                BLOCK,
-                LANES,
-            )
+            weight, bias, to = begins[4, 0] + o * 84, begins[4, 1] + o, o * BLOCK
+            _head(h4, 0, inputs4, lanes, w, weight, bias, 84, h5, to, BLOCK, lanes)
         for image in range(BLOCK):
             for c in range(classes):
                 result[t, image, c] = h5[c * BLOCK + image]

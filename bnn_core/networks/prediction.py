@@ -5,8 +5,8 @@ of one body, so one engine serves every method.
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -17,12 +17,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from bnn_core.base.errors import InputError
 from bnn_core.measures.uncertainty import Moments
+from bnn_core.networks.adaptive import in_stages, stages_of
+from bnn_core.networks.augmentation import symmetry
 from bnn_core.networks.bodies import LeNet5
 from bnn_core.networks.layers import BayesLayer
 from bnn_core.networks.memory import keep_freed_memory
+from bnn_core.networks.mscnn import MultiScaleCNN
 from bnn_core.networks.precision import autocast
 
+#: Half of the least positive float16, in which samples are stored: what is rounded to 0.
+SMALLEST = 2.0**-25
 #: Images of one batch on a GPU; more make it no faster.
 LARGEST_BATCH = 16_384
 
@@ -31,11 +37,15 @@ LARGEST_BATCH = 16_384
 class Networks:
     """T networks of one plain body.
 
-    weights: name -> tensor (T, *shape) on the body's device; T is `num_samples`.
+    weights: name -> tensor (T, *shape) on the body's device; T is `num_samples`. symmetries: how
+    many of the square's symmetries prediction averages over, 1 or 8 (`augmentation.symmetry`).
+    temperature: every network's softmax is raised to 1 / temperature and normalised.
     """
 
     body: nn.Module
     weights: dict[str, Tensor]
+    symmetries: int = 1
+    temperature: float = 1.0
 
     @property
     def num_samples(self) -> int:
@@ -110,7 +120,45 @@ def _with_rest(network: nn.Module, plain: nn.Module) -> nn.Module:
 def predictive_samples(networks: Networks, images: Tensor) -> Tensor:
     """Softmax samples (T, N, C) of images (N, channels, H, W) already on the networks' device."""
     with torch.inference_mode():
-        return sampler(networks)(images).float().softmax(dim=-1)
+        return probabilities(networks)(images)
+
+
+def probabilities(networks: Networks) -> Callable[[Tensor], Tensor]:
+    """Softmax (T, n, C) of all networks as a function of images (n, channels, H, W).
+
+    With symmetries each of T networks sees the images under one of them, network t under number t
+    modulo 8: the mean over the networks is one over the symmetries too and costs no more. Fewer
+    networks than symmetries each see all, and their softmax is averaged.
+    """
+    total, count = networks.num_samples, networks.symmetries
+    if networks.temperature != 1:
+        untempered = probabilities(replace(networks, temperature=1.0))
+        return lambda images: torch.softmax(
+            untempered(images).clamp(min=SMALLEST).log() / networks.temperature, dim=-1
+        )
+    if count == 1:
+        logits = sampler(networks)
+        return lambda images: logits(images).float().softmax(dim=-1)
+    if total < count:
+        logits = sampler(networks)
+        return lambda images: sum(
+            logits(symmetry(images, k)).float().softmax(dim=-1) / count for k in range(count)
+        )
+    parts = [
+        sampler(
+            Networks(networks.body, {name: w[k::count] for name, w in networks.weights.items()})
+        )
+        for k in range(count)
+    ]
+
+    def of_parts(images: Tensor) -> Tensor:
+        shown = [part(symmetry(images, k)).float() for k, part in enumerate(parts)]
+        p = shown[0].new_empty(total, *shown[0].shape[1:])
+        for k, logits in enumerate(shown):
+            p[k::count] = logits.softmax(dim=-1)
+        return p
+
+    return of_parts
 
 
 def sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
@@ -122,6 +170,10 @@ def sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
         return partial(_last_layers, networks)
     if _has_kernel(body):
         weights = weights | _shared(networks)
+        if isinstance(body, MultiScaleCNN):
+            from bnn_core.networks import mscnn_cpu
+
+            return mscnn_cpu.sampler(body, weights, partial(one_by_one, networks))
         if not next(body.parameters()).is_cuda:
             from bnn_core.networks import lenet5_cpu
 
@@ -145,18 +197,20 @@ def _last_layers(networks: Networks, images: Tensor) -> Tensor:
 
 
 def _shared(networks: Networks) -> dict[str, Tensor]:
-    """The body's parameters that are not drawn, as often as there are networks."""
+    """The body's numbers that are not drawn, as often as there are networks."""
     return {
-        name: p.detach().expand(networks.num_samples, *p.shape)
-        for name, p in networks.body.named_parameters()
+        name: value.expand(networks.num_samples, *value.shape)
+        for name, value in networks.body.state_dict().items()
         if name not in networks.weights
     }
 
 
 def _has_kernel(body: nn.Module) -> bool:
-    """Whether there is a compiled kernel for a body: LeNet5 with numba (CPU) or Triton (GPU)."""
-    compiler = "triton" if next(body.parameters()).is_cuda else "numba"
-    return isinstance(body, LeNet5) and find_spec(compiler) is not None
+    """Whether there is a compiled kernel for a body: with numba on a CPU, of LeNet5 also with
+    Triton on a GPU."""
+    if next(body.parameters()).is_cuda:
+        return isinstance(body, LeNet5) and find_spec("triton") is not None
+    return isinstance(body, LeNet5 | MultiScaleCNN) and find_spec("numba") is not None
 
 
 @cache
@@ -200,11 +254,13 @@ def embed(
 
 
 class Predicted(NamedTuple):
-    """One batch of images: their rows, their moments and their samples (n, T, C), where kept."""
+    """One batch of images: their rows, their moments, their samples (n, T, C), where kept, and how
+    many networks each needed (n,), where that was decided image by image."""
 
     rows: slice
     moments: Moments
     samples: np.ndarray | None
+    used: np.ndarray | None
 
 
 def predict_batches(
@@ -215,13 +271,16 @@ def predict_batches(
     keep: torch.dtype | None = None,
     batch_size: int | None = None,
     precision: str = "float32",
+    adaptive: bool = False,
 ) -> Iterator[Predicted]:
     """Moments of T samples for N images, batch by batch: memory does not grow with N.
 
     `images` (N, channels, H, W) may be memory-mapped; `prepare` turns a batch of them into the
     network's input. keep: type of the samples that come with each batch; None keeps no samples.
     batch_size: None chooses one that suits the device, see `images_per_batch`. precision: of
-    products and convolutions, see `settings.PRECISIONS`. Moments are summed on the device.
+    products and convolutions, see `settings.PRECISIONS`. adaptive: as many of the T networks as an
+    image needs, see `adaptive`. Moments are summed on the device.
+    Raises InputError where a prediction is not finite.
     """
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is at least 1, not {batch_size}")
@@ -230,14 +289,33 @@ def predict_batches(
     keep_freed_memory()
     device = next(networks.body.parameters()).device
     size = batch_size or images_per_batch(networks, images, prepare)
-    logits = sampler(networks)
+    # With symmetries each network sees another one: only all of them together see all.
+    stages = stages_of(networks.num_samples) if adaptive and networks.symmetries == 1 else []
+    softmax = in_stages(_parts(networks, stages), stages) if stages else probabilities(networks)
     for start in range(0, len(images), size):
-        rows = slice(start, min(start + size, len(images)))
+        rows, used = slice(start, min(start + size, len(images))), None
         with torch.inference_mode(), autocast(device, precision):
-            p = logits(prepare(on_device(images[rows], device))).float().softmax(dim=-1)
+            p = softmax(prepare(on_device(images[rows], device)))
+            if stages:
+                p, used = p[0], p[1].cpu().numpy()
             samples = None if keep is None else p.transpose(0, 1).to(keep).cpu().numpy()
             moments = _moments(p)
-        yield Predicted(rows, moments, samples)
+        if not np.isfinite(moments.mean_p).all():
+            raise InputError(
+                "the networks predict values that are no numbers: their weights are damaged or "
+                "their training diverged; make the study again"
+            )
+        yield Predicted(rows, moments, samples, used)
+
+
+def _parts(networks: Networks, stages: Sequence[int]) -> list[Callable[[Tensor], Tensor]]:
+    """Softmax of the networks of each stage that the stage before did not have."""
+    return [
+        probabilities(
+            Networks(networks.body, {name: w[start:stop] for name, w in networks.weights.items()})
+        )
+        for start, stop in zip([0, *stages[:-1]], stages, strict=True)
+    ]
 
 
 def predict(
@@ -257,13 +335,13 @@ def predict(
     """
     keep = None if samples is None else torch.from_numpy(np.empty(0, samples.dtype)).dtype
     parts = []
-    for rows, moments, batch_samples in predict_batches(
+    for batch in predict_batches(
         networks, images, prepare, keep=keep, batch_size=batch_size, precision=precision
     ):
-        parts.append(moments)
+        parts.append(batch.moments)
         if samples is not None:
-            samples[rows] = batch_samples
-        progress(rows.stop - rows.start)
+            samples[batch.rows] = batch.samples
+        progress(batch.rows.stop - batch.rows.start)
     if not parts:
         return Moments(np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
     return Moments.concatenate(parts)
@@ -289,7 +367,9 @@ def images_per_batch(
     """
     device = next(networks.body.parameters()).device
     if device.type != "cuda":
-        return 512 if _has_kernel(networks.body) else int(np.clip(1e5 // images[0].size, 8, 100))
+        # Whole blocks of the kernels, one for each thread, and at most what a cache holds.
+        blocks = max(50_000 // images[0].size, 1) * torch.get_num_threads()
+        return min(16 * blocks, 512 if _has_kernel(networks.body) else 100)
     few = images[:8]
     first = Networks(networks.body, {name: w[:1] for name, w in networks.weights.items()})
     torch.cuda.reset_peak_memory_stats(device)

@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from bnn_core.networks import noise
 from bnn_core.networks.layers import posterior
 
+#: What a prior's standard deviations are multiples of, and where it is centred.
+SCALES = ("fixed", "layer")
+CENTRES = ("zero", "start")
+
 
 @dataclass(frozen=True)
 class GaussianPrior:
@@ -87,11 +91,39 @@ class MixturePrior:
 Prior = GaussianPrior | MixturePrior
 
 
+@dataclass(frozen=True)
+class PlacedPrior:
+    """A prior moved to `centre` and made `scale` times as wide, weight by weight.
+
+    centre, scale: (P,). A KL divergence is the same in any unit of the weights, so it is that of
+    the standardised posterior to the prior itself. With the scale of each layer's weights
+    (`layers.layer_scales`) one number fits layers of any width; with the weights of a trained
+    standard network as centre it is MOPED (Krishnan et al. 2020).
+    """
+
+    prior: Prior
+    centre: Tensor
+    scale: Tensor
+
+    def kl_and_gradient(
+        self, mu: Tensor, sigma: Tensor, eps: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The KL to the prior so placed, and its gradients by mu and sigma. See `Prior`."""
+        kl, by_mu, by_sigma = self.prior.kl_and_gradient(
+            (mu - self.centre) / self.scale, sigma / self.scale, eps
+        )
+        return kl, by_mu / self.scale, by_sigma / self.scale
+
+    def kl_divergence(self, mu: Tensor, sigma: Tensor) -> Tensor:
+        """The KL summed over all weights, differentiable; scalar."""
+        return _KL.apply(mu, sigma, self)
+
+
 class _KL(torch.autograd.Function):
     """A prior's KL with the gradient that the prior writes out."""
 
     @staticmethod
-    def forward(ctx, mu: Tensor, sigma: Tensor, prior: Prior) -> Tensor:
+    def forward(ctx, mu: Tensor, sigma: Tensor, prior: Prior | PlacedPrior) -> Tensor:
         kl, by_mu, by_sigma = prior.kl_and_gradient(mu, sigma)
         ctx.save_for_backward(by_mu, by_sigma)
         return kl.sum()
@@ -102,7 +134,7 @@ class _KL(torch.autograd.Function):
         return grad * by_mu, grad * by_sigma, None
 
 
-def kl_divergence(network: nn.Module, prior: Prior) -> Tensor:
+def kl_divergence(network: nn.Module, prior: Prior | PlacedPrior) -> Tensor:
     """KL(q || prior) in nats, summed once over all Bayesian weights of a network; scalar."""
     return prior.kl_divergence(*posterior(network))
 

@@ -15,11 +15,18 @@ from torch import Tensor, nn
 from bnn_core.networks import noise
 from bnn_core.networks.augmentation import augment, random_crop
 from bnn_core.networks.building import prepare
-from bnn_core.networks.flat import FlatAdam, FlatWeights, views
-from bnn_core.networks.layers import SMALLEST_VARIANCE, Drawn, bayes_layers, softplus
+from bnn_core.networks.flat import FlatAdam, FlatAverage, FlatWeights, views
+from bnn_core.networks.layers import (
+    SMALLEST_VARIANCE,
+    Drawn,
+    bayes_layers,
+    layer_scales,
+    softplus,
+)
 from bnn_core.networks.precision import autocast
-from bnn_core.networks.priors import Prior
+from bnn_core.networks.priors import PlacedPrior, Prior
 from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.sghmc import RENEWED_EVERY, FlatSGHMC
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:
@@ -45,7 +52,9 @@ class Posterior:
     The objective is cross-entropy + kl_scale * KL (Blundell et al. 2015 eq. 8, divided by N).
     """
 
-    def __init__(self, network: nn.Module, flat: FlatWeights, prior: Prior, kl_scale: float):
+    def __init__(
+        self, network: nn.Module, flat: FlatWeights, prior: Prior | PlacedPrior, kl_scale: float
+    ):
         self.flat, self.prior, self.kl_scale = flat, prior, kl_scale
         self.layers = bayes_layers(network)
         self.by_weights = self.layers[0].estimator == "weights"
@@ -88,13 +97,40 @@ class Posterior:
         )
         return kl.dot(self.flat.counts)
 
-    def chain_rule(self) -> None:
-        """From the gradients by the drawn weights to those of the objective by mu and rho."""
+    def chain_rule(self, share: Tensor | None = None) -> None:
+        """From the gradients by the drawn weights to those of the objective by mu and rho.
+
+        share: of the KL's weight that counts in this step, a scalar on the device; None: all.
+        """
         by_drawn = self.drawn_gradient
         by_sigma = by_drawn * self.eps if self.by_weights else by_drawn * self.sigma * 2
+        if share is not None:
+            self.kl_by_sigma.mul_(share)
+            self.kl_by_mu = self.kl_by_mu * share
         by_sigma.add_(self.kl_by_sigma, alpha=self.kl_scale)
         torch.mul(by_sigma, self.flat.rho.sigmoid(), out=self.flat.rho_gradient)
         self.flat.mu_gradient.addcmul_(self.kl_by_mu, self.flat.counts, value=self.kl_scale)
+
+
+def place_prior(config: TrainConfig, network: nn.Module, flat: FlatWeights) -> Prior | PlacedPrior:
+    """The prior of a network as it is before its training, over the means in `flat`."""
+    prior = config.make_prior()
+    if config.prior_scale == "fixed" and config.prior_centre == "zero":
+        return prior
+    scale = torch.ones_like(flat.mu)
+    if config.prior_scale == "layer":
+        for part, value in zip(views(scale, flat.means), layer_scales(network), strict=True):
+            part.fill_(value)
+    centre = flat.mu.clone() if config.prior_centre == "start" else torch.zeros_like(flat.mu)
+    return PlacedPrior(prior, centre, scale)
+
+
+def make_optimizer(config: TrainConfig, flat: FlatWeights, num_images: int) -> FlatAdam | FlatSGHMC:
+    """The optimiser or sampler that the settings name."""
+    if config.optimizer == "sghmc":
+        return FlatSGHMC(flat, num_images, config.sampling_temperature)
+    rho_factor = (config.rho_learning_rate or config.learning_rate) / config.learning_rate
+    return FlatAdam(flat, config.weight_decay, config.optimizer == "adamw", rho_factor)
 
 
 class TrainingStep:
@@ -122,17 +158,21 @@ class TrainingStep:
             self.posterior = None
             if config.bayesian:
                 self.posterior = Posterior(
-                    network, self.flat, config.make_prior(), config.kl_weight / num_images
+                    network,
+                    self.flat,
+                    place_prior(config, network, self.flat),
+                    config.kl_weight / num_images,
                 )
-            self.optimizer = FlatAdam(
-                self.flat, config.weight_decay, decoupled=config.optimizer == "adamw"
-            )
+            self.optimizer = make_optimizer(config, self.flat, num_images)
+            averaged_from = int((1 - config.swa) * steps * config.epochs)
+            self.average = FlatAverage(self.flat, averaged_from) if config.swa else None
             self.leaves, self.gradients = [*self.flat.plain], [p.grad for p in self.flat.plain]
             if self.posterior:
                 self.leaves += self.posterior.leaves
                 self.gradients += self.posterior.gradients
-            # Of every step of the epoch: numbers that the optimiser needs; nll, KL, right answers.
-            self.numbers = torch.zeros(steps, 4, device=self.device)
+            # Of every step of the epoch: numbers that the optimiser needs, the share of the KL and
+            # the weight in the average; nll, KL, right answers.
+            self.numbers = torch.zeros(steps, self.optimizer.WIDTH + 2, device=self.device)
             self.log = torch.zeros(steps, 3, device=self.device)
             self.index = torch.zeros(1, dtype=torch.int64, device=self.device)
             # Margins of the epoch's images, in the order in which they are trained on.
@@ -145,8 +185,11 @@ class TrainingStep:
         return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
 
     def begin_epoch(self, rates: np.ndarray, first: int, seed: int) -> None:
-        """rates: (steps, 2), see `schedule`; first: number of steps done before; seed: of noise."""
-        self.numbers.copy_(torch.from_numpy(self.optimizer.numbers(rates, first)))
+        """rates: (steps, 3), see `schedule`; first: number of steps done before; seed: of noise."""
+        weights = self.average.numbers(first, len(rates)) if self.average else np.zeros(len(rates))
+        numbers = [self.optimizer.numbers(rates[:, :2], first), rates[:, 2], weights]
+        self.numbers.copy_(torch.from_numpy(np.column_stack(numbers)))
+        self.done = first
         self.index.zero_()
         self.sizes.clear()
         self.generator.manual_seed(seed)
@@ -155,6 +198,9 @@ class TrainingStep:
     def __call__(self, images: Tensor, targets: Tensor) -> None:
         """Queue one step on images (B, channels, H, W) uint8 and class numbers (B,)."""
         self.sizes.append(len(images))
+        if isinstance(self.optimizer, FlatSGHMC) and self.done % RENEWED_EVERY == 5:
+            self.optimizer.renew()
+        self.done += 1
         with noise.drawing_from(self.generator):
             if self.stream is None or not self.replayed:
                 self._step(images, targets)
@@ -170,6 +216,18 @@ class TrainingStep:
         failed = np.flatnonzero(~np.isfinite(log).all(axis=1))
         sums = {"nll": nll, "kl": kl, "right": float(log[:, 2].sum())}
         return sums, int(failed[0]) + 1 if len(failed) else 0
+
+    @property
+    def state(self) -> list[Tensor]:
+        """Tensors that a checkpoint keeps beside the network's."""
+        return self.optimizer.state + ([self.average.mean] if self.average else [])
+
+    def release(self) -> None:
+        """End the training: averaged weights are the network's, layers draw by themselves."""
+        if self.average:
+            self.average.apply()
+        if self.posterior:
+            self.posterior.release()
 
     def batch(self, images: Tensor) -> Tensor:
         """Training images cropped, augmented and scaled as the network takes them."""
@@ -187,9 +245,12 @@ class TrainingStep:
         nll = cross_entropy(logits, targets, self.class_weights)
         torch._foreach_copy_(self.gradients, torch.autograd.grad(nll, self.leaves))
         with torch.no_grad():
+            numbers = self.numbers.index_select(0, self.index)[0]
             if self.posterior:
-                self.posterior.chain_rule()
-            self.optimizer.step(self.numbers.index_select(0, self.index)[0])
+                self.posterior.chain_rule(numbers[-2] if self.config.kl_warmup else None)
+            self.optimizer.step(numbers[:-2])
+            if self.average:
+                self.average.step(numbers[-1])
             right = (logits.argmax(1) == targets).sum(dtype=torch.float32)
             self.log.index_copy_(0, self.index, torch.stack([nll, kl, right])[None])
             at = self.index * self.config.batch_size + torch.arange(len(x), device=self.device)

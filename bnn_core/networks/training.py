@@ -10,21 +10,30 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, write_json
 from bnn_core.networks import noise
 from bnn_core.networks.batchnorm import settle_batchnorm
 from bnn_core.networks.building import demand_same_config, new_network, prepare
-from bnn_core.networks.flat import schedule
+from bnn_core.networks.layers import median_sigmas, start_sigma
 from bnn_core.networks.memory import keep_freed_memory
+from bnn_core.networks.saved import read_weights
+from bnn_core.networks.schedules import schedule
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.stepping import TrainingStep
 
 #: File of the mean margins of the training images, beside the weights.
 MARGINS = "margins.npy"
+#: Snapshots of a sampler are written here, name -> (K, *shape).
+SNAPSHOTS = "snapshots.safetensors"
+#: Epochs at the end of a sampler's cycle that leave a network.
+SNAPSHOTS_PER_CYCLE = 3
+#: Batches over which BatchNorm's statistics are gathered: of the result, of a snapshot.
+_SETTLING, _SETTLING_SNAPSHOT = 100, 20
+
 #: Called after each epoch with its number and its row of the history.
 Progress = Callable[[int, dict[str, float]], object]
 
@@ -71,10 +80,13 @@ def train(
     ((N,) float32, the mean `label_margin` of each image over the first half of the epochs, nan for
     validation images) in `folder`. The margins are the area under the margin of Pleiss et al. (2020)
     up to the middle of training, before wrong labels are learnt by heart.
+    `sigma` in config.json has the median sigma of each Bayesian layer before and after. A sampler
+    also leaves `snapshots.safetensors`.
     On a CPU an interrupted and resumed run gives bit for bit the network of an uninterrupted one
     on the same machine. `start_from` gives initial values by state name (means from a standard
     network). `progress` is called after each epoch with its number and history row. Nothing is
-    selected by validation: the last epoch's weights are the result.
+    selected by validation: the last epoch's weights are the result, or the mean of the last steps'
+    (`swa`).
     Raises InputError when the loss is no longer finite.
     """
     training = Training(folder, config, data, device=device, start_from=start_from)
@@ -114,15 +126,21 @@ class Training:
         self.network = new_network(config, data.num_classes, data.images.shape[1:])
         self.checkpoint, self.weights = folder / "training.pt", folder / "weights.safetensors"
         self.epoch, self.history = 0, []
+        self.snapshots: list[dict[str, Tensor]] = []
         self.margins = torch.zeros(len(data.images))
         self.loaded = self.weights.is_file()
         if self.loaded:
             demand_same_config(folder, config)
-            self.network.load_state_dict(load_file(self.weights))
+            state = read_weights(folder)
+            with decoding(self.weights):
+                self.network.load_state_dict(state)
             self.network.to(device)
             return
         if start_from:
             self.network.load_state_dict(start_from, strict=False)
+        if config.bayesian and config.sigma_init:
+            start_sigma(self.network, config.sigma_init)
+        self.first_sigmas = median_sigmas(self.network)
         self.network.to(device)
         self.rows, self.validation = split_validation(data, config.validation, config.seed)
         self.images = _Images(data.images, device)
@@ -146,26 +164,26 @@ class Training:
         return self.loaded or self.epoch >= self.config.epochs
 
     def _resume(self) -> None:
-        try:
+        remedy = "delete it and run the same command again to train this network from the start"
+        with decoding(self.checkpoint, remedy):
             state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        except Exception as error:
-            raise InputError(
-                f"{self.checkpoint} is damaged; delete it and run the same command "
-                "again to train this network from the start"
-            ) from error
-        # A setting that an older version did not record has its default.
-        if TrainConfig(**state["config"]) != self.config or "adam" not in state:
+            # A setting that an older version did not record has its default.
+            same = TrainConfig(**state["config"]) == self.config and "step" in state
+        if not same:
             raise InputError(
                 f"{self.checkpoint} was written with other settings or by an older version; "
                 "--restart trains from the start"
             )
-        self.network.load_state_dict(state["network"])
-        optimizer = self.step.optimizer
-        for tensor, saved in zip((optimizer.mean, optimizer.square), state["adam"], strict=True):
-            tensor.copy_(saved)
-        self.epoch, self.history = state["epoch"], state["history"]
-        # Unknown in a checkpoint of an older version.
-        self.margins = state.get("margins", torch.full_like(self.margins, torch.nan)).cpu()
+        with decoding(self.checkpoint, remedy):
+            self.network.load_state_dict(state["network"])
+            for tensor, saved in zip(self.step.state, state["step"], strict=True):
+                tensor.copy_(saved)
+            self.epoch, self.history = int(state["epoch"]), [dict(row) for row in state["history"]]
+            self.snapshots = state["snapshots"]
+            # Unknown in a checkpoint of an older version.
+            self.margins = state.get("margins", torch.full_like(self.margins, torch.nan)).cpu()
+            if not 0 < self.epoch <= self.config.epochs or len(self.history) != self.epoch:
+                raise ValueError(f"epoch {self.epoch} of {self.config.epochs}")
 
     def steps(self) -> Iterator[None]:
         """One epoch: queues a step on the device for every item that is asked for."""
@@ -199,7 +217,25 @@ class Training:
             n = len(self.rows)
             row = {"nll": sums["nll"] / n, "kl": sums["kl"] / n, "accuracy": sums["right"] / n}
             self.history.append({"epoch": self.epoch, **row, **self._validate()})
+            if self._ends_with_snapshot():
+                self._snapshot()
             self._save()
+
+    def _ends_with_snapshot(self) -> bool:
+        """Whether the epoch just done is one of the last of its cycle."""
+        if not self.config.cycles:
+            return False
+        length = self.config.epochs / self.config.cycles
+        left = length - (self.epoch - 1e-9) % length
+        return left < min(SNAPSHOTS_PER_CYCLE, length)
+
+    def _snapshot(self) -> None:
+        """Keep the weights, with BatchNorm's statistics for them; training continues untouched."""
+        before = {name: value.clone() for name, value in self.network.named_buffers()}
+        self._settle(_SETTLING_SNAPSHOT)
+        self.snapshots.append({k: v.cpu().clone() for k, v in self.network.state_dict().items()})
+        for name, value in self.network.named_buffers():
+            value.copy_(before[name])
 
     def _save(self) -> None:
         if not self.step.flat.values.isfinite().all():
@@ -209,7 +245,8 @@ class Training:
             )
         state = {
             "network": self.network.state_dict(),
-            "adam": [self.step.optimizer.mean, self.step.optimizer.square],
+            "step": self.step.state,
+            "snapshots": self.snapshots,
             "epoch": self.epoch,
             "history": self.history,
             "margins": self.margins,
@@ -224,10 +261,9 @@ class Training:
         """Settle BatchNorm and write the network, its settings and its history."""
         if self.loaded:
             return
-        if self.step.posterior:
-            self.step.posterior.release()
-        if self.config.bayesian or self.config.dropout:
-            self.settle()
+        self.step.release()
+        if self.config.bayesian or self.config.dropout or self.config.swa:
+            self._settle(_SETTLING)
         with atomic_path(self.folder / "history.csv") as temporary:
             pd.DataFrame(self.history).to_csv(temporary, index=False)
         with atomic_path(self.folder / MARGINS) as temporary, open(temporary, "wb") as file:
@@ -240,8 +276,17 @@ class Training:
                 "image_shape": list(self.data.images.shape[1:]),
                 "training_images": len(self.rows),
                 "validation_images": len(self.validation),
+                "sigma": {
+                    name: [self.first_sigmas[name], last]
+                    for name, last in median_sigmas(self.network).items()
+                },
             },
         )
+        if self.snapshots:
+            names = self.snapshots[0]
+            stacked = {name: torch.stack([s[name] for s in self.snapshots]) for name in names}
+            with atomic_path(self.folder / SNAPSHOTS) as temporary:
+                temporary.write_bytes(save(stacked))
         with atomic_path(self.weights) as temporary:
             # As bytes: a full disk is then an OSError, which names the file.
             temporary.write_bytes(
@@ -259,8 +304,8 @@ class Training:
         margins[self.validation] = np.nan
         return margins
 
-    def settle(self, batches: int = 100) -> None:
-        """BatchNorm's statistics (where there is any) as the finished posterior has them."""
+    def _settle(self, batches: int) -> None:
+        """BatchNorm's statistics (where there is any) over training batches, weights as they are."""
         generator = torch.Generator().manual_seed(self.config.seed)
         self.step.generator.manual_seed(self.config.seed + 1)
         rows = torch.as_tensor(self.rows)

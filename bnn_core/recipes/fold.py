@@ -1,13 +1,12 @@
 """One fold is one job: train each method, predict, leave the result in the fold's folder.
 
-A study with one fixed split (MNIST) has one fold. A finished job is skipped when run again; an
-interrupted one goes on. `assemble` puts the folds' rows together once all are there.
+A study with one fixed split (MNIST) has one fold. A finished job is skipped when it is run again;
+an interrupted one continues. `assemble` joins the rows of all folds.
 """
 
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,10 +20,18 @@ from tqdm import tqdm
 from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
+from bnn_core.base.reading import demand_array, read_array, read_arrays
 from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
+from bnn_core.networks.adaptive import AUTO, STAGES
 from bnn_core.networks.building import prepare
-from bnn_core.networks.distance import MOST_IMAGES, TrainingCloud, save_cloud, training_cloud
+from bnn_core.networks.distance import (
+    MOST_IMAGES,
+    TrainingCloud,
+    read_cloud,
+    save_cloud,
+    training_cloud,
+)
 from bnn_core.networks.methods import builds_on, networks_of, procedure_of
 from bnn_core.networks.prediction import Networks, embed, predict_batches
 from bnn_core.networks.settings import TrainConfig
@@ -33,13 +40,14 @@ from bnn_core.networks.training import MARGINS, TrainingSet
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What one method says of the images that one fold predicts.
+    """The predictions of one method for the images that one fold predicts.
 
     rows: (M,) row numbers in the study. moments: of M images. samples: (M, T, C) float16 or None.
     embedding: (M, D) float16. distance: (M,) from the training images, see `networks.distance`; None
     for folds of older versions. training_rows, margins: (K,) rows that the fold trained on and
     their mean margins in the first half of training; None where they are unknown. After `assemble`
-    margins are (N,), one per row of the study.
+    margins are (N,), one per row of the study. used: (M,) networks that an image needed, None where
+    all had the same number.
     """
 
     rows: np.ndarray
@@ -49,6 +57,7 @@ class FoldResult:
     distance: np.ndarray | None = None
     training_rows: np.ndarray | None = None
     margins: np.ndarray | None = None
+    used: np.ndarray | None = None
 
 
 def run_method(
@@ -58,7 +67,7 @@ def run_method(
     images: np.ndarray,
     rows: np.ndarray,
     *,
-    num_samples: int,
+    num_samples: int | str,
     sample_seed: int,
     keep_samples: bool = True,
     training_rows: np.ndarray | None = None,
@@ -67,17 +76,16 @@ def run_method(
 ) -> None:
     """Train one method of one fold in `folder` and predict `images`, (M, channels, H, W) uint8.
 
-    `rows` (M,) are the images' row numbers in the study. The folder is named after the method; what
-    it builds on lies in the folder beside, `standard`. Idempotent: what is done is kept.
-    training_rows: (N,) row numbers of the training images, if they are in the study; their margins
-    during training are kept then.
+    rows: (M,) row numbers of the images in the study. The folder is named after the method; a
+    standard network that it builds on is in the folder `standard` beside it. Idempotent: finished
+    parts are kept. num_samples: networks drawn; "auto" draws 100 and uses as many of them as an image
+    needs, see `networks.adaptive`. training_rows: (N,) row numbers of the training images, if they are in the
+    study; their margins during training are kept then.
     """
     if (folder / "prediction.npz").is_file():
         return
     name = " ".join(folder.parts[-2:])
-    bar = partial(tqdm, desc=f"train fold {name}", disable=quiet)
-    with timed(folder, "training", resumed=True):
-        procedure_of(folder).train(folder, config, training, device, bar)
+    train_method(folder, config, training, device, quiet)
     ready = partial(prepare, intensity=config.intensity)
     # Everything is written as it is computed: memory does not grow with the number of images.
     with atomic_path(folder / "prediction.npz") as temporary, _Parts(folder, len(images)) as parts:
@@ -87,17 +95,20 @@ def run_method(
                 total=len(images), desc=f"predict fold {name}", unit="image", disable=quiet
             ) as bar,
         ):
-            networks = networks_of(folder, num_samples, sample_seed, device)
+            adaptive = num_samples == AUTO
+            count = STAGES[-1] if adaptive else num_samples
+            networks = networks_of(folder, count, sample_seed, device)
             keep = torch.float16 if keep_samples else None
-            for batch in predict_batches(networks, images, ready, keep=keep):
+            for batch in predict_batches(networks, images, ready, keep=keep, adaptive=adaptive):
                 parts.append(**vars(batch.moments))
+                if batch.used is not None:
+                    parts.append(used=batch.used.astype(np.int16))
                 if keep_samples:
                     parts.append(samples=batch.samples)
                 bar.update(len(batch.moments.mean_p))
         mean = networks_of(folder, None, sample_seed, device)
         with tqdm(total=len(images), desc=f"embed fold {name}", unit="image", disable=quiet) as bar:
-            cloud = _training_cloud(mean, training, ready)
-            save_cloud(folder, cloud)
+            cloud = read_cloud(folder)
             for features in embed(mean, images, ready):
                 parts.append(
                     embedding=features.astype(np.float16), distance=cloud.distance(features)
@@ -112,10 +123,31 @@ def run_method(
             np.savez(file, rows=rows, **arrays, **_margins(folder, config, training_rows))
 
 
+def train_method(
+    folder: Path,
+    config: TrainConfig,
+    training: TrainingSet,
+    device: str = "cpu",
+    quiet: bool = False,
+) -> None:
+    """Train one method in `folder`, which is named after it, and keep where its training images lie
+    in the last hidden layer. Idempotent; an interrupted training continues."""
+    part = folder.parent.name
+    name = f"{f'fold {part}' if part.isdigit() else 'all compounds'} {folder.name}"
+    bar = partial(tqdm, desc=f"train {name}", disable=quiet)
+    with timed(folder, "training", resumed=True):
+        procedure_of(folder).train(folder, config, training, device, bar)
+    if read_cloud(folder) is None:
+        mean = networks_of(folder, None, 0, device)
+        save_cloud(
+            folder, _training_cloud(mean, training, partial(prepare, intensity=config.intensity))
+        )
+
+
 def _training_cloud(
     mean: Networks, training: TrainingSet, ready: Callable[[np.ndarray], Tensor]
 ) -> TrainingCloud:
-    """The training images in the last hidden layer; evenly chosen ones where there are many."""
+    """The training images in the last hidden layer; evenly spaced ones where there are many."""
     chosen = np.linspace(0, len(training.images) - 1, min(len(training.images), MOST_IMAGES))
     chosen = chosen.astype(int)
     features = list(embed(mean, training.images, ready, rows=chosen))
@@ -123,7 +155,7 @@ def _training_cloud(
 
 
 class _Parts:
-    """Arrays of a fold's result while they are made: files of a hidden folder that goes at the end.
+    """Arrays of a fold's result while they are made: files in a hidden folder, deleted at the end.
 
     Every array has `count` rows, one per image.
     """
@@ -133,7 +165,7 @@ class _Parts:
         self.writers: dict[str, ArrayWriter] = {}
 
     def __enter__(self) -> "_Parts":
-        shutil.rmtree(self.folder, ignore_errors=True)  # an interrupted run left it
+        shutil.rmtree(self.folder, ignore_errors=True)  # of an interrupted run
         self.folder.mkdir()
         return self
 
@@ -158,37 +190,47 @@ class _Parts:
 
 
 def read_result(folder: Path) -> FoldResult:
-    """A finished method's predictions; InputError when they are not there or damaged."""
-    path = folder / "prediction.npz"
-    try:
-        with open(path, "rb") as file, np.load(file) as arrays:
-            moments = Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"])
-            rows, embedding = arrays["rows"], arrays["embedding"]
-            distance, margins = arrays.get("distance"), arrays.get("margins")
-            training_rows = arrays.get("training_rows")
-        samples = folder / "samples.npy"
-        return FoldResult(
-            rows,
-            moments,
-            np.load(samples, mmap_mode="r") if samples.is_file() else None,
-            embedding,
-            distance,
-            training_rows,
-            margins,
+    """The predictions of a finished method; InputError where they are missing or damaged."""
+    path, samples = folder / "prediction.npz", folder / "samples.npy"
+    if not path.is_file():
+        raise InputError(f"{path} does not exist yet: run this fold first")
+    remedy = "delete it and run the same command again"
+    arrays = read_arrays(path, remedy)
+    parts = {
+        name: demand_array(path, arrays, name, dimensions, kinds, remedy)
+        for name, dimensions, kinds in (
+            ("rows", 1, "iu"),
+            ("mean_p", 2, "f"),
+            ("mean_p2", 2, "f"),
+            ("mean_entropy", 1, "f"),
+            ("embedding", 2, "f"),
+            ("distance", 1, "f"),
         )
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is not there yet: run this fold first") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged; delete it and run the same command again") from error
+        if name != "distance" or name in arrays  # older folds have none
+    }
+    kept = read_array(samples, "f", remedy) if samples.is_file() else None
+    lengths = {len(array) for array in [*parts.values(), *([] if kept is None else [kept])]}
+    if len(lengths) > 1 or parts["mean_p"].shape != parts["mean_p2"].shape:
+        raise InputError(f"{path} and {samples.name} have different numbers of images; {remedy}")
+    return FoldResult(
+        parts["rows"],
+        Moments(parts["mean_p"], parts["mean_p2"], parts["mean_entropy"]),
+        kept,
+        parts["embedding"],
+        parts.get("distance"),
+        arrays.get("training_rows"),
+        arrays.get("margins"),
+        arrays.get("used"),
+    )
 
 
 def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = None) -> FoldResult:
-    """One result over all rows of a study; rows that several folds predict get their mean.
+    """One result over all rows of a study; rows that several folds predict get the folds' mean.
 
     Samples are kept where every fold kept them; a row that K folds predict gets its T samples from
-    them in turn. They are a memory-mapped file in the folder `scratch` (None: the system's folder
-    for temporary files), which the system removes with the last reference to them.
-    Raises InputError when some row is predicted by no fold.
+    these folds in turn. They are a memory-mapped file in the folder `scratch` (None: the system's
+    folder for temporary files), which the system deletes with the last reference.
+    Raises InputError for a row that no fold predicts.
     """
     counts = np.zeros(num_rows)
     for result in results:
@@ -213,7 +255,7 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
     samples = None
     if all(r.samples is not None for r in results):
         shape = (num_rows, *results[0].samples.shape[1:])
-        # A file without a name, which goes when nothing uses it any more.
+        # A file without a name: the system deletes it with its last user.
         with tempfile.TemporaryFile(dir=scratch) as file:
             samples = np.memmap(file, np.float16, "w+", shape=shape)
         seen = np.zeros(num_rows, dtype=int)
@@ -221,13 +263,15 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
             # Fold number s of the K that predict a row gives it the samples s, s + K, s + 2K, ...
             first, step = seen[result.rows], counts[result.rows].astype(int)
             for t in range(samples.shape[1]):
-                mine = t % step == first
-                samples[result.rows[mine], t] = result.samples[mine, t]
+                gives = t % step == first
+                samples[result.rows[gives], t] = result.samples[gives, t]
             seen[result.rows] += 1
     embedding = mean_of([r.embedding for r in results]).astype(np.float16)
-    distance = None
+    distance = used = None
     if all(r.distance is not None for r in results):
         distance = mean_of([r.distance for r in results])
+    if all(r.used is not None for r in results):
+        used = mean_of([r.used for r in results])
     return FoldResult(
         np.arange(num_rows),
         moments,
@@ -235,6 +279,7 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
         embedding,
         distance,
         margins=_mean_margins(results, num_rows),
+        used=used,
     )
 
 

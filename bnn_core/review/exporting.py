@@ -8,6 +8,7 @@ with unchanged texts.
 
 import csv
 import io
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,8 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path
 from bnn_core.base.methods import by_precedence
 from bnn_core.base.scores import SCORES
+from bnn_core.review.filter_syntax import parse, select, to_text
 from bnn_core.review.log import ReviewLog
 from bnn_core.review.state import cells
 from bnn_core.study.folder import Study
@@ -106,6 +109,41 @@ def export_table(
         lines["label"] = gone["label_then"]
         table = pd.concat([table, lines], ignore_index=True)[list(table.columns)]
     return table.assign(filter=filter, study=study.name, fingerprint=study.fingerprint)
+
+
+def export_flagged(
+    study: Study,
+    out: str | os.PathLike | None = None,
+    *,
+    filter: str | None = None,
+    format: str | None = None,
+    reviews: str | os.PathLike | None = None,
+) -> pd.DataFrame:
+    """The flagged images with their decisions and scores (`export_table`), written to `out`.
+
+    out: .csv (for Excel) or .parquet; None: only return the table. filter: conditions on its
+    columns, such as "compound = colchicine; vi_confidence < 0.2", which select among all images,
+    flagged or not. format: "csv" or "parquet" where the name of `out` does not say. reviews: folder
+    of the review log (default: the one that the study is in).
+    Raises InputError for a filter that cannot be read, and a file that cannot be written.
+    """
+    kind = None if out is None else format_of(Path(out), format)
+    log = ReviewLog(Path(reviews) if reviews else study.path.parent)
+    if filter is None:
+        table = export_table(study, log)
+    else:
+        conditions = parse(filter)
+        table = export_table(study, log, rows=range(len(study.images)), filter=to_text(conditions))
+        table = table[select(table, conditions)].reset_index(drop=True)
+    if out is not None:
+        write_exported(table, Path(out), kind)
+    return table
+
+
+def write_exported(table: pd.DataFrame, out: Path, format: str) -> None:
+    """Write a table in one of FORMATS, whole or not at all."""
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(table_bytes(table, format))
 
 
 def table_bytes(table: pd.DataFrame, format: str) -> bytes:

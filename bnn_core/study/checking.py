@@ -34,7 +34,7 @@ def check_study(path: str | os.PathLike) -> list[str]:
 
 def demand_networks(study: Study) -> None:
     """InputError where a file of the trained networks is not as it was written."""
-    problems = _damaged(study, "folds/")
+    problems = _damaged(study, ("folds/", "deploy/"))
     if problems:
         raise InputError(f"study {study.name}: {problems[0]}; restore it or re-make the study")
 
@@ -45,7 +45,7 @@ def damaged_files(study: Study) -> list[str]:
     return ([changed] if changed else []) + _damaged(study)
 
 
-def _damaged(study: Study, under: str = "") -> list[str]:
+def _damaged(study: Study, under: str | tuple[str, ...] = "") -> list[str]:
     problems = []
     known = study.meta[CHECKSUMS]
     for name, size in study.meta["files"].items():

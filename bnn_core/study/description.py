@@ -1,5 +1,6 @@
 """study.json: what a study is and how it was made. The one place that says what may be in it."""
 
+import os
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -181,3 +182,12 @@ def read_description(folder: Path) -> dict[str, Any]:
     if problem := problem_of(meta, Description):
         raise InputError(f"{path}: {problem}; {RESTORE}")
     return meta | {key: value for key, value in ABSENT.items() if meta.get(key) is None}
+
+
+def stamp_of(path: Path) -> tuple[int, ...] | None:
+    """Tells one making of a study from another; None where there is none."""
+    try:
+        found = os.stat(path / "study.json")
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size)

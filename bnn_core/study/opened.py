@@ -13,7 +13,10 @@ from bnn_core.base import methods
 from bnn_core.base.errors import RESTORE, InputError, decoding
 from bnn_core.base.reading import read_array, read_parquet
 from bnn_core.base.roots import readable
+from bnn_core.base.wording import did_you_mean
+from bnn_core.measures.levels import available_levels
 from bnn_core.study import checksums, tables
+from bnn_core.study.description import stamp_of
 
 #: File of a synthetic study with what was planted in it.
 TRUTH = "truth.parquet"
@@ -51,6 +54,15 @@ class Study:
     def standard_method(self) -> str | None:
         """The standard network where the study has it, or None."""
         return methods.standard_method(self.methods)
+
+    def demand_level(self, level: str) -> None:
+        """InputError where the study has no such level (`levels.available_levels`)."""
+        known = available_levels(self.images)
+        if level not in known:
+            raise InputError(
+                f"study {self.name} has no level '{level}'{did_you_mean(level, known)}; it has "
+                f"{', '.join(known)}"
+            )
 
     def demand_same(self) -> None:
         """InputError where the study was made again, moved or deleted since it was opened."""
@@ -116,7 +128,8 @@ class Study:
         """summary/<method>.parquet: what one method predicts for each image."""
         if method not in self.methods:
             raise InputError(
-                f"study {self.name} has no method '{method}'; it has {', '.join(self.methods)}"
+                f"study {self.name} has no method '{method}'{did_you_mean(method, self.methods)}; "
+                f"it has {', '.join(self.methods)}"
             )
 
         def read(path: Path) -> pd.DataFrame:
@@ -218,12 +231,3 @@ class Study:
             return table
 
         return self._read_if_there(name, read)
-
-
-def stamp_of(path: Path) -> tuple[int, ...] | None:
-    """Tells one making of a study from another; None where there is none."""
-    try:
-        found = os.stat(path / "study.json")
-    except OSError:
-        return None
-    return (found.st_ino, found.st_mtime_ns, found.st_size)

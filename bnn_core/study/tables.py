@@ -9,6 +9,7 @@ from pandas.api import types
 
 from bnn_core.base.errors import RESTORE, InputError, decoding
 from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size
+from bnn_core.base.scores import SCORES
 
 ROLES = ("scored", "unlabelled", "control", "shifted", "new")
 #: Columns of images.parquet by kind, those that every study has first.
@@ -16,17 +17,6 @@ _IMAGE_TEXTS = ("image_id", "label", "role")
 _IMAGE_NUMBERS = ("fold",)
 _MORE_TEXTS = ("plate", "well", "compound", "moa", "batch", "group", "content_hash", "path")
 _MORE_NUMBERS = ("concentration",)
-#: Columns of a summary (`uncertainty.summarise`).
-_SCORES = (
-    "p_label",
-    "top_softmax",
-    "aleatoric",
-    "epistemic",
-    "predictive_entropy",
-    "mutual_information",
-    "total_variance",
-    "distance",
-)
 CONTRAST = {"plate": "text", "channel": "text", "low": "number", "high": "number"}
 TRUTH = {"kind": "text", "level": "text", "compound": "text", "concentration": "number"} | (
     dict.fromkeys(("plate", "well", "image_id", "given", "true", "note"), "text")
@@ -73,7 +63,7 @@ def demand_images(path: Path, images: pd.DataFrame, rows: int) -> None:
 def demand_summary(path: Path, summary: pd.DataFrame, classes: Sequence[str], rows: int) -> None:
     """InputError where a summary does not say of `rows` images how probable each class is."""
     probabilities = [f"p_{name}" for name in classes]
-    scores = [name for name in _SCORES if name in summary]
+    scores = [name for name in ("p_label", *SCORES) if name in summary]
     demand_columns(
         path,
         summary,
@@ -111,9 +101,7 @@ def read_history(path: Path) -> pd.DataFrame:
     with decoding(path):
         demand_size(path, MOST_TEXT_BYTES, RESTORE)
         table = pd.read_csv(path, encoding="utf-8")
-    demand_columns(
-        path, table, HISTORY | {name: "number" for name in _VALIDATION if name in table}
-    )
+    demand_columns(path, table, HISTORY | {name: "number" for name in _VALIDATION if name in table})
     return table
 
 

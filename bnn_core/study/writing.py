@@ -15,8 +15,9 @@ from bnn_core.base.errors import InputError
 from bnn_core.measures.levels import available_levels, level_metrics
 from bnn_core.study import checksums
 from bnn_core.study import folder as study_format
+from bnn_core.study.catalogue import MAKING
 from bnn_core.study.description import SCHEMA
-from bnn_core.study.folder import MAKING, ROLES, file_sizes, write_table
+from bnn_core.study.folder import ROLES, file_sizes, write_table
 from bnn_core.study.lock import study_lock, swap_in
 from bnn_core.study.working_folder import (
     ADDING,

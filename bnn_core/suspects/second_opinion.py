@@ -22,8 +22,10 @@ from threadpoolctl import threadpool_limits
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
+from bnn_core.base.reading import read_parquet, read_parquet_note
 from bnn_core.measures.uncertainty import Moments, summarise
 from bnn_core.study.lock import study_lock
+from bnn_core.study.tables import demand_columns
 from bnn_core.suspects.phenotype import strength
 from bnn_core.tables.class_columns import find_class_columns
 from bnn_core.tables.columns import map_columns
@@ -32,6 +34,7 @@ from bnn_core.tables.reading import looks_numeric, read_table, to_numbers
 #: Inverse strength of the ridge penalty: small, because features are many and wells few.
 PENALTY_C = 0.05
 FILE = "second_opinion.parquet"
+REMEDY = "run 'bnn second-opinion' again"
 _CARRIED = (
     "plate",
     "well",
@@ -107,7 +110,8 @@ def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> Fea
             "probabilities, not measured features; import them as a study with 'bnn import' "
             "and choose that study as the second opinion"
         )
-    finite = np.isfinite(values).all(axis=0)
+    # Larger numbers have no finite variance.
+    finite = (np.abs(values) < 1e100).all(axis=0)
     names = tuple(c for c, ok in zip(candidates, finite, strict=True) if ok)
     if len(names) < 2:
         raise InputError(
@@ -200,14 +204,14 @@ def read_opinion(study: Path) -> tuple[pd.DataFrame, dict[str, str]] | None:
     path = Path(study) / FILE
     if not path.is_file():
         return None
-    try:
-        arrow = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            f"{path} is damaged ({str(error).splitlines()[0]}); run 'bnn second-opinion' again"
-        ) from error
-    about = json.loads((arrow.schema.metadata or {}).get(b"second_opinion", b"{}"))
-    return arrow.to_pandas(), about
+    table = read_parquet(path, REMEDY)
+    demand_columns(
+        path,
+        table,
+        dict.fromkeys(("compound", "label", "role", "predicted"), "text")
+        | dict.fromkeys(("correct", "confidence", "strength"), "number"),
+    )
+    return table, read_parquet_note(path, "second_opinion", REMEDY)
 
 
 def _fit_predict(

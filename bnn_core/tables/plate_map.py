@@ -34,18 +34,21 @@ def plate_names(table: pd.DataFrame) -> pd.Series:
     return plate.where(~shared, table["batch"].astype(str) + " / " + plate.astype(str))
 
 
-def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """One row per well, sorted by plate (P2 before P10) and place: what its fields say together.
+def well_table(
+    table: pd.DataFrame, classes: Sequence[str], source: str | None = None
+) -> pd.DataFrame:
+    """One row per well, sorted by plate (P2 before P10) and place: its fields taken together.
 
-    table: images joined with a summary. Rows without plate or without a readable well are left out
-    (compare `unplaced`). Returns plate (`plate_names`), well, row, column (from 1), n_images,
-    label (None for none or several), labels (how many), compound, concentration, role (None where
-    the fields differ), predicted and p_<class> from the mean softmax, confidence (the mean over
-    fields), agreement (share of the scored fields predicted as their label, nan without one),
-    correct (well's prediction against its label; NA without), and the means of every quality_*
-    and of distance, where there is one.
+    table: images joined with a summary. source: name of an added set, None: the study's own
+    images. Rows without plate or without a readable well are left out (compare `unplaced`).
+    Returns plate (`plate_names`), well, row, column (from 1), n_images, label (None for none or
+    several), labels (how many), compound, concentration, role (None where the fields differ),
+    predicted and p_<class> from the mean softmax, confidence (the mean over fields), agreement
+    (share of the scored fields predicted as their label, nan without one), correct (the well's
+    prediction against its label; NA without), and the means of every quality_* and of distance,
+    where there is one.
     """
-    table, place = _placed(table)
+    table, place = _placed(table, source)
     keys = ["plate", "well"]
     # Without labels a well stays one well, whatever its fields are labelled.
     units = aggregate(table.assign(label=None), "well", classes)
@@ -77,17 +80,19 @@ def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     return found.assign(correct=correct).iloc[order].reset_index(drop=True)
 
 
-def rows_of_wells(table: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
+def rows_of_wells(
+    table: pd.DataFrame, wells: pd.DataFrame, source: str | None = None
+) -> np.ndarray:
     """Index values of the images of these wells (plate and well, as `well_table` names them)."""
-    placed, _ = _placed(table)
+    placed, _ = _placed(table, source)
     keys = ["plate", "well"]
     there = pd.MultiIndex.from_frame(placed[keys]).isin(pd.MultiIndex.from_frame(wells[keys]))
     return placed.index.to_numpy()[there]
 
 
-def unplaced(table: pd.DataFrame) -> pd.DataFrame:
+def unplaced(table: pd.DataFrame, source: str | None = None) -> pd.DataFrame:
     """The rows that no map can show: without plate, or with a well that is no well's name."""
-    return table.drop(index=_placed(table)[0].index)
+    return table.drop(index=_placed(table, source)[0].index)
 
 
 def odd_wells(images: pd.DataFrame) -> list[str]:
@@ -205,10 +210,18 @@ def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
     return (values - values.groupby(plate).transform("mean")).to_numpy()
 
 
-def _placed(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:
-    """The study's own images that have a place, their plates by `plate_names`, wells by one
-    spelling; the places."""
-    known = table[own_images(table) & (table["plate"].notna() & table["well"].notna()).to_numpy()]
+def images_of(table: pd.DataFrame, source: str | None) -> np.ndarray:
+    """(N,) bool: the images of an added set, or of the study itself (None)."""
+    return own_images(table) if source is None else (table["source"] == source).to_numpy()
+
+
+def _placed(
+    table: pd.DataFrame, source: str | None
+) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:
+    """The images of a set that have a place, their plates by `plate_names`, wells by one spelling;
+    the places."""
+    has_place = (table["plate"].notna() & table["well"].notna()).to_numpy()
+    known = table[images_of(table, source) & has_place]
     names = {name: place_of(name) for name in known["well"].unique()}
     spelled = {name: well_name(*p) for name, p in names.items() if p is not None}
     known = known[known["well"].isin(list(spelled)).to_numpy()]

@@ -17,6 +17,7 @@ from bnn_core.tables.label_columns import likely_names, name_columns
 from bnn_core.tables.label_values import class_labels, counted_alike, read_label_values
 from bnn_core.tables.long_form import long_columns
 from bnn_core.tables.probabilities import checked_probabilities
+from bnn_core.tables.reading import name_of
 from bnn_core.tables.samples import read_samples, sample_moments
 from bnn_core.tables.single_probability import find_single
 from bnn_core.tables.sources import (
@@ -60,7 +61,9 @@ class Predictions:
     notes: list[str]
 
 
-def read_predictions(path: Path, options: ImportOptions | None = None) -> Predictions:
+def read_predictions(
+    path: Path | pd.DataFrame, options: ImportOptions | None = None
+) -> Predictions:
     """Read, understand and check a table of predictions.
 
     Raises InputError (one line: file, rows, what is wrong, what to do) for all bad input.
@@ -86,7 +89,7 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
         notes += [single] if single else []
     if found is None:
         raise InputError(
-            f"{path}: no class probabilities found; columns such as softmax_0 or p_<class>, "
+            f"{main.path}: no class probabilities found; columns such as softmax_0 or p_<class>, "
             "columns called as the classes, or one row per image and class (image, class, "
             "probability) expected; --prefix says how such columns begin, --samples names a file "
             "of samples"
@@ -118,7 +121,7 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
             main.raw.index,
             found.columns.columns,
             logits=logits,
-            where=f"{options.samples} ",
+            where=f"{name_of(options.samples)} ",
             lacking=lacking,
         )
         moments = {options.method: m}
@@ -131,7 +134,7 @@ def read_predictions(path: Path, options: ImportOptions | None = None) -> Predic
         where=main.where,
     )
     if "label" in classes:
-        raise InputError(f"{path}: a class cannot be called 'label'; rename it")
+        raise InputError(f"{main.path}: a class cannot be called 'label'; rename it")
     read = [*main.map.notes, *(note for table in metadata for note in table.map.notes)]
     notes = [how, *read, *looked.notes, *based, *meant.notes, *notes, *said]
     labels = class_labels(labels, classes, main.where)

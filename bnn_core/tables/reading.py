@@ -1,21 +1,38 @@
 """Reading other people's tables strictly: every cell as text, every row known by its number."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.reading import read_parquet
 from bnn_core.base.roots import readable
+from bnn_core.tables.other_files import (
+    expanded,
+    read_feather,
+    read_json,
+    read_sheet,
+)
 from bnn_core.tables.text_files import read_text
 
 _SHOWN_ROWS = 5
+_TEXT = (".csv", ".tsv", ".txt", ".tab")
+_SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+#: Endings of files whose cells have types, and what reads them.
+_TYPED: dict[tuple[str, ...], Callable[[Path], pd.DataFrame]] = {
+    (".parquet", ".pq"): partial(read_parquet, remedy="write it again"),
+    (".feather", ".arrow", ".ipc"): read_feather,
+    (".json", ".jsonl", ".ndjson"): read_json,
+}
+#: Endings of files that `read_table` reads, before a ".gz".
+TABLE_ENDINGS = (*_TEXT, *_SHEETS, *(ending for endings in _TYPED for ending in endings))
 
 
 @contextmanager
@@ -36,35 +53,45 @@ def rows_text(rows: Iterable[int]) -> str:
     return f"rows {first}" + (f" ... ({len(rows):,} rows)" if len(rows) > _SHOWN_ROWS else "")
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A table from .csv, .tsv, .txt (each also .gz) or .parquet.
+def name_of(source: Path | pd.DataFrame | np.ndarray) -> Path:
+    """How messages name what is read: a file by its path, data in memory "table" or "samples"."""
+    if isinstance(source, pd.DataFrame):
+        return Path("table")
+    return Path("samples") if isinstance(source, np.ndarray) else Path(source)
 
-    The index is the row's number as the user counts it: in a text file the header is row 1, so the
-    first data row is 2 (blank lines are not counted); in Parquet the first row is 1. Text files
-    give text in every column, empty cells as "" (see `text_files.read_text`).
+
+def read_table(path: Path | pd.DataFrame) -> pd.DataFrame:
+    """A table of text (.csv, .tsv, .txt, each also .gz), Parquet, Feather, JSON or a workbook.
+
+    A table in memory is copied. The index is the row's number as the user counts it: in a text file
+    or a workbook the header is row 1, so the first row of data is 2 (blank lines of a text file are
+    not counted); elsewhere the first row is 1. Text files and workbooks give text in every column,
+    empty cells as "" (see `text_files.read_text`). Lists in cells become columns
+    (`other_files.expanded`).
 
     Raises InputError for anything else: a path that may not be read (`roots`), no such file, not
-    UTF-8, rows of unequal length, a header that stands twice, two columns of one name, no rows.
+    UTF-8, rows of unequal length, a repeated header, two columns of one name, no rows.
     """
+    if isinstance(path, pd.DataFrame):
+        return expanded(_numbered(path, name_of(path)))
     path = readable(path)
     if not os.path.isfile(path):  # no error where a name is too long to be one
         raise InputError(f"{path} is no file" if os.path.exists(path) else f"{path} does not exist")
     name = path.name.lower().removesuffix(".gz")
-    if name.endswith((".parquet", ".pq")):
-        table = _read_parquet(path)
-    elif name.endswith((".csv", ".tsv", ".txt", ".tab")):
-        table = read_text(path)
-        _demand_distinct(path, list(table.columns))
-        _demand_one_header(path, table)
-        table = table[(table != "").any(axis=1)]
-    else:
+    typed = next((read for endings, read in _TYPED.items() if name.endswith(endings)), None)
+    if typed is not None:
+        return expanded(_numbered(typed(path), path))
+    if not name.endswith((*_TEXT, *_SHEETS)):
         raise InputError(
-            f"{path}: a table as .csv, .tsv or .parquet expected; save an Excel sheet "
-            "as 'CSV UTF-8'"
+            f"{path}: a table as .csv, .tsv, .parquet, .feather, .json, .jsonl or .xlsx expected"
         )
+    table = read_text(path) if name.endswith(_TEXT) else read_sheet(path)
+    _demand_distinct(path, list(table.columns))
+    _demand_one_header(path, table)
+    table = table[(table != "").any(axis=1)]
     if table.empty:
         raise InputError(f"{path} has a header and no rows")
-    return table
+    return expanded(table)
 
 
 def to_numbers(table: pd.DataFrame, columns: list[str], path: Path) -> np.ndarray:
@@ -80,7 +107,7 @@ def to_numbers(table: pd.DataFrame, columns: list[str], path: Path) -> np.ndarra
             continue
         text = values.astype("str").str.strip()
         try:
-            # Many times faster than pandas, which is left to find what is wrong.
+            # Many times faster than pandas, which then finds the bad cells.
             out[:, j] = pc.cast(pa.array(text, pa.string()), pa.float64()).to_numpy(
                 zero_copy_only=False
             )
@@ -111,15 +138,14 @@ def looks_numeric(values: pd.Series) -> bool:
     return bool(pd.to_numeric(filled, errors="coerce").notna().sum() > len(filled) / 2)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        table = pq.read_table(path).to_pandas()
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} is no readable Parquet file ({_first_line(error)})") from error
+def _numbered(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A copy whose index is the row's number from 1; an index of the table becomes a column."""
     table = table.reset_index(drop=isinstance(table.index, pd.RangeIndex))
     table.columns = [str(c) for c in table.columns]
     _demand_distinct(path, list(table.columns))
     table.index = pd.RangeIndex(1, len(table) + 1)
+    if table.empty:
+        raise InputError(f"{path} has a header and no rows")
     return table
 
 
@@ -139,7 +165,3 @@ def _demand_distinct(path: Path, names: list[str]) -> None:
         raise InputError(
             f"{path}: the column name {double[0]!r} is there more than once; rename one"
         )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

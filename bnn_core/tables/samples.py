@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.reading import read_array, read_arrays
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import count, have
 from bnn_core.measures.uncertainty import Moments, moments
@@ -16,7 +16,7 @@ from bnn_core.tables.class_columns import ClassColumns, find_class_columns
 from bnn_core.tables.columns import map_columns
 from bnn_core.tables.long_form import image_key
 from bnn_core.tables.probabilities import checked_probabilities
-from bnn_core.tables.reading import read_table, rows_text, to_numbers
+from bnn_core.tables.reading import name_of, read_table, rows_text, to_numbers
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 
 SAMPLE = ("sample", "draw", "network", "mc_sample", "sample_id", "t")
@@ -31,10 +31,10 @@ def read_samples(
     Raises InputError when shapes, ids or classes do not fit the table, or when the samples do not
     average to the probabilities that the table itself gives.
     """
-    path = Path(options.samples)
+    path = name_of(options.samples)
     given = None if table_values is None else table_values.columns
-    if path.suffix in (".npy", ".npz"):
-        cube, names, ids = load_samples(path)
+    if isinstance(options.samples, np.ndarray) or path.suffix in (".npy", ".npz"):
+        cube, names, ids = load_samples(options.samples)
         samples = images_first(cube, len(main.raw), options.axes, path)
         if ids is not None:
             samples = samples[_places(ids, main, path)]
@@ -60,25 +60,26 @@ def read_samples(
     return samples, columns
 
 
-def load_samples(path: Path) -> tuple[np.ndarray, list[str] | None, list[str] | None]:
-    """Per-sample values from a .npy or .npz file: the array of three axes, class names, image ids.
+def load_samples(
+    source: Path | np.ndarray,
+) -> tuple[np.ndarray, list[str] | None, list[str] | None]:
+    """Per-sample values from an array or a .npy or .npz file: the array of three axes, class names,
+    image ids.
 
     An .npz has one array of three axes, and may have lists called `classes` and `image_id`.
     Raises InputError for anything else.
     """
-    try:
-        loaded = np.load(readable(path), mmap_mode="r", allow_pickle=False)
+    path = name_of(source)
+    if isinstance(source, np.ndarray):
+        arrays = {"": source}
+    else:
+        file = readable(path)
+        single = Path(file).suffix == ".npy"
         arrays = (
-            {"": loaded}
-            if isinstance(loaded, np.ndarray)
-            else {name: loaded[name] for name in loaded.files}
+            {"": read_array(file, remedy="save it again")}
+            if single
+            else read_arrays(file, "save it again")
         )
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError(
-            f"{path} is no readable .npy or .npz array ({str(error).splitlines()[0]})"
-        ) from error
     names, ids = (arrays.pop(name, None) for name in ("classes", "image_id"))
     cubes = {
         name: a for name, a in arrays.items() if a.ndim == 3 and a.size and a.dtype.kind in "fiu"
@@ -91,7 +92,7 @@ def load_samples(path: Path) -> tuple[np.ndarray, list[str] | None, list[str] | 
         )
     return (
         next(iter(cubes.values())),
-        *(None if given is None else [str(n) for n in given] for given in (names, ids)),
+        *(None if given is None else [str(n) for n in given.ravel()] for given in (names, ids)),
     )
 
 

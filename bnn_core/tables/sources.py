@@ -13,7 +13,7 @@ from bnn_core.tables.class_columns import ClassColumns, find_class_columns
 from bnn_core.tables.columns import ColumnMap, map_columns
 from bnn_core.tables.joining import join_metadata
 from bnn_core.tables.long_form import long_columns, pivot_long
-from bnn_core.tables.reading import naming, read_table, to_numbers
+from bnn_core.tables.reading import name_of, naming, read_table, to_numbers
 from bnn_core.tables.values import as_text
 
 
@@ -24,7 +24,8 @@ class ImportOptions:
     method: what made the predictions, a key of `base.methods.METHODS`. columns: canonical name ->
     source column, in the table or in the metadata. label, batch, group: the same for these three;
     group is what is not independent (default: compound). classes: names by column order. prefix:
-    how the class columns begin. samples: file of per-sample probabilities; axes "NTC" or "TNC".
+    how the class columns begin. samples: per-sample probabilities, a file or an array; axes
+    "NTC" or "TNC".
     standard: a second table, of a standard network. metadata: tables joined one after the other on
     `on`, or on the best shared columns. control: compounds or labels that are controls, never
     scored. unlabelled: labels that mean "no label". new: labels of kinds that the network never
@@ -40,7 +41,7 @@ class ImportOptions:
     prefix: str | None = None
     ignore_predicted: bool = False
     logits: bool = False
-    samples: Path | None = None
+    samples: Path | np.ndarray | None = None
     axes: str | None = None
     standard: Path | None = None
     metadata: tuple[Path, ...] = ()
@@ -73,13 +74,15 @@ class ClassValues:
     values: np.ndarray
 
 
-def read_sources(path: Path, options: ImportOptions) -> tuple[SourceTable, list[SourceTable]]:
+def read_sources(
+    path: Path | pd.DataFrame, options: ImportOptions
+) -> tuple[SourceTable, list[SourceTable]]:
     """The table and the metadata tables, mapped; what the user said goes to the table that has it.
 
     Raises InputError for columns that none has.
     """
-    paths = [Path(path), *options.metadata]
-    tables = [read_table(p) for p in paths]
+    tables = [read_table(source) for source in (path, *options.metadata)]
+    paths = [name_of(source) for source in (path, *options.metadata)]
     asked = dict(options.columns)
     for canonical in ("label", "batch"):
         if getattr(options, canonical):

@@ -8,9 +8,11 @@ from bnn_core.base.scores import SCORES
 from bnn_core.measures import mechanisms
 from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.mechanisms import Bins
+from bnn_core.measures.new_compounds import plate_sets
 from bnn_core.measures.out_of_distribution import NEW, OTHERS, SAME
 from bnn_core.study.folder import Study
 from pages.out_of_distribution import views
+from pages.out_of_distribution.new_compounds import new_compounds
 from pages.out_of_distribution.views import (
     BINS,
     CELL_WORDS,
@@ -26,12 +28,13 @@ from pages.shared.judged import compared_methods, names, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain
 
-OVERVIEW, KINDS, MAP, ONE, WHICH = (
+OVERVIEW, KINDS, MAP, ONE, WHICH, COMPOUNDS = (
     "groups",
     "all kinds",
     "predictions",
     "one kind",
     "which score?",
+    "new compounds",
 )
 DIGITS = """This study has no images of other kinds to compare with. Add letters, or any other
 images. The existing networks predict them; nothing is trained again:
@@ -86,7 +89,14 @@ def page() -> None:
             "`--leave-out label` every mechanism is unseen: make the study again.",
             icon=":material/balance:",
         )
-    draw = {OVERVIEW: overview, KINDS: all_kinds, MAP: taken_for, ONE: one_kind, WHICH: which}
+    draw = {
+        OVERVIEW: overview,
+        KINDS: all_kinds,
+        MAP: taken_for,
+        ONE: one_kind,
+        WHICH: which,
+        COMPOUNDS: new_compounds,
+    }
     draw[look](view)
 
 
@@ -94,9 +104,13 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
     """The menus: kind of view, network, false alarms allowed."""
     methods = compared_methods(study)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        looks = [OVERVIEW, KINDS, MAP, ONE, WHICH]
+        if plate_sets(study.images):
+            looks.append(COMPOUNDS)
+        choices.fit("compare", looks, OVERVIEW)
         look = st.segmented_control(
             "View",
-            [OVERVIEW, KINDS, MAP, ONE, WHICH],
+            looks,
             default=OVERVIEW,
             key="compare",
             required=True,

@@ -8,8 +8,9 @@ from bnn_core.base.methods import method_of
 from bnn_core.figures import overview as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures.evaluation import ECE_BINS
+from bnn_core.measures.first_looks import FIRST_LOOKS, first_looks
 from bnn_core.measures.intervals import Interval
-from bnn_core.measures.judging import FIRST_LOOKS, accuracy_by_level, first_looks
+from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.measures.levels import available_levels
 from bnn_core.study.folder import Study
 from pages.overview import making, suspects

@@ -8,7 +8,8 @@ import streamlit as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.review.log import ReviewLog
-from bnn_core.study.folder import Study, cache_root
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import Study
 from pages.shared import flag_form
 from pages.shared.flag_form import Form, Recorded
 from pages.shared.words import plain

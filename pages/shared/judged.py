@@ -5,7 +5,7 @@ import streamlit as st
 
 from bnn_core.base.methods import method_of
 from bnn_core.measures.evaluation import Reliability, reliability
-from bnn_core.measures.judging import Judged, judged_units, quality
+from bnn_core.measures.judged_units import Judged, judged_units, quality
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
 from pages.shared import filters, studies
@@ -39,7 +39,7 @@ def judged(study: Study, method: str, score: str, level: str = "image") -> Judge
 
 
 def qualities(study: Study, method: str) -> dict[str, float]:
-    """`bnn_core.measures.judging.quality` of the filtered rows."""
+    """`bnn_core.measures.judged_units.quality` of the filtered rows."""
     return _qualities(filters.key(study), method, study)
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base.errors import InputError
-from bnn_core.study.folder import MAKING, Study, StudyEntry, cache_root, list_studies, open_study
+from bnn_core.study.catalogue import MAKING, StudyEntry, cache_root, list_studies
+from bnn_core.study.folder import Study, open_study
 
 #: The study in the repository: the first one of a fresh clone.
 READY_MADE = "demo"

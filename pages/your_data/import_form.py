@@ -12,8 +12,8 @@ import streamlit as st
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
-from bnn_core.recipes.imports import image_folder, images_found, make_import_study
-from bnn_core.study.folder import cache_root
+from bnn_core.recipes.imports import image_folder, images_found, import_predictions
+from bnn_core.study.catalogue import cache_root
 from bnn_core.tables.aliases import CANONICAL
 from bnn_core.tables.predictions import Predictions, read_predictions
 from bnn_core.tables.sources import ImportOptions
@@ -242,15 +242,15 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
         f"Making {plain(name)} of {len(found.images):,} images", expanded=True
     ) as status:
         try:
-            out, _ = make_import_study(
-                table, cache_root() / name, options, title=name, force=replace, **extra
+            study = import_predictions(
+                table, cache_root() / name, title=name, force=replace, **vars(options), **extra
             )
         except InputError as error:
             status.update(label="Not made", state="error", expanded=True)
             st.error(plain(say(error, table)), icon=":material/error:")
             return
-    st.session_state[studies.OPEN_NEXT] = out.name
-    st.session_state[_MADE] = out.name
+    st.session_state[studies.OPEN_NEXT] = study.name
+    st.session_state[_MADE] = study.name
     st.rerun()
 
 

@@ -38,7 +38,7 @@ def cpu_ms(function, repeats: int = 30) -> float:
 def training_step(config: TrainConfig, batch: int, shape: tuple[int, int, int] = SHAPE):
     """One optimiser step on random images, as a function of nothing."""
     step = TrainingStep(new_network(config, 10, shape), config, 60_000, 10_000, None, "cpu")
-    step.begin_epoch(np.tile([1e-3, 0.9], (10_000, 1)), 0, seed=0)
+    step.begin_epoch(np.tile([1e-3, 0.9, 1.0], (10_000, 1)), 0, seed=0)
     x = torch.randint(256, (batch, *shape), dtype=torch.uint8)
     y = torch.randint(10, (batch,))
     return lambda: step(x, y)

@@ -246,7 +246,7 @@ def new_step(
     if not graph:
         step.replayed = False
     with step.on_stream():
-        step.begin_epoch(np.tile([config.learning_rate, 0.9], (count, 1)), 0, seed=1)
+        step.begin_epoch(np.tile([config.learning_rate, 0.9, 1.0], (count, 1)), 0, seed=1)
     synchronize(torch.device(device))
     return step
 
@@ -372,9 +372,9 @@ def fields(report: Report, sizes: Sizes) -> None:
         )
     ]
     runs.insert(0, ("Bayesian, weights, bfloat16, pools of 2 x 2", runs[1][1]))
-    at_once = mscnn._pool
+    at_once = mscnn.pool
     for name, config in runs:
-        mscnn._pool = pool_by_twos if "pools" in name else at_once
+        mscnn.pool = pool_by_twos if "pools" in name else at_once
         if report.left < 10:
             report.add(name, "not run", note="no time left")
             continue
@@ -401,7 +401,7 @@ def fields(report: Report, sizes: Sizes) -> None:
 
 
 def pool_by_twos(x: torch.Tensor, size: int) -> torch.Tensor:
-    """`mscnn._pool` as one pool of 2 x 2 after another."""
+    """`mscnn.pool` as one pool of 2 x 2 after another."""
     while size > 1:
         x, size = torch.nn.functional.max_pool2d(x, 2, ceil_mode=True), size // 2
     return x

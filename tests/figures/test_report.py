@@ -1,7 +1,7 @@
 """The report: one file that says what the study says, escapes what it quotes, fetches nothing."""
 
 import re
-from html import escape
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from bnn_core.suspects.ranking_wording import LOOKS_LIKE
 def text_of(html: bytes) -> str:
     """The words of a page, without its scripts, styles and tags."""
     body = re.sub(r"<(script|style)\b.*?</\1>", "", html.decode(), flags=re.DOTALL)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", body)))
 
 
 def test_the_published_figures_are_in_the_report(shared_data, tmp_path):
@@ -61,7 +61,7 @@ def animals(tmp_path):
 def test_flagged_images_with_pictures_and_decisions(animals, tmp_path):
     log = ReviewLog(tmp_path)
     before = report_html(animals, log)
-    assert "Flagged images None." in text_of(before)
+    assert "Flagged images No image is flagged." in text_of(before)
     log.flag(
         animals,
         [7, 3],
@@ -75,7 +75,7 @@ def test_flagged_images_with_pictures_and_decisions(animals, tmp_path):
     assert report_html(animals, log) == html
     said = text_of(html)
     assert "2 of 300 images." in said and "img-0003" in said and "img-0007" in said
-    assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;" in said
+    assert '<script>alert("x")</script>' in said
     assert b"<script>alert" not in html and b"<i>n</i>" not in html
     assert html.count(b"data:image/webp;base64,") == before.count(b"data:image/webp;base64,") + 2
 
@@ -128,7 +128,7 @@ def test_the_report_words_a_suspect_like_the_page(shared_data, monkeypatch, tmp_
     assert cli.main(["import", str(table), "--out", str(tmp_path / "authors")]) == 0
     said = text_of(report_html(open_study(tmp_path / "authors"), ReviewLog(tmp_path)))
     words = "ALLN: labelled Protein degradation, most similar to Cholesterol-lowering"
-    assert f"4. {words} Score" in said and escape(LOOKS_LIKE) in said
+    assert f"4. {words} Score" in said and LOOKS_LIKE in said
     assert "12 as DNA replication and 11 as Cholesterol-lowering" in said
     app = pages(monkeypatch, tmp_path, "suspect_labels/page.py", study="authors", suspect="ALLN")
     assert not app.exception and app.subheader[0].value.replace("\\", "") == words

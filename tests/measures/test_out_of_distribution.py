@@ -11,7 +11,6 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.bimodality import dip, looks_bimodal
-from bnn_core.measures.evaluation import balanced_weights, out_of_distribution
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.measures.uncertainty import Moments, summarise
 
@@ -70,13 +69,29 @@ def test_the_mean_over_kinds_is_the_weighted_figure(letters):
     assert of_kinds["kind"].tolist() == ["K", "O", "g", "i"]
     assert of_kinds["n_known"].eq(600).all()
     same, new = letters[letters["role"] == "scored"], letters[letters["role"] == "new"]
-    plain = out_of_distribution(
-        -same["predictive_entropy"],
-        -new["predictive_entropy"],
-        false_alarm=0.02,
-        weights_out=balanced_weights(new["label"]),
-    )
-    assert_allclose(ood.balanced(of_kinds), [plain.auroc, plain.fpr95, plain.detection])
+    # scikit-learn's weighted figures, with weights that give every kind the same sum
+    score = -np.r_[same["predictive_entropy"], new["predictive_entropy"]]
+    known = np.arange(len(score)) < len(same)
+    weights = np.r_[np.ones(len(same)), 1 / new["label"].map(new["label"].value_counts())]
+    passed, kept, _ = roc_curve(known, score, sample_weight=weights, drop_intermediate=False)
+    expected = [
+        roc_auc_score(known, score, sample_weight=weights),
+        passed[np.argmax(kept >= 0.95 - 1e-12)],
+        1 - passed[np.argmax(kept >= 0.98 - 1e-12)],
+    ]
+    assert_allclose(ood.balanced(of_kinds), expected)
+
+
+def test_separation_by_hand():
+    known, other = np.arange(1, 101) / 100, np.array([0.01, 0.03, 0.055, 0.5, 0.9])
+    figures = ood.separation(known, other, false_alarm=0.5)
+    # The highest cut-off that keeps 95 of 100 is 0.06: two of five others pass.
+    assert figures.fpr95 == pytest.approx(2 / 5)
+    # Keeping 50 of 100 is the cut-off 0.51: one of five passes.
+    assert figures.detection == pytest.approx(4 / 5)
+    assert ood.separation(np.array([0.8, 0.9]), np.array([0.1, 0.2])) == (1, 0, 1)
+    assert ood.separation(np.array([0.5, 0.5]), np.array([0.5, 0.5])) == (0.5, 1, 0)
+    assert np.isnan(ood.separation(np.array([0.5]), np.array([]))).all()
 
 
 def test_look_alikes_and_cases_are_kept_apart(letters):

@@ -3,7 +3,16 @@
 import torch
 from torch.testing import assert_close
 
-from bnn_core.networks.augmentation import GAIN, GAMMA, augment, dihedral, random_crop, shift, stain
+from bnn_core.networks.augmentation import (
+    GAIN,
+    GAMMA,
+    augment,
+    dihedral,
+    random_crop,
+    shift,
+    stain,
+    symmetry,
+)
 
 
 def test_none_is_the_identity():
@@ -21,6 +30,19 @@ def test_dihedral_draws_all_eight_symmetries_per_image():
     }
     drawn = {tuple(image.flatten().tolist()) for image in dihedral(x.expand(300, 1, 3, 3))}
     assert drawn == expected
+
+
+def test_the_numbered_symmetries_are_all_eight():
+    x = torch.arange(9.0).reshape(1, 1, 3, 3)
+    turned = {
+        tuple(torch.rot90(v, k, (2, 3)).flatten().tolist())
+        for v in (x, x.flip(2))
+        for k in range(4)
+    }
+    assert {tuple(symmetry(x, k).flatten().tolist()) for k in range(8)} == turned
+    wide = torch.arange(6.0).reshape(1, 1, 2, 3)
+    shown = [tuple(symmetry(wide, k).flatten().tolist()) for k in range(8)]
+    assert shown[:4] == shown[4:] and len(set(shown)) == 4
 
 
 def test_images_that_are_not_square_are_not_turned():

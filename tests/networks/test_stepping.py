@@ -1,15 +1,16 @@
 """A training step against autograd and torch's optimisers, which it stands in for."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.distributions import Normal
 from torch.testing import assert_close
 
 from bnn_core.networks import noise
 from bnn_core.networks.building import new_network, prepare
-from bnn_core.networks.flat import FlatAdam, FlatWeights, schedule
+from bnn_core.networks.flat import FlatAdam, FlatAverage, FlatWeights
+from bnn_core.networks.layers import bayes_layers
 from bnn_core.networks.priors import kl_divergence
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.stepping import TrainingStep, cross_entropy, label_margin
@@ -51,7 +52,7 @@ def test_gradient_is_autograds(body, prior, estimator, monkeypatch):
     (loss + 0.7 * kl_divergence(plain, config.make_prior()) / 50).backward()
     network = new_network(config, 3, shape).train()
     step = TrainingStep(network, config, 50, 1, None, "cpu")
-    step.begin_epoch(np.array([[1e-3, 0.9]]), 0, seed=0)
+    step.begin_epoch(np.array([[1e-3, 0.9, 1.0]]), 0, seed=0)
     step(images, targets)
     for (name, ours), theirs in zip(network.named_parameters(), plain.parameters(), strict=True):
         assert_close(
@@ -93,27 +94,52 @@ def test_flat_adam_is_torchs(optimizer, bayesian):
     assert_close(dict(network.state_dict()), dict(twin.state_dict()), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("total", [1, 3, 100])
-def test_one_cycle_is_torchs(total):
-    config = TrainConfig(epochs=1)
-    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=total + 1)
-    expected = []
-    for _ in range(total):
-        group = optimizer.param_groups[0]
-        expected.append((group["lr"], group["betas"][0]))
-        optimizer.step()
-        cycle.step()
-    np.testing.assert_allclose(schedule(config, 0, total, total), expected, rtol=1e-9)
+def test_rho_may_have_another_learning_rate():
+    network = new_network(TrainConfig(**CELLS), 3, (3, 16, 16))
+    flat = FlatWeights(network)
+    flat.values.zero_()
+    flat.gradient.normal_()
+    adam = FlatAdam(flat, 0.0, decoupled=False, rho_factor=10.0)
+    adam.step(torch.tensor(adam.numbers(np.array([[0.01, 0.9]]), 0)[0]))
+    # Adam's first step is the learning rate against the gradient's sign.
+    assert_close(flat.mu, -0.01 * flat.mu_gradient.sign(), rtol=1e-3, atol=0)
+    assert_close(flat.rho, -0.1 * flat.rho_gradient.sign(), rtol=1e-3, atol=0)
 
 
-def test_paper_schedule_divides_by_ten_after_its_epoch():
-    config = TrainConfig(schedule="step", step_epoch=2, learning_rate=1e-3, epochs=4)
-    rates = schedule(config, 0, 12, 12)[:, 0]
-    np.testing.assert_allclose(rates, [1e-3] * 6 + [1e-4] * 6)
-    np.testing.assert_allclose(schedule(config, 5, 7, 12)[:, 0], [1e-3, 1e-4])
-    constant = replace(config, schedule="constant")
-    assert (schedule(constant, 0, 12, 12) == [1e-3, 0.9]).all()
+def test_the_average_is_the_plain_mean_from_its_first_step_on():
+    flat = FlatWeights(torch.nn.Linear(3, 2))
+    average, kept = FlatAverage(flat, first=2), []
+    for weight in average.numbers(0, 6):
+        flat.values.normal_()
+        kept.append(flat.values.clone())
+        average.step(torch.tensor(weight))
+    average.apply()
+    assert_close(flat.values, torch.stack(kept[2:]).mean(dim=0))
+
+
+@pytest.mark.parametrize("centre", ["zero", "start"])
+def test_gradient_under_a_placed_prior_and_a_rising_kl_is_autograds(centre, monkeypatch):
+    monkeypatch.setattr(noise, "normal_like", lambda x, std=1.0: torch.full_like(x, 0.5 * std))
+    config = TrainConfig(
+        prior="gaussian", prior_sigma1=2.0, prior_scale="layer", prior_centre=centre,
+        estimator="weights", kl_weight=0.7, kl_warmup=0.5, **CELLS,
+    )  # fmt: skip
+    images, targets = batch(config)
+    plain = new_network(config, 3, (3, 16, 16)).train()
+    kl = 0.0
+    for layer in bayes_layers(plain):
+        scale = layer.weight_mu.detach().square().mean().sqrt()
+        for mu, rho in ((layer.weight_mu, layer.weight_rho), (layer.bias_mu, layer.bias_rho)):
+            prior = Normal(mu.detach() * (centre == "start"), 2 * scale)
+            kl = kl + torch.distributions.kl_divergence(Normal(mu, F.softplus(rho)), prior).sum()
+    (cross_entropy(plain(prepare(images)), targets) + 0.25 * 0.7 * kl / 50).backward()
+    network = new_network(config, 3, (3, 16, 16)).train()
+    step = TrainingStep(network, config, 50, 1, None, "cpu")
+    step.begin_epoch(np.array([[1e-3, 0.9, 0.25]]), 0, seed=0)
+    step(images, targets)
+    for ours, theirs in zip(network.parameters(), plain.parameters(), strict=True):
+        assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=2e-6)
+    assert step.epoch_sums()[0]["kl"] == pytest.approx(6 * float(kl.detach()), rel=1e-4)
 
 
 def test_parameters_are_views_of_one_tensor():
@@ -141,7 +167,7 @@ def test_a_step_draws_from_its_generator_alone():
         torch.manual_seed(len(ends))
         network = new_network(config, 3, (1, 28, 28))
         step = TrainingStep(network, config, 50, 1, None, "cpu")
-        step.begin_epoch(np.array([[1e-3, 0.9]]), 0, seed)
+        step.begin_epoch(np.array([[1e-3, 0.9, 1.0]]), 0, seed)
         step(images, targets)
         ends.append(step.flat.values)
     assert torch.equal(ends[0], ends[1]) and not torch.equal(ends[0], ends[2])

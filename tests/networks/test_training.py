@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import read_json
 from bnn_core.networks import training
-from bnn_core.networks.building import load_network, prepare
+from bnn_core.networks.building import load_network, new_network, prepare
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.stepping import label_margin
 from bnn_core.networks.training import (
@@ -58,6 +61,8 @@ def test_learns_and_leaves_its_files(tmp_path, data):
         {},
         {"bayesian": False, "schedule": "step", "step_epoch": 2},
         {"augmentation": "shift", "estimator": "weights"},
+        {"swa": 0.7, "prior_scale": "layer", "prior_centre": "start", "sigma_init": 0.3},
+        {"bayesian": False, "optimizer": "sghmc", "schedule": "cyclical", "cycles": 1},
     ],
 )
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, data, changes):
@@ -140,6 +145,42 @@ def test_a_finished_training_is_loaded_not_repeated(tmp_path, data):
     assert_close(dict(again.state_dict()), dict(first.state_dict()), atol=0, rtol=0)
     with pytest.raises(InputError, match="another epochs"):
         train(tmp_path, replace(CONFIG, epochs=4), data)
+
+
+def test_rho_has_a_learning_rate_of_its_own_and_sigma_moves(tmp_path, data):
+    config = replace(
+        CONFIG, epochs=4, learning_rate=1e-3, rho_learning_rate=0.1, sigma_init=0.5, kl_weight=0.1,
+        prior_scale="layer",
+    )  # fmt: skip
+    fast = train(tmp_path / "fast", config, data)
+    slow = train(tmp_path / "slow", replace(config, rho_learning_rate=1e-3), data)
+    sigmas = read_json(tmp_path / "fast" / "config.json")["sigma"]
+    assert list(sigmas) == ["conv1", "conv2", "conv3", "linear", "head"]
+    for name, layer in fast.named_children():
+        before, after = sigmas[name]
+        start = new_network(config, 2, (1, 28, 28)).get_submodule(name).weight_mu.detach()
+        assert before == pytest.approx(0.5 * float(start.square().mean().sqrt()), rel=1e-5)
+        assert after == pytest.approx(float(F.softplus(layer.weight_rho.detach()).median()))
+        moved = abs(np.log(after / before))
+        kept = float(F.softplus(slow.get_submodule(name).weight_rho.detach()).median())
+        assert moved > 5 * abs(np.log(kept / before))
+
+
+def test_a_sampler_leaves_the_last_epochs_of_each_cycle(tmp_path, data):
+    config = TrainConfig(
+        bayesian=False, epochs=10, batch_size=16, optimizer="sghmc", schedule="cyclical",
+        cycles=2, learning_rate=0.05, sampling_temperature=0.1, validation=0.0,
+    )  # fmt: skip
+    kept = []
+    network = train(
+        tmp_path, config, data,
+        progress=lambda epoch, row: kept.append((epoch, row["accuracy"])),
+    )  # fmt: skip
+    snapshots = load_file(tmp_path / training.SNAPSHOTS)
+    assert {len(part) for part in snapshots.values()} == {6}  # epochs 3, 4, 5 and 8, 9, 10
+    assert_close(snapshots["head.weight"][-1], network.head.weight.detach())
+    assert kept[-1][1] > 0.9
+    assert snapshots["conv1.weight"].std(dim=0).min() > 0
 
 
 def test_weight_decay_leaves_rho_alone(tmp_path, data):

@@ -19,7 +19,7 @@ VIEWS = [(page, {}) for page in PAGES] + [
     ("suspect_labels/page.py", {"suspects": "image"}),
     ("suspect_labels/page.py", {"suspects": "image", "suspects_as": "as a table"}),
     ("review_list/page.py", {"view": "Did cleaning help?"}),
-    ("plates.py", {"plate_colour": "label"}),
+    ("plates/page.py", {"plate_colour": "label"}),
 ]
 SEPARATE = {"first": "aardvark", "second": "zebra"}
 

@@ -92,7 +92,7 @@ def test_two_methods_without_samples_or_times_and_a_filter_that_leaves_nothing(m
         ("compare_methods.py", write_rivals),
         ("one_image/page.py", write_rivals),
         ("mechanisms.py", write_screen),
-        ("plates.py", write_screen),
+        ("plates/page.py", write_screen),
         ("suspect_labels/page.py", write_screen),
         ("out_of_distribution/page.py", write_others),
     ],

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from page_studies import pages, text_of, write_animals, write_others
+from page_studies import pages, text_of, write_animals, write_others, write_with_new_plates
 
-from bnn_core.measures.judging import first_looks
+from bnn_core.measures.first_looks import first_looks
 from bnn_core.study.folder import open_study
 
 PAGE = "out_of_distribution/page.py"
@@ -100,7 +100,7 @@ def test_other_pages_keep_to_the_studys_own_images(monkeypatch, cache):
     app = pages(monkeypatch, cache, "mechanisms.py", study="unseen")
     assert not app.exception
     assert set(app.selectbox(key="mechanism").options) == {"0", "1"}
-    app = pages(monkeypatch, cache, "overview/page.py", study="unseen")
+    app = pages(monkeypatch, cache, "overview/page.py", study="unseen", part="Accuracy")
     assert not app.exception and "added for comparison" in text_of(app)
 
 
@@ -109,3 +109,19 @@ def test_marks_in_the_address_cannot_break_the_page(monkeypatch, cache):
         app = pages(monkeypatch, cache, PAGE, study="others")
         app.query_params["mark"] = mark
         assert not app.run().exception
+
+
+def test_new_compounds_are_ranked_as_like_a_mechanism_and_like_none(monkeypatch, tmp_path, cache):
+    write_with_new_plates(tmp_path)
+    app = pages(monkeypatch, tmp_path, PAGE, study="plates")
+    view(app, "new compounds")
+    assert not app.exception
+    known, none = (frame.value for frame in app.dataframe[:2])
+    assert known["unit"].tolist() == ["sure", "less", "dull"]
+    assert none["unit"].iloc[0] == "odd"
+    assert known["predicted"].iloc[0] == "B" and none["unlike"].iloc[0] == 100
+    assert app.selectbox(key="new_compound").options[0] == "sure"
+    app.selectbox(key="new_compound").set_value("odd").run()
+    assert "**odd, predicted as A**: 2 of" in text_of(app) and not app.exception
+    app = pages(monkeypatch, cache, PAGE, study="others")
+    assert "new compounds" not in app.segmented_control(key="compare").options

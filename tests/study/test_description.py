@@ -7,8 +7,9 @@ from small_studies import parts
 
 from bnn_core.base.errors import InputError
 from bnn_core.commands.cli import main
+from bnn_core.study.catalogue import list_studies
 from bnn_core.study.description import ABSENT
-from bnn_core.study.folder import list_studies, open_study
+from bnn_core.study.folder import open_study
 from bnn_core.study.writing import write_study
 
 #: Key -> values that it may not have.

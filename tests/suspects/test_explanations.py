@@ -440,7 +440,7 @@ def test_words():
         ">99 %",
         "100 %",
     ]
-    assert of_all(0, 3, "well") == "none of the 3 wells"
+    assert of_all(0, 3, "well") == "0 of the 3 wells"
     assert [of_all(k, 2, "well") for k in (1, 2)] == ["1 of the 2 wells", "both wells"]
     assert listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
     assert listed(["a"]) == "a"

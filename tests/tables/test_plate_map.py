@@ -109,6 +109,10 @@ def test_means_by_row_and_differences_within_plates():
     assert rows["line"].tolist() == [1, 2] and rows["mean"].tolist() == [2, 11]
     assert rows["low"].iloc[0] == 1 and rows["high"].iloc[0] == 3 and np.isnan(rows["low"].iloc[1])
     np.testing.assert_allclose(plate_map.within_plates(wells, values), [-1, 1, 0, np.nan])
+    # Of the mean, not of the median.
+    np.testing.assert_allclose(
+        plate_map.within_plates(wells.assign(plate="p"), np.array([0.0, 0, 9, 3])), [-3, -3, 6, 0]
+    )
 
 
 def test_a_place_that_is_a_treatment_is_told_from_one_that_is_not():
@@ -127,3 +131,6 @@ def test_a_place_that_is_a_treatment_is_told_from_one_that_is_not():
         pd.concat([wells, untreated], ignore_index=True), np.array([*apart, True, False])
     )
     assert plate_map.place_is_treatment(wells.assign(concentration=np.nan), apart)
+    # A single treatment explains nothing, wherever it is.
+    lone = wells.assign(compound=["a", "a", None, None])
+    assert not plate_map.place_is_treatment(lone, apart)

@@ -217,6 +217,7 @@ def prepare(folder: Path, seed: int = 0, design: DemoDesign | None = None) -> Pl
         size=demo.images.shape[-1],
         normalise="plate",
         notes=[NOTE],
+        travels=True,
     )
     write_table(source.folder / TRUTH, demo.truth)
     return replace(source, truth=demo.truth)

@@ -13,28 +13,19 @@ from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
 from bnn_core.figures.samples import CLASS_COLOURS
 from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
-from bnn_core.measures.levels import own_images
 from bnn_core.study.folder import Study
 from bnn_core.tables import plate_map
-from bnn_core.tables.wells import FORMATS, place_of, plate_format, row_name
-from pages.shared import choices, filters, frame, gestures, marks, panels, studies
+from bnn_core.tables.wells import FORMATS, place_of, plate_format
+from pages.plates.effects import NUMBERS, SPOT, colour_title, effects, fields_of, spot
+from pages.shared import choices, filters, frame, gestures, marks, plate_sets, studies
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain
 
-#: Parameter of the address for the click: [plate, well], or ["row", 2].
-SPOT = "spot"
-LINES = ("row", "column")
 ALL_PLATES = "all plates"
 #: At most this many plates, and wells, are drawn at once.
 MOST_PLATES, MOST_PLACES = 60, 6144
 NONE, CONTROL, OTHERS = "no or several labels", "untreated control", "other classes"
 LABEL, PREDICTION = "label", "prediction"
-NUMBERS = {
-    "confidence": "mean confidence c",
-    "agreement": "agreement with the label",
-    "distance": "distance from training",
-    "n_images": "number of fields",
-}
 MEANINGS = {
     LABEL: "the label of all fields of the well",
     PREDICTION: "the class with the highest mean softmax over the well's fields. A cross marks a "
@@ -64,16 +55,18 @@ def page() -> None:
         return
     if none_passes(study):
         return
-    method = pick_method(study)
-    wells = wells_of(filters.key(study), method, study)
+    with st.container(horizontal=True, gap="medium"):
+        method = pick_method(study)
+        source = plate_sets.pick_set(study)
+    wells = wells_of(filters.key(study), method, source, study)
     if not len(wells):
         st.info(
             "No filtered image has a plate and a readable well (like B02).",
             icon=":material/filter_alt_off:",
         )
         return
-    caption_left_out(studies.table(study, method).iloc[filters.passing(study)])
-    explore(study, method, wells, plate_format(study.images["well"].unique()))
+    caption_left_out(studies.table(study, method).iloc[filters.passing(study)], source)
+    explore(study, method, wells, plate_format(study.images["well"].unique()), source)
 
 
 def pick_method(study: Study) -> str:
@@ -94,10 +87,10 @@ def pick_method(study: Study) -> str:
     )
 
 
-def caption_left_out(table: pd.DataFrame) -> None:
+def caption_left_out(table: pd.DataFrame, source: str | None) -> None:
     """A caption: filtered images that are on no map, and the reason."""
-    original = own_images(table)
-    left_out = plate_map.unplaced(table[original])
+    original = plate_map.images_of(table, source)
+    left_out = plate_map.unplaced(table[original], source)
     lines = []
     if len(left_out):
         unread = [
@@ -110,21 +103,23 @@ def caption_left_out(table: pd.DataFrame) -> None:
             f"Not on the map: {count(len(left_out), 'filtered image')} without a plate, or without "
             f"a well from A01 to AF48{names if unread else ''}."
         )
-    if not original.all():
-        lines.append(f"Not on the map: {count(int((~original).sum()), 'image')} added later.")
+    if not original.all() and source is None:
+        lines.append(f"Not on this map: {count(int((~original).sum()), 'image')} added later.")
     if lines:
         st.caption(" ".join(lines))
 
 
 @st.cache_resource(max_entries=24, show_spinner="Averaging over wells")
-def wells_of(key: str, method: str, _study: Study) -> pd.DataFrame:
+def wells_of(key: str, method: str, source: str | None, _study: Study) -> pd.DataFrame:
     """The wells of the filtered rows."""
     table = studies.table(_study, method).iloc[filters.passing(_study)]
-    return plate_map.well_table(table, _study.classes)
+    return plate_map.well_table(table, _study.classes, source)
 
 
 @frame.fragment
-def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) -> None:
+def explore(
+    study: Study, method: str, wells: pd.DataFrame, wells_count: int, source: str | None
+) -> None:
     """The map, the fields of a clicked well, and effects of the position."""
     names = list(dict.fromkeys(wells["plate"]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -193,138 +188,10 @@ def explore(study: Study, method: str, wells: pd.DataFrame, wells_count: int) ->
             method,
             pd.DataFrame([clicked], columns=["plate", "well"]),
             f"Plate {clicked[0]}, well {clicked[1]}",
+            source,
         )
     if by not in (LABEL, PREDICTION):
-        effects(study, method, of_plate, by, shape)
-
-
-def colour_title(by: str) -> str:
-    """The title of a column in words."""
-    if by.startswith("quality_"):
-        name = by.removeprefix("quality_")
-        return (
-            f"quality: {name.removesuffix('_z')}, robust z"
-            if name.endswith("_z")
-            else f"quality: {name}"
-        )
-    return NUMBERS.get(by, by)
-
-
-def spot() -> list:
-    """[plate, well] or [one of LINES, number] from the address; empty for any other text."""
-    try:
-        first, second = json.loads(st.query_params.get(SPOT, ""))
-    except (ValueError, TypeError, RecursionError):
-        return []
-    known = isinstance(first, str) and (
-        isinstance(second, str) or (first in LINES and type(second) is int)
-    )
-    return [first, second] if known else []
-
-
-def fields_of(study: Study, method: str, wells: pd.DataFrame, title: str) -> None:
-    """The filtered fields of the wells."""
-    table = studies.table(study, method)[
-        ["plate", "well", "role", *(["batch"] if "batch" in study.images else [])]
-    ].iloc[filters.passing(study)]
-    rows = plate_map.rows_of_wells(table, wells)
-    if not len(rows):
-        return
-    marks.close_button(SPOT)
-    panels.selection_panel(study, rows, "well", title, method=method)
-
-
-def effects(
-    study: Study, method: str, wells: pd.DataFrame, by: str, shape: tuple[int, int]
-) -> None:
-    """Means by row and by column, and edge wells against the others; a clicked mean's fields."""
-    st.subheader("Does the position on the plate matter?", anchor=False)
-    controls = wells[wells["role"] == "control"] if "role" in wells else wells[:0]
-    several_controls = len(controls) > 3
-    st.markdown(edge_sentence(study, wells, by, shape))
-    if several_controls:
-        sentence = edge_sentence(study, controls, by, shape)
-        st.markdown(f"Untreated controls only, which have the same treatment. {sentence}")
-    untreated = several_controls and st.toggle(
-        "Untreated controls only",
-        key="plate_controls",
-        bind="query-params",
-        help="All controls have the same treatment, so they differ by position only.",
-    )
-    if untreated:
-        wells = controls
-    values, axis = wells[by].to_numpy(dtype=np.float64), colour_title(by)
-    several = wells["plate"].nunique() > 1
-    if several:
-        values, axis = plate_map.within_plates(wells, values), f"{axis}<br>minus the plate's mean"
-    left, right = st.columns(2, gap="medium")
-    for column, along in zip((left, right), LINES, strict=True):
-        means = plate_map.line_effects(wells, values, along)
-        with column:
-            marks.clickable_chart(
-                figures.line_means(means, along, axis),
-                f"means_{along}_{by}",
-                SPOT,
-                lambda data, along=along: json.dumps([along, int(gestures.scalar(data))]),
-                config=chart_config(f"{study.name}-{by}-by-{along}"),
-                alt=f"{colour_title(by)} by {along}",
-            )
-    st.caption(
-        "Means over wells with 95 % intervals from resampling wells. Click a mean to see its fields"
-        + (
-            ". 0 is the mean of the well's plate, which removes differences between plates"
-            if several
-            else ""
-        )
-        + ". Compounds are rarely placed at random, so a difference may come from the compounds. "
-        "Untreated controls separate the two."
-    )
-    along, line = spot() or (None, None)
-    # The wells behind the means: those with a value.
-    if along in LINES and (line_wells := wells[(wells[along] == line) & ~np.isnan(values)]).size:
-        name = row_name(line) if along == "row" else line
-        where = "all plates" if several else f"plate {line_wells['plate'].iat[0]}"
-        fields_of(
-            study,
-            method,
-            line_wells,
-            f"{along.capitalize()} {name} of {where}"
-            + (", untreated controls" if untreated else ""),
-        )
-
-
-def edge_sentence(study: Study, wells: pd.DataFrame, by: str, shape: tuple[int, int]) -> str:
-    """The difference between edge and inner wells in words, with its 95 % interval."""
-    values = wells[by].to_numpy(dtype=np.float64)
-    known = values[~np.isnan(values)]
-    if len(known) > 1 and np.ptp(known) < 1e-9:
-        return (
-            f"All {len(known):,} wells have the same value: {plain(colour_title(by))} {known[0]:g}."
-        )
-    if wells["plate"].nunique() > 1:
-        values = plate_map.within_plates(wells, values)
-    ring = plate_map.edge_ring(wells, shape, study.images["well"].unique())
-    difference = plate_map.edge_effect(values, ring.edge)
-    where = (
-        "on the plate's edge"
-        if ring.outermost
-        else "on the outermost rows and columns in use (no well is on the plate's edge)"
-    )
-    if difference is None:
-        return f"Too few wells {where} or inside to compare them."
-    # Rounded as displayed: smaller differences are rounding errors. + 0.0 turns -0 into 0.
-    value, low, high = (round(number, 3) + 0.0 for number in difference)
-    remark = "" if low <= 0 <= high else " The interval excludes 0."
-    if plate_map.place_is_treatment(wells, ring.edge):
-        remark = (
-            " **No treatment is both on the edge and inside, so position and treatment cannot be "
-            "separated.**"
-        )
-    return (
-        f"**Edge − inside: {value:+.3f}** [{low:+.3f}, {high:+.3f}] in {plain(colour_title(by))}: "
-        f"{count(int(ring.edge.sum()), 'well')} {where} against {int((~ring.edge).sum()):,} others."
-        f"{remark}"
-    )
+        effects(study, method, of_plate, by, shape, source)
 
 
 def paint(

@@ -1,9 +1,10 @@
-"""What the pages Overview and Confidence show, as tables: accuracy by level, cut-offs, first looks.
+"""The units that an accuracy counts (images, wells, treatments, compounds) and their figures.
 
-Tables in (`Study.table`), tables out; every figure comes from `evaluation`, `levels`, `intervals`.
+The input is a table of predictions (`Study.table`). The figures come from `evaluation`, `levels`
+and `intervals`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,16 +19,15 @@ from bnn_core.measures.levels import (
     RULES,
     aggregate,
     available_levels,
-    own_images,
     scored_rows,
 )
 from bnn_core.measures.selection import bin_index
 
 
 def independent_groups(table: pd.DataFrame) -> np.ndarray | None:
-    """(N,) what is not independent of one another, or None where every row stands for itself.
+    """(N,) group of each row; rows of one group are not independent. None if all rows are.
 
-    The column `group`, else `compound`; rows that lack it stand for themselves.
+    The group is the column `group`, else `compound`. A row without a value is its own group.
     """
     for name in ("group", "compound"):
         if name in table and table[name].notna().any():
@@ -43,13 +43,13 @@ def independent_groups(table: pd.DataFrame) -> np.ndarray | None:
 def judged_units(
     table: pd.DataFrame, level: str, classes: Sequence[str], rule: str = "mean"
 ) -> pd.DataFrame:
-    """The units of a level that an accuracy counts: scored images, or what they make together.
+    """The units of a level that an accuracy counts: scored images, or the units they form.
 
-    At the level "image" the rows of `table` with their index (the study's row numbers), without
-    the columns of probabilities.
+    At the level "image" these are the scored rows of `table` with their index (the study's row
+    numbers), without the columns of probabilities.
     """
     if level == "image":
-        # Without the probabilities: a selection of a million rows stays small.
+        # The probabilities are dropped so that a selection of a million rows stays small.
         table = table[[c for c in table if not c.startswith("p_") or c == "p_label"]]
     rows = table[scored_rows(table)]
     return rows if level == "image" else aggregate(rows, level, classes, rule)
@@ -69,9 +69,9 @@ def accuracy_by_level(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
     """Accuracy of one method at every level that the columns allow, with 95 % intervals.
 
     Returns level, rule ("mean" or "vote"), how (the rule in words), n, right, accuracy, low, high,
-    by ("compounds": whole groups were resampled; "": Wilson).
+    by ("groups": the interval counts whole groups; "": it counts single units).
     """
-    found = []
+    lines = []
     for level in available_levels(table):
         for rule in RULES if level != "image" else RULES[:1]:
             units = judged_units(table, level, classes, rule)
@@ -80,8 +80,12 @@ def accuracy_by_level(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
             correct = units["correct"].to_numpy(dtype=bool)
             groups = independent_groups(units)
             interval = share_interval(correct, np.ones(len(correct), bool), groups)
-            how = LEVEL_RULES[level] if rule == "mean" else "majority of the images' predictions"
-            found.append(
+            how = (
+                LEVEL_RULES[level]
+                if rule == "mean"
+                else "majority of the images' predictions; ties go to the larger mean softmax"
+            )
+            lines.append(
                 {
                     "level": level,
                     "rule": rule,
@@ -94,7 +98,7 @@ def accuracy_by_level(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
                     "by": "" if groups is None else "groups",
                 }
             )
-    return pd.DataFrame(found)
+    return pd.DataFrame(lines)
 
 
 def quality(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
@@ -106,9 +110,9 @@ def quality(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class CutoffFigures:
-    """What one cut-off does to one method: counts, and shares in [0, 1] with 95 % intervals.
+    """Counts and shares in [0, 1] with 95 % intervals, of one method at one cut-off.
 
-    accuracy is None when nothing is kept.
+    total: units in all. accuracy: None if nothing is kept.
     """
 
     kept: int
@@ -119,14 +123,14 @@ class CutoffFigures:
 
     @property
     def wrong(self) -> int:
-        """Units kept though wrong."""
+        """Units that are kept and wrong."""
         return self.kept - self.right
 
 
 class Judged:
-    """One method's judged units with one score: sorted once, asked for many cut-offs.
+    """One method's judged units with one score, sorted once for any number of cut-offs.
 
-    units: from `judged_units`; score: a key of `base.scores.SCORES`. Units without that score are
+    units: from `judged_units`. score: a key of `base.scores.SCORES`. Units without that score are
     left out and counted in `without`. Thresholds are certainties (`evaluation.certainty`).
     """
 
@@ -150,9 +154,9 @@ class Judged:
         return Selective(self.certainty, self.correct)
 
     def at(self, threshold: float) -> CutoffFigures:
-        """What the cut-off keeps."""
-        kept = self.selective.at(threshold)
-        n, right = int(kept.kept), int(kept.right)
+        """Figures of the units with certainty >= threshold."""
+        counts = self.selective.at(threshold)
+        n, right = int(counts.kept), int(counts.right)
         above = self.certainty >= threshold
         accuracy = share_interval(self.correct, above, self.groups) if n else None
         coverage = share_interval(above, np.ones(len(above), bool), self.groups)
@@ -170,65 +174,21 @@ class Judged:
     def histogram(self, low: float, high: float, bins: int) -> pd.DataFrame:
         """Right and wrong units in equal bins of the score: columns left, right_edge, right, wrong.
 
-        Values outside of [low, high] count in the bins at the ends.
+        Values outside [low, high] count in the first or last bin.
         """
-        place = bin_index(self.values, low, high, bins)
-        right = np.bincount(place[self.correct], minlength=bins)
-        wrong = np.bincount(place[~self.correct], minlength=bins)
+        index = bin_index(self.values, low, high, bins)
+        right = np.bincount(index[self.correct], minlength=bins)
+        wrong = np.bincount(index[~self.correct], minlength=bins)
         edges = np.linspace(low, high, bins + 1)
         return pd.DataFrame(
             {"left": edges[:-1], "right_edge": edges[1:], "right": right, "wrong": wrong}
         )
 
-    def in_bin(self, place: int, low: float, high: float, bins: int) -> pd.DataFrame:
+    def in_bin(self, index: int, low: float, high: float, bins: int) -> pd.DataFrame:
         """The units counted in one bin of `histogram`."""
-        return self.units[bin_index(self.values, low, high, bins) == place]
-
-
-#: What to look at first: name -> what it means.
-FIRST_LOOKS = {
-    "Confident mistakes": "predicted wrong, the surest first: model errors or wrong labels",
-    "Unlikely labels": "the label's own probability is lowest: labels to check first",
-    "Least sure": "the lowest certainty, right or wrong: hard or unusual images",
-    "Networks disagree": "the two networks predict different classes, first where both are surest",
-    "Unlike training": "the farthest from all training images: spoilt, or something new",
-}
-
-
-def first_looks(
-    tables: Mapping[str, pd.DataFrame],
-    rows: np.ndarray,
-    bayes: str,
-    standard: str | None,
-    score: str,
-) -> dict[str, np.ndarray]:
-    """Rows worth a look before all others, most telling first; keys of FIRST_LOOKS.
-
-    tables: method -> table with RangeIndex; rows: those to choose among; bayes: the method whose
-    predictions count. Kinds with no row are left out.
-    """
-    rows = rows[own_images(tables[bayes].iloc[rows])]
-    table = tables[bayes].iloc[rows]
-    sure = certainty(score, table[score])
-    counted = scored_rows(table)
-    wrong = counted & ~table["correct"].fillna(True).to_numpy(dtype=bool)
-    found = {"Confident mistakes": rows[wrong][np.argsort(-sure[wrong], kind="stable")]}
-    p_label = table["p_label"].to_numpy(dtype=np.float64)
-    found["Unlikely labels"] = rows[counted][np.argsort(p_label[counted], kind="stable")]
-    known = ~np.isnan(sure)
-    found["Least sure"] = rows[known][np.argsort(sure[known], kind="stable")]
-    if standard is not None:
-        other = tables[standard].iloc[rows]
-        differ = table["predicted"].to_numpy() != other["predicted"].to_numpy()
-        both = np.minimum(table["top_softmax"].to_numpy(), other["top_softmax"].to_numpy())
-        found["Networks disagree"] = rows[differ][np.argsort(-both[differ], kind="stable")]
-    if "distance" in table:
-        far = table["distance"].to_numpy(dtype=np.float64)
-        known = ~np.isnan(far)
-        found["Unlike training"] = rows[known][np.argsort(-far[known], kind="stable")]
-    return {name: found[name] for name in FIRST_LOOKS if len(found.get(name, ()))}
+        return self.units[bin_index(self.values, low, high, bins) == index]
 
 
 def undecided(table: pd.DataFrame) -> int:
-    """Rows whose likeliest class has a mean softmax below one half, where c folds back."""
+    """Rows with a top mean softmax below one half, where c rises again and is too high."""
     return int((table["top_softmax"] < 0.5).sum())

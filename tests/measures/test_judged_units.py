@@ -4,10 +4,9 @@ import pytest
 
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.intervals import wilson
-from bnn_core.measures.judging import (
+from bnn_core.measures.judged_units import (
     Judged,
     accuracy_by_level,
-    first_looks,
     independent_groups,
     judged_units,
     quality,
@@ -123,25 +122,6 @@ def test_unknown_scores_are_left_out_and_counted(eight):
     eight.loc[3, "confidence"] = np.nan
     judged = Judged(judged_units(eight, "image", CLASSES), "confidence")
     assert len(judged) == 7 and judged.without == 1
-
-
-def test_first_looks_find_the_planted_ones():
-    p = [0.99, 0.98, 0.02, 0.5, 0.7, 0.03]
-    bayes = table(p, list("AAABAB"))
-    standard = table([0.99, 0.01, 0.02, 0.4, 0.7, 0.03], list("AAABAB"))
-    rows = np.arange(6)
-    found = first_looks({"vi": bayes, "standard": standard}, rows, "vi", "standard", "top_softmax")
-    assert found["Confident mistakes"].tolist()[0] == 2
-    assert found["Unlikely labels"].tolist()[0] == 2
-    assert found["Least sure"].tolist()[0] == 3
-    assert found["Networks disagree"].tolist() == [1, 3]
-    assert "Networks disagree" not in first_looks({"vi": bayes}, rows, "vi", None, "top_softmax")
-    far = bayes.assign(distance=[1.0, np.nan, 3.0, 1.5, 2.0, 1.0])
-    found = first_looks({"vi": far}, rows, "vi", None, "top_softmax")
-    assert found["Unlike training"].tolist() == [2, 4, 3, 0, 5]
-    none = bayes.assign(label=None, correct=pd.array([pd.NA] * 6, "boolean"), role="unlabelled")
-    assert list(first_looks({"vi": none}, rows, "vi", None, "top_softmax")) == ["Least sure"]
-    assert first_looks({"vi": bayes}, rows[:0], "vi", None, "top_softmax") == {}
 
 
 def test_quality_of_nothing_has_n_0(eight):
