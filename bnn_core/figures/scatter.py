@@ -210,7 +210,7 @@ def _lay_out(figure: go.Figure, standard: Axis, bayes: Axis) -> None:
             settings |= {"tickvals": list(axis.ticks), "ticktext": list(axis.ticks.values())}
         return settings
 
-    style.finish(figure, height=660)
+    style.finish(figure, height=620)
     counts = {
         "type": "log",
         "domain": [_MAIN + 0.02, 1],
@@ -228,7 +228,8 @@ def _lay_out(figure: go.Figure, standard: Axis, bayes: Axis) -> None:
         barmode="overlay",
         bargap=0,
         hovermode="closest",
-        legend={"itemsizing": "constant", "y": -0.11, "yanchor": "top"},
+        legend={"itemsizing": "constant"},
+        margin={"t": 78},  # the toolbar is above the legend
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": style.RIGHT, "activecolor": style.BAYESIAN},
         # Zoom stays when only counts change, not when the axes do.
         uirevision=f"{standard.title} {standard.range} {bayes.title} {bayes.range}",

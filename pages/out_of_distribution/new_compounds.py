@@ -1,4 +1,4 @@
-"""The compounds of added plates: which are like a known mechanism, which like none."""
+"""The compounds of added plates: those like a known mechanism, and those like no known one."""
 
 import numpy as np
 import pandas as pd
@@ -10,21 +10,21 @@ from pages.out_of_distribution.views import View
 from pages.shared import choices, frame, panels
 from pages.shared.words import percent, plain
 
-#: Compounds that a table shows; all are in the list below it.
+#: Most compounds in a table.
 MOST = 12
 COLUMNS = {
     "unit": st.column_config.TextColumn("Compound"),
-    "predicted": st.column_config.TextColumn("Called"),
+    "predicted": st.column_config.TextColumn("Predicted as"),
     "probability": st.column_config.NumberColumn(
         "p", format="%.2f", help="Mean softmax of its images for that mechanism."
     ),
     "unlike": st.column_config.NumberColumn(
         "Unlike",
         format="%d %%",
-        help="Share of the study's own images that lie nearer to the training images.",
+        help="Share of the study's original images that are closer to the training images.",
     ),
     "agreement": st.column_config.NumberColumn(
-        "Agree", format="%d %%", help="Share of its images that are called so."
+        "Agree", format="%d %%", help="Share of its images with this prediction."
     ),
     "n_images": st.column_config.NumberColumn("Images"),
 }
@@ -36,7 +36,7 @@ def new_compounds(view: View) -> None:
     sets = engine.plate_sets(view.table)
     if not sets:
         st.info(
-            "None of the filtered images is of an added plate. Take a filter off in the sidebar.",
+            "No filtered image is from an added plate. Remove a filter in the sidebar.",
             icon=":material/filter_alt_off:",
         )
         return
@@ -50,7 +50,7 @@ def new_compounds(view: View) -> None:
     plates = view.table.loc[view.table["source"] == name, "plate"].nunique()
     st.markdown(
         f"**{plain(name)}**: {count(sets[name], 'image')} on {count(plates, 'plate')}, "
-        f"{count(len(units), 'compound')}. No accuracy counts them."
+        f"{count(len(units), 'compound')}. They do not count for accuracy."
     )
     left, right = st.columns(2, gap="medium")
     with left:
@@ -58,14 +58,14 @@ def new_compounds(view: View) -> None:
         table(near, "new_known")
         st.caption(
             "The surest first. Compounds further from the training images than "
-            f"{percent(engine.UNLIKE, 0)} of the study's own images are left out."
+            f"{percent(engine.UNLIKE, 0)} of the study's original images are not listed."
         )
     with right:
-        st.markdown("**Like none**")
+        st.markdown("**Like no known mechanism**")
         table(far, "new_none")
         st.caption(
             "The most unlike the training images first: a mechanism that the study does not have, "
-            "an artefact, or cells that the networks never saw."
+            "an artefact, or cells absent from training."
         )
     options = list(dict.fromkeys([*near["unit"], *far["unit"]]))
     if not options:
@@ -80,7 +80,7 @@ def new_compounds(view: View) -> None:
         view.study,
         rows,
         "new_compound_images",
-        f"{unit}, called {line['predicted']}",
+        f"{unit}, predicted as {line['predicted']}",
         method=view.method,
     )
 
@@ -111,5 +111,5 @@ def rows_of(table: pd.DataFrame, name: str, unit: str, units: pd.DataFrame) -> n
     """The images of one compound (or well) of a set."""
     line = units[units["unit"] == unit].iloc[0]
     keys = ["compound"] if "compound" in units else ["plate", "well"]
-    mine = (table["source"] == name) & (table[keys] == line[keys]).all(axis=1)
-    return table.index[mine.to_numpy()].to_numpy()
+    in_unit = (table["source"] == name) & (table[keys] == line[keys]).all(axis=1)
+    return table.index[in_unit.to_numpy()].to_numpy()

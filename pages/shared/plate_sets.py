@@ -1,4 +1,4 @@
-"""Which plates a page shows: the study's own, or a set that was added to it."""
+"""The plates that a page shows: those of the study, or of a set that was added to it."""
 
 import streamlit as st
 
@@ -6,24 +6,26 @@ from bnn_core.measures.new_compounds import plate_sets
 from bnn_core.study.folder import Study
 from pages.shared import choices
 
-OWN = "the study"
+ORIGINAL = "the study"
 
 
 def pick_set(study: Study) -> str | None:
-    """The name of an added set, or None for the study's own images; asked only where there are
-    such sets."""
+    """The name of the chosen added set, or None for the study's original images.
+
+    The menu is drawn only for a study with added sets.
+    """
     sets = list(plate_sets(study.images))
     if not sets:
         return None
-    options = [OWN, *sets]
-    choices.fit("plate_set", options, OWN)
+    options = [ORIGINAL, *sets]
+    choices.fit("plate_set", options, ORIGINAL)
     name = st.segmented_control(
         "Images",
         options,
-        default=OWN,
+        default=ORIGINAL,
         key="plate_set",
         required=True,
         bind="query-params",
         label_visibility="collapsed",
     )
-    return None if name == OWN else name
+    return None if name == ORIGINAL else name

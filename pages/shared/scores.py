@@ -1,14 +1,16 @@
-"""The score in force, how sure a network is of an image, and the cut-off on it.
+"""The chosen score (how sure a network is of an image) and the cut-off on it.
 
-Both live in the session under the names of the address (?score=...&cut_confidence=...), so pages
-and fragments read them here and never draw them again; pages/main.py does.
+The session keeps both under the names of the address (?score=...&cut_confidence=...). Pages and
+fragments read them here; only pages/main.py draws them.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
+from bnn_core.base.methods import method_of
 from bnn_core.base.scores import DEFAULT, SCORES
 from bnn_core.measures import evaluation
 from bnn_core.measures.levels import scored_rows
@@ -16,16 +18,19 @@ from bnn_core.study.folder import Study
 from pages.shared import choices, studies
 from pages.shared.filters import SCORE
 
+#: End of every explanation of a score.
+MORE = "[More in Help](help#scores)"
+
 
 class Cutoff(NamedTuple):
-    """The score in force and where it is cut; `value` is in the units of the score."""
+    """The chosen score and its cut-off; `value` is in the units of the score."""
 
     score: str
     value: float
 
     @property
     def threshold(self) -> float:
-        """The cut-off as `bnn_core.measures.evaluation` wants it: higher means surer."""
+        """The cut-off as a certainty (see `bnn_core.measures.evaluation`): higher means surer."""
         return float(evaluation.certainty(self.score, np.float64(self.value)))
 
     @property
@@ -36,7 +41,7 @@ class Cutoff(NamedTuple):
 
 
 def draw(study: Study) -> None:
-    """Which score, and where it is cut; kept in the address like the filters."""
+    """The menu of scores and the slider of the cut-off; kept in the address like the filters."""
     known = usable(study)
     choices.fit(SCORE, known, known[0])
     explained = SCORES[st.session_state.get(SCORE, known[0])].help
@@ -46,7 +51,7 @@ def draw(study: Study) -> None:
         key=SCORE,
         bind="query-params",
         format_func=lambda key: SCORES[key].short,
-        help=f"How sure a network is of an image. {explained}",
+        help=f"How sure a network is of an image. {explained} {MORE}",
     )
     low, high, step, start = score_range(study, score)
     st.slider(
@@ -58,8 +63,8 @@ def draw(study: Study) -> None:
         key=f"cut_{score}",
         bind="query-params",
         format="%.2f" if step >= 0.01 else "%.3f",
-        help="An image on the other side is set aside: the network does "
-        "not answer for it, a person looks.",
+        help="Images on the other side are set aside: a person looks at them, and the network's "
+        "answer does not count.",
     )
 
 
@@ -69,8 +74,20 @@ def cutoff(study: Study) -> Cutoff:
     return Cutoff(score, st.session_state.get(f"cut_{score}", score_range(study, score)[3]))
 
 
+def cutoff_of(study: Study, method: str, table: pd.DataFrame) -> Cutoff:
+    """`cutoff` for a method with this table; the default score, and a caption, where it lacks it."""
+    cut = cutoff(study)
+    if cut.score in table and table[cut.score].notna().any():
+        return cut
+    st.caption(
+        f"{method_of(method).short} has no {SCORES[cut.score].name.lower()}. "
+        f"{SCORES[DEFAULT].name} is shown instead."
+    )
+    return Cutoff(DEFAULT, 0.5)
+
+
 def cutoff_key(study: Study) -> str:
-    """Name under which the session and the address keep the cut-off of the score in force."""
+    """Name of the chosen score's cut-off in the session and in the address."""
     return f"cut_{cutoff(study).score}"
 
 
@@ -90,8 +107,7 @@ def _usable(identity: str, _study: Study) -> list[str]:
 
 
 def start_again(study: Study) -> None:
-    """Put every cut-off but the default score's where it starts in this study: the value of another
-    study would say nothing."""
+    """Reset every cut-off except the default score's to its start: others depend on the study."""
     for name in SCORES:
         for key in (f"cut_{name}", f"across_{name}"):
             if key in st.session_state and name != DEFAULT:
@@ -99,7 +115,7 @@ def start_again(study: Study) -> None:
 
 
 def between(score: str, low: float, high: float, last: bool) -> str:
-    """A bin in words: 'c 0.94 to 0.96'; the last one of a distance holds all that lies farther."""
+    """A bin in words: 'c 0.94 to 0.96'; the last bin of a distance has no upper end."""
     if SCORES[score].limit is None and last:
         return f"{SCORES[score].symbol} {low:.3g} and more"
     return f"{SCORES[score].symbol} {low:.3g} to {high:.3g}"
@@ -108,8 +124,8 @@ def between(score: str, low: float, high: float, last: bool) -> str:
 def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
     """Slider of a score: lowest, highest, step, start.
 
-    It starts at 0.5 for both confidences, and for every other score where it keeps as many of the
-    images that an accuracy counts.
+    The start is 0.5 for both confidences. For another score it is the value that keeps as many
+    scored images.
     """
     return _range(studies.identity(study), score, study)
 
@@ -123,13 +139,13 @@ def _range(identity: str, score: str, _study: Study) -> tuple[float, float, floa
     highest = SCORES[score].highest(len(_study.classes))
     table = studies.table(_study, _study.reading_method)
     if highest is None:
-        # It has no upper end: spoilt images may lie hundreds away, and leave the others no room.
-        far = [
-            own[score][scored_rows(own)].quantile(0.995)
+        # Without an upper end: damaged images can be hundreds away and would squeeze the others.
+        quantiles = [
+            of_method[score][scored_rows(of_method)].quantile(0.995)
             for method in _study.methods
-            if score in (own := studies.table(_study, method))
+            if score in (of_method := studies.table(_study, method))
         ]
-        highest = float(np.ceil(10 * np.nanmax([1.0, *far])) / 10)
+        highest = float(np.ceil(10 * np.nanmax([1.0, *quantiles])) / 10)
     else:
         highest = float(np.ceil(20 * highest) / 20)
     step = 0.005 if highest <= 0.25 else 0.01

@@ -2,14 +2,24 @@
 
 import re
 
+import pandas as pd
+
 from bnn_core.measures.intervals import Interval
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>:$~&])")
 
 
 def plain(name: object) -> str:
-    """A name from somebody's table for Markdown: nothing in it is a command."""
+    """A name from a user's table, escaped for Markdown."""
     return _MARKDOWN.sub(r"\\\1", str(name))
+
+
+def without_none(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with empty texts for missing ones, which Streamlit shows as a grey “None”."""
+    texts = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+    return table.assign(
+        **{name: table[name].astype(object).where(table[name].notna(), "") for name in texts}
+    )
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -17,6 +27,6 @@ def percent(share: float, digits: int = 2) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def interval(found: Interval) -> str:
+def interval(share: Interval) -> str:
     """A 95 % interval of a share, in percent."""
-    return f"[{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return f"[{100 * share.low:.1f}, {100 * share.high:.1f}]"

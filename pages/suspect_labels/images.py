@@ -5,7 +5,8 @@ import streamlit as st
 
 from bnn_core.measures.levels import available_levels
 from bnn_core.study.folder import Study
-from pages.shared import flagging, frame, panels, rankings
+from pages.shared import filters, flagging, frame, panels, rankings
+from pages.shared.words import without_none
 from pages.suspect_labels.nothing import nothing_scored
 
 
@@ -13,7 +14,7 @@ from pages.suspect_labels.nothing import nothing_scored
 def images(study: Study) -> None:
     """Single images by label quality, most suspect first."""
     ranked = rankings.ranked_images(study)
-    ranked = ranked[ranked["row"].isin(frame.filtered_rows())]
+    ranked = ranked[ranked["row"].isin(filters.passing(study))]
     if ranked.empty:
         nothing_scored(study)
         return
@@ -67,7 +68,7 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
     with left:
         actions = st.container(horizontal=True, gap="small")
         event = st.dataframe(
-            table,
+            without_none(table),
             key=f"suspect_images_table_{study.name}",
             hide_index=True,
             height=560,
@@ -103,7 +104,7 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
         )
         chosen = rows[[i for i in event["selection"]["rows"] if i < len(rows)]]
         with actions:
-            words = f"suspect images chosen by hand ({frame.filter_text()})"
+            words = f"suspect images chosen by hand ({filters.text(study)})"
             flagging.flag_control(study, chosen, words, "suspect_images_table_flag")
             panels.export_button(
                 study, chosen, words, "suspect_images_table_export", "suspect images"

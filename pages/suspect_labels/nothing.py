@@ -10,7 +10,7 @@ from pages.shared.words import plain
 
 def nothing_scored(study: Study) -> None:
     """Why there is no ranking."""
-    if none_passes():
+    if none_passes(study):
         return
     if filters.any_set():
         st.info(

@@ -10,7 +10,8 @@ from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking import with_images_among
 from bnn_core.suspects.second_opinion import FILE, read_opinion
 from bnn_core.suspects.suspect import Suspect, titles
-from pages.shared import choices, filters, flagging, frame, rankings, studies, truth
+from pages.shared import choices, filters, flagging, frame, rankings, studies, tour, truth
+from pages.shared.wall import close_opened
 from pages.shared.words import plain
 from pages.suspect_labels import suspect
 from pages.suspect_labels.images import images
@@ -25,6 +26,7 @@ LEVELS = ("compound", "treatment", "well", "image")
 def main() -> None:
     """The page."""
     study = frame.current_study()
+    tour.draw(study, introduced=False)
     levels = [level for level in LEVELS if level in available_levels(study.images)]
     level = levels[0]
     if len(levels) > 1:
@@ -38,14 +40,19 @@ def main() -> None:
             bind="query-params",
             label_visibility="collapsed",
             format_func=lambda name: f"{name}s",
-            # The suspect in the address belongs to the previous level.
-            on_change=lambda: st.query_params.pop(SUSPECT, None),
+            on_change=leave_level,
         )
     if level == "image":
         images(study)
     else:
         groups(study, level)
     truth.reveal(study, "suspects")
+
+
+def leave_level() -> None:
+    """Remove what belongs to the previous level from the address; a callback."""
+    st.query_params.pop(SUSPECT, None)
+    close_opened()
 
 
 @frame.fragment
@@ -55,7 +62,7 @@ def groups(study: Study, level: str) -> None:
     ranked = rankings.ranking(study, level, second.table, second.name)
     shown = ranked.copy()
     if filters.any_set() and len(ranked):
-        shown = with_images_among(ranked, study.images, frame.filtered_rows(), level)
+        shown = with_images_among(ranked, study.images, filters.passing(study), level)
     if shown.empty:
         nothing_scored(study)
         return
@@ -64,7 +71,7 @@ def groups(study: Study, level: str) -> None:
     if (asked := st.query_params.get(SUSPECT)) and shown["title"].iat[at] != asked:
         st.caption(f"“{plain(asked)}” is not in this list. The first one is shown.")
     decisions = group_decisions(
-        shown, frame.table(study, study.reading_method), flagging.decisions(study), level
+        shown, studies.table(study, study.reading_method), flagging.decisions(study), level
     )
     draw_table(study, shown, decisions, len(ranked), level, at)
     suspect.draw(

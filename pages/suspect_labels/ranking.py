@@ -13,7 +13,8 @@ from bnn_core.review.group_decisions import (
 )
 from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking_wording import LOOKS_LIKE, has_interval, two_digits
-from pages.shared import filters, flagging, frame, panels
+from pages.shared import filters, flagging, panels, studies
+from pages.shared.wall import close_opened
 
 SUSPECT = "suspect"
 HELP = """How much more the predictions look like those of another class than like those of the
@@ -69,10 +70,6 @@ def draw_table(
                 f"{wrong:,} of {n:,}"
                 for wrong, n in zip(shown["n_wrong"], shown["n_images"], strict=True)
             ],
-            "units": [
-                f"{n:,} {unit}{'s' * (n != 1)}"
-                for n, unit in zip(shown["n_units"], shown["unit"], strict=True)
-            ],
             "confidence": shown["mean_confidence"],
         }
     )
@@ -85,42 +82,53 @@ def draw_table(
         key=key,
         hide_index=True,
         height=318,
+        column_order=[
+            "rank",
+            "title",
+            "score",
+            *(name for name in table if name not in ("rank", "title", "score")),
+        ],
         selection_mode="single-row-required",
-        on_select=lambda: follow(shown, key),
+        on_select=lambda: follow(shown, key, at),
         column_config={
-            "rank": number("Rank", width=60),
-            "title": level.capitalize(),
-            "label": "Given label",
+            "rank": number("Rank", width=48),
+            "title": st.column_config.Column(level.capitalize(), width=118, pinned=True),
+            "label": st.column_config.Column("Given label", width=112),
             "suspected": st.column_config.Column(
                 "Most similar class",
+                width=122,
                 help=f"The class, other than the label, that the predictions look most like. "
                 f"{LOOKS_LIKE}",
             ),
             "called": st.column_config.Column(
-                "Predicted as it", help="Images that are predicted as the most similar class."
+                "Predicted as it",
+                width=100,
+                help="Images that are predicted as the most similar class.",
             ),
-            "score": number("Score", format="%.2f", help=HELP),
+            "score": number("Score", format="%.2f", width=58, help=HELP),
             "interval": st.column_config.Column(
                 "95 % interval",
+                width=102,
                 help="Too few units: one unit gives no interval, and with two or three it may span "
-                "the whole scale.",
+                "the whole scale. Images of one well are not independent, so wells are "
+                "resampled where they are known.",
             ),
             "ranks": st.column_config.Column(
-                "Rank, 95 %", help="Range of ranks when wells and compounds are resampled."
+                "Rank, 95 %",
+                width=80,
+                help="Range of ranks when wells and compounds are resampled.",
             ),
-            "wrong": st.column_config.Column("Images wrong"),
-            "units": st.column_config.Column(
-                "Resampled",
-                help="Images of one well are not independent. Without wells the interval is too "
-                "narrow.",
-            ),
+            "wrong": st.column_config.Column("Images wrong", width=92),
             "confidence": number(
                 "Mean c",
+                width=62,
                 format="%.2f",
                 help="Mean confidence. Low confidence alone is no sign of a wrong label.",
             ),
             "decision": st.column_config.Column(
-                "Decision", help="From the review list: flagged images, decision, reviewers."
+                "Decision",
+                width=86,
+                help="From the review list: flagged images, decision, reviewers.",
             ),
         },
     )
@@ -144,7 +152,7 @@ def draw_table(
             data=lambda: table_bytes(
                 decision_list(
                     shown,
-                    frame.table(study, study.reading_method),
+                    studies.table(study, study.reading_method),
                     flagging.decisions(study),
                     level,
                 ),
@@ -156,10 +164,15 @@ def draw_table(
         )
 
 
-def follow(shown: pd.DataFrame, key: str) -> None:
-    """Put the clicked row into the address."""
+def follow(shown: pd.DataFrame, key: str, at: int) -> None:
+    """Put the clicked row into the address; a callback. `at`: the row that is shown already.
+
+    The first event after loading the page reports the row that the script selected, which is no
+    click: it must not become a step of the history.
+    """
     rows = st.session_state[key]["selection"]["rows"]
-    if rows:
+    if rows and int(rows[0]) != at:
+        close_opened()
         st.query_params[SUSPECT] = shown["title"].iat[int(rows[0])]
 
 
@@ -167,6 +180,7 @@ def steps(shown: pd.DataFrame, decisions: pd.DataFrame, at: int) -> None:
     """Buttons for the previous, the next and the next undecided suspect."""
 
     def go(row: int) -> None:
+        close_opened()
         st.query_params[SUSPECT] = shown["title"].iat[row]
 
     undecided = next_undecided(decisions, at)

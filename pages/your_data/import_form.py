@@ -53,7 +53,7 @@ def draw() -> None:
         return
     if st.session_state.pop(_MADE, None):
         # Without a parameter of its own a switch clears them all, which bound widgets forbid.
-        st.switch_page("overview.py", query_params={"new": st.session_state["study"]})
+        st.switch_page("overview/page.py", query_params={"new": st.session_state["study"]})
     st.caption(
         "A table with one row per image and one column of probability per class (or one row "
         "per image and class), from any program. CSV, TSV or Parquet, also packed with "

@@ -198,7 +198,7 @@ def test_the_name_outlives_a_reload(tab):
     wait_for(tab, lambda: name.count() and name.input_value() == "Zoë; Q")
     settled(tab)
     tab.keyboard.press("u")
-    tab.get_by_text("Taken back: 1 image").wait_for()
+    tab.get_by_text("Undone: 1 image").wait_for()
     # Typed here, it is remembered without a decision; an empty one is forgotten.
     for typed in ("Ada", ""):
         name.fill(typed)

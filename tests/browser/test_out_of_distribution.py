@@ -22,7 +22,7 @@ def others(cache):
 
 def test_from_the_map_to_the_images_of_a_square(tab, others):
     tab.goto("/out_of_distribution?study=letters")
-    tab.get_by_role("radio", name="taken for what").click()
+    tab.get_by_role("radio", name="predictions").click()
     tab.locator(".js-plotly-plot .scatterlayer .point").first.wait_for(state="attached")
     x, y = tab.evaluate(WHERE, ["O", "0"])
     tab.mouse.move(x, y)
@@ -38,6 +38,6 @@ def test_from_the_map_to_the_images_of_a_square(tab, others):
     first = wall.get_by_role("button").first
     assert str(table["image_id"][surest]) in first.get_attribute("aria-label")
     # The address holds the click: what one sees can be sent to a colleague.
-    assert "mark=" in tab.url and "compare=taken" in tab.url
+    assert "mark=" in tab.url and "compare=predictions" in tab.url
     tab.get_by_role("link", name="Open in One image").click()
     tab.get_by_role("heading", name="One image").wait_for()

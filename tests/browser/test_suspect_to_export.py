@@ -39,7 +39,7 @@ def test_from_start_here_to_the_exported_list(tab, demo, cache, tmp_path):
     inactive, first = inactive_compound(demo.truth), ranked.iloc[0]
 
     tab.goto("/?study=demo")
-    tab.get_by_role("link", name=f"1. Look at {inactive}").click()
+    tab.get_by_role("button", name=f"1. Look at {inactive}").click()
     tab.get_by_role("heading", name=f"{inactive}: labelled").wait_for()
     assert "study=demo" in tab.url and f"suspect={inactive}" in tab.url
     tab.get_by_text(TITLES["inactive_dose"], exact=True).wait_for()

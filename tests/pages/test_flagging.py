@@ -188,7 +188,7 @@ def image_in_view(app):
 
 
 def test_another_page_has_no_form_open(app):
-    app.switch_page("overview.py").run()
+    app.switch_page("overview/page.py").run()
     assert "one_flag_go" not in keys(app.switch_page(PAGE).run())
 
 

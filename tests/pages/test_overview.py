@@ -14,8 +14,10 @@ from page_studies import (
 )
 
 from bnn_core.recipes.baselines import study_baselines
+from bnn_core.review.log import ReviewLog
 from bnn_core.study.describing import method_settings
 from bnn_core.study.folder import open_study
+from bnn_core.suspects.ranking import rank, rank_images
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def test_the_app_opens_on_the_newest_own_study_else_on_the_ready_made_one(monkey
 
 
 def test_accuracy_is_what_the_study_says(monkeypatch, cache):
-    app = pages(monkeypatch, cache, study="animals")
+    app = pages(monkeypatch, cache, study="animals", part="Accuracy")
     assert not app.exception
     study = open_study(cache / "animals")
     for method, card in (("vi", app.metric[0]), ("standard", app.metric[2])):
@@ -54,7 +56,7 @@ def test_accuracy_is_what_the_study_says(monkeypatch, cache):
 
 
 def test_filters_narrow_everything_and_come_off_again(monkeypatch, cache):
-    app = pages(monkeypatch, cache, study="animals")
+    app = pages(monkeypatch, cache, study="animals", part="Accuracy")
     app.multiselect(key="label").select("bee").run()
     labels = open_study(cache / "animals").images["label"]
     n = int((labels == "bee").sum())
@@ -69,17 +71,17 @@ def test_filters_narrow_everything_and_come_off_again(monkeypatch, cache):
 def test_no_image_left_is_no_error(monkeypatch, cache):
     app = pages(monkeypatch, cache, study="animals", search="no such image")
     assert not app.exception and "**0** of 300 images" in text_of(app)
-    assert app.metric[0].value == "–"
+    assert len(app.info) == 1 and not app.tabs
 
 
 def test_levels_with_their_rule_where_compounds_are_known(monkeypatch, cache):
-    app = pages(monkeypatch, cache, study="compounds")
+    app = pages(monkeypatch, cache, study="compounds", part="Accuracy")
     assert not app.exception
     table = app.dataframe[0].value
     assert list(table["Level"]) == ["image", "treatment", "treatment", "compound", "compound"]
     assert "Not counted here: 20 of the filtered images" in text_of(app)
     assert "of 120" in table.iloc[0, 1]
-    assert table.columns[-1] == "How images are put together"
+    assert table.columns[-1] == "How images are combined"
 
 
 def test_names_are_shown_not_obeyed(monkeypatch, cache):
@@ -92,7 +94,7 @@ def test_a_newer_study_is_refused_and_the_others_stay_usable(monkeypatch, cache)
     app = pages(monkeypatch, cache, study="tomorrow")
     assert "schema 99" in app.error[0].value and not app.exception
     app.selectbox(key="study").select("animals").run()
-    assert not app.error and app.metric
+    assert not app.error and app.tabs
 
 
 def test_a_damaged_table_is_one_line(monkeypatch, tmp_path):
@@ -114,7 +116,7 @@ def test_studies_with_a_broken_description_leave_the_app_and_the_others_usable(
     (tmp_path / "brackets").mkdir()
     (tmp_path / "brackets/study.json").write_text("[" * 100_000)
     app = pages(monkeypatch, tmp_path)
-    assert not app.exception and not app.error and app.metric
+    assert not app.exception and not app.error and app.tabs
     for key in [*wrong, "brackets"]:
         app.selectbox(key="study").select(key).run()
         assert len(app.error) == 1 and "study.json" in app.error[0].value and not app.exception
@@ -124,12 +126,12 @@ def test_a_damaged_review_log_is_one_line(monkeypatch, tmp_path):
     write_animals(tmp_path, n=60)
     (tmp_path / "reviews.sqlite").write_bytes(b"no database at all, and long enough" * 99)
     app = pages(monkeypatch, tmp_path)
-    assert "reviews.sqlite" in app.error[0].value and not app.exception and app.metric
+    assert "reviews.sqlite" in app.error[0].value and not app.exception and app.tabs
 
 
 def test_an_unknown_study_in_the_address_is_named(monkeypatch, cache):
     app = pages(monkeypatch, cache, study="nowhere")
-    assert "nowhere" in app.warning[0].value and not app.exception and app.metric
+    assert "nowhere" in app.warning[0].value and not app.exception and app.tabs
 
 
 def test_another_first_look_shows_other_images(monkeypatch, cache):
@@ -162,3 +164,38 @@ def test_baselines_and_shortcuts_stand_beside_the_accuracy(monkeypatch, tmp_path
     write_compounds(tmp_path)
     app = pages(monkeypatch, tmp_path, study="compounds")  # a table without pictures
     assert not app.exception and "without a network" not in text_of(app)
+
+
+def test_the_first_suspects_come_first_with_their_decision(monkeypatch, tmp_path):
+    write_screen(tmp_path)
+    study = open_study(tmp_path / "screen")
+    table = study.table(study.reading_method)
+    ranked = rank(table, study.classes, "compound")
+    doubtful = int((ranked["score"] > 0).sum())
+    first = ranked.iloc[0]
+    rows = table.index[
+        (table["compound"] == first["compound"])
+        & (table["label"] == first["label"])
+        & (table["role"] == "scored")
+    ]
+    ReviewLog(tmp_path).flag(study, rows, reviewer="Ada", reason="other", decision="exclude")
+    app = pages(monkeypatch, tmp_path, study="screen")
+    assert not app.exception
+    assert f"**{doubtful} of {len(ranked)} compounds**" in text_of(app)
+    assert f"1 of {len(ranked)} compounds decided" in text_of(app)
+    assert f"{len(rows)} of {len(rows)} flagged" in text_of(app)
+
+
+def test_without_compounds_single_images_are_the_answer(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="animals")
+    study = open_study(cache / "animals")
+    ranked = rank_images(study.table(study.reading_method))
+    low = int((ranked["label_quality"] < 0.5).sum())
+    assert f"**{low} of {len(ranked)} images**" in text_of(app) and not app.exception
+
+
+def test_only_the_open_part_is_drawn(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="animals", part="How it was made")
+    assert not app.metric and not app.exception
+    app = pages(monkeypatch, cache, study="animals", part="Calibration")
+    assert not app.metric and not app.exception
