@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.roots import readable
 from bnn_core.base.wording import count, have
 from bnn_core.measures.uncertainty import Moments, moments
 from bnn_core.tables.aliases import plain_name
+from bnn_core.tables.arrays import load_arrays
 from bnn_core.tables.class_columns import ClassColumns, find_class_columns
 from bnn_core.tables.columns import map_columns
 from bnn_core.tables.long_form import image_key
@@ -70,21 +69,7 @@ def load_samples(
     Raises InputError for anything else.
     """
     path = name_of(source)
-    try:
-        loaded = source
-        if not isinstance(source, np.ndarray):
-            loaded = np.load(readable(path), mmap_mode="r", allow_pickle=False)
-        arrays = (
-            {"": loaded}
-            if isinstance(loaded, np.ndarray)
-            else {name: loaded[name] for name in loaded.files}
-        )
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError(
-            f"{path} is no readable .npy or .npz array ({str(error).splitlines()[0]})"
-        ) from error
+    arrays = {"": source} if isinstance(source, np.ndarray) else load_arrays(path)
     names, ids = (arrays.pop(name, None) for name in ("classes", "image_id"))
     cubes = {
         name: a for name, a in arrays.items() if a.ndim == 3 and a.size and a.dtype.kind in "fiu"

@@ -10,6 +10,7 @@ from bnn_core.tables.class_columns import predicted_column
 from bnn_core.tables.class_order import lacking_column, name_classes
 from bnn_core.tables.label_values import counted_alike, named_codes
 from bnn_core.tables.long_form import image_key
+from bnn_core.tables.no_classes import why_no_classes
 from bnn_core.tables.probabilities import checked_probabilities
 from bnn_core.tables.reading import read_table, rows_text
 from bnn_core.tables.sources import (
@@ -39,7 +40,9 @@ def standard_softmax(
     column = None if options.ignore_predicted else predicted_column(list(raw.columns))
     found, table = find_values(table, classes, options.prefix)
     if found is None:
-        raise InputError(f"{path}: no class probabilities found")
+        raise InputError(
+            f"{path} {why_no_classes(table, pd.Series(classes, dtype=object), column)}"
+        )
     p, _ = checked_probabilities(
         found.values,
         table.raw.index,

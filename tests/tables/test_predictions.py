@@ -128,7 +128,7 @@ def test_bad_rows_are_named(importing, tmp_path):
     assert "one column of probability ('softmax_2') and 3 labels" in refusal(
         importing, eight()[["softmax_2", "moa"]]
     )
-    assert "no class probabilities found" in refusal(importing, eight()[["image", "moa"]])
+    assert "holds no numbers beside the metadata" in refusal(importing, eight()[["image", "moa"]])
 
 
 def test_one_bad_concentration_is_a_warning(importing):
