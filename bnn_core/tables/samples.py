@@ -14,6 +14,7 @@ from bnn_core.tables.arrays import load_arrays
 from bnn_core.tables.class_columns import ClassColumns, find_class_columns
 from bnn_core.tables.columns import map_columns
 from bnn_core.tables.long_form import image_key
+from bnn_core.tables.matching import image_positions
 from bnn_core.tables.probabilities import checked_probabilities
 from bnn_core.tables.reading import name_of, read_table, rows_text, to_numbers
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
@@ -191,15 +192,15 @@ def _places(ids: list[str], main: SourceTable, path: Path) -> np.ndarray:
     if key is None:
         raise InputError(f"{path} names its images (image_id), the table {main.path} does not")
     if len(set(ids)) < len(ids):
-        raise InputError(f"{path}: an image stands twice in image_id")
-    place = pd.Index(ids).get_indexer(key)
-    if (place < 0).any():
-        lost = key.index[place < 0]
+        raise InputError(f"{path}: an image is there twice in image_id")
+    rows, _ = image_positions(key, ids)
+    if (rows < 0).any():
+        lost = key.index[rows < 0]
         raise InputError(
             f"{path} lacks images of {main.path}: {rows_text(lost)} there, the first "
             f"is '{key[lost[0]]}'"
         )
-    return place
+    return rows
 
 
 def _sample_table(
