@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from bnn_core.base.methods import method_of
+from bnn_core.base.scores import DEFAULT, SCORES
 from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
 from bnn_core.figures.samples import CLASS_COLOURS
@@ -29,7 +30,7 @@ MOST_PLATES, MOST_PLACES = 60, 6144
 NONE, CONTROL, OTHERS = "no or several labels", "untreated control", "other classes"
 LABEL, PREDICTION = "label", "prediction"
 NUMBERS = {
-    "confidence": "mean confidence c",
+    DEFAULT: "mean signed confidence",
     "agreement": "agreement with the label",
     "distance": "distance from training",
     "n_images": "number of fields",
@@ -38,7 +39,7 @@ MEANINGS = {
     LABEL: "the label that all fields of a well share",
     PREDICTION: "the class of the largest mean softmax over a well's fields; a cross: not its "
     "label",
-    "confidence": "the mean over a well's fields",
+    DEFAULT: "the mean over a well's fields",
     "agreement": "the share of a well's labelled fields that are predicted as their label",
     "distance": "the mean over a well's fields; far is spoilt, or like nothing that was learned",
     "n_images": "fields of the well among the filtered images",
@@ -339,8 +340,8 @@ def paint(
     if by not in (LABEL, PREDICTION):
         values = everywhere[by].dropna()
         ends = (
-            (0.0, 1.0)
-            if by in ("confidence", "agreement")
+            (SCORES[DEFAULT].lowest(len(classes)) if by == DEFAULT else 0.0, 1.0)
+            if by in (DEFAULT, "agreement")
             else (float(values.quantile(0.01)), float(values.quantile(0.99)))
         )
         if by == "n_images":
@@ -377,7 +378,7 @@ def texts_of(wells: pd.DataFrame) -> list[str]:
         label = well["label"] or ("several labels" if well["labels"] > 1 else "no label")
         lines.append(f"{escape(label)} → {escape(well['predicted'])}")
         lines.append(
-            f"mean c {well['confidence']:.2f}"
+            f"mean ±c {well[DEFAULT]:.2f}"
             + (
                 ""
                 if np.isnan(well["agreement"])

@@ -11,8 +11,18 @@ class InputError(Exception):
     """The user's input cannot be used.
 
     The message is one line: the file, row or flag, what was expected, and what to do. The command
-    prints it and exits with status 2; the pages show it in place of a result.
+    prints it and exits with status 2; the pages show it in place of a result. Line ends and control
+    characters, which may come from a cell of a table, become blanks. A message of more than LONGEST
+    characters is cut in its middle.
     """
+
+    LONGEST = 2000
+
+    def __init__(self, message: str):
+        text = "".join(c if c.isprintable() else " " for c in message)
+        if len(text) > self.LONGEST:
+            text = f"{text[: self.LONGEST // 2]} … {text[-self.LONGEST // 2 :]}"
+        super().__init__(text)
 
 
 @contextmanager
@@ -27,12 +37,15 @@ def decoding(path: str | PathLike, remedy: str = RESTORE) -> Iterator[None]:
     except InputError:
         raise
     except FileNotFoundError as error:
-        raise InputError(f"{path} is missing: {remedy}") from error
+        raise InputError(f"{path} does not exist: {remedy}") from error
     except MemoryError as error:
         raise InputError(f"{path} needs more memory than this machine has free") from error
     except Exception as error:
-        reason = getattr(error, "strerror", None) or first_line(error)
-        raise InputError(f"{path} is damaged or cannot be read ({reason}): {remedy}") from error
+        if isinstance(error, OSError) and error.strerror:
+            raise InputError(f"{path} cannot be read ({error.strerror}): {remedy}") from error
+        raise InputError(
+            f"{path} is damaged or truncated ({first_line(error)}): {remedy}"
+        ) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -25,6 +25,8 @@ MOST_ROWS = 20_000_000
 MOST_COLUMNS = 20_000
 #: Rows times columns of a table.
 MOST_CELLS = 200_000_000
+#: Bytes of an .npz file's arrays, which are unpacked into memory.
+MOST_ARRAY_BYTES = 8_000_000_000
 #: Bytes of an array or image set that is unpacked to the disk.
 MOST_UNPACKED_BYTES = 50_000_000_000
 #: Bytes of a JSON file.

@@ -1,14 +1,14 @@
-"""Write a study's flagged list, a selection or the corrected labels, as CSV (for Excel) or Parquet.
+"""Write flagged images, a selection or corrected labels of a study, as CSV (for Excel) or Parquet.
 
-The same bytes as the page's button.
+The file is the same as that of the button in the app.
 
   bnn export demo --out flagged.csv
   bnn export demo --out unsure.parquet --filter "vi_confidence < 0.2; label != DMSO"
   bnn export demo --out labels.csv --table labels
   bnn export demo --out decisions.csv --table compounds
 
-A filter selects among all images, flagged or not, by the columns of the exported list; join
-conditions with ";" and values with ",". Train again on the reviewed labels with
+A filter selects among all images, flagged or not, by the columns of the exported list. Conditions
+are separated by ";", values by ",". To train again on the reviewed labels:
 bnn study ... --exclude flagged.csv --relabel flagged.csv
 """
 
@@ -37,15 +37,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=("flagged", "labels", "compounds"),
         default="flagged",
         help="flagged: one row per flagged image with its decision and scores; "
-        "labels: the label of every image that has one, as given and "
-        "as corrected; compounds: one row per ranked compound with its decision "
-        "(default: flagged)",
+        "labels: the original and the corrected label of every labelled image; "
+        "compounds: one row per ranked compound with its decision (default: flagged)",
     )
     parser.add_argument(
         "--filter",
         metavar="TEXT",
-        help='all images that fulfil this, e.g. "compound = colchicine; decision '
-        '!= keep" (default: the flagged images)',
+        help='all images that match, e.g. "compound = colchicine; decision != keep" '
+        "(default: the flagged images)",
     )
     add_cache_flag(parser)
 

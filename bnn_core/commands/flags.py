@@ -24,7 +24,7 @@ def whole_number(minimum: int):
 
 
 def micrometres(text: str) -> float:
-    """An argparse type: a length above 0 and below a metre; nan and inf are none."""
+    """An argparse type: a length above 0 and below a metre, neither nan nor inf."""
     try:
         value = float(text)
     except ValueError:
@@ -62,15 +62,15 @@ def add_json_flag(parser: argparse.ArgumentParser) -> None:
 
 def read_map(pairs: list[str]) -> dict[str, str]:
     """NAME=COLUMN pairs of --map as a dict; InputError for a pair without '='."""
-    found = {}
+    columns = {}
     for text in pairs:
         name, equals, column = text.partition("=")
         if not equals:
             raise InputError(f"--map {text}: NAME=COLUMN expected, such as --map compound=Drug")
-        found[name.strip()] = column.strip()
-    return found
+        columns[name.strip()] = column.strip()
+    return columns
 
 
 def out_folder(args: argparse.Namespace, name: str) -> Path:
-    """--out, else the study's place under the cache root."""
+    """--out, else the folder `name` under the cache root."""
     return args.out or cache_root(args.cache) / name

@@ -1,6 +1,6 @@
-"""Run one fold of a study that 'bnn study ... --prepare-only' planned: what a cluster runs.
+"""Run one fold of a study that 'bnn study ... --prepare-only' planned, as a job of a cluster.
 
-A finished fold is skipped, an interrupted one goes on. The job that finds all folds done
+A finished fold is skipped, an interrupted one continues. The job that finishes the last fold
 assembles the study.
 
   bnn fold cache/fields 0
@@ -23,7 +23,9 @@ from bnn_core.study.folder import open_study
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help="name under the cache, or its folder")
-    parser.add_argument("fold", metavar="K", type=whole_number(0), help="which fold, from 0")
+    parser.add_argument(
+        "fold", metavar="K", type=whole_number(0), help="number of the fold, from 0"
+    )
     add_cache_flag(parser)
     add_device_flags(parser)
 
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> str:
             return f"fold {args.fold} done; missing: {', '.join(map(str, missing))}"
         return _assembled(making, args.fold, chosen_device(args))
     except (InputError, FileNotFoundError):
-        if _is_finished(study):  # by another job, between two lines of this one
+        if _is_finished(study):  # by another job in the meantime
             return with_notes(study)
         raise
 
@@ -50,8 +52,8 @@ def _assembled(making: Path, fold: int, device: str) -> str:
         return with_notes(assemble_study(making, device))
     except TakenError:
         return (
-            f"fold {fold} done; another job is assembling the study (should it fail, give this "
-            "command again)"
+            f"fold {fold} done; another job assembles the study (if it fails, run this command "
+            "again)"
         )
 
 
@@ -60,7 +62,7 @@ def _done_before(study: Path, fold: int) -> str:
     if fold >= len(folds):
         has = f"folds 0 to {len(folds) - 1}" if folds else "no folds"
         raise InputError(f"fold {fold} does not exist: the study {study} has {has}")
-    return f"all folds were done before: {one_line(study)}"
+    return f"all folds were finished before: {one_line(study)}"
 
 
 def _is_finished(study: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Apply the networks of a finished study to more images, and add these to the study.
+"""Apply the networks of a finished study to more images, and add the images to the study.
 
 IMAGES is a table of plates (one row per image, as for 'bnn study plate'; labels are not needed), a
 folder (sub-folders are labels), an .npz (images, labels), an idx file of images, `emnist`, or
@@ -8,7 +8,7 @@ were; plates that the study has already are passed over. Images with a label tha
 get the role "shifted", those with another "new", those without "unlabelled"; no accuracy counts
 them. Interrupt it at any time; the same command continues where it stopped.
 
-  bnn predict mnist emnist                   # letters: what does it make of things it never saw?
+  bnn predict mnist emnist                   # letters: how does it react to unknown kinds?
   bnn predict mnist letters.npz --out cache/mnist-letters
   bnn predict fields new-dyes/ --role new
   bnn predict screen may.csv --deploy        # new plates: which mechanism, how sure, how unlike?
@@ -16,21 +16,19 @@ them. Interrupt it at any time; the same command continues where it stopped.
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import add_cache_flag
 from bnn_core.commands.table_flags import add_table_flags, table_options
 from bnn_core.commands.training_flags import add_device_flags, chosen_device
-from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.image_sets import split_name
 from bnn_core.datasets.mnist import data_root
 from bnn_core.datasets.plates import read_plate
-from bnn_core.recipes.adding import add_images
+from bnn_core.recipes.adding import add_named_images
 from bnn_core.recipes.new_plates import predict_plates
 from bnn_core.study.catalogue import cache_root, study_path
-from bnn_core.study.describing import one_line
+from bnn_core.study.describing import one_line, with_notes
 from bnn_core.study.folder import ROLES, open_study
 from bnn_core.tables.reading import TABLE_ENDINGS
 
@@ -49,8 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="STUDY2",
-        help="name or folder of a new study; default: STUDY itself is made anew "
-        "with the images added, swapped in when all is done",
+        help="name or folder of a new study (default: STUDY, which is replaced at the end)",
     )
     parser.add_argument(
         "--role", choices=ROLES[1:], help="role of all the images (default: by their labels)"
@@ -64,11 +61,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_table_flags(parser)
     add_cache_flag(parser)
     add_device_flags(parser)
-    parser.add_argument("--force", action="store_true", help="re-make STUDY2 if it exists already")
+    parser.add_argument("--force", action="store_true", help="replace STUDY2 if it exists")
     parser.add_argument(
         "--restart",
         action="store_true",
-        help="throw away what an interrupted run left and begin anew",
+        help="delete what an interrupted run left and begin again",
     )
 
 
@@ -85,7 +82,17 @@ def run(args: argparse.Namespace) -> str:
         raise InputError("name the images to predict: a table, a folder, an .npz or an idx file")
     if args.deploy:
         study = _add_plates_to(args, study, None, out)
-    return add(args, study, args.given, out=out, role=args.role)
+    made = add_named_images(
+        study,
+        args.given,
+        data_root(args.data),
+        out=out,
+        role=args.role,
+        device=chosen_device(args),
+        force=args.force,
+        restart=args.restart,
+    )
+    return with_notes(made)
 
 
 def _is_table(text: str) -> bool:
@@ -127,28 +134,3 @@ def _add_plates_to(
         force=args.force,
         restart=args.restart,
     )
-
-
-def add(
-    args: argparse.Namespace,
-    study: Path,
-    images: list[str],
-    *,
-    out: Path | None = None,
-    role: str | None = None,
-) -> str:
-    """Add the images that the command line names to a study; one line on the result."""
-    open_study(study)  # refuses what is no study before a folder is made beside it
-    # Beside the studies: what is unpacked may be larger than the system's folder for such things.
-    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=study.parent) as scratch:
-        sets = [open_any(text, data_root(args.data), Path(scratch)) for text in images]
-        made = add_images(
-            study,
-            sets,
-            out=out,
-            role=role,
-            device=chosen_device(args),
-            force=args.force,
-            restart=args.restart,
-        )
-    return "\n".join([*(note for s in sets for note in s.notes), one_line(made)])

@@ -1,8 +1,8 @@
 """Write a study as one HTML file that needs nothing else: to mail, to archive, to read offline.
 
-Accuracy at every level, cut-offs, calibration, every compound, the first suspects with the rival
-readings, the flagged images with their pictures, and how the study was made. The same bytes as the
-page's button.
+Accuracy at every level, cut-offs, calibration, every compound, the first suspects with their
+explanations, the flagged images with their pictures, and how the study was made. The file is the
+same as that of the button in the app.
 
   bnn report demo --out demo.html
 """

@@ -1,10 +1,10 @@
 """Train on BBBC021 (human MCF-7 cells, 12 mechanisms of action) with compounds left out.
 
 Uses the plates that are on disk (see 'bnn data bbbc021'). DMSO and other doses are predicted and
-never counted; the microtubule stabilizers are cut to the median class size.
-Interrupt it at any time; the same command goes on where it stopped.
+never counted; the microtubule stabilizers are reduced to the median class size. You can interrupt
+it at any time; the same command continues where it stopped.
 
-  bnn study bbbc021 --folds each --jobs 2       # leave one compound out, as the paper
+  bnn study bbbc021 --folds each --jobs 2       # leave one compound out, as in the paper
   bnn study bbbc021 --leave-out batch           # and its whole week
 """
 

@@ -1,9 +1,9 @@
 """The demo: a synthetic screen with planted faults, drawn by code, trained with compounds left out.
 
-No download; about 20 minutes on one core. What was planted stands in the study's truth.parquet.
-Interrupt it at any time; the same command goes on where it stopped.
+No download; about 20 minutes on one core. The study's truth.parquet lists the planted faults. You
+can interrupt it at any time; the same command continues where it stopped.
 
-  bnn study demo --out cache/demo --force     # the study that a fresh clone opens on
+  bnn study demo --out cache/demo --force     # the study that a fresh clone shows first
   bnn study demo --data-seed 7 --out cache/demo7   # another screen: other compounds, other faults
 """
 

@@ -1,8 +1,8 @@
 """Train on your own images with whole groups (compounds) left out, and predict what was left out.
 
-TABLE is a CSV with a path column or one per channel, and what is known of each image, under BBBC,
-CellProfiler or plain names. Rows without a label are predicted and never counted.
-Interrupt it at any time; the same command goes on where it stopped.
+TABLE is a CSV with a path column, or one per channel, and metadata of each image under the names
+of BBBC or CellProfiler or plain ones. Rows without a label are predicted and never counted. You can
+interrupt it at any time; the same command continues where it stopped.
 
   bnn study plate fields.csv --label moa --group compound --preset quick
   bnn study plate fields.csv --label moa --group compound --folds 6 --jobs 2
@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_table_flags(parser)
     group = parser.add_argument_group("what is learned")
     group.add_argument(
-        "--group", metavar="COLUMN", help="what is left out together (default: the compound)"
+        "--group", metavar="COLUMN", help="images left out together (default: of a compound)"
     )
     group.add_argument(
         "--normalise",
@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_plate_flags(parser: argparse.ArgumentParser) -> None:
-    """What studies of plate images share."""
+    """The flags of all studies of plate images."""
     group = parser.add_argument_group("images")
     group.add_argument(
         "--size",
@@ -67,7 +67,7 @@ def add_plate_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_fold_flags(parser: argparse.ArgumentParser) -> None:
-    """What is left out, and when."""
+    """The flags for folds, added copies and corrected labels."""
     group = parser.add_argument_group("folds")
     group.add_argument(
         "--folds",
@@ -80,21 +80,20 @@ def add_fold_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=whole_number(0),
         default=0,
-        help="seed of the dealing of groups (default: 0)",
+        help="seed of the random assignment of groups to folds (default: 0)",
     )
     group.add_argument(
         "--leave-out",
         choices=LEAVE_OUT,
         default="group",
-        help="leave out groups, groups with their whole batch, or, one fold per "
-        "label, a whole label: how does an unseen mechanism look? (default: "
-        "group)",
+        help="leave out groups, groups with their whole batch, or a whole label per fold, to see "
+        "how unseen mechanisms look (default: group)",
     )
     group.add_argument(
         "--corrupt",
         metavar="KIND,KIND",
-        help="also predict a spoilt copy of every scored image, one of these kinds "
-        f"in turn: {', '.join(CORRUPTIONS)}; never counted",
+        help="also predict a damaged copy of every scored image, with these kinds of damage in "
+        f"turn: {', '.join(CORRUPTIONS)}; never counted",
     )
     group.add_argument(
         "--deploy",
@@ -107,7 +106,7 @@ def add_fold_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=whole_number(1),
         default=1,
-        help="folds at a time, each in a process of its own (default: 1)",
+        help="folds at a time, each in a separate process (default: 1)",
     )
     group.add_argument(
         "--exclude",

@@ -8,6 +8,7 @@ import torch
 
 from bnn_core.base.methods import by_precedence
 from bnn_core.commands.flags import add_cache_flag, whole_number
+from bnn_core.networks.adaptive import AUTO
 from bnn_core.networks.device import usable_device
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.recipes.method_choice import Change, MethodChoice, Presets, choose_methods
@@ -39,9 +40,10 @@ def add_study_flags(parser: argparse.ArgumentParser, name: str = "the kind's nam
     parser.add_argument(
         "--num-samples",
         metavar="T",
-        type=whole_number(1),
+        type=_number_of_networks,
         default=100,
-        help="networks drawn for prediction (default: 100)",
+        help="networks drawn for prediction; auto: 10, 20, 50 or 100, as many as an image needs for "
+        "its confidence to be within 0.005 of that of 100 (default: 100)",
     )
     parser.add_argument(
         "--sample-seed",
@@ -51,12 +53,17 @@ def add_study_flags(parser: argparse.ArgumentParser, name: str = "the kind's nam
         help="seed of the drawn networks (default: 0)",
     )
     parser.add_argument("--title", help="name shown in the app")
-    parser.add_argument("--force", action="store_true", help="re-make a study that exists already")
+    parser.add_argument("--force", action="store_true", help="replace a study that exists")
     parser.add_argument(
         "--restart",
         action="store_true",
         help="delete what an interrupted run left and begin again",
     )
+
+
+def _number_of_networks(text: str) -> int | str:
+    """A value of --num-samples."""
+    return text if text == AUTO else whole_number(1)(text)
 
 
 def add_train_flags(parser: argparse.ArgumentParser, presets: Presets) -> None:
@@ -66,7 +73,7 @@ def add_train_flags(parser: argparse.ArgumentParser, presets: Presets) -> None:
         "--methods",
         metavar="NAME,NAME",
         default="vi,standard",
-        help=f"what to train and compare, of {', '.join(known)}, in any order; filters, rankings, "
+        help=f"methods to train and compare, in any order: {', '.join(known)}; filters, rankings, "
         f"report and export read the first of {', '.join(by_precedence(known))} "
         "(default: vi,standard)",
     )

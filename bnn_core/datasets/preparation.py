@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, read_json, write_json
 from bnn_core.datasets.pixels import (
     MOST_SHAPES,
@@ -34,7 +34,14 @@ from bnn_core.datasets.source_notes import (
     quarantine_table,
     remark_notes,
 )
-from bnn_core.datasets.sources import DESCRIPTION, PlateSource, file_columns, open_source
+from bnn_core.datasets.sources import (
+    DESCRIPTION,
+    REMEDY,
+    PlateSource,
+    file_columns,
+    open_source,
+    source_key,
+)
 from bnn_core.images.rendering import default_channels
 from bnn_core.study.folder import pack_thumbnails, write_table
 
@@ -94,7 +101,7 @@ def prepare_source(
         wanted["travels"] = True
     key = _digest(json.dumps(wanted, sort_keys=True))
     if (folder / DESCRIPTION).is_file():
-        if read_json(folder / DESCRIPTION).get("key") == key:
+        if source_key(folder) == key:
             return open_source(folder)
         shutil.rmtree(folder)
     reader = PlateReader(workers, intensities)
@@ -181,7 +188,8 @@ def _scan_all(
             else:
                 scan = scan_plate(job, reader, plate_counts(job.plate), bar)
                 write_json(path, scan._asdict())
-            scans.append(Scan(**read_json(path)))
+            with decoding(path, REMEDY):
+                scans.append(Scan(**read_json(path)))
             _demand_few_shapes(scans)
     return scans
 

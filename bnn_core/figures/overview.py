@@ -13,8 +13,8 @@ from bnn_core.measures.evaluation import Reliability
 from bnn_core.measures.intervals import wilson
 
 
-def reliability_diagram(found: Mapping[str, Reliability], names: Mapping[str, str]) -> go.Figure:
-    """How often right against how sure, per bin of the top mean softmax; the diagonal is ideal.
+def reliability_diagram(diagrams: Mapping[str, Reliability], names: Mapping[str, str]) -> go.Figure:
+    """Share right by mean softmax, per bin of the top mean softmax; the diagonal is ideal.
 
     Points carry customdata [method, bin]; their size grows with the number of images, bars are 95 %
     intervals (Wilson).
@@ -30,8 +30,8 @@ def reliability_diagram(found: Mapping[str, Reliability], names: Mapping[str, st
             hoverinfo="skip",
         )
     )
-    largest = max((r.count.max() for r in found.values()), default=1)
-    for method, bins in found.items():
+    largest = max((r.count.max() for r in diagrams.values()), default=1)
+    for method, bins in diagrams.items():
         used = np.flatnonzero(bins.count)
         low, high = wilson(bins.right[used], bins.count[used])
         accuracy = bins.accuracy[used]
@@ -83,7 +83,7 @@ def training_history(histories: Mapping[str, pd.DataFrame], names: Mapping[str, 
     )
     for method, table in histories.items():
         colour = method_of(method).colour
-        for column, (measure, place) in {
+        for column, (measure, panel) in {
             "accuracy": ("training", 1),
             "validation_accuracy": ("validation", 1),
             "nll": ("training", 2),
@@ -97,7 +97,7 @@ def training_history(histories: Mapping[str, pd.DataFrame], names: Mapping[str, 
                         mode="lines",
                         name=f"{names[method]}, {measure}",
                         legendgroup=f"{method}{measure}",
-                        showlegend=place == 1,
+                        showlegend=panel == 1,
                         line={
                             "color": colour,
                             "width": 2,
@@ -105,7 +105,7 @@ def training_history(histories: Mapping[str, pd.DataFrame], names: Mapping[str, 
                         },
                     ),
                     row=1,
-                    col=place,
+                    col=panel,
                 )
     figure.update_xaxes(title="epoch")
     style.finish(figure, height=330)

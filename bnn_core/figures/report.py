@@ -1,4 +1,4 @@
-"""A study as one HTML file that needs nothing else: to mail, to archive, to read without this app.
+"""A study as one HTML file, to mail, to archive, and to read without this app.
 
 The same bytes for the same study and the same decisions; nothing is fetched when it is opened.
 Plotly's script (about 4.5 MB) is in it once, so the figures answer to the mouse.
@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from bnn_core.base.files import atomic_path
 from bnn_core.base.methods import by_precedence
+from bnn_core.base.scores import DEFAULT
 from bnn_core.base.wording import count
 from bnn_core.figures import report_sections as sections
 from bnn_core.measures.judged_units import Judged, judged_units
@@ -26,12 +27,12 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     """The whole report, UTF-8: facts, accuracy, cut-offs, calibration, suspects, flagged images.
 
     Every text of the study is escaped. Sections that the study has no columns for are left out,
-    and what is cut short says how much there is.
+    and shortened lists say how much there is.
     """
     methods = by_precedence(study.methods)
     tables = {method: study.table(method) for method in methods}
     judged = {
-        method: Judged(judged_units(table, "image", study.classes), "confidence")
+        method: Judged(judged_units(table, "image", study.classes), DEFAULT)
         for method, table in tables.items()
     }
     judged = {method: units for method, units in judged.items() if len(units)}
@@ -46,7 +47,7 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
         looks_like=LOOKS_LIKE,
         scripts=Markup(get_plotlyjs()) if judged else "",
         accuracy=sections.accuracy(study, tables),
-        cutoffs=sections.cutoffs(judged) if judged else None,
+        cutoffs=sections.cutoffs(judged, len(study.classes)) if judged else None,
         calibration=sections.calibration(study, tables, judged) if judged else None,
         compounds=sections.compounds(reading),
         suspect_images=sections.suspect_images(study, reading),

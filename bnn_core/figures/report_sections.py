@@ -1,4 +1,4 @@
-"""What the report shows, section by section, as tables, plots and pictures for its template."""
+"""The content of the report, section by section: tables, plots and pictures for its template."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +11,7 @@ from markupsafe import Markup
 from plotly.io import to_html
 
 from bnn_core.base.methods import method_of
+from bnn_core.base.scores import DEFAULT, SCORES
 from bnn_core.base.wording import listed
 from bnn_core.figures import confidence, overview
 from bnn_core.figures.style import chart_config
@@ -74,7 +75,7 @@ class Plots:
 
 @dataclass(frozen=True)
 class SuspectCompound:
-    """One compound of the ranking: its place, words, explanations and first pictures."""
+    """One compound of the ranking: its rank, sentences, explanations and first pictures."""
 
     rank: int
     heading: str
@@ -119,13 +120,14 @@ def accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
     return Table(heads, rows, numbers=3)
 
 
-def cutoffs(judged: Mapping[str, Judged]) -> Plots:
-    """What cut-offs on c keep, and how much of that is right."""
+def cutoffs(judged: Mapping[str, Judged], num_classes: int) -> Plots:
+    """What cut-offs on the default score keep, and how much of that is right."""
     names = _names(judged)
-    scale = confidence.Scale("confidence", 0.0, 1.0, _CUT)
-    values = np.linspace(0, 1, _STEPS)
-    histograms = {m: units.histogram(0, 1, _BINS) for m, units in judged.items()}
-    bands = {m: units.curves(certainty("confidence", values)) for m, units in judged.items()}
+    low = SCORES[DEFAULT].lowest(num_classes)
+    scale = confidence.Scale(DEFAULT, low, 1.0, _CUT)
+    values = np.linspace(low, 1, _STEPS)
+    histograms = {m: units.histogram(low, 1, _BINS) for m, units in judged.items()}
+    bands = {m: units.curves(certainty(DEFAULT, values)) for m, units in judged.items()}
     rows = []
     for method, units in judged.items():
         for cut in CUTOFFS:
@@ -134,7 +136,7 @@ def cutoffs(judged: Mapping[str, Judged]) -> Plots:
             rows.append(
                 [
                     names[method],
-                    f"c ≥ {cut:g}",
+                    f"{SCORES[DEFAULT].symbol} ≥ {cut:g}",
                     _percent(kept.coverage.value, 1),
                     _percent(right.value) if right else "nothing kept",
                     _interval(right.low, right.high) if right else "–",
@@ -197,8 +199,8 @@ def suspect_images(study: Study, table: pd.DataFrame) -> Table | None:
     if ranked.empty:
         return None
     rows = [
-        [place, line.image_id, line.label, line.predicted, f"{line.label_quality:.4f}"]
-        for place, line in enumerate(ranked.itertuples(), start=1)
+        [number, line.image_id, line.label, line.predicted, f"{line.label_quality:.4f}"]
+        for number, line in enumerate(ranked.itertuples(), start=1)
     ]
     return Table(
         ["", "Image", "Label", "Predicted", "Label quality"],

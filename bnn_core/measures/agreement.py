@@ -44,7 +44,8 @@ class Scale:
         if not self.stretched:
             return values
         doubt = 1 - values if SCORES[self.score].direction > 0 else values
-        floor = CONFIDENCE_FLOOR if self.score == "confidence" else STRETCH_FLOOR
+        of_c = self.score in ("confidence", "signed_confidence")
+        floor = CONFIDENCE_FLOOR if of_c else STRETCH_FLOOR
         return -np.log10(np.maximum(doubt, floor))
 
     def value(self, positions: np.ndarray | float) -> np.ndarray:

@@ -17,19 +17,21 @@ AUGMENTATIONS = {
     "shift": "moved by up to 2 pixels (digits: no flips)",
     "dihedral": "flips and quarter turns (cells have no up)",
     "dihedral-shift": "flips, quarter turns and shifts by up to 1/16 of the size",
-    "dihedral-stain": "flips, quarter turns, and another staining of each channel (fluorescence)",
+    "dihedral-gamma": "flips, quarter turns, random gain and gamma per channel (fluorescence)",
 }
-#: "stain": the most by which a channel gets brighter or darker, and its curve steeper or flatter.
+#: Names that older versions gave these.
+RENAMED = {"dihedral-stain": "dihedral-gamma"}
+#: "gamma": largest gain of a channel, and largest exponent of its intensities.
 GAIN, GAMMA = 1.5, 1.25
 
 
 def augment(x: Tensor, kind: str) -> Tensor:
-    """Change a batch as AUGMENTATIONS says; "stain" gives float32 in 0..255, the others x's type."""
+    """Change a batch as in AUGMENTATIONS; "gamma" gives float32 in 0..255, the others x's type."""
     if "dihedral" in kind:
         x = dihedral(x)
     if "shift" in kind:
         x = shift(x, 2 if kind == "shift" else max(1, x.shape[2] // 16))
-    return stain(x) if "stain" in kind else x
+    return gain_and_gamma(x) if "gamma" in kind else x
 
 
 def dihedral(x: Tensor) -> Tensor:
@@ -65,12 +67,12 @@ def shift(x: Tensor, most: int) -> Tensor:
     return _windows(F.pad(x, (most, most, most, most)), tops, lefts, *x.shape[2:])
 
 
-def stain(x: Tensor) -> Tensor:
-    """Each channel of each image as another staining or exposure would give it.
+def gain_and_gamma(x: Tensor) -> Tensor:
+    """A random gain and gamma for each channel of each image, as another exposure would give.
 
-    x: uint8 values. Returns 255 * gain * (x / 255) ** gamma as float32, clipped to 255, the
-    logarithms of gain and gamma uniform within those of 1/GAIN..GAIN and 1/GAMMA..GAMMA.
-    Batches differ in staining more than mechanisms do, and a network that meets each compound in
+    x: uint8 values. Returns 255 * gain * (x / 255) ** gamma as float32, clipped to 255; the
+    logarithms of gain and gamma are uniform within those of 1/GAIN..GAIN and 1/GAMMA..GAMMA.
+    Batches differ in brightness more than mechanisms do, and a network that sees each compound in
     one batch only would learn the batch. For fluorescence: a bright background is clipped.
     """
     gain, gamma = (
@@ -81,7 +83,7 @@ def stain(x: Tensor) -> Tensor:
 
 
 def _some(x: Tensor, changed: Tensor) -> Tensor:
-    """Each image changed or not, by the toss of a coin."""
+    """Each image changed or not, with probability one half."""
     coin = noise.integers(2, (len(x), 1, 1, 1), x.device).bool()
     return torch.where(coin, changed, x)
 

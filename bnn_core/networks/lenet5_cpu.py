@@ -19,9 +19,9 @@ FIRST = 2 if LANES == 8 else 3
 #: Sides of the padded image and of the maps after each pool.
 SIDE, SIDE1, SIDE2 = 32, 14, 5
 
-_first = tile(FIRST, relu=True, pooled="first")
-_second = tile(OUTPUTS, relu=True, pooled="first")
-_dense, _head = tile(OUTPUTS, relu=True), tile(OUTPUTS, relu=False)
+_first = tile(FIRST, relu=True, pooled=True)
+_second = tile(OUTPUTS, relu=True, pooled=True)
+_dense, _head = tile(OUTPUTS, relu=True), tile(OUTPUTS)
 
 
 class Packed(NamedTuple):
@@ -120,7 +120,7 @@ def _forward(x, weights, begins, inputs1, inputs2, result):
                     for o in range(0, 6, FIRST):
                         weight, bias = begins[0, 0] + o * len(inputs1), begins[0, 1] + o
                         _first(
-                            x, start, inputs1, pool1, w, weight, bias, 0, len(inputs1),
+                            x, start, inputs1, pool1, w, weight, bias, len(inputs1),
                             h1, to, map1, lanes,
                         )  # fmt: skip
                         to += FIRST * map1
@@ -131,18 +131,18 @@ def _forward(x, weights, begins, inputs1, inputs2, result):
                     for o in range(0, 16, OUTPUTS):
                         weight, bias = begins[1, 0] + o * 150, begins[1, 1] + o
                         _second(
-                            h1, start, inputs2, pool2, w, weight, bias, 0, 150, h2, to, map2, lanes
+                            h1, start, inputs2, pool2, w, weight, bias, 150, h2, to, map2, lanes
                         )
                         to += OUTPUTS * map2
         for o in range(0, 120, OUTPUTS):
             weight, bias, to = begins[2, 0] + o * 400, begins[2, 1] + o, o * BLOCK
-            _dense(h2, 0, inputs3, blocks2, w, weight, bias, 0, 400, h3, to, BLOCK, lanes)
+            _dense(h2, 0, inputs3, blocks2, w, weight, bias, 400, h3, to, BLOCK, lanes)
         for o in range(0, 84, OUTPUTS):
             weight, bias, to = begins[3, 0] + o * 120, begins[3, 1] + o, o * BLOCK
-            _dense(h3, 0, inputs4, lanes, w, weight, bias, 0, 120, h4, to, BLOCK, lanes)
+            _dense(h3, 0, inputs4, lanes, w, weight, bias, 120, h4, to, BLOCK, lanes)
         for o in range(0, classes, OUTPUTS):
             weight, bias, to = begins[4, 0] + o * 84, begins[4, 1] + o, o * BLOCK
-            _head(h4, 0, inputs4, lanes, w, weight, bias, 0, 84, h5, to, BLOCK, lanes)
+            _head(h4, 0, inputs4, lanes, w, weight, bias, 84, h5, to, BLOCK, lanes)
         for image in range(BLOCK):
             for c in range(classes):
                 result[t, image, c] = h5[c * BLOCK + image]

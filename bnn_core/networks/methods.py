@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path, read_json, write_json
+from bnn_core.base.errors import InputError, decoding
+from bnn_core.base.files import atomic_path, write_json
 from bnn_core.base.methods import METHODS
 from bnn_core.base.timing import summed_seconds
 from bnn_core.networks.building import (
@@ -43,6 +42,7 @@ from bnn_core.networks.prediction import (
     posterior_mean,
     stack_networks,
 )
+from bnn_core.networks.saved import WEIGHTS, fitted_number, read_config, read_weights
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.temperature import fit_temperature, scaled
 from bnn_core.networks.training import SNAPSHOTS, TrainingSet, split_validation, train
@@ -84,7 +84,7 @@ def networks_of(folder: Path, num_samples: int | None, seed: int, device: str = 
     if num_samples is None:
         return procedure.middle(folder, device)
     networks = procedure.draw(folder, num_samples, seed, device)
-    fitted = read_json(folder / "config.json").get("fitted", {})
+    fitted = read_config(folder).get("fitted", {})
     return replace(
         networks,
         symmetries=8 if saved_config(folder).tta == "dihedral" else 1,
@@ -94,9 +94,11 @@ def networks_of(folder: Path, num_samples: int | None, seed: int, device: str = 
 
 def keep_calibration(folder: Path, temperature: float) -> None:
     """Write into a trained method's folder the temperature of its predictions from now on."""
-    path = folder / "config.json"
-    saved = read_json(path)
-    write_json(path, saved | {"fitted": saved.get("fitted", {}) | {CALIBRATION: temperature}})
+    saved = read_config(folder)
+    write_json(
+        folder / "config.json",
+        saved | {"fitted": saved.get("fitted", {}) | {CALIBRATION: temperature}},
+    )
 
 
 def builds_on(method: str, config: TrainConfig) -> str | None:
@@ -134,7 +136,7 @@ def method_record(
     """
     fitted: dict[str, list[float]] = {}
     for folder in folders:
-        for name, value in read_json(folder / "config.json").get("fitted", {}).items():
+        for name, value in read_config(folder).get("fitted", {}).items():
             fitted.setdefault(name, []).append(value)
     return {
         "num_samples": num_samples,
@@ -182,7 +184,7 @@ def _train_members(
         mean.to_csv(temporary, index=False)
     write_json(
         folder / "config.json",
-        read_json(folder / "0" / "config.json") | settings_of(config),
+        read_config(folder / "0") | settings_of(config),
     )
 
 
@@ -198,7 +200,7 @@ def _members(folder: Path, config: TrainConfig) -> list[tuple[Path, TrainConfig]
 def _fit_laplace(
     folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: Progress
 ) -> None:
-    if (folder / "weights.safetensors").is_file():
+    if (folder / WEIGHTS).is_file():
         demand_same_config(folder, config)
         return
     network = _standard(folder, device)
@@ -220,19 +222,18 @@ def _fit_laplace(
         prior_precision=found.prior_precision,
         effective_weights=found.effective_weights,
     )
-    with atomic_path(folder / "weights.safetensors") as temporary:
+    with atomic_path(folder / WEIGHTS) as temporary:
         tensors = {name: getattr(found, name) for name in ("mean", "values", "left", "right")}
         temporary.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}))
 
 
 def _draw_laplace(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
-    path = folder / "weights.safetensors"
-    precision = read_json(folder / "config.json")["fitted"]["prior_precision"]
-    try:
-        found = LastLayer(**load_file(path), prior_precision=precision)
-    except (OSError, TypeError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged ({error}); re-make the study") from error
-    return draw_last_layers(_standard(folder, device), found, num_samples, seed)
+    precision = fitted_number(folder, "prior_precision")
+    state = read_weights(folder)
+    standard = _standard(folder, device)
+    with decoding(folder / WEIGHTS):  # tensors that do not go together
+        gaussian = LastLayer(**state, prior_precision=precision)
+        return draw_last_layers(standard, gaussian, num_samples, seed)
 
 
 def _fit_temperature(
@@ -259,7 +260,7 @@ def _fit_temperature(
 
 
 def _draw_scaled(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
-    temperature = read_json(folder / "config.json")["fitted"]["temperature"]
+    temperature = fitted_number(folder, "temperature")
     return scaled(_standard(folder, device), temperature)
 
 
@@ -274,18 +275,14 @@ def _draw_dropout(folder: Path, num_samples: int, seed: int, device: str) -> Net
 
 
 def _all_members(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
-    saved = read_json(folder / "config.json")
-    members = [load_network(folder / str(k))[0].to(device) for k in range(saved["members"])]
+    count = saved_config(folder).members
+    members = [load_network(folder / str(k))[0].to(device) for k in range(count)]
     return stack_networks(members, plain_twin(folder / "0"))
 
 
 def _draw_snapshots(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
     """The last `num_samples` networks that a sampler left, all where it left fewer."""
-    path = folder / SNAPSHOTS
-    try:
-        kept = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged ({error}); re-make the study") from error
+    kept = read_weights(folder, SNAPSHOTS)
     return Networks(
         plain_twin(folder).to(device).eval(),
         {name: part[-num_samples:].to(device) for name, part in kept.items()},
@@ -301,7 +298,7 @@ def _write_fitted(folder: Path, **numbers: float) -> None:
     """config.json of what was fitted to the standard network: that of the network and numbers."""
     write_json(
         folder / "config.json",
-        read_json(folder.parent / "standard" / "config.json") | {"fitted": numbers},
+        read_config(folder.parent / "standard") | {"fitted": numbers},
     )
 
 

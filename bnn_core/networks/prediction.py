@@ -5,7 +5,7 @@ of one body, so one engine serves every method.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import find_spec
@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from bnn_core.base.errors import InputError
 from bnn_core.measures.uncertainty import Moments
+from bnn_core.networks.adaptive import in_stages, stages_of
 from bnn_core.networks.augmentation import symmetry
 from bnn_core.networks.bodies import LeNet5
 from bnn_core.networks.layers import BayesLayer
@@ -252,11 +254,13 @@ def embed(
 
 
 class Predicted(NamedTuple):
-    """One batch of images: their rows, their moments and their samples (n, T, C), where kept."""
+    """One batch of images: their rows, their moments, their samples (n, T, C), where kept, and how
+    many networks each needed (n,), where that was decided image by image."""
 
     rows: slice
     moments: Moments
     samples: np.ndarray | None
+    used: np.ndarray | None
 
 
 def predict_batches(
@@ -267,13 +271,16 @@ def predict_batches(
     keep: torch.dtype | None = None,
     batch_size: int | None = None,
     precision: str = "float32",
+    adaptive: bool = False,
 ) -> Iterator[Predicted]:
     """Moments of T samples for N images, batch by batch: memory does not grow with N.
 
     `images` (N, channels, H, W) may be memory-mapped; `prepare` turns a batch of them into the
     network's input. keep: type of the samples that come with each batch; None keeps no samples.
     batch_size: None chooses one that suits the device, see `images_per_batch`. precision: of
-    products and convolutions, see `settings.PRECISIONS`. Moments are summed on the device.
+    products and convolutions, see `settings.PRECISIONS`. adaptive: as many of the T networks as an
+    image needs, see `adaptive`. Moments are summed on the device.
+    Raises InputError where a prediction is not finite.
     """
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is at least 1, not {batch_size}")
@@ -282,14 +289,33 @@ def predict_batches(
     keep_freed_memory()
     device = next(networks.body.parameters()).device
     size = batch_size or images_per_batch(networks, images, prepare)
-    softmax = probabilities(networks)
+    # With symmetries each network sees another one: only all of them together see all.
+    stages = stages_of(networks.num_samples) if adaptive and networks.symmetries == 1 else []
+    softmax = in_stages(_parts(networks, stages), stages) if stages else probabilities(networks)
     for start in range(0, len(images), size):
-        rows = slice(start, min(start + size, len(images)))
+        rows, used = slice(start, min(start + size, len(images))), None
         with torch.inference_mode(), autocast(device, precision):
             p = softmax(prepare(on_device(images[rows], device)))
+            if stages:
+                p, used = p[0], p[1].cpu().numpy()
             samples = None if keep is None else p.transpose(0, 1).to(keep).cpu().numpy()
             moments = _moments(p)
-        yield Predicted(rows, moments, samples)
+        if not np.isfinite(moments.mean_p).all():
+            raise InputError(
+                "the networks predict values that are no numbers: their weights are damaged or "
+                "their training diverged; make the study again"
+            )
+        yield Predicted(rows, moments, samples, used)
+
+
+def _parts(networks: Networks, stages: Sequence[int]) -> list[Callable[[Tensor], Tensor]]:
+    """Softmax of the networks of each stage that the stage before did not have."""
+    return [
+        probabilities(
+            Networks(networks.body, {name: w[start:stop] for name, w in networks.weights.items()})
+        )
+        for start, stop in zip([0, *stages[:-1]], stages, strict=True)
+    ]
 
 
 def predict(
@@ -309,13 +335,13 @@ def predict(
     """
     keep = None if samples is None else torch.from_numpy(np.empty(0, samples.dtype)).dtype
     parts = []
-    for rows, moments, batch_samples in predict_batches(
+    for batch in predict_batches(
         networks, images, prepare, keep=keep, batch_size=batch_size, precision=precision
     ):
-        parts.append(moments)
+        parts.append(batch.moments)
         if samples is not None:
-            samples[rows] = batch_samples
-        progress(rows.stop - rows.start)
+            samples[batch.rows] = batch.samples
+        progress(batch.rows.stop - batch.rows.start)
     if not parts:
         return Moments(np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
     return Moments.concatenate(parts)

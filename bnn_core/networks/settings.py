@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field, fields
 
 from bnn_core.base.errors import InputError
-from bnn_core.networks.augmentation import AUGMENTATIONS
+from bnn_core.networks.augmentation import AUGMENTATIONS, RENAMED
 from bnn_core.networks.bodies import NETWORKS
 from bnn_core.networks.layers import ESTIMATORS
 from bnn_core.networks.priors import CENTRES, SCALES, GaussianPrior, MixturePrior, Prior
@@ -145,6 +145,7 @@ class TrainConfig:
     seed: int = _setting(0, "seed of initial weights, batches and noise", minimum=0)
 
     def __post_init__(self):
+        object.__setattr__(self, "augmentation", RENAMED.get(self.augmentation, self.augmentation))
         for f in fields(self):
             value, rule = getattr(self, f.name), f.metadata
             flag = "--" + f.name.replace("_", "-")

@@ -20,6 +20,8 @@ OUTPUTS = 2 if LANES == 8 else 4
 #: Vectors of a tile.
 VECTORS = 4
 
+INDEX, VECTOR = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
+
 
 def inputs_of_convolution(channels: int, rows: int, columns: int, kernel: int = 5) -> np.ndarray:
     """Offsets of the inputs of an output: channel by channel, row by row, (channels * kernel²,)."""
@@ -27,123 +29,109 @@ def inputs_of_convolution(channels: int, rows: int, columns: int, kernel: int = 
     return offsets[:, :kernel, :kernel].reshape(-1) * LANES
 
 
-def tile(outputs: int, *, relu: bool, affine: bool = False, pooled: str = ""):
+class Emitter:
+    """Vector operations for the code of one function. `arrays`: which arguments are arrays."""
+
+    def __init__(self, context, builder, signature, args, arrays: tuple[int, ...]):
+        self.builder, self.args = builder, list(args)
+        for k in arrays:
+            array = context.make_array(signature.args[k])(context, builder, args[k])
+            self.args[k] = array.data
+
+    def at(self, pointer, *offsets):
+        """A pointer so many floats further."""
+        for offset in offsets:
+            pointer = self.builder.gep(pointer, [offset])
+        return pointer
+
+    def load(self, pointer):
+        return self.builder.load(self._whole(pointer), align=4)
+
+    def store(self, value, pointer) -> None:
+        self.builder.store(value, self._whole(pointer), align=4)
+
+    def broadcast(self, pointer):
+        """One float in all lanes."""
+        undefined = ir.Constant(VECTOR, ir.Undefined)
+        one = self.builder.insert_element(undefined, self.builder.load(pointer), INDEX(0))
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        return self.builder.shuffle_vector(one, undefined, lanes)
+
+    def multiply_add(self, a, b, c):
+        """a * b + c, in one instruction where the processor has it."""
+        product = self.builder.fmul(a, b, flags=("contract",))
+        return self.builder.fadd(product, c, flags=("contract",))
+
+    def larger(self, a, b):
+        return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
+
+    def _whole(self, pointer):
+        return self.builder.bitcast(pointer, VECTOR.as_pointer())
+
+
+def constant(value: float):
+    """A vector of one number."""
+    return ir.Constant(VECTOR, [float(value)] * LANES)
+
+
+def tile(outputs: int, *, biased: bool = True, relu: bool = False, pooled: bool = False):
     """A tile as a function for numba: `outputs` outputs of VECTORS vectors, summed over `count`.
 
-    The function's arguments:
-    x, start, inputs, vectors: vector v of input k begins at x[start + inputs[k] + vectors[v]];
-    x is flat float32, vectors a tuple of four.
-    weights, weight, bias, count: output o of input k is at weights[weight + k * outputs + o], its
-    bias at weights[bias + o].
-    step: affine: the factor of output o is at weights[bias + step + o] and what is added then at
-    weights[bias + 2 * step + o].
-    out, to, apart, places: vector v of output o is written to out[to + o * apart + places[v]].
-
-    What is written is the sum plus bias, its ReLU (relu), scaled and shifted (affine). pooled:
-    "first" writes the largest of the four sums, at places[0]; "last" the largest of the four
-    results and of what is there already.
+    The function's arguments: x, start, inputs, vectors: vector v of input k begins at
+    x[start + inputs[k] + vectors[v]]; x is flat float32, vectors a tuple of four. weights, weight,
+    bias, count: output o of input k is at weights[weight + k * outputs + o], its bias at
+    weights[bias + o]. out, to, apart, places: vector v of output o is written to
+    out[to + o * apart + places[v]]; pooled: the largest of the four, to places[0].
     """
 
     @intrinsic
     def run(
-        typing,
-        x,
-        start,
-        inputs,
-        vectors,
-        weights,
-        weight,
-        bias,
-        step,
-        count,
-        out,
-        to,
-        apart,
-        places,
+        typing, x, start, inputs, vectors, weights, weight, bias, count, out, to, apart, places
     ):
-        given = (
-            x, start, inputs, vectors, weights, weight, bias, step, count, out, to, apart, places
-        )  # fmt: skip
+        given = (x, start, inputs, vectors, weights, weight, bias, count, out, to, apart, places)
 
         def generate(context, builder, signature, args):
-            index, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
-            start, vectors, weight, bias, step, count, to, apart, places = (
-                args[k] for k in (1, 3, 5, 6, 7, 8, 10, 11, 12)
+            emit = Emitter(context, builder, signature, args, arrays=(0, 2, 4, 8))
+            x, start, inputs, vectors, weights, weight, bias, count, out, to, apart, places = (
+                emit.args
             )
-            x, inputs, weights, out = (
-                context.make_array(signature.args[k])(context, builder, args[k]).data
-                for k in (0, 2, 4, 9)
-            )
-
-            def at(pointer, *offsets):
-                for offset in offsets:
-                    pointer = builder.gep(pointer, [offset])
-                return pointer
-
-            def whole(pointer):
-                return builder.bitcast(pointer, vector.as_pointer())
-
-            def broadcast(pointer):
-                undefined = ir.Constant(vector, ir.Undefined)
-                one = builder.insert_element(undefined, builder.load(pointer), index(0))
-                lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-                return builder.shuffle_vector(one, undefined, lanes)
-
-            def larger(a, b):
-                return builder.select(builder.fcmp_ordered(">", a, b), a, b)
-
-            def largest(values):
-                return larger(larger(*values[:2]), larger(*values[2:]))
-
-            zero = ir.Constant(vector, [0.0] * LANES)
             before = builder.block
             loop, after = builder.append_basic_block("sum"), builder.append_basic_block("write")
             builder.branch(loop)
             builder.position_at_end(loop)
-            k = builder.phi(index)
-            sums = [[builder.phi(vector) for _ in range(outputs)] for _ in range(VECTORS)]
-            row = at(x, start, builder.load(at(inputs, k)))
+            k = builder.phi(INDEX)
+            sums = [[builder.phi(VECTOR) for _ in range(outputs)] for _ in range(VECTORS)]
+            row = emit.at(x, start, builder.load(emit.at(inputs, k)))
             values = [
-                builder.load(whole(at(row, builder.extract_value(vectors, v))), align=4)
-                for v in range(VECTORS)
+                emit.load(emit.at(row, builder.extract_value(vectors, v))) for v in range(VECTORS)
             ]
-            k_weights = at(weights, weight, builder.mul(k, index(outputs)))
-            totals = [[] for _ in range(VECTORS)]
+            k_weights = emit.at(weights, weight, builder.mul(k, INDEX(outputs)))
+            totals = [[None] * outputs for _ in range(VECTORS)]
             for o in range(outputs):
-                w = broadcast(at(k_weights, index(o)))
+                w = emit.broadcast(emit.at(k_weights, INDEX(o)))
                 for v in range(VECTORS):
-                    product = builder.fmul(values[v], w, flags=("contract",))
-                    totals[v].append(builder.fadd(sums[v][o], product, flags=("contract",)))
-            following = builder.add(k, index(1))
-            for phi, total, first in [
-                (k, following, index(0)),
-                *((sums[v][o], totals[v][o], zero) for v in range(VECTORS) for o in range(outputs)),
-            ]:
-                phi.add_incoming(first, before)
-                phi.add_incoming(total, loop)
+                    totals[v][o] = emit.multiply_add(values[v], w, sums[v][o])
+            following = builder.add(k, INDEX(1))
+            k.add_incoming(INDEX(0), before)
+            k.add_incoming(following, loop)
+            for v in range(VECTORS):
+                for o in range(outputs):
+                    sums[v][o].add_incoming(constant(0), before)
+                    sums[v][o].add_incoming(totals[v][o], loop)
             builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
             builder.position_at_end(after)
             for o in range(outputs):
-                b = broadcast(at(weights, bias, index(o)))
                 column = [totals[v][o] for v in range(VECTORS)]
-                if pooled == "first":
-                    column = [largest(column)]
-                column = [builder.fadd(value, b) for value in column]
+                if pooled:
+                    column = [emit.larger(emit.larger(*column[:2]), emit.larger(*column[2:]))]
+                if biased:
+                    b = emit.broadcast(emit.at(weights, bias, INDEX(o)))
+                    column = [builder.fadd(value, b) for value in column]
                 if relu:
-                    column = [larger(value, zero) for value in column]
-                if affine:
-                    factor = broadcast(at(weights, bias, step, index(o)))
-                    shift = broadcast(at(weights, bias, step, step, index(o)))
-                    column = [builder.fadd(builder.fmul(value, factor), shift) for value in column]
-                target = at(out, to, builder.mul(apart, index(o)))
-                targets = [
-                    whole(at(target, builder.extract_value(places, v))) for v in range(VECTORS)
-                ]
-                if pooled == "last":
-                    there = builder.load(targets[0], align=4)
-                    column = [larger(largest(column), there)]
-                for value, where in zip(column, targets, strict=False):
-                    builder.store(value, where, align=4)
+                    column = [emit.larger(value, constant(0)) for value in column]
+                target = emit.at(out, to, builder.mul(apart, INDEX(o)))
+                for v, value in enumerate(column):
+                    emit.store(value, emit.at(target, builder.extract_value(places, v)))
             return context.get_dummy_value()
 
         return types.void(*given), generate

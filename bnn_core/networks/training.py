@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, write_json
 from bnn_core.networks import noise
 from bnn_core.networks.batchnorm import settle_batchnorm
 from bnn_core.networks.building import demand_same_config, new_network, prepare
 from bnn_core.networks.layers import median_sigmas, start_sigma
 from bnn_core.networks.memory import keep_freed_memory
+from bnn_core.networks.saved import read_weights
 from bnn_core.networks.schedules import schedule
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.stepping import TrainingStep
@@ -130,7 +131,9 @@ class Training:
         self.loaded = self.weights.is_file()
         if self.loaded:
             demand_same_config(folder, config)
-            self.network.load_state_dict(load_file(self.weights))
+            state = read_weights(folder)
+            with decoding(self.weights):
+                self.network.load_state_dict(state)
             self.network.to(device)
             return
         if start_from:
@@ -161,26 +164,26 @@ class Training:
         return self.loaded or self.epoch >= self.config.epochs
 
     def _resume(self) -> None:
-        try:
+        remedy = "delete it and run the same command again to train this network from the start"
+        with decoding(self.checkpoint, remedy):
             state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        except Exception as error:
-            raise InputError(
-                f"{self.checkpoint} is damaged; delete it and run the same command "
-                "again to train this network from the start"
-            ) from error
-        # A setting that an older version did not record has its default.
-        if TrainConfig(**state["config"]) != self.config or "step" not in state:
+            # A setting that an older version did not record has its default.
+            same = TrainConfig(**state["config"]) == self.config and "step" in state
+        if not same:
             raise InputError(
                 f"{self.checkpoint} was written with other settings or by an older version; "
                 "--restart trains from the start"
             )
-        self.network.load_state_dict(state["network"])
-        for tensor, saved in zip(self.step.state, state["step"], strict=True):
-            tensor.copy_(saved)
-        self.epoch, self.history = state["epoch"], state["history"]
-        self.snapshots = state["snapshots"]
-        # Unknown in a checkpoint of an older version.
-        self.margins = state.get("margins", torch.full_like(self.margins, torch.nan)).cpu()
+        with decoding(self.checkpoint, remedy):
+            self.network.load_state_dict(state["network"])
+            for tensor, saved in zip(self.step.state, state["step"], strict=True):
+                tensor.copy_(saved)
+            self.epoch, self.history = int(state["epoch"]), [dict(row) for row in state["history"]]
+            self.snapshots = state["snapshots"]
+            # Unknown in a checkpoint of an older version.
+            self.margins = state.get("margins", torch.full_like(self.margins, torch.nan)).cpu()
+            if not 0 < self.epoch <= self.config.epochs or len(self.history) != self.epoch:
+                raise ValueError(f"epoch {self.epoch} of {self.config.epochs}")
 
     def steps(self) -> Iterator[None]:
         """One epoch: queues a step on the device for every item that is asked for."""

@@ -7,6 +7,7 @@ images stays as it is, bit by bit.
 
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,9 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
 from bnn_core.base.wording import count
+from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.image_sets import ImageSet
+from bnn_core.networks.saved import read_config
 from bnn_core.recipes.adding_blocks import (
     Block,
     NetworkSet,
@@ -124,6 +127,32 @@ def add_images(
     )
 
 
+def add_named_images(
+    path: Path,
+    names: Sequence[str],
+    data: Path,
+    *,
+    out: Path | None = None,
+    role: str | None = None,
+    device: str = "cpu",
+    force: bool = False,
+    restart: bool = False,
+) -> Path:
+    """`add_images` with sets by their names (`emnist.open_any`); data: folder of data sets."""
+    open_study(path)  # refuses other folders before a folder is made beside it
+    # Beside the studies: unpacked images may be larger than the system's folder for such files.
+    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=path.parent) as scratch:
+        return add_images(
+            path,
+            [open_any(name, data, Path(scratch)) for name in names],
+            out=out,
+            role=role,
+            device=device,
+            force=force,
+            restart=restart,
+        )
+
+
 def add_to_study(
     path: Path,
     addition: Callable[[Study], Addition],
@@ -193,12 +222,14 @@ def adding_to(out: Path) -> bool:
     """Whether `out` is a finished study to which an interrupted run was adding images."""
     making = out.with_name(out.name + ".making")
     begun = making / "settings.json"
-    return (out / "study.json").is_file() and begun.is_file() and "adds_to" in read_json(begun)
+    if not (out / "study.json").is_file() or not begun.is_file():
+        return False
+    return "adds_to" in read_json(begun, dict[str, Any])
 
 
 def image_shape(study: Study) -> tuple[int, int, int]:
     """(channels, H, W) of the images that the study's networks were trained on."""
-    config = read_json(study_folds(study)[0] / study.methods[0] / "config.json")
+    config = read_config(study_folds(study)[0] / study.methods[0])
     channels, height, width = config["image_shape"]
     return channels, height, width
 

@@ -35,7 +35,7 @@ def study_from_arrays(
     preset: str = "default",
     folds: int | str | None = None,
     leave_out: str = "group",
-    num_samples: int = 100,
+    num_samples: int | str = 100,
     jobs: int = 1,
     device: str = "auto",
     title: str | None = None,

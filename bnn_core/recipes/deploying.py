@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import read_json, write_json
+from bnn_core.base.files import write_json
 from bnn_core.base.wording import count
 from bnn_core.datasets.pixels import PlateReader
 from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.datasets.sources import PlateSource, inverse_frequency_weights
 from bnn_core.networks.building import saved_config
 from bnn_core.networks.methods import CALIBRATION, keep_calibration, training_order
+from bnn_core.networks.saved import read_config
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.adding_blocks import DEPLOY, block_rows
@@ -111,7 +112,9 @@ def _train(
 
 def _mean_temperature(folds: Path, method: str) -> float:
     """The geometric mean of the folds' temperatures: no image is held out of the training on all."""
-    fitted = [read_json(p).get("fitted", {}) for p in folds.glob(f"*/{method}/config.json")]
+    fitted = [
+        read_config(p.parent).get("fitted", {}) for p in folds.glob(f"*/{method}/config.json")
+    ]
     return float(np.exp(np.mean([np.log(values.get(CALIBRATION, 1.0)) for values in fitted])))
 
 

@@ -172,7 +172,9 @@ def make_digit_study(
             classes=source.classes,
             images=images,
             summaries={
-                m: summarise(r.moments, source.classes, images["label"].to_numpy(), r.distance)
+                m: summarise(
+                    r.moments, source.classes, images["label"].to_numpy(), r.distance, r.used
+                )
                 for m, r in results.items()
             },
             samples=samples,

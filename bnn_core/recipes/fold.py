@@ -7,7 +7,6 @@ an interrupted one continues. `assemble` joins the rows of all folds.
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +20,10 @@ from tqdm import tqdm
 from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
+from bnn_core.base.reading import demand_array, read_array, read_arrays
 from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
+from bnn_core.networks.adaptive import AUTO, STAGES
 from bnn_core.networks.building import prepare
 from bnn_core.networks.distance import (
     MOST_IMAGES,
@@ -45,7 +46,8 @@ class FoldResult:
     embedding: (M, D) float16. distance: (M,) from the training images, see `networks.distance`; None
     for folds of older versions. training_rows, margins: (K,) rows that the fold trained on and
     their mean margins in the first half of training; None where they are unknown. After `assemble`
-    margins are (N,), one per row of the study.
+    margins are (N,), one per row of the study. used: (M,) networks that an image needed, None where
+    all had the same number.
     """
 
     rows: np.ndarray
@@ -55,6 +57,7 @@ class FoldResult:
     distance: np.ndarray | None = None
     training_rows: np.ndarray | None = None
     margins: np.ndarray | None = None
+    used: np.ndarray | None = None
 
 
 def run_method(
@@ -64,7 +67,7 @@ def run_method(
     images: np.ndarray,
     rows: np.ndarray,
     *,
-    num_samples: int,
+    num_samples: int | str,
     sample_seed: int,
     keep_samples: bool = True,
     training_rows: np.ndarray | None = None,
@@ -75,7 +78,8 @@ def run_method(
 
     rows: (M,) row numbers of the images in the study. The folder is named after the method; a
     standard network that it builds on is in the folder `standard` beside it. Idempotent: finished
-    parts are kept. training_rows: (N,) row numbers of the training images, if they are in the
+    parts are kept. num_samples: networks drawn; "auto" draws 100 and uses as many of them as an image
+    needs, see `networks.adaptive`. training_rows: (N,) row numbers of the training images, if they are in the
     study; their margins during training are kept then.
     """
     if (folder / "prediction.npz").is_file():
@@ -91,10 +95,14 @@ def run_method(
                 total=len(images), desc=f"predict fold {name}", unit="image", disable=quiet
             ) as bar,
         ):
-            networks = networks_of(folder, num_samples, sample_seed, device)
+            adaptive = num_samples == AUTO
+            count = STAGES[-1] if adaptive else num_samples
+            networks = networks_of(folder, count, sample_seed, device)
             keep = torch.float16 if keep_samples else None
-            for batch in predict_batches(networks, images, ready, keep=keep):
+            for batch in predict_batches(networks, images, ready, keep=keep, adaptive=adaptive):
                 parts.append(**vars(batch.moments))
+                if batch.used is not None:
+                    parts.append(used=batch.used.astype(np.int16))
                 if keep_samples:
                     parts.append(samples=batch.samples)
                 bar.update(len(batch.moments.mean_p))
@@ -183,27 +191,37 @@ class _Parts:
 
 def read_result(folder: Path) -> FoldResult:
     """The predictions of a finished method; InputError where they are missing or damaged."""
-    path = folder / "prediction.npz"
-    try:
-        with open(path, "rb") as file, np.load(file) as arrays:
-            moments = Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"])
-            rows, embedding = arrays["rows"], arrays["embedding"]
-            distance, margins = arrays.get("distance"), arrays.get("margins")
-            training_rows = arrays.get("training_rows")
-        samples = folder / "samples.npy"
-        return FoldResult(
-            rows,
-            moments,
-            np.load(samples, mmap_mode="r") if samples.is_file() else None,
-            embedding,
-            distance,
-            training_rows,
-            margins,
+    path, samples = folder / "prediction.npz", folder / "samples.npy"
+    if not path.is_file():
+        raise InputError(f"{path} does not exist yet: run this fold first")
+    remedy = "delete it and run the same command again"
+    arrays = read_arrays(path, remedy)
+    parts = {
+        name: demand_array(path, arrays, name, dimensions, kinds, remedy)
+        for name, dimensions, kinds in (
+            ("rows", 1, "iu"),
+            ("mean_p", 2, "f"),
+            ("mean_p2", 2, "f"),
+            ("mean_entropy", 1, "f"),
+            ("embedding", 2, "f"),
+            ("distance", 1, "f"),
         )
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist yet: run this fold first") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged; delete it and run the same command again") from error
+        if name != "distance" or name in arrays  # older folds have none
+    }
+    kept = read_array(samples, "f", remedy) if samples.is_file() else None
+    lengths = {len(array) for array in [*parts.values(), *([] if kept is None else [kept])]}
+    if len(lengths) > 1 or parts["mean_p"].shape != parts["mean_p2"].shape:
+        raise InputError(f"{path} and {samples.name} have different numbers of images; {remedy}")
+    return FoldResult(
+        parts["rows"],
+        Moments(parts["mean_p"], parts["mean_p2"], parts["mean_entropy"]),
+        kept,
+        parts["embedding"],
+        parts.get("distance"),
+        arrays.get("training_rows"),
+        arrays.get("margins"),
+        arrays.get("used"),
+    )
 
 
 def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = None) -> FoldResult:
@@ -249,9 +267,11 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
                 samples[result.rows[gives], t] = result.samples[gives, t]
             seen[result.rows] += 1
     embedding = mean_of([r.embedding for r in results]).astype(np.float16)
-    distance = None
+    distance = used = None
     if all(r.distance is not None for r in results):
         distance = mean_of([r.distance for r in results])
+    if all(r.used is not None for r in results):
+        used = mean_of([r.used for r in results])
     return FoldResult(
         np.arange(num_rows),
         moments,
@@ -259,6 +279,7 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
         embedding,
         distance,
         margins=_mean_margins(results, num_rows),
+        used=used,
     )
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
 from bnn_core.base.wording import did_you_mean
+from bnn_core.networks.adaptive import AUTO
 from bnn_core.networks.device import usable_device
 from bnn_core.networks.methods import training_order
 from bnn_core.networks.settings import TrainConfig
@@ -36,13 +37,13 @@ class MethodChoice:
     """The methods of a study, what they are trained with, and how many networks are drawn.
 
     configs: method -> settings. preset: the name of the preset that they began from; preset_crops:
-    its crops, by method. num_samples: networks drawn per image. sample_seed: seed of the draws.
+    its crops, by method. num_samples: networks drawn per image, or "auto". sample_seed: seed of the draws.
     """
 
     configs: Mapping[str, TrainConfig]
     preset: str = "default"
     preset_crops: Mapping[str, int] = field(default_factory=dict)
-    num_samples: int = 100
+    num_samples: int | str = 100
     sample_seed: int = 0
     device: str = "cpu"
 
@@ -53,7 +54,7 @@ def choose_methods(
     methods: Sequence[str] = ("vi", "standard"),
     preset: str = "default",
     changes: Iterable[Change] = (),
-    num_samples: int = 100,
+    num_samples: int | str = 100,
     sample_seed: int = 0,
     device: str = "auto",
 ) -> MethodChoice:
@@ -67,8 +68,13 @@ def choose_methods(
             f"--preset {preset} is unknown{did_you_mean(preset, presets)}; choose one of "
             f"{', '.join(presets)}"
         )
-    if num_samples < 1:
-        raise InputError(f"--num-samples {num_samples} is too small; give at least 1")
+    if num_samples == AUTO and preset == "paper":
+        raise InputError(
+            "--num-samples auto does not go with --preset paper, which draws 100 networks for every "
+            "image; leave one of them out"
+        )
+    if num_samples != AUTO and (not isinstance(num_samples, int) or num_samples < 1):
+        raise InputError(f"--num-samples {num_samples}: give a whole number from 1 on, or {AUTO}")
     known = presets[preset]
     _demand_known(methods, known)
     names = list(dict.fromkeys(methods))

@@ -17,6 +17,7 @@ from bnn_core.datasets.pixels import PlateReader
 from bnn_core.datasets.plates import PlateTable
 from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.datasets.sources import file_columns
+from bnn_core.networks.saved import read_config
 from bnn_core.recipes.adding import (
     Addition,
     add_to_study,
@@ -94,7 +95,7 @@ def predict_plates(
 
 
 def _scaling(study: Study) -> Scaling:
-    config = read_json(study_folds(study)[0] / study.methods[0] / "config.json")
+    config = read_config(study_folds(study)[0] / study.methods[0])
     return Scaling.of(study, image_shape(study), config.get("network", "mscnn"))
 
 

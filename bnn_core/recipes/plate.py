@@ -20,12 +20,13 @@ from bnn_core.datasets.sources import PlateSource, source_key
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.networks import distance
 from bnn_core.networks.methods import keep_calibration, method_record, training_order
+from bnn_core.networks.saved import config_of
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.recipes.adding_blocks import DEPLOY
 from bnn_core.recipes.calibrating import calibrated, fold_temperatures
 from bnn_core.recipes.deploying import ABOUT, train_on_source
 from bnn_core.recipes.fold import FoldResult, assemble, read_result
-from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
+from bnn_core.recipes.plate_folds import PLAN, TABLE, Plan, missing_folds, read_plan
 from bnn_core.study.catalogue import MAKING
 from bnn_core.study.folder import fingerprint, write_table
 from bnn_core.study.lock import study_lock
@@ -41,7 +42,7 @@ def plan_plate_study(
     *,
     kind: str,
     title: str,
-    num_samples: int = 100,
+    num_samples: int | str = 100,
     sample_seed: int = 0,
     leave_batch_out: bool = False,
     keep_weights: bool = True,
@@ -96,7 +97,7 @@ def plan_plate_study(
         if not (making / PLAN).is_file():
             write_table(making / TABLE, source.table)
             write_json(making / PLAN, plan)
-        elif read_json(making / PLAN).get("images") != plan["images"]:
+        elif read_json(making / PLAN, Plan).get("images") != plan["images"]:
             # Prepared again from the same contents in the same way: files were touched or moved.
             write_json(making / PLAN, plan)
     return making
@@ -196,7 +197,7 @@ def _assemble_study(making: Path, device: str) -> Path:
         methods={
             m: method_record(
                 m,
-                TrainConfig(**plan["configs"][m]),
+                config_of(plan["configs"][m]),
                 [making / "folds" / str(f.index) / m for f in folds],
                 r.samples.shape[1],
             )
@@ -210,7 +211,7 @@ def _assemble_study(making: Path, device: str) -> Path:
 def _summary(result: FoldResult, classes: Sequence[str], labels: np.ndarray) -> pd.DataFrame:
     """`summarise`, and training_margin where the folds kept margins: its mean over the folds that
     trained on the image, nan for an image outside of all training sets."""
-    table = summarise(result.moments, classes, labels, result.distance)
+    table = summarise(result.moments, classes, labels, result.distance, result.used)
     return table if result.margins is None else table.assign(training_margin=result.margins)
 
 

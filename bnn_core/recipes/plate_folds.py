@@ -8,40 +8,68 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Annotated, Any, NotRequired, TypedDict
 
-import pandas as pd
 import torch
 from tqdm import tqdm
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import RESTORE, InputError
 from bnn_core.base.files import TakenError, alone, read_json
+from bnn_core.base.schema import Rule
 from bnn_core.datasets.folds import Fold, make_folds
 from bnn_core.datasets.sources import (
     PlateSource,
     inverse_frequency_weights,
     open_source,
+    read_source_table,
     source_key,
 )
 from bnn_core.networks.methods import training_order
-from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.saved import Settings, config_of
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.fold import run_method
+from bnn_core.study.description import Name
 
 PLAN = "plan.json"
 #: The rows of the study, with corrected labels.
 TABLE = "table.parquet"
 
 
-def read_plan(making: Path) -> tuple[dict, PlateSource, list[Fold]]:
+class Plan(TypedDict):
+    """plan.json of a study over plates: what its folds train and how they are put together.
+
+    source: folder of the prepared images. images: what they were prepared from (`source_key`).
+    parts: the groups that each fold holds out. without: more groups that it does not train on.
+    configs: method -> its settings. extra: more keys of study.json. settings: those that it shows.
+    """
+
+    title: str
+    kind: str
+    source: str
+    images: NotRequired[str | None]
+    parts: list[list[str]]
+    leave_batch_out: bool
+    without: NotRequired[list[list[str]] | None]
+    keep_weights: bool
+    configs: dict[Name, Settings]
+    num_samples: Annotated[int, Rule("1 or more", lambda n: n >= 1)]
+    sample_seed: Annotated[int, Rule("0 or more", lambda n: n >= 0)]
+    extra: dict[str, Any]
+    settings: dict[str, Any]
+
+
+def read_plan(making: Path) -> tuple[Plan, PlateSource, list[Fold]]:
     """The plan in a study's working folder, its images, and its folds.
 
     Raises InputError without a plan, and where the images were prepared again since.
     """
     if not (making / PLAN).is_file():
         raise InputError(f"{making} has no {PLAN}: begin the study with 'bnn study ...' first")
-    plan = read_json(making / PLAN)
+    plan = read_json(making / PLAN, Plan)
+    if len(plan.get("without") or plan["parts"]) != len(plan["parts"]):
+        raise InputError(f"{making / PLAN}: 'without' and 'parts' differ in length; {RESTORE}")
     folder = Path(plan["source"])
-    source = replace(open_source(folder), table=pd.read_parquet(making / TABLE))
+    source = replace(open_source(folder), table=read_source_table(making / TABLE))
     if plan.get("images") not in (None, source_key(folder)):
         raise InputError(
             f"the images in {folder} were prepared again, with another table or other settings "
@@ -72,7 +100,7 @@ def run_fold(making: Path, index: int, device: str = "cpu", quiet: bool = False)
 
 
 def _run_fold(
-    making: Path, plan: dict, source: PlateSource, fold: Fold, device: str, quiet: bool
+    making: Path, plan: Plan, source: PlateSource, fold: Fold, device: str, quiet: bool
 ) -> None:
     index, targets = fold.index, source.targets()
     train_images, train_targets = source.pixels(fold.train), targets[fold.train]
@@ -83,7 +111,7 @@ def _run_fold(
         class_weights=inverse_frequency_weights(train_targets, len(source.classes)),
         groups=source.table["group"].to_numpy()[fold.train],
     )
-    configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
+    configs = {m: config_of(c) for m, c in plan["configs"].items()}
     for method in training_order(configs):
         config = configs[method]
         run_method(
@@ -102,7 +130,7 @@ def _run_fold(
 
 def missing_folds(making: Path) -> list[int]:
     """Numbers of the unfinished folds."""
-    plan = read_json(making / PLAN)
+    plan = read_json(making / PLAN, Plan)
     return [
         k
         for k in range(len(plan["parts"]))

@@ -6,7 +6,7 @@ from bnn_core.recipes.rivals import with_rivals
 _CELLS = {
     "network": "mscnn",
     "intensity": "sqrt",
-    "augmentation": "dihedral-stain",
+    "augmentation": "dihedral-gamma",
     "crop": 64,
     "validation": 0.0,
     "batch_size": 20,

@@ -98,7 +98,7 @@ def study_from_plate(
     folds: int | str | None = None,
     leave_out: str = "group",
     deploy: bool = False,
-    num_samples: int = 100,
+    num_samples: int | str = 100,
     jobs: int = 1,
     device: str = "auto",
     title: str | None = None,

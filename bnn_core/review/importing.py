@@ -182,9 +182,9 @@ def _logged(log: ReviewLog) -> dict[tuple[str, str, str], tuple]:
             if connection is None
             else connection.execute(
                 "SELECT image_id, reviewer, time, reason, decision, new_label, note FROM events"
-            )
+            ).fetchall()
         )
-        return {row[:3]: row[3:] for row in rows}
+        return {row[:3]: row[3:] for row in store.typed(rows, "ttdTTTt")}
 
 
 def _current(study: Study, log: ReviewLog) -> dict[str, tuple]:

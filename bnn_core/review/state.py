@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.review.store import typed
 from bnn_core.study.folder import Study
 
 STATE_COLUMNS = [
@@ -81,6 +82,7 @@ def current(
     ordered by image_id. removed: also images that were removed from the list, without a decision.
     """
     rows = connection.execute(CURRENT, {"study": study.name}).fetchall() if connection else []
+    rows = typed(rows, "tttTTTTtdttnn")
     table = pd.DataFrame(
         rows,
         columns=[
@@ -182,7 +184,7 @@ def history(
         GROUP BY a.action_id ORDER BY a.action_id DESC""",
         values,
     ).fetchall()
-    table = pd.DataFrame(rows, columns=HISTORY_COLUMNS)
+    table = pd.DataFrame(typed(rows, "ntNttdnTTTTTn"), columns=HISTORY_COLUMNS)
     return table.astype({"undone": bool, "target": "Int64"})
 
 

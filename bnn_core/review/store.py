@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -95,6 +96,7 @@ LOCKLESS_NETWORK = {
     "fuse.davfs",
     "fuse.blobfuse2",
 }
+_KINDS = {"t": str, "n": int, "T": str | None, "N": int | None, "d": str}
 #: Mount options that restrict locks to one machine.
 LOCAL_LOCKS = {"nolock", "local_lock=all", "local_lock=posix", "nobrl", "localflock"}
 
@@ -152,6 +154,34 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
             yield connection if _known(connection, path) else None
         finally:
             connection.close()
+
+
+def typed(rows: list[tuple], kinds: str) -> list[tuple]:
+    """Rows of a query whose columns must hold texts ("t"), whole numbers ("n"), either or nothing
+    ("T", "N"), or times ("d"). SQLite keeps any type in any column, so a damaged file may hold
+    others.
+
+    Raises sqlite3.DatabaseError otherwise, which `reading` explains.
+    """
+    wanted = [_KINDS[kind] for kind in kinds]
+    times = [column for column, kind in enumerate(kinds) if kind == "d"]
+    for row in rows:
+        odd = [
+            value for value, kind in zip(row, wanted, strict=True) if not isinstance(value, kind)
+        ]
+        odd = odd or [row[i] for i in times if not _is_time(row[i])]
+        if odd:
+            raise sqlite3.DatabaseError(
+                f"malformed: {ascii(odd[0])[:60]} in a row of {ascii(row[0])[:60]}"
+            )
+    return rows
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 @contextmanager

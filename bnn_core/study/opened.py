@@ -15,6 +15,7 @@ from bnn_core.base.reading import read_array, read_parquet
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import did_you_mean
 from bnn_core.measures.levels import available_levels
+from bnn_core.measures.uncertainty import with_derived_scores
 from bnn_core.study import checksums, tables
 from bnn_core.study.description import stamp_of
 
@@ -135,7 +136,7 @@ class Study:
         def read(path: Path) -> pd.DataFrame:
             summary = read_parquet(path)
             tables.demand_summary(path, summary, self.classes, self.meta["rows"])
-            return summary
+            return with_derived_scores(summary, self.classes)
 
         return self._read(f"summary/{method}.parquet", read)
 

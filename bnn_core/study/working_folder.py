@@ -34,7 +34,7 @@ def open_making(
     if making.is_dir() and (restart or not begun.is_file()):
         _throw_away(making)
     if begun.is_file():
-        before = read_json(begun)
+        before = read_json(begun, dict[str, Any])
         changed = _changed(plain, _filled(before, plain))
         if changed and not _worth_keeping(making):
             _throw_away(making)
@@ -97,7 +97,7 @@ def demand_same(out: Path, settings: Mapping[str, Any], restart: bool) -> None:
     """InputError when a study being made in `out` was begun with others of these settings."""
     begun = out.with_name(out.name + MAKING) / "settings.json"
     if begun.is_file() and not restart and _worth_keeping(begun.parent):
-        before = read_json(begun)
+        before = read_json(begun, dict[str, Any])
         plain = {key: as_json(value) for key, value in settings.items() if key in before}
         changed = _changed(plain, {key: before[key] for key in plain})
         if changed:

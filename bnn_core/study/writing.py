@@ -22,8 +22,6 @@ from bnn_core.study.lock import study_lock, swap_in
 from bnn_core.study.working_folder import (
     ADDING,
     as_json,
-    demand_no_training,
-    open_making,
     working_files,
 )
 
@@ -104,19 +102,6 @@ def finish_study(
             "another --out, then run the same command again"
         ) from error
     return out
-
-
-def write_study(out: Path, *, force: bool = False, **parts: Any) -> Path:
-    """Make a study in one go from finished parts (see `finish_study`)."""
-    out = Path(out)
-    with study_lock(out):
-        demand_no_training(out)
-        making = open_making(out, parts.get("settings") or {}, force=force, restart=True)
-        try:
-            return finish_study(making, **parts)
-        except BaseException:
-            shutil.rmtree(making, ignore_errors=True)
-            raise
 
 
 def versions() -> dict[str, str]:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
+from bnn_core.base.reading import NUMBERS, read_array, read_arrays
 from bnn_core.base.roots import readable
 from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import TABLE_ENDINGS, TEXT_ENDINGS, read_table
@@ -97,21 +98,12 @@ def read_array_table(
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz, or the one of an .npy under "". Raises InputError for other files."""
-    try:
-        with open(readable(path), "rb") as file:
-            if file.read(6) == b"\x93NUMPY":
-                return {"": np.load(readable(path), mmap_mode="r", allow_pickle=False)}
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as loaded:
-                return {name: loaded[name] for name in loaded.files}
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except Exception as error:
-        # Damaged bytes make NumPy, zip and the header's parser raise many kinds of error.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} is no readable .npy or .npz array ({reason})") from error
+    file = readable(path)
+    with decoding(path, "save it again"), open(file, "rb") as start:
+        single = start.read(6) == b"\x93NUMPY"
+    if single:
+        return {"": read_array(file, kinds=f"{NUMBERS}US", remedy="save it again")}
+    return read_arrays(file, "save it again")
 
 
 def read_list(path: Path) -> list[str | None]:

@@ -50,7 +50,7 @@ def pivot_long(
             f"{path}: a long table (columns {columns[0]}, {columns[1]}) needs a "
             "column that tells images apart: image_id, path, or plate, well and site"
         )
-    names = _one_spelling(table[columns[0]].astype(str).str.strip(), key)
+    names = _one_spelling(table[columns[0]].astype(str).str.strip().fillna(""), key)
     empty = names == ""
     if empty.any():
         raise InputError(f"{path} {rows_text(table.index[empty])}: no class name in '{columns[0]}'")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.scores import DEFAULT
 from bnn_core.base.wording import be, count, listed
 from bnn_core.measures.intervals import REPEATS, Interval, bootstrap_ratio
 from bnn_core.measures.levels import aggregate, own_images, scored_rows
@@ -43,7 +44,7 @@ def well_table(
     images. Rows without plate or without a readable well are left out (compare `unplaced`).
     Returns plate (`plate_names`), well, row, column (from 1), n_images, label (None for none or
     several), labels (how many), compound, concentration, role (None where the fields differ),
-    predicted and p_<class> from the mean softmax, confidence (the mean over fields), agreement
+    predicted and p_<class> from the mean softmax, signed_confidence (the mean over fields), agreement
     (share of the scored fields predicted as their label, nan without one), correct (the well's
     prediction against its label; NA without), and the means of every quality_* and of distance,
     where there is one.
@@ -63,7 +64,7 @@ def well_table(
     scored = scored_rows(table)
     right = table["correct"].fillna(False).to_numpy(dtype=bool)
     measured = table[keys].assign(
-        confidence=table["confidence"],
+        **{DEFAULT: table[DEFAULT]},
         agreement=np.where(scored, right.astype(float), np.nan),
         **{c: table[c] for c in (*quality_measures(table), "distance") if c in table},
     )

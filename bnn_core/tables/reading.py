@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.reading import read_parquet
 from bnn_core.base.roots import readable
 from bnn_core.tables.other_files import (
     expanded,
     read_feather,
     read_json,
-    read_parquet,
     read_sheet,
 )
 from bnn_core.tables.text_files import read_text
@@ -26,7 +27,7 @@ TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab")
 _SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 #: Endings of files whose cells have types, and what reads them.
 _TYPED: dict[tuple[str, ...], Callable[[Path], pd.DataFrame]] = {
-    (".parquet", ".pq"): read_parquet,
+    (".parquet", ".pq"): partial(read_parquet, remedy="write it again", nested=True),
     (".feather", ".arrow", ".ipc"): read_feather,
     (".json", ".jsonl", ".ndjson"): read_json,
 }

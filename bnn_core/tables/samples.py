@@ -83,7 +83,7 @@ def load_samples(
         )
     return (
         next(iter(cubes.values())),
-        *(None if given is None else [str(n) for n in given] for given in (names, ids)),
+        *(None if given is None else [str(n) for n in given.ravel()] for given in (names, ids)),
     )
 
 

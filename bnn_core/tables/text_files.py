@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import re
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
+from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size, demand_table, read_unpacked
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import count
 
-#: A table of more bytes, unpacked, is refused: it would not fit into memory.
-MOST_BYTES = 4 << 30
+SPLIT = "split it into smaller tables, or write it as Parquet"
 SEPARATORS = ",;\t|"
 _NUMBER = r"[+-]?(?:\d+{point}?\d*|{point}\d+)(?:[eE][+-]?\d+)?"
 _COMMA_NUMBER = re.compile(_NUMBER.format(point=","))
@@ -52,6 +51,7 @@ def read_text(path: Path) -> pd.DataFrame:
         arrow, comments = _parse(data, separator)
     except pa.ArrowException as error:
         raise InputError(f"{path} {_line_error(data, separator, skipped)}") from error
+    demand_table(path, arrow.num_rows, arrow.num_columns)
     names = [str(c[0].as_py()).strip() for c in arrow.columns]
     has_header = not _is_data(names)
     names = [(has_header and name) or f"column {i + 1}" for i, name in enumerate(names)]
@@ -82,16 +82,12 @@ def _is_data(names: list[str]) -> bool:
 
 def _decoded(path: Path) -> bytes:
     """The file's text as UTF-8 bytes without a mark."""
-    try:
+    with decoding(path, "copy or download it again"):
+        demand_size(path, MOST_TEXT_BYTES, SPLIT)
         data = path.read_bytes()
         if data.startswith(b"\x1f\x8b"):
             with gzip.open(io.BytesIO(data)) as packed:
-                data = packed.read(MOST_BYTES + 1)
-            if len(data) > MOST_BYTES:
-                raise InputError(f"{path} unpacks to more than 4 GB: split it into smaller tables")
-    except (OSError, EOFError, zlib.error) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} cannot be read ({reason}); copy or download it again") from error
+                data = read_unpacked(packed, path, MOST_TEXT_BYTES, SPLIT)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
             data = data.decode("utf-16").encode()

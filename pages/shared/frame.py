@@ -18,7 +18,7 @@ import streamlit as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import method_of
-from bnn_core.base.scores import SCORES
+from bnn_core.base.scores import DEFAULT, SCORES
 from bnn_core.study.folder import Study
 from pages.shared import filters, pictures, scores, studies
 from pages.shared.studies import table
@@ -96,15 +96,15 @@ def cutoff() -> scores.Cutoff:
 
 
 def cutoff_of(method: str, own: pd.DataFrame) -> scores.Cutoff:
-    """`cutoff` for a method whose table is `own`; confidence c, and a word, where it lacks that."""
+    """`cutoff` for a method whose table is `own`; signed confidence, and a note, where it lacks it."""
     cut = cutoff()
     if cut.score in own and own[cut.score].notna().any():
         return cut
     st.caption(
-        f"{method_of(method).short} has no {SCORES[cut.score].name.lower()}; confidence c "
-        "stands in its place."
+        f"{method_of(method).short} has no {SCORES[cut.score].name.lower()}; "
+        f"{SCORES[DEFAULT].short} is shown instead."
     )
-    return scores.Cutoff("confidence", 0.5)
+    return scores.Cutoff(DEFAULT, 0.5)
 
 
 def image_url(study: Study, row: int, size: str = "thumb", **render: object) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from bnn_core.base.scores import SCORES
+from bnn_core.base.scores import DEFAULT, SCORES
 from bnn_core.measures import evaluation
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
@@ -85,15 +85,16 @@ def _usable(identity: str, _study: Study) -> list[str]:
     return [
         name
         for name in SCORES
-        if name == "confidence" or (name in table and evaluation.varies(table[name]))
+        if name == DEFAULT or (name in table and evaluation.varies(table[name]))
     ]
 
 
 def start_again(study: Study) -> None:
-    """Put every cut-off but that of c where it starts in this study; another one's says nothing."""
+    """Put every cut-off but the default score's where it starts in this study: the value of another
+    study would say nothing."""
     for name in SCORES:
         for key in (f"cut_{name}", f"across_{name}"):
-            if key in st.session_state and name != "confidence":
+            if key in st.session_state and name != DEFAULT:
                 st.session_state[key] = score_range(study, name)[3]
 
 
@@ -107,16 +108,18 @@ def between(score: str, low: float, high: float, last: bool) -> str:
 def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
     """Slider of a score: lowest, highest, step, start.
 
-    It starts at c = 0.5, for every other score where it keeps as many of the images that an
-    accuracy counts as that does.
+    It starts at 0.5 for both confidences, and for every other score where it keeps as many of the
+    images that an accuracy counts.
     """
     return _range(studies.identity(study), score, study)
 
 
 @st.cache_resource(max_entries=100, show_spinner=False)
 def _range(identity: str, score: str, _study: Study) -> tuple[float, float, float, float]:
-    if score == "confidence":
-        return 0.0, 1.0, 0.01, 0.5
+    if score in (DEFAULT, "confidence"):
+        # The lower end of a slider is a round number below the least value.
+        lowest = np.floor(20 * SCORES[score].lowest(len(_study.classes))) / 20
+        return float(lowest) + 0.0, 1.0, 0.01, 0.5
     highest = SCORES[score].highest(len(_study.classes))
     table = studies.table(_study, _study.reading_method)
     if highest is None:
@@ -134,7 +137,7 @@ def _range(identity: str, score: str, _study: Study) -> tuple[float, float, floa
     table = table[counted] if counted.any() else table
     values = table[score].to_numpy(dtype=np.float64) if score in table else np.empty(0)
     values = values[~np.isnan(values)]
-    kept = float((table["confidence"] >= 0.5).mean())
+    kept = float((table[DEFAULT] >= 0.5).mean())
     if not len(values) or kept in (0.0, 1.0):
         return 0.0, highest, step, round(highest / 2, 3)
     start = abs(np.quantile(evaluation.certainty(score, values), 1 - kept))

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
+from bnn_core.base.scores import DEFAULT, SCORES
 from bnn_core.base.wording import count
 from bnn_core.measures.levels import wrong_rows
 from bnn_core.study.folder import Study
@@ -68,7 +69,7 @@ def image_wall(
         studies.identity(study),
         method or study.reading_method,
         tuple(shown.tolist()),
-        caption or "confidence",
+        caption or DEFAULT,
         frozenset(here.intersection(flagged)),
         study,
     )
@@ -157,7 +158,7 @@ def _tiles(
     """What the component draws, one dictionary per tile."""
     part = studies.table(_study, method).iloc[list(rows)]
     wrong = wrong_rows(part)
-    symbol = "c " if caption == "confidence" else ""
+    symbol = f"{SCORES[caption].symbol} " if caption in (DEFAULT, "confidence") else ""
     tiles = []
     columns = (part[name].to_list() for name in ("image_id", "label", "predicted", caption))
     for row, is_wrong, image_id, label, predicted, value in zip(rows, wrong, *columns, strict=True):

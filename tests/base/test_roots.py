@@ -46,7 +46,7 @@ def world(tmp_path, monkeypatch):
 def refused(read, path) -> str:
     with pytest.raises(InputError, match="not in a folder that this server may read") as error:
         read(path)
-    return str(error.value).replace(str(path), "PATH")
+    return str(error.value).replace(str(path).replace("\0", " "), "PATH")
 
 
 READERS = [
@@ -175,7 +175,7 @@ def test_others_are_let_in_only_with_declared_folders(world, capsys, monkeypatch
         assert cli.main(["serve", "--address", address]) == 2
         assert "--data-root" in capsys.readouterr().err
     assert cli.main(["serve", "--address", "0.0.0.0", "--data-root", str(world / "gone")]) == 2
-    assert "is no folder" in capsys.readouterr().err and not started
+    assert "is not a folder" in capsys.readouterr().err and not started
     if os.name != "posix":
         return
     for address in ("localhost", "127.0.0.1", "::1", "127.3.2.1"):

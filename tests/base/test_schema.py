@@ -89,5 +89,5 @@ def test_what_is_no_json_is_one_line_with_the_file(tmp_path, text):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"none\.json is missing"):
+    with pytest.raises(InputError, match=r"none\.json does not exist"):
         read_json(tmp_path / "none.json")

@@ -27,7 +27,7 @@ def test_from_the_map_to_the_images_of_a_square(tab, others):
     x, y = tab.evaluate(WHERE, ["O", "0"])
     tab.mouse.move(x, y)
     tab.locator(".hoverlayer .hovertext").first.wait_for()
-    assert "O taken for 0: 30" in tab.locator(".hoverlayer .hovertext").first.text_content()
+    assert "O predicted as 0: 30" in tab.locator(".hoverlayer .hovertext").first.text_content()
     tab.mouse.click(x, y)
     tab.get_by_text("30 of 200 images").wait_for()
     wall = tab.get_by_role("group", name="30 images")

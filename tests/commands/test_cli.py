@@ -129,6 +129,10 @@ def test_interrupted_and_run_again_gives_the_same_study(made, tmp_path, monkeypa
         (["study", "digits", "--learning-rate", "nan"], "not a finite number"),
         (["study", "digits", "--device", "cuda:99"], "--device cuda:99 cannot be used here"),
         (["study", "mnist", "--data", "/no/such/folder"], "'bnn data mnist'"),
+        (
+            ["study", "mnist", "--num-samples", "auto", "--preset", "paper"],
+            "--num-samples auto does not go with --preset paper",
+        ),
         (["fold", "nowhere", "0"], "no unfinished study"),
     ],
 )

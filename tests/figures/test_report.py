@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from page_studies import pages, write_animals, write_compounds, write_screen
+from study_writing import write_study
 
 from bnn_core.commands import cli
 from bnn_core.figures.report import report_html
@@ -14,7 +15,6 @@ from bnn_core.measures.uncertainty import Moments, summarise
 from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
-from bnn_core.study.writing import write_study
 from bnn_core.suspects.explanation import TITLES
 from bnn_core.suspects.ranking_wording import LOOKS_LIKE
 

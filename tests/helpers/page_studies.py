@@ -11,10 +11,10 @@ from PIL import Image
 from screens import CLASSES as SCREEN_CLASSES
 from screens import calling, screen
 from streamlit.testing.v1 import AppTest
+from study_writing import write_study
 
 from bnn_core.measures.uncertainty import Moments, moments, summarise
 from bnn_core.study.folder import content_hashes
-from bnn_core.study.writing import write_study
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ["ant", "bee", "cat"]

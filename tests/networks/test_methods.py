@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from torch.testing import assert_close
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import read_json
 from bnn_core.networks import methods
 from bnn_core.networks.augmentation import symmetry
 from bnn_core.networks.building import load_network, prepare
@@ -125,7 +126,7 @@ def test_laplace_and_temperature_keep_the_standard_networks_features(made, data)
     for method in ("laplace", "temperature"):
         assert_allclose(results[method].embedding, results["standard"].embedding)
     logits = load_network(folder / "standard")[0](prepare(data.images[[4, 0, 7]])).detach()
-    tau = methods.read_json(folder / "temperature/config.json")["fitted"]["temperature"]
+    tau = read_json(folder / "temperature/config.json")["fitted"]["temperature"]
     assert_allclose(results["temperature"].moments.mean_p, (logits / tau).softmax(1), atol=1e-5)
     # The images that the temperature is fitted to are none that the network was trained on.
     rows, held = split_validation(data, 0.25, 0)

@@ -5,6 +5,7 @@ from bnn_core.measures import selection
 from bnn_core.study.folder import open_study
 
 PAGE = "bnn_vs_standard.py"
+PUBLISHED = "confidence c"
 NOTHING = {"points": [], "point_indices": [], "box": [], "lasso": []}
 
 
@@ -42,7 +43,7 @@ def test_filters_that_leave_nothing_are_no_error(monkeypatch, cache):
 
 
 def test_corner_counts_are_those_of_the_tables(monkeypatch, cache, tables):
-    app = pages(monkeypatch, cache, PAGE, study="animals", cut_confidence=0.3)
+    app = pages(monkeypatch, cache, PAGE, study="animals", score=PUBLISHED, cut_confidence=0.3)
     bayes, standard = (table["confidence"] >= 0.3 for table in tables)
     for corner, count in (
         ("Both sure", bayes & standard),
@@ -56,7 +57,9 @@ def test_corner_counts_are_those_of_the_tables(monkeypatch, cache, tables):
 def test_a_corner_in_the_address_opens_its_images(monkeypatch, cache, tables):
     sure = [table["confidence"] >= 0.5 for table in tables]
     n = int((~sure[0] & ~sure[1]).sum())
-    app = pages(monkeypatch, cache, PAGE, study="animals", corner="neither sure.all")
+    app = pages(
+        monkeypatch, cache, PAGE, study="animals", score=PUBLISHED, corner="neither sure.all"
+    )
     assert not app.exception
     assert (
         f"**Neither sure (sure: Bayesian confidence c ≥ 0.5, standard confidence c ≥ 0.5)**: "
@@ -66,12 +69,12 @@ def test_a_corner_in_the_address_opens_its_images(monkeypatch, cache, tables):
     app.slider(key="cut_confidence").set_value(0.4).run()
     assert "**Neither sure (sure: Bayesian confidence c ≥ 0.4" in text_of(app)
     for odd in ("neither sure.nonsense", "", "all", "nowhere.all"):
-        app = pages(monkeypatch, cache, PAGE, study="animals", corner=odd)
+        app = pages(monkeypatch, cache, PAGE, study="animals", score=PUBLISHED, corner=odd)
         assert not app.exception and "**Neither sure (sure" not in text_of(app)
 
 
 def test_clicking_a_point_shows_its_image_and_back_again(monkeypatch, cache, tables):
-    app = pages(monkeypatch, cache, PAGE, study="animals")
+    app = pages(monkeypatch, cache, PAGE, study="animals", score=PUBLISHED)
     # customdata comes as a scalar or in a list.
     for mark in (17, [17]):
         select(app, points=[{"customdata": mark}])
@@ -81,7 +84,7 @@ def test_clicking_a_point_shows_its_image_and_back_again(monkeypatch, cache, tab
 
 
 def test_a_box_takes_all_images_inside_and_the_export_names_it(monkeypatch, cache, tables):
-    app = pages(monkeypatch, cache, PAGE, study="animals")
+    app = pages(monkeypatch, cache, PAGE, study="animals", score=PUBLISHED)
     bayes, standard = (table["confidence"] for table in tables)
     inside = standard.between(0.2, 0.9) & bayes.between(0.1, 0.8)
     select(app, box=[{"xref": "x", "yref": "y", "x": [0.9, 0.2], "y": [0.1, 0.8]}])
@@ -92,7 +95,7 @@ def test_a_box_takes_all_images_inside_and_the_export_names_it(monkeypatch, cach
 
 
 def test_a_marginal_bar_and_a_lasso(monkeypatch, cache, tables):
-    app = pages(monkeypatch, cache, PAGE, study="animals")
+    app = pages(monkeypatch, cache, PAGE, study="animals", score=PUBLISHED)
     wrong = ~tables[1]["correct"].astype(bool)
     lowest = (tables[1]["confidence"] < 1 / 40) & wrong
     select(app, points=[{"customdata": "standard/0/wrong"}])
@@ -103,7 +106,7 @@ def test_a_marginal_bar_and_a_lasso(monkeypatch, cache, tables):
 
 
 def test_a_corner_count_selects_without_a_mouse_and_one_at_a_time(monkeypatch, cache, tables):
-    app = pages(monkeypatch, cache, PAGE, study="animals", cut_confidence=0.3)
+    app = pages(monkeypatch, cache, PAGE, study="animals", score=PUBLISHED, cut_confidence=0.3)
     both = (tables[0]["confidence"] >= 0.3) & (tables[1]["confidence"] >= 0.3)
     app.get_by_key("corner_both sure_animals").set_value("all").run()
     rule = "(sure: Bayesian confidence c ≥ 0.3, standard confidence c ≥ 0.3)"
@@ -142,7 +145,7 @@ def test_a_score_of_several_networks_stands_against_raw_softmax(monkeypatch, cac
 
 def test_more_images_than_are_drawn_are_counted_and_said(monkeypatch, cache, tables):
     monkeypatch.setattr(selection, "MOST_DRAWN", 100)
-    app = pages(monkeypatch, cache, PAGE, study="animals", mark="img-00")
+    app = pages(monkeypatch, cache, PAGE, study="animals", score=PUBLISHED, mark="img-00")
     assert "**100 of 300** images are drawn one by one" in text_of(app)
     wrong = ~(tables[0]["correct"] & tables[1]["correct"]).astype(bool).to_numpy()
     wrong[:100] = True  # those marked

@@ -36,11 +36,11 @@ def test_the_planted_winner_is_named_and_a_copy_ties(monkeypatch, cache):
     said = text_of(app)
     assert not app.exception
     study = open_study(cache / "rivals")
-    found = compare({m: study.table(m) for m in study.methods}, study.classes, "confidence")
+    found = compare({m: study.table(m) for m in study.methods}, study.classes, "signed_confidence")
     best = found.interval("accuracy", "ensemble").value
     assert f"Accuracy: Ensemble ({100 * best:.2f} %) wins" in said
     assert "Ensemble is among the best" in said
-    assert "200 scored images, 40 new; images ranked by Confidence score c" in said
+    assert "200 scored images, 40 new; images ranked by Signed confidence" in said
     # The table is the same comparison.
     table = app.dataframe[0].value
     assert list(table.index) == ["Bayesian", "Standard", "Dropout", "Ensemble", "Laplace"]

@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 from page_studies import pages, text_of, write_animals, write_compounds
 
+from bnn_core.base.scores import DEFAULT, SCORES
 from bnn_core.measures.evaluation import Selective, certainty
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import open_study
+
+PUBLISHED = "confidence c"
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def test_an_empty_cache_says_which_command_to_type(monkeypatch, tmp_path):
 
 
 def test_the_slider_moves_the_numbers_to_those_of_evaluation(monkeypatch, cache):
-    app = pages(monkeypatch, cache, "confidence.py", study="animals")
+    app = pages(monkeypatch, cache, "confidence.py", study="animals", score=PUBLISHED)
     for value in (0.5, 0.2):
         app.slider(key="cut_confidence").set_value(value).run()
         assert not app.exception
@@ -43,6 +46,19 @@ def test_the_slider_moves_the_numbers_to_those_of_evaluation(monkeypatch, cache)
                 assert said in text_of(app)
 
 
+def test_the_default_score_does_not_fold(monkeypatch, cache):
+    app = pages(monkeypatch, cache, "confidence.py", study="animals")
+    slider = app.slider(key="cut_signed_confidence")
+    classes = len(open_study(cache / "animals").classes)
+    assert slider.value == 0.5
+    assert 0 < SCORES[DEFAULT].lowest(classes) - slider.min < 0.05
+    for value in (0.5, 0.2):
+        app.slider(key="cut_signed_confidence").set_value(value).run()
+        at = kept(cache, "animals", "signed_confidence", value)
+        assert f"Keeping ±c ≥ {value}" in text_of(app)
+        assert f"{100 * at.accuracy:.2f} %" in text_of(app) and not app.exception
+
+
 def test_low_is_sure_for_an_entropy(monkeypatch, cache):
     app = pages(monkeypatch, cache, "confidence.py", study="animals", score="predictive entropy")
     app.slider(key="cut_predictive_entropy").set_value(0.4).run()
@@ -51,7 +67,9 @@ def test_low_is_sure_for_an_entropy(monkeypatch, cache):
 
 
 def test_a_bar_in_the_address_shows_exactly_its_images(monkeypatch, cache):
-    app = pages(monkeypatch, cache, study="animals", bar="confidence.image.vi.10.right")
+    app = pages(
+        monkeypatch, cache, study="animals", score=PUBLISHED, bar="confidence.image.vi.10.right"
+    )
     app.query_params["bar"] = "confidence.image.vi.10.right"
     app.switch_page("confidence.py").run()
     table = open_study(cache / "animals").table("vi")
@@ -71,7 +89,7 @@ def test_a_wrong_bar_shows_its_wrong_images_first(monkeypatch, cache):
     place = int(np.argmax(np.where(right > 0, counts, 0)))
     assert counts[place] and right[place]
     name = f"confidence.image.vi.{place}.wrong"
-    app = pages(monkeypatch, cache, study="animals")
+    app = pages(monkeypatch, cache, study="animals", score=PUBLISHED)
     app.query_params["bar"] = name
     app.switch_page("confidence.py").run()
     assert app.get_by_key(f"bar_kind_{name}").value == "wrong"
@@ -98,7 +116,7 @@ def test_a_bad_bar_in_the_address_is_no_error(monkeypatch, cache, bar):
 
 
 def test_the_accuracy_i_need_sets_the_cutoff_or_says_none(monkeypatch, cache):
-    app = pages(monkeypatch, cache, "confidence.py", study="animals")
+    app = pages(monkeypatch, cache, "confidence.py", study="animals", score=PUBLISHED)
     app.number_input(key="need").set_value(90.0).run()
     assert "On the other half" in text_of(app)
     before = app.slider(key="cut_confidence").value

@@ -95,7 +95,10 @@ def test_a_cut_off_starts_where_it_keeps_as_many_as_c_and_anew_in_another_study(
             low, high, step, start = scores.score_range(study, score)
             kept = (table[score] <= start).mean()
             near = (np.abs(table[score] - start) < 1.01 * step).mean()
-            assert low < start < high and abs(kept - (table["confidence"] >= 0.5).mean()) <= near
+            assert (
+                low < start < high
+                and abs(kept - (table["signed_confidence"] >= 0.5).mean()) <= near
+            )
         starts[name] = scores.score_range(study, "predictive_entropy")[3]
     assert starts["animals"] != starts["others"]
     app = pages(monkeypatch, tmp_path, "confidence.py", study="animals", score="predictive entropy")

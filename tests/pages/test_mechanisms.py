@@ -45,7 +45,7 @@ def test_a_bar_in_the_address_shows_exactly_its_images(monkeypatch, cache):
         & (table["confidence"] >= place / 20)
         & (table["confidence"] < place / 20 + 0.05)
     ]
-    app = pages(monkeypatch, cache, study="compounds", mechanism="ant")
+    app = pages(monkeypatch, cache, study="compounds", mechanism="ant", score="confidence c")
     app.query_params["bar"] = json.dumps(["confidence", "ant", "cpd A", place, first["predicted"]])
     app.switch_page("mechanisms.py").run()
     assert not app.exception

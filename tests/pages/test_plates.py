@@ -3,8 +3,7 @@ import json
 import pytest
 from page_studies import pages, text_of, write_animals, write_with_new_plates
 from screens import calling, screen, with_summary
-
-from bnn_core.study.writing import write_study
+from study_writing import write_study
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +97,10 @@ def axes(app):
 
 def test_differences_from_the_plates_mean_are_said_to_be_such(monkeypatch, cache):
     app = pages(monkeypatch, cache, "plates.py", study="screen")
-    assert axes(app) == ["mean confidence c<br>less the plate's mean"] * 2
+    assert axes(app) == ["mean signed confidence<br>less the plate's mean"] * 2
     assert "0 is the mean of the well's own plate" in text_of(app)
     app.selectbox(key="map").set_value("W1P1").run()
-    assert not app.exception and axes(app) == ["mean confidence c"] * 2
+    assert not app.exception and axes(app) == ["mean signed confidence"] * 2
 
 
 def test_wells_that_are_all_alike_are_not_compared(monkeypatch, cache):

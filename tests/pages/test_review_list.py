@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from page_studies import field, pages, text_of, write_animals, write_compounds
+from study_writing import write_study
 
 from bnn_core.review.exporting import csv_bytes, export_bytes, export_table
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
-from bnn_core.study.writing import write_study
 
 PAGE = "review_list/page.py"
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from bnn_core.base.errors import InputError
-from bnn_core.measures.uncertainty import moments
+from bnn_core.measures.uncertainty import moments, summarise
 from bnn_core.networks import methods
 from bnn_core.networks.building import load_network, prepare
 from bnn_core.networks.distance import read_cloud, training_cloud
@@ -65,6 +65,23 @@ def test_one_job_from_training_to_prediction(tmp_path, data):
     assert_allclose(
         read_cloud(tmp_path / "vi").distance(features.numpy()), result.distance, rtol=1e-3
     )
+
+
+def test_networks_used_are_kept_per_image(tmp_path, data):
+    config = replace(CONFIG, rho_init=-12.0, kl_weight=0.0)
+    rows = np.array([4, 0])
+    folder = tmp_path / "vi"
+    run_method(
+        folder, config, data, data.images[rows], rows, num_samples="auto", sample_seed=1, quiet=True
+    )
+    result = read_result(folder)
+    assert result.samples.shape == (2, 100, 3)
+    assert set(result.used) <= {10, 20, 50, 100} and len(result.used) == 2
+    assert_allclose(result.samples.mean(axis=1), result.moments.mean_p, atol=1e-3)
+    two = assemble([replace(result, rows=np.array([0, 1]))] * 2, 2)
+    assert_allclose(two.used, result.used)
+    table = summarise(two.moments, list("abc"), None, two.distance, two.used)
+    assert_allclose(table["num_samples"], result.used)
 
 
 def test_a_finished_job_is_skipped(tmp_path, data, monkeypatch):

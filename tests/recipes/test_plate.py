@@ -250,7 +250,7 @@ def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
         other.submit(held.__enter__).result()
         assert cli.main(["fold", str(out), "1"]) == 0
         other.submit(held.__exit__, None, None, None).result()
-    assert "another job is assembling" in capsys.readouterr().out
+    assert "another job assembles" in capsys.readouterr().out
     for words in ("right on", "all folds were done before"):
         assert cli.main(["fold", str(out), "1"]) == 0
         assert words in capsys.readouterr().out

@@ -11,7 +11,8 @@ from bnn_core.commands.cli import main
 from bnn_core.study import checksums
 from bnn_core.study.checking import check_study, record_checksums
 from bnn_core.study.folder import file_sizes, open_study
-from bnn_core.study.writing import finish_study, open_making
+from bnn_core.study.working_folder import open_making
+from bnn_core.study.writing import finish_study
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import json
 
 import pytest
 from small_studies import parts
+from study_writing import write_study
 
 from bnn_core.base.errors import InputError
 from bnn_core.commands.cli import main
 from bnn_core.study.catalogue import list_studies
 from bnn_core.study.description import ABSENT
 from bnn_core.study.folder import open_study
-from bnn_core.study.writing import write_study
 
 #: Key -> values that it may not have.
 WRONG = {

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from small_studies import parts
+from study_writing import write_study
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
@@ -15,7 +16,7 @@ from bnn_core.study.catalogue import MAKING, cache_root, list_studies, study_pat
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study
 from bnn_core.study.working_folder import making_of, open_making
-from bnn_core.study.writing import finish_study, write_study
+from bnn_core.study.writing import finish_study
 
 
 @pytest.fixture

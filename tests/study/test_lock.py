@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from page_studies import ROOT, write_animals
+from study_writing import write_study
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, alone
@@ -28,7 +29,6 @@ from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study
 from bnn_core.study.lock import study_lock, swap_in
 from bnn_core.study.working_folder import open_making
-from bnn_core.study.writing import write_study
 from bnn_core.suspects.second_opinion import write_opinion
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

@@ -102,8 +102,8 @@ def test_labels_in_the_order_of_a_table(tmp_path):
         (lambda p: np.savez(p, a=np.zeros((2, 2, 2, 2))), "one array of predictions"),
         (lambda p: np.savez(p, a=P, labels=[0, 1, 1]), "3 values of label for 5 images"),
         (lambda p: np.savez(p, a=P.T, labels=[0, 1, 1, 1, 0]), "transpose it"),
-        (lambda p: p.write_bytes(b"PK\3\4broken"), "no readable"),
-        (lambda p: np.savez(p, a=np.array([{}], dtype=object)), "no readable"),
+        (lambda p: p.write_bytes(b"PK\3\4broken"), "is damaged"),
+        (lambda p: np.savez(p, a=np.array([{}], dtype=object)), "is damaged"),
         (lambda p: np.savez(p, a=np.zeros((0, 3))), "holds nothing"),
     ],
 )

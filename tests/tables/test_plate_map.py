@@ -55,7 +55,7 @@ def test_one_row_per_well_and_the_rest_is_named(table):
     far = table.assign(distance=table["quality_focus"] + 1)
     found = plate_map.well_table(far, CLASSES)
     np.testing.assert_allclose(found["distance"], [1, 3, 6])
-    np.testing.assert_allclose(found["confidence"], table["confidence"][0])
+    np.testing.assert_allclose(found["signed_confidence"], table["signed_confidence"][0])
     assert found["correct"].isna().tolist() == [True, False, False]
     assert rows_of(table, ["P1", "B02"]).tolist() == [0, 1]
     assert rows_of(table, ["P1", "B02"], ["P2", "B02"]).tolist() == [0, 1, 6]

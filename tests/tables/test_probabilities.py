@@ -138,11 +138,11 @@ def test_files_of_samples(cube, tmp_path):
 @pytest.mark.parametrize(
     ("save", "message"),
     [
-        (lambda path: path.write_bytes(b"\x93NUMPY\x01"), "no readable"),
-        (lambda path: path.write_bytes(b""), "no readable"),
+        (lambda path: path.write_bytes(b"\x93NUMPY\x01"), "damaged or truncated"),
+        (lambda path: path.write_bytes(b""), "damaged or truncated"),
         (lambda path: np.save(path, np.ones((2, 3))), r"three axes .* found array \(2, 3\)"),
         (lambda path: np.save(path, np.ones((2, 0, 3))), r"three axes .* found array \(2, 0, 3\)"),
-        (lambda path: np.save(path, np.array([{}], dtype=object)), "no readable"),
+        (lambda path: np.save(path, np.array([{}], dtype=object)), "damaged or truncated"),
         (lambda path: None, "does not exist"),
     ],
 )

@@ -81,7 +81,7 @@ def test_utf_16_with_its_mark(tmp_path):
 
 
 def test_a_packed_table_has_a_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr("bnn_core.tables.text_files.MOST_BYTES", 1000)
+    monkeypatch.setattr("bnn_core.tables.text_files.MOST_TEXT_BYTES", 1000)
     packed = gzip.compress(b"a,b\n" + b"1,2\n" * 1000)
     with pytest.raises(InputError, match="unpacks to more than"):
         read_table(write(tmp_path, packed, "t.csv.gz"))
@@ -121,7 +121,7 @@ def test_rows_of_separators_only_are_skipped_and_still_counted(tmp_path):
         ("", "is empty"),
         ("dose\n5 µM\n".encode("cp1252"), "line 2: not UTF-8 text; save the file as 'CSV UTF-8'"),
         (b"\x89PNG\0\0", "no text table"),
-        (b"\x1f\x8b\x08\x00broken", "cannot be read"),
+        (b"\x1f\x8b\x08\x00broken", "damaged or truncated"),
     ],
 )
 def test_broken_text_tables(tmp_path, content, message):
@@ -134,7 +134,7 @@ def test_other_files(tmp_path):
         read_table(tmp_path / "none.csv")
     with pytest.raises(InputError, match=r"\.parquet, \.feather, \.json.* expected"):
         read_table(write(tmp_path, b"PK", "t.docx"))
-    with pytest.raises(InputError, match="no readable Parquet"):
+    with pytest.raises(InputError, match="damaged or truncated"):
         read_table(write(tmp_path, b"PAR1", "t.parquet"))
 
 
