@@ -33,6 +33,7 @@ from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet, train
 from bnn_core.recipes.digits import DigitStudy, make_digit_study
 from bnn_core.recipes.fold import read_result
+from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.plate_folds import read_plan
 from bnn_core.review.corrected_labels import corrected_labels, read_corrections
 from bnn_core.review.exporting import export_bytes, export_table
@@ -284,7 +285,7 @@ def trained_study(folder: Path) -> Path:
 def _train_study(folder: Path) -> None:
     source = DigitStudy("digits", "Bars", list("012"), _bars(60, 0), _bars(12, 1))
     with redirect_stderr(io.StringIO()):
-        make_digit_study(folder, source, CONFIGS, num_samples=3, pool=4)
+        make_digit_study(folder, source, MethodChoice(CONFIGS, num_samples=3), pool=4)
 
 
 def use_study(path: Path) -> None:
