@@ -67,10 +67,11 @@ def demand_array(
     return array
 
 
-def read_parquet(path: Path, remedy: str = RESTORE) -> pd.DataFrame:
+def read_parquet(path: Path, remedy: str = RESTORE, nested: bool = False) -> pd.DataFrame:
     """A Parquet table of plain columns (texts, numbers, truth values, times) as it was written.
 
-    Raises InputError for a table of nested columns and one beyond the limits.
+    nested: lists and groups in cells are read too. Raises InputError for a table with such columns
+    otherwise, and for one beyond the limits.
     """
     with decoding(path, remedy):
         file = pq.ParquetFile(path, page_checksum_verification=True)
@@ -79,9 +80,9 @@ def read_parquet(path: Path, remedy: str = RESTORE) -> pd.DataFrame:
     double = next((name for name in schema.names if schema.names.count(name) > 1), None)
     if double is not None:
         raise InputError(f"{path}: the column name {double!r} stands more than once; rename one")
-    nested = [f.name for f in schema if pa.types.is_nested(f.type)]
-    if nested:
-        raise InputError(f"{path}: column '{nested[0]}' holds lists or groups; {remedy}")
+    groups = [f.name for f in schema if pa.types.is_nested(f.type)]
+    if groups and not nested:
+        raise InputError(f"{path}: column '{groups[0]}' holds lists or groups; {remedy}")
     with decoding(path, remedy):
         arrow = _with_texts(file.read())
         arrow.validate(full=True)  # texts that are none

@@ -1,14 +1,16 @@
 """Make a study from a table of predictions by any program.
 
-FILE is a table (.csv, .tsv, .parquet; also .gz) with one row per image and one column per class
-(softmax_0 ..., p_<class>, prob_<class>, or the names of the classes), or one row per image and
-class. Labels, compounds, plates and so on are recognised by the usual column names. The class of
-each column comes from its name or from the column of predicted classes, and every row is checked.
+FILE is a table (text, Parquet, Feather, JSON or a workbook; text also as .gz) with one row per image
+and one column per class (softmax_0 ..., p_<class>, prob_<class>, or called as the classes), or one
+row per image and class; or an array (.npy, .npz) of probabilities or samples. Columns of labels,
+compounds, plates and so on are found by their usual names. The class of each column is read from
+its name or from the column of predicted classes, and checked on every row.
 
   bnn import predictions.csv --out cache/mine
   bnn import predictions.csv --standard plain_network.csv --image-root images/
   bnn import labels.csv --samples samples.npy          # (images, samples, classes) or (T, N, C)
   bnn import table.csv --metadata image.csv.gz --batch week
+  bnn import softmax.npy --labels labels.csv --classes cell debris    # labels in its order, or by name
 """
 
 import argparse
@@ -23,7 +25,7 @@ from bnn_core.tables.aliases import CANONICAL
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path, help="table of predictions")
+    parser.add_argument("file", metavar="FILE", type=Path, help="table or array of predictions")
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -78,6 +80,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         help="labels of kinds that the network never learnt: shown as new, never scored",
+    )
+    meaning.add_argument(
+        "--labels",
+        metavar="FILE",
+        type=Path,
+        help="the labels of an array or a table without any: one per image in its order (.npy, "
+        ".npz, .txt, .csv), or a table that names the images",
+    )
+    meaning.add_argument(
+        "--ids",
+        metavar="FILE",
+        type=Path,
+        help="the images' names, one per image in its order (.npy, .txt, .csv)",
     )
     meaning.add_argument(
         "--metadata",
@@ -177,5 +192,7 @@ def run(args: argparse.Namespace) -> str:
         control=tuple(args.control),
         unlabelled=tuple(args.unlabelled),
         new=tuple(args.new),
+        labels=args.labels,
+        ids=args.ids,
     )
     return "\n".join([f"columns: {study.meta['columns']}", *study.meta["notes"], describe(study)])

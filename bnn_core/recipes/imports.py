@@ -64,7 +64,7 @@ def import_predictions(
             f"{', '.join(_OPTIONS)}"
         )
     options = {
-        name: ((value,) if isinstance(value, str | os.PathLike) else tuple(value))
+        name: ((value,) if isinstance(value, str | os.PathLike | pd.DataFrame) else tuple(value))
         if name in _SEVERAL
         else value
         for name, value in options.items()

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.wording import did_you_mean
 from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import looks_numeric, rows_text
+from bnn_core.tables.supposed_columns import named_within, numbered, summing_to_one
 from bnn_core.tables.values import name_key
 
 # Longer words first: "softmax_mean_0" is class 0, not class "mean_0".
@@ -39,11 +41,15 @@ PREDICTED = (
 
 @dataclass(frozen=True)
 class ClassColumns:
-    """The columns that hold one value per class, in table order; `names` is what they say."""
+    """The columns that hold one value per class, in table order, and their names for the classes.
+
+    note: a sentence on columns that were only supposed to be class probabilities, or "".
+    """
 
     columns: tuple[str, ...]
     names: tuple[str, ...]
     logits: bool
+    note: str = ""
 
 
 def predicted_column(columns: Sequence[str]) -> str | None:
@@ -57,21 +63,24 @@ def find_class_columns(
     candidates: Sequence[str],
     known: Collection[str],
     prefix: str | None = None,
+    suppose: bool = False,
 ) -> ClassColumns | None:
     """The columns of class probabilities (or logits) among `candidates`.
 
-    known: class names that stand in the label and predicted columns. Looked for: columns beginning
-    with `prefix` if given; else with a usual word (softmax_0, p_Eg5, prob_3, logit_3 ...); else
-    columns that are called as the classes are. None when there are none. Raises InputError when a
-    given prefix fits fewer than two columns, when several sets fit, and when there is no set
-    but for columns of known classes that hold text.
+    known: class names that occur in the label and predicted columns. Looked for: columns beginning
+    with `prefix` if given; else with a usual word (softmax_0, p_Eg5, P (label=x), logit_3 ...); else
+    columns that are called as the classes are, or hold their names ("x_prob", "Forest (x)"). With
+    `suppose` also columns called 0, 1, 2 ..., and neighbours that sum to 1 in every row. None when
+    there are none. Raises InputError when a given prefix fits fewer than two columns, when several
+    sets fit, and when there is no set but for columns of known classes that hold text.
     """
     if prefix is not None:
         found = tuple(c for c in table.columns if str(c).startswith(prefix) and c != prefix)
         if len(found) < 2:
             raise InputError(
                 f"--prefix {prefix}: {len(found)} columns begin so, at least two "
-                f"expected; there are {', '.join(map(str, table.columns[:20]))}"
+                f"expected{did_you_mean(prefix, _beginnings(table.columns))}; there are "
+                f"{', '.join(map(str, table.columns[:20]))}"
             )
         names = _without_joint([c[len(prefix) :].strip() for c in found], prefix)
         return ClassColumns(found, names, bool(_LOGIT.fullmatch(prefix.rstrip("_ .:-"))))
@@ -103,7 +112,10 @@ def find_class_columns(
         return ClassColumns(bare, bare, False)
     for column, name in text.values():
         _refuse_text(table[column], name)
-    return None
+    found = named_within(table, candidates, known)
+    if found is None and suppose:
+        found = numbered(table, candidates) or summing_to_one(table, candidates)
+    return None if found is None else ClassColumns(found.columns, found.names, False, found.note)
 
 
 def split_class_column(column: str) -> tuple[str, str] | None:
@@ -158,10 +170,17 @@ def _split(column: str) -> tuple[str, str, str] | None:
     words = rf"({_WORDS}|logits?|mean_logits?)"
     match = (
         re.fullmatch(rf"{words}()\[(.+)\]", column, re.I)
+        or re.fullmatch(rf"{words}()\s*\((?:\w[\w ]*=)?\s*(.+?)\s*\)", column, re.I)
         or re.fullmatch(rf"{words}(\s*(?:_+|[.:])\s*|\s+-\s+|-|\s+)(\S.*)", column, re.I)
         or re.fullmatch(rf"{words}()([+\N{{MINUS SIGN}}]?\d+)", column, re.I)
     )
     return (match[1].lower(), match[2].strip(), match[3].strip()) if match else None
+
+
+def _beginnings(columns: Sequence[str]) -> set[str]:
+    """What columns begin with, up to their last sign that is no letter: what --prefix may mean."""
+    heads = [re.match(r"(.*[\W_])", str(c)) for c in columns]
+    return {head[1] for head in heads if head}
 
 
 def _without_joint(names: list[str], prefix: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Which names of two tables mean the same thing: exact, else by what programs change in a name."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -66,6 +66,14 @@ def positions(wanted: pd.DataFrame, known: pd.DataFrame) -> tuple[list[np.ndarra
         if matched == len(wanted):
             break
     return best, how
+
+
+def image_positions(wanted: pd.Series, known: Sequence[str]) -> tuple[np.ndarray, str]:
+    """(N,) position in `known` of each image's name, -1 where it is not there, and how names were
+    compared. The names of `known` differ."""
+    frames = (pd.DataFrame({"image_id": list(names)}, dtype=object) for names in (wanted, known))
+    partners, how = positions(*frames)
+    return np.array([rows[0] if len(rows) else -1 for rows in partners], dtype=np.int64), how
 
 
 def _keys(table: pd.DataFrame, change: Callable[[str], str]) -> pd.Series:

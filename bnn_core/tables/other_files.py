@@ -3,16 +3,17 @@
 import datetime
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.feather as feather
 import python_calamine as calamine
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
+from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size, demand_table
 from bnn_core.base.wording import count, listed
 
 #: A list or a record written into one cell of text.
@@ -23,10 +24,10 @@ _NAMES, _SCORES = ("label", "class", "name"), ("score", "probability", "prob", "
 
 def read_feather(path: Path) -> pd.DataFrame:
     """A Feather (Arrow IPC) file. Raises InputError where it is none."""
-    try:
-        return feather.read_table(path, memory_map=False).to_pandas()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"{path} is no readable Feather file ({_first_line(error)})") from error
+    with decoding(path, "write it again"):
+        arrow = feather.read_table(path, memory_map=False)
+        demand_table(path, arrow.num_rows, arrow.num_columns)
+        return arrow.to_pandas()
 
 
 def read_sheet(path: Path) -> pd.DataFrame:
@@ -34,14 +35,17 @@ def read_sheet(path: Path) -> pd.DataFrame:
 
     Raises InputError for a damaged file and for several filled sheets.
     """
-    try:
+    with decoding(path, "save it again, or as CSV"):
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+            if size > MOST_TEXT_BYTES:
+                raise InputError(f"{path} unpacks to {size / 1e9:.1f} GB: save it as Parquet")
         book = calamine.CalamineWorkbook.from_path(str(path))
         sheets = {
             name: book.get_sheet_by_name(name).to_python(skip_empty_area=False)
             for name in book.sheet_names
         }
-    except (calamine.CalamineError, OSError, ValueError) as error:
-        raise InputError(f"{path} is no readable workbook ({_first_line(error)})") from error
     filled = {
         name: rows for name, rows in sheets.items() if any(_text(c) for row in rows for c in row)
     }
@@ -73,16 +77,15 @@ def read_json(path: Path) -> pd.DataFrame:
     Understood are a list of records, columns as lists, pandas' layouts, records by name of the
     image, and, per image, a list of classes with scores. Raises InputError for anything else.
     """
-    try:
+    with decoding(path, "save it again"):
+        demand_size(path, MOST_TEXT_BYTES, "write it as Parquet")
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as text ({_first_line(error)})") from error
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        data = _lines(text)
-        if data is None:
-            raise InputError(f"{path} is no readable JSON ({_first_line(error)})") from error
+        try:
+            data = json.loads(text)
+        except ValueError:
+            data = _lines(text)
+            if data is None:
+                raise
     table = _records(data)
     if table is None or table.empty:
         raise InputError(
@@ -226,7 +229,3 @@ def _text(cell: object) -> str:
     if isinstance(cell, datetime.date | datetime.time):
         return cell.isoformat()
     return str(cell).strip()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -16,6 +16,7 @@ from bnn_core.tables.image_rows import image_rows, unscored_notes
 from bnn_core.tables.label_columns import likely_names, name_columns
 from bnn_core.tables.label_values import class_labels, counted_alike, read_label_values
 from bnn_core.tables.long_form import long_columns
+from bnn_core.tables.no_classes import why_no_classes
 from bnn_core.tables.probabilities import checked_probabilities
 from bnn_core.tables.reading import name_of
 from bnn_core.tables.samples import read_samples, sample_moments
@@ -71,7 +72,7 @@ def read_predictions(
     options = options or ImportOptions()
     if options.method not in METHODS:
         raise InputError(f"--method {options.method}: one of {', '.join(METHODS)} expected")
-    main, metadata = read_sources(path, options)
+    main, metadata, options = read_sources(path, options)
     notes: list[str] = []
     if metadata:
         main, notes = with_metadata(main, metadata, options.on)
@@ -88,12 +89,7 @@ def read_predictions(
         found, single = find_single(main, labels, predicted_names(main, column), options.classes)
         notes += [single] if single else []
     if found is None:
-        raise InputError(
-            f"{main.path}: no class probabilities found; columns such as softmax_0 or p_<class>, "
-            "columns called as the classes, or one row per image and class (image, class, "
-            "probability) expected; --prefix says how such columns begin, --samples names a file "
-            "of samples"
-        )
+        raise InputError(f"{main.path} {why_no_classes(main, labels, column)}")
     # Before the classes are named: where a column is missing, or wrong, no order can be right.
     logits = demand_known_scale(found.columns, options, main.where)
     looked = name_columns(main, found, labels, column, options)
@@ -136,6 +132,7 @@ def read_predictions(
     if "label" in classes:
         raise InputError(f"{main.path}: a class cannot be called 'label'; rename it")
     read = [*main.map.notes, *(note for table in metadata for note in table.map.notes)]
+    read += [found.columns.note] if found.columns.note else []
     notes = [how, *read, *looked.notes, *based, *meant.notes, *notes, *said]
     labels = class_labels(labels, classes, main.where)
     new = match_names(meant.new, classes, main.where)

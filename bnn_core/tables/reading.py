@@ -23,16 +23,16 @@ from bnn_core.tables.other_files import (
 from bnn_core.tables.text_files import read_text
 
 _SHOWN_ROWS = 5
-_TEXT = (".csv", ".tsv", ".txt", ".tab")
+TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab")
 _SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 #: Endings of files whose cells have types, and what reads them.
 _TYPED: dict[tuple[str, ...], Callable[[Path], pd.DataFrame]] = {
-    (".parquet", ".pq"): partial(read_parquet, remedy="write it again"),
+    (".parquet", ".pq"): partial(read_parquet, remedy="write it again", nested=True),
     (".feather", ".arrow", ".ipc"): read_feather,
     (".json", ".jsonl", ".ndjson"): read_json,
 }
 #: Endings of files that `read_table` reads, before a ".gz".
-TABLE_ENDINGS = (*_TEXT, *_SHEETS, *(ending for endings in _TYPED for ending in endings))
+TABLE_ENDINGS = (*TEXT_ENDINGS, *_SHEETS, *(ending for endings in _TYPED for ending in endings))
 
 
 @contextmanager
@@ -81,11 +81,11 @@ def read_table(path: Path | pd.DataFrame) -> pd.DataFrame:
     typed = next((read for endings, read in _TYPED.items() if name.endswith(endings)), None)
     if typed is not None:
         return expanded(_numbered(typed(path), path))
-    if not name.endswith((*_TEXT, *_SHEETS)):
+    if not name.endswith((*TEXT_ENDINGS, *_SHEETS)):
         raise InputError(
             f"{path}: a table as .csv, .tsv, .parquet, .feather, .json, .jsonl or .xlsx expected"
         )
-    table = read_text(path) if name.endswith(_TEXT) else read_sheet(path)
+    table = read_text(path) if name.endswith(TEXT_ENDINGS) else read_sheet(path)
     _demand_distinct(path, list(table.columns))
     _demand_one_header(path, table)
     table = table[(table != "").any(axis=1)]

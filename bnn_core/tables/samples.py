@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.reading import read_array, read_arrays
-from bnn_core.base.roots import readable
 from bnn_core.base.wording import count, have
 from bnn_core.measures.uncertainty import Moments, moments
 from bnn_core.tables.aliases import plain_name
+from bnn_core.tables.arrays import load_arrays
 from bnn_core.tables.class_columns import ClassColumns, find_class_columns
 from bnn_core.tables.columns import map_columns
 from bnn_core.tables.long_form import image_key
+from bnn_core.tables.matching import image_positions
 from bnn_core.tables.probabilities import checked_probabilities
 from bnn_core.tables.reading import name_of, read_table, rows_text, to_numbers
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
@@ -70,16 +70,7 @@ def load_samples(
     Raises InputError for anything else.
     """
     path = name_of(source)
-    if isinstance(source, np.ndarray):
-        arrays = {"": source}
-    else:
-        file = readable(path)
-        single = Path(file).suffix == ".npy"
-        arrays = (
-            {"": read_array(file, remedy="save it again")}
-            if single
-            else read_arrays(file, "save it again")
-        )
+    arrays = {"": source} if isinstance(source, np.ndarray) else load_arrays(path)
     names, ids = (arrays.pop(name, None) for name in ("classes", "image_id"))
     cubes = {
         name: a for name, a in arrays.items() if a.ndim == 3 and a.size and a.dtype.kind in "fiu"
@@ -201,15 +192,15 @@ def _places(ids: list[str], main: SourceTable, path: Path) -> np.ndarray:
     if key is None:
         raise InputError(f"{path} names its images (image_id), the table {main.path} does not")
     if len(set(ids)) < len(ids):
-        raise InputError(f"{path}: an image stands twice in image_id")
-    place = pd.Index(ids).get_indexer(key)
-    if (place < 0).any():
-        lost = key.index[place < 0]
+        raise InputError(f"{path}: an image is there twice in image_id")
+    rows, _ = image_positions(key, ids)
+    if (rows < 0).any():
+        lost = key.index[rows < 0]
         raise InputError(
             f"{path} lacks images of {main.path}: {rows_text(lost)} there, the first "
             f"is '{key[lost[0]]}'"
         )
-    return place
+    return rows
 
 
 def _sample_table(

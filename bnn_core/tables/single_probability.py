@@ -9,7 +9,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.class_columns import ClassColumns, split_class_column
 from bnn_core.tables.label_values import ASKED
-from bnn_core.tables.long_form import VALUE
+from bnn_core.tables.long_form import VALUE, image_key
 from bnn_core.tables.reading import looks_numeric, to_numbers
 from bnn_core.tables.sources import ClassValues, SourceTable
 from bnn_core.tables.values import NO_LABEL, name_key
@@ -34,8 +34,8 @@ def find_single(
     second is that of the column. Raises InputError for a column that fits more than two labels, and
     where nothing tells which of two labels it is of.
     """
-    columns = _probability_columns(main)
-    if len(columns) != 1:
+    columns, key = _probability_columns(main), image_key(main.mapped)
+    if len(columns) != 1 or (key is not None and key.duplicated().any()):
         return None, ""
     (column,) = columns
     values = to_numbers(main.raw, [column], main.path)[:, 0]

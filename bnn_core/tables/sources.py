@@ -3,17 +3,20 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.tables.aliases import column_like, plain_name
+from bnn_core.tables.arrays import is_array_file, is_list_file, read_array_table, read_list
 from bnn_core.tables.class_columns import ClassColumns, find_class_columns
 from bnn_core.tables.columns import ColumnMap, map_columns
 from bnn_core.tables.joining import join_metadata
 from bnn_core.tables.long_form import long_columns, pivot_long
-from bnn_core.tables.reading import name_of, naming, read_table, to_numbers
+from bnn_core.tables.ranks import demand_unsorted, ranked_values
+from bnn_core.tables.reading import looks_numeric, name_of, naming, read_table, to_numbers
 from bnn_core.tables.values import as_text
 
 
@@ -29,7 +32,7 @@ class ImportOptions:
     standard: a second table, of a standard network. metadata: tables joined one after the other on
     `on`, or on the best shared columns. control: compounds or labels that are controls, never
     scored. unlabelled: labels that mean "no label". new: labels of kinds that the network never
-    learnt.
+    learnt. labels, ids: files of one value per image, in the order of the table or array.
     """
 
     method: str = "vi"
@@ -49,6 +52,8 @@ class ImportOptions:
     control: tuple[str, ...] = ()
     unlabelled: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
+    labels: Path | None = None
+    ids: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -74,14 +79,22 @@ class ClassValues:
     values: np.ndarray
 
 
-def read_sources(
-    path: Path | pd.DataFrame, options: ImportOptions
-) -> tuple[SourceTable, list[SourceTable]]:
-    """The table and the metadata tables, mapped; what the user said goes to the table that has it.
+class Sources(NamedTuple):
+    """The table and the metadata tables, and the options with what an array file holds."""
+
+    main: SourceTable
+    metadata: list[SourceTable]
+    options: ImportOptions
+
+
+def read_sources(path: Path | pd.DataFrame, options: ImportOptions) -> Sources:
+    """The table (or array) and the metadata tables, mapped; an option goes to the table that has
+    its column.
 
     Raises InputError for columns that none has.
     """
-    tables = [read_table(source) for source in (path, *options.metadata)]
+    first, options = _read_main(path, options)
+    tables = [first, *map(read_table, options.metadata)]
     paths = [name_of(source) for source in (path, *options.metadata)]
     asked = dict(options.columns)
     for canonical in ("label", "batch"):
@@ -105,7 +118,41 @@ def read_sources(
         )
     if options.group:
         _add_group(options.group, sources)
-    return sources[0], sources[1:]
+    return Sources(sources[0], sources[1:], options)
+
+
+def _read_main(
+    path: Path | pd.DataFrame, options: ImportOptions
+) -> tuple[pd.DataFrame, ImportOptions]:
+    """The table of predictions with the lists that the user gave, and the options."""
+    if is_array_file(path):
+        labels, metadata = _list_or_table(options.labels)
+        array = read_array_table(Path(path), labels, options.ids, options.axes)
+        samples = array.samples if array.samples is not None else options.samples
+        return array.table, replace(
+            options,
+            samples=samples,
+            classes=options.classes or array.classes,
+            metadata=(*options.metadata, *metadata),
+        )
+    table = read_table(path)
+    labels, metadata = _list_or_table(options.labels)
+    for name, file in (("label", labels), ("image_id", options.ids)):
+        if file is not None:
+            values = read_list(file)
+            if len(values) != len(table):
+                raise InputError(
+                    f"{file} has {len(values):,} values, {name_of(path)} {len(table):,} rows"
+                )
+            table = table.assign(**{name: values})
+    return table, replace(options, metadata=(*options.metadata, *metadata))
+
+
+def _list_or_table(labels: Path | None) -> tuple[Path | None, tuple[Path, ...]]:
+    """A file of labels: a list in the order of the images, or a table to be joined."""
+    if labels is None or is_list_file(labels):
+        return labels, ()
+    return None, (labels,)
 
 
 def mapped_table(path: Path, raw: pd.DataFrame, overrides: Mapping[str, str]) -> SourceTable:
@@ -123,7 +170,18 @@ def with_metadata(
     """
     mapped, notes = main.mapped, []
     for table in metadata:
-        mapped, more = join_metadata(mapped, table.mapped, table.path, main.path, on)
+        known = table.mapped
+        marks = (
+            None if {"label", "moa"} & set(known) else marked_labels(table.raw, table.map.unused)
+        )
+        if marks is not None:
+            columns, labels = marks
+            known = known.assign(label=labels)
+            notes.append(
+                f"The labels of {table.path.name} are read from {columns[0]} ... {columns[-1]}, 1 for "
+                "the class."
+            )
+        mapped, more = join_metadata(mapped, known, table.path, main.path, on)
         notes += more
     return replace(main, mapped=mapped), notes
 
@@ -136,7 +194,14 @@ def find_values(
     known: class names that occur. None when the table has no class values.
     """
     with naming(table.path):
-        found = find_class_columns(table.raw, table.map.unused, known, prefix)
+        ranked = ranked_values(table.raw, table.map.unused)
+        if ranked is not None:
+            return ClassValues(
+                ClassColumns(ranked.columns, ranked.names, False), ranked.values
+            ), table
+        found = find_class_columns(table.raw, table.map.unused, known, prefix, suppose=True)
+        if found is not None and found.names == tuple(map(str, range(len(found.names)))):
+            demand_unsorted(table.raw, found.columns)
     if found is not None:
         values = to_numbers(table.raw, list(found.columns), table.path)
         return ClassValues(found, values), table
@@ -147,6 +212,20 @@ def find_values(
     found = ClassColumns(tuple(classes), tuple(classes), plain_name(long[1]) == "logit")
     single = replace(table, raw=table.raw.loc[index], mapped=table.mapped.loc[index])
     return ClassValues(found, values), single
+
+
+def marked_labels(
+    table: pd.DataFrame, candidates: Sequence[str]
+) -> tuple[list[str], pd.Series] | None:
+    """The label of each row from columns of 0 and 1, called as the classes, exactly one 1 per row;
+    None where there are no such columns."""
+    marks = [c for c in candidates if looks_numeric(table[c])]
+    numbers = table[marks].apply(pd.to_numeric, errors="coerce")
+    marks = [c for c in marks if numbers[c].isin((0, 1)).all()]
+    if len(marks) < 2 or not (numbers[marks].sum(axis=1) == 1).all():
+        return None
+    names = np.array(marks, dtype=object)[numbers[marks].to_numpy().argmax(axis=1)]
+    return marks, pd.Series(names, index=table.index)
 
 
 def demand_known_scale(found: ClassColumns, options: ImportOptions, where: str) -> bool:

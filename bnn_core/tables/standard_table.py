@@ -10,6 +10,8 @@ from bnn_core.tables.class_columns import predicted_column
 from bnn_core.tables.class_order import lacking_column, name_classes
 from bnn_core.tables.label_values import counted_alike, named_codes
 from bnn_core.tables.long_form import image_key
+from bnn_core.tables.matching import image_positions
+from bnn_core.tables.no_classes import why_no_classes
 from bnn_core.tables.probabilities import checked_probabilities
 from bnn_core.tables.reading import read_table, rows_text
 from bnn_core.tables.sources import (
@@ -39,7 +41,9 @@ def standard_softmax(
     column = None if options.ignore_predicted else predicted_column(list(raw.columns))
     found, table = find_values(table, classes, options.prefix)
     if found is None:
-        raise InputError(f"{path}: no class probabilities found")
+        raise InputError(
+            f"{path} {why_no_classes(table, pd.Series(classes, dtype=object), column)}"
+        )
     p, _ = checked_probabilities(
         found.values,
         table.raw.index,
@@ -81,13 +85,15 @@ def _partner_rows(images: pd.DataFrame, table: SourceTable, notes: list[str]) ->
         double = theirs.index[theirs.duplicated(keep=False)]
         raise InputError(f"{table.where}{rows_text(double)}: the same image more than once")
     # Either what both tables call the image, or the id that the study gave it.
-    mine = image_key(images[[c for c in images if c in table.mapped]])
-    mine = images["image_id"] if mine is None else mine
-    place = pd.Index(theirs).get_indexer(mine)
-    if (place < 0).any():
-        lost = images.index[place < 0]
+    names = image_key(images[[c for c in images if c in table.mapped]])
+    names = images["image_id"] if names is None else names
+    rows, how = image_positions(names, theirs)
+    if (rows < 0).any():
+        lost = images.index[rows < 0]
         raise InputError(
             f"{table.path} lacks images of the first table: {rows_text(lost)} there, "
-            f"the first is '{mine[lost[0]]}'"
+            f"the first is '{names[lost[0]]}'"
         )
-    return place
+    if how:
+        notes.append(f"Images of {table.path.name} were matched by {how}.")
+    return rows

@@ -13,6 +13,7 @@ import pyarrow.csv as pa_csv
 
 from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size, demand_table, read_unpacked
+from bnn_core.base.roots import readable
 from bnn_core.base.wording import count
 
 SPLIT = "split it into smaller tables, or write it as Parquet"
@@ -30,7 +31,8 @@ def read_text(path: Path) -> pd.DataFrame:
     Comma, semicolon, tab, bar or blanks separate; Excel's first line "sep=;" names the separator.
     Lines that begin with "#" are comments, unless they are the header or a whole row. Except with
     commas, a column of numbers with decimal commas gets decimal points. R's row names, which have
-    no header, are the column "row names". UTF-8 or, with its mark, UTF-16; any line ends.
+    no header, are the column "row names". A file whose first line is of numbers, with fractions,
+    has no header: its columns are "column 1" and so on. UTF-8 or, with its mark, UTF-16; any line ends.
 
     Raises InputError for other texts, and for rows of unequal length.
     """
@@ -51,16 +53,31 @@ def read_text(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} {_line_error(data, separator, skipped)}") from error
     demand_table(path, arrow.num_rows, arrow.num_columns)
     names = [str(c[0].as_py()).strip() for c in arrow.columns]
-    names = [name or f"column {i + 1}" for i, name in enumerate(names)]
-    table = arrow.slice(1).to_pandas()
+    has_header = not _is_data(names)
+    names = [(has_header and name) or f"column {i + 1}" for i, name in enumerate(names)]
+    table = arrow.slice(int(has_header)).to_pandas()
     table.columns = names
-    numbers = np.setdiff1d(np.arange(1, len(table) + 2 + len(comments)), comments)
-    table.index = pd.Index(numbers[1:] + skipped)
+    numbers = np.setdiff1d(np.arange(1, len(arrow) + 1 + len(comments)), comments)
+    table.index = pd.Index(numbers[int(has_header) :] + skipped)
     if separator != ",":
         for i, name in enumerate(names):
             if names.count(name) == 1 and _has_decimal_commas(table.iloc[:, i]):
                 table[name] = table[name].str.replace(",", ".", regex=False)
     return table
+
+
+def read_lines(path: Path) -> list[str]:
+    """The filled lines of a text file, without quotes around them. InputError where there are none."""
+    lines = [line.strip().strip('"') for line in _decoded(readable(path)).decode().splitlines()]
+    lines = [line for line in lines if line]
+    if not lines:
+        raise InputError(f"{path} is empty")
+    return lines
+
+
+def _is_data(names: list[str]) -> bool:
+    """Whether a first line is no header: numbers only, and fractions among them."""
+    return all(_is_number(n.encode()) for n in names) and any(re.search(r"[.,]", n) for n in names)
 
 
 def _decoded(path: Path) -> bytes:

@@ -15,7 +15,9 @@ from bnn_core.base.methods import METHODS
 from bnn_core.recipes.imports import image_folder, images_found, import_predictions
 from bnn_core.study.catalogue import cache_root
 from bnn_core.tables.aliases import CANONICAL
+from bnn_core.tables.arrays import ARRAY_ENDINGS
 from bnn_core.tables.predictions import Predictions, read_predictions
+from bnn_core.tables.reading import TABLE_ENDINGS
 from bnn_core.tables.sources import ImportOptions
 from pages.shared import studies
 from pages.shared.words import percent, plain
@@ -37,6 +39,8 @@ FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
     "new": "Labels that the network never learnt",
     "map": "Other columns",
     "metadata": "Paths of tables with more columns",
+    "labels": "Path of the labels",
+    "ids": "Path of the images' names",
     "standard": "Path of a standard network's table",
     "samples": "Path of per-sample probabilities",
     "image-root": "Folder that image paths start from",
@@ -44,6 +48,10 @@ FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
     "ignore-predicted": "Do not check the predicted column",
     "method": "What made the predictions",
 }
+
+
+#: Endings of files that may be uploaded.
+UPLOADS = [ending[1:] for ending in (*TABLE_ENDINGS, *ARRAY_ENDINGS, ".gz")]
 
 
 def draw() -> None:
@@ -56,13 +64,11 @@ def draw() -> None:
         st.switch_page("overview/page.py", query_params={"new": st.session_state["study"]})
     st.caption(
         "A table with one row per image and one column of probability per class (or one row "
-        "per image and class), from any program. CSV, TSV or Parquet, also packed with "
-        "gzip. Labels, compounds, plates and wells are found by their usual names."
+        "per image and class), from any program, or an array. CSV, Parquet, Feather, JSON, "
+        "Excel or NumPy. Labels, compounds, plates and wells are found by their usual names."
     )
     left, right = st.columns(2, gap="medium")
-    upload = left.file_uploader(
-        "Upload a table", key="import_upload", type=["csv", "tsv", "txt", "parquet", "pq", "gz"]
-    )
+    upload = left.file_uploader("Upload a table", key="import_upload", type=UPLOADS)
     typed = right.text_input(
         "… or its path on this machine",
         key="import_path",
@@ -138,6 +144,8 @@ def ask_options() -> tuple[ImportOptions, dict]:
                     "Joined on image, plate and well, or compound and concentration. Several are "
                     "separated by semicolons.",
                 ),
+                ("labels", "One per image in its order, or a table that names the images."),
+                ("ids", "Names of the images of an array, one per line."),
                 ("standard", "Of the same images."),
                 ("samples", "npy, npz or a table: (images, samples, classes)."),
                 ("image_root", "Default: the table's own, where the images lie there."),
@@ -300,7 +308,14 @@ def understood(table: str, stamps: tuple, _options: ImportOptions) -> Prediction
 
 
 def _stamps(table: Path, options: ImportOptions) -> tuple:
-    files = [table, *options.metadata, options.standard, options.samples]
+    files = [
+        table,
+        *options.metadata,
+        options.standard,
+        options.samples,
+        options.labels,
+        options.ids,
+    ]
     return (
         repr(options),
         *(

@@ -11,6 +11,7 @@ import torch
 from hostile_formats import formats
 from safetensors.torch import save_file
 from small_studies import forget_files, parts
+from study_writing import write_study
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.reading import read_array, read_arrays, read_parquet
@@ -18,7 +19,6 @@ from bnn_core.datasets.image_sets import open_image_set
 from bnn_core.datasets.mnist import read_idx
 from bnn_core.networks.saved import read_weights
 from bnn_core.study.folder import open_study
-from bnn_core.study.writing import write_study
 from bnn_core.tables.samples import load_samples
 
 #: Damaged files of each format.

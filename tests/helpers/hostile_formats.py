@@ -33,14 +33,16 @@ from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet, train
 from bnn_core.recipes.digits import DigitStudy, make_digit_study
 from bnn_core.recipes.fold import read_result
+from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.plate_folds import read_plan
 from bnn_core.review.corrected_labels import corrected_labels, read_corrections
 from bnn_core.review.exporting import export_bytes, export_table
 from bnn_core.review.importing import import_flags
 from bnn_core.review.log import ReviewLog
+from bnn_core.study.catalogue import list_studies
 from bnn_core.study.checking import check_study
 from bnn_core.study.describing import describe, facts, method_settings
-from bnn_core.study.folder import list_studies, open_study
+from bnn_core.study.folder import open_study
 from bnn_core.study.working_folder import open_making
 from bnn_core.suspects.second_opinion import opinion, read_features, read_opinion, write_opinion
 from bnn_core.tables.predictions import read_predictions
@@ -283,7 +285,7 @@ def trained_study(folder: Path) -> Path:
 def _train_study(folder: Path) -> None:
     source = DigitStudy("digits", "Bars", list("012"), _bars(60, 0), _bars(12, 1))
     with redirect_stderr(io.StringIO()):
-        make_digit_study(folder, source, CONFIGS, num_samples=3, pool=4)
+        make_digit_study(folder, source, MethodChoice(CONFIGS, num_samples=3), pool=4)
 
 
 def use_study(path: Path) -> None:

@@ -57,7 +57,7 @@ def test_workbooks_that_leave_a_choice_or_are_none(tmp_path):
     with pytest.raises(InputError, match="'a' is there more than once"):
         read_table(workbook(tmp_path / "twice.xlsx", A=[["a", "a"], ["1", "2"]]))
     (tmp_path / "bad.xlsx").write_bytes(b"PK\3\4 no workbook")
-    with pytest.raises(InputError, match="no readable workbook"):
+    with pytest.raises(InputError, match=r"bad\.xlsx is damaged"):
         read_table(tmp_path / "bad.xlsx")
 
 
@@ -66,7 +66,7 @@ def test_feather(tmp_path):
     table = read_table(tmp_path / "t.feather")
     assert table.to_dict("records") == ROWS and list(table.index) == [1, 2]
     (tmp_path / "t.feather").write_bytes(b"ARROW1")
-    with pytest.raises(InputError, match="no readable Feather"):
+    with pytest.raises(InputError, match=r"t\.feather is damaged"):
         read_table(tmp_path / "t.feather")
 
 

@@ -128,7 +128,7 @@ def test_bad_rows_are_named(importing, tmp_path):
     assert "one column of probability ('softmax_2') and 3 labels" in refusal(
         importing, eight()[["softmax_2", "moa"]]
     )
-    assert "no class probabilities found" in refusal(importing, eight()[["image", "moa"]])
+    assert "holds no numbers beside the metadata" in refusal(importing, eight()[["image", "moa"]])
 
 
 def test_one_bad_concentration_is_a_warning(importing):
@@ -215,6 +215,11 @@ def test_a_standard_network_beside(importing, tmp_path):
     other.to_csv(tmp_path / "standard.csv", index=False)
     found = importing(eight(), standard=tmp_path / "standard.csv")
     np.testing.assert_allclose(found.moments["standard"].mean_p, found.moments["vi"].mean_p)
+    stems = other.assign(image="run/" + other["image"].str.removesuffix(".png"))
+    stems.to_csv(tmp_path / "standard.csv", index=False)
+    found = importing(eight(), standard=tmp_path / "standard.csv")
+    np.testing.assert_allclose(found.moments["standard"].mean_p, found.moments["vi"].mean_p)
+    assert any("matched by the file's name without its ending" in note for note in found.notes)
     other.iloc[1:].to_csv(tmp_path / "standard.csv", index=False)
     assert "lacks images of the first table: row 9 there, the first is 'f7.png'" in refusal(
         importing, eight(), standard=tmp_path / "standard.csv"
