@@ -1,4 +1,4 @@
-"""Compare methods: which posterior is best on these images, by what, and is it more than chance?"""
+"""Compare methods: which method is best on these images, by which criterion, beyond chance?"""
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,12 @@ from bnn_core.measures.comparison import (
 from bnn_core.measures.evaluation import ECE_BINS, certainty, risk_coverage
 from bnn_core.measures.intervals import Interval
 from bnn_core.study.folder import Study
-from pages.shared import choices, filters, frame, panels, studies
+from pages.shared import choices, filters, frame, panels, scores, studies
 from pages.shared.judged import judged, names, none_passes
 from pages.shared.words import percent
 
 VALUES = "figures"
-#: What makes a study of several methods, by the kind of the study.
+#: The command that makes a study of several methods, by the kind of study.
 COMMANDS = {
     "mnist": "bnn study mnist --methods {methods} --out cache/mnist-methods",
     "digits": "bnn study digits --methods {methods} --out cache/digits-methods",
@@ -33,14 +33,14 @@ COMMANDS = {
     "plate": "bnn study plate TABLE.csv --methods {methods} --out cache/methods",
 }
 RIVALS = "vi,standard,dropout,ensemble,laplace"
-ONE_METHOD = """This study holds one method, {has}; there is nothing to compare. {how}"""
-OF_FIVE = """This makes a study of five on the same images:
+ONE_METHOD = """This study has one method, {has}, so there is nothing to compare. {how}"""
+OF_FIVE = """This command makes a study of five methods on the same images:
 
 ```
 {command}
 ```"""
-ELSEWHERE = """`bnn study KIND --methods …` makes studies of several."""
-#: What two methods make of an image, as `comparison.agreement_of` says it, in words of the page.
+ELSEWHERE = """`bnn study KIND --methods …` makes a study of several methods."""
+#: How two methods differ on an image: the values of `comparison.agreement_of`, and "all".
 KINDS = ("all", "first right", "second right", "both wrong", "no label")
 
 
@@ -53,79 +53,79 @@ def page() -> None:
         has = method_of(study.methods[0]).name
         st.info(ONE_METHOD.format(has=has, how=how), icon=":material/compare:")
         return
-    if none_passes():
+    if none_passes(study):
         return
-    score = frame.cutoff().score
-    found = _comparison(frame.filter_key(), score, study)
-    if not found.n:
+    score = scores.cutoff(study).score
+    comparison = _comparison(filters.key(study), score, study)
+    if not comparison.n:
         st.info(
-            "None of the filtered images has a label that counts: right and wrong need labels.",
+            "No filtered image has a label that counts. Right and wrong need labels.",
             icon=":material/label_off:",
         )
     else:
-        winners(study, found, score)
-        in_figures(study, found, score)
+        winners(study, comparison, score)
+        in_figures(study, comparison, score)
         calibration(study)
         retained(study, score)
     cost(study)
     disagreement(study)
 
 
-def winners(study: Study, found: Comparison, score: str) -> None:
-    """Who is best by each criterion, and whether that is more than a tie."""
+def winners(study: Study, comparison: Comparison, score: str) -> None:
+    """The best method by each criterion, and whether it is more than a tie."""
     st.header("Who wins", anchor=False)
-    standings = {c: s for c in found.values if (s := found.standing(c)) and s.runner_up}
+    standings = {c: s for c in comparison.values if (s := comparison.standing(c)) and s.runner_up}
     st.markdown(f"{_among_best(standings)} {_clear_winners(standings)}")
-    st.markdown("\n".join(f"- {sentence(c, found)}" for c in standings))
-    by = f"{found.groups:,} groups (compounds)" if found.groups else "images"
+    st.markdown("\n".join(f"- {sentence(c, comparison)}" for c in standings))
+    by = f"{comparison.groups:,} groups (compounds)" if comparison.groups else "images"
     st.caption(
-        f"{found.n:,} scored images{_others(found)}; images ranked by "
-        f"{SCORES[score].title}. Intervals are 95 %, Student's t from {found.draws['accuracy'].shape[1]:,} "
-        f"resamples of {by}, the same for all methods. The leader is picked on the images it is "
-        "judged on, which flatters it a little, and one training run with one seed stands for each "
-        "method."
+        f"{comparison.n:,} scored images{_others(comparison)}; images ranked by "
+        f"{SCORES[score].title}. Intervals are 95 %, Student's t from "
+        f"{comparison.draws['accuracy'].shape[1]:,} resamples of {by}, the same for all methods. The leader is chosen and judged on the same "
+        "images, so its figure is slightly too good. Each method was trained once, with one seed."
     )
 
 
-def sentence(criterion: str, found: Comparison) -> str:
-    """Who is best by one criterion, in words."""
-    standing = found.standing(criterion)
+def sentence(criterion: str, comparison: Comparison) -> str:
+    """The best method by one criterion, in words."""
+    standing = comparison.standing(criterion)
     title, leader = CRITERIA[criterion].title, standing.leader
-    best = (
-        f"{method_of(leader).short} ({_form(criterion, found.interval(criterion, leader).value)})"
-    )
+    best = f"{method_of(leader).short} ({_form(criterion, comparison.interval(criterion, leader).value)})"
     worse = [
         m
-        for m in found.methods
-        if m not in (leader, *standing.tied) and not np.isnan(found.interval(criterion, m).value)
+        for m in comparison.methods
+        if m not in (leader, *standing.tied)
+        and not np.isnan(comparison.interval(criterion, m).value)
     ]
     if standing.clear:
         return (
             f"**{title}: {best} wins**, better than {method_of(standing.runner_up).short}, the "
-            f"second, by {_span(criterion, standing.gap)}."
+            f"second best, by {_span(criterion, standing.gap)}."
         )
-    said = (
+    text = (
         f"**{title}: a tie.** {best} has the best figure; {_listed(standing.tied)} "
         f"{'ties' if len(standing.tied) == 1 else 'tie'} with it"
     )
     return (
-        f"{said}; {_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse."
+        f"{text}; {_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse."
         if worse
-        else f"{said}."
+        else f"{text}."
     )
 
 
 @frame.fragment
-def in_figures(study: Study, found: Comparison, score: str) -> None:
+def in_figures(study: Study, comparison: Comparison, score: str) -> None:
     """All figures of merit with intervals, as a chart and as a table."""
     st.header(
         "In figures",
         anchor=False,
         help="\n".join(
-            f"- **{c.title}**: {c.meaning}" for name, c in CRITERIA.items() if name in found.values
+            f"- **{c.title}**: {c.meaning}"
+            for name, c in CRITERIA.items()
+            if name in comparison.values
         ),
     )
-    first = found.methods[0]
+    first = comparison.methods[0]
     views = [VALUES, f"differences to {method_of(first).short}"]
     choices.fit("merit", views, VALUES)
     view = st.segmented_control(
@@ -139,31 +139,31 @@ def in_figures(study: Study, found: Comparison, score: str) -> None:
     )
     against = None if view == VALUES else first
     st.plotly_chart(
-        _criteria(frame.filter_key(), score, against, study),
+        _criteria(filters.key(study), score, against, study),
         key="criteria",
         config=chart_config(f"{study.name}-methods"),
         alt="Figures of merit of every method with 95 % intervals",
     )
     st.caption(
-        "Filled: the best, and what ties with it."
+        "Filled: the best method, and those that tie with it."
         if against is None
-        else f"Paired differences to {method_of(first).short}; an interval off the dotted line is "
-        "more than a tie."
+        else f"Paired differences to {method_of(first).short}. An interval that does not cross the "
+        "dotted line is more than a tie."
     )
     with st.expander("As a table"):
-        st.dataframe(merits(found, against), width="stretch")
+        st.dataframe(merits(comparison, against), width="stretch")
 
 
-def merits(found: Comparison, against: str | None) -> pd.DataFrame:
+def merits(comparison: Comparison, against: str | None) -> pd.DataFrame:
     """Figures with intervals as text: one row per method, one column per criterion."""
     table = {}
-    for criterion in found.values:
+    for criterion in comparison.values:
         cells = []
-        for method in found.methods:
+        for method in comparison.methods:
             value = (
-                found.interval(criterion, method)
+                comparison.interval(criterion, method)
                 if against is None
-                else found.difference(criterion, method, against)
+                else comparison.difference(criterion, method, against)
             )
             cells.append(
                 "–"
@@ -178,7 +178,7 @@ def merits(found: Comparison, against: str | None) -> pd.DataFrame:
             )
         table[CRITERIA[criterion].title] = cells
     return pd.DataFrame(
-        table, index=pd.Index([method_of(m).short for m in found.methods], name="Method")
+        table, index=pd.Index([method_of(m).short for m in comparison.methods], name="Method")
     )
 
 
@@ -188,12 +188,12 @@ def calibration(study: Study) -> None:
     st.header(
         "Calibration",
         anchor=False,
-        help="A calibrated method is right in 80 of 100 images "
-        "of which it says 80 %. Below the dotted line it is too sure of itself, above it too "
-        "modest. Click a point for its images.",
+        help="Of the images that a calibrated method gives 80 %, it gets 80 in 100 right. Below "
+        "the dotted line it is overconfident, above it underconfident. Click a point to see its "
+        "images.",
     )
     event = st.plotly_chart(
-        _reliability(frame.filter_key(), study),
+        _reliability(filters.key(study), study),
         key="reliabilities",
         on_select="rerun",
         selection_mode="points",
@@ -201,17 +201,17 @@ def calibration(study: Study) -> None:
         alt="Share right against mean softmax of the predicted class, one panel per method",
     )
     for point in event["selection"]["points"][:1]:
-        method, place = point["customdata"]
+        method, bin_index = point["customdata"]
         edges = np.linspace(0, 1, ECE_BINS + 1)
-        units = judged(study, method, "top_softmax").in_bin(int(place), 0.0, 1.0, ECE_BINS)
+        units = judged(study, method, "top_softmax").in_bin(int(bin_index), 0.0, 1.0, ECE_BINS)
         panels.selection_panel(
             study,
             units.index.to_numpy(),
             "reliability_bin",
             method=method,
             methods=(method,),
-            title=f"{method_of(method).short}: top softmax {edges[int(place)]:.2f} to "
-            f"{edges[int(place) + 1]:.2f}",
+            title=f"{method_of(method).short}: top softmax {edges[int(bin_index)]:.2f} to "
+            f"{edges[int(bin_index) + 1]:.2f}",
         )
 
 
@@ -220,12 +220,11 @@ def retained(study: Study, score: str) -> None:
     st.header(
         "Accuracy against share kept",
         anchor=False,
-        help="Images are set aside from the least sure on. Methods are compared fairly at "
-        "the same share kept, not at the same cut-off: their scores mean different "
-        "things.",
+        help="The least sure images are set aside first. Compare methods at the same share kept, "
+        "not at the same cut-off: their scores mean different things.",
     )
     st.plotly_chart(
-        _retention(frame.filter_key(), score, study),
+        _retention(filters.key(study), score, study),
         key="retention",
         config=chart_config(f"{study.name}-retention"),
         alt=f"Share right among the kept against share kept, ranked by "
@@ -234,12 +233,12 @@ def retained(study: Study, score: str) -> None:
 
 
 def cost(study: Study) -> None:
-    """What each method costs."""
+    """Time and number of networks of each method."""
     st.header("What it costs", anchor=False)
     table = times(study.meta["methods"])
     networks = {m: study.meta["methods"][m].get("num_samples") for m in study.methods}
     if table["training"].isna().all():
-        st.caption("This study does not know how long its methods took.")
+        st.caption("This study does not record how long its methods took.")
         return
     # Images added to the study later were not part of the prediction that was timed.
     made = study.images
@@ -250,8 +249,8 @@ def cost(study: Study) -> None:
     predicted = (folds >= 0).sum() + (folds < 0).sum() * max(folds[folds >= 0].nunique(), 1)
     lines = {
         "networks per prediction": ["–" if n is None else f"{n:,}" for n in networks.values()],
-        "training, in all": [_seconds(v) for v in table["training_total"]],
-        "of it on its own": [_seconds(v) for v in table["training"]],
+        "training, total": [_seconds(v) for v in table["training_total"]],
+        "training, without the standard network": [_seconds(v) for v in table["training"]],
         "prediction": [_seconds(v) for v in table["prediction"]],
         "prediction per image": [_seconds(v / predicted) for v in table["prediction"]],
         "training, CPU time": [_seconds(v) for v in table["training_cpu"]],
@@ -261,14 +260,14 @@ def cost(study: Study) -> None:
     based = [method_of(m).short for m, base in table["builds_on"].items() if base]
     if based:
         st.caption(
-            f"Training in all counts that of the standard network where a method builds on "
-            f"it: {', '.join(based)}. Wall-clock on the machine that made the study."
+            f"The total includes the standard network where a method builds on it: "
+            f"{', '.join(based)}. Wall-clock time on the machine that made the study."
         )
 
 
 @frame.fragment
 def disagreement(study: Study) -> None:
-    """Where two methods predict different classes: counts and images."""
+    """Images for which two methods predict different classes: counts and wall."""
     st.header("Where two methods disagree", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choices.fit("first_method", study.methods, study.methods[0])
@@ -290,9 +289,9 @@ def disagreement(study: Study) -> None:
             bind="query-params",
             width=240,
         )
-    rows = frame.filtered_rows()
+    rows = filters.passing(study)
     kinds = agreement_of(
-        frame.table(study, first).iloc[rows], frame.table(study, second).iloc[rows]
+        studies.table(study, first).iloc[rows], studies.table(study, second).iloc[rows]
     )
     differ = kinds[kinds != ""]
     if not len(differ):
@@ -332,7 +331,7 @@ def disagreement(study: Study) -> None:
 
 
 def _among_best(standings: dict[str, Standing]) -> str:
-    """Who leads, or ties with the leader, most often."""
+    """Methods that lead, or tie with the leader, most often."""
     best = pd.Series([m for s in standings.values() for m in (s.leader, *s.tied)], dtype=object)
     counts = best.value_counts()
     most = sorted(counts.index[counts == counts.max()])
@@ -343,16 +342,16 @@ def _among_best(standings: dict[str, Standing]) -> str:
 
 
 def _clear_winners(standings: dict[str, Standing]) -> str:
-    """Who leads beyond a tie."""
+    """Methods that lead beyond a tie."""
     wins = pd.Series([s.leader for s in standings.values() if s.clear], dtype=object)
     if not len(wins):
-        return "No method wins alone by any of them."
-    said = [f"{method_of(m).short} by {n}" for m, n in wins.value_counts().items()]
-    return f"Winning alone, beyond a tie: {', '.join(said)}."
+        return "No method wins alone by any criterion."
+    wins_text = [f"{method_of(m).short} by {n}" for m, n in wins.value_counts().items()]
+    return f"Beyond a tie: {', '.join(wins_text)}."
 
 
-def _others(found: Comparison) -> str:
-    return "".join(f", {n:,} {role}" for role, n in found.others.items())
+def _others(comparison: Comparison) -> str:
+    return "".join(f", {n:,} {role}" for role, n in comparison.others.items())
 
 
 def _listed(methods: list[str]) -> str:
@@ -399,30 +398,32 @@ def _comparison(key: str, score: str, _study: Study) -> Comparison:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _criteria(key: str, score: str, against: str | None, _study: Study) -> go.Figure:
-    found = _comparison(key, score, _study)
-    shown = [c for c, values in found.values.items() if not np.isnan(values).all()]
-    return figures.criteria(found, shown, {m: method_of(m).short for m in found.methods}, against)
+    comparison = _comparison(key, score, _study)
+    shown = [c for c, values in comparison.values.items() if not np.isnan(values).all()]
+    return figures.criteria(
+        comparison, shown, {m: method_of(m).short for m in comparison.methods}, against
+    )
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _reliability(key: str, _study: Study) -> go.Figure:
-    found = {}
+    bins_by_method = {}
     for method in _study.methods:
         units = judged(_study, method, "top_softmax")
-        found[method] = units.reliability()
-    return figures.reliability(found, names(_study))
+        bins_by_method[method] = units.reliability()
+    return figures.reliability(bins_by_method, names(_study))
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _retention(key: str, score: str, _study: Study) -> go.Figure:
-    ranks = _comparison(key, score, _study)
-    found = {}
-    for method, area in zip(ranks.methods, ranks.values["aurc"], strict=True):
+    comparison = _comparison(key, score, _study)
+    curves = {}
+    for method, area in zip(comparison.methods, comparison.values["aurc"], strict=True):
         if np.isnan(area):  # one network has no split of its variance
             continue
         units = judged(_study, method, score)
-        found[method] = risk_coverage(certainty(score, units.values), units.correct)
-    return figures.retention(found, names(_study))
+        curves[method] = risk_coverage(certainty(score, units.values), units.correct)
+    return figures.retention(curves, names(_study))
 
 
 page()

@@ -1,4 +1,4 @@
-"""Confidence: distributions of a score, what a cut-off gains, and the cut-off that one needs."""
+"""Confidence: distributions of a score, the gain of a cut-off, the cut-off for a target accuracy."""
 
 from typing import NamedTuple
 
@@ -16,15 +16,15 @@ from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.judged_units import Judged, rows_of_units, undecided
 from bnn_core.measures.levels import LEVEL_RULES, available_levels
 from bnn_core.study.folder import Study
-from pages.shared import choices, frame, gestures, marks, panels, scores
+from pages.shared import choices, filters, frame, gestures, marks, panels, scores, studies
 from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
 from pages.shared.words import percent
 
 BINS = 50
 BAR = "bar"
-#: Set when a part of the page has moved the cut-off, which the whole page shows.
+#: Set when a fragment has moved the cut-off: the whole page must be drawn again.
 _MOVED = "_cutoff_moved"
-#: Accuracies (%) to ask for: the page starts with the first that is more than one has anyway.
+#: Target accuracies (%): the page starts with the first above the accuracy without a cut-off.
 GOALS = (60.0, 70.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9)
 
 
@@ -34,7 +34,7 @@ class Bar(NamedTuple):
     score: str
     level: str
     method: str
-    place: int
+    bin_index: int
     verdict: str
 
     @staticmethod
@@ -43,8 +43,8 @@ class Bar(NamedTuple):
         parts = text.split(".")
         if len(parts) != 5 or parts[4] not in ("right", "wrong"):
             return None
-        place = int(parts[3]) if parts[3].isdecimal() else BINS
-        return Bar(*parts[:3], place, parts[4]) if place < BINS else None
+        bin_index = int(parts[3]) if parts[3].isdecimal() else BINS
+        return Bar(*parts[:3], bin_index, parts[4]) if bin_index < BINS else None
 
     @property
     def text(self) -> str:
@@ -55,23 +55,23 @@ class Bar(NamedTuple):
 def page() -> None:
     """Draw the page."""
     study = frame.current_study()
-    if none_passes():
+    if none_passes(study):
         return
-    cut = frame.cutoff()
+    cut = scores.cutoff(study)
     level = pick_level(study)
     methods = comparable(study, cut.score)
-    found = {m: judged(study, m, cut.score, level) for m in methods}
-    found = {m: units for m, units in found.items() if len(units)}
-    if not found:
+    units_of = {m: judged(study, m, cut.score, level) for m in methods}
+    units_of = {m: units for m, units in units_of.items() if len(units)}
+    if not units_of:
         explain_nothing(study, cut.score, level)
         return
-    distributions(study, level, found)
-    curves(study, level, found)
-    needed(study, level, found)
+    distributions(study, level, units_of)
+    curves(study, level, units_of)
+    needed(study, level, units_of)
 
 
 def pick_level(study: Study) -> str:
-    """Images, or what they make together, where the study knows wells or compounds."""
+    """The level: images, or wells, treatments, compounds where the study has them."""
     levels = available_levels(study.images)
     if len(levels) == 1:
         return levels[0]
@@ -90,7 +90,7 @@ def pick_level(study: Study) -> str:
 
 
 def comparable(study: Study, score: str) -> list[str]:
-    """Methods that have the score; a single network has no split of its variance."""
+    """Methods that have the score: a single network has no scores of the variance."""
     methods = compared_methods(study)
     if SCORES[score].needs_samples:
         methods = [m for m in methods if not method_of(m).single]
@@ -98,24 +98,24 @@ def comparable(study: Study, score: str) -> list[str]:
 
 
 def explain_nothing(study: Study, score: str, level: str) -> None:
-    """Why there is nothing to draw."""
-    if unscored(study) == len(frame.filtered_rows()):
+    """The reason why there is nothing to draw."""
+    if unscored(study) == len(filters.passing(study)):
         st.info(
-            "None of the filtered images has a label that counts: right and wrong need labels.",
+            "No filtered image has a label that counts. Right and wrong need labels.",
             icon=":material/label_off:",
         )
     else:
         st.info(
-            f"{SCORES[score].title} is not known at the level “{level}” of this study. Choose "
+            f"{SCORES[score].title} is not available at the level “{level}” of this study. Choose "
             "another score above.",
             icon=":material/query_stats:",
         )
 
 
 @frame.fragment
-def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
+def distributions(study: Study, level: str, units_of: dict[str, Judged]) -> None:
     """Figure 2A / 4A with the numbers at the cut-off; a click on a bar shows its images."""
-    cut = frame.cutoff()
+    cut = scores.cutoff(study)
     left, right = st.columns([1.9, 1], gap="large")
     with left:
         log = st.toggle(
@@ -123,11 +123,10 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
             value=True,
             key="log",
             bind="query-params",
-            help="Shows single mistakes beside thousands of right images. Bars start "
-            "below 1, so their heights do not add up.",
+            help="Shows single mistakes beside thousands of right images.",
         )
         marks.clickable_chart(
-            _distributions(frame.filter_key(), cut, level, log, tuple(found), study),
+            _distributions(filters.key(study), cut, level, log, tuple(units_of), study),
             "distributions",
             BAR,
             lambda data: Bar(cut.score, level, *data).text,
@@ -135,13 +134,13 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
             alt=f"Right and wrong {level}s by {SCORES[cut.score].title}, one panel per network",
         )
     with right:
-        numbers(study, level, found)
+        numbers(study, level, units_of)
     bar = Bar.read(st.query_params.get(BAR, ""))
-    if bar is None or bar.score != cut.score or bar.level != level or bar.method not in found:
+    if bar is None or bar.score != cut.score or bar.level != level or bar.method not in units_of:
         st.caption("Click a bar to see its images.")
         return
     low, high = scores.score_range(study, cut.score)[:2]
-    units = found[bar.method].in_bin(bar.place, low, high, BINS)
+    units = units_of[bar.method].in_bin(bar.bin_index, low, high, BINS)
     edges = np.linspace(low, high, BINS + 1)
     kinds = {
         "right and wrong": units,
@@ -159,19 +158,21 @@ def distributions(study: Study, level: str, found: dict[str, Judged]) -> None:
             label_visibility="collapsed",
         )
         marks.close_button(BAR)
-    table = frame.table(study, bar.method).iloc[frame.filtered_rows()]
+    table = studies.table(study, bar.method).iloc[filters.passing(study)]
     rows = rows_of_units(table, kinds[kind], level)
-    of_bar = scores.between(cut.score, *edges[bar.place : bar.place + 2], bar.place == BINS - 1)
+    of_bar = scores.between(
+        cut.score, *edges[bar.bin_index : bar.bin_index + 2], bar.bin_index == BINS - 1
+    )
     title = f"{method_of(bar.method).short}: {of_bar}, {kind}"
     if level != "image":
         title += f", the images of {len(kinds[kind]):,} {level}{'s' * (len(kinds[kind]) != 1)}"
     panels.selection_panel(study, rows, "bar", title, method=bar.method)
 
 
-def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
-    """What the cut-off keeps, of each network."""
-    cut = frame.cutoff()
-    at = {m: units.at(cut.threshold) for m, units in found.items()}
+def numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
+    """Accuracy and share kept at the cut-off, per network."""
+    cut = scores.cutoff(study)
+    at = {m: units.at(cut.threshold) for m, units in units_of.items()}
     st.markdown(f"**Keeping {cut.text}**")
     noun = f"{level}s"
     lines = {
@@ -181,22 +182,22 @@ def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
         "95 % interval": [f.accuracy.text if f.accuracy else "–" for f in at.values()],
         "share kept": [percent(f.coverage.value) for f in at.values()],
         f"{noun} kept": [f"{f.kept:,}" for f in at.values()],
-        "of them wrong": [f"{f.wrong:,}" for f in at.values()],
+        "kept and wrong": [f"{f.wrong:,}" for f in at.values()],
         "set aside": [f"{f.total - f.kept:,}" for f in at.values()],
-        "right without a cut-off": [percent(units.correct.mean()) for units in found.values()],
+        "right without a cut-off": [percent(units.correct.mean()) for units in units_of.values()],
         "all": [f"{f.total:,}" for f in at.values()],
     }
-    st.html(panels.by_method(list(found), lines))
-    if any(units.groups is not None for units in found.values()):
+    st.html(panels.by_method(list(units_of), lines))
+    if any(units.groups is not None for units in units_of.values()):
         st.caption(
-            "Whole groups (compounds) are the units of the intervals: their images are not independent."
+            "Whole compounds are the units of the intervals, because images of one compound are not "
+            "independent."
         )
     if cut.score == "confidence":
-        folded = {m: undecided(units.units) for m, units in found.items()}
-        said = ", ".join(f"{n:,} ({method_of(m).short})" for m, n in folded.items())
+        folded = {m: undecided(units.units) for m, units in units_of.items()}
+        counts_text = ", ".join(f"{n:,} ({method_of(m).short})" for m, n in folded.items())
         st.caption(
-            f"c folds back below a top softmax of one half: {said} of these {noun} are so "
-            "undecided that c calls them surer than they are.",
+            f"No class reaches 50 % for these {noun}: {counts_text}. Their c is too high.",
             help=SCORES["confidence"].help,
         )
     if (left_out := unscored(study)) and level == "image":
@@ -204,16 +205,15 @@ def numbers(study: Study, level: str, found: dict[str, Judged]) -> None:
 
 
 @frame.fragment
-def curves(study: Study, level: str, found: dict[str, Judged]) -> None:
-    """Figure 2B / 4B: accuracy and share kept over the cut-off, or against one another."""
+def curves(study: Study, level: str, units_of: dict[str, Judged]) -> None:
+    """Figure 2B / 4B: accuracy and share kept against the cut-off, or against each other."""
     follow_cutoff()
-    cut = frame.cutoff()
+    cut = scores.cutoff(study)
     st.header(
         "What other cut-offs would do",
         anchor=False,
-        help="Bands are 95 % intervals of each point. Two networks are compared fairly at "
-        "the same share kept, not at the same cut-off: their scores mean different "
-        "things.",
+        help="Bands are 95 % intervals of each point. Compare two networks at the same share kept, "
+        "not at the same cut-off: their scores mean different things.",
     )
     against = st.segmented_control(
         "Against",
@@ -225,7 +225,7 @@ def curves(study: Study, level: str, found: dict[str, Judged]) -> None:
         label_visibility="collapsed",
     )
     st.plotly_chart(
-        _curves(frame.filter_key(), cut, level, against, tuple(found), study),
+        _curves(filters.key(study), cut, level, against, tuple(units_of), study),
         key="curves",
         on_select=use_clicked,
         selection_mode="points",
@@ -236,10 +236,10 @@ def curves(study: Study, level: str, found: dict[str, Judged]) -> None:
 
 
 @frame.fragment
-def needed(study: Study, level: str, found: dict[str, Judged]) -> None:
+def needed(study: Study, level: str, units_of: dict[str, Judged]) -> None:
     """The smallest cut-off with an accuracy that holds for new images or compounds."""
     follow_cutoff()
-    cut = frame.cutoff()
+    cut = scores.cutoff(study)
     st.header(
         "The accuracy I need",
         anchor=False,
@@ -249,7 +249,7 @@ def needed(study: Study, level: str, found: dict[str, Judged]) -> None:
         "half of the data and its accuracy is taken from the other half; compounds are never split.",
     )
     left, right = st.columns([1, 3], gap="large")
-    everything = next(iter(found.values())).correct.mean()
+    everything = next(iter(units_of.values())).correct.mean()
     start = next(goal for goal in GOALS if goal / 100 > everything or goal == GOALS[-1])
     target = left.number_input(
         "At least this share right (%)",
@@ -263,8 +263,8 @@ def needed(study: Study, level: str, found: dict[str, Judged]) -> None:
     )
     with right:
         answers = {
-            method: _needed(frame.filter_key(), cut.score, level, method, target / 100, study)
-            for method in found
+            method: _needed(filters.key(study), cut.score, level, method, target / 100, study)
+            for method in units_of
         }
         for method, answer in answers.items():
             show_needed(study, method, answer, level)
@@ -279,7 +279,7 @@ def needed(study: Study, level: str, found: dict[str, Judged]) -> None:
 
 def show_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> None:
     """One network's answer in words, and a button that sets the cut-off."""
-    score = frame.cutoff().score
+    score = scores.cutoff(study).score
     check = _check(answer, level)
     if answer.cutoff is None:
         st.markdown(
@@ -332,7 +332,7 @@ def use_clicked() -> None:
 
 
 def follow_cutoff() -> None:
-    """Draw the whole page again when a part of it, which runs alone, has moved the cut-off."""
+    """Draw the whole page again after a fragment has moved the cut-off."""
     if st.session_state.pop(_MOVED, False):
         st.rerun(scope="app")
 

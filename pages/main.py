@@ -1,4 +1,4 @@
-"""The frame around every page: navigation, the study, the shared filters, the page's question."""
+"""The frame of every page: navigation, study menu, shared filters, the page's question."""
 
 import sys
 from contextlib import suppress
@@ -13,16 +13,16 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from bnn_core.base.errors import InputError
-from bnn_core.study.folder import StudyEntry, cache_root
+from bnn_core.study.catalogue import StudyEntry, cache_root
 from pages.shared import drafts, filters, flag_form, frame, reviewer, scores, studies
 from pages.shared.words import plain
 
 
 class Entry(NamedTuple):
-    """One page: its file, its name and icon in the navigation, the question that it answers.
+    """One page: its file, its name and icon in the navigation, and the question that it answers.
 
-    score, cutoff: what stands at the page's head, for the page follows it. study: the page needs
-    one.
+    score, cutoff: whether the page uses them, so that they are shown at its top. study: whether the
+    page needs a study.
     """
 
     file: str
@@ -34,14 +34,14 @@ class Entry(NamedTuple):
     study: bool = True
 
 
-#: To add a page: write pages/<file> and name it here. Groups stand in the order of the work.
+#: To add a page: write pages/<file> and add it here. Groups are in the order of the work.
 PAGES: dict[str, list[Entry]] = {
     "Look": [
         Entry(
-            "overview.py",
+            "overview/page.py",
             "Overview",
             "dashboard",
-            "How good is this study, at a glance?",
+            "Which image labels can I not trust, and how good is this study?",
             score=True,
             cutoff=True,
         ),
@@ -49,24 +49,26 @@ PAGES: dict[str, list[Entry]] = {
             "mechanisms.py",
             "Mechanisms",
             "medication",
-            "What are the compounds of one mechanism taken for, and what do they look like?",
+            "How are the compounds of one mechanism predicted, and how do they look?",
             score=True,
             cutoff=True,
         ),
-        Entry("plates.py", "Plates", "grid_on", "Does it matter where on the plate a well lies?"),
-        Entry("one_image/page.py", "One image", "image", "Why is it unsure of this one?"),
+        Entry("plates/page.py", "Plates", "grid_on", "Does the position on the plate matter?"),
+        Entry(
+            "one_image/page.py", "One image", "image", "Why is the network unsure of this image?"
+        ),
     ],
     "Doubt": [
         Entry(
             "confidence.py",
             "Confidence",
             "bar_chart_4_bars",
-            "How sure is it when right and when wrong, and what do I gain by a cut-off?",
+            "How sure is the network when right and when wrong, and what does a cut-off gain?",
             score=True,
             cutoff=True,
         ),
         Entry(
-            "bnn_vs_standard.py",
+            "bnn_vs_standard/page.py",
             "BNN vs standard",
             "scatter_plot",
             "Where do the Bayesian and the standard network disagree?",
@@ -77,7 +79,7 @@ PAGES: dict[str, list[Entry]] = {
             "out_of_distribution/page.py",
             "Out of distribution",
             "travel_explore",
-            "What does it do with kinds of images that it never saw?",
+            "What does the network do with kinds of images absent from training?",
             score=True,
             cutoff=True,
         ),
@@ -85,7 +87,7 @@ PAGES: dict[str, list[Entry]] = {
             "compare_methods.py",
             "Compare methods",
             "leaderboard",
-            "Would another posterior do better on these images?",
+            "Would another method do better on these images?",
             score=True,
         ),
     ],
@@ -94,10 +96,13 @@ PAGES: dict[str, list[Entry]] = {
             "suspect_labels/page.py",
             "Suspect labels",
             "help_center",
-            "Which labels deserve a second look, and what may be the matter?",
+            "Which labels deserve a second look, and what may be wrong with them?",
         ),
         Entry(
-            "review_list/page.py", "Review list", "checklist", "What have I flagged, and what now?"
+            "review_list/page.py",
+            "Review list",
+            "checklist",
+            "What is flagged, and what happens next?",
         ),
     ],
     "Data": [
@@ -105,15 +110,24 @@ PAGES: dict[str, list[Entry]] = {
             "your_data/page.py",
             "Your data",
             "upload_file",
-            "How do I get my own data in?",
+            "How do I add my data?",
+            study=False,
+        ),
+    ],
+    "Learn": [
+        Entry(
+            "help.py",
+            "Help",
+            "menu_book",
+            "What do the scores mean, and how do I use this app?",
             study=False,
         ),
     ],
 }
 SHARED = Path(__file__).parent / "shared"
-#: Set once the picker was drawn: the address is its own from then on.
+#: Set after the study menu was drawn once: from then on it keeps the address.
 _PICKED = "_study_picked"
-#: Title of the page that was drawn last.
+#: Title of the page drawn last.
 _PAGE = "_page_drawn"
 _browser = st.components.v2.component(
     "browser", js=(SHARED / "browser.js").read_text(encoding="utf-8")
@@ -122,15 +136,15 @@ ABOUT = """**Which image labels can I not trust, and why?**
 
 Bayesian neural networks for microscope images, after Deodato, Ball & Zhang (2020), “Bayesian Neural
 Networks for Cellular Image Classification and Uncertainty Analysis”."""
-EMPTY = """There is no study in `{root}` yet. A study is made by one command, for example
+EMPTY = """There is no study in `{root}` yet. One command makes a study, for example
 
 ```
 bnn study mnist --preset quick     # handwritten digits, about 3 minutes
 bnn study demo                     # a screen of cells drawn by code, no download
-bnn import predictions.csv         # predictions you already have
+bnn import predictions.csv         # your existing predictions
 ```
 
-Then reload this page. Studies kept elsewhere: `BNN_CACHE=/folder streamlit run app.py`."""
+Then reload this page. Studies in another folder: `BNN_CACHE=/folder streamlit run app.py`."""
 
 
 def address(file: str) -> str:
@@ -148,9 +162,13 @@ def main() -> None:
         layout="wide",
         menu_items={"About": ABOUT},
     )
+    # Streamlit's margins leave tables and walls too narrow on a screen of 1280 pixels.
+    st.html(
+        "<style>[data-testid=stMainBlockContainer] { padding: 3.4rem 2.2rem 4rem }</style>",
+    )
     st.logo(str(SHARED / "wordmark.svg"), icon_image=str(SHARED / "icon.svg"))
     by_title = {entry.title: entry for group in PAGES.values() for entry in group}
-    # Before the navigation is there to be clicked: its links drop the address.
+    # Before the navigation is drawn: its links drop the address.
     filters.keep_in_address()
     page = st.navigation(
         {
@@ -170,16 +188,16 @@ def main() -> None:
         expanded=True,
     )
     entry = by_title[page.title]
-    found = studies.entries()
+    study_entries = studies.entries()
     with st.sidebar:
-        known = pick_study(found)
+        has_study = pick_study(study_entries)
         _browser(key="browser", data={"cookies": reviewer.cookie() | drafts.cookie()})
     head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom")
     with head.container(gap="xxsmall"):
         st.title(entry.title, anchor=False)
         st.caption(entry.question)
     if entry.study:
-        if not known:
+        if not has_study:
             st.info(EMPTY.format(root=cache_root()), icon=":material/folder_open:")
             st.stop()
         try:
@@ -197,21 +215,21 @@ def main() -> None:
         st.error(str(error), icon=":material/error:")
 
 
-def pick_study(found: list[StudyEntry]) -> bool:
-    """The study picker; False when there is nothing to pick."""
-    if not found:
+def pick_study(entries: list[StudyEntry]) -> bool:
+    """The study menu; False when there is no study."""
+    if not entries:
         return False
-    names = {entry.name: entry for entry in found}
-    # The address carries what the picker shows, so it shows names, as the command line does.
+    names = {entry.name: entry for entry in entries}
+    # Names, as on the command line, because the address has the menu's value.
     asked = st.query_params.get("study")
     unknown = asked and asked not in names and st.session_state.get("study") in (None, asked)
     if (made := st.session_state.pop(studies.OPEN_NEXT, None)) in names:
         st.session_state["study"] = made
         leave_study()
     if st.session_state.get("study", asked) not in names:
-        st.session_state["study"] = found[0].name
-    # A link shall name its study. Streamlit leaves a default out of the address, and what the
-    # script sets before the first drawing.
+        st.session_state["study"] = entries[0].name
+    # A link must name its study. Streamlit omits a default from the address, and a value set by
+    # the script before the first drawing.
     if asked not in names and not st.session_state.get(_PICKED):
         st.query_params["study"] = st.session_state["study"]
     st.session_state[_PICKED] = True
@@ -229,36 +247,35 @@ def pick_study(found: list[StudyEntry]) -> bool:
         )
         st.caption(plain(names[chosen].title) or "cannot be opened")
         if unknown:
-            st.warning(f"There is no study “{plain(asked)}” here; showing “{found[0].name}”.")
+            st.warning(f"There is no study “{plain(asked)}” here; showing “{entries[0].name}”.")
     return True
 
 
 def leave_study() -> None:
-    """Filters, and what the address names in the study that is left, mean nothing in another."""
+    """Clear filters and parameters of the address, which mean nothing in another study."""
     filters.reset()
-    with suppress(InputError):  # said where the study is opened
+    with suppress(InputError):  # shown where the study is opened
         scores.start_again(studies.opened(st.session_state["study"]))
     if "mark" in st.session_state:
         st.session_state["mark"] = ""  # part of an image id, typed on BNN vs standard
     for name in list(st.query_params):
-        # A widget that is drawn owns its parameter, which cannot be deleted; the page fits its
-        # value to the study.
+        # The parameter of a drawn widget cannot be deleted; the page fits its value to the study.
         with suppress(StreamlitAPIException):
             del st.query_params[name]
 
 
 def draw_filters(entry: Entry, tools: st.delta_generator.DeltaGenerator) -> None:
-    """What the study is, the filters, and at the page's head the score and its cut-off."""
+    """The filters in the sidebar, and the score and its cut-off at the top of the page."""
     study = frame.current_study()
     with st.sidebar:
-        # In a place of its own: what comes below is drawn anew, and expanders close, when it moves.
+        # In a container: without it the widgets below would move, and expanders would close.
         with st.container():
             if study.meta.get("synthetic"):
                 st.badge("synthetic data", icon=":material/science:", color="violet")
         filters.draw(study)
-    # Drawn on every page at the same place, for the address keeps them: moved to another place, a
-    # widget ceases to write itself there (its old copy goes after the new one has come, and takes
-    # the tie with it). What the page does not follow is not shown.
+    # Drawn at the same position on every page: a widget that moves stops writing to the address
+    # (its old copy is removed after the new one is drawn, with the binding). The page hides the
+    # widgets that it does not use.
     hidden = [part for part, shown in (("score", entry.score), ("cut_", entry.cutoff)) if not shown]
     with tools:
         st.html(

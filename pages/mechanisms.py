@@ -1,4 +1,4 @@
-"""Mechanisms (figures 4A-C, 5A, 5B): what the compounds of one label are predicted as."""
+"""Mechanisms (figures 4A-C, 5A, 5B): the predicted classes of the compounds of one label."""
 
 import json
 from typing import NamedTuple
@@ -18,54 +18,54 @@ from bnn_core.measures.levels import own_images
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.study.folder import Study
 from bnn_core.suspects.side_by_side import controls_beside
-from pages.shared import choices, flagging, frame, marks, panels, scores
+from pages.shared import choices, filters, flagging, frame, marks, panels, scores, studies
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain
 
 BINS = 20
 BAR = "bar"
-#: In the session: the label was just chosen, so what was chosen for the one before is gone.
+#: In the session: a new label was just chosen, so the choices for the previous one are reset.
 NEW_LABEL = "_new_label"
-#: More compounds than this are not drawn at once; they are chosen by name.
+#: At most this many compounds are drawn at once; the user chooses which.
 MOST_COMPOUNDS, MOST_COLUMNS = 8, 4
 HISTOGRAMS, COLUMNS, DOSES = "histograms", "side by side", "doses and controls"
 LOOKS = [HISTOGRAMS, COLUMNS, DOSES]
 CONTROLS = "untreated, same plates"
-NO_COMPOUNDS = """This study does not say which compound an image was treated with, so there are no
-compounds to compare. A column `compound` in the table of images gives it (`Metadata_Compound` and
-`Image_Metadata_Compound` are understood too): `bnn study plate fields.csv --label moa --group
+NO_COMPOUNDS = """This study does not record the compound of an image, so there are no compounds to
+compare. Add a column `compound` to the table of images (`Metadata_Compound` and
+`Image_Metadata_Compound` are also recognised): `bnn study plate fields.csv --label moa --group
 compound`, or `bnn import predictions.csv --metadata images.csv`."""
 
 
 class Bar(NamedTuple):
-    """A part of a bar that was clicked, as the address keeps it."""
+    """The clicked part of a bar, as kept in the address."""
 
     score: str
     label: str
     compound: str
-    place: int
+    bin_index: int
     predicted: str
 
     @staticmethod
     def read(text: str) -> "Bar | None":
-        """The bar of an address, or None when it names none."""
+        """The bar of an address, or None for any other text."""
         try:
             bar = Bar(*json.loads(text))
         except (ValueError, TypeError, RecursionError):
             return None
-        return bar if isinstance(bar.place, int) and 0 <= bar.place < BINS else None
+        return bar if isinstance(bar.bin_index, int) and 0 <= bar.bin_index < BINS else None
 
 
 class View(NamedTuple):
-    """What is looked at: a label, one network's filtered table, and the class that stands out."""
+    """The current view: a label, one network's filtered table and the highlighted class."""
 
     study: Study
     method: str
     label: str
     highlight: str | None
     table: pd.DataFrame
-    found: pd.DataFrame
+    compounds: pd.DataFrame
     bins: Bins
     cut: float
 
@@ -80,14 +80,13 @@ def page() -> None:
     if "compound" not in study.images or study.images["compound"].isna().all():
         st.info(NO_COMPOUNDS, icon=":material/medication:")
         return
-    if none_passes():
+    if none_passes(study):
         return
     table = filtered(study, study.reading_method)
     labels = mechanisms.labelled_compounds(table)
     if not labels:
         st.info(
-            "None of the filtered images has both a label and a compound. Take a filter off "
-            "in the sidebar.",
+            "No filtered image has both a label and a compound. Remove a filter in the sidebar.",
             icon=":material/filter_alt_off:",
         )
         return
@@ -98,13 +97,13 @@ def page() -> None:
 
 
 def filtered(study: Study, method: str) -> pd.DataFrame:
-    """The study's own images that pass the filters; the page Out of distribution has the others."""
-    table = frame.table(study, method).iloc[frame.filtered_rows()]
+    """The study's original images that pass the filters; Out of distribution shows the others."""
+    table = studies.table(study, method).iloc[filters.passing(study)]
     return table[own_images(table)]
 
 
 def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
-    """The label, the network, the class that stands out, and how to look."""
+    """The menus: label, network, highlighted class, kind of view."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         choices.fit("mechanism", list(labels), next(iter(labels)))
         label = st.selectbox(
@@ -113,7 +112,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
             key="mechanism",
             bind="query-params",
             width=270,
-            help="A label that some compound carries.",
+            help="Labels that at least one compound has.",
             on_change=lambda: st.session_state.update({NEW_LABEL: True}),
         )
         methods = compared_methods(study)
@@ -134,10 +133,10 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
         called = mechanisms.calls(table[(table["label"] == label).fillna(False)])
         wrong = [name for name in called if name != label]
         usual = wrong[0] if wrong else label
-        found = mechanisms.compounds(table, label)
+        compounds = mechanisms.compounds(table, label)
         if st.session_state.pop(NEW_LABEL, False):
-            names = list(found["compound"])
-            # Set, not deleted: what is deleted comes back out of the address.
+            names = list(compounds["compound"])
+            # Set, not deleted: the address would bring a deleted value back.
             st.session_state.update(
                 highlight=usual,
                 dosed=names[0],
@@ -152,66 +151,73 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
             bind="query-params",
             width=270,
             index=list(called).index(usual) if usual in called else 0,
-            help="Of the images with this label, the commonest first. The commonest wrong "
-            "prediction stands out at first.",
+            help="Predictions of images with this label, the most frequent first. The most frequent "
+            "wrong one is chosen at first.",
         )
-        choices.fit("look", LOOKS, HISTOGRAMS)  # Overview has a menu of this name too
+        choices.fit("compound_view", LOOKS, HISTOGRAMS)
         look = st.segmented_control(
             "View",
             LOOKS,
             default=HISTOGRAMS,
-            key="look",
+            key="compound_view",
             required=True,
             bind="query-params",
             width="content",
         )
-    cut = frame.cutoff_of(method, table)
+    cut = scores.cutoff_of(study, method, table)
     low, high = scores.score_range(study, cut.score)[:2]
     view = View(
-        study, method, label, highlight, table, found, Bins(cut.score, low, high, BINS), cut.value
+        study,
+        method,
+        label,
+        highlight,
+        table,
+        compounds,
+        Bins(cut.score, low, high, BINS),
+        cut.value,
     )
     return view, look
 
 
 def explain(view: View) -> None:
-    """What the colours say, and what this study lacks."""
+    """The meaning of the colours; a line where the study has no pictures."""
     called = mechanisms.calls(view.table[(view.table["label"] == view.label).fillna(False)])
     named = {"Plain grey" if view.highlight != view.label else "Blue": view.label}
     if view.highlight != view.label:
-        named["Vermilion"] = view.highlight
-    said = "".join(
+        named["Orange"] = view.highlight
+    text = "".join(
         f"{colour}: predicted as {'the label, ' if name == view.label else ''}"
         f"{plain(name)} ({count(called.get(name, 0), 'image')}). "
         for colour, name in named.items()
     )
     if rest := sum(called.values()) - sum(called.get(name, 0) for name in named.values()):
-        said += f"Hatched: any other prediction ({rest:,})."
+        text += f"Hatched: any other prediction ({rest:,})."
     if not any(view.study.has_thumbnail(int(i)) for i in view.table.index[:50]):
-        said += " This study holds no pictures: a tile of text stands for each image."
-    st.caption(said)
+        text += " This study has no pictures, so each tile shows text."
+    st.caption(text)
 
 
 def heading(view: View, compound: str) -> str:
     """A compound with its counts, in Markdown."""
-    line = view.found.set_index("compound").loc[compound]
+    line = view.compounds.set_index("compound").loc[compound]
     if not line["n"]:
-        return f"**{plain(compound)}**: {count(line['images'], 'image')}, none counted"
+        return f"**{plain(compound)}**: {count(line['images'], 'image')}, not counted"
     text = (
         f"**{plain(compound)}**: n = {line['n']:,}, {percent(line['accuracy'], 1)} right "
         f"({line['right']:,})"
     )
     if line["called"]:
         each = " each" * (len(line["called"]) > 1)
-        text += f"; {line['called_n']:,}{each} called {plain(listed(line['called']))}"
+        text += f"; {line['called_n']:,}{each} predicted as {plain(listed(line['called']))}"
     return text
 
 
 def pick_compounds(view: View, most: int, key: str, further: list[str] = ()) -> list[str]:
     """Compounds to show: all of the label up to `most`, the most wrong ones at first."""
-    names = [*view.found["compound"], *further]
+    names = [*view.compounds["compound"], *further]
     if len(names) <= most and not further:
         return names
-    worst = list(view.found["compound"][:most])
+    worst = list(view.compounds["compound"][:most])
     choices.fit(key, names, worst)
     return st.multiselect(
         f"Compounds (at most {most})",
@@ -241,7 +247,7 @@ def histograms(view: View) -> None:
             with left:
                 marks.clickable_chart(
                     _histogram(
-                        frame.filter_key(),
+                        filters.key(view.study),
                         view.method,
                         view.label,
                         view.highlight,
@@ -264,15 +270,15 @@ def histograms(view: View) -> None:
             if bar is not None and bar[:3] == (view.bins.score, view.label, compound):
                 of_bar(view, bar)
     st.caption(
-        "Surest first; ✕ marks a wrong prediction. Click a part of a bar for its images, an "
-        "image to look into it."
+        "Surest first. ✕ marks a wrong prediction. Click a part of a bar to see its images, or "
+        "an image to open it."
     )
 
 
 def of_bar(view: View, bar: Bar) -> None:
     """The images of a clicked bar."""
-    rows = mechanisms.in_bar(view.rows(bar.compound), view.bins, bar.place, bar.predicted)
-    of_bins = scores.between(bar.score, *view.bins.edges(bar.place), bar.place == BINS - 1)
+    rows = mechanisms.in_bar(view.rows(bar.compound), view.bins, bar.bin_index, bar.predicted)
+    of_bins = scores.between(bar.score, *view.bins.edges(bar.bin_index), bar.bin_index == BINS - 1)
     marks.close_button(BAR)
     panels.selection_panel(
         view.study,
@@ -294,7 +300,8 @@ def wall(view: View, rows: np.ndarray, key: str, height: int, flagged: list[int]
 def side_by_side(view: View) -> None:
     """Figure 5B: a column of images per compound, and compounds of other labels to compare."""
     others = sorted(
-        {str(c) for c in view.table["compound"].dropna()} - set(view.found["compound"].astype(str))
+        {str(c) for c in view.table["compound"].dropna()}
+        - set(view.compounds["compound"].astype(str))
     )
     if (view.table["role"] == "control").any():
         others.insert(0, CONTROLS)
@@ -302,11 +309,13 @@ def side_by_side(view: View) -> None:
     if not shown:
         return
     flagged = flagging.flagged_rows(view.study)
-    own = set(view.found["compound"])
-    treated = mechanisms.compound_rows(view.table, [c for c in shown if c in own], view.label)
+    label_compounds = set(view.compounds["compound"])
+    treated = mechanisms.compound_rows(
+        view.table, [c for c in shown if c in label_compounds], view.label
+    )
     for column, name in zip(st.columns(len(shown), gap="small"), shown, strict=True):
         with column:
-            if name in own:
+            if name in label_compounds:
                 part, text = view.rows(name), heading(view, name)
             elif name == CONTROLS:
                 part = view.table[controls_beside(view.table, treated)]
@@ -320,30 +329,30 @@ def side_by_side(view: View) -> None:
             wall(view, rows, f"column_{name}", 620, flagged)
     st.caption(
         f"Surest first by {SCORES[view.bins.score].name.lower()}, down each column. Click "
-        "an image to look into it."
+        "an image to open it."
     )
 
 
 @frame.fragment
 def doses(view: View) -> None:
-    """One line of images per dose of a compound, above them the untreated of its plates."""
-    names = list(view.found["compound"])
+    """One row of images per dose of a compound, below the untreated images of its plates."""
+    names = list(view.compounds["compound"])
     choices.fit("dosed", names, names[0])
     compound = st.selectbox("Compound", names, key="dosed", width=270, bind="query-params")
     flagged = flagging.flagged_rows(view.study)
-    own = mechanisms.compound_rows(view.table, [compound])
-    control = view.table[controls_beside(view.table, own)]
+    treated = mechanisms.compound_rows(view.table, [compound])
+    control = view.table[controls_beside(view.table, treated)]
     if len(control):
-        known = "plate" in own and own["plate"].notna().any()
+        known = "plate" in treated and treated["plate"].notna().any()
         st.markdown(
             f"**Untreated{', same plates' if known else ''}**: "
             f"{count(len(control), 'image')}, {_called(mechanisms.calls(control))}"
         )
         wall(view, mechanisms.surest_first(control, view.bins.score), "dose_control", 245, flagged)
     else:
-        st.caption("The filtered images hold no untreated controls (role “control”).")
-    found = mechanisms.doses(view.table, compound)
-    for place, dose in enumerate(found):
+        st.caption("No filtered image is an untreated control (role “control”).")
+    dose_groups = mechanisms.doses(view.table, compound)
+    for index, dose in enumerate(dose_groups):
         name = "dose unknown" if np.isnan(dose.concentration) else f"{dose.concentration:g} µM"
         right = (
             f"n = {dose.scored:,}, {percent(dose.right / dose.scored, 1)} right"
@@ -354,12 +363,12 @@ def doses(view: View) -> None:
         wall(
             view,
             mechanisms.surest_first(view.table.loc[dose.rows], view.bins.score),
-            f"dose_{compound}_{place}",
+            f"dose_{compound}_{index}",
             245,
             flagged,
         )
-    if len(found) == 1:
-        st.caption("The filtered images hold no other dose of this compound.")
+    if len(dose_groups) == 1:
+        st.caption("The filtered images have no other dose of this compound.")
 
 
 def _called(calls: dict[str, int]) -> str:

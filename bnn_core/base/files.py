@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Files that are written whole or not at all, JSON, and locks between processes."""
 
 import errno
 import json
@@ -14,26 +14,28 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import RESTORE, InputError, decoding
+from bnn_core.base.limits import MOST_JSON_BYTES, demand_size
+from bnn_core.base.schema import problem_of
 
-#: A lock that was just let go is asked for again for so many seconds.
+#: Seconds for which a lock is tried again: it may just have been released.
 _WAIT = 0.3
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class TakenError(InputError):
-    """Another process holds what this one asked for."""
+    """Another process holds the lock."""
 
 
 @contextmanager
 def alone(lock: Path, taken: str, *, again: bool = False) -> Iterator[None]:
-    """Hold the file `lock` for the block; the lock goes with the process, however that ends.
+    """Hold the file `lock` for the block. The lock ends with the process, however that ends.
 
-    The file names its holder. again: a thread that holds the lock already may take it again.
+    The file names its holder. again: a thread that holds the lock may acquire it once more.
     Raises TakenError with the message `taken`, and who holds it, while another process or thread
     does. OSError where the file cannot be written.
     """
-    # The absolute path: a lock that is taken again is known by it.
+    # The absolute path: filelock recognises a lock by it.
     lock = Path(lock).absolute()
     held = FileLock(lock, timeout=_WAIT, is_singleton=again, on_acquired=_write_holder)
     try:
@@ -44,8 +46,8 @@ def alone(lock: Path, taken: str, *, again: bool = False) -> Iterator[None]:
         if error.errno not in _NO_LOCKS:
             raise
         print(
-            f"{lock.parent} is on a file system without locks ({error.strerror}): run no "
-            "job twice at once",
+            f"{lock.parent} is on a file system without locks ({error.strerror}): do not run "
+            "one job twice at the same time",
             file=sys.stderr,
         )
         yield
@@ -54,7 +56,7 @@ def alone(lock: Path, taken: str, *, again: bool = False) -> Iterator[None]:
         yield
     finally:
         if held.lock_counter == 1:
-            # Before it is let go: who waits with the same file open finds it gone and asks again.
+            # Before the release: a process that waits with this file open finds it gone and retries.
             with suppress(OSError):  # Windows: filelock removes it
                 lock.unlink()
         held.release()
@@ -88,9 +90,9 @@ def _holder(lock: Path) -> str:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; on success it is flushed to disk and renamed to `path`.
+    """Yield a temporary name beside `path`; after the block it is flushed to disk and renamed.
 
-    Whatever fails inside, `path` keeps its old content and the temporary file is removed.
+    If the block fails, `path` keeps its old content and the temporary file is removed.
     Raises InputError when the folder cannot be written or the disk is full.
     """
     path = Path(path)
@@ -112,18 +114,31 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_bytes(data)
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; an unreadable or malformed one is an InputError naming it."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not readable JSON ({error}); restore or re-make it") from error
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, text.encode() + b"\n")
+
+
+def read_json(path: Path, kind: Any = Any) -> Any:
+    """Read a JSON file whose content has the type `kind` (`schema.problem_of`).
+
+    Raises InputError naming the file where it is missing, malformed or holds something else.
+    """
+    path = Path(path)
+    with decoding(path):
+        demand_size(path, MOST_JSON_BYTES, RESTORE)
+        value = json.loads(path.read_bytes(), parse_constant=_no_number)
+    if problem := problem_of(value, kind):
+        raise InputError(f"{path}: {problem}; {RESTORE}")
+    return value
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is not a number in JSON")

@@ -50,6 +50,14 @@ _RECORDS = (
     Method("dropout", "MC dropout", "Dropout", 5, "#009E73", bayesian=True),
     Method("ensemble", "Deep ensemble", "Ensemble", 3, "#CC79A7"),
     Method(
+        "sgmcmc",
+        "Stochastic-gradient MCMC",
+        "SG-MCMC",
+        6,
+        "#4A5560",
+        bayesian=True,
+    ),
+    Method(
         "laplace",
         "Laplace approximation",
         "Laplace",

@@ -1,10 +1,10 @@
-"""Which files may be read, and whether anything may be made, on behalf of who uses the app.
+"""Which files the app may read, and whether it may make studies, for the person who uses it.
 
-On the user's own machine: everything. `bnn serve` sets environment variables for a server that
-others reach: BNN_DATA_ROOTS, folders separated as in PATH, and BNN_READ_ONLY. With BNN_DATA_ROOTS
-only these folders, the studies in $BNN_CACHE and uploads may be read. Every reader of a path
-that a user or a table names asks `readable` or `is_file`; every maker of a study and every download
-asks `demand_making`.
+On the user's machine: everything. `bnn serve` sets environment variables for a server that others
+reach: BNN_DATA_ROOTS, folders separated as in PATH, and BNN_READ_ONLY. With BNN_DATA_ROOTS only
+these folders, the studies in $BNN_CACHE and uploads may be read. Every reader of a path that a user
+or a table names calls `readable` or `is_file`; every maker of a study and every download calls
+`demand_making`.
 """
 
 import atexit
@@ -27,10 +27,10 @@ def limited() -> bool:
 
 
 def readable(path: str | os.PathLike) -> Path:
-    """The path, if it may be read: as it was given, or with links and ".." resolved where limited.
+    """The path, if it may be read: as it is, or with links and ".." resolved where limited.
 
-    Raises InputError, the same whether or not there is such a file, for a path that leads outside
-    the declared folders, the studies and what was uploaded.
+    Raises InputError for a path outside of the declared folders, the studies and the uploads. The
+    message is the same whether or not there is such a file.
     """
     if not limited():
         return Path(path)
@@ -40,7 +40,7 @@ def readable(path: str | os.PathLike) -> Path:
         real = None
     if real is None or not any(_within(real, root) for root in _roots()):
         raise InputError(
-            f"{path} is not in a folder that this server may read; whoever runs it "
+            f"{path} is not in a folder that this server may read; the person who runs it "
             "names these folders (bnn serve --data-root)"
         )
     return Path(real)
@@ -55,8 +55,8 @@ def is_file(path: str | os.PathLike) -> bool:
 
 
 def typed(text: str) -> Path:
-    """A path as a user types it, "~" for the home folder. Where limited, "~" is a name like others:
-    it would tell which users there are."""
+    """A path as a user types it, "~" for the home folder. Where limited, "~" is an ordinary name:
+    it would reveal which users there are."""
     path = Path(text.strip())
     try:
         return path if limited() else path.expanduser()
@@ -66,7 +66,7 @@ def typed(text: str) -> Path:
 
 @cache
 def uploads() -> Path:
-    """The folder of what users send to this process: readable, and gone when the process ends."""
+    """The folder of uploaded files: readable, and deleted when the process ends."""
     folder = os.path.realpath(tempfile.mkdtemp(prefix="bnn-uploads-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
@@ -81,8 +81,8 @@ def demand_making() -> None:
     """InputError where studies may be looked at only."""
     if read_only():
         raise InputError(
-            "this server shows studies and makes none (bnn serve --read-only): make "
-            "it on the machine itself"
+            "this server only shows studies (bnn serve --read-only): make the study on the "
+            "machine itself"
         )
 
 

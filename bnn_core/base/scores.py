@@ -15,8 +15,9 @@ class Score:
     key: its column in a summary, and its name in the address. name, short, symbol: for headings,
     for pickers and sentences, within a formula. help: what it means, in Markdown. direction: 1
     where a high value means sure, -1 where it means unsure. unit: "nats", or "" for a number
-    without one. limit: the upper end of its range, None where it has none (`highest`); the lower
-    end is 0. needs_samples: it cannot be computed from mean probabilities. between_networks: it
+    without one. limit: the upper end of its range, None where it has none (`highest`). signed: it
+    falls below 0 where the top mean softmax is below one half; else the lower end of its range is 0
+    (`lowest`). needs_samples: it cannot be computed from mean probabilities. between_networks: it
     measures how networks differ, so it is 0 for one network.
     """
 
@@ -28,6 +29,7 @@ class Score:
     direction: int = -1
     unit: str = ""
     limit: float | None = 1.0
+    signed: bool = False
     needs_samples: bool = False
     between_networks: bool = False
 
@@ -45,12 +47,41 @@ class Score:
         """Upper end of the range; None where it has none. An entropy ends at log(classes)."""
         return math.log(num_classes) if self.unit == "nats" else self.limit
 
+    def lowest(self, num_classes: int) -> float:
+        """Lower end of the range: 0, or minus the c of a uniform guess over all classes."""
+        if not self.signed:
+            return 0.0
+        p = 1 / num_classes
+        return 2 * math.sqrt(p * (1 - p)) - 1
+
     def at_level(self, level: str) -> bool:
         """Whether units of a level have it: wells and compounds have mean probabilities only."""
         return level == "image" or not self.needs_samples
 
 
+#: The score of cut-offs, rankings and captions until another is chosen.
+DEFAULT = "signed_confidence"
+
 _RECORDS = (
+    Score(
+        DEFAULT,
+        "Signed confidence",
+        "signed confidence",
+        "signed c",
+        "The published confidence c where the mean softmax p of the predicted class is at least one "
+        "half, and −c below. It orders images as p does: 1 is certain, 0 is p = 0.5, and a guess "
+        "among many classes is negative. From p = 0.5 on it *is* c.",
+        direction=1,
+        signed=True,
+    ),
+    Score(
+        "margin",
+        "Margin",
+        "margin",
+        "margin",
+        "The mean softmax of the likeliest class minus that of the second, from 0 to 1.",
+        direction=1,
+    ),
     Score(
         "confidence",
         "Confidence score c",
@@ -58,7 +89,8 @@ _RECORDS = (
         "c",
         "c = 1 − 2·√(p(1 − p)), where p is the mean softmax of the predicted class. c is "
         "0 at p = 0.5 and *rises again below*: an image that could be anything (p = 0.1 for each "
-        "of ten classes) has c = 0.4. Top softmax and entropy do not rise again.",
+        "of ten classes) has c = 0.4. It is the score of the paper. Signed confidence does not rise "
+        "again.",
         direction=1,
     ),
     Score(

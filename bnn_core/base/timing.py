@@ -1,4 +1,4 @@
-"""How long a part of a job took, beside what it made: wall-clock and CPU seconds."""
+"""Wall-clock and CPU seconds of the parts of a job, kept in the folder of its results."""
 
 import time
 from collections.abc import Iterator
@@ -12,25 +12,26 @@ SECONDS = "seconds.json"
 
 @contextmanager
 def timed(folder: Path, part: str, *, resumed: bool = False) -> Iterator[None]:
-    """Record in <folder>/seconds.json what the block took as `part`.
+    """Record the seconds of the block as `part` in <folder>/seconds.json.
 
-    `resumed`: an interrupted block counts too, and its next run is added to it; otherwise only a
-    block that ends well is recorded. CPU seconds are those of this process, all threads together.
+    resumed: an interrupted block counts too, and the seconds of its next run are added; otherwise
+    only a block that succeeds is recorded. CPU seconds are those of this process, all threads
+    together.
     """
     wall, cpu = time.perf_counter(), time.process_time()
-    ended = False
+    succeeded = False
     try:
         yield
-        ended = True
+        succeeded = True
     finally:
-        if (ended or resumed) and folder.is_dir():
-            known = seconds_of(folder)
-            before = known.get(part, {}) if resumed else {}
-            known[part] = {
+        if (succeeded or resumed) and folder.is_dir():
+            seconds = seconds_of(folder)
+            before = seconds.get(part, {}) if resumed else {}
+            seconds[part] = {
                 "wall": before.get("wall", 0.0) + time.perf_counter() - wall,
                 "cpu": before.get("cpu", 0.0) + time.process_time() - cpu,
             }
-            write_json(folder / SECONDS, known)
+            write_json(folder / SECONDS, seconds)
 
 
 def seconds_of(folder: Path) -> dict[str, dict[str, float]]:
@@ -40,7 +41,7 @@ def seconds_of(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def summed_seconds(folders: list[Path]) -> dict[str, dict[str, float]]:
-    """The seconds of several folds' folders added up, rounded to milliseconds."""
+    """The sums over the folders of several folds, rounded to milliseconds."""
     total: dict[str, dict[str, float]] = {}
     for folder in folders:
         for part, seconds in seconds_of(folder).items():

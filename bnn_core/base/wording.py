@@ -1,6 +1,10 @@
-"""Counts and lists in words, as every message, note and report puts them."""
+"""Counts, lists and shares in words, for every message, note and report."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
+
+#: The beginning of a note that probably means a mistake.
+WARNING = "WARNING: "
 
 
 def count(n: int, noun: str) -> str:
@@ -9,12 +13,12 @@ def count(n: int, noun: str) -> str:
 
 
 def of_all(k: int, n: int, noun: str) -> str:
-    """ "2 of the 3 wells", "none of the 3 wells", "both wells", "the only well", "no well (of 1)"."""
+    """ "2 of the 3 wells", "0 of the 3 wells", "both wells", "the only well", "no well (of 1)"."""
     if n == 1:
         return f"the only {noun}" if k else f"no {noun} (of 1)"
     if k == n:
         return f"both {noun}s" if n == 2 else f"all {n:,} {noun}s"
-    return f"{k:,} of the {n:,} {noun}s" if k else f"none of the {n:,} {noun}s"
+    return f"{k:,} of the {n:,} {noun}s"
 
 
 def be(k: int, n: int = 0) -> str:
@@ -31,6 +35,12 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     """ "A", "A and B", "A, B, C and 4 more"."""
     shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ " (did you mean 'label'?)" for a typing mistake in `word`, "" without a similar name."""
+    similar = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean '{similar[0]}'?)" if similar and similar[0] != word else ""
 
 
 def percent(share: float) -> str:

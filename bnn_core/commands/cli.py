@@ -1,37 +1,79 @@
-"""The command `bnn`: parse, one library call, one line out."""
+"""The command `bnn`: parse, one call of the engine, print."""
 
 import argparse
 import importlib
+import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 import bnn_core
 from bnn_core.base.errors import InputError
+from bnn_core.base.wording import did_you_mean
 
 DESCRIPTION = """Which image labels can I not trust, and why?
 
-Bayesian and standard networks over labelled images, their Monte Carlo predictions, and the
-studies that the app shows (streamlit run app.py)."""
+Bayesian and standard networks on labelled images, the predictions of many sampled networks, and
+the studies that the app shows (streamlit run app.py)."""
 
 #: Name -> (module of bnn_core.commands, one line). Only the module that is asked for is imported.
 COMMANDS = {
     "study": ("study", "make a study: train networks, draw samples, summarise"),
     "predict": ("predict", "apply a study's networks to more images"),
     "fold": ("fold", "run one cross-validation fold of a planned study"),
-    "import": ("import_", "make a study from anybody's predictions"),
+    "import": ("import_", "make a study from a table of anybody's predictions"),
     "data": ("data", "download MNIST, EMNIST or BBBC021, resumably"),
-    "serve": ("serve", "serve the app, to more than this machine if asked"),
     "list": ("list_", "list the studies in the cache"),
+    "metrics": ("metrics", "accuracy and calibration of the methods of a study"),
     "check": ("check", "check a study's files, tables and numbers"),
-    "export": ("export", "write the flagged list, or any selection, of a study"),
+    "export": ("export", "write the flagged images, or any selection, as a table"),
     "report": ("report", "write a study as one HTML file, to read offline"),
-    "second-opinion": ("second_opinion", "what a plain model on a feature table says"),
+    "second-opinion": ("second_opinion", "predict labels from a table of measured features"),
+    "serve": ("serve", "serve the app, to more than this machine if asked"),
 }
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose errors are one line, and name what was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise InputError in place of printing the usage, which fills a screen."""
+        command = self.prog.removeprefix("bnn").strip()
+        plain = _plain(message, list(_flags(self)))
+        raise InputError(f"{command}{': ' * bool(command)}{plain}; see '{self.prog} --help'")
+
+
+def _plain(message: str, flags: list[str]) -> str:
+    """argparse's message in plain words, with a suggestion for a typing mistake."""
+    if wrong := re.fullmatch(
+        r"argument (.+): invalid choice: '(.*)' \(choose from (.*)\)", message
+    ):
+        known = [name.strip("' ") for name in wrong[3].split(",")]
+        return (
+            f"{wrong[1]} '{wrong[2]}' is unknown{did_you_mean(wrong[2], known)}; choose one of "
+            f"{', '.join(known)}"
+        )
+    if wrong := re.fullmatch(r"unrecognized arguments: (.*)", message):
+        words = [word for word in wrong[1].split() if word.startswith("-")] or [wrong[1]]
+        return "unknown: " + ", ".join(w + did_you_mean(w.split("=")[0], flags) for w in words)
+    if wrong := re.fullmatch(r"the following arguments are required: (.*)", message):
+        return f"missing: {wrong[1]}"
+    return message.removeprefix("argument ")
+
+
+def _flags(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """All flags of a parser and of the commands below it."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _flags(below)
 
 
 def make_parser(chosen: str | None) -> argparse.ArgumentParser:
     """The command line, with the flags of the chosen command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="bnn", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"bnn {bnn_core.__version__}")
@@ -64,10 +106,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"bnn: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nbnn: interrupted; run the same command again to go on", file=sys.stderr)
+        print("\nbnn: interrupted; run the same command again to continue", file=sys.stderr)
         return 130
-    if line:
-        print(line)
+    try:
+        if line:
+            print(line, flush=True)
+    except BrokenPipeError:  # of `bnn ... | head`; the interpreter flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

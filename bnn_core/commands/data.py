@@ -1,4 +1,4 @@
-"""Download a data set. An interrupted download of BBBC021 goes on, of the others begins anew.
+"""Download a data set. An interrupted download of BBBC021 continues, others begin again.
 
 bnn data mnist
 bnn data emnist
@@ -46,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="plates fetched at a time (default: 4)",
     )
     cells.add_argument(
-        "--keep-archives", action="store_true", help="keep the zip files beside what was unpacked"
+        "--keep-archives", action="store_true", help="keep the zip files beside the unpacked ones"
     )
     cells.add_argument(
         "--base-url",
@@ -62,14 +62,14 @@ def run(args: argparse.Namespace) -> str:
         return download(args.name, root)
     if args.plates is None and not (args.labelled or args.all):
         raise InputError(
-            "say what to fetch of BBBC021: --plates NAME,NAME (840 MB each), "
-            "--labelled or --all (43 GB); 'bnn data --help' has examples"
+            "BBBC021 is large: choose --plates NAME,NAME (840 MB each), --labelled or --all "
+            "(43 GB); 'bnn data --help' has examples"
         )
     plates = [name.strip() for name in (args.plates or "").split(",") if name.strip()] or None
     if args.plates is not None and plates is None:
         raise InputError(
-            f"--plates '{args.plates}' names no plate: names with commas between "
-            "them expected, such as Week1_22123,Week1_22361; leave it out for all"
+            f"--plates '{args.plates}' names no plate: names separated by commas expected, such as "
+            "Week1_22123,Week1_22361; leave the flag out for all plates"
         )
     return download_bbbc021(
         root / "bbbc021",

@@ -1,13 +1,14 @@
-"""Write a study's flagged list, a selection or the corrected labels, as CSV (for Excel) or Parquet.
+"""Write flagged images, a selection or corrected labels of a study, as CSV (for Excel) or Parquet.
 
-The same bytes as the page's button.
+The file is the same as that of the button in the app.
 
   bnn export demo --out flagged.csv
   bnn export demo --out unsure.parquet --filter "vi_confidence < 0.2; label != DMSO"
   bnn export demo --out labels.csv --table labels
+  bnn export demo --out decisions.csv --table compounds
 
-A filter selects among all images, flagged or not, by the columns of the exported list; join
-conditions with ";" and values with ",". Train again on the reviewed labels with
+A filter selects among all images, flagged or not, by the columns of the exported list. Conditions
+are separated by ";", values by ",". To train again on the reviewed labels:
 bnn study ... --exclude flagged.csv --relabel flagged.csv
 """
 
@@ -15,13 +16,14 @@ import argparse
 from pathlib import Path
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path
+from bnn_core.base.wording import count
 from bnn_core.commands.flags import add_cache_flag
 from bnn_core.review.corrected_labels import corrected_labels
-from bnn_core.review.exporting import FORMATS, export_table, format_of, table_bytes
-from bnn_core.review.filter_syntax import parse, select, to_text
+from bnn_core.review.exporting import FORMATS, export_flagged, format_of, write_exported
+from bnn_core.review.group_decisions import study_decision_list
 from bnn_core.review.log import ReviewLog
-from bnn_core.study.folder import cache_root, open_study
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,37 +34,33 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, help="default: by the file's ending")
     parser.add_argument(
         "--table",
-        choices=("flagged", "labels"),
+        choices=("flagged", "labels", "compounds"),
         default="flagged",
         help="flagged: one row per flagged image with its decision and scores; "
-        "labels: the label of every image that has one, as given and "
-        "as corrected (default: flagged)",
+        "labels: the original and the corrected label of every labelled image; "
+        "compounds: one row per ranked compound with its decision (default: flagged)",
     )
     parser.add_argument(
         "--filter",
         metavar="TEXT",
-        help='all images that fulfil this, e.g. "compound = colchicine; decision '
-        '!= keep" (default: the flagged images)',
+        help='all images that match, e.g. "compound = colchicine; decision != keep" '
+        "(default: the flagged images)",
     )
     add_cache_flag(parser)
 
 
 def run(args: argparse.Namespace) -> str:
-    kind = format_of(args.out, args.format)
     root = cache_root(args.cache)
-    study, log = open_study(args.study, root), ReviewLog(root)
-    if args.table == "labels":
-        if args.filter is not None:
-            raise InputError(
-                "--filter goes with --table flagged only: the label table is of all images"
-            )
-        table = corrected_labels(study, log)
-    elif args.filter is None:
-        table = export_table(study, log)
-    else:
-        conditions = parse(args.filter)
-        table = export_table(study, log, rows=range(len(study.images)), filter=to_text(conditions))
-        table = table[select(table, conditions)]
-    with atomic_path(args.out) as temporary:
-        temporary.write_bytes(table_bytes(table, kind))
-    return f"{args.out}: {len(table):,} images"
+    study = open_study(args.study, root)
+    if args.table == "flagged":
+        table = export_flagged(
+            study, args.out, filter=args.filter, format=args.format, reviews=root
+        )
+        return f"{args.out}: {count(len(table), 'image')}"
+    if args.filter is not None:
+        raise InputError(f"--filter goes with --table flagged only, not {args.table}")
+    kind, log = format_of(args.out, args.format), ReviewLog(root)
+    labels = args.table == "labels"
+    table = corrected_labels(study, log) if labels else study_decision_list(study, log)
+    write_exported(table, args.out, kind)
+    return f"{args.out}: {count(len(table), 'image' if labels else 'compound')}"

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from bnn_core.base.errors import InputError
-from bnn_core.study.folder import cache_root
+from bnn_core.study.catalogue import cache_root
 
 
 def whole_number(minimum: int):
@@ -24,7 +24,7 @@ def whole_number(minimum: int):
 
 
 def micrometres(text: str) -> float:
-    """An argparse type: a length above 0 and below a metre; nan and inf are none."""
+    """An argparse type: a length above 0 and below a metre, neither nan nor inf."""
     try:
         value = float(text)
     except ValueError:
@@ -56,17 +56,21 @@ def add_cache_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_json_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON for other programs")
+
+
 def read_map(pairs: list[str]) -> dict[str, str]:
     """NAME=COLUMN pairs of --map as a dict; InputError for a pair without '='."""
-    found = {}
+    columns = {}
     for text in pairs:
         name, equals, column = text.partition("=")
         if not equals:
             raise InputError(f"--map {text}: NAME=COLUMN expected, such as --map compound=Drug")
-        found[name.strip()] = column.strip()
-    return found
+        columns[name.strip()] = column.strip()
+    return columns
 
 
 def out_folder(args: argparse.Namespace, name: str) -> Path:
-    """--out, else the study's place under the cache root."""
+    """--out, else the folder `name` under the cache root."""
     return args.out or cache_root(args.cache) / name

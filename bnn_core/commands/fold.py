@@ -1,6 +1,6 @@
-"""Run one fold of a study that 'bnn study ... --prepare-only' planned: what a cluster runs.
+"""Run one fold of a study that 'bnn study ... --prepare-only' planned, as a job of a cluster.
 
-A finished fold is skipped, an interrupted one goes on. The job that finds all folds done
+A finished fold is skipped, an interrupted one continues. The job that finishes the last fold
 assembles the study.
 
   bnn fold cache/fields 0
@@ -12,17 +12,20 @@ from pathlib import Path
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError
 from bnn_core.commands.flags import add_cache_flag, whole_number
-from bnn_core.commands.study_plate import making_of
-from bnn_core.commands.training_flags import add_device_flags, use_device
+from bnn_core.commands.training_flags import add_device_flags, chosen_device
 from bnn_core.recipes.plate import assemble_study
 from bnn_core.recipes.plate_folds import PLAN, missing_folds, run_fold
+from bnn_core.recipes.plate_study import unfinished_folder
+from bnn_core.study.catalogue import MAKING, cache_root, study_path
 from bnn_core.study.describing import one_line, with_notes
-from bnn_core.study.folder import MAKING, cache_root, open_study, study_path
+from bnn_core.study.folder import open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help="name under the cache, or its folder")
-    parser.add_argument("fold", metavar="K", type=whole_number(0), help="which fold, from 0")
+    parser.add_argument(
+        "fold", metavar="K", type=whole_number(0), help="number of the fold, from 0"
+    )
     add_cache_flag(parser)
     add_device_flags(parser)
 
@@ -32,25 +35,25 @@ def run(args: argparse.Namespace) -> str:
     if _is_finished(study):
         return _done_before(study, args.fold)
     try:
-        making = making_of(study)
-        run_fold(making, args.fold, use_device(args))
+        making = unfinished_folder(study)
+        run_fold(making, args.fold, chosen_device(args))
         missing = missing_folds(making)
         if missing:
             return f"fold {args.fold} done; missing: {', '.join(map(str, missing))}"
-        return _assembled(making, args.fold)
+        return _assembled(making, args.fold, chosen_device(args))
     except (InputError, FileNotFoundError):
-        if _is_finished(study):  # by another job, between two lines of this one
+        if _is_finished(study):  # by another job in the meantime
             return with_notes(study)
         raise
 
 
-def _assembled(making: Path, fold: int) -> str:
+def _assembled(making: Path, fold: int, device: str) -> str:
     try:
-        return with_notes(assemble_study(making))
+        return with_notes(assemble_study(making, device))
     except TakenError:
         return (
-            f"fold {fold} done; another job is assembling the study (should it fail, give this "
-            "command again)"
+            f"fold {fold} done; another job assembles the study (if it fails, run this command "
+            "again)"
         )
 
 
@@ -59,7 +62,7 @@ def _done_before(study: Path, fold: int) -> str:
     if fold >= len(folds):
         has = f"folds 0 to {len(folds) - 1}" if folds else "no folds"
         raise InputError(f"fold {fold} does not exist: the study {study} has {has}")
-    return f"all folds were done before: {one_line(study)}"
+    return f"all folds were finished before: {one_line(study)}"
 
 
 def _is_finished(study: Path) -> bool:

@@ -1,71 +1,71 @@
-"""Make a study of anybody's predictions.
+"""Make a study from a table of predictions by any program.
 
-FILE is a table (.csv, .tsv, .parquet; also .gz) with one row per image and one column per class
-(softmax_0 ..., p_<class>, prob_<class>, or called as the classes), or one row per image and class.
-Columns of labels, compounds, plates and so on are found by their usual names. The class of each
-column is read off its name or off the column of predicted classes, and checked on every row.
+FILE is a table (text, Parquet, Feather, JSON or a workbook; text also as .gz) with one row per image
+and one column per class (softmax_0 ..., p_<class>, prob_<class>, or called as the classes), or one
+row per image and class; or an array (.npy, .npz) of probabilities or samples. Columns of labels,
+compounds, plates and so on are found by their usual names. The class of each column is read from
+its name or from the column of predicted classes, and checked on every row.
 
   bnn import predictions.csv --out cache/mine
   bnn import predictions.csv --standard plain_network.csv --image-root images/
   bnn import labels.csv --samples samples.npy          # (images, samples, classes) or (T, N, C)
   bnn import table.csv --metadata image.csv.gz --batch week
+  bnn import softmax.npy --labels labels.csv --classes cell debris    # labels in its order, or by name
 """
 
 import argparse
 from pathlib import Path
 
 from bnn_core.base.methods import METHODS
-from bnn_core.commands.flags import micrometres, read_map
-from bnn_core.recipes.imports import make_import_study
-from bnn_core.study.describing import one_line
-from bnn_core.study.folder import cache_root
-from bnn_core.tables.columns import CANONICAL
-from bnn_core.tables.sources import ImportOptions
+from bnn_core.commands.flags import add_cache_flag, micrometres, read_map
+from bnn_core.recipes.imports import import_predictions
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.describing import describe
+from bnn_core.tables.aliases import CANONICAL
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path, help="table of predictions")
+    parser.add_argument("file", metavar="FILE", type=Path, help="table or array of predictions")
     parser.add_argument(
         "--out",
         metavar="DIR",
         type=Path,
         help="the study's folder (default: the file's name under --cache)",
     )
-    parser.add_argument(
-        "--cache",
-        metavar="DIR",
-        type=Path,
-        help="folder of studies (default: $BNN_CACHE, else cache/ beside app.py)",
-    )
+    add_cache_flag(parser)
     parser.add_argument("--title", help="name shown in the app (default: the file's name)")
-    parser.add_argument("--force", action="store_true", help="re-make a study that exists already")
-    what = parser.add_argument_group("what the columns are")
-    what.add_argument(
-        "--label", metavar="COLUMN", help="the given class (default: label, else moa)"
+    parser.add_argument("--force", action="store_true", help="replace a study that exists")
+    meaning = parser.add_argument_group("meaning of the columns")
+    meaning.add_argument(
+        "--label", metavar="COLUMN", help="the class of each image (default: label, else moa)"
     )
-    what.add_argument(
+    meaning.add_argument(
         "--group",
         metavar="COLUMN",
-        help="what is not independent, for the intervals (default: compound)",
+        help="images that are not independent, for intervals (default: of a compound)",
     )
-    what.add_argument("--batch", metavar="COLUMN", help="what was made together (day, week, run)")
-    what.add_argument(
+    meaning.add_argument(
+        "--batch",
+        metavar="COLUMN",
+        help="images made together (of a week, a run)",
+    )
+    meaning.add_argument(
         "--map",
         metavar="NAME=COLUMN",
         action="append",
         default=[],
         dest="columns",
-        help=f"COLUMN is NAME, one of {', '.join(CANONICAL)}; an empty COLUMN leaves "
-        "NAME out; may be repeated",
+        help=f"COLUMN holds NAME, one of {', '.join(CANONICAL)}; an empty COLUMN leaves NAME out; "
+        "repeatable",
     )
-    what.add_argument(
+    meaning.add_argument(
         "--control",
         metavar="NAME",
         action="append",
         default=[],
         help="compound or label of untreated images: shown, never counted",
     )
-    what.add_argument(
+    meaning.add_argument(
         "--unlabelled",
         metavar="VALUE",
         nargs="+",
@@ -73,7 +73,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="labels that mean no label, such as -1 or unknown",
     )
-    what.add_argument(
+    meaning.add_argument(
         "--new",
         metavar="LABEL",
         nargs="+",
@@ -81,21 +81,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="labels of kinds that the network never learnt: shown as new, never scored",
     )
-    what.add_argument(
-        "--metadata",
+    meaning.add_argument(
+        "--labels",
         metavar="FILE",
         type=Path,
-        help="table with more columns, joined on those that both have (image, plate "
-        "and well, or compound and concentration)",
+        help="the labels of an array or a table without any: one per image in its order (.npy, "
+        ".npz, .txt, .csv), or a table that names the images",
     )
-    what.add_argument(
+    meaning.add_argument(
+        "--ids",
+        metavar="FILE",
+        type=Path,
+        help="the images' names, one per image in its order (.npy, .txt, .csv)",
+    )
+    meaning.add_argument(
+        "--metadata",
+        metavar="FILE",
+        nargs="+",
+        action="extend",
+        type=Path,
+        default=[],
+        help="tables with more columns (labels, plate maps, lists of compounds), joined on those "
+        "that both have (image, plate and well, or compound and concentration)",
+    )
+    meaning.add_argument(
         "--on",
         metavar="NAMES",
         default="",
-        help="what to join on instead, such as compound or plate,well",
+        help="columns to join on, such as compound or plate,well (default: the best shared ones)",
     )
     probabilities = parser.add_argument_group("probabilities")
-    probabilities.add_argument("--prefix", help="how the columns of class probabilities begin")
+    probabilities.add_argument("--prefix", help="beginning of the names of class probabilities")
     probabilities.add_argument(
         "--classes",
         metavar="NAME",
@@ -109,13 +125,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="do not check against the column of predicted classes",
     )
     probabilities.add_argument(
-        "--logits", action="store_true", help="the columns are logits: put them through a softmax"
+        "--logits", action="store_true", help="the columns are logits: apply a softmax"
     )
     probabilities.add_argument(
         "--method",
         choices=list(METHODS),
         default="vi",
-        help="what made the predictions (default: vi, a Bayesian network)",
+        help="method of the predictions (default: vi, a Bayesian network)",
     )
     probabilities.add_argument(
         "--samples",
@@ -127,7 +143,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     probabilities.add_argument(
         "--axes",
         choices=("NTC", "TNC"),
-        help="axes of --samples where its shape leaves it open: N images, T samples, C classes",
+        help="axes of --samples where its shape is ambiguous: N images, T samples, C classes",
     )
     probabilities.add_argument(
         "--standard",
@@ -140,7 +156,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--image-root",
         metavar="DIR",
         type=Path,
-        help="folder that the image paths start from (default: that of FILE, where they lie there)",
+        help="folder that the image paths start from (default: the folder of FILE)",
     )
     pictures.add_argument(
         "--pixel-size",
@@ -152,7 +168,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> str:
-    options = ImportOptions(
+    study = import_predictions(
+        args.file,
+        args.out or cache_root(args.cache) / args.file.name.split(".")[0],
+        args.samples,
+        image_root=args.image_root,
+        pixel_size_um=args.pixel_size,
+        title=args.title,
+        force=args.force,
         method=args.method,
         label=args.label,
         group=args.group,
@@ -162,23 +185,14 @@ def run(args: argparse.Namespace) -> str:
         prefix=args.prefix,
         ignore_predicted=args.ignore_predicted,
         logits=args.logits,
-        samples=args.samples,
         axes=args.axes,
         standard=args.standard,
-        metadata=args.metadata,
+        metadata=tuple(args.metadata),
         on=tuple(n.strip() for n in args.on.split(",") if n.strip()),
         control=tuple(args.control),
         unlabelled=tuple(args.unlabelled),
         new=tuple(args.new),
+        labels=args.labels,
+        ids=args.ids,
     )
-    out = args.out or cache_root(args.cache) / args.file.name.split(".")[0]
-    out, predictions = make_import_study(
-        args.file,
-        out,
-        options,
-        image_root=args.image_root,
-        pixel_size_um=args.pixel_size,
-        title=args.title,
-        force=args.force,
-    )
-    return "\n".join([f"columns: {predictions.understood}", *predictions.notes, one_line(out)])
+    return "\n".join([f"columns: {study.meta['columns']}", *study.meta["notes"], describe(study)])

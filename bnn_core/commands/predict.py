@@ -1,37 +1,53 @@
-"""Apply the networks of a finished study to more images, and add these to the study.
+"""Apply the networks of a finished study to more images, and add the images to the study.
 
-IMAGES is a folder (sub-folders are labels), an .npz (images, labels), an idx file of images,
-`emnist`, or `emnist:SPLIT` (byclass, bymerge, balanced, letters, digits, mnist; -train for the
-training part); NAME=IMAGES gives a set a name of your own. Images with a label that the study knows
+IMAGES is a table of plates (one row per image, as for 'bnn study plate'; labels are not needed), a
+folder (sub-folders are labels), an .npz (images, labels), an idx file of images, `emnist`, or
+`emnist:SPLIT` (byclass, bymerge, balanced, letters, digits, mnist; -train for the training part);
+NAME=IMAGES gives a set a name of your own. The images of a table are scaled as the study's own
+were; plates that the study has already are passed over. Images with a label that the study knows
 get the role "shifted", those with another "new", those without "unlabelled"; no accuracy counts
-them. Interrupt it at any time; the same command goes on where it stopped.
+them. Interrupt it at any time; the same command continues where it stopped.
 
-  bnn predict mnist emnist                   # letters: what does it make of things it never saw?
+  bnn predict mnist emnist                   # letters: how does it react to unknown kinds?
   bnn predict mnist letters.npz --out cache/mnist-letters
   bnn predict fields new-dyes/ --role new
+  bnn predict screen may.csv --deploy        # new plates: which mechanism, how sure, how unlike?
 """
 
 import argparse
-import tempfile
+import sys
 from pathlib import Path
 
+from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import add_cache_flag
-from bnn_core.commands.training_flags import add_device_flags, use_device
-from bnn_core.datasets.emnist import open_any
+from bnn_core.commands.table_flags import add_table_flags, table_options
+from bnn_core.commands.training_flags import add_device_flags, chosen_device
+from bnn_core.datasets.image_sets import split_name
 from bnn_core.datasets.mnist import data_root
-from bnn_core.recipes.adding import add_images
-from bnn_core.study.describing import one_line
-from bnn_core.study.folder import ROLES, cache_root, open_study, study_path
+from bnn_core.datasets.plates import read_plate
+from bnn_core.recipes.adding import add_named_images
+from bnn_core.recipes.new_plates import predict_plates
+from bnn_core.study.catalogue import cache_root, study_path
+from bnn_core.study.describing import one_line, with_notes
+from bnn_core.study.folder import ROLES, open_study
+from bnn_core.tables.reading import TABLE_ENDINGS
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help="name under the cache, or its folder")
-    parser.add_argument("images", metavar="IMAGES", nargs="+", help="what to predict")
+    parser.add_argument(
+        "given", metavar="IMAGES", nargs="*", help="what to predict (none with --deploy alone)"
+    )
+    parser.add_argument(
+        "--deploy",
+        action="store_true",
+        help="first train each method once more, on all compounds of the study, for new images; "
+        "without it they are predicted by the mean over the folds",
+    )
     parser.add_argument(
         "--out",
         metavar="STUDY2",
-        help="name or folder of a new study; default: STUDY itself is made anew "
-        "with the images added, swapped in when all is done",
+        help="name or folder of a new study (default: STUDY, which is replaced at the end)",
     )
     parser.add_argument(
         "--role", choices=ROLES[1:], help="role of all the images (default: by their labels)"
@@ -42,47 +58,79 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder of data sets (default: $BNN_DATA, else a per-user cache)",
     )
+    add_table_flags(parser)
     add_cache_flag(parser)
     add_device_flags(parser)
-    parser.add_argument("--force", action="store_true", help="re-make STUDY2 if it exists already")
+    parser.add_argument("--force", action="store_true", help="replace STUDY2 if it exists")
     parser.add_argument(
         "--restart",
         action="store_true",
-        help="throw away what an interrupted run left and begin anew",
+        help="delete what an interrupted run left and begin again",
     )
 
 
 def run(args: argparse.Namespace) -> str:
     root = cache_root(args.cache)
-    return add(
-        args,
-        study_path(args.study, root),
-        args.images,
-        out=study_path(args.out, root) if args.out else None,
+    study = study_path(args.study, root)
+    out = study_path(args.out, root) if args.out else None
+    tables = [text for text in args.given if _is_table(text)]
+    if tables and len(tables) < len(args.given):
+        raise InputError("give tables and other images in two commands")
+    if tables or (args.deploy and not args.given):
+        return _add_plates(args, study, tables, out)
+    if not args.given:
+        raise InputError("name the images to predict: a table, a folder, an .npz or an idx file")
+    if args.deploy:
+        study = _add_plates_to(args, study, None, out)
+    made = add_named_images(
+        study,
+        args.given,
+        data_root(args.data),
+        out=out,
         role=args.role,
+        device=chosen_device(args),
+        force=args.force,
+        restart=args.restart,
     )
+    return with_notes(made)
 
 
-def add(
-    args: argparse.Namespace,
-    study: Path,
-    images: list[str],
-    *,
-    out: Path | None = None,
-    role: str | None = None,
-) -> str:
-    """Add the images that the command line names to a study; one line on the result."""
-    open_study(study)  # refuses what is no study before a folder is made beside it
-    # Beside the studies: what is unpacked may be larger than the system's folder for such things.
-    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=study.parent) as scratch:
-        sets = [open_any(text, data_root(args.data), Path(scratch)) for text in images]
-        made = add_images(
-            study,
-            sets,
-            out=out,
-            role=role,
-            device=use_device(args),
-            force=args.force,
-            restart=args.restart,
-        )
-    return "\n".join([*(note for s in sets for note in s.notes), one_line(made)])
+def _is_table(text: str) -> bool:
+    """Whether IMAGES is a table of plates."""
+    return split_name(text)[1].name.lower().removesuffix(".gz").endswith(TABLE_ENDINGS)
+
+
+def _add_plates(args: argparse.Namespace, study: Path, tables: list[str], out: Path | None) -> str:
+    """Add the plates of each table; the notes of the last one and one line on the result."""
+    before = open_study(study).meta
+    for text in list[str | None](tables) or [None]:
+        study = _add_plates_to(args, study, text, out)
+    after = open_study(study).meta
+    notes = after.get("notes", [])[len(before.get("notes", [])) :]
+    if all(after.get(key) == before.get(key) for key in ("rows", "deployed")):
+        notes = ["nothing new: the study has all of these plates already"]
+    return "\n".join([*notes, one_line(study)])
+
+
+def _add_plates_to(
+    args: argparse.Namespace, study: Path, text: str | None, out: Path | None
+) -> Path:
+    plates, name = None, ""
+    if text is not None:
+        given, path = split_name(text)
+        name = given or path.name.split(".")[0]
+        plates = read_plate(path, **table_options(args), to_learn=False)
+        for doubt in plates.doubts:
+            print(doubt, file=sys.stderr)
+    return predict_plates(
+        study,
+        plates,
+        name,
+        out=out,
+        role=args.role,
+        deploy=args.deploy,
+        intensities=args.intensities,
+        device=chosen_device(args),
+        force=args.force,
+        restart=args.restart,
+    )

@@ -1,8 +1,8 @@
 """Write a study as one HTML file that needs nothing else: to mail, to archive, to read offline.
 
-Accuracy at every level, cut-offs, calibration, every compound, the first suspects with the rival
-readings, the flagged images with their pictures, and how the study was made. The same bytes as the
-page's button.
+Accuracy at every level, cut-offs, calibration, every compound, the first suspects with their
+explanations, the flagged images with their pictures, and how the study was made. The file is the
+same as that of the button in the app.
 
   bnn report demo --out demo.html
 """
@@ -10,11 +10,10 @@ page's button.
 import argparse
 from pathlib import Path
 
-from bnn_core.base.files import atomic_path
 from bnn_core.commands.flags import add_cache_flag
-from bnn_core.figures.report import report_html
-from bnn_core.review.log import ReviewLog
-from bnn_core.study.folder import cache_root, open_study
+from bnn_core.figures.report import write_report
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +30,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     root = cache_root(args.cache)
     study = open_study(args.study, root)
-    out = args.out or Path(f"{study.name}-report.html")
-    content = report_html(study, ReviewLog(root))
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(content)
-    return f"{out}: {study.meta['title']}, {len(content) / 1e6:.1f} MB"
+    path = write_report(study, args.out, reviews=root)
+    return f"{path}: {study.meta['title']}, {path.stat().st_size / 1e6:.1f} MB"

@@ -1,13 +1,19 @@
-"""`bnn second-opinion STUDY FEATURES`: what plain features say about the same compounds."""
+"""Predict the labels of a study's compounds from a table of measured features.
+
+A logistic regression, each compound predicted by a model that was trained without it. The app then
+shows it as a second opinion on *Suspect labels*.
+
+  bnn second-opinion fields profiles.csv
+"""
 
 import argparse
+import sys
 from pathlib import Path
 
-from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import add_cache_flag, read_map
-from bnn_core.measures.levels import scored_rows
-from bnn_core.study.folder import cache_root, open_study
-from bnn_core.suspects.second_opinion import opinion, read_features, write_opinion
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import open_study
+from bnn_core.suspects.second_opinion import read_features, save_opinion
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=COLUMN",
         action="append",
         default=[],
-        help="column of the table that holds compound, moa, concentration, plate "
-        "or well, where its name does not say so",
+        help="COLUMN holds NAME: compound, moa, concentration, plate or well; repeatable",
     )
     add_cache_flag(parser)
 
@@ -39,20 +44,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     study = open_study(args.study, cache_root(args.cache))
     features = read_features(args.features, read_map(args.map))
-    table = opinion(features, study.classes, args.control or None)
-    counted = scored_rows(table)
-    ours = set(study.images["compound"].dropna()) if "compound" in study.images else set()
-    shared = ours & set(table["compound"][counted])
-    if not shared:
-        raise InputError(
-            f"{args.features} and study {study.name} have no compound in common; both "
-            "need a column of compounds with the same names"
-        )
-    path = write_opinion(study.path, table, features.source)
-    right = int(table["correct"][counted].sum())
+    for note in features.notes:
+        print(note, file=sys.stderr)
+    saved = save_opinion(study, features, args.control or None)
     dropped = f", {len(features.dropped)} incomplete ones left out" if features.dropped else ""
     return (
-        f"{path}: {right} of {counted.sum()} rows right ({right / counted.sum():.1%}), each "
-        f"compound left out; {len(shared)} of the study's {len(ours)} compounds; "
-        f"{len(features.names)} features{dropped}"
+        f"{saved.path}: {saved.right} of {saved.rows} rows right "
+        f"({saved.right / saved.rows:.1%}), each compound left out; {saved.shared} of the study's "
+        f"{saved.compounds} compounds; {len(features.names)} features{dropped}"
     )

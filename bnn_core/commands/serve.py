@@ -1,8 +1,8 @@
 """Serve the app to more than this machine, with limits on what its users may read and make.
 
-Whoever reaches the address can look at every study and review its images: there is no login, so
-serve inside a network that you trust, or behind a proxy that asks who it is. Users may name tables
-and images only under --data-root; their uploads and the studies are readable too.
+Everyone who reaches the address can look at every study and review its images. There is no login:
+serve inside a network that you trust, or behind a proxy with a login. Users may name tables and
+images under --data-root only; their uploads and the studies are readable too.
 
   bnn serve                                            # this machine only, like 'streamlit run'
   bnn serve --address 0.0.0.0 --data-root /data/screens --read-only
@@ -22,7 +22,7 @@ import bnn_core
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import CACHE, DATA_ROOTS, READ_ONLY
 from bnn_core.commands.flags import add_cache_flag, whole_number
-from bnn_core.study.folder import cache_root
+from bnn_core.study.catalogue import cache_root
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--address",
         metavar="ADDR",
         default="localhost",
-        help="address to listen on; 0.0.0.0 for all of this machine's (default: localhost)",
+        help="address to listen on; 0.0.0.0 for all addresses of this machine (default: localhost)",
     )
     parser.add_argument(
         "--port", metavar="N", type=whole_number(1), default=8501, help="port (default: 8501)"
@@ -64,7 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     app = Path(bnn_core.__file__).parents[1] / "app.py"
     if not app.is_file():
-        raise InputError(f"{app} is not there: the app runs from a copy of the whole repository")
+        raise InputError(f"{app} is missing: the app runs from a copy of the whole repository")
     if not is_local(args.address) and not args.data_root:
         raise InputError(
             f"--address {args.address} lets others in: name the folders that they may "
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
         )
     for root in args.data_root:
         if not root.is_dir():
-            raise InputError(f"--data-root {root} is no folder")
+            raise InputError(f"--data-root {root} is not a folder")
         if os.pathsep in str(root.resolve()):
             raise InputError(f"--data-root {root}: a path with '{os.pathsep}' cannot be served")
     names = hosts(args.address, args.host)
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
         f"--server.address={args.address}",
         f"--server.port={args.port}",
         "--server.headless=true",
-        # Named, so that Streamlit asks nobody outside for the address of this machine.
+        # Named, so that Streamlit does not ask a server outside for the address of this machine.
         f"--browser.serverAddress={shown}",
         "--server.enableCORS=true",
         "--server.enableXsrfProtection=true",
@@ -127,7 +127,7 @@ def is_local(address: str) -> bool:
 
 
 def is_every(address: str) -> bool:
-    """Whether an address stands for all of this machine's."""
+    """Whether an address means all addresses of this machine."""
     try:
         return ipaddress.ip_address(address.strip("[]")).is_unspecified
     except ValueError:
@@ -135,22 +135,22 @@ def is_every(address: str) -> bool:
 
 
 def hosts(address: str, named: list[str]) -> list[str]:
-    """Names that a browser may ask for: a foreign one that leads here is an attack (rebinding)."""
-    own = [address.strip("[]")]
+    """Names that a browser may ask for; other names that lead here are an attack (DNS rebinding)."""
+    known = [address.strip("[]")]
     if is_every(address):
         name = socket.gethostname()
-        own = [name, socket.getfqdn(), *_addresses(name)]
-    return sorted({*LOCAL, *own, *named})
+        known = [name, socket.getfqdn(), *_addresses(name)]
+    return sorted({*LOCAL, *known, *named})
 
 
 def _addresses(name: str) -> list[str]:
-    """Addresses of this machine: those of its name, and the one that it reaches others from."""
-    found = []
+    """Addresses of this machine: those of its name, and the one from which it reaches others."""
+    addresses = []
     with suppress(OSError):
-        found = [info[4][0].split("%")[0] for info in socket.getaddrinfo(name, None)]
+        addresses = [info[4][0].split("%")[0] for info in socket.getaddrinfo(name, None)]
     for family, other in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
-        # Connecting a datagram socket sends nothing; it only picks the address to send from.
+        # Connecting a datagram socket sends nothing; it only chooses the address to send from.
         with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((other, 9))
-            found.append(probe.getsockname()[0])
-    return found
+            addresses.append(probe.getsockname()[0])
+    return addresses

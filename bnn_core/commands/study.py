@@ -1,4 +1,4 @@
-"""`bnn study KIND`: make a study (train, predict, summarise)."""
+"""Make a study: train networks, predict with them, summarise."""
 
 import argparse
 

@@ -1,27 +1,22 @@
 """Train on BBBC021 (human MCF-7 cells, 12 mechanisms of action) with compounds left out.
 
 Uses the plates that are on disk (see 'bnn data bbbc021'). DMSO and other doses are predicted and
-never counted; the microtubule stabilizers are cut to the median class size.
-Interrupt it at any time; the same command goes on where it stopped.
+never counted; the microtubule stabilizers are reduced to the median class size. You can interrupt
+it at any time; the same command continues where it stopped.
 
-  bnn study bbbc021 --folds each --jobs 2       # leave one compound out, as the paper
+  bnn study bbbc021 --folds each --jobs 2       # leave one compound out, as in the paper
   bnn study bbbc021 --leave-out batch           # and its whole week
 """
 
 import argparse
 from pathlib import Path
 
+from bnn_core.commands import study_plate
 from bnn_core.commands.flags import out_folder, whole_number
-from bnn_core.commands.study_plate import (
-    PRESETS,
-    add_plate_flags,
-    demand_folds,
-    make,
-    prepared_folder,
-)
-from bnn_core.commands.training_flags import add_study_flags, add_train_flags
-from bnn_core.datasets.bbbc021 import load_bbbc021, read_bbbc021
+from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
 from bnn_core.datasets.mnist import data_root
+from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.recipes.screens import make_bbbc021_study
 
 NAME = "bbbc021"
 HELP = "BBBC021, compounds left out"
@@ -47,27 +42,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="seed of the taxol fields that count (default: 0)",
     )
-    add_plate_flags(parser)
+    study_plate.add_plate_flags(parser)
     add_study_flags(parser)
     add_train_flags(parser, PRESETS)
 
 
 def run(args: argparse.Namespace) -> str:
     out = out_folder(args, NAME)
-    plates = [name.strip() for name in (args.plates or "").split(",") if name.strip()] or None
-    chosen = read_bbbc021(
-        data_root(args.data), plates=plates, everything=args.everything, seed=args.taxol_seed
-    )
-    demand_folds(args, chosen.table)
-    return make(
-        args,
+    made = make_bbbc021_study(
         out,
-        lambda: load_bbbc021(
-            chosen,
-            prepared_folder(out),
-            size=args.size,
-            pixel_size_um=args.pixel_size,
-        ),
-        NAME,
-        args.title or "BBBC021, compounds left out",
+        data_root(args.data),
+        chosen_methods(args, PRESETS),
+        study_plate.division(args),
+        plates=[name.strip() for name in (args.plates or "").split(",") if name.strip()] or None,
+        everything=args.everything,
+        taxol_seed=args.taxol_seed,
+        size=args.size,
+        pixel_size_um=args.pixel_size,
+        title=args.title,
+        **study_plate.run_flags(args),
     )
+    return study_plate.report(args, out, made)

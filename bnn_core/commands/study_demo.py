@@ -1,35 +1,21 @@
 """The demo: a synthetic screen with planted faults, drawn by code, trained with compounds left out.
 
-No download; about 20 minutes on one core. What was planted stands in the study's truth.parquet.
-Interrupt it at any time; the same command goes on where it stopped.
+No download; about 20 minutes on one core. The study's truth.parquet lists the planted faults. You
+can interrupt it at any time; the same command continues where it stopped.
 
-  bnn study demo --out cache/demo --force     # the study that a fresh clone opens on
+  bnn study demo --out cache/demo --force     # the study that a fresh clone shows first
   bnn study demo --data-seed 7 --out cache/demo7   # another screen: other compounds, other faults
 """
 
 import argparse
-from dataclasses import replace
 
 from bnn_core.commands import study_plate
 from bnn_core.commands.flags import out_folder, whole_number
-from bnn_core.commands.training_flags import add_study_flags, add_train_flags
-from bnn_core.datasets.demo.synthetic_screen import prepare
-from bnn_core.recipes import plate_presets
+from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
+from bnn_core.recipes.screens import DEMO_PRESETS, make_demo_study
 
 NAME = "demo"
 HELP = "a synthetic screen with planted faults: no download"
-_EPOCHS = {"quick": (8, 4), "default": (16, 10)}
-#: Less than for real plates: the pictures are small and drawn, and so shall the study be; its
-#: batches are stained nearly alike.
-_DRAWN = {"head_width": 256, "augmentation": "dihedral"}
-_PLATES = plate_presets.PRESETS["default"]
-PRESETS = {
-    name: {
-        "standard": replace(_PLATES["standard"], epochs=standard, **_DRAWN),
-        "vi": replace(_PLATES["vi"], epochs=vi, kl_weight=0.1, **_DRAWN),
-    }
-    for name, (standard, vi) in _EPOCHS.items()
-}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,18 +33,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     study_plate.add_fold_flags(parser)
     add_study_flags(parser)
-    add_train_flags(parser, PRESETS)
+    add_train_flags(parser, DEMO_PRESETS)
 
 
 def run(args: argparse.Namespace) -> str:
     out = out_folder(args, NAME)
-    return study_plate.make(
-        args,
+    made = make_demo_study(
         out,
-        lambda: prepare(study_plate.prepared_folder(out), args.data_seed),
-        NAME,
-        args.title or "A synthetic screen with planted faults",
-        presets=PRESETS,
-        settings={"data_seed": args.data_seed},
+        chosen_methods(args, DEMO_PRESETS),
+        study_plate.division(args),
+        data_seed=args.data_seed,
+        title=args.title,
         keep_weights=args.keep_weights,
+        **study_plate.run_flags(args),
     )
+    return study_plate.report(args, out, made)

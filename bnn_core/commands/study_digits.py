@@ -7,29 +7,12 @@ import argparse
 
 from bnn_core.commands.flags import out_folder, whole_number
 from bnn_core.commands.study_mnist import add_figure6_flags
-from bnn_core.commands.training_flags import (
-    add_study_flags,
-    add_train_flags,
-    train_configs,
-    use_device,
-)
-from bnn_core.datasets.digits import generate
-from bnn_core.datasets.mnist import CLASSES, LabelledImages
-from bnn_core.networks.settings import TrainConfig
-from bnn_core.recipes.digits import DigitStudy, make_digit_study
-from bnn_core.recipes.rivals import with_rivals
+from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
+from bnn_core.recipes.digits import DRAWN_PRESETS, drawn_digits, make_digit_study
 from bnn_core.study.describing import one_line
 
 NAME = "digits"
 HELP = "digits drawn by code: small, no download"
-PRESETS = {
-    "default": with_rivals(
-        {
-            "standard": TrainConfig(bayesian=False, epochs=10),
-            "vi": TrainConfig(epochs=20, batch_size=64, kl_weight=0.1, rho_init=-4.0),
-        }
-    )
-}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,42 +39,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_study_flags(parser)
     add_figure6_flags(parser)
-    add_train_flags(parser, PRESETS)
+    add_train_flags(parser, DRAWN_PRESETS)
 
 
 def run(args: argparse.Namespace) -> str:
-    device, configs = use_device(args), train_configs(args, PRESETS)
-    drawn = []
-    for n, seed in (
-        (args.train_images, 2 * args.data_seed),
-        (args.test_images, 2 * args.data_seed + 1),
-    ):
-        images, targets = generate(n, seed)
-        drawn.append(LabelledImages(images[:, None], targets))
-    source = DigitStudy(
-        "digits",
-        args.title or "Synthetic digits, drawn by code",
-        CLASSES,
-        *drawn,
-        prefix="digit",
-        synthetic=True,
-        notes=("Synthetic: every image is drawn by code; nothing here is a measurement.",),
-    )
-    out = make_digit_study(
+    choice = chosen_methods(args, DRAWN_PRESETS)
+    made = make_digit_study(
         out_folder(args, NAME),
-        source,
-        configs,
-        num_samples=args.num_samples,
-        sample_seed=args.sample_seed,
-        device=device,
-        force=args.force,
-        restart=args.restart,
+        drawn_digits(args.train_images, args.test_images, args.data_seed, args.title),
+        choice,
+        pool=200 if args.pool is None else args.pool,
+        pool_images=args.pool_images or 500,
         settings={
             "train_images": args.train_images,
             "test_images": args.test_images,
             "data_seed": args.data_seed,
         },
-        pool=200 if args.pool is None else args.pool,
-        pool_images=args.pool_images or 500,
+        force=args.force,
+        restart=args.restart,
     )
-    return one_line(out)
+    return one_line(made)

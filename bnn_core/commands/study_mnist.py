@@ -1,11 +1,11 @@
 """Train a standard and a Bayesian LeNet5 on MNIST and predict its 10,000 test images.
 
-Interrupt it at any time; the same command goes on where it stopped.
+You can interrupt it at any time; the same command continues where it stopped.
 
   bnn study mnist --preset quick          # about 3 minutes on two CPU cores
   bnn study mnist                         # about 20 minutes; the figures of the README
-  bnn study mnist --ood emnist            # and letters, which it never saw
-  bnn study mnist --methods vi,standard,dropout,ensemble,laplace    # rival posteriors beside them
+  bnn study mnist --ood emnist            # and letters, an unknown kind
+  bnn study mnist --methods vi,standard,dropout,ensemble,laplace    # other methods too
   bnn study mnist --preset paper          # Table 1 of Deodato et al. (2020); hours on a CPU
 """
 
@@ -14,17 +14,11 @@ import sys
 from pathlib import Path
 
 from bnn_core.commands.flags import out_folder, whole_number
-from bnn_core.commands.predict import add
-from bnn_core.commands.training_flags import (
-    add_study_flags,
-    add_train_flags,
-    train_configs,
-    use_device,
-)
-from bnn_core.datasets.mnist import CLASSES, data_root, download, has_mnist, load_mnist
-from bnn_core.recipes.adding import adding_to
-from bnn_core.recipes.digits import PRESETS, DigitStudy, make_digit_study
-from bnn_core.study.describing import one_line
+from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
+from bnn_core.datasets.mnist import data_root, download, has_mnist
+from bnn_core.recipes.adding import add_named_images, adding_to
+from bnn_core.recipes.digits import PRESETS, make_digit_study, mnist_digits
+from bnn_core.study.describing import one_line, with_notes
 
 NAME = "mnist"
 HELP = "MNIST digits, standard and Bayesian LeNet5"
@@ -43,8 +37,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGES",
         action="append",
         default=[],
-        help="also predict images of other kinds: emnist, a folder, an .npz or an "
-        "idx file (as 'bnn predict'); repeatable",
+        help="also predict images of other kinds: emnist, a folder, an .npz or an idx file (as "
+        "in 'bnn predict'); repeatable",
     )
     add_study_flags(parser)
     add_figure6_flags(parser)
@@ -77,29 +71,24 @@ def figure6_settings(args: argparse.Namespace) -> dict[str, int]:
 
 
 def run(args: argparse.Namespace) -> str:
-    device, configs = use_device(args), train_configs(args, PRESETS)
-    if args.ood and adding_to(out_folder(args, NAME)):
-        return add(args, out_folder(args, NAME), args.ood)
+    choice, out = chosen_methods(args, PRESETS), out_folder(args, NAME)
     root = data_root(args.data)
-    if not args.data and not has_mnist(root):
-        print(download("mnist", root), file=sys.stderr)
-    source = DigitStudy(
-        "mnist",
-        args.title or f"MNIST, LeNet5 ({args.preset})",
-        CLASSES,
-        load_mnist(root, train=True),
-        load_mnist(root, train=False),
+    if not (args.ood and adding_to(out)):
+        if not args.data and not has_mnist(root):
+            print(download("mnist", root), file=sys.stderr)
+        made = make_digit_study(
+            out,
+            mnist_digits(root, args.title or f"MNIST, LeNet5 ({args.preset})"),
+            choice,
+            settings={"preset": args.preset},
+            force=args.force,
+            restart=args.restart,
+            **figure6_settings(args),
+        )
+        if not args.ood:
+            return one_line(made)
+    return with_notes(
+        add_named_images(
+            out, args.ood, root, device=choice.device, force=args.force, restart=args.restart
+        )
     )
-    out = make_digit_study(
-        out_folder(args, NAME),
-        source,
-        configs,
-        num_samples=args.num_samples,
-        sample_seed=args.sample_seed,
-        device=device,
-        force=args.force,
-        restart=args.restart,
-        settings={"preset": args.preset},
-        **figure6_settings(args),
-    )
-    return add(args, out, args.ood) if args.ood else one_line(out)

@@ -20,9 +20,10 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.wording import WARNING
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.sources import PlateSource
-from bnn_core.tables.columns import map_columns
+from bnn_core.tables.columns import ColumnMap, map_columns
 from bnn_core.tables.reading import read_table, rows_text
 from bnn_core.tables.values import none_where
 
@@ -155,6 +156,7 @@ def read_fields(root: Path) -> pd.DataFrame:
             "them: bnn data bbbc021 --plates Week1_22123"
         )
     fields, found = map_columns(read_table(image_file))
+    _demand_clean(found, image_file)
     wanted = [
         "plate",
         "well",
@@ -252,6 +254,7 @@ def _metadata_file(folder: Path, name: str) -> Path | None:
 def _mechanisms(fields: pd.DataFrame, moa_file: Path, image_file: Path) -> pd.Series:
     """The mechanism of each field by compound and concentration, equal as decimals; else None."""
     moas, found = map_columns(read_table(moa_file))
+    _demand_clean(found, moa_file)
     _demand_columns(moas, ["compound", "concentration", "moa"], moa_file, found.describe())
     moas = moas[moas["compound"] != DMSO]
     key = ["compound", "concentration"]
@@ -282,6 +285,13 @@ def _demand_columns(table: pd.DataFrame, wanted: list[str], path: Path, found: s
             f"{path} has no column for {', '.join(missing)} (found: {found}); fetch "
             "it again: bnn data bbbc021 --plates Week1_22123"
         )
+
+
+def _demand_clean(found: ColumnMap, path: Path) -> None:
+    """The official tables hold nothing that a reader would have to check."""
+    if found.notes:
+        note = found.notes[0].removeprefix(WARNING)
+        raise InputError(f"{path} {note}; fetch it again: bnn data bbbc021 --plates Week1_22123")
 
 
 def _demand(good: pd.Series, fields: pd.DataFrame, path: Path, what: str) -> None:

@@ -7,19 +7,20 @@ What lies compressed on disk is unpacked once into a scratch folder and read fro
 import gzip
 import os
 import re
-import shutil
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from tqdm import tqdm
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path
-from bnn_core.datasets.mnist import idx_shape, read_idx
+from bnn_core.base.limits import MOST_UNPACKED_BYTES, copy_unpacked
+from bnn_core.base.reading import read_array
+from bnn_core.datasets.mnist import AGAIN, demand_idx_length, idx_header, read_idx
 from bnn_core.images.contrast import area_resize
 from bnn_core.images.decoding import read_image
 
@@ -128,14 +129,11 @@ def idx_set(images: Path, scratch: Path, *, labels: Path | None = None) -> Image
 def map_idx(path: Path, scratch: Path) -> np.ndarray:
     """An idx file of bytes as a memory-mapped array; InputError when it is damaged."""
     plain = _unpacked(path, scratch) if path.suffix == ".gz" else path
-    try:
+    with decoding(path, AGAIN):
+        size = plain.stat().st_size
         with open(plain, "rb") as file:
-            start = file.read(20)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    shape, head = idx_shape(start, plain.stat().st_size, path)
-    if not np.prod(shape):
-        return np.zeros(shape, np.uint8)
+            shape, head, promised = idx_header(file.read(20), path)
+    demand_idx_length(size, promised, path)
     return np.memmap(plain, np.uint8, mode="r", offset=head, shape=shape)
 
 
@@ -268,28 +266,23 @@ def _from_npz(path: Path, scratch: Path) -> ImageSet:
 
 def _member(path: Path, name: str, scratch: Path) -> np.ndarray | None:
     """One array of an .npz, unpacked into the scratch folder and memory-mapped."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if f"{name}.npy" not in archive.namelist():
-                return None
-            target = scratch / f"{path.stem}-{name}.npy"
-            with archive.open(f"{name}.npy") as packed:
-                _copy(packed, target)
-        return np.load(target, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: its array '{name}' cannot be read ({error})") from error
+    remedy = "save it again"
+    with decoding(path, remedy), zipfile.ZipFile(path) as archive:
+        if f"{name}.npy" not in archive.namelist():
+            return None
+        target = scratch / f"{path.stem}-{name}.npy"
+        with archive.open(f"{name}.npy") as packed:
+            _copy(packed, target, path)
+    return read_array(target, "buifUS", remedy)
 
 
 def _unpacked(path: Path, scratch: Path) -> Path:
     target = scratch / path.name.removesuffix(".gz")
-    try:
-        with gzip.open(path, "rb") as packed:
-            _copy(packed, target)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is damaged or truncated ({error}); fetch it again") from error
+    with decoding(path, AGAIN), gzip.open(path, "rb") as packed:
+        _copy(packed, target, path)
     return target
 
 
-def _copy(packed, target: Path) -> None:
+def _copy(packed: IO[bytes], target: Path, path: Path) -> None:
     with atomic_path(target) as temporary, open(temporary, "wb") as out:
-        shutil.copyfileobj(packed, out, 1 << 20)
+        copy_unpacked(packed, out.write, path, MOST_UNPACKED_BYTES, "give fewer images at once")

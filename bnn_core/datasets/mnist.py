@@ -1,21 +1,23 @@
 """MNIST: found in any of the usual layouts, or downloaded (as EMNIST is) by torchvision."""
 
 import gzip
+import math
 import os
 import shutil
 import struct
 import urllib.error
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import alone
+from bnn_core.base.limits import MOST_ARRAY_BYTES
 from bnn_core.base.roots import demand_making
 
+AGAIN = "fetch it again"
 CLASSES = [str(digit) for digit in range(10)]
 
 
@@ -141,25 +143,35 @@ def read_idx(path: Path) -> np.ndarray:
 
     Raises InputError when the header or the length is not what the format promises.
     """
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            data = file.read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is damaged or truncated ({error}); fetch it again") from error
-    shape, head = idx_shape(data, len(data), path)
+    with decoding(path, AGAIN), (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        start = file.read(20)
+        shape, head, length = idx_header(start, path)
+        if length > MOST_ARRAY_BYTES:
+            raise InputError(f"{path} holds {length / 1e9:.0f} GB: more than is read at once")
+        # Not a byte more than it should have: a few compressed bytes may unpack to anything.
+        data = start + file.read(max(0, length + 1 - len(start)))
+    demand_idx_length(len(data), length, path)
     return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
 
 
-def idx_shape(start: bytes, length: int, path: Path) -> tuple[tuple[int, ...], int]:
-    """Shape of an idx file's array and where its bytes begin, from the file's start and length."""
+def idx_header(start: bytes, path: Path) -> tuple[tuple[int, ...], int, int]:
+    """Shape of an idx file's array, where its bytes begin, and the file's length in bytes.
+
+    start: the first 20 bytes. Raises InputError for another format and for an array of no bytes.
+    """
     if len(start) < 4 or start[0] or start[1] or start[2] != 8 or not 1 <= start[3] <= 4:
-        raise InputError(f"{path} is not an idx file of bytes; fetch it again")
+        raise InputError(f"{path} is not an idx file of bytes; {AGAIN}")
     head = 4 + 4 * start[3]
-    shape = struct.unpack(f">{start[3]}I", start[4:head]) if len(start) >= head else (0,)
-    promised = head + int(np.prod(shape))
+    if len(start) < head:
+        raise InputError(f"{path} is truncated: {len(start)} bytes; {AGAIN}")
+    shape = struct.unpack(f">{start[3]}I", start[4:head])
+    if 0 in shape:
+        raise InputError(f"{path} holds no image (shape {shape})")
+    return shape, head, head + math.prod(shape)
+
+
+def demand_idx_length(length: int, promised: int, path: Path) -> None:
+    """InputError where an idx file has another length than its header promises."""
     if length != promised:
-        raise InputError(
-            f"{path} is truncated: {length:,} bytes, its header promises {promised:,}; fetch it "
-            "again"
-        )
-    return shape, head
+        problem = f"truncated: {length:,} bytes" if length < promised else "too long: more bytes"
+        raise InputError(f"{path} is {problem}, its header promises {promised:,}; {AGAIN}")

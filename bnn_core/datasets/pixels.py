@@ -43,15 +43,26 @@ class PlateJob:
 
 
 class Scan(NamedTuple):
-    """First pass over a plate, per field: shape "C x H x W dtype" or reason why it is bad, remarks
-    of the decoder, numbers of the channels with one single value. levels: per shape, see
-    `scan_plate`."""
+    """First pass over a plate, per field: shape "C x H x W dtype" or reason why it is bad, hash of
+    the files, remarks of the decoder, numbers of the channels with one single value. levels: per
+    shape, see `scan_plate`."""
 
     shapes: list[str | None]
     reasons: list[str | None]
+    hashes: list[str]
     remarks: list[list[str]]
     flat: list[list[int]]
     levels: dict[str, dict[str, list]]
+
+
+class Field(NamedTuple):
+    """Second pass over one field: (C, H, W) uint8 at the training resolution, hash of its files,
+    quality (`quality.measure`), WebP thumbnail."""
+
+    small: np.ndarray
+    digest: str
+    quality: dict[str, float | np.ndarray]
+    thumbnail: bytes
 
 
 class PlateReader:
@@ -101,23 +112,25 @@ class PlateReader:
 def scan_plate(job: PlateJob, reader: PlateReader, counts: np.ndarray | None, bar: tqdm) -> Scan:
     """Count the intensities of a plate and find bad files.
 
-    counts: (C, 65536) of the whole plate, in place of those of the files at hand, or None.
+    counts: (C, 65536) of the whole plate, in place of those of the files at hand, or None. The
+    levels of a shape are lists over channels: "limits" (black and white points), "threshold" and
+    "ceiling" (`contrast.Histogram`).
     """
     histograms: dict[str, Histogram] = {}
     lock = threading.Lock()
 
-    def look(files: list[Path]) -> tuple[str | None, str | None, list[str], list[int]]:
+    def look(files: list[Path]) -> tuple[str | None, str | None, str, list[str], list[int]]:
         try:
             field, digest = reader.read(files)
         except InputError as error:
-            return None, str(error), [], []
+            return None, str(error), "", [], []
         image = field.pixels
         shape = f"{' x '.join(map(str, image.shape))} {image.dtype}"
         with lock:
             if len(histograms) <= MOST_SHAPES:
                 histograms.setdefault(shape, Histogram(len(image))).add(image)
         reader.keep(files, field, digest)
-        return shape, None, [*field.remarks, *grey_as_colour(image)], flat_channels(image)
+        return shape, None, digest, [*field.remarks, *grey_as_colour(image)], flat_channels(image)
 
     fields = list(reader.over(look, job.files, bar))
     for histogram in histograms.values():
@@ -131,30 +144,27 @@ def scan_plate(job: PlateJob, reader: PlateReader, counts: np.ndarray | None, ba
         }
         for shape, h in histograms.items()
     }
-    shapes, reasons, remarks, flat = (list(values) for values in zip(*fields, strict=True))
-    return Scan(shapes, reasons, remarks, flat, levels)
+    shapes, reasons, hashes, remarks, flat = (list(v) for v in zip(*fields, strict=True))
+    return Scan(shapes, reasons, hashes, remarks, flat, levels)
 
 
-def read_plate(
-    path: Path,
-    files: list[list[Path]],
-    numbers: list[int],
+def read_fields(
+    files: Sequence[list[Path]],
     level: Mapping[str, np.ndarray],
     reader: PlateReader,
     channels: Sequence[str],
     size: int | None,
     per_image: bool,
     bar: tqdm,
-) -> None:
-    """Read fields of one plate into the npz file `path`: small images, hashes, quality, thumbnails.
+) -> Iterator[Field | str]:
+    """Fields of one plate in their order, or the reason why one cannot be read any more.
 
-    numbers: each field's place in its job, kept as `rows`. level: the plate's "limits",
-    "threshold" and "ceiling". per_image: stretch to each image's own limits instead. Fields that
-    cannot be read any more stand in `lost` with the reason.
+    level: the plate's "limits", "threshold" and "ceiling". size: pixels of the shorter side.
+    per_image: stretch to each image's own limits instead.
     """
     colours, dna = channel_colours(channels), dna_channel(channels)
 
-    def look(one: list[Path]) -> tuple | str:
+    def look(one: list[Path]) -> Field | str:
         try:
             field, digest = reader.read(one)
         except InputError as error:
@@ -163,19 +173,30 @@ def read_plate(
         unit = stretch(image, image_limits(image) if per_image else level["limits"])
         small = area_resize(unit, fitted_size(image.shape[1:], size))
         quality = measure(image, level["threshold"], level["ceiling"], dna)
-        return (small * 255 + 0.5).astype(np.uint8), digest, quality, thumbnail(unit, colours)
+        return Field(
+            (small * 255 + 0.5).astype(np.uint8), digest, quality, thumbnail(unit, colours)
+        )
 
-    results = list(reader.over(look, files, bar))
+    return reader.over(look, files, bar)
+
+
+def read_plate(path: Path, numbers: list[int], fields: Iterator[Field | str]) -> None:
+    """Write the fields of one plate (`read_fields`) into the npz file `path`.
+
+    numbers: each field's place in its job, kept as `rows`. The reasons of fields that could not be
+    read are in `lost`.
+    """
+    results = list(fields)
     good = [(i, r) for i, r in zip(numbers, results, strict=True) if not isinstance(r, str)]
     lost = {str(i): r for i, r in zip(numbers, results, strict=True) if isinstance(r, str)}
-    quality = quality_columns([r[2] for _, r in good]) if good else pd.DataFrame()
-    pictures = [r[3] for _, r in good]
+    quality = quality_columns([r.quality for _, r in good]) if good else pd.DataFrame()
+    pictures = [r.thumbnail for _, r in good]
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(
             file,
             rows=np.array([i for i, _ in good], dtype=np.int64),
-            images=np.stack([r[0] for _, r in good]) if good else np.empty(0, np.uint8),
-            hashes=np.array([r[1] for _, r in good], dtype="U16"),
+            images=np.stack([r.small for _, r in good]) if good else np.empty(0, np.uint8),
+            hashes=np.array([r.digest for _, r in good], dtype="U16"),
             quality=quality.to_numpy(np.float64),
             quality_names=np.array(list(quality), dtype="U40"),
             thumbnails=np.frombuffer(b"".join(pictures), dtype=np.uint8),

@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, read_json, write_json
 from bnn_core.datasets.pixels import (
     MOST_SHAPES,
     PlateJob,
     PlateReader,
     Scan,
+    read_fields,
     read_plate,
     scan_plate,
 )
@@ -33,7 +34,14 @@ from bnn_core.datasets.source_notes import (
     quarantine_table,
     remark_notes,
 )
-from bnn_core.datasets.sources import DESCRIPTION, PlateSource, file_columns, open_source
+from bnn_core.datasets.sources import (
+    DESCRIPTION,
+    REMEDY,
+    PlateSource,
+    file_columns,
+    open_source,
+    source_key,
+)
 from bnn_core.images.rendering import default_channels
 from bnn_core.study.folder import pack_thumbnails, write_table
 
@@ -52,6 +60,7 @@ def prepare_source(
     intensities: tuple[float, float] | None = None,
     pixel_size_um: float | None = None,
     notes: Sequence[str] = (),
+    travels: bool = False,
     plate_counts: Callable[[str], np.ndarray | None] = lambda plate: None,
     workers: int | None = None,
 ) -> PlateSource:
@@ -63,6 +72,7 @@ def prepare_source(
     "plate" stretches to the percentiles of plate and channel, "image" to the image's own, "none" to
     the full scale, "auto" is "plate" for 16 bit and "none" for 8 bit (commonly scaled already).
     intensities: see `bnn_core.images.numbers.as_unsigned`.
+    travels: the pictures are copied into the study (`PlateSource`).
     plate_counts: intensity counts (C, 65536) of a whole plate where more is known than the files.
 
     Raises InputError when more than half of the images are bad, they have too many sizes, another
@@ -73,7 +83,7 @@ def prepare_source(
     if size is not None and size < 8:
         raise InputError(f"--size {size} is too small; give at least 8 pixels")
     folder, image_root = Path(folder), Path(image_root).absolute()
-    jobs = _plate_jobs(table, channels, image_root, intensities)
+    jobs = plate_jobs(table, channels, image_root, intensities)
     wanted = {
         "channels": channels and list(channels),
         "size": size,
@@ -87,9 +97,11 @@ def prepare_source(
     }
     if intensities is not None:
         wanted["intensities"] = list(intensities)
+    if travels:
+        wanted["travels"] = True
     key = _digest(json.dumps(wanted, sort_keys=True))
     if (folder / DESCRIPTION).is_file():
-        if read_json(folder / DESCRIPTION).get("key") == key:
+        if source_key(folder) == key:
             return open_source(folder)
         shutil.rmtree(folder)
     reader = PlateReader(workers, intensities)
@@ -126,12 +138,13 @@ def _channel_names(given: Sequence[str] | None, count: int) -> list[str]:
     return list(given)
 
 
-def _plate_jobs(
+def plate_jobs(
     table: pd.DataFrame,
     channels: Sequence[str] | None,
     image_root: Path,
     intensities: tuple[float, float] | None,
 ) -> list[PlateJob]:
+    """The fields of each plate, sorted by its name; keys change with the files."""
     columns = file_columns(channels, table)
     plates = table["plate"].fillna("") if "plate" in table else pd.Series("", index=table.index)
     paths = table[columns].astype(object).fillna("").to_numpy()
@@ -175,7 +188,8 @@ def _scan_all(
             else:
                 scan = scan_plate(job, reader, plate_counts(job.plate), bar)
                 write_json(path, scan._asdict())
-            scans.append(Scan(**read_json(path)))
+            with decoding(path, REMEDY):
+                scans.append(Scan(**read_json(path)))
             _demand_few_shapes(scans)
     return scans
 
@@ -252,17 +266,9 @@ def _read_all(
             if path.is_file():
                 bar.update(len(good))
             else:
-                read_plate(
-                    path,
-                    [job.files[i] for i in good],
-                    good,
-                    level,
-                    reader,
-                    channels,
-                    size,
-                    per_image,
-                    bar,
-                )
+                files = [job.files[i] for i in good]
+                fields = read_fields(files, level, reader, channels, size, per_image, bar)
+                read_plate(path, good, fields)
             blocks.append(path)
     return blocks
 

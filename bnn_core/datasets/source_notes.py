@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import count, have, of_all
+from bnn_core.base.wording import WARNING, count, have, of_all
 from bnn_core.datasets.sources import file_columns
-
-WARNING = "WARNING: "
 
 
 def quarantine_table(

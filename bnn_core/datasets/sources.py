@@ -4,25 +4,43 @@ One folder, written by `bnn_core.datasets.preparation` and read memory-mapped, s
 a cross-validation, on whatever machine, never touch the original files.
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, read_json
+from bnn_core.base.reading import read_array, read_parquet
 from bnn_core.datasets.extra_rows import CORRUPTION, STORED
 from bnn_core.images.faults import corrupt
 from bnn_core.images.rendering import channel_colours, thumbnail
+from bnn_core.study.description import Names, Positive
 from bnn_core.study.folder import TRUTH, write_table
+from bnn_core.study.tables import CONTRAST, demand_columns, demand_offsets, demand_shape
 
 DESCRIPTION = "source.json"
-#: Folder in a study of synthetic pictures: they travel with it, for nobody has them elsewhere.
+REMEDY = "delete the folder of prepared images and run the same command again"
+#: Folder of pictures that travel with a study, because they are nowhere else.
 PICTURES = "pictures"
+
+
+class Prepared(TypedDict):
+    """source.json: how the images of a source were read; key: a digest of all that decided it."""
+
+    key: str
+    classes: list[str]
+    channels: Names
+    image_root: str
+    pixel_size_um: Positive | None
+    normalise: str
+    notes: list[str]
+    intensities: NotRequired[list[float] | None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +57,8 @@ class PlateSource:
     intensities shown as black and white), threshold, ceiling. quarantine: file, row, reason of
     images left out. notes: what a reader of the results should know. truth: what was planted in
     synthetic images (see `Study.truth`); None for measured ones. intensities: the range that the
-    user gave for files of other number types (`numbers.as_unsigned`).
+    user gave for files of other number types (`numbers.as_unsigned`). travels: the pictures are
+    copied into the study, because they are nowhere else.
     """
 
     folder: Path
@@ -55,6 +74,7 @@ class PlateSource:
     notes: list[str]
     truth: pd.DataFrame | None = None
     intensities: list[float] | None = None
+    travels: bool = False
 
     def targets(self) -> np.ndarray:
         """(N,) int64 class numbers; -1 for images that do not count (no label, controls)."""
@@ -75,14 +95,17 @@ class PlateSource:
 
     def thumbnails(self) -> Iterator[bytes]:
         """WebP thumbnails in row order."""
-        offsets = np.load(self.folder / "thumbnails.npy")
+        path, packed_path = self.folder / "thumbnails.npy", self.folder / "thumbnails.bin"
+        offsets = read_array(path, "iu", REMEDY)
+        with decoding(packed_path, REMEDY):
+            demand_offsets(path, offsets, len(self.images), packed_path.stat().st_size)
         colours = channel_colours(self.channels)
         spoilt = (
             self.table[CORRUPTION].notna().to_numpy()
             if CORRUPTION in self.table
             else np.zeros(len(self.table), dtype=bool)
         )
-        with open(self.folder / "thumbnails.bin", "rb") as packed:
+        with open(packed_path, "rb") as packed:
             for row, place in enumerate(self._stored()):
                 if spoilt[row]:
                     unit = self.pixels(np.array([row]))[0].astype(np.float32) / 255
@@ -92,17 +115,20 @@ class PlateSource:
                     yield packed.read(int(offsets[place + 1] - offsets[place]))
 
     def _stored(self) -> np.ndarray:
+        """(N,) row in `images` of each row of the table."""
         if STORED in self.table:
-            return self.table[STORED].to_numpy(dtype=np.int64)
+            stored = self.table[STORED].fillna(-1).to_numpy(dtype=np.int64)
+            if not ((stored >= 0) & (stored < len(self.images))).all():
+                raise InputError(f"the prepared images in {self.folder} are too few; {REMEDY}")
+            return stored
         return np.arange(len(self.table))
 
     def study_keys(self) -> dict[str, Any]:
         """Keys of study.json that say where the images come from and how they were scaled."""
-        synthetic = self.truth is not None
         return {
             "channels": self.channels,
-            "synthetic": synthetic,
-            "image_root": PICTURES if synthetic else str(self.image_root),
+            "synthetic": self.truth is not None,
+            "image_root": PICTURES if self.travels else str(self.image_root),
             "pixel_size_um": self.pixel_size_um,
             "normalise": self.normalise,
             "intensities": self.intensities,
@@ -119,47 +145,61 @@ class PlateSource:
     def keep_with_study(self, making: Path) -> None:
         """Put contrast.parquet and quarantine.csv into a study's folder: the pages show them.
 
-        Synthetic images go there themselves, with their truth.
+        Pictures that are nowhere else go there themselves, and the truth of synthetic ones.
         """
         with atomic_path(making / "contrast.parquet") as temporary:
             write_table(temporary, self.contrast)
         self.keep_quarantine(making)
         if self.truth is not None:
             write_table(making / TRUTH, self.truth)
+        if self.travels:
             shutil.copytree(self.image_root, making / PICTURES, dirs_exist_ok=True)
 
 
 def open_source(folder: Path) -> PlateSource:
     """Open a prepared source. Raises InputError when it is not there or damaged."""
     folder = Path(folder)
-    if not (folder / DESCRIPTION).is_file():
+    if not os.path.isfile(folder / DESCRIPTION):
         raise InputError(f"no prepared images in {folder}; run the command that makes the study")
-    meta = read_json(folder / DESCRIPTION)
-    try:
-        return PlateSource(
-            folder=folder,
-            images=np.load(folder / "images.npy", mmap_mode="r"),
-            table=pd.read_parquet(folder / "table.parquet"),
-            contrast=pd.read_parquet(folder / "contrast.parquet"),
-            quarantine=pd.read_parquet(folder / "quarantine.parquet"),
-            image_root=Path(meta["image_root"]),
-            truth=pd.read_parquet(folder / TRUTH) if (folder / TRUTH).is_file() else None,
-            intensities=meta.get("intensities"),
-            **{
-                key: meta[key]
-                for key in ("classes", "channels", "pixel_size_um", "normalise", "notes")
-            },
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"the prepared images in {folder} are damaged ({error}); delete that "
-            "folder and run the same command again"
-        ) from error
+    meta = read_json(folder / DESCRIPTION, Prepared)
+    table = read_source_table(folder / "table.parquet")
+    images = read_array(folder / "images.npy", "u", REMEDY)
+    demand_shape(
+        folder / "images.npy", images, (len(table), len(meta["channels"]), None, None), "u"
+    )
+    contrast = read_parquet(folder / "contrast.parquet", REMEDY)
+    demand_columns(folder / "contrast.parquet", contrast, CONTRAST)
+    return PlateSource(
+        folder=folder,
+        images=images,
+        table=table,
+        contrast=contrast,
+        quarantine=read_parquet(folder / "quarantine.parquet", REMEDY),
+        image_root=Path(meta["image_root"]),
+        truth=read_parquet(folder / TRUTH, REMEDY) if (folder / TRUTH).is_file() else None,
+        intensities=meta.get("intensities"),
+        travels=meta.get("travels", False),
+        classes=meta["classes"],
+        channels=meta["channels"],
+        pixel_size_um=meta["pixel_size_um"],
+        normalise=meta["normalise"],
+        notes=meta["notes"],
+    )
+
+
+def read_source_table(path: Path) -> pd.DataFrame:
+    """The rows of a source. Raises InputError where the file is no such table."""
+    table = read_parquet(path, REMEDY)
+    numbers = dict.fromkeys((STORED,) if STORED in table else (), "number")
+    demand_columns(
+        path, table, dict.fromkeys(("image_id", "label", "role", "group"), "text") | numbers
+    )
+    return table
 
 
 def source_key(folder: Path) -> str:
     """What the prepared images in `folder` were made from and how: 16 hex digits."""
-    return str(read_json(folder / DESCRIPTION).get("key"))
+    return read_json(folder / DESCRIPTION, Prepared)["key"]
 
 
 def inverse_frequency_weights(targets: np.ndarray, num_classes: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Figure 6 and its kin: how accuracy and uncertainty change with the number of networks averaged."""
+"""Figure 6 and similar ones: accuracy and uncertainty by the number of networks averaged."""
 
 from collections.abc import Sequence
 from html import escape
@@ -58,8 +58,8 @@ def network_accuracies(accuracy: np.ndarray, averaged: float, n: int) -> go.Figu
 def effect_of_samples(running: Running, classes: Sequence[str]) -> go.Figure:
     """How one image's average and its uncertainty settle as networks are added.
 
-    Bands: where 95 % of the averages over that many other networks are (mean of all ± 1.96 standard
-    errors, clipped to [0, 1]).
+    Bands: 95 % of the averages over that many other networks (mean of all ± 1.96 standard errors,
+    clipped to [0, 1]).
     """
     networks, classes = len(running.mean), [escape(name) for name in classes]
     count = np.arange(1, networks + 1)
@@ -136,13 +136,13 @@ def sample_size(table: pd.DataFrame) -> go.Figure:
     """
     figure = go.Figure()
     sizes = sorted(table["num_samples"].unique())
-    for place, size in enumerate(sizes):
+    for column, size in enumerate(sizes):
         values = table["accuracy"][table["num_samples"] == size].to_numpy() * 100
         several = len(values) > 1
         side = np.linspace(-1, 1, len(values)) if several else np.zeros(1)
         figure.add_trace(
             go.Scatter(
-                x=place + 0.26 * np.random.default_rng(0).permutation(side),
+                x=column + 0.26 * np.random.default_rng(0).permutation(side),
                 y=values,
                 mode="markers",
                 marker={
@@ -160,7 +160,7 @@ def sample_size(table: pd.DataFrame) -> go.Figure:
             figure.add_trace(
                 go.Box(
                     y=values,
-                    x=np.full(len(values), place),
+                    x=np.full(len(values), column),
                     width=0.62,
                     boxpoints=False,
                     line={"color": style.BAYESIAN, "width": 1.5},

@@ -1,4 +1,4 @@
-"""Compare methods: figures of merit with intervals, calibration, accuracy against share kept.
+"""Compare methods: figures of merit with intervals, calibration, accuracy by share kept.
 
 Points of the reliability diagrams carry customdata [method, bin].
 """
@@ -23,16 +23,19 @@ _POINTS = 400
 
 
 def criteria(
-    found: Comparison, shown: Sequence[str], names: Mapping[str, str], against: str | None = None
+    comparison: Comparison,
+    shown: Sequence[str],
+    names: Mapping[str, str],
+    against: str | None = None,
 ) -> go.Figure:
     """A panel per criterion: every method's figure with its 95 % interval, the best one filled.
 
-    against: draw the paired differences to this method instead; an interval off the line is no tie.
+    against: draw the paired differences to this method; an interval off the line is no tie.
     """
     rows = -(-len(shown) // _COLUMNS)
     columns = min(_COLUMNS, len(shown))
     titles = [f"<b>{CRITERIA[c].title}</b>{_better(c)}" for c in shown]
-    height = 70 + rows * (_BETWEEN + 22 * len(found.methods))
+    height = 70 + rows * (_BETWEEN + 22 * len(comparison.methods))
     figure = make_subplots(
         rows=rows,
         cols=columns,
@@ -41,15 +44,15 @@ def criteria(
         horizontal_spacing=0.03,
         vertical_spacing=_BETWEEN / height if rows > 1 else 0,
     )
-    for place, criterion in enumerate(shown):
-        cell = {"row": place // columns + 1, "col": place % columns + 1}
-        standing = found.standing(criterion)
+    for panel, criterion in enumerate(shown):
+        cell = {"row": panel // columns + 1, "col": panel % columns + 1}
+        standing = comparison.standing(criterion)
         best = {standing.leader, *standing.tied} if standing else set()
-        for method in found.methods:
+        for method in comparison.methods:
             value = (
-                found.interval(criterion, method)
+                comparison.interval(criterion, method)
                 if against is None
-                else found.difference(criterion, method, against)
+                else comparison.difference(criterion, method, against)
             )
             if np.isnan(value.value):
                 continue
@@ -85,7 +88,7 @@ def criteria(
         categoryorder="array",
         showgrid=False,
         fixedrange=True,
-        categoryarray=[names[m] for m in reversed(found.methods)],
+        categoryarray=[names[m] for m in reversed(comparison.methods)],
     )
     figure.update_xaxes(
         showgrid=True, gridcolor=style.FAINT, nticks=4, fixedrange=True, exponentformat="none"
@@ -94,14 +97,14 @@ def criteria(
     return figure
 
 
-def reliability(found: Mapping[str, Reliability], names: Mapping[str, str]) -> go.Figure:
+def reliability(diagrams: Mapping[str, Reliability], names: Mapping[str, str]) -> go.Figure:
     """A reliability diagram per method, all on the same axes; the diagonal is ideal.
 
     Bars are 95 % intervals (Wilson), points grow with the number of images.
     """
-    columns = min(_COLUMNS, len(found))
-    rows = -(-len(found) // columns)
-    titles = [f'<span style="color:{method_of(m).colour}">■</span> {names[m]}' for m in found]
+    columns = min(_COLUMNS, len(diagrams))
+    rows = -(-len(diagrams) // columns)
+    titles = [f'<span style="color:{method_of(m).colour}">■</span> {names[m]}' for m in diagrams]
     figure = make_subplots(
         rows=rows,
         cols=columns,
@@ -111,9 +114,9 @@ def reliability(found: Mapping[str, Reliability], names: Mapping[str, str]) -> g
         horizontal_spacing=0.02,
         vertical_spacing=0.16 / rows,
     )
-    largest = max((r.count.max() for r in found.values()), default=1)
-    for place, (method, bins) in enumerate(found.items()):
-        cell = {"row": place // columns + 1, "col": place % columns + 1}
+    largest = max((r.count.max() for r in diagrams.values()), default=1)
+    for panel, (method, bins) in enumerate(diagrams.items()):
+        cell = {"row": panel // columns + 1, "col": panel % columns + 1}
         used = np.flatnonzero(bins.count)
         low, high = bins.low[used], bins.high[used]
         accuracy, colour = bins.accuracy[used], method_of(method).colour
@@ -166,26 +169,26 @@ def reliability(found: Mapping[str, Reliability], names: Mapping[str, str]) -> g
     return figure
 
 
-def retention(found: Mapping[str, RiskCoverage], names: Mapping[str, str]) -> go.Figure:
+def retention(curves: Mapping[str, RiskCoverage], names: Mapping[str, str]) -> go.Figure:
     """Share right among the surest images against the share kept, one line per method.
 
-    Drawn down to where no method is wrong any more.
+    Ends where every method is right.
     """
     figure = go.Figure()
     lowest, surest = 1.0, 1.0
-    for method, curve in found.items():
+    for method, curve in curves.items():
         n = len(curve.risk)
         if not n:
             continue
-        places = np.unique(np.linspace(0, n - 1, min(n, _POINTS)).astype(int))
-        places = places[places + 1 >= min(n, 20)]  # the share right of a handful says nothing
-        right = 1 - curve.risk[places]
+        ranks = np.unique(np.linspace(0, n - 1, min(n, _POINTS)).astype(int))
+        ranks = ranks[ranks + 1 >= min(n, 20)]  # a few images give no share
+        right = 1 - curve.risk[ranks]
         lowest = min(lowest, float(right.min()))
         if (right < 1).any():
-            surest = min(surest, float(curve.coverage[places][right < 1].min()))
+            surest = min(surest, float(curve.coverage[ranks][right < 1].min()))
         figure.add_trace(
             go.Scatter(
-                x=100 * curve.coverage[places],
+                x=100 * curve.coverage[ranks],
                 y=100 * right,
                 mode="lines",
                 name=names[method],

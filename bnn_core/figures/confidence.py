@@ -1,7 +1,7 @@
-"""Figures 2A, 2B, 4A, 4B: how sure, right and wrong; what a cut-off gains.
+"""Figures 2A, 2B, 4A, 4B: how sure right and wrong predictions are, and what a cut-off gains.
 
-Bars carry customdata [method, bin, "right" or "wrong"]: what a click needs to find their images;
-points of curves the score at which they are cut.
+For clicks, bars carry customdata [method, bin, "right" or "wrong"], points of curves the score of
+their cut-off.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from bnn_core.measures.intervals import Bands
 
 
 class Scale(NamedTuple):
-    """The axis of a score that all networks share: its name, ends and where it is cut."""
+    """The axis of a score that all networks share: its name, its ends and the cut-off."""
 
     score: str
     low: float
@@ -28,7 +28,7 @@ class Scale(NamedTuple):
 
     @property
     def sign(self) -> str:
-        """Which side of the cut-off is kept."""
+        """The side of the cut-off that is kept."""
         return SCORES[self.score].sign
 
 
@@ -40,9 +40,9 @@ def distributions(
     log: bool = False,
     noun: str = "images",
 ) -> go.Figure:
-    """One panel per network on the same axes: all units in grey, the wrong ones in vermilion.
+    """One panel per network on the same axes: all units in grey, the wrong ones in orange.
 
-    histograms: method -> `Judged.histogram`. Wrong units stand in front of the whole bar and not on
+    histograms: method -> `Judged.histogram`. Wrong units are drawn in front of the whole bar, not on
     top of it, so that heights can be read on a logarithmic axis too.
     """
     methods = list(histograms)
@@ -54,7 +54,7 @@ def distributions(
     )
     highest = max(float((t["right"] + t["wrong"]).max()) for t in histograms.values())
     symbol = SCORES[scale.score].symbol
-    for place, method in enumerate(methods, start=1):
+    for panel, method in enumerate(methods, start=1):
         table = histograms[method]
         middle = (table["left"] + table["right_edge"]) / 2
         width = float(table["right_edge"].iat[0] - table["left"].iat[0])
@@ -75,7 +75,7 @@ def distributions(
                     width=width * 0.92,
                     name=verdict,
                     legendgroup=verdict,
-                    showlegend=place == 1,
+                    showlegend=panel == 1,
                     marker={"color": colour, "line": {"width": 0}},
                     selected={"marker": {"opacity": 1}},
                     unselected={"marker": {"opacity": 0.55}},
@@ -84,7 +84,7 @@ def distributions(
                     hovertext=text,
                     hovertemplate="%{hovertext}<extra></extra>",
                 ),
-                row=place,
+                row=panel,
                 col=1,
             )
     if log:
@@ -162,7 +162,7 @@ def curves(
 
 
 def _accuracy_range(bands: Mapping[str, Bands]) -> list[float]:
-    """Room for the curves, in percent; intervals of a handful of units at the end may leave it."""
+    """The range of the curves, in percent, without the intervals of the few units at the end."""
     lowest = 1.0
     for band in bands.values():
         enough = band.at.coverage >= 0.02
@@ -215,7 +215,7 @@ def _line(
             strict=True,
         )
     ]
-    # Invisible marks: Plotly selects no point of a bare line.
+    # Invisible marks: Plotly cannot select the points of a line without marks.
     unseen = {"marker": {"opacity": 0}}
     figure.add_trace(
         go.Scatter(
@@ -251,14 +251,5 @@ def _axis_title(scale: Scale) -> str:
 
 def _colour_titles(figure: go.Figure, methods: list[str]) -> None:
     for title, method in zip(figure.layout.annotations, methods, strict=False):
-        title.update(
-            x=0,
-            xanchor="left",
-            font={"size": 14},
-            text=f"<b>{title.text}</b>",
-            bordercolor=method_of(method).colour,
-        )
-        title.update(
-            text=f'<span style="color:{method_of(method).colour}">■</span> {title.text}',
-            bordercolor=None,
-        )
+        mark = f'<span style="color:{method_of(method).colour}">■</span>'
+        title.update(x=0, xanchor="left", font={"size": 14}, text=f"{mark} <b>{title.text}</b>")

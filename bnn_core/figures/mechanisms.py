@@ -1,6 +1,6 @@
 """Figures 4A-C and 5A: the images of one compound by score, coloured by predicted class.
 
-Parts of bars carry customdata [compound, bin, predicted class]: what a click needs.
+For clicks, parts of bars carry customdata [compound, bin, predicted class].
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ class Marked(NamedTuple):
     """A class to be named at its highest part: which bin, and the middle of that part."""
 
     name: str
-    place: int
+    bin_number: int
     height: float
     highlighted: bool
 
 
 def class_style(name: str, label: str, highlight: str | None) -> dict[str, object]:
-    """How a predicted class is filled: the label plain grey, one in vermilion, others hatched."""
+    """Fill of a predicted class: the label in grey, the highlighted class in orange, others hatched."""
     if name == highlight:
         return {"color": style.WRONG if name != label else style.BAYESIAN, "line": {"width": 0}}
     if name == label:
@@ -70,11 +70,11 @@ def histogram(
     named = set(sorted(totals.index, key=lambda c: (c not in (label, highlight), -totals[c]))[:3])
     for name in order:
         part = counts[counts["predicted"] == name]
-        middle = [sum(bins.edges(place)) / 2 for place in part["bin"]]
+        middle = [sum(bins.edges(bin_number)) / 2 for bin_number in part["bin"]]
         mark = " (the label)" if name == label else ""
         text = [
-            f"{name}{mark}<br>{_range(bins, place)}: {n:,}"
-            for place, n in zip(part["bin"], part["n"], strict=True)
+            f"{name}{mark}<br>{_range(bins, bin_number)}: {n:,}"
+            for bin_number, n in zip(part["bin"], part["n"], strict=True)
         ]
         figure.add_trace(
             go.Bar(
@@ -86,16 +86,18 @@ def histogram(
                 hovertext=text,
                 selected={"marker": {"opacity": 1}},
                 unselected={"marker": {"opacity": 0.55}},
-                customdata=[[compound, int(place), name] for place in part["bin"]],
+                customdata=[[compound, int(bin_number), name] for bin_number in part["bin"]],
                 hovertemplate="%{hovertext}<extra></extra>",
             )
         )
         if name in named and len(part):
             best = int(part["n"].to_numpy().argmax())
-            place, n = int(part["bin"].iat[best]), int(part["n"].iat[best])
-            marked.append(Marked(name, place, below.get(place, 0) + n / 2, name == highlight))
-        for place, n in zip(part["bin"], part["n"], strict=True):
-            below[place] = below.get(place, 0) + n
+            bin_number, n = int(part["bin"].iat[best]), int(part["n"].iat[best])
+            marked.append(
+                Marked(name, bin_number, below.get(bin_number, 0) + n / 2, name == highlight)
+            )
+        for bin_number, n in zip(part["bin"], part["n"], strict=True):
+            below[bin_number] = below.get(bin_number, 0) + n
     if not len(counts):
         figure.add_trace(go.Bar(x=[], y=[]))
     top = _HEADROOM * max(highest, 1)
@@ -116,20 +118,24 @@ def _name_bars(
 ) -> None:
     """Class names clear of bars and of one another, each with a thin line to its bar."""
     line = top / 9
-    taken: list[tuple[float, float, float]] = []
-    for mark in sorted(marked, key=lambda m: m.place):
-        left = mark.place >= bins.count / 2
+    occupied: list[tuple[float, float, float]] = []
+    for mark in sorted(marked, key=lambda m: m.bin_number):
+        left = mark.bin_number >= bins.count / 2
         width = 1 + _BINS_PER_LETTER * len(mark.name) * bins.count / 20
         start, end = (
-            (mark.place + 1 - width, mark.place + 1) if left else (mark.place, mark.place + width)
+            (mark.bin_number + 1 - width, mark.bin_number + 1)
+            if left
+            else (mark.bin_number, mark.bin_number + width)
         )
-        y = line + max((n for place, n in heights.items() if start - 1 < place < end), default=0)
-        for other in sorted(taken, key=lambda t: t[2]):
+        y = line + max(
+            (n for bin_number, n in heights.items() if start - 1 < bin_number < end), default=0
+        )
+        for other in sorted(occupied, key=lambda t: t[2]):
             if start < other[1] and other[0] < end and abs(y - other[2]) < line:
                 y = other[2] + line
         y = min(y, top - line / 2)
-        taken.append((start, end, y))
-        ends = bins.edges(mark.place)
+        occupied.append((start, end, y))
+        ends = bins.edges(mark.bin_number)
         middle = sum(ends) / 2
         figure.add_shape(
             type="line",
@@ -149,6 +155,6 @@ def _name_bars(
         )
 
 
-def _range(bins: Bins, place: int) -> str:
-    low, high = bins.edges(int(place))
+def _range(bins: Bins, bin_number: int) -> str:
+    low, high = bins.edges(int(bin_number))
     return f"{low:.3g} to {high:.3g}"

@@ -1,6 +1,6 @@
 """Figures 3A, 3B and beyond: known images against shifted and new ones.
 
-What can be clicked carries customdata [group, kind, bin, predicted]; "" and -1 stand for any.
+What can be clicked carries customdata [group, kind, bin, predicted]; "" and -1 mean any.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def distributions(
     """
     here = [group for group in GROUPS if (shares["group"] == group).any()]
     figure = make_subplots(rows=max(len(here), 1), cols=1, shared_xaxes=True, vertical_spacing=0.13)
-    for place, group in enumerate(here, start=1):
+    for panel, group in enumerate(here, start=1):
         part = shares[shares["group"] == group]
         figure.add_trace(
             go.Bar(
@@ -59,10 +59,10 @@ def distributions(
                 ],
                 hovertemplate="%{hovertext}<extra></extra>",
             ),
-            row=place,
+            row=panel,
             col=1,
         )
-        axis = "" if place == 1 else place
+        axis = "" if panel == 1 else panel
         figure.add_annotation(
             xref=f"x{axis} domain",
             yref=f"y{axis} domain",
@@ -75,7 +75,7 @@ def distributions(
             font={"size": 13},
         )
         figure.add_vline(
-            x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2}, row=place, col=1
+            x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2}, row=panel, col=1
         )
     style.finish(figure, height=140 * max(len(here), 1) + 60, legend=False)
     figure.update_xaxes(range=[bins.low, bins.high])
@@ -95,10 +95,10 @@ def strips(
     depth = -(-len(lines) // columns)
     figure = make_subplots(rows=1, cols=columns, horizontal_spacing=0.12 / columns)
     for column in range(columns):
-        own = lines.iloc[column * depth : (column + 1) * depth]
-        place = {kind: i for i, kind in enumerate(own["kind"])}
-        part = shares[(shares["group"] == group) & shares["kind"].isin(place)]
-        rows = [place[kind] for kind in part["kind"]]
+        lines_of_column = lines.iloc[column * depth : (column + 1) * depth]
+        row_of = {kind: i for i, kind in enumerate(lines_of_column["kind"])}
+        part = shares[(shares["group"] == group) & shares["kind"].isin(row_of)]
+        rows = [row_of[kind] for kind in part["kind"]]
         figure.add_trace(
             go.Scatter(
                 x=[sum(bins.edges(b)) / 2 for b in part["bin"]],
@@ -128,8 +128,8 @@ def strips(
         )
         figure.add_trace(
             go.Scatter(
-                x=own["median"],
-                y=list(place.values()),
+                x=lines_of_column["median"],
+                y=list(row_of.values()),
                 mode="markers",
                 hoverinfo="skip",
                 marker={
@@ -146,11 +146,11 @@ def strips(
         )
         figure.update_yaxes(
             range=[depth - 0.4, -0.6],
-            tickvals=list(place.values()),
+            tickvals=list(row_of.values()),
             fixedrange=True,
             ticktext=[
                 f"<b>{k}</b>" + (" ••" if two else "")
-                for k, two in zip(own["kind"], own["bimodal"], strict=True)
+                for k, two in zip(lines_of_column["kind"], lines_of_column["bimodal"], strict=True)
             ],
             row=1,
             col=column + 1,
@@ -171,7 +171,7 @@ def taken_for(
     ends: tuple[float, float],
     group: str,
 ) -> go.Figure:
-    """Who is taken for what: kinds across, predicted classes down; area is the share of the kind,
+    """Predicted classes of each kind: kinds across, classes down; area is the share of the kind,
     colour its median score."""
     figure = go.Figure(
         go.Scatter(
@@ -199,7 +199,7 @@ def taken_for(
                 [group, k, -1, p] for k, p in zip(calls["kind"], calls["predicted"], strict=True)
             ],
             hovertext=[
-                f"{k} taken for {p}: {n:,} ({100 * s:.0f} %), median {m:.3g}"
+                f"{k} predicted as {p}: {n:,} ({100 * s:.0f} %), median {m:.3g}"
                 for k, p, n, s, m in zip(
                     calls["kind"],
                     calls["predicted"],
@@ -227,7 +227,7 @@ def taken_for(
         categoryorder="array",
         categoryarray=list(classes)[::-1],
         range=[-0.7, len(classes) - 0.3],
-        title="taken for",
+        title="predicted as",
     )
     figure.update_layout(clickmode="event+select", margin={"t": 6})
     return figure
@@ -265,7 +265,7 @@ def one_kind(
                     for b, p in zip(part["bin"], part["predicted"], strict=True)
                 ],
                 hovertext=[
-                    f"taken for {p}, {_range(bins, b)}: {n:,}"
+                    f"predicted as {p}, {_range(bins, b)}: {n:,}"
                     for b, p, n in zip(part["bin"], part["predicted"], part["n"], strict=True)
                 ],
                 hovertemplate="%{hovertext}<extra></extra>",
@@ -276,7 +276,7 @@ def one_kind(
     figure.update_xaxes(range=[bins.low, bins.high], title=_axis(bins.score))
     figure.update_yaxes(title="images", tickformat=",d", fixedrange=True, nticks=5)
     figure.update_layout(
-        barmode="stack", clickmode="event+select", legend={"title": {"text": "taken for "}}
+        barmode="stack", clickmode="event+select", legend={"title": {"text": "predicted as "}}
     )
     return figure
 
@@ -287,6 +287,6 @@ def _axis(score: str) -> str:
     )
 
 
-def _range(bins: Bins, place: int) -> str:
-    low, high = bins.edges(int(place))
+def _range(bins: Bins, bin_number: int) -> str:
+    low, high = bins.edges(int(bin_number))
     return f"{low:.3g} to {high:.3g}"

@@ -12,8 +12,8 @@ from bnn_core.figures import style
 from bnn_core.measures.reliability import Reliability
 
 
-def reliability_diagram(found: Mapping[str, Reliability], names: Mapping[str, str]) -> go.Figure:
-    """How often right against how sure, per bin of the top mean softmax; the diagonal is ideal.
+def reliability_diagram(diagrams: Mapping[str, Reliability], names: Mapping[str, str]) -> go.Figure:
+    """Share right by mean softmax, per bin of the top mean softmax; the diagonal is ideal.
 
     Points carry customdata [method, bin]; their size grows with the number of images, bars are 95 %
     intervals (`reliability`).
@@ -29,8 +29,8 @@ def reliability_diagram(found: Mapping[str, Reliability], names: Mapping[str, st
             hoverinfo="skip",
         )
     )
-    largest = max((r.count.max() for r in found.values()), default=1)
-    for method, bins in found.items():
+    largest = max((r.count.max() for r in diagrams.values()), default=1)
+    for method, bins in diagrams.items():
         used = np.flatnonzero(bins.count)
         low, high = bins.low[used], bins.high[used]
         accuracy = bins.accuracy[used]
@@ -82,7 +82,7 @@ def training_history(histories: Mapping[str, pd.DataFrame], names: Mapping[str, 
     )
     for method, table in histories.items():
         colour = method_of(method).colour
-        for column, (measure, place) in {
+        for column, (measure, panel) in {
             "accuracy": ("training", 1),
             "validation_accuracy": ("validation", 1),
             "nll": ("training", 2),
@@ -96,7 +96,7 @@ def training_history(histories: Mapping[str, pd.DataFrame], names: Mapping[str, 
                         mode="lines",
                         name=f"{names[method]}, {measure}",
                         legendgroup=f"{method}{measure}",
-                        showlegend=place == 1,
+                        showlegend=panel == 1,
                         line={
                             "color": colour,
                             "width": 2,
@@ -104,7 +104,7 @@ def training_history(histories: Mapping[str, pd.DataFrame], names: Mapping[str, 
                         },
                     ),
                     row=1,
-                    col=place,
+                    col=panel,
                 )
     figure.update_xaxes(title="epoch")
     style.finish(figure, height=330)

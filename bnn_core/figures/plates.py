@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from bnn_core.figures import style
-from bnn_core.tables.plate_map import row_name
+from bnn_core.tables.wells import row_name
 
 #: Pixels from well to well of one plate shown alone; the most that the wells of a map are wide, so
 #: that with its margins it fits beside the sidebar on a screen 1280 wide: a chart made narrower by
@@ -30,7 +30,7 @@ NAME_HEIGHT, SCALE_LENGTH = 18, 200
 class Colours(NamedTuple):
     """What the squares show: numbers on a scale (`ends`) or classes with a colour each.
 
-    hollow: classes drawn as open squares, which no colour of another class can be taken for.
+    hollow: classes drawn as open squares, which cannot be confused with a colour of another class.
     """
 
     name: str
@@ -60,16 +60,16 @@ def plate_map(
 ) -> go.Figure:
     """One plate with its empty places, or several side by side.
 
-    wells: `bnn_core.tables.plate_map.well_table` (plate, row, column); colours.values and texts (what a
-    well says under the mouse) stand in its order; size: rows and columns of a plate; marked: (W,)
-    wells whose prediction is wrong: they get a cross.
+    wells: `bnn_core.tables.plate_map.well_table` (plate, row, column); colours.values and texts (shown
+    under the mouse) are in its order; size: rows and columns of a plate; marked: (W,) wells with a
+    wrong prediction, drawn with a cross.
     """
     plates = list(dict.fromkeys(wells["plate"]))
     grid = _grid(len(plates), size)
-    line, place = np.divmod(
+    line, column = np.divmod(
         wells["plate"].map({n: i for i, n in enumerate(plates)}).to_numpy(), grid.across
     )
-    x = wells["column"].to_numpy() + grid.columns * place
+    x = wells["column"].to_numpy() + grid.columns * column
     y = wells["row"].to_numpy() + grid.rows * line
     step = grid.step
     figure = go.Figure()
@@ -148,7 +148,7 @@ def line_means(means: pd.DataFrame, along: str, name: str) -> go.Figure:
     figure.update_yaxes(title=name, nticks=5)
     middle, spread = means["mean"].mean(), means[["low", "mean", "high"]].to_numpy()
     if len(means) and np.ptp(spread[~np.isnan(spread)]) < 1e-9 * max(1, abs(middle)):
-        # All alike: a scale of its own would show how the computer rounds.
+        # All equal: a scale from their range would show rounding errors.
         wide = 0.05 * max(1, abs(middle))
         figure.update_yaxes(range=[middle - wide, middle + wide])
     figure.update_layout(margin={"t": 8}, clickmode="event+select")
@@ -284,7 +284,7 @@ def _lay_out(
 
 
 def _legend_height(colours: Colours, width: float) -> int:
-    """Pixels that the legend takes above a map of `width` pixels; an estimate, not too small."""
+    """Height of the legend above a map of `width` pixels, in pixels; an estimate, not too small."""
     if colours.classes is None:
         return 0
     in_line = max(1, int(width / (45 + 6.5 * max(map(len, colours.classes)))))

@@ -11,9 +11,9 @@ from plotly.subplots import make_subplots
 from bnn_core.figures import style
 from bnn_core.measures.sample_views import swarm_offsets
 
-#: A figure lists at most this many classes; the least probable of more are left out.
+#: A figure lists at most this many classes, the most probable ones.
 MOST_CLASSES = 15
-#: Ten hues that stay apart for colour-blind readers (Petroff 2021); more classes have no such set.
+#: Ten hues that colour-blind readers can distinguish (Petroff 2021); there is no set of more.
 CLASS_COLOURS = (
     "#3f90da",
     "#ffa90e",
@@ -60,7 +60,7 @@ def distribution(
     beside: the standard network's softmax, drawn as diamonds.
     """
     listed, classes = listed_classes(average.mean, label), [escape(name) for name in classes]
-    place = {int(c): i for i, c in enumerate(listed)}
+    row_of = {int(c): i for i, c in enumerate(listed)}
     predicted = int(average.mean.argmax())
     if samples is None:
         figure = make_subplots(subplot_titles=("average",))
@@ -108,8 +108,8 @@ def distribution(
         )
     if label is not None:
         figure.add_hrect(
-            y0=place[label] - 0.5,
-            y1=place[label] + 0.5,
+            y0=row_of[label] - 0.5,
+            y1=row_of[label] + 0.5,
             line_width=0,
             fillcolor=style.FAINT,
             layer="below",
@@ -117,7 +117,7 @@ def distribution(
     wrong = label is not None and predicted != label
     figure.add_annotation(
         x=1,
-        y=place[predicted],
+        y=row_of[predicted],
         xref=f"x{'' if samples is None else 2} domain",
         yref="y",
         xanchor="left",
@@ -165,11 +165,11 @@ def _add_swarms(
         ),
     ):
         x, y, text = [], [], []
-        for place, c in enumerate(listed):
-            inside = chosen[:, place]
+        for row, c in enumerate(listed):
+            inside = chosen[:, row]
             values = samples[:, c]
             x.append(values[inside])
-            y.append((place + 0.38 * swarm_offsets(values))[inside])
+            y.append((row + 0.38 * swarm_offsets(values))[inside])
             text += [f"network {t + 1} · {classes[c]}" for t in networks[inside]]
         figure.add_trace(
             kind(
@@ -199,7 +199,7 @@ def strip(
     """Figure 1C: networks by images, colour = predicted class; a column is one image.
 
     predicted: (n, T) class indices. labels: (n,) class index or -1. rows: (n,) row number of each
-    image, the customdata of its column. names: what to call each image on hover. averaged: (n,)
+    image, the customdata of its column. names: of the images, for hovering. averaged: (n,)
     class the average predicts. current: row number to outline.
     """
     images, networks = predicted.shape
@@ -232,7 +232,7 @@ def strip(
         _votes_text(*one, classes=classes)
         for one in zip(names, labels, averaged, predicted, strict=True)
     ]
-    # A heatmap answers no clicks, so a bar that cannot be seen lies over each column.
+    # A heatmap gets no clicks, so each column is covered by an invisible bar.
     figure.add_trace(
         go.Bar(
             x=np.arange(images),
@@ -271,7 +271,7 @@ def strip(
             y1=networks + 0.5,
             line={"color": style.BAYESIAN, "width": 2},
         )
-        near = 0.06 * images  # of an end, where a centred text would be cut off
+        near = 0.06 * images  # near an end a centred text would be cut off
         anchor = "left" if column < near else "right" if column > images - near else "center"
         figure.add_annotation(
             x=int(column),
@@ -295,7 +295,7 @@ def strip(
 def _strip_colours(
     predicted: np.ndarray, labels: np.ndarray, classes: Sequence[str]
 ) -> tuple[np.ndarray, list[str], list[str]]:
-    """What each cell shows: a colour per class while those can be told apart, else right or not."""
+    """Content of the cells: a colour per class while these can be distinguished, else right or not."""
     if len(classes) <= len(CLASS_COLOURS):
         return predicted, list(CLASS_COLOURS[: len(classes)]), list(classes)
     shade = np.where(labels[:, None] < 0, 2, predicted != labels[:, None])
@@ -319,4 +319,4 @@ def _votes_text(
 def _steps(colours: Sequence[str]) -> list[list]:
     """A colour scale of equal steps without blending."""
     n = len(colours)
-    return [[place / n, colour] for i, colour in enumerate(colours) for place in (i, i + 1)]
+    return [[edge / n, colour] for i, colour in enumerate(colours) for edge in (i, i + 1)]

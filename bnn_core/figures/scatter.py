@@ -1,6 +1,6 @@
 """Figure 2C: one network's score against the other's, with marginal counts and quadrants.
 
-Marks carry what a click needs as customdata: a point its row number, a marginal bar the text
+For clicks, marks carry customdata: a point its row number, a marginal bar the text
 "bayes/7/wrong" (network, bin, verdict; see `bar_of`).
 """
 
@@ -28,9 +28,9 @@ _VERDICT_FILL = {
     "not counted": {"color": "rgba(0,0,0,0)", "line": {"color": style.RIGHT, "width": 1}},
     "wrong": {"color": style.WRONG},
 }
-#: Behind text that lies over points; dark enough for white letters on either theme.
+#: Behind text over points; dark enough for white letters on either theme.
 _PLATE = "rgba(60, 68, 74, 0.72)"
-_MAIN = 0.84  # share of the width and height that the scatter itself takes
+_MAIN = 0.84  # share of the width and height of the scatter itself
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ def agreement(
 
 
 def bar_of(mark: str) -> tuple[str, int, str]:
-    """Network, bin and verdict that a clicked marginal bar stands for."""
-    network, place, verdict = mark.split("/")
-    return network, int(place), verdict
+    """Network, bin and verdict of a clicked marginal bar."""
+    network, bin_number, verdict = mark.split("/")
+    return network, int(bin_number), verdict
 
 
 def _points(points: pd.DataFrame, mark: Mapping, name: str) -> go.Scattergl:
@@ -149,7 +149,7 @@ def _bars(margin: pd.DataFrame, network: str, axis: Axis, across: bool) -> list[
                 marker=fill,
                 showlegend=False,
                 width=width * (0.45 if verdict == "wrong" else 0.92),
-                customdata=[f"{network}/{place}/{verdict}" for place in np.flatnonzero(used)],
+                customdata=[f"{network}/{number}/{verdict}" for number in np.flatnonzero(used)],
                 text=[f"{count:,} {verdict}" for count in counts],
                 textposition="none",
                 hovertemplate=f"{axis.title}<br>%{{text}}<extra></extra>",
@@ -199,7 +199,7 @@ def _draw_cuts(figure: go.Figure, standard: Axis, bayes: Axis, quadrants: pd.Dat
 def _lay_out(figure: go.Figure, standard: Axis, bayes: Axis) -> None:
     def main(axis: Axis) -> dict:
         pad = 0.015 * (axis.range[1] - axis.range[0])
-        found = {
+        settings = {
             "title": axis.title,
             "domain": [0, _MAIN],
             "showgrid": True,
@@ -207,10 +207,10 @@ def _lay_out(figure: go.Figure, standard: Axis, bayes: Axis) -> None:
             "range": [axis.range[0] - pad, axis.range[1] + pad],
         }
         if axis.ticks:
-            found |= {"tickvals": list(axis.ticks), "ticktext": list(axis.ticks.values())}
-        return found
+            settings |= {"tickvals": list(axis.ticks), "ticktext": list(axis.ticks.values())}
+        return settings
 
-    style.finish(figure, height=660)
+    style.finish(figure, height=620)
     counts = {
         "type": "log",
         "domain": [_MAIN + 0.02, 1],
@@ -228,7 +228,8 @@ def _lay_out(figure: go.Figure, standard: Axis, bayes: Axis) -> None:
         barmode="overlay",
         bargap=0,
         hovermode="closest",
-        legend={"itemsizing": "constant", "y": -0.11, "yanchor": "top"},
+        legend={"itemsizing": "constant"},
+        margin={"t": 78},  # the toolbar is above the legend
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": style.RIGHT, "activecolor": style.BAYESIAN},
         # Zoom stays when only counts change, not when the axes do.
         uirevision=f"{standard.title} {standard.range} {bayes.title} {bayes.range}",

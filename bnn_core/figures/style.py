@@ -1,7 +1,7 @@
-"""Colours, names and layout that all figures share.
+"""Colours and layout that all figures share.
 
-The colours keep apart for colour-blind readers and on a white or a near-black page, so figures are
-transparent and need not know the theme; text and grid lines take theirs from it.
+Colour-blind readers can distinguish the colours, on a white page and on a nearly black one. So
+figures are transparent and independent of the theme; text and grid lines have its colours.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ STANDARD = METHODS["standard"].colour
 WRONG = "#D55E00"
 RIGHT = "#8C959C"
 UNKNOWN = UNKNOWN_COLOUR
-#: Half-transparent line that reads on both themes.
+#: A half-transparent line that is visible on both themes.
 GUIDE = "rgba(128, 138, 145, 0.55)"
 FAINT = "rgba(128, 138, 145, 0.16)"
 
@@ -27,7 +27,7 @@ def faded(colour: str, opacity: float) -> str:
 
 
 def finish(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
-    """The layout of every figure: transparent, pan by default, a quiet legend above."""
+    """The layout of every figure: transparent, pan by default, the legend above."""
     figure.update_layout(
         height=height,
         paper_bgcolor="rgba(0,0,0,0)",

@@ -13,8 +13,15 @@ from bnn_core.images.contrast import area_resize, otsu_threshold
 _WORKING_SIDE = 640
 _LEAST_IMAGES = 5
 #: Differences smaller than these do not matter; they keep z finite where all images are alike.
-#: focus: decades; saturation, foreground: share of pixels; nuclei: nuclei.
-SCALE_FLOORS = {"focus": 0.02, "saturation": 0.005, "foreground": 0.01, "nuclei": 1.0}
+#: focus: decades; saturation, foreground: share of pixels; nuclei: nuclei; nuclei_area: % of the
+#: field.
+SCALE_FLOORS = {
+    "focus": 0.02,
+    "saturation": 0.005,
+    "foreground": 0.01,
+    "nuclei": 1.0,
+    "nuclei_area": 0.01,
+}
 
 
 def measure(
@@ -28,7 +35,8 @@ def measure(
     Returns "focus" (C,): log10 of the share of fine detail (a Laplacian of Gaussian of 1 pixel, on
     at most 640 pixels a side) in the variance, lower is blurred; "saturation" (C,): share of pixels
     at the ceiling; "foreground": share of the field above the threshold in at least half of the
-    channels (haze in one alone is no cell); "nuclei": a count, NaN without a DNA channel.
+    channels (haze in one alone is no cell); "nuclei": a count, and "nuclei_area": the median area
+    of a nucleus in % of the field; both NaN without a DNA channel.
     """
     factor = -(-max(image.shape[1:]) // _WORKING_SIDE)
     size = (max(1, image.shape[1] // factor), max(1, image.shape[2] // factor))
@@ -36,16 +44,21 @@ def measure(
     detail = np.array([_laplacian(_smooth(plane)).var() for plane in small])
     focus = np.log10((detail + 1e-9) / (small.var(axis=(1, 2)) + 1e-6))
     above = small > thresholds[:, None, None]
+    count, area = (np.nan, np.nan) if dna is None else measure_nuclei(small[dna], thresholds[dna])
     return {
         "focus": focus,
         "saturation": (image >= ceilings[:, None, None]).mean(axis=(1, 2)),
         "foreground": float((2 * above.sum(axis=0) >= len(image)).mean()),
-        "nuclei": float("nan") if dna is None else count_nuclei(small[dna], thresholds[dna]),
+        "nuclei": count,
+        "nuclei_area": 100 * area / small[0].size,
     }
 
 
-def count_nuclei(plane: np.ndarray, threshold: float) -> float:
-    """Number of nuclei in a DNA image (H, W): objects above the threshold, touching ones parted.
+def measure_nuclei(plane: np.ndarray, threshold: float) -> tuple[float, float]:
+    """Number of nuclei in a DNA image (H, W) and their median area in pixels (0 without nuclei).
+
+    Nuclei are objects above the threshold. Touching ones are counted separately, but the area is
+    that of whole objects.
 
     The threshold is the plate's or, where haze lifts the whole image above that, the image's own
     (Otsu). A nucleus is a peak of the distance to the background, with no higher peak nearer than
@@ -58,11 +71,11 @@ def count_nuclei(plane: np.ndarray, threshold: float) -> float:
     mask = ndimage.binary_opening(smooth > threshold)
     objects, found = ndimage.label(mask)
     if not found:
-        return 0.0
+        return 0.0, 0.0
     areas = np.bincount(objects.ravel())[1:]
     kept = np.flatnonzero(areas >= max(8, 0.1 * np.median(areas))) + 1
     if not len(kept):
-        return 0.0
+        return 0.0, 0.0
     mask = np.isin(objects, kept)
     distance = ndimage.distance_transform_edt(mask)
     deepest = np.zeros(found + 1)
@@ -73,7 +86,7 @@ def count_nuclei(plane: np.ndarray, threshold: float) -> float:
     peaks = mask & (distance == ndimage.maximum_filter(distance, window))
     _, count = ndimage.label(peaks, np.ones((3, 3)))
     shadowed = len(kept) - len(np.unique(objects[peaks]))
-    return float(count + shadowed)
+    return float(count + shadowed), float(np.median(areas[kept - 1]))
 
 
 def _smooth(plane: np.ndarray) -> np.ndarray:

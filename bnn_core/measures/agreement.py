@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from bnn_core.base.scores import SCORES
 from bnn_core.measures import selection
@@ -35,16 +36,17 @@ class Scale:
     span: tuple[float, float]
     stretched: bool = False
 
-    def place(self, values: np.ndarray | float) -> np.ndarray:
+    def place(self, values: ArrayLike) -> np.ndarray:
         """Plotted position of each value; NaN stays NaN."""
-        values = np.asarray(values, dtype=np.float64)
+        positions = np.asarray(values, dtype=np.float64)
         if SCORES[self.score].limit is None:
             # There is no upper bound: larger values are drawn at the end of the axis.
-            values = np.minimum(values, self.span[1])
+            positions = np.minimum(positions, self.span[1])
         if not self.stretched:
-            return values
-        doubt = 1 - values if SCORES[self.score].direction > 0 else values
-        floor = CONFIDENCE_FLOOR if self.score == "confidence" else STRETCH_FLOOR
+            return positions
+        doubt = 1 - positions if SCORES[self.score].direction > 0 else positions
+        of_c = self.score in ("confidence", "signed_confidence")
+        floor = CONFIDENCE_FLOOR if of_c else STRETCH_FLOOR
         return -np.log10(np.maximum(doubt, floor))
 
     def value(self, positions: np.ndarray | float) -> np.ndarray:

@@ -56,9 +56,20 @@ def scored_rows(table: pd.DataFrame) -> np.ndarray:
     without such a class is `unpredictable` and is counted separately).
     """
     counted = (table["role"] == "scored").to_numpy() & table["correct"].notna().to_numpy()
-    if "unpredictable" in table:
-        counted &= ~table["unpredictable"].fillna(False).to_numpy(dtype=bool)
-    return counted
+    return counted & ~unlearned_rows(table)
+
+
+def unlearned_rows(table: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: the label is a class that the predicting network was not trained on."""
+    if "unpredictable" not in table:
+        return np.zeros(len(table), bool)
+    return table["unpredictable"].fillna(False).to_numpy(dtype=bool)
+
+
+def wrong_rows(table: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: predicted wrongly although the network was trained on the class of the label."""
+    wrong = (table["correct"] == False).fillna(False)  # noqa: E712
+    return wrong.to_numpy(dtype=bool) & ~unlearned_rows(table)
 
 
 def own_images(table: pd.DataFrame) -> np.ndarray:

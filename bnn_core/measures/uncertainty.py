@@ -4,11 +4,17 @@ Source: Deodato, Ball & Zhang (2020), eqs. 6-8. Shapes: T networks, N images, C 
 All entropies are in nats.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.special import entr
+
+from bnn_core.base.errors import InputError
+
+#: How far a sample's probabilities may sum off 1: half precision of a thousand classes.
+_SUM_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -70,26 +76,59 @@ def confidence_score(p: np.ndarray) -> np.ndarray:
     return 1.0 - 2.0 * np.sqrt(np.clip(p * (1.0 - p), 0.0, None))
 
 
+def signed_confidence(p: np.ndarray) -> np.ndarray:
+    """c where p >= 1/2, else -c: monotone in p, in (-1, 1]; p is the mean softmax of the predicted
+    class. For C classes its least value is -c(1/C)."""
+    c = confidence_score(p)
+    return np.where(np.asarray(p, dtype=np.float64) >= 0.5, c, -c)
+
+
+def margin(p: np.ndarray) -> np.ndarray:
+    """(N,) difference of the two largest probabilities of each row of p (N, C); of one class, p."""
+    if p.shape[1] == 1:
+        return p[:, 0].astype(np.float64)
+    top = np.partition(np.asarray(p, dtype=np.float64), p.shape[1] - 2, axis=1)[:, -2:]
+    return top[:, 1] - top[:, 0]
+
+
+def with_derived_scores(summary: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """A summary with the scores that follow from its probabilities, where it was written before
+    there were such scores."""
+    if "signed_confidence" not in summary and "top_softmax" in summary:
+        summary = summary.assign(signed_confidence=signed_confidence(summary["top_softmax"]))
+    if "margin" not in summary:
+        columns = [f"p_{name}" for name in classes]
+        summary = summary.assign(margin=margin(summary[columns].to_numpy(np.float32)))
+    return summary
+
+
 def summarise(
-    m: Moments,
-    classes: list[str],
-    labels: np.ndarray | None = None,
+    samples: np.ndarray | Moments,
+    classes: Sequence[str],
+    labels: Sequence[object] | np.ndarray | None = None,
     distance: np.ndarray | None = None,
+    num_samples: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """One row per image: prediction, probabilities and every uncertainty score.
 
-    labels: (N,) class names; None or NaN without a label, other names count as no label.
-    distance: (N,) from the training images, or None if it is not known.
-    Returns columns predicted, correct (nullable boolean), p_<class> (float32), p_label, confidence,
-    top_softmax, aleatoric and epistemic (eq. 8, of the predicted class), predictive_entropy,
+    samples: (T, N, C) softmax of T networks for N images and C classes, or its `Moments`. labels:
+    (N,) class names; None or NaN without a label, other names count as no label. distance: (N,)
+    from the training images, or None if it is not known. num_samples: (N,) networks used, where
+    each image had as many as it needed.
+    Returns columns predicted, correct (nullable boolean), p_<class> (float32), p_label,
+    signed_confidence, margin, confidence, top_softmax, aleatoric and epistemic (eq. 8, of the
+    predicted class), predictive_entropy,
     mutual_information (nats), total_variance (trace of eq. 7: 1 - sum of squared mean softmax) and
-    distance (if given). The columns that need samples are NaN if `m` has only means. Raises ValueError if the
-    number of classes differs from C.
+    distance and num_samples (if given). The columns that need samples are NaN if only means are known.
+    Raises InputError for samples that are no probabilities of these classes, or too few labels.
     """
+    m = samples if isinstance(samples, Moments) else moments(_checked(samples, classes))
     p = np.asarray(m.mean_p, dtype=np.float64)
     n, c = p.shape
     if c != len(classes):
         raise ValueError(f"{c} probability columns for {len(classes)} classes")
+    if labels is not None and len(labels) != n:
+        raise InputError(f"{len(labels):,} labels for {n:,} images: give one for each, or None")
     rows = np.arange(n)
     top = p.argmax(axis=1)
     p_top = np.clip(p[rows, top], 0.0, 1.0)
@@ -111,6 +150,8 @@ def summarise(
     table |= {f"p_{name}": p[:, j].astype(np.float32) for j, name in enumerate(classes)}
     scores = {
         "p_label": np.where(known, p[rows, label_index], np.nan),
+        "signed_confidence": signed_confidence(p_top),
+        "margin": margin(p),
         "confidence": confidence_score(p_top),
         "top_softmax": p_top,
         "aleatoric": aleatoric,
@@ -121,4 +162,25 @@ def summarise(
     }
     if distance is not None:
         scores["distance"] = distance
+    if num_samples is not None:
+        scores["num_samples"] = num_samples
     return pd.DataFrame(table | scores)
+
+
+def _checked(samples: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Samples (T, N, C) that are probabilities; InputError for others."""
+    samples = np.asarray(samples)
+    if samples.ndim != 3 or samples.shape[2] != len(classes) or not len(samples):
+        raise InputError(
+            f"samples have the shape {samples.shape}; (networks, images, {len(classes)} classes) "
+            "expected"
+        )
+    sums = samples.sum(axis=2, dtype=np.float64)
+    bad = ~(np.abs(sums - 1) < _SUM_TOLERANCE) | (samples < 0).any(axis=2)
+    if bad.any():
+        network, image = np.argwhere(bad)[0]
+        raise InputError(
+            f"sample {network} of image {image} is no set of probabilities (sum "
+            f"{sums[network, image]:.3g}); put logits through a softmax first"
+        )
+    return samples

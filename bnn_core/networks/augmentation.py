@@ -1,6 +1,7 @@
 """Random changes of training images that keep their meaning, drawn for each image by itself.
 
-All take and give batches (B, C, H, W) and draw from torch's global generator.
+All functions take and return batches (B, C, H, W). The random numbers are drawn on the images'
+device (see `noise`), so nothing waits for the host.
 """
 
 import math
@@ -9,24 +10,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bnn_core.networks import noise
+
 AUGMENTATIONS = {
     "none": "images as they are",
     "shift": "moved by up to 2 pixels (digits: no flips)",
     "dihedral": "flips and quarter turns (cells have no up)",
     "dihedral-shift": "flips, quarter turns and shifts by up to 1/16 of the size",
-    "dihedral-stain": "flips, quarter turns, and another staining of each channel (fluorescence)",
+    "dihedral-gamma": "flips, quarter turns, random gain and gamma per channel (fluorescence)",
 }
-#: "stain": the most by which a channel gets brighter or darker, and its curve steeper or flatter.
+#: Names that older versions gave these.
+RENAMED = {"dihedral-stain": "dihedral-gamma"}
+#: "gamma": largest gain of a channel, and largest exponent of its intensities.
 GAIN, GAMMA = 1.5, 1.25
 
 
 def augment(x: Tensor, kind: str) -> Tensor:
-    """Change a batch as AUGMENTATIONS says; "stain" gives float32 in 0..255, the others x's type."""
+    """Change a batch as in AUGMENTATIONS; "gamma" gives float32 in 0..255, the others x's type."""
     if "dihedral" in kind:
         x = dihedral(x)
     if "shift" in kind:
         x = shift(x, 2 if kind == "shift" else max(1, x.shape[2] // 16))
-    return stain(x) if "stain" in kind else x
+    return gain_and_gamma(x) if "gamma" in kind else x
 
 
 def dihedral(x: Tensor) -> Tensor:
@@ -36,45 +41,55 @@ def dihedral(x: Tensor) -> Tensor:
     return _some(x, x.transpose(2, 3)) if x.shape[2] == x.shape[3] else x
 
 
+def symmetry(x: Tensor, number: int) -> Tensor:
+    """The batch (B, C, H, W) under symmetry 0..7 of the square: flips (1, 2 and both, 3), and those
+    of the transposed images (4 to 7). Where H is not W there are four, and 4 to 7 are they again.
+    """
+    if number >= 4 and x.shape[2] == x.shape[3]:
+        x = x.transpose(2, 3)
+    sides = [side for bit, side in ((1, 2), (2, 3)) if number & bit]
+    return x.flip(sides) if sides else x
+
+
 def random_crop(x: Tensor, size: int) -> Tensor:
     """A square of `size` pixels from a random place of each image; 0 or more than fits: all."""
     height, width = x.shape[2:]
     if not size or size > min(height, width):
         return x
-    tops = torch.randint(height - size + 1, (len(x),))
-    lefts = torch.randint(width - size + 1, (len(x),))
+    tops = noise.integers(height - size + 1, (len(x),), x.device)
+    lefts = noise.integers(width - size + 1, (len(x),), x.device)
     return _windows(x, tops, lefts, size, size)
 
 
 def shift(x: Tensor, most: int) -> Tensor:
     """Move each image by its own -most..most pixels in each direction, zeros moving in."""
-    tops, lefts = torch.randint(2 * most + 1, (2, len(x)))
+    tops, lefts = noise.integers(2 * most + 1, (2, len(x)), x.device)
     return _windows(F.pad(x, (most, most, most, most)), tops, lefts, *x.shape[2:])
 
 
-def stain(x: Tensor) -> Tensor:
-    """Each channel of each image as another staining or exposure would give it.
+def gain_and_gamma(x: Tensor) -> Tensor:
+    """A random gain and gamma for each channel of each image, as another exposure would give.
 
-    x: uint8 values. Returns 255 * gain * (x / 255) ** gamma as float32, clipped to 255, the
-    logarithms of gain and gamma uniform within those of 1/GAIN..GAIN and 1/GAMMA..GAMMA.
-    Batches differ in staining more than mechanisms do, and a network that meets each compound in
+    x: uint8 values. Returns 255 * gain * (x / 255) ** gamma as float32, clipped to 255; the
+    logarithms of gain and gamma are uniform within those of 1/GAIN..GAIN and 1/GAMMA..GAMMA.
+    Batches differ in brightness more than mechanisms do, and a network that sees each compound in
     one batch only would learn the batch. For fluorescence: a bright background is clipped.
     """
     gain, gamma = (
-        torch.exp(torch.empty(*x.shape[:2], 1, 1).uniform_(-1, 1) * math.log(most)).to(x.device)
+        torch.exp(noise.uniform(-1, 1, (*x.shape[:2], 1, 1), x.device) * math.log(most))
         for most in (GAIN, GAMMA)
     )
     return ((x / 255) ** gamma * gain).clamp_(max=1).mul_(255)
 
 
 def _some(x: Tensor, changed: Tensor) -> Tensor:
-    """Each image changed or not, by the toss of a coin."""
-    coin = torch.randint(2, (len(x), 1, 1, 1)).bool().to(x.device)
+    """Each image changed or not, with probability one half."""
+    coin = noise.integers(2, (len(x), 1, 1, 1), x.device).bool()
     return torch.where(coin, changed, x)
 
 
 def _windows(x: Tensor, tops: Tensor, lefts: Tensor, height: int, width: int) -> Tensor:
-    rows = (tops[:, None] + torch.arange(height)).to(x.device)
-    columns = (lefts[:, None] + torch.arange(width)).to(x.device)
+    rows = tops[:, None] + torch.arange(height, device=x.device)
+    columns = lefts[:, None] + torch.arange(width, device=x.device)
     images = torch.arange(len(x), device=x.device)[:, None, None]
     return x[images, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from bnn_core.base.errors import InputError
-from bnn_core.base.files import read_json
+from bnn_core.base.errors import InputError, decoding
 from bnn_core.networks.bodies import build_network
 from bnn_core.networks.dropout import add_dropout
 from bnn_core.networks.layers import set_estimator
+from bnn_core.networks.saved import CONFIG, WEIGHTS, config_of, read_config, read_weights
 from bnn_core.networks.settings import TrainConfig
 
 
@@ -25,7 +23,7 @@ def prepare(images: np.ndarray | Tensor, intensity: str = "linear") -> Tensor:
     """
     if isinstance(images, np.ndarray):
         images = torch.tensor(images)
-    x = images.float() / 255
+    x = (images / 255).float()
     return x.sqrt_().sub_(0.4).div_(0.2) if intensity == "sqrt" else x
 
 
@@ -55,7 +53,7 @@ def new_network(
 
 def demand_same_config(folder: Path, config: TrainConfig) -> None:
     """InputError when `folder` holds a network trained with other settings."""
-    saved = read_json(folder / "config.json")
+    saved = read_config(folder)
     changed = [
         f.name for f in fields(config) if saved.get(f.name, f.default) != getattr(config, f.name)
     ]
@@ -69,13 +67,9 @@ def demand_same_config(folder: Path, config: TrainConfig) -> None:
 def load_network(folder: Path) -> tuple[nn.Module, TrainConfig]:
     """A trained network from its folder. InputError when the folder holds none or a damaged one."""
     network, config = _untrained(folder)
-    try:
-        network.load_state_dict(load_file(folder / "weights.safetensors"))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise InputError(
-            f"{folder / 'weights.safetensors'} is damaged or of another network "
-            f"({str(error).splitlines()[0]}); re-make the study"
-        ) from error
+    state = read_weights(folder)
+    with decoding(folder / WEIGHTS):
+        network.load_state_dict(state)
     return network.eval(), config
 
 
@@ -86,10 +80,12 @@ def plain_twin(folder: Path) -> nn.Module:
 
 def saved_config(folder: Path) -> TrainConfig:
     """The settings of whatever method was trained in a folder."""
-    saved = read_json(folder / "config.json")
-    return TrainConfig(**{f.name: saved[f.name] for f in fields(TrainConfig) if f.name in saved})
+    return config_of(read_config(folder))
 
 
 def _untrained(folder: Path, bayesian: bool | None = None) -> tuple[nn.Module, TrainConfig]:
-    saved, config = read_json(folder / "config.json"), saved_config(folder)
-    return new_network(config, saved["num_classes"], tuple(saved["image_shape"]), bayesian), config
+    saved = read_config(folder)
+    config = config_of(saved)
+    with decoding(folder / CONFIG):  # sizes that do not go together
+        network = new_network(config, saved["num_classes"], tuple(saved["image_shape"]), bayesian)
+    return network, config

@@ -15,7 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import eigh
 
+from bnn_core.base.errors import RESTORE, InputError
 from bnn_core.base.files import atomic_path
+from bnn_core.base.reading import demand_array, read_arrays
 
 COMPONENTS = 32
 #: Training images that a cloud is fitted to, evenly chosen of more.
@@ -79,9 +81,23 @@ def save_cloud(folder: Path, cloud: TrainingCloud) -> None:
 
 
 def read_cloud(folder: Path) -> TrainingCloud | None:
-    """The cloud of a trained network; None of those that were trained before there was one."""
+    """The cloud of a trained network; None of those that were trained before there was one.
+
+    Raises InputError where the file is damaged.
+    """
     path = folder / FILE
     if not path.is_file():
         return None
-    with np.load(path) as arrays:
-        return TrainingCloud(**arrays)
+    arrays = read_arrays(path)
+    cloud = TrainingCloud(
+        *(
+            demand_array(path, arrays, name, dimensions, "f").astype(np.float32, copy=False)
+            for name, dimensions in (("means", 2), ("axes", 2), ("variances", 1), ("rest", 0))
+        )
+    )
+    (classes, size), components = cloud.means.shape, len(cloud.variances)
+    if not classes or not size or cloud.axes.shape != (size, components):
+        raise InputError(f"{path}: its arrays do not fit each other; {RESTORE}")
+    if not all(np.isfinite(array).all() for array in cloud) or cloud.rest <= 0:
+        raise InputError(f"{path}: its numbers are not finite; {RESTORE}")
+    return cloud

@@ -8,9 +8,9 @@ the same units are gone for every image, as the same weights are for a drawn Bay
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bnn_core.networks import noise
 from bnn_core.networks.prediction import Networks
 
 
@@ -55,5 +55,7 @@ def draw_masked(network: nn.Module, rate: float, num_samples: int, seed: int) ->
 
 
 def _drop(rate: float, layer: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
-    drop = F.dropout2d if output.dim() == 4 else F.dropout
-    return drop(output, rate, layer.training)
+    if not layer.training:
+        return output
+    units = output[:, :, :1, :1] if output.dim() == 4 else output
+    return output * noise.kept_like(units, 1 - rate).div_(1 - rate)

@@ -6,22 +6,58 @@ noise) or one set of weights per batch; in evaluation mode it applies the poster
 Whole networks are drawn for prediction by `bnn_core.networks.prediction.draw_networks`.
 """
 
+import math
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bnn_core.networks import noise
+
 #: How a training step is made random.
 ESTIMATORS = ("local", "weights")
+#: Added to variances, so that the square root of those that vanish has a slope.
+SMALLEST_VARIANCE = 1e-30
+
+
+def softplus(rho: Tensor) -> Tensor:
+    """log(1 + exp(rho)) without a gradient, four times as fast as torch's on a CPU.
+
+    log1p(x) is log(u) x / (u - 1) with u = 1 + x rounded, which cancels the rounding (Goldberg
+    1991, theorem 4).
+    """
+    if rho.is_cuda:
+        return F.softplus(rho)
+    x = rho.clamp(max=20).exp_()
+    u = x + 1
+    log1p = u.log().mul_(x).div_(u.sub_(1))
+    # u == 1: x is its logarithm. Above 20 nothing is left of exp(-rho).
+    return torch.where(u == 0, x, log1p).where(rho < 20, rho)
+
+
+class Drawn(NamedTuple):
+    """The weights of one layer in one training step.
+
+    "weights": drawn weights, no variances. "local": means and variances of the weights.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    weight_variance: Tensor | None = None
+    bias_variance: Tensor | None = None
 
 
 class BayesLayer(nn.Module):
     """What BayesLinear and BayesConv2d share: the posterior and the choice of estimator.
 
     Parameters `weight_mu`, `weight_rho` and, unless bias=False, `bias_mu`, `bias_rho`. They begin
-    as the plain layer's own initialisation (Kaiming uniform) and rho = `rho_init`.
+    as the plain layer's initialisation (Kaiming uniform) and rho = `rho_init`.
     """
 
     estimator = "local"
+    #: Set by a training step that draws for all layers at once (`TrainingStep`); None: by itself.
+    drawn: Drawn | None = None
 
     def __init__(self, plain: nn.Linear | nn.Conv2d, rho_init: float = -3.0):
         super().__init__()
@@ -41,40 +77,44 @@ class BayesLayer(nn.Module):
         """x as the plain layer takes it; see the module's docstring for what is drawn when."""
         if not self.training:
             return self.apply_weights(x, self.weight_mu, self.bias_mu)
-        weight_sigma = F.softplus(self.weight_rho)
-        bias_sigma = None if self.bias_rho is None else F.softplus(self.bias_rho)
+        weight, bias, weight_variance, bias_variance = self.drawn or self._draw()
+        mean = self.apply_weights(x, weight, bias)
+        if weight_variance is None:
+            return mean
+        variance = self.apply_weights(x.square(), weight_variance, bias_variance)
+        if bias is None:
+            variance = variance + SMALLEST_VARIANCE
+        return _AddNoise.apply(mean, variance, noise.normal_like(mean, std=0.5))
+
+    def _draw(self) -> Drawn:
+        """What the estimator needs of this layer's posterior, differentiable by mu and rho."""
+        parts = [(self.weight_mu, F.softplus(self.weight_rho))]
+        if self.bias_mu is not None:
+            parts.append((self.bias_mu, F.softplus(self.bias_rho)))
         if self.estimator == "weights":
-            weight = self.weight_mu + weight_sigma * torch.randn_like(weight_sigma)
-            bias = (
-                None
-                if self.bias_mu is None
-                else self.bias_mu + bias_sigma * torch.randn_like(bias_sigma)
-            )
-            return self.apply_weights(x, weight, bias)
-        mean = self.apply_weights(x, self.weight_mu, self.bias_mu)
-        variance = self.apply_weights(
-            x.square(), weight_sigma.square(), None if bias_sigma is None else bias_sigma.square()
+            drawn = [mu + sigma * noise.normal_like(sigma) for mu, sigma in parts]
+            return Drawn(drawn[0], drawn[1] if len(drawn) > 1 else None)
+        means, variances = zip(
+            *((mu, sigma.square() + SMALLEST_VARIANCE) for mu, sigma in parts), strict=True
         )
-        return _AddNoise.apply(mean, variance, torch.randn_like(mean))
+        if len(parts) == 1:
+            return Drawn(means[0], None, variances[0])
+        return Drawn(*means, *variances)
 
 
 class _AddNoise(torch.autograd.Function):
-    """mean + sqrt(variance) * eps, and its gradient in one pass each.
-
-    Where the variance is 0 (no bias and all inputs zero) its gradient is 0, not infinite.
-    """
+    """mean + sqrt(variance) * 2 * half_eps; the gradient needs one tensor and one pass."""
 
     @staticmethod
-    def forward(ctx, mean: Tensor, variance: Tensor, eps: Tensor) -> Tensor:
-        std = variance.sqrt()
-        ctx.save_for_backward(std, eps)
-        return torch.addcmul(mean, std, eps)
+    def forward(ctx, mean: Tensor, variance: Tensor, half_eps: Tensor) -> Tensor:
+        by_variance = half_eps.mul_(variance.rsqrt())
+        ctx.save_for_backward(by_variance)
+        return torch.addcmul(mean, variance, by_variance, value=2)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        std, eps = ctx.saved_tensors
-        half = (grad * eps).div_(std.clamp_min(1e-20)).mul_(0.5)
-        return grad, half.masked_fill_(std == 0, 0.0) if (std == 0).any() else half, None
+        (by_variance,) = ctx.saved_tensors
+        return grad, grad * by_variance, None
 
 
 class BayesLinear(BayesLayer):
@@ -138,3 +178,34 @@ def posterior(network: nn.Module) -> tuple[Tensor, Tensor]:
         torch.cat([p.reshape(-1) for p in mu]),
         F.softplus(torch.cat([p.reshape(-1) for p in rho])),
     )
+
+
+def layer_scales(network: nn.Module) -> list[float]:
+    """Root mean square of the weights of each Bayesian layer: one number per tensor of means.
+
+    In the order of `posterior`: a layer's biases have the scale of its weights. A layer whose
+    weights are all 0 has the scale 1.
+    """
+    scales = []
+    for layer in bayes_layers(network):
+        scale = float(layer.weight_mu.detach().square().mean().sqrt()) or 1.0
+        scales += [scale] * (1 if layer.bias_mu is None else 2)
+    return scales
+
+
+def start_sigma(network: nn.Module, share: float) -> None:
+    """Set sigma to `share` times the root mean square of each layer's weights, in place."""
+    for layer in bayes_layers(network):
+        scale = float(layer.weight_mu.detach().square().mean().sqrt()) or 1.0
+        for rho in (layer.weight_rho, layer.bias_rho):
+            if rho is not None:
+                rho.data.fill_(math.log(math.expm1(share * scale)))
+
+
+def median_sigmas(network: nn.Module) -> dict[str, float]:
+    """Median sigma of the weights of each Bayesian layer, by the layer's name."""
+    return {
+        name: float(softplus(layer.weight_rho.detach()).median())
+        for name, layer in network.named_modules()
+        if isinstance(layer, BayesLayer)
+    }

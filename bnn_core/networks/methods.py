@@ -6,23 +6,28 @@ all. `vi-gaussian` and `vi-mixture` are `vi` with another prior, for a study of 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path, read_json, write_json
+from bnn_core.base.errors import InputError, decoding
+from bnn_core.base.files import atomic_path, write_json
 from bnn_core.base.methods import METHODS
 from bnn_core.base.timing import summed_seconds
-from bnn_core.networks.building import demand_same_config, load_network, plain_twin, prepare
+from bnn_core.networks.building import (
+    demand_same_config,
+    load_network,
+    plain_twin,
+    prepare,
+    saved_config,
+)
 from bnn_core.networks.dropout import draw_masked
 from bnn_core.networks.laplace import (
     LastLayer,
@@ -37,10 +42,13 @@ from bnn_core.networks.prediction import (
     posterior_mean,
     stack_networks,
 )
+from bnn_core.networks.saved import WEIGHTS, fitted_number, read_config, read_weights
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.temperature import fit_temperature, scaled
-from bnn_core.networks.training import TrainingSet, split_validation, train
+from bnn_core.networks.training import SNAPSHOTS, TrainingSet, split_validation, train
 
+#: The name of a temperature that was fitted to other folds (`recipes.calibrating`).
+CALIBRATION = "calibration_temperature"
 #: What `train` takes beside folder, settings and images.
 Progress = Callable[..., tqdm]
 
@@ -75,7 +83,22 @@ def networks_of(folder: Path, num_samples: int | None, seed: int, device: str = 
     procedure = procedure_of(folder)
     if num_samples is None:
         return procedure.middle(folder, device)
-    return procedure.draw(folder, num_samples, seed, device)
+    networks = procedure.draw(folder, num_samples, seed, device)
+    fitted = read_config(folder).get("fitted", {})
+    return replace(
+        networks,
+        symmetries=8 if saved_config(folder).tta == "dihedral" else 1,
+        temperature=fitted.get(CALIBRATION, 1.0),
+    )
+
+
+def keep_calibration(folder: Path, temperature: float) -> None:
+    """Write into a trained method's folder the temperature of its predictions from now on."""
+    saved = read_config(folder)
+    write_json(
+        folder / "config.json",
+        saved | {"fitted": saved.get("fitted", {}) | {CALIBRATION: temperature}},
+    )
 
 
 def builds_on(method: str, config: TrainConfig) -> str | None:
@@ -112,8 +135,8 @@ def method_record(
     `folders`: the method's folder of every fold; seconds are summed, fitted numbers listed.
     """
     fitted: dict[str, list[float]] = {}
-    for folder in folders if METHODS[method].needs_standard else []:
-        for name, value in read_json(folder / "config.json")["fitted"].items():
+    for folder in folders:
+        for name, value in read_config(folder).get("fitted", {}).items():
             fitted.setdefault(name, []).append(value)
     return {
         "num_samples": num_samples,
@@ -161,7 +184,7 @@ def _train_members(
         mean.to_csv(temporary, index=False)
     write_json(
         folder / "config.json",
-        read_json(folder / "0" / "config.json") | settings_of(config),
+        read_config(folder / "0") | settings_of(config),
     )
 
 
@@ -177,7 +200,7 @@ def _members(folder: Path, config: TrainConfig) -> list[tuple[Path, TrainConfig]
 def _fit_laplace(
     folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: Progress
 ) -> None:
-    if (folder / "weights.safetensors").is_file():
+    if (folder / WEIGHTS).is_file():
         demand_same_config(folder, config)
         return
     network = _standard(folder, device)
@@ -199,19 +222,18 @@ def _fit_laplace(
         prior_precision=found.prior_precision,
         effective_weights=found.effective_weights,
     )
-    with atomic_path(folder / "weights.safetensors") as temporary:
+    with atomic_path(folder / WEIGHTS) as temporary:
         tensors = {name: getattr(found, name) for name in ("mean", "values", "left", "right")}
         temporary.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}))
 
 
 def _draw_laplace(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
-    path = folder / "weights.safetensors"
-    precision = read_json(folder / "config.json")["fitted"]["prior_precision"]
-    try:
-        found = LastLayer(**load_file(path), prior_precision=precision)
-    except (OSError, TypeError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged ({error}); re-make the study") from error
-    return draw_last_layers(_standard(folder, device), found, num_samples, seed)
+    precision = fitted_number(folder, "prior_precision")
+    state = read_weights(folder)
+    standard = _standard(folder, device)
+    with decoding(folder / WEIGHTS):  # tensors that do not go together
+        gaussian = LastLayer(**state, prior_precision=precision)
+        return draw_last_layers(standard, gaussian, num_samples, seed)
 
 
 def _fit_temperature(
@@ -238,7 +260,7 @@ def _fit_temperature(
 
 
 def _draw_scaled(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
-    temperature = read_json(folder / "config.json")["fitted"]["temperature"]
+    temperature = fitted_number(folder, "temperature")
     return scaled(_standard(folder, device), temperature)
 
 
@@ -253,9 +275,18 @@ def _draw_dropout(folder: Path, num_samples: int, seed: int, device: str) -> Net
 
 
 def _all_members(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
-    saved = read_json(folder / "config.json")
-    members = [load_network(folder / str(k))[0].to(device) for k in range(saved["members"])]
+    count = saved_config(folder).members
+    members = [load_network(folder / str(k))[0].to(device) for k in range(count)]
     return stack_networks(members, plain_twin(folder / "0"))
+
+
+def _draw_snapshots(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
+    """The last `num_samples` networks that a sampler left, all where it left fewer."""
+    kept = read_weights(folder, SNAPSHOTS)
+    return Networks(
+        plain_twin(folder).to(device).eval(),
+        {name: part[-num_samples:].to(device) for name, part in kept.items()},
+    )
 
 
 def _middle(folder: Path, device: str) -> Networks:
@@ -267,7 +298,7 @@ def _write_fitted(folder: Path, **numbers: float) -> None:
     """config.json of what was fitted to the standard network: that of the network and numbers."""
     write_json(
         folder / "config.json",
-        read_json(folder.parent / "standard" / "config.json") | {"fitted": numbers},
+        read_config(folder.parent / "standard") | {"fitted": numbers},
     )
 
 
@@ -297,6 +328,7 @@ PROCEDURES = {
     "ensemble": Procedure(
         _train_members, _all_members, lambda folder, device: _middle(folder / "0", device)
     ),
+    "sgmcmc": Procedure(_train_one, _draw_snapshots, _middle),
     "laplace": Procedure(_fit_laplace, _draw_laplace, _standard_middle),
     "temperature": Procedure(_fit_temperature, _draw_scaled, _standard_middle),
     "vi-gaussian": _VI,

@@ -75,8 +75,8 @@ class MultiScaleCNN(nn.Module):
         x = x.contiguous(memory_format=torch.channels_last)
         maps = []
         for k, pathway in enumerate(self.pathways):
-            maps.append(_pool(pathway(x), 2 ** (len(self.pathways) - k)))
-            x = _pool(x, 2)
+            maps.append(pool(pathway(x), 2 ** (len(self.pathways) - k)))
+            x = pool(x, 2)
         return self.norm(F.relu(self.mix(torch.cat(maps, dim=1))).mean(dim=(2, 3)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,6 +90,6 @@ def _pathway(kind, in_channels: int, width: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _pool(x: Tensor, size: int) -> Tensor:
+def pool(x: Tensor, size: int) -> Tensor:
     """Max-pool by `size`, the last windows cut off at the border. Twice by 2 is once by 4."""
     return F.max_pool2d(x, size, ceil_mode=True)

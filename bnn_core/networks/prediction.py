@@ -4,8 +4,12 @@ Whatever the posterior (mean-field, dropout, an ensemble), a prediction is a set
 of one body, so one engine serves every method.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from importlib.util import find_spec
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,19 +17,35 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from bnn_core.measures.uncertainty import Moments, moments
+from bnn_core.base.errors import InputError
+from bnn_core.measures.uncertainty import Moments
+from bnn_core.networks.adaptive import in_stages, stages_of
+from bnn_core.networks.augmentation import symmetry
+from bnn_core.networks.bodies import LeNet5
 from bnn_core.networks.layers import BayesLayer
+from bnn_core.networks.memory import keep_freed_memory
+from bnn_core.networks.mscnn import MultiScaleCNN
+from bnn_core.networks.precision import autocast
+
+#: Half of the least positive float16, in which samples are stored: what is rounded to 0.
+SMALLEST = 2.0**-25
+#: Images of one batch on a GPU; more make it no faster.
+LARGEST_BATCH = 16_384
 
 
 @dataclass(frozen=True)
 class Networks:
     """T networks of one plain body.
 
-    weights: name -> tensor (T, *shape) on the body's device; T is `num_samples`.
+    weights: name -> tensor (T, *shape) on the body's device; T is `num_samples`. symmetries: how
+    many of the square's symmetries prediction averages over, 1 or 8 (`augmentation.symmetry`).
+    temperature: every network's softmax is raised to 1 / temperature and normalised.
     """
 
     body: nn.Module
     weights: dict[str, Tensor]
+    symmetries: int = 1
+    temperature: float = 1.0
 
     @property
     def num_samples(self) -> int:
@@ -33,12 +53,6 @@ class Networks:
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         return ({name: w[t] for name, w in self.weights.items()} for t in range(self.num_samples))
-
-    def take(self, indices: np.ndarray) -> "Networks":
-        """The networks of given numbers."""
-        return Networks(
-            self.body, {name: w[torch.as_tensor(indices)] for name, w in self.weights.items()}
-        )
 
 
 def draw_networks(network: nn.Module, plain: nn.Module, num_samples: int, seed: int) -> Networks:
@@ -104,28 +118,123 @@ def _with_rest(network: nn.Module, plain: nn.Module) -> nn.Module:
 
 
 def predictive_samples(networks: Networks, images: Tensor) -> Tensor:
-    """Softmax samples (T, N, C) of images (N, channels, H, W) already on the networks' device.
-
-    Networks that differ in their last layer only share one pass through the body.
-    """
+    """Softmax samples (T, N, C) of images (N, channels, H, W) already on the networks' device."""
     with torch.inference_mode():
-        if set(networks.weights) == {"head.weight", "head.bias"}:
-            features = networks.body.features(images)
-            weight, bias = networks.weights["head.weight"], networks.weights["head.bias"]
-            return (features @ weight.mT + bias[:, None]).softmax(dim=-1)
-        return torch.stack(
-            [
-                functional_call(networks.body, weights, (images,)).softmax(dim=-1)
-                for weights in networks
-            ]
+        return probabilities(networks)(images)
+
+
+def probabilities(networks: Networks) -> Callable[[Tensor], Tensor]:
+    """Softmax (T, n, C) of all networks as a function of images (n, channels, H, W).
+
+    With symmetries each of T networks sees the images under one of them, network t under number t
+    modulo 8: the mean over the networks is one over the symmetries too and costs no more. Fewer
+    networks than symmetries each see all, and their softmax is averaged.
+    """
+    total, count = networks.num_samples, networks.symmetries
+    if networks.temperature != 1:
+        untempered = probabilities(replace(networks, temperature=1.0))
+        return lambda images: torch.softmax(
+            untempered(images).clamp(min=SMALLEST).log() / networks.temperature, dim=-1
         )
+    if count == 1:
+        logits = sampler(networks)
+        return lambda images: logits(images).float().softmax(dim=-1)
+    if total < count:
+        logits = sampler(networks)
+        return lambda images: sum(
+            logits(symmetry(images, k)).float().softmax(dim=-1) / count for k in range(count)
+        )
+    parts = [
+        sampler(
+            Networks(networks.body, {name: w[k::count] for name, w in networks.weights.items()})
+        )
+        for k in range(count)
+    ]
+
+    def of_parts(images: Tensor) -> Tensor:
+        shown = [part(symmetry(images, k)).float() for k, part in enumerate(parts)]
+        p = shown[0].new_empty(total, *shown[0].shape[1:])
+        for k, logits in enumerate(shown):
+            p[k::count] = logits.softmax(dim=-1)
+        return p
+
+    return of_parts
+
+
+def sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
+    """Logits (T, n, C) of all networks as a function of images (n, channels, H, W), the fastest
+    that there is for the body and the device. Prepared once, called for every batch.
+    """
+    body, weights = networks.body, networks.weights
+    if set(weights) == {"head.weight", "head.bias"}:
+        return partial(_last_layers, networks)
+    if _has_kernel(body):
+        weights = weights | _shared(networks)
+        if isinstance(body, MultiScaleCNN):
+            from bnn_core.networks import mscnn_cpu
+
+            return mscnn_cpu.sampler(body, weights, partial(one_by_one, networks))
+        if not next(body.parameters()).is_cuda:
+            from bnn_core.networks import lenet5_cpu
+
+            return lenet5_cpu.sampler(weights)
+        if _triton_works():
+            from bnn_core.networks import lenet5_gpu
+
+            return lenet5_gpu.sampler(weights)
+    return partial(one_by_one, networks)
+
+
+def one_by_one(networks: Networks, images: Tensor) -> Tensor:
+    """Logits (T, n, C): each network applied to all images by itself, for any body."""
+    return torch.stack([functional_call(networks.body, weights, (images,)) for weights in networks])
+
+
+def _last_layers(networks: Networks, images: Tensor) -> Tensor:
+    """Logits of networks that differ in their last layer only: one pass through the body."""
+    features = networks.body.features(images)
+    return features @ networks.weights["head.weight"].mT + networks.weights["head.bias"][:, None]
+
+
+def _shared(networks: Networks) -> dict[str, Tensor]:
+    """The body's numbers that are not drawn, as often as there are networks."""
+    return {
+        name: value.expand(networks.num_samples, *value.shape)
+        for name, value in networks.body.state_dict().items()
+        if name not in networks.weights
+    }
+
+
+def _has_kernel(body: nn.Module) -> bool:
+    """Whether there is a compiled kernel for a body: with numba on a CPU, of LeNet5 also with
+    Triton on a GPU."""
+    if next(body.parameters()).is_cuda:
+        return isinstance(body, LeNet5) and find_spec("triton") is not None
+    return isinstance(body, LeNet5 | MultiScaleCNN) and find_spec("numba") is not None
+
+
+@cache
+def _triton_works() -> bool:
+    """Whether Triton can compile here: it needs a C compiler. Says so once where it cannot."""
+    from bnn_core.networks import lenet5_gpu
+
+    try:
+        lenet5_gpu.compile_kernels()
+    except Exception as error:
+        print(
+            f"prediction of LeNet5 runs without its compiled GPU kernel ({type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else 'no reason given'})",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 def embed(
     networks: Networks,
     images: np.ndarray,
-    prepare: Callable[[np.ndarray], Tensor],
-    batch_size: int = 100,
+    prepare: Callable[[np.ndarray | Tensor], Tensor],
+    batch_size: int | None = None,
     rows: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Last hidden layer of the first of the networks, batch by batch, (n, D) float32.
@@ -136,41 +245,144 @@ def embed(
     device = next(body.parameters()).device
     body.load_state_dict(body.state_dict() | next(iter(networks)))
     rows = np.arange(len(images)) if rows is None else rows
-    for start in range(0, len(rows), batch_size):
+    size = batch_size or images_per_batch(networks, images, prepare)
+    for start in range(0, len(rows), size):
         with torch.inference_mode():
-            batch = prepare(images[rows[start : start + batch_size]]).to(device)
+            batch = prepare(on_device(images[rows[start : start + size]], device))
             features = body.features(batch).float().cpu().numpy()
         yield features
+
+
+class Predicted(NamedTuple):
+    """One batch of images: their rows, their moments, their samples (n, T, C), where kept, and how
+    many networks each needed (n,), where that was decided image by image."""
+
+    rows: slice
+    moments: Moments
+    samples: np.ndarray | None
+    used: np.ndarray | None
+
+
+def predict_batches(
+    networks: Networks,
+    images: np.ndarray,
+    prepare: Callable[[np.ndarray | Tensor], Tensor],
+    *,
+    keep: torch.dtype | None = None,
+    batch_size: int | None = None,
+    precision: str = "float32",
+    adaptive: bool = False,
+) -> Iterator[Predicted]:
+    """Moments of T samples for N images, batch by batch: memory does not grow with N.
+
+    `images` (N, channels, H, W) may be memory-mapped; `prepare` turns a batch of them into the
+    network's input. keep: type of the samples that come with each batch; None keeps no samples.
+    batch_size: None chooses one that suits the device, see `images_per_batch`. precision: of
+    products and convolutions, see `settings.PRECISIONS`. adaptive: as many of the T networks as an
+    image needs, see `adaptive`. Moments are summed on the device.
+    Raises InputError where a prediction is not finite.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size is at least 1, not {batch_size}")
+    if not len(images):
+        return
+    keep_freed_memory()
+    device = next(networks.body.parameters()).device
+    size = batch_size or images_per_batch(networks, images, prepare)
+    # With symmetries each network sees another one: only all of them together see all.
+    stages = stages_of(networks.num_samples) if adaptive and networks.symmetries == 1 else []
+    softmax = in_stages(_parts(networks, stages), stages) if stages else probabilities(networks)
+    for start in range(0, len(images), size):
+        rows, used = slice(start, min(start + size, len(images))), None
+        with torch.inference_mode(), autocast(device, precision):
+            p = softmax(prepare(on_device(images[rows], device)))
+            if stages:
+                p, used = p[0], p[1].cpu().numpy()
+            samples = None if keep is None else p.transpose(0, 1).to(keep).cpu().numpy()
+            moments = _moments(p)
+        if not np.isfinite(moments.mean_p).all():
+            raise InputError(
+                "the networks predict values that are no numbers: their weights are damaged or "
+                "their training diverged; make the study again"
+            )
+        yield Predicted(rows, moments, samples, used)
+
+
+def _parts(networks: Networks, stages: Sequence[int]) -> list[Callable[[Tensor], Tensor]]:
+    """Softmax of the networks of each stage that the stage before did not have."""
+    return [
+        probabilities(
+            Networks(networks.body, {name: w[start:stop] for name, w in networks.weights.items()})
+        )
+        for start, stop in zip([0, *stages[:-1]], stages, strict=True)
+    ]
 
 
 def predict(
     networks: Networks,
     images: np.ndarray,
-    prepare: Callable[[np.ndarray], Tensor],
+    prepare: Callable[[np.ndarray | Tensor], Tensor],
     *,
     samples: np.ndarray | None = None,
-    batch_size: int = 100,
+    batch_size: int | None = None,
+    precision: str = "float32",
     progress: Callable[[int], object] = lambda n: None,
 ) -> Moments:
-    """Moments of T samples for N images, in memory bounded by the batch.
+    """Moments of T samples for all N images; arguments as `predict_batches`.
 
-    `images` may be memory-mapped; `prepare` turns a batch of them into the network's input.
     `samples`, an array (N, T, C) of any float type, is filled where given. `progress` is called
     with the number of images done since the last call.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size is at least 1, not {batch_size}")
-    device = next(networks.body.parameters()).device
-    classes = None
+    keep = None if samples is None else torch.from_numpy(np.empty(0, samples.dtype)).dtype
     parts = []
-    for start in range(0, len(images), batch_size):
-        batch = slice(start, min(start + batch_size, len(images)))
-        p = predictive_samples(networks, prepare(images[batch]).to(device)).cpu().numpy()
-        classes = p.shape[2]
-        parts.append(moments(p))
+    for batch in predict_batches(
+        networks, images, prepare, keep=keep, batch_size=batch_size, precision=precision
+    ):
+        parts.append(batch.moments)
         if samples is not None:
-            samples[batch] = p.transpose(1, 0, 2)
-        progress(batch.stop - batch.start)
+            samples[batch.rows] = batch.samples
+        progress(batch.rows.stop - batch.rows.start)
     if not parts:
-        return Moments(np.empty((0, classes or 0)), np.empty((0, classes or 0)), np.empty(0))
+        return Moments(np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
     return Moments.concatenate(parts)
+
+
+def on_device(images: np.ndarray, device: torch.device) -> Tensor:
+    """A batch of images on the device; to a GPU it is copied through pinned memory."""
+    if device.type == "cpu":
+        return torch.tensor(images)
+    kind = torch.from_numpy(np.empty(0, images.dtype)).dtype
+    pinned = torch.empty(images.shape, dtype=kind, pin_memory=True)
+    pinned.numpy()[...] = images
+    return pinned.to(device, non_blocking=True)
+
+
+def images_per_batch(
+    networks: Networks, images: np.ndarray, prepare: Callable[[Tensor], Tensor]
+) -> int:
+    """How many images a batch holds: on a CPU activations that fit a cache, on a GPU its memory.
+
+    A GPU is slow in small batches, each of which costs T times the launches of a network. The
+    memory of an image is measured on a few of them.
+    """
+    device = next(networks.body.parameters()).device
+    if device.type != "cuda":
+        # Whole blocks of the kernels, one for each thread, and at most what a cache holds.
+        blocks = max(50_000 // images[0].size, 1) * torch.get_num_threads()
+        return min(16 * blocks, 512 if _has_kernel(networks.body) else 100)
+    few = images[:8]
+    first = Networks(networks.body, {name: w[:1] for name, w in networks.weights.items()})
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    classes = predictive_samples(first, prepare(on_device(few, device))).shape[2]
+    each = (torch.cuda.max_memory_allocated(device) - before) / len(few)
+    # Of every sample: softmax and its stacked copy, and double precision for the moments.
+    each += networks.num_samples * classes * 40
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(np.clip(free / 2 / each, 1, LARGEST_BATCH))
+
+
+def _moments(p: Tensor) -> Moments:
+    """Moments of samples (T, n, C), as `measures.uncertainty.moments`, computed on their device."""
+    parts = p, p.square(), torch.special.entr(p).sum(dim=2)
+    return Moments(*(part.mean(dim=0, dtype=torch.float64).cpu().numpy() for part in parts))

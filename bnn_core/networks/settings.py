@@ -4,16 +4,18 @@ import math
 from dataclasses import dataclass, field, fields
 
 from bnn_core.base.errors import InputError
-from bnn_core.networks.augmentation import AUGMENTATIONS
+from bnn_core.networks.augmentation import AUGMENTATIONS, RENAMED
 from bnn_core.networks.bodies import NETWORKS
 from bnn_core.networks.layers import ESTIMATORS
-from bnn_core.networks.priors import GaussianPrior, MixturePrior, Prior
+from bnn_core.networks.priors import CENTRES, SCALES, GaussianPrior, MixturePrior, Prior
 
-OPTIMIZERS = ("adam", "adamw")
-SCHEDULES = ("one-cycle", "step", "constant")
+OPTIMIZERS = ("adam", "adamw", "sghmc")
+SCHEDULES = ("one-cycle", "step", "constant", "cyclical")
 PRIORS = ("mixture", "gaussian")
 INTENSITIES = ("linear", "sqrt")
 STARTS = ("random", "standard")
+TTA = ("none", "dihedral")
+CALIBRATIONS = ("none", "folds")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -50,18 +52,36 @@ class TrainConfig:
     learning_rate: float = _setting(3e-3, "Adam's learning rate (its maximum)", above=0)
     optimizer: str = _setting(
         "adam",
-        "adam adds weight decay to the gradient, adamw decouples it",
+        "adam adds weight decay to the gradient, adamw decouples it, sghmc draws from the posterior",
         choices=OPTIMIZERS,
     )
     schedule: str = _setting("one-cycle", "how the learning rate changes", choices=SCHEDULES)
     step_epoch: int = _setting(0, "epoch after which 'step' divides the rate by 10", minimum=0)
+    swa: float = _setting(
+        0.0,
+        "share of the training steps, at the end, whose weights are averaged (0: none); one-cycle "
+        "then ends at 0.3 times the rate and stays there",
+        minimum=0,
+    )
     weight_decay: float = _setting(0.0, "L2 penalty on weights (never on rho)", minimum=0)
     prior: str = _setting("mixture", "prior over the weights", choices=PRIORS)
     prior_pi: float = _setting(0.5, "mixture prior: share of the wide component", above=0)
     prior_sigma1: float = _setting(1.0, "prior standard deviation (mixture: the wide one)", above=0)
     prior_sigma2: float = _setting(math.exp(-6), "mixture prior: the narrow one", above=0)
+    prior_scale: str = _setting(
+        "fixed",
+        "what the prior's standard deviations are multiples of: 1, or the root mean square of each "
+        "layer's weights at the start",
+        choices=SCALES,
+    )
+    prior_centre: str = _setting(
+        "zero", "where the prior is centred: 0, or the initial means (MOPED)", choices=CENTRES
+    )
     kl_weight: float = _setting(
         1.0, "factor on KL/N; 1 is the evidence lower bound, less a tempered posterior", minimum=0
+    )
+    kl_warmup: float = _setting(
+        0.0, "share of the training steps over which the KL's weight rises from 0", minimum=0
     )
     start: str = _setting(
         "random",
@@ -69,8 +89,28 @@ class TrainConfig:
         choices=STARTS,
     )
     rho_init: float = _setting(-3.0, "start of rho; sigma = softplus(rho)")
+    sigma_init: float = _setting(
+        0.0,
+        "start of sigma in multiples of the root mean square of each layer's weights (0: rho_init)",
+        minimum=0,
+    )
+    rho_learning_rate: float = _setting(
+        0.0, "Adam's learning rate of rho (0: that of the means)", minimum=0
+    )
     estimator: str = _setting(
         "local", "noise of a training step: on activations or on weights", choices=ESTIMATORS
+    )
+    cycles: int = _setting(
+        0,
+        "cycles of the learning rate; the last 3 epochs of each leave a network",
+        minimum=0,
+        only="sgmcmc",
+    )
+    sampling_temperature: float = _setting(
+        1.0,
+        "temperature of the posterior that is sampled; below 1 a colder one",
+        minimum=0,
+        only="sgmcmc",
     )
     dropout: float = _setting(
         0.0, "share of units and maps that a drawn network lacks", minimum=0, only="dropout"
@@ -78,6 +118,16 @@ class TrainConfig:
     members: int = _setting(1, "networks of an ensemble", minimum=1, only="ensemble")
     augmentation: str = _setting(
         "none", "random changes of training images", choices=tuple(AUGMENTATIONS)
+    )
+    tta: str = _setting(
+        "none",
+        "test-time augmentation: predictions are averaged over the 8 flips and quarter turns",
+        choices=TTA,
+    )
+    calibrate: str = _setting(
+        "none",
+        "one temperature per fold, fitted by Brier score to what the other folds held out",
+        choices=CALIBRATIONS,
     )
     crop: int = _setting(
         0,
@@ -95,6 +145,7 @@ class TrainConfig:
     seed: int = _setting(0, "seed of initial weights, batches and noise", minimum=0)
 
     def __post_init__(self):
+        object.__setattr__(self, "augmentation", RENAMED.get(self.augmentation, self.augmentation))
         for f in fields(self):
             value, rule = getattr(self, f.name), f.metadata
             flag = "--" + f.name.replace("_", "-")
@@ -124,6 +175,17 @@ class TrainConfig:
             raise InputError("--batch-size 1 leaves BatchNorm nothing to compare; give at least 2")
         if self.schedule == "step" and self.step_epoch < 1:
             raise InputError("--schedule step needs --step-epoch, at least 1")
+        if self.schedule == "cyclical" and not self.cycles:
+            raise InputError("--schedule cyclical needs --cycles, at least 1")
+        if self.cycles > self.epochs:
+            raise InputError(
+                f"--cycles {self.cycles} is more than --epochs {self.epochs}; give at most one cycle "
+                "per epoch"
+            )
+        for name, most in (("swa", self.swa), ("kl_warmup", self.kl_warmup)):
+            if most > 1:
+                flag = "--" + name.replace("_", "-")
+                raise InputError(f"{flag} {most:g} is a share; give a number between 0 and 1")
         if self.pathways > 6:
             raise InputError(f"--pathways {self.pathways} is too many; give at most 6")
         if self.validation >= 0.9:

@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 from scipy.special import softmax
 from torch import nn
 
-from bnn_core.networks.prediction import Networks
+from bnn_core.networks.prediction import SMALLEST, Networks
 
 #: Where the search ends: with every held-back image right, no temperature is cold enough.
 LIMITS = (0.01, 100.0)
@@ -35,6 +35,15 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     if slope(hot) >= 0:
         return LIMITS[1]
     return float(np.exp(brentq(slope, cold, hot, xtol=1e-10)))
+
+
+def tempered(p: np.ndarray, temperature: float) -> np.ndarray:
+    """Softmax probabilities (..., C) at a temperature: p ** (1 / temperature), normalised, float64.
+
+    The same as dividing the logits. Zeros count as the least probability that float16 can hold.
+    """
+    logits = np.log(np.maximum(np.asarray(p, dtype=np.float64), SMALLEST)) / temperature
+    return softmax(logits, axis=-1)
 
 
 def scaled(network: nn.Module, temperature: float) -> Networks:

@@ -1,47 +1,41 @@
-"""Training one network: the objective, and a loop that can be killed and resumed."""
+"""Training networks: a loop that can be killed and resumed, several trainings side by side."""
 
 import io
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, write_json
-from bnn_core.networks.augmentation import augment, random_crop
+from bnn_core.networks import noise
 from bnn_core.networks.batchnorm import settle_batchnorm
 from bnn_core.networks.building import demand_same_config, new_network, prepare
-from bnn_core.networks.priors import kl_divergence
-from bnn_core.networks.settings import OPTIMIZERS, TrainConfig, settings_of
+from bnn_core.networks.layers import median_sigmas, start_sigma
+from bnn_core.networks.memory import keep_freed_memory
+from bnn_core.networks.saved import read_weights
+from bnn_core.networks.schedules import schedule
+from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.networks.stepping import TrainingStep
 
-_OPTIMIZERS = dict(zip(OPTIMIZERS, (torch.optim.Adam, torch.optim.AdamW), strict=True))
+#: File of the mean margins of the training images, beside the weights.
+MARGINS = "margins.npy"
+#: Snapshots of a sampler are written here, name -> (K, *shape).
+SNAPSHOTS = "snapshots.safetensors"
+#: Epochs at the end of a sampler's cycle that leave a network.
+SNAPSHOTS_PER_CYCLE = 3
+#: Batches over which BatchNorm's statistics are gathered: of the result, of a snapshot.
+_SETTLING, _SETTLING_SNAPSHOT = 100, 20
 
-
-def negative_elbo(
-    logits: Tensor,
-    targets: Tensor,
-    kl: Tensor | float,
-    num_images: int,
-    kl_weight: float = 1.0,
-    class_weights: Tensor | None = None,
-) -> Tensor:
-    """Mean cross-entropy + kl_weight * KL / N; scalar, in nats per image.
-
-    logits (B, C); targets (B,) class numbers; `kl` in nats; `num_images` N, the training set's
-    size; class_weights (C,), with mean 1 over the training images so that the balance with the KL
-    stays. Blundell et al. (2015) eq. 8, divided by N.
-    """
-    nll = F.cross_entropy(logits, targets, reduction="none")
-    if class_weights is not None:
-        nll = nll * class_weights[targets]
-    return nll.mean() + kl_weight * kl / num_images
+#: Called after each epoch with its number and its row of the history.
+Progress = Callable[[int, dict[str, float]], object]
 
 
 @dataclass(frozen=True)
@@ -77,157 +71,185 @@ def train(
     *,
     device: str = "cpu",
     start_from: dict[str, Tensor] | None = None,
-    progress: Callable[[int, dict[str, float]], object] = lambda epoch, row: None,
+    progress: Progress = lambda epoch, row: None,
 ) -> nn.Module:
-    """Train one network, or go on where an earlier call was killed, or load it when done.
+    """Train one network, or continue where an earlier call was killed, or load it when done.
 
-    Leaves `weights.safetensors`, `config.json` and `history.csv` (per epoch: nll, kl, accuracy on
-    the training batches; validation_nll and validation_accuracy at the posterior mean) in `folder`.
-    An interrupted and resumed run gives bit for bit the network of an uninterrupted one on the
-    same machine. `start_from` gives initial values by state name (means from a standard network).
-    `progress` is called after each epoch with its number and history row. Nothing is selected
-    by validation: the last epoch's weights are the result.
+    Leaves `weights.safetensors`, `config.json`, `history.csv` (per epoch: nll, kl, accuracy on the
+    training batches; validation_nll and validation_accuracy at the posterior mean) and `margins.npy`
+    ((N,) float32, the mean `label_margin` of each image over the first half of the epochs, nan for
+    validation images) in `folder`. The margins are the area under the margin of Pleiss et al. (2020)
+    up to the middle of training, before wrong labels are learnt by heart.
+    `sigma` in config.json has the median sigma of each Bayesian layer before and after. A sampler
+    also leaves `snapshots.safetensors`.
+    On a CPU an interrupted and resumed run gives bit for bit the network of an uninterrupted one
+    on the same machine. `start_from` gives initial values by state name (means from a standard
+    network). `progress` is called after each epoch with its number and history row. Nothing is
+    selected by validation: the last epoch's weights are the result, or the mean of the last steps'
+    (`swa`).
     Raises InputError when the loss is no longer finite.
     """
-    shape = data.images.shape[1:]
-    network = new_network(config, data.num_classes, shape)
-    if start_from:
-        network.load_state_dict(start_from, strict=False)
-    done = folder / "weights.safetensors"
-    if done.is_file():
-        demand_same_config(folder, config)
-        network.load_state_dict(load_file(done))
-        return network.to(device)
-    run = _Run(folder, config, data, network.to(device), device)
-    while run.epoch < config.epochs:
-        run.train_epoch()
-        progress(run.epoch, run.history[-1])
-    if config.bayesian or config.dropout:
-        run.settle()
-    with atomic_path(folder / "history.csv") as temporary:
-        pd.DataFrame(run.history).to_csv(temporary, index=False)
-    write_json(
-        folder / "config.json",
-        settings_of(config)
-        | {
-            "num_classes": data.num_classes,
-            "image_shape": list(shape),
-            "training_images": len(run.rows),
-            "validation_images": len(run.validation),
-        },
-    )
-    with atomic_path(done) as temporary:
-        # As bytes: a full disk is then an OSError, which names the file.
-        temporary.write_bytes(
-            save({k: v.cpu().contiguous() for k, v in network.state_dict().items()})
-        )
-    run.checkpoint.unlink(missing_ok=True)
-    return network
+    training = Training(folder, config, data, device=device, start_from=start_from)
+    train_side_by_side([training], [progress])
+    return training.network
 
 
-class _Run:
-    """State of a training between epochs, saved after each."""
+def train_side_by_side(
+    trainings: Sequence["Training"], progress: Sequence[Progress] | None = None
+) -> None:
+    """Train several networks step by step in turn; on a GPU their steps run at the same time."""
+    told = progress or [lambda epoch, row: None] * len(trainings)
+    while running := [k for k, training in enumerate(trainings) if not training.finished]:
+        for _ in zip_longest(*(trainings[k].steps() for k in running)):
+            pass
+        for k in running:
+            trainings[k].end_epoch()
+            told[k](trainings[k].epoch, trainings[k].history[-1])
+    for training in trainings:
+        training.finish()
+
+
+class Training:
+    """State of one training between epochs, saved after each. Arguments as `train`."""
 
     def __init__(
-        self, folder: Path, config: TrainConfig, data: TrainingSet, network: nn.Module, device: str
+        self,
+        folder: Path,
+        config: TrainConfig,
+        data: TrainingSet,
+        *,
+        device: str = "cpu",
+        start_from: dict[str, Tensor] | None = None,
     ):
-        self.config, self.data, self.network, self.device = config, data, network, device
-        self.prior = config.make_prior() if config.bayesian else None
+        keep_freed_memory()
+        self.folder, self.config, self.data, self.device = folder, config, data, device
+        self.network = new_network(config, data.num_classes, data.images.shape[1:])
+        self.checkpoint, self.weights = folder / "training.pt", folder / "weights.safetensors"
+        self.epoch, self.history = 0, []
+        self.snapshots: list[dict[str, Tensor]] = []
+        self.margins = torch.zeros(len(data.images))
+        self.loaded = self.weights.is_file()
+        if self.loaded:
+            demand_same_config(folder, config)
+            state = read_weights(folder)
+            with decoding(self.weights):
+                self.network.load_state_dict(state)
+            self.network.to(device)
+            return
+        if start_from:
+            self.network.load_state_dict(start_from, strict=False)
+        if config.bayesian and config.sigma_init:
+            start_sigma(self.network, config.sigma_init)
+        self.first_sigmas = median_sigmas(self.network)
+        self.network.to(device)
         self.rows, self.validation = split_validation(data, config.validation, config.seed)
-        self.images = torch.tensor(data.images, device=device)
+        self.images = _Images(data.images, device)
         self.targets = torch.tensor(data.targets, dtype=torch.int64, device=device)
-        self.class_weights = (
+        class_weights = (
             None
             if data.class_weights is None
             else torch.as_tensor(data.class_weights, dtype=torch.float32, device=device)
         )
-        decayed = [p for n, p in network.named_parameters() if not n.endswith("_rho")]
-        rho = [p for n, p in network.named_parameters() if n.endswith("_rho")]
-        groups = [{"params": decayed, "weight_decay": config.weight_decay}]
-        if rho:
-            groups.append({"params": rho, "weight_decay": 0.0})
-        self.optimizer = _OPTIMIZERS[config.optimizer](groups, lr=config.learning_rate, fused=True)
-        self.steps = len(_batches(torch.as_tensor(self.rows), config.batch_size))
-        self.scheduler = _scheduler(self.optimizer, config, self.steps)
-        self.checkpoint = folder / "training.pt"
-        self.epoch, self.history = 0, []
+        self.batches = len(_batches(torch.as_tensor(self.rows), config.batch_size))
+        self.step = TrainingStep(
+            self.network, config, len(self.rows), self.batches, class_weights, device
+        )
         if self.checkpoint.is_file():
-            self._resume()
+            with self.step.on_stream():
+                self._resume()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.loaded or self.epoch >= self.config.epochs
 
     def _resume(self) -> None:
-        try:
+        remedy = "delete it and run the same command again to train this network from the start"
+        with decoding(self.checkpoint, remedy):
             state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        except Exception as error:
+            # A setting that an older version did not record has its default.
+            same = TrainConfig(**state["config"]) == self.config and "step" in state
+        if not same:
             raise InputError(
-                f"{self.checkpoint} is damaged; delete it and run the same command "
-                "again to train this network anew"
-            ) from error
-        # What an older version of the program did not record is taken to be the default.
-        if TrainConfig(**state["config"]) != self.config:
-            raise InputError(
-                f"{self.checkpoint} was written with other settings; --restart trains anew"
+                f"{self.checkpoint} was written with other settings or by an older version; "
+                "--restart trains from the start"
             )
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
-        self.epoch, self.history = state["epoch"], state["history"]
+        with decoding(self.checkpoint, remedy):
+            self.network.load_state_dict(state["network"])
+            for tensor, saved in zip(self.step.state, state["step"], strict=True):
+                tensor.copy_(saved)
+            self.epoch, self.history = int(state["epoch"]), [dict(row) for row in state["history"]]
+            self.snapshots = state["snapshots"]
+            # Unknown in a checkpoint of an older version.
+            self.margins = state.get("margins", torch.full_like(self.margins, torch.nan)).cpu()
+            if not 0 < self.epoch <= self.config.epochs or len(self.history) != self.epoch:
+                raise ValueError(f"epoch {self.epoch} of {self.config.epochs}")
 
-    def train_epoch(self) -> None:
-        """One pass over the training rows, then the checkpoint."""
-        config, network = self.config, self.network
-        network.train()
-        sums = dict.fromkeys(("nll", "kl", "right"), 0.0)
-        # Seeding each epoch anew makes a resumed run equal to an uninterrupted one.
-        with torch.random.fork_rng():
-            torch.manual_seed(config.seed * 100_003 + self.epoch + 1)
-            order = torch.as_tensor(self.rows)[torch.randperm(len(self.rows))]
-            for step, rows in enumerate(_batches(order, config.batch_size)):
-                rows = rows.to(self.device)
-                y = self.targets[rows]
-                with self._precision():
-                    logits = network(self._batch(rows)).float()
-                kl = kl_divergence(network, self.prior) if self.prior else 0.0
-                loss = negative_elbo(
-                    logits, y, kl, len(self.rows), config.kl_weight, self.class_weights
+    def steps(self) -> Iterator[None]:
+        """One epoch: queues a step on the device for every item that is asked for."""
+        config, first = self.config, self.epoch * self.batches
+        # Each epoch has its own seeds, so that a resumed run equals an uninterrupted one.
+        seed = 2 * (config.seed * 100_003 + self.epoch + 1)
+        shuffled = torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(seed))
+        self.order = torch.as_tensor(self.rows)[shuffled]
+        order = self.images.rows(self.order)
+        with self.step.on_stream():
+            rates = schedule(config, first, first + self.batches, self.batches * config.epochs)
+            self.step.begin_epoch(rates, first, seed + 1)
+        for rows in _batches(order, config.batch_size):
+            with self.step.on_stream():
+                images = self.images.take(rows)
+                self.step(images, self.targets[rows.to(self.device, non_blocking=True)])
+            yield
+
+    def end_epoch(self) -> None:
+        """Read the epoch's sums from the device, validate, write the checkpoint."""
+        with self.step.on_stream():
+            sums, failed = self.step.epoch_sums()
+            if failed:
+                raise InputError(
+                    f"training diverged: the loss is not finite in epoch {self.epoch + 1}, step "
+                    f"{failed}; try a --learning-rate below {self.config.learning_rate:g}"
                 )
-                if not math.isfinite(loss.item()):
-                    raise InputError(
-                        f"training diverged: the loss is {loss.item()} in epoch {self.epoch + 1}, "
-                        f"step {step + 1}; try a --learning-rate below {config.learning_rate:g}"
-                    )
-                self.optimizer.zero_grad()
-                loss.backward()
-                self.optimizer.step()
-                self.scheduler.step()
-                kl = float(kl.detach()) if self.prior else 0.0
-                sums["nll"] += (loss.item() - config.kl_weight / len(self.rows) * kl) * len(rows)
-                sums["kl"] += kl * len(rows)
-                sums["right"] += (logits.argmax(1) == y).sum().item()
-        self.epoch += 1
-        n = len(self.rows)
-        self.history.append(
-            {
-                "epoch": self.epoch,
-                "nll": sums["nll"] / n,
-                "kl": sums["kl"] / n,
-                "accuracy": sums["right"] / n,
-                **self._validate(),
-            }
-        )
-        self._save()
+            if self.epoch < self._margin_epochs:
+                self.margins[self.order] += self.step.margins.cpu()
+            self.epoch += 1
+            n = len(self.rows)
+            row = {"nll": sums["nll"] / n, "kl": sums["kl"] / n, "accuracy": sums["right"] / n}
+            self.history.append({"epoch": self.epoch, **row, **self._validate()})
+            if self._ends_with_snapshot():
+                self._snapshot()
+            self._save()
+
+    def _ends_with_snapshot(self) -> bool:
+        """Whether the epoch just done is one of the last of its cycle."""
+        if not self.config.cycles:
+            return False
+        length = self.config.epochs / self.config.cycles
+        left = length - (self.epoch - 1e-9) % length
+        return left < min(SNAPSHOTS_PER_CYCLE, length)
+
+    def _snapshot(self) -> None:
+        """Keep the weights, with BatchNorm's statistics for them; training continues untouched."""
+        before = {name: value.clone() for name, value in self.network.named_buffers()}
+        self._settle(_SETTLING_SNAPSHOT)
+        self.snapshots.append({k: v.cpu().clone() for k, v in self.network.state_dict().items()})
+        for name, value in self.network.named_buffers():
+            value.copy_(before[name])
 
     def _save(self) -> None:
-        if not all(p.isfinite().all() for p in self.network.parameters()):
+        if not self.step.flat.values.isfinite().all():
             raise InputError(
                 f"training diverged: weights are no longer finite after epoch {self.epoch}; try a "
                 f"--learning-rate below {self.config.learning_rate:g}"
             )
         state = {
             "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
+            "step": self.step.state,
+            "snapshots": self.snapshots,
             "epoch": self.epoch,
             "history": self.history,
+            "margins": self.margins,
             "config": settings_of(self.config),
         }
         buffer = io.BytesIO()
@@ -235,61 +257,111 @@ class _Run:
         with atomic_path(self.checkpoint) as temporary:
             temporary.write_bytes(buffer.getbuffer())
 
-    def settle(self, batches: int = 100) -> None:
-        """BatchNorm's statistics (where there is any) as the finished posterior has them."""
-        with torch.random.fork_rng():
-            torch.manual_seed(self.config.seed)
-            draws = (
-                torch.randperm(len(self.rows))[: self.config.batch_size] for _ in range(batches)
-            )
-            settle_batchnorm(
-                self.network,
-                (self._batch(torch.as_tensor(self.rows)[draw].to(self.device)) for draw in draws),
-            )
-
-    def _precision(self) -> torch.autocast:
-        """Convolutions and products in bfloat16 where that was asked for; weights stay float32."""
-        return torch.autocast(
-            torch.device(self.device).type,
-            torch.bfloat16,
-            enabled=self.config.precision == "bfloat16",
+    def finish(self) -> None:
+        """Settle BatchNorm and write the network, its settings and its history."""
+        if self.loaded:
+            return
+        self.step.release()
+        if self.config.bayesian or self.config.dropout or self.config.swa:
+            self._settle(_SETTLING)
+        with atomic_path(self.folder / "history.csv") as temporary:
+            pd.DataFrame(self.history).to_csv(temporary, index=False)
+        with atomic_path(self.folder / MARGINS) as temporary, open(temporary, "wb") as file:
+            np.save(file, self.mean_margins())
+        write_json(
+            self.folder / "config.json",
+            settings_of(self.config)
+            | {
+                "num_classes": self.data.num_classes,
+                "image_shape": list(self.data.images.shape[1:]),
+                "training_images": len(self.rows),
+                "validation_images": len(self.validation),
+                "sigma": {
+                    name: [self.first_sigmas[name], last]
+                    for name, last in median_sigmas(self.network).items()
+                },
+            },
         )
+        if self.snapshots:
+            names = self.snapshots[0]
+            stacked = {name: torch.stack([s[name] for s in self.snapshots]) for name in names}
+            with atomic_path(self.folder / SNAPSHOTS) as temporary:
+                temporary.write_bytes(save(stacked))
+        with atomic_path(self.weights) as temporary:
+            # As bytes: a full disk is then an OSError, which names the file.
+            temporary.write_bytes(
+                save({k: v.cpu().clone() for k, v in self.network.state_dict().items()})
+            )
+        self.checkpoint.unlink(missing_ok=True)
 
-    def _batch(self, rows: Tensor) -> Tensor:
-        """Training images of these rows, cropped and augmented."""
-        x = augment(random_crop(self.images[rows], self.config.crop), self.config.augmentation)
-        return prepare(x, self.config.intensity)
+    @property
+    def _margin_epochs(self) -> int:
+        return max(1, self.config.epochs // 2)
+
+    def mean_margins(self) -> np.ndarray:
+        """(N,) float32 mean margins over the first half of the epochs, nan for validation images."""
+        margins = (self.margins / self._margin_epochs).numpy()
+        margins[self.validation] = np.nan
+        return margins
+
+    def _settle(self, batches: int) -> None:
+        """BatchNorm's statistics (where there is any) over training batches, weights as they are."""
+        generator = torch.Generator().manual_seed(self.config.seed)
+        self.step.generator.manual_seed(self.config.seed + 1)
+        rows = torch.as_tensor(self.rows)
+        draws = (
+            rows[torch.randperm(len(rows), generator=generator)[: self.config.batch_size]]
+            for _ in range(batches)
+        )
+        with noise.drawing_from(self.step.generator):
+            settle_batchnorm(
+                self.network, (self.step.batch(self.images.take(draw)) for draw in draws)
+            )
 
     def _validate(self) -> dict[str, float]:
         if not len(self.validation):
             return {}
         self.network.eval()
-        nll = right = 0.0
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         with torch.inference_mode():
-            for rows in torch.as_tensor(self.validation).split(self.config.batch_size):
-                rows = rows.to(self.device)
-                logits, y = (
-                    self.network(prepare(self.images[rows], self.config.intensity)),
-                    self.targets[rows],
-                )
-                nll += F.cross_entropy(logits, y, reduction="sum").item()
-                right += (logits.argmax(1) == y).sum().item()
-        n = len(self.validation)
-        return {"validation_nll": nll / n, "validation_accuracy": right / n}
+            for rows in self.images.rows(torch.as_tensor(self.validation)).split(
+                self.config.batch_size
+            ):
+                logits = self.network(prepare(self.images.take(rows), self.config.intensity))
+                y = self.targets[rows.to(self.device)]
+                nll = F.cross_entropy(logits, y, reduction="sum")
+                sums += torch.stack([nll, (logits.argmax(1) == y).sum()])
+        nll, right = (sums / len(self.validation)).tolist()
+        return {"validation_nll": nll, "validation_accuracy": right}
+
+
+class _Images:
+    """uint8 images on the device where they fit, else in pinned memory of the host."""
+
+    def __init__(self, images: np.ndarray, device: str):
+        self.device = torch.device(device)
+        self.images = torch.from_numpy(images) if images.flags.writeable else torch.tensor(images)
+        self.resident = self.device.type == "cpu"
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+            self.resident = self.images.nbytes < free / 2
+        if self.resident:
+            self.images = self.images.to(self.device)
+
+    def rows(self, rows: Tensor) -> Tensor:
+        """Row numbers where the images are."""
+        return rows.to(self.images.device)
+
+    def take(self, rows: Tensor) -> Tensor:
+        """Images of these rows on the device."""
+        images = self.images[self.rows(rows)]
+        return images if self.resident else images.pin_memory().to(self.device, non_blocking=True)
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:
-    """Batches of `size`; a last one of a single image, of which BatchNorm has no variance, joins
+    """Batches of `size`; a last one of a single image, which has no variance for BatchNorm, joins
     the one before."""
     batches = list(order.split(size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
-
-
-def _scheduler(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int):
-    lr = torch.optim.lr_scheduler
-    if config.schedule == "one-cycle":
-        return lr.OneCycleLR(optimizer, config.learning_rate, total_steps=steps * config.epochs + 1)
-    milestones = [steps * config.step_epoch] if config.schedule == "step" else []
-    return lr.MultiStepLR(optimizer, milestones, gamma=0.1)

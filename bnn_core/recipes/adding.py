@@ -1,58 +1,45 @@
 """More images for a finished study: its networks predict them, and it is made anew with them.
 
 The images are read and predicted block by block and every block is kept on disk, so memory depends
-on the block, not on their number, and an interrupted run goes on. What the study says of its own
+on the block, not on their number, and an interrupted run continues. What the study says of its own
 images stays as it is, bit by bit.
 """
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path, read_json
-from bnn_core.base.wording import be, count
+from bnn_core.base.files import read_json
+from bnn_core.base.wording import count
+from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.image_sets import ImageSet
-from bnn_core.measures.uncertainty import summarise
+from bnn_core.networks.saved import read_config
 from bnn_core.recipes.adding_blocks import (
     Block,
-    average_distance,
-    average_moments,
-    block_file,
-    blocks_of,
-    embedding_method,
-    look_at,
-    predict_blocks,
+    NetworkSet,
+    Progress,
+    block_rows,
+    network_sets,
+    passes_of,
+    predict_block,
 )
+from bnn_core.recipes.adding_result import finish_addition
+from bnn_core.recipes.image_set_blocks import image_set_blocks
+from bnn_core.study.checking import demand_networks
 from bnn_core.study.folder import ROLES, Study, open_study
 from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import ADDING, open_making
-from bnn_core.study.writing import finish_study
 
 #: Samples of one method above this many bytes are not kept.
 MOST_SAMPLE_BYTES = 2 << 30
-#: What study.json says that a study with more rows says anew.
-_MADE_ANEW = (
-    "schema",
-    "rows",
-    "roles",
-    "levels",
-    "metrics",
-    "versions",
-    "created",
-    "fingerprint",
-    "files",
-    "title",
-    "kind",
-    "classes",
-    "methods",
-    "settings",
-    "notes",
-)
 #: Files of a study that hold a row per image.
 _BY_ROW = (
     "study.json",
@@ -63,6 +50,24 @@ _BY_ROW = (
     "thumbnails.bin",
     "thumbnails.npy",
 )
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What is added to a study.
+
+    settings: what tells this addition from another in the same working folder. blocks: the images,
+    made when the working folder is there. looked_first: whether all images are read before the
+    first is predicted. before: called with the working folder before the first prediction.
+    finish: called with the working folder when all is predicted; returns keys of study.json, with
+    "notes" to be added to the study's.
+    """
+
+    settings: dict[str, Any]
+    blocks: Sequence[Block]
+    looked_first: bool
+    finish: Callable[[Path], dict[str, Any]] = field(default=lambda making: {})
+    before: Callable[[Path], None] = field(default=lambda making: None)
 
 
 def add_images(
@@ -80,81 +85,157 @@ def add_images(
 
     out: the new study; None re-makes `path` itself, swapped in when all is done. role: of all added
     images; None: "shifted" where the label is a class of the study, "new" where it is another,
-    "unlabelled" without one. Images are predicted by the networks of every fold, averaged.
+    "unlabelled" without one. Images are predicted by the networks that were trained on all
+    compounds where there are any, else by those of every fold, averaged; images of the study
+    itself as in the study.
 
     Raises InputError when the study keeps no networks (it was imported), holds a set of that name
     already, or when its samples would grow above the limit and be lost; TakenError while another
     process makes the study of that name.
     """
+
+    def addition(study: Study) -> Addition:
+        rows = _set_rows(study, sets, role)
+        shape = image_shape(study)
+        blocks = [
+            block
+            for number, (images, part) in enumerate(zip(sets, rows, strict=True))
+            for block in image_set_blocks(
+                images,
+                part,
+                shape,
+                study.meta.get("channels"),
+                "image_root" in study.meta,
+                number,
+            )
+        ]
+        return Addition(
+            {"role": role, "sets": [f"{s.name} {len(s)} {_digest(s)}" for s in sets]},
+            blocks,
+            looked_first=True,
+            finish=lambda making: _set_keys(study, sets),
+        )
+
+    return add_to_study(
+        path,
+        addition,
+        out=out,
+        device=device,
+        force=force,
+        restart=restart,
+        most_sample_bytes=most_sample_bytes,
+    )
+
+
+def add_named_images(
+    path: Path,
+    names: Sequence[str],
+    data: Path,
+    *,
+    out: Path | None = None,
+    role: str | None = None,
+    device: str = "cpu",
+    force: bool = False,
+    restart: bool = False,
+) -> Path:
+    """`add_images` with sets by their names (`emnist.open_any`); data: folder of data sets."""
+    open_study(path)  # refuses other folders before a folder is made beside it
+    # Beside the studies: unpacked images may be larger than the system's folder for such files.
+    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=path.parent) as scratch:
+        return add_images(
+            path,
+            [open_any(name, data, Path(scratch)) for name in names],
+            out=out,
+            role=role,
+            device=device,
+            force=force,
+            restart=restart,
+        )
+
+
+def add_to_study(
+    path: Path,
+    addition: Callable[[Study], Addition],
+    *,
+    out: Path | None = None,
+    device: str = "cpu",
+    force: bool = False,
+    restart: bool = False,
+    most_sample_bytes: int = MOST_SAMPLE_BYTES,
+) -> Path:
+    """Predict what `addition` gives for the study at `path` and make the study again with it.
+
+    The other arguments and errors are those of `add_images`.
+    """
     out = open_study(path).path if out is None else Path(out)
     with study_lock(out):
-        return _add(open_study(path), sets, out, role, device, force, restart, most_sample_bytes)
-
-
-def _add(
-    study: Study,
-    sets: Sequence[ImageSet],
-    out: Path,
-    role: str | None,
-    device: str,
-    force: bool,
-    restart: bool,
-    most_sample_bytes: int,
-) -> Path:
-    folds = _folds(study)
-    images, total = _added_rows(study, sets, role), sum(len(s) for s in sets)
-    kept = [
-        m
-        for m in study.methods
-        if study.samples(m) is not None and _sample_bytes(study, m, total) <= most_sample_bytes
-    ]
-    lost = [m for m in study.methods if study.samples(m) is not None and m not in kept]
-    if lost and out == study.path:
-        raise InputError(
-            f"with {total:,} more images the samples of {lost[0]} would take "
-            f"{_sample_bytes(study, lost[0], total) / 1e9:.1f} GB and be left out; give --out "
-            "NAME, so that this study keeps its own"
+        study = open_study(path)
+        folds = study_folds(study)
+        demand_networks(study)
+        new = addition(study)
+        kept, lost = _kept_samples(study, sum(map(len, new.blocks)), most_sample_bytes)
+        if lost and out == study.path:
+            raise InputError(
+                f"with {sum(map(len, new.blocks)):,} more images the samples of {lost[0]} would "
+                f"be larger than {most_sample_bytes / 1e9:.1f} GB and be left out; give --out "
+                "NAME, so that this study keeps its own"
+            )
+        making = open_making(
+            out,
+            {"adds_to": study.fingerprint, "made": study.meta["created"], **new.settings},
+            force=force or out == study.path,
+            restart=restart,
         )
-    making = open_making(
-        out,
-        {
-            "adds_to": study.fingerprint,
-            "made": study.meta["created"],
-            "role": role,
-            "sets": [f"{s.name} {len(s)} {_digest(s)}" for s in sets],
-        },
-        force=force or out == study.path,
-        restart=restart,
-    )
-    _copy_rest(study, making)
-    blocks = list(blocks_of(sets))
-    shape = tuple(read_json(folds[0] / study.methods[0] / "config.json")["image_shape"])
-    try:
-        look_at(making, blocks, shape, study.meta.get("channels"), "image_root" in study.meta)
-    except InputError:  # images that do not fit: nothing to go on with
-        shutil.rmtree(making)
-        raise
-    for method in study.methods:
-        predict_blocks(study, making, method, folds, blocks, shape, method in kept, device)
-    return _finish(study, making, images, blocks, len(folds), sets, lost)
+        _copy_rest(study, making)
+        new.before(making)
+        sets = network_sets(study, folds, making)
+        _predict_all(study, making, new, sets, kept, device)
+        keys = new.finish(making)
+        return finish_addition(study, making, new.blocks, keys, sets, kept, lost)
+
+
+def _predict_all(
+    study: Study,
+    making: Path,
+    new: Addition,
+    sets: Sequence[NetworkSet],
+    kept: Sequence[str],
+    device: str,
+) -> None:
+    if new.looked_first:
+        try:
+            for block in new.blocks:
+                block.look(making)
+        except InputError:  # images that do not fit: nothing to continue with
+            shutil.rmtree(making)
+            raise
+    progress = Progress(sum(map(len, new.blocks)), passes_of(study, sets))
+    with progress.bar:
+        for block in new.blocks:
+            block.look(making)
+            progress.skip(len(block) - len(block_rows(making, block)))
+            predict_block(study, making, block, sets, kept, device, progress)
+            block.done(making)
 
 
 def adding_to(out: Path) -> bool:
     """Whether `out` is a finished study to which an interrupted run was adding images."""
     making = out.with_name(out.name + ".making")
     begun = making / "settings.json"
-    return (out / "study.json").is_file() and begun.is_file() and "adds_to" in read_json(begun)
+    if not (out / "study.json").is_file() or not begun.is_file():
+        return False
+    return "adds_to" in read_json(begun, dict[str, Any])
 
 
-def _digest(images: ImageSet) -> str:
-    """16 hex digits over identities, labels and files of a set: another set is not resumed."""
-    digest = hashlib.sha256()
-    for column in (images.ids, images.labels, () if images.files is None else images.files):
-        digest.update("\x1f".join(map(str, column)).encode() + b"\x1e")
-    return digest.hexdigest()[:16]
+def image_shape(study: Study) -> tuple[int, int, int]:
+    """(channels, H, W) of the images that the study's networks were trained on."""
+    config = read_config(study_folds(study)[0] / study.methods[0])
+    channels, height, width = config["image_shape"]
+    return channels, height, width
 
 
-def _folds(study: Study) -> list[Path]:
+def study_folds(study: Study) -> list[Path]:
+    """The folders of the folds, by number. Raises InputError where networks are missing."""
     if study.meta.get("weights_kept") is False:
         raise InputError(
             f"study {study.name} was made without its networks, so it cannot predict "
@@ -173,45 +254,77 @@ def _folds(study: Study) -> list[Path]:
     return folds
 
 
-def _added_rows(study: Study, sets: Sequence[ImageSet], role: str | None) -> pd.DataFrame:
-    if role is not None and role not in ROLES[1:]:
-        raise InputError(f"--role {role}: one of {', '.join(ROLES[1:])} expected")
+def added_roles(study: Study, labels: pd.Series, role: str | None = None) -> np.ndarray | str:
+    """Role of each added image: as asked, else by what its label is to the study."""
+    if role is not None:
+        if role not in ROLES[1:]:
+            raise InputError(f"--role {role}: one of {', '.join(ROLES[1:])} expected")
+        return role
+    known = labels.isin(study.classes)
+    return np.where(labels.isna(), "unlabelled", np.where(known, "shifted", "new"))
+
+
+def demand_new(study: Study, ids: pd.Series) -> None:
+    """InputError where the study would hold an image twice."""
+    double = ids[ids.isin(study.images["image_id"]) | ids.duplicated()]
+    if len(double):
+        raise InputError(
+            f"study {study.name} would hold the images of '{double.iat[0].split('/')[0]}' twice; "
+            "give them another name: OTHER=PATH in place of PATH"
+        )
+
+
+def _set_rows(study: Study, sets: Sequence[ImageSet], role: str | None) -> list[pd.DataFrame]:
+    """The rows of each set, without fold and hash."""
     parts = []
     for images in sets:
         labels = pd.Series(images.labels, dtype=object)
-        known = labels.isin(study.classes)
-        roles = np.where(labels.isna(), "unlabelled", np.where(known, "shifted", "new"))
         parts.append(
             pd.DataFrame(
                 {
                     "image_id": images.name + "/" + pd.Series(images.ids, dtype=object),
                     "label": labels,
-                    "role": role or roles,
-                    "fold": -1 if _many(study) else 0,
+                    "role": added_roles(study, labels, role),
                     "path": images.files,
                     "source": images.name,
                 }
             )
         )
-    added = pd.concat(parts, ignore_index=True)
-    taken = added["image_id"][added["image_id"].isin(study.images["image_id"])]
-    double = added["image_id"][added["image_id"].duplicated()]
-    if len(taken) or len(double):
-        name = (taken if len(taken) else double).iat[0].split("/")[0]
-        raise InputError(
-            f"study {study.name} would hold the images of '{name}' twice; give them "
-            f"another name: OTHER=PATH in place of PATH"
+    demand_new(study, pd.concat([part["image_id"] for part in parts], ignore_index=True))
+    return parts
+
+
+def _digest(images: ImageSet) -> str:
+    """16 hex digits over identities, labels and files of a set: another set is not resumed."""
+    digest = hashlib.sha256()
+    for column in (images.ids, images.labels, () if images.files is None else images.files):
+        digest.update("\x1f".join(map(str, column)).encode() + b"\x1e")
+    return digest.hexdigest()[:16]
+
+
+def _set_keys(study: Study, sets: Sequence[ImageSet]) -> dict[str, Any]:
+    notes = [
+        *(f"{count(len(s), 'image')} of {s.title} added, counted in no accuracy" for s in sets),
+        *(note for s in sets for note in s.notes),
+    ]
+    if study.meta.get("normalise") in ("plate", "image"):
+        notes.append(
+            f"the study's own images were scaled by {study.meta['normalise']}; the added "
+            "ones were taken as scaled already"
         )
-    return added
+    added = [{"name": s.name, "title": s.title, "images": len(s)} for s in sets]
+    return {"notes": notes, "added": [*study.meta.get("added", []), *added]}
 
 
-def _many(study: Study) -> bool:
-    return study.images["fold"].nunique() > 1
-
-
-def _sample_bytes(study: Study, method: str, more: int) -> int:
-    samples = study.samples(method)
-    return (len(samples) + more) * samples.shape[1] * samples.shape[2] * 2
+def _kept_samples(study: Study, more: int, most: int) -> tuple[list[str], list[str]]:
+    """The methods whose samples are kept, and those whose samples would be too large."""
+    kept, lost = [], []
+    for method in study.methods:
+        samples = study.samples(method)
+        if samples is not None:
+            size = (len(samples) + more) * samples.shape[1] * samples.shape[2] * 2
+            (kept if size <= most else lost).append(method)
+    return kept, lost
 
 
 def _copy_rest(study: Study, making: Path) -> None:
@@ -227,120 +340,3 @@ def _copy_rest(study: Study, making: Path) -> None:
             shutil.copyfile(source, making / source.name)
     (making / ADDING).mkdir(exist_ok=True)
     (making / ADDING / "copied").touch()
-
-
-def _finish(
-    study: Study,
-    making: Path,
-    added: pd.DataFrame,
-    blocks: Sequence[Block],
-    folds: int,
-    sets: Sequence[ImageSet],
-    lost: Sequence[str],
-) -> Path:
-    hashes = [np.load(block_file(making, "images", b))["hashes"] for b in blocks]
-    added["content_hash"] = np.concatenate(hashes).astype(object)
-    images = _below(study.images, added)
-    numbers = sorted(int(p.name) for p in (making / "folds").glob("*") if p.name.isdigit())
-    summaries = {}
-    for method in study.methods:
-        parts = [
-            summarise(
-                average_moments(making, method, numbers, block),
-                study.classes,
-                distance=average_distance(making, method, numbers, block),
-            )
-            for block in blocks
-        ]
-        own = study.summary(method)
-        ids = pd.DataFrame({"image_id": added["image_id"]})
-        summaries[method] = _below(
-            own, pd.concat([ids, pd.concat(parts, ignore_index=True)], axis=1)
-        )
-    if study.embedding is not None:
-        _write_embedding(study, making, numbers, blocks)
-    notes = [
-        *study.meta.get("notes", []),
-        *(
-            f"{count(len(s), 'image')} of {s.title} added: predicted by the study's networks, counted "
-            "in no accuracy"
-            for s in sets
-        ),
-        *(note for s in sets for note in s.notes),
-    ]
-    if known := int(added["content_hash"].isin(study.images["content_hash"]).sum()):
-        notes.append(
-            f"{known:,} of them {be(known)} of the study itself, and networks of other "
-            "folds were trained on such"
-        )
-    if study.meta.get("normalise") in ("plate", "image"):
-        notes.append(
-            f"the study's own images were scaled by {study.meta['normalise']}; the added "
-            "ones were taken as scaled already"
-        )
-    if lost:
-        notes.append(f"no samples are kept: with {len(images):,} images they would be too large")
-    study.demand_same()  # part of what was copied would be another study's
-    return finish_study(
-        making,
-        title=study.meta["title"],
-        kind=study.meta["kind"],
-        classes=study.classes,
-        images=images,
-        summaries=summaries,
-        thumbnails=_thumbnails(study, making, blocks),
-        methods=study.meta["methods"],
-        settings=study.meta.get("settings"),
-        extra={k: v for k, v in study.meta.items() if k not in _MADE_ANEW}
-        | {
-            "notes": notes,
-            "added": [
-                *study.meta.get("added", []),
-                *({"name": s.name, "title": s.title, "images": len(s)} for s in sets),
-            ],
-        },
-    )
-
-
-def _write_embedding(
-    study: Study, making: Path, folds: Sequence[int], blocks: Sequence[Block]
-) -> None:
-    own = study.embedding
-    shape = (len(own) + sum(map(len, blocks)), own.shape[1])
-    with atomic_path(making / "embedding.npy") as temporary:
-        array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-        array[: len(own)] = own
-        for block in blocks:
-            parts = [
-                np.load(block_file(making, f"{embedding_method(study)}-{fold}", block))["embedding"]
-                for fold in folds
-            ]
-            rows = slice(len(own) + block.first, len(own) + block.first + len(block))
-            array[rows] = np.mean(np.asarray(parts, np.float32), axis=0)
-        array.flush()
-        del array
-
-
-def _thumbnails(study: Study, making: Path, blocks: Sequence[Block]) -> Iterator[bytes | None]:
-    yield from (study.thumbnail(row) for row in range(len(study.images)))
-    for block in blocks:
-        with np.load(block_file(making, "images", block)) as arrays:
-            packed, ends = arrays["packed"].tobytes(), np.cumsum(arrays["lengths"])
-        yield from (
-            packed[end - n : end] for end, n in zip(ends, np.diff(ends, prepend=0), strict=True)
-        )
-
-
-def _below(own: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
-    """Two tables one below the other: the columns of the first, then those only in the second."""
-    columns = [*own.columns, *(c for c in added if c not in own)]
-    out = {}
-    for column in columns:
-        if column in own and column in added and own[column].dtype == added[column].dtype:
-            out[column] = pd.concat([own[column], added[column]], ignore_index=True)
-        else:
-            out[column] = [
-                *(own[column] if column in own else [None] * len(own)),
-                *(added[column] if column in added else [None] * len(added)),
-            ]
-    return pd.DataFrame(out)

@@ -1,161 +1,277 @@
 """Blocks of images that are added to a study: read, predicted and kept on disk one by one."""
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from bnn_core.base.files import atomic_path
-from bnn_core.datasets.image_sets import ImageSet
-from bnn_core.images.decoding import read_bytes
-from bnn_core.images.rendering import channel_colours, default_channels, thumbnail
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import prepare, saved_config
 from bnn_core.networks.distance import read_cloud
+from bnn_core.networks.methods import networks_of
 from bnn_core.networks.prediction import embed, predict
-from bnn_core.recipes.fold import batch_size, networks_of
-from bnn_core.study.folder import Study, content_hashes
+from bnn_core.study.folder import Study, write_table
 from bnn_core.study.working_folder import ADDING
 
-BLOCK = 2000
+#: What predicts an image, beside the number of a fold: all folds, or the network of all compounds.
+ALL_FOLDS, DEPLOYED = -1, -2
+#: Folder of a study with the networks that were trained on all compounds.
+DEPLOY = "deploy"
+#: Images whose pixels are in memory at a time.
+_AT_A_TIME = 500
 
 
-@dataclass(frozen=True)
-class Block:
-    """Consecutive images of one set.
+class Block(Protocol):
+    """Images that are read together. `key` names what is kept of them in the working folder."""
 
-    rows: which of the set. first: the place of their first among all added rows. number: of the
-    block, in the names of its files.
-    """
-
-    images: ImageSet
-    rows: slice
-    first: int
-    number: int
+    key: str
 
     def __len__(self) -> int:
-        return self.rows.stop - self.rows.start
+        """How many images there are, those that cannot be read included."""
+
+    def look(self, making: Path) -> None:
+        """Read the images; leave their rows and thumbnails (`keep_rows`). Idempotent."""
+
+    def pixels(self, making: Path, rows: np.ndarray) -> np.ndarray:
+        """(n, channels, H, W) uint8 of some rows of a block that was looked at."""
+
+    def done(self, making: Path) -> None:
+        """Called when all networks have predicted the block."""
 
 
-def blocks_of(sets: Sequence[ImageSet]) -> Iterator[Block]:
-    """All images of all sets, at most BLOCK at a time."""
-    first = number = 0
-    for images in sets:
-        for start in range(0, len(images), BLOCK):
-            rows = slice(start, min(start + BLOCK, len(images)))
-            yield Block(images, rows, first, number)
-            first, number = first + rows.stop - rows.start, number + 1
+class NetworkSet(NamedTuple):
+    """The networks of one fold, or those trained on all compounds. folder: of the methods."""
+
+    number: int
+    folder: Path
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return DEPLOY if self.number == DEPLOYED else str(self.number)
 
 
-def look_at(
-    making: Path,
-    blocks: Sequence[Block],
-    shape: tuple[int, int, int],
-    channels: Sequence[str] | None,
-    of_files: bool,
-) -> None:
-    """Hashes and thumbnails of all added images, as the network sees them.
+def network_sets(study: Study, folds: Sequence[Path], making: Path) -> list[NetworkSet]:
+    """The networks of every fold and, where the working folder has any, those of all compounds."""
+    seed = (study.meta.get("seeds") or {}).get("samples", 0)
+    sets = [NetworkSet(int(fold.name), fold, seed + int(fold.name)) for fold in folds]
+    deployed = making / DEPLOY
+    if deployed.is_dir():
+        sets.append(NetworkSet(DEPLOYED, deployed, seed + len(folds)))
+    return sets
 
-    of_files: hashes are those of the files' bytes where there are files, as in studies of plates.
-    Raises InputError when one does not fit a network for images of `shape` (channels, H, W).
+
+def which_networks(study: Study, hashes: Sequence[str], deployed: bool) -> np.ndarray:
+    """(n,) what predicts images with these content hashes: a fold's number, ALL_FOLDS or DEPLOYED.
+
+    An image of the study itself is predicted as in the study: by the fold that did not train on it.
     """
-    colours = channel_colours(channels or default_channels(shape[0]))
-    with tqdm(total=sum(map(len, blocks)), desc="read images", unit="image") as bar:
-        for block in blocks:
-            path = block_file(making, "images", block)
-            if not path.is_file():
-                found = block.images.fitted(block.rows, shape)
-                pictures = [_thumbnail(image, colours) for image in found]
-                files = block.images.files if of_files else None
-                hashes = (
-                    content_hashes(found)
-                    if files is None
-                    else [
-                        hashlib.sha256(read_bytes(file)).hexdigest()[:16]
-                        for file in files[block.rows]
-                    ]
-                )
-                _save(
-                    path,
-                    hashes=np.array(hashes),
-                    packed=np.frombuffer(b"".join(pictures), np.uint8),
-                    lengths=np.array([len(data) for data in pictures]),
-                )
-            bar.update(len(block))
+    own = study.images.drop_duplicates("content_hash").set_index("content_hash")["fold"]
+    default = DEPLOYED if deployed else ALL_FOLDS
+    return np.array([own.get(h, default) if h else default for h in hashes], dtype=np.int64)
 
 
-def _thumbnail(image: np.ndarray, colours: Sequence[str]) -> bytes:
-    if len(image) == 1:
-        from bnn_core.recipes.digits import lossless_thumbnail
+def keep_rows(
+    making: Path, block: Block, rows: pd.DataFrame, thumbnails: Sequence[bytes | None]
+) -> None:
+    """Keep a block's rows of images.parquet (all but `fold`) and its thumbnails; rows come last."""
+    packed = [data or b"" for data in thumbnails]
+    save_arrays(
+        block_file(making, "thumbnails", block),
+        packed=np.frombuffer(b"".join(packed), np.uint8),
+        lengths=np.array([len(data) for data in packed], np.int64),
+    )
+    write_table(_rows_file(making, block), rows)
 
-        return lossless_thumbnail(image[0])
-    return thumbnail(image.astype(np.float32) / 255, colours)
+
+def is_looked_at(making: Path, block: Block) -> bool:
+    """Whether a block's rows are there."""
+    return _rows_file(making, block).is_file()
 
 
-def predict_blocks(
+def block_rows(making: Path, block: Block) -> pd.DataFrame:
+    """The rows that a block's look left."""
+    return pd.read_parquet(_rows_file(making, block))
+
+
+def block_thumbnails(making: Path, block: Block) -> list[bytes | None]:
+    """The thumbnails that a block's look left."""
+    with np.load(block_file(making, "thumbnails", block)) as arrays:
+        packed, ends = arrays["packed"].tobytes(), np.cumsum(arrays["lengths"])
+    starts = np.concatenate([[0], ends[:-1]]).astype(int) if len(ends) else ends
+    return [packed[a:b] or None for a, b in zip(starts, ends, strict=True)]
+
+
+class Progress:
+    """A bar of images, of which each is predicted in several passes."""
+
+    def __init__(self, images: int, passes: int):
+        self.bar = tqdm(total=images, desc="predict", unit="image")
+        self.passes, self.done = max(passes, 1), 0
+
+    def update(self, images: int) -> None:
+        """So many images have been predicted in one more pass."""
+        self.done += images
+        self.bar.update(self.done // self.passes - self.bar.n)
+
+    def skip(self, images: int) -> None:
+        """So many images need no prediction."""
+        self.update(images * self.passes)
+
+
+def predict_block(
     study: Study,
     making: Path,
+    block: Block,
+    sets: Sequence[NetworkSet],
+    kept: Sequence[str],
+    device: str,
+    progress: Progress,
+) -> None:
+    """Let every method of the networks chosen predict a block; done parts are kept.
+
+    kept: the methods whose samples are kept.
+    """
+    which = which_networks(
+        study, block_rows(making, block)["content_hash"], sets[-1].number == DEPLOYED
+    )
+    folds = sum(s.number != DEPLOYED for s in sets)
+    for networks in sets:
+        rows = np.flatnonzero(_predicts(networks, which))
+        # An image of one network set counts as much as one that all folds predict.
+        weight = np.where(which[rows] == ALL_FOLDS, 1, folds).sum()
+        for method in study.methods:
+            path = _result_file(making, block, method, networks)
+            if len(rows) and not path.is_file():
+                _predict_part(study, making, block, method, networks, rows, method in kept, device)
+            progress.update(int(weight))
+
+
+def passes_of(study: Study, sets: Sequence[NetworkSet]) -> int:
+    """Passes of `Progress` per image of a block."""
+    return sum(s.number != DEPLOYED for s in sets) * len(study.methods)
+
+
+def _predicts(networks: NetworkSet, which: np.ndarray) -> np.ndarray:
+    if networks.number == DEPLOYED:
+        return which == DEPLOYED
+    return (which == networks.number) | (which == ALL_FOLDS)
+
+
+def _predict_part(
+    study: Study,
+    making: Path,
+    block: Block,
     method: str,
-    folds: Sequence[Path],
-    blocks: Sequence[Block],
-    shape: tuple[int, int, int],
+    networks: NetworkSet,
+    rows: np.ndarray,
     keep_samples: bool,
     device: str,
 ) -> None:
-    """Moments of all blocks by one method of every fold; samples and embedding into their files."""
-    samples = _samples_file(study, making, method, sum(map(len, blocks))) if keep_samples else None
+    """One method's networks on some rows of a block: moments, embedding, distance, samples."""
+    folder = networks.folder / method
     count = study.meta["methods"][method].get("num_samples", 100)
-    seed = (study.meta.get("seeds") or {}).get("samples", 0)
+    drawn = networks_of(folder, count, networks.seed, device)
     main = method == embedding_method(study) and study.embedding is not None
-    measured = "distance" in study.summary(method)
-    for place, fold in enumerate(folds):
-        todo = [b for b in blocks if not block_file(making, f"{method}-{fold.name}", b).is_file()]
-        with tqdm(
-            total=sum(map(len, blocks)), desc=f"predict fold {fold.name} {method}", unit="image"
-        ) as bar:
-            bar.update(sum(map(len, blocks)) - sum(map(len, todo)))
-            if not todo:
-                continue
-            networks = networks_of(fold / method, count, seed + int(fold.name), device)
-            mean = networks_of(fold / method, None, seed, device) if main or measured else None
-            cloud = read_cloud(fold / method) if measured else None
-            ready = partial(prepare, intensity=saved_config(fold / method).intensity)
-            for block in todo:
-                images = block.images.fitted(block.rows, shape)
-                size = batch_size(images)
-                drawn = (
-                    np.empty((len(images), networks.num_samples, len(study.classes)), np.float16)
-                    if samples is not None
-                    else None
-                )
-                moments = predict(
-                    networks, images, ready, samples=drawn, batch_size=size, progress=bar.update
-                )
-                if samples is not None:
-                    # Of K folds each gives every Kth sample, as `folds.assemble` has it.
-                    rows = slice(
-                        len(study.images) + block.first,
-                        len(study.images) + block.first + len(block),
-                    )
-                    samples[rows, place :: len(folds)] = drawn[:, place :: len(folds)]
-                    samples.flush()
-                features = None
-                if mean is not None:
-                    features = np.concatenate(list(embed(mean, images, ready, size)))
-                extra = {"embedding": features.astype(np.float16)} if main else {}
-                if cloud is not None:
-                    extra["distance"] = cloud.distance(features)
-                _save(
-                    block_file(making, f"{method}-{fold.name}", block),
-                    mean_p=moments.mean_p,
-                    mean_p2=moments.mean_p2,
-                    mean_entropy=moments.mean_entropy,
-                    **extra,
-                )
+    cloud = read_cloud(folder) if "distance" in study.summary(method) else None
+    mean = networks_of(folder, None, networks.seed, device) if main or cloud else None
+    ready = partial(prepare, intensity=saved_config(folder).intensity)
+    parts: list[Moments] = []
+    features: list[np.ndarray] = []
+    samples = (
+        np.empty((len(rows), drawn.num_samples, len(study.classes)), np.float16)
+        if keep_samples
+        else None
+    )
+    for start in range(0, len(rows), _AT_A_TIME):
+        some = slice(start, start + _AT_A_TIME)
+        images = block.pixels(making, rows[some])
+        parts.append(
+            predict(drawn, images, ready, samples=None if samples is None else samples[some])
+        )
+        if mean is not None:
+            features += list(embed(mean, images, ready))
+    moments = Moments.concatenate(parts)
+    more: dict[str, np.ndarray] = {}
+    if mean is not None:
+        found = np.concatenate(features)
+        more |= {"embedding": found.astype(np.float16)} if main else {}
+        more |= {"distance": cloud.distance(found)} if cloud is not None else {}
+    if samples is not None:
+        path = _samples_file(making, block, method, networks)
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, samples)
+    save_arrays(
+        _result_file(making, block, method, networks),
+        rows=rows,
+        mean_p=moments.mean_p,
+        mean_p2=moments.mean_p2,
+        mean_entropy=moments.mean_entropy,
+        **more,
+    )
+
+
+def block_mean(
+    making: Path, block: Block, method: str, sets: Sequence[NetworkSet], key: str
+) -> np.ndarray | None:
+    """(n, ...) one array of a block's results, the mean over the networks that predicted each row;
+    None where some lack it."""
+    n = len(block_rows(making, block))
+    total, times = None, np.zeros(n)
+    for networks in sets:
+        path = _result_file(making, block, method, networks)
+        if not path.is_file():
+            continue
+        with np.load(path) as arrays:
+            if key not in arrays:
+                return None
+            rows, values = arrays["rows"], arrays[key]
+        if total is None:
+            total = np.zeros((n, *values.shape[1:]))
+        total[rows] += values
+        times[rows] += 1
+    if total is None:
+        return None
+    return total / np.maximum(times, 1).reshape(-1, *[1] * (total.ndim - 1))
+
+
+def block_moments(making: Path, block: Block, method: str, sets: Sequence[NetworkSet]) -> Moments:
+    """The moments of a block, averaged over the networks that predicted each row."""
+    return Moments(
+        *(
+            block_mean(making, block, method, sets, key)
+            for key in ("mean_p", "mean_p2", "mean_entropy")
+        )
+    )
+
+
+def block_samples(
+    making: Path, block: Block, method: str, sets: Sequence[NetworkSet], shape: tuple[int, int]
+) -> np.ndarray:
+    """(n, T, C) float16; a row that K folds predicted gets every Kth sample from each, as the
+    study's own rows do."""
+    out = np.zeros((len(block_rows(making, block)), *shape), np.float16)
+    counts = np.zeros(len(out), int)
+    parts = []
+    for networks in sets:
+        path = _result_file(making, block, method, networks)
+        if path.is_file():
+            with np.load(path) as arrays:
+                rows = arrays["rows"]
+            parts.append((rows, np.load(_samples_file(making, block, method, networks))))
+            counts[rows] += 1
+    seen = np.zeros(len(out), int)
+    for rows, samples in parts:
+        for t in range(shape[0]):
+            mine = t % counts[rows] == seen[rows]
+            out[rows[mine], t] = samples[mine, t]
+        seen[rows] += 1
+    return out
 
 
 def embedding_method(study: Study) -> str:
@@ -164,47 +280,24 @@ def embedding_method(study: Study) -> str:
     return study.meta.get("embedding_of", older)
 
 
-def _samples_file(study: Study, making: Path, method: str, more: int) -> np.ndarray:
-    own = study.samples(method)
-    path = making / "samples" / f"{method}.npy"
-    if not path.is_file():
-        path.parent.mkdir(exist_ok=True)
-        with atomic_path(path) as temporary:
-            shape = (len(own) + more, *own.shape[1:])
-            array = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-            for start in range(0, len(own), BLOCK):
-                array[start : min(start + BLOCK, len(own))] = own[start : start + BLOCK]
-            array.flush()
-            del array
-    return np.lib.format.open_memmap(path, "r+")
+def block_file(making: Path, kind: str, block: Block, ending: str = "npz") -> Path:
+    """Where something of a block is kept in the working folder."""
+    return making / ADDING / f"{kind}-{block.key}.{ending}"
 
 
-def average_moments(making: Path, method: str, folds: Sequence[int], block: Block) -> Moments:
-    parts = []
-    for fold in folds:
-        with np.load(block_file(making, f"{method}-{fold}", block)) as arrays:
-            parts.append(Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"]))
-    return Moments.average(parts)
-
-
-def average_distance(
-    making: Path, method: str, folds: Sequence[int], block: Block
-) -> np.ndarray | None:
-    """Mean over the folds of a block's distances from their training images; None without them."""
-    parts = []
-    for fold in folds:
-        with np.load(block_file(making, f"{method}-{fold}", block)) as arrays:
-            if "distance" not in arrays:
-                return None
-            parts.append(arrays["distance"])
-    return np.mean(parts, axis=0)
-
-
-def block_file(making: Path, kind: str, block: Block) -> Path:
-    """Where a block's "images" lie, or what "<method>-<fold>" says of them."""
-    return making / ADDING / f"{kind}-{block.number:05d}.npz"
-
-
-def _save(path: Path, **arrays: np.ndarray) -> None:
+def save_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """One .npz file, written whole or not at all."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
+
+
+def _rows_file(making: Path, block: Block) -> Path:
+    return block_file(making, "rows", block, "parquet")
+
+
+def _result_file(making: Path, block: Block, method: str, networks: NetworkSet) -> Path:
+    return block_file(making, f"{method}-{networks.name}", block)
+
+
+def _samples_file(making: Path, block: Block, method: str, networks: NetworkSet) -> Path:
+    return block_file(making, f"samples-{method}-{networks.name}", block, "npy")

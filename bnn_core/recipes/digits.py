@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from bnn_core.base.errors import InputError
 from bnn_core.base.methods import reading_method
-from bnn_core.datasets.mnist import LabelledImages
+from bnn_core.datasets.digits import generate
+from bnn_core.datasets.mnist import CLASSES, LabelledImages, load_mnist
 from bnn_core.measures.sample_size import accuracy_by_samples
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.networks.building import prepare
@@ -21,6 +23,7 @@ from bnn_core.networks.prediction import predictive_samples
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.fold import read_result, run_method
+from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.rivals import with_rivals
 from bnn_core.study.folder import content_hashes, write_table
 from bnn_core.study.working_folder import making_of
@@ -35,7 +38,7 @@ DEFAULT = {
     "standard": TrainConfig(bayesian=False, epochs=12, weight_decay=1e-5, augmentation="shift"),
     "vi": TrainConfig(epochs=14, rho_init=-4.0, augmentation="shift", start="standard"),
 }
-#: Table 1 of Deodato et al. (2020); the prior's numbers are not given there.
+#: Table 1 of Deodato et al. (2020), which does not give the numbers of the prior.
 PAPER = {
     "standard": TrainConfig(
         bayesian=False,
@@ -61,13 +64,22 @@ PRESETS = {
     "default": with_rivals(DEFAULT),
     "paper": with_rivals(PAPER),
 }
+#: For digits drawn by code.
+DRAWN_PRESETS = {
+    "default": with_rivals(
+        {
+            "standard": TrainConfig(bayesian=False, epochs=10),
+            "vi": TrainConfig(epochs=20, batch_size=64, kl_weight=0.1, rho_init=-4.0),
+        }
+    )
+}
 
 
 @dataclass(frozen=True)
 class DigitStudy:
-    """What a study of one fixed split is made of.
+    """The data of a study of one fixed split.
 
-    train, test: images (N, 1, H, W). prefix begins every image id (`test-00042`).
+    train, test: images (N, 1, H, W). prefix: beginning of every image id (`test-00042`).
     """
 
     kind: str
@@ -83,13 +95,10 @@ class DigitStudy:
 def make_digit_study(
     out: Path,
     source: DigitStudy,
-    configs: Mapping[str, TrainConfig],
+    choice: MethodChoice,
     *,
-    num_samples: int = 100,
-    sample_seed: int = 0,
     pool: int = 1000,
     pool_images: int = 2000,
-    device: str = "cpu",
     settings: Mapping[str, object] | None = None,
     force: bool = False,
     restart: bool = False,
@@ -98,14 +107,21 @@ def make_digit_study(
 
     `pool` networks on the first `pool_images` test images make figure 6 (0: leave it out).
     """
+    configs, sample_seed = choice.configs, choice.sample_seed
     settings = dict(settings or {}) | {
-        "num_samples": num_samples,
+        "num_samples": choice.num_samples,
         "sample_seed": sample_seed,
         "pool": pool,
         "pool_images": pool_images,
         "configs": {m: settings_of(c) for m, c in configs.items()},
     }
     order = training_order(configs)
+    for method, config in configs.items():
+        if config.calibrate != "none":
+            raise InputError(
+                f"--calibrate {method}={config.calibrate} needs several folds and this study has one "
+                "fixed split; leave it out, or add temperature to --methods"
+            )
     with making_of(out, settings, force=force, restart=restart) as making:
         training = TrainingSet(source.train.images, source.train.targets, len(source.classes))
         test, rows = source.test, np.arange(len(source.test.images))
@@ -116,9 +132,9 @@ def make_digit_study(
                 training,
                 test.images,
                 rows,
-                num_samples=num_samples,
+                num_samples=choice.num_samples,
                 sample_seed=sample_seed,
-                device=device,
+                device=choice.device,
             )
         results = {method: read_result(making / "folds" / "0" / method) for method in configs}
         names = np.asarray(source.classes, dtype=object)
@@ -142,7 +158,7 @@ def make_digit_study(
                         test.images[subset],
                         pool,
                         sample_seed + 1,
-                        device,
+                        choice.device,
                     ),
                     test.targets[subset],
                 ),
@@ -156,7 +172,9 @@ def make_digit_study(
             classes=source.classes,
             images=images,
             summaries={
-                m: summarise(r.moments, source.classes, images["label"].to_numpy(), r.distance)
+                m: summarise(
+                    r.moments, source.classes, images["label"].to_numpy(), r.distance, r.used
+                )
                 for m, r in results.items()
             },
             samples=samples,
@@ -177,6 +195,32 @@ def make_digit_study(
                 },
             },
         )
+
+
+def drawn_digits(
+    train_images: int = 4000, test_images: int = 1000, seed: int = 0, title: str | None = None
+) -> DigitStudy:
+    """Digits drawn by code from one seed: numbers of images to train on and to test on."""
+    parts = []
+    for n, part_seed in ((train_images, 2 * seed), (test_images, 2 * seed + 1)):
+        images, targets = generate(n, part_seed)
+        parts.append(LabelledImages(images[:, None], targets))
+    return DigitStudy(
+        "digits",
+        title or "Synthetic digits, drawn by code",
+        CLASSES,
+        *parts,
+        prefix="digit",
+        synthetic=True,
+        notes=("Synthetic: every image is drawn by code; nothing here is a measurement.",),
+    )
+
+
+def mnist_digits(root: Path, title: str) -> DigitStudy:
+    """MNIST from the folder `root`; InputError naming what is missing or damaged."""
+    return DigitStudy(
+        "mnist", title, CLASSES, load_mnist(root, train=True), load_mnist(root, train=False)
+    )
 
 
 def lossless_thumbnail(image: np.ndarray) -> bytes:

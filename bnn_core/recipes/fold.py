@@ -1,36 +1,53 @@
 """One fold is one job: train each method, predict, leave the result in the fold's folder.
 
-A study with one fixed split (MNIST) has one fold. A finished job is skipped when run again; an
-interrupted one goes on. `assemble` puts the folds' rows together once all are there.
+A study with one fixed split (MNIST) has one fold. A finished job is skipped when it is run again;
+an interrupted one continues. `assemble` joins the rows of all folds.
 """
 
-import zipfile
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 from tqdm import tqdm
 
+from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
+from bnn_core.base.reading import demand_array, read_array, read_arrays
 from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
+from bnn_core.networks.adaptive import AUTO, STAGES
 from bnn_core.networks.building import prepare
-from bnn_core.networks.distance import MOST_IMAGES, save_cloud, training_cloud
-from bnn_core.networks.methods import networks_of, procedure_of
-from bnn_core.networks.prediction import embed, predict
+from bnn_core.networks.distance import (
+    MOST_IMAGES,
+    TrainingCloud,
+    read_cloud,
+    save_cloud,
+    training_cloud,
+)
+from bnn_core.networks.methods import builds_on, networks_of, procedure_of
+from bnn_core.networks.prediction import Networks, embed, predict_batches
 from bnn_core.networks.settings import TrainConfig
-from bnn_core.networks.training import TrainingSet
+from bnn_core.networks.training import MARGINS, TrainingSet
 
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What one method says of the images that one fold predicts.
+    """The predictions of one method for the images that one fold predicts.
 
     rows: (M,) row numbers in the study. moments: of M images. samples: (M, T, C) float16 or None.
-    embedding: (M, D) float16. distance: (M,) from the training images, see `novelty`; None of folds
-    that were run before there was one.
+    embedding: (M, D) float16. distance: (M,) from the training images, see `networks.distance`; None
+    for folds of older versions. training_rows, margins: (K,) rows that the fold trained on and
+    their mean margins in the first half of training; None where they are unknown. After `assemble`
+    margins are (N,), one per row of the study. used: (M,) networks that an image needed, None where
+    all had the same number.
     """
 
     rows: np.ndarray
@@ -38,6 +55,9 @@ class FoldResult:
     samples: np.ndarray | None
     embedding: np.ndarray
     distance: np.ndarray | None = None
+    training_rows: np.ndarray | None = None
+    margins: np.ndarray | None = None
+    used: np.ndarray | None = None
 
 
 def run_method(
@@ -47,101 +67,170 @@ def run_method(
     images: np.ndarray,
     rows: np.ndarray,
     *,
-    num_samples: int,
+    num_samples: int | str,
     sample_seed: int,
     keep_samples: bool = True,
+    training_rows: np.ndarray | None = None,
     device: str = "cpu",
     quiet: bool = False,
 ) -> None:
     """Train one method of one fold in `folder` and predict `images`, (M, channels, H, W) uint8.
 
-    `rows` (M,) are the images' row numbers in the study. The folder is named after the method; what
-    it builds on lies in the folder beside, `standard`. Idempotent: what is done is kept.
+    rows: (M,) row numbers of the images in the study. The folder is named after the method; a
+    standard network that it builds on is in the folder `standard` beside it. Idempotent: finished
+    parts are kept. num_samples: networks drawn; "auto" draws 100 and uses as many of them as an image
+    needs, see `networks.adaptive`. training_rows: (N,) row numbers of the training images, if they are in the
+    study; their margins during training are kept then.
     """
     if (folder / "prediction.npz").is_file():
         return
     name = " ".join(folder.parts[-2:])
-    bar = partial(tqdm, desc=f"train fold {name}", disable=quiet)
+    train_method(folder, config, training, device, quiet)
+    ready = partial(prepare, intensity=config.intensity)
+    # Everything is written as it is computed: memory does not grow with the number of images.
+    with atomic_path(folder / "prediction.npz") as temporary, _Parts(folder, len(images)) as parts:
+        with (
+            timed(folder, "prediction"),
+            tqdm(
+                total=len(images), desc=f"predict fold {name}", unit="image", disable=quiet
+            ) as bar,
+        ):
+            adaptive = num_samples == AUTO
+            count = STAGES[-1] if adaptive else num_samples
+            networks = networks_of(folder, count, sample_seed, device)
+            keep = torch.float16 if keep_samples else None
+            for batch in predict_batches(networks, images, ready, keep=keep, adaptive=adaptive):
+                parts.append(**vars(batch.moments))
+                if batch.used is not None:
+                    parts.append(used=batch.used.astype(np.int16))
+                if keep_samples:
+                    parts.append(samples=batch.samples)
+                bar.update(len(batch.moments.mean_p))
+        mean = networks_of(folder, None, sample_seed, device)
+        with tqdm(total=len(images), desc=f"embed fold {name}", unit="image", disable=quiet) as bar:
+            cloud = read_cloud(folder)
+            for features in embed(mean, images, ready):
+                parts.append(
+                    embedding=features.astype(np.float16), distance=cloud.distance(features)
+                )
+                bar.update(len(features))
+        arrays = parts.arrays()
+        if keep_samples:
+            del arrays["samples"]
+            with atomic_path(folder / "samples.npy") as samples:
+                os.replace(parts.folder / "samples.npy", samples)
+        with open(temporary, "wb") as file:
+            np.savez(file, rows=rows, **arrays, **_margins(folder, config, training_rows))
+
+
+def train_method(
+    folder: Path,
+    config: TrainConfig,
+    training: TrainingSet,
+    device: str = "cpu",
+    quiet: bool = False,
+) -> None:
+    """Train one method in `folder`, which is named after it, and keep where its training images lie
+    in the last hidden layer. Idempotent; an interrupted training continues."""
+    part = folder.parent.name
+    name = f"{f'fold {part}' if part.isdigit() else 'all compounds'} {folder.name}"
+    bar = partial(tqdm, desc=f"train {name}", disable=quiet)
     with timed(folder, "training", resumed=True):
         procedure_of(folder).train(folder, config, training, device, bar)
-    ready = partial(prepare, intensity=config.intensity)
-    samples = None
-    with (
-        timed(folder, "prediction"),
-        tqdm(total=len(images), desc=f"predict fold {name}", unit="image", disable=quiet) as bar,
-    ):
-        networks = networks_of(folder, num_samples, sample_seed, device)
-        if keep_samples:
-            samples = np.empty(
-                (len(images), networks.num_samples, training.num_classes), np.float16
-            )
-        moments = predict(
-            networks,
-            images,
-            ready,
-            samples=samples,
-            batch_size=batch_size(images),
-            progress=bar.update,
+    if read_cloud(folder) is None:
+        mean = networks_of(folder, None, 0, device)
+        save_cloud(
+            folder, _training_cloud(mean, training, partial(prepare, intensity=config.intensity))
         )
-    mean = networks_of(folder, None, sample_seed, device)
-    some = np.linspace(0, len(training.images) - 1, min(len(training.images), MOST_IMAGES))
-    some = some.astype(int)
-    learned, embedding, distance = [], [], []
-    size = batch_size(images)
-    with tqdm(
-        total=len(some) + len(images), desc=f"embed fold {name}", unit="image", disable=quiet
-    ) as bar:
-        for features in embed(mean, training.images, ready, size, some):
-            learned.append(features)
-            bar.update(len(features))
-        cloud = training_cloud(np.concatenate(learned), training.targets[some])
-        save_cloud(folder, cloud)
-        for features in embed(mean, images, ready, size):
-            embedding.append(features.astype(np.float16))
-            distance.append(cloud.distance(features))
-            bar.update(len(features))
-    if samples is not None:
-        with atomic_path(folder / "samples.npy") as temporary, open(temporary, "wb") as file:
-            np.save(file, samples)
-    with atomic_path(folder / "prediction.npz") as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            rows=rows,
-            mean_p=moments.mean_p,
-            mean_p2=moments.mean_p2,
-            mean_entropy=moments.mean_entropy,
-            embedding=np.concatenate(embedding),
-            distance=np.concatenate(distance),
-        )
+
+
+def _training_cloud(
+    mean: Networks, training: TrainingSet, ready: Callable[[np.ndarray], Tensor]
+) -> TrainingCloud:
+    """The training images in the last hidden layer; evenly spaced ones where there are many."""
+    chosen = np.linspace(0, len(training.images) - 1, min(len(training.images), MOST_IMAGES))
+    chosen = chosen.astype(int)
+    features = list(embed(mean, training.images, ready, rows=chosen))
+    return training_cloud(np.concatenate(features), training.targets[chosen])
+
+
+class _Parts:
+    """Arrays of a fold's result while they are made: files in a hidden folder, deleted at the end.
+
+    Every array has `count` rows, one per image.
+    """
+
+    def __init__(self, folder: Path, count: int):
+        self.folder, self.count = folder / ".prediction", count
+        self.writers: dict[str, ArrayWriter] = {}
+
+    def __enter__(self) -> "_Parts":
+        shutil.rmtree(self.folder, ignore_errors=True)  # of an interrupted run
+        self.folder.mkdir()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for writer in self.writers.values():
+            writer.file.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def append(self, **rows: np.ndarray) -> None:
+        """The next rows of some arrays."""
+        for name, array in rows.items():
+            if name not in self.writers:
+                path, shape = self.folder / f"{name}.npy", (self.count, *array.shape[1:])
+                self.writers[name] = ArrayWriter(path, shape, array.dtype)
+            self.writers[name].append(array)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays, complete, as memory maps."""
+        for writer in self.writers.values():
+            writer.close()
+        return {name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in self.writers}
 
 
 def read_result(folder: Path) -> FoldResult:
-    """A finished method's predictions; InputError when they are not there or damaged."""
-    path = folder / "prediction.npz"
-    try:
-        with open(path, "rb") as file, np.load(file) as arrays:
-            moments = Moments(arrays["mean_p"], arrays["mean_p2"], arrays["mean_entropy"])
-            rows, embedding = arrays["rows"], arrays["embedding"]
-            distance = arrays.get("distance")
-        samples = folder / "samples.npy"
-        return FoldResult(
-            rows,
-            moments,
-            np.load(samples, mmap_mode="r") if samples.is_file() else None,
-            embedding,
-            distance,
+    """The predictions of a finished method; InputError where they are missing or damaged."""
+    path, samples = folder / "prediction.npz", folder / "samples.npy"
+    if not path.is_file():
+        raise InputError(f"{path} does not exist yet: run this fold first")
+    remedy = "delete it and run the same command again"
+    arrays = read_arrays(path, remedy)
+    parts = {
+        name: demand_array(path, arrays, name, dimensions, kinds, remedy)
+        for name, dimensions, kinds in (
+            ("rows", 1, "iu"),
+            ("mean_p", 2, "f"),
+            ("mean_p2", 2, "f"),
+            ("mean_entropy", 1, "f"),
+            ("embedding", 2, "f"),
+            ("distance", 1, "f"),
         )
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is not there yet: run this fold first") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged; delete it and run the same command again") from error
+        if name != "distance" or name in arrays  # older folds have none
+    }
+    kept = read_array(samples, "f", remedy) if samples.is_file() else None
+    lengths = {len(array) for array in [*parts.values(), *([] if kept is None else [kept])]}
+    if len(lengths) > 1 or parts["mean_p"].shape != parts["mean_p2"].shape:
+        raise InputError(f"{path} and {samples.name} have different numbers of images; {remedy}")
+    return FoldResult(
+        parts["rows"],
+        Moments(parts["mean_p"], parts["mean_p2"], parts["mean_entropy"]),
+        kept,
+        parts["embedding"],
+        parts.get("distance"),
+        arrays.get("training_rows"),
+        arrays.get("margins"),
+        arrays.get("used"),
+    )
 
 
-def assemble(results: list[FoldResult], num_rows: int) -> FoldResult:
-    """One result over all rows of a study; rows that several folds predict get their mean.
+def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = None) -> FoldResult:
+    """One result over all rows of a study; rows that several folds predict get the folds' mean.
 
-    Samples are kept where every fold kept them; a row that K folds predict takes its T samples from
-    them in turn. Raises InputError when some row is predicted by no fold.
+    Samples are kept where every fold kept them; a row that K folds predict gets its T samples from
+    these folds in turn. They are a memory-mapped file in the folder `scratch` (None: the system's
+    folder for temporary files), which the system deletes with the last reference.
+    Raises InputError for a row that no fold predicts.
     """
     counts = np.zeros(num_rows)
     for result in results:
@@ -165,22 +254,60 @@ def assemble(results: list[FoldResult], num_rows: int) -> FoldResult:
     )
     samples = None
     if all(r.samples is not None for r in results):
-        samples = np.empty((num_rows, *results[0].samples.shape[1:]), np.float16)
+        shape = (num_rows, *results[0].samples.shape[1:])
+        # A file without a name: the system deletes it with its last user.
+        with tempfile.TemporaryFile(dir=scratch) as file:
+            samples = np.memmap(file, np.float16, "w+", shape=shape)
         seen = np.zeros(num_rows, dtype=int)
         for result in results:
             # Fold number s of the K that predict a row gives it the samples s, s + K, s + 2K, ...
             first, step = seen[result.rows], counts[result.rows].astype(int)
             for t in range(samples.shape[1]):
-                mine = t % step == first
-                samples[result.rows[mine], t] = result.samples[mine, t]
+                gives = t % step == first
+                samples[result.rows[gives], t] = result.samples[gives, t]
             seen[result.rows] += 1
     embedding = mean_of([r.embedding for r in results]).astype(np.float16)
-    distance = None
+    distance = used = None
     if all(r.distance is not None for r in results):
         distance = mean_of([r.distance for r in results])
-    return FoldResult(np.arange(num_rows), moments, samples, embedding, distance)
+    if all(r.used is not None for r in results):
+        used = mean_of([r.used for r in results])
+    return FoldResult(
+        np.arange(num_rows),
+        moments,
+        samples,
+        embedding,
+        distance,
+        margins=_mean_margins(results, num_rows),
+        used=used,
+    )
 
 
-def batch_size(images: np.ndarray) -> int:
-    """100 digits or 8 fields at a time: activations that fit a cache, and progress that moves."""
-    return int(np.clip(100_000 // max(images[0].size, 1), 8, 100)) if len(images) else 1
+def _margins(
+    folder: Path, config: TrainConfig, training_rows: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """training_rows and margins of a trained method; nothing where they are unknown.
+
+    A method that builds on the standard network began with that network's training; of an ensemble
+    the first member counts.
+    """
+    if builds_on(folder.name, config):
+        folder = folder.parent / "standard"
+    elif (folder / "0").is_dir():
+        folder = folder / "0"
+    path = folder / MARGINS
+    if training_rows is None or not path.is_file():
+        return {}
+    return {"training_rows": training_rows, "margins": np.load(path)}
+
+
+def _mean_margins(results: list[FoldResult], num_rows: int) -> np.ndarray | None:
+    """(num_rows,) mean margin over the folds that trained on an image, nan without one."""
+    if any(r.margins is None for r in results):
+        return None
+    sums, counts = np.zeros(num_rows), np.zeros(num_rows)
+    for result in results:
+        known = ~np.isnan(result.margins)
+        np.add.at(sums, result.training_rows[known], result.margins[known])
+        np.add.at(counts, result.training_rows[known], 1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -1,8 +1,8 @@
-"""From a table of predictions to a study: read, look at the images if there are any, write."""
+"""From a table of predictions to a study: read the table, read its images, write the study."""
 
 import os
 import shutil
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -10,76 +10,112 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import is_file, readable
-from bnn_core.datasets.plates import find_files, spread_evenly
+from bnn_core.base.wording import did_you_mean
+from bnn_core.datasets.plate_files import find_files, spread_evenly
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.measures.uncertainty import summarise
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import Study, open_study
 from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import demand_no_training, demand_room, open_making
 from bnn_core.study.writing import finish_study
 from bnn_core.tables.predictions import Predictions, read_predictions
+from bnn_core.tables.reading import name_of
 from bnn_core.tables.sources import ImportOptions
 
 _LOOKED_AT = 20
+_OPTIONS = tuple(f.name for f in fields(ImportOptions) if f.name != "samples")
+#: Options of several values; one alone will do.
+_SEVERAL = tuple(f.name for f in fields(ImportOptions) if f.default == ())
 
 
-def make_import_study(
-    table: Path,
-    out: Path,
-    options: ImportOptions | None = None,
+def import_predictions(
+    table: str | os.PathLike | pd.DataFrame,
+    out: str | os.PathLike | None = None,
+    samples: str | os.PathLike | np.ndarray | None = None,
     *,
-    image_root: Path | None = None,
+    image_root: str | os.PathLike | None = None,
     pixel_size_um: float | None = None,
     title: str | None = None,
     force: bool = False,
-) -> tuple[Path, Predictions]:
-    """Make a study of somebody's predictions; returns its folder and what was read.
+    **options: object,
+) -> Study:
+    """Make a study of somebody's predictions.
 
-    image_root: folder that the table's image paths start from; by default the table's own, where
-    the images lie there. With images the study gets thumbnails, quality measures and paths; an
-    image that cannot be read is counted and named, never fatal.
-    Raises InputError as `read_predictions`, and when none of the images is under `image_root`;
-    TakenError while another process makes a study of that name.
+    table: a file or DataFrame with one row per image, its class probabilities and its metadata
+    (see `read_predictions`). out: the study's folder (default: the file's name in the cache).
+    samples: the probabilities of single networks, a file or an array (images, samples, classes) or
+    (samples, images, classes). image_root: folder that the table's image paths start from; by
+    default that of the table, where the images are there. With images the study gets thumbnails,
+    quality measures and paths; an image that cannot be read is counted and named, never fatal.
+    pixel_size_um: micrometres per pixel, for the scale bar. options: fields of `ImportOptions`,
+    such as label="moa", batch="week", classes=[...], method="dropout".
+
+    Returns the study; `study.meta["columns"]` says how the columns were understood. Raises
+    InputError as `read_predictions`, for an unknown option, when no image is under `image_root`,
+    and where `out` holds a study (unless `force`); TakenError while another process
+    makes a study of that name.
     """
+    unknown = [name for name in options if name not in _OPTIONS]
+    if unknown:
+        raise InputError(
+            f"no option '{unknown[0]}'{did_you_mean(unknown[0], _OPTIONS)}; there are "
+            f"{', '.join(_OPTIONS)}"
+        )
+    options = {
+        name: ((value,) if isinstance(value, str | os.PathLike | pd.DataFrame) else tuple(value))
+        if name in _SEVERAL
+        else value
+        for name, value in options.items()
+    }
+    if not isinstance(table, pd.DataFrame):
+        table = Path(table)
+    elif out is None:
+        raise InputError("a table in memory has no name: say with out=... where the study goes")
+    name = name_of(table).name.split(".")[0]
+    out = cache_root() / name if out is None else Path(out)
     with study_lock(out):
-        demand_room(Path(out), force)
-        demand_no_training(Path(out))
-        return _make(
-            Path(table),
-            Path(out),
-            options or ImportOptions(),
-            image_root,
+        demand_room(out, force)
+        demand_no_training(out)
+        _make(
+            table,
+            out,
+            ImportOptions(**options, samples=samples),
+            None if image_root is None else Path(image_root),
             pixel_size_um,
-            title,
+            title or (out.name if isinstance(table, pd.DataFrame) else name),
             force,
         )
+    return open_study(out.absolute())
 
 
 def _make(
-    table: Path,
+    table: Path | pd.DataFrame,
     out: Path,
     options: ImportOptions,
     image_root: Path | None,
     pixel_size_um: float | None,
-    title: str | None,
+    title: str,
     force: bool,
-) -> tuple[Path, Predictions]:
+) -> None:
     predictions = read_predictions(table, options)
     settings = {
-        "table": str(table),
+        "table": str(name_of(table)),
         "image_root": image_root and str(image_root),
         "pixel_size_um": pixel_size_um,
-        **asdict(options),
+        **vars(options),
+        "samples": None if options.samples is None else str(name_of(options.samples)),
     }
     making = open_making(out, settings, force=force, restart=True)
     try:
         images, notes, extra, thumbnails = _pictures(
-            predictions, table, image_root, making, pixel_size_um
+            predictions, name_of(table), image_root, making, pixel_size_um
         )
         labels = images["label"].where(images["role"] == "scored", None).to_numpy(dtype=object)
         finish_study(
             making,
-            title=title or table.name.split(".")[0],
+            title=title,
             kind="import",
             classes=predictions.classes,
             images=images,
@@ -105,7 +141,6 @@ def _make(
     except BaseException:
         shutil.rmtree(making, ignore_errors=True)
         raise
-    return out, predictions
 
 
 def _pictures(
@@ -115,7 +150,7 @@ def _pictures(
     making: Path,
     pixel_size_um: float | None,
 ):
-    """The images' rows with what their files show, notes, keys of study.json, and thumbnails."""
+    """The rows with what the image files add, notes, keys of study.json, and thumbnails."""
     images = predictions.images.reset_index(drop=True)
     columns = _path_columns(predictions)
     root = image_folder(predictions, table, image_root)
@@ -126,9 +161,8 @@ def _pictures(
         images[column] = find_files(images[column], root)
     if columns != ["path"]:
         images = images.drop(columns="path")
-    given = images.drop(columns=["fold", "content_hash"]).set_index(predictions.images.index)
     source = prepare_source(
-        given,
+        images.drop(columns=["fold", "content_hash"]).set_index(predictions.images.index),
         channels=predictions.channels or None,
         image_root=root,
         folder=making / "pictures",
@@ -150,15 +184,15 @@ def _path_columns(predictions: Predictions) -> list[str]:
 
 
 def image_folder(predictions: Predictions, table: Path, image_root: Path | None) -> Path | None:
-    """The folder where the table's images lie; None where there are none.
+    """The folder of the table's images; None where no image is found.
 
-    Looks for the first of them under `image_root`, or beside the table. InputError when
-    `image_root` is no folder or does not hold them, or the table names none.
+    Looks for the first 20 images under `image_root`, or beside the table. Raises InputError when
+    `image_root` is not a folder or does not hold them, or the table has no column of images.
     """
     known = predictions.images[_path_columns(predictions)[0]].dropna()
     root = readable(image_root or table.parent).resolve()
     if image_root is not None and not os.path.isdir(root):
-        raise InputError(f"--image-root {root} is no folder")
+        raise InputError(f"--image-root {root} is not a folder")
     if image_root is not None and not len(known):
         raise InputError(f"{table} has no column of image files; name it with --map path=COLUMN")
     tried = find_files(known.iloc[:_LOOKED_AT], root)
@@ -183,11 +217,11 @@ def _with_pictures(
     images: pd.DataFrame, source: PlateSource
 ) -> tuple[pd.DataFrame, list[bytes | None]]:
     """Content hash and quality of the images that could be read, and all rows' thumbnails."""
-    place = pd.Index(source.table["image_id"]).get_indexer(images["image_id"])
-    read = place >= 0
+    source_rows = pd.Index(source.table["image_id"]).get_indexer(images["image_id"])
+    read = source_rows >= 0
     pictures = list(source.thumbnails())
     for column in source.table:
         if column == "content_hash" or column.startswith("quality_"):
-            values = source.table[column].to_numpy()[place]
+            values = source.table[column].to_numpy()[source_rows]
             images[column] = np.where(read, values, None if values.dtype == object else np.nan)
-    return images, [pictures[i] if i >= 0 else None for i in place]
+    return images, [pictures[row] if row >= 0 else None for row in source_rows]

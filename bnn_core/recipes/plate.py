@@ -1,12 +1,13 @@
-"""Studies of cells: train with compounds left out, predict what was left out, assemble.
+"""Studies of cells: plan folds that leave compounds out, and assemble the finished folds.
 
-A plan is written once; each fold is then a job by itself (`plate_folds`, `bnn fold STUDY K`); the
-study is assembled when all folds are there.
+A plan is written once; then each fold is a job (`plate_folds`, `bnn fold STUDY K`); when all folds
+are finished, the study is assembled.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
@@ -16,13 +17,20 @@ from bnn_core.base.wording import count, have
 from bnn_core.datasets.extra_rows import STORED
 from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds, unpredictable_rows
 from bnn_core.datasets.sources import PlateSource, source_key
+from bnn_core.images.statistics import intensity_statistics
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.networks import distance
-from bnn_core.networks.methods import method_record, training_order
+from bnn_core.networks.methods import keep_calibration, method_record, training_order
+from bnn_core.networks.saved import config_of
 from bnn_core.networks.settings import TrainConfig, settings_of
-from bnn_core.recipes.fold import assemble, read_result
-from bnn_core.recipes.plate_folds import PLAN, TABLE, missing_folds, read_plan
-from bnn_core.study.folder import MAKING, fingerprint, write_table
+from bnn_core.recipes import baselines
+from bnn_core.recipes.adding_blocks import DEPLOY
+from bnn_core.recipes.calibrating import calibrated, fold_temperatures
+from bnn_core.recipes.deploying import ABOUT, train_on_source
+from bnn_core.recipes.fold import FoldResult, assemble, read_result
+from bnn_core.recipes.plate_folds import PLAN, TABLE, Plan, missing_folds, read_plan
+from bnn_core.study.catalogue import MAKING
+from bnn_core.study.folder import fingerprint, write_table
 from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import open_making
 from bnn_core.study.writing import finish_study
@@ -36,10 +44,11 @@ def plan_plate_study(
     *,
     kind: str,
     title: str,
-    num_samples: int = 100,
+    num_samples: int | str = 100,
     sample_seed: int = 0,
     leave_batch_out: bool = False,
     keep_weights: bool = True,
+    deploy: bool = False,
     without: Sequence[tuple[str, ...]] | None = None,
     settings: Mapping[str, object] | None = None,
     asked: Mapping[str, object] | None = None,
@@ -47,13 +56,14 @@ def plan_plate_study(
     force: bool = False,
     restart: bool = False,
 ) -> Path:
-    """Begin a study of plate images (or find it begun): its working folder with plan.json.
+    """Begin a study of plate images, or find it begun; returns its working folder with plan.json.
 
-    `source` is the prepared images, in a folder of their own that stays until the study is done.
-    `parts` are the groups that each fold holds out, `without` further ones that it does not train
-    on (see `crossval.leave_label_out`). Without `keep_weights` the finished study has no networks:
-    small enough to pass on, but nothing new can be predicted with it. `asked`: how the images were
-    to be read, so that another wish is refused before they are read (`making.demand_same`).
+    source: the prepared images, in a separate folder that stays until the study is finished. parts:
+    the groups that each fold holds out. without: further groups that it does not train on (see
+    `folds.leave_label_out`). keep_weights: False gives a study without networks, small enough to
+    pass on, which cannot predict more images. deploy: train each method once more on all groups,
+    for new plates. asked: how the images were to be read, so that other
+    values are refused before reading (`working_folder.demand_same`).
     """
     plan = {
         "kind": kind,
@@ -63,6 +73,7 @@ def plan_plate_study(
         "leave_batch_out": leave_batch_out,
         "without": without and [list(groups) for groups in without],
         "keep_weights": keep_weights,
+        "deploy": deploy and keep_weights,
         "configs": {m: settings_of(c) for m, c in configs.items()},
         "num_samples": num_samples,
         "sample_seed": sample_seed,
@@ -78,7 +89,7 @@ def plan_plate_study(
     folds = make_folds(source.table, list(parts), source.classes, leave_batch_out, without)
     if unpredictable_rows(source.table, folds)[(source.table["role"] == "scored").to_numpy()].all():
         raise InputError(
-            "no fold could learn the label that it is judged by: all groups of a class are left "
+            "no fold could learn the label that it is tested on: all groups of a class are left "
             "out at once; name another --label, --group or --leave-out"
         )
     with study_lock(out):
@@ -88,23 +99,41 @@ def plan_plate_study(
         if not (making / PLAN).is_file():
             write_table(making / TABLE, source.table)
             write_json(making / PLAN, plan)
-        elif read_json(making / PLAN).get("images") != plan["images"]:
-            # Prepared anew from the same contents in the same way: files were touched or moved.
+        elif read_json(making / PLAN, Plan).get("images") != plan["images"]:
+            # Prepared again from the same contents in the same way: files were touched or moved.
             write_json(making / PLAN, plan)
     return making
 
 
-def assemble_study(making: Path) -> Path:
-    """Put all folds of a planned study together.
+def assemble_study(making: Path, device: str = "cpu") -> Path:
+    """Put all folds of a planned study together; the networks for new plates are trained on
+    `device` where they were planned.
 
-    Raises InputError naming those that are missing; TakenError while another process makes this
-    study.
+    Raises InputError with the numbers of missing folds; TakenError while another process makes
+    this study.
     """
     with study_lock(making.with_name(making.name.removesuffix(MAKING))):
-        return _assemble_study(making)
+        return _assemble_study(making, device)
 
 
-def _assemble_study(making: Path) -> Path:
+def _fold_results(
+    making: Path, method: str, config: Mapping[str, object], targets: np.ndarray
+) -> list[FoldResult]:
+    """What every fold left of a method, calibrated where its settings ask for that.
+
+    targets: (N,) class numbers of the rows that count, else -1.
+    """
+    folders = sorted((making / "folds").glob(f"*/{method}"), key=lambda path: int(path.parent.name))
+    results = [read_result(folder) for folder in folders]
+    if config.get("calibrate", "none") == "none":
+        return results
+    temperatures = fold_temperatures(results, targets)
+    for folder, temperature in zip(folders, temperatures, strict=True):
+        keep_calibration(folder, temperature)
+    return [calibrated(r, t, making) for r, t in zip(results, temperatures, strict=True)]
+
+
+def _assemble_study(making: Path, device: str) -> Path:
     plan, source, folds = read_plan(making)
     missing = missing_folds(making)
     if missing:
@@ -117,11 +146,23 @@ def _assemble_study(making: Path) -> Path:
         fold=fold_numbers(len(source.table), folds),
         unpredictable=unpredictable_rows(source.table, folds),
     )
+    counted = np.where(images["unpredictable"], -1, source.targets())
     results = {
-        m: assemble([read_result(making / "folds" / str(f.index) / m) for f in folds], len(images))
-        for m in plan["configs"]
+        m: assemble(_fold_results(making, m, config, counted), len(images), making)
+        for m, config in plan["configs"].items()
     }
+    if plan.get("deploy"):
+        configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
+        train_on_source(making / DEPLOY, source, configs, len(folds), device)
     main = reading_method(results)
+    if not (making / baselines.FILE).is_file():
+        baselines.write_baselines(
+            making,
+            images,
+            source.classes,
+            [(fold.train, fold.predict) for fold in folds],
+            source_statistics(source),
+        )
     source.keep_with_study(making)
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
@@ -151,22 +192,22 @@ def _assemble_study(making: Path) -> Path:
             },
         }
     )
+    if plan.get("deploy"):
+        extra["deployed"] = read_json(making / DEPLOY / ABOUT)
     return finish_study(
         making,
         title=plan["title"],
         kind=plan["kind"],
         classes=source.classes,
         images=images,
-        summaries={
-            m: summarise(r.moments, source.classes, labels, r.distance) for m, r in results.items()
-        },
+        summaries={m: _summary(r, source.classes, labels) for m, r in results.items()},
         samples={m: r.samples for m, r in results.items() if r.samples is not None},
         embedding=results[main].embedding,
         thumbnails=source.thumbnails(),
         methods={
             m: method_record(
                 m,
-                TrainConfig(**plan["configs"][m]),
+                config_of(plan["configs"][m]),
                 [making / "folds" / str(f.index) / m for f in folds],
                 r.samples.shape[1],
             )
@@ -177,23 +218,39 @@ def _assemble_study(making: Path) -> Path:
     )
 
 
+def source_statistics(source: PlateSource, batch: int = 256) -> np.ndarray:
+    """(N, F) `intensity_statistics` of all images of a source, read a few at a time."""
+    rows = np.arange(len(source.table))
+    return np.concatenate(
+        [intensity_statistics(source.pixels(part)) for part in np.split(rows, rows[batch::batch])]
+    )
+
+
+def _summary(result: FoldResult, classes: Sequence[str], labels: np.ndarray) -> pd.DataFrame:
+    """`summarise`, and training_margin where the folds kept margins: its mean over the folds that
+    trained on the image, nan for an image outside of all training sets."""
+    table = summarise(result.moments, classes, labels, result.distance, result.used)
+    return table if result.margins is None else table.assign(training_margin=result.margins)
+
+
 def planned_warnings(making: Path) -> list[str]:
-    """What a reader of the study will be told and should know before hours of training."""
+    """Notes of the study that a user should know before hours of training."""
     _, source, folds = read_plan(making)
-    said = list(source.notes)
+    notes = list(source.notes)
     if len(source.quarantine):
-        said.append(f"the images left out are listed in {making / 'quarantine.csv'}")
-    return said + _warnings(
+        notes.append(f"the images left out are listed in {making / 'quarantine.csv'}")
+    return notes + _warnings(
         folds, source.table.assign(unpredictable=unpredictable_rows(source.table, folds))
     )
 
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     copies = [
-        f"rows that show an image a second time, {why}, counted by no accuracy: {int(rows.sum()):,}"
-        for role, why in (
-            ("new", "as a network sees it that never saw its label in training"),
-            ("shifted", "spoilt on purpose"),
+        f"{count(int(rows.sum()), 'row')} {have(int(rows.sum()))} a second copy of an image, {how}; "
+        "no accuracy counts it"
+        for role, how in (
+            ("new", "predicted by a network that saw no image of its label"),
+            ("shifted", "damaged on purpose"),
         )
         if (rows := images["role"] == role).any()
     ]
@@ -204,7 +261,7 @@ def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     classes = sorted({n for fold in folds for n in fold.unpredictable if n in marked})
     return [
         *copies,
-        f"{count(n, 'image')} {have(n)} a label that the fold could not learn, for all "
-        f"compounds of it were held out ({', '.join(classes)}): marked unpredictable and counted "
+        f"{count(n, 'image')} {have(n)} a label that the fold could not learn, because all "
+        f"compounds with it were held out ({', '.join(classes)}): marked unpredictable and counted "
         "apart",
     ]

@@ -6,13 +6,13 @@ from bnn_core.recipes.rivals import with_rivals
 _CELLS = {
     "network": "mscnn",
     "intensity": "sqrt",
-    "augmentation": "dihedral-stain",
+    "augmentation": "dihedral-gamma",
     "crop": 64,
     "validation": 0.0,
     "batch_size": 20,
 }
 _STANDARD = {**_CELLS, "bayesian": False, "optimizer": "adamw", "weight_decay": 1e-2}
-# Means start from the fold's standard network; one draw of weights per step.
+# The means start from the fold's standard network; each step draws the weights once.
 _BAYESIAN = {
     **_CELLS,
     "estimator": "weights",
@@ -23,7 +23,7 @@ _BAYESIAN = {
     "start": "standard",
 }
 
-# Table 1 of Deodato et al. (2020) for BBBC021; the prior's numbers are not given there.
+# Table 1 of Deodato et al. (2020) for BBBC021, which does not give the numbers of the prior.
 _PAPER = {
     "network": "mscnn",
     "epochs": 80,

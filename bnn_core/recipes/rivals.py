@@ -1,4 +1,4 @@
-"""Settings of the rivals of mean-field VI, from those of a study's `standard` and `vi`."""
+"""Settings of the other methods, from the settings of a preset's `standard` and `vi`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,9 +6,12 @@ from dataclasses import replace
 from bnn_core.base.methods import METHODS
 from bnn_core.networks.settings import TrainConfig
 
-#: The usual choices of the literature (five members: Lakshminarayanan et al. 2017), not tuned here.
+#: Usual choices in the literature (five members: Lakshminarayanan et al. 2017), not tuned here.
 DROPOUT = 0.1
 MEMBERS = 5
+#: Of the sampler: as many cycles as Zhang et al. (2020) have per 50 epochs, at least 3.
+CYCLES = 3
+SAMPLING_RATE, SAMPLING_TEMPERATURE = 0.1, 0.01
 
 
 def with_rivals(
@@ -16,14 +19,24 @@ def with_rivals(
 ) -> dict[str, TrainConfig]:
     """A preset with all methods.
 
-    The rivals train as the standard network does, VI under the other prior as VI does. What is
-    fitted to the standard network (Laplace, temperature) has its settings.
+    Other methods train like the standard network, VI with the other prior like VI. Methods that are
+    fitted to the standard network (Laplace, temperature) have its settings.
     """
     standard, vi = preset["standard"], preset["vi"]
     special = {
         "vi": vi,
         "dropout": replace(standard, dropout=DROPOUT),
         "ensemble": replace(standard, members=members),
+        "sgmcmc": replace(
+            standard,
+            optimizer="sghmc",
+            schedule="cyclical",
+            cycles=min(CYCLES, standard.epochs),
+            learning_rate=SAMPLING_RATE,
+            sampling_temperature=SAMPLING_TEMPERATURE,
+            weight_decay=0.0,
+            swa=0.0,
+        ),
         "vi-gaussian": replace(vi, prior="gaussian", prior_sigma1=1.0),
         "vi-mixture": replace(vi, prior="mixture", prior_sigma1=1.0),
     }

@@ -10,8 +10,8 @@ from bnn_core.base.methods import method_of, reading_method
 from bnn_core.measures.intervals import Interval, paired_difference
 from bnn_core.study.folder import Study
 
-#: Settings in which the two studies may differ without the comparison being about something else.
-_OWN_SETTINGS = {
+#: Settings that may differ between the two studies without being a rival cause of a difference.
+_IGNORED_SETTINGS = {
     "exclude",
     "relabel",
     "out",
@@ -27,8 +27,10 @@ _OWN_SETTINGS = {
 
 @dataclass(frozen=True)
 class Flattering:
-    """Accuracy over everything each study scores. Never show it without the honest difference:
-    taking the hard images out of the examination raises it, whatever was learnt."""
+    """Accuracy over all images that each study scores, in [0, 1].
+
+    Removing hard images raises it even if nothing was learnt, so never show it alone.
+    """
 
     before: float
     after: float
@@ -38,13 +40,15 @@ class Flattering:
 
 @dataclass(frozen=True)
 class CleaningEffect:
-    """The honest comparison, on images that nobody touched, and beside it the flattering one.
+    """The comparison on unchanged images, and beside it the one on all images (`flattering`).
 
-    before, after: accuracy in [0, 1] on the same `images` untouched images. difference: after -
+    before, after: accuracy in [0, 1] on the same `images` unchanged images. difference: after -
     before with a 95 % interval (Student's t) over `groups` whole groups (compounds where known); its
-    ends are nan with fewer than two groups. The interval holds for these two trained networks; it
-    knows nothing of how much another seed would change. Images that were excluded because the
-    first network got them wrong favour it here, so a small gain is, if anything, understated.
+    ends are nan with fewer than two groups. The interval holds for these two trained networks and
+    does not include the effect of another seed. Images that were excluded because the first
+    network predicted them wrongly favour the first network here, so a small gain may be
+    understated. excluded, relabelled, other_picture: number of images left out of the comparison.
+    other_settings: further settings that differ.
     """
 
     method: str
@@ -64,16 +68,16 @@ class CleaningEffect:
         """The result in words, for the page and the report."""
         change = 100 * self.difference.value
         if self.groups < 2:
-            sure = f"no interval from a single {self.grouped_by}"
+            certainty = f"no interval from a single {self.grouped_by}"
         else:
             low, high = 100 * self.difference.low, 100 * self.difference.high
-            sure = f"95 % interval {low:+.1f} to {high:+.1f}"
+            certainty = f"95 % interval {low:+.1f} to {high:+.1f}"
             if low <= 0 <= high:
-                sure += ", so no difference is shown"
+                certainty += ", so no difference is shown"
         return (
-            f"{method_of(self.method).name}, on the {self.images:,} images that "
-            f"nobody touched: {100 * self.before:.1f} % right before, "
-            f"{100 * self.after:.1f} % after ({change:+.1f} points, {sure}; "
+            f"{method_of(self.method).name}, on the {self.images:,} unchanged "
+            f"images: {100 * self.before:.1f} % correct before, "
+            f"{100 * self.after:.1f} % after ({change:+.1f} points, {certainty}; "
             f"{self.groups:,} {self.grouped_by}s). {self.excluded:,} excluded, "
             f"{self.relabelled:,} relabelled."
         )
@@ -82,19 +86,18 @@ class CleaningEffect:
 def compare_cleaned(before: Study, after: Study, method: str | None = None) -> CleaningEffect:
     """Compare two studies on the images neither excluded nor relabelled between them.
 
-    Both must have divided these images into the same folds, or the networks sat different
-    examinations. `method`: by default the one that counts of those that both have. Raises
-    InputError when the studies share no untouched image, have no method in common, or have other
-    folds.
+    Both must have these images in the same folds, or the networks were tested on different
+    questions. method: by default the one that counts of those that both have. Raises InputError
+    when the studies share no unchanged image, have no method in common, or have different folds.
     """
     if method is None:
         shared = [m for m in before.methods if m in after.methods]
         method = reading_method(shared) if shared else None
     if method is None or method not in before.methods or method not in after.methods:
         raise InputError(
-            f"studies {before.name} and {after.name} have no method "
-            f"{method or 'in common'}; they have {', '.join(before.methods)} and "
-            f"{', '.join(after.methods)}"
+            f"studies {before.name} and {after.name} do not both have "
+            f"{f'the method {method}' if method else 'one method'}; they have "
+            f"{', '.join(before.methods)} and {', '.join(after.methods)}"
         )
     old, new = _scored(before, method), _scored(after, method)
     both = old.add_suffix("_old").join(new.add_suffix("_new"), how="inner")
@@ -106,11 +109,10 @@ def compare_cleaned(before: Study, after: Study, method: str | None = None) -> C
     same = both[~relabelled & ~other]
     if same.empty:
         raise InputError(
-            f"studies {before.name} and {after.name} share no scored image with the "
-            "same label; compare a study with the one made again with --exclude or "
-            "--relabel"
+            f"studies {before.name} and {after.name} share no scored image with the same label; "
+            "compare a study with one made again with --exclude or --relabel"
         )
-    _demand_same_folds(same, before, after)
+    _require_same_folds(same, before, after)
     groups, grouped_by = _groups(same)
     right_old, right_new = (same["right_old"].to_numpy(float), same["right_new"].to_numpy(float))
     difference = paired_difference(right_new, right_old, groups)
@@ -141,37 +143,37 @@ def _scored(study: Study, method: str) -> pd.DataFrame:
     return table.set_index("image_id").reindex(columns=columns)
 
 
-def _demand_same_folds(same: pd.DataFrame, before: Study, after: Study) -> None:
-    # The numbers may differ (a fold may have gone with its last image), the division may not.
+def _require_same_folds(same: pd.DataFrame, before: Study, after: Study) -> None:
+    # The fold numbers may differ (a fold may have lost its last image), the division may not.
     pairs = same[["fold_old", "fold_new"]].drop_duplicates()
     if pairs["fold_old"].is_unique and pairs["fold_new"].is_unique:
         return
-    torn = pairs["fold_old"].duplicated(keep=False) | pairs["fold_new"].duplicated(keep=False)
-    fold = pairs.loc[torn, "fold_old"].iat[0]
+    split = pairs["fold_old"].duplicated(keep=False) | pairs["fold_new"].duplicated(keep=False)
+    fold = pairs.loc[split, "fold_old"].iat[0]
     raise InputError(
-        f"studies {before.name} and {after.name} were divided into other folds (fold "
-        f"{fold} of {before.name} is not one fold of {after.name}); make the second "
-        "with the first one's folds"
+        f"studies {before.name} and {after.name} have different folds (fold {fold} of "
+        f"{before.name} is not one fold of {after.name}); make the second study with the folds of "
+        "the first"
     )
 
 
 def _groups(same: pd.DataFrame) -> tuple[np.ndarray, str]:
-    """What is resampled together: compounds, else what was left out together, else images."""
+    """What is resampled together: compounds, else groups left out together, else images."""
     for column, name in (("compound", "compound"), ("group", "group")):
         values = same[f"{column}_old"]
         if values.notna().any():
-            alone = pd.Series([f"image {image_id}" for image_id in same.index], index=same.index)
-            return values.astype(object).where(values.notna(), alone).to_numpy(), name
+            singles = pd.Series([f"image {image_id}" for image_id in same.index], index=same.index)
+            return values.astype(object).where(values.notna(), singles).to_numpy(), name
     return same.index.to_numpy(dtype=object), "image"
 
 
 def _other_settings(before: Study, after: Study) -> tuple[str, ...]:
-    """Settings besides the cleaning in which the studies differ: rival causes of a gain."""
+    """Other settings in which the studies differ: rival causes of a gain."""
     old, new = before.meta.get("settings", {}), after.meta.get("settings", {})
     return tuple(
         sorted(
             key
             for key in old.keys() | new.keys()
-            if key not in _OWN_SETTINGS and old.get(key) != new.get(key)
+            if key not in _IGNORED_SETTINGS and old.get(key) != new.get(key)
         )
     )

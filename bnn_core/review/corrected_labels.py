@@ -1,4 +1,4 @@
-"""From decisions to a corrected label table, and back into the labels a study trains on."""
+"""From decisions to a corrected label table, and from that to the labels of a new study."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from bnn_core.review.log import DECISIONS, ReviewLog
 from bnn_core.study.folder import Study
 from bnn_core.tables.reading import rows_text
 
-#: Column of images.parquet: the label as first given, where a study was trained on others.
+#: Column of images.parquet: the first label, where a study was trained on corrected ones.
 LABEL_GIVEN = "label_given"
 
 
@@ -29,10 +29,11 @@ class Corrections:
 def corrected_labels(study: Study, log: ReviewLog) -> pd.DataFrame:
     """The label table after review: image_id, label, corrected_label, excluded ("yes" or "no").
 
-    One line per image of the study's own that has a label, and per image with a decision, in the
-    study's order, then those that the study no longer holds. `label` is the label as first given,
-    also where the study itself was trained on corrected ones; `corrected_label` equals it unless a
-    decision, now or then, changed it. "keep" and "unsure" change nothing.
+    One row per image of the study (without added images) that has a label, and per image with a
+    decision, in the study's order, then images that are no longer in the study. `label` is the
+    first label, also where the study was trained on corrected ones; `corrected_label` is the same
+    unless a decision changed it, now or before the study was made. "keep" and "unsure" change
+    nothing.
     """
     images = study.images
     now = images["label"].astype(object)
@@ -57,10 +58,10 @@ def corrected_labels(study: Study, log: ReviewLog) -> pd.DataFrame:
         }
     )
     table = pd.concat([table, absent], ignore_index=True)
-    # Copies and added images are no part of the set that was labelled, unless somebody decided.
-    own = own_images(images)
-    own[state.index] = True
-    wanted = np.concatenate([own, np.ones(len(absent), bool)])
+    # Copies and added images are not part of the labelled set, unless somebody decided on them.
+    kept = own_images(images)
+    kept[state.index] = True
+    wanted = np.concatenate([kept, np.ones(len(absent), bool)])
     return table[
         wanted
         & (table[["label", "corrected_label"]].notna().any(axis=1) | (table["excluded"] == "yes"))
@@ -70,12 +71,12 @@ def corrected_labels(study: Study, log: ReviewLog) -> pd.DataFrame:
 def read_corrections(
     file: Path, image_ids: Collection[str] | None = None, classes: Collection[str] | None = None
 ) -> Corrections:
-    """Read what `bnn study --exclude/--relabel` take: a flagged list or a corrected label table.
+    """Read the file of `bnn study --exclude/--relabel`: a flagged list or a corrected label table.
 
-    A flagged list has the columns image_id, decision and new_label; a corrected label table
-    image_id, label, corrected_label and excluded. CSV or Parquet. With `image_ids` (all ids of the
-    data, as a set for speed) and `classes`, an id or label that is not among them is an error.
-    Raises InputError naming file and row, also for an image with two different decisions.
+    A flagged list has the columns image_id, decision and new_label; a corrected label table has
+    image_id, label, corrected_label and excluded. CSV or Parquet. image_ids (a set, for speed) and
+    classes: if given, an id or label that is not among them is an error. Raises InputError naming
+    file and row, also for an image with two different decisions.
     """
     file = Path(file)
     rows = read_review_table(file, ("image_id",))
@@ -86,8 +87,8 @@ def read_corrections(
         read = _from_flagged_list
     else:
         raise InputError(
-            f"{file}: columns decision and new_label (a flagged list) or label, "
-            "corrected_label and excluded (a corrected label table) expected; it has "
+            f"{file} needs the columns decision and new_label (a flagged list) or label, "
+            "corrected_label and excluded (a corrected label table); it has "
             f"{', '.join(columns)}"
         )
     exclude, relabel, seen = set(), {}, {}
@@ -97,12 +98,12 @@ def read_corrections(
         if not problem and not out and label is None:
             continue
         if not problem and image_ids is not None and image_id not in image_ids:
-            problem = f"there is no image '{image_id}' in the data"
+            problem = f"image '{image_id}' is not in the data"
         if not problem and label is not None and classes is not None and label not in classes:
-            problem = f"new label '{label}' is none of the classes {', '.join(classes)}"
+            problem = f"new label '{label}' is not a class; the classes are {', '.join(classes)}"
         first = seen.setdefault(image_id, (number, out, label))
         if not problem and first[1:] != (out, label):
-            problem = f"image '{image_id}' was decided otherwise in row {first[0]}; keep one row"
+            problem = f"image '{image_id}' has another decision in row {first[0]}; keep one row"
         if problem:
             raise InputError(f"{file} {rows_text([number])}: {problem}")
         if out:
@@ -115,11 +116,11 @@ def read_corrections(
 def apply_corrections(
     images: pd.DataFrame, exclude: Collection[str], relabel: dict[str, str]
 ) -> pd.DataFrame:
-    """The images as they are to be trained on: a copy with `label`, `role`, `label_given` set.
+    """A copy of the images with corrected `label`, `role` and `label_given`, ready for training.
 
-    An excluded image keeps its row, loses its label and becomes "unlabelled": predicted and shown,
-    never trained on or counted, so that its review stays in sight. An image without label that
-    gets one becomes "scored".
+    exclude: image ids. relabel: image id -> new label. An excluded image keeps its row, loses its
+    label and becomes "unlabelled": it is predicted and shown with its review, but not trained on or
+    counted. An image without a label that gets one becomes "scored".
     """
     images = images.copy()
     given = LABEL_GIVEN if LABEL_GIVEN in images else "label"
@@ -139,15 +140,15 @@ def _from_flagged_list(row: dict[str, str]) -> tuple[bool, str | None, str | Non
     """(excluded, new label or None, problem or None)"""
     decision = row["decision"]
     if decision and decision not in DECISIONS:
-        return False, None, f"decision '{decision}' is none of {', '.join(DECISIONS)}"
+        return False, None, f"decision '{decision}' is not one of {', '.join(DECISIONS)}"
     if decision == "relabel" and not row["new_label"]:
-        return False, None, "the decision is relabel and new_label is empty"
+        return False, None, "the decision is relabel but new_label is empty; give a class"
     return decision == "exclude", row["new_label"] if decision == "relabel" else None, None
 
 
 def _from_label_table(row: dict[str, str]) -> tuple[bool, str | None, str | None]:
     if row["excluded"] not in ("yes", "no", ""):
-        return False, None, f"excluded is '{row['excluded']}', yes or no expected"
+        return False, None, f"excluded is '{row['excluded']}'; write yes or no"
     corrected = row["corrected_label"]
     changed = corrected if corrected and corrected != row["label"] else None
     out = row["excluded"] == "yes"

@@ -1,13 +1,14 @@
 """The review list, or any selection of images, as CSV or Parquet: the same bytes every time.
 
-One table for the page's button and for `bnn export`. CSV is made for Excel: UTF-8 with a byte-order
+The page's button and `bnn export` use the same table. CSV is made for Excel: UTF-8 with a byte-order
 mark, RFC 4180 quoting, CRLF. A text cell that a spreadsheet would run as a formula gets a leading
-apostrophe, which `restore` takes off again exactly; numbers are left alone. Parquet holds the same
-columns with the texts as they are.
+apostrophe, which `restore` removes exactly; numbers are not changed. Parquet has the same columns
+with unchanged texts.
 """
 
 import csv
 import io
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,8 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path
 from bnn_core.base.methods import by_precedence
 from bnn_core.base.scores import SCORES
+from bnn_core.review.filter_syntax import parse, select, to_text
 from bnn_core.review.log import ReviewLog
 from bnn_core.review.state import cells
 from bnn_core.study.folder import Study
@@ -27,25 +30,25 @@ from bnn_core.study.folder import Study
 FORMATS = ("csv", "parquet")
 FLAGGED = "flagged images"
 ABSENT = "not in the study"
-#: Always there, empty where the study does not know them, so that lists of studies can be stacked.
+#: Always exported, empty where the study has none, so that lists of several studies can be joined.
 METADATA = ("plate", "well", "site", "replicate", "batch", "compound", "concentration")
 #: What is exported of a method, in the order of its summary.
 _OF_METHODS = ("predicted", "correct", "p_label", *SCORES)
 DECIDED = ("reason", "decision", "new_label", "note", "reviewer", "time")
 
-# Spreadsheets start a formula with these, or skip the blank ones before it. A text that begins with
-# apostrophes and then one of them gets one more, so that taking one off is always right.
+# Characters that start a formula in spreadsheets, or are skipped before one. A text that begins with
+# apostrophes and then one of these gets one more apostrophe, so that removing one is always exact.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _APOSTROPHE = re.compile(r"'+[=+\-@\t\r\n]")
 
 
 def neutralise(text: str) -> str:
-    """A text that no spreadsheet takes for a formula; `restore` is its exact inverse."""
+    """A text that no spreadsheet reads as a formula; `restore` is the exact inverse."""
     return "'" + text if _FORMULA.match(text) else text
 
 
 def restore(cell: str) -> str:
-    """The text that `neutralise` made into this cell."""
+    """The text that `neutralise` turned into this cell."""
     return cell[1:] if _APOSTROPHE.match(cell) else cell
 
 
@@ -57,11 +60,11 @@ def export_bytes(
     filter: str = FLAGGED,
     format: str = "csv",
 ) -> bytes:
-    """A file's content: the flagged list (`rows` None) or these rows of the study, flagged or not.
+    """A file's content: the flagged list (rows: None) or these rows of the study, flagged or not.
 
-    `filter` is the filter that made the list, in words. The bytes depend only on the study, the
-    standing decisions and the arguments: no time of export, rows in the study's order. Raises
-    InputError for an unknown format or rows outside of the study.
+    filter: the filter that made the list, as text. format: one of FORMATS. The bytes depend only on
+    the study, the current decisions and the arguments: no time of export, rows in the study's
+    order. Raises InputError for an unknown format or rows outside the study.
     """
     return table_bytes(export_table(study, log, rows=rows, filter=filter), format)
 
@@ -69,13 +72,13 @@ def export_bytes(
 def export_table(
     study: Study, log: ReviewLog, *, rows: Iterable[int] | None = None, filter: str = FLAGGED
 ) -> pd.DataFrame:
-    """The exported columns, one line per image, in the study's order; see `export_bytes`.
+    """The exported columns, one row per image, in the study's order; see `export_bytes`.
 
-    `reviewer` and `time` (UTC, ISO 8601) are who decided and when, `flagged_from` the filter in
-    force then, `label_when_decided` and `content_hash` (after a "#", which keeps Excel from reading
-    it as a number) what was decided on; `changed` says what is different now, `disputed` whether
-    another reviewer's last word differs. The flagged list ends with decisions made in this study on
-    images that it no longer holds (`changed` = "not in the study").
+    `reviewer` and `time` (UTC, ISO 8601): who decided and when. `flagged_from`: the filter at that
+    time. `label_when_decided` and `content_hash` (after a "#", so that Excel does not read it as a
+    number): label and image that were decided on. `changed`: what is different now. `disputed`:
+    whether the latest decision of another reviewer differs. The flagged list ends with decisions
+    made in this study on images that are no longer in it (`changed` = "not in the study").
     """
     state = log.state(study)
     if rows is None:
@@ -84,13 +87,13 @@ def export_table(
         at = np.unique(np.fromiter(rows, dtype=np.int64))
         if len(at) and (at[0] < 0 or at[-1] >= len(study.images)):
             raise InputError(
-                f"rows to export lie outside of study {study.name} with "
+                f"rows to export are outside study {study.name}, which has "
                 f"{len(study.images):,} images"
             )
     decided = state.reindex(at).reset_index(drop=True)
     scores = _scores(study, at)
-    own_hash = pd.Series(cells(study, "content_hash", at), dtype=object)
-    decided["content_hash"] = decided["content_hash"].where(decided["action_id"].notna(), own_hash)
+    hashes = pd.Series(cells(study, "content_hash", at), dtype=object)
+    decided["content_hash"] = decided["content_hash"].where(decided["action_id"].notna(), hashes)
     table = pd.concat(
         [
             _images(study, at),
@@ -108,17 +111,52 @@ def export_table(
     return table.assign(filter=filter, study=study.name, fingerprint=study.fingerprint)
 
 
+def export_flagged(
+    study: Study,
+    out: str | os.PathLike | None = None,
+    *,
+    filter: str | None = None,
+    format: str | None = None,
+    reviews: str | os.PathLike | None = None,
+) -> pd.DataFrame:
+    """The flagged images with their decisions and scores (`export_table`), written to `out`.
+
+    out: .csv (for Excel) or .parquet; None: only return the table. filter: conditions on its
+    columns, such as "compound = colchicine; vi_confidence < 0.2", which select among all images,
+    flagged or not. format: "csv" or "parquet" where the name of `out` does not say. reviews: folder
+    of the review log (default: the one that the study is in).
+    Raises InputError for a filter that cannot be read, and a file that cannot be written.
+    """
+    kind = None if out is None else format_of(Path(out), format)
+    log = ReviewLog(Path(reviews) if reviews else study.path.parent)
+    if filter is None:
+        table = export_table(study, log)
+    else:
+        conditions = parse(filter)
+        table = export_table(study, log, rows=range(len(study.images)), filter=to_text(conditions))
+        table = table[select(table, conditions)].reset_index(drop=True)
+    if out is not None:
+        write_exported(table, Path(out), kind)
+    return table
+
+
+def write_exported(table: pd.DataFrame, out: Path, format: str) -> None:
+    """Write a table in one of FORMATS, whole or not at all."""
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(table_bytes(table, format))
+
+
 def table_bytes(table: pd.DataFrame, format: str) -> bytes:
     """Any table in one of FORMATS; InputError for another."""
     if format not in FORMATS:
-        raise InputError(f"format '{format}' is none of {', '.join(FORMATS)}")
+        raise InputError(f"format '{format}' is not one of {', '.join(FORMATS)}")
     return csv_bytes(table) if format == "csv" else parquet_bytes(table)
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
-    """A table as CSV for Excel: byte-order mark, CRLF, texts neutralised, numbers as they are.
+    """A table as CSV for Excel: byte-order mark, CRLF, neutralised texts, numbers.
 
-    Scores have 6 significant digits, other numbers up to 15; empty = not known.
+    Scores have 6 significant digits, other numbers up to 15; an empty cell is unknown.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
@@ -132,7 +170,7 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
 
 
 def parquet_bytes(table: pd.DataFrame) -> bytes:
-    """A table as Parquet without anything that changes from one export to the next."""
+    """A table as Parquet, with nothing that changes from one export to the next."""
     columns = {}
     for name in table.columns:
         column = table[name]
@@ -148,12 +186,12 @@ def parquet_bytes(table: pd.DataFrame) -> bytes:
 
 
 def format_of(path: Path, format: str | None) -> str:
-    """The format of a file to write: as said, else by the name's ending. InputError if neither."""
+    """The format of a file to write: the given one, else by the file name. InputError if unclear."""
     if format is not None:
         return format
     if path.suffix.lower() in (".csv", ".parquet"):
         return path.suffix.lower()[1:]
-    raise InputError(f"--out {path}: a name ending in .csv or .parquet expected, or say --format")
+    raise InputError(f"--out {path} must end in .csv or .parquet, or give --format")
 
 
 def _images(study: Study, at: np.ndarray) -> pd.DataFrame:
@@ -177,7 +215,7 @@ def _images(study: Study, at: np.ndarray) -> pd.DataFrame:
 
 
 def _scores(study: Study, at: np.ndarray) -> pd.DataFrame:
-    """Each method's scores; `predicted` alone is that of `Study.reading_method`."""
+    """Each method's scores; `predicted` is that of `Study.reading_method`."""
     columns = {"predicted": _cells(study.summary(study.reading_method), "predicted", at)}
     for method in by_precedence(study.methods):
         summary = study.summary(method)
@@ -191,7 +229,7 @@ def _scores(study: Study, at: np.ndarray) -> pd.DataFrame:
 
 
 def _decisions(state: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a decision from lines of the log's state."""
+    """The columns of a decision from rows of the log's state."""
     table = state[[*DECIDED, "changed", "disputed", "label_then", "filter", "content_hash"]].rename(
         columns={"label_then": "label_when_decided", "filter": "flagged_from"}
     )

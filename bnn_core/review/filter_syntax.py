@@ -1,10 +1,10 @@
-"""A filter as one line of text: what `bnn export --filter` takes and an exported list names.
+"""A filter as one line of text, for `bnn export --filter` and the column `filter` of exports.
 
     compound = colchicine, "cytochalasin D"; vi_confidence < 0.2; decision != keep
 
-Conditions are joined by ";" and all must hold. `=` and `!=` take several values, one of which (none
-of which) must be the cell; `<`, `<=`, `>`, `>=` compare numbers. A value with a comma, a semicolon
-or a quote stands in double quotes, a quote inside them is doubled; "" is the empty cell.
+Conditions are separated by ";" and all must be true. `=` and `!=` accept several values: the cell
+must be one of them, or not one of them. `<`, `<=`, `>`, `>=` compare numbers. A value with a comma,
+a semicolon or a quote is written in double quotes, with quotes inside doubled; "" is the empty cell.
 """
 
 import operator
@@ -35,27 +35,27 @@ class Condition:
 
 
 def parse(text: str) -> list[Condition]:
-    """The conditions of a filter; none for an empty text. InputError where it cannot be read."""
-    conditions, place = [], 0
-    while text[place:].strip(" ;"):
-        found = _CONDITION.match(text, place)
-        if not found:
+    """The conditions of a filter; an empty list for an empty text. InputError if it is unreadable."""
+    conditions, position = [], 0
+    while text[position:].strip(" ;"):
+        start = _CONDITION.match(text, position)
+        if not start:
             raise InputError(
-                f"filter '{text}': a condition like 'compound = colchicine' or "
-                f"'vi_confidence < 0.2' expected at '{text[place:].strip()}'"
+                f"filter '{text}' has no condition at '{text[position:].strip()}'; write one like "
+                "'compound = colchicine' or 'vi_confidence < 0.2'"
             )
-        place, values, end = found.end(), [], ","
+        position, values, end = start.end(), [], ","
         while end == ",":
-            value = _VALUE.match(text, place)
+            value = _VALUE.match(text, position)
             if not value:
                 raise InputError(
-                    f"filter '{text}': a value, then ',' or ';', expected at "
-                    f"'{text[place:].strip()}'; close every quote"
+                    f"filter '{text}' has no value at '{text[position:].strip()}'; separate values "
+                    "by ',', conditions by ';', and close every quote"
                 )
             quoted = value["quoted"]
             values.append(value["plain"].strip() if quoted is None else quoted.replace('""', '"'))
-            place, end = value.end(), value["end"]
-        conditions.append(Condition(found["column"], found["sign"], tuple(values)))
+            position, end = value.end(), value["end"]
+        conditions.append(Condition(start["column"], start["sign"], tuple(values)))
     return conditions
 
 
@@ -65,16 +65,15 @@ def to_text(conditions: list[Condition]) -> str:
 
 
 def select(table: pd.DataFrame, conditions: list[Condition]) -> np.ndarray:
-    """Which rows of a table (N,) bool fulfil all conditions.
+    """(N,) bool: the rows of a table for which all conditions are true.
 
-    Raises InputError for a column that the table lacks, and for a comparison with something that is
-    no number.
+    Raises InputError for an unknown column and for a comparison with a text.
     """
     keep = np.ones(len(table), dtype=bool)
     for condition in conditions:
         if condition.column not in table:
             raise InputError(
-                f"filter: there is no column '{condition.column}'; choose from "
+                f"filter: column '{condition.column}' does not exist; choose from "
                 f"{', '.join(table.columns)}"
             )
         keep &= _holds(table[condition.column], condition)
@@ -86,8 +85,8 @@ def _holds(column: pd.Series, condition: Condition) -> np.ndarray:
     if condition.sign in _COMPARE:
         if not numeric or len(condition.values) != 1:
             raise InputError(
-                f"filter '{condition.text()}': {condition.sign} compares a column of "
-                "numbers with one number"
+                f"filter '{condition.text()}': {condition.sign} needs a column of numbers and one "
+                "number"
             )
         limit = _number(condition.values[0], condition)
         return _COMPARE[condition.sign](column.to_numpy(float, na_value=np.nan), limit)
@@ -96,18 +95,18 @@ def _holds(column: pd.Series, condition: Condition) -> np.ndarray:
             np.nan if value == "" else _number(value, condition) for value in condition.values
         ]
         cells = column.to_numpy(float, na_value=np.nan)
-        found = np.isin(cells, wanted) | (np.isnan(cells) & np.isnan(wanted).any())
+        equal = np.isin(cells, wanted) | (np.isnan(cells) & np.isnan(wanted).any())
     else:
         cells = column.astype(object).where(column.notna(), "").map(str)
-        found = cells.isin(condition.values).to_numpy()
-    return found if condition.sign == "=" else ~found
+        equal = cells.isin(condition.values).to_numpy()
+    return equal if condition.sign == "=" else ~equal
 
 
 def _number(value: str, condition: Condition) -> float:
     try:
         return float(value)
     except ValueError:
-        raise InputError(f"filter '{condition.text()}': '{value}' is no number") from None
+        raise InputError(f"filter '{condition.text()}': '{value}' is not a number") from None
 
 
 def _written(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Taking an exported (and perhaps edited) review list back into the log."""
+"""Importing an exported (and perhaps edited) review list into the log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,10 +24,10 @@ from bnn_core.tables.reading import read_table
 
 @dataclass(frozen=True)
 class Replacing:
-    """An edited row that would replace what was decided after the time in it (none: any time).
+    """An edited row that would replace a decision newer than the row.
 
-    event: what the row says. reviewer, time, decision, new_label: what holds; decision None: taken
-    off the list.
+    event: the decision in the row. reviewer, time, decision, new_label: the current decision;
+    decision None: the image was removed from the list.
     """
 
     event: Event
@@ -39,11 +39,11 @@ class Replacing:
 
 @dataclass(frozen=True)
 class FlagImport:
-    """What a file would change: give `events` to `ReviewLog.record`.
+    """The changes in a file: give `events` to `ReviewLog.record`.
 
-    replacing: rows that would override a newer decision; `events` holds none of them. known: rows
-    that say what holds already. older: unedited rows, older than what holds (which stays).
-    problems: one line per row that cannot be used, with its number.
+    replacing: rows that would override a newer decision; they are not in `events`. known: number of
+    rows equal to the current decision. older: number of unedited rows that are older than the
+    current decision and are skipped. problems: one line per unusable row, with its number.
     """
 
     events: list[Event]
@@ -56,36 +56,37 @@ class FlagImport:
 def import_flags(file: Path, study: Study, log: ReviewLog, reviewer: str) -> FlagImport:
     """Read a review list for this study; nothing is written.
 
-    Needs the columns image_id, reason and decision; new_label, note, reviewer, time, content_hash,
-    label_when_decided and flagged_from are used when there. Rows without reason and decision (an
-    exported selection) are passed over. A row without reviewer or time, and a row that says
-    something else than the log about the same image, reviewer and time (edited in a spreadsheet),
-    counts as decided now by `reviewer`, who imports it, unless that is what holds already. Raises
-    InputError when the file cannot be read or lacks a column; what is wrong with single rows is in
+    The file needs the columns image_id, reason and decision; new_label, note, reviewer, time,
+    content_hash, label_when_decided and flagged_from are used if present. Rows without reason and
+    decision (an exported selection) are skipped. A row without reviewer or time, or one that differs
+    from the log for the same image, reviewer and time (edited in a spreadsheet), counts as decided
+    now by `reviewer`, the person who imports, unless it equals the current decision. Raises
+    InputError when the file is unreadable or lacks a column; problems of single rows are in
     `problems`.
     """
     file = Path(file)
     reviewer, now = clean_reviewer(reviewer), log.now()
     rows = read_review_table(file, ("image_id", "reason", "decision"))
-    logged, standing = _logged(log), _standing(study, log)
+    logged, current = _logged(log), _current(study, log)
     events, replacing, problems, seen = [], [], [], {}
     known = older = 0
     for number, row in rows.items():
         if not row.get("reason") and not row.get("decision"):
             continue
-        event, problem = _event(row, study, reviewer)
-        if not problem and event.image_id in seen:
-            problem = f"image '{event.image_id}' stands in row {seen[event.image_id]} already"
-        if problem:
-            problems.append(f"{file} row {number}: {problem}")
+        event = _event(row, study, reviewer)
+        if isinstance(event, Event) and event.image_id in seen:
+            event = f"image '{event.image_id}' is already in row {seen[event.image_id]}"
+        if isinstance(event, str):
+            problems.append(f"{file} row {number}: {event}")
             continue
         seen[event.image_id] = number
-        said = (event.reason, event.decision, event.new_label, event.note)
-        holds = standing.get(event.image_id)
+        decided = (event.reason, event.decision, event.new_label, event.note)
+        now_valid = current.get(event.image_id)
         before = logged.get((event.image_id, event.reviewer, event.time))
-        edited = not row.get("reviewer") or not row.get("time") or before not in (None, said)
-        newer = bool(holds) and event.time < holds[1]
-        if holds and said == holds[2:] and (edited or holds[:2] == (event.reviewer, event.time)):
+        edited = not row.get("reviewer") or not row.get("time") or before not in (None, decided)
+        newer = bool(now_valid) and event.time < now_valid[1]
+        same = now_valid and decided == now_valid[2:]
+        if same and (edited or now_valid[:2] == (event.reviewer, event.time)):
             known += 1
             continue
         if newer and not edited:
@@ -94,7 +95,7 @@ def import_flags(file: Path, study: Study, log: ReviewLog, reviewer: str) -> Fla
         if edited:
             event = replace(event, reviewer=reviewer, time=now)
         if newer:
-            replacing.append(Replacing(event, *holds[:2], *holds[3:5]))
+            replacing.append(Replacing(event, *now_valid[:2], *now_valid[3:5]))
         else:
             events.append(event)
     return FlagImport(events, replacing, known, older, problems)
@@ -103,14 +104,14 @@ def import_flags(file: Path, study: Study, log: ReviewLog, reviewer: str) -> Fla
 def read_review_table(file: Path, needed: tuple[str, ...]) -> dict[int, dict[str, str]]:
     """Rows of an exported table (CSV or Parquet) by number as a spreadsheet counts them.
 
-    All cells as text, empty ones "", formulas restored in text files. InputError when a column is
-    missing or the file is no table.
+    needed: columns that must be there. All cells are text, empty ones "", formulas restored in text
+    files. InputError when a column is missing or the file is not a table.
     """
     table = read_table(file)
     missing = [name for name in needed if name not in table]
     if missing:
         raise InputError(
-            f"{file} lacks the column {', '.join(missing)}; it has {', '.join(table.columns)}"
+            f"{file} has no column {', '.join(missing)}; it has {', '.join(table.columns)}"
         )
     table = table.astype(object).where(table.notna(), "").map(str)
     rows = table.to_dict("index")
@@ -121,23 +122,21 @@ def read_review_table(file: Path, needed: tuple[str, ...]) -> dict[int, dict[str
     }
 
 
-def _event(
-    row: Mapping[str, str], study: Study, reviewer: str
-) -> tuple[Event, None] | tuple[None, str]:
-    """A row as an event, or what is wrong with it. `time` is "" where the row names none."""
+def _event(row: Mapping[str, str], study: Study, reviewer: str) -> Event | str:
+    """A row as an event, or its problem as one line. `time` is "" where the row has none."""
     note = line_feeds(row.get("note", ""))
     new_label = row.get("new_label") or None
     problem = decision_problem(row["reason"], row["decision"], new_label, note, study.classes)
     if problem:
-        return None, problem
+        return problem
     content = row.get("content_hash", "").removeprefix("#")
     label = row.get("label_when_decided") or None
     try:
         at = study.row_of(row["image_id"])
     except InputError as error:
-        # A decision of this very study on an image that has left it since.
+        # A decision made in this study on an image that is no longer in it.
         if row.get("changed") != ABSENT or row.get("study") != study.name:
-            return None, str(error)
+            return str(error)
     else:
         images = study.images
         if "content_hash" not in row and "content_hash" in images:
@@ -148,7 +147,7 @@ def _event(
         by = clean_reviewer(row.get("reviewer") or reviewer)
         time = _time(row["time"]) if row.get("time") else ""
     except InputError as error:
-        return None, str(error)
+        return str(error)
     return Event(
         row["image_id"],
         "" if pd.isna(content) else content,
@@ -160,7 +159,7 @@ def _event(
         line_feeds(row.get("flagged_from", "")),
         by,
         time,
-    ), None
+    )
 
 
 def _time(cell: str) -> str:
@@ -169,27 +168,27 @@ def _time(cell: str) -> str:
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
-        raise InputError(f"time '{cell}' is no UTC time like 2024-05-31T12:00:00.000Z")
+        raise InputError(f"time '{cell}' is not a UTC time like 2024-05-31T12:00:00.000Z")
     return iso_time(time)
 
 
 def _logged(log: ReviewLog) -> dict[tuple[str, str, str], tuple]:
-    """What the log ever heard: (image, reviewer, time) -> the decision."""
+    """All decisions in the log: (image, reviewer, time) -> decision."""
     with store.reading(log.path) as connection:
         rows = (
             []
             if connection is None
             else connection.execute(
                 "SELECT image_id, reviewer, time, reason, decision, new_label, note FROM events"
-            )
+            ).fetchall()
         )
-        return {row[:3]: row[3:] for row in rows}
+        return {row[:3]: row[3:] for row in store.typed(rows, "ttdTTTt")}
 
 
-def _standing(study: Study, log: ReviewLog) -> dict[str, tuple]:
-    """What holds now: image -> (reviewer, time, and the decision; None: taken off the list)."""
+def _current(study: Study, log: ReviewLog) -> dict[str, tuple]:
+    """Current decisions: image -> (reviewer, time, decision; None: removed from the list)."""
     with store.reading(log.path) as connection:
-        current = pd.concat(state.standing(connection, study, taken_off=True)).astype(object)
+        current = pd.concat(state.current(connection, study, removed=True)).astype(object)
     current = current.where(current.notna(), None)
     columns = ["reviewer", "time", "reason", "decision", "new_label", "note"]
     return {

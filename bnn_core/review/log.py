@@ -1,19 +1,19 @@
-"""The review log: what people decided about images, never overwritten.
+"""The review log: reviewers' decisions about images, never overwritten.
 
-An *action* is one press of a button by one reviewer: a flag, a withdrawal, an import, an undo, a
-redo. A flag over hundreds of images is one action of hundreds of *events*, written in one
-transaction. What holds now is a fold over the log: of the actions that are not undone, the last one
-about an image counts. Undo takes back the reviewer's own last standing action in this study; redo
-brings back what was undone last, until that reviewer does something new there.
+An *action* is one press of a button by one reviewer: a flag, a withdrawal, an import, an undo or a
+redo. A flag on hundreds of images is one action with hundreds of *events*, written in one
+transaction. The current decision about an image is that of its last action that is not undone. Undo
+reverses the reviewer's last action in this study; redo restores what was undone last, until the
+reviewer does something new in the study.
 
-An event names an image by `image_id` and the hash of its content. It is shown in
+An event names an image by `image_id` and the hash of its content. It counts in
 
-- every study that holds the same id with the same content (a second model over the same images),
-- the study in which it was made, also after that study was made again; if the content or the given
-  label differs by then, `changed` says so. A decision on the very picture in the study comes before
-  one on an earlier picture of the same id.
+- every study with the same id and the same content (for example another model on the same images),
+- the study in which it was made, also after that study was made again. If content or label differ
+  by then, `changed` says so. A decision on the same content comes before one on earlier content of
+  the same id.
 
-Where no hash is known (a table of predictions without images), only the study's name ties the two.
+Without a hash (a table of predictions without images) a decision counts only in its study.
 """
 
 import re
@@ -47,10 +47,10 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class Event:
-    """One decision about one image. `content_hash` is "" where the content is not known.
+    """One decision about one image.
 
-    `label` is the label given when the decision was made, `time` is UTC (ISO 8601), `filter` the
-    filter in force.
+    content_hash: "" where the content is unknown. label: the label at the time of the decision.
+    reason, decision: None in a withdrawal. time: UTC, ISO 8601. filter: the filter at that time.
     """
 
     image_id: str
@@ -67,7 +67,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Action:
-    """One flag, withdrawal or import of the log; `text` says in words what it did to `images`."""
+    """A flag, withdrawal or import in the log. images: their number. text: the action in words."""
 
     action_id: int
     kind: str
@@ -80,9 +80,9 @@ class Action:
 class ReviewLog:
     """The reviews of all studies under one cache root, in `<root>/reviews.sqlite`.
 
-    Holds no connection and may be shared between threads; several processes may write at once.
-    The file is made by the first action. Every method raises InputError when the file is damaged,
-    made by a newer version or not writable.
+    It keeps no connection, so threads can share it and several processes can write at once. The
+    first action creates the file. Every method raises InputError when the file is damaged, from a
+    newer version or not writable.
     """
 
     def __init__(self, root: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)):
@@ -103,8 +103,8 @@ class ReviewLog:
     ) -> Action:
         """Flag the images at `rows` of the study, all in one action.
 
-        `reason` is one of REASONS, `decision` one of DECISIONS; "relabel" needs `new_label`, one of
-        the study's classes. `filter` is the filter in force, as text, for the record.
+        reason: one of REASONS. decision: one of DECISIONS; "relabel" needs `new_label`, one of the
+        study's classes. filter: the current filter as text, for the record.
         """
         problem = decision_problem(reason, decision, new_label, note, study.classes)
         if problem:
@@ -116,7 +116,7 @@ class ReviewLog:
     def withdraw(
         self, study: Study, rows: Iterable[int], *, reviewer: str, filter: str = ""
     ) -> Action:
-        """Take images off the list, whoever put them there; one action, like `flag`."""
+        """Remove images from the list, whoever flagged them; one action, like `flag`."""
         return self._decide(study, rows, "withdraw", reviewer, None, None, None, "", filter)
 
     def record(self, study: Study, events: Iterable[Event], *, reviewer: str) -> Action:
@@ -124,30 +124,30 @@ class ReviewLog:
         return self._append(study, "import", clean_reviewer(reviewer), list(events), self.now())
 
     def undo(self, study: Study, reviewer: str) -> Action | None:
-        """Take back this reviewer's last standing action in this study; None when there is none.
+        """Undo this reviewer's last action in this study; None when there is none.
 
-        Returns the action that was taken back. What others decided is not touched: of an image that
-        two flagged, the other's decision shows again.
+        Returns the undone action. Decisions of others remain: for an image that two reviewers
+        flagged, the other decision becomes current again.
         """
         return self._toggle(study, reviewer, "undo", state.UNDOABLE)
 
     def redo(self, study: Study, reviewer: str) -> Action | None:
-        """Bring back what this reviewer undid last in this study; None when there is nothing.
+        """Redo the action that this reviewer undid last in this study; None when there is none.
 
-        A new action of the same reviewer in the study ends what can be redone.
+        After a new action of the reviewer in the study there is nothing to redo.
         """
         return self._toggle(study, reviewer, "redo", state.REDOABLE)
 
     def undoable(self, study: Study, reviewer: str) -> Action | None:
-        """What `undo` would take back, for the button's text."""
+        """The action that `undo` would reverse, for the button's text."""
         return self._next(study, reviewer, state.UNDOABLE)
 
     def redoable(self, study: Study, reviewer: str) -> Action | None:
-        """What `redo` would bring back, for the button's text."""
+        """The action that `redo` would restore, for the button's text."""
         return self._next(study, reviewer, state.REDOABLE)
 
     def last_action(self) -> int:
-        """Number of the last action, 0 when there is none: a key for caching what is read here."""
+        """Number of the last action, 0 when there is none: a key for caches of the log."""
         with store.reading(self.path) as connection:
             if connection is None:
                 return 0
@@ -164,40 +164,39 @@ class ReviewLog:
             return [_action(connection, number) for number in numbers]
 
     def state(self, study: Study) -> pd.DataFrame:
-        """What holds now: one line per flagged image of the study, index = row of the study.
+        """Current decisions: one row per flagged image of the study, index = row of the study.
 
-        Columns `state.STATE_COLUMNS`. `changed` is "" or says what is no longer as it was
-        when the decision was made: "image", "label", "image and label"; "relabelled as decided" or
-        "excluded as decided" in a study made with these decisions. `disputed`: another reviewer's
-        last standing decision differs.
+        Columns `state.STATE_COLUMNS`. changed: "" or what differs from the time of the decision:
+        "image", "label", "image and label"; "relabelled as decided" or "excluded as decided" in a
+        study made with these decisions. disputed: the latest decision of another reviewer differs.
         """
         with store.reading(self.path) as connection:
-            return state.standing(connection, study)[0]
+            return state.current(connection, study)[0]
 
     def absent(self, study: Study) -> pd.DataFrame:
-        """Standing decisions made in this study on images it no longer holds, by image_id.
+        """Current decisions made in this study on images that are no longer in it, by image_id.
 
-        After `bnn study --exclude` these are the excluded ones; an exported list keeps them.
+        An exported list keeps them.
         """
         with store.reading(self.path) as connection:
-            return state.standing(connection, study)[1]
+            return state.current(connection, study)[1]
 
     def history(self, study: Study, image_id: str | None = None) -> pd.DataFrame:
         """The log of this study, newest first; with `image_id`, the actions about that image.
 
-        Columns action_id, kind, target, study, reviewer, time, images, reason, decision, new_label,
-        note, decided_by (differs from reviewer in an import; "several" where the events differ) and
-        undone. For one image, flags from other studies with the same content are included.
+        Columns `state.HISTORY_COLUMNS`. images: their number. decided_by differs from reviewer in
+        an import. "several" where the events differ. For one image, decisions from other studies
+        with the same content are included.
         """
         with store.reading(self.path) as connection:
             return state.history(connection, study, image_id)
 
     def check(self) -> list[str]:
-        """Problems of the file, one line each; empty when it is sound."""
+        """Problems of the file, one line each; empty when there are none."""
         return store.check(self.path)
 
     def now(self) -> str:
-        """The time written into the log: UTC to the millisecond."""
+        """The current time as written into the log: UTC to the millisecond."""
         return iso_time(self._clock())
 
     def _decide(
@@ -215,11 +214,11 @@ class ReviewLog:
         reviewer = clean_reviewer(reviewer)
         rows = np.unique(np.fromiter(rows, dtype=np.int64))
         if not len(rows):
-            raise InputError("no image is selected: select at least one, then flag")
+            raise InputError("no image is selected; select at least one, then flag")
         if rows[0] < 0 or rows[-1] >= len(study.images):
             raise InputError(
-                f"row {rows[0] if rows[0] < 0 else rows[-1]} is outside of study "
-                f"{study.name} with {len(study.images):,} images"
+                f"row {rows[0] if rows[0] < 0 else rows[-1]} is outside study {study.name}, which "
+                f"has {len(study.images):,} images"
             )
         filter = _UNWRITABLE.sub("", line_feeds(filter))
         now = self.now()
@@ -278,66 +277,66 @@ class ReviewLog:
         if self._next(study, reviewer, query) is None:
             return None
         with store.writing(self.path) as connection:
-            # Asked again inside the transaction: another process may have been faster.
-            found = connection.execute(query, who).fetchone()
-            if found is None:
+            # Read again inside the transaction: another process may have been faster.
+            target = connection.execute(query, who).fetchone()
+            if target is None:
                 return None
             connection.execute(
                 "INSERT INTO actions (kind, target, study, fingerprint, reviewer, time) "
                 "VALUES (?,?,?,?,?,?)",
-                (kind, found[0], study.name, study.fingerprint, reviewer, self.now()),
+                (kind, target[0], study.name, study.fingerprint, reviewer, self.now()),
             )
-            return _action(connection, found[0])
+            return _action(connection, target[0])
 
     def _next(self, study: Study, reviewer: str, query: str) -> Action | None:
         who = {"study": study.name, "reviewer": clean_reviewer(reviewer)}
         with store.reading(self.path) as connection:
             if connection is None:
                 return None
-            found = connection.execute(query, who).fetchone()
-            return _action(connection, found[0]) if found else None
+            target = connection.execute(query, who).fetchone()
+            return _action(connection, target[0]) if target else None
 
 
 def decision_problem(
     reason: str | None, decision: str | None, new_label: str | None, note: str, classes: list[str]
 ) -> str | None:
-    """What is wrong with a decision, as one line, or None."""
+    """The problem of a decision as one line, or None."""
     if reason not in REASONS:
-        return f"reason '{reason or ''}' is none of {', '.join(REASONS)}"
+        return f"reason '{reason or ''}' is not one of {', '.join(REASONS)}"
     if decision not in DECISIONS:
-        return f"decision '{decision or ''}' is none of {', '.join(DECISIONS)}"
+        return f"decision '{decision or ''}' is not one of {', '.join(DECISIONS)}"
     if decision == "relabel" and new_label not in classes:
-        wrong = (
-            f"new label '{new_label}' is none of the classes"
+        problem = (
+            f"new label '{new_label}' is not one of the classes"
             if new_label
             else "relabel needs a new label, one of"
         )
-        return f"{wrong} {', '.join(classes)}"
+        return f"{problem} {', '.join(classes)}"
     if decision != "relabel" and new_label:
-        return f"a new label ('{new_label}') goes only with the decision relabel, not '{decision}'"
+        return f"a new label ('{new_label}') needs the decision relabel, not '{decision}'"
     if len(note) > LONGEST_NOTE:
-        return f"the note has {len(note):,} characters, at most {LONGEST_NOTE:,} are kept"
+        return f"the note has {len(note):,} characters; at most {LONGEST_NOTE:,} are allowed"
     if _UNWRITABLE.search(note):
-        return "the note holds a character that no text file can keep (NUL or half a character)"
+        return "the note has a character that no text file can store (NUL or half a character)"
     return None
 
 
 def line_feeds(text: str) -> str:
-    """A text with "\\n" at every line's end: the only one that every spreadsheet leaves alone."""
+    """A text with "\\n" as line ends, which every spreadsheet keeps."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def clean_reviewer(name: str) -> str:
-    """A reviewer's name in one spelling: outer and double spaces removed. InputError when empty."""
+    """A reviewer's name without outer and double spaces (Unicode NFC). InputError when empty."""
     name = " ".join(unicodedata.normalize("NFC", name or "").split())
     if not name or len(name) > LONGEST_NAME or _UNWRITABLE.search(name):
-        said = f"reviewer '{name[:20]}'" if name else "who reviews"
-        raise InputError(f"{said}: give a name of 1 to {LONGEST_NAME} characters")
+        given = f"reviewer '{name[:20]}' is not usable" if name else "the reviewer has no name"
+        raise InputError(f"{given}; give a name of 1 to {LONGEST_NAME} characters")
     return name
 
 
 def iso_time(time: datetime) -> str:
-    """A point in time as the log keeps it: 2024-05-31T12:00:00.123Z. The zone must be known."""
+    """A time as in the log: 2024-05-31T12:00:00.123Z. The time must have a zone."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -352,11 +351,11 @@ def _action(connection: sqlite3.Connection, number: int) -> Action:
         FROM actions a LEFT JOIN events e USING (action_id) WHERE a.action_id = ?""",
         (number,),
     ).fetchone()
-    said = f"{count:,} image" + ("" if count == 1 else "s")
+    text = f"{count:,} image" + ("" if count == 1 else "s")
     if kind == "withdraw":
-        said += " taken off the list"
+        text += " removed from the list"
     elif kind == "import":
-        said += " imported"
+        text += " imported"
     else:
-        said += f": {decision}" + (f" to {new_label}" if new_label else "") + f" ({reason})"
-    return Action(number, kind, reviewer, time, count, said)
+        text += f": {decision}" + (f" to {new_label}" if new_label else "") + f" ({reason})"
+    return Action(number, kind, reviewer, time, count, text)

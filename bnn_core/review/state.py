@@ -1,7 +1,7 @@
-"""What the review log says now: the fold over its actions, by SQL and one join with the study.
+"""The current decisions of the review log, by SQL and one join with the study.
 
-Of the actions that are not undone, the last one about an image counts. Only what holds now leaves
-the database; matching it with the rows of a study is one look-up per flagged image.
+The last action about an image that is not undone counts. Only current decisions leave the database;
+matching them with the rows of a study is one look-up per flagged image.
 """
 
 import sqlite3
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.review.store import typed
 from bnn_core.study.folder import Study
 
 STATE_COLUMNS = [
@@ -63,24 +64,25 @@ REDOABLE = f"""{TOGGLES}
         WHERE target IS NULL AND study = :study AND reviewer = :reviewer)
     ORDER BY t.action_id DESC LIMIT 1"""
 
-#: Each reviewer's last standing event per image and content, within this study and elsewhere.
-STANDING = f"""{TOGGLES}
+#: Each reviewer's last event that is not undone, per image and content, in this study and elsewhere.
+CURRENT = f"""{TOGGLES}
     SELECT e.image_id, e.content_hash, e.reviewer, e.label, e.reason, e.decision, e.new_label,
-        e.note, e.time, e.filter, a.study, a.study = :study AS own, max(e.action_id) AS action_id
+        e.note, e.time, e.filter, a.study, a.study = :study AS here, max(e.action_id) AS action_id
     FROM events e JOIN actions a USING (action_id) LEFT JOIN toggles t ON t.target = a.action_id
     WHERE coalesce(t.kind, 'redo') = 'redo' AND (a.study = :study OR e.content_hash <> '')
-    GROUP BY e.image_id, e.content_hash, own, e.reviewer"""
+    GROUP BY e.image_id, e.content_hash, here, e.reviewer"""
 
 
-def standing(
-    connection: sqlite3.Connection | None, study: Study, taken_off: bool = False
+def current(
+    connection: sqlite3.Connection | None, study: Study, removed: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Decisions that hold: on images of the study (index = its row), and made in it on others.
+    """Current decisions on images of the study (index = its row), and those on absent images.
 
-    Both with STATE_COLUMNS; the second is ordered by image_id. taken_off: also the images that were
-    taken off the list last, with no decision.
+    Both have STATE_COLUMNS. Absent images were in the study when it was decided on them; they are
+    ordered by image_id. removed: also images that were removed from the list, without a decision.
     """
-    rows = connection.execute(STANDING, {"study": study.name}).fetchall() if connection else []
+    rows = connection.execute(CURRENT, {"study": study.name}).fetchall() if connection else []
+    rows = typed(rows, "tttTTTTtdttnn")
     table = pd.DataFrame(
         rows,
         columns=[
@@ -95,7 +97,7 @@ def standing(
             "time",
             "filter",
             "study",
-            "own",
+            "here",
             "action_id",
         ],
         dtype=object,
@@ -103,34 +105,34 @@ def standing(
     table["row"] = [_row(study, image_id) for image_id in table["image_id"]]
     table["different"] = False
     table["changed"] = ""
-    own = table["own"] == 1
-    absent = _latest(table[(table["row"] < 0) & own], "image_id", taken_off)
+    made_here = table["here"] == 1
+    absent = _latest(table[(table["row"] < 0) & made_here], "image_id", removed)
     absent = absent.sort_values("image_id")
-    here = table[table["row"] >= 0].copy()
-    at = here["row"].to_numpy()
-    content = pd.Series(cells(study, "content_hash", at), index=here.index).fillna("")
-    known = (content != "") & (here["content_hash"] != "")
-    here["different"] = known & (content != here["content_hash"])
+    present = table[table["row"] >= 0].copy()
+    at = present["row"].to_numpy()
+    content = pd.Series(cells(study, "content_hash", at), index=present.index).fillna("")
+    known = (content != "") & (present["content_hash"] != "")
+    present["different"] = known & (content != present["content_hash"])
     label = cells(study, "label", at)
-    here["changed"] = [
+    present["changed"] = [
         _changed(*cell)
         for cell in zip(
-            here["different"],
-            here["label_then"],
+            present["different"],
+            present["label_then"],
             label,
-            here["decision"],
-            here["new_label"],
+            present["decision"],
+            present["new_label"],
             strict=True,
         )
     ]
-    here = here[own[here.index] | (known & ~here["different"])]
-    return _latest(here, "row", taken_off).sort_index(), absent.reset_index(drop=True)
+    present = present[made_here[present.index] | (known & ~present["different"])]
+    return _latest(present, "row", removed).sort_index(), absent.reset_index(drop=True)
 
 
 def since(
     connection: sqlite3.Connection | None, study: Study, rows: Iterable[int], action_id: int
 ) -> list[int]:
-    """Numbers above `action_id` of the actions with a standing decision on any of the `rows`."""
+    """Numbers above `action_id` of the actions with a current decision on any of the `rows`."""
     if connection is None:
         return []
     rows = list(rows)
@@ -140,12 +142,12 @@ def since(
     return sorted(
         {
             number
-            for image_id, content_hash, *_, own, number in connection.execute(
-                STANDING, {"study": study.name}
+            for image_id, content_hash, *_, here, number in connection.execute(
+                CURRENT, {"study": study.name}
             )
             if number > action_id
             and image_id in content
-            and (own or content_hash == content[image_id])
+            and (here or content_hash == content[image_id])
         }
     )
 
@@ -153,7 +155,7 @@ def since(
 def history(
     connection: sqlite3.Connection | None, study: Study, image_id: str | None
 ) -> pd.DataFrame:
-    """HISTORY_COLUMNS of the study's actions, or of those about one image, newest first."""
+    """The study's actions, or those about one image, newest first; HISTORY_COLUMNS."""
     if connection is None:
         return pd.DataFrame(columns=HISTORY_COLUMNS)
     if image_id is None:
@@ -182,22 +184,22 @@ def history(
         GROUP BY a.action_id ORDER BY a.action_id DESC""",
         values,
     ).fetchall()
-    table = pd.DataFrame(rows, columns=HISTORY_COLUMNS)
+    table = pd.DataFrame(typed(rows, "ntNttdnTTTTTn"), columns=HISTORY_COLUMNS)
     return table.astype({"undone": bool, "target": "Int64"})
 
 
-def _latest(table: pd.DataFrame, key: str, taken_off: bool) -> pd.DataFrame:
-    """The deciding line per image: on this very picture before an earlier one, then the last."""
+def _latest(table: pd.DataFrame, key: str, removed: bool) -> pd.DataFrame:
+    """The decision that counts per image: on the same content first, then the latest."""
     table = table.sort_values(["different", "action_id"], ascending=[False, True], kind="stable")
-    # Each reviewer's own last word, to see who differs.
-    words = table.drop_duplicates([key, "reviewer"], keep="last")
-    words = words[words["decision"].notna()]
-    views = words["decision"] + "\t" + words["new_label"].fillna("")
-    disputed = views.groupby(words[key]).nunique() > 1
+    # The latest decision of each reviewer, to see who differs.
+    each = table.drop_duplicates([key, "reviewer"], keep="last")
+    each = each[each["decision"].notna()]
+    opinions = each["decision"] + "\t" + each["new_label"].fillna("")
+    disputed = opinions.groupby(each[key]).nunique() > 1
     last = table.drop_duplicates(key, keep="last").set_index(key, drop=key == "row")
     last["disputed"] = last.index.isin(disputed.index[disputed])
     last.index.name = None
-    return last.loc[last["decision"].notna() | taken_off, STATE_COLUMNS]
+    return last.loc[last["decision"].notna() | removed, STATE_COLUMNS]
 
 
 def _changed(
@@ -213,7 +215,7 @@ def _changed(
 
 
 def cells(study: Study, name: str, rows: Sequence[int] | np.ndarray) -> list[str | None]:
-    """Text cells of some rows of the images; None where empty or where the column is missing."""
+    """Cells of one column at `rows` of the images as text; None for empty and missing ones."""
     if name not in study.images:
         return [None] * len(rows)
     column = study.images[name].iloc[rows].to_numpy(dtype=object)

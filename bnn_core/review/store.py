@@ -1,8 +1,8 @@
-"""The SQLite file under the review log: opening it safely, wherever it lies.
+"""The SQLite file of the review log: opening it safely on any file system.
 
-One connection per call. Streamlit runs every page in a thread of its own and a connection belongs
-to one thread; and a file that was moved away while the app runs must not go on taking reviews
-unseen. Opening costs about a millisecond.
+One connection per call: Streamlit runs pages in several threads, a connection belongs to one
+thread, and a file that is moved while the app runs must not collect reviews unseen. Opening takes
+about a millisecond.
 """
 
 import os
@@ -11,18 +11,19 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from bnn_core.base.errors import InputError
 
 SCHEMA = 1
-#: "bnnr" in the file's header: tells our log from any other SQLite file.
+#: "bnnr" in the file's header marks a review log among SQLite files.
 APPLICATION = 0x626E6E72
 BUSY_SECONDS = 15.0
 
-#: One action is one press of a button; its events are one row per image. Nothing is ever changed
-#: or deleted, the triggers see to it: undo and redo are actions that point at another one.
+#: One action is one press of a button; its events are one row per image. Triggers prevent changes
+#: and deletions: undo and redo are actions that point to another one.
 TABLES = """
 CREATE TABLE actions (
     action_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -60,8 +61,8 @@ CREATE TRIGGER events_remain BEFORE DELETE ON events
     BEGIN SELECT RAISE(ABORT, 'the review log is append-only'); END;
 """
 
-#: Network file systems whose locks hold between machines: safe with a rollback journal. A
-#: write-ahead log is not, anywhere on a network: it needs memory shared by all its users.
+#: Network file systems with locks between machines: safe with a rollback journal. A write-ahead log
+#: is never safe on a network, because it needs memory shared by all its users.
 LOCKED_NETWORK = {
     "nfs",
     "nfs4",
@@ -82,7 +83,7 @@ LOCKED_NETWORK = {
     "fuse.ceph",
     "fuse.glusterfs",
 }
-#: Network file systems without such locks: two machines would destroy each other's reviews.
+#: Network file systems without such locks: two machines could overwrite each other's reviews.
 LOCKLESS_NETWORK = {
     "fuse.sshfs",
     "fuse.rclone",
@@ -95,16 +96,17 @@ LOCKLESS_NETWORK = {
     "fuse.davfs",
     "fuse.blobfuse2",
 }
-#: Mount options that keep locks to the one machine.
+_KINDS = {"t": str, "n": int, "T": str | None, "N": int | None, "d": str}
+#: Mount options that restrict locks to one machine.
 LOCAL_LOCKS = {"nolock", "local_lock=all", "local_lock=posix", "nobrl", "localflock"}
 
 
 def journal_mode(path: Path, mounts: str | None = None) -> str:
     """'wal' on a local disk, 'delete' (a rollback journal) on a network one.
 
-    `mounts` is the text of /proc/self/mounts, read when None; where there is none (macOS,
-    Windows) only a UNC path is known to lie on a network. Raises InputError on a file system
-    that cannot lock a file between machines.
+    mounts: text of /proc/self/mounts, read when None; without it (macOS, Windows) only a UNC path
+    is known to be on a network. Raises InputError on a file system that cannot lock a file between
+    machines.
     """
     if mounts is None:
         try:
@@ -127,48 +129,75 @@ def journal_mode(path: Path, mounts: str | None = None) -> str:
         kind in LOCKED_NETWORK and LOCAL_LOCKS & set(options.split(","))
     ):
         raise InputError(
-            f"{path} lies on {point} ({kind}), which cannot keep two machines from writing at "
-            "once, so reviews could be lost; keep the studies on a local disk (--cache or "
-            "BNN_CACHE)"
+            f"{path} is on {point} ({kind}), where two machines can write at once and lose "
+            "reviews; keep the studies on a local disk (--cache or BNN_CACHE)"
         )
     return "delete" if kind in LOCKED_NETWORK else "wal"
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """A connection that only reads, or None where there is no log yet.
+    """A connection that only reads, or None without a log.
 
-    Raises InputError for a file that is damaged, foreign or made by a newer version.
+    Raises InputError for a file that is damaged, of another program or from a newer version.
     """
     if not path.is_file():
         yield None
         return
     with _explained(path):
-        # In a folder we may not write, a cleanly closed log can be read only as a still picture.
-        still = not os.access(path.parent, os.W_OK) and not _beside(path, "-wal").exists()
-        mode = "mode=ro&immutable=1" if still else "mode=rw"
+        # In a read-only folder a cleanly closed log can be read only as immutable.
+        immutable = not os.access(path.parent, os.W_OK) and not _beside(path, "-wal").exists()
+        mode = "mode=ro&immutable=1" if immutable else "mode=rw"
         connection = _connect(path, mode)
         try:
-            connection.execute("BEGIN")  # all that is read inside is of one moment
+            connection.execute("BEGIN")  # everything is read from one moment
             yield connection if _known(connection, path) else None
         finally:
             connection.close()
 
 
+def typed(rows: list[tuple], kinds: str) -> list[tuple]:
+    """Rows of a query whose columns must hold texts ("t"), whole numbers ("n"), either or nothing
+    ("T", "N"), or times ("d"). SQLite keeps any type in any column, so a damaged file may hold
+    others.
+
+    Raises sqlite3.DatabaseError otherwise, which `reading` explains.
+    """
+    wanted = [_KINDS[kind] for kind in kinds]
+    times = [column for column, kind in enumerate(kinds) if kind == "d"]
+    for row in rows:
+        odd = [
+            value for value, kind in zip(row, wanted, strict=True) if not isinstance(value, kind)
+        ]
+        odd = odd or [row[i] for i in times if not _is_time(row[i])]
+        if odd:
+            raise sqlite3.DatabaseError(
+                f"malformed: {ascii(odd[0])[:60]} in a row of {ascii(row[0])[:60]}"
+            )
+    return rows
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[sqlite3.Connection]:
-    """One transaction: everything inside reaches the disk together on leaving, or nothing does.
+    """One transaction: all of it is written to disk at the end, or nothing.
 
-    Creates folder, file and tables when there are none. Raises InputError where the folder cannot
-    be written, the disk is full, the file is damaged, foreign or newer, or another program holds
-    it for more than 15 s.
+    Creates folder, file and tables if needed. Raises InputError if the folder is not writable, the
+    disk is full, the file is damaged, of another program or from a newer version, or another
+    program locks it for more than 15 s.
     """
     with _explained(path):
         mode = journal_mode(path.resolve())
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _connect(path, "mode=rwc")
         try:
-            # Looked at as of one moment: another process may be making the tables right now.
+            # Read from one moment: another process may be creating the tables.
             connection.execute("BEGIN")
             _known(connection, path)
             connection.execute("COMMIT")
@@ -182,24 +211,24 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
             connection.execute("COMMIT")
         finally:
-            # Closing takes back whatever was not committed.
+            # Closing discards what was not committed.
             connection.close()
 
 
 def check(path: Path) -> list[str]:
-    """Problems of the file, one line each; empty when it is sound or does not exist."""
+    """Problems of the file, one line each; empty when it is intact or does not exist."""
     try:
         with reading(path) as connection:
             if connection is None:
                 return []
-            found = [row[0] for row in connection.execute("PRAGMA integrity_check(20)")]
-            lost = connection.execute(
+            lines = [row[0] for row in connection.execute("PRAGMA integrity_check(20)")]
+            orphans = connection.execute(
                 "SELECT count(*) FROM events WHERE action_id NOT IN (SELECT action_id FROM actions)"
             ).fetchone()[0]
     except InputError as error:
         return [str(error)]
-    problems = [f"{path}: {line}" for line in found if line != "ok"]
-    return problems + ([f"{path}: {lost} events belong to no action"] if lost else [])
+    problems = [f"{path}: {line}" for line in lines if line != "ok"]
+    return problems + ([f"{path}: {orphans} events belong to no action"] if orphans else [])
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -210,9 +239,9 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 def _set_journal(connection: sqlite3.Connection, mode: str) -> None:
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != mode:
         if mode == "delete":
-            # Leaving the write-ahead log where memory cannot be shared needs the file to oneself.
+            # Without shared memory, leaving the write-ahead log needs exclusive access.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        # SQLite does not wait by itself for this lock.
+        # SQLite does not wait for this lock.
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
@@ -223,30 +252,30 @@ def _set_journal(connection: sqlite3.Connection, mode: str) -> None:
                     raise
                 time.sleep(0.02)
         connection.execute("PRAGMA locking_mode = NORMAL")
-    # FULL: a commit returns when the log is on the disk. A rollback journal needs EXTRA for the
-    # same promise (its end is the removal of a file, and the folder must reach the disk too).
+    # FULL: a commit returns when the log is on disk. A rollback journal needs EXTRA for the same
+    # guarantee: it ends with the removal of a file, and the folder must reach the disk too.
     connection.execute(f"PRAGMA synchronous = {'FULL' if mode == 'wal' else 'EXTRA'}")
 
 
 def _known(connection: sqlite3.Connection, path: Path) -> bool:
-    """True for a log of ours, False for an empty file; InputError for anything else."""
+    """True for a review log, False for an empty file; InputError for anything else."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application == APPLICATION and version > SCHEMA:
         raise InputError(
-            f"{path} has schema {version}, this program reads up to {SCHEMA}: update the program"
+            f"{path} has schema {version}, this program reads up to {SCHEMA}; update the program"
         )
     if application == APPLICATION:
         return True
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] or application:
         raise InputError(
-            f"{path} is the database of another program, not a review log; move it away"
+            f"{path} is the database of another program, not a review log; move it elsewhere"
         )
     return False
 
 
 def _statements(script: str) -> Iterator[str]:
-    # executescript would commit first; the tables belong to the first action's transaction.
+    # executescript would commit first, but the tables belong to the first action's transaction.
     statement = ""
     for line in script.splitlines():
         statement += line + "\n"
@@ -261,7 +290,7 @@ def _beside(path: Path, suffix: str) -> Path:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the system say into one line that tells what to do."""
+    """Turn errors of SQLite and the system into one line with the remedy."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -269,18 +298,18 @@ def _explained(path: Path) -> Iterator[None]:
         if "append-only" in text or isinstance(error, sqlite3.IntegrityError):
             raise
         if "locked" in text or "busy" in text:
-            advice = f"is held by another program ({text}); nothing was written, try again"
+            advice = f"is locked by another program ({text}); nothing was written, try again"
         elif "full" in text:
             advice = f"cannot be written ({text}); free some space, then repeat the action"
         elif "readonly" in text or "unable to open" in text:
             advice = (
-                f"cannot be opened or written ({text}); make folder and file writable, or "
+                f"cannot be opened or written ({text}); make folder and file writable or "
                 "choose another folder (--cache or BNN_CACHE)"
             )
         elif "malformed" in text or "not a database" in text or "disk image" in text:
             advice = (
-                f"is damaged ({text}); move it (and its -wal and -shm) away and import your "
-                "last exported list"
+                f"is damaged ({text}); move it (with its -wal and -shm files) elsewhere and import "
+                "your last exported list"
             )
         else:
             advice = f"cannot be used ({text})"

@@ -27,17 +27,26 @@ SETTINGS = {
     "prior_sigma1": ("prior: σ₁", True),
     "prior_sigma2": ("prior: σ₂", True),
     "prior_sigma": ("prior: σ", True),
+    "prior_scale": ("prior: σ in units of", True),
+    "prior_centre": ("prior: centre", True),
     "kl_weight": ("weight of the KL term", True),
+    "sigma_init": ("first σ over the layer's weights", True),
+    "rho_learning_rate": ("learning rate of ρ", True),
     "dropout": ("dropout rate", False),
     "members": ("members of the ensemble", False),
     "epochs": ("epochs", False),
     "batch_size": ("batch size", False),
     "learning_rate": ("learning rate", False),
     "schedule": ("schedule", False),
+    "swa": ("averaged share of the steps", False),
     "weight_decay": ("weight decay", False),
+    "tta": ("averaged over symmetries", False),
+    "calibrate": ("temperature fitted to", False),
     "validation": ("held back for validation", False),
     "seed": ("seed", False),
 }
+#: Values that say that a setting is not used.
+UNSET = (None, "none")
 
 
 def one_line(path: Path) -> str:
@@ -104,7 +113,7 @@ def method_settings(study: Study) -> dict[str, list[str]]:
             own = study.meta["methods"].get(method) or {}
             alien = bayesian and (method_of(method).single or own.get("bayesian") is False)
             alien |= own.get("prior") == "gaussian" and name in ("prior_pi", "prior_sigma2")
-            values.append("–" if alien or own.get(name) is None else _value(own[name]))
+            values.append("–" if alien or own.get(name) in UNSET else _value(own[name]))
         if any(value != "–" for value in values):
             lines[words] = values
     fitted = {m: (study.meta["methods"].get(m) or {}).get("fitted") or {} for m in study.methods}

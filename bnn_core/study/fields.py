@@ -1,11 +1,9 @@
 """One image of a study at full resolution, drawn on demand from its original files."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import is_file
@@ -22,8 +20,9 @@ def field_files(study: Study, row: int) -> list[Path]:
     one = study.image_file(row)
     if one is not None:
         return [one]
-    files = [study.image_file(row, channel) for channel in study.meta.get("channels") or []]
-    return [] if None in files else files
+    channels = study.meta.get("channels") or []
+    files = [file for c in channels if (file := study.image_file(row, c)) is not None]
+    return files if len(files) == len(channels) else []
 
 
 def read_original(study: Study, row: int) -> np.ndarray:
@@ -37,6 +36,9 @@ def read_original(study: Study, row: int) -> np.ndarray:
             f"study {study.name} does not know the file of image "
             f"'{study.images['image_id'].iat[row]}'"
         )
+    for file in files:
+        if file.is_relative_to(study.path):  # pictures that travel with the study
+            study.demand_intact(file.relative_to(study.path).as_posix())
     try:
         return read_field(files, study.meta.get("intensities"))
     except InputError as error:
@@ -59,7 +61,7 @@ def fixed_limits(study: Study, row: int, image: np.ndarray) -> np.ndarray:
     Without a contrast table: the full range of 8-bit images (they come scaled), else the image's
     own percentiles, for nothing better is known.
     """
-    table = _contrast(study.path, study.meta["created"])
+    table = study.contrast
     if table is not None:
         plate = study.images["plate"].iat[row] if "plate" in study.images else None
         known = table[table["plate"] == (plate if isinstance(plate, str) else "")]
@@ -113,10 +115,3 @@ def render_image(
         long_side=long_side,
         image_format=image_format,
     )
-
-
-@lru_cache(maxsize=8)
-def _contrast(folder: Path, created: str) -> pd.DataFrame | None:
-    """contrast.parquet of a study; a study made anew is another entry of the cache."""
-    path = folder / "contrast.parquet"
-    return pd.read_parquet(path) if path.is_file() else None

@@ -10,7 +10,7 @@ import numpy as np
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import alone, read_json, write_json
-from bnn_core.study.folder import MAKING
+from bnn_core.study.catalogue import MAKING
 from bnn_core.study.lock import study_lock
 
 #: Folder of a study in the making that holds what only the making needs.
@@ -34,7 +34,7 @@ def open_making(
     if making.is_dir() and (restart or not begun.is_file()):
         _throw_away(making)
     if begun.is_file():
-        before = read_json(begun)
+        before = read_json(begun, dict[str, Any])
         changed = _changed(plain, _filled(before, plain))
         if changed and not _worth_keeping(making):
             _throw_away(making)
@@ -97,7 +97,7 @@ def demand_same(out: Path, settings: Mapping[str, Any], restart: bool) -> None:
     """InputError when a study being made in `out` was begun with others of these settings."""
     begun = out.with_name(out.name + MAKING) / "settings.json"
     if begun.is_file() and not restart and _worth_keeping(begun.parent):
-        before = read_json(begun)
+        before = read_json(begun, dict[str, Any])
         plain = {key: as_json(value) for key, value in settings.items() if key in before}
         changed = _changed(plain, {key: before[key] for key in plain})
         if changed:
@@ -154,6 +154,7 @@ def working_files(making: Path) -> set[Path]:
         "folds/*/*/prediction.npz",
         "folds/*/*/samples.npy",
         "folds/**/training.pt",
+        "deploy/**/training.pt",
         "folds/*.lock",
         "**/.*.part",
         f"{ADDING}/*",

@@ -12,16 +12,16 @@ import pandas as pd
 
 import bnn_core
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import write_json
 from bnn_core.measures.levels import available_levels, level_metrics
+from bnn_core.study import checksums
 from bnn_core.study import folder as study_format
-from bnn_core.study.folder import MAKING, ROLES, SCHEMA, file_sizes, write_table
+from bnn_core.study.catalogue import MAKING
+from bnn_core.study.description import SCHEMA
+from bnn_core.study.folder import ROLES, file_sizes, write_table
 from bnn_core.study.lock import study_lock, swap_in
 from bnn_core.study.working_folder import (
     ADDING,
     as_json,
-    demand_no_training,
-    open_making,
     working_files,
 )
 
@@ -87,7 +87,8 @@ def finish_study(
         meta["files"] = {
             name: size for name, size in file_sizes(making).items() if making / name not in working
         }
-        write_json(making / "study.json", meta)
+        meta[checksums.CHECKSUMS] = checksums.of_files(making, meta["files"])
+        checksums.write_description(making, meta)
         out = making.with_name(making.name.removesuffix(MAKING))
         with study_lock(out):
             swap_in(making, out)
@@ -101,19 +102,6 @@ def finish_study(
             "another --out, then run the same command again"
         ) from error
     return out
-
-
-def write_study(out: Path, *, force: bool = False, **parts: Any) -> Path:
-    """Make a study in one go from finished parts (see `finish_study`)."""
-    out = Path(out)
-    with study_lock(out):
-        demand_no_training(out)
-        making = open_making(out, parts.get("settings") or {}, force=force, restart=True)
-        try:
-            return finish_study(making, **parts)
-        except BaseException:
-            shutil.rmtree(making, ignore_errors=True)
-            raise
 
 
 def versions() -> dict[str, str]:

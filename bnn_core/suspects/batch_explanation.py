@@ -17,9 +17,9 @@ LIKELY_ANYWAY = 3 / 4
 def batch(case: Case) -> Explanation:
     """Is the suspected class that of a training compound of the same batch?
 
-    Beside the share of wrong predictions that are such classes stands the share expected by chance:
-    what this compound would get if its wrong predictions were spread like those of the other
-    compounds. One compound is one observation, so this shows a possible effect, not a proven one.
+    The share of wrong predictions that are such classes is compared with the share expected by
+    chance: that of a compound whose wrong predictions are spread like those of the others. One
+    compound is one observation, so this shows a possible effect, not a proven one.
     """
     key, suspected = "batch", case.suspect.suspected
     if not case.has("batch", "compound"):
@@ -53,7 +53,7 @@ def batch(case: Case) -> Explanation:
         "chance": chance,
         "sharers": float(len(sharers)),
     }
-    share = {0: "None", 1: "All"}.get(present, percent(present))
+    share = "None" if present == 0 else "All" if present == 1 else percent(present)
     wrong_share = f"{share} of its wrong predictions are classes present in its batch"
     expected = f"({percent(chance)} expected by chance)"
     if owns_suspected < MOST:

@@ -29,6 +29,7 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows
+from bnn_core.study.folder import Study
 from bnn_core.suspects.disagreement import Disagreement, joined, known_probabilities
 from bnn_core.suspects.label_quality import label_quality, shares_of_expected
 
@@ -118,6 +119,18 @@ def rank(
     return out
 
 
+def with_images_among(
+    ranked: pd.DataFrame, images: pd.DataFrame, rows: np.ndarray, level: str
+) -> pd.DataFrame:
+    """The rows of a ranking with at least one image among `rows`; scores and ranks remain.
+
+    ranked: `rank` at this level. images: the study's images. rows: positions in it.
+    """
+    keys = [*LEVEL_COLUMNS[level], "label"]
+    present = images[keys].iloc[rows].drop_duplicates()
+    return ranked.merge(present, on=keys).sort_values("rank", ignore_index=True)
+
+
 def rank_images(table: pd.DataFrame) -> pd.DataFrame:
     """Scored images by label quality, most suspect first.
 
@@ -132,6 +145,29 @@ def rank_images(table: pd.DataFrame) -> pd.DataFrame:
     out["p_label"] = rows["p_label"]
     out["confidence"] = rows["confidence"]
     return out.sort_values("label_quality", kind="stable").reset_index(drop=True)
+
+
+def rank_suspects(
+    study: Study,
+    level: str = "compound",
+    *,
+    method: str | None = None,
+    second: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """The labels of a study that deserve a second look, most suspect first.
+
+    level: "compound", "treatment" or "well" (see `rank`), or "image" (see `rank_images`). method:
+    whose predictions, by default `Study.reading_method`. second: another opinion, for `rank`.
+    Returns one row per unit: rank, the level's columns (or image_id), label, score and more.
+    Raises InputError for a method or a level that the study does not have.
+    """
+    study.demand_level(level)
+    table = study.table(method or study.reading_method)
+    if level != "image":
+        return rank(table, study.classes, level, second=second)
+    ranked = rank_images(table)
+    ranked.insert(0, "rank", np.arange(1, len(ranked) + 1))
+    return ranked
 
 
 def score_interval(

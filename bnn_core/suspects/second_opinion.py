@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,12 @@ from threadpoolctl import threadpool_limits
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
+from bnn_core.base.reading import read_parquet, read_parquet_note
+from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.uncertainty import Moments, summarise
+from bnn_core.study.folder import Study
 from bnn_core.study.lock import study_lock
+from bnn_core.study.tables import demand_columns
 from bnn_core.suspects.phenotype import strength
 from bnn_core.tables.class_columns import find_class_columns
 from bnn_core.tables.columns import map_columns
@@ -32,6 +37,7 @@ from bnn_core.tables.reading import looks_numeric, read_table, to_numbers
 #: Inverse strength of the ridge penalty: small, because features are many and wells few.
 PENALTY_C = 0.05
 FILE = "second_opinion.parquet"
+REMEDY = "run 'bnn second-opinion' again"
 _CARRIED = (
     "plate",
     "well",
@@ -62,6 +68,7 @@ class FeatureTable:
 
     rows: (N) metadata under the names of a study. values: (N, F) finite float64. names: (F,).
     dropped: names of feature columns left out for empty cells. source: file name and content hash.
+    notes: sentences on metadata that a reader should check (`ColumnMap.notes`).
     """
 
     rows: pd.DataFrame
@@ -69,6 +76,7 @@ class FeatureTable:
     names: tuple[str, ...]
     dropped: tuple[str, ...]
     source: str
+    notes: tuple[str, ...] = ()
 
 
 def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> FeatureTable:
@@ -105,7 +113,8 @@ def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> Fea
             "probabilities, not measured features; import them as a study with 'bnn import' "
             "and choose that study as the second opinion"
         )
-    finite = np.isfinite(values).all(axis=0)
+    # Larger numbers have no finite variance.
+    finite = (np.abs(values) < 1e100).all(axis=0)
     names = tuple(c for c, ok in zip(candidates, finite, strict=True) if ok)
     if len(names) < 2:
         raise InputError(
@@ -120,6 +129,7 @@ def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> Fea
         names,
         tuple(c for c, ok in zip(candidates, finite, strict=True) if not ok),
         f"{path.name} ({digest})",
+        mapped.notes,
     )
 
 
@@ -171,6 +181,38 @@ def opinion(
     return rows
 
 
+class SavedOpinion(NamedTuple):
+    """Where a second opinion was saved, and how good it is on the rows that count.
+
+    right, rows: counts of rows. shared: compounds of the study among them, of `compounds`.
+    """
+
+    path: Path
+    right: int
+    rows: int
+    shared: int
+    compounds: int
+
+
+def save_opinion(study: Study, features: FeatureTable, control: str | None) -> SavedOpinion:
+    """Make and save the second opinion of a table of features on the compounds of a study.
+
+    control: compound of untreated rows. Raises InputError as `opinion`, and when the table and the
+    study have no compound in common.
+    """
+    table = opinion(features, study.classes, control)
+    counted = table[scored_rows(table)]
+    known = set(study.images["compound"].dropna()) if "compound" in study.images else set()
+    shared = known & set(counted["compound"])
+    if not shared:
+        raise InputError(
+            f"{features.source} and study {study.name} have no compound in common; both need a "
+            "column of compounds with the same names"
+        )
+    path = write_opinion(study.path, table, features.source)
+    return SavedOpinion(path, int(counted["correct"].sum()), len(counted), len(shared), len(known))
+
+
 def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
     """Save a second opinion in the study's folder; it replaces an earlier one.
 
@@ -197,14 +239,14 @@ def read_opinion(study: Path) -> tuple[pd.DataFrame, dict[str, str]] | None:
     path = Path(study) / FILE
     if not path.is_file():
         return None
-    try:
-        arrow = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            f"{path} is damaged ({str(error).splitlines()[0]}); run 'bnn second-opinion' again"
-        ) from error
-    about = json.loads((arrow.schema.metadata or {}).get(b"second_opinion", b"{}"))
-    return arrow.to_pandas(), about
+    table = read_parquet(path, REMEDY)
+    demand_columns(
+        path,
+        table,
+        dict.fromkeys(("compound", "label", "role", "predicted"), "text")
+        | dict.fromkeys(("correct", "confidence", "strength"), "number"),
+    )
+    return table, read_parquet_note(path, "second_opinion", REMEDY)
 
 
 def _fit_predict(

@@ -46,6 +46,16 @@ class Suspect:
         return " ".join(str(value) for value in self.keys.values())
 
 
+def titles(ranked: pd.DataFrame, level: str) -> list[str]:
+    """Titles of the rows of a ranking, with the label where one name has two labels."""
+    names = pd.Series(
+        [Suspect.of(row, level).title for row in ranked.to_dict("records")], dtype=str
+    )
+    twice = names.duplicated(keep=False)
+    labels = ranked["label"].astype(str).reset_index(drop=True)
+    return names.where(~twice, names + " (" + labels + ")").to_list()
+
+
 class Case:
     """A suspect within its table: which rows belong to it, to its compound, to its label.
 

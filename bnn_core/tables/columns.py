@@ -5,117 +5,33 @@ Understood are the names of BBBC (`Image_Metadata_Plate_DAPI`), of CellProfiler 
 in every column but `concentration`, which is a float64 in µM read from the decimal digits.
 """
 
-import difflib
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.tables.values import UNITS, as_text, none_where, normal_wells, parse_concentrations
+from bnn_core.tables.aliases import (
+    ALIASES,
+    CANONICAL,
+    WEAK,
+    column_like,
+    no_such_column,
+    plain_name,
+)
+from bnn_core.tables.doses import read_doses, split_unit, unit_factor
+from bnn_core.tables.values import as_text, none_where
+from bnn_core.tables.wells import normal_wells, wells_from
 
-#: Canonical name -> names it goes by, best first (lower case, punctuation as "_").
-ALIASES: dict[str, tuple[str, ...]] = {
-    "image_id": ("image_id", "imageid", "id", "image_key", "uid"),
-    "path": (
-        "path",
-        "image_path",
-        "file_path",
-        "filepath",
-        "image_file",
-        "filename",
-        "file_name",
-        "file",
-        "image_name",
-        "image",
-        "img",
-    ),
-    "plate": (
-        "plate",
-        "plate_id",
-        "plateid",
-        "plate_name",
-        "plate_barcode",
-        "assay_plate_barcode",
-        "barcode",
-    ),
-    "well": ("well", "well_id", "wellid", "well_name", "well_position", "assay_plate_well"),
-    "site": (
-        "site",
-        "site_id",
-        "field",
-        "field_id",
-        "fieldid",
-        "field_index",
-        "fov",
-        "field_of_view",
-    ),
-    "replicate": ("replicate", "replicate_id", "replicate_number", "rep"),
-    "batch": ("batch", "batch_id", "week", "experiment", "experiment_id", "run", "run_id"),
-    "compound": (
-        "compound",
-        "compound_name",
-        "compound_id",
-        "cpd",
-        "drug",
-        "drug_name",
-        "molecule",
-        "perturbation",
-        "pert_iname",
-        "treatment",
-    ),
-    "concentration": (
-        "concentration",
-        "conc",
-        "dose",
-        "compound_concentration",
-        "drug_concentration",
-    ),
-    "moa": ("moa", "mechanism", "mechanism_of_action", "moa_name"),
-    "label": (
-        "label",
-        "labels",
-        "true_label",
-        "label_true",
-        "y_true",
-        "true_class",
-        "truth",
-        "ground_truth",
-        "target",
-        "annotation",
-        "annotated_moa",
-        "true_moa",
-    ),
-    "role": ("role",),
-    "fold": ("fold", "cv_fold"),
-}
-CANONICAL = tuple(ALIASES)
-#: Names so general that they count only where no better one is there.
-WEAK = {
-    "id",
-    "uid",
-    "file",
-    "image",
-    "img",
-    "experiment",
-    "experiment_id",
-    "run",
-    "run_id",
-    "field",
-    "treatment",
-    "perturbation",
-    "target",
-    "annotation",
-    "truth",
-}
 IMAGE_ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
-_UNIT_SUFFIX = re.compile(r"_(?:in_)?({})$".format("|".join(UNITS)))
 _CHANNEL_FILE = re.compile(
-    r"^(?:image_)?(file_?name|path_?name|file|path|image_path|url)_(?P<channel>[^_].*)$"
+    r"^(?:image[\W_]*)?(file[\W_]*name|path[\W_]*name|file|path|image[\W_]*path|url)[\W_]+"
+    r"(?P<channel>[^\W_].*)$",
+    re.I,
 )
+_METADATA = re.compile(r"^(?:image_)?metadata_")
 _BBBC021_PLATE = re.compile(r"^(Week\d+)_\d+$")
 
 
@@ -127,12 +43,15 @@ class ColumnMap:
     channels: channel name -> (folder column or None, file column), in table order.
     derived: canonical name -> how it was made from others.
     unused: source columns that nothing was made of.
+    notes: sentences on what was read in a way that a reader should check; a warning begins with
+    "WARNING: ".
     """
 
     columns: dict[str, str] = field(default_factory=dict)
     channels: dict[str, tuple[str | None, str]] = field(default_factory=dict)
     derived: dict[str, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """One line for people: 'compound from Image_Metadata_Compound, batch from ...'."""
@@ -151,18 +70,18 @@ def map_columns(
 ) -> tuple[pd.DataFrame, ColumnMap]:
     """Rename and parse the metadata columns of `table`, whose index is the row number to report.
 
-    overrides: canonical name -> source column, which wins over what the names suggest; an empty
-    source leaves that name out.
+    overrides: canonical name -> source column (in any case), which wins over what the names
+    suggest; an empty source leaves that name out.
 
-    Returns the canonical columns that were found (same index), then `path_<channel>` per channel,
+    Returns the canonical columns that are there (same index), then `path_<channel>` per channel,
     and what was mapped. Text is kept as it is; an empty cell becomes None. Wells are written as
-    "B02"; a well is put together from row and column columns where there is no well column. A batch
-    is read from BBBC021's plate names ("Week4_27481" -> "Week4") where there is no batch column.
+    "B02"; a well is put together from row and column columns where there is no well column. A
+    column of units applies to the concentrations. A batch is read from BBBC021's plate names
+    ("Week4_27481" -> "Week4") where there is no batch column.
     Raises InputError for an override that names no column, two columns that claim one name and
-    disagree, and concentrations that are no numbers.
+    disagree, and concentrations most of which are no numbers.
     """
-    overrides = dict(overrides or {})
-    _check_overrides(table, overrides)
+    overrides = _resolved(table, overrides or {})
     plain = {column: plain_name(column) for column in table.columns}
     taken = {source for source in overrides.values() if source}
     channels = _channels(table, {c: n for c, n in plain.items() if c not in taken})
@@ -173,49 +92,51 @@ def map_columns(
             if overrides[canonical]:
                 columns[canonical] = overrides[canonical]
             continue
-        found = [
+        claims = [
             c
             for c in table.columns
             if c not in used and _rank(plain[c], canonical, channels) is not None
         ]
-        if found:
-            found.sort(key=lambda c: _rank(plain[c], canonical, channels))
-            columns[canonical] = _one_of(table, canonical, found)
+        if canonical == "concentration_unit":
+            claims = [c for c in claims if "concentration" in columns and _holds_units(table[c])]
+        if claims:
+            claims.sort(key=lambda c: _rank(plain[c], canonical, channels) or 0)
+            columns[canonical] = _one_of(table, canonical, claims)
             used.add(columns[canonical])
     out = pd.DataFrame(index=table.index)
+    notes: list[str] = []
     for canonical, source in columns.items():
         if canonical == "concentration":
-            out[canonical] = parse_concentrations(table[source], _unit_of(plain[source]), source)
-        else:
+            out[canonical], more = _concentrations(table, source, columns)
+            notes += more
+        elif canonical != "concentration_unit":
             out[canonical] = as_text(table[source])
-    derived = _derive(table, plain, out, overrides, used)
+    derived = _derive(table, plain, out, overrides, used, notes)
     if "well" in out:
-        out["well"] = normal_wells(out["well"])
+        out["well"], more = normal_wells(out["well"])
+        notes += more
     for channel, (folder, file) in channels.items():
         out[f"path_{channel}"] = _join_paths(table, folder, file)
     unused = tuple(c for c in table.columns if c not in used)
-    return out, ColumnMap(columns, channels, derived, unused)
+    return out, ColumnMap(columns, channels, derived, unused, tuple(notes))
 
 
-def plain_name(column: str) -> str:
-    """A column name in lower case, with one underscore for anything that is no letter or digit."""
-    text = unicodedata.normalize("NFKC", str(column)).casefold()
-    return re.sub(r"[^\w]+|_+", "_", text).strip("_")
-
-
-def _check_overrides(table: pd.DataFrame, overrides: Mapping[str, str]) -> None:
+def _resolved(table: pd.DataFrame, overrides: Mapping[str, str]) -> dict[str, str]:
+    """The overrides with the columns as the table spells them."""
+    resolved = {}
     for canonical, source in overrides.items():
         if canonical not in CANONICAL:
             raise InputError(
                 f"'{canonical}' is no column of a study; known are {', '.join(CANONICAL)}"
             )
-        if source and source not in table.columns:
-            close = difflib.get_close_matches(source, list(map(str, table.columns)), 1, 0.5)
-            hint = f"did you mean '{close[0]}'? " if close else ""
+        column = column_like(source, table.columns) if source else source
+        if column is None:
             raise InputError(
-                f"no column '{source}' (asked for as {canonical}); {hint}there are "
-                f"{', '.join(map(str, table.columns[:20]))}"
+                f"column '{source}' (asked for as {canonical}): "
+                f"{no_such_column(source, table.columns)}"
             )
+        resolved[canonical] = column
+    return resolved
 
 
 def _rank(plain: str, canonical: str, channels: Mapping[str, object]) -> int | None:
@@ -223,7 +144,9 @@ def _rank(plain: str, canonical: str, channels: Mapping[str, object]) -> int | N
     names = ALIASES[canonical]
     for penalty, name in enumerate(_spellings(plain, channels)):
         if canonical == "concentration":
-            name = _UNIT_SUFFIX.sub("", name)
+            name, unit = split_unit(name)
+            if not name and unit is not None and "mol" in unit:
+                name = canonical  # mmoles_per_liter
         if name in names:
             return names.index(name) + 100 * penalty + (1000 if name in WEAK else 0)
     return None
@@ -232,7 +155,7 @@ def _rank(plain: str, canonical: str, channels: Mapping[str, object]) -> int | N
 def _spellings(plain: str, channels: Mapping[str, object]) -> list[str]:
     """The name itself, without BBBC's and CellProfiler's prefixes, and without a channel suffix."""
     names = [plain]
-    short = re.sub(r"^(?:image_)?metadata_", "", plain)
+    short = _METADATA.sub("", plain)
     if short != plain:
         names.append(short)
         for channel in channels:
@@ -242,10 +165,10 @@ def _spellings(plain: str, channels: Mapping[str, object]) -> list[str]:
     return names
 
 
-def _one_of(table: pd.DataFrame, canonical: str, found: list[str]) -> str:
+def _one_of(table: pd.DataFrame, canonical: str, claims: list[str]) -> str:
     """The column to take of several that claim one name, given best first."""
-    rivals = [c for c in found if plain_name(c) not in WEAK] or found
-    named = plain_name(found[0]) == canonical
+    rivals = [c for c in claims if _METADATA.sub("", plain_name(c)) not in WEAK] or claims[:1]
+    named = plain_name(claims[0]) == canonical
     if len(rivals) == 1 or named or canonical in ("path", "image_id") or _all_equal(table, rivals):
         return rivals[0]
     raise InputError(
@@ -254,9 +177,34 @@ def _one_of(table: pd.DataFrame, canonical: str, found: list[str]) -> str:
     )
 
 
-def _all_equal(table: pd.DataFrame, found: list[str]) -> bool:
-    first = table[found[0]]
-    return all(first.equals(table[c].rename(found[0])) for c in found[1:])
+def _all_equal(table: pd.DataFrame, columns: list[str]) -> bool:
+    first = table[columns[0]]
+    return all(first.equals(table[c].rename(columns[0])) for c in columns[1:])
+
+
+def _holds_units(values: pd.Series) -> bool:
+    """Whether any cell is a unit of concentration: a column "units" may be of something else."""
+    return any(unit_factor(unit) is not None for unit in as_text(values).dropna().unique())
+
+
+def _concentrations(
+    table: pd.DataFrame, source: str, columns: Mapping[str, str]
+) -> tuple[pd.Series, list[str]]:
+    """The concentrations of a column in µM, by the units in cells, unit column and name."""
+    in_name = split_unit(plain_name(source))[1]
+    unit_column = columns.get("concentration_unit")
+    if unit_column is None:
+        return read_doses(table[source], in_name or "um", column=source)
+    doses, notes = read_doses(table[source], in_name or "um", table[unit_column], source)
+    units = as_text(table[unit_column]).dropna().unique()
+    if in_name and any(unit_factor(u) not in (None, unit_factor(in_name)) for u in units):
+        notes = [
+            *notes,
+            f"WARNING: '{source}' is named as {in_name}, '{unit_column}' says "
+            f"{', '.join(map(str, units[:3]))}: the units of '{unit_column}' are used; "
+            "--map concentration_unit= leaves them out",
+        ]
+    return doses, notes
 
 
 def _channels(table: pd.DataFrame, plain: Mapping[str, str]) -> dict[str, tuple[str | None, str]]:
@@ -264,12 +212,11 @@ def _channels(table: pd.DataFrame, plain: Mapping[str, str]) -> dict[str, tuple[
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
     for column, name in plain.items():
-        match = _CHANNEL_FILE.match(name)
+        match = _CHANNEL_FILE.match(str(column))
         if match is None or any(name in names for names in ALIASES.values()):
             continue
-        # The channel keeps its own capitals: it is the end of the column's name.
-        channel = str(column)[-len(match["channel"]) :]
-        kind = match[1].replace("_", "")
+        channel = match["channel"].strip()
+        kind = plain_name(match[1]).replace("_", "")
         if kind == "pathname":
             folders[channel] = column
         elif kind != "url" and _holds_images(table[column]):
@@ -297,6 +244,7 @@ def _derive(
     out: pd.DataFrame,
     overrides: Mapping[str, str],
     used: set[str],
+    notes: list[str],
 ) -> dict[str, str]:
     """Add to `out` what follows from other columns; say how."""
     derived = {}
@@ -304,7 +252,8 @@ def _derive(
         pair = _row_and_column(plain, used)
         if pair:
             used |= set(pair)
-            out["well"] = _wells_from(table[pair[0]], table[pair[1]])
+            out["well"], more = wells_from(table[pair[0]], table[pair[1]])
+            notes += more
             derived["well"] = f"{pair[0]} and {pair[1]}"
     if "batch" not in out and "batch" not in overrides and "plate" in out:
         weeks = out["plate"].dropna().drop_duplicates().astype(str).str.extract(_BBBC021_PLATE)[0]
@@ -317,32 +266,12 @@ def _derive(
 def _row_and_column(plain: Mapping[str, str], used: set[str]) -> tuple[str, str] | None:
     def first(*names: str) -> str | None:
         return next(
-            (
-                c
-                for c, n in plain.items()
-                if c not in used and re.sub(r"^(?:image_)?metadata_", "", n) in names
-            ),
-            None,
+            (c for c, n in plain.items() if c not in used and _METADATA.sub("", n) in names), None
         )
 
-    row, column = first("well_row", "row"), first("well_column", "well_col", "column", "col")
+    row = first("well_row", "wellrow", "row", "row_id", "row_index", "row_number", "rowid")
+    column = first(
+        *("well_column", "wellcolumn", "well_col", "wellcol", "column", "col"),
+        *("column_id", "column_index", "column_number", "col_index", "columnid"),
+    )
     return (row, column) if row and column else None
-
-
-def _wells_from(rows: pd.Series, columns: pd.Series) -> pd.Series:
-    """Wells from a row (letters, or a number from 1) and a column number."""
-
-    def letters(row: str) -> str:
-        if not row.isdigit():
-            return row
-        number = int(row) - 1
-        return ("" if number < 26 else chr(64 + number // 26)) + chr(65 + number % 26)
-
-    rows, columns = as_text(rows), as_text(columns)
-    names = rows.map(letters, na_action="ignore").astype(object) + columns.astype(object)
-    return none_where(names, rows.isna() | columns.isna())
-
-
-def _unit_of(plain: str) -> str:
-    match = _UNIT_SUFFIX.search(plain)
-    return match[1] if match else "um"

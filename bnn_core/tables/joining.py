@@ -1,58 +1,191 @@
-"""Bringing metadata from a second table to a table of images."""
+"""Bringing metadata to a table of images: plate maps, lists of compounds, labels by image."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.wording import WARNING, be, count, have
+from bnn_core.tables.matching import positions
 from bnn_core.tables.reading import rows_text
-from bnn_core.tables.values import none_where
+from bnn_core.tables.values import name_key, none_where
+
+#: Columns that two tables may be joined on, the most precise first.
+JOINS = (
+    ("image_id",),
+    ("path",),
+    ("plate", "well", "site"),
+    ("plate", "well"),
+    ("layout", "well"),
+    ("well",),
+    ("compound", "concentration"),
+    ("compound",),
+    ("plate",),
+)
+#: Contradictions that are listed one by one; the others are counted.
+MOST_LISTED = 50
 
 
 def join_metadata(
-    table: pd.DataFrame, metadata: pd.DataFrame, on: list[str], path: Path, table_path: Path
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Columns of `metadata` for each row of `table`, matched on equal values of the columns `on`.
+    table: pd.DataFrame,
+    metadata: pd.DataFrame,
+    path: Path,
+    table_path: Path,
+    on: Collection[str] = (),
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table with the columns of `metadata` that it lacks, and notes.
 
-    Both have canonical columns (`bnn_core.tables.columns`). A column comes along when `table` lacks it and
-    it has one value per key for at least one key; where a key has several values (taxol lives in
-    every week) the cell stays empty. The paths name the metadata and the table in messages.
+    Both have canonical columns (`bnn_core.tables.columns`); the paths name them in messages. on:
+    what to join on; by default the most precise columns that both have and that match. A column is
+    brought where it has one value per key for at least one key; where a key has several values the
+    cell stays empty. Rows without a partner stay, with empty cells. Columns that both have are
+    compared: empty cells are filled, contradictions are listed well by well (or row by row) and the
+    table's value stays.
 
-    Returns the new columns (index of `table`) and, per column, how many rows were left empty for
-    that reason. Raises InputError naming the rows that have no partner in `metadata`.
+    Raises InputError where the tables share no column, no row has a partner, or nothing is new.
     """
-
-    def keys_of(frame: pd.DataFrame) -> pd.Series:
-        parts = [frame[c].map(lambda v: f"{v!r}\x1f") for c in on]
-        return parts[0].str.cat(parts[1:]) if len(parts) > 1 else parts[0]
-
-    wanted = keys_of(table)
-    known = keys_of(metadata)
-    lost = ~wanted.isin(set(known))
-    if lost.any():
-        first = table.loc[lost, on].iloc[0]
-        shown = ", ".join(f"{c} '{first[c]}'" for c in on)
-        raise InputError(
-            f"{table_path} {rows_text(table.index[lost])}: {shown} is not in {path}; "
-            "correct the name, or join on other columns with --on"
-        )
+    keys, wanted, known, partners, how = _partners(table, metadata, path, table_path, tuple(on))
+    name = " and ".join(keys)
     brought, emptied = {}, {}
+    notes: list[str] = []
     for column in metadata.columns:
+        if column in known:
+            continue
+        values, several = _one_value(metadata[column], partners, table.index)
         if column in table:
-            continue
-        pairs = pd.DataFrame({"key": known.to_numpy(), "value": metadata[column].to_numpy()})
-        pairs = pairs[pairs["value"].notna()].drop_duplicates()
-        single = ~pairs["key"].duplicated(keep=False)
-        if not single.any():
-            continue
-        values = wanted.map(pairs[single].set_index("key")["value"])
-        brought[column] = (
-            values.astype(np.float64)
-            if column == "concentration"
-            else none_where(values, values.isna())
+            if column not in ("image_id", "path", "site", "fold", "role"):
+                notes += _contradictions(table, column, values, path)
+                table = table.assign(**{column: table[column].where(table[column].notna(), values)})
+        elif values.notna().any():
+            brought[column] = (
+                values.astype(np.float64)
+                if column == "concentration"
+                else none_where(values, values.isna())
+            )
+            if several:
+                emptied[column] = several
+    if not brought and not notes:
+        raise InputError(f"{path} adds nothing: none of its other columns has one value per {name}")
+    compared = f", compared by {how}" if how else ""
+    if brought:
+        notes.insert(0, f"{', '.join(brought)} joined from {path.name} on {name}{compared}.")
+    notes += _lost_rows(table, wanted, partners, path, name)
+    for n in sorted(set(emptied.values())):
+        columns = ", ".join(column for column, rows in emptied.items() if rows == n)
+        notes.append(
+            f"Empty on {count(n, 'row')}: {columns}; {path.name} has several values for one {name}."
         )
-        several = int(wanted.isin(set(pairs["key"][~single])).sum())
-        if several:
-            emptied[column] = several
-    return pd.DataFrame(brought, index=table.index), emptied
+    return pd.concat([table, pd.DataFrame(brought, index=table.index)], axis=1), notes
+
+
+def _partners(
+    table: pd.DataFrame, metadata: pd.DataFrame, path: Path, table_path: Path, on: tuple[str, ...]
+) -> tuple[tuple[str, ...], pd.DataFrame, pd.DataFrame, list[np.ndarray], str]:
+    """What the tables are joined on, those columns of both, and the partners of each row."""
+    tries = [(on, on)] if on else [(join, join) for join in JOINS]
+    if not on:  # one table may call the image by its file, the other by an id
+        tries[2:2] = [(("image_id",), ("path",)), (("path",), ("image_id",))]
+    possible = [
+        (ours, theirs)
+        for ours, theirs in tries
+        if set(ours) <= set(table)
+        and set(theirs) <= set(metadata)
+        and table[list(ours)].notna().all(axis=1).any()
+        and metadata[list(theirs)].notna().all(axis=1).any()
+        and not (ours == ("well",) and _several_plates(table, metadata))
+    ]
+    if not possible:
+        raise InputError(
+            f"{path} and {table_path} share no column to join on "
+            f"({', '.join(on) or 'image, plate and well, or compound'}); the one has "
+            f"{', '.join(metadata)}, the other {', '.join(table)}; name columns with --map"
+        )
+    for ours, theirs in possible:
+        wanted = table[list(ours)]
+        known = metadata[list(theirs)].set_axis(list(ours), axis=1)
+        partners, how = positions(wanted, known)
+        if any(map(len, partners)):
+            return ours, wanted, metadata[list(theirs)], partners, how
+    ours, theirs = possible[0]
+    here, there = (
+        ", ".join(str(v) for v in frame[list(c)].dropna().iloc[0])
+        for frame, c in ((table, ours), (metadata, theirs))
+    )
+    raise InputError(
+        f"{path} has no row for any row of {table_path} by {' and '.join(ours)}: '{here}' here, "
+        f"'{there}' there; correct the names, or join on other columns with --on"
+    )
+
+
+def _several_plates(table: pd.DataFrame, metadata: pd.DataFrame) -> bool:
+    """Whether wells alone do not tell: the metadata name plates, and several."""
+    return "plate" in metadata and metadata["plate"].nunique() > 1
+
+
+def _one_value(
+    values: pd.Series, partners: list[np.ndarray], index: pd.Index
+) -> tuple[pd.Series, int]:
+    """The value of each row's partners where they have one, and how many rows have several."""
+    cells = values.to_numpy(dtype=object)
+    known = values.notna().to_numpy()
+    out = np.full(len(partners), None, dtype=object)
+    several, values_of = 0, {}
+    for i, rows in enumerate(partners):  # rows of one key share one array
+        distinct = values_of.get(id(rows))
+        if distinct is None:
+            distinct = values_of[id(rows)] = set(cells[rows[known[rows]]])
+        if len(distinct) == 1:
+            (out[i],) = distinct
+        several += len(distinct) > 1
+    return pd.Series(out, index=index, dtype=object), several
+
+
+def _contradictions(table: pd.DataFrame, column: str, values: pd.Series, path: Path) -> list[str]:
+    """A warning on wells (else rows) where a column says another thing than the metadata."""
+    mine = table[column]
+    both = mine.notna() & values.notna()
+    if column == "concentration":
+        differs = both & ~np.isclose(
+            mine.astype(float), values.astype(float).fillna(np.nan), rtol=1e-6, atol=0
+        )
+    else:
+        differs = both & (mine.map(name_key, "ignore") != values.map(name_key, "ignore"))
+    if not differs.any():
+        return []
+    if "well" in table and table["well"].notna().any():
+        plates = table["plate"] + "/" if "plate" in table else pd.Series("", index=table.index)
+        units, noun = (plates.fillna("") + table["well"]).where(table["well"].notna()), "well"
+    else:
+        units, noun = pd.Series([f"row {row}" for row in table.index], index=table.index), "row"
+    pairs = pd.DataFrame({"unit": units, "mine": mine, "theirs": values})[differs].drop_duplicates()
+    shown = [
+        f"{pair.unit} '{pair.mine}' here, '{pair.theirs}' there"
+        for pair in pairs.iloc[:MOST_LISTED].itertuples()
+    ]
+    n, more = int(units[differs].nunique()), len(pairs) - len(shown)
+    return [
+        f"{WARNING}{column} contradicts {path.name} in {n:,} of {count(units[both].nunique(), noun)} "
+        f"that both have: {'; '.join(shown)}{f'; and {more:,} more' if more else ''}"
+    ]
+
+
+def _lost_rows(
+    table: pd.DataFrame,
+    wanted: pd.DataFrame,
+    partners: list[np.ndarray],
+    path: Path,
+    name: str,
+) -> list[str]:
+    """How many rows have no partner; a warning where they are more than half."""
+    lost = np.array([len(p) == 0 for p in partners])
+    if not lost.any():
+        return []
+    n = int(lost.sum())
+    first = ", ".join("empty" if pd.isna(v) else str(v) for v in wanted[lost].iloc[0])
+    return [
+        f"{WARNING if 2 * n > len(table) else ''}{count(n, 'row')} of {len(table):,} "
+        f"{have(n)} no partner in {path.name} by {name} ({rows_text(table.index[lost])}, the first "
+        f"is '{first}') and {be(n)} without its columns there."
+    ]

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.wording import listed
+from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.class_columns import ClassColumns, is_one_hot
-from bnn_core.tables.columns import plain_name
 from bnn_core.tables.label_values import ASKED
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, as_text, name_key, none_where

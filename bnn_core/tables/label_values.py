@@ -1,16 +1,16 @@
 """What the values of a label column mean beside the classes: no label, a number, a new kind."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count, have
-from bnn_core.tables.columns import plain_name
+from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import rows_text
-from bnn_core.tables.sources import ImportOptions, SourceTable
+from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, match_names, name_key, none_where
 
 #: Labels that mean "no label" wherever no class is called so. Their use is always reported.
@@ -148,6 +148,18 @@ def count_alike(
         moved,
         predicted,
         f"The labels count classes from {wanted}, the {what} from {1 - wanted}.",
+    )
+
+
+def counted_alike(
+    found: ClassValues, labels: pd.Series, predicted: pd.Series | None
+) -> tuple[ClassValues, pd.Series | None, list[str]]:
+    """Numbered columns and predictions counted from 0 or 1 as the labels are, and a note."""
+    names, predicted, note = count_alike(found.columns.names, labels.dropna().unique(), predicted)
+    return (
+        replace(found, columns=replace(found.columns, names=names)),
+        predicted,
+        [note] if note else [],
     )
 
 

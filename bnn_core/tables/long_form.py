@@ -7,7 +7,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
-from bnn_core.tables.columns import plain_name
+from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import looks_numeric, rows_text, to_numbers
 from bnn_core.tables.values import name_key
 
@@ -50,7 +50,7 @@ def pivot_long(
             f"{path}: a long table (columns {columns[0]}, {columns[1]}) needs a "
             "column that tells images apart: image_id, path, or plate, well and site"
         )
-    names = _one_spelling(table[columns[0]].astype(str).str.strip(), key)
+    names = _one_spelling(table[columns[0]].astype(str).str.strip().fillna(""), key)
     empty = names == ""
     if empty.any():
         raise InputError(f"{path} {rows_text(table.index[empty])}: no class name in '{columns[0]}'")

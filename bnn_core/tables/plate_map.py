@@ -1,23 +1,17 @@
-"""Plates as maps: places of wells, one row per well, effects of rows, columns and the edge.
+"""Plates as maps: places of wells, one row per well, effects of rows, columns and the edge."""
 
-Wells are named by row letters (A..Z, AA..AF) and a column number, as "B02", "b2" or "AF48".
-"""
-
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.scores import DEFAULT
 from bnn_core.base.wording import be, count, listed
 from bnn_core.measures.intervals import Interval, mean_difference, mean_interval
 from bnn_core.measures.levels import aggregate, own_images, scored_rows
 from bnn_core.tables.values import reading_order
-
-#: Wells of a plate -> (rows, columns), the smallest first.
-FORMATS = {24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
-_WELL = re.compile(r"\s*([A-Za-z]{1,2})[\s_-]?0*([1-9]\d{0,2})\s*")
+from bnn_core.tables.wells import place_of, well_name
 
 
 class Ring(NamedTuple):
@@ -31,33 +25,6 @@ class Ring(NamedTuple):
     outermost: bool
 
 
-def row_name(row: int) -> str:
-    """1 -> A, 26 -> Z, 27 -> AA, 32 -> AF."""
-    return ("" if row <= 26 else chr(64 + (row - 1) // 26)) + chr(65 + (row - 1) % 26)
-
-
-def place_of(well: object) -> tuple[int, int] | None:
-    """(row, column) of a well's name, counted from 1; None where it is no well of any plate.
-
-    Beyond AF48 there is none: one slip of the pen must not take the other wells off their maps.
-    """
-    found = _WELL.fullmatch(str(well))
-    if not found:
-        return None
-    row, column = 0, int(found[2])
-    for letter in found[1].upper():
-        row = 26 * row + ord(letter) - 64
-    rows, columns = FORMATS[max(FORMATS)]
-    return (row, column) if row <= rows and column <= columns else None
-
-
-def plate_format(wells: Iterable[object]) -> int:
-    """The smallest of FORMATS that holds all of these wells that have a place."""
-    places = [place for well in wells if (place := place_of(well)) is not None]
-    rows, columns = np.max(places, axis=0) if places else (1, 1)
-    return next(n for n, (r, c) in FORMATS.items() if rows <= r and columns <= c)
-
-
 def plate_names(table: pd.DataFrame) -> pd.Series:
     """A name per row that no two plates share: "P1", or "week 2 / P1" where batches reuse names."""
     plate = table["plate"].astype("object")
@@ -68,18 +35,21 @@ def plate_names(table: pd.DataFrame) -> pd.Series:
     return plate.where(~shared, table["batch"].astype(str) + " / " + plate.astype(str))
 
 
-def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """One row per well, sorted by plate (P2 before P10) and place: what its fields say together.
+def well_table(
+    table: pd.DataFrame, classes: Sequence[str], source: str | None = None
+) -> pd.DataFrame:
+    """One row per well, sorted by plate (P2 before P10) and place: its fields taken together.
 
-    table: images joined with a summary. Rows without plate or without a readable well are left out
-    (compare `unplaced`). Returns plate (`plate_names`), well, row, column (from 1), n_images,
-    label (None for none or several), labels (how many), compound, concentration, role (None where
-    the fields differ), predicted and p_<class> from the mean softmax, confidence (the mean over
-    fields), agreement (share of the scored fields predicted as their label, nan without one),
-    correct (well's prediction against its label; NA without), and the means of every quality_*
-    and of distance, where there is one.
+    table: images joined with a summary. source: name of an added set, None: the study's own
+    images. Rows without plate or without a readable well are left out (compare `unplaced`).
+    Returns plate (`plate_names`), well, row, column (from 1), n_images, label (None for none or
+    several), labels (how many), compound, concentration, role (None where the fields differ),
+    predicted and p_<class> from the mean softmax, signed_confidence (the mean over fields), agreement
+    (share of the scored fields predicted as their label, nan without one), correct (the well's
+    prediction against its label; NA without), and the means of every quality_* and of distance,
+    where there is one.
     """
-    table, place = _placed(table)
+    table, place = _placed(table, source)
     keys = ["plate", "well"]
     # Without labels a well stays one well, whatever its fields are labelled.
     units = aggregate(table.assign(label=None), "well", classes)
@@ -94,7 +64,7 @@ def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     scored = scored_rows(table)
     right = table["correct"].fillna(False).to_numpy(dtype=bool)
     measured = table[keys].assign(
-        confidence=table["confidence"],
+        **{DEFAULT: table[DEFAULT]},
         agreement=np.where(scored, right.astype(float), np.nan),
         **{c: table[c] for c in (*quality_measures(table), "distance") if c in table},
     )
@@ -111,17 +81,19 @@ def well_table(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     return found.assign(correct=correct).iloc[order].reset_index(drop=True)
 
 
-def rows_of_wells(table: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
+def rows_of_wells(
+    table: pd.DataFrame, wells: pd.DataFrame, source: str | None = None
+) -> np.ndarray:
     """Index values of the images of these wells (plate and well, as `well_table` names them)."""
-    placed, _ = _placed(table)
+    placed, _ = _placed(table, source)
     keys = ["plate", "well"]
     there = pd.MultiIndex.from_frame(placed[keys]).isin(pd.MultiIndex.from_frame(wells[keys]))
     return placed.index.to_numpy()[there]
 
 
-def unplaced(table: pd.DataFrame) -> pd.DataFrame:
+def unplaced(table: pd.DataFrame, source: str | None = None) -> pd.DataFrame:
     """The rows that no map can show: without plate, or with a well that is no well's name."""
-    return table.drop(index=_placed(table)[0].index)
+    return table.drop(index=_placed(table, source)[0].index)
 
 
 def odd_wells(images: pd.DataFrame) -> list[str]:
@@ -214,17 +186,25 @@ def line_effects(wells: pd.DataFrame, values: np.ndarray, along: str) -> pd.Data
 
 def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
     """(W,) values less their plate's mean: differences, below 0 too; plates no longer differ."""
-    values = pd.Series(np.asarray(values, np.float64))
+    series = pd.Series(np.asarray(values, np.float64))
     plate = wells["plate"].to_numpy()
-    return (values - values.groupby(plate).transform("mean")).to_numpy()
+    return (series - series.groupby(plate).transform("mean")).to_numpy()
 
 
-def _placed(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:
-    """The study's own images that have a place, their plates by `plate_names`, wells by one
-    spelling; the places."""
-    known = table[own_images(table) & (table["plate"].notna() & table["well"].notna()).to_numpy()]
+def images_of(table: pd.DataFrame, source: str | None) -> np.ndarray:
+    """(N,) bool: the images of an added set, or of the study itself (None)."""
+    return own_images(table) if source is None else (table["source"] == source).to_numpy()
+
+
+def _placed(
+    table: pd.DataFrame, source: str | None
+) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:
+    """The images of a set that have a place, their plates by `plate_names`, wells by one spelling;
+    the places."""
+    has_place = (table["plate"].notna() & table["well"].notna()).to_numpy()
+    known = table[images_of(table, source) & has_place]
     names = {name: place_of(name) for name in known["well"].unique()}
-    spelled = {name: f"{row_name(p[0])}{p[1]:02d}" for name, p in names.items() if p is not None}
+    spelled = {name: well_name(*p) for name, p in names.items() if p is not None}
     known = known[known["well"].isin(list(spelled)).to_numpy()]
     known = known.assign(plate=plate_names(known), well=known["well"].map(spelled).astype(object))
     return known, {spelled[name]: p for name, p in names.items() if p is not None}

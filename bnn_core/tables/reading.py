@@ -1,26 +1,38 @@
 """Reading other people's tables strictly: every cell as text, every row known by its number."""
 
-import gzip
 import os
-import re
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.reading import read_parquet
 from bnn_core.base.roots import readable
+from bnn_core.tables.other_files import (
+    expanded,
+    read_feather,
+    read_json,
+    read_sheet,
+)
+from bnn_core.tables.text_files import read_text
 
-_NUMBER = r"[+-]?(?:\d+{point}?\d*|{point}\d+)(?:[eE][+-]?\d+)?"
-_COMMA_NUMBER = re.compile(_NUMBER.format(point=","))
 _SHOWN_ROWS = 5
+TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab")
+_SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+#: Endings of files whose cells have types, and what reads them.
+_TYPED: dict[tuple[str, ...], Callable[[Path], pd.DataFrame]] = {
+    (".parquet", ".pq"): partial(read_parquet, remedy="write it again", nested=True),
+    (".feather", ".arrow", ".ipc"): read_feather,
+    (".json", ".jsonl", ".ndjson"): read_json,
+}
+#: Endings of files that `read_table` reads, before a ".gz".
+TABLE_ENDINGS = (*TEXT_ENDINGS, *_SHEETS, *(ending for endings in _TYPED for ending in endings))
 
 
 @contextmanager
@@ -41,34 +53,45 @@ def rows_text(rows: Iterable[int]) -> str:
     return f"rows {first}" + (f" ... ({len(rows):,} rows)" if len(rows) > _SHOWN_ROWS else "")
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A table from .csv, .tsv, .txt (each also .gz) or .parquet.
+def name_of(source: Path | pd.DataFrame | np.ndarray) -> Path:
+    """How messages name what is read: a file by its path, data in memory "table" or "samples"."""
+    if isinstance(source, pd.DataFrame):
+        return Path("table")
+    return Path("samples") if isinstance(source, np.ndarray) else Path(source)
 
-    The index is the row's number as the user counts it: in a text file the header is row 1, so the
-    first data row is 2 (blank lines are not counted); in Parquet the first row is 1. Text files
-    give text in every column, empty cells as "". Comma, semicolon or tab is found from the header;
-    in a semicolon or tab file a column of numbers with decimal commas gets decimal points. Any
-    line ends and a byte-order mark are accepted.
+
+def read_table(path: Path | pd.DataFrame) -> pd.DataFrame:
+    """A table of text (.csv, .tsv, .txt, each also .gz), Parquet, Feather, JSON or a workbook.
+
+    A table in memory is copied. The index is the row's number as the user counts it: in a text file
+    or a workbook the header is row 1, so the first row of data is 2 (blank lines of a text file are
+    not counted); elsewhere the first row is 1. Text files and workbooks give text in every column,
+    empty cells as "" (see `text_files.read_text`). Lists in cells become columns
+    (`other_files.expanded`).
 
     Raises InputError for anything else: a path that may not be read (`roots`), no such file, not
-    UTF-8, rows of unequal length, a header that stands twice, two columns of one name, no rows.
+    UTF-8, rows of unequal length, a repeated header, two columns of one name, no rows.
     """
+    if isinstance(path, pd.DataFrame):
+        return expanded(_numbered(path, name_of(path)))
     path = readable(path)
     if not os.path.isfile(path):  # no error where a name is too long to be one
         raise InputError(f"{path} is no file" if os.path.exists(path) else f"{path} does not exist")
     name = path.name.lower().removesuffix(".gz")
-    if name.endswith((".parquet", ".pq")):
-        table = _read_parquet(path)
-    elif name.endswith((".csv", ".tsv", ".txt", ".tab")):
-        table = _read_text(path)
-    else:
+    typed = next((read for endings, read in _TYPED.items() if name.endswith(endings)), None)
+    if typed is not None:
+        return expanded(_numbered(typed(path), path))
+    if not name.endswith((*TEXT_ENDINGS, *_SHEETS)):
         raise InputError(
-            f"{path}: a table as .csv, .tsv or .parquet expected; save an Excel sheet "
-            "as 'CSV UTF-8'"
+            f"{path}: a table as .csv, .tsv, .parquet, .feather, .json, .jsonl or .xlsx expected"
         )
+    table = read_text(path) if name.endswith(TEXT_ENDINGS) else read_sheet(path)
+    _demand_distinct(path, list(table.columns))
+    _demand_one_header(path, table)
+    table = table[(table != "").any(axis=1)]
     if table.empty:
         raise InputError(f"{path} has a header and no rows")
-    return table
+    return expanded(table)
 
 
 def to_numbers(table: pd.DataFrame, columns: list[str], path: Path) -> np.ndarray:
@@ -84,7 +107,7 @@ def to_numbers(table: pd.DataFrame, columns: list[str], path: Path) -> np.ndarra
             continue
         text = values.astype("str").str.strip()
         try:
-            # Many times faster than pandas, which is left to find what is wrong.
+            # Many times faster than pandas, which then finds the bad cells.
             out[:, j] = pc.cast(pa.array(text, pa.string()), pa.float64()).to_numpy(
                 zero_copy_only=False
             )
@@ -115,118 +138,30 @@ def looks_numeric(values: pd.Series) -> bool:
     return bool(pd.to_numeric(filled, errors="coerce").notna().sum() > len(filled) / 2)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        table = pq.read_table(path).to_pandas()
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} is no readable Parquet file ({_first_line(error)})") from error
+def _numbered(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A copy whose index is the row's number from 1; an index of the table becomes a column."""
     table = table.reset_index(drop=isinstance(table.index, pd.RangeIndex))
     table.columns = [str(c) for c in table.columns]
     _demand_distinct(path, list(table.columns))
     table.index = pd.RangeIndex(1, len(table) + 1)
+    if table.empty:
+        raise InputError(f"{path} has a header and no rows")
     return table
 
 
-def _read_text(path: Path) -> pd.DataFrame:
-    data = _bytes(path)
-    # Bare carriage returns (old Mac) and CRLF become line feeds, inside quotes too.
-    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip(b"\n")
-    if not data.strip():
-        raise InputError(f"{path} is empty")
-    header = data.split(b"\n", 1)[0].decode()
-    separator = max(",;\t", key=lambda s: re.sub(r'"[^"]*"', "", header).count(s))
-    try:
-        arrow = _parse(data, separator)
-    except pa.ArrowException as error:
-        raise InputError(f"{path} {_line_error(data, separator)}") from error
-    names = [str(c[0].as_py()).strip() for c in arrow.columns]
-    names = [name or f"column {i + 1}" for i, name in enumerate(names)]
-    _demand_distinct(path, names)
-    table = arrow.slice(1).rename_columns(names).to_pandas()
-    table.index = pd.RangeIndex(2, len(table) + 2)
-    repeated = table[names[0]].str.strip() == names[0]
-    if repeated.any() and (table.loc[repeated].iloc[0].str.strip() == names).all():
+def _demand_one_header(path: Path, table: pd.DataFrame) -> None:
+    first = table.columns[0]
+    repeated = table[first].str.strip() == first
+    if repeated.any() and (table.loc[repeated].iloc[0].str.strip() == table.columns).all():
         raise InputError(
-            f"{path} {rows_text(table.index[repeated])}: the header stands there "
-            "again; remove those rows"
+            f"{path} {rows_text(table.index[repeated])}: the header is there again; remove those "
+            "rows"
         )
-    if separator != ",":
-        for column in names:
-            if _has_decimal_commas(table[column]):
-                table[column] = table[column].str.replace(",", ".", regex=False)
-    return table[(table != "").any(axis=1)]
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-        if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(
-            f"{path} cannot be read ({_first_line(error)}); copy or download it again"
-        ) from error
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(f"{path} is UTF-16 text; save it as 'CSV UTF-8' (or plain UTF-8)")
-    if b"\0" in data:
-        raise InputError(f"{path} is no text table (it holds zero bytes)")
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        line = len(re.findall(rb"\r\n|\r|\n", data[: error.start])) + 1
-        raise InputError(
-            f"{path} line {line}: not UTF-8 text; save the file as 'CSV UTF-8'"
-        ) from error
-    return data
-
-
-def _parse(data: bytes, separator: str, threads: bool = True) -> pa.Table:
-    options = {
-        "read_options": pa_csv.ReadOptions(autogenerate_column_names=True, use_threads=threads),
-        "parse_options": pa_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-    }
-    header = data.split(b"\n", 1)[0] + b"\n"
-    try:
-        names = pa_csv.read_csv(pa.BufferReader(header), **options).column_names
-    except pa.ArrowException:  # a line end inside a quoted header
-        names = pa_csv.open_csv(pa.BufferReader(data), **options).schema.names
-    types = pa_csv.ConvertOptions(
-        column_types={name: pa.string() for name in names}, strings_can_be_null=False
-    )
-    return pa_csv.read_csv(pa.BufferReader(data), convert_options=types, **options)
-
-
-def _line_error(data: bytes, separator: str) -> str:
-    """What is wrong with a text table that does not parse, with the row."""
-    try:
-        _parse(data, separator, threads=False)  # only one thread counts rows
-    except pa.ArrowException as error:
-        message = _first_line(error)
-    match = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", message)
-    if not match:
-        return f"is not a readable table ({message})"
-    where = f"row {match[1]}" if match[1] else "(some row)"
-    return (
-        f"{where}: {match[3]} fields where the header has {match[2]}; put quotes around text "
-        "that holds the separator, and check that the file is complete"
-    )
-
-
-def _has_decimal_commas(values: pd.Series) -> bool:
-    filled = values[values != ""].str.strip()
-    return bool(
-        len(filled)
-        and filled.str.contains(",", regex=False).any()
-        and filled.str.fullmatch(_COMMA_NUMBER).all()
-    )
 
 
 def _demand_distinct(path: Path, names: list[str]) -> None:
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
-        raise InputError(f"{path}: the column name {double[0]!r} stands more than once; rename one")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{path}: the column name {double[0]!r} is there more than once; rename one"
+        )

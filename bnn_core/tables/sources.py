@@ -1,32 +1,23 @@
 """The files behind an import: tables read, mapped and joined, samples put in their order."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import count
+from bnn_core.tables.aliases import column_like, plain_name
+from bnn_core.tables.arrays import is_array_file, is_list_file, read_array_table, read_list
 from bnn_core.tables.class_columns import ClassColumns, find_class_columns
-from bnn_core.tables.columns import ColumnMap, map_columns, plain_name
+from bnn_core.tables.columns import ColumnMap, map_columns
 from bnn_core.tables.joining import join_metadata
-from bnn_core.tables.long_form import image_key, long_columns, pivot_long
-from bnn_core.tables.probabilities import images_first, load_samples, samples_from_table
-from bnn_core.tables.reading import naming, read_table, rows_text, to_numbers
+from bnn_core.tables.long_form import long_columns, pivot_long
+from bnn_core.tables.ranks import demand_unsorted, ranked_values
+from bnn_core.tables.reading import looks_numeric, name_of, naming, read_table, to_numbers
 from bnn_core.tables.values import as_text
-
-#: Columns that two tables may be joined on, the most precise first.
-JOINS = (
-    ("image_id",),
-    ("path",),
-    ("plate", "well", "site"),
-    ("plate", "well"),
-    ("compound", "concentration"),
-    ("compound",),
-)
-SAMPLE = ("sample", "draw", "network", "mc_sample", "sample_id", "t")
 
 
 @dataclass(frozen=True)
@@ -36,10 +27,12 @@ class ImportOptions:
     method: what made the predictions, a key of `base.methods.METHODS`. columns: canonical name ->
     source column, in the table or in the metadata. label, batch, group: the same for these three;
     group is what is not independent (default: compound). classes: names by column order. prefix:
-    how the class columns begin. samples: file of per-sample probabilities; axes "NTC" or "TNC".
-    standard: a second table, of a standard network. metadata: a table joined on `on`, or on the
-    best shared columns. control: compounds or labels that are controls, never scored. unlabelled:
-    labels that mean "no label". new: labels of kinds that the network never learnt.
+    how the class columns begin. samples: per-sample probabilities, a file or an array; axes
+    "NTC" or "TNC".
+    standard: a second table, of a standard network. metadata: tables joined one after the other on
+    `on`, or on the best shared columns. control: compounds or labels that are controls, never
+    scored. unlabelled: labels that mean "no label". new: labels of kinds that the network never
+    learnt. labels, ids: files of one value per image, in the order of the table or array.
     """
 
     method: str = "vi"
@@ -51,14 +44,16 @@ class ImportOptions:
     prefix: str | None = None
     ignore_predicted: bool = False
     logits: bool = False
-    samples: Path | None = None
+    samples: Path | np.ndarray | None = None
     axes: str | None = None
     standard: Path | None = None
-    metadata: Path | None = None
+    metadata: tuple[Path, ...] = ()
     on: tuple[str, ...] = ()
     control: tuple[str, ...] = ()
     unlabelled: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
+    labels: Path | None = None
+    ids: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -84,40 +79,80 @@ class ClassValues:
     values: np.ndarray
 
 
-def read_sources(path: Path, options: ImportOptions) -> tuple[SourceTable, SourceTable | None]:
-    """The table and the metadata table, mapped; what the user said goes to the table that has it.
+class Sources(NamedTuple):
+    """The table and the metadata tables, and the options with what an array file holds."""
 
-    Raises InputError for columns that neither has.
+    main: SourceTable
+    metadata: list[SourceTable]
+    options: ImportOptions
+
+
+def read_sources(path: Path | pd.DataFrame, options: ImportOptions) -> Sources:
+    """The table (or array) and the metadata tables, mapped; an option goes to the table that has
+    its column.
+
+    Raises InputError for columns that none has.
     """
-    raw = read_table(path)
-    extra = None if options.metadata is None else read_table(options.metadata)
+    first, options = _read_main(path, options)
+    tables = [first, *map(read_table, options.metadata)]
+    paths = [name_of(source) for source in (path, *options.metadata)]
     asked = dict(options.columns)
     for canonical in ("label", "batch"):
         if getattr(options, canonical):
             asked[canonical] = getattr(options, canonical)
-    here, there = {}, {}
+    overrides: list[dict[str, str]] = [{} for _ in paths]
     for canonical, source in asked.items():
-        mine = _column_like(source, raw) if source else source
-        its = _column_like(source, extra) if source and extra is not None else None
-        if mine is None and its is not None:
-            there[canonical] = its
-        elif mine is None and canonical == "batch" and plain_name(source) == "week":
+        columns = [column_like(source, table.columns) for table in tables] if source else [source]
+        place = next((i for i, column in enumerate(columns) if column is not None), None)
+        if place is None and canonical == "batch" and plain_name(source) == "week":
             # BBBC021 has no such column: the mapping reads the week off the plates' names.
             continue
-        else:
-            here[canonical] = source if mine is None else mine
-    main = mapped_table(path, raw, here)
-    second = None if extra is None else mapped_table(options.metadata, extra, there)
-    both = [main] if second is None else [main, second]
-    if options.batch and not any("batch" in table.mapped for table in both):
+        # What no table has is refused with the names that the first has.
+        overrides[place or 0][canonical] = source if place is None else columns[place]
+    sources = [mapped_table(p, t, o) for p, t, o in zip(paths, tables, overrides, strict=True)]
+    if options.batch and not any("batch" in table.mapped for table in sources):
         raise InputError(
             f"--batch {options.batch}: no such column in "
-            f"{' or '.join(str(table.path) for table in both)}"
-            + ("; --metadata brings one from another table" if len(both) < 2 else "")
+            f"{' or '.join(map(str, paths))}"
+            + ("; --metadata brings one from another table" if len(paths) < 2 else "")
         )
     if options.group:
-        _add_group(options.group, both)
-    return main, second
+        _add_group(options.group, sources)
+    return Sources(sources[0], sources[1:], options)
+
+
+def _read_main(
+    path: Path | pd.DataFrame, options: ImportOptions
+) -> tuple[pd.DataFrame, ImportOptions]:
+    """The table of predictions with the lists that the user gave, and the options."""
+    if is_array_file(path):
+        labels, metadata = _list_or_table(options.labels)
+        array = read_array_table(Path(path), labels, options.ids, options.axes)
+        samples = array.samples if array.samples is not None else options.samples
+        return array.table, replace(
+            options,
+            samples=samples,
+            classes=options.classes or array.classes,
+            metadata=(*options.metadata, *metadata),
+        )
+    table = read_table(path)
+    labels, metadata = _list_or_table(options.labels)
+    for name, file in (("label", labels), ("image_id", options.ids)):
+        if file is not None:
+            values = read_list(file)
+            if len(values) != len(table):
+                raise InputError(
+                    f"{file} has {len(values):,} values, {name_of(path)} {len(table):,} rows"
+                )
+            table = table.assign(**{name: values})
+    return table, replace(options, metadata=(*options.metadata, *metadata))
+
+
+def _list_or_table(labels: Path | None) -> tuple[Path | None, tuple[Path, ...]]:
+    """A file of labels: a list in the order of the images, or a table to be joined."""
+    if labels is None or is_list_file(labels):
+        return labels, ()
+    return None, (labels,)
 
 
 def mapped_table(path: Path, raw: pd.DataFrame, overrides: Mapping[str, str]) -> SourceTable:
@@ -127,31 +162,28 @@ def mapped_table(path: Path, raw: pd.DataFrame, overrides: Mapping[str, str]) ->
 
 
 def with_metadata(
-    main: SourceTable, metadata: SourceTable, on: Collection[str]
+    main: SourceTable, metadata: Sequence[SourceTable], on: Collection[str]
 ) -> tuple[SourceTable, list[str]]:
-    """`main` with the metadata's columns, and notes. Raises InputError when they do not join."""
-    shared = [c for c in main.mapped if c in metadata.mapped]
-    on = list(on) or next((list(join) for join in JOINS if set(join) <= set(shared)), [])
-    if not on or not set(on) <= set(shared):
-        raise InputError(
-            f"{metadata.path} and {main.path} share no column to join on "
-            f"({', '.join(on) or 'compound, or plate and well'}); the one has "
-            f"{metadata.map.describe()}, the other {main.map.describe()}; name columns with --map"
+    """`main` with the columns of the metadata tables, joined one after the other, and notes.
+
+    Raises InputError when they do not join (`join_metadata`).
+    """
+    mapped, notes = main.mapped, []
+    for table in metadata:
+        known = table.mapped
+        marks = (
+            None if {"label", "moa"} & set(known) else marked_labels(table.raw, table.map.unused)
         )
-    brought, emptied = join_metadata(main.mapped, metadata.mapped, on, metadata.path, main.path)
-    keys = " and ".join(on)
-    if brought.empty:
-        raise InputError(
-            f"{metadata.path} adds nothing: none of its other columns has one value per {keys}"
-        )
-    notes = [f"{', '.join(brought)} joined from {metadata.path.name} on {keys}."]
-    for n in sorted(set(emptied.values())):
-        columns = ", ".join(column for column, rows in emptied.items() if rows == n)
-        notes.append(
-            f"Empty on {count(n, 'row')}: {columns}; {metadata.path.name} has several "
-            f"values for one {keys}."
-        )
-    return replace(main, mapped=pd.concat([main.mapped, brought], axis=1)), notes
+        if marks is not None:
+            columns, labels = marks
+            known = known.assign(label=labels)
+            notes.append(
+                f"The labels of {table.path.name} are read from {columns[0]} ... {columns[-1]}, 1 for "
+                "the class."
+            )
+        mapped, more = join_metadata(mapped, known, table.path, main.path, on)
+        notes += more
+    return replace(main, mapped=mapped), notes
 
 
 def find_values(
@@ -162,7 +194,14 @@ def find_values(
     known: class names that occur. None when the table has no class values.
     """
     with naming(table.path):
-        found = find_class_columns(table.raw, table.map.unused, known, prefix)
+        ranked = ranked_values(table.raw, table.map.unused)
+        if ranked is not None:
+            return ClassValues(
+                ClassColumns(ranked.columns, ranked.names, False), ranked.values
+            ), table
+        found = find_class_columns(table.raw, table.map.unused, known, prefix, suppose=True)
+        if found is not None and found.names == tuple(map(str, range(len(found.names)))):
+            demand_unsorted(table.raw, found.columns)
     if found is not None:
         values = to_numbers(table.raw, list(found.columns), table.path)
         return ClassValues(found, values), table
@@ -175,53 +214,38 @@ def find_values(
     return ClassValues(found, values), single
 
 
-def read_samples(
-    main: SourceTable, table_values: ClassValues | None, options: ImportOptions
-) -> tuple[np.ndarray, ClassColumns]:
-    """Samples (N, T, C) in the order of the table's rows, and what names their classes.
+def marked_labels(
+    table: pd.DataFrame, candidates: Sequence[str]
+) -> tuple[list[str], pd.Series] | None:
+    """The label of each row from columns of 0 and 1, called as the classes, exactly one 1 per row;
+    None where there are no such columns."""
+    marks = [c for c in candidates if looks_numeric(table[c])]
+    numbers = table[marks].apply(pd.to_numeric, errors="coerce")
+    marks = [c for c in marks if numbers[c].isin((0, 1)).all()]
+    if len(marks) < 2 or not (numbers[marks].sum(axis=1) == 1).all():
+        return None
+    names = np.array(marks, dtype=object)[numbers[marks].to_numpy().argmax(axis=1)]
+    return marks, pd.Series(names, index=table.index)
 
-    Raises InputError when shapes, ids or classes do not fit the table, or when the samples do not
-    average to the probabilities that the table itself gives.
-    """
-    path = Path(options.samples)
-    given = None if table_values is None else table_values.columns
-    if path.suffix in (".npy", ".npz"):
-        cube, names, ids = load_samples(path)
-        samples = images_first(cube, len(main.raw), options.axes, path)
-        if ids is not None:
-            samples = samples[_places(ids, main, path)]
-    else:
-        samples, names = _sample_table(main, given, options)
-    count = samples.shape[2]
-    if names is None:
-        names = list(given.names) if given else [str(k) for k in range(count)]
-    if len(names) != count or (given and len(given.columns) != count):
+
+def demand_known_scale(found: ClassColumns, options: ImportOptions, where: str) -> bool:
+    """Whether the values are logits. Raises InputError where they are and nobody said so."""
+    if found.logits and not options.logits:
         raise InputError(
-            f"{path} has {count} classes, but "
-            f"{len(names if len(names) != count else given.columns)} are named"
+            f"{where}columns {found.columns[0]} ... are logits, not probabilities; "
+            "--logits converts them"
         )
-    columns = given or ClassColumns(tuple(names), tuple(names), logits=False)
-    if given and not options.logits:
-        off = np.abs(np.asarray(samples, np.float64).mean(axis=1) - table_values.values) > 0.02
-        if off.any():
-            raise InputError(
-                f"{path} does not average to the probabilities in {main.path}, "
-                f"{rows_text(main.raw.index[off.any(axis=1)])}: are its images in the "
-                "order of the rows, and its classes in that of the columns?"
-            )
-    return samples, columns
+    return options.logits
 
 
-def _column_like(name: str, table: pd.DataFrame) -> str | None:
-    """A column by its name, else by its name without regard to case and punctuation."""
-    if name in table.columns:
-        return name
-    return next((c for c in table.columns if plain_name(c) == plain_name(name)), None)
+def predicted_names(main: SourceTable, column: str | None) -> pd.Series | None:
+    """The predicted class of each row, None where the cell is empty; None without such a column."""
+    return None if column is None else as_text(main.raw[column])
 
 
 def _add_group(name: str, tables: list[SourceTable]) -> None:
     for table in tables:
-        column = _column_like(name, table.raw)
+        column = column_like(name, table.raw.columns)
         if name in table.mapped or column is not None:
             table.mapped["group"] = as_text(
                 table.mapped[name] if name in table.mapped else table.raw[column]
@@ -230,40 +254,3 @@ def _add_group(name: str, tables: list[SourceTable]) -> None:
     raise InputError(
         f"--group {name}: no such column in {' or '.join(str(table.path) for table in tables)}"
     )
-
-
-def _places(ids: list[str], main: SourceTable, path: Path) -> np.ndarray:
-    """Position in `ids` of each row of the table."""
-    key = image_key(main.mapped)
-    if key is None:
-        raise InputError(f"{path} names its images (image_id), the table {main.path} does not")
-    if len(set(ids)) < len(ids):
-        raise InputError(f"{path}: an image stands twice in image_id")
-    place = pd.Index(ids).get_indexer(key)
-    if (place < 0).any():
-        lost = key.index[place < 0]
-        raise InputError(
-            f"{path} lacks images of {main.path}: {rows_text(lost)} there, the first "
-            f"is '{key[lost[0]]}'"
-        )
-    return place
-
-
-def _sample_table(
-    main: SourceTable, given: ClassColumns | None, options: ImportOptions
-) -> tuple[np.ndarray, list[str]]:
-    """Samples from a table of one row per image and sample."""
-    path = Path(options.samples)
-    table = read_table(path)
-    mapped, mapping = map_columns(table)
-    sample = next((c for c in table.columns if plain_name(c) in SAMPLE), None)
-    known = [*options.classes, *(given.names if given else ())]
-    columns = find_class_columns(table, mapping.unused, known, options.prefix)
-    keys, ids = image_key(mapped), image_key(main.mapped)
-    if sample is None or columns is None or keys is None or ids is None:
-        raise InputError(
-            f"{path}: one row per image and sample expected, with columns image_id "
-            "(or path), sample and class probabilities, and the same ids in the table"
-        )
-    values = to_numbers(table, list(columns.columns), path)
-    return (samples_from_table(table, values, keys, table[sample], ids, path), list(columns.names))

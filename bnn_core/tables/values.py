@@ -1,9 +1,8 @@
-"""What a cell of a table means: text, class names, concentrations in µM, wells, image ids."""
+"""What a cell of a table means: text, class names, image ids; in which order people read them."""
 
 import re
 import unicodedata
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
 from numbers import Real
 
 import numpy as np
@@ -12,21 +11,11 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.tables.reading import rows_text
 
-#: Units of concentration, in µM.
-UNITS = {
-    "pm": Decimal("0.000001"),
-    "nm": Decimal("0.001"),
-    "um": Decimal(1),
-    "μm": Decimal(1),
-    "micromolar": Decimal(1),
-    "nanomolar": Decimal("0.001"),
-    "mm": Decimal(1000),
-    "millimolar": Decimal(1000),
-}
 #: Cells that mean "no label", beside empty ones.
 NO_LABEL = ("", "na", "n/a", "nan", "<na>")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+(\.0+)?")
 
 
 def name_key(name: object) -> str:
@@ -64,7 +53,7 @@ def match_names(names: pd.Series, classes: Sequence[str], where: str = "") -> pd
 def as_text(values: pd.Series) -> pd.Series:
     """Text, None where empty; whole numbers lose a trailing .0 that a float column gave them.
 
-    In a column of text they lose it where every filled cell is such a number.
+    In a column of text they lose it where every filled cell is a whole number.
     """
     if pd.api.types.is_float_dtype(values):
         whole = values.dropna()
@@ -73,7 +62,7 @@ def as_text(values: pd.Series) -> pd.Series:
     text = values.astype(object).map(lambda v: str(v).strip(), na_action="ignore")
     text = none_where(text, values.isna() | (text == ""))
     distinct = text.dropna().drop_duplicates()
-    if len(distinct) and all(map(_WHOLE.fullmatch, distinct)):
+    if any(map(_WHOLE.fullmatch, distinct)) and all(map(_WHOLE_NUMBER.fullmatch, distinct)):
         text = none_where(text.map({v: name_key(v) for v in distinct}), text.isna())
     return text
 
@@ -105,41 +94,6 @@ def none_where(values: pd.Series, missing: pd.Series) -> pd.Series:
     return pd.Series(out, index=values.index, name=values.name, dtype=object)
 
 
-def parse_concentrations(
-    values: pd.Series, unit: str = "um", column: str = "concentration"
-) -> pd.Series:
-    """Concentrations in µM, float64, exact to the decimal digits given; NaN where empty.
-
-    A cell may carry its own unit ("30 nM"); else `unit` holds ("pm", "nm", "um", "mm").
-    Numbers of any width are read from their shortest decimal form, so a float32 0.3 is 0.3.
-    Raises InputError naming the rows of negative values and of cells that are no numbers.
-    """
-    values = pd.Series(values)
-    # As text before anything else: a float16 or float32 would be widened with its binary error.
-    codes, unique = pd.factorize(np.array([str(v) for v in values.to_numpy()], dtype=object))
-    parsed = np.array([_micromolar(value, unit) for value in unique])
-    micromolar = parsed[codes] if len(codes) else np.empty(0)
-    result = pd.Series(micromolar, index=values.index, name=column)
-    bad = np.isinf(result) | (result < 0)
-    if bad.any():
-        first = values[bad].iloc[0]
-        raise InputError(
-            f"{rows_text(values.index[bad])}: column '{column}' holds '{first}', a concentration "
-            "in µM expected, such as 0.3 or 30 nM; leave the cell empty where it is unknown"
-        )
-    return result
-
-
-def normal_wells(wells: pd.Series) -> pd.Series:
-    """Well names as "B02"; all are left alone if one is not of letters and a number."""
-    known = wells.dropna().drop_duplicates()
-    parts = known.astype(str).str.extract(r"^\s*([A-Za-z]{1,2})[ _-]?0*([1-9]\d?)\s*$")
-    if parts.isna().to_numpy().any():
-        return wells
-    names = parts[0].str.upper() + parts[1].str.zfill(2)
-    return as_text(wells.map(dict(zip(known, names, strict=True))))
-
-
 def image_ids(images: pd.DataFrame) -> pd.Series:
     """The id of each image: `image_id` where given, else plate/well/site where that is unique, else
     `path` where that is, else the row's position from 0. Always text, in the order of the rows.
@@ -166,17 +120,3 @@ def image_ids(images: pd.DataFrame) -> pd.Series:
     if "path" in images and images["path"].notna().all() and images["path"].is_unique:
         return images["path"].astype(object)
     return pd.Series([str(i) for i in range(len(images))], index=images.index, dtype=object)
-
-
-def _micromolar(value: str, unit: str) -> float:
-    """One concentration; inf stands for "no number", nan for "empty"."""
-    text = unicodedata.normalize("NFKC", value).strip()
-    if text.casefold() in ("", "nan", "na", "n/a", "none", "<na>"):
-        return np.nan
-    match = re.fullmatch(r"(.*?[\d.])\s*([^\W\d_]+)?", text)
-    own = match[2].casefold() if match and match[2] else unit
-    try:
-        number = Decimal(match[1]) if match else Decimal("inf")
-    except InvalidOperation:
-        return np.inf
-    return float(number * UNITS[own]) if own in UNITS and number.is_finite() else np.inf

@@ -12,7 +12,7 @@ from bnn_core.figures import samples as figures
 from bnn_core.measures import sample_views, selection
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
-from pages.shared import frame, studies
+from pages.shared import filters, studies
 from pages.shared.wall import image_wall
 
 STRIP_IMAGES = 200
@@ -20,8 +20,8 @@ STRIP_IMAGES = 200
 MOST_MEASURED = 20_000
 AT_RANDOM, UNSUREST, IN_STEP = "a random choice", "the least sure", "next in this selection"
 STRIP_KEY, _SEEN = "strip_chart", "strip_seen"
-NO_SAMPLES = """This study keeps no samples of the single networks, only their average, so what
-needs them cannot be drawn: the dots per class, the strip, the effect of T. {remedy}"""
+NO_SAMPLES = """This study has only the average of the networks and no samples. The dots per class, the
+strip and the effect of T need the samples. {remedy}"""
 
 
 def draw_strip(
@@ -32,7 +32,7 @@ def draw_strip(
     among: np.ndarray,
     on_open: Callable[[int], None],
 ) -> None:
-    """Figure 1C: the samples of 200 images side by side, the one in view (`row`) among them.
+    """Figure 1C: the samples of 200 images side by side, including the image `row`.
 
     on_open: called with the row of an image clicked on the wall below.
     """
@@ -49,7 +49,7 @@ def draw_strip(
         required=True,
     )
     if which != IN_STEP and len(among) < 2:
-        among = frame.filtered_rows()  # a selection of one image leaves no others to choose from
+        among = filters.passing(study)  # a selection of one image leaves no others to choose from
     rows = np.sort(strip_rows(table, row, among, which))
     labels = label_codes(studies.identity(study), method, study)[rows]
     predicted = sample_views.predicted_classes(samples[rows])
@@ -74,17 +74,17 @@ def draw_strip(
         alt=f"Predicted class of {predicted.shape[1]} networks for {len(rows)} images",
     )
     st.caption(
-        "A column is one image, a row one network. By label, then by how many networks "
-        "agree with it. Click a column to go to its image; the same images stand below."
+        "A column is one image, a row one network. Sorted by label, then by how many networks "
+        "agree with it. Click a column to open its image. The same images are below."
     )
     image_wall(rows, key="strip_wall", height=190, selectable=False, on_open=on_open)
 
 
 def row_clicked_in_strip() -> int | None:
-    """The row of a column clicked since this was last asked, or None."""
+    """The row of a column clicked since the last call, or None."""
     selected = (st.session_state.get(STRIP_KEY) or {}).get("selection") or {}
     points = selected.get("points") or []
-    # The chart keeps its selection; it must not call back an image that was left by other means.
+    # The chart keeps its selection, which must not reopen an image that was left.
     new = points != st.session_state.get(_SEEN)
     st.session_state[_SEEN] = points
     if not points or not new:
@@ -94,7 +94,7 @@ def row_clicked_in_strip() -> int | None:
 
 
 def strip_rows(table: pd.DataFrame, row: int, among: np.ndarray, which: str) -> np.ndarray:
-    """Up to 200 of the rows walked through, always with the image in view."""
+    """Up to 200 of the rows `among`, always including `row`."""
     others = among[among != row]
     most = STRIP_IMAGES - 1
     if which == AT_RANDOM:
@@ -113,11 +113,11 @@ def draw_accuracies(study: Study, method: str) -> None:
     """Each single network's accuracy against that of their average."""
     st.subheader("How good is a single network?", anchor=False)
     if study.samples(method) is None:
-        st.caption("This too needs the samples of the single networks.")
+        st.caption("This figure needs the samples of the single networks.")
         return
     figure, averaged, n = network_accuracy(studies.identity(study), method, study)
     if not n:
-        st.caption("No image of this study has a label, so nothing can be right or wrong.")
+        st.caption("No image of this study has a label, so there is no accuracy.")
         return
     st.plotly_chart(
         figure,
@@ -128,7 +128,7 @@ def draw_accuracies(study: Study, method: str) -> None:
     total = int((label_codes(studies.identity(study), method, study) >= 0).sum())
     part = "" if n == total else f" of {total:,}, a fixed random choice"
     st.caption(
-        f"On {n:,} scored images{part}, whatever the filters. The Bayesian prediction "
+        f"On {n:,} scored images{part}, independent of the filters. The Bayesian prediction "
         "averages the softmax of all these networks."
     )
 
@@ -139,8 +139,8 @@ def draw_sample_size(study: Study) -> None:
     table = study.sample_size()
     if table is None:
         st.caption(
-            "This study has no measurement of accuracy against T (figure 6 of the paper). "
-            "`bnn study mnist` makes one."
+            "This study has no measurement of accuracy against T (figure 6 of the paper). Studies "
+            "made by `bnn study mnist` have one."
         )
         return
     st.plotly_chart(
@@ -152,17 +152,17 @@ def draw_sample_size(study: Study) -> None:
     n, pool = int(table["n_images"].iat[0]), int(table["pool"].iat[0])
     st.caption(
         f"Each dot is one repeat: T networks drawn from one pool of {pool:,}, on the same "
-        f"{n:,} images. Repeats of a large T share many networks, so they lie closer "
-        "together than pools drawn anew would."
+        f"{n:,} images. Repeats of a large T share many networks, so they are closer "
+        "together than independent pools."
     )
 
 
 def no_samples(study: Study) -> None:
-    """Why there are no samples, and what would keep them."""
+    """A message: the study has no samples, and the remedy."""
     remedy = (
         "`bnn import FILE --samples SAMPLES` adds them."
         if study.meta["kind"] == "import"
-        else "`bnn study` keeps them; make the study again."
+        else "`bnn study` keeps samples: make the study again."
     )
     st.info(NO_SAMPLES.format(remedy=remedy), icon=":material/scatter_plot:")
 
@@ -170,16 +170,16 @@ def no_samples(study: Study) -> None:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def label_codes(identity: str, method: str, _study: Study) -> np.ndarray:
     """(N,) class index of each label that an accuracy counts, -1 for the other images."""
-    table = frame.table(_study, method)
+    table = studies.table(_study, method)
     codes = pd.Index(_study.classes).get_indexer(table["label"].astype(object))
     return np.where(scored_rows(table), codes, -1)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Asking each network")
+@st.cache_resource(max_entries=8, show_spinner="Computing each network's accuracy")
 def network_accuracy(
     identity: str, method: str, _study: Study
 ) -> tuple[go.Figure | None, float, int]:
-    """The figure, accuracy of the average, and the number of images both are taken over."""
+    """The figure, accuracy of the average, and the number of images of both."""
     codes = label_codes(identity, method, _study)
     known = np.flatnonzero(codes >= 0)
     if not len(known):
@@ -190,7 +190,7 @@ def network_accuracy(
     measured = np.full(len(codes), -1)
     measured[known] = codes[known]
     single = sample_views.network_accuracy(_study.samples(method), measured)
-    averaged = float(frame.table(_study, method)["correct"].iloc[known].astype(float).mean())
+    averaged = float(studies.table(_study, method)["correct"].iloc[known].astype(float).mean())
     return averaging.network_accuracies(single, averaged, len(known)), averaged, len(known)
 
 

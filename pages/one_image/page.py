@@ -15,7 +15,7 @@ from bnn_core.measures import neighbours, sample_views
 from bnn_core.study.folder import Study
 from pages.one_image import networks
 from pages.one_image.viewer import image_viewer
-from pages.shared import flagging, frame, panels, pictures, studies
+from pages.shared import filters, flagging, frame, panels, pictures, studies
 from pages.shared.judged import none_passes
 from pages.shared.wall import image_wall
 from pages.shared.words import plain
@@ -25,7 +25,7 @@ LEAST, MOST, STORED = "highest entropy first", "lowest entropy first", "as store
 
 
 class Shown(NamedTuple):
-    """The image in view and what the page needs of its study."""
+    """The image on the page, with its study, methods and table."""
 
     study: Study
     row: int
@@ -42,12 +42,12 @@ def main() -> None:
 
 @st.fragment
 def explore(study: Study) -> None:
-    """Everything about the image in the address; a step to the next one reruns only this."""
-    among = frame.among_rows()
-    if not len(among) and none_passes():
+    """The image of the address; a step to the next image reruns only this fragment."""
+    among = frame.among_rows(study)
+    if not len(among) and none_passes(study):
         return
     method = study.reading_method
-    table = frame.table(study, method)
+    table = studies.table(study, method)
     among = walked(study, among, table)
     row = after_click(study, row_in_address(study, among))
     label = table["label"].iat[row]
@@ -76,20 +76,20 @@ def explore(study: Study) -> None:
 
 
 def walked(study: Study, among: np.ndarray, table: pd.DataFrame) -> np.ndarray:
-    """The rows that previous and next go through: a selection in its order, else as chosen here."""
+    """The rows of previous and next: a selection in its order, else in the chosen order."""
     if "among" in st.query_params:
         return among
-    # The picker stands after the buttons that need the order, so a fresh link is read here.
+    # The menu is drawn after the buttons that need the order, so a fresh link is read here.
     order = st.session_state.get("walk") or st.query_params.get("walk")
     order = order if order in (LEAST, MOST, STORED) else LEAST
-    return ordered(studies.identity(study), frame.filter_key(), order, among, table)
+    return ordered(studies.identity(study), filters.key(study), order, among, table)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def ordered(
     identity: str, key: str, order: str, _among: np.ndarray, _table: pd.DataFrame
 ) -> np.ndarray:
-    """The filtered rows by the entropy of the average, which does not fold back as c does."""
+    """The filtered rows by the entropy of the average, which has no fold as c has."""
     if order == STORED:
         return _among
     entropy = _table["predictive_entropy"].to_numpy()[_among]
@@ -97,7 +97,7 @@ def ordered(
 
 
 def row_in_address(study: Study, among: np.ndarray) -> int:
-    """The row that ?image= names; the first of the selection where it names none."""
+    """The row of ?image=, else the first of the selection."""
     image_id = st.query_params.get("image")
     if image_id is None:
         return int(among[0])
@@ -105,14 +105,14 @@ def row_in_address(study: Study, among: np.ndarray) -> int:
         return study.row_of(image_id)
     except InputError as error:
         st.warning(
-            f"{error}. This is the first one of the selection.",
+            f"{error}. The first image of the selection is shown.",
             icon=":material/image_not_supported:",
         )
         return int(among[0])
 
 
 def after_click(study: Study, row: int) -> int:
-    """The row in view once a click in the strip in the last run is followed."""
+    """The row to show, after a click in the strip."""
     clicked = networks.row_clicked_in_strip()
     if clicked is None or clicked == row or not 0 <= clicked < len(study.images):
         return row
@@ -121,31 +121,31 @@ def after_click(study: Study, row: int) -> int:
 
 
 def show(study: Study, row: int) -> None:
-    """Put an image into the address; the page reads it from there."""
+    """Put an image into the address, which the page reads."""
     st.query_params["image"] = str(study.images["image_id"].iat[row])
 
 
 def step(study: Study, among: np.ndarray, by: int) -> None:
-    """Go on or back in the selection from the image that is in the address by now.
+    """Move by `by` in the selection, from the image in the address; a callback.
 
-    Keys may come faster than the page is drawn, so this counts from the address.
+    Keys can be pressed faster than the page is drawn, so this counts from the address.
     """
     here = np.flatnonzero(among == row_in_address(study, among))
-    place = int(here[0]) + by if len(here) else 0
-    show(study, int(among[np.clip(place, 0, len(among) - 1)]))
+    position = int(here[0]) + by if len(here) else 0
+    show(study, int(among[np.clip(position, 0, len(among) - 1)]))
 
 
 def draw_steps(study: Study, row: int, among: np.ndarray) -> None:
-    """Previous, next, where in the selection, and in which order."""
+    """Buttons for previous and next, the position in the selection, its order."""
     here = np.flatnonzero(among == row)
-    place = int(here[0]) if len(here) else None
+    position = int(here[0]) if len(here) else None
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             "Previous",
             icon=":material/chevron_left:",
             key="step_back",
             shortcut="Left",
-            disabled=not place,
+            disabled=not position,
             on_click=step,
             args=(study, among, -1),
         )
@@ -154,13 +154,13 @@ def draw_steps(study: Study, row: int, among: np.ndarray) -> None:
             icon=":material/chevron_right:",
             key="step_on",
             shortcut="Right",
-            disabled=place == len(among) - 1,
+            disabled=position == len(among) - 1,
             on_click=step,
             args=(study, among, 1),
         )
-        position = "not in" if place is None else f"**{place + 1:,}** of"
+        position_text = "not in" if position is None else f"**{position + 1:,}** of"
         if "among" in st.query_params:
-            st.markdown(f"{position} {len(among):,} in the selection")
+            st.markdown(f"{position_text} {len(among):,} in the selection")
             st.button(
                 "All filtered images",
                 type="tertiary",
@@ -169,7 +169,7 @@ def draw_steps(study: Study, row: int, among: np.ndarray) -> None:
                 on_click=lambda: st.query_params.pop("among", None),
             )
         else:
-            st.markdown(f"{position} {len(among):,}: {frame.filter_text()}")
+            st.markdown(f"{position_text} {len(among):,}: {filters.text(study)}")
             st.selectbox(
                 "Order",
                 [LEAST, MOST, STORED],
@@ -181,7 +181,7 @@ def draw_steps(study: Study, row: int, among: np.ndarray) -> None:
 
 
 def draw_picture(shown: Shown) -> None:
-    """The image, its verdict, what is known of it, and the flag."""
+    """The image with label, prediction, metadata and flag."""
     study, row = shown.study, shown.row
     label, predicted = (study.images["label"].iat[row], shown.table["predicted"].iat[row])
     given = "no label" if pd.isna(label) else f"label **{plain(label)}**"
@@ -196,8 +196,8 @@ def draw_picture(shown: Shown) -> None:
         panels.picture(study, row)
         if study.meta.get("channels"):
             st.caption(
-                "The original files are not where the study says (`image_root` in "
-                "study.json), so this is the thumbnail: no channels, no zoom."
+                "The original files are missing from the folder in the study (`image_root` in "
+                "study.json). This is the thumbnail, without channels and zoom."
             )
     flagging.flag_control(
         study, np.array([row]), "looked at alone", "one_flag", word="Flag this image", counted=False
@@ -206,14 +206,14 @@ def draw_picture(shown: Shown) -> None:
 
 
 def draw_distribution(shown: Shown) -> None:
-    """Figures 1A and 1B, and a sentence that says what they show."""
+    """Figures 1A and 1B, and a sentence about them."""
     study, row = shown.study, shown.row
     samples = samples_of(study, shown.method, row)
     mean = probabilities(study, shown.table, row)
     beside = None
     if shown.standard not in (None, shown.method):
         beside = figures.Average(
-            probabilities(study, frame.table(study, shown.standard), row),
+            probabilities(study, studies.table(study, shown.standard), row),
             method_of(shown.standard).short,
             method_of(shown.standard).colour,
         )
@@ -228,23 +228,25 @@ def draw_distribution(shown: Shown) -> None:
     if samples is None:
         networks.no_samples(study)
     if shown.standard is None:
-        st.caption("There is no standard network in this study to compare with.")
+        st.caption("This study has no standard network to compare with.")
 
 
 def sentence(shown: Shown, samples: np.ndarray | None, mean: np.ndarray) -> str:
-    """What the networks say of the image, in one or two sentences."""
+    """The predictions for the image in one or two sentences."""
     classes = shown.study.classes
     top = int(mean.argmax())
     text = f"On average **{plain(classes[top])}** at {mean[top]:.3f}"
     if samples is not None:
-        found, votes = np.unique(samples.argmax(axis=1), return_counts=True)
+        class_indices, votes = np.unique(samples.argmax(axis=1), return_counts=True)
         order = np.argsort(-votes)[:3]
-        said = ", ".join(f"{votes[i]:,} say {plain(classes[found[i]])}" for i in order)
-        text = f"Of {len(samples):,} networks {said}. {text}"
+        votes_text = ", ".join(
+            f"{votes[i]:,} predict {plain(classes[class_indices[i]])}" for i in order
+        )
+        text = f"Of {len(samples):,} networks, {votes_text}. {text}"
     if shown.label is None:
         text += "; the image has no label."
     elif top == shown.label:
-        text += ", as the label says."
+        text += ", the same as the label."
     else:
         text += (
             f"; the label **{plain(classes[shown.label])}** gets "
@@ -254,39 +256,39 @@ def sentence(shown: Shown, samples: np.ndarray | None, mean: np.ndarray) -> str:
     if np.isfinite(split).all() and sum(split) > 0:
         share = split[1] / sum(split)
         text += (
-            f" {share:.0%} of its uncertainty is epistemic (the networks disagree), "
-            f"{1 - share:.0%} aleatoric (they agree on being unsure)."
+            f" Of its uncertainty, {share:.0%} is epistemic (the networks disagree) and "
+            f"{1 - share:.0%} aleatoric (each network is unsure)."
         )
     return text
 
 
 def draw_effect(shown: Shown) -> None:
-    """How the average and the split of the uncertainty settle with T."""
+    """The average and the parts of the uncertainty against T, the number of networks."""
     samples = samples_of(shown.study, shown.method, shown.row)
     if samples is None:
         return
     st.subheader("How many networks does this image need?", anchor=False)
-    found = sample_views.running(samples)
+    averages = sample_views.running(samples)
     st.plotly_chart(
-        averaging.effect_of_samples(found, shown.study.classes),
+        averaging.effect_of_samples(averages, shown.study.classes),
         key="one_effect",
         config=style.chart_config("effect_of_samples"),
         alt="Running average and uncertainty against the number of networks",
     )
     st.caption(
-        "In the order in which the networks were drawn. Bands: where 95 % of averages over "
-        "that many other networks would lie (1.96 standard errors)."
+        "Networks in the order of sampling. Bands: the range of 95 % of averages over as many "
+        "other networks (1.96 standard errors)."
     )
 
 
 def draw_neighbours(shown: Shown) -> None:
-    """Images that look alike to the network."""
-    st.subheader("Images that look alike to the network", anchor=False)
+    """The closest images in the embedding."""
+    st.subheader("Images that the network finds similar", anchor=False)
     embedding = shown.study.embedding
     if embedding is None:
         st.caption(
-            "This study keeps no embedding (`embedding.npy`), so there is no measure of "
-            "likeness; `bnn study` keeps one, predictions from elsewhere have none."
+            "This study has no embedding (`embedding.npy`), so similarity is not measured. Studies "
+            "made by `bnn study` have one, imported predictions do not."
         )
         return
     kind = st.segmented_control(
@@ -300,9 +302,8 @@ def draw_neighbours(shown: Shown) -> None:
     rows = neighbour_rows(studies.identity(shown.study), shown.row, kind, shown)
     if not len(rows):
         st.caption(
-            "There is none of that kind that the same network embedded: in a "
-            "cross-validated study every fold has its own network, and distances between "
-            "two networks mean nothing."
+            "No image of that kind has an embedding from the same network. In a cross-validated "
+            "study each fold has a different network, and distances between networks mean nothing."
         )
         return
     image_wall(

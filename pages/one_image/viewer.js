@@ -1,5 +1,5 @@
-// One picture: zoom with the buttons, + - 0 or Ctrl-wheel, drag or arrow keys to move about.
-// The zoom stays when channels change or another image comes, so that the same spot is compared.
+// One picture: zoom with the buttons, + - 0 or Ctrl-wheel, drag or arrow keys to move.
+// The zoom stays when channels or the image change, so that the same region is compared.
 
 const viewers = new WeakMap()
 const MOST = 16
@@ -102,7 +102,7 @@ function makeViewer(parent) {
   }
   image.onerror = () => {
     view.classList.add("failed")
-    image.alt = "The picture could not be drawn; the server's log says why."
+    image.alt = "The picture could not be drawn. The server's log has the reason."
   }
   const observer = new ResizeObserver(place)
   observer.observe(view)

@@ -9,7 +9,7 @@ from bnn_core.study.folder import Study
 from pages.shared import choices, frame
 
 SET, SAFE = "set", "colour-blind"
-COLOURS = {SET: "as the set has it", SAFE: "colour-blind safe"}
+COLOURS = {SET: "as in the data set", SAFE: "colour-blind safe"}
 CONTRASTS = {"plate": "fixed per plate", "image": "this image alone"}
 _HERE = Path(__file__).parent
 _HTML = """<div class="viewer">
@@ -28,9 +28,9 @@ _component = st.components.v2.component(
 
 
 def image_viewer(study: Study, row: int, key: str) -> None:
-    """The original of an image at full resolution, drawn as the controls below it say."""
+    """The original image at full resolution, drawn with the settings of the controls below it."""
     channels = study.meta.get("channels") or []
-    place = st.container()
+    picture = st.container()
     shown, colours = channels, SET
     if len(channels) > 1:
         choices.fit("channels", channels, [])
@@ -41,7 +41,7 @@ def image_viewer(study: Study, row: int, key: str) -> None:
                 selection_mode="multi",
                 key="channels",
                 bind="query-params",
-                help="Nothing chosen shows all together; one alone is drawn in grey.",
+                help="No choice shows all channels together. A single channel is grey.",
             )
             or channels
         )
@@ -64,8 +64,8 @@ def image_viewer(study: Study, row: int, key: str) -> None:
             required=True,
             bind="query-params",
             format_func=CONTRASTS.get,
-            help="Fixed per plate and channel, two images can be compared. Never judge a phenotype "
-            "by an image's own contrast: it makes empty images bright.",
+            help="With contrast fixed per plate and channel, two images can be compared. The contrast of "
+            "one image alone makes empty images bright: do not judge a phenotype by it.",
         )
         gain = st.slider(
             "Brightness",
@@ -77,23 +77,21 @@ def image_viewer(study: Study, row: int, key: str) -> None:
             key="gain",
             bind="query-params",
             width=170,
-            help="Multiplies the intensities of every image alike, so two images can "
-            "still be compared. What becomes brighter than white is white.",
+            help="Multiplies the intensities of all images by the same factor, so two images can still "
+            "be compared. Brighter than white becomes white.",
         )
     if contrast == "image":
         st.caption(
-            ":material/warning: Contrast of this image alone: brightness cannot be compared "
+            ":material/warning: The contrast is set for this image alone: do not compare its brightness "
             "with other images."
         )
     if study.meta.get("pixel_size_um") is None:
-        st.caption(
-            "No scale bar: the study does not know its pixel size (`--pixel-size` when it is made)."
-        )
+        st.caption("No scale bar: the study has no pixel size (`--pixel-size` of `bnn study`).")
     options = {"side": "all", "palette": colours, "contrast": contrast, "gain": gain}
     if len(shown) < len(channels):
         options["channels"] = ",".join(shown)
     image_id = str(study.images["image_id"].iat[row])
-    with place:
+    with picture:
         _component(
             key=key,
             data={

@@ -1,4 +1,4 @@
-"""Out of distribution (figures 3A, 3B): what the networks do with kinds they never saw."""
+"""Out of distribution (figures 3A, 3B): scores of images of kinds absent from training."""
 
 import numpy as np
 import streamlit as st
@@ -8,96 +8,109 @@ from bnn_core.base.scores import SCORES
 from bnn_core.measures import mechanisms
 from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.mechanisms import Bins
+from bnn_core.measures.new_compounds import plate_sets
 from bnn_core.measures.out_of_distribution import NEW, OTHERS, SAME
 from bnn_core.study.folder import Study
 from pages.out_of_distribution import views
+from pages.out_of_distribution.new_compounds import new_compounds
 from pages.out_of_distribution.views import (
     BINS,
     CELL_WORDS,
+    DAMAGED_WORDS,
     DIGIT_WORDS,
-    SPOILT_WORDS,
     View,
     Words,
     of_mark,
     part_of,
 )
-from pages.shared import choices, flagging, frame, scores
+from pages.shared import choices, filters, flagging, frame, scores, studies
 from pages.shared.judged import compared_methods, names, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain
 
-OVERVIEW, KINDS, MAP, ONE, WHICH = (
+OVERVIEW, KINDS, MAP, ONE, WHICH, COMPOUNDS = (
     "groups",
     "all kinds",
-    "taken for what",
+    "predictions",
     "one kind",
     "which score?",
+    "new compounds",
 )
-DIGITS = """This study holds no images of other kinds, so there is nothing to compare its own with.
-Add letters, or any other images, to it; its networks predict them and nothing is trained again:
+DIGITS = """This study has no images of other kinds to compare with. Add letters, or any other
+images. The existing networks predict them; nothing is trained again:
 
 ```
 bnn data emnist                    # once: downloads EMNIST, 560 MB
 bnn predict {name} emnist
-bnn predict {name} my-images/      # a folder, an .npz or idx files do as well
+bnn predict {name} my-images/      # a folder, an .npz or idx files
 ```
 
 Then reload this page."""
-CELLS = """This study holds no images of mechanisms that its networks never saw. Make one that
-leaves out each label in turn, with spoilt copies of every image if you like:
+CELLS = """This study has no images of mechanisms absent from training. Make a study that leaves out
+each label in turn, with damaged copies of every image if you like:
 
 ```
 bnn study plate TABLE.csv --label moa --group compound --leave-out label \\
     --corrupt blur,saturate,debris,wrong-channel
 ```
 
-`TABLE.csv` is the table that this study was made from. Other images, such as another cell line, are
-shown to the networks of this study by `bnn predict {name} FOLDER`."""
-IMPORTED = """This study was imported from a table of predictions: it has no networks that could
-predict other kinds. A column `role` with the words `scored`, `shifted` and `new` in the imported
-table brings such images along; the label of new ones is left empty."""
+`TABLE.csv` is the table of this study. `bnn predict {name} FOLDER` adds other images, such as
+another cell line."""
+IMPORTED = """This study was imported from a table of predictions, so it has no networks to predict
+other kinds. A column `role` with the values `scored`, `shifted` and `new` in the imported table adds
+such images. Leave the label of new ones empty."""
 
 
 def page() -> None:
     """Draw the page."""
     study = frame.current_study()
     cells = "compound" in study.images and study.images["compound"].notna().any()
-    groups = ood.groups(frame.table(study, study.reading_method))
+    groups = ood.groups(studies.table(study, study.reading_method))
     if not np.isin(groups, OTHERS).any():
         text = IMPORTED if study.meta["kind"] == "import" else CELLS if cells else DIGITS
         st.info(text.format(name=study.name), icon=":material/travel_explore:")
         return
-    if none_passes():
+    if none_passes(study):
         return
     for added in study.meta.get("added", []):
         st.caption(f"Added: {added['images']:,} images of {plain(added['title'])}.")
-    unseen = CELL_WORDS if (groups == NEW).any() else SPOILT_WORDS
+    unseen = CELL_WORDS if (groups == NEW).any() else DAMAGED_WORDS
     view, look = choose(study, unseen if cells else DIGIT_WORDS)
-    here = set(ood.groups(view.table)) - {""}
-    if not here - {SAME}:
+    groups_shown = set(ood.groups(view.table)) - {""}
+    if not groups_shown - {SAME}:
         st.info(
-            "None of the filtered images is of another kind. Take a filter off in the sidebar.",
+            "No filtered image is of another kind. Remove a filter in the sidebar.",
             icon=":material/filter_alt_off:",
         )
         return
-    if SAME not in here:
+    if SAME not in groups_shown:
         st.warning(
-            "No known images are among these, so nothing says how sure the networks are of "
-            "what they know: no AUROC. In a study of an older `--leave-out label` every "
-            "mechanism is unseen; make it again.",
+            "No filtered image is of a known kind, so there is no AUROC. In a study made with an older "
+            "`--leave-out label` every mechanism is unseen: make the study again.",
             icon=":material/balance:",
         )
-    draw = {OVERVIEW: overview, KINDS: all_kinds, MAP: taken_for, ONE: one_kind, WHICH: which}
+    draw = {
+        OVERVIEW: overview,
+        KINDS: all_kinds,
+        MAP: taken_for,
+        ONE: one_kind,
+        WHICH: which,
+        COMPOUNDS: new_compounds,
+    }
     draw[look](view)
 
 
 def choose(study: Study, words: Words) -> tuple[View, str]:
-    """The network, the score, the false alarms that are allowed, and how to look."""
+    """The menus: kind of view, network, false alarms allowed."""
     methods = compared_methods(study)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        looks = [OVERVIEW, KINDS, MAP, ONE, WHICH]
+        if plate_sets(study.images):
+            looks.append(COMPOUNDS)
+        choices.fit("compare", looks, OVERVIEW)
         look = st.segmented_control(
             "View",
-            [OVERVIEW, KINDS, MAP, ONE, WHICH],
+            looks,
             default=OVERVIEW,
             key="compare",
             required=True,
@@ -125,12 +138,12 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
             key="alarm",
             bind="query-params",
             width=190,
-            help="The share of known images that may be set aside in "
-            "order to catch others. Detection is counted at this price.",
+            help="The share of known images that may be set aside to detect others. Detection is counted at "
+            "this rate.",
         )
-    rows = frame.filtered_rows()
-    tables = {m: frame.table(study, m).iloc[rows] for m in study.methods}
-    cut = frame.cutoff_of(method, tables[method])
+    rows = filters.passing(study)
+    tables = {m: studies.table(study, m).iloc[rows] for m in study.methods}
+    cut = scores.cutoff_of(study, method, tables[method])
     low, high = scores.score_range(study, cut.score)[:2]
     return View(
         study, methods, method, tables, Bins(cut.score, low, high, BINS), cut, alarm / 100, words
@@ -139,7 +152,7 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
 
 @frame.fragment
 def overview(view: View) -> None:
-    """The groups side by side for each network, and the figures below."""
+    """The groups side by side for each network, with a table below."""
     for column, method in zip(
         st.columns(len(view.methods), gap="medium"), view.methods, strict=True
     ):
@@ -154,12 +167,14 @@ def overview(view: View) -> None:
                 f"{SCORES[view.cut.score].title} of known, shifted "
                 f"and new images, {names(view.study)[method]}",
             )
-    st.caption(f"Within a group every {view.words.kind} counts alike. Click a bar for its images.")
+    st.caption(
+        f"Within a group every {view.words.kind} has the same weight. Click a bar to see its images."
+    )
     figures = {
-        "AUROC": "Chance that the network is surer of a known image than of one of these. 0.5 is "
-        "no better than a coin.",
-        "FPR95": "Share of these that pass a cut-off which keeps 95 % of the known images. Low is "
-        "good.",
+        "AUROC": "Probability that the network is surer of a known image than of one of these. 0.5 is "
+        "chance.",
+        "FPR95": "Share of these above the cut-off that keeps 95 % of the known images. Lower is "
+        "better.",
         "detection": f"Share of these set aside while {percent(view.false_alarm, 0)} of the known "
         "images are.",
     }
@@ -174,33 +189,33 @@ def overview(view: View) -> None:
             if name.split(",")[0] in figures
         },
     )
-    honest(view)
+    caption_fold_back(view)
     of_mark(view)
 
 
-def honest(view: View) -> None:
-    """What the figures do not say by themselves."""
+def caption_fold_back(view: View) -> None:
+    """How far the fold of c and look-alike letters affect the figures."""
     folded = ood.folded_back(view.table)
     parts = [
         f"{percent(share, 1)} of {plain(view.words.groups[group])}"
         for group, share in folded.items()
     ]
     st.caption(
-        "**The fold-back of c.** Below a top mean softmax of one half c rises again: an image that "
-        "could be anything looks surer than one torn between two classes. That is so for "
-        f"{'; '.join(parts)}. Predictive entropy, total variance and top softmax do not fold back; "
-        f"the view “{WHICH}” compares them all."
+        "**The fold of c.** Where no class reaches 50 %, c rises again: an image with many "
+        "likely classes looks surer than an image with two. This applies to "
+        f"{'; '.join(parts)}. Predictive entropy, total variance and top softmax have no fold. "
+        f"The view “{WHICH}” compares all scores."
     )
     if any(ood.look_alike(kind, view.study.classes) for kind in set(ood.kinds(view.table))):
         st.caption(
-            "Look-alikes are letters that a person could take for a digit: O o 0, I l i 1, "
-            "S s 5, Z z 2, g q 9. Being sure of an O as a 0 is hardly a mistake."
+            "Look-alikes are letters that look like a digit: O o 0, I l i 1, S s 5, Z z 2, g q 9. "
+            "Predicting an O as a 0 with confidence is hardly a mistake."
         )
 
 
 @frame.fragment
 def all_kinds(view: View) -> None:
-    """Every kind as a line of squares over the score."""
+    """Every kind as a row of squares along the score."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         group = pick_group(view)
         order = st.selectbox(
@@ -218,9 +233,9 @@ def all_kinds(view: View) -> None:
         f"{SCORES[view.cut.score].title} of every {view.words.kind}",
     )
     st.caption(
-        f"A line is one {view.words.kind}; the larger a square, the more of its images lie "
-        "there; the tick is the median. ••: bimodal (Hartigan's dip is larger than 95 % "
-        "of flat distributions would give). Click a square for its images."
+        f"A row is one {view.words.kind}. The area of a square shows how many images have that "
+        "score, the tick is the median. ••: bimodal (Hartigan's dip is larger than for 95 % of "
+        "flat distributions). Click a square to see its images."
     )
     with st.expander("As a table"):
         st.dataframe(
@@ -230,7 +245,7 @@ def all_kinds(view: View) -> None:
             column_config={
                 "kind": view.words.kind,
                 "bimodal": "bimodal",
-                "called": "mostly taken for",
+                "called": "mostly predicted as",
                 "above": st.column_config.NumberColumn(
                     f"share with {view.cut.text}", format="percent"
                 ),
@@ -244,7 +259,7 @@ def all_kinds(view: View) -> None:
 
 @frame.fragment
 def taken_for(view: View) -> None:
-    """The map from kinds to predicted classes."""
+    """Kinds against predicted classes."""
     group = pick_group(view)
     views.chart(
         view,
@@ -252,11 +267,11 @@ def taken_for(view: View) -> None:
         f"ood_map_{group}",
         view.method,
         "taken-for",
-        f"Which class each {view.words.kind} is taken for",
+        f"Predicted classes of each {view.words.kind}",
     )
     st.caption(
-        "The larger a square, the more images of the column are taken for the class of the "
-        "row; yellow is surer. Click a square for its images."
+        "The area of a square shows how many images of the column are predicted as the class of "
+        "the row. Yellow is surer. Click a square to see its images."
     )
     of_mark(view)
 
@@ -275,9 +290,9 @@ def one_kind(view: View) -> None:
     line = lines[(lines["group"] == group) & (lines["kind"] == kind)].iloc[0]
     of_kinds = views.by_kind(view.key, view.method, group, view).set_index("kind")
     text = (
-        f"**{plain(kind)}**: {line['n']:,} images, {percent(line['called_share'], 0)} taken "
-        f"for **{plain(line['called'])}**; {percent(line['above'], 0)} with {view.cut.text}; "
-        f"{'bimodal' if line['bimodal'] else 'one mode'} (dip {line['dip']:.3f})"
+        f"**{plain(kind)}**: {line['n']:,} images, {percent(line['called_share'], 0)} predicted "
+        f"as **{plain(line['called'])}**; {percent(line['above'], 0)} with {view.cut.text}; "
+        f"{'bimodal' if line['bimodal'] else 'unimodal'} (dip {line['dip']:.3f})"
     )
     if group != SAME and kind in of_kinds.index and of_kinds["n_known"].max():
         text += (
@@ -297,8 +312,8 @@ def one_kind(view: View) -> None:
     rows = mechanisms.surest_first(part_of(view.table, group, kind), view.cut.score)
     flagged = flagging.flagged_rows(view.study)
     left, right = st.columns(2, gap="medium")
-    for place, words, ordered in ((left, "Surest", rows), (right, "Least sure", rows[::-1])):
-        with place:
+    for column, words, ordered in ((left, "Surest", rows), (right, "Least sure", rows[::-1])):
+        with column:
             st.markdown(f"**{words}**")
             wall(view, ordered, f"ood_one_{group}_{kind}_{words}", flagged)
     of_mark(view)
@@ -315,21 +330,21 @@ def wall(view: View, rows: np.ndarray, key: str, flagged: list[int]) -> None:
 def which(view: View) -> None:
     """All scores of all methods, the best first."""
     group = pick_group(view, OTHERS)
-    found = views.which_score(view.key, group, view)
-    if found.empty:
-        st.info("There is nothing to compare: no known images, or none of this group.")
+    comparison = views.which_score(view.key, group, view)
+    if comparison.empty:
+        st.info("There is nothing to compare: the filtered images lack known images or this group.")
         return
-    best = found.iloc[0]
+    best = comparison.iloc[0]
     st.markdown(
         f"Best here: **{SCORES[best['score']].title}** of "
         f"**{names(view.study)[best['method']]}**, AUROC {best['auroc']:.3f}."
     )
-    shown = found.assign(
-        method=found["method"].map(names(view.study)),
-        score=[SCORES[key].title for key in found["score"]],
+    renamed = comparison.assign(
+        method=comparison["method"].map(names(view.study)),
+        score=[SCORES[key].title for key in comparison["score"]],
     )
     st.dataframe(
-        shown,
+        renamed,
         hide_index=True,
         width="stretch",
         column_config={
@@ -347,15 +362,14 @@ def which(view: View) -> None:
         },
     )
     st.caption(
-        f"Means over the {view.words.kinds}, so that each counts alike. The best of many "
-        "scores on the same images looks a little better than it is: a difference in the "
-        "third decimal means nothing. The standard network has no samples, so no score of "
-        "disagreement."
+        f"Means over the {view.words.kinds}, each with the same weight. The best of many "
+        "scores on the same images looks slightly too good: a difference in the third decimal "
+        "means nothing. The standard network has no samples, so it has no scores of the variance."
     )
 
 
 def pick_group(view: View, among: tuple[str, ...] = (*OTHERS, SAME)) -> str:
-    """Which of the groups that there are."""
+    """The menu of groups in this study."""
     here = set(ood.groups(view.table))
     options = [group for group in among if group in here]
     choices.fit("group", options, options[0])

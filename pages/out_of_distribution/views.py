@@ -1,4 +1,4 @@
-"""What the page Out of distribution looks at: the view, its cached tables and figures, a click."""
+"""Parts of the page Out of distribution: the view, its cached tables and figures, a click."""
 
 import json
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.measures.out_of_distribution import ADDED, NEW, OTHERS, SAME, SHIFTED
 from bnn_core.study.folder import Study
-from pages.shared import frame, marks, panels, scores
+from pages.shared import filters, marks, panels, scores
 
 BINS = 20
 MARK = "mark"
@@ -24,7 +24,7 @@ WITHOUT = "added without labels"
 
 
 class Words(NamedTuple):
-    """How a study's kinds are spoken of."""
+    """The words for a study's kinds."""
 
     kind: str
     kinds: str
@@ -36,8 +36,8 @@ DIGIT_WORDS = Words(
     "kinds",
     {
         SAME: "same distribution",
-        SHIFTED: "shifted: known kinds from elsewhere",
-        NEW: "new: kinds it never saw",
+        SHIFTED: "shifted: known kinds from another source",
+        NEW: "new: kinds absent from training",
         ADDED: WITHOUT,
     },
 )
@@ -46,18 +46,18 @@ CELL_WORDS = Words(
     "mechanisms",
     {
         SAME: "known mechanisms, new compounds",
-        SHIFTED: "shifted: spoilt or from elsewhere",
+        SHIFTED: "shifted: damaged or from another source",
         NEW: "unseen mechanisms",
         ADDED: WITHOUT,
     },
 )
 
-#: Of cells without an unseen mechanism: their kinds are ways to spoil an image.
-SPOILT_WORDS = CELL_WORDS._replace(kind="kind", kinds="kinds")
+#: For cells without an unseen mechanism: their kinds are kinds of damage.
+DAMAGED_WORDS = CELL_WORDS._replace(kind="kind", kinds="kinds")
 
 
 class View(NamedTuple):
-    """What is looked at: the filtered tables of the compared networks, and a score with its cut."""
+    """The current view: the filtered tables of the compared networks, a score and its cut-off."""
 
     study: Study
     methods: list[str]
@@ -70,38 +70,38 @@ class View(NamedTuple):
 
     @property
     def table(self) -> pd.DataFrame:
-        """The filtered rows as the chosen network sees them."""
+        """The filtered rows of the chosen network's table."""
         return self.tables[self.method]
 
     @property
     def key(self) -> str:
-        """Differs whenever what is drawn does."""
-        return f"{frame.filter_key()}|{self.bins}|{self.cut}|{self.false_alarm}"
+        """A text that changes whenever the drawing does."""
+        return f"{filters.key(self.study)}|{self.bins}|{self.cut}|{self.false_alarm}"
 
 
 class Mark(NamedTuple):
-    """A mark that was clicked, as the address keeps it; "" and -1 stand for any."""
+    """The clicked mark, as kept in the address; "" and -1 mean any."""
 
     method: str
     group: str
     kind: str
-    place: int
+    bin_index: int
     predicted: str
 
     @staticmethod
     def read(text: str) -> "Mark | None":
-        """The mark of an address, or None when it names none."""
+        """The mark of an address, or None for any other text."""
         try:
             mark = Mark(*json.loads(text))
         except (ValueError, TypeError, RecursionError):
             return None
         words = (mark.method, mark.group, mark.kind, mark.predicted)
-        is_one = all(isinstance(word, str) for word in words) and isinstance(mark.place, int)
+        is_one = all(isinstance(word, str) for word in words) and isinstance(mark.bin_index, int)
         return mark if is_one else None
 
 
 def chart(view: View, figure: go.Figure, key: str, method: str, name: str, alt: str) -> None:
-    """A chart of one method that leads from its marks to their images; name: of a saved copy."""
+    """A chart of one method whose marks open their images; name: of the saved picture."""
     marks.clickable_chart(
         figure,
         key,
@@ -113,19 +113,21 @@ def chart(view: View, figure: go.Figure, key: str, method: str, name: str, alt: 
 
 
 def of_mark(view: View) -> None:
-    """The images of a clicked mark, below whatever is drawn."""
+    """The images of the clicked mark, below the charts."""
     mark = Mark.read(st.query_params.get(MARK, ""))
     if mark is None or mark.method not in view.tables:
         return
-    method, group, kind, place, predicted = mark
+    method, group, kind, bin_index, predicted = mark
     part = part_of(view.tables[method], group, kind or None)
     words = [view.words.groups.get(group, group), *([kind] if kind else [])]
-    if 0 <= place < BINS:
-        part = part[view.bins.of(part) == place]
-        words.append(scores.between(view.bins.score, *view.bins.edges(place), place == BINS - 1))
+    if 0 <= bin_index < BINS:
+        part = part[view.bins.of(part) == bin_index]
+        words.append(
+            scores.between(view.bins.score, *view.bins.edges(bin_index), bin_index == BINS - 1)
+        )
     if predicted:
         part = part[(part["predicted"] == predicted).to_numpy(dtype=bool)]
-        words.append(f"taken for {predicted}")
+        words.append(f"predicted as {predicted}")
     marks.close_button(MARK)
     panels.selection_panel(
         view.study,
@@ -153,17 +155,19 @@ def distributions(key: str, method: str, _view: View) -> go.Figure:
 
 @st.cache_resource(max_entries=32, show_spinner="Comparing the groups")
 def separations(key: str, method: str, _view: View) -> pd.DataFrame:
-    """One line per group and subset with the figures of the score in force for both networks; what
-    a single kind is mostly taken for is said by `method`."""
-    found = []
+    """One row per group and subset: AUROC, FPR95 and detection of the chosen score, both networks.
+
+    The most frequent prediction of a single kind is that of `method`.
+    """
+    lines = []
     for group in OTHERS:
         of_kinds = {m: by_kind(key, m, group, _view) for m in _view.methods}
         members = sorted({kind for table in of_kinds.values() for kind in table["kind"]})
-        lines = list(ood.subsets(members, _view.study.classes).items()) if members else []
-        # A few mechanisms, or ways to spoil an image, are worth a line each.
+        subsets = list(ood.subsets(members, _view.study.classes).items()) if members else []
+        # A few mechanisms, or kinds of damage, get a row each.
         if _view.words is not DIGIT_WORDS and 1 < len(members) <= MOST_LINES:
-            lines += [(kind, [kind]) for kind in members]
-        for words, part in lines:
+            subsets += [(kind, [kind]) for kind in members]
+        for words, part in subsets:
             line = {
                 "group": _view.words.groups[group].split(":")[0],
                 "which": words,
@@ -172,16 +176,16 @@ def separations(key: str, method: str, _view: View) -> pd.DataFrame:
             if len(part) == 1:
                 called = kind_table(key, method, _view).set_index(["group", "kind"])
                 called = called.loc[(group, part[0])]
-                line["taken for"] = f"{called['called']} ({100 * called['called_share']:.0f} %)"
+                line["predicted as"] = f"{called['called']} ({100 * called['called_share']:.0f} %)"
             for name in ("AUROC", "FPR95", "detection"):
                 for network, table in of_kinds.items():
-                    own = table[table["kind"].isin(part)]
-                    line["images"] = max(line.get("images", 0), int(own["n"].sum()))
+                    part_table = table[table["kind"].isin(part)]
+                    line["images"] = max(line.get("images", 0), int(part_table["n"].sum()))
                     line[f"{name}, {method_of(network).short}"] = getattr(
-                        ood.balanced(own), name.lower()
+                        ood.balanced(part_table), name.lower()
                     )
-            found.append(line)
-    return pd.DataFrame(found)
+            lines.append(line)
+    return pd.DataFrame(lines)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

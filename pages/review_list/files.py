@@ -1,4 +1,4 @@
-"""The review list as files: export and import; and what a study made from it gained."""
+"""The review list as files: export and import; the effect of training on it."""
 
 import shlex
 import tempfile
@@ -20,37 +20,37 @@ from bnn_core.review.log import Event, ReviewLog
 from bnn_core.study.folder import Study
 from pages.shared import choices, reviewer, studies
 from pages.shared.flagging import decision_words, review_log
-from pages.shared.words import plain
+from pages.shared.words import plain, without_none
 
 MIME = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 MOST_PROBLEMS = 30
-_TAKEN = "_review_taken_in"
+_IMPORTED = "_review_imported"
 
 
 def draw_export(study: Study) -> None:
-    """The flagged list and the corrected labels, byte for byte what `bnn export` writes."""
+    """The flagged list and the corrected labels, the same bytes as `bnn export` writes."""
     log = review_log()
-    flagged, gone = log.state(study), log.absent(study)
+    flagged, absent = log.state(study), log.absent(study)
     st.subheader("Export", anchor=False)
     st.markdown(
-        f"**The flagged list**: {count(len(flagged) + len(gone), 'image')}, each with "
+        f"**The flagged list**: {count(len(flagged) + len(absent), 'image')}, each with "
         "path, plate, well, label, prediction, scores, decision, note, reviewer and time. "
-        "The filters do not cut it; the button beside a selection exports that."
+        "Filters do not apply to this file. The button beside a selection exports the selection."
     )
     _buttons(study, "flagged", lambda form: exporting.export_bytes(study, log, format=form))
     labels = _label_count(study.name, study.fingerprint, log.last_action(), study, log)
     st.markdown(
         f"**The corrected label table**: {count(labels, 'image')} with the label as "
-        "given and as decided, and which ones are excluded. Of the study's "
-        f"{len(study.images):,}, copies, added images and those without a label are left "
-        "out unless somebody decided on them."
+        "given, the decided label and whether it is excluded. The study has "
+        f"{len(study.images):,} images. Copies, added images and images without a label are "
+        "omitted unless there is a decision on them."
     )
     _buttons(
         study, "labels", lambda form: exporting.table_bytes(corrected_labels(study, log), form)
     )
     st.markdown(
         "**The report**: the whole study in one HTML file, to mail or archive: accuracy, "
-        "cut-offs, suspects with their readings, the flagged images."
+        "cut-offs, suspects with their explanations, the flagged images."
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
@@ -61,15 +61,15 @@ def draw_export(study: Study) -> None:
             data=lambda: report_html(study, log),
             file_name=f"{study.name}-report.html",
             mime="text/html",
-            help="Opens without this app and without network; about 5 MB.",
+            help="Opens without this app and without a network; about 5 MB.",
         )
         st.caption(
-            f"The same bytes: `bnn report {shlex.quote(study.name)} --out "
+            f"The same file by command: `bnn report {shlex.quote(study.name)} --out "
             f"{shlex.quote(f'{study.name}-report.html')}`"
         )
     st.markdown(
-        "To train again on the reviewed labels, add the exported list to the command that "
-        "made the study:"
+        "To train again with the reviewed labels, add the exported list to the command that made "
+        "the study:"
     )
     name = shlex.quote(f"{study.name}-flagged.csv")
     st.code(f"bnn study … --exclude {name} --relabel {name} --out …", language="bash")
@@ -86,14 +86,14 @@ def _buttons(study: Study, table: str, data) -> None:
                 data=lambda form=form: data(form),
                 file_name=f"{study.name}-{table}.{form}",
                 mime=MIME[form],
-                help="For Excel: UTF-8 with byte-order mark; a text that a spreadsheet would run "
-                "as a formula begins with an apostrophe."
+                help="For Excel: UTF-8 with a byte-order mark. A text that a spreadsheet would run as a "
+                "formula starts with an apostrophe."
                 if form == "csv"
                 else None,
             )
         flag = "" if table == "flagged" else f" --table {table}"
         st.caption(
-            f"The same bytes: `bnn export {shlex.quote(study.name)}{flag} --out "
+            f"The same file by command: `bnn export {shlex.quote(study.name)}{flag} --out "
             f"{shlex.quote(f'{study.name}-{table}.csv')}`"
         )
 
@@ -106,12 +106,12 @@ def _label_count(
 
 
 def draw_import(study: Study) -> None:
-    """Take an exported, perhaps edited list back in; what is wrong with it comes first."""
+    """Import an exported list, edited or not; its problems come first."""
     st.subheader("Import", anchor=False)
-    # In a place of its own: the fields below would be drawn anew when it goes.
+    # In a container: the fields below keep their place when the message goes.
     with st.container():
-        if said := st.session_state.pop(_TAKEN, None):
-            st.success(said, icon=":material/check:")
+        if message := st.session_state.pop(_IMPORTED, None):
+            st.success(message, icon=":material/check:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         given = st.file_uploader(
             "An exported list, edited or not (CSV or Parquet)",
@@ -119,68 +119,67 @@ def draw_import(study: Study) -> None:
             key="review_file",
         )
         name = reviewer.ask(
-            "import_name", width=220, help="Rows that were edited count as decided by you, now."
+            "import_name", width=220, help="Edited rows count as your decisions, made now."
         )
     if given is None:
         st.caption(
-            "Needs the columns image_id, reason and decision; nothing is written before you "
-            "have seen what would change."
+            "The file needs the columns image_id, reason and decision. The changes are shown before "
+            "anything is written."
         )
         return
     try:
-        # Without a name yet, what would change is shown all the same.
-        found = read_list(given.name, given.getvalue(), study, name.strip() or "you")
+        # The changes are shown even before a name is typed.
+        imported = read_list(given.name, given.getvalue(), study, name.strip() or "you")
     except InputError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    if found.problems:
-        more = len(found.problems) - MOST_PROBLEMS
+    if imported.problems:
+        more = len(imported.problems) - MOST_PROBLEMS
         st.error(
-            f"**{count(len(found.problems), 'row')} cannot be used:**\n\n"
-            + "\n".join(f"- {plain(p)}" for p in found.problems[:MOST_PROBLEMS])
+            f"**{count(len(imported.problems), 'row')} cannot be used:**\n\n"
+            + "\n".join(f"- {plain(p)}" for p in imported.problems[:MOST_PROBLEMS])
             + (f"\n- and {more:,} more" if more > 0 else ""),
             icon=":material/error:",
         )
-    new, known, older = len(found.events), found.known, found.older
+    new, known, older = len(imported.events), imported.known, imported.older
     st.markdown(
-        f"**{count(new, 'decision')}** {be(new)} new. {known:,} {be(known)} in the log "
-        f"already, {older:,} {be(older)} older than what holds now and "
-        f"{'stays' if older == 1 else 'stay'} out."
+        f"**{count(new, 'decision')}** {be(new)} new. {known:,} {be(known)} already in the "
+        f"log. {older:,} {be(older)} older than the current decision, skipped."
     )
-    if found.events:
+    if imported.events:
         st.dataframe(
-            pd.DataFrame(found.events).drop(columns=["content_hash", "filter"]),
+            without_none(pd.DataFrame(imported.events).drop(columns=["content_hash", "filter"])),
             hide_index=True,
             height=240,
         )
-    events = found.events + pick_replacing(found.replacing)
+    events = imported.events + pick_replacing(imported.replacing)
     if not events:
-        st.caption("There is nothing to take in.")
+        st.caption("There is nothing to import.")
     elif not name.strip():
-        st.caption("Type your name above to take them in.")
+        st.caption("Type your name above to import them.")
     elif st.button(
-        f"Take in {len(events):,}", key="import_go", type="primary", icon=":material/playlist_add:"
+        f"Import {len(events):,}", key="import_go", type="primary", icon=":material/playlist_add:"
     ):
         action = review_log().record(study, events, reviewer=name)
-        st.session_state[_TAKEN] = f"{action.text}. Undo on the list takes all of them back."
+        st.session_state[_IMPORTED] = f"{action.text}. Undo on the list reverts all of them."
         st.rerun()
 
 
 def pick_replacing(rows: list[Replacing]) -> list[Event]:
-    """What the file would replace though it was decided later: shown, and left unless ticked."""
+    """Newer decisions that the file would replace: shown, and kept unless ticked."""
     if not rows:
         return []
     n = len(rows)
     st.warning(
         f"**{count(n, 'row')}** of the file would replace a newer decision, or one that may "
-        "be newer where the row names no time. What was decided stays, unless you tick its "
-        "line here.",
+        "be newer because the row has no time. The current decision stays unless you tick the row "
+        "here.",
         icon=":material/history:",
     )
     table = pd.DataFrame(
         {
             "Image": [row.event.image_id for row in rows],
-            "Holds now": [decision_words(row.decision, row.new_label) for row in rows],
+            "Current decision": [decision_words(row.decision, row.new_label) for row in rows],
             "Decided by": [row.reviewer for row in rows],
             "When (UTC)": [row.time[:19].replace("T", " ") for row in rows],
             "In the file": [
@@ -189,7 +188,7 @@ def pick_replacing(rows: list[Replacing]) -> list[Event]:
             "Note in the file": [row.event.note for row in rows],
         }
     )
-    # Another name, and so no tick, as soon as anything else would be replaced.
+    # The key changes with the table, which clears the ticks.
     shown = zlib.crc32(table.to_csv().encode())
     event = st.dataframe(
         table,
@@ -202,26 +201,26 @@ def pick_replacing(rows: list[Replacing]) -> list[Event]:
 
 
 def read_list(name: str, content: bytes, study: Study, who: str) -> FlagImport:
-    """An uploaded list, checked; the messages name the file as the user does."""
+    """An uploaded list, checked; messages give the file's name on the user's machine."""
     with tempfile.TemporaryDirectory(dir=roots.uploads()) as folder:
         file = Path(folder) / Path(name).name
         file.write_bytes(content)
         try:
-            found = import_flags(file, study, review_log(), who)
+            imported = import_flags(file, study, review_log(), who)
         except InputError as error:
             raise InputError(str(error).replace(str(file), file.name)) from None
-    found.problems[:] = [problem.replace(str(file), file.name) for problem in found.problems]
-    return found
+    imported.problems[:] = [problem.replace(str(file), file.name) for problem in imported.problems]
+    return imported
 
 
 def draw_cleaning(study: Study) -> None:
-    """This study beside another over the same images, on those that nobody touched."""
+    """This study compared with another on the same images, on those without a decision."""
     others = overlapping(study)
     if not others:
         st.info(
-            "There is no second study over the same images. Export the flagged list, train "
-            "again with `--exclude` and `--relabel` into another `--out`, and this page "
-            "compares the two, on the images that nobody touched.",
+            "There is no second study of the same images. Export the flagged list and train again "
+            "with `--exclude` and `--relabel` into another `--out`. This page then compares the "
+            "two on the images without a decision.",
             icon=":material/compare_arrows:",
         )
         return
@@ -238,7 +237,7 @@ def draw_cleaning(study: Study) -> None:
 
 
 def draw_effect(effect: CleaningEffect) -> None:
-    """The honest difference first, the flattering one only beside it."""
+    """The difference on untouched images first, the difference on all images beside it."""
     flattering = effect.flattering
     left, right = st.columns(2, gap="large")
     left.metric(
@@ -248,7 +247,7 @@ def draw_effect(effect: CleaningEffect) -> None:
         border=True,
     )
     right.metric(
-        "On everything each study scores, after",
+        "On all scored images of each study, after",
         f"{100 * flattering.after:.1f} %",
         f"{100 * (flattering.after - flattering.before):+.1f} points",
         delta_color="off",
@@ -256,34 +255,34 @@ def draw_effect(effect: CleaningEffect) -> None:
     )
     left.markdown(plain(effect.sentence()))
     right.markdown(
-        f"{flattering.n_before:,} images before, {flattering.n_after:,} after. This one "
-        "flatters: taking hard images out of the examination raises it, whatever was "
-        "learnt. It says nothing without the number on the left."
+        f"{flattering.n_before:,} images before, {flattering.n_after:,} after. This "
+        "number is too good: removing hard images from the test raises it without any learning. "
+        "Read it only together with the number on the left."
     )
     if effect.other_picture:
         st.caption(
-            f"{count(effect.other_picture, 'image')} {be(effect.other_picture)} left out: "
-            "the pictures differ."
+            f"{count(effect.other_picture, 'image')} {be(effect.other_picture)} omitted "
+            "because the pictures differ."
         )
     if effect.other_settings:
         st.warning(
-            "The two studies differ in more than the labels: "
-            f"{plain(', '.join(effect.other_settings))}. A gain may come from there.",
+            "The two studies also differ in "
+            f"{plain(', '.join(effect.other_settings))}. A gain may come from that.",
             icon=":material/warning:",
         )
 
 
 def overlapping(study: Study) -> list[str]:
-    """Other studies of the cache that hold at least one of the same images."""
-    found = []
+    """Other studies of the cache with at least one of the same images."""
+    names = []
     for entry in studies.entries():
         if entry.problem is None and entry.name != study.name:
             other = studies.opened(entry.name)
             if set(other.classes) & set(study.classes) and _overlap(
                 studies.identity(study), studies.identity(other), study, other
             ):
-                found.append(entry.name)
-    return found
+                names.append(entry.name)
+    return names
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

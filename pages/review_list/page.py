@@ -1,4 +1,4 @@
-"""Review list: what is flagged, decisions and their history, export, import, what cleaning did."""
+"""Review list: flagged images, decisions and their history, export, import, effect of cleaning."""
 
 import numpy as np
 import pandas as pd
@@ -9,16 +9,16 @@ from bnn_core.base.wording import count
 from bnn_core.review.log import DECISIONS
 from bnn_core.study.folder import Study
 from pages.review_list import files
-from pages.shared import frame, panels, reviewer
+from pages.shared import filters, frame, panels, reviewer, studies
 from pages.shared.flagging import decision_words, flag_control, review_log
 from pages.shared.wall import image_wall
-from pages.shared.words import plain
+from pages.shared.words import plain, without_none
 
 VIEWS = ("List", "History", "Export and import", "Did cleaning help?")
 #: Kinds of flagged images, beside the decisions.
 ALL, DISPUTED, CHANGED = "all", "disputed", "changed since"
-_SAID = "_review_said"
-#: What a narrow window shows comes first.
+_MESSAGE = "_review_said"
+#: The most important columns come first: a narrow window cuts the others.
 COLUMNS = {
     "image_id": "Image",
     "label": "Label",
@@ -46,7 +46,7 @@ HISTORY = {
     "new_label": "New label",
     "note": "Note",
     "decided_by": "Decided by",
-    "undone": "Taken back",
+    "undone": "Undone",
     "action_id": "Number",
 }
 
@@ -76,32 +76,32 @@ def main() -> None:
 
 @frame.fragment
 def flagged_list(study: Study) -> None:
-    """The flagged images that pass the filters: look, decide, take off, undo."""
-    if said := st.session_state.pop(_SAID, None):
-        st.toast(said)
+    """The flagged images that match the filters: look, decide, remove, undo."""
+    if message := st.session_state.pop(_MESSAGE, None):
+        st.toast(message)
     state = review_log().state(study)
     draw_undo(study)
     if state.empty:
         st.info(
-            "Nothing is flagged in this study. Flag images wherever they are shown: one image, "
-            "a selection, a bar of a chart or a whole suspect compound; or take in a list "
-            "under “Export and import”.",
+            "No image of this study is flagged. Flag images on any page: one image, a selection, a "
+            "bar of a chart or a whole suspect compound. A list can be imported under “Export and "
+            "import”.",
             icon=":material/flag:",
         )
         draw_absent(study)
         return
-    here = state[state.index.isin(frame.filtered_rows())]
+    matching = state[state.index.isin(filters.passing(study))]
     kinds = {
-        ALL: here,
-        **{d: here[here["decision"] == d] for d in DECISIONS},
-        DISPUTED: here[here["disputed"]],
-        CHANGED: here[here["changed"] != ""],
+        ALL: matching,
+        **{d: matching[matching["decision"] == d] for d in DECISIONS},
+        DISPUTED: matching[matching["disputed"]],
+        CHANGED: matching[matching["changed"] != ""],
     }
     kinds = {kind: part for kind, part in kinds.items() if len(part) or kind == ALL}
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"**{len(here):,}** of {count(len(state), 'flagged image')}: "
-            f"{plain(frame.filter_text())}"
+            f"**{len(matching):,}** of {count(len(state), 'flagged image')}: "
+            f"{plain(filters.text(study))}"
         )
         kind = st.segmented_control(
             "Which",
@@ -124,13 +124,10 @@ def flagged_list(study: Study) -> None:
     part = kinds[kind]
     if kind == DISPUTED:
         st.caption(
-            "Reviewers' last words differ; the latest stands. An image's history is beside it."
+            "Reviewers disagree. The latest decision counts. The history is beside each image."
         )
     elif kind == CHANGED:
-        st.caption(
-            "The picture or the given label is no longer what it was when the decision was "
-            "made: look again."
-        )
+        st.caption("The picture or the given label has changed since the decision. Look again.")
     left, right = st.columns([2.2, 1], gap="medium")
     with left:
         actions = st.container(horizontal=True, vertical_alignment="center", gap="small")
@@ -140,31 +137,28 @@ def flagged_list(study: Study) -> None:
             if len(acted):
                 draw_actions(study, acted, kind if not len(chosen) else "chosen by hand")
             else:
-                st.caption(
-                    "None of the flagged images passes the filters, so there is nothing to "
-                    "decide here."
-                )
+                st.caption("No flagged image matches the filters. Remove a filter in the sidebar.")
     if looked_at is None and len(part):
         looked_at = int(part.index[0])
     if looked_at is not None:
         with right:
             panels.detail(study, looked_at, "review_detail", among=part.index.to_numpy())
-            draw_story(study, looked_at)
+            draw_history_of(study, looked_at)
     draw_absent(study)
 
 
 def pick_on_wall(study: Study, part: pd.DataFrame) -> tuple[list[int], int | None]:
-    """The images of the list: those selected, and the one opened last."""
+    """The wall of the list: selected images, and the one opened last."""
     result = image_wall(part.index.to_numpy(), key="review_wall", height=640, flagged=part.index)
     st.caption(
         "Click opens, Ctrl-click or the tick selects, Shift extends. Without a selection "
-        "the buttons above act on all that are shown."
+        "the buttons above apply to all images shown."
     )
-    return result.selected, result.clicked
+    return result.selected, result.opened
 
 
 def pick_in_table(study: Study, part: pd.DataFrame) -> tuple[list[int], int | None]:
-    """The list as a table: the rows ticked, the last of which is looked at."""
+    """The list as a table: ticked rows, and the last of them, which is opened."""
     event = st.dataframe(
         decided_table(study, part),
         key=f"review_table_{study.name}",
@@ -179,35 +173,35 @@ def pick_in_table(study: Study, part: pd.DataFrame) -> tuple[list[int], int | No
 
 
 def decided_table(study: Study, part: pd.DataFrame) -> pd.DataFrame:
-    """What the table shows: the image, its labels, the decision."""
+    """The columns of the table: the image, its labels, the decision."""
     rows = part.index.to_numpy()
-    table = frame.table(study, study.reading_method).iloc[rows].reset_index(drop=True)
+    table = studies.table(study, study.reading_method).iloc[rows].reset_index(drop=True)
     decided = part.drop(columns="image_id").reset_index(drop=True)
-    found = pd.concat([table[[c for c in table if c in COLUMNS]], decided], axis=1)
-    found["time"] = [str(time)[:19].replace("T", " ") for time in found["time"]]
-    found["disputed"] = np.where(found["disputed"], "disputed", "")
-    return found[[c for c in COLUMNS if c in found]]
+    columns = pd.concat([table[[c for c in table if c in COLUMNS]], decided], axis=1)
+    columns["time"] = [str(time)[:19].replace("T", " ") for time in columns["time"]]
+    columns["disputed"] = np.where(columns["disputed"], "disputed", "")
+    return without_none(columns[[c for c in COLUMNS if c in columns]])
 
 
 def draw_actions(study: Study, acted: pd.DataFrame, words: str) -> None:
-    """Decide, take off the list, export: on the images in `acted`."""
+    """Decide, remove from the list, export: for the images in `acted`."""
     rows = acted.index.to_numpy(dtype=np.int64)
-    # What all of them share is where a changed decision starts from.
+    # A new decision starts from the values that all images share.
     known = {
         name: acted[name].iat[0]
         for name in ("reason", "decision", "new_label", "note")
         if acted[name].nunique(dropna=False) == 1 and isinstance(acted[name].iat[0], str)
     }
-    text = f"review list, {words} ({frame.filter_text()})"
+    text = f"review list, {words} ({filters.text(study)})"
     flag_control(study, rows, text, "review_decide", word="Decide", known=known)
     st.button(
-        f"Take {len(rows):,} off",
+        f"Remove {len(rows):,}",
         key="review_off",
         icon=":material/flag_check:",
         on_click=take_off,
         args=(study, rows, text),
-        help="Off the list, whoever flagged them. The history keeps everything, and undo "
-        "brings them back.",
+        help="Removes the images from the list, whoever flagged them. The history keeps every "
+        "decision, and Undo restores them.",
     )
     panels.export_button(study, rows, text, "review_export", "flagged")
 
@@ -219,8 +213,7 @@ def draw_undo(study: Study) -> None:
         reviewer.ask(
             "review_name",
             width=220,
-            help="Undo and redo take back and bring back what "
-            "was decided under this name. This browser remembers it.",
+            help="Undo and Redo apply to decisions made under this name. This browser remembers it.",
         )
         reviewer.remember()
         for word, key, icon, ask, do in (
@@ -228,7 +221,7 @@ def draw_undo(study: Study) -> None:
             ("Redo", "Y", "redo", log.redoable, log.redo),
         ):
             action = ask(study, name) if name.strip() else None
-            # Never without a word when its key is pressed, so it is never greyed out.
+            # Never disabled: pressing its key always shows a message.
             st.button(
                 word,
                 key=f"review_{word}",
@@ -240,63 +233,69 @@ def draw_undo(study: Study) -> None:
             )
 
 
-def draw_story(study: Study, row: int) -> None:
-    """What was decided about one image, newest first."""
-    found = told(review_log().history(study, str(study.images["image_id"].iat[row])))
-    lines = {f"{line.time} {line.reviewer}": line.what for line in found.itertuples()}
+def draw_history_of(study: Study, row: int) -> None:
+    """The decisions about one image, newest first."""
+    actions = with_action_text(review_log().history(study, str(study.images["image_id"].iat[row])))
+    lines = {f"{line.time} {line.reviewer}": line.what for line in actions.itertuples()}
     if lines:
         st.markdown(":small[**History of this image**]")
         st.html(panels.key_values(lines))
 
 
 def draw_absent(study: Study) -> None:
-    """Decisions on images that the study holds no longer."""
-    gone = review_log().absent(study)
-    if len(gone):
+    """Decisions on images that are no longer in the study."""
+    absent = review_log().absent(study)
+    if len(absent):
         with st.expander(
-            f"{count(len(gone), 'decision')} on images that this study holds no longer"
+            f"{count(len(absent), 'decision')} on images that are no longer in this study"
         ):
             st.dataframe(
-                gone[["image_id", "reason", "decision", "new_label", "note", "reviewer", "time"]],
+                without_none(
+                    absent[
+                        ["image_id", "reason", "decision", "new_label", "note", "reviewer", "time"]
+                    ]
+                ),
                 hide_index=True,
                 column_config=COLUMNS,
             )
 
 
 def history(study: Study) -> None:
-    """The log: nothing is ever overwritten."""
-    found = told(review_log().history(study))
-    if found.empty:
-        st.info("Nobody has decided anything in this study yet.", icon=":material/history:")
+    """The log of all actions."""
+    actions = with_action_text(review_log().history(study))
+    if actions.empty:
+        st.info("No decision has been made in this study.", icon=":material/history:")
         return
     st.caption(
-        f"{count(len(found), 'action')}, newest first. The log is only ever appended to: "
-        "undo and redo are actions too. Decisions made in other studies on the very same "
-        "pictures show in the list, and in the history of the image."
+        f"{count(len(actions), 'action')}, newest first. The log keeps every action, "
+        "including undo and redo. Decisions made in other studies on the same pictures appear in "
+        "the list and in the history of the image."
     )
-    st.dataframe(found[list(HISTORY)], hide_index=True, height=560, column_config=HISTORY)
+    st.dataframe(
+        without_none(actions[list(HISTORY)]), hide_index=True, height=560, column_config=HISTORY
+    )
 
 
-def told(found: pd.DataFrame) -> pd.DataFrame:
-    """A history with its actions in words."""
-    found = found.copy()
-    found["time"] = [str(time)[:19].replace("T", " ") for time in found["time"]]
-    found["what"] = [
-        _what(*line)
+def with_action_text(actions: pd.DataFrame) -> pd.DataFrame:
+    """A history with a column of its actions in words."""
+    actions = actions.copy()
+    actions["time"] = [str(time)[:19].replace("T", " ") for time in actions["time"]]
+    actions["what"] = [
+        _action_text(*line)
         for line in zip(
-            found["kind"],
-            found["target"],
-            found["decision"],
-            found["new_label"],
-            found["reason"],
-            found["undone"],
+            actions["kind"],
+            actions["target"],
+            actions["decision"],
+            actions["new_label"],
+            actions["reason"],
+            actions["undone"],
             strict=True,
         )
     ]
-    return found
+    return actions
 
 
-def _what(
+def _action_text(
     kind: str,
     target: object,
     decision: str | None,
@@ -305,39 +304,39 @@ def _what(
     undone: bool,
 ) -> str:
     if kind in ("undo", "redo"):
-        return f"{'took back' if kind == 'undo' else 'brought back'} action {target}"
-    said = decision_words(decision, new_label)
+        return f"{'undid' if kind == 'undo' else 'redid'} action {target}"
+    text = decision_words(decision, new_label)
     if decision is not None:
-        said = f"{'imported: ' if kind == 'import' else ''}{said} ({reason})"
-    return f"{said}, taken back" if undone else said
+        text = f"{'imported: ' if kind == 'import' else ''}{text} ({reason})"
+    return f"{text}, undone" if undone else text
 
 
 def take_off(study: Study, rows: np.ndarray, text: str) -> None:
-    """Withdraw, from the button's callback."""
+    """Remove images from the list; a callback."""
     try:
         action = review_log().withdraw(study, rows.tolist(), reviewer=reviewer.name(), filter=text)
-        st.session_state[_SAID] = action.text
+        st.session_state[_MESSAGE] = action.text
     except InputError as error:
-        st.session_state[_SAID] = str(error)
+        st.session_state[_MESSAGE] = str(error)
 
 
 def toggle(study: Study, word: str, do) -> None:
-    """Undo or redo, from the button's callback."""
+    """Undo or redo; a callback."""
     name = reviewer.name()
     try:
         action = do(study, name) if name.strip() else None
-        st.session_state[_SAID] = (
+        st.session_state[_MESSAGE] = (
             _nothing_to(word, name)
             if action is None
-            else f"{'Taken' if word == 'Undo' else 'Brought'} back: {action.text}"
+            else f"{'Undone' if word == 'Undo' else 'Redone'}: {action.text}"
         )
     except InputError as error:
-        st.session_state[_SAID] = str(error)
+        st.session_state[_MESSAGE] = str(error)
 
 
 def _nothing_to(word: str, name: str) -> str:
     if not name.strip():
-        return f"{word} needs your name: type the one under which it was decided."
+        return f"{word} needs your name: type the name under which the decision was made."
     return f"There is nothing to {word.lower()} under the name {plain(name)}."
 
 

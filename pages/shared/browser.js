@@ -11,34 +11,46 @@ export default function ({ data }) {
     sendWhileTyping()
     leadThroughDialogs()
     sayWhatIsNotRecorded()
+    scrollToOpened()
   }
   Object.entries(data.cookies).forEach(([cookie, text]) => remember(cookie, text))
 }
 
-// Back leads to what was looked at before, in one step.
-// Streamlit changes the address in steps, each an entry of the history: every filter that Reset
-// takes off is one, and when the page changes the first ones have the new query under the old
-// page's path, an address that shows neither. The step after such an entry takes its place, and so
-// does one that comes at once. An address that was opened, by an old link, is nobody's step and
-// stays.
+// One action of the user is one step of the history, so Back shows the previous screen.
+// Streamlit changes the address in several steps. Some are entries of the history: every filter that
+// Reset removes is one, and when the page changes, the first entries have the old page's path without
+// its parameters, or with those of the new page. A menu's value replaces the entry of what was done
+// before. Here the first change after a click or a key is an entry, and the others replace it; changes
+// of one page within a moment (a slider moved by keys) are one entry too. What comes without an action,
+// after the page is loaded or after Back, replaces the entry.
 function joinSteps () {
   if (history.bnnJoinsSteps) return
   history.bnnJoinsSteps = true
-  const push = history.pushState.bind(history)
-  let pushed = null
-  let when = -AT_ONCE_MS
-  history.pushState = (state, unused, url) => {
-    const here = location.href === pushed
-    const names = new URLSearchParams(location.search).has("image")
-    const there = /\/one_image\/*$/.test(location.pathname)
-    const passing = here && names && !there
-    const samePage = new URL(url ?? "", location.href).pathname === location.pathname
-    const atOnce = here && samePage && performance.now() - when < AT_ONCE_MS
-    if (passing || atOnce) history.replaceState(state, unused, url)
-    else push(state, unused, url)
-    pushed = location.href
-    when = performance.now()
+  let [action, stepped, pushed] = [0, 0, null]
+  for (const kind of ["pointerdown", "keydown"]) {
+    window.addEventListener(kind, () => { action += 1 }, { capture: true, passive: true })
   }
+  const push = history.pushState.bind(history)
+  const replace = history.replaceState.bind(history)
+  const change = isPush => (state, unused, url) => {
+    const target = new URL(url ?? "", location.href)
+    const samePage = target.pathname === location.pathname
+    const here = pushed?.href === location.href
+    const atOnce = here && samePage && performance.now() - pushed.when < AT_ONCE_MS
+    const isNew = target.href !== location.href && stepped !== action && !atOnce
+    const isFirst = isPush && !(here && stepped === action) && !atOnce
+    if (!isNew && !isFirst) return replace(state, unused, url)
+    push(state, unused, url)
+    stepped = action
+    pushed = { when: performance.now() }
+  }
+  const kept = isPush => (...step) => {
+    change(isPush)(...step)
+    if (pushed) pushed.href = location.href
+  }
+  history.pushState = kept(true)
+  history.replaceState = kept(false)
+  window.addEventListener("popstate", () => { [stepped, pushed] = [action, null] })
 }
 
 // A field in a dialog whose text must not be lost.
@@ -109,6 +121,7 @@ function sayWhatIsNotRecorded () {
     const notice = document.createElement("p")
     notice.setAttribute("role", "status")
     notice.className = "bnn-not-recorded"
+    notice.style.cssText = "margin: 0; padding: 0 1.4rem 1.2rem"
     dialog.querySelectorAll(".bnn-not-recorded").forEach(old => old.remove())
     dialog.append(notice)
     const pressed = performance.now()
@@ -123,6 +136,22 @@ function sayWhatIsNotRecorded () {
       }
     }, 200)
   }, true)
+}
+
+// An image opened below its wall, or a selection below its chart, is scrolled into view.
+function scrollToOpened () {
+  let shown = ""
+  new MutationObserver(() => {
+    const opened = document.querySelector("[class*=st-key-scroll_to_]")
+    const name = opened?.className.match(/st-key-scroll_to_\S+/)?.[0] ?? ""
+    if (name && name !== shown) {
+      opened.scrollIntoView({ block: "nearest" })
+      // Its picture is loaded later and makes it higher.
+      opened.addEventListener("load", () => opened.scrollIntoView({ block: "nearest" }),
+        { capture: true, once: true })
+    }
+    shown = name
+  }).observe(document.body, { childList: true, subtree: true })
 }
 
 // What outlives a reload is in a cookie; an empty one is forgotten.

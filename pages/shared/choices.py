@@ -9,9 +9,9 @@ import streamlit as st
 def fit(key: str, options: Sequence[Any], default: Any) -> None:
     """Make the value of a widget one of its `options`; call it before the widget is drawn.
 
-    A value that is not among them becomes `default`. A list loses such values, and becomes
-    `default` (a list) when it loses all of them. The value is set and never deleted: the browser
-    keeps showing a value that is only deleted, and the address brings it back.
+    Any other value becomes `default`. A list loses such values, and becomes `default` (a list)
+    when it loses all of them. The value is set and never deleted: the browser and the address
+    would restore a deleted value.
     """
     value = st.session_state.get(key)
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""What is entered into a form and not sent yet: it outlives a reload of the page.
+"""Entries of a form that are not recorded yet. They survive a reload of the page.
 
-The server keeps it for this browser, which a cookie tells apart. A restart of the
-server forgets it.
+The server keeps them per browser, identified by a cookie. A restart of the server forgets
+them.
 """
 
 import uuid
@@ -10,20 +10,20 @@ from typing import Any
 import streamlit as st
 
 COOKIE = "bnn_browser"
-#: Drafts kept for all browsers together; the oldest goes first.
+#: Most drafts of all browsers together; the oldest is removed first.
 MOST = 1000
 _BROWSER = "_browser_id"
 
 
 def browser() -> str:
-    """A text that tells this browser from others."""
+    """The identifier of this browser."""
     if _BROWSER not in st.session_state:
         st.session_state[_BROWSER] = st.context.cookies.get(COOKIE) or uuid.uuid4().hex
     return st.session_state[_BROWSER]
 
 
 def cookie() -> dict[str, str]:
-    """The cookie that pages/main.py hands to browser.js."""
+    """The cookie that pages/main.py passes to browser.js."""
     return {COOKIE: browser()}
 
 
@@ -33,7 +33,7 @@ def read(name: str) -> dict[str, Any]:
 
 
 def keep(name: str, **fields: Any) -> None:
-    """Add fields to what is kept for the form `name`."""
+    """Add fields to the entries of the form `name`."""
     kept = _kept()
     fields = read(name) | fields
     kept.pop((browser(), name), None)
@@ -43,7 +43,7 @@ def keep(name: str, **fields: Any) -> None:
 
 
 def drop(name: str) -> None:
-    """Forget what was entered into the form `name`."""
+    """Forget the entries of the form `name`."""
     _kept().pop((browser(), name), None)
 
 

@@ -1,7 +1,7 @@
-"""The shared filters: widgets in the sidebar, kept in the address, and the rows they leave.
+"""The shared filters: widgets in the sidebar, kept in the address, and the rows that pass.
 
-Their values live in the session under the names of the address (?label=7&label=9&search=...), so
-pages and fragments read them here and never draw them again; pages/main.py does.
+The session keeps their values under the names of the address (?label=7&label=9&search=...). Pages
+and fragments read them here; only pages/main.py draws them.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from bnn_core.tables.values import reading_order
 from pages.shared import studies
 
 RIGHT, WRONG, NO_LABEL = "right", "wrong", "no label"
-#: Columns that can be filtered by, where a study has them: column -> words for the user.
+#: Columns to filter by, where a study has them: column -> words for the user.
 CHOICES = {
     "label": "Label",
     "predicted": "Predicted",
@@ -32,12 +32,12 @@ CHOICES = {
     "replicate": "Replicate",
     "well": "Well",
 }
-#: Those always in sight; the others are folded away.
+#: Filters that are always visible; the others are in an expander.
 FIRST = ("label", "predicted", "verdict")
 STUDY = "study"
 SEARCH = "search"
 SCORE = "score"
-#: Columns that the free-text search looks into.
+#: Columns of the free-text search.
 SEARCHED = ("image_id", "compound", "well", "plate")
 _WITHOUT = {"label": "no label"}
 _MISSING = "(none)"
@@ -52,14 +52,14 @@ class Codes(NamedTuple):
 
 
 def keep_in_address() -> None:
-    """Put back what fell off the address; call before the widgets are drawn.
+    """Restore filters that the address has lost; call before the widgets are drawn.
 
-    A page chosen by a link, or while the one before is still being drawn, comes with an address of
-    its own, though the session remembers; the study is remembered from the first. A value that the
-    script sets goes into the address again.
+    The address of a page that was opened by a link, or while the previous page was still being
+    drawn, lacks the filters. The session keeps them. A value set by the script is written to the
+    address again.
     """
     if STUDY in st.query_params:
-        # A whole address. To set what it leaves out, a default, would undo what is being typed.
+        # A complete address. Setting a default that it omits would undo what is being typed.
         st.session_state.setdefault(STUDY, st.query_params[STUDY])
         return
     cuts = [f"cut_{score}" for score in SCORES]
@@ -71,7 +71,7 @@ def keep_in_address() -> None:
 
 def draw(study: Study) -> None:
     """The filters in the sidebar. Call once per run, from pages/main.py."""
-    left = st.container()
+    counts = st.container()
     st.text_input(
         "Search",
         key=SEARCH,
@@ -93,7 +93,7 @@ def draw(study: Study) -> None:
             for name in further:
                 _choice(name, usable[name])
     rows, total = len(passing(study)), len(study.images)
-    with left.container(horizontal=True, wrap=False, vertical_alignment="center"):
+    with counts.container(horizontal=True, wrap=False, vertical_alignment="center"):
         st.markdown(f"**{rows:,}** of {total:,} images", width="stretch")
         st.button(
             "Reset",
@@ -107,7 +107,7 @@ def draw(study: Study) -> None:
 
 
 def reset() -> None:
-    """Take all filters off (the cut-off stays)."""
+    """Remove all filters (the cut-off stays)."""
     for name in CHOICES:
         if name in st.session_state:
             st.session_state[name] = []
@@ -115,23 +115,23 @@ def reset() -> None:
 
 
 def any_set() -> bool:
-    """Whether any filter is in force."""
+    """Whether any filter is set."""
     return bool(_chosen())
 
 
 def passing(study: Study) -> np.ndarray:
-    """Row numbers (int64, ascending) that pass the filters in force."""
+    """Row numbers (int64, ascending) that pass the filters."""
     chosen = _chosen()
     return _passing(studies.identity(study), tuple(sorted(chosen.items())), study)
 
 
 def key(study: Study) -> str:
-    """A text that differs whenever study or filters do: part of the key of a cached figure."""
+    """A text that changes with the study and with the filters: part of a cached figure's key."""
     return f"{studies.identity(study)}|{sorted(_chosen().items())}"
 
 
 def text(study: Study) -> str:
-    """The filters in force, in plain words."""
+    """The filters in plain words, 'all images' when none is set."""
     parts = []
     for name, value in _chosen().items():
         if name == SEARCH:
@@ -144,21 +144,21 @@ def text(study: Study) -> str:
 
 
 def column_codes(study: Study, name: str) -> Codes:
-    """A filter's column as numbers, worked out once per study."""
+    """A filter's column as numbers, computed once per study."""
     return _codes(studies.identity(study), name, study)
 
 
 def _choice(name: str, codes: Codes) -> None:
     if name in st.session_state:
-        # Another study, or an address from elsewhere, may name values that are not here.
+        # Another study, or an address, may name values that this study lacks.
         st.session_state[name] = [v for v in st.session_state[name] if v in codes.values]
     if name == "verdict":
-        place = st.container(gap="small")  # what comes below stays where it is
-        if place.pills(
+        container = st.container(gap="small")  # keeps the place of the widgets below
+        if container.pills(
             CHOICES[name], codes.values, selection_mode="multi", key=name, bind="query-params"
         ):
-            place.caption(
-                "Images are chosen by the answer itself: accuracies say nothing meanwhile."
+            container.caption(
+                "This filter selects by the result itself. Accuracies mean nothing while it is set."
             )
     else:
         st.multiselect(
@@ -167,15 +167,15 @@ def _choice(name: str, codes: Codes) -> None:
 
 
 def _chosen() -> dict[str, tuple[str, ...] | str]:
-    found: dict[str, tuple[str, ...] | str] = {}
+    chosen: dict[str, tuple[str, ...] | str] = {}
     for name in CHOICES:
         values = st.session_state.get(name)
         if values:
-            found[name] = tuple(sorted(values))
+            chosen[name] = tuple(sorted(values))
     words = (st.session_state.get(SEARCH) or "").strip()
     if words:
-        found[SEARCH] = words
-    return found
+        chosen[SEARCH] = words
+    return chosen
 
 
 def _table(study: Study) -> pd.DataFrame:
@@ -197,13 +197,13 @@ def _codes(identity: str, name: str, _study: Study) -> Codes:
         return Codes(np.zeros(len(table), np.int32), [])
     codes, values = pd.factorize(table[name])
     order = sorted(range(len(values)), key=lambda i: reading_order(values[i]))
-    place = np.empty(len(values) + 1, np.int32)
-    place[order] = np.arange(len(values), dtype=np.int32)
+    new_codes = np.empty(len(values) + 1, np.int32)
+    new_codes[order] = np.arange(len(values), dtype=np.int32)
     texts = [_plain(values[i]) for i in order]
     if (codes < 0).any():
-        place[-1] = len(texts)
+        new_codes[-1] = len(texts)
         texts.append(_WITHOUT.get(name, _MISSING))
-    return Codes(place[codes], texts)
+    return Codes(new_codes[codes], texts)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -214,29 +214,29 @@ def _passing(identity: str, chosen: tuple, _study: Study) -> np.ndarray:
             keep &= _containing(_study.images, value)
             continue
         codes = column_codes(_study, name)
-        wanted = np.isin(np.arange(len(codes.values)), _places(codes, value))
+        wanted = np.isin(np.arange(len(codes.values)), _value_codes(codes, value))
         if len(wanted):
             keep &= wanted[codes.codes]
     return np.flatnonzero(keep)
 
 
-def _places(codes: Codes, values: tuple[str, ...]) -> list[int]:
-    place = {value: i for i, value in enumerate(codes.values)}
-    return [place[value] for value in values if value in place]
+def _value_codes(codes: Codes, values: tuple[str, ...]) -> list[int]:
+    codes_by_value = {value: i for i, value in enumerate(codes.values)}
+    return [codes_by_value[value] for value in values if value in codes_by_value]
 
 
 def _containing(images: Mapping[str, pd.Series], words: str) -> np.ndarray:
-    found = np.zeros(len(images["image_id"]), dtype=bool)
+    matches = np.zeros(len(images["image_id"]), dtype=bool)
     for name in SEARCHED:
         if name in images:
-            found |= (
+            matches |= (
                 images[name]
                 .astype("str")
                 .str.contains(words, case=False, regex=False)
                 .fillna(False)
                 .to_numpy(dtype=bool)
             )
-    return found
+    return matches
 
 
 def _plain(value: object) -> str:

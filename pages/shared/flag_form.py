@@ -1,7 +1,7 @@
 """The dialog that asks for a decision about some images: a draft until it is recorded.
 
-Everything that must not be lost happens in callbacks. They run first, so a second click or a key
-that interrupts the drawing of the page cannot interrupt them.
+All changes happen in callbacks. They run before the page is drawn, so a second click or a key
+cannot interrupt them.
 """
 
 import hashlib
@@ -17,20 +17,20 @@ from bnn_core.study.folder import Study
 from pages.shared import drafts, reviewer
 from pages.shared.words import plain
 
-#: In the session: the form that is open, as (its name, the last action of the log that the reviewer
-#: knows of), and what is wrong in it, as {field: text}.
+#: In the session: the open form, as (its name, the last action of the log that the reviewer has
+#: seen), and its problems, as {field: text}.
 _OPEN, _PROBLEMS = "_flag_form_open", "_flag_form_problems"
-#: In the session: how often the decision was to be recorded.
+#: In the session: how often the button to record was pressed.
 _PRESSES = "_flag_form_presses"
-#: In the session: the flag recorded last, and the name of its form until one is opened again.
+#: In the session: the flag recorded last, and the name of its form until a form is opened.
 _RECORDED, _DONE = "_flag_form_recorded", "_flag_form_done"
 _FIELDS = ("reason", "decision", "new_label", "note")
 
 
 class Recorded(NamedTuple):
-    """A flag as it was recorded: by which control, in which study, about which rows.
+    """A recorded flag: the control's key, the study, the action and the rows.
 
-    seen: number of the last action of the log that the reviewer knew of.
+    seen: number of the last action of the log that the reviewer had seen.
     """
 
     key: str
@@ -41,10 +41,10 @@ class Recorded(NamedTuple):
 
 
 class Form(NamedTuple):
-    """What a form is about.
+    """The subject of a form.
 
-    key: of the control that opens it. filter_text: how the rows came about, for the log. known:
-    reason, decision, new_label and note to begin with.
+    key: of the control that opens it. filter_text: how the rows were selected, for the log. known:
+    initial reason, decision, new_label and note.
     """
 
     study: Study
@@ -56,34 +56,34 @@ class Form(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Another one for other images: a note written for one image never goes with another."""
-        told = hashlib.sha256(repr((self.study.name, sorted(self.known.items()))).encode())
-        told.update(np.sort(self.rows).tobytes())
-        return f"{self.key}_{told.hexdigest()[:16]}"
+        """A name that depends on the images: a note for one image never goes to another."""
+        digest = hashlib.sha256(repr((self.study.name, sorted(self.known.items()))).encode())
+        digest.update(np.sort(self.rows).tobytes())
+        return f"{self.key}_{digest.hexdigest()[:16]}"
 
     @property
     def is_open(self) -> bool:
-        """Whether the dialog is to be drawn."""
+        """Whether the dialog is open."""
         return st.session_state.get(_OPEN, ("", 0))[0] == self.name
 
     @property
     def has_draft(self) -> bool:
-        """Whether something was entered and not recorded."""
+        """Whether there are entries that are not recorded."""
         return bool(drafts.read(self.name))
 
     def open(self) -> None:
-        """Show the dialog from the next drawing on; a callback."""
+        """Open the dialog; a callback."""
         st.session_state[_OPEN] = (self.name, self.log.last_action())
         st.session_state.pop(_DONE, None)
         st.session_state.pop(_PROBLEMS, None)
 
     def discard(self) -> None:
-        """Forget what was entered; a callback."""
+        """Forget the entries; a callback."""
         drafts.drop(self.name)
 
 
 def shut() -> None:
-    """Show no dialog; what was entered is kept. A callback, and for a page that is left."""
+    """Close the dialog and keep the entries; a callback, also called when a page is left."""
     st.session_state.pop(_OPEN, None)
     st.session_state.pop(_PROBLEMS, None)
 
@@ -94,12 +94,12 @@ def last_recorded() -> Recorded | None:
 
 
 def forget_recorded() -> None:
-    """Offer no undo any more."""
+    """Withdraw the offer to undo."""
     st.session_state.pop(_RECORDED, None)
 
 
 def draw(form: Form, decided: int) -> None:
-    """The dialog. decided: how many of the images have a decision already."""
+    """The dialog. decided: number of images that already have a decision."""
     dialog = st.dialog(
         f"Flag {count(len(form.rows), 'image')}",
         width="medium",
@@ -111,14 +111,14 @@ def draw(form: Form, decided: int) -> None:
 
 def _fields(form: Form, decided: int) -> None:
     if not form.is_open:
-        st.rerun()  # recorded, or left: the page draws itself without the dialog
+        st.rerun()  # recorded or closed: the page is drawn without the dialog
     entered = form.known | drafts.read(form.name)
     alone = f"{form.study.images['image_id'].iat[form.rows[0]]}, " if len(form.rows) == 1 else ""
     st.caption(plain(f"{alone}{form.filter_text}"))
     if decided:
         st.caption(
-            f":material/history: {decided:,} of them {be(decided)} on the list already. "
-            "The new decision counts from now on. Undo brings the earlier one back."
+            f":material/history: {decided:,} of them {be(decided)} already on the list. "
+            "The new decision counts from now on. Undo restores the earlier one."
         )
 
     def field(name: str) -> dict[str, object]:
@@ -137,7 +137,7 @@ def _fields(form: Form, decided: int) -> None:
         required=True,
         default=entered.get("decision") or "unsure",
     )
-    # In a container: the fields below would be redrawn, and lose what is being typed.
+    # In a container: the fields below keep their place and the text being typed.
     with st.container():
         if decision == "relabel":
             classes = form.study.classes
@@ -165,12 +165,12 @@ def _fields(form: Form, decided: int) -> None:
             on_click=_record,
             args=(form,),
         )
-        st.caption("What you enter is kept for these images until it is recorded.")
+        st.caption("Your entries are kept for these images until they are recorded.")
 
 
 def _problem(field: str) -> None:
-    """What is wrong with a field, below it."""
-    # Another key for each press: browser.js then knows that the server has answered, and moves the
+    """The problem of a field, below it."""
+    # A new key for each press tells browser.js that the server has answered; it then moves the
     # focus to the field above.
     press = st.session_state.get(_PRESSES, 0)
     with st.container(key=f"flag_problem_{field}_{press}"):
@@ -180,13 +180,13 @@ def _problem(field: str) -> None:
 
 def _keep(form: Form, field: str) -> None:
     if st.session_state.get(_DONE) == form.name:
-        return  # it came with the click that recorded the decision, whose callback ran first
+        return  # it arrived with the click that recorded the decision, whose callback ran first
     drafts.keep(form.name, **{field: st.session_state[f"{form.name}_{field}"]})
     st.session_state.get(_PROBLEMS, {}).pop(field, None)
 
 
 def _record(form: Form) -> None:
-    """Record the decision, or say at which field it fails."""
+    """Record the decision, or set the problem of a field."""
     st.session_state[_PRESSES] = st.session_state.get(_PRESSES, 0) + 1
     if not form.is_open:
         return  # a second click: the first one recorded it
@@ -202,14 +202,14 @@ def _record(form: Form) -> None:
     try:
         who = clean_reviewer(who)
     except InputError:
-        problems["reviewer"] = "Type your name: the log keeps who decided."
+        problems["reviewer"] = "Type your name: the log records who decided."
     seen, latest = st.session_state[_OPEN][1], form.log.last_action()
     if not problems:
         others = form.log.decided_since(form.study, form.rows, seen)
         if others:
             problems["others"] = (
-                told(others) + " while this form was open. Nothing is recorded "
-                "yet. Press Flag again if your decision is to count instead."
+                in_words(others) + " while this form was open. Nothing is recorded "
+                "yet. Press Flag again if your decision should count instead."
             )
             st.session_state[_OPEN] = (form.name, latest)
     if not problems:
@@ -236,6 +236,6 @@ def _record(form: Form) -> None:
         shut()
 
 
-def told(others: list[Action]) -> str:
-    """Who decided what: 'Ada decided 3 images: exclude (corrupted)'."""
+def in_words(others: list[Action]) -> str:
+    """Decisions in words: 'Ada decided 3 images: exclude (corrupted)'."""
     return "; ".join(f"{action.reviewer} decided {action.text}" for action in others)

@@ -8,13 +8,16 @@ import streamlit as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.review.log import ReviewLog
-from bnn_core.study.folder import Study, cache_root
+from bnn_core.study.catalogue import cache_root
+from bnn_core.study.folder import Study
 from pages.shared import flag_form
 from pages.shared.flag_form import Form, Recorded
 from pages.shared.words import plain
 
 #: In the session: a message for the next run, because a callback may not show one itself.
-_SAID = "_flagging_said"
+_MESSAGE = "_flagging_said"
+#: In the session: the next control with `opens_next` opens its dialog.
+OPEN_NEXT = "_flagging_open_next"
 #: In the session: number of the action that was announced last.
 _ANNOUNCED = "_flagging_announced"
 #: After a flag the page asks this often whether others decided the same images.
@@ -27,18 +30,18 @@ def review_log() -> ReviewLog:
 
 
 def decisions(study: Study) -> pd.DataFrame:
-    """What holds now, see `ReviewLog.state`: one line per flagged image, index = row of the study.
+    """Current decisions, see `ReviewLog.state`: one row per flagged image, index = row of the study.
 
-    Shared by all sessions: not to be altered.
+    Shared by all sessions: do not change it.
     """
     log = review_log()
     return _decisions(study.name, study.fingerprint, str(log.path), log.last_action(), study, log)
 
 
 def decision_words(decision: str | None, new_label: str | None) -> str:
-    """A decision in words; None: taken off the list."""
+    """A decision in words; None: removed from the list."""
     if decision is None:
-        return "taken off the list"
+        return "removed from the list"
     return f"{decision} to {new_label}" if isinstance(new_label, str) else decision
 
 
@@ -49,17 +52,17 @@ def flagged_rows(study: Study) -> list[int]:
 
 def draw_decision(study: Study, row: int) -> None:
     """Whether an image is flagged: its decision, who made it and when, in one line."""
-    found = decisions(study)
-    # In a place of its own: what stands below would be drawn anew when the line comes or goes.
+    decided = decisions(study)
+    # In a container: the widgets below keep their place when the line comes or goes.
     with st.container():
-        if row in found.index:
-            holds = found.loc[row]
-            disputed = ", disputed" if holds["disputed"] else ""
+        if row in decided.index:
+            decision = decided.loc[row]
+            disputed = ", disputed" if decision["disputed"] else ""
             st.markdown(
                 f":small[:material/flag: "
-                f"**{plain(decision_words(holds['decision'], holds['new_label']))}** "
-                f"({holds['reason']}), {plain(holds['reviewer'])}, "
-                f"{holds['time'][:16].replace('T', ' ')} UTC{disputed}]"
+                f"**{plain(decision_words(decision['decision'], decision['new_label']))}** "
+                f"({decision['reason']}), {plain(decision['reviewer'])}, "
+                f"{decision['time'][:16].replace('T', ' ')} UTC{disputed}]"
             )
 
 
@@ -72,21 +75,25 @@ def flag_control(
     word: str = "Flag",
     counted: bool = True,
     known: Mapping[str, str | None] | None = None,
+    opens_next: bool = False,
 ) -> None:
     """A button that flags `rows` with a reason, a decision, a note and the reviewer's name.
 
-    `filter_text` says how the rows came about and goes into the review log. A dialog asks for the
-    decision. What was entered and not recorded is kept, and a line says so. After flagging, an
-    undo button follows. word: what the button says, and, where counted, of how many. known:
-    reason, decision, new_label and note to begin with, where a decision is changed.
+    `filter_text` describes how the rows were selected and goes into the review log. A dialog asks
+    for the decision. Entries that are not recorded yet are kept, with a line about it. After
+    flagging, an undo button follows. word: text of the button; counted: with the number of images.
+    known: initial reason, decision, new_label and note, where a decision is changed. opens_next:
+    whether OPEN_NEXT in the session opens the dialog.
     """
     rows = np.asarray(rows, dtype=np.int64)
     n = len(rows)
-    if said := st.session_state.pop(_SAID, None):
-        st.toast(said[0], icon=said[1])
+    if message := st.session_state.pop(_MESSAGE, None):
+        st.toast(message[0], icon=message[1])
     if last := flag_form.last_recorded():
         _announce(last)
     form = Form(study, rows, filter_text, key, dict(known or {}), review_log())
+    if opens_next and st.session_state.pop(OPEN_NEXT, False):
+        form.open()
     words = f"{word} {n:,}" if counted and n else word
     with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
         st.button(words, key=key, icon=":material/flag:", disabled=n == 0, on_click=form.open)
@@ -122,7 +129,7 @@ def flag_control(
 
 
 def _announce(last: Recorded) -> None:
-    """Say once that a flag is recorded."""
+    """Show once that a flag is recorded."""
     if st.session_state.get(_ANNOUNCED) != last.action.action_id:
         st.session_state[_ANNOUNCED] = last.action.action_id
         st.toast(f"Flagged {last.action.text}", icon=":material/flag:")
@@ -130,7 +137,7 @@ def _announce(last: Recorded) -> None:
 
 @st.fragment(run_every=SECONDS_BETWEEN_LOOKS)
 def _others_since(study: Study, last: Recorded) -> None:
-    """Who else decided the images that were flagged last; the reviewer did not know of it."""
+    """Other reviewers' decisions on the images flagged last, made in the meantime."""
     others = [
         action
         for action in review_log().decided_since(study, last.rows, last.seen)
@@ -138,7 +145,7 @@ def _others_since(study: Study, last: Recorded) -> None:
     ]
     if others:
         st.caption(
-            f":material/group: {plain(flag_form.told(others))} since you opened "
+            f":material/group: {plain(flag_form.in_words(others))} since you opened "
             "the form. The latest decision counts."
         )
 
@@ -148,10 +155,10 @@ def _undo(study: Study, who: str) -> None:
     try:
         undone = review_log().undo(study, who)
     except InputError as error:
-        st.session_state[_SAID] = (str(error), ":material/error:")
+        st.session_state[_MESSAGE] = (str(error), ":material/error:")
         return
-    st.session_state[_SAID] = (
-        f"Taken back: {undone.text}" if undone else "Nothing to take back",
+    st.session_state[_MESSAGE] = (
+        f"Undone: {undone.text}" if undone else "Nothing to undo",
         ":material/undo:",
     )
 

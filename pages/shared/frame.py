@@ -1,8 +1,9 @@
-"""What every page asks for: the study, its tables, the rows that pass the filters, images by URL.
+"""What every page needs: the study of the session, fragments, addresses of images and of pages.
 
-Pages import from the repository root: `from pages.shared import frame`. Beside this module:
+Pages import from the repository root: `from pages.shared import frame`. The modules beside it:
+`filters` (rows that pass), `scores` (score and cut-off), `studies` (tables of a study),
 `wall.image_wall` (images to click), `panels.detail` and `panels.selection_panel` (one image, a
-selection), `flagging.flag_control`; `filters` and `scores`, which only pages/main.py draws.
+selection), `flagging.flag_control`. Only pages/main.py draws the filters and the score.
 """
 
 import base64
@@ -13,34 +14,15 @@ from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.methods import method_of
-from bnn_core.base.scores import SCORES
 from bnn_core.study.folder import Study
-from pages.shared import filters, pictures, scores, studies
-from pages.shared.studies import table
-
-__all__ = [
-    "among_rows",
-    "current_study",
-    "cutoff",
-    "cutoff_of",
-    "filter_key",
-    "filter_text",
-    "filtered_rows",
-    "fragment",
-    "image_link",
-    "image_url",
-    "open_image",
-    "table",
-]
+from pages.shared import filters, pictures, studies
 
 ONE_IMAGE = "one_image/page.py"
-#: Most rows that a link carries along for previous and next: a window around the image of longer
-#: selections. 500 rows of a million, in any order, are about 2,000 characters of address.
+#: Most rows in a link for previous and next: a longer selection is cut to a window around the
+#: image. 500 rows of a million, in any order, are about 2,000 characters of address.
 MOST_AMONG = 500
 _OPEN = "_open_image"
 
@@ -59,7 +41,7 @@ def current_study() -> Study:
 
 
 def fragment(function: Callable[..., None]) -> Callable[..., None]:
-    """`st.fragment` that shows an InputError as its one line, as the pages do outside of fragments.
+    """`st.fragment` that shows an InputError as one line, like the pages outside of fragments.
 
     A part of a page decorated with it runs alone when something in it is clicked.
     """
@@ -75,49 +57,17 @@ def fragment(function: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-def filtered_rows() -> np.ndarray:
-    """Row numbers (int64, ascending) of the current study that pass the shared filters."""
-    return filters.passing(current_study())
-
-
-def filter_text() -> str:
-    """The shared filters in plain words, 'all images' when none is set."""
-    return filters.text(current_study())
-
-
-def filter_key() -> str:
-    """Text that differs whenever the study or the filters do: for keys of caches and charts."""
-    return filters.key(current_study())
-
-
-def cutoff() -> scores.Cutoff:
-    """The score in force and its cut-off: `.score`, `.value`, `.threshold`, `.text`."""
-    return scores.cutoff(current_study())
-
-
-def cutoff_of(method: str, own: pd.DataFrame) -> scores.Cutoff:
-    """`cutoff` for a method whose table is `own`; confidence c, and a word, where it lacks that."""
-    cut = cutoff()
-    if cut.score in own and own[cut.score].notna().any():
-        return cut
-    st.caption(
-        f"{method_of(method).short} has no {SCORES[cut.score].name.lower()}; confidence c "
-        "stands in its place."
-    )
-    return scores.Cutoff("confidence", 0.5)
-
-
 def image_url(study: Study, row: int, size: str = "thumb", **render: object) -> str:
     """Address of an image: size 'thumb' or 'full'; `render` (channels, contrast, ...) for 'full'.
 
-    The address holds a digest of the content, so browsers may keep the answer for ever.
+    The address holds a digest of the content, so browsers may keep the answer without limit.
     """
     options = {"v": pictures.version(study, row), **{k: str(v) for k, v in render.items()}}
     return f"/image/{quote(study.name, safe='')}/{size}/{row}?{urlencode(options)}"
 
 
 def image_link(study: Study, row: int, among: np.ndarray | None = None) -> dict[str, str]:
-    """Query parameters that show `row` on One image, `among` being what previous/next walk through.
+    """Query parameters that show `row` on One image; previous/next walk through `among`.
 
     For `st.page_link("one_image/page.py", query_params=...)`. `among` None: the filtered rows.
     """
@@ -128,25 +78,32 @@ def image_link(study: Study, row: int, among: np.ndarray | None = None) -> dict[
 
 
 def open_image(study: Study, row: int, among: np.ndarray | None = None) -> None:
-    """Switch to the page One image at `row`; previous/next walk through `among` in its order."""
-    # Only a run of the whole app keeps the filters in the address when the page changes; from
-    # within a fragment they would fall off. So the switch is left to pages/main.py.
+    """Switch to One image at `row`; previous/next walk through `among` in its order. A callback."""
     st.session_state[_OPEN] = image_link(study, row, among)
-    st.rerun(scope="app")
+
+
+def leave_fragment() -> None:
+    """Draw the whole app where `open_image` was called.
+
+    Only a full run keeps the filters in the address when the page changes, so pages/main.py makes
+    the switch.
+    """
+    if _OPEN in st.session_state:
+        st.rerun(scope="app")
 
 
 def follow_open_image() -> None:
-    """Do what `open_image` asked for; pages/main.py calls it once its own widgets are drawn."""
+    """Make the switch of `open_image`; pages/main.py calls it after its widgets are drawn."""
     link = st.session_state.pop(_OPEN, None)
     if link is not None:
         st.switch_page(ONE_IMAGE, query_params=link)
 
 
-def among_rows() -> np.ndarray:
-    """On One image: the rows that previous/next walk through, as the address says."""
+def among_rows(study: Study) -> np.ndarray:
+    """On One image: the rows that previous/next walk through, from the address."""
     rows = _unpacked(st.query_params.get("among", ""))
-    if rows is None or len(rows) == 0 or rows.max() >= len(current_study().images):
-        return filtered_rows()
+    if rows is None or len(rows) == 0 or rows.max() >= len(study.images):
+        return filters.passing(study)
     return rows
 
 
@@ -160,17 +117,17 @@ def _window(rows: np.ndarray, row: int) -> np.ndarray:
 
 
 def _packed(rows: np.ndarray) -> str:
-    """Row numbers in any order as text for an address: differences, squeezed, base64."""
+    """Row numbers in any order as text for an address: differences, compressed, base64."""
     steps = np.diff(rows, prepend=0).astype("<i4")
-    # Bytes of one significance stand together: the high ones are mostly equal and vanish.
+    # Bytes of one significance are adjacent: the high ones are mostly equal and compress well.
     planes = steps.view(np.uint8).reshape(-1, 4).T.tobytes()
     return base64.urlsafe_b64encode(zlib.compress(planes, 9)).rstrip(b"=").decode()
 
 
 def _unpacked(text: str) -> np.ndarray | None:
     try:
-        squeezed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        planes = zlib.decompressobj().decompress(squeezed, 4 * MOST_AMONG)
+        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        planes = zlib.decompressobj().decompress(packed, 4 * MOST_AMONG)
         steps = np.frombuffer(planes, np.uint8).reshape(4, -1).T.copy().view("<i4").ravel()
     except (binascii.Error, ValueError, zlib.error):
         return None

@@ -1,43 +1,48 @@
-"""What a selection in the scatter of two networks means: rows, and words for the exported list."""
+"""A selection in the scatter of two networks as rows, and as words for the exported list."""
 
+import json
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnn_core.base.errors import InputError
 from bnn_core.base.scores import SCORES
 from bnn_core.figures import scatter
+from bnn_core.measures import selection
 from bnn_core.measures.agreement import MARGIN_BINS, Plane, Scale
+from bnn_core.study.folder import Study
 
 
 class Choice(NamedTuple):
-    """What is selected: rows of the study, and how they came about."""
+    """A selection: rows of the study, and how they were selected, in words."""
 
     rows: np.ndarray
     words: str
 
 
-def in_chart(event: dict, placed: Plane, rows: np.ndarray) -> Choice | None:
-    """Those of `rows` that a Plotly selection means, drawn or not; None where it is empty.
+def in_chart(event: dict, positions: Plane, rows: np.ndarray) -> Choice | None:
+    """The rows of a Plotly selection among `rows`, drawn or not; None where it is empty.
 
     event: the "selection" that `st.plotly_chart` returns.
     """
     boxes, lassos = event.get("box") or [], event.get("lasso") or []
     if boxes or lassos:
-        words = [box_words(box, placed) for box in boxes] + ["lasso drawn by hand"] * len(lassos)
-        return Choice(placed.in_areas(rows, boxes, lassos), f"In the {' and the '.join(words)}")
+        words = [box_words(box, positions) for box in boxes] + ["lasso drawn by hand"] * len(lassos)
+        return Choice(positions.in_areas(rows, boxes, lassos), f"In the {' and the '.join(words)}")
     marks = [scalar(point["customdata"]) for point in event["points"] if "customdata" in point]
     bars = [scatter.bar_of(mark) for mark in marks if isinstance(mark, str)]
     if bars:
-        found = [placed.in_bar(rows, *bar) for bar in bars]
+        rows_by_bar = [positions.in_bar(rows, *bar) for bar in bars]
         return Choice(
-            np.unique(np.concatenate(found)), "; ".join(bar_words(bar, placed) for bar in bars)
+            np.unique(np.concatenate(rows_by_bar)),
+            "; ".join(bar_words(bar, positions) for bar in bars),
         )
     if marks:
         return Choice(np.unique(np.array(marks, dtype=np.int64)), "Points clicked")
     return None
 
 
-def in_corner(placed: Plane, rows: np.ndarray, quadrant: str, outcome: str | None) -> Choice:
+def in_corner(positions: Plane, rows: np.ndarray, quadrant: str, outcome: str | None) -> Choice:
     """The images of a corner, with one outcome or any."""
 
     def rule(scale: Scale) -> str:
@@ -46,40 +51,93 @@ def in_corner(placed: Plane, rows: np.ndarray, quadrant: str, outcome: str | Non
 
     words = f"{capital(quadrant)}{f', {outcome}' if outcome else ''}"
     return Choice(
-        placed.in_corner(rows, quadrant, outcome),
-        f"{words} (sure: Bayesian {rule(placed.bayes)}, standard {rule(placed.standard)})",
+        positions.in_corner(rows, quadrant, outcome),
+        f"{words} (sure: Bayesian {rule(positions.bayes)}, standard {rule(positions.standard)})",
     )
 
 
-def fingerprint(event: dict) -> str:
-    """A short text that differs between selections; empty when nothing is selected."""
-    areas = [event.get("box") or [], event.get("lasso") or []]
-    points = event["points"]
-    return repr((len(points), points[:3], areas)) if points or any(areas) else ""
+def as_text(event: dict, study: Study) -> str:
+    """A Plotly selection as text for an address; empty where nothing is selected.
+
+    Points are kept as image ids, bars by their names, boxes and lassos by their geometry.
+    """
+    marks = [scalar(point["customdata"]) for point in event["points"] if "customdata" in point]
+    areas = {kind: [_rounded(area) for area in event.get(kind) or []] for kind in ("box", "lasso")}
+    if any(areas.values()):
+        marks = []  # the areas define the images, whichever of them are drawn
+    parts = {
+        "images": [str(study.images["image_id"].iat[m]) for m in marks if not isinstance(m, str)],
+        "bars": [mark for mark in marks if isinstance(mark, str)],
+        **areas,
+    }
+    parts = {name: part for name, part in parts.items() if part}
+    return json.dumps(parts, separators=(",", ":")) if parts else ""
 
 
-def box_words(box: dict, placed: Plane) -> str:
+def from_text(text: str, study: Study) -> dict:
+    """A selection as `in_chart` takes it, from `as_text`; an empty one for any other text."""
+    nothing = {"points": [], "box": [], "lasso": []}
+    try:
+        parts = json.loads(text)
+        marks = [study.row_of(str(image_id)) for image_id in parts.get("images", [])]
+        for bar in parts.get("bars", []):
+            network, index, verdict = scatter.bar_of(bar)
+            if (
+                network not in ("standard", "bayes")
+                or not 0 <= index < MARGIN_BINS
+                or verdict not in selection.VERDICTS
+            ):
+                return nothing
+            marks.append(bar)
+        areas = {kind: [_read(area) for area in parts.get(kind, [])] for kind in ("box", "lasso")}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, InputError):
+        return nothing
+    return {"points": [{"customdata": mark} for mark in marks], **areas}
+
+
+def _rounded(area: dict) -> dict:
+    """An area with its coordinates to six digits."""
+    return {
+        "xref": area["xref"],
+        "yref": area["yref"],
+        "x": [float(f"{x:.6g}") for x in area["x"]],
+        "y": [float(f"{y:.6g}") for y in area["y"]],
+    }
+
+
+def _read(area: dict) -> dict:
+    """An area of an address; ValueError, TypeError or KeyError for a bad one."""
+    if area["xref"] not in ("x", "x2") or area["yref"] not in ("y", "y2"):
+        raise ValueError("unknown axis")
+    if len(area["x"]) != len(area["y"]) or len(area["x"]) < 2:
+        raise ValueError("coordinates do not match")
+    return _rounded(area)
+
+
+def box_words(box: dict, positions: Plane) -> str:
     """'box of standard confidence c 0.2 to 0.9, Bayesian confidence c 0.1 to 0.8'."""
     # A box over a margin ("x2", "y2") bounds one network only.
     sides = [
         f"{name} {span(scale, box[axis])}"
         for name, scale, axis in (
-            ("standard", placed.standard, "x"),
-            ("Bayesian", placed.bayes, "y"),
+            ("standard", positions.standard, "x"),
+            ("Bayesian", positions.bayes, "y"),
         )
         if box[f"{axis}ref"] == axis
     ]
     return f"box of {', '.join(sides)}"
 
 
-def bar_words(bar: tuple[str, int, str], placed: Plane) -> str:
+def bar_words(bar: tuple[str, int, str], positions: Plane) -> str:
     """'Standard confidence c 0.2 to 0.225, wrong'."""
-    network, place, verdict = bar
+    network, bin_index, verdict = bar
     scale, ends = (
-        (placed.standard, placed.x_ends) if network == "standard" else (placed.bayes, placed.y_ends)
+        (positions.standard, positions.x_ends)
+        if network == "standard"
+        else (positions.bayes, positions.y_ends)
     )
     width = (ends[1] - ends[0]) / MARGIN_BINS
-    low = ends[0] + place * width
+    low = ends[0] + bin_index * width
     name = "Standard" if network == "standard" else "Bayesian"
     return f"{name} {span(scale, [low, low + width])}, {verdict}"
 
@@ -91,7 +149,7 @@ def span(scale: Scale, places: list[float]) -> str:
 
 
 def capital(words: str) -> str:
-    """With a capital first letter, the others as they are."""
+    """The words with a capital first letter."""
     return words[0].upper() + words[1:]
 
 

@@ -1,4 +1,4 @@
-"""What stands between the network and the app: which Host a browser may ask for, and headers."""
+"""Protection of the app in a network: allowed hosts and security headers."""
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
@@ -32,7 +32,7 @@ HEADERS = {
 
 
 class SafeHeaders:
-    """ASGI middleware: HEADERS on every answer."""
+    """ASGI middleware: HEADERS on every response."""
 
     def __init__(self, app: ASGIApp):
         self.app = app
@@ -49,7 +49,7 @@ class SafeHeaders:
 
 
 def middleware() -> list[Middleware]:
-    """For `st.App`: the headers, and no answer to a Host that is not allowed."""
+    """For `st.App`: the headers, and a check of the Host header."""
     # Starlette writes an IPv6 address in brackets, Streamlit without.
     allowed = [
         f"[{host}]" if ":" in host else host for host in st.get_option("server.allowedHosts")

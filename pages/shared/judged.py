@@ -1,6 +1,4 @@
-"""Judged units of the filtered rows, worked out once per filter and shared by all users; and what
-the pages say where no row is left.
-"""
+"""Judged units of the filtered rows, computed once per filter for all users; the empty state."""
 
 import numpy as np
 import streamlit as st
@@ -10,24 +8,24 @@ from bnn_core.measures.judged_units import Judged, judged_units, quality
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.reliability import Reliability
 from bnn_core.study.folder import Study
-from pages.shared import filters, frame, studies
+from pages.shared import filters, studies
 
 
-def none_passes() -> bool:
-    """Whether no image passes the filters; says so in the words of all pages."""
-    if len(frame.filtered_rows()):
+def none_passes(study: Study) -> bool:
+    """Whether no image passes the filters; then a message is drawn."""
+    if len(filters.passing(study)):
         return False
     st.info(
-        "No image passes the filters. Take one off in the sidebar.",
+        "No images match. Remove a filter in the sidebar.",
         icon=":material/filter_alt_off:",
     )
     return True
 
 
 def compared_methods(study: Study) -> list[str]:
-    """The Bayesian and the standard network, those of them that the study has, else its first."""
-    found = (study.bayes_method, study.standard_method)
-    return [method for method in found if method is not None] or [study.reading_method]
+    """The study's Bayesian and standard network; the first method where it has neither."""
+    pair = (study.bayes_method, study.standard_method)
+    return [method for method in pair if method is not None] or [study.reading_method]
 
 
 def names(study: Study) -> dict[str, str]:
@@ -47,15 +45,15 @@ def qualities(study: Study, method: str) -> dict[str, float]:
 
 def reliabilities(study: Study) -> dict[str, Reliability]:
     """Bins of the reliability diagram of the compared methods, filtered rows."""
-    found = {}
+    bins_by_method = {}
     for method in compared_methods(study):
         units = judged(study, method, "top_softmax")
-        found[method] = units.reliability()
-    return found
+        bins_by_method[method] = units.reliability()
+    return bins_by_method
 
 
 def unscored(study: Study) -> int:
-    """How many filtered rows no accuracy counts."""
+    """Number of filtered rows that no accuracy counts."""
     return _unscored(filters.key(study), study)
 
 
@@ -68,7 +66,7 @@ def _judged(key: str, method: str, score: str, level: str, _study: Study) -> Jud
     return Judged(judged_units(table.iloc[rows], level, _study.classes), score)
 
 
-@st.cache_resource(max_entries=24, show_spinner="Working out the figures")
+@st.cache_resource(max_entries=24, show_spinner="Computing the figures")
 def _qualities(key: str, method: str, _study: Study) -> dict[str, float]:
     return quality(studies.table(_study, method).iloc[filters.passing(_study)], _study.classes)
 

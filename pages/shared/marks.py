@@ -1,4 +1,4 @@
-"""Charts whose marks lead somewhere: the address keeps what was clicked, "Close" lets go of it."""
+"""Charts with clickable marks: the address keeps the clicked mark, "Close" removes it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,23 +6,26 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.shared.wall import close_opened
+
 _ROUNDS, _LAST = "_marks_rounds", "_marks_last"
 
 
 def clickable_chart(
-    figure: go.Figure, key: str, name: str, say: Callable[[Any], str], **options: Any
+    figure: go.Figure, key: str, name: str, as_text: Callable[[Any], str], **options: Any
 ) -> None:
-    """A chart that puts the mark clicked last into the address.
+    """A chart that puts the clicked mark into the address.
 
-    A new figure would forget its selection, and Back could not return to it. name: the address's
-    parameter. say: the parameter's text from a mark's customdata. options: of `st.plotly_chart`.
+    A new figure loses its selection, so the address keeps it, also for Back. name: the parameter
+    of the address. as_text: a mark's customdata as text. options: of `st.plotly_chart`.
     """
     key, chart = _keyed(key), key
 
     def keep() -> None:
         points = st.session_state[key]["selection"]["points"]
         if points and "customdata" in points[-1]:
-            st.query_params[name] = say(points[-1]["customdata"])
+            close_opened()
+            st.query_params[name] = as_text(points[-1]["customdata"])
             if st.session_state.get(_LAST) not in (None, chart):
                 _unmark()
             st.session_state[_LAST] = chart
@@ -31,18 +34,18 @@ def clickable_chart(
 
 
 def close_button(name: str) -> None:
-    """Takes the mark out of the address."""
+    """A button that removes the mark from the address."""
     st.button(
         "Close",
         key=f"{name}_close",
         icon=":material/close:",
         type="tertiary",
-        on_click=_let_go,
+        on_click=_remove,
         args=(name,),
     )
 
 
-def _let_go(name: str) -> None:
+def _remove(name: str) -> None:
     st.query_params.pop(name, None)
     _unmark()
 
@@ -53,10 +56,10 @@ def _keyed(chart: str) -> str:
 
 
 def _unmark() -> None:
-    """Give the chart that was clicked last another key.
+    """Give the chart that was clicked last a new key.
 
-    Plotly keeps a mark selected: beside one clicked elsewhere it would mislead, and a second click
-    on it would only let go of it.
+    Plotly keeps a mark selected. Beside a mark clicked in another chart this misleads, and a second
+    click would only clear it.
     """
     last = st.session_state.pop(_LAST, None)
     rounds = st.session_state.get(_ROUNDS, {})

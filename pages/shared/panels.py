@@ -9,17 +9,18 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base.methods import method_of
-from bnn_core.base.scores import SCORES
+from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.measures.levels import unlearned_rows, wrong_rows
 from bnn_core.review import exporting
 from bnn_core.study.folder import Study
-from pages.shared import choices, frame, pictures
+from pages.shared import choices, filters, frame, pictures, studies
 from pages.shared.flagging import draw_decision, flag_control, flagged_rows, review_log
-from pages.shared.wall import image_wall, never_seen, thumbnail_side, wrongly_called
+from pages.shared.wall import image_wall, thumbnail_side
 from pages.shared.words import plain
 
-#: Classes shown as bars: the likeliest ones, and always the label.
+#: Number of classes shown as bars: the likeliest ones, and always the label.
 MOST_BARS = 6
-#: What is known of an image, in reading order.
+#: Metadata of an image, in reading order.
 METADATA = {
     "image_id": "Image",
     "plate": "Plate",
@@ -35,8 +36,8 @@ METADATA = {
 }
 #: How a selection can be ordered: words -> (column of the table, ascending) or None.
 RANKINGS = {
-    "most confident first": ("confidence", False),
-    "least confident first": ("confidence", True),
+    "most confident first": (DEFAULT, False),
+    "least confident first": (DEFAULT, True),
     "label least likely first": ("p_label", True),
     "highest entropy first": ("predictive_entropy", False),
     "highest epistemic first": ("epistemic", False),
@@ -50,22 +51,42 @@ def detail(
     key: str,
     among: np.ndarray | None = None,
     methods: Sequence[str] | None = None,
+    wide: bool = False,
 ) -> None:
     """One image beside a chart: image, both networks' distributions, metadata, scores, flag.
 
     `among`: the rows that previous and next on One image walk through; None: the filtered ones.
-    `methods`: whose distributions and scores; None: the Bayesian and the standard network's.
+    `methods`: of the distributions and scores; None: the Bayesian and the standard network.
+    `wide`: in columns, for a place below a chart instead of beside it.
     """
     tables = _tables(study, methods)
-    one = next(iter(tables.values())).iloc[[row]]
-    said = one.iloc[0]
-    label = "no label" if pd.isna(said["label"]) else f"**{plain(said['label'])}**"
+    columns = st.columns([1, 1, 1.15], gap="medium") if wide else [st.container()] * 3
+    with columns[0]:
+        _picture_with_actions(study, row, key, among, next(iter(tables.values())).iloc[[row]])
+    columns[1].html(_bars(study, row, tables))
+    columns[2].html(_scores(row, tables))
+    if wide:
+        facts = _known_metadata(study, row)
+        st.caption(" · ".join(f"{plain(name)} **{plain(value)}**" for name, value in facts.items()))
+    else:
+        st.html(_metadata(study, row))
+
+
+def _picture_with_actions(
+    study: Study, row: int, key: str, among: np.ndarray | None, summary: pd.DataFrame
+) -> None:
+    """The image below its label and prediction; the link to One image and the flag.
+
+    summary: the row of a method's table.
+    """
+    given, predicted = summary["label"].iat[0], summary["predicted"].iat[0]
+    label = "no label" if pd.isna(given) else f"**{plain(given)}**"
     verdict = ""
-    if wrongly_called(one).iat[0]:
+    if wrong_rows(summary)[0]:
         verdict = " :red[**✕ wrong**]"
-    elif never_seen(one).iat[0]:
-        verdict = " (a label that its network never saw)"
-    st.markdown(f"{label} → **{plain(said['predicted'])}**{verdict}")
+    elif unlearned_rows(summary)[0]:
+        verdict = " (this label was absent from training)"
+    st.markdown(f"{label} → **{plain(predicted)}**{verdict}")
     draw_decision(study, row)
     picture(study, row)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -74,29 +95,28 @@ def detail(
             label="Open in One image",
             icon=":material/open_in_full:",
             query_params=frame.image_link(study, row, among),
+            width="content",
         )
         flag_control(
             study,
             np.array([row]),
-            frame.filter_text(),
+            filters.text(study),
             f"{key}_flag",
             word="Flag this image",
             counted=False,
         )
-    st.html(_bars(study, row, tables))
-    st.html(_scores(row, tables) + _metadata(study, row))
 
 
 def facts(study: Study, row: int) -> None:
-    """Scores of both networks and what is known of the image, in two small tables."""
+    """Scores of both networks and the image's metadata, in two small tables."""
     st.html(_scores(row, _tables(study)) + _metadata(study, row))
 
 
 def picture(study: Study, row: int) -> None:
-    """The image as large as its place allows, or a line that there is none."""
+    """The image as large as its column allows, or a line that there is none."""
     image_id = str(study.images["image_id"].iat[row])
     if not study.has_thumbnail(row) and study.image_file(row) is None:
-        st.caption(f"The study holds no picture of {plain(image_id)}.")
+        st.caption(f"The study has no picture of {plain(image_id)}.")
         return
     hard = "image-rendering:pixelated;" if thumbnail_side(study) <= pictures.PIXEL_ART else ""
     st.html(
@@ -119,14 +139,14 @@ def selection_panel(
 ) -> None:
     """A selection: 'n of N', a ranked wall, export of exactly these rows, flag.
 
-    rows: row numbers in any order. title: what was selected, in words: it stands above the wall
-    and, with the filters, in the exported file. ranking: the user may order them; False keeps
-    theirs. method: whose prediction the captions give; None: the Bayesian method, else the first.
-    methods: whose distributions stand beside the image opened, see `detail`. caption: the score
-    below each image; None: c.
+    rows: row numbers in any order. title: the selection in words, for the heading and, with the
+    filters, for the exported file. ranking: the user may order the rows; False keeps their order.
+    method: of the predictions in the captions; None: the Bayesian method, else the first. methods:
+    of the distributions beside the opened image, see `detail`. caption: the score below each
+    image; None: c.
     """
     rows = np.asarray(rows, dtype=np.int64)
-    total = len(frame.filtered_rows())
+    total = len(filters.passing(study))
     left, right = st.columns([2, 1], gap="medium")
     with left:
         st.markdown(f"**{plain(title)}**: {len(rows):,} of {total:,} images")
@@ -143,7 +163,7 @@ def selection_panel(
         )
         chosen = np.array(result.selected, dtype=np.int64)
         acted = chosen if len(chosen) else rows
-        words = f"{title} ({frame.filter_text()})"
+        words = f"{title} ({filters.text(study)})"
         if len(chosen):
             words = f"{len(chosen):,} chosen by hand from: {words}"
         with actions:
@@ -155,7 +175,7 @@ def selection_panel(
         )
     if len(rows):
         with right:
-            shown = result.clicked if result.clicked is not None else int(rows[0])
+            shown = result.opened if result.opened is not None else int(rows[0])
             detail(study, shown, f"{key}_detail", among=rows, methods=methods)
 
 
@@ -163,17 +183,17 @@ def _ordered(
     study: Study,
     method: str | None,
     rows: np.ndarray,
-    place: st.delta_generator.DeltaGenerator,
+    actions: st.delta_generator.DeltaGenerator,
     key: str,
 ) -> np.ndarray:
-    table = frame.table(study, method or study.reading_method)
+    table = studies.table(study, method or study.reading_method)
     usable = [
         words
         for words, by in RANKINGS.items()
         if by is None or (by[0] in table and table[by[0]].iloc[rows].notna().any())
     ]
     choices.fit(f"{key}_order", usable, usable[0])
-    chosen = place.selectbox(
+    chosen = actions.selectbox(
         "Order", usable, key=f"{key}_order", label_visibility="collapsed", width=230
     )
     return ranked(table, rows, chosen)
@@ -190,7 +210,7 @@ def ranked(table: pd.DataFrame, rows: np.ndarray, ranking: str) -> np.ndarray:
 
 
 def export_button(study: Study, rows: np.ndarray, words: str, key: str, name: str) -> None:
-    """Downloads exactly these rows as CSV, with the filter that made them; made on the click.
+    """Downloads exactly these rows as CSV, with the filter that selected them; created on the click.
 
     name: what the rows are, for the file's name.
     """
@@ -209,7 +229,7 @@ def export_button(study: Study, rows: np.ndarray, words: str, key: str, name: st
 
 
 def file_name(words: str) -> str:
-    """Words as the name of a CSV file that every system takes."""
+    """Words as a CSV file name that is valid on every system."""
     return (re.sub(r"[^\w.]+", "-", words).strip("-.")[:80].rstrip("-.") or "selection") + ".csv"
 
 
@@ -218,7 +238,7 @@ def _tables(study: Study, methods: Sequence[str] | None = None) -> dict[str, pd.
     if methods is None:
         pair = [study.bayes_method, study.standard_method]
         methods = [m for m in pair if m is not None] or [study.reading_method]
-    return {m: frame.table(study, m) for m in methods}
+    return {m: studies.table(study, m) for m in methods}
 
 
 def _bars(study: Study, row: int, tables: dict[str, pd.DataFrame]) -> str:
@@ -269,22 +289,26 @@ def _scores(row: int, tables: dict[str, pd.DataFrame]) -> str:
 
 
 def _metadata(study: Study, row: int) -> str:
+    return key_values(_known_metadata(study, row))
+
+
+def _known_metadata(study: Study, row: int) -> dict[str, str]:
     facts = {}
     for name, words in METADATA.items():
         value = study.images[name].iat[row] if name in study.images else None
         if name == "fold" and study.images["fold"].nunique() < 2:
-            continue  # all images are of one, as where a table names none
+            continue  # all images have the same fold, as in a table without folds
         if name == "fold" and value == -1:
-            facts[words] = "the mean of all"
+            facts[words] = "mean of all"
         elif value is not None and not pd.isna(value):
             facts[words] = f"{value:g}" if isinstance(value, float) else str(value)
-    return key_values(facts)
+    return facts
 
 
 def by_method(
     methods: list[str], lines: dict[str, list[str]], meanings: dict[str, str] | None = None
 ) -> str:
-    """A table with one column per method, HTML; `meanings` show when the mouse rests on a line."""
+    """A table with one column per method, HTML; `meanings` are the tooltips of the rows."""
     cell = (
         '<td style="text-align:right;padding-left:.8rem;white-space:nowrap;'
         'font-variant-numeric:tabular-nums">'

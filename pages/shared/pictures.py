@@ -1,4 +1,4 @@
-"""What an image address shows: a thumbnail, or a full-size picture drawn on request."""
+"""The pictures behind image addresses: a thumbnail, or a full-size picture drawn on request."""
 
 import hashlib
 import io
@@ -23,7 +23,7 @@ PIXEL_ART = 64
 
 
 def version(study: Study, row: int) -> str:
-    """A digest of what an image address shows; it changes when the image or the study does."""
+    """A digest of the picture at an image address; it changes with the image and the study."""
     return hashlib.sha256(f"{identity(study)}/{_contents(study)[row]}".encode()).hexdigest()[:12]
 
 
@@ -44,8 +44,8 @@ def thumbnail(study: Study, row: int) -> tuple[bytes, str] | None:
 def full(study: Study, row: int, options: Mapping[str, str]) -> tuple[bytes, str] | None:
     """Bytes and media type of the large picture, or None where there is nothing to draw.
 
-    From the original files where they are there, else the thumbnail enlarged. A file is always
-    decoded and drawn anew, so that nothing but pixels ever leaves the server. options: "channels"
+    From the original files where they exist, else the enlarged thumbnail. Files are always decoded
+    and encoded again, so that only pixels leave the server. options: "channels"
     (names of those shown, comma-separated), "palette", "contrast" and "gain" (as
     `fields.render_image`), "side" ("all": every pixel of the original). Raises InputError for a
     damaged file or bad options.
@@ -55,7 +55,7 @@ def full(study: Study, row: int, options: Mapping[str, str]) -> tuple[bytes, str
         try:
             gain = float(options.get("gain", 1))
         except ValueError as error:
-            raise InputError(f"gain '{options['gain']}': a number expected") from error
+            raise InputError(f"gain '{options['gain']}': expected a number") from error
         return fields.render_image(
             study,
             row,
@@ -70,13 +70,13 @@ def full(study: Study, row: int, options: Mapping[str, str]) -> tuple[bytes, str
 
 
 def has_original(study: Study, row: int) -> bool:
-    """Whether all files of the image are where the study says they are."""
+    """Whether all files of the image exist in the study's image folder."""
     files = fields.field_files(study, row)
     return bool(files) and all(map(is_file, files))
 
 
 def enlarged(data: bytes, side: int = FULL_SIDE) -> bytes:
-    """A small picture at about `side` pixels: whole hard pixels for tiny ones, smooth else."""
+    """A small picture at about `side` pixels: whole pixels for tiny ones, else smooth."""
     picture = Image.open(io.BytesIO(data))
     longest = max(picture.size)
     if longest < side:

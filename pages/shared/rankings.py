@@ -1,4 +1,4 @@
-"""Rankings of suspect labels, worked out once for all users and pages."""
+"""Rankings of suspect labels, computed once for all users and pages."""
 
 import pandas as pd
 import streamlit as st
@@ -11,7 +11,7 @@ from pages.shared import studies
 def ranking(
     study: Study, level: str, second: pd.DataFrame | None = None, opinion: str = "none"
 ) -> pd.DataFrame:
-    """`ranking.rank` for the method that the pages read.
+    """`ranking.rank` of the study's reading method.
 
     second: another opinion; `opinion` is its name, for the cache. Do not change the table.
     """
@@ -19,7 +19,7 @@ def ranking(
 
 
 def ranked_images(study: Study) -> pd.DataFrame:
-    """`ranking.rank_images` for the method that the pages read. Do not change the table."""
+    """`ranking.rank_images` of the study's reading method. Do not change the table."""
     return _ranked_images(studies.identity(study), study.reading_method, study)
 
 

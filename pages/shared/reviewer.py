@@ -1,7 +1,7 @@
-"""Who reviews: one name for the session, remembered by this browser.
+"""The reviewer's name: one per session, remembered by this browser.
 
-Two people may share a study, so the name is not guessed from the log. It is a cookie that
-browser.js keeps: the server reads it as the page is loaded, without asking the page back.
+Two people may share a study, so the name is not guessed from the log. browser.js keeps it in a
+cookie, which the server reads when the page is loaded.
 """
 
 from urllib.parse import unquote
@@ -12,20 +12,20 @@ from bnn_core.review.log import LONGEST_NAME
 
 COOKIE = "bnn_reviewer"
 _NAME = "reviewer"
-#: The name that the browser was given last.
+#: The name that was last sent to the browser.
 _REMEMBERED = "_reviewer_remembered"
 
 
 def name() -> str:
-    """The name typed last, else the one that this browser remembers, else ""."""
+    """The name typed last, else the one remembered by this browser, else ""."""
     if _NAME not in st.session_state:
         st.session_state[_NAME] = unquote(st.context.cookies.get(COOKIE, ""))[:LONGEST_NAME]
     return st.session_state[_NAME]
 
 
 def ask(key: str, **options: object) -> str:
-    """A field with the name in it; what is typed there is the name everywhere from then on."""
-    # Only where it differs: to set it would undo what is being typed.
+    """A field for the name, which is the same in all such fields."""
+    # Only where it differs: setting it would undo the text being typed.
     if st.session_state.get(key) != name():
         st.session_state[key] = name()
     return st.text_input(
@@ -39,18 +39,18 @@ def ask(key: str, **options: object) -> str:
 
 
 def cookie() -> dict[str, str]:
-    """The cookie that pages/main.py hands to browser.js, in every run of the whole app."""
+    """The cookie that pages/main.py passes to browser.js in every full run."""
     st.session_state[_REMEMBERED] = name()
     return {COOKIE: name()}
 
 
 def remember() -> None:
-    """Let the browser have a new name now: in a fragment, which does not run pages/main.py."""
+    """Send a new name to the browser; for a fragment, which does not run pages/main.py."""
     if st.session_state.get(_REMEMBERED) != name():
         st.rerun()
 
 
 def take(key: str) -> str:
-    """The name in the field `key` is the name from now on."""
+    """Use the name in the field `key`; returns it."""
     st.session_state[_NAME] = st.session_state[key]
     return st.session_state[_NAME]

@@ -4,9 +4,9 @@
     /image/<study>/full/<row>?v=<digest>&<how to draw it>
     /image/<study>/full?id=<image id>
 
-Only thumbnails and freshly drawn pictures of listed studies can be read. An address with the right
-digest may be kept by browsers for ever, any other only after asking again. The functions are plain
-ones, which the server runs in threads, away from its event loop.
+Only thumbnails and newly drawn pictures of listed studies can be read. Browsers may cache an address
+with the current digest without limit, any other address only after a check. The functions are not
+async, so the server runs them in threads outside its event loop.
 """
 
 from starlette.requests import Request
@@ -20,7 +20,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def image(request: Request) -> Response:
-    """One picture, or 404 with one line that says what is not there."""
+    """One picture, or 404 with the reason in one line."""
     try:
         study = studies.opened(request.path_params["study"])
     except InputError:
@@ -34,19 +34,19 @@ def image(request: Request) -> Response:
             row = study.row_of(request.query_params.get("id", ""))
         options = {k: v for k, v in request.query_params.items() if k not in ("v", "id")}
         if request.path_params["size"] == "thumb":
-            found = pictures.thumbnail(study, row)
+            picture = pictures.thumbnail(study, row)
         elif request.path_params["size"] == "full":
-            found = pictures.full(study, row, options)
+            picture = pictures.full(study, row, options)
         else:
             raise InputError("size is thumb or full")
     except InputError as error:
         return _nothing(str(error))
-    if found is None:
-        return _nothing("the study holds no picture of this image")
+    if picture is None:
+        return _nothing("the study has no picture of this image")
     known = request.query_params.get("v") == pictures.version(study, row)
     return Response(
-        found[0],
-        media_type=found[1],
+        picture[0],
+        media_type=picture[1],
         headers={
             "Cache-Control": FOR_EVER if known else "no-cache",
             "X-Content-Type-Options": "nosniff",

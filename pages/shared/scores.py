@@ -1,31 +1,36 @@
-"""The score in force, how sure a network is of an image, and the cut-off on it.
+"""The chosen score (how sure a network is of an image) and the cut-off on it.
 
-Both live in the session under the names of the address (?score=...&cut_confidence=...), so pages
-and fragments read them here and never draw them again; pages/main.py does.
+The session keeps both under the names of the address (?score=...&cut_confidence=...). Pages and
+fragments read them here; only pages/main.py draws them.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
-from bnn_core.base.scores import SCORES
+from bnn_core.base.methods import method_of
+from bnn_core.base.scores import DEFAULT, SCORES
 from bnn_core.measures import evaluation
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
 from pages.shared import choices, studies
 from pages.shared.filters import SCORE
 
+#: End of every explanation of a score.
+MORE = "[More in Help](help#scores)"
+
 
 class Cutoff(NamedTuple):
-    """The score in force and where it is cut; `value` is in the units of the score."""
+    """The chosen score and its cut-off; `value` is in the units of the score."""
 
     score: str
     value: float
 
     @property
     def threshold(self) -> float:
-        """The cut-off as `bnn_core.measures.evaluation` wants it: higher means surer."""
+        """The cut-off as a certainty (see `bnn_core.measures.evaluation`): higher means surer."""
         return float(evaluation.certainty(self.score, np.float64(self.value)))
 
     @property
@@ -36,7 +41,7 @@ class Cutoff(NamedTuple):
 
 
 def draw(study: Study) -> None:
-    """Which score, and where it is cut; kept in the address like the filters."""
+    """The menu of scores and the slider of the cut-off; kept in the address like the filters."""
     known = usable(study)
     choices.fit(SCORE, known, known[0])
     explained = SCORES[st.session_state.get(SCORE, known[0])].help
@@ -46,7 +51,7 @@ def draw(study: Study) -> None:
         key=SCORE,
         bind="query-params",
         format_func=lambda key: SCORES[key].short,
-        help=f"How sure a network is of an image. {explained}",
+        help=f"How sure a network is of an image. {explained} {MORE}",
     )
     low, high, step, start = score_range(study, score)
     st.slider(
@@ -58,8 +63,8 @@ def draw(study: Study) -> None:
         key=f"cut_{score}",
         bind="query-params",
         format="%.2f" if step >= 0.01 else "%.3f",
-        help="An image on the other side is set aside: the network does "
-        "not answer for it, a person looks.",
+        help="Images on the other side are set aside: a person looks at them, and the network's "
+        "answer does not count.",
     )
 
 
@@ -69,8 +74,20 @@ def cutoff(study: Study) -> Cutoff:
     return Cutoff(score, st.session_state.get(f"cut_{score}", score_range(study, score)[3]))
 
 
+def cutoff_of(study: Study, method: str, table: pd.DataFrame) -> Cutoff:
+    """`cutoff` for a method with this table; the default score, and a caption, where it lacks it."""
+    cut = cutoff(study)
+    if cut.score in table and table[cut.score].notna().any():
+        return cut
+    st.caption(
+        f"{method_of(method).short} has no {SCORES[cut.score].name.lower()}. "
+        f"{SCORES[DEFAULT].name} is shown instead."
+    )
+    return Cutoff(DEFAULT, 0.5)
+
+
 def cutoff_key(study: Study) -> str:
-    """Name under which the session and the address keep the cut-off of the score in force."""
+    """Name of the chosen score's cut-off in the session and in the address."""
     return f"cut_{cutoff(study).score}"
 
 
@@ -85,20 +102,20 @@ def _usable(identity: str, _study: Study) -> list[str]:
     return [
         name
         for name in SCORES
-        if name == "confidence" or (name in table and evaluation.varies(table[name]))
+        if name == DEFAULT or (name in table and evaluation.varies(table[name]))
     ]
 
 
 def start_again(study: Study) -> None:
-    """Put every cut-off but that of c where it starts in this study; another one's says nothing."""
+    """Reset every cut-off except the default score's to its start: others depend on the study."""
     for name in SCORES:
         for key in (f"cut_{name}", f"across_{name}"):
-            if key in st.session_state and name != "confidence":
+            if key in st.session_state and name != DEFAULT:
                 st.session_state[key] = score_range(study, name)[3]
 
 
 def between(score: str, low: float, high: float, last: bool) -> str:
-    """A bin in words: 'c 0.94 to 0.96'; the last one of a distance holds all that lies farther."""
+    """A bin in words: 'c 0.94 to 0.96'; the last bin of a distance has no upper end."""
     if SCORES[score].limit is None and last:
         return f"{SCORES[score].symbol} {low:.3g} and more"
     return f"{SCORES[score].symbol} {low:.3g} to {high:.3g}"
@@ -107,26 +124,28 @@ def between(score: str, low: float, high: float, last: bool) -> str:
 def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
     """Slider of a score: lowest, highest, step, start.
 
-    It starts at c = 0.5, for every other score where it keeps as many of the images that an
-    accuracy counts as that does.
+    The start is 0.5 for both confidences. For another score it is the value that keeps as many
+    scored images.
     """
     return _range(studies.identity(study), score, study)
 
 
 @st.cache_resource(max_entries=100, show_spinner=False)
 def _range(identity: str, score: str, _study: Study) -> tuple[float, float, float, float]:
-    if score == "confidence":
-        return 0.0, 1.0, 0.01, 0.5
+    if score in (DEFAULT, "confidence"):
+        # The lower end of a slider is a round number below the least value.
+        lowest = np.floor(20 * SCORES[score].lowest(len(_study.classes))) / 20
+        return float(lowest) + 0.0, 1.0, 0.01, 0.5
     highest = SCORES[score].highest(len(_study.classes))
     table = studies.table(_study, _study.reading_method)
     if highest is None:
-        # It has no upper end: spoilt images may lie hundreds away, and leave the others no room.
-        far = [
-            own[score][scored_rows(own)].quantile(0.995)
+        # Without an upper end: damaged images can be hundreds away and would squeeze the others.
+        quantiles = [
+            of_method[score][scored_rows(of_method)].quantile(0.995)
             for method in _study.methods
-            if score in (own := studies.table(_study, method))
+            if score in (of_method := studies.table(_study, method))
         ]
-        highest = float(np.ceil(10 * np.nanmax([1.0, *far])) / 10)
+        highest = float(np.ceil(10 * np.nanmax([1.0, *quantiles])) / 10)
     else:
         highest = float(np.ceil(20 * highest) / 20)
     step = 0.005 if highest <= 0.25 else 0.01
@@ -134,7 +153,7 @@ def _range(identity: str, score: str, _study: Study) -> tuple[float, float, floa
     table = table[counted] if counted.any() else table
     values = table[score].to_numpy(dtype=np.float64) if score in table else np.empty(0)
     values = values[~np.isnan(values)]
-    kept = float((table["confidence"] >= 0.5).mean())
+    kept = float((table[DEFAULT] >= 0.5).mean())
     if not len(values) or kept in (0.0, 1.0):
         return 0.0, highest, step, round(highest / 2, 3)
     start = abs(np.quantile(evaluation.certainty(score, values), 1 - kept))

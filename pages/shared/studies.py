@@ -9,18 +9,19 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base.errors import InputError
-from bnn_core.study.folder import MAKING, Study, StudyEntry, cache_root, list_studies, open_study
+from bnn_core.study.catalogue import MAKING, StudyEntry, cache_root, list_studies
+from bnn_core.study.folder import Study, open_study
 
-#: The study in the repository: what a fresh clone opens on, until a study is made.
+#: The study in the repository: the first one of a fresh clone.
 READY_MADE = "demo"
-#: Name in the session under which a page leaves the study that the picker shall show next.
+#: Name in the session of the study that the menu shows next.
 OPEN_NEXT = "_open_next_study"
 
 
 def entries() -> list[StudyEntry]:
-    """The studies of the cache, the newest first: it was made to be looked at.
+    """The studies of the cache, the newest first.
 
-    The ready-made one comes after the user's own, those that cannot be opened last.
+    The ready-made study comes after the user's studies; studies that cannot be opened come last.
     """
     newest = sorted(list_studies(cache_root()), key=lambda entry: entry.created, reverse=True)
     return sorted(newest, key=lambda entry: (entry.problem is not None, entry.name == READY_MADE))
@@ -49,7 +50,7 @@ def opened(name: str) -> Study:
 
 @lru_cache(maxsize=16)
 def identity(study: Study) -> str:
-    """12 hex digits that differ as soon as a study was made again: a key for caches and URLs."""
+    """12 hex digits that change when a study is made again: a key for caches and URLs."""
     made = (str(study.path), study.fingerprint, study.meta["created"], study.meta.get("files"))
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -1,49 +1,15 @@
-"""For a synthetic study: where to start, and, only on request, which faults were planted."""
+"""For a synthetic study: the planted faults, on request."""
 
 import pandas as pd
 import streamlit as st
 
 from bnn_core.measures.levels import available_levels
 from bnn_core.study.folder import Study
-from bnn_core.suspects.planted_truth import fault_ranks, inactive_compound
+from bnn_core.suspects.planted_truth import fault_ranks
 from pages.shared import rankings
-from pages.shared.words import plain
 
 SUSPECT_LABELS = "suspect_labels/page.py"
 _LEVELS = ("compound", "well", "image")
-
-
-def start_here(study: Study) -> None:
-    """Three steps to a compound that low confidence does not find, without the answer.
-
-    Draws nothing for a study without planted faults.
-    """
-    if study.truth is None:
-        return
-    ranked = rankings.ranking(study, "compound")
-    if ranked.empty:
-        return
-    ranked = ranked.assign(unsure=ranked["mean_confidence"].rank(method="min"))
-    planted = ranked[ranked["compound"] == inactive_compound(study.truth)]
-    row = (planted if len(planted) else ranked).iloc[0]
-    compound = row["compound"]
-    with st.container(border=True, gap="small"):
-        st.markdown(
-            "**Start here.** This screen is drawn by code, and some of its labels are wrong on "
-            f"purpose. By low confidence **{plain(compound)}** is number {row['unsure']:.0f} of "
-            f"{len(ranked):,} compounds, and the network predicts {row['n_wrong']:,} of its "
-            f"{row['n_images']:,} images as another class. Is the label wrong?"
-        )
-        with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-            st.page_link(
-                SUSPECT_LABELS,
-                label=f"1. Look at {plain(compound)}",
-                icon=":material/help_center:",
-                query_params={"suspects": "compound", "suspect": compound},
-            )
-            st.markdown("2\\. There, click one of its images, then one of *its other doses*")
-            st.markdown("3\\. Decide, with *Flag*")
-        reveal(study, "overview")
 
 
 def reveal(study: Study, key: str) -> None:

@@ -1,5 +1,5 @@
-// One wall: tiles from Python (`data`), what is open and what is selected back to Python.
-// Tiles carry row numbers. Python does the same pruning of its state, so both stay equal.
+// One wall: tiles and the open one from Python (`data`), clicks and the selection back to Python.
+// Tiles carry row numbers. Python prunes its state in the same way, so both stay equal.
 
 const walls = new WeakMap()
 
@@ -130,10 +130,9 @@ function makeWall(parent) {
   function open(place) {
     const row = Number(wall.tiles[place].dataset.row)
     wall.anchor = place
-    if (wall.data.leads) return wall.tell("opened", row)
     wall.open = row
     mark()
-    wall.send("clicked", row)
+    wall.tell("opened", row)
   }
 
   function focus(place) {
@@ -205,8 +204,8 @@ function makeWall(parent) {
       // Else Python would select again, unseen, what comes back to the wall later.
       if (kept.length < wall.selected.size) wall.send("selected", kept)
       wall.selected = new Set(kept)
-      if (!here.has(wall.open)) wall.open = null
     }
+    wall.open = data.open
     mark()
   }
   return wall

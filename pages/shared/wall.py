@@ -1,8 +1,9 @@
-"""The image wall: many thumbnails as buttons, one component for all pages."""
+"""The image wall: thumbnails as buttons, one component for all pages."""
 
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,17 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
+from bnn_core.base.errors import InputError
+from bnn_core.base.scores import DEFAULT
 from bnn_core.base.wording import count
+from bnn_core.measures.levels import wrong_rows
 from bnn_core.study.folder import Study
 from pages.shared import frame, pictures, studies
 
-#: More tiles than this are not looked through; the wall says how many there are.
+#: Most tiles on a wall; the wall shows how many images there are.
 MOST_TILES = 500
+#: Parameter of the address: id of the image that is open beside or below a wall.
+OPENED = "opened"
 _HERE = Path(__file__).parent
 _HTML = """<div class="wall">
 <div class="bar"><span class="count" role="status"></span>
@@ -33,9 +39,9 @@ _component = st.components.v2.component(
 
 @dataclass(frozen=True)
 class WallResult:
-    """What the user did: `clicked` the row opened last (or None), `selected` the rows marked."""
+    """`opened`: the row of the address on this wall (or None). `selected`: the marked rows."""
 
-    clicked: int | None = None
+    opened: int | None = None
     selected: list[int] = field(default_factory=list)
 
 
@@ -53,11 +59,11 @@ def image_wall(
     """Thumbnails of `rows` of the current study, in the given order; the first 500 of them.
 
     A click or Enter opens a tile; Space, Ctrl-click or the tick marks it, Shift extends. method:
-    whose prediction and confidence the captions give; None: the Bayesian method, else the first.
-    height: at most so many pixels, then it scrolls; None: as high as needed. caption: a column of
-    the method's table to show in place of the confidence. flagged: rows that carry the flag mark.
-    on_open: called with the row of each click before the page is drawn again, for walls whose
-    images lead elsewhere: no click is lost while the wall changes. `clicked` is then always None.
+    of the predictions and scores in the captions; None: the Bayesian method, else the first.
+    height: in pixels, above which the wall scrolls; None: no limit. caption: a column of the
+    method's table to show instead of the confidence. flagged: rows with the flag mark. on_open:
+    called with the row of each click before the page is drawn again, for walls whose images open
+    another view; None: the address keeps the opened image, one for all walls of the page.
     """
     study = frame.current_study()
     rows = np.asarray(rows, dtype=np.int64)
@@ -67,22 +73,22 @@ def image_wall(
         studies.identity(study),
         method or study.reading_method,
         tuple(shown.tolist()),
-        caption or "confidence",
+        caption or DEFAULT,
         frozenset(here.intersection(flagged)),
         study,
     )
     key = _of_study(key, study)
     state = st.session_state.get(key) or {}
-    clicked = state.get("clicked")
-    clicked = clicked if clicked in here else None
+    opened = opened_row(study) if on_open is None else None
+    opened = opened if opened in here else None
     selected = [row for row in state.get("selected") or [] if row in here]
     side = thumbnail_side(study)
     long = any(len(name) > 4 for name in study.classes)
     result = _component(
         key=key,
         height="content",
-        # The same after a click as before it: then nothing is sent again and no tile redrawn. What
-        # is open and selected the browser knows first, and drops what is no longer on the wall.
+        # The browser redraws tiles only where "tiles" differs. It keeps the selected ones and drops
+        # those that leave the wall.
         data={
             "tiles": tiles,
             "total": len(rows),
@@ -90,30 +96,44 @@ def image_wall(
             "height": height,
             "side": max(132 if long else 76, min(side, 112)),
             "long": long,
-            "leads": on_open is not None,
+            "open": opened,
             "pixels": side <= pictures.PIXEL_ART,
             "name": count(len(shown), "image"),
-            "empty": "No image passes.",
+            "empty": "No images.",
         },
-        default={"clicked": clicked, "selected": selected},
-        on_clicked_change=_nothing,
-        on_selected_change=_nothing,
-        on_opened_change=_nothing if on_open is None else lambda: _follow(key, on_open),
+        default={"selected": selected},
+        on_selected_change=_no_action,
+        on_opened_change=lambda: _follow(key, on_open or partial(put_opened, study)),
     )
-    clicked = result.clicked if result.clicked in here else None
-    return WallResult(clicked, [row for row in result.selected or [] if row in here])
+    return WallResult(opened, [row for row in result.selected or [] if row in here])
 
 
-def clicked_on(key: str) -> int | None:
-    """The row opened last on the wall `key` of the current study, or None; before it is drawn."""
-    return (st.session_state.get(_of_study(key, frame.current_study())) or {}).get("clicked")
+def opened_row(study: Study) -> int | None:
+    """The row of the image that is open on the page, from the address; None without one."""
+    image_id = st.query_params.get(OPENED)
+    if image_id is None:
+        return None
+    try:
+        return study.row_of(image_id)
+    except InputError:
+        return None
+
+
+def put_opened(study: Study, row: int) -> None:
+    """Put the opened image into the address; a callback."""
+    st.query_params[OPENED] = str(study.images["image_id"].iat[row])
+
+
+def close_opened() -> None:
+    """Remove the opened image from the address; a callback."""
+    st.query_params.pop(OPENED, None)
 
 
 def leading_wall(
     rows: np.ndarray, *, key: str, method: str, height: int, caption: str, flagged: Iterable[int]
 ) -> None:
     """A wall whose images open on One image, previous and next walking through the wall."""
-    clicked = image_wall(
+    image_wall(
         rows,
         key=key,
         selectable=False,
@@ -121,30 +141,14 @@ def leading_wall(
         height=height,
         caption=caption,
         flagged=flagged,
-    ).clicked
-    seen = f"{_of_study(key, frame.current_study())}_seen"
-    # The wall keeps what was clicked; it must not call the page away again.
-    new = clicked is not None and clicked != st.session_state.get(seen)
-    st.session_state[seen] = clicked
-    if new:
-        frame.open_image(frame.current_study(), clicked, rows)
+        on_open=lambda row: frame.open_image(frame.current_study(), row, rows),
+    )
+    frame.leave_fragment()
 
 
 def thumbnail_side(study: Study) -> int:
     """Pixels of the longer side of the study's first thumbnail; 96 where it has none."""
     return _thumbnail_side(studies.identity(study), study)
-
-
-def never_seen(table: pd.DataFrame) -> pd.Series:
-    """(N,) bool: the label is a class that the network which predicts it was not trained on."""
-    if "unpredictable" not in table:
-        return pd.Series(False, table.index)
-    return table["unpredictable"].fillna(False).astype(bool)
-
-
-def wrongly_called(table: pd.DataFrame) -> pd.Series:
-    """(N,) bool: called something else than the label, which the network could have known."""
-    return (table["correct"] == False).fillna(False) & ~never_seen(table)  # noqa: E712
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
@@ -165,18 +169,16 @@ def _tiles(
     flagged: frozenset[int],
     _study: Study,
 ) -> list[dict[str, object]]:
-    """What the component draws, one dictionary per tile."""
+    """The tiles for the component, one dictionary each."""
     part = studies.table(_study, method).iloc[list(rows)]
-    wrong = wrongly_called(part)
-    symbol = "c " if caption == "confidence" else ""
+    wrong = wrong_rows(part)
+    symbol = "c " if caption in (DEFAULT, "confidence") else ""
     tiles = []
-    columns = (part["image_id"], part["label"], part["predicted"], wrong, part[caption])
-    for row, image_id, label, predicted, is_wrong, value in zip(
-        rows, *(column.to_list() for column in columns), strict=True
-    ):
+    columns = (part[name].to_list() for name in ("image_id", "label", "predicted", caption))
+    for row, is_wrong, image_id, label, predicted, value in zip(rows, wrong, *columns, strict=True):
         label = None if pd.isna(label) else str(label)
-        text = "" if pd.isna(value) else f"{value:.2f}" if isinstance(value, float) else str(value)
-        said = "no label" if label is None else f"label {label}"
+        text = _caption(caption, value)
+        label_text = "no label" if label is None else f"label {label}"
         tiles.append(
             {
                 "row": row,
@@ -187,7 +189,7 @@ def _tiles(
                 "value": symbol + text,
                 "flagged": row in flagged,
                 "url": frame.image_url(_study, row) if _study.has_thumbnail(row) else None,
-                "alt": f"{image_id}: {said}, predicted {predicted}{', wrong' if is_wrong else ''}, "
+                "alt": f"{image_id}: {label_text}, predicted {predicted}{', wrong' if is_wrong else ''}, "
                 f"{caption.replace('_', ' ')} {text}{', flagged' if row in flagged else ''}",
             }
         )
@@ -195,8 +197,17 @@ def _tiles(
 
 
 def _of_study(key: str, study: Study) -> str:
-    # Row 7 is another image in another study: what was opened or selected there is not meant here.
+    # Row 7 is another image in another study, so the state belongs to the study.
     return f"{key}_{study.name}"
+
+
+def _caption(name: str, value: object) -> str:
+    """A cell as the caption of a tile: doses with their unit, scores with two digits."""
+    if pd.isna(value):
+        return ""
+    if name == "concentration":
+        return f"{value:g} µM"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _follow(key: str, on_open: Callable[[int], None]) -> None:
@@ -205,5 +216,5 @@ def _follow(key: str, on_open: Callable[[int], None]) -> None:
         on_open(row)
 
 
-def _nothing() -> None:
-    """Results hold a state only where a callback is named."""
+def _no_action() -> None:
+    """A component result has a state only with a callback."""

@@ -2,15 +2,24 @@
 
 import re
 
+import pandas as pd
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>:$~&])")
 
 
 def plain(name: object) -> str:
-    """A name from somebody's table for Markdown: nothing in it is a command."""
+    """A name from a user's table, escaped for Markdown."""
     return _MARKDOWN.sub(r"\\\1", str(name))
+
+
+def without_none(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with empty texts for missing ones, which Streamlit shows as a grey “None”."""
+    texts = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+    return table.assign(
+        **{name: table[name].astype(object).where(table[name].notna(), "") for name in texts}
+    )
 
 
 def percent(share: float, digits: int = 2) -> str:
     """A share as percent."""
     return f"{100 * share:.{digits}f} %"
-

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.measures.levels import scored_rows
+from bnn_core.review.group_decisions import decision_text
 from bnn_core.study.folder import Study
 from bnn_core.suspects import side_by_side
 from bnn_core.suspects.explaining import explain
@@ -24,8 +25,8 @@ from bnn_core.suspects.explanation import (
 from bnn_core.suspects.phenotype import study_strengths
 from bnn_core.suspects.ranking_wording import heading, score_sentences, two_digits
 from bnn_core.suspects.suspect import Suspect, suspect_images
-from pages.shared import flagging, frame, panels, studies
-from pages.shared.wall import clicked_on, image_wall
+from pages.shared import flagging, panels, studies
+from pages.shared.wall import close_opened, image_wall, opened_row
 from pages.shared.words import plain
 
 PER_PANEL = 12
@@ -45,16 +46,23 @@ class Opinion:
 
 
 def draw(
-    study: Study, row: pd.Series, who: Suspect, second: Opinion, steps: Callable[[], None]
+    study: Study,
+    row: pd.Series,
+    decision: pd.Series,
+    who: Suspect,
+    second: Opinion,
+    steps: Callable[[], None],
 ) -> None:
     """Everything about one row of the ranking.
 
-    row: of `ranking.rank`. second: the chosen opinion. steps: draws the buttons for the previous
-    and next suspect.
+    row: of `ranking.rank`. decision: of `group_decisions`. second: the chosen opinion. steps: draws
+    the buttons for the previous and next suspect.
     """
-    table = frame.table(study, study.reading_method)
+    table = studies.table(study, study.reading_method)
     rows = np.flatnonzero(suspect_images(table, who) & scored_rows(table))
     st.subheader(plain(heading(row, who)), anchor=False)
+    # Always drawn, so that nothing moves when a decision appears.
+    st.markdown(f":small[:material/flag: {plain(decision_text(decision))}]")
     key = f"suspect_{study.name}_{who.level}_{who.title}_{who.label}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         steps()
@@ -62,7 +70,15 @@ def draw(
             f"suspect {who.level} {who.title}, labelled {who.label}, most similar to "
             f"{who.suspected}, score {two_digits(row['score'])}"
         )
-        flagging.flag_control(study, rows, words, f"{key}_flag", known={"new_label": who.suspected})
+        flagging.flag_control(
+            study,
+            rows,
+            words,
+            f"{key}_flag",
+            word="Decide",
+            opens_next=True,
+            known=_known(decision) | {"new_label": decision["new_label"] or who.suspected},
+        )
         panels.export_button(study, rows, words, f"{key}_export", who.title)
     st.markdown(plain(" ".join(score_sentences(row, who))))
     if row["n_wrong"] or row["score"] > 0:
@@ -72,6 +88,12 @@ def draw(
     else:
         st.caption("All images are predicted as labelled. There is nothing to explain.")
     beside(study, table, who, key)
+
+
+def _known(decision: pd.Series) -> dict[str, str | None]:
+    """The current decision, from which a new one starts; empty where images differ or have none."""
+    names = ("reason", "decision", "note")
+    return {name: decision[name] for name in names if decision[name]}
 
 
 def draw_explanations(explanations: list[Explanation]) -> None:
@@ -116,7 +138,7 @@ def _line(one: Explanation) -> str:
 
 
 def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
-    """The side-by-side wall; a click on an image shows it large."""
+    """The side-by-side walls; below them the image that was clicked."""
     st.markdown(
         "**Side by side**: images drawn evenly over compounds, doses, plates and wells, not "
         "chosen to convince."
@@ -135,9 +157,9 @@ def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
         "other doses": ("Its other doses", ""),
     }
     flagged = flagging.flagged_rows(study)
-    shown = remembered(key, walls)
-    columns = st.columns([1] * len(walls) + [1.4] * (shown is not None), gap="small")
-    for column, (name, rows) in zip(columns, walls.items(), strict=False):
+    for column, (name, rows) in zip(
+        st.columns(len(walls), gap="small"), walls.items(), strict=True
+    ):
         with column:
             # Two lines each, so that the walls begin at one height.
             st.markdown(
@@ -146,14 +168,30 @@ def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
                 )
             )
             if len(rows):
-                image_wall(rows, key=f"{key}_{name}", height=520, selectable=False, flagged=flagged)
+                image_wall(
+                    rows,
+                    key=f"{key}_{name}",
+                    height=380,
+                    selectable=False,
+                    caption="concentration" if "concentration" in table else None,
+                    flagged=flagged,
+                )
             else:
                 st.caption(
                     _NO_OTHERS if name == "other doses" and who.level == "compound" else _NONE[name]
                 )
-    if shown is not None:
-        with columns[-1]:
-            panels.detail(study, shown, f"{key}_detail", among=np.concatenate(list(walls.values())))
+    among = np.concatenate(list(walls.values()))
+    if (opened := opened_row(study)) in among:
+        # browser.js scrolls to a container of this name when an image is opened.
+        with st.container(border=True, gap="xsmall", key=f"scroll_to_{opened}"):
+            panels.detail(study, opened, f"{key}_detail", among=among, wide=True)
+            st.button(
+                "Close",
+                key=f"{key}_close",
+                icon=":material/close:",
+                type="tertiary",
+                on_click=close_opened,
+            )
 
 
 _NONE = {
@@ -166,16 +204,6 @@ _NONE = {
 
 
 _NO_OTHERS = "All doses in the study belong to this suspect. Compare them under “treatments” above."
-
-
-def remembered(key: str, walls: dict[str, np.ndarray]) -> int | None:
-    """The image clicked last on any of the walls."""
-    seen = st.session_state.setdefault(f"{key}_seen", {})
-    for name in walls:
-        row = clicked_on(f"{key}_{name}")
-        if row is not None and row != seen.get(name):
-            seen[name], seen["last"] = row, row
-    return seen.get("last")
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -12,10 +12,12 @@ import streamlit as st
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
-from bnn_core.recipes.imports import image_folder, images_found, make_import_study
-from bnn_core.study.folder import cache_root
-from bnn_core.tables.columns import CANONICAL
+from bnn_core.recipes.imports import image_folder, images_found, import_predictions
+from bnn_core.study.catalogue import cache_root
+from bnn_core.tables.aliases import CANONICAL
+from bnn_core.tables.arrays import ARRAY_ENDINGS
 from bnn_core.tables.predictions import Predictions, read_predictions
+from bnn_core.tables.reading import TABLE_ENDINGS
 from bnn_core.tables.sources import ImportOptions
 from pages.shared import studies
 from pages.shared.words import percent, plain
@@ -36,7 +38,9 @@ FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
     "unlabelled": "Labels that mean no label",
     "new": "Labels that the network never learnt",
     "map": "Other columns",
-    "metadata": "Path of a table with more columns",
+    "metadata": "Paths of tables with more columns",
+    "labels": "Path of the labels",
+    "ids": "Path of the images' names",
     "standard": "Path of a standard network's table",
     "samples": "Path of per-sample probabilities",
     "image-root": "Folder that image paths start from",
@@ -46,6 +50,10 @@ FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
 }
 
 
+#: Endings of files that may be uploaded.
+UPLOADS = [ending[1:] for ending in (*TABLE_ENDINGS, *ARRAY_ENDINGS, ".gz")]
+
+
 def draw() -> None:
     """The form; a made study is opened by the next run."""
     if roots.read_only():
@@ -53,16 +61,14 @@ def draw() -> None:
         return
     if st.session_state.pop(_MADE, None):
         # Without a parameter of its own a switch clears them all, which bound widgets forbid.
-        st.switch_page("overview.py", query_params={"new": st.session_state["study"]})
+        st.switch_page("overview/page.py", query_params={"new": st.session_state["study"]})
     st.caption(
         "A table with one row per image and one column of probability per class (or one row "
-        "per image and class), from any program. CSV, TSV or Parquet, also packed with "
-        "gzip. Labels, compounds, plates and wells are found by their usual names."
+        "per image and class), from any program, or an array. CSV, Parquet, Feather, JSON, "
+        "Excel or NumPy. Labels, compounds, plates and wells are found by their usual names."
     )
     left, right = st.columns(2, gap="medium")
-    upload = left.file_uploader(
-        "Upload a table", key="import_upload", type=["csv", "tsv", "txt", "parquet", "pq", "gz"]
-    )
+    upload = left.file_uploader("Upload a table", key="import_upload", type=UPLOADS)
     typed = right.text_input(
         "… or its path on this machine",
         key="import_path",
@@ -133,7 +139,13 @@ def ask_options() -> tuple[ImportOptions, dict]:
                 FIELDS[name.replace("_", "-")], key=f"import_{name}", help=explained
             ).strip()
             for name, explained in (
-                ("metadata", "Joined on image, plate and well, or compound and concentration."),
+                (
+                    "metadata",
+                    "Joined on image, plate and well, or compound and concentration. Several are "
+                    "separated by semicolons.",
+                ),
+                ("labels", "One per image in its order, or a table that names the images."),
+                ("ids", "Names of the images of an array, one per line."),
                 ("standard", "Of the same images."),
                 ("samples", "npy, npz or a table: (images, samples, classes)."),
                 ("image_root", "Default: the table's own, where the images lie there."),
@@ -149,6 +161,7 @@ def ask_options() -> tuple[ImportOptions, dict]:
             key="import_pixel",
             help="For the scale bar.",
         )
+    metadata = tuple(roots.typed(path) for path in files.pop("metadata").split(";") if path.strip())
     paths = {name: roots.typed(path) if path else None for name, path in files.items()}
     root = paths.pop("image_root")
     return ImportOptions(
@@ -160,6 +173,7 @@ def ask_options() -> tuple[ImportOptions, dict]:
         logits=logits,
         ignore_predicted=ignore,
         columns=forms.pairs(columns),
+        metadata=metadata,
         **given,
         **paths,
     ), {"image_root": root, "pixel_size_um": pixel or None}
@@ -236,15 +250,15 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
         f"Making {plain(name)} of {len(found.images):,} images", expanded=True
     ) as status:
         try:
-            out, _ = make_import_study(
-                table, cache_root() / name, options, title=name, force=replace, **extra
+            study = import_predictions(
+                table, cache_root() / name, title=name, force=replace, **vars(options), **extra
             )
         except InputError as error:
             status.update(label="Not made", state="error", expanded=True)
             st.error(plain(say(error, table)), icon=":material/error:")
             return
-    st.session_state[studies.OPEN_NEXT] = out.name
-    st.session_state[_MADE] = out.name
+    st.session_state[studies.OPEN_NEXT] = study.name
+    st.session_state[_MADE] = study.name
     st.rerun()
 
 
@@ -262,8 +276,8 @@ def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
             words += [part for pair in value.items() for part in ("--map", "=".join(pair))]
         elif key == "control":
             words += [part for one in value for part in (flag, one)]
-        elif key in ("classes", "unlabelled", "new"):
-            words += [flag, *value]
+        elif key in ("classes", "unlabelled", "new", "metadata"):
+            words += [flag, *map(str, value)]
         else:
             words += [flag] if value is True else [flag, str(value)]
     return shlex.join(words)
@@ -294,7 +308,14 @@ def understood(table: str, stamps: tuple, _options: ImportOptions) -> Prediction
 
 
 def _stamps(table: Path, options: ImportOptions) -> tuple:
-    files = [table, options.metadata, options.standard, options.samples]
+    files = [
+        table,
+        *options.metadata,
+        options.standard,
+        options.samples,
+        options.labels,
+        options.ids,
+    ]
     return (
         repr(options),
         *(

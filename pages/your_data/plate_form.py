@@ -8,9 +8,10 @@ import streamlit as st
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
+from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import PlateTable, read_plate
 from bnn_core.recipes.plate_presets import PRESETS
-from bnn_core.tables.columns import CANONICAL
+from bnn_core.tables.aliases import CANONICAL
 from pages.shared.words import plain
 from pages.your_data import forms
 
@@ -108,7 +109,7 @@ def preview(found: PlateTable) -> None:
         icon=":material/check:",
     )
     for doubt in found.doubts:
-        st.warning(plain(doubt), icon=":material/warning:")
+        st.warning(plain(doubt.removeprefix(WARNING)), icon=":material/warning:")
     for note in found.notes:
         if note not in found.doubts:
             st.markdown(f"- {plain(note)}")

@@ -11,16 +11,15 @@ import statistics
 import time
 from dataclasses import replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bnn_core.networks.augmentation import augment
-from bnn_core.networks.building import new_network, prepare
-from bnn_core.networks.layers import set_estimator
+from bnn_core.networks.building import new_network
+from bnn_core.networks.memory import keep_freed_memory
 from bnn_core.networks.prediction import draw_networks, predictive_samples
-from bnn_core.networks.priors import kl_divergence
 from bnn_core.networks.settings import PRECISIONS, TrainConfig
-from bnn_core.networks.training import negative_elbo
+from bnn_core.networks.stepping import TrainingStep
 from bnn_core.recipes.plate_presets import PRESETS
 
 SHAPE, CELLS = (1, 28, 28), (3, 64, 64)
@@ -38,28 +37,16 @@ def cpu_ms(function, repeats: int = 30) -> float:
 
 def training_step(config: TrainConfig, batch: int, shape: tuple[int, int, int] = SHAPE):
     """One optimiser step on random images, as a function of nothing."""
-    network = new_network(config, 10, shape).train()
-    set_estimator(network, config.estimator)
-    prior = config.make_prior() if config.bayesian else None
-    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    step = TrainingStep(new_network(config, 10, shape), config, 60_000, 10_000, None, "cpu")
+    step.begin_epoch(np.tile([1e-3, 0.9, 1.0], (10_000, 1)), 0, seed=0)
     x = torch.randint(256, (batch, *shape), dtype=torch.uint8)
     y = torch.randint(10, (batch,))
-    half = config.precision == "bfloat16"
-
-    def step() -> None:
-        optimizer.zero_grad()
-        kl = kl_divergence(network, prior) if prior else 0.0
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            ready = prepare(augment(x, config.augmentation), config.intensity)
-            logits = network(ready).float()
-        negative_elbo(logits, y, kl, 60_000).backward()
-        optimizer.step()
-
-    return step
+    return lambda: step(x, y)
 
 
 def main() -> None:
     torch.set_num_threads(1)
+    keep_freed_memory()  # as the product does
     base = TrainConfig()
     kinds = {"plain": replace(base, bayesian=False)} | {
         f"{prior}, {estimator}": replace(base, prior=prior, estimator=estimator)

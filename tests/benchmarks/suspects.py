@@ -173,7 +173,7 @@ def images(screen: Screen):
 
 
 def evidence_of(screens: list[Screen], standard: list[Screen]) -> None:
-    """How often each reading fits, by what was planted: compounds, swapped wells, spoilt images.
+    """How often each explanation fits, by what was planted: compounds, swapped wells, spoilt images.
 
     "own error": a compound without a fault that most images of call something else.
     """
@@ -205,15 +205,15 @@ def evidence_of(screens: list[Screen], standard: list[Screen]) -> None:
         [
             {"planted": kind}
             | {
-                r.name: float(r.verdict == FITS)
-                for r in explain(screen.table, screen.classes, suspect, standard=other.table)
+                e.key: float(e.verdict == FITS)
+                for e in explain(screen.table, screen.classes, suspect, standard=other.table)
             }
             for kind, suspect, screen, other in rows
         ]
     )
     shown = verdicts.groupby("planted").mean()
     shown.insert(0, "n", verdicts.groupby("planted").size())
-    print("\nshare of suspects that each reading fits\n" + shown.round(2).to_string())
+    print("\nshare of suspects that each explanation fits\n" + shown.round(2).to_string())
 
 
 def _cleanlab(table: pd.DataFrame, classes: list[str]) -> pd.DataFrame:

@@ -147,6 +147,8 @@ def test_a_slow_server_records_what_was_pressed_and_the_dialog_says_so_meanwhile
         log, study = ReviewLog(cache), open_study(cache / "beasts")
         assert log.state(study)[["note", "reviewer"]].values.tolist() == [["slow", "Ada"]]
         assert log.last_action() == 1
+        settled(tab)
+        assert tab.get_by_text("Not recorded yet").count() == 0
         # A server that is gone records nothing, and the dialog does not claim so.
         look_at(tab, "img-0004")
         open_form(tab)
@@ -196,7 +198,7 @@ def test_the_name_outlives_a_reload(tab):
     wait_for(tab, lambda: name.count() and name.input_value() == "Zoë; Q")
     settled(tab)
     tab.keyboard.press("u")
-    tab.get_by_text("Taken back: 1 image").wait_for()
+    tab.get_by_text("Undone: 1 image").wait_for()
     # Typed here, it is remembered without a decision; an empty one is forgotten.
     for typed in ("Ada", ""):
         name.fill(typed)

@@ -2,9 +2,11 @@
 
 import re
 
+import numpy as np
 import pytest
 from browsing import settled, wait_for
 
+from bnn_core.base.scores import DEFAULT, SCORES
 from bnn_core.measures.evaluation import Selective
 from bnn_core.study.folder import open_study
 
@@ -28,7 +30,7 @@ def numbers(tab) -> list[str]:
 
 
 def expected(table, cutoff) -> list[str]:
-    at = Selective(table["confidence"], table["correct"].to_numpy(bool)).at(cutoff)
+    at = Selective(table["signed_confidence"], table["correct"].to_numpy(bool)).at(cutoff)
     return [
         f"{100 * at.accuracy:.2f} %",
         f"{100 * at.coverage:.2f} %",
@@ -67,11 +69,13 @@ def test_from_the_slider_to_one_image(tab, table, cache):
     tab.mouse.click(x, y)
     tab.locator(".tile").first.wait_for()
     method, place, verdict = re.search(
-        r"bar=confidence\.image\.(\w+)\.(\d+)\.(\w+)", tab.url
+        r"bar=signed_confidence\.image\.(\w+)\.(\d+)\.(\w+)", tab.url
     ).groups()
     drawn = open_study(cache / "animals").table(method)
-    low, high = int(place) / 50, (int(place) + 1) / 50
-    inside = drawn[(drawn["confidence"] >= low) & (drawn["confidence"] < high)]
+    study = open_study(cache / "animals")
+    lowest = np.floor(20 * SCORES[DEFAULT].lowest(len(study.classes))) / 20
+    low, high = np.linspace(lowest, 1, 51)[int(place) : int(place) + 2]
+    inside = drawn[(drawn["signed_confidence"] >= low) & (drawn["signed_confidence"] < high)]
     if verdict == "wrong":
         inside = inside[~inside["correct"].astype(bool)]
     wait_for(tab, lambda: tab.locator(".tile").count() == len(inside))
@@ -88,20 +92,20 @@ def test_from_the_slider_to_one_image(tab, table, cache):
     tab.get_by_role("link", name="Open in One image").click()
     tab.get_by_role("heading", name="One image").wait_for()
     assert f"image={image_id}" in tab.url and "study=animals" in tab.url
-    wait_for(tab, lambda: "cut_confidence=0.3" in tab.url)  # drawn after the heading
+    wait_for(tab, lambda: "cut_signed_confidence=0.3" in tab.url)  # drawn after the heading
     tab.get_by_text(image_id).first.wait_for()
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_cold_deep_link_opens_the_page_with_its_filters(tab, page, table):
-    tab.goto(f"/{page}?study=animals&label=bee&cut_confidence=0.4")
+    tab.goto(f"/{page}?study=animals&label=bee&cut_signed_confidence=0.4")
     tab.get_by_role("heading", name=PAGES[page], exact=True).wait_for()
     n = int((table["label"] == "bee").sum())
     tab.get_by_text(f"{n} of 300 images").first.wait_for()
     settled(tab)
     assert tab.get_by_test_id("stException").count() == 0
     assert tab.get_by_test_id("stAlertContentError").count() == 0
-    assert "label=bee" in tab.url and "cut_confidence=0.4" in tab.url
+    assert "label=bee" in tab.url and "cut_signed_confidence=0.4" in tab.url
 
 
 def test_the_wall_by_keyboard(tab):
@@ -169,18 +173,18 @@ def test_the_cut_off_stays_in_the_address_from_page_to_page(tab):
         slider = tab.get_by_test_id("stSlider").filter(has_text="Cut-off").get_by_role("slider")
         slider.focus()
         slider.press(key)
-        wait_for(tab, lambda value=value: f"cut_confidence={value}" in tab.url, 10)
+        wait_for(tab, lambda value=value: f"cut_signed_confidence={value}" in tab.url, 10)
     settled(tab)
     tab.get_by_test_id("stSidebarNav").get_by_role("link", name="Plates").click()
     tab.get_by_role("heading", name="Plates").wait_for()
     settled(tab)
-    assert "cut_confidence=0.47" in tab.url
+    assert "cut_signed_confidence=0.47" in tab.url
     assert not tab.get_by_test_id("stSlider").filter(has_text="Cut-off").is_visible()
     tab.reload()
     settled(tab)
     tab.get_by_test_id("stSidebarNav").get_by_role("link", name="Confidence").click()
     tab.get_by_role("heading", name="Confidence").wait_for()
-    wait_for(tab, lambda: "c ≥ 0.47" in tab.locator("body").inner_text())
+    wait_for(tab, lambda: "signed c ≥ 0.47" in tab.locator("body").inner_text())
 
 
 def test_a_bare_address_comes_to_name_its_study(tab):

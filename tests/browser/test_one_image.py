@@ -8,10 +8,10 @@ import pytest
 import tifffile
 from browsing import settled
 from page_studies import CLASSES
+from study_writing import write_study
 
 from bnn_core.measures.uncertainty import moments, summarise
 from bnn_core.study.folder import content_hashes, open_study
-from bnn_core.study.writing import write_study
 
 #: The middle of a column of the strip, on the screen.
 COLUMN = """column => {

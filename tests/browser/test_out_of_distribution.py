@@ -22,22 +22,22 @@ def others(cache):
 
 def test_from_the_map_to_the_images_of_a_square(tab, others):
     tab.goto("/out_of_distribution?study=letters")
-    tab.get_by_role("radio", name="taken for what").click()
+    tab.get_by_role("radio", name="predictions").click()
     tab.locator(".js-plotly-plot .scatterlayer .point").first.wait_for(state="attached")
     x, y = tab.evaluate(WHERE, ["O", "0"])
     tab.mouse.move(x, y)
     tab.locator(".hoverlayer .hovertext").first.wait_for()
-    assert "O taken for 0: 30" in tab.locator(".hoverlayer .hovertext").first.text_content()
+    assert "O predicted as 0: 30" in tab.locator(".hoverlayer .hovertext").first.text_content()
     tab.mouse.click(x, y)
     tab.get_by_text("30 of 200 images").wait_for()
     wall = tab.get_by_role("group", name="30 images")
     wall.get_by_role("button").first.wait_for()
     table = others.table("vi")
     rows = table[(table["role"] == "new") & (table["label"] == "O")]
-    surest = rows["confidence"].idxmax()
+    surest = rows["signed_confidence"].idxmax()
     first = wall.get_by_role("button").first
     assert str(table["image_id"][surest]) in first.get_attribute("aria-label")
     # The address holds the click: what one sees can be sent to a colleague.
-    assert "mark=" in tab.url and "compare=taken" in tab.url
+    assert "mark=" in tab.url and "compare=predictions" in tab.url
     tab.get_by_role("link", name="Open in One image").click()
     tab.get_by_role("heading", name="One image").wait_for()

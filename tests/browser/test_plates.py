@@ -64,8 +64,8 @@ def test_back_leads_to_an_old_link_with_an_image(tab):
 
 def test_a_mean_of_a_column_opens_its_fields(tab, images):
     own = images.index[images["well"].str[1:].astype(int) == 3].tolist()
-    tab.goto("/plates?study=screen&plate_colour=confidence")
-    point = tab.locator(".st-key-means_column_confidence .point").nth(1)
+    tab.goto("/plates?study=screen&plate_colour=signed_confidence")
+    point = tab.locator(".st-key-means_column_signed_confidence .point").nth(1)
     point.wait_for()
     settled(tab)
     assert sorted(images["well"].str[1:].astype(int).unique())[1] == 3

@@ -34,8 +34,8 @@ DRAWN = "() => document.querySelector('.js-plotly-plot').layout.selections?.[0]"
 def scores(cache):
     study = open_study(cache / "animals")
     return (
-        study.table("standard")["confidence"].to_numpy(),
-        study.table("vi")["confidence"].to_numpy(),
+        study.table("standard")["signed_confidence"].to_numpy(),
+        study.table("vi")["signed_confidence"].to_numpy(),
     )
 
 

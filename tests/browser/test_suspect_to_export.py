@@ -5,6 +5,7 @@ from page_studies import ROOT
 
 from bnn_core.commands import cli
 from bnn_core.review.log import ReviewLog
+from bnn_core.suspects.explanation import TITLES
 from bnn_core.suspects.planted_truth import inactive_compound
 from bnn_core.suspects.ranking import rank
 
@@ -18,12 +19,14 @@ def shown_on(wall):
 
 def flag_all(tab, n, reason):
     """Through the button beside the suspect, as Ada."""
-    tab.get_by_role("button", name=f"Flag {n}", exact=True).click()
+    tab.get_by_role("button", name=f"Decide {n}", exact=True).click()
     tab.get_by_label("Note").fill(reason)
     tab.get_by_label("Your name").fill("Ada")
     tab.get_by_label("Your name").press("Tab")
     tab.get_by_role("button", name="Flag", exact=True).last.click()
     tab.get_by_text(f"Flagged {n} images").wait_for()
+    settled(tab)
+    assert tab.get_by_text("Not recorded yet").count() == 0
 
 
 def flagged(demo, cache):
@@ -36,10 +39,10 @@ def test_from_start_here_to_the_exported_list(tab, demo, cache, tmp_path):
     inactive, first = inactive_compound(demo.truth), ranked.iloc[0]
 
     tab.goto("/?study=demo")
-    tab.get_by_role("link", name="1. Look at the evidence").click()
+    tab.get_by_role("button", name=f"1. Look at {inactive}").click()
     tab.get_by_role("heading", name=f"{inactive}: labelled").wait_for()
     assert "study=demo" in tab.url and f"suspect={inactive}" in tab.url
-    tab.get_by_text("The dose does nothing").wait_for()
+    tab.get_by_text(TITLES["inactive_dose"], exact=True).wait_for()
     for _ in range(int(ranked.set_index("compound").at[inactive, "rank"]) - 1):
         tab.get_by_role("button", name="Previous").click()
     tab.get_by_role("heading", name=f"{first['compound']}: labelled").wait_for()

@@ -199,7 +199,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys):
     assert "does not hold the first 4 images" in refused(
         capsys, table, "--out", out, "--image-root", tmp_path
     )
-    assert "is no folder" in refused(capsys, table, "--out", out, "--image-root", tmp_path / "x")
+    assert "is not a folder" in refused(capsys, table, "--out", out, "--image-root", tmp_path / "x")
     bad = write_table(tmp_path, p_a=[0.9, 0.9, 0.2, 0.1])
     assert "row 3: the probabilities sum to 1.3" in refused(capsys, bad, "--out", out)
     named = write_table(tmp_path, label=["label", "b", "b", "b"])

@@ -14,7 +14,7 @@ import pytest
 from page_studies import ROOT
 from PIL import Image
 
-from bnn_core.recipes.imports import make_import_study
+from bnn_core.recipes.imports import import_predictions
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def test_a_server_for_others_shows_what_lies_in_its_folders_to_who_asks_for_its_
     pd.DataFrame(
         {"path": paths, "label": ["x", "y", "y"], "p_x": [1.0, 0.0, 0.0], "p_y": [0.0, 1.0, 1.0]}
     ).to_csv(tmp_path / "in" / "t.csv", index=False)
-    make_import_study(tmp_path / "in" / "t.csv", tmp_path / "cache" / "s t")
+    import_predictions(tmp_path / "in" / "t.csv", tmp_path / "cache" / "s t")
     for file in (tmp_path / "cache" / "s t").glob("thumbnails.*"):
         file.unlink()  # nothing but the originals is left to show
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnn_core.base.errors import InputError
-from bnn_core.commands import cli, study_demo
+from bnn_core.commands import cli
 from bnn_core.datasets.demo import cells, synthetic_screen
 from bnn_core.datasets.demo.design import DemoDesign, lay_out
 from bnn_core.datasets.demo.faults import NO_EFFECT, TRUTH_COLUMNS, plant_in_wells
@@ -19,6 +19,7 @@ from bnn_core.datasets.demo.optics import Optics
 from bnn_core.datasets.demo.phenotypes import CLASSES, FAINT, MECHANISMS, UNTREATED
 from bnn_core.datasets.sources import open_source
 from bnn_core.images.decoding import read_image
+from bnn_core.recipes import screens
 from bnn_core.study.checking import check_study
 from bnn_core.study.fields import read_original
 from bnn_core.study.folder import open_study
@@ -266,7 +267,7 @@ def test_pictures_keep_their_channels_apart(small, tmp_path):
 
 def test_the_command_makes_a_study_that_can_be_moved(small, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        study_demo, "prepare", lambda folder, seed: synthetic_screen.prepare(folder, 5, SMALL)
+        screens, "prepare", lambda folder, seed: synthetic_screen.prepare(folder, 5, SMALL)
     )
     out = tmp_path / "made" / "demo"
     argv = ["study", "demo", "--out", str(out), "--preset", "quick", "--epochs", "1", "--folds",

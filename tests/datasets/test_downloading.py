@@ -128,6 +128,22 @@ def test_a_file_that_changed_in_between_is_begun_anew(site, tmp_path):
     assert get(site, tmp_path).read_bytes() == DATA[::-1]
 
 
+def test_a_weak_tag_is_no_condition_of_a_resumed_transfer(site, tmp_path):
+    """A weak ETag never matches in If-Range: the file is fetched from its first byte."""
+    site.etags["/file"], site.faults["/file"] = 'W/"v1"', ["cut"]
+    assert get(site, tmp_path).read_bytes() == DATA
+    gets = [asked for method, _, asked in site.requests if method == "GET"]
+    assert gets == [None, None] and set(site.conditions) == {None}
+
+
+def test_beside_a_weak_tag_the_date_of_the_last_change_is_the_condition(site, tmp_path):
+    site.etags["/file"], site.faults["/file"] = 'W/"v1"', ["cut"]
+    site.changed["/file"] = "Fri, 27 Nov 2026 07:00:00 GMT"
+    assert get(site, tmp_path).read_bytes() == DATA
+    assert site.requests[-1][2] == f"bytes={len(DATA) // 2}-"
+    assert site.conditions[-1] == "Fri, 27 Nov 2026 07:00:00 GMT"
+
+
 def test_a_part_of_unknown_version_is_not_trusted(site, tmp_path):
     (tmp_path / "file.part").write_bytes(b"something else")
     assert get(site, tmp_path).read_bytes() == DATA

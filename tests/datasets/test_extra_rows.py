@@ -85,7 +85,7 @@ def test_every_image_as_known_as_unseen_and_spoilt(study):
             here["compound"][here["role"] == "scored"]
         )
         assert not unseen & set(here["label"][here["role"] == "scored"])
-    assert any("a second time" in note for note in study.meta["notes"])
+    assert any("second copy" in note for note in study.meta["notes"])
     assert "stored" not in images
 
 

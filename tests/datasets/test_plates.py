@@ -338,7 +338,7 @@ def test_slips_of_the_pen_are_doubts_to_be_said_loudly(rgb_set):
         table.loc[1, "Metadata_Well"] = "Z99"
 
     found = read_plate(rewrite(rgb_set, slips))
-    assert [doubt.split(":")[0] for doubt in found.doubts] == [
+    assert [doubt.split(": ")[1] for doubt in found.doubts] == [
         "'Up' and 'up' are taken as different classes",
         "1 image is in wells that no plate has (Z99)",
         "'Alpha' and 'alpha' are taken as different groups, left out one by one",

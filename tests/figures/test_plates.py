@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 import pytest
 
 from bnn_core.figures import plates
-from bnn_core.tables.plate_map import FORMATS
+from bnn_core.tables.wells import FORMATS
 
 #: What the page has beside its sidebar on a screen 1280 wide.
 ROOM = 848

@@ -1,20 +1,21 @@
 """The report: one file that says what the study says, escapes what it quotes, fetches nothing."""
 
 import re
-from html import escape
+from html import unescape
 
 import numpy as np
 import pandas as pd
 import pytest
 from page_studies import pages, write_animals, write_compounds, write_screen
+from study_writing import write_study
 
 from bnn_core.commands import cli
 from bnn_core.figures.report import report_html
 from bnn_core.measures.uncertainty import Moments, summarise
+from bnn_core.recipes.baselines import study_baselines
 from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
-from bnn_core.study.writing import write_study
 from bnn_core.suspects.explanation import TITLES
 from bnn_core.suspects.ranking_wording import LOOKS_LIKE
 
@@ -22,7 +23,7 @@ from bnn_core.suspects.ranking_wording import LOOKS_LIKE
 def text_of(html: bytes) -> str:
     """The words of a page, without its scripts, styles and tags."""
     body = re.sub(r"<(script|style)\b.*?</\1>", "", html.decode(), flags=re.DOTALL)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", body)))
 
 
 def test_the_published_figures_are_in_the_report(shared_data, tmp_path):
@@ -61,7 +62,7 @@ def animals(tmp_path):
 def test_flagged_images_with_pictures_and_decisions(animals, tmp_path):
     log = ReviewLog(tmp_path)
     before = report_html(animals, log)
-    assert "Flagged images None." in text_of(before)
+    assert "Flagged images No image is flagged." in text_of(before)
     log.flag(
         animals,
         [7, 3],
@@ -75,7 +76,7 @@ def test_flagged_images_with_pictures_and_decisions(animals, tmp_path):
     assert report_html(animals, log) == html
     said = text_of(html)
     assert "2 of 300 images." in said and "img-0003" in said and "img-0007" in said
-    assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;" in said
+    assert '<script>alert("x")</script>' in said
     assert b"<script>alert" not in html and b"<i>n</i>" not in html
     assert html.count(b"data:image/webp;base64,") == before.count(b"data:image/webp;base64,") + 2
 
@@ -117,8 +118,15 @@ def test_hostile_names_stay_text(tmp_path):
 
 
 def test_a_screen_lists_its_suspect_first_with_explanations_and_pictures(tmp_path):
-    html = report_html(open_study(write_screen(tmp_path)), ReviewLog(tmp_path))
+    study = open_study(write_screen(tmp_path))
+    html = report_html(study, ReviewLog(tmp_path))
     said = text_of(html)
+    accuracy = study.meta["metrics"]["vi"]["image"]["accuracy"]
+    for line in (
+        study_baselines(study).sentence(accuracy),
+        study_baselines(study).shortcut_sentence(),
+    ):
+        assert line and line in said
     assert "1. D2: labelled D, mostly predicted as A" in said and TITLES["wrong_label"] in said
     assert html.count(b"data:image/webp") > 8
 
@@ -128,7 +136,7 @@ def test_the_report_words_a_suspect_like_the_page(shared_data, monkeypatch, tmp_
     assert cli.main(["import", str(table), "--out", str(tmp_path / "authors")]) == 0
     said = text_of(report_html(open_study(tmp_path / "authors"), ReviewLog(tmp_path)))
     words = "ALLN: labelled Protein degradation, most similar to Cholesterol-lowering"
-    assert f"4. {words} Score" in said and escape(LOOKS_LIKE) in said
+    assert f"4. {words} Score" in said and LOOKS_LIKE in said
     assert "12 as DNA replication and 11 as Cholesterol-lowering" in said
     app = pages(monkeypatch, tmp_path, "suspect_labels/page.py", study="authors", suspect="ALLN")
     assert not app.exception and app.subheader[0].value.replace("\\", "") == words

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from study_writing import write_study
 
 from bnn_core.base.files import read_json
-from bnn_core.study.folder import list_studies, open_study
-from bnn_core.study.writing import write_study
+from bnn_core.study.catalogue import list_studies
+from bnn_core.study.folder import open_study
 
 STEPS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "open", "shutil.rmtree")
 

@@ -11,10 +11,10 @@ from PIL import Image
 from screens import CLASSES as SCREEN_CLASSES
 from screens import calling, screen
 from streamlit.testing.v1 import AppTest
+from study_writing import write_study
 
 from bnn_core.measures.uncertainty import Moments, moments, summarise
 from bnn_core.study.folder import content_hashes
-from bnn_core.study.writing import write_study
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ["ant", "bee", "cat"]
@@ -341,3 +341,44 @@ def _webp(picture: np.ndarray) -> bytes:
     out = io.BytesIO()
     Image.fromarray(picture).save(out, "WEBP", lossless=True)
     return out.getvalue()
+
+
+def write_with_new_plates(cache: Path, name: str = "plates") -> Path:
+    """A screen of eight compounds with one added plate of four compounds without labels: `sure` is
+    called B, `odd` is unlike all training images."""
+    own = screen().assign(role="scored", source=None)
+    own["group"] = own["compound"]
+    rows = [
+        (compound, f"C{place:02d}", str(site))
+        for place, compound in enumerate(("sure", "less", "odd", "dull"), start=2)
+        for site in range(2)
+    ]
+    new = pd.DataFrame(rows, columns=["compound", "well", "site"]).assign(
+        plate="N1", label=None, role="unlabelled", source="may", fold=-1
+    )
+    images = pd.concat([own, new], ignore_index=True)
+    images["image_id"] = images["plate"] + "/" + images["well"] + "/" + images["site"]
+    images["image_id"] = images["image_id"].where(
+        images["source"].isna(), "may/" + images["image_id"]
+    )
+    images = images.drop_duplicates("image_id", ignore_index=True)
+    images["content_hash"] = ""
+    called = images["compound"].map({"sure": "B", "less": "C", "odd": "A", "dull": "D"})
+    sure = images["compound"].map({"sure": 0.97, "less": 0.7, "odd": 0.99, "dull": 0.4}).fillna(0.8)
+    p = np.concatenate(
+        [calling([c], s) for c, s in zip(called.fillna(images["label"]), sure, strict=True)]
+    )
+    distance = np.random.default_rng(0).uniform(0.5, 1.5, len(images))
+    distance[images["source"].notna()] = 1.0
+    distance[images["compound"] == "odd"] = 9.0
+    labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
+    return write_study(
+        cache / name,
+        title="A screen and a new plate",
+        kind="plate",
+        classes=SCREEN_CLASSES,
+        images=images,
+        summaries={"vi": summarise(Moments(p), SCREEN_CLASSES, labels, distance)},
+        methods={"vi": {"num_samples": 100}},
+        extra={"added": [{"name": "may", "title": "may", "images": 8, "plates": {"N1": "0"}}]},
+    )

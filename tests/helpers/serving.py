@@ -22,7 +22,11 @@ class Site:
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, list[str]] = field(default_factory=dict)
     etags: dict[str, str | None] = field(default_factory=dict)
+    #: Last-Modified by path.
+    changed: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
+    #: If-Range of every request.
+    conditions: list[str | None] = field(default_factory=list)
     url: str = ""
     stall_seconds: float = 1.0
 
@@ -63,7 +67,11 @@ def serve(site: Site) -> Iterator[Site]:
                 return self.send(200, b"<html>please log in</html>", body, fault)
             data, tag = site.files[self.path], site.etags.get(self.path, '"v1"')
             start = 0
-            unchanged = self.headers.get("If-Range") in (None, tag)
+            condition = self.headers.get("If-Range")
+            site.conditions.append(condition)
+            # A weak tag never matches (RFC 9110, 13.1.5).
+            strong = tag if not (tag or "").startswith("W/") else object()
+            unchanged = condition in (None, strong, site.changed.get(self.path, object()))
             if asked and unchanged and fault != "no range":
                 start = int(asked.removeprefix("bytes=").rstrip("-"))
                 if start >= len(data):
@@ -92,6 +100,8 @@ def serve(site: Site) -> Iterator[Site]:
                 self.send_header("Content-Length", str(length))
             if tag:
                 self.send_header("ETag", tag)
+            if self.path in site.changed:
+                self.send_header("Last-Modified", site.changed[self.path])
             if span:
                 self.send_header("Content-Range", span)
             self.end_headers()

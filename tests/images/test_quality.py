@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from bnn_core.images.contrast import Histogram
-from bnn_core.images.quality import count_nuclei, measure, quality_columns, robust_z
+from bnn_core.images.quality import measure, measure_nuclei, quality_columns, robust_z
 
 
 def nuclei_plane(count, rng, size=(300, 400), radius=8, touching=0):
@@ -77,18 +77,22 @@ def test_each_fault_moves_its_measure():
 @pytest.mark.parametrize(("count", "touching"), [(0, 0), (1, 0), (30, 0), (30, 12)])
 def test_nuclei_are_counted(count, touching):
     plane = nuclei_plane(count, np.random.default_rng(count + touching), touching=touching)
-    assert abs(count_nuclei(plane, 700) - count) <= 0.07 * count
+    found, area = measure_nuclei(plane, 700)
+    assert abs(found - count) <= 0.07 * count
+    # Discs of radius 8; touching ones are one object, but fewer than the others.
+    assert area == (0 if count == 0 else pytest.approx(np.pi * 8**2, rel=0.12))
 
 
 def test_haze_over_one_field_does_not_hide_its_nuclei():
     plane = nuclei_plane(20, np.random.default_rng(2)).astype(float) + 1000
-    assert count_nuclei(plane, 700) == 20
+    assert measure_nuclei(plane, 700)[0] == 20
 
 
 def test_no_dna_channel_means_no_count():
     image = plate(np.random.default_rng(0), 1)[0]
     measured = measure(image, np.array([700, 700]), np.array([4095, 4095]), None)
-    assert np.isnan(measured["nuclei"]) and measured["focus"].shape == (2,)
+    assert np.isnan([measured["nuclei"], measured["nuclei_area"]]).all()
+    assert measured["focus"].shape == (2,)
 
 
 def test_twelve_bit_cameras_saturate_at_their_own_full_scale():

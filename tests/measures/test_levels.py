@@ -10,6 +10,8 @@ from bnn_core.measures.levels import (
     level_metrics,
     own_images,
     scored_rows,
+    unlearned_rows,
+    wrong_rows,
 )
 from bnn_core.measures.uncertainty import Moments, summarise
 
@@ -171,3 +173,15 @@ def test_what_was_added_is_not_the_studys_own_whatever_its_role():
     )
     assert own_images(table).tolist() == [True] * 3 + [False] * 3
     assert own_images(table.drop(columns="source")).tolist() == [True] * 3 + [False] * 2 + [True]
+
+
+def test_a_label_that_no_network_learned_is_not_wrong():
+    table = pd.DataFrame(
+        {
+            "correct": pd.array([True, False, False, None], dtype="boolean"),
+            "unpredictable": pd.array([False, False, True, None], dtype="boolean"),
+        }
+    )
+    assert wrong_rows(table).tolist() == [False, True, False, False]
+    assert unlearned_rows(table).tolist() == [False, False, True, False]
+    assert wrong_rows(table[["correct"]]).tolist() == [False, True, True, False]

@@ -110,6 +110,8 @@ def test_look_alikes_and_cases_are_kept_apart(letters):
     assert found["auroc"].is_monotonic_decreasing
     # Moments of means only: no split of the variance to rank.
     assert set(found["score"]) == {
+        "signed_confidence",
+        "margin",
         "confidence",
         "top_softmax",
         "predictive_entropy",

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 
-from bnn_core.measures.uncertainty import Moments, confidence_score, entropy, moments, summarise
+from bnn_core.measures.uncertainty import (
+    Moments,
+    confidence_score,
+    entropy,
+    margin,
+    moments,
+    signed_confidence,
+    summarise,
+    with_derived_scores,
+)
 
 
 @st.composite
@@ -28,6 +37,40 @@ def classes(samples):
 )
 def test_confidence_at_known_points(p, c):
     assert_allclose(confidence_score(p), c, atol=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("p", "c"), [(1.0, 1.0), (0.9, 0.4), (0.5, 0.0), (0.25, -0.134), (1 / 12, -0.447)]
+)
+def test_signed_confidence_at_known_points(p, c):
+    assert_allclose(signed_confidence(p), c, atol=5e-4)
+
+
+@given(arrays(np.float64, 30, elements=st.floats(0, 1)))
+def test_signed_confidence_orders_images_as_the_top_softmax_does(p):
+    ordered = np.sort(p)
+    signed = signed_confidence(ordered)
+    assert (np.diff(signed) >= -1e-12).all()
+    sure = ordered >= 0.5
+    assert_allclose(signed[sure], confidence_score(ordered[sure]))
+    assert_allclose(signed[~sure], -confidence_score(ordered[~sure]))
+
+
+def test_the_margin_is_that_of_the_two_likeliest_classes():
+    p = np.array([[0.2, 0.7, 0.1], [0.4, 0.2, 0.4], [1, 0, 0]])
+    assert_allclose(margin(p), [0.5, 0, 1])
+    assert_allclose(margin(p[:, :1]), p[:, 0])
+
+
+def test_an_older_summary_gets_the_scores_that_follow_from_its_probabilities():
+    rng = np.random.default_rng(0)
+    names = ["a", "b", "c"]
+    whole = summarise(moments(rng.dirichlet(np.ones(3), size=(4, 50))), names)
+    old = whole.drop(columns=["signed_confidence", "margin"])
+    again = with_derived_scores(old, names)
+    assert_allclose(again["signed_confidence"], whole["signed_confidence"])
+    assert_allclose(again["margin"], whole["margin"], atol=1e-6)
+    assert with_derived_scores(whole, names) is whole
 
 
 @given(softmax_samples())

@@ -3,7 +3,17 @@
 import torch
 from torch.testing import assert_close
 
-from bnn_core.networks.augmentation import GAIN, GAMMA, augment, dihedral, random_crop, shift, stain
+from bnn_core.networks.augmentation import (
+    GAIN,
+    GAMMA,
+    augment,
+    dihedral,
+    gain_and_gamma,
+    random_crop,
+    shift,
+    symmetry,
+)
+from bnn_core.networks.settings import TrainConfig
 
 
 def test_none_is_the_identity():
@@ -21,6 +31,19 @@ def test_dihedral_draws_all_eight_symmetries_per_image():
     }
     drawn = {tuple(image.flatten().tolist()) for image in dihedral(x.expand(300, 1, 3, 3))}
     assert drawn == expected
+
+
+def test_the_numbered_symmetries_are_all_eight():
+    x = torch.arange(9.0).reshape(1, 1, 3, 3)
+    turned = {
+        tuple(torch.rot90(v, k, (2, 3)).flatten().tolist())
+        for v in (x, x.flip(2))
+        for k in range(4)
+    }
+    assert {tuple(symmetry(x, k).flatten().tolist()) for k in range(8)} == turned
+    wide = torch.arange(6.0).reshape(1, 1, 2, 3)
+    shown = [tuple(symmetry(wide, k).flatten().tolist()) for k in range(8)]
+    assert shown[:4] == shown[4:] and len(set(shown)) == 4
 
 
 def test_images_that_are_not_square_are_not_turned():
@@ -54,15 +77,15 @@ def test_crops_are_windows_of_their_own_image():
     assert random_crop(x, 7) is x
 
 
-def test_stain_is_a_gain_and_a_gamma_of_each_channel_within_their_limits():
+def test_each_channel_gets_a_gain_and_a_gamma_within_their_limits():
     torch.manual_seed(0)
     values = torch.tensor([20, 60, 120], dtype=torch.uint8)
-    stained = stain(values.reshape(1, 1, 1, 3).expand(500, 2, 1, 3)) / 255
-    logs = stained.log().reshape(-1, 3)
+    changed = gain_and_gamma(values.reshape(1, 1, 1, 3).expand(500, 2, 1, 3)) / 255
+    logs = changed.log().reshape(-1, 3)
     steps = (values / 255).log()
     gamma = (logs[:, 1] - logs[:, 0]) / (steps[1] - steps[0])
     gain = (logs[:, 0] - gamma * steps[0]).exp()
-    # The third value lies on the curve that the first two give: nothing else was changed.
+    # The third value is on the curve through the first two: nothing else was changed.
     clear = logs[:, 2] < 0
     assert_close(logs[clear, 2], (gain.log() + gamma * steps[2])[clear], atol=1e-4, rtol=0)
     for drawn, most in ((gain, GAIN), (gamma, GAMMA)):
@@ -71,9 +94,15 @@ def test_stain_is_a_gain_and_a_gamma_of_each_channel_within_their_limits():
     assert len(set(gamma.round(decimals=5).tolist())) > 900
 
 
-def test_stain_clips_at_white_and_keeps_black():
+def test_gain_and_gamma_clip_at_white_and_keeps_black():
     torch.manual_seed(0)
     x = torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 1, 2).expand(200, 1, 1, 2)
-    stained = augment(x, "dihedral-stain")
-    assert stained.shape == x.shape and stained.max() == 255
-    assert (stained.amin(dim=(1, 2, 3)) == 0).all()
+    changed = augment(x, "dihedral-gamma")
+    assert changed.shape == x.shape and changed.max() == 255
+    assert (changed.amin(dim=(1, 2, 3)) == 0).all()
+
+
+def test_the_old_name_of_a_random_gain_and_gamma_still_counts():
+    assert TrainConfig(network="mscnn", augmentation="dihedral-stain") == TrainConfig(
+        network="mscnn", augmentation="dihedral-gamma"
+    )

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from bnn_core.base.errors import InputError
-from bnn_core.networks.bodies import build_network, halve
+from bnn_core.networks.bodies import build_network
 
 
 def lenet(bayesian, **changes):
@@ -29,12 +29,6 @@ def test_lenet_is_the_textbook_function():
     h = F.relu(F.linear(h, *network.linear.parameters()))
     assert_close(network(x), F.linear(h, *network.head.parameters()))
     assert_close(network.features(x), h)
-
-
-@pytest.mark.parametrize("size", [(28, 28), (7, 10), (5, 5)])
-def test_halving_by_maxima_is_max_pooling(size):
-    x = torch.randn(2, 3, *size)
-    assert_close(halve(x), F.max_pool2d(x, 2))
 
 
 def test_wrong_image_size_is_one_clear_line():

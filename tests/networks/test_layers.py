@@ -11,6 +11,7 @@ from bnn_core.networks.layers import (
     bayes_layers,
     posterior,
     set_estimator,
+    softplus,
 )
 
 CONVOLUTIONS = [
@@ -107,3 +108,9 @@ def test_every_bayesian_layer_counts_once_however_deep_or_shared():
 def test_unknown_estimator_is_refused():
     with pytest.raises(ValueError, match="local, weights"):
         set_estimator(BayesLinear(1, 1), "global")
+
+
+def test_softplus_is_exact_from_far_below_to_far_above():
+    rho = torch.linspace(-60, 100, 3001)
+    exact = torch.log1p(rho.double().exp()).float()
+    assert_close(softplus(rho), exact, rtol=3e-7, atol=0)

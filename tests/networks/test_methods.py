@@ -9,7 +9,9 @@ from numpy.testing import assert_allclose
 from torch.testing import assert_close
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import read_json
 from bnn_core.networks import methods
+from bnn_core.networks.augmentation import symmetry
 from bnn_core.networks.building import load_network, prepare
 from bnn_core.networks.methods import method_record, networks_of, training_order
 from bnn_core.networks.prediction import Networks, predictive_samples, stack_networks
@@ -22,6 +24,9 @@ CONFIGS = {
     "standard": STANDARD,
     "dropout": replace(STANDARD, dropout=0.2),
     "ensemble": replace(STANDARD, members=3),
+    "sgmcmc": replace(
+        STANDARD, epochs=4, optimizer="sghmc", schedule="cyclical", cycles=2, learning_rate=0.03
+    ),
     "laplace": STANDARD,
     "temperature": STANDARD,
     "vi": TrainConfig(epochs=1, batch_size=16, start="standard", validation=0.25),
@@ -71,6 +76,7 @@ def test_every_method_has_a_name_a_colour_and_its_samples(made):
         "standard": 1,
         "dropout": 5,
         "ensemble": 3,
+        "sgmcmc": 4,
         "laplace": 5,
         "temperature": 1,
         "vi": 5,
@@ -84,6 +90,18 @@ def test_an_ensemble_is_its_members_and_the_first_is_the_standard_network(made, 
         assert_allclose(results["ensemble"].samples[:, k], member, atol=1e-3)
     assert_close(members[0], softmax_of(folder / "standard", data), atol=0, rtol=0)
     assert not torch.equal(members[0], members[1])
+
+
+def test_predictions_of_a_trained_method_are_averaged_where_its_settings_ask(tmp_path, data, made):
+    configs = {"standard": replace(STANDARD, tta="dihedral")}
+    result = run(tmp_path, data, configs)["standard"]
+    network, _ = load_network(tmp_path / "standard")
+    x = prepare(data.images[[4, 0, 7]])
+    with torch.no_grad():
+        turned = torch.stack([network(symmetry(x, k)).softmax(1) for k in range(8)])
+    assert_allclose(result.moments.mean_p, turned.mean(dim=0), atol=1e-5)
+    assert result.samples.shape == (3, 1, 3)
+    assert networks_of(tmp_path / "standard", None, 0).symmetries == 1  # of the embedding
 
 
 def test_identical_members_are_one_network(data, made):
@@ -108,7 +126,7 @@ def test_laplace_and_temperature_keep_the_standard_networks_features(made, data)
     for method in ("laplace", "temperature"):
         assert_allclose(results[method].embedding, results["standard"].embedding)
     logits = load_network(folder / "standard")[0](prepare(data.images[[4, 0, 7]])).detach()
-    tau = methods.read_json(folder / "temperature/config.json")["fitted"]["temperature"]
+    tau = read_json(folder / "temperature/config.json")["fitted"]["temperature"]
     assert_allclose(results["temperature"].moments.mean_p, (logits / tau).softmax(1), atol=1e-5)
     # The images that the temperature is fitted to are none that the network was trained on.
     rows, held = split_validation(data, 0.25, 0)

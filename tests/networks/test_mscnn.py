@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from bnn_core.networks.bodies import LayerKind
 from bnn_core.networks.layers import bayes_layers, set_estimator
 from bnn_core.networks.mscnn import MultiScaleCNN, pathways_that_fit
-from bnn_core.networks.prediction import draw_networks, plain_state, predictive_samples
+from bnn_core.networks.prediction import Networks, draw_networks, plain_state, predictive_samples
 
 STANDARD, BAYESIAN = LayerKind(bayesian=False), LayerKind(bayesian=True)
 
@@ -121,7 +121,8 @@ def test_drawn_networks_are_the_posteriors():
     sigma = F.softplus(torch.tensor(-4.0)).item()
     mean = drawn.weights["head.weight"].mean(0)
     assert_close(mean, bayesian.head.weight_mu.detach(), rtol=0, atol=5 * sigma / 400**0.5)
-    samples = predictive_samples(drawn.take([0, 1]), torch.randn(3, 3, 16, 16))
+    two = Networks(drawn.body, {name: w[:2] for name, w in drawn.weights.items()})
+    samples = predictive_samples(two, torch.randn(3, 3, 16, 16))
     assert samples.shape == (2, 3, 4)
     assert not torch.equal(samples[0], samples[1])
 

@@ -1,5 +1,7 @@
 """Prediction: the quick way against the slow plain way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from numpy.testing import assert_allclose
 from torch.testing import assert_close
 
 from bnn_core.measures.uncertainty import moments
+from bnn_core.networks.augmentation import symmetry
 from bnn_core.networks.building import new_network, prepare
 from bnn_core.networks.prediction import (
     draw_networks,
@@ -67,7 +70,7 @@ def test_a_seed_means_the_same_networks_and_a_longer_draw_begins_with_them(bayes
     short, long = (draw_networks(bayesian, plain, t, seed=3) for t in (2, 6))
     other = draw_networks(bayesian, plain, 2, seed=4)
     for name in short.weights:
-        assert_close(short.weights[name], long.take(np.arange(2)).weights[name], atol=0, rtol=0)
+        assert_close(short.weights[name], long.weights[name][:2], atol=0, rtol=0)
         assert not torch.equal(short.weights[name], other.weights[name])
 
 
@@ -104,3 +107,25 @@ def test_no_images_give_no_rows(bayesian, plain):
     assert len(m.mean_p) == len(m.mean_entropy) == 0
     with pytest.raises(ValueError, match="batch_size"):
         predict(draw_networks(bayesian, plain, 2, 0), np.empty((0, *SHAPE)), prepare, batch_size=0)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_few_networks_are_averaged_over_the_symmetries(bayesian, plain, images, count):
+    networks = draw_networks(bayesian, plain, count, seed=0)
+    x = prepare(images)
+    each = torch.stack([predictive_samples(networks, symmetry(x, k)) for k in range(8)])
+    shown = predictive_samples(replace(networks, symmetries=8), x)
+    assert shown.shape == (count, 23, 3)
+    assert_close(shown, each.mean(dim=0), atol=1e-6, rtol=1e-5)
+    # The prediction no longer depends on how the plate was turned.
+    turned = predictive_samples(replace(networks, symmetries=8), x.transpose(2, 3).flip(2))
+    assert_close(shown, turned, atol=1e-6, rtol=1e-5)
+
+
+def test_of_many_networks_each_sees_one_symmetry(bayesian, plain, images):
+    networks = draw_networks(bayesian, plain, 19, seed=0)
+    x = prepare(images)
+    shown = predictive_samples(replace(networks, symmetries=8), x)
+    for t in (0, 5, 8, 18):
+        alone = predictive_samples(networks, symmetry(x, t % 8))[t]
+        assert_close(shown[t], alone, atol=1e-6, rtol=1e-5)

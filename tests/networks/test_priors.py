@@ -4,13 +4,23 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from bnn_core.networks.layers import BayesLinear
-from bnn_core.networks.priors import GaussianPrior, MixturePrior, kl_divergence
+from bnn_core.networks.bodies import LayerKind, LeNet5
+from bnn_core.networks.flat import FlatWeights
+from bnn_core.networks.layers import BayesLinear, bayes_layers, layer_scales, start_sigma
+from bnn_core.networks.priors import (
+    GaussianPrior,
+    MixturePrior,
+    PlacedPrior,
+    kl_divergence,
+)
+from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.stepping import place_prior
 
 
 def test_kl_of_the_prior_to_itself_is_zero():
@@ -79,3 +89,35 @@ def test_kl_of_a_nested_network_is_the_sum_over_its_layers():
     assert_close(
         kl_divergence(network, prior), kl_divergence(inner, prior) + kl_divergence(outer, prior)
     )
+
+
+def test_a_placed_prior_is_the_gaussian_at_its_place():
+    """Against torch.distributions, weight by weight."""
+    torch.manual_seed(0)
+    mu, centre = torch.randn(2, 30)
+    sigma, scale = torch.rand(2, 30) + 0.1
+    placed = PlacedPrior(GaussianPrior(0.7), centre, scale)
+    expected = torch.distributions.kl_divergence(
+        torch.distributions.Normal(mu, sigma), torch.distributions.Normal(centre, 0.7 * scale)
+    ).sum()
+    assert_close(placed.kl_divergence(mu, sigma), expected)
+
+
+def test_a_prior_of_layer_scale_knows_each_layers_weights():
+    network = LeNet5(LayerKind(True), 1, 3)
+    with torch.no_grad():
+        network.linear.weight_mu.mul_(10)
+    scales = layer_scales(network)
+    layers = bayes_layers(network)
+    for layer, of_weight, of_bias in zip(layers, scales[::2], scales[1::2], strict=True):
+        assert of_weight == pytest.approx(float(layer.weight_mu.detach().square().mean() ** 0.5))
+        assert of_bias == of_weight
+    config = TrainConfig(prior="gaussian", prior_sigma1=2.0, prior_scale="layer",
+                         prior_centre="start")  # fmt: skip
+    # With sigma at the prior's own width around its own centre nothing is learnt yet.
+    start_sigma(network, 2.0)
+    flat = FlatWeights(network)
+    placed = place_prior(config, network, flat)
+    kl, _, _ = placed.kl_and_gradient(flat.mu, F.softplus(flat.rho))
+    assert kl.dot(flat.counts).item() == pytest.approx(0, abs=0.1)
+    assert place_prior(TrainConfig(), network, flat) == TrainConfig().make_prior()

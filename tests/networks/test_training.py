@@ -6,13 +6,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import read_json
 from bnn_core.networks import training
 from bnn_core.networks.building import load_network, new_network, prepare
 from bnn_core.networks.settings import TrainConfig
-from bnn_core.networks.training import TrainingSet, negative_elbo, split_validation, train
+from bnn_core.networks.stepping import label_margin
+from bnn_core.networks.training import (
+    MARGINS,
+    Training,
+    TrainingSet,
+    split_validation,
+    train,
+    train_side_by_side,
+)
 
 CONFIG = TrainConfig(epochs=3, batch_size=16, validation=0.25)
 
@@ -27,21 +38,6 @@ def data():
         image[0, :14] += np.uint8(150 * target)
         image[0, 14:] += np.uint8(150 * (1 - target))
     return TrainingSet(images, targets, 2)
-
-
-def test_negative_elbo_by_hand():
-    logits = torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]])
-    targets = torch.tensor([0, 0])
-    nll = (np.log(2) + np.log(4 / 3)) / 2
-    assert_close(
-        negative_elbo(logits, targets, torch.tensor(50.0), 100, kl_weight=0.1).item(),
-        nll + 0.1 * 50 / 100,
-    )
-    # Class weights count each image's loss, never the KL.
-    weights = torch.tensor([2.0, 0.5])
-    assert_close(
-        negative_elbo(logits, targets, 10.0, 10, class_weights=weights).item(), 2 * nll + 1
-    )
 
 
 def test_learns_and_leaves_its_files(tmp_path, data):
@@ -65,6 +61,8 @@ def test_learns_and_leaves_its_files(tmp_path, data):
         {},
         {"bayesian": False, "schedule": "step", "step_epoch": 2},
         {"augmentation": "shift", "estimator": "weights"},
+        {"swa": 0.7, "prior_scale": "layer", "prior_centre": "start", "sigma_init": 0.3},
+        {"bayesian": False, "optimizer": "sghmc", "schedule": "cyclical", "cycles": 1},
     ],
 )
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, data, changes):
@@ -87,9 +85,27 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, data, changes):
         resumed.state_dict().values(), whole.state_dict().values(), strict=True
     ):
         assert_close(ours, theirs, atol=0, rtol=0)
-    assert (tmp_path / "killed/history.csv").read_text() == (
-        tmp_path / "whole/history.csv"
-    ).read_text()
+    for name in ("history.csv", MARGINS):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_margins_of_a_network_that_stands_still_are_its_own(tmp_path, data):
+    """Without learning each epoch gives the same margins; validation images have none."""
+    config = replace(CONFIG, epochs=5, bayesian=False, learning_rate=1e-30, batch_size=7)
+    network = train(tmp_path, config, data)
+    margins = np.load(tmp_path / MARGINS)
+    assert margins.shape == (64,) and np.isnan(margins).sum() == 16
+    own = label_margin(network(prepare(data.images)).detach(), torch.as_tensor(data.targets))
+    known = ~np.isnan(margins)
+    np.testing.assert_allclose(margins[known], own.numpy()[known], rtol=1e-3, atol=1e-4)
+
+
+def test_wrong_labels_have_small_margins(tmp_path, data):
+    wrong = np.arange(64) % 9 == 0
+    flipped = replace(data, targets=np.where(wrong, 1 - data.targets, data.targets))
+    train(tmp_path, replace(CONFIG, epochs=12, bayesian=False, validation=0.0), flipped)
+    margins = np.load(tmp_path / MARGINS)
+    assert margins[wrong].max() < np.quantile(margins[~wrong], 0.05)
 
 
 def test_bfloat16_learns_the_same_with_weights_in_float32(tmp_path, data):
@@ -131,30 +147,55 @@ def test_a_finished_training_is_loaded_not_repeated(tmp_path, data):
         train(tmp_path, replace(CONFIG, epochs=4), data)
 
 
+def test_rho_has_a_learning_rate_of_its_own_and_sigma_moves(tmp_path, data):
+    config = replace(
+        CONFIG, epochs=4, learning_rate=1e-3, rho_learning_rate=0.1, sigma_init=0.5, kl_weight=0.1,
+        prior_scale="layer",
+    )  # fmt: skip
+    fast = train(tmp_path / "fast", config, data)
+    slow = train(tmp_path / "slow", replace(config, rho_learning_rate=1e-3), data)
+    sigmas = read_json(tmp_path / "fast" / "config.json")["sigma"]
+    assert list(sigmas) == ["conv1", "conv2", "conv3", "linear", "head"]
+    for name, layer in fast.named_children():
+        before, after = sigmas[name]
+        start = new_network(config, 2, (1, 28, 28)).get_submodule(name).weight_mu.detach()
+        assert before == pytest.approx(0.5 * float(start.square().mean().sqrt()), rel=1e-5)
+        assert after == pytest.approx(float(F.softplus(layer.weight_rho.detach()).median()))
+        moved = abs(np.log(after / before))
+        kept = float(F.softplus(slow.get_submodule(name).weight_rho.detach()).median())
+        assert moved > 5 * abs(np.log(kept / before))
+
+
+def test_a_sampler_leaves_the_last_epochs_of_each_cycle(tmp_path, data):
+    config = TrainConfig(
+        bayesian=False, epochs=10, batch_size=16, optimizer="sghmc", schedule="cyclical",
+        cycles=2, learning_rate=0.05, sampling_temperature=0.1, validation=0.0,
+    )  # fmt: skip
+    kept = []
+    network = train(
+        tmp_path, config, data,
+        progress=lambda epoch, row: kept.append((epoch, row["accuracy"])),
+    )  # fmt: skip
+    snapshots = load_file(tmp_path / training.SNAPSHOTS)
+    assert {len(part) for part in snapshots.values()} == {6}  # epochs 3, 4, 5 and 8, 9, 10
+    assert_close(snapshots["head.weight"][-1], network.head.weight.detach())
+    assert kept[-1][1] > 0.9
+    assert snapshots["conv1.weight"].std(dim=0).min() > 0
+
+
 def test_weight_decay_leaves_rho_alone(tmp_path, data):
     config = replace(CONFIG, epochs=1, kl_weight=0.0, weight_decay=0.5)
-    run = training._Run(tmp_path, config, data, new_network(config, 2, (1, 28, 28)), "cpu")
-    decayed, rho = run.optimizer.param_groups
-    assert (decayed["weight_decay"], rho["weight_decay"]) == (0.5, 0.0)
-    names = {id(p): n for n, p in run.network.named_parameters()}
-    assert all(names[id(p)].endswith("_rho") for p in rho["params"])
-    assert not any(names[id(p)].endswith("_rho") for p in decayed["params"])
+    flat = Training(tmp_path, config, data).step.flat
+    decayed = flat.values[flat.decayed]
+    # rho starts at -3 and no mean is that small: no rho is among what decays, and all means are.
+    assert decayed.min() > -1 and len(decayed) == len(flat.mu) == len(flat.rho)
 
 
-def test_paper_schedule_divides_by_ten_after_its_epoch(tmp_path, data):
-    config = replace(CONFIG, schedule="step", step_epoch=2, learning_rate=1e-3, epochs=4)
-    run = training._Run(tmp_path, config, data, new_network(config, 2, (1, 28, 28)), "cpu")
-    rates = []
-    for _ in range(4):
-        rates.append(run.optimizer.param_groups[0]["lr"])
-        run.train_epoch()
-    np.testing.assert_allclose(rates, [1e-3, 1e-3, 1e-4, 1e-4])
-
-
-def test_divergence_stops_with_one_clear_line(tmp_path, data, monkeypatch):
-    monkeypatch.setattr(training, "negative_elbo", lambda *a: torch.tensor(float("nan")))
-    with pytest.raises(InputError, match=r"diverged.*epoch 1, step 1.*--learning-rate below 0.003"):
-        train(tmp_path, CONFIG, data)
+def test_divergence_stops_with_one_clear_line(tmp_path, data):
+    with pytest.raises(
+        InputError, match=r"diverged.*epoch 1, step 2.*--learning-rate below 1e\+30"
+    ):
+        train(tmp_path, replace(CONFIG, learning_rate=1e30, schedule="constant"), data)
     assert not (tmp_path / "weights.safetensors").exists()
 
 
@@ -229,9 +270,20 @@ def test_a_full_disk_is_one_line_and_nothing_half_written(tmp_path, data, monkey
 
 
 def test_weights_that_are_no_longer_finite_are_not_saved(tmp_path, data):
-    run = training._Run(tmp_path, CONFIG, data, new_network(CONFIG, 2, (1, 28, 28)), "cpu")
+    run = Training(tmp_path, CONFIG, data)
     with torch.no_grad():
         run.network.head.weight_mu[0, 0] = float("nan")
     with pytest.raises(InputError, match="no longer finite"):
         run._save()
     assert not run.checkpoint.exists()
+
+
+def test_side_by_side_is_one_after_another(tmp_path, data):
+    configs = [replace(CONFIG, seed=0), replace(CONFIG, seed=1, epochs=2, batch_size=20)]
+    alone = [train(tmp_path / f"alone{k}", config, data) for k, config in enumerate(configs)]
+    together = [
+        Training(tmp_path / f"together{k}", config, data) for k, config in enumerate(configs)
+    ]
+    train_side_by_side(together)
+    for one, other in zip(alone, together, strict=True):
+        assert_close(dict(one.state_dict()), dict(other.network.state_dict()), atol=0, rtol=0)

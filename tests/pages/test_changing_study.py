@@ -12,14 +12,14 @@ PAGES = sorted(
 )
 #: Views of a page that are reached by its address.
 VIEWS = [(page, {}) for page in PAGES] + [
-    ("mechanisms.py", {"look": "side by side"}),
-    ("mechanisms.py", {"look": "doses and controls"}),
+    ("mechanisms.py", {"compound_view": "side by side"}),
+    ("mechanisms.py", {"compound_view": "doses and controls"}),
     ("out_of_distribution/page.py", {"compare": "one kind"}),
     ("out_of_distribution/page.py", {"compare": "all kinds"}),
     ("suspect_labels/page.py", {"suspects": "image"}),
     ("suspect_labels/page.py", {"suspects": "image", "suspects_as": "as a table"}),
     ("review_list/page.py", {"view": "Did cleaning help?"}),
-    ("plates.py", {"plate_colour": "label"}),
+    ("plates/page.py", {"plate_colour": "label"}),
 ]
 SEPARATE = {"first": "aardvark", "second": "zebra"}
 
@@ -33,7 +33,7 @@ def cache(tmp_path_factory):
 
 
 class Browser:
-    """What the browser shows in each menu: it forgets nothing unless it is told a value."""
+    """What the browser shows in each menu: it keeps a value until it gets another one."""
 
     def __init__(self):
         self.shown = {}
@@ -118,7 +118,7 @@ def test_a_study_chosen_on_another_page(monkeypatch, cache):
     browser = Browser()
     choose_last_of_all_menus(app, browser)
     for study in ("second", "first"):
-        app.switch_page("overview.py").run()
+        app.switch_page("overview/page.py").run()
         browser.read(app)
         choose(app, study)
         look_around(app, browser, study)

@@ -26,7 +26,7 @@ def cache(tmp_path_factory):
 def test_one_method_names_the_command_that_makes_more(monkeypatch, cache):
     app = pages(monkeypatch, cache, "compare_methods.py", study="compounds")
     said = app.info[0].value
-    assert "holds one method, Bayesian" in said and not app.exception
+    assert "has one method, Bayesian" in said and not app.exception
     # No command makes rivals of predictions from elsewhere, least of all one about digits.
     assert "bnn study KIND --methods" in said and "mnist" not in said
 
@@ -36,11 +36,11 @@ def test_the_planted_winner_is_named_and_a_copy_ties(monkeypatch, cache):
     said = text_of(app)
     assert not app.exception
     study = open_study(cache / "rivals")
-    found = compare({m: study.table(m) for m in study.methods}, study.classes, "confidence")
+    found = compare({m: study.table(m) for m in study.methods}, study.classes, "signed_confidence")
     best = found.interval("accuracy", "ensemble").value
     assert f"Accuracy: Ensemble ({100 * best:.2f} %) wins" in said
     assert "Ensemble is among the best" in said
-    assert "200 scored images, 40 new; images ranked by Confidence score c" in said
+    assert "200 scored images, 40 new; images ranked by Signed confidence" in said
     # The table is the same comparison.
     table = app.dataframe[0].value
     assert list(table.index) == ["Bayesian", "Standard", "Dropout", "Ensemble", "Laplace"]
@@ -78,7 +78,7 @@ def test_differences_to_the_first_and_a_score_that_one_network_lacks(monkeypatch
 
 def test_two_methods_without_samples_or_times_and_a_filter_that_leaves_nothing(monkeypatch, cache):
     app = pages(monkeypatch, cache, "compare_methods.py", study="animals")
-    assert "does not know how long" in text_of(app) and not app.exception
+    assert "does not record how long" in text_of(app) and not app.exception
     app = pages(monkeypatch, cache, "compare_methods.py", study="animals", search="no such image")
     assert not app.exception and "all 0 filtered images" not in text_of(app)
 
@@ -86,13 +86,13 @@ def test_two_methods_without_samples_or_times_and_a_filter_that_leaves_nothing(m
 @pytest.mark.parametrize(
     ("page", "write"),
     [
-        ("overview.py", write_rivals),
+        ("overview/page.py", write_rivals),
         ("confidence.py", write_rivals),
-        ("bnn_vs_standard.py", write_rivals),
+        ("bnn_vs_standard/page.py", write_rivals),
         ("compare_methods.py", write_rivals),
         ("one_image/page.py", write_rivals),
         ("mechanisms.py", write_screen),
-        ("plates.py", write_screen),
+        ("plates/page.py", write_screen),
         ("suspect_labels/page.py", write_screen),
         ("out_of_distribution/page.py", write_others),
     ],
@@ -103,9 +103,7 @@ def test_where_no_image_passes_the_filters_all_pages_say_so_alike(
     write(tmp_path)
     app = pages(monkeypatch, tmp_path, page, search="no such image")
     assert not app.exception
-    assert [info.value for info in app.info] == [
-        "No image passes the filters. Take one off in the sidebar."
-    ]
+    assert [info.value for info in app.info] == ["No images match. Remove a filter in the sidebar."]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from page_studies import field, pages, text_of, write_animals
 
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
+from pages.shared import flag_form
 
 PAGE = "one_image/page.py"
 BROWSER = {"bnn_browser": "one of many"}
@@ -129,6 +130,19 @@ def test_a_field_filled_in_with_the_same_click_counts(app, cache):
     assert "one_flag_continue" not in keys(app)
 
 
+def test_a_field_that_is_sent_with_the_click_and_kept_after_it_makes_no_draft(monkeypatch, app):
+    record = flag_form._record
+
+    def first(form):
+        record(form)
+        flag_form._keep(form, "note")
+
+    monkeypatch.setattr(flag_form, "_record", first)
+    field(app, "text_input", "Your name").input("Ada").run()
+    app.button(key="one_flag_go").click().run()
+    assert "one_flag_undo" in keys(app) and "one_flag_continue" not in keys(app)
+
+
 def test_two_who_decide_the_same_image_are_both_told(monkeypatch, cache):
     study, log = open_study(cache / "animals"), ReviewLog(cache)
     tabs = {
@@ -174,7 +188,7 @@ def image_in_view(app):
 
 
 def test_another_page_has_no_form_open(app):
-    app.switch_page("overview.py").run()
+    app.switch_page("overview/page.py").run()
     assert "one_flag_go" not in keys(app.switch_page(PAGE).run())
 
 

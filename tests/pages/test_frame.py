@@ -1,11 +1,9 @@
 import numpy as np
-import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 from page_studies import pages, write_animals, write_compounds
 
 from pages.shared import filters, frame, panels, scores, studies, wall
-from pages.shared.wall import never_seen, wrongly_called
 
 
 @given(st.lists(st.integers(0, 2_000_000), min_size=1, max_size=frame.MOST_AMONG))
@@ -76,18 +74,6 @@ def test_columns_as_numbers_in_reading_order(monkeypatch, tmp_path):
     assert filters.column_codes(study, "moa").values == []
 
 
-def test_a_label_that_no_network_learned_is_not_called_wrong():
-    table = pd.DataFrame(
-        {
-            "correct": pd.array([True, False, False, None], dtype="boolean"),
-            "unpredictable": pd.array([False, False, True, None], dtype="boolean"),
-        }
-    )
-    assert wrongly_called(table).tolist() == [False, True, False, False]
-    assert never_seen(table).tolist() == [False, False, True, False]
-    assert wrongly_called(table[["correct"]]).tolist() == [False, True, True, False]
-
-
 def test_an_exported_file_is_named_after_what_it_holds():
     assert panels.file_name("demo-review list") == "demo-review-list.csv"
     assert panels.file_name("s-a/b, 0.03 µM: c ≥ 0.5") == "s-a-b-0.03-µM-c-0.5.csv"
@@ -109,7 +95,10 @@ def test_a_cut_off_starts_where_it_keeps_as_many_as_c_and_anew_in_another_study(
             low, high, step, start = scores.score_range(study, score)
             kept = (table[score] <= start).mean()
             near = (np.abs(table[score] - start) < 1.01 * step).mean()
-            assert low < start < high and abs(kept - (table["confidence"] >= 0.5).mean()) <= near
+            assert (
+                low < start < high
+                and abs(kept - (table["signed_confidence"] >= 0.5).mean()) <= near
+            )
         starts[name] = scores.score_range(study, "predictive_entropy")[3]
     assert starts["animals"] != starts["others"]
     app = pages(monkeypatch, tmp_path, "confidence.py", study="animals", score="predictive entropy")

@@ -17,7 +17,7 @@ def cache(tmp_path_factory):
 def looking(monkeypatch, cache, look):
     """The page in one of its views; AppTest drops the view from the address as it changes page."""
     app = pages(monkeypatch, cache, "mechanisms.py", study="compounds")
-    app.session_state["look"] = look
+    app.session_state["compound_view"] = look
     return app.run()
 
 
@@ -32,7 +32,7 @@ def test_each_compound_of_a_label_with_its_counts(monkeypatch, cache):
     own = table[(table["compound"] == "cpd B") & (table["role"] == "scored")]
     right = own["correct"].mean()
     assert f"**cpd B**: n = {len(own)}, {100 * right:.1f} % right" in text_of(app)
-    assert "holds no pictures" in text_of(app) and not app.exception
+    assert "has no pictures" in text_of(app) and not app.exception
 
 
 def test_a_bar_in_the_address_shows_exactly_its_images(monkeypatch, cache):
@@ -45,7 +45,7 @@ def test_a_bar_in_the_address_shows_exactly_its_images(monkeypatch, cache):
         & (table["confidence"] >= place / 20)
         & (table["confidence"] < place / 20 + 0.05)
     ]
-    app = pages(monkeypatch, cache, study="compounds", mechanism="ant")
+    app = pages(monkeypatch, cache, study="compounds", mechanism="ant", score="confidence c")
     app.query_params["bar"] = json.dumps(["confidence", "ant", "cpd A", place, first["predicted"]])
     app.switch_page("mechanisms.py").run()
     assert not app.exception
@@ -84,7 +84,7 @@ def test_the_caption_names_the_colours_that_are_drawn(monkeypatch, cache):
     assert f"Hatched: any other prediction ({n.sum() - n['bee']})" in text_of(app)
     app.selectbox(key="highlight").set_value("cat").run()
     assert f"Plain grey: predicted as the label, bee ({n['bee']} images)" in text_of(app)
-    assert f"Vermilion: predicted as cat ({n['cat']} images)" in text_of(app)
+    assert f"Orange: predicted as cat ({n['cat']} images)" in text_of(app)
 
 
 def test_a_bad_bar_in_the_address_is_no_error(monkeypatch, cache):

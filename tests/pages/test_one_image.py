@@ -85,11 +85,11 @@ def test_the_sentence_says_votes_average_and_verdict(monkeypatch, cache, table):
     samples = np.asarray(open_study(cache / "animals").samples("vi")[row])
     votes = (samples.argmax(axis=1) == ["ant", "bee", "cat"].index(table["predicted"][row])).sum()
     said = text_of(app)
-    assert f"{votes} say {table['predicted'][row]}" in said
+    assert f"{votes} predict {table['predicted'][row]}" in said
     assert f"**{table['predicted'][row]}** at {table['top_softmax'][row]:.3f}" in said
     assert "✕ wrong" in said
     share = table["epistemic"][row] / (table["epistemic"][row] + table["aleatoric"][row])
-    assert f"{share:.0%} of its uncertainty is epistemic" in said
+    assert f"Of its uncertainty, {share:.0%} is epistemic" in said
 
 
 def test_a_click_in_the_strip_goes_to_that_image(monkeypatch, cache, table):
@@ -130,7 +130,7 @@ def test_a_study_of_bare_predictions_says_what_it_lacks(monkeypatch, cache):
     assert not app.exception
     said = text_of(app)
     for words in (
-        "holds no picture",
+        "has no picture",
         "bnn import FILE --samples",
         "no standard network",
         "no embedding",
@@ -151,13 +151,13 @@ def test_an_unknown_image_in_the_address_is_one_clear_line(monkeypatch, cache):
     app = pages(monkeypatch, cache, study="animals")
     app.query_params["image"] = "img-9999"
     app.switch_page(PAGE).run()
-    assert "has no image 'img-9999'. This is the first one" in app.warning[0].value
+    assert "has no image 'img-9999'. The first image" in app.warning[0].value
     assert "**1** of 300" in text_of(app) and not app.exception
 
 
 def test_filters_that_leave_nothing_are_no_error(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="animals", search="no such image")
-    assert "No image passes" in app.info[0].value and not app.exception
+    assert "No images match" in app.info[0].value and not app.exception
 
 
 def test_another_study_does_not_look_for_this_ones_image(monkeypatch, cache, table):

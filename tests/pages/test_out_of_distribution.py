@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from page_studies import pages, text_of, write_animals, write_others
+from page_studies import pages, text_of, write_animals, write_others, write_with_new_plates
 
 from bnn_core.measures.first_looks import first_looks
 from bnn_core.study.folder import open_study
@@ -52,23 +52,23 @@ def test_letters_against_what_it_knows(monkeypatch, cache):
     )
     assert lines.loc[("new", "capitals"), "images"] == 30
     assert lines.loc[("shifted", "all"), "images"] == 40
-    # Images added without labels are told from the known ones too, as the set they came in.
+    # Images added without labels are compared with the known ones too, as one set.
     assert lines.loc[("added without labels", "all"), "images"] == 10
     assert lines.loc[("added without labels", "all"), "AUROC, Bayesian"] == 1
-    assert "fold-back of c" in text_of(app) and "the set of letters" in text_of(app)
-    for name in ("all kinds", "taken for what", "which score?"):
+    assert "fold of c" in text_of(app) and "the set of letters" in text_of(app)
+    for name in ("all kinds", "predictions", "which score?"):
         view(app, name)
         assert not app.exception
     assert "Best here" in text_of(app)
     view(app, "one kind")
     app.segmented_control(key="group").set_value("added").run()
-    assert "**slides**: 10 images, 100 % taken for **1**" in text_of(app)
+    assert "**slides**: 10 images, 100 % predicted as **1**" in text_of(app)
     app.segmented_control(key="group").set_value("new").run()
     app.selectbox(key="kind").set_value("i").run()
     assert not app.exception
-    assert "bimodal" in text_of(app) and "100 % taken for **1**" in text_of(app)
+    assert "bimodal" in text_of(app) and "100 % predicted as **1**" in text_of(app)
     app.selectbox(key="kind").set_value("O").run()
-    assert "one mode" in text_of(app) and "100 % taken for **0**" in text_of(app)
+    assert "unimodal" in text_of(app) and "100 % predicted as **0**" in text_of(app)
 
 
 def test_a_clicked_mark_shows_exactly_its_images(monkeypatch, cache):
@@ -87,7 +87,7 @@ def test_unseen_mechanisms_and_whom_they_imitate(monkeypatch, cache):
     lines = app.dataframe[0].value.set_index("which")
     lines = lines[lines["group"] == "unseen mechanisms"]
     assert lines.loc["all", "mechanisms"] == 3
-    assert lines.loc["O", "taken for"].startswith("0 (100")
+    assert lines.loc["O", "predicted as"].startswith("0 (100")
     assert "unseen mechanisms" in text_of(app)
 
 
@@ -100,7 +100,7 @@ def test_other_pages_keep_to_the_studys_own_images(monkeypatch, cache):
     app = pages(monkeypatch, cache, "mechanisms.py", study="unseen")
     assert not app.exception
     assert set(app.selectbox(key="mechanism").options) == {"0", "1"}
-    app = pages(monkeypatch, cache, "overview.py", study="unseen")
+    app = pages(monkeypatch, cache, "overview/page.py", study="unseen", part="Accuracy")
     assert not app.exception and "added for comparison" in text_of(app)
 
 
@@ -109,3 +109,19 @@ def test_marks_in_the_address_cannot_break_the_page(monkeypatch, cache):
         app = pages(monkeypatch, cache, PAGE, study="others")
         app.query_params["mark"] = mark
         assert not app.run().exception
+
+
+def test_new_compounds_are_ranked_as_like_a_mechanism_and_like_none(monkeypatch, tmp_path, cache):
+    write_with_new_plates(tmp_path)
+    app = pages(monkeypatch, tmp_path, PAGE, study="plates")
+    view(app, "new compounds")
+    assert not app.exception
+    known, none = (frame.value for frame in app.dataframe[:2])
+    assert known["unit"].tolist() == ["sure", "less", "dull"]
+    assert none["unit"].iloc[0] == "odd"
+    assert known["predicted"].iloc[0] == "B" and none["unlike"].iloc[0] == 100
+    assert app.selectbox(key="new_compound").options[0] == "sure"
+    app.selectbox(key="new_compound").set_value("odd").run()
+    assert "**odd, predicted as A**: 2 of" in text_of(app) and not app.exception
+    app = pages(monkeypatch, cache, PAGE, study="others")
+    assert "new compounds" not in app.segmented_control(key="compare").options

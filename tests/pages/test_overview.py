@@ -10,10 +10,14 @@ from page_studies import (
     write_compounds,
     write_newer,
     write_rivals,
+    write_screen,
 )
 
+from bnn_core.recipes.baselines import study_baselines
+from bnn_core.review.log import ReviewLog
 from bnn_core.study.describing import method_settings
 from bnn_core.study.folder import open_study
+from bnn_core.suspects.ranking import rank, rank_images
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,7 @@ def test_the_app_opens_on_the_newest_own_study_else_on_the_ready_made_one(monkey
 
 
 def test_accuracy_is_what_the_study_says(monkeypatch, cache):
-    app = pages(monkeypatch, cache, study="animals")
+    app = pages(monkeypatch, cache, study="animals", part="Accuracy")
     assert not app.exception
     study = open_study(cache / "animals")
     for method, card in (("vi", app.metric[0]), ("standard", app.metric[2])):
@@ -52,7 +56,7 @@ def test_accuracy_is_what_the_study_says(monkeypatch, cache):
 
 
 def test_filters_narrow_everything_and_come_off_again(monkeypatch, cache):
-    app = pages(monkeypatch, cache, study="animals")
+    app = pages(monkeypatch, cache, study="animals", part="Accuracy")
     app.multiselect(key="label").select("bee").run()
     labels = open_study(cache / "animals").images["label"]
     n = int((labels == "bee").sum())
@@ -67,17 +71,17 @@ def test_filters_narrow_everything_and_come_off_again(monkeypatch, cache):
 def test_no_image_left_is_no_error(monkeypatch, cache):
     app = pages(monkeypatch, cache, study="animals", search="no such image")
     assert not app.exception and "**0** of 300 images" in text_of(app)
-    assert app.metric[0].value == "–"
+    assert len(app.info) == 1 and not app.tabs
 
 
 def test_levels_with_their_rule_where_compounds_are_known(monkeypatch, cache):
-    app = pages(monkeypatch, cache, study="compounds")
+    app = pages(monkeypatch, cache, study="compounds", part="Accuracy")
     assert not app.exception
     table = app.dataframe[0].value
     assert list(table["Level"]) == ["image", "treatment", "treatment", "compound", "compound"]
     assert "Not counted here: 20 of the filtered images" in text_of(app)
     assert "of 120" in table.iloc[0, 1]
-    assert table.columns[-1] == "How images are put together"
+    assert table.columns[-1] == "How images are combined"
 
 
 def test_names_are_shown_not_obeyed(monkeypatch, cache):
@@ -90,7 +94,7 @@ def test_a_newer_study_is_refused_and_the_others_stay_usable(monkeypatch, cache)
     app = pages(monkeypatch, cache, study="tomorrow")
     assert "schema 99" in app.error[0].value and not app.exception
     app.selectbox(key="study").select("animals").run()
-    assert not app.error and app.metric
+    assert not app.error and app.tabs
 
 
 def test_a_damaged_table_is_one_line(monkeypatch, tmp_path):
@@ -100,16 +104,34 @@ def test_a_damaged_table_is_one_line(monkeypatch, tmp_path):
     assert "vi.parquet is damaged" in app.error[0].value and not app.exception
 
 
+def test_studies_with_a_broken_description_leave_the_app_and_the_others_usable(
+    monkeypatch, tmp_path
+):
+    good = write_animals(tmp_path, n=60)
+    meta = json.loads((good / "study.json").read_text())
+    wrong = {"methods": 5, "created": None, "notes": 5, "channels": 5, "files": [], "rows": "x"}
+    for key, value in wrong.items():
+        (tmp_path / key).mkdir()
+        (tmp_path / key / "study.json").write_text(json.dumps(meta | {key: value}))
+    (tmp_path / "brackets").mkdir()
+    (tmp_path / "brackets/study.json").write_text("[" * 100_000)
+    app = pages(monkeypatch, tmp_path)
+    assert not app.exception and not app.error and app.tabs
+    for key in [*wrong, "brackets"]:
+        app.selectbox(key="study").select(key).run()
+        assert len(app.error) == 1 and "study.json" in app.error[0].value and not app.exception
+
+
 def test_a_damaged_review_log_is_one_line(monkeypatch, tmp_path):
     write_animals(tmp_path, n=60)
     (tmp_path / "reviews.sqlite").write_bytes(b"no database at all, and long enough" * 99)
     app = pages(monkeypatch, tmp_path)
-    assert "reviews.sqlite" in app.error[0].value and not app.exception and app.metric
+    assert "reviews.sqlite" in app.error[0].value and not app.exception and app.tabs
 
 
 def test_an_unknown_study_in_the_address_is_named(monkeypatch, cache):
     app = pages(monkeypatch, cache, study="nowhere")
-    assert "nowhere" in app.warning[0].value and not app.exception and app.metric
+    assert "nowhere" in app.warning[0].value and not app.exception and app.tabs
 
 
 def test_another_first_look_shows_other_images(monkeypatch, cache):
@@ -130,3 +152,50 @@ def test_fitted_numbers_and_a_gaussian_prior_are_said(tmp_path):
     assert "prior: σ₂" not in lines and "1" in lines["prior: σ₁"]
     assert "2 to 4" in lines["fitted: prior precision"]
     assert any("lower limit" in text for text in lines["fitted: temperature"])
+
+
+def test_baselines_and_shortcuts_stand_beside_the_accuracy(monkeypatch, tmp_path):
+    study = open_study(write_screen(tmp_path))
+    found = study_baselines(study)
+    app = pages(monkeypatch, tmp_path, study="screen")
+    said = text_of(app)
+    accuracy = study.meta["metrics"]["vi"]["image"]["accuracy"]
+    assert found.sentence(accuracy) in said and found.shortcut_sentence() in said
+    write_compounds(tmp_path)
+    app = pages(monkeypatch, tmp_path, study="compounds")  # a table without pictures
+    assert not app.exception and "without a network" not in text_of(app)
+
+
+def test_the_first_suspects_come_first_with_their_decision(monkeypatch, tmp_path):
+    write_screen(tmp_path)
+    study = open_study(tmp_path / "screen")
+    table = study.table(study.reading_method)
+    ranked = rank(table, study.classes, "compound")
+    doubtful = int((ranked["score"] > 0).sum())
+    first = ranked.iloc[0]
+    rows = table.index[
+        (table["compound"] == first["compound"])
+        & (table["label"] == first["label"])
+        & (table["role"] == "scored")
+    ]
+    ReviewLog(tmp_path).flag(study, rows, reviewer="Ada", reason="other", decision="exclude")
+    app = pages(monkeypatch, tmp_path, study="screen")
+    assert not app.exception
+    assert f"**{doubtful} of {len(ranked)} compounds**" in text_of(app)
+    assert f"1 of {len(ranked)} compounds decided" in text_of(app)
+    assert f"{len(rows)} of {len(rows)} flagged" in text_of(app)
+
+
+def test_without_compounds_single_images_are_the_answer(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="animals")
+    study = open_study(cache / "animals")
+    ranked = rank_images(study.table(study.reading_method))
+    low = int((ranked["label_quality"] < 0.5).sum())
+    assert f"**{low} of {len(ranked)} images**" in text_of(app) and not app.exception
+
+
+def test_only_the_open_part_is_drawn(monkeypatch, cache):
+    app = pages(monkeypatch, cache, study="animals", part="How it was made")
+    assert not app.metric and not app.exception
+    app = pages(monkeypatch, cache, study="animals", part="Calibration")
+    assert not app.metric and not app.exception

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from page_studies import pages
+from study_writing import write_study
 
 from bnn_core.figures.report import report_html
 from bnn_core.measures.uncertainty import Moments, summarise
 from bnn_core.review.exporting import export_bytes
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
-from bnn_core.study.writing import write_study
 
 CLASSES = ["ant", "bee", "cat", "dog"]
 #: The two classes that each method predicts, in turn.

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from page_studies import field, pages, text_of, write_animals, write_compounds
+from study_writing import write_study
 
 from bnn_core.review.exporting import csv_bytes, export_bytes, export_table
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
-from bnn_core.study.writing import write_study
 
 PAGE = "review_list/page.py"
 
@@ -48,8 +48,8 @@ def test_empty(monkeypatch, cache, view):
     app = pages(monkeypatch, cache, PAGE, study="animals", view=view)
     assert not app.exception and not app.error
     expected = {
-        "List": "Nothing is flagged",
-        "History": "Nobody has decided",
+        "List": "No image of this study is flagged",
+        "History": "No decision has been made",
         "Export and import": "0 images",
         "Did cleaning help?": "no second study",
     }
@@ -78,14 +78,14 @@ def test_what_is_flagged_with_marks_and_history(monkeypatch, cache, flagged):
 
 def test_filters_that_leave_nothing_leave_nothing_to_press(monkeypatch, cache, flagged):
     app = pages(monkeypatch, cache, PAGE, study="animals", search="no such image")
-    assert "None of the flagged images passes the filters" in text_of(app) and not app.exception
+    assert "**0** of 12 flagged images" in text_of(app) and not app.exception
     labels = [
         widget.label
         for kind in ("button", "download_button")
         for widget in app.get(kind)
         if hasattr(widget, "label")
     ]
-    assert not any(label.startswith(("Decide", "Take", "Export")) for label in labels)
+    assert not any(label.startswith(("Decide", "Remove", "Export")) for label in labels)
 
 
 def test_one_action_is_one_action(monkeypatch, cache):
@@ -150,7 +150,7 @@ def test_an_edited_list_comes_back_its_problems_first(monkeypatch, cache, flagge
     app.get_by_key("review_file").set_value(("edited.csv", csv_bytes(table), "text/csv")).run()
     assert not app.exception
     assert "edited.csv row 6: decision 'perhaps'" in app.error[0].value.replace("\\", "")
-    assert "**1 decision** is new. 10 are in the log" in text_of(app)
+    assert "**1 decision** is new. 10 are already in the log" in text_of(app)
     app.button(key="import_go").click().run()
     assert log.state(study).loc[3, ["decision", "note", "reviewer"]].to_list() == [
         "exclude",
@@ -158,12 +158,12 @@ def test_an_edited_list_comes_back_its_problems_first(monkeypatch, cache, flagge
         "Cy",
     ]
     assert "1 image imported" in app.success[0].value
-    assert "**0 decisions** are new. 11 are in the log already, 0 are older" in text_of(app)
+    assert "**0 decisions** are new. 11 are already in the log. 0 are older" in text_of(app)
     assert "import_go" not in [button.key for button in app.button]
     app = pages(monkeypatch, cache, PAGE, study="animals", view="Export and import")
     app.text_input(key="import_name").input("Cy").run()
     app.get_by_key("review_file").set_value(("odd.csv", b"a,b\r\n1,2\r\n", "text/csv")).run()
-    assert "odd.csv lacks the column image_id" in app.error[0].value.replace("\\", "")
+    assert "odd.csv has no column image_id" in app.error[0].value.replace("\\", "")
     assert export_bytes(study, log).startswith(b"\xef\xbb\xbf")
 
 
@@ -176,10 +176,10 @@ def test_a_newer_decision_is_replaced_only_where_ticked(monkeypatch, cache, flag
     app = pages(monkeypatch, cache, PAGE, study="animals", view="Export and import")
     app.text_input(key="import_name").input("Cy").run()
     app.get_by_key("review_file").set_value(("old.csv", csv_bytes(table), "text/csv")).run()
-    assert app.button(key="import_go").label == "Take in 1"
+    assert app.button(key="import_go").label == "Import 1"
     assert "**2 rows** of the file would replace a newer decision" in text_of(app)
     shown = app.dataframe[-1].value
-    assert shown[["Image", "Holds now", "Decided by", "In the file"]].values.tolist() == [
+    assert shown[["Image", "Current decision", "Decided by", "In the file"]].values.tolist() == [
         [study.images["image_id"][row], "keep", "Dan", "exclude"] for row in (3, 4)
     ]
     key = app.dataframe[-1].proto.id.split("-")[-1]
@@ -189,7 +189,7 @@ def test_a_newer_decision_is_replaced_only_where_ticked(monkeypatch, cache, flag
     assert not app.exception
     assert log.state(study)["decision"][3:6].to_list() == ["keep", "exclude", "exclude"]
     assert "**1 row** of the file would replace" in text_of(app)
-    assert "There is nothing to take in" in text_of(app)
+    assert "import_go" not in [button.key for button in app.button]
 
 
 def test_cleaning_is_judged_on_untouched_images(monkeypatch, cache):
@@ -214,8 +214,8 @@ def test_cleaning_is_judged_on_untouched_images(monkeypatch, cache):
     )
     assert not app.exception
     said = text_of(app)
-    assert "57 images that nobody touched" in said and "+0.0 points" in said
-    assert "3 excluded" in said and "This one flatters" in said
+    assert "57 unchanged images" in said and "+0.0 points" in said
+    assert "3 excluded" in said and "number is too good" in said
 
 
 def test_the_label_table_says_how_many_images_it_holds(monkeypatch, cache):
@@ -225,7 +225,7 @@ def test_the_label_table_says_how_many_images_it_holds(monkeypatch, cache):
     )
     app = pages(monkeypatch, cache, PAGE, study="compounds", view="Export and import")
     said = text_of(app)
-    assert "**The corrected label table**: 121 images" in said and "study's 140" in said
+    assert "**The corrected label table**: 121 images" in said and "study has 140" in said
     assert "every image" not in said
 
 

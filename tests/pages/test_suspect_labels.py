@@ -31,7 +31,7 @@ def test_the_planted_compound_is_first_and_open_with_every_explanation(monkeypat
     assert not app.exception
     first = ranking(app).iloc[0]
     assert (first["title"], first["label"], first["suspected"]) == ("D2", "D", "A")
-    assert first["wrong"] == "12 of 12" and first["units"] == "6 wells"
+    assert first["wrong"] == "12 of 12"
     said = text_of(app)
     assert "rank 1" in said and "12 of 12 images are predicted wrongly, 12 as A" in said
     shown = {key for key, title in TITLES.items() if title in said}
@@ -118,15 +118,36 @@ def test_flag_the_whole_compound_and_undo_it(monkeypatch, cache):
     app.button(key="suspect_screen_compound_D2_D_flag_go").click().run()
     assert not app.exception
     app.button(key="suspect_screen_compound_D2_D_flag").click().run()
-    assert "12 of them are on the list already" in text_of(app)
+    assert "12 of them are already on the list" in text_of(app)
     state = log.state(study)
     assert len(state) == 12 and "suspect compound D2" in state["filter"].iat[0]
-    assert ranking(app).set_index("title")["flagged"].to_dict() == (
-        dict.fromkeys(ranking(app)["title"], "") | {"D2": "12 of 12"}
-    )
+    decided = ranking(app).set_index("title")["decision"]
+    assert decided["D2"] == "12 of 12 flagged: unsure (label suspect), Ada"
+    assert set(decided.drop("D2")) == {""}
+    assert decided["D2"] in text_of(app) and "1 of 8 compounds decided (1 unsure)" in text_of(app)
     app.button(key="suspect_screen_compound_D2_D_flag_undo").click().run()
     assert log.state(study).empty
-    assert set(ranking(app)["flagged"]) == {""}
+    assert set(ranking(app)["decision"]) == {""}
+    assert "0 of 8 compounds decided" in text_of(app)
+
+
+def test_the_next_undecided_suspect_is_one_click_away(monkeypatch, cache):
+    study, log = open_study(cache / "screen"), ReviewLog(cache)
+    app = pages(monkeypatch, cache, PAGE, study="screen")
+    names = ranking(app)["title"].to_list()
+    for name in (names[1], names[2]):
+        rows = study.images.index[study.images["compound"] == name]
+        log.flag(study, rows, reviewer="Ada", reason="inactive dose", decision="exclude")
+    app.run()
+    assert "2 of 8 compounds decided" in text_of(app) and "not decided" in text_of(app)
+    app.button(key="suspect_undecided").click().run()
+    assert headline(app).startswith(f"{names[3]}:")
+    app = pages(monkeypatch, cache, PAGE, study="screen", suspect=names[1])
+    assert "12 of 12 flagged: exclude (inactive dose), Ada" in text_of(app)
+    # Deciding again starts from the current decision.
+    app.button(key=f"suspect_screen_compound_{names[1]}_{names[1][0]}_flag").click().run()
+    values = [box.value for box in app.selectbox]
+    assert "inactive dose" in values and not app.exception
 
 
 def test_the_table_of_images_shows_their_decisions(monkeypatch, cache):
@@ -171,7 +192,7 @@ def test_studies_without_compounds_pictures_or_scored_rows(monkeypatch, tmp_path
     app = pages(monkeypatch, tmp_path, PAGE, study="compounds")
     assert not app.exception and "has no pictures" in text_of(app)
     app = pages(monkeypatch, tmp_path, PAGE, study="compounds", search="no such image")
-    assert not app.exception and "No image passes the filters" in app.info[0].value
+    assert not app.exception and "No images match" in app.info[0].value
 
 
 def test_the_truth_is_shown_only_when_asked(monkeypatch, cache):
@@ -195,7 +216,7 @@ def test_the_truth_is_shown_only_when_asked(monkeypatch, cache):
     ).to_parquet(cache / "screen" / "truth.parquet")
     app = pages(monkeypatch, shutil.copytree(cache, cache.with_name("again")), study="screen")
     said = text_of(app)
-    assert "Start here" in said and "no visible effect" not in said
+    assert app.button(key="tour_1").label.endswith("D2") and "no visible effect" not in said
     app.toggle(key="truth_overview").set_value(True).run()
     assert "Compounds: **1 of 1** planted faults are among the first 1" in text_of(app)
     shown = next(d.value for d in app.dataframe if "kind" in d.value)
@@ -231,3 +252,30 @@ def test_another_study_is_no_second_opinion_until_it_is_chosen(monkeypatch, cach
     app = pages(monkeypatch, cache, PAGE, study="screen")
     assert app.selectbox(key="second").value == "none"
     shutil.rmtree(cache / "another")
+
+
+def test_the_tour_leads_from_a_suspect_to_the_decision(monkeypatch, cache):
+    pd.DataFrame(
+        [
+            {
+                "kind": "inactive dose",
+                "level": "treatment",
+                "compound": "D2",
+                "concentration": 1.0,
+                "plate": None,
+                "well": None,
+                "image_id": None,
+                "given": "D",
+                "true": "no visible effect",
+                "note": "planted by the test",
+            }
+        ]
+    ).to_parquet(cache / "screen" / "truth.parquet")
+    app = pages(monkeypatch, shutil.copytree(cache, cache.with_name("tour")), study="screen")
+    for number in (1, 2, 3):
+        app = app.button(key=f"tour_{number}").click().run()
+        assert not app.exception
+        assert headline(app).startswith("D2:")
+        assert {f"tour_{n}" for n in (1, 2, 3)} <= {button.key for button in app.button}
+    # The third step opens the form with the focus of the suspect.
+    assert any(button.key.endswith("_go") for button in app.button)

@@ -84,7 +84,7 @@ def test_where_the_images_lie_is_said_before_the_study_is_made(monkeypatch, cach
     app.text_input(key="import_path").input(str(tmp_path / "tables" / "named.csv")).run()
     assert "were not found" in text_of(app)
     app.text_input(key="import_image_root").input(str(tmp_path / "pictures")).run()
-    assert "pictures is no folder" in app.error[0].value
+    assert "pictures is not a folder" in app.error[0].value
     assert "“Folder that image paths start from”" in app.error[0].value
     (tmp_path / "pictures").mkdir()
     for name in table["path"]:

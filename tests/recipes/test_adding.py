@@ -9,15 +9,17 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
+from small_studies import forget_files
 
 from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
 from bnn_core.datasets.image_sets import ImageSet, numbers
 from bnn_core.datasets.mnist import LabelledImages
 from bnn_core.networks.settings import TrainConfig
-from bnn_core.recipes import adding, adding_blocks
+from bnn_core.recipes import adding, image_set_blocks
 from bnn_core.recipes.adding import add_images
 from bnn_core.recipes.digits import DigitStudy, make_digit_study
+from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.rivals import with_rivals
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study, write_table
@@ -41,7 +43,10 @@ def made(tmp_path_factory):
     source = DigitStudy("digits", "Bars", list("012"), pictures(120, 0), pictures(30, 1))
     configs = {"standard": TrainConfig(bayesian=False, epochs=1), "vi": TrainConfig(epochs=1)}
     return make_digit_study(
-        tmp_path_factory.mktemp("adding") / "bars", source, configs, num_samples=5, pool=0
+        tmp_path_factory.mktemp("adding") / "bars",
+        source,
+        MethodChoice(configs, num_samples=5),
+        pool=0,
     )
 
 
@@ -51,7 +56,7 @@ def study(made, tmp_path):
 
 
 def test_the_same_networks_predict_and_no_accuracy_counts_them(study, made, monkeypatch):
-    monkeypatch.setattr(adding_blocks, "BLOCK", 8)
+    monkeypatch.setattr(image_set_blocks, "BLOCK", 8)
     again = pictures(30, 1).images
     labels = ["0"] * 10 + ["g"] * 10 + [None] * 10
     result = open_study(add_images(study, [as_set(again, labels)]))
@@ -83,16 +88,18 @@ def test_the_same_networks_predict_and_no_accuracy_counts_them(study, made, monk
 def test_a_study_older_than_distances_takes_more_images_without_them(study):
     for cloud in study.glob("folds/*/*/novelty.npz"):
         cloud.unlink()
+    forget_files(study)
     more = [as_set(pictures(30, 1).images[:4], ["g"] * 4)]
     part = open_study(add_images(study, more, out=study.with_name("part")))
     assert part.summary("vi")["distance"].notna().tolist() == [True] * 30 + [False] * 4
     for path in study.glob("summary/*.parquet"):
         write_table(path, pd.read_parquet(path).drop(columns="distance"))
+    forget_files(study)
     assert "distance" not in open_study(add_images(study, more, force=True)).summary("vi")
 
 
 def test_an_interrupted_run_goes_on_and_the_study_stays_whole_meanwhile(study, monkeypatch):
-    monkeypatch.setattr(adding_blocks, "BLOCK", 10)
+    monkeypatch.setattr(image_set_blocks, "BLOCK", 10)
     whole, reads = pictures(40, 2).images, []
 
     def read(rows):
@@ -114,7 +121,7 @@ def test_an_interrupted_run_goes_on_and_the_study_stays_whole_meanwhile(study, m
 
 
 def test_memory_depends_on_the_block_alone(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(adding_blocks, "BLOCK", 50)
+    monkeypatch.setattr(image_set_blocks, "BLOCK", 50)
     most = []
 
     def read(rows):
@@ -193,7 +200,7 @@ def test_letters_are_part_of_making_a_study(tmp_path, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(adding, "look_at", interrupted)
+        patched.setattr(image_set_blocks.ImageSetBlock, "look", interrupted)
         assert cli.main(argv) == 130
     assert open_study(out).meta["rows"] == 20
     # The same command again trains nothing and adds the letters.
@@ -226,9 +233,12 @@ def test_every_method_predicts_more_images_with_its_own_networks(tmp_path):
     )
     configs = {m: every[m] for m in ("laplace", "standard", "temperature", "dropout", "ensemble")}
     source = DigitStudy("digits", "Bars", list("012"), pictures(120, 0), pictures(30, 1))
-    study = open_study(make_digit_study(tmp_path / "bars", source, configs, num_samples=5, pool=0))
+    choice = MethodChoice(configs, num_samples=5)
+    study = open_study(make_digit_study(tmp_path / "bars", source, choice, pool=0))
     again = as_set(pictures(30, 1).images, ["g"] * 30)
     result = open_study(add_images(study.path, [again], out=tmp_path / "more"))
+    assert study.meta["embedding_of"] == study.reading_method == "ensemble"
+    assert_allclose(result.embedding[30:], study.embedding, atol=1e-2)
     for method in study.methods:
         p = [f"p_{name}" for name in "012"]
         assert_allclose(result.summary(method)[p].iloc[30:], study.summary(method)[p], atol=1e-5)

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from bnn_core.base.errors import InputError
-from bnn_core.measures.uncertainty import moments
+from bnn_core.measures.uncertainty import moments, summarise
 from bnn_core.networks import methods
 from bnn_core.networks.building import load_network, prepare
 from bnn_core.networks.distance import read_cloud, training_cloud
@@ -65,6 +65,23 @@ def test_one_job_from_training_to_prediction(tmp_path, data):
     assert_allclose(
         read_cloud(tmp_path / "vi").distance(features.numpy()), result.distance, rtol=1e-3
     )
+
+
+def test_networks_used_are_kept_per_image(tmp_path, data):
+    config = replace(CONFIG, rho_init=-12.0, kl_weight=0.0)
+    rows = np.array([4, 0])
+    folder = tmp_path / "vi"
+    run_method(
+        folder, config, data, data.images[rows], rows, num_samples="auto", sample_seed=1, quiet=True
+    )
+    result = read_result(folder)
+    assert result.samples.shape == (2, 100, 3)
+    assert set(result.used) <= {20, 50, 100} and len(result.used) == 2
+    assert_allclose(result.samples.mean(axis=1), result.moments.mean_p, atol=1e-3)
+    two = assemble([replace(result, rows=np.array([0, 1]))] * 2, 2)
+    assert_allclose(two.used, result.used)
+    table = summarise(two.moments, list("abc"), None, two.distance, two.used)
+    assert_allclose(table["num_samples"], result.used)
 
 
 def test_a_finished_job_is_skipped(tmp_path, data, monkeypatch):
@@ -136,6 +153,38 @@ def test_folds_put_together_row_by_row():
     assert_allclose(whole.samples[2, 1::2], samples[1][1, 1::2])
 
 
+def test_margins_are_means_over_the_folds_that_trained_on_an_image():
+    m = moments(np.full((1, 2, 2), 0.5))
+    parts = [
+        FoldResult(
+            np.array([k, 2]),
+            m,
+            None,
+            np.zeros((2, 1), np.float16),
+            training_rows=np.array(rows),
+            margins=np.array(margins),
+        )
+        for k, (rows, margins) in enumerate([([1, 2], [3.0, -1.0]), ([2, 0, 3], [2.0, np.nan, 7])])
+    ]
+    parts.append(replace(parts[0], rows=np.array([3, 4])))
+    # Row 1 twice in the same fold's margins, row 2 in all three, row 0 only as a validation image.
+    assert_allclose(assemble(parts, 5).margins, [np.nan, 3, 0, 7, np.nan])
+    assert assemble([*parts[:2], replace(parts[2], margins=None)], 5).margins is None
+
+
+def test_margins_are_kept_by_row_and_of_the_network_that_was_trained_first(tmp_path, data):
+    training_rows = np.arange(100, 132)
+    standard = replace(CONFIG, bayesian=False)
+    first = run(tmp_path / "standard", data, standard, training_rows=training_rows)
+    assert list(first.training_rows) == list(training_rows) and len(first.margins) == 32
+    assert_allclose(first.margins, np.load(tmp_path / "standard" / "margins.npy"))
+    second = run(
+        tmp_path / "vi", data, replace(CONFIG, start="standard"), training_rows=training_rows
+    )
+    assert_allclose(second.margins, first.margins)
+    assert run(tmp_path / "alone" / "vi", data).margins is None
+
+
 def test_a_row_without_a_fold_is_named():
     part = FoldResult(np.array([0]), moments(np.full((1, 1, 2), 0.5)), None, np.zeros((1, 1)))
     with pytest.raises(
@@ -145,7 +194,7 @@ def test_a_row_without_a_fold_is_named():
 
 
 def test_damaged_predictions_are_named(tmp_path):
-    with pytest.raises(InputError, match="not there yet"):
+    with pytest.raises(InputError, match="does not exist yet"):
         read_result(tmp_path)
     (tmp_path / "prediction.npz").write_bytes(b"PK\x03\x04half")
     with pytest.raises(InputError, match="is damaged"):

@@ -12,8 +12,14 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from bnn_core.base.files import TakenError, alone
-from bnn_core.commands import cli, study_plate
+from bnn_core.commands import cli
 from bnn_core.datasets.plates import load_plate
+from bnn_core.datasets.sources import open_source
+from bnn_core.networks.building import prepare
+from bnn_core.networks.methods import networks_of
+from bnn_core.networks.prediction import predictive_samples
+from bnn_core.recipes import plate_study
+from bnn_core.recipes.baselines import FILE, study_baselines
 from bnn_core.study import writing
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study
@@ -91,7 +97,14 @@ def test_who_is_trained_on_who_is_predicted_and_who_counts(study):
         assert not held[images["role"] == "control"].any()
     assert study.summary("vi")["correct"].notna().sum() == 7
     assert study.samples("vi").shape == (14, 4, 2)
+    # Who is scored in one fold is trained on in another, and nobody else is.
+    for method in study.methods:
+        margins = study.summary(method)["training_margin"]
+        assert (margins.notna() == (images["role"] == "scored")).all()
     assert study.meta["metrics"]["vi"]["image"]["n"] == 7
+    kept = study_baselines(study)
+    assert FILE.as_posix() in study.meta["files"] and kept.source != "thumbnails"
+    assert kept.accuracies["intensities"]["image"]["n"] == 7
     assert study.meta["levels"] == ["image", "well", "treatment", "compound"]
 
 
@@ -147,7 +160,7 @@ def test_images_left_out_are_said_and_listed_at_once(table, tmp_path, capsys, mo
         *SMALL,
     ]
     assert cli.main([*argv, "--prepare-only"]) == 0
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert "1 of 15 images could not be used" in said and "the first: row 9, " in said
     listed = out.with_name("s.making") / "quarantine.csv"
     assert f"listed in {listed}" in said
@@ -156,7 +169,7 @@ def test_images_left_out_are_said_and_listed_at_once(table, tmp_path, capsys, mo
     def training(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(study_plate, "run_folds", training)
+    monkeypatch.setattr(plate_study, "run_folds", training)
     cli.main(argv)
     assert "1 of 15 images could not be used" in capsys.readouterr().err
 
@@ -172,7 +185,11 @@ def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_pat
     images = result.images.set_index("image_id")
     assert images.loc["shown/copy.png", "content_hash"] in set(study.images["content_hash"])
     assert images.loc["shown/new.png", "content_hash"] not in set(study.images["content_hash"])
-    assert any(note.startswith("1 of them is of the study itself") for note in result.meta["notes"])
+    assert any("1 added image is of the study itself" in note for note in result.meta["notes"])
+    own = study.images.index[study.images["path"] == "a0.png"][0]
+    copy = result.images.index[result.images["image_id"] == "shown/copy.png"][0]
+    p = ["p_X", "p_Y", "epistemic"]
+    assert_allclose(result.summary("vi")[p].loc[copy], study.summary("vi")[p].loc[own], atol=1e-6)
 
 
 def test_folds_as_separate_jobs_give_the_same_study(study, table, tmp_path, capsys):
@@ -218,12 +235,12 @@ def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
     assert cli.main([*argv, "--size", "12"]) == 2
     assert "begun with other settings (asked.size)" in capsys.readouterr().err
     assert (tmp_path / "s.prepared" / "source.json").read_bytes() == prepared
-    # Touched files are prepared anew; a fold says so, and the same command goes on.
+    # Touched files are prepared again; a fold says so, and the same command continues.
     first = next(table.parent.rglob("*.png"), None) or next(table.parent.rglob("*.tif"))
     os.utime(first, (1, 1))
     load_plate(table, tmp_path / "s.prepared", label="moa", size=16)
     assert cli.main(["fold", str(out), "0"]) == 2
-    assert "prepared anew" in capsys.readouterr().err
+    assert "prepared again" in capsys.readouterr().err
     assert cli.main(argv) == 0
     assert cli.main(["fold", str(out), "0"]) == 0
     trained = (making / "folds" / "0" / "standard" / "weights.safetensors").stat().st_mtime_ns
@@ -237,8 +254,8 @@ def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
         other.submit(held.__enter__).result()
         assert cli.main(["fold", str(out), "1"]) == 0
         other.submit(held.__exit__, None, None, None).result()
-    assert "another job is assembling" in capsys.readouterr().out
-    for words in ("right on", "all folds were done before"):
+    assert "another job assembles" in capsys.readouterr().out
+    for words in ("right on", "all folds were finished before"):
         assert cli.main(["fold", str(out), "1"]) == 0
         assert words in capsys.readouterr().out
     assert cli.main(["fold", str(out), "99"]) == 2
@@ -324,7 +341,7 @@ def test_reviewed_images_are_left_out_or_relabelled_in_the_same_folds(
     reviewed.write_text("image_id,decision,new_label\nnobody,exclude,\n")
     capsys.readouterr()
     assert cli.main([*argv[:-1], str(reviewed), "--restart", "--force"]) == 2
-    assert "no image 'nobody'" in capsys.readouterr().err
+    assert "'nobody'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -374,8 +391,7 @@ def test_wrong_flags_are_found_before_the_images_are_read(table, study, tmp_path
         assert words in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     for size in ("nan", "-1", "0", "inf"):
-        with pytest.raises(SystemExit):
-            cli.main([*argv[:3], "--pixel-size", size])
+        assert cli.main([*argv[:3], "--pixel-size", size]) == 2
         assert "a number above 0 expected" in capsys.readouterr().err
 
 
@@ -497,3 +513,27 @@ def test_a_label_that_no_fold_could_learn_is_refused_at_planning(table, tmp_path
     assert cli.main(argv) == 2
     assert "name another --label or --group" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []  # refused before any image is read
+
+
+def test_calibrated_folds_predict_later_as_they_did_in_the_study(table, tmp_path):
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO"]
+    argv += [*SMALL, "--out", str(tmp_path / "s"), "--tta", "dihedral", "--num-samples", "8"]
+    assert cli.main([*argv, "--calibrate", "folds"]) == 0
+    study = open_study(tmp_path / "s")
+    assert check_study(study.path) == []
+    for method in ("vi", "standard"):
+        temperatures = study.meta["methods"][method]["fitted"]["calibration_temperature"]
+        assert len(temperatures) == 2
+        # The samples and the summary are those of the networks as they stand in the study.
+        samples = np.asarray(study.samples(method), dtype=np.float64)
+        once = study.images["fold"] >= 0
+        columns = [f"p_{name}" for name in study.classes]
+        summary = study.summary(method)[columns].to_numpy()
+        assert_allclose(samples[once].mean(axis=1), summary[once], atol=2e-3)
+        source = open_source(tmp_path / "s.prepared")
+        for fold, temperature in enumerate(temperatures):
+            networks = networks_of(study.path / "folds" / str(fold) / method, 8, fold)
+            assert networks.temperature == temperature
+            rows = np.flatnonzero(study.images["fold"] == fold)
+            p = predictive_samples(networks, prepare(source.pixels(rows), "sqrt")).mean(dim=0)
+            assert_allclose(p, summary[rows], atol=2e-3)

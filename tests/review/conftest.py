@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from study_writing import write_study
 
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
-from bnn_core.study.writing import write_study
 
 CLASSES = ["Actin", "Tubulin", "DMSO-like"]
 

@@ -1,5 +1,7 @@
 """Did cleaning help? Known answers on the images that nobody touched."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,14 +73,18 @@ def test_interval_is_the_paired_one_over_compounds(pair):
     assert found.difference.low < found.difference.value < found.difference.high
 
 
-def test_the_sentence_says_when_no_difference_is_shown(pair):
+def test_the_sentence_has_the_figures_and_says_when_no_difference_is_shown(pair):
     right = np.arange(N) % 4 > 0
     text = compare_cleaned(*pair(right, right)).sentence()
-    assert text == (
-        "Bayesian (mean-field VI), on the 40 images that nobody touched: 75.0 % right "
-        "before, 75.0 % after (+0.0 points, 95 % interval +0.0 to +0.0, so no "
-        "difference is shown; 5 compounds). 0 excluded, 0 relabelled."
-    )
+    assert re.findall(r"\d+(?:\.\d)?(?= (?:unchanged|% correct|% after|compounds))", text) == [
+        "40",
+        "75.0",
+        "75.0",
+        "5",
+    ]
+    assert "no difference is shown" in text
+    wrong = compare_cleaned(*pair(np.zeros(N), np.ones(N))).sentence()
+    assert "no difference" not in wrong and "+100.0 points" in wrong
 
 
 def test_one_compound_gives_no_interval(pair):
@@ -98,7 +104,7 @@ def test_other_pictures_are_left_out_and_counted(pair):
     assert (found.images, found.other_picture) == (39, 1)
 
 
-def test_folds_may_be_numbered_anew_but_not_divided_anew(pair):
+def test_folds_may_have_new_numbers_but_not_a_new_division(pair):
     def renumber(images):
         images["fold"] = 7 - images["fold"]
 
@@ -106,7 +112,7 @@ def test_folds_may_be_numbered_anew_but_not_divided_anew(pair):
         images.loc[0, "fold"] = 1 - images.loc[0, "fold"]
 
     assert compare_cleaned(*pair(np.ones(N), np.ones(N), change=renumber)).images == N
-    with pytest.raises(InputError, match=r"divided into other folds \(fold [01] of before"):
+    with pytest.raises(InputError, match=r"different folds \(fold [01] of before"):
         compare_cleaned(*pair(np.ones(N), np.ones(N), change=divide))
 
 
@@ -124,5 +130,5 @@ def test_studies_that_cannot_be_compared(pair):
     before, after = pair(np.ones(N), np.ones(N), change=rename)
     with pytest.raises(InputError, match="share no scored image"):
         compare_cleaned(before, after)
-    with pytest.raises(InputError, match="have no method laplace; they have vi and vi"):
+    with pytest.raises(InputError, match=r"method laplace; .* vi and vi"):
         compare_cleaned(before, after, "laplace")

@@ -97,34 +97,34 @@ def test_applied_corrections(fields):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "named"),
     [
         (
             "image_id,decision,new_label\nP1/B02/1,exclude,\nP9,exclude,\n",
-            "row 3: there is no image 'P9' in the data",
+            "row 3: .*'P9'",
         ),
         (
             "image_id,decision,new_label\nP1/B02/1,relabel,Actins\n",
-            "row 2: new label 'Actins' is none of the classes Actin",
+            "row 2: .*'Actins'.* Actin,",
         ),
         ("image_id,decision,new_label\nP1/B02/1,relabel,\n", "row 2: .* new_label is empty"),
-        ("image_id,decision,new_label\nP1/B02/1,drop,\n", "row 2: decision 'drop' is none of"),
+        ("image_id,decision,new_label\nP1/B02/1,drop,\n", "row 2: .*'drop'.* keep, relabel"),
         (
             "image_id,decision,new_label\nP1/B02/1,exclude,\nP1/B02/1,relabel,Actin\n",
-            "row 3: image 'P1/B02/1' was decided otherwise in row 2",
+            "row 3: .*'P1/B02/1' .*row 2",
         ),
         (
             "image_id,label,corrected_label,excluded\nP1/B02/1,Actin,Actin,maybe\n",
-            "row 2: excluded is 'maybe', yes or no expected",
+            "row 2: excluded .*'maybe'.*yes or no",
         ),
         ("image_id,label\nP1/B02/1,Actin\n", r"columns decision and new_label \(a flagged list\)"),
-        ("picture\nx\n", "lacks the column image_id"),
+        ("picture\nx\n", "no column image_id"),
     ],
 )
-def test_wrong_files_are_named_with_the_row(fields, tmp_path, text, said):
+def test_wrong_files_are_named_with_the_row(fields, tmp_path, text, named):
     file = tmp_path / "list.csv"
     file.write_text(text)
-    with pytest.raises(InputError, match=rf"list\.csv.*{said}"):
+    with pytest.raises(InputError, match=rf"list\.csv.*{named}"):
         read_corrections(file, set(fields()["image_id"]), ["Actin", "Tubulin"])
 
 

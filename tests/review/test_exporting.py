@@ -148,9 +148,9 @@ def test_a_selection_is_exactly_the_rows_in_the_studys_order(log, make_study):
         ("P1/B04/2", "", "lasso"),
     ]
     assert read(export_bytes(study, log, rows=[])) == []
-    with pytest.raises(InputError, match="outside of study S with 8 images"):
+    with pytest.raises(InputError, match=r"outside study S.* 8 images"):
         export_bytes(study, log, rows=[8])
-    with pytest.raises(InputError, match="format 'xlsx' is none of csv, parquet"):
+    with pytest.raises(InputError, match=r"'xlsx'.* csv, parquet"):
         export_bytes(study, log, format="xlsx")
 
 
@@ -193,14 +193,14 @@ def test_the_command_writes_the_bytes_of_the_button(log, make_study, tmp_path, c
         study, log, rows=[0, 1, 4, 5], filter="compound = alpha; decision != keep"
     )
     capsys.readouterr()
-    for wrong, said in (
-        (["S", "--out", "list.txt"], "list.txt: a name ending in .csv or .parquet expected"),
+    for wrong, named in (
+        (["S", "--out", "list.txt"], "list.txt must end in .csv or .parquet"),
         (["nope", "--out", "x.csv"], "no study at"),
-        (["S", "--out", "x.csv", "--filter", "dose = 1"], "there is no column 'dose'"),
+        (["S", "--out", "x.csv", "--filter", "dose = 1"], "'dose'"),
         (["S", "--out", "x.csv", "--table", "labels", "--filter", "a = 1"], "--filter goes with"),
     ):
         assert main(["export", *wrong, *cache]) == 2
-        assert said in capsys.readouterr().err
+        assert named in capsys.readouterr().err
 
 
 def test_no_flag_no_rows_but_all_columns(log, make_study):

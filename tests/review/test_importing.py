@@ -123,7 +123,7 @@ def test_an_edited_row_does_not_override_a_newer_decision_unasked(flagged):
     assert found.replacing[0].time == log.state(study).loc[0, "time"]
 
 
-def test_an_old_list_does_not_bring_back_what_was_taken_off(flagged):
+def test_an_old_list_does_not_restore_removed_images(flagged):
     study, log, file = flagged
     file.write_bytes(export_bytes(study, log))
     log.withdraw(study, [0], reviewer="Dan")
@@ -132,7 +132,7 @@ def test_an_old_list_does_not_bring_back_what_was_taken_off(flagged):
 
 
 @pytest.mark.parametrize("who", ["Cleo", "Dan"])
-def test_an_edited_list_taken_in_twice_says_nothing_new(flagged, who):
+def test_an_edited_list_imported_twice_changes_nothing(flagged, who):
     study, log, file = flagged
 
     def edit(rows):
@@ -185,13 +185,13 @@ def test_wrong_rows_are_named_one_by_one(flagged):
     file.write_bytes(edited(export_bytes(study, log), spoil))
     found = import_flags(file, study, log, "Cleo")
     assert [problem.removeprefix(f"{file} ") for problem in found.problems] == [
-        "row 2: decision 'exlude' is none of keep, relabel, exclude, unsure",
-        "row 3: time '31.05.2024 12:00' is no UTC time like 2024-05-31T12:00:00.000Z",
-        "row 4: new label 'Tubulins' is none of the classes Actin, Tubulin, DMSO-like",
+        "row 2: decision 'exlude' is not one of keep, relabel, exclude, unsure",
+        "row 3: time '31.05.2024 12:00' is not a UTC time like 2024-05-31T12:00:00.000Z",
+        "row 4: new label 'Tubulins' is not one of the classes Actin, Tubulin, DMSO-like",
         "row 6: study S has no image 'P9/A01/1'",
-        "row 7: reason 'why not' is none of label suspect, corrupted, out of distribution, wrong "
-        "compound, inactive dose, other",
-        "row 8: image 'P1/B02/1' stands in row 5 already",
+        "row 7: reason 'why not' is not one of label suspect, corrupted, out of distribution, "
+        "wrong compound, inactive dose, other",
+        "row 8: image 'P1/B02/1' is already in row 5",
     ]
     assert found.known == 1
 
@@ -199,7 +199,7 @@ def test_wrong_rows_are_named_one_by_one(flagged):
 def test_a_file_that_is_no_list(flagged):
     study, log, file = flagged
     file.write_text("image_id,verdict\nP1/B02/1,bad\n")
-    with pytest.raises(InputError, match="lacks the column reason, decision; it has image_id, ver"):
+    with pytest.raises(InputError, match="column reason, decision; it has image_id, ver"):
         import_flags(file, study, log, "Cleo")
     with pytest.raises(InputError, match=r"none\.csv does not exist"):
         import_flags(file.with_name("none.csv"), study, log, "Cleo")
@@ -228,18 +228,18 @@ names = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    said=st.lists(
+    decisions=st.lists(
         st.tuples(st.sampled_from(REASONS), st.sampled_from(DECISIONS), notes, names, notes),
         min_size=1,
         max_size=3,
     ),
     kind=st.sampled_from(["csv", "parquet"]),
 )
-def test_whatever_was_said_comes_back(one_study, tmp_path, said, kind):
+def test_every_decision_survives_export_and_import(one_study, tmp_path, decisions, kind):
     study = one_study
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
     log = ReviewLog(folder)
-    for row, (reason, decision, note, reviewer, words) in enumerate(said):
+    for row, (reason, decision, note, reviewer, words) in enumerate(decisions):
         log.flag(
             study,
             [row],

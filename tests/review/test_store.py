@@ -63,9 +63,9 @@ def test_two_processes_starting_on_an_empty_folder_lose_nothing(log, make_study)
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    said = [process.communicate()[0].split() for process in processes]
+    numbers = [process.communicate()[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    assert sorted(map(int, said[0] + said[1])) == list(range(1, 51))
+    assert sorted(map(int, numbers[0] + numbers[1])) == list(range(1, 51))
     assert log.history(study)["reviewer"].value_counts().to_dict() == {"Ada": 25, "Ben": 25}
 
 
@@ -218,19 +218,19 @@ def test_an_empty_file_is_a_new_log(log, make_study):
     assert len(log.state(study)) == 1
 
 
-def test_a_log_held_by_another_program_is_said(log, make_study, monkeypatch):
+def test_a_log_locked_by_another_program_is_an_input_error(log, make_study, monkeypatch):
     study = make_study()
     log.flag(study, [0], reviewer="Ada", **EXCLUDE)
     monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
     with (
         store.writing(log.path),
-        pytest.raises(InputError, match=r"held by another program .* nothing was written"),
+        pytest.raises(InputError, match=r"another program .* nothing was written"),
     ):
         log.flag(study, [1], reviewer="Ada", **EXCLUDE)
     assert list(log.state(study).index) == [0]
 
 
-def test_a_full_disk_is_said_and_nothing_written(log, make_study, monkeypatch):
+def test_on_a_full_disk_nothing_is_written(log, make_study, monkeypatch):
     study = make_study()
     log.flag(study, [0], reviewer="Ada", **EXCLUDE)
     plain = store._connect
@@ -284,5 +284,5 @@ def test_a_folder_that_cannot_be_written_is_read_and_named(log, make_study):
             )
         finally:
             os.chmod(folder, 0o755)
-    count, said = found.stdout.splitlines()
-    assert count == "1" and "make folder and file writable" in said
+    count, message = found.stdout.splitlines()
+    assert count == "1" and "make folder and file writable" in message

@@ -3,53 +3,20 @@
 import json
 import os
 
-import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from small_studies import parts
+from study_writing import write_study
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
-from bnn_core.measures.uncertainty import moments, summarise
 from bnn_core.study import writing
+from bnn_core.study.catalogue import MAKING, cache_root, list_studies, study_path
 from bnn_core.study.checking import check_study
-from bnn_core.study.folder import MAKING, cache_root, list_studies, open_study, study_path
+from bnn_core.study.folder import open_study
 from bnn_core.study.working_folder import making_of, open_making
-from bnn_core.study.writing import finish_study, write_study
-
-CLASSES = ["cat", "dog", "newt"]
-
-
-def parts(seed=0, n=12):
-    """What a small study is made of, with consistent numbers."""
-    rng = np.random.default_rng(seed)
-    samples = rng.dirichlet(np.ones(3), (5, n))
-    labels = np.array(CLASSES, dtype=object)[rng.integers(0, 3, n)]
-    images = pd.DataFrame(
-        {
-            "image_id": [f"im-{i}" for i in range(n)],
-            "label": labels,
-            "role": "scored",
-            "fold": 0,
-            "content_hash": [f"{i:016x}" for i in range(n)],
-            "plate": "P1",
-            "well": "A01",
-            "compound": [f"c{i % 3}" for i in range(n)],
-            "concentration": 1.5,
-        }
-    )
-    return dict(
-        title="Small",
-        kind="import",
-        classes=CLASSES,
-        images=images,
-        summaries={"vi": summarise(moments(samples), CLASSES, labels)},
-        samples={"vi": samples.transpose(1, 0, 2)},
-        embedding=rng.normal(size=(n, 4)),
-        thumbnails=[b"webp%d" % i if i % 2 else None for i in range(n)],
-        methods={"vi": {"num_samples": 5}},
-        settings={"seed": seed},
-    )
+from bnn_core.study.writing import finish_study
 
 
 @pytest.fixture

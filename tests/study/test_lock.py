@@ -13,19 +13,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from page_studies import ROOT, write_animals
+from study_writing import write_study
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, alone
 from bnn_core.commands import cli
 from bnn_core.recipes.adding import add_images
 from bnn_core.recipes.digits import make_digit_study
-from bnn_core.recipes.imports import make_import_study
+from bnn_core.recipes.imports import import_predictions
+from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.plate import assemble_study
+from bnn_core.recipes.plate_study import Division, make_plate_study
+from bnn_core.study.catalogue import list_studies
 from bnn_core.study.checking import check_study
-from bnn_core.study.folder import list_studies, open_study
+from bnn_core.study.folder import open_study
 from bnn_core.study.lock import study_lock, swap_in
 from bnn_core.study.working_folder import open_making
-from bnn_core.study.writing import write_study
 from bnn_core.suspects.second_opinion import write_opinion
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -112,9 +115,12 @@ def test_every_maker_takes_the_lock(tmp_path, table):
             free.wait(60)
 
     makers = [
-        lambda: make_import_study(table, out, force=True),
+        lambda: import_predictions(table, out, force=True),
         lambda: write_study(out, force=True),
-        lambda: make_digit_study(out, None, {}, force=True),
+        lambda: make_digit_study(out, None, MethodChoice({}), force=True),
+        lambda: make_plate_study(
+            out, None, MethodChoice({}), Division(), kind="plate", title="", force=True
+        ),
         lambda: add_images(out, []),
         lambda: assemble_study(out.with_name(out.name + ".making")),
         lambda: write_opinion(out, pd.DataFrame({"a": [1]}), "x"),
@@ -139,7 +145,7 @@ def test_an_unfinished_training_is_not_lost_to_an_import(tmp_path, table):
     fold = tmp_path / "s.making" / "folds" / "0"
     fold.mkdir(parents=True)
     with pytest.raises(InputError, match="unfinished training"):
-        make_import_study(table, tmp_path / "s")
+        import_predictions(table, tmp_path / "s")
     assert fold.is_dir()
 
 

@@ -239,6 +239,17 @@ def test_a_weak_model():
     assert read(table_of(all_called("D")))["weak_model"].verdict == AGAINST
 
 
+def test_a_rather_weak_model():
+    """Two of three other compounds are predicted correctly."""
+    images = pd.concat(
+        [screen(), *(screen().query("compound == 'B2'").assign(compound=c) for c in ("B3", "B4"))],
+        ignore_index=True,
+    )
+    names = images["label"].where(~images["compound"].isin(["B1", "B4"]), "D")
+    got = read(table_of(names, images))["weak_model"]
+    assert (got.verdict, got.n) == (PARTLY, 3) and got.numbers["recall"] == pytest.approx(2 / 3)
+
+
 def test_the_only_compound_of_its_label():
     table = table_of(all_called("D"))
     table = table[table["compound"] != "B2"].reset_index(drop=True)
@@ -303,6 +314,8 @@ def test_the_weakest_and_the_strongest_phenotype():
         (mine + places * 2, FITS),
         (places + mine, AGAINST),
         ([mine[0], *places, mine[1]], PARTLY),
+        # Not among the weakest tenth, but in the weakest quarter.
+        (places[:2] + mine + places[2:], PARTLY),
     ):
         strengths = pd.DataFrame(order, columns=["compound", "concentration"])
         strengths["strength"] = np.linspace(0.9, 4, len(order))
@@ -311,6 +324,8 @@ def test_the_weakest_and_the_strongest_phenotype():
         assert got.verdict == verdict
         assert got.numbers["treatments"] == len(order)
     # One treatment alone is looked at with its own dose.
+    strengths = pd.DataFrame(places + mine, columns=["compound", "concentration"])
+    strengths = strengths.assign(strength=2.0, strength_rank=range(1, len(strengths) + 1))
     alone = read(table, suspect(concentration=10.0), strengths=strengths)["inactive_dose"]
     assert alone.verdict == AGAINST and alone.numbers["strength_rank"] == 16
     assert "the strongest of 16" in alone.sentence
@@ -425,7 +440,7 @@ def test_words():
         ">99 %",
         "100 %",
     ]
-    assert of_all(0, 3, "well") == "none of the 3 wells"
+    assert of_all(0, 3, "well") == "0 of the 3 wells"
     assert [of_all(k, 2, "well") for k in (1, 2)] == ["1 of the 2 wells", "both wells"]
     assert listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
     assert listed(["a"]) == "a"

@@ -36,7 +36,7 @@ def test_a_compound_gets_what_others_of_its_label_get():
 
 
 def test_a_hard_mechanism_is_no_suspect():
-    """All compounds of A are called right at 0.3, those of B at 0.9: no compound stands out."""
+    """All compounds of A get 0.3 for their label, those of B 0.9: no compound is suspect."""
     rows = images({f"{c}{i}": [[p], [p]] for c, p in (("A", 0.3), ("B", 0.9)) for i in range(6)})
     hard = shares_of_expected(rows)[0][rows["label"] == "A"]
     lonely = shares_of_expected(rows[~rows["compound"].isin([f"A{i}" for i in range(1, 6)])])

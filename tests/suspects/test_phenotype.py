@@ -54,9 +54,12 @@ def test_units_of_a_feature_do_not_matter_and_constant_ones_are_left_out():
 
 def test_plates_without_two_controls_have_no_strength():
     values, rows = plates(np.random.default_rng(3), {"some": 2.0})
-    rows.loc[rows["plate"] == "P2", "role"] = "scored"
-    got = strength(values, rows["plate"].to_numpy(), (rows["role"] == "control").to_numpy())
-    assert np.isnan(got[rows["plate"] == "P2"]).all()
+    second = np.flatnonzero(rows["plate"] == "P2")
+    for controls in (0, 1):
+        rows.loc[second[controls:], "role"] = "scored"
+        got = strength(values, rows["plate"].to_numpy(), (rows["role"] == "control").to_numpy())
+        assert np.isnan(got[second]).all() and np.isfinite(got[rows["plate"] == "P1"]).all()
+        rows.loc[second[0], "role"] = "control"
     assert np.isfinite(got[rows["plate"] == "P1"]).all()
     assert np.isnan(strength(np.ones((4, 2)), np.array(["P"] * 4), np.ones(4, bool))).all()
 

@@ -1,4 +1,4 @@
-"""The places of planted faults in the rankings, on a hand-made screen."""
+"""The ranks of planted faults, on a hand-made screen."""
 
 import pandas as pd
 import pytest
@@ -20,7 +20,7 @@ def fault(level, **keys):
     return blank | {"level": level, "kind": "planted", "given": "D", "true": "A", "note": ""} | keys
 
 
-def test_every_fault_has_its_place(table):
+def test_every_fault_has_its_rank(table):
     first = table[table["compound"] == "D2"].iloc[0]
     other = table[table["compound"] == "A1"].iloc[0]
     truth = pd.DataFrame([
@@ -44,7 +44,7 @@ def test_every_fault_has_its_place(table):
             assert here["image_id"] == row["title"] == other["image_id"]
         else:
             assert here["compound"] == ("D2" if row["level"] == "well" else row["title"])
-    # All compounds are called with one confidence: by that alone none stands before another.
+    # All compounds have the same confidence: by that alone all share the first rank.
     assert set(found["by_confidence"]) == {1}
     assert inactive_compound(truth) == "D2" and inactive_compound(truth.iloc[:2]) is None
 

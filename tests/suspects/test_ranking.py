@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from screens import CLASSES, calling, published_table, screen, with_summary
 
-from bnn_core.suspects.disagreement import contrast, surprises
-from bnn_core.suspects.ranking import rank, rank_images
+from bnn_core.suspects.disagreement import Disagreement, contrast, surprises
+from bnn_core.suspects.ranking import rank, rank_images, score_interval
 
 
 def called(images: pd.DataFrame, changes: dict[str, str], sure: float = 0.9) -> pd.DataFrame:
@@ -169,7 +169,7 @@ def test_wells_are_compared_with_their_own_compound():
         "A2",
         "C",
     )
-    # B1 is wrong everywhere: its wells agree with each other, and none of them stands out.
+    # B1 is wrong everywhere: its wells agree with each other, so that no single well is suspect.
     own = ranked[ranked["compound"] == "B1"]
     assert (own["score"] < 0.3 * first["score"]).all()
     assert len(ranked) == len(images[["plate", "well"]].drop_duplicates())
@@ -203,6 +203,21 @@ def test_a_second_opinion_keeps_what_both_say():
     assert ranked.index[0] == "B1"
     assert ranked.loc["C1", "score"] < 0.1 < 0.5 < ranked.loc["B1", "score"]
     assert ranked.loc["B1", "second_p_suspected"] == pytest.approx(0.9, abs=1e-6)
+
+
+@pytest.mark.parametrize("as_a, suspected", [(5, "A"), (3, "D")])
+def test_only_classes_with_half_the_images_of_the_commonest_are_suspected(as_a, suspected):
+    """12 wrong images, some as A, the others as D; the second opinion predicts A.
+
+    5 are at least half of the other 7, 3 are less than half of the other 9.
+    """
+    images = screen()
+    names = images["label"].copy()
+    rows = np.flatnonzero(images["compound"] == "B1")
+    names.iloc[rows] = ["A"] * as_a + ["D"] * (12 - as_a)
+    second = called(images, {"B1": "A"}, sure=0.65)
+    ranked = rank(with_summary(images, calling(list(names))), CLASSES, second=second, resamples=5)
+    assert ranked.set_index("compound").loc["B1", "suspected"] == suspected
 
 
 def test_a_compound_that_the_second_opinion_lacks_keeps_its_own_score():
@@ -268,6 +283,51 @@ def test_the_interval_needs_more_than_one_unit_and_narrows_with_many():
         ranked = rank(with_summary(images, p), CLASSES, resamples=200)
         widths.append((ranked["high"] - ranked["low"]).mean())
     assert widths[0] > 2 * widths[1]
+
+
+def test_the_interval_is_students_t_of_one_degree_of_freedom_less_than_units():
+    """Closed form: t(0.975) is 12.706, 4.303 and 2.571 at 1, 2 and 5 degrees of freedom."""
+    drawn = np.array([[0.1], [0.2], [0.3]]) @ np.ones((1, 4))
+    spread = np.sqrt(2 / 3) * 0.1
+    low, high = score_interval(np.full(4, 0.2), drawn, np.array([1, 2, 3, 6]))
+    assert np.isnan(low[0]) and np.isnan(high[0])
+    np.testing.assert_allclose(low[2:], 0.2 - np.array([4.302653, 2.570582]) * spread, atol=1e-6)
+    np.testing.assert_allclose(high[2:], 0.2 + np.array([4.302653, 2.570582]) * spread, atol=1e-6)
+    assert (low[1], high[1]) == (pytest.approx(0.2 - 12.706205 * spread), 1)  # cut at 1
+    low, high = score_interval(np.full(4, -0.2), drawn, np.array([1, 2, 3, 6]))
+    assert (low[1], high[1]) == (-1, pytest.approx(-0.2 + 12.706205 * spread))  # cut at -1
+
+
+class Chosen:
+    """A random generator whose uniform numbers are given."""
+
+    def __init__(self, numbers: np.ndarray):
+        self.numbers = numbers
+
+    def random(self, size: int) -> np.ndarray:
+        assert size == len(self.numbers)
+        return self.numbers
+
+
+def test_two_of_three_units_are_drawn_and_the_variance_of_their_mean_is_unbiased():
+    """All nine draws of two from three fixed wells: the variance is s² / n, s² with n - 1."""
+    images = screen(images_per_well=1)
+    images = images[images["concentration"] == 1].reset_index(drop=True)
+    p = calling(images["label"], 0.7)
+    first = np.flatnonzero(images["compound"] == "A1")
+    p[first, 0] = [0.2, 0.5, 0.9]
+    p[first, 1:] = ((1 - p[first, 0]) / 3)[:, None]
+    source = Disagreement.of(with_summary(images, p), CLASSES, "compound")
+    means = []
+    for i in range(3):
+        for j in range(3):
+            numbers = np.zeros(16)
+            numbers[:2] = (np.array([i, j]) + 0.5) / 3
+            drawn = source._draw_units(Chosen(numbers))
+            assert drawn.sum() == 16 and drawn[:3].sum() == 2
+            means.append(source._means_of(source.unit_weights * drawn)[0, 0])
+    assert np.mean(means) == pytest.approx(np.mean([0.2, 0.5, 0.9]))
+    assert np.var(means) == pytest.approx(np.var([0.2, 0.5, 0.9], ddof=1) / 3)
 
 
 def test_the_interval_of_images_that_agree_in_wells_is_that_of_wells():

@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from screens import CLASSES, calling, published_table, screen, with_summary
+from study_writing import write_study
 
 from bnn_core.base.errors import InputError
 from bnn_core.commands.cli import main
 from bnn_core.study.checking import check_study
-from bnn_core.study.writing import write_study
 from bnn_core.suspects.ranking import rank
 from bnn_core.suspects.second_opinion import (
     FeatureTable,

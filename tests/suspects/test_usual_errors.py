@@ -108,6 +108,15 @@ def test_the_pull_of_batches_is_found(lift):
     assert fitted == pytest.approx(lift, rel=0.35)
 
 
+def test_a_small_table_cannot_show_a_batch_effect():
+    """One compound's weight of no effect: ten times the same compounds show a stronger one."""
+    means, labels, owned = made_with_lift(6, np.random.default_rng(2), count=40)
+    means = 0.1 * means + 0.9 * np.eye(5)[labels]
+    few = fit_usual_errors(means, labels, owned).lift
+    many = fit_usual_errors(*(np.concatenate([a] * 10) for a in (means, labels, owned))).lift
+    assert 1 < few < 0.8 * many
+
+
 def test_no_batches_no_pull():
     means = np.random.default_rng(0).dirichlet(np.ones(3), 6)
     assert fit_usual_errors(means, np.arange(6) % 3).lift == 1

@@ -10,10 +10,9 @@ from bnn_core.base.errors import InputError
 from bnn_core.tables.class_columns import (
     ClassColumns,
     find_class_columns,
-    lacking_column,
-    name_classes,
     predicted_column,
 )
+from bnn_core.tables.class_order import lacking_column, name_classes
 
 
 def frame(columns):

@@ -115,7 +115,7 @@ def test_two_names_that_differ_need_a_choice():
 def test_an_override_wins_and_must_exist():
     out, _ = map_columns(table(moa=["a"], Verdict=["b"]), {"label": "Verdict"})
     assert out.loc[2].to_dict() == {"moa": "a", "label": "b"}
-    with pytest.raises(InputError, match=r"no column 'Verdct'.*did you mean 'Verdict'"):
+    with pytest.raises(InputError, match=r"'Verdct' .* no such column; did you mean 'Verdict'"):
         map_columns(table(Verdict=["b"]), {"label": "Verdct"})
     with pytest.raises(InputError, match="'dose' is no column of a study"):
         map_columns(table(Verdict=["b"]), {"dose": "Verdict"})
@@ -142,3 +142,60 @@ def test_a_file_column_that_holds_no_images_is_no_channel():
 def test_a_batch_is_read_only_from_names_that_all_are_of_that_kind():
     out, _ = map_columns(table(plate=["Week4_27481", "other"]))
     assert "batch" not in out
+
+
+def test_an_override_takes_a_column_in_any_case():
+    assert map_columns(table(Verdict=["b"]), {"label": "verdict"})[0].loc[2, "label"] == "b"
+
+
+@pytest.mark.parametrize("name", ["concentration_unit", "conc_units", "Units", "Dose unit"])
+def test_a_column_of_units_is_applied(name):
+    out, found = map_columns(table(**{"concentration": ["10", "10"], name: ["nM", "mM"]}))
+    assert out["concentration"].tolist() == [0.01, 10_000]
+    assert "concentration_unit" not in out and name not in found.unused
+    assert map_columns(
+        table(**{"concentration": ["10"], name: ["nM"]}), {"concentration_unit": ""}
+    )[0]["concentration"].tolist() == [10]
+
+
+def test_units_of_something_else_are_left_alone():
+    out, found = map_columns(table(concentration=["10"], units=["pixels"]))
+    assert out["concentration"].tolist() == [10] and found.unused == ("units",)
+
+
+def test_a_unit_in_the_name_that_contradicts_the_column_of_units_is_warned_of():
+    out, found = map_columns(table(conc_nM=["10"], unit=["uM"]))
+    assert out["concentration"].tolist() == [10] and found.notes[0].startswith("WARNING")
+
+
+def test_names_of_the_broad():
+    out, _ = map_columns(
+        table(
+            Metadata_broad_sample=["BRD-K1"],
+            Metadata_pert_iname=["taxol"],
+            Metadata_mmoles_per_liter=["0.003"],
+            Metadata_well_position=["b3"],
+            Assay_Plate_Barcode=["24277"],
+        )
+    )
+    assert out.loc[2].to_dict() == {
+        "plate": "24277",
+        "well": "B03",
+        "compound": "taxol",
+        "concentration": 3.0,
+    }
+    alone, _ = map_columns(table(broad_sample=["BRD-K1"], compound_id=["BRD-K1"]))
+    assert alone.loc[2, "compound"] == "BRD-K1"
+
+
+def test_a_channel_keeps_its_name_with_all_its_signs():
+    out, found = map_columns(table(**{"FileName_Alexa (488) / ER": ["a.tif"]}))
+    assert list(found.channels) == ["Alexa (488) / ER"]
+    assert list(out) == ["path_Alexa (488) / ER"]
+
+
+def test_notes_of_wells_and_doses_come_along():
+    _, found = map_columns(
+        table(plate=["p"] * 3, row=["0", "1", "2"], column=["0", "1", "2"], conc=["1", "x", "3"])
+    )
+    assert len(found.notes) == 2 and found.notes[0].startswith("WARNING: row 3: column 'conc'")

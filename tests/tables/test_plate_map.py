@@ -1,33 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from screens import CLASSES, calling, with_summary
 
 from bnn_core.tables import plate_map
-
-
-@given(st.integers(1, 32), st.integers(1, 48))
-def test_a_place_comes_back_from_its_name(row, column):
-    name = plate_map.row_name(row)
-    for text in (f"{name}{column:02d}", f"{name.lower()}{column}", f" {name}-{column:03d} "):
-        assert plate_map.place_of(text) == (row, column)
-
-
-@pytest.mark.parametrize(
-    "name", ["", "12", "B", "B0", "well 3", "B02x", "ABC1", "AG01", "A49", None, np.nan]
-)
-def test_other_texts_are_no_wells(name):
-    assert plate_map.place_of(name) is None
-
-
-@pytest.mark.parametrize(
-    "last, wells",
-    [("D06", 24), ("F08", 48), ("G11", 96), ("H12", 96), ("P24", 384), ("AF48", 1536)],
-)
-def test_the_smallest_plate_that_holds_all_wells(last, wells):
-    assert plate_map.plate_format(["a1", last, "AG01", "pos 7", None, np.nan]) == wells
 
 
 def test_plates_follow_one_another_as_people_count(table):
@@ -79,7 +55,7 @@ def test_one_row_per_well_and_the_rest_is_named(table):
     far = table.assign(distance=table["quality_focus"] + 1)
     found = plate_map.well_table(far, CLASSES)
     np.testing.assert_allclose(found["distance"], [1, 3, 6])
-    np.testing.assert_allclose(found["confidence"], table["confidence"][0])
+    np.testing.assert_allclose(found["signed_confidence"], table["signed_confidence"][0])
     assert found["correct"].isna().tolist() == [True, False, False]
     assert rows_of(table, ["P1", "B02"]).tolist() == [0, 1]
     assert rows_of(table, ["P1", "B02"], ["P2", "B02"]).tolist() == [0, 1, 6]
@@ -137,6 +113,10 @@ def test_means_by_row_and_differences_within_plates():
     half = 4.302653 * np.std([1, 2, 4], ddof=1) / np.sqrt(3)
     assert (line["low"], line["high"]) == pytest.approx((7 / 3 - half, 7 / 3 + half))
     np.testing.assert_allclose(plate_map.within_plates(wells, values), [-1, 1, 0, np.nan])
+    # Of the mean, not of the median.
+    np.testing.assert_allclose(
+        plate_map.within_plates(wells.assign(plate="p"), np.array([0.0, 0, 9, 3])), [-3, -3, 6, 0]
+    )
 
 
 def test_a_place_that_is_a_treatment_is_told_from_one_that_is_not():
@@ -155,3 +135,6 @@ def test_a_place_that_is_a_treatment_is_told_from_one_that_is_not():
         pd.concat([wells, untreated], ignore_index=True), np.array([*apart, True, False])
     )
     assert plate_map.place_is_treatment(wells.assign(concentration=np.nan), apart)
+    # A single treatment explains nothing, wherever it is.
+    lone = wells.assign(compound=["a", "a", None, None])
+    assert not plate_map.place_is_treatment(lone, apart)

@@ -116,8 +116,8 @@ def test_bad_rows_are_named(importing, tmp_path):
     assert "t.csv: rows 2, 4: the same image id more than once ('1')" in refusal(
         importing, eight().assign(image_id=list("12145678"))
     )
-    assert "t.csv: row 3: column 'concentration' holds '=3'" in refusal(
-        importing, eight().assign(concentration=["1", "=3", *["1"] * 6])
+    assert "t.csv: rows 2, 3, 4, 5, 6 ... (8 rows): column 'concentration' holds '=3'" in refusal(
+        importing, eight().assign(concentration="=3")
     )
     table = eight().drop(columns="image")
     table.loc[1] = table.loc[0]
@@ -125,7 +125,16 @@ def test_bad_rows_are_named(importing, tmp_path):
     table = eight().astype(object)
     table.loc[6, "softmax_2"] = "high"
     assert "row 8: column 'softmax_2' holds 'high', a number expected" in refusal(importing, table)
-    assert "no class probabilities found" in refusal(importing, table[["softmax_2", "moa"]])
+    assert "one column of probability ('softmax_2') and 3 labels" in refusal(
+        importing, eight()[["softmax_2", "moa"]]
+    )
+    assert "holds no numbers beside the metadata" in refusal(importing, eight()[["image", "moa"]])
+
+
+def test_one_bad_concentration_is_a_warning(importing):
+    found = importing(eight().assign(concentration=["1", "=3", *["1"] * 6]))
+    assert np.isnan(found.images["concentration"].iloc[1])
+    assert any(note.startswith("WARNING: row 3: column 'conc") for note in found.notes)
 
 
 @pytest.mark.parametrize("ignored", [False, True])
@@ -206,6 +215,11 @@ def test_a_standard_network_beside(importing, tmp_path):
     other.to_csv(tmp_path / "standard.csv", index=False)
     found = importing(eight(), standard=tmp_path / "standard.csv")
     np.testing.assert_allclose(found.moments["standard"].mean_p, found.moments["vi"].mean_p)
+    stems = other.assign(image="run/" + other["image"].str.removesuffix(".png"))
+    stems.to_csv(tmp_path / "standard.csv", index=False)
+    found = importing(eight(), standard=tmp_path / "standard.csv")
+    np.testing.assert_allclose(found.moments["standard"].mean_p, found.moments["vi"].mean_p)
+    assert any("matched by the file's name without its ending" in note for note in found.notes)
     other.iloc[1:].to_csv(tmp_path / "standard.csv", index=False)
     assert "lacks images of the first table: row 9 there, the first is 'f7.png'" in refusal(
         importing, eight(), standard=tmp_path / "standard.csv"
@@ -279,17 +293,60 @@ def test_samples_that_do_not_fit_the_table(importing, samples, tmp_path):
 def test_metadata_joined_by_compound(importing, tmp_path):
     more = pd.DataFrame({"Drug": list("abcdd"), "week": ["1", "2", "1", "1", "2"], "supplier": "x"})
     more.to_csv(tmp_path / "m.csv", index=False)
-    found = importing(eight(), metadata=tmp_path / "m.csv", group="supplier")
+    found = importing(eight(), metadata=(tmp_path / "m.csv",), group="supplier")
     assert found.images["batch"].tolist() == ["1", "1", "2", "2", "1", "1", None, None]
     assert found.images["group"].tolist() == ["x"] * 8
     assert "Empty on 2 rows: batch; m.csv has several values for one compound." in found.notes
     more.iloc[1:].to_csv(tmp_path / "m.csv", index=False)
-    assert "rows 2, 3: compound 'a' is not in" in refusal(
-        importing, eight(), metadata=tmp_path / "m.csv"
+    found = importing(eight(), metadata=(tmp_path / "m.csv",))
+    assert found.images["batch"].tolist()[:4] == [None, None, "2", "2"]
+    assert any(
+        "2 rows of 8 have no partner in m.csv by compound (rows 2, 3, the first is 'a')" in note
+        for note in found.notes
     )
     more[["week"]].to_csv(tmp_path / "m.csv", index=False)
-    assert "share no column to join on" in refusal(importing, eight(), metadata=tmp_path / "m.csv")
+    assert "share no column to join on" in refusal(
+        importing, eight(), metadata=(tmp_path / "m.csv",)
+    )
     assert "--batch week: no such column" in refusal(importing, eight(), batch="week")
+
+
+def test_labels_of_some_images_by_their_names(importing, tmp_path):
+    table = eight().drop(columns="moa")
+    labels = eight().iloc[1:6][["image", "moa"]].rename(columns={"image": "id", "moa": "label"})
+    labels["id"] = labels["id"].str.removesuffix(".png").str.upper()
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    found = importing(table, metadata=(tmp_path / "labels.csv",))
+    assert found.images["role"].tolist() == ["unlabelled"] + ["scored"] * 5 + ["unlabelled"] * 2
+    assert any("compared by the file's name without its ending" in note for note in found.notes)
+    labels["id"] = "other"
+    labels.iloc[:1].to_csv(tmp_path / "labels.csv", index=False)
+    assert "'f0.png' here, 'other' there" in refusal(
+        importing, table, metadata=(tmp_path / "labels.csv",)
+    )
+
+
+def test_several_metadata_tables_one_after_the_other(importing, tmp_path):
+    table = eight()[["softmax_0", "softmax_1", "softmax_2", "predicted", "image"]].assign(
+        plate=["B1"] * 4 + ["B2"] * 4, well=["A1", "A2", "A3", "A4"] * 2
+    )
+    pd.DataFrame({"Assay_Plate_Barcode": ["B1", "B2"], "Plate_Map_Name": ["M1", "M2"]}).to_csv(
+        tmp_path / "barcodes.csv", index=False
+    )
+    pd.DataFrame(
+        {
+            "plate_map_name": ["M1"] * 4 + ["M2"] * 4,
+            "well_position": ["A01", "A02", "A03", "A04"] * 2,
+            "broad_sample": list("aabbccdd"),
+        }
+    ).to_csv(tmp_path / "map.csv", index=False)
+    eight().drop_duplicates("compound")[["compound", "moa"]].to_csv(
+        tmp_path / "moa.csv", index=False
+    )
+    files = tuple(tmp_path / name for name in ("barcodes.csv", "map.csv", "moa.csv"))
+    images = importing(table, metadata=files).images
+    assert images["compound"].tolist() == list("aabbccdd")
+    assert images["label"].tolist()[:7] == eight()["moa"].tolist()[:7]
 
 
 def test_an_image_table_joined_by_plate_and_well(importing, tmp_path):
@@ -303,7 +360,7 @@ def test_an_image_table_joined_by_plate_and_well(importing, tmp_path):
     eight().drop_duplicates("compound")[["compound", "moa", "concentration"]].assign(
         Metadata_Plate="P1", Metadata_Well=["A01", "A02", "A03", "A04"]
     ).to_csv(tmp_path / "layout.csv", index=False)
-    found = importing(table, metadata=tmp_path / "layout.csv")
+    found = importing(table, metadata=(tmp_path / "layout.csv",))
     assert found.images["compound"].tolist() == list("aabbccdd")
     assert found.images["image_id"].iloc[0] == "P1/A01/1"
     assert found.images["label"].notna().sum() == 8
@@ -336,7 +393,7 @@ def test_the_published_table(shared_data, authors):
     folder = shared_data / "bbbc021"
     found = read_predictions(
         folder / "deodato2020_leave_one_compound_out.csv",
-        ImportOptions(metadata=folder / "BBBC021_v1_image.csv.gz", batch="week"),
+        ImportOptions(metadata=(folder / "BBBC021_v1_image.csv.gz",), batch="week"),
     )
     assert found.classes == authors.classes
     assert found.classes[7] == "Protein synthesis"  # the one that is out of the alphabet

@@ -3,16 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.measures.uncertainty import moments
-from bnn_core.tables.probabilities import (
-    checked_probabilities,
+from bnn_core.tables.probabilities import checked_probabilities, softmax
+from bnn_core.tables.samples import (
     images_first,
     load_samples,
     sample_moments,
     samples_from_table,
-    softmax,
 )
 
 
@@ -32,7 +33,33 @@ def test_exact_rows_stay_as_they_are():
 def test_rounded_rows_are_scaled_and_said():
     p, notes = check([[0.25, 0.746], [0.5, 0.5]])
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
-    assert notes == ["1 row was scaled to sum to 1 (off by up to 0.004)."]
+    assert notes == [
+        "1 row was scaled to sum to 1 (off by up to 0.004; the probabilities are rounded to 3 decimals)."
+    ]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("decimals", [2, 3])
+@given(st.integers(2, 200), st.integers(0, 2**32 - 1))
+def test_rounded_tables_of_any_number_of_classes_are_scaled(dtype, decimals, classes, seed):
+    p = np.random.default_rng(seed).dirichlet(np.full(classes, 0.3), 6)
+    rounded = np.round(p, decimals)
+    rounded = rounded[rounded.sum(axis=1) > 0].astype(dtype)
+    scaled, _ = check(rounded)
+    np.testing.assert_allclose(scaled.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(scaled.argmax(axis=1), rounded.argmax(axis=1))
+
+
+def test_the_tolerance_is_that_of_the_rounding():
+    p, notes = check([[0.33, 0.33, 0.33], [0.2, 0.6, 0.2]])
+    np.testing.assert_allclose(p[0], 1 / 3)
+    assert "off by up to 0.01; the probabilities are rounded to 2 decimals" in notes[0]
+    with pytest.raises(InputError, match=r"row 2: the probabilities sum to 0\.98"):
+        check([[0.33, 0.33, 0.32]])
+    with pytest.raises(InputError, match=r"row 2: the probabilities sum to 0\.985"):
+        check([[0.33, 0.33, 0.32501]])
+    with pytest.raises(InputError, match="row 2: the probabilities sum to 0, not"):
+        check([np.zeros(300), np.r_[1.0, np.zeros(299)]])
 
 
 def test_all_problems_are_listed_with_their_rows():
@@ -83,7 +110,7 @@ def test_axes_are_told_by_the_number_of_images(cube, tmp_path):
 
 def test_moments_of_samples_in_small_batches(cube, monkeypatch):
     whole = moments(cube.transpose(1, 0, 2))
-    monkeypatch.setattr("bnn_core.tables.probabilities._BATCH", 24)
+    monkeypatch.setattr("bnn_core.tables.samples._BATCH", 24)
     kept, streamed, notes = sample_moments(cube, range(2, 8), "abc", logits=False, where="")
     np.testing.assert_allclose(kept, cube, atol=5e-4)
     assert kept.dtype == np.float16
@@ -111,11 +138,11 @@ def test_files_of_samples(cube, tmp_path):
 @pytest.mark.parametrize(
     ("save", "message"),
     [
-        (lambda path: path.write_bytes(b"\x93NUMPY\x01"), "no readable"),
-        (lambda path: path.write_bytes(b""), "no readable"),
+        (lambda path: path.write_bytes(b"\x93NUMPY\x01"), "damaged or truncated"),
+        (lambda path: path.write_bytes(b""), "damaged or truncated"),
         (lambda path: np.save(path, np.ones((2, 3))), r"three axes .* found array \(2, 3\)"),
         (lambda path: np.save(path, np.ones((2, 0, 3))), r"three axes .* found array \(2, 0, 3\)"),
-        (lambda path: np.save(path, np.array([{}], dtype=object)), "no readable"),
+        (lambda path: np.save(path, np.array([{}], dtype=object)), "damaged or truncated"),
         (lambda path: None, "does not exist"),
     ],
 )

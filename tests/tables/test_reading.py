@@ -27,11 +27,64 @@ def write(tmp_path, content, name="t.csv"):
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_line_ends_marks_and_separators(tmp_path, end, mark, separator):
     table = read_table(write(tmp_path, mark + as_csv(end, separator).encode()))
     assert [list(table.columns), *table.to_numpy().tolist()] == CONTENT
     assert list(table.index) == [2, 3]
+
+
+PLAIN = [["id", "label", "p"], ["1", "A", "0.9"], ["2", "B", "0.2"]]
+
+
+def cells(table):
+    return [list(table.columns), *table.to_numpy().tolist()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nid;label;p\n1;A;0,9\n2;B;0,2\n",
+        '"sep=,"\r\nid,label,p\r\n1,A,0.9\r\n2,B,0.2\r\n',
+        "SEP=\t\nid\tlabel\tp\n1\tA\t0,9\n2\tB\t0,2\n",
+        "id|label|p\n1|A|0,9\n2|B|0,2\n",
+        "id  label p \n 1 A 0.9\n\n2  B   0,2\n",
+        'id label p\n"1" "A" 0.9\n2 B 0.2\n',
+        "#id,label,p\n1,A,0.9\n2,B,0.2\n",
+        "id,label,p\n1,A,0.9,\n2,B,0.2,\n",
+    ],
+)
+def test_whatever_separates_and_comes_first(tmp_path, text):
+    table = read_table(write(tmp_path, text, "t.txt"))
+    table = table.loc[:, (table != "").any()].apply(lambda c: c.str.replace(",", "."))
+    assert cells(table) == PLAIN
+
+
+def test_comment_lines_are_skipped_and_counted(tmp_path):
+    text = "# made by x\n#, version 2\nid,label,p\n1,A,0.9\n# half\n2,B,0.2\n#3,c,1\n"
+    table = read_table(write(tmp_path, text))
+    assert cells(table) == [*PLAIN, ["#3", "c", "1"]]
+    assert list(table.index) == [4, 6, 7]
+
+
+@pytest.mark.parametrize("mark", [",", "\t", " "])
+def test_row_names_of_r_have_a_column_of_their_own(tmp_path, mark):
+    rows = [['"label"', '"p"'], ['"a.png"', '"A"', "0.9"], ['"b.png"', '"B"', "0.2"]]
+    table = read_table(write(tmp_path, "\n".join(mark.join(row) for row in rows) + "\n"))
+    assert cells(table)[0] == ["row names", "label", "p"]
+    assert table["row names"].tolist() == ["a.png", "b.png"]
+
+
+def test_utf_16_with_its_mark(tmp_path):
+    text = "\n".join("\t".join(row) for row in PLAIN)
+    assert cells(read_table(write(tmp_path, text.encode("utf-16"), "t.txt"))) == PLAIN
+
+
+def test_a_packed_table_has_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr("bnn_core.tables.text_files.MOST_TEXT_BYTES", 1000)
+    packed = gzip.compress(b"a,b\n" + b"1,2\n" * 1000)
+    with pytest.raises(InputError, match="unpacks to more than"):
+        read_table(write(tmp_path, packed, "t.csv.gz"))
 
 
 def test_gzip_and_parquet_hold_the_same(tmp_path):
@@ -58,16 +111,17 @@ def test_rows_of_separators_only_are_skipped_and_still_counted(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a,b\n1,2\n3\n", "row 3: 1 fields where the header has 2"),
+        ("a,b\n1,2\n3\n", "row 3: 1 field where the header has 2"),
         ("a,b\n1,2,3\n", "row 2: 3 fields where the header has 2"),
-        ("a,a\n1,2\n", "column name 'a' stands more than once"),
-        ("a,b\n1,2\na,b\n3,4\n", "row 3: the header stands there again"),
+        ("id,p\na,0,9\nb,0,2\n", "row 2: 3 fields .* semicolons where commas are decimal"),
+        ("#c\na,b\n1,2\n#c,d\n1,2,3\n", "row 5: 3 fields where the header has 2"),
+        ("a,a\n1,2\n", "column name 'a' is there more than once"),
+        ("a,b\n1,2\na,b\n3,4\n", "row 3: the header is there again"),
         ("a,b\n", "a header and no rows"),
         ("", "is empty"),
         ("dose\n5 µM\n".encode("cp1252"), "line 2: not UTF-8 text; save the file as 'CSV UTF-8'"),
-        ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
         (b"\x89PNG\0\0", "no text table"),
-        (b"\x1f\x8b\x08\x00broken", "cannot be read"),
+        (b"\x1f\x8b\x08\x00broken", "damaged or truncated"),
     ],
 )
 def test_broken_text_tables(tmp_path, content, message):
@@ -78,9 +132,9 @@ def test_broken_text_tables(tmp_path, content, message):
 def test_other_files(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_table(tmp_path / "none.csv")
-    with pytest.raises(InputError, match="save an Excel sheet as 'CSV UTF-8'"):
-        read_table(write(tmp_path, b"PK", "t.xlsx"))
-    with pytest.raises(InputError, match="no readable Parquet"):
+    with pytest.raises(InputError, match=r"\.parquet, \.feather, \.json.* expected"):
+        read_table(write(tmp_path, b"PK", "t.docx"))
+    with pytest.raises(InputError, match="damaged or truncated"):
         read_table(write(tmp_path, b"PAR1", "t.parquet"))
 
 

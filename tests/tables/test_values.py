@@ -1,4 +1,4 @@
-"""Concentrations, wells, ids."""
+"""Text, class names, ids, reading order."""
 
 import numpy as np
 import pandas as pd
@@ -12,67 +12,8 @@ from bnn_core.tables.values import (
     image_ids,
     match_names,
     name_key,
-    normal_wells,
-    parse_concentrations,
     reading_order,
 )
-
-
-@pytest.mark.parametrize(
-    ("cell", "unit", "expected"),
-    [
-        ("0.3", "um", 0.3),
-        ("3e-1", "um", 0.3),
-        ("300", "nm", 0.3),
-        ("30 nM", "um", 0.03),
-        ("30nM", "um", 0.03),
-        ("1 µM", "um", 1.0),
-        ("1 μM", "nm", 1.0),
-        ("0.5 mM", "um", 500.0),
-        ("0", "um", 0.0),
-        ("  2.50 ", "um", 2.5),
-        ("0.7", "nm", 0.0007),
-    ],
-)
-def test_concentrations(cell, unit, expected):
-    assert parse_concentrations(pd.Series([cell]), unit).tolist() == [expected]
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_narrow_floats_are_read_by_their_digits(dtype):
-    given_ = pd.Series(np.array([0.3, 0.003, 100], dtype))
-    assert parse_concentrations(given_).tolist() == [0.3, 0.003, 100.0]
-
-
-@given(st.integers(0, 10**7))
-def test_nanomolar_equals_micromolar_text(nanomolar):
-    text = f"{nanomolar // 1000}.{nanomolar % 1000:03d}"
-    assert (
-        parse_concentrations(pd.Series([str(nanomolar)]), "nm").iloc[0]
-        == parse_concentrations(pd.Series([text])).iloc[0]
-    )
-
-
-def test_unknown_concentrations():
-    empty = parse_concentrations(pd.Series(["", "NA", None, "1"]))
-    assert empty.isna().tolist() == [True, True, True, False]
-
-
-@pytest.mark.parametrize("bad", ["high", "-1", "1 mg", "1,5", "inf", "1e9999"])
-def test_bad_concentrations_name_rows(bad):
-    with pytest.raises(InputError, match=r"row 3: column 'dose' holds"):
-        parse_concentrations(pd.Series(["1", bad], index=[2, 3]), column="dose")
-
-
-def test_wells():
-    assert normal_wells(pd.Series(["b2", "B02", "AF48", "c-7", None])).tolist() == [
-        "B02",
-        "B02",
-        "AF48",
-        "C07",
-        None,
-    ]
-    assert normal_wells(pd.Series(["b2", "17"])).tolist() == ["b2", "17"]
 
 
 def test_text_of_numbers():
@@ -84,6 +25,7 @@ def test_text_of_whole_numbers_written_as_floats():
     assert as_text(pd.Series(["0.0", "-1.0", "", None])).tolist() == ["0", "-1", None, None]
     assert as_text(pd.Series(["0.0", "1.5", "2.0"])).tolist() == ["0.0", "1.5", "2.0"]
     assert as_text(pd.Series(["1.0", "a"])).tolist() == ["1.0", "a"]
+    assert as_text(pd.Series(["1.0", "1", "02"])).tolist() == ["1", "1", "02"]
 
 
 def test_a_name_keeps_every_sign():

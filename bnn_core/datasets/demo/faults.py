@@ -12,22 +12,12 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.demo.design import DemoDesign, Layout
 from bnn_core.datasets.demo.phenotypes import FAINT
+from bnn_core.study.tables import TRUTH
 
 NO_EFFECT = "no visible effect"
 """The truth about an inactive dose: its mechanism is right, but there is nothing to see of it."""
 
-TRUTH_COLUMNS = [
-    "kind",
-    "level",
-    "compound",
-    "concentration",
-    "plate",
-    "well",
-    "image_id",
-    "given",
-    "true",
-    "note",
-]
+TRUTH_COLUMNS = list(TRUTH)
 IMAGE_FAULTS = ("out of focus", "empty", "debris")
 
 

@@ -7,7 +7,7 @@ ranking to a decision can be tried, and checked against the truth, without a net
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,7 +153,7 @@ def _photograph(
 def _cells(
     design: DemoDesign,
     layout: Layout,
-    content: NamedTuple,
+    content: Any,
     scene: _Scene,
     rng: np.random.Generator,
 ) -> np.ndarray:
@@ -217,6 +217,7 @@ def prepare(folder: Path, seed: int = 0, design: DemoDesign | None = None) -> Pl
         size=demo.images.shape[-1],
         normalise="plate",
         notes=[NOTE],
+        travels=True,
     )
     write_table(source.folder / TRUTH, demo.truth)
     return replace(source, truth=demo.truth)

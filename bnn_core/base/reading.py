@@ -1,0 +1,119 @@
+"""Reading arrays and tables of binary formats that may be damaged, hostile or too large.
+
+Every reader returns plain numbers and texts or raises an InputError that names the file. No reader
+unpickles.
+"""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bnn_core.base.errors import RESTORE, InputError, decoding
+from bnn_core.base.limits import MOST_ARRAY_BYTES, demand_table
+
+#: Kinds of NumPy types that hold numbers or truth values.
+NUMBERS = "buif"
+
+
+def read_array(path: Path, kinds: str = NUMBERS, remedy: str = RESTORE) -> np.ndarray:
+    """An .npy file as a read-only memory map; kinds: letters of `dtype.kind` that are accepted."""
+    with decoding(path, remedy):
+        array = np.lib.format.open_memmap(path, mode="r")
+    _demand_kind(array, kinds, path, remedy)
+    return array
+
+
+def read_arrays(path: Path, remedy: str = RESTORE) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file by name; ask `demand_array` what each is. Nothing is unpickled."""
+    with decoding(path, remedy), zipfile.ZipFile(path) as archive:
+        members = [m for m in archive.infolist() if m.filename.endswith(".npy")]
+        size = sum(member.file_size for member in members)
+        if size > MOST_ARRAY_BYTES:
+            raise InputError(f"{path} unpacks to {size / 1e9:.0f} GB: {remedy}")
+        arrays = {}
+        for member in members:
+            with archive.open(member) as file:
+                name = member.filename.removesuffix(".npy")
+                arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+    return arrays
+
+
+def demand_array(
+    path: Path,
+    arrays: Mapping[str, np.ndarray],
+    name: str,
+    dimensions: int,
+    kinds: str = NUMBERS,
+    remedy: str = RESTORE,
+) -> np.ndarray:
+    """One of `read_arrays`, of so many dimensions and of a `dtype.kind` among `kinds`.
+
+    Raises InputError where it is missing or is another array.
+    """
+    if name not in arrays:
+        raise InputError(f"{path} has no array '{name}': {remedy}")
+    array = arrays[name]
+    if array.ndim != dimensions or array.dtype.kind not in kinds:
+        raise InputError(
+            f"{path}: array '{name}' has shape {array.shape} and type {array.dtype}, "
+            f"{dimensions} dimensions of numbers expected: {remedy}"
+        )
+    return array
+
+
+def read_parquet(path: Path, remedy: str = RESTORE, nested: bool = False) -> pd.DataFrame:
+    """A Parquet table of plain columns (texts, numbers, truth values, times) as it was written.
+
+    nested: lists and groups in cells are read too. Raises InputError for a table with such columns
+    otherwise, and for one beyond the limits.
+    """
+    with decoding(path, remedy):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        schema = file.schema_arrow
+    demand_table(path, file.metadata.num_rows, len(schema.names))
+    double = next((name for name in schema.names if schema.names.count(name) > 1), None)
+    if double is not None:
+        raise InputError(f"{path}: the column name {double!r} stands more than once; rename one")
+    groups = [f.name for f in schema if pa.types.is_nested(f.type)]
+    if groups and not nested:
+        raise InputError(f"{path}: column '{groups[0]}' holds lists or groups; {remedy}")
+    with decoding(path, remedy):
+        arrow = _with_texts(file.read())
+        arrow.validate(full=True)  # texts that are none
+        table = arrow.to_pandas()
+        names = [str(name) for name in [*table.columns, *table.index.names] if name is not None]
+        levels = 0 if isinstance(table.index, pd.RangeIndex) else table.index.nlevels
+    whole = len(table.columns) + levels == len(schema.names) and set(names) <= set(schema.names)
+    if not whole or len(table) != file.metadata.num_rows:
+        raise InputError(f"{path} contradicts the description of its columns: {remedy}")
+    return table
+
+
+def read_parquet_note(path: Path, key: str, remedy: str = RESTORE) -> dict[str, str]:
+    """A group of texts that was written as JSON into a Parquet table's metadata; empty if none."""
+    with decoding(path, remedy):
+        metadata = pq.read_schema(path).metadata or {}
+        note = json.loads(metadata.get(key.encode(), b"{}"))
+        if not isinstance(note, dict) or not all(isinstance(v, str) for v in note.values()):
+            raise ValueError(f"its note '{key}' is not a group of texts")
+    return note
+
+
+def _with_texts(table: pa.Table) -> pa.Table:
+    """Columns of bytes as texts: some programs write texts so. ArrowInvalid for other bytes."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
+            text = table.column(index).cast(pa.large_string())
+            table = table.set_column(index, field.name, text)
+    return table
+
+
+def _demand_kind(array: np.ndarray, kinds: str, path: Path, remedy: str) -> None:
+    if array.dtype.kind not in kinds:
+        raise InputError(f"{path} holds values of type {array.dtype}, numbers expected: {remedy}")

@@ -1,0 +1,168 @@
+"""What each row of a plate table is: its label, its role, and what is left out together with it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.wording import WARNING, be, count, have
+from bnn_core.datasets.plate_checks import well_groups
+from bnn_core.tables.aliases import column_like, no_such_column
+from bnn_core.tables.label_values import ASKED
+from bnn_core.tables.reading import rows_text
+from bnn_core.tables.values import NO_LABEL, as_text, image_ids, name_key
+
+
+def named_column(name: str, given: pd.DataFrame, mapped: pd.DataFrame, flag: str) -> pd.Series:
+    """A column by its canonical name or its name in the table, as text, None where empty."""
+    if name in mapped:
+        return as_text(mapped[name])
+    column = column_like(name, given.columns) or column_like(name, mapped.columns)
+    if column is None:
+        raise InputError(
+            f"{flag} {name}: {no_such_column(name, [*given.columns, *mapped.columns])}"
+        )
+    return as_text((given if column in given else mapped)[column])
+
+
+def read_labels(
+    values: pd.Series, unlabelled: Sequence[str] | None, table_path: Path
+) -> tuple[pd.Series, list[str]]:
+    """The labels, None where a value means "no label", and a warning on values that may mean it.
+
+    "-1" means it only where the other labels are whole numbers from 0.
+    """
+    keys = values.map(name_key, na_action="ignore")
+    counts = keys.value_counts(sort=False)
+    silent = {*NO_LABEL, "none", "null"}
+    if unlabelled is not None:
+        given = {name_key(value) for value in unlabelled}
+        if absent := sorted(given - set(counts.index)):
+            raise InputError(f"--unlabelled {absent[0]}: no row of {table_path} has that label")
+        return values.mask(keys.isin(given | set(NO_LABEL)), None).astype(object), []
+    asked = [key for key in counts.index if key in ASKED and key not in silent]
+    others = set(counts.index) - silent - set(asked)
+    if "-1" in asked and others != {str(k) for k in range(len(others))}:
+        asked.remove("-1")
+    notes = []
+    if asked:
+        shown = ", ".join(f"'{key}' ({count(int(counts[key]), 'row')})" for key in asked)
+        notes.append(
+            f"{WARNING}read as no label: {shown}; --unlabelled names the values that mean no label, "
+            "all others are classes"
+        )
+    return values.mask(keys.isin([*silent, *asked]), None).astype(object), notes
+
+
+def classes_of(labels: pd.Series, label: str, table_path: Path) -> list[str]:
+    """The classes, sorted. Raises InputError for fewer than two, and for one called 'label'."""
+    classes = sorted(labels.dropna().unique())
+    if not classes:
+        raise InputError(f"{table_path}: no row has a label in column '{label}': nothing to learn")
+    if len(classes) < 2:
+        raise InputError(
+            f"{table_path}: all labelled rows are '{classes[0]}' (column '{label}'); "
+            "at least two classes expected"
+        )
+    if "label" in classes:
+        raise InputError(
+            f"{table_path} {rows_text(labels.index[labels == 'label'])}: a class "
+            "cannot be called 'label'; rename it"
+        )
+    return classes
+
+
+def controls_of(
+    control: str | None, mapped: pd.DataFrame, labels: pd.Series, table_path: Path
+) -> pd.Series:
+    """Whether each row is the control, by compound or label. InputError where none is."""
+    is_control = pd.Series(False, index=labels.index)
+    if control is None:
+        return is_control
+    wanted = control.strip().casefold()
+    for values in [labels, *([mapped["compound"]] if "compound" in mapped else [])]:
+        is_control |= values.map(lambda name: name.casefold() == wanted, na_action="ignore").eq(
+            True
+        )
+    if not is_control.any():
+        raise InputError(f"--control {control}: no row of {table_path} has that compound or label")
+    return is_control
+
+
+def groups_of(
+    group: str | None, given: pd.DataFrame, mapped: pd.DataFrame
+) -> tuple[pd.Series, list[str]]:
+    """What is left out together, never empty, and what there is to say about it."""
+    wells = plate_image_ids(mapped)
+    known = pd.Series(False, index=mapped.index)
+    if "well" in mapped:
+        names = well_groups(mapped)
+        known = names.notna()
+        wells = wells.mask(known, names)
+    if group is not None:
+        groups = named_column(group, given, mapped, "--group")
+    elif "compound" in mapped:
+        group, groups = "compound", mapped["compound"]
+    elif known.any():
+        return wells, [
+            "no compound column: wells are left out together; fields of one compound in "
+            "two wells are trained on and tested on",
+            *_missing_plates(mapped),
+        ]
+    else:
+        return wells, [
+            "no compound or well column: each image is left out alone; name what belongs "
+            "together with --group, or the accuracy is too good"
+        ]
+    empty = groups.isna()
+    notes = (
+        [
+            f"{count(n := int(empty.sum()), 'row')} {have(n)} no {group} and {be(n)} left out by "
+            "well or alone"
+        ]
+        if empty.any()
+        else []
+    )
+    return groups.where(~empty, wells).astype(object), notes
+
+
+def _missing_plates(mapped: pd.DataFrame) -> list[str]:
+    """Say that wells without a plate are of one plate, and warn where they cannot be."""
+    if "plate" in mapped and mapped["plate"].notna().all():
+        return []
+    unknown = mapped[mapped["plate"].isna()] if "plate" in mapped else mapped
+    places = unknown[[c for c in ("well", "site") if c in unknown]].dropna()
+    remedy = "name the column of plates with --map plate=COLUMN"
+    if "site" in unknown and places.duplicated().any():
+        double = places.index[places.duplicated(keep=False)]
+        return [
+            f"{WARNING}{rows_text(double)}: the same well and site again, and no plate: there seem to "
+            f"be several plates, whose wells are taken as one; {remedy}"
+        ]
+    return [f"no plate is named: all wells are taken as those of one plate; if not, {remedy}"]
+
+
+def plate_image_ids(mapped: pd.DataFrame) -> pd.Series:
+    """`image_ids`, by the first channel's file where there is one file per channel."""
+    if "path" in mapped:
+        return image_ids(mapped)
+    first = next(c for c in mapped if c.startswith("path_"))
+    return image_ids(mapped.assign(path=mapped[first]))
+
+
+def role_notes(role: pd.Series, control: str | None) -> list[str]:
+    """How many rows are predicted and never counted, and why."""
+    notes = []
+    unlabelled, controls = int((role == "unlabelled").sum()), int((role == "control").sum())
+    if unlabelled:
+        notes.append(
+            f"{count(unlabelled, 'row')} {have(unlabelled)} no label: predicted and "
+            "shown, never counted"
+        )
+    if controls:
+        notes.append(
+            f"{count(controls, 'row')} {be(controls)} the control {control}: predicted, "
+            "never counted"
+        )
+    return notes

@@ -1,0 +1,334 @@
+"""The content of the report, section by section: tables, plots and pictures for its template."""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.io import to_html
+
+from bnn_core.base.methods import method_of
+from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.base.wording import listed
+from bnn_core.figures import confidence, overview
+from bnn_core.figures.style import chart_config
+from bnn_core.measures import mechanisms
+from bnn_core.measures.evaluation import certainty
+from bnn_core.measures.intervals import Interval
+from bnn_core.measures.judged_units import Judged, accuracy_by_level, quality
+from bnn_core.measures.levels import available_levels, own_images
+from bnn_core.measures.reliability import reliability
+from bnn_core.recipes.baselines import study_baselines
+from bnn_core.review.log import ReviewLog
+from bnn_core.study import describing
+from bnn_core.study.folder import Study
+from bnn_core.suspects.explaining import explain
+from bnn_core.suspects.explanation import by_verdict
+from bnn_core.suspects.phenotype import study_strengths
+from bnn_core.suspects.ranking import rank, rank_images
+from bnn_core.suspects.ranking_wording import heading, score_sentences
+from bnn_core.suspects.second_opinion import read_opinion
+from bnn_core.suspects.suspect import Suspect
+from bnn_core.suspects.suspect import suspect_images as images_of
+
+MOST_SUSPECTS = 10
+MOST_PICTURES = 300
+PICTURES_PER_SUSPECT = 8
+_BINS, _STEPS, _CUT = 50, 101, 0.5
+CUTOFFS = tuple(i / 10 for i in range(1, 10))
+_FLAGGED_HEADS = {
+    "image_id": "Image",
+    "new_label": "New label",
+    "time": "When (UTC)",
+    "changed": "Changed since",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A thumbnail: its image's id, and WebP bytes in base64."""
+
+    name: str
+    webp: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of texts under heads ("" for none); columns from `numbers` on are set as numbers.
+
+    pictures: of each row, shown before it; empty where no row has one.
+    """
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    numbers: int | None = None
+    pictures: Sequence[Sequence[Picture]] = ()
+
+
+@dataclass(frozen=True)
+class Plots:
+    """Plots as HTML, and the table of their numbers."""
+
+    plots: Sequence[Markup]
+    table: Table
+
+
+@dataclass(frozen=True)
+class SuspectCompound:
+    """One compound of the ranking: its rank, sentences, explanations and first pictures."""
+
+    rank: int
+    heading: str
+    score: str
+    explanations: Table
+    pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
+class SuspectCompounds:
+    """The first of `total` ranked compounds; second: where the second opinion came from, or ""."""
+
+    compounds: Sequence[SuspectCompound]
+    total: int
+    second: str
+
+
+@dataclass(frozen=True)
+class Flagged:
+    """The flagged images; cut: how many of them have pictures, where that is not all."""
+
+    count: str
+    table: Table
+    cut: str
+
+
+def accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
+    """Accuracy of every method at every level, with 95 % intervals."""
+    rows = [
+        [
+            method_of(method).name,
+            line.level,
+            line.how,
+            _percent(line.accuracy),
+            Interval(line.accuracy, line.low, line.high, line.few).text,
+            f"{line.right:,} of {line.n:,}",
+        ]
+        for method, table in tables.items()
+        for line in accuracy_by_level(table, study.classes).itertuples()
+    ]
+    heads = ["Network", "Level", "How images are put together", "Right", "95 % interval", "Counts"]
+    return Table(heads, rows, numbers=3)
+
+
+def baselines(study: Study) -> list[str]:
+    """What simple numbers of the images predict, in one or two lines; none where it is unknown."""
+    found = study_baselines(study)
+    if found is None:
+        return []
+    figures = (study.meta.get("metrics") or {}).get(study.reading_method) or {}
+    accuracy = (figures.get("image") or {}).get("accuracy")
+    return [line for line in (found.sentence(accuracy), found.shortcut_sentence()) if line]
+
+
+def cutoffs(judged: Mapping[str, Judged], num_classes: int) -> Plots:
+    """What cut-offs on the default score keep, and how much of that is right."""
+    names = _names(judged)
+    low = SCORES[DEFAULT].lowest(num_classes)
+    scale = confidence.Scale(DEFAULT, low, 1.0, _CUT)
+    values = np.linspace(low, 1, _STEPS)
+    histograms = {m: units.histogram(low, 1, _BINS) for m, units in judged.items()}
+    bands = {m: units.curves(certainty(DEFAULT, values)) for m, units in judged.items()}
+    rows = []
+    for method, units in judged.items():
+        for cut in CUTOFFS:
+            kept = units.at(cut)
+            right = kept.accuracy
+            rows.append(
+                [
+                    names[method],
+                    f"{SCORES[DEFAULT].symbol} ≥ {cut:g}",
+                    _percent(kept.coverage.value, 1),
+                    _percent(right.value) if right else "nothing kept",
+                    right.text if right else "–",
+                    f"{kept.right:,} of {kept.kept:,}",
+                ]
+            )
+    heads = ["Network", "Cut-off", "Kept", "Right among the kept", "95 % interval", "Counts"]
+    plots = [
+        _plot(confidence.distributions(histograms, names, scale, log=True), "right-wrong"),
+        _plot(confidence.curves(bands, names, scale, values), "cut-offs"),
+    ]
+    return Plots(plots, Table(heads, rows, numbers=2))
+
+
+def calibration(
+    study: Study, tables: Mapping[str, pd.DataFrame], judged: Mapping[str, Judged]
+) -> Plots:
+    """The reliability diagram and the figures of merit of every method."""
+    merits = {method: quality(tables[method], study.classes) for method in judged}
+    rows = [
+        [words, *(f"{merits[method][name]:.4f}" for method in judged)]
+        for name, words in describing.QUALITY_NAMES.items()
+    ]
+    rows.append(["n, images with a label", *(f"{len(units):,}" for units in judged.values())])
+    bins = {
+        method: reliability(
+            units.units["top_softmax"].to_numpy(np.float64), units.correct, units.groups
+        )
+        for method, units in judged.items()
+    }
+    diagram = overview.reliability_diagram(bins, _names(judged))
+    return Plots(
+        [_plot(diagram, "calibration")], Table(["", *_names(judged).values()], rows, numbers=1)
+    )
+
+
+def compounds(table: pd.DataFrame) -> Table:
+    """Every labelled compound: its most common wrong prediction and how many images are right."""
+    heads = ["Compound", "Label", "Most common wrong prediction", "Images right", "Share"]
+    if "compound" not in table:
+        return Table(heads, [])
+    table = table[own_images(table)]
+    rows = [
+        [
+            line.compound,
+            label,
+            _most_common(line.called, line.called_n),
+            f"{line.right:,} of {line.n:,}",
+            _percent(line.accuracy, 1) if line.n else "–",
+        ]
+        for label in mechanisms.labelled_compounds(table)
+        for line in mechanisms.compounds(table, label).itertuples()
+    ]
+    return Table(heads, rows, numbers=3)
+
+
+def suspect_images(study: Study, table: pd.DataFrame) -> Table | None:
+    """Images of the lowest label quality; None for a study of compounds, or without labels."""
+    if "compound" in available_levels(study.images):
+        return None
+    ranked = rank_images(table).head(MOST_SUSPECTS)
+    if ranked.empty:
+        return None
+    rows = [
+        [number, line.image_id, line.label, line.predicted, f"{line.label_quality:.4f}"]
+        for number, line in enumerate(ranked.itertuples(), start=1)
+    ]
+    return Table(
+        ["", "Image", "Label", "Predicted", "Label quality"],
+        rows,
+        numbers=4,
+        pictures=_pictures_by_row(study, ranked["row"]),
+    )
+
+
+def suspect_compounds(study: Study, tables: Mapping[str, pd.DataFrame]) -> SuspectCompounds | None:
+    """The first suspects with the explanations of each; None without a compound to rank."""
+    if "compound" not in available_levels(study.images):
+        return None
+    table, standard = tables[study.reading_method], tables.get(study.standard_method)
+    opinion, about = read_opinion(study.path) or (None, {})
+    ranked = rank(table, study.classes, second=opinion)
+    if ranked.empty:
+        return None
+    strengths = study_strengths(study)
+    first = []
+    for row in ranked.head(MOST_SUSPECTS).to_dict("records"):
+        who = Suspect.of(row, "compound")
+        explanations = explain(
+            table, study.classes, who, standard=standard, second=opinion, strengths=strengths
+        )
+        lines = [
+            [e.verdict, e.title, f"{e.sentence} ({e.basis})" if e.basis else e.sentence]
+            for e in by_verdict(explanations)
+        ]
+        images = np.flatnonzero(images_of(table, who))[:PICTURES_PER_SUSPECT]
+        first.append(
+            SuspectCompound(
+                row["rank"],
+                heading(row, who),
+                " ".join(score_sentences(row, who)),
+                Table(["", "", ""], lines),
+                _pictures(study, images),
+            )
+        )
+    second = f"{about.get('model', '')} on {about.get('source', '')}" if about else ""
+    return SuspectCompounds(first, len(ranked), second)
+
+
+def flagged(study: Study, log: ReviewLog) -> Flagged | None:
+    """The flagged images with their decisions and pictures; None where there is none."""
+    state = log.state(study)
+    if state.empty:
+        return None
+    table = study.table(study.reading_method).iloc[state.index].reset_index(drop=True)
+    known = [
+        c for c in ("image_id", "compound", "plate", "well", "label", "predicted") if c in table
+    ]
+    decided = ["reason", "decision", "new_label", "note", "reviewer", "time", "changed"]
+    lines = pd.concat([table[known], state.reset_index(drop=True)[decided]], axis=1)
+    lines["time"] = [str(time)[:19].replace("T", " ") for time in lines["time"]]
+    rows = [
+        ["" if pd.isna(cell) else cell for cell in line] for line in lines.itertuples(index=False)
+    ]
+    pictures = _pictures_by_row(study, state.index[:MOST_PICTURES])
+    if pictures:
+        pictures += [[]] * (len(state) - len(pictures))
+    heads = [_FLAGGED_HEADS.get(c, c.capitalize()) for c in lines]
+    cut = f"{MOST_PICTURES:,}" if len(state) > MOST_PICTURES else ""
+    return Flagged(f"{len(state):,}", Table(heads, rows, pictures=pictures), cut)
+
+
+def facts(study: Study) -> Table:
+    """What the study is and what made it."""
+    return Table(["", ""], list(describing.facts(study).items()))
+
+
+def settings(study: Study) -> Table:
+    """The training settings, one column per method."""
+    rows = [[words, *values] for words, values in describing.method_settings(study).items()]
+    return Table(["", *_names(study.methods).values()], rows)
+
+
+def _most_common(names: tuple[str, ...], n: int) -> str:
+    if len(names) < 2:
+        return names[0] if names else "–"
+    return f"{listed(names)}, {n:,} each"
+
+
+def _pictures(study: Study, rows: Iterable[int]) -> list[Picture]:
+    """Thumbnails of the images that have one."""
+    return [
+        Picture(str(study.images["image_id"].iat[row]), base64.b64encode(webp).decode())
+        for row in map(int, rows)
+        if (webp := study.thumbnail(row))
+    ]
+
+
+def _pictures_by_row(study: Study, rows: Iterable[int]) -> list[list[Picture]]:
+    """The thumbnail of each image; empty where no image has one."""
+    pictures = [_pictures(study, [row]) for row in rows]
+    return pictures if any(pictures) else []
+
+
+def _plot(figure: go.Figure, name: str) -> Markup:
+    figure.update_layout(font={"color": "#20272B"}, template="none")
+    html = to_html(
+        figure,
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=name,
+        config=chart_config(name) | {"responsive": True},
+    )
+    return Markup(html)
+
+
+def _names(methods: Iterable[str]) -> dict[str, str]:
+    return {method: method_of(method).name for method in methods}
+
+
+def _percent(share: float, digits: int = 2) -> str:
+    return f"{100 * share:.{digits}f} %"

@@ -1,0 +1,128 @@
+"""The networks for new plates: each method trained once more, on all compounds of a study."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import write_json
+from bnn_core.base.wording import count
+from bnn_core.datasets.pixels import PlateReader
+from bnn_core.datasets.preparation import plate_jobs
+from bnn_core.datasets.sources import PlateSource, inverse_frequency_weights
+from bnn_core.networks.building import saved_config
+from bnn_core.networks.methods import keep_calibration, training_order
+from bnn_core.networks.saved import read_config
+from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.training import TrainingSet
+from bnn_core.recipes.adding_blocks import DEPLOY, block_rows
+from bnn_core.recipes.fold import train_method
+from bnn_core.recipes.plate_blocks import PlateBlock, Scaling
+from bnn_core.study.folder import Study
+
+ABOUT = "about.json"
+
+
+def train_on_source(
+    folder: Path,
+    source: PlateSource,
+    configs: Mapping[str, TrainConfig],
+    number: int,
+    device: str = "cpu",
+    quiet: bool = False,
+) -> None:
+    """Train every method on all scored images of `source` in `folder`/<method>; done ones are kept.
+
+    number: of folds; the seeds are those of one fold more.
+    """
+    rows = np.flatnonzero((source.table["role"] == "scored").to_numpy())
+    groups = source.table["group"].to_numpy()[rows]
+    pixels, targets = source.pixels(rows), source.targets()[rows]
+    _train(folder, pixels, targets, groups, len(source.classes), configs, number, device, quiet)
+
+
+def train_deployed(study: Study, making: Path, scaling: Scaling, device: str) -> None:
+    """Train the networks for new plates of a finished study, from its images as they are on disk.
+
+    Nothing is done where the working folder has them. Raises InputError where an image of the
+    study is gone or another one than it was.
+    """
+    folder = making / DEPLOY
+    if (folder / ABOUT).is_file():
+        return
+    folds = sorted((making / "folds").glob("[0-9]*"), key=lambda p: int(p.name))
+    configs = {}
+    for method in study.methods:
+        config = saved_config(folds[0] / method)
+        configs[method] = replace(config, seed=config.seed - int(folds[0].name))
+    images = study.images
+    images = images[images["role"] == "scored"].rename_axis(None)
+    jobs = plate_jobs(_with_files(study, images), scaling.channels, Path("/"), None)
+    reader = PlateReader(intensities=study.meta.get("intensities"))
+    pixels = np.empty((len(images), *scaling.shape), np.uint8)
+    for i, job in enumerate(jobs):
+        rows = images.iloc[job.positions]
+        block = PlateBlock(rows, job, scaling, frozenset(), "", reader, f"{DEPLOY}-{i:05d}")
+        block.look(making)
+        found = block_rows(making, block)
+        if found["content_hash"].tolist() != rows["content_hash"].tolist():
+            lost = block.about(making)["quarantine"]
+            reason = lost[0]["reason"] if lost else "a file is another one than it was"
+            raise InputError(
+                f"{count(len(rows) - len(found), 'image')} of study {study.name} cannot be read as "
+                f"for its training: {reason}; restore the images to train on them"
+            )
+        pixels[job.positions] = block.pixels(making, np.arange(len(found)))
+    targets = images["label"].map({c: i for i, c in enumerate(study.classes)}).to_numpy(np.int64)
+    groups = images["group"].to_numpy()
+    _train(folder, pixels, targets, groups, len(study.classes), configs, len(folds), device, False)
+    for i, job in enumerate(jobs):
+        PlateBlock(images, job, scaling, frozenset(), "", reader, f"{DEPLOY}-{i:05d}").done(making)
+
+
+def _train(
+    folder: Path,
+    pixels: np.ndarray,
+    targets: np.ndarray,
+    groups: np.ndarray,
+    classes: int,
+    configs: Mapping[str, TrainConfig],
+    number: int,
+    device: str,
+    quiet: bool,
+) -> None:
+    training = TrainingSet(
+        pixels,
+        targets,
+        classes,
+        class_weights=inverse_frequency_weights(targets, classes),
+        groups=groups,
+    )
+    for method in training_order(configs):
+        config = replace(configs[method], seed=configs[method].seed + number)
+        train_method(folder / method, config, training, device, quiet)
+        if config.calibrate != "none":
+            keep_calibration(folder / method, _mean_temperature(folder.parent / "folds", method))
+    write_json(
+        folder / ABOUT, {"training_images": len(targets), "groups": len(set(groups.tolist()))}
+    )
+
+
+def _mean_temperature(folds: Path, method: str) -> float:
+    """The geometric mean of the folds' temperatures: no image is held out of the training on all."""
+    fitted = [
+        read_config(p.parent).get("fitted", {}).get("calibration_temperature", 1.0)
+        for p in folds.glob(f"*/{method}/config.json")
+    ]
+    return float(np.exp(np.mean(np.log(fitted))))
+
+
+def _with_files(study: Study, images):
+    """The rows with whole paths of their files."""
+    columns = ["path"] if "path" in images else [f"path_{c}" for c in study.meta["channels"]]
+    root = study.path / (study.meta.get("image_root") or ".")
+    return images.assign(
+        **{c: images[c].map(lambda file: str((root / file).absolute()), "ignore") for c in columns}
+    )

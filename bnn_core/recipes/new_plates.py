@@ -1,0 +1,276 @@
+"""New plates for a finished study: read as in training, predicted plate by plate, added to it."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path, read_json
+from bnn_core.base.wording import count, listed
+from bnn_core.datasets.pixels import PlateReader
+from bnn_core.datasets.plates import PlateTable
+from bnn_core.datasets.preparation import plate_jobs
+from bnn_core.datasets.sources import file_columns
+from bnn_core.networks.saved import read_config
+from bnn_core.recipes.adding import (
+    Addition,
+    add_to_study,
+    added_roles,
+    demand_new,
+    image_shape,
+    study_folds,
+)
+from bnn_core.recipes.deploying import train_deployed
+from bnn_core.recipes.plate_blocks import PlateBlock, Scaling
+from bnn_core.study.folder import Study, open_study, write_table
+
+
+def predict_plates(
+    path: Path,
+    plates: PlateTable | None,
+    name: str,
+    *,
+    out: Path | None = None,
+    role: str | None = None,
+    deploy: bool = False,
+    intensities: tuple[float, float] | None = None,
+    device: str = "cpu",
+    force: bool = False,
+    restart: bool = False,
+    workers: int | None = None,
+) -> Path:
+    """Apply the study at `path` to the images of `plates` and add them to it as the set `name`.
+
+    Images are scaled and shrunk exactly as the study's were. Plates of the set that the study has
+    already, with the same files and rows, are passed over. plates: None with `deploy` alone.
+    deploy: train each method once more on all compounds first, where the study has no such
+    networks. role: of all images; by default "control" for compounds that are controls of the
+    study, else by the label (see `add_images`).
+    Returns the study's folder.
+
+    Raises InputError as `add_images`; for a study that was not made from plate images; for channels
+    that are not the study's; and for a plate that the set has with other files.
+    """
+    known = open_study(path)
+    keys: dict[str, str] = {}
+    if plates is not None:
+        plates = _with_channels(known, plates)
+        keys = {job.plate: key for job, key in _keyed(plates, intensities)}
+    have = _plates_of(known, name)
+    changed = [plate for plate, key in keys.items() if have.get(plate, key) != key]
+    if changed:
+        raise InputError(
+            f"the set {name} of study {known.name} has plate {changed[0] or '(without a name)'} "
+            "with other files or rows; give the new ones another name: OTHER=TABLE"
+        )
+    fresh = [plate for plate in keys if plate not in have]
+    if not fresh and out is None and (not deploy or "deployed" in known.meta):
+        return known.path
+
+    def addition(study: Study) -> Addition:
+        def before(making: Path) -> None:
+            if deploy:
+                train_deployed(study, making, _scaling(study), device)
+
+        blocks = (
+            []
+            if plates is None
+            else _blocks(study, plates, fresh, name, role, intensities, workers)
+        )
+        return Addition(
+            {
+                "role": role,
+                "sets": [f"{name} {_digest(sorted((p, keys[p]) for p in fresh))}"],
+                "deploy": deploy,
+            },
+            blocks,
+            looked_first=False,
+            before=before,
+            finish=lambda making: _keys(study, making, blocks, name, {p: keys[p] for p in fresh}),
+        )
+
+    return add_to_study(path, addition, out=out, device=device, force=force, restart=restart)
+
+
+def _scaling(study: Study) -> Scaling:
+    config = read_config(study_folds(study)[0] / study.methods[0])
+    return Scaling.of(study, image_shape(study), config.get("network", "mscnn"))
+
+
+def _with_channels(study: Study, plates: PlateTable) -> PlateTable:
+    """The table with its files under the study's channels, in their order.
+
+    Raises InputError where the channels of the table are not the study's.
+    """
+    wanted = study.meta.get("channels") or []
+    if "path" in plates.table:
+        return replace(plates, channels=list(wanted))
+    ours = {name.casefold(): name for name in plates.channels or []}
+    if len(ours) != len(wanted) or not all(name.casefold() in ours for name in wanted):
+        raise InputError(
+            f"the channels are {', '.join(plates.channels or [])}, those of study {study.name} "
+            f"{', '.join(wanted)}: rename the columns of files, or choose them with --channels"
+        )
+    columns = {f"path_{ours[name.casefold()]}": f"path_{name}" for name in wanted}
+    return replace(plates, table=plates.table.rename(columns=columns), channels=list(wanted))
+
+
+def _keyed(plates: PlateTable, intensities: tuple[float, float] | None):
+    """The plates' jobs, each with 16 hex digits over its files and rows."""
+    for job in plate_jobs(plates.table, plates.channels, plates.root, intensities):
+        rows = plates.table.iloc[job.positions]
+        yield job, _digest([job.key, rows.to_csv(index=False)])
+
+
+def _plates_of(study: Study, name: str) -> dict[str, str]:
+    """The plates of a set that was added before, and their keys. InputError for another set."""
+    entries = [e for e in study.meta.get("added", []) if e["name"] == name]
+    if any("plates" not in entry for entry in entries):
+        raise InputError(
+            f"study {study.name} has a set called '{name}'; give the plates another name: "
+            "OTHER=TABLE"
+        )
+    return {plate: key for entry in entries for plate, key in entry["plates"].items()}
+
+
+def _blocks(
+    study: Study,
+    plates: PlateTable,
+    fresh: Sequence[str],
+    name: str,
+    role: str | None,
+    intensities: tuple[float, float] | None,
+    workers: int | None,
+) -> list[PlateBlock]:
+    scaling = _scaling(study)
+    rows = _rows(study, plates, name, role)
+    jobs = [
+        job
+        for job in plate_jobs(plates.table, plates.channels, plates.root, intensities)
+        if job.plate in fresh
+    ]
+    positions = np.concatenate([job.positions for job in jobs]) if jobs else np.empty(0, int)
+    demand_new(study, rows["image_id"].iloc[positions])
+    taken = frozenset(study.images["plate"].dropna()) if "plate" in study.images else frozenset()
+    reader = PlateReader(workers, intensities)
+    return [
+        PlateBlock(rows.iloc[job.positions], job, scaling, taken, name, reader, f"{i:05d}")
+        for i, job in enumerate(jobs)
+    ]
+
+
+def _rows(study: Study, plates: PlateTable, name: str, role: str | None) -> pd.DataFrame:
+    """The rows of all plates as they are added; paths are absolute."""
+    table = plates.table
+    rows = table.assign(
+        image_id=name + "/" + table["image_id"].astype(str),
+        role=added_roles(study, table["label"], role),
+        source=name,
+    )
+    for column in file_columns(plates.channels, table):
+        rows[column] = table[column].map(lambda file: str(plates.root / file), "ignore")
+    if role is None:
+        controls = set()
+        if "compound" in study.images:
+            controls = set(study.images["compound"][study.images["role"] == "control"].dropna())
+        is_control = (table["role"] == "control").to_numpy(copy=True)
+        if "compound" in table:
+            is_control |= (table["compound"].isin(controls) & table["label"].isna()).to_numpy()
+        rows.loc[is_control, "role"] = "control"
+    if "group" in rows:
+        rows["group"] = rows["group"].astype(object)
+    return rows
+
+
+def _keys(
+    study: Study,
+    making: Path,
+    blocks: Sequence[PlateBlock],
+    name: str,
+    keys: dict[str, str],
+) -> dict[str, Any]:
+    """Keys of study.json; contrast and quarantine of the new plates are written below the others.
+
+    Raises InputError where no image of any plate can be used.
+    """
+    about = [block.about(making) for block in blocks]
+    lost = [entry for one in about for entry in one["quarantine"]]
+    images = sum(map(len, blocks)) - len(lost)
+    if blocks and not images:
+        raise InputError(
+            f"none of the {len(lost):,} images can be used, such as: {lost[0]['reason']}"
+        )
+    _append(making, about, lost)
+    notes = []
+    if blocks:
+        notes.append(
+            f"{count(images, 'image')} of {count(len(blocks), 'new plate')} ({name}) added, "
+            "counted in no accuracy"
+        )
+    plates = [block.job.plate or name for block in blocks]
+    said: dict[str, list[str]] = {}
+    for plate, one in zip(plates, about, strict=True):
+        for note in one["notes"]:
+            said.setdefault(note, []).append(plate)
+    notes += [f"{note} (plates {listed(which)})" for note, which in said.items()]
+    if renamed := [
+        one["plate"]
+        for plate, one in zip(plates, about, strict=True)
+        if one["plate"] not in (None, plate)
+    ]:
+        notes.append(
+            f"the study has other plates of these names, so the new ones are called {listed(renamed)}"
+        )
+    if lost:
+        notes.append(
+            f"{len(lost):,} images of {name} could not be used (quarantine.csv), the first: row "
+            f"{lost[0]['row']}, {lost[0]['reason']}"
+        )
+    entry = {"name": name, "title": name, "images": images, "plates": keys}
+    return {
+        "notes": notes,
+        "added": _merged(study.meta.get("added", []), entry)
+        if blocks
+        else study.meta.get("added", []),
+        "quarantined": study.meta.get("quarantined", 0) + len(lost),
+    } | (
+        {"deployed": read_json(making / "deploy" / "about.json")}
+        if (making / "deploy").is_dir()
+        else {}
+    )
+
+
+def _merged(added: Sequence[dict[str, Any]], entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """The list of added sets with one more, or a set of plates with more plates."""
+    entries = [dict(e) for e in added]
+    for known in entries:
+        if known["name"] == entry["name"]:
+            known["images"] += entry["images"]
+            known["plates"] = known["plates"] | entry["plates"]
+            return entries
+    return [*entries, entry]
+
+
+def _append(making: Path, about: Sequence[dict[str, Any]], lost: Sequence[dict[str, Any]]) -> None:
+    rows = [row for one in about for row in one["contrast"]]
+    path = making / "contrast.parquet"
+    if rows:
+        table = pd.read_parquet(path)
+        names = {row["plate"] for row in rows}
+        write_table(path, pd.concat([table[~table["plate"].isin(names)], pd.DataFrame(rows)]))
+    path = making / "quarantine.csv"
+    if lost:
+        table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+        both = pd.concat([table, pd.DataFrame(lost)]).drop_duplicates()
+        with atomic_path(path) as temporary:
+            both.to_csv(temporary, index=False)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]

@@ -1,0 +1,110 @@
+"""Two screens as whole studies: BBBC021, and the demo that is drawn by code."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bnn_core.datasets.bbbc021 import load_bbbc021, read_bbbc021
+from bnn_core.datasets.demo.synthetic_screen import prepare
+from bnn_core.recipes.method_choice import MethodChoice
+from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.recipes.plate_study import (
+    Division,
+    Tell,
+    make_plate_study,
+    prepared_folder,
+    to_stderr,
+)
+
+#: Smaller networks than for real plates, for the pictures are small and so shall the study be. The
+#: channels keep their intensities: the batches of the demo differ little.
+_DRAWN = {"head_width": 256, "augmentation": "dihedral"}
+_EPOCHS = {"quick": (8, 4), "default": (16, 10)}
+DEMO_PRESETS = {
+    name: {
+        "standard": replace(PRESETS["default"]["standard"], epochs=standard, **_DRAWN),
+        "vi": replace(PRESETS["default"]["vi"], epochs=vi, kl_weight=0.1, **_DRAWN),
+    }
+    for name, (standard, vi) in _EPOCHS.items()
+}
+
+
+def make_demo_study(
+    out: Path,
+    choice: MethodChoice,
+    division: Division,
+    *,
+    data_seed: int = 0,
+    title: str | None = None,
+    keep_weights: bool = False,
+    jobs: int = 1,
+    prepare_only: bool = False,
+    force: bool = False,
+    restart: bool = False,
+    tell: Tell = to_stderr,
+) -> Path:
+    """The synthetic screen of one seed with its planted faults; see `make_plate_study`."""
+    return make_plate_study(
+        out,
+        lambda: prepare(prepared_folder(out), data_seed),
+        choice,
+        division,
+        kind="demo",
+        title=title or "A synthetic screen with planted faults",
+        asked={"data_seed": data_seed},
+        settings={"data_seed": data_seed},
+        keep_weights=keep_weights,
+        jobs=jobs,
+        prepare_only=prepare_only,
+        force=force,
+        restart=restart,
+        tell=tell,
+    )
+
+
+def make_bbbc021_study(
+    out: Path,
+    data: Path,
+    choice: MethodChoice,
+    division: Division,
+    *,
+    plates: Sequence[str] | None = None,
+    everything: bool = False,
+    taxol_seed: int = 0,
+    size: int = 128,
+    pixel_size_um: float | None = None,
+    title: str | None = None,
+    jobs: int = 1,
+    prepare_only: bool = False,
+    force: bool = False,
+    restart: bool = False,
+    tell: Tell = to_stderr,
+) -> Path:
+    """BBBC021 from the plates in the folder `data`, compounds left out; see `make_plate_study`.
+
+    plates: their names, None for all that are there. everything: predict compounds without a label
+    too. taxol_seed: of the taxol fields that count.
+    """
+    chosen = read_bbbc021(data, plates=plates, everything=everything, seed=taxol_seed)
+    if division.folds not in (None, "each"):
+        division.parts(chosen.table)
+    return make_plate_study(
+        out,
+        lambda: load_bbbc021(chosen, prepared_folder(out), size=size, pixel_size_um=pixel_size_um),
+        choice,
+        division,
+        kind="bbbc021",
+        title=title or "BBBC021, compounds left out",
+        size=size,
+        asked={
+            "plates": plates and ",".join(plates),
+            "everything": everything,
+            "taxol_seed": taxol_seed,
+            "size": size,
+        },
+        jobs=jobs,
+        prepare_only=prepare_only,
+        force=force,
+        restart=restart,
+        tell=tell,
+    )

@@ -1,0 +1,198 @@
+"""The names that people and programs give to the columns that a study knows."""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+
+#: Canonical name -> names it goes by, best first (lower case, punctuation as "_").
+ALIASES: dict[str, tuple[str, ...]] = {
+    "image_id": ("image_id", "imageid", "id", "image_key", "uid"),
+    "path": (
+        "path",
+        "image_path",
+        "file_path",
+        "filepath",
+        "image_file",
+        "filename",
+        "file_name",
+        "file",
+        "image_name",
+        "image",
+        "img",
+        "url",
+    ),
+    "plate": (
+        "plate",
+        "plate_id",
+        "plateid",
+        "plate_name",
+        "platename",
+        "plate_number",
+        "plate_barcode",
+        "assay_plate_barcode",
+        "barcode",
+        "plate_label",
+    ),
+    "layout": ("layout", "layout_id", "plate_map", "platemap", "plate_map_name", "platemap_name"),
+    "well": (
+        "well",
+        "well_id",
+        "wellid",
+        "well_name",
+        "wellname",
+        "well_position",
+        "wellposition",
+        "well_label",
+        "assay_plate_well",
+        "assay_well_position",
+        "destination_well",
+    ),
+    "site": (
+        "site",
+        "site_id",
+        "site_number",
+        "field",
+        "field_id",
+        "fieldid",
+        "field_index",
+        "field_number",
+        "fov",
+        "field_of_view",
+    ),
+    "replicate": ("replicate", "replicate_id", "replicate_number", "rep"),
+    "batch": (
+        "batch",
+        "batch_id",
+        "week",
+        "experiment",
+        "experiment_id",
+        "experiment_name",
+        "run",
+        "run_id",
+    ),
+    "compound": (
+        "compound",
+        "compound_name",
+        "cpd",
+        "cpd_name",
+        "drug",
+        "drug_name",
+        "molecule",
+        "molecule_name",
+        "pert_iname",
+        "pert_name",
+        "perturbation",
+        "perturbagen",
+        "treatment",
+        "compound_id",
+        "cpd_id",
+        "drug_id",
+        "pert_id",
+        "broad_sample",
+        "broad_id",
+        "jcp2022",
+        "inchikey",
+    ),
+    "concentration": (
+        "concentration",
+        "conc",
+        "dose",
+        "compound_concentration",
+        "cpd_concentration",
+        "drug_concentration",
+        "final_concentration",
+        "final_conc",
+        "pert_dose",
+        "dosage",
+    ),
+    "concentration_unit": (
+        "concentration_unit",
+        "concentration_units",
+        "conc_unit",
+        "conc_units",
+        "dose_unit",
+        "dose_units",
+        "compound_concentration_unit",
+        "pert_dose_unit",
+        "pert_dose_units",
+        "unit",
+        "units",
+    ),
+    "moa": ("moa", "mechanism", "mechanism_of_action", "moa_name", "mode_of_action"),
+    "label": (
+        "label",
+        "labels",
+        "true_label",
+        "label_true",
+        "y_true",
+        "true_class",
+        "truth",
+        "ground_truth",
+        "target",
+        "annotation",
+        "annotated_moa",
+        "true_moa",
+    ),
+    "role": ("role",),
+    "fold": ("fold", "cv_fold"),
+}
+CANONICAL = tuple(ALIASES)
+#: Names so general, or so unlike what a reader calls the thing, that they count only where no
+#: better one is there.
+WEAK = {
+    "id",
+    "uid",
+    "file",
+    "image",
+    "img",
+    "url",
+    "experiment",
+    "experiment_id",
+    "experiment_name",
+    "run",
+    "run_id",
+    "field",
+    "treatment",
+    "perturbation",
+    "perturbagen",
+    "target",
+    "annotation",
+    "truth",
+    "compound_id",
+    "cpd_id",
+    "drug_id",
+    "pert_id",
+    "broad_sample",
+    "broad_id",
+    "jcp2022",
+    "inchikey",
+    "plate_label",
+    "destination_well",
+    "unit",
+    "units",
+}
+
+
+def plain_name(column: object) -> str:
+    """A column name in lower case, with one underscore for anything that is no letter or digit."""
+    text = unicodedata.normalize("NFKC", str(column)).casefold()
+    return re.sub(r"[^\w]+|_+", "_", text).strip("_")
+
+
+def column_like(name: str, columns: Iterable[str]) -> str | None:
+    """A column by its name, else by its name without regard to case and punctuation; else None."""
+    columns = list(columns)
+    if name in columns:
+        return name
+    return next((c for c in columns if plain_name(c) == plain_name(name)), None)
+
+
+def no_such_column(name: str, columns: Collection[str]) -> str:
+    """What to say where a column is not there: the nearest name, and the names there are."""
+    names = list(map(str, columns))
+    keys = {plain_name(c): c for c in reversed(names)}
+    close = difflib.get_close_matches(plain_name(name), list(keys), 1, 0.5)
+    hint = f"did you mean '{keys[close[0]]}'? " if close else ""
+    more = ", ..." if len(names) > 20 else ""
+    return f"no such column; {hint}there are {', '.join(names[:20])}{more}"

@@ -1,0 +1,231 @@
+"""Which column of probabilities is which class.
+
+The order of the classes is never assumed. Either the columns carry the names, or it is inferred from
+the table's own column of predicted classes (whichever column is highest where "A" was predicted is
+A's) and checked on every row, or the user gives it.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.base.errors import InputError
+from bnn_core.tables.class_columns import ClassColumns
+from bnn_core.tables.reading import rows_text
+from bnn_core.tables.values import match_names, name_key, none_where
+
+_WHOLE_NUMBER = re.compile(r"[+-]?\d+(?:\.0+)?")
+
+
+def name_classes(
+    found: ClassColumns,
+    values: np.ndarray,
+    labels: Sequence[str],
+    predicted: pd.Series | None,
+    given: Sequence[str] = (),
+    *,
+    where: str = "",
+) -> tuple[list[str], str]:
+    """The class of each column, and a sentence on how it is known.
+
+    values: (N, C), any increasing function of the probabilities. labels: the class names that occur
+    as labels. predicted: name per row (None where empty), index = row numbers; None when the table
+    has no such column or it is to be ignored. given: the names by column order, from the user.
+
+    Raises InputError when it cannot be known (saying what to give) and when the predicted column
+    contradicts it on any row.
+    """
+    count = len(found.columns)
+    known = list(dict.fromkeys([*labels, *_present(predicted)]))
+    if given:
+        classes, how = _as_given(found, given), "The class order is as given"
+    elif (direct := _by_name(found.names, known)) is not None:
+        classes, how = direct, "The columns carry the class names"
+    elif predicted is not None and len(_present(predicted)):
+        return _from_predictions(found, values, labels, predicted, where)
+    elif not known and not all(map(_WHOLE_NUMBER.fullmatch, found.names)):
+        classes, how = list(found.names), "The columns carry the class names"
+    else:
+        raise InputError(
+            f"{where}columns {found.columns[0]} ... {found.columns[-1]} do not say which class "
+            "they are, and no column of predicted classes tells it (there is none, or "
+            f"--ignore-predicted is given); give the {count} names in the order of the columns "
+            "with --classes"
+            + (f" (labels there: {', '.join(known[:20])})" if known else "")
+            + (
+                f"; {len(known)} labels for {count} columns: is a column missing, or one label a "
+                "control (--control)?"
+                if len(known) > count
+                else ""
+            )
+        )
+    _demand_distinct(found, classes, given or known, where)
+    if predicted is not None and len(_present(predicted)):
+        _demand_agreement(
+            found,
+            classes,
+            values,
+            predicted,
+            where,
+            "correct the class order with --classes, or" if given else "correct it, or",
+        )
+        how += ", and the predicted column agrees on every row"
+    return classes, how + "."
+
+
+def lacking_column(found: ClassColumns, known: Collection[str]) -> str:
+    """What to say where probabilities sum to less than 1: a missing column; empty if none seems so.
+
+    known: the class names that occur. Names on the columns, or a gap in their numbers, tell which.
+    """
+    names = {name_key(name) for name in found.names}
+    classes = {name_key(name): name for name in known}
+    lost = [name for key, name in classes.items() if key not in names]
+    if 0 < len(lost) < len(classes):
+        return f"the column of '{lost[0]}' is missing"
+    numbers = [int(name) for name in found.names if name.isdecimal()]
+    gaps = sorted(set(range(min(numbers, default=0), max(numbers, default=0))) - set(numbers))
+    if len(numbers) == len(found.names) and gaps:
+        which = found.columns[0].removesuffix(found.names[0])
+        return f"the column {which}{gaps[0]} is missing"
+    if len(classes) > len(found.columns):
+        return (
+            f"a column is probably missing: {found.columns[0]} ... {found.columns[-1]} are "
+            f"{len(found.columns)}, labels and predictions name {len(classes)} classes"
+        )
+    return ""
+
+
+def _present(names: pd.Series | None) -> list[str]:
+    return [] if names is None else list(names.dropna().drop_duplicates())
+
+
+def _as_given(found: ClassColumns, given: Sequence[str]) -> list[str]:
+    if len(given) != len(found.columns):
+        raise InputError(
+            f"--classes gives {len(given)} names for {len(found.columns)} columns "
+            f"({found.columns[0]} ... {found.columns[-1]})"
+        )
+    keys, own = list(map(name_key, given)), list(map(name_key, found.names))
+    if sorted(keys) == sorted(own) and keys != own:
+        raise InputError(
+            "--classes gives the names in another order than the columns carry them: "
+            f"{', '.join(found.names)}"
+        )
+    return list(given)
+
+
+def _by_name(names: Sequence[str], known: Sequence[str]) -> list[str] | None:
+    """Class names from the columns' own, spelt as in the data.
+
+    None unless the columns name a class that occurs; where they are mere numbers, which may be any
+    numbering, unless they name all that occur, or two. What else occurs is then an unknown label,
+    to be reported as such.
+    """
+    spelt = {name_key(name): name for name in reversed(known)}
+    met = spelt.keys() & {name_key(name) for name in names}
+    if not met or (all(map(_WHOLE_NUMBER.fullmatch, names)) and len(met) == 1 < len(spelt)):
+        return None
+    return [name if name in known else spelt.get(name_key(name), name) for name in names]
+
+
+def _from_predictions(
+    found: ClassColumns, values: np.ndarray, labels: Sequence[str], predicted: pd.Series, where: str
+) -> tuple[list[str], str]:
+    """Each predicted name, as first spelt, is the column that is highest where it was predicted."""
+    top, sure = _highest(values)
+    spelt = {name_key(name): name for name in reversed(_present(predicted))}
+    predicted = none_where(
+        predicted.map(lambda name: spelt[name_key(name)], na_action="ignore"), predicted.isna()
+    )
+    use = sure & predicted.notna().to_numpy()
+    names = list(dict.fromkeys(predicted[use]))
+    if len(names) > len(found.columns):
+        lacking = lacking_column(found, names) or (
+            "a column is missing, or a name is spelt in two ways"
+        )
+        raise InputError(
+            f"{where}{len(names)} classes are predicted for {len(found.columns)} columns: {lacking}"
+        )
+    counts = np.zeros((len(names), len(found.columns)), np.int64)
+    np.add.at(counts, (pd.Index(names).get_indexer(predicted[use]), top[use]), 1)
+    column_of = counts.argmax(axis=1)
+    classes: dict[int, str] = {}
+    for name, column in zip(names, column_of, strict=True):
+        if column in classes:
+            rows = predicted.index[use & (predicted == name).to_numpy()]
+            raise InputError(
+                f"{where}{rows_text(rows)}: '{name}' was predicted where {found.columns[column]} "
+                f"is highest, as for '{classes[column]}' elsewhere; correct the name, or give the "
+                "class order with --classes"
+            )
+        classes[int(column)] = name
+    spare_columns = [j for j in range(len(found.columns)) if j not in classes]
+    spare_names = list(
+        {name_key(name): name for name in reversed(labels) if name_key(name) not in spelt}.values()
+    )
+    how = "The class order was inferred from the predicted column"
+    if len(spare_columns) == len(spare_names) == 1:
+        classes[spare_columns[0]] = spare_names[0]
+        how += f" ('{spare_names[0]}', never predicted, is the column left over)"
+    elif spare_columns:
+        raise InputError(
+            f"{where}the highest probability is never in "
+            f"{', '.join(found.columns[j] for j in spare_columns[:5])}, so nothing says which "
+            f"class that is; give all {len(found.columns)} names in the order of the columns with "
+            "--classes"
+        )
+    result = [classes[j] for j in range(len(found.columns))]
+    _demand_agreement(
+        found,
+        result,
+        values,
+        predicted,
+        where,
+        "correct it, or give the class order with --classes and",
+    )
+    return result, how + " and agrees on every row."
+
+
+def _demand_agreement(
+    found: ClassColumns,
+    classes: Sequence[str],
+    values: np.ndarray,
+    predicted: pd.Series,
+    where: str,
+    remedy: str,
+) -> None:
+    top, sure = _highest(values)
+    expected = match_names(predicted, classes, where)
+    said = np.asarray(list(classes), dtype=object)[top]
+    wrong = sure & expected.notna().to_numpy() & (expected.to_numpy(dtype=object) != said)
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"{where}{rows_text(predicted.index[wrong])}: predicted is '{predicted.iloc[first]}' "
+            f"but the highest column is {found.columns[top[first]]} ('{said[first]}'); {remedy} "
+            "take the highest probability with --ignore-predicted"
+        )
+
+
+def _highest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Column of each row's highest value, and whether no other column comes within rounding."""
+    top = values.argmax(axis=1)
+    ordered = np.sort(values, axis=1)
+    return top, ordered[:, -1] - ordered[:, -2] > 1e-9
+
+
+def _demand_distinct(
+    found: ClassColumns, classes: Sequence[str], exact: Collection[str], where: str
+) -> None:
+    """Refuse two columns of one class. Names that differ in case are two if `exact` has both."""
+    first: dict[str, int] = {}
+    for j, name in enumerate(classes):
+        i = first.setdefault(name_key(name), j)
+        if i != j and not (classes[i] != name and {classes[i], name} <= set(exact)):
+            raise InputError(
+                f"{where}columns {found.columns[i]} and {found.columns[j]} both fit "
+                f"the class '{classes[i]}'; rename one, or leave it out"
+            )

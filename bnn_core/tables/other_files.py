@@ -1,0 +1,231 @@
+"""Tables that are no text: Excel and OpenDocument sheets, JSON, Feather; lists in cells."""
+
+import datetime
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.feather as feather
+import python_calamine as calamine
+
+from bnn_core.base.errors import InputError, decoding
+from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size, demand_table
+from bnn_core.base.wording import count, listed
+
+#: A list or a record written into one cell of text.
+_WRITTEN = re.compile(r"\s*(?:\[.*\]|\(.*\)|\{.*\})\s*", re.S)
+#: Keys of the two halves of one class in a list of classes, as pipelines for text write them.
+_NAMES, _SCORES = ("label", "class", "name"), ("score", "probability", "prob", "confidence", "p")
+
+
+def read_feather(path: Path) -> pd.DataFrame:
+    """A Feather (Arrow IPC) file. Raises InputError where it is none."""
+    with decoding(path, "write it again"):
+        arrow = feather.read_table(path, memory_map=False)
+        demand_table(path, arrow.num_rows, arrow.num_columns)
+        return arrow.to_pandas()
+
+
+def read_sheet(path: Path) -> pd.DataFrame:
+    """The only filled sheet of a workbook, every cell as text; index = the row's number there.
+
+    Raises InputError for a damaged file and for several filled sheets.
+    """
+    with decoding(path, "save it again, or as CSV"):
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+            if size > MOST_TEXT_BYTES:
+                raise InputError(f"{path} unpacks to {size / 1e9:.1f} GB: save it as Parquet")
+        book = calamine.CalamineWorkbook.from_path(str(path))
+        sheets = {
+            name: book.get_sheet_by_name(name).to_python(skip_empty_area=False)
+            for name in book.sheet_names
+        }
+    filled = {
+        name: rows for name, rows in sheets.items() if any(_text(c) for row in rows for c in row)
+    }
+    if len(filled) != 1:
+        what = (
+            f"{count(len(filled), 'sheet')} with cells ({listed(list(filled))})"
+            if filled
+            else "no filled cell"
+        )
+        raise InputError(
+            f"{path} has {what}: save the one table as a workbook of its own, or as CSV"
+        )
+    (rows,) = filled.values()
+    cells = [[_text(cell) for cell in row] for row in rows]
+    first = next(i for i, row in enumerate(cells) if any(row))
+    width = max(i + 1 for row in cells for i, cell in enumerate(row) if cell)
+    names = [name or f"column {i + 1}" for i, name in enumerate(cells[first][:width])]
+    table = pd.DataFrame([row[:width] for row in cells[first + 1 :]], dtype=object)
+    if table.empty:
+        raise InputError(f"{path} has a header and no rows")
+    table.columns = names
+    table.index = pd.RangeIndex(first + 2, first + 2 + len(table))
+    return table
+
+
+def read_json(path: Path) -> pd.DataFrame:
+    """Records from .json or one per line (.jsonl, .ndjson), in any of the usual layouts.
+
+    Understood are a list of records, columns as lists, pandas' layouts, records by name of the
+    image, and, per image, a list of classes with scores. Raises InputError for anything else.
+    """
+    with decoding(path, "save it again"):
+        demand_size(path, MOST_TEXT_BYTES, "write it as Parquet")
+        text = path.read_text(encoding="utf-8-sig")
+        try:
+            data = json.loads(text)
+        except ValueError:
+            data = _lines(text)
+            if data is None:
+                raise
+    table = _records(data)
+    if table is None or table.empty:
+        raise InputError(
+            f"{path}: a list of records, one per image, or columns as lists of one length expected"
+        )
+    return table
+
+
+def expanded(table: pd.DataFrame) -> pd.DataFrame:
+    """Lists and records in cells as columns of their own: "probs" as probs_0, probs_1, ...
+
+    A record gives one column per key, a list of classes with scores one per class. Cells of text
+    that hold such a list are read too. Columns whose cells differ in length stay as they are.
+    """
+    new = {}
+    for name in table.columns:
+        values = _nested(table[name])
+        columns = None if values is None else _columns(str(name), values)
+        if columns is not None:
+            new[name] = pd.DataFrame(columns, index=table.index)
+    if not new:
+        return table
+    parts = [new[name] if name in new else table[[name]] for name in table.columns]
+    return pd.concat(parts, axis=1)
+
+
+def _lines(text: str) -> list[Any] | None:
+    """One JSON value per line; None where a line is none."""
+    try:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except ValueError:
+        return None
+
+
+def _records(data: Any) -> pd.DataFrame | None:
+    if isinstance(data, list):
+        if all(isinstance(row, dict) for row in data) and data:
+            return pd.DataFrame(data)
+        if all(isinstance(row, list) and row and isinstance(row[0], dict) for row in data) and data:
+            return pd.DataFrame({"p": data})  # per image a list of classes
+        return None
+    if not isinstance(data, dict) or not data:
+        return None
+    if isinstance(data.get("columns"), list) and isinstance(data.get("data"), list):
+        table = pd.DataFrame(data["data"], columns=list(map(str, data["columns"])))
+        index = data.get("index")
+        if isinstance(index, list) and any(isinstance(i, str) for i in index):
+            table.insert(0, "image_id", index)
+        return table
+    values = list(data.values())
+    if all(isinstance(v, list) for v in values) and len(set(map(len, values))) == 1:
+        return pd.DataFrame(data)
+    if all(isinstance(v, dict) for v in values):
+        inner = [list(v) for v in values]
+        if all(keys == inner[0] for keys in inner) and all(str(k).isdecimal() for k in inner[0]):
+            return pd.DataFrame({name: list(v.values()) for name, v in data.items()})
+        return pd.DataFrame(values).assign(image_id=list(data))
+    tables = [v for v in values if isinstance(v, list) and v and isinstance(v[0], dict)]
+    return pd.DataFrame(tables[0]) if len(tables) == 1 else None
+
+
+def _nested(column: pd.Series) -> list[Any] | None:
+    """The lists or records of a column, None where a cell is empty; None for other columns."""
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return None
+    values = [None if _is_empty(v) else v for v in column.tolist()]
+    filled = [v for v in values if v is not None]
+    if not filled:
+        return None
+    if all(isinstance(v, list | tuple | np.ndarray | dict) for v in filled):
+        return values
+    if all(isinstance(v, str) for v in filled) and all(map(_WRITTEN.fullmatch, filled)):
+        read = [None if v is None else _parsed(v) for v in values]
+        return (
+            read
+            if all((r is None) == (v is None) for r, v in zip(read, values, strict=True))
+            else None
+        )
+    return None
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a cell holds nothing: None, NA, nan or no text."""
+    if isinstance(value, list | tuple | np.ndarray | dict):
+        return False
+    return value == "" if isinstance(value, str) else bool(pd.isna(value))
+
+
+def _parsed(text: str) -> Any:
+    """A list or record written as JSON, or as Python or NumPy print it; None where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        numbers = text.strip()[1:-1].replace(",", " ").split()
+    try:
+        return [float(number) for number in numbers] or None
+    except ValueError:
+        return None
+
+
+def _columns(name: str, values: list[Any]) -> dict[str, list[Any]] | None:
+    """The columns of a column of lists or records; None where the cells are of different kinds."""
+    filled = [v for v in values if v is not None]
+    if all(isinstance(v, dict) for v in filled):
+        keys = list(dict.fromkeys(key for v in filled for key in v))
+        return {f"{name}_{k}": [None if v is None else v.get(k) for v in values] for k in keys}
+    if any(isinstance(v, dict) for v in filled):
+        return None
+    lists = [None if v is None else list(v) for v in values]
+    filled = [v for v in lists if v is not None]
+    if len(set(map(len, filled))) != 1 or not filled[0]:
+        return None
+    if all(isinstance(item, dict) for v in filled for item in v):
+        records = [None if v is None else _by_class(v) for v in lists]
+        if any(r is None and v is not None for r, v in zip(records, lists, strict=True)):
+            return None
+        return _columns(name if name in ("p", "prob", "probs", "softmax") else "p", records)
+    if len(filled[0]) < 2:
+        return {name: [None if v is None else v[0] for v in lists]}
+    return {
+        f"{name}_{k}": [None if v is None else v[k] for v in lists] for k in range(len(filled[0]))
+    }
+
+
+def _by_class(items: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """[{"label": "a", "score": 0.9}, ...] as {"a": 0.9, ...}; None for other records."""
+    keys = {str(k).lower(): k for k in items[0]}
+    name = next((keys[n] for n in _NAMES if n in keys), None)
+    score = next((keys[s] for s in _SCORES if s in keys), None)
+    if name is None or score is None or any(name not in i or score not in i for i in items):
+        return None
+    return {str(item[name]): item[score] for item in items}
+
+
+def _text(cell: object) -> str:
+    """A cell of a sheet as text; whole numbers without the point that sheets store."""
+    if isinstance(cell, bool):
+        return str(cell)
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, datetime.date | datetime.time):
+        return cell.isoformat()
+    return str(cell).strip()

@@ -1,0 +1,237 @@
+"""Text tables as people keep them: any usual separator, comment lines, decimal commas."""
+
+import csv
+import gzip
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from bnn_core.base.errors import InputError, decoding
+from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size, demand_table, read_unpacked
+from bnn_core.base.roots import readable
+from bnn_core.base.wording import count
+
+SPLIT = "split it into smaller tables, or write it as Parquet"
+SEPARATORS = ",;\t|"
+_NUMBER = r"[+-]?(?:\d+{point}?\d*|{point}\d+)(?:[eE][+-]?\d+)?"
+_COMMA_NUMBER = re.compile(_NUMBER.format(point=","))
+_EXCEL_LINE = re.compile(rb'"?sep=(.)"?[ \t]*\n', re.I)
+#: What R writes before each row and not in the header.
+ROW_NAMES = "row names"
+
+
+def read_text(path: Path) -> pd.DataFrame:
+    """A text table, every cell as text, empty cells as ""; index = the row's number in the file.
+
+    Comma, semicolon, tab, bar or blanks separate; Excel's first line "sep=;" names the separator.
+    Lines that begin with "#" are comments, unless they are the header or a whole row. Except with
+    commas, a column of numbers with decimal commas gets decimal points. R's row names, which have
+    no header, are the column "row names". A file whose first line is of numbers, with fractions,
+    has no header: its columns are "column 1" and so on. UTF-8 or, with its mark, UTF-16; any line ends.
+
+    Raises InputError for other texts, and for rows of unequal length.
+    """
+    data = _decoded(path)
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip(b"\n")
+    if not data.strip():
+        raise InputError(f"{path} is empty")
+    named = _EXCEL_LINE.match(data)
+    separator = named[1].decode() if named else None
+    data = data[named.end() :] if named else data
+    data, skipped = _without_comments(data, separator)
+    if separator is None:
+        data, separator = _separated(data)
+    data = _with_whole_header(data, separator)
+    try:
+        arrow, comments = _parse(data, separator)
+    except pa.ArrowException as error:
+        raise InputError(f"{path} {_line_error(data, separator, skipped)}") from error
+    demand_table(path, arrow.num_rows, arrow.num_columns)
+    names = [str(c[0].as_py()).strip() for c in arrow.columns]
+    has_header = not _is_data(names)
+    names = [(has_header and name) or f"column {i + 1}" for i, name in enumerate(names)]
+    table = arrow.slice(int(has_header)).to_pandas()
+    table.columns = names
+    numbers = np.setdiff1d(np.arange(1, len(arrow) + 1 + len(comments)), comments)
+    table.index = pd.Index(numbers[int(has_header) :] + skipped)
+    if separator != ",":
+        for i, name in enumerate(names):
+            if names.count(name) == 1 and _has_decimal_commas(table.iloc[:, i]):
+                table[name] = table[name].str.replace(",", ".", regex=False)
+    return table
+
+
+def read_lines(path: Path) -> list[str]:
+    """The filled lines of a text file, without quotes around them. InputError where there are none."""
+    lines = [line.strip().strip('"') for line in _decoded(readable(path)).decode().splitlines()]
+    lines = [line for line in lines if line]
+    if not lines:
+        raise InputError(f"{path} is empty")
+    return lines
+
+
+def _is_data(names: list[str]) -> bool:
+    """Whether a first line is no header: numbers only, and fractions among them."""
+    return all(_is_number(n.encode()) for n in names) and any(re.search(r"[.,]", n) for n in names)
+
+
+def _decoded(path: Path) -> bytes:
+    """The file's text as UTF-8 bytes without a mark."""
+    with decoding(path, "copy or download it again"):
+        demand_size(path, MOST_TEXT_BYTES, SPLIT)
+        data = path.read_bytes()
+        if data.startswith(b"\x1f\x8b"):
+            with gzip.open(io.BytesIO(data)) as packed:
+                data = read_unpacked(packed, path, MOST_TEXT_BYTES, SPLIT)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            data = data.decode("utf-16").encode()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is damaged UTF-16 text; save it as 'CSV UTF-8'") from error
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if b"\0" in data:
+        raise InputError(f"{path} is no text table (it holds zero bytes)")
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = len(re.findall(rb"\r\n|\r|\n", data[: error.start])) + 1
+        raise InputError(
+            f"{path} line {line}: not UTF-8 text; save the file as 'CSV UTF-8'"
+        ) from error
+    return data
+
+
+def _without_comments(data: bytes, separator: str | None) -> tuple[bytes, int]:
+    """The text from its header on, and how many lines come before it.
+
+    A last comment line with the fields of the rows below it is the header, without its "#".
+    """
+    skipped = 0
+    line = data.split(b"\n", 1)[0]
+    while line.startswith(b"#"):
+        rest = data[len(line) + 1 :].lstrip(b"\n")
+        below = rest.split(b"\n", 1)[0]
+        if not below.startswith(b"#") and _is_header(line, below, separator):
+            return data[1:].lstrip(b" "), skipped
+        if not rest:
+            break
+        data, line, skipped = rest, below, skipped + 1
+    return data, skipped
+
+
+def _is_header(line: bytes, below: bytes, separator: str | None) -> bool:
+    """Whether a line is the header of the row below: as many fields, and names above numbers."""
+    mark = (separator or _separated(below)[1]).encode()
+    names, cells = line.split(mark), below.split(mark)
+    return len(names) == len(cells) > 1 and any(
+        _is_number(cell) and not _is_number(name) for name, cell in zip(names, cells, strict=True)
+    )
+
+
+def _is_number(text: bytes) -> bool:
+    number = text.strip(b' "').replace(b",", b".")
+    return re.fullmatch(_NUMBER.format(point=r"\.").encode(), number) is not None
+
+
+def _separated(data: bytes) -> tuple[bytes, str]:
+    """The text and its separator, judged by the header; blanks are turned into tabs."""
+    header = re.sub(r'"[^"]*"', "", data.split(b"\n", 1)[0].decode())
+    separator = max(SEPARATORS, key=header.count)
+    if header.count(separator):
+        return data, separator
+    lines = data.rstrip(b"\n").split(b"\n")
+    rows = [_fields(line.decode(), " ") for line in lines[:2]]
+    if len(rows[0]) < 2 or len(rows[-1]) - len(rows[0]) not in (0, 1):
+        return data, ","
+    out = io.StringIO()
+    quotes = csv.QUOTE_ALL if lines[0].lstrip().startswith(b'"') else csv.QUOTE_MINIMAL
+    writer = csv.writer(out, delimiter="\t", lineterminator="\n", quoting=quotes)
+    writer.writerows(_fields(line.decode(), " ") for line in lines if line.strip())
+    return out.getvalue().encode(), "\t"
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line.strip()], delimiter=separator, skipinitialspace=True), [])
+
+
+def _with_whole_header(data: bytes, separator: str) -> bytes:
+    """A name for the one field that the rows have more than the header: an empty end, or the row
+    names that R writes, in quotes as all its texts."""
+    header, below, *_ = [*data.split(b"\n", 2), b""]
+    mark = separator.encode()
+    if header.count(b'"') % 2 or below.count(b'"') % 2:
+        return data  # a line end within quotes
+    names, cells = (
+        next(csv.reader([line.decode()], delimiter=separator), []) for line in (header, below)
+    )
+    if len(cells) != len(names) + 1:
+        return data
+    if not cells[-1].strip():
+        return header + mark + data[len(header) :]
+    quoted = header.count(b'"') >= 2 * len(names)
+    if quoted and all(line.startswith(b'"') for line in data.split(b"\n") if line.strip()):
+        return ROW_NAMES.encode() + mark + data
+    return data
+
+
+def _parse(data: bytes, separator: str, threads: bool = True) -> tuple[pa.Table, list[int]]:
+    """All rows, the header as the first, and the numbers of comment lines between them."""
+    comments: list[int] = []
+
+    def on_odd_row(row: pa_csv.InvalidRow) -> str:
+        if not row.text.startswith("#"):
+            return "error"
+        comments.append(row.number)
+        return "skip"
+
+    threads = threads and b"\n#" not in data  # only one thread counts rows
+    options = {
+        "read_options": pa_csv.ReadOptions(autogenerate_column_names=True, use_threads=threads),
+        "parse_options": pa_csv.ParseOptions(
+            delimiter=separator, newlines_in_values=True, invalid_row_handler=on_odd_row
+        ),
+    }
+    header = data.split(b"\n", 1)[0] + b"\n"
+    try:
+        names = pa_csv.read_csv(pa.BufferReader(header), **options).column_names
+    except pa.ArrowException:  # a line end inside a quoted header
+        names = pa_csv.open_csv(pa.BufferReader(data), **options).schema.names
+    comments.clear()
+    types = pa_csv.ConvertOptions(
+        column_types={name: pa.string() for name in names}, strings_can_be_null=False
+    )
+    return pa_csv.read_csv(pa.BufferReader(data), convert_options=types, **options), comments
+
+
+def _line_error(data: bytes, separator: str, skipped: int) -> str:
+    """What is wrong with a text table that does not parse, with the row."""
+    try:
+        _parse(data, separator, threads=False)  # only one thread counts rows
+    except pa.ArrowException as error:
+        message = (str(error).splitlines() or [type(error).__name__])[0]
+    match = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", message)
+    if not match:
+        return f"is not a readable table ({message})"
+    where = f"row {int(match[1]) + skipped}" if match[1] else "(some row)"
+    if separator == "," and int(match[3]) > int(match[2]):
+        hint = "put quotes around text that holds a comma, or separate by semicolons where commas "
+        hint += "are decimal"
+    else:
+        hint = (
+            "put quotes around text that holds the separator, and check that the file is complete"
+        )
+    return f"{where}: {count(int(match[3]), 'field')} where the header has {match[2]}; {hint}"
+
+
+def _has_decimal_commas(values: pd.Series) -> bool:
+    filled = values[values != ""].str.strip()
+    return bool(
+        len(filled)
+        and filled.str.contains(",", regex=False).any()
+        and filled.str.fullmatch(_COMMA_NUMBER).all()
+    )

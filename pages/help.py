@@ -1,0 +1,118 @@
+"""Help: the questions of the paper, a glossary, shortcuts, a methods paragraph, the citation."""
+
+import streamlit as st
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.scores import SCORES
+from bnn_core.study.methods_text import methods_paragraph
+from pages.shared import studies
+from pages.shared.words import plain
+
+QUESTIONS = {
+    "What is the confidence score c, and where does it fold?": """The network gives every class a
+probability (softmax). A Bayesian network does this many times, with weights drawn at random, and the
+probabilities are averaged. Let *p* be the average for the predicted class. Then
+**c = 1 − 2·√(p(1 − p))**.
+
+- p = 0.99 gives c = 0.80, p = 0.9 gives c = 0.4, p = 0.5 gives c = 0.
+- Below p = 0.5 the score *rises again*: an image with p = 0.1 for each of ten classes has c = 0.4.
+  This is the fold. Images in the fold look surer than they are.
+- The page Confidence counts the images in the fold. *Top mean softmax*, *predictive entropy* and
+  *total variance* have no fold. Choose another score at the top of the page.""",
+    "What do aleatoric and epistemic mean?": """The variance of the predicted class has two parts.
+
+- **Aleatoric**: each sampled network is unsure. The image itself is ambiguous, for example empty,
+  out of focus or between two phenotypes. More training images do not help.
+- **Epistemic**: the sampled networks disagree with each other. The model has seen too few images
+  like this one. More training images of this kind help.
+
+*Mutual information* measures the same disagreement over all classes. A single network has no
+epistemic part.""",
+    "What does a cut-off gain?": """Images on the unsure side of the cut-off are set aside for a person
+to look at. The remaining images are right more often. The page Confidence shows both numbers for every
+cut-off: the share right among the kept images, and the share kept.
+
+- Compare two networks at the same *share kept*, not at the same cut-off: their scores mean different
+  things.
+- *The accuracy I need* chooses a cut-off on one half of the images and checks it on the other half. A
+  cut-off that is chosen and checked on the same images looks too good.""",
+    "How are suspect labels found?": """A label is suspect when the predictions *consistently* look
+more like one other class than like the given label, beyond the network's usual errors. Low
+confidence alone does not make a suspect.
+
+- The score is between −1 and 1. Above 0 the images look more like the other class. At 1 all
+  probability is on one wrong class where no error is expected.
+- The 95 % interval comes from resampling wells and compounds.
+- Under *Possible explanations* the page checks known causes, for example an inactive dose, a batch
+  effect or a damaged image. Several may fit. The page never corrects a label by itself: you decide.""",
+    "What is the distance from the training images?": """A softmax can be sure of an image unlike any
+in the training set. The distance measures how far the image is from the nearest class of the training
+images, in the last hidden layer of the network. The training images have a distance of 1 on average. A
+large distance means a damaged image or a new kind. The page Out of distribution shows how well each
+score separates new kinds from known ones.""",
+}
+GLOSSARY = {
+    "accuracy, share right": "Share of the labelled images whose predicted class is the label.",
+    "AURC": "Mean share of wrong images among the k surest, over all k. Lower is better.",
+    "AUROC": "Probability that a right image has a higher score than a wrong one. 0.5 is chance.",
+    "Bayesian network": "A network whose weights have a distribution. Each sample is one network.",
+    "calibration, ECE": "Whether 80 of 100 images with a softmax of 80 % are right. ECE is the mean "
+    "difference.",
+    "compound, treatment": "A treatment is a compound at one dose.",
+    "control": "An untreated image. It has no label that counts.",
+    "fold": "A part of the images that is predicted by a network trained without it.",
+    "FPR95": "Share of unknown images above the cut-off that keeps 95 % of the known ones.",
+    "mechanism (MoA)": "The mechanism of action of a compound, often the label.",
+    "NLL": "Minus the mean log probability of the label, in nats. Lower is better.",
+    "relabel, exclude": "Decisions on the review list: give another label, or leave the image out.",
+    "softmax": "The probabilities that a network gives to the classes. They add up to 1.",
+    "standard network": "The same network with fixed weights, trained in the usual way.",
+    "T": "Number of sampled networks whose softmax is averaged.",
+}
+SHORTCUTS = {
+    "Arrow keys, Page up, Page down": "Move on a wall of images; on One image: previous and next.",
+    "Enter": "Open an image of a wall.",
+    "Space, Ctrl-click": "Select an image. Shift extends the selection. Ctrl-A selects all.",
+    "Escape": "Clear the selection of a wall; close a dialog.",
+    "J, K, N": "On Suspect labels: next, previous, next undecided.",
+    "U, Y": "On the review list: undo, redo.",
+    "+, −, 0": "On a large image: zoom in, zoom out, fit. Ctrl with the wheel zooms too.",
+}
+CITATION = """Deodato G, Ball C, Zhang X (2020). Bayesian Neural Networks for Cellular Image
+Classification and Uncertainty Analysis."""
+
+
+def page() -> None:
+    """Draw the page."""
+    st.header("Questions", anchor="questions")
+    for question, text in QUESTIONS.items():
+        with st.expander(question, expanded=True):
+            st.markdown(text)
+    st.header("Scores", anchor="scores")
+    st.markdown("\n".join(f"- **{score.title}**: {score.help}" for score in SCORES.values()))
+    st.header("Glossary", anchor="glossary")
+    st.markdown("\n".join(f"- **{word}**: {meaning}" for word, meaning in GLOSSARY.items()))
+    st.header("Shortcuts", anchor="shortcuts")
+    st.markdown("\n".join(f"- **{keys}**: {action}" for keys, action in SHORTCUTS.items()))
+    methods()
+    st.header("Citation", anchor="citation")
+    st.markdown("Please cite the paper of the method:")
+    st.code(CITATION.replace("\n", " "), language=None, wrap_lines=True)
+
+
+def methods() -> None:
+    """The settings of the chosen study as a paragraph to copy."""
+    name = st.session_state.get("study")
+    if not name:
+        return
+    try:
+        paragraph = methods_paragraph(studies.opened(name))
+    except InputError as error:
+        st.error(plain(error), icon=":material/error:")
+        return
+    st.header("Methods paragraph", anchor="methods")
+    st.caption(f"The settings of the study “{plain(name)}”, for a manuscript.")
+    st.code(paragraph, language=None, wrap_lines=True)
+
+
+page()

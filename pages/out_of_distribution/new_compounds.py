@@ -1,0 +1,115 @@
+"""The compounds of added plates: those like a known mechanism, and those like no known one."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from bnn_core.base.wording import count
+from bnn_core.measures import new_compounds as engine
+from pages.out_of_distribution.views import View
+from pages.shared import choices, frame, panels
+from pages.shared.words import percent, plain
+
+#: Most compounds in a table.
+MOST = 12
+COLUMNS = {
+    "unit": st.column_config.TextColumn("Compound"),
+    "predicted": st.column_config.TextColumn("Predicted as"),
+    "probability": st.column_config.NumberColumn(
+        "p", format="%.2f", help="Mean softmax of its images for that mechanism."
+    ),
+    "unlike": st.column_config.NumberColumn(
+        "Unlike",
+        format="%d %%",
+        help="Share of the study's original images that are closer to the training images.",
+    ),
+    "agreement": st.column_config.NumberColumn(
+        "Agree", format="%d %%", help="Share of its images with this prediction."
+    ),
+    "n_images": st.column_config.NumberColumn("Images"),
+}
+
+
+@frame.fragment
+def new_compounds(view: View) -> None:
+    """The compounds of one added set, ranked in two ways; the images of the chosen one."""
+    sets = engine.plate_sets(view.table)
+    if not sets:
+        st.info(
+            "No filtered image is from an added plate. Remove a filter in the sidebar.",
+            icon=":material/filter_alt_off:",
+        )
+        return
+    names = list(sets)
+    name = names[0]
+    if len(names) > 1:
+        choices.fit("new_set", names, names[0])
+        name = st.selectbox("Set", names, key="new_set", width=270, bind="query-params")
+    units = ranked(view.key, view.method, name, view)
+    near, far = engine.like_known(units), engine.like_none(units)
+    plates = view.table.loc[view.table["source"] == name, "plate"].nunique()
+    st.markdown(
+        f"**{plain(name)}**: {count(sets[name], 'image')} on {count(plates, 'plate')}, "
+        f"{count(len(units), 'compound')}. They do not count for accuracy."
+    )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Confidently like a known mechanism**")
+        table(near, "new_known")
+        st.caption(
+            "The surest first. Compounds further from the training images than "
+            f"{percent(engine.UNLIKE, 0)} of the study's original images are not listed."
+        )
+    with right:
+        st.markdown("**Like no known mechanism**")
+        table(far, "new_none")
+        st.caption(
+            "The most unlike the training images first: a mechanism that the study does not have, "
+            "an artefact, or cells absent from training."
+        )
+    options = list(dict.fromkeys([*near["unit"], *far["unit"]]))
+    if not options:
+        return
+    choices.fit("new_compound", options, options[0])
+    unit = st.selectbox(
+        f"Images of ({len(options)})", options, key="new_compound", width=270, bind="query-params"
+    )
+    rows = rows_of(view.table, name, unit, units)
+    line = units[units["unit"] == unit].iloc[0]
+    panels.selection_panel(
+        view.study,
+        rows,
+        "new_compound_images",
+        f"{unit}, predicted as {line['predicted']}",
+        method=view.method,
+    )
+
+
+@st.cache_resource(max_entries=8, show_spinner="Ranking the compounds")
+def ranked(key: str, method: str, name: str, _view: View) -> pd.DataFrame:
+    """`new_compounds` of the filtered rows, with a column `unit` for the reader."""
+    units = engine.new_compounds(_view.table, name, _view.study.classes)
+    by_compound = "compound" in units
+    unit = units["compound"] if by_compound else units["plate"] + " / " + units["well"]
+    return units.assign(unit=unit.astype(str))
+
+
+def table(units: pd.DataFrame, key: str) -> None:
+    """The first compounds of a ranking."""
+    shown = [c for c in COLUMNS if units[c].notna().any()]
+    percents = {c: (100 * units[c]).round() for c in ("unlike", "agreement")}
+    st.dataframe(
+        units.assign(**percents)[shown].head(MOST),
+        hide_index=True,
+        width="stretch",
+        key=key,
+        column_config={c: COLUMNS[c] for c in shown},
+    )
+
+
+def rows_of(table: pd.DataFrame, name: str, unit: str, units: pd.DataFrame) -> np.ndarray:
+    """The images of one compound (or well) of a set."""
+    line = units[units["unit"] == unit].iloc[0]
+    keys = ["compound"] if "compound" in units else ["plate", "well"]
+    in_unit = (table["source"] == name) & (table[keys] == line[keys]).all(axis=1)
+    return table.index[in_unit.to_numpy()].to_numpy()

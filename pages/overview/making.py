@@ -1,0 +1,130 @@
+"""Parts of Overview: quality in figures, and how the study was made."""
+
+import streamlit as st
+
+from bnn_core.base.methods import method_of
+from bnn_core.base.wording import count
+from bnn_core.figures import overview as figures
+from bnn_core.figures.style import chart_config
+from bnn_core.measures.evaluation import ECE_BINS
+from bnn_core.recipes.baselines import EASY, Baselines, study_baselines
+from bnn_core.study import describing, posteriors
+from bnn_core.study.describing import QUALITY_NAMES
+from bnn_core.study.folder import Study
+from pages.shared import choices, panels, studies
+from pages.shared.judged import compared_methods, names, qualities
+from pages.shared.words import plain
+
+#: Meanings of the figures of `describing.QUALITY_NAMES`.
+MEANINGS = {
+    "auroc_confidence": "Probability that a right image has a higher c than a wrong one: 0.5 is chance, "
+    "1 is perfect.",
+    "auroc_top": "The same for the mean softmax of the predicted class, which has no fold.",
+    "aurc": "Area under the risk-coverage curve: the mean share of wrong images among the k "
+    "surest, over all k. Lower is better.",
+    "augrc": "Area under the generalised risk-coverage curve: wrong and kept, over all images. "
+    "Lower is better.",
+    "ece": "Mean difference between softmax and share right, over "
+    f"{ECE_BINS} equal bins. Lower is better.",
+    "nll": "In nats: minus the mean log probability of the label. Lower is better; a confident "
+    "mistake costs much.",
+    "brier": "Squared distance of the probabilities from the label, summed over classes. Lower is "
+    "better.",
+}
+
+
+def quality_table(study: Study) -> None:
+    """Figures of both networks side by side, each with its meaning."""
+    values_by_method = {method: qualities(study, method) for method in compared_methods(study)}
+    n = max((q["n"] for q in values_by_method.values()), default=0)
+    lines = {
+        words: [f"{q[name]:.4f}" if q["n"] else "–" for q in values_by_method.values()]
+        for name, words in QUALITY_NAMES.items()
+    }
+    meanings = {words: MEANINGS[name] for name, words in QUALITY_NAMES.items()}
+    st.html(panels.by_method(list(values_by_method), lines, meanings))
+    with st.popover("Meanings", type="tertiary", icon=":material/help:"):
+        st.markdown("\n".join(f"- **{words}**: {meaning}" for words, meaning in meanings.items()))
+    st.caption(f"n = {count(n, 'image')} with a label.")
+
+
+def settings(study: Study) -> None:
+    """How the study was made, and the training curves."""
+    left, right = st.columns([1, 1.5], gap="large")
+    # Many methods need the width of the page.
+    below = left if len(study.methods) <= 3 else st.container()
+    with left:
+        st.html(panels.key_values(describing.facts(study)))
+    with below:
+        lines = describing.method_settings(study)
+        if lines:
+            st.html(panels.by_method(study.methods, lines))
+        with st.popover("Every setting", type="tertiary", icon=":material/tune:"):
+            st.json({"methods": study.meta["methods"], "settings": study.meta.get("settings")})
+        for method in study.methods:
+            posterior(study, method)
+    with right:
+        folds = sorted({int(f) for f in study.images["fold"].dropna().unique()})
+        kept = [f for f in folds if any(study.history(f, m) is not None for m in study.methods)]
+        if not kept:
+            st.caption("This study has no history of the training.")
+            return
+        choices.fit("history_fold", kept, kept[0])
+        fold = kept[0] if len(kept) == 1 else st.selectbox("Fold", kept, key="history_fold")
+        histories = {
+            m: h for m in compared_methods(study) if (h := study.history(fold, m)) is not None
+        }
+        st.plotly_chart(
+            figures.training_history(histories, names(study)),
+            key="history",
+            config=chart_config(f"{study.name}-training"),
+            alt="Accuracy and cross-entropy per epoch of training",
+        )
+
+
+def baselines(study: Study) -> None:
+    """What simple numbers of the images predict, and whether they tell batch or plate."""
+    figures_of_study = _baselines(studies.identity(study), study)
+    if figures_of_study is None:
+        return
+    metrics = (study.meta.get("metrics") or {}).get(study.reading_method) or {}
+    accuracy = (metrics.get("image") or {}).get("accuracy")
+    st.caption(plain(figures_of_study.sentence(accuracy)))
+    if line := figures_of_study.shortcut_sentence():
+        easy = any(s.score >= EASY for s in figures_of_study.shortcuts.values())
+        st.caption(f":material/{'warning' if easy else 'info'}: {plain(line)}")
+
+
+def posterior(study: Study, method: str) -> None:
+    """The width of a method's weights before and after training, and its share of model doubt."""
+    widths = posteriors.layer_widths(study, method)
+    if widths is None:
+        return
+    with st.popover(f"σ of {method_of(method).short}", type="tertiary", icon=":material/expand:"):
+        st.markdown(
+            "Median σ of each layer's weights before and after training. A ratio of 1 means that "
+            "training learnt nothing about σ."
+        )
+        st.dataframe(
+            widths,
+            hide_index=True,
+            column_config={
+                "layer": "Layer",
+                "before": st.column_config.NumberColumn("σ before", format="%.4f"),
+                "after": st.column_config.NumberColumn("σ after", format="%.4f"),
+                "ratio": st.column_config.NumberColumn("Ratio", format="%.2f"),
+            },
+        )
+        shares = posteriors.epistemic_shares(study, method)
+        if shares is not None:
+            st.markdown("Share of the variance that is disagreement between the networks:")
+            lines = {
+                posteriors.ROLES[row.role]: f"{row.share:.1%} ({count(row.n, 'image')})"
+                for row in shares.itertuples()
+            }
+            st.html(panels.key_values(lines))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Baselines without a network")
+def _baselines(identity: str, _study: Study) -> Baselines | None:
+    return study_baselines(_study)

@@ -1,0 +1,241 @@
+"""Overview: the labels that deserve a look first; then accuracy, calibration, settings."""
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from bnn_core.base.methods import method_of
+from bnn_core.figures import overview as figures
+from bnn_core.figures.style import chart_config
+from bnn_core.measures.evaluation import ECE_BINS
+from bnn_core.measures.first_looks import FIRST_LOOKS, first_looks
+from bnn_core.measures.intervals import Interval
+from bnn_core.measures.judged_units import accuracy_by_level
+from bnn_core.measures.levels import available_levels
+from bnn_core.study.folder import Study
+from pages.overview import making, suspects
+from pages.shared import choices, filters, frame, panels, scores, studies, tour, truth
+from pages.shared.judged import (
+    compared_methods,
+    judged,
+    names,
+    none_passes,
+    reliabilities,
+    unscored,
+)
+from pages.shared.words import percent, plain
+
+#: The parts below the answer.
+LOOKS, ACCURACY, CALIBRATION, MADE = "First looks", "Accuracy", "Calibration", "How it was made"
+
+
+def page() -> None:
+    """Draw the page."""
+    study = frame.current_study()
+    for note in study.meta.get("notes") or []:
+        st.caption(f":material/info: {plain(note)}")
+    tour.draw(study)
+    truth.reveal(study, "overview")
+    if none_passes(study):
+        return
+    suspects.answer(study)
+    accuracy_line(study)
+    making.baselines(study)
+    tabs = st.tabs(
+        [LOOKS, ACCURACY, CALIBRATION, MADE], key="part", bind="query-params", on_change="rerun"
+    )
+    draw = {LOOKS: looks, ACCURACY: accuracy, CALIBRATION: calibration, MADE: making.settings}
+    for tab, part in zip(tabs, draw.values(), strict=True):
+        if tab.open:
+            with tab:
+                part(study)
+
+
+def accuracy_line(study: Study) -> None:
+    """One line: the share right of each network, for images and compounds."""
+    parts = []
+    for method in compared_methods(study):
+        accuracies = _levels(filters.key(study), method, study).drop_duplicates("level")
+        accuracies = accuracies[accuracies["level"].isin(["image", "compound"])]
+        if len(accuracies):
+            shares = " and ".join(
+                f"**{percent(r.accuracy, 1)}** of {r.n:,} {r.level}s"
+                for r in accuracies.itertuples()
+            )
+            parts.append(f"{method_of(method).short} network: {shares} right")
+    st.markdown(
+        f":small[{'. '.join(parts)}.]" if parts else ":small[No image has a label that counts.]"
+    )
+
+
+def accuracy(study: Study) -> None:
+    """Accuracy of each network, with and without the cut-off, and per level."""
+    headline(study)
+    if len(available_levels(study.images)) > 1:
+        levels(study)
+
+
+def headline(study: Study) -> None:
+    """Accuracy of each network, and of the images that the cut-off keeps."""
+    cut = scores.cutoff(study)
+    cards = st.columns(2 * len(compared_methods(study)))
+    for index, method in enumerate(compared_methods(study)):
+        units = judged(study, method, "top_softmax")
+        everything = units.at(-1.0)
+        short = method_of(method).short
+        card = {"border": True, "height": "stretch", "delta_color": "off", "delta_arrow": "off"}
+        if not len(units):
+            cards[2 * index].metric(
+                f"{short}: right",
+                "–",
+                **card,
+                help="No filtered image has a label that counts.",
+            )
+            continue
+        by = " Whole compounds are the units of the interval." if units.groups is not None else ""
+        cards[2 * index].metric(
+            f"{short}: right",
+            percent(everything.accuracy.value),
+            **card,
+            delta=f"{everything.accuracy.text} n = {everything.total:,}",
+            help="Share of labelled images that the network predicts right "
+            f"({everything.right:,} of {everything.total:,}), with its 95 % interval.{by}",
+        )
+        kept = judged(study, method, cut.score).at(cut.threshold)
+        cards[2 * index + 1].metric(
+            f"… where {cut.text}",
+            percent(kept.accuracy.value) if kept.accuracy else "none kept",
+            **card,
+            delta=f"{percent(kept.coverage.value, 1)} kept, {kept.wrong:,} wrong",
+            help=f"The same among the {kept.kept:,} images on the sure side of the cut-off. The "
+            "page Confidence shows other cut-offs.",
+        )
+    left_out = unscored(study)
+    if left_out:
+        st.caption(
+            f"Not counted here: {left_out:,} of the filtered images, because they have no label, were "
+            "added for comparison, or have a class absent from training."
+        )
+
+
+def levels(study: Study) -> None:
+    """Accuracy of both networks per image, well, treatment, compound, with the rule of each."""
+    parts = []
+    for method in compared_methods(study):
+        accuracies = _levels(filters.key(study), method, study)
+        if len(accuracies):
+            cells = [
+                f"{percent(r.accuracy)}  {Interval(r.accuracy, r.low, r.high, r.few).text}  "
+                f"{r.right:,} of {r.n:,}"
+                for r in accuracies.itertuples()
+            ]
+            parts.append(
+                pd.Series(
+                    cells,
+                    index=pd.MultiIndex.from_frame(accuracies[["level", "how"]]),
+                    name=method_of(method).name,
+                )
+            )
+    if parts:
+        table = pd.concat(parts, axis=1).reset_index()
+        # The rule is the longest and comes last, where a narrow window may cut it.
+        table["how"] = table.pop("how")
+        st.dataframe(
+            table.rename(columns={"level": "Level", "how": "How images are combined"}),
+            hide_index=True,
+            width="stretch",
+        )
+        st.caption(
+            "Share right, 95 % interval, counts. Images of one compound are not independent, so whole "
+            "compounds are the units of the intervals. *Too few compounds*: fewer than 10, or errors "
+            "in fewer than 5. How much compounds differ is then unknown and the interval is wide."
+        )
+
+
+@frame.fragment
+def looks(study: Study) -> None:
+    """Walls of the most telling images."""
+    bayes = study.reading_method
+    standard = study.standard_method if study.standard_method != bayes else None
+    rows_by_kind = _looks(filters.key(study), bayes, standard, scores.cutoff(study).score, study)
+    if not rows_by_kind:
+        return
+    kinds = list(rows_by_kind)
+    choices.fit("look", kinds, kinds[0])
+    kind = st.segmented_control(
+        "What to look at",
+        kinds,
+        key="look",
+        default=kinds[0],
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    st.caption(f"{FIRST_LOOKS[kind][0].upper()}{FIRST_LOOKS[kind][1:]}.")
+    panels.selection_panel(
+        study,
+        rows_by_kind[kind],
+        f"look_{kind.split()[-1]}",
+        kind,
+        ranking=False,
+        caption="distance" if kind == "Unlike training" else None,
+    )
+
+
+@frame.fragment
+def calibration(study: Study) -> None:
+    """The reliability diagram beside the figures; a click on a point shows its images."""
+    bins_by_method = reliabilities(study)
+    if not any(bins.count.any() for bins in bins_by_method.values()):
+        return
+    left, right = st.columns([1.4, 1], gap="large")
+    with left:
+        st.header(
+            "Calibration",
+            anchor=False,
+            help="Of the images that a calibrated network gives 80 %, it gets 80 in 100 right. Below "
+            "the dotted line it is overconfident, above it underconfident. Click a point to see "
+            "its images.",
+        )
+        event = st.plotly_chart(
+            _reliability(filters.key(study), study),
+            key="reliability",
+            on_select="rerun",
+            selection_mode="points",
+            config=chart_config(f"{study.name}-reliability"),
+            alt="Share right against mean softmax of the predicted class, both networks",
+        )
+    with right:
+        st.header("In numbers", anchor=False)
+        making.quality_table(study)
+    for point in event["selection"]["points"][:1]:
+        method, bin_index = point["customdata"]
+        edges = bins_by_method[method].edges
+        units = judged(study, method, "top_softmax").in_bin(int(bin_index), 0.0, 1.0, ECE_BINS)
+        panels.selection_panel(
+            study,
+            units.index.to_numpy(),
+            "reliability_bin",
+            f"{method_of(method).short}: top softmax {edges[bin_index]:.2f} to {edges[bin_index + 1]:.2f}",
+        )
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _reliability(key: str, _study: Study) -> go.Figure:
+    return figures.reliability_diagram(reliabilities(_study), names(_study))
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _levels(key: str, method: str, _study: Study) -> pd.DataFrame:
+    return accuracy_by_level(
+        studies.table(_study, method).iloc[filters.passing(_study)], _study.classes
+    )
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _looks(key: str, bayes: str, standard: str | None, score: str, _study: Study) -> dict:
+    tables = {m: studies.table(_study, m) for m in (bayes, standard) if m is not None}
+    return first_looks(tables, filters.passing(_study), bayes, standard, score)
+
+
+page()

@@ -1,0 +1,94 @@
+"""The tour of a synthetic study: three steps from a suspect to a decision, without the answer."""
+
+import numpy as np
+import streamlit as st
+
+from bnn_core.measures.levels import scored_rows
+from bnn_core.study.folder import Study
+from bnn_core.suspects.planted_truth import inactive_compound
+from pages.shared import flagging, rankings, studies, truth
+from pages.shared.wall import OPENED
+from pages.shared.words import plain
+
+#: In the session: numbers of the finished steps.
+_DONE = "_tour_done"
+_STYLE = """<style>[class*="st-key-tour_bar"] { position: sticky; top: 3.2rem; z-index: 90;
+background: var(--st-background-color, inherit) }</style>"""
+
+
+def draw(study: Study, introduced: bool = True) -> None:
+    """The steps as buttons that stay visible while the page scrolls.
+
+    Draws nothing for a study without planted faults. introduced: with the task in words, as on
+    Overview; Suspect labels shows the steps alone.
+    """
+    if study.truth is None:
+        return
+    ranked = rankings.ranking(study, "compound")
+    if ranked.empty:
+        return
+    ranked = ranked.assign(unsure=ranked["mean_confidence"].rank(method="min"))
+    planted = ranked[ranked["compound"] == inactive_compound(study.truth)]
+    row = (planted if len(planted) else ranked).iloc[0]
+    compound = str(row["compound"])
+    table = studies.table(study, study.reading_method)
+    rows = np.flatnonzero(
+        (table["compound"] == compound).to_numpy(dtype=bool, na_value=False) & scored_rows(table)
+    )
+    _note_progress(study, compound, rows)
+    if introduced:
+        st.markdown(
+            "**Start here.** This screen is drawn by code, and some of its labels are wrong on "
+            f"purpose. By low confidence **{plain(compound)}** is number {row['unsure']:.0f} of "
+            f"{len(ranked):,} compounds, and the network predicts {row['n_wrong']:,} of its "
+            f"{row['n_images']:,} images as another class. Is the label wrong?"
+        )
+    suspect = {"suspects": "compound", "suspect": compound}
+    steps = (
+        (f"1. Look at {plain(compound)}", suspect),
+        (
+            "2. Compare an image with its other doses",
+            suspect | {OPENED: str(study.images["image_id"].iat[int(rows[0])])},
+        ),
+        ("3. Decide", suspect),
+    )
+    done = st.session_state.get(_DONE, set())
+    st.html(_STYLE)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="tour_bar"):
+        for number, (label, address) in enumerate(steps, 1):
+            following = number == min({1, 2, 3} - done, default=0)
+            pressed = st.button(
+                label,
+                key=f"tour_{number}",
+                type="primary" if following else "secondary",
+                icon=":material/check:" if number in done else None,
+                on_click=_follow,
+                args=(address, number == 3, not introduced),
+            )
+            if pressed and introduced:
+                st.switch_page(truth.SUSPECT_LABELS, query_params=address)
+
+
+def _follow(address: dict[str, str], decide: bool, here: bool) -> None:
+    """Show what a step is about; a callback. here: Suspect labels is open already."""
+    if decide:
+        st.session_state[flagging.OPEN_NEXT] = True
+    if not here:
+        return
+    # The menu of levels owns its parameter of the address.
+    st.session_state["suspects"] = address["suspects"]
+    st.query_params.pop(OPENED, None)
+    for name in ("suspect", OPENED):
+        if name in address:
+            st.query_params[name] = address[name]
+
+
+def _note_progress(study: Study, compound: str, rows: np.ndarray) -> None:
+    """Keep which steps are finished: seen, compared, decided."""
+    done = st.session_state.setdefault(_DONE, set())
+    if st.query_params.get("suspect") == compound:
+        done.add(1)
+        if OPENED in st.query_params:
+            done.add(2)
+    if np.isin(rows, flagging.flagged_rows(study)).all():
+        done.add(3)

@@ -1,0 +1,118 @@
+"""Single images on Suspect labels, by label quality."""
+
+import pandas as pd
+import streamlit as st
+
+from bnn_core.measures.levels import available_levels
+from bnn_core.study.folder import Study
+from pages.shared import filters, flagging, frame, panels, rankings
+from pages.shared.words import without_none
+from pages.suspect_labels.nothing import nothing_scored
+
+
+@frame.fragment
+def images(study: Study) -> None:
+    """Single images by label quality, most suspect first."""
+    ranked = rankings.ranked_images(study)
+    ranked = ranked[ranked["row"].isin(filters.passing(study))]
+    if ranked.empty:
+        nothing_scored(study)
+        return
+    known = [name for name in ("compound", "well") if name in available_levels(study.images)]
+    st.caption(
+        "Label quality is the mean probability of the given label"
+        + (
+            f", reduced where its {' or its '.join(known)} gets less than others of this label"
+            if known
+            else ""
+        )
+        + ". 0: the label does not fit, 1: it fits. Most suspect first."
+    )
+    shown = st.segmented_control(
+        "Show",
+        ["as images", "as a table"],
+        key="suspects_as",
+        default="as images",
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if shown == "as a table":
+        images_table(study, ranked)
+        return
+    panels.selection_panel(
+        study,
+        ranked["row"].to_numpy(),
+        "suspect_images",
+        "By label quality, most suspect first",
+        ranking=False,
+    )
+
+
+def images_table(study: Study, ranked: pd.DataFrame) -> None:
+    """The ranking as a table: ticked images can be flagged and exported, the last one is shown."""
+    rows = ranked["row"].to_numpy()
+    known = [
+        name for name in ("compound", "concentration", "plate", "well") if name in study.images
+    ]
+    decisions = flagging.review_log().state(study)["decision"]
+    table = pd.concat(
+        [
+            ranked.reset_index(drop=True).drop(columns="row"),
+            study.images[known].iloc[rows].reset_index(drop=True),
+        ],
+        axis=1,
+    )
+    table["decision"] = [decisions.get(row, "") for row in rows]
+    left, right = st.columns([2.2, 1], gap="medium")
+    with left:
+        actions = st.container(horizontal=True, gap="small")
+        event = st.dataframe(
+            without_none(table),
+            key=f"suspect_images_table_{study.name}",
+            hide_index=True,
+            height=560,
+            selection_mode="multi-row",
+            on_select="rerun",
+            column_order=[
+                name
+                for name in dict.fromkeys(
+                    (
+                        "compound",
+                        "label",
+                        "predicted",
+                        "label_quality",
+                        "decision",
+                        "image_id",
+                        "p_label",
+                        "confidence",
+                        *known,
+                    )
+                )
+                if name in table
+            ],
+            column_config={
+                "image_id": "Image",
+                "label": "Label",
+                "predicted": "Predicted",
+                "label_quality": st.column_config.NumberColumn("Label quality", format="%.4f"),
+                "p_label": st.column_config.NumberColumn("Probability of the label", format="%.4f"),
+                "confidence": st.column_config.NumberColumn("Confidence c", format="%.3f"),
+                "decision": st.column_config.Column("Decision", help="From the review list."),
+                **{name: panels.METADATA[name] for name in known},
+            },
+        )
+        chosen = rows[[i for i in event["selection"]["rows"] if i < len(rows)]]
+        with actions:
+            words = f"suspect images chosen by hand ({filters.text(study)})"
+            flagging.flag_control(study, chosen, words, "suspect_images_table_flag")
+            panels.export_button(
+                study, chosen, words, "suspect_images_table_export", "suspect images"
+            )
+    with right:
+        panels.detail(
+            study,
+            int(chosen[-1] if len(chosen) else rows[0]),
+            "suspect_images_table_detail",
+            among=rows,
+        )

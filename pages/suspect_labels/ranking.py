@@ -1,0 +1,200 @@
+"""The ranking of compounds, treatments or wells, with what was decided on each."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from bnn_core.review.exporting import table_bytes
+from bnn_core.review.group_decisions import (
+    decision_list,
+    decision_text,
+    next_undecided,
+    progress_text,
+)
+from bnn_core.study.folder import Study
+from bnn_core.suspects.ranking_wording import LOOKS_LIKE, has_interval, two_digits
+from pages.shared import filters, flagging, panels, studies
+from pages.shared.wall import close_opened
+
+SUSPECT = "suspect"
+HELP = """How much more the predictions look like those of another class than like those of the
+label, corrected for the network's usual errors (a difference of two divergences). **1**: all
+probability is on one wrong class where no error is expected. **0**: as similar to the other class
+as to the label. **Below 0**: more similar to the label. Low *confidence* alone does not raise it.
+
+The interval comes from resampling wells (or images) and compounds. It is wide for few wells. The
+share of false alarms among high scores is *not* estimated: read the explanations."""
+
+
+def index_in_address(shown: pd.DataFrame) -> int:
+    """Index of the row named in the address, 0 without one."""
+    rows = np.flatnonzero(shown["title"] == st.query_params.get(SUSPECT))
+    return int(rows[0]) if len(rows) else 0
+
+
+def draw_table(
+    study: Study, shown: pd.DataFrame, decisions: pd.DataFrame, total: int, level: str, at: int
+) -> None:
+    """The shown rows of a ranking of `total` rows; a click on a row opens it.
+
+    decisions: `group_decisions` of the shown rows.
+    """
+    key = f"suspects_table_{level}"
+    sure = [has_interval(row) for _, row in shown.iterrows()]
+    table = pd.DataFrame(
+        {
+            "rank": shown["rank"],
+            "title": shown["title"],
+            "label": shown["label"],
+            "suspected": shown["suspected"],
+            "called": [
+                f"{called:,} of {n:,}"
+                for called, n in zip(shown["n_suspected"], shown["n_images"], strict=True)
+            ],
+            "score": shown["score"].round(2) + 0.0,  # no -0.00
+            "decision": [
+                decision_text(row) if row["n_flagged"] else ""
+                for row in decisions.to_dict("records")
+            ],
+            "interval": [
+                f"{two_digits(low)} to {two_digits(high)}" if known else "too few units"
+                for low, high, known in zip(shown["low"], shown["high"], sure, strict=True)
+            ],
+            "ranks": [
+                "–" if not known else f"{low} to {high}" if low != high else str(low)
+                for low, high, known in zip(
+                    shown["rank_low"], shown["rank_high"], sure, strict=True
+                )
+            ],
+            "wrong": [
+                f"{wrong:,} of {n:,}"
+                for wrong, n in zip(shown["n_wrong"], shown["n_images"], strict=True)
+            ],
+            "confidence": shown["mean_confidence"],
+        }
+    )
+    number = st.column_config.NumberColumn
+    # The row in view, also after a step by button or from an address.
+    if key not in st.session_state or list(st.session_state[key]["selection"]["rows"]) != [at]:
+        st.session_state[key] = {"selection": {"rows": [at]}}
+    st.dataframe(
+        table,
+        key=key,
+        hide_index=True,
+        height=318,
+        column_order=[
+            "rank",
+            "title",
+            "score",
+            *(name for name in table if name not in ("rank", "title", "score")),
+        ],
+        selection_mode="single-row-required",
+        on_select=lambda: follow(shown, key, at),
+        column_config={
+            "rank": number("Rank", width=48),
+            "title": st.column_config.Column(level.capitalize(), width=118, pinned=True),
+            "label": st.column_config.Column("Given label", width=112),
+            "suspected": st.column_config.Column(
+                "Most similar class",
+                width=122,
+                help=f"The class, other than the label, that the predictions look most like. "
+                f"{LOOKS_LIKE}",
+            ),
+            "called": st.column_config.Column(
+                "Predicted as it",
+                width=100,
+                help="Images that are predicted as the most similar class.",
+            ),
+            "score": number("Score", format="%.2f", width=58, help=HELP),
+            "interval": st.column_config.Column(
+                "95 % interval",
+                width=102,
+                help="Too few units: one unit gives no interval, and with two or three it may span "
+                "the whole scale. Images of one well are not independent, so wells are "
+                "resampled where they are known.",
+            ),
+            "ranks": st.column_config.Column(
+                "Rank, 95 %",
+                width=80,
+                help="Range of ranks when wells and compounds are resampled.",
+            ),
+            "wrong": st.column_config.Column("Images wrong", width=92),
+            "confidence": number(
+                "Mean c",
+                width=62,
+                format="%.2f",
+                help="Mean confidence. Low confidence alone is no sign of a wrong label.",
+            ),
+            "decision": st.column_config.Column(
+                "Decision",
+                width=86,
+                help="From the review list: flagged images, decision, reviewers.",
+            ),
+        },
+    )
+    part = f"{len(shown):,} of " if len(shown) != total and filters.any_set() else ""
+    other = int((shown["score"] > 0).sum())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            f"**{progress_text(decisions, level)}.** {part}{total:,} {level}s, by consistent "
+            f"disagreement. {other:,} look{'s' * (other == 1)} more like another class than like "
+            f"{'its' if other == 1 else 'their'} label (score above 0), corrected for the "
+            "network's usual errors.",
+            help=HELP,
+            width="stretch",
+        )
+        st.download_button(
+            "Decisions",
+            key=f"decisions_{level}",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+            data=lambda: table_bytes(
+                decision_list(
+                    shown,
+                    studies.table(study, study.reading_method),
+                    flagging.decisions(study),
+                    level,
+                ),
+                "csv",
+            ),
+            file_name=panels.file_name(f"{study.name}-{level}-decisions"),
+            mime="text/csv",
+            help=f"A CSV file for Excel: one row per {level} with its decision and score.",
+        )
+
+
+def follow(shown: pd.DataFrame, key: str, at: int) -> None:
+    """Put the clicked row into the address; a callback. `at`: the row that is shown already.
+
+    The first event after loading the page reports the row that the script selected, which is no
+    click: it must not become a step of the history.
+    """
+    rows = st.session_state[key]["selection"]["rows"]
+    if rows and int(rows[0]) != at:
+        close_opened()
+        st.query_params[SUSPECT] = shown["title"].iat[int(rows[0])]
+
+
+def steps(shown: pd.DataFrame, decisions: pd.DataFrame, at: int) -> None:
+    """Buttons for the previous, the next and the next undecided suspect."""
+
+    def go(row: int) -> None:
+        close_opened()
+        st.query_params[SUSPECT] = shown["title"].iat[row]
+
+    undecided = next_undecided(decisions, at)
+    for name, key, icon, shortcut, row in (
+        ("Previous", "suspect_back", "chevron_left", "K", at - 1 if at else None),
+        ("Next", "suspect_on", "chevron_right", "J", at + 1 if at + 1 < len(shown) else None),
+        ("Next undecided", "suspect_undecided", "fast_forward", "N", undecided),
+    ):
+        st.button(
+            name,
+            icon=f":material/{icon}:",
+            key=key,
+            shortcut=shortcut,
+            disabled=row is None,
+            on_click=go,
+            args=(row,),
+        )

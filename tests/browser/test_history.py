@@ -1,0 +1,135 @@
+"""Back and Forward at 1280x800: every step of a walk can be reached again, with its screen."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from browsing import settled, wait_for
+
+from bnn_core.study.folder import open_study
+
+
+@pytest.fixture
+def laptop(tab):
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    return tab
+
+
+def opened(tab) -> list[str]:
+    """Rows of the tiles that are marked as open, on all walls."""
+    return tab.locator(".tile[aria-current]").evaluate_all(
+        "tiles => tiles.map(tile => tile.dataset.row)"
+    )
+
+
+def widths(tab) -> list[int]:
+    return tab.locator(".wall").evaluate_all("walls => walls.map(wall => wall.clientWidth)")
+
+
+def test_an_image_of_a_suspect_opens_below_and_moves_nothing(laptop, demo):
+    table = demo.images
+    laptop.goto("/suspect_labels?study=demo")
+    walls = laptop.locator(".wall")
+    wait_for(laptop, lambda: walls.count() == 5 and walls.last.locator(".tile").count() > 0)
+    settled(laptop)
+    before = widths(laptop)
+    for wall in (0, 2):
+        tile = walls.nth(wall).locator(".tile").nth(1)
+        row = tile.get_attribute("data-row")
+        tile.click()
+        picture = laptop.get_by_role("img", name=str(table["image_id"][int(row)]), exact=True)
+        picture.wait_for()
+        wait_for(laptop, lambda row=row: opened(laptop) == [row])
+        wait_for(
+            laptop,
+            lambda picture=picture: (
+                picture.evaluate("img => img.naturalWidth") > 0
+                and picture.evaluate("img => img.getBoundingClientRect().bottom") <= 800
+            ),
+        )
+        assert widths(laptop) == before
+        assert parse_qs(urlsplit(laptop.url).query)["opened"] == [table["image_id"][int(row)]]
+    laptop.go_back()
+    first = walls.nth(0).locator(".tile").nth(1).get_attribute("data-row")
+    wait_for(laptop, lambda: opened(laptop) == [first])
+
+
+def screen(tab) -> tuple[str, str, tuple[str, ...]]:
+    """What identifies a screen: its address, its heading, the tiles that are open."""
+    settled(tab)
+    heading = tab.locator("h1").first.inner_text()
+    return tab.url, heading, tuple(opened(tab))
+
+
+def test_ten_steps_back_and_forward_show_the_same_ten_screens(laptop, demo):
+    def go(page):
+        laptop.get_by_test_id("stSidebarNav").get_by_role("link", name=page, exact=True).click()
+        laptop.get_by_role("heading", name=page, exact=True).wait_for()
+        settled(laptop)
+
+    def tile(index):
+        wait_for(laptop, lambda: laptop.locator(".tile").count() > index)
+        chosen = laptop.locator(".tile").nth(index)
+        row = chosen.get_attribute("data-row")
+        chosen.click()
+        wait_for(laptop, lambda: opened(laptop) == [row])
+
+    def suspect(key):
+        address = laptop.url
+        laptop.locator("h1").first.click()
+        laptop.keyboard.press(key)
+        wait_for(laptop, lambda: laptop.url != address)
+
+    def level(name):
+        laptop.get_by_role("radio", name=name, exact=True).click()
+        wait_for(laptop, lambda: re.search("suspects=well", laptop.url) is not None)
+
+    laptop.goto("/?study=demo")
+    laptop.locator(".tile").first.wait_for()
+    screens = [screen(laptop)]
+    for act, argument in (
+        (go, "Suspect labels"),
+        (suspect, "j"),
+        (suspect, "j"),
+        (tile, 2),
+        (level, "wells"),
+        (go, "Plates"),
+        (go, "Mechanisms"),
+        (go, "Suspect labels"),
+        (go, "Confidence"),
+    ):
+        act(argument)
+        settled(laptop)
+        laptop.wait_for_timeout(400)
+        screens.append(screen(laptop))
+    assert len(set(screens)) >= 9
+    length = laptop.evaluate("history.length")
+    for expected in screens[-2::-1]:
+        laptop.go_back()
+        wait_for(laptop, lambda expected=expected: screen(laptop) == expected)
+    for expected in screens[1:]:
+        laptop.go_forward()
+        wait_for(laptop, lambda expected=expected: screen(laptop) == expected)
+    assert laptop.evaluate("history.length") == length
+
+
+def test_an_address_holds_nothing_of_other_pages(laptop, demo):
+    laptop.goto("/suspect_labels?study=demo&suspects=well&opened=nowhere")
+    settled(laptop)
+    for page in ("Confidence", "Mechanisms", "Overview"):
+        laptop.get_by_test_id("stSidebarNav").get_by_role("link", name=page, exact=True).click()
+        laptop.get_by_role("heading", name=page, exact=True).wait_for()
+        settled(laptop)
+        assert set(parse_qs(urlsplit(laptop.url).query)) == {"study"}
+
+
+def test_a_clicked_point_is_in_the_address(laptop, cache):
+    """And so the image comes back with Back, and by the address alone."""
+    image_id = open_study(cache / "animals").images["image_id"][17]
+    laptop.goto(f'/bnn_vs_standard?study=animals&selected={{"images":["{image_id}"]}}')
+    laptop.get_by_role("img", name=image_id, exact=True).wait_for()
+    laptop.get_by_role("button", name="Back to the counts").click()
+    laptop.get_by_text("Both sure").first.wait_for()
+    wait_for(laptop, lambda: "selected" not in laptop.url)
+    laptop.go_back()
+    laptop.get_by_role("img", name=image_id, exact=True).wait_for()

@@ -1,0 +1,209 @@
+"""Tables of predictions as programs write them, and the sentence for those that hold none."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bnn_core.base.errors import InputError
+from bnn_core.tables.predictions import read_predictions
+from bnn_core.tables.sources import ImportOptions
+
+P = np.array([[0.8, 0.15, 0.05], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6], [0.5, 0.4, 0.1]])
+TRUTH = ["cat", "dog", "owl", "dog"]
+NAMES = ["cat", "dog", "owl"]
+CALLED = ["cat", "dog", "owl", "cat"]
+
+
+@pytest.fixture
+def importing(tmp_path):
+    """Write columns (or text) to a file and read it as predictions."""
+
+    def read(content, name="t.csv", **options):
+        path = tmp_path / name
+        if isinstance(content, str):
+            path.write_text(content)
+        elif name.endswith(".jsonl"):
+            pd.DataFrame(content).to_json(path, orient="records", lines=True)
+        else:
+            pd.DataFrame(content).to_csv(path, index=False)
+        return read_predictions(path, ImportOptions(**options))
+
+    return read
+
+
+def wide(pattern):
+    return {pattern.format(name): P[:, k] for k, name in enumerate(NAMES)}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param(
+            {
+                "Row": list("abcd"),
+                "Class": TRUTH,
+                **wide("P (Class={})"),
+                "Prediction (Class)": CALLED,
+            },
+            id="KNIME",
+        ),
+        pytest.param(
+            {"row_ids": range(4), "truth": TRUTH, "response": CALLED, **wide("prob.{}")}, id="mlr3"
+        ),
+        pytest.param({"predict": CALLED, **wide("{}"), "actual": TRUTH}, id="H2O"),
+        pytest.param(
+            {"pred": CALLED, "obs": TRUTH, **wide("{}"), "rowIndex": range(4), "Resample": "Fold1"},
+            id="caret",
+        ),
+        pytest.param({**wide("{}"), "predictions": CALLED, "truth": TRUTH}, id="automlbenchmark"),
+        pytest.param(
+            {"name": TRUTH, **wide("Random Forest ({})"), "Random Forest": CALLED}, id="Orange"
+        ),
+        pytest.param({"y_true": TRUTH, **wide("{}_prob")}, id="suffix"),
+        pytest.param({"label": TRUTH, **wide("score for {}")}, id="words"),
+        pytest.param({"label": TRUTH, **wide("p({})")}, id="CellProfiler Analyst"),
+        pytest.param({"label": TRUTH, **wide("Probability[{}]")}, id="JMP"),
+    ],
+)
+def test_tables_of_other_programs(importing, columns):
+    found = importing(columns)
+    p = found.moments["vi"].mean_p[:, [found.classes.index(name) for name in NAMES]]
+    np.testing.assert_allclose(p, P)
+    assert found.images["label"].tolist() == TRUTH
+
+
+def test_pandas_array_with_and_without_its_index(importing):
+    for text in (
+        pd.DataFrame(P).assign(label=[0, 1, 2, 1]).to_csv(),
+        pd.DataFrame(P).assign(label=[0, 1, 2, 1]).to_csv(index=False),
+    ):
+        found = importing(text)
+        np.testing.assert_allclose(found.moments["vi"].mean_p, P)
+        assert found.classes == ["0", "1", "2"] and found.images["label"].tolist() == list("0121")
+
+
+def test_medmnist_evaluator_without_a_header(importing, tmp_path):
+    np.savez(
+        tmp_path / "set.npz", test_images=np.zeros((4, 2, 2)), test_labels=[[0], [1], [2], [1]]
+    )
+    found = importing(
+        pd.DataFrame(P).to_csv(header=False), labels=tmp_path / "set.npz", classes=tuple(NAMES)
+    )
+    np.testing.assert_allclose(found.moments["vi"].mean_p, P)
+    assert found.images["label"].tolist() == TRUTH and len(found.images) == 4
+
+
+def test_isic_truth_as_marks_in_a_second_table(importing, tmp_path):
+    marks = pd.DataFrame(
+        {"image": list("wxyz"), **{n: [float(t == n) for t in TRUTH] for n in NAMES}}
+    )
+    marks.to_csv(tmp_path / "truth.csv", index=False)
+    found = importing({"image": list("zyxw"), **wide("{}")}, metadata=(tmp_path / "truth.csv",))
+    assert found.classes == NAMES and found.images["label"].tolist() == TRUTH[::-1]
+    alone = importing({"image": list("zyxw"), **wide("{}")})
+    assert alone.classes == NAMES and any("sum to 1 in every row" in n for n in alone.notes)
+
+
+def timm(k, tables=True):
+    """The k best classes of each image, as timm's inference script writes them."""
+    order = np.argsort(-P, axis=1)[:, :k]
+    scores = np.take_along_axis(P, order, axis=1)
+    if not tables:
+        return {"filename": list("abcd"), "index": order.tolist(), "prob": scores.tolist()}
+    return {
+        "filename": list("abcd"),
+        **{f"index_{j}": order[:, j] for j in range(k)},
+        **{f"prob_{j}": scores[:, j] for j in range(k)},
+    }
+
+
+def test_ranks_of_timm_are_put_back_in_the_order_of_the_classes(importing):
+    found = importing(timm(3), classes=tuple(NAMES))
+    np.testing.assert_allclose(found.moments["vi"].mean_p, P)
+    listed = importing(timm(3, tables=False), name="t.jsonl", classes=tuple(NAMES))
+    np.testing.assert_allclose(listed.moments["vi"].mean_p, P)
+    with pytest.raises(InputError, match=r"'prob_0', 'index_0' \.\.\. are the 2 best of 3 classes"):
+        importing(timm(2))
+
+
+def test_ranks_without_their_classes_are_refused(importing):
+    scores = -np.sort(-np.tile(P, (3, 1)), axis=1)
+    with pytest.raises(InputError, match="fall from left to right in every row"):
+        importing({f"prob_{k}": scores[:, k] for k in range(3)})
+
+
+def test_lists_of_a_text_pipeline(importing):
+    rows = [
+        {
+            "image": f"{i}.png",
+            "scores": [{"label": n, "score": s} for n, s in zip(NAMES, p, strict=True)],
+        }
+        for i, p in enumerate(P.tolist())
+    ]
+    found = importing("\n".join(map(json.dumps, rows)), name="t.jsonl")
+    np.testing.assert_allclose(found.moments["vi"].mean_p, P)
+    assert found.classes == NAMES and found.images["path"].iloc[3] == "3.png"
+
+
+def test_features_beside_the_probabilities_are_not_taken(importing):
+    rng = np.random.default_rng(0)
+    extra = {f"feature_{k}": rng.random(4) for k in range(6)}
+    found = importing({"label": TRUTH, **extra, **wide("{} (model)")})
+    np.testing.assert_allclose(found.moments["vi"].mean_p, P)
+
+
+LABEL = {"image": list("abcd"), "label": TRUTH}
+CAUSES = {
+    "one column": ("a/b/c\n0.9/0.1/x\n", "one column only.*no separator"),
+    "no header": ("a.png,0.9,0.1,x\nb.png,0.2,0.8,y\n", r"first line holds numbers \(0.9, 0.1\)"),
+    "percent": (LABEL | {"cat": "90 %", "dog": "10 %"}, "'cat' holds percentages as text"),
+    "no class in a long table": (
+        {"image": list("aabb"), "probability": [0.9, 0.1, 0.2, 0.8], "label": ["x", "x", "y", "y"]},
+        "no column says of which class",
+    ),
+    "no value in a long table": (
+        {"image": list("aabb"), "class": list("xyxy"), "note": list("stuv")},
+        "none of their probabilities",
+    ),
+    "one class": (LABEL | {"cat": [0.9, 0.1, 0.2, 0.4]}, "only the column 'cat'.*dog and owl"),
+    "top one": (
+        LABEL | {"predicted": CALLED, "confidence": [0.9, 0.8, 0.7, 0.6]},
+        "'confidence' is the probability of the predicted class",
+    ),
+    "marks": (
+        LABEL | {"m1": [1, 0, 0, 1], "m2": [0, 1, 0, 0], "m3": [0, 0, 1, 0]},
+        "hold 0 and 1, so decisions",
+    ),
+    "a missing column": (
+        LABEL | {"u": [0.6, 0.2, 0.1, 0.4], "v": [0.2, 0.7, 0.3, 0.5]},
+        r"sum to 0\.4 to 0\.9: .* is one missing",
+    ),
+    "logits": (
+        LABEL | {"u": [3, -1, 2, 5], "v": [0.1, 4, 1, 1], "w": [1, 1, 9, -2]},
+        "as many as the labels.*--logits",
+    ),
+    "features": (
+        LABEL | {f"f{k}": [1.0 * k, 2, 3, 4] for k in range(30)},
+        "30 columns of numbers .*second-opinion",
+    ),
+    "predicted only": (LABEL | {"predicted": CALLED}, "predicted classes .* and no probabilities"),
+    "labels only": (LABEL, "no numbers beside the metadata.*--metadata"),
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_each_cause_has_its_own_sentence(importing, cause):
+    content, words = CAUSES[cause]
+    with pytest.raises(InputError, match=words) as error:
+        importing(content)
+    others = [w for c, (_, w) in CAUSES.items() if c != cause]
+    assert not [w for w in others if re.search(w, str(error.value))]
+    assert "\n" not in str(error.value)
+
+
+def test_a_mistyped_prefix_has_a_suggestion(importing):
+    with pytest.raises(InputError, match=r"--prefix softmx_: .*did you mean 'softmax_'"):
+        importing({f"softmax_{n}": P[:, k] for k, n in enumerate(NAMES)}, prefix="softmx_")
