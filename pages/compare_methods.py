@@ -81,7 +81,8 @@ def winners(study: Study, comparison: Comparison, score: str) -> None:
     st.caption(
         f"{comparison.n:,} scored images{_others(comparison)}; images ranked by "
         f"{SCORES[score].title}. Intervals are 95 %, Student's t from "
-        f"{comparison.draws['accuracy'].shape[1]:,} resamples of {by}, the same for all methods. The leader is chosen and judged on the same "
+        f"{comparison.draws['accuracy'].shape[1]:,} resamples of {by}, the same for all methods. "
+        "The leader is chosen and judged on the same "
         "images, so its figure is slightly too good. Each method was trained once, with one seed."
     )
 

@@ -11,7 +11,6 @@ largest of three: a likelihood ratio test and a score test over whole groups
 (`intervals.share_p_value`), and target ** G. The last one is the chance that none of G compounds is
 of a kind that is always wrong though such compounds are as common as 1 - target: few compounds
 cannot show a high accuracy, even if all their images are right.
-tests/benchmarks/cutoffs.py measures how often the promise is kept.
 """
 
 from dataclasses import dataclass
@@ -254,4 +253,7 @@ def _reason(
         kept, right, _ = group_counts(score, correct, thresholds[::-1], groups)
         bounds = share_intervals(right, kept, level=1 - 2 * first)[0]
         bounds = np.minimum(bounds, first ** (1 / _effective_groups(kept)))
-    return f"the best lower bound of any cut-off is {100 * np.max(bounds):.1f} %"
+    best = float(np.max(bounds))
+    if best >= target:
+        return "the evidence of a single cut-off is enough, the tests of all cut-offs are not"
+    return f"the best lower bound of any cut-off is {100 * best:.1f} %"

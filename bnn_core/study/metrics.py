@@ -61,10 +61,10 @@ def evaluate(
             "compare the predictions with"
         )
     merits = compare({method: units}, study.classes, "confidence", repeats=repeats, seed=seed)
-    estimates = {name: Estimate(*merits.interval(name, method), len(units)) for name in MERITS}
+    estimates = {name: Estimate(*merits.interval(name, method)[:3], len(units)) for name in MERITS}
     correct = units["correct"].to_numpy(dtype=bool)
     share = share_interval(correct, np.ones(len(units), dtype=bool), independent_groups(units))
-    return estimates | {"accuracy": Estimate(*share, len(units))}
+    return estimates | {"accuracy": Estimate(*share[:3], len(units))}
 
 
 def study_metrics(study: Study) -> dict[str, dict[str, dict[str, Estimate]]]:

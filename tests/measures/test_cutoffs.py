@@ -131,9 +131,9 @@ def test_only_allowed_cutoffs_are_chosen():
 
 def test_the_check_is_the_same_choice_on_one_half(authors):
     groups = authors.frame["compound"].to_numpy()
-    answer = needed_cutoff(authors.c, authors.correct, 0.5, groups, seed=4)
+    answer = needed_cutoff(authors.c, authors.correct, 0.4, groups, seed=4)
     first = split_halves(1196, groups, seed=4)
-    half = needed_cutoff(authors.c[first], authors.correct[first], 0.5, groups[first])
+    half = needed_cutoff(authors.c[first], authors.correct[first], 0.4, groups[first])
     check = answer.check
     assert check.cutoff == half.cutoff
     other = ~first & (authors.c >= half.cutoff)
