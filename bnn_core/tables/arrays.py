@@ -118,16 +118,16 @@ def read_list(path: Path) -> list[str | None]:
             raise InputError(
                 f"{path}: one array of one value per image expected, found {', '.join(arrays) or 'none'}"
             )
-        return _listed(arrays[named[0] if named else next(iter(arrays))].reshape(-1))
+        return _listed(arrays[named[0] if named else next(iter(arrays))].reshape(-1)) or []
     if Path(path).name.lower().endswith(TEXT_ENDINGS):
         lines = read_lines(Path(path))
         if is_list_file(path):
             header = plain_name(lines[0]) in {*_LABELS, *_IDS, "image", "path", "file", "class"}
-            return _listed(np.array(lines[int(header) :], dtype=object))
+            return _listed(np.array(lines[int(header) :], dtype=object)) or []
     elif Path(path).name.lower().endswith(TABLE_ENDINGS):
         table = read_table(path)
         if table.shape[1] == 1:
-            return _listed(table.iloc[:, 0].to_numpy(dtype=object))
+            return _listed(table.iloc[:, 0].to_numpy(dtype=object)) or []
     if Path(path).name.lower().endswith(TABLE_ENDINGS):
         raise InputError(
             f"{path} has several columns, a list of one value per image expected; --metadata joins "

@@ -112,10 +112,12 @@ def find_class_columns(
         return ClassColumns(bare, bare, False)
     for column, name in text.values():
         _refuse_text(table[column], name)
-    found = named_within(table, candidates, known)
-    if found is None and suppose:
-        found = numbered(table, candidates) or summing_to_one(table, candidates)
-    return None if found is None else ClassColumns(found.columns, found.names, False, found.note)
+    supposed = named_within(table, candidates, known)
+    if supposed is None and suppose:
+        supposed = numbered(table, candidates) or summing_to_one(table, candidates)
+    if supposed is None:
+        return None
+    return ClassColumns(supposed.columns, supposed.names, False, supposed.note)
 
 
 def split_class_column(column: str) -> tuple[str, str] | None:

@@ -55,7 +55,9 @@ def test_shares_are_those_of_the_summed_variances(tmp_path):
 
 
 def test_overview_shows_them(monkeypatch, study):
-    app = pages(monkeypatch, study.path.parent, "overview/page.py", study="animals", part="How it was made")
+    app = pages(
+        monkeypatch, study.path.parent, "overview/page.py", study="animals", part="How it was made"
+    )
     assert not app.exception
     tables = [frame.value for frame in app.dataframe]
     shown = [t for t in tables if isinstance(t, pd.DataFrame) and "ratio" in t]
