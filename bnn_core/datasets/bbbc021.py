@@ -270,8 +270,8 @@ def _mechanisms(fields: pd.DataFrame, moa_file: Path, image_file: Path) -> pd.Se
         first = moas[lost].iloc[0]
         raise InputError(
             f"{moa_file} {rows_text(moas.index[lost])}: no image in {image_file.name} "
-            f"has {first['compound']} at {first['concentration']:g} µM; the two files "
-            "must be of one release: fetch both again"
+            f"has {first['compound']} at {first['concentration']:g} µM; the two files must be "
+            f"from one release: fetch both again"
         )
     moa_of = moas.drop_duplicates(key).set_index(key)["moa"]
     values = pd.Series(moa_of.reindex(known).to_numpy(), index=fields.index)
@@ -324,11 +324,11 @@ def _role_notes(table: pd.DataFrame) -> list[str]:
     controls = int((table["role"] == "control").sum())
     others = int((table["role"] == "unlabelled").sum()) - rest
     return [
-        f"DMSO: {controls:,} fields, predicted and never counted",
+        f"DMSO: {controls:,} fields, predicted but not counted",
         f"taxol: {taxol:,} fields at 0.3 µM scored, drawn over the plates so that its class has "
         f"the median size; the other {rest:,} predicted as a positive control, neither trained on "
         "nor scored",
-        f"other doses and compounds without a label: {others:,} fields, predicted, never counted",
+        f"other doses and compounds without a label: {others:,} fields, predicted but not counted",
         CITATION,
     ]
 

@@ -216,7 +216,7 @@ def _demand_sound(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path.name} is no sound zip archive: {error}") from error
+        raise InputError(f"{path.name} is a damaged zip archive: {error}") from error
     if bad is not None:
         raise InputError(f"{path.name}: wrong checksum of {bad}")
 

@@ -161,7 +161,7 @@ def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     and white points nobody knows.
     """
     if image.dtype != np.uint8:
-        raise InputError(f"images of {image.dtype}; 8-bit ones scaled like the study's expected")
+        raise InputError(f"images of {image.dtype}; 8-bit images scaled like the study's expected")
     channels, height, width = shape
     if len(image) == 3 and channels == 1:
         image = np.rint(np.tensordot(_GREY, image, axes=1))[None].astype(np.uint8)

@@ -116,7 +116,7 @@ def _stains(mapped: pd.DataFrame, channels: list[str]) -> tuple[list[str], list[
     kept = [c for c in channels if c not in reasons]
     if not kept:
         return channels, [
-            f"WARNING: by names or files none of {listed(channels)} seems to show cells; all are used"
+            f"WARNING: no channel of {listed(channels)} seems to show cells; all are used"
         ]
     left_out = listed([*reasons.values()], most=12)
     return kept, [
@@ -143,8 +143,8 @@ def demand_single(files: pd.DataFrame, given: pd.DataFrame, table_path: Path) ->
         + (f", and {more:,} rows of other doubles" if more else "")
         + "; one row per image expected: "
         + (
-            "say with --images which folder the paths start from"
+            "give the folder of the paths with --images"
             if len(named) > 1
-            else "remove the doubles"
+            else "remove the duplicates"
         )
     )

@@ -97,7 +97,7 @@ def read_cloud(folder: Path) -> TrainingCloud | None:
     )
     (classes, size), components = cloud.means.shape, len(cloud.variances)
     if not classes or not size or cloud.axes.shape != (size, components):
-        raise InputError(f"{path}: its arrays do not fit each other; {RESTORE}")
+        raise InputError(f"{path}: the shapes of its arrays disagree; {RESTORE}")
     if not all(np.isfinite(array).all() for array in cloud) or cloud.rest <= 0:
         raise InputError(f"{path}: its numbers are not finite; {RESTORE}")
     return cloud

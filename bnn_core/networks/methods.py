@@ -116,12 +116,12 @@ def training_order(configs: Mapping[str, TrainConfig]) -> list[str]:
         if builds_on(method, config) and "standard" not in configs:
             remedy = "" if METHODS[method].needs_standard else f", or give --start {method}=random"
             raise InputError(
-                f"{method} builds on the standard network, which is not trained; add standard to "
-                f"--methods{remedy}"
+                f"{method} builds on the standard network, which is not in --methods; add "
+                f"standard{remedy}"
             )
         if method == "temperature" and not config.validation:
             raise InputError(
-                "the temperature is fitted to images held back from training, and none are; give "
+                "the temperature needs images held back from training; give "
                 "--validation standard=0.1"
             )
     return sorted(configs, key=lambda method: builds_on(method, configs[method]) is not None)

@@ -302,7 +302,7 @@ def predict_batches(
             moments = _moments(p)
         if not np.isfinite(moments.mean_p).all():
             raise InputError(
-                "the networks predict values that are no numbers: their weights are damaged or "
+                "the networks predict values that are not finite: their weights are damaged or "
                 "their training diverged; make the study again"
             )
         yield Predicted(rows, moments, samples, used)

@@ -41,7 +41,7 @@ class TrainConfig:
     """
 
     network: str = _setting("lenet5", "body of the network", choices=tuple(NETWORKS))
-    bayesian: bool = _setting(True, "distributions over the weights instead of numbers")
+    bayesian: bool = _setting(True, "distributions over the weights instead of fixed weights")
     pathways: int = _setting(
         0, "mscnn: scales from the finest, 1 to 6 (0: as many as fit)", minimum=0
     )
@@ -70,7 +70,7 @@ class TrainConfig:
     prior_sigma2: float = _setting(math.exp(-6), "mixture prior: the narrow one", above=0)
     prior_scale: str = _setting(
         "fixed",
-        "what the prior's standard deviations are multiples of: 1, or the root mean square of each "
+        "unit of the prior's standard deviations: 1, or the root mean square of each "
         "layer's weights at the start",
         choices=SCALES,
     )
@@ -91,7 +91,7 @@ class TrainConfig:
     rho_init: float = _setting(-3.0, "start of rho; sigma = softplus(rho)")
     sigma_init: float = _setting(
         0.0,
-        "start of sigma in multiples of the root mean square of each layer's weights (0: rho_init)",
+        "start of sigma, in units of the root mean square of each layer's weights (0: rho_init)",
         minimum=0,
     )
     rho_learning_rate: float = _setting(
@@ -113,7 +113,7 @@ class TrainConfig:
         only="sgmcmc",
     )
     dropout: float = _setting(
-        0.0, "share of units and maps that a drawn network lacks", minimum=0, only="dropout"
+        0.0, "share of units and maps that are dropped", minimum=0, only="dropout"
     )
     members: int = _setting(1, "networks of an ensemble", minimum=1, only="ensemble")
     augmentation: str = _setting(
@@ -126,7 +126,7 @@ class TrainConfig:
     )
     calibrate: str = _setting(
         "none",
-        "one temperature per fold, fitted by Brier score to what the other folds held out",
+        "one temperature per fold, fitted by Brier score to the held-out images of the other folds",
         choices=CALIBRATIONS,
     )
     crop: int = _setting(

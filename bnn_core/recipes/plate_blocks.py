@@ -211,8 +211,9 @@ class PlateBlock:
         eight = shape.endswith("uint8")
         if eight != (self.scaling.top <= _EIGHT_BIT) and level["ceiling"].max() != self.scaling.top:
             raise InputError(
-                f"plate {self.job.plate or self.source}: images are {shape}, and the study's were "
-                f"taken as they are, with {self.scaling.top:g} as white; save them like the study's"
+                f"plate {self.job.plate or self.source}: images are {shape}, and the study's "
+                f"images were used unscaled, with {self.scaling.top:g} as white; save the images "
+                f"like those of the study's"
             )
 
     def _read(

@@ -65,9 +65,7 @@ class Division:
         if self.folds not in (None, "each") and not _at_least_two(self.folds):
             raise InputError(f"--folds {self.folds}: give a whole number of at least 2, or 'each'")
         if self.leave_out == "label" and self.folds:
-            raise InputError(
-                "--folds does not go with --leave-out label: every label is a fold there"
-            )
+            raise InputError("--folds does not go with --leave-out label: each label is one fold")
 
     def parts(self, table: pd.DataFrame) -> list[tuple[str, ...]]:
         """The groups that each fold holds out; InputError for more folds than groups."""
@@ -319,7 +317,7 @@ def unfinished_folder(study: Path) -> Path:
     making = study.with_name(study.name + MAKING)
     if not making.is_dir():
         raise InputError(
-            f"no unfinished study at {making}; begin it with 'bnn study ... --prepare-only'"
+            f"no unfinished study at {making}; start it with 'bnn study ... --prepare-only'"
         )
     return making
 

@@ -70,10 +70,7 @@ def demand_study(path: Path) -> None:
     if os.path.isfile(path / "study.json"):
         return
     if os.path.isdir(path.with_name(path.name + MAKING)):
-        raise InputError(
-            f"study {path} is not finished: run the command that makes it again, "
-            "and it continues where it stopped"
-        )
+        raise InputError(f"study {path} is not finished: run its command again to continue")
     names = [entry.name for entry in list_studies(path.parent)]
     raise InputError(
         f"no study at {path}{did_you_mean(path.name, names)}; studies there: "

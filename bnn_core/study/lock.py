@@ -40,7 +40,7 @@ def study_lock(out: Path) -> Iterator[None]:
             held.enter_context(
                 alone(
                     _lock(out),
-                    f"study {out} is being made by another run; wait for it, or choose "
+                    f"study {out} is being made by another process; wait for it, or choose "
                     "another --out",
                     again=True,
                 )

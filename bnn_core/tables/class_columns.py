@@ -78,7 +78,7 @@ def find_class_columns(
         fitting = tuple(c for c in table.columns if str(c).startswith(prefix) and c != prefix)
         if len(fitting) < 2:
             raise InputError(
-                f"--prefix {prefix}: {len(fitting)} columns begin so, at least two "
+                f"--prefix {prefix}: {len(fitting)} columns begin with it, at least two "
                 f"expected{did_you_mean(prefix, _beginnings(table.columns))}; there are "
                 f"{', '.join(map(str, table.columns[:20]))}"
             )
@@ -102,8 +102,8 @@ def find_class_columns(
     if len(chosen) > 1:
         heads = " or ".join(f"{pairs[0][0]}..." for pairs in chosen.values())
         raise InputError(
-            f"several sets of columns could be the class probabilities ({heads}); say "
-            "which with --prefix"
+            f"several sets of columns could be the class probabilities ({heads}); choose one "
+            f"with --prefix"
         )
     for pairs in chosen.values():
         return ClassColumns(

@@ -51,8 +51,8 @@ class NameColumns:
         """How to name the label where no image has one."""
         if self.others:
             return (
-                f"only class names are in {listed([repr(c) for c in self.others])}; "
-                f"--label {self.others[0]} takes that column as the label"
+                f"only class names occur in {listed([repr(c) for c in self.others])}; "
+                f"--label {self.others[0]} uses that column as the label"
             )
         return "--label COLUMN names the column of labels"
 
@@ -113,7 +113,8 @@ def name_columns(
         if label_column:
             labels = as_text(main.raw[label_column])
             notes.append(
-                f"The label is read from '{label_column}', which holds class names; --label names another "
+                f"The label is read from '{label_column}', which holds class names; --label "
+                f"names another "
                 "column."
             )
         elif one_hot is not None:
@@ -126,8 +127,8 @@ def name_columns(
     )
     if others and (labelled or label_column):
         notes.append(
-            f"Only class names are also in {listed([repr(c) for c in others])}; --label "
-            f"{others[0]} takes that column as the label."
+            f"Only class names also occur in {listed([repr(c) for c in others])}; --label "
+            f"{others[0]} uses that column as the label."
         )
     return NameColumns(labels, predicted, label_column, others, tuple(notes))
 

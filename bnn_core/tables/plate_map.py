@@ -104,8 +104,8 @@ def odd_wells(images: pd.DataFrame) -> list[str]:
         return []
     n = int(wells.isin(names).sum())
     return [
-        f"{count(n, 'image')} {be(n)} in wells that no plate has ({listed(names)}): no plate "
-        "map will show them; wells are named like B02, A01 to AF48"
+        f"{count(n, 'image')} {be(n)} in wells that do not exist on a plate ({listed(names)}), "
+        f"so no plate map shows them; wells have names like B02, A01 to AF48"
     ]
 
 

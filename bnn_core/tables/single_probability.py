@@ -46,8 +46,8 @@ def find_single(
     pair = _pair(main, column, named, values, labels, predicted, classes)
     both = ClassColumns((f"1 - {column}", column), pair, logits=False)
     return ClassValues(both, np.stack([1 - values, values], axis=1)), (
-        f"'{column}' is read as the probability of '{pair[1]}'; '{pair[0]}' has the rest to 1. "
-        f"--classes {pair[1]} {pair[0]} turns them round."
+        f"'{column}' is read as the probability of '{pair[1]}'; '{pair[0]}' gets 1 minus that. "
+        f"--classes {pair[1]} {pair[0]} exchanges the two."
     )
 
 

@@ -43,7 +43,7 @@ def match_names(names: pd.Series, classes: Sequence[str], where: str = "") -> pd
         if len(fits) > 1:
             raise InputError(
                 f"{where}{rows_text(names.index[(names == name).to_numpy()])}: "
-                f"'{name}' fits two classes, '{fits[0]}' and '{fits[1]}'; spell it as "
+                f"'{name}' matches two classes, '{fits[0]}' and '{fits[1]}'; spell it as "
                 "one of them"
             )
         distinct[name] = fits[0]
@@ -104,12 +104,14 @@ def image_ids(images: pd.DataFrame) -> pd.Series:
         ids = images["image_id"]
         missing = ids.isna()
         if missing.any():
-            raise InputError(f"{rows_text(ids.index[missing])}: no image id; every image needs one")
+            raise InputError(
+                f"{rows_text(ids.index[missing])}: the image id is empty; every image needs one"
+            )
         double = ids.duplicated(keep=False)
         if double.any():
             raise InputError(
                 f"{rows_text(ids.index[double])}: the same image id more than once "
-                f"('{ids[double].iloc[0]}'); every image needs an id of its own"
+                f"('{ids[double].iloc[0]}'); every image needs a different id"
             )
         return ids.astype(object)
     columns = ("plate", "well", "site")

@@ -114,7 +114,7 @@ def test_interrupted_and_run_again_gives_the_same_study(made, tmp_path, monkeypa
         (["study", "digits", "--methods", ","], "names none"),
         (
             ["study", "digits", "--methods", "laplace", "--train-images", "100"],
-            "add standard to --methods",
+            "add standard",
         ),
         (["study", "digits", "--members", "3"], "a setting of ensemble alone; add ensemble"),
         (

@@ -213,7 +213,7 @@ def test_a_study_is_not_overwritten_without_force(tmp_path, capsys):
     table, out = write_table(tmp_path), tmp_path / "study"
     run(table, "--out", out)
     before = json.loads((out / "study.json").read_text())
-    assert "exists already; --force" in refused(capsys, table, "--out", out)
+    assert "--force" in refused(capsys, table, "--out", out)
     assert json.loads((out / "study.json").read_text()) == before
     run(table, "--out", out, "--force", "--title", "Second")
     assert open_study(out).meta["title"] == "Second"

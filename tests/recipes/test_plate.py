@@ -384,7 +384,7 @@ def test_wrong_flags_are_found_before_the_images_are_read(table, study, tmp_path
         (["--epochs", "x"], "--epochs"),
         (["--folds", "1"], "--folds"),
         (["--device", "cuda:77"], "--device"),
-        (["--out", str(study.path)], "exists already"),
+        (["--out", str(study.path)], "--force"),
     ):
         argv = ["study", "plate", str(table), "--out", str(tmp_path / "s"), *change]
         assert cli.main(argv) == 2
@@ -477,7 +477,7 @@ def test_rivals_train_in_every_fold_and_their_times_are_summed(table, tmp_path, 
         "2",
     ]
     assert cli.main([*argv, "--methods", "ensemble,temperature"]) == 2
-    assert "add standard to --methods" in capsys.readouterr().err
+    assert "--methods; add standard" in capsys.readouterr().err
     assert cli.main([*argv, "--methods", "dropout,standard,ensemble,laplace"]) == 0
     study = open_study(tmp_path / "s")
     assert study.methods == ["dropout", "standard", "ensemble", "laplace"]

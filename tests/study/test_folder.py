@@ -139,7 +139,7 @@ def test_out_that_cannot_be_written_is_one_clear_line(tmp_path):
         open_making(tmp_path / "file" / "below", {})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.docx").write_text("")
-    with pytest.raises(InputError, match="holds other files"):
+    with pytest.raises(InputError, match="other files"):
         open_making(tmp_path / "full", {})
 
 

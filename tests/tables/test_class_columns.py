@@ -56,7 +56,7 @@ def test_logits_are_told_apart():
 
 def test_a_prefix_decides_between_sets():
     columns = ["p_a", "p_b", "softmax_a", "softmax_b", "x_a", "x_b"]
-    with pytest.raises(InputError, match=r"\(p_a\.\.\. or softmax_a\.\.\.\); say .* --prefix"):
+    with pytest.raises(InputError, match=r"\(p_a\.\.\. or softmax_a\.\.\.\); .* --prefix"):
         find_class_columns(frame(columns), columns, [])
     assert find_class_columns(frame(columns), columns, [], "x_").columns == ("x_a", "x_b")
     with pytest.raises(InputError, match="--prefix y_: 0 columns begin so"):
@@ -235,11 +235,11 @@ def test_signs_tell_classes_apart(names):
 def test_two_columns_of_one_class_are_refused():
     columns = columns_of("a", "A", "b", prefix="p_")
     for labels in (["a", "b"], []):
-        with pytest.raises(InputError, match="columns p_a and p_A both fit the class 'a'"):
+        with pytest.raises(InputError, match="columns p_a and p_A both match class 'a'"):
             name_classes(columns, P, labels, None)
     assert name_classes(columns, P, ["a", "b", "A"], None)[0] == ["a", "A", "b"]
     for one, other in (("1", "1.0"), ("-1", "\N{MINUS SIGN}1")):
-        with pytest.raises(InputError, match="both fit the class"):
+        with pytest.raises(InputError, match="both match class"):
             name_classes(columns_of(one, other), P[:, :2], [one, "0"], None, [one, one])
 
 
@@ -258,5 +258,5 @@ def test_what_nothing_tells_must_be_given():
         name_classes(NUMBERED, P[:1], [], rows("x"), ["c", "b", "a"])
     with pytest.raises(InputError, match="in another order than the columns carry them: a, b, c"):
         name_classes(columns_of("a", "b", "c"), P, [], None, ["c", "b", "a"])
-    with pytest.raises(InputError, match="columns softmax_0 and softmax_2 both fit the class 'a'"):
+    with pytest.raises(InputError, match="columns softmax_0 and softmax_2 both match class 'a'"):
         name_classes(NUMBERED, P, [], None, ["a", "b", "a"])

@@ -128,7 +128,7 @@ def test_bad_rows_are_named(importing, tmp_path):
     assert "one column of probability ('softmax_2') and 3 labels" in refusal(
         importing, eight()[["softmax_2", "moa"]]
     )
-    assert "holds no numbers beside the metadata" in refusal(importing, eight()[["image", "moa"]])
+    assert "no numbers" in refusal(importing, eight()[["image", "moa"]])
 
 
 def test_one_bad_concentration_is_a_warning(importing):
@@ -305,7 +305,7 @@ def test_metadata_joined_by_compound(importing, tmp_path):
         for note in found.notes
     )
     more[["week"]].to_csv(tmp_path / "m.csv", index=False)
-    assert "share no column to join on" in refusal(
+    assert "no column in common" in refusal(
         importing, eight(), metadata=(tmp_path / "m.csv",)
     )
     assert "--batch week: no such column" in refusal(importing, eight(), batch="week")

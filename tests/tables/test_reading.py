@@ -120,7 +120,7 @@ def test_rows_of_separators_only_are_skipped_and_still_counted(tmp_path):
         ("a,b\n", "a header and no rows"),
         ("", "is empty"),
         ("dose\n5 µM\n".encode("cp1252"), "line 2: not UTF-8 text; save the file as 'CSV UTF-8'"),
-        (b"\x89PNG\0\0", "no text table"),
+        (b"\x89PNG\0\0", "zero bytes"),
         (b"\x1f\x8b\x08\x00broken", "damaged or truncated"),
     ],
 )
