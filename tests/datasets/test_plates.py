@@ -437,7 +437,7 @@ def test_numbers_of_another_type_are_read_by_a_given_range(tmp_path):
     table = sixteen_bit_set(tmp_path)
     for path in (tmp_path / "tif").glob("*.tif"):
         tifffile.imwrite(path, tifffile.imread(path).astype(np.float32) / 7)
-    with pytest.raises(InputError, match=r"none of the 12 images .*--intensities LOW,HIGH"):
+    with pytest.raises(InputError, match=r"12 files.*--intensities LOW,HIGH"):
         load_plate(table, tmp_path / "made")
     source = load_plate(table, tmp_path / "made", size=None, intensities=(0, 1000))
     assert source.normalise == "plate" and source.images.max() == 255

@@ -202,7 +202,7 @@ def test_classes_spelt_in_two_ways_are_a_warning(monkeypatch, cache, tmp_path):
     ).to_csv(tmp_path / "t.csv", index=False)
     app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
     app.text_input(key="plate_path").input(str(tmp_path / "t.csv")).run()
-    assert "'X' and 'x' are taken as different" in app.warning[0].value.replace("\\", "")
+    assert "'X' and 'x' are different" in app.warning[0].value.replace("\\", "")
 
 
 def test_plates_are_counted_as_they_are_fetched(monkeypatch, cache):
@@ -255,7 +255,8 @@ def test_of_downloads_begun_at_once_one_runs(monkeypatch, tmp_path):
             "bbbc021",
             2,
             "no room; choose another folder with --data, fewer plates with --plates",
-            "another folder with “$BNN_DATA, set before starting the app”, fewer plates with “Plates”",
+            "another folder with “$BNN_DATA, set before starting the app”, fewer plates with "
+            "“Plates”",
         ),
         ("bbbc021", -15, "x", "the same download goes on from there"),
         ("mnist", -15, "x", "The same download begins anew"),

@@ -59,7 +59,7 @@ def test_a_prefix_decides_between_sets():
     with pytest.raises(InputError, match=r"\(p_a\.\.\. or softmax_a\.\.\.\); .* --prefix"):
         find_class_columns(frame(columns), columns, [])
     assert find_class_columns(frame(columns), columns, [], "x_").columns == ("x_a", "x_b")
-    with pytest.raises(InputError, match="--prefix y_: 0 columns begin so"):
+    with pytest.raises(InputError, match="--prefix y_: 0 columns"):
         find_class_columns(frame(columns), columns, [], "y_")
 
 
@@ -132,7 +132,7 @@ def test_one_class_never_predicted_is_what_is_left_over():
     two = P[[0, 1]]
     classes, how = name_classes(NUMBERED, two, ["a", "b", "c"], rows("c", "a"))
     assert classes == ["c", "b", "a"]
-    assert "'b', never predicted, is the column left over" in how
+    assert "'b', never predicted" in how
     with pytest.raises(InputError, match=r"is never in softmax_1, so .*--classes"):
         name_classes(NUMBERED, two, ["a", "c"], rows("c", "a"))
 

@@ -109,7 +109,7 @@ def test_bad_rows_are_named(importing, tmp_path):
     )
     table = eight()
     table.loc[[2, 5], "moa"] = "Kinase"
-    assert "rows 4, 7: label 'Kinase' is none of the classes" in refusal(importing, table)
+    assert "rows 4, 7: label 'Kinase' is not one of the classes" in refusal(importing, table)
     table = eight()
     table.loc[7, "image"] = "f0.png"
     assert "rows 2, 9: the same image more than once ('f0.png')" in refusal(importing, table)
@@ -190,7 +190,7 @@ def test_rows_without_label_and_controls_are_not_scored(importing):
     table.loc[0, "moa"] = None
     table.loc[1, "moa"] = "NA"
     table.loc[[2, 3], ["moa", "compound"]] = "DMSO"
-    assert "label 'DMSO' is none of the classes" in refusal(importing, table)
+    assert "label 'DMSO' is not one of the classes" in refusal(importing, table)
     found = importing(table, control=("DMSO",))
     assert found.images["role"].tolist() == ["unlabelled"] * 2 + ["control"] * 2 + ["scored"] * 4
     assert found.images["label"].isna().tolist() == [True] * 4 + [False] * 4

@@ -180,6 +180,6 @@ def test_samples_from_rows(cube, tmp_path):
         return str(error.value)
 
     assert "6 images have fewer" not in problem([*range(24), 3])
-    assert "row 3: the same image and sample again" in problem([*range(24), 3])
+    assert "row 3: the same image and sample" in problem([*range(24), 3])
     assert "1 image has fewer than 4 samples, the first is 'a'" in problem(range(1, 24))
     assert "image 'a' is not in the metadata table" in problem(range(24), ids[:5])
