@@ -52,7 +52,7 @@ def demand_array(
     kinds: str = NUMBERS,
     remedy: str = RESTORE,
 ) -> np.ndarray:
-    """One of `read_arrays`, of so many dimensions and of a `dtype.kind` among `kinds`.
+    """One array of `read_arrays`, with this number of dimensions and a `dtype.kind` in `kinds`.
 
     Raises InputError where it is missing or is another array.
     """

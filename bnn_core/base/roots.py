@@ -73,7 +73,7 @@ def uploads() -> Path:
 
 
 def read_only() -> bool:
-    """Whether studies may be looked at only: nothing is made, replaced or downloaded."""
+    """Whether this server only shows studies: it makes, replaces and downloads nothing."""
     return os.environ.get(READ_ONLY, "") not in ("", "0")
 
 

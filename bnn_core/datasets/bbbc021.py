@@ -56,7 +56,7 @@ class Chosen(NamedTuple):
 def read_bbbc021(
     root: Path, *, plates: Sequence[str] | None = None, everything: bool = False, seed: int = 0
 ) -> Chosen:
-    """What is to be read of the plates under `root` (or `root`/bbbc021), without reading an image.
+    """What to read of the plates under `root` (or `root`/bbbc021), without reading an image.
 
     plates: names such as "Week1_22123"; all that are on disk by default. everything: also fields of
     compounds without any label. seed: which taxol fields are scored.
@@ -145,8 +145,8 @@ def read_fields(root: Path) -> pd.DataFrame:
     concentration (µM), moa (None where not labelled), path_DAPI, path_Tubulin, path_Actin
     (relative, as the metadata has them).
 
-    Raises InputError naming file and row for file names that are none of this set, channels of one
-    row that belong to different fields, a field that stands twice, and mechanisms that match no
+    Raises InputError naming file and row for file names of other sets, channels of one
+    row that belong to different fields, a field that occurs twice, and mechanisms that match no
     image.
     """
     image_file, moa_file = _metadata_file(root, "image"), _metadata_file(root, "moa")
@@ -204,7 +204,7 @@ def check_plates(plates: Sequence[str], fields: pd.DataFrame) -> list[str]:
 
 
 def plate_folder(root: Path, plate: str) -> Path | None:
-    """Where a plate's images lie: Week1/Week1_22123, or Week1_22123 unpacked by hand, or None."""
+    """Folder of a plate's images: Week1/Week1_22123, or Week1_22123 unpacked by hand, or None."""
     week = plate.split("_")[0]
     return next((path for path in (root / week / plate, root / plate) if path.is_dir()), None)
 

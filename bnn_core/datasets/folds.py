@@ -16,7 +16,7 @@ from bnn_core.datasets.extra_rows import UNSEEN, unseen_copies
 class Fold:
     """One fold of a cross-validation over the rows of a table.
 
-    train: rows trained on (scored, none of a held-out group). predict: rows this fold predicts.
+    train: rows trained on (scored, not in a held-out group). predict: rows this fold predicts.
     held_out: its groups. unpredictable: classes without a single training image in this fold.
     """
 

@@ -1,6 +1,6 @@
 """Reading a plate set once: limits per plate, quality, thumbnails, and small images for training.
 
-A finished plate is kept on disk, so an interrupted run goes on with the next one. A bad image is
+A finished plate is kept on disk, so an interrupted run continues with the next plate. A bad image is
 put on the quarantine list and never stops the run, unless more than half are bad.
 """
 

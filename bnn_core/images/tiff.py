@@ -74,7 +74,8 @@ def without_alpha(image: np.ndarray, alpha: Sequence[int]) -> tuple[np.ndarray, 
     remarks = ["has a constant alpha channel, which was left out"] if constant else []
     if len(constant) < len(alpha):
         remarks.append(
-            f"WARNING: has {len(kept)} channels, one of which is stored as alpha; it was kept because "
+            f"WARNING: has {len(kept)} channels, one of which is stored as alpha; it was kept "
+            f"because "
             "it is not constant"
         )
     return image[kept] if constant else image, remarks
@@ -106,7 +107,7 @@ def _is_side_image(series: tifffile.TiffPageSeries) -> bool:
 def _part_of_set(
     tif: tifffile.TiffFile, path: str | Path
 ) -> tuple[tifffile.TiffPageSeries, list, str, list[str]]:
-    """One file of an OME set: the rest of the set is in other files, each with a row of its own."""
+    """One file of an OME set: the rest of the set is in other files, each with a separate row."""
     here = [s for s in tif.series if any(page is not None for page in s.pages)]
     if len(here) != 1:
         raise InputError(f"{path} holds planes of {len(here)} images: save each as a separate file")
@@ -120,7 +121,8 @@ def _part_of_set(
     if any(axis not in _CHANNEL_AXES for axis in varying):
         kind = _AXES.get(varying[0], f"planes along the axis {varying[0]}")
         raise InputError(
-            f"{path} has {len(present)} {kind}: one plane per channel expected; project or split it "
+            f"{path} has {len(present)} {kind}: one plane per channel expected; project or split "
+            f"it "
             "first"
         )
     pages = [series.pages[i] for i in present]

@@ -1,6 +1,6 @@
 """The ways to a posterior over networks: how each is trained and how its networks are drawn.
 
-A method is a folder of its own in a fold, named after it. It begins from settings and training
+Each method has a folder in a fold, named after it. It begins from settings and training
 images and ends as T plain networks of one body, so prediction, summary and pages are the same for
 all. `vi-gaussian` and `vi-mixture` are `vi` with another prior, for a study of both.
 """
@@ -49,7 +49,7 @@ from bnn_core.networks.training import SNAPSHOTS, TrainingSet, split_validation,
 
 #: The name of a temperature that was fitted to other folds (`recipes.calibrating`).
 CALIBRATION = "calibration_temperature"
-#: What `train` takes beside folder, settings and images.
+#: Further arguments of `train` besides folder, settings and images.
 Progress = Callable[..., tqdm]
 
 

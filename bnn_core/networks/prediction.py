@@ -362,7 +362,7 @@ def images_per_batch(
 ) -> int:
     """How many images a batch holds: on a CPU activations that fit a cache, on a GPU its memory.
 
-    A GPU is slow in small batches, each of which costs T times the launches of a network. The
+    A GPU is slow in small batches, because each batch costs T times the launches of a network. The
     memory of an image is measured on a few of them.
     """
     device = next(networks.body.parameters()).device

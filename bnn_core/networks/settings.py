@@ -34,7 +34,7 @@ def _setting(default, help, choices=None, minimum=None, above=None, only=None):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Every setting of one network's training; saved beside what it made.
+    """Every setting of one network's training; saved with the network.
 
     The command's flags come from these fields, their help and limits from the metadata; `only`
     names the one method that has the setting.
@@ -52,7 +52,8 @@ class TrainConfig:
     learning_rate: float = _setting(3e-3, "Adam's learning rate (its maximum)", above=0)
     optimizer: str = _setting(
         "adam",
-        "adam adds weight decay to the gradient, adamw decouples it, sghmc draws from the posterior",
+        "adam adds weight decay to the gradient, adamw decouples it, sghmc draws from the "
+        "posterior",
         choices=OPTIMIZERS,
     )
     schedule: str = _setting("one-cycle", "how the learning rate changes", choices=SCHEDULES)
@@ -179,7 +180,8 @@ class TrainConfig:
             raise InputError("--schedule cyclical needs --cycles, at least 1")
         if self.cycles > self.epochs:
             raise InputError(
-                f"--cycles {self.cycles} is more than --epochs {self.epochs}; give at most one cycle "
+                f"--cycles {self.cycles} is more than --epochs {self.epochs}; give at most one "
+                f"cycle "
                 "per epoch"
             )
         for name, most in (("swa", self.swa), ("kl_warmup", self.kl_warmup)):

@@ -1,7 +1,7 @@
-"""More images for a finished study: its networks predict them, and it is made anew with them.
+"""More images for a finished study: its networks predict them, and the study is written again with them.
 
 The images are read and predicted block by block and every block is kept on disk, so memory depends
-on the block, not on their number, and an interrupted run continues. What the study says of its own
+on the block, not on their number, and an interrupted run continues. What the study records about its
 images stays as it is, bit by bit.
 """
 

@@ -56,7 +56,7 @@ def plan_plate_study(
     force: bool = False,
     restart: bool = False,
 ) -> Path:
-    """Begin a study of plate images, or find it begun; returns its working folder with plan.json.
+    """Start a study of plate images, or find it started; returns its working folder with plan.json.
 
     source: the prepared images, in a separate folder that stays until the study is finished. parts:
     the groups that each fold holds out. without: further groups that it does not train on (see

@@ -89,7 +89,7 @@ class PlateBlock:
         return len(self.rows)
 
     def look(self, making: Path) -> None:
-        """Rows with hash and quality, thumbnails, pixels, and what is to be said of the plate."""
+        """Rows with hash and quality, thumbnails, pixels, and notes about the plate."""
         if is_looked_at(making, self):
             return
         name = self.job.plate or self.source

@@ -36,7 +36,7 @@ TABLE = "table.parquet"
 
 
 class Plan(TypedDict):
-    """plan.json of a study over plates: what its folds train and how they are put together.
+    """plan.json of a study over plates: what its folds train and how they are combined.
 
     source: folder of the prepared images. images: what they were prepared from (`source_key`).
     parts: the groups that each fold holds out. without: more groups that it does not train on.

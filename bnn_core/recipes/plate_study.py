@@ -255,7 +255,7 @@ def make_plate_study(
 
     read: prepares the images; it is called once the settings are known to be right, for it may take
     hours. size: pixels of the shorter side that it was asked for. asked: how the images are to be
-    read; an unfinished study that was begun with other values is refused. settings: more settings
+    read; an unfinished study that was started with other values is refused. settings: more settings
     for study.json. prepare_only: plan the folds and return the working folder.
     """
     if size is not None:
@@ -313,7 +313,7 @@ def prepared_folder(out: Path) -> Path:
 
 
 def unfinished_folder(study: Path) -> Path:
-    """The working folder of a study that was begun; InputError where there is none."""
+    """The working folder of a started study; InputError if there is none."""
     making = study.with_name(study.name + MAKING)
     if not making.is_dir():
         raise InputError(

@@ -61,7 +61,7 @@ def list_studies(root: str | os.PathLike | None = None) -> list[StudyEntry]:
 
 
 def unfinished(root: str | os.PathLike | None = None) -> list[str]:
-    """Names of the studies under `root` that were begun and are not finished."""
+    """Names of the studies under `root` that were started and are not finished."""
     return sorted(path.name.removesuffix(MAKING) for path in cache_root(root).glob(f"*{MAKING}"))
 
 

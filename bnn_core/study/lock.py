@@ -71,9 +71,9 @@ def swap_in(making: Path, out: Path) -> None:
 
 
 def settle(out: Path) -> None:
-    """Put a study back whose maker died in the middle of the swap; a living one is waited for.
+    """Put a study back whose maker died in the middle of the swap; this waits for a living one.
 
-    Does nothing where nothing is amiss, or where this process may not write.
+    Does nothing if the study is complete, or if this process may not write.
     """
     replaced = out.with_name(f".{out.name}{REPLACED}")
     end = time.monotonic() + _SWAP_SECONDS

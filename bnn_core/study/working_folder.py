@@ -66,13 +66,14 @@ def demand_no_training(out: Path) -> None:
     """InputError when there is an unfinished training in the working folder of `out`."""
     if (out.with_name(out.name + MAKING) / "folds").is_dir():
         raise InputError(
-            f"there is an unfinished training in {out.name}{MAKING}; finish or delete it, or choose "
+            f"there is an unfinished training in {out.name}{MAKING}; finish or delete it, or "
+            f"choose "
             "another --out"
         )
 
 
 def _filled(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """What an older version of the program did not record is taken to be the same."""
+    """Settings that an older version of the program did not record count as equal."""
     both = {
         key: _filled(value, now[key])
         for key, value in before.items()
@@ -94,7 +95,7 @@ def _changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
 
 
 def demand_same(out: Path, settings: Mapping[str, Any], restart: bool) -> None:
-    """InputError when a study being made in `out` was begun with others of these settings."""
+    """InputError when a study being made in `out` was started with others of these settings."""
     begun = out.with_name(out.name + MAKING) / "settings.json"
     if begun.is_file() and not restart and _worth_keeping(begun.parent):
         before = read_json(begun, dict[str, Any])
@@ -143,7 +144,7 @@ def making_of(
 
 
 def _worth_keeping(making: Path) -> bool:
-    """Whether a working folder holds more than the settings that it was begun with."""
+    """Whether a working folder holds more than the settings that it was started with."""
     return any(path.is_file() and path.name != "settings.json" for path in making.rglob("*"))
 
 

@@ -32,7 +32,7 @@ def name_classes(
 
     values: (N, C), any increasing function of the probabilities. labels: the class names that occur
     as labels. predicted: name per row (None where empty), index = row numbers; None when the table
-    has no such column or it is to be ignored. given: the names by column order, from the user.
+    has no such column or ignores it. given: the names by column order, from the user.
 
     Raises InputError when it cannot be known (saying what to give) and when the predicted column
     contradicts it on any row.

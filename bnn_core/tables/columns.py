@@ -79,7 +79,7 @@ def map_columns(
     column of units applies to the concentrations. A batch is read from BBBC021's plate names
     ("Week4_27481" -> "Week4") where there is no batch column.
     Raises InputError for an override that names no column, two columns that claim one name and
-    disagree, and concentrations most of which are no numbers.
+    disagree, and concentrations that are mostly not numbers.
     """
     overrides = _resolved(table, overrides or {})
     plain = {column: plain_name(column) for column in table.columns}
@@ -139,7 +139,7 @@ def _resolved(table: pd.DataFrame, overrides: Mapping[str, str]) -> dict[str, st
 
 
 def _rank(plain: str, canonical: str, channels: Mapping[str, object]) -> int | None:
-    """Place of a column name among the aliases of `canonical`; None when it is none of them."""
+    """Position of a column name among the aliases of `canonical`; None if it is not an alias."""
     names = ALIASES[canonical]
     for penalty, name in enumerate(_spellings(plain, channels)):
         if canonical == "concentration":

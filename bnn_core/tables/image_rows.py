@@ -26,7 +26,7 @@ def image_rows(
 ) -> pd.DataFrame:
     """The columns of images.parquet, index = row numbers of the table.
 
-    new: labels of kinds that the network never learnt, None elsewhere.
+    new: labels absent from training, None elsewhere.
     """
     known = main.mapped
     _demand_single(main)

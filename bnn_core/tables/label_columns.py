@@ -14,7 +14,7 @@ from bnn_core.tables.label_values import ASKED
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, as_text, name_key, none_where
 
-#: Names that programs and people give the true class and the predicted one, beside the usual ones.
+#: Further names of the true class and of the predicted class, besides the usual ones.
 _LABEL_LIKE = re.compile(
     r"actual(?:_class|_label)?|obs|observed|gt|gt_label|y|y_test|class|class_label|class_name|"
     r"category|diagnosis|dx|ref|reference|expected|gold|real|true|given_label|annotated|manual|"
@@ -33,10 +33,10 @@ _ROWS_PER_CLASS = 5
 
 @dataclass(frozen=True)
 class NameColumns:
-    """Where class names stand.
+    """The columns of class names.
 
     labels: per row, None where empty. predicted: name of the column of predicted classes.
-    label: name of the column that was taken as label though it has no usual name. others: columns
+    label: name of the column that is used as label without a usual name. others: columns
     that hold only class names and were not taken.
     """
 

@@ -1,4 +1,4 @@
-"""What the values of a label column mean beside the classes: no label, a number, a new kind."""
+"""Values of a label column that are not classes: no label, a number, a new kind."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from bnn_core.tables.reading import rows_text
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, match_names, name_key, none_where
 
-#: Labels that mean "no label" wherever no class is called so. Their use is always reported.
+#: Labels that mean "no label" unless a class has that name. Their use is always reported.
 ASKED = ("-1", "none", "null", "?", "unknown", "-")
 
 
@@ -21,7 +21,7 @@ ASKED = ("-1", "none", "null", "?", "unknown", "-")
 class LabelValues:
     """Labels, predicted names and labels of new kinds, one per row, None where there is none.
 
-    A row has a label of a class, or of a kind that the network never learnt (`new`), or neither.
+    A row has a label of a class, or of a kind absent from training (`new`), or neither.
     """
 
     labels: pd.Series

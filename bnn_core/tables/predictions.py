@@ -158,7 +158,7 @@ def _labels(main: SourceTable) -> pd.Series:
 
 
 def _occurring(main: SourceTable, predicted: str | None) -> Collection[str]:
-    """Class names that stand in the label and predicted columns."""
+    """Class names that occur in the label and predicted columns."""
     columns = [_labels(main), predicted_names(main, predicted)]
     names = [name for values in columns if values is not None for name in values.dropna().unique()]
     return [*names, *likely_names(main)]

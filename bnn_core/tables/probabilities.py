@@ -1,4 +1,4 @@
-"""Probabilities as they come: checked row by row, logits turned, samples averaged."""
+"""Probabilities of a table: checked row by row, logits converted."""
 
 from collections.abc import Sequence
 

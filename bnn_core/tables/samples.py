@@ -37,7 +37,7 @@ def read_samples(
         cube, names, ids = load_samples(options.samples)
         samples = images_first(cube, len(main.raw), options.axes, path)
         if ids is not None:
-            samples = samples[_places(ids, main, path)]
+            samples = samples[_positions(ids, main, path)]
     else:
         samples, names = _sample_table(main, given, options)
     count = samples.shape[2]
@@ -88,9 +88,9 @@ def load_samples(
 
 
 def images_first(samples: np.ndarray, images: int, axes: str | None, path: Path) -> np.ndarray:
-    """(N, T, C) from (N, T, C) or (T, N, C), told apart by the number of images.
+    """(N, T, C) from (N, T, C) or (T, N, C), recognised by the number of images.
 
-    axes: "NTC" or "TNC" where the user says it. Raises InputError when neither fits or both do.
+    axes: "NTC" or "TNC" if the user gives it. Raises InputError when neither fits or both do.
     """
     fits = {"NTC": samples.shape[0] == images, "TNC": samples.shape[1] == images}
     if axes is None:
@@ -186,7 +186,7 @@ def sample_moments(
     return kept, Moments.concatenate(parts), notes
 
 
-def _places(ids: list[str], main: SourceTable, path: Path) -> np.ndarray:
+def _positions(ids: list[str], main: SourceTable, path: Path) -> np.ndarray:
     """Position in `ids` of each row of the table."""
     key = image_key(main.mapped)
     if key is None:

@@ -1,4 +1,4 @@
-"""The table of a standard network beside the one that is imported, in its order and classes."""
+"""The table of a standard network, in the order and classes of the imported table."""
 
 from pathlib import Path
 

@@ -11,7 +11,7 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.tables.reading import rows_text
 
-#: Cells that mean "no label", beside empty ones.
+#: Cells that mean "no label", besides empty ones.
 NO_LABEL = ("", "na", "n/a", "nan", "<na>")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
@@ -98,7 +98,7 @@ def image_ids(images: pd.DataFrame) -> pd.Series:
     """The id of each image: `image_id` where given, else plate/well/site where that is unique, else
     `path` where that is, else the row's position from 0. Always text, in the order of the rows.
 
-    Raises InputError where an `image_id` column was given and an id is missing or stands twice.
+    Raises InputError where an `image_id` column was given and an id is missing or occurs twice.
     """
     if "image_id" in images and images["image_id"].notna().any():
         ids = images["image_id"]

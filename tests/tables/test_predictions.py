@@ -305,9 +305,7 @@ def test_metadata_joined_by_compound(importing, tmp_path):
         for note in found.notes
     )
     more[["week"]].to_csv(tmp_path / "m.csv", index=False)
-    assert "no column in common" in refusal(
-        importing, eight(), metadata=(tmp_path / "m.csv",)
-    )
+    assert "no column in common" in refusal(importing, eight(), metadata=(tmp_path / "m.csv",))
     assert "--batch week: no such column" in refusal(importing, eight(), batch="week")
 
 

@@ -43,7 +43,7 @@ def plant_in_wells(design: DemoDesign, layout: Layout, rng: np.random.Generator)
 def plant_in_images(
     design: DemoDesign, images: pd.DataFrame, truth: pd.DataFrame, rng: np.random.Generator
 ) -> tuple[pd.Series, pd.DataFrame]:
-    """Chooses scored images without another fault to be spoilt: (fault of each image, truth)."""
+    """Chooses scored images without another fault to damage: (fault of each image, truth)."""
     free = images[images["role"] == "scored"]
     free = free[~free["compound"].isin(set(truth["compound"].dropna()))]
     fault = pd.Series("", index=images.index)
