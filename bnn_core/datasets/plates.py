@@ -150,12 +150,12 @@ def read_plate(
     table_path = Path(table_path)
     with naming(table_path):
         given, notes = one_row_per_field(read_table(table_path), columns)
-        mapped, found = map_columns(given, columns)
+        mapped, column_map = map_columns(given, columns)
     root = readable(images or table_path.parent).resolve()
     if not os.path.isdir(root):
         raise InputError(f"--images {root} is no folder")
-    mapped, channels, more = pick_channels(mapped, found, channels, table_path)
-    notes += [*found.notes, *more]
+    mapped, channels, more = pick_channels(mapped, column_map, channels, table_path)
+    notes += [*column_map.notes, *more]
     files = [c for c in mapped if c == "path" or c.startswith("path_")]
     given_files = mapped[files]
     for column in files:
@@ -202,7 +202,7 @@ def read_plate(
         names = groups[role == "scored"].unique()
         doubts += alike_names(names, "groups, left out one by one")
     notes = [
-        f"columns: {found.describe()}; label {label or 'none'}",
+        f"columns: {column_map.describe()}; label {label or 'none'}",
         *notes,
         *role_notes(role, control),
         *(WARNING + doubt for doubt in doubts),
