@@ -21,7 +21,7 @@ from bnn_core.datasets.plate_files import find_files, pick_channels
 from bnn_core.datasets.plate_roles import named_column
 from bnn_core.tables.aliases import column_like
 from bnn_core.tables.class_columns import find_class_columns
-from bnn_core.tables.columns import map_columns
+from bnn_core.tables.columns import ColumnMap, map_columns
 from bnn_core.tables.feature_columns import feature_candidates, matching_columns, usable_columns
 from bnn_core.tables.reading import naming, read_table, to_numbers
 
@@ -83,12 +83,12 @@ def read_features(
         raise InputError(f"--anchor {anchor} is unknown; choose one of {', '.join(ANCHORS)}")
     given, array = _read(table_path, metadata)
     with naming(metadata or table_path):
-        mapped, found = map_columns(given, columns)
-    notes = list(found.notes)
+        mapped, column_map = map_columns(given, columns)
+    notes = list(column_map.notes)
     root = readable(images or (metadata or table_path).parent).resolve()
     if not os.path.isdir(root):
         raise InputError(f"--images {root} is no folder")
-    mapped, channels, more = _with_files(mapped, found, channels, table_path, root)
+    mapped, channels, more = _with_files(mapped, column_map, channels, table_path, root)
     notes += more
     if batch is not None:
         mapped["batch"] = named_column(batch, given, mapped, "--batch")
@@ -105,8 +105,11 @@ def read_features(
     )
     files = [c for c in mapped if c == "path" or c.startswith("path_")]
     asked = [column_like(c, given.columns) for c in (label, group, batch) if c]
-    used = {*found.columns.values(), *(c for pair in found.channels.values() for c in pair if c)}
-    metadata_columns = used | {c for c in asked if c} | set(_derived(found.derived))
+    used = {
+        *column_map.columns.values(),
+        *(c for pair in column_map.channels.values() for c in pair if c),
+    }
+    metadata_columns = used | {c for c in asked if c} | set(_derived(column_map.derived))
     if array is not None:
         names = [f"feature {i + 1}" for i in range(array.shape[1])]
         values = array
@@ -133,7 +136,7 @@ def read_features(
         values = anchored(values, rows.table, table_path)
     values[~np.isfinite(values)] = np.nan
     notes = [
-        f"columns: {found.describe()}; label {rows.label or 'none'}",
+        f"columns: {column_map.describe()}; label {rows.label or 'none'}",
         note,
         *notes,
         *rows.notes,
@@ -175,13 +178,19 @@ def _read(path: Path, metadata: Path | None) -> tuple[pd.DataFrame, np.ndarray |
         return given, np.array(array, dtype=np.float32)
 
 
-def _with_files(mapped, found, channels, path: Path, root: Path):
+def _with_files(
+    mapped: pd.DataFrame,
+    column_map: ColumnMap,
+    channels: Sequence[str] | None,
+    path: Path,
+    root: Path,
+) -> tuple[pd.DataFrame, list[str] | None, list[str]]:
     """The columns of pictures, where the rows have any, relative to `root`; channels; notes."""
-    if not found.channels and "path" not in mapped:
+    if not column_map.channels and "path" not in mapped:
         if channels:
             raise InputError(f"--channels: {path} names no image files")
         return mapped, None, []
-    mapped, channels, notes = pick_channels(mapped, found, channels, path)
+    mapped, channels, notes = pick_channels(mapped, column_map, channels, path)
     for column in [c for c in mapped if c == "path" or c.startswith("path_")]:
         mapped[column] = find_files(mapped[column], root)
     return mapped, channels, notes

@@ -132,10 +132,10 @@ def _missing_plates(mapped: pd.DataFrame) -> list[str]:
     if "plate" in mapped and mapped["plate"].notna().all():
         return []
     unknown = mapped[mapped["plate"].isna()] if "plate" in mapped else mapped
-    places = unknown[[c for c in ("well", "site") if c in unknown]].dropna()
+    wells = unknown[[c for c in ("well", "site") if c in unknown]].dropna()
     remedy = "name the column of plates with --map plate=COLUMN"
-    if "site" in unknown and places.duplicated().any():
-        double = places.index[places.duplicated(keep=False)]
+    if "site" in unknown and wells.duplicated().any():
+        double = wells.index[wells.duplicated(keep=False)]
         return [
             f"{WARNING}{rows_text(double)}: the same well and site again, and no plate: there seem to "
             f"be several plates, whose wells are taken as one; {remedy}"

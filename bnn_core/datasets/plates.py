@@ -138,12 +138,12 @@ def read_plate(
     table_path = Path(table_path)
     with naming(table_path):
         given, notes = one_row_per_field(read_table(table_path), columns)
-        mapped, found = map_columns(given, columns)
+        mapped, column_map = map_columns(given, columns)
     root = readable(images or table_path.parent).resolve()
     if not os.path.isdir(root):
         raise InputError(f"--images {root} is no folder")
-    mapped, channels, more = pick_channels(mapped, found, channels, table_path)
-    notes += [*found.notes, *more]
+    mapped, channels, more = pick_channels(mapped, column_map, channels, table_path)
+    notes += [*column_map.notes, *more]
     files = [c for c in mapped if c == "path" or c.startswith("path_")]
     given_files = mapped[files]
     for column in files:
@@ -162,5 +162,5 @@ def read_plate(
         to_learn=to_learn,
     )
     table = rows.table.join(mapped[files])
-    notes = [f"columns: {found.describe()}; label {rows.label or 'none'}", *notes, *rows.notes]
+    notes = [f"columns: {column_map.describe()}; label {rows.label or 'none'}", *notes, *rows.notes]
     return PlateTable(table, rows.classes, channels, root, notes)

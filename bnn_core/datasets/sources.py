@@ -121,13 +121,13 @@ class PlateSource:
             else np.zeros(len(self.table), dtype=bool)
         )
         with open(packed_path, "rb") as packed:
-            for row, place in enumerate(self._stored()):
+            for row, stored in enumerate(self._stored()):
                 if spoilt[row]:
                     unit = self.pixels(np.array([row]))[0].astype(np.float32) / 255
                     yield thumbnail(unit, colours)
                 else:
-                    packed.seek(int(offsets[place]))
-                    yield packed.read(int(offsets[place + 1] - offsets[place])) or None
+                    packed.seek(int(offsets[stored]))
+                    yield packed.read(int(offsets[stored + 1] - offsets[stored])) or None
 
     def _stored(self) -> np.ndarray:
         """(N,) row in `images` of each row of the table."""

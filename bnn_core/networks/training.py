@@ -103,13 +103,13 @@ def train_side_by_side(
     trainings: Sequence["Training"], progress: Sequence[Progress] | None = None
 ) -> None:
     """Train several networks step by step in turn; on a GPU their steps run at the same time."""
-    told = progress or [lambda epoch, row: None] * len(trainings)
+    callbacks = progress or [lambda epoch, row: None] * len(trainings)
     while running := [k for k, training in enumerate(trainings) if not training.finished]:
         for _ in zip_longest(*(trainings[k].steps() for k in running)):
             pass
         for k in running:
             trainings[k].end_epoch()
-            told[k](trainings[k].epoch, trainings[k].history[-1])
+            callbacks[k](trainings[k].epoch, trainings[k].history[-1])
     for training in trainings:
         training.finish()
 

@@ -93,14 +93,14 @@ def write_baselines(
     statistics: (N, F), see `intensity_statistics`; or the "features" that the networks see, which
     is then the `key`.
     """
-    found = compute(images, classes, folds, statistics, "what the networks see", key)
+    measured = compute(images, classes, folds, statistics, "what the networks see", key)
     (folder / FILE).parent.mkdir(parents=True, exist_ok=True)
     write_json(
         folder / FILE,
         {
-            "accuracies": found.accuracies,
-            "shortcuts": {name: vars(s) for name, s in found.shortcuts.items()},
-            "source": found.source,
+            "accuracies": measured.accuracies,
+            "shortcuts": {name: vars(s) for name, s in measured.shortcuts.items()},
+            "source": measured.source,
         },
     )
 
@@ -152,7 +152,7 @@ def _shortcuts(images: pd.DataFrame, features: np.ndarray) -> dict[str, Shortcut
     rows = np.flatnonzero(images["role"].isin(["scored", "unlabelled", "control"]))
     if len(rows) > MOST_IMAGES:
         rows = rows[np.linspace(0, len(rows) - 1, MOST_IMAGES).astype(int)]
-    found = {}
+    shortcuts = {}
     for name, apart in SHORTCUTS.items():
         if name not in images or not set(apart) <= set(images):
             continue
@@ -161,8 +161,8 @@ def _shortcuts(images: pd.DataFrame, features: np.ndarray) -> dict[str, Shortcut
         groups = part[list(apart)].astype(str).agg("\x1f".join, axis=1).to_numpy()
         one = shortcut(features[rows[known]], part[name].to_numpy(dtype=object), groups)
         if one is not None:
-            found[name] = one
-    return found
+            shortcuts[name] = one
+    return shortcuts
 
 
 def _folds(images: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:

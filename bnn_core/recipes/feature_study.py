@@ -106,16 +106,16 @@ def make_feature_study(
     columns, read: the keywords of `read_features`. Returns the study's folder; with `prepare_only` the
     working folder, in which `bnn fold` runs.
     """
-    found = read_features(table, columns=columns, **read)
-    tell(found.note)
-    for doubt in found.doubts:
+    rows = read_features(table, columns=columns, **read)
+    tell(rows.note)
+    for doubt in rows.doubts:
         tell(doubt)
     if division.folds not in (None, "each"):
-        division.parts(found.table)
+        division.parts(rows.table)
     left_out = "labels" if division.leave_out == "label" else "compounds"
     return make_plate_study(
         out,
-        lambda: prepare_features(found, prepared_folder(out)),
+        lambda: prepare_features(rows, prepared_folder(out)),
         choice,
         division,
         kind="features",

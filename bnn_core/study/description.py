@@ -190,7 +190,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 def stamp_of(path: Path) -> tuple[int, ...] | None:
     """Tells one making of a study from another; None where there is none."""
     try:
-        found = os.stat(path / "study.json")
+        status = os.stat(path / "study.json")
     except OSError:
         return None
-    return (found.st_ino, found.st_mtime_ns, found.st_size)
+    return (status.st_ino, status.st_mtime_ns, status.st_size)

@@ -79,7 +79,7 @@ def draw() -> None:
     try:
         table = roots.typed(typed)
         columns = forms.pairs(ask.get("map", ""))
-        found = _read(
+        plates = _read(
             str(table),
             _stamp(table),
             tuple(read.items()),
@@ -89,7 +89,7 @@ def draw() -> None:
     except InputError as error:
         st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
         return
-    preview(found)
+    preview(plates)
     st.markdown(
         "**Train on it** in a terminal on this machine. It shows its progress, can be "
         "interrupted at any time, and goes on when the same command is given again; the "
@@ -98,22 +98,22 @@ def draw() -> None:
     st.code(command(table, ask), language="bash")
 
 
-def preview(found: PlateTable) -> None:
+def preview(plates: PlateTable) -> None:
     """What the table says, and whether the images are there."""
-    table = found.table
+    table = plates.table
     counted = table[table["role"] == "scored"]
     st.success(
-        f"**{len(table):,} images, {len(found.classes)} classes, "
+        f"**{len(table):,} images, {len(plates.classes)} classes, "
         f"{counted['group'].nunique():,} groups** to leave out"
-        + (f"; channels {plain(', '.join(found.channels))}." if found.channels else "."),
+        + (f"; channels {plain(', '.join(plates.channels))}." if plates.channels else "."),
         icon=":material/check:",
     )
-    for doubt in found.doubts:
+    for doubt in plates.doubts:
         st.warning(plain(doubt.removeprefix(WARNING)), icon=":material/warning:")
-    for note in found.notes:
-        if note not in found.doubts:
+    for note in plates.notes:
+        if note not in plates.doubts:
             st.markdown(f"- {plain(note)}")
-    missing, looked = found.missing_files(forms.LOOKED_FOR)
+    missing, looked = plates.missing_files(forms.LOOKED_FOR)
     if missing:
         st.error(
             f"**{len(missing):,} of {looked:,} files looked for are not there**, such as "
