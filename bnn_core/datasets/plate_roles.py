@@ -147,9 +147,9 @@ def _missing_plates(mapped: pd.DataFrame) -> list[str]:
 
 def plate_image_ids(mapped: pd.DataFrame) -> pd.Series:
     """`image_ids`, by the first channel's file where there is one file per channel."""
-    if "path" in mapped:
+    first = next((c for c in mapped if c.startswith("path_")), None)
+    if "path" in mapped or first is None:
         return image_ids(mapped)
-    first = next(c for c in mapped if c.startswith("path_"))
     return image_ids(mapped.assign(path=mapped[first]))
 
 

@@ -286,7 +286,7 @@ def make_plate_study(
             deploy=division.deploy,
             settings={
                 "preset": choice.preset,
-                "size": smaller,
+                "size": smaller if source.features is None else None,
                 "folds": str(division.folds) if division.folds else len(parts),
                 "fold_seed": division.seed,
                 "leave_out": division.leave_out,
