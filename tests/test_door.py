@@ -126,7 +126,7 @@ def test_arrays_of_other_numbers_and_shapes(arrays, tmp_path):
         ({"epoch": 3}, "did you mean 'epochs'"),
         ({"epochs": {"dropout": 3}}, "no method 'dropout'"),
         ({"epochs": 1.5}, "not a whole number"),
-        ({"methods": "vi"}, "names none"),
+        ({"methods": "vi"}, "list of methods"),
         ({"preset": "quik"}, "did you mean 'quick'"),
         ({"folds": 1}, "--folds 1"),
         ({"leave_out": "label", "folds": None}, "at least 3 labels"),

@@ -106,12 +106,14 @@ def changes_of(settings: Mapping[str, object]) -> list[Change]:
 
 def _demand_known(methods: Sequence[str], known: Mapping[str, TrainConfig]) -> None:
     if isinstance(methods, str) or not methods:
-        raise InputError(f"--methods '{methods or ''}' is empty; choose from {', '.join(known)}")
+        raise InputError(
+            f"--methods '{methods or ''}' names no list of methods; choose from {', '.join(known)}"
+        )
     for name in methods:
         if name not in known:
             raise InputError(
                 f"--methods {','.join(methods)}: no method '{name}'{did_you_mean(name, known)}; "
-                f"choose of {', '.join(known)}"
+                f"choose from {', '.join(known)}"
             )
 
 

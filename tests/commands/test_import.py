@@ -203,7 +203,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys):
     bad = write_table(tmp_path, p_a=[0.9, 0.9, 0.2, 0.1])
     assert "row 3: the probabilities sum to 1.3" in refused(capsys, bad, "--out", out)
     named = write_table(tmp_path, label=["label", "b", "b", "b"])
-    assert "row 2: label 'label' is none of the classes (a, b)" in refused(
+    assert "row 2: label 'label' is not one of the classes (a, b)" in refused(
         capsys, named, "--out", out
     )
     assert not out.parent.exists() or not list(out.parent.iterdir())

@@ -233,7 +233,7 @@ def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
     # Another size is refused before the small images of this one are made anew.
     prepared = (tmp_path / "s.prepared" / "source.json").read_bytes()
     assert cli.main([*argv, "--size", "12"]) == 2
-    assert "begun with other settings (asked.size)" in capsys.readouterr().err
+    assert "other settings (asked.size)" in capsys.readouterr().err
     assert (tmp_path / "s.prepared" / "source.json").read_bytes() == prepared
     # Touched files are prepared again; a fold says so, and the same command continues.
     first = next(table.parent.rglob("*.png"), None) or next(table.parent.rglob("*.tif"))
@@ -437,7 +437,7 @@ def test_slips_of_the_pen_are_said_before_the_images_are_read(table, tmp_path, c
         "--prepare-only",
     ]
     assert cli.main(argv) == 0
-    assert "WARNING: 'X' and 'x' are taken as different classes" in capsys.readouterr().err
+    assert "WARNING: 'X' and 'x' are different classes" in capsys.readouterr().err
 
 
 def test_help_says_where_the_study_goes(capsys):

@@ -170,7 +170,7 @@ def test_nobodys_folder_is_deleted_on_the_way(tmp_path):
     assert (tmp_path / "s.old" / "backup").read_text() == "mine"
     training = tmp_path / f"other{MAKING}" / "folds"
     training.mkdir(parents=True)
-    with pytest.raises(InputError, match=r"an unfinished training lies in other\.making"):
+    with pytest.raises(InputError, match=r"an unfinished training in other\.making"):
         write_study(tmp_path / "other", **parts(0))
     assert training.is_dir()
 

@@ -131,7 +131,7 @@ def test_ranks_of_timm_are_put_back_in_the_order_of_the_classes(importing):
 
 def test_ranks_without_their_classes_are_refused(importing):
     scores = -np.sort(-np.tile(P, (3, 1)), axis=1)
-    with pytest.raises(InputError, match="fall from left to right in every row"):
+    with pytest.raises(InputError, match="from left to right in every row"):
         importing({f"prob_{k}": scores[:, k] for k in range(3)})
 
 

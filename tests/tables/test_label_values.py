@@ -50,7 +50,7 @@ def test_a_label_that_fits_two_columns_is_refused(importing):
     assert outcome(importing(columns, ["Wnt", "WNT"], [0, 1])) == (2, 2)
     with pytest.raises(InputError, match=r"t\.csv row 4: 'wnt' .*'Wnt' and 'WNT'"):
         importing(columns, ["Wnt", "WNT", "wnt"], [0, 1, 0])
-    with pytest.raises(InputError, match="columns p_Wnt and p_WNT both fit the class 'Wnt'"):
+    with pytest.raises(InputError, match="columns p_Wnt and p_WNT both match class 'Wnt'"):
         importing([*columns, "p_b"], ["Wnt", "b"], [0, 2])
 
 

@@ -121,7 +121,7 @@ def test_bad_rows_are_named(importing, tmp_path):
     )
     table = eight().drop(columns="image")
     table.loc[1] = table.loc[0]
-    assert "rows 2, 3: rows that are the same in every column" in refusal(importing, table)
+    assert "rows 2, 3: identical rows" in refusal(importing, table)
     table = eight().astype(object)
     table.loc[6, "softmax_2"] = "high"
     assert "row 8: column 'softmax_2' holds 'high', a number expected" in refusal(importing, table)
