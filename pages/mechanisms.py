@@ -19,7 +19,7 @@ from bnn_core.measures.mechanisms import Bins
 from bnn_core.study.folder import Study
 from bnn_core.suspects.side_by_side import controls_beside
 from pages.shared import choices, filters, flagging, frame, marks, panels, scores, studies
-from pages.shared.judged import compared_methods, none_passes
+from pages.shared.scored import compared_methods, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain
 

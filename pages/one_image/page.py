@@ -16,7 +16,7 @@ from bnn_core.study.folder import Study
 from pages.one_image import networks
 from pages.one_image.viewer import image_viewer
 from pages.shared import filters, flagging, frame, panels, pictures, studies
-from pages.shared.judged import none_passes
+from pages.shared.scored import none_passes
 from pages.shared.wall import image_wall
 from pages.shared.words import plain
 

@@ -24,7 +24,7 @@ from pages.out_of_distribution.views import (
     part_of,
 )
 from pages.shared import choices, filters, flagging, frame, scores, studies
-from pages.shared.judged import compared_methods, names, none_passes
+from pages.shared.scored import compared_methods, names, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain
 
@@ -160,7 +160,7 @@ def overview(view: View) -> None:
             st.markdown(f"**{names(view.study)[method]}**")
             views.chart(
                 view,
-                views.distributions(view.key, method, view),
+                views.group_histograms(view.key, method, view),
                 f"ood_groups_{method}",
                 method,
                 f"ood-{method}",
