@@ -11,11 +11,15 @@ A class of few compounds cannot show the chance; all such classes share one limi
 is one about their mean. The predicted class is always in the set.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from bnn_core.measures.intervals import group_codes
+from bnn_core.measures.judged_units import independent_groups
+from bnn_core.measures.levels import known_images
 
 #: The chance of a set to hold the label, until another is chosen.
 LEVEL = 0.9
@@ -83,6 +87,21 @@ def prediction_sets(
     member[np.arange(n), p.argmax(axis=1)] = True
     member |= not enough
     return PredictionSets(member, by_class, bool(enough), level)
+
+
+def table_sets(table: pd.DataFrame, classes: Sequence[str], level: float = LEVEL) -> PredictionSets:
+    """Sets of all rows of a table (`Study.table`): its scored images calibrate, with whole
+    compounds; see `prediction_sets`."""
+    label = pd.Index(classes).get_indexer(table["label"].where(known_images(table)))
+    p = table[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
+    return prediction_sets(p, label, independent_groups(table), level)
+
+
+def in_words(sets: PredictionSets, classes: Sequence[str], rows: np.ndarray) -> list[str | None]:
+    """The classes of some rows' sets, with " | " between them; None where there are no sets."""
+    if not sets.enough:
+        return [None] * len(rows)
+    return [" | ".join(np.compress(member, classes)) for member in sets.member[rows]]
 
 
 def fewest_groups(level: float) -> int:
