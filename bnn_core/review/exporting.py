@@ -110,8 +110,8 @@ def export_table(
         [
             _images(study, at),
             scores[["predicted"]],
-            pd.DataFrame({f"classes_{100 * chance:g}": pd.Series(possible, dtype=object)}),
             _decisions(decided),
+            pd.DataFrame({f"classes_{100 * chance:g}": pd.Series(possible, dtype=object)}),
             scores.drop(columns="predicted"),
         ],
         axis=1,
