@@ -73,7 +73,7 @@ def wrong_rows(table: pd.DataFrame) -> np.ndarray:
     return wrong.to_numpy(dtype=bool) & ~unlearned_rows(table)
 
 
-def own_images(table: pd.DataFrame) -> np.ndarray:
+def original_images(table: pd.DataFrame) -> np.ndarray:
     """(N,) bool: images of the study itself, not images added later to test the networks.
 
     Wells, doses and the lists of images to look at first use only these rows.
@@ -85,7 +85,7 @@ def own_images(table: pd.DataFrame) -> np.ndarray:
 def known_images(table: pd.DataFrame) -> np.ndarray:
     """(N,) bool: the study's own scored images, which their network was not trained on: what new
     images are compared with."""
-    return scored_rows(table) & own_images(table)
+    return scored_rows(table) & original_images(table)
 
 
 def aggregate(

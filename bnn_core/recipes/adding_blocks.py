@@ -72,9 +72,9 @@ def which_networks(study: Study, hashes: Sequence[str], deployed: bool) -> np.nd
 
     An image of the study itself is predicted as in the study: by the fold that did not train on it.
     """
-    own = study.images.drop_duplicates("content_hash").set_index("content_hash")["fold"]
+    fold_of = study.images.drop_duplicates("content_hash").set_index("content_hash")["fold"]
     default = DEPLOYED if deployed else ALL_FOLDS
-    return np.array([own.get(h, default) if h else default for h in hashes], dtype=np.int64)
+    return np.array([fold_of.get(h, default) if h else default for h in hashes], dtype=np.int64)
 
 
 def keep_rows(
