@@ -13,7 +13,7 @@ from bnn_core.measures.levels import aggregate, known_images
 from bnn_core.measures.unlikeness import unlikeness_score
 
 #: A compound further from the training images than this share of the study's own images is not
-#: taken for a known mechanism.
+#: confused with a known mechanism.
 UNLIKE = 0.95
 
 

@@ -94,7 +94,7 @@ def read_training_images(folder: Path) -> TrainingImages | None:
     neighbours = demand_array(path, arrays, "neighbours", 2, "f")
     size = cloud.means.shape[1]
     if normalised.means.shape[1] != size or neighbours.shape[1] != size or not len(neighbours):
-        raise InputError(f"{path}: its arrays do not fit each other; {RESTORE}")
+        raise InputError(f"{path}: the shapes of its arrays disagree; {RESTORE}")
     if not np.isfinite(neighbours).all():
         raise InputError(f"{path}: its numbers are not finite; {RESTORE}")
     return TrainingImages(cloud, normalised, neighbours)
@@ -111,7 +111,7 @@ def _cloud(path: Path, arrays: dict[str, np.ndarray], prefix: str) -> TrainingCl
     )
     (classes, size), components = cloud.means.shape, len(cloud.variances)
     if not classes or not size or cloud.axes.shape != (size, components):
-        raise InputError(f"{path}: its arrays do not fit each other; {RESTORE}")
+        raise InputError(f"{path}: the shapes of its arrays disagree; {RESTORE}")
     if not all(np.isfinite(array).all() for array in cloud) or cloud.rest <= 0:
         raise InputError(f"{path}: its numbers are not finite; {RESTORE}")
     return cloud
