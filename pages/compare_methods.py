@@ -21,7 +21,7 @@ from bnn_core.measures.evaluation import ECE_BINS, certainty, risk_coverage
 from bnn_core.measures.intervals import Interval
 from bnn_core.study.folder import Study
 from pages.shared import choices, filters, frame, panels, scores, studies
-from pages.shared.scored import filtered_units, names, none_passes
+from pages.shared.judged import judged, names, none_passes
 from pages.shared.words import percent
 
 VALUES = "figures"
@@ -204,9 +204,7 @@ def calibration(study: Study) -> None:
     for point in event["selection"]["points"][:1]:
         method, bin_index = point["customdata"]
         edges = np.linspace(0, 1, ECE_BINS + 1)
-        units = filtered_units(study, method, "top_softmax").in_bin(
-            int(bin_index), 0.0, 1.0, ECE_BINS
-        )
+        units = judged(study, method, "top_softmax").in_bin(int(bin_index), 0.0, 1.0, ECE_BINS)
         panels.selection_panel(
             study,
             units.index.to_numpy(),
@@ -412,7 +410,7 @@ def _criteria(key: str, score: str, against: str | None, _study: Study) -> go.Fi
 def _reliability(key: str, _study: Study) -> go.Figure:
     bins_by_method = {}
     for method in _study.methods:
-        units = filtered_units(_study, method, "top_softmax")
+        units = judged(_study, method, "top_softmax")
         bins_by_method[method] = units.reliability()
     return figures.reliability(bins_by_method, names(_study))
 
@@ -424,7 +422,7 @@ def _retention(key: str, score: str, _study: Study) -> go.Figure:
     for method, area in zip(comparison.methods, comparison.values["aurc"], strict=True):
         if np.isnan(area):  # one network has no split of its variance
             continue
-        units = filtered_units(_study, method, score)
+        units = judged(_study, method, score)
         curves[method] = risk_coverage(certainty(score, units.values), units.correct)
     return figures.retention(curves, names(_study))
 

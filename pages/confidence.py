@@ -13,11 +13,11 @@ from bnn_core.figures import confidence as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures.cutoffs import ALPHA, NeededCutoff, needed_cutoff
 from bnn_core.measures.evaluation import certainty
+from bnn_core.measures.judged_units import Judged, rows_of_units, undecided
 from bnn_core.measures.levels import LEVEL_RULES, available_levels
-from bnn_core.measures.scored_units import ScoredUnits, rows_of_units, undecided
 from bnn_core.study.folder import Study
 from pages.shared import choices, filters, frame, gestures, marks, panels, scores, studies
-from pages.shared.scored import compared_methods, filtered_units, names, none_passes, unscored
+from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
 from pages.shared.words import percent
 
 BINS = 50
@@ -60,7 +60,7 @@ def page() -> None:
     cut = scores.cutoff(study)
     level = pick_level(study)
     methods = comparable(study, cut.score)
-    units_of = {m: filtered_units(study, m, cut.score, level) for m in methods}
+    units_of = {m: judged(study, m, cut.score, level) for m in methods}
     units_of = {m: units for m, units in units_of.items() if len(units)}
     if not units_of:
         explain_nothing(study, cut.score, level)
@@ -113,7 +113,7 @@ def explain_nothing(study: Study, score: str, level: str) -> None:
 
 
 @frame.fragment
-def draw_histograms(study: Study, level: str, units_of: dict[str, ScoredUnits]) -> None:
+def draw_histograms(study: Study, level: str, units_of: dict[str, Judged]) -> None:
     """Figure 2A / 4A with the numbers at the cut-off; a click on a bar shows its images."""
     cut = scores.cutoff(study)
     left, right = st.columns([1.9, 1], gap="large")
@@ -169,7 +169,7 @@ def draw_histograms(study: Study, level: str, units_of: dict[str, ScoredUnits]) 
     panels.selection_panel(study, rows, "bar", title, method=bar.method)
 
 
-def numbers(study: Study, level: str, units_of: dict[str, ScoredUnits]) -> None:
+def numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
     """Accuracy and share kept at the cut-off, per network."""
     cut = scores.cutoff(study)
     at = {m: units.at(cut.threshold) for m, units in units_of.items()}
@@ -205,7 +205,7 @@ def numbers(study: Study, level: str, units_of: dict[str, ScoredUnits]) -> None:
 
 
 @frame.fragment
-def curves(study: Study, level: str, units_of: dict[str, ScoredUnits]) -> None:
+def curves(study: Study, level: str, units_of: dict[str, Judged]) -> None:
     """Figure 2B / 4B: accuracy and share kept against the cut-off, or against each other."""
     follow_cutoff()
     cut = scores.cutoff(study)
@@ -236,7 +236,7 @@ def curves(study: Study, level: str, units_of: dict[str, ScoredUnits]) -> None:
 
 
 @frame.fragment
-def needed(study: Study, level: str, units_of: dict[str, ScoredUnits]) -> None:
+def needed(study: Study, level: str, units_of: dict[str, Judged]) -> None:
     """The smallest cut-off with an accuracy that holds for new images or compounds."""
     follow_cutoff()
     cut = scores.cutoff(study)
@@ -354,7 +354,7 @@ def _distributions(
 ) -> go.Figure:
     scale = _scale(_study, cut)
     histograms = {
-        m: filtered_units(_study, m, cut.score, level).histogram(scale.low, scale.high, BINS)
+        m: judged(_study, m, cut.score, level).histogram(scale.low, scale.high, BINS)
         for m in methods
     }
     return figures.right_wrong_histograms(
@@ -375,14 +375,14 @@ def _curves(
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _bands(key: str, score: str, level: str, method: str, _study: Study, _thresholds: np.ndarray):
-    return filtered_units(_study, method, score, level).curves(_thresholds)
+    return judged(_study, method, score, level).curves(_thresholds)
 
 
 @st.cache_resource(max_entries=48, show_spinner="Looking for the cut-off")
 def _needed(
     key: str, score: str, level: str, method: str, target: float, _study: Study
 ) -> NeededCutoff:
-    units = filtered_units(_study, method, score, level)
+    units = judged(_study, method, score, level)
     return needed_cutoff(
         units.certainty,
         units.correct,

@@ -13,7 +13,7 @@ from page_studies import write_animals, write_compounds, write_screen
 import bnn_core as bnn
 from bnn_core.commands import cli
 from bnn_core.measures.evaluation import auroc, brier, ece, nll
-from bnn_core.measures.scored_units import accuracy_by_level
+from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.review.exporting import export_bytes
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.checking import check_study

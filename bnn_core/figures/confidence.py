@@ -42,7 +42,7 @@ def right_wrong_histograms(
 ) -> go.Figure:
     """One panel per network on the same axes: all units in grey, the wrong ones in orange.
 
-    histograms: method -> `ScoredUnits.histogram`. Wrong units are drawn in front of the whole bar, not on
+    histograms: method -> `Judged.histogram`. Wrong units are drawn in front of the whole bar, not on
     top of it, so that heights can be read on a logarithmic axis too.
     """
     methods = list(histograms)
@@ -119,7 +119,7 @@ def curves(
 ) -> go.Figure:
     """Accuracy and share kept of every network, with 95 % intervals.
 
-    bands: method -> `ScoredUnits.curves` at the scores `values` (in the order of the bands). against:
+    bands: method -> `Judged.curves` at the scores `values` (in the order of the bands). against:
     "cut-off" draws two panels over the score, "share kept" draws accuracy over coverage.
     """
     if against == "share kept":

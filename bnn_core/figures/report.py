@@ -17,7 +17,7 @@ from bnn_core.base.methods import by_precedence
 from bnn_core.base.scores import DEFAULT
 from bnn_core.base.wording import count
 from bnn_core.figures import report_sections as sections
-from bnn_core.measures.scored_units import ScoredUnits, scored_units
+from bnn_core.measures.judged_units import Judged, judged_units
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking_wording import LOOKS_LIKE
@@ -32,7 +32,7 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     methods = by_precedence(study.methods)
     tables = {method: study.table(method) for method in methods}
     units_of = {
-        method: ScoredUnits(scored_units(table, "image", study.classes), DEFAULT)
+        method: Judged(judged_units(table, "image", study.classes), DEFAULT)
         for method, table in tables.items()
     }
     units_of = {method: units for method, units in units_of.items() if len(units)}

@@ -18,9 +18,9 @@ from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.intervals import Interval
+from bnn_core.measures.judged_units import Judged, accuracy_by_level, figures_of_merit
 from bnn_core.measures.levels import available_levels, original_images
 from bnn_core.measures.reliability import reliability
-from bnn_core.measures.scored_units import ScoredUnits, accuracy_by_level, figures_of_merit
 from bnn_core.recipes.baselines import study_baselines
 from bnn_core.review.log import ReviewLog
 from bnn_core.study import describing
@@ -133,7 +133,7 @@ def baselines(study: Study) -> list[str]:
     return [line for line in (measured.sentence(accuracy), measured.shortcut_sentence()) if line]
 
 
-def cutoffs(units_of: Mapping[str, ScoredUnits], num_classes: int) -> Plots:
+def cutoffs(units_of: Mapping[str, Judged], num_classes: int) -> Plots:
     """What cut-offs on the default score keep, and how much of that is right."""
     names = _names(units_of)
     low = SCORES[DEFAULT].lowest(num_classes)
@@ -165,7 +165,7 @@ def cutoffs(units_of: Mapping[str, ScoredUnits], num_classes: int) -> Plots:
 
 
 def calibration(
-    study: Study, tables: Mapping[str, pd.DataFrame], units_of: Mapping[str, ScoredUnits]
+    study: Study, tables: Mapping[str, pd.DataFrame], units_of: Mapping[str, Judged]
 ) -> Plots:
     """The reliability diagram and the figures of merit of every method."""
     merits = {method: figures_of_merit(tables[method], study.classes) for method in units_of}

@@ -18,9 +18,9 @@ from bnn_core.base.scores import SCORES
 from bnn_core.measures import reweighted
 from bnn_core.measures.evaluation import NLL_FLOOR, certainty
 from bnn_core.measures.intervals import Interval, group_codes, share_interval
+from bnn_core.measures.judged_units import independent_groups
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.out_of_distribution import kinds
-from bnn_core.measures.scored_units import independent_groups
 
 REPEATS = 1000
 #: Weights of one chunk of repeats: bounds the memory, 32 MB as float64.

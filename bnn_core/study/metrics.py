@@ -7,8 +7,8 @@ import numpy as np
 from bnn_core.base.errors import InputError
 from bnn_core.measures.comparison import compare
 from bnn_core.measures.intervals import share_interval
+from bnn_core.measures.judged_units import independent_groups
 from bnn_core.measures.levels import aggregate, scored_rows
-from bnn_core.measures.scored_units import independent_groups
 from bnn_core.study.folder import Study
 
 #: Figures of merit: all of `measures.comparison.CRITERIA` that need only images with a label.

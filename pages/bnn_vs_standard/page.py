@@ -13,7 +13,7 @@ from bnn_core.study.folder import Study
 from pages.bnn_vs_standard import chart
 from pages.shared import filters, flagging, frame, gestures, panels, scores, studies
 from pages.shared.gestures import Choice
-from pages.shared.scored import none_passes
+from pages.shared.judged import none_passes
 
 #: In the session: how often a selection was cleared outside the chart.
 _ROUNDS = "_plane_rounds"

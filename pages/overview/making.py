@@ -12,7 +12,7 @@ from bnn_core.study import describing, posteriors
 from bnn_core.study.describing import QUALITY_NAMES
 from bnn_core.study.folder import Study
 from pages.shared import choices, panels, studies
-from pages.shared.scored import compared_methods, filtered_figures, names
+from pages.shared.judged import compared_methods, names, qualities
 from pages.shared.words import plain
 
 #: Meanings of the figures of `describing.QUALITY_NAMES`.
@@ -35,9 +35,7 @@ MEANINGS = {
 
 def quality_table(study: Study) -> None:
     """Figures of both networks side by side, each with its meaning."""
-    values_by_method = {
-        method: filtered_figures(study, method) for method in compared_methods(study)
-    }
+    values_by_method = {method: qualities(study, method) for method in compared_methods(study)}
     n = max((q["n"] for q in values_by_method.values()), default=0)
     lines = {
         words: [f"{q[name]:.4f}" if q["n"] else "–" for q in values_by_method.values()]

@@ -10,14 +10,15 @@ from bnn_core.figures.style import chart_config
 from bnn_core.measures.evaluation import ECE_BINS
 from bnn_core.measures.first_looks import FIRST_LOOKS, first_looks
 from bnn_core.measures.intervals import Interval
+from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.measures.levels import available_levels
-from bnn_core.measures.scored_units import accuracy_by_level
+from bnn_core.measures.unlikeness import unlikeness_score
 from bnn_core.study.folder import Study
 from pages.overview import making, suspects
 from pages.shared import choices, filters, frame, panels, scores, studies, tour, truth
-from pages.shared.scored import (
+from pages.shared.judged import (
     compared_methods,
-    filtered_units,
+    judged,
     names,
     none_passes,
     reliabilities,
@@ -80,7 +81,7 @@ def headline(study: Study) -> None:
     cut = scores.cutoff(study)
     cards = st.columns(2 * len(compared_methods(study)))
     for index, method in enumerate(compared_methods(study)):
-        units = filtered_units(study, method, "top_softmax")
+        units = judged(study, method, "top_softmax")
         everything = units.at(-1.0)
         short = method_of(method).short
         card = {"border": True, "height": "stretch", "delta_color": "off", "delta_arrow": "off"}
@@ -101,7 +102,7 @@ def headline(study: Study) -> None:
             help="Share of labelled images that the network predicts right "
             f"({everything.right:,} of {everything.total:,}), with its 95 % interval.{by}",
         )
-        kept = filtered_units(study, method, cut.score).at(cut.threshold)
+        kept = judged(study, method, cut.score).at(cut.threshold)
         cards[2 * index + 1].metric(
             f"… where {cut.text}",
             percent(kept.accuracy.value) if kept.accuracy else "none kept",
@@ -178,7 +179,9 @@ def looks(study: Study) -> None:
         f"look_{kind.split()[-1]}",
         kind,
         ranking=False,
-        caption="distance" if kind == "Unlike training" else None,
+        caption=unlikeness_score(studies.table(study, study.reading_method))
+        if kind == "Unlike training"
+        else None,
     )
 
 
@@ -211,9 +214,7 @@ def calibration(study: Study) -> None:
     for point in event["selection"]["points"][:1]:
         method, bin_index = point["customdata"]
         edges = bins_by_method[method].edges
-        units = filtered_units(study, method, "top_softmax").in_bin(
-            int(bin_index), 0.0, 1.0, ECE_BINS
-        )
+        units = judged(study, method, "top_softmax").in_bin(int(bin_index), 0.0, 1.0, ECE_BINS)
         panels.selection_panel(
             study,
             units.index.to_numpy(),

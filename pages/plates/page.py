@@ -19,7 +19,7 @@ from bnn_core.tables import plate_map
 from bnn_core.tables.wells import FORMATS, plate_format, well_position
 from pages.plates.effects import NUMBERS, SPOT, colour_title, effects, fields_of, spot
 from pages.shared import choices, filters, frame, gestures, marks, plate_sets, studies
-from pages.shared.scored import compared_methods, none_passes
+from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain
 
 ALL_PLATES = "all plates"

@@ -4,7 +4,7 @@ import streamlit as st
 
 from bnn_core.study.folder import Study
 from pages.shared import filters
-from pages.shared.scored import none_passes
+from pages.shared.judged import none_passes
 from pages.shared.words import plain
 
 

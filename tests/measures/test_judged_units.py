@@ -4,13 +4,13 @@ import pytest
 
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.intervals import wilson
-from bnn_core.measures.scored_units import (
-    ScoredUnits,
+from bnn_core.measures.judged_units import (
+    Judged,
     accuracy_by_level,
     figures_of_merit,
     independent_groups,
+    judged_units,
     rows_of_units,
-    scored_units,
     undecided,
 )
 from bnn_core.measures.uncertainty import Moments, summarise
@@ -49,13 +49,13 @@ def test_groups_only_where_something_is_shared(eight):
 
 
 def test_units_count_what_has_a_label(eight):
-    units = scored_units(eight.assign(role=["unlabelled"] + 7 * ["scored"]), "image", CLASSES)
+    units = judged_units(eight.assign(role=["unlabelled"] + 7 * ["scored"]), "image", CLASSES)
     assert list(units.index) == [1, 2, 3, 4, 5, 6, 7]
     assert not [c for c in units if c in ("p_A", "p_B")]
 
 
 def test_the_images_of_a_unit(eight):
-    units = scored_units(eight, "treatment", CLASSES)
+    units = judged_units(eight, "treatment", CLASSES)
     assert len(units) == 5
     second_dose = units[units["concentration"] == 2.0]
     np.testing.assert_array_equal(rows_of_units(eight, second_dose, "treatment"), [2, 7])
@@ -76,9 +76,7 @@ def test_accuracy_at_each_level_by_hand(eight):
 
 
 def test_a_cutoff_keeps_and_counts(eight):
-    units = ScoredUnits(
-        scored_units(eight.drop(columns="compound"), "image", CLASSES), "top_softmax"
-    )
+    units = Judged(judged_units(eight.drop(columns="compound"), "image", CLASSES), "top_softmax")
     kept = units.at(0.7)
     assert (kept.kept, kept.right, kept.wrong, kept.total) == (6, 4, 2, 8)
     assert kept.accuracy == (4 / 6, *(pytest.approx(v) for v in wilson(4, 6)), False)
@@ -87,25 +85,21 @@ def test_a_cutoff_keeps_and_counts(eight):
 
 
 def test_low_is_sure_for_entropy(eight):
-    units = ScoredUnits(scored_units(eight, "image", CLASSES), "predictive_entropy")
+    units = Judged(judged_units(eight, "image", CLASSES), "predictive_entropy")
     threshold = float(certainty("predictive_entropy", np.float64(0.55)))
     assert units.at(threshold).kept == int((eight["predictive_entropy"] <= 0.55).sum())
 
 
 def test_with_groups_the_interval_is_wider_than_without(eight):
     many = pd.concat([eight] * 20, ignore_index=True)
-    alone = ScoredUnits(
-        scored_units(many.drop(columns="compound"), "image", CLASSES), "top_softmax"
-    )
-    grouped = ScoredUnits(scored_units(many, "image", CLASSES), "top_softmax")
+    alone = Judged(judged_units(many.drop(columns="compound"), "image", CLASSES), "top_softmax")
+    grouped = Judged(judged_units(many, "image", CLASSES), "top_softmax")
     a, b = alone.at(0.0).accuracy, grouped.at(0.0).accuracy
     assert a.value == b.value and b.high - b.low > a.high - a.low
 
 
 def test_the_curve_passes_through_the_single_cutoff(eight):
-    units = ScoredUnits(
-        scored_units(eight.drop(columns="compound"), "image", CLASSES), "confidence"
-    )
+    units = Judged(judged_units(eight.drop(columns="compound"), "image", CLASSES), "confidence")
     thresholds = np.array([0.1, 0.4])
     bands = units.curves(thresholds)
     for i, threshold in enumerate(thresholds):
@@ -116,7 +110,7 @@ def test_the_curve_passes_through_the_single_cutoff(eight):
 
 
 def test_bins_hold_everything_and_give_their_units_back(eight):
-    units = ScoredUnits(scored_units(eight, "image", CLASSES), "top_softmax")
+    units = Judged(judged_units(eight, "image", CLASSES), "top_softmax")
     bars = units.histogram(0.5, 1.0, 5)
     assert bars["right"].sum() == 5 and bars["wrong"].sum() == 3
     for bar, row in bars.iterrows():
@@ -127,7 +121,7 @@ def test_bins_hold_everything_and_give_their_units_back(eight):
 
 def test_unknown_scores_are_left_out_and_counted(eight):
     eight.loc[3, "confidence"] = np.nan
-    units = ScoredUnits(scored_units(eight, "image", CLASSES), "confidence")
+    units = Judged(judged_units(eight, "image", CLASSES), "confidence")
     assert len(units) == 7 and units.without == 1
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import streamlit as st
 
 from bnn_core.base.methods import method_of
+from bnn_core.measures.judged_units import Judged, figures_of_merit, judged_units
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.reliability import Reliability
-from bnn_core.measures.scored_units import ScoredUnits, figures_of_merit, scored_units
 from bnn_core.study.folder import Study
 from pages.shared import filters, studies
 
@@ -33,21 +33,21 @@ def names(study: Study) -> dict[str, str]:
     return {method: method_of(method).name for method in study.methods}
 
 
-def filtered_units(study: Study, method: str, score: str, level: str = "image") -> ScoredUnits:
+def judged(study: Study, method: str, score: str, level: str = "image") -> Judged:
     """The scored units among the filtered rows, with one score."""
-    return _filtered_units(filters.key(study), method, score, level, study)
+    return _judged(filters.key(study), method, score, level, study)
 
 
-def filtered_figures(study: Study, method: str) -> dict[str, float]:
-    """`bnn_core.measures.scored_units.figures_of_merit` of the filtered rows."""
-    return _filtered_figures(filters.key(study), method, study)
+def qualities(study: Study, method: str) -> dict[str, float]:
+    """`bnn_core.measures.judged_units.figures_of_merit` of the filtered rows."""
+    return _qualities(filters.key(study), method, study)
 
 
 def reliabilities(study: Study) -> dict[str, Reliability]:
     """Bins of the reliability diagram of the compared methods, filtered rows."""
     bins_by_method = {}
     for method in compared_methods(study):
-        units = filtered_units(study, method, "top_softmax")
+        units = judged(study, method, "top_softmax")
         bins_by_method[method] = units.reliability()
     return bins_by_method
 
@@ -58,16 +58,16 @@ def unscored(study: Study) -> int:
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
-def _filtered_units(key: str, method: str, score: str, level: str, _study: Study) -> ScoredUnits:
+def _judged(key: str, method: str, score: str, level: str, _study: Study) -> Judged:
     table = studies.table(_study, method)
     rows = filters.passing(_study)
     if level == "image":
         table = table[[c for c in table if not c.startswith("p_")]]
-    return ScoredUnits(scored_units(table.iloc[rows], level, _study.classes), score)
+    return Judged(judged_units(table.iloc[rows], level, _study.classes), score)
 
 
 @st.cache_resource(max_entries=24, show_spinner="Computing the figures")
-def _filtered_figures(key: str, method: str, _study: Study) -> dict[str, float]:
+def _qualities(key: str, method: str, _study: Study) -> dict[str, float]:
     return figures_of_merit(
         studies.table(_study, method).iloc[filters.passing(_study)], _study.classes
     )

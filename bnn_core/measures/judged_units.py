@@ -41,7 +41,7 @@ def independent_groups(table: pd.DataFrame) -> np.ndarray | None:
     return None
 
 
-def scored_units(
+def judged_units(
     table: pd.DataFrame, level: str, classes: Sequence[str], rule: str = "mean"
 ) -> pd.DataFrame:
     """The units of a level that an accuracy counts: scored images, or the units they form.
@@ -76,7 +76,7 @@ def accuracy_by_level(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
     lines = []
     for level in available_levels(table):
         for rule in RULES if level != "image" else RULES[:1]:
-            units = scored_units(table, level, classes, rule)
+            units = judged_units(table, level, classes, rule)
             if not len(units):
                 continue
             correct = units["correct"].to_numpy(dtype=bool)
@@ -130,10 +130,10 @@ class CutoffFigures:
         return self.kept - self.right
 
 
-class ScoredUnits:
+class Judged:
     """One method's scored units with one score, sorted once for any number of cut-offs.
 
-    units: from `scored_units`. score: a key of `base.scores.SCORES`. Units without that score are
+    units: from `judged_units`. score: a key of `base.scores.SCORES`. Units without that score are
     left out and counted in `without`. Thresholds are certainties (`evaluation.certainty`).
     """
 
