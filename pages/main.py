@@ -190,8 +190,10 @@ def main() -> None:
     entry = by_title[page.title]
     study_entries = studies.entries()
     with st.sidebar:
+        # In a container that is always there: the widgets below keep their positions.
+        with st.container():
+            jobs_panel.draw()
         has_study = pick_study(study_entries)
-        jobs_panel.draw()
         _browser(
             key="browser",
             data={"cookies": reviewer.cookie() | drafts.cookie()},
