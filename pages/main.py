@@ -90,6 +90,12 @@ PAGES: dict[str, list[Entry]] = {
             "Would another method do better on these images?",
             score=True,
         ),
+        Entry(
+            "compare_studies/page.py",
+            "Compare studies",
+            "difference",
+            "What changed after cleaning, with another seed, or since last month?",
+        ),
     ],
     "Review": [
         Entry(
