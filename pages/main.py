@@ -14,7 +14,17 @@ from streamlit.errors import StreamlitAPIException
 
 from bnn_core.base.errors import InputError
 from bnn_core.study.catalogue import StudyEntry, cache_root
-from pages.shared import drafts, filters, flag_form, frame, jobs_panel, reviewer, scores, studies
+from pages.shared import (
+    drafts,
+    filters,
+    flag_form,
+    frame,
+    jobs_panel,
+    reviewer,
+    saved_views,
+    scores,
+    studies,
+)
 from pages.shared.words import plain
 
 
@@ -218,6 +228,8 @@ def main() -> None:
         except InputError as error:
             st.error(str(error), icon=":material/error:")
             st.stop()
+        with st.sidebar:
+            saved_views.draw(address(entry.file))
     if st.session_state.get(_PAGE, entry.title) != entry.title:
         flag_form.shut()
     st.session_state[_PAGE] = entry.title
