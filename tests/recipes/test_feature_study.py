@@ -96,5 +96,36 @@ def test_the_command_makes_the_same_study(study, table, tmp_path, capsys):
     assert "12 features" in capsys.readouterr().err
     again = open_study(out)
     for method in study.methods:
-        columns = [c for c in study.summary(method) if c.startswith("p_")]
+        columns = [f"p_{name}" for name in study.classes]
         assert_allclose(again.summary(method)[columns], study.summary(method)[columns], atol=1e-6)
+
+
+def test_rows_predicted_again_have_the_numbers_of_the_study(study, table, tmp_path, capsys):
+    out = tmp_path / "more"
+    new = screen(seed=5).drop(columns="moa").assign(extra=1.0)
+    new = new[["f11", *new.columns.drop("f11")]]  # in another order
+    new.to_csv(tmp_path / "new.csv", index=False)
+    flags = ["--control", "DMSO", "--cache", str(tmp_path), "--out", str(out)]
+    assert cli.main(["predict", str(study.path), str(table), *flags]) == 0
+    more = open_study(out)
+    own = study.images["role"] == "scored"
+    again = more.images["image_id"].str.startswith("profiles/") & (more.images["role"] == "shifted")
+    for method in study.methods:
+        columns = [f"p_{name}" for name in study.classes]
+        before, after = study.summary(method)[columns][own], more.summary(method)[columns][again]
+        assert_allclose(after, before, atol=1e-6)
+        assert_allclose(more.summary(method)[columns][: len(own)], study.summary(method)[columns])
+    # Rows of another day: no labels, one compound a control.
+    assert cli.main(["predict", str(out), str(tmp_path / "new.csv"), "--control", "DMSO"]) == 0
+    both = open_study(out)
+    rows = both.images["image_id"].str.startswith("new/")
+    assert both.images["role"][rows].value_counts().to_dict() == {"unlabelled": 36, "control": 4}
+    predicted = both.summary("vi")["predicted"][rows].to_numpy()[:36]
+    assert (predicted == screen()["moa"].to_numpy()[:36]).mean() > 0.9
+    rows_before = len(both.images)
+    assert cli.main(["predict", str(out), str(tmp_path / "new.csv"), "--control", "DMSO"]) == 0
+    assert len(open_study(out).images) == rows_before
+    capsys.readouterr()
+    new.drop(columns="f3").to_csv(tmp_path / "less.csv", index=False)
+    assert cli.main(["predict", str(out), str(tmp_path / "less.csv")]) == 2
+    assert "lacks 1 of the study's 12 features: f3" in capsys.readouterr().err
