@@ -12,6 +12,7 @@ from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import PlateTable, read_plate
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.tables.aliases import CANONICAL
+from pages.shared import jobs_panel
 from pages.shared.words import plain
 from pages.your_data import forms
 
@@ -90,10 +91,18 @@ def draw() -> None:
         st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
         return
     preview(plates)
+    train(table, ask)
+
+
+def train(table: Path, ask: dict[str, str]) -> None:
+    """The button that trains on this machine, and the command for another one."""
+    absolute = {"images": str(Path(ask["images"]).resolve())} if "images" in ask else {}
+    words = shlex.split(command(table.resolve(), ask | absolute))[1:]
+    jobs_panel.button("Train here", words, table.stem, "plate_train")
     st.markdown(
-        "**Train on it** in a terminal on this machine. It shows its progress, can be "
-        "interrupted at any time, and goes on when the same command is given again; the "
-        "study then stands in the picker on the left."
+        "The same by command, in a terminal of this machine or of a larger one. It shows its "
+        "progress. You can interrupt it at any time; the same command continues. The finished "
+        "study appears in the menu on the left."
     )
     st.code(command(table, ask), language="bash")
 
