@@ -11,12 +11,12 @@ import streamlit as st
 from bnn_core.base.errors import InputError
 from pages.shared.words import plain
 
-#: So many image files are looked for, spread over the table: a network folder is slow.
+#: Image files that are checked, spread over the table: a network folder is slow.
 LOOKED_FOR = 200
 
 READ_ONLY = (
-    "This server shows studies and makes none. Make yours in a terminal on the machine "
-    "itself, with `bnn import` or `bnn study`."
+    "This server only shows studies. Make yours in a terminal on the machine itself, with "
+    "`bnn import` or `bnn study`."
 )
 
 
@@ -31,7 +31,7 @@ def pairs(text: str) -> dict[str, str]:
     for pair in words(text):
         name, equals, column = pair.partition("=")
         if not equals:
-            raise InputError(f"other columns: '{pair}' is no NAME=COLUMN, such as compound=Drug")
+            raise InputError(f"other columns: '{pair}' is not NAME=COLUMN, such as compound=Drug")
         columns[name.strip()] = column.strip()
     return columns
 
@@ -48,9 +48,9 @@ def class_table(table: pd.DataFrame, rows: str) -> None:
     alone = per_class.index[per_class["groups"] == 1]
     if len(alone):
         st.warning(
-            f"{plain(', '.join(alone))}: one group only. When it is left out, no network "
-            f"has seen the class, so its {rows} cannot be called right; they are counted "
-            "apart.",
+            f"{plain(', '.join(alone))}: one group only. When the group is left out, the network "
+            f"is trained without the class and cannot predict it. These {rows} are counted "
+            "separately.",
             icon=":material/warning:",
         )
     left, right = st.columns([2, 1], gap="medium")
@@ -64,7 +64,7 @@ def class_table(table: pd.DataFrame, rows: str) -> None:
 
 
 def say(text: str, fields: Mapping[str, str]) -> str:
-    """An engine's message with the words of the page's fields for flags. fields: flag -> words."""
+    """An engine's message that names the page's fields instead of flags. fields: flag -> field."""
     return re.sub(
         f"--({'|'.join(map(re.escape, fields))})\\b", lambda flag: f"“{fields[flag[1]]}”", text
     )
