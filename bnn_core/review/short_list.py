@@ -1,6 +1,7 @@
 """The review list for people who work in Excel: 12 columns, units in the heads, and a legend.
 
-`bnn review` reads it back: image_id, reason, decision, new_label and note keep their names.
+`bnn review` reads it back: what it needs (image_id and the columns of a decision) has the names of
+the whole list.
 """
 
 import io
@@ -31,9 +32,7 @@ def short_columns(study: Study) -> list[Column]:
     """The 12 columns of the short list of a study."""
     method, score = study.reading_method, SCORES[DEFAULT]
     return [
-        Column("image_id", "image_id", "Name of the image. Do not change it.", 24),
-        Column("plate", "plate", "Plate"),
-        Column("well", "well", "Well", 8),
+        Column("image_id", "image_id", "Plate, well and site, or the file. Do not change it.", 24),
         Column("compound", "compound", "Compound"),
         Column("concentration", "concentration (µM)", "Concentration in µmol/l", 10),
         Column("label", "label", "Label in the study", 22),
@@ -43,6 +42,8 @@ def short_columns(study: Study) -> list[Column]:
         Column("new_label", "new_label", f"For relabel, one of: {', '.join(study.classes)}", 22),
         Column("reason", "reason", f"Reason: {', '.join(REASONS)}", 16),
         Column("note", "note", "Your note", 30),
+        Column("reviewer", "reviewer", "Who decided. Leave it as it is, or empty."),
+        Column("time", "time", "When, in UTC. Leave it as it is, or empty.", 24),
     ]
 
 
