@@ -33,6 +33,7 @@ def study_from_features(
     unlabelled: Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
     images: str | os.PathLike | None = None,
+    pictures: str | os.PathLike | None = None,
     anchor: str = "none",
     methods: Sequence[str] = ("vi", "standard"),
     preset: str = "default",
@@ -51,7 +52,8 @@ def study_from_features(
     table: one row per well, field or cell, such as CellProfiler profiles or embeddings, in any format
     that `bnn import` reads; or an array (N, F), .npy, with the table `metadata` of its N rows.
     features: patterns of column names (`Cells_*`); by default every column of numbers that is no
-    metadata, not constant, and missing in at most 20 % of the rows. anchor: "controls" measures each
+    metadata, not constant, and missing in at most 20 % of the rows. pictures: a table of images, shown
+    for the rows of their plate, well and site. anchor: "controls" measures each
     plate from its own controls. Every fold fills gaps and scales the features by its training rows.
     The other arguments, the output and the errors are those of `study_from_plate`.
     """
@@ -78,6 +80,7 @@ def study_from_features(
         unlabelled=unlabelled,
         columns=columns,
         images=None if images is None else Path(images),
+        pictures=None if pictures is None else Path(pictures),
         anchor=anchor,
         title=title,
         jobs=jobs,

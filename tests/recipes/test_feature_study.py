@@ -4,12 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from PIL import Image
 
 import bnn_core as bnn
 from bnn_core.commands import cli
+from bnn_core.datasets.features import read_features
 from bnn_core.networks.saved import read_weights
 from bnn_core.recipes.baselines import study_baselines
 from bnn_core.study.checking import check_study
+from bnn_core.study.fields import read_original
 from bnn_core.study.folder import open_study
 
 
@@ -129,3 +132,28 @@ def test_rows_predicted_again_have_the_numbers_of_the_study(study, table, tmp_pa
     new.drop(columns="f3").to_csv(tmp_path / "less.csv", index=False)
     assert cli.main(["predict", str(out), str(tmp_path / "less.csv")]) == 2
     assert "lacks 1 of the study's 12 features: f3" in capsys.readouterr().err
+
+
+def test_rows_show_the_pictures_of_their_wells(table, tmp_path):
+    rows = pd.read_csv(table)
+    wells = rows[["plate", "well"]].iloc[:30].assign(path=[f"{i}.png" for i in range(30)], site=1)
+    for i in range(29):  # the last is lost
+        Image.fromarray(np.full((16, 16), 8 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    pd.concat([wells, wells.assign(site=2)]).drop_duplicates("path").to_csv(
+        tmp_path / "images.csv", index=False
+    )
+    made = bnn.study_from_features(
+        table,
+        tmp_path / "study",
+        pictures=tmp_path / "images.csv",
+        methods=["standard"],
+        **SMALL | {"epochs": 1},
+    )
+    assert check_study(made.path) == [] and len(made.images) == 40
+    assert [made.has_thumbnail(row) for row in range(40)] == [True] * 29 + [False] * 11
+    assert read_original(made, 5).mean() == 40
+    assert made.meta["channels"] == ["grey"]
+    # The table itself may name them, in a column of its own.
+    rows.assign(image=wells["path"].reindex(rows.index)).to_csv(tmp_path / "own.csv", index=False)
+    own = read_features(tmp_path / "own.csv", control="DMSO")
+    assert own.table["path"].notna().sum() == 30 and own.names == tuple(made.meta["features"])
