@@ -20,6 +20,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.wording import count
 from bnn_core.commands.flags import add_cache_flag
+from bnn_core.measures.prediction_sets import LEVEL
 from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.exporting import (
     FORMATS,
@@ -60,10 +61,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "(default: the flagged images)",
     )
     parser.add_argument(
+<<<<<<< HEAD
         "--short",
         action="store_true",
         help="12 columns with units in their heads, for Excel; an .xlsx has a sheet that explains "
         "them",
+=======
+        "--chance",
+        metavar="P",
+        type=float,
+        default=LEVEL,
+        help="chance of an image's set of classes to hold its label, the column classes_90 "
+        f"(default: {LEVEL:g})",
+>>>>>>> main
     )
     add_cache_flag(parser)
 
@@ -74,8 +84,17 @@ def run(args: argparse.Namespace) -> str:
     if args.short:
         return _short(args, study, root)
     if args.table == "flagged":
+        if not 0 < args.chance < 1:
+            raise InputError(
+                f"--chance {args.chance:g}: give a number between 0 and 1, such as 0.9"
+            )
         table = export_flagged(
-            study, args.out, filter=args.filter, format=args.format, reviews=root
+            study,
+            args.out,
+            filter=args.filter,
+            format=args.format,
+            chance=args.chance,
+            reviews=root,
         )
         return f"{args.out}: {count(len(table), 'image')}"
     if args.filter is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bnn_core.datasets.feature_source import prepare_features
 from bnn_core.datasets.features import read_features
-from bnn_core.recipes.feature_presets import PRESETS
+from bnn_core.recipes.feature_presets import PRESETS, suited
 from bnn_core.recipes.method_choice import MethodChoice, changes_of, choose_methods
 from bnn_core.recipes.plate_study import (
     Division,
@@ -115,11 +115,13 @@ def make_feature_study(
         tell(doubt)
     if division.folds not in (None, "each"):
         division.parts(rows.table)
+    labelled, pending = int((rows.table["role"] == "scored").sum()), [rows]
+    del rows  # the values are not in memory while networks are trained
     left_out = "labels" if division.leave_out == "label" else "compounds"
     return make_plate_study(
         out,
-        lambda: prepare_features(rows, prepared_folder(out)),
-        choice,
+        lambda: prepare_features(pending.pop(), prepared_folder(out)),
+        suited(choice, labelled),
         division,
         kind="features",
         title=title or f"{table.stem}, {left_out} left out",

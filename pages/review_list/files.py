@@ -18,7 +18,7 @@ from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.importing import FlagImport, Replacing, import_flags
 from bnn_core.review.log import Event, ReviewLog
 from bnn_core.study.folder import Study
-from pages.shared import choices, reviewer, studies
+from pages.shared import choices, possible, reviewer, studies
 from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain, without_none
 
@@ -37,7 +37,12 @@ def draw_export(study: Study) -> None:
         "path, plate, well, label, prediction, scores, decision, note, reviewer and time. "
         "Filters do not apply to this file. The button beside a selection exports the selection."
     )
-    _buttons(study, "flagged", lambda form: exporting.export_bytes(study, log, format=form))
+    chance = possible.chance()
+    _buttons(
+        study,
+        "flagged",
+        lambda form: exporting.export_bytes(study, log, format=form, chance=chance),
+    )
     labels = _label_count(study.name, study.fingerprint, log.last_action(), study, log)
     st.markdown(
         f"**The corrected label table**: {count(labels, 'image')} with the label as "
@@ -215,7 +220,7 @@ def read_list(name: str, content: bytes, study: Study, who: str) -> FlagImport:
 
 def draw_cleaning(study: Study) -> None:
     """This study compared with another on the same images, on those without a decision."""
-    others = overlapping(study)
+    others = studies.overlapping(study)
     if not others:
         st.info(
             "There is no second study of the same images. Export the flagged list and train again "
@@ -270,24 +275,6 @@ def draw_effect(effect: CleaningEffect) -> None:
             f"{plain(', '.join(effect.other_settings))}. A gain may come from that.",
             icon=":material/warning:",
         )
-
-
-def overlapping(study: Study) -> list[str]:
-    """Other studies of the cache with at least one of the same images."""
-    names = []
-    for entry in studies.entries():
-        if entry.problem is None and entry.name != study.name:
-            other = studies.opened(entry.name)
-            if set(other.classes) & set(study.classes) and _overlap(
-                studies.identity(study), studies.identity(other), study, other
-            ):
-                names.append(entry.name)
-    return names
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _overlap(one: str, two: str, _study: Study, _other: Study) -> bool:
-    return bool(_study.images["image_id"].isin(_other.images["image_id"]).any())
 
 
 @st.cache_resource(max_entries=8, show_spinner="Comparing")
