@@ -61,19 +61,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "(default: the flagged images)",
     )
     parser.add_argument(
-<<<<<<< HEAD
         "--short",
         action="store_true",
         help="12 columns with units in their heads, for Excel; an .xlsx has a sheet that explains "
         "them",
-=======
+    )
+    parser.add_argument(
         "--chance",
         metavar="P",
         type=float,
         default=LEVEL,
         help="chance of an image's set of classes to hold its label, the column classes_90 "
         f"(default: {LEVEL:g})",
->>>>>>> main
     )
     add_cache_flag(parser)
 
