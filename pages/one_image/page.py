@@ -245,7 +245,7 @@ def draw_possible(shown: Shown) -> None:
         return
     classes = np.compress(sets.member[shown.row], shown.study.classes)
     names = ", ".join(f"**{plain(name)}**" for name in classes)
-    st.markdown(f"Classes to reckon with (such sets hold {level:.0%} of the labels): {names}.")
+    st.markdown(f"Likely classes (such sets hold {level:.0%} of the labels): {names}.")
     if sets.unusual[shown.row]:
         st.caption(
             "No class is as likely as for other images of that class: the image is unusual, and only "
