@@ -162,11 +162,8 @@ def main() -> None:
         layout="wide",
         menu_items={"About": ABOUT},
     )
-    # Streamlit's margins leave tables and walls too narrow on a screen of 1280 pixels.
-    st.html(
-        "<style>[data-testid=stMainBlockContainer] { padding: 3.4rem 2.2rem 4rem }</style>",
-    )
-    st.logo(str(SHARED / "wordmark.svg"), icon_image=str(SHARED / "icon.svg"))
+    st.html(SHARED / "page.css")
+    st.logo(str(SHARED / "icon.svg"))
     by_title = {entry.title: entry for group in PAGES.values() for entry in group}
     # Before the navigation is drawn: its links drop the address.
     filters.keep_in_address()

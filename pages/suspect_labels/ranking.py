@@ -15,6 +15,7 @@ from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking_wording import LOOKS_LIKE, has_interval, two_digits
 from pages.shared import filters, flagging, panels, studies
 from pages.shared.wall import close_opened
+from pages.shared.words import table_height
 
 SUSPECT = "suspect"
 HELP = """How much more the predictions look like those of another class than like those of the
@@ -66,10 +67,6 @@ def draw_table(
                     shown["rank_low"], shown["rank_high"], sure, strict=True
                 )
             ],
-            "wrong": [
-                f"{wrong:,} of {n:,}"
-                for wrong, n in zip(shown["n_wrong"], shown["n_images"], strict=True)
-            ],
             "confidence": shown["mean_confidence"],
         }
     )
@@ -81,7 +78,7 @@ def draw_table(
         table,
         key=key,
         hide_index=True,
-        height=318,
+        height=table_height(len(table), 318),
         column_order=[
             "rank",
             "title",
@@ -91,12 +88,12 @@ def draw_table(
         selection_mode="single-row-required",
         on_select=lambda: follow(shown, key, at),
         column_config={
-            "rank": number("Rank", width=48),
-            "title": st.column_config.Column(level.capitalize(), width=118, pinned=True),
-            "label": st.column_config.Column("Given label", width=112),
+            "rank": number("Rank", width=46),
+            "title": st.column_config.Column(level.capitalize(), width=112, pinned=True),
+            "label": st.column_config.Column("Given label", width=108),
             "suspected": st.column_config.Column(
                 "Most similar class",
-                width=122,
+                width=118,
                 help=f"The class, other than the label, that the predictions look most like. "
                 f"{LOOKS_LIKE}",
             ),
@@ -105,29 +102,28 @@ def draw_table(
                 width=100,
                 help="Images that are predicted as the most similar class.",
             ),
-            "score": number("Score", format="%.2f", width=58, help=HELP),
+            "score": number("Score", format="%.2f", width=54, help=HELP),
             "interval": st.column_config.Column(
                 "95 % interval",
-                width=102,
+                width=96,
                 help="Too few units: one unit gives no interval, and with two or three it may span "
                 "the whole scale. Images of one well are not independent, so wells are "
                 "resampled where they are known.",
             ),
             "ranks": st.column_config.Column(
                 "Rank, 95 %",
-                width=80,
+                width=78,
                 help="Range of ranks when wells and compounds are resampled.",
             ),
-            "wrong": st.column_config.Column("Images wrong", width=92),
             "confidence": number(
                 "Mean c",
-                width=62,
+                width=58,
                 format="%.2f",
                 help="Mean confidence. Low confidence alone is no sign of a wrong label.",
             ),
             "decision": st.column_config.Column(
                 "Decision",
-                width=86,
+                width=116,
                 help="From the review list: flagged images, decision, reviewers.",
             ),
         },
