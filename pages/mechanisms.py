@@ -10,7 +10,7 @@ import streamlit as st
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
-from bnn_core.base.wording import count, listed
+from bnn_core.base.wording import count, listed, short
 from bnn_core.figures import mechanisms as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
@@ -187,7 +187,7 @@ def explain(view: View) -> None:
         named["Orange"] = view.highlight
     text = "".join(
         f"{colour}: predicted as {'the label, ' if name == view.label else ''}"
-        f"{plain(name)} ({count(called.get(name, 0), 'image')}). "
+        f"{plain(short(name))} ({count(called.get(name, 0), 'image')}). "
         for colour, name in named.items()
     )
     if rest := sum(called.values()) - sum(called.get(name, 0) for name in named.values()):
@@ -208,7 +208,7 @@ def heading(view: View, compound: str) -> str:
     )
     if line["called"]:
         each = " each" * (len(line["called"]) > 1)
-        text += f"; {line['called_n']:,}{each} predicted as {plain(listed(line['called']))}"
+        text += f"; {line['called_n']:,}{each} predicted as {plain(listed(list(map(short, line['called']))))}"
     return text
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from bnn_core.base.scores import SCORES
+from bnn_core.base.wording import short
 from bnn_core.figures import style
 from bnn_core.measures.mechanisms import Bins
 
@@ -120,7 +121,7 @@ def _name_bars(
     line = top / 9
     occupied: list[tuple[float, float, float]] = []
     for mark in sorted(marked, key=lambda m: m.bin_number):
-        name = style.short(mark.name)
+        name = short(mark.name)
         width = 1 + _BINS_PER_LETTER * len(name) * bins.count / 20
         left = mark.bin_number >= bins.count / 2
         for side in (left, not left):

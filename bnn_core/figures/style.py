@@ -20,19 +20,6 @@ GUIDE = "rgba(128, 138, 145, 0.55)"
 FAINT = "rgba(128, 138, 145, 0.16)"
 
 
-#: Most letters of a name in a figure; the hover text has the whole name.
-MOST_LETTERS = 32
-
-
-def short(name: object, most: int = MOST_LETTERS) -> str:
-    """A name with at most `most` letters: a longer one keeps its start and its end."""
-    text = str(name)
-    if len(text) <= most:
-        return text
-    end = (most - 1) // 3
-    return f"{text[: most - 1 - end]}…{text[-end:]}"
-
-
 def faded(colour: str, opacity: float) -> str:
     """A "#rrggbb" colour as rgba with `opacity` in [0, 1]."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))

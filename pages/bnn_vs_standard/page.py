@@ -11,7 +11,7 @@ from bnn_core.measures import selection
 from bnn_core.measures.agreement import Plane, Scale
 from bnn_core.study.folder import Study
 from pages.bnn_vs_standard import chart
-from pages.shared import filters, flagging, frame, gestures, panels, scores, studies
+from pages.shared import charts, filters, flagging, frame, gestures, panels, scores, studies
 from pages.shared.gestures import Choice
 from pages.shared.judged import none_passes
 
@@ -137,7 +137,7 @@ def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, m
     drawing = chart.drawing_of(key, positions, study, bayes, standard)
     left, right = st.columns([2, 1], gap="medium")
     with left:
-        st.plotly_chart(
+        charts.draw(
             drawing.figure,
             key=chart_key(),
             on_select=lambda: put_selected(study),

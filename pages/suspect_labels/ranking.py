@@ -18,6 +18,8 @@ from pages.shared.wall import close_opened
 from pages.shared.words import table_height
 
 SUSPECT = "suspect"
+#: Rows of the table for screen readers.
+_TWIN_ROWS = 50
 HELP = """How much more the predictions look like those of another class than like those of the
 label, corrected for the network's usual errors (a difference of two divergences). **1**: all
 probability is on one wrong class where no error is expected. **0**: as similar to the other class
@@ -128,6 +130,7 @@ def draw_table(
             ),
         },
     )
+    _twin(table, level)
     part = f"{len(shown):,} of " if len(shown) != total and filters.any_set() else ""
     other = int((shown["score"] > 0).sum())
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -158,6 +161,19 @@ def draw_table(
             mime="text/csv",
             help=f"A CSV file for Excel: one row per {level} with its decision and score.",
         )
+
+
+def _twin(table: pd.DataFrame, level: str) -> None:
+    """The first rows as an HTML table for screen readers: the table above is a picture to them."""
+    heads = ("rank", "title", "label", "suspected", "called", "score", "decision")
+    html = (
+        table[list(heads)]
+        .head(_TWIN_ROWS)
+        .rename(columns={"title": level, "called": "predicted as it", "suspected": "most similar"})
+        .to_html(index=False, border=0)
+    )
+    name = f'<table aria-label="Suspect {level}s" '
+    st.html(f'<div class="bnn-unseen">{html.replace("<table ", name, 1)}</div>')
 
 
 def follow(shown: pd.DataFrame, key: str, at: int) -> None:
