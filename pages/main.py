@@ -55,6 +55,13 @@ PAGES: dict[str, list[Entry]] = {
         ),
         Entry("plates/page.py", "Plates", "grid_on", "Does the position on the plate matter?"),
         Entry(
+            "map/page.py",
+            "Map",
+            "bubble_chart",
+            "Which images lie together: by label, batch, plate?",
+            score=True,
+        ),
+        Entry(
             "one_image/page.py", "One image", "image", "Why is the network unsure of this image?"
         ),
     ],

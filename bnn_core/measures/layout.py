@@ -27,6 +27,9 @@ def layout(features: np.ndarray, seed: int = 0) -> np.ndarray:
     known = np.flatnonzero(np.isfinite(features).all(axis=1))
     if not len(known):
         return positions
+    if (features[known] == features[known[0]]).all():
+        positions[known] = 0
+        return positions
     reduced = _components(features[known])
     chosen = np.arange(len(known))
     if len(known) > MOST_LAID_OUT:

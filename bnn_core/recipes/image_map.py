@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bnn_core.base.reading import read_array
 from bnn_core.base.errors import InputError
+from bnn_core.base.reading import read_array
 from bnn_core.measures.layout import layout, log_ratios
 from bnn_core.study.folder import Study
 

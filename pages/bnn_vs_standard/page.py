@@ -6,7 +6,7 @@ import streamlit as st
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
-from bnn_core.base.wording import count
+from bnn_core.figures.style import chart_config
 from bnn_core.measures import selection
 from bnn_core.measures.agreement import Plane, Scale
 from bnn_core.study.folder import Study
@@ -17,8 +17,6 @@ from pages.shared.judged import none_passes
 
 #: In the session: how often a selection was cleared outside the chart.
 _ROUNDS = "_plane_rounds"
-#: In the session: digest of the selection that was announced last.
-_ANNOUNCED = "_plane_announced"
 SAME, RAW = "same score", "raw softmax, as in the paper"
 PLAIN, STRETCHED = "plain", "sure end stretched"
 ONE_METHOD = """This study has {has}. This page also needs {lacks}, trained on the same images.
@@ -141,13 +139,13 @@ def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, m
             drawing.figure,
             key=chart_key(),
             on_select=lambda: put_selected(study),
-            config=chart.chart_config(),
+            config=chart_config(f"{study.name}-bnn-vs-standard", areas=True),
             alt=f"Scores of the Bayesian against the standard network, {len(rows):,} images: both "
             f"sure of {drawing.counts.loc['both sure'].sum():,}, neither of "
             f"{drawing.counts.loc['neither sure'].sum():,}",
         )
         st.caption(
-            f"{chart.drawn_text(drawing.drawn, len(rows))} Click a point, a bar or a count to see "
+            f"{gestures.drawn_text(drawing.drawn, len(rows))} Click a point, a bar or a count to see "
             "its images. Box and lasso are in the toolbar; its cross of arrows returns to "
             "clicking. Marginal counts are logarithmic."
         )
@@ -166,7 +164,7 @@ def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, m
         else:
             draw_corners(drawing.counts)
     if chosen is not None and len(chosen.rows) != 1:
-        announce(chosen)
+        gestures.announce(chosen)
         panels.selection_panel(study, chosen.rows, key="plane_selection", title=chosen.words)
 
 
@@ -195,17 +193,6 @@ def put_selected(study: Study) -> None:
         st.query_params[SELECTED] = text
     else:
         st.query_params.pop(SELECTED, None)
-
-
-def announce(chosen: Choice) -> None:
-    """A message, once per selection, that its images are below the chart."""
-    digest = hash((chosen.words, chosen.rows.tobytes()))
-    if st.session_state.get(_ANNOUNCED) != digest:
-        st.session_state[_ANNOUNCED] = digest
-        st.toast(
-            f"{count(len(chosen.rows), 'image')} selected, shown below the chart.",
-            icon=":material/arrow_downward:",
-        )
 
 
 def clear_selection() -> None:

@@ -11,6 +11,7 @@ STREAMLITS = {"list": "stSidebarNavItems", "listitem": "stSidebarNav"}
 PAGES = (
     "Overview",
     "Mechanisms",
+    "Map",
     "Plates",
     "One image",
     "Confidence",
@@ -30,7 +31,7 @@ INSIDE = (
 
 @pytest.fixture(scope="module")
 def full(cache):
-    return write_full(cache, "full", "axe", 3)
+    return write_full(cache, "full", "axe", 2)
 
 
 def serious(tab, rules=None) -> list[str]:
@@ -102,7 +103,7 @@ def test_a_narrow_screen_shows_the_suspects_table_and_their_twin_for_screen_read
             ),
         )
     twin = tab.get_by_role("table", name="Suspect compounds")
-    assert twin.get_by_role("row").count() == 1 + 9
+    assert twin.get_by_role("row").count() == 1 + 6
     assert "axe-cpd-0c" in twin.get_by_role("row").nth(1).inner_text()
 
 
