@@ -62,14 +62,14 @@ def image_map(points: pd.DataFrame, paint: Paint, rest: np.ndarray | None = None
             if len(part):
                 label = f"{short(name)} ({len(part):,})"
                 figure.add_trace(_points(part, {"size": size, "color": colour}, label))
-    style.finish(figure, height=620, legend=paint.colours is not None)
+    style.finish(figure, height=560, legend=paint.colours is not None)
     hidden = {"visible": False, "range": [-END, END]}
     figure.update_xaxes(**hidden)
     figure.update_yaxes(**hidden, scaleanchor="x")
     figure.update_layout(
         hovermode="closest",
         legend={"itemsizing": "constant"},
-        margin={"t": 78},  # the toolbar is above the legend
+        margin={"t": 64},  # the toolbar is above the legend
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": style.RIGHT, "activecolor": style.BAYESIAN},
         uirevision="map",
     )
