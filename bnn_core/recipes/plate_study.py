@@ -196,11 +196,11 @@ def make_table_study(
         "images": images,
         "channels": channels,
     }
-    found = read_plate(table, **read)
-    for doubt in found.doubts:
+    plates = read_plate(table, **read)
+    for doubt in plates.doubts:
         tell(doubt)
     if division.folds not in (None, "each"):
-        division.parts(found.table)
+        division.parts(plates.table)
     left_out = "labels" if division.leave_out == "label" else "compounds"
     return make_plate_study(
         out,
@@ -288,7 +288,7 @@ def make_plate_study(
             deploy=division.deploy,
             settings={
                 "preset": choice.preset,
-                "size": smaller,
+                "size": smaller if source.features is None else None,
                 "folds": str(division.folds) if division.folds else len(parts),
                 "fold_seed": division.seed,
                 "leave_out": division.leave_out,
