@@ -21,6 +21,7 @@ from bnn_core.measures.evaluation import ECE_BINS, certainty, risk_coverage
 from bnn_core.measures.intervals import Interval
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame, panels, scores, studies
+from pages.shared.empty import empty
 from pages.shared.judged import judged, names, none_passes
 from pages.shared.words import percent
 
@@ -51,7 +52,7 @@ def page() -> None:
         command = COMMANDS.get(study.meta["kind"])
         how = OF_FIVE.format(command=command.format(methods=RIVALS)) if command else ELSEWHERE
         has = method_of(study.methods[0]).name
-        st.info(ONE_METHOD.format(has=has, how=how), icon=":material/compare:")
+        empty("points", ONE_METHOD.format(has=has, how=how), ":material/compare:")
         return
     if none_passes(study):
         return

@@ -198,7 +198,7 @@ def numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         counts_text = ", ".join(f"{n:,} ({method_of(m).short})" for m, n in folded.items())
         st.caption(
             f"No class reaches 50 % for these {noun}: {counts_text}. Their c is too high.",
-            help=SCORES["confidence"].help,
+            help=f"{SCORES['confidence'].help} {scores.MORE}",
         )
     if (left_out := unscored(study)) and level == "image":
         st.caption(f"Not shown: {count(left_out, 'filtered image')} without a label that counts.")

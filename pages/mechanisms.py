@@ -19,6 +19,7 @@ from bnn_core.measures.mechanisms import Bins
 from bnn_core.study.folder import Study
 from bnn_core.suspects.side_by_side import controls_beside
 from pages.shared import choices, filters, flagging, frame, marks, panels, scores, studies
+from pages.shared.empty import empty
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain
@@ -78,7 +79,7 @@ def page() -> None:
     """Draw the page."""
     study = frame.current_study()
     if "compound" not in study.images or study.images["compound"].isna().all():
-        st.info(NO_COMPOUNDS, icon=":material/medication:")
+        empty("bars", NO_COMPOUNDS, ":material/medication:")
         return
     if none_passes(study):
         return

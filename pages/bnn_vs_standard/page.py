@@ -12,6 +12,7 @@ from bnn_core.measures.agreement import Plane, Scale
 from bnn_core.study.folder import Study
 from pages.bnn_vs_standard import chart
 from pages.shared import charts, filters, flagging, frame, gestures, panels, scores, studies
+from pages.shared.empty import empty
 from pages.shared.gestures import Choice
 from pages.shared.judged import none_passes
 
@@ -43,7 +44,7 @@ def main() -> None:
     if bayes is None or standard is None:
         lacks = "a Bayesian method" if bayes is None else "a standard network"
         has = " and ".join(method_of(method).name for method in study.methods)
-        st.info(ONE_METHOD.format(has=has, lacks=lacks), icon=":material/compare_arrows:")
+        empty("points", ONE_METHOD.format(has=has, lacks=lacks), ":material/compare_arrows:")
         return
     scales = choose_scales(study)
     explore(study, bayes, standard, *scales)

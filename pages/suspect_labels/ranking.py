@@ -26,7 +26,8 @@ probability is on one wrong class where no error is expected. **0**: as similar 
 as to the label. **Below 0**: more similar to the label. Low *confidence* alone does not raise it.
 
 The interval comes from resampling wells (or images) and compounds. It is wide for few wells. The
-share of false alarms among high scores is *not* estimated: read the explanations."""
+share of false alarms among high scores is *not* estimated: read the explanations.
+[More in Help](help#scores)"""
 
 
 def index_in_address(shown: pd.DataFrame) -> int:

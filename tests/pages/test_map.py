@@ -21,9 +21,7 @@ def cache(tmp_path):
     n = len(study.images)
     y = study.images["label"].map({name: k for k, name in enumerate(study.classes)}).fillna(-1)
     (study.path / FILE).parent.mkdir()
-    np.save(
-        study.path / FILE, np.stack([np.arange(n) / n - 0.5, y / 4], axis=1).astype(np.float32)
-    )
+    np.save(study.path / FILE, np.stack([np.arange(n) / n - 0.5, y / 4], axis=1).astype(np.float32))
     return root
 
 
