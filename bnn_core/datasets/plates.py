@@ -129,10 +129,10 @@ def read_plate(
     usual ones, with a warning. columns: canonical name -> column of the table where the names do
     not tell. images: folder that relative paths start from (default: the table's). channels: with
     one file per image, their names; with a file per channel, which to use and in what order.
-    to_learn: whether networks are to be trained on it; if not, no label is needed.
+    to_learn: whether networks are trained on it; if not, no label is needed.
 
     Raises InputError for a column that is not there, no image paths, an image in two rows, and a
-    control that no row names; if networks are to be trained on it, for no labelled row, a single
+    control that no row names; if networks are trained on it, for no labelled row, a single
     class or group, and classes of one group each.
     """
     table_path = Path(table_path)

@@ -39,7 +39,7 @@ _ASKED = "_fetch_asked"
 
 @dataclass
 class Download:
-    """`bnn data ...` as a process of its own; `log` takes all that it says."""
+    """`bnn data ...` as a separate process; `log` has its output."""
 
     words: tuple[str, ...]
     process: subprocess.Popen
@@ -51,7 +51,7 @@ class Download:
         return self.process.poll() is None
 
     def last_line(self) -> str:
-        """What it said last, progress included."""
+        """The last line of its output, progress included."""
         with open(self.log, "rb") as file:
             file.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
             lines = re.split(r"[\r\n]+", file.read().decode(errors="replace"))
