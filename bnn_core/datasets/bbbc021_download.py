@@ -79,7 +79,7 @@ def download_bbbc021(
         demand_network(f"{base_url}/{missing[0]}")
     for name in missing:
         download(f"{base_url}/{name}", root / name, timeout=timeout, pause=pause)
-    fields = bbbc021.read_fields(root)
+    fields = bbbc021.read_field_table(root)
     chosen = bbbc021.check_plates(plates, fields) if plates else sorted(fields["plate"].unique())
     kept = fields[bbbc021.needed(fields)] if labelled else fields
     works = [_work(root, plate, fields, kept, base_url) for plate in chosen]
