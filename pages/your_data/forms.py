@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
+from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 
 #: Image files that are checked, spread over the table: a network folder is slow.
@@ -29,6 +31,11 @@ def pairs(text: str) -> dict[str, str]:
             raise InputError(f"other columns: '{pair}' is not NAME=COLUMN, such as compound=Drug")
         columns[name.strip()] = column.strip()
     return columns
+
+
+def absolute(text: str) -> Path:
+    """A typed path as a job in another folder needs it; the name of a link stays."""
+    return roots.typed(text).absolute()
 
 
 def say(text: str, fields: Mapping[str, str]) -> str:

@@ -96,8 +96,8 @@ def draw() -> None:
 
 def train(table: Path, ask: dict[str, str]) -> None:
     """The button that trains on this machine, and the command for another one."""
-    absolute = {"images": str(Path(ask["images"]).resolve())} if "images" in ask else {}
-    words = shlex.split(command(table.resolve(), ask | absolute))[1:]
+    images = {"images": str(forms.absolute(ask["images"]))} if "images" in ask else {}
+    words = shlex.split(command(forms.absolute(str(table)), ask | images))[1:]
     jobs_panel.button("Train here", words, table.stem, "plate_train")
     st.markdown(
         "The same by command, in a terminal of this machine or of a larger one. It shows its "

@@ -335,7 +335,7 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     (job,) = jobs.list_jobs(cache)
     assert (job.study, job.state) == ("fields", jobs.WAITING)
     # The runner works in another folder, so the path is absolute.
-    assert job.words[:3] == ("study", "plate", str(tmp_path / "fields.csv"))
+    assert job.words == ("study", "plate", str(tmp_path / "fields.csv"), "--preset", "quick")
     app.button(key="plate_train").click().run()
     assert len(jobs.list_jobs(cache)) == 1 and any(
         "already in the queue" in e.value for e in app.error
@@ -352,7 +352,20 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     app.run()
     app.button(key="job_000007_Open study").click().run()
     assert app.session_state["study"] == "animals" and not app.exception
+    # A link keeps its name, which is the study's; an existing study is replaced only if asked to be.
+    (tmp_path / "animals.csv").symlink_to(tmp_path / "fields.csv")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    app.segmented_control(key="data_view").set_value("Your own images").run()
+    app.text_input(key="plate_path").input("~/animals.csv")
+    app.text_input(key="plate_images").input("~").run()
+    assert not app.exception and app.button(key="plate_train").disabled
+    app.checkbox(key="plate_train_replace").check().run()
+    app.button(key="plate_train").click().run()
+    words = jobs.list_jobs(cache)[0].words
+    assert words[2] == str(tmp_path / "animals.csv") and words[-1] == "--force"
+    assert words[words.index("--images") + 1] == str(tmp_path)
     monkeypatch.setenv("BNN_DATA_ROOTS", str(tmp_path))
     app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
     app.text_input(key="plate_path").input(str(tmp_path / "fields.csv")).run()
+    assert not any("Cancel" in (b.key or "") for b in app.button)
     assert not app.exception and not any(b.key == "plate_train" for b in app.button)
