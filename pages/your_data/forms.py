@@ -1,15 +1,22 @@
 """What the forms of Your data share: lists typed into a field, flags under the fields' words."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+import streamlit as st
+
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
+from pages.shared import jobs_panel
+from pages.shared.words import plain
 
+#: Flags of lists, typed with commas, and flags of paths.
+LISTS, PATHS = ("map", "features"), ("images", "metadata")
 #: Image files that are checked, spread over the table: a network folder is slow.
 LOOKED_FOR = 200
-
 
 READ_ONLY = (
     "This server only shows studies. Make yours in a terminal on the machine itself, with "
@@ -33,9 +40,49 @@ def pairs(text: str) -> dict[str, str]:
     return columns
 
 
-def absolute(text: str) -> Path:
-    """A typed path as a job in another folder needs it; the name of a link stays."""
-    return roots.typed(text).absolute()
+def study_command(kind: str, table: Path, ask: Mapping[str, str]) -> list[str]:
+    """The words of `bnn study <kind>` on this table. ask: flag -> text of its field."""
+    command = ["bnn", "study", kind, str(table)]
+    for flag, text in ask.items():
+        for value in words(text) if flag in LISTS else (text,):
+            # With "=" a value such as "--out=x" is not read as another flag.
+            command += [f"--{flag}={value}"] if value.startswith("-") else [f"--{flag}", value]
+    return command
+
+
+def train_button(kind: str, table: Path, ask: Mapping[str, str]) -> None:
+    """The button that trains on this machine. The job works in another folder, so its paths are
+    absolute; the name of a link stays."""
+    paths = {flag: str(roots.typed(ask[flag]).absolute()) for flag in PATHS if flag in ask}
+    command = study_command(kind, table.absolute(), {**ask, **paths})
+    jobs_panel.button("Train here", command[1:], table.stem, f"{kind}_train")
+
+
+def stamp(table: Path) -> tuple[int, int] | None:
+    """Time and size of a file: what is cached of it is as old as these."""
+    return (table.stat().st_mtime_ns, table.stat().st_size) if os.path.isfile(table) else None
+
+
+def class_table(table: pd.DataFrame, rows: str) -> None:
+    """The first rows of a table, and how many `rows` and groups each class has."""
+    counted = table[table["role"] == "scored"]
+    per_class = counted.groupby("label").agg(rows=("image_id", "size"), groups=("group", "nunique"))
+    alone = per_class.index[per_class["groups"] == 1]
+    if len(alone):
+        st.warning(
+            f"{plain(', '.join(alone))}: one group only. When the group is left out, the network "
+            f"is trained without the class and cannot predict it. These {rows} are counted "
+            "separately.",
+            icon=":material/warning:",
+        )
+    left, right = st.columns([2, 1], gap="medium")
+    left.dataframe(table.head(8).dropna(axis=1, how="all"), height=320)
+    right.dataframe(
+        per_class.reset_index(),
+        hide_index=True,
+        height=320,
+        column_config={"label": "Class", "rows": rows.capitalize(), "groups": "Groups"},
+    )
 
 
 def say(text: str, fields: Mapping[str, str]) -> str:

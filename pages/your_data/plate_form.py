@@ -1,6 +1,5 @@
 """Your own images: check the table that describes them, and the command that trains on them."""
 
-import os
 import shlex
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import PlateTable, read_plate
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.tables.aliases import CANONICAL
-from pages.shared import jobs_panel
 from pages.shared.words import plain
 from pages.your_data import forms
 
@@ -82,7 +80,7 @@ def draw() -> None:
         columns = forms.pairs(ask.get("map", ""))
         plates = _read(
             str(table),
-            _stamp(table),
+            forms.stamp(table),
             tuple(read.items()),
             tuple(columns.items()),
             ask.get("images"),
@@ -96,15 +94,13 @@ def draw() -> None:
 
 def train(table: Path, ask: dict[str, str]) -> None:
     """The button that trains on this machine, and the command for another one."""
-    images = {"images": str(forms.absolute(ask["images"]))} if "images" in ask else {}
-    words = shlex.split(command(forms.absolute(str(table)), ask | images))[1:]
-    jobs_panel.button("Train here", words, table.stem, "plate_train")
+    forms.train_button("plate", table, ask)
     st.markdown(
         "The same by command, in a terminal of this machine or of a larger one. It shows its "
         "progress. You can interrupt it at any time; the same command continues. The finished "
         "study appears in the sidebar."
     )
-    st.code(command(table, ask), language="bash")
+    st.code(shlex.join(forms.study_command("plate", table, ask)), language="bash")
 
 
 def preview(plates: PlateTable) -> None:
@@ -132,38 +128,7 @@ def preview(plates: PlateTable) -> None:
         )
     else:
         st.markdown(f"- All {looked:,} checked files exist.")
-    per_class = counted.groupby("label").agg(
-        images=("image_id", "size"), groups=("group", "nunique")
-    )
-    alone = per_class.index[per_class["groups"] == 1]
-    if len(alone):
-        st.warning(
-            f"{plain(', '.join(alone))}: one group only. When the group is left out, the network "
-            "is trained without the class and cannot predict it. These images are counted "
-            "separately.",
-            icon=":material/warning:",
-        )
-    left, right = st.columns([2, 1], gap="medium")
-    left.dataframe(table.head(8).dropna(axis=1, how="all"), height=320)
-    right.dataframe(
-        per_class.reset_index(),
-        hide_index=True,
-        height=320,
-        column_config={"label": "Class", "images": "Images", "groups": "Groups"},
-    )
-
-
-def command(table: Path, ask: dict[str, str]) -> str:
-    """The command that trains on this table."""
-    words = ["bnn", "study", "plate", str(table)]
-    for flag, value in ask.items():
-        for one in forms.words(value) if flag == "map" else (value,):
-            words += [f"--{flag}", one]
-    return shlex.join(words)
-
-
-def _stamp(table: Path) -> tuple[int, int] | None:
-    return (table.stat().st_mtime_ns, table.stat().st_size) if os.path.isfile(table) else None
+    forms.class_table(table, "images")
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table")
