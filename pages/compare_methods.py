@@ -14,14 +14,14 @@ from bnn_core.measures.comparison import (
     Comparison,
     Standing,
     agreement_of,
-    compare,
     times,
 )
 from bnn_core.measures.evaluation import ECE_BINS, certainty, risk_coverage
 from bnn_core.measures.intervals import Interval
 from bnn_core.study.folder import Study
-from pages.shared import choices, filters, frame, panels, scores, studies
-from pages.shared.judged import judged, names, none_passes
+from pages.shared import charts, choices, filters, frame, panels, scores, studies
+from pages.shared.empty import empty
+from pages.shared.judged import bayesian_gain, judged, method_comparison, names, none_passes
 from pages.shared.words import percent
 
 VALUES = "figures"
@@ -51,12 +51,12 @@ def page() -> None:
         command = COMMANDS.get(study.meta["kind"])
         how = OF_FIVE.format(command=command.format(methods=RIVALS)) if command else ELSEWHERE
         has = method_of(study.methods[0]).name
-        st.info(ONE_METHOD.format(has=has, how=how), icon=":material/compare:")
+        empty("points", ONE_METHOD.format(has=has, how=how), ":material/compare:")
         return
     if none_passes(study):
         return
     score = scores.cutoff(study).score
-    comparison = _comparison(filters.key(study), score, study)
+    comparison = method_comparison(filters.key(study), score, study)
     if not comparison.n:
         st.info(
             "No filtered image has a label that counts. Right and wrong need labels.",
@@ -77,6 +77,7 @@ def winners(study: Study, comparison: Comparison, score: str) -> None:
     standings = {c: s for c in comparison.values if (s := comparison.standing(c)) and s.runner_up}
     st.markdown(f"{_among_best(standings)} {_clear_winners(standings)}")
     st.markdown("\n".join(f"- {sentence(c, comparison)}" for c in standings))
+    bayesian_gain(study, comparison)
     by = f"{comparison.groups:,} groups (compounds)" if comparison.groups else "images"
     st.caption(
         f"{comparison.n:,} scored images{_others(comparison)}; images ranked by "
@@ -139,7 +140,7 @@ def in_figures(study: Study, comparison: Comparison, score: str) -> None:
         label_visibility="collapsed",
     )
     against = None if view == VALUES else first
-    st.plotly_chart(
+    charts.draw(
         _criteria(filters.key(study), score, against, study),
         key="criteria",
         config=chart_config(f"{study.name}-methods"),
@@ -193,7 +194,7 @@ def calibration(study: Study) -> None:
         "the dotted line it is overconfident, above it underconfident. Click a point to see its "
         "images.",
     )
-    event = st.plotly_chart(
+    event = charts.draw(
         _reliability(filters.key(study), study),
         key="reliabilities",
         on_select="rerun",
@@ -224,7 +225,7 @@ def retained(study: Study, score: str) -> None:
         help="The least sure images are set aside first. Compare methods at the same share kept, "
         "not at the same cut-off: their scores mean different things.",
     )
-    st.plotly_chart(
+    charts.draw(
         _retention(filters.key(study), score, study),
         key="retention",
         config=chart_config(f"{study.name}-retention"),
@@ -389,17 +390,9 @@ def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
 
 
-@st.cache_resource(max_entries=12, show_spinner="Resampling the images")
-def _comparison(key: str, score: str, _study: Study) -> Comparison:
-    rows = filters.passing(_study)
-    return compare(
-        {m: studies.table(_study, m).iloc[rows] for m in _study.methods}, _study.classes, score
-    )
-
-
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _criteria(key: str, score: str, against: str | None, _study: Study) -> go.Figure:
-    comparison = _comparison(key, score, _study)
+    comparison = method_comparison(key, score, _study)
     shown = [c for c, values in comparison.values.items() if not np.isnan(values).all()]
     return figures.criteria(
         comparison, shown, {m: method_of(m).short for m in comparison.methods}, against
@@ -417,7 +410,7 @@ def _reliability(key: str, _study: Study) -> go.Figure:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _retention(key: str, score: str, _study: Study) -> go.Figure:
-    comparison = _comparison(key, score, _study)
+    comparison = method_comparison(key, score, _study)
     curves = {}
     for method, area in zip(comparison.methods, comparison.values["aurc"], strict=True):
         if np.isnan(area):  # one network has no split of its variance

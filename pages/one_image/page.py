@@ -16,7 +16,16 @@ from bnn_core.measures.prediction_sets import fewest_groups
 from bnn_core.study.folder import Study
 from pages.one_image import networks
 from pages.one_image.viewer import image_viewer
-from pages.shared import filters, flagging, frame, panels, pictures, possible, studies
+from pages.shared import (
+    charts,
+    filters,
+    flagging,
+    frame,
+    panels,
+    pictures,
+    possible,
+    studies,
+)
 from pages.shared.judged import none_passes
 from pages.shared.wall import image_wall
 from pages.shared.words import plain
@@ -221,7 +230,7 @@ def draw_distribution(shown: Shown) -> None:
         )
     st.markdown(sentence(shown, samples, mean))
     average = figures.Average(mean, method_of(shown.method).short, method_of(shown.method).colour)
-    st.plotly_chart(
+    charts.draw(
         figures.distribution(average, study.classes, shown.label, samples=samples, beside=beside),
         key="one_distribution",
         config=style.chart_config("one_image"),
@@ -245,10 +254,12 @@ def draw_possible(shown: Shown) -> None:
         return
     classes = np.compress(sets.member[shown.row], shown.study.classes)
     names = ", ".join(f"**{plain(name)}**" for name in classes)
-    text = f"It is one of these with a chance of {level:.0%}: {names}."
-    if len(classes) == 1:
-        text = f"With a chance of {level:.0%} it is {names}."
-    st.markdown(text)
+    st.markdown(f"Likely classes (such sets hold {level:.0%} of the labels): {names}.")
+    if sets.unusual[shown.row]:
+        st.caption(
+            "No class is as likely as for other images of that class: the image is unusual, and only "
+            "the predicted class is listed."
+        )
     if len(classes) > 1 and not sets.by_class.all():
         st.caption(
             "Classes with few compounds share one limit: the chance holds on average over them."
@@ -293,7 +304,7 @@ def draw_effect(shown: Shown) -> None:
         return
     st.subheader("How many networks does this image need?", anchor=False)
     averages = sample_views.running(samples)
-    st.plotly_chart(
+    charts.draw(
         averaging.effect_of_samples(averages, shown.study.classes),
         key="one_effect",
         config=style.chart_config("effect_of_samples"),

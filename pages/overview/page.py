@@ -15,10 +15,12 @@ from bnn_core.measures.levels import available_levels
 from bnn_core.measures.unlikeness import unlikeness_score
 from bnn_core.study.folder import Study
 from pages.overview import making, suspects
-from pages.shared import choices, filters, frame, panels, scores, studies, tour, truth
+from pages.shared import charts, choices, filters, frame, panels, scores, studies, tour, truth
 from pages.shared.judged import (
+    bayesian_gain,
     compared_methods,
     judged,
+    method_comparison,
     names,
     none_passes,
     reliabilities,
@@ -72,6 +74,9 @@ def accuracy_line(study: Study) -> None:
 def accuracy(study: Study) -> None:
     """Accuracy of each network, with and without the cut-off, and per level."""
     headline(study)
+    if len(study.methods) > 1:
+        key = filters.key(study)
+        bayesian_gain(study, method_comparison(key, scores.cutoff(study).score, study))
     if len(available_levels(study.images)) > 1:
         levels(study)
 
@@ -200,7 +205,7 @@ def calibration(study: Study) -> None:
             "the dotted line it is overconfident, above it underconfident. Click a point to see "
             "its images.",
         )
-        event = st.plotly_chart(
+        event = charts.draw(
             _reliability(filters.key(study), study),
             key="reliability",
             on_select="rerun",

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from bnn_core.base.methods import method_of
-from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.base.scores import DEFAULT, SCORES, UNLIKENESS
 from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
 from bnn_core.figures.style import BAYESIAN, CLASS_COLOURS, RIGHT, UNKNOWN, chart_config
@@ -18,6 +18,7 @@ from bnn_core.tables import plate_map
 from bnn_core.tables.wells import FORMATS, plate_format, well_position
 from pages.plates.effects import NUMBERS, SPOT, colour_title, effects, fields_of, spot
 from pages.shared import choices, filters, frame, gestures, marks, plate_sets, studies
+from pages.shared.empty import empty
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain
 
@@ -32,6 +33,8 @@ MEANINGS = {
     "prediction that differs from the label",
     DEFAULT: "the mean over the well's fields",
     "agreement": "the share of the well's labelled fields that are predicted as labelled",
+    UNLIKENESS: "the mean over the well's fields. At 1 one known field in ten is as unlike the training "
+    "images, at 2 one in a hundred",
     "distance": "the mean over the well's fields. A large distance means a damaged image, or one unlike "
     "the training images",
     "n_images": "filtered fields of the well",
@@ -51,7 +54,7 @@ def page() -> None:
         if name not in study.images or study.images[name].isna().all()
     ]
     if lacks:
-        st.info(NO_PLATES.format(lacks=" and ".join(lacks)), icon=":material/grid_on:")
+        empty("plate", NO_PLATES.format(lacks=" and ".join(lacks)), ":material/grid_on:")
         return
     if none_passes(study):
         return
