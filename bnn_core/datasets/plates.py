@@ -4,19 +4,19 @@ Column names are BBBC's, CellProfiler's or plain ones (`bnn_core.tables.columns`
 label are predicted and never counted. No compound is special unless it is named as the control.
 """
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.roots import is_file, readable
 from bnn_core.base.wording import WARNING
 from bnn_core.datasets.folds import demand_learnable, leave_one_group_out
+from bnn_core.datasets.image_folders import FolderScan
 from bnn_core.datasets.plate_checks import alike_names, contradictions
-from bnn_core.datasets.plate_files import demand_single, find_files, pick_channels, spread_evenly
+from bnn_core.datasets.plate_files import spread_evenly
+from bnn_core.datasets.plate_options import PlateOptions, as_source, read_given
 from bnn_core.datasets.plate_roles import (
     classes_of,
     controls_of,
@@ -28,48 +28,36 @@ from bnn_core.datasets.plate_roles import (
 )
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.sources import PlateSource
-from bnn_core.tables.channel_rows import one_row_per_field
-from bnn_core.tables.columns import map_columns
+from bnn_core.images.addresses import is_there
 from bnn_core.tables.plate_map import odd_wells
-from bnn_core.tables.reading import naming, read_table
+from bnn_core.tables.reading import naming
 
 _KEPT = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa")
 
 
 def load_plate(
-    table_path: Path,
+    source: Path | FolderScan, folder: Path, *, workers: int | None = None, **options: Any
+) -> PlateSource:
+    """Read a table or folder of images into a source, prepared in `folder`.
+
+    options: fields of `PlateOptions` and keywords of `prepare_plates`. Raises InputError as
+    `read_plate` and `prepare_source`.
+    """
+    asked = {f.name: options.pop(f.name) for f in fields(PlateOptions) if f.name in options}
+    return prepare_plates(read_plate(source, **asked), folder, workers=workers, **options)
+
+
+def prepare_plates(
+    plates: "PlateTable",
     folder: Path,
     *,
-    label: str | None = None,
-    group: str | None = None,
-    batch: str | None = None,
-    control: str | None = None,
-    unlabelled: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
-    images: Path | None = None,
-    channels: Sequence[str] | None = None,
     size: int | None = 128,
     normalise: str = "auto",
     intensities: tuple[float, float] | None = None,
     pixel_size_um: float | None = None,
     workers: int | None = None,
 ) -> PlateSource:
-    """Read a table of images into a source, prepared in `folder` (see `prepare_source`).
-
-    The other arguments are those of `read_plate`. Raises InputError as it does, and as
-    `prepare_source`.
-    """
-    plates = read_plate(
-        table_path,
-        label=label,
-        group=group,
-        batch=batch,
-        control=control,
-        unlabelled=unlabelled,
-        columns=columns,
-        images=images,
-        channels=channels,
-    )
+    """The images of a table as a source, prepared in `folder` (see `prepare_source`)."""
     return prepare_source(
         plates.table,
         channels=plates.channels,
@@ -115,64 +103,42 @@ class PlateTable:
             for column in columns
             for row, file in rows[column].dropna().items()
         ]
-        missing = [(row, file) for row, file in files if not is_file(self.root / file)]
+        missing = [(row, file) for row, file in files if not is_there(self.root / file)]
         return missing, len(files)
 
 
-def read_plate(
-    table_path: Path,
-    *,
-    label: str | None = None,
-    group: str | None = None,
-    batch: str | None = None,
-    control: str | None = None,
-    unlabelled: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
-    images: Path | None = None,
-    channels: Sequence[str] | None = None,
-    to_learn: bool = True,
-) -> PlateTable:
-    """Read and check a table of images.
+def source_name(source: Path | FolderScan) -> str:
+    """What a study of a table or folder is called by default."""
+    path = source.root if isinstance(source, FolderScan) else Path(source).absolute()
+    return path.stem if path.suffix and not path.is_dir() else path.name.removesuffix(".zarr")
 
-    Columns are named in any case. label: column of the classes (default `label`, else `moa`).
-    group: column of what is left out together (default the compound, else the well, else each image
-    alone). batch: column of what was made together. control: the compound (or label) of untreated
-    images, predicted and never counted. unlabelled: the labels that mean "no label"; by default the
-    usual ones, with a warning. columns: canonical name -> column of the table where the names do
-    not tell. images: folder that relative paths start from (default: the table's). channels: with
-    one file per image, their names; with a file per channel, which to use and in what order.
+
+def read_plate(source: Path | FolderScan, *, to_learn: bool = True, **asked: Any) -> PlateTable:
+    """Read and check a table of images, or the names of a folder's.
+
+    source: a table; a folder, which is scanned; or a scan of one. asked: fields of `PlateOptions`.
     to_learn: whether networks are to be trained on it; if not, no label is needed.
 
     Raises InputError for a column that is not there, no image paths, an image in two rows, and a
     control that no row names; if networks are to be trained on it, for no labelled row, a single
     class or group, and classes of one group each.
     """
-    table_path = Path(table_path)
-    with naming(table_path):
-        given, notes = one_row_per_field(read_table(table_path), columns)
-        mapped, found = map_columns(given, columns)
-    root = readable(images or table_path.parent).resolve()
-    if not os.path.isdir(root):
-        raise InputError(f"--images {root} is no folder")
-    mapped, channels, more = pick_channels(mapped, found, channels, table_path)
-    notes += [*found.notes, *more]
-    files = [c for c in mapped if c == "path" or c.startswith("path_")]
-    given_files = mapped[files]
-    for column in files:
-        mapped[column] = find_files(mapped[column], root)
-    demand_single(mapped[files], given_files, table_path)
-    if batch is not None:
-        mapped["batch"] = named_column(batch, given, mapped, "--batch")
+    options = PlateOptions(**asked)
+    table_path = source.root if isinstance(source, FolderScan) else Path(source)
+    if not isinstance(source, FolderScan):
+        source = as_source(table_path, options)
+    read = read_given(source, table_path, options)
+    given, mapped, notes = read.raw, read.mapped, read.notes
+    if options.batch is not None:
+        mapped["batch"] = named_column(options.batch, given, mapped, "--batch")
+    label, group, control = options.label, options.group, options.control
     label = label or next((c for c in ("label", "moa") if c in mapped), None)
     if label is None and to_learn:
-        raise InputError(
-            f"{table_path} has no column of labels ('label', 'moa'): name it with "
-            f"--label; there are {', '.join(map(str, given.columns[:20]))}"
-        )
+        raise InputError(_no_label(table_path, given, isinstance(source, FolderScan)))
     labels = pd.Series(None, index=mapped.index, dtype=object)
     if label is not None:
         labels = named_column(label, given, mapped, "--label")
-        labels, more = read_labels(labels, unlabelled, table_path)
+        labels, more = read_labels(labels, options.unlabelled, table_path)
         notes += more
     is_control = controls_of(control, mapped, labels, table_path)
     role = pd.Series("scored", index=mapped.index).mask(labels.isna(), "unlabelled")
@@ -196,15 +162,27 @@ def read_plate(
         with naming(table_path):
             leave_one_group_out(table)  # refuses labels that are all of one group
             demand_learnable(table)
-    table = table.join(mapped[[*[c for c in _KEPT if c in mapped], *files]])
+    table = table.join(mapped[[*[c for c in _KEPT if c in mapped], *read.files]])
     doubts = [*alike_names(classes, "classes"), *odd_wells(table), *contradictions(table)]
     if to_learn and (group is not None or "compound" in mapped):
         names = groups[role == "scored"].unique()
         doubts += alike_names(names, "groups, left out one by one")
     notes = [
-        f"columns: {found.describe()}; label {label or 'none'}",
+        f"columns: {read.understood}; label {label or 'none'}",
         *notes,
         *role_notes(role, control),
         *(WARNING + doubt for doubt in doubts),
     ]
-    return PlateTable(table, classes, channels, root, notes)
+    return PlateTable(table, classes, read.channels, read.root, notes)
+
+
+def _no_label(path: Path, given: pd.DataFrame, of_folder: bool) -> str:
+    if of_folder:
+        return (
+            f"{path}: names of files tell no labels: give a plate map with --layout (wells with "
+            "compound and moa, as .csv or .xlsx), or a table with --metadata"
+        )
+    return (
+        f"{path} has no column of labels ('label', 'moa'): name it with --label, or bring it with "
+        f"--layout or --metadata; there are {', '.join(map(str, given.columns[:20]))}"
+    )

@@ -30,11 +30,8 @@ def read_feather(path: Path) -> pd.DataFrame:
         return arrow.to_pandas()
 
 
-def read_sheet(path: Path) -> pd.DataFrame:
-    """The only filled sheet of a workbook, every cell as text; index = the row's number there.
-
-    Raises InputError for a damaged file and for several filled sheets.
-    """
+def sheet_cells(path: Path) -> dict[str, list[list[str]]]:
+    """Every cell of a workbook's filled sheets as text. InputError for a damaged file."""
     with decoding(path, "save it again, or as CSV"):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -46,9 +43,16 @@ def read_sheet(path: Path) -> pd.DataFrame:
             name: book.get_sheet_by_name(name).to_python(skip_empty_area=False)
             for name in book.sheet_names
         }
-    filled = {
-        name: rows for name, rows in sheets.items() if any(_text(c) for row in rows for c in row)
-    }
+    cells = {name: [[_text(cell) for cell in row] for row in rows] for name, rows in sheets.items()}
+    return {name: rows for name, rows in cells.items() if any(map(any, rows))}
+
+
+def read_sheet(path: Path) -> pd.DataFrame:
+    """The only filled sheet of a workbook, every cell as text; index = the row's number there.
+
+    Raises InputError for a damaged file and for several filled sheets.
+    """
+    filled = sheet_cells(path)
     if len(filled) != 1:
         what = (
             f"{count(len(filled), 'sheet')} with cells ({listed(list(filled))})"
@@ -58,8 +62,7 @@ def read_sheet(path: Path) -> pd.DataFrame:
         raise InputError(
             f"{path} has {what}: save the one table as a workbook of its own, or as CSV"
         )
-    (rows,) = filled.values()
-    cells = [[_text(cell) for cell in row] for row in rows]
+    (cells,) = filled.values()
     first = next(i for i, row in enumerate(cells) if any(row))
     width = max(i + 1 for row in cells for i, cell in enumerate(row) if cell)
     names = [name or f"column {i + 1}" for i, name in enumerate(cells[first][:width])]
