@@ -59,7 +59,9 @@ class FolderScan:
     def preview(self) -> list[str]:
         """Lines for people: files, plates, wells, sites, channels, planes, points in time."""
         files = self.files
-        lines = [f"{self.root}: {count(len(files), 'file')} recognised as {self.instrument}"]
+        what = "image" if self.in_zarr else "file"
+        found = count(files["path"].nunique(), what)
+        lines = [f"{self.root}: {found} recognised as {self.instrument}"]
         if self.strange:
             n = len(self.strange)
             lines.append(

@@ -42,6 +42,8 @@ def read_ome_zarr(path: Path, plane: str = "", time: str = "") -> np.ndarray:
     try:
         array = group[name]
         sizes = dict(zip(axes, array.shape, strict=True))
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"{path} has no array '{name}' as its metadata say") from error
     if sizes["y"] * sizes["x"] * sizes.get("c", 1) > MOST_PIXELS:
