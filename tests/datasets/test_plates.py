@@ -83,7 +83,7 @@ def test_a_prepared_source_opens_without_the_originals(rgb_set, tmp_path):
 def test_what_is_done_is_kept_and_other_settings_begin_anew(rgb_set, tmp_path, monkeypatch):
     load_plate(rgb_set, tmp_path / "made", size=20)
     with monkeypatch.context() as patched:
-        patched.setattr(pixels, "read_bytes", None)
+        patched.setattr(pixels, "read_field_files", None)
         load_plate(rgb_set, tmp_path / "made", size=20)
     assert load_plate(rgb_set, tmp_path / "made", size=10).images.shape[2:] == (10, 12)
 
