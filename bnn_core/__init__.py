@@ -19,6 +19,7 @@ _HOME = {
     "open_study": "study.folder",
     "rank_suspects": "suspects.ranking",
     "study_from_arrays": "recipes.arrays",
+    "study_from_features": "recipes.feature_study",
     "study_from_plate": "recipes.plate_study",
     "summarise": "measures.uncertainty",
     "write_report": "figures.report",

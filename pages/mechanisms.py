@@ -14,7 +14,7 @@ from bnn_core.base.wording import count, listed
 from bnn_core.figures import mechanisms as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
-from bnn_core.measures.levels import own_images
+from bnn_core.measures.levels import original_images
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.study.folder import Study
 from bnn_core.suspects.side_by_side import controls_beside
@@ -99,7 +99,7 @@ def page() -> None:
 def filtered(study: Study, method: str) -> pd.DataFrame:
     """The study's original images that pass the filters; Out of distribution shows the others."""
     table = studies.table(study, method).iloc[filters.passing(study)]
-    return table[own_images(table)]
+    return table[original_images(table)]
 
 
 def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:

@@ -1,8 +1,9 @@
 """Which files the app may read, and whether it may make studies, for the person who uses it.
 
 On the user's machine: everything. `bnn serve` sets environment variables for a server that others
-reach: BNN_DATA_ROOTS, folders separated as in PATH, and BNN_READ_ONLY. With BNN_DATA_ROOTS only
-these folders, the studies in $BNN_CACHE and uploads may be read. Every reader of a path that a user
+reach: BNN_DATA_ROOTS, folders separated as in PATH, BNN_READ_ONLY and BNN_TRAINING. With
+BNN_DATA_ROOTS only these folders, the studies in $BNN_CACHE and uploads may be read, and networks
+are trained from the app only with BNN_TRAINING. Every reader of a path that a user
 or a table names calls `readable` or `is_file`; every maker of a study and every download calls
 `demand_making`.
 """
@@ -18,6 +19,7 @@ from bnn_core.base.errors import InputError
 
 DATA_ROOTS = "BNN_DATA_ROOTS"
 READ_ONLY = "BNN_READ_ONLY"
+TRAINING = "BNN_TRAINING"
 CACHE = "BNN_CACHE"
 
 
@@ -83,6 +85,22 @@ def demand_making() -> None:
         raise InputError(
             "this server only shows studies (bnn serve --read-only): make the study on the "
             "machine itself"
+        )
+
+
+def may_train() -> bool:
+    """Whether users of the app may start training here: always on the user's own machine, on a
+    server for others only where the person who runs it allows it."""
+    return not read_only() and (not limited() or os.environ.get(TRAINING, "") not in ("", "0"))
+
+
+def demand_training() -> None:
+    """InputError where users of the app may not start training."""
+    demand_making()
+    if not may_train():
+        raise InputError(
+            "this server does not train networks (bnn serve --allow-training): run the command on a "
+            "machine of yours"
         )
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import add_cache_flag
-from bnn_core.commands.table_flags import add_table_flags, dry_run, scanned, table_options
+from bnn_core.commands.table_flags import add_table_flags, dry_run, plate_options, scanned
 from bnn_core.commands.training_flags import add_device_flags, chosen_device
 from bnn_core.datasets.image_folders import is_plate_folder
 from bnn_core.datasets.image_sets import split_name
@@ -131,7 +131,7 @@ def _add_plates_to(
     if text is not None:
         given, path = split_name(text)
         name = given or source_name(path).split(".")[0]
-        plates = read_plate(scanned(path, args), **table_options(args), to_learn=False)
+        plates = read_plate(scanned(path, args), **plate_options(args), to_learn=False)
         for doubt in plates.doubts:
             print(doubt, file=sys.stderr)
     return predict_plates(

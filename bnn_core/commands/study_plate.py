@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bnn_core.base.files import read_json
 from bnn_core.commands.flags import micrometres, out_folder, whole_number
-from bnn_core.commands.table_flags import add_table_flags, dry_run, scanned, table_options
+from bnn_core.commands.table_flags import add_table_flags, dry_run, plate_options, scanned
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
 from bnn_core.datasets.plates import source_name
 from bnn_core.images.faults import CORRUPTIONS
@@ -73,8 +73,8 @@ def add_plate_flags(parser: argparse.ArgumentParser) -> None:
     add_fold_flags(parser)
 
 
-def add_fold_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags for folds, added copies and corrected labels."""
+def add_fold_flags(parser: argparse.ArgumentParser, copies: bool = True) -> None:
+    """The flags for folds, added copies and corrected labels. copies: of images, with damage."""
     group = parser.add_argument_group("folds")
     group.add_argument(
         "--folds",
@@ -96,12 +96,13 @@ def add_fold_flags(parser: argparse.ArgumentParser) -> None:
         help="leave out groups, groups with their whole batch, or a whole label per fold, to see "
         "how unseen mechanisms look (default: group)",
     )
-    group.add_argument(
-        "--corrupt",
-        metavar="KIND,KIND",
-        help="also predict a damaged copy of every scored image, with these kinds of damage in "
-        f"turn: {', '.join(CORRUPTIONS)}; never counted",
-    )
+    if copies:
+        group.add_argument(
+            "--corrupt",
+            metavar="KIND,KIND",
+            help="also predict a damaged copy of every scored image, with these kinds of damage in "
+            f"turn: {', '.join(CORRUPTIONS)}; never counted",
+        )
     group.add_argument(
         "--deploy",
         action="store_true",
@@ -130,7 +131,7 @@ def add_fold_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--prepare-only",
         action="store_true",
-        help="read the images and plan the folds; run them with 'bnn fold'",
+        help="read the table and plan the folds; run them with 'bnn fold'",
     )
 
 
@@ -144,7 +145,7 @@ def run(args: argparse.Namespace) -> str:
         out,
         chosen_methods(args, PRESETS),
         division(args),
-        **table_options(args),
+        **plate_options(args),
         group=args.group,
         size=args.size,
         normalise=args.normalise,
@@ -162,7 +163,7 @@ def division(args: argparse.Namespace) -> Division:
         folds=args.folds,
         seed=args.fold_seed,
         leave_out=args.leave_out,
-        corrupt=args.corrupt,
+        corrupt=getattr(args, "corrupt", None),
         exclude=args.exclude,
         relabel=args.relabel,
         deploy=args.deploy,

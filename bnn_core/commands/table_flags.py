@@ -1,4 +1,4 @@
-"""Flags of commands that read a table of images."""
+"""Flags of commands that read a table of images or features."""
 
 import argparse
 import sys
@@ -12,14 +12,27 @@ from bnn_core.datasets.plates import read_plate
 
 
 def add_table_flags(parser: argparse.ArgumentParser) -> None:
-    """How the table is read; see `datasets.plates.read_plate`."""
+    """How a table of images is read; see `datasets.plates.read_plate`."""
+    group = add_row_flags(parser)
+    group.add_argument(
+        "--intensities",
+        metavar="LOW,HIGH",
+        type=intensity_range,
+        help="values that become black and white in files of other numbers than 8 or 16 bit "
+        "(float, int32); the same for all images",
+    )
+    add_folder_flags(parser)
+
+
+def add_row_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """What the rows of a table are and where their pictures lie."""
     group = parser.add_argument_group("the table")
     group.add_argument("--label", metavar="COLUMN", help="the classes (default: label, else moa)")
     group.add_argument("--batch", metavar="COLUMN", help="what was made together (week, run)")
     group.add_argument(
         "--control",
         metavar="NAME",
-        help="compound or label of untreated images: predicted, never counted",
+        help="compound or label of untreated rows: predicted, never counted",
     )
     group.add_argument(
         "--unlabelled",
@@ -47,14 +60,7 @@ def add_table_flags(parser: argparse.ArgumentParser) -> None:
         metavar="NAME,NAME",
         help="names of the channels in their order; with a file per channel, which to use",
     )
-    group.add_argument(
-        "--intensities",
-        metavar="LOW,HIGH",
-        type=intensity_range,
-        help="values that become black and white in files of other numbers than 8 or 16 bit "
-        "(float, int32); the same for all images",
-    )
-    add_folder_flags(parser)
+    return group
 
 
 def add_folder_flags(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +105,7 @@ def add_folder_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def table_options(args: argparse.Namespace) -> dict[str, object]:
-    """The keywords of `read_plate` that these flags give."""
+    """The keywords of `read_plate` and `read_features` that the flags of `add_row_flags` give."""
     return {
         "label": args.label,
         "batch": args.batch,
@@ -108,6 +114,12 @@ def table_options(args: argparse.Namespace) -> dict[str, object]:
         "columns": read_map(args.map),
         "images": args.images,
         "channels": None if args.channels is None else args.channels.split(","),
+    }
+
+
+def plate_options(args: argparse.Namespace) -> dict[str, object]:
+    """The keywords of `read_plate` that the flags of `add_table_flags` give."""
+    return table_options(args) | {
         "layout": args.layout,
         "metadata": args.metadata,
         "pattern": args.pattern,
@@ -126,7 +138,7 @@ def scanned(path: Path, args: argparse.Namespace) -> Path | FolderScan:
 
 def dry_run(source: Path | FolderScan, args: argparse.Namespace, to_learn: bool) -> str:
     """What would be read, in lines."""
-    options = table_options(args) | ({"group": args.group} if to_learn else {})
+    options = plate_options(args) | ({"group": args.group} if to_learn else {})
     plates = read_plate(source, **options, to_learn=to_learn)
     roles = plates.table["role"].value_counts()
     return "\n".join(

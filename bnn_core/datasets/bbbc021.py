@@ -67,9 +67,9 @@ def read_bbbc021(
     root = find_root(root)
     fields = read_fields(root)
     folders = {
-        plate: found
+        plate: folder
         for plate in fields["plate"].unique()
-        if (found := plate_folder(root, plate)) is not None
+        if (folder := plate_folder(root, plate)) is not None
     }
     chosen = list(folders) if plates is None else check_plates(plates, fields)
     absent = [plate for plate in chosen if plate not in folders]
@@ -155,8 +155,8 @@ def read_fields(root: Path) -> pd.DataFrame:
             f"BBBC021_v1_image.csv and BBBC021_v1_moa.csv expected in {root}; fetch "
             "them: bnn data bbbc021 --plates Week1_22123"
         )
-    fields, found = map_columns(read_table(image_file))
-    _demand_clean(found, image_file)
+    fields, column_map = map_columns(read_table(image_file))
+    _demand_clean(column_map, image_file)
     wanted = [
         "plate",
         "well",
@@ -166,7 +166,7 @@ def read_fields(root: Path) -> pd.DataFrame:
         "concentration",
         *[f"path_{channel}" for channel in CHANNELS],
     ]
-    _demand_columns(fields, wanted, image_file, found.describe())
+    _demand_columns(fields, wanted, image_file, column_map.describe())
     parts = pd.concat(
         {
             channel: fields[f"path_{channel}"].str.rsplit("/", n=1).str[-1].str.extract(FILE_NAME)
@@ -253,9 +253,9 @@ def _metadata_file(folder: Path, name: str) -> Path | None:
 
 def _mechanisms(fields: pd.DataFrame, moa_file: Path, image_file: Path) -> pd.Series:
     """The mechanism of each field by compound and concentration, equal as decimals; else None."""
-    moas, found = map_columns(read_table(moa_file))
-    _demand_clean(found, moa_file)
-    _demand_columns(moas, ["compound", "concentration", "moa"], moa_file, found.describe())
+    moas, column_map = map_columns(read_table(moa_file))
+    _demand_clean(column_map, moa_file)
+    _demand_columns(moas, ["compound", "concentration", "moa"], moa_file, column_map.describe())
     moas = moas[moas["compound"] != DMSO]
     key = ["compound", "concentration"]
     double = moas.drop_duplicates([*key, "moa"]).duplicated(key, keep=False)
@@ -278,19 +278,19 @@ def _mechanisms(fields: pd.DataFrame, moa_file: Path, image_file: Path) -> pd.Se
     return none_where(values, values.isna())
 
 
-def _demand_columns(table: pd.DataFrame, wanted: list[str], path: Path, found: str) -> None:
+def _demand_columns(table: pd.DataFrame, wanted: list[str], path: Path, columns: str) -> None:
     missing = [c for c in wanted if c not in table]
     if missing:
         raise InputError(
-            f"{path} has no column for {', '.join(missing)} (found: {found}); fetch "
+            f"{path} has no column for {', '.join(missing)} (found: {columns}); fetch "
             "it again: bnn data bbbc021 --plates Week1_22123"
         )
 
 
-def _demand_clean(found: ColumnMap, path: Path) -> None:
+def _demand_clean(column_map: ColumnMap, path: Path) -> None:
     """The official tables hold nothing that a reader would have to check."""
-    if found.notes:
-        note = found.notes[0].removeprefix(WARNING)
+    if column_map.notes:
+        note = column_map.notes[0].removeprefix(WARNING)
         raise InputError(f"{path} {note}; fetch it again: bnn data bbbc021 --plates Week1_22123")
 
 

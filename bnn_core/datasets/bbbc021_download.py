@@ -225,7 +225,7 @@ def _unpack(work: PlateWork, stopped: threading.Event) -> None:
     """Count the intensities of all images, write the wanted ones; InputError names absent ones."""
     histogram = Histogram(len(bbbc021.CHANNELS))
     sizes: dict[str, int] = {}
-    found = set()
+    written = set()
     work.folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(work.archive) as archive:
         for member in archive.infolist():
@@ -237,7 +237,7 @@ def _unpack(work: PlateWork, stopped: threading.Event) -> None:
             if stopped.is_set():
                 raise StoppedError
             data = archive.read(member)
-            found.add(name)
+            written.add(name)
             # An image that was damaged before it was packed is for the quarantine list of a study.
             with suppress(InputError):
                 image = decode_image(data, name).pixels
@@ -245,7 +245,7 @@ def _unpack(work: PlateWork, stopped: threading.Event) -> None:
             if name in work.wanted:
                 sizes[name] = len(data)
                 _write(work.folder / name, data)
-    absent = sorted(work.wanted - found)
+    absent = sorted(work.wanted - written)
     if absent:
         raise InputError(
             f"the archive lacks {len(absent):,} of {len(work.wanted):,} files: "

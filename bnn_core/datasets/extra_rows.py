@@ -67,5 +67,5 @@ def _joined(table: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
         table = table.assign(**{STORED: np.arange(len(table))})
     columns = [*table.columns, *(c for c in copies if c not in table)]
     joined = {c: [*(table[c] if c in table else [None] * len(table)), *copies[c]] for c in columns}
-    found = pd.DataFrame(joined)
-    return found.astype({c: table[c].dtype for c in table if c in found})
+    rows = pd.DataFrame(joined)
+    return rows.astype({c: table[c].dtype for c in table if c in rows})

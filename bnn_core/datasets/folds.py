@@ -44,11 +44,11 @@ def grouped_folds(table: pd.DataFrame, k: int, seed: int = 0) -> list[tuple[str,
         raise InputError(f"--folds {k}: give 2 to {len(groups)}, the number of groups with a label")
     rng = np.random.default_rng(seed)
     dealt: list[list[str]] = [[] for _ in range(k)]
-    place = 0
+    turn = 0
     for _, names in groups.groupby(groups, sort=True):
         for name in rng.permutation(names.index.to_numpy()):
-            dealt[place % k].append(str(name))
-            place += 1
+            dealt[turn % k].append(str(name))
+            turn += 1
     return [tuple(sorted(names)) for names in dealt]
 
 
@@ -95,17 +95,17 @@ def leave_label_out(table: pd.DataFrame, seed: int = 0) -> LabelsOut:
         )
     rng = np.random.default_rng(seed)
     parts: list[list[str]] = [[] for _ in labels]
-    place = 0
-    for own, label in enumerate(labels):
+    turn = 0
+    for held_out, label in enumerate(labels):
         names = groups.index[groups == label].to_numpy()
         if len(names) == 1:
-            parts[own].append(str(names[0]))
+            parts[held_out].append(str(names[0]))
             continue
-        parts[own] += [f"{name}{UNSEEN}" for name in names]
-        others = [fold for fold in range(len(labels)) if fold != own]
+        parts[held_out] += [f"{name}{UNSEEN}" for name in names]
+        others = [fold for fold in range(len(labels)) if fold != held_out]
         for name in rng.permutation(names):
-            parts[others[place % len(others)]].append(str(name))
-            place += 1
+            parts[others[turn % len(others)]].append(str(name))
+            turn += 1
     several = [label for label in labels if (groups == label).sum() > 1]
     return LabelsOut(
         unseen_copies(table, several),

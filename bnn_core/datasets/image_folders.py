@@ -60,8 +60,8 @@ class FolderScan:
         """Lines for people: files, plates, wells, sites, channels, planes, points in time."""
         files = self.files
         what = "image" if self.in_zarr else "file"
-        found = count(files["path"].nunique(), what)
-        lines = [f"{self.root}: {found} recognised as {self.instrument}"]
+        amount = count(files["path"].nunique(), what)
+        lines = [f"{self.root}: {amount} recognised as {self.instrument}"]
         if self.strange:
             n = len(self.strange)
             lines.append(

@@ -59,15 +59,15 @@ class ImageSet:
         """
         start, stop, step = rows.indices(len(self))
         assert step == 1, "rows that follow one another"
-        found = np.empty((stop - start, *shape), np.uint8)
+        pixels = np.empty((stop - start, *shape), np.uint8)
         for first in range(start, stop, AT_A_TIME):
             few = slice(first, min(first + AT_A_TIME, stop))
             for i, (image_id, image) in enumerate(zip(self.ids[few], self.read(few), strict=True)):
                 try:
-                    found[first - start + i] = fit(image, shape)
+                    pixels[first - start + i] = fit(image, shape)
                 except InputError as error:
                     raise InputError(f"{self.name}/{image_id}: {error}") from error
-        return found
+        return pixels
 
 
 def open_image_set(text: str, scratch: Path) -> ImageSet:
@@ -77,20 +77,20 @@ def open_image_set(text: str, scratch: Path) -> ImageSet:
     """
     name, path = split_name(text)
     if path.is_dir():
-        found = _from_folder(path)
+        image_set = _from_folder(path)
     elif path.suffix == ".npz":
-        found = _from_npz(path, scratch)
+        image_set = _from_npz(path, scratch)
     elif re.search(r"idx3-ubyte(\.gz)?$", path.name):
-        found = idx_set(path, scratch)
+        image_set = idx_set(path, scratch)
     elif path.exists():
         raise InputError(
             f"{path}: a folder of images, an .npz or an idx file (…idx3-ubyte) expected"
         )
     else:
         raise InputError(f"{path} does not exist")
-    if not len(found):
+    if not len(image_set):
         raise InputError(f"{path} holds no image")
-    return named(found, name)
+    return named(image_set, name)
 
 
 def split_name(text: str) -> tuple[str | None, Path]:
@@ -101,9 +101,9 @@ def split_name(text: str) -> tuple[str | None, Path]:
     return None, Path(text)
 
 
-def named(found: ImageSet, name: str | None) -> ImageSet:
+def named(image_set: ImageSet, name: str | None) -> ImageSet:
     """The set under the name that the user gave it, if any."""
-    return found if name is None else replace(found, name=name, title=name)
+    return image_set if name is None else replace(image_set, name=name, title=name)
 
 
 def idx_set(images: Path, scratch: Path, *, labels: Path | None = None) -> ImageSet:

@@ -101,8 +101,8 @@ def _what_is_there(name: str, root: Path) -> str:
         raw = root / "MNIST" / "raw"
         count = len(load_mnist(raw, train=True).images) + len(load_mnist(raw, False).images)
         return f"{root}/MNIST: {count:,} images"
-    found = datasets.EMNIST(root, split="byclass", train=False)
-    return f"{root}/EMNIST: all splits; byclass has {len(found):,} test images"
+    byclass = datasets.EMNIST(root, split="byclass", train=False)
+    return f"{root}/EMNIST: all splits; byclass has {len(byclass):,} test images"
 
 
 def _fetch(name: str, root: Path) -> None:

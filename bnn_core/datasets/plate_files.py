@@ -58,7 +58,7 @@ def spread_evenly(total: int, most: int) -> np.ndarray:
 
 
 def pick_channels(
-    mapped: pd.DataFrame, found: ColumnMap, channels: Sequence[str] | None, table_path: Path
+    mapped: pd.DataFrame, column_map: ColumnMap, channels: Sequence[str] | None, table_path: Path
 ) -> tuple[pd.DataFrame, list[str] | None, list[str]]:
     """The file columns to use (one per channel where there are any, else `path`), channels, notes.
 
@@ -72,7 +72,7 @@ def pick_channels(
                 f"--channels {','.join(channels)}: different names expected, "
                 "separated by commas, such as DNA,Actin"
             )
-    if not found.channels:
+    if not column_map.channels:
         if "path" not in mapped:
             raise InputError(
                 f"{table_path} has no column of image files ('path', 'image', "
@@ -80,10 +80,10 @@ def pick_channels(
             )
         return mapped, channels, []
     if channels is None:
-        picked, notes = _stains(mapped, list(found.channels))
+        picked, notes = _stains(mapped, list(column_map.channels))
     else:
-        picked, notes = _named_channels(channels, list(found.channels), table_path), []
-    dropped = [f"path_{c}" for c in found.channels if c not in picked]
+        picked, notes = _named_channels(channels, list(column_map.channels), table_path), []
+    dropped = [f"path_{c}" for c in column_map.channels if c not in picked]
     return mapped.drop(columns=[*dropped, "path"], errors="ignore"), picked, notes
 
 

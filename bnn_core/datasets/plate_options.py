@@ -79,9 +79,9 @@ def read_given(source: Path | FolderScan, path: Path, options: PlateOptions) -> 
     with naming(path):
         raw, more = one_row_per_field(raw, own)
         notes += more
-        mapped, found = map_columns(raw, own)
-    mapped, channels, more = pick_channels(mapped, found, options.channels or names, path)
-    notes += [*found.notes, *more]
+        mapped, column_map = map_columns(raw, own)
+    mapped, channels, more = pick_channels(mapped, column_map, options.channels or names, path)
+    notes += [*column_map.notes, *more]
     files = [c for c in mapped if c == "path" or c.startswith("path_")]
     given_files = mapped[files]
     if not isinstance(source, FolderScan):
@@ -98,7 +98,7 @@ def read_given(source: Path | FolderScan, path: Path, options: PlateOptions) -> 
         columns={k: v for k, v in (options.columns or {}).items() if k not in own},
         wanted=(options.label, options.group, options.batch),
     )
-    return Given(raw, mapped, files, channels, root, found.describe(), notes + more)
+    return Given(raw, mapped, files, channels, root, column_map.describe(), notes + more)
 
 
 def as_source(path: Path, options: PlateOptions) -> Path | FolderScan:

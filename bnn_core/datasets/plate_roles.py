@@ -132,10 +132,10 @@ def _missing_plates(mapped: pd.DataFrame) -> list[str]:
     if "plate" in mapped and mapped["plate"].notna().all():
         return []
     unknown = mapped[mapped["plate"].isna()] if "plate" in mapped else mapped
-    places = unknown[[c for c in ("well", "site") if c in unknown]].dropna()
+    wells = unknown[[c for c in ("well", "site") if c in unknown]].dropna()
     remedy = "name the column of plates with --map plate=COLUMN"
-    if "site" in unknown and places.duplicated().any():
-        double = places.index[places.duplicated(keep=False)]
+    if "site" in unknown and wells.duplicated().any():
+        double = wells.index[wells.duplicated(keep=False)]
         return [
             f"{WARNING}{rows_text(double)}: the same well and site again, and no plate: there seem to "
             f"be several plates, whose wells are taken as one; {remedy}"
@@ -145,9 +145,9 @@ def _missing_plates(mapped: pd.DataFrame) -> list[str]:
 
 def plate_image_ids(mapped: pd.DataFrame) -> pd.Series:
     """`image_ids`, by the first channel's file where there is one file per channel."""
-    if "path" in mapped:
+    first = next((c for c in mapped if c.startswith("path_")), None)
+    if "path" in mapped or first is None:
         return image_ids(mapped)
-    first = next(c for c in mapped if c.startswith("path_"))
     return image_ids(mapped.assign(path=mapped[first]))
 
 

@@ -12,27 +12,14 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING
-from bnn_core.datasets.folds import demand_learnable, leave_one_group_out
 from bnn_core.datasets.image_folders import FolderScan
-from bnn_core.datasets.plate_checks import alike_names, contradictions
+from bnn_core.datasets.labelled_rows import labelled_rows
 from bnn_core.datasets.plate_files import spread_evenly
 from bnn_core.datasets.plate_options import PlateOptions, as_source, read_given
-from bnn_core.datasets.plate_roles import (
-    classes_of,
-    controls_of,
-    groups_of,
-    named_column,
-    plate_image_ids,
-    read_labels,
-    role_notes,
-)
+from bnn_core.datasets.plate_roles import named_column
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.images.addresses import is_there
-from bnn_core.tables.plate_map import odd_wells
-from bnn_core.tables.reading import naming
-
-_KEPT = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa")
 
 
 def load_plate(
@@ -127,62 +114,35 @@ def read_plate(source: Path | FolderScan, *, to_learn: bool = True, **asked: Any
     table_path = source.root if isinstance(source, FolderScan) else Path(source)
     if not isinstance(source, FolderScan):
         source = as_source(table_path, options)
-    read = read_given(source, table_path, options)
-    given, mapped, notes = read.raw, read.mapped, read.notes
+    given = read_given(source, table_path, options)
+    mapped = given.mapped
     if options.batch is not None:
-        mapped["batch"] = named_column(options.batch, given, mapped, "--batch")
-    label, group, control = options.label, options.group, options.control
-    label = label or next((c for c in ("label", "moa") if c in mapped), None)
-    if label is None and to_learn:
-        raise InputError(_no_label(table_path, given, isinstance(source, FolderScan)))
-    labels = pd.Series(None, index=mapped.index, dtype=object)
-    if label is not None:
-        labels = named_column(label, given, mapped, "--label")
-        labels, more = read_labels(labels, options.unlabelled, table_path)
-        notes += more
-    is_control = controls_of(control, mapped, labels, table_path)
-    role = pd.Series("scored", index=mapped.index).mask(labels.isna(), "unlabelled")
-    role = role.mask(is_control, "control")
-    labels = labels.where(role == "scored", None)
-    classes = (
-        classes_of(labels, label, table_path) if to_learn else sorted(labels.dropna().unique())
+        mapped["batch"] = named_column(options.batch, given.raw, mapped, "--batch")
+    if to_learn and isinstance(source, FolderScan) and not ({"label", "moa"} & set(mapped)):
+        _demand_label(table_path, options.label)
+    rows = labelled_rows(
+        mapped,
+        given.raw,
+        table_path,
+        label=options.label,
+        group=options.group,
+        control=options.control,
+        unlabelled=options.unlabelled,
+        to_learn=to_learn,
     )
-    groups, more = groups_of(group, given, mapped)
-    notes += more if to_learn else []
-    table = pd.DataFrame(
-        {
-            "image_id": plate_image_ids(mapped),
-            "label": labels.astype(object),
-            "role": role,
-            "group": groups,
-        },
-        index=mapped.index,
-    )
-    if to_learn:
-        with naming(table_path):
-            leave_one_group_out(table)  # refuses labels that are all of one group
-            demand_learnable(table)
-    table = table.join(mapped[[*[c for c in _KEPT if c in mapped], *read.files]])
-    doubts = [*alike_names(classes, "classes"), *odd_wells(table), *contradictions(table)]
-    if to_learn and (group is not None or "compound" in mapped):
-        names = groups[role == "scored"].unique()
-        doubts += alike_names(names, "groups, left out one by one")
     notes = [
-        f"columns: {read.understood}; label {label or 'none'}",
-        *notes,
-        *role_notes(role, control),
-        *(WARNING + doubt for doubt in doubts),
+        f"columns: {given.understood}; label {rows.label or 'none'}",
+        *given.notes,
+        *rows.notes,
     ]
-    return PlateTable(table, classes, read.channels, read.root, notes)
+    table = rows.table.join(mapped[given.files])
+    return PlateTable(table, rows.classes, given.channels, given.root, notes)
 
 
-def _no_label(path: Path, given: pd.DataFrame, of_folder: bool) -> str:
-    if of_folder:
-        return (
-            f"{path}: names of files tell no labels: give a plate map with --layout (wells with "
-            "compound and moa, as .csv or .xlsx), or a table with --metadata"
+def _demand_label(folder: Path, label: str | None) -> None:
+    """InputError where neither the names of files nor a plate map give labels."""
+    if label is None:
+        raise InputError(
+            f"{folder}: the names of files give no labels: bring a plate map with --layout (wells "
+            "with compound and moa, as .csv or .xlsx), or a table with --metadata"
         )
-    return (
-        f"{path} has no column of labels ('label', 'moa'): name it with --label, or bring it with "
-        f"--layout or --metadata; there are {', '.join(map(str, given.columns[:20]))}"
-    )

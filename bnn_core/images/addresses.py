@@ -69,9 +69,9 @@ def stamp(path: str | Path) -> tuple[int, int]:
     sizes, times = [0], [0]
     for file in address_of(path).files:
         try:
-            found = readable(file).stat()
+            status = readable(file).stat()
         except (OSError, InputError):
             continue
-        sizes.append(found.st_size)
-        times.append(found.st_mtime_ns)
+        sizes.append(status.st_size)
+        times.append(status.st_mtime_ns)
     return sum(sizes), max(times)

@@ -113,19 +113,19 @@ def _part_of_set(
             f"{path} holds planes of {len(here)} images: save each as a file of its own"
         )
     (series,) = here
-    places = [i for i, page in enumerate(series.pages) if page is not None]
+    present = [i for i, page in enumerate(series.pages) if page is not None]
     lead = series.shape[: len(series.shape) - series.keyframe.ndim]
-    index = np.array(np.unravel_index(places, lead or (1,)))
+    index = np.array(np.unravel_index(present, lead or (1,)))
     varying = [
         axis for axis, values in zip(series.axes, index, strict=False) if len(set(values)) > 1
     ]
     if any(axis not in _CHANNEL_AXES for axis in varying):
         kind = _AXES.get(varying[0], f"planes along the axis {varying[0]}")
         raise InputError(
-            f"{path} has {len(places)} {kind}: one plane per channel expected; project or split it "
+            f"{path} has {len(present)} {kind}: one plane per channel expected; project or split it "
             "first"
         )
-    pages = [series.pages[i] for i in places]
+    pages = [series.pages[i] for i in present]
     return series, pages, "C" + series.keyframe.axes, []
 
 

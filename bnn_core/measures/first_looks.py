@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.measures.evaluation import certainty
-from bnn_core.measures.levels import own_images, scored_rows
+from bnn_core.measures.levels import original_images, scored_rows
 
 #: Each list of images to look at first: name -> its meaning.
 FIRST_LOOKS = {
@@ -31,7 +31,7 @@ def first_looks(
     method whose predictions count. standard: the method to compare with, or None. score: a key of
     `base.scores.SCORES`. Empty lists are left out.
     """
-    rows = rows[own_images(tables[bayes].iloc[rows])]
+    rows = rows[original_images(tables[bayes].iloc[rows])]
     table = tables[bayes].iloc[rows]
     sure = certainty(score, table[score])
     counted = scored_rows(table)

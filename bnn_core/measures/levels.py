@@ -72,7 +72,7 @@ def wrong_rows(table: pd.DataFrame) -> np.ndarray:
     return wrong.to_numpy(dtype=bool) & ~unlearned_rows(table)
 
 
-def own_images(table: pd.DataFrame) -> np.ndarray:
+def original_images(table: pd.DataFrame) -> np.ndarray:
     """(N,) bool: images of the study itself, not images added later to test the networks.
 
     Wells, doses and the lists of images to look at first use only these rows.

@@ -37,10 +37,10 @@ def unlikeness(table: pd.DataFrame) -> np.ndarray:
     if "distance" not in table:
         return np.full(len(table), np.nan)
     distance = table["distance"].to_numpy(dtype=np.float64)
-    own = scored_rows(table)
+    trained_on = scored_rows(table)
     if "source" in table:
-        own &= table["source"].isna().to_numpy()
-    known = np.sort(distance[own & ~np.isnan(distance)])
+        trained_on &= table["source"].isna().to_numpy()
+    known = np.sort(distance[trained_on & ~np.isnan(distance)])
     if not len(known):
         return np.full(len(table), np.nan)
     share = np.searchsorted(known, distance, side="right") / len(known)

@@ -241,7 +241,7 @@ def kind_table(table: pd.DataFrame, score: str, threshold: float) -> pd.DataFram
     return pd.DataFrame(lines, columns=None if lines else ["group", "kind", "n"])
 
 
-def taken_for(table: pd.DataFrame, score: str, group: str = NEW) -> pd.DataFrame:
+def predicted_as(table: pd.DataFrame, score: str, group: str = NEW) -> pd.DataFrame:
     """Predictions of each kind: kind, predicted, n, share of the kind, median of the score."""
     rows = groups(table) == group
     part = pd.DataFrame(

@@ -174,9 +174,9 @@ def _train_members(
     """Members one after another: in one batched run (vmap) they took 1.5 times as long on a CPU."""
     histories = []
     with bar(total=config.epochs * config.members, unit="epoch") as shown:
-        for member, (path, own) in enumerate(_members(folder, config)):
+        for member, (path, settings) in enumerate(_members(folder, config)):
             before = member * config.epochs
-            train(path, own, data, device=device, progress=partial(_show, shown, before))
+            train(path, settings, data, device=device, progress=partial(_show, shown, before))
             _show(shown, before, config.epochs, {})
             histories.append(pd.read_csv(path / "history.csv"))
     mean = pd.concat(histories).groupby("epoch", as_index=False).mean()
@@ -216,14 +216,14 @@ def _fit_laplace(
                 yield features, torch.as_tensor(weights[data.targets[part]])
                 shown.update(len(part))
 
-    found = fit_last_layer(last_layer(network), batches())
+    posterior = fit_last_layer(last_layer(network), batches())
     _write_fitted(
         folder,
-        prior_precision=found.prior_precision,
-        effective_weights=found.effective_weights,
+        prior_precision=posterior.prior_precision,
+        effective_weights=posterior.effective_weights,
     )
     with atomic_path(folder / WEIGHTS) as temporary:
-        tensors = {name: getattr(found, name) for name in ("mean", "values", "left", "right")}
+        tensors = {name: getattr(posterior, name) for name in ("mean", "values", "left", "right")}
         temporary.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}))
 
 

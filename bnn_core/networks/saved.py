@@ -41,6 +41,8 @@ class Settings(TypedDict):
     bayesian: NotRequired[bool]
     pathways: NotRequired[Annotated[int, _between(0, 6)]]
     head_width: NotRequired[Side]
+    hidden: NotRequired[Side]
+    whiten: NotRequired[float]
     intensity: NotRequired[str]
     epochs: NotRequired[int]
     batch_size: NotRequired[int]

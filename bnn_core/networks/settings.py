@@ -12,7 +12,7 @@ from bnn_core.networks.priors import CENTRES, SCALES, GaussianPrior, MixturePrio
 OPTIMIZERS = ("adam", "adamw", "sghmc")
 SCHEDULES = ("one-cycle", "step", "constant", "cyclical")
 PRIORS = ("mixture", "gaussian")
-INTENSITIES = ("linear", "sqrt")
+INTENSITIES = ("linear", "sqrt", "as-is")
 STARTS = ("random", "standard")
 TTA = ("none", "dihedral")
 CALIBRATIONS = ("none", "folds")
@@ -46,6 +46,13 @@ class TrainConfig:
         0, "mscnn: scales from the finest, 1 to 6 (0: as many as fit)", minimum=0
     )
     head_width: int = _setting(1024, "mscnn: maps of the 1x1 convolution", minimum=1)
+    hidden: int = _setting(128, "mlp: units of the hidden layer", minimum=1)
+    whiten: float = _setting(
+        0.0,
+        "mlp: divide features by their spread within classes in every direction, with this share of "
+        "the mean variance added (0: each feature by itself)",
+        minimum=0,
+    )
     intensity: str = _setting("linear", "how pixel values enter the network", choices=INTENSITIES)
     epochs: int = _setting(30, "passes over the training images", minimum=1)
     batch_size: int = _setting(128, "images per training step", minimum=1)

@@ -71,9 +71,9 @@ def which_networks(study: Study, hashes: Sequence[str], deployed: bool) -> np.nd
 
     An image of the study itself is predicted as in the study: by the fold that did not train on it.
     """
-    own = study.images.drop_duplicates("content_hash").set_index("content_hash")["fold"]
+    fold_of = study.images.drop_duplicates("content_hash").set_index("content_hash")["fold"]
     default = DEPLOYED if deployed else ALL_FOLDS
-    return np.array([own.get(h, default) if h else default for h in hashes], dtype=np.int64)
+    return np.array([fold_of.get(h, default) if h else default for h in hashes], dtype=np.int64)
 
 
 def keep_rows(
@@ -199,9 +199,9 @@ def _predict_part(
     moments = Moments.concatenate(parts)
     more: dict[str, np.ndarray] = {}
     if mean is not None:
-        found = np.concatenate(features)
-        more |= {"embedding": found.astype(np.float16)} if main else {}
-        more |= {"distance": cloud.distance(found)} if cloud is not None else {}
+        embedding = np.concatenate(features)
+        more |= {"embedding": embedding.astype(np.float16)} if main else {}
+        more |= {"distance": cloud.distance(embedding)} if cloud is not None else {}
     if samples is not None:
         path = _samples_file(making, block, method, networks)
         with atomic_path(path) as temporary, open(temporary, "wb") as file:

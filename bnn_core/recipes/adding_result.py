@@ -84,12 +84,12 @@ def finish_addition(
             len(added),
         )
     for method in kept:
-        own = study.samples(method)
+        samples = study.samples(method)
         (making / "samples").mkdir(exist_ok=True)
         _write_array(
             making / "samples" / f"{method}.npy",
-            own,
-            (block_samples(making, b, method, sets, own.shape[1:]) for b in blocks),
+            samples,
+            (block_samples(making, b, method, sets, samples.shape[1:]) for b in blocks),
             len(added),
         )
     notes = [
@@ -166,14 +166,14 @@ def _prediction_notes(study: Study, which: np.ndarray, folds: int) -> list[str]:
     return notes
 
 
-def _write_array(path: Path, own: np.ndarray, parts: Iterator[np.ndarray], more: int) -> None:
+def _write_array(path: Path, present: np.ndarray, parts: Iterator[np.ndarray], more: int) -> None:
     """An array of the study with the rows of the blocks below its own."""
     with atomic_path(path) as temporary:
-        writer = ArrayWriter(temporary, (len(own) + more, *own.shape[1:]), own.dtype)
-        for start in range(0, len(own), 2000):
-            writer.append(own[start : start + 2000])
+        writer = ArrayWriter(temporary, (len(present) + more, *present.shape[1:]), present.dtype)
+        for start in range(0, len(present), 2000):
+            writer.append(present[start : start + 2000])
         for part in parts:
-            writer.append(part.astype(own.dtype))
+            writer.append(part.astype(present.dtype))
         writer.close()
 
 
@@ -183,16 +183,16 @@ def _thumbnails(study: Study, making: Path, blocks: Sequence[Block]) -> Iterator
         yield from block_thumbnails(making, block)
 
 
-def _below(own: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
+def _below(present: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
     """Two tables one below the other: the columns of the first, then those only in the second."""
-    columns = [*own.columns, *(c for c in added if c not in own)]
+    columns = [*present.columns, *(c for c in added if c not in present)]
     out = {}
     for column in columns:
-        if column in own and column in added and own[column].dtype == added[column].dtype:
-            out[column] = pd.concat([own[column], added[column]], ignore_index=True)
+        if column in present and column in added and present[column].dtype == added[column].dtype:
+            out[column] = pd.concat([present[column], added[column]], ignore_index=True)
         else:
             out[column] = [
-                *(own[column] if column in own else [None] * len(own)),
+                *(present[column] if column in present else [None] * len(present)),
                 *(added[column] if column in added else [None] * len(added)),
             ]
     return pd.DataFrame(out)

@@ -157,10 +157,12 @@ def _blocks(
     ]
     positions = np.concatenate([job.positions for job in jobs]) if jobs else np.empty(0, int)
     demand_new(study, rows["image_id"].iloc[positions])
-    taken = frozenset(study.images["plate"].dropna()) if "plate" in study.images else frozenset()
+    used_names = (
+        frozenset(study.images["plate"].dropna()) if "plate" in study.images else frozenset()
+    )
     reader = PlateReader(workers, intensities)
     return [
-        PlateBlock(rows.iloc[job.positions], job, scaling, taken, name, reader, f"{i:05d}")
+        PlateBlock(rows.iloc[job.positions], job, scaling, used_names, name, reader, f"{i:05d}")
         for i, job in enumerate(jobs)
     ]
 
@@ -214,11 +216,11 @@ def _keys(
             "counted in no accuracy"
         )
     plates = [block.job.plate or name for block in blocks]
-    said: dict[str, list[str]] = {}
+    plates_of: dict[str, list[str]] = {}
     for plate, one in zip(plates, about, strict=True):
         for note in one["notes"]:
-            said.setdefault(note, []).append(plate)
-    notes += [f"{note} (plates {listed(which)})" for note, which in said.items()]
+            plates_of.setdefault(note, []).append(plate)
+    notes += [f"{note} (plates {listed(which)})" for note, which in plates_of.items()]
     if renamed := [
         one["plate"]
         for plate, one in zip(plates, about, strict=True)

@@ -35,6 +35,9 @@ from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import open_making
 from bnn_core.study.writing import finish_study
 
+#: Numbers (rows times features) up to which a study of features has baselines.
+MOST_FEATURES = 2_000_000
+
 
 def plan_plate_study(
     out: Path,
@@ -155,13 +158,14 @@ def _assemble_study(making: Path, device: str) -> Path:
         configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
         train_on_source(making / DEPLOY, source, configs, len(folds), device)
     main = reading_method(results)
-    if not (making / baselines.FILE).is_file():
+    if not (making / baselines.FILE).is_file() and not _too_many(source):
         baselines.write_baselines(
             making,
             images,
             source.classes,
             [(fold.train, fold.predict) for fold in folds],
             source_statistics(source),
+            "intensities" if source.features is None else "features",
         )
     source.keep_with_study(making)
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
@@ -218,9 +222,17 @@ def _assemble_study(making: Path, device: str) -> Path:
     )
 
 
+def _too_many(source: PlateSource) -> bool:
+    """Whether a logistic regression on the features of a source would take longer than networks."""
+    return source.features is not None and source.images.size > MOST_FEATURES
+
+
 def source_statistics(source: PlateSource, batch: int = 256) -> np.ndarray:
-    """(N, F) `intensity_statistics` of all images of a source, read a few at a time."""
+    """(N, F) `intensity_statistics` of all images of a source, read a few at a time; of features
+    these themselves."""
     rows = np.arange(len(source.table))
+    if source.features is not None:
+        return source.pixels(rows).reshape(len(rows), -1)
     return np.concatenate(
         [intensity_statistics(source.pixels(part)) for part in np.split(rows, rows[batch::batch])]
     )

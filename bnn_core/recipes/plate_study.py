@@ -194,17 +194,17 @@ def make_table_study(
     read: fields of `PlateOptions`. Returns the study's folder; with `prepare_only` the working
     folder, in which `bnn fold` runs.
     """
-    found = read_plate(source, **read)
-    for doubt in found.doubts:
+    plates = read_plate(source, **read)
+    for doubt in plates.doubts:
         tell(doubt)
     if division.folds not in (None, "each"):
-        division.parts(found.table)
+        division.parts(plates.table)
     left_out = "labels" if division.leave_out == "label" else "compounds"
     columns, channels = read.get("columns") or {}, read.get("channels")
     return make_plate_study(
         out,
         lambda: prepare_plates(
-            found,
+            plates,
             prepared_folder(out),
             size=size,
             normalise=normalise,
@@ -288,7 +288,7 @@ def make_plate_study(
             deploy=division.deploy,
             settings={
                 "preset": choice.preset,
-                "size": smaller,
+                "size": smaller if source.features is None else None,
                 "folds": str(division.folds) if division.folds else len(parts),
                 "fold_seed": division.seed,
                 "leave_out": division.leave_out,

@@ -111,7 +111,8 @@ class Description(Versioned):
     metrics: method -> level -> accuracy. created: ISO 8601. fingerprint: of ids, contents and
     labels. image_root: folder of the original files; a relative one is inside the study.
     pixel_size_um: side of a pixel in micrometres. intensities: range that became 0 to 255.
-    files: name -> bytes. checksums: name -> BLAKE2b (`checksums`).
+    features: names of measured features, where the networks take these. anchor: how they were
+    scaled before (`datasets.anchoring`). files: name -> bytes. checksums: name -> BLAKE2b (`checksums`).
     """
 
     title: str
@@ -142,6 +143,8 @@ class Description(Versioned):
     added: NotRequired[list[Added] | None]
     seeds: NotRequired[Seeds | None]
     embedding_of: NotRequired[str | None]
+    features: NotRequired[Names | None]
+    anchor: NotRequired[str | None]
     columns: NotRequired[str | None]
     files: NotRequired[
         dict[Annotated[str, Rule("a path inside the study", _is_inside)], Count] | None
@@ -187,7 +190,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 def stamp_of(path: Path) -> tuple[int, ...] | None:
     """Tells one making of a study from another; None where there is none."""
     try:
-        found = os.stat(path / "study.json")
+        status = os.stat(path / "study.json")
     except OSError:
         return None
-    return (found.st_ino, found.st_mtime_ns, found.st_size)
+    return (status.st_ino, status.st_mtime_ns, status.st_size)

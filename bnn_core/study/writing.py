@@ -106,9 +106,13 @@ def finish_study(
 
 def versions() -> dict[str, str]:
     """Versions of what made a study."""
-    found = {"bnn": bnn_core.__version__, "python": sys.version.split()[0], "numpy": np.__version__}
+    packages = {
+        "bnn": bnn_core.__version__,
+        "python": sys.version.split()[0],
+        "numpy": np.__version__,
+    }
     torch = sys.modules.get("torch")
-    return found | ({"torch": str(torch.__version__)} if torch else {})
+    return packages | ({"torch": str(torch.__version__)} if torch else {})
 
 
 def _joined(images: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:

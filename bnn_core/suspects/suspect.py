@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bnn_core.measures.levels import LEVEL_COLUMNS, own_images, scored_rows
+from bnn_core.measures.levels import LEVEL_COLUMNS, original_images, scored_rows
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Case:
         if not self.has("compound"):
             return self.images
         names = self.rows["compound"].dropna().unique()
-        return self.table["compound"].isin(names).to_numpy() & own_images(self.table)
+        return self.table["compound"].isin(names).to_numpy() & original_images(self.table)
 
     def mean_p(self, rows: pd.DataFrame) -> np.ndarray:
         """(C,) mean softmax of these rows."""

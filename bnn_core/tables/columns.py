@@ -83,9 +83,9 @@ def map_columns(
     """
     overrides = _resolved(table, overrides or {})
     plain = {column: plain_name(column) for column in table.columns}
-    taken = {source for source in overrides.values() if source}
-    channels = _channels(table, {c: n for c, n in plain.items() if c not in taken})
-    used = taken | {c for pair in channels.values() for c in pair if c}
+    overridden = {source for source in overrides.values() if source}
+    channels = _channels(table, {c: n for c, n in plain.items() if c not in overridden})
+    used = overridden | {c for pair in channels.values() for c in pair if c}
     columns: dict[str, str] = {}
     for canonical in CANONICAL:
         if canonical in overrides:

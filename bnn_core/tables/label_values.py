@@ -125,25 +125,27 @@ def count_alike(
     names: what the columns say. labels: those that occur. Numbers count from 1 where the last of
     1..K is among them and 0 is not, from 0 where 0 is and K is not; else nothing is changed.
     """
-    places = len(names)
-    from_zero, from_one = ({str(k) for k in range(b, b + places)} for b in (0, 1))
+    n = len(names)
+    from_zero, from_one = ({str(k) for k in range(b, b + n)} for b in (0, 1))
 
     def base(values: Collection[object]) -> int | None:
         keys = {name_key(value) for value in values} - set(NO_LABEL) - set(ASKED)
-        if keys <= from_one and str(places) in keys:
+        if keys <= from_one and str(n) in keys:
             return 1
         return 0 if keys <= from_zero and "0" in keys else None
 
-    own = {frozenset(from_zero): 0, frozenset(from_one): 1}.get(frozenset(map(name_key, names)))
+    base_of_columns = {frozenset(from_zero): 0, frozenset(from_one): 1}.get(
+        frozenset(map(name_key, names))
+    )
     theirs = None if predicted is None else base(predicted.dropna().unique())
-    wanted = next((b for b in (base(labels), theirs, own) if b is not None), None)
-    if own is None or (wanted == own and theirs in (None, own)):
+    wanted = next((b for b in (base(labels), theirs, base_of_columns) if b is not None), None)
+    if base_of_columns is None or (wanted == base_of_columns and theirs in (None, base_of_columns)):
         return tuple(names), predicted, ""
     if predicted is not None and theirs is not None and theirs != wanted:
         shifted = predicted.map(lambda n: str(int(name_key(n)) + wanted - theirs), "ignore")
         predicted = none_where(shifted, predicted.isna())
-    moved = tuple(str(int(name_key(name)) + wanted - own) for name in names)
-    what = "columns" if wanted != own else "predicted classes"
+    moved = tuple(str(int(name_key(name)) + wanted - base_of_columns) for name in names)
+    what = "columns" if wanted != base_of_columns else "predicted classes"
     return (
         moved,
         predicted,
@@ -152,12 +154,14 @@ def count_alike(
 
 
 def counted_alike(
-    found: ClassValues, labels: pd.Series, predicted: pd.Series | None
+    class_values: ClassValues, labels: pd.Series, predicted: pd.Series | None
 ) -> tuple[ClassValues, pd.Series | None, list[str]]:
     """Numbered columns and predictions counted from 0 or 1 as the labels are, and a note."""
-    names, predicted, note = count_alike(found.columns.names, labels.dropna().unique(), predicted)
+    names, predicted, note = count_alike(
+        class_values.columns.names, labels.dropna().unique(), predicted
+    )
     return (
-        replace(found, columns=replace(found.columns, names=names)),
+        replace(class_values, columns=replace(class_values.columns, names=names)),
         predicted,
         [note] if note else [],
     )
@@ -176,9 +180,9 @@ def named_codes(
     occurring = set(keys.dropna())
     if not given or not occurring or occurring & {name_key(name) for name in given}:
         return values, ""
-    places = len(given)
-    from_one = [range(1, places + 1)] if str(places) in occurring else []
-    for codes in (names, range(places), *from_one):
+    n = len(given)
+    from_one = [range(1, n + 1)] if str(n) in occurring else []
+    for codes in (names, range(n), *from_one):
         class_of = {name_key(code): name for code, name in zip(codes, given, strict=False)}
         if occurring <= class_of.keys():
             meant = ", ".join(f"{code} is '{name}'" for code, name in list(class_of.items())[:12])

@@ -9,9 +9,9 @@ import pandas as pd
 from bnn_core.base.scores import DEFAULT
 from bnn_core.base.wording import be, count, listed
 from bnn_core.measures.intervals import Interval, mean_difference, mean_interval
-from bnn_core.measures.levels import aggregate, own_images, scored_rows
+from bnn_core.measures.levels import aggregate, original_images, scored_rows
 from bnn_core.tables.values import reading_order
-from bnn_core.tables.wells import place_of, well_name
+from bnn_core.tables.wells import well_name, well_position
 
 
 class Ring(NamedTuple):
@@ -49,7 +49,7 @@ def well_table(
     prediction against its label; NA without), and the means of every quality_* and of distance,
     where there is one.
     """
-    table, place = _placed(table, source)
+    table, position = _placed(table, source)
     keys = ["plate", "well"]
     # Without labels a well stays one well, whatever its fields are labelled.
     units = aggregate(table.assign(label=None), "well", classes)
@@ -58,9 +58,9 @@ def well_table(
         for c in ("plate", "well", "n_images", "compound", "concentration", "role", "predicted")
         if c in units
     ]
-    found = units[[*columns, *(f"p_{name}" for name in classes)]].copy()
-    found.insert(2, "row", found["well"].map(lambda w: place[w][0]).astype(int))
-    found.insert(3, "column", found["well"].map(lambda w: place[w][1]).astype(int))
+    wells = units[[*columns, *(f"p_{name}" for name in classes)]].copy()
+    wells.insert(2, "row", wells["well"].map(lambda w: position[w][0]).astype(int))
+    wells.insert(3, "column", wells["well"].map(lambda w: position[w][1]).astype(int))
     scored = scored_rows(table)
     right = table["correct"].fillna(False).to_numpy(dtype=bool)
     measured = table[keys].assign(
@@ -71,14 +71,14 @@ def well_table(
     means = measured.groupby(keys, observed=True).mean()
     labels = table.groupby(keys, observed=True)["label"].agg(["nunique", "first"])
     labels["label"] = labels["first"].astype(object).where(labels["nunique"] == 1, None)
-    found = found.join(means, on=keys).join(
+    wells = wells.join(means, on=keys).join(
         labels[["label", "nunique"]].rename(columns={"nunique": "labels"}), on=keys
     )
-    correct = pd.array(found["predicted"].astype(object) == found["label"], dtype="boolean")
-    correct[(found["label"].isna() | found["agreement"].isna()).to_numpy()] = pd.NA
-    turn = {name: i for i, name in enumerate(sorted(found["plate"].unique(), key=reading_order))}
-    order = np.lexsort((found["column"], found["row"], found["plate"].map(turn)))
-    return found.assign(correct=correct).iloc[order].reset_index(drop=True)
+    correct = pd.array(wells["predicted"].astype(object) == wells["label"], dtype="boolean")
+    correct[(wells["label"].isna() | wells["agreement"].isna()).to_numpy()] = pd.NA
+    turn = {name: i for i, name in enumerate(sorted(wells["plate"].unique(), key=reading_order))}
+    order = np.lexsort((wells["column"], wells["row"], wells["plate"].map(turn)))
+    return wells.assign(correct=correct).iloc[order].reset_index(drop=True)
 
 
 def rows_of_wells(
@@ -99,7 +99,7 @@ def unplaced(table: pd.DataFrame, source: str | None = None) -> pd.DataFrame:
 def odd_wells(images: pd.DataFrame) -> list[str]:
     """A sentence on wells that no plate has, such as Z99; none where there are none."""
     wells = images["well"].dropna().astype(str) if "well" in images else pd.Series(dtype=str)
-    names = [name for name in wells.unique() if place_of(name) is None]
+    names = [name for name in wells.unique() if well_position(name) is None]
     if not names:
         return []
     n = int(wells.isin(names).sum())
@@ -126,7 +126,9 @@ def edge_ring(
     used = (
         np.stack([row, column])
         if in_use is None
-        else np.array([place for name in in_use if (place := place_of(name)) is not None])
+        else np.array(
+            [position for name in in_use if (position := well_position(name)) is not None]
+        )
         .reshape(-1, 2)
         .T
     )
@@ -174,14 +176,14 @@ def line_effects(wells: pd.DataFrame, values: np.ndarray, along: str) -> pd.Data
     left out.
     """
     known = ~np.isnan(values)
-    found = []
+    lines = []
     for line, part in pd.Series(values[known]).groupby(wells[along].to_numpy()[known]):
         mean = mean_interval(part.to_numpy())
         low, high = (mean.low, mean.high) if len(part) > 2 else (np.nan, np.nan)
-        found.append(
+        lines.append(
             {"line": int(line), "n": len(part), "mean": mean.value, "low": low, "high": high}
         )
-    return pd.DataFrame(found, columns=["line", "n", "mean", "low", "high"])
+    return pd.DataFrame(lines, columns=["line", "n", "mean", "low", "high"])
 
 
 def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
@@ -193,7 +195,7 @@ def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
 
 def images_of(table: pd.DataFrame, source: str | None) -> np.ndarray:
     """(N,) bool: the images of an added set, or of the study itself (None)."""
-    return own_images(table) if source is None else (table["source"] == source).to_numpy()
+    return original_images(table) if source is None else (table["source"] == source).to_numpy()
 
 
 def _placed(
@@ -203,7 +205,7 @@ def _placed(
     the places."""
     has_place = (table["plate"].notna() & table["well"].notna()).to_numpy()
     known = table[images_of(table, source) & has_place]
-    names = {name: place_of(name) for name in known["well"].unique()}
+    names = {name: well_position(name) for name in known["well"].unique()}
     spelled = {name: well_name(*p) for name, p in names.items() if p is not None}
     known = known[known["well"].isin(list(spelled)).to_numpy()]
     known = known.assign(plate=plate_names(known), well=known["well"].map(spelled).astype(object))

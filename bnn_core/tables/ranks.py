@@ -54,9 +54,9 @@ def ranked_values(table: pd.DataFrame, candidates: Sequence[str]) -> Ranked | No
     columns = [scores[r] for r in ranks]
     numbers = to_numbers(table, columns, "")  # type: ignore[arg-type]
     values = np.empty_like(numbers)
-    place = {name: k for k, name in enumerate(order)}
+    position = {name: k for k, name in enumerate(order)}
     for j, rank in enumerate(ranks):
-        values[np.arange(len(table)), named[rank].map(place).to_numpy(int)] = numbers[:, j]
+        values[np.arange(len(table)), named[rank].map(position).to_numpy(int)] = numbers[:, j]
     return Ranked(tuple(columns), tuple(order), values)
 
 

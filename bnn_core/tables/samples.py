@@ -171,7 +171,7 @@ def sample_moments(
     step = max(1, _BATCH // max(1, draws * classes))
     for start in range(0, n, step):
         block = np.asarray(samples[start : start + step], np.float64)
-        p, said = checked_probabilities(
+        p, remarks = checked_probabilities(
             block.reshape(-1, classes),
             np.repeat(np.asarray(rows[start : start + step]), draws),
             columns,
@@ -179,7 +179,7 @@ def sample_moments(
             where=where,
             lacking=lacking,
         )
-        notes = notes or said
+        notes = notes or remarks
         p = p.reshape(block.shape)
         kept[start : start + step] = p
         parts.append(moments(p.transpose(1, 0, 2)))

@@ -44,8 +44,8 @@ def find_single(
     split = split_class_column(column)
     named = split[1] if split else ""
     pair = _pair(main, column, named, values, labels, predicted, classes)
-    found = ClassColumns((f"1 - {column}", column), pair, logits=False)
-    return ClassValues(found, np.stack([1 - values, values], axis=1)), (
+    both = ClassColumns((f"1 - {column}", column), pair, logits=False)
+    return ClassValues(both, np.stack([1 - values, values], axis=1)), (
         f"'{column}' is read as the probability of '{pair[1]}'; '{pair[0]}' has the rest to 1. "
         f"--classes {pair[1]} {pair[0]} turns them round."
     )

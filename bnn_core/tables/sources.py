@@ -209,19 +209,19 @@ def find_values(
             return ClassValues(
                 ClassColumns(ranked.columns, ranked.names, False), ranked.values
             ), table
-        found = find_class_columns(table.raw, table.map.unused, known, prefix, suppose=True)
-        if found is not None and found.names == tuple(map(str, range(len(found.names)))):
-            demand_unsorted(table.raw, found.columns)
-    if found is not None:
-        values = to_numbers(table.raw, list(found.columns), table.path)
-        return ClassValues(found, values), table
+        columns = find_class_columns(table.raw, table.map.unused, known, prefix, suppose=True)
+        if columns is not None and columns.names == tuple(map(str, range(len(columns.names)))):
+            demand_unsorted(table.raw, columns.columns)
+    if columns is not None:
+        values = to_numbers(table.raw, list(columns.columns), table.path)
+        return ClassValues(columns, values), table
     long = long_columns(table.raw)
     if long is None:
         return None, table
     index, classes, values = pivot_long(table.raw, table.mapped, long, table.path)
-    found = ClassColumns(tuple(classes), tuple(classes), plain_name(long[1]) == "logit")
+    columns = ClassColumns(tuple(classes), tuple(classes), plain_name(long[1]) == "logit")
     single = replace(table, raw=table.raw.loc[index], mapped=table.mapped.loc[index])
-    return ClassValues(found, values), single
+    return ClassValues(columns, values), single
 
 
 def marked_labels(
@@ -238,11 +238,11 @@ def marked_labels(
     return marks, pd.Series(names, index=table.index)
 
 
-def demand_known_scale(found: ClassColumns, options: ImportOptions, where: str) -> bool:
+def demand_known_scale(columns: ClassColumns, options: ImportOptions, where: str) -> bool:
     """Whether the values are logits. Raises InputError where they are and nobody said so."""
-    if found.logits and not options.logits:
+    if columns.logits and not options.logits:
         raise InputError(
-            f"{where}columns {found.columns[0]} ... are logits, not probabilities; "
+            f"{where}columns {columns.columns[0]} ... are logits, not probabilities; "
             "--logits converts them"
         )
     return options.logits

@@ -44,9 +44,9 @@ def named_within(
                 sets.setdefault((match[1], match[3]), {}).setdefault(name, column)
                 break
     fits = [
-        found
-        for found in sets.values()
-        if len(found) > 1 and _sums_to_one(table, list(found.values()))
+        column_of
+        for column_of in sets.values()
+        if len(column_of) > 1 and _sums_to_one(table, list(column_of.values()))
     ]
     if len(fits) != 1:
         return None

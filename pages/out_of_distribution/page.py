@@ -92,7 +92,7 @@ def page() -> None:
     draw = {
         OVERVIEW: overview,
         KINDS: all_kinds,
-        MAP: taken_for,
+        MAP: predicted_as,
         ONE: one_kind,
         WHICH: which,
         COMPOUNDS: new_compounds,
@@ -258,12 +258,12 @@ def all_kinds(view: View) -> None:
 
 
 @frame.fragment
-def taken_for(view: View) -> None:
+def predicted_as(view: View) -> None:
     """Kinds against predicted classes."""
     group = pick_group(view)
     views.chart(
         view,
-        views.taken_for_map(view.key, view.method, group, view),
+        views.predicted_as_map(view.key, view.method, group, view),
         f"ood_map_{group}",
         view.method,
         "taken-for",

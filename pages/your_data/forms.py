@@ -22,13 +22,13 @@ def words(text: str) -> tuple[str, ...]:
 
 def pairs(text: str) -> dict[str, str]:
     """NAME=COLUMN, separated by commas; InputError for a part without '='."""
-    found = {}
+    columns = {}
     for pair in words(text):
         name, equals, column = pair.partition("=")
         if not equals:
             raise InputError(f"other columns: '{pair}' is no NAME=COLUMN, such as compound=Drug")
-        found[name.strip()] = column.strip()
-    return found
+        columns[name.strip()] = column.strip()
+    return columns
 
 
 def say(text: str, fields: Mapping[str, str]) -> str:

@@ -85,13 +85,13 @@ def draw() -> None:
     try:
         table = uploaded(upload) if upload is not None else roots.typed(typed)
         options, extra = ask_options()
-        found = understood(str(table), _stamps(table, options), options)
-        folder = image_folder(found, table, extra["image_root"])
+        predictions = understood(str(table), _stamps(table, options), options)
+        folder = image_folder(predictions, table, extra["image_root"])
     except InputError as error:
         st.error(plain(say(error, table)), icon=":material/error:")
         return
-    preview(found, folder)
-    make(table, options, extra, found)
+    preview(predictions, folder)
+    make(table, options, extra, predictions)
 
 
 def ask_options() -> tuple[ImportOptions, dict]:
@@ -100,8 +100,8 @@ def ask_options() -> tuple[ImportOptions, dict]:
         left, middle, right = st.columns(3, gap="medium")
         given = {}
         for name, (words, explained) in TEXTS.items():
-            said = left.text_input(words, key=f"import_{name}", help=explained).strip()
-            given[name] = said or None
+            text = left.text_input(words, key=f"import_{name}", help=explained).strip()
+            given[name] = text or None
         method = middle.selectbox(
             FIELDS["method"],
             list(METHODS),
@@ -179,17 +179,17 @@ def ask_options() -> tuple[ImportOptions, dict]:
     ), {"image_root": root, "pixel_size_um": pixel or None}
 
 
-def preview(found: Predictions, folder: Path | None) -> None:
+def preview(predictions: Predictions, folder: Path | None) -> None:
     """What the table says, before anything is made of it. folder: where its images lie."""
-    images, counted = found.images, found.images["role"] == "scored"
+    images, counted = predictions.images, predictions.images["role"] == "scored"
     right = None
-    method = next(iter(found.moments))
+    method = next(iter(predictions.moments))
     if counted.any():
-        top = found.moments[method].mean_p[counted.to_numpy()].argmax(axis=1)
-        given = pd.Index(found.classes).get_indexer(images["label"][counted])
+        top = predictions.moments[method].mean_p[counted.to_numpy()].argmax(axis=1)
+        given = pd.Index(predictions.classes).get_indexer(images["label"][counted])
         right = float((top == given).mean())
     st.success(
-        f"**{len(images):,} images of {len(found.classes)} classes**"
+        f"**{len(images):,} images of {len(predictions.classes)} classes**"
         + (
             f", {percent(right)} of {int(counted.sum()):,} labelled ones predicted right."
             if right is not None
@@ -197,31 +197,31 @@ def preview(found: Predictions, folder: Path | None) -> None:
         ),
         icon=":material/check:",
     )
-    st.markdown(f"Columns: {plain(found.understood)}.")
+    st.markdown(f"Columns: {plain(predictions.understood)}.")
     if folder:
-        there, looked = images_found(found, folder, forms.LOOKED_FOR)
+        there, looked = images_found(predictions, folder, forms.LOOKED_FOR)
         st.markdown(
             f"- Images lie in {plain(str(folder))}: {there:,} of {looked:,} looked for are there."
         )
-    elif found.channels or images["path"].notna().any():
+    elif predictions.channels or images["path"].notna().any():
         st.markdown(
             "- The image files that the table names were not found, so the study will have "
             f"no pictures. Say under “{FIELDS['image-root']}” where they lie."
         )
     else:
         st.markdown("- The table names no image files: the study will have no pictures.")
-    for note in found.notes:
+    for note in predictions.notes:
         st.markdown(f"- {plain(note)}")
     left, side = st.columns([2, 1], gap="medium")
     shown = images if images["fold"].nunique() > 1 else images.drop(columns="fold")
     left.dataframe(shown.head(8).dropna(axis=1, how="all"), height=320)
-    labels = images["label"].value_counts().reindex(found.classes, fill_value=0)
+    labels = images["label"].value_counts().reindex(predictions.classes, fill_value=0)
     side.dataframe(
         labels.rename("images").rename_axis("class").reset_index(), hide_index=True, height=320
     )
 
 
-def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -> None:
+def make(table: Path, options: ImportOptions, extra: dict, predictions: Predictions) -> None:
     """Name the study and make it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
@@ -230,14 +230,14 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
             width=320,
             key=f"import_name_{table.name}",
         ).strip()
-        taken = name in {entry.name for entry in studies.entries()}
-        replace = taken and st.checkbox("Replace the study of that name", key="import_replace")
+        exists = name in {entry.name for entry in studies.entries()}
+        replace = exists and st.checkbox("Replace the study of that name", key="import_replace")
         go = st.button(
             "Make the study",
             key="import_make",
             type="primary",
             icon=":material/add_chart:",
-            disabled=not name or (taken and not replace),
+            disabled=not name or (exists and not replace),
         )
     if name != Path(name).name or name.startswith("."):
         st.error("A name is a folder's name: no slash, no dot in front.", icon=":material/error:")
@@ -247,7 +247,7 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
     if not go:
         return
     with st.status(
-        f"Making {plain(name)} of {len(found.images):,} images", expanded=True
+        f"Making {plain(name)} of {len(predictions.images):,} images", expanded=True
     ) as status:
         try:
             study = import_predictions(
@@ -295,10 +295,10 @@ def uploaded(upload) -> Path:
 
 def say(error: InputError, table: Path | None) -> str:
     """The error's line in the page's words: fields for flags, and an uploaded file's own name."""
-    said = str(error)
+    message = str(error)
     if table is not None and table.is_relative_to(roots.uploads()):
-        said = said.replace(f"{table.parent}/", "")
-    return forms.say(said, FIELDS)
+        message = message.replace(f"{table.parent}/", "")
+    return forms.say(message, FIELDS)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table")

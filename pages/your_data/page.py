@@ -4,6 +4,7 @@ import streamlit as st
 
 from bnn_core.base import roots
 from bnn_core.datasets.mnist import data_root
+from pages.shared import jobs_panel
 from pages.your_data import download_form, forms, import_form, plate_form
 
 VIEWS = ("Import predictions", "Your own images", "Public data")
@@ -62,6 +63,9 @@ def public() -> None:
         with st.container(horizontal=True):
             download_form.button("Fetch MNIST", ["mnist"])
             download_form.button("Fetch EMNIST", ["emnist"])
+            jobs_panel.button(
+                "Train on MNIST", ["study", "mnist", "--preset", "quick"], "mnist", "mnist_train"
+            )
     st.code(train, language="bash")
     st.subheader(cells, anchor=False)
     st.markdown(about_cells)

@@ -12,6 +12,7 @@ from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import PlateTable, read_plate
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.tables.aliases import CANONICAL
+from pages.shared import jobs_panel
 from pages.shared.words import plain
 from pages.your_data import forms
 
@@ -79,7 +80,7 @@ def draw() -> None:
     try:
         table = roots.typed(typed)
         columns = forms.pairs(ask.get("map", ""))
-        found = _read(
+        plates = _read(
             str(table),
             _stamp(table),
             tuple(read.items()),
@@ -89,31 +90,39 @@ def draw() -> None:
     except InputError as error:
         st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
         return
-    preview(found)
+    preview(plates)
+    train(table, ask)
+
+
+def train(table: Path, ask: dict[str, str]) -> None:
+    """The button that trains on this machine, and the command for another one."""
+    absolute = {"images": str(Path(ask["images"]).resolve())} if "images" in ask else {}
+    words = shlex.split(command(table.resolve(), ask | absolute))[1:]
+    jobs_panel.button("Train here", words, table.stem, "plate_train")
     st.markdown(
-        "**Train on it** in a terminal on this machine. It shows its progress, can be "
-        "interrupted at any time, and goes on when the same command is given again; the "
-        "study then stands in the picker on the left."
+        "The same by command, in a terminal of this machine or of a larger one. It shows its "
+        "progress. You can interrupt it at any time; the same command continues. The finished "
+        "study appears in the menu on the left."
     )
     st.code(command(table, ask), language="bash")
 
 
-def preview(found: PlateTable) -> None:
+def preview(plates: PlateTable) -> None:
     """What the table says, and whether the images are there."""
-    table = found.table
+    table = plates.table
     counted = table[table["role"] == "scored"]
     st.success(
-        f"**{len(table):,} images, {len(found.classes)} classes, "
+        f"**{len(table):,} images, {len(plates.classes)} classes, "
         f"{counted['group'].nunique():,} groups** to leave out"
-        + (f"; channels {plain(', '.join(found.channels))}." if found.channels else "."),
+        + (f"; channels {plain(', '.join(plates.channels))}." if plates.channels else "."),
         icon=":material/check:",
     )
-    for doubt in found.doubts:
+    for doubt in plates.doubts:
         st.warning(plain(doubt.removeprefix(WARNING)), icon=":material/warning:")
-    for note in found.notes:
-        if note not in found.doubts:
+    for note in plates.notes:
+        if note not in plates.doubts:
             st.markdown(f"- {plain(note)}")
-    missing, looked = found.missing_files(forms.LOOKED_FOR)
+    missing, looked = plates.missing_files(forms.LOOKED_FOR)
     if missing:
         st.error(
             f"**{len(missing):,} of {looked:,} files looked for are not there**, such as "

@@ -10,6 +10,7 @@ from PIL import Image
 from serving import Site, serve
 
 from bnn_core.commands import cli
+from bnn_core.recipes import jobs
 from bnn_core.study.folder import open_study
 from bnn_core.study.lock import study_lock
 from pages.your_data import download_form
@@ -317,3 +318,39 @@ def test_a_study_that_another_run_makes_is_left_to_it(monkeypatch, cache, predic
     assert not (cache / "mine").exists() and not (cache / "mine.making").exists()
     app.button(key="import_make").click().run()
     assert open_study(cache / "mine").meta["rows"] == 6
+
+
+def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch, cache, tmp_path):
+    pd.DataFrame(
+        {"path": list("abcd"), "compound": list("abcd"), "moa": ["x", "x", "y", "y"]}
+    ).to_csv(tmp_path / "fields.csv", index=False)
+    monkeypatch.setattr(jobs, "resume", lambda root: None)
+    monkeypatch.chdir(tmp_path)
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    app.text_input(key="plate_path").input("fields.csv").run()
+    app.button(key="plate_train").click().run()
+    assert not app.exception
+    (job,) = jobs.list_jobs(cache)
+    assert (job.study, job.state) == ("fields", jobs.WAITING)
+    # The runner works in another folder, so the path is absolute.
+    assert job.words[:3] == ("study", "plate", str(tmp_path / "fields.csv"))
+    app.button(key="plate_train").click().run()
+    assert len(jobs.list_jobs(cache)) == 1 and any(
+        "already in the queue" in e.value for e in app.error
+    )
+    app.button(key="job_000001_Cancel").click().run()
+    assert jobs.list_jobs(cache)[0].state == jobs.CANCELLED
+    app.button(key="job_000001_Remove from list").click().run()
+    assert jobs.list_jobs(cache) == [] and not app.exception
+    (cache / jobs.FOLDER / "000007").mkdir()
+    jobs.write_json(
+        cache / jobs.FOLDER / "000007" / jobs.JOB, {"words": [], "study": "animals", "added": ""}
+    )
+    jobs.write_json(cache / jobs.FOLDER / "000007" / jobs.ENDED, {"state": jobs.DONE})
+    app.run()
+    app.button(key="job_000007_Open").click().run()
+    assert app.session_state["study"] == "animals" and not app.exception
+    monkeypatch.setenv("BNN_DATA_ROOTS", str(tmp_path))
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    app.text_input(key="plate_path").input(str(tmp_path / "fields.csv")).run()
+    assert not app.exception and not any(b.key == "plate_train" for b in app.button)

@@ -114,13 +114,13 @@ def lay_out(design: DemoDesign, rng: np.random.Generator) -> Layout:
         # The layout is the same on every plate of a week, as where a robot fills them.
         wells = [str(well) for well in rng.permutation(free)[: len(treatments)]]
         for replicate in range(1, design.replicates + 1):
-            place = {
+            field_columns = {
                 "batch": f"Week{week}",
                 "plate": f"Week{week}_P{replicate}",
                 "replicate": replicate,
             }
             rows += [
-                place | {"well": well} | treatment
+                field_columns | {"well": well} | treatment
                 for well, treatment in zip(wells, treatments, strict=True)
             ]
     wells = pd.DataFrame(rows).sort_values(["plate", "well"], ignore_index=True)
@@ -211,16 +211,16 @@ def _compound_looks(
     looks = np.stack([MECHANISMS[name].vector() for name in classes])
     untreated = UNTREATED.vector()
     typical = np.sqrt(((looks - untreated) ** 2).mean(axis=0))
-    own = np.stack([looks[classes.index(name)] for name in compounds["moa"]])
+    looks_of = np.stack([looks[classes.index(name)] for name in compounds["moa"]])
     kin = looks[
         [rng.choice([k for k, c in enumerate(classes) if c != moa]) for moa in compounds["moa"]]
     ]
     # A faint mechanism's compounds vary as little as it does itself, or they would not be faint.
-    effect = np.linalg.norm((own - untreated) / np.where(typical > 0, typical, 1), axis=1)
+    effect = np.linalg.norm((looks_of - untreated) / np.where(typical > 0, typical, 1), axis=1)
     size = np.minimum(effect / np.median(effect), 1)[:, None]
-    lean = size * np.minimum(rng.exponential(design.kinship, (len(own), 1)), 0.35)
-    noise = size * design.compound_spread * typical * rng.normal(size=own.shape)
-    return own + lean * (kin - own) + noise
+    lean = size * np.minimum(rng.exponential(design.kinship, (len(looks_of), 1)), 0.35)
+    noise = size * design.compound_spread * typical * rng.normal(size=looks_of.shape)
+    return looks_of + lean * (kin - looks_of) + noise
 
 
 _CONTROL = {

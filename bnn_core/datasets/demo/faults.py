@@ -81,8 +81,8 @@ def _faulty(layout: Layout, kind: str) -> Iterator[tuple[int, pd.Series]]:
 def _mark_inactive(layout: Layout) -> list[dict]:
     rows = []
     for number, compound in _faulty(layout, "inactive dose"):
-        own = layout.wells[layout.wells["shown"] == number]
-        labelled = own[own["role"] == "scored"].iloc[0]
+        wells = layout.wells[layout.wells["shown"] == number]
+        labelled = wells[wells["role"] == "scored"].iloc[0]
         rows.append(
             {
                 "kind": "inactive dose",
