@@ -49,8 +49,8 @@ def join_files(
             raise InputError(f"--map {name}={source}: {no_such_column(source, known)}")
     tables = []
     for path, table, overrides in zip(files, raw, spread_columns(asked, raw), strict=True):
-        known = mapped_table(Path(path), table, overrides)
-        notes += known.map.notes
+        mapping = mapped_table(Path(path), table, overrides)
+        notes += mapping.map.notes
         extra = {
             column: as_text(table[column])
             for name in wanted
@@ -59,7 +59,7 @@ def join_files(
             and column_like(name, given.columns) is None
             and (column := column_like(name, table.columns)) is not None
         }
-        tables.append(known.mapped.assign(**extra))
+        tables.append(mapping.mapped.assign(**extra))
     joined = [
         *_one_layout(tables[: len(layout)], [Path(p) for p in layout], mapped),
         *zip(tables[len(layout) :], map(Path, metadata), strict=True),
