@@ -1,7 +1,7 @@
 """Bayesian neural networks for cellular images: train, sample, summarise, and doubt the labels.
 
 From Python, `import bnn_core as bnn` gives the names in `__all__`; they are stable, and each is
-imported when it is first used. Errors that a user can mend are `bnn.InputError`.
+imported when it is first used. Errors that a user can correct are `bnn.InputError`.
 """
 
 from importlib import import_module

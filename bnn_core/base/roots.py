@@ -42,8 +42,8 @@ def readable(path: str | os.PathLike) -> Path:
         real = None
     if real is None or not any(_within(real, root) for root in _roots()):
         raise InputError(
-            f"{path} is not in a folder that this server may read; the person who runs it "
-            "names these folders (bnn serve --data-root)"
+            f"{path} is outside the folders that this server may read; the person who runs the "
+            f"server chooses these folders (bnn serve --data-root)"
         )
     return Path(real)
 
@@ -63,7 +63,7 @@ def typed(text: str) -> Path:
     try:
         return path if limited() else path.expanduser()
     except RuntimeError as error:
-        raise InputError(f"{text}: there is no such user; give the whole path") from error
+        raise InputError(f"{text}: no such user; give the whole path") from error
 
 
 @cache
@@ -75,7 +75,7 @@ def uploads() -> Path:
 
 
 def read_only() -> bool:
-    """Whether studies may be looked at only: nothing is made, replaced or downloaded."""
+    """Whether this server only shows studies: it makes, replaces and downloads nothing."""
     return os.environ.get(READ_ONLY, "") not in ("", "0")
 
 

@@ -56,7 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--read-only",
         action="store_true",
-        help="no study is made or replaced and no data set is downloaded",
+        help="show studies only: make none, replace none, download nothing",
     )
     parser.add_argument(
         "--allow-training",
@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"{app} is missing: the app runs from a copy of the whole repository")
     if not is_local(args.address) and not args.data_root:
         raise InputError(
-            f"--address {args.address} lets others in: name the folders that they may "
-            "read with --data-root DIR"
+            f"--address {args.address} opens the app to other machines: name the folders that "
+            f"they may read with --data-root DIR"
         )
     for root in args.data_root:
         if not root.is_dir():

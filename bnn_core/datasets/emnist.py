@@ -54,7 +54,7 @@ def load_emnist(root: Path, scratch: Path, split: str = "byclass", part: str = "
 
     Looks for `emnist-<split>-<part>-images-idx3-ubyte` and its labels, gzipped or not, in `root`,
     its emnist/, EMNIST/raw/ and EMNIST/raw/gzip/. Files with another number of images than the
-    genuine ones are a stand-in and are named so. Raises InputError naming what is missing.
+    genuine images are a stand-in, and their name says so. Raises InputError naming what is missing.
     """
     if split not in SPLITS or part not in PARTS:
         raise InputError(

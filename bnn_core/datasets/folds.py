@@ -16,7 +16,7 @@ from bnn_core.datasets.extra_rows import UNSEEN, unseen_copies
 class Fold:
     """One fold of a cross-validation over the rows of a table.
 
-    train: rows trained on (scored, none of a held-out group). predict: rows this fold predicts.
+    train: rows trained on (scored, not in a held-out group). predict: rows this fold predicts.
     held_out: its groups. unpredictable: classes without a single training image in this fold.
     """
 
@@ -57,7 +57,7 @@ def demand_learnable(table: pd.DataFrame) -> None:
     scored = table[table["role"] == "scored"]
     if (scored.groupby("label")["group"].nunique() == 1).all():
         raise InputError(
-            "no fold could learn the label that it is judged by: each of the "
+            "every fold is tested on a label absent from its training: each of the "
             f"{scored['label'].nunique()} classes is of one group; name another --label or --group"
         )
 
@@ -143,8 +143,8 @@ def make_folds(
         present = set(label[train])
         if not present:
             raise InputError(
-                f"fold {index} ({', '.join(part)}) leaves no image to train on; every "
-                "group shares a batch with it"
+                f"fold {index} ({', '.join(part)}) leaves no image to train on: every group "
+                f"shares a batch with it"
             )
         folds.append(
             Fold(
@@ -203,8 +203,8 @@ def _scored_groups(table: pd.DataFrame) -> pd.Series:
     )
     if len(groups) < 2:
         raise InputError(
-            f"all labelled images belong to the group '{', '.join(groups.index)}', so leaving it "
-            "out leaves none to train on; name a column of at least two groups with --group"
+            f"all labelled images belong to the group '{', '.join(groups.index)}', so no image "
+            f"is left to train on; name a column of at least two groups with --group"
         )
     return groups
 
@@ -224,6 +224,6 @@ def _demand_one_label(table: pd.DataFrame) -> None:
 def _same_batch(table: pd.DataFrame, held: np.ndarray) -> np.ndarray:
     if "batch" not in table or table["batch"][table["role"] == "scored"].isna().any():
         raise InputError(
-            "leaving batches out needs a batch for every image; --batch names the column"
+            "--leave-out batch needs a batch for every image; --batch names the column"
         )
     return table["batch"].isin(set(table["batch"][held].dropna())).to_numpy()

@@ -1,7 +1,7 @@
 """Any set of images that a finished network is shown: a folder, an .npz, idx files.
 
 An `ImageSet` is read batch by batch, so a million images need no more memory than a few thousand.
-What lies compressed on disk is unpacked once into a scratch folder and read from there.
+Compressed files are unpacked once into a scratch folder and read from there.
 """
 
 import gzip
@@ -34,7 +34,7 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images beside those that a study was made of.
+    """Images in addition to those of a study.
 
     name begins every image id; title says what they are. labels: (N,) names, None where unknown.
     ids: (N,) what tells them apart within the set. files: (N,) paths of the originals, or None.
@@ -107,7 +107,7 @@ def named(image_set: ImageSet, name: str | None) -> ImageSet:
 
 
 def idx_set(images: Path, scratch: Path, *, labels: Path | None = None) -> ImageSet:
-    """Images of an idx file with the labels that lie beside it, as numbers; upright as stored."""
+    """Images of an idx file with the labels in the file next to it, as numbers; upright as stored."""
     pixels = map_idx(images, scratch)
     if pixels.ndim != 3:
         raise InputError(f"{images} holds an array of {pixels.ndim} dimensions; images expected")
@@ -161,7 +161,7 @@ def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     and white points nobody knows.
     """
     if image.dtype != np.uint8:
-        raise InputError(f"images of {image.dtype}; 8-bit ones scaled like the study's expected")
+        raise InputError(f"images of {image.dtype}; 8-bit images scaled like the study's expected")
     channels, height, width = shape
     if len(image) == 3 and channels == 1:
         image = np.rint(np.tensordot(_GREY, image, axes=1))[None].astype(np.uint8)

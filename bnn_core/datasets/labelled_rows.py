@@ -84,6 +84,6 @@ def labelled_rows(
     doubts = [*alike_names(classes, "classes"), *odd_wells(table), *contradictions(table)]
     if to_learn and (group is not None or "compound" in mapped):
         names = groups[role == "scored"].unique()
-        doubts += alike_names(names, "groups, left out one by one")
+        doubts += alike_names(names, "groups")
     notes += [*role_notes(role, control), *(WARNING + doubt for doubt in doubts)]
     return LabelledRows(table, classes, label, notes)

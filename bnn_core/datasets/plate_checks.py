@@ -17,8 +17,8 @@ def alike_names(names: Sequence[str], kind: str) -> list[str]:
     for name in names:
         spellings.setdefault(plain_name(name), []).append(name)
     return [
-        f"{' and '.join(map(repr, sorted(alike)))} are taken as different {kind}: make them "
-        "one in the table if they are"
+        f"{' and '.join(map(repr, sorted(alike)))} are different {kind}: use one spelling in the "
+        f"table if they are the same"
         for alike in spellings.values()
         if len(alike) > 1
     ]

@@ -104,10 +104,10 @@ def read_plate(source: Path | FolderScan, *, to_learn: bool = True, **asked: Any
     """Read and check a table of images, or the names of a folder's.
 
     source: a table; a folder, which is scanned; or a scan of one. asked: fields of `PlateOptions`.
-    to_learn: whether networks are to be trained on it; if not, no label is needed.
+    to_learn: whether networks are trained on it; if not, no label is needed.
 
     Raises InputError for a column that is not there, no image paths, an image in two rows, and a
-    control that no row names; if networks are to be trained on it, for no labelled row, a single
+    control that no row names; if networks are trained on it, for no labelled row, a single
     class or group, and classes of one group each.
     """
     options = PlateOptions(**asked)

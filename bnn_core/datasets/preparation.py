@@ -1,6 +1,6 @@
 """Reading a plate set once: limits per plate, quality, thumbnails, and small images for training.
 
-A finished plate is kept on disk, so an interrupted run goes on with the next one. A bad image is
+A finished plate is kept on disk, so an interrupted run continues with the next plate. A bad image is
 put on the quarantine list and never stops the run, unless more than half are bad.
 """
 
@@ -201,7 +201,7 @@ def _common_shape(scans: list[Scan]) -> str:
     if not shapes:
         missing = all(reason.endswith("does not exist") for reason in reasons)
         hint = "; --images names the folder that relative paths start from" if missing else ""
-        raise InputError(f"none of the {total:,} images can be read, such as: {reasons[0]}{hint}")
+        raise InputError(f"no image can be read ({total:,} files), the first: {reasons[0]}{hint}")
     shape, count = shapes.most_common(1)[0]
     if 2 * count < total:
         others = ", ".join(f"{n:,} of {s}" for s, n in shapes.most_common(3))

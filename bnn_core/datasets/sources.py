@@ -93,7 +93,7 @@ class PlateSource:
         return self.table["label"].where(scored).map(numbers).fillna(-1).to_numpy(np.int64)
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
-        """(M, C, H, W) of rows of the table, copies spoilt as they ask for; only these are
+        """(M, C, H, W) of rows of the table, copies damaged as the table says; only these are
         read."""
         stored = self._stored()[rows]
         images = self.images[stored]

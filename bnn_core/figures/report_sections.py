@@ -119,7 +119,7 @@ def accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
         for method, table in tables.items()
         for line in accuracy_by_level(table, study.classes).itertuples()
     ]
-    heads = ["Network", "Level", "How images are put together", "Right", "95 % interval", "Counts"]
+    heads = ["Network", "Level", "How images are combined", "Right", "95 % interval", "Counts"]
     return Table(heads, rows, numbers=3)
 
 

@@ -58,7 +58,7 @@ class Histogram:
 
         Taken on square roots, between the percentiles of `limits`: fluorescence is so skewed that
         on plain intensities a few bright nuclei would push the threshold above all the rest. The
-        highest value where all pixels are alike: nothing is above it.
+        highest value if all pixels are equal: no pixel is above it.
         """
         limits = np.stack([self.percentile(LOW_PERCENTILE), self.percentile(HIGH_PERCENTILE)], 1)
         return np.array(

@@ -12,7 +12,7 @@ import pandas as pd
 from bnn_core.measures.levels import aggregate, scored_rows
 
 #: A compound further from the training images than this share of the study's own images is not
-#: taken for a known mechanism.
+#: confused with a known mechanism.
 UNLIKE = 0.95
 
 

@@ -66,7 +66,7 @@ def demand_same_config(folder: Path, config: TrainConfig) -> None:
     if changed:
         raise InputError(
             f"{folder} holds a network trained with another {', '.join(changed)}; "
-            "--restart trains anew"
+            "--restart trains it from the start"
         )
 
 

@@ -1,7 +1,7 @@
-"""How far an image lies from all that a network was trained on, in its last hidden layer.
+"""How far an image is from the training images of a network, in its last hidden layer.
 
 The softmax says which known class an image looks most like, not whether it looks like any: a new
-mechanism may be taken for a known one with confidence. The distance to the nearest class of the
+mechanism may be predicted as a known one with confidence. The distance to the nearest class of the
 training images (Mahalanobis; Lee et al. 2018, "A Simple Unified Framework for Detecting
 Out-of-Distribution Samples") asks that. Their covariance within classes is that of probabilistic
 PCA (Tipping & Bishop 1999): the strongest COMPONENTS directions and one variance for the rest, as
@@ -40,7 +40,7 @@ class TrainingCloud(NamedTuple):
     def distance(self, features: np.ndarray) -> np.ndarray:
         """(N,) float64 distance of features (N, D) from the nearest class, 0 and more.
 
-        In units of the training images' own spread: they lie at 1 on the (quadratic) average.
+        In units of the training images' own spread: their (quadratic) mean is 1.
         """
         features = np.asarray(features, dtype=np.float64)
         return np.sqrt(np.min([self._squared(features - mean) for mean in self.means], axis=0))
@@ -58,7 +58,7 @@ def training_cloud(features: np.ndarray, targets: np.ndarray) -> TrainingCloud:
     means = np.stack([features[codes == c].mean(axis=0) for c in range(len(classes))])
     within = features - means[codes]
     size = within.shape[1]
-    # At most a third of the directions that so many images span: what is left says the rest.
+    # At most a third of the directions that so many images span: the others give the rest.
     count = max(0, min(COMPONENTS, size - 1, (len(within) - len(classes)) // 3))
     covariance = within.T @ within / len(within)
     # A network may leave units dead and classes without spread; distances stay finite.
@@ -97,7 +97,7 @@ def read_cloud(folder: Path) -> TrainingCloud | None:
     )
     (classes, size), components = cloud.means.shape, len(cloud.variances)
     if not classes or not size or cloud.axes.shape != (size, components):
-        raise InputError(f"{path}: its arrays do not fit each other; {RESTORE}")
+        raise InputError(f"{path}: the shapes of its arrays disagree; {RESTORE}")
     if not all(np.isfinite(array).all() for array in cloud) or cloud.rest <= 0:
         raise InputError(f"{path}: its numbers are not finite; {RESTORE}")
     return cloud

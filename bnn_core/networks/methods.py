@@ -1,6 +1,6 @@
 """The ways to a posterior over networks: how each is trained and how its networks are drawn.
 
-A method is a folder of its own in a fold, named after it. It begins from settings and training
+Each method has a folder in a fold, named after it. It begins from settings and training
 images and ends as T plain networks of one body, so prediction, summary and pages are the same for
 all. `vi-gaussian` and `vi-mixture` are `vi` with another prior, for a study of both.
 """
@@ -49,7 +49,7 @@ from bnn_core.networks.training import SNAPSHOTS, TrainingSet, split_validation,
 
 #: The name of a temperature that was fitted to other folds (`recipes.calibrating`).
 CALIBRATION = "calibration_temperature"
-#: What `train` takes beside folder, settings and images.
+#: Further arguments of `train` besides folder, settings and images.
 Progress = Callable[..., tqdm]
 
 
@@ -116,12 +116,12 @@ def training_order(configs: Mapping[str, TrainConfig]) -> list[str]:
         if builds_on(method, config) and "standard" not in configs:
             remedy = "" if METHODS[method].needs_standard else f", or give --start {method}=random"
             raise InputError(
-                f"{method} builds on the standard network, which is not trained; add standard to "
-                f"--methods{remedy}"
+                f"{method} builds on the standard network, which is not in --methods; add "
+                f"standard{remedy}"
             )
         if method == "temperature" and not config.validation:
             raise InputError(
-                "the temperature is fitted to images held back from training, and none are; give "
+                "the temperature needs images held back from training; give "
                 "--validation standard=0.1"
             )
     return sorted(configs, key=lambda method: builds_on(method, configs[method]) is not None)

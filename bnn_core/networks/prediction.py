@@ -302,7 +302,7 @@ def predict_batches(
             moments = _moments(p)
         if not np.isfinite(moments.mean_p).all():
             raise InputError(
-                "the networks predict values that are no numbers: their weights are damaged or "
+                "the networks predict values that are not finite: their weights are damaged or "
                 "their training diverged; make the study again"
             )
         yield Predicted(rows, moments, samples, used)
@@ -362,7 +362,7 @@ def images_per_batch(
 ) -> int:
     """How many images a batch holds: on a CPU activations that fit a cache, on a GPU its memory.
 
-    A GPU is slow in small batches, each of which costs T times the launches of a network. The
+    A GPU is slow in small batches, because each batch costs T times the launches of a network. The
     memory of an image is measured on a few of them.
     """
     device = next(networks.body.parameters()).device

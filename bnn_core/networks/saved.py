@@ -85,7 +85,7 @@ def config_of(saved: Settings) -> TrainConfig:
 
 
 def read_config(folder: Path) -> SavedConfig:
-    """config.json of a trained method's folder. Raises InputError where it is no such file."""
+    """config.json of a trained method's folder. Raises InputError if the file is not such a description."""
     return read_json(folder / CONFIG, SavedConfig)
 
 

@@ -108,7 +108,7 @@ def block_thumbnails(making: Path, block: Block) -> list[bytes | None]:
 
 
 class Progress:
-    """A bar of images, of which each is predicted in several passes."""
+    """A progress bar of images; each is predicted in several passes."""
 
     def __init__(self, images: int, passes: int):
         self.bar = tqdm(total=images, desc="predict", unit="image")

@@ -160,7 +160,7 @@ def _prediction_notes(study: Study, which: np.ndarray, folds: int) -> list[str]:
         )
     if n := int((which >= 0).sum()):
         notes.append(
-            f"{count(n, 'added image')} {be(n)} of the study itself, predicted as in the study by the "
+            f"{count(n, 'added image')} {be(n)} also in the study, predicted as in the study by the "
             "networks that were not trained on them"
         )
     return notes

@@ -69,7 +69,7 @@ def train_deployed(study: Study, making: Path, scaling: Scaling, device: str) ->
         read_rows = block_rows(making, block)
         if read_rows["content_hash"].tolist() != rows["content_hash"].tolist():
             lost = block.about(making)["quarantine"]
-            reason = lost[0]["reason"] if lost else "a file is another one than it was"
+            reason = lost[0]["reason"] if lost else "a file has changed"
             raise InputError(
                 f"{count(len(rows) - len(read_rows), 'image')} of study {study.name} cannot be read as "
                 f"for its training: {reason}; restore the images to train on them"

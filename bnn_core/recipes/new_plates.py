@@ -206,14 +206,14 @@ def _keys(
     images = sum(map(len, blocks)) - len(lost)
     if blocks and not images:
         raise InputError(
-            f"none of the {len(lost):,} images can be used, such as: {lost[0]['reason']}"
+            f"no image can be used ({len(lost):,} were read), the first: {lost[0]['reason']}"
         )
     _append(making, about, lost)
     notes = []
     if blocks:
         notes.append(
             f"{count(images, 'image')} of {count(len(blocks), 'new plate')} ({name}) added, "
-            "counted in no accuracy"
+            "not counted for accuracy"
         )
     plates = [block.job.plate or name for block in blocks]
     plates_of: dict[str, list[str]] = {}
@@ -227,7 +227,7 @@ def _keys(
         if one["plate"] not in (None, plate)
     ]:
         notes.append(
-            f"the study has other plates of these names, so the new ones are called {listed(renamed)}"
+            f"the study already has plates with these names; the new plates are called {listed(renamed)}"
         )
     if lost:
         notes.append(

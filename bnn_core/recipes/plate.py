@@ -59,7 +59,7 @@ def plan_plate_study(
     force: bool = False,
     restart: bool = False,
 ) -> Path:
-    """Begin a study of plate images, or find it begun; returns its working folder with plan.json.
+    """Start a study of plate images, or find it started; returns its working folder with plan.json.
 
     source: the prepared images, in a separate folder that stays until the study is finished. parts:
     the groups that each fold holds out. without: further groups that it does not train on (see
@@ -92,8 +92,8 @@ def plan_plate_study(
     folds = make_folds(source.table, list(parts), source.classes, leave_batch_out, without)
     if unpredictable_rows(source.table, folds)[(source.table["role"] == "scored").to_numpy()].all():
         raise InputError(
-            "no fold could learn the label that it is tested on: all groups of a class are left "
-            "out at once; name another --label, --group or --leave-out"
+            "every fold is tested on labels absent from its training: all groups of a class are "
+            "left out at once; name another --label, --group or --leave-out"
         )
     with study_lock(out):
         making = open_making(out, plan, force=force, restart=restart)
@@ -258,8 +258,9 @@ def planned_warnings(making: Path) -> list[str]:
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     copies = [
-        f"{count(int(rows.sum()), 'row')} {have(int(rows.sum()))} a second copy of an image, {how}; "
-        "no accuracy counts it"
+        f"{count(int(rows.sum()), 'row')} {have(int(rows.sum()))} a second copy of an image, "
+        f"{how}; "
+        "not counted for accuracy"
         for role, how in (
             ("new", "predicted by a network that saw no image of its label"),
             ("shifted", "damaged on purpose"),
@@ -274,6 +275,6 @@ def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     return [
         *copies,
         f"{count(n, 'image')} {have(n)} a label that the fold could not learn, because all "
-        f"compounds with it were held out ({', '.join(classes)}): marked unpredictable and counted "
-        "apart",
+        f"compounds with it were held out ({', '.join(classes)}): marked unpredictable and "
+        f"counted separately",
     ]

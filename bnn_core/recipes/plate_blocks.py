@@ -89,7 +89,7 @@ class PlateBlock:
         return len(self.rows)
 
     def look(self, making: Path) -> None:
-        """Rows with hash and quality, thumbnails, pixels, and what is to be said of the plate."""
+        """Rows with hash and quality, thumbnails, pixels, and notes about the plate."""
         if is_looked_at(making, self):
             return
         name = self.job.plate or self.source
@@ -211,8 +211,9 @@ class PlateBlock:
         eight = shape.endswith("uint8")
         if eight != (self.scaling.top <= _EIGHT_BIT) and level["ceiling"].max() != self.scaling.top:
             raise InputError(
-                f"plate {self.job.plate or self.source}: images are {shape}, and the study's were "
-                f"taken as they are, with {self.scaling.top:g} as white; save them like the study's"
+                f"plate {self.job.plate or self.source}: images are {shape}, and the study's "
+                f"images were used unscaled, with {self.scaling.top:g} as white; save the images "
+                f"like those of the study's"
             )
 
     def _read(

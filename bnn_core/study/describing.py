@@ -127,7 +127,7 @@ def method_settings(study: Study) -> dict[str, list[str]]:
 
 
 def _fitted(name: str, values: list[float]) -> str:
-    """One number per fold as one, or as a range; a temperature at its limit is said to be so."""
+    """One number per fold as one, or as a range; a note marks a temperature at its limit."""
     low, high = min(values), max(values)
     text = _value(low) if low == high else f"{_value(low)} to {_value(high)}"
     limited = sum(value <= _COLDEST for value in values)

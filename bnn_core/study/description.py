@@ -38,7 +38,7 @@ def _distinct(values: list) -> bool:
     return len(set(values)) == len(values)
 
 
-Name = Annotated[str, Rule("a text without '/' that is no file of its own", _is_name)]
+Name = Annotated[str, Rule("a text without '/' that is not a file of the study", _is_name)]
 Count = Annotated[int, Rule("0 or more", lambda n: n >= 0)]
 Positive = Annotated[float, Rule("a number above 0", lambda x: x > 0)]
 Words = Annotated[str, Rule("a text", bool)]
@@ -61,7 +61,7 @@ class Accuracy(TypedDict):
 
 
 class MethodSettings(TypedDict):
-    """How one method was trained: what pages ask for; any other setting may stand beside it.
+    """How one method was trained: what pages ask for; other settings may be added.
 
     num_samples: networks per image, None where unknown. seconds: part -> clock ("wall", "cpu") ->
     seconds. fitted: numbers fitted after training, one per fold.

@@ -130,8 +130,8 @@ def _demand_consistent(
     double = images["image_id"][images["image_id"].duplicated()]
     if len(double):
         raise InputError(
-            f"image id '{double.iat[0]}' stands twice (row {double.index[0] + 1}); every "
-            "image needs an id of its own"
+            f"image id '{double.iat[0]}' occurs twice (row {double.index[0] + 1}); every image "
+            f"needs a different id"
         )
     unknown = set(images["role"]) - set(ROLES)
     if unknown:

@@ -43,9 +43,9 @@ def one_row_per_field(
         keys = ["image_id"] if "image_id" in mapped else []
     if not keys:
         raise InputError(
-            f"column '{column}' has {names.nunique()} channels, one per row, and no column says "
-            "which rows are one field: add plate, well and site, or a column image_id that the "
-            "rows of a field share"
+            f"column '{column}' has {names.nunique()} channels, one per row, but no column shows "
+            f"which rows are one field: add plate, well and site, or a column image_id with one "
+            f"value per field"
         )
     field = pd.MultiIndex.from_frame(mapped[keys].fillna("")).factorize()[0]
     rows = np.bincount(field)

@@ -53,7 +53,7 @@ class ClassColumns:
 
 
 def predicted_column(columns: Sequence[str]) -> str | None:
-    """The column of predicted class names, if one is called so."""
+    """The column of predicted class names, if one has a usual name."""
     plain = {plain_name(c): c for c in reversed(columns)}
     return next((plain[name] for name in PREDICTED if name in plain), None)
 
@@ -78,7 +78,7 @@ def find_class_columns(
         fitting = tuple(c for c in table.columns if str(c).startswith(prefix) and c != prefix)
         if len(fitting) < 2:
             raise InputError(
-                f"--prefix {prefix}: {len(fitting)} columns begin so, at least two "
+                f"--prefix {prefix}: {len(fitting)} columns begin with it, at least two "
                 f"expected{did_you_mean(prefix, _beginnings(table.columns))}; there are "
                 f"{', '.join(map(str, table.columns[:20]))}"
             )
@@ -95,15 +95,15 @@ def find_class_columns(
     sets = {head: pairs for head, pairs in sets.items() if len(pairs) > 1 and head not in text}
     probabilities = {h: pairs for h, pairs in sets.items() if _PROBABILITY.fullmatch(h)}
     chosen = probabilities or sets
-    if len(chosen) > 1:  # columns of 0 and 1 beside others say which class is true
+    if len(chosen) > 1:  # columns of 0 and 1 among others mark the true class
         chosen = {
             h: pairs for h, pairs in chosen.items() if not _marks_truth(table, pairs)
         } or chosen
     if len(chosen) > 1:
         heads = " or ".join(f"{pairs[0][0]}..." for pairs in chosen.values())
         raise InputError(
-            f"several sets of columns could be the class probabilities ({heads}); say "
-            "which with --prefix"
+            f"several sets of columns could be the class probabilities ({heads}); choose one "
+            f"with --prefix"
         )
     for pairs in chosen.values():
         return ClassColumns(

@@ -32,7 +32,7 @@ def name_classes(
 
     values: (N, C), any increasing function of the probabilities. labels: the class names that occur
     as labels. predicted: name per row (None where empty), index = row numbers; None when the table
-    has no such column or it is to be ignored. given: the names by column order, from the user.
+    has no such column or ignores it. given: the names by column order, from the user.
 
     Raises InputError when it cannot be known (saying what to give) and when the predicted column
     contradicts it on any row.
@@ -42,14 +42,15 @@ def name_classes(
     if given:
         classes, how = _as_given(class_columns, given), "The class order is as given"
     elif (direct := _by_name(class_columns.names, known)) is not None:
-        classes, how = direct, "The columns carry the class names"
+        classes, how = direct, "The columns are named after the classes"
     elif predicted is not None and len(_present(predicted)):
         return _from_predictions(class_columns, values, labels, predicted, where)
     elif not known and not all(map(_WHOLE_NUMBER.fullmatch, class_columns.names)):
-        classes, how = list(class_columns.names), "The columns carry the class names"
+        classes, how = list(class_columns.names), "The columns are named after the classes"
     else:
         raise InputError(
-            f"{where}columns {class_columns.columns[0]} ... {class_columns.columns[-1]} do not name "
+            f"{where}columns {class_columns.columns[0]} ... {class_columns.columns[-1]} do not "
+            f"name "
             "their classes, and no column of predicted classes shows them (there is none, or "
             f"--ignore-predicted is given); give the {count} names in the order of the columns "
             "with --classes"
@@ -92,7 +93,8 @@ def lacking_column(class_columns: ClassColumns, known: Collection[str]) -> str:
         return f"the column {which}{gaps[0]} is missing"
     if len(classes) > len(class_columns.columns):
         return (
-            f"a column is probably missing: {class_columns.columns[0]} ... {class_columns.columns[-1]} are "
+            f"a column is probably missing: {class_columns.columns[0]} ... "
+            f"{class_columns.columns[-1]} are "
             f"{len(class_columns.columns)}, labels and predictions name {len(classes)} classes"
         )
     return ""
@@ -111,7 +113,7 @@ def _as_given(class_columns: ClassColumns, given: Sequence[str]) -> list[str]:
     keys, names = list(map(name_key, given)), list(map(name_key, class_columns.names))
     if sorted(keys) == sorted(names) and keys != names:
         raise InputError(
-            "--classes gives the names in another order than the columns carry them: "
+            "--classes gives the names in another order than the columns: "
             f"{', '.join(class_columns.names)}"
         )
     return list(given)
@@ -148,10 +150,11 @@ def _from_predictions(
     names = list(dict.fromkeys(predicted[use]))
     if len(names) > len(class_columns.columns):
         lacking = lacking_column(class_columns, names) or (
-            "a column is missing, or a name is spelt in two ways"
+            "a column is missing, or a name has two spellings"
         )
         raise InputError(
-            f"{where}{len(names)} classes are predicted for {len(class_columns.columns)} columns: {lacking}"
+            f"{where}{len(names)} classes are predicted for {len(class_columns.columns)} "
+            f"columns: {lacking}"
         )
     counts = np.zeros((len(names), len(class_columns.columns)), np.int64)
     np.add.at(counts, (pd.Index(names).get_indexer(predicted[use]), top[use]), 1)
@@ -161,7 +164,8 @@ def _from_predictions(
         if column in classes:
             rows = predicted.index[use & (predicted == name).to_numpy()]
             raise InputError(
-                f"{where}{rows_text(rows)}: '{name}' was predicted where {class_columns.columns[column]} "
+                f"{where}{rows_text(rows)}: '{name}' was predicted where "
+                f"{class_columns.columns[column]} "
                 f"is highest, as for '{classes[column]}' elsewhere; correct the name, or give the "
                 "class order with --classes"
             )
@@ -173,12 +177,13 @@ def _from_predictions(
     how = "The class order was inferred from the predicted column"
     if len(spare_columns) == len(spare_names) == 1:
         classes[spare_columns[0]] = spare_names[0]
-        how += f" ('{spare_names[0]}', never predicted, is the column left over)"
+        how += f" ('{spare_names[0]}', never predicted, is the remaining column)"
     elif spare_columns:
         raise InputError(
             f"{where}the highest probability is never in "
-            f"{', '.join(class_columns.columns[j] for j in spare_columns[:5])}, so nothing says which "
-            f"class that is; give all {len(class_columns.columns)} names in the order of the columns with "
+            f"{', '.join(class_columns.columns[j] for j in spare_columns[:5])}, so its class is "
+            f"unknown; give all {len(class_columns.columns)} names in the order of the columns "
+            f"with "
             "--classes"
         )
     result = [classes[j] for j in range(len(class_columns.columns))]
@@ -209,7 +214,8 @@ def _demand_agreement(
         first = int(np.flatnonzero(wrong)[0])
         raise InputError(
             f"{where}{rows_text(predicted.index[wrong])}: predicted is '{predicted.iloc[first]}' "
-            f"but the highest column is {class_columns.columns[top[first]]} ('{highest[first]}'); {remedy} "
+            f"but the highest column is {class_columns.columns[top[first]]} "
+            f"('{highest[first]}'); {remedy} "
             "take the highest probability with --ignore-predicted"
         )
 
@@ -230,6 +236,6 @@ def _demand_distinct(
         i = first.setdefault(name_key(name), j)
         if i != j and not (classes[i] != name and {classes[i], name} <= set(exact)):
             raise InputError(
-                f"{where}columns {class_columns.columns[i]} and {class_columns.columns[j]} both fit "
-                f"the class '{classes[i]}'; rename one, or leave it out"
+                f"{where}columns {class_columns.columns[i]} and {class_columns.columns[j]} both "
+                f"match class '{classes[i]}'; rename one, or remove it"
             )

@@ -14,7 +14,7 @@ from bnn_core.tables.label_values import ASKED
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, as_text, name_key, none_where
 
-#: Names that programs and people give the true class and the predicted one, beside the usual ones.
+#: Further names of the true class and of the predicted class, besides the usual ones.
 _LABEL_LIKE = re.compile(
     r"actual(?:_class|_label)?|obs|observed|gt|gt_label|y|y_test|class|class_label|class_name|"
     r"category|diagnosis|dx|ref|reference|expected|gold|real|true|given_label|annotated|manual|"
@@ -33,10 +33,10 @@ _ROWS_PER_CLASS = 5
 
 @dataclass(frozen=True)
 class NameColumns:
-    """Where class names stand.
+    """The columns of class names.
 
     labels: per row, None where empty. predicted: name of the column of predicted classes.
-    label: name of the column that was taken as label though it has no usual name. others: columns
+    label: name of the column that is used as label without a usual name. others: columns
     that hold only class names and were not taken.
     """
 
@@ -51,8 +51,8 @@ class NameColumns:
         """How to name the label where no image has one."""
         if self.others:
             return (
-                f"only class names are in {listed([repr(c) for c in self.others])}; "
-                f"--label {self.others[0]} takes that column as the label"
+                f"only class names occur in {listed([repr(c) for c in self.others])}; "
+                f"--label {self.others[0]} uses that column as the label"
             )
         return "--label COLUMN names the column of labels"
 
@@ -113,7 +113,8 @@ def name_columns(
         if label_column:
             labels = as_text(main.raw[label_column])
             notes.append(
-                f"The label is read from '{label_column}', which holds class names; --label names another "
+                f"The label is read from '{label_column}', which holds class names; --label "
+                f"names another "
                 "column."
             )
         elif one_hot is not None:
@@ -126,8 +127,8 @@ def name_columns(
     )
     if others and (labelled or label_column):
         notes.append(
-            f"Only class names are also in {listed([repr(c) for c in others])}; --label "
-            f"{others[0]} takes that column as the label."
+            f"Only class names also occur in {listed([repr(c) for c in others])}; --label "
+            f"{others[0]} uses that column as the label."
         )
     return NameColumns(labels, predicted, label_column, others, tuple(notes))
 

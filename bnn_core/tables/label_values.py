@@ -1,4 +1,4 @@
-"""What the values of a label column mean beside the classes: no label, a number, a new kind."""
+"""Values of a label column that are not classes: no label, a number, a new kind."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from bnn_core.tables.reading import rows_text
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, match_names, name_key, none_where
 
-#: Labels that mean "no label" wherever no class is called so. Their use is always reported.
+#: Labels that mean "no label" unless a class has that name. Their use is always reported.
 ASKED = ("-1", "none", "null", "?", "unknown", "-")
 
 
@@ -21,7 +21,7 @@ ASKED = ("-1", "none", "null", "?", "unknown", "-")
 class LabelValues:
     """Labels, predicted names and labels of new kinds, one per row, None where there is none.
 
-    A row has a label of a class, or of a kind that the network never learnt (`new`), or neither.
+    A row has a label of a class, or of a kind absent from training (`new`), or neither.
     """
 
     labels: pd.Series
@@ -59,8 +59,8 @@ def read_label_values(
     if is_new.any():
         n = int(is_new.sum())
         notes.append(
-            f"{count(n, 'image')} {have(n)} a label that the network never learnt "
-            f"({_counted(new[is_new])}): shown as new, never scored."
+            f"{count(n, 'image')} {have(n)} a label absent from training "
+            f"({_counted(new[is_new])}): shown as new kinds, not scored."
         )
     return LabelValues(labels, predicted, new, notes)
 
@@ -97,19 +97,19 @@ def without_label(
     ):
         names = " ".join(["-1", *sorted(others, key=int)])
         raise InputError(
-            f"{path}: label '-1' on {count(int(counts['-1']), 'row')} is no label, or "
-            f"the first of {columns} classes; say which with --unlabelled -1 or "
+            f"{path}: label '-1' on {count(int(counts['-1']), 'row')} means no label, or the "
+            f"first of {columns} classes; choose with --unlabelled -1 or "
             f"--classes {names}"
         )
     silent = [key for key in NO_LABEL if key not in known]
     notes = [f"Read as no label: {_counted(labels[given])} (--unlabelled)."] if given.any() else []
     if asked:
         notes.append(
-            f"Read as no label: {_counted(labels[keys.isin(asked) & ~given])}; no class "
-            "is called so. Other values that mean no label are named with --unlabelled."
+            f"Read as no label: {_counted(labels[keys.isin(asked) & ~given])}; no class has that "
+            f"name. Give other values that mean no label with --unlabelled."
         )
     notes += [
-        f"'{key}' is a class and the label of {count(int(counts[key]), 'row')}; if it means "
+        f"'{key}' is a class, and the label of {count(int(counts[key]), 'row')}; if it means "
         f"no label, give --unlabelled {key}."
         for key in counts.index
         if key in known and key in ASKED and key != "-1"
@@ -197,16 +197,15 @@ def class_labels(labels: pd.Series, classes: Sequence[str], where: str) -> pd.Se
     if unknown.any():
         plain = {plain_name(name) for name in labels[unknown].unique()}
         alike = (
-            ", spell the classes as the labels do with --classes"
+            ", give the classes with --classes, spelled like the labels"
             if plain & set(map(plain_name, classes))
             else ""
         )
         names = ", ".join(f"'{n}'" for n in labels[unknown].unique()[:5])
         raise InputError(
-            f"{where}{rows_text(labels.index[unknown])}: label {names} is none of "
-            f"the classes ({', '.join(classes[:12])}); correct it{alike}, or name what it is "
-            "with --unlabelled (no label), --new (a kind that the network never "
-            "learnt) or --control"
+            f"{where}{rows_text(labels.index[unknown])}: label {names} is not one of the classes "
+            f"({', '.join(classes[:12])}); correct it{alike}, or give it with --unlabelled (no "
+            f"label), --new (absent from training) or --control"
         )
     return labels
 

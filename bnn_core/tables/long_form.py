@@ -47,8 +47,8 @@ def pivot_long(
     key = image_key(mapped)
     if key is None:
         raise InputError(
-            f"{path}: a long table (columns {columns[0]}, {columns[1]}) needs a "
-            "column that tells images apart: image_id, path, or plate, well and site"
+            f"{path}: a long table (columns {columns[0]}, {columns[1]}) needs a column that "
+            f"identifies the image: image_id, path, or plate, well and site"
         )
     names = _one_spelling(table[columns[0]].astype(str).str.strip().fillna(""), key)
     empty = names == ""

@@ -59,9 +59,7 @@ def read_sheet(path: Path) -> pd.DataFrame:
             if filled
             else "no filled cell"
         )
-        raise InputError(
-            f"{path} has {what}: save the one table as a workbook of its own, or as CSV"
-        )
+        raise InputError(f"{path} has {what}: save the table as a separate workbook, or as CSV")
     (cells,) = filled.values()
     first = next(i for i, row in enumerate(cells) if any(row))
     width = max(i + 1 for row in cells for i, cell in enumerate(row) if cell)

@@ -38,7 +38,7 @@ def plate_names(table: pd.DataFrame) -> pd.Series:
 def well_table(
     table: pd.DataFrame, classes: Sequence[str], source: str | None = None
 ) -> pd.DataFrame:
-    """One row per well, sorted by plate (P2 before P10) and place: its fields taken together.
+    """One row per well, sorted by plate (P2 before P10) and position: the means of its fields.
 
     table: images joined with a summary. source: name of an added set, None: the study's own
     images. Rows without plate or without a readable well are left out (compare `unplaced`).
@@ -104,8 +104,8 @@ def odd_wells(images: pd.DataFrame) -> list[str]:
         return []
     n = int(wells.isin(names).sum())
     return [
-        f"{count(n, 'image')} {be(n)} in wells that no plate has ({listed(names)}): no plate "
-        "map will show them; wells are named like B02, A01 to AF48"
+        f"{count(n, 'image')} {be(n)} in wells that do not exist on a plate ({listed(names)}), "
+        f"so no plate map shows them; wells have names like B02, A01 to AF48"
     ]
 
 
@@ -117,7 +117,7 @@ def quality_measures(table: pd.DataFrame) -> list[str]:
 def edge_ring(
     wells: pd.DataFrame, plate_size: tuple[int, int], in_use: Iterable[object] | None = None
 ) -> Ring:
-    """Which wells lie on the edge: the plate's outermost rows and columns, else those in use.
+    """Which wells are on the edge: the plate's outermost rows and columns, else those in use.
 
     wells: row and column of each; in_use: names of all wells of the study, so that the edge does
     not move when `wells` are only some of them. By default `wells` are all.
@@ -155,8 +155,8 @@ def edge_effect(values: np.ndarray, edge: np.ndarray) -> Interval | None:
     return mean_difference(outer, inner) if min(len(outer), len(inner)) > 1 else None
 
 
-def place_is_treatment(wells: pd.DataFrame, edge: np.ndarray) -> bool:
-    """Whether no treatment lies both on the edge and inside: what lies there explains any effect.
+def position_is_treatment(wells: pd.DataFrame, edge: np.ndarray) -> bool:
+    """Whether no treatment is both on the edge and inside: treatments then explain any effect.
 
     wells: with compound, and concentration where known; edge: (W,) bool. False without compounds.
     """
@@ -201,10 +201,10 @@ def images_of(table: pd.DataFrame, source: str | None) -> np.ndarray:
 def _placed(
     table: pd.DataFrame, source: str | None
 ) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:
-    """The images of a set that have a place, their plates by `plate_names`, wells by one spelling;
-    the places."""
-    has_place = (table["plate"].notna() & table["well"].notna()).to_numpy()
-    known = table[images_of(table, source) & has_place]
+    """The images of a set with a plate position, plates by `plate_names`, wells by one spelling;
+    and the positions."""
+    has_position = (table["plate"].notna() & table["well"].notna()).to_numpy()
+    known = table[images_of(table, source) & has_position]
     names = {name: well_position(name) for name in known["well"].unique()}
     spelled = {name: well_name(*p) for name, p in names.items() if p is not None}
     known = known[known["well"].isin(list(spelled)).to_numpy()]

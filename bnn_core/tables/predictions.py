@@ -35,12 +35,12 @@ from bnn_core.tables.standard_table import standard_softmax
 from bnn_core.tables.values import match_names, none_where
 
 NO_SPLIT = (
-    "Only mean probabilities were given, no samples: aleatoric, epistemic and mutual "
-    "information are unknown and left empty."
+    "Only mean probabilities were given, no samples: so aleatoric, epistemic and mutual "
+    "information are empty."
 )
 TAKEN_AS_BAYESIAN = (
-    "Nothing in the table says what made the predictions: they are shown as those "
-    "of a Bayesian network. --method (“What made the predictions”) changes that."
+    "The table does not name the method of the predictions, so they are shown as predictions of "
+    "a Bayesian network. --method (“What made the predictions”) changes that."
 )
 
 
@@ -158,7 +158,7 @@ def _labels(main: SourceTable) -> pd.Series:
 
 
 def _occurring(main: SourceTable, predicted: str | None) -> Collection[str]:
-    """Class names that stand in the label and predicted columns."""
+    """Class names that occur in the label and predicted columns."""
     columns = [_labels(main), predicted_names(main, predicted)]
     names = [name for values in columns if values is not None for name in values.dropna().unique()]
     return [*names, *likely_names(main)]

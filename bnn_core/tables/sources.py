@@ -26,7 +26,7 @@ class ImportOptions:
 
     method: what made the predictions, a key of `base.methods.METHODS`. columns: canonical name ->
     source column, in the table or in the metadata. label, batch, group: the same for these three;
-    group is what is not independent (default: compound). classes: names by column order. prefix:
+    group: images that are not independent (default: the compound). classes: names by column order. prefix:
     how the class columns begin. samples: per-sample probabilities, a file or an array; axes
     "NTC" or "TNC".
     standard: a second table, of a standard network. metadata: tables joined one after the other on
@@ -188,7 +188,8 @@ def with_metadata(
             columns, labels = marks
             known = known.assign(label=labels)
             notes.append(
-                f"The labels of {table.path.name} are read from {columns[0]} ... {columns[-1]}, 1 for "
+                f"The labels of {table.path.name} are read from {columns[0]} ... {columns[-1]}, "
+                f"1 for "
                 "the class."
             )
         mapped, more = join_metadata(mapped, known, table.path, main.path, on)
@@ -239,7 +240,7 @@ def marked_labels(
 
 
 def demand_known_scale(columns: ClassColumns, options: ImportOptions, where: str) -> bool:
-    """Whether the values are logits. Raises InputError where they are and nobody said so."""
+    """Whether the values are logits. Raises InputError for logits without the option."""
     if columns.logits and not options.logits:
         raise InputError(
             f"{where}columns {columns.columns[0]} ... are logits, not probabilities; "

@@ -1,4 +1,4 @@
-"""The table of a standard network beside the one that is imported, in its order and classes."""
+"""The table of a standard network, in the order and classes of the imported table."""
 
 from pathlib import Path
 
@@ -76,8 +76,8 @@ def _partner_rows(images: pd.DataFrame, table: SourceTable, notes: list[str]) ->
         if len(table.raw) != len(images):
             raise InputError(
                 f"{table.path} has {len(table.raw):,} rows, the first table "
-                f"{len(images):,}, and no column tells which belong together; add a "
-                "column image_id to both"
+                f"{len(images):,}, and no column identifies the images; add a column image_id to "
+                f"both"
             )
         notes.append(f"Rows of {table.path.name} were matched by their order.")
         return np.arange(len(images))

@@ -1,4 +1,4 @@
-"""Wells: their names, their places on a plate, and names put together from rows and columns.
+"""Wells: their names, their positions on a plate, and names from rows and columns.
 
 Wells are named by row letters (A..Z, AA..AF) and a column number, as "B02", "b2" or "AF48".
 """
@@ -38,7 +38,7 @@ def well_position(well: object) -> tuple[int, int] | None:
 
 
 def plate_format(wells: Iterable[object]) -> int:
-    """The smallest of FORMATS that holds all of these wells that have a place."""
+    """The smallest of FORMATS that holds all of these wells."""
     positions = [position for well in wells if (position := well_position(well)) is not None]
     rows, columns = np.max(positions, axis=0) if positions else (1, 1)
     return next(n for n, (r, c) in FORMATS.items() if rows <= r and columns <= c)
@@ -80,8 +80,8 @@ def wells_from(rows: pd.Series, columns: pd.Series) -> tuple[pd.Series, list[str
     if row_numbers and row_zero != column_zero:
         zero, other = (rows, columns) if row_zero else (columns, rows)
         raise InputError(
-            f"column '{zero.name}' counts from 0, '{other.name}' has no 0: add a column well with "
-            "names such as B02"
+            f"column '{zero.name}' counts from 0, '{other.name}' does not: add a column well "
+            f"with names such as B02"
         )
 
     def letter(text: str) -> str:

@@ -57,7 +57,7 @@ def detail(
 
     `among`: the rows that previous and next on One image walk through; None: the filtered ones.
     `methods`: of the distributions and scores; None: the Bayesian and the standard network.
-    `wide`: in columns, for a place below a chart instead of beside it.
+    `wide`: in columns, below a chart instead of beside it.
     """
     tables = _tables(study, methods)
     columns = st.columns([1, 1, 1.15], gap="medium") if wide else [st.container()] * 3

@@ -36,7 +36,7 @@ _STARTING = threading.Lock()
 
 @dataclass
 class Download:
-    """`bnn data ...` as a process of its own; `log` takes all that it says."""
+    """`bnn data ...` as a separate process; `log` has its output."""
 
     words: tuple[str, ...]
     process: subprocess.Popen
@@ -48,7 +48,7 @@ class Download:
         return self.process.poll() is None
 
     def last_line(self) -> str:
-        """What it said last, progress included."""
+        """The last line of its output, progress included."""
         with open(self.log, "rb") as file:
             file.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
             lines = re.split(r"[\r\n]+", file.read().decode(errors="replace"))

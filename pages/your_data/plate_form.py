@@ -16,10 +16,10 @@ from pages.shared import jobs_panel
 from pages.shared.words import plain
 from pages.your_data import forms
 
-#: The words of every field that stands for a flag, as the engine's messages name it.
+#: Flag in the engine's messages -> name of its field on this page.
 FIELDS = {
     "label": "Column of the classes",
-    "group": "Column of what is left out together",
+    "group": "Column of groups to leave out",
     "batch": "Column of the batch",
     "control": "Untreated compound or label",
     "images": "Folder that relative paths start from",
@@ -29,11 +29,11 @@ MOST_MISSING = 10
 
 
 def draw() -> None:
-    """The form, what the table says, and the command."""
+    """The form, what was read from the table, and the command."""
     st.caption(
-        "A CSV with one row per image: a column of file names, or one per channel, and what "
-        "is known of each image, under BBBC, CellProfiler or plain names. Images are PNG, "
-        "JPEG or TIFF of 8 or 16 bit."
+        "A CSV with one row per image: one column of file names, or one per channel, and columns "
+        "such as label, compound, plate and well. Column names of BBBC and CellProfiler are "
+        "recognised. Images are PNG, JPEG or TIFF of 8 or 16 bit."
     )
     left, middle, right = st.columns(3, gap="medium")
     typed = left.text_input(
@@ -46,20 +46,20 @@ def draw() -> None:
         "group": middle.text_input(
             FIELDS["group"],
             key="plate_group",
-            help="Default: the compound. All its images are predicted by a "
-            "network that saw none of them.",
+            help="Default: the compound. A network that was trained without a group predicts all "
+            "images of the group.",
         ),
         "batch": middle.text_input(
-            FIELDS["batch"], key="plate_batch", help="What was made together: day, week, run."
+            FIELDS["batch"], key="plate_batch", help="Images made together: day, week, run."
         ),
         "control": right.text_input(
             FIELDS["control"],
             key="plate_control",
             placeholder="DMSO",
-            help="Predicted, never counted.",
+            help="These images are predicted, but do not count for accuracy.",
         ),
         "images": right.text_input(
-            FIELDS["images"], key="plate_images", help="Default: the table's own."
+            FIELDS["images"], key="plate_images", help="Default: the folder of the table."
         ),
         "map": right.text_input(
             FIELDS["map"],
@@ -72,7 +72,7 @@ def draw() -> None:
     ask = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
     if not typed:
         st.info(
-            "Name a table: it is checked here, and the command to train on it is shown.",
+            "Enter the path of a table. It is checked here, and the command to train on it is shown.",
             icon=":material/table_view:",
         )
         return
@@ -102,13 +102,13 @@ def train(table: Path, ask: dict[str, str]) -> None:
     st.markdown(
         "The same by command, in a terminal of this machine or of a larger one. It shows its "
         "progress. You can interrupt it at any time; the same command continues. The finished "
-        "study appears in the menu on the left."
+        "study appears in the sidebar."
     )
     st.code(command(table, ask), language="bash")
 
 
 def preview(plates: PlateTable) -> None:
-    """What the table says, and whether the images are there."""
+    """What was read from the table, and whether the images exist."""
     table = plates.table
     counted = table[table["role"] == "scored"]
     st.success(
@@ -125,22 +125,22 @@ def preview(plates: PlateTable) -> None:
     missing, looked = plates.missing_files(forms.LOOKED_FOR)
     if missing:
         st.error(
-            f"**{len(missing):,} of {looked:,} files looked for are not there**, such as "
+            f"**{len(missing):,} of {looked:,} checked files are missing**, such as "
             + ", ".join(f"{plain(file)} (row {row})" for row, file in missing[:MOST_MISSING])
-            + ". Say which folder the paths start from.",
+            + f". Enter the folder under “{FIELDS['images']}”.",
             icon=":material/error:",
         )
     else:
-        st.markdown(f"- All {looked:,} files looked for are there.")
+        st.markdown(f"- All {looked:,} checked files exist.")
     per_class = counted.groupby("label").agg(
         images=("image_id", "size"), groups=("group", "nunique")
     )
     alone = per_class.index[per_class["groups"] == 1]
     if len(alone):
         st.warning(
-            f"{plain(', '.join(alone))}: one group only. When it is left out, no network "
-            "has seen the class, so its images cannot be called right; they are counted "
-            "apart.",
+            f"{plain(', '.join(alone))}: one group only. When the group is left out, the network "
+            "is trained without the class and cannot predict it. These images are counted "
+            "separately.",
             icon=":material/warning:",
         )
     left, right = st.columns([2, 1], gap="medium")

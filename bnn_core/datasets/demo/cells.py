@@ -87,7 +87,7 @@ def draw_field(looks: np.ndarray, optics: Optics, rng: np.random.Generator) -> n
     holes = _draw_holes(cells, ground, optics, rng)
     tubulin = _draw_tubulin(cells, ground, optics, rng) * holes
     actin = _draw_actin(cells, ground, optics, rng) * holes
-    # The nucleus lies in the middle of the cytoplasm and takes its place.
+    # The nucleus is in the middle of the cytoplasm and replaces it there.
     covered = np.clip(dna, 0, 1)
     layers = [actin * (1 - 0.55 * covered), tubulin * (1 - 0.6 * covered), dna]
     return optics.shrink(np.stack(layers))

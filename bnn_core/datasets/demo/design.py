@@ -1,4 +1,4 @@
-"""Which compound stands in which well of the demo: mechanisms, compounds, doses, weeks, plates.
+"""Which compound is in which well of the demo: mechanisms, compounds, doses, weeks, plates.
 
 What a well *says* (compound, dose, label) and what it *shows* (whose effect, how strong) are kept
 in separate columns, so that `demo_faults` can plant an error by changing one of the two.
@@ -36,7 +36,7 @@ class DemoDesign:
     inactive: int = 1  # compounds labelled at a dose too low to act
     well_swaps: int = 1  # pairs of wells exchanged on one plate
     replicate_swaps: int = 0  # pairs of compounds exchanged on one whole plate
-    mixed: int = 1  # compounds of which half the cells show another mechanism
+    mixed: int = 1  # compounds with another mechanism in half of the cells
     blurred: int = 9  # images out of focus
     empty: int = 6  # images without cells
     debris: int = 9  # images with dirt over the cells
@@ -172,7 +172,7 @@ def _invent_compounds(
 def _deal_to_weeks(design: DemoDesign, faint: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Week of each compound, 1 and up: even numbers, at random, but the faint ones far apart.
 
-    The faint mechanism then stands for weak effects in every week, and not for the look of one.
+    The faint mechanism then means weak effects in every week, not the look of one week.
     """
     weeks = np.concatenate([rng.permutation(design.weeks) for _ in range(len(faint))])
     weeks = weeks[: len(faint)]
@@ -187,7 +187,7 @@ def _choose_faulty(
 ) -> list[str]:
     """The compound fault that each compound carries, "" for most.
 
-    The faint mechanism is left out: what is planted on it could not be told from a weak effect.
+    The faint mechanism is left out: a fault planted on it would look like a weak effect.
     """
     fault = [""] * len(compounds)
     order = [int(i) for i in rng.permutation(len(compounds))]
