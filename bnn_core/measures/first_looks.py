@@ -7,6 +7,7 @@ import pandas as pd
 
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.levels import original_images, scored_rows
+from bnn_core.measures.unlikeness import unlikeness_score
 
 #: Each list of images to look at first: name -> its meaning.
 FIRST_LOOKS = {
@@ -14,7 +15,7 @@ FIRST_LOOKS = {
     "Unlikely labels": "the label has the lowest probability: labels to check first",
     "Least sure": "the lowest certainty, right or wrong: hard or unusual images",
     "Networks disagree": "the two networks predict different classes, the surest pairs first",
-    "Unlike training": "the farthest from all training images: damaged, or something new",
+    "Unlike training": "the most unlike all training images: damaged, or something new",
 }
 
 
@@ -46,8 +47,9 @@ def first_looks(
         differ = table["predicted"].to_numpy() != other["predicted"].to_numpy()
         both = np.minimum(table["top_softmax"].to_numpy(), other["top_softmax"].to_numpy())
         looks["Networks disagree"] = rows[differ][np.argsort(-both[differ], kind="stable")]
-    if "distance" in table:
-        far = table["distance"].to_numpy(dtype=np.float64)
+    unlike = unlikeness_score(table)
+    if unlike is not None:
+        far = table[unlike].to_numpy(dtype=np.float64)
         known = ~np.isnan(far)
         looks["Unlike training"] = rows[known][np.argsort(-far[known], kind="stable")]
     return {name: looks[name] for name in FIRST_LOOKS if len(looks.get(name, ()))}

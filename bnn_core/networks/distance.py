@@ -9,20 +9,12 @@ there are more features than training images. Of an ensemble it is its first mem
 temperature have the standard network's.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh
 
-from bnn_core.base.errors import RESTORE, InputError
-from bnn_core.base.files import atomic_path
-from bnn_core.base.reading import demand_array, read_arrays
-
 COMPONENTS = 32
-#: Training images that a cloud is fitted to, evenly chosen of more.
-MOST_IMAGES = 20_000
-FILE = "novelty.npz"
 
 
 class TrainingCloud(NamedTuple):
@@ -72,32 +64,3 @@ def training_cloud(features: np.ndarray, targets: np.ndarray) -> TrainingCloud:
     cloud = TrainingCloud(means, axes, np.maximum(variances, floor), np.array(max(rest, floor)))
     # As it is kept: images that are added later get the same numbers.
     return TrainingCloud(*(array.astype(np.float32) for array in cloud))
-
-
-def save_cloud(folder: Path, cloud: TrainingCloud) -> None:
-    """Keep it beside the weights of its network."""
-    with atomic_path(folder / FILE) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **cloud._asdict())
-
-
-def read_cloud(folder: Path) -> TrainingCloud | None:
-    """The cloud of a trained network; None of those that were trained before there was one.
-
-    Raises InputError where the file is damaged.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        return None
-    arrays = read_arrays(path)
-    cloud = TrainingCloud(
-        *(
-            demand_array(path, arrays, name, dimensions, "f").astype(np.float32, copy=False)
-            for name, dimensions in (("means", 2), ("axes", 2), ("variances", 1), ("rest", 0))
-        )
-    )
-    (classes, size), components = cloud.means.shape, len(cloud.variances)
-    if not classes or not size or cloud.axes.shape != (size, components):
-        raise InputError(f"{path}: the shapes of its arrays disagree; {RESTORE}")
-    if not all(np.isfinite(array).all() for array in cloud) or cloud.rest <= 0:
-        raise InputError(f"{path}: its numbers are not finite; {RESTORE}")
-    return cloud

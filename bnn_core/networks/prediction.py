@@ -236,8 +236,9 @@ def embed(
     prepare: Callable[[np.ndarray | Tensor], Tensor],
     batch_size: int | None = None,
     rows: np.ndarray | None = None,
-) -> Iterator[np.ndarray]:
-    """Last hidden layer of the first of the networks, batch by batch, (n, D) float32.
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Last hidden layer (n, D) and logits (n, C) of the first of the networks, batch by batch,
+    float32.
 
     rows: which images, in that order; None: all. Other arguments as `predict`.
     """
@@ -249,8 +250,9 @@ def embed(
     for start in range(0, len(rows), size):
         with torch.inference_mode():
             batch = prepare(on_device(images[rows[start : start + size]], device))
-            features = body.features(batch).float().cpu().numpy()
-        yield features
+            features = body.features(batch).float()
+            logits = body.head(features)
+        yield features.cpu().numpy(), logits.float().cpu().numpy()
 
 
 class Predicted(NamedTuple):

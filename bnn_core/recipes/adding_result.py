@@ -9,8 +9,11 @@ import pandas as pd
 
 from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.files import atomic_path
+from bnn_core.base.scores import NOVELTY
 from bnn_core.base.wording import be, count
+from bnn_core.measures.levels import known_images
 from bnn_core.measures.uncertainty import summarise
+from bnn_core.measures.unlikeness import with_unlikeness
 from bnn_core.recipes.adding_blocks import (
     ALL_FOLDS,
     DEPLOYED,
@@ -128,21 +131,27 @@ def _summary(
     method: str,
     added: pd.DataFrame,
 ) -> pd.DataFrame:
+    own = study.summary(method)
     parts = [
         summarise(
             block_moments(making, block, method, sets),
             study.classes,
-            distance=block_mean(making, block, method, sets, "distance"),
+            novelty={
+                score: part
+                for score in NOVELTY
+                if (part := block_mean(making, block, method, sets, score)) is not None
+            },
         )
         for block in blocks
         if len(block_rows(making, block))
     ]
     if not parts:
-        return study.summary(method)
+        return own
     ids = pd.DataFrame({"image_id": added["image_id"]})
-    return _below(
-        study.summary(method), pd.concat([ids, pd.concat(parts, ignore_index=True)], axis=1)
-    )
+    both = _below(own, pd.concat([ids, pd.concat(parts, ignore_index=True)], axis=1))
+    known = np.zeros(len(both), dtype=bool)
+    known[: len(own)] = known_images(study.table(method))
+    return with_unlikeness(both, known)
 
 
 def _prediction_notes(study: Study, which: np.ndarray, folds: int) -> list[str]:

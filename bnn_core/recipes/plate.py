@@ -18,8 +18,10 @@ from bnn_core.datasets.extra_rows import STORED
 from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds, unpredictable_rows
 from bnn_core.datasets.sources import PlateSource, source_key
 from bnn_core.images.statistics import intensity_statistics
+from bnn_core.measures.levels import known_images
 from bnn_core.measures.uncertainty import summarise
-from bnn_core.networks import distance
+from bnn_core.measures.unlikeness import with_unlikeness
+from bnn_core.networks import novelty
 from bnn_core.networks.methods import keep_calibration, method_record, training_order
 from bnn_core.networks.saved import config_of
 from bnn_core.networks.settings import TrainConfig, settings_of
@@ -171,7 +173,7 @@ def _assemble_study(making: Path, device: str) -> Path:
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
     if not plan["keep_weights"]:
-        for name in ("weights.safetensors", distance.FILE):
+        for name in ("weights.safetensors", novelty.FILE):
             for file in making.glob(f"folds/**/{name}"):
                 file.unlink()
     extra = (
@@ -204,7 +206,7 @@ def _assemble_study(making: Path, device: str) -> Path:
         kind=plan["kind"],
         classes=source.classes,
         images=images,
-        summaries={m: _summary(r, source.classes, labels) for m, r in results.items()},
+        summaries={m: _summary(r, source.classes, labels, images) for m, r in results.items()},
         samples={m: r.samples for m, r in results.items() if r.samples is not None},
         embedding=results[main].embedding,
         thumbnails=source.thumbnails(),
@@ -238,10 +240,13 @@ def source_statistics(source: PlateSource, batch: int = 256) -> np.ndarray:
     )
 
 
-def _summary(result: FoldResult, classes: Sequence[str], labels: np.ndarray) -> pd.DataFrame:
-    """`summarise`, and training_margin where the folds kept margins: its mean over the folds that
-    trained on the image, nan for an image outside of all training sets."""
-    table = summarise(result.moments, classes, labels, result.distance, result.used)
+def _summary(
+    result: FoldResult, classes: Sequence[str], labels: np.ndarray, images: pd.DataFrame
+) -> pd.DataFrame:
+    """`summarise` with unlikeness, and training_margin where the folds kept margins: its mean over
+    the folds that trained on the image, nan for an image outside of all training sets."""
+    table = summarise(result.moments, classes, labels, result.novelty, result.used)
+    table = with_unlikeness(table, known_images(pd.concat([images, table], axis=1)))
     return table if result.margins is None else table.assign(training_margin=result.margins)
 
 
