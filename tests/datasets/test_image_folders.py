@@ -291,5 +291,5 @@ def test_links_do_not_lead_out_of_the_readable_folders(tmp_path, monkeypatch):
     assert len(scan_folder(inside).files) == 32
     monkeypatch.setenv("BNN_DATA_ROOTS", str(inside))
     assert set(scan_folder(inside).files["plate"]) == {"P1"}
-    with pytest.raises(InputError, match="not in a folder that this server may read"):
+    with pytest.raises(InputError, match="that this server may read"):
         scan_folder(outside)

@@ -173,9 +173,9 @@ def test_links_do_not_lead_out_of_the_readable_folders(zarr, tmp_path, monkeypat
     monkeypatch.setenv("BNN_DATA_ROOTS", str(tmp_path / "in"))
     read_ome_zarr(inside / "A" / "1" / "1")
     for path in (inside / "A" / "1" / "0", outside / "A" / "1" / "0"):
-        with pytest.raises(InputError, match="not in a folder that this server may read"):
+        with pytest.raises(InputError, match="that this server may read"):
             read_ome_zarr(path)
-    with pytest.raises(InputError, match="not in a folder that this server may read"):
+    with pytest.raises(InputError, match="that this server may read"):
         scan_folder(outside)
 
 
