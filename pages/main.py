@@ -14,7 +14,17 @@ from streamlit.errors import StreamlitAPIException
 
 from bnn_core.base.errors import InputError
 from bnn_core.study.catalogue import StudyEntry, cache_root
-from pages.shared import drafts, filters, flag_form, frame, jobs_panel, reviewer, scores, studies
+from pages.shared import (
+    drafts,
+    filters,
+    flag_form,
+    frame,
+    jobs_panel,
+    reviewer,
+    saved_views,
+    scores,
+    studies,
+)
 from pages.shared.words import plain
 
 
@@ -89,6 +99,12 @@ PAGES: dict[str, list[Entry]] = {
             "leaderboard",
             "Would another method do better on these images?",
             score=True,
+        ),
+        Entry(
+            "compare_studies/page.py",
+            "Compare studies",
+            "difference",
+            "What changed after cleaning, with another seed, or since last month?",
         ),
     ],
     "Review": [
@@ -190,8 +206,10 @@ def main() -> None:
     entry = by_title[page.title]
     study_entries = studies.entries()
     with st.sidebar:
+        # In a container that is always there: the widgets below keep their positions.
+        with st.container():
+            jobs_panel.draw()
         has_study = pick_study(study_entries)
-        jobs_panel.draw()
         _browser(
             key="browser",
             data={"cookies": reviewer.cookie() | drafts.cookie()},
@@ -210,6 +228,8 @@ def main() -> None:
         except InputError as error:
             st.error(str(error), icon=":material/error:")
             st.stop()
+        with st.sidebar:
+            saved_views.draw(address(entry.file))
     if st.session_state.get(_PAGE, entry.title) != entry.title:
         flag_form.shut()
     st.session_state[_PAGE] = entry.title
