@@ -123,8 +123,7 @@ def _fields(
     root = readable(options.images or path.parent).resolve()
     if not os.path.isdir(root):
         raise InputError(f"--images {root} is no folder")
-    with naming(path):
-        return read_table(path), None, root, []
+    return read_table(path), None, root, []
 
 
 def _moved(given: pd.DataFrame, files: pd.DataFrame, root: Path) -> list[str]:

@@ -14,6 +14,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING
 from bnn_core.datasets.image_folders import FolderScan
 from bnn_core.datasets.labelled_rows import labelled_rows
+from bnn_core.datasets.number_range import set_range
 from bnn_core.datasets.plate_files import spread_evenly
 from bnn_core.datasets.plate_options import PlateOptions, as_source, read_given
 from bnn_core.datasets.plate_roles import named_column
@@ -44,7 +45,15 @@ def prepare_plates(
     pixel_size_um: float | None = None,
     workers: int | None = None,
 ) -> PlateSource:
-    """The images of a table as a source, prepared in `folder` (see `prepare_source`)."""
+    """The images of a table as a source, prepared in `folder` (see `prepare_source`).
+
+    intensities: by default the range of the whole set where its numbers do not fit 16 bit
+    (`number_range.set_range`).
+    """
+    notes = list(plates.notes)
+    if intensities is None:
+        intensities, more = set_range(plates.files())
+        notes += more
     return prepare_source(
         plates.table,
         channels=plates.channels,
@@ -55,7 +64,7 @@ def prepare_plates(
         normalise=normalise,
         intensities=intensities,
         pixel_size_um=pixel_size_um,
-        notes=plates.notes,
+        notes=notes,
         workers=workers,
     )
 
@@ -79,6 +88,11 @@ class PlateTable:
     def doubts(self) -> list[str]:
         """The notes that probably mean a mistake."""
         return [note for note in self.notes if note.startswith(WARNING)]
+
+    def files(self) -> list[Path]:
+        """The addresses of all images (`images.addresses`)."""
+        columns = [c for c in self.table if c == "path" or c.startswith("path_")]
+        return [self.root / file for column in columns for file in self.table[column].dropna()]
 
     def missing_files(self, most: int) -> tuple[list[tuple[int, str]], int]:
         """(row, file) of those that are not there among at most `most` rows spread evenly over the

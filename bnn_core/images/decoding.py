@@ -81,12 +81,18 @@ def decode_image(
     data: bytes, path: str | Path, intensities: tuple[float, float] | None = None
 ) -> Decoded:
     """As `read_image`, from the file's bytes, with remarks; `path` only names it in errors."""
+    image, remarks = decode_raw(data, path)
+    image, more = as_unsigned(image, path, intensities)
+    return Decoded(np.ascontiguousarray(image), (*remarks, *more))
+
+
+def decode_raw(data: bytes, path: str | Path) -> tuple[np.ndarray, list[str]]:
+    """As `decode_image`, in the numbers that the file stores."""
     decode = decode_tiff if data[:4] in TIFF_STARTS else _decode_other
     image, remarks = decode(data, path)
     if 0 in image.shape:
         raise InputError(f"{path} has no pixels (shape {image.shape})")
-    image, more = as_unsigned(image, path, intensities)
-    return Decoded(np.ascontiguousarray(image), (*remarks, *more))
+    return image, remarks
 
 
 def _decode_other(data: bytes, path: str | Path) -> tuple[np.ndarray, list[str]]:

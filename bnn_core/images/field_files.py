@@ -1,14 +1,20 @@
 """The files of one field, however they are kept, as one image and a hash of what was read."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bnn_core.base.errors import InputError
 from bnn_core.images.addresses import Address, address_of, is_zarr
-from bnn_core.images.decoding import Decoded, channels_together, decode_image, read_bytes
+from bnn_core.images.decoding import (
+    Decoded,
+    channels_together,
+    decode_image,
+    decode_raw,
+    read_bytes,
+)
 from bnn_core.images.numbers import as_unsigned
 from bnn_core.images.ome_zarr import read_ome_zarr
 
@@ -25,6 +31,16 @@ def read_field_files(paths: Sequence[str | Path], intensities: Range = None) -> 
     images = [_read(address_of(path), digest, intensities) for path in paths]
     field = images[0] if len(images) == 1 else channels_together(images, paths)
     return field, digest.hexdigest()[:16]
+
+
+def raw_images(path: str | Path) -> Iterator[np.ndarray]:
+    """The images (C, H, W) of an address in the numbers that their files store."""
+    address = address_of(path)
+    for file in address.files:
+        if is_zarr(file):
+            yield read_ome_zarr(file, address.plane, address.time)
+        else:
+            yield decode_raw(read_bytes(file), file)[0]
 
 
 def _read(address: Address, digest, intensities: Range) -> Decoded:

@@ -1,4 +1,4 @@
-"""Your own images: check the table that describes them, and the command that trains on them."""
+"""Your own images: check the table or folder, and the command that trains on them."""
 
 import os
 import shlex
@@ -9,7 +9,8 @@ import streamlit as st
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING
-from bnn_core.datasets.plates import PlateTable, read_plate
+from bnn_core.datasets.image_folders import FolderScan, scan_folder
+from bnn_core.datasets.plates import PlateTable, read_plate, source_name
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.tables.aliases import CANONICAL
 from pages.shared import jobs_panel
@@ -24,20 +25,29 @@ FIELDS = {
     "control": "Untreated compound or label",
     "images": "Folder that relative paths start from",
     "map": "Other columns",
+    "layout": "Plate maps",
+    "metadata": "More tables",
+    "pattern": "How files are named",
+    "planes": "Planes in depth",
+    "time": "Point in time",
 }
+#: Fields with several paths.
+PATHS = ("layout", "metadata")
 MOST_MISSING = 10
 
 
 def draw() -> None:
     """The form, what was read from the table, and the command."""
     st.caption(
-        "A CSV with one row per image: one column of file names, or one per channel, and columns "
-        "such as label, compound, plate and well. Column names of BBBC and CellProfiler are "
-        "recognised. Images are PNG, JPEG or TIFF of 8 or 16 bit."
+        "A table with one row per image (one column of file names, or one per channel, and columns "
+        "such as label, compound, plate and well), or the folder of an instrument: ImageXpress, Opera "
+        "Phenix, Operetta, Yokogawa, IN Cell, Incucyte or OME-Zarr. Images are PNG, JPEG or TIFF."
     )
     left, middle, right = st.columns(3, gap="medium")
     typed = left.text_input(
-        "Path of the table on this machine", key="plate_path", placeholder="/data/fields.csv"
+        "Path of the table or folder on this machine",
+        key="plate_path",
+        placeholder="/data/fields.csv or /data/plate1",
     ).strip()
     ask = {
         "label": left.text_input(
@@ -58,9 +68,6 @@ def draw() -> None:
             placeholder="DMSO",
             help="These images are predicted, but do not count for accuracy.",
         ),
-        "images": right.text_input(
-            FIELDS["images"], key="plate_images", help="Default: the folder of the table."
-        ),
         "map": right.text_input(
             FIELDS["map"],
             key="plate_columns",
@@ -68,37 +75,81 @@ def draw() -> None:
             help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.",
         ),
         "preset": left.selectbox("Preset", list(PRESETS), key="plate_preset"),
+        "layout": middle.text_input(
+            FIELDS["layout"],
+            key="plate_layout",
+            placeholder="/data/platemap.xlsx",
+            help="Paths, separated by semicolons: compound, dose and mechanism per well, as a table "
+            "or drawn as a plate. A map named after a plate is that plate's.",
+        ),
+        "metadata": right.text_input(
+            FIELDS["metadata"],
+            key="plate_metadata",
+            placeholder="/data/compounds.csv",
+            help="Paths, separated by semicolons. Joined by plate and well, or by compound; "
+            "contradictions are listed.",
+        ),
     }
+    if typed and _is_folder(typed):
+        ask |= ask_of_folder()
+    else:
+        ask["images"] = left.text_input(
+            FIELDS["images"], key="plate_images", help="Default: the folder of the table."
+        )
     ask = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
     if not typed:
         st.info(
-            "Enter the path of a table. It is checked here, and the command to train on it is shown.",
+            "Enter the path of a table or folder. It is checked here, and the command to train on it "
+            "is shown.",
             icon=":material/table_view:",
         )
         return
-    read = {name: ask.get(name) for name in ("label", "group", "batch", "control")}
     try:
-        table = roots.typed(typed)
-        columns = forms.pairs(ask.get("map", ""))
-        plates = _read(
-            str(table),
-            _stamp(table),
-            tuple(read.items()),
-            tuple(columns.items()),
-            ask.get("images"),
-        )
+        source = roots.typed(typed)
+        if _is_folder(typed):
+            lines = _names(str(source), _stamp(source), ask.get("pattern")).preview()
+            st.markdown("**What the names of the files say**")
+            st.code("\n".join(lines), language=None)
+        plates = _read(str(source), _stamps(source, ask), tuple(sorted(ask.items())))
     except InputError as error:
         st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
         return
     preview(plates)
-    train(table, ask)
+    train(source, ask)
+
+
+def ask_of_folder() -> dict[str, str]:
+    """Fields that only a folder needs."""
+    left, middle, right = st.columns(3, gap="medium")
+    return {
+        "pattern": left.text_input(
+            FIELDS["pattern"],
+            key="plate_pattern",
+            placeholder=r"(?P<well>[A-P]\d+)_(?P<site>\d+)_(?P<channel>\w+)",
+            help="Only for files that no instrument named: a regular expression with the groups plate, "
+            "well (or row and column), site, channel, plane, time. With a / it is of the path.",
+        ),
+        "planes": middle.text_input(
+            FIELDS["planes"],
+            key="plate_planes",
+            placeholder="max",
+            help="max: the brightest value of each pixel over all planes. A number: that plane.",
+        ),
+        "time": right.text_input(
+            FIELDS["time"], key="plate_time", placeholder="1", help="The number of one, from 1."
+        ),
+    }
 
 
 def train(table: Path, ask: dict[str, str]) -> None:
     """The button that trains on this machine, and the command for another one."""
-    absolute = {"images": str(Path(ask["images"]).resolve())} if "images" in ask else {}
+    absolute = {
+        flag: ";".join(str(Path(path).resolve()) for path in paths_of(ask[flag]))
+        for flag in ("images", *PATHS)
+        if flag in ask
+    }
     words = shlex.split(command(table.resolve(), ask | absolute))[1:]
-    jobs_panel.button("Train here", words, table.stem, "plate_train")
+    jobs_panel.button("Train here", words, source_name(table), "plate_train")
     st.markdown(
         "The same by command, in a terminal of this machine or of a larger one. It shows its "
         "progress. You can interrupt it at any time; the same command continues. The finished "
@@ -153,30 +204,60 @@ def preview(plates: PlateTable) -> None:
     )
 
 
+def paths_of(text: str) -> list[str]:
+    """The paths of a field, which are separated by semicolons."""
+    return [path.strip() for path in text.split(";") if path.strip()]
+
+
 def command(table: Path, ask: dict[str, str]) -> str:
     """The command that trains on this table."""
     words = ["bnn", "study", "plate", str(table)]
     for flag, value in ask.items():
+        if flag in PATHS:
+            words += [f"--{flag}", *paths_of(value)]
+            continue
         for one in forms.words(value) if flag == "map" else (value,):
             words += [f"--{flag}", one]
     return shlex.join(words)
 
 
-def _stamp(table: Path) -> tuple[int, int] | None:
-    return (table.stat().st_mtime_ns, table.stat().st_size) if os.path.isfile(table) else None
+def _is_folder(typed: str) -> bool:
+    try:
+        return os.path.isdir(roots.readable(roots.typed(typed)))
+    except InputError:
+        return False
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the table")
-def _read(
-    path: str,
-    stamp: tuple[int, int] | None,
-    options: tuple[tuple[str, str | None], ...],
-    columns: tuple[tuple[str, str], ...],
-    images: str | None,
-) -> PlateTable:
+def _stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        status = roots.readable(file).stat()
+    except (OSError, InputError):
+        return None
+    return (status.st_mtime_ns, status.st_size)
+
+
+def _stamps(source: Path, ask: dict[str, str]) -> tuple:
+    """What changes with the files that are read."""
+    files = [path for flag in PATHS for path in paths_of(ask.get(flag, ""))]
+    return (_stamp(source), *(_stamp(roots.typed(path)) for path in files))
+
+
+@st.cache_resource(max_entries=4, ttl=60, show_spinner="Reading the names of the files")
+def _names(folder: str, stamp: tuple[int, int] | None, pattern: str | None) -> FolderScan:
+    return scan_folder(Path(folder), pattern)
+
+
+@st.cache_resource(max_entries=4, ttl=60, show_spinner="Reading the table")
+def _read(path: str, stamps: tuple, asked: tuple[tuple[str, str], ...]) -> PlateTable:
+    ask = dict(asked)
+    source = Path(path)
     return read_plate(
-        Path(path),
-        images=roots.typed(images) if images else None,
-        columns=dict(columns),
-        **dict(options),
+        _names(path, _stamp(source), ask.get("pattern")) if _is_folder(path) else source,
+        images=roots.typed(ask["images"]) if "images" in ask else None,
+        columns=forms.pairs(ask.get("map", "")),
+        **{flag: [roots.typed(p) for p in paths_of(ask.get(flag, ""))] for flag in PATHS},
+        **{
+            name: ask.get(name)
+            for name in ("label", "group", "batch", "control", "pattern", "planes", "time")
+        },
     )
