@@ -50,9 +50,12 @@ def sheet_cells(path: Path) -> dict[str, list[list[str]]]:
 def read_sheet(path: Path) -> pd.DataFrame:
     """The only filled sheet of a workbook, every cell as text; index = the row's number there.
 
+    A sheet called "legend" beside another explains it, and is passed over.
     Raises InputError for a damaged file and for several filled sheets.
     """
     filled = sheet_cells(path)
+    if len(filled) == 2:
+        filled = {name: rows for name, rows in filled.items() if name.lower() != "legend"}
     if len(filled) != 1:
         what = (
             f"{count(len(filled), 'sheet')} with cells ({listed(list(filled))})"

@@ -107,7 +107,7 @@ def draw() -> None:
     try:
         source = roots.typed(typed)
         if _is_folder(typed):
-            lines = _names(str(source), _stamp(source), ask.get("pattern")).preview()
+            lines = _names(str(source), forms.stamp(source), ask.get("pattern")).preview()
             st.markdown("**What the names of the files say**")
             st.code("\n".join(lines), language=None)
         plates = _read(str(source), _stamps(source, ask), tuple(sorted(ask.items())))
@@ -183,25 +183,7 @@ def preview(plates: PlateTable) -> None:
         )
     else:
         st.markdown(f"- All {looked:,} checked files exist.")
-    per_class = counted.groupby("label").agg(
-        images=("image_id", "size"), groups=("group", "nunique")
-    )
-    alone = per_class.index[per_class["groups"] == 1]
-    if len(alone):
-        st.warning(
-            f"{plain(', '.join(alone))}: one group only. When the group is left out, the network "
-            "is trained without the class and cannot predict it. These images are counted "
-            "separately.",
-            icon=":material/warning:",
-        )
-    left, right = st.columns([2, 1], gap="medium")
-    left.dataframe(table.head(8).dropna(axis=1, how="all"), height=320)
-    right.dataframe(
-        per_class.reset_index(),
-        hide_index=True,
-        height=320,
-        column_config={"label": "Class", "images": "Images", "groups": "Groups"},
-    )
+    forms.class_table(table, "images")
 
 
 def paths_of(text: str) -> list[str]:
@@ -228,18 +210,10 @@ def _is_folder(typed: str) -> bool:
         return False
 
 
-def _stamp(file: Path) -> tuple[int, int] | None:
-    try:
-        status = roots.readable(file).stat()
-    except (OSError, InputError):
-        return None
-    return (status.st_mtime_ns, status.st_size)
-
-
 def _stamps(source: Path, ask: dict[str, str]) -> tuple:
     """What changes with the files that are read."""
     files = [path for flag in PATHS for path in paths_of(ask.get(flag, ""))]
-    return (_stamp(source), *(_stamp(roots.typed(path)) for path in files))
+    return (forms.stamp(source), *(forms.stamp(roots.typed(path)) for path in files))
 
 
 @st.cache_resource(max_entries=4, ttl=60, show_spinner="Reading the names of the files")
@@ -252,7 +226,7 @@ def _read(path: str, stamps: tuple, asked: tuple[tuple[str, str], ...]) -> Plate
     ask = dict(asked)
     source = Path(path)
     return read_plate(
-        _names(path, _stamp(source), ask.get("pattern")) if _is_folder(path) else source,
+        _names(path, forms.stamp(source), ask.get("pattern")) if _is_folder(path) else source,
         images=roots.typed(ask["images"]) if "images" in ask else None,
         columns=forms.pairs(ask.get("map", "")),
         **{flag: [roots.typed(p) for p in paths_of(ask.get(flag, ""))] for flag in PATHS},
