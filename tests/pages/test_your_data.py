@@ -283,6 +283,8 @@ def test_plates_are_counted_as_they_are_fetched(monkeypatch, cache):
     started = []
     monkeypatch.setattr(download_form, "start", lambda words: started.append(words) or True)
     app.button(key="fetch_bbbc021").click().run()
+    assert not started and "1680 MB" in text_of(app) and "3.8 GB" in text_of(app)
+    app.button(key="fetch_go").click().run()
     assert started == [("bbbc021", "--plates=A,-B", "--labelled")]
 
 
@@ -328,8 +330,8 @@ def test_of_downloads_begun_at_once_one_runs(monkeypatch, tmp_path):
             "another folder with “$BNN_DATA, set before starting the app”, fewer plates with "
             "“Plates”",
         ),
-        ("bbbc021", -15, "x", "the same download goes on from there"),
-        ("mnist", -15, "x", "The same download begins anew"),
+        ("bbbc021", -15, "x", "the same download continues from there"),
+        ("mnist", -15, "x", "The same download starts from the beginning"),
     ],
 )
 def test_how_a_download_ended(monkeypatch, cache, tmp_path, name, status, said, words):
@@ -346,12 +348,9 @@ def test_how_a_download_ended(monkeypatch, cache, tmp_path, name, status, said, 
 def test_a_download_from_the_page_says_what_fails_and_can_be_stopped(monkeypatch, cache, tmp_path):
     def fetch(site):
         monkeypatch.setenv("BNN_BBBC021_URL", site.url)
-        return (
-            pages(monkeypatch, cache, PAGE, data_view="Public data")
-            .button(key="fetch_bbbc021")
-            .click()
-            .run()
-        )
+        app = pages(monkeypatch, cache, PAGE, data_view="Public data")
+        app.button(key="fetch_bbbc021").click().run()
+        return app.button(key="fetch_go").click().run()
 
     def until(condition, app):
         for _ in range(300):
