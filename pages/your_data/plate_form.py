@@ -10,10 +10,9 @@ from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING
 from bnn_core.datasets.image_folders import FolderScan, scan_folder
-from bnn_core.datasets.plates import PlateTable, read_plate, source_name
+from bnn_core.datasets.plates import PlateTable, read_plate
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.tables.aliases import CANONICAL
-from pages.shared import jobs_panel
 from pages.shared.words import plain
 from pages.your_data import forms
 
@@ -143,19 +142,13 @@ def ask_of_folder() -> dict[str, str]:
 
 def train(table: Path, ask: dict[str, str]) -> None:
     """The button that trains on this machine, and the command for another one."""
-    absolute = {
-        flag: ";".join(str(Path(path).resolve()) for path in paths_of(ask[flag]))
-        for flag in ("images", *PATHS)
-        if flag in ask
-    }
-    words = shlex.split(command(table.resolve(), ask | absolute))[1:]
-    jobs_panel.button("Train here", words, source_name(table), "plate_train")
+    forms.train_button("plate", table, ask)
     st.markdown(
         "The same by command, in a terminal of this machine or of a larger one. It shows its "
         "progress. You can interrupt it at any time; the same command continues. The finished "
         "study appears in the sidebar."
     )
-    st.code(command(table, ask), language="bash")
+    st.code(shlex.join(forms.study_command("plate", table, ask)), language="bash")
 
 
 def preview(plates: PlateTable) -> None:
@@ -186,23 +179,6 @@ def preview(plates: PlateTable) -> None:
     forms.class_table(table, "images")
 
 
-def paths_of(text: str) -> list[str]:
-    """The paths of a field, which are separated by semicolons."""
-    return [path.strip() for path in text.split(";") if path.strip()]
-
-
-def command(table: Path, ask: dict[str, str]) -> str:
-    """The command that trains on this table."""
-    words = ["bnn", "study", "plate", str(table)]
-    for flag, value in ask.items():
-        if flag in PATHS:
-            words += [f"--{flag}", *paths_of(value)]
-            continue
-        for one in forms.words(value) if flag == "map" else (value,):
-            words += [f"--{flag}", one]
-    return shlex.join(words)
-
-
 def _is_folder(typed: str) -> bool:
     try:
         return os.path.isdir(roots.readable(roots.typed(typed)))
@@ -212,7 +188,7 @@ def _is_folder(typed: str) -> bool:
 
 def _stamps(source: Path, ask: dict[str, str]) -> tuple:
     """What changes with the files that are read."""
-    files = [path for flag in PATHS for path in paths_of(ask.get(flag, ""))]
+    files = [path for flag in PATHS for path in forms.paths_of(ask.get(flag, ""))]
     return (forms.stamp(source), *(forms.stamp(roots.typed(path)) for path in files))
 
 
@@ -229,7 +205,7 @@ def _read(path: str, stamps: tuple, asked: tuple[tuple[str, str], ...]) -> Plate
         _names(path, forms.stamp(source), ask.get("pattern")) if _is_folder(path) else source,
         images=roots.typed(ask["images"]) if "images" in ask else None,
         columns=forms.pairs(ask.get("map", "")),
-        **{flag: [roots.typed(p) for p in paths_of(ask.get(flag, ""))] for flag in PATHS},
+        **{flag: [roots.typed(p) for p in forms.paths_of(ask.get(flag, ""))] for flag in PATHS},
         **{
             name: ask.get(name)
             for name in ("label", "group", "batch", "control", "pattern", "planes", "time")

@@ -190,17 +190,23 @@ def test_features_are_checked_and_trained_on(monkeypatch, cache, tmp_path):
     table["Metadata_compound"] = np.repeat([*"abcdef"], 4)
     table["Metadata_moa"] = np.where(table["Metadata_compound"] < "d", "one", "two")
     table["Cells_flat"] = 1.0
+    table["--out=elsewhere"] = table["Cells_0"]
     table.to_csv(tmp_path / "my profiles.csv", index=False)
     app = pages(monkeypatch, cache, PAGE, data_view="Measured features")
     assert not app.exception and "Name a table of features" in app.info[0].value
     app.text_input(key="features_path").input(str(tmp_path / "my profiles.csv")).run()
-    assert "24 rows of 4 features, 2 classes, 6 groups" in app.success[0].value
+    assert "24 rows of 5 features, 2 classes, 6 groups" in app.success[0].value
     assert any("1 constant" in element.value for element in app.markdown)
     app.text_input(key="features_columns").input("Cells_1, Cells_2").run()
     app.selectbox(key="features_folds").select("each").run()
     assert not app.exception and "of 2 features" in app.success[0].value
-    assert app.code[-1].value.endswith("--features Cells_1 Cells_2 --folds each")
+    assert app.code[-1].value.endswith("--features Cells_1 --features Cells_2 --folds each")
     assert any(button.label == "Train here" for button in app.button)
+    # The name of a column is never a flag of the command that runs on the server.
+    app.text_input(key="features_columns").input("Cells_*, --out=elsewhere").run()
+    assert "of 5 features" in app.success[0].value
+    words = shlex.split(app.code[-1].value)
+    assert "--features=--out=elsewhere" in words and "--out=elsewhere" not in words
     app.text_input(key="features_columns").input("Golgi_*").run()
     assert "“Columns to use” Golgi" in app.error[0].value
 
@@ -403,7 +409,7 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     (job,) = jobs.list_jobs(cache)
     assert (job.study, job.state) == ("fields", jobs.WAITING)
     # The runner works in another folder, so the path is absolute.
-    assert job.words[:3] == ("study", "plate", str(tmp_path / "fields.csv"))
+    assert job.words == ("study", "plate", str(tmp_path / "fields.csv"), "--preset", "quick")
     app.button(key="plate_train").click().run()
     assert len(jobs.list_jobs(cache)) == 1 and any(
         "already in the queue" in e.value for e in app.error
@@ -420,7 +426,20 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     app.run()
     app.button(key="job_000007_Open study").click().run()
     assert app.session_state["study"] == "animals" and not app.exception
+    # A link keeps its name, which is the study's; an existing study is replaced only if asked to be.
+    (tmp_path / "animals.csv").symlink_to(tmp_path / "fields.csv")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    app.segmented_control(key="data_view").set_value("Your own images").run()
+    app.text_input(key="plate_path").input("~/animals.csv")
+    app.text_input(key="plate_images").input("~").run()
+    assert not app.exception and app.button(key="plate_train").disabled
+    app.checkbox(key="plate_train_replace").check().run()
+    app.button(key="plate_train").click().run()
+    words = jobs.list_jobs(cache)[0].words
+    assert words[2] == str(tmp_path / "animals.csv") and words[-1] == "--force"
+    assert words[words.index("--images") + 1] == str(tmp_path)
     monkeypatch.setenv("BNN_DATA_ROOTS", str(tmp_path))
     app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
     app.text_input(key="plate_path").input(str(tmp_path / "fields.csv")).run()
+    assert not any("Cancel" in (b.key or "") for b in app.button)
     assert not app.exception and not any(b.key == "plate_train" for b in app.button)
