@@ -31,8 +31,16 @@ def first_looks(
     method whose predictions count. standard: the method to compare with, or None. score: a key of
     `base.scores.SCORES`. Empty lists are left out.
     """
-    rows = rows[own_images(tables[bayes].iloc[rows])]
-    table = tables[bayes].iloc[rows]
+    used = {"role", "source", "correct", "unpredictable", "p_label", "distance", score}
+    used |= {"predicted", "top_softmax"}
+    parts = {
+        method: table[[c for c in table if c in used]].iloc[rows]
+        for method, table in tables.items()
+        if method in (bayes, standard)
+    }
+    own = own_images(parts[bayes])
+    rows, parts = rows[own], {method: part[own] for method, part in parts.items()}
+    table = parts[bayes]
     sure = certainty(score, table[score])
     counted = scored_rows(table)
     wrong = counted & ~table["correct"].fillna(True).to_numpy(dtype=bool)
@@ -42,8 +50,8 @@ def first_looks(
     known = ~np.isnan(sure)
     looks["Least sure"] = rows[known][np.argsort(sure[known], kind="stable")]
     if standard is not None:
-        other = tables[standard].iloc[rows]
-        differ = table["predicted"].to_numpy() != other["predicted"].to_numpy()
+        other = parts[standard]
+        differ = (table["predicted"] != other["predicted"]).to_numpy(dtype=bool)
         both = np.minimum(table["top_softmax"].to_numpy(), other["top_softmax"].to_numpy())
         looks["Networks disagree"] = rows[differ][np.argsort(-both[differ], kind="stable")]
     if "distance" in table:

@@ -31,15 +31,9 @@ def owned_classes(
     fold = pd.factorize(table["fold"])[0] if "fold" in table else compounds
     if len(np.unique(fold)) == 1:
         fold = compounds
-    known = table["batch"].notna().to_numpy()
+    batch = pd.factorize(table["batch"])[0]
     sizes = np.bincount(compounds, minlength=num_compounds)
-    cells = pd.DataFrame(
-        {
-            "batch": table["batch"][known].to_numpy(),
-            "compound": compounds[known],
-            "fold": fold[known],
-        }
-    )
+    cells = pd.DataFrame({"batch": batch, "compound": compounds, "fold": fold})[batch >= 0]
     cells = cells.groupby(["batch", "compound", "fold"], sort=False).size().reset_index(name="n")
     for _, inside in cells.groupby("batch", sort=False):
         members, folds = inside["compound"].to_numpy(), inside["fold"].to_numpy()

@@ -227,9 +227,11 @@ def _reliability(key: str, _study: Study) -> go.Figure:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _levels(key: str, method: str, _study: Study) -> pd.DataFrame:
-    return accuracy_by_level(
-        studies.table(_study, method).iloc[filters.passing(_study)], _study.classes
-    )
+    def make() -> pd.DataFrame:
+        table = studies.table(_study, method)
+        return accuracy_by_level(filters.passing_rows(_study, table), _study.classes)
+
+    return make() if filters.any_set() else _study.kept("accuracies", method, make)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

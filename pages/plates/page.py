@@ -66,7 +66,8 @@ def page() -> None:
             icon=":material/filter_alt_off:",
         )
         return
-    caption_left_out(studies.table(study, method).iloc[filters.passing(study)], source)
+    if left_out := left_out_of(filters.key(study), source, study):
+        st.caption(left_out)
     explore(study, method, wells, plate_format(study.images["well"].unique()), source)
 
 
@@ -88,8 +89,11 @@ def pick_method(study: Study) -> str:
     )
 
 
-def caption_left_out(table: pd.DataFrame, source: str | None) -> None:
-    """A caption: filtered images that are on no map, and the reason."""
+@st.cache_resource(max_entries=24, show_spinner=False)
+def left_out_of(key: str, source: str | None, _study: Study) -> str:
+    """Filtered images that are on no map, and the reason; empty where all are."""
+    columns = [c for c in ("plate", "well", "role", "source") if c in _study.images]
+    table = filters.passing_rows(_study, _study.images[columns])
     original = plate_map.images_of(table, source)
     left_out = plate_map.unplaced(table[original], source)
     lines = []
@@ -106,15 +110,19 @@ def caption_left_out(table: pd.DataFrame, source: str | None) -> None:
         )
     if not original.all() and source is None:
         lines.append(f"Not on this map: {count(int((~original).sum()), 'image')} added later.")
-    if lines:
-        st.caption(" ".join(lines))
+    return " ".join(lines)
 
 
 @st.cache_resource(max_entries=24, show_spinner="Averaging over wells")
 def wells_of(key: str, method: str, source: str | None, _study: Study) -> pd.DataFrame:
     """The wells of the filtered rows."""
-    table = studies.table(_study, method).iloc[filters.passing(_study)]
-    return plate_map.well_table(table, _study.classes, source)
+
+    def make() -> pd.DataFrame:
+        table = filters.passing_rows(_study, studies.table(_study, method))
+        return plate_map.well_table(table, _study.classes, source)
+
+    unfiltered = source is None and not filters.any_set()
+    return _study.kept("wells", method, make) if unfiltered else make()
 
 
 @frame.fragment

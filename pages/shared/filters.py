@@ -125,6 +125,13 @@ def passing(study: Study) -> np.ndarray:
     return _passing(studies.identity(study), tuple(sorted(chosen.items())), study)
 
 
+def passing_rows(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a study's table that pass the filters, with their index; the table itself if all
+    pass. Do not change it."""
+    rows = passing(study)
+    return table if len(rows) == len(table) else table.iloc[rows]
+
+
 def key(study: Study) -> str:
     """A text that changes with the study and with the filters: part of a cached figure's key."""
     return f"{studies.identity(study)}|{sorted(_chosen().items())}"
@@ -145,7 +152,7 @@ def text(study: Study) -> str:
 
 def column_codes(study: Study, name: str) -> Codes:
     """A filter's column as numbers, computed once per study."""
-    return _codes(studies.identity(study), name, study)
+    return _codes(studies.identity(study), study)[name]
 
 
 def _choice(name: str, codes: Codes) -> None:
@@ -178,23 +185,38 @@ def _chosen() -> dict[str, tuple[str, ...] | str]:
     return chosen
 
 
-def _table(study: Study) -> pd.DataFrame:
-    return studies.table(study, study.reading_method)
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _codes(identity: str, _study: Study) -> dict[str, Codes]:
+    """Codes of every column of CHOICES."""
+    method = _study.reading_method
+    kept = _study.kept("filters", method, lambda: _categories(studies.table(_study, method)))
+    return {
+        name: Codes(column.cat.codes.to_numpy(), column.cat.categories.to_list())
+        for name, column in kept.items()
+    }
 
 
-@st.cache_resource(max_entries=100, show_spinner=False)
-def _codes(identity: str, name: str, _study: Study) -> Codes:
-    table = _table(_study)
+def _categories(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of CHOICES as categories, the texts of a filter."""
+    columns = {}
+    for name in CHOICES:
+        codes, values = _coded(table, name)
+        same, texts = pd.factorize(pd.Index(values, dtype="str"))  # 0.1 and 0.1000001 look alike
+        columns[name] = pd.Categorical.from_codes(same[codes] if len(same) else codes, texts)
+    return pd.DataFrame(columns)
+
+
+def _coded(table: pd.DataFrame, name: str) -> Codes:
     if name == "verdict":
         correct = table["correct"]
         codes = np.where(correct.isna(), 2, np.where(correct.fillna(False), 0, 1)).astype(np.int32)
-        used = np.unique(codes)
+        used = np.flatnonzero(np.bincount(codes))
         return Codes(
             np.searchsorted(used, codes).astype(np.int32),
             [(RIGHT, WRONG, NO_LABEL)[i] for i in used],
         )
     if name not in table:
-        return Codes(np.zeros(len(table), np.int32), [])
+        return Codes(np.full(len(table), -1, np.int32), [])
     codes, values = pd.factorize(table[name])
     order = sorted(range(len(values)), key=lambda i: reading_order(values[i]))
     new_codes = np.empty(len(values) + 1, np.int32)

@@ -27,10 +27,14 @@ def ranked_images(study: Study) -> pd.DataFrame:
 def _ranking(
     identity: str, level: str, opinion: str, _study: Study, _second: pd.DataFrame | None
 ) -> pd.DataFrame:
-    table = studies.table(_study, _study.reading_method)
-    return rank(table, _study.classes, level, second=_second)
+    method = _study.reading_method
+
+    def make() -> pd.DataFrame:
+        return rank(studies.table(_study, method), _study.classes, level, second=_second)
+
+    return make() if _second is not None else _study.kept(f"suspect_{level}s", method, make)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Ranking the images")
 def _ranked_images(identity: str, method: str, _study: Study) -> pd.DataFrame:
-    return rank_images(studies.table(_study, method))
+    return _study.kept("suspect_images", method, lambda: rank_images(studies.table(_study, method)))
