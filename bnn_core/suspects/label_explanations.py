@@ -130,8 +130,9 @@ def new_kind(case: Case) -> Explanation:
             "The study has no distances from the training images.",
             ["distances from the training images"],
         )
-    others = case.table[case.scored & ~case.compound]
-    if columns := list(LEVEL_COLUMNS[level]):
+    columns = list(LEVEL_COLUMNS[level])
+    others = case.table[["distance", *columns]][case.scored & ~case.compound]
+    if columns:
         others = others.groupby(columns, observed=True)
     distances = (others["distance"].mean() if columns else others["distance"]).dropna()
     n = len(distances)

@@ -107,7 +107,7 @@ def artefact(case: Case) -> Explanation:
             ["image quality"],
         )
     rows = case.rows[case.wrong] if case.wrong.any() else case.rows
-    others = case.table[case.scored & ~case.images]
+    others = case.table[columns][case.scored & ~case.images]
     shares = {c: float(_outlying(rows, c).mean()) for c in columns}
     poor = np.any([_outlying(rows, c) for c in columns], axis=0)
     usual = (

@@ -59,17 +59,19 @@ def titles(ranked: pd.DataFrame, level: str) -> list[str]:
 class Case:
     """A suspect within its table: which rows belong to it, to its compound, to its label.
 
-    table: images joined with a summary, all roles, RangeIndex. All masks are (N,) bool over its
+    table: images joined with a summary, all roles, RangeIndex; without identities. All masks are (N,) bool over its
     rows. images: the suspect's images, scored or not. rows: its scored images. wrong: (rows,) bool.
     """
 
     def __init__(self, table: pd.DataFrame, classes: Sequence[str], suspect: Suspect):
-        self.table = table
+        # Rows are selected again and again: without long texts that is much quicker.
+        long = ("image_id", "content_hash", "path")
+        self.table = table[[c for c in table if not c.startswith(long)]]
         self.classes = list(classes)
         self.suspect = suspect
         self.scored = scored_rows(table)
         self.images = suspect_images(table, suspect)
-        self.rows = table[self.images & self.scored]
+        self.rows = self.table[self.images & self.scored]
         self.wrong = (self.rows["predicted"] != suspect.label).to_numpy()
 
     def has(self, *columns: str) -> bool:

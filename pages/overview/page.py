@@ -12,6 +12,7 @@ from bnn_core.measures.first_looks import FIRST_LOOKS, first_looks
 from bnn_core.measures.intervals import Interval
 from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.measures.levels import available_levels
+from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from pages.overview import making, suspects
 from pages.shared import choices, filters, frame, panels, scores, studies, tour, truth
@@ -227,11 +228,10 @@ def _reliability(key: str, _study: Study) -> go.Figure:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _levels(key: str, method: str, _study: Study) -> pd.DataFrame:
-    def make() -> pd.DataFrame:
-        table = studies.table(_study, method)
-        return accuracy_by_level(filters.passing_rows(_study, table), _study.classes)
-
-    return make() if filters.any_set() else _study.kept("accuracies", method, make)
+    if not filters.any_set():
+        return kept.accuracies(_study, method)
+    table = studies.table(_study, method)
+    return accuracy_by_level(filters.passing_rows(_study, table), _study.classes)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

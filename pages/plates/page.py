@@ -14,6 +14,7 @@ from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
 from bnn_core.figures.samples import CLASS_COLOURS
 from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
+from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from bnn_core.tables import plate_map
 from bnn_core.tables.wells import FORMATS, place_of, plate_format
@@ -117,12 +118,10 @@ def left_out_of(key: str, source: str | None, _study: Study) -> str:
 def wells_of(key: str, method: str, source: str | None, _study: Study) -> pd.DataFrame:
     """The wells of the filtered rows."""
 
-    def make() -> pd.DataFrame:
-        table = filters.passing_rows(_study, studies.table(_study, method))
-        return plate_map.well_table(table, _study.classes, source)
-
-    unfiltered = source is None and not filters.any_set()
-    return _study.kept("wells", method, make) if unfiltered else make()
+    if source is None and not filters.any_set():
+        return kept.wells(_study, method)
+    table = filters.passing_rows(_study, studies.table(_study, method))
+    return plate_map.well_table(table, _study.classes, source)
 
 
 @frame.fragment

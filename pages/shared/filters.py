@@ -152,7 +152,8 @@ def text(study: Study) -> str:
 
 def column_codes(study: Study, name: str) -> Codes:
     """A filter's column as numbers, computed once per study."""
-    return _codes(studies.identity(study), study)[name]
+    codes = _codes(studies.identity(study), study)
+    return codes.get(name) or Codes(np.zeros(len(study.images), np.int8), [])
 
 
 def _choice(name: str, codes: Codes) -> None:
@@ -187,7 +188,7 @@ def _chosen() -> dict[str, tuple[str, ...] | str]:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _codes(identity: str, _study: Study) -> dict[str, Codes]:
-    """Codes of every column of CHOICES."""
+    """Codes of the columns of CHOICES that the study has."""
     method = _study.reading_method
     kept = _study.kept("filters", method, lambda: _categories(studies.table(_study, method)))
     return {
@@ -197,12 +198,14 @@ def _codes(identity: str, _study: Study) -> dict[str, Codes]:
 
 
 def _categories(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of CHOICES as categories, the texts of a filter."""
+    """The columns of CHOICES that have values, as categories: the texts of a filter."""
     columns = {}
     for name in CHOICES:
         codes, values = _coded(table, name)
+        if not values:
+            continue
         same, texts = pd.factorize(pd.Index(values, dtype="str"))  # 0.1 and 0.1000001 look alike
-        columns[name] = pd.Categorical.from_codes(same[codes] if len(same) else codes, texts)
+        columns[name] = pd.Categorical.from_codes(same[codes], texts)
     return pd.DataFrame(columns)
 
 
@@ -216,7 +219,7 @@ def _coded(table: pd.DataFrame, name: str) -> Codes:
             [(RIGHT, WRONG, NO_LABEL)[i] for i in used],
         )
     if name not in table:
-        return Codes(np.full(len(table), -1, np.int32), [])
+        return Codes(np.zeros(len(table), np.int32), [])
     codes, values = pd.factorize(table[name])
     order = sorted(range(len(values)), key=lambda i: reading_order(values[i]))
     new_codes = np.empty(len(values) + 1, np.int32)
