@@ -1,7 +1,7 @@
 """Bayesian neural networks for cellular images: train, sample, summarise, and doubt the labels.
 
 From Python, `import bnn_core as bnn` gives the names in `__all__`; they are stable, and each is
-imported when it is first used. Errors that a user can mend are `bnn.InputError`.
+imported when it is first used. Errors that a user can correct are `bnn.InputError`.
 """
 
 from importlib import import_module
@@ -19,6 +19,7 @@ _HOME = {
     "open_study": "study.folder",
     "rank_suspects": "suspects.ranking",
     "study_from_arrays": "recipes.arrays",
+    "study_from_features": "recipes.feature_study",
     "study_from_plate": "recipes.plate_study",
     "summarise": "measures.uncertainty",
     "write_report": "figures.report",

@@ -34,8 +34,18 @@ cut-off: the share right among the kept images, and the share kept.
 
 - Compare two networks at the same *share kept*, not at the same cut-off: their scores mean different
   things.
-- *The accuracy I need* chooses a cut-off on one half of the images and checks it on the other half. A
-  cut-off that is chosen and checked on the same images looks too good.""",
+- *The accuracy I need* tests the cut-offs one after another, from strict to loose, and stops before
+  the first that the images do not support. In 95 of 100 studies the accuracy on new images, or new
+  compounds like these, is then at least the one you asked for.""",
+    "Which classes may it be?": """The *set of classes* of an image holds its label with a chosen chance,
+90 % at first. A class is in the set when its mean softmax is at least as high as in nine of ten images
+of that class.
+
+- What counts is a new compound, so images are compared with those of other compounds only.
+- A class with few compounds (fewer than ten for 90 %) shares its limit with the other such classes.
+  The chance then holds for these classes together, not for each.
+- A large set means the network cannot tell these classes apart for this image. The predicted class is
+  always in the set.""",
     "How are suspect labels found?": """A label is suspect when the predictions *consistently* look
 more like one other class than like the given label, beyond the network's usual errors. Low
 confidence alone does not make a suspect.
@@ -45,11 +55,17 @@ confidence alone does not make a suspect.
 - The 95 % interval comes from resampling wells and compounds.
 - Under *Possible explanations* the page checks known causes, for example an inactive dose, a batch
   effect or a damaged image. Several may fit. The page never corrects a label by itself: you decide.""",
-    "What is the distance from the training images?": """A softmax can be sure of an image unlike any
-in the training set. The distance measures how far the image is from the nearest class of the training
-images, in the last hidden layer of the network. The training images have a distance of 1 on average. A
-large distance means a damaged image or a new kind. The page Out of distribution shows how well each
-score separates new kinds from known ones.""",
+    "How is an image unlike the training images found?": """A softmax can be sure of an image unlike any
+in the training set. The *unlikeness* joins three measures by rank: the energy of the logits, and two
+distances from the training images in the last hidden layer of the network.
+
+- At unlikeness 1 one known image in 10 is as unlike, at 2 one in 100, at 3 one in 1,000. The known
+  images were predicted by networks that had not seen their compound.
+- A high unlikeness means a damaged image or a new kind.
+- The page Out of distribution shows how well each score separates new kinds from known ones. Studies
+  made by older versions have the distance only: its mean is 1 for training images.""",
+    "What does a vote count?": """In the vote of a well, treatment or compound each image votes for its
+predicted class. A tie goes to the class with the higher mean softmax.""",
 }
 GLOSSARY = {
     "accuracy, share right": "Share of the labelled images whose predicted class is the label.",

@@ -14,7 +14,7 @@ from streamlit.errors import StreamlitAPIException
 
 from bnn_core.base.errors import InputError
 from bnn_core.study.catalogue import StudyEntry, cache_root
-from pages.shared import drafts, filters, flag_form, frame, reviewer, scores, studies
+from pages.shared import drafts, filters, flag_form, frame, jobs_panel, reviewer, scores, studies
 from pages.shared.words import plain
 
 
@@ -191,7 +191,12 @@ def main() -> None:
     study_entries = studies.entries()
     with st.sidebar:
         has_study = pick_study(study_entries)
-        _browser(key="browser", data={"cookies": reviewer.cookie() | drafts.cookie()})
+        jobs_panel.draw()
+        _browser(
+            key="browser",
+            data={"cookies": reviewer.cookie() | drafts.cookie()},
+            on_unsent_change=keep_unsent,
+        )
     head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom")
     with head.container(gap="xxsmall"):
         st.title(entry.title, anchor=False)
@@ -213,6 +218,12 @@ def main() -> None:
         page.run()
     except InputError as error:
         st.error(str(error), icon=":material/error:")
+
+
+def keep_unsent() -> None:
+    """Keep a note typed just before a reload; a callback of browser.js."""
+    unsent = st.session_state["browser"]["unsent"]
+    flag_form.keep_note(str(unsent["form"]), str(unsent["note"]))
 
 
 def pick_study(entries: list[StudyEntry]) -> bool:

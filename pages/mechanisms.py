@@ -14,11 +14,11 @@ from bnn_core.base.wording import count, listed
 from bnn_core.figures import mechanisms as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
-from bnn_core.measures.levels import own_images
+from bnn_core.measures.levels import original_images, scored_rows
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.study.folder import Study
 from bnn_core.suspects.side_by_side import controls_beside
-from pages.shared import choices, filters, flagging, frame, marks, panels, scores, studies
+from pages.shared import choices, filters, flagging, frame, marks, panels, possible, scores, studies
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain
@@ -96,14 +96,15 @@ def page() -> None:
     view, look = choose(study, labels)
     if look == HISTOGRAMS:
         explain(view)
+        explain_sets(view)
     {HISTOGRAMS: histograms, COLUMNS: side_by_side, DOSES: doses}[look](view)
 
 
 def filtered(study: Study, method: str) -> pd.DataFrame:
     """The study's original images that pass the filters; Out of distribution shows the others."""
     table = filters.passing_rows(study, studies.table(study, method))
-    own = own_images(table)
-    return table if own.all() else table[own]
+    original = original_images(table)
+    return table if original.all() else table[original]
 
 
 def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
@@ -199,6 +200,31 @@ def explain(view: View) -> None:
         text += f"Hatched: any other prediction ({rest:,})."
     if not any(view.study.has_thumbnail(int(i)) for i in view.table.index[:50]):
         text += " This study has no pictures, so each tile shows text."
+    st.caption(text)
+
+
+def explain_sets(view: View) -> None:
+    """How large the sets of classes are, and how often they hold the label."""
+    counted = scored_rows(view.table) & (view.table["label"] == view.label).to_numpy(dtype=bool)
+    sets = possible.of_study(view.study, view.method)
+    rows = view.table.index.to_numpy()[counted]
+    if not sets.enough or not len(rows):
+        return
+    size = sets.size[rows]
+    holds = sets.member[rows, view.study.classes.index(view.label)].mean()
+    called = np.array(view.study.classes, dtype=object)[sets.member[rows].sum(axis=0) > 0]
+    text = (
+        f"**Sets of classes** that hold the label with {percent(sets.level, 0)}: {size.mean():.1f} "
+        f"classes on average, {percent((size == 1).mean(), 0)} of the images have one class only. "
+        f"{percent(holds, 0)} of the sets hold {plain(view.label)}."
+    )
+    others = [plain(name) for name in called if name != view.label]
+    if others:
+        text += f" Other classes in them: {listed(others)}."
+    if not sets.by_class[view.study.classes.index(view.label)]:
+        text += (
+            " It has too few compounds of its own, so the chance is one on average over classes."
+        )
     st.caption(text)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 
-RESTORE = "restore it or make it again"
+RESTORE = "restore it, or run the command that made it"
 
 
 class InputError(Exception):

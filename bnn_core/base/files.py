@@ -26,7 +26,7 @@ class TakenError(InputError):
 
 
 @contextmanager
-def alone(lock: Path, taken: str, *, again: bool = False) -> Iterator[None]:
+def alone(lock: Path, message: str, *, again: bool = False) -> Iterator[None]:
     """Hold the file `lock` for the block. The lock ends with the process, however that ends.
 
     The file names its holder. again: a thread that holds the lock may acquire it once more.
@@ -41,7 +41,7 @@ def alone(lock: Path, taken: str, *, again: bool = False) -> Iterator[None]:
     try:
         held.acquire()
     except Timeout as error:
-        raise TakenError(f"{taken}{_holder(lock)}") from error
+        raise TakenError(f"{message}{_holder(lock)}") from error
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise

@@ -18,7 +18,7 @@ class Method:
     key: its name in flags, files and columns. name, short: for people, in full and in one word.
     colour, dash, symbol: of its lines and marks in Plotly's terms. bayesian: its networks are draws
     from a posterior over the weights. single: it is one network, so it has no samples and its
-    epistemic variance is 0. needs_standard: it trains no network of its own and is fitted to the
+    epistemic variance is 0. needs_standard: it trains no network and is fitted to the
     standard network. precedence: the lowest of a study counts (`reading_method`).
     """
 

@@ -52,7 +52,7 @@ def demand_array(
     kinds: str = NUMBERS,
     remedy: str = RESTORE,
 ) -> np.ndarray:
-    """One of `read_arrays`, of so many dimensions and of a `dtype.kind` among `kinds`.
+    """One array of `read_arrays`, with this number of dimensions and a `dtype.kind` in `kinds`.
 
     Raises InputError where it is missing or is another array.
     """
@@ -79,7 +79,7 @@ def read_parquet(path: Path, remedy: str = RESTORE, nested: bool = False) -> pd.
     demand_table(path, file.metadata.num_rows, len(schema.names))
     double = next((name for name in schema.names if schema.names.count(name) > 1), None)
     if double is not None:
-        raise InputError(f"{path}: the column name {double!r} stands more than once; rename one")
+        raise InputError(f"{path}: the column name {double!r} occurs more than once; rename one")
     groups = [f.name for f in schema if pa.types.is_nested(f.type)]
     if groups and not nested:
         raise InputError(f"{path}: column '{groups[0]}' holds lists or groups; {remedy}")

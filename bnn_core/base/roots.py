@@ -1,8 +1,9 @@
 """Which files the app may read, and whether it may make studies, for the person who uses it.
 
 On the user's machine: everything. `bnn serve` sets environment variables for a server that others
-reach: BNN_DATA_ROOTS, folders separated as in PATH, and BNN_READ_ONLY. With BNN_DATA_ROOTS only
-these folders, the studies in $BNN_CACHE and uploads may be read. Every reader of a path that a user
+reach: BNN_DATA_ROOTS, folders separated as in PATH, BNN_READ_ONLY and BNN_TRAINING. With
+BNN_DATA_ROOTS only these folders, the studies in $BNN_CACHE and uploads may be read, and networks
+are trained from the app only with BNN_TRAINING. Every reader of a path that a user
 or a table names calls `readable` or `is_file`; every maker of a study and every download calls
 `demand_making`.
 """
@@ -18,6 +19,7 @@ from bnn_core.base.errors import InputError
 
 DATA_ROOTS = "BNN_DATA_ROOTS"
 READ_ONLY = "BNN_READ_ONLY"
+TRAINING = "BNN_TRAINING"
 CACHE = "BNN_CACHE"
 
 
@@ -40,8 +42,8 @@ def readable(path: str | os.PathLike) -> Path:
         real = None
     if real is None or not any(_within(real, root) for root in _roots()):
         raise InputError(
-            f"{path} is not in a folder that this server may read; the person who runs it "
-            "names these folders (bnn serve --data-root)"
+            f"{path} is outside the folders that this server may read; the person who runs the "
+            f"server chooses these folders (bnn serve --data-root)"
         )
     return Path(real)
 
@@ -61,7 +63,7 @@ def typed(text: str) -> Path:
     try:
         return path if limited() else path.expanduser()
     except RuntimeError as error:
-        raise InputError(f"{text}: there is no such user; give the whole path") from error
+        raise InputError(f"{text}: no such user; give the whole path") from error
 
 
 @cache
@@ -73,7 +75,7 @@ def uploads() -> Path:
 
 
 def read_only() -> bool:
-    """Whether studies may be looked at only: nothing is made, replaced or downloaded."""
+    """Whether this server only shows studies: it makes, replaces and downloads nothing."""
     return os.environ.get(READ_ONLY, "") not in ("", "0")
 
 
@@ -83,6 +85,22 @@ def demand_making() -> None:
         raise InputError(
             "this server only shows studies (bnn serve --read-only): make the study on the "
             "machine itself"
+        )
+
+
+def may_train() -> bool:
+    """Whether users of the app may start training here: always on the user's own machine, on a
+    server for others only where the person who runs it allows it."""
+    return not read_only() and (not limited() or os.environ.get(TRAINING, "") not in ("", "0"))
+
+
+def demand_training() -> None:
+    """InputError where users of the app may not start training."""
+    demand_making()
+    if not may_train():
+        raise InputError(
+            "this server does not train networks (bnn serve --allow-training): run the command on a "
+            "machine of yours"
         )
 
 

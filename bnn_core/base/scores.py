@@ -17,7 +17,8 @@ class Score:
     where a high value means sure, -1 where it means unsure. unit: "nats", or "" for a number
     without one. limit: the upper end of its range, None where it has none (`highest`). signed: it
     falls below 0 where the top mean softmax is below one half; else the lower end of its range is 0
-    (`lowest`). needs_samples: it cannot be computed from mean probabilities. between_networks: it
+    (`lowest`). novelty: it says how unlike its training images an image is to one network.
+    needs_samples: it cannot be computed from mean probabilities. between_networks: it
     measures how networks differ, so it is 0 for one network.
     """
 
@@ -30,6 +31,7 @@ class Score:
     unit: str = ""
     limit: float | None = 1.0
     signed: bool = False
+    novelty: bool = False
     needs_samples: bool = False
     between_networks: bool = False
 
@@ -61,6 +63,8 @@ class Score:
 
 #: The score of cut-offs, rankings and captions until another is chosen.
 DEFAULT = "signed_confidence"
+#: The score of images that are unlike all training images.
+UNLIKENESS = "unlikeness"
 
 _RECORDS = (
     Score(
@@ -155,10 +159,54 @@ _RECORDS = (
         "distance",
         "distance",
         "How far the image is from the nearest class of the training images, in the network's "
-        "last hidden layer. The training images have a distance of 1 on average. A softmax can be "
-        "sure of an image unlike any it was trained on: for new mechanisms the distance tells "
-        "more, for letters among digits less.",
+        "last hidden layer (Mahalanobis). The training images have a distance of 1 on average.",
         limit=None,
+        novelty=True,
+    ),
+    Score(
+        UNLIKENESS,
+        "Unlikeness to the training images",
+        "unlikeness",
+        "unlikeness",
+        "How unlike all training images the image is: energy and both distances of normalised "
+        "features, joined by rank. At 1 one known image in 10 is as unlike, at 2 one in 100, at 3 "
+        "one in 1,000. The known images are those that the study counts, each predicted by a "
+        "network that was not trained on it. A softmax can be sure of an image unlike any it was "
+        "trained on; this score answers that question.",
+        limit=None,
+    ),
+    Score(
+        "energy",
+        "Energy (log-sum-exp of the logits)",
+        "energy",
+        "energy",
+        "The logarithm of the summed exponentials of the network's outputs before the softmax. "
+        "It is low where no class gets evidence.",
+        direction=1,
+        limit=None,
+        novelty=True,
+    ),
+    Score(
+        "neighbour_distance",
+        "Distance from the nearest training images",
+        "neighbour distance",
+        "neighbour distance",
+        "1 minus the cosine between the image and its fifth nearest training image, in the "
+        "network's last hidden layer.",
+        limit=2.0,
+        novelty=True,
+    ),
+    Score(
+        "normalised_distance",
+        "Distance of normalised features",
+        "normalised distance",
+        "normalised distance",
+        "The distance from the nearest class of the training images, with all features scaled to "
+        "length 1 first. The training images have a distance of 1 on average.",
+        limit=None,
+        novelty=True,
     ),
 )
 SCORES = {score.key: score for score in _RECORDS}
+#: Scores that a network's last hidden layer gives, see `networks.novelty`.
+NOVELTY = tuple(score.key for score in _RECORDS if score.novelty)

@@ -22,15 +22,15 @@ COMMANDS = {
     "study": ("study", "make a study: train networks, draw samples, summarise"),
     "predict": ("predict", "apply a study's networks to more images"),
     "fold": ("fold", "run one cross-validation fold of a planned study"),
-    "import": ("import_", "make a study from a table of anybody's predictions"),
-    "data": ("data", "download MNIST, EMNIST or BBBC021, resumably"),
+    "import": ("import_", "make a study from a table of existing predictions"),
+    "data": ("data", "download MNIST, EMNIST or BBBC021"),
     "list": ("list_", "list the studies in the cache"),
     "metrics": ("metrics", "accuracy and calibration of the methods of a study"),
     "check": ("check", "check a study's files, tables and numbers"),
     "export": ("export", "write the flagged images, or any selection, as a table"),
     "report": ("report", "write a study as one HTML file, to read offline"),
     "second-opinion": ("second_opinion", "predict labels from a table of measured features"),
-    "serve": ("serve", "serve the app, to more than this machine if asked"),
+    "serve": ("serve", "serve the app, also to other machines"),
 }
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
 from bnn_core.commands.flags import add_cache_flag
+from bnn_core.measures.prediction_sets import LEVEL
 from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.exporting import FORMATS, export_flagged, format_of, write_exported
 from bnn_core.review.group_decisions import study_decision_list
@@ -46,6 +47,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help='all images that match, e.g. "compound = colchicine; decision != keep" '
         "(default: the flagged images)",
     )
+    parser.add_argument(
+        "--chance",
+        metavar="P",
+        type=float,
+        default=LEVEL,
+        help="chance of an image's set of classes to hold its label, the column classes_90 "
+        f"(default: {LEVEL:g})",
+    )
     add_cache_flag(parser)
 
 
@@ -53,8 +62,17 @@ def run(args: argparse.Namespace) -> str:
     root = cache_root(args.cache)
     study = open_study(args.study, root)
     if args.table == "flagged":
+        if not 0 < args.chance < 1:
+            raise InputError(
+                f"--chance {args.chance:g}: give a number between 0 and 1, such as 0.9"
+            )
         table = export_flagged(
-            study, args.out, filter=args.filter, format=args.format, reviews=root
+            study,
+            args.out,
+            filter=args.filter,
+            format=args.format,
+            chance=args.chance,
+            reviews=root,
         )
         return f"{args.out}: {count(len(table), 'image')}"
     if args.filter is not None:

@@ -42,12 +42,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     meaning.add_argument(
         "--group",
         metavar="COLUMN",
-        help="images that are not independent, for intervals (default: of a compound)",
+        help="groups of images that are not independent, for intervals (default: the compound)",
     )
     meaning.add_argument(
         "--batch",
         metavar="COLUMN",
-        help="images made together (of a week, a run)",
+        help="images made together (week, run)",
     )
     meaning.add_argument(
         "--map",
@@ -55,7 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         dest="columns",
-        help=f"COLUMN holds NAME, one of {', '.join(CANONICAL)}; an empty COLUMN leaves NAME out; "
+        help=f"COLUMN contains NAME, one of {', '.join(CANONICAL)}; an empty COLUMN ignores NAME; "
         "repeatable",
     )
     meaning.add_argument(
@@ -63,7 +63,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="compound or label of untreated images: shown, never counted",
+        help="compound or label of untreated images: shown, not counted for accuracy",
     )
     meaning.add_argument(
         "--unlabelled",
@@ -71,7 +71,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         default=[],
-        help="labels that mean no label, such as -1 or unknown",
+        help="values that mean no label, such as -1 or unknown",
     )
     meaning.add_argument(
         "--new",
@@ -79,7 +79,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         default=[],
-        help="labels of kinds that the network never learnt: shown as new, never scored",
+        help="labels absent from training: shown as new kinds, not scored",
     )
     meaning.add_argument(
         "--labels",

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> str:
             ensure_ascii=False,
         )
     lines = [f"{entry.name:<20} {_line(entry)}" for entry in entries]
-    lines += [f"{name:<20} unfinished: run the command that began it again" for name in begun]
+    lines += [f"{name:<20} unfinished: run its command again to continue" for name in begun]
     return "\n".join(lines) or f"no studies in {root}; make one: bnn study digits"
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import bnn_core
 from bnn_core.base.errors import InputError
-from bnn_core.base.roots import CACHE, DATA_ROOTS, READ_ONLY
+from bnn_core.base.roots import CACHE, DATA_ROOTS, READ_ONLY, TRAINING
 from bnn_core.commands.flags import add_cache_flag, whole_number
 from bnn_core.study.catalogue import cache_root
 
@@ -56,7 +56,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--read-only",
         action="store_true",
-        help="no study is made or replaced and no data set is downloaded",
+        help="show studies only: make none, replace none, download nothing",
+    )
+    parser.add_argument(
+        "--allow-training",
+        action="store_true",
+        help="users may train networks on this machine from the page Your data, one study at a time "
+        "(always allowed without --data-root)",
     )
     add_cache_flag(parser)
 
@@ -67,8 +73,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"{app} is missing: the app runs from a copy of the whole repository")
     if not is_local(args.address) and not args.data_root:
         raise InputError(
-            f"--address {args.address} lets others in: name the folders that they may "
-            "read with --data-root DIR"
+            f"--address {args.address} opens the app to other machines: name the folders that "
+            f"they may read with --data-root DIR"
         )
     for root in args.data_root:
         if not root.is_dir():
@@ -86,6 +92,7 @@ def run(args: argparse.Namespace) -> None:
     environment = os.environ | {CACHE: str(cache_root(args.cache).resolve())}
     environment[DATA_ROOTS] = os.pathsep.join(str(root.resolve()) for root in args.data_root)
     environment[READ_ONLY] = "1" if args.read_only else ""
+    environment[TRAINING] = "1" if args.allow_training else ""
     command = [
         sys.executable,
         "-m",

@@ -2,9 +2,16 @@
 
 import argparse
 
-from bnn_core.commands import study_bbbc021, study_demo, study_digits, study_mnist, study_plate
+from bnn_core.commands import (
+    study_bbbc021,
+    study_demo,
+    study_digits,
+    study_features,
+    study_mnist,
+    study_plate,
+)
 
-KINDS = (study_mnist, study_digits, study_plate, study_bbbc021, study_demo)
+KINDS = (study_mnist, study_digits, study_plate, study_features, study_bbbc021, study_demo)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

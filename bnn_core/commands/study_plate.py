@@ -66,8 +66,8 @@ def add_plate_flags(parser: argparse.ArgumentParser) -> None:
     add_fold_flags(parser)
 
 
-def add_fold_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags for folds, added copies and corrected labels."""
+def add_fold_flags(parser: argparse.ArgumentParser, copies: bool = True) -> None:
+    """The flags for folds, added copies and corrected labels. copies: of images, with damage."""
     group = parser.add_argument_group("folds")
     group.add_argument(
         "--folds",
@@ -89,12 +89,13 @@ def add_fold_flags(parser: argparse.ArgumentParser) -> None:
         help="leave out groups, groups with their whole batch, or a whole label per fold, to see "
         "how unseen mechanisms look (default: group)",
     )
-    group.add_argument(
-        "--corrupt",
-        metavar="KIND,KIND",
-        help="also predict a damaged copy of every scored image, with these kinds of damage in "
-        f"turn: {', '.join(CORRUPTIONS)}; never counted",
-    )
+    if copies:
+        group.add_argument(
+            "--corrupt",
+            metavar="KIND,KIND",
+            help="also predict a damaged copy of every scored image, with these kinds of damage in "
+            f"turn: {', '.join(CORRUPTIONS)}; never counted",
+        )
     group.add_argument(
         "--deploy",
         action="store_true",
@@ -123,7 +124,7 @@ def add_fold_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--prepare-only",
         action="store_true",
-        help="read the images and plan the folds; run them with 'bnn fold'",
+        help="read the table and plan the folds; run them with 'bnn fold'",
     )
 
 
@@ -152,7 +153,7 @@ def division(args: argparse.Namespace) -> Division:
         folds=args.folds,
         seed=args.fold_seed,
         leave_out=args.leave_out,
-        corrupt=args.corrupt,
+        corrupt=getattr(args, "corrupt", None),
         exclude=args.exclude,
         relabel=args.relabel,
         deploy=args.deploy,

@@ -56,7 +56,7 @@ class Chosen(NamedTuple):
 def read_bbbc021(
     root: Path, *, plates: Sequence[str] | None = None, everything: bool = False, seed: int = 0
 ) -> Chosen:
-    """What is to be read of the plates under `root` (or `root`/bbbc021), without reading an image.
+    """What to read of the plates under `root` (or `root`/bbbc021), without reading an image.
 
     plates: names such as "Week1_22123"; all that are on disk by default. everything: also fields of
     compounds without any label. seed: which taxol fields are scored.
@@ -67,9 +67,9 @@ def read_bbbc021(
     root = find_root(root)
     fields = read_fields(root)
     folders = {
-        plate: found
+        plate: folder
         for plate in fields["plate"].unique()
-        if (found := plate_folder(root, plate)) is not None
+        if (folder := plate_folder(root, plate)) is not None
     }
     chosen = list(folders) if plates is None else check_plates(plates, fields)
     absent = [plate for plate in chosen if plate not in folders]
@@ -145,8 +145,8 @@ def read_fields(root: Path) -> pd.DataFrame:
     concentration (µM), moa (None where not labelled), path_DAPI, path_Tubulin, path_Actin
     (relative, as the metadata has them).
 
-    Raises InputError naming file and row for file names that are none of this set, channels of one
-    row that belong to different fields, a field that stands twice, and mechanisms that match no
+    Raises InputError naming file and row for file names of other sets, channels of one
+    row that belong to different fields, a field that occurs twice, and mechanisms that match no
     image.
     """
     image_file, moa_file = _metadata_file(root, "image"), _metadata_file(root, "moa")
@@ -155,8 +155,8 @@ def read_fields(root: Path) -> pd.DataFrame:
             f"BBBC021_v1_image.csv and BBBC021_v1_moa.csv expected in {root}; fetch "
             "them: bnn data bbbc021 --plates Week1_22123"
         )
-    fields, found = map_columns(read_table(image_file))
-    _demand_clean(found, image_file)
+    fields, column_map = map_columns(read_table(image_file))
+    _demand_clean(column_map, image_file)
     wanted = [
         "plate",
         "well",
@@ -166,7 +166,7 @@ def read_fields(root: Path) -> pd.DataFrame:
         "concentration",
         *[f"path_{channel}" for channel in CHANNELS],
     ]
-    _demand_columns(fields, wanted, image_file, found.describe())
+    _demand_columns(fields, wanted, image_file, column_map.describe())
     parts = pd.concat(
         {
             channel: fields[f"path_{channel}"].str.rsplit("/", n=1).str[-1].str.extract(FILE_NAME)
@@ -204,7 +204,7 @@ def check_plates(plates: Sequence[str], fields: pd.DataFrame) -> list[str]:
 
 
 def plate_folder(root: Path, plate: str) -> Path | None:
-    """Where a plate's images lie: Week1/Week1_22123, or Week1_22123 unpacked by hand, or None."""
+    """Folder of a plate's images: Week1/Week1_22123, or Week1_22123 unpacked by hand, or None."""
     week = plate.split("_")[0]
     return next((path for path in (root / week / plate, root / plate) if path.is_dir()), None)
 
@@ -253,9 +253,9 @@ def _metadata_file(folder: Path, name: str) -> Path | None:
 
 def _mechanisms(fields: pd.DataFrame, moa_file: Path, image_file: Path) -> pd.Series:
     """The mechanism of each field by compound and concentration, equal as decimals; else None."""
-    moas, found = map_columns(read_table(moa_file))
-    _demand_clean(found, moa_file)
-    _demand_columns(moas, ["compound", "concentration", "moa"], moa_file, found.describe())
+    moas, column_map = map_columns(read_table(moa_file))
+    _demand_clean(column_map, moa_file)
+    _demand_columns(moas, ["compound", "concentration", "moa"], moa_file, column_map.describe())
     moas = moas[moas["compound"] != DMSO]
     key = ["compound", "concentration"]
     double = moas.drop_duplicates([*key, "moa"]).duplicated(key, keep=False)
@@ -270,27 +270,27 @@ def _mechanisms(fields: pd.DataFrame, moa_file: Path, image_file: Path) -> pd.Se
         first = moas[lost].iloc[0]
         raise InputError(
             f"{moa_file} {rows_text(moas.index[lost])}: no image in {image_file.name} "
-            f"has {first['compound']} at {first['concentration']:g} µM; the two files "
-            "must be of one release: fetch both again"
+            f"has {first['compound']} at {first['concentration']:g} µM; the two files must be "
+            f"from one release: fetch both again"
         )
     moa_of = moas.drop_duplicates(key).set_index(key)["moa"]
     values = pd.Series(moa_of.reindex(known).to_numpy(), index=fields.index)
     return none_where(values, values.isna())
 
 
-def _demand_columns(table: pd.DataFrame, wanted: list[str], path: Path, found: str) -> None:
+def _demand_columns(table: pd.DataFrame, wanted: list[str], path: Path, columns: str) -> None:
     missing = [c for c in wanted if c not in table]
     if missing:
         raise InputError(
-            f"{path} has no column for {', '.join(missing)} (found: {found}); fetch "
+            f"{path} has no column for {', '.join(missing)} (found: {columns}); fetch "
             "it again: bnn data bbbc021 --plates Week1_22123"
         )
 
 
-def _demand_clean(found: ColumnMap, path: Path) -> None:
+def _demand_clean(column_map: ColumnMap, path: Path) -> None:
     """The official tables hold nothing that a reader would have to check."""
-    if found.notes:
-        note = found.notes[0].removeprefix(WARNING)
+    if column_map.notes:
+        note = column_map.notes[0].removeprefix(WARNING)
         raise InputError(f"{path} {note}; fetch it again: bnn data bbbc021 --plates Week1_22123")
 
 
@@ -324,11 +324,11 @@ def _role_notes(table: pd.DataFrame) -> list[str]:
     controls = int((table["role"] == "control").sum())
     others = int((table["role"] == "unlabelled").sum()) - rest
     return [
-        f"DMSO: {controls:,} fields, predicted and never counted",
+        f"DMSO: {controls:,} fields, predicted but not counted",
         f"taxol: {taxol:,} fields at 0.3 µM scored, drawn over the plates so that its class has "
         f"the median size; the other {rest:,} predicted as a positive control, neither trained on "
         "nor scored",
-        f"other doses and compounds without a label: {others:,} fields, predicted, never counted",
+        f"other doses and compounds without a label: {others:,} fields, predicted but not counted",
         CITATION,
     ]
 

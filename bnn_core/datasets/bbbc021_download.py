@@ -1,4 +1,4 @@
-"""Fetching BBBC021: metadata, then one archive per plate, of which only what is needed is kept.
+"""Fetching BBBC021: metadata, then one archive per plate; only the needed files are kept.
 
 A plate's archive (about 840 MB) is fetched resumably, every member's CRC is checked, the
 intensities of *all* its images are counted (the percentiles are the whole plate's), and the wanted
@@ -86,7 +86,7 @@ def download_bbbc021(
         raise InputError(
             f"{done} of {len(works)} plates are in {root}; missing: "
             + "; ".join(f"{plate}: {why}" for plate, why in sorted(problems.items()))
-            + ". Run the same command again to go on"
+            + ". Run the same command again to continue"
         )
     before = len(works) - len(open_works)
     return (
@@ -220,7 +220,7 @@ def _demand_sound(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path.name} is no sound zip archive: {error}") from error
+        raise InputError(f"{path.name} is a damaged zip archive: {error}") from error
     if bad is not None:
         raise InputError(f"{path.name}: wrong checksum of {bad}")
 
@@ -248,11 +248,11 @@ def _unpack(work: PlateWork, stopped: threading.Event) -> None:
     """Count the intensities of all images, write the wanted ones; InputError names absent ones."""
     histogram = Histogram(len(bbbc021.CHANNELS))
     sizes: dict[str, int] = {}
-    found = set()
+    written = set()
     work.folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(work.archive) as archive:
         for member in archive.infolist():
-            # Only names of this plate's metadata are written, so no member can lie elsewhere.
+            # Only names of this plate's metadata are written, so no member can be written elsewhere.
             name = member.filename.rsplit("/", 1)[-1]
             channel = work.every.get(name)
             if channel is None:
@@ -260,7 +260,7 @@ def _unpack(work: PlateWork, stopped: threading.Event) -> None:
             if stopped.is_set():
                 raise StoppedError
             data = archive.read(member)
-            found.add(name)
+            written.add(name)
             # An image that was damaged before it was packed is for the quarantine list of a study.
             with suppress(InputError):
                 image = decode_image(data, name).pixels
@@ -268,7 +268,7 @@ def _unpack(work: PlateWork, stopped: threading.Event) -> None:
             if name in work.wanted:
                 sizes[name] = len(data)
                 _write(work.folder / name, data)
-    absent = sorted(work.wanted - found)
+    absent = sorted(work.wanted - written)
     if absent:
         raise InputError(
             f"the archive lacks {len(absent):,} of {len(work.wanted):,} files: "

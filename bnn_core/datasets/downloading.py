@@ -1,6 +1,6 @@
-"""Fetching one large file over HTTP so that nothing but the whole file is ever taken for it.
+"""Fetching one large file over HTTP; an incomplete file is never used.
 
-Interrupted transfers go on where they stopped (Range), across runs too. Servers that stall, cut
+Interrupted transfers continue where they stopped (Range), also in later runs. Servers that stall, cut
 short, ignore Range, change the file in between or announce a wrong length are met in practice.
 """
 
@@ -157,7 +157,7 @@ def _fetch(
         furthest = max(furthest, _size(part))
     raise InputError(
         f"{url}: {attempts} tries in a row brought nothing new ({reason}); "
-        f"{_size(part):,} bytes are kept, run the same command again to go on"
+        f"{_size(part):,} bytes are kept, run the same command again to continue"
     )
 
 
@@ -211,7 +211,7 @@ def _append(file: Any, data: bytes) -> None:
 
 
 def _announced(answer: Any) -> tuple[int, int | None]:
-    """First byte of the answer's body and the file's full length (None when not said)."""
+    """First byte of the answer's body and the file's full length (None if unknown)."""
     length = answer.headers.get("Content-Length")
     if answer.status != 206:
         return 0, int(length) if length and length.isdigit() else None

@@ -54,7 +54,7 @@ def load_emnist(root: Path, scratch: Path, split: str = "byclass", part: str = "
 
     Looks for `emnist-<split>-<part>-images-idx3-ubyte` and its labels, gzipped or not, in `root`,
     its emnist/, EMNIST/raw/ and EMNIST/raw/gzip/. Files with another number of images than the
-    genuine ones are a stand-in and are named so. Raises InputError naming what is missing.
+    genuine images are a stand-in, and their name says so. Raises InputError naming what is missing.
     """
     if split not in SPLITS or part not in PARTS:
         raise InputError(
@@ -63,18 +63,18 @@ def load_emnist(root: Path, scratch: Path, split: str = "byclass", part: str = "
         )
     stem = f"emnist-{split}-{part}"
     images = _find(root, f"{stem}-images-idx3-ubyte")
-    found = idx_set(images, scratch, labels=_find(root, f"{stem}-labels-idx1-ubyte"))
-    codes = found.labels.astype(np.int64)
+    image_set = idx_set(images, scratch, labels=_find(root, f"{stem}-labels-idx1-ubyte"))
+    codes = image_set.labels.astype(np.int64)
     names = np.asarray(SPLITS[split], dtype=object)
     if len(codes) and codes.max() >= len(names):
         raise InputError(
             f"{images}: label {codes.max()}; the split {split} has {len(names)} "
             "classes: fetch both files again"
         )
-    genuine = len(found) == COUNTS[split, part]
-    stored = found.read
+    genuine = len(image_set) == COUNTS[split, part]
+    stored = image_set.read
     return replace(
-        found,
+        image_set,
         labels=names[codes],
         read=lambda rows: stored(rows).transpose(0, 1, 3, 2),
         name=stem if genuine else f"stand-in-{split}-{part}",

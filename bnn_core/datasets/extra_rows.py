@@ -1,4 +1,4 @@
-"""Rows of a study that show an image a second time: as an unseen kind, or spoilt on purpose.
+"""Rows of a study that show an image a second time: as an unseen kind, or damaged on purpose.
 
 A copy names its image by the column `stored`, the image's number among the prepared ones, and is
 predicted like any other row. It never has the role "scored", so no accuracy counts it.
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 STORED, CORRUPTION = "stored", "corruption"
-#: What a group is called where its images stand for a class that the fold never saw.
+#: Name of a group if its images represent a class absent from the training of the fold.
 UNSEEN = " (unseen)"
 
 
@@ -18,7 +18,7 @@ def unseen_copies(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     """The table, and each scored image of these labels once more with the role "new".
 
     The copies keep their label, which is a class that the fold predicting them does not know, and
-    form groups of their own.
+    form separate groups.
     """
     rows = _scored(table)
     copies = rows[rows["label"].isin(list(labels))]
@@ -33,7 +33,7 @@ def unseen_copies(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
 
 
 def corrupted_copies(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
-    """The table, and each scored image once more with the role "shifted", spoilt in one way.
+    """The table, and each scored image once more with the role "shifted", damaged in one way.
 
     Each way spoils as many images as any other, dealt at random from a fixed seed, so that no site
     or well goes with one way. A copy stays in the group of its image, so it is predicted
@@ -67,5 +67,5 @@ def _joined(table: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
         table = table.assign(**{STORED: np.arange(len(table))})
     columns = [*table.columns, *(c for c in copies if c not in table)]
     joined = {c: [*(table[c] if c in table else [None] * len(table)), *copies[c]] for c in columns}
-    found = pd.DataFrame(joined)
-    return found.astype({c: table[c].dtype for c in table if c in found})
+    rows = pd.DataFrame(joined)
+    return rows.astype({c: table[c].dtype for c in table if c in rows})

@@ -16,7 +16,7 @@ from bnn_core.datasets.extra_rows import UNSEEN, unseen_copies
 class Fold:
     """One fold of a cross-validation over the rows of a table.
 
-    train: rows trained on (scored, none of a held-out group). predict: rows this fold predicts.
+    train: rows trained on (scored, not in a held-out group). predict: rows this fold predicts.
     held_out: its groups. unpredictable: classes without a single training image in this fold.
     """
 
@@ -44,11 +44,11 @@ def grouped_folds(table: pd.DataFrame, k: int, seed: int = 0) -> list[tuple[str,
         raise InputError(f"--folds {k}: give 2 to {len(groups)}, the number of groups with a label")
     rng = np.random.default_rng(seed)
     dealt: list[list[str]] = [[] for _ in range(k)]
-    place = 0
+    turn = 0
     for _, names in groups.groupby(groups, sort=True):
         for name in rng.permutation(names.index.to_numpy()):
-            dealt[place % k].append(str(name))
-            place += 1
+            dealt[turn % k].append(str(name))
+            turn += 1
     return [tuple(sorted(names)) for names in dealt]
 
 
@@ -57,7 +57,7 @@ def demand_learnable(table: pd.DataFrame) -> None:
     scored = table[table["role"] == "scored"]
     if (scored.groupby("label")["group"].nunique() == 1).all():
         raise InputError(
-            "no fold could learn the label that it is judged by: each of the "
+            "every fold is tested on a label absent from its training: each of the "
             f"{scored['label'].nunique()} classes is of one group; name another --label or --group"
         )
 
@@ -95,17 +95,17 @@ def leave_label_out(table: pd.DataFrame, seed: int = 0) -> LabelsOut:
         )
     rng = np.random.default_rng(seed)
     parts: list[list[str]] = [[] for _ in labels]
-    place = 0
-    for own, label in enumerate(labels):
+    turn = 0
+    for held_out, label in enumerate(labels):
         names = groups.index[groups == label].to_numpy()
         if len(names) == 1:
-            parts[own].append(str(names[0]))
+            parts[held_out].append(str(names[0]))
             continue
-        parts[own] += [f"{name}{UNSEEN}" for name in names]
-        others = [fold for fold in range(len(labels)) if fold != own]
+        parts[held_out] += [f"{name}{UNSEEN}" for name in names]
+        others = [fold for fold in range(len(labels)) if fold != held_out]
         for name in rng.permutation(names):
-            parts[others[place % len(others)]].append(str(name))
-            place += 1
+            parts[others[turn % len(others)]].append(str(name))
+            turn += 1
     several = [label for label in labels if (groups == label).sum() > 1]
     return LabelsOut(
         unseen_copies(table, several),
@@ -143,8 +143,8 @@ def make_folds(
         present = set(label[train])
         if not present:
             raise InputError(
-                f"fold {index} ({', '.join(part)}) leaves no image to train on; every "
-                "group shares a batch with it"
+                f"fold {index} ({', '.join(part)}) leaves no image to train on: every group "
+                f"shares a batch with it"
             )
         folds.append(
             Fold(
@@ -203,8 +203,8 @@ def _scored_groups(table: pd.DataFrame) -> pd.Series:
     )
     if len(groups) < 2:
         raise InputError(
-            f"all labelled images belong to the group '{', '.join(groups.index)}', so leaving it "
-            "out leaves none to train on; name a column of at least two groups with --group"
+            f"all labelled images belong to the group '{', '.join(groups.index)}', so no image "
+            f"is left to train on; name a column of at least two groups with --group"
         )
     return groups
 
@@ -224,6 +224,6 @@ def _demand_one_label(table: pd.DataFrame) -> None:
 def _same_batch(table: pd.DataFrame, held: np.ndarray) -> np.ndarray:
     if "batch" not in table or table["batch"][table["role"] == "scored"].isna().any():
         raise InputError(
-            "leaving batches out needs a batch for every image; --batch names the column"
+            "--leave-out batch needs a batch for every image; --batch names the column"
         )
     return table["batch"].isin(set(table["batch"][held].dropna())).to_numpy()

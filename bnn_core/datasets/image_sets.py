@@ -1,7 +1,7 @@
 """Any set of images that a finished network is shown: a folder, an .npz, idx files.
 
 An `ImageSet` is read batch by batch, so a million images need no more memory than a few thousand.
-What lies compressed on disk is unpacked once into a scratch folder and read from there.
+Compressed files are unpacked once into a scratch folder and read from there.
 """
 
 import gzip
@@ -34,7 +34,7 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images beside those that a study was made of.
+    """Images in addition to those of a study.
 
     name begins every image id; title says what they are. labels: (N,) names, None where unknown.
     ids: (N,) what tells them apart within the set. files: (N,) paths of the originals, or None.
@@ -59,15 +59,15 @@ class ImageSet:
         """
         start, stop, step = rows.indices(len(self))
         assert step == 1, "rows that follow one another"
-        found = np.empty((stop - start, *shape), np.uint8)
+        pixels = np.empty((stop - start, *shape), np.uint8)
         for first in range(start, stop, AT_A_TIME):
             few = slice(first, min(first + AT_A_TIME, stop))
             for i, (image_id, image) in enumerate(zip(self.ids[few], self.read(few), strict=True)):
                 try:
-                    found[first - start + i] = fit(image, shape)
+                    pixels[first - start + i] = fit(image, shape)
                 except InputError as error:
                     raise InputError(f"{self.name}/{image_id}: {error}") from error
-        return found
+        return pixels
 
 
 def open_image_set(text: str, scratch: Path) -> ImageSet:
@@ -77,20 +77,20 @@ def open_image_set(text: str, scratch: Path) -> ImageSet:
     """
     name, path = split_name(text)
     if path.is_dir():
-        found = _from_folder(path)
+        image_set = _from_folder(path)
     elif path.suffix == ".npz":
-        found = _from_npz(path, scratch)
+        image_set = _from_npz(path, scratch)
     elif re.search(r"idx3-ubyte(\.gz)?$", path.name):
-        found = idx_set(path, scratch)
+        image_set = idx_set(path, scratch)
     elif path.exists():
         raise InputError(
             f"{path}: a folder of images, an .npz or an idx file (…idx3-ubyte) expected"
         )
     else:
         raise InputError(f"{path} does not exist")
-    if not len(found):
+    if not len(image_set):
         raise InputError(f"{path} holds no image")
-    return named(found, name)
+    return named(image_set, name)
 
 
 def split_name(text: str) -> tuple[str | None, Path]:
@@ -101,13 +101,13 @@ def split_name(text: str) -> tuple[str | None, Path]:
     return None, Path(text)
 
 
-def named(found: ImageSet, name: str | None) -> ImageSet:
+def named(image_set: ImageSet, name: str | None) -> ImageSet:
     """The set under the name that the user gave it, if any."""
-    return found if name is None else replace(found, name=name, title=name)
+    return image_set if name is None else replace(image_set, name=name, title=name)
 
 
 def idx_set(images: Path, scratch: Path, *, labels: Path | None = None) -> ImageSet:
-    """Images of an idx file with the labels that lie beside it, as numbers; upright as stored."""
+    """Images of an idx file with the labels in the file next to it, as numbers; upright as stored."""
     pixels = map_idx(images, scratch)
     if pixels.ndim != 3:
         raise InputError(f"{images} holds an array of {pixels.ndim} dimensions; images expected")
@@ -161,7 +161,7 @@ def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     and white points nobody knows.
     """
     if image.dtype != np.uint8:
-        raise InputError(f"images of {image.dtype}; 8-bit ones scaled like the study's expected")
+        raise InputError(f"images of {image.dtype}; 8-bit images scaled like the study's expected")
     channels, height, width = shape
     if len(image) == 3 and channels == 1:
         image = np.rint(np.tensordot(_GREY, image, axes=1))[None].astype(np.uint8)

@@ -30,7 +30,7 @@ class LabelledImages:
 
 
 def data_root(flag: str | os.PathLike | None = None) -> Path:
-    """Where data sets lie: `flag`, else $BNN_DATA, else a per-user cache folder."""
+    """Folder of the data sets: `flag`, else $BNN_DATA, else a per-user cache folder."""
     if flag or os.environ.get("BNN_DATA"):
         return Path(flag or os.environ["BNN_DATA"])
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -101,13 +101,13 @@ def _what_is_there(name: str, root: Path) -> str:
         raw = root / "MNIST" / "raw"
         count = len(load_mnist(raw, train=True).images) + len(load_mnist(raw, False).images)
         return f"{root}/MNIST: {count:,} images"
-    found = datasets.EMNIST(root, split="byclass", train=False)
-    return f"{root}/EMNIST: all splits; byclass has {len(found):,} test images"
+    byclass = datasets.EMNIST(root, split="byclass", train=False)
+    return f"{root}/EMNIST: all splits; byclass has {len(byclass):,} test images"
 
 
 def _fetch(name: str, root: Path) -> None:
     """Have torchvision fetch, verify and unpack beside the final folder: it writes under the final
-    names, so that a file cut short by a stop would be taken for whole."""
+    names, so that a file cut short by a stop would look complete."""
     from torchvision import datasets
 
     part = root / f".{name}.part"

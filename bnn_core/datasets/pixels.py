@@ -79,9 +79,9 @@ class PlateReader:
         """One field and the hash of its files' bytes (16 hex digits)."""
         if None in files:
             raise InputError("the table names no file" + (" for every channel" * (len(files) > 1)))
-        found = self._kept.pop(tuple(files), None)
-        if found is not None:
-            return found
+        kept = self._kept.pop(tuple(files), None)
+        if kept is not None:
+            return kept
         blobs = [read_bytes(path) for path in files]
         digest = hashlib.sha256()
         for blob in blobs:

@@ -17,8 +17,8 @@ def alike_names(names: Sequence[str], kind: str) -> list[str]:
     for name in names:
         spellings.setdefault(plain_name(name), []).append(name)
     return [
-        f"{' and '.join(map(repr, sorted(alike)))} are taken as different {kind}: make them "
-        "one in the table if they are"
+        f"{' and '.join(map(repr, sorted(alike)))} are different {kind}: use one spelling in the "
+        f"table if they are the same"
         for alike in spellings.values()
         if len(alike) > 1
     ]
@@ -29,16 +29,16 @@ def contradictions(table: pd.DataFrame) -> list[str]:
 
     table: the rows of a plate table, index = row numbers.
     """
-    found = []
+    problems = []
     labelled = table[table["role"] == "scored"]
     if "compound" in table and not labelled["label"].equals(labelled["compound"]):
-        found += _several(labelled, labelled["compound"], "label", "compound '{}'")
+        problems += _several(labelled, labelled["compound"], "label", "compound '{}'")
     if "well" in table:
         wells = well_groups(table).dropna()
         for column in ("compound", "concentration"):
             if column in table:
-                found += _several(table.loc[wells.index], wells, column, "well {}")
-    return found
+                problems += _several(table.loc[wells.index], wells, column, "well {}")
+    return problems
 
 
 def well_groups(table: pd.DataFrame) -> pd.Series:

@@ -18,7 +18,7 @@ from bnn_core.tables.columns import ColumnMap
 from bnn_core.tables.reading import rows_text
 from bnn_core.tables.values import none_where
 
-#: Names of files that go with an image and are none of its channels.
+#: Names of files that belong to an image and are not channels.
 _NO_STAIN = re.compile(r"illum|mask|outline|object|segment", re.I)
 _ADDRESS = re.compile(r"^(?:file:/{1,3}|[A-Za-z][A-Za-z0-9+.-]+://|[A-Za-z]:(?=/))")
 
@@ -27,7 +27,7 @@ def find_files(paths: pd.Series, root: Path) -> pd.Series:
     """Paths relative to `root` where they are in it; others stay as they are.
 
     Tables made on another machine name folders that are not here (D:\\screen\\P1\\a.tif,
-    s3://bucket/P1/a.tif): the longest end of the path that exists under `root` is taken.
+    s3://bucket/P1/a.tif): the longest end of the path that exists under `root` is used.
     """
 
     @cache
@@ -58,7 +58,7 @@ def spread_evenly(total: int, most: int) -> np.ndarray:
 
 
 def pick_channels(
-    mapped: pd.DataFrame, found: ColumnMap, channels: Sequence[str] | None, table_path: Path
+    mapped: pd.DataFrame, column_map: ColumnMap, channels: Sequence[str] | None, table_path: Path
 ) -> tuple[pd.DataFrame, list[str] | None, list[str]]:
     """The file columns to use (one per channel where there are any, else `path`), channels, notes.
 
@@ -72,7 +72,7 @@ def pick_channels(
                 f"--channels {','.join(channels)}: different names expected, "
                 "separated by commas, such as DNA,Actin"
             )
-    if not found.channels:
+    if not column_map.channels:
         if "path" not in mapped:
             raise InputError(
                 f"{table_path} has no column of image files ('path', 'image', "
@@ -80,10 +80,10 @@ def pick_channels(
             )
         return mapped, channels, []
     if channels is None:
-        picked, notes = _stains(mapped, list(found.channels))
+        picked, notes = _stains(mapped, list(column_map.channels))
     else:
-        picked, notes = _named_channels(channels, list(found.channels), table_path), []
-    dropped = [f"path_{c}" for c in found.channels if c not in picked]
+        picked, notes = _named_channels(channels, list(column_map.channels), table_path), []
+    dropped = [f"path_{c}" for c in column_map.channels if c not in picked]
     return mapped.drop(columns=[*dropped, "path"], errors="ignore"), picked, notes
 
 
@@ -116,11 +116,12 @@ def _stains(mapped: pd.DataFrame, channels: list[str]) -> tuple[list[str], list[
     kept = [c for c in channels if c not in reasons]
     if not kept:
         return channels, [
-            f"WARNING: by names or files none of {listed(channels)} seems to show cells; all are used"
+            f"WARNING: no channel of {listed(channels)} seems to show cells; all are used"
         ]
     left_out = listed([*reasons.values()], most=12)
     return kept, [
-        f"WARNING: files left out: {left_out}; the channels are {', '.join(kept)}. --channels names "
+        f"WARNING: files left out: {left_out}; the channels are {', '.join(kept)}. --channels "
+        f"names "
         "others"
     ]
 
@@ -143,8 +144,8 @@ def demand_single(files: pd.DataFrame, given: pd.DataFrame, table_path: Path) ->
         + (f", and {more:,} rows of other doubles" if more else "")
         + "; one row per image expected: "
         + (
-            "say with --images which folder the paths start from"
+            "give the folder of the paths with --images"
             if len(named) > 1
-            else "remove the doubles"
+            else "remove the duplicates"
         )
     )

@@ -49,7 +49,8 @@ def read_labels(
     if asked:
         shown = ", ".join(f"'{key}' ({count(int(counts[key]), 'row')})" for key in asked)
         notes.append(
-            f"{WARNING}read as no label: {shown}; --unlabelled names the values that mean no label, "
+            f"{WARNING}read as no label: {shown}; --unlabelled names the values that mean no "
+            f"label, "
             "all others are classes"
         )
     return values.mask(keys.isin([*silent, *asked]), None).astype(object), notes
@@ -93,7 +94,7 @@ def controls_of(
 def groups_of(
     group: str | None, given: pd.DataFrame, mapped: pd.DataFrame
 ) -> tuple[pd.Series, list[str]]:
-    """What is left out together, never empty, and what there is to say about it."""
+    """The groups that are left out together, never empty, and notes about them."""
     wells = plate_image_ids(mapped)
     known = pd.Series(False, index=mapped.index)
     if "well" in mapped:
@@ -132,22 +133,23 @@ def _missing_plates(mapped: pd.DataFrame) -> list[str]:
     if "plate" in mapped and mapped["plate"].notna().all():
         return []
     unknown = mapped[mapped["plate"].isna()] if "plate" in mapped else mapped
-    places = unknown[[c for c in ("well", "site") if c in unknown]].dropna()
+    wells = unknown[[c for c in ("well", "site") if c in unknown]].dropna()
     remedy = "name the column of plates with --map plate=COLUMN"
-    if "site" in unknown and places.duplicated().any():
-        double = places.index[places.duplicated(keep=False)]
+    if "site" in unknown and wells.duplicated().any():
+        double = wells.index[wells.duplicated(keep=False)]
         return [
-            f"{WARNING}{rows_text(double)}: the same well and site again, and no plate: there seem to "
-            f"be several plates, whose wells are taken as one; {remedy}"
+            f"{WARNING}{rows_text(double)}: the same well and site again, and no plate: there "
+            f"seem to "
+            f"be several plates, and their wells are merged; {remedy}"
         ]
-    return [f"no plate is named: all wells are taken as those of one plate; if not, {remedy}"]
+    return [f"no plate is named, so all wells are read as one plate; otherwise {remedy}"]
 
 
 def plate_image_ids(mapped: pd.DataFrame) -> pd.Series:
     """`image_ids`, by the first channel's file where there is one file per channel."""
-    if "path" in mapped:
+    first = next((c for c in mapped if c.startswith("path_")), None)
+    if "path" in mapped or first is None:
         return image_ids(mapped)
-    first = next(c for c in mapped if c.startswith("path_"))
     return image_ids(mapped.assign(path=mapped[first]))
 
 

@@ -14,26 +14,14 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import is_file, readable
 from bnn_core.base.wording import WARNING
-from bnn_core.datasets.folds import demand_learnable, leave_one_group_out
-from bnn_core.datasets.plate_checks import alike_names, contradictions
+from bnn_core.datasets.labelled_rows import labelled_rows
 from bnn_core.datasets.plate_files import demand_single, find_files, pick_channels, spread_evenly
-from bnn_core.datasets.plate_roles import (
-    classes_of,
-    controls_of,
-    groups_of,
-    named_column,
-    plate_image_ids,
-    read_labels,
-    role_notes,
-)
+from bnn_core.datasets.plate_roles import named_column
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.tables.channel_rows import one_row_per_field
 from bnn_core.tables.columns import map_columns
-from bnn_core.tables.plate_map import odd_wells
 from bnn_core.tables.reading import naming, read_table
-
-_KEPT = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa")
 
 
 def load_plate(
@@ -141,21 +129,21 @@ def read_plate(
     usual ones, with a warning. columns: canonical name -> column of the table where the names do
     not tell. images: folder that relative paths start from (default: the table's). channels: with
     one file per image, their names; with a file per channel, which to use and in what order.
-    to_learn: whether networks are to be trained on it; if not, no label is needed.
+    to_learn: whether networks are trained on it; if not, no label is needed.
 
     Raises InputError for a column that is not there, no image paths, an image in two rows, and a
-    control that no row names; if networks are to be trained on it, for no labelled row, a single
+    control that no row names; if networks are trained on it, for no labelled row, a single
     class or group, and classes of one group each.
     """
     table_path = Path(table_path)
     with naming(table_path):
         given, notes = one_row_per_field(read_table(table_path), columns)
-        mapped, found = map_columns(given, columns)
+        mapped, column_map = map_columns(given, columns)
     root = readable(images or table_path.parent).resolve()
     if not os.path.isdir(root):
         raise InputError(f"--images {root} is no folder")
-    mapped, channels, more = pick_channels(mapped, found, channels, table_path)
-    notes += [*found.notes, *more]
+    mapped, channels, more = pick_channels(mapped, column_map, channels, table_path)
+    notes += [*column_map.notes, *more]
     files = [c for c in mapped if c == "path" or c.startswith("path_")]
     given_files = mapped[files]
     for column in files:
@@ -163,48 +151,16 @@ def read_plate(
     demand_single(mapped[files], given_files, table_path)
     if batch is not None:
         mapped["batch"] = named_column(batch, given, mapped, "--batch")
-    label = label or next((c for c in ("label", "moa") if c in mapped), None)
-    if label is None and to_learn:
-        raise InputError(
-            f"{table_path} has no column of labels ('label', 'moa'): name it with "
-            f"--label; there are {', '.join(map(str, given.columns[:20]))}"
-        )
-    labels = pd.Series(None, index=mapped.index, dtype=object)
-    if label is not None:
-        labels = named_column(label, given, mapped, "--label")
-        labels, more = read_labels(labels, unlabelled, table_path)
-        notes += more
-    is_control = controls_of(control, mapped, labels, table_path)
-    role = pd.Series("scored", index=mapped.index).mask(labels.isna(), "unlabelled")
-    role = role.mask(is_control, "control")
-    labels = labels.where(role == "scored", None)
-    classes = (
-        classes_of(labels, label, table_path) if to_learn else sorted(labels.dropna().unique())
+    rows = labelled_rows(
+        mapped,
+        given,
+        table_path,
+        label=label,
+        group=group,
+        control=control,
+        unlabelled=unlabelled,
+        to_learn=to_learn,
     )
-    groups, more = groups_of(group, given, mapped)
-    notes += more if to_learn else []
-    table = pd.DataFrame(
-        {
-            "image_id": plate_image_ids(mapped),
-            "label": labels.astype(object),
-            "role": role,
-            "group": groups,
-        },
-        index=mapped.index,
-    )
-    if to_learn:
-        with naming(table_path):
-            leave_one_group_out(table)  # refuses labels that are all of one group
-            demand_learnable(table)
-    table = table.join(mapped[[*[c for c in _KEPT if c in mapped], *files]])
-    doubts = [*alike_names(classes, "classes"), *odd_wells(table), *contradictions(table)]
-    if to_learn and (group is not None or "compound" in mapped):
-        names = groups[role == "scored"].unique()
-        doubts += alike_names(names, "groups, left out one by one")
-    notes = [
-        f"columns: {found.describe()}; label {label or 'none'}",
-        *notes,
-        *role_notes(role, control),
-        *(WARNING + doubt for doubt in doubts),
-    ]
-    return PlateTable(table, classes, channels, root, notes)
+    table = rows.table.join(mapped[files])
+    notes = [f"columns: {column_map.describe()}; label {rows.label or 'none'}", *notes, *rows.notes]
+    return PlateTable(table, rows.classes, channels, root, notes)

@@ -1,6 +1,6 @@
 """Reading a plate set once: limits per plate, quality, thumbnails, and small images for training.
 
-A finished plate is kept on disk, so an interrupted run goes on with the next one. A bad image is
+A finished plate is kept on disk, so an interrupted run continues with the next plate. A bad image is
 put on the quarantine list and never stops the run, unless more than half are bad.
 """
 
@@ -166,10 +166,10 @@ def _stamp(path: Path | None) -> tuple[int, int]:
     try:
         if path is None:
             return (0, 0)
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return (0, 0)
-    return (found.st_size, found.st_mtime_ns)
+    return (status.st_size, status.st_mtime_ns)
 
 
 def _scan_all(
@@ -210,7 +210,7 @@ def _common_shape(scans: list[Scan]) -> str:
     if not shapes:
         missing = all(reason.endswith("does not exist") for reason in reasons)
         hint = "; --images names the folder that relative paths start from" if missing else ""
-        raise InputError(f"none of the {total:,} images can be read, such as: {reasons[0]}{hint}")
+        raise InputError(f"no image can be read ({total:,} files), the first: {reasons[0]}{hint}")
     shape, count = shapes.most_common(1)[0]
     if 2 * count < total:
         others = ", ".join(f"{n:,} of {s}" for s, n in shapes.most_common(3))
@@ -256,7 +256,7 @@ def _read_all(
     blocks = []
     with tqdm(total=sum(len(job.files) for job in jobs), desc="read images", unit="image") as bar:
         for job, scan in zip(jobs, scans, strict=True):
-            good = [i for i, found in enumerate(scan.shapes) if found == shape]
+            good = [i for i, file_shape in enumerate(scan.shapes) if file_shape == shape]
             level = limits.get(job.plate)
             stamp = json.dumps(
                 [size, per_image, channels, shape, level and level["limits"].tolist()]
@@ -285,24 +285,24 @@ def _assemble(
 ) -> PlateSource:
     """Put the plates together in the table's order; source.json comes last."""
     reasons: dict[int, str] = {}
-    place = np.full(len(table), -1)
+    new_row = np.full(len(table), -1)
     for job, scan, block in zip(jobs, scans, blocks, strict=True):
         with np.load(block) as arrays:
-            place[job.positions[arrays["rows"]]] = 0
+            new_row[job.positions[arrays["rows"]]] = 0
             lost = json.loads(str(arrays["lost"]))
         for i, position in enumerate(job.positions):
-            if place[position] < 0:
+            if new_row[position] < 0:
                 reasons[int(position)] = (
                     scan.reasons[i]
                     or lost.get(str(i))
                     or (f"is {scan.shapes[i]}; most images of this set are {shape}")
                 )
-    kept = np.flatnonzero(place == 0)
-    place[kept] = np.arange(len(kept))
+    kept = np.flatnonzero(new_row == 0)
+    new_row[kept] = np.arange(len(kept))
     result = table.iloc[kept].reset_index(drop=True)
     quarantine = quarantine_table(table, reasons, meta["channels"])
     notes = meta["notes"] + quarantine_notes(table, result, quarantine, meta["classes"])
-    remarks, flat = _by_row(jobs, scans, place, len(kept))
+    remarks, flat = _by_row(jobs, scans, new_row, len(kept))
     notes += remark_notes(result["image_id"].tolist(), remarks)
     notes += flat_channel_notes(result["image_id"].tolist(), flat, meta["channels"])
     thumbnails: list[bytes] = [b""] * len(kept)
@@ -312,7 +312,7 @@ def _assemble(
     with atomic_path(folder / "images.npy") as temporary:
         for job, block in zip(jobs, blocks, strict=True):
             with np.load(block) as arrays:
-                rows = place[job.positions[arrays["rows"]]]
+                rows = new_row[job.positions[arrays["rows"]]]
                 if not len(rows):
                     continue
                 if images is None:
@@ -342,16 +342,16 @@ def _assemble(
 
 
 def _by_row(
-    jobs: list[PlateJob], scans: list[Scan], place: np.ndarray, rows: int
+    jobs: list[PlateJob], scans: list[Scan], new_row: np.ndarray, rows: int
 ) -> tuple[list[list[str]], list[list[int]]]:
     """Remarks and flat channels of each image that is kept. place: row of each position, or -1."""
     remarks: list[list[str]] = [[] for _ in range(rows)]
     flat: list[list[int]] = [[] for _ in range(rows)]
     for job, scan in zip(jobs, scans, strict=True):
         for i, position in enumerate(job.positions):
-            if place[position] >= 0:
-                remarks[place[position]] = scan.remarks[i]
-                flat[place[position]] = scan.flat[i]
+            if new_row[position] >= 0:
+                remarks[new_row[position]] = scan.remarks[i]
+                flat[new_row[position]] = scan.flat[i]
     return remarks, flat
 
 

@@ -46,8 +46,8 @@ def quarantine_notes(
         first = quarantine[(table["label"][quarantine["row"]] == gone[0]).to_numpy()].iloc[0]
         raise InputError(
             f"no readable image is left with the label {', '.join(gone)}; row "
-            f"{first['row']}: {first['reason']}; mend the files, or take the rows out "
-            "of the table"
+            f"{first['row']}: {first['reason']}; repair the files, or remove the rows from the "
+            f"table"
         )
     if not bad:
         return []

@@ -31,11 +31,17 @@ PICTURES = "pictures"
 
 
 class Prepared(TypedDict):
-    """source.json: how the images of a source were read; key: a digest of all that decided it."""
+    """source.json: how the images of a source were read; key: a digest of all that decided it.
+
+    channels: of the pictures, none of features without pictures. features: their names, and
+    anchor, see `datasets.features`.
+    """
 
     key: str
     classes: list[str]
-    channels: Names
+    channels: list[str]
+    features: NotRequired[Names]
+    anchor: NotRequired[str]
     image_root: str
     pixel_size_um: Positive | None
     normalise: str
@@ -58,7 +64,9 @@ class PlateSource:
     images left out. notes: what a reader of the results should know. truth: what was planted in
     synthetic images (see `Study.truth`); None for measured ones. intensities: the range that the
     user gave for files of other number types (`numbers.as_unsigned`). travels: the pictures are
-    copied into the study, because they are nowhere else.
+    copied into the study, because they are nowhere else. features: names of measured features; the
+    `images` are then these, (N, 1, 1, F) float32 with nan where missing, and what is said of
+    channels, contrast and quarantine is of the pictures, if any. anchor: see `datasets.features`.
     """
 
     folder: Path
@@ -75,6 +83,8 @@ class PlateSource:
     truth: pd.DataFrame | None = None
     intensities: list[float] | None = None
     travels: bool = False
+    features: list[str] | None = None
+    anchor: str | None = None
 
     def targets(self) -> np.ndarray:
         """(N,) int64 class numbers; -1 for images that do not count (no label, controls)."""
@@ -83,7 +93,7 @@ class PlateSource:
         return self.table["label"].where(scored).map(numbers).fillna(-1).to_numpy(np.int64)
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
-        """(M, C, H, W) uint8 of rows of the table, copies spoilt as they ask for; only these are
+        """(M, C, H, W) of rows of the table, copies damaged as the table says; only these are
         read."""
         stored = self._stored()[rows]
         images = self.images[stored]
@@ -93,8 +103,13 @@ class PlateSource:
                 images[i] = corrupt(images[i], kinds[i], seed=int(stored[i]))
         return images
 
-    def thumbnails(self) -> Iterator[bytes]:
-        """WebP thumbnails in row order."""
+    def thumbnails(self) -> Iterator[bytes | None] | None:
+        """WebP thumbnails in row order; None of features without pictures."""
+        if self.features is not None and not (self.folder / "thumbnails.npy").is_file():
+            return None
+        return self._thumbnails()
+
+    def _thumbnails(self) -> Iterator[bytes | None]:
         path, packed_path = self.folder / "thumbnails.npy", self.folder / "thumbnails.bin"
         offsets = read_array(path, "iu", REMEDY)
         with decoding(packed_path, REMEDY):
@@ -106,13 +121,13 @@ class PlateSource:
             else np.zeros(len(self.table), dtype=bool)
         )
         with open(packed_path, "rb") as packed:
-            for row, place in enumerate(self._stored()):
+            for row, stored in enumerate(self._stored()):
                 if spoilt[row]:
                     unit = self.pixels(np.array([row]))[0].astype(np.float32) / 255
                     yield thumbnail(unit, colours)
                 else:
-                    packed.seek(int(offsets[place]))
-                    yield packed.read(int(offsets[place + 1] - offsets[place]))
+                    packed.seek(int(offsets[stored]))
+                    yield packed.read(int(offsets[stored + 1] - offsets[stored])) or None
 
     def _stored(self) -> np.ndarray:
         """(N,) row in `images` of each row of the table."""
@@ -126,16 +141,21 @@ class PlateSource:
     def study_keys(self) -> dict[str, Any]:
         """Keys of study.json that say where the images come from and how they were scaled."""
         return {
-            "channels": self.channels,
+            "channels": self.channels or None,
             "synthetic": self.truth is not None,
-            "image_root": PICTURES if self.travels else str(self.image_root),
+            "image_root": self._image_root(),
             "pixel_size_um": self.pixel_size_um,
             "normalise": self.normalise,
             "intensities": self.intensities,
             "training_size": list(self.images.shape[2:]),
             "quarantined": len(self.quarantine),
             "notes": self.notes,
-        }
+        } | ({"features": self.features, "anchor": self.anchor} if self.features else {})
+
+    def _image_root(self) -> str | None:
+        if self.travels:
+            return PICTURES
+        return str(self.image_root) if self.channels else None
 
     def keep_quarantine(self, making: Path) -> None:
         """Write quarantine.csv: file, row and reason of each image that could not be used."""
@@ -147,8 +167,9 @@ class PlateSource:
 
         Pictures that are nowhere else go there themselves, and the truth of synthetic ones.
         """
-        with atomic_path(making / "contrast.parquet") as temporary:
-            write_table(temporary, self.contrast)
+        if self.channels:
+            with atomic_path(making / "contrast.parquet") as temporary:
+                write_table(temporary, self.contrast)
         self.keep_quarantine(making)
         if self.truth is not None:
             write_table(making / TRUTH, self.truth)
@@ -163,10 +184,13 @@ def open_source(folder: Path) -> PlateSource:
         raise InputError(f"no prepared images in {folder}; run the command that makes the study")
     meta = read_json(folder / DESCRIPTION, Prepared)
     table = read_source_table(folder / "table.parquet")
-    images = read_array(folder / "images.npy", "u", REMEDY)
-    demand_shape(
-        folder / "images.npy", images, (len(table), len(meta["channels"]), None, None), "u"
-    )
+    images = read_array(folder / "images.npy", "uf", REMEDY)
+    features = meta.get("features")
+    if features is None:
+        shape: tuple[int | None, ...] = (len(table), len(meta["channels"]), None, None)
+    else:
+        shape = (len(table), 1, 1, len(features))
+    demand_shape(folder / "images.npy", images, shape, "u" if features is None else "f")
     contrast = read_parquet(folder / "contrast.parquet", REMEDY)
     demand_columns(folder / "contrast.parquet", contrast, CONTRAST)
     return PlateSource(
@@ -179,6 +203,8 @@ def open_source(folder: Path) -> PlateSource:
         truth=read_parquet(folder / TRUTH, REMEDY) if (folder / TRUTH).is_file() else None,
         intensities=meta.get("intensities"),
         travels=meta.get("travels", False),
+        features=features,
+        anchor=meta.get("anchor"),
         classes=meta["classes"],
         channels=meta["channels"],
         pixel_size_um=meta["pixel_size_um"],

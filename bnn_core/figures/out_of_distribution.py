@@ -163,7 +163,7 @@ def strips(
     return figure
 
 
-def taken_for(
+def predicted_as(
     calls: pd.DataFrame,
     classes: Sequence[str],
     order: Sequence[str],

@@ -19,7 +19,7 @@ from bnn_core.measures import mechanisms
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.intervals import Interval
 from bnn_core.measures.judged_units import Judged, accuracy_by_level, quality
-from bnn_core.measures.levels import available_levels, own_images
+from bnn_core.measures.levels import available_levels, original_images
 from bnn_core.measures.reliability import reliability
 from bnn_core.recipes.baselines import study_baselines
 from bnn_core.review.log import ReviewLog
@@ -119,18 +119,18 @@ def accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
         for method, table in tables.items()
         for line in accuracy_by_level(table, study.classes).itertuples()
     ]
-    heads = ["Network", "Level", "How images are put together", "Right", "95 % interval", "Counts"]
+    heads = ["Network", "Level", "How images are combined", "Right", "95 % interval", "Counts"]
     return Table(heads, rows, numbers=3)
 
 
 def baselines(study: Study) -> list[str]:
     """What simple numbers of the images predict, in one or two lines; none where it is unknown."""
-    found = study_baselines(study)
-    if found is None:
+    measured = study_baselines(study)
+    if measured is None:
         return []
     figures = (study.meta.get("metrics") or {}).get(study.reading_method) or {}
     accuracy = (figures.get("image") or {}).get("accuracy")
-    return [line for line in (found.sentence(accuracy), found.shortcut_sentence()) if line]
+    return [line for line in (measured.sentence(accuracy), measured.shortcut_sentence()) if line]
 
 
 def cutoffs(judged: Mapping[str, Judged], num_classes: int) -> Plots:
@@ -191,7 +191,7 @@ def compounds(table: pd.DataFrame) -> Table:
     heads = ["Compound", "Label", "Most common wrong prediction", "Images right", "Share"]
     if "compound" not in table:
         return Table(heads, [])
-    table = table[own_images(table)]
+    table = table[original_images(table)]
     rows = [
         [
             line.compound,

@@ -138,11 +138,11 @@ def _bars(margin: pd.DataFrame, network: str, axis: Axis, across: bool) -> list[
         used = margin[verdict] > 0
         if not used.any():
             continue
-        counts, places = margin[verdict][used], middle[used]
+        counts, middles = margin[verdict][used], middle[used]
         traces.append(
             go.Bar(
-                x=places if across else counts,
-                y=counts if across else places,
+                x=middles if across else counts,
+                y=counts if across else middles,
                 xaxis="x" if across else "x2",
                 yaxis="y2" if across else "y",
                 orientation="v" if across else "h",

@@ -1,4 +1,4 @@
-"""Channels that hold nothing of their own: one single value, or the same as another channel."""
+"""Channels without information: one single value, or equal to another channel."""
 
 import numpy as np
 

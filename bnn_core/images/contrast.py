@@ -24,16 +24,16 @@ class Histogram:
     def add(self, image: np.ndarray) -> None:
         """Count the pixels of one (C, H, W) uint8 or uint16 image."""
         for counts, plane in zip(self.counts, image, strict=True):
-            found = np.bincount(plane.ravel())
-            counts[: len(found)] += found
+            plane_counts = np.bincount(plane.ravel())
+            counts[: len(plane_counts)] += plane_counts
 
     def percentile(self, q: float) -> np.ndarray:
         """(C,) percentiles, q in [0, 100], as numpy's with linear interpolation."""
         totals = self.counts.sum(axis=1)
         if not totals.all():
             raise ValueError("no pixels were counted")
-        place = q / 100 * (totals - 1)
-        below = np.floor(place).astype(np.int64)
+        rank = q / 100 * (totals - 1)
+        below = np.floor(rank).astype(np.int64)
         cumulated = self.counts.cumsum(axis=1)
         first = np.array(
             [np.searchsorted(c, b, "right") for c, b in zip(cumulated, below, strict=True)],
@@ -46,7 +46,7 @@ class Histogram:
             ],
             dtype=np.float64,
         )
-        return first + (place - below) * (second - first)
+        return first + (rank - below) * (second - first)
 
     def limits(self, low: float = LOW_PERCENTILE, high: float = HIGH_PERCENTILE) -> np.ndarray:
         """(C, 2) black and white points, white above black by at least 1."""
@@ -58,7 +58,7 @@ class Histogram:
 
         Taken on square roots, between the percentiles of `limits`: fluorescence is so skewed that
         on plain intensities a few bright nuclei would push the threshold above all the rest. The
-        highest value where all pixels are alike: nothing is above it.
+        highest value if all pixels are equal: no pixel is above it.
         """
         limits = np.stack([self.percentile(LOW_PERCENTILE), self.percentile(HIGH_PERCENTILE)], 1)
         return np.array(

@@ -108,10 +108,10 @@ def _decode_other(data: bytes, path: str | Path) -> tuple[np.ndarray, list[str]]
     try:
         with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as opened:
             if opened.width * opened.height > MAX_PIXELS:
-                raise InputError(f"{path} is {opened.width} x {opened.height}: cut it in fields")
+                raise InputError(f"{path} is {opened.width} x {opened.height}: cut it into fields")
             if getattr(opened, "n_frames", 1) > 1:
                 raise InputError(
-                    f"{path} holds {opened.n_frames} images: save each as a file of its own"
+                    f"{path} holds {opened.n_frames} images: save each as a separate file"
                 )
             if opened.mode in _PRINT_MODES:
                 raise InputError(
@@ -127,7 +127,9 @@ def _decode_other(data: bytes, path: str | Path) -> tuple[np.ndarray, list[str]]
                 np.asarray(opened if opened.mode in known else opened.convert("RGBA"))
             )
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is no PNG, JPEG or TIFF, or its start is damaged") from error
+        raise InputError(
+            f"{path} is not a PNG, JPEG or TIFF, or its first bytes are damaged"
+        ) from error
     except (
         OSError,
         SyntaxError,

@@ -1,4 +1,4 @@
-"""Images spoilt on purpose, as microscopes spoil them: what does a network make of these?
+"""Images damaged on purpose, as microscopes damage them: what does a network predict for these?
 
 Each function takes one image (C, H, W) uint8 and a generator, and returns another of that shape and
 type. The strengths are such that a person sees at once that something is wrong.
@@ -42,7 +42,7 @@ def debris(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def wrong_channel(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Channels in another order: each stands where the one before it belongs."""
+    """Channels in another order: each is at the position of the one before it."""
     return np.roll(image, 1, axis=0)
 
 
@@ -55,7 +55,7 @@ CORRUPTIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] 
 
 
 def corrupt(image: np.ndarray, kind: str, seed: int) -> np.ndarray:
-    """One image spoilt in one way; the same seed gives the same image."""
+    """One image damaged in one way; the same seed gives the same image."""
     return CORRUPTIONS[kind](image, np.random.default_rng(seed))
 
 

@@ -28,7 +28,7 @@ def as_unsigned(
     if image.dtype.kind == "u" and image.dtype.itemsize <= 2:
         return image.astype(image.dtype.newbyteorder("="), copy=False), []
     if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise InputError(f"{path} holds values that are no numbers (nan or infinite)")
+        raise InputError(f"{path} contains values that are not numbers (nan or infinite)")
     low, high = float(image.min()), float(image.max())
     name = image.dtype.name
     if low < 0 or high > TOP:
@@ -48,7 +48,7 @@ def _stretched(
     low, high = intensities
     values = image.astype(np.float64)
     if np.isnan(values).any():
-        raise InputError(f"{path} holds values that are no numbers (nan)")
+        raise InputError(f"{path} contains values that are not numbers (nan)")
     unit = (np.clip(values, low, high) - low) / (high - low)
     return np.rint(unit * TOP).astype(np.uint16), [
         f"stores {image.dtype.name} numbers; {low:g} to {high:g} became 0 to 65,535"

@@ -66,11 +66,11 @@ def measure_nuclei(plane: np.ndarray, threshold: float) -> tuple[float, float]:
     left out.
     """
     smooth = _smooth(plane)
-    own = np.bincount(smooth.astype(np.uint16).ravel())
-    threshold = max(threshold, otsu_threshold(own, int(smooth.min()), len(own) - 1))
+    counts = np.bincount(smooth.astype(np.uint16).ravel())
+    threshold = max(threshold, otsu_threshold(counts, int(smooth.min()), len(counts) - 1))
     mask = ndimage.binary_opening(smooth > threshold)
-    objects, found = ndimage.label(mask)
-    if not found:
+    objects, n = ndimage.label(mask)
+    if not n:
         return 0.0, 0.0
     areas = np.bincount(objects.ravel())[1:]
     kept = np.flatnonzero(areas >= max(8, 0.1 * np.median(areas))) + 1
@@ -78,7 +78,7 @@ def measure_nuclei(plane: np.ndarray, threshold: float) -> tuple[float, float]:
         return 0.0, 0.0
     mask = np.isin(objects, kept)
     distance = ndimage.distance_transform_edt(mask)
-    deepest = np.zeros(found + 1)
+    deepest = np.zeros(n + 1)
     np.maximum.at(deepest, objects[mask], distance[mask])
     inner_radius = np.median(deepest[kept])
     distance = _smooth(distance)

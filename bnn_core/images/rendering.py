@@ -167,6 +167,6 @@ def _resize(unit: np.ndarray, long_side: int) -> np.ndarray:
 
 def _rgb(colour: str) -> tuple[float, float, float]:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
-        raise InputError(f"colour '{colour}' is no colour: #rrggbb expected, such as #00ff00")
+        raise InputError(f"colour '{colour}' is not a colour: #rrggbb expected, such as #00ff00")
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue

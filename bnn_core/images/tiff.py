@@ -41,7 +41,7 @@ def decode_tiff(data: bytes, path: str | Path) -> tuple[np.ndarray, list[str]]:
             if size > MAX_PIXELS:
                 raise InputError(
                     f"{path} has {first.imagewidth} x {first.imagelength} pixels in "
-                    f"{len(pages)} pages: cut it in fields"
+                    f"{len(pages)} pages: cut it into fields"
                 )
             for page in pages:
                 _demand_complete_page(page, len(data))
@@ -74,7 +74,8 @@ def without_alpha(image: np.ndarray, alpha: Sequence[int]) -> tuple[np.ndarray, 
     remarks = ["has a constant alpha channel, which was left out"] if constant else []
     if len(constant) < len(alpha):
         remarks.append(
-            f"WARNING: has {len(kept)} channels, one of which is stored as alpha and was kept, for "
+            f"WARNING: has {len(kept)} channels, one of which is stored as alpha; it was kept "
+            f"because "
             "it is not constant"
         )
     return image[kept] if constant else image, remarks
@@ -94,7 +95,7 @@ def _one_image(
             "each as a file of its own"
         )
     aside = len(tif.series) - len(whole)
-    remarks = [f"has {aside} thumbnail or mask beside the image, passed over"] if aside else []
+    remarks = [f"has {aside} thumbnail or mask beside the image, ignored"] if aside else []
     return whole[0], list(whole[0].pages), whole[0].axes, remarks
 
 
@@ -106,26 +107,25 @@ def _is_side_image(series: tifffile.TiffPageSeries) -> bool:
 def _part_of_set(
     tif: tifffile.TiffFile, path: str | Path
 ) -> tuple[tifffile.TiffPageSeries, list, str, list[str]]:
-    """One file of an OME set: the rest of the set is in other files, each with a row of its own."""
+    """One file of an OME set: the rest of the set is in other files, each with a separate row."""
     here = [s for s in tif.series if any(page is not None for page in s.pages)]
     if len(here) != 1:
-        raise InputError(
-            f"{path} holds planes of {len(here)} images: save each as a file of its own"
-        )
+        raise InputError(f"{path} holds planes of {len(here)} images: save each as a separate file")
     (series,) = here
-    places = [i for i, page in enumerate(series.pages) if page is not None]
+    present = [i for i, page in enumerate(series.pages) if page is not None]
     lead = series.shape[: len(series.shape) - series.keyframe.ndim]
-    index = np.array(np.unravel_index(places, lead or (1,)))
+    index = np.array(np.unravel_index(present, lead or (1,)))
     varying = [
         axis for axis, values in zip(series.axes, index, strict=False) if len(set(values)) > 1
     ]
     if any(axis not in _CHANNEL_AXES for axis in varying):
         kind = _AXES.get(varying[0], f"planes along the axis {varying[0]}")
         raise InputError(
-            f"{path} has {len(places)} {kind}: one plane per channel expected; project or split it "
+            f"{path} has {len(present)} {kind}: one plane per channel expected; project or split "
+            f"it "
             "first"
         )
-    pages = [series.pages[i] for i in places]
+    pages = [series.pages[i] for i in present]
     return series, pages, "C" + series.keyframe.axes, []
 
 

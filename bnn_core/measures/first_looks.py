@@ -5,8 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.scores import UNLIKENESS
 from bnn_core.measures.evaluation import certainty
-from bnn_core.measures.levels import own_images, scored_rows
+from bnn_core.measures.levels import original_images, scored_rows
+from bnn_core.measures.unlikeness import unlikeness_score
 
 #: Each list of images to look at first: name -> its meaning.
 FIRST_LOOKS = {
@@ -14,7 +16,7 @@ FIRST_LOOKS = {
     "Unlikely labels": "the label has the lowest probability: labels to check first",
     "Least sure": "the lowest certainty, right or wrong: hard or unusual images",
     "Networks disagree": "the two networks predict different classes, the surest pairs first",
-    "Unlike training": "the farthest from all training images: damaged, or something new",
+    "Unlike training": "the most unlike all training images: damaged, or something new",
 }
 
 
@@ -31,15 +33,15 @@ def first_looks(
     method whose predictions count. standard: the method to compare with, or None. score: a key of
     `base.scores.SCORES`. Empty lists are left out.
     """
-    used = {"role", "source", "correct", "unpredictable", "p_label", "distance", score}
-    used |= {"predicted", "top_softmax"}
+    used = {"role", "source", "correct", "unpredictable", "p_label", score}
+    used |= {"predicted", "top_softmax", UNLIKENESS, "distance"}
     parts = {
         method: table[[c for c in table if c in used]].iloc[rows]
         for method, table in tables.items()
         if method in (bayes, standard)
     }
-    own = own_images(parts[bayes])
-    rows, parts = rows[own], {method: part[own] for method, part in parts.items()}
+    original = original_images(parts[bayes])
+    rows, parts = rows[original], {method: part[original] for method, part in parts.items()}
     table = parts[bayes]
     sure = certainty(score, table[score])
     counted = scored_rows(table)
@@ -54,8 +56,9 @@ def first_looks(
         differ = (table["predicted"] != other["predicted"]).to_numpy(dtype=bool)
         both = np.minimum(table["top_softmax"].to_numpy(), other["top_softmax"].to_numpy())
         looks["Networks disagree"] = rows[differ][np.argsort(-both[differ], kind="stable")]
-    if "distance" in table:
-        far = table["distance"].to_numpy(dtype=np.float64)
+    unlike = unlikeness_score(table)
+    if unlike is not None:
+        far = table[unlike].to_numpy(dtype=np.float64)
         known = ~np.isnan(far)
         looks["Unlike training"] = rows[known][np.argsort(-far[known], kind="stable")]
     return {name: looks[name] for name in FIRST_LOOKS if len(looks.get(name, ()))}

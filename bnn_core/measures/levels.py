@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.scores import NOVELTY, UNLIKENESS
 from bnn_core.measures.uncertainty import Moments, summarise
 
 #: Columns that identify a unit. A well belongs to one plate; a treatment is a compound at a dose.
@@ -72,13 +73,19 @@ def wrong_rows(table: pd.DataFrame) -> np.ndarray:
     return wrong.to_numpy(dtype=bool) & ~unlearned_rows(table)
 
 
-def own_images(table: pd.DataFrame) -> np.ndarray:
+def original_images(table: pd.DataFrame) -> np.ndarray:
     """(N,) bool: images of the study itself, not images added later to test the networks.
 
     Wells, doses and the lists of images to look at first use only these rows.
     """
     original = ~table["role"].isin(["shifted", "new"]).to_numpy(dtype=bool)
     return original & table["source"].isna().to_numpy() if "source" in table else original
+
+
+def known_images(table: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: the study's own scored images, which their network was not trained on: what new
+    images are compared with."""
+    return scored_rows(table) & original_images(table)
 
 
 def aggregate(
@@ -91,8 +98,8 @@ def aggregate(
 
     Returns the level's columns, `label`, `n_images`, the other metadata columns (None or nan if
     the images of the unit differ), the columns of a summary computed from the unit's mean softmax,
-    the mean `distance` of its images, and `vote_share`, the share of its images that predict
-    `predicted`. With rule "vote" `predicted` and `correct` follow the vote. `aleatoric`,
+    the means of NOVELTY and UNLIKENESS over its images, and `vote_share`, the share of its images
+    that predict `predicted`. With rule "vote" `predicted` and `correct` follow the vote. `aleatoric`,
     `epistemic` and `mutual_information` are defined for single images and are nan at other levels.
     Raises ValueError for an unknown rule.
     """
@@ -124,15 +131,16 @@ def aggregate(
     if rule == "vote":
         _follow_votes(summary, votes, mean_p, classes, label)
     chosen = pd.Index(classes).get_indexer(summary["predicted"])
-    if "distance" in table:
-        summary["distance"] = np.bincount(codes, table["distance"], count) / np.maximum(sizes, 1)
+    for score in (*NOVELTY, UNLIKENESS):
+        if score in table:
+            summary[score] = np.bincount(codes, table[score], count) / np.maximum(sizes, 1)
     summary["vote_share"] = votes[np.arange(count), chosen] / np.maximum(sizes, 1)
     return pd.concat([pd.DataFrame(out), summary], axis=1)
 
 
 def unit_columns(table: pd.DataFrame, level: str, classes: Sequence[str]) -> list[str]:
     """The columns of a table that `aggregate` reads: a selection of fewer columns is quicker."""
-    wanted = {*LEVEL_COLUMNS[level], *_CARRIED, "label", "predicted", "distance"}
+    wanted = {*LEVEL_COLUMNS[level], *_CARRIED, "label", "predicted", *NOVELTY, UNLIKENESS}
     wanted |= {f"p_{name}" for name in classes}
     return [column for column in table if column in wanted]
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bnn_core.measures.levels import aggregate, scored_rows
+from bnn_core.measures.levels import aggregate, known_images
+from bnn_core.measures.unlikeness import unlikeness_score
 
 #: A compound further from the training images than this share of the study's own images is not
-#: taken for a known mechanism.
+#: confused with a known mechanism.
 UNLIKE = 0.95
 
 
@@ -28,19 +29,18 @@ def plate_sets(images: pd.DataFrame) -> dict[str, int]:
 
 
 def unlikeness(table: pd.DataFrame) -> np.ndarray:
-    """(N,) share of the study's own scored images that lie as near to the training images, or
-    nearer: 1 is unlike all of them. nan where a distance is not known.
+    """(N,) share of the study's own scored images that are as like the training images, or more
+    like them: 1 is unlike all of them. nan where this is not known.
 
-    The study's images were predicted by networks that had not seen their compound, as is the rule
-    for a new compound.
+    By the unlikeness of `measures.unlikeness`; older studies have a distance instead. The study's
+    images were predicted by networks that had not seen their compound, as is the rule for a new
+    compound.
     """
-    if "distance" not in table:
+    score = unlikeness_score(table)
+    if score is None:
         return np.full(len(table), np.nan)
-    distance = table["distance"].to_numpy(dtype=np.float64)
-    own = scored_rows(table)
-    if "source" in table:
-        own &= table["source"].isna().to_numpy()
-    known = np.sort(distance[own & ~np.isnan(distance)])
+    distance = table[score].to_numpy(dtype=np.float64)
+    known = np.sort(distance[known_images(table) & ~np.isnan(distance)])
     if not len(known):
         return np.full(len(table), np.nan)
     share = np.searchsorted(known, distance, side="right") / len(known)

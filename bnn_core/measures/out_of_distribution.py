@@ -14,6 +14,8 @@ import pandas as pd
 from bnn_core.base.scores import SCORES
 from bnn_core.measures.bimodality import CRITICAL, MOST, dip, looks_bimodal
 from bnn_core.measures.evaluation import certainty, varies
+from bnn_core.measures.intervals import Interval, share_interval
+from bnn_core.measures.judged_units import independent_groups
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.mechanisms import Bins
 
@@ -120,6 +122,27 @@ def separation(known: np.ndarray, other: np.ndarray, false_alarm: float = 0.05) 
 def cut_keeping(known: np.ndarray, share: float) -> float:
     """The highest cut-off that keeps at least this share of ascending scores (score >= cut)."""
     return float(known[min(int(len(known) * (1 - share) + 1e-9), len(known) - 1)])
+
+
+def false_alarms(table: pd.DataFrame, score: str, threshold: float) -> tuple[Interval, int]:
+    """Share of the known images below a threshold (a certainty), with its 95 % interval over their
+    compounds, and the number of known images; nan without any.
+
+    Known images are those that an accuracy counts, each predicted by a network that was not trained
+    on it, nor on its compound.
+    """
+    known = table[groups(table) == SAME]
+    below = certainty(score, known[score].to_numpy(dtype=np.float64)) < threshold
+    every = np.ones(len(known), dtype=bool)
+    return share_interval(below, every, independent_groups(known)), len(known)
+
+
+def threshold_of(table: pd.DataFrame, score: str, false_alarm: float) -> float:
+    """The highest threshold (a certainty) that sets aside at most this share of the known images;
+    nan without any."""
+    known = table.loc[groups(table) == SAME, score].to_numpy(dtype=np.float64)
+    sure = np.sort(certainty(score, known[~np.isnan(known)]))
+    return cut_keeping(sure, 1 - false_alarm) if len(sure) else np.nan
 
 
 def by_kind(table: pd.DataFrame, score: str, group: str, false_alarm: float = 0.05) -> pd.DataFrame:
@@ -241,7 +264,7 @@ def kind_table(table: pd.DataFrame, score: str, threshold: float) -> pd.DataFram
     return pd.DataFrame(lines, columns=None if lines else ["group", "kind", "n"])
 
 
-def taken_for(table: pd.DataFrame, score: str, group: str = NEW) -> pd.DataFrame:
+def predicted_as(table: pd.DataFrame, score: str, group: str = NEW) -> pd.DataFrame:
     """Predictions of each kind: kind, predicted, n, share of the kind, median of the score."""
     rows = groups(table) == group
     part = pd.DataFrame(

@@ -4,7 +4,7 @@ Source: Deodato, Ball & Zhang (2020), eqs. 6-8. Shapes: T networks, N images, C 
 All entropies are in nats.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,20 +106,20 @@ def summarise(
     samples: np.ndarray | Moments,
     classes: Sequence[str],
     labels: Sequence[object] | np.ndarray | None = None,
-    distance: np.ndarray | None = None,
+    novelty: Mapping[str, np.ndarray] | None = None,
     num_samples: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """One row per image: prediction, probabilities and every uncertainty score.
 
     samples: (T, N, C) softmax of T networks for N images and C classes, or its `Moments`. labels:
-    (N,) class names; None or NaN without a label, other names count as no label. distance: (N,)
-    from the training images, or None if it is not known. num_samples: (N,) networks used, where
+    (N,) class names; None or NaN without a label, other names count as no label. novelty: score ->
+    (N,) of `base.scores.NOVELTY`, as far as they are known. num_samples: (N,) networks used, where
     each image had as many as it needed.
     Returns columns predicted, correct (nullable boolean), p_<class> (float32), p_label,
     signed_confidence, margin, confidence, top_softmax, aleatoric and epistemic (eq. 8, of the
-    predicted class), predictive_entropy,
-    mutual_information (nats), total_variance (trace of eq. 7: 1 - sum of squared mean softmax) and
-    distance and num_samples (if given). The columns that need samples are NaN if only means are known.
+    predicted class), predictive_entropy, mutual_information (nats), total_variance (trace of eq. 7:
+    1 - sum of squared mean softmax), those of novelty, and num_samples (if given). The columns that
+    need samples are NaN if only means are known.
     Raises InputError for samples that are no probabilities of these classes, or too few labels.
     """
     m = samples if isinstance(samples, Moments) else moments(_checked(samples, classes))
@@ -160,8 +160,7 @@ def summarise(
         "mutual_information": mutual,
         "total_variance": 1.0 - np.sum(p**2, axis=1),
     }
-    if distance is not None:
-        scores["distance"] = distance
+    scores |= novelty or {}
     if num_samples is not None:
         scores["num_samples"] = num_samples
     return pd.DataFrame(table | scores)

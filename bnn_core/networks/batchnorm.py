@@ -10,7 +10,7 @@ def settle_batchnorm(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Replace BatchNorm's running statistics by their plain mean over `batches`, in place.
 
     Each batch (B, C, H, W) passes once in training mode, so that in a Bayesian network each sees
-    weights (or activations) drawn anew: the statistics are those of the posterior, which prediction
+    weights (or activations) drawn again: the statistics are those of the posterior, which prediction
     with drawn weights needs. The decaying average that training leaves behind rests on its last
     ten or so draws, too few where sigma is as large as the weights. No other parameter changes; a
     network without BatchNorm stays as it is. Use training images only.

@@ -1,12 +1,14 @@
 """Network bodies, each written once: Bayesian or standard by the kind of layer."""
 
 from functools import partial
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_core.base.errors import InputError
 from bnn_core.networks.layers import BayesConv2d, BayesLinear
+from bnn_core.networks.mlp import MLP
 from bnn_core.networks.mscnn import MultiScaleCNN
 from bnn_core.networks.pooling import relu_halve
 
@@ -47,7 +49,7 @@ class LeNet5(nn.Module):
         return self.head(self.features(x))
 
 
-NETWORKS = {"lenet5": LeNet5, "mscnn": MultiScaleCNN}
+NETWORKS = {"lenet5": LeNet5, "mscnn": MultiScaleCNN, "mlp": MLP}
 
 
 def build_network(
@@ -58,15 +60,18 @@ def build_network(
     image_size: tuple[int, int],
     bayesian: bool,
     rho_init: float = -3.0,
-    **shape: int,
+    **shape: Any,
 ) -> nn.Module:
     """A freshly initialised network; InputError when its input size does not fit.
 
-    `shape`: what the body takes beyond that (MultiScaleCNN's pathways and head_width).
+    `shape`: what the body takes beyond that (MultiScaleCNN's pathways and head_width, MLP's hidden
+    and whiten).
     """
     if name not in NETWORKS:
         raise InputError(f"--network {name} is unknown; choose one of {', '.join(NETWORKS)}")
     kind = LayerKind(bayesian, rho_init)
+    if name == "mlp":
+        return MLP(kind.linear, in_channels * image_size[0] * image_size[1], num_classes, **shape)
     if name == "mscnn":
         return MultiScaleCNN(kind, in_channels, num_classes, image_size, **shape)
     if tuple(image_size) != LeNet5.image_size:

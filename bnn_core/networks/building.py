@@ -16,13 +16,16 @@ from bnn_core.networks.settings import TrainConfig
 
 
 def prepare(images: np.ndarray | Tensor, intensity: str = "linear") -> Tensor:
-    """Images of 0..255 as a network takes them: float32 in [0, 1], or "sqrt": centred square roots.
+    """Images of 0..255 as a network takes them: float32 in [0, 1], or "sqrt": centred square roots;
+    "as-is": measured features, whose network scales them itself.
 
     Square roots even out the noise of counted photons. They are centred because a drawn first
     layer would shift all-positive inputs as a whole, by as much as their signal.
     """
     if isinstance(images, np.ndarray):
         images = torch.tensor(images)
+    if intensity == "as-is":
+        return images.float()
     x = (images / 255).float()
     return x.sqrt_().sub_(0.4).div_(0.2) if intensity == "sqrt" else x
 
@@ -35,7 +38,10 @@ def new_network(
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         size = (config.crop, config.crop) if config.crop else (height, width)
-        body = {"pathways": config.pathways or None, "head_width": config.head_width}
+        body = {
+            "mscnn": {"pathways": config.pathways or None, "head_width": config.head_width},
+            "mlp": {"hidden": config.hidden, "whiten": config.whiten},
+        }
         network = build_network(
             config.network,
             in_channels=channels,
@@ -43,7 +49,7 @@ def new_network(
             image_size=size,
             rho_init=config.rho_init,
             bayesian=config.bayesian if bayesian is None else bayesian,
-            **(body if config.network == "mscnn" else {}),
+            **body.get(config.network, {}),
         )
     set_estimator(network, config.estimator)
     if config.dropout:
@@ -60,7 +66,7 @@ def demand_same_config(folder: Path, config: TrainConfig) -> None:
     if changed:
         raise InputError(
             f"{folder} holds a network trained with another {', '.join(changed)}; "
-            "--restart trains anew"
+            "--restart trains it from the start"
         )
 
 

@@ -1,7 +1,7 @@
-"""How far an image lies from all that a network was trained on, in its last hidden layer.
+"""How far an image is from the training images of a network, in its last hidden layer.
 
 The softmax says which known class an image looks most like, not whether it looks like any: a new
-mechanism may be taken for a known one with confidence. The distance to the nearest class of the
+mechanism may be predicted as a known one with confidence. The distance to the nearest class of the
 training images (Mahalanobis; Lee et al. 2018, "A Simple Unified Framework for Detecting
 Out-of-Distribution Samples") asks that. Their covariance within classes is that of probabilistic
 PCA (Tipping & Bishop 1999): the strongest COMPONENTS directions and one variance for the rest, as
@@ -9,20 +9,12 @@ there are more features than training images. Of an ensemble it is its first mem
 temperature have the standard network's.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh
 
-from bnn_core.base.errors import RESTORE, InputError
-from bnn_core.base.files import atomic_path
-from bnn_core.base.reading import demand_array, read_arrays
-
 COMPONENTS = 32
-#: Training images that a cloud is fitted to, evenly chosen of more.
-MOST_IMAGES = 20_000
-FILE = "novelty.npz"
 
 
 class TrainingCloud(NamedTuple):
@@ -40,7 +32,7 @@ class TrainingCloud(NamedTuple):
     def distance(self, features: np.ndarray) -> np.ndarray:
         """(N,) float64 distance of features (N, D) from the nearest class, 0 and more.
 
-        In units of the training images' own spread: they lie at 1 on the (quadratic) average.
+        In units of the training images' own spread: their (quadratic) mean is 1.
         """
         features = np.asarray(features, dtype=np.float64)
         return np.sqrt(np.min([self._squared(features - mean) for mean in self.means], axis=0))
@@ -58,7 +50,7 @@ def training_cloud(features: np.ndarray, targets: np.ndarray) -> TrainingCloud:
     means = np.stack([features[codes == c].mean(axis=0) for c in range(len(classes))])
     within = features - means[codes]
     size = within.shape[1]
-    # At most a third of the directions that so many images span: what is left says the rest.
+    # At most a third of the directions that so many images span: the others give the rest.
     count = max(0, min(COMPONENTS, size - 1, (len(within) - len(classes)) // 3))
     covariance = within.T @ within / len(within)
     # A network may leave units dead and classes without spread; distances stay finite.
@@ -72,32 +64,3 @@ def training_cloud(features: np.ndarray, targets: np.ndarray) -> TrainingCloud:
     cloud = TrainingCloud(means, axes, np.maximum(variances, floor), np.array(max(rest, floor)))
     # As it is kept: images that are added later get the same numbers.
     return TrainingCloud(*(array.astype(np.float32) for array in cloud))
-
-
-def save_cloud(folder: Path, cloud: TrainingCloud) -> None:
-    """Keep it beside the weights of its network."""
-    with atomic_path(folder / FILE) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **cloud._asdict())
-
-
-def read_cloud(folder: Path) -> TrainingCloud | None:
-    """The cloud of a trained network; None of those that were trained before there was one.
-
-    Raises InputError where the file is damaged.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        return None
-    arrays = read_arrays(path)
-    cloud = TrainingCloud(
-        *(
-            demand_array(path, arrays, name, dimensions, "f").astype(np.float32, copy=False)
-            for name, dimensions in (("means", 2), ("axes", 2), ("variances", 1), ("rest", 0))
-        )
-    )
-    (classes, size), components = cloud.means.shape, len(cloud.variances)
-    if not classes or not size or cloud.axes.shape != (size, components):
-        raise InputError(f"{path}: its arrays do not fit each other; {RESTORE}")
-    if not all(np.isfinite(array).all() for array in cloud) or cloud.rest <= 0:
-        raise InputError(f"{path}: its numbers are not finite; {RESTORE}")
-    return cloud

@@ -24,7 +24,7 @@ def dropped_layers(network: nn.Module) -> dict[str, nn.Module]:
 
 
 def add_dropout(network: nn.Module, rate: float) -> None:
-    """Drop units (linear) and whole maps (convolution) in training mode, for each image anew.
+    """Drop units (linear) and whole maps (convolution) in training mode, independently for each image.
 
     What stays is scaled by 1 / (1 - rate), so that in evaluation mode the network is as it is. The
     layers' names and states do not change.
@@ -34,7 +34,7 @@ def add_dropout(network: nn.Module, rate: float) -> None:
 
 
 def draw_masked(network: nn.Module, rate: float, num_samples: int, seed: int) -> Networks:
-    """T networks of a plain network, in each of which every unit is gone with probability `rate`.
+    """T networks of a plain network; each unit is dropped with probability `rate` in each of them.
 
     One mask per network, from a CPU generator, network by network: the first T of a longer draw
     are the same networks. `rate` 0 gives the network itself, T times.

@@ -134,8 +134,8 @@ class FlatAverage:
     def numbers(self, first: int, count: int) -> np.ndarray:
         """(count,) weights of the new values in the running mean, after `first` steps: 0 for those
         that are not averaged, then 1, 1/2, 1/3 ..."""
-        place = np.arange(first + 1, first + 1 + count) - self.first
-        return np.where(place > 0, 1 / np.maximum(place, 1), 0.0)
+        position = np.arange(first + 1, first + 1 + count) - self.first
+        return np.where(position > 0, 1 / np.maximum(position, 1), 0.0)
 
     def step(self, weight: Tensor) -> None:
         """Take in the values after a step; `weight` from `numbers`, a scalar on the device."""

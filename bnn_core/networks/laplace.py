@@ -104,7 +104,7 @@ def best_prior_precision(values: np.ndarray, mean: np.ndarray) -> float:
     """
     squared = float(np.sum(np.square(mean)))
     if not squared or not np.any(values > 0):
-        return 1.0  # nothing is known of the weights: the unit prior
+        return 1.0  # the data do not determine the weights: the unit prior
 
     def slope(log_d: float) -> float:
         d = np.exp(log_d)

@@ -32,7 +32,7 @@ def softplus(rho: Tensor) -> Tensor:
     x = rho.clamp(max=20).exp_()
     u = x + 1
     log1p = u.log().mul_(x).div_(u.sub_(1))
-    # u == 1: x is its logarithm. Above 20 nothing is left of exp(-rho).
+    # u == 1: x is its logarithm. Above 20, exp(-rho) is below the precision.
     return torch.where(u == 0, x, log1p).where(rho < 20, rho)
 
 

@@ -1,6 +1,6 @@
 """The ways to a posterior over networks: how each is trained and how its networks are drawn.
 
-A method is a folder of its own in a fold, named after it. It begins from settings and training
+Each method has a folder in a fold, named after it. It begins from settings and training
 images and ends as T plain networks of one body, so prediction, summary and pages are the same for
 all. `vi-gaussian` and `vi-mixture` are `vi` with another prior, for a study of both.
 """
@@ -49,7 +49,7 @@ from bnn_core.networks.training import SNAPSHOTS, TrainingSet, split_validation,
 
 #: The name of a temperature that was fitted to other folds (`recipes.calibrating`).
 CALIBRATION = "calibration_temperature"
-#: What `train` takes beside folder, settings and images.
+#: Further arguments of `train` besides folder, settings and images.
 Progress = Callable[..., tqdm]
 
 
@@ -116,12 +116,12 @@ def training_order(configs: Mapping[str, TrainConfig]) -> list[str]:
         if builds_on(method, config) and "standard" not in configs:
             remedy = "" if METHODS[method].needs_standard else f", or give --start {method}=random"
             raise InputError(
-                f"{method} builds on the standard network, which is not trained; add standard to "
-                f"--methods{remedy}"
+                f"{method} builds on the standard network, which is not in --methods; add "
+                f"standard{remedy}"
             )
         if method == "temperature" and not config.validation:
             raise InputError(
-                "the temperature is fitted to images held back from training, and none are; give "
+                "the temperature needs images held back from training; give "
                 "--validation standard=0.1"
             )
     return sorted(configs, key=lambda method: builds_on(method, configs[method]) is not None)
@@ -174,9 +174,9 @@ def _train_members(
     """Members one after another: in one batched run (vmap) they took 1.5 times as long on a CPU."""
     histories = []
     with bar(total=config.epochs * config.members, unit="epoch") as shown:
-        for member, (path, own) in enumerate(_members(folder, config)):
+        for member, (path, settings) in enumerate(_members(folder, config)):
             before = member * config.epochs
-            train(path, own, data, device=device, progress=partial(_show, shown, before))
+            train(path, settings, data, device=device, progress=partial(_show, shown, before))
             _show(shown, before, config.epochs, {})
             histories.append(pd.read_csv(path / "history.csv"))
     mean = pd.concat(histories).groupby("epoch", as_index=False).mean()
@@ -216,14 +216,14 @@ def _fit_laplace(
                 yield features, torch.as_tensor(weights[data.targets[part]])
                 shown.update(len(part))
 
-    found = fit_last_layer(last_layer(network), batches())
+    posterior = fit_last_layer(last_layer(network), batches())
     _write_fitted(
         folder,
-        prior_precision=found.prior_precision,
-        effective_weights=found.effective_weights,
+        prior_precision=posterior.prior_precision,
+        effective_weights=posterior.effective_weights,
     )
     with atomic_path(folder / WEIGHTS) as temporary:
-        tensors = {name: getattr(found, name) for name in ("mean", "values", "left", "right")}
+        tensors = {name: getattr(posterior, name) for name in ("mean", "values", "left", "right")}
         temporary.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}))
 
 

@@ -250,9 +250,9 @@ def _average(pooled, cells, w, layer, outputs, count, features):
     for cell in range(0, cells, VECTORS):
         here = min(VECTORS, cells - cell)
         # Beyond the last cell its vector is read again, and not counted.
-        places = (0, min(1, here - 1) * LANES, min(2, here - 1) * LANES, min(3, here - 1) * LANES)
+        offsets = (0, min(1, here - 1) * LANES, min(2, here - 1) * LANES, min(3, here - 1) * LANES)
         for o in range(0, outputs, OUTPUTS):
-            _mix(pooled, cell * LANES, inputs, places, w, layer[0] + o * count, layer[1] + o, count,
+            _mix(pooled, cell * LANES, inputs, offsets, w, layer[0] + o * count, layer[1] + o, count,
                  part, 0, VECTORS * LANES, vectors)  # fmt: skip
             for p in range(OUTPUTS):
                 for v in range(here):

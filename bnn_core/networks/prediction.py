@@ -236,8 +236,9 @@ def embed(
     prepare: Callable[[np.ndarray | Tensor], Tensor],
     batch_size: int | None = None,
     rows: np.ndarray | None = None,
-) -> Iterator[np.ndarray]:
-    """Last hidden layer of the first of the networks, batch by batch, (n, D) float32.
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Last hidden layer (n, D) and logits (n, C) of the first of the networks, batch by batch,
+    float32.
 
     rows: which images, in that order; None: all. Other arguments as `predict`.
     """
@@ -249,8 +250,9 @@ def embed(
     for start in range(0, len(rows), size):
         with torch.inference_mode():
             batch = prepare(on_device(images[rows[start : start + size]], device))
-            features = body.features(batch).float().cpu().numpy()
-        yield features
+            features = body.features(batch).float()
+            logits = body.head(features)
+        yield features.cpu().numpy(), logits.float().cpu().numpy()
 
 
 class Predicted(NamedTuple):
@@ -302,7 +304,7 @@ def predict_batches(
             moments = _moments(p)
         if not np.isfinite(moments.mean_p).all():
             raise InputError(
-                "the networks predict values that are no numbers: their weights are damaged or "
+                "the networks predict values that are not finite: their weights are damaged or "
                 "their training diverged; make the study again"
             )
         yield Predicted(rows, moments, samples, used)
@@ -362,7 +364,7 @@ def images_per_batch(
 ) -> int:
     """How many images a batch holds: on a CPU activations that fit a cache, on a GPU its memory.
 
-    A GPU is slow in small batches, each of which costs T times the launches of a network. The
+    A GPU is slow in small batches, because each batch costs T times the launches of a network. The
     memory of an image is measured on a few of them.
     """
     device = next(networks.body.parameters()).device

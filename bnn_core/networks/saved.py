@@ -41,6 +41,8 @@ class Settings(TypedDict):
     bayesian: NotRequired[bool]
     pathways: NotRequired[Annotated[int, _between(0, 6)]]
     head_width: NotRequired[Side]
+    hidden: NotRequired[Side]
+    whiten: NotRequired[float]
     intensity: NotRequired[str]
     epochs: NotRequired[int]
     batch_size: NotRequired[int]
@@ -83,7 +85,7 @@ def config_of(saved: Settings) -> TrainConfig:
 
 
 def read_config(folder: Path) -> SavedConfig:
-    """config.json of a trained method's folder. Raises InputError where it is no such file."""
+    """config.json of a trained method's folder. Raises InputError if the file is not such a description."""
     return read_json(folder / CONFIG, SavedConfig)
 
 

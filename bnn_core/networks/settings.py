@@ -12,7 +12,7 @@ from bnn_core.networks.priors import CENTRES, SCALES, GaussianPrior, MixturePrio
 OPTIMIZERS = ("adam", "adamw", "sghmc")
 SCHEDULES = ("one-cycle", "step", "constant", "cyclical")
 PRIORS = ("mixture", "gaussian")
-INTENSITIES = ("linear", "sqrt")
+INTENSITIES = ("linear", "sqrt", "as-is")
 STARTS = ("random", "standard")
 TTA = ("none", "dihedral")
 CALIBRATIONS = ("none", "folds")
@@ -34,25 +34,33 @@ def _setting(default, help, choices=None, minimum=None, above=None, only=None):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Every setting of one network's training; saved beside what it made.
+    """Every setting of one network's training; saved with the network.
 
     The command's flags come from these fields, their help and limits from the metadata; `only`
     names the one method that has the setting.
     """
 
     network: str = _setting("lenet5", "body of the network", choices=tuple(NETWORKS))
-    bayesian: bool = _setting(True, "distributions over the weights instead of numbers")
+    bayesian: bool = _setting(True, "distributions over the weights instead of fixed weights")
     pathways: int = _setting(
         0, "mscnn: scales from the finest, 1 to 6 (0: as many as fit)", minimum=0
     )
     head_width: int = _setting(1024, "mscnn: maps of the 1x1 convolution", minimum=1)
+    hidden: int = _setting(128, "mlp: units of the hidden layer", minimum=1)
+    whiten: float = _setting(
+        0.0,
+        "mlp: divide features by their spread within classes in every direction, with this share of "
+        "the mean variance added (0: each feature by itself)",
+        minimum=0,
+    )
     intensity: str = _setting("linear", "how pixel values enter the network", choices=INTENSITIES)
     epochs: int = _setting(30, "passes over the training images", minimum=1)
     batch_size: int = _setting(128, "images per training step", minimum=1)
     learning_rate: float = _setting(3e-3, "Adam's learning rate (its maximum)", above=0)
     optimizer: str = _setting(
         "adam",
-        "adam adds weight decay to the gradient, adamw decouples it, sghmc draws from the posterior",
+        "adam adds weight decay to the gradient, adamw decouples it, sghmc draws from the "
+        "posterior",
         choices=OPTIMIZERS,
     )
     schedule: str = _setting("one-cycle", "how the learning rate changes", choices=SCHEDULES)
@@ -70,7 +78,7 @@ class TrainConfig:
     prior_sigma2: float = _setting(math.exp(-6), "mixture prior: the narrow one", above=0)
     prior_scale: str = _setting(
         "fixed",
-        "what the prior's standard deviations are multiples of: 1, or the root mean square of each "
+        "unit of the prior's standard deviations: 1, or the root mean square of each "
         "layer's weights at the start",
         choices=SCALES,
     )
@@ -91,7 +99,7 @@ class TrainConfig:
     rho_init: float = _setting(-3.0, "start of rho; sigma = softplus(rho)")
     sigma_init: float = _setting(
         0.0,
-        "start of sigma in multiples of the root mean square of each layer's weights (0: rho_init)",
+        "start of sigma, in units of the root mean square of each layer's weights (0: rho_init)",
         minimum=0,
     )
     rho_learning_rate: float = _setting(
@@ -113,7 +121,7 @@ class TrainConfig:
         only="sgmcmc",
     )
     dropout: float = _setting(
-        0.0, "share of units and maps that a drawn network lacks", minimum=0, only="dropout"
+        0.0, "share of units and maps that are dropped", minimum=0, only="dropout"
     )
     members: int = _setting(1, "networks of an ensemble", minimum=1, only="ensemble")
     augmentation: str = _setting(
@@ -126,7 +134,7 @@ class TrainConfig:
     )
     calibrate: str = _setting(
         "none",
-        "one temperature per fold, fitted by Brier score to what the other folds held out",
+        "one temperature per fold, fitted by Brier score to the held-out images of the other folds",
         choices=CALIBRATIONS,
     )
     crop: int = _setting(
@@ -179,7 +187,8 @@ class TrainConfig:
             raise InputError("--schedule cyclical needs --cycles, at least 1")
         if self.cycles > self.epochs:
             raise InputError(
-                f"--cycles {self.cycles} is more than --epochs {self.epochs}; give at most one cycle "
+                f"--cycles {self.cycles} is more than --epochs {self.epochs}; give at most one "
+                f"cycle "
                 "per epoch"
             )
         for name, most in (("swa", self.swa), ("kl_warmup", self.kl_warmup)):

@@ -86,13 +86,13 @@ def tile(outputs: int, *, biased: bool = True, relu: bool = False, pooled: bool 
 
     @intrinsic
     def run(
-        typing, x, start, inputs, vectors, weights, weight, bias, count, out, to, apart, places
+        typing, x, start, inputs, vectors, weights, weight, bias, count, out, to, apart, offsets
     ):
-        given = (x, start, inputs, vectors, weights, weight, bias, count, out, to, apart, places)
+        given = (x, start, inputs, vectors, weights, weight, bias, count, out, to, apart, offsets)
 
         def generate(context, builder, signature, args):
             emit = Emitter(context, builder, signature, args, arrays=(0, 2, 4, 8))
-            x, start, inputs, vectors, weights, weight, bias, count, out, to, apart, places = (
+            x, start, inputs, vectors, weights, weight, bias, count, out, to, apart, offsets = (
                 emit.args
             )
             before = builder.block
@@ -131,7 +131,7 @@ def tile(outputs: int, *, biased: bool = True, relu: bool = False, pooled: bool 
                     column = [emit.larger(value, constant(0)) for value in column]
                 target = emit.at(out, to, builder.mul(apart, INDEX(o)))
                 for v, value in enumerate(column):
-                    emit.store(value, emit.at(target, builder.extract_value(places, v)))
+                    emit.store(value, emit.at(target, builder.extract_value(offsets, v)))
             return context.get_dummy_value()
 
         return types.void(*given), generate

@@ -1,6 +1,8 @@
 """Training networks: a loop that can be killed and resumed, several trainings side by side."""
 
 import io
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -20,6 +22,7 @@ from bnn_core.networks.batchnorm import settle_batchnorm
 from bnn_core.networks.building import demand_same_config, new_network, prepare
 from bnn_core.networks.layers import median_sigmas, start_sigma
 from bnn_core.networks.memory import keep_freed_memory
+from bnn_core.networks.mlp import MLP
 from bnn_core.networks.saved import read_weights
 from bnn_core.networks.schedules import schedule
 from bnn_core.networks.settings import TrainConfig, settings_of
@@ -31,6 +34,7 @@ MARGINS = "margins.npy"
 SNAPSHOTS = "snapshots.safetensors"
 #: Epochs at the end of a sampler's cycle that leave a network.
 SNAPSHOTS_PER_CYCLE = 3
+_SECONDS_BETWEEN_CHECKPOINTS = 0.2
 #: Batches over which BatchNorm's statistics are gathered: of the result, of a snapshot.
 _SETTLING, _SETTLING_SNAPSHOT = 100, 20
 
@@ -42,9 +46,10 @@ Progress = Callable[[int, dict[str, float]], object]
 class TrainingSet:
     """Images and what the loss needs of them.
 
-    images: (N, channels, H, W) uint8. targets: (N,) class numbers. num_classes: C.
-    class_weights: (C,) loss weights with mean 1 over the images, or None. groups: (N,) of what may
-    not be split between training and validation (compounds), or None.
+    images: (N, channels, H, W) uint8, or (N, 1, 1, F) float32 features for an MLP. targets: (N,)
+    class numbers. num_classes: C. class_weights: (C,) loss weights with mean 1 over the images, or
+    None. groups: (N,) of what may not be split between training and validation (compounds), or
+    None.
     """
 
     images: np.ndarray
@@ -98,13 +103,13 @@ def train_side_by_side(
     trainings: Sequence["Training"], progress: Sequence[Progress] | None = None
 ) -> None:
     """Train several networks step by step in turn; on a GPU their steps run at the same time."""
-    told = progress or [lambda epoch, row: None] * len(trainings)
+    callbacks = progress or [lambda epoch, row: None] * len(trainings)
     while running := [k for k, training in enumerate(trainings) if not training.finished]:
         for _ in zip_longest(*(trainings[k].steps() for k in running)):
             pass
         for k in running:
             trainings[k].end_epoch()
-            told[k](trainings[k].epoch, trainings[k].history[-1])
+            callbacks[k](trainings[k].epoch, trainings[k].history[-1])
     for training in trainings:
         training.finish()
 
@@ -128,6 +133,7 @@ class Training:
         self.epoch, self.history = 0, []
         self.snapshots: list[dict[str, Tensor]] = []
         self.margins = torch.zeros(len(data.images))
+        self.saved = -math.inf
         self.loaded = self.weights.is_file()
         if self.loaded:
             demand_same_config(folder, config)
@@ -143,6 +149,8 @@ class Training:
         self.first_sigmas = median_sigmas(self.network)
         self.network.to(device)
         self.rows, self.validation = split_validation(data, config.validation, config.seed)
+        if isinstance(self.network, MLP):
+            self.network.fit_scaling(data.images, self.rows, np.asarray(data.targets))
         self.images = _Images(data.images, device)
         self.targets = torch.tensor(data.targets, dtype=torch.int64, device=device)
         class_weights = (
@@ -219,7 +227,12 @@ class Training:
             self.history.append({"epoch": self.epoch, **row, **self._validate()})
             if self._ends_with_snapshot():
                 self._snapshot()
-            self._save()
+            # Where epochs take milliseconds, a lost second costs less than a file for each of them.
+            if time.monotonic() - self.saved >= _SECONDS_BETWEEN_CHECKPOINTS:
+                self._save()
+                self.saved = time.monotonic()
+            else:
+                self._demand_finite()
 
     def _ends_with_snapshot(self) -> bool:
         """Whether the epoch just done is one of the last of its cycle."""
@@ -237,12 +250,15 @@ class Training:
         for name, value in self.network.named_buffers():
             value.copy_(before[name])
 
-    def _save(self) -> None:
+    def _demand_finite(self) -> None:
         if not self.step.flat.values.isfinite().all():
             raise InputError(
                 f"training diverged: weights are no longer finite after epoch {self.epoch}; try a "
                 f"--learning-rate below {self.config.learning_rate:g}"
             )
+
+    def _save(self) -> None:
+        self._demand_finite()
         state = {
             "network": self.network.state_dict(),
             "step": self.step.state,

@@ -1,7 +1,7 @@
-"""More images for a finished study: its networks predict them, and it is made anew with them.
+"""More images for a finished study: its networks predict them, and the study is written again with them.
 
 The images are read and predicted block by block and every block is kept on disk, so memory depends
-on the block, not on their number, and an interrupted run continues. What the study says of its own
+on the block, not on their number, and an interrupted run continues. What the study records about its
 images stays as it is, bit by bit.
 """
 
@@ -238,8 +238,8 @@ def study_folds(study: Study) -> list[Path]:
     """The folders of the folds, by number. Raises InputError where networks are missing."""
     if study.meta.get("weights_kept") is False:
         raise InputError(
-            f"study {study.name} was made without its networks, so it cannot predict "
-            "more images; re-make it with --keep-weights"
+            f"study {study.name} was made without its networks, so it cannot predict more "
+            f"images; make it again with --keep-weights"
         )
     numbered = sorted(
         (int(p.name), p) for p in (study.path / "folds").glob("*") if p.name.isdigit()
@@ -249,7 +249,7 @@ def study_folds(study: Study) -> list[Path]:
         if not folds or not all((f / method / "config.json").is_file() for f in folds):
             raise InputError(
                 f"study {study.name} keeps no networks of the method {method}, so it "
-                "cannot predict more images; 'bnn study' makes studies that can"
+                "cannot predict more images; make a study with 'bnn study'"
             )
     return folds
 
@@ -304,13 +304,13 @@ def _digest(images: ImageSet) -> str:
 
 def _set_keys(study: Study, sets: Sequence[ImageSet]) -> dict[str, Any]:
     notes = [
-        *(f"{count(len(s), 'image')} of {s.title} added, counted in no accuracy" for s in sets),
+        *(f"{count(len(s), 'image')} of {s.title} added, not counted for accuracy" for s in sets),
         *(note for s in sets for note in s.notes),
     ]
     if study.meta.get("normalise") in ("plate", "image"):
         notes.append(
-            f"the study's own images were scaled by {study.meta['normalise']}; the added "
-            "ones were taken as scaled already"
+            f"the study's images were scaled by {study.meta['normalise']}; the added images were "
+            f"used without scaling"
         )
     added = [{"name": s.name, "title": s.title, "images": len(s)} for s in sets]
     return {"notes": notes, "added": [*study.meta.get("added", []), *added]}

@@ -10,10 +10,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from bnn_core.base.files import atomic_path
+from bnn_core.base.scores import NOVELTY
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import prepare, saved_config
-from bnn_core.networks.distance import read_cloud
 from bnn_core.networks.methods import networks_of
+from bnn_core.networks.novelty import read_training_images
 from bnn_core.networks.prediction import embed, predict
 from bnn_core.study.folder import Study, write_table
 from bnn_core.study.working_folder import ADDING
@@ -71,9 +72,9 @@ def which_networks(study: Study, hashes: Sequence[str], deployed: bool) -> np.nd
 
     An image of the study itself is predicted as in the study: by the fold that did not train on it.
     """
-    own = study.images.drop_duplicates("content_hash").set_index("content_hash")["fold"]
+    fold_of = study.images.drop_duplicates("content_hash").set_index("content_hash")["fold"]
     default = DEPLOYED if deployed else ALL_FOLDS
-    return np.array([own.get(h, default) if h else default for h in hashes], dtype=np.int64)
+    return np.array([fold_of.get(h, default) if h else default for h in hashes], dtype=np.int64)
 
 
 def keep_rows(
@@ -108,7 +109,7 @@ def block_thumbnails(making: Path, block: Block) -> list[bytes | None]:
 
 
 class Progress:
-    """A bar of images, of which each is predicted in several passes."""
+    """A progress bar of images; each is predicted in several passes."""
 
     def __init__(self, images: int, passes: int):
         self.bar = tqdm(total=images, desc="predict", unit="image")
@@ -173,16 +174,17 @@ def _predict_part(
     keep_samples: bool,
     device: str,
 ) -> None:
-    """One method's networks on some rows of a block: moments, embedding, distance, samples."""
+    """One method's networks on some rows of a block: moments, embedding, novelty, samples."""
     folder = networks.folder / method
     count = study.meta["methods"][method].get("num_samples", 100)
     drawn = networks_of(folder, count, networks.seed, device)
     main = method == embedding_method(study) and study.embedding is not None
-    cloud = read_cloud(folder) if "distance" in study.summary(method) else None
-    mean = networks_of(folder, None, networks.seed, device) if main or cloud else None
+    wanted = [name for name in NOVELTY if name in study.summary(method)]
+    known = read_training_images(folder) if wanted else None
+    mean = networks_of(folder, None, networks.seed, device) if main or known else None
     ready = partial(prepare, intensity=saved_config(folder).intensity)
     parts: list[Moments] = []
-    features: list[np.ndarray] = []
+    embedded: list[tuple[np.ndarray, np.ndarray]] = []
     samples = (
         np.empty((len(rows), drawn.num_samples, len(study.classes)), np.float16)
         if keep_samples
@@ -195,13 +197,14 @@ def _predict_part(
             predict(drawn, images, ready, samples=None if samples is None else samples[some])
         )
         if mean is not None:
-            features += list(embed(mean, images, ready))
+            embedded += embed(mean, images, ready)
     moments = Moments.concatenate(parts)
     more: dict[str, np.ndarray] = {}
     if mean is not None:
-        found = np.concatenate(features)
-        more |= {"embedding": found.astype(np.float16)} if main else {}
-        more |= {"distance": cloud.distance(found)} if cloud is not None else {}
+        features, logits = map(np.concatenate, zip(*embedded, strict=True))
+        more |= {"embedding": features.astype(np.float16)} if main else {}
+        parts_of = known.measure(features, logits) if known is not None else {}
+        more |= {name: part for name, part in parts_of.items() if name in wanted}
     if samples is not None:
         path = _samples_file(making, block, method, networks)
         with atomic_path(path) as temporary, open(temporary, "wb") as file:

@@ -9,8 +9,11 @@ import pandas as pd
 
 from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.files import atomic_path
+from bnn_core.base.scores import NOVELTY
 from bnn_core.base.wording import be, count
+from bnn_core.measures.levels import known_images
 from bnn_core.measures.uncertainty import summarise
+from bnn_core.measures.unlikeness import with_unlikeness
 from bnn_core.recipes.adding_blocks import (
     ALL_FOLDS,
     DEPLOYED,
@@ -84,12 +87,12 @@ def finish_addition(
             len(added),
         )
     for method in kept:
-        own = study.samples(method)
+        samples = study.samples(method)
         (making / "samples").mkdir(exist_ok=True)
         _write_array(
             making / "samples" / f"{method}.npy",
-            own,
-            (block_samples(making, b, method, sets, own.shape[1:]) for b in blocks),
+            samples,
+            (block_samples(making, b, method, sets, samples.shape[1:]) for b in blocks),
             len(added),
         )
     notes = [
@@ -128,21 +131,27 @@ def _summary(
     method: str,
     added: pd.DataFrame,
 ) -> pd.DataFrame:
+    own = study.summary(method)
     parts = [
         summarise(
             block_moments(making, block, method, sets),
             study.classes,
-            distance=block_mean(making, block, method, sets, "distance"),
+            novelty={
+                score: part
+                for score in NOVELTY
+                if (part := block_mean(making, block, method, sets, score)) is not None
+            },
         )
         for block in blocks
         if len(block_rows(making, block))
     ]
     if not parts:
-        return study.summary(method)
+        return own
     ids = pd.DataFrame({"image_id": added["image_id"]})
-    return _below(
-        study.summary(method), pd.concat([ids, pd.concat(parts, ignore_index=True)], axis=1)
-    )
+    both = _below(own, pd.concat([ids, pd.concat(parts, ignore_index=True)], axis=1))
+    known = np.zeros(len(both), dtype=bool)
+    known[: len(own)] = known_images(study.table(method))
+    return with_unlikeness(both, known)
 
 
 def _prediction_notes(study: Study, which: np.ndarray, folds: int) -> list[str]:
@@ -160,20 +169,20 @@ def _prediction_notes(study: Study, which: np.ndarray, folds: int) -> list[str]:
         )
     if n := int((which >= 0).sum()):
         notes.append(
-            f"{count(n, 'added image')} {be(n)} of the study itself, predicted as in the study by the "
+            f"{count(n, 'added image')} {be(n)} also in the study, predicted as in the study by the "
             "networks that were not trained on them"
         )
     return notes
 
 
-def _write_array(path: Path, own: np.ndarray, parts: Iterator[np.ndarray], more: int) -> None:
+def _write_array(path: Path, present: np.ndarray, parts: Iterator[np.ndarray], more: int) -> None:
     """An array of the study with the rows of the blocks below its own."""
     with atomic_path(path) as temporary:
-        writer = ArrayWriter(temporary, (len(own) + more, *own.shape[1:]), own.dtype)
-        for start in range(0, len(own), 2000):
-            writer.append(own[start : start + 2000])
+        writer = ArrayWriter(temporary, (len(present) + more, *present.shape[1:]), present.dtype)
+        for start in range(0, len(present), 2000):
+            writer.append(present[start : start + 2000])
         for part in parts:
-            writer.append(part.astype(own.dtype))
+            writer.append(part.astype(present.dtype))
         writer.close()
 
 
@@ -183,16 +192,16 @@ def _thumbnails(study: Study, making: Path, blocks: Sequence[Block]) -> Iterator
         yield from block_thumbnails(making, block)
 
 
-def _below(own: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
+def _below(present: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
     """Two tables one below the other: the columns of the first, then those only in the second."""
-    columns = [*own.columns, *(c for c in added if c not in own)]
+    columns = [*present.columns, *(c for c in added if c not in present)]
     out = {}
     for column in columns:
-        if column in own and column in added and own[column].dtype == added[column].dtype:
-            out[column] = pd.concat([own[column], added[column]], ignore_index=True)
+        if column in present and column in added and present[column].dtype == added[column].dtype:
+            out[column] = pd.concat([present[column], added[column]], ignore_index=True)
         else:
             out[column] = [
-                *(own[column] if column in own else [None] * len(own)),
+                *(present[column] if column in present else [None] * len(present)),
                 *(added[column] if column in added else [None] * len(added)),
             ]
     return pd.DataFrame(out)

@@ -116,7 +116,7 @@ def _as_pixels(images: np.ndarray) -> np.ndarray:
         )
     if images.shape[3] <= 4 < images.shape[1]:
         raise InputError(
-            f"images have the shape {images.shape}: the channels seem to come last; give "
+            f"images have the shape {images.shape}: the channels seem to be the last axis; give "
             "images.transpose(0, 3, 1, 2)"
         )
     if images.dtype in (np.uint8, np.uint16):
@@ -129,7 +129,8 @@ def _as_pixels(images: np.ndarray) -> np.ndarray:
     if images.dtype.kind in "iu" and low >= 0 and high <= 65535:
         return images.astype(np.uint8 if high <= 255 else np.uint16)
     raise InputError(
-        f"images are {images.dtype} from {low:g} to {high:g}; give uint8, uint16, or floating point "
+        f"images are {images.dtype} from {low:g} to {high:g}; give uint8, uint16, or floating "
+        f"point "
         "from 0 to 1"
     )
 
@@ -147,7 +148,9 @@ def _table(
         columns = {"compound": groups} | columns | {"group": groups}
     for name, values in columns.items():
         if len(values) != count:
-            raise InputError(f"{name}: {len(values):,} values for {count:,} images; give one each")
+            raise InputError(
+                f"{name}: {len(values):,} values for {count:,} images; give one for each image"
+            )
     columns["path"] = [_FILE.format(row) for row in range(count)]
     return pd.DataFrame({name: list(values) for name, values in columns.items()})
 
@@ -170,8 +173,8 @@ def _write_pictures(folder: Path, pixels: np.ndarray, table: pd.DataFrame) -> No
         _write_unless_same(folder / _TABLE, table.to_csv(index=False).encode())
     except OSError as error:
         raise InputError(
-            f"cannot write {folder}: {error.strerror or error}; free some space or choose another "
-            "out"
+            f"cannot write {folder}: {error.strerror or error}; free some space or choose "
+            f"another out="
         ) from error
 
 

@@ -28,6 +28,7 @@ BASELINES = {
     "majority": "the most frequent class",
     "nuclei": "the number and size of nuclei",
     "intensities": "nuclei and intensity statistics",
+    "features": "a logistic regression on the same features",
 }
 NUCLEI = ("quality_nuclei", "quality_nuclei_area")
 #: Property -> columns of images that may not be on both sides.
@@ -62,14 +63,17 @@ class Baselines:
         return text + (f"; by the network: {percent(accuracy)}." if accuracy is not None else ".")
 
     def shortcut_sentence(self) -> str:
-        """One line on how well intensities tell batch and plate; empty where neither is known."""
+        """One line on how well simple numbers tell batch and plate; empty where neither is known."""
         parts = [
             f"the {name} of {percent(s.accuracy)} of images (chance: {percent(s.chance)})"
             for name, s in self.shortcuts.items()
         ]
         if not parts:
             return ""
-        text = f"Nuclei and intensity statistics alone identify {listed(parts)}."
+        numbers = "Nuclei and intensity statistics"
+        if "features" in self.accuracies:
+            numbers = "The features"
+        text = f"{numbers} alone identify {listed(parts)}."
         if easy := [name for name, s in self.shortcuts.items() if s.score >= EASY]:
             text += f" A network could use the {' and the '.join(easy)} as a shortcut."
         return text
@@ -81,20 +85,22 @@ def write_baselines(
     classes: list[str],
     folds: list[tuple[np.ndarray, np.ndarray]],
     statistics: np.ndarray,
+    key: str = "intensities",
 ) -> None:
     """Compute and keep the baselines of a study that is being made in `folder`.
 
     images: the study's images, with quality columns. folds: (training rows, predicted rows).
-    statistics: (N, F), see `intensity_statistics`.
+    statistics: (N, F), see `intensity_statistics`; or the "features" that the networks see, which
+    is then the `key`.
     """
-    found = compute(images, classes, folds, statistics, "the images that the networks see")
+    measured = compute(images, classes, folds, statistics, "what the networks see", key)
     (folder / FILE).parent.mkdir(parents=True, exist_ok=True)
     write_json(
         folder / FILE,
         {
-            "accuracies": found.accuracies,
-            "shortcuts": {name: vars(s) for name, s in found.shortcuts.items()},
-            "source": found.source,
+            "accuracies": measured.accuracies,
+            "shortcuts": {name: vars(s) for name, s in measured.shortcuts.items()},
+            "source": measured.source,
         },
     )
 
@@ -121,6 +127,7 @@ def compute(
     folds: list[tuple[np.ndarray, np.ndarray]],
     statistics: np.ndarray,
     source: str,
+    key: str = "intensities",
 ) -> Baselines:
     """Arguments as `write_baselines`."""
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
@@ -130,22 +137,22 @@ def compute(
     features = {"majority": np.empty((len(images), 0))}
     if nuclei.shape[1]:
         features["nuclei"] = nuclei
-    features["intensities"] = np.hstack([nuclei, statistics])
+    features[key] = np.hstack([nuclei, statistics])
     accuracies = {}
-    for key, numbers in features.items():
+    for name, numbers in features.items():
         p = predict_in_folds(numbers, targets, folds, len(classes))
         known = ~np.isnan(p).any(axis=1)
         summary = summarise(Moments(p[known]), classes, labels[known])
         table = pd.concat([images[known].reset_index(drop=True), summary], axis=1)
-        accuracies[key] = level_metrics(table, classes)
-    return Baselines(accuracies, _shortcuts(images, features["intensities"]), source)
+        accuracies[name] = level_metrics(table, classes)
+    return Baselines(accuracies, _shortcuts(images, features[key]), source)
 
 
 def _shortcuts(images: pd.DataFrame, features: np.ndarray) -> dict[str, Shortcut]:
     rows = np.flatnonzero(images["role"].isin(["scored", "unlabelled", "control"]))
     if len(rows) > MOST_IMAGES:
         rows = rows[np.linspace(0, len(rows) - 1, MOST_IMAGES).astype(int)]
-    found = {}
+    shortcuts = {}
     for name, apart in SHORTCUTS.items():
         if name not in images or not set(apart) <= set(images):
             continue
@@ -154,8 +161,8 @@ def _shortcuts(images: pd.DataFrame, features: np.ndarray) -> dict[str, Shortcut
         groups = part[list(apart)].astype(str).agg("\x1f".join, axis=1).to_numpy()
         one = shortcut(features[rows[known]], part[name].to_numpy(dtype=object), groups)
         if one is not None:
-            found[name] = one
-    return found
+            shortcuts[name] = one
+    return shortcuts
 
 
 def _folds(images: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:

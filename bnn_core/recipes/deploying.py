@@ -66,15 +66,15 @@ def train_deployed(study: Study, making: Path, scaling: Scaling, device: str) ->
         rows = images.iloc[job.positions]
         block = PlateBlock(rows, job, scaling, frozenset(), "", reader, f"{DEPLOY}-{i:05d}")
         block.look(making)
-        found = block_rows(making, block)
-        if found["content_hash"].tolist() != rows["content_hash"].tolist():
+        read_rows = block_rows(making, block)
+        if read_rows["content_hash"].tolist() != rows["content_hash"].tolist():
             lost = block.about(making)["quarantine"]
-            reason = lost[0]["reason"] if lost else "a file is another one than it was"
+            reason = lost[0]["reason"] if lost else "a file has changed"
             raise InputError(
-                f"{count(len(rows) - len(found), 'image')} of study {study.name} cannot be read as "
+                f"{count(len(rows) - len(read_rows), 'image')} of study {study.name} cannot be read as "
                 f"for its training: {reason}; restore the images to train on them"
             )
-        pixels[job.positions] = block.pixels(making, np.arange(len(found)))
+        pixels[job.positions] = block.pixels(making, np.arange(len(read_rows)))
     targets = images["label"].map({c: i for i, c in enumerate(study.classes)}).to_numpy(np.int64)
     groups = images["group"].to_numpy()
     _train(folder, pixels, targets, groups, len(study.classes), configs, len(folds), device, False)

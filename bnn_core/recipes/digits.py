@@ -17,6 +17,7 @@ from bnn_core.datasets.digits import generate
 from bnn_core.datasets.mnist import CLASSES, LabelledImages, load_mnist
 from bnn_core.measures.sample_size import accuracy_by_samples
 from bnn_core.measures.uncertainty import summarise
+from bnn_core.measures.unlikeness import with_unlikeness
 from bnn_core.networks.building import prepare
 from bnn_core.networks.methods import method_record, networks_of, training_order
 from bnn_core.networks.prediction import predictive_samples
@@ -172,8 +173,11 @@ def make_digit_study(
             classes=source.classes,
             images=images,
             summaries={
-                m: summarise(
-                    r.moments, source.classes, images["label"].to_numpy(), r.distance, r.used
+                m: with_unlikeness(
+                    summarise(
+                        r.moments, source.classes, images["label"].to_numpy(), r.novelty, r.used
+                    ),
+                    np.ones(len(images), bool),
                 )
                 for m, r in results.items()
             },

@@ -7,8 +7,8 @@ an interrupted one continues. `assemble` joins the rows of all folds.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -21,18 +21,19 @@ from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.reading import demand_array, read_array, read_arrays
+from bnn_core.base.scores import NOVELTY
 from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.adaptive import AUTO, STAGES
 from bnn_core.networks.building import prepare
-from bnn_core.networks.distance import (
-    MOST_IMAGES,
-    TrainingCloud,
-    read_cloud,
-    save_cloud,
-    training_cloud,
-)
 from bnn_core.networks.methods import builds_on, networks_of, procedure_of
+from bnn_core.networks.novelty import (
+    MOST_IMAGES,
+    TrainingImages,
+    read_training_images,
+    save_training_images,
+    training_images,
+)
 from bnn_core.networks.prediction import Networks, embed, predict_batches
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import MARGINS, TrainingSet
@@ -43,8 +44,8 @@ class FoldResult:
     """The predictions of one method for the images that one fold predicts.
 
     rows: (M,) row numbers in the study. moments: of M images. samples: (M, T, C) float16 or None.
-    embedding: (M, D) float16. distance: (M,) from the training images, see `networks.distance`; None
-    for folds of older versions. training_rows, margins: (K,) rows that the fold trained on and
+    embedding: (M, D) float16. novelty: score -> (M,), see `networks.novelty`; folds of older versions
+    have fewer or none. training_rows, margins: (K,) rows that the fold trained on and
     their mean margins in the first half of training; None where they are unknown. After `assemble`
     margins are (N,), one per row of the study. used: (M,) networks that an image needed, None where
     all had the same number.
@@ -54,7 +55,7 @@ class FoldResult:
     moments: Moments
     samples: np.ndarray | None
     embedding: np.ndarray
-    distance: np.ndarray | None = None
+    novelty: Mapping[str, np.ndarray] = field(default_factory=dict)
     training_rows: np.ndarray | None = None
     margins: np.ndarray | None = None
     used: np.ndarray | None = None
@@ -108,11 +109,10 @@ def run_method(
                 bar.update(len(batch.moments.mean_p))
         mean = networks_of(folder, None, sample_seed, device)
         with tqdm(total=len(images), desc=f"embed fold {name}", unit="image", disable=quiet) as bar:
-            cloud = read_cloud(folder)
-            for features in embed(mean, images, ready):
-                parts.append(
-                    embedding=features.astype(np.float16), distance=cloud.distance(features)
-                )
+            known = read_training_images(folder)
+            for features, logits in embed(mean, images, ready):
+                parts.append(embedding=features.astype(np.float16))
+                parts.append(**known.measure(features, logits))
                 bar.update(len(features))
         arrays = parts.arrays()
         if keep_samples:
@@ -137,21 +137,21 @@ def train_method(
     bar = partial(tqdm, desc=f"train {name}", disable=quiet)
     with timed(folder, "training", resumed=True):
         procedure_of(folder).train(folder, config, training, device, bar)
-    if read_cloud(folder) is None:
+    if read_training_images(folder) is None:
         mean = networks_of(folder, None, 0, device)
-        save_cloud(
-            folder, _training_cloud(mean, training, partial(prepare, intensity=config.intensity))
+        save_training_images(
+            folder, _training_images(mean, training, partial(prepare, intensity=config.intensity))
         )
 
 
-def _training_cloud(
+def _training_images(
     mean: Networks, training: TrainingSet, ready: Callable[[np.ndarray], Tensor]
-) -> TrainingCloud:
+) -> TrainingImages:
     """The training images in the last hidden layer; evenly spaced ones where there are many."""
     chosen = np.linspace(0, len(training.images) - 1, min(len(training.images), MOST_IMAGES))
     chosen = chosen.astype(int)
-    features = list(embed(mean, training.images, ready, rows=chosen))
-    return training_cloud(np.concatenate(features), training.targets[chosen])
+    features = [part for part, _ in embed(mean, training.images, ready, rows=chosen)]
+    return training_images(np.concatenate(features), training.targets[chosen])
 
 
 class _Parts:
@@ -204,9 +204,8 @@ def read_result(folder: Path) -> FoldResult:
             ("mean_p2", 2, "f"),
             ("mean_entropy", 1, "f"),
             ("embedding", 2, "f"),
-            ("distance", 1, "f"),
+            *((name, 1, "f") for name in NOVELTY if name in arrays),  # older folds have fewer
         )
-        if name != "distance" or name in arrays  # older folds have none
     }
     kept = read_array(samples, "f", remedy) if samples.is_file() else None
     lengths = {len(array) for array in [*parts.values(), *([] if kept is None else [kept])]}
@@ -217,7 +216,7 @@ def read_result(folder: Path) -> FoldResult:
         Moments(parts["mean_p"], parts["mean_p2"], parts["mean_entropy"]),
         kept,
         parts["embedding"],
-        parts.get("distance"),
+        {name: parts[name] for name in NOVELTY if name in parts},
         arrays.get("training_rows"),
         arrays.get("margins"),
         arrays.get("used"),
@@ -267,9 +266,12 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
                 samples[result.rows[gives], t] = result.samples[gives, t]
             seen[result.rows] += 1
     embedding = mean_of([r.embedding for r in results]).astype(np.float16)
-    distance = used = None
-    if all(r.distance is not None for r in results):
-        distance = mean_of([r.distance for r in results])
+    novelty = {
+        name: mean_of([r.novelty[name] for r in results])
+        for name in NOVELTY
+        if all(name in r.novelty for r in results)
+    }
+    used = None
     if all(r.used is not None for r in results):
         used = mean_of([r.used for r in results])
     return FoldResult(
@@ -277,7 +279,7 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
         moments,
         samples,
         embedding,
-        distance,
+        novelty,
         margins=_mean_margins(results, num_rows),
         used=used,
     )

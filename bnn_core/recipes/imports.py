@@ -72,7 +72,7 @@ def import_predictions(
     if not isinstance(table, pd.DataFrame):
         table = Path(table)
     elif out is None:
-        raise InputError("a table in memory has no name: say with out=... where the study goes")
+        raise InputError("a table in memory has no name: give out=, the folder of the study")
     name = name_of(table).name.split(".")[0]
     out = cache_root() / name if out is None else Path(out)
     with study_lock(out):

@@ -70,7 +70,8 @@ def choose_methods(
         )
     if num_samples == AUTO and preset == "paper":
         raise InputError(
-            "--num-samples auto does not go with --preset paper, which draws 100 networks for every "
+            "--num-samples auto does not go with --preset paper, which draws 100 networks for "
+            "every "
             "image; leave one of them out"
         )
     if num_samples != AUTO and (not isinstance(num_samples, int) or num_samples < 1):
@@ -105,12 +106,14 @@ def changes_of(settings: Mapping[str, object]) -> list[Change]:
 
 def _demand_known(methods: Sequence[str], known: Mapping[str, TrainConfig]) -> None:
     if isinstance(methods, str) or not methods:
-        raise InputError(f"--methods '{methods or ''}' names none; choose of {', '.join(known)}")
+        raise InputError(
+            f"--methods '{methods or ''}' names no list of methods; choose from {', '.join(known)}"
+        )
     for name in methods:
         if name not in known:
             raise InputError(
                 f"--methods {','.join(methods)}: no method '{name}'{did_you_mean(name, known)}; "
-                f"choose of {', '.join(known)}"
+                f"choose from {', '.join(known)}"
             )
 
 
@@ -151,7 +154,7 @@ def _changed_methods(change: Change, methods: list[str]) -> list[str]:
     if METHODS[change.method].needs_standard:
         flag = change._replace(method="standard").flag
         raise InputError(
-            f"{change.flag}: {change.method} is fitted to the standard network and trains none; "
+            f"{change.flag}: {change.method} is fitted to the standard network without training; "
             f"give {flag}"
         )
     raise InputError(f"{change.flag} is a setting of {only} alone")

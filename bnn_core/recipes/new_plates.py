@@ -157,10 +157,12 @@ def _blocks(
     ]
     positions = np.concatenate([job.positions for job in jobs]) if jobs else np.empty(0, int)
     demand_new(study, rows["image_id"].iloc[positions])
-    taken = frozenset(study.images["plate"].dropna()) if "plate" in study.images else frozenset()
+    used_names = (
+        frozenset(study.images["plate"].dropna()) if "plate" in study.images else frozenset()
+    )
     reader = PlateReader(workers, intensities)
     return [
-        PlateBlock(rows.iloc[job.positions], job, scaling, taken, name, reader, f"{i:05d}")
+        PlateBlock(rows.iloc[job.positions], job, scaling, used_names, name, reader, f"{i:05d}")
         for i, job in enumerate(jobs)
     ]
 
@@ -204,28 +206,28 @@ def _keys(
     images = sum(map(len, blocks)) - len(lost)
     if blocks and not images:
         raise InputError(
-            f"none of the {len(lost):,} images can be used, such as: {lost[0]['reason']}"
+            f"no image can be used ({len(lost):,} were read), the first: {lost[0]['reason']}"
         )
     _append(making, about, lost)
     notes = []
     if blocks:
         notes.append(
             f"{count(images, 'image')} of {count(len(blocks), 'new plate')} ({name}) added, "
-            "counted in no accuracy"
+            "not counted for accuracy"
         )
     plates = [block.job.plate or name for block in blocks]
-    said: dict[str, list[str]] = {}
+    plates_of: dict[str, list[str]] = {}
     for plate, one in zip(plates, about, strict=True):
         for note in one["notes"]:
-            said.setdefault(note, []).append(plate)
-    notes += [f"{note} (plates {listed(which)})" for note, which in said.items()]
+            plates_of.setdefault(note, []).append(plate)
+    notes += [f"{note} (plates {listed(which)})" for note, which in plates_of.items()]
     if renamed := [
         one["plate"]
         for plate, one in zip(plates, about, strict=True)
         if one["plate"] not in (None, plate)
     ]:
         notes.append(
-            f"the study has other plates of these names, so the new ones are called {listed(renamed)}"
+            f"the study already has plates with these names; the new plates are called {listed(renamed)}"
         )
     if lost:
         notes.append(

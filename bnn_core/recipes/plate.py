@@ -18,8 +18,10 @@ from bnn_core.datasets.extra_rows import STORED
 from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds, unpredictable_rows
 from bnn_core.datasets.sources import PlateSource, source_key
 from bnn_core.images.statistics import intensity_statistics
+from bnn_core.measures.levels import known_images
 from bnn_core.measures.uncertainty import summarise
-from bnn_core.networks import distance
+from bnn_core.measures.unlikeness import with_unlikeness
+from bnn_core.networks import novelty
 from bnn_core.networks.methods import keep_calibration, method_record, training_order
 from bnn_core.networks.saved import config_of
 from bnn_core.networks.settings import TrainConfig, settings_of
@@ -34,6 +36,9 @@ from bnn_core.study.folder import fingerprint, write_table
 from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import open_making
 from bnn_core.study.writing import finish_study
+
+#: Numbers (rows times features) up to which a study of features has baselines.
+MOST_FEATURES = 2_000_000
 
 
 def plan_plate_study(
@@ -56,7 +61,7 @@ def plan_plate_study(
     force: bool = False,
     restart: bool = False,
 ) -> Path:
-    """Begin a study of plate images, or find it begun; returns its working folder with plan.json.
+    """Start a study of plate images, or find it started; returns its working folder with plan.json.
 
     source: the prepared images, in a separate folder that stays until the study is finished. parts:
     the groups that each fold holds out. without: further groups that it does not train on (see
@@ -89,8 +94,8 @@ def plan_plate_study(
     folds = make_folds(source.table, list(parts), source.classes, leave_batch_out, without)
     if unpredictable_rows(source.table, folds)[(source.table["role"] == "scored").to_numpy()].all():
         raise InputError(
-            "no fold could learn the label that it is tested on: all groups of a class are left "
-            "out at once; name another --label, --group or --leave-out"
+            "every fold is tested on labels absent from its training: all groups of a class are "
+            "left out at once; name another --label, --group or --leave-out"
         )
     with study_lock(out):
         making = open_making(out, plan, force=force, restart=restart)
@@ -155,19 +160,20 @@ def _assemble_study(making: Path, device: str) -> Path:
         configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
         train_on_source(making / DEPLOY, source, configs, len(folds), device)
     main = reading_method(results)
-    if not (making / baselines.FILE).is_file():
+    if not (making / baselines.FILE).is_file() and not _too_many(source):
         baselines.write_baselines(
             making,
             images,
             source.classes,
             [(fold.train, fold.predict) for fold in folds],
             source_statistics(source),
+            "intensities" if source.features is None else "features",
         )
     source.keep_with_study(making)
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
     if not plan["keep_weights"]:
-        for name in ("weights.safetensors", distance.FILE):
+        for name in ("weights.safetensors", novelty.FILE):
             for file in making.glob(f"folds/**/{name}"):
                 file.unlink()
     extra = (
@@ -200,7 +206,7 @@ def _assemble_study(making: Path, device: str) -> Path:
         kind=plan["kind"],
         classes=source.classes,
         images=images,
-        summaries={m: _summary(r, source.classes, labels) for m, r in results.items()},
+        summaries={m: _summary(r, source.classes, labels, images) for m, r in results.items()},
         samples={m: r.samples for m, r in results.items() if r.samples is not None},
         embedding=results[main].embedding,
         thumbnails=source.thumbnails(),
@@ -218,18 +224,29 @@ def _assemble_study(making: Path, device: str) -> Path:
     )
 
 
+def _too_many(source: PlateSource) -> bool:
+    """Whether a logistic regression on the features of a source would take longer than networks."""
+    return source.features is not None and source.images.size > MOST_FEATURES
+
+
 def source_statistics(source: PlateSource, batch: int = 256) -> np.ndarray:
-    """(N, F) `intensity_statistics` of all images of a source, read a few at a time."""
+    """(N, F) `intensity_statistics` of all images of a source, read a few at a time; of features
+    these themselves."""
     rows = np.arange(len(source.table))
+    if source.features is not None:
+        return source.pixels(rows).reshape(len(rows), -1)
     return np.concatenate(
         [intensity_statistics(source.pixels(part)) for part in np.split(rows, rows[batch::batch])]
     )
 
 
-def _summary(result: FoldResult, classes: Sequence[str], labels: np.ndarray) -> pd.DataFrame:
-    """`summarise`, and training_margin where the folds kept margins: its mean over the folds that
-    trained on the image, nan for an image outside of all training sets."""
-    table = summarise(result.moments, classes, labels, result.distance, result.used)
+def _summary(
+    result: FoldResult, classes: Sequence[str], labels: np.ndarray, images: pd.DataFrame
+) -> pd.DataFrame:
+    """`summarise` with unlikeness, and training_margin where the folds kept margins: its mean over
+    the folds that trained on the image, nan for an image outside of all training sets."""
+    table = summarise(result.moments, classes, labels, result.novelty, result.used)
+    table = with_unlikeness(table, known_images(pd.concat([images, table], axis=1)))
     return table if result.margins is None else table.assign(training_margin=result.margins)
 
 
@@ -246,8 +263,9 @@ def planned_warnings(making: Path) -> list[str]:
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     copies = [
-        f"{count(int(rows.sum()), 'row')} {have(int(rows.sum()))} a second copy of an image, {how}; "
-        "no accuracy counts it"
+        f"{count(int(rows.sum()), 'row')} {have(int(rows.sum()))} a second copy of an image, "
+        f"{how}; "
+        "not counted for accuracy"
         for role, how in (
             ("new", "predicted by a network that saw no image of its label"),
             ("shifted", "damaged on purpose"),
@@ -262,6 +280,6 @@ def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     return [
         *copies,
         f"{count(n, 'image')} {have(n)} a label that the fold could not learn, because all "
-        f"compounds with it were held out ({', '.join(classes)}): marked unpredictable and counted "
-        "apart",
+        f"compounds with it were held out ({', '.join(classes)}): marked unpredictable and "
+        f"counted separately",
     ]

@@ -74,13 +74,13 @@ class PlateBlock:
     """The fields of one plate.
 
     rows: as `keep_rows`, without hash and quality; index = row numbers of the table. job: their
-    files. taken: plate names that the study or another set has.
+    files. used_names: plate names that the study or another set has.
     """
 
     rows: pd.DataFrame
     job: PlateJob
     scaling: Scaling
-    taken: frozenset[str]
+    used_names: frozenset[str]
     source: str
     reader: PlateReader
     key: str
@@ -89,7 +89,7 @@ class PlateBlock:
         return len(self.rows)
 
     def look(self, making: Path) -> None:
-        """Rows with hash and quality, thumbnails, pixels, and what is to be said of the plate."""
+        """Rows with hash and quality, thumbnails, pixels, and notes about the plate."""
         if is_looked_at(making, self):
             return
         name = self.job.plate or self.source
@@ -98,13 +98,13 @@ class PlateBlock:
             shape, reasons, notes = self._usable(scan)
             good = [i for i in range(len(self)) if i not in reasons]
             bar.update(len(reasons))
-            plate, level, own = self._level(scan, shape)
+            plate, level, of_study = self._level(scan, shape)
             fields = self._read(making, good, shape, level, bar) if good else []
         for i, field in zip(good, fields, strict=True):
             if isinstance(field, str):
                 reasons[i] = field
-        places = [place for place, f in enumerate(fields) if not isinstance(f, str)]
-        kept = [(good[place], fields[place]) for place in places]
+        read_fields = [i for i, f in enumerate(fields) if not isinstance(f, str)]
+        kept = [(good[i], fields[i]) for i in read_fields]
         rows = self.rows.iloc[[i for i, _ in kept]].copy()
         if plate is not None:
             rows["plate"] = plate
@@ -125,16 +125,16 @@ class PlateBlock:
                     }
                     for i, reason in sorted(reasons.items())
                 ],
-                "contrast": [] if own or level is None else self._contrast(plate, level),
-                "places": places,
+                "contrast": [] if of_study or level is None else self._contrast(plate, level),
+                "places": read_fields,
             },
         )
         keep_rows(making, self, rows.reset_index(drop=True), [f.thumbnail for _, f in kept])
 
     def pixels(self, making: Path, rows: np.ndarray) -> np.ndarray:
         """(n, channels, H, W) uint8."""
-        places = np.array(self.about(making)["places"], dtype=np.int64)
-        return np.load(block_file(making, "pixels", self, "npy"), mmap_mode="r")[places[rows]]
+        stored = np.array(self.about(making)["places"], dtype=np.int64)
+        return np.load(block_file(making, "pixels", self, "npy"), mmap_mode="r")[stored[rows]]
 
     def done(self, making: Path) -> None:
         """Remove the pixels: they are read again from the files if ever needed."""
@@ -187,13 +187,13 @@ class PlateBlock:
         the study's own plates."""
         name = self.job.plate
         known = {self.scaling.plate_of[h] for h in scan.hashes if h in self.scaling.plate_of}
-        own = name in known
-        if not own and (not name or name in self.taken):
+        of_study = name in known
+        if not of_study and (not name or name in self.used_names):
             name = f"{self.source}: {name}" if name else self.source
         if shape is None:
-            return name or None, None, own
+            return name or None, None, of_study
         level = {key: np.array(values) for key, values in scan.levels[shape].items()}
-        if own:
+        if of_study:
             table = self.scaling.contrast
             rows = table[table["plate"] == name].set_index("channel").loc[self.scaling.channels]
             level = {
@@ -204,15 +204,16 @@ class PlateBlock:
         elif self.scaling.normalise == "none":
             self._demand_scale(level, shape)
             level["limits"] = np.array([[0.0, self.scaling.top]] * len(level["limits"]))
-        return name or None, level, own
+        return name or None, level, of_study
 
     def _demand_scale(self, level: dict[str, np.ndarray], shape: str) -> None:
         """Without scaling by plate, 8 and 16 bit cannot be compared."""
         eight = shape.endswith("uint8")
         if eight != (self.scaling.top <= _EIGHT_BIT) and level["ceiling"].max() != self.scaling.top:
             raise InputError(
-                f"plate {self.job.plate or self.source}: images are {shape}, and the study's were "
-                f"taken as they are, with {self.scaling.top:g} as white; save them like the study's"
+                f"plate {self.job.plate or self.source}: images are {shape}, and the study's "
+                f"images were used unscaled, with {self.scaling.top:g} as white; save the images "
+                f"like those of the study's"
             )
 
     def _read(

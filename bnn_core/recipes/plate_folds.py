@@ -36,7 +36,7 @@ TABLE = "table.parquet"
 
 
 class Plan(TypedDict):
-    """plan.json of a study over plates: what its folds train and how they are put together.
+    """plan.json of a study over plates: what its folds train and how they are combined.
 
     source: folder of the prepared images. images: what they were prepared from (`source_key`).
     parts: the groups that each fold holds out. without: more groups that it does not train on.
@@ -64,7 +64,7 @@ def read_plan(making: Path) -> tuple[Plan, PlateSource, list[Fold]]:
     Raises InputError without a plan, and where the images were prepared again since.
     """
     if not (making / PLAN).is_file():
-        raise InputError(f"{making} has no {PLAN}: begin the study with 'bnn study ...' first")
+        raise InputError(f"{making} has no {PLAN}: start the study with 'bnn study ...' first")
     plan = read_json(making / PLAN, Plan)
     if len(plan.get("without") or plan["parts"]) != len(plan["parts"]):
         raise InputError(f"{making / PLAN}: 'without' and 'parts' differ in length; {RESTORE}")
@@ -72,8 +72,8 @@ def read_plan(making: Path) -> tuple[Plan, PlateSource, list[Fold]]:
     source = replace(open_source(folder), table=read_source_table(making / TABLE))
     if plan.get("images") not in (None, source_key(folder)):
         raise InputError(
-            f"the images in {folder} were prepared again, with another table or other settings "
-            f"than the plan of {making}; run its 'bnn study' command again, or with --restart"
+            f"the images in {folder} were prepared again with a different table or settings than "
+            f"the plan of {making}; run its 'bnn study' command again, or with --restart"
         )
     folds = make_folds(
         source.table,

@@ -65,9 +65,7 @@ class Division:
         if self.folds not in (None, "each") and not _at_least_two(self.folds):
             raise InputError(f"--folds {self.folds}: give a whole number of at least 2, or 'each'")
         if self.leave_out == "label" and self.folds:
-            raise InputError(
-                "--folds does not go with --leave-out label: every label is a fold there"
-            )
+            raise InputError("--folds does not go with --leave-out label: each label is one fold")
 
     def parts(self, table: pd.DataFrame) -> list[tuple[str, ...]]:
         """The groups that each fold holds out; InputError for more folds than groups."""
@@ -196,11 +194,11 @@ def make_table_study(
         "images": images,
         "channels": channels,
     }
-    found = read_plate(table, **read)
-    for doubt in found.doubts:
+    plates = read_plate(table, **read)
+    for doubt in plates.doubts:
         tell(doubt)
     if division.folds not in (None, "each"):
-        division.parts(found.table)
+        division.parts(plates.table)
     left_out = "labels" if division.leave_out == "label" else "compounds"
     return make_plate_study(
         out,
@@ -257,7 +255,7 @@ def make_plate_study(
 
     read: prepares the images; it is called once the settings are known to be right, for it may take
     hours. size: pixels of the shorter side that it was asked for. asked: how the images are to be
-    read; an unfinished study that was begun with other values is refused. settings: more settings
+    read; an unfinished study that was started with other values is refused. settings: more settings
     for study.json. prepare_only: plan the folds and return the working folder.
     """
     if size is not None:
@@ -288,7 +286,7 @@ def make_plate_study(
             deploy=division.deploy,
             settings={
                 "preset": choice.preset,
-                "size": smaller,
+                "size": smaller if source.features is None else None,
                 "folds": str(division.folds) if division.folds else len(parts),
                 "fold_seed": division.seed,
                 "leave_out": division.leave_out,
@@ -315,11 +313,11 @@ def prepared_folder(out: Path) -> Path:
 
 
 def unfinished_folder(study: Path) -> Path:
-    """The working folder of a study that was begun; InputError where there is none."""
+    """The working folder of a started study; InputError if there is none."""
     making = study.with_name(study.name + MAKING)
     if not making.is_dir():
         raise InputError(
-            f"no unfinished study at {making}; begin it with 'bnn study ... --prepare-only'"
+            f"no unfinished study at {making}; start it with 'bnn study ... --prepare-only'"
         )
     return making
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.measures.levels import own_images
+from bnn_core.measures.levels import original_images
 from bnn_core.review.importing import read_review_table
 from bnn_core.review.log import DECISIONS, ReviewLog
 from bnn_core.study.folder import Study
@@ -59,7 +59,7 @@ def corrected_labels(study: Study, log: ReviewLog) -> pd.DataFrame:
     )
     table = pd.concat([table, absent], ignore_index=True)
     # Copies and added images are not part of the labelled set, unless somebody decided on them.
-    kept = own_images(images)
+    kept = original_images(images)
     kept[state.index] = True
     wanted = np.concatenate([kept, np.ones(len(absent), bool)])
     return table[

@@ -22,6 +22,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.methods import by_precedence
 from bnn_core.base.scores import SCORES
+from bnn_core.measures.prediction_sets import LEVEL, in_words, table_sets
 from bnn_core.review.filter_syntax import parse, select, to_text
 from bnn_core.review.log import ReviewLog
 from bnn_core.review.state import cells
@@ -59,21 +60,30 @@ def export_bytes(
     rows: Iterable[int] | None = None,
     filter: str = FLAGGED,
     format: str = "csv",
+    chance: float = LEVEL,
 ) -> bytes:
     """A file's content: the flagged list (rows: None) or these rows of the study, flagged or not.
 
-    filter: the filter that made the list, as text. format: one of FORMATS. The bytes depend only on
+    filter: the filter that made the list, as text. format: one of FORMATS. chance: of the sets of
+    classes to hold the label. The bytes depend only on
     the study, the current decisions and the arguments: no time of export, rows in the study's
     order. Raises InputError for an unknown format or rows outside the study.
     """
-    return table_bytes(export_table(study, log, rows=rows, filter=filter), format)
+    table = export_table(study, log, rows=rows, filter=filter, chance=chance)
+    return table_bytes(table, format)
 
 
 def export_table(
-    study: Study, log: ReviewLog, *, rows: Iterable[int] | None = None, filter: str = FLAGGED
+    study: Study,
+    log: ReviewLog,
+    *,
+    rows: Iterable[int] | None = None,
+    filter: str = FLAGGED,
+    chance: float = LEVEL,
 ) -> pd.DataFrame:
     """The exported columns, one row per image, in the study's order; see `export_bytes`.
 
+    `classes_90`: the classes that hold the label with that chance (`measures.prediction_sets`).
     `reviewer` and `time` (UTC, ISO 8601): who decided and when. `flagged_from`: the filter at that
     time. `label_when_decided` and `content_hash` (after a "#", so that Excel does not read it as a
     number): label and image that were decided on. `changed`: what is different now. `disputed`:
@@ -94,11 +104,14 @@ def export_table(
     scores = _scores(study, at)
     hashes = pd.Series(cells(study, "content_hash", at), dtype=object)
     decided["content_hash"] = decided["content_hash"].where(decided["action_id"].notna(), hashes)
+    sets = table_sets(study.table(study.reading_method), study.classes, chance)
+    possible = in_words(sets, study.classes, at)
     table = pd.concat(
         [
             _images(study, at),
             scores[["predicted"]],
             _decisions(decided),
+            pd.DataFrame({f"classes_{100 * chance:g}": pd.Series(possible, dtype=object)}),
             scores.drop(columns="predicted"),
         ],
         axis=1,
@@ -117,23 +130,26 @@ def export_flagged(
     *,
     filter: str | None = None,
     format: str | None = None,
+    chance: float = LEVEL,
     reviews: str | os.PathLike | None = None,
 ) -> pd.DataFrame:
     """The flagged images with their decisions and scores (`export_table`), written to `out`.
 
     out: .csv (for Excel) or .parquet; None: only return the table. filter: conditions on its
     columns, such as "compound = colchicine; vi_confidence < 0.2", which select among all images,
-    flagged or not. format: "csv" or "parquet" where the name of `out` does not say. reviews: folder
-    of the review log (default: the one that the study is in).
+    flagged or not. format: "csv" or "parquet" where the name of `out` does not say. chance: of the
+    sets of classes to hold the label, in (0, 1). reviews: folder of the review log (default: the
+    one that the study is in).
     Raises InputError for a filter that cannot be read, and a file that cannot be written.
     """
     kind = None if out is None else format_of(Path(out), format)
     log = ReviewLog(Path(reviews) if reviews else study.path.parent)
     if filter is None:
-        table = export_table(study, log)
+        table = export_table(study, log, chance=chance)
     else:
         conditions = parse(filter)
-        table = export_table(study, log, rows=range(len(study.images)), filter=to_text(conditions))
+        rows = range(len(study.images))
+        table = export_table(study, log, rows=rows, filter=to_text(conditions), chance=chance)
         table = table[select(table, conditions)].reset_index(drop=True)
     if out is not None:
         write_exported(table, Path(out), kind)

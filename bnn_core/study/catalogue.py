@@ -61,7 +61,7 @@ def list_studies(root: str | os.PathLike | None = None) -> list[StudyEntry]:
 
 
 def unfinished(root: str | os.PathLike | None = None) -> list[str]:
-    """Names of the studies under `root` that were begun and are not finished."""
+    """Names of the studies under `root` that were started and are not finished."""
     return sorted(path.name.removesuffix(MAKING) for path in cache_root(root).glob(f"*{MAKING}"))
 
 
@@ -70,10 +70,7 @@ def demand_study(path: Path) -> None:
     if os.path.isfile(path / "study.json"):
         return
     if os.path.isdir(path.with_name(path.name + MAKING)):
-        raise InputError(
-            f"study {path} is not finished: run the command that makes it again, "
-            "and it continues where it stopped"
-        )
+        raise InputError(f"study {path} is not finished: run its command again to continue")
     names = [entry.name for entry in list_studies(path.parent)]
     raise InputError(
         f"no study at {path}{did_you_mean(path.name, names)}; studies there: "

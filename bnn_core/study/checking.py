@@ -38,7 +38,7 @@ def demand_networks(study: Study) -> None:
     """InputError where a file of the trained networks is not as it was written."""
     problems = _damaged(study, ("folds/", "deploy/"))
     if problems:
-        raise InputError(f"study {study.name}: {problems[0]}; restore it or re-make the study")
+        raise InputError(f"study {study.name}: {problems[0]}; restore it, or make the study again")
 
 
 def damaged_files(study: Study) -> list[str]:

@@ -58,11 +58,11 @@ def description_problem(text: bytes, meta: Mapping[str, Any]) -> str | None:
 
     None too for a study that was made before there were checksums.
     """
-    places = list(_ITSELF.finditer(text))
-    if not places and not meta[CHECKSUMS]:
+    matches = list(_ITSELF.finditer(text))
+    if not matches and not meta[CHECKSUMS]:
         return None
-    if places and meta[CHECKSUMS]:
-        start, end = places[-1].span(1)
-        if of_bytes(text[:start] + _ZEROS.encode() + text[end:]) == places[-1][1].decode():
+    if matches and meta[CHECKSUMS]:
+        start, end = matches[-1].span(1)
+        if of_bytes(text[:start] + _ZEROS.encode() + text[end:]) == matches[-1][1].decode():
             return None
     return "study.json was changed since it was written"

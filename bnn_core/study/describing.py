@@ -62,15 +62,17 @@ def with_notes(path: Path) -> str:
 
 def describe(study: Study) -> str:
     """One line of a study's contents."""
-    found = {
+    image_level = {
         method: image
         for method in study.methods
         if (image := study.meta["metrics"].get(method, {}).get("image"))
     }
-    parts = [f"{method_of(method).name} {image['accuracy']:.2%}" for method, image in found.items()]
+    parts = [
+        f"{method_of(method).name} {image['accuracy']:.2%}" for method, image in image_level.items()
+    ]
     accuracy = ""
-    if found:
-        image = next(iter(found.values()))
+    if image_level:
+        image = next(iter(image_level.values()))
         apart = image.get("unpredictable")
         accuracy = (
             f", right on {count(image['n'], 'scored image')}"
@@ -83,7 +85,7 @@ def describe(study: Study) -> str:
 def facts(study: Study) -> dict[str, str]:
     """What the study is and what made it."""
     meta = study.meta
-    found = {
+    lines = {
         "Study": f"{study.name}: {meta['title']}",
         "Made": meta["created"],
         "Images": f"{meta['rows']:,}",
@@ -91,13 +93,13 @@ def facts(study: Study) -> dict[str, str]:
     }
     counts = {role: n for role, n in (meta.get("roles") or {}).items() if n}
     if len(counts) > 1:
-        found["Roles"] = ", ".join(f"{n:,} {role}" for role, n in counts.items())
+        lines["Roles"] = ", ".join(f"{n:,} {role}" for role, n in counts.items())
     for name, value in sorted((meta.get("settings") or {}).items()):
         if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
-            found.setdefault(name.replace("_", " "), _value(value))
-    found["Versions"] = ", ".join(f"{k} {v}" for k, v in (meta.get("versions") or {}).items())
-    found["Fingerprint"] = study.fingerprint
-    return found
+            lines.setdefault(name.replace("_", " "), _value(value))
+    lines["Versions"] = ", ".join(f"{k} {v}" for k, v in (meta.get("versions") or {}).items())
+    lines["Fingerprint"] = study.fingerprint
+    return lines
 
 
 def method_settings(study: Study) -> dict[str, list[str]]:
@@ -110,22 +112,22 @@ def method_settings(study: Study) -> dict[str, list[str]]:
     for name, (words, bayesian) in SETTINGS.items():
         values = []
         for method in study.methods:
-            own = study.meta["methods"].get(method) or {}
-            alien = bayesian and (method_of(method).single or own.get("bayesian") is False)
-            alien |= own.get("prior") == "gaussian" and name in ("prior_pi", "prior_sigma2")
-            values.append("–" if alien or own.get(name) in UNSET else _value(own[name]))
+            record = study.meta["methods"].get(method) or {}
+            alien = bayesian and (method_of(method).single or record.get("bayesian") is False)
+            alien |= record.get("prior") == "gaussian" and name in ("prior_pi", "prior_sigma2")
+            values.append("–" if alien or record.get(name) in UNSET else _value(record[name]))
         if any(value != "–" for value in values):
             lines[words] = values
     fitted = {m: (study.meta["methods"].get(m) or {}).get("fitted") or {} for m in study.methods}
-    for name in dict.fromkeys(name for own in fitted.values() for name in own):
+    for name in dict.fromkeys(name for record in fitted.values() for name in record):
         lines[f"fitted: {name.replace('_', ' ')}"] = [
-            _fitted(name, own[name]) if name in own else "–" for own in fitted.values()
+            _fitted(name, record[name]) if name in record else "–" for record in fitted.values()
         ]
     return lines
 
 
 def _fitted(name: str, values: list[float]) -> str:
-    """One number per fold as one, or as a range; a temperature at its limit is said to be so."""
+    """One number per fold as one, or as a range; a note marks a temperature at its limit."""
     low, high = min(values), max(values)
     text = _value(low) if low == high else f"{_value(low)} to {_value(high)}"
     limited = sum(value <= _COLDEST for value in values)

@@ -38,7 +38,7 @@ def _distinct(values: list) -> bool:
     return len(set(values)) == len(values)
 
 
-Name = Annotated[str, Rule("a text without '/' that is no file of its own", _is_name)]
+Name = Annotated[str, Rule("a text without '/' that is not a file of the study", _is_name)]
 Count = Annotated[int, Rule("0 or more", lambda n: n >= 0)]
 Positive = Annotated[float, Rule("a number above 0", lambda x: x > 0)]
 Words = Annotated[str, Rule("a text", bool)]
@@ -61,7 +61,7 @@ class Accuracy(TypedDict):
 
 
 class MethodSettings(TypedDict):
-    """How one method was trained: what pages ask for; any other setting may stand beside it.
+    """How one method was trained: what pages ask for; other settings may be added.
 
     num_samples: networks per image, None where unknown. seconds: part -> clock ("wall", "cpu") ->
     seconds. fitted: numbers fitted after training, one per fold.
@@ -111,7 +111,8 @@ class Description(Versioned):
     metrics: method -> level -> accuracy. created: ISO 8601. fingerprint: of ids, contents and
     labels. image_root: folder of the original files; a relative one is inside the study.
     pixel_size_um: side of a pixel in micrometres. intensities: range that became 0 to 255.
-    files: name -> bytes. checksums: name -> BLAKE2b (`checksums`).
+    features: names of measured features, where the networks take these. anchor: how they were
+    scaled before (`datasets.anchoring`). files: name -> bytes. checksums: name -> BLAKE2b (`checksums`).
     """
 
     title: str
@@ -142,6 +143,8 @@ class Description(Versioned):
     added: NotRequired[list[Added] | None]
     seeds: NotRequired[Seeds | None]
     embedding_of: NotRequired[str | None]
+    features: NotRequired[Names | None]
+    anchor: NotRequired[str | None]
     columns: NotRequired[str | None]
     files: NotRequired[
         dict[Annotated[str, Rule("a path inside the study", _is_inside)], Count] | None
@@ -187,7 +190,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 def stamp_of(path: Path) -> tuple[int, ...] | None:
     """Tells one making of a study from another; None where there is none."""
     try:
-        found = os.stat(path / "study.json")
+        status = os.stat(path / "study.json")
     except OSError:
         return None
-    return (found.st_ino, found.st_mtime_ns, found.st_size)
+    return (status.st_ino, status.st_mtime_ns, status.st_size)

@@ -40,7 +40,7 @@ def study_lock(out: Path) -> Iterator[None]:
             held.enter_context(
                 alone(
                     _lock(out),
-                    f"study {out} is being made by another run; wait for it, or choose "
+                    f"study {out} is being made by another process; wait for it, or choose "
                     "another --out",
                     again=True,
                 )
@@ -71,9 +71,9 @@ def swap_in(making: Path, out: Path) -> None:
 
 
 def settle(out: Path) -> None:
-    """Put a study back whose maker died in the middle of the swap; a living one is waited for.
+    """Put a study back whose maker died in the middle of the swap; this waits for a living one.
 
-    Does nothing where nothing is amiss, or where this process may not write.
+    Does nothing if the study is complete, or if this process may not write.
     """
     replaced = out.with_name(f".{out.name}{REPLACED}")
     end = time.monotonic() + _SWAP_SECONDS

@@ -74,7 +74,7 @@ def demand_summary(path: Path, summary: pd.DataFrame, classes: Sequence[str], ro
     if not np.isfinite(summary[probabilities].to_numpy(np.float32, na_value=np.nan)).all():
         raise InputError(f"{path}: a probability is missing or infinite; {RESTORE}")
     if not summary["predicted"].isin(classes).all():
-        raise InputError(f"{path}: a predicted class is none of the study's classes; {RESTORE}")
+        raise InputError(f"{path}: a predicted class is not one of the study's classes; {RESTORE}")
 
 
 def demand_shape(path: Path, array: np.ndarray, shape: Sequence[int | None], kinds: str) -> None:

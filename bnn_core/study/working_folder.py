@@ -24,7 +24,7 @@ def open_making(
 
     The caller holds the study's lock (`study_lock`) until the study is in place.
     Raises InputError when `out` already holds a study (unless `force`), when the working folder
-    was begun with other settings (unless `restart`), or when it cannot be written.
+    was started with other settings (unless `restart`), or when it cannot be written.
     """
     out = Path(out)
     demand_room(out, force)
@@ -55,7 +55,7 @@ def open_making(
 def _throw_away(making: Path) -> None:
     """Delete a working folder. Raises TakenError while a job runs one of its folds."""
     for lock in making.glob("folds/*.lock"):
-        with alone(lock, f"a fold of {making} is being run; wait for it, or stop it"):
+        with alone(lock, f"another process runs a fold of {making}; wait for it, or stop it"):
             pass
     # First: what is left by a run that dies in the middle is not resumed.
     (making / "settings.json").unlink(missing_ok=True)
@@ -63,16 +63,17 @@ def _throw_away(making: Path) -> None:
 
 
 def demand_no_training(out: Path) -> None:
-    """InputError when an unfinished training lies in the working folder of `out`."""
+    """InputError when there is an unfinished training in the working folder of `out`."""
     if (out.with_name(out.name + MAKING) / "folds").is_dir():
         raise InputError(
-            f"an unfinished training lies in {out.name}{MAKING}; finish or delete it, or choose "
+            f"there is an unfinished training in {out.name}{MAKING}; finish or delete it, or "
+            f"choose "
             "another --out"
         )
 
 
 def _filled(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """What an older version of the program did not record is taken to be the same."""
+    """Settings that an older version of the program did not record count as equal."""
     both = {
         key: _filled(value, now[key])
         for key, value in before.items()
@@ -94,7 +95,7 @@ def _changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
 
 
 def demand_same(out: Path, settings: Mapping[str, Any], restart: bool) -> None:
-    """InputError when a study being made in `out` was begun with others of these settings."""
+    """InputError when a study being made in `out` was started with others of these settings."""
     begun = out.with_name(out.name + MAKING) / "settings.json"
     if begun.is_file() and not restart and _worth_keeping(begun.parent):
         before = read_json(begun, dict[str, Any])
@@ -106,8 +107,8 @@ def demand_same(out: Path, settings: Mapping[str, Any], restart: bool) -> None:
 
 def _begun_otherwise(making: Path, changed: list[str]) -> str:
     return (
-        f"{making} was begun with other settings ({', '.join(changed)}); give the same again "
-        "to resume, --restart to begin anew, or another --out"
+        f"{making} was started with other settings ({', '.join(changed)}); give the same settings "
+        "to resume, --restart to start from the beginning, or another --out"
     )
 
 
@@ -116,9 +117,11 @@ def demand_room(out: Path, force: bool) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; give a folder that does not exist yet")
     if (out / "study.json").is_file() and not force:
-        raise InputError(f"study {out} exists already; --force re-makes it, --out names another")
+        raise InputError(f"study {out} exists; --force replaces it, --out names another")
     if out.is_dir() and not (out / "study.json").is_file() and any(out.iterdir()):
-        raise InputError(f"--out {out} holds other files and no study; give an empty or new folder")
+        raise InputError(
+            f"--out {out} contains other files but no study; give an empty or new folder"
+        )
 
 
 @contextmanager
@@ -141,7 +144,7 @@ def making_of(
 
 
 def _worth_keeping(making: Path) -> bool:
-    """Whether a working folder holds more than the settings that it was begun with."""
+    """Whether a working folder holds more than the settings that it was started with."""
     return any(path.is_file() and path.name != "settings.json" for path in making.rglob("*"))
 
 

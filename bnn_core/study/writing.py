@@ -107,9 +107,13 @@ def finish_study(
 
 def versions() -> dict[str, str]:
     """Versions of what made a study."""
-    found = {"bnn": bnn_core.__version__, "python": sys.version.split()[0], "numpy": np.__version__}
+    packages = {
+        "bnn": bnn_core.__version__,
+        "python": sys.version.split()[0],
+        "numpy": np.__version__,
+    }
     torch = sys.modules.get("torch")
-    return found | ({"torch": str(torch.__version__)} if torch else {})
+    return packages | ({"torch": str(torch.__version__)} if torch else {})
 
 
 def _joined(images: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
@@ -127,8 +131,8 @@ def _demand_consistent(
     double = images["image_id"][images["image_id"].duplicated()]
     if len(double):
         raise InputError(
-            f"image id '{double.iat[0]}' stands twice (row {double.index[0] + 1}); every "
-            "image needs an id of its own"
+            f"image id '{double.iat[0]}' occurs twice (row {double.index[0] + 1}); every image "
+            f"needs a different id"
         )
     unknown = set(images["role"]) - set(ROLES)
     if unknown:

@@ -138,7 +138,7 @@ def new_kind(case: Case) -> Explanation:
     n = len(distances)
     if _chance(n, n) > RATHER_FAR:
         return not_checked(
-            key, f"{count(n, f'other {level}')} {be(n)} too few to compare distances with."
+            key, f"{count(n, f'other {level}')} {be(n)} too few to compare distances."
         )
     distance = float(case.rows["distance"].mean())
     nearer, median = int((distances < distance).sum()), float(distances.median())

@@ -109,8 +109,8 @@ def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> Fea
         values[:, [candidates.index(c) for c in guessed.columns]].sum(axis=1), 1, atol=1e-3
     ):
         raise InputError(
-            f"{path}: {guessed.columns[0]}, {guessed.columns[1]}, ... are class "
-            "probabilities, not measured features; import them as a study with 'bnn import' "
+            f"{path}: {guessed.columns[0]}, {guessed.columns[1]}, ... are class probabilities, "
+            f"not measured features; import them as a study with 'bnn import' "
             "and choose that study as the second opinion"
         )
     # Larger numbers have no finite variance.

@@ -1,4 +1,4 @@
-"""Which images to show beside a suspect: of its label, of the other class, controls, doses."""
+"""Which images to compare with a suspect: of its label, of the other class, controls, doses."""
 
 from collections.abc import Sequence
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bnn_core.measures.levels import LEVEL_COLUMNS, own_images, scored_rows
+from bnn_core.measures.levels import LEVEL_COLUMNS, original_images, scored_rows
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def titles(ranked: pd.DataFrame, level: str) -> list[str]:
 class Case:
     """A suspect within its table: which rows belong to it, to its compound, to its label.
 
-    table: images joined with a summary, all roles, RangeIndex; without identities. All masks are (N,) bool over its
+    table: images joined with a summary, all roles, RangeIndex. All masks are (N,) bool over its
     rows. images: the suspect's images, scored or not. rows: its scored images. wrong: (rows,) bool.
     """
 
@@ -71,7 +71,7 @@ class Case:
         self.suspect = suspect
         self.scored = scored_rows(table)
         self.images = suspect_images(table, suspect)
-        self.rows = self.table[self.images & self.scored]
+        self.rows = table[self.images & self.scored]
         self.wrong = (self.rows["predicted"] != suspect.label).to_numpy()
 
     def has(self, *columns: str) -> bool:
@@ -87,7 +87,7 @@ class Case:
         if not self.has("compound"):
             return self.images
         names = self.rows["compound"].dropna().unique()
-        return self.table["compound"].isin(names).to_numpy() & own_images(self.table)
+        return self.table["compound"].isin(names).to_numpy() & original_images(self.table)
 
     def mean_p(self, rows: pd.DataFrame) -> np.ndarray:
         """(C,) mean softmax of these rows."""

@@ -189,7 +189,7 @@ def column_like(name: str, columns: Iterable[str]) -> str | None:
 
 
 def no_such_column(name: str, columns: Collection[str]) -> str:
-    """What to say where a column is not there: the nearest name, and the names there are."""
+    """The message for a missing column: the nearest name, and the names that exist."""
     names = list(map(str, columns))
     keys = {plain_name(c): c for c in reversed(names)}
     close = difflib.get_close_matches(plain_name(name), list(keys), 1, 0.5)

@@ -116,7 +116,8 @@ def read_list(path: Path) -> list[str | None]:
         named = [n for n in arrays if plain_name(n) in (*_LABELS, *_IDS)]
         if len(arrays) != 1 and len(named) != 1:
             raise InputError(
-                f"{path}: one array of one value per image expected, found {', '.join(arrays) or 'none'}"
+                f"{path}: one array of one value per image expected, found "
+                f"{', '.join(arrays) or 'none'}"
             )
         return _listed(arrays[named[0] if named else next(iter(arrays))].reshape(-1)) or []
     if Path(path).name.lower().endswith(TEXT_ENDINGS):
@@ -164,7 +165,7 @@ def _images(
 ) -> int:
     """How many images an array is of."""
     if not values.size:
-        raise InputError(f"{path}: an array of shape {values.shape} holds nothing")
+        raise InputError(f"{path}: an array of shape {values.shape} is empty")
     lengths = [len(given) for given in lists.values() if given is not None]
     if values.ndim < 3:
         if lengths and values.ndim == 2 and lengths[0] == values.shape[1] != values.shape[0]:
@@ -179,6 +180,7 @@ def _images(
     if fits:
         return fits[0]
     raise InputError(
-        f"{path} has shape {values.shape}: images or samples first? Give --axes NTC (images first) "
+        f"{path} has shape {values.shape}: images or samples may come first; give --axes NTC "
+        f"(images first) "
         "or TNC, or the labels with --labels"
     )

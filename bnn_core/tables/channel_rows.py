@@ -34,8 +34,8 @@ def one_row_per_field(
     column = _channel_column(table)
     if column is None:
         return table, []
-    mapped, found = map_columns(table, overrides)
-    if "path" not in mapped or found.channels:
+    mapped, column_map = map_columns(table, overrides)
+    if "path" not in mapped or column_map.channels:
         return table, []
     names = as_text(table[column])
     keys = [c for c in ("plate", "well", "site") if c in mapped]
@@ -43,9 +43,9 @@ def one_row_per_field(
         keys = ["image_id"] if "image_id" in mapped else []
     if not keys:
         raise InputError(
-            f"column '{column}' has {names.nunique()} channels, one per row, and no column says "
-            "which rows are one field: add plate, well and site, or a column image_id that the "
-            "rows of a field share"
+            f"column '{column}' has {names.nunique()} channels, one per row, but no column shows "
+            f"which rows are one field: add plate, well and site, or a column image_id with one "
+            f"value per field"
         )
     field = pd.MultiIndex.from_frame(mapped[keys].fillna("")).factorize()[0]
     rows = np.bincount(field)
@@ -62,7 +62,7 @@ def one_row_per_field(
                 f"{rows_text(table.index[differs])}: '{name}' differs between the channels of one "
                 "field"
             )
-    result = table.iloc[first].drop(columns=[column, found.columns["path"]])
+    result = table.iloc[first].drop(columns=[column, column_map.columns["path"]])
     order = list(dict.fromkeys(names))
     for name in order:
         mine = (names == name).to_numpy()

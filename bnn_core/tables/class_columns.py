@@ -53,7 +53,7 @@ class ClassColumns:
 
 
 def predicted_column(columns: Sequence[str]) -> str | None:
-    """The column of predicted class names, if one is called so."""
+    """The column of predicted class names, if one has a usual name."""
     plain = {plain_name(c): c for c in reversed(columns)}
     return next((plain[name] for name in PREDICTED if name in plain), None)
 
@@ -75,15 +75,15 @@ def find_class_columns(
     sets fit, and when there is no set but for columns of known classes that hold text.
     """
     if prefix is not None:
-        found = tuple(c for c in table.columns if str(c).startswith(prefix) and c != prefix)
-        if len(found) < 2:
+        fitting = tuple(c for c in table.columns if str(c).startswith(prefix) and c != prefix)
+        if len(fitting) < 2:
             raise InputError(
-                f"--prefix {prefix}: {len(found)} columns begin so, at least two "
+                f"--prefix {prefix}: {len(fitting)} columns begin with it, at least two "
                 f"expected{did_you_mean(prefix, _beginnings(table.columns))}; there are "
                 f"{', '.join(map(str, table.columns[:20]))}"
             )
-        names = _without_joint([c[len(prefix) :].strip() for c in found], prefix)
-        return ClassColumns(found, names, bool(_LOGIT.fullmatch(prefix.rstrip("_ .:-"))))
+        names = _without_joint([c[len(prefix) :].strip() for c in fitting], prefix)
+        return ClassColumns(fitting, names, bool(_LOGIT.fullmatch(prefix.rstrip("_ .:-"))))
     keys = {name_key(name) for name in known}
     sets: dict[str, list[tuple[str, str]]] = {}
     text: dict[str, tuple[str, str]] = {}
@@ -92,20 +92,22 @@ def find_class_columns(
             sets.setdefault(split[0], []).append((column, split[1]))
         elif name_key(split[1]) in keys:
             text.setdefault(split[0], (column, split[1]))
-    sets = {head: found for head, found in sets.items() if len(found) > 1 and head not in text}
-    probabilities = {h: f for h, f in sets.items() if _PROBABILITY.fullmatch(h)}
+    sets = {head: pairs for head, pairs in sets.items() if len(pairs) > 1 and head not in text}
+    probabilities = {h: pairs for h, pairs in sets.items() if _PROBABILITY.fullmatch(h)}
     chosen = probabilities or sets
-    if len(chosen) > 1:  # columns of 0 and 1 beside others say which class is true
-        chosen = {h: f for h, f in chosen.items() if not _says_truth(table, f)} or chosen
+    if len(chosen) > 1:  # columns of 0 and 1 among others mark the true class
+        chosen = {
+            h: pairs for h, pairs in chosen.items() if not _marks_truth(table, pairs)
+        } or chosen
     if len(chosen) > 1:
-        heads = " or ".join(f"{found[0][0]}..." for found in chosen.values())
+        heads = " or ".join(f"{pairs[0][0]}..." for pairs in chosen.values())
         raise InputError(
-            f"several sets of columns could be the class probabilities ({heads}); say "
-            "which with --prefix"
+            f"several sets of columns could be the class probabilities ({heads}); choose one "
+            f"with --prefix"
         )
-    for found in chosen.values():
+    for pairs in chosen.values():
         return ClassColumns(
-            tuple(c for c, _ in found), tuple(n for _, n in found), not probabilities
+            tuple(c for c, _ in pairs), tuple(n for _, n in pairs), not probabilities
         )
     bare = tuple(c for c in candidates if name_key(c) in keys and looks_numeric(table[c]))
     if len(bare) > 1:
@@ -132,8 +134,8 @@ def is_one_hot(marks: np.ndarray) -> bool:
     return bool(np.isin(marks, (0, 1)).all() and (marks.sum(axis=1) <= 1).all() and marks.any())
 
 
-def _says_truth(table: pd.DataFrame, found: list[tuple[str, str]]) -> bool:
-    marks = table[[column for column, _ in found]].apply(pd.to_numeric, errors="coerce")
+def _marks_truth(table: pd.DataFrame, pairs: list[tuple[str, str]]) -> bool:
+    marks = table[[column for column, _ in pairs]].apply(pd.to_numeric, errors="coerce")
     return is_one_hot(marks.to_numpy(np.float64))
 
 

@@ -20,7 +20,7 @@ _WHOLE_NUMBER = re.compile(r"[+-]?\d+(?:\.0+)?")
 
 
 def name_classes(
-    found: ClassColumns,
+    class_columns: ClassColumns,
     values: np.ndarray,
     labels: Sequence[str],
     predicted: pd.Series | None,
@@ -32,25 +32,26 @@ def name_classes(
 
     values: (N, C), any increasing function of the probabilities. labels: the class names that occur
     as labels. predicted: name per row (None where empty), index = row numbers; None when the table
-    has no such column or it is to be ignored. given: the names by column order, from the user.
+    has no such column or ignores it. given: the names by column order, from the user.
 
     Raises InputError when it cannot be known (saying what to give) and when the predicted column
     contradicts it on any row.
     """
-    count = len(found.columns)
+    count = len(class_columns.columns)
     known = list(dict.fromkeys([*labels, *_present(predicted)]))
     if given:
-        classes, how = _as_given(found, given), "The class order is as given"
-    elif (direct := _by_name(found.names, known)) is not None:
-        classes, how = direct, "The columns carry the class names"
+        classes, how = _as_given(class_columns, given), "The class order is as given"
+    elif (direct := _by_name(class_columns.names, known)) is not None:
+        classes, how = direct, "The columns are named after the classes"
     elif predicted is not None and len(_present(predicted)):
-        return _from_predictions(found, values, labels, predicted, where)
-    elif not known and not all(map(_WHOLE_NUMBER.fullmatch, found.names)):
-        classes, how = list(found.names), "The columns carry the class names"
+        return _from_predictions(class_columns, values, labels, predicted, where)
+    elif not known and not all(map(_WHOLE_NUMBER.fullmatch, class_columns.names)):
+        classes, how = list(class_columns.names), "The columns are named after the classes"
     else:
         raise InputError(
-            f"{where}columns {found.columns[0]} ... {found.columns[-1]} do not say which class "
-            "they are, and no column of predicted classes tells it (there is none, or "
+            f"{where}columns {class_columns.columns[0]} ... {class_columns.columns[-1]} do not "
+            f"name "
+            "their classes, and no column of predicted classes shows them (there is none, or "
             f"--ignore-predicted is given); give the {count} names in the order of the columns "
             "with --classes"
             + (f" (labels there: {', '.join(known[:20])})" if known else "")
@@ -61,10 +62,10 @@ def name_classes(
                 else ""
             )
         )
-    _demand_distinct(found, classes, given or known, where)
+    _demand_distinct(class_columns, classes, given or known, where)
     if predicted is not None and len(_present(predicted)):
         _demand_agreement(
-            found,
+            class_columns,
             classes,
             values,
             predicted,
@@ -75,25 +76,26 @@ def name_classes(
     return classes, how + "."
 
 
-def lacking_column(found: ClassColumns, known: Collection[str]) -> str:
+def lacking_column(class_columns: ClassColumns, known: Collection[str]) -> str:
     """What to say where probabilities sum to less than 1: a missing column; empty if none seems so.
 
     known: the class names that occur. Names on the columns, or a gap in their numbers, tell which.
     """
-    names = {name_key(name) for name in found.names}
+    names = {name_key(name) for name in class_columns.names}
     classes = {name_key(name): name for name in known}
     lost = [name for key, name in classes.items() if key not in names]
     if 0 < len(lost) < len(classes):
         return f"the column of '{lost[0]}' is missing"
-    numbers = [int(name) for name in found.names if name.isdecimal()]
+    numbers = [int(name) for name in class_columns.names if name.isdecimal()]
     gaps = sorted(set(range(min(numbers, default=0), max(numbers, default=0))) - set(numbers))
-    if len(numbers) == len(found.names) and gaps:
-        which = found.columns[0].removesuffix(found.names[0])
+    if len(numbers) == len(class_columns.names) and gaps:
+        which = class_columns.columns[0].removesuffix(class_columns.names[0])
         return f"the column {which}{gaps[0]} is missing"
-    if len(classes) > len(found.columns):
+    if len(classes) > len(class_columns.columns):
         return (
-            f"a column is probably missing: {found.columns[0]} ... {found.columns[-1]} are "
-            f"{len(found.columns)}, labels and predictions name {len(classes)} classes"
+            f"a column is probably missing: {class_columns.columns[0]} ... "
+            f"{class_columns.columns[-1]} are "
+            f"{len(class_columns.columns)}, labels and predictions name {len(classes)} classes"
         )
     return ""
 
@@ -102,17 +104,17 @@ def _present(names: pd.Series | None) -> list[str]:
     return [] if names is None else list(names.dropna().drop_duplicates())
 
 
-def _as_given(found: ClassColumns, given: Sequence[str]) -> list[str]:
-    if len(given) != len(found.columns):
+def _as_given(class_columns: ClassColumns, given: Sequence[str]) -> list[str]:
+    if len(given) != len(class_columns.columns):
         raise InputError(
-            f"--classes gives {len(given)} names for {len(found.columns)} columns "
-            f"({found.columns[0]} ... {found.columns[-1]})"
+            f"--classes gives {len(given)} names for {len(class_columns.columns)} columns "
+            f"({class_columns.columns[0]} ... {class_columns.columns[-1]})"
         )
-    keys, own = list(map(name_key, given)), list(map(name_key, found.names))
-    if sorted(keys) == sorted(own) and keys != own:
+    keys, names = list(map(name_key, given)), list(map(name_key, class_columns.names))
+    if sorted(keys) == sorted(names) and keys != names:
         raise InputError(
-            "--classes gives the names in another order than the columns carry them: "
-            f"{', '.join(found.names)}"
+            "--classes gives the names in another order than the columns: "
+            f"{', '.join(class_columns.names)}"
         )
     return list(given)
 
@@ -132,7 +134,11 @@ def _by_name(names: Sequence[str], known: Sequence[str]) -> list[str] | None:
 
 
 def _from_predictions(
-    found: ClassColumns, values: np.ndarray, labels: Sequence[str], predicted: pd.Series, where: str
+    class_columns: ClassColumns,
+    values: np.ndarray,
+    labels: Sequence[str],
+    predicted: pd.Series,
+    where: str,
 ) -> tuple[list[str], str]:
     """Each predicted name, as first spelt, is the column that is highest where it was predicted."""
     top, sure = _highest(values)
@@ -142,14 +148,15 @@ def _from_predictions(
     )
     use = sure & predicted.notna().to_numpy()
     names = list(dict.fromkeys(predicted[use]))
-    if len(names) > len(found.columns):
-        lacking = lacking_column(found, names) or (
-            "a column is missing, or a name is spelt in two ways"
+    if len(names) > len(class_columns.columns):
+        lacking = lacking_column(class_columns, names) or (
+            "a column is missing, or a name has two spellings"
         )
         raise InputError(
-            f"{where}{len(names)} classes are predicted for {len(found.columns)} columns: {lacking}"
+            f"{where}{len(names)} classes are predicted for {len(class_columns.columns)} "
+            f"columns: {lacking}"
         )
-    counts = np.zeros((len(names), len(found.columns)), np.int64)
+    counts = np.zeros((len(names), len(class_columns.columns)), np.int64)
     np.add.at(counts, (pd.Index(names).get_indexer(predicted[use]), top[use]), 1)
     column_of = counts.argmax(axis=1)
     classes: dict[int, str] = {}
@@ -157,29 +164,31 @@ def _from_predictions(
         if column in classes:
             rows = predicted.index[use & (predicted == name).to_numpy()]
             raise InputError(
-                f"{where}{rows_text(rows)}: '{name}' was predicted where {found.columns[column]} "
+                f"{where}{rows_text(rows)}: '{name}' was predicted where "
+                f"{class_columns.columns[column]} "
                 f"is highest, as for '{classes[column]}' elsewhere; correct the name, or give the "
                 "class order with --classes"
             )
         classes[int(column)] = name
-    spare_columns = [j for j in range(len(found.columns)) if j not in classes]
+    spare_columns = [j for j in range(len(class_columns.columns)) if j not in classes]
     spare_names = list(
         {name_key(name): name for name in reversed(labels) if name_key(name) not in spelt}.values()
     )
     how = "The class order was inferred from the predicted column"
     if len(spare_columns) == len(spare_names) == 1:
         classes[spare_columns[0]] = spare_names[0]
-        how += f" ('{spare_names[0]}', never predicted, is the column left over)"
+        how += f" ('{spare_names[0]}', never predicted, is the remaining column)"
     elif spare_columns:
         raise InputError(
             f"{where}the highest probability is never in "
-            f"{', '.join(found.columns[j] for j in spare_columns[:5])}, so nothing says which "
-            f"class that is; give all {len(found.columns)} names in the order of the columns with "
+            f"{', '.join(class_columns.columns[j] for j in spare_columns[:5])}, so its class is "
+            f"unknown; give all {len(class_columns.columns)} names in the order of the columns "
+            f"with "
             "--classes"
         )
-    result = [classes[j] for j in range(len(found.columns))]
+    result = [classes[j] for j in range(len(class_columns.columns))]
     _demand_agreement(
-        found,
+        class_columns,
         result,
         values,
         predicted,
@@ -190,7 +199,7 @@ def _from_predictions(
 
 
 def _demand_agreement(
-    found: ClassColumns,
+    class_columns: ClassColumns,
     classes: Sequence[str],
     values: np.ndarray,
     predicted: pd.Series,
@@ -199,13 +208,14 @@ def _demand_agreement(
 ) -> None:
     top, sure = _highest(values)
     expected = match_names(predicted, classes, where)
-    said = np.asarray(list(classes), dtype=object)[top]
-    wrong = sure & expected.notna().to_numpy() & (expected.to_numpy(dtype=object) != said)
+    highest = np.asarray(list(classes), dtype=object)[top]
+    wrong = sure & expected.notna().to_numpy() & (expected.to_numpy(dtype=object) != highest)
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])
         raise InputError(
             f"{where}{rows_text(predicted.index[wrong])}: predicted is '{predicted.iloc[first]}' "
-            f"but the highest column is {found.columns[top[first]]} ('{said[first]}'); {remedy} "
+            f"but the highest column is {class_columns.columns[top[first]]} "
+            f"('{highest[first]}'); {remedy} "
             "take the highest probability with --ignore-predicted"
         )
 
@@ -218,7 +228,7 @@ def _highest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _demand_distinct(
-    found: ClassColumns, classes: Sequence[str], exact: Collection[str], where: str
+    class_columns: ClassColumns, classes: Sequence[str], exact: Collection[str], where: str
 ) -> None:
     """Refuse two columns of one class. Names that differ in case are two if `exact` has both."""
     first: dict[str, int] = {}
@@ -226,6 +236,6 @@ def _demand_distinct(
         i = first.setdefault(name_key(name), j)
         if i != j and not (classes[i] != name and {classes[i], name} <= set(exact)):
             raise InputError(
-                f"{where}columns {found.columns[i]} and {found.columns[j]} both fit "
-                f"the class '{classes[i]}'; rename one, or leave it out"
+                f"{where}columns {class_columns.columns[i]} and {class_columns.columns[j]} both "
+                f"match class '{classes[i]}'; rename one, or remove it"
             )

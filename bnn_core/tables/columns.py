@@ -79,13 +79,13 @@ def map_columns(
     column of units applies to the concentrations. A batch is read from BBBC021's plate names
     ("Week4_27481" -> "Week4") where there is no batch column.
     Raises InputError for an override that names no column, two columns that claim one name and
-    disagree, and concentrations most of which are no numbers.
+    disagree, and concentrations that are mostly not numbers.
     """
     overrides = _resolved(table, overrides or {})
     plain = {column: plain_name(column) for column in table.columns}
-    taken = {source for source in overrides.values() if source}
-    channels = _channels(table, {c: n for c, n in plain.items() if c not in taken})
-    used = taken | {c for pair in channels.values() for c in pair if c}
+    overridden = {source for source in overrides.values() if source}
+    channels = _channels(table, {c: n for c, n in plain.items() if c not in overridden})
+    used = overridden | {c for pair in channels.values() for c in pair if c}
     columns: dict[str, str] = {}
     for canonical in CANONICAL:
         if canonical in overrides:
@@ -127,20 +127,19 @@ def _resolved(table: pd.DataFrame, overrides: Mapping[str, str]) -> dict[str, st
     for canonical, source in overrides.items():
         if canonical not in CANONICAL:
             raise InputError(
-                f"'{canonical}' is no column of a study; known are {', '.join(CANONICAL)}"
+                f"'{canonical}' is not a column of a study; the columns are {', '.join(CANONICAL)}"
             )
         column = column_like(source, table.columns) if source else source
         if column is None:
             raise InputError(
-                f"column '{source}' (asked for as {canonical}): "
-                f"{no_such_column(source, table.columns)}"
+                f"column '{source}' (given as {canonical}): {no_such_column(source, table.columns)}"
             )
         resolved[canonical] = column
     return resolved
 
 
 def _rank(plain: str, canonical: str, channels: Mapping[str, object]) -> int | None:
-    """Place of a column name among the aliases of `canonical`; None when it is none of them."""
+    """Position of a column name among the aliases of `canonical`; None if it is not an alias."""
     names = ALIASES[canonical]
     for penalty, name in enumerate(_spellings(plain, channels)):
         if canonical == "concentration":
@@ -172,8 +171,8 @@ def _one_of(table: pd.DataFrame, canonical: str, claims: list[str]) -> str:
     if len(rivals) == 1 or named or canonical in ("path", "image_id") or _all_equal(table, rivals):
         return rivals[0]
     raise InputError(
-        f"columns {', '.join(repr(c) for c in rivals)} could each be the {canonical} "
-        f"and differ; say which with --map {canonical}=COLUMN"
+        f"columns {', '.join(repr(c) for c in rivals)} could each be the {canonical}, and they "
+        f"differ; choose one with --map {canonical}=COLUMN"
     )
 
 
@@ -201,8 +200,8 @@ def _concentrations(
         notes = [
             *notes,
             f"WARNING: '{source}' is named as {in_name}, '{unit_column}' says "
-            f"{', '.join(map(str, units[:3]))}: the units of '{unit_column}' are used; "
-            "--map concentration_unit= leaves them out",
+            f"{', '.join(map(str, units[:3]))}: the units of '{unit_column}' are used; --map "
+            f"concentration_unit= ignores them",
         ]
     return doses, notes
 

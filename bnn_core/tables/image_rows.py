@@ -26,7 +26,7 @@ def image_rows(
 ) -> pd.DataFrame:
     """The columns of images.parquet, index = row numbers of the table.
 
-    new: labels of kinds that the network never learnt, None elsewhere.
+    new: labels absent from training, None elsewhere.
     """
     known = main.mapped
     _demand_single(main)
@@ -61,7 +61,7 @@ def image_rows(
         if images["group"].notna().any():
             notes.append(
                 f"{count(n := int(lost.sum()), 'scored row')} {have(n)} no compound: "
-                "images are taken as independent."
+                "these images are treated as independent."
             )
         images["group"] = None
     notes += odd_wells(images)
@@ -87,13 +87,13 @@ def _demand_single(main: SourceTable) -> None:
     double = (main.raw if key is None else key).duplicated(keep=False)
     if double.any():
         what = (
-            "rows that are the same in every column"
+            "identical rows"
             if key is None
             else f"the same image more than once ('{key[double].iloc[0]}')"
         )
         raise InputError(
-            f"{main.where}{rows_text(double.index[double])}: {what}; remove the "
-            "doubles, or add a column image_id"
+            f"{main.where}{rows_text(double.index[double])}: {what}; remove the duplicates, or "
+            f"add a column image_id"
         )
 
 
@@ -101,5 +101,5 @@ def _folds(known: pd.DataFrame, notes: list[str]) -> np.ndarray:
     if "fold" in known and known["fold"].str.fullmatch(r"-?\d{1,9}").eq(True).all():
         return known["fold"].astype(np.int64).to_numpy()
     if "fold" in known:
-        notes.append("The fold column holds other things than whole numbers and was left out.")
+        notes.append("The fold column has values that are not whole numbers. It is ignored.")
     return np.zeros(len(known), np.int64)

@@ -67,7 +67,7 @@ def join_metadata(
             if several:
                 emptied[column] = several
     if not brought and not notes:
-        raise InputError(f"{path} adds nothing: none of its other columns has one value per {name}")
+        raise InputError(f"{path} adds nothing: no other column of it has one value per {name}")
     compared = f", compared by {how}" if how else ""
     if brought:
         notes.insert(0, f"{', '.join(brought)} joined from {path.name} on {name}{compared}.")
@@ -98,9 +98,9 @@ def _partners(
     ]
     if not possible:
         raise InputError(
-            f"{path} and {table_path} share no column to join on "
-            f"({', '.join(on) or 'image, plate and well, or compound'}); the one has "
-            f"{', '.join(metadata)}, the other {', '.join(table)}; name columns with --map"
+            f"{path} and {table_path} have no column in common to join on "
+            f"({', '.join(on) or 'image, plate and well, or compound'}); the first has "
+            f"{', '.join(metadata)}, the second {', '.join(table)}; name columns with --map"
         )
     for ours, theirs in possible:
         wanted = table[list(ours)]
@@ -166,7 +166,8 @@ def _contradictions(table: pd.DataFrame, column: str, values: pd.Series, path: P
     ]
     n, more = int(units[differs].nunique()), len(pairs) - len(shown)
     return [
-        f"{WARNING}{column} contradicts {path.name} in {n:,} of {count(units[both].nunique(), noun)} "
+        f"{WARNING}{column} contradicts {path.name} in {n:,} of "
+        f"{count(units[both].nunique(), noun)} "
         f"that both have: {'; '.join(shown)}{f'; and {more:,} more' if more else ''}"
     ]
 

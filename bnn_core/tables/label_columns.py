@@ -14,7 +14,7 @@ from bnn_core.tables.label_values import ASKED
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, as_text, name_key, none_where
 
-#: Names that programs and people give the true class and the predicted one, beside the usual ones.
+#: Further names of the true class and of the predicted class, besides the usual ones.
 _LABEL_LIKE = re.compile(
     r"actual(?:_class|_label)?|obs|observed|gt|gt_label|y|y_test|class|class_label|class_name|"
     r"category|diagnosis|dx|ref|reference|expected|gold|real|true|given_label|annotated|manual|"
@@ -33,10 +33,10 @@ _ROWS_PER_CLASS = 5
 
 @dataclass(frozen=True)
 class NameColumns:
-    """Where class names stand.
+    """The columns of class names.
 
     labels: per row, None where empty. predicted: name of the column of predicted classes.
-    label: name of the column that was taken as label though it has no usual name. others: columns
+    label: name of the column that is used as label without a usual name. others: columns
     that hold only class names and were not taken.
     """
 
@@ -51,8 +51,8 @@ class NameColumns:
         """How to name the label where no image has one."""
         if self.others:
             return (
-                f"only class names are in {listed([repr(c) for c in self.others])}; "
-                f"--label {self.others[0]} takes that column as the label"
+                f"only class names occur in {listed([repr(c) for c in self.others])}; "
+                f"--label {self.others[0]} uses that column as the label"
             )
         return "--label COLUMN names the column of labels"
 
@@ -65,7 +65,7 @@ def likely_names(main: SourceTable) -> list[str]:
 
 def name_columns(
     main: SourceTable,
-    found: ClassValues,
+    class_values: ClassValues,
     labels: pd.Series,
     predicted: str | None,
     options: ImportOptions,
@@ -78,14 +78,14 @@ def name_columns(
     no other; not if its names could as well be those of the highest class.
     """
     labelled = bool(labels.notna().any())
-    keys = _class_keys(found.columns, main, labels, predicted, options)
+    keys = _class_keys(class_values.columns, main, labels, predicted, options)
     numbered = all(map(_WHOLE.fullmatch, keys))
-    used = {*found.columns.columns, predicted}
-    places = len(found.columns.columns)
+    used = {*class_values.columns.columns, predicted}
+    n_classes = len(class_values.columns.columns)
     holding = [
         c
         for c in main.map.unused
-        if c not in used and _holds_names(main.raw[c], c, keys, places, numbered)
+        if c not in used and _holds_names(main.raw[c], c, keys, n_classes, numbered)
     ]
     if predicted is None and not options.ignore_predicted:
         called = [c for c in holding if _called(c, _PREDICTED_LIKE)]
@@ -95,23 +95,26 @@ def name_columns(
             if c not in called
             and not numbered
             and not _called(c, _LABEL_LIKE)
-            and _matches_highest(as_text(main.raw[c]), found) == "in another order"
+            and _matches_highest(as_text(main.raw[c]), class_values) == "in another order"
         ]
         predicted = next(iter(called), None)
     holding = [c for c in holding if c != predicted and not _called(c, _PREDICTED_LIKE)]
     notes = []
-    taken = None
+    label_column = None
     if not labelled:
         called = [c for c in holding if _called(c, _LABEL_LIKE)]
         free = [
-            c for c in holding if not numbered and not _matches_highest(as_text(main.raw[c]), found)
+            c
+            for c in holding
+            if not numbered and not _matches_highest(as_text(main.raw[c]), class_values)
         ]
-        taken = called[0] if called else free[0] if len(free) == 1 else None
-        one_hot = None if taken else _one_hot(main, found.columns, used)
-        if taken:
-            labels = as_text(main.raw[taken])
+        label_column = called[0] if called else free[0] if len(free) == 1 else None
+        one_hot = None if label_column else _one_hot(main, class_values.columns, used)
+        if label_column:
+            labels = as_text(main.raw[label_column])
             notes.append(
-                f"The label is read from '{taken}', which holds class names; --label names another "
+                f"The label is read from '{label_column}', which holds class names; --label "
+                f"names another "
                 "column."
             )
         elif one_hot is not None:
@@ -120,14 +123,14 @@ def name_columns(
     others = tuple(
         c
         for c in holding
-        if c != taken and (not numbered or _called(c, _LABEL_LIKE) or not labelled)
+        if c != label_column and (not numbered or _called(c, _LABEL_LIKE) or not labelled)
     )
-    if others and (labelled or taken):
+    if others and (labelled or label_column):
         notes.append(
-            f"Only class names are also in {listed([repr(c) for c in others])}; --label "
-            f"{others[0]} takes that column as the label."
+            f"Only class names also occur in {listed([repr(c) for c in others])}; --label "
+            f"{others[0]} uses that column as the label."
         )
-    return NameColumns(labels, predicted, taken, others, tuple(notes))
+    return NameColumns(labels, predicted, label_column, others, tuple(notes))
 
 
 def _called(column: str, pattern: re.Pattern) -> bool:
@@ -135,26 +138,26 @@ def _called(column: str, pattern: re.Pattern) -> bool:
 
 
 def _class_keys(
-    found: ClassColumns,
+    columns: ClassColumns,
     main: SourceTable,
     labels: pd.Series,
     predicted: str | None,
     options: ImportOptions,
 ) -> set[str]:
     """Keys of all class names that are known."""
-    names = [*(options.classes or found.names), *labels.dropna().unique()]
+    names = [*(options.classes or columns.names), *labels.dropna().unique()]
     if predicted is not None:
         names += list(as_text(main.raw[predicted]).dropna().unique())
     keys = {name_key(name) for name in names} - set(NO_LABEL)
-    own = {name_key(name) for name in found.names}
-    numbers = set(map(str, range(len(own))))
-    if own in (numbers, set(map(str, range(1, len(own) + 1)))) and not keys - own - set(ASKED):
-        keys |= numbers | {str(len(own))}
+    of_columns = {name_key(name) for name in columns.names}
+    from_zero, from_one = ({str(k) for k in range(b, b + len(of_columns))} for b in (0, 1))
+    if of_columns in (from_zero, from_one) and not keys - of_columns - set(ASKED):
+        keys |= from_zero | from_one
     return keys
 
 
 def _holds_names(
-    values: pd.Series, column: str, keys: Collection[str], places: int, numbered: bool
+    values: pd.Series, column: str, keys: Collection[str], n_classes: int, numbered: bool
 ) -> bool:
     """Whether a column holds only class names; of any words where nothing names the classes."""
     first = _keys(values.iloc[:1000])
@@ -163,7 +166,7 @@ def _holds_names(
 
     def fits(held: set[str]) -> bool:
         held = held - (set(NO_LABEL) | set(ASKED)) if not held <= set(keys) else held
-        return len(held) > (not like) and (held <= set(keys) or (words and len(held) <= places))
+        return len(held) > (not like) and (held <= set(keys) or (words and len(held) <= n_classes))
 
     return fits(first) and (len(values) <= 1000 or fits(_keys(values)))
 
@@ -172,41 +175,43 @@ def _keys(values: pd.Series) -> set[str]:
     return {name_key(name) for name in as_text(values).dropna().unique()}
 
 
-def _matches_highest(names: pd.Series, found: ClassValues) -> str:
+def _matches_highest(names: pd.Series, class_values: ClassValues) -> str:
     """How the names in a column go with the highest class: not (""), "as named", or one to one in
     another order (on too many rows for chance).
     """
-    values = found.values
+    values = class_values.values
     filled = names.notna().to_numpy() & ~np.isnan(values).any(axis=1)
     top = values[filled].argmax(axis=1)
     keys = names[filled].map(name_key)
     pairs = pd.DataFrame({"top": top, "key": keys.to_numpy()}).drop_duplicates()
     if pairs["top"].duplicated().any() or pairs["key"].duplicated().any():
         return ""
-    own = [name_key(name) for name in found.columns.names]
-    if all(own[t] == key for t, key in zip(pairs["top"], pairs["key"], strict=True)):
+    names_of_columns = [name_key(name) for name in class_values.columns.names]
+    if all(names_of_columns[t] == key for t, key in zip(pairs["top"], pairs["key"], strict=True)):
         return "as named"
     return "in another order" if filled.sum() >= _ROWS_PER_CLASS * values.shape[1] else ""
 
 
 def _one_hot(
-    main: SourceTable, found: ClassColumns, used: Collection[str | None]
+    main: SourceTable, class_columns: ClassColumns, used: Collection[str | None]
 ) -> tuple[list[str], pd.Series] | None:
     """The label of each row from columns of 0 and 1, one per class: (columns, labels)."""
     sets: dict[str, dict[str, str]] = {}
     for column in (c for c in main.map.unused if c not in used):
-        for name in found.names:
+        for name in class_columns.names:
             key = name_key(column)
             if key.endswith(name_key(name)):
                 sets.setdefault(key[: -len(name_key(name))], {})[name] = column
-    numbered = all(map(_WHOLE.fullmatch, found.names))
+    numbered = all(map(_WHOLE.fullmatch, class_columns.names))
     for head, columns in sets.items():
-        if len(columns) == len(found.names) and (_TRUTH_LIKE.match(head) or not numbered):
-            ordered = [columns[name] for name in found.names]
+        if len(columns) == len(class_columns.names) and (_TRUTH_LIKE.match(head) or not numbered):
+            ordered = [columns[name] for name in class_columns.names]
             marks = main.raw[ordered].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
             if is_one_hot(marks):
                 names = pd.Series(
-                    np.array(found.names, dtype=object)[np.nan_to_num(marks).argmax(axis=1)],
+                    np.array(class_columns.names, dtype=object)[
+                        np.nan_to_num(marks).argmax(axis=1)
+                    ],
                     index=main.raw.index,
                 )
                 return ordered, none_where(

@@ -1,4 +1,4 @@
-"""What the values of a label column mean beside the classes: no label, a number, a new kind."""
+"""Values of a label column that are not classes: no label, a number, a new kind."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from bnn_core.tables.reading import rows_text
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, match_names, name_key, none_where
 
-#: Labels that mean "no label" wherever no class is called so. Their use is always reported.
+#: Labels that mean "no label" unless a class has that name. Their use is always reported.
 ASKED = ("-1", "none", "null", "?", "unknown", "-")
 
 
@@ -21,7 +21,7 @@ ASKED = ("-1", "none", "null", "?", "unknown", "-")
 class LabelValues:
     """Labels, predicted names and labels of new kinds, one per row, None where there is none.
 
-    A row has a label of a class, or of a kind that the network never learnt (`new`), or neither.
+    A row has a label of a class, or of a kind absent from training (`new`), or neither.
     """
 
     labels: pd.Series
@@ -59,8 +59,8 @@ def read_label_values(
     if is_new.any():
         n = int(is_new.sum())
         notes.append(
-            f"{count(n, 'image')} {have(n)} a label that the network never learnt "
-            f"({_counted(new[is_new])}): shown as new, never scored."
+            f"{count(n, 'image')} {have(n)} a label absent from training "
+            f"({_counted(new[is_new])}): shown as new kinds, not scored."
         )
     return LabelValues(labels, predicted, new, notes)
 
@@ -97,19 +97,19 @@ def without_label(
     ):
         names = " ".join(["-1", *sorted(others, key=int)])
         raise InputError(
-            f"{path}: label '-1' on {count(int(counts['-1']), 'row')} is no label, or "
-            f"the first of {columns} classes; say which with --unlabelled -1 or "
+            f"{path}: label '-1' on {count(int(counts['-1']), 'row')} means no label, or the "
+            f"first of {columns} classes; choose with --unlabelled -1 or "
             f"--classes {names}"
         )
     silent = [key for key in NO_LABEL if key not in known]
     notes = [f"Read as no label: {_counted(labels[given])} (--unlabelled)."] if given.any() else []
     if asked:
         notes.append(
-            f"Read as no label: {_counted(labels[keys.isin(asked) & ~given])}; no class "
-            "is called so. Other values that mean no label are named with --unlabelled."
+            f"Read as no label: {_counted(labels[keys.isin(asked) & ~given])}; no class has that "
+            f"name. Give other values that mean no label with --unlabelled."
         )
     notes += [
-        f"'{key}' is a class and the label of {count(int(counts[key]), 'row')}; if it means "
+        f"'{key}' is a class, and the label of {count(int(counts[key]), 'row')}; if it means "
         f"no label, give --unlabelled {key}."
         for key in counts.index
         if key in known and key in ASKED and key != "-1"
@@ -125,25 +125,27 @@ def count_alike(
     names: what the columns say. labels: those that occur. Numbers count from 1 where the last of
     1..K is among them and 0 is not, from 0 where 0 is and K is not; else nothing is changed.
     """
-    places = len(names)
-    from_zero, from_one = ({str(k) for k in range(b, b + places)} for b in (0, 1))
+    n = len(names)
+    from_zero, from_one = ({str(k) for k in range(b, b + n)} for b in (0, 1))
 
     def base(values: Collection[object]) -> int | None:
         keys = {name_key(value) for value in values} - set(NO_LABEL) - set(ASKED)
-        if keys <= from_one and str(places) in keys:
+        if keys <= from_one and str(n) in keys:
             return 1
         return 0 if keys <= from_zero and "0" in keys else None
 
-    own = {frozenset(from_zero): 0, frozenset(from_one): 1}.get(frozenset(map(name_key, names)))
+    base_of_columns = {frozenset(from_zero): 0, frozenset(from_one): 1}.get(
+        frozenset(map(name_key, names))
+    )
     theirs = None if predicted is None else base(predicted.dropna().unique())
-    wanted = next((b for b in (base(labels), theirs, own) if b is not None), None)
-    if own is None or (wanted == own and theirs in (None, own)):
+    wanted = next((b for b in (base(labels), theirs, base_of_columns) if b is not None), None)
+    if base_of_columns is None or (wanted == base_of_columns and theirs in (None, base_of_columns)):
         return tuple(names), predicted, ""
     if predicted is not None and theirs is not None and theirs != wanted:
         shifted = predicted.map(lambda n: str(int(name_key(n)) + wanted - theirs), "ignore")
         predicted = none_where(shifted, predicted.isna())
-    moved = tuple(str(int(name_key(name)) + wanted - own) for name in names)
-    what = "columns" if wanted != own else "predicted classes"
+    moved = tuple(str(int(name_key(name)) + wanted - base_of_columns) for name in names)
+    what = "columns" if wanted != base_of_columns else "predicted classes"
     return (
         moved,
         predicted,
@@ -152,12 +154,14 @@ def count_alike(
 
 
 def counted_alike(
-    found: ClassValues, labels: pd.Series, predicted: pd.Series | None
+    class_values: ClassValues, labels: pd.Series, predicted: pd.Series | None
 ) -> tuple[ClassValues, pd.Series | None, list[str]]:
     """Numbered columns and predictions counted from 0 or 1 as the labels are, and a note."""
-    names, predicted, note = count_alike(found.columns.names, labels.dropna().unique(), predicted)
+    names, predicted, note = count_alike(
+        class_values.columns.names, labels.dropna().unique(), predicted
+    )
     return (
-        replace(found, columns=replace(found.columns, names=names)),
+        replace(class_values, columns=replace(class_values.columns, names=names)),
         predicted,
         [note] if note else [],
     )
@@ -176,9 +180,9 @@ def named_codes(
     occurring = set(keys.dropna())
     if not given or not occurring or occurring & {name_key(name) for name in given}:
         return values, ""
-    places = len(given)
-    from_one = [range(1, places + 1)] if str(places) in occurring else []
-    for codes in (names, range(places), *from_one):
+    n = len(given)
+    from_one = [range(1, n + 1)] if str(n) in occurring else []
+    for codes in (names, range(n), *from_one):
         class_of = {name_key(code): name for code, name in zip(codes, given, strict=False)}
         if occurring <= class_of.keys():
             meant = ", ".join(f"{code} is '{name}'" for code, name in list(class_of.items())[:12])
@@ -193,16 +197,15 @@ def class_labels(labels: pd.Series, classes: Sequence[str], where: str) -> pd.Se
     if unknown.any():
         plain = {plain_name(name) for name in labels[unknown].unique()}
         alike = (
-            ", spell the classes as the labels do with --classes"
+            ", give the classes with --classes, spelled like the labels"
             if plain & set(map(plain_name, classes))
             else ""
         )
         names = ", ".join(f"'{n}'" for n in labels[unknown].unique()[:5])
         raise InputError(
-            f"{where}{rows_text(labels.index[unknown])}: label {names} is none of "
-            f"the classes ({', '.join(classes[:12])}); correct it{alike}, or name what it is "
-            "with --unlabelled (no label), --new (a kind that the network never "
-            "learnt) or --control"
+            f"{where}{rows_text(labels.index[unknown])}: label {names} is not one of the classes "
+            f"({', '.join(classes[:12])}); correct it{alike}, or give it with --unlabelled (no "
+            f"label), --new (absent from training) or --control"
         )
     return labels
 

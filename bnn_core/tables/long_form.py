@@ -47,8 +47,8 @@ def pivot_long(
     key = image_key(mapped)
     if key is None:
         raise InputError(
-            f"{path}: a long table (columns {columns[0]}, {columns[1]}) needs a "
-            "column that tells images apart: image_id, path, or plate, well and site"
+            f"{path}: a long table (columns {columns[0]}, {columns[1]}) needs a column that "
+            f"identifies the image: image_id, path, or plate, well and site"
         )
     names = _one_spelling(table[columns[0]].astype(str).str.strip().fillna(""), key)
     empty = names == ""
@@ -56,8 +56,8 @@ def pivot_long(
         raise InputError(f"{path} {rows_text(table.index[empty])}: no class name in '{columns[0]}'")
     classes = sorted(names.unique(), key=lambda n: (0, int(n), n) if n.isdecimal() else (1, 0, n))
     image, images = pd.factorize(key)
-    place = pd.Index(classes).get_indexer(names)
-    double = pd.Series(image * len(classes) + place, index=table.index).duplicated(keep=False)
+    position = pd.Index(classes).get_indexer(names)
+    double = pd.Series(image * len(classes) + position, index=table.index).duplicated(keep=False)
     if double.any():
         raise InputError(
             f"{path} {rows_text(table.index[double])}: the same image and class more than once"
@@ -71,7 +71,7 @@ def pivot_long(
             f"({count(int(short.sum()), 'image')} without one)"
         )
     values = np.empty((len(images), len(classes)))
-    values[image, place] = to_numbers(table, [columns[1]], path)[:, 0]
+    values[image, position] = to_numbers(table, [columns[1]], path)[:, 0]
     first = np.unique(image, return_index=True)[1]
     for column in mapped:
         codes = pd.factorize(mapped[column])[0]

@@ -21,8 +21,8 @@ _PERCENT = re.compile(r"\s*\d+(?:[.,]\d+)?\s*%\s*")
 #: More columns of numbers than this are rather measurements.
 _MANY = 15
 _NEEDED = (
-    "one column per class is expected, such as softmax_0, p_<class> or called as the classes, or one "
-    "row per image and class (image, class, probability)"
+    "expected: one column per class, such as softmax_0, p_<class> or the names of the classes, "
+    "or one row per image and class (image, class, probability)"
 )
 
 
@@ -51,14 +51,14 @@ def why_no_classes(main: SourceTable, labels: pd.Series, predicted: str | None) 
     ):
         if cause:
             return cause
-    return f"no class probabilities found; {_NEEDED}; --prefix says how such columns begin"
+    return f"no class probabilities found; {_NEEDED}; --prefix gives the beginning of their names"
 
 
 def _one_column(table: pd.DataFrame) -> str:
     if table.shape[1] > 1:
         return ""
     return (
-        f"holds one column only ('{table.columns[0]}'): no separator was found in the first line "
+        f"has one column only ('{table.columns[0]}'): no separator was found in the first line "
         "(comma, semicolon, tab, | and blanks are known); save it as CSV"
     )
 
@@ -68,7 +68,8 @@ def _no_header(table: pd.DataFrame) -> str:
     if len(named) < 2:
         return ""
     return (
-        f"the first line holds numbers ({', '.join(map(str, named[:3]))}): it seems to be data; add a "
+        f"the first line holds numbers ({', '.join(map(str, named[:3]))}): it seems to be data; "
+        f"add a "
         "line of column names above it"
     )
 
@@ -82,7 +83,8 @@ def _percent(table: pd.DataFrame, free: list[str]) -> str:
         return ""
     held = _filled(table[columns[0]]).iloc[0]
     return (
-        f"column '{columns[0]}' holds percentages as text ('{held}'): save them as numbers from 0 to "
+        f"column '{columns[0]}' holds percentages as text ('{held}'): save them as numbers from "
+        f"0 to "
         "1, without the sign"
     )
 
@@ -94,13 +96,13 @@ def _long_halves(main: SourceTable) -> str:
     name = next((plain[n] for n in CLASS if n in plain), None)
     if value and not name and key is not None and key.duplicated().any():
         return (
-            f"has one row per image and class (column '{value}'), and no column says of which class: "
-            "call that column 'class'"
+            f"has one row per image and class (column '{value}'), but no column of classes: name "
+            f"that column 'class'"
         )
     if name and not value and _several_rows(table, name):
         return (
-            f"has a column of classes ('{name}') and none of their probabilities: call that column "
-            "'probability'"
+            f"has a column of classes ('{name}') but no column of their probabilities: name that "
+            f"column 'probability'"
         )
     return ""
 
@@ -118,8 +120,8 @@ def _one_class(table: pd.DataFrame, free: list[str], labels: pd.Series) -> str:
         return ""
     others = [label for key, label in keys.items() if key != name_key(called[0])]
     return (
-        f"only the column '{called[0]}' is called as a class; the columns of {listed(others)} are "
-        "missing or called otherwise"
+        f"only the column '{called[0]}' is named after a class; the columns of {listed(others)} "
+        f"are missing or have other names"
     )
 
 
@@ -129,7 +131,8 @@ def _top_one(table: pd.DataFrame, shares: list[str], predicted: str | None) -> s
         return ""
     return (
         f"'{scores[0]}' is the probability of the predicted class ('{predicted}') only; the "
-        "probabilities of all classes are needed: export one column per class (predict_proba, top-k "
+        "probabilities of all classes are needed: export one column per class (predict_proba, "
+        "top-k "
         "of all classes)"
     )
 
@@ -139,7 +142,8 @@ def _marks(table: pd.DataFrame, shares: list[str]) -> str:
     if len(marks) < 2 or not is_one_hot(table[marks].apply(_numbers).to_numpy(np.float64)):
         return ""
     return (
-        f"'{marks[0]}' ... '{marks[-1]}' hold 0 and 1, so decisions and no probabilities: export the "
+        f"'{marks[0]}' ... '{marks[-1]}' contain 0 and 1, which are decisions, not "
+        f"probabilities: export the "
         "probabilities (predict_proba, softmax)"
     )
 
@@ -149,9 +153,10 @@ def _short_sums(table: pd.DataFrame, shares: list[str]) -> str:
         return ""
     sums = table[shares].apply(_numbers).sum(axis=1)
     return (
-        f"'{shares[0]}' ... '{shares[-1]}' ({count(len(shares), 'column')}) lie between 0 and 1 and "
-        f"sum to {sums.min():.3g} to {sums.max():.3g}: if they are the classes, is one missing? "
-        "--prefix says how the columns of the classes begin"
+        f"'{shares[0]}' ... '{shares[-1]}' ({count(len(shares), 'column')}) lie between 0 and 1 "
+        f"and "
+        f"sum to {sums.min():.3g} to {sums.max():.3g}: if they are the classes, one may be "
+        f"missing; --prefix gives the beginning of the names of the class columns"
     )
 
 
@@ -163,8 +168,8 @@ def _other_scale(
     if len(others) < 2 or len(others) != classes:
         return ""
     return (
-        f"'{others[0]}' ... '{others[-1]}' are as many as the labels, and their numbers are outside "
-        "of 0 to 1: if they are logits, rename them logit_<class> and give --logits"
+        f"'{others[0]}' ... '{others[-1]}' are as many columns as labels, with numbers outside 0 "
+        f"to 1: if they are logits, rename them logit_<class> and give --logits"
     )
 
 
@@ -172,9 +177,10 @@ def _features(numbers: list[str]) -> str:
     if len(numbers) <= _MANY:
         return ""
     return (
-        f"holds {count(len(numbers), 'column')} of numbers that are no class probabilities, such as "
-        f"'{numbers[0]}': measured features? 'bnn second-opinion' takes those, and this command the "
-        "predictions of a network"
+        f"holds {count(len(numbers), 'column')} of numbers that are not class probabilities, "
+        f"such as "
+        f"'{numbers[0]}': if they are measured features, give them to 'bnn second-opinion'; this "
+        f"command imports the predictions of a network"
     )
 
 
@@ -183,12 +189,12 @@ def _no_numbers(numbers: list[str], predicted: str | None) -> str:
         return ""
     if predicted is not None:
         return (
-            f"holds predicted classes ('{predicted}') and no probabilities: export the probabilities "
-            "of all classes (predict_proba, softmax)"
+            f"has predicted classes ('{predicted}') but no probabilities: export the "
+            f"probabilities of all classes (predict_proba, softmax)"
         )
     return (
-        "holds no numbers beside the metadata: labels only? Give the table of predictions here and "
-        "this one with --metadata, or samples with --samples"
+        "has no numbers besides metadata; if it has labels only, give the table of predictions "
+        "here and this table with --metadata, or samples with --samples"
     )
 
 

@@ -55,9 +55,7 @@ def read_sheet(path: Path) -> pd.DataFrame:
             if filled
             else "no filled cell"
         )
-        raise InputError(
-            f"{path} has {what}: save the one table as a workbook of its own, or as CSV"
-        )
+        raise InputError(f"{path} has {what}: save the table as a separate workbook, or as CSV")
     (rows,) = filled.values()
     cells = [[_text(cell) for cell in row] for row in rows]
     first = next(i for i, row in enumerate(cells) if any(row))

@@ -9,9 +9,9 @@ import pandas as pd
 from bnn_core.base.scores import DEFAULT
 from bnn_core.base.wording import be, count, listed
 from bnn_core.measures.intervals import Interval, mean_difference, mean_interval
-from bnn_core.measures.levels import aggregate, own_images, scored_rows
+from bnn_core.measures.levels import aggregate, original_images, scored_rows
 from bnn_core.tables.values import reading_order
-from bnn_core.tables.wells import place_of, well_name
+from bnn_core.tables.wells import well_name, well_position
 
 
 class Ring(NamedTuple):
@@ -41,7 +41,7 @@ def plate_names(table: pd.DataFrame) -> pd.Series:
 def well_table(
     table: pd.DataFrame, classes: Sequence[str], source: str | None = None
 ) -> pd.DataFrame:
-    """One row per well, sorted by plate (P2 before P10) and place: its fields taken together.
+    """One row per well, sorted by plate (P2 before P10) and position: the means of its fields.
 
     table: images joined with a summary. source: name of an added set, None: the study's own
     images. Rows without plate or without a readable well are left out (compare `unplaced`).
@@ -52,7 +52,7 @@ def well_table(
     prediction against its label; NA without), and the means of every quality_* and of distance,
     where there is one.
     """
-    table, place = _placed(table, source)
+    table, position = _placed(table, source)
     keys = ["plate", "well"]
     # Without labels a well stays one well, whatever its fields are labelled.
     units = aggregate(table.assign(label=None), "well", classes)
@@ -61,9 +61,9 @@ def well_table(
         for c in ("plate", "well", "n_images", "compound", "concentration", "role", "predicted")
         if c in units
     ]
-    found = units[[*columns, *(f"p_{name}" for name in classes)]].copy()
-    found.insert(2, "row", found["well"].map(lambda w: place[w][0]).astype(int))
-    found.insert(3, "column", found["well"].map(lambda w: place[w][1]).astype(int))
+    wells = units[[*columns, *(f"p_{name}" for name in classes)]].copy()
+    wells.insert(2, "row", wells["well"].map(lambda w: position[w][0]).astype(int))
+    wells.insert(3, "column", wells["well"].map(lambda w: position[w][1]).astype(int))
     scored = scored_rows(table)
     right = table["correct"].fillna(False).to_numpy(dtype=bool)
     measured = table[keys].assign(
@@ -74,14 +74,14 @@ def well_table(
     means = measured.groupby(keys, observed=True).mean()
     labels = table.groupby(keys, observed=True)["label"].agg(["nunique", "first"])
     labels["label"] = labels["first"].astype(object).where(labels["nunique"] == 1, None)
-    found = found.join(means, on=keys).join(
+    wells = wells.join(means, on=keys).join(
         labels[["label", "nunique"]].rename(columns={"nunique": "labels"}), on=keys
     )
-    correct = pd.array(found["predicted"].astype(object) == found["label"], dtype="boolean")
-    correct[(found["label"].isna() | found["agreement"].isna()).to_numpy()] = pd.NA
-    turn = {name: i for i, name in enumerate(sorted(found["plate"].unique(), key=reading_order))}
-    order = np.lexsort((found["column"], found["row"], found["plate"].map(turn)))
-    return found.assign(correct=correct).iloc[order].reset_index(drop=True)
+    correct = pd.array(wells["predicted"].astype(object) == wells["label"], dtype="boolean")
+    correct[(wells["label"].isna() | wells["agreement"].isna()).to_numpy()] = pd.NA
+    turn = {name: i for i, name in enumerate(sorted(wells["plate"].unique(), key=reading_order))}
+    order = np.lexsort((wells["column"], wells["row"], wells["plate"].map(turn)))
+    return wells.assign(correct=correct).iloc[order].reset_index(drop=True)
 
 
 def rows_of_wells(
@@ -96,19 +96,19 @@ def rows_of_wells(
 
 def unplaced(table: pd.DataFrame, source: str | None = None) -> pd.DataFrame:
     """The rows that no map can show: without plate, or with a well that is no well's name."""
-    return table[~_has_place(table, source)]
+    return table[~_has_position(table, source)]
 
 
 def odd_wells(images: pd.DataFrame) -> list[str]:
     """A sentence on wells that no plate has, such as Z99; none where there are none."""
     wells = images["well"].dropna().astype(str) if "well" in images else pd.Series(dtype=str)
-    names = [name for name in wells.unique() if place_of(name) is None]
+    names = [name for name in wells.unique() if well_position(name) is None]
     if not names:
         return []
     n = int(wells.isin(names).sum())
     return [
-        f"{count(n, 'image')} {be(n)} in wells that no plate has ({listed(names)}): no plate "
-        "map will show them; wells are named like B02, A01 to AF48"
+        f"{count(n, 'image')} {be(n)} in wells that do not exist on a plate ({listed(names)}), "
+        f"so no plate map shows them; wells have names like B02, A01 to AF48"
     ]
 
 
@@ -120,7 +120,7 @@ def quality_measures(table: pd.DataFrame) -> list[str]:
 def edge_ring(
     wells: pd.DataFrame, plate_size: tuple[int, int], in_use: Iterable[object] | None = None
 ) -> Ring:
-    """Which wells lie on the edge: the plate's outermost rows and columns, else those in use.
+    """Which wells are on the edge: the plate's outermost rows and columns, else those in use.
 
     wells: row and column of each; in_use: names of all wells of the study, so that the edge does
     not move when `wells` are only some of them. By default `wells` are all.
@@ -129,7 +129,9 @@ def edge_ring(
     used = (
         np.stack([row, column])
         if in_use is None
-        else np.array([place for name in in_use if (place := place_of(name)) is not None])
+        else np.array(
+            [position for name in in_use if (position := well_position(name)) is not None]
+        )
         .reshape(-1, 2)
         .T
     )
@@ -156,8 +158,8 @@ def edge_effect(values: np.ndarray, edge: np.ndarray) -> Interval | None:
     return mean_difference(outer, inner) if min(len(outer), len(inner)) > 1 else None
 
 
-def place_is_treatment(wells: pd.DataFrame, edge: np.ndarray) -> bool:
-    """Whether no treatment lies both on the edge and inside: what lies there explains any effect.
+def position_is_treatment(wells: pd.DataFrame, edge: np.ndarray) -> bool:
+    """Whether no treatment is both on the edge and inside: treatments then explain any effect.
 
     wells: with compound, and concentration where known; edge: (W,) bool. False without compounds.
     """
@@ -177,14 +179,14 @@ def line_effects(wells: pd.DataFrame, values: np.ndarray, along: str) -> pd.Data
     left out.
     """
     known = ~np.isnan(values)
-    found = []
+    lines = []
     for line, part in pd.Series(values[known]).groupby(wells[along].to_numpy()[known]):
         mean = mean_interval(part.to_numpy())
         low, high = (mean.low, mean.high) if len(part) > 2 else (np.nan, np.nan)
-        found.append(
+        lines.append(
             {"line": int(line), "n": len(part), "mean": mean.value, "low": low, "high": high}
         )
-    return pd.DataFrame(found, columns=["line", "n", "mean", "low", "high"])
+    return pd.DataFrame(lines, columns=["line", "n", "mean", "low", "high"])
 
 
 def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
@@ -196,23 +198,23 @@ def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
 
 def images_of(table: pd.DataFrame, source: str | None) -> np.ndarray:
     """(N,) bool: the images of an added set, or of the study itself (None)."""
-    return own_images(table) if source is None else (table["source"] == source).to_numpy()
+    return original_images(table) if source is None else (table["source"] == source).to_numpy()
 
 
 def _placed(
     table: pd.DataFrame, source: str | None
 ) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:
-    """The images of a set that have a place, their plates by `plate_names`, wells by one spelling;
-    the places."""
-    known = table[_has_place(table, source)]
-    names = {name: place_of(name) for name in known["well"].unique()}
+    """The images of a set with a plate position, plates by `plate_names`, wells by one spelling;
+    and the positions."""
+    known = table[_has_position(table, source)]
+    names = {name: well_position(name) for name in known["well"].unique()}
     spelled = {name: well_name(*p) for name, p in names.items() if p is not None}
     known = known.assign(plate=plate_names(known), well=known["well"].map(spelled).astype(object))
     return known, {spelled[name]: p for name, p in names.items() if p is not None}
 
 
-def _has_place(table: pd.DataFrame, source: str | None) -> np.ndarray:
+def _has_position(table: pd.DataFrame, source: str | None) -> np.ndarray:
     """(N,) bool: the images of a set on a plate, in a well that can be read."""
-    readable = [name for name in table["well"].dropna().unique() if place_of(name) is not None]
+    readable = [name for name in table["well"].dropna().unique() if well_position(name) is not None]
     there = table["plate"].notna() & table["well"].isin(readable)
     return images_of(table, source) & there.to_numpy(dtype=bool)

@@ -35,12 +35,12 @@ from bnn_core.tables.standard_table import standard_softmax
 from bnn_core.tables.values import match_names, none_where
 
 NO_SPLIT = (
-    "Only mean probabilities were given, no samples: aleatoric, epistemic and mutual "
-    "information are unknown and left empty."
+    "Only mean probabilities were given, no samples: so aleatoric, epistemic and mutual "
+    "information are empty."
 )
 TAKEN_AS_BAYESIAN = (
-    "Nothing in the table says what made the predictions: they are shown as those "
-    "of a Bayesian network. --method (“What made the predictions”) changes that."
+    "The table does not name the method of the predictions, so they are shown as predictions of "
+    "a Bayesian network. --method (“What made the predictions”) changes that."
 )
 
 
@@ -77,53 +77,59 @@ def read_predictions(
     if metadata:
         main, notes = with_metadata(main, metadata, options.on)
     column = None if options.ignore_predicted else predicted_column(list(main.raw.columns))
-    found, main = find_values(main, [*_occurring(main, column), *options.classes], options.prefix)
+    class_values, main = find_values(
+        main, [*_occurring(main, column), *options.classes], options.prefix
+    )
     labels = _labels(main)
     controls = _controls(main, labels, options.control)
     labels = none_where(labels, controls)
     samples = None
     if options.samples is not None:
-        samples, columns = read_samples(main, found, options)
-        found = ClassValues(columns, np.asarray(samples, np.float64).mean(axis=1))
-    if found is None:
-        found, single = find_single(main, labels, predicted_names(main, column), options.classes)
+        samples, columns = read_samples(main, class_values, options)
+        class_values = ClassValues(columns, np.asarray(samples, np.float64).mean(axis=1))
+    if class_values is None:
+        class_values, single = find_single(
+            main, labels, predicted_names(main, column), options.classes
+        )
         notes += [single] if single else []
-    if found is None:
+    if class_values is None:
         raise InputError(f"{main.path} {why_no_classes(main, labels, column)}")
     # Before the classes are named: where a column is missing, or wrong, no order can be right.
-    logits = demand_known_scale(found.columns, options, main.where)
-    looked = name_columns(main, found, labels, column, options)
+    logits = demand_known_scale(class_values.columns, options, main.where)
+    looked = name_columns(main, class_values, labels, column, options)
     labels, column = none_where(looked.labels, looked.labels.isna() | controls), looked.predicted
-    found, predicted, based = counted_alike(found, labels, predicted_names(main, column))
-    meant = read_label_values(main, labels, predicted, found.columns.names, options)
+    class_values, predicted, based = counted_alike(
+        class_values, labels, predicted_names(main, column)
+    )
+    meant = read_label_values(main, labels, predicted, class_values.columns.names, options)
     labels, predicted = meant.labels, meant.predicted
     known = [*labels.dropna().unique(), *([] if predicted is None else predicted.dropna().unique())]
-    lacking = lacking_column(found.columns, known)
+    lacking = lacking_column(class_values.columns, known)
     kept: dict[str, np.ndarray] = {}
     if samples is None:
-        p, said = checked_probabilities(
-            found.values,
+        p, remarks = checked_probabilities(
+            class_values.values,
             main.raw.index,
-            found.columns.columns,
+            class_values.columns.columns,
             logits=logits,
             where=main.where,
             lacking=lacking,
         )
         moments = {options.method: Moments(p)}
-        said = [NO_SPLIT, *([TAKEN_AS_BAYESIAN] if options.method == "vi" else []), *said]
+        remarks = [NO_SPLIT, *([TAKEN_AS_BAYESIAN] if options.method == "vi" else []), *remarks]
     else:
-        kept[options.method], m, said = sample_moments(
+        kept[options.method], m, remarks = sample_moments(
             samples,
             main.raw.index,
-            found.columns.columns,
+            class_values.columns.columns,
             logits=logits,
             where=f"{name_of(options.samples)} ",
             lacking=lacking,
         )
         moments = {options.method: m}
     classes, how = name_classes(
-        found.columns,
-        found.values,
+        class_values.columns,
+        class_values.values,
         list(labels.dropna().unique()),
         predicted,
         options.classes,
@@ -132,8 +138,8 @@ def read_predictions(
     if "label" in classes:
         raise InputError(f"{main.path}: a class cannot be called 'label'; rename it")
     read = [*main.map.notes, *(note for table in metadata for note in table.map.notes)]
-    read += [found.columns.note] if found.columns.note else []
-    notes = [how, *read, *looked.notes, *based, *meant.notes, *notes, *said]
+    read += [class_values.columns.note] if class_values.columns.note else []
+    notes = [how, *read, *looked.notes, *based, *meant.notes, *notes, *remarks]
     labels = class_labels(labels, classes, main.where)
     new = match_names(meant.new, classes, main.where)
     images = image_rows(main, labels, new, controls, options, notes)
@@ -141,7 +147,7 @@ def read_predictions(
     if options.standard is not None:
         moments["standard"] = Moments(standard_softmax(images, classes, options, notes))
     _warn_if_worse_than_guessing(moments[options.method], labels, classes, notes)
-    understood = _understood(main, metadata, found.columns, column, looked.label)
+    understood = _understood(main, metadata, class_values.columns, column, looked.label)
     return Predictions(images, classes, moments, kept, list(main.map.channels), understood, notes)
 
 
@@ -152,7 +158,7 @@ def _labels(main: SourceTable) -> pd.Series:
 
 
 def _occurring(main: SourceTable, predicted: str | None) -> Collection[str]:
-    """Class names that stand in the label and predicted columns."""
+    """Class names that occur in the label and predicted columns."""
     columns = [_labels(main), predicted_names(main, predicted)]
     names = [name for values in columns if values is not None for name in values.dropna().unique()]
     return [*names, *likely_names(main)]
@@ -185,12 +191,12 @@ def _warn_if_worse_than_guessing(
 def _understood(
     main: SourceTable,
     metadata: Sequence[SourceTable],
-    found: ClassColumns,
+    classes: ClassColumns,
     predicted: str | None,
     label: str | None,
 ) -> str:
     """predicted, label: the columns of predicted classes and of a label without a usual name."""
-    parts = [f"{len(found.columns)} classes from {found.columns[0]} ... {found.columns[-1]}"]
+    parts = [f"{len(classes.columns)} classes from {classes.columns[0]} ... {classes.columns[-1]}"]
     if predicted:
         parts.append(f"predicted class from {predicted}")
     if label:
@@ -199,7 +205,7 @@ def _understood(
     if "label" not in main.mapped and "moa" in main.mapped:
         parts.append("the MoA is the label")
     parts += [f"from {table.path.name} {table.map.describe()}" for table in metadata]
-    used = {*found.columns, predicted, label, *(long_columns(main.raw) or ())}
+    used = {*classes.columns, predicted, label, *(long_columns(main.raw) or ())}
     unused = [c for c in main.map.unused if c not in used]
     if unused:
         parts.append(f"not used: {', '.join(unused[:10])}" + (" ..." if len(unused) > 10 else ""))

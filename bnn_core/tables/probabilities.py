@@ -1,4 +1,4 @@
-"""Probabilities as they come: checked row by row, logits turned, samples averaged."""
+"""Probabilities of a table: checked row by row, logits converted."""
 
 from collections.abc import Sequence
 
@@ -52,7 +52,7 @@ def checked_probabilities(
     if logits:
         if problems:
             raise InputError(f"{where}{'; '.join(problems)}")
-        return softmax(values), ["Logits were turned into probabilities by a softmax."]
+        return softmax(values), ["Logits were converted to probabilities by a softmax."]
     outside = sound & ((values < -1e-6) | (values > 1 + 1e-6)).any(axis=1)
     sums = values.sum(axis=1)
     decimals, tolerance = _rounding(values[sound])

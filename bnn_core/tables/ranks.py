@@ -45,7 +45,8 @@ def ranked_values(table: pd.DataFrame, candidates: Sequence[str]) -> Ranked | No
     if len(names) > len(ranks) or named.isna().to_numpy().any():
         raise InputError(
             f"'{scores[ranks[0]]}', '{classes[ranks[0]]}' ... are the {len(ranks)} best of "
-            f"{len(names)} classes: the probabilities of all classes are needed, such as with top-k "
+            f"{len(names)} classes: the probabilities of all classes are needed, such as with "
+            f"top-k "
             f"set to {len(names)}"
         )
     if any(len(set(row)) < len(ranks) for row in named.to_numpy(dtype=object)):
@@ -54,9 +55,9 @@ def ranked_values(table: pd.DataFrame, candidates: Sequence[str]) -> Ranked | No
     columns = [scores[r] for r in ranks]
     numbers = to_numbers(table, columns, "")  # type: ignore[arg-type]
     values = np.empty_like(numbers)
-    place = {name: k for k, name in enumerate(order)}
+    position = {name: k for k, name in enumerate(order)}
     for j, rank in enumerate(ranks):
-        values[np.arange(len(table)), named[rank].map(place).to_numpy(int)] = numbers[:, j]
+        values[np.arange(len(table)), named[rank].map(position).to_numpy(int)] = numbers[:, j]
     return Ranked(tuple(columns), tuple(order), values)
 
 
@@ -67,8 +68,8 @@ def demand_unsorted(table: pd.DataFrame, columns: Sequence[str]) -> None:
     values = table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     if (np.diff(values, axis=1) <= 0).all() and (np.diff(values, axis=1) < 0).any():
         raise InputError(
-            f"'{columns[0]}' ... '{columns[-1]}' fall from left to right in every row: they seem to "
-            "be the best classes of each image by rank; one column per class is expected"
+            f"'{columns[0]}' ... '{columns[-1]}' decrease from left to right in every row, so "
+            f"they seem to be ranks, not classes; one column per class is expected"
         )
 
 

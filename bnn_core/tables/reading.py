@@ -154,14 +154,11 @@ def _demand_one_header(path: Path, table: pd.DataFrame) -> None:
     repeated = table[first].str.strip() == first
     if repeated.any() and (table.loc[repeated].iloc[0].str.strip() == table.columns).all():
         raise InputError(
-            f"{path} {rows_text(table.index[repeated])}: the header is there again; remove those "
-            "rows"
+            f"{path} {rows_text(table.index[repeated])}: the header is repeated; remove these rows"
         )
 
 
 def _demand_distinct(path: Path, names: list[str]) -> None:
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
-        raise InputError(
-            f"{path}: the column name {double[0]!r} is there more than once; rename one"
-        )
+        raise InputError(f"{path}: the column name {double[0]!r} occurs more than once; rename one")

@@ -37,7 +37,7 @@ def read_samples(
         cube, names, ids = load_samples(options.samples)
         samples = images_first(cube, len(main.raw), options.axes, path)
         if ids is not None:
-            samples = samples[_places(ids, main, path)]
+            samples = samples[_positions(ids, main, path)]
     else:
         samples, names = _sample_table(main, given, options)
     count = samples.shape[2]
@@ -54,8 +54,8 @@ def read_samples(
         if off.any():
             raise InputError(
                 f"{path} does not average to the probabilities in {main.path}, "
-                f"{rows_text(main.raw.index[off.any(axis=1)])}: are its images in the "
-                "order of the rows, and its classes in that of the columns?"
+                f"{rows_text(main.raw.index[off.any(axis=1)])}: check that its images are in the "
+                f"order of the rows and its classes in the order of the columns"
             )
     return samples, columns
 
@@ -88,9 +88,9 @@ def load_samples(
 
 
 def images_first(samples: np.ndarray, images: int, axes: str | None, path: Path) -> np.ndarray:
-    """(N, T, C) from (N, T, C) or (T, N, C), told apart by the number of images.
+    """(N, T, C) from (N, T, C) or (T, N, C), recognised by the number of images.
 
-    axes: "NTC" or "TNC" where the user says it. Raises InputError when neither fits or both do.
+    axes: "NTC" or "TNC" if the user gives it. Raises InputError when neither fits or both do.
     """
     fits = {"NTC": samples.shape[0] == images, "TNC": samples.shape[1] == images}
     if axes is None:
@@ -101,8 +101,8 @@ def images_first(samples: np.ndarray, images: int, axes: str | None, path: Path)
             )
         if all(fits.values()):
             raise InputError(
-                f"{path} has shape {samples.shape}: images or samples first? Give "
-                "--axes NTC (images first) or TNC"
+                f"{path} has shape {samples.shape}: images or samples may come first; give "
+                f"--axes NTC (images first) or TNC"
             )
         axes = "NTC" if fits["NTC"] else "TNC"
     elif not fits[axes]:
@@ -138,7 +138,7 @@ def samples_from_table(
     double = pd.Series(image * (len(draws) + 1) + draw).duplicated().to_numpy()
     if double.any():
         raise InputError(
-            f"{path} {rows_text(table.index[double])}: the same image and sample again"
+            f"{path} {rows_text(table.index[double])}: the same image and sample more than once"
         )
     counts = np.bincount(image, minlength=len(images))
     short = counts < len(draws)
@@ -171,7 +171,7 @@ def sample_moments(
     step = max(1, _BATCH // max(1, draws * classes))
     for start in range(0, n, step):
         block = np.asarray(samples[start : start + step], np.float64)
-        p, said = checked_probabilities(
+        p, remarks = checked_probabilities(
             block.reshape(-1, classes),
             np.repeat(np.asarray(rows[start : start + step]), draws),
             columns,
@@ -179,20 +179,20 @@ def sample_moments(
             where=where,
             lacking=lacking,
         )
-        notes = notes or said
+        notes = notes or remarks
         p = p.reshape(block.shape)
         kept[start : start + step] = p
         parts.append(moments(p.transpose(1, 0, 2)))
     return kept, Moments.concatenate(parts), notes
 
 
-def _places(ids: list[str], main: SourceTable, path: Path) -> np.ndarray:
+def _positions(ids: list[str], main: SourceTable, path: Path) -> np.ndarray:
     """Position in `ids` of each row of the table."""
     key = image_key(main.mapped)
     if key is None:
-        raise InputError(f"{path} names its images (image_id), the table {main.path} does not")
+        raise InputError(f"{path} has image_id, but the table {main.path} does not name its images")
     if len(set(ids)) < len(ids):
-        raise InputError(f"{path}: an image is there twice in image_id")
+        raise InputError(f"{path}: an image occurs twice in image_id")
     rows, _ = image_positions(key, ids)
     if (rows < 0).any():
         lost = key.index[rows < 0]

@@ -14,7 +14,7 @@ from bnn_core.tables.reading import looks_numeric, to_numbers
 from bnn_core.tables.sources import ClassValues, SourceTable
 from bnn_core.tables.values import NO_LABEL, name_key
 
-#: Pairs of labels of which the second is what a single probability is of.
+#: Pairs of labels; a single probability belongs to the second.
 _PAIRS = (
     *(("0", "1"), ("-1", "1"), ("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y")),
     *(("negative", "positive"), ("neg", "pos")),
@@ -44,10 +44,10 @@ def find_single(
     split = split_class_column(column)
     named = split[1] if split else ""
     pair = _pair(main, column, named, values, labels, predicted, classes)
-    found = ClassColumns((f"1 - {column}", column), pair, logits=False)
-    return ClassValues(found, np.stack([1 - values, values], axis=1)), (
-        f"'{column}' is read as the probability of '{pair[1]}'; '{pair[0]}' has the rest to 1. "
-        f"--classes {pair[1]} {pair[0]} turns them round."
+    both = ClassColumns((f"1 - {column}", column), pair, logits=False)
+    return ClassValues(both, np.stack([1 - values, values], axis=1)), (
+        f"'{column}' is read as the probability of '{pair[1]}'; '{pair[0]}' gets 1 minus that. "
+        f"--classes {pair[1]} {pair[0]} exchanges the two."
     )
 
 
@@ -97,7 +97,7 @@ def _pair(
         return by_prediction
     names = " ".join(spelt[k] for k in keys)
     raise InputError(
-        f"{main.where}has one column of probability ('{column}'), and nothing says of which label "
+        f"{main.where}has one column of probability ('{column}'), but its label is unknown "
         f"({', '.join(spelt[k] for k in keys)}): give both with --classes, the one of the column "
         f"last, such as --classes {names}"
     )

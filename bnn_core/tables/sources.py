@@ -26,7 +26,7 @@ class ImportOptions:
 
     method: what made the predictions, a key of `base.methods.METHODS`. columns: canonical name ->
     source column, in the table or in the metadata. label, batch, group: the same for these three;
-    group is what is not independent (default: compound). classes: names by column order. prefix:
+    group: images that are not independent (default: the compound). classes: names by column order. prefix:
     how the class columns begin. samples: per-sample probabilities, a file or an array; axes
     "NTC" or "TNC".
     standard: a second table, of a standard network. metadata: tables joined one after the other on
@@ -103,12 +103,12 @@ def read_sources(path: Path | pd.DataFrame, options: ImportOptions) -> Sources:
     overrides: list[dict[str, str]] = [{} for _ in paths]
     for canonical, source in asked.items():
         columns = [column_like(source, table.columns) for table in tables] if source else [source]
-        place = next((i for i, column in enumerate(columns) if column is not None), None)
-        if place is None and canonical == "batch" and plain_name(source) == "week":
+        owner = next((i for i, column in enumerate(columns) if column is not None), None)
+        if owner is None and canonical == "batch" and plain_name(source) == "week":
             # BBBC021 has no such column: the mapping reads the week off the plates' names.
             continue
         # What no table has is refused with the names that the first has.
-        overrides[place or 0][canonical] = source if place is None else columns[place]
+        overrides[owner or 0][canonical] = source if owner is None else columns[owner]
     sources = [mapped_table(p, t, o) for p, t, o in zip(paths, tables, overrides, strict=True)]
     if options.batch and not any("batch" in table.mapped for table in sources):
         raise InputError(
@@ -178,7 +178,8 @@ def with_metadata(
             columns, labels = marks
             known = known.assign(label=labels)
             notes.append(
-                f"The labels of {table.path.name} are read from {columns[0]} ... {columns[-1]}, 1 for "
+                f"The labels of {table.path.name} are read from {columns[0]} ... {columns[-1]}, "
+                f"1 for "
                 "the class."
             )
         mapped, more = join_metadata(mapped, known, table.path, main.path, on)
@@ -199,19 +200,19 @@ def find_values(
             return ClassValues(
                 ClassColumns(ranked.columns, ranked.names, False), ranked.values
             ), table
-        found = find_class_columns(table.raw, table.map.unused, known, prefix, suppose=True)
-        if found is not None and found.names == tuple(map(str, range(len(found.names)))):
-            demand_unsorted(table.raw, found.columns)
-    if found is not None:
-        values = to_numbers(table.raw, list(found.columns), table.path)
-        return ClassValues(found, values), table
+        columns = find_class_columns(table.raw, table.map.unused, known, prefix, suppose=True)
+        if columns is not None and columns.names == tuple(map(str, range(len(columns.names)))):
+            demand_unsorted(table.raw, columns.columns)
+    if columns is not None:
+        values = to_numbers(table.raw, list(columns.columns), table.path)
+        return ClassValues(columns, values), table
     long = long_columns(table.raw)
     if long is None:
         return None, table
     index, classes, values = pivot_long(table.raw, table.mapped, long, table.path)
-    found = ClassColumns(tuple(classes), tuple(classes), plain_name(long[1]) == "logit")
+    columns = ClassColumns(tuple(classes), tuple(classes), plain_name(long[1]) == "logit")
     single = replace(table, raw=table.raw.loc[index], mapped=table.mapped.loc[index])
-    return ClassValues(found, values), single
+    return ClassValues(columns, values), single
 
 
 def marked_labels(
@@ -228,11 +229,11 @@ def marked_labels(
     return marks, pd.Series(names, index=table.index)
 
 
-def demand_known_scale(found: ClassColumns, options: ImportOptions, where: str) -> bool:
-    """Whether the values are logits. Raises InputError where they are and nobody said so."""
-    if found.logits and not options.logits:
+def demand_known_scale(columns: ClassColumns, options: ImportOptions, where: str) -> bool:
+    """Whether the values are logits. Raises InputError for logits without the option."""
+    if columns.logits and not options.logits:
         raise InputError(
-            f"{where}columns {found.columns[0]} ... are logits, not probabilities; "
+            f"{where}columns {columns.columns[0]} ... are logits, not probabilities; "
             "--logits converts them"
         )
     return options.logits

@@ -1,4 +1,4 @@
-"""The table of a standard network beside the one that is imported, in its order and classes."""
+"""The table of a standard network, in the order and classes of the imported table."""
 
 from pathlib import Path
 
@@ -39,28 +39,28 @@ def standard_softmax(
     overrides = {k: c for k, c in options.columns.items() if c in raw.columns}
     table = mapped_table(path, raw, overrides)
     column = None if options.ignore_predicted else predicted_column(list(raw.columns))
-    found, table = find_values(table, classes, options.prefix)
-    if found is None:
+    class_values, table = find_values(table, classes, options.prefix)
+    if class_values is None:
         raise InputError(
             f"{path} {why_no_classes(table, pd.Series(classes, dtype=object), column)}"
         )
     p, _ = checked_probabilities(
-        found.values,
+        class_values.values,
         table.raw.index,
-        found.columns.columns,
+        class_values.columns.columns,
         where=table.where,
-        logits=demand_known_scale(found.columns, options, table.where),
-        lacking=lacking_column(found.columns, classes),
+        logits=demand_known_scale(class_values.columns, options, table.where),
+        lacking=lacking_column(class_values.columns, classes),
     )
-    same_columns = set(found.columns.names).isdisjoint(classes)
+    same_columns = set(class_values.columns.names).isdisjoint(classes)
     given = options.classes if same_columns else ()
-    found, predicted, _ = counted_alike(
-        found, pd.Series(classes, dtype=object), predicted_names(table, column)
+    class_values, predicted, _ = counted_alike(
+        class_values, pd.Series(classes, dtype=object), predicted_names(table, column)
     )
     if predicted is not None:
-        predicted, _ = named_codes(predicted, found.columns.names, given)
+        predicted, _ = named_codes(predicted, class_values.columns.names, given)
     named, _ = name_classes(
-        found.columns, found.values, classes, predicted, given, where=table.where
+        class_values.columns, class_values.values, classes, predicted, given, where=table.where
     )
     named = list(match_names(pd.Series(named, dtype=object), classes, table.where))
     if set(named) != set(classes):
@@ -76,8 +76,8 @@ def _partner_rows(images: pd.DataFrame, table: SourceTable, notes: list[str]) ->
         if len(table.raw) != len(images):
             raise InputError(
                 f"{table.path} has {len(table.raw):,} rows, the first table "
-                f"{len(images):,}, and no column tells which belong together; add a "
-                "column image_id to both"
+                f"{len(images):,}, and no column identifies the images; add a column image_id to "
+                f"both"
             )
         notes.append(f"Rows of {table.path.name} were matched by their order.")
         return np.arange(len(images))

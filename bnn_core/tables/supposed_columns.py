@@ -44,15 +44,15 @@ def named_within(
                 sets.setdefault((match[1], match[3]), {}).setdefault(name, column)
                 break
     fits = [
-        found
-        for found in sets.values()
-        if len(found) > 1 and _sums_to_one(table, list(found.values()))
+        column_of
+        for column_of in sets.values()
+        if len(column_of) > 1 and _sums_to_one(table, list(column_of.values()))
     ]
     if len(fits) != 1:
         return None
     names = tuple(spelt[name] for name in fits[0])
     columns = tuple(fits[0].values())
-    return Supposed(columns, names, f"'{columns[0]}' ... hold the names of the classes.")
+    return Supposed(columns, names, f"'{columns[0]}' ... contain the names of the classes.")
 
 
 def numbered(table: pd.DataFrame, candidates: Sequence[str]) -> Supposed | None:
@@ -96,8 +96,8 @@ def summing_to_one(table: pd.DataFrame, candidates: Sequence[str]) -> Supposed |
     return Supposed(
         tuple(columns),
         tuple(names),
-        f"'{columns[0]}' ... '{columns[-1]}' are taken as the probabilities of the classes, for they "
-        "sum to 1 in every row.",
+        f"'{columns[0]}' ... '{columns[-1]}' are read as the probabilities of the classes, "
+        f"because they sum to 1 in every row.",
     )
 
 

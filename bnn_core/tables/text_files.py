@@ -95,7 +95,7 @@ def _decoded(path: Path) -> bytes:
             raise InputError(f"{path} is damaged UTF-16 text; save it as 'CSV UTF-8'") from error
     data = data.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in data:
-        raise InputError(f"{path} is no text table (it holds zero bytes)")
+        raise InputError(f"{path} is not a text table (it contains zero bytes)")
     try:
         data.decode()
     except UnicodeDecodeError as error:

@@ -11,7 +11,7 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.tables.reading import rows_text
 
-#: Cells that mean "no label", beside empty ones.
+#: Cells that mean "no label", besides empty ones.
 NO_LABEL = ("", "na", "n/a", "nan", "<na>")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
@@ -43,7 +43,7 @@ def match_names(names: pd.Series, classes: Sequence[str], where: str = "") -> pd
         if len(fits) > 1:
             raise InputError(
                 f"{where}{rows_text(names.index[(names == name).to_numpy()])}: "
-                f"'{name}' fits two classes, '{fits[0]}' and '{fits[1]}'; spell it as "
+                f"'{name}' matches two classes, '{fits[0]}' and '{fits[1]}'; spell it as "
                 "one of them"
             )
         distinct[name] = fits[0]
@@ -98,18 +98,20 @@ def image_ids(images: pd.DataFrame) -> pd.Series:
     """The id of each image: `image_id` where given, else plate/well/site where that is unique, else
     `path` where that is, else the row's position from 0. Always text, in the order of the rows.
 
-    Raises InputError where an `image_id` column was given and an id is missing or stands twice.
+    Raises InputError where an `image_id` column was given and an id is missing or occurs twice.
     """
     if "image_id" in images and images["image_id"].notna().any():
         ids = images["image_id"]
         missing = ids.isna()
         if missing.any():
-            raise InputError(f"{rows_text(ids.index[missing])}: no image id; every image needs one")
+            raise InputError(
+                f"{rows_text(ids.index[missing])}: the image id is empty; every image needs one"
+            )
         double = ids.duplicated(keep=False)
         if double.any():
             raise InputError(
                 f"{rows_text(ids.index[double])}: the same image id more than once "
-                f"('{ids[double].iloc[0]}'); every image needs an id of its own"
+                f"('{ids[double].iloc[0]}'); every image needs a different id"
             )
         return ids.astype(object)
     columns = ("plate", "well", "site")

@@ -1,4 +1,4 @@
-"""Wells: their names, their places on a plate, and names put together from rows and columns.
+"""Wells: their names, their positions on a plate, and names from rows and columns.
 
 Wells are named by row letters (A..Z, AA..AF) and a column number, as "B02", "b2" or "AF48".
 """
@@ -31,16 +31,16 @@ def well_name(row: int, column: int) -> str:
     return f"{row_name(row)}{column:02d}"
 
 
-def place_of(well: object) -> tuple[int, int] | None:
+def well_position(well: object) -> tuple[int, int] | None:
     """(row, column) of a well's name, counted from 1; None where it is no well of any plate."""
     parts = _parts(well)
     return parts if parts and _on_a_plate(*parts) else None
 
 
 def plate_format(wells: Iterable[object]) -> int:
-    """The smallest of FORMATS that holds all of these wells that have a place."""
-    places = [place for well in wells if (place := place_of(well)) is not None]
-    rows, columns = np.max(places, axis=0) if places else (1, 1)
+    """The smallest of FORMATS that holds all of these wells."""
+    positions = [position for well in wells if (position := well_position(well)) is not None]
+    rows, columns = np.max(positions, axis=0) if positions else (1, 1)
     return next(n for n, (r, c) in FORMATS.items() if rows <= r and columns <= c)
 
 
@@ -51,17 +51,17 @@ def normal_wells(wells: pd.Series) -> tuple[pd.Series, list[str]]:
     moved to 1.
     """
     parts = {name: _parts(name) for name in wells.dropna().unique()}
-    columns = {column for place in parts.values() if place for column in [place[1]]}
+    columns = {column for position in parts.values() if position for column in [position[1]]}
     shift = int(_from_zero(columns, [c for _, c in FORMATS.values()]))
     names = {
-        name: well_name(place[0], place[1] + shift)
-        for name, place in parts.items()
-        if place and _on_a_plate(place[0], place[1] + shift)
+        name: well_name(position[0], position[1] + shift)
+        for name, position in parts.items()
+        if position and _on_a_plate(position[0], position[1] + shift)
     }
     normal = none_where(wells.map(lambda name: names.get(name, name), "ignore"), wells.isna())
     if not shift:
         return normal, []
-    first = next(name for name, place in parts.items() if place and place[1] == 0)
+    first = next(name for name, position in parts.items() if position and position[1] == 0)
     return normal, [_COUNTED_FROM_ZERO.format(first, names[first])]
 
 
@@ -80,8 +80,8 @@ def wells_from(rows: pd.Series, columns: pd.Series) -> tuple[pd.Series, list[str
     if row_numbers and row_zero != column_zero:
         zero, other = (rows, columns) if row_zero else (columns, rows)
         raise InputError(
-            f"column '{zero.name}' counts from 0, '{other.name}' has no 0: add a column well with "
-            "names such as B02"
+            f"column '{zero.name}' counts from 0, '{other.name}' does not: add a column well "
+            f"with names such as B02"
         )
 
     def letter(text: str) -> str:

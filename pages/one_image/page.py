@@ -12,10 +12,11 @@ from bnn_core.base.methods import method_of
 from bnn_core.figures import averaging, style
 from bnn_core.figures import samples as figures
 from bnn_core.measures import neighbours, sample_views
+from bnn_core.measures.prediction_sets import fewest_groups
 from bnn_core.study.folder import Study
 from pages.one_image import networks
 from pages.one_image.viewer import image_viewer
-from pages.shared import filters, flagging, frame, panels, pictures, studies
+from pages.shared import filters, flagging, frame, panels, pictures, possible, studies
 from pages.shared.judged import none_passes
 from pages.shared.wall import image_wall
 from pages.shared.words import plain
@@ -65,6 +66,7 @@ def explore(study: Study) -> None:
         draw_picture(shown)
     with right:
         draw_distribution(shown)
+        draw_possible(shown)
         draw_effect(shown)
     draw_neighbours(shown)
     networks.draw_strip(study, method, table, row, among, partial(show, study))
@@ -229,6 +231,28 @@ def draw_distribution(shown: Shown) -> None:
         networks.no_samples(study)
     if shown.standard is None:
         st.caption("This study has no standard network to compare with.")
+
+
+def draw_possible(shown: Shown) -> None:
+    """The set of classes that holds the label with the chosen chance."""
+    level = possible.pick()
+    sets = possible.of_study(shown.study, shown.method)
+    if not sets.enough:
+        st.caption(
+            f"Too few labelled compounds or images: {fewest_groups(level) + 1} are needed to say "
+            f"which classes hold the label with {level:.0%}."
+        )
+        return
+    classes = np.compress(sets.member[shown.row], shown.study.classes)
+    names = ", ".join(f"**{plain(name)}**" for name in classes)
+    text = f"It is one of these with a chance of {level:.0%}: {names}."
+    if len(classes) == 1:
+        text = f"With a chance of {level:.0%} it is {names}."
+    st.markdown(text)
+    if len(classes) > 1 and not sets.by_class.all():
+        st.caption(
+            "Classes with few compounds share one limit: the chance holds on average over them."
+        )
 
 
 def sentence(shown: Shown, samples: np.ndarray | None, mean: np.ndarray) -> str:

@@ -21,7 +21,8 @@ COLUMNS = {
     "unlike": st.column_config.NumberColumn(
         "Unlike",
         format="%d %%",
-        help="Share of the study's original images that are closer to the training images.",
+        help="Share of the study's original images that are more like the training images. Each was "
+        "predicted by a network that had not seen its compound.",
     ),
     "agreement": st.column_config.NumberColumn(
         "Agree", format="%d %%", help="Share of its images with this prediction."
@@ -57,8 +58,9 @@ def new_compounds(view: View) -> None:
         st.markdown("**Confidently like a known mechanism**")
         table(near, "new_known")
         st.caption(
-            "The surest first. Compounds further from the training images than "
-            f"{percent(engine.UNLIKE, 0)} of the study's original images are not listed."
+            f"The surest first. Compounds more unlike the training images than "
+            f"{percent(engine.UNLIKE, 0)} of the study's original images are not listed; of known "
+            f"compounds {percent(1 - engine.UNLIKE, 0)} would be missed."
         )
     with right:
         st.markdown("**Like no known mechanism**")

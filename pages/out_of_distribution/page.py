@@ -11,7 +11,7 @@ from bnn_core.measures.mechanisms import Bins
 from bnn_core.measures.new_compounds import plate_sets
 from bnn_core.measures.out_of_distribution import NEW, OTHERS, SAME
 from bnn_core.study.folder import Study
-from pages.out_of_distribution import views
+from pages.out_of_distribution import cutoff, views
 from pages.out_of_distribution.new_compounds import new_compounds
 from pages.out_of_distribution.views import (
     BINS,
@@ -92,7 +92,7 @@ def page() -> None:
     draw = {
         OVERVIEW: overview,
         KINDS: all_kinds,
-        MAP: taken_for,
+        MAP: predicted_as,
         ONE: one_kind,
         WHICH: which,
         COMPOUNDS: new_compounds,
@@ -130,6 +130,7 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
                 width="content",
                 format_func=lambda key: method_of(key).short,
             )
+        score = cutoff.pick_score(study)
         alarm = st.slider(
             "False alarms allowed (%)",
             1,
@@ -138,12 +139,13 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
             key="alarm",
             bind="query-params",
             width=190,
-            help="The share of known images that may be set aside to detect others. Detection is counted at "
-            "this rate.",
+            help="The share of known images that may be set aside to detect others. Detection is "
+            "counted at this rate. The cut-off is set by it, except for the score of the sidebar, "
+            "which has its own.",
         )
     rows = filters.passing(study)
     tables = {m: studies.table(study, m).iloc[rows] for m in study.methods}
-    cut = scores.cutoff_of(study, method, tables[method])
+    cut = cutoff.chosen(study, score, method, tables[method], alarm / 100)
     low, high = scores.score_range(study, cut.score)[:2]
     return View(
         study, methods, method, tables, Bins(cut.score, low, high, BINS), cut, alarm / 100, words
@@ -189,28 +191,9 @@ def overview(view: View) -> None:
             if name.split(",")[0] in figures
         },
     )
-    caption_fold_back(view)
+    cutoff.caption_false_alarms(view)
+    cutoff.caption_known(view)
     of_mark(view)
-
-
-def caption_fold_back(view: View) -> None:
-    """How far the fold of c and look-alike letters affect the figures."""
-    folded = ood.folded_back(view.table)
-    parts = [
-        f"{percent(share, 1)} of {plain(view.words.groups[group])}"
-        for group, share in folded.items()
-    ]
-    st.caption(
-        "**The fold of c.** Where no class reaches 50 %, c rises again: an image with many "
-        "likely classes looks surer than an image with two. This applies to "
-        f"{'; '.join(parts)}. Predictive entropy, total variance and top softmax have no fold. "
-        f"The view “{WHICH}” compares all scores."
-    )
-    if any(ood.look_alike(kind, view.study.classes) for kind in set(ood.kinds(view.table))):
-        st.caption(
-            "Look-alikes are letters that look like a digit: O o 0, I l i 1, S s 5, Z z 2, g q 9. "
-            "Predicting an O as a 0 with confidence is hardly a mistake."
-        )
 
 
 @frame.fragment
@@ -258,12 +241,12 @@ def all_kinds(view: View) -> None:
 
 
 @frame.fragment
-def taken_for(view: View) -> None:
+def predicted_as(view: View) -> None:
     """Kinds against predicted classes."""
     group = pick_group(view)
     views.chart(
         view,
-        views.taken_for_map(view.key, view.method, group, view),
+        views.predicted_as_map(view.key, view.method, group, view),
         f"ood_map_{group}",
         view.method,
         "taken-for",

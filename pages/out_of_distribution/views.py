@@ -216,11 +216,11 @@ def strips(
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def taken_for_map(key: str, method: str, group: str, _view: View) -> go.Figure:
+def predicted_as_map(key: str, method: str, group: str, _view: View) -> go.Figure:
     """Kinds against predicted classes; capitals before lower case."""
-    calls = ood.taken_for(_view.tables[method], _view.cut.score, group)
+    calls = ood.predicted_as(_view.tables[method], _view.cut.score, group)
     order = sorted(set(calls["kind"]), key=lambda k: (k[0].islower(), k))
-    return figures.taken_for(
+    return figures.predicted_as(
         calls, _view.study.classes, order, _view.cut.score, (_view.bins.low, _view.bins.high), group
     )
 

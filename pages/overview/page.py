@@ -12,6 +12,7 @@ from bnn_core.measures.first_looks import FIRST_LOOKS, first_looks
 from bnn_core.measures.intervals import Interval
 from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.measures.levels import available_levels
+from bnn_core.measures.unlikeness import unlikeness_score
 from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from pages.overview import making, suspects
@@ -179,7 +180,9 @@ def looks(study: Study) -> None:
         f"look_{kind.split()[-1]}",
         kind,
         ranking=False,
-        caption="distance" if kind == "Unlike training" else None,
+        caption=unlikeness_score(studies.table(study, study.reading_method))
+        if kind == "Unlike training"
+        else None,
     )
 
 

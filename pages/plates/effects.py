@@ -152,7 +152,7 @@ def edge_sentence(study: Study, wells: pd.DataFrame, by: str, shape: tuple[int, 
     # Rounded as displayed: smaller differences are rounding errors. + 0.0 turns -0 into 0.
     value, low, high = (round(number, 3) + 0.0 for number in difference[:3])
     remark = "" if low <= 0 <= high else " The interval excludes 0."
-    if plate_map.place_is_treatment(wells, ring.edge):
+    if plate_map.position_is_treatment(wells, ring.edge):
         remark = (
             " **No treatment is both on the edge and inside, so position and treatment cannot be "
             "separated.**"

@@ -17,7 +17,7 @@ from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
 from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from bnn_core.tables import plate_map
-from bnn_core.tables.wells import FORMATS, place_of, plate_format
+from bnn_core.tables.wells import FORMATS, plate_format, well_position
 from pages.plates.effects import NUMBERS, SPOT, colour_title, effects, fields_of, spot
 from pages.shared import choices, filters, frame, gestures, marks, plate_sets, studies
 from pages.shared.judged import compared_methods, none_passes
@@ -102,7 +102,7 @@ def left_out_of(key: str, source: str | None, _study: Study) -> str:
         unread = [
             well
             for well in left_out["well"].dropna().astype(str).unique()
-            if place_of(well) is None
+            if well_position(well) is None
         ]
         names = f" ({', '.join(map(plain, unread[:3]))}{', …' if len(unread) > 3 else ''})"
         lines.append(

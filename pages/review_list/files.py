@@ -18,7 +18,7 @@ from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.importing import FlagImport, Replacing, import_flags
 from bnn_core.review.log import Event, ReviewLog
 from bnn_core.study.folder import Study
-from pages.shared import choices, reviewer, studies
+from pages.shared import choices, possible, reviewer, studies
 from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain, without_none
 
@@ -37,7 +37,12 @@ def draw_export(study: Study) -> None:
         "path, plate, well, label, prediction, scores, decision, note, reviewer and time. "
         "Filters do not apply to this file. The button beside a selection exports the selection."
     )
-    _buttons(study, "flagged", lambda form: exporting.export_bytes(study, log, format=form))
+    chance = possible.chance()
+    _buttons(
+        study,
+        "flagged",
+        lambda form: exporting.export_bytes(study, log, format=form, chance=chance),
+    )
     labels = _label_count(study.name, study.fingerprint, log.last_action(), study, log)
     st.markdown(
         f"**The corrected label table**: {count(labels, 'image')} with the label as "

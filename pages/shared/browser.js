@@ -3,11 +3,13 @@
 const AT_ONCE_MS = 250
 const PAUSE_MS = 400
 const SLOW_MS = 1500
+const UNSENT = "bnn_unsent"
 
-export default function ({ data }) {
+export default function ({ data, setTriggerValue }) {
   joinSteps()
   if (!window.bnnListens) {
     window.bnnListens = true
+    sendUnsent(setTriggerValue)
     sendWhileTyping()
     leadThroughDialogs()
     sayWhatIsNotRecorded()
@@ -72,11 +74,25 @@ function sendWhileTyping () {
   window.addEventListener("input", event => {
     clearTimeout(waiting)
     if (typingIn(event.target)) waiting = setTimeout(send, PAUSE_MS, event.target)
+    keepUnsent(event.target)
   }, true)
   window.addEventListener("keydown", event => {
     if (event.key === "Escape") send(event.target)
   }, true)
   window.addEventListener("beforeunload", () => send(document.activeElement))
+}
+
+// What was typed in the moment before a reload may not reach the server: the session that would take it
+// ends. This tab keeps the note of an open dialog and sends it when the page is loaded again.
+function keepUnsent (field) {
+  const form = field.closest?.("[role=dialog] [class*=_note]")?.className.match(/st-key-(\S+)_note/)?.[1]
+  if (form) sessionStorage.setItem(UNSENT, JSON.stringify({ form, note: field.value }))
+}
+
+function sendUnsent (setTriggerValue) {
+  const unsent = sessionStorage.getItem(UNSENT)
+  sessionStorage.removeItem(UNSENT)
+  if (unsent) setTriggerValue("unsent", JSON.parse(unsent))
 }
 
 // A dialog begins with the focus on its first field. A problem that the server names takes the focus
@@ -86,6 +102,7 @@ function leadThroughDialogs () {
   let named = ""
   new MutationObserver(() => {
     const dialog = document.querySelector("[role=dialog]")
+    if (!dialog) sessionStorage.removeItem(UNSENT)
     const fields = [...(dialog?.querySelectorAll("input, textarea") ?? [])]
     if (fields.length && !begun.has(dialog)) {
       begun.add(dialog)

@@ -88,6 +88,11 @@ def shut() -> None:
     st.session_state.pop(_PROBLEMS, None)
 
 
+def keep_note(form: str, note: str) -> None:
+    """Keep the note of the form with this name as a draft."""
+    drafts.keep(form, note=note[:LONGEST_NOTE])
+
+
 def last_recorded() -> Recorded | None:
     """The flag recorded last in this session, until it is forgotten."""
     return st.session_state.get(_RECORDED)

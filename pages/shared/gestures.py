@@ -142,9 +142,9 @@ def bar_words(bar: tuple[str, int, str], positions: Plane) -> str:
     return f"{name} {span(scale, [low, low + width])}, {verdict}"
 
 
-def span(scale: Scale, places: list[float]) -> str:
+def span(scale: Scale, positions: list[float]) -> str:
     """Two plotted places as a range of the score, in its own units."""
-    low, high = np.sort(scale.value(np.array(places)))
+    low, high = np.sort(scale.value(np.array(positions)))
     return f"{SCORES[scale.score].short} {low:.4g} to {high:.4g}"
 
 

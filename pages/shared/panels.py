@@ -13,7 +13,7 @@ from bnn_core.base.scores import DEFAULT, SCORES
 from bnn_core.measures.levels import unlearned_rows, wrong_rows
 from bnn_core.review import exporting
 from bnn_core.study.folder import Study
-from pages.shared import choices, filters, frame, pictures, studies
+from pages.shared import choices, filters, frame, pictures, possible, studies
 from pages.shared.flagging import draw_decision, flag_control, flagged_rows, review_log
 from pages.shared.wall import image_wall, thumbnail_side
 from pages.shared.words import plain
@@ -57,7 +57,7 @@ def detail(
 
     `among`: the rows that previous and next on One image walk through; None: the filtered ones.
     `methods`: of the distributions and scores; None: the Bayesian and the standard network.
-    `wide`: in columns, for a place below a chart instead of beside it.
+    `wide`: in columns, below a chart instead of beside it.
     """
     tables = _tables(study, methods)
     columns = st.columns([1, 1, 1.15], gap="medium") if wide else [st.container()] * 3
@@ -221,7 +221,9 @@ def export_button(study: Study, rows: np.ndarray, words: str, key: str, name: st
         icon=":material/download:",
         on_click="ignore",
         disabled=len(rows) == 0,
-        data=lambda: exporting.export_bytes(study, log, rows=rows.tolist(), filter=words),
+        data=lambda: exporting.export_bytes(
+            study, log, rows=rows.tolist(), filter=words, chance=possible.chance()
+        ),
         file_name=file_name(f"{study.name}-{name}"),
         mime="text/csv",
         help="A CSV file for Excel: image, label, prediction, scores, decisions, and the filter.",

@@ -37,7 +37,7 @@ class Cutoff(NamedTuple):
     def text(self) -> str:
         """The rule in short: 'c ≥ 0.5', 'entropy ≤ 1.15'."""
         score = SCORES[self.score]
-        return f"{score.symbol} {score.sign} {self.value:g}"
+        return f"{score.symbol} {score.sign} {self.value:.4g}"
 
 
 def draw(study: Study) -> None:

@@ -36,7 +36,7 @@ _STARTING = threading.Lock()
 
 @dataclass
 class Download:
-    """`bnn data ...` as a process of its own; `log` takes all that it says."""
+    """`bnn data ...` as a separate process; `log` has its output."""
 
     words: tuple[str, ...]
     process: subprocess.Popen
@@ -48,7 +48,7 @@ class Download:
         return self.process.poll() is None
 
     def last_line(self) -> str:
-        """What it said last, progress included."""
+        """The last line of its output, progress included."""
         with open(self.log, "rb") as file:
             file.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
             lines = re.split(r"[\r\n]+", file.read().decode(errors="replace"))
@@ -64,9 +64,9 @@ class Download:
 
 def draw_state() -> None:
     """The download in progress, or how the last one ended."""
-    found = _downloads()
-    if found:
-        st.fragment(_state, run_every=1.0 if found[-1].running else None)(found[-1])
+    downloads = _downloads()
+    if downloads:
+        st.fragment(_state, run_every=1.0 if downloads[-1].running else None)(downloads[-1])
 
 
 def button(label: str, words: Sequence[str]) -> None:
@@ -91,8 +91,8 @@ def start(words: tuple[str, ...]) -> bool:
     """
     roots.demand_making()
     with _STARTING:
-        found = _downloads()
-        if found and found[-1].running:
+        downloads = _downloads()
+        if downloads and downloads[-1].running:
             return False
         with tempfile.NamedTemporaryFile(dir=_folder(), suffix=".log", delete=False) as log:
             process = subprocess.Popen(
@@ -110,18 +110,18 @@ def start(words: tuple[str, ...]) -> bool:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        found.append(Download(words, process, Path(log.name)))
+        downloads.append(Download(words, process, Path(log.name)))
         return True
 
 
 def _state(download: Download) -> None:
     command = plain(shlex.join(["bnn", "data", *download.words]))
-    said = download.last_line()
+    line = download.last_line()
     if download.running:
-        bar = _BAR.fullmatch(said)
+        bar = _BAR.fullmatch(line)
         left, right = st.columns([6, 1], vertical_alignment="bottom")
         left.markdown(f"Fetching: {command}")
-        left.progress(int(bar[2]) if bar else 0, plain(f"{bar[1]} {bar[3]}" if bar else said))
+        left.progress(int(bar[2]) if bar else 0, plain(f"{bar[1]} {bar[3]}" if bar else line))
         if right.button("Stop", key="fetch_stop", icon=":material/stop:"):
             download.stop()
             st.rerun()
@@ -136,9 +136,9 @@ def _state(download: Download) -> None:
             icon=":material/stop:",
         )
     elif download.process.returncode:
-        st.error(plain(forms.say(said.removeprefix("bnn: "), FIELDS)), icon=":material/error:")
+        st.error(plain(forms.say(line.removeprefix("bnn: "), FIELDS)), icon=":material/error:")
     else:
-        st.success(f"Fetched: {plain(said)}", icon=":material/check:")
+        st.success(f"Fetched: {plain(line)}", icon=":material/check:")
     if not download.running and not st.session_state.get(f"fetch_ended_{download.log}"):
         # Once more for the whole page: its buttons work again, and the clock stops.
         st.session_state[f"fetch_ended_{download.log}"] = True
@@ -148,9 +148,9 @@ def _state(download: Download) -> None:
 @st.cache_resource(show_spinner=False)
 def _downloads() -> list[Download]:
     """All downloads since the server started, the latest last; they end with the server."""
-    found: list[Download] = []
-    atexit.register(lambda: [download.stop() for download in found])
-    return found
+    downloads: list[Download] = []
+    atexit.register(lambda: [download.stop() for download in downloads])
+    return downloads
 
 
 @st.cache_resource(show_spinner=False)

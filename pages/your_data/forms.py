@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 from bnn_core.base.errors import InputError
 
-#: So many image files are looked for, spread over the table: a network folder is slow.
+#: Image files that are checked, spread over the table: a network folder is slow.
 LOOKED_FOR = 200
 
 
 READ_ONLY = (
-    "This server shows studies and makes none. Make yours in a terminal on the machine "
-    "itself, with `bnn import` or `bnn study`."
+    "This server only shows studies. Make yours in a terminal on the machine itself, with "
+    "`bnn import` or `bnn study`."
 )
 
 
@@ -22,17 +22,17 @@ def words(text: str) -> tuple[str, ...]:
 
 def pairs(text: str) -> dict[str, str]:
     """NAME=COLUMN, separated by commas; InputError for a part without '='."""
-    found = {}
+    columns = {}
     for pair in words(text):
         name, equals, column = pair.partition("=")
         if not equals:
-            raise InputError(f"other columns: '{pair}' is no NAME=COLUMN, such as compound=Drug")
-        found[name.strip()] = column.strip()
-    return found
+            raise InputError(f"other columns: '{pair}' is not NAME=COLUMN, such as compound=Drug")
+        columns[name.strip()] = column.strip()
+    return columns
 
 
 def say(text: str, fields: Mapping[str, str]) -> str:
-    """An engine's message with the words of the page's fields for flags. fields: flag -> words."""
+    """An engine's message that names the page's fields instead of flags. fields: flag -> field."""
     return re.sub(
         f"--({'|'.join(map(re.escape, fields))})\\b", lambda flag: f"“{fields[flag[1]]}”", text
     )

@@ -24,19 +24,25 @@ from pages.shared.words import percent, plain
 from pages.your_data import forms
 
 _MADE = "_import_made"
-#: Flags of the command that a text field stands for: option -> (words, help).
+#: Options with a text field of their own: option -> (name of the field, help).
 TEXTS = {
     "label": ("Column of the given class", "Default: label, else moa."),
-    "group": ("Column of what is not independent", "For the intervals. Default: the compound."),
-    "batch": ("Column of the batch", "What was made together: day, week, run."),
-    "prefix": ("Class columns begin with", "Such as softmax_ or p_; found by itself as a rule."),
+    "group": (
+        "Column of groups",
+        "Images of a group are not independent. Used for intervals. Default: the compound.",
+    ),
+    "batch": ("Column of the batch", "Images made together: day, week, run."),
+    "prefix": (
+        "Class columns begin with",
+        "For example softmax_ or p_. Usually recognised without this.",
+    ),
 }
-#: The words of every field that stands for a flag, as the engine's messages name it.
+#: Flag in the engine's messages -> name of its field on this page.
 FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
     "classes": "Class names in the order of the columns",
     "control": "Untreated compound or label",
-    "unlabelled": "Labels that mean no label",
-    "new": "Labels that the network never learnt",
+    "unlabelled": "Values that mean no label",
+    "new": "Labels absent from training",
     "map": "Other columns",
     "metadata": "Paths of tables with more columns",
     "labels": "Path of the labels",
@@ -63,9 +69,10 @@ def draw() -> None:
         # Without a parameter of its own a switch clears them all, which bound widgets forbid.
         st.switch_page("overview/page.py", query_params={"new": st.session_state["study"]})
     st.caption(
-        "A table with one row per image and one column of probability per class (or one row "
-        "per image and class), from any program, or an array. CSV, Parquet, Feather, JSON, "
-        "Excel or NumPy. Labels, compounds, plates and wells are found by their usual names."
+        "A table from any program, with one row per image and one column of probabilities per "
+        "class (or one row per image and class), or an array. CSV, Parquet, Feather, JSON, "
+        "Excel or NumPy. Columns of labels, compounds, plates and wells are recognised by their "
+        "usual names."
     )
     left, right = st.columns(2, gap="medium")
     upload = left.file_uploader("Upload a table", key="import_upload", type=UPLOADS)
@@ -73,11 +80,11 @@ def draw() -> None:
         "… or its path on this machine",
         key="import_path",
         placeholder="/data/predictions.csv",
-        help="For large tables, and where the images lie beside the table.",
+        help="For large tables, and for tables in the folder of the images.",
     )
     if upload is None and not typed.strip():
         st.info(
-            "Choose a table: what was understood of it is shown before anything is made.",
+            "Choose a table. The page shows what it reads in it before it makes a study.",
             icon=":material/upload_file:",
         )
         return
@@ -85,23 +92,23 @@ def draw() -> None:
     try:
         table = uploaded(upload) if upload is not None else roots.typed(typed)
         options, extra = ask_options()
-        found = understood(str(table), _stamps(table, options), options)
-        folder = image_folder(found, table, extra["image_root"])
+        predictions = understood(str(table), _stamps(table, options), options)
+        folder = image_folder(predictions, table, extra["image_root"])
     except InputError as error:
         st.error(plain(say(error, table)), icon=":material/error:")
         return
-    preview(found, folder)
-    make(table, options, extra, found)
+    preview(predictions, folder)
+    make(table, options, extra, predictions)
 
 
 def ask_options() -> tuple[ImportOptions, dict]:
-    """What the user says beyond the table: options, and image root and pixel size."""
-    with st.expander("If something was not found by itself"):
+    """The user's choices: options of the import, and the image root and pixel size."""
+    with st.expander("Choose columns and files yourself"):
         left, middle, right = st.columns(3, gap="medium")
         given = {}
         for name, (words, explained) in TEXTS.items():
-            said = left.text_input(words, key=f"import_{name}", help=explained).strip()
-            given[name] = said or None
+            text = left.text_input(words, key=f"import_{name}", help=explained).strip()
+            given[name] = text or None
         method = middle.selectbox(
             FIELDS["method"],
             list(METHODS),
@@ -115,7 +122,7 @@ def ask_options() -> tuple[ImportOptions, dict]:
             FIELDS["control"],
             key="import_control",
             placeholder="DMSO",
-            help="Shown, never counted.",
+            help="These images are shown, but do not count for accuracy.",
         )
         unlabelled = middle.text_input(
             FIELDS["unlabelled"],
@@ -126,7 +133,7 @@ def ask_options() -> tuple[ImportOptions, dict]:
         new = middle.text_input(
             FIELDS["new"],
             key="import_new",
-            help="Shown as new, never scored. Separated by commas.",
+            help="Shown as new kinds, not scored. Separated by commas.",
         )
         columns = middle.text_input(
             FIELDS["map"],
@@ -141,14 +148,17 @@ def ask_options() -> tuple[ImportOptions, dict]:
             for name, explained in (
                 (
                     "metadata",
-                    "Joined on image, plate and well, or compound and concentration. Several are "
-                    "separated by semicolons.",
+                    "Joined by image, plate and well, or compound and concentration. Separate "
+                    "several paths by semicolons.",
                 ),
-                ("labels", "One per image in its order, or a table that names the images."),
+                (
+                    "labels",
+                    "One label per image, in the order of the images, or a table that names the images.",
+                ),
                 ("ids", "Names of the images of an array, one per line."),
-                ("standard", "Of the same images."),
+                ("standard", "Predictions for the same images."),
                 ("samples", "npy, npz or a table: (images, samples, classes)."),
-                ("image_root", "Default: the table's own, where the images lie there."),
+                ("image_root", "Default: the folder of the table, if the images are there."),
             )
         }
         with middle.container(horizontal=True):
@@ -179,49 +189,49 @@ def ask_options() -> tuple[ImportOptions, dict]:
     ), {"image_root": root, "pixel_size_um": pixel or None}
 
 
-def preview(found: Predictions, folder: Path | None) -> None:
-    """What the table says, before anything is made of it. folder: where its images lie."""
-    images, counted = found.images, found.images["role"] == "scored"
+def preview(predictions: Predictions, folder: Path | None) -> None:
+    """What was read from the table. folder: where its images are."""
+    images, counted = predictions.images, predictions.images["role"] == "scored"
     right = None
-    method = next(iter(found.moments))
+    method = next(iter(predictions.moments))
     if counted.any():
-        top = found.moments[method].mean_p[counted.to_numpy()].argmax(axis=1)
-        given = pd.Index(found.classes).get_indexer(images["label"][counted])
+        top = predictions.moments[method].mean_p[counted.to_numpy()].argmax(axis=1)
+        given = pd.Index(predictions.classes).get_indexer(images["label"][counted])
         right = float((top == given).mean())
     st.success(
-        f"**{len(images):,} images of {len(found.classes)} classes**"
+        f"**{len(images):,} images of {len(predictions.classes)} classes**"
         + (
-            f", {percent(right)} of {int(counted.sum()):,} labelled ones predicted right."
+            f", {percent(right)} of {int(counted.sum()):,} labelled images predicted right."
             if right is not None
-            else ", none of them labelled."
+            else ", all without a label."
         ),
         icon=":material/check:",
     )
-    st.markdown(f"Columns: {plain(found.understood)}.")
+    st.markdown(f"Columns: {plain(predictions.understood)}.")
     if folder:
-        there, looked = images_found(found, folder, forms.LOOKED_FOR)
+        there, looked = images_found(predictions, folder, forms.LOOKED_FOR)
         st.markdown(
-            f"- Images lie in {plain(str(folder))}: {there:,} of {looked:,} looked for are there."
+            f"- Folder of the images: {plain(str(folder))}. {there:,} of {looked:,} checked files exist."
         )
-    elif found.channels or images["path"].notna().any():
+    elif predictions.channels or images["path"].notna().any():
         st.markdown(
-            "- The image files that the table names were not found, so the study will have "
-            f"no pictures. Say under “{FIELDS['image-root']}” where they lie."
+            "- The image files of the table do not exist here, so the study will have no "
+            f"pictures. Enter their folder under “{FIELDS['image-root']}”."
         )
     else:
-        st.markdown("- The table names no image files: the study will have no pictures.")
-    for note in found.notes:
+        st.markdown("- The table names no image files, so the study will have no pictures.")
+    for note in predictions.notes:
         st.markdown(f"- {plain(note)}")
     left, side = st.columns([2, 1], gap="medium")
     shown = images if images["fold"].nunique() > 1 else images.drop(columns="fold")
     left.dataframe(shown.head(8).dropna(axis=1, how="all"), height=320)
-    labels = images["label"].value_counts().reindex(found.classes, fill_value=0)
+    labels = images["label"].value_counts().reindex(predictions.classes, fill_value=0)
     side.dataframe(
         labels.rename("images").rename_axis("class").reset_index(), hide_index=True, height=320
     )
 
 
-def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -> None:
+def make(table: Path, options: ImportOptions, extra: dict, predictions: Predictions) -> None:
     """Name the study and make it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
@@ -230,24 +240,27 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
             width=320,
             key=f"import_name_{table.name}",
         ).strip()
-        taken = name in {entry.name for entry in studies.entries()}
-        replace = taken and st.checkbox("Replace the study of that name", key="import_replace")
+        exists = name in {entry.name for entry in studies.entries()}
+        replace = exists and st.checkbox("Replace the existing study", key="import_replace")
         go = st.button(
             "Make the study",
             key="import_make",
             type="primary",
             icon=":material/add_chart:",
-            disabled=not name or (taken and not replace),
+            disabled=not name or (exists and not replace),
         )
     if name != Path(name).name or name.startswith("."):
-        st.error("A name is a folder's name: no slash, no dot in front.", icon=":material/error:")
+        st.error(
+            "The name becomes the name of a folder: no slash, and no dot at the beginning.",
+            icon=":material/error:",
+        )
         return
-    st.caption("The same as a command:")
+    st.caption("The same by command:")
     st.code(command(table, options, extra, name), language="bash")
     if not go:
         return
     with st.status(
-        f"Making {plain(name)} of {len(found.images):,} images", expanded=True
+        f"Making {plain(name)} from {len(predictions.images):,} images", expanded=True
     ) as status:
         try:
             study = import_predictions(
@@ -263,7 +276,7 @@ def make(table: Path, options: ImportOptions, extra: dict, found: Predictions) -
 
 
 def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
-    """The `bnn import` that does the same; an uploaded table stands there by its own name."""
+    """The `bnn import` command that does the same; an uploaded table has its own name there."""
     file = table.name if table.is_relative_to(roots.uploads()) else str(table)
     words = ["bnn", "import", file, "--out", str(cache_root() / name)]
     default = asdict(ImportOptions())
@@ -295,10 +308,10 @@ def uploaded(upload) -> Path:
 
 def say(error: InputError, table: Path | None) -> str:
     """The error's line in the page's words: fields for flags, and an uploaded file's own name."""
-    said = str(error)
+    message = str(error)
     if table is not None and table.is_relative_to(roots.uploads()):
-        said = said.replace(f"{table.parent}/", "")
-    return forms.say(said, FIELDS)
+        message = message.replace(f"{table.parent}/", "")
+    return forms.say(message, FIELDS)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table")

@@ -4,6 +4,7 @@ import streamlit as st
 
 from bnn_core.base import roots
 from bnn_core.datasets.mnist import data_root
+from pages.shared import jobs_panel
 from pages.your_data import download_form, forms, import_form, plate_form
 
 VIEWS = ("Import predictions", "Your own images", "Public data")
@@ -15,7 +16,7 @@ PUBLIC = (
         "bnn data mnist\nbnn data emnist\n"
         "bnn study mnist --preset quick                # about 3 minutes\n"
         "bnn study mnist --preset quick --ood emnist   # with letters beside the digits\n"
-        "bnn predict mnist emnist                      # or added to a study that is there",
+        "bnn predict mnist emnist                      # or added to an existing study",
     ),
     (
         "BBBC021, cells under 113 compounds",
@@ -49,10 +50,9 @@ def main() -> None:
 def public() -> None:
     """The public data sets: fetched here or by the command, trained on by the command."""
     st.caption(
-        "Downloads are checked and land in "
-        f"`{data_root().resolve()}` (`$BNN_DATA`, else a folder of your user). Training "
-        "runs in a terminal on this machine; new studies then stand in the picker on the "
-        "left."
+        f"Downloads are checked and saved in `{data_root().resolve()}` (`$BNN_DATA`, else a "
+        "folder of your user). Train in a terminal on this machine. The new study then appears "
+        "in the sidebar."
     )
     download_form.draw_state()
     (digits, about_digits, train), (cells, about_cells, fetch) = PUBLIC
@@ -62,6 +62,9 @@ def public() -> None:
         with st.container(horizontal=True):
             download_form.button("Fetch MNIST", ["mnist"])
             download_form.button("Fetch EMNIST", ["emnist"])
+            jobs_panel.button(
+                "Train on MNIST", ["study", "mnist", "--preset", "quick"], "mnist", "mnist_train"
+            )
     st.code(train, language="bash")
     st.subheader(cells, anchor=False)
     st.markdown(about_cells)
@@ -78,7 +81,7 @@ def fetch_cells() -> None:
                 "Plates",
                 key="fetch_plates",
                 placeholder="Week1_22123,Week1_22361",
-                help="Separated by commas; empty for all 55.",
+                help="Separated by commas. Empty: all 55 plates.",
                 width=360,
             )
         )

@@ -12,13 +12,14 @@ from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import PlateTable, read_plate
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.tables.aliases import CANONICAL
+from pages.shared import jobs_panel
 from pages.shared.words import plain
 from pages.your_data import forms
 
-#: The words of every field that stands for a flag, as the engine's messages name it.
+#: Flag in the engine's messages -> name of its field on this page.
 FIELDS = {
     "label": "Column of the classes",
-    "group": "Column of what is left out together",
+    "group": "Column of groups to leave out",
     "batch": "Column of the batch",
     "control": "Untreated compound or label",
     "images": "Folder that relative paths start from",
@@ -28,11 +29,11 @@ MOST_MISSING = 10
 
 
 def draw() -> None:
-    """The form, what the table says, and the command."""
+    """The form, what was read from the table, and the command."""
     st.caption(
-        "A CSV with one row per image: a column of file names, or one per channel, and what "
-        "is known of each image, under BBBC, CellProfiler or plain names. Images are PNG, "
-        "JPEG or TIFF of 8 or 16 bit."
+        "A CSV with one row per image: one column of file names, or one per channel, and columns "
+        "such as label, compound, plate and well. Column names of BBBC and CellProfiler are "
+        "recognised. Images are PNG, JPEG or TIFF of 8 or 16 bit."
     )
     left, middle, right = st.columns(3, gap="medium")
     typed = left.text_input(
@@ -45,20 +46,20 @@ def draw() -> None:
         "group": middle.text_input(
             FIELDS["group"],
             key="plate_group",
-            help="Default: the compound. All its images are predicted by a "
-            "network that saw none of them.",
+            help="Default: the compound. A network that was trained without a group predicts all "
+            "images of the group.",
         ),
         "batch": middle.text_input(
-            FIELDS["batch"], key="plate_batch", help="What was made together: day, week, run."
+            FIELDS["batch"], key="plate_batch", help="Images made together: day, week, run."
         ),
         "control": right.text_input(
             FIELDS["control"],
             key="plate_control",
             placeholder="DMSO",
-            help="Predicted, never counted.",
+            help="These images are predicted, but do not count for accuracy.",
         ),
         "images": right.text_input(
-            FIELDS["images"], key="plate_images", help="Default: the table's own."
+            FIELDS["images"], key="plate_images", help="Default: the folder of the table."
         ),
         "map": right.text_input(
             FIELDS["map"],
@@ -71,7 +72,7 @@ def draw() -> None:
     ask = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
     if not typed:
         st.info(
-            "Name a table: it is checked here, and the command to train on it is shown.",
+            "Enter the path of a table. It is checked here, and the command to train on it is shown.",
             icon=":material/table_view:",
         )
         return
@@ -79,7 +80,7 @@ def draw() -> None:
     try:
         table = roots.typed(typed)
         columns = forms.pairs(ask.get("map", ""))
-        found = _read(
+        plates = _read(
             str(table),
             _stamp(table),
             tuple(read.items()),
@@ -89,49 +90,57 @@ def draw() -> None:
     except InputError as error:
         st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
         return
-    preview(found)
+    preview(plates)
+    train(table, ask)
+
+
+def train(table: Path, ask: dict[str, str]) -> None:
+    """The button that trains on this machine, and the command for another one."""
+    absolute = {"images": str(Path(ask["images"]).resolve())} if "images" in ask else {}
+    words = shlex.split(command(table.resolve(), ask | absolute))[1:]
+    jobs_panel.button("Train here", words, table.stem, "plate_train")
     st.markdown(
-        "**Train on it** in a terminal on this machine. It shows its progress, can be "
-        "interrupted at any time, and goes on when the same command is given again; the "
-        "study then stands in the picker on the left."
+        "The same by command, in a terminal of this machine or of a larger one. It shows its "
+        "progress. You can interrupt it at any time; the same command continues. The finished "
+        "study appears in the sidebar."
     )
     st.code(command(table, ask), language="bash")
 
 
-def preview(found: PlateTable) -> None:
-    """What the table says, and whether the images are there."""
-    table = found.table
+def preview(plates: PlateTable) -> None:
+    """What was read from the table, and whether the images exist."""
+    table = plates.table
     counted = table[table["role"] == "scored"]
     st.success(
-        f"**{len(table):,} images, {len(found.classes)} classes, "
+        f"**{len(table):,} images, {len(plates.classes)} classes, "
         f"{counted['group'].nunique():,} groups** to leave out"
-        + (f"; channels {plain(', '.join(found.channels))}." if found.channels else "."),
+        + (f"; channels {plain(', '.join(plates.channels))}." if plates.channels else "."),
         icon=":material/check:",
     )
-    for doubt in found.doubts:
+    for doubt in plates.doubts:
         st.warning(plain(doubt.removeprefix(WARNING)), icon=":material/warning:")
-    for note in found.notes:
-        if note not in found.doubts:
+    for note in plates.notes:
+        if note not in plates.doubts:
             st.markdown(f"- {plain(note)}")
-    missing, looked = found.missing_files(forms.LOOKED_FOR)
+    missing, looked = plates.missing_files(forms.LOOKED_FOR)
     if missing:
         st.error(
-            f"**{len(missing):,} of {looked:,} files looked for are not there**, such as "
+            f"**{len(missing):,} of {looked:,} checked files are missing**, such as "
             + ", ".join(f"{plain(file)} (row {row})" for row, file in missing[:MOST_MISSING])
-            + ". Say which folder the paths start from.",
+            + f". Enter the folder under “{FIELDS['images']}”.",
             icon=":material/error:",
         )
     else:
-        st.markdown(f"- All {looked:,} files looked for are there.")
+        st.markdown(f"- All {looked:,} checked files exist.")
     per_class = counted.groupby("label").agg(
         images=("image_id", "size"), groups=("group", "nunique")
     )
     alone = per_class.index[per_class["groups"] == 1]
     if len(alone):
         st.warning(
-            f"{plain(', '.join(alone))}: one group only. When it is left out, no network "
-            "has seen the class, so its images cannot be called right; they are counted "
-            "apart.",
+            f"{plain(', '.join(alone))}: one group only. When the group is left out, the network "
+            "is trained without the class and cannot predict it. These images are counted "
+            "separately.",
             icon=":material/warning:",
         )
     left, right = st.columns([2, 1], gap="medium")

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from bnn_core.base.scores import SCORES
+from bnn_core.base.scores import NOVELTY, SCORES, UNLIKENESS
 from bnn_core.measures.levels import aggregate
 from bnn_core.measures.uncertainty import Moments, moments, summarise
+from bnn_core.measures.unlikeness import with_unlikeness
 
 CLASSES = [f"class {j}" for j in range(4)]
 
@@ -24,7 +25,10 @@ def samples():
 
 @pytest.fixture(scope="module")
 def table(samples):
-    return summarise(moments(samples), CLASSES, distance=np.linspace(0, 9, 300))
+    novelty = {key: np.linspace(0, 2, 300) for key in NOVELTY}
+    return with_unlikeness(
+        summarise(moments(samples), CLASSES, novelty=novelty), np.arange(300) < 200
+    )
 
 
 def test_every_score_is_a_column_of_a_summary_and_every_column_has_a_record(table):
@@ -37,12 +41,12 @@ def test_values_stay_within_the_range(key, table):
     highest = SCORES[key].highest(len(CLASSES))
     assert table[key].min() >= SCORES[key].lowest(len(CLASSES)) - 1e-9
     if highest is None:
-        assert key == "distance"
+        assert key in (*NOVELTY, UNLIKENESS)
     else:
         assert table[key].max() <= highest + 1e-9
 
 
-@pytest.mark.parametrize("key", [k for k in SCORES if k != "distance"])
+@pytest.mark.parametrize("key", [k for k in SCORES if k not in (*NOVELTY, UNLIKENESS)])
 def test_the_direction_is_that_of_a_sure_and_an_unsure_image(key, table):
     # Image 0: probability 1. Image 2: half the networks say one class, half another.
     # Image 1: all networks say 1 of 4 for each class, doubt within the networks.

@@ -195,7 +195,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys):
     table, out = write_table(tmp_path), tmp_path / "out" / "study"
     assert "does not exist" in refused(capsys, tmp_path / "none.csv", "--out", out)
     assert "--map label: NAME=COLUMN" in refused(capsys, table, "--out", out, "--map", "label")
-    assert "'tag' is no column of a study" in refused(capsys, table, "--out", out, "--map", "tag=x")
+    assert "'tag' is not a column" in refused(capsys, table, "--out", out, "--map", "tag=x")
     assert "does not hold the first 4 images" in refused(
         capsys, table, "--out", out, "--image-root", tmp_path
     )
@@ -203,7 +203,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys):
     bad = write_table(tmp_path, p_a=[0.9, 0.9, 0.2, 0.1])
     assert "row 3: the probabilities sum to 1.3" in refused(capsys, bad, "--out", out)
     named = write_table(tmp_path, label=["label", "b", "b", "b"])
-    assert "row 2: label 'label' is none of the classes (a, b)" in refused(
+    assert "row 2: label 'label' is not one of the classes (a, b)" in refused(
         capsys, named, "--out", out
     )
     assert not out.parent.exists() or not list(out.parent.iterdir())
@@ -213,7 +213,7 @@ def test_a_study_is_not_overwritten_without_force(tmp_path, capsys):
     table, out = write_table(tmp_path), tmp_path / "study"
     run(table, "--out", out)
     before = json.loads((out / "study.json").read_text())
-    assert "exists already; --force" in refused(capsys, table, "--out", out)
+    assert "--force" in refused(capsys, table, "--out", out)
     assert json.loads((out / "study.json").read_text()) == before
     run(table, "--out", out, "--force", "--title", "Second")
     assert open_study(out).meta["title"] == "Second"

@@ -173,7 +173,7 @@ def test_archives_can_stay_and_are_used_again(tmp_path, site):
     (tmp_path / "archives" / path_of(PLATE)[1:]).write_bytes(b"no zip")
     (tmp_path / "Week1" / PLATE / "unpacked.json").unlink()
     next((tmp_path / "Week1" / PLATE).glob("*.tif")).unlink()
-    with pytest.raises(InputError, match=r"no sound zip archive.*delete"):
+    with pytest.raises(InputError, match=r"zip archive.*delete"):
         fetch(tmp_path, site, PLATE)
 
 

@@ -313,16 +313,16 @@ def test_tables_that_cannot_be_learned_from(rgb_set, tmp_path, change, words):
         load_plate(rewrite(rgb_set, change), tmp_path / "made")
 
 
-def test_classes_that_look_alike_are_said(rgb_set, tmp_path):
+def test_classes_with_similar_names_give_a_note(rgb_set, tmp_path):
     def slip(table):
         table.loc[0, "moa"] = "Up "
 
     source = load_plate(rewrite(rgb_set, slip), tmp_path / "made")
     assert source.classes == ["Up", "down", "up"]
-    assert any("'Up' and 'up' are taken as different classes" in note for note in source.notes)
+    assert any("'Up' and 'up' are different classes" in note for note in source.notes)
 
 
-def test_one_row_without_a_label_is_said_in_the_singular(rgb_set):
+def test_the_note_on_one_row_without_a_label_is_singular(rgb_set):
     def one(table):
         table.loc[14, "moa"] = "down"
         table.loc[3, "drug"] = ""
@@ -332,16 +332,17 @@ def test_one_row_without_a_label_is_said_in_the_singular(rgb_set):
     assert "1 row has no compound and is left out by well or alone" in notes
 
 
-def test_slips_of_the_pen_are_doubts_to_be_said_loudly(rgb_set):
+def test_typing_mistakes_give_warnings(rgb_set):
     def slips(table):
         table.loc[0, ["moa", "drug"]] = ["Up ", "Alpha "]
         table.loc[1, "Metadata_Well"] = "Z99"
 
     found = read_plate(rewrite(rgb_set, slips))
     assert [doubt.split(": ")[1] for doubt in found.doubts] == [
-        "'Up' and 'up' are taken as different classes",
-        "1 image is in wells that no plate has (Z99)",
-        "'Alpha' and 'alpha' are taken as different groups, left out one by one",
+        "'Up' and 'up' are different classes",
+        "1 image is in wells that do not exist on a plate (Z99), so no plate map shows them; "
+        "wells have names like B02, A01 to AF48",
+        "'Alpha' and 'alpha' are different groups",
     ]
     assert set(found.doubts) < set(found.notes)
 
@@ -437,7 +438,7 @@ def test_numbers_of_another_type_are_read_by_a_given_range(tmp_path):
     table = sixteen_bit_set(tmp_path)
     for path in (tmp_path / "tif").glob("*.tif"):
         tifffile.imwrite(path, tifffile.imread(path).astype(np.float32) / 7)
-    with pytest.raises(InputError, match=r"none of the 12 images .*--intensities LOW,HIGH"):
+    with pytest.raises(InputError, match=r"12 files.*--intensities LOW,HIGH"):
         load_plate(table, tmp_path / "made")
     source = load_plate(table, tmp_path / "made", size=None, intensities=(0, 1000))
     assert source.normalise == "plate" and source.images.max() == 255

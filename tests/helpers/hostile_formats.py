@@ -26,8 +26,8 @@ from bnn_core.datasets.sources import open_source
 from bnn_core.figures.report import report_html
 from bnn_core.images.decoding import read_image
 from bnn_core.networks.building import prepare
-from bnn_core.networks.distance import read_cloud
 from bnn_core.networks.methods import networks_of
+from bnn_core.networks.novelty import read_training_images
 from bnn_core.networks.prediction import predict_batches
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet, train
@@ -368,8 +368,8 @@ def _networks(folder: Path) -> Iterator[Format]:
     clouds = sorted(fold.rglob("novelty.npz"))[:2]
 
     def distances(path: Path) -> None:
-        cloud = read_cloud(path.parent)
-        cloud.distance(np.zeros((2, cloud.means.shape[1])))
+        known = read_training_images(path.parent)
+        known.measure(np.zeros((2, known.cloud.means.shape[1])), np.zeros((2, 3)))
 
     yield Format("novelty npz", clouds, damage.damage_arrays, distances)
     result = folder / "fold/vi"

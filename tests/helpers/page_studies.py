@@ -378,7 +378,7 @@ def write_with_new_plates(cache: Path, name: str = "plates") -> Path:
         kind="plate",
         classes=SCREEN_CLASSES,
         images=images,
-        summaries={"vi": summarise(Moments(p), SCREEN_CLASSES, labels, distance)},
+        summaries={"vi": summarise(Moments(p), SCREEN_CLASSES, labels, {"distance": distance})},
         methods={"vi": {"num_samples": 100}},
         extra={"added": [{"name": "may", "title": "may", "images": 8, "plates": {"N1": "0"}}]},
     )

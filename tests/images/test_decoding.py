@@ -142,7 +142,7 @@ def test_missing_empty_and_foreign_files(tmp_path):
         read_image(tmp_path / "none.png")
     with pytest.raises(InputError, match="empty"):
         read_image(tmp_path / "empty.tif")
-    with pytest.raises(InputError, match="no PNG, JPEG or TIFF"):
+    with pytest.raises(InputError, match="PNG, JPEG or TIFF"):
         read_image(tmp_path / "words.png")
     with pytest.raises(InputError, match="cannot be read"):
         read_image(tmp_path)

@@ -8,7 +8,7 @@ from bnn_core.measures.levels import (
     aggregate,
     available_levels,
     level_metrics,
-    own_images,
+    original_images,
     scored_rows,
     unlearned_rows,
     wrong_rows,
@@ -171,8 +171,10 @@ def test_what_was_added_is_not_the_studys_own_whatever_its_role():
             "source": [None, None, None, "letters", "letters", "slides"],
         }
     )
-    assert own_images(table).tolist() == [True] * 3 + [False] * 3
-    assert own_images(table.drop(columns="source")).tolist() == [True] * 3 + [False] * 2 + [True]
+    assert original_images(table).tolist() == [True] * 3 + [False] * 3
+    assert original_images(table.drop(columns="source")).tolist() == [True] * 3 + [False] * 2 + [
+        True
+    ]
 
 
 def test_a_label_that_no_network_learned_is_not_wrong():

@@ -127,7 +127,7 @@ def test_planted_letters_are_told_as_they_are(letters):
     assert lines.loc[("new", "i"), "bimodal"]
     assert lines["dip_ratio"].idxmax() == ("new", "i")
     assert lines.loc[("shifted", "3"), "n"] == 50
-    calls = ood.taken_for(letters, "confidence").set_index("kind")
+    calls = ood.predicted_as(letters, "confidence").set_index("kind")
     assert calls.loc["g", "predicted"] == "8" and calls.loc["g", "share"] == 1
     assert ood.folded_back(letters) == {
         "same": 0,
@@ -223,3 +223,17 @@ def _least_distance(x):
         found = linprog(d, A_ub=np.array([r[0] for r in rows]), b_ub=[r[1] for r in rows])
         best = min(best, found.fun) if found.success else best
     return best
+
+
+def test_false_alarms_are_counted_on_known_compounds():
+    rng = np.random.default_rng(0)
+    table = study_table([("scored", d, d, rng.uniform(0.2, 1, 50)) for d in CLASSES])
+    table["compound"] = np.repeat([f"c{i}" for i in range(20)], 25)
+    other = study_table([("new", "O", "0", np.full(30, 0.9))])
+    table = pd.concat([table, other], ignore_index=True)
+    threshold = ood.threshold_of(table, "top_softmax", 0.1)
+    share, images = ood.false_alarms(table, "top_softmax", threshold)
+    assert images == 500 and share.value == (table["top_softmax"][:500] < threshold).mean() == 0.1
+    assert share.low < 0.1 < share.high
+    assert np.isnan(ood.threshold_of(other, "top_softmax", 0.1))
+    assert ood.false_alarms(other, "top_softmax", 0.5)[1] == 0

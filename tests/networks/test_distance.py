@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.metrics import roc_auc_score
 
-from bnn_core.networks.distance import COMPONENTS, FILE, read_cloud, save_cloud, training_cloud
+from bnn_core.networks.distance import COMPONENTS, training_cloud
 
 
 def drawn(n, size, seed=0):
@@ -82,12 +82,3 @@ def test_no_spread_and_dead_features_give_finite_distances(features):
     found = cloud.distance(np.concatenate([features, features + 1]))
     assert np.isfinite(found).all()
     assert found[: len(features)].max() < found[len(features) :].min() or not features.any()
-
-
-def test_kept_beside_the_weights(tmp_path):
-    features, targets = drawn(60, 40)
-    cloud = training_cloud(features, targets)
-    save_cloud(tmp_path, cloud)
-    assert (tmp_path / FILE).is_file()
-    assert_allclose(read_cloud(tmp_path).distance(features), cloud.distance(features), rtol=1e-4)
-    assert read_cloud(tmp_path / "nowhere") is None

@@ -199,7 +199,7 @@ def test_what_is_recorded_of_a_method(made):
     [
         (
             {"laplace": STANDARD},
-            "laplace builds on the standard network.*add standard to --methods$",
+            "laplace builds on the standard network.*--methods; add standard$",
         ),
         (
             {"standard": STANDARD, "temperature": replace(STANDARD, validation=0.0)},

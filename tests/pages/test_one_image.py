@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from page_studies import pages, text_of, write_animals, write_compounds, write_others
 
+from bnn_core.measures.prediction_sets import table_sets
 from bnn_core.study.folder import open_study
 
 PAGE = "one_image/page.py"
@@ -167,3 +168,17 @@ def test_another_study_does_not_look_for_this_ones_image(monkeypatch, cache, tab
     app.selectbox(key="study").select("compounds").run()
     assert "image" not in app.query_params and not app.warning and not app.exception
     assert "**1** of 140: all images" in text_of(app)
+
+
+def test_the_set_of_classes_follows_the_chosen_chance(monkeypatch, cache, table):
+    classes = open_study(cache / "animals").classes
+    shown = {}
+    for chance in (0.8, 0.95):
+        app = pages(monkeypatch, cache, PAGE, study="animals", image=table["image_id"].iat[3])
+        app.segmented_control(key="chance").set_value(chance).run()
+        assert not app.exception
+        member = table_sets(table, classes, chance).member[3]
+        shown[chance] = set(np.compress(member, classes))
+        (sentence,) = [m.value for m in app.markdown if f"chance of {chance:.0%}" in m.value]
+        assert {name for name in classes if f"**{name}**" in sentence} == shown[chance]
+    assert shown[0.8] <= shown[0.95]

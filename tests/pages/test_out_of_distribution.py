@@ -55,7 +55,10 @@ def test_letters_against_what_it_knows(monkeypatch, cache):
     # Images added without labels are compared with the known ones too, as one set.
     assert lines.loc[("added without labels", "all"), "images"] == 10
     assert lines.loc[("added without labels", "all"), "AUROC, Bayesian"] == 1
-    assert "fold of c" in text_of(app) and "the set of letters" in text_of(app)
+    assert "fold of c" not in text_of(app) and "the set of letters" in text_of(app)
+    app.selectbox(key="ood_score").set_value("confidence").run()
+    assert "fold of c" in text_of(app)
+    app.selectbox(key="ood_score").set_value("signed_confidence").run()
     for name in ("all kinds", "predictions", "which score?"):
         view(app, name)
         assert not app.exception
@@ -88,7 +91,7 @@ def test_unseen_mechanisms_and_whom_they_imitate(monkeypatch, cache):
     lines = lines[lines["group"] == "unseen mechanisms"]
     assert lines.loc["all", "mechanisms"] == 3
     assert lines.loc["O", "predicted as"].startswith("0 (100")
-    assert "unseen mechanisms" in text_of(app)
+    assert "False alarms" in text_of(app)
 
 
 def test_other_pages_keep_to_the_studys_own_images(monkeypatch, cache):

@@ -52,7 +52,7 @@ def test_the_real_fields_are_told_by_nuclei_and_brightness(shared_data):
     folds = [(np.flatnonzero(~part), np.flatnonzero(part)) for part in held]
     found = compute(table, sorted(set(table["label"])), folds, statistics, "fields")
     accuracies = {key: f["image"]["accuracy"] for key, f in found.accuracies.items()}
-    assert list(accuracies) == list(BASELINES)
+    assert list(accuracies) == [key for key in BASELINES if key != "features"]
     assert accuracies["majority"] < 0.35
     assert accuracies["nuclei"] == pytest.approx(0.47, abs=0.03)
     assert accuracies["intensities"] == pytest.approx(0.82, abs=0.02)

@@ -7,11 +7,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.scores import NOVELTY
 from bnn_core.measures.uncertainty import moments, summarise
 from bnn_core.networks import methods
 from bnn_core.networks.building import load_network, prepare
-from bnn_core.networks.distance import read_cloud, training_cloud
 from bnn_core.networks.methods import networks_of, training_order
+from bnn_core.networks.novelty import read_training_images, training_images
 from bnn_core.networks.prediction import predictive_samples
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet
@@ -60,11 +61,13 @@ def test_one_job_from_training_to_prediction(tmp_path, data):
     features = network.features(prepare(data.images[[4, 0, 7]])).detach()
     assert_allclose(result.embedding, features, atol=1e-2)
     of_training = network.features(prepare(data.images)).detach().numpy()
-    cloud = training_cloud(of_training, data.targets)
-    assert_allclose(result.distance, cloud.distance(features.numpy()), rtol=1e-3)
-    assert_allclose(
-        read_cloud(tmp_path / "vi").distance(features.numpy()), result.distance, rtol=1e-3
-    )
+    logits = network.head(features).detach().numpy()
+    kept = training_images(of_training, data.targets)
+    for known in (kept, read_training_images(tmp_path / "vi")):
+        measured = known.measure(features.numpy(), logits)
+        assert set(measured) == set(result.novelty) == set(NOVELTY)
+        for score in NOVELTY:
+            assert_allclose(result.novelty[score], measured[score], rtol=2e-3, atol=2e-3)
 
 
 def test_networks_used_are_kept_per_image(tmp_path, data):
@@ -80,7 +83,7 @@ def test_networks_used_are_kept_per_image(tmp_path, data):
     assert_allclose(result.samples.mean(axis=1), result.moments.mean_p, atol=1e-3)
     two = assemble([replace(result, rows=np.array([0, 1]))] * 2, 2)
     assert_allclose(two.used, result.used)
-    table = summarise(two.moments, list("abc"), None, two.distance, two.used)
+    table = summarise(two.moments, list("abc"), None, two.novelty, two.used)
     assert_allclose(table["num_samples"], result.used)
 
 
@@ -131,7 +134,7 @@ def test_folds_put_together_row_by_row():
             moments(s.transpose(1, 0, 2)),
             s,
             np.full((len(rows), 1), k, np.float16),
-            rows + 10.0 * k,
+            {"distance": rows + 10.0 * k},
         )
         for k, (rows, s) in enumerate(
             zip((np.array([2, 0]), np.array([1, 2, 3])), samples, strict=True)
@@ -147,8 +150,8 @@ def test_folds_put_together_row_by_row():
         whole.moments.mean_p[2], (parts[0].moments.mean_p[0] + parts[1].moments.mean_p[1]) / 2
     )
     assert_allclose(whole.embedding[:, 0], [0, 1, 0.5, 1])
-    assert_allclose(whole.distance, [0, 11, 7, 13])
-    assert assemble([parts[0], replace(parts[1], distance=None)], 4).distance is None
+    assert_allclose(whole.novelty["distance"], [0, 11, 7, 13])
+    assert not assemble([parts[0], replace(parts[1], novelty={})], 4).novelty
     assert_allclose(whole.samples[2, 0::2], samples[0][0, 0::2])
     assert_allclose(whole.samples[2, 1::2], samples[1][1, 1::2])
 

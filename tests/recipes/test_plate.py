@@ -233,7 +233,7 @@ def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
     # Another size is refused before the small images of this one are made anew.
     prepared = (tmp_path / "s.prepared" / "source.json").read_bytes()
     assert cli.main([*argv, "--size", "12"]) == 2
-    assert "begun with other settings (asked.size)" in capsys.readouterr().err
+    assert "other settings (asked.size)" in capsys.readouterr().err
     assert (tmp_path / "s.prepared" / "source.json").read_bytes() == prepared
     # Touched files are prepared again; a fold says so, and the same command continues.
     first = next(table.parent.rglob("*.png"), None) or next(table.parent.rglob("*.tif"))
@@ -354,7 +354,7 @@ def test_reviewed_images_are_left_out_or_relabelled_in_the_same_folds(
         (["--folds", "1"], "--folds 1: give a whole number of at least 2"),
         (["--leave-out", "batch"], "--batch"),
         (["--leave-out", "batch", "--prepare-only"], "--batch"),
-        (["--group", "plate", "--folds", "each"], "group 'P1', so leaving it out leaves none"),
+        (["--group", "plate", "--folds", "each"], "group 'P1'.*--group"),
         (["--map", "well"], "--map well: NAME=COLUMN expected"),
         (["--crop", "0", "--network", "lenet5", "--pathways", "0"], "lenet5 takes 28x28"),
     ],
@@ -384,7 +384,7 @@ def test_wrong_flags_are_found_before_the_images_are_read(table, study, tmp_path
         (["--epochs", "x"], "--epochs"),
         (["--folds", "1"], "--folds"),
         (["--device", "cuda:77"], "--device"),
-        (["--out", str(study.path)], "exists already"),
+        (["--out", str(study.path)], "--force"),
     ):
         argv = ["study", "plate", str(table), "--out", str(tmp_path / "s"), *change]
         assert cli.main(argv) == 2
@@ -437,7 +437,7 @@ def test_slips_of_the_pen_are_said_before_the_images_are_read(table, tmp_path, c
         "--prepare-only",
     ]
     assert cli.main(argv) == 0
-    assert "WARNING: 'X' and 'x' are taken as different classes" in capsys.readouterr().err
+    assert "WARNING: 'X' and 'x' are different classes" in capsys.readouterr().err
 
 
 def test_help_says_where_the_study_goes(capsys):
@@ -477,7 +477,7 @@ def test_rivals_train_in_every_fold_and_their_times_are_summed(table, tmp_path, 
         "2",
     ]
     assert cli.main([*argv, "--methods", "ensemble,temperature"]) == 2
-    assert "add standard to --methods" in capsys.readouterr().err
+    assert "--methods; add standard" in capsys.readouterr().err
     assert cli.main([*argv, "--methods", "dropout,standard,ensemble,laplace"]) == 0
     study = open_study(tmp_path / "s")
     assert study.methods == ["dropout", "standard", "ensemble", "laplace"]

@@ -116,6 +116,7 @@ def test_the_flagged_list_holds_everything_that_was_asked(log, make_study):
         "role": "scored",
         "label": "Tubulin",
         "predicted": summary["predicted"],
+        "classes_90": "",  # too few compounds
         "vi_predicted": summary["predicted"],
         "vi_correct": "yes" if summary["correct"] else "no",
         "vi_confidence": f"{summary['confidence']:.6g}",
@@ -209,3 +210,10 @@ def test_no_flag_no_rows_but_all_columns(log, make_study):
     table = export_table(make_study(), log)
     assert table.empty and {"image_id", "vi_confidence", "decision", "fingerprint"} <= set(table)
     assert csv_bytes(table).count(b"\r\n") == 1
+
+
+def test_the_sets_of_classes_are_exported_where_there_are_enough(log, make_study):
+    study = make_study()
+    few = export_table(study, log, rows=[0])
+    assert few["classes_90"].isna().all() and few.columns.get_loc("classes_90") > 0
+    assert "classes_50" in export_table(study, log, rows=[0], chance=0.5)

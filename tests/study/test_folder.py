@@ -139,14 +139,14 @@ def test_out_that_cannot_be_written_is_one_clear_line(tmp_path):
         open_making(tmp_path / "file" / "below", {})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.docx").write_text("")
-    with pytest.raises(InputError, match="holds other files"):
+    with pytest.raises(InputError, match="other files"):
         open_making(tmp_path / "full", {})
 
 
 def test_double_identities_are_refused(tmp_path):
     made = parts()
     made["images"].loc[3, "image_id"] = "im-0"
-    with pytest.raises(InputError, match=r"'im-0' stands twice \(row 4\)"):
+    with pytest.raises(InputError, match=r"'im-0' .*\(row 4\)"):
         write_study(tmp_path / "s", **made)
     assert not (tmp_path / f"s{MAKING}").exists()
 
@@ -170,7 +170,7 @@ def test_nobodys_folder_is_deleted_on_the_way(tmp_path):
     assert (tmp_path / "s.old" / "backup").read_text() == "mine"
     training = tmp_path / f"other{MAKING}" / "folds"
     training.mkdir(parents=True)
-    with pytest.raises(InputError, match=r"an unfinished training lies in other\.making"):
+    with pytest.raises(InputError, match=r"an unfinished training in other\.making"):
         write_study(tmp_path / "other", **parts(0))
     assert training.is_dir()
 

@@ -56,10 +56,10 @@ def test_logits_are_told_apart():
 
 def test_a_prefix_decides_between_sets():
     columns = ["p_a", "p_b", "softmax_a", "softmax_b", "x_a", "x_b"]
-    with pytest.raises(InputError, match=r"\(p_a\.\.\. or softmax_a\.\.\.\); say .* --prefix"):
+    with pytest.raises(InputError, match=r"\(p_a\.\.\. or softmax_a\.\.\.\); .* --prefix"):
         find_class_columns(frame(columns), columns, [])
     assert find_class_columns(frame(columns), columns, [], "x_").columns == ("x_a", "x_b")
-    with pytest.raises(InputError, match="--prefix y_: 0 columns begin so"):
+    with pytest.raises(InputError, match="--prefix y_: 0 columns"):
         find_class_columns(frame(columns), columns, [], "y_")
 
 
@@ -132,7 +132,7 @@ def test_one_class_never_predicted_is_what_is_left_over():
     two = P[[0, 1]]
     classes, how = name_classes(NUMBERED, two, ["a", "b", "c"], rows("c", "a"))
     assert classes == ["c", "b", "a"]
-    assert "'b', never predicted, is the column left over" in how
+    assert "'b', never predicted" in how
     with pytest.raises(InputError, match=r"is never in softmax_1, so .*--classes"):
         name_classes(NUMBERED, two, ["a", "c"], rows("c", "a"))
 
@@ -187,7 +187,7 @@ def test_names_on_the_columns_are_checked_against_the_predictions():
     named = columns_of("a", "b", "c", prefix="p_")
     classes, how = name_classes(named, P, ["a"], rows("a", "c", "b", "a"))
     assert classes == ["a", "b", "c"]
-    assert how.endswith("carry the class names, and the predicted column agrees on every row.")
+    assert how.endswith("the predicted column agrees on every row.")
     with pytest.raises(InputError, match="rows 2, 3, 5: predicted is 'c'"):
         name_classes(named, P, ["a"], rows("c", "a", "b", "c"))
 
@@ -235,11 +235,11 @@ def test_signs_tell_classes_apart(names):
 def test_two_columns_of_one_class_are_refused():
     columns = columns_of("a", "A", "b", prefix="p_")
     for labels in (["a", "b"], []):
-        with pytest.raises(InputError, match="columns p_a and p_A both fit the class 'a'"):
+        with pytest.raises(InputError, match="columns p_a and p_A both match class 'a'"):
             name_classes(columns, P, labels, None)
     assert name_classes(columns, P, ["a", "b", "A"], None)[0] == ["a", "A", "b"]
     for one, other in (("1", "1.0"), ("-1", "\N{MINUS SIGN}1")):
-        with pytest.raises(InputError, match="both fit the class"):
+        with pytest.raises(InputError, match="both match class"):
             name_classes(columns_of(one, other), P[:, :2], [one, "0"], None, [one, one])
 
 
@@ -256,7 +256,7 @@ def test_what_nothing_tells_must_be_given():
         name_classes(NUMBERED, P, [], None, ["a", "b"])
     with pytest.raises(InputError, match="row 2: predicted is 'x'"):
         name_classes(NUMBERED, P[:1], [], rows("x"), ["c", "b", "a"])
-    with pytest.raises(InputError, match="in another order than the columns carry them: a, b, c"):
+    with pytest.raises(InputError, match="in another order than the columns: a, b, c"):
         name_classes(columns_of("a", "b", "c"), P, [], None, ["c", "b", "a"])
-    with pytest.raises(InputError, match="columns softmax_0 and softmax_2 both fit the class 'a'"):
+    with pytest.raises(InputError, match="columns softmax_0 and softmax_2 both match class 'a'"):
         name_classes(NUMBERED, P, [], None, ["a", "b", "a"])

@@ -117,7 +117,7 @@ def test_an_override_wins_and_must_exist():
     assert out.loc[2].to_dict() == {"moa": "a", "label": "b"}
     with pytest.raises(InputError, match=r"'Verdct' .* no such column; did you mean 'Verdict'"):
         map_columns(table(Verdict=["b"]), {"label": "Verdct"})
-    with pytest.raises(InputError, match="'dose' is no column of a study"):
+    with pytest.raises(InputError, match="'dose' is not a column"):
         map_columns(table(Verdict=["b"]), {"dose": "Verdict"})
 
 

@@ -131,7 +131,7 @@ def test_ranks_of_timm_are_put_back_in_the_order_of_the_classes(importing):
 
 def test_ranks_without_their_classes_are_refused(importing):
     scores = -np.sort(-np.tile(P, (3, 1)), axis=1)
-    with pytest.raises(InputError, match="fall from left to right in every row"):
+    with pytest.raises(InputError, match="from left to right in every row"):
         importing({f"prob_{k}": scores[:, k] for k in range(3)})
 
 
@@ -162,11 +162,11 @@ CAUSES = {
     "percent": (LABEL | {"cat": "90 %", "dog": "10 %"}, "'cat' holds percentages as text"),
     "no class in a long table": (
         {"image": list("aabb"), "probability": [0.9, 0.1, 0.2, 0.8], "label": ["x", "x", "y", "y"]},
-        "no column says of which class",
+        "no column of classes",
     ),
     "no value in a long table": (
         {"image": list("aabb"), "class": list("xyxy"), "note": list("stuv")},
-        "none of their probabilities",
+        "no column of their probabilities",
     ),
     "one class": (LABEL | {"cat": [0.9, 0.1, 0.2, 0.4]}, "only the column 'cat'.*dog and owl"),
     "top one": (
@@ -175,22 +175,22 @@ CAUSES = {
     ),
     "marks": (
         LABEL | {"m1": [1, 0, 0, 1], "m2": [0, 1, 0, 0], "m3": [0, 0, 1, 0]},
-        "hold 0 and 1, so decisions",
+        "0 and 1, .* decisions",
     ),
     "a missing column": (
         LABEL | {"u": [0.6, 0.2, 0.1, 0.4], "v": [0.2, 0.7, 0.3, 0.5]},
-        r"sum to 0\.4 to 0\.9: .* is one missing",
+        r"sum to 0\.4 to 0\.9: .* missing",
     ),
     "logits": (
         LABEL | {"u": [3, -1, 2, 5], "v": [0.1, 4, 1, 1], "w": [1, 1, 9, -2]},
-        "as many as the labels.*--logits",
+        "as many columns as labels.*--logits",
     ),
     "features": (
         LABEL | {f"f{k}": [1.0 * k, 2, 3, 4] for k in range(30)},
         "30 columns of numbers .*second-opinion",
     ),
-    "predicted only": (LABEL | {"predicted": CALLED}, "predicted classes .* and no probabilities"),
-    "labels only": (LABEL, "no numbers beside the metadata.*--metadata"),
+    "predicted only": (LABEL | {"predicted": CALLED}, "predicted classes .* no probabilities"),
+    "labels only": (LABEL, "no numbers .*--metadata"),
 }
 
 

@@ -48,15 +48,15 @@ def test_signs_in_names_under_every_head(importing, names, head):
 def test_a_label_that_fits_two_columns_is_refused(importing):
     columns = ["p_Wnt", "p_WNT"]
     assert outcome(importing(columns, ["Wnt", "WNT"], [0, 1])) == (2, 2)
-    with pytest.raises(InputError, match=r"t\.csv row 4: 'wnt' fits two classes, 'Wnt' and 'WNT'"):
+    with pytest.raises(InputError, match=r"t\.csv row 4: 'wnt' .*'Wnt' and 'WNT'"):
         importing(columns, ["Wnt", "WNT", "wnt"], [0, 1, 0])
-    with pytest.raises(InputError, match="columns p_Wnt and p_WNT both fit the class 'Wnt'"):
+    with pytest.raises(InputError, match="columns p_Wnt and p_WNT both match class 'Wnt'"):
         importing([*columns, "p_b"], ["Wnt", "b"], [0, 2])
 
 
 def test_names_that_differ_in_signs_are_named_with_the_way_out(importing):
     columns, labels = ["p_Eg5_inhibitors", "p_DNA"], ["Eg5 inhibitors", "DNA"]
-    with pytest.raises(InputError, match=r"label 'Eg5 inhibitors' is none of .* --classes, or"):
+    with pytest.raises(InputError, match=r"label 'Eg5 inhibitors' is not one of .* --classes"):
         importing(columns, labels, [0, 1])
     assert outcome(importing(columns, labels, [0, 1], classes=tuple(labels))) == (2, 2)
 
@@ -93,7 +93,7 @@ def test_values_that_mean_no_label_are_counted(importing, columns, labels, value
 def test_what_is_a_class_is_no_missing_label(importing):
     found = importing(["p_A", "p_unknown"], ["A", "Unknown", "unknown"], [0, 1, 0])
     assert outcome(found) == (2, 3)
-    assert any("'unknown' is a class and the label of 2 rows" in note for note in found.notes)
+    assert any("'unknown' is a class, and the label of 2 rows" in note for note in found.notes)
     found = importing(
         ["p_A", "p_unknown"], ["A", "Unknown", "unknown"], [0, 1, 0], unlabelled=("unknown",)
     )
@@ -135,7 +135,7 @@ def test_numbers_of_classes_with_names_given(importing):
     found = importing(columns, ["0", "1", "2", "-1"], [0, 1, 2, 0], classes=names)
     assert outcome(found) == (3, 3)
     assert any("0 is 'A549', 1 is 'HeLa', 2 is 'MCF7'" in note for note in found.notes)
-    with pytest.raises(InputError, match=r"rows 2, 3, 4: label '0', '1', '7' is none of"):
+    with pytest.raises(InputError, match=r"rows 2, 3, 4: label '0', '1', '7' is not one of"):
         importing(columns, ["0", "1", "7"], [0, 1, 2], classes=names)
     found = importing(["p_a", "p_h", "p_m"], ["h", "m", "a"], [1, 2, 0], classes=names)
     assert found.images["label"].tolist() == ["HeLa", "MCF7", "A549"]
@@ -143,7 +143,7 @@ def test_numbers_of_classes_with_names_given(importing):
 
 def test_kinds_never_learnt_are_kept_and_not_scored(importing):
     columns = ["p_A", "p_B"]
-    with pytest.raises(InputError, match=r"row 4: label 'C' is none of the classes .*--new"):
+    with pytest.raises(InputError, match=r"row 4: label 'C' .*--new"):
         importing(columns, ["A", "B", "C"], [0, 1, 0])
     for found in (
         importing(columns, ["A", "B", "C"], [0, 1, 0], new=("c",)),

@@ -54,7 +54,7 @@ def test_a_wide_table_is_not_long():
         ),
         (lambda t: t.assign(moa=["9", "x", "9", "y", "9", "x"]), "row 5: 'moa' differs between"),
         (lambda t: t.assign(**{"class": ["10", "", "9", "9", "x", "x"]}), "row 3: no class name"),
-        (lambda t: t.drop(columns="image"), "needs a column that tells images apart"),
+        (lambda t: t.drop(columns="image"), "column that identifies the image"),
         (
             lambda t: t.assign(probability=["a"] + ["1"] * 5),
             "row 2: column 'probability' holds 'a'",

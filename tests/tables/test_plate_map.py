@@ -122,19 +122,19 @@ def test_means_by_row_and_differences_within_plates():
 def test_a_place_that_is_a_treatment_is_told_from_one_that_is_not():
     wells = pd.DataFrame({"compound": list("aabb"), "concentration": [1.0, 1.0, 2.0, 2.0]})
     apart = np.array([True, True, False, False])
-    assert plate_map.place_is_treatment(wells, apart)
-    assert not plate_map.place_is_treatment(wells, np.array([True, False, False, True]))
+    assert plate_map.position_is_treatment(wells, apart)
+    assert not plate_map.position_is_treatment(wells, np.array([True, False, False, True]))
     # A dose by itself is a treatment.
     doses = wells.assign(compound="a")
-    assert plate_map.place_is_treatment(doses, apart)
-    assert not plate_map.place_is_treatment(doses.drop(columns="concentration"), apart)
-    assert not plate_map.place_is_treatment(wells.drop(columns="compound"), apart)
+    assert plate_map.position_is_treatment(doses, apart)
+    assert not plate_map.position_is_treatment(doses.drop(columns="concentration"), apart)
+    assert not plate_map.position_is_treatment(wells.drop(columns="compound"), apart)
     # Untreated wells on both sides tell the place from what lies there.
     untreated = pd.DataFrame({"compound": ["DMSO", "DMSO"], "concentration": [np.nan, np.nan]})
-    assert not plate_map.place_is_treatment(
+    assert not plate_map.position_is_treatment(
         pd.concat([wells, untreated], ignore_index=True), np.array([*apart, True, False])
     )
-    assert plate_map.place_is_treatment(wells.assign(concentration=np.nan), apart)
+    assert plate_map.position_is_treatment(wells.assign(concentration=np.nan), apart)
     # A single treatment explains nothing, wherever it is.
     lone = wells.assign(compound=["a", "a", None, None])
-    assert not plate_map.place_is_treatment(lone, apart)
+    assert not plate_map.position_is_treatment(lone, apart)

@@ -109,7 +109,7 @@ def test_bad_rows_are_named(importing, tmp_path):
     )
     table = eight()
     table.loc[[2, 5], "moa"] = "Kinase"
-    assert "rows 4, 7: label 'Kinase' is none of the classes" in refusal(importing, table)
+    assert "rows 4, 7: label 'Kinase' is not one of the classes" in refusal(importing, table)
     table = eight()
     table.loc[7, "image"] = "f0.png"
     assert "rows 2, 9: the same image more than once ('f0.png')" in refusal(importing, table)
@@ -121,14 +121,14 @@ def test_bad_rows_are_named(importing, tmp_path):
     )
     table = eight().drop(columns="image")
     table.loc[1] = table.loc[0]
-    assert "rows 2, 3: rows that are the same in every column" in refusal(importing, table)
+    assert "rows 2, 3: identical rows" in refusal(importing, table)
     table = eight().astype(object)
     table.loc[6, "softmax_2"] = "high"
     assert "row 8: column 'softmax_2' holds 'high', a number expected" in refusal(importing, table)
     assert "one column of probability ('softmax_2') and 3 labels" in refusal(
         importing, eight()[["softmax_2", "moa"]]
     )
-    assert "holds no numbers beside the metadata" in refusal(importing, eight()[["image", "moa"]])
+    assert "no numbers" in refusal(importing, eight()[["image", "moa"]])
 
 
 def test_one_bad_concentration_is_a_warning(importing):
@@ -190,7 +190,7 @@ def test_rows_without_label_and_controls_are_not_scored(importing):
     table.loc[0, "moa"] = None
     table.loc[1, "moa"] = "NA"
     table.loc[[2, 3], ["moa", "compound"]] = "DMSO"
-    assert "label 'DMSO' is none of the classes" in refusal(importing, table)
+    assert "label 'DMSO' is not one of the classes" in refusal(importing, table)
     found = importing(table, control=("DMSO",))
     assert found.images["role"].tolist() == ["unlabelled"] * 2 + ["control"] * 2 + ["scored"] * 4
     assert found.images["label"].isna().tolist() == [True] * 4 + [False] * 4
@@ -305,9 +305,7 @@ def test_metadata_joined_by_compound(importing, tmp_path):
         for note in found.notes
     )
     more[["week"]].to_csv(tmp_path / "m.csv", index=False)
-    assert "share no column to join on" in refusal(
-        importing, eight(), metadata=(tmp_path / "m.csv",)
-    )
+    assert "no column in common" in refusal(importing, eight(), metadata=(tmp_path / "m.csv",))
     assert "--batch week: no such column" in refusal(importing, eight(), batch="week")
 
 

@@ -34,7 +34,8 @@ def test_rounded_rows_are_scaled_and_said():
     p, notes = check([[0.25, 0.746], [0.5, 0.5]])
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
     assert notes == [
-        "1 row was scaled to sum to 1 (off by up to 0.004; the probabilities are rounded to 3 decimals)."
+        "1 row was scaled to sum to 1 (off by up to 0.004; the probabilities are rounded to 3 "
+        "decimals)."
     ]
 
 
@@ -80,7 +81,7 @@ def test_percentages_are_recognised():
 def test_logits():
     p, notes = check([[np.log(3), 0], [1000, -1000]], logits=True)
     np.testing.assert_allclose(p, [[0.75, 0.25], [1, 0]])
-    assert notes == ["Logits were turned into probabilities by a softmax."]
+    assert notes == ["Logits were converted to probabilities by a softmax."]
     with pytest.raises(InputError, match="row 2: a probability is missing"):
         check([[np.nan, 0]], logits=True)
 
@@ -101,7 +102,7 @@ def test_axes_are_told_by_the_number_of_images(cube, tmp_path):
     with pytest.raises(InputError, match=r"shape \(6, 4, 3\), the table 5 rows"):
         images_first(cube, 5, None, tmp_path)
     square = cube[:4]
-    with pytest.raises(InputError, match="Give --axes NTC"):
+    with pytest.raises(InputError, match="--axes NTC"):
         images_first(square, 4, None, tmp_path)
     assert images_first(square, 4, "TNC", tmp_path)[1, 0, 0] == square[0, 1, 0]
     with pytest.raises(InputError, match="--axes TNC would make 4 images"):
@@ -179,6 +180,6 @@ def test_samples_from_rows(cube, tmp_path):
         return str(error.value)
 
     assert "6 images have fewer" not in problem([*range(24), 3])
-    assert "row 3: the same image and sample again" in problem([*range(24), 3])
+    assert "row 3: the same image and sample" in problem([*range(24), 3])
     assert "1 image has fewer than 4 samples, the first is 'a'" in problem(range(1, 24))
     assert "image 'a' is not in the metadata table" in problem(range(24), ids[:5])

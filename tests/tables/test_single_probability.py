@@ -78,7 +78,7 @@ def test_names_given_for_both(importing):
 
 
 def test_what_cannot_be_known_is_refused_with_the_flag(importing):
-    with pytest.raises(InputError, match=r"nothing says of which label \(a, b\).*--classes"):
+    with pytest.raises(InputError, match=r"label is unknown \(a, b\).*--classes"):
         importing(label=["a", "b", "b"], probability=P)
     with pytest.raises(InputError, match=r"one column of probability \('prob'\) and 3 labels"):
         importing(label=["a", "b", "c"], prob=P)

@@ -74,7 +74,7 @@ def test_names_match_in_any_case_and_nothing_else(classes, data):
 
 def test_a_name_that_fits_two_classes_is_refused_unless_spelt_as_one():
     assert match_names(pd.Series(["Wnt", "WNT"]), ["Wnt", "WNT"]).tolist() == ["Wnt", "WNT"]
-    with pytest.raises(InputError, match=r"t rows 3, 4: 'wnt' fits two classes, 'Wnt' and 'WNT'"):
+    with pytest.raises(InputError, match=r"t rows 3, 4: 'wnt' .*'Wnt' and 'WNT'"):
         match_names(pd.Series(["Wnt", "wnt", "wnt"], index=[2, 3, 4]), ["Wnt", "WNT"], "t ")
 
 
@@ -94,7 +94,7 @@ def test_ids_by_the_first_rule_that_fits():
 def test_given_ids_must_be_unique_and_complete():
     with pytest.raises(InputError, match=r"rows 2, 4: the same image id more than once \('x'\)"):
         image_ids(frame(image_id=["x", "y", "x"]))
-    with pytest.raises(InputError, match="row 3: no image id"):
+    with pytest.raises(InputError, match="row 3: the image id is empty"):
         image_ids(frame(image_id=["x", None]))
 
 

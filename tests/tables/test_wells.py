@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from bnn_core.base.errors import InputError
 from bnn_core.tables.wells import (
     normal_wells,
-    place_of,
     plate_format,
     row_name,
     well_name,
+    well_position,
     wells_from,
 )
 
@@ -79,12 +79,12 @@ def test_every_well_has_its_place_back(row, column):
     name = row_name(row)
     assert well_name(row, column) == f"{name}{column:02d}"
     for text in (f"{name}{column:02d}", f" {name.lower()}{column}", f"{name}-{column:03d}"):
-        assert place_of(text) == (row, column)
+        assert well_position(text) == (row, column)
 
 
 @pytest.mark.parametrize("name", ["", "7", "A", "A0", "AG01", "A49", "ABC1", "pos 7", None, np.nan])
 def test_other_names_have_no_place(name):
-    assert place_of(name) is None
+    assert well_position(name) is None
 
 
 @pytest.mark.parametrize(

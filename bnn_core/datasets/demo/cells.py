@@ -87,7 +87,7 @@ def draw_field(looks: np.ndarray, optics: Optics, rng: np.random.Generator) -> n
     holes = _draw_holes(cells, ground, optics, rng)
     tubulin = _draw_tubulin(cells, ground, optics, rng) * holes
     actin = _draw_actin(cells, ground, optics, rng) * holes
-    # The nucleus lies in the middle of the cytoplasm and takes its place.
+    # The nucleus is in the middle of the cytoplasm and replaces it there.
     covered = np.clip(dna, 0, 1)
     layers = [actin * (1 - 0.55 * covered), tubulin * (1 - 0.6 * covered), dna]
     return optics.shrink(np.stack(layers))
@@ -164,15 +164,15 @@ def _scatter(
     """Centres (n, 2) on the canvas; of several random places each cell takes the best free one."""
     low, high = optics.margin - 0.4 * optics.radius, optics.margin + optics.fine
     tries = rng.uniform(low, high + 0.4 * optics.radius, (n, 24, 2))
-    place = np.empty((n, 2))
-    place[0] = tries[0, 0]
+    centres = np.empty((n, 2))
+    centres[0] = tries[0, 0]
     for i in range(1, n):
-        gap = np.linalg.norm(tries[i, :, None] - place[None, :i], axis=2)
+        gap = np.linalg.norm(tries[i, :, None] - centres[None, :i], axis=2)
         nearest = (gap / (radius[:i] + radius[i])).min(axis=1)
         # Too near is always bad; far is good for a lone cell and bad for a sociable one.
         wish = np.minimum(nearest, 0.8) * 4 - (2 * crowding - 0.6) * np.minimum(nearest, 3)
-        place[i] = tries[i, wish.argmax()]
-    return place
+        centres[i] = tries[i, wish.argmax()]
+    return centres
 
 
 def _share_ground(cells: _Cells, optics: Optics) -> _Ground:

@@ -1,4 +1,4 @@
-"""Which compound stands in which well of the demo: mechanisms, compounds, doses, weeks, plates.
+"""Which compound is in which well of the demo: mechanisms, compounds, doses, weeks, plates.
 
 What a well *says* (compound, dose, label) and what it *shows* (whose effect, how strong) are kept
 in separate columns, so that `demo_faults` can plant an error by changing one of the two.
@@ -36,7 +36,7 @@ class DemoDesign:
     inactive: int = 1  # compounds labelled at a dose too low to act
     well_swaps: int = 1  # pairs of wells exchanged on one plate
     replicate_swaps: int = 0  # pairs of compounds exchanged on one whole plate
-    mixed: int = 1  # compounds of which half the cells show another mechanism
+    mixed: int = 1  # compounds with another mechanism in half of the cells
     blurred: int = 9  # images out of focus
     empty: int = 6  # images without cells
     debris: int = 9  # images with dirt over the cells
@@ -114,13 +114,13 @@ def lay_out(design: DemoDesign, rng: np.random.Generator) -> Layout:
         # The layout is the same on every plate of a week, as where a robot fills them.
         wells = [str(well) for well in rng.permutation(free)[: len(treatments)]]
         for replicate in range(1, design.replicates + 1):
-            place = {
+            field_columns = {
                 "batch": f"Week{week}",
                 "plate": f"Week{week}_P{replicate}",
                 "replicate": replicate,
             }
             rows += [
-                place | {"well": well} | treatment
+                field_columns | {"well": well} | treatment
                 for well, treatment in zip(wells, treatments, strict=True)
             ]
     wells = pd.DataFrame(rows).sort_values(["plate", "well"], ignore_index=True)
@@ -172,7 +172,7 @@ def _invent_compounds(
 def _deal_to_weeks(design: DemoDesign, faint: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Week of each compound, 1 and up: even numbers, at random, but the faint ones far apart.
 
-    The faint mechanism then stands for weak effects in every week, and not for the look of one.
+    The faint mechanism then means weak effects in every week, not the look of one week.
     """
     weeks = np.concatenate([rng.permutation(design.weeks) for _ in range(len(faint))])
     weeks = weeks[: len(faint)]
@@ -187,7 +187,7 @@ def _choose_faulty(
 ) -> list[str]:
     """The compound fault that each compound carries, "" for most.
 
-    The faint mechanism is left out: what is planted on it could not be told from a weak effect.
+    The faint mechanism is left out: a fault planted on it would look like a weak effect.
     """
     fault = [""] * len(compounds)
     order = [int(i) for i in rng.permutation(len(compounds))]
@@ -211,16 +211,16 @@ def _compound_looks(
     looks = np.stack([MECHANISMS[name].vector() for name in classes])
     untreated = UNTREATED.vector()
     typical = np.sqrt(((looks - untreated) ** 2).mean(axis=0))
-    own = np.stack([looks[classes.index(name)] for name in compounds["moa"]])
+    looks_of = np.stack([looks[classes.index(name)] for name in compounds["moa"]])
     kin = looks[
         [rng.choice([k for k, c in enumerate(classes) if c != moa]) for moa in compounds["moa"]]
     ]
     # A faint mechanism's compounds vary as little as it does itself, or they would not be faint.
-    effect = np.linalg.norm((own - untreated) / np.where(typical > 0, typical, 1), axis=1)
+    effect = np.linalg.norm((looks_of - untreated) / np.where(typical > 0, typical, 1), axis=1)
     size = np.minimum(effect / np.median(effect), 1)[:, None]
-    lean = size * np.minimum(rng.exponential(design.kinship, (len(own), 1)), 0.35)
-    noise = size * design.compound_spread * typical * rng.normal(size=own.shape)
-    return own + lean * (kin - own) + noise
+    lean = size * np.minimum(rng.exponential(design.kinship, (len(looks_of), 1)), 0.35)
+    noise = size * design.compound_spread * typical * rng.normal(size=looks_of.shape)
+    return looks_of + lean * (kin - looks_of) + noise
 
 
 _CONTROL = {

@@ -43,14 +43,14 @@ def plant_in_wells(design: DemoDesign, layout: Layout, rng: np.random.Generator)
 def plant_in_images(
     design: DemoDesign, images: pd.DataFrame, truth: pd.DataFrame, rng: np.random.Generator
 ) -> tuple[pd.Series, pd.DataFrame]:
-    """Chooses scored images without another fault to be spoilt: (fault of each image, truth)."""
+    """Chooses scored images without another fault to damage: (fault of each image, truth)."""
     free = images[images["role"] == "scored"]
     free = free[~free["compound"].isin(set(truth["compound"].dropna()))]
     fault = pd.Series("", index=images.index)
     wanted = dict(zip(IMAGE_FAULTS, (design.blurred, design.empty, design.debris), strict=True))
     if sum(wanted.values()) > len(free):
         raise InputError(
-            f"{sum(wanted.values())} images are to be spoilt, but only {len(free)} scored ones "
+            f"{sum(wanted.values())} images are to be damaged, but only {len(free)} scored ones "
             "are free of other faults"
         )
     chosen = iter(rng.permutation(free.index))
@@ -81,8 +81,8 @@ def _faulty(layout: Layout, kind: str) -> Iterator[tuple[int, pd.Series]]:
 def _mark_inactive(layout: Layout) -> list[dict]:
     rows = []
     for number, compound in _faulty(layout, "inactive dose"):
-        own = layout.wells[layout.wells["shown"] == number]
-        labelled = own[own["role"] == "scored"].iloc[0]
+        wells = layout.wells[layout.wells["shown"] == number]
+        labelled = wells[wells["role"] == "scored"].iloc[0]
         rows.append(
             {
                 "kind": "inactive dose",
@@ -126,7 +126,7 @@ def _mix(layout: Layout, rng: np.random.Generator) -> list[dict]:
     for number, compound in _faulty(layout, "mixed"):
         pure = (compounds["fault"] == "") & ~compounds["moa"].isin([compound["moa"], FAINT])
         if not pure.any():
-            raise InputError("no faultless compound is left to mix in: plant fewer faults")
+            raise InputError("every compound already has a fault: plant fewer faults")
         other = int(rng.choice(np.flatnonzero(pure)))
         true = compounds["moa"].iloc[other]
         wells.loc[wells["shown"] == number, "mixed_with"] = other
@@ -173,7 +173,7 @@ def _swap_on_one_plate(layout: Layout, touched: set[str], rng: np.random.Generat
                 }
                 for name, other in ((first, second), (second, first))
             ]
-    raise InputError("no two compounds are left to exchange on one plate: plant fewer faults")
+    raise InputError("no plate has two compounds left to exchange: plant fewer faults")
 
 
 def _swap_wells(layout: Layout, touched: set[str], rng: np.random.Generator) -> list[dict]:
@@ -202,7 +202,7 @@ def _swap_wells(layout: Layout, touched: set[str], rng: np.random.Generator) -> 
                 }
                 for one, other in ((a, b), (b, a))
             ]
-    raise InputError("no two wells are left to exchange: plant fewer faults")
+    raise InputError("no plate has two wells left to exchange: plant fewer faults")
 
 
 def _pairs(items) -> Iterator[tuple]:

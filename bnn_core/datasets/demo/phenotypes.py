@@ -1,7 +1,7 @@
 """The twelve invented mechanisms of the demo: a name and the look of a cell that fully responds.
 
 The names say what a compound of the mechanism does to the drawn cells. None is a mechanism known to
-pharmacology, and each carries "(sim)" so that an exported table cannot be taken for a real one.
+pharmacology, and each carries "(sim)" so that an exported table cannot pass for a real one.
 """
 
 from bnn_core.datasets.demo.cells import Look

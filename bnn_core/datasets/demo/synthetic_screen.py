@@ -224,7 +224,7 @@ def prepare(folder: Path, seed: int = 0, design: DemoDesign | None = None) -> Pl
 
 
 def _write_unless_same(path: Path, image: np.ndarray) -> None:
-    """A JPEG of (3, H, W); an equal file is left as it is, or what was read from it is read anew.
+    """A JPEG of (3, H, W); an equal file is kept, so that readers keep their caches.
 
     The channels are kept apart (no common brightness), for each is looked at on its own.
     """

@@ -1,0 +1,243 @@
+"""Your own measured features: a table of numbers, one row per well, field or cell.
+
+Features are columns of the table, or an array (.npy, .npz) with a table of metadata beside it.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.reading import NUMBERS, read_array
+from bnn_core.base.roots import readable
+from bnn_core.base.wording import WARNING, count, listed
+from bnn_core.datasets.anchoring import ANCHORS, anchored
+from bnn_core.datasets.labelled_rows import labelled_rows
+from bnn_core.datasets.plate_files import find_files, pick_channels
+from bnn_core.datasets.plate_roles import named_column
+from bnn_core.tables.aliases import column_like
+from bnn_core.tables.class_columns import find_class_columns
+from bnn_core.tables.columns import ColumnMap, map_columns
+from bnn_core.tables.feature_columns import feature_candidates, matching_columns, usable_columns
+from bnn_core.tables.reading import naming, read_table, to_numbers
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Rows of measured features, ready for training.
+
+    table: as `PlateTable.table`; it has file columns only where the rows have pictures. values:
+    (N, F) float32, nan where missing. names: (F,) of the features, note: which were chosen. channels,
+    root: of the pictures.
+    """
+
+    table: pd.DataFrame
+    values: np.ndarray
+    names: tuple[str, ...]
+    classes: list[str]
+    channels: list[str] | None
+    root: Path
+    anchor: str
+    note: str
+    notes: list[str]
+
+    @property
+    def doubts(self) -> list[str]:
+        """The notes that probably mean a mistake."""
+        return [note for note in self.notes if note.startswith(WARNING)]
+
+
+def read_features(
+    table_path: Path,
+    *,
+    metadata: Path | None = None,
+    features: Sequence[str] | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    batch: str | None = None,
+    control: str | None = None,
+    unlabelled: Sequence[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    images: Path | None = None,
+    channels: Sequence[str] | None = None,
+    anchor: str = "none",
+    only: Sequence[str] | None = None,
+) -> FeatureTable:
+    """Read and check a table of features, or an array of them with the table `metadata`.
+
+    features: patterns of column names (`Cells_*`); by default every column of numbers that is no
+    metadata. anchor: "controls" makes each plate's values differences from the median of its
+    controls in units of the controls' spread (`anchoring.anchored`). only: the features of a
+    finished study, in their order; the rows are then to be predicted and need no label. The other
+    arguments are those of `plates.read_plate`.
+
+    Raises InputError as `read_plate`, but for paths, which are optional; for fewer than two
+    features; for columns that are class probabilities; and for an anchor without controls.
+    """
+    table_path = Path(table_path)
+    if anchor not in ANCHORS:
+        raise InputError(f"--anchor {anchor} is unknown; choose one of {', '.join(ANCHORS)}")
+    given, array = _read(table_path, metadata)
+    with naming(metadata or table_path):
+        mapped, column_map = map_columns(given, columns)
+    notes = list(column_map.notes)
+    root = readable(images or (metadata or table_path).parent).resolve()
+    if not os.path.isdir(root):
+        raise InputError(f"--images {root} is no folder")
+    mapped, channels, more = _with_files(mapped, column_map, channels, table_path, root)
+    notes += more
+    if batch is not None:
+        mapped["batch"] = named_column(batch, given, mapped, "--batch")
+    mapped = _with_ids(mapped)
+    rows = labelled_rows(
+        mapped,
+        given,
+        table_path,
+        label=label,
+        group=group,
+        control=control,
+        unlabelled=unlabelled,
+        to_learn=only is None,
+    )
+    files = [c for c in mapped if c == "path" or c.startswith("path_")]
+    asked = [column_like(c, given.columns) for c in (label, group, batch) if c]
+    used = {
+        *column_map.columns.values(),
+        *(c for pair in column_map.channels.values() for c in pair if c),
+    }
+    metadata_columns = used | {c for c in asked if c} | set(_derived(column_map.derived))
+    if array is not None:
+        names = [f"feature {i + 1}" for i in range(array.shape[1])]
+        values = array
+    else:
+        names = (
+            _same_columns(given, only, table_path)
+            if only is not None
+            else matching_columns(given, features)
+            if features
+            else feature_candidates(given, metadata_columns)
+        )
+        _demand_no_probabilities(given, names, rows.classes, table_path)
+        values = _numbers(given, names, table_path)
+    note = count(len(names), "feature")
+    if only is None:
+        chosen = usable_columns(values, names, rows.table, table_path)
+        values, names, note = chosen.values, list(chosen.names), chosen.note
+    elif len(names) != len(only) or list(names) != list(only):
+        raise InputError(
+            f"{table_path} has {count(len(names), 'feature')}, the study {len(only):,}; give the "
+            "same features"
+        )
+    if anchor == "controls":
+        values = anchored(values, rows.table, table_path)
+    values[~np.isfinite(values)] = np.nan
+    notes = [
+        f"columns: {column_map.describe()}; label {rows.label or 'none'}",
+        note,
+        *notes,
+        *rows.notes,
+    ]
+    return FeatureTable(
+        rows.table.join(mapped[files]),
+        values,
+        tuple(names),
+        rows.classes,
+        channels,
+        root,
+        anchor,
+        note,
+        notes,
+    )
+
+
+def _read(path: Path, metadata: Path | None) -> tuple[pd.DataFrame, np.ndarray | None]:
+    """The table of metadata, and the features where they are an array."""
+    if path.suffix.lower() != ".npy":
+        if metadata is not None:
+            raise InputError(f"--metadata goes with an array (.npy); {path} has its own columns")
+        return read_table(path), None
+    if metadata is None:
+        raise InputError(
+            f"{path} holds numbers alone; name the table with label and compound of its rows with "
+            "--metadata FILE"
+        )
+    array = read_array(readable(path), NUMBERS, "save it again with numpy.save")
+    given = read_table(metadata)
+    if array.ndim != 2 or array.shape[1] < 2:
+        raise InputError(f"{path} has the shape {array.shape}; (rows, features) expected")
+    if len(array) != len(given):
+        raise InputError(
+            f"{path} has {count(len(array), 'row')}, {metadata} {len(given):,}; one row of metadata "
+            "for each row of features, in the same order, expected"
+        )
+    with np.errstate(over="ignore"):
+        return given, np.array(array, dtype=np.float32)
+
+
+def _with_files(
+    mapped: pd.DataFrame,
+    column_map: ColumnMap,
+    channels: Sequence[str] | None,
+    path: Path,
+    root: Path,
+) -> tuple[pd.DataFrame, list[str] | None, list[str]]:
+    """The columns of pictures, where the rows have any, relative to `root`; channels; notes."""
+    if not column_map.channels and "path" not in mapped:
+        if channels:
+            raise InputError(f"--channels: {path} names no image files")
+        return mapped, None, []
+    mapped, channels, notes = pick_channels(mapped, column_map, channels, path)
+    for column in [c for c in mapped if c == "path" or c.startswith("path_")]:
+        mapped[column] = find_files(mapped[column], root)
+    return mapped, channels, notes
+
+
+def _with_ids(mapped: pd.DataFrame) -> pd.DataFrame:
+    """Rows of wells are called plate/well where nothing else names them."""
+    names = ("plate", "well")
+    if "image_id" in mapped or "site" in mapped or not set(names) <= set(mapped):
+        return mapped
+    ids = mapped["plate"].str.cat(mapped["well"], sep="/")
+    return mapped.assign(image_id=ids) if ids.notna().all() and ids.is_unique else mapped
+
+
+def _derived(derived: Mapping[str, str]) -> list[str]:
+    """The columns that a well was put together from."""
+    return [name for how in derived.values() for name in how.split(" and ")]
+
+
+def _same_columns(given: pd.DataFrame, only: Sequence[str], path: Path) -> list[str]:
+    missing = [name for name in only if name not in given]
+    if missing:
+        raise InputError(
+            f"{path} lacks {len(missing):,} of the study's {len(only):,} features: {listed(missing)}"
+        )
+    return list(only)
+
+
+def _numbers(given: pd.DataFrame, names: Sequence[str], path: Path) -> np.ndarray:
+    """(N, F) float32, a few columns at a time."""
+    out = np.empty((len(given), len(names)), np.float32)
+    for first in range(0, len(names), 64):
+        part = list(names[first : first + 64])
+        with np.errstate(over="ignore"):
+            out[:, first : first + len(part)] = to_numbers(given, part, path)
+    return out
+
+
+def _demand_no_probabilities(
+    given: pd.DataFrame, names: Sequence[str], classes: Sequence[str], path: Path
+) -> None:
+    guessed = find_class_columns(given, list(names), set(classes))
+    if guessed is None:
+        return
+    sums = to_numbers(given, list(guessed.columns), path).sum(axis=1)
+    if np.allclose(sums, 1, atol=1e-3):
+        raise InputError(
+            f"{path}: {guessed.columns[0]}, {guessed.columns[1]}, ... are class probabilities, not "
+            "measured features; import them with 'bnn import'"
+        )

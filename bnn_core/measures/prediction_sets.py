@@ -1,0 +1,181 @@
+"""The classes that an image may well be of: sets that hold the label with a chosen chance.
+
+Conformal prediction on the mean softmax: a class is in an image's set if its softmax is at least a
+limit, which held-out images of that class set, so the promise holds for each class by itself
+(Mondrian; Vovk et al. 2005; Sadinle et al. 2019). The held-out predictions of the folds calibrate it.
+
+Images of one compound are alike, so what counts is a new compound: every compound has the same
+weight, and one more, of which nothing is known, is counted as outside (Lee, Barber & Willett 2023,
+"Distribution-free inference with hierarchical data"). An image is never judged by its own compound.
+A class of few compounds cannot show the chance; all such classes share one limit, and the promise
+is one about their mean. The predicted class is always in the set.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.measures.intervals import group_codes
+from bnn_core.measures.judged_units import independent_groups
+from bnn_core.measures.levels import known_images
+
+#: The chance of a set to hold the label, until another is chosen.
+LEVEL = 0.9
+LEVELS = (0.8, 0.9, 0.95)
+#: Shares of an unknown compound that may count as outside, see `_of_groups`.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class PredictionSets:
+    """member: (N, C) bool, the classes of each image's set. by_class: (C,) bool, the classes that
+    had enough compounds (or images) of their own. enough: False where all classes together had too
+    few, so that every set holds every class. level: the chance to hold the label."""
+
+    member: np.ndarray
+    by_class: np.ndarray
+    enough: bool
+    level: float
+
+    @property
+    def size(self) -> np.ndarray:
+        """(N,) number of classes in each set, 1 and more."""
+        return self.member.sum(axis=1)
+
+    def holds(self, label: np.ndarray) -> np.ndarray:
+        """(N,) bool: whether the class with number `label` (N,), -1 for none, is in the set."""
+        rows = np.arange(len(label))
+        return np.where(label >= 0, self.member[rows, label], False)
+
+
+def prediction_sets(
+    p: np.ndarray,
+    label: np.ndarray,
+    groups: np.ndarray | None = None,
+    level: float = LEVEL,
+) -> PredictionSets:
+    """Sets of all images.
+
+    p: (N, C) mean softmax. label: (N,) class number of the images that calibrate, each predicted by
+    a network that was not trained on it (nor on its compound); -1 for all others. groups: (N,)
+    compounds, missing for unknown; None where images are independent. level: in (0, 1).
+    Raises ValueError for a level outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"a chance in (0, 1) expected, not {level}")
+    p = np.asarray(p, dtype=np.float64)
+    n, classes = p.shape
+    if groups is None:
+        codes = np.arange(n)
+    else:
+        codes, _ = group_codes(groups)
+    fewest = fewest_groups(level)
+    used = label >= 0
+    count = np.array([len(np.unique(codes[label == k])) for k in range(classes)])
+    by_class = count > fewest
+    # One limit for all classes that have too few compounds of their own.
+    shared = used & ~by_class[label]
+    if len(np.unique(codes[shared])) <= fewest:
+        shared = used
+    enough = len(np.unique(codes[shared])) > fewest
+    member = np.zeros((n, classes), dtype=bool)
+    for k in range(classes):
+        rows = np.flatnonzero(label == k if by_class[k] else shared)
+        member[:, k] = p[:, k] >= _limits(p[rows, label[rows]], codes[rows], codes, level)
+    member[np.arange(n), p.argmax(axis=1)] = True
+    member |= not enough
+    return PredictionSets(member, by_class, bool(enough), level)
+
+
+def table_sets(table: pd.DataFrame, classes: Sequence[str], level: float = LEVEL) -> PredictionSets:
+    """Sets of all rows of a table (`Study.table`): its scored images calibrate, with whole
+    compounds; see `prediction_sets`."""
+    label = pd.Index(classes).get_indexer(table["label"].where(known_images(table)))
+    p = table[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
+    return prediction_sets(p, label, independent_groups(table), level)
+
+
+def in_words(sets: PredictionSets, classes: Sequence[str], rows: np.ndarray) -> list[str | None]:
+    """The classes of some rows' sets, with " | " between them; None where there are no sets."""
+    if not sets.enough:
+        return [None] * len(rows)
+    return [" | ".join(np.compress(member, classes)) for member in sets.member[rows]]
+
+
+def fewest_groups(level: float) -> int:
+    """The least number of other compounds (or images) that can show a chance: 9 for 90 %."""
+    return int(np.ceil(level / (1 - level) - 1e-9))
+
+
+def _limits(p: np.ndarray, groups: np.ndarray, of: np.ndarray, level: float) -> np.ndarray:
+    """(N,) softmax that a class needs in the set of images with groups `of` (N,).
+
+    p, groups: (K,) softmax of the true class of the images that calibrate. An image's own group does
+    not count. -inf where the other groups are too few.
+    """
+    names, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(names) == len(groups):
+        limits, of_all = _of_single_images(p[np.argsort(codes)], level)
+    else:
+        limits, of_all = _of_groups(p, codes, sizes, level)
+    at = np.searchsorted(names, of)
+    known = names[np.minimum(at, len(names) - 1)] == of if len(names) else np.zeros(len(of), bool)
+    return np.where(known, np.append(limits, of_all)[np.where(known, at, -1)], of_all)
+
+
+def _of_single_images(p: np.ndarray, level: float) -> tuple[np.ndarray, float]:
+    """Limits without each of K images, in their order by group, and with all."""
+    ascending = np.append(-np.inf, np.sort(p))
+    with_all = ascending[_outside(len(p), level)]
+    below = _outside(len(p) - 1, level)
+    # Without an image at or below the limit the next higher one takes its place.
+    without = ascending[below]
+    after = ascending[min(below + 1, len(p))]
+    return np.where((p <= without) & (below > 0), after, without), float(with_all)
+
+
+def _outside(count: int, level: float) -> int:
+    """The rank of the limit: so many of `count` images are at or below it, 0 for -inf."""
+    return max(int(np.floor((1 - level) * (count + 1) + 1e-9)), 0)
+
+
+def _of_groups(
+    p: np.ndarray, codes: np.ndarray, sizes: np.ndarray, level: float
+) -> tuple[np.ndarray, float]:
+    """Limits without each of G groups, and with all; every group weighs 1.
+
+    How much of the one unknown group counts as outside, its share, lies between 0 (images of a
+    group differ as much as any) and 1 (they are all the same): the least of SHARES with which the
+    groups left out one by one are in as often as they shall be.
+    """
+    order = np.argsort(p, kind="stable")
+    ascending, weight = p[order], 1 / sizes[codes[order]]
+    below = np.append(0, np.cumsum(weight))[:-1]  # weight strictly below each value, but for ties
+    parts = np.split(p[np.argsort(codes, kind="stable")], np.cumsum(sizes)[:-1])
+    parts = [np.sort(part) for part in parts]
+    total = len(sizes)
+
+    def limit(allowed: float, without: np.ndarray | None) -> float:
+        """The largest value below which at most `allowed` weight lies."""
+        if allowed < -1e-9:
+            return -np.inf
+        low, high = 0, len(ascending)  # the answer is ascending[low]
+        while high - low > 1:
+            middle = (low + high) // 2
+            inside = below[middle]
+            if without is not None:
+                inside -= np.searchsorted(without, ascending[middle], side="left") / len(without)
+            if inside <= allowed + 1e-9:
+                low = middle
+            else:
+                high = middle
+        return float(ascending[low])
+
+    for share in SHARES:
+        limits = [limit((1 - level) * (total - 1 + share) - share, part) for part in parts]
+        inside = [(part >= low).mean() for part, low in zip(parts, limits, strict=True)]
+        if np.mean(inside) >= level:
+            break
+    return np.array(limits), limit((1 - level) * (total + share) - share, None)

@@ -1,0 +1,108 @@
+"""Training in the background: the button that starts it, and the queue in the sidebar."""
+
+import shlex
+from collections.abc import Sequence
+
+import streamlit as st
+
+from bnn_core.base import roots
+from bnn_core.base.errors import InputError
+from bnn_core.recipes import jobs
+from bnn_core.study.catalogue import cache_root
+from pages.shared import studies
+from pages.shared.words import plain
+
+_EVERY_SECONDS = 2.0
+_TITLES = {
+    jobs.WAITING: "Waiting",
+    jobs.RUNNING: "In progress",
+    jobs.INTERRUPTED: "Interrupted",
+    jobs.DONE: "Ready",
+    jobs.FAILED: "Failed",
+    jobs.CANCELLED: "Cancelled",
+}
+
+
+def button(label: str, words: Sequence[str], study: str, key: str, replaces: bool = False) -> None:
+    """The button that adds the command `bnn <words>` to the queue.
+
+    study: name of the study that the command makes. replaces: whether a study of this name exists.
+    Draws nothing where this server does not train.
+    """
+    if not roots.may_train():
+        return
+    st.button(
+        label,
+        key=key,
+        icon=":material/play_arrow:",
+        type="primary",
+        help="Runs the command below on this machine, after those in the queue. It goes on when you "
+        "close the browser or the app."
+        + (f" It replaces the study “{plain(study)}” at its end." if replaces else ""),
+        on_click=_submit,
+        args=(tuple(words), study, key),
+    )
+    if problem := st.session_state.pop(f"{key}_problem", None):
+        st.error(plain(problem), icon=":material/error:")
+
+
+def draw() -> None:
+    """The queue of this cache folder, in the sidebar of every page; nothing while it is empty."""
+    queue = jobs.list_jobs(cache_root())
+    if queue:
+        active = any(job.state in (jobs.WAITING, jobs.RUNNING) for job in queue)
+        st.fragment(_queue, run_every=_EVERY_SECONDS if active else None)(
+            tuple((job.folder.name, job.state) for job in queue)
+        )
+
+
+def _queue(before: tuple[tuple[str, str], ...]) -> None:
+    """before: (number, state) of the jobs when the page was drawn."""
+    queue = jobs.list_jobs(cache_root())
+    with st.container(key="jobs", gap="xsmall"):
+        for job in queue:
+            _draw_job(job)
+    if tuple((job.folder.name, job.state) for job in queue) != before:
+        states = dict(before)
+        for job in queue:
+            if job.state in (jobs.DONE, jobs.FAILED) and states.get(job.folder.name) != job.state:
+                st.toast(f"{_TITLES[job.state]}: {plain(job.study)}", icon=":material/science:")
+        st.rerun()  # a new study is in the menu, and the clock may stop
+
+
+def _draw_job(job: jobs.Job) -> None:
+    number, root = job.folder.name, cache_root()
+    st.markdown(
+        f":small[{_TITLES[job.state]}: **{plain(job.study)}**]",
+        help=plain(shlex.join(["bnn", *job.words])),
+    )
+    if job.state == jobs.RUNNING:
+        share, text = job.progress()
+        st.progress(share or 0.0, f":small[{plain(text) or 'starting'}]")
+    elif job.problem:
+        st.markdown(f":small[:red[:material/error: {plain(job.problem)}]]")
+
+    def small_button(label: str, action, *args: object) -> None:
+        st.button(label, key=f"job_{number}_{label}", type="tertiary", on_click=action, args=args)
+
+    with st.container(horizontal=True, gap="small"):
+        if job.state == jobs.DONE:
+            small_button("Open", _open, job)
+        if job.state == jobs.INTERRUPTED and roots.may_train():
+            small_button("Continue", jobs.resume, root)
+        if job.state in jobs.FINAL:
+            small_button("Remove from list", jobs.remove, job.folder)
+        elif roots.may_train():
+            small_button("Cancel", jobs.cancel, root, job.folder)
+
+
+def _submit(words: tuple[str, ...], study: str, key: str) -> None:
+    try:
+        jobs.submit(cache_root(), words, study)
+    except InputError as error:
+        st.session_state[f"{key}_problem"] = str(error)
+
+
+def _open(job: jobs.Job) -> None:
+    jobs.remove(job.folder)
+    st.session_state[studies.OPEN_NEXT] = job.study

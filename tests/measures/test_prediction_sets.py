@@ -1,0 +1,94 @@
+"""Sets of classes: the promise on new compounds by simulation, by class, and the plain definition."""
+
+import numpy as np
+import pytest
+
+from bnn_core.measures.prediction_sets import fewest_groups, prediction_sets
+
+
+def world(seed, classes, compounds, spread, tag="", images=(12, 48)):
+    """Softmax (N, C), labels and compounds; every compound leans to some classes."""
+    rng = np.random.default_rng([seed, len(tag)])
+    p, label, group = [], [], []
+    for k in range(classes):
+        for g in range(compounds):
+            n = rng.integers(*images)
+            logits = rng.normal(size=(n, classes)) + rng.normal(0, spread, classes)
+            logits[:, k] += 1.5 + 0.5 * k / classes
+            p.append(np.exp(logits))
+            label += [k] * n
+            group += [f"{tag}{k}.{g}"] * n
+    p = np.concatenate(p)
+    return p / p.sum(axis=1, keepdims=True), np.array(label), np.array(group, dtype=object)
+
+
+def covered(member, label, group):
+    """(C,) mean over the compounds of each class of the share of images whose set has the label."""
+    holds = member[np.arange(len(label)), label]
+    return [
+        np.mean([holds[group == g].mean() for g in np.unique(group[label == k])])
+        for k in range(member.shape[1])
+    ]
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 1.5])
+def test_every_class_is_covered_on_new_compounds(spread):
+    new, own = [], []
+    for seed in range(25):
+        p, label, group = world(seed, 3, 25, spread)
+        q, truth, other = world(seed, 3, 25, spread, "new")
+        unknown = np.full(len(truth), -1)
+        sets = prediction_sets(
+            np.vstack([p, q]), np.append(label, unknown), np.append(group, other)
+        )
+        assert sets.by_class.all() and sets.enough
+        new.append(covered(sets.member[len(label) :], truth, other))
+        own.append(covered(sets.member[: len(label)], label, group))
+    assert np.abs(np.mean(new, axis=0) - 0.9).max() < 0.02
+    assert np.abs(np.mean(own, axis=0) - 0.9).max() < 0.02
+
+
+def test_few_compounds_share_one_limit():
+    p, label, group = world(0, 6, 3, 0.5)
+    sets = prediction_sets(p, label, group)
+    assert not sets.by_class.any() and sets.enough
+    assert abs(sets.holds(label).mean() - 0.9) < 0.04
+    few = prediction_sets(p[label < 2], label[label < 2], group[label < 2])
+    assert not few.enough and few.size.min() == 6
+
+
+def test_single_images_have_the_rank_of_the_definition():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(3), size=120)
+    label = rng.integers(3, size=120)
+    sets = prediction_sets(p, label, level=0.8)
+    for i in range(120):
+        for k in range(3):
+            # A conformal p-value against the other images of the class, and itself.
+            others = p[np.delete(np.arange(120), i)][np.delete(label, i) == k, k]
+            value = ((others <= p[i, k]).sum() + 1) / (len(others) + 1)
+            expected = value > 0.2 or k == p[i].argmax()
+            assert sets.member[i, k] == expected, (i, k, value)
+
+
+def test_groups_of_one_image_are_single_images():
+    p, label, group = world(1, 3, 40, 0.5, images=(1, 2))
+    alone, named = prediction_sets(p, label), prediction_sets(p, label, group)
+    np.testing.assert_array_equal(alone.member, named.member)
+
+
+def test_an_image_is_not_judged_by_its_own_compound():
+    p, label, group = world(2, 2, 30, 0.5)
+    mine = group == "0.0"
+    other = np.where(mine, -1, label)
+    with_it, without = (prediction_sets(p, y, group).member[mine] for y in (label, other))
+    np.testing.assert_array_equal(with_it[:, 0], without[:, 0])
+
+
+def test_a_higher_chance_gives_larger_sets():
+    p, label, group = world(3, 4, 30, 0.5)
+    sizes = [prediction_sets(p, label, group, level).size.mean() for level in (0.8, 0.9, 0.95)]
+    assert sizes == sorted(sizes) and sizes[0] < sizes[2]
+    assert (fewest_groups(0.8), fewest_groups(0.9), fewest_groups(0.95)) == (4, 9, 19)
+    with pytest.raises(ValueError, match="chance"):
+        prediction_sets(p, label, group, 90)

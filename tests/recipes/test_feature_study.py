@@ -1,0 +1,100 @@
+"""A study of measured features, from the table to the pages' folder and to new rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+import bnn_core as bnn
+from bnn_core.commands import cli
+from bnn_core.networks.saved import read_weights
+from bnn_core.recipes.baselines import study_baselines
+from bnn_core.study.checking import check_study
+from bnn_core.study.folder import open_study
+
+
+def screen(seed=0, wells=4):
+    """Wells of nine compounds of three mechanisms, 12 features of which six tell the mechanism, and
+    two untreated wells on each of two plates."""
+    rng = np.random.default_rng(seed)
+    compounds = np.array([f"c{i}" for i in range(9)])
+    rows = []
+    for k, compound in enumerate(compounds):
+        for well in range(wells):
+            x = rng.normal(size=12)
+            x[:6] += 4 * np.tile([np.cos(k % 3 * 2.1), np.sin(k % 3 * 2.1)], 3)
+            rows.append(
+                [f"P{well % 2}", f"{'BCD'[k % 3]}{k // 3 * 4 + well + 1:02d}", compound, *x]
+            )
+    for well in range(4):
+        rows.append([f"P{well % 2}", f"H{well + 1:02d}", "DMSO", *rng.normal(size=12)])
+    table = pd.DataFrame(rows, columns=["plate", "well", "compound", *(f"f{i}" for i in range(12))])
+    mechanisms = {c: f"m{i % 3}" for i, c in enumerate(compounds)}
+    table.insert(3, "moa", table["compound"].map(mechanisms))
+    table["f1"] = table["f1"].mask(table.index % 7 == 3)
+    return table
+
+
+SMALL = {
+    "control": "DMSO",
+    "folds": 3,
+    "num_samples": 5,
+    "epochs": 20,
+    "hidden": 16,
+    "batch_size": 8,
+}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("features") / "profiles.csv"
+    screen().to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def study(table):
+    return bnn.study_from_features(table, table.parent / "study", **SMALL)
+
+
+def test_it_finds_the_mechanism_and_needs_no_pictures(study):
+    assert check_study(study.path) == []
+    assert study.images["role"].value_counts().to_dict() == {"scored": 36, "control": 4}
+    for method in ("vi", "standard"):
+        assert bnn.evaluate(study, method)["accuracy"].value > 0.9
+    assert study.meta["features"] == [f"f{i}" for i in range(12)]
+    assert not study.has_thumbnail(0) and "path" not in study.images
+    assert study_baselines(study).accuracies["features"]["image"]["accuracy"] > 0.9
+    assert len(bnn.rank_suspects(study)) == 9
+
+
+def test_every_fold_is_scaled_by_its_training_rows(study, table):
+    values = pd.read_csv(table)[study.meta["features"]].to_numpy()
+    scored = (study.images["role"] == "scored").to_numpy()
+    for fold in range(3):
+        train = values[scored & (study.images["fold"] != fold).to_numpy()]
+        for method in ("vi", "standard"):
+            state = read_weights(study.path / "folds" / str(fold) / method)
+            assert_allclose(state["scaling.fill"], np.nanmedian(train, axis=0), rtol=1e-5)
+
+
+def test_values_of_a_held_out_compound_change_nothing_of_its_fold(study, table, tmp_path):
+    rows = pd.read_csv(table)
+    group = study.images["group"][study.images["fold"] == 0].iat[0]
+    rows.loc[rows["compound"] == group, "f5"] *= 1000
+    rows.to_csv(tmp_path / "profiles.csv", index=False)
+    other = bnn.study_from_features(tmp_path / "profiles.csv", tmp_path / "study", **SMALL)
+    fold = int(other.images["fold"][other.images["group"] == group].iat[0])
+    for name, value in read_weights(study.path / "folds" / str(fold) / "vi").items():
+        assert (read_weights(other.path / "folds" / str(fold) / "vi")[name] == value).all(), name
+
+
+def test_the_command_makes_the_same_study(study, table, tmp_path, capsys):
+    flags = "--control DMSO --folds 3 --num-samples 5 --epochs 20 --hidden 16 --batch-size 8"
+    out = tmp_path / "again"
+    assert cli.main(["study", "features", str(table), *flags.split(), "--out", str(out)]) == 0
+    assert "12 features" in capsys.readouterr().err
+    again = open_study(out)
+    for method in study.methods:
+        columns = [c for c in study.summary(method) if c.startswith("p_")]
+        assert_allclose(again.summary(method)[columns], study.summary(method)[columns], atol=1e-6)

@@ -1,0 +1,133 @@
+"""Jobs in the background, with real processes."""
+
+import os
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bnn_core.base import roots
+from bnn_core.base.errors import InputError
+from bnn_core.recipes import jobs
+from bnn_core.study.folder import open_study
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def states(root):
+    return [job.state for job in jobs.list_jobs(root)]
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "predictions.csv"
+    p = np.linspace(0.05, 0.95, 20)
+    label = np.where(p > 0.5, "up", "down")
+    pd.DataFrame({"label": label, "p_up": p, "p_down": 1 - p}).to_csv(path, index=False)
+    return path
+
+
+def test_jobs_run_one_after_the_other_and_say_how_they_ended(tmp_path, table):
+    root = tmp_path / "cache"
+    assert jobs.list_jobs(root) == []
+    jobs.submit(root, ["import", str(table), "--out", str(root / "mine")], "mine")
+    jobs.submit(root, ["import", str(tmp_path / "none.csv"), "--out", str(root / "no")], "no")
+    until(lambda: states(root) == [jobs.DONE, jobs.FAILED])
+    assert len(open_study(root / "mine").images) == 20
+    done, failed = jobs.list_jobs(root)
+    assert "none.csv" in failed.problem and "\n" not in failed.problem
+    assert not (root / "no").exists()
+    jobs.remove(done.folder)
+    assert [job.study for job in jobs.list_jobs(root)] == ["no"]
+    # The runners leave when nothing waits.
+    until(lambda: all(runner.poll() is not None for runner in jobs._runners))
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """The command of every job sleeps and prints a progress bar; its seconds are its words."""
+    program = (
+        "import sys, time\n"
+        "print('train vi:  40%|####      | 4/10 [00:08<00:12, 2.0s/it]', flush=True)\n"
+        "time.sleep(float(sys.argv[1]))\n"
+    )
+    real = jobs.subprocess.Popen
+
+    def popen(command, **options):
+        return real([command[0], "-c", program, *command[3:]], **options)
+
+    monkeypatch.setattr(jobs.subprocess, "Popen", popen)
+
+
+def write_job(root, number, seconds):
+    folder = root / jobs.FOLDER / f"{number:06d}"
+    folder.mkdir(parents=True)
+    job = {"words": [str(seconds)], "study": f"s{number}", "added": "2026-01-01"}
+    jobs.write_json(folder / jobs.JOB, job)
+    return folder
+
+
+def test_progress_waiting_and_cancel(tmp_path, slow):
+    root = tmp_path.resolve()
+    first, second = write_job(root, 1, 60), write_job(root, 2, 60)
+    assert states(root) == [jobs.WAITING, jobs.WAITING]
+    runner = threading.Thread(target=jobs.run_jobs, args=(root,))
+    runner.start()
+    until(lambda: jobs.last_line(first / jobs.LOG))
+    assert states(root) == [jobs.RUNNING, jobs.WAITING]
+    assert jobs.list_jobs(root)[0].progress() == (0.4, "train vi: 4 of 10, 00:12 left")
+    jobs.run_jobs(root)  # another runner leaves the queue to the first
+    jobs.cancel(root, second)
+    jobs.cancel(root, first)
+    runner.join(60)
+    assert states(root) == [jobs.CANCELLED, jobs.CANCELLED]
+    assert not (second / jobs.LOG).exists()
+
+
+def test_a_job_whose_runner_died_is_interrupted_and_continues(tmp_path, slow):
+    root = tmp_path.resolve()
+    folder = write_job(root, 1, 0)
+    (folder / jobs.LOG).write_text("reading\n")  # started, not ended, and no runner lives
+    assert states(root) == [jobs.INTERRUPTED]
+    jobs.run_jobs(root)
+    assert states(root) == [jobs.DONE]
+    assert (folder / jobs.LOG).read_text().startswith("reading\ntrain vi")
+    lost = write_job(root, 2, 0)  # added long ago, and its runner never came
+    os.utime(lost / jobs.JOB, (0, 0))
+    assert states(root) == [jobs.DONE, jobs.INTERRUPTED]
+    jobs.cancel(root, lost)
+    assert states(root) == [jobs.DONE, jobs.CANCELLED]
+
+
+def test_a_study_is_queued_once_and_only_where_training_is_allowed(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "resume", lambda root: None)
+    jobs.submit(tmp_path, ["study", "demo"], "demo")
+    with pytest.raises(InputError, match="demo is already in the queue"):
+        jobs.submit(tmp_path, ["study", "demo"], "demo")
+    monkeypatch.setenv(roots.DATA_ROOTS, str(tmp_path))
+    with pytest.raises(InputError, match="--allow-training"):
+        jobs.submit(tmp_path, ["study", "demo"], "other")
+    monkeypatch.setenv(roots.TRAINING, "1")
+    jobs.submit(tmp_path, ["study", "demo"], "other")
+    monkeypatch.setenv(roots.READ_ONLY, "1")
+    with pytest.raises(InputError, match="--read-only"):
+        jobs.submit(tmp_path, ["study", "demo"], "third")
+    assert [job.study for job in jobs.list_jobs(tmp_path)] == ["demo", "other"]
+
+
+def test_a_damaged_job_does_not_hide_the_others(tmp_path):
+    write_job(tmp_path, 1, 0)
+    damaged = write_job(tmp_path, 2, 0)
+    for text in ("", "{}", '{"words": 3, "study": "x", "added": ""}', "[1"):
+        (damaged / jobs.JOB).write_text(text)
+        assert [job.study for job in jobs.list_jobs(tmp_path)] == ["s1"]
+    (damaged / jobs.JOB).write_text('{"words": ["0"], "study": "s2", "added": ""}')
+    (damaged / jobs.ENDED).write_text("{")
+    assert [job.study for job in jobs.list_jobs(tmp_path)] == ["s1"]
