@@ -14,7 +14,17 @@ from streamlit.errors import StreamlitAPIException
 
 from bnn_core.base.errors import InputError
 from bnn_core.study.catalogue import StudyEntry, cache_root
-from pages.shared import drafts, filters, flag_form, frame, jobs_panel, reviewer, scores, studies
+from pages.shared import (
+    drafts,
+    filters,
+    flag_form,
+    frame,
+    jobs_panel,
+    login,
+    reviewer,
+    scores,
+    studies,
+)
 from pages.shared.words import plain
 
 
@@ -162,6 +172,7 @@ def main() -> None:
         layout="wide",
         menu_items={"About": ABOUT},
     )
+    login.demand()
     # Streamlit's margins leave tables and walls too narrow on a screen of 1280 pixels.
     st.html(
         "<style>[data-testid=stMainBlockContainer] { padding: 3.4rem 2.2rem 4rem }</style>",
@@ -190,6 +201,7 @@ def main() -> None:
     entry = by_title[page.title]
     study_entries = studies.entries()
     with st.sidebar:
+        login.draw()
         has_study = pick_study(study_entries)
         jobs_panel.draw()
         _browser(
