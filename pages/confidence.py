@@ -65,7 +65,7 @@ def page() -> None:
     if not units_of:
         explain_nothing(study, cut.score, level)
         return
-    distributions(study, level, units_of)
+    draw_histograms(study, level, units_of)
     curves(study, level, units_of)
     needed(study, level, units_of)
 
@@ -113,7 +113,7 @@ def explain_nothing(study: Study, score: str, level: str) -> None:
 
 
 @frame.fragment
-def distributions(study: Study, level: str, units_of: dict[str, Judged]) -> None:
+def draw_histograms(study: Study, level: str, units_of: dict[str, Judged]) -> None:
     """Figure 2A / 4A with the numbers at the cut-off; a click on a bar shows its images."""
     cut = scores.cutoff(study)
     left, right = st.columns([1.9, 1], gap="large")
@@ -337,9 +337,9 @@ def follow_cutoff() -> None:
         st.rerun(scope="app")
 
 
-def _scale(study: Study, cut: scores.Cutoff) -> figures.Scale:
+def _scale(study: Study, cut: scores.Cutoff) -> figures.ScoreAxis:
     low, high = scores.score_range(study, cut.score)[:2]
-    return figures.Scale(cut.score, low, high, cut.value)
+    return figures.ScoreAxis(cut.score, low, high, cut.value)
 
 
 def _slider_values(study: Study, score: str) -> np.ndarray:
@@ -357,7 +357,9 @@ def _distributions(
         m: judged(_study, m, cut.score, level).histogram(scale.low, scale.high, BINS)
         for m in methods
     }
-    return figures.distributions(histograms, names(_study), scale, log=log, noun=f"{level}s")
+    return figures.right_wrong_histograms(
+        histograms, names(_study), scale, log=log, noun=f"{level}s"
+    )
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)

@@ -22,6 +22,7 @@ from pages.shared import (
     jobs_panel,
     login,
     reviewer,
+    saved_views,
     scores,
     studies,
 )
@@ -99,6 +100,12 @@ PAGES: dict[str, list[Entry]] = {
             "leaderboard",
             "Would another method do better on these images?",
             score=True,
+        ),
+        Entry(
+            "compare_studies/page.py",
+            "Compare studies",
+            "difference",
+            "What changed after cleaning, with another seed, or since last month?",
         ),
     ],
     "Review": [
@@ -201,9 +208,11 @@ def main() -> None:
     entry = by_title[page.title]
     study_entries = studies.entries()
     with st.sidebar:
-        login.draw()
+        # In a container that is always there: the widgets below keep their positions.
+        with st.container():
+            login.draw()
+            jobs_panel.draw()
         has_study = pick_study(study_entries)
-        jobs_panel.draw()
         _browser(
             key="browser",
             data={"cookies": reviewer.cookie() | drafts.cookie()},
@@ -222,6 +231,8 @@ def main() -> None:
         except InputError as error:
             st.error(str(error), icon=":material/error:")
             st.stop()
+        with st.sidebar:
+            saved_views.draw(address(entry.file))
     if st.session_state.get(_PAGE, entry.title) != entry.title:
         flag_form.shut()
     st.session_state[_PAGE] = entry.title

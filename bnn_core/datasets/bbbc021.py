@@ -65,7 +65,7 @@ def read_bbbc021(
     it), and when the metadata does not fit together.
     """
     root = find_root(root)
-    fields = read_fields(root)
+    fields = read_field_table(root)
     folders = {
         plate: folder
         for plate in fields["plate"].unique()
@@ -138,7 +138,7 @@ def find_root(root: Path) -> Path:
     )
 
 
-def read_fields(root: Path) -> pd.DataFrame:
+def read_field_table(root: Path) -> pd.DataFrame:
     """All fields of the official metadata, one row per field; index = row number in image.csv.
 
     Columns: image_id (plate/well/site), plate, well, site, replicate, batch (the week), compound,

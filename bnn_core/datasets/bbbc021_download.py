@@ -73,7 +73,7 @@ def download_bbbc021(
     base_url = base_url.rstrip("/")
     for name in ("image", "moa"):
         _fetch_metadata(root, f"BBBC021_v1_{name}.csv", base_url, timeout, pause)
-    fields = bbbc021.read_fields(root)
+    fields = bbbc021.read_field_table(root)
     chosen = bbbc021.check_plates(plates, fields) if plates else sorted(fields["plate"].unique())
     kept = fields[bbbc021.needed(fields)] if labelled else fields
     works = [_work(root, plate, fields, kept, base_url) for plate in chosen]

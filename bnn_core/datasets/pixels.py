@@ -180,7 +180,7 @@ def read_fields(
     return reader.over(look, files, bar)
 
 
-def read_plate(path: Path, numbers: list[int], fields: Iterator[Field | str]) -> None:
+def read_plate_images(path: Path, numbers: list[int], fields: Iterator[Field | str]) -> None:
     """Write the fields of one plate (`read_fields`) into the npz file `path`.
 
     numbers: each field's place in its job, kept as `rows`. The reasons of fields that could not be

@@ -24,7 +24,7 @@ from bnn_core.datasets.pixels import (
     PlateReader,
     Scan,
     read_fields,
-    read_plate,
+    read_plate_images,
     scan_plate,
 )
 from bnn_core.datasets.source_notes import (
@@ -268,7 +268,7 @@ def _read_all(
             else:
                 files = [job.files[i] for i in good]
                 fields = read_fields(files, level, reader, channels, size, per_image, bar)
-                read_plate(path, good, fields)
+                read_plate_images(path, good, fields)
             blocks.append(path)
     return blocks
 

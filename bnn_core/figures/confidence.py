@@ -18,7 +18,7 @@ from bnn_core.figures import style
 from bnn_core.measures.intervals import Bands
 
 
-class Scale(NamedTuple):
+class ScoreAxis(NamedTuple):
     """The axis of a score that all networks share: its name, its ends and the cut-off."""
 
     score: str
@@ -32,10 +32,10 @@ class Scale(NamedTuple):
         return SCORES[self.score].sign
 
 
-def distributions(
+def right_wrong_histograms(
     histograms: Mapping[str, pd.DataFrame],
     names: Mapping[str, str],
-    scale: Scale,
+    scale: ScoreAxis,
     *,
     log: bool = False,
     noun: str = "images",
@@ -112,7 +112,7 @@ def distributions(
 def curves(
     bands: Mapping[str, Bands],
     names: Mapping[str, str],
-    scale: Scale,
+    scale: ScoreAxis,
     values: np.ndarray,
     *,
     against: str = "cut-off",
@@ -180,7 +180,7 @@ def _line(
     x: np.ndarray,
     band: Bands,
     values: np.ndarray,
-    scale: Scale,
+    scale: ScoreAxis,
     coverage: bool = False,
 ) -> None:
     colour = method_of(method).colour
@@ -238,13 +238,13 @@ def _line(
     )
 
 
-def _mark_cut(figure: go.Figure, scale: Scale) -> None:
+def _mark_cut(figure: go.Figure, scale: ScoreAxis) -> None:
     aside = (scale.low, scale.cut) if scale.sign == "≥" else (scale.cut, scale.high)
     figure.add_vrect(x0=aside[0], x1=aside[1], fillcolor=style.FAINT, line_width=0, layer="below")
     figure.add_vline(x=scale.cut, line={"color": style.GUIDE, "dash": "dot", "width": 2})
 
 
-def _axis_title(scale: Scale) -> str:
+def _axis_title(scale: ScoreAxis) -> str:
     surer = "surer to the right" if scale.sign == "≥" else "surer to the left"
     return f"{SCORES[scale.score].title} ({surer})"
 

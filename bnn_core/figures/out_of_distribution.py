@@ -32,7 +32,7 @@ TEN = (
 OTHER = "others"
 
 
-def distributions(
+def group_histograms(
     shares: pd.DataFrame, bins: Bins, cut: float, names: Mapping[str, str], highest: float
 ) -> go.Figure:
     """One histogram per group, one below the other on one axis; shares from `ood.shares`.

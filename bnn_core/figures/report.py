@@ -31,11 +31,11 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     """
     methods = by_precedence(study.methods)
     tables = {method: study.table(method) for method in methods}
-    judged = {
+    units_of = {
         method: Judged(judged_units(table, "image", study.classes), DEFAULT)
         for method, table in tables.items()
     }
-    judged = {method: units for method, units in judged.items() if len(units)}
+    units_of = {method: units for method, units in units_of.items() if len(units)}
     reading = tables[study.reading_method]
     html = _template().render(
         title=study.meta["title"],
@@ -45,11 +45,11 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
         synthetic=study.meta.get("synthetic"),
         notes=study.meta.get("notes") or [],
         looks_like=LOOKS_LIKE,
-        scripts=Markup(get_plotlyjs()) if judged else "",
+        scripts=Markup(get_plotlyjs()) if units_of else "",
         accuracy=sections.accuracy(study, tables),
         baselines=sections.baselines(study),
-        cutoffs=sections.cutoffs(judged, len(study.classes)) if judged else None,
-        calibration=sections.calibration(study, tables, judged) if judged else None,
+        cutoffs=sections.cutoffs(units_of, len(study.classes)) if units_of else None,
+        calibration=sections.calibration(study, tables, units_of) if units_of else None,
         compounds=sections.compounds(reading),
         suspect_images=sections.suspect_images(study, reading),
         suspects=sections.suspect_compounds(study, tables),

@@ -18,7 +18,7 @@ from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.intervals import Interval
-from bnn_core.measures.judged_units import Judged, accuracy_by_level, quality
+from bnn_core.measures.judged_units import Judged, accuracy_by_level, figures_of_merit
 from bnn_core.measures.levels import available_levels, original_images
 from bnn_core.measures.reliability import reliability
 from bnn_core.recipes.baselines import study_baselines
@@ -133,16 +133,16 @@ def baselines(study: Study) -> list[str]:
     return [line for line in (measured.sentence(accuracy), measured.shortcut_sentence()) if line]
 
 
-def cutoffs(judged: Mapping[str, Judged], num_classes: int) -> Plots:
+def cutoffs(units_of: Mapping[str, Judged], num_classes: int) -> Plots:
     """What cut-offs on the default score keep, and how much of that is right."""
-    names = _names(judged)
+    names = _names(units_of)
     low = SCORES[DEFAULT].lowest(num_classes)
-    scale = confidence.Scale(DEFAULT, low, 1.0, _CUT)
+    scale = confidence.ScoreAxis(DEFAULT, low, 1.0, _CUT)
     values = np.linspace(low, 1, _STEPS)
-    histograms = {m: units.histogram(low, 1, _BINS) for m, units in judged.items()}
-    bands = {m: units.curves(certainty(DEFAULT, values)) for m, units in judged.items()}
+    histograms = {m: units.histogram(low, 1, _BINS) for m, units in units_of.items()}
+    bands = {m: units.curves(certainty(DEFAULT, values)) for m, units in units_of.items()}
     rows = []
-    for method, units in judged.items():
+    for method, units in units_of.items():
         for cut in CUTOFFS:
             kept = units.at(cut)
             right = kept.accuracy
@@ -158,31 +158,31 @@ def cutoffs(judged: Mapping[str, Judged], num_classes: int) -> Plots:
             )
     heads = ["Network", "Cut-off", "Kept", "Right among the kept", "95 % interval", "Counts"]
     plots = [
-        _plot(confidence.distributions(histograms, names, scale, log=True), "right-wrong"),
+        _plot(confidence.right_wrong_histograms(histograms, names, scale, log=True), "right-wrong"),
         _plot(confidence.curves(bands, names, scale, values), "cut-offs"),
     ]
     return Plots(plots, Table(heads, rows, numbers=2))
 
 
 def calibration(
-    study: Study, tables: Mapping[str, pd.DataFrame], judged: Mapping[str, Judged]
+    study: Study, tables: Mapping[str, pd.DataFrame], units_of: Mapping[str, Judged]
 ) -> Plots:
     """The reliability diagram and the figures of merit of every method."""
-    merits = {method: quality(tables[method], study.classes) for method in judged}
+    merits = {method: figures_of_merit(tables[method], study.classes) for method in units_of}
     rows = [
-        [words, *(f"{merits[method][name]:.4f}" for method in judged)]
+        [words, *(f"{merits[method][name]:.4f}" for method in units_of)]
         for name, words in describing.QUALITY_NAMES.items()
     ]
-    rows.append(["n, images with a label", *(f"{len(units):,}" for units in judged.values())])
+    rows.append(["n, images with a label", *(f"{len(units):,}" for units in units_of.values())])
     bins = {
         method: reliability(
             units.units["top_softmax"].to_numpy(np.float64), units.correct, units.groups
         )
-        for method, units in judged.items()
+        for method, units in units_of.items()
     }
-    diagram = overview.reliability_diagram(bins, _names(judged))
+    diagram = overview.reliability_diagram(bins, _names(units_of))
     return Plots(
-        [_plot(diagram, "calibration")], Table(["", *_names(judged).values()], rows, numbers=1)
+        [_plot(diagram, "calibration")], Table(["", *_names(units_of).values()], rows, numbers=1)
     )
 
 

@@ -61,7 +61,7 @@ def agreement(
     """Scatter of the Bayesian score (up) against the standard network's (right).
 
     points: columns x, y (plotted units), outcome (index into OUTCOMES), row, text (on hover).
-    margins: "standard" and "bayes" -> `selection.margin`. quadrants: `selection.quadrant_table`.
+    margins: "standard" and "bayes" -> `selection.marginal_counts`. quadrants: `selection.quadrant_table`.
     rest: counts (bins, bins) of the images that are not drawn one by one, first axis y. rings: name
     -> boolean array over `points`, drawn as a ring around them (flagged, searched for).
     """

@@ -105,12 +105,12 @@ class Plane:
         return selection.quadrant_table(self.quadrant[rows], self.outcome[rows])
 
     def margins(self, rows: np.ndarray) -> dict[str, pd.DataFrame]:
-        """`selection.margin` of both networks: "standard" and "bayes"."""
+        """`selection.marginal_counts` of both networks: "standard" and "bayes"."""
         return {
-            "standard": selection.margin(
+            "standard": selection.marginal_counts(
                 self.x[rows], self.standard_verdict[rows], *self.x_ends, MARGIN_BINS
             ),
-            "bayes": selection.margin(
+            "bayes": selection.marginal_counts(
                 self.y[rows], self.bayes_verdict[rows], *self.y_ends, MARGIN_BINS
             ),
         }

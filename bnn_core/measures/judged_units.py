@@ -118,7 +118,7 @@ def accuracy_by_level(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
     return pd.DataFrame(lines)
 
 
-def quality(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+def figures_of_merit(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
     """`evaluation.evaluate` over the scored rows of one method's table."""
     rows = table[scored_rows(table)]
     p = rows[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
@@ -145,7 +145,7 @@ class CutoffFigures:
 
 
 class Judged:
-    """One method's judged units with one score, sorted once for any number of cut-offs.
+    """One method's scored units with one score, sorted once for any number of cut-offs.
 
     units: from `judged_units`. score: a key of `base.scores.SCORES`. Units without that score are
     left out and counted in `without`. Thresholds are certainties (`evaluation.certainty`).

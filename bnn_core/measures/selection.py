@@ -159,7 +159,7 @@ def density(
     return np.bincount(cell, minlength=bins * bins).reshape(bins, bins)
 
 
-def margin(
+def marginal_counts(
     values: np.ndarray, verdict: np.ndarray, low: float, high: float, bins: int
 ) -> pd.DataFrame:
     """One network's images in equal bins: columns low, high (edges) and VERDICTS (counts).

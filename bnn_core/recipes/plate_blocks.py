@@ -18,7 +18,14 @@ from tqdm import tqdm
 from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json, write_json
-from bnn_core.datasets.pixels import Field, PlateJob, PlateReader, Scan, read_fields, scan_plate
+from bnn_core.datasets.pixels import (
+    Field,
+    PlateJob,
+    PlateReader,
+    Scan,
+    read_fields,
+    scan_plate,
+)
 from bnn_core.images.contrast import fitted_size
 from bnn_core.images.quality import quality_columns
 from bnn_core.recipes.adding_blocks import block_file, is_looked_at, keep_rows
@@ -103,8 +110,8 @@ class PlateBlock:
         for i, field in zip(good, fields, strict=True):
             if isinstance(field, str):
                 reasons[i] = field
-        read_fields = [i for i, f in enumerate(fields) if not isinstance(f, str)]
-        kept = [(good[i], fields[i]) for i in read_fields]
+        readable = [i for i, f in enumerate(fields) if not isinstance(f, str)]
+        kept = [(good[i], fields[i]) for i in readable]
         rows = self.rows.iloc[[i for i, _ in kept]].copy()
         if plate is not None:
             rows["plate"] = plate
@@ -126,7 +133,7 @@ class PlateBlock:
                     for i, reason in sorted(reasons.items())
                 ],
                 "contrast": [] if of_study or level is None else self._contrast(plate, level),
-                "places": read_fields,
+                "places": readable,
             },
         )
         keep_rows(making, self, rows.reset_index(drop=True), [f.thumbnail for _, f in kept])

@@ -173,6 +173,12 @@ class ReviewLog:
         with store.reading(self.path) as connection:
             return state.current(connection, study)[0]
 
+    def opinions(self, study: Study) -> pd.DataFrame:
+        """The current decision of each reviewer about each image: row, reviewer, decision,
+        new_label."""
+        with store.reading(self.path) as connection:
+            return state.opinions(connection, study)
+
     def absent(self, study: Study) -> pd.DataFrame:
         """Current decisions made in this study on images that are no longer in it, by image_id.
 

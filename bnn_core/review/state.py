@@ -81,6 +81,22 @@ def current(
     Both have STATE_COLUMNS. Absent images were in the study when it was decided on them; they are
     ordered by image_id. removed: also images that were removed from the list, without a decision.
     """
+    present, absent = _decisions(connection, study)
+    absent = _latest(absent, "image_id", removed).sort_values("image_id")
+    return _latest(present, "row", removed).sort_index(), absent.reset_index(drop=True)
+
+
+def opinions(connection: sqlite3.Connection | None, study: Study) -> pd.DataFrame:
+    """The current decision of each reviewer about each image of the study: row, reviewer, decision,
+    new_label. Removals from the list are left out."""
+    each = _each_reviewer(_decisions(connection, study)[0], "row")
+    return each[["row", "reviewer", "decision", "new_label"]].reset_index(drop=True)
+
+
+def _decisions(
+    connection: sqlite3.Connection | None, study: Study
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Each reviewer's last events on images of the study (column `row`), and on absent images."""
     rows = connection.execute(CURRENT, {"study": study.name}).fetchall() if connection else []
     rows = typed(rows, "tttTTTTtdttnn")
     table = pd.DataFrame(
@@ -106,8 +122,7 @@ def current(
     table["different"] = False
     table["changed"] = ""
     made_here = table["here"] == 1
-    absent = _latest(table[(table["row"] < 0) & made_here], "image_id", removed)
-    absent = absent.sort_values("image_id")
+    absent = table[(table["row"] < 0) & made_here]
     present = table[table["row"] >= 0].copy()
     at = present["row"].to_numpy()
     content = pd.Series(cells(study, "content_hash", at), index=present.index).fillna("")
@@ -125,8 +140,7 @@ def current(
             strict=True,
         )
     ]
-    present = present[made_here[present.index] | (known & ~present["different"])]
-    return _latest(present, "row", removed).sort_index(), absent.reset_index(drop=True)
+    return present[made_here[present.index] | (known & ~present["different"])], absent
 
 
 def since(
@@ -190,16 +204,25 @@ def history(
 
 def _latest(table: pd.DataFrame, key: str, removed: bool) -> pd.DataFrame:
     """The decision that counts per image: on the same content first, then the latest."""
-    table = table.sort_values(["different", "action_id"], ascending=[False, True], kind="stable")
-    # The latest decision of each reviewer, to see who differs.
-    each = table.drop_duplicates([key, "reviewer"], keep="last")
-    each = each[each["decision"].notna()]
-    opinions = each["decision"] + "\t" + each["new_label"].fillna("")
-    disputed = opinions.groupby(each[key]).nunique() > 1
+    each = _each_reviewer(table, key)
+    decisions = each["decision"] + "\t" + each["new_label"].fillna("")
+    disputed = decisions.groupby(each[key]).nunique() > 1
+    table = _in_order(table)
     last = table.drop_duplicates(key, keep="last").set_index(key, drop=key == "row")
     last["disputed"] = last.index.isin(disputed.index[disputed])
     last.index.name = None
     return last.loc[last["decision"].notna() | removed, STATE_COLUMNS]
+
+
+def _each_reviewer(table: pd.DataFrame, key: str) -> pd.DataFrame:
+    """The latest decision of each reviewer per image; removals from the list are left out."""
+    each = _in_order(table).drop_duplicates([key, "reviewer"], keep="last")
+    return each[each["decision"].notna()]
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """The decision that counts last: on the same content, then by time."""
+    return table.sort_values(["different", "action_id"], ascending=[False, True], kind="stable")
 
 
 def _changed(

@@ -75,7 +75,7 @@ class MethodSettings(TypedDict):
     fitted: NotRequired[dict[str, Annotated[list[float], Rule("numbers", bool)]] | None]
 
 
-class Fold(TypedDict):
+class FoldRecord(TypedDict):
     """One fold of a cross-validation: the groups held out, and those no fold can learn."""
 
     held_out: NotRequired[list[str | float]]
@@ -139,7 +139,7 @@ class Description(Versioned):
     training_size: NotRequired[list[Count] | None]
     quarantined: NotRequired[Count | None]
     weights_kept: NotRequired[bool | None]
-    folds: NotRequired[list[Fold] | None]
+    folds: NotRequired[list[FoldRecord] | None]
     added: NotRequired[list[Added] | None]
     seeds: NotRequired[Seeds | None]
     embedding_of: NotRequired[str | None]

@@ -69,7 +69,7 @@ def read_sheet(path: Path) -> pd.DataFrame:
     return table
 
 
-def read_json(path: Path) -> pd.DataFrame:
+def read_json_table(path: Path) -> pd.DataFrame:
     """Records from .json or one per line (.jsonl, .ndjson), in any of the usual layouts.
 
     Understood are a list of records, columns as lists, pandas' layouts, records by name of the

@@ -20,7 +20,7 @@ _CLASS = re.compile(
 _SORTED_ROWS = 10
 
 
-class Ranked(NamedTuple):
+class RankedValues(NamedTuple):
     """Values (N, C) by class; columns: of the ranks, as many as there are classes."""
 
     columns: tuple[str, ...]
@@ -28,7 +28,7 @@ class Ranked(NamedTuple):
     values: np.ndarray
 
 
-def ranked_values(table: pd.DataFrame, candidates: Sequence[str]) -> Ranked | None:
+def ranked_values(table: pd.DataFrame, candidates: Sequence[str]) -> RankedValues | None:
     """Probabilities by class from pairs of columns prob_0, index_0, prob_1, index_1 ...
 
     None where the table has no such pairs. Raises InputError where there are fewer ranks than
@@ -58,7 +58,7 @@ def ranked_values(table: pd.DataFrame, candidates: Sequence[str]) -> Ranked | No
     position = {name: k for k, name in enumerate(order)}
     for j, rank in enumerate(ranks):
         values[np.arange(len(table)), named[rank].map(position).to_numpy(int)] = numbers[:, j]
-    return Ranked(tuple(columns), tuple(order), values)
+    return RankedValues(tuple(columns), tuple(order), values)
 
 
 def demand_unsorted(table: pd.DataFrame, columns: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from bnn_core.base.roots import readable
 from bnn_core.tables.other_files import (
     expanded,
     read_feather,
-    read_json,
+    read_json_table,
     read_sheet,
 )
 from bnn_core.tables.text_files import read_text
@@ -29,7 +29,7 @@ _SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _TYPED: dict[tuple[str, ...], Callable[[Path], pd.DataFrame]] = {
     (".parquet", ".pq"): partial(read_parquet, remedy="write it again", nested=True),
     (".feather", ".arrow", ".ipc"): read_feather,
-    (".json", ".jsonl", ".ndjson"): read_json,
+    (".json", ".jsonl", ".ndjson"): read_json_table,
 }
 #: Endings of files that `read_table` reads, before a ".gz".
 TABLE_ENDINGS = (*TEXT_ENDINGS, *_SHEETS, *(ending for endings in _TYPED for ending in endings))

@@ -162,7 +162,7 @@ def overview(view: View) -> None:
             st.markdown(f"**{names(view.study)[method]}**")
             views.chart(
                 view,
-                views.distributions(view.key, method, view),
+                views.group_histograms(view.key, method, view),
                 f"ood_groups_{method}",
                 method,
                 f"ood-{method}",

@@ -144,11 +144,11 @@ def part_of(table: pd.DataFrame, group: str, kind: str | None = None) -> pd.Data
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def distributions(key: str, method: str, _view: View) -> go.Figure:
+def group_histograms(key: str, method: str, _view: View) -> go.Figure:
     """The groups of one network, one below the other."""
     shares = {m: ood.shares(_view.tables[m], _view.bins) for m in _view.methods}
     highest = max((float(s["share"].max()) for s in shares.values() if len(s)), default=1.0)
-    return figures.distributions(
+    return figures.group_histograms(
         shares[method], _view.bins, _view.cut.value, _view.words.groups, highest
     )
 

@@ -220,7 +220,7 @@ def read_list(name: str, content: bytes, study: Study, who: str) -> FlagImport:
 
 def draw_cleaning(study: Study) -> None:
     """This study compared with another on the same images, on those without a decision."""
-    others = overlapping(study)
+    others = studies.overlapping(study)
     if not others:
         st.info(
             "There is no second study of the same images. Export the flagged list and train again "
@@ -275,24 +275,6 @@ def draw_effect(effect: CleaningEffect) -> None:
             f"{plain(', '.join(effect.other_settings))}. A gain may come from that.",
             icon=":material/warning:",
         )
-
-
-def overlapping(study: Study) -> list[str]:
-    """Other studies of the cache with at least one of the same images."""
-    names = []
-    for entry in studies.entries():
-        if entry.problem is None and entry.name != study.name:
-            other = studies.opened(entry.name)
-            if set(other.classes) & set(study.classes) and _overlap(
-                studies.identity(study), studies.identity(other), study, other
-            ):
-                names.append(entry.name)
-    return names
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _overlap(one: str, two: str, _study: Study, _other: Study) -> bool:
-    return bool(_study.images["image_id"].isin(_other.images["image_id"]).any())
 
 
 @st.cache_resource(max_entries=8, show_spinner="Comparing")

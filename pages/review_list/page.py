@@ -6,6 +6,7 @@ import streamlit as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
+from bnn_core.review.agreement import agreements
 from bnn_core.review.log import DECISIONS
 from bnn_core.study.folder import Study
 from pages.review_list import files
@@ -18,6 +19,8 @@ VIEWS = ("List", "History", "Export and import", "Did cleaning help?")
 #: Kinds of flagged images, beside the decisions.
 ALL, DISPUTED, CHANGED = "all", "disputed", "changed since"
 _MESSAGE = "_review_said"
+#: Most pairs of reviewers whose agreement is shown.
+MOST_PAIRS = 3
 #: The most important columns come first: a narrow window cuts the others.
 COLUMNS = {
     "image_id": "Image",
@@ -121,6 +124,8 @@ def flagged_list(study: Study) -> None:
             bind="query-params",
             label_visibility="collapsed",
         )
+    for pair in agreements(review_log().opinions(study))[:MOST_PAIRS]:
+        st.caption(f":material/group: {plain(pair.sentence())}")
     part = kinds[kind]
     if kind == DISPUTED:
         st.caption(

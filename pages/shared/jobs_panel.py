@@ -87,7 +87,7 @@ def _draw_job(job: jobs.Job) -> None:
 
     with st.container(horizontal=True, gap="small"):
         if job.state == jobs.DONE:
-            small_button("Open", _open, job)
+            small_button("Open study", _open, job)
         if job.state == jobs.INTERRUPTED and roots.may_train():
             small_button("Continue", jobs.resume, root)
         if job.state in jobs.FINAL:

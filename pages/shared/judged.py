@@ -1,10 +1,10 @@
-"""Judged units of the filtered rows, computed once per filter for all users; the empty state."""
+"""Scored units of the filtered rows, computed once per filter for all users; the empty state."""
 
 import numpy as np
 import streamlit as st
 
 from bnn_core.base.methods import method_of
-from bnn_core.measures.judged_units import Judged, judged_units, quality
+from bnn_core.measures.judged_units import Judged, figures_of_merit, judged_units
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.reliability import Reliability
 from bnn_core.study.folder import Study
@@ -39,7 +39,7 @@ def judged(study: Study, method: str, score: str, level: str = "image") -> Judge
 
 
 def qualities(study: Study, method: str) -> dict[str, float]:
-    """`bnn_core.measures.judged_units.quality` of the filtered rows."""
+    """`bnn_core.measures.judged_units.figures_of_merit` of the filtered rows."""
     return _qualities(filters.key(study), method, study)
 
 
@@ -67,8 +67,14 @@ def _judged(key: str, method: str, score: str, level: str, _study: Study) -> Jud
 
 @st.cache_resource(max_entries=24, show_spinner="Computing the figures")
 def _qualities(key: str, method: str, _study: Study) -> dict[str, float]:
+<<<<<<< HEAD
     table = filters.passing_rows(_study, studies.table(_study, method))
     return quality(table, _study.classes)
+=======
+    return figures_of_merit(
+        studies.table(_study, method).iloc[filters.passing(_study)], _study.classes
+    )
+>>>>>>> main
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

@@ -48,6 +48,24 @@ def opened(name: str) -> Study:
     return _opened(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
 
 
+def overlapping(study: Study) -> list[str]:
+    """Other studies of the cache with at least one of the same images."""
+    names = []
+    for entry in entries():
+        if entry.problem is None and entry.name != study.name:
+            other = opened(entry.name)
+            if set(other.classes) & set(study.classes) and _overlap(
+                identity(study), identity(other), study, other
+            ):
+                names.append(entry.name)
+    return names
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _overlap(one: str, two: str, _study: Study, _other: Study) -> bool:
+    return bool(_study.images["image_id"].isin(_other.images["image_id"]).any())
+
+
 @lru_cache(maxsize=16)
 def identity(study: Study) -> str:
     """12 hex digits that change when a study is made again: a key for caches and URLs."""

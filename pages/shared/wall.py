@@ -207,7 +207,8 @@ def _caption(name: str, value: object) -> str:
         return ""
     if name == "concentration":
         return f"{value:g} µM"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    # The zero is added so that a small negative value is not shown as -0.00.
+    return f"{round(value, 2) + 0.0:.2f}" if isinstance(value, float) else str(value)
 
 
 def _follow(key: str, on_open: Callable[[int], None]) -> None:

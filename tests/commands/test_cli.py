@@ -110,7 +110,10 @@ def test_interrupted_and_run_again_gives_the_same_study(made, tmp_path, monkeypa
             ["study", "digits", "--epochs", "dropout=3"],
             "no method 'dropout'; choose one of vi, standard",
         ),
-        (["study", "digits", "--methods", "vi,magic"], "no method 'magic'; choose of vi, standard"),
+        (
+            ["study", "digits", "--methods", "vi,magic"],
+            "no method 'magic'; choose from vi, standard",
+        ),
         (["study", "digits", "--methods", ","], "list of methods"),
         (
             ["study", "digits", "--methods", "laplace", "--train-images", "100"],

@@ -23,7 +23,7 @@ from bnn_core.datasets.bbbc021 import (
     load_bbbc021,
     needed,
     read_bbbc021,
-    read_fields,
+    read_field_table,
 )
 
 PLATE = "Week1_22361"
@@ -37,7 +37,7 @@ def images(shared_data) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def fields(shared_data) -> pd.DataFrame:
-    return read_fields(shared_data / "bbbc021")
+    return read_field_table(shared_data / "bbbc021")
 
 
 @pytest.fixture(scope="module")
@@ -129,12 +129,12 @@ def test_the_draw_is_spread_over_the_plates_and_hangs_on_the_seed(seed):
 
 def test_old_mac_line_ends_and_spelling_of_numbers(tmp_path, shared_data, images):
     write_metadata(tmp_path, shared_data, images)
-    fields = read_fields(tmp_path)
+    fields = read_field_table(tmp_path)
     for path in tmp_path.glob("*.csv"):
         path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r"))
     moa = tmp_path / "BBBC021_v1_moa.csv"
     moa.write_text(moa.read_text().replace("0.030000", "3.0e-2").replace("3.000000", "3"))
-    pd.testing.assert_frame_equal(read_fields(tmp_path), fields)
+    pd.testing.assert_frame_equal(read_field_table(tmp_path), fields)
 
 
 def broken(tmp_path, shared_data, images, change):
@@ -159,7 +159,7 @@ def test_a_table_that_does_not_fit_its_files_is_refused(
 
     broken(tmp_path, shared_data, images, change)
     with pytest.raises(InputError, match=words):
-        read_fields(tmp_path)
+        read_field_table(tmp_path)
 
 
 def test_channels_of_two_fields_in_one_row_are_refused(tmp_path, shared_data, images):
@@ -168,13 +168,13 @@ def test_channels_of_two_fields_in_one_row_are_refused(tmp_path, shared_data, im
 
     broken(tmp_path, shared_data, images, swap)
     with pytest.raises(InputError, match=r"rows 2, 3: files of another well, site or channel"):
-        read_fields(tmp_path)
+        read_field_table(tmp_path)
 
 
 def test_a_field_that_stands_twice_is_refused(tmp_path, shared_data, images):
     write_metadata(tmp_path, shared_data, pd.concat([images, images.iloc[[7]]]))
     with pytest.raises(InputError, match=rf"rows 9, {len(images) + 2}: the same plate, well, site"):
-        read_fields(tmp_path)
+        read_field_table(tmp_path)
 
 
 def test_a_failed_join_is_an_error(tmp_path, shared_data, images):
@@ -184,7 +184,7 @@ def test_a_failed_join_is_an_error(tmp_path, shared_data, images):
 
     broken(tmp_path, shared_data, images, rounded)
     with pytest.raises(InputError, match=r"moa\.csv row \d+: no image .* colchicine at 0\.03 µM"):
-        read_fields(tmp_path)
+        read_field_table(tmp_path)
 
 
 def test_two_mechanisms_for_one_treatment_are_refused(tmp_path, shared_data, images):
@@ -192,7 +192,7 @@ def test_two_mechanisms_for_one_treatment_are_refused(tmp_path, shared_data, ima
     with open(tmp_path / "BBBC021_v1_moa.csv", "a") as file:
         file.write('"colchicine",0.03,"Aurora kinase inhibitors"\n')
     with pytest.raises(InputError, match="two mechanisms"):
-        read_fields(tmp_path)
+        read_field_table(tmp_path)
 
 
 def test_what_is_not_there_comes_with_the_command_that_fetches_it(tmp_path, shared_data, images):

@@ -19,7 +19,7 @@ from serving import Site, serve
 from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
 from bnn_core.datasets import bbbc021_download
-from bnn_core.datasets.bbbc021 import INTENSITIES, needed, read_fields
+from bnn_core.datasets.bbbc021 import INTENSITIES, needed, read_field_table
 from bnn_core.datasets.bbbc021_download import download_bbbc021
 
 PLATE, OTHER = "Week1_22361", "Week9_39301"
@@ -95,7 +95,7 @@ def test_a_plate_is_fetched_checked_and_unpacked(tmp_path, site, rows):
 
 def test_labelled_keeps_what_a_study_needs_and_counts_all(tmp_path, site):
     fetch(tmp_path, site, PLATE, labelled=True)
-    fields = read_fields(tmp_path)
+    fields = read_field_table(tmp_path)
     mine = fields[needed(fields) & (fields["plate"] == PLATE)]
     folder = tmp_path / "Week1" / PLATE
     assert len(list(folder.glob("*.tif"))) == 3 * len(mine) < 60

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bnn_core.figures.confidence import Scale, curves
+from bnn_core.figures.confidence import ScoreAxis, curves
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.intervals import selective_bands
 
@@ -12,7 +12,7 @@ def test_a_point_of_a_curve_carries_the_score_at_which_it_is_cut(score, turn, ag
     values = np.arange(0, 1.005, 0.01).round(6)[::turn]
     scores, correct = np.array([0.2, 0.4, 0.6, 0.8]), np.array([True, False, True, True])
     bands = {"vi": selective_bands(certainty(score, scores), correct, certainty(score, values))}
-    figure = curves(bands, {"vi": "Bayesian"}, Scale(score, 0, 1, 0.5), values, against=against)
+    figure = curves(bands, {"vi": "Bayesian"}, ScoreAxis(score, 0, 1, 0.5), values, against=against)
     lines = [t for t in figure.data if t.customdata is not None]
     assert lines
     for line in lines:

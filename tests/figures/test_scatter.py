@@ -24,8 +24,8 @@ def drawn(outcome=(0, 0, 1, 2, 3, 4), rest=None, rings=None, standard=STANDARD):
     )
     verdict = np.array([0, 1, 0, 1, 2])[outcome]
     margins = {
-        "standard": selection.margin(x, verdict, 0, 1, 4),
-        "bayes": selection.margin(y, verdict, 0, 1, 4),
+        "standard": selection.marginal_counts(x, verdict, 0, 1, 4),
+        "bayes": selection.marginal_counts(y, verdict, 0, 1, 4),
     }
     corners = selection.quadrants(y >= 0.4, x >= 0.5)
     return scatter.agreement(

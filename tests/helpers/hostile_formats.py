@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from small_studies import forget_files
 
-from bnn_core.datasets.bbbc021 import read_fields
+from bnn_core.datasets.bbbc021 import read_field_table
 from bnn_core.datasets.image_sets import open_image_set
 from bnn_core.datasets.mnist import LabelledImages, read_idx
 from bnn_core.datasets.plates import read_plate
@@ -552,8 +552,10 @@ def _plates(folder: Path) -> Iterator[Format]:
         _csv(bbbc / "BBBC021_v1_image.csv", image),
         _csv(bbbc / "BBBC021_v1_moa.csv", moa),
     ]
-    read_fields(bbbc)
-    yield Format("bbbc021 csv", files, damage.damage_text_table, lambda path: read_fields(bbbc))
+    read_field_table(bbbc)
+    yield Format(
+        "bbbc021 csv", files, damage.damage_text_table, lambda path: read_field_table(bbbc)
+    )
     yield from _prepared(folder / "making")
 
 

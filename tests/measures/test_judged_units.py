@@ -7,9 +7,9 @@ from bnn_core.measures.intervals import wilson
 from bnn_core.measures.judged_units import (
     Judged,
     accuracy_by_level,
+    figures_of_merit,
     independent_groups,
     judged_units,
-    quality,
     rows_of_units,
     undecided,
 )
@@ -76,18 +76,18 @@ def test_accuracy_at_each_level_by_hand(eight):
 
 
 def test_a_cutoff_keeps_and_counts(eight):
-    judged = Judged(judged_units(eight.drop(columns="compound"), "image", CLASSES), "top_softmax")
-    kept = judged.at(0.7)
+    units = Judged(judged_units(eight.drop(columns="compound"), "image", CLASSES), "top_softmax")
+    kept = units.at(0.7)
     assert (kept.kept, kept.right, kept.wrong, kept.total) == (6, 4, 2, 8)
     assert kept.accuracy == (4 / 6, *(pytest.approx(v) for v in wilson(4, 6)), False)
-    assert judged.at(0.99).accuracy is None and judged.at(0.99).coverage.value == 0
-    assert judged.at(-1.0).kept == 8
+    assert units.at(0.99).accuracy is None and units.at(0.99).coverage.value == 0
+    assert units.at(-1.0).kept == 8
 
 
 def test_low_is_sure_for_entropy(eight):
-    judged = Judged(judged_units(eight, "image", CLASSES), "predictive_entropy")
+    units = Judged(judged_units(eight, "image", CLASSES), "predictive_entropy")
     threshold = float(certainty("predictive_entropy", np.float64(0.55)))
-    assert judged.at(threshold).kept == int((eight["predictive_entropy"] <= 0.55).sum())
+    assert units.at(threshold).kept == int((eight["predictive_entropy"] <= 0.55).sum())
 
 
 def test_with_groups_the_interval_is_wider_than_without(eight):
@@ -99,35 +99,35 @@ def test_with_groups_the_interval_is_wider_than_without(eight):
 
 
 def test_the_curve_passes_through_the_single_cutoff(eight):
-    judged = Judged(judged_units(eight.drop(columns="compound"), "image", CLASSES), "confidence")
+    units = Judged(judged_units(eight.drop(columns="compound"), "image", CLASSES), "confidence")
     thresholds = np.array([0.1, 0.4])
-    bands = judged.curves(thresholds)
+    bands = units.curves(thresholds)
     for i, threshold in enumerate(thresholds):
-        at = judged.at(threshold)
+        at = units.at(threshold)
         assert bands.at.accuracy[i] == at.accuracy.value
         assert bands.accuracy_low[i] == at.accuracy.low
         assert bands.at.coverage[i] == at.coverage.value
 
 
 def test_bins_hold_everything_and_give_their_units_back(eight):
-    judged = Judged(judged_units(eight, "image", CLASSES), "top_softmax")
-    bars = judged.histogram(0.5, 1.0, 5)
+    units = Judged(judged_units(eight, "image", CLASSES), "top_softmax")
+    bars = units.histogram(0.5, 1.0, 5)
     assert bars["right"].sum() == 5 and bars["wrong"].sum() == 3
-    for place, row in bars.iterrows():
-        units = judged.in_bin(place, 0.5, 1.0, 5)
-        assert len(units) == row["right"] + row["wrong"]
-        assert (~units["correct"].astype(bool)).sum() == row["wrong"]
+    for bar, row in bars.iterrows():
+        inside = units.in_bin(bar, 0.5, 1.0, 5)
+        assert len(inside) == row["right"] + row["wrong"]
+        assert (~inside["correct"].astype(bool)).sum() == row["wrong"]
 
 
 def test_unknown_scores_are_left_out_and_counted(eight):
     eight.loc[3, "confidence"] = np.nan
-    judged = Judged(judged_units(eight, "image", CLASSES), "confidence")
-    assert len(judged) == 7 and judged.without == 1
+    units = Judged(judged_units(eight, "image", CLASSES), "confidence")
+    assert len(units) == 7 and units.without == 1
 
 
 def test_quality_of_nothing_has_n_0(eight):
-    assert quality(eight, CLASSES)["n"] == 8
-    assert quality(eight.iloc[:0], CLASSES)["n"] == 0
+    assert figures_of_merit(eight, CLASSES)["n"] == 8
+    assert figures_of_merit(eight.iloc[:0], CLASSES)["n"] == 0
 
 
 def test_undecided_counts_the_folded_back():

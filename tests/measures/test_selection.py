@@ -37,7 +37,7 @@ def test_quadrants():
 
 def test_margin_counts_by_verdict():
     values, verdict = np.array([0.0, 0.2, 0.9, 1.0, 1.0]), np.array([0, 1, 0, 0, 2])
-    found = selection.margin(values, verdict, 0, 1, 2)
+    found = selection.marginal_counts(values, verdict, 0, 1, 2)
     assert found.to_numpy().tolist() == [[0, 0.5, 1, 1, 0], [0.5, 1, 2, 0, 1]]
 
 

@@ -1,8 +1,11 @@
+from urllib.parse import parse_qsl
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from page_studies import pages, write_animals, write_compounds
 
+from bnn_core.review.saved_views import saved_views
 from pages.shared import filters, frame, panels, scores, studies, wall
 
 
@@ -106,3 +109,18 @@ def test_a_cut_off_starts_where_it_keeps_as_many_as_c_and_anew_in_another_study(
     app.selectbox(key="study").set_value("others").run()
     assert not app.exception
     assert app.slider(key="cut_predictive_entropy").value == starts["others"]
+
+
+def test_a_saved_view_keeps_page_filters_and_study(monkeypatch, tmp_path):
+    write_animals(cache := tmp_path, n=30)
+    app = pages(monkeypatch, cache, "mechanisms.py", study="animals", label="cat")
+    app.text_input(key="view_name").set_value("<b>cats</b>").run()
+    assert not app.exception
+    (view,) = saved_views(cache)
+    assert (view["name"], view["page"]) == ("<b>cats</b>", "mechanisms")
+    assert dict(parse_qsl(view["query"])) | {"study": "animals", "label": "cat"} == dict(
+        parse_qsl(view["query"])
+    )
+    assert app.text_input(key="view_name").value == ""
+    app.button(key="view_remove_0").click().run()
+    assert saved_views(cache) == [] and not app.exception

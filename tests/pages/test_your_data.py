@@ -350,7 +350,7 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     )
     jobs.write_json(cache / jobs.FOLDER / "000007" / jobs.ENDED, {"state": jobs.DONE})
     app.run()
-    app.button(key="job_000007_Open").click().run()
+    app.button(key="job_000007_Open study").click().run()
     assert app.session_state["study"] == "animals" and not app.exception
     monkeypatch.setenv("BNN_DATA_ROOTS", str(tmp_path))
     app = pages(monkeypatch, cache, PAGE, data_view="Your own images")

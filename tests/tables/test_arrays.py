@@ -104,7 +104,7 @@ def test_labels_in_the_order_of_a_table(tmp_path):
         (lambda p: np.savez(p, a=P.T, labels=[0, 1, 1, 1, 0]), "transpose it"),
         (lambda p: p.write_bytes(b"PK\3\4broken"), "is damaged"),
         (lambda p: np.savez(p, a=np.array([{}], dtype=object)), "is damaged"),
-        (lambda p: np.savez(p, a=np.zeros((0, 3))), "holds nothing"),
+        (lambda p: np.savez(p, a=np.zeros((0, 3))), "is empty"),
     ],
 )
 def test_arrays_that_do_not_fit(tmp_path, write, words):

@@ -123,5 +123,5 @@ def test_one_layout_for_every_plate_but_not_one_of_several(tmp_path):
     table = {"plate": ["P1", "P2"], "well": ["A01", "A01"]}
     assert join(table, {"well": ["A01"], "moa": ["m"]}, tmp_path)[0]["moa"].tolist() == ["m", "m"]
     layout = {"plate": ["P1", "P2"], "well": ["A01", "A01"], "moa": ["m", "n"]}
-    with pytest.raises(InputError, match="share no column"):
+    with pytest.raises(InputError, match="no column in common"):
         join({"well": ["A01"]}, layout, tmp_path)

@@ -167,9 +167,10 @@ def test_a_wrong_prediction_column_is_found_out(importing):
 def test_wells_that_no_plate_has_are_said(importing):
     found = importing(eight().assign(plate="P1", well="Z99"))
     assert any(
-        note.startswith("8 images are in wells that no plate has (Z99)") for note in found.notes
+        note.startswith("8 images are in wells that do not exist on a plate (Z99)")
+        for note in found.notes
     )
-    assert not any("no plate has" in note for note in importing(eight()).notes)
+    assert not any("do not exist" in note for note in importing(eight()).notes)
 
 
 def test_logits_are_refused_or_converted(importing):

@@ -65,8 +65,8 @@ def test_rows_and_columns_that_count_from_zero():
 @pytest.mark.parametrize(
     ("rows", "columns", "words"),
     [
-        (["0", "6"], ["1", "11"], "'row' counts from 0, 'col' has no 0"),
-        (["1", "6"], ["0", "11"], "'col' counts from 0, 'row' has no 0"),
+        (["0", "6"], ["1", "11"], "'row' counts from 0, 'col' does not"),
+        (["1", "6"], ["0", "11"], "'col' counts from 0, 'row' does not"),
     ],
 )
 def test_one_of_two_that_counts_from_zero_is_refused(rows, columns, words):

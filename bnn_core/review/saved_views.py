@@ -1,0 +1,71 @@
+"""Saved views: addresses of the app under names, shared by all users of a cache folder.
+
+They are in <cache>/.views.json. A view is the page and what follows the "?" of its address: study,
+filters, score, cut-off and what is selected.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, TypedDict
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import TakenError, alone, read_json, write_json
+from bnn_core.base.schema import Rule
+
+FILE, LOCK = ".views.json", ".views.lock"
+#: Most views of a cache folder, and most characters of a name and of an address.
+MOST, LONGEST_NAME, LONGEST_ADDRESS = 500, 80, 8000
+
+
+class View(TypedDict):
+    """name: unique. page: last part of the page's address. query: what follows the "?", encoded.
+    saved: an ISO time."""
+
+    name: str
+    page: Annotated[str, Rule("the name of a page", str.isidentifier)]
+    query: str
+    saved: str
+
+
+class _File(TypedDict):
+    views: list[View]
+
+
+def saved_views(root: Path) -> list[View]:
+    """The views of a cache folder by name. Raises InputError where the file is damaged."""
+    path = Path(root) / FILE
+    return read_json(path, _File)["views"] if path.is_file() else []
+
+
+def save_view(root: Path, name: str, page: str, query: str) -> None:
+    """Save a view; one of the same name is replaced.
+
+    Raises InputError for an empty or too long name, and where the file cannot be written.
+    """
+    name = " ".join(name.split())
+    if not name or len(name) > LONGEST_NAME:
+        raise InputError(f"a view needs a name of 1 to {LONGEST_NAME} letters")
+    if len(query) > LONGEST_ADDRESS:
+        raise InputError("this view has too long an address: select fewer images")
+    saved = datetime.now().astimezone().isoformat(timespec="seconds")
+    view: View = {"name": name, "page": page, "query": query, "saved": saved}
+    _change(root, name, [view])
+
+
+def remove_view(root: Path, name: str) -> None:
+    """Remove a view; nothing where there is none of this name."""
+    _change(root, name, [])
+
+
+def _change(root: Path, name: str, new: list[View]) -> None:
+    try:
+        with alone(Path(root) / LOCK, "another user is saving a view; try again"):
+            views = [view for view in saved_views(root) if view["name"] != name] + new
+            if len(views) > MOST:
+                raise InputError(f"there are {MOST} saved views; remove some first")
+            views.sort(key=lambda view: view["name"].casefold())
+            write_json(Path(root) / FILE, {"views": views})
+    except TakenError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot write {root}: {error.strerror or error}") from error

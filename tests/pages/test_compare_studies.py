@@ -1,0 +1,55 @@
+import json
+import shutil
+
+import pytest
+from page_studies import pages, write_animals
+
+from bnn_core.review.two_studies import compare_two
+from bnn_core.study.folder import open_study
+
+PAGE = "compare_studies/page.py"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Two studies of the same images: the second is a copy made later, read by another method."""
+    root = tmp_path_factory.mktemp("cache")
+    write_animals(root)
+    return root
+
+
+def test_alone_it_says_what_a_second_study_is(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE)
+    assert not app.exception and "--out animals-again" in app.info[0].value.replace("\\", "")
+
+
+def test_two_studies_of_the_same_images(monkeypatch, cache):
+    again = shutil.copytree(cache / "animals", cache / "again")
+    meta = json.loads((again / "study.json").read_text())
+    (again / "study.json").write_text(json.dumps(meta | {"title": "again"}))
+    app = pages(monkeypatch, cache, PAGE, study="animals")
+    app.selectbox(key="method_second").set_value("standard").run()
+    assert not app.exception
+    one, two = open_study(cache / "animals"), open_study(again)
+    expected = compare_two(one, two, (one.reading_method, "standard"))
+    assert [app.selectbox(key="with").value, app.selectbox(key="method_second").value] == [
+        "again",
+        "standard",
+    ]
+    shares = [100 * expected.table[f"right_{side}"].mean() for side in ("first", "second")]
+    assert [m.value for m in app.metric[:3]] == [
+        f"{shares[0]:.1f} %",
+        f"{shares[1]:.1f} %",
+        f"{100 * expected.difference().value:+.1f} points",
+    ]
+    differ = int(expected.table["differ"].sum())
+    assert app.metric[3].value == f"{differ} of {len(expected.table)}"
+    table = next(d.value for d in app.dataframe if "gained" in d.value)
+    assert (table["gained"].sum(), table["lost"].sum()) == (
+        (expected.table["change"] == "only the second right").sum(),
+        (expected.table["change"] == "only the first right").sum(),
+    )
+    # Each kind of change shows its images.
+    for option in app.segmented_control(key="change").options:
+        app.segmented_control(key="change").set_value(option).run()
+        assert not app.exception

@@ -1,0 +1,39 @@
+"""Saved views: names, limits, damage."""
+
+import json
+
+import pytest
+
+from bnn_core.base.errors import InputError
+from bnn_core.review.saved_views import FILE, LONGEST_NAME, remove_view, save_view, saved_views
+
+
+def test_views_are_kept_by_name_and_replaced(tmp_path):
+    assert saved_views(tmp_path) == []
+    save_view(tmp_path, "  my   suspects ", "suspect_labels", "study=demo&label=a&label=b")
+    save_view(tmp_path, "Before", "overview", "study=demo")
+    save_view(tmp_path, "my suspects", "mechanisms", "study=other")
+    views = saved_views(tmp_path)
+    assert [(v["name"], v["page"], v["query"]) for v in views] == [
+        ("Before", "overview", "study=demo"),
+        ("my suspects", "mechanisms", "study=other"),
+    ]
+    remove_view(tmp_path, "Before")
+    remove_view(tmp_path, "Before")
+    assert [v["name"] for v in saved_views(tmp_path)] == ["my suspects"]
+
+
+@pytest.mark.parametrize("name", ["", "  \n ", "x" * (LONGEST_NAME + 1)])
+def test_a_name_has_a_few_letters(tmp_path, name):
+    with pytest.raises(InputError, match=f"1 to {LONGEST_NAME}"):
+        save_view(tmp_path, name, "overview", "")
+    assert saved_views(tmp_path) == []
+
+
+def test_a_damaged_file_is_named_and_not_overwritten(tmp_path):
+    script = {"name": "a", "page": "javascript:x", "query": "", "saved": ""}
+    for text in ("[", '{"views": [{"name": 3}]}', json.dumps({"views": [script]})):
+        (tmp_path / FILE).write_text(text)
+        with pytest.raises(InputError, match=FILE):
+            save_view(tmp_path, "a", "overview", "")
+        assert (tmp_path / FILE).read_text() == text
