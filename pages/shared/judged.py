@@ -67,14 +67,8 @@ def _judged(key: str, method: str, score: str, level: str, _study: Study) -> Jud
 
 @st.cache_resource(max_entries=24, show_spinner="Computing the figures")
 def _qualities(key: str, method: str, _study: Study) -> dict[str, float]:
-<<<<<<< HEAD
     table = filters.passing_rows(_study, studies.table(_study, method))
-    return quality(table, _study.classes)
-=======
-    return figures_of_merit(
-        studies.table(_study, method).iloc[filters.passing(_study)], _study.classes
-    )
->>>>>>> main
+    return figures_of_merit(table, _study.classes)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
