@@ -28,8 +28,10 @@ COMMANDS = {
     "metrics": ("metrics", "accuracy and calibration of the methods of a study"),
     "check": ("check", "check a study's files, tables and numbers"),
     "export": ("export", "write the flagged images, or any selection, as a table"),
+    "review": ("review", "take decisions from an edited list into the review log"),
     "report": ("report", "write a study as one HTML file, to read offline"),
     "second-opinion": ("second_opinion", "predict labels from a table of measured features"),
+    "completion": ("completion", "print a script that completes commands in a shell"),
     "serve": ("serve", "serve the app, also to other machines"),
 }
 
@@ -71,8 +73,8 @@ def _flags(parser: argparse.ArgumentParser) -> Iterator[str]:
                 yield from _flags(below)
 
 
-def make_parser(chosen: str | None) -> argparse.ArgumentParser:
-    """The command line, with the flags of the chosen command."""
+def make_parser(*chosen: str) -> argparse.ArgumentParser:
+    """The command line, with the flags of the chosen commands."""
     parser = Parser(
         prog="bnn", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -81,7 +83,7 @@ def make_parser(chosen: str | None) -> argparse.ArgumentParser:
         title="commands", dest="command", metavar="COMMAND", required=True
     )
     for name, (file, line) in COMMANDS.items():
-        if name != chosen:
+        if name not in chosen:
             subparsers.add_parser(name, help=line)
             continue
         module = importlib.import_module(f"bnn_core.commands.{file}")
@@ -100,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0 done, 2 bad input, 130 interrupted)."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = make_parser(argv[0] if argv else None).parse_args(argv)
+        args = make_parser(*argv[:1]).parse_args(argv)
         line = args.run(args)
     except InputError as error:
         print(f"bnn: {error}", file=sys.stderr)

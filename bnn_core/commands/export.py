@@ -6,6 +6,7 @@ The file is the same as that of the button in the app.
   bnn export demo --out unsure.parquet --filter "vi_confidence < 0.2; label != DMSO"
   bnn export demo --out labels.csv --table labels
   bnn export demo --out decisions.csv --table compounds
+  bnn export demo --out flagged.xlsx --short     # 12 columns and a legend; 'bnn review' reads it
 
 A filter selects among all images, flagged or not, by the columns of the exported list. Conditions
 are separated by ";", values by ",". To train again on the reviewed labels:
@@ -16,21 +17,33 @@ import argparse
 from pathlib import Path
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path
 from bnn_core.base.wording import count
 from bnn_core.commands.flags import add_cache_flag
 from bnn_core.measures.prediction_sets import LEVEL
 from bnn_core.review.corrected_labels import corrected_labels
-from bnn_core.review.exporting import FORMATS, export_flagged, format_of, write_exported
+from bnn_core.review.exporting import (
+    FORMATS,
+    csv_bytes,
+    export_flagged,
+    format_of,
+    write_exported,
+)
 from bnn_core.review.group_decisions import study_decision_list
 from bnn_core.review.log import ReviewLog
+from bnn_core.review.short_list import short_list, workbook_bytes
 from bnn_core.study.catalogue import cache_root
-from bnn_core.study.folder import open_study
+from bnn_core.study.folder import Study, open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
     parser.add_argument(
-        "--out", metavar="FILE", type=Path, required=True, help="file to write; .csv or .parquet"
+        "--out",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="file to write: .csv or .parquet; with --short .csv or .xlsx",
     )
     parser.add_argument("--format", choices=FORMATS, help="default: by the file's ending")
     parser.add_argument(
@@ -48,6 +61,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "(default: the flagged images)",
     )
     parser.add_argument(
+        "--short",
+        action="store_true",
+        help="12 columns with units in their heads, for Excel; an .xlsx has a sheet that explains "
+        "them",
+    )
+    parser.add_argument(
         "--chance",
         metavar="P",
         type=float,
@@ -61,6 +80,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     root = cache_root(args.cache)
     study = open_study(args.study, root)
+    if args.short:
+        return _short(args, study, root)
     if args.table == "flagged":
         if not 0 < args.chance < 1:
             raise InputError(
@@ -82,3 +103,16 @@ def run(args: argparse.Namespace) -> str:
     table = corrected_labels(study, log) if labels else study_decision_list(study, log)
     write_exported(table, args.out, kind)
     return f"{args.out}: {count(len(table), 'image' if labels else 'compound')}"
+
+
+def _short(args: argparse.Namespace, study: Study, root: Path) -> str:
+    if args.table != "flagged":
+        raise InputError(f"--short goes with --table flagged only, not {args.table}")
+    kind = args.out.suffix.lower()
+    if kind not in (".csv", ".xlsx") or args.format not in (None, "csv"):
+        raise InputError(f"--out {args.out} must end in .csv or .xlsx with --short")
+    short = short_list(study, export_flagged(study, filter=args.filter, reviews=root))
+    content = csv_bytes(short) if kind == ".csv" else workbook_bytes(study, short)
+    with atomic_path(args.out) as temporary:
+        temporary.write_bytes(content)
+    return f"{args.out}: {count(len(short), 'image')}"

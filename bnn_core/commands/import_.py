@@ -110,6 +110,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="columns to join on, such as compound or plate,well (default: the best shared ones)",
     )
+    meaning.add_argument(
+        "--exclude",
+        metavar="FILE",
+        type=Path,
+        help="do not score the images that this reviewed list (bnn export) excludes",
+    )
+    meaning.add_argument(
+        "--relabel",
+        metavar="FILE",
+        type=Path,
+        help="score by the new labels of this reviewed list (bnn export)",
+    )
     probabilities = parser.add_argument_group("probabilities")
     probabilities.add_argument("--prefix", help="beginning of the names of class probabilities")
     probabilities.add_argument(
@@ -194,5 +206,7 @@ def run(args: argparse.Namespace) -> str:
         new=tuple(args.new),
         labels=args.labels,
         ids=args.ids,
+        exclude=args.exclude,
+        relabel=args.relabel,
     )
     return "\n".join([f"columns: {study.meta['columns']}", *study.meta["notes"], describe(study)])

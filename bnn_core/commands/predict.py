@@ -2,11 +2,12 @@
 
 IMAGES is a table of plates (one row per image, as for 'bnn study plate'; labels are not needed), a
 folder (sub-folders are labels), an .npz (images, labels), an idx file of images, `emnist`, or
-`emnist:SPLIT` (byclass, bymerge, balanced, letters, digits, mnist; -train for the training part);
-NAME=IMAGES gives a set a name of your own. The images of a table are scaled as the study's own
-were; plates that the study has already are passed over. Images with a label that the study knows
-get the role "shifted", those with another "new", those without "unlabelled"; no accuracy counts
-them. Interrupt it at any time; the same command continues where it stopped.
+`emnist:SPLIT` (byclass, bymerge, balanced, letters, digits, mnist; -train for the training part); of
+a study of measured features it is a table with the same features. NAME=IMAGES gives a set a name of
+your own. The images of a table are scaled as the study's own were; plates that the study has already
+are passed over. Images with a label that the study knows get the role "shifted", those with another
+"new", those without "unlabelled"; no accuracy counts them. Interrupt it at any time; the same
+command continues where it stopped.
 
   bnn predict mnist emnist                   # letters: how does it react to unknown kinds?
   bnn predict mnist letters.npz --out cache/mnist-letters
@@ -26,6 +27,7 @@ from bnn_core.datasets.image_sets import split_name
 from bnn_core.datasets.mnist import data_root
 from bnn_core.datasets.plates import read_plate
 from bnn_core.recipes.adding import add_named_images
+from bnn_core.recipes.new_features import features_like, predict_features
 from bnn_core.recipes.new_plates import predict_plates
 from bnn_core.study.catalogue import cache_root, study_path
 from bnn_core.study.describing import one_line, with_notes
@@ -58,6 +60,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder of data sets (default: $BNN_DATA, else a per-user cache)",
     )
+    parser.add_argument(
+        "--metadata",
+        metavar="FILE",
+        type=Path,
+        help="the table of an array's rows, for a study of measured features",
+    )
     add_table_flags(parser)
     add_cache_flag(parser)
     add_device_flags(parser)
@@ -73,6 +81,8 @@ def run(args: argparse.Namespace) -> str:
     root = cache_root(args.cache)
     study = study_path(args.study, root)
     out = study_path(args.out, root) if args.out else None
+    if open_study(study).meta.get("features"):
+        return _add_features(args, study, out)
     tables = [text for text in args.given if _is_table(text)]
     if tables and len(tables) < len(args.given):
         raise InputError("give tables and other images in two commands")
@@ -93,6 +103,37 @@ def run(args: argparse.Namespace) -> str:
         restart=args.restart,
     )
     return with_notes(made)
+
+
+def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> str:
+    """Add the rows of each table to a study of measured features."""
+    if args.deploy:
+        raise InputError(
+            "--deploy: of measured features these networks are trained with the study: give it to "
+            "'bnn study features'"
+        )
+    if not args.given:
+        raise InputError("name the tables of features to predict")
+    options = table_options(args)
+    known = ("label", "batch", "control", "unlabelled", "columns")
+    for text in args.given:
+        given, path = split_name(text)
+        features = features_like(
+            open_study(study), path, metadata=args.metadata, **{key: options[key] for key in known}
+        )
+        for doubt in features.doubts:
+            print(doubt, file=sys.stderr)
+        study = predict_features(
+            study,
+            features,
+            given or path.name.split(".")[0],
+            out=out,
+            role=args.role,
+            device=chosen_device(args),
+            force=args.force,
+            restart=args.restart,
+        )
+    return with_notes(study)
 
 
 def _is_table(text: str) -> bool:

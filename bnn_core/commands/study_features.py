@@ -52,6 +52,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "controls' spread (default: none)",
     )
     group.add_argument(
+        "--pictures",
+        metavar="FILE",
+        type=Path,
+        help="a table of images (as of 'bnn study plate'), to be shown for the rows of the same plate, "
+        "well and site (default: the files that TABLE itself names, if any)",
+    )
+    group.add_argument(
         "--group", metavar="COLUMN", help="rows left out together (default: of a compound)"
     )
     add_fold_flags(parser, copies=False)
@@ -70,6 +77,7 @@ def run(args: argparse.Namespace) -> str:
         metadata=args.metadata,
         features=args.features,
         anchor=args.anchor,
+        pictures=args.pictures,
         group=args.group,
         title=args.title,
         **run_flags(args),

@@ -3,7 +3,6 @@
 Features are columns of the table, or an array (.npy, .npz) with a table of metadata beside it.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,11 @@ from bnn_core.base.roots import readable
 from bnn_core.base.wording import WARNING, count, listed
 from bnn_core.datasets.anchoring import ANCHORS, anchored
 from bnn_core.datasets.labelled_rows import labelled_rows
-from bnn_core.datasets.plate_files import find_files, pick_channels
 from bnn_core.datasets.plate_roles import named_column
+from bnn_core.datasets.row_pictures import file_columns_of, with_pictures
 from bnn_core.tables.aliases import column_like
 from bnn_core.tables.class_columns import find_class_columns
-from bnn_core.tables.columns import ColumnMap, map_columns
+from bnn_core.tables.columns import map_columns
 from bnn_core.tables.feature_columns import feature_candidates, matching_columns, usable_columns
 from bnn_core.tables.reading import naming, read_table, to_numbers
 
@@ -63,6 +62,7 @@ def read_features(
     unlabelled: Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
     images: Path | None = None,
+    pictures: Path | None = None,
     channels: Sequence[str] | None = None,
     anchor: str = "none",
     only: Sequence[str] | None = None,
@@ -70,10 +70,12 @@ def read_features(
     """Read and check a table of features, or an array of them with the table `metadata`.
 
     features: patterns of column names (`Cells_*`); by default every column of numbers that is no
-    metadata. anchor: "controls" makes each plate's values differences from the median of its
-    controls in units of the controls' spread (`anchoring.anchored`). only: the features of a
-    finished study, in their order; the rows are then to be predicted and need no label. The other
-    arguments are those of `plates.read_plate`.
+    metadata. pictures: a table of images, as of `read_plate`, whose pictures are shown for the rows
+    of the same plate, well and site; by default those that the table itself names. anchor:
+    "controls" makes each plate's values differences from the median of its controls in units of the
+    controls' spread (`anchoring.anchored`). only: the features of a finished study, in their order;
+    the rows are then to be predicted and need no label. The other arguments are those of
+    `plates.read_plate`.
 
     Raises InputError as `read_plate`, but for paths, which are optional; for fewer than two
     features; for columns that are class probabilities; and for an anchor without controls.
@@ -85,11 +87,16 @@ def read_features(
     with naming(metadata or table_path):
         mapped, column_map = map_columns(given, columns)
     notes = list(column_map.notes)
-    root = readable(images or (metadata or table_path).parent).resolve()
-    if not os.path.isdir(root):
-        raise InputError(f"--images {root} is no folder")
-    mapped, channels, more = _with_files(mapped, column_map, channels, table_path, root)
-    notes += more
+    shown = with_pictures(
+        mapped,
+        column_map,
+        metadata or table_path,
+        images=images,
+        pictures=pictures,
+        channels=channels,
+    )
+    mapped, channels, root = shown.table, shown.channels, shown.root
+    notes += shown.notes
     if batch is not None:
         mapped["batch"] = named_column(batch, given, mapped, "--batch")
     mapped = _with_ids(mapped)
@@ -103,7 +110,6 @@ def read_features(
         unlabelled=unlabelled,
         to_learn=only is None,
     )
-    files = [c for c in mapped if c == "path" or c.startswith("path_")]
     asked = [column_like(c, given.columns) for c in (label, group, batch) if c]
     used = {
         *column_map.columns.values(),
@@ -142,7 +148,7 @@ def read_features(
         *rows.notes,
     ]
     return FeatureTable(
-        rows.table.join(mapped[files]),
+        rows.table.join(mapped[file_columns_of(mapped)]),
         values,
         tuple(names),
         rows.classes,
@@ -176,24 +182,6 @@ def _read(path: Path, metadata: Path | None) -> tuple[pd.DataFrame, np.ndarray |
         )
     with np.errstate(over="ignore"):
         return given, np.array(array, dtype=np.float32)
-
-
-def _with_files(
-    mapped: pd.DataFrame,
-    column_map: ColumnMap,
-    channels: Sequence[str] | None,
-    path: Path,
-    root: Path,
-) -> tuple[pd.DataFrame, list[str] | None, list[str]]:
-    """The columns of pictures, where the rows have any, relative to `root`; channels; notes."""
-    if not column_map.channels and "path" not in mapped:
-        if channels:
-            raise InputError(f"--channels: {path} names no image files")
-        return mapped, None, []
-    mapped, channels, notes = pick_channels(mapped, column_map, channels, path)
-    for column in [c for c in mapped if c == "path" or c.startswith("path_")]:
-        mapped[column] = find_files(mapped[column], root)
-    return mapped, channels, notes
 
 
 def _with_ids(mapped: pd.DataFrame) -> pd.DataFrame:

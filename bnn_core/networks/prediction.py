@@ -24,6 +24,7 @@ from bnn_core.networks.augmentation import symmetry
 from bnn_core.networks.bodies import LeNet5
 from bnn_core.networks.layers import BayesLayer
 from bnn_core.networks.memory import keep_freed_memory
+from bnn_core.networks.mlp import MLP
 from bnn_core.networks.mscnn import MultiScaleCNN
 from bnn_core.networks.precision import autocast
 
@@ -168,6 +169,8 @@ def sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
     body, weights = networks.body, networks.weights
     if set(weights) == {"head.weight", "head.bias"}:
         return partial(_last_layers, networks)
+    if isinstance(body, MLP) and set(weights) == {name for name, _ in body.named_parameters()}:
+        return partial(_perceptrons, networks)
     if _has_kernel(body):
         weights = weights | _shared(networks)
         if isinstance(body, MultiScaleCNN):
@@ -194,6 +197,14 @@ def _last_layers(networks: Networks, images: Tensor) -> Tensor:
     """Logits of networks that differ in their last layer only: one pass through the body."""
     features = networks.body.features(images)
     return features @ networks.weights["head.weight"].mT + networks.weights["head.bias"][:, None]
+
+
+def _perceptrons(networks: Networks, images: Tensor) -> Tensor:
+    """Logits of perceptrons with one scaling, which is then done once, as two batched products."""
+    weights = networks.weights
+    x = networks.body.scaling(images.flatten(1)).expand(networks.num_samples, -1, -1)
+    h = torch.baddbmm(weights["hidden.bias"][:, None], x, weights["hidden.weight"].mT).relu_()
+    return torch.baddbmm(weights["head.bias"][:, None], h, weights["head.weight"].mT)
 
 
 def _shared(networks: Networks) -> dict[str, Tensor]:

@@ -1,6 +1,14 @@
-"""Settings for measured features: quick and default."""
+"""Settings for measured features: quick and default.
+
+How they were chosen, and what else was tried: tests/benchmarks/RESULTS.md.
+"""
+
+from dataclasses import replace
+
+import numpy as np
 
 from bnn_core.networks.settings import TrainConfig
+from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.rivals import with_rivals
 
 _FEATURES = {
@@ -31,3 +39,21 @@ _PRESETS = {
     },
 }
 PRESETS = {name: with_rivals(preset) for name, preset in _PRESETS.items()}
+
+
+def suited(choice: MethodChoice, rows: int) -> MethodChoice:
+    """The choice with batches for so many labelled rows: about ten steps an epoch, 8 to 512 rows.
+
+    A batch size that is not the preset's stays as it is.
+    """
+    size = int(np.clip(2 ** int(np.log2(max(rows, 8) / 8)), 8, 512))
+    preset = PRESETS[choice.preset]
+    return replace(
+        choice,
+        configs={
+            method: replace(config, batch_size=size)
+            if config.batch_size == preset[method].batch_size
+            else config
+            for method, config in choice.configs.items()
+        },
+    )

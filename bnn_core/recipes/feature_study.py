@@ -7,7 +7,7 @@ from typing import Any
 
 from bnn_core.datasets.feature_source import prepare_features
 from bnn_core.datasets.features import read_features
-from bnn_core.recipes.feature_presets import PRESETS
+from bnn_core.recipes.feature_presets import PRESETS, suited
 from bnn_core.recipes.method_choice import MethodChoice, changes_of, choose_methods
 from bnn_core.recipes.plate_study import (
     Division,
@@ -33,6 +33,7 @@ def study_from_features(
     unlabelled: Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
     images: str | os.PathLike | None = None,
+    pictures: str | os.PathLike | None = None,
     anchor: str = "none",
     methods: Sequence[str] = ("vi", "standard"),
     preset: str = "default",
@@ -51,7 +52,8 @@ def study_from_features(
     table: one row per well, field or cell, such as CellProfiler profiles or embeddings, in any format
     that `bnn import` reads; or an array (N, F), .npy, with the table `metadata` of its N rows.
     features: patterns of column names (`Cells_*`); by default every column of numbers that is no
-    metadata, not constant, and missing in at most 20 % of the rows. anchor: "controls" measures each
+    metadata, not constant, and missing in at most 20 % of the rows. pictures: a table of images, shown
+    for the rows of their plate, well and site. anchor: "controls" measures each
     plate from its own controls. Every fold fills gaps and scales the features by its training rows.
     The other arguments, the output and the errors are those of `study_from_plate`.
     """
@@ -78,6 +80,7 @@ def study_from_features(
         unlabelled=unlabelled,
         columns=columns,
         images=None if images is None else Path(images),
+        pictures=None if pictures is None else Path(pictures),
         anchor=anchor,
         title=title,
         jobs=jobs,
@@ -112,11 +115,13 @@ def make_feature_study(
         tell(doubt)
     if division.folds not in (None, "each"):
         division.parts(rows.table)
+    labelled, pending = int((rows.table["role"] == "scored").sum()), [rows]
+    del rows  # the values are not in memory while networks are trained
     left_out = "labels" if division.leave_out == "label" else "compounds"
     return make_plate_study(
         out,
-        lambda: prepare_features(rows, prepared_folder(out)),
-        choice,
+        lambda: prepare_features(pending.pop(), prepared_folder(out)),
+        suited(choice, labelled),
         division,
         kind="features",
         title=title or f"{table.stem}, {left_out} left out",

@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from bnn_core.datasets.plate_files import find_files, spread_evenly
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.measures.uncertainty import summarise
+from bnn_core.review.corrected_labels import corrected_rows
 from bnn_core.study.catalogue import cache_root
 from bnn_core.study.folder import Study, open_study
 from bnn_core.study.lock import study_lock
@@ -39,6 +41,8 @@ def import_predictions(
     pixel_size_um: float | None = None,
     title: str | None = None,
     force: bool = False,
+    exclude: str | os.PathLike | None = None,
+    relabel: str | os.PathLike | None = None,
     **options: object,
 ) -> Study:
     """Make a study of somebody's predictions.
@@ -49,7 +53,8 @@ def import_predictions(
     (samples, images, classes). image_root: folder that the table's image paths start from; by
     default that of the table, where the images are there. With images the study gets thumbnails,
     quality measures and paths; an image that cannot be read is counted and named, never fatal.
-    pixel_size_um: micrometres per pixel, for the scale bar. options: fields of `ImportOptions`,
+    pixel_size_um: micrometres per pixel, for the scale bar. exclude, relabel: reviewed lists
+    (`bnn export`) of images that are not to be scored, and of new labels. options: fields of `ImportOptions`,
     such as label="moa", batch="week", classes=[...], method="dropout".
 
     Returns the study; `study.meta["columns"]` says how the columns were understood. Raises
@@ -86,6 +91,7 @@ def import_predictions(
             pixel_size_um,
             title or (out.name if isinstance(table, pd.DataFrame) else name),
             force,
+            {"exclude": exclude, "relabel": relabel},
         )
     return open_study(out.absolute())
 
@@ -98,14 +104,19 @@ def _make(
     pixel_size_um: float | None,
     title: str,
     force: bool,
+    reviewed: Mapping[str, str | os.PathLike | None],
 ) -> None:
     predictions = read_predictions(table, options)
+    predictions = replace(
+        predictions, images=corrected_rows(predictions.images, predictions.classes, **reviewed)
+    )
     settings = {
         "table": str(name_of(table)),
         "image_root": image_root and str(image_root),
         "pixel_size_um": pixel_size_um,
         **vars(options),
         "samples": None if options.samples is None else str(name_of(options.samples)),
+        **{name: str(file) for name, file in reviewed.items() if file is not None},
     }
     making = open_making(out, settings, force=force, restart=True)
     try:

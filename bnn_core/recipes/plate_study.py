@@ -18,7 +18,7 @@ from bnn_core.recipes.method_choice import MethodChoice, changes_of, choose_meth
 from bnn_core.recipes.plate import assemble_study, plan_plate_study, planned_warnings
 from bnn_core.recipes.plate_folds import run_folds
 from bnn_core.recipes.plate_presets import PRESETS
-from bnn_core.review.corrected_labels import apply_corrections, read_corrections
+from bnn_core.review.corrected_labels import corrected_rows
 from bnn_core.study.catalogue import MAKING, cache_root
 from bnn_core.study.folder import Study, open_study
 from bnn_core.study.lock import study_lock
@@ -343,16 +343,8 @@ def _divided(
 
 def _corrected(source: PlateSource, division: Division) -> PlateSource:
     """The source with reviewed images left out of training and scoring, or under new labels."""
-    ids = set(source.table["image_id"])
-    left_out: set[str] = set()
-    renamed: Mapping[str, str] = {}
-    if division.exclude:
-        left_out = set(read_corrections(division.exclude, ids, source.classes).exclude)
-    if division.relabel:
-        renamed = read_corrections(division.relabel, ids, source.classes).relabel
-    if not left_out and not renamed:
-        return source
-    return replace(source, table=apply_corrections(source.table, left_out, renamed))
+    table = corrected_rows(source.table, source.classes, division.exclude, division.relabel)
+    return source if table is source.table else replace(source, table=table)
 
 
 def _demand_crops(choice: MethodChoice, size: int, tell: Tell) -> None:

@@ -1,5 +1,6 @@
 """From decisions to a corrected label table, and from that to the labels of a new study."""
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +135,22 @@ def apply_corrections(
     images["role"] = role.mask(out & (role == "scored"), "unlabelled")
     images["label"] = images["label"].mask(out, None)
     return images
+
+
+def corrected_rows(
+    images: pd.DataFrame,
+    classes: Collection[str],
+    exclude: str | os.PathLike | None,
+    relabel: str | os.PathLike | None,
+) -> pd.DataFrame:
+    """`apply_corrections` with what reviewed lists exclude and relabel; `images` itself without any.
+
+    Raises InputError as `read_corrections`, for images and labels that are not known.
+    """
+    ids = set(images["image_id"])
+    left_out = read_corrections(Path(exclude), ids, classes).exclude if exclude else frozenset()
+    renamed = read_corrections(Path(relabel), ids, classes).relabel if relabel else {}
+    return apply_corrections(images, left_out, renamed) if left_out or renamed else images
 
 
 def _from_flagged_list(row: dict[str, str]) -> tuple[bool, str | None, str | None]:

@@ -32,6 +32,11 @@ _CHANNEL_FILE = re.compile(
     re.I,
 )
 _METADATA = re.compile(r"^(?:image_)?metadata_")
+#: Units of concentrations that are no µM without more knowledge.
+_NO_MOLES = re.compile(
+    r"\s*(?:%.*|[munpfµμ]?g\s*(?:/|per)\s*[munµμ]?l|mg/kg|ppm|ppb|i?u/ml|units?/ml|[vw]/[vw])\s*",
+    re.I,
+)
 _BBBC021_PLATE = re.compile(r"^(Week\d+)_\d+$")
 
 
@@ -98,7 +103,7 @@ def map_columns(
             if c not in used and _rank(plain[c], canonical, channels) is not None
         ]
         if canonical == "concentration_unit":
-            claims = [c for c in claims if "concentration" in columns and _holds_units(table[c])]
+            claims = [c for c in claims if "concentration" in columns and _is_of_units(table, c)]
         if claims:
             claims.sort(key=lambda c: _rank(plain[c], canonical, channels) or 0)
             columns[canonical] = _one_of(table, canonical, claims)
@@ -181,9 +186,14 @@ def _all_equal(table: pd.DataFrame, columns: list[str]) -> bool:
     return all(first.equals(table[c].rename(columns[0])) for c in columns[1:])
 
 
-def _holds_units(values: pd.Series) -> bool:
-    """Whether any cell is a unit of concentration: a column "units" may be of something else."""
-    return any(unit_factor(unit) is not None for unit in as_text(values).dropna().unique())
+def _is_of_units(table: pd.DataFrame, column: str) -> bool:
+    """Whether a column is of units of concentration, by its name or a cell: "units" alone may be of
+    something else. Units without a factor to µM (µg/ml, %) count: they are refused, not forgotten.
+    """
+    if "conc" in plain_name(column) or "dose" in plain_name(column):
+        return True
+    units = as_text(table[column]).dropna().unique()
+    return any(unit_factor(unit) is not None or _NO_MOLES.fullmatch(unit) for unit in units)
 
 
 def _concentrations(

@@ -14,7 +14,11 @@ from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, match_names, name_key, none_where
 
 #: Labels that mean "no label" unless a class has that name. Their use is always reported.
-ASKED = ("-1", "none", "null", "?", "unknown", "-")
+ASKED = (
+    *("-1", "none", "null", "?", "unknown", "-", "missing", "tbd", "#n/a", "n.a.", "not known"),
+    *("unlabelled", "unlabeled", "not labelled", "not labeled", "unannotated", "not annotated"),
+    *("unassigned", "not assigned"),
+)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def read_feather(path: Path) -> pd.DataFrame:
 def read_sheet(path: Path) -> pd.DataFrame:
     """The only filled sheet of a workbook, every cell as text; index = the row's number there.
 
+    A sheet called "legend" beside another explains it, and is passed over.
     Raises InputError for a damaged file and for several filled sheets.
     """
     with decoding(path, "save it again, or as CSV"):
@@ -49,6 +50,8 @@ def read_sheet(path: Path) -> pd.DataFrame:
     filled = {
         name: rows for name, rows in sheets.items() if any(_text(c) for row in rows for c in row)
     }
+    if len(filled) == 2:
+        filled = {name: rows for name, rows in filled.items() if name.lower() != "legend"}
     if len(filled) != 1:
         what = (
             f"{count(len(filled), 'sheet')} with cells ({listed(list(filled))})"

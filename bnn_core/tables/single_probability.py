@@ -1,5 +1,6 @@
 """Two classes with one column of probability: the other class has what is missing to 1."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,8 @@ _PAIRS = (
     *(("0", "1"), ("-1", "1"), ("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y")),
     *(("negative", "positive"), ("neg", "pos")),
 )
+#: The end of a column that is called after its class: malignant_prob.
+_CALLED = re.compile(r"[\W_]+prob(a|ability)?$", re.I)
 _NAMES = (*VALUE, "y_prob", "y_proba", "y_score", "pred_prob", "pred_proba", "scores", "p1")
 
 
@@ -42,7 +45,7 @@ def find_single(
     if not ((values >= 0) & (values <= 1) | np.isnan(values)).all():
         return None, ""
     split = split_class_column(column)
-    named = split[1] if split else ""
+    named = split[1] if split else _CALLED.sub("", column) if _CALLED.search(column) else ""
     pair = _pair(main, column, named, values, labels, predicted, classes)
     both = ClassColumns((f"1 - {column}", column), pair, logits=False)
     return ClassValues(both, np.stack([1 - values, values], axis=1)), (
@@ -54,7 +57,11 @@ def find_single(
 def _probability_columns(main: SourceTable) -> list[str]:
     def is_called_so(column: str) -> bool:
         split = split_class_column(column)
-        return plain_name(column) in _NAMES or (split is not None and split[0] != "class")
+        return (
+            plain_name(column) in _NAMES
+            or (split is not None and split[0] != "class")
+            or _CALLED.search(column) is not None
+        )
 
     return [c for c in main.map.unused if is_called_so(c) and looks_numeric(main.raw[c])]
 

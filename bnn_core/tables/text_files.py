@@ -218,7 +218,10 @@ def _line_error(data: bytes, separator: str, skipped: int) -> str:
     if not match:
         return f"is not a readable table ({message})"
     where = f"row {int(match[1]) + skipped}" if match[1] else "(some row)"
-    if separator == "," and int(match[3]) > int(match[2]):
+    if int(match[2]) == 1:
+        first = data.split(b"\n", 1)[0].decode(errors="replace").strip()
+        hint = f"the first line ('{first[:60]}') seems to be a title, no header: remove it"
+    elif separator == "," and int(match[3]) > int(match[2]):
         hint = "put quotes around text that holds a comma, or separate by semicolons where commas "
         hint += "are decimal"
     else:

@@ -1,13 +1,18 @@
 """What the forms of Your data share: lists typed into a field, flags under the fields' words."""
 
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
 
 from bnn_core.base.errors import InputError
+from pages.shared.words import plain
 
 #: Image files that are checked, spread over the table: a network folder is slow.
 LOOKED_FOR = 200
-
 
 READ_ONLY = (
     "This server only shows studies. Make yours in a terminal on the machine itself, with "
@@ -29,6 +34,33 @@ def pairs(text: str) -> dict[str, str]:
             raise InputError(f"other columns: '{pair}' is not NAME=COLUMN, such as compound=Drug")
         columns[name.strip()] = column.strip()
     return columns
+
+
+def stamp(table: Path) -> tuple[int, int] | None:
+    """Time and size of a file: what is cached of it is as old as these."""
+    return (table.stat().st_mtime_ns, table.stat().st_size) if os.path.isfile(table) else None
+
+
+def class_table(table: pd.DataFrame, rows: str) -> None:
+    """The first rows of a table, and how many `rows` and groups each class has."""
+    counted = table[table["role"] == "scored"]
+    per_class = counted.groupby("label").agg(rows=("image_id", "size"), groups=("group", "nunique"))
+    alone = per_class.index[per_class["groups"] == 1]
+    if len(alone):
+        st.warning(
+            f"{plain(', '.join(alone))}: one group only. When the group is left out, the network "
+            f"is trained without the class and cannot predict it. These {rows} are counted "
+            "separately.",
+            icon=":material/warning:",
+        )
+    left, right = st.columns([2, 1], gap="medium")
+    left.dataframe(table.head(8).dropna(axis=1, how="all"), height=320)
+    right.dataframe(
+        per_class.reset_index(),
+        hide_index=True,
+        height=320,
+        column_config={"label": "Class", "rows": rows.capitalize(), "groups": "Groups"},
+    )
 
 
 def say(text: str, fields: Mapping[str, str]) -> str:

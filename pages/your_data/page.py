@@ -1,13 +1,13 @@
-"""Your data: predictions from elsewhere, your own plates, and the public data sets."""
+"""Your data: predictions from elsewhere, your own images or features, and public data sets."""
 
 import streamlit as st
 
 from bnn_core.base import roots
 from bnn_core.datasets.mnist import data_root
 from pages.shared import jobs_panel
-from pages.your_data import download_form, forms, import_form, plate_form
+from pages.your_data import download_form, features_form, forms, import_form, plate_form
 
-VIEWS = ("Import predictions", "Your own images", "Public data")
+VIEWS = ("Import predictions", "Your own images", "Measured features", "Public data")
 PUBLIC = (
     (
         "Handwritten digits (MNIST) and letters (EMNIST)",
@@ -43,6 +43,8 @@ def main() -> None:
         import_form.draw()
     elif view == VIEWS[1]:
         plate_form.draw()
+    elif view == VIEWS[2]:
+        features_form.draw()
     else:
         public()
 

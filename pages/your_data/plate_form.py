@@ -1,6 +1,5 @@
 """Your own images: check the table that describes them, and the command that trains on them."""
 
-import os
 import shlex
 from pathlib import Path
 
@@ -82,7 +81,7 @@ def draw() -> None:
         columns = forms.pairs(ask.get("map", ""))
         plates = _read(
             str(table),
-            _stamp(table),
+            forms.stamp(table),
             tuple(read.items()),
             tuple(columns.items()),
             ask.get("images"),
@@ -132,25 +131,7 @@ def preview(plates: PlateTable) -> None:
         )
     else:
         st.markdown(f"- All {looked:,} checked files exist.")
-    per_class = counted.groupby("label").agg(
-        images=("image_id", "size"), groups=("group", "nunique")
-    )
-    alone = per_class.index[per_class["groups"] == 1]
-    if len(alone):
-        st.warning(
-            f"{plain(', '.join(alone))}: one group only. When the group is left out, the network "
-            "is trained without the class and cannot predict it. These images are counted "
-            "separately.",
-            icon=":material/warning:",
-        )
-    left, right = st.columns([2, 1], gap="medium")
-    left.dataframe(table.head(8).dropna(axis=1, how="all"), height=320)
-    right.dataframe(
-        per_class.reset_index(),
-        hide_index=True,
-        height=320,
-        column_config={"label": "Class", "images": "Images", "groups": "Groups"},
-    )
+    forms.class_table(table, "images")
 
 
 def command(table: Path, ask: dict[str, str]) -> str:
@@ -160,10 +141,6 @@ def command(table: Path, ask: dict[str, str]) -> str:
         for one in forms.words(value) if flag == "map" else (value,):
             words += [f"--{flag}", one]
     return shlex.join(words)
-
-
-def _stamp(table: Path) -> tuple[int, int] | None:
-    return (table.stat().st_mtime_ns, table.stat().st_size) if os.path.isfile(table) else None
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table")

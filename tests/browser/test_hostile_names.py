@@ -1,6 +1,6 @@
 """A study with markup, scripts and formulas in all of its texts: they are shown as texts."""
 
-import re
+import io
 
 import numpy as np
 import openpyxl
@@ -8,10 +8,10 @@ import pandas as pd
 from browsing import serving, settled
 from study_writing import write_study
 
-from bnn_core.figures.report import write_report
+from bnn_core.figures.report import report_html
 from bnn_core.measures.uncertainty import Moments, summarise
-from bnn_core.recipes.imports import InputError  # noqa: F401
-from bnn_core.review.log import Action, ReviewLog
+from bnn_core.review.exporting import export_bytes
+from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
 
 SCRIPT = "<script>window.pwned=1</script>"
@@ -71,3 +71,43 @@ def hostile(cache):
         extra={"notes": [IMAGE + SCRIPT, LINK]},
     )
     return open_study(study)
+
+
+def test_no_text_of_a_study_runs_or_becomes_an_element(chromium, tmp_path):
+    study = hostile(tmp_path)
+    log = ReviewLog(tmp_path)
+    log.flag(
+        study,
+        range(6),
+        reviewer=IMAGE,
+        reason="label suspect",
+        decision="exclude",
+        note=FORMULA + SCRIPT + LINK,
+    )
+    with serving(tmp_path) as (url, _):
+        tab = chromium.new_page()
+        tab.set_default_timeout(60_000)
+        for page in PAGES:
+            tab.goto(f"{url}/{page}?study=hostile")
+            tab.locator("h1").first.wait_for()
+            settled(tab)
+            assert not tab.locator("[data-testid=stException]").count(), page
+            assert_harmless(tab, page)
+        report = tmp_path / "report.html"
+        report.write_bytes(report_html(study, log))
+        tab.goto(report.as_uri())
+        assert_harmless(tab, "report")
+        tab.close()
+    book = openpyxl.load_workbook(io.BytesIO(export_bytes(study, log, format="xlsx")))
+    cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row if cell.value]
+    assert any(FORMULA in str(cell.value) for cell in cells)
+    assert all(cell.data_type != "f" and not cell.hyperlink for cell in cells)
+
+
+def assert_harmless(tab, page):
+    """No script of the study ran, and no element was made of its texts."""
+    assert tab.evaluate("window.pwned") is None, page
+    made = tab.locator("img[src=x], img[onerror], a[href^='javascript:' i], [onerror], [onload]")
+    assert made.count() == 0, (page, made.first.evaluate("e => e.outerHTML"))
+    scripts = tab.locator("script").evaluate_all("all => all.map(s => s.textContent)")
+    assert not [text for text in scripts if text.strip() == "window.pwned=1"], page

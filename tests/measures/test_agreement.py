@@ -111,3 +111,13 @@ def test_stretching_moves_no_image_to_another_corner():
     plain = plane(table, table, C, C)
     pulled = Scale("confidence", 0.5, (0.0, 1.0), stretched=True)
     assert (plane(table, table, pulled, pulled).quadrant == plain.quadrant).all()
+
+
+def test_a_lasso_of_two_points_has_no_area(small):
+    line = {"x": [0.0, 1.0], "y": [0.0, 1.0], "xref": "x", "yref": "y"}
+    assert small.in_areas(np.arange(6), [], [line]).tolist() == []
+
+
+def test_a_score_without_upper_limit_is_drawn_at_the_end_of_its_axis():
+    scale = Scale("distance", 2.0, (0.0, 5.0))
+    assert_allclose(scale.place([1.0, 5.0, 80.0]), [1, 5, 5])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from scipy.special import expit
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
-from bnn_core.measures.cutoffs import ALPHA, needed_cutoff, split_halves
+from bnn_core.measures.cutoffs import ALPHA, STARTS, needed_cutoff, split_halves
 from bnn_core.measures.intervals import share_interval, share_p_value
 
 
@@ -163,3 +163,18 @@ def test_halves_without_groups_are_even_in_every_stratum():
 def test_a_target_is_a_share():
     with pytest.raises(ValueError, match=r"\(0, 1\]"):
         needed_cutoff([0.5], [True], 95)
+
+
+def test_the_check_counts_the_other_half():
+    score, correct = planted(601, seed=2)
+    check = needed_cutoff(score, correct, 0.8, seed=3).check
+    other = ~split_halves(601, seed=3)
+    kept = other & (score >= check.cutoff)
+    assert check.images == other.sum()
+    assert (check.kept, check.right) == (kept.sum(), correct[kept].sum())
+
+
+def test_the_reason_names_the_exact_lower_bound():
+    score, correct = np.zeros(200), np.arange(200) < 180
+    bound = 100 * beta.ppf(max(STARTS.values()), 180, 21)
+    assert f"{bound:.1f} %" in needed_cutoff(score, correct, 0.9).reason

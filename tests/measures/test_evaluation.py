@@ -180,3 +180,8 @@ def test_nothing_and_nan():
         ev.Selective([0.5, np.nan], [True, True])
     with pytest.raises(ValueError, match="shape"):
         ev.aurc([0.5], [True, True])
+
+
+def test_a_softmax_of_one_is_in_the_last_bin():
+    top, correct = np.array([1.0, 0.95]), np.array([False, True])
+    assert ev.ece(top, correct, bins=10) == pytest.approx((1 - 0.05) / 2)

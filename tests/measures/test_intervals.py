@@ -238,3 +238,11 @@ def test_the_p_value_is_the_level_at_which_the_interval_begins_at_the_target():
     assert (iv.share_p_value(right, n, 0.99) > 0.5).all()
     assert (iv.share_p_value(0 * n, 0 * n, 0.5) == 1).all()
     assert (iv.share_p_value(n, n, 1.0) == 1).all() and (iv.share_p_value(n, n, 0.8) < 0.02).all()
+
+
+def test_one_right_image_moves_the_lower_limit_off_zero():
+    right, n = np.array([[1], [0], [0]]), np.array([[10], [10], [10]])
+    low, high, _ = iv.share_intervals(right, n)
+    assert 0 < low[0] < 1 / 30 < high[0] < 1
+    none_low, _, _ = iv.share_intervals(0 * right, n)
+    assert none_low[0] == 0

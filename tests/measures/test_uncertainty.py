@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 
+from bnn_core.base.errors import InputError
 from bnn_core.measures.uncertainty import (
     Moments,
     confidence_score,
@@ -167,3 +168,9 @@ def test_batches_join_and_folds_pool():
 def test_wrong_number_of_classes_is_refused():
     with pytest.raises(ValueError, match="2 probability columns for 3 classes"):
         summarise(Moments(np.array([[0.5, 0.5]])), ["a", "b", "c"])
+
+
+def test_negative_probabilities_are_refused():
+    samples = np.array([[[1.2, -0.2], [0.5, 0.5]]])
+    with pytest.raises(InputError, match="sample 0 of image 0"):
+        summarise(samples, ["a", "b"])

@@ -71,3 +71,19 @@ def test_training_drops_and_evaluation_does_not():
     assert network.state_dict().keys() == plain.state_dict().keys()
     assert_close(network.eval()(x), plain.eval()(x), atol=0, rtol=0)
     assert not torch.equal(network.train()(x), network(x))
+
+
+@pytest.mark.parametrize("network", ["lenet5", "mscnn"])
+def test_training_drops_whole_maps_and_enlarges_what_stays(network):
+    body = new_network(TrainConfig(bayesian=False, network=network), 3, (1, 28, 28))
+    layer = next(layer for layer in dropped_layers(body).values() if layer.weight.dim() == 4)
+    x = torch.rand(50, layer.in_channels, 28, 28)
+    with torch.no_grad():
+        plain = layer(x)
+        add_dropout(body, 0.25)
+        ratio = (body.train() and layer(x)) / plain
+    kept = ratio[:, :, :1, :1]
+    assert_close(ratio, kept.expand_as(ratio), rtol=1e-4, atol=1e-4)
+    share = (kept > 0).float().mean()
+    assert 0.65 < share < 0.85
+    assert_close(kept[kept > 0], torch.full_like(kept[kept > 0], 1 / 0.75), rtol=1e-4, atol=1e-4)

@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
+from bnn_core.networks.bodies import build_network
 from bnn_core.networks.mlp import LARGEST, MLP, Scaling
+from bnn_core.networks.prediction import draw_networks, one_by_one, sampler, stack_networks
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet, train
 
@@ -105,3 +107,30 @@ def test_whitening_is_the_inverse_square_root_of_the_covariance_within_classes(m
     expected = x @ axes @ np.diag(spread) @ axes.T
     expected /= np.sqrt((expected[rows] ** 2).mean())
     np.testing.assert_allclose(few(torch.from_numpy(values)).numpy(), expected, atol=1e-4)
+
+
+def test_all_drawn_networks_at_once_are_the_networks_one_by_one():
+    torch.manual_seed(3)
+    bodies = [
+        build_network(
+            "mlp", in_channels=1, num_classes=3, image_size=(1, 6), bayesian=b, hidden=4, whiten=1.0
+        )
+        for b in (True, False)
+    ]
+    values = np.random.default_rng(4).normal(size=(20, 1, 1, 6)).astype(np.float32)
+    bodies[0].fit_scaling(values, np.arange(20), np.arange(20) % 3)
+    drawn = draw_networks(*bodies, num_samples=5, seed=1)
+    x = torch.from_numpy(values)
+    assert_close(sampler(drawn)(x), one_by_one(drawn, x), atol=1e-5, rtol=1e-5)
+    # Members of an ensemble have a scaling each.
+    bodies[1].fit_scaling(values, np.arange(9), np.arange(20) % 3)
+    members = stack_networks([posterior_member(bodies, k) for k in (0, 1)], bodies[1])
+    assert_close(sampler(members)(x), one_by_one(members, x))
+
+
+def posterior_member(bodies, k):
+    from copy import deepcopy
+
+    member = deepcopy(bodies[1])
+    member.scaling.load_state_dict(bodies[k].scaling.state_dict())
+    return member

@@ -8,6 +8,7 @@ import torch
 from numpy.testing import assert_allclose
 from torch.testing import assert_close
 
+from bnn_core.base.errors import InputError
 from bnn_core.measures.uncertainty import moments
 from bnn_core.networks.augmentation import symmetry
 from bnn_core.networks.building import new_network, prepare
@@ -129,3 +130,10 @@ def test_of_many_networks_each_sees_one_symmetry(bayesian, plain, images):
     for t in (0, 5, 8, 18):
         alone = predictive_samples(networks, symmetry(x, t % 8))[t]
         assert_close(shown[t], alone, atol=1e-6, rtol=1e-5)
+
+
+def test_weights_that_are_not_finite_are_refused(bayesian, plain, images):
+    networks = draw_networks(bayesian, plain, 2, seed=0)
+    networks.weights["head.bias"][0, 0] = float("nan")
+    with pytest.raises(InputError, match="make the study again"):
+        predict(networks, images[:3], prepare)

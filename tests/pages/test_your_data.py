@@ -183,6 +183,27 @@ def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
     assert app.code[0].value.endswith("--map well=compound --preset quick")
 
 
+def test_features_are_checked_and_trained_on(monkeypatch, cache, tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(24, 4)), columns=[f"Cells_{k}" for k in range(4)])
+    table["Metadata_compound"] = np.repeat([*"abcdef"], 4)
+    table["Metadata_moa"] = np.where(table["Metadata_compound"] < "d", "one", "two")
+    table["Cells_flat"] = 1.0
+    table.to_csv(tmp_path / "my profiles.csv", index=False)
+    app = pages(monkeypatch, cache, PAGE, data_view="Measured features")
+    assert not app.exception and "Name a table of features" in app.info[0].value
+    app.text_input(key="features_path").input(str(tmp_path / "my profiles.csv")).run()
+    assert "24 rows of 4 features, 2 classes, 6 groups" in app.success[0].value
+    assert any("1 constant" in element.value for element in app.markdown)
+    app.text_input(key="features_columns").input("Cells_1, Cells_2").run()
+    app.selectbox(key="features_folds").select("each").run()
+    assert not app.exception and "of 2 features" in app.success[0].value
+    assert app.code[-1].value.endswith("--features Cells_1 Cells_2 --folds each")
+    assert any(button.label == "Train here" for button in app.button)
+    app.text_input(key="features_columns").input("Golgi_*").run()
+    assert "“Columns to use” Golgi" in app.error[0].value
+
+
 def test_classes_of_one_group_each_are_refused_as_the_command_refuses_them(
     monkeypatch, cache, tmp_path, capsys
 ):

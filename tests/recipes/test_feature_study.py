@@ -4,12 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from PIL import Image
 
 import bnn_core as bnn
 from bnn_core.commands import cli
+from bnn_core.datasets.features import read_features
 from bnn_core.networks.saved import read_weights
 from bnn_core.recipes.baselines import study_baselines
+from bnn_core.recipes.feature_presets import PRESETS, suited
+from bnn_core.recipes.method_choice import changes_of, choose_methods
 from bnn_core.study.checking import check_study
+from bnn_core.study.fields import read_original
 from bnn_core.study.folder import open_study
 
 
@@ -96,5 +101,68 @@ def test_the_command_makes_the_same_study(study, table, tmp_path, capsys):
     assert "12 features" in capsys.readouterr().err
     again = open_study(out)
     for method in study.methods:
-        columns = [c for c in study.summary(method) if c.startswith("p_")]
+        columns = [f"p_{name}" for name in study.classes]
         assert_allclose(again.summary(method)[columns], study.summary(method)[columns], atol=1e-6)
+
+
+def test_rows_predicted_again_have_the_numbers_of_the_study(study, table, tmp_path, capsys):
+    out = tmp_path / "more"
+    new = screen(seed=5).drop(columns="moa").assign(extra=1.0)
+    new = new[["f11", *new.columns.drop("f11")]]  # in another order
+    new.to_csv(tmp_path / "new.csv", index=False)
+    flags = ["--control", "DMSO", "--cache", str(tmp_path), "--out", str(out)]
+    assert cli.main(["predict", str(study.path), str(table), *flags]) == 0
+    more = open_study(out)
+    own = study.images["role"] == "scored"
+    again = more.images["image_id"].str.startswith("profiles/") & (more.images["role"] == "shifted")
+    for method in study.methods:
+        columns = [f"p_{name}" for name in study.classes]
+        before, after = study.summary(method)[columns][own], more.summary(method)[columns][again]
+        assert_allclose(after, before, atol=1e-6)
+        assert_allclose(more.summary(method)[columns][: len(own)], study.summary(method)[columns])
+    # Rows of another day: no labels, one compound a control.
+    assert cli.main(["predict", str(out), str(tmp_path / "new.csv"), "--control", "DMSO"]) == 0
+    both = open_study(out)
+    rows = both.images["image_id"].str.startswith("new/")
+    assert both.images["role"][rows].value_counts().to_dict() == {"unlabelled": 36, "control": 4}
+    predicted = both.summary("vi")["predicted"][rows].to_numpy()[:36]
+    assert (predicted == screen()["moa"].to_numpy()[:36]).mean() > 0.9
+    rows_before = len(both.images)
+    assert cli.main(["predict", str(out), str(tmp_path / "new.csv"), "--control", "DMSO"]) == 0
+    assert len(open_study(out).images) == rows_before
+    capsys.readouterr()
+    new.drop(columns="f3").to_csv(tmp_path / "less.csv", index=False)
+    assert cli.main(["predict", str(out), str(tmp_path / "less.csv")]) == 2
+    assert "lacks 1 of the study's 12 features: f3" in capsys.readouterr().err
+
+
+def test_rows_show_the_pictures_of_their_wells(table, tmp_path):
+    rows = pd.read_csv(table)
+    wells = rows[["plate", "well"]].iloc[:30].assign(path=[f"{i}.png" for i in range(30)], site=1)
+    for i in range(29):  # the last is lost
+        Image.fromarray(np.full((16, 16), 8 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    pd.concat([wells, wells.assign(site=2)]).drop_duplicates("path").to_csv(
+        tmp_path / "images.csv", index=False
+    )
+    made = bnn.study_from_features(
+        table,
+        tmp_path / "study",
+        pictures=tmp_path / "images.csv",
+        methods=["standard"],
+        **SMALL | {"epochs": 1},
+    )
+    assert check_study(made.path) == [] and len(made.images) == 40
+    assert [made.has_thumbnail(row) for row in range(40)] == [True] * 29 + [False] * 11
+    assert read_original(made, 5).mean() == 40
+    assert made.meta["channels"] == ["grey"]
+    # The table itself may name them, in a column of its own.
+    rows.assign(image=wells["path"].reindex(rows.index)).to_csv(tmp_path / "own.csv", index=False)
+    own = read_features(tmp_path / "own.csv", control="DMSO")
+    assert own.table["path"].notna().sum() == 30 and own.names == tuple(made.meta["features"])
+
+
+@pytest.mark.parametrize(("rows", "size"), [(20, 8), (302, 32), (5000, 512), (100_000, 512)])
+def test_batches_suit_the_number_of_rows(rows, size):
+    choice = choose_methods(PRESETS, changes=changes_of({"batch_size": {"vi": 7}}), device="cpu")
+    sizes = {m: c.batch_size for m, c in suited(choice, rows).configs.items()}
+    assert sizes == {"vi": 7, "standard": size}

@@ -136,3 +136,11 @@ def test_rows_without_a_decision_and_repeated_ones_are_harmless(tmp_path):
     )
     found = read_corrections(file)
     assert found.exclude == {"b"} and found.relabel == {"e": "X"}
+
+
+def test_a_new_label_makes_only_unlabelled_images_count(fields):
+    images = fields()
+    images["role"] = ["scored", "control", "unlabelled", *images["role"][3:]]
+    ids = images["image_id"].tolist()
+    corrected = apply_corrections(images, [], dict.fromkeys(ids[:3], "DMSO-like"))
+    assert corrected["role"][:3].tolist() == ["scored", "control", "scored"]

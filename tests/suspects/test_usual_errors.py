@@ -154,3 +154,17 @@ def test_compounds_of_several_or_no_batches():
     assert owned.loc["A1"].tolist() == [0, 0, 0.5, 0.5]
     assert owned.loc["B1"].tolist() == [0, 0, 0, 0]
     assert owned_of(screen().drop(columns="batch")).to_numpy().sum() == 0
+
+
+def test_without_a_lift_batches_change_nothing():
+    rng = np.random.default_rng(1)
+    means, labels = rng.dirichlet(np.ones(3), 6), np.array([0, 0, 1, 1, 2, 2])
+    owned = rng.random((6, 3))
+    without = UsualErrors(means, labels, 0 * owned, 1.0).expected_if()
+    np.testing.assert_allclose(UsualErrors(means, labels, owned, 1.0).expected_if(), without)
+
+
+def test_a_single_fold_leaves_compounds_out_one_by_one():
+    table = pd.DataFrame({"batch": ["w1"] * 3, "fold": [0] * 3})
+    owned = owned_classes(table, np.arange(3), 3, np.array([0, 1, 1]), 2)
+    np.testing.assert_array_equal(owned, [[0, 1], [1, 1], [1, 1]])

@@ -163,6 +163,15 @@ def test_units_of_something_else_are_left_alone():
     assert out["concentration"].tolist() == [10] and found.unused == ("units",)
 
 
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("unit", "ug/mL"), ("Units", "%"), ("dose_unit", "mg/kg"), ("conc_unit", "x")],
+)
+def test_units_that_are_no_molar_ones_are_refused(name, unit):
+    with pytest.raises(InputError, match=rf"'10 {unit}'.*--map concentration="):
+        map_columns(table(**{"concentration": ["10"], name: [unit]}))
+
+
 def test_a_unit_in_the_name_that_contradicts_the_column_of_units_is_warned_of():
     out, found = map_columns(table(conc_nM=["10"], unit=["uM"]))
     assert out["concentration"].tolist() == [10] and found.notes[0].startswith("WARNING")

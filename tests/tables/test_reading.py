@@ -113,6 +113,7 @@ def test_rows_of_separators_only_are_skipped_and_still_counted(tmp_path):
     [
         ("a,b\n1,2\n3\n", "row 3: 1 field where the header has 2"),
         ("a,b\n1,2,3\n", "row 2: 3 fields where the header has 2"),
+        ("My results\na,b\n1,2\n", r"row 2: 2 fields.*'My results'. seems to be a title"),
         ("id,p\na,0,9\nb,0,2\n", "row 2: 3 fields .* semicolons where commas are decimal"),
         ("#c\na,b\n1,2\n#c,d\n1,2,3\n", "row 5: 3 fields where the header has 2"),
         ("a,a\n1,2\n", "column name 'a' .*more than once"),

@@ -24,7 +24,9 @@ def of(found, name):
     return found.moments["vi"].mean_p[:, found.classes.index(name)]
 
 
-@pytest.mark.parametrize("column", ["prob_tumour", "probability", "score", "y_prob", "p", "prob_1"])
+@pytest.mark.parametrize(
+    "column", ["prob_tumour", "probability", "score", "y_prob", "p", "prob_1", "malignant_prob"]
+)
 @pytest.mark.parametrize(
     "labels", [(0, 1), ("no", "yes"), ("False", "True"), ("Negative", "Positive"), (-1, 1)]
 )

@@ -1,0 +1,145 @@
+"""New rows of measured features for a finished study: scaled as in training, predicted, added to it."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.wording import count
+from bnn_core.datasets.features import FeatureTable, read_features
+from bnn_core.recipes.adding import Addition, add_to_study, added_roles, demand_new
+from bnn_core.recipes.adding_blocks import is_looked_at, keep_rows
+from bnn_core.study.folder import Study, content_hashes, open_study
+
+BLOCK = 2000
+
+
+def features_like(
+    study: Study,
+    table: Path,
+    *,
+    metadata: Path | None = None,
+    label: str | None = None,
+    batch: str | None = None,
+    control: str | None = None,
+    unlabelled: Sequence[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> FeatureTable:
+    """The features of a study from another table, in the study's order and anchored as its own.
+
+    Raises InputError as `read_features`, for a study that was not made from features, and for a
+    feature that the table lacks.
+    """
+    names = study.meta.get("features")
+    if not names:
+        raise InputError(f"study {study.name} was not made from measured features")
+    return read_features(
+        table,
+        metadata=metadata,
+        label=label,
+        batch=batch,
+        control=control,
+        unlabelled=unlabelled,
+        columns=columns,
+        anchor=study.meta.get("anchor") or "none",
+        only=names,
+    )
+
+
+def predict_features(
+    path: Path,
+    features: FeatureTable,
+    name: str,
+    *,
+    out: Path | None = None,
+    role: str | None = None,
+    device: str = "cpu",
+    force: bool = False,
+    restart: bool = False,
+) -> Path:
+    """Apply the study at `path` to rows of features and add them to it as the set `name`.
+
+    features: as of `features_like`. A set that the study has already, with the same rows, is passed
+    over. The other arguments, the output and the errors are those of `adding.add_images`.
+    """
+    known = open_study(path)
+    digest = _digest(features)
+    for entry in known.meta["added"]:
+        if entry["name"] == name and entry.get("rows") == digest and out is None:
+            return known.path
+
+    def addition(study: Study) -> Addition:
+        rows = _rows(study, features, name, role)
+        demand_new(study, rows["image_id"])
+        note = f"{count(len(rows), 'row')} of {name} added, counted in no accuracy"
+        entry = {"name": name, "title": name, "images": len(rows), "rows": digest}
+
+        def keys(making: Path) -> dict[str, Any]:
+            return {"notes": [note], "added": [*study.meta["added"], entry]}
+
+        return Addition(
+            {"role": role, "sets": [f"{name} {digest}"]},
+            list(_blocks(rows, features.values)),
+            looked_first=True,
+            finish=keys,
+        )
+
+    return add_to_study(path, addition, out=out, device=device, force=force, restart=restart)
+
+
+@dataclass(frozen=True)
+class FeatureBlock:
+    """Consecutive rows of a table of features, at most BLOCK. values: (n, F) float32."""
+
+    rows: pd.DataFrame
+    values: np.ndarray
+    key: str
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def look(self, making: Path) -> None:
+        """Keep the rows; they have no pictures."""
+        if not is_looked_at(making, self):
+            keep_rows(making, self, self.rows, [None] * len(self))
+
+    def pixels(self, making: Path, rows: np.ndarray) -> np.ndarray:
+        """(n, 1, 1, F) float32."""
+        return self.values[rows][:, None, None]
+
+    def done(self, making: Path) -> None:
+        """Nothing is left to remove."""
+
+
+def _blocks(rows: pd.DataFrame, values: np.ndarray) -> Iterator[FeatureBlock]:
+    for start in range(0, len(rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        yield FeatureBlock(
+            rows.iloc[part].reset_index(drop=True), values[part], f"{start // BLOCK:05d}"
+        )
+
+
+def _rows(study: Study, features: FeatureTable, name: str, role: str | None) -> pd.DataFrame:
+    """The rows as they are added; a control of the table is a control of the study."""
+    table = features.table.drop(columns=[c for c in features.table if c.startswith("path")])
+    roles = pd.Series(added_roles(study, table["label"], role), index=table.index)
+    if role is None:
+        roles = roles.mask(table["role"] == "control", "control")
+    return table.assign(
+        image_id=name + "/" + table["image_id"].astype(str),
+        role=roles,
+        group=table["group"].astype(object),
+        source=name,
+        content_hash=content_hashes(features.values),
+    )
+
+
+def _digest(features: FeatureTable) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(features.values))
+    digest.update(features.table.to_csv().encode())
+    return digest.hexdigest()[:16]

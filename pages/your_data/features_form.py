@@ -1,0 +1,188 @@
+"""Measured features: check the table, and the button that trains small networks on it."""
+
+import shlex
+from pathlib import Path
+
+import streamlit as st
+
+from bnn_core.base import roots
+from bnn_core.base.errors import InputError
+from bnn_core.base.wording import WARNING
+from bnn_core.datasets.anchoring import ANCHORS
+from bnn_core.datasets.features import FeatureTable, read_features
+from bnn_core.tables.aliases import CANONICAL
+from pages.shared import jobs_panel
+from pages.shared.words import plain
+from pages.your_data import forms
+
+#: The words of every field that stands for a flag, as the engine's messages name it.
+FIELDS = {
+    "metadata": "Table of an array's rows",
+    "features": "Columns to use",
+    "label": "Column of the classes",
+    "group": "Column of what is left out together",
+    "batch": "Column of the batch",
+    "control": "Untreated compound or label",
+    "anchor": "Measure each plate from its controls",
+    "images": "Folder that relative paths start from",
+    "map": "Other columns",
+    "folds": "Folds",
+}
+#: Of the options that are read from the table; the others are of the training.
+_READ = ("label", "group", "batch", "control", "anchor")
+
+
+def draw() -> None:
+    """The form, what the table says, and the training."""
+    st.caption(
+        "One row per well, field or cell and one column per feature, such as profiles of "
+        "CellProfiler or pycytominer, or embeddings of any model: CSV, Parquet or Excel; or an "
+        "array (.npy) and a table of its rows. Networks are small, and a study takes minutes."
+    )
+    typed, ask = fields()
+    if not typed:
+        st.info(
+            "Name a table of features: it is checked here, and you can train on it.",
+            icon=":material/table_view:",
+        )
+        return
+    try:
+        table = roots.typed(typed)
+        features = _read(
+            str(table),
+            forms.stamp(table),
+            tuple((name, ask[name]) for name in _READ if name in ask),
+            tuple(forms.pairs(ask.get("map", "")).items()),
+            forms.words(ask.get("features", "")),
+            ask.get("metadata"),
+            ask.get("images"),
+        )
+    except InputError as error:
+        st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
+        return
+    preview(features)
+    train(table, ask)
+
+
+def fields() -> tuple[str, dict[str, str]]:
+    """The table's path as typed, and the filled fields: flag -> text."""
+    left, middle, right = st.columns(3, gap="medium")
+    typed = left.text_input(
+        "Path of the table on this machine", key="features_path", placeholder="/data/profiles.csv"
+    ).strip()
+    ask = {
+        "label": left.text_input(
+            FIELDS["label"], key="features_label", help="Default: label, else moa."
+        ),
+        "features": left.text_input(
+            FIELDS["features"],
+            key="features_columns",
+            placeholder="Cells_*, Nuclei_*",
+            help="Patterns, separated by commas. Default: all columns of numbers that are no metadata.",
+        ),
+        "metadata": left.text_input(
+            FIELDS["metadata"],
+            key="features_metadata",
+            help="For an array (.npy): the table with label and compound of its rows, in its order.",
+        ),
+        "group": middle.text_input(
+            FIELDS["group"],
+            key="features_group",
+            help="Default: the compound. All its rows are predicted by a network that saw none of "
+            "them.",
+        ),
+        "batch": middle.text_input(
+            FIELDS["batch"], key="features_batch", help="What was made together: day, week, run."
+        ),
+        "control": middle.text_input(
+            FIELDS["control"],
+            key="features_control",
+            placeholder="DMSO",
+            help="Predicted, never counted.",
+        ),
+        "anchor": middle.selectbox(
+            FIELDS["anchor"],
+            ANCHORS,
+            key="features_anchor",
+            help="controls: each plate is measured from the middle of its untreated rows.",
+        ),
+        "folds": right.selectbox(
+            FIELDS["folds"],
+            ("6", "each"),
+            key="features_folds",
+            help="each: every compound is left out by itself, as many trainings as compounds.",
+        ),
+        "images": right.text_input(
+            FIELDS["images"],
+            key="features_images",
+            help="For pictures of the rows, where the table names files. Default: the table's own.",
+        ),
+        "map": right.text_input(
+            FIELDS["map"],
+            key="features_map",
+            placeholder="well=Pos, compound=Drug",
+            help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.",
+        ),
+    }
+    unset = {"anchor": ANCHORS[0], "folds": "6"}
+    filled = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
+    return typed, {flag: value for flag, value in filled.items() if value != unset.get(flag)}
+
+
+def preview(features: FeatureTable) -> None:
+    """What the table says."""
+    table = features.table
+    counted = table[table["role"] == "scored"]
+    st.success(
+        f"**{len(table):,} rows of {len(features.names):,} features, {len(features.classes)} "
+        f"classes, {counted['group'].nunique():,} groups** to leave out.",
+        icon=":material/check:",
+    )
+    for doubt in features.doubts:
+        st.warning(plain(doubt.removeprefix(WARNING)), icon=":material/warning:")
+    for note in features.notes:
+        if note not in features.doubts:
+            st.markdown(f"- {plain(note)}")
+    forms.class_table(table, "rows")
+
+
+def train(table: Path, ask: dict[str, str]) -> None:
+    """The button that trains on this machine, and the command for another one."""
+    absolute = {
+        flag: str(Path(ask[flag]).resolve()) for flag in ("images", "metadata") if flag in ask
+    }
+    words = shlex.split(command(table.resolve(), ask | absolute))[1:]
+    jobs_panel.button("Train here", words, table.stem, "features_train")
+    st.markdown("The same by command:")
+    st.code(command(table, ask), language="bash")
+
+
+def command(table: Path, ask: dict[str, str]) -> str:
+    """The command that trains on this table."""
+    words = ["bnn", "study", "features", str(table)]
+    for flag, value in ask.items():
+        if flag == "map":
+            words += [word for pair in forms.words(value) for word in ("--map", pair)]
+        else:
+            words += [f"--{flag}", *(forms.words(value) if flag == "features" else (value,))]
+    return shlex.join(words)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the table")
+def _read(
+    path: str,
+    stamp: tuple[int, int] | None,
+    options: tuple[tuple[str, str], ...],
+    columns: tuple[tuple[str, str], ...],
+    patterns: tuple[str, ...],
+    metadata: str | None,
+    images: str | None,
+) -> FeatureTable:
+    return read_features(
+        Path(path),
+        metadata=roots.typed(metadata) if metadata else None,
+        images=roots.typed(images) if images else None,
+        features=patterns or None,
+        columns=dict(columns),
+        **dict(options),
+    )
