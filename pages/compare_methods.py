@@ -20,7 +20,8 @@ from bnn_core.measures.comparison import (
 from bnn_core.measures.evaluation import ECE_BINS, certainty, risk_coverage
 from bnn_core.measures.intervals import Interval
 from bnn_core.study.folder import Study
-from pages.shared import choices, filters, frame, panels, scores, studies
+from pages.shared import charts, choices, filters, frame, panels, scores, studies
+from pages.shared.empty import empty
 from pages.shared.judged import judged, names, none_passes
 from pages.shared.words import percent
 
@@ -51,7 +52,7 @@ def page() -> None:
         command = COMMANDS.get(study.meta["kind"])
         how = OF_FIVE.format(command=command.format(methods=RIVALS)) if command else ELSEWHERE
         has = method_of(study.methods[0]).name
-        st.info(ONE_METHOD.format(has=has, how=how), icon=":material/compare:")
+        empty("points", ONE_METHOD.format(has=has, how=how), ":material/compare:")
         return
     if none_passes(study):
         return
@@ -139,7 +140,7 @@ def in_figures(study: Study, comparison: Comparison, score: str) -> None:
         label_visibility="collapsed",
     )
     against = None if view == VALUES else first
-    st.plotly_chart(
+    charts.draw(
         _criteria(filters.key(study), score, against, study),
         key="criteria",
         config=chart_config(f"{study.name}-methods"),
@@ -193,7 +194,7 @@ def calibration(study: Study) -> None:
         "the dotted line it is overconfident, above it underconfident. Click a point to see its "
         "images.",
     )
-    event = st.plotly_chart(
+    event = charts.draw(
         _reliability(filters.key(study), study),
         key="reliabilities",
         on_select="rerun",
@@ -224,7 +225,7 @@ def retained(study: Study, score: str) -> None:
         help="The least sure images are set aside first. Compare methods at the same share kept, "
         "not at the same cut-off: their scores mean different things.",
     )
-    st.plotly_chart(
+    charts.draw(
         _retention(filters.key(study), score, study),
         key="retention",
         config=chart_config(f"{study.name}-retention"),

@@ -16,7 +16,7 @@ from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.judged_units import Judged, rows_of_units, undecided
 from bnn_core.measures.levels import LEVEL_RULES, available_levels
 from bnn_core.study.folder import Study
-from pages.shared import choices, filters, frame, gestures, marks, panels, scores, studies
+from pages.shared import charts, choices, filters, frame, gestures, marks, panels, scores, studies
 from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
 from pages.shared.words import percent
 
@@ -198,7 +198,7 @@ def numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         counts_text = ", ".join(f"{n:,} ({method_of(m).short})" for m, n in folded.items())
         st.caption(
             f"No class reaches 50 % for these {noun}: {counts_text}. Their c is too high.",
-            help=SCORES["confidence"].help,
+            help=f"{SCORES['confidence'].help} {scores.MORE}",
         )
     if (left_out := unscored(study)) and level == "image":
         st.caption(f"Not shown: {count(left_out, 'filtered image')} without a label that counts.")
@@ -224,7 +224,7 @@ def curves(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
-    st.plotly_chart(
+    charts.draw(
         _curves(filters.key(study), cut, level, against, tuple(units_of), study),
         key="curves",
         on_select=use_clicked,

@@ -66,6 +66,13 @@ PAGES: dict[str, list[Entry]] = {
         ),
         Entry("plates/page.py", "Plates", "grid_on", "Does the position on the plate matter?"),
         Entry(
+            "map/page.py",
+            "Map",
+            "bubble_chart",
+            "Which images lie together: by label, batch, plate?",
+            score=True,
+        ),
+        Entry(
             "one_image/page.py", "One image", "image", "Why is the network unsure of this image?"
         ),
     ],
@@ -180,11 +187,8 @@ def main() -> None:
         menu_items={"About": ABOUT},
     )
     login.demand()
-    # Streamlit's margins leave tables and walls too narrow on a screen of 1280 pixels.
-    st.html(
-        "<style>[data-testid=stMainBlockContainer] { padding: 3.4rem 2.2rem 4rem }</style>",
-    )
-    st.logo(str(SHARED / "wordmark.svg"), icon_image=str(SHARED / "icon.svg"))
+    st.html(SHARED / "page.css")
+    st.logo(str(SHARED / "icon.svg"))
     by_title = {entry.title: entry for group in PAGES.values() for entry in group}
     # Before the navigation is drawn: its links drop the address.
     filters.keep_in_address()

@@ -10,7 +10,7 @@ import streamlit as st
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
-from bnn_core.base.wording import count, listed
+from bnn_core.base.wording import count, listed, short
 from bnn_core.figures import mechanisms as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
@@ -19,6 +19,7 @@ from bnn_core.measures.mechanisms import Bins
 from bnn_core.study.folder import Study
 from bnn_core.suspects.side_by_side import controls_beside
 from pages.shared import choices, filters, flagging, frame, marks, panels, possible, scores, studies
+from pages.shared.empty import empty
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain
@@ -82,7 +83,7 @@ def page() -> None:
     """Draw the page."""
     study = frame.current_study()
     if "compound" not in study.images or study.images["compound"].isna().all():
-        st.info(NO_COMPOUNDS, icon=":material/medication:")
+        empty("bars", NO_COMPOUNDS, ":material/medication:")
         return
     if none_passes(study):
         return
@@ -193,7 +194,7 @@ def explain(view: View) -> None:
         named["Orange"] = view.highlight
     text = "".join(
         f"{colour}: predicted as {'the label, ' if name == view.label else ''}"
-        f"{plain(name)} ({count(called.get(name, 0), 'image')}). "
+        f"{plain(short(name))} ({count(called.get(name, 0), 'image')}). "
         for colour, name in named.items()
     )
     if rest := sum(called.values()) - sum(called.get(name, 0) for name in named.values()):
@@ -239,7 +240,7 @@ def heading(view: View, compound: str) -> str:
     )
     if line["called"]:
         each = " each" * (len(line["called"]) > 1)
-        text += f"; {line['called_n']:,}{each} predicted as {plain(listed(line['called']))}"
+        text += f"; {line['called_n']:,}{each} predicted as {plain(listed(list(map(short, line['called']))))}"
     return text
 
 

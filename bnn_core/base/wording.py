@@ -7,6 +7,19 @@ from collections.abc import Iterable, Sequence
 WARNING = "WARNING: "
 
 
+#: Most letters of a name in a figure; its hover text has the whole name.
+MOST_LETTERS = 32
+
+
+def short(name: object, most: int = MOST_LETTERS) -> str:
+    """A name with at most `most` letters: a longer one keeps its start and its end."""
+    text = str(name)
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 3
+    return f"{text[: most - 1 - end]}…{text[-end:]}"
+
+
 def count(n: int, noun: str) -> str:
     """ "1 image", "12 images"."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")

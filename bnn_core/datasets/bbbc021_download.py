@@ -23,7 +23,13 @@ from tqdm import tqdm
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json, write_json
 from bnn_core.datasets import bbbc021
-from bnn_core.datasets.downloading import NotThereError, StoppedError, download, remote_size
+from bnn_core.datasets.downloading import (
+    NotThereError,
+    StoppedError,
+    demand_network,
+    download,
+    remote_size,
+)
 from bnn_core.images.contrast import Histogram
 from bnn_core.images.decoding import decode_image
 
@@ -32,6 +38,7 @@ BASE_URL = "https://data.broadinstitute.org/bbbc/BBBC021"
 HASHES = "archives.json"
 #: What was unpacked of a plate: file name -> bytes.
 UNPACKED = "unpacked.json"
+_METADATA = ("BBBC021_v1_image.csv", "BBBC021_v1_moa.csv")
 _FIELD_BYTES = 3 * 1024 * 1280 * 2
 _ARCHIVE_BYTES = 900_000_000
 _recording = threading.Lock()
@@ -71,14 +78,19 @@ def download_bbbc021(
     """
     root = Path(root)
     base_url = base_url.rstrip("/")
-    for name in ("image", "moa"):
-        _fetch_metadata(root, f"BBBC021_v1_{name}.csv", base_url, timeout, pause)
+    missing = [name for name in _METADATA if not _has_metadata(root, name)]
+    if missing:
+        demand_network(f"{base_url}/{missing[0]}")
+    for name in missing:
+        download(f"{base_url}/{name}", root / name, timeout=timeout, pause=pause)
     fields = bbbc021.read_field_table(root)
     chosen = bbbc021.check_plates(plates, fields) if plates else sorted(fields["plate"].unique())
     kept = fields[bbbc021.needed(fields)] if labelled else fields
     works = [_work(root, plate, fields, kept, base_url) for plate in chosen]
     open_works = [work for work in works if not _is_there(work)]
     _demand_room(root, open_works, connections)
+    if open_works and not missing:
+        demand_network(open_works[0].url)
     problems = _fetch_all(open_works, connections, keep_archives, timeout, pause)
     count = sum(len(work.wanted) for work in works) // 3
     if problems:
@@ -96,9 +108,8 @@ def download_bbbc021(
     )
 
 
-def _fetch_metadata(root: Path, name: str, base_url: str, timeout: float, pause: float) -> None:
-    if not any((root / f"{name}{end}").is_file() for end in ("", ".gz")):
-        download(f"{base_url}/{name}", root / name, timeout=timeout, pause=pause)
+def _has_metadata(root: Path, name: str) -> bool:
+    return any((root / f"{name}{end}").is_file() for end in ("", ".gz"))
 
 
 def _work(

@@ -7,6 +7,7 @@ short, ignore Range, change the file in between or announce a wrong length are m
 import http.client
 import json
 import os
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -124,6 +125,25 @@ def remote_size(url: str, timeout: float = 30.0) -> int | None:
         return None
 
 
+def demand_network(url: str, seconds: float = 4.0) -> None:
+    """InputError where the host of `url` cannot be reached at all.
+
+    A host that only answers slowly passes, with a line on the error output.
+    """
+    host = urllib.parse.urlsplit(url).hostname
+    try:
+        urllib.request.urlopen(_request(url, method="HEAD"), timeout=seconds).close()
+    except urllib.error.HTTPError:
+        return
+    except (OSError, http.client.HTTPException) as error:
+        if isinstance(getattr(error, "reason", error), TimeoutError):
+            print(f"No answer from {host} yet. Trying again.", file=sys.stderr)
+            return
+        raise InputError(
+            f"no connection to {host}: check the network, or the proxy in $https_proxy"
+        ) from error
+
+
 def _fetch(
     url: str,
     part: Path,
@@ -152,7 +172,9 @@ def _fetch(
         except (OSError, http.client.HTTPException) as error:
             if getattr(error, "filename", None) is not None:
                 raise  # the disk, not the network
-            reason = str(getattr(error, "reason", error)) or type(error).__name__
+            cause = getattr(error, "reason", error)
+            # Without "[Errno -3]".
+            reason = getattr(cause, "strerror", None) or str(cause) or type(error).__name__
         failures = 0 if _size(part) > furthest else failures + 1
         furthest = max(furthest, _size(part))
     raise InputError(

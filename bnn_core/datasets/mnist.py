@@ -16,8 +16,14 @@ from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import alone
 from bnn_core.base.limits import MOST_ARRAY_BYTES
 from bnn_core.base.roots import demand_making
+from bnn_core.datasets.downloading import demand_network
 
 AGAIN = "fetch it again"
+#: The servers that torchvision asks.
+SOURCES = {
+    "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "emnist": "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",
+}
 CLASSES = [str(digit) for digit in range(10)]
 
 
@@ -110,6 +116,7 @@ def _fetch(name: str, root: Path) -> None:
     names, so that a file cut short by a stop would look complete."""
     from torchvision import datasets
 
+    demand_network(SOURCES[name])
     part = root / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
     try:

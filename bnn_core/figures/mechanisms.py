@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from bnn_core.base.scores import SCORES
+from bnn_core.base.wording import short
 from bnn_core.figures import style
 from bnn_core.measures.mechanisms import Bins
 
@@ -120,20 +121,21 @@ def _name_bars(
     line = top / 9
     occupied: list[tuple[float, float, float]] = []
     for mark in sorted(marked, key=lambda m: m.bin_number):
+        name = short(mark.name)
+        width = 1 + _BINS_PER_LETTER * len(name) * bins.count / 20
         left = mark.bin_number >= bins.count / 2
-        width = 1 + _BINS_PER_LETTER * len(mark.name) * bins.count / 20
-        start, end = (
-            (mark.bin_number + 1 - width, mark.bin_number + 1)
-            if left
-            else (mark.bin_number, mark.bin_number + width)
-        )
-        y = line + max(
-            (n for bin_number, n in heights.items() if start - 1 < bin_number < end), default=0
-        )
-        for other in sorted(occupied, key=lambda t: t[2]):
-            if start < other[1] and other[0] < end and abs(y - other[2]) < line:
-                y = other[2] + line
-        y = min(y, top - line / 2)
+        for side in (left, not left):
+            start, end = (
+                (mark.bin_number + 1 - width, mark.bin_number + 1)
+                if side
+                else (mark.bin_number, mark.bin_number + width)
+            )
+            y = _free_height(start, end, heights, occupied, line)
+            if y <= top - line / 2 and start >= 0 and end <= bins.count:
+                break
+        else:
+            continue  # no room: the hover text names the bar
+        left = side
         occupied.append((start, end, y))
         ends = bins.edges(mark.bin_number)
         middle = sum(ends) / 2
@@ -150,9 +152,26 @@ def _name_bars(
             y=y,
             showarrow=False,
             font={"size": 12},
-            text=f"<b>{escape(mark.name)}</b>" if mark.highlighted else escape(mark.name),
+            text=f"<b>{escape(name)}</b>" if mark.highlighted else escape(name),
             xanchor="right" if left else "left",
         )
+
+
+def _free_height(
+    start: float,
+    end: float,
+    heights: Mapping[int, int],
+    occupied: list[tuple[float, float, float]],
+    line: float,
+) -> float:
+    """The lowest height from bin `start` to `end` above the bars and clear of other names."""
+    y = line + max(
+        (n for bin_number, n in heights.items() if start - 1 < bin_number < end), default=0
+    )
+    for other in sorted(occupied, key=lambda t: t[2]):
+        if start < other[1] and other[0] < end and abs(y - other[2]) < line:
+            y = other[2] + line
+    return y
 
 
 def _range(bins: Bins, bin_number: int) -> str:

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bnn_core.base.scores import SCORES
+from bnn_core.base.wording import short
 from bnn_core.figures import style
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.measures.out_of_distribution import ADDED, GROUPS, NEW, SAME, SHIFTED
@@ -149,7 +150,7 @@ def strips(
             tickvals=list(row_of.values()),
             fixedrange=True,
             ticktext=[
-                f"<b>{k}</b>" + (" ••" if two else "")
+                f"<b>{short(k)}</b>" + (" ••" if two else "")
                 for k, two in zip(lines_of_column["kind"], lines_of_column["bimodal"], strict=True)
             ],
             row=1,
@@ -217,6 +218,8 @@ def predicted_as(
         type="category",
         categoryorder="array",
         categoryarray=list(order),
+        tickvals=list(order),
+        ticktext=[short(kind) for kind in order],
         range=[-0.7, len(order) - 0.3],
         side="top",
         showgrid=True,
@@ -226,6 +229,8 @@ def predicted_as(
         type="category",
         categoryorder="array",
         categoryarray=list(classes)[::-1],
+        tickvals=list(classes),
+        ticktext=[short(name) for name in classes],
         range=[-0.7, len(classes) - 0.3],
         title="predicted as",
     )
@@ -255,7 +260,7 @@ def one_kind(
             go.Bar(
                 x=[sum(bins.edges(b)) / 2 for b in part["bin"]],
                 y=part["n"],
-                name=name,
+                name=short(name),
                 width=0.94 * (bins.high - bins.low) / bins.count,
                 marker={"color": colours.get(name, style.UNKNOWN), "line": {"width": 0}},
                 selected={"marker": {"opacity": 1}},

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from bnn_core.base.wording import short
 from bnn_core.figures import style
 from bnn_core.tables.wells import row_name
 
@@ -25,6 +26,8 @@ LEFT, BESIDE, BELOW = 34, 110, 8
 MOST_ACROSS, COLUMNS = 6, 80
 #: Pixels for the name of a plate; pixels of the scale of colours, whatever the map is high.
 NAME_HEIGHT, SCALE_LENGTH = 18, 200
+#: Pixels of a letter of a plate's name.
+LETTER = 6.5
 
 
 class Colours(NamedTuple):
@@ -82,7 +85,7 @@ def plate_map(
                 y=y[rows],
                 customdata=rows,
                 showlegend=name is not None,
-                name="" if name is None else escape(str(name)),
+                name="" if name is None else escape(short(name)),
                 mode="markers",
                 text=[texts[i] for i in rows],
                 hovertemplate="%{text}<extra></extra>",
@@ -266,7 +269,7 @@ def _lay_out(
         figure.add_annotation(
             x=left + 0.5,
             y=up + 0.4,
-            text=escape(str(name)),
+            text=escape(short(name, max(8, int(size[1] * grid.step / LETTER)))),
             showarrow=False,
             xanchor="left",
             yanchor="bottom",
@@ -287,5 +290,5 @@ def _legend_height(colours: Colours, width: float) -> int:
     """Height of the legend above a map of `width` pixels, in pixels; an estimate, not too small."""
     if colours.classes is None:
         return 0
-    in_line = max(1, int(width / (45 + 6.5 * max(map(len, colours.classes)))))
+    in_line = max(1, int(width / (45 + 6.5 * max(len(short(name)) for name in colours.classes))))
     return 20 * -(-len(colours.classes) // in_line)

@@ -37,6 +37,9 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     }
     units_of = {method: units for method, units in units_of.items() if len(units)}
     reading = tables[study.reading_method]
+    accuracies = sections.accuracy(study, tables)
+    suspects = sections.suspect_compounds(study, tables)
+    flagged = sections.flagged(study, log)
     html = _template().render(
         title=study.meta["title"],
         name=study.name,
@@ -46,18 +49,39 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
         notes=study.meta.get("notes") or [],
         looks_like=LOOKS_LIKE,
         scripts=Markup(get_plotlyjs()) if units_of else "",
-        accuracy=sections.accuracy(study, tables),
+        summary=_summary(accuracies, suspects, flagged),
+        accuracy=accuracies,
         baselines=sections.baselines(study),
         cutoffs=sections.cutoffs(units_of, len(study.classes)) if units_of else None,
         calibration=sections.calibration(study, tables, units_of) if units_of else None,
         compounds=sections.compounds(reading),
         suspect_images=sections.suspect_images(study, reading),
-        suspects=sections.suspect_compounds(study, tables),
-        flagged=sections.flagged(study, log),
+        suspects=suspects,
+        flagged=flagged,
         facts=sections.facts(study),
         settings=sections.settings(study),
     )
     return html.encode()
+
+
+def _summary(
+    accuracies: sections.Table,
+    suspects: sections.SuspectCompounds | None,
+    flagged: sections.Flagged | None,
+) -> list[str]:
+    """The report in a few sentences: labels that deserve a look, decisions, accuracies."""
+    lines = []
+    if suspects is not None:
+        look = "looks" if suspects.doubtful == 1 else "look"
+        lines.append(
+            f"{suspects.doubtful:,} of {count(suspects.total, 'compound')} {look} more like another "
+            "class than like the given label."
+        )
+    lines.append(f"Flagged images: {flagged.count if flagged else 0}.")
+    for method, level, _, share, interval, counts in accuracies.rows:
+        if level in ("image", "compound"):
+            lines.append(f"{method}: {share} of {level}s right {interval}, {counts}.")
+    return lines
 
 
 def write_report(

@@ -89,10 +89,12 @@ class SuspectCompound:
 
 @dataclass(frozen=True)
 class SuspectCompounds:
-    """The first of `total` ranked compounds; second: where the second opinion came from, or ""."""
+    """The first of `total` ranked compounds; doubtful: how many look more like another class;
+    second: where the second opinion came from, or ""."""
 
     compounds: Sequence[SuspectCompound]
     total: int
+    doubtful: int
     second: str
 
 
@@ -256,7 +258,7 @@ def suspect_compounds(study: Study, tables: Mapping[str, pd.DataFrame]) -> Suspe
             )
         )
     second = f"{about.get('model', '')} on {about.get('source', '')}" if about else ""
-    return SuspectCompounds(first, len(ranked), second)
+    return SuspectCompounds(first, len(ranked), int((ranked["score"] > 0).sum()), second)
 
 
 def flagged(study: Study, log: ReviewLog) -> Flagged | None:

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from bnn_core.base.wording import short
 from bnn_core.figures import style
 from bnn_core.measures.sample_views import swarm_offsets
 
@@ -59,7 +60,7 @@ def distribution(
     label: class index, None when unlabelled. samples: (T, C), None where the study keeps none.
     beside: the standard network's softmax, drawn as diamonds.
     """
-    listed, classes = listed_classes(average.mean, label), [escape(name) for name in classes]
+    listed, classes = listed_classes(average.mean, label), [escape(short(name)) for name in classes]
     row_of = {int(c): i for i, c in enumerate(listed)}
     predicted = int(average.mean.argmax())
     if samples is None:
@@ -203,7 +204,7 @@ def strip(
     class the average predicts. current: row number to outline.
     """
     images, networks = predicted.shape
-    classes, names = ([escape(name) for name in words] for words in (classes, names))
+    classes, names = ([escape(short(name)) for name in words] for words in (classes, names))
     shade, colours, meaning = _strip_colours(predicted, labels, classes)
     figure = go.Figure(
         go.Heatmap(

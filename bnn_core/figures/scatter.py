@@ -30,6 +30,8 @@ _VERDICT_FILL = {
 }
 #: Behind text over points; dark enough for white letters on either theme.
 _PLATE = "rgba(60, 68, 74, 0.72)"
+#: Shares of the axes that the count of a corner needs.
+_LABEL_WIDTH, _LABEL_HEIGHT = 0.3, 0.07
 _MAIN = 0.84  # share of the width and height of the scatter itself
 
 
@@ -181,19 +183,29 @@ def _draw_cuts(figure: go.Figure, standard: Axis, bayes: Axis, quadrants: pd.Dat
     for name in QUADRANTS:
         right = name in ("both sure", "only standard sure")
         top = name in ("both sure", "only Bayesian sure")
+        # Beside the crossing of the cut-offs: most images are at the ends of the axes.
+        if min(_room(standard, right) / _LABEL_WIDTH, _room(bayes, top) / _LABEL_HEIGHT) < 1:
+            continue
         figure.add_annotation(
-            xref="x domain",
-            yref="y domain",
-            x=0.995 if right else 0.005,
-            y=0.995 if top else 0.005,
-            xanchor="right" if right else "left",
-            yanchor="top" if top else "bottom",
+            x=standard.cut,
+            y=bayes.cut,
+            xshift=6 if right else -6,
+            yshift=6 if top else -6,
+            xanchor="left" if right else "right",
+            yanchor="bottom" if top else "top",
             text=f"<b>{int(quadrants.loc[name].sum()):,}</b> {name}",
             showarrow=False,
             font={"color": "white"},
             bgcolor=_PLATE,
             borderpad=4,
         )
+
+
+def _room(axis: Axis, sure: bool) -> float:
+    """Share of an axis on one side of its cut-off."""
+    low, high = axis.range
+    share = (axis.cut - low) / (high - low)
+    return 1 - share if sure else share
 
 
 def _lay_out(figure: go.Figure, standard: Axis, bayes: Axis) -> None:

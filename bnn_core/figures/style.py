@@ -54,11 +54,16 @@ def finish(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
     return figure
 
 
-def chart_config(name: str) -> dict[str, Any]:
-    """Options for `st.plotly_chart`: the camera button saves `name`.svg; few other buttons."""
+def chart_config(name: str, *, areas: bool = False) -> dict[str, Any]:
+    """Options for `st.plotly_chart`: the camera button saves `name`.svg; few other buttons.
+
+    areas: box and lasso too, in a toolbar that is always visible.
+    """
+    removed = ["autoScale2d", "zoomIn2d", "zoomOut2d", *([] if areas else ["select2d", "lasso2d"])]
     return {
         "displaylogo": False,
         "scrollZoom": False,
-        "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+        "modeBarButtonsToRemove": removed,
         "toImageButtonOptions": {"format": "svg", "filename": name},
+        **({"displayModeBar": True} if areas else {}),
     }

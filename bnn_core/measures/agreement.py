@@ -4,7 +4,7 @@ The standard network is on the x axis, the Bayesian one on the y axis. The sure 
 up.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,20 +143,7 @@ class Plane:
         lasso) and "xref", "yref". A box over a margin ("x2" or "y2") does not limit the other
         network. A lasso over a margin selects nothing.
         """
-        x, y = self.x[rows], self.y[rows]
-        inside = np.zeros(len(rows), dtype=bool)
-        everything: Sequence[float] = (-np.inf, np.inf)
-        for box in boxes:
-            inside |= selection.in_box(
-                x,
-                y,
-                box["x"] if box["xref"] == "x" else everything,
-                box["y"] if box["yref"] == "y" else everything,
-            )
-        for lasso in lassos:
-            if (lasso["xref"], lasso["yref"]) == ("x", "y") and len(lasso["x"]) > 2:
-                inside |= selection.in_polygon(x, y, lasso["x"], lasso["y"])
-        return rows[inside]
+        return rows[selection.in_areas(self.x[rows], self.y[rows], boxes, lassos)]
 
 
 def plane(

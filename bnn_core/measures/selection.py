@@ -3,6 +3,7 @@
 Pure array functions over all N rows of a study. Each needs well under a second for a million rows.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -91,6 +92,30 @@ def in_polygon(
         crossing = x1 + (height[passed] - y1) * (x2 - x1) / (y2 - y1)
         odd[passed] ^= across[passed] < crossing
     inside[near] = odd
+    return inside
+
+
+def in_areas(
+    x: np.ndarray, y: np.ndarray, boxes: Iterable[Mapping], lassos: Iterable[Mapping]
+) -> np.ndarray:
+    """(N,) bool: points inside any of the areas drawn on a chart.
+
+    An area has "x" and "y" in plotted units (two values each for a box, the corners for a lasso)
+    and "xref", "yref". An axis other than "x" or "y" does not limit a box; a lasso on it selects
+    nothing.
+    """
+    inside = np.zeros(len(x), dtype=bool)
+    everything: Sequence[float] = (-np.inf, np.inf)
+    for box in boxes:
+        inside |= in_box(
+            x,
+            y,
+            box["x"] if box["xref"] == "x" else everything,
+            box["y"] if box["yref"] == "y" else everything,
+        )
+    for lasso in lassos:
+        if (lasso["xref"], lasso["yref"]) == ("x", "y") and len(lasso["x"]) > 2:
+            inside |= in_polygon(x, y, lasso["x"], lasso["y"])
     return inside
 
 

@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,13 +125,7 @@ def resume(root: Path) -> None:
 def list_jobs(root: Path) -> list[Job]:
     """The jobs of a cache folder, the oldest first; unreadable ones are left out."""
     jobs, runs, first = [], _runner_lives(root), True
-    for folder in _folders(root):
-        try:
-            job = read_json(folder / JOB, JobFile)
-            ended = folder / ENDED
-            state = read_json(ended, EndedFile)["state"] if ended.is_file() else ""
-        except InputError:
-            continue
+    for folder, job, state in _readable(root):
         problem = ""
         if state == FAILED:
             problem = last_line(folder / LOG).removeprefix("bnn: ")
@@ -142,6 +136,7 @@ def list_jobs(root: Path) -> list[Job]:
 
 
 def _open_state(folder: Path, first: bool, runs: bool) -> str:
+    """State of a job that has not ended. first: the first of them. runs: whether a runner lives."""
     started = (folder / LOG).is_file()
     if runs:
         return RUNNING if first and started else WAITING
@@ -151,9 +146,14 @@ def _open_state(folder: Path, first: bool, runs: bool) -> str:
 
 def cancel(root: Path, folder: Path) -> None:
     """Cancel a job, or end it if it runs. What it made is kept: its command continues from there."""
-    (folder / CANCEL).touch()
-    with suppress(TakenError, OSError), alone(Path(root) / FOLDER / LOCK, ""):
-        _end(folder, CANCELLED)
+    with suppress(InputError, OSError):  # another user has just removed it
+        (folder / CANCEL).touch()
+        if not (folder / LOG).is_file():
+            # It waits. A runner that starts it in this moment sees the request.
+            _end(folder, CANCELLED)
+            return
+        with alone(Path(root) / FOLDER / LOCK, ""):
+            _end(folder, CANCELLED)
 
 
 def remove(folder: Path) -> None:
@@ -227,17 +227,22 @@ def _end(folder: Path, state: str) -> None:
         write_json(folder / ENDED, {"state": state})
 
 
+def _readable(root: Path) -> Iterator[tuple[Path, JobFile, str]]:
+    """(folder, job.json, one of FINAL or "") of the jobs, the oldest first, without damaged ones."""
+    for folder in _folders(root):
+        with suppress(InputError):
+            job, ended = read_json(folder / JOB, JobFile), folder / ENDED
+            yield folder, job, read_json(ended, EndedFile)["state"] if ended.is_file() else ""
+
+
 def _folders(root: Path) -> list[Path]:
     jobs = Path(root) / FOLDER
     return sorted(path for path in jobs.glob("[0-9]*") if path.name.isdecimal())
 
 
 def _waiting(root: Path) -> list[Path]:
-    return [
-        folder
-        for folder in _folders(root)
-        if (folder / JOB).is_file() and not (folder / ENDED).is_file()
-    ]
+    """The jobs that have not ended, the oldest first."""
+    return [folder for folder, _, ended in _readable(root) if not ended]
 
 
 def _runner_lives(root: Path) -> bool:

@@ -8,6 +8,7 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import method_of, reading_method
 from bnn_core.measures.intervals import Interval, paired_difference
+from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
 
 #: Settings that may differ between the two studies without being a rival cause of a difference.
@@ -137,8 +138,8 @@ def compare_cleaned(before: Study, after: Study, method: str | None = None) -> C
 
 def _scored(study: Study, method: str) -> pd.DataFrame:
     """label, fold, content_hash, compound, group and right of the scored images, by image_id."""
-    table = study.images.assign(right=study.summary(method)["correct"].to_numpy())
-    table = table[(table["role"] == "scored") & table["right"].notna()]
+    table = study.images.assign(correct=study.summary(method)["correct"].to_numpy())
+    table = table[scored_rows(table)].rename(columns={"correct": "right"})
     columns = ["label", "fold", "content_hash", "compound", "group", "right"]
     return table.set_index("image_id").reindex(columns=columns)
 

@@ -1,7 +1,7 @@
 """Two studies of the same images: what changed per image, class and compound.
 
-"First" is the study in view, "second" the other one. An image is compared where both studies score
-it, its pictures are the same and its label is the same; others are counted.
+"First" is the study in view, "second" the other one. An image is compared where both studies count
+it for accuracy, with the same picture and the same label; others are counted.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.scores import DEFAULT
 from bnn_core.measures.intervals import Interval, paired_difference
+from bnn_core.measures.judged_units import independent_groups
+from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
 
 #: What happened to an image, from the first study to the second.
@@ -35,17 +37,11 @@ class TwoStudies:
     only_first: int
     only_second: int
 
-    def groups(self) -> np.ndarray:
-        """The independent unit of each image: its compound, else its group, else itself."""
-        units = self.table["compound"].where(
-            self.table["compound"].notna(), self.table["group"].astype(object)
-        )
-        return units.where(units.notna(), self.table["image_id"]).astype(str).to_numpy()
-
     def difference(self) -> Interval:
-        """Accuracy of the second minus that of the first, paired over `groups`, in [-1, 1]."""
+        """Accuracy of the second minus that of the first, in [-1, 1], paired over the
+        `independent_groups` of the first study."""
         first, second = (self.table[f"right_{side}"].to_numpy(float) for side in SIDES)
-        return paired_difference(second, first, self.groups())
+        return paired_difference(second, first, independent_groups(self.table))
 
     def by(self, column: str) -> pd.DataFrame:
         """Per class ("label") or compound: images, accuracy of both, their difference, and how many
@@ -111,7 +107,7 @@ def compare_two(first: Study, second: Study, methods: tuple[str, str]) -> TwoStu
 def _scored(study: Study, method: str) -> pd.DataFrame:
     """What is compared of the scored images, by image_id."""
     table = study.table(method)
-    scored = table[(table["role"] == "scored") & table["correct"].notna()]
+    scored = table[scored_rows(table)]
     columns = ["label", "predicted", "content_hash", "compound", "group"]
     return (
         scored.reindex(columns=["image_id", *columns])

@@ -20,6 +20,8 @@ from bnn_core.base.roots import demand_making
 REPLACED = ".replaced"
 #: A reader waits so many seconds for the moment in which a living maker swaps.
 _SWAP_SECONDS = 5.0
+#: Bytes of a study's name: a file's name has at most 255, and those of the lock and swap are longer.
+MOST_NAME = 200
 
 
 @contextmanager
@@ -31,6 +33,7 @@ def study_lock(out: Path) -> Iterator[None]:
     """
     demand_making()
     out = Path(out)
+    demand_name(out.name)
     folder, new = out.parent, not out.parent.exists()
     with ExitStack() as held:
         try:
@@ -51,6 +54,15 @@ def study_lock(out: Path) -> Iterator[None]:
                 f"cannot write {folder}: {error.strerror or error}; choose another --out"
             ) from error
         yield
+
+
+def demand_name(name: str) -> None:
+    """InputError for a study's name that no file system takes."""
+    if (length := len(os.fsencode(name))) > MOST_NAME:
+        raise InputError(
+            f"the name '{name[:30]}…' of the study has {length} bytes, and at most {MOST_NAME} are "
+            "possible; choose a shorter name"
+        )
 
 
 def swap_in(making: Path, out: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bnn_core.base.wording import be, count, percent
+from bnn_core.base.wording import be, count, percent, short
 from bnn_core.suspects.suspect import Suspect
 
 #: Why the class that a suspect looks like need not be the most frequent prediction.
@@ -14,6 +14,9 @@ LOOKS_LIKE = (
     "network's usual errors. It can differ from the most frequent prediction."
 )
 
+#: Most letters of a name in a heading.
+_LETTERS = 60
+
 
 def heading(row: Mapping[str, Any], suspect: Suspect) -> str:
     """One line on a row of `ranking.rank`: "colchicine: labelled X, mostly predicted as Y".
@@ -21,15 +24,17 @@ def heading(row: Mapping[str, Any], suspect: Suspect) -> str:
     "Mostly predicted" needs more than half of the images; otherwise the line names the class that
     fits best, if any fits better than the label.
     """
+    suspected = short(suspect.suspected, _LETTERS)
     if 2 * row["n_suspected"] > row["n_images"]:
-        prediction = f"mostly predicted as {suspect.suspected}"
+        prediction = f"mostly predicted as {suspected}"
     elif row["score"] > 0:
-        prediction = f"most similar to {suspect.suspected}"
+        prediction = f"most similar to {suspected}"
     elif not row["n_wrong"]:
         prediction = "all predicted as labelled"
     else:
         prediction = "not similar to one other class"
-    return f"{suspect.title}: labelled {suspect.label}, {prediction}"
+    title, label = short(suspect.title, _LETTERS), short(suspect.label, _LETTERS)
+    return f"{title}: labelled {label}, {prediction}"
 
 
 def score_sentences(row: Mapping[str, Any], suspect: Suspect) -> list[str]:

@@ -1,6 +1,6 @@
 """The scatter of both networks: positions of the images, the chart, its words."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ import streamlit as st
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
-from bnn_core.figures import scatter, style
+from bnn_core.figures import scatter
 from bnn_core.measures import selection
 from bnn_core.measures.agreement import Plane, Scale, plane
 from bnn_core.study.folder import Study
@@ -131,28 +131,3 @@ def hover_text(bayes: pd.DataFrame, standard: pd.DataFrame, up: Scale, across: S
         + "<br>standard: "
         + network(standard, across)
     )
-
-
-def chart_config() -> dict[str, Any]:
-    """The configuration of every chart, with box and lasso and a toolbar that is always visible."""
-    config = style.chart_config("bnn_vs_standard")
-    hidden = [
-        name for name in config["modeBarButtonsToRemove"] if name not in ("select2d", "lasso2d")
-    ]
-    return config | {"modeBarButtonsToRemove": hidden, "displayModeBar": True}
-
-
-def drawn_text(drawn: selection.Drawn, total: int) -> str:
-    """How many images are drawn as points, in words."""
-    if not len(drawn.rest):
-        return f"All {total:,} images are drawn."
-    text = (
-        f"**{len(drawn.rows):,} of {total:,}** images are drawn as points, the others as grey "
-        "density. Counts, bars, box and lasso include all images."
-    )
-    if drawn.shown < drawn.asked:
-        text += (
-            f" {drawn.shown:,} of the {drawn.asked:,} wrong, flagged or marked images are drawn, "
-            "in a fixed random choice."
-        )
-    return text

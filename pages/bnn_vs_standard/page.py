@@ -6,19 +6,18 @@ import streamlit as st
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
-from bnn_core.base.wording import count
+from bnn_core.figures.style import chart_config
 from bnn_core.measures import selection
 from bnn_core.measures.agreement import Plane, Scale
 from bnn_core.study.folder import Study
 from pages.bnn_vs_standard import chart
-from pages.shared import filters, flagging, frame, gestures, panels, scores, studies
+from pages.shared import charts, filters, flagging, frame, gestures, panels, scores, studies
+from pages.shared.empty import empty
 from pages.shared.gestures import Choice
 from pages.shared.judged import none_passes
 
 #: In the session: how often a selection was cleared outside the chart.
 _ROUNDS = "_plane_rounds"
-#: In the session: digest of the selection that was announced last.
-_ANNOUNCED = "_plane_announced"
 SAME, RAW = "same score", "raw softmax, as in the paper"
 PLAIN, STRETCHED = "plain", "sure end stretched"
 ONE_METHOD = """This study has {has}. This page also needs {lacks}, trained on the same images.
@@ -45,7 +44,7 @@ def main() -> None:
     if bayes is None or standard is None:
         lacks = "a Bayesian method" if bayes is None else "a standard network"
         has = " and ".join(method_of(method).name for method in study.methods)
-        st.info(ONE_METHOD.format(has=has, lacks=lacks), icon=":material/compare_arrows:")
+        empty("points", ONE_METHOD.format(has=has, lacks=lacks), ":material/compare_arrows:")
         return
     scales = choose_scales(study)
     explore(study, bayes, standard, *scales)
@@ -137,17 +136,17 @@ def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, m
     drawing = chart.drawing_of(key, positions, study, bayes, standard)
     left, right = st.columns([2, 1], gap="medium")
     with left:
-        st.plotly_chart(
+        charts.draw(
             drawing.figure,
             key=chart_key(),
             on_select=lambda: put_selected(study),
-            config=chart.chart_config(),
+            config=chart_config(f"{study.name}-bnn-vs-standard", areas=True),
             alt=f"Scores of the Bayesian against the standard network, {len(rows):,} images: both "
             f"sure of {drawing.counts.loc['both sure'].sum():,}, neither of "
             f"{drawing.counts.loc['neither sure'].sum():,}",
         )
         st.caption(
-            f"{chart.drawn_text(drawing.drawn, len(rows))} Click a point, a bar or a count to see "
+            f"{gestures.drawn_text(drawing.drawn, len(rows))} Click a point, a bar or a count to see "
             "its images. Box and lasso are in the toolbar; its cross of arrows returns to "
             "clicking. Marginal counts are logarithmic."
         )
@@ -166,7 +165,7 @@ def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, m
         else:
             draw_corners(drawing.counts)
     if chosen is not None and len(chosen.rows) != 1:
-        announce(chosen)
+        gestures.announce(chosen)
         panels.selection_panel(study, chosen.rows, key="plane_selection", title=chosen.words)
 
 
@@ -195,17 +194,6 @@ def put_selected(study: Study) -> None:
         st.query_params[SELECTED] = text
     else:
         st.query_params.pop(SELECTED, None)
-
-
-def announce(chosen: Choice) -> None:
-    """A message, once per selection, that its images are below the chart."""
-    digest = hash((chosen.words, chosen.rows.tobytes()))
-    if st.session_state.get(_ANNOUNCED) != digest:
-        st.session_state[_ANNOUNCED] = digest
-        st.toast(
-            f"{count(len(chosen.rows), 'image')} selected, shown below the chart.",
-            icon=":material/arrow_downward:",
-        )
 
 
 def clear_selection() -> None:

@@ -12,7 +12,7 @@ from bnn_core.figures import samples as figures
 from bnn_core.measures import sample_views, selection
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
-from pages.shared import filters, studies
+from pages.shared import charts, filters, studies
 from pages.shared.wall import image_wall
 
 STRIP_IMAGES = 200
@@ -65,7 +65,7 @@ def draw_strip(
         averaged=averaged,
         current=row,
     )
-    st.plotly_chart(
+    charts.draw(
         figure,
         key=STRIP_KEY,
         on_select="rerun",
@@ -119,7 +119,7 @@ def draw_accuracies(study: Study, method: str) -> None:
     if not n:
         st.caption("No image of this study has a label, so there is no accuracy.")
         return
-    st.plotly_chart(
+    charts.draw(
         figure,
         key="one_networks",
         config=style.chart_config("accuracy_per_network"),
@@ -143,7 +143,7 @@ def draw_sample_size(study: Study) -> None:
             "made by `bnn study mnist` have one."
         )
         return
-    st.plotly_chart(
+    charts.draw(
         sample_size_figure(studies.identity(study), table),
         key="one_sample_size",
         config=style.chart_config("sample_size"),

@@ -16,7 +16,16 @@ from bnn_core.measures.prediction_sets import fewest_groups
 from bnn_core.study.folder import Study
 from pages.one_image import networks
 from pages.one_image.viewer import image_viewer
-from pages.shared import filters, flagging, frame, panels, pictures, possible, studies
+from pages.shared import (
+    charts,
+    filters,
+    flagging,
+    frame,
+    panels,
+    pictures,
+    possible,
+    studies,
+)
 from pages.shared.judged import none_passes
 from pages.shared.wall import image_wall
 from pages.shared.words import plain
@@ -221,7 +230,7 @@ def draw_distribution(shown: Shown) -> None:
         )
     st.markdown(sentence(shown, samples, mean))
     average = figures.Average(mean, method_of(shown.method).short, method_of(shown.method).colour)
-    st.plotly_chart(
+    charts.draw(
         figures.distribution(average, study.classes, shown.label, samples=samples, beside=beside),
         key="one_distribution",
         config=style.chart_config("one_image"),
@@ -293,7 +302,7 @@ def draw_effect(shown: Shown) -> None:
         return
     st.subheader("How many networks does this image need?", anchor=False)
     averages = sample_views.running(samples)
-    st.plotly_chart(
+    charts.draw(
         averaging.effect_of_samples(averages, shown.study.classes),
         key="one_effect",
         config=style.chart_config("effect_of_samples"),

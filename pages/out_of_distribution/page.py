@@ -24,6 +24,7 @@ from pages.out_of_distribution.views import (
     part_of,
 )
 from pages.shared import choices, filters, flagging, frame, scores, studies
+from pages.shared.empty import empty
 from pages.shared.judged import compared_methods, names, none_passes
 from pages.shared.wall import leading_wall
 from pages.shared.words import percent, plain
@@ -68,7 +69,7 @@ def page() -> None:
     groups = ood.groups(studies.table(study, study.reading_method))
     if not np.isin(groups, OTHERS).any():
         text = IMPORTED if study.meta["kind"] == "import" else CELLS if cells else DIGITS
-        st.info(text.format(name=study.name), icon=":material/travel_explore:")
+        empty("bars", text.format(name=study.name), ":material/travel_explore:")
         return
     if none_passes(study):
         return

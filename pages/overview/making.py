@@ -11,7 +11,7 @@ from bnn_core.recipes.baselines import EASY, Baselines, study_baselines
 from bnn_core.study import describing, posteriors
 from bnn_core.study.describing import QUALITY_NAMES
 from bnn_core.study.folder import Study
-from pages.shared import choices, panels, studies
+from pages.shared import charts, choices, panels, studies
 from pages.shared.judged import compared_methods, names, qualities
 from pages.shared.words import plain
 
@@ -74,7 +74,7 @@ def settings(study: Study) -> None:
         histories = {
             m: h for m in compared_methods(study) if (h := study.history(fold, m)) is not None
         }
-        st.plotly_chart(
+        charts.draw(
             figures.training_history(histories, names(study)),
             key="history",
             config=chart_config(f"{study.name}-training"),

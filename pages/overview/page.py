@@ -16,7 +16,7 @@ from bnn_core.measures.unlikeness import unlikeness_score
 from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from pages.overview import making, suspects
-from pages.shared import choices, filters, frame, panels, scores, studies, tour, truth
+from pages.shared import charts, choices, filters, frame, panels, scores, studies, tour, truth
 from pages.shared.judged import (
     compared_methods,
     judged,
@@ -201,7 +201,7 @@ def calibration(study: Study) -> None:
             "the dotted line it is overconfident, above it underconfident. Click a point to see "
             "its images.",
         )
-        event = st.plotly_chart(
+        event = charts.draw(
             _reliability(filters.key(study), study),
             key="reliability",
             on_select="rerun",

@@ -20,6 +20,7 @@ from bnn_core.tables import plate_map
 from bnn_core.tables.wells import FORMATS, plate_format, well_position
 from pages.plates.effects import NUMBERS, SPOT, colour_title, effects, fields_of, spot
 from pages.shared import choices, filters, frame, gestures, marks, plate_sets, studies
+from pages.shared.empty import empty
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain
 
@@ -53,7 +54,7 @@ def page() -> None:
         if name not in study.images or study.images[name].isna().all()
     ]
     if lacks:
-        st.info(NO_PLATES.format(lacks=" and ".join(lacks)), icon=":material/grid_on:")
+        empty("plate", NO_PLATES.format(lacks=" and ".join(lacks)), ":material/grid_on:")
         return
     if none_passes(study):
         return

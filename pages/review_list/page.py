@@ -11,6 +11,7 @@ from bnn_core.review.log import DECISIONS
 from bnn_core.study.folder import Study
 from pages.review_list import files
 from pages.shared import filters, frame, panels, reviewer, studies
+from pages.shared.empty import empty
 from pages.shared.flagging import decision_words, flag_control, review_log
 from pages.shared.wall import image_wall
 from pages.shared.words import plain, without_none
@@ -85,11 +86,12 @@ def flagged_list(study: Study) -> None:
     state = review_log().state(study)
     draw_undo(study)
     if state.empty:
-        st.info(
+        empty(
+            "list",
             "No image of this study is flagged. Flag images on any page: one image, a selection, a "
             "bar of a chart or a whole suspect compound. A list can be imported under “Export and "
             "import”.",
-            icon=":material/flag:",
+            ":material/flag:",
         )
         draw_absent(study)
         return
@@ -269,7 +271,7 @@ def history(study: Study) -> None:
     """The log of all actions."""
     actions = with_action_text(review_log().history(study))
     if actions.empty:
-        st.info("No decision has been made in this study.", icon=":material/history:")
+        empty("list", "No decision has been made in this study.", ":material/history:")
         return
     st.caption(
         f"{count(len(actions), 'action')}, newest first. The log keeps every action, "

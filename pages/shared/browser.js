@@ -14,6 +14,7 @@ export default function ({ data, setTriggerValue }) {
     leadThroughDialogs()
     sayWhatIsNotRecorded()
     scrollToOpened()
+    nameTheApp()
   }
   Object.entries(data.cookies).forEach(([cookie, text]) => remember(cookie, text))
 }
@@ -168,6 +169,19 @@ function scrollToOpened () {
         { capture: true, once: true })
     }
     shown = name
+  }).observe(document.body, { childList: true, subtree: true })
+}
+
+// When the server is gone, Streamlit names a command with a file that does not exist.
+function nameTheApp () {
+  new MutationObserver(() => {
+    for (const code of document.querySelectorAll("[role=dialog] code, [role=dialog] pre")) {
+      if (!code.textContent.includes("yourscript.py")) continue
+      const texts = document.createTreeWalker(code, NodeFilter.SHOW_TEXT)
+      while (texts.nextNode()) {
+        texts.currentNode.data = texts.currentNode.data.replace("yourscript.py", "app.py")
+      }
+    }
   }).observe(document.body, { childList: true, subtree: true })
 }
 

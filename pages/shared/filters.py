@@ -93,8 +93,10 @@ def draw(study: Study) -> None:
             for name in further:
                 _choice(name, usable[name])
     rows, total = len(passing(study)), len(study.images)
-    with counts.container(horizontal=True, wrap=False, vertical_alignment="center"):
-        st.markdown(f"**{rows:,}** of {total:,} images", width="stretch")
+    with counts.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.markdown(f"**{rows:,}** of {total:,} images", width="content")
         st.button(
             "Reset",
             key="reset_filters",

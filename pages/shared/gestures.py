@@ -4,13 +4,18 @@ import json
 from typing import Any, NamedTuple
 
 import numpy as np
+import streamlit as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.scores import SCORES
+from bnn_core.base.wording import count
 from bnn_core.figures import scatter
 from bnn_core.measures import selection
 from bnn_core.measures.agreement import MARGIN_BINS, Plane, Scale
 from bnn_core.study.folder import Study
+
+#: In the session: digest of the selection that was announced last.
+_ANNOUNCED = "_selection_announced"
 
 
 class Choice(NamedTuple):
@@ -112,6 +117,33 @@ def _read(area: dict) -> dict:
     if len(area["x"]) != len(area["y"]) or len(area["x"]) < 2:
         raise ValueError("coordinates do not match")
     return _rounded(area)
+
+
+def announce(chosen: Choice) -> None:
+    """A message, once per selection, that its images are below the chart."""
+    digest = hash((chosen.words, chosen.rows.tobytes()))
+    if st.session_state.get(_ANNOUNCED) != digest:
+        st.session_state[_ANNOUNCED] = digest
+        st.toast(
+            f"{count(len(chosen.rows), 'image')} selected, shown below the chart.",
+            icon=":material/arrow_downward:",
+        )
+
+
+def drawn_text(drawn: selection.Drawn, total: int) -> str:
+    """How many images are drawn as points, in words."""
+    if not len(drawn.rest):
+        return f"All {total:,} images are drawn."
+    text = (
+        f"**{len(drawn.rows):,} of {total:,}** images are drawn as points, the others as grey "
+        "density. Counts, bars, box and lasso include all images."
+    )
+    if drawn.shown < drawn.asked:
+        text += (
+            f" {drawn.shown:,} of the {drawn.asked:,} wrong, flagged or marked images are drawn, "
+            "in a fixed random choice."
+        )
+    return text
 
 
 def box_words(box: dict, positions: Plane) -> str:

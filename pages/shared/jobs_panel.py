@@ -23,24 +23,27 @@ _TITLES = {
 }
 
 
-def button(label: str, words: Sequence[str], study: str, key: str, replaces: bool = False) -> None:
+def button(label: str, words: Sequence[str], study: str, key: str) -> None:
     """The button that adds the command `bnn <words>` to the queue.
 
-    study: name of the study that the command makes. replaces: whether a study of this name exists.
-    Draws nothing where this server does not train.
+    study: name of the study that the command makes; the user confirms that it replaces an existing
+    one. Draws nothing where this server does not train.
     """
     if not roots.may_train():
         return
+    exists = study in {entry.name for entry in studies.entries()}
+    replace = exists and st.checkbox(f"Replace the study “{plain(study)}”", key=f"{key}_replace")
     st.button(
         label,
         key=key,
         icon=":material/play_arrow:",
         type="primary",
+        disabled=exists and not replace,
         help="Runs the command below on this machine, after those in the queue. It goes on when you "
         "close the browser or the app."
-        + (f" It replaces the study “{plain(study)}” at its end." if replaces else ""),
+        + (f" At its end it replaces the study “{plain(study)}”." if exists else ""),
         on_click=_submit,
-        args=(tuple(words), study, key),
+        args=((*words, *(["--force"] if replace else [])), study, key),
     )
     if problem := st.session_state.pop(f"{key}_problem", None):
         st.error(plain(problem), icon=":material/error:")
@@ -88,11 +91,13 @@ def _draw_job(job: jobs.Job) -> None:
     with st.container(horizontal=True, gap="small"):
         if job.state == jobs.DONE:
             small_button("Open study", _open, job)
-        if job.state == jobs.INTERRUPTED and roots.may_train():
+        if not roots.may_train():
+            return
+        if job.state == jobs.INTERRUPTED:
             small_button("Continue", jobs.resume, root)
         if job.state in jobs.FINAL:
             small_button("Remove from list", jobs.remove, job.folder)
-        elif roots.may_train():
+        else:
             small_button("Cancel", jobs.cancel, root, job.folder)
 
 
@@ -104,5 +109,6 @@ def _submit(words: tuple[str, ...], study: str, key: str) -> None:
 
 
 def _open(job: jobs.Job) -> None:
-    jobs.remove(job.folder)
+    if roots.may_train():
+        jobs.remove(job.folder)
     st.session_state[studies.OPEN_NEXT] = job.study

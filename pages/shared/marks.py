@@ -6,6 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.shared import charts
 from pages.shared.wall import close_opened
 
 _ROUNDS, _LAST = "_marks_rounds", "_marks_last"
@@ -30,7 +31,7 @@ def clickable_chart(
                 _unmark()
             st.session_state[_LAST] = chart
 
-    st.plotly_chart(figure, key=key, on_select=keep, selection_mode="points", **options)
+    charts.draw(figure, key=key, on_select=keep, selection_mode="points", **options)
 
 
 def close_button(name: str) -> None:

@@ -312,7 +312,7 @@ def by_method(
 ) -> str:
     """A table with one column per method, HTML; `meanings` are the tooltips of the rows."""
     cell = (
-        '<td style="text-align:right;padding-left:.8rem;white-space:nowrap;'
+        '<td style="text-align:right;padding-left:.8rem;vertical-align:top;'
         'font-variant-numeric:tabular-nums">'
     )
     heads = "".join(
@@ -320,7 +320,8 @@ def by_method(
         for m in methods
     )
     body = "".join(
-        f'<tr title="{escape((meanings or {}).get(words, ""))}"><td style="opacity:.8">'
+        f'<tr title="{escape((meanings or {}).get(words, ""))}"><td style="opacity:.8;'
+        'min-width:7rem">'
         f"{escape(words)}</td>{''.join(f'{cell}{escape(v)}</td>' for v in values)}</tr>"
         for words, values in lines.items()
     )

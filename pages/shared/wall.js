@@ -75,6 +75,7 @@ function makeWall(parent) {
     const below = element("div")
     if (tile.wrong) below.append(element("span", "verdict", "wrong"))
     if (tile.value) below.append(element("span", "value", tile.value))
+    if (tile.dose) below.append(element("span", "value", tile.dose))
     caption.append(names, below)
     button.append(picture, caption)
     if (tile.wrong) {

@@ -174,10 +174,16 @@ def _tiles(
     wrong = wrong_rows(part)
     symbol = "c " if caption in (DEFAULT, "confidence") else ""
     tiles = []
-    columns = (part[name].to_list() for name in ("image_id", "label", "predicted", caption))
-    for row, is_wrong, image_id, label, predicted, value in zip(rows, wrong, *columns, strict=True):
+    # The dose is on every tile, below the score.
+    dosed = "concentration" in part and caption != "concentration"
+    names = ("image_id", "label", "predicted", caption, "concentration" if dosed else caption)
+    columns = (part[name].to_list() for name in names)
+    for row, is_wrong, image_id, label, predicted, value, dose in zip(
+        rows, wrong, *columns, strict=True
+    ):
         label = None if pd.isna(label) else str(label)
         text = _caption(caption, value)
+        dose_text = _caption("concentration", dose) if dosed else ""
         label_text = "no label" if label is None else f"label {label}"
         tiles.append(
             {
@@ -187,10 +193,12 @@ def _tiles(
                 "predicted": str(predicted),
                 "wrong": bool(is_wrong),
                 "value": symbol + text,
+                "dose": dose_text,
                 "flagged": row in flagged,
                 "url": frame.image_url(_study, row) if _study.has_thumbnail(row) else None,
                 "alt": f"{image_id}: {label_text}, predicted {predicted}{', wrong' if is_wrong else ''}, "
-                f"{caption.replace('_', ' ')} {text}{', flagged' if row in flagged else ''}",
+                f"{caption.replace('_', ' ')} {text}{f', {dose_text}' if dose_text else ''}"
+                f"{', flagged' if row in flagged else ''}",
             }
         )
     return tiles

@@ -15,15 +15,19 @@ from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking_wording import LOOKS_LIKE, has_interval, two_digits
 from pages.shared import filters, flagging, panels, studies
 from pages.shared.wall import close_opened
+from pages.shared.words import table_height
 
 SUSPECT = "suspect"
+#: Rows of the table for screen readers.
+_TWIN_ROWS = 50
 HELP = """How much more the predictions look like those of another class than like those of the
 label, corrected for the network's usual errors (a difference of two divergences). **1**: all
 probability is on one wrong class where no error is expected. **0**: as similar to the other class
 as to the label. **Below 0**: more similar to the label. Low *confidence* alone does not raise it.
 
 The interval comes from resampling wells (or images) and compounds. It is wide for few wells. The
-share of false alarms among high scores is *not* estimated: read the explanations."""
+share of false alarms among high scores is *not* estimated: read the explanations.
+[More in Help](help#scores)"""
 
 
 def index_in_address(shown: pd.DataFrame) -> int:
@@ -66,10 +70,6 @@ def draw_table(
                     shown["rank_low"], shown["rank_high"], sure, strict=True
                 )
             ],
-            "wrong": [
-                f"{wrong:,} of {n:,}"
-                for wrong, n in zip(shown["n_wrong"], shown["n_images"], strict=True)
-            ],
             "confidence": shown["mean_confidence"],
         }
     )
@@ -81,7 +81,7 @@ def draw_table(
         table,
         key=key,
         hide_index=True,
-        height=318,
+        height=table_height(len(table), 318),
         column_order=[
             "rank",
             "title",
@@ -91,12 +91,12 @@ def draw_table(
         selection_mode="single-row-required",
         on_select=lambda: follow(shown, key, at),
         column_config={
-            "rank": number("Rank", width=48),
-            "title": st.column_config.Column(level.capitalize(), width=118, pinned=True),
-            "label": st.column_config.Column("Given label", width=112),
+            "rank": number("Rank", width=46),
+            "title": st.column_config.Column(level.capitalize(), width=112, pinned=True),
+            "label": st.column_config.Column("Given label", width=108),
             "suspected": st.column_config.Column(
                 "Most similar class",
-                width=122,
+                width=118,
                 help=f"The class, other than the label, that the predictions look most like. "
                 f"{LOOKS_LIKE}",
             ),
@@ -105,33 +105,33 @@ def draw_table(
                 width=100,
                 help="Images that are predicted as the most similar class.",
             ),
-            "score": number("Score", format="%.2f", width=58, help=HELP),
+            "score": number("Score", format="%.2f", width=54, help=HELP),
             "interval": st.column_config.Column(
                 "95 % interval",
-                width=102,
+                width=96,
                 help="Too few units: one unit gives no interval, and with two or three it may span "
                 "the whole scale. Images of one well are not independent, so wells are "
                 "resampled where they are known.",
             ),
             "ranks": st.column_config.Column(
                 "Rank, 95 %",
-                width=80,
+                width=78,
                 help="Range of ranks when wells and compounds are resampled.",
             ),
-            "wrong": st.column_config.Column("Images wrong", width=92),
             "confidence": number(
                 "Mean c",
-                width=62,
+                width=58,
                 format="%.2f",
                 help="Mean confidence. Low confidence alone is no sign of a wrong label.",
             ),
             "decision": st.column_config.Column(
                 "Decision",
-                width=86,
+                width=116,
                 help="From the review list: flagged images, decision, reviewers.",
             ),
         },
     )
+    _twin(table, level)
     part = f"{len(shown):,} of " if len(shown) != total and filters.any_set() else ""
     other = int((shown["score"] > 0).sum())
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -162,6 +162,19 @@ def draw_table(
             mime="text/csv",
             help=f"A CSV file for Excel: one row per {level} with its decision and score.",
         )
+
+
+def _twin(table: pd.DataFrame, level: str) -> None:
+    """The first rows as an HTML table for screen readers: the table above is a picture to them."""
+    heads = ("rank", "title", "label", "suspected", "called", "score", "decision")
+    html = (
+        table[list(heads)]
+        .head(_TWIN_ROWS)
+        .rename(columns={"title": level, "called": "predicted as it", "suspected": "most similar"})
+        .to_html(index=False, border=0)
+    )
+    name = f'<table aria-label="Suspect {level}s" '
+    st.html(f'<div class="bnn-unseen">{html.replace("<table ", name, 1)}</div>')
 
 
 def follow(shown: pd.DataFrame, key: str, at: int) -> None:

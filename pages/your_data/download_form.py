@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import disk_usage
 
 import streamlit as st
 
@@ -32,6 +33,8 @@ FIELDS = {
     "data": "$BNN_DATA, set before starting the app",
 }
 _STARTING = threading.Lock()
+#: In the session: the question that must be confirmed before a download starts.
+_ASKED = "_fetch_asked"
 
 
 @dataclass
@@ -69,19 +72,53 @@ def draw_state() -> None:
         st.fragment(_state, run_every=1.0 if downloads[-1].running else None)(downloads[-1])
 
 
-def button(label: str, words: Sequence[str]) -> None:
-    """A button that fetches what `bnn data` with these words fetches."""
+def button(label: str, words: Sequence[str], question: str | None = None) -> None:
+    """A button that fetches what `bnn data` with these words fetches.
+
+    question: what must be confirmed first; None: nothing.
+    """
     busy = bool(_downloads()) and _downloads()[-1].running
-    if st.button(
+    pressed = st.button(
         label,
         key=f"fetch_{words[0]}",
         icon=":material/download:",
         disabled=busy,
         help="A download is running." if busy else None,
-    ):
-        if not start(tuple(words)):
-            st.toast("Another download began just before; this one did not.")
-        st.rerun()
+        on_click=lambda: st.session_state.update({_ASKED: question}),
+    )
+    if question is None and pressed:
+        _begin(words)
+    if question is not None and st.session_state.get(_ASKED):
+        st.dialog(label, on_dismiss=_forget)(_confirm)(question, words)
+
+
+def _forget() -> None:
+    """Close the question; a callback."""
+    st.session_state.pop(_ASKED, None)
+
+
+def _confirm(question: str, words: Sequence[str]) -> None:
+    if _ASKED not in st.session_state:
+        st.rerun()  # cancelled: the page is drawn without the dialog
+    st.markdown(question)
+    free = disk_usage(_existing(data_root().resolve())).free
+    st.markdown(f"Free in `{data_root().resolve()}`: **{free / 1e9:,.0f} GB**.")
+    with st.container(horizontal=True):
+        if st.button("Fetch", key="fetch_go", type="primary", icon=":material/download:"):
+            _forget()
+            _begin(words)
+        st.button("Cancel", key="fetch_cancel", on_click=_forget)
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _begin(words: Sequence[str]) -> None:
+    if not start(tuple(words)):
+        st.toast("Another download started just before, so this one did not start.")
+    st.rerun()
 
 
 def start(words: tuple[str, ...]) -> bool:
@@ -129,9 +166,9 @@ def _state(download: Download) -> None:
         st.info(
             f"Stopped: {command}. "
             + (
-                "What arrived is kept, and the same download goes on from there."
+                "What arrived is kept, and the same download continues from there."
                 if download.words[0] == "bbbc021"
-                else "The same download begins anew."
+                else "The same download starts from the beginning."
             ),
             icon=":material/stop:",
         )

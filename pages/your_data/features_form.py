@@ -11,7 +11,6 @@ from bnn_core.base.wording import WARNING
 from bnn_core.datasets.anchoring import ANCHORS
 from bnn_core.datasets.features import FeatureTable, read_features
 from bnn_core.tables.aliases import CANONICAL
-from pages.shared import jobs_panel
 from pages.shared.words import plain
 from pages.your_data import forms
 
@@ -148,24 +147,9 @@ def preview(features: FeatureTable) -> None:
 
 def train(table: Path, ask: dict[str, str]) -> None:
     """The button that trains on this machine, and the command for another one."""
-    absolute = {
-        flag: str(Path(ask[flag]).resolve()) for flag in ("images", "metadata") if flag in ask
-    }
-    words = shlex.split(command(table.resolve(), ask | absolute))[1:]
-    jobs_panel.button("Train here", words, table.stem, "features_train")
+    forms.train_button("features", table, ask)
     st.markdown("The same by command:")
-    st.code(command(table, ask), language="bash")
-
-
-def command(table: Path, ask: dict[str, str]) -> str:
-    """The command that trains on this table."""
-    words = ["bnn", "study", "features", str(table)]
-    for flag, value in ask.items():
-        if flag == "map":
-            words += [word for pair in forms.words(value) for word in ("--map", pair)]
-        else:
-            words += [f"--{flag}", *(forms.words(value) if flag == "features" else (value,))]
-    return shlex.join(words)
+    st.code(shlex.join(forms.study_command("features", table, ask)), language="bash")
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the table")

@@ -8,9 +8,13 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from bnn_core.base import roots
 from bnn_core.base.errors import InputError
+from pages.shared import jobs_panel
 from pages.shared.words import plain
 
+#: Flags of lists, typed with commas, and flags of paths.
+LISTS, PATHS = ("map", "features"), ("images", "metadata")
 #: Image files that are checked, spread over the table: a network folder is slow.
 LOOKED_FOR = 200
 
@@ -34,6 +38,24 @@ def pairs(text: str) -> dict[str, str]:
             raise InputError(f"other columns: '{pair}' is not NAME=COLUMN, such as compound=Drug")
         columns[name.strip()] = column.strip()
     return columns
+
+
+def study_command(kind: str, table: Path, ask: Mapping[str, str]) -> list[str]:
+    """The words of `bnn study <kind>` on this table. ask: flag -> text of its field."""
+    command = ["bnn", "study", kind, str(table)]
+    for flag, text in ask.items():
+        for value in words(text) if flag in LISTS else (text,):
+            # With "=" a value such as "--out=x" is not read as another flag.
+            command += [f"--{flag}={value}"] if value.startswith("-") else [f"--{flag}", value]
+    return command
+
+
+def train_button(kind: str, table: Path, ask: Mapping[str, str]) -> None:
+    """The button that trains on this machine. The job works in another folder, so its paths are
+    absolute; the name of a link stays."""
+    paths = {flag: str(roots.typed(ask[flag]).absolute()) for flag in PATHS if flag in ask}
+    command = study_command(kind, table.absolute(), {**ask, **paths})
+    jobs_panel.button("Train here", command[1:], table.stem, f"{kind}_train")
 
 
 def stamp(table: Path) -> tuple[int, int] | None:

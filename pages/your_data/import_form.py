@@ -14,6 +14,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
 from bnn_core.recipes.imports import image_folder, images_found, import_predictions
 from bnn_core.study.catalogue import cache_root
+from bnn_core.study.lock import demand_name
 from bnn_core.tables.aliases import CANONICAL
 from bnn_core.tables.arrays import ARRAY_ENDINGS
 from bnn_core.tables.predictions import Predictions, read_predictions
@@ -254,6 +255,11 @@ def make(table: Path, options: ImportOptions, extra: dict, predictions: Predicti
             "The name becomes the name of a folder: no slash, and no dot at the beginning.",
             icon=":material/error:",
         )
+        return
+    try:
+        demand_name(name)
+    except InputError as error:
+        st.error(plain(error), icon=":material/error:")
         return
     st.caption("The same by command:")
     st.code(command(table, options, extra, name), language="bash")

@@ -12,7 +12,8 @@ PUBLIC = (
     (
         "Handwritten digits (MNIST) and letters (EMNIST)",
         "The paper's first example: 70,000 digits, 12 MB to fetch; the letters show what the network "
-        "does with things it never saw. A stopped download begins anew.",
+        "does with things it never saw. A stopped download starts from the "
+        "beginning.",
         "bnn data mnist\nbnn data emnist\n"
         "bnn study mnist --preset quick                # about 3 minutes\n"
         "bnn study mnist --preset quick --ood emnist   # with letters beside the digits\n"
@@ -22,7 +23,7 @@ PUBLIC = (
         "BBBC021, cells under 113 compounds",
         "The paper's second example, from the Broad Bioimage Benchmark Collection. One plate is 840 "
         "MB to fetch and 1.9 GB on disk; the compounds with a known mechanism, their other doses and "
-        "DMSO are 43 GB to fetch and 49 GB on disk. A stopped download goes on where it stopped.",
+        "DMSO are 43 GB to fetch and 49 GB on disk. A stopped download continues where it stopped.",
         "bnn data bbbc021 --plates Week1_22123,Week1_22361\nbnn data bbbc021 --labelled",
     ),
 )
@@ -93,7 +94,14 @@ def fetch_cells() -> None:
             *(["--labelled"] if labelled else [] if plates else ["--all"]),
         ]
         size = f"{840 * len(plates)} MB" if plates else "43 GB"
-        download_form.button(f"Fetch BBBC021 ({size})", ["bbbc021", *words])
+        disk = 1.9 * len(plates) if plates else 49 if labelled else 104
+        download_form.button(
+            f"Fetch BBBC021 ({size})",
+            ["bbbc021", *words],
+            f"This fetches **{size}** and needs about **{disk:g} GB** on disk"
+            + (", which takes hours." if not plates else ".")
+            + " It continues when you leave this page and can be stopped.",
+        )
 
 
 main()

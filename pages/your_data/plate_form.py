@@ -11,7 +11,6 @@ from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import PlateTable, read_plate
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.tables.aliases import CANONICAL
-from pages.shared import jobs_panel
 from pages.shared.words import plain
 from pages.your_data import forms
 
@@ -95,15 +94,13 @@ def draw() -> None:
 
 def train(table: Path, ask: dict[str, str]) -> None:
     """The button that trains on this machine, and the command for another one."""
-    absolute = {"images": str(Path(ask["images"]).resolve())} if "images" in ask else {}
-    words = shlex.split(command(table.resolve(), ask | absolute))[1:]
-    jobs_panel.button("Train here", words, table.stem, "plate_train")
+    forms.train_button("plate", table, ask)
     st.markdown(
         "The same by command, in a terminal of this machine or of a larger one. It shows its "
         "progress. You can interrupt it at any time; the same command continues. The finished "
         "study appears in the sidebar."
     )
-    st.code(command(table, ask), language="bash")
+    st.code(shlex.join(forms.study_command("plate", table, ask)), language="bash")
 
 
 def preview(plates: PlateTable) -> None:
@@ -132,15 +129,6 @@ def preview(plates: PlateTable) -> None:
     else:
         st.markdown(f"- All {looked:,} checked files exist.")
     forms.class_table(table, "images")
-
-
-def command(table: Path, ask: dict[str, str]) -> str:
-    """The command that trains on this table."""
-    words = ["bnn", "study", "plate", str(table)]
-    for flag, value in ask.items():
-        for one in forms.words(value) if flag == "map" else (value,):
-            words += [f"--{flag}", one]
-    return shlex.join(words)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table")

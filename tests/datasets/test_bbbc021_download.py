@@ -18,7 +18,7 @@ from serving import Site, serve
 
 from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
-from bnn_core.datasets import bbbc021_download
+from bnn_core.datasets import bbbc021_download, mnist
 from bnn_core.datasets.bbbc021 import INTENSITIES, needed, read_field_table
 from bnn_core.datasets.bbbc021_download import download_bbbc021
 
@@ -245,6 +245,7 @@ def test_digits_come_through_torchvision(tmp_path, monkeypatch, capsys, name):
         return [0] * 6
 
     monkeypatch.setattr(datasets, name, torchvisions)
+    monkeypatch.setattr(mnist, "demand_network", lambda url: None)
     assert cli.main(command) == 2
     error = capsys.readouterr().err
     assert "could not be fetched whole (File not found or corrupted.)" in error

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.datasets.downloading import (
     NotThereError,
     StoppedError,
+    demand_network,
     demand_secure,
     download,
     remote_size,
@@ -191,6 +194,23 @@ def test_what_is_not_there_is_said_at_once(site, tmp_path):
 def test_nobody_at_home(tmp_path):
     with pytest.raises(InputError, match="brought nothing new"):
         download("http://127.0.0.1:9/file", tmp_path / "file", attempts=2, **QUICK)
+
+
+def test_without_a_network_one_sentence_comes_at_once(site, monkeypatch, capsys):
+    for url in ("http://127.0.0.1:9/file", "http://no-such-host.invalid/file"):
+        began = time.monotonic()
+        with pytest.raises(InputError, match="no connection to") as error:
+            demand_network(url)
+        assert time.monotonic() - began < 5 and "rrno" not in str(error.value)
+    demand_network(f"{site.url}/file")
+    demand_network(f"{site.url}/none")  # a host that answers is there
+
+    def slow(*args, **options):
+        raise urllib.error.URLError(TimeoutError("timed out"))
+
+    monkeypatch.setattr(urllib.request, "urlopen", slow)
+    demand_network(f"{site.url}/file")
+    assert "127.0.0.1" in capsys.readouterr().err
 
 
 def test_stop_keeps_what_arrived(site, tmp_path):

@@ -71,6 +71,17 @@ def test_corners_say_their_counts_and_the_cut_offs_stand_where_they_are():
     assert [shape.y0 for shape in figure.layout.shapes if shape.xref == "paper"] == [0.4]
 
 
+def test_counts_of_corners_are_beside_the_crossing_and_left_out_where_there_is_no_room():
+    corners = {a.text.split("> ")[1]: a for a in drawn().layout.annotations}
+    assert len(corners) == 4
+    assert {(a.x, a.y) for a in corners.values()} == {(0.5, 0.4)}
+    sure = corners["both sure"]
+    assert (sure.xanchor, sure.yanchor) == ("left", "bottom")
+    narrow = scatter.Axis("Standard network: c", (0, 1), 0.9, style.STANDARD)
+    left = {a.text.split("> ")[1] for a in drawn(standard=narrow).layout.annotations}
+    assert left == {"only Bayesian sure", "neither sure"}
+
+
 def test_undrawn_images_are_a_density_that_gives_their_number():
     rest = np.zeros((5, 5), int)
     rest[4, 0] = 1000

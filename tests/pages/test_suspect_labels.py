@@ -31,7 +31,7 @@ def test_the_planted_compound_is_first_and_open_with_every_explanation(monkeypat
     assert not app.exception
     first = ranking(app).iloc[0]
     assert (first["title"], first["label"], first["suspected"]) == ("D2", "D", "A")
-    assert first["wrong"] == "12 of 12"
+    assert first["called"] == "12 of 12"
     said = text_of(app)
     assert "rank 1" in said and "12 of 12 images are predicted wrongly, 12 as A" in said
     shown = {key for key, title in TITLES.items() if title in said}

@@ -1,4 +1,5 @@
 import os
+import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -189,17 +190,23 @@ def test_features_are_checked_and_trained_on(monkeypatch, cache, tmp_path):
     table["Metadata_compound"] = np.repeat([*"abcdef"], 4)
     table["Metadata_moa"] = np.where(table["Metadata_compound"] < "d", "one", "two")
     table["Cells_flat"] = 1.0
+    table["--out=elsewhere"] = table["Cells_0"]
     table.to_csv(tmp_path / "my profiles.csv", index=False)
     app = pages(monkeypatch, cache, PAGE, data_view="Measured features")
     assert not app.exception and "Name a table of features" in app.info[0].value
     app.text_input(key="features_path").input(str(tmp_path / "my profiles.csv")).run()
-    assert "24 rows of 4 features, 2 classes, 6 groups" in app.success[0].value
+    assert "24 rows of 5 features, 2 classes, 6 groups" in app.success[0].value
     assert any("1 constant" in element.value for element in app.markdown)
     app.text_input(key="features_columns").input("Cells_1, Cells_2").run()
     app.selectbox(key="features_folds").select("each").run()
     assert not app.exception and "of 2 features" in app.success[0].value
-    assert app.code[-1].value.endswith("--features Cells_1 Cells_2 --folds each")
+    assert app.code[-1].value.endswith("--features Cells_1 --features Cells_2 --folds each")
     assert any(button.label == "Train here" for button in app.button)
+    # The name of a column is never a flag of the command that runs on the server.
+    app.text_input(key="features_columns").input("Cells_*, --out=elsewhere").run()
+    assert "of 5 features" in app.success[0].value
+    words = shlex.split(app.code[-1].value)
+    assert "--features=--out=elsewhere" in words and "--out=elsewhere" not in words
     app.text_input(key="features_columns").input("Golgi_*").run()
     assert "“Columns to use” Golgi" in app.error[0].value
 
@@ -235,6 +242,8 @@ def test_plates_are_counted_as_they_are_fetched(monkeypatch, cache):
     started = []
     monkeypatch.setattr(download_form, "start", lambda words: started.append(words) or True)
     app.button(key="fetch_bbbc021").click().run()
+    assert not started and "1680 MB" in text_of(app) and "3.8 GB" in text_of(app)
+    app.button(key="fetch_go").click().run()
     assert started == [("bbbc021", "--plates=A,-B", "--labelled")]
 
 
@@ -280,8 +289,8 @@ def test_of_downloads_begun_at_once_one_runs(monkeypatch, tmp_path):
             "another folder with “$BNN_DATA, set before starting the app”, fewer plates with "
             "“Plates”",
         ),
-        ("bbbc021", -15, "x", "the same download goes on from there"),
-        ("mnist", -15, "x", "The same download begins anew"),
+        ("bbbc021", -15, "x", "the same download continues from there"),
+        ("mnist", -15, "x", "The same download starts from the beginning"),
     ],
 )
 def test_how_a_download_ended(monkeypatch, cache, tmp_path, name, status, said, words):
@@ -298,12 +307,9 @@ def test_how_a_download_ended(monkeypatch, cache, tmp_path, name, status, said, 
 def test_a_download_from_the_page_says_what_fails_and_can_be_stopped(monkeypatch, cache, tmp_path):
     def fetch(site):
         monkeypatch.setenv("BNN_BBBC021_URL", site.url)
-        return (
-            pages(monkeypatch, cache, PAGE, data_view="Public data")
-            .button(key="fetch_bbbc021")
-            .click()
-            .run()
-        )
+        app = pages(monkeypatch, cache, PAGE, data_view="Public data")
+        app.button(key="fetch_bbbc021").click().run()
+        return app.button(key="fetch_go").click().run()
 
     def until(condition, app):
         for _ in range(300):
@@ -356,7 +362,7 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     (job,) = jobs.list_jobs(cache)
     assert (job.study, job.state) == ("fields", jobs.WAITING)
     # The runner works in another folder, so the path is absolute.
-    assert job.words[:3] == ("study", "plate", str(tmp_path / "fields.csv"))
+    assert job.words == ("study", "plate", str(tmp_path / "fields.csv"), "--preset", "quick")
     app.button(key="plate_train").click().run()
     assert len(jobs.list_jobs(cache)) == 1 and any(
         "already in the queue" in e.value for e in app.error
@@ -373,7 +379,20 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     app.run()
     app.button(key="job_000007_Open study").click().run()
     assert app.session_state["study"] == "animals" and not app.exception
+    # A link keeps its name, which is the study's; an existing study is replaced only if asked to be.
+    (tmp_path / "animals.csv").symlink_to(tmp_path / "fields.csv")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    app.segmented_control(key="data_view").set_value("Your own images").run()
+    app.text_input(key="plate_path").input("~/animals.csv")
+    app.text_input(key="plate_images").input("~").run()
+    assert not app.exception and app.button(key="plate_train").disabled
+    app.checkbox(key="plate_train_replace").check().run()
+    app.button(key="plate_train").click().run()
+    words = jobs.list_jobs(cache)[0].words
+    assert words[2] == str(tmp_path / "animals.csv") and words[-1] == "--force"
+    assert words[words.index("--images") + 1] == str(tmp_path)
     monkeypatch.setenv("BNN_DATA_ROOTS", str(tmp_path))
     app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
     app.text_input(key="plate_path").input(str(tmp_path / "fields.csv")).run()
+    assert not any("Cancel" in (b.key or "") for b in app.button)
     assert not app.exception and not any(b.key == "plate_train" for b in app.button)

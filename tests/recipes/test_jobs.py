@@ -85,6 +85,7 @@ def test_progress_waiting_and_cancel(tmp_path, slow):
     assert jobs.list_jobs(root)[0].progress() == (0.4, "train vi: 4 of 10, 00:12 left")
     jobs.run_jobs(root)  # another runner leaves the queue to the first
     jobs.cancel(root, second)
+    assert states(root) == [jobs.RUNNING, jobs.CANCELLED]  # at once, although another one runs
     jobs.cancel(root, first)
     runner.join(60)
     assert states(root) == [jobs.CANCELLED, jobs.CANCELLED]
@@ -122,12 +123,18 @@ def test_a_study_is_queued_once_and_only_where_training_is_allowed(tmp_path, mon
     assert [job.study for job in jobs.list_jobs(tmp_path)] == ["demo", "other"]
 
 
-def test_a_damaged_job_does_not_hide_the_others(tmp_path):
-    write_job(tmp_path, 1, 0)
-    damaged = write_job(tmp_path, 2, 0)
+def test_a_damaged_job_neither_hides_nor_stops_the_others(tmp_path, slow):
+    damaged = write_job(tmp_path, 1, 0)
+    last = write_job(tmp_path, 2, 0)
     for text in ("", "{}", '{"words": 3, "study": "x", "added": ""}', "[1"):
         (damaged / jobs.JOB).write_text(text)
-        assert [job.study for job in jobs.list_jobs(tmp_path)] == ["s1"]
-    (damaged / jobs.JOB).write_text('{"words": ["0"], "study": "s2", "added": ""}')
+        assert [job.study for job in jobs.list_jobs(tmp_path)] == ["s2"]
+    jobs.run_jobs(tmp_path)
+    assert states(tmp_path) == [jobs.DONE]
+    (damaged / jobs.JOB).write_text('{"words": ["0"], "study": "s1", "added": ""}')
     (damaged / jobs.ENDED).write_text("{")
-    assert [job.study for job in jobs.list_jobs(tmp_path)] == ["s1"]
+    assert [job.study for job in jobs.list_jobs(tmp_path)] == ["s2"]
+    # Another user has removed it.
+    jobs.remove(last)
+    jobs.cancel(tmp_path, last)
+    assert states(tmp_path) == [] and not last.exists()

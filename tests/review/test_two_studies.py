@@ -1,12 +1,15 @@
 """Two studies of the same images, on planted changes."""
 
+import shutil
+
 import numpy as np
-import pandas as pd
 import pytest
 from page_studies import write_animals
 
 from bnn_core.base.errors import InputError
 from bnn_core.measures.intervals import paired_difference
+from bnn_core.measures.judged_units import independent_groups
+from bnn_core.measures.levels import scored_rows
 from bnn_core.review.two_studies import CHANGES, compare_two
 from bnn_core.study.folder import open_study
 
@@ -47,20 +50,40 @@ def test_two_methods_of_one_study_count_as_their_tables_say(pair):
     assert by_label["images"].sum() == len(result.table)
     assert by_label["gained"].sum() == expected[CHANGES[0]]
     assert by_label["lost"].sum() == expected[CHANGES[1]]
-    groups = result.table["compound"].to_numpy(object)
-    if pd.isna(groups).all():
-        groups = result.table["image_id"].to_numpy(object)
-        assert (result.groups() == groups).all()
-    value = paired_difference(right[1].astype(float), right[0].astype(float), result.groups())
+    groups = independent_groups(result.table)
+    value = paired_difference(right[1].astype(float), right[0].astype(float), groups)
     assert result.difference() == value
     assert np.isclose(value.value, right[1].mean() - right[0].mean())
 
 
-def test_images_with_another_picture_or_label_are_counted_and_not_compared(pair):
+def test_images_with_another_picture_or_label_are_counted_and_not_compared(pair, tmp_path):
+    study = pair[0]
+    again = open_study(shutil.copytree(study.path, tmp_path / "again"))
+    images = again.images
+    scored = images.index[scored_rows(study.table("vi"))]
+    picture, label, both, unlearned = scored[:2], scored[2:5], scored[5], scored[6:10]
+    images.loc[[*picture, both], "content_hash"] = "another"
+    for row in (*label, both):
+        images.loc[row, "label"] = next(c for c in study.classes if c != images.loc[row, "label"])
+    # The network was not trained on their class, so that an accuracy does not count them.
+    images["unpredictable"] = images.index.isin(unlearned)
+    result = compare_two(study, again, ("vi", "vi"))
+    assert (result.other_picture, result.relabelled) == (2, 4)
+    assert (result.only_first, result.only_second) == (4, 0)
+    assert result.table["row_first"].tolist() == scored[10:].tolist()
     one, two = pair  # other seeds: other labels and other pictures under the same names
-    both = one.images.merge(two.images, on="image_id")
-    both = both[(both["role_x"] == "scored") & (both["role_y"] == "scored")]
-    relabelled = int((both["label_x"] != both["label_y"]).sum())
-    assert relabelled > 0
     with pytest.raises(InputError, match="share no scored image"):
         compare_two(one, two, ("vi", "vi"))
+
+
+def test_rows_are_in_the_order_of_the_first_study(pair, tmp_path, monkeypatch):
+    study = pair[0]
+    again = open_study(shutil.copytree(study.path, tmp_path / "again"))
+    order = np.random.default_rng(0).permutation(len(study.images))
+    for table in (again.images, summary := again.summary("vi")):
+        table.loc[:] = table.iloc[order].to_numpy()
+    monkeypatch.setattr(again, "summary", lambda method: summary)
+    table = compare_two(study, again, ("vi", "vi")).table
+    assert table["row_first"].is_monotonic_increasing
+    assert (order[table["row_second"]] == table["row_first"]).all()
+    assert set(table["change"]) <= {"both right", "both wrong"}

@@ -243,3 +243,14 @@ def test_a_running_fold_is_not_deleted_by_a_restart(tmp_path):
         open_making(tmp_path / "s", {"epochs": 1}, restart=True)
     assert (making / "folds").is_dir()
     assert not (open_making(tmp_path / "s", {"epochs": 1}, restart=True) / "folds").exists()
+
+
+def test_a_name_too_long_for_a_file_is_one_clear_error(tmp_path, capsys):
+    table = tmp_path / "t.csv"
+    pd.DataFrame({"label": ["a", "b"], "p_a": [0.9, 0.2], "p_b": [0.1, 0.8]}).to_csv(table)
+    for name in ("n" * 300, "ü" * 101):
+        with pytest.raises(InputError, match=r"has \d{3} bytes"), study_lock(tmp_path / name):
+            pass
+        assert cli.main(["import", str(table), "--out", str(tmp_path / name)]) == 2
+        assert len(capsys.readouterr().err.splitlines()) <= 4
+    assert cli.main(["import", str(table), "--out", str(tmp_path / ("n" * 200))]) == 0

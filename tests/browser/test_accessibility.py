@@ -1,0 +1,120 @@
+"""axe-core on every page in both themes; what the frame of the pages owes a narrow screen."""
+
+import pytest
+from browsing import settled, wait_for
+from page_studies import write_full
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+#: Violations of Streamlit's own elements: rule -> the part of the page that is not ours.
+STREAMLITS = {"list": "stSidebarNavItems", "listitem": "stSidebarNav"}
+PAGES = (
+    "Overview",
+    "Mechanisms",
+    "Map",
+    "Plates",
+    "One image",
+    "Confidence",
+    "BNN vs standard",
+    "Out of distribution",
+    "Compare methods",
+    "Suspect labels",
+    "Review list",
+    "Your data",
+    "Help",
+)
+#: Whether an element, by its selector, lies in a part of the page.
+INSIDE = (
+    "([selector, part]) => !!document.querySelector(selector)?.closest(`[data-testid=${part}]`)"
+)
+
+
+@pytest.fixture(scope="module")
+def full(cache):
+    return write_full(cache, "full", "axe", 2)
+
+
+def serious(tab, rules=None) -> list[str]:
+    """Serious and critical violations that are not Streamlit's own."""
+    options = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = {"type": "rule", "values": rules}
+    violations = []
+    for violation in axe.Axe().run(tab, options=options).response["violations"]:
+        if violation["impact"] not in ("serious", "critical"):
+            continue
+        for node in violation["nodes"]:
+            part, selector = STREAMLITS.get(violation["id"]), node["target"][0]
+            if part and tab.evaluate(INSIDE, [selector, part]):
+                continue
+            violations.append(f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}")
+    return violations
+
+
+def drawn(tab):
+    settled(tab)
+    wait_for(tab, lambda: tab.locator("[data-testid=stSkeleton]").count() == 0)
+
+
+def test_no_page_has_a_serious_violation_in_either_theme(tab, full):
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    tab.goto("/?study=full")
+    links = tab.get_by_test_id("stSidebarNav")
+    violations = {}
+    for page in PAGES:
+        links.get_by_role("link", name=page, exact=True).click()
+        tab.get_by_role("heading", name=page, exact=True, level=1).wait_for()
+        drawn(tab)
+        background = tab.evaluate(
+            "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
+        )
+        if faults := serious(tab):
+            violations[page, "light"] = faults
+        tab.emulate_media(color_scheme="dark")
+        wait_for(
+            tab,
+            lambda background=background: (
+                tab.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+                != background
+            ),
+        )
+        # Colours alone depend on the theme.
+        if faults := serious(tab, ["color-contrast"]):
+            violations[page, "dark"] = faults
+        tab.emulate_media(color_scheme="light")
+        drawn(tab)
+    assert not violations
+
+
+def test_the_suspects_table_fits_the_screen_and_has_a_twin_for_screen_readers(tab, full):
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    tab.goto("/suspect_labels?study=full")
+    scroller = tab.get_by_test_id("stDataFrame").first.locator(".dvn-scroller")
+    scroller.wait_for()
+    drawn(tab)
+    wait_for(tab, lambda: scroller.evaluate("s => s.scrollWidth <= s.clientWidth + 1"))
+    twin = tab.get_by_role("table", name="Suspect compounds")
+    assert twin.get_by_role("row").count() == 1 + 6
+    assert "axe-cpd-0c" in twin.get_by_role("row").nth(1).inner_text()
+    tab.set_viewport_size({"width": 900, "height": 800})
+    page = tab.get_by_test_id("stMain")
+    wait_for(tab, lambda: page.evaluate("page => page.scrollWidth <= page.clientWidth"))
+
+
+def test_the_box_of_a_lost_server_names_this_app(tab, full):
+    tab.goto("/help?study=full")
+    drawn(tab)
+    wait_for(tab, lambda: tab.evaluate("window.bnnListens === true"))
+    tab.evaluate(
+        """() => {
+        const box = document.createElement("div")
+        box.setAttribute("role", "dialog")
+        box.setAttribute("aria-label", "Connection error")
+        box.innerHTML = "<pre><code>streamlit <span>run yourscript.py</span></code></pre>"
+        document.body.append(box)
+    }"""
+    )
+    wait_for(
+        tab,
+        lambda: tab.locator("[role=dialog] code").last.inner_text() == "streamlit run app.py",
+    )
