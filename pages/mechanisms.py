@@ -417,8 +417,7 @@ def _labels(key: str, _study: Study) -> dict[str, int]:
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _labelled(key: str, method: str, label: str, _study: Study) -> tuple:
     """The filtered rows with a label, and the table of their compounds."""
-    table = filtered(_study, method)
-    table = table[(table["label"] == label).fillna(False)]
+    table = filtered(_study, method).loc[lambda rows: (rows["label"] == label).fillna(False)]
     return table, mechanisms.compounds(table, label)
 
 
