@@ -184,5 +184,6 @@ def test_secrets_that_cannot_serve_a_login_are_named(tmp_path, text, wrong):
 
 
 def test_secrets_of_a_login(tmp_path):
+    pytest.importorskip("authlib")
     (tmp_path / "secrets.toml").write_text(SECRETS)
     serve.demand_secrets(tmp_path / "secrets.toml")
