@@ -14,7 +14,6 @@ from bnn_core.measures.comparison import (
     Comparison,
     Standing,
     agreement_of,
-    compare,
     times,
 )
 from bnn_core.measures.evaluation import ECE_BINS, certainty, risk_coverage
@@ -22,7 +21,7 @@ from bnn_core.measures.intervals import Interval
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame, panels, scores, studies
 from pages.shared.empty import empty
-from pages.shared.judged import judged, names, none_passes
+from pages.shared.judged import bayesian_gain, judged, method_comparison, names, none_passes
 from pages.shared.words import percent
 
 VALUES = "figures"
@@ -57,7 +56,7 @@ def page() -> None:
     if none_passes(study):
         return
     score = scores.cutoff(study).score
-    comparison = _comparison(filters.key(study), score, study)
+    comparison = method_comparison(filters.key(study), score, study)
     if not comparison.n:
         st.info(
             "No filtered image has a label that counts. Right and wrong need labels.",
@@ -78,6 +77,7 @@ def winners(study: Study, comparison: Comparison, score: str) -> None:
     standings = {c: s for c in comparison.values if (s := comparison.standing(c)) and s.runner_up}
     st.markdown(f"{_among_best(standings)} {_clear_winners(standings)}")
     st.markdown("\n".join(f"- {sentence(c, comparison)}" for c in standings))
+    bayesian_gain(study, comparison)
     by = f"{comparison.groups:,} groups (compounds)" if comparison.groups else "images"
     st.caption(
         f"{comparison.n:,} scored images{_others(comparison)}; images ranked by "
@@ -390,17 +390,9 @@ def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
 
 
-@st.cache_resource(max_entries=12, show_spinner="Resampling the images")
-def _comparison(key: str, score: str, _study: Study) -> Comparison:
-    rows = filters.passing(_study)
-    return compare(
-        {m: studies.table(_study, m).iloc[rows] for m in _study.methods}, _study.classes, score
-    )
-
-
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _criteria(key: str, score: str, against: str | None, _study: Study) -> go.Figure:
-    comparison = _comparison(key, score, _study)
+    comparison = method_comparison(key, score, _study)
     shown = [c for c, values in comparison.values.items() if not np.isnan(values).all()]
     return figures.criteria(
         comparison, shown, {m: method_of(m).short for m in comparison.methods}, against
@@ -418,7 +410,7 @@ def _reliability(key: str, _study: Study) -> go.Figure:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _retention(key: str, score: str, _study: Study) -> go.Figure:
-    comparison = _comparison(key, score, _study)
+    comparison = method_comparison(key, score, _study)
     curves = {}
     for method, area in zip(comparison.methods, comparison.values["aurc"], strict=True):
         if np.isnan(area):  # one network has no split of its variance

@@ -56,8 +56,9 @@ confidence alone does not make a suspect.
 - Under *Possible explanations* the page checks known causes, for example an inactive dose, a batch
   effect or a damaged image. Several may fit. The page never corrects a label by itself: you decide.""",
     "How is an image unlike the training images found?": """A softmax can be sure of an image unlike any
-in the training set. The *unlikeness* joins three measures by rank: the energy of the logits, and two
-distances from the training images in the last hidden layer of the network.
+in the training set. The *unlikeness* joins three measures by rank: the distance from the nearest class
+and that from the nearest training images, both in the last hidden layer of the network, and the
+predictive entropy.
 
 - At unlikeness 1 one known image in 10 is as unlike, at 2 one in 100, at 3 one in 1,000. The known
   images were predicted by networks that had not seen their compound.

@@ -23,6 +23,7 @@ SMALL = {
     "study mnist": "--preset quick --epochs 1 --pool 0 --num-samples 2",
     "study plate": "--preset quick --epochs 1 --num-samples 2 --folds 2 --size 16 --crop 8 "
     "--head-width 8 --pathways 1",
+    "study features": "--preset quick --epochs 1 --num-samples 2 --folds 2 --hidden 4",
 }
 #: Beginnings of commands whose flags are only parsed: they download, serve, or train for long.
 PARSED_ONLY = ("data", "study bbbc021", "study demo", "study digits", "fold", "serve")
@@ -73,6 +74,8 @@ def world(tmp_path_factory) -> Path:
             (folder / f"{stem}-{part}-ubyte").write_bytes(head + array.tobytes())
     study_folder = write_compounds(folder / "cache", "STUDY")
     images = pd.read_parquet(study_folder / "images.parquet")
+    flagged = pd.DataFrame({"image_id": images["image_id"].head(1), "reason": "label suspect"})
+    flagged.assign(decision="unsure").to_excel(folder / "flagged.xlsx", index=False)
     wells = (
         images[["compound", "label"]].drop_duplicates("compound").rename(columns={"label": "moa"})
     )

@@ -168,11 +168,11 @@ _RECORDS = (
         "Unlikeness to the training images",
         "unlikeness",
         "unlikeness",
-        "How unlike all training images the image is: energy and both distances of normalised "
-        "features, joined by rank. At 1 one known image in 10 is as unlike, at 2 one in 100, at 3 "
-        "one in 1,000. The known images are those that the study counts, each predicted by a "
-        "network that was not trained on it. A softmax can be sure of an image unlike any it was "
-        "trained on; this score answers that question.",
+        "How unlike all training images the image is: its distances from the nearest class and from "
+        "the nearest training images and its predictive entropy, joined by rank. At 1 one known "
+        "image in 10 is as unlike, at 2 one in 100, at 3 one in 1,000. The known images are those "
+        "that the study counts, each predicted by a network that was not trained on it. A softmax "
+        "can be sure of an image unlike any it was trained on; this score answers that question.",
         limit=None,
     ),
     Score(

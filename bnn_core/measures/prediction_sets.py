@@ -32,12 +32,14 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 class PredictionSets:
     """member: (N, C) bool, the classes of each image's set. by_class: (C,) bool, the classes that
     had enough compounds (or images) of their own. enough: False where all classes together had too
-    few, so that every set holds every class. level: the chance to hold the label."""
+    few, so that every set holds every class. level: the chance to hold the label. unusual: (N,)
+    bool, the images where no class reaches its limit, so that the set is the predicted class."""
 
     member: np.ndarray
     by_class: np.ndarray
     enough: bool
     level: float
+    unusual: np.ndarray
 
     @property
     def size(self) -> np.ndarray:
@@ -84,9 +86,10 @@ def prediction_sets(
     for k in range(classes):
         rows = np.flatnonzero(label == k if by_class[k] else shared)
         member[:, k] = p[:, k] >= _limits(p[rows, label[rows]], codes[rows], codes, level)
+    unusual = ~member.any(axis=1) & enough
     member[np.arange(n), p.argmax(axis=1)] = True
     member |= not enough
-    return PredictionSets(member, by_class, bool(enough), level)
+    return PredictionSets(member, by_class, bool(enough), level, unusual)
 
 
 def table_sets(table: pd.DataFrame, classes: Sequence[str], level: float = LEVEL) -> PredictionSets:

@@ -16,7 +16,7 @@ from bnn_core.base.scores import UNLIKENESS
 from bnn_core.measures.evaluation import certainty
 
 #: Scores that are joined.
-PARTS = ("energy", "neighbour_distance", "normalised_distance")
+PARTS = ("neighbour_distance", "distance", "predictive_entropy")
 #: Known images that are needed for a rank.
 FEWEST = 20
 #: The most unlike known images, to which the exponential is fitted; at most a tenth of all.

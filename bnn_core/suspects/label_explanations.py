@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import be, count, listed, of_all, percent
 from bnn_core.measures.levels import LEVEL_COLUMNS
+from bnn_core.measures.unlikeness import unlikeness_score
 from bnn_core.suspects.explanation import AGAINST, FITS, PARTLY, Explanation, not_checked
 from bnn_core.suspects.suspect import Case
 
@@ -124,7 +126,8 @@ def new_kind(case: Case) -> Explanation:
     Measured by the chance that one compound (treatment, well, image) of the study is this far.
     """
     key, level = "new_kind", case.suspect.level
-    if not case.has("distance"):
+    score = unlikeness_score(case.table)
+    if score is None:
         return not_checked(
             key,
             "The study has no distances from the training images.",
@@ -133,20 +136,20 @@ def new_kind(case: Case) -> Explanation:
     others = case.table[case.scored & ~case.compound]
     if columns := list(LEVEL_COLUMNS[level]):
         others = others.groupby(columns, observed=True)
-    distances = (others["distance"].mean() if columns else others["distance"]).dropna()
+    distances = (others[score].mean() if columns else others[score]).dropna()
     n = len(distances)
     if _chance(n, n) > RATHER_FAR:
         return not_checked(
             key, f"{count(n, f'other {level}')} {be(n)} too few to compare distances."
         )
-    distance = float(case.rows["distance"].mean())
+    distance = float(case.rows[score].mean())
     nearer, median = int((distances < distance).sum()), float(distances.median())
     chance = _chance(nearer, n)
     verdict = FITS if chance <= FAR else PARTLY if chance <= RATHER_FAR else AGAINST
     return Explanation(
         key,
         verdict,
-        f"Its mean distance from the training images is {distance:.2f} (training images: 1.00, "
+        f"Its mean {SCORES[score].name[0].lower()}{SCORES[score].name[1:]} is {distance:.2f} ("
         f"median {level}: {median:.2f}). {nearer:,} of {count(n, f'other {level}')} "
         f"{be(nearer)} nearer."
         + (

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from bnn_core.base.scores import DEFAULT
+from bnn_core.base.scores import DEFAULT, UNLIKENESS
 from bnn_core.base.wording import be, count, listed
 from bnn_core.measures.intervals import Interval, mean_difference, mean_interval
 from bnn_core.measures.levels import aggregate, original_images, scored_rows
@@ -46,7 +46,7 @@ def well_table(
     several), labels (how many), compound, concentration, role (None where the fields differ),
     predicted and p_<class> from the mean softmax, signed_confidence (the mean over fields), agreement
     (share of the scored fields predicted as their label, nan without one), correct (the well's
-    prediction against its label; NA without), and the means of every quality_* and of distance,
+    prediction against its label; NA without), and the means of every quality_*, of unlikeness and distance,
     where there is one.
     """
     table, position = _placed(table, source)
@@ -66,7 +66,7 @@ def well_table(
     measured = table[keys].assign(
         **{DEFAULT: table[DEFAULT]},
         agreement=np.where(scored, right.astype(float), np.nan),
-        **{c: table[c] for c in (*quality_measures(table), "distance") if c in table},
+        **{c: table[c] for c in (*quality_measures(table), UNLIKENESS, "distance") if c in table},
     )
     means = measured.groupby(keys, observed=True).mean()
     labels = table.groupby(keys, observed=True)["label"].agg(["nunique", "first"])

@@ -254,10 +254,12 @@ def draw_possible(shown: Shown) -> None:
         return
     classes = np.compress(sets.member[shown.row], shown.study.classes)
     names = ", ".join(f"**{plain(name)}**" for name in classes)
-    text = f"It is one of these with a chance of {level:.0%}: {names}."
-    if len(classes) == 1:
-        text = f"With a chance of {level:.0%} it is {names}."
-    st.markdown(text)
+    st.markdown(f"Likely classes (such sets hold {level:.0%} of the labels): {names}.")
+    if sets.unusual[shown.row]:
+        st.caption(
+            "No class is as likely as for other images of that class: the image is unusual, and only "
+            "the predicted class is listed."
+        )
     if len(classes) > 1 and not sets.by_class.all():
         st.caption(
             "Classes with few compounds share one limit: the chance holds on average over them."

@@ -20,7 +20,7 @@ def pick_score(study: Study) -> str:
     start = UNLIKENESS if UNLIKENESS in known else scores.cutoff(study).score
     choices.fit("ood_score", known, start)
     return st.selectbox(
-        "Score",
+        "Score on this page",
         known,
         index=known.index(start),
         key="ood_score",

@@ -17,8 +17,10 @@ from bnn_core.study.folder import Study
 from pages.overview import making, suspects
 from pages.shared import charts, choices, filters, frame, panels, scores, studies, tour, truth
 from pages.shared.judged import (
+    bayesian_gain,
     compared_methods,
     judged,
+    method_comparison,
     names,
     none_passes,
     reliabilities,
@@ -72,6 +74,9 @@ def accuracy_line(study: Study) -> None:
 def accuracy(study: Study) -> None:
     """Accuracy of each network, with and without the cut-off, and per level."""
     headline(study)
+    if len(study.methods) > 1:
+        key = filters.key(study)
+        bayesian_gain(study, method_comparison(key, scores.cutoff(study).score, study))
     if len(available_levels(study.images)) > 1:
         levels(study)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core.base.scores import DEFAULT
+from bnn_core.base.scores import DEFAULT, UNLIKENESS
 from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
 from bnn_core.figures.style import chart_config
@@ -23,6 +23,7 @@ LINES = ("row", "column")
 NUMBERS = {
     DEFAULT: "mean signed confidence",
     "agreement": "agreement with the label",
+    UNLIKENESS: "unlikeness to training",
     "distance": "distance from training",
     "n_images": "number of fields",
 }

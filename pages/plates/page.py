@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from bnn_core.base.methods import method_of
-from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.base.scores import DEFAULT, SCORES, UNLIKENESS
 from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
 from bnn_core.figures.samples import CLASS_COLOURS
@@ -34,6 +34,8 @@ MEANINGS = {
     "prediction that differs from the label",
     DEFAULT: "the mean over the well's fields",
     "agreement": "the share of the well's labelled fields that are predicted as labelled",
+    UNLIKENESS: "the mean over the well's fields. At 1 one known field in ten is as unlike the training "
+    "images, at 2 one in a hundred",
     "distance": "the mean over the well's fields. A large distance means a damaged image, or one unlike "
     "the training images",
     "n_images": "filtered fields of the well",

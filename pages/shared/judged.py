@@ -4,11 +4,33 @@ import numpy as np
 import streamlit as st
 
 from bnn_core.base.methods import method_of
+from bnn_core.measures.bayesian_gain import gains, sentence
+from bnn_core.measures.comparison import Comparison, compare
 from bnn_core.measures.judged_units import Judged, figures_of_merit, judged_units
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.reliability import Reliability
 from bnn_core.study.folder import Study
 from pages.shared import filters, studies
+
+
+@st.cache_resource(max_entries=12, show_spinner="Resampling the images")
+def method_comparison(key: str, score: str, _study: Study) -> Comparison:
+    """All methods of a study compared on the filtered rows; key: `filters.key`."""
+    rows = filters.passing(_study)
+    return compare(
+        {m: studies.table(_study, m).iloc[rows] for m in _study.methods}, _study.classes, score
+    )
+
+
+def bayesian_gain(study: Study, comparison: Comparison) -> None:
+    """One sentence: does a method of several networks beat the standard one, and at what cost?"""
+    text = sentence(gains(comparison, study.meta["methods"]))
+    if not text:
+        return
+    text += " In brackets: 95 % intervals of the paired differences; lower is better."
+    if study.truth is None:
+        text += " An image with a wrong label counts as an error of the network."
+    st.caption(text)
 
 
 def none_passes(study: Study) -> bool:

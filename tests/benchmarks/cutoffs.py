@@ -21,7 +21,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from bnn_core.measures import cutoffs
-from bnn_core.measures.cutoffs import needed_cutoff, split_halves
+from bnn_core.measures.cutoffs import split_halves
 from bnn_core.measures.evaluation import Selective
 from bnn_core.measures.intervals import group_counts
 
@@ -61,7 +61,7 @@ ALONE = (World(),)
 
 
 def product(score, correct, target, groups):
-    return needed_cutoff(score, correct, target, groups).cutoff
+    return cutoffs._chosen(score, correct, target, groups, None)
 
 
 def without_term(score, correct, target, groups):

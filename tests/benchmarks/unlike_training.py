@@ -13,6 +13,7 @@ import argparse
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 import pandas as pd
@@ -67,10 +68,11 @@ def of_digits(folder: Path, data: Path, letters: bool) -> pd.DataFrame:
     train, test = (load_mnist(data, train=part) for part in (True, False))
     images = {"": test.images} | drawn_kinds(train, 1500, seed=0)
     if letters:
-        characters = load_emnist(data, folder)
+        characters = load_emnist(data, Path(mkdtemp()))
+        pixels = characters.fitted(slice(0, None), (1, 28, 28))
         names = np.asarray(characters.labels)
         images |= {
-            f"letter {name}": characters.images[names == name]
+            f"letter {name}": pixels[names == name]
             for name in sorted(set(names))
             if not str(name).isdigit()
         }

@@ -92,3 +92,11 @@ def test_a_higher_chance_gives_larger_sets():
     assert (fewest_groups(0.8), fewest_groups(0.9), fewest_groups(0.95)) == (4, 9, 19)
     with pytest.raises(ValueError, match="chance"):
         prediction_sets(p, label, group, 90)
+
+
+def test_an_image_without_a_likely_class_is_unusual():
+    p, label, _ = world(4, 3, 40, 0.0)
+    odd = np.vstack([p, [[0.35, 0.33, 0.32]]])
+    sets = prediction_sets(odd, np.append(label, -1), level=0.5)
+    assert sets.unusual[-1] and sets.member[-1].tolist() == [True, False, False]
+    assert 0 < sets.unusual[:-1].mean() < 0.5

@@ -57,6 +57,6 @@ def test_the_score_of_a_study_depends_on_its_age():
     table = pd.DataFrame({key: np.linspace(0, 1, 40) for key in PARTS})
     new = with_unlikeness(table, np.ones(40, bool))
     assert unlikeness_score(new) == "unlikeness"
-    assert with_unlikeness(table[["energy"]], np.ones(40, bool)).columns.tolist() == ["energy"]
-    assert unlikeness_score(table.assign(distance=1.0)) == "distance"
-    assert unlikeness_score(table) is None
+    assert with_unlikeness(table[["distance"]], np.ones(40, bool)).columns.tolist() == ["distance"]
+    assert unlikeness_score(table) == "distance"
+    assert unlikeness_score(table[["predictive_entropy"]]) is None
