@@ -22,6 +22,7 @@ from bnn_core.base.wording import count
 from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.image_sets import ImageSet
 from bnn_core.networks.saved import read_config
+from bnn_core.recipes import image_map
 from bnn_core.recipes.adding_blocks import (
     Block,
     NetworkSet,
@@ -335,7 +336,9 @@ def _copy_rest(study: Study, making: Path) -> None:
         if source.name in _BY_ROW:
             continue
         if source.is_dir():
-            shutil.copytree(source, making / source.name, dirs_exist_ok=True)
+            # The map of images has a row per image too.
+            without = shutil.ignore_patterns(image_map.FILE.name)
+            shutil.copytree(source, making / source.name, ignore=without, dirs_exist_ok=True)
         else:
             shutil.copyfile(source, making / source.name)
     (making / ADDING).mkdir(exist_ok=True)

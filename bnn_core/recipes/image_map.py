@@ -1,5 +1,6 @@
 """The map of images of a study: computed when it is made, and kept under `derived/`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +30,18 @@ def source_of(images: pd.DataFrame, has_embedding: bool) -> str:
 
 
 def write_map(
-    folder: Path, images: pd.DataFrame, p: np.ndarray, embedding: np.ndarray | None
+    folder: Path,
+    images: pd.DataFrame,
+    classes: Sequence[str],
+    summary: pd.DataFrame,
+    embedding: np.ndarray | None,
 ) -> None:
     """Compute and keep the map of a study that is being made in `folder`.
 
-    p: (N, C) mean softmax. embedding: (N, D), or None.
+    summary: of the method that made the embedding (N, D), with its mean softmax.
     """
     (folder / FILE).parent.mkdir(parents=True, exist_ok=True)
-    np.save(folder / FILE, _positions(images, p, embedding))
+    np.save(folder / FILE, _positions(images, _mean_softmax(summary, classes), embedding))
 
 
 def study_map(study: Study) -> np.ndarray:
@@ -54,9 +59,12 @@ def study_map(study: Study) -> np.ndarray:
                 "delete it, and the map is computed again"
             )
         return np.asarray(positions, np.float32)
-    summary = study.summary(study.reading_method)
-    p = summary[[f"p_{name}" for name in study.classes]].to_numpy()
+    p = _mean_softmax(study.summary(study.reading_method), study.classes)
     return _positions(study.images, p, study.embedding)
+
+
+def _mean_softmax(summary: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    return summary[[f"p_{name}" for name in classes]].to_numpy()
 
 
 def _positions(images: pd.DataFrame, p: np.ndarray, embedding: np.ndarray | None) -> np.ndarray:

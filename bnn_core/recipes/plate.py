@@ -30,6 +30,7 @@ from bnn_core.recipes.adding_blocks import DEPLOY
 from bnn_core.recipes.calibrating import calibrated, fold_temperatures
 from bnn_core.recipes.deploying import ABOUT, train_on_source
 from bnn_core.recipes.fold import FoldResult, assemble, read_result
+from bnn_core.recipes.image_map import write_map
 from bnn_core.recipes.plate_folds import PLAN, TABLE, Plan, missing_folds, read_plan
 from bnn_core.study.catalogue import MAKING
 from bnn_core.study.folder import fingerprint, write_table
@@ -200,13 +201,15 @@ def _assemble_study(making: Path, device: str) -> Path:
     )
     if plan.get("deploy"):
         extra["deployed"] = read_json(making / DEPLOY / ABOUT)
+    summaries = {m: _summary(r, source.classes, labels, images) for m, r in results.items()}
+    write_map(making, images, source.classes, summaries[main], results[main].embedding)
     return finish_study(
         making,
         title=plan["title"],
         kind=plan["kind"],
         classes=source.classes,
         images=images,
-        summaries={m: _summary(r, source.classes, labels, images) for m, r in results.items()},
+        summaries=summaries,
         samples={m: r.samples for m, r in results.items() if r.samples is not None},
         embedding=results[main].embedding,
         thumbnails=source.thumbnails(),
