@@ -30,8 +30,8 @@ def alone(lock: Path, message: str, *, again: bool = False) -> Iterator[None]:
     """Hold the file `lock` for the block. The lock ends with the process, however that ends.
 
     The file names its holder. again: a thread that holds the lock may acquire it once more.
-    Raises TakenError with the message `taken`, and who holds it, while another process or thread
-    does. OSError where the file cannot be written.
+    Raises TakenError with `message`, and who holds it, while another process or thread does.
+    OSError where the file cannot be written.
     """
     from filelock import FileLock, Timeout  # a third of the time of `bnn list`, which locks nothing
 
