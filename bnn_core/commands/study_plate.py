@@ -12,13 +12,16 @@ continues where it stopped.
   bnn study plate 2024-05-plate1/ --layout platemap.xlsx --metadata compounds.csv   # no table
   bnn study plate 2024-05-plate1/ --layout platemap.xlsx --planes max --dry-run     # look first
   bnn study plate fields.csv --label moa --prepare-only    # then 'bnn fold STUDY K' on a cluster
+  bnn study plate fields.csv --label moa --slurm           # then 'sbatch fields.sbatch'
 """
 
 import argparse
+import re
 import shlex
+import sys
 from pathlib import Path
 
-from bnn_core.base.files import read_json
+from bnn_core.base.files import read_json, write_bytes
 from bnn_core.commands.flags import micrometres, out_folder, whole_number
 from bnn_core.commands.table_flags import add_table_flags, dry_run, plate_options, scanned
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
@@ -133,6 +136,11 @@ def add_fold_flags(parser: argparse.ArgumentParser, copies: bool = True) -> None
         action="store_true",
         help="read the table and plan the folds; run them with 'bnn fold'",
     )
+    group.add_argument(
+        "--slurm",
+        action="store_true",
+        help="as --prepare-only, and write a script for 'sbatch' beside the study: one job per fold",
+    )
 
 
 def run(args: argparse.Namespace) -> str:
@@ -174,17 +182,37 @@ def run_flags(args: argparse.Namespace) -> dict[str, object]:
     """The flags that say how a study of plates is run."""
     return {
         "jobs": args.jobs,
-        "prepare_only": args.prepare_only,
+        "prepare_only": args.prepare_only or args.slurm,
         "force": args.force,
         "restart": args.restart,
     }
 
 
+def slurm_script(out: Path, folds: int) -> str:
+    """A script for `sbatch` that runs each fold of a planned study as one job of an array."""
+    study = out.resolve()
+    name = re.sub(r"[^\w.-]+", "_", study.name)
+    return f"""#!/bin/sh
+#SBATCH --job-name=bnn-{name}
+#SBATCH --array=0-{folds - 1}
+#SBATCH --cpus-per-task=2
+# A GPU: add #SBATCH --gres=gpu:1. The output of fold K is in slurm-JOB_K.out.
+exec {shlex.quote(sys.executable)} -m bnn_core fold {shlex.quote(str(study))} "$SLURM_ARRAY_TASK_ID"
+"""
+
+
 def report(args: argparse.Namespace, out: Path, made: Path) -> str:
     """One line on the study that was made, or on the folds that were planned."""
-    if not args.prepare_only:
+    if not (args.prepare_only or args.slurm):
         return with_notes(made)
     folds = len(read_json(made / PLAN)["parts"])
+    if args.slurm:
+        script = out.with_name(f"{out.name}.sbatch")
+        write_bytes(script, slurm_script(out, folds).encode())
+        return (
+            f"{made}: {folds} folds planned; run: sbatch {shlex.quote(str(script.resolve()))}; "
+            "the last to finish assembles the study"
+        )
     return (
         f"{made}: {folds} folds planned; run: bnn fold {shlex.quote(str(out.resolve()))} K, for "
         f"K = 0 to {folds - 1}; the last to finish assembles the study"

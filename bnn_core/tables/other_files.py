@@ -90,7 +90,7 @@ def read_json_table(path: Path) -> pd.DataFrame:
             data = _lines(text)
             if data is None:
                 raise
-    table = _records(data)
+        table = _records(data)  # half a character, "\\ud800", shows up here
     if table is None or table.empty:
         raise InputError(
             f"{path}: a list of records, one per image, or columns as lists of one length expected"

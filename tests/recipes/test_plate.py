@@ -3,12 +3,14 @@
 import fcntl
 import json
 import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from page_studies import ROOT
 from PIL import Image
 
 from bnn_core.base.files import TakenError, alone
@@ -143,6 +145,21 @@ def test_images_in_a_folder_of_their_own_are_planned_and_resumed(table, tmp_path
     assert cli.main([*argv, "--prepare-only"]) == 0
     assert cli.main(argv) == 0
     assert len(open_study(tmp_path / "apart").images) == 14
+
+
+def test_the_slurm_script_runs_every_fold_and_the_last_assembles(table, tmp_path, capsys):
+    out = tmp_path / "a study's name"
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", *SMALL]
+    assert cli.main([*argv, "--out", str(out), "--slurm"]) == 0
+    script = out.with_name(f"{out.name}.sbatch")
+    assert str(script) in capsys.readouterr().out.replace("'\"'\"'", "'")
+    (array,) = [x for x in script.read_text().splitlines() if x.startswith("#SBATCH --array=0-")]
+    last = int(array.rpartition("-")[2])
+    for fold in range(last):
+        assert cli.main(["fold", str(out), str(fold)]) == 0
+    job = os.environ | {"SLURM_ARRAY_TASK_ID": str(last), "PYTHONPATH": str(ROOT)}
+    subprocess.run(["sh", str(script)], env=job, check=True)
+    assert len(open_study(out).images) == 14
 
 
 def test_images_left_out_are_said_and_listed_at_once(table, tmp_path, capsys, monkeypatch):
