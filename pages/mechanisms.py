@@ -8,7 +8,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count, listed, short
 from bnn_core.figures import mechanisms as figures
@@ -122,19 +121,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
             on_change=lambda: st.session_state.update({NEW_LABEL: True}),
         )
         methods = compared_methods(study)
-        method = methods[0]
-        if len(methods) > 1:
-            choices.fit("network", methods, method)
-            method = st.segmented_control(
-                "Network",
-                methods,
-                default=methods[0],
-                key="network",
-                required=True,
-                bind="query-params",
-                width="content",
-                format_func=lambda key: method_of(key).short,
-            )
+        method = choices.pick_network(methods)
         table = filtered(study, method)
         labelled, compounds = _labelled(filters.key(study), method, label, study)
         called = mechanisms.calls(labelled)

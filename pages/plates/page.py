@@ -12,8 +12,7 @@ from bnn_core.base.methods import method_of
 from bnn_core.base.scores import DEFAULT, SCORES, UNLIKENESS
 from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
-from bnn_core.figures.samples import CLASS_COLOURS
-from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
+from bnn_core.figures.style import BAYESIAN, CLASS_COLOURS, RIGHT, UNKNOWN, chart_config
 from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from bnn_core.tables import plate_map
