@@ -63,8 +63,8 @@ def explore(study: Study) -> None:
         return
     colouring, highlight = pick_colouring(study)
     score = scores.cutoff(study).score
-    flagged = tuple(flagging.flagged_rows(study)) if colouring == DECISION else ()
-    figure, drawn = _drawing(filters.key(study), colouring, highlight, score, flagged, study)
+    decided = tuple(flagging.decisions(study)["decision"].items()) if colouring == DECISION else ()
+    figure, drawn = _drawing(filters.key(study), colouring, highlight, score, decided, study)
     charts.draw(
         figure,
         key=f"map_{study.name}_{st.session_state.get(_ROUNDS, 0)}",
@@ -207,7 +207,7 @@ def _drawing(
     colouring: str,
     highlight: str | None,
     score: str,
-    flagged: tuple[int, ...],
+    decided: tuple[tuple[int, str], ...],
     _study: Study,
 ) -> tuple[go.Figure, selection.Drawn]:
     positions = _positions(studies.identity(_study), _study)
@@ -216,7 +216,7 @@ def _drawing(
     table = studies.table(_study, _study.reading_method)
     wrong = selection.verdicts(table["correct"].iloc[rows]) == 1
     urgency = np.where(wrong, selection.WRONG, selection.ORDINARY)
-    urgency[np.isin(rows, flagged)] = selection.FLAGGED
+    urgency[np.isin(rows, [row for row, _ in decided])] = selection.FLAGGED
     drawn = selection.choose_drawn(
         rows, urgency, selection.drawing_order(len(positions)), selection.MOST_DRAWN
     )
