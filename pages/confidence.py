@@ -158,7 +158,7 @@ def draw_histograms(study: Study, level: str, units_of: dict[str, Judged]) -> No
             label_visibility="collapsed",
         )
         marks.close_button(BAR)
-    table = studies.table(study, bar.method).iloc[filters.passing(study)]
+    table = filters.passing_rows(study, studies.table(study, bar.method))
     rows = rows_of_units(table, kinds[kind], level)
     of_bar = scores.between(
         cut.score, *edges[bar.bin_index : bar.bin_index + 2], bar.bin_index == BINS - 1

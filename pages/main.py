@@ -20,6 +20,7 @@ from pages.shared import (
     flag_form,
     frame,
     jobs_panel,
+    login,
     reviewer,
     saved_views,
     scores,
@@ -185,6 +186,7 @@ def main() -> None:
         layout="wide",
         menu_items={"About": ABOUT},
     )
+    login.demand()
     st.html(SHARED / "page.css")
     st.logo(str(SHARED / "icon.svg"))
     by_title = {entry.title: entry for group in PAGES.values() for entry in group}
@@ -212,6 +214,7 @@ def main() -> None:
     with st.sidebar:
         # In a container that is always there: the widgets below keep their positions.
         with st.container():
+            login.draw()
             jobs_panel.draw()
         has_study = pick_study(study_entries)
         _browser(

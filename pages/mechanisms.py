@@ -8,7 +8,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count, listed, short
 from bnn_core.figures import mechanisms as figures
@@ -59,20 +58,24 @@ class Bar(NamedTuple):
 
 
 class View(NamedTuple):
-    """The current view: a label, one network's filtered table and the highlighted class."""
+    """The current view: a label, one network's filtered table and the highlighted class.
+
+    labelled: the rows of the table with the label.
+    """
 
     study: Study
     method: str
     label: str
     highlight: str | None
     table: pd.DataFrame
+    labelled: pd.DataFrame
     compounds: pd.DataFrame
     bins: Bins
     cut: float
 
     def rows(self, compound: str) -> pd.DataFrame:
         """The images of a compound that carry the label."""
-        return mechanisms.compound_rows(self.table, [compound], self.label)
+        return mechanisms.compound_rows(self.labelled, [compound])
 
 
 def page() -> None:
@@ -83,8 +86,7 @@ def page() -> None:
         return
     if none_passes(study):
         return
-    table = filtered(study, study.reading_method)
-    labels = mechanisms.labelled_compounds(table)
+    labels = _labels(filters.key(study), study)
     if not labels:
         st.info(
             "No filtered image has both a label and a compound. Remove a filter in the sidebar.",
@@ -100,8 +102,9 @@ def page() -> None:
 
 def filtered(study: Study, method: str) -> pd.DataFrame:
     """The study's original images that pass the filters; Out of distribution shows the others."""
-    table = studies.table(study, method).iloc[filters.passing(study)]
-    return table[original_images(table)]
+    table = filters.passing_rows(study, studies.table(study, method))
+    original = original_images(table)
+    return table if original.all() else table[original]
 
 
 def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
@@ -118,24 +121,12 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
             on_change=lambda: st.session_state.update({NEW_LABEL: True}),
         )
         methods = compared_methods(study)
-        method = methods[0]
-        if len(methods) > 1:
-            choices.fit("network", methods, method)
-            method = st.segmented_control(
-                "Network",
-                methods,
-                default=methods[0],
-                key="network",
-                required=True,
-                bind="query-params",
-                width="content",
-                format_func=lambda key: method_of(key).short,
-            )
+        method = choices.pick_network(methods)
         table = filtered(study, method)
-        called = mechanisms.calls(table[(table["label"] == label).fillna(False)])
+        labelled, compounds = _labelled(filters.key(study), method, label, study)
+        called = mechanisms.calls(labelled)
         wrong = [name for name in called if name != label]
         usual = wrong[0] if wrong else label
-        compounds = mechanisms.compounds(table, label)
         if st.session_state.pop(NEW_LABEL, False):
             names = list(compounds["compound"])
             # Set, not deleted: the address would bring a deleted value back.
@@ -174,6 +165,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
         label,
         highlight,
         table,
+        labelled,
         compounds,
         Bins(cut.score, low, high, BINS),
         cut.value,
@@ -183,7 +175,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
 
 def explain(view: View) -> None:
     """The meaning of the colours; a line where the study has no pictures."""
-    called = mechanisms.calls(view.table[(view.table["label"] == view.label).fillna(False)])
+    called = mechanisms.calls(view.labelled)
     named = {"Plain grey" if view.highlight != view.label else "Blue": view.label}
     if view.highlight != view.label:
         named["Orange"] = view.highlight
@@ -402,6 +394,18 @@ def _called(calls: dict[str, int]) -> str:
     parts = [f"{n:,} {plain(name)}" for name, n in list(calls.items())[:3]]
     rest = sum(list(calls.values())[3:])
     return f"predicted {', '.join(parts)}" + (f", {rest:,} others" if rest else "")
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _labels(key: str, _study: Study) -> dict[str, int]:
+    return mechanisms.labelled_compounds(filtered(_study, _study.reading_method))
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _labelled(key: str, method: str, label: str, _study: Study) -> tuple:
+    """The filtered rows with a label, and the table of their compounds."""
+    table = filtered(_study, method).loc[lambda rows: (rows["label"] == label).fillna(False)]
+    return table, mechanisms.compounds(table, label)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

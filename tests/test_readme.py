@@ -63,6 +63,12 @@ def world(tmp_path_factory) -> Path:
         Image.fromarray(rng.integers(0, 255, (20, 20, 3), dtype=np.uint8)).save(path)
         rows.append({"path": path.name, "moa": "ab"[number % 2], "compound": f"c{number % 4}"})
     pd.DataFrame(rows).to_csv(folder / "fields.csv", index=False)
+    (folder / "plate1").mkdir()
+    for number in range(8):
+        pixels = rng.integers(0, 999, (20, 20), dtype=np.uint16)
+        Image.fromarray(pixels).save(folder / "plate1" / f"p_B{number + 2:02d}_s1_w1.tif")
+    wells = {"well": [f"B{i + 2}" for i in range(8)], "compound": list("abcdabcd")}
+    pd.DataFrame(wells | {"moa": list("xxyyxxyy")}).to_excel(folder / "platemap.xlsx", index=False)
     p = rng.dirichlet([1, 1], 12)
     table = pd.DataFrame({"label": ["a", "b"] * 6, "p_a": p[:, 0], "p_b": p[:, 1]})
     table.to_csv(folder / "predictions.csv", index=False)

@@ -1,6 +1,8 @@
 """The house: its wings, which import one way, and modules short enough to read."""
 
 import ast
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,13 @@ def test_a_wing_says_in_one_line_what_it_holds(wing):
 def test_modules_are_short_enough_to_read():
     lines = {name_of(path): lines_of_code(path) for path in [*ENGINE, *PAGES]}
     assert {n: k for n, k in lines.items() if k > LONGER.get(n, MOST_LINES)} == {}
+
+
+def test_the_constraints_name_a_version_of_every_dependency_and_nothing_else():
+    lines = (ROOT / ".constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    names = [re.fullmatch(r"([a-z0-9-]+)==[0-9][0-9a-z.]*", pin)[1] for pin in pins]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["test"], *extras["fast"], *extras["login"]]
+    assert {re.match(r"[A-Za-z0-9-]+", text)[0].lower() for text in wanted} <= set(names)

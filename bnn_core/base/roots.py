@@ -20,6 +20,8 @@ from bnn_core.base.errors import InputError
 DATA_ROOTS = "BNN_DATA_ROOTS"
 READ_ONLY = "BNN_READ_ONLY"
 TRAINING = "BNN_TRAINING"
+#: "oidc": users log in. "header NAME": a proxy says in this header who the user is.
+LOGIN = "BNN_LOGIN"
 CACHE = "BNN_CACHE"
 
 

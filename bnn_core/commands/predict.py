@@ -1,17 +1,18 @@
 """Apply the networks of a finished study to more images, and add the images to the study.
 
 IMAGES is a table of plates (one row per image, as for 'bnn study plate'; labels are not needed), a
-folder (sub-folders are labels), an .npz (images, labels), an idx file of images, `emnist`, or
-`emnist:SPLIT` (byclass, bymerge, balanced, letters, digits, mnist; -train for the training part); of
-a study of measured features it is a table with the same features. NAME=IMAGES gives a set a name of
-your own. The images of a table are scaled as the study's own were; plates that the study has already
-are passed over. Images with a label that the study knows get the role "shifted", those with another
-"new", those without "unlabelled"; no accuracy counts them. Interrupt it at any time; the same
-command continues where it stopped.
+folder of an instrument (as there), another folder (sub-folders are labels), an .npz (images,
+labels), an idx file of images, `emnist`, or `emnist:SPLIT` (byclass, bymerge, balanced, letters,
+digits, mnist; -train for the training part); of a study of measured features it is a table with the
+same features. NAME=IMAGES gives a set a name of your own. The images of plates are scaled as the
+study's own were; plates that the study has already are passed over. Images with a label that the
+study knows get the role "shifted", those with another "new", those without "unlabelled"; no accuracy
+counts them. Interrupt it at any time; the same command continues where it stopped.
 
   bnn predict mnist emnist                   # letters: how does it react to unknown kinds?
   bnn predict mnist letters.npz --out cache/mnist-letters
   bnn predict fields new-dyes/ --role new
+  bnn predict screen 2024-06-plate7/ --layout platemap.xlsx   # a folder as the microscope wrote it
   bnn predict screen may.csv --deploy        # new plates: which mechanism, how sure, how unlike?
 """
 
@@ -21,11 +22,12 @@ from pathlib import Path
 
 from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import add_cache_flag
-from bnn_core.commands.table_flags import add_table_flags, table_options
+from bnn_core.commands.table_flags import add_table_flags, dry_run, plate_options, scanned
 from bnn_core.commands.training_flags import add_device_flags, chosen_device
+from bnn_core.datasets.image_folders import is_plate_folder
 from bnn_core.datasets.image_sets import split_name
 from bnn_core.datasets.mnist import data_root
-from bnn_core.datasets.plates import read_plate
+from bnn_core.datasets.plates import read_plate, source_name
 from bnn_core.recipes.adding import add_named_images
 from bnn_core.recipes.new_features import features_like, predict_features
 from bnn_core.recipes.new_plates import predict_plates
@@ -60,12 +62,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder of data sets (default: $BNN_DATA, else a per-user cache)",
     )
-    parser.add_argument(
-        "--metadata",
-        metavar="FILE",
-        type=Path,
-        help="the table of an array's rows, for a study of measured features",
-    )
     add_table_flags(parser)
     add_cache_flag(parser)
     add_device_flags(parser)
@@ -83,9 +79,11 @@ def run(args: argparse.Namespace) -> str:
     out = study_path(args.out, root) if args.out else None
     if open_study(study).meta.get("features"):
         return _add_features(args, study, out)
-    tables = [text for text in args.given if _is_table(text)]
+    tables = [text for text in args.given if _is_plates(text, args)]
+    if args.dry_run:
+        return "\n".join(_dry_run(text, args) for text in tables) or "no plates are named"
     if tables and len(tables) < len(args.given):
-        raise InputError("give tables and other images in two commands")
+        raise InputError("give plates (tables, folders) and other images in two commands")
     if tables or (args.deploy and not args.given):
         return _add_plates(args, study, tables, out)
     if not args.given:
@@ -114,12 +112,15 @@ def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> st
         )
     if not args.given:
         raise InputError("name the tables of features to predict")
-    options = table_options(args)
+    if len(args.metadata) > 1:
+        raise InputError("--metadata: a table of features has one table of its rows; give one")
+    metadata = next(iter(args.metadata), None)
+    options = plate_options(args)
     known = ("label", "batch", "control", "unlabelled", "columns")
     for text in args.given:
         given, path = split_name(text)
         features = features_like(
-            open_study(study), path, metadata=args.metadata, **{key: options[key] for key in known}
+            open_study(study), path, metadata=metadata, **{key: options[key] for key in known}
         )
         for doubt in features.doubts:
             print(doubt, file=sys.stderr)
@@ -136,9 +137,16 @@ def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> st
     return with_notes(study)
 
 
-def _is_table(text: str) -> bool:
-    """Whether IMAGES is a table of plates."""
-    return split_name(text)[1].name.lower().removesuffix(".gz").endswith(TABLE_ENDINGS)
+def _is_plates(text: str, args: argparse.Namespace) -> bool:
+    """Whether IMAGES is a table of plates or a folder of an instrument."""
+    path = split_name(text)[1]
+    if path.is_dir():
+        return bool(args.pattern or args.layout or args.metadata) or is_plate_folder(path)
+    return path.name.lower().removesuffix(".gz").endswith(TABLE_ENDINGS)
+
+
+def _dry_run(text: str, args: argparse.Namespace) -> str:
+    return dry_run(scanned(split_name(text)[1], args), args, to_learn=False)
 
 
 def _add_plates(args: argparse.Namespace, study: Path, tables: list[str], out: Path | None) -> str:
@@ -159,8 +167,8 @@ def _add_plates_to(
     plates, name = None, ""
     if text is not None:
         given, path = split_name(text)
-        name = given or path.name.split(".")[0]
-        plates = read_plate(path, **table_options(args), to_learn=False)
+        name = given or source_name(path).split(".")[0]
+        plates = read_plate(scanned(path, args), **plate_options(args), to_learn=False)
         for doubt in plates.doubts:
             print(doubt, file=sys.stderr)
     return predict_plates(

@@ -1,29 +1,47 @@
 """Serve the app to more than this machine, with limits on what its users may read and make.
 
-Everyone who reaches the address can look at every study and review its images. There is no login:
-serve inside a network that you trust, or behind a proxy with a login. Users may name tables and
+Everyone who reaches the address can look at every study and review its images, unless --login asks
+who they are: without it serve inside a network that you trust. Users may name tables and
 images under --data-root only; their uploads and the studies are readable too.
 
   bnn serve                                            # this machine only, like 'streamlit run'
   bnn serve --address 0.0.0.0 --data-root /data/screens --read-only
-  bnn serve --address 0.0.0.0 --data-root /data --host cells.example.org
+  bnn serve --address 0.0.0.0 --data-root /data --host cells.example.org --login secrets.toml
+
+The secrets for --login are those of Streamlit's st.login, an OpenID Connect provider (needs
+pip install ".[login]"):
+
+  [auth]
+  redirect_uri = "https://cells.example.org/oauth2callback"
+  cookie_secret = "32 random characters or more"
+  client_id = "..."
+  client_secret = "..."
+  server_metadata_url = "https://provider.example.org/.well-known/openid-configuration"
+
+Behind a proxy that logs users in, --user-header names the header in which it writes who the user is.
+The proxy must remove this header from what browsers send, and nobody may reach the server past it.
 """
 
 import argparse
+import importlib.util
 import ipaddress
 import os
 import socket
 import subprocess
 import sys
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 
 import bnn_core
 from bnn_core.base.errors import InputError
-from bnn_core.base.roots import CACHE, DATA_ROOTS, READ_ONLY, TRAINING
+from bnn_core.base.roots import CACHE, DATA_ROOTS, LOGIN, READ_ONLY, TRAINING
 from bnn_core.commands.flags import add_cache_flag, whole_number
 from bnn_core.study.catalogue import cache_root
 
+#: Keys of the section [auth], and the fewest characters of its cookie_secret.
+_AUTH = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
+_SECRET_LENGTH = 32
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -64,6 +82,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="users may train networks on this machine from the page Your data, one study at a time "
         "(always allowed without --data-root)",
     )
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument(
+        "--login",
+        metavar="SECRETS",
+        type=Path,
+        help="users log in with the OpenID Connect provider in this TOML file (see above); the "
+        "name of the login is the reviewer's name",
+    )
+    who.add_argument(
+        "--user-header",
+        metavar="NAME",
+        help="header in which a proxy names the user, such as X-Forwarded-User (default: none)",
+    )
     add_cache_flag(parser)
 
 
@@ -81,6 +112,8 @@ def run(args: argparse.Namespace) -> None:
             raise InputError(f"--data-root {root} is not a folder")
         if os.pathsep in str(root.resolve()):
             raise InputError(f"--data-root {root}: a path with '{os.pathsep}' cannot be served")
+    if args.login is not None:
+        demand_secrets(args.login)
     names = hosts(args.address, args.host)
     shown = (
         args.host[0]
@@ -93,6 +126,9 @@ def run(args: argparse.Namespace) -> None:
     environment[DATA_ROOTS] = os.pathsep.join(str(root.resolve()) for root in args.data_root)
     environment[READ_ONLY] = "1" if args.read_only else ""
     environment[TRAINING] = "1" if args.allow_training else ""
+    environment[LOGIN] = (
+        "oidc" if args.login else f"header {args.user_header}" if args.user_header else ""
+    )
     command = [
         sys.executable,
         "-m",
@@ -107,6 +143,7 @@ def run(args: argparse.Namespace) -> None:
         "--server.enableCORS=true",
         "--server.enableXsrfProtection=true",
         *(f"--server.allowedHosts={name}" for name in names),
+        *([f"--secrets.files={args.login.resolve()}"] if args.login else []),
     ]
     print(
         f"listening on {args.address}, port {args.port}, for browsers that ask for "
@@ -123,6 +160,25 @@ def run(args: argparse.Namespace) -> None:
     if os.name == "posix":
         os.execve(command[0], command, environment)
     sys.exit(subprocess.call(command, env=environment))
+
+
+def demand_secrets(path: Path) -> None:
+    """InputError where a file lacks what `st.login` needs, or Authlib is not installed."""
+    try:
+        auth = tomllib.loads(path.read_text(encoding="utf-8")).get("auth", {})
+    except (OSError, ValueError) as error:
+        raise InputError(f"--login {path} cannot be read: {error}") from error
+    missing = [key for key in _AUTH if not isinstance(auth, dict) or not auth.get(key)]
+    if missing:
+        raise InputError(f"--login {path} lacks {', '.join(missing)} in its section [auth]")
+    if not str(auth["redirect_uri"]).endswith("/oauth2callback"):
+        raise InputError(f"--login {path}: redirect_uri must end with /oauth2callback")
+    if len(str(auth["cookie_secret"])) < _SECRET_LENGTH:
+        raise InputError(
+            f"--login {path}: cookie_secret is short; use {_SECRET_LENGTH} random characters or more"
+        )
+    if importlib.util.find_spec("authlib") is None:
+        raise InputError('--login needs Authlib: pip install ".[login]"')
 
 
 def is_local(address: str) -> bool:

@@ -1,23 +1,31 @@
 """Train on your own images with whole groups (compounds) left out, and predict what was left out.
 
-TABLE is a CSV with a path column, or one per channel, and metadata of each image under the names
-of BBBC or CellProfiler or plain ones. Rows without a label are predicted and never counted. You can
-interrupt it at any time; the same command continues where it stopped.
+IMAGES is a table with a path column, or one per channel, and metadata of each image under the names
+of BBBC or CellProfiler or plain ones; or a folder as an instrument leaves it (ImageXpress, Opera
+Phenix, Operetta, Yokogawa, IN Cell, Incucyte, OME-Zarr), whose wells a plate map explains. Rows
+without a label are predicted and never counted. You can interrupt it at any time; the same command
+continues where it stopped.
 
   bnn study plate fields.csv --label moa --group compound --preset quick
   bnn study plate fields.csv --label moa --group compound --folds 6 --jobs 2
   bnn study plate fields.csv --label moa --leave-out label   # unseen mechanisms
+  bnn study plate 2024-05-plate1/ --layout platemap.xlsx --metadata compounds.csv   # no table
+  bnn study plate 2024-05-plate1/ --layout platemap.xlsx --planes max --dry-run     # look first
   bnn study plate fields.csv --label moa --prepare-only    # then 'bnn fold STUDY K' on a cluster
+  bnn study plate fields.csv --label moa --slurm           # then 'sbatch fields.sbatch'
 """
 
 import argparse
+import re
 import shlex
+import sys
 from pathlib import Path
 
-from bnn_core.base.files import read_json
+from bnn_core.base.files import read_json, write_bytes
 from bnn_core.commands.flags import micrometres, out_folder, whole_number
-from bnn_core.commands.table_flags import add_table_flags, table_options
+from bnn_core.commands.table_flags import add_table_flags, dry_run, plate_options, scanned
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
+from bnn_core.datasets.plates import source_name
 from bnn_core.images.faults import CORRUPTIONS
 from bnn_core.recipes.plate_folds import PLAN
 from bnn_core.recipes.plate_presets import PRESETS
@@ -29,7 +37,9 @@ HELP = "your own images, with compounds left out"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("table", metavar="TABLE", type=Path, help="CSV with one row per image")
+    parser.add_argument(
+        "table", metavar="IMAGES", type=Path, help="a table with one row per image, or a folder"
+    )
     add_table_flags(parser)
     group = parser.add_argument_group("what is learned")
     group.add_argument(
@@ -43,7 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "or none (default: auto: plate for 16 bit, none for 8 bit)",
     )
     add_plate_flags(parser)
-    add_study_flags(parser, "the table's name")
+    add_study_flags(parser, "the name of the table or folder")
     add_train_flags(parser, PRESETS)
 
 
@@ -126,16 +136,24 @@ def add_fold_flags(parser: argparse.ArgumentParser, copies: bool = True) -> None
         action="store_true",
         help="read the table and plan the folds; run them with 'bnn fold'",
     )
+    group.add_argument(
+        "--slurm",
+        action="store_true",
+        help="as --prepare-only, and write a script for 'sbatch' beside the study: one job per fold",
+    )
 
 
 def run(args: argparse.Namespace) -> str:
-    out = out_folder(args, args.table.stem)
+    out = out_folder(args, source_name(args.table))
+    source = scanned(args.table, args)
+    if args.dry_run:
+        return dry_run(source, args, to_learn=True)
     made = make_table_study(
-        args.table,
+        source,
         out,
         chosen_methods(args, PRESETS),
         division(args),
-        **table_options(args),
+        **plate_options(args),
         group=args.group,
         size=args.size,
         normalise=args.normalise,
@@ -164,17 +182,37 @@ def run_flags(args: argparse.Namespace) -> dict[str, object]:
     """The flags that say how a study of plates is run."""
     return {
         "jobs": args.jobs,
-        "prepare_only": args.prepare_only,
+        "prepare_only": args.prepare_only or args.slurm,
         "force": args.force,
         "restart": args.restart,
     }
 
 
+def slurm_script(out: Path, folds: int) -> str:
+    """A script for `sbatch` that runs each fold of a planned study as one job of an array."""
+    study = out.resolve()
+    name = re.sub(r"[^\w.-]+", "_", study.name)
+    return f"""#!/bin/sh
+#SBATCH --job-name=bnn-{name}
+#SBATCH --array=0-{folds - 1}
+#SBATCH --cpus-per-task=2
+# A GPU: add #SBATCH --gres=gpu:1. The output of fold K is in slurm-JOB_K.out.
+exec {shlex.quote(sys.executable)} -m bnn_core fold {shlex.quote(str(study))} "$SLURM_ARRAY_TASK_ID"
+"""
+
+
 def report(args: argparse.Namespace, out: Path, made: Path) -> str:
     """One line on the study that was made, or on the folds that were planned."""
-    if not args.prepare_only:
+    if not (args.prepare_only or args.slurm):
         return with_notes(made)
     folds = len(read_json(made / PLAN)["parts"])
+    if args.slurm:
+        script = out.with_name(f"{out.name}.sbatch")
+        write_bytes(script, slurm_script(out, folds).encode())
+        return (
+            f"{made}: {folds} folds planned; run: sbatch {shlex.quote(str(script.resolve()))}; "
+            "the last to finish assembles the study"
+        )
     return (
         f"{made}: {folds} folds planned; run: bnn fold {shlex.quote(str(out.resolve()))} K, for "
         f"K = 0 to {folds - 1}; the last to finish assembles the study"

@@ -1,5 +1,6 @@
 """Features of each plate relative to the plate's own untreated rows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,17 @@ FEWEST = 3
 _MAD = 1.4826
 
 
-def anchored(values: np.ndarray, rows: pd.DataFrame, path: Path) -> np.ndarray:
-    """(N, F) float32: values minus the median of the plate's controls, over the controls' spread.
+def anchored(
+    values: np.ndarray, rows: pd.DataFrame, path: Path, spread: Sequence[float] | None = None
+) -> tuple[np.ndarray, list[float]]:
+    """(N, F) float32: values minus the median of the plate's controls, over the controls' spread;
+    and the spread (F,).
 
     The spread of a feature is its median absolute deviation, times 1.4826, from the plate medians
     over the controls of all plates: a handful of wells of one plate give the middle and not the
-    spread. A feature whose controls do not vary stays in its own units. rows: role and plate of the
-    rows. Raises InputError without plates or controls, and for a plate with fewer than FEWEST.
+    spread. New plates therefore take the `spread` of the study. A feature whose controls do not vary
+    stays in its own units, with spread 1. rows: role and plate of the rows. Raises InputError without
+    plates or controls, and for a plate with fewer than FEWEST.
     """
     control = (rows["role"] == "control").to_numpy()
     if not control.any():
@@ -43,8 +48,10 @@ def anchored(values: np.ndarray, rows: pd.DataFrame, path: Path) -> np.ndarray:
     for plate in counts.index:
         mine = plates == plate
         out[mine] -= _median(out[mine & control])
-    spread = _MAD * _median(np.abs(out[control]))
-    return out / np.where(spread > 0, spread, 1).astype(np.float32)
+    if spread is None:
+        deviations = _MAD * _median(np.abs(out[control]))
+        spread = np.where(deviations > 0, deviations, 1).tolist()
+    return out / np.array(spread, dtype=np.float32), list(spread)
 
 
 def _median(values: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ intensities of *all* its images are counted (the percentiles are the whole plate
 files are unpacked. The archive is removed then. A plate whose wanted files are there is left alone.
 """
 
+import hashlib
 import os
 import threading
 import zipfile
@@ -33,11 +34,14 @@ from bnn_core.images.contrast import Histogram
 from bnn_core.images.decoding import decode_image
 
 BASE_URL = "https://data.broadinstitute.org/bbbc/BBBC021"
+#: Name of an archive -> its SHA-256 when it was first fetched into this folder.
+HASHES = "archives.json"
 #: What was unpacked of a plate: file name -> bytes.
 UNPACKED = "unpacked.json"
 _METADATA = ("BBBC021_v1_image.csv", "BBBC021_v1_moa.csv")
 _FIELD_BYTES = 3 * 1024 * 1280 * 2
 _ARCHIVE_BYTES = 900_000_000
+_recording = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,7 @@ def _fetch_plate(
             download(
                 work.url,
                 work.archive,
-                check=_demand_sound,
+                check=lambda path: _demand_same(work.archive, path),
                 progress=bar.update,
                 stop=stopped.is_set,
                 timeout=timeout,
@@ -230,6 +234,25 @@ def _demand_sound(path: Path) -> None:
         raise InputError(f"{path.name} is a damaged zip archive: {error}") from error
     if bad is not None:
         raise InputError(f"{path.name}: wrong checksum of {bad}")
+
+
+def _demand_same(archive: Path, path: Path) -> None:
+    """`_demand_sound`, and the same file as when the archive was first fetched, which is recorded.
+
+    The publisher gives no hashes. A file that differs from an earlier one is refused.
+    """
+    _demand_sound(path)
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    recorded = archive.parents[1] / HASHES
+    with _recording:
+        hashes = read_json(recorded, dict[str, str]) if recorded.is_file() else {}
+        if hashes.setdefault(archive.name, digest) != digest:
+            raise InputError(
+                f"{archive.name} is another file than when it was first fetched; if the publisher "
+                f"replaced it, remove its line from {recorded}"
+            )
+        write_json(recorded, hashes)
 
 
 def _unpack(work: PlateWork, stopped: threading.Event) -> None:

@@ -64,10 +64,9 @@ def download(
     tries in a row that bring nothing new before it is an error, with growing pauses between them.
 
     Raises NotThereError when the server has no such file, InputError when it cannot be had whole or
-    written, StoppedError on `stop`.
+    written, or not over https (`demand_secure`), StoppedError on `stop`.
     """
-    if not url.startswith(("http://", "https://")):
-        raise InputError(f"{url} is no http:// or https:// address")
+    demand_secure(url)
     demand_making()
     target = Path(target)
     part = target.with_name(target.name + ".part")
@@ -91,12 +90,38 @@ def download(
     return target
 
 
+def demand_secure(url: str) -> None:
+    """InputError for an address that is not https; http is accepted from this machine only."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+        secure = bool(parts.hostname) and (parts.scheme == "https" or local)
+    except ValueError:
+        secure = False
+    if not secure:
+        raise InputError(
+            f"{url} is no https:// address: what comes over plain http may be changed on its way; "
+            "name a mirror that has https"
+        )
+
+
+class _SecureRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows a server's redirect only to addresses that `demand_secure` accepts."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str):
+        demand_secure(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER = urllib.request.build_opener(_SecureRedirects)
+
+
 def remote_size(url: str, timeout: float = 30.0) -> int | None:
     """What the server says is the length of a file, for a progress bar; None when it does not."""
     try:
-        with urllib.request.urlopen(_request(url, method="HEAD"), timeout=timeout) as answer:
+        with _OPENER.open(_request(url, method="HEAD"), timeout=timeout) as answer:
             return int(answer.headers["Content-Length"])
-    except (OSError, http.client.HTTPException, TypeError, ValueError):
+    except (OSError, http.client.HTTPException, TypeError, ValueError, InputError):
         return None
 
 
@@ -172,7 +197,7 @@ def _one_request(
         _throw_away(part, progress)
         have = 0
     try:
-        answer = urllib.request.urlopen(_request(url, headers), timeout=timeout)
+        answer = _OPENER.open(_request(url, headers), timeout=timeout)
     except urllib.error.HTTPError as error:
         if error.code == 416:
             # Nothing lies beyond what is at hand: whole, or a file that has become shorter.

@@ -68,6 +68,7 @@ def prepare_features(features: FeatureTable, folder: Path) -> PlateSource:
             "channels": channels,
             "features": list(features.names),
             "anchor": features.anchor,
+            "anchor_spread": features.spread,
             "image_root": str(features.root) if pictures is not None else "",
             "pixel_size_um": None,
             "normalise": pictures.normalise if pictures is not None else "none",

@@ -1,6 +1,6 @@
 """Your own measured features: a table of numbers, one row per well, field or cell.
 
-Features are columns of the table, or an array (.npy, .npz) with a table of metadata beside it.
+Features are columns of the table, or an array (.npy) with a table of metadata beside it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ class FeatureTable:
 
     table: as `PlateTable.table`; it has file columns only where the rows have pictures. values:
     (N, F) float32, nan where missing. names: (F,) of the features, note: which were chosen. channels,
-    root: of the pictures.
+    root: of the pictures. spread: (F,) of the controls, which an anchor divided by, else None.
     """
 
     table: pd.DataFrame
@@ -41,6 +41,7 @@ class FeatureTable:
     channels: list[str] | None
     root: Path
     anchor: str
+    spread: list[float] | None
     note: str
     notes: list[str]
 
@@ -66,6 +67,7 @@ def read_features(
     channels: Sequence[str] | None = None,
     anchor: str = "none",
     only: Sequence[str] | None = None,
+    spread: Sequence[float] | None = None,
 ) -> FeatureTable:
     """Read and check a table of features, or an array of them with the table `metadata`.
 
@@ -74,8 +76,8 @@ def read_features(
     of the same plate, well and site; by default those that the table itself names. anchor:
     "controls" makes each plate's values differences from the median of its controls in units of the
     controls' spread (`anchoring.anchored`). only: the features of a finished study, in their order;
-    the rows are then to be predicted and need no label. The other arguments are those of
-    `plates.read_plate`.
+    the rows are then to be predicted and need no label. spread: that of the study's anchor. The other
+    arguments are those of `plates.read_plate`.
 
     Raises InputError as `read_plate`, but for paths, which are optional; for fewer than two
     features; for columns that are class probabilities; and for an anchor without controls.
@@ -117,8 +119,10 @@ def read_features(
     }
     metadata_columns = used | {c for c in asked if c} | set(_derived(column_map.derived))
     if array is not None:
-        names = [f"feature {i + 1}" for i in range(array.shape[1])]
+        names = [f"feature {i + 1} of {array.shape[1]}" for i in range(array.shape[1])]
         values = array
+        if only is not None:
+            values, names = _same_array_columns(array, names, only, table_path), list(only)
     else:
         names = (
             _same_columns(given, only, table_path)
@@ -133,13 +137,8 @@ def read_features(
     if only is None:
         chosen = usable_columns(values, names, rows.table, table_path)
         values, names, note = chosen.values, list(chosen.names), chosen.note
-    elif len(names) != len(only) or list(names) != list(only):
-        raise InputError(
-            f"{table_path} has {count(len(names), 'feature')}, the study {len(only):,}; give the "
-            "same features"
-        )
     if anchor == "controls":
-        values = anchored(values, rows.table, table_path)
+        values, spread = anchored(values, rows.table, table_path, spread)
     values[~np.isfinite(values)] = np.nan
     notes = [
         f"columns: {column_map.describe()}; label {rows.label or 'none'}",
@@ -155,6 +154,7 @@ def read_features(
         channels,
         root,
         anchor,
+        None if spread is None else list(spread),
         note,
         notes,
     )
@@ -205,6 +205,19 @@ def _same_columns(given: pd.DataFrame, only: Sequence[str], path: Path) -> list[
             f"{path} lacks {len(missing):,} of the study's {len(only):,} features: {listed(missing)}"
         )
     return list(only)
+
+
+def _same_array_columns(
+    array: np.ndarray, names: Sequence[str], only: Sequence[str], path: Path
+) -> np.ndarray:
+    """The columns that the study uses; their names hold the number of all columns."""
+    at = pd.Index(names).get_indexer(only)
+    if (at < 0).any():
+        raise InputError(
+            f"{path} has {count(len(names), 'column')}; the study was made from '{only[0]}': give "
+            "the same features"
+        )
+    return array[:, at]
 
 
 def _numbers(given: pd.DataFrame, names: Sequence[str], path: Path) -> np.ndarray:

@@ -4,7 +4,6 @@ The first pass counts intensities (the limits need every pixel of the plate), th
 shrinks and measures. A bad image gives a reason in place of a result.
 """
 
-import hashlib
 import json
 import os
 import threading
@@ -22,7 +21,8 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.images.channels import flat_channels, grey_as_colour
 from bnn_core.images.contrast import Histogram, area_resize, fitted_size, stretch
-from bnn_core.images.decoding import Decoded, decode_field, read_bytes
+from bnn_core.images.decoding import Decoded
+from bnn_core.images.field_files import read_field_files
 from bnn_core.images.quality import measure, quality_columns
 from bnn_core.images.rendering import channel_colours, dna_channel, image_limits, thumbnail
 
@@ -82,11 +82,7 @@ class PlateReader:
         kept = self._kept.pop(tuple(files), None)
         if kept is not None:
             return kept
-        blobs = [read_bytes(path) for path in files]
-        digest = hashlib.sha256()
-        for blob in blobs:
-            digest.update(blob)
-        return decode_field(blobs, files, self._intensities), digest.hexdigest()[:16]
+        return read_field_files(files, self._intensities)
 
     def keep(self, files: Sequence[Path], field: Decoded, digest: str) -> None:
         """Remember a field for the second pass while there is room."""

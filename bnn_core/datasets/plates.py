@@ -4,60 +4,56 @@ Column names are BBBC's, CellProfiler's or plain ones (`bnn_core.tables.columns`
 label are predicted and never counted. No compound is special unless it is named as the control.
 """
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.roots import is_file, readable
 from bnn_core.base.wording import WARNING
+from bnn_core.datasets.image_folders import FolderScan
 from bnn_core.datasets.labelled_rows import labelled_rows
-from bnn_core.datasets.plate_files import demand_single, find_files, pick_channels, spread_evenly
+from bnn_core.datasets.number_range import set_range
+from bnn_core.datasets.plate_files import spread_evenly
+from bnn_core.datasets.plate_options import PlateOptions, as_source, read_given
 from bnn_core.datasets.plate_roles import named_column
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.sources import PlateSource
-from bnn_core.tables.channel_rows import one_row_per_field
-from bnn_core.tables.columns import map_columns
-from bnn_core.tables.reading import naming, read_table
+from bnn_core.images.addresses import is_there
 
 
 def load_plate(
-    table_path: Path,
+    source: Path | FolderScan, folder: Path, *, workers: int | None = None, **options: Any
+) -> PlateSource:
+    """Read a table or folder of images into a source, prepared in `folder`.
+
+    options: fields of `PlateOptions` and keywords of `prepare_plates`. Raises InputError as
+    `read_plate` and `prepare_source`.
+    """
+    asked = {f.name: options.pop(f.name) for f in fields(PlateOptions) if f.name in options}
+    return prepare_plates(read_plate(source, **asked), folder, workers=workers, **options)
+
+
+def prepare_plates(
+    plates: "PlateTable",
     folder: Path,
     *,
-    label: str | None = None,
-    group: str | None = None,
-    batch: str | None = None,
-    control: str | None = None,
-    unlabelled: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
-    images: Path | None = None,
-    channels: Sequence[str] | None = None,
     size: int | None = 128,
     normalise: str = "auto",
     intensities: tuple[float, float] | None = None,
     pixel_size_um: float | None = None,
     workers: int | None = None,
 ) -> PlateSource:
-    """Read a table of images into a source, prepared in `folder` (see `prepare_source`).
+    """The images of a table as a source, prepared in `folder` (see `prepare_source`).
 
-    The other arguments are those of `read_plate`. Raises InputError as it does, and as
-    `prepare_source`.
+    intensities: by default the range of the whole set where its numbers do not fit 16 bit
+    (`number_range.set_range`).
     """
-    plates = read_plate(
-        table_path,
-        label=label,
-        group=group,
-        batch=batch,
-        control=control,
-        unlabelled=unlabelled,
-        columns=columns,
-        images=images,
-        channels=channels,
-    )
+    notes = list(plates.notes)
+    if intensities is None:
+        intensities, more = set_range(plates.files())
+        notes += more
     return prepare_source(
         plates.table,
         channels=plates.channels,
@@ -68,7 +64,7 @@ def load_plate(
         normalise=normalise,
         intensities=intensities,
         pixel_size_um=pixel_size_um,
-        notes=plates.notes,
+        notes=notes,
         workers=workers,
     )
 
@@ -93,6 +89,11 @@ class PlateTable:
         """The notes that probably mean a mistake."""
         return [note for note in self.notes if note.startswith(WARNING)]
 
+    def files(self) -> list[Path]:
+        """The addresses of all images (`images.addresses`)."""
+        columns = [c for c in self.table if c == "path" or c.startswith("path_")]
+        return [self.root / file for column in columns for file in self.table[column].dropna()]
+
     def missing_files(self, most: int) -> tuple[list[tuple[int, str]], int]:
         """(row, file) of those that are not there among at most `most` rows spread evenly over the
         table, and how many files were looked for."""
@@ -103,64 +104,59 @@ class PlateTable:
             for column in columns
             for row, file in rows[column].dropna().items()
         ]
-        missing = [(row, file) for row, file in files if not is_file(self.root / file)]
+        missing = [(row, file) for row, file in files if not is_there(self.root / file)]
         return missing, len(files)
 
 
-def read_plate(
-    table_path: Path,
-    *,
-    label: str | None = None,
-    group: str | None = None,
-    batch: str | None = None,
-    control: str | None = None,
-    unlabelled: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
-    images: Path | None = None,
-    channels: Sequence[str] | None = None,
-    to_learn: bool = True,
-) -> PlateTable:
-    """Read and check a table of images.
+def source_name(source: Path | FolderScan) -> str:
+    """What a study of a table or folder is called by default."""
+    path = source.root if isinstance(source, FolderScan) else Path(source).absolute()
+    return path.stem if path.suffix and not path.is_dir() else path.name.removesuffix(".zarr")
 
-    Columns are named in any case. label: column of the classes (default `label`, else `moa`).
-    group: column of what is left out together (default the compound, else the well, else each image
-    alone). batch: column of what was made together. control: the compound (or label) of untreated
-    images, predicted and never counted. unlabelled: the labels that mean "no label"; by default the
-    usual ones, with a warning. columns: canonical name -> column of the table where the names do
-    not tell. images: folder that relative paths start from (default: the table's). channels: with
-    one file per image, their names; with a file per channel, which to use and in what order.
+
+def read_plate(source: Path | FolderScan, *, to_learn: bool = True, **asked: Any) -> PlateTable:
+    """Read and check a table of images, or the names of a folder's.
+
+    source: a table; a folder, which is scanned; or a scan of one. asked: fields of `PlateOptions`.
     to_learn: whether networks are trained on it; if not, no label is needed.
 
     Raises InputError for a column that is not there, no image paths, an image in two rows, and a
     control that no row names; if networks are trained on it, for no labelled row, a single
     class or group, and classes of one group each.
     """
-    table_path = Path(table_path)
-    with naming(table_path):
-        given, notes = one_row_per_field(read_table(table_path), columns)
-        mapped, column_map = map_columns(given, columns)
-    root = readable(images or table_path.parent).resolve()
-    if not os.path.isdir(root):
-        raise InputError(f"--images {root} is no folder")
-    mapped, channels, more = pick_channels(mapped, column_map, channels, table_path)
-    notes += [*column_map.notes, *more]
-    files = [c for c in mapped if c == "path" or c.startswith("path_")]
-    given_files = mapped[files]
-    for column in files:
-        mapped[column] = find_files(mapped[column], root)
-    demand_single(mapped[files], given_files, table_path)
-    if batch is not None:
-        mapped["batch"] = named_column(batch, given, mapped, "--batch")
+    options = PlateOptions(**asked)
+    table_path = source.root if isinstance(source, FolderScan) else Path(source)
+    if not isinstance(source, FolderScan):
+        source = as_source(table_path, options)
+    given = read_given(source, table_path, options)
+    mapped = given.mapped
+    if options.batch is not None:
+        mapped["batch"] = named_column(options.batch, given.raw, mapped, "--batch")
+    if to_learn and isinstance(source, FolderScan) and not ({"label", "moa"} & set(mapped)):
+        _demand_label(table_path, options.label)
     rows = labelled_rows(
         mapped,
-        given,
+        given.raw,
         table_path,
-        label=label,
-        group=group,
-        control=control,
-        unlabelled=unlabelled,
+        label=options.label,
+        group=options.group,
+        control=options.control,
+        unlabelled=options.unlabelled,
         to_learn=to_learn,
     )
-    table = rows.table.join(mapped[files])
-    notes = [f"columns: {column_map.describe()}; label {rows.label or 'none'}", *notes, *rows.notes]
-    return PlateTable(table, rows.classes, channels, root, notes)
+    notes = [
+        f"columns: {given.understood}; label {rows.label or 'none'}",
+        *given.notes,
+        *rows.notes,
+    ]
+    table = rows.table.join(mapped[given.files])
+    return PlateTable(table, rows.classes, given.channels, given.root, notes)
+
+
+def _demand_label(folder: Path, label: str | None) -> None:
+    """InputError where neither the names of files nor a plate map give labels."""
+    if label is None:
+        raise InputError(
+            f"{folder}: the names of files give no labels: bring a plate map with --layout (wells "
+            "with compound and moa, as .csv or .xlsx), or a table with --metadata"
+        )

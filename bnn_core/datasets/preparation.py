@@ -42,6 +42,7 @@ from bnn_core.datasets.sources import (
     open_source,
     source_key,
 )
+from bnn_core.images.addresses import stamp
 from bnn_core.images.rendering import default_channels
 from bnn_core.study.folder import pack_thumbnails, write_table
 
@@ -151,25 +152,15 @@ def plate_jobs(
     jobs = []
     for plate, positions in sorted(_positions_by(plates.astype(str).to_numpy()).items()):
         files = [[image_root / path if path else None for path in paths[i]] for i in positions]
-        stamp = [[str(path), *_stamp(path)] for field in files for path in field]
+        stamps = [[str(path), *(stamp(path) if path else (0, 0))] for f in files for path in f]
         jobs.append(
-            PlateJob(plate, positions, files, _digest(json.dumps([plate, stamp, intensities])))
+            PlateJob(plate, positions, files, _digest(json.dumps([plate, stamps, intensities])))
         )
     return jobs
 
 
 def _positions_by(keys: np.ndarray) -> dict[str, np.ndarray]:
     return {str(key): np.flatnonzero(keys == key) for key in np.unique(keys)}
-
-
-def _stamp(path: Path | None) -> tuple[int, int]:
-    try:
-        if path is None:
-            return (0, 0)
-        status = path.stat()
-    except OSError:
-        return (0, 0)
-    return (status.st_size, status.st_mtime_ns)
 
 
 def _scan_all(

@@ -33,8 +33,8 @@ PICTURES = "pictures"
 class Prepared(TypedDict):
     """source.json: how the images of a source were read; key: a digest of all that decided it.
 
-    channels: of the pictures, none of features without pictures. features: their names, and
-    anchor, see `datasets.features`.
+    channels: of the pictures, none of features without pictures. features: their names; anchor and
+    anchor_spread: see `datasets.features`.
     """
 
     key: str
@@ -42,6 +42,7 @@ class Prepared(TypedDict):
     channels: list[str]
     features: NotRequired[Names]
     anchor: NotRequired[str]
+    anchor_spread: NotRequired[list[float] | None]
     image_root: str
     pixel_size_um: Positive | None
     normalise: str
@@ -66,7 +67,8 @@ class PlateSource:
     user gave for files of other number types (`numbers.as_unsigned`). travels: the pictures are
     copied into the study, because they are nowhere else. features: names of measured features; the
     `images` are then these, (N, 1, 1, F) float32 with nan where missing, and what is said of
-    channels, contrast and quarantine is of the pictures, if any. anchor: see `datasets.features`.
+    channels, contrast and quarantine is of the pictures, if any. anchor, anchor_spread: see
+    `datasets.features`.
     """
 
     folder: Path
@@ -85,6 +87,7 @@ class PlateSource:
     travels: bool = False
     features: list[str] | None = None
     anchor: str | None = None
+    anchor_spread: list[float] | None = None
 
     def targets(self) -> np.ndarray:
         """(N,) int64 class numbers; -1 for images that do not count (no label, controls)."""
@@ -150,7 +153,11 @@ class PlateSource:
             "training_size": list(self.images.shape[2:]),
             "quarantined": len(self.quarantine),
             "notes": self.notes,
-        } | ({"features": self.features, "anchor": self.anchor} if self.features else {})
+        } | (
+            {name: getattr(self, name) for name in ("features", "anchor", "anchor_spread")}
+            if self.features
+            else {}
+        )
 
     def _image_root(self) -> str | None:
         if self.travels:
@@ -205,6 +212,7 @@ def open_source(folder: Path) -> PlateSource:
         travels=meta.get("travels", False),
         features=features,
         anchor=meta.get("anchor"),
+        anchor_spread=meta.get("anchor_spread"),
         classes=meta["classes"],
         channels=meta["channels"],
         pixel_size_um=meta["pixel_size_um"],

@@ -13,23 +13,11 @@ from plotly.subplots import make_subplots
 from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import short
 from bnn_core.figures import style
+from bnn_core.figures.style import CLASS_COLOURS
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.measures.out_of_distribution import ADDED, GROUPS, NEW, SAME, SHIFTED
 
 COLOURS = {SAME: style.RIGHT, SHIFTED: "#56B4E9", NEW: "#CC79A7", ADDED: "#7E78B8"}
-#: petroff10: ten colours that keep apart for colour-blind readers.
-TEN = (
-    "#3f90da",
-    "#ffa90e",
-    "#bd1f01",
-    "#94a4a2",
-    "#832db6",
-    "#a96b59",
-    "#e76300",
-    "#b9ac70",
-    "#717581",
-    "#92dadd",
-)
 OTHER = "others"
 
 
@@ -244,11 +232,16 @@ def one_kind(
     """One kind's images by score, coloured by predicted class (`mechanisms.histogram`)."""
     figure = go.Figure()
     totals = counts.groupby("predicted")["n"].sum().sort_values(ascending=False, kind="stable")
-    named = list(totals.index) if len(classes) <= len(TEN) else list(totals.index[: len(TEN) - 1])
+    named = (
+        list(totals.index)
+        if len(classes) <= len(CLASS_COLOURS)
+        else list(totals.index[: len(CLASS_COLOURS) - 1])
+    )
     colours = {
-        name: TEN[i] for i, name in enumerate(classes if len(classes) <= len(TEN) else named)
+        name: CLASS_COLOURS[i]
+        for i, name in enumerate(classes if len(classes) <= len(CLASS_COLOURS) else named)
     }
-    if len(classes) <= len(TEN):
+    if len(classes) <= len(CLASS_COLOURS):
         named.sort(key=list(classes).index)
     for name in [*named, OTHER]:
         part = counts[

@@ -14,19 +14,6 @@ from bnn_core.measures.sample_views import swarm_offsets
 
 #: A figure lists at most this many classes, the most probable ones.
 MOST_CLASSES = 15
-#: Ten hues that colour-blind readers can distinguish (Petroff 2021); there is no set of more.
-CLASS_COLOURS = (
-    "#3f90da",
-    "#ffa90e",
-    "#bd1f01",
-    "#94a4a2",
-    "#832db6",
-    "#a96b59",
-    "#e76300",
-    "#b9ac70",
-    "#717581",
-    "#92dadd",
-)
 _MOST_SVG = 4000
 
 
@@ -297,8 +284,8 @@ def _strip_colours(
     predicted: np.ndarray, labels: np.ndarray, classes: Sequence[str]
 ) -> tuple[np.ndarray, list[str], list[str]]:
     """Content of the cells: a colour per class while these can be distinguished, else right or not."""
-    if len(classes) <= len(CLASS_COLOURS):
-        return predicted, list(CLASS_COLOURS[: len(classes)]), list(classes)
+    if len(classes) <= len(style.CLASS_COLOURS):
+        return predicted, list(style.CLASS_COLOURS[: len(classes)]), list(classes)
     shade = np.where(labels[:, None] < 0, 2, predicted != labels[:, None])
     return (
         shade,

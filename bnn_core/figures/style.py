@@ -18,6 +18,19 @@ UNKNOWN = UNKNOWN_COLOUR
 #: A half-transparent line that is visible on both themes.
 GUIDE = "rgba(128, 138, 145, 0.55)"
 FAINT = "rgba(128, 138, 145, 0.16)"
+#: Ten hues that colour-blind readers can distinguish (Petroff 2021); there is no set of more.
+CLASS_COLOURS = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
 
 
 def faded(colour: str, opacity: float) -> str:

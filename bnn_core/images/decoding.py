@@ -46,16 +46,6 @@ def read_image(path: str | Path, intensities: tuple[float, float] | None = None)
     return decode_image(read_bytes(path), path, intensities).pixels
 
 
-def read_field(
-    paths: Sequence[str | Path], intensities: tuple[float, float] | None = None
-) -> np.ndarray:
-    """One field from one file of all channels or one file per channel: (C, H, W).
-
-    Raises InputError as `read_image`, and when the files differ in size or number type.
-    """
-    return decode_field([read_bytes(path) for path in paths], paths, intensities).pixels
-
-
 def read_bytes(path: str | Path) -> bytes:
     """All bytes of a file; InputError when it is missing, unreadable or empty."""
     try:
@@ -69,18 +59,13 @@ def read_bytes(path: str | Path) -> bytes:
     return data
 
 
-def decode_field(
-    blobs: Sequence[bytes],
-    paths: Sequence[str | Path],
-    intensities: tuple[float, float] | None = None,
-) -> Decoded:
-    """As `read_field`, from the files' bytes, with remarks; `paths` only name them in errors."""
-    if len(blobs) == 1:
-        return decode_image(blobs[0], paths[0], intensities)
+def channels_together(images: Sequence[Decoded], paths: Sequence[str | Path]) -> Decoded:
+    """One field from the images of its channels; `paths` only name them in errors.
+
+    Raises InputError where they differ in size or number type, or one has several channels.
+    """
     planes: list[np.ndarray] = []
-    remarks: list[str] = []
-    for blob, path in zip(blobs, paths, strict=True):
-        image = decode_image(blob, path, intensities)
+    for image, path in zip(images, paths, strict=True):
         plane = _one_plane(image.pixels, path)
         if planes and (plane.shape != planes[0].shape or plane.dtype != planes[0].dtype):
             raise InputError(
@@ -88,7 +73,7 @@ def decode_field(
                 "the channels of one field must agree"
             )
         planes.append(plane)
-        remarks += [remark for remark in image.remarks if remark not in remarks]
+    remarks = dict.fromkeys(remark for image in images for remark in image.remarks)
     return Decoded(np.concatenate(planes), tuple(remarks))
 
 
@@ -96,12 +81,18 @@ def decode_image(
     data: bytes, path: str | Path, intensities: tuple[float, float] | None = None
 ) -> Decoded:
     """As `read_image`, from the file's bytes, with remarks; `path` only names it in errors."""
+    image, remarks = decode_raw(data, path)
+    image, more = as_unsigned(image, path, intensities)
+    return Decoded(np.ascontiguousarray(image), (*remarks, *more))
+
+
+def decode_raw(data: bytes, path: str | Path) -> tuple[np.ndarray, list[str]]:
+    """As `decode_image`, in the numbers that the file stores."""
     decode = decode_tiff if data[:4] in TIFF_STARTS else _decode_other
     image, remarks = decode(data, path)
     if 0 in image.shape:
         raise InputError(f"{path} has no pixels (shape {image.shape})")
-    image, more = as_unsigned(image, path, intensities)
-    return Decoded(np.ascontiguousarray(image), (*remarks, *more))
+    return image, remarks
 
 
 def _decode_other(data: bytes, path: str | Path) -> tuple[np.ndarray, list[str]]:

@@ -50,9 +50,10 @@ def _stretched(
     if np.isnan(values).any():
         raise InputError(f"{path} contains values that are not numbers (nan)")
     unit = (np.clip(values, low, high) - low) / (high - low)
-    return np.rint(unit * TOP).astype(np.uint16), [
-        f"stores {image.dtype.name} numbers; {low:g} to {high:g} became 0 to 65,535"
-    ]
+    remarks = [f"stores {image.dtype.name} numbers; {low:g} to {high:g} became 0 to 65,535"]
+    if (values < low).any() or (values > high).any():
+        remarks.append(f"has values outside {low:g} to {high:g}, which were cut off there")
+    return np.rint(unit * TOP).astype(np.uint16), remarks
 
 
 def _unfit(path: str | Path, name: str, low: float, high: float) -> InputError:

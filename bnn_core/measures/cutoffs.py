@@ -99,7 +99,7 @@ def needed_cutoff(
     score, correct = checked(score, correct)
     if not 0 < target <= 1:
         raise ValueError(f"a target accuracy in (0, 1] expected, not {target}")
-    groups = None if groups is None else np.asarray(groups, dtype=object)
+    groups = None if groups is None else group_codes(groups)[0]
     cutoff = _chosen(score, correct, target, groups, allowed)
     kept = np.zeros(len(score), bool) if cutoff is None else score >= cutoff
     first = split_halves(len(score), groups, strata, seed)

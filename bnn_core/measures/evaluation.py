@@ -9,7 +9,7 @@ one rule: equal scores are in random order, and every figure is the mean over th
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata
 
 from bnn_core.base.scores import SCORES
 from bnn_core.measures.uncertainty import confidence_score
@@ -134,7 +134,10 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> float:
     score, positive = checked(score, positive)
     if positive.all() or not positive.any():
         return np.nan
-    return float(roc_auc_score(positive, score))
+    ranks = rankdata(score)
+    n = int(positive.sum())
+    wins = ranks[positive].sum() - n * (n + 1) / 2
+    return float(wins / (n * (len(score) - n)))
 
 
 def evaluate(p: np.ndarray, y: np.ndarray) -> dict[str, float]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.scores import UNLIKENESS
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.levels import original_images, scored_rows
 from bnn_core.measures.unlikeness import unlikeness_score
@@ -32,8 +33,16 @@ def first_looks(
     method whose predictions count. standard: the method to compare with, or None. score: a key of
     `base.scores.SCORES`. Empty lists are left out.
     """
-    rows = rows[original_images(tables[bayes].iloc[rows])]
-    table = tables[bayes].iloc[rows]
+    used = {"role", "source", "correct", "unpredictable", "p_label", score}
+    used |= {"predicted", "top_softmax", UNLIKENESS, "distance"}
+    parts = {
+        method: table[[c for c in table if c in used]].iloc[rows]
+        for method, table in tables.items()
+        if method in (bayes, standard)
+    }
+    original = original_images(parts[bayes])
+    rows, parts = rows[original], {method: part[original] for method, part in parts.items()}
+    table = parts[bayes]
     sure = certainty(score, table[score])
     counted = scored_rows(table)
     wrong = counted & ~table["correct"].fillna(True).to_numpy(dtype=bool)
@@ -43,8 +52,8 @@ def first_looks(
     known = ~np.isnan(sure)
     looks["Least sure"] = rows[known][np.argsort(sure[known], kind="stable")]
     if standard is not None:
-        other = tables[standard].iloc[rows]
-        differ = table["predicted"].to_numpy() != other["predicted"].to_numpy()
+        other = parts[standard]
+        differ = (table["predicted"] != other["predicted"]).to_numpy(dtype=bool)
         both = np.minimum(table["top_softmax"].to_numpy(), other["top_softmax"].to_numpy())
         looks["Networks disagree"] = rows[differ][np.argsort(-both[differ], kind="stable")]
     unlike = unlikeness_score(table)

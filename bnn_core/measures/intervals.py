@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 from scipy.special import betainc, betaincinv
 from scipy.stats import norm
 from scipy.stats import t as student_t
@@ -196,12 +197,16 @@ def selective_bands(
 
 def group_codes(groups: np.ndarray) -> tuple[np.ndarray, int]:
     """(N,) number of each row's group, 0..G-1, and G. Raises ValueError if a group is missing."""
-    codes, values = pd.factorize(np.asarray(groups, dtype=object))
+    if not isinstance(groups, ExtensionArray) and np.asarray(groups).dtype.kind not in "iu":
+        groups = np.asarray(groups, dtype=object)
+    codes, values = pd.factorize(groups)
     if (codes < 0).any():
         raise ValueError(f"{(codes < 0).sum():,} of {len(codes):,} rows have no group")
     # Numbered by name, so that a seed draws the same groups whatever the order of the rows.
     rank = np.empty(len(values), np.intp)
-    rank[np.argsort(values.astype(str), kind="stable")] = np.arange(len(values))
+    names = np.asarray(values)
+    names = names if names.dtype.kind in "iu" else names.astype(str)
+    rank[np.argsort(names, kind="stable")] = np.arange(len(values))
     return rank[codes], len(values)
 
 

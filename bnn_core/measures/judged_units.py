@@ -12,7 +12,13 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.measures.evaluation import Selective, certainty, evaluate
-from bnn_core.measures.intervals import Bands, Interval, selective_bands, share_interval
+from bnn_core.measures.intervals import (
+    Bands,
+    Interval,
+    group_codes,
+    selective_bands,
+    share_interval,
+)
 from bnn_core.measures.levels import (
     LEVEL_COLUMNS,
     LEVEL_RULES,
@@ -20,13 +26,14 @@ from bnn_core.measures.levels import (
     aggregate,
     available_levels,
     scored_rows,
+    unit_columns,
 )
 from bnn_core.measures.reliability import Reliability, reliability
 from bnn_core.measures.selection import bin_index
 
 
 def independent_groups(table: pd.DataFrame) -> np.ndarray | None:
-    """(N,) group of each row; rows of one group are not independent. None if all rows are.
+    """(N,) group of each row, an array; rows of one group are not independent. None if all are.
 
     The group is the column `group`, else `compound`. A row without a value is its own group.
     """
@@ -35,6 +42,8 @@ def independent_groups(table: pd.DataFrame) -> np.ndarray | None:
             missing = table[name].isna().to_numpy()
             if table[name].nunique() == (~missing).sum():
                 return None
+            if not missing.any():
+                return table[name].array
             groups = table[name].astype(object).to_numpy(copy=True)
             groups[missing] = [f"\x00{i}" for i in np.flatnonzero(missing)]
             return groups
@@ -47,11 +56,16 @@ def judged_units(
     """The units of a level that an accuracy counts: scored images, or the units they form.
 
     At the level "image" these are the scored rows of `table` with their index (the study's row
-    numbers), without the columns of probabilities.
+    numbers), without probabilities, identities and paths.
     """
     if level == "image":
-        # The probabilities are dropped so that a selection of a million rows stays small.
-        table = table[[c for c in table if not c.startswith("p_") or c == "p_label"]]
+        # So that a selection of a million rows stays small.
+        bulky = ("p_", "path", "quality_", "image_id", "content_hash")
+        table = table[[c for c in table if not c.startswith(bulky) or c == "p_label"]]
+    else:
+        counted = ("role", "correct", "unpredictable")
+        used = {*unit_columns(table, level, classes), *counted}
+        table = table[[c for c in table if c in used]]
     rows = table[scored_rows(table)]
     return rows if level == "image" else aggregate(rows, level, classes, rule)
 
@@ -146,7 +160,8 @@ class Judged:
         self.certainty = certainty(score, self.values)
         self.correct = self.units["correct"].to_numpy(dtype=bool)
         self.without = int((~known).sum())
-        self.groups = independent_groups(self.units)
+        groups = independent_groups(self.units)
+        self.groups = None if groups is None else group_codes(groups)[0]
 
     def __len__(self) -> int:
         return len(self.units)

@@ -107,13 +107,15 @@ def aggregate(
         raise ValueError(f"unknown rule {rule!r}; one of {RULES} expected")
     classes = list(classes)
     keys = list(LEVEL_COLUMNS[level])
-    table = table[table[keys].notna().all(axis=1)] if keys else table
+    table = table[unit_columns(table, level, classes)]
+    known = np.logical_and.reduce([table[key].notna() for key in keys]) if keys else np.True_
+    table = table if known.all() else table[known]
     p = table[[f"p_{name}" for name in classes]].to_numpy(np.float64)
     codes = _units(table, [*keys, "label"]) if keys else np.arange(len(table))
     count = int(codes.max(initial=-1)) + 1
     sizes = np.bincount(codes, minlength=count)
-    first = np.full(count, len(table), np.intp)
-    np.minimum.at(first, codes, np.arange(len(table)))
+    first = np.empty(count, np.intp)
+    first[codes[::-1]] = np.arange(len(table))[::-1]  # the last assignment remains
     sums = np.stack([np.bincount(codes, column, count) for column in p.T], axis=1)
     mean_p = sums / np.maximum(sizes, 1)[:, None]
     votes = _votes(table, p, classes, codes, count)
@@ -134,6 +136,13 @@ def aggregate(
             summary[score] = np.bincount(codes, table[score], count) / np.maximum(sizes, 1)
     summary["vote_share"] = votes[np.arange(count), chosen] / np.maximum(sizes, 1)
     return pd.concat([pd.DataFrame(out), summary], axis=1)
+
+
+def unit_columns(table: pd.DataFrame, level: str, classes: Sequence[str]) -> list[str]:
+    """The columns of a table that `aggregate` reads: a selection of fewer columns is quicker."""
+    wanted = {*LEVEL_COLUMNS[level], *_CARRIED, "label", "predicted", *NOVELTY, UNLIKENESS}
+    wanted |= {f"p_{name}" for name in classes}
+    return [column for column in table if column in wanted]
 
 
 def level_metrics(
@@ -186,7 +195,8 @@ def _votes(
 ) -> np.ndarray:
     """(units, C) number of images that predict each class."""
     if "predicted" in table:
-        predicted = pd.Index(classes).get_indexer(table["predicted"])
+        kinds, names = pd.factorize(table["predicted"])
+        predicted = pd.Index(classes).get_indexer(names)[kinds]
     else:
         predicted = p.argmax(axis=1)
     cells = np.bincount(codes * len(classes) + predicted, minlength=count * len(classes))

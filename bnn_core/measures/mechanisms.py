@@ -48,8 +48,7 @@ class Dose(NamedTuple):
 
 def labelled_compounds(table: pd.DataFrame) -> dict[str, int]:
     """Label -> number of its compounds, by name; only images with a label and a compound count."""
-    part = table[table["label"].notna() & table["compound"].notna()]
-    counts = part.groupby("label", observed=True)["compound"].nunique()
+    counts = table[["label", "compound"]].drop_duplicates().dropna()["label"].value_counts()
     return {str(label): int(n) for label, n in counts.sort_index().items()}
 
 

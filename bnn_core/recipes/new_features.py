@@ -48,6 +48,7 @@ def features_like(
         columns=columns,
         anchor=study.meta.get("anchor") or "none",
         only=names,
+        spread=study.meta.get("anchor_spread"),
     )
 
 

@@ -49,6 +49,7 @@ def predict_plates(
 
     Images are scaled and shrunk exactly as the study's were. Plates of the set that the study has
     already, with the same files and rows, are passed over. plates: None with `deploy` alone.
+    intensities: by default those of the study.
     deploy: train each method once more on all compounds first, where the study has no such
     networks. role: of all images; by default "control" for compounds that are controls of the
     study, else by the label (see `add_images`).
@@ -59,6 +60,7 @@ def predict_plates(
     """
     known = open_study(path)
     keys: dict[str, str] = {}
+    intensities = intensities or known.meta.get("intensities")
     if plates is not None:
         plates = _with_channels(known, plates)
         keys = {job.plate: key for job, key in _keyed(plates, intensities)}

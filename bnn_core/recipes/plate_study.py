@@ -5,13 +5,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.extra_rows import corrupted_copies
 from bnn_core.datasets.folds import grouped_folds, leave_label_out, leave_one_group_out
-from bnn_core.datasets.plates import load_plate, read_plate
+from bnn_core.datasets.image_folders import FolderScan
+from bnn_core.datasets.plates import prepare_plates, read_plate, source_name
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.images.faults import read_corruptions
 from bnn_core.recipes.method_choice import MethodChoice, changes_of, choose_methods
@@ -87,6 +89,11 @@ def study_from_plate(
     columns: Mapping[str, str] | None = None,
     images: str | os.PathLike | None = None,
     channels: Sequence[str] | None = None,
+    layout: Sequence[str | os.PathLike] = (),
+    metadata: Sequence[str | os.PathLike] = (),
+    pattern: str | None = None,
+    planes: str | None = None,
+    time: str | None = None,
     size: int = 128,
     normalise: str = "auto",
     intensities: tuple[float, float] | None = None,
@@ -105,13 +112,15 @@ def study_from_plate(
 ) -> Study:
     """Train on the images of a table with whole groups left out, and predict what was left out.
 
-    table: CSV with one row per image: a column `path`, or `path_<channel>` for each channel, and
-    what is known of each image. out: the study's folder (default: the table's name in the cache).
+    table: a table with one row per image: a column `path`, or `path_<channel>` for each channel, and
+    what is known of each image; or a folder of an instrument. out: the study's folder (default: the
+    name of the table or folder in the cache).
     label, group, batch: columns of the classes, of what is left out together (default: compound),
     of what was made together. control: compound or label of untreated images. unlabelled:
     labels that mean "no label" (default: the usual ones, with a warning). columns: name ->
     column of the table, for others (plate, well, site, ...). images: folder that relative paths
-    start from. channels: names in the order of the images. size: pixels of the shorter side for
+    start from. channels: names in the order of the images. layout, metadata, pattern, planes, time:
+    see `PlateOptions`. size: pixels of the shorter side for
     training. normalise: "auto", "plate", "image" or "none". intensities: values that become black
     and white in files of other numbers than 8 or 16 bit. methods: keys of `METHODS`. preset:
     "quick", "default" or "paper". folds, leave_out, deploy: see `Division`. num_samples: networks drawn per
@@ -133,7 +142,7 @@ def study_from_plate(
     )
     made = make_table_study(
         table,
-        cache_root() / table.stem if out is None else Path(out),
+        cache_root() / source_name(table) if out is None else Path(out),
         choice,
         Division(folds=folds, leave_out=leave_out, deploy=deploy),
         label=label,
@@ -144,6 +153,11 @@ def study_from_plate(
         columns=columns,
         images=None if images is None else Path(images),
         channels=channels,
+        layout=[Path(path) for path in layout],
+        metadata=[Path(path) for path in metadata],
+        pattern=pattern,
+        planes=planes,
+        time=time,
         size=size,
         normalise=normalise,
         intensities=intensities,
@@ -156,19 +170,11 @@ def study_from_plate(
 
 
 def make_table_study(
-    table: Path,
+    source: Path | FolderScan,
     out: Path,
     choice: MethodChoice,
     division: Division,
     *,
-    label: str | None = None,
-    group: str | None = None,
-    batch: str | None = None,
-    control: str | None = None,
-    unlabelled: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
-    images: Path | None = None,
-    channels: Sequence[str] | None = None,
     size: int = 128,
     normalise: str = "auto",
     intensities: tuple[float, float] | None = None,
@@ -179,33 +185,25 @@ def make_table_study(
     force: bool = False,
     restart: bool = False,
     tell: Tell = to_stderr,
+    **read: Any,
 ) -> Path:
     """`study_from_plate` with a choice of methods and a division that are known to be right.
 
-    Returns the study's folder; with `prepare_only` the working folder, in which `bnn fold` runs.
+    read: fields of `PlateOptions`. Returns the study's folder; with `prepare_only` the working
+    folder, in which `bnn fold` runs.
     """
-    read = {
-        "label": label,
-        "group": group,
-        "batch": batch,
-        "control": control,
-        "unlabelled": unlabelled,
-        "columns": columns,
-        "images": images,
-        "channels": channels,
-    }
-    plates = read_plate(table, **read)
+    plates = read_plate(source, **read)
     for doubt in plates.doubts:
         tell(doubt)
     if division.folds not in (None, "each"):
         division.parts(plates.table)
     left_out = "labels" if division.leave_out == "label" else "compounds"
+    columns, channels = read.get("columns") or {}, read.get("channels")
     return make_plate_study(
         out,
-        lambda: load_plate(
-            table,
+        lambda: prepare_plates(
+            plates,
             prepared_folder(out),
-            **read,
             size=size,
             normalise=normalise,
             intensities=intensities,
@@ -214,12 +212,12 @@ def make_table_study(
         choice,
         division,
         kind="plate",
-        title=title or f"{table.stem}, {left_out} left out",
+        title=title or f"{source_name(source)}, {left_out} left out",
         size=size,
         asked={
             **read,
             "columns": None,
-            "map": [f"{name}={column}" for name, column in (columns or {}).items()],
+            "map": [f"{name}={column}" for name, column in columns.items()],
             "channels": channels and ",".join(channels),
             "size": size,
             "normalise": normalise,
@@ -263,7 +261,9 @@ def make_plate_study(
     with study_lock(out):
         demand_room(out, force)
         wanted = {
-            name: as_json(value) for name, value in (asked or {}).items() if value not in (None, [])
+            name: as_json(value)
+            for name, value in (asked or {}).items()
+            if value not in (None, [], ())
         }
         demand_same(out, {"kind": kind, "asked": wanted}, restart)
         source = read()

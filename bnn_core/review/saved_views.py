@@ -44,7 +44,7 @@ def save_view(root: Path, name: str, page: str, query: str) -> None:
     """
     name = " ".join(name.split())
     if not name or len(name) > LONGEST_NAME:
-        raise InputError(f"a view needs a name of 1 to {LONGEST_NAME} letters")
+        raise InputError(f"a view needs a name of 1 to {LONGEST_NAME} characters")
     if len(query) > LONGEST_ADDRESS:
         raise InputError("this view has too long an address: select fewer images")
     saved = datetime.now().astimezone().isoformat(timespec="seconds")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
@@ -59,7 +60,8 @@ def short_list(study: Study, table: pd.DataFrame) -> pd.DataFrame:
 def workbook_bytes(study: Study, short: pd.DataFrame) -> bytes:
     """A short list as .xlsx, with a second sheet that explains its columns.
 
-    Texts that a spreadsheet would run as a formula start with an apostrophe, as in the CSV.
+    Texts that a spreadsheet would run as a formula start with an apostrophe, as in the CSV; control
+    characters, which a workbook cannot hold, become spaces.
     """
     book = Workbook()
     sheet = book.active
@@ -80,10 +82,11 @@ def workbook_bytes(study: Study, short: pd.DataFrame) -> bytes:
 def _fill(sheet: Worksheet, heads: list[str], rows: list[list], widths: list[int]) -> None:
     for number, row in enumerate([heads, *rows], start=1):
         for column, value in enumerate(row, start=1):
-            cell = sheet.cell(
-                number, column, neutralise(value) if isinstance(value, str) else value
-            )
-            if isinstance(value, str):
+            text = isinstance(value, str)
+            if text:
+                value = ILLEGAL_CHARACTERS_RE.sub(" ", neutralise(value))
+            cell = sheet.cell(number, column, value)
+            if text:
                 cell.data_type = "s"
             if number == 1:
                 cell.font = Font(bold=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
+from bnn_core.study import derived
 from bnn_core.study import folder as study_format
 from bnn_core.study.checksums import (
     CHECKSUMS,
@@ -29,6 +30,7 @@ def check_study(path: str | os.PathLike) -> list[str]:
     with the formulas that made them.
     """
     study = open_study(path)
+    derived.forget(study.path)
     return damaged_files(study) or inconsistencies(study)
 
 
@@ -115,6 +117,7 @@ def record_checksums(path: str | os.PathLike) -> int:
     """
     study = open_study(path)
     with study_lock(study.path):
+        derived.forget(study.path)
         written = read_json(study.path / DESCRIPTION)
         as_it_is = Study(study.path, study.meta | {"files": {}, CHECKSUMS: {}}, study.stamp)
         sizes = study_format.file_sizes(study.path)

@@ -111,8 +111,9 @@ class Description(Versioned):
     metrics: method -> level -> accuracy. created: ISO 8601. fingerprint: of ids, contents and
     labels. image_root: folder of the original files; a relative one is inside the study.
     pixel_size_um: side of a pixel in micrometres. intensities: range that became 0 to 255.
-    features: names of measured features, where the networks take these. anchor: how they were
-    scaled before (`datasets.anchoring`). files: name -> bytes. checksums: name -> BLAKE2b (`checksums`).
+    features: names of measured features, where the networks take these. anchor, anchor_spread: how
+    they were scaled before (`datasets.anchoring`). files: name -> bytes. checksums: name -> BLAKE2b
+    (`checksums`).
     """
 
     title: str
@@ -145,6 +146,7 @@ class Description(Versioned):
     embedding_of: NotRequired[str | None]
     features: NotRequired[Names | None]
     anchor: NotRequired[str | None]
+    anchor_spread: NotRequired[list[float] | None]
     columns: NotRequired[str | None]
     files: NotRequired[
         dict[Annotated[str, Rule("a path inside the study", _is_inside)], Count] | None

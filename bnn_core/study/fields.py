@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.roots import is_file
-from bnn_core.images.decoding import read_field
+from bnn_core.images.addresses import is_there
+from bnn_core.images.field_files import read_field_files
 from bnn_core.images.rendering import channel_colours, default_channels, image_limits, render
 from bnn_core.study.folder import Study
 
@@ -40,9 +40,9 @@ def read_original(study: Study, row: int) -> np.ndarray:
         if file.is_relative_to(study.path):  # pictures that travel with the study
             study.demand_intact(file.relative_to(study.path).as_posix())
     try:
-        return read_field(files, study.meta.get("intensities"))
+        return read_field_files(files, study.meta.get("intensities"))[0].pixels
     except InputError as error:
-        if all(map(is_file, files)):
+        if all(map(is_there, files)):
             raise
         raise InputError(
             f"{error}: if the images were moved, correct image_root in {study.path / 'study.json'}"

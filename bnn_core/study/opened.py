@@ -16,7 +16,7 @@ from bnn_core.base.roots import readable
 from bnn_core.base.wording import did_you_mean
 from bnn_core.measures.levels import available_levels
 from bnn_core.measures.uncertainty import with_derived_scores
-from bnn_core.study import checksums, tables
+from bnn_core.study import checksums, derived, tables
 from bnn_core.study.description import stamp_of
 
 #: File of a synthetic study with what was planted in it.
@@ -103,6 +103,15 @@ class Study:
         self.demand_same()  # after reading: the swap never goes back
         return value
 
+    def _read_large(
+        self, name: str, source: str, read: Callable[[Path], pd.DataFrame]
+    ) -> pd.DataFrame:
+        """`_read` of a table that a large study keeps in a quicker form too."""
+        return self._read(
+            source,
+            lambda path: derived.kept(self.path, self.meta, name, [source], lambda: read(path)),
+        )
+
     def _read_if_there(self, name: str, read: Callable[[Path], _Read]) -> _Read | None:
         if name not in self.meta["files"] and not os.path.isfile(self.path / name):
             self.demand_same()
@@ -123,7 +132,7 @@ class Study:
             tables.demand_images(path, images, self.meta["rows"])
             return images
 
-        return self._read("images.parquet", read)
+        return self._read_large("images", "images.parquet", read)
 
     def summary(self, method: str) -> pd.DataFrame:
         """summary/<method>.parquet: what one method predicts for each image."""
@@ -138,7 +147,15 @@ class Study:
             tables.demand_summary(path, summary, self.classes, self.meta["rows"])
             return with_derived_scores(summary, self.classes)
 
-        return self._read(f"summary/{method}.parquet", read)
+        return self._read_large(f"summary_{method}", f"summary/{method}.parquet", read)
+
+    def kept(self, name: str, method: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """A table that `make` computes from `table(method)` alone, kept in a large study's folder.
+
+        name: of this table, a plain file name. Do not change the table. See `derived.kept`.
+        """
+        sources = ("images.parquet", f"summary/{method}.parquet")
+        return derived.kept(self.path, self.meta, f"{name}_{method}", sources, make)
 
     def table(self, method: str) -> pd.DataFrame:
         """images and summary side by side, RangeIndex = row number."""

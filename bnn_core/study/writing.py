@@ -13,7 +13,7 @@ import pandas as pd
 import bnn_core
 from bnn_core.base.errors import InputError
 from bnn_core.measures.levels import available_levels, level_metrics
-from bnn_core.study import checksums
+from bnn_core.study import checksums, derived
 from bnn_core.study import folder as study_format
 from bnn_core.study.catalogue import MAKING
 from bnn_core.study.description import SCHEMA
@@ -83,6 +83,7 @@ def finish_study(
             "notes": [],
         }
         meta |= {k: as_json(v) for k, v in (extra or {}).items()}
+        derived.forget(making)
         working = working_files(making)
         meta["files"] = {
             name: size for name, size in file_sizes(making).items() if making / name not in working

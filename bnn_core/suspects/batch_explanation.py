@@ -26,7 +26,9 @@ def batch(case: Case) -> Explanation:
         return not_checked(
             key, "The study does not name the batch of this compound.", ["compound and batch"]
         )
-    rows = case.table[case.scored & case.table["compound"].notna().to_numpy()]
+    used = {"batch", "compound", "label", "fold", *(f"p_{name}" for name in case.classes)}
+    table = case.table[[c for c in case.table if c in used]]
+    rows = table[case.scored & table["compound"].notna().to_numpy()]
     codes = rows.groupby(["compound", "label"], sort=False).ngroup().to_numpy()
     first = rows.iloc[np.unique(codes, return_index=True)[1]]
     index = pd.Index(case.classes)

@@ -31,24 +31,21 @@ def owned_classes(
     fold = pd.factorize(table["fold"])[0] if "fold" in table else compounds
     if len(np.unique(fold)) == 1:
         fold = compounds
-    known = table["batch"].notna().to_numpy()
+    batch = pd.factorize(table["batch"])[0]
     sizes = np.bincount(compounds, minlength=num_compounds)
-    cells = pd.DataFrame(
-        {
-            "batch": table["batch"][known].to_numpy(),
-            "compound": compounds[known],
-            "fold": fold[known],
-        }
-    )
+    cells = pd.DataFrame({"batch": batch, "compound": compounds, "fold": fold})[batch >= 0]
     cells = cells.groupby(["batch", "compound", "fold"], sort=False).size().reset_index(name="n")
-    for _, inside in cells.groupby("batch", sort=False):
-        members, folds = inside["compound"].to_numpy(), inside["fold"].to_numpy()
-        trained = (members[:, None] != members) & (folds[:, None] != folds)
-        present = np.zeros((len(members), num_classes))
-        present[np.arange(len(members)), labels[members]] = 1
-        np.add.at(
-            owned,
-            members,
-            (trained @ present > 0) * (inside["n"].to_numpy() / sizes[members])[:, None],
-        )
+    batch, members = cells["batch"].to_numpy(), cells["compound"].to_numpy()
+    of_class = labels[members]
+    in_batch = np.zeros((batch.max(initial=-1) + 1, num_classes))
+    np.add.at(in_batch, (batch, of_class), 1)
+    folds = cells.groupby(["batch", "fold"], sort=False).ngroup().to_numpy()
+    in_fold = np.zeros((folds.max(initial=-1) + 1, num_classes))
+    np.add.at(in_fold, (folds, of_class), 1)
+    # Compounds of the batch in another fold; a compound that is in several folds is not its own.
+    trained = in_batch[batch] - in_fold[folds]
+    itself = cells.groupby(["batch", "compound"])["n"].transform("size").to_numpy()
+    trained[np.arange(len(cells)), of_class] -= itself - 1
+    share = cells["n"].to_numpy() / sizes[members]
+    np.add.at(owned, members, (trained > 0) * share[:, None])
     return owned

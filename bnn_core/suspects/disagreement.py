@@ -1,6 +1,7 @@
 """How far predictions of compounds, treatments or wells differ from the expected ones."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -103,44 +104,61 @@ class Disagreement:
         with replacement (so that the variance of a mean is unbiased; Rao & Wu 1988) and all
         compounds of the expectation.
         """
-        means, weights = self.means, None
+        means, weights, dtype = self.means, None, np.float64
         if rng is not None:
-            means = self._means_of(self.unit_weights * self._draw_units(rng))
+            # Single precision: a resample's own scatter is far larger.
+            dtype = np.float32
+            means = self._means_of(self.unit_weights * self._draw_units(rng)).astype(dtype)
             count = len(self.errors.labels)
             weights = np.bincount(rng.integers(count, size=count), minlength=count)
-        out = contrast(self.expected_if(weights), means, self.labels, self.unknown)
+        every, labels = np.arange(len(means)), self.labels
+        expected = self.errors.expected_if(weights, dtype)
+        of_label = self._with_other_wells(expected[self.compounds, labels])
+        surprise = _surprises_by_compound(expected, self.compounds, means)
+        surprise[every, labels] = surprises(of_label[:, None], means)[:, 0]
+        as_expected = means[every, labels] >= of_label[every, labels]
+        out = _contrast(surprise, as_expected, labels, self.unknown)
         return np.where((self.matched >= 0)[:, None], out[self.matched], np.nan)
 
     def expected(self) -> np.ndarray:
-        """(G, C) expected class probabilities of the groups if their labels are correct."""
-        return self.expected_if()[np.arange(len(self.labels)), self.labels]
+        """(G, C) expected class probabilities of the groups if their labels are correct.
 
-    def expected_if(self, weights: np.ndarray | None = None) -> np.ndarray:
-        """(G, C, C): [g, j] are those of group g in class j; compounds count by `weights`.
-
-        A well in the class of its label is expected to look like the other wells of its compound.
+        A well is expected to look like the other wells of its compound.
         """
-        expected = self.errors.expected_if(weights)[self.compounds]
-        if self.other_wells is not None:
-            rows, labels = np.arange(len(self.labels)), self.labels
-            n = np.bincount(self.compounds)[self.compounds][:, None] - 1
-            expected[rows, labels] = (
-                n * self.other_wells + _PRIOR_WELLS * expected[rows, labels]
-            ) / (n + _PRIOR_WELLS)
-        return expected
+        return self._with_other_wells(self.errors.expected_if()[self.compounds, self.labels])
+
+    def _with_other_wells(self, expected: np.ndarray) -> np.ndarray:
+        if self.other_wells is None:
+            return expected
+        n = np.bincount(self.compounds)[self.compounds][:, None] - 1
+        mean = (n * self.other_wells + _PRIOR_WELLS * expected) / (n + _PRIOR_WELLS)
+        return mean.astype(expected.dtype)
 
     def _means_of(self, weights: np.ndarray) -> np.ndarray:
-        units = np.arange(len(weights))
-        shape = (len(self.starts), len(weights))
-        into_groups = csr_array((weights, units, np.append(self.starts, len(weights))), shape)
-        return into_groups @ self.unit_means / into_groups.sum(axis=1)[:, None]
+        into_groups = self._into_groups
+        into_groups.data = np.asarray(weights, np.float64)
+        sums = np.add.reduceat(into_groups.data, self.starts)
+        return into_groups @ self.unit_means / sums[:, None]
 
-    def _draw_units(self, rng: np.random.Generator) -> np.ndarray:
-        """(U,) how often each unit is drawn: n - 1 draws per group of n units, 1 for a single unit."""
+    @cached_property
+    def _into_groups(self) -> csr_array:
+        """(G, U) which units are in which group; its data are the units' weights of the moment."""
+        units = len(self.unit_weights)
+        starts = np.append(self.starts, units)
+        return csr_array((np.ones(units), np.arange(units), starts), (len(self.starts), units))
+
+    @cached_property
+    def _draws(self) -> tuple[np.ndarray, np.ndarray]:
+        """First unit and number of units for each draw: n - 1 draws per group of n units, at least 1."""
         sizes = self.groups["n_units"].to_numpy()
         group = np.repeat(np.arange(len(sizes)), np.maximum(sizes - 1, 1))
-        picked = self.starts[group] + (rng.random(len(group)) * sizes[group]).astype(int)
-        return np.bincount(picked, minlength=len(self.unit_weights)).astype(float)
+        return self.starts[group], sizes[group].astype(np.float64)
+
+    def _draw_units(self, rng: np.random.Generator) -> np.ndarray:
+        """(U,) how often each unit is drawn."""
+        starts, sizes = self._draws
+        picked = starts + (rng.random(len(starts)) * sizes).astype(np.intp)
+        return np.bincount(picked, minlength=len(self.unit_weights))
 
     def _other_wells(self) -> np.ndarray:
         means = self.means
@@ -156,9 +174,10 @@ def surprises(expected: np.ndarray, means: np.ndarray) -> np.ndarray:
     both, divided by its maximum, log(1 + 1 / NEGLIGIBLE): 0 is as expected, 1 is all probability
     expected on one class and found on another.
     """
-    e, v = expected + NEGLIGIBLE, means + NEGLIGIBLE
-    divergence = (e * np.log(e)).sum(axis=2) - np.einsum("gjc,gc->gj", e, np.log(v))
-    return divergence / np.log(1 + 1 / NEGLIGIBLE)
+    e, log_v = expected + NEGLIGIBLE, np.log(means + NEGLIGIBLE)
+    ratio = np.log(e)
+    ratio -= log_v[:, None]
+    return np.einsum("gjc,gjc->gj", e, ratio) / np.log(1 + 1 / NEGLIGIBLE)
 
 
 def contrast(
@@ -172,15 +191,41 @@ def contrast(
     is expected.
     """
     rows = np.arange(len(means))
-    surprise = surprises(expected, means)
+    as_expected = means[rows, labels] >= expected[rows, labels, labels]
+    return _contrast(surprises(expected, means), as_expected, labels, unknown)
+
+
+def _contrast(
+    surprise: np.ndarray,
+    as_expected: np.ndarray,
+    labels: np.ndarray,
+    unknown: np.ndarray | None,
+) -> np.ndarray:
+    """`contrast` from surprises (G, C); as_expected: (G,) bool, the label gets what is expected."""
+    rows = np.arange(len(labels))
     out = surprise[rows, labels][:, None] - surprise
     if unknown is not None:
         out[:, unknown] = np.nan
-    as_expected = means[rows, labels] >= expected[rows, labels, labels]
     out[as_expected] = np.fmin(out[as_expected], 0)
     out = np.clip(out, -1, 1)
     out[rows, labels] = -np.inf
     return out
+
+
+def _surprises_by_compound(
+    expected: np.ndarray, compounds: np.ndarray, means: np.ndarray
+) -> np.ndarray:
+    """(G, C) `surprises` of groups by what is expected of their compounds (K, C, C)."""
+    if len(compounds) == len(expected):
+        return surprises(expected[compounds], means)
+    # Many wells or doses of few compounds: one small matrix product for each compound.
+    e, log_v = expected + expected.dtype.type(NEGLIGIBLE), np.log(means + NEGLIGIBLE)
+    out = (e * np.log(e)).sum(axis=2)[compounds]
+    order = np.argsort(compounds, kind="stable")
+    ends = np.cumsum(np.bincount(compounds, minlength=len(e)))
+    for compound, groups in enumerate(np.split(order, ends[:-1])):
+        out[groups] -= log_v[groups] @ e[compound].T
+    return out / np.log(1 + 1 / NEGLIGIBLE)
 
 
 def joined(
@@ -208,7 +253,8 @@ def joined(
 def known_probabilities(rows: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     """The rows whose probabilities are all finite."""
     columns = [f"p_{name}" for name in classes if f"p_{name}" in rows]
-    return rows[np.isfinite(rows[columns].to_numpy(np.float64)).all(axis=1)]
+    finite = np.logical_and.reduce([np.isfinite(rows[c].to_numpy()) for c in columns])
+    return rows if finite.all() else rows[finite]
 
 
 def _group_names(frame: pd.DataFrame, keys: list[str]) -> pd.MultiIndex:

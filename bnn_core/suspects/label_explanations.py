@@ -133,8 +133,9 @@ def new_kind(case: Case) -> Explanation:
             "The study has no distances from the training images.",
             ["distances from the training images"],
         )
-    others = case.table[case.scored & ~case.compound]
-    if columns := list(LEVEL_COLUMNS[level]):
+    columns = list(LEVEL_COLUMNS[level])
+    others = case.table[["distance", *columns]][case.scored & ~case.compound]
+    if columns:
         others = others.groupby(columns, observed=True)
     distances = (others[score].mean() if columns else others[score]).dropna()
     n = len(distances)

@@ -44,10 +44,12 @@ def well_swap(case: Case) -> Explanation:
     rows = case.table[
         case.compound & case.scored & (case.table["label"] == case.suspect.label).to_numpy()
     ]
-    predicted = {name: case.predicted(part) for name, part in rows.groupby(columns, sort=True)}
+    called = _predicted(case, rows, columns)
+    names = called.index if len(columns) > 1 else [(name,) for name in called.index]
+    predicted = dict(zip(names, called, strict=True))
     wrong = [name for name, class_name in predicted.items() if class_name != label]
     n, plates = len(predicted), {name[0] for name in predicted}
-    wrong_plates = {p for p in plates if all(w in wrong for w in predicted if w[0] == p)}
+    wrong_plates = plates - {name[0] for name in predicted.keys() - wrong}
     numbers = {
         "wells": float(n),
         "wrong": float(len(wrong)),
@@ -105,7 +107,7 @@ def artefact(case: Case) -> Explanation:
             ["image quality"],
         )
     rows = case.rows[case.wrong] if case.wrong.any() else case.rows
-    others = case.table[case.scored & ~case.images]
+    others = case.table[columns][case.scored & ~case.images]
     shares = {c: float(_outlying(rows, c).mean()) for c in columns}
     poor = np.any([_outlying(rows, c) for c in columns], axis=0)
     usual = (
@@ -146,18 +148,27 @@ def _partner(
     case: Case, predicted: dict[Hashable, str], wrong: list[tuple[str, str]]
 ) -> tuple[tuple[str, str], tuple[str, str], str] | None:
     """(this well, other well, its compound): two wells of one plate that look like each other."""
+    plates = {name[0] for name in wrong}
+    others = case.table[
+        case.scored & ~case.compound & case.table["plate"].isin(plates).to_numpy(dtype=bool)
+    ]
+    called = _predicted(case, others, ["plate", "label", "well"])
+    looks_like = called.index[called == case.suspect.label]
+    # Of several wells the first of the plate: later keys do not replace it.
+    wells = {(plate, label): well for plate, label, well in reversed(list(looks_like))}
     for here in wrong:
-        on_plate = case.table[
-            case.scored
-            & ~case.compound
-            & (case.table["plate"] == here[0]).to_numpy()
-            & (case.table["label"] == predicted[here]).to_numpy()
-        ]
-        for well, rows in on_plate.groupby("well", sort=True):
-            if case.predicted(rows) == case.suspect.label:
-                compound = rows["compound"].iloc[0] if "compound" in rows else predicted[here]
-                return here, (here[0], well), compound
+        if (well := wells.get((here[0], predicted[here]))) is not None:
+            there = others[(others["plate"] == here[0]) & (others["well"] == well)]
+            compound = there["compound"].iloc[0] if "compound" in there else predicted[here]
+            return here, (here[0], well), compound
     return None
+
+
+def _predicted(case: Case, rows: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """The class with the largest mean softmax over each group of rows, sorted by `columns`."""
+    p = rows[[f"p_{name}" for name in case.classes]].astype(np.float64)
+    means = p.groupby([rows[c] for c in columns], sort=True).mean()
+    return pd.Series(np.array(case.classes, object)[means.to_numpy().argmax(axis=1)], means.index)
 
 
 def _outlying(rows: pd.DataFrame, column: str) -> np.ndarray:

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows
+from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows, unit_columns
 from bnn_core.study.folder import Study
 from bnn_core.suspects.disagreement import Disagreement, joined, known_probabilities
 from bnn_core.suspects.label_quality import label_quality, shares_of_expected
@@ -92,7 +92,7 @@ def rank(
     out["score"] = lowest[every, suspected]
     if resamples is None:
         size = len(suspected) * len(classes) ** 2
-        resamples = min(RESAMPLES, max(FEWEST_RESAMPLES, 10**8 // size))
+        resamples = min(RESAMPLES, max(FEWEST_RESAMPLES, 10**9 // size))
     drawn = _resampled(sources, allowed, suspected, resamples, np.random.default_rng(seed))
     out["low"], out["high"] = score_interval(
         out["score"].to_numpy(), drawn.scores, out["n_units"].to_numpy()
@@ -215,9 +215,10 @@ def _ranked_rows(table: pd.DataFrame, classes: list[str], level: str) -> pd.Data
     """The rows that take part at a level; no row where the table does not have it."""
     if level == "image" or level not in available_levels(table) or "compound" not in table:
         return table.iloc[:0]
-    rows = table[scored_rows(table) & table["compound"].notna().to_numpy()]
-    rows = rows[rows[list(LEVEL_COLUMNS[level])].notna().all(axis=1)]
-    return known_probabilities(rows, classes)
+    used = {*unit_columns(table, level, classes), "confidence"}
+    known = [table[c].notna().to_numpy() for c in {"compound", *LEVEL_COLUMNS[level]}]
+    counted = np.logical_and.reduce([scored_rows(table), *known])
+    return known_probabilities(table[[c for c in table if c in used]][counted], classes)
 
 
 def _predicted(rows: pd.DataFrame, first: Disagreement, classes: list[str]) -> np.ndarray:

@@ -32,6 +32,7 @@ from bnn_core.study.tables import demand_columns
 from bnn_core.suspects.phenotype import strength
 from bnn_core.tables.class_columns import find_class_columns
 from bnn_core.tables.columns import map_columns
+from bnn_core.tables.feature_columns import NOT_FEATURES
 from bnn_core.tables.reading import looks_numeric, read_table, to_numbers
 
 #: Inverse strength of the ridge penalty: small, because features are many and wells few.
@@ -48,17 +49,6 @@ _CARRIED = (
     "concentration",
     "moa",
     "label",
-)
-_NOT_FEATURES = (
-    "metadata",
-    "image_metadata",
-    "filename",
-    "pathname",
-    "url",
-    "imagenumber",
-    "objectnumber",
-    "tablenumber",
-    "executiontime",
 )
 
 
@@ -101,7 +91,7 @@ def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> Fea
     candidates = [
         c
         for c in mapped.unused
-        if c not in metadata and looks_numeric(table[c]) and not c.lower().startswith(_NOT_FEATURES)
+        if c not in metadata and looks_numeric(table[c]) and not c.lower().startswith(NOT_FEATURES)
     ]
     values = to_numbers(table, candidates, path)
     guessed = find_class_columns(table, candidates, set(rows["label"].dropna().astype(str)))

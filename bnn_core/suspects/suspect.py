@@ -64,7 +64,9 @@ class Case:
     """
 
     def __init__(self, table: pd.DataFrame, classes: Sequence[str], suspect: Suspect):
-        self.table = table
+        # Rows are selected again and again: without long texts that is much quicker.
+        long = ("image_id", "content_hash", "path")
+        self.table = table[[c for c in table if not c.startswith(long)]]
         self.classes = list(classes)
         self.suspect = suspect
         self.scored = scored_rows(table)

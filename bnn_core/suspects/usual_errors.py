@@ -35,12 +35,16 @@ class UsualErrors:
         """(G, C) expected class probabilities of each compound if its label is correct."""
         return self.expected_if(weights)[np.arange(len(self.means)), self.labels]
 
-    def expected_if(self, weights: np.ndarray | None = None) -> np.ndarray:
+    def expected_if(
+        self, weights: np.ndarray | None = None, dtype: type[np.floating] = np.float64
+    ) -> np.ndarray:
         """(G, C, C): [g, j] are the expected class probabilities of compound g in class j.
 
         weights: (G,) how often each compound counts, for resampling; a compound never counts for
-        itself. The probability of class j is the mean over the other compounds labelled j, shrunk
-        towards the mean over all others by PRIOR_COMPOUNDS. The rest is distributed over the other
+        itself. dtype: of the result.
+
+        The probability of class j is the mean over the other compounds labelled j, shrunk towards
+        the mean over all others by PRIOR_COMPOUNDS. The rest is distributed over the other
         classes as those compounds distribute theirs, shrunk in the same way towards the classes
         that attract wrong probability in the whole table; same-batch classes attract `lift` times
         as much.
@@ -51,15 +55,21 @@ class UsualErrors:
         wrong = wrong_means(self.means, self.labels)
         of_label = w[:, None] * (self.labels[:, None] == classes)
 
-        all_right = _mean_of_others(right, w)[:, None]
         p_label = _right_if(right, of_label, w)
         pulled = _attraction(wrong, self.labels, w) * (1 + (self.lift - 1) * self.owned)
-        attraction = pulled[:, None, :] * (1 - np.eye(len(classes)))
-        attraction /= np.maximum(attraction.sum(axis=2, keepdims=True), 1e-12)
-        shares = of_label.T @ wrong - of_label[:, :, None] * wrong[:, None, :]
-        shares += PRIOR_COMPOUNDS * (1 - all_right)[:, :, None] * attraction
-        shares /= np.maximum(shares.sum(axis=2, keepdims=True), 1e-12)
-        expected = (1 - p_label)[:, :, None] * shares
+        prior = PRIOR_COMPOUNDS * (1 - _mean_of_others(right, w)[:, None])
+        # Every term is (G, C); only the last lines are (G, C, C), which takes the time.
+        others = np.maximum(pulled.sum(axis=1, keepdims=True) - pulled, 1e-12)
+        by_label = of_label.T @ wrong
+        total = by_label.sum(axis=1) + prior
+        total[rows, self.labels] -= w * wrong.sum(axis=1)
+        scale = (1 - p_label) / np.maximum(total, 1e-12)
+        expected = (scale * prior / others).astype(dtype)[:, :, None] * pulled.astype(dtype)[
+            :, None
+        ]
+        expected += scale.astype(dtype)[:, :, None] * by_label.astype(dtype)
+        itself = (scale[rows, self.labels] * w)[:, None] * wrong
+        expected[rows, self.labels] = np.maximum(expected[rows, self.labels] - itself, 0)
         expected[:, classes, classes] = p_label
         return expected
 

@@ -17,7 +17,7 @@ from bnn_core.tables.reading import looks_numeric
 #: Columns with more missing cells than this share of the rows are left out.
 MOST_MISSING = 0.2
 #: How the names of CellProfiler's bookkeeping and of metadata begin, in lower case.
-_NOT_FEATURES = (
+NOT_FEATURES = (
     "metadata",
     "image_metadata",
     "filename",
@@ -48,7 +48,7 @@ def feature_candidates(table: pd.DataFrame, metadata: Collection[str]) -> list[s
         c
         for c in table.columns
         if c not in metadata
-        and not c.lower().startswith(_NOT_FEATURES)
+        and not c.lower().startswith(NOT_FEATURES)
         and not _COUNTERS.fullmatch(plain_name(c).strip("_"))
         and looks_numeric(table[c])
     ]

@@ -48,7 +48,7 @@ def join_metadata(
     """
     keys, wanted, known, partners, how = _partners(table, metadata, path, table_path, tuple(on))
     name = " and ".join(keys)
-    brought, emptied = {}, {}
+    brought, emptied, agree = {}, {}, []
     notes: list[str] = []
     for column in metadata.columns:
         if column in known:
@@ -56,7 +56,10 @@ def join_metadata(
         values, several = _one_value(metadata[column], partners, table.index)
         if column in table:
             if column not in ("image_id", "path", "site", "fold", "role"):
-                notes += _contradictions(table, column, values, path)
+                more = _contradictions(table, column, values, path)
+                notes += more
+                if not more and (table[column].notna() & values.notna()).any():
+                    agree.append(column)
                 table = table.assign(**{column: table[column].where(table[column].notna(), values)})
         elif values.notna().any():
             brought[column] = (
@@ -66,6 +69,8 @@ def join_metadata(
             )
             if several:
                 emptied[column] = several
+    if agree and not brought and not notes:
+        notes.append(f"{', '.join(agree)} agree with {path.name}, which adds nothing.")
     if not brought and not notes:
         raise InputError(f"{path} adds nothing: no other column of it has one value per {name}")
     compared = f", compared by {how}" if how else ""

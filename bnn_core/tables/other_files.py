@@ -30,12 +30,8 @@ def read_feather(path: Path) -> pd.DataFrame:
         return arrow.to_pandas()
 
 
-def read_sheet(path: Path) -> pd.DataFrame:
-    """The only filled sheet of a workbook, every cell as text; index = the row's number there.
-
-    A sheet called "legend" beside another explains it, and is passed over.
-    Raises InputError for a damaged file and for several filled sheets.
-    """
+def sheet_cells(path: Path) -> dict[str, list[list[str]]]:
+    """Every cell of a workbook's filled sheets as text. InputError for a damaged file."""
     with decoding(path, "save it again, or as CSV"):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -47,9 +43,17 @@ def read_sheet(path: Path) -> pd.DataFrame:
             name: book.get_sheet_by_name(name).to_python(skip_empty_area=False)
             for name in book.sheet_names
         }
-    filled = {
-        name: rows for name, rows in sheets.items() if any(_text(c) for row in rows for c in row)
-    }
+    cells = {name: [[_text(cell) for cell in row] for row in rows] for name, rows in sheets.items()}
+    return {name: rows for name, rows in cells.items() if any(map(any, rows))}
+
+
+def read_sheet(path: Path) -> pd.DataFrame:
+    """The only filled sheet of a workbook, every cell as text; index = the row's number there.
+
+    A sheet called "legend" beside another explains it, and is passed over.
+    Raises InputError for a damaged file and for several filled sheets.
+    """
+    filled = sheet_cells(path)
     if len(filled) == 2:
         filled = {name: rows for name, rows in filled.items() if name.lower() != "legend"}
     if len(filled) != 1:
@@ -59,8 +63,7 @@ def read_sheet(path: Path) -> pd.DataFrame:
             else "no filled cell"
         )
         raise InputError(f"{path} has {what}: save the table as a separate workbook, or as CSV")
-    (rows,) = filled.values()
-    cells = [[_text(cell) for cell in row] for row in rows]
+    (cells,) = filled.values()
     first = next(i for i, row in enumerate(cells) if any(row))
     width = max(i + 1 for row in cells for i, cell in enumerate(row) if cell)
     names = [name or f"column {i + 1}" for i, name in enumerate(cells[first][:width])]
@@ -87,7 +90,7 @@ def read_json_table(path: Path) -> pd.DataFrame:
             data = _lines(text)
             if data is None:
                 raise
-    table = _records(data)
+        table = _records(data)  # half a character, "\\ud800", shows up here
     if table is None or table.empty:
         raise InputError(
             f"{path}: a list of records, one per image, or columns as lists of one length expected"

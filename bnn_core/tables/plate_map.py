@@ -30,8 +30,11 @@ def plate_names(table: pd.DataFrame) -> pd.Series:
     plate = table["plate"].astype("object")
     if "batch" not in table:
         return plate
-    batches = table.groupby("plate", observed=True)["batch"].nunique()
-    shared = plate.isin(batches.index[batches > 1]) & table["batch"].notna()
+    pairs = table[["plate", "batch"]].drop_duplicates().dropna()
+    batches = pairs["plate"].value_counts()
+    shared = table["plate"].isin(batches.index[batches > 1]) & table["batch"].notna()
+    if not shared.any():
+        return plate
     return plate.where(~shared, table["batch"].astype(str) + " / " + plate.astype(str))
 
 
@@ -93,7 +96,7 @@ def rows_of_wells(
 
 def unplaced(table: pd.DataFrame, source: str | None = None) -> pd.DataFrame:
     """The rows that no map can show: without plate, or with a well that is no well's name."""
-    return table.drop(index=_placed(table, source)[0].index)
+    return table[~_has_position(table, source)]
 
 
 def odd_wells(images: pd.DataFrame) -> list[str]:
@@ -203,10 +206,15 @@ def _placed(
 ) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:
     """The images of a set with a plate position, plates by `plate_names`, wells by one spelling;
     and the positions."""
-    has_position = (table["plate"].notna() & table["well"].notna()).to_numpy()
-    known = table[images_of(table, source) & has_position]
+    known = table[_has_position(table, source)]
     names = {name: well_position(name) for name in known["well"].unique()}
     spelled = {name: well_name(*p) for name, p in names.items() if p is not None}
-    known = known[known["well"].isin(list(spelled)).to_numpy()]
     known = known.assign(plate=plate_names(known), well=known["well"].map(spelled).astype(object))
     return known, {spelled[name]: p for name, p in names.items() if p is not None}
+
+
+def _has_position(table: pd.DataFrame, source: str | None) -> np.ndarray:
+    """(N,) bool: the images of a set on a plate, in a well that can be read."""
+    readable = [name for name in table["well"].dropna().unique() if well_position(name) is not None]
+    there = table["plate"].notna() & table["well"].isin(readable)
+    return images_of(table, source) & there.to_numpy(dtype=bool)

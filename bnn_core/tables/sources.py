@@ -100,15 +100,11 @@ def read_sources(path: Path | pd.DataFrame, options: ImportOptions) -> Sources:
     for canonical in ("label", "batch"):
         if getattr(options, canonical):
             asked[canonical] = getattr(options, canonical)
-    overrides: list[dict[str, str]] = [{} for _ in paths]
-    for canonical, source in asked.items():
-        columns = [column_like(source, table.columns) for table in tables] if source else [source]
-        owner = next((i for i, column in enumerate(columns) if column is not None), None)
-        if owner is None and canonical == "batch" and plain_name(source) == "week":
-            # BBBC021 has no such column: the mapping reads the week off the plates' names.
-            continue
-        # What no table has is refused with the names that the first has.
-        overrides[owner or 0][canonical] = source if owner is None else columns[owner]
+    if plain_name(asked.get("batch") or "") == "week" and not any(
+        column_like("week", table.columns) for table in tables
+    ):
+        del asked["batch"]  # BBBC021 has none: the mapping reads the week off the plates' names
+    overrides = spread_columns(asked, tables)
     sources = [mapped_table(p, t, o) for p, t, o in zip(paths, tables, overrides, strict=True)]
     if options.batch and not any("batch" in table.mapped for table in sources):
         raise InputError(
@@ -153,6 +149,20 @@ def _list_or_table(labels: Path | None) -> tuple[Path | None, tuple[Path, ...]]:
     if labels is None or is_list_file(labels):
         return labels, ()
     return None, (labels,)
+
+
+def spread_columns(
+    asked: Mapping[str, str], tables: Sequence[pd.DataFrame]
+) -> list[dict[str, str]]:
+    """Overrides for `map_columns` of each table: an asked column goes to the first that has it, else
+    to the first, which refuses it with the names that it has."""
+    overrides: list[dict[str, str]] = [{} for _ in tables]
+    for canonical, source in asked.items():
+        columns = [column_like(source, table.columns) if source else source for table in tables]
+        place = next((i for i, column in enumerate(columns) if column is not None), None)
+        if overrides:
+            overrides[place or 0][canonical] = source if place is None else columns[place]
+    return overrides
 
 
 def mapped_table(path: Path, raw: pd.DataFrame, overrides: Mapping[str, str]) -> SourceTable:

@@ -66,6 +66,11 @@ def read_text(path: Path) -> pd.DataFrame:
     return table
 
 
+def text_of(path: Path) -> str:
+    """All of a text file, with "\n" at the end of lines. InputError where it is no text."""
+    return _decoded(path).decode().replace("\r\n", "\n").replace("\r", "\n")
+
+
 def read_lines(path: Path) -> list[str]:
     """The filled lines of a text file, without quotes around them. InputError where there are none."""
     lines = [line.strip().strip('"') for line in _decoded(readable(path)).decode().splitlines()]

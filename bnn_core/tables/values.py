@@ -5,7 +5,6 @@ import unicodedata
 from collections.abc import Sequence
 from numbers import Real
 
-import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
@@ -57,7 +56,7 @@ def as_text(values: pd.Series) -> pd.Series:
     """
     if pd.api.types.is_float_dtype(values):
         whole = values.dropna()
-        if len(whole) and (whole == whole.round()).all() and np.isfinite(whole).all():
+        if len(whole) and (whole == whole.round()).all() and (whole.abs() < 2**63).all():
             values = values.astype("Int64")
     text = values.astype(object).map(lambda v: str(v).strip(), na_action="ignore")
     text = none_where(text, values.isna() | (text == ""))

@@ -3,7 +3,6 @@
 import numpy as np
 import streamlit as st
 
-from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
 from bnn_core.measures import mechanisms
 from bnn_core.measures import out_of_distribution as ood
@@ -118,19 +117,7 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
             bind="query-params",
             width="content",
         )
-        method = methods[0]
-        if len(methods) > 1:
-            choices.fit("network", methods, method)
-            method = st.segmented_control(
-                "Network",
-                methods,
-                default=methods[0],
-                key="network",
-                required=True,
-                bind="query-params",
-                width="content",
-                format_func=lambda key: method_of(key).short,
-            )
+        method = choices.pick_network(methods)
         score = cutoff.pick_score(study)
         alarm = st.slider(
             "False alarms allowed (%)",

@@ -84,7 +84,7 @@ def settings(study: Study) -> None:
 
 def baselines(study: Study) -> None:
     """What simple numbers of the images predict, and whether they tell batch or plate."""
-    figures_of_study = _baselines(studies.identity(study), study)
+    figures_of_study = baselines_of(studies.identity(study), study)
     if figures_of_study is None:
         return
     metrics = (study.meta.get("metrics") or {}).get(study.reading_method) or {}
@@ -126,5 +126,6 @@ def posterior(study: Study, method: str) -> None:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Baselines without a network")
-def _baselines(identity: str, _study: Study) -> Baselines | None:
+def baselines_of(identity: str, _study: Study) -> Baselines | None:
+    """`study_baselines`, computed once for all users. identity: of the study, for the cache."""
     return study_baselines(_study)

@@ -13,6 +13,7 @@ from bnn_core.measures.intervals import Interval
 from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.measures.levels import available_levels
 from bnn_core.measures.unlikeness import unlikeness_score
+from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from pages.overview import making, suspects
 from pages.shared import charts, choices, filters, frame, panels, scores, studies, tour, truth
@@ -235,9 +236,10 @@ def _reliability(key: str, _study: Study) -> go.Figure:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _levels(key: str, method: str, _study: Study) -> pd.DataFrame:
-    return accuracy_by_level(
-        studies.table(_study, method).iloc[filters.passing(_study)], _study.classes
-    )
+    if not filters.any_set():
+        return kept.accuracies(_study, method)
+    table = studies.table(_study, method)
+    return accuracy_by_level(filters.passing_rows(_study, table), _study.classes)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

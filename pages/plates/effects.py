@@ -58,7 +58,7 @@ def fields_of(
 ) -> None:
     """The filtered fields of the wells."""
     columns = ["plate", "well", "role", *(c for c in ("batch", "source") if c in study.images)]
-    table = studies.table(study, method)[columns].iloc[filters.passing(study)]
+    table = filters.passing_rows(study, studies.table(study, method)[columns])
     rows = plate_map.rows_of_wells(table, wells, source)
     if not len(rows):
         return

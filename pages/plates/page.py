@@ -12,8 +12,8 @@ from bnn_core.base.methods import method_of
 from bnn_core.base.scores import DEFAULT, SCORES, UNLIKENESS
 from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
-from bnn_core.figures.samples import CLASS_COLOURS
-from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, chart_config
+from bnn_core.figures.style import BAYESIAN, CLASS_COLOURS, RIGHT, UNKNOWN, chart_config
+from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from bnn_core.tables import plate_map
 from bnn_core.tables.wells import FORMATS, plate_format, well_position
@@ -69,7 +69,8 @@ def page() -> None:
             icon=":material/filter_alt_off:",
         )
         return
-    caption_left_out(studies.table(study, method).iloc[filters.passing(study)], source)
+    if left_out := left_out_of(filters.key(study), source, study):
+        st.caption(left_out)
     explore(study, method, wells, plate_format(study.images["well"].unique()), source)
 
 
@@ -91,8 +92,11 @@ def pick_method(study: Study) -> str:
     )
 
 
-def caption_left_out(table: pd.DataFrame, source: str | None) -> None:
-    """A caption: filtered images that are on no map, and the reason."""
+@st.cache_resource(max_entries=24, show_spinner=False)
+def left_out_of(key: str, source: str | None, _study: Study) -> str:
+    """Filtered images that are on no map, and the reason; empty where all are."""
+    columns = [c for c in ("plate", "well", "role", "source") if c in _study.images]
+    table = filters.passing_rows(_study, _study.images[columns])
     original = plate_map.images_of(table, source)
     left_out = plate_map.unplaced(table[original], source)
     lines = []
@@ -109,14 +113,16 @@ def caption_left_out(table: pd.DataFrame, source: str | None) -> None:
         )
     if not original.all() and source is None:
         lines.append(f"Not on this map: {count(int((~original).sum()), 'image')} added later.")
-    if lines:
-        st.caption(" ".join(lines))
+    return " ".join(lines)
 
 
 @st.cache_resource(max_entries=24, show_spinner="Averaging over wells")
 def wells_of(key: str, method: str, source: str | None, _study: Study) -> pd.DataFrame:
     """The wells of the filtered rows."""
-    table = studies.table(_study, method).iloc[filters.passing(_study)]
+
+    if source is None and not filters.any_set():
+        return kept.wells(_study, method)
+    table = filters.passing_rows(_study, studies.table(_study, method))
     return plate_map.well_table(table, _study.classes, source)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import streamlit as st
 
+from bnn_core.base.methods import method_of
+
 
 def fit(key: str, options: Sequence[Any], default: Any) -> None:
     """Make the value of a widget one of its `options`; call it before the widget is drawn.
@@ -20,3 +22,20 @@ def fit(key: str, options: Sequence[Any], default: Any) -> None:
             st.session_state[key] = kept or list(default)
     elif value is not None and value not in options:
         st.session_state[key] = default
+
+
+def pick_network(methods: Sequence[str]) -> str:
+    """The menu of the methods whose predictions a page shows; nothing to choose with one method."""
+    if len(methods) == 1:
+        return methods[0]
+    fit("network", methods, methods[0])
+    return st.segmented_control(
+        "Network",
+        methods,
+        default=methods[0],
+        key="network",
+        required=True,
+        bind="query-params",
+        width="content",
+        format_func=lambda key: method_of(key).short,
+    )

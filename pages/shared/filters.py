@@ -127,6 +127,13 @@ def passing(study: Study) -> np.ndarray:
     return _passing(studies.identity(study), tuple(sorted(chosen.items())), study)
 
 
+def passing_rows(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a study's table that pass the filters, with their index; the table itself if all
+    pass. Do not change it."""
+    rows = passing(study)
+    return table if len(rows) == len(table) else table.iloc[rows]
+
+
 def key(study: Study) -> str:
     """A text that changes with the study and with the filters: part of a cached figure's key."""
     return f"{studies.identity(study)}|{sorted(_chosen().items())}"
@@ -147,7 +154,8 @@ def text(study: Study) -> str:
 
 def column_codes(study: Study, name: str) -> Codes:
     """A filter's column as numbers, computed once per study."""
-    return _codes(studies.identity(study), name, study)
+    codes = _codes(studies.identity(study), study)
+    return codes.get(name) or Codes(np.zeros(len(study.images), np.int8), [])
 
 
 def _choice(name: str, codes: Codes) -> None:
@@ -180,17 +188,34 @@ def _chosen() -> dict[str, tuple[str, ...] | str]:
     return chosen
 
 
-def _table(study: Study) -> pd.DataFrame:
-    return studies.table(study, study.reading_method)
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _codes(identity: str, _study: Study) -> dict[str, Codes]:
+    """Codes of the columns of CHOICES that the study has."""
+    method = _study.reading_method
+    kept = _study.kept("filters", method, lambda: _categories(studies.table(_study, method)))
+    return {
+        name: Codes(column.cat.codes.to_numpy(), column.cat.categories.to_list())
+        for name, column in kept.items()
+    }
 
 
-@st.cache_resource(max_entries=100, show_spinner=False)
-def _codes(identity: str, name: str, _study: Study) -> Codes:
-    table = _table(_study)
+def _categories(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of CHOICES that have values, as categories: the texts of a filter."""
+    columns = {}
+    for name in CHOICES:
+        codes, values = _coded(table, name)
+        if not values:
+            continue
+        same, texts = pd.factorize(pd.Index(values, dtype="str"))  # 0.1 and 0.1000001 look alike
+        columns[name] = pd.Categorical.from_codes(same[codes], texts)
+    return pd.DataFrame(columns)
+
+
+def _coded(table: pd.DataFrame, name: str) -> Codes:
     if name == "verdict":
         correct = table["correct"]
         codes = np.where(correct.isna(), 2, np.where(correct.fillna(False), 0, 1)).astype(np.int32)
-        used = np.unique(codes)
+        used = np.flatnonzero(np.bincount(codes))
         return Codes(
             np.searchsorted(used, codes).astype(np.int32),
             [(RIGHT, WRONG, NO_LABEL)[i] for i in used],

@@ -82,21 +82,19 @@ def unscored(study: Study) -> int:
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _judged(key: str, method: str, score: str, level: str, _study: Study) -> Judged:
     table = studies.table(_study, method)
-    rows = filters.passing(_study)
     if level == "image":
         table = table[[c for c in table if not c.startswith("p_")]]
-    return Judged(judged_units(table.iloc[rows], level, _study.classes), score)
+    return Judged(judged_units(filters.passing_rows(_study, table), level, _study.classes), score)
 
 
 @st.cache_resource(max_entries=24, show_spinner="Computing the figures")
 def _qualities(key: str, method: str, _study: Study) -> dict[str, float]:
-    return figures_of_merit(
-        studies.table(_study, method).iloc[filters.passing(_study)], _study.classes
-    )
+    table = filters.passing_rows(_study, studies.table(_study, method))
+    return figures_of_merit(table, _study.classes)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _unscored(key: str, _study: Study) -> int:
     table = studies.table(_study, _study.reading_method)
     columns = [c for c in ("role", "correct", "unpredictable") if c in table]
-    return int(np.count_nonzero(~scored_rows(table[columns].iloc[filters.passing(_study)])))
+    return int(np.count_nonzero(~scored_rows(filters.passing_rows(_study, table[columns]))))

@@ -3,8 +3,9 @@
 import pandas as pd
 import streamlit as st
 
+from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
-from bnn_core.suspects.ranking import rank, rank_images
+from bnn_core.suspects.ranking import rank
 from pages.shared import studies
 
 
@@ -27,10 +28,12 @@ def ranked_images(study: Study) -> pd.DataFrame:
 def _ranking(
     identity: str, level: str, opinion: str, _study: Study, _second: pd.DataFrame | None
 ) -> pd.DataFrame:
+    if _second is None:
+        return kept.suspects(_study, level)
     table = studies.table(_study, _study.reading_method)
     return rank(table, _study.classes, level, second=_second)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Ranking the images")
 def _ranked_images(identity: str, method: str, _study: Study) -> pd.DataFrame:
-    return rank_images(studies.table(_study, method))
+    return kept.suspects(_study, "image")

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import streamlit as st
 
 from bnn_core.review.log import LONGEST_NAME
+from pages.shared import login
 
 COOKIE = "bnn_reviewer"
 _NAME = "reviewer"
@@ -17,7 +18,9 @@ _REMEMBERED = "_reviewer_remembered"
 
 
 def name() -> str:
-    """The name typed last, else the one remembered by this browser, else ""."""
+    """The name of the login, else typed last, else remembered by this browser, else ""."""
+    if user := login.name():
+        return user
     if _NAME not in st.session_state:
         st.session_state[_NAME] = unquote(st.context.cookies.get(COOKIE, ""))[:LONGEST_NAME]
     return st.session_state[_NAME]
@@ -28,6 +31,8 @@ def ask(key: str, **options: object) -> str:
     # Only where it differs: setting it would undo the text being typed.
     if st.session_state.get(key) != name():
         st.session_state[key] = name()
+    if login.name():
+        options["disabled"] = True
     return st.text_input(
         "Your name (required)",
         key=key,
@@ -52,5 +57,5 @@ def remember() -> None:
 
 def take(key: str) -> str:
     """Use the name in the field `key`; returns it."""
-    st.session_state[_NAME] = st.session_state[key]
+    st.session_state[_NAME] = login.name() or st.session_state[key]
     return st.session_state[_NAME]

@@ -14,13 +14,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from bnn_core.base.errors import InputError
-from pages.shared import pictures, studies
+from pages.shared import login, pictures, studies
 
-FOR_EVER = "public, max-age=31536000, immutable"
+FOR_EVER = "private, max-age=31536000, immutable"
 
 
 def image(request: Request) -> Response:
-    """One picture, or 404 with the reason in one line."""
+    """One picture, or 404 with the reason in one line; 401 for a visitor who must log in."""
+    if not login.allowed(request):
+        return PlainTextResponse("log in first\n", 401, headers={"Cache-Control": "no-store"})
     try:
         study = studies.opened(request.path_params["study"])
     except InputError:

@@ -1,6 +1,5 @@
 """What the forms of Your data share: lists typed into a field, flags under the fields' words."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +9,12 @@ import streamlit as st
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
+from bnn_core.datasets.plates import source_name
 from pages.shared import jobs_panel
 from pages.shared.words import plain
 
 #: Flags of lists, typed with commas, and flags of paths.
-LISTS, PATHS = ("map", "features"), ("images", "metadata")
+LISTS, PATHS = ("map", "features"), ("images", "layout", "metadata")
 #: Image files that are checked, spread over the table: a network folder is slow.
 LOOKED_FOR = 200
 
@@ -40,11 +40,17 @@ def pairs(text: str) -> dict[str, str]:
     return columns
 
 
+def paths_of(text: str) -> list[str]:
+    """The paths of a field, which are separated by semicolons."""
+    return [path.strip() for path in text.split(";") if path.strip()]
+
+
 def study_command(kind: str, table: Path, ask: Mapping[str, str]) -> list[str]:
     """The words of `bnn study <kind>` on this table. ask: flag -> text of its field."""
     command = ["bnn", "study", kind, str(table)]
     for flag, text in ask.items():
-        for value in words(text) if flag in LISTS else (text,):
+        values = words(text) if flag in LISTS else paths_of(text) if flag in PATHS else (text,)
+        for value in values:
             # With "=" a value such as "--out=x" is not read as another flag.
             command += [f"--{flag}={value}"] if value.startswith("-") else [f"--{flag}", value]
     return command
@@ -53,14 +59,22 @@ def study_command(kind: str, table: Path, ask: Mapping[str, str]) -> list[str]:
 def train_button(kind: str, table: Path, ask: Mapping[str, str]) -> None:
     """The button that trains on this machine. The job works in another folder, so its paths are
     absolute; the name of a link stays."""
-    paths = {flag: str(roots.typed(ask[flag]).absolute()) for flag in PATHS if flag in ask}
+    paths = {
+        flag: ";".join(str(roots.typed(path).absolute()) for path in paths_of(ask[flag]))
+        for flag in PATHS
+        if flag in ask
+    }
     command = study_command(kind, table.absolute(), {**ask, **paths})
-    jobs_panel.button("Train here", command[1:], table.stem, f"{kind}_train")
+    jobs_panel.button("Train here", command[1:], source_name(table), f"{kind}_train")
 
 
-def stamp(table: Path) -> tuple[int, int] | None:
-    """Time and size of a file: what is cached of it is as old as these."""
-    return (table.stat().st_mtime_ns, table.stat().st_size) if os.path.isfile(table) else None
+def stamp(path: Path) -> tuple[int, int] | None:
+    """Time and size of a file or folder: what is cached of it is as old as these."""
+    try:
+        status = roots.readable(path).stat()
+    except (OSError, InputError):
+        return None
+    return (status.st_mtime_ns, status.st_size)
 
 
 def class_table(table: pd.DataFrame, rows: str) -> None:

@@ -1,5 +1,6 @@
-"""Your own images: check the table that describes them, and the command that trains on them."""
+"""Your own images: check the table or folder, and the command that trains on them."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import streamlit as st
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING
+from bnn_core.datasets.image_folders import FolderScan, scan_folder
 from bnn_core.datasets.plates import PlateTable, read_plate
 from bnn_core.recipes.plate_presets import PRESETS
 from bnn_core.tables.aliases import CANONICAL
@@ -22,20 +24,29 @@ FIELDS = {
     "control": "Untreated compound or label",
     "images": "Folder that relative paths start from",
     "map": "Other columns",
+    "layout": "Plate maps",
+    "metadata": "More tables",
+    "pattern": "How files are named",
+    "planes": "Planes in depth",
+    "time": "Point in time",
 }
+#: Fields with several paths.
+PATHS = ("layout", "metadata")
 MOST_MISSING = 10
 
 
 def draw() -> None:
     """The form, what was read from the table, and the command."""
     st.caption(
-        "A CSV with one row per image: one column of file names, or one per channel, and columns "
-        "such as label, compound, plate and well. Column names of BBBC and CellProfiler are "
-        "recognised. Images are PNG, JPEG or TIFF of 8 or 16 bit."
+        "A table with one row per image (one column of file names, or one per channel, and columns "
+        "such as label, compound, plate and well), or the folder of an instrument: ImageXpress, Opera "
+        "Phenix, Operetta, Yokogawa, IN Cell, Incucyte or OME-Zarr. Images are PNG, JPEG or TIFF."
     )
     left, middle, right = st.columns(3, gap="medium")
     typed = left.text_input(
-        "Path of the table on this machine", key="plate_path", placeholder="/data/fields.csv"
+        "Path of the table or folder on this machine",
+        key="plate_path",
+        placeholder="/data/fields.csv or /data/plate1",
     ).strip()
     ask = {
         "label": left.text_input(
@@ -56,9 +67,6 @@ def draw() -> None:
             placeholder="DMSO",
             help="These images are predicted, but do not count for accuracy.",
         ),
-        "images": right.text_input(
-            FIELDS["images"], key="plate_images", help="Default: the folder of the table."
-        ),
         "map": right.text_input(
             FIELDS["map"],
             key="plate_columns",
@@ -66,30 +74,69 @@ def draw() -> None:
             help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.",
         ),
         "preset": left.selectbox("Preset", list(PRESETS), key="plate_preset"),
+        "layout": middle.text_input(
+            FIELDS["layout"],
+            key="plate_layout",
+            placeholder="/data/platemap.xlsx",
+            help="Paths, separated by semicolons: compound, dose and mechanism per well, as a table "
+            "or drawn as a plate. A map named after a plate is that plate's.",
+        ),
+        "metadata": right.text_input(
+            FIELDS["metadata"],
+            key="plate_metadata",
+            placeholder="/data/compounds.csv",
+            help="Paths, separated by semicolons. Joined by plate and well, or by compound; "
+            "contradictions are listed.",
+        ),
     }
+    if typed and _is_folder(typed):
+        ask |= ask_of_folder()
+    else:
+        ask["images"] = left.text_input(
+            FIELDS["images"], key="plate_images", help="Default: the folder of the table."
+        )
     ask = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
     if not typed:
         st.info(
-            "Enter the path of a table. It is checked here, and you can train on it.",
+            "Enter the path of a table or folder. It is checked here, and you can train on it.",
             icon=":material/table_view:",
         )
         return
-    read = {name: ask.get(name) for name in ("label", "group", "batch", "control")}
     try:
-        table = roots.typed(typed)
-        columns = forms.pairs(ask.get("map", ""))
-        plates = _read(
-            str(table),
-            forms.stamp(table),
-            tuple(read.items()),
-            tuple(columns.items()),
-            ask.get("images"),
-        )
+        source = roots.typed(typed)
+        if _is_folder(typed):
+            lines = _names(str(source), forms.stamp(source), ask.get("pattern")).preview()
+            st.markdown("**What the names of the files say**")
+            st.code("\n".join(lines), language=None)
+        plates = _read(str(source), _stamps(source, ask), tuple(sorted(ask.items())))
     except InputError as error:
         st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
         return
     if preview(plates):
-        train(table, ask)
+        train(source, ask)
+
+
+def ask_of_folder() -> dict[str, str]:
+    """Fields that only a folder needs."""
+    left, middle, right = st.columns(3, gap="medium")
+    return {
+        "pattern": left.text_input(
+            FIELDS["pattern"],
+            key="plate_pattern",
+            placeholder=r"(?P<well>[A-P]\d+)_(?P<site>\d+)_(?P<channel>\w+)",
+            help="Only for files that no instrument named: a regular expression with the groups plate, "
+            "well (or row and column), site, channel, plane, time. With a / it is of the path.",
+        ),
+        "planes": middle.text_input(
+            FIELDS["planes"],
+            key="plate_planes",
+            placeholder="max",
+            help="max: the brightest value of each pixel over all planes. A number: that plane.",
+        ),
+        "time": right.text_input(
+            FIELDS["time"], key="plate_time", placeholder="1", help="The number of one, from 1."
+        ),
+    }
 
 
 def train(table: Path, ask: dict[str, str]) -> None:
@@ -132,17 +179,35 @@ def preview(plates: PlateTable) -> bool:
     return len(missing) < looked
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the table")
-def _read(
-    path: str,
-    stamp: tuple[int, int] | None,
-    options: tuple[tuple[str, str | None], ...],
-    columns: tuple[tuple[str, str], ...],
-    images: str | None,
-) -> PlateTable:
+def _is_folder(typed: str) -> bool:
+    try:
+        return os.path.isdir(roots.readable(roots.typed(typed)))
+    except InputError:
+        return False
+
+
+def _stamps(source: Path, ask: dict[str, str]) -> tuple:
+    """What changes with the files that are read."""
+    files = [path for flag in PATHS for path in forms.paths_of(ask.get(flag, ""))]
+    return (forms.stamp(source), *(forms.stamp(roots.typed(path)) for path in files))
+
+
+@st.cache_resource(max_entries=4, ttl=60, show_spinner="Reading the names of the files")
+def _names(folder: str, stamp: tuple[int, int] | None, pattern: str | None) -> FolderScan:
+    return scan_folder(Path(folder), pattern)
+
+
+@st.cache_resource(max_entries=4, ttl=60, show_spinner="Reading the table")
+def _read(path: str, stamps: tuple, asked: tuple[tuple[str, str], ...]) -> PlateTable:
+    ask = dict(asked)
+    source = Path(path)
     return read_plate(
-        Path(path),
-        images=roots.typed(images) if images else None,
-        columns=dict(columns),
-        **dict(options),
+        _names(path, forms.stamp(source), ask.get("pattern")) if _is_folder(path) else source,
+        images=roots.typed(ask["images"]) if "images" in ask else None,
+        columns=forms.pairs(ask.get("map", "")),
+        **{flag: [roots.typed(p) for p in forms.paths_of(ask.get(flag, ""))] for flag in PATHS},
+        **{
+            name: ask.get(name)
+            for name in ("label", "group", "batch", "control", "pattern", "planes", "time")
+        },
     )

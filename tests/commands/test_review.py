@@ -54,6 +54,16 @@ def test_a_short_list_goes_through_excel_and_back(study, tmp_path, capsys):
     assert f"{file} row 3" in capsys.readouterr().err
 
 
+def test_a_note_with_a_control_character_is_exported(study, tmp_path):
+    ReviewLog(tmp_path).flag(
+        study, [5], reviewer="Ann", reason="other", decision="keep", note="a\x0bb"
+    )
+    file = tmp_path / "flags.xlsx"
+    assert run("export", study.name, "--short", "--out", file, "--cache", tmp_path) == 0
+    notes = {cell.value for line in openpyxl.load_workbook(file)["images"] for cell in line}
+    assert "a b" in notes
+
+
 def test_the_short_list_as_csv_and_its_refusals(study, tmp_path, capsys):
     file = tmp_path / "flags.csv"
     assert run("export", study.name, "--short", "--out", file, "--cache", tmp_path) == 0

@@ -14,6 +14,8 @@ import pytest
 from page_studies import ROOT
 from PIL import Image
 
+from bnn_core.base.errors import InputError
+from bnn_core.commands import serve
 from bnn_core.recipes.imports import import_predictions
 
 
@@ -151,3 +153,37 @@ def test_a_server_for_others_shows_what_lies_in_its_folders_to_who_asks_for_its_
         assert open_socket(port, "attacker.example") in (400, 403)
         assert open_socket(port, "cells.example", "http://attacker.example") == 403
         assert ask(port, full + "0", "attacker.example").startswith("HTTP/1.1 400")
+
+
+SECRETS = """[auth]
+redirect_uri = "https://cells.example.org/oauth2callback"
+cookie_secret = "0123456789abcdef0123456789abcdef"
+client_id = "bnn"
+client_secret = "x"
+server_metadata_url = "https://provider.example.org/.well-known/openid-configuration"
+"""
+
+
+@pytest.mark.parametrize(
+    "text, wrong",
+    [
+        (None, "cannot be read"),
+        ("[auth", "cannot be read"),
+        ("auth = 3", "lacks redirect_uri"),
+        (SECRETS.replace("client_id", "client"), "client_id"),
+        (SECRETS.replace("/oauth2callback", "/"), "oauth2callback"),
+        (SECRETS.replace("0123456789abcdef", "short"), "cookie_secret"),
+    ],
+)
+def test_secrets_that_cannot_serve_a_login_are_named(tmp_path, text, wrong):
+    file = tmp_path / "secrets.toml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(InputError, match=wrong):
+        serve.demand_secrets(file)
+
+
+def test_secrets_of_a_login(tmp_path):
+    pytest.importorskip("authlib")
+    (tmp_path / "secrets.toml").write_text(SECRETS)
+    serve.demand_secrets(tmp_path / "secrets.toml")

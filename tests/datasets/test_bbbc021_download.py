@@ -64,6 +64,21 @@ def asked_for(site, plate):
     return [asked for kind, path, asked in site.requests if (kind, path) == ("GET", path_of(plate))]
 
 
+def test_an_archive_that_is_another_file_than_before_is_refused(tmp_path, site):
+    fetch(tmp_path, site, PLATE)
+    unpacked = next(tmp_path.rglob(bbbc021_download.UNPACKED)).parent
+    for file in unpacked.iterdir():
+        file.unlink()
+    packed = io.BytesIO(site.files[path_of(PLATE)])
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("more.txt", "sound, but not the same")
+    site.files[path_of(PLATE)] = packed.getvalue()
+    with pytest.raises(InputError, match="another file"):
+        fetch(tmp_path, site, PLATE)
+    (tmp_path / bbbc021_download.HASHES).unlink()
+    fetch(tmp_path, site, PLATE)
+
+
 def test_a_plate_is_fetched_checked_and_unpacked(tmp_path, site, rows):
     line = fetch(tmp_path, site, PLATE)
     assert "1 plates, 20 fields" in line and "Caie et al." in line

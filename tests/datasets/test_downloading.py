@@ -20,6 +20,7 @@ from bnn_core.datasets.downloading import (
     NotThereError,
     StoppedError,
     demand_network,
+    demand_secure,
     download,
     remote_size,
 )
@@ -45,6 +46,25 @@ def get(site, tmp_path, **options):
 
 def leftovers(tmp_path):
     return sorted(path.name for path in tmp_path.iterdir() if path.name != "file")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.org/x", "ftp://example.org/x", "file:///etc/passwd", "https:///x", "[", ""],
+)
+def test_only_https_and_this_machine_are_secure(url):
+    demand_secure("https://example.org/x")
+    demand_secure("http://127.0.0.1:8000/x")
+    with pytest.raises(InputError):
+        demand_secure(url)
+
+
+def test_a_redirect_away_from_https_is_refused(site, tmp_path):
+    site.faults["/file"] = ["redirect http://example.org/file", "..."]
+    with pytest.raises(InputError, match=r"example\.org"):
+        get(site, tmp_path)
+    assert not (tmp_path / "file").exists()
+    assert remote_size(f"{site.url}/file") == len(DATA)  # HEAD is not redirected
 
 
 def test_a_plain_file(site, tmp_path):

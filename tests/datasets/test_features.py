@@ -68,6 +68,18 @@ def test_an_array_with_its_metadata(profiles, tmp_path):
     found = read_features(tmp_path / "e.npy", metadata=metadata)
     assert_allclose(found.values, values.astype(np.float32))
     assert len(found.names) == 5 and found.classes == ["one", "two"]
+    # A study uses the columns of its training, whichever vary now; another array is refused.
+    values[:, 1] = 3
+    np.save(tmp_path / "e.npy", values)
+    trained = read_features(tmp_path / "e.npy", metadata=metadata)
+    assert trained.names == tuple(f"feature {i} of 5" for i in (1, 3, 4, 5))
+    values[:, 2] = 7
+    np.save(tmp_path / "new.npy", values)
+    new = read_features(tmp_path / "new.npy", metadata=metadata, only=trained.names)
+    assert_allclose(new.values, values[:, [0, 2, 3, 4]].astype(np.float32))
+    np.save(tmp_path / "wide.npy", np.hstack([values, values]))
+    with pytest.raises(InputError, match=r"wide\.npy has 10 columns.*of 5"):
+        read_features(tmp_path / "wide.npy", metadata=metadata, only=trained.names)
     np.save(tmp_path / "short.npy", values[:-1])
     with pytest.raises(InputError, match=r"short\.npy has 23 rows.*24"):
         read_features(tmp_path / "short.npy", metadata=metadata)
@@ -92,6 +104,18 @@ def test_anchored_features_are_distances_from_the_plates_controls(profiles, tmp_
         values[mine] -= np.median(values[mine & control], axis=0)
     spread = 1.4826 * np.median(np.abs(values[control]), axis=0)
     assert_allclose(found.values, values / spread, rtol=1e-3, atol=1e-4)
+    # New plates keep the study's unit: three wells of one plate do not give a spread.
+    one = profiles[(plate == "P1") & (~control | (np.cumsum(control & (plate == "P1")) <= 3))]
+    new = read_features(
+        written(one, tmp_path, "one.csv"),
+        control="DMSO",
+        anchor="controls",
+        only=found.names,
+        spread=found.spread,
+    )
+    middle = np.median(one.loc[one["Metadata_compound"] == "DMSO", features], axis=0)
+    expected = (one[features].to_numpy() - middle) / spread
+    assert_allclose(new.values, expected, rtol=1e-3, atol=1e-4)
     with pytest.raises(InputError, match="--control NAME"):
         read_features(path, anchor="controls")
     few = written(profiles[~(control & (plate == "P2"))], tmp_path, "few.csv")

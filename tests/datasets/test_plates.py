@@ -83,7 +83,7 @@ def test_a_prepared_source_opens_without_the_originals(rgb_set, tmp_path):
 def test_what_is_done_is_kept_and_other_settings_begin_anew(rgb_set, tmp_path, monkeypatch):
     load_plate(rgb_set, tmp_path / "made", size=20)
     with monkeypatch.context() as patched:
-        patched.setattr(pixels, "read_bytes", None)
+        patched.setattr(pixels, "read_field_files", None)
         load_plate(rgb_set, tmp_path / "made", size=20)
     assert load_plate(rgb_set, tmp_path / "made", size=10).images.shape[2:] == (10, 12)
 
@@ -440,9 +440,43 @@ def test_numbers_of_another_type_are_read_by_a_given_range(tmp_path):
     table = sixteen_bit_set(tmp_path)
     for path in (tmp_path / "tif").glob("*.tif"):
         tifffile.imwrite(path, tifffile.imread(path).astype(np.float32) / 7)
-    with pytest.raises(InputError, match=r"12 files.*--intensities LOW,HIGH"):
-        load_plate(table, tmp_path / "made")
     source = load_plate(table, tmp_path / "made", size=None, intensities=(0, 1000))
     assert source.normalise == "plate" and source.images.max() == 255
     (note,) = [n for n in source.notes if "0 to 1000 became" in n]
     assert note.startswith("every image: stores float32")
+    narrow = load_plate(table, tmp_path / "made", size=None, intensities=(50, 100))
+    assert any("outside 50 to 100" in note for note in narrow.notes)
+
+
+NUMBERS = {
+    "int16": (lambda image: image.astype(np.int16) - 200, True),
+    "uint32": (lambda image: image.astype(np.uint32) * 100, True),
+    "float32": (lambda image: image.astype(np.float32) / 7, True),
+    "fractions": (lambda image: image.astype(np.float32) / 3000, False),
+    "small int16": (lambda image: image.astype(np.int16), False),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_other_number_types_are_scaled_by_the_range_of_the_whole_set(tmp_path, kind):
+    change, scaled = NUMBERS[kind]
+    images = [change(picture(i, (24, 30)) // (1 + i % 3)) for i in range(8)]
+    for i, image in enumerate(images):
+        tifffile.imwrite(tmp_path / f"{i}.tif", image)
+    rows = {
+        "path": [f"{i}.tif" for i in range(8)],
+        "moa": list("XXXXYYYY"),
+        "compound": list("aabbccdd"),
+    }
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    source = load_plate(tmp_path / "t.csv", tmp_path / "made", size=None, normalise="none")
+    low, high = min(i.min() for i in images), max(i.max() for i in images)
+    assert len(source.table) == 8
+    if scaled:
+        assert source.intensities == [pytest.approx(low), pytest.approx(high)]
+        assert any("became 65,535" in note for note in source.notes)
+        for image, made in zip(images, source.images, strict=True):
+            unit = (image.astype(float) - low) / (float(high) - low)
+            np.testing.assert_allclose(made[0], unit * 255, atol=0.51)
+    else:
+        assert source.intensities is None

@@ -16,7 +16,7 @@ class Site:
     Faults: "ok", "stall" (half, then silence), "cut" (half, then closed), "trickle 7" (7 bytes,
     then closed), "no range" (the whole file whatever was asked), "short length", "long length"
     (announces another length than it has), "wrong start" (206 from the first byte), "503", "404",
-    "html" (a login page), "no length".
+    "redirect URL", "html" (a login page), "no length".
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -61,6 +61,8 @@ def serve(site: Site) -> Iterator[Site]:
             fault = site.next_fault(self.path) if body else "ok"
             if self.path not in site.files or fault == "404":
                 return self.refuse(404)
+            if fault.startswith("redirect "):
+                return self.refuse(302, location=fault.split()[1])
             if fault == "503":
                 return self.refuse(503)
             if fault == "html":
@@ -82,8 +84,10 @@ def serve(site: Site) -> Iterator[Site]:
                 return self.send(206, data[start:], body, fault, tag, span)
             return self.send(200, data, body, fault, tag)
 
-        def refuse(self, status, span=None):
+        def refuse(self, status, span=None, location=None):
             self.send_response(status)
+            if location:
+                self.send_header("Location", location)
             self.send_header("Content-Length", "0")
             if span:
                 self.send_header("Content-Range", span)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bnn_core.base.errors import InputError
-from bnn_core.images.decoding import decode_image, read_field, read_image
+from bnn_core.images.decoding import decode_image, read_image
+from bnn_core.images.field_files import read_field_files
 
 
 def noise(shape, dtype=np.uint16, seed=0):
@@ -122,7 +123,7 @@ def test_a_file_per_channel(tmp_path):
     blue[..., 2] = planes[0]
     Image.fromarray(blue).save(tmp_path / "blue.png")
     paths = [tmp_path / name for name in ("grey.png", "grey_as_rgb.png", "blue.png")]
-    np.testing.assert_array_equal(read_field(paths), planes[[0, 1, 0]])
+    np.testing.assert_array_equal(read_field_files(paths)[0].pixels, planes[[0, 1, 0]])
 
 
 def test_channels_that_disagree_are_named(tmp_path):
@@ -130,9 +131,9 @@ def test_channels_that_disagree_are_named(tmp_path):
     Image.fromarray(noise((6, 6), np.uint8)).save(tmp_path / "b.png")
     Image.fromarray(noise((6, 5, 3), np.uint8)).save(tmp_path / "rgb.png")
     with pytest.raises(InputError, match=r"b\.png is 6 x 6 uint8, .*a\.png is 5 x 6 uint8"):
-        read_field([tmp_path / "a.png", tmp_path / "b.png"])
+        read_field_files([tmp_path / "a.png", tmp_path / "b.png"])
     with pytest.raises(InputError, match=r"rgb\.png has 3 channels, one expected"):
-        read_field([tmp_path / "a.png", tmp_path / "rgb.png"])
+        read_field_files([tmp_path / "a.png", tmp_path / "rgb.png"])
 
 
 def test_missing_empty_and_foreign_files(tmp_path):

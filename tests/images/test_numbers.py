@@ -37,7 +37,7 @@ def test_fractions_are_of_full_scale():
         (np.array([-5, 300], np.int16), "int16 numbers from -5 to 300.*--intensities"),
         (np.array([0, 70_000], np.uint32), "--intensities LOW,HIGH, such as 0,70000"),
         (np.array([0, 1.5], np.float32), "float32 numbers from 0 to 1.5.*--intensities"),
-        (np.array([0, np.nan], np.float32), "no numbers"),
+        (np.array([0, np.nan], np.float32), "not numbers"),
         (np.array([1j]), "complex128 numbers"),
     ],
 )

@@ -7,7 +7,8 @@ import pytest
 import tifffile
 
 from bnn_core.base.errors import InputError
-from bnn_core.images.decoding import decode_image, read_field, read_image
+from bnn_core.images.decoding import decode_image, read_image
+from bnn_core.images.field_files import read_field_files
 
 
 def noise(shape, dtype=np.uint16, seed=0):
@@ -161,5 +162,5 @@ def test_one_file_of_an_ome_set_is_read_alone(tmp_path):
         )
         tifffile.imwrite(tmp_path / f"c{c}.ome.tif", planes[c], description=xml, metadata=None)
     np.testing.assert_array_equal(read_image(tmp_path / "c0.ome.tif"), planes[:1])
-    both = read_field([tmp_path / "c0.ome.tif", tmp_path / "c1.ome.tif"])
+    both = read_field_files([tmp_path / "c0.ome.tif", tmp_path / "c1.ome.tif"])[0].pixels
     np.testing.assert_array_equal(both, planes)

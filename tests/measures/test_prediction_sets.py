@@ -1,9 +1,10 @@
 """Sets of classes: the promise on new compounds by simulation, by class, and the plain definition."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from bnn_core.measures.prediction_sets import fewest_groups, prediction_sets
+from bnn_core.measures.prediction_sets import fewest_groups, prediction_sets, table_sets
 
 
 def world(seed, classes, compounds, spread, tag="", images=(12, 48)):
@@ -100,3 +101,24 @@ def test_an_image_without_a_likely_class_is_unusual():
     sets = prediction_sets(odd, np.append(label, -1), level=0.5)
     assert sets.unusual[-1] and sets.member[-1].tolist() == [True, False, False]
     assert 0 < sets.unusual[:-1].mean() < 0.5
+
+
+def test_only_images_that_an_accuracy_counts_calibrate():
+    p, label, group = world(4, 3, 12, 0.5)
+    names = np.array(["a", "b", "c"])
+    table = pd.DataFrame(p, columns=[f"p_{name}" for name in names]).assign(
+        label=names[label], compound=group, role="scored", correct=label == p.argmax(axis=1)
+    )
+    expected = table_sets(table, names).member
+    # Rows with a label of which the network is never right: each kind is not counted.
+    more = table.assign(**{f"p_{name}": p[:, (k + 1) % 3] for k, name in enumerate(names)})
+    kinds = {
+        "role": {"role": "control"},
+        "new": {"role": "new"},
+        "added": {"source": "letters"},
+        "unlearned": {"unpredictable": True},
+    }
+    for kind, change in kinds.items():
+        both = pd.concat([table, more.assign(**change)], ignore_index=True)
+        member = table_sets(both, names).member[: len(table)]
+        np.testing.assert_array_equal(member, expected, err_msg=kind)

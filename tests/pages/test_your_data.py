@@ -250,6 +250,53 @@ def test_classes_spelt_in_two_ways_are_a_warning(monkeypatch, cache, tmp_path):
     assert "'X' and 'x' are different" in app.warning[0].value.replace("\\", "")
 
 
+def test_a_folder_is_recognised_and_its_plate_map_joined(monkeypatch, cache, tmp_path):
+    folder = tmp_path / "plate 7"
+    folder.mkdir()
+    for well in ("B02", "B03", "B04", "B05"):
+        for plane in (1, 2):
+            for channel in (1, 2):
+                name = f"scr_{well}_s1_w{channel}_z{plane}.tif"
+                Image.fromarray(np.zeros((8, 8), np.uint16)).save(folder / name)
+    layout = tmp_path / "map.csv"
+    layout.write_text("well,compound,moa\nB02,a,X\nB03,b,X\nB04,c,Y\nB05,d,Y\n")
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    app.text_input(key="plate_path").input(str(folder)).run()
+    assert not app.exception
+    assert "16 files recognised as ImageXpress" in app.code[0].value
+    assert "2 planes: 1 and 2" in app.code[0].value
+    assert "“Planes in depth” max" in app.error[0].value
+    app.text_input(key="plate_planes").input("max").run()
+    assert "“Plate maps”" in app.error[0].value
+    app.text_input(key="plate_layout").input(str(layout)).run()
+    assert not app.error and "4 images, 2 classes, 4 groups" in app.success[0].value
+    words = shlex.split(app.code[1].value)
+    assert words[3] == str(folder) and words[words.index("--layout") + 1] == str(layout)
+    assert words[words.index("--planes") + 1] == "max"
+    app.text_input(key="plate_pattern").input("(?P<wel>B..)").run()
+    assert "did you mean" in app.error[0].value
+    app.text_input(key="plate_pattern").input(r"(?P<well>B\d\d)_s1_(?P<channel>w2)_z1").run()
+    assert "4 files recognised as the given pattern" in app.code[0].value
+    assert "12 files" in app.code[0].value and "4 images" in app.success[0].value
+    assert "12 image files" in app.warning[0].value
+
+
+def test_a_server_reads_no_folder_or_plate_map_outside_its_own(monkeypatch, cache, tmp_path):
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside, outside):
+        folder.mkdir()
+        for well in ("B02", "B03"):
+            Image.fromarray(np.zeros((8, 8), np.uint16)).save(folder / f"p_{well}_s1_w1.tif")
+        (folder / "map.csv").write_text("well,compound,moa\nB02,a,X\nB03,b,Y\n")
+    app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
+    monkeypatch.setenv("BNN_DATA_ROOTS", str(inside))
+    app.text_input(key="plate_path").input(str(outside)).run()
+    assert not app.exception and "this server may read" in app.error[0].value and not app.code
+    app.text_input(key="plate_path").input(str(inside)).run()
+    app.text_input(key="plate_layout").input(str(outside / "map.csv")).run()
+    assert not app.exception and "this server may read" in app.error[0].value
+
+
 def test_plates_are_counted_as_they_are_fetched(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, data_view="Public data")
     for typed, size in ((",", "43 GB"), ("A,", "840 MB"), (" A, -B", "1680 MB")):

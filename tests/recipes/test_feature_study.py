@@ -13,6 +13,7 @@ from bnn_core.networks.saved import read_weights
 from bnn_core.recipes.baselines import study_baselines
 from bnn_core.recipes.feature_presets import PRESETS, suited
 from bnn_core.recipes.method_choice import changes_of, choose_methods
+from bnn_core.recipes.new_features import features_like
 from bnn_core.study.checking import check_study
 from bnn_core.study.fields import read_original
 from bnn_core.study.folder import open_study
@@ -134,6 +135,22 @@ def test_rows_predicted_again_have_the_numbers_of_the_study(study, table, tmp_pa
     new.drop(columns="f3").to_csv(tmp_path / "less.csv", index=False)
     assert cli.main(["predict", str(out), str(tmp_path / "less.csv")]) == 2
     assert "lacks 1 of the study's 12 features: f3" in capsys.readouterr().err
+
+
+def test_new_plates_are_anchored_in_the_units_of_the_study(table, tmp_path):
+    several = pd.read_csv(table)
+    controls = several[several["compound"] == "DMSO"]
+    several = pd.concat([several, controls.assign(well=[f"G{i:02d}" for i in range(1, 5)])])
+    several.to_csv(tmp_path / "several.csv", index=False)
+    study = bnn.study_from_features(
+        tmp_path / "several.csv", tmp_path / "s", anchor="controls", methods=["standard"], **SMALL
+    )
+    features = features_like(study, tmp_path / "several.csv", control="DMSO")
+    assert study.meta["anchor_spread"] == features.spread
+    one = several[several["plate"] == "P1"]
+    one.to_csv(tmp_path / "one.csv", index=False)
+    new = features_like(study, tmp_path / "one.csv", control="DMSO")
+    assert_allclose(new.values, features.values[(several["plate"] == "P1").to_numpy()], rtol=1e-5)
 
 
 def test_rows_show_the_pictures_of_their_wells(table, tmp_path):

@@ -122,3 +122,7 @@ def test_reading_order_puts_numbers_by_size_wherever_they_stand():
         "nan",
         "P" + "9" * 5000,
     ]
+
+
+def test_whole_numbers_beyond_64_bits_stay_floats():
+    assert as_text(pd.Series([1.0, 1e20])).tolist() == ["1.0", "1e+20"]

@@ -1,0 +1,90 @@
+"""Tables computed from a large study once and kept in its folder, so that pages open quickly.
+
+`derived/<name>.arrow` is an Arrow file that is mapped, not read: numbers and texts stay on disk until
+a page looks at them, and all processes share them. Its metadata hold a key made of the checksums of
+the tables it comes from. A file with another key, or none that can be read, is made again.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.ipc
+
+import bnn_core
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import atomic_path
+from bnn_core.base.roots import readable
+
+FOLDER, SUFFIX = "derived", ".arrow"
+#: Smaller studies are computed at once: they keep nothing.
+LARGE = 50_000
+#: To be raised when a kept table changes its meaning.
+VERSION = 1
+_KEY = b"bnn"
+_writing = threading.Lock()
+
+
+def kept(
+    study: Path,
+    meta: Mapping[str, Any],
+    name: str,
+    sources: Sequence[str],
+    make: Callable[[], pd.DataFrame],
+) -> pd.DataFrame:
+    """`make()`, kept in the folder of a large study until one of its files `sources` changes.
+
+    name: of the table, a file name without suffix. The table has a RangeIndex and plain columns.
+    Where the folder cannot be written, the table is made every time.
+    """
+    known = [meta["checksums"].get(source) for source in sources]
+    if meta["rows"] < LARGE or None in known:
+        return make()
+    path = study / FOLDER / f"{name}{SUFFIX}"
+    key = json.dumps([VERSION, bnn_core.__version__, pd.__version__, known]).encode()
+    table = _mapped(path, key)
+    if table is None:
+        table = make()
+        with suppress(OSError, InputError, pa.ArrowException):
+            _write(path, table, key)
+    return table
+
+
+def forget(study: Path) -> None:
+    """Remove all kept tables of a study; they are made again when a page needs them."""
+    for path in (study / FOLDER).glob(f"*{SUFFIX}"):
+        with suppress(OSError):
+            path.unlink()
+
+
+def _mapped(path: Path, key: bytes) -> pd.DataFrame | None:
+    """The table of a file with this key, else None."""
+    with suppress(OSError, InputError, ValueError, pa.ArrowException):
+        with pa.memory_map(str(readable(path))) as file:
+            reader = pa.ipc.open_file(file)
+            if (reader.schema.metadata or {}).get(_KEY) != key:
+                return None
+            table = reader.read_all()
+        table.validate(full=True)
+        return table.to_pandas(split_blocks=True)
+    return None
+
+
+def _write(path: Path, table: pd.DataFrame, key: bytes) -> None:
+    schema = pa.Schema.from_pandas(table, preserve_index=False)
+    # Not from_pandas: it makes nan a missing value, and columns with those are copied when read.
+    arrays = [
+        pa.array(column.to_numpy(), field.type, from_pandas=False)
+        if column.dtype.kind == "f"
+        else pa.array(column, field.type, from_pandas=True)
+        for (_, column), field in zip(table.items(), schema, strict=True)
+    ]
+    whole = pa.Table.from_arrays(arrays, schema=schema).combine_chunks()
+    whole = whole.replace_schema_metadata({**schema.metadata, _KEY: key})
+    with _writing, atomic_path(path) as temporary, pa.ipc.new_file(temporary, whole.schema) as file:
+        file.write_table(whole, max_chunksize=max(len(table), 1))

@@ -1,0 +1,47 @@
+"""What the first visitor would wait for: imports, and what Overview shows of the first study.
+
+A thread of the server does this as soon as it starts. Then it computes the tables that large studies
+keep (`recipes.kept`), where they are missing.
+"""
+
+import logging
+import threading
+from contextlib import suppress
+
+from bnn_core.base.errors import InputError
+
+_NAME = "warming"
+#: Streamlit warns of every cached function that is called outside a page.
+_CONTEXT_LOGGER = "streamlit.runtime.scriptrunner_utils.script_run_context"
+
+
+def start() -> threading.Thread:
+    """Begin in a thread that ends with the process."""
+    thread = threading.Thread(target=warm, name=_NAME, daemon=True)
+    thread.start()
+    return thread
+
+
+def warm() -> None:
+    """Do all of it; a study that cannot be read is left to its page, which shows the reason."""
+    logging.getLogger(_CONTEXT_LOGGER).addFilter(
+        lambda record: threading.current_thread().name != _NAME
+    )
+    # Here, not above: these imports take seconds.
+    from bnn_core.recipes import kept
+    from bnn_core.study import derived
+    from pages.overview import making
+    from pages.shared import filters, rankings, studies
+
+    entries = [entry for entry in studies.entries() if entry.problem is None]
+    for number, entry in enumerate(entries):
+        with suppress(InputError, OSError):
+            study = studies.opened(entry.name)
+            if number == 0:
+                for method in study.methods:
+                    studies.table(study, method)
+                filters.column_codes(study, "label")
+                rankings.ranking(study, "compound")
+                making.baselines_of(studies.identity(study), study)
+            if entry.rows >= derived.LARGE:
+                kept.prepare(study)

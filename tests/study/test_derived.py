@@ -1,0 +1,86 @@
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+from small_studies import parts
+from study_writing import write_study
+
+from bnn_core.study import derived
+from bnn_core.study.checking import check_study
+from bnn_core.study.folder import open_study
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.setattr(derived, "LARGE", 10)
+    return write_study(tmp_path / "small", **parts())
+
+
+def kept(study):
+    return sorted(path.name for path in (study / "derived").glob("*.arrow"))
+
+
+def test_a_kept_table_equals_the_one_that_was_read(study, monkeypatch):
+    with monkeypatch.context() as small:
+        small.setattr(derived, "LARGE", 10**9)
+        slow = open_study(study).table("vi")
+        assert kept(study) == []
+    first, second = (open_study(study).table("vi") for _ in range(2))
+    assert kept(study) == ["images.arrow", "summary_vi.arrow"]
+    assert_frame_equal(first, slow)
+    assert_frame_equal(second, slow)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array([0.5, np.nan, -np.inf]),
+        np.array([1, 2, 3]),
+        pd.array([True, pd.NA, False], dtype="boolean"),
+        pd.Series(["a", None, "ü"], dtype="str"),
+        pd.Categorical.from_codes([1, -1, 0], ["a", "b"]),
+    ],
+)
+def test_every_kind_of_column_is_kept_as_it_is(study, column):
+    table = pd.DataFrame({"x": column})
+    opened, calls = open_study(study), []
+    for _ in range(2):
+        found = opened.kept("more", "vi", lambda: calls.append(1) or table)
+        assert_frame_equal(found, table)
+    assert len(calls) == 1
+
+
+def test_a_study_that_is_made_again_loses_what_was_kept(tmp_path, study):
+    old = open_study(study)
+    old.kept("mean", "vi", lambda: pd.DataFrame({"x": [1.0]}))
+    stale = (study / "derived" / "mean_vi.arrow").read_bytes()
+    write_study(study, force=True, **parts(seed=1))
+    assert kept(study) == []
+    (study / "derived").mkdir()
+    (study / "derived" / "mean_vi.arrow").write_bytes(stale)
+    new = open_study(study).kept("mean", "vi", lambda: pd.DataFrame({"x": [2.0]}))
+    assert new["x"].tolist() == [2.0]
+
+
+@pytest.mark.parametrize("damage", [b"", b"no arrow", None])
+def test_a_damaged_file_is_made_again(study, damage):
+    table = pd.DataFrame({"x": np.arange(1000.0)})
+    open_study(study).kept("more", "vi", lambda: table)
+    file = study / "derived" / "more_vi.arrow"
+    file.write_bytes(file.read_bytes()[:500] if damage is None else damage)
+    assert_frame_equal(open_study(study).kept("more", "vi", lambda: table), table)
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(study):
+    (study / "derived").write_text("a file where the folder should be")
+    table = pd.DataFrame({"x": [1.0]})
+    assert_frame_equal(open_study(study).kept("more", "vi", lambda: table), table)
+
+
+def test_the_check_looks_at_the_original_tables(study):
+    open_study(study).table("vi")
+    assert check_study(study) == [] and kept(study) != []  # made again from them
+    with open(study / "summary" / "vi.parquet", "r+b") as file:
+        file.seek(200)
+        file.write(b"\xff")
+    assert check_study(study) != []
