@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="DIR",
         type=Path,
-        help="the study's folder (default: the file's name under --cache)",
+        help="the study's folder (default: the file's name under --cache, which the app lists)",
     )
     add_cache_flag(parser)
     parser.add_argument("--title", help="name shown in the app (default: the file's name)")

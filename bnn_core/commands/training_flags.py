@@ -34,7 +34,7 @@ def add_study_flags(parser: argparse.ArgumentParser, name: str = "the kind's nam
         "--out",
         metavar="DIR",
         type=Path,
-        help=f"the study's folder (default: {name} under --cache)",
+        help=f"the study's folder (default: {name} under --cache, which the app lists)",
     )
     add_device_flags(parser)
     parser.add_argument(

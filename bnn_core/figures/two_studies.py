@@ -33,7 +33,8 @@ def scatter(table: pd.DataFrame, axes: tuple[str, str], labels: Mapping[str, str
                     marker=mark,
                     name=f"{labels[change]} ({len(part):,})",
                     customdata=part["row_first"],
-                    text=part["image_id"].astype(str),
+                    # Plotly reads a text that looks like a tag as a tag.
+                    text=part["image_id"].astype(str).str.replace("<", "&lt;"),
                     hovertemplate="%{text}<br>%{x:.2f}, %{y:.2f}<extra></extra>",
                 )
             )

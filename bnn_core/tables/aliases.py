@@ -190,7 +190,7 @@ def column_like(name: str, columns: Iterable[str]) -> str | None:
 
 def no_such_column(name: str, columns: Collection[str]) -> str:
     """The message for a missing column: the nearest name, and the names that exist."""
-    names = list(map(str, columns))
+    names = list(dict.fromkeys(map(str, columns)))
     keys = {plain_name(c): c for c in reversed(names)}
     close = difflib.get_close_matches(plain_name(name), list(keys), 1, 0.5)
     hint = f"did you mean '{keys[close[0]]}'? " if close else ""

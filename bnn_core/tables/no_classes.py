@@ -179,8 +179,8 @@ def _features(numbers: list[str]) -> str:
     return (
         f"holds {count(len(numbers), 'column')} of numbers that are not class probabilities, "
         f"such as "
-        f"'{numbers[0]}': if they are measured features, give them to 'bnn second-opinion'; this "
-        f"command imports the predictions of a network"
+        f"'{numbers[0]}': an import reads the predictions of a network; 'bnn study features' trains "
+        f"on measured features"
     )
 
 

@@ -40,7 +40,7 @@ NO_SPLIT = (
 )
 TAKEN_AS_BAYESIAN = (
     "The table does not name the method of the predictions, so they are shown as predictions of "
-    "a Bayesian network. --method (“What made the predictions”) changes that."
+    "a Bayesian network. Importing with --method changes that."
 )
 
 

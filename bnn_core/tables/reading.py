@@ -31,16 +31,19 @@ _TYPED: dict[tuple[str, ...], Callable[[Path], pd.DataFrame]] = {
     (".feather", ".arrow", ".ipc"): read_feather,
     (".json", ".jsonl", ".ndjson"): read_json_table,
 }
+_TABLE_EXPECTED = "a table as .csv, .tsv, .parquet, .feather, .json, .jsonl or .xlsx expected"
 #: Endings of files that `read_table` reads, before a ".gz".
 TABLE_ENDINGS = (*TEXT_ENDINGS, *_SHEETS, *(ending for endings in _TYPED for ending in endings))
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Put the file's name before the message of any InputError raised inside."""
+    """Put the file's name before the message of any InputError raised inside that lacks it."""
     try:
         yield
     except InputError as error:
+        if str(error).startswith(str(path)):
+            raise
         raise InputError(f"{path}: {error}") from error
 
 
@@ -76,15 +79,13 @@ def read_table(path: Path | pd.DataFrame) -> pd.DataFrame:
         return expanded(_numbered(path, name_of(path)))
     path = readable(path)
     if not os.path.isfile(path):  # no error where a name is too long to be one
-        raise InputError(f"{path} is no file" if os.path.exists(path) else f"{path} does not exist")
+        raise InputError(f"{path} {_no_table(path)}")
     name = path.name.lower().removesuffix(".gz")
     typed = next((read for endings, read in _TYPED.items() if name.endswith(endings)), None)
     if typed is not None:
         return expanded(_numbered(typed(path), path))
     if not name.endswith((*TEXT_ENDINGS, *_SHEETS)):
-        raise InputError(
-            f"{path}: a table as .csv, .tsv, .parquet, .feather, .json, .jsonl or .xlsx expected"
-        )
+        raise InputError(f"{path}: {_TABLE_EXPECTED}")
     table = read_text(path) if name.endswith(TEXT_ENDINGS) else read_sheet(path)
     _demand_distinct(path, list(table.columns))
     _demand_one_header(path, table)
@@ -92,6 +93,13 @@ def read_table(path: Path | pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         raise InputError(f"{path} has a header and no rows")
     return expanded(table)
+
+
+def _no_table(path: Path) -> str:
+    """Why a path is no file to read a table from."""
+    if os.path.isdir(path):
+        return f"is a folder: {_TABLE_EXPECTED}"
+    return "is no file" if os.path.exists(path) else "does not exist"
 
 
 def to_numbers(table: pd.DataFrame, columns: list[str], path: Path) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Compare studies: before and after cleaning, two seeds, two settings, last month and now."""
 
+import shlex
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -20,7 +22,7 @@ NO_OTHER = """There is no second study of the same images. A second study can be
 again after a review, with another seed, with other settings, or later.
 
 ```
-bnn study … --out {name}-again      # the command of this study, with another name
+bnn study … --out {out}      # the command of this study, with another name
 ```"""
 
 
@@ -29,7 +31,10 @@ def main() -> None:
     first = frame.current_study()
     others = studies.overlapping(first)
     if not others:
-        st.info(NO_OTHER.format(name=plain(first.name)), icon=":material/difference:")
+        out = shlex.quote(
+            str(first.path.with_name(f"{first.name}-again"))
+        )  # where the app lists it
+        st.info(NO_OTHER.format(out=out), icon=":material/difference:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         choices.fit("with", others, others[0])

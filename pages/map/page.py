@@ -7,7 +7,7 @@ import streamlit as st
 
 from bnn_core.base.scores import SCORES
 from bnn_core.figures import image_map as figures
-from bnn_core.figures.samples import CLASS_COLOURS
+from bnn_core.figures.style import CLASS_COLOURS
 from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, WRONG, chart_config
 from bnn_core.measures import selection
 from bnn_core.recipes.image_map import SOURCES, source_of, study_map
@@ -64,8 +64,8 @@ def explore(study: Study) -> None:
         return
     colouring, highlight = pick_colouring(study)
     score = scores.cutoff(study).score
-    flagged = tuple(flagging.flagged_rows(study)) if colouring == DECISION else ()
-    figure, drawn = _drawing(filters.key(study), colouring, highlight, score, flagged, study)
+    decided = tuple(flagging.decisions(study)["decision"].items()) if colouring == DECISION else ()
+    figure, drawn = _drawing(filters.key(study), colouring, highlight, score, decided, study)
     charts.draw(
         figure,
         key=f"map_{study.name}_{st.session_state.get(_ROUNDS, 0)}",
@@ -208,7 +208,7 @@ def _drawing(
     colouring: str,
     highlight: str | None,
     score: str,
-    flagged: tuple[int, ...],
+    decided: tuple[tuple[int, str], ...],
     _study: Study,
 ) -> tuple[go.Figure, selection.Drawn]:
     positions = _positions(studies.identity(_study), _study)
@@ -217,7 +217,7 @@ def _drawing(
     table = studies.table(_study, _study.reading_method)
     wrong = selection.verdicts(table["correct"].iloc[rows]) == 1
     urgency = np.where(wrong, selection.WRONG, selection.ORDINARY)
-    urgency[np.isin(rows, flagged)] = selection.FLAGGED
+    urgency[np.isin(rows, [row for row, _ in decided])] = selection.FLAGGED
     drawn = selection.choose_drawn(
         rows, urgency, selection.drawing_order(len(positions)), selection.MOST_DRAWN
     )

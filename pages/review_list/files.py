@@ -119,8 +119,8 @@ def draw_import(study: Study) -> None:
             st.success(message, icon=":material/check:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         given = st.file_uploader(
-            "An exported list, edited or not (CSV or Parquet)",
-            type=["csv", "parquet"],
+            "An exported list, edited or not (CSV, Excel or Parquet)",
+            type=["csv", "xlsx", "parquet"],
             key="review_file",
         )
         name = reviewer.ask(

@@ -23,7 +23,8 @@ def draw(page: str) -> None:
         return
     if roots.read_only() and not views:
         return
-    with st.expander(f"Saved views ({len(views)})" if views else "Saved views"):
+    title = f"Saved views ({len(views)})" if views else "Saved views"
+    with st.expander(title, key="saved_views"):  # the key keeps it open when the number changes
         for number, view in enumerate(views):
             with st.container(horizontal=True, vertical_alignment="center", wrap=False):
                 # A whole page is loaded: a session keeps widgets that the new address does not have.
@@ -65,6 +66,7 @@ def _save(page: str) -> None:
         st.session_state[_PROBLEM] = str(error)
     else:
         st.session_state[_NAME] = ""
+        st.toast(f"Saved the view “{plain(name.strip())}”", icon=":material/bookmark:")
 
 
 def _remove(name: str) -> None:

@@ -222,7 +222,7 @@ def preview(predictions: Predictions, folder: Path | None) -> None:
     else:
         st.markdown("- The table names no image files, so the study will have no pictures.")
     for note in predictions.notes:
-        st.markdown(f"- {plain(note)}")
+        st.markdown(f"- {plain(forms.say(note, FIELDS))}")
     left, side = st.columns([2, 1], gap="medium")
     shown = images if images["fold"].nunique() > 1 else images.drop(columns="fold")
     left.dataframe(shown.head(8).dropna(axis=1, how="all"), height=320)
@@ -317,6 +317,7 @@ def say(error: InputError, table: Path | None) -> str:
     message = str(error)
     if table is not None and table.is_relative_to(roots.uploads()):
         message = message.replace(f"{table.parent}/", "")
+    message = message.replace("'bnn study features'", "“Measured features” above")
     return forms.say(message, FIELDS)
 
 

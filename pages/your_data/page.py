@@ -54,8 +54,8 @@ def public() -> None:
     """The public data sets: fetched here or by the command, trained on by the command."""
     st.caption(
         f"Downloads are checked and saved in `{data_root().resolve()}` (`$BNN_DATA`, else a "
-        "folder of your user). Train in a terminal on this machine. The new study then appears "
-        "in the sidebar."
+        "folder of your user). Train on MNIST with its button, on BBBC021 in a terminal on this machine. "
+        "The new study then appears in the sidebar."
     )
     download_form.draw_state()
     (digits, about_digits, train), (cells, about_cells, fetch) = PUBLIC

@@ -98,8 +98,7 @@ def draw() -> None:
     ask = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
     if not typed:
         st.info(
-            "Enter the path of a table or folder. It is checked here, and the command to train on it "
-            "is shown.",
+            "Enter the path of a table or folder. It is checked here, and you can train on it.",
             icon=":material/table_view:",
         )
         return
@@ -113,8 +112,8 @@ def draw() -> None:
     except InputError as error:
         st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
         return
-    preview(plates)
-    train(source, ask)
+    if preview(plates):
+        train(source, ask)
 
 
 def ask_of_folder() -> dict[str, str]:
@@ -151,8 +150,8 @@ def train(table: Path, ask: dict[str, str]) -> None:
     st.code(shlex.join(forms.study_command("plate", table, ask)), language="bash")
 
 
-def preview(plates: PlateTable) -> None:
-    """What was read from the table, and whether the images exist."""
+def preview(plates: PlateTable) -> bool:
+    """What was read from the table, and whether the images exist. True if any of them does."""
     table = plates.table
     counted = table[table["role"] == "scored"]
     st.success(
@@ -177,6 +176,7 @@ def preview(plates: PlateTable) -> None:
     else:
         st.markdown(f"- All {looked:,} checked files exist.")
     forms.class_table(table, "images")
+    return len(missing) < looked
 
 
 def _is_folder(typed: str) -> bool:

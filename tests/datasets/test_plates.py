@@ -257,8 +257,10 @@ def test_labels_and_groups_from_any_column(rgb_set, tmp_path):
     )
     assert source.classes == ["DMSO", "alpha", "beta, (one)", "mevinolin/lovastatin"]
     assert source.table["group"].iloc[3] == "B2" and (source.table["batch"] == "P1").all()
-    with pytest.raises(InputError, match="--label moe: no such column; did you mean 'moa'"):
+    with pytest.raises(InputError, match="--label moe: no such column; did you mean 'moa'") as e:
         load_plate(rgb_set, tmp_path / "made2", label="moe")
+    listed = str(e.value).split("there are ")[1].split(", ")
+    assert len(listed) == len(set(listed))
 
 
 def test_without_compounds_wells_or_images_are_the_groups(rgb_set, tmp_path):

@@ -60,3 +60,13 @@ def test_the_score_of_a_study_depends_on_its_age():
     assert with_unlikeness(table[["distance"]], np.ones(40, bool)).columns.tolist() == ["distance"]
     assert unlikeness_score(table) == "distance"
     assert unlikeness_score(table[["predictive_entropy"]]) is None
+
+
+def test_the_joint_score_is_the_mean_of_logarithms_of_shares():
+    shares = np.array([[0.2, 0.2, 0.2], [0.1, 0.1, 0.9], [0.02, 1.0, 1.0]])
+    known = np.tile(np.arange(1000.0)[:, None], 3)
+    parts = np.vstack([known, 1000 * (1 - shares)])
+    table = pd.DataFrame(parts, columns=list(PARTS))
+    u = with_unlikeness(table, np.arange(1003) < 1000)["unlikeness"].to_numpy()[1000:]
+    # All parts of a known image are alike, so the rank of the geometric mean is the share.
+    assert_allclose(u, -np.log10(np.exp(np.log(shares).mean(axis=1))), atol=2e-3)

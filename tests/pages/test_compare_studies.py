@@ -20,7 +20,7 @@ def cache(tmp_path_factory):
 
 def test_alone_it_says_what_a_second_study_is(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE)
-    assert not app.exception and "--out animals-again" in app.info[0].value.replace("\\", "")
+    assert not app.exception and f"--out {cache / 'animals-again'}" in app.info[0].value
 
 
 def test_two_studies_of_the_same_images(monkeypatch, cache):

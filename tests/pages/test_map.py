@@ -7,6 +7,7 @@ import pytest
 from page_studies import field, pages, write_animals, write_full
 
 from bnn_core.recipes.image_map import FILE, study_map
+from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
 
 PAGE = "map/page.py"
@@ -46,6 +47,16 @@ def test_every_colouring_is_drawn_and_counts_all_images(monkeypatch, cache):
             assert {"m-class-0", "m-class-1", "m-class-2"} <= names
         if name == "verdict":
             assert names == {"right", "wrong", "not counted"}
+
+
+def test_a_changed_decision_changes_the_map(monkeypatch, cache):
+    study, log = open_study(cache / "full"), ReviewLog(cache)
+    for decision in ("keep", "exclude"):
+        log.flag(study, [0], reviewer="Ann", reason="other", decision=decision, note="")
+        app = pages(monkeypatch, cache, PAGE, study="full", map_colour="decision")
+        figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+        counts = {trace["name"].split(" (")[0]: len(trace["text"]) for trace in figure["data"]}
+        assert counts[decision] == 1 and len(counts) == 2
 
 
 def test_an_area_of_the_address_selects_its_images(monkeypatch, cache):

@@ -133,6 +133,19 @@ def test_an_uploaded_table_with_a_fault_gives_one_line(monkeypatch, cache, predi
     assert app.run().code[0].value.startswith("bnn import ok.csv --out ")
 
 
+def test_notes_and_errors_name_fields_and_tabs(monkeypatch, cache, predictions, tmp_path):
+    app = pages(monkeypatch, cache, PAGE)
+    app.text_input(key="import_path").input(str(predictions)).run()
+    notes = [note.value for note in app.markdown]
+    assert any("“What made the predictions”" in note for note in notes)
+    assert not any("--" in note.replace("\\", "") for note in notes)
+    rng = np.random.default_rng(0)
+    features = pd.DataFrame(rng.normal(size=(6, 30)), columns=[f"Cells_{k}" for k in range(30)])
+    features.to_csv(tmp_path / "profiles.csv", index=False)
+    app.text_input(key="import_path").input(str(tmp_path / "profiles.csv")).run()
+    assert "“Measured features”" in app.error[0].value and "bnn" not in app.error[0].value
+
+
 def test_the_command_has_the_chosen_options(monkeypatch, cache, predictions):
     app = pages(monkeypatch, cache, PAGE)
     app.text_input(key="import_path").input(str(predictions)).run()
@@ -178,6 +191,9 @@ def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
     assert "did you mean 'moa'?" in app.error[0].value.replace("\\", "")
     assert "Column of the classes" in app.error[0].value and "--label" not in app.error[0].value
     app.text_input(key="plate_label").input("moa").run()
+    app.text_input(key="plate_images").input(str(cache)).run()
+    assert "6 of 6" in app.error[0].value and not app.code  # nothing to train on
+    app.text_input(key="plate_images").input("").run()
     app.text_input(key="plate_columns").input("well=path, site").run()
     assert "'site' is not NAME=COLUMN" in app.error[0].value
     app.text_input(key="plate_columns").input("well=compound").run()
@@ -400,6 +416,8 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     pd.DataFrame(
         {"path": list("abcd"), "compound": list("abcd"), "moa": ["x", "x", "y", "y"]}
     ).to_csv(tmp_path / "fields.csv", index=False)
+    for image in "abcd":
+        (tmp_path / image).touch()
     monkeypatch.setattr(jobs, "resume", lambda root: None)
     monkeypatch.chdir(tmp_path)
     app = pages(monkeypatch, cache, PAGE, data_view="Your own images")

@@ -187,7 +187,7 @@ CAUSES = {
     ),
     "features": (
         LABEL | {f"f{k}": [1.0 * k, 2, 3, 4] for k in range(30)},
-        "30 columns of numbers .*second-opinion",
+        "30 columns of numbers .*bnn study features",
     ),
     "predicted only": (LABEL | {"predicted": CALLED}, "predicted classes .* no probabilities"),
     "labels only": (LABEL, "no numbers .*--metadata"),

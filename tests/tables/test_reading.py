@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bnn_core.base.errors import InputError
-from bnn_core.tables.reading import looks_numeric, read_table, rows_text, to_numbers
+from bnn_core.tables.reading import looks_numeric, naming, read_table, rows_text, to_numbers
 
 CONTENT = [["image", "compound", "p"], ["a", 'x "y", z', "0.5"], ["b", "=1/β", "1"]]
 
@@ -128,6 +128,13 @@ def test_rows_of_separators_only_are_skipped_and_still_counted(tmp_path):
 def test_broken_text_tables(tmp_path, content, message):
     with pytest.raises(InputError, match=r"t\.csv.*" + message):
         read_table(write(tmp_path, content))
+
+
+def test_a_folder_is_named_once_and_a_table_expected(tmp_path):
+    with pytest.raises(InputError) as error, naming(tmp_path):
+        read_table(tmp_path)
+    assert str(error.value).count(str(tmp_path)) == 1
+    assert str(error.value).startswith(f"{tmp_path} is a folder") and ".csv" in str(error.value)
 
 
 def test_other_files(tmp_path):
