@@ -7,8 +7,7 @@ import streamlit as st
 
 from bnn_core.base.scores import SCORES
 from bnn_core.figures import image_map as figures
-from bnn_core.figures.style import CLASS_COLOURS
-from bnn_core.figures.style import BAYESIAN, RIGHT, UNKNOWN, WRONG, chart_config
+from bnn_core.figures.style import BAYESIAN, CLASS_COLOURS, RIGHT, UNKNOWN, WRONG, chart_config
 from bnn_core.measures import selection
 from bnn_core.recipes.image_map import SOURCES, source_of, study_map
 from bnn_core.study.folder import Study

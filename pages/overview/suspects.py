@@ -45,6 +45,8 @@ def compounds(study: Study) -> None:
         f"**{doubtful:,} of {count(len(ranked), 'compound')}** {'looks' if doubtful == 1 else 'look'} "
         f"more like another class than like the given label. {progress_text(decisions, 'compound')}."
     )
+    if doubtful < min(FIRST, len(ranked)):
+        st.caption(f"The first {min(FIRST, len(ranked))} of the ranking:")
     ranked = ranked.assign(title=titles(ranked, "compound"))
     for column, index in zip(st.columns(FIRST), range(min(FIRST, len(ranked))), strict=False):
         with column.container(border=True, gap="xsmall", height="stretch"):

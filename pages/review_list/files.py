@@ -17,12 +17,24 @@ from bnn_core.review.before_after import CleaningEffect, compare_cleaned
 from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.importing import FlagImport, Replacing, import_flags
 from bnn_core.review.log import Event, ReviewLog
+from bnn_core.review.short_list import short_list, workbook_bytes
 from bnn_core.study.folder import Study
 from pages.shared import choices, possible, reviewer, studies
 from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain, without_none
 
-MIME = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+MIME = {
+    "csv": "text/csv",
+    "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+FORMS = {"csv": "CSV", "parquet": "Parquet", "xlsx": "Excel, short"}
+HELP = {
+    "csv": "For Excel: UTF-8 with a byte-order mark. A text that a spreadsheet would run as a "
+    "formula starts with an apostrophe.",
+    "xlsx": "The columns that a person edits, with a sheet that explains them. Import it below "
+    "when you have edited it.",
+}
 MOST_PROBLEMS = 30
 _IMPORTED = "_review_imported"
 
@@ -41,7 +53,11 @@ def draw_export(study: Study) -> None:
     _buttons(
         study,
         "flagged",
-        lambda form: exporting.export_bytes(study, log, format=form, chance=chance),
+        lambda form: (
+            workbook_bytes(study, short_list(study, exporting.export_table(study, log)))
+            if form == "xlsx"
+            else exporting.export_bytes(study, log, format=form, chance=chance)
+        ),
     )
     labels = _label_count(study.name, study.fingerprint, log.last_action(), study, log)
     st.markdown(
@@ -82,19 +98,16 @@ def draw_export(study: Study) -> None:
 
 def _buttons(study: Study, table: str, data) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        for form in exporting.FORMATS:
+        for form in (*exporting.FORMATS, *(["xlsx"] if table == "flagged" else [])):
             st.download_button(
-                form.upper() if form == "csv" else form.capitalize(),
+                FORMS[form],
                 key=f"export_{table}_{form}",
                 icon=":material/download:",
                 on_click="ignore",
                 data=lambda form=form: data(form),
                 file_name=f"{study.name}-{table}.{form}",
                 mime=MIME[form],
-                help="For Excel: UTF-8 with a byte-order mark. A text that a spreadsheet would run as a "
-                "formula starts with an apostrophe."
-                if form == "csv"
-                else None,
+                help=HELP.get(form),
             )
         flag = "" if table == "flagged" else f" --table {table}"
         st.caption(

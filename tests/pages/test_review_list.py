@@ -8,7 +8,9 @@ from study_writing import write_study
 
 from bnn_core.review.exporting import csv_bytes, export_bytes, export_table
 from bnn_core.review.log import ReviewLog
+from bnn_core.review.short_list import short_list, workbook_bytes
 from bnn_core.study.folder import open_study
+from pages.review_list.files import MIME
 
 PAGE = "review_list/page.py"
 
@@ -165,6 +167,18 @@ def test_an_edited_list_comes_back_its_problems_first(monkeypatch, cache, flagge
     app.get_by_key("review_file").set_value(("odd.csv", b"a,b\r\n1,2\r\n", "text/csv")).run()
     assert "odd.csv has no column image_id" in app.error[0].value.replace("\\", "")
     assert export_bytes(study, log).startswith(b"\xef\xbb\xbf")
+
+
+def test_the_short_excel_list_comes_back(monkeypatch, cache, flagged):
+    study, log = flagged
+    short = short_list(study, export_table(study, log))
+    short.loc[short.index[3], "decision"] = "exclude"
+    app = pages(monkeypatch, cache, PAGE, study="animals", view="Export and import")
+    assert "export_flagged_xlsx" in str(app.main)
+    book = ("edited.xlsx", workbook_bytes(study, short), MIME["xlsx"])
+    app.get_by_key("review_file").set_value(book).run()
+    assert not app.exception and not app.error
+    assert "**1 decision** is new. 11 are already in the log" in text_of(app)
 
 
 def test_a_newer_decision_is_replaced_only_where_ticked(monkeypatch, cache, flagged):
