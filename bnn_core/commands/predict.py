@@ -1,18 +1,21 @@
 """Apply the networks of a finished study to more images, and add the images to the study.
 
-IMAGES is a table of plates (one row per image, as for 'bnn study plate'; labels are not needed), a
-folder of an instrument (as there), another folder (sub-folders are labels), an .npz (images,
-labels), an idx file of images, `emnist`, or `emnist:SPLIT` (byclass, bymerge, balanced, letters,
-digits, mnist; -train for the training part); of a study of measured features it is a table with the
-same features. NAME=IMAGES gives a set a name of your own. The images of plates are scaled as the
-study's own were; plates that the study has already are passed over. Images with a label that the
-study knows get the role "shifted", those with another "new", those without "unlabelled"; no accuracy
-counts them. Interrupt it at any time; the same command continues where it stopped.
+IMAGES is one of these:
+  a table of plates, one row per image, as for 'bnn study plate'; labels are not needed
+  a folder of an instrument, as for 'bnn study plate'
+  another folder, whose sub-folders are the labels
+  an .npz file (images, labels) or an idx file of images
+  emnist or emnist:SPLIT (byclass, bymerge, balanced, letters, digits, mnist; -train for training)
+  for a study of measured features: a table with the same features
+NAME=IMAGES names the set. Images of plates are scaled as in training. Plates that the study already
+has are skipped. Images get the role "shifted" if the study has their label, "new" if it does not, and
+"unlabelled" without a label. They do not count for accuracy. You can interrupt the command at any
+time; run it again to continue.
 
   bnn predict mnist emnist                   # letters: how does it react to unknown kinds?
   bnn predict mnist letters.npz --out cache/mnist-letters
   bnn predict fields new-dyes/ --role new
-  bnn predict screen 2024-06-plate7/ --layout platemap.xlsx   # a folder as the microscope wrote it
+  bnn predict screen 2024-06-plate7/ --layout platemap.xlsx   # a folder of the microscope
   bnn predict screen may.csv --deploy        # new plates: which mechanism, how sure, how unlike?
 """
 
@@ -45,8 +48,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deploy",
         action="store_true",
-        help="first train each method once more, on all compounds of the study, for new images; "
-        "without it they are predicted by the mean over the folds",
+        help="first train each method once more, on all compounds of the study. Without it, new images "
+        "are predicted by the mean over the folds",
     )
     parser.add_argument(
         "--out",
@@ -54,7 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="name or folder of a new study (default: STUDY, which is replaced at the end)",
     )
     parser.add_argument(
-        "--role", choices=ROLES[1:], help="role of all the images (default: by their labels)"
+        "--role", choices=ROLES[1:], help="role of all images (default: by their labels)"
     )
     parser.add_argument(
         "--data",
@@ -69,7 +72,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--restart",
         action="store_true",
-        help="delete what an interrupted run left and begin again",
+        help="delete the files of an interrupted run and start from the beginning",
     )
 
 
@@ -81,7 +84,10 @@ def run(args: argparse.Namespace) -> str:
         return _add_features(args, study, out)
     tables = [text for text in args.given if _is_plates(text, args)]
     if args.dry_run:
-        return "\n".join(_dry_run(text, args) for text in tables) or "no plates are named"
+        return (
+            "\n".join(_dry_run(text, args) for text in tables)
+            or "no tables or folders of plates are given"
+        )
     if tables and len(tables) < len(args.given):
         raise InputError("give plates (tables, folders) and other images in two commands")
     if tables or (args.deploy and not args.given):
@@ -107,13 +113,13 @@ def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> st
     """Add the rows of each table to a study of measured features."""
     if args.deploy:
         raise InputError(
-            "--deploy: of measured features these networks are trained with the study: give it to "
-            "'bnn study features'"
+            "--deploy: for measured features, these networks are trained with the study; give the "
+            "flag to 'bnn study features'"
         )
     if not args.given:
         raise InputError("name the tables of features to predict")
     if len(args.metadata) > 1:
-        raise InputError("--metadata: a table of features has one table of its rows; give one")
+        raise InputError("--metadata: give one file for a table of features")
     metadata = next(iter(args.metadata), None)
     options = plate_options(args)
     known = ("label", "batch", "control", "unlabelled", "columns")

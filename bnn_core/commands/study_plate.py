@@ -1,10 +1,10 @@
 """Train on your own images with whole groups (compounds) left out, and predict what was left out.
 
-IMAGES is a table with a path column, or one per channel, and metadata of each image under the names
-of BBBC or CellProfiler or plain ones; or a folder as an instrument leaves it (ImageXpress, Opera
-Phenix, Operetta, Yokogawa, IN Cell, Incucyte, OME-Zarr), whose wells a plate map explains. Rows
-without a label are predicted and never counted. You can interrupt it at any time; the same command
-continues where it stopped.
+IMAGES is a table or a folder. A table has a column of paths, or one per channel, and metadata of each
+image; column names of BBBC and CellProfiler are recognised. A folder comes from an instrument
+(ImageXpress, Opera Phenix, Operetta, Yokogawa, IN Cell, Incucyte, OME-Zarr); a plate map says what is
+in its wells. Rows without a label are predicted, but do not count for accuracy. You can interrupt the
+command at any time; run it again to continue.
 
   bnn study plate fields.csv --label moa --group compound --preset quick
   bnn study plate fields.csv --label moa --group compound --folds 6 --jobs 2
@@ -41,16 +41,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "table", metavar="IMAGES", type=Path, help="a table with one row per image, or a folder"
     )
     add_table_flags(parser)
-    group = parser.add_argument_group("what is learned")
+    group = parser.add_argument_group("labels and scaling")
     group.add_argument(
-        "--group", metavar="COLUMN", help="images left out together (default: of a compound)"
+        "--group",
+        metavar="COLUMN",
+        help="column of groups; a group is left out as a whole (default: the compound)",
     )
     group.add_argument(
         "--normalise",
         default="auto",
         choices=("auto", "plate", "image", "none"),
-        help="intensity scaling: by percentiles of plate and channel, of the image, "
-        "or none (default: auto: plate for 16 bit, none for 8 bit)",
+        help="intensity scaling: by percentiles of the plate and channel, by those of the "
+        "image, or none (default: auto, which is plate for 16 bit and none for 8 bit)",
     )
     add_plate_flags(parser)
     add_study_flags(parser, "the name of the table or folder")
@@ -65,7 +67,7 @@ def add_plate_flags(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         type=whole_number(8),
         default=128,
-        help="shorter side for training; originals stay as they are (default: 128)",
+        help="shorter side of the images for training; the files are not changed (default: 128)",
     )
     group.add_argument(
         "--pixel-size",
@@ -104,7 +106,7 @@ def add_fold_flags(parser: argparse.ArgumentParser, copies: bool = True) -> None
             "--corrupt",
             metavar="KIND,KIND",
             help="also predict a damaged copy of every scored image, with these kinds of damage in "
-            f"turn: {', '.join(CORRUPTIONS)}; never counted",
+            f"turn: {', '.join(CORRUPTIONS)}; the copies do not count for accuracy",
         )
     group.add_argument(
         "--deploy",

@@ -14,6 +14,7 @@ off, is interrupted; `resume` runs its command again, which continues where it s
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -218,17 +219,27 @@ def _run(root: Path, folder: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         asked = None
         while process.poll() is None:
             time.sleep(_POLL_SECONDS)
             if asked is None and (folder / CANCEL).exists():
                 asked = time.monotonic()
-                process.terminate()
+                _stop(process, signal.SIGTERM)
             elif asked and time.monotonic() - asked > _KILL_SECONDS:
-                process.kill()
+                _stop(process, signal.SIGKILL)
     state = CANCELLED if asked and process.returncode else FAILED if process.returncode else DONE
     _end(folder, state)
+
+
+def _stop(process: subprocess.Popen, how: int) -> None:
+    """Stop a command together with the folds that it runs in processes of their own."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, how)
+    else:
+        process.kill()
 
 
 def _end(folder: Path, state: str) -> None:

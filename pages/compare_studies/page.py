@@ -110,8 +110,10 @@ def summary(result: TwoStudies, names: tuple[str, str]) -> None:
         )
         if number
     ]
-    if apart:
-        st.caption(f"Not compared: {plain(', '.join(apart))}.")
+    st.caption(
+        (f"Not compared: {plain(', '.join(apart))}. " if apart else "")
+        + "Filters apply to the chart and the images below, not to these numbers and the tables."
+    )
 
 
 def labels_of(names: tuple[str, str]) -> dict[str, str]:
@@ -171,7 +173,9 @@ def changes(table: pd.DataFrame, column: str, title: str, names: tuple[str, str]
     """A table of what changed per class or compound."""
     with st.expander(f"{title}: what changed", expanded=column == "label"):
         st.dataframe(
-            table[[column, "images", "first", "second", "difference", "gained", "lost"]],
+            table.assign(difference=100 * table["difference"])[
+                [column, "images", "first", "second", "difference", "gained", "lost"]
+            ],
             hide_index=True,
             key=f"studies_{column}",
             column_config={
@@ -179,7 +183,7 @@ def changes(table: pd.DataFrame, column: str, title: str, names: tuple[str, str]
                 "images": st.column_config.NumberColumn("Images", format="%d"),
                 "first": st.column_config.NumberColumn(names[0], format="percent"),
                 "second": st.column_config.NumberColumn(names[1], format="percent"),
-                "difference": st.column_config.NumberColumn("Difference", format="percent"),
+                "difference": st.column_config.NumberColumn("Difference (points)", format="%+.1f"),
                 "gained": st.column_config.NumberColumn("Now right", format="%d"),
                 "lost": st.column_config.NumberColumn("Now wrong", format="%d"),
             },

@@ -28,7 +28,7 @@ from pages.shared import (
 )
 from pages.shared.judged import none_passes
 from pages.shared.wall import image_wall
-from pages.shared.words import plain
+from pages.shared.words import percent, plain
 
 NEIGHBOURS = 12
 LEAST, MOST, STORED = "highest entropy first", "lowest entropy first", "as stored"
@@ -249,12 +249,19 @@ def draw_possible(shown: Shown) -> None:
     if not sets.enough:
         st.caption(
             f"Too few labelled compounds or images: {fewest_groups(level) + 1} are needed to say "
-            f"which classes hold the label with {level:.0%}."
+            f"which classes hold the label with a chance of {percent(level, 0)}."
         )
         return
     classes = np.compress(sets.member[shown.row], shown.study.classes)
     names = ", ".join(f"**{plain(name)}**" for name in classes)
-    st.markdown(f"Likely classes (such sets hold {level:.0%} of the labels): {names}.")
+    # The promise is about images of known classes that were not used for training.
+    known = shown.study.images["role"].iat[shown.row] == "scored"
+    promise = (
+        f"such sets hold {percent(level, 0)} of the labels"
+        if known
+        else "without a promise: this image is not one of the scored images of known classes"
+    )
+    st.markdown(f"Likely classes ({promise}): {names}.")
     if sets.unusual[shown.row]:
         st.caption(
             "No class is as likely as for other images of that class: the image is unusual, and only "

@@ -10,6 +10,7 @@ import streamlit as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.study.catalogue import MAKING, StudyEntry, cache_root, list_studies
+from bnn_core.study.description import stamp_of
 from bnn_core.study.folder import Study, open_study
 
 #: The study in the repository: the first one of a fresh clone.
@@ -50,20 +51,23 @@ def opened(name: str) -> Study:
 
 def overlapping(study: Study) -> list[str]:
     """Other studies of the cache with at least one of the same images."""
-    names = []
-    for entry in entries():
-        if entry.problem is None and entry.name != study.name:
-            other = opened(entry.name)
-            if set(other.classes) & set(study.classes) and _overlap(
-                identity(study), identity(other), study, other
-            ):
-                names.append(entry.name)
-    return names
+    return [
+        entry.name
+        for entry in entries()
+        if entry.problem is None
+        and entry.name != study.name
+        and _overlap(identity(study), entry.name, stamp_of(entry.path), study)
+    ]
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _overlap(one: str, two: str, _study: Study, _other: Study) -> bool:
-    return bool(_study.images["image_id"].isin(_other.images["image_id"]).any())
+@st.cache_resource(max_entries=1000, show_spinner=False)
+def _overlap(one: str, name: str, stamp: tuple[int, ...], _study: Study) -> bool:
+    """Opens the other study once: a folder may hold hundreds."""
+    other = opened(name)
+    return bool(
+        set(other.classes) & set(_study.classes)
+        and _study.images["image_id"].isin(other.images["image_id"]).any()
+    )
 
 
 @lru_cache(maxsize=16)
