@@ -40,7 +40,7 @@ def read_index(path: Path) -> Index:
             elif kind == "Plate":
                 about = {_local(child.tag): (child.text or "").strip() for child in element}
                 plates.add(about.get("Name") or about.get("PlateID") or "")
-    except (ElementTree.ParseError, OSError, ValueError) as error:
+    except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
         raise InputError(
             f"{path} is damaged ({error}): copy it again, or take it out of the folder"
         ) from error

@@ -23,6 +23,7 @@ from bnn_core.datasets.instruments import (
     MEASUREMENT,
     Instrument,
     channel_name,
+    demand_quick,
     own_pattern,
     recognised,
 )
@@ -135,6 +136,8 @@ def scan_folder(folder: Path, pattern: str | None = None) -> FolderScan:
     if not paths:
         raise InputError(f"{folder} has no image files ({', '.join(IMAGE_ENDINGS)})")
     instrument = own_pattern(pattern) if pattern else recognised(paths)
+    if instrument and pattern:
+        demand_quick(instrument, paths)
     if instrument is None:
         raise InputError(
             f"{folder}: the names of {count(len(paths), 'image file')}, such as "
@@ -157,13 +160,25 @@ def _walk(folder: Path) -> Iterator[str]:
         seen.add(here)
         for name in folders:
             if name.lower().endswith(".zarr"):
-                yield (inside / name).as_posix()
+                yield _as_text(inside / name, folder)
         folders[:] = sorted(
             f for f in folders if not f.startswith(".") and not f.lower().endswith(".zarr")
         )
         for name in sorted(names):
             if name.lower().endswith(IMAGE_ENDINGS) and not name.startswith("."):
-                yield (inside / name).as_posix()
+                yield _as_text(inside / name, folder)
+
+
+def _as_text(path: Path, folder: Path) -> str:
+    text = path.as_posix()
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{folder}: the name {text!a} is not in UTF-8, so that no table can have it; rename "
+            "the file or folder"
+        ) from None
+    return text
 
 
 def _scanned(root: Path, paths: Sequence[str], instrument: Instrument) -> FolderScan:

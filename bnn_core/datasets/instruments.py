@@ -5,7 +5,11 @@ Groups of a pattern: plate, well (or row and column), site, channel, plane, time
 it is left out).
 """
 
+import json
 import re
+import subprocess
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +25,9 @@ INNER_FOLDERS = r"Images?|TIFFs?|Raw(?:[ _]?(?:data|images))?|Assaydev|w\d+|ch(?
 MEASUREMENT = re.compile(r"__\d{4}-\d{2}-\d{2}T[\d_-]+-?Measurement[ _]?\w*$", re.I)
 #: Groups that a pattern of the user may have beside columns of a study, and other names for some.
 FILE_GROUPS = ("row", "column", "channel", "plane", "time", "thumb")
+#: A pattern of the user that needs longer for all names is refused: some need years for one name.
+_MOST_SECONDS = 20.0
+_SEARCH = "import json, re, sys; a, b = json.load(sys.stdin); [re.search(a, name) for name in b]"
 _GROUP_ALIASES = {"field": "site", "col": "column", "z": "plane", "t": "time", "ch": "channel"}
 
 
@@ -117,9 +124,10 @@ def own_pattern(text: str) -> Instrument:
     Raises InputError for a wrong expression, unknown groups, and none that tells fields apart.
     """
     try:
-        pattern = re.compile(text)
-    except re.error as error:
-        raise InputError(f"--pattern {text}: no regular expression ({error})") from None
+        with warnings.catch_warnings(action="ignore"):  # of what will mean something else one day
+            pattern = re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise InputError(f"--pattern {text[:200]}: no regular expression ({error})") from None
     known = {*CANONICAL, *FILE_GROUPS, *_GROUP_ALIASES} - {"path", "concentration_unit"}
     for group in pattern.groupindex:
         if group not in known:
@@ -127,6 +135,9 @@ def own_pattern(text: str) -> Instrument:
                 f"--pattern: the group '{group}' is unknown{did_you_mean(group, known)}; known are "
                 f"{', '.join(sorted(known))}"
             )
+    meanings = [_GROUP_ALIASES.get(group, group) for group in pattern.groupindex]
+    if double := next((name for name in meanings if meanings.count(name) > 1), None):
+        raise InputError(f"--pattern: two groups are the {double}; keep one")
     if not pattern.groupindex:
         raise InputError(
             f"--pattern {text}: named groups expected, such as (?P<well>[A-P]\\d\\d)_(?P<site>\\d+)_"
@@ -138,6 +149,24 @@ def own_pattern(text: str) -> Instrument:
         plate_in_name="plate" in pattern.groupindex,
         anywhere="path" if "/" in text else "name",
     )
+
+
+def demand_quick(instrument: Instrument, paths: Sequence[str]) -> None:
+    """InputError where a pattern needs too long for the names of files, such as `(a+)+b` for "aaa...".
+
+    Another process searches them first: nothing else can stop a search, and no page of a server would
+    answer during it.
+    """
+    names = [p if instrument.anywhere == "path" else p.split("/")[-1] for p in paths]
+    command = [sys.executable, "-I", "-W", "ignore", "-c", _SEARCH]
+    given = json.dumps([instrument.pattern.pattern, names]).encode()
+    try:
+        subprocess.run(command, input=given, timeout=_MOST_SECONDS, check=True)
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            f"--pattern {instrument.pattern.pattern}: it needs more than {_MOST_SECONDS:.0f} seconds "
+            f"for {len(names):,} names; avoid repeats within repeats, such as (\\w+)+"
+        ) from None
 
 
 def channel_name(groups: Mapping[str, str]) -> str:

@@ -15,10 +15,10 @@ _PARTS = ("path", "channel", "plane", "time")
 
 def demand_choice(planes: str | None, time: str | None) -> None:
     """InputError for values of --planes and --time that are no choice."""
-    if planes is not None and planes != MAX and not (planes.isdecimal() and int(planes)):
-        raise InputError(f"--planes {planes}: 'max' or the number of a plane expected")
-    if time is not None and not (time.isdecimal() and int(time)):
-        raise InputError(f"--time {time}: the number of a point in time expected, from 1")
+    if planes is not None and planes != MAX and not _counts(planes):
+        raise InputError(f"--planes {planes[:20]}: 'max' or the number of a plane expected")
+    if time is not None and not _counts(time):
+        raise InputError(f"--time {time[:20]}: the number of a point in time expected, from 1")
 
 
 def one_per_channel(
@@ -136,6 +136,11 @@ def _demand_single(files: pd.DataFrame, field, root: Path, planes: str | None) -
         f"{root}: {listed(paths)} are the same field and channel by their names; say with --pattern "
         "what tells them apart, such as (?P<plate>...)"
     )
+
+
+def _counts(text: str) -> bool:
+    """Whether a text is a number from 1, of fewer digits than Python refuses to read."""
+    return text.isdecimal() and len(text) < 10 and int(text) > 0
 
 
 def _number(name: str) -> str:

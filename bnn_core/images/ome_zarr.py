@@ -3,15 +3,43 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.limits import MOST_PIXELS
 from bnn_core.base.roots import readable
+from bnn_core.base.schema import problem_of
 
 _AXES = "tczyx"
+
+
+class OmeChannel(TypedDict):
+    """A channel: its name, where it has one."""
+
+    label: NotRequired[str | None]
+
+
+class OmeChannels(TypedDict):
+    """How an image is shown, and of what channels it is."""
+
+    channels: NotRequired[list[OmeChannel] | None]
+
+
+class OmePlate(TypedDict):
+    """A plate. What is in the lists is checked where it is used."""
+
+    name: NotRequired[str | None]
+    acquisitions: NotRequired[list[Any] | None]
+
+
+class OmeMetadata(TypedDict):
+    """What is read of the metadata of a plate, well or image."""
+
+    plate: NotRequired[OmePlate]
+    well: NotRequired[dict[str, Any] | None]
+    omero: NotRequired[OmeChannels | None]
 
 
 def open_group(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -28,7 +56,10 @@ def open_group(path: Path) -> tuple[Any, dict[str, Any]]:
         raise
     except Exception as error:  # zarr and its codecs raise many kinds
         raise InputError(f"{path} is no OME-Zarr, or damaged ({_first_line(error)})") from error
-    return group, attributes.get("ome", attributes)
+    about = attributes.get("ome", attributes)
+    if problem := problem_of(about, OmeMetadata):
+        raise InputError(f"{path} has metadata of no OME-Zarr ({problem})")
+    return group, about
 
 
 def read_ome_zarr(path: Path, plane: str = "", time: str = "") -> np.ndarray:
@@ -37,15 +68,8 @@ def read_ome_zarr(path: Path, plane: str = "", time: str = "") -> np.ndarray:
     plane: "max" for the brightest value over the planes, a number from 1, or "" where there is one;
     time likewise, without "max". Raises InputError for a stack of which nothing was chosen.
     """
-    group, about = open_group(path)
-    name, axes = _full_resolution(path, about)
-    try:
-        array = group[name]
-        sizes = dict(zip(axes, array.shape, strict=True))
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"{path} has no array '{name}' as its metadata say") from error
+    array, axes = _array(path)
+    sizes = dict(zip(axes, array.shape, strict=True))
     if sizes["y"] * sizes["x"] * sizes.get("c", 1) > MOST_PIXELS:
         raise InputError(f"{path} has {sizes['x']} x {sizes['y']} pixels: cut it in fields")
     if not array.nchunks_initialized:
@@ -70,16 +94,33 @@ def read_ome_zarr(path: Path, plane: str = "", time: str = "") -> np.ndarray:
 
 def stack_sizes(path: Path) -> dict[str, int]:
     """Sizes of an image by axis: c, z, t (1 where it has none), y, x."""
-    group, about = open_group(path)
-    name, axes = _full_resolution(path, about)
-    sizes = dict(zip(axes, group[name].shape, strict=True))
+    array, axes = _array(path)
+    sizes = dict(zip(axes, array.shape, strict=True))
     return {axis: int(sizes.get(axis, 1)) for axis in _AXES}
 
 
 def channel_labels(about: Mapping[str, Any]) -> list[str]:
     """Names of the channels from the metadata of an image; empty where it names none."""
     channels = (about.get("omero") or {}).get("channels") or []
-    return [str(c.get("label") or f"channel {i + 1}") for i, c in enumerate(channels)]
+    names = [c.get("label") or f"channel {i + 1}" for i, c in enumerate(channels)]
+    # Two channels of one name stay apart.
+    return [n if names.count(n) == 1 else f"{n} {i + 1}" for i, n in enumerate(names)]
+
+
+def _array(path: Path) -> tuple[Any, str]:
+    """The largest array of an image, and its axes such as "tczyx"."""
+    group, about = open_group(path)
+    name, axes = _full_resolution(path, about)
+    try:
+        array = group[name]
+        dimensions = len(array.shape)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path} has no array '{name}' as its metadata say") from error
+    if dimensions != len(axes):
+        raise InputError(f"{path} has {dimensions} dimensions and the axes {axes}")
+    return array, axes
 
 
 def _full_resolution(path: Path, about: Mapping[str, Any]) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 from filelock import FileLock, Timeout
 
@@ -31,6 +31,7 @@ import bnn_core
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, alone, read_json, write_json
 from bnn_core.base.roots import CACHE, demand_training
+from bnn_core.base.schema import Rule, problem_of
 
 FOLDER, LOCK, LOG = ".jobs", ".lock", "log.txt"
 JOB, ENDED, CANCEL = "job.json", "ended.json", "cancel"
@@ -61,7 +62,7 @@ class JobFile(TypedDict):
 class EndedFile(TypedDict):
     """ended.json: one of FINAL."""
 
-    state: str
+    state: Annotated[str, Rule("how a job ends", FINAL.__contains__)]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,10 @@ def submit(root: Path, words: Sequence[str], study: str) -> Path:
     """
     demand_training()
     jobs = Path(root) / FOLDER
+    added = datetime.now().astimezone().isoformat(timespec="seconds")
+    job: JobFile = {"words": list(words), "study": study, "added": added}
+    if problem := problem_of(job, JobFile):  # else nobody could read the job
+        raise InputError(f"this command cannot be kept ({problem})")
     if any(job.study == study and job.state not in FINAL for job in list_jobs(root)):
         raise InputError(f"a job that makes the study {study} is already in the queue")
     try:
@@ -101,8 +106,7 @@ def submit(root: Path, words: Sequence[str], study: str) -> Path:
                 break
     except OSError as error:
         raise InputError(f"cannot write {jobs}: {error.strerror or error}") from error
-    added = datetime.now().astimezone().isoformat(timespec="seconds")
-    write_json(folder / JOB, {"words": list(words), "study": study, "added": added})
+    write_json(folder / JOB, job)
     resume(root)
     return folder
 
@@ -202,7 +206,12 @@ def _run(root: Path, folder: Path) -> None:
         _end(folder, CANCELLED)
         return
     words = read_json(folder / JOB, JobFile)["words"]
-    with open(folder / LOG, "ab") as log:
+    try:
+        log = open(folder / LOG, "ab")  # noqa: SIM115
+    except OSError:  # this job cannot run; the others can
+        _end(folder, FAILED)
+        return
+    with log:
         process = subprocess.Popen(
             [sys.executable, "-m", "bnn_core", *words],
             cwd=Path(bnn_core.__file__).parents[1],

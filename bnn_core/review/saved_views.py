@@ -10,7 +10,7 @@ from typing import Annotated, TypedDict
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, alone, read_json, write_json
-from bnn_core.base.schema import Rule
+from bnn_core.base.schema import Rule, problem_of
 
 FILE, LOCK = ".views.json", ".views.lock"
 #: Most views of a cache folder, and most characters of a name and of an address.
@@ -40,15 +40,18 @@ def saved_views(root: Path) -> list[View]:
 def save_view(root: Path, name: str, page: str, query: str) -> None:
     """Save a view; one of the same name is replaced.
 
-    Raises InputError for an empty or too long name, and where the file cannot be written.
+    Characters of a name that show nothing are left out. Raises InputError for an empty or too long
+    name, for what `saved_views` could not read, and where the file cannot be written.
     """
-    name = " ".join(name.split())
+    name = " ".join("".join(c for c in name if c.isprintable() or c.isspace()).split())
     if not name or len(name) > LONGEST_NAME:
         raise InputError(f"a view needs a name of 1 to {LONGEST_NAME} characters")
     if len(query) > LONGEST_ADDRESS:
         raise InputError("this view has too long an address: select fewer images")
     saved = datetime.now().astimezone().isoformat(timespec="seconds")
     view: View = {"name": name, "page": page, "query": query, "saved": saved}
+    if problem := problem_of(view, View):
+        raise InputError(f"this view cannot be saved ({problem})")
     _change(root, name, [view])
 
 

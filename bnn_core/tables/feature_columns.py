@@ -95,7 +95,7 @@ def usable_columns(
             reason = "missing"
         elif known.min() == known.max():
             reason = "constant"
-        elif any(_numbers(x, code) for code in codes):
+        elif _numbers(x, codes[0], whole=False) or _numbers(x, codes[1], whole=True):
             reason = "numbers"
         if reason:
             keep[j] = False
@@ -107,10 +107,18 @@ def usable_columns(
     return ChosenColumns(values if keep.all() else values[:, keep], chosen, note)
 
 
-def _numbers(x: np.ndarray, codes: np.ndarray) -> bool:
-    """Whether whole numbers stand one to one for the names behind `codes` (-1: none)."""
+def _numbers(x: np.ndarray, codes: np.ndarray, *, whole: bool) -> bool:
+    """Whether each name behind `codes` (-1: none) has one number of its own.
+
+    Fractions count unless `whole`, and where names have two rows on average: a measured value of one
+    row differs from all others anyway.
+    """
     known = (codes >= 0) & ~np.isnan(x)
-    if not known.any() or (x[known] != np.rint(x[known])).any():
+    if not known.any():
+        return False
+    if (x[known] != np.rint(x[known])).any() and (
+        whole or known.sum() < 2 * len(np.unique(codes[known]))
+    ):
         return False
     pairs = np.unique(np.stack([x[known], codes[known]]), axis=1)
     several = len(np.unique(codes[known]))

@@ -100,7 +100,9 @@ def _column(name: str) -> bool:
 
 def _numbers(row: Sequence[str]) -> dict[int, int]:
     """Position -> column number of a map's head 1, 2, ...; empty where the row is none."""
-    numbers = {j: int(cell) for j, cell in enumerate(row) if j and cell.isdecimal()}
+    numbers = {
+        j: int(cell) for j, cell in enumerate(row) if j and len(cell) < 5 and cell.isdecimal()
+    }
     values = list(numbers.values())
     most = max(columns for _, columns in FORMATS.values())
     whole = values == list(range(1, len(values) + 1)) and _FEWEST <= len(values) <= most
@@ -124,4 +126,7 @@ def _text_cells(path: Path) -> list[list[str]]:
     text = text_of(readable(path))
     separator = max(SEPARATORS, key=text[:10_000].count)
     rows = csv.reader(io.StringIO(text), delimiter=separator)
-    return [[cell.strip() for cell in row] for row in rows]
+    try:
+        return [[cell.strip() for cell in row] for row in rows]
+    except csv.Error:  # a cell of more than 131,072 characters: no map
+        return []

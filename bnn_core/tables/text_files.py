@@ -171,9 +171,12 @@ def _with_whole_header(data: bytes, separator: str) -> bytes:
     mark = separator.encode()
     if header.count(b'"') % 2 or below.count(b'"') % 2:
         return data  # a line end within quotes
-    names, cells = (
-        next(csv.reader([line.decode()], delimiter=separator), []) for line in (header, below)
-    )
+    try:
+        names, cells = (
+            next(csv.reader([line.decode()], delimiter=separator), []) for line in (header, below)
+        )
+    except csv.Error:  # a cell of more than 131,072 characters
+        return data
     if len(cells) != len(names) + 1:
         return data
     if not cells[-1].strip():

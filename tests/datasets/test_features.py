@@ -50,6 +50,14 @@ def test_features_are_numbers_that_are_no_metadata(profiles, tmp_path):
         assert column in found.note
 
 
+def test_a_number_for_each_label_is_no_feature(profiles, tmp_path):
+    label = profiles["Metadata_moa"]
+    coded = profiles.assign(code=label.map({"one": 0.25, "two": 1.5}), area=label.map(len) + 0.5)
+    coded.loc[0, "area"] += 0.25
+    names = read_features(written(coded, tmp_path)).names
+    assert "code" not in names and "area" in names
+
+
 def test_features_are_chosen_by_patterns(profiles, tmp_path):
     path = written(profiles, tmp_path)
     assert read_features(path, features=["nuclei_*"]).names == ("Nuclei_Area", "Nuclei_Gap")

@@ -1,5 +1,7 @@
 """Folders of instruments: every name gives its plate, well, site, channel, plane and time."""
 
+import os
+import sys
 import zlib
 
 import numpy as np
@@ -7,9 +9,11 @@ import pytest
 import tifffile
 
 from bnn_core.base.errors import InputError
+from bnn_core.datasets import instruments
 from bnn_core.datasets.image_folders import is_plate_folder, scan_folder
 from bnn_core.datasets.instruments import INSTRUMENTS, channel_name
 from bnn_core.datasets.plates import load_plate, read_plate
+from bnn_core.datasets.stacks import demand_choice
 from bnn_core.images.addresses import address_of, stack_address
 
 GUID = "1A2B3C4D-00AA-11bb-22CC-0123456789AB"
@@ -239,9 +243,10 @@ def test_channels_are_called_as_in_index_xml(tmp_path):
     table, notes = scan_folder(tmp_path).fields(None, None)
     assert table["path_HOECHST 33342"].tolist() == [name.format(c, 1) for c in (1, 2)]
     assert any("lists 2 files that have not arrived" in note for note in notes)
-    index.write_text(index.read_text()[:-50])
-    with pytest.raises(InputError, match=r"Index\.xml is damaged"):
-        scan_folder(tmp_path)
+    for damaged in (index.read_text()[:-50], '<?xml version="1.0" encoding="klingon"?><a/>'):
+        index.write_text(damaged)
+        with pytest.raises(InputError, match=r"Index\.xml is damaged"):
+            scan_folder(tmp_path)
 
 
 def test_a_pattern_of_the_user(tmp_path):
@@ -260,11 +265,36 @@ def test_a_pattern_of_the_user(tmp_path):
         (r"(?P<wel>.)", "did you mean 'well'"),
         ("[a-z]+", "named groups expected"),
         (r"(?P<well>Z\d\d\d)", "fits none of 17"),
+        ("(?P<well>a{99999999999})", "no regular expression"),
+        ("(" * 3000, "no regular expression"),
+        (r"(?P<z>\d)(?P<plane>\d)", "two groups are the plane"),
     ):
         with pytest.raises(InputError, match=message):
             scan_folder(tmp_path, wrong)
     with pytest.raises(InputError, match="the same field and channel by their names"):
         scan_folder(tmp_path, r"(?P<moa>[a-z])-\d_(?P<channel>[xy])").fields(None, None)
+
+
+def test_a_pattern_that_would_search_for_years_is_stopped(tmp_path, monkeypatch):
+    write(tmp_path, ["a" * 60 + ".tif"])
+    monkeypatch.setattr(instruments, "_MOST_SECONDS", 0.5)
+    with pytest.raises(InputError, match="repeats within repeats"):
+        scan_folder(tmp_path, "(?P<well>(a+)+)-")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are texts there")
+def test_a_name_that_is_no_text_is_named(tmp_path):
+    write(tmp_path, imagexpress(plates=["P1"]))
+    (tmp_path / "P1" / os.fsdecode(b"P\xff_A02_s1_w1.tif")).write_bytes(b"")
+    with pytest.raises(InputError, match=r"udcff_A02.*is not in UTF-8"):
+        scan_folder(tmp_path)
+
+
+@pytest.mark.parametrize("choice", ["0", "-1", "9" * 5000, "1.0", "MAX"])
+def test_numbers_of_planes_and_times_are_checked(choice):
+    for given in ((choice, None), (None, choice)):
+        with pytest.raises(InputError, match="expected"):
+            demand_choice(*given)
 
 
 def test_folders_that_are_no_plates(tmp_path):

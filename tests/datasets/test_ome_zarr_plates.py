@@ -1,6 +1,8 @@
 """Plates of an OME-Zarr, NGFF 0.4 and 0.5: wells, fields, channels, planes; without the library."""
 
+import json
 import os
+import re
 import sys
 
 import numpy as np
@@ -148,6 +150,31 @@ def test_plates_that_do_not_fit_are_refused(zarr, tmp_path):
     broken.write_text("{")
     with pytest.raises(InputError, match="no OME-Zarr, or damaged"):
         scan_folder(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize(
+    ("where", "about"),
+    [
+        ("", {"plate": 5}),
+        ("", {"plate": {"wells": [{"path": "A/1"}], "acquisitions": 5}}),
+        ("", {"ome": ["plate"]}),
+        ("A/1", {"well": 5}),
+        ("A/1/0", {"omero": {"channels": [5]}}),
+        ("A/1/0", {"multiscales": [{"datasets": [{"path": "9"}], "axes": list("tczyx")}]}),
+        ("A/1/0", {"multiscales": [{"datasets": [{"path": "0"}], "axes": list("yx")}]}),
+    ],
+)
+def test_metadata_that_are_none_are_refused(zarr, tmp_path, where, about):
+    path = write_plate(zarr, tmp_path / "s.zarr")
+    file = path / where / ".zattrs"
+    file.write_text(json.dumps(json.loads(file.read_text()) | about))
+    with pytest.raises(InputError, match=re.escape(str(path / where))):
+        scan_folder(path)
+
+
+def test_channels_of_one_name_stay_apart(zarr, tmp_path):
+    path = write_plate(zarr, tmp_path / "s.zarr", labels=("DNA", "DNA"))
+    assert scan_folder(path).channels == ["DNA 1", "DNA 2"]
 
 
 def test_a_field_without_its_chunks_is_no_dark_image(zarr, tmp_path):

@@ -179,3 +179,10 @@ def test_one_note_on_paths_of_another_machine(tmp_path):
         tmp_path / "t.csv", index=False
     )
     assert any("1 path of 4 found" in d for d in read_plate(tmp_path / "t.csv").doubts)
+
+
+@pytest.mark.parametrize("cell", ["x" * 200_000, "1" * 5000])
+def test_an_enormous_cell_is_no_part_of_a_drawn_map(tmp_path, cell):
+    path = tmp_path / "map.csv"
+    path.write_text(f"well,{cell},2\nA01,a,b\n")
+    assert read_plate_map(path).shape == (1, 3)

@@ -132,9 +132,23 @@ def test_a_damaged_job_neither_hides_nor_stops_the_others(tmp_path, slow):
     jobs.run_jobs(tmp_path)
     assert states(tmp_path) == [jobs.DONE]
     (damaged / jobs.JOB).write_text('{"words": ["0"], "study": "s1", "added": ""}')
-    (damaged / jobs.ENDED).write_text("{")
-    assert [job.study for job in jobs.list_jobs(tmp_path)] == ["s2"]
+    for text in ("{", '{"state": ""}', '{"state": "odd"}'):
+        (damaged / jobs.ENDED).write_text(text)
+        assert [job.study for job in jobs.list_jobs(tmp_path)] == ["s2"]
     # Another user has removed it.
     jobs.remove(last)
     jobs.cancel(tmp_path, last)
     assert states(tmp_path) == [] and not last.exists()
+
+
+def test_a_job_that_cannot_be_kept_or_begun_stops_no_other(tmp_path, slow, monkeypatch):
+    monkeypatch.setattr(jobs, "resume", lambda root: None)
+    for words, study in ((["a\0b"], "s"), (["\ud800"], "s"), (["a"], "\ud800")):
+        with pytest.raises(InputError, match="cannot be kept"):
+            jobs.submit(tmp_path, words, study)
+    assert not (tmp_path / jobs.FOLDER).exists()
+    first = write_job(tmp_path, 1, 0)
+    (first / jobs.LOG).mkdir()
+    write_job(tmp_path, 2, 0)
+    jobs.run_jobs(tmp_path)
+    assert states(tmp_path) == [jobs.FAILED, jobs.DONE]

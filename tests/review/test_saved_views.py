@@ -37,3 +37,16 @@ def test_a_damaged_file_is_named_and_not_overwritten(tmp_path):
         with pytest.raises(InputError, match=FILE):
             save_view(tmp_path, "a", "overview", "")
         assert (tmp_path / FILE).read_text() == text
+
+
+def test_nothing_is_saved_that_could_not_be_read(tmp_path):
+    for page, query in (
+        ("", "a=1"),
+        ("javascript:x", ""),
+        ("overview", "\ud800"),
+        ("overview", "\0"),
+    ):
+        with pytest.raises(InputError, match="cannot be saved"):
+            save_view(tmp_path, "a", page, query)
+    save_view(tmp_path, "n\0u\u202el\ud800", "overview", "")
+    assert [v["name"] for v in saved_views(tmp_path)] == ["nul"]
