@@ -3,7 +3,7 @@
 import streamlit as st
 
 from bnn_core.base.methods import method_of
-from bnn_core.base.wording import count
+from bnn_core.base.wording import WARNING, count
 from bnn_core.figures import overview as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures.evaluation import ECE_BINS
@@ -48,8 +48,18 @@ def quality_table(study: Study) -> None:
     st.caption(f"n = {count(n, 'image')} with a label.")
 
 
+def notes(study: Study, *, warnings: bool) -> None:
+    """The notes of the study: its warnings, which come first on the page, or the others. A note of
+    a synthetic study says what its images are, so it counts as a warning."""
+    for note in study.meta.get("notes") or []:
+        if (note.startswith(WARNING) or bool(study.meta.get("synthetic"))) == warnings:
+            icon = "warning" if note.startswith(WARNING) else "info"
+            st.caption(f":material/{icon}: {plain(note.removeprefix(WARNING))}")
+
+
 def settings(study: Study) -> None:
     """How the study was made, and the training curves."""
+    notes(study, warnings=False)
     left, right = st.columns([1, 1.5], gap="large")
     # Many methods need the width of the page.
     below = left if len(study.methods) <= 3 else st.container()

@@ -27,7 +27,7 @@ from pages.shared.judged import (
     reliabilities,
     unscored,
 )
-from pages.shared.words import percent, plain
+from pages.shared.words import percent
 
 #: The parts below the answer.
 LOOKS, ACCURACY, CALIBRATION, MADE = "First looks", "Accuracy", "Calibration", "How it was made"
@@ -36,8 +36,7 @@ LOOKS, ACCURACY, CALIBRATION, MADE = "First looks", "Accuracy", "Calibration", "
 def page() -> None:
     """Draw the page."""
     study = frame.current_study()
-    for note in study.meta.get("notes") or []:
-        st.caption(f":material/info: {plain(note)}")
+    making.notes(study, warnings=True)
     tour.draw(study)
     truth.reveal(study, "overview")
     if none_passes(study):

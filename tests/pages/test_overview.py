@@ -199,3 +199,16 @@ def test_only_the_open_part_is_drawn(monkeypatch, cache):
     assert not app.metric and not app.exception
     app = pages(monkeypatch, cache, study="animals", part="Calibration")
     assert not app.metric and not app.exception
+
+
+def test_warnings_come_first_and_other_notes_say_how_it_was_made(monkeypatch, tmp_path):
+    path = write_animals(tmp_path, n=30)
+    meta = json.loads((path / "study.json").read_text())
+    meta["notes"] = ["WARNING: 3 images are black", "7 rows were scaled"]
+    (path / "study.json").write_text(json.dumps(meta))
+    captions = [c.value for c in pages(monkeypatch, tmp_path).caption]
+    assert any("3 images are black" in text and "WARNING" not in text for text in captions)
+    assert not any("7 rows" in text for text in captions)
+    app = pages(monkeypatch, tmp_path, part="How it was made")
+    captions = [c.value for c in app.caption]
+    assert any("7 rows were scaled" in text for text in captions)
