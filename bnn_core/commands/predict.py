@@ -24,6 +24,7 @@ import sys
 from pathlib import Path
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.wording import count
 from bnn_core.commands.flags import add_cache_flag
 from bnn_core.commands.table_flags import add_table_flags, dry_run, plate_options, scanned
 from bnn_core.commands.training_flags import add_device_flags, chosen_device
@@ -116,6 +117,9 @@ def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> st
             "--deploy: for measured features, these networks are trained with the study; give the "
             "flag to 'bnn study features'"
         )
+    for flag in ("layout", "pattern", "planes", "time", "intensities"):
+        if getattr(args, flag):
+            raise InputError(f"--{flag} goes with images; {study.name} is of measured features")
     if not args.given:
         raise InputError("name the tables of features to predict")
     if len(args.metadata) > 1:
@@ -123,6 +127,7 @@ def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> st
     metadata = next(iter(args.metadata), None)
     options = plate_options(args)
     known = ("label", "batch", "control", "unlabelled", "columns")
+    looked_at = []
     for text in args.given:
         given, path = split_name(text)
         features = features_like(
@@ -130,6 +135,9 @@ def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> st
         )
         for doubt in features.doubts:
             print(doubt, file=sys.stderr)
+        if args.dry_run:
+            looked_at += [*features.notes, f"{count(len(features.table), 'row')} (--dry-run)"]
+            continue
         study = predict_features(
             study,
             features,
@@ -140,7 +148,7 @@ def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> st
             force=args.force,
             restart=args.restart,
         )
-    return with_notes(study)
+    return "\n".join(looked_at) or with_notes(study)
 
 
 def _is_plates(text: str, args: argparse.Namespace) -> bool:

@@ -26,6 +26,7 @@ import argparse
 import importlib.util
 import ipaddress
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -42,6 +43,7 @@ from bnn_core.study.catalogue import cache_root
 #: Keys of the section [auth], and the fewest characters of its cookie_secret.
 _AUTH = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 _SECRET_LENGTH = 32
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -114,6 +116,10 @@ def run(args: argparse.Namespace) -> None:
             raise InputError(f"--data-root {root}: a path with '{os.pathsep}' cannot be served")
     if args.login is not None:
         demand_secrets(args.login)
+    if args.user_header is not None and not _HEADER.fullmatch(args.user_header):
+        raise InputError(
+            f"--user-header '{args.user_header}' is no name of a header, such as X-Forwarded-User"
+        )
     names = hosts(args.address, args.host)
     shown = (
         args.host[0]

@@ -21,7 +21,12 @@ from bnn_core.datasets.row_pictures import file_columns_of, with_pictures
 from bnn_core.tables.aliases import column_like
 from bnn_core.tables.class_columns import find_class_columns
 from bnn_core.tables.columns import map_columns
-from bnn_core.tables.feature_columns import feature_candidates, matching_columns, usable_columns
+from bnn_core.tables.feature_columns import (
+    MOST_MISSING,
+    feature_candidates,
+    matching_columns,
+    usable_columns,
+)
 from bnn_core.tables.reading import naming, read_table, to_numbers
 
 
@@ -143,6 +148,7 @@ def read_features(
     notes = [
         f"columns: {column_map.describe()}; label {rows.label or 'none'}",
         note,
+        *_gaps(values, names),
         *notes,
         *rows.notes,
     ]
@@ -182,6 +188,18 @@ def _read(path: Path, metadata: Path | None) -> tuple[pd.DataFrame, np.ndarray |
         )
     with np.errstate(over="ignore"):
         return given, np.array(array, dtype=np.float32)
+
+
+def _gaps(values: np.ndarray, names: Sequence[str]) -> list[str]:
+    """A warning on features that most rows of a finished study had, and these rows have not."""
+    lost = [n for j, n in enumerate(names) if np.isnan(values[:, j]).mean() > MOST_MISSING]
+    if not lost:
+        return []
+    return [
+        f"{WARNING}{count(len(lost), 'feature')} with no number in more than "
+        f"{100 * MOST_MISSING:.0f} % of the rows ({listed(lost)}): the median of the training rows "
+        "replaces them, so these predictions rest on the other features"
+    ]
 
 
 def _with_ids(mapped: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 
-_CONDITION = re.compile(r"\s*(?P<column>[^=!<>;\"]+?)\s*(?P<sign><=|>=|!=|=|<|>)\s*")
+_CONDITION = re.compile(r"\s*(?P<column>[^=!<>;\"]+?)\s*(?P<sign><=|>=|!=|==?|<|>)\s*")
 _VALUE = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^",;]*))\s*(?P<end>[,;]|$)')
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
@@ -55,7 +55,8 @@ def parse(text: str) -> list[Condition]:
             quoted = value["quoted"]
             values.append(value["plain"].strip() if quoted is None else quoted.replace('""', '"'))
             position, end = value.end(), value["end"]
-        conditions.append(Condition(start["column"], start["sign"], tuple(values)))
+        sign = "=" if start["sign"] == "==" else start["sign"]
+        conditions.append(Condition(start["column"], sign, tuple(values)))
     return conditions
 
 
@@ -89,6 +90,8 @@ def _holds(column: pd.Series, condition: Condition) -> np.ndarray:
                 "number"
             )
         limit = _number(condition.values[0], condition)
+        if np.isnan(limit):
+            raise InputError(f"filter '{condition.text()}': nothing compares with nan")
         return _COMPARE[condition.sign](column.to_numpy(float, na_value=np.nan), limit)
     if numeric:
         wanted = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +66,7 @@ def import_flags(file: Path, study: Study, log: ReviewLog, reviewer: str) -> Fla
     """
     file = Path(file)
     reviewer, now = clean_reviewer(reviewer), log.now()
+    latest = iso_time(datetime.fromisoformat(now) + timedelta(days=1))  # clocks differ
     rows = read_review_table(file, ("image_id", "reason", "decision"))
     logged, current = _logged(log), _current(study, log)
     events, replacing, problems, seen = [], [], [], {}
@@ -76,6 +77,8 @@ def import_flags(file: Path, study: Study, log: ReviewLog, reviewer: str) -> Fla
         event = _event(row, study, reviewer)
         if isinstance(event, Event) and event.image_id in seen:
             event = f"image '{event.image_id}' is already in row {seen[event.image_id]}"
+        elif isinstance(event, Event) and event.time > latest:  # no decision could replace it
+            event = f"time '{event.time}' is in the future"
         if isinstance(event, str):
             problems.append(f"{file} row {number}: {event}")
             continue

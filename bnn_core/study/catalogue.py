@@ -24,7 +24,8 @@ def study_path(name_or_path: str | os.PathLike, root: Path | None = None) -> Pat
     """A study's folder: a path when it has a separator or is a study, else under the root."""
     given = Path(name_or_path)
     if given.is_absolute() or len(given.parts) > 1 or os.path.isfile(given / "study.json"):
-        return given
+        # Files lie beside a study too, and "." has no name to put them under.
+        return given if given.name not in ("", "..") else Path(os.path.abspath(given))
     return (root or cache_root()) / given
 
 

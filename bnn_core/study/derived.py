@@ -76,6 +76,7 @@ def _mapped(path: Path, key: bytes) -> pd.DataFrame | None:
 
 
 def _write(path: Path, table: pd.DataFrame, key: bytes) -> None:
+    readable(path)  # no link leads out of the folders of a server
     schema = pa.Schema.from_pandas(table, preserve_index=False)
     # Not from_pandas: it makes nan a missing value, and columns with those are copied when read.
     arrays = [

@@ -161,7 +161,11 @@ def _separated(data: bytes) -> tuple[bytes, str]:
 
 
 def _fields(line: str, separator: str) -> list[str]:
-    return next(csv.reader([line.strip()], delimiter=separator, skipinitialspace=True), [])
+    line = line.strip()
+    try:
+        return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:  # a cell of more than 131,072 characters
+        return [line]
 
 
 def _with_whole_header(data: bytes, separator: str) -> bytes:

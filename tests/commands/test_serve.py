@@ -15,7 +15,7 @@ from page_studies import ROOT
 from PIL import Image
 
 from bnn_core.base.errors import InputError
-from bnn_core.commands import serve
+from bnn_core.commands import cli, serve
 from bnn_core.recipes.imports import import_predictions
 
 
@@ -187,3 +187,9 @@ def test_secrets_of_a_login(tmp_path):
     pytest.importorskip("authlib")
     (tmp_path / "secrets.toml").write_text(SECRETS)
     serve.demand_secrets(tmp_path / "secrets.toml")
+
+
+@pytest.mark.parametrize("name", ["", "X User", "X-User:", "X-User\n"])
+def test_an_empty_name_of_a_header_does_not_open_the_server(name, capsys):
+    assert cli.main(["serve", "--user-header", name]) == 2
+    assert "--user-header" in capsys.readouterr().err

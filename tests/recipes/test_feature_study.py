@@ -137,6 +137,19 @@ def test_rows_predicted_again_have_the_numbers_of_the_study(study, table, tmp_pa
     assert "lacks 1 of the study's 12 features: f3" in capsys.readouterr().err
 
 
+def test_rows_are_looked_at_without_a_change_to_the_study(study, table, tmp_path, capsys):
+    before = sorted((p, p.stat().st_mtime_ns) for p in study.path.rglob("*"))
+    pd.read_csv(table).assign(f3=np.inf).to_csv(tmp_path / "odd.csv", index=False)
+    command = ["predict", str(study.path), str(tmp_path / "odd.csv")]
+    assert cli.main([*command, "--dry-run"]) == 0
+    printed = capsys.readouterr()
+    assert "40 rows (--dry-run)" in printed.out and "(f3)" in printed.err
+    for flag in ("--layout", "--pattern", "--planes", "--time"):
+        assert cli.main([*command, flag, "1"]) == 2
+        assert f"{flag} goes with images" in capsys.readouterr().err
+    assert sorted((p, p.stat().st_mtime_ns) for p in study.path.rglob("*")) == before
+
+
 def test_new_plates_are_anchored_in_the_units_of_the_study(table, tmp_path):
     several = pd.read_csv(table)
     controls = several[several["compound"] == "DMSO"]

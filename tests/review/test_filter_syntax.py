@@ -54,6 +54,7 @@ def test_select(text, rows):
         ("compound < 3", "column of numbers"),
         ("c < 1, 2", "one number"),
         ("c < low", "'low' is not a number"),
+        ("c < nan", "nothing compares with nan"),
         ("site = one", "'one' is not a number"),
     ],
 )
@@ -78,3 +79,7 @@ signs = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
 )
 def test_text_and_conditions_say_the_same(conditions):
     assert parse(to_text(conditions)) == conditions
+
+
+def test_two_signs_of_equality_are_one():
+    assert parse("compound == alpha") == parse("compound = alpha")

@@ -196,6 +196,15 @@ def test_wrong_rows_are_named_one_by_one(flagged):
     assert found.known == 1
 
 
+def test_a_time_in_the_future_would_never_be_replaced(flagged):
+    study, log, file = flagged
+    row = "P1/B05/1,other,unsure,Bob,2999-01-01T00:00:00.000Z"
+    file.write_text(f"image_id,reason,decision,reviewer,time\n{row}\n")
+    found = import_flags(file, study, log, "Cleo")
+    assert found.problems == [f"{file} row 2: time '2999-01-01T00:00:00.000Z' is in the future"]
+    assert found.events == []
+
+
 def test_a_file_that_is_no_list(flagged):
     study, log, file = flagged
     file.write_text("image_id,verdict\nP1/B02/1,bad\n")

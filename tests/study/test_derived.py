@@ -84,3 +84,10 @@ def test_the_check_looks_at_the_original_tables(study):
         file.seek(200)
         file.write(b"\xff")
     assert check_study(study) != []
+
+
+def test_nothing_is_written_through_a_link_out_of_the_folders(study, tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    (study / "derived").symlink_to(tmp_path / "out")
+    monkeypatch.setenv("BNN_DATA_ROOTS", str(study))
+    assert len(open_study(study).images) and not any((tmp_path / "out").iterdir())

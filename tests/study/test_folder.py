@@ -159,6 +159,9 @@ def test_where_studies_live(monkeypatch, tmp_path):
     assert cache_root().name == "cache"
     assert (cache_root().parent / "pyproject.toml").is_file()
     assert study_path("name", tmp_path) == tmp_path / "name"
+    (tmp_path / "study.json").touch()
+    monkeypatch.chdir(tmp_path)
+    assert study_path(".") == tmp_path
     assert study_path(os.path.join("some", "name"), tmp_path).parts == ("some", "name")
 
 

@@ -162,3 +162,15 @@ def test_numbers(tmp_path):
     assert not looks_numeric(pd.Series(["x", "1"]))
     assert not looks_numeric(pd.Series(["", ""]))
     assert to_numbers(pd.DataFrame({"p": ["nan", " +1.5 "]}), ["p"], tmp_path)[1, 0] == 1.5
+
+
+@pytest.mark.parametrize(
+    "text", ["a {}\n1 2\n", "{}", '"{}\na,b\n1,2\n', "a,{}\n1,2\n", "a,b\n1,{}\n"]
+)
+def test_an_enormous_cell_is_read_or_refused(tmp_path, text):
+    try:
+        table = read_table(write(tmp_path, text.format("z" * 200_000)))
+    except InputError:
+        assert "," not in text or '"' in text
+    else:
+        assert len(table) == 1
