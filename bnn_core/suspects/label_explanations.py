@@ -134,7 +134,7 @@ def new_kind(case: Case) -> Explanation:
             ["distances from the training images"],
         )
     columns = list(LEVEL_COLUMNS[level])
-    others = case.table[["distance", *columns]][case.scored & ~case.compound]
+    others = case.table[[score, *columns]][case.scored & ~case.compound]
     if columns:
         others = others.groupby(columns, observed=True)
     distances = (others[score].mean() if columns else others[score]).dropna()

@@ -32,7 +32,8 @@ def assert_same(networks, x):
     with torch.inference_mode():
         ours, plain = sampler(networks)(x), one_by_one(networks, x)
     assert ours.shape == plain.shape
-    assert_close(ours, plain, atol=1e-5, rtol=1e-5)
+    # Sums in another order; logits reach about 10.
+    assert_close(ours, plain, atol=3e-5, rtol=1e-5)
     assert_close(ours.softmax(-1), plain.softmax(-1), atol=1e-5, rtol=0)
 
 

@@ -90,10 +90,9 @@ def test_posterior_mean_is_the_evaluation_mode(bayesian, plain, images):
     x = prepare(images)
     assert networks.num_samples == 1
     assert_close(predictive_samples(networks, x)[0], bayesian(x).softmax(1).detach())
-    assert_close(
-        torch.from_numpy(np.concatenate(list(embed(networks, images, prepare, 10)))),
-        bayesian.features(x).detach(),
-    )
+    features, logits = map(np.concatenate, zip(*embed(networks, images, prepare, 10), strict=True))
+    assert_close(torch.from_numpy(features), bayesian.features(x).detach())
+    assert_close(torch.from_numpy(logits), bayesian(x).detach())
 
 
 def test_an_ensemble_is_its_members(plain, images):

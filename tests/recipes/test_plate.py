@@ -460,7 +460,8 @@ def test_slips_of_the_pen_are_said_before_the_images_are_read(table, tmp_path, c
 def test_help_says_where_the_study_goes(capsys):
     with pytest.raises(SystemExit):
         cli.main(["study", "plate", "--help"])
-    assert "(default: the table's name under --cache)" in " ".join(capsys.readouterr().out.split())
+    help_text = " ".join(capsys.readouterr().out.split())
+    assert "name of the table or folder under --cache" in help_text
 
 
 def test_the_command_ends_with_what_was_left_out_and_how_many_count(table, tmp_path, capsys):

@@ -493,8 +493,11 @@ def test_far_from_all_that_was_trained_on():
     near = np.linspace(1.5, 2, len(table))
     # Of eight compounds the farthest is no rare thing: one in eight is.
     for mine, verdict, chance in ((3.0, PARTLY, 1 / 8), (1.0, AGAINST, 1.0)):
-        got = read(table.assign(distance=np.where(table["compound"] == "B1", mine, near)))
-        got = got["new_kind"]
+        unlike = np.where(table["compound"] == "B1", mine, near)
+        got = read(table.assign(distance=unlike))["new_kind"]
+        # Newer studies have unlikeness, which counts before a distance.
+        newer = read(table.assign(unlikeness=unlike, distance=0.0))["new_kind"]
+        assert (newer.verdict, newer.numbers) == (got.verdict, got.numbers)
         assert (got.verdict, got.n, got.counted) == (verdict, 7, "compounds")
         assert got.numbers["distance"] == mine and got.numbers["chance"] == chance
         assert got.numbers["median"] == pytest.approx(1.78, abs=0.01)
