@@ -1,30 +1,22 @@
 """Measured features: check the table, and the button that trains small networks on it."""
 
-import shlex
 from pathlib import Path
 
 import streamlit as st
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import WARNING
 from bnn_core.datasets.anchoring import ANCHORS
 from bnn_core.datasets.features import FeatureTable, read_features
 from bnn_core.tables.aliases import CANONICAL
 from pages.shared.words import plain
 from pages.your_data import forms
 
-#: The words of every field that stands for a flag, as the engine's messages name it.
-FIELDS = {
+#: Flag in the engine's messages -> name of its field on this page.
+FIELDS = forms.FIELDS | {
     "metadata": "Table of an array's rows",
     "features": "Columns to use",
-    "label": "Column of the classes",
-    "group": "Column of what is left out together",
-    "batch": "Column of the batch",
-    "control": "Untreated compound or label",
     "anchor": "Measure each plate from its controls",
-    "images": "Folder that relative paths start from",
-    "map": "Other columns",
     "folds": "Folds",
 }
 #: Of the options that are read from the table; the others are of the training.
@@ -41,7 +33,7 @@ def draw() -> None:
     typed, ask = fields()
     if not typed:
         st.info(
-            "Name a table of features: it is checked here, and you can train on it.",
+            "Name a table of features. It is checked here, and you can train on it.",
             icon=":material/table_view:",
         )
         return
@@ -60,7 +52,7 @@ def draw() -> None:
         st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
         return
     preview(features)
-    train(table, ask)
+    forms.train("features", table, ask, "The same by command:")
 
 
 def fields() -> tuple[str, dict[str, str]]:
@@ -77,7 +69,7 @@ def fields() -> tuple[str, dict[str, str]]:
             FIELDS["features"],
             key="features_columns",
             placeholder="Cells_*, Nuclei_*",
-            help="Patterns, separated by commas. Default: all columns of numbers that are no metadata.",
+            help="Patterns, separated by commas. Default: all columns of numbers except metadata.",
         ),
         "metadata": left.text_input(
             FIELDS["metadata"],
@@ -87,34 +79,35 @@ def fields() -> tuple[str, dict[str, str]]:
         "group": middle.text_input(
             FIELDS["group"],
             key="features_group",
-            help="Default: the compound. All its rows are predicted by a network that saw none of "
-            "them.",
+            help="Default: the compound. A network that was trained without a group predicts all rows "
+            "of the group.",
         ),
         "batch": middle.text_input(
-            FIELDS["batch"], key="features_batch", help="What was made together: day, week, run."
+            FIELDS["batch"], key="features_batch", help="Rows measured together: day, week, run."
         ),
         "control": middle.text_input(
             FIELDS["control"],
             key="features_control",
             placeholder="DMSO",
-            help="Predicted, never counted.",
+            help="These rows are predicted, but do not count for accuracy.",
         ),
         "anchor": middle.selectbox(
             FIELDS["anchor"],
             ANCHORS,
             key="features_anchor",
-            help="controls: each plate is measured from the middle of its untreated rows.",
+            help="controls: the median of its untreated rows becomes zero on each plate.",
         ),
         "folds": right.selectbox(
             FIELDS["folds"],
             ("6", "each"),
             key="features_folds",
-            help="each: every compound is left out by itself, as many trainings as compounds.",
+            help="each: every compound is left out by itself. There is one training per compound.",
         ),
         "images": right.text_input(
             FIELDS["images"],
             key="features_images",
-            help="For pictures of the rows, where the table names files. Default: the table's own.",
+            help="For pictures of the rows, where the table names files. Default: the "
+            "folder of the table.",
         ),
         "map": right.text_input(
             FIELDS["map"],
@@ -137,19 +130,8 @@ def preview(features: FeatureTable) -> None:
         f"classes, {counted['group'].nunique():,} groups** to leave out.",
         icon=":material/check:",
     )
-    for doubt in features.doubts:
-        st.warning(plain(doubt.removeprefix(WARNING)), icon=":material/warning:")
-    for note in features.notes:
-        if note not in features.doubts:
-            st.markdown(f"- {plain(note)}")
+    forms.notes(features.doubts, features.notes)
     forms.class_table(table, "rows")
-
-
-def train(table: Path, ask: dict[str, str]) -> None:
-    """The button that trains on this machine, and the command for another one."""
-    forms.train_button("features", table, ask)
-    st.markdown("The same by command:")
-    st.code(shlex.join(forms.study_command("features", table, ask)), language="bash")
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the table")

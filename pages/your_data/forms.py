@@ -1,7 +1,8 @@
 """What the forms of Your data share: lists typed into a field, flags under the fields' words."""
 
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import streamlit as st
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
+from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import source_name
 from pages.shared import jobs_panel
 from pages.shared.words import plain
@@ -18,6 +20,15 @@ LISTS, PATHS = ("map", "features"), ("images", "layout", "metadata")
 #: Image files that are checked, spread over the table: a network folder is slow.
 LOOKED_FOR = 200
 
+#: Flag in the engine's messages -> name of its field, in the forms of images and of features.
+FIELDS = {
+    "label": "Column of the classes",
+    "group": "Column of groups to leave out",
+    "batch": "Column of the batch",
+    "control": "Untreated compound or label",
+    "images": "Folder that relative paths start from",
+    "map": "Other columns",
+}
 READ_ONLY = (
     "This server only shows studies. Make yours in a terminal on the machine itself, with "
     "`bnn import` or `bnn study`."
@@ -56,9 +67,9 @@ def study_command(kind: str, table: Path, ask: Mapping[str, str]) -> list[str]:
     return command
 
 
-def train_button(kind: str, table: Path, ask: Mapping[str, str]) -> None:
-    """The button that trains on this machine. The job works in another folder, so its paths are
-    absolute; the name of a link stays."""
+def train(kind: str, table: Path, ask: Mapping[str, str], about_command: str) -> None:
+    """The button that trains on this machine, and the command for another one. The job works in
+    another folder, so its paths are absolute; the name of a link stays."""
     paths = {
         flag: ";".join(str(roots.typed(path).absolute()) for path in paths_of(ask[flag]))
         for flag in PATHS
@@ -66,6 +77,17 @@ def train_button(kind: str, table: Path, ask: Mapping[str, str]) -> None:
     }
     command = study_command(kind, table.absolute(), {**ask, **paths})
     jobs_panel.button("Train here", command[1:], source_name(table), f"{kind}_train")
+    st.markdown(about_command)
+    st.code(shlex.join(study_command(kind, table, ask)), language="bash")
+
+
+def notes(doubts: Sequence[str], notes: Sequence[str]) -> None:
+    """What a reader should check, as warnings, and the other notes on what was read."""
+    for doubt in doubts:
+        st.warning(plain(doubt.removeprefix(WARNING)), icon=":material/warning:")
+    for note in notes:
+        if note not in doubts:
+            st.markdown(f"- {plain(note)}")
 
 
 def stamp(path: Path) -> tuple[int, int] | None:

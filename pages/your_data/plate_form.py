@@ -1,14 +1,12 @@
 """Your own images: check the table or folder, and the command that trains on them."""
 
 import os
-import shlex
 from pathlib import Path
 
 import streamlit as st
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import WARNING
 from bnn_core.datasets.image_folders import FolderScan, scan_folder
 from bnn_core.datasets.plates import PlateTable, read_plate
 from bnn_core.recipes.plate_presets import PRESETS
@@ -17,13 +15,7 @@ from pages.shared.words import plain
 from pages.your_data import forms
 
 #: Flag in the engine's messages -> name of its field on this page.
-FIELDS = {
-    "label": "Column of the classes",
-    "group": "Column of groups to leave out",
-    "batch": "Column of the batch",
-    "control": "Untreated compound or label",
-    "images": "Folder that relative paths start from",
-    "map": "Other columns",
+FIELDS = forms.FIELDS | {
     "layout": "Plate maps",
     "metadata": "More tables",
     "pattern": "How files are named",
@@ -33,6 +25,10 @@ FIELDS = {
 #: Fields with several paths.
 PATHS = ("layout", "metadata")
 MOST_MISSING = 10
+ABOUT_COMMAND = (
+    "The same by command, in a terminal of this machine or of a larger one. It shows its progress. You "
+    "can interrupt it at any time; the same command continues. The finished study appears in the sidebar."
+)
 
 
 def draw() -> None:
@@ -113,7 +109,7 @@ def draw() -> None:
         st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
         return
     if preview(plates):
-        train(source, ask)
+        forms.train("plate", source, ask, ABOUT_COMMAND)
 
 
 def ask_of_folder() -> dict[str, str]:
@@ -139,17 +135,6 @@ def ask_of_folder() -> dict[str, str]:
     }
 
 
-def train(table: Path, ask: dict[str, str]) -> None:
-    """The button that trains on this machine, and the command for another one."""
-    forms.train_button("plate", table, ask)
-    st.markdown(
-        "The same by command, in a terminal of this machine or of a larger one. It shows its "
-        "progress. You can interrupt it at any time; the same command continues. The finished "
-        "study appears in the sidebar."
-    )
-    st.code(shlex.join(forms.study_command("plate", table, ask)), language="bash")
-
-
 def preview(plates: PlateTable) -> bool:
     """What was read from the table, and whether the images exist. True if any of them does."""
     table = plates.table
@@ -160,11 +145,7 @@ def preview(plates: PlateTable) -> bool:
         + (f"; channels {plain(', '.join(plates.channels))}." if plates.channels else "."),
         icon=":material/check:",
     )
-    for doubt in plates.doubts:
-        st.warning(plain(doubt.removeprefix(WARNING)), icon=":material/warning:")
-    for note in plates.notes:
-        if note not in plates.doubts:
-            st.markdown(f"- {plain(note)}")
+    forms.notes(plates.doubts, plates.notes)
     missing, looked = plates.missing_files(forms.LOOKED_FOR)
     if missing:
         st.error(
