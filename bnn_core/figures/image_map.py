@@ -92,14 +92,4 @@ def _points(points: pd.DataFrame, marker: dict, name: str) -> go.Scattergl:
 
 def _density(counts: np.ndarray) -> go.Heatmap:
     middle = END * (2 * (np.arange(len(counts)) + 0.5) / len(counts) - 1)
-    shade = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan)
-    return go.Heatmap(
-        x=middle,
-        y=middle,
-        z=shade,
-        customdata=counts,
-        showscale=False,
-        zmin=0,
-        colorscale=[[0, style.faded(style.RIGHT, 0.12)], [1, style.faded(style.RIGHT, 0.8)]],
-        hovertemplate="%{customdata:,} images here, not drawn one by one<extra></extra>",
-    )
+    return style.density(middle, middle, counts)

@@ -118,17 +118,7 @@ def _density(counts: np.ndarray, standard: Axis, bayes: Axis) -> go.Heatmap:
     middle = (np.arange(bins) + 0.5) / bins
     x = standard.range[0] + middle * (standard.range[1] - standard.range[0])
     y = bayes.range[0] + middle * (bayes.range[1] - bayes.range[0])
-    shade = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan)
-    return go.Heatmap(
-        x=x,
-        y=y,
-        z=shade,
-        customdata=counts,
-        showscale=False,
-        zmin=0,
-        colorscale=[[0, style.faded(style.RIGHT, 0.12)], [1, style.faded(style.RIGHT, 0.8)]],
-        hovertemplate="%{customdata:,} images here, not drawn one by one<extra></extra>",
-    )
+    return style.density(x, y, counts)
 
 
 def _bars(margin: pd.DataFrame, network: str, axis: Axis, across: bool) -> list[go.Bar]:

@@ -6,6 +6,7 @@ figures are transparent and independent of the theme; text and grid lines have i
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from bnn_core.base.methods import METHODS, UNKNOWN_COLOUR
@@ -37,6 +38,21 @@ def faded(colour: str, opacity: float) -> str:
     """A "#rrggbb" colour as rgba with `opacity` in [0, 1]."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {opacity:g})"
+
+
+def density(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> go.Heatmap:
+    """Counts (bins, bins), first axis y, of images that are not drawn one by one; x, y: the middles
+    of the bins."""
+    return go.Heatmap(
+        x=x,
+        y=y,
+        z=np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan),
+        customdata=counts,
+        showscale=False,
+        zmin=0,
+        colorscale=[[0, faded(RIGHT, 0.12)], [1, faded(RIGHT, 0.8)]],
+        hovertemplate="%{customdata:,} images here, not drawn one by one<extra></extra>",
+    )
 
 
 def finish(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:

@@ -9,6 +9,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.methods import method_of, reading_method
 from bnn_core.measures.intervals import Interval, paired_difference
 from bnn_core.measures.levels import scored_rows
+from bnn_core.review.two_studies import matched
 from bnn_core.study.folder import Study
 
 #: Settings that may differ between the two studies without being a rival cause of a difference.
@@ -101,12 +102,7 @@ def compare_cleaned(before: Study, after: Study, method: str | None = None) -> C
             f"{', '.join(before.methods)} and {', '.join(after.methods)}"
         )
     old, new = _scored(before, method), _scored(after, method)
-    both = old.add_suffix("_old").join(new.add_suffix("_new"), how="inner")
-    relabelled = (both["label_old"] != both["label_new"]).to_numpy()
-    hashes = both[["content_hash_old", "content_hash_new"]].fillna("")
-    other = (
-        (hashes != "").all(axis=1) & (hashes["content_hash_old"] != hashes["content_hash_new"])
-    ).to_numpy()
+    both, relabelled, other = matched(old, new, ("old", "new"))
     same = both[~relabelled & ~other]
     if same.empty:
         raise InputError(

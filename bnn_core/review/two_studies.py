@@ -71,10 +71,7 @@ def compare_two(first: Study, second: Study, methods: tuple[str, str]) -> TwoStu
     Raises InputError where they share no image that both score with the same label.
     """
     one, two = _scored(first, methods[0]), _scored(second, methods[1])
-    both = one.add_suffix("_first").join(two.add_suffix("_second"), how="inner")
-    relabelled = (both["label_first"] != both["label_second"]).to_numpy()
-    hashes = both[["content_hash_first", "content_hash_second"]].fillna("").to_numpy(str)
-    other = (hashes != "").all(axis=1) & (hashes[:, 0] != hashes[:, 1])
+    both, relabelled, other = matched(one, two, SIDES)
     table = both[~relabelled & ~other]
     if table.empty:
         raise InputError(
@@ -102,6 +99,21 @@ def compare_two(first: Study, second: Study, methods: tuple[str, str]) -> TwoStu
         only_first=len(one.index.difference(two.index)),
         only_second=len(two.index.difference(one.index)),
     )
+
+
+def matched(
+    one: pd.DataFrame, two: pd.DataFrame, sides: tuple[str, str]
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The images of both tables, whether their labels differ, and whether their pictures do.
+
+    one, two: by image_id, with label and content_hash. The columns of the result end in "_" and the
+    name of their side. A picture without a hash is taken as the same.
+    """
+    both = one.add_suffix(f"_{sides[0]}").join(two.add_suffix(f"_{sides[1]}"), how="inner")
+    labels = [both[f"label_{side}"] for side in sides]
+    hashes = both[[f"content_hash_{side}" for side in sides]].fillna("").to_numpy(str)
+    other = (hashes != "").all(axis=1) & (hashes[:, 0] != hashes[:, 1])
+    return both, (labels[0] != labels[1]).to_numpy(), other
 
 
 def _scored(study: Study, method: str) -> pd.DataFrame:

@@ -8,7 +8,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from bnn_core.base.methods import method_of
 from bnn_core.base.scores import DEFAULT, SCORES, UNLIKENESS
 from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
@@ -76,20 +75,7 @@ def page() -> None:
 
 def pick_method(study: Study) -> str:
     """The network whose predictions are shown."""
-    methods = compared_methods(study)
-    if len(methods) == 1:
-        return methods[0]
-    choices.fit("network", methods, methods[0])
-    return st.segmented_control(
-        "Network",
-        methods,
-        default=methods[0],
-        key="network",
-        required=True,
-        bind="query-params",
-        format_func=lambda key: method_of(key).short,
-        label_visibility="collapsed",
-    )
+    return choices.pick_network(compared_methods(study), label_visibility="collapsed")
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

@@ -24,7 +24,7 @@ def fit(key: str, options: Sequence[Any], default: Any) -> None:
         st.session_state[key] = default
 
 
-def pick_network(methods: Sequence[str]) -> str:
+def pick_network(methods: Sequence[str], label_visibility: str = "visible") -> str:
     """The menu of the methods whose predictions a page shows; nothing to choose with one method."""
     if len(methods) == 1:
         return methods[0]
@@ -38,4 +38,5 @@ def pick_network(methods: Sequence[str]) -> str:
         bind="query-params",
         width="content",
         format_func=lambda key: method_of(key).short,
+        label_visibility=label_visibility,
     )
