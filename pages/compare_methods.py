@@ -405,7 +405,7 @@ def _reliability(key: str, _study: Study) -> go.Figure:
     for method in _study.methods:
         units = judged(_study, method, "top_softmax")
         bins_by_method[method] = units.reliability()
-    return figures.reliability(bins_by_method, names(_study))
+    return figures.reliability_diagrams(bins_by_method, names(_study))
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

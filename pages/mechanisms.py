@@ -254,7 +254,7 @@ def histograms(view: View) -> None:
     shown = pick_compounds(view, MOST_COMPOUNDS, "shown")
     bar = Bar.read(st.query_params.get(BAR, ""))
     flagged = flagging.flagged_rows(view.study)
-    counts = {name: mechanisms.histogram(view.rows(name), view.bins) for name in shown}
+    counts = {name: mechanisms.score_counts(view.rows(name), view.bins) for name in shown}
     highest = max(
         (int(c.groupby("bin")["n"].sum().max()) for c in counts.values() if len(c)), default=1
     )
@@ -370,7 +370,7 @@ def doses(view: View) -> None:
         wall(view, mechanisms.surest_first(control, view.bins.score), "dose_control", 245, flagged)
     else:
         st.caption("No filtered image is an untreated control (role “control”).")
-    dose_groups = mechanisms.doses(view.table, compound)
+    dose_groups = mechanisms.doses_of_compound(view.table, compound)
     for index, dose in enumerate(dose_groups):
         name = "dose unknown" if np.isnan(dose.concentration) else f"{dose.concentration:g} µM"
         right = (
@@ -405,7 +405,7 @@ def _labels(key: str, _study: Study) -> dict[str, int]:
 def _labelled(key: str, method: str, label: str, _study: Study) -> tuple:
     """The filtered rows with a label, and the table of their compounds."""
     table = filtered(_study, method).loc[lambda rows: (rows["label"] == label).fillna(False)]
-    return table, mechanisms.compounds(table, label)
+    return table, mechanisms.compounds_of_label(table, label)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -420,8 +420,8 @@ def _histogram(
     highest: int,
     _view: View,
 ) -> go.Figure:
-    counts = mechanisms.histogram(_view.rows(compound), bins)
-    return figures.histogram(counts, bins, compound, label, highlight, cut, highest)
+    counts = mechanisms.score_counts(_view.rows(compound), bins)
+    return figures.score_histogram(counts, bins, compound, label, highlight, cut, highest)
 
 
 page()

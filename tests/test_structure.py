@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,25 @@ def test_a_wing_says_in_one_line_what_it_holds(wing):
     docstring = ast.get_docstring(tree, clean=False)
     assert docstring and "\n" not in docstring and docstring.endswith(".")
     assert len(tree.body) == 1
+
+
+def public_names(path: Path) -> set[str]:
+    """Functions, classes and constants that a module defines for others."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {n.id for target in targets for n in ast.walk(target) if hasattr(n, "id")}
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_a_name_means_one_thing_in_the_engine():
+    """Commands apart, which all have `NAME`, `HELP`, `arguments` and `run`."""
+    modules = [path for path in ENGINE if path.parent.name != "commands"]
+    homes = Counter(name for path in modules for name in public_names(path))
+    assert {name for name, count in homes.items() if count > 1} == set()
 
 
 def test_modules_are_short_enough_to_read():

@@ -28,7 +28,7 @@ from bnn_core.commands.training_flags import add_study_flags, add_train_flags, c
 from bnn_core.datasets.plates import source_name
 from bnn_core.images.faults import CORRUPTIONS
 from bnn_core.recipes.plate_folds import PLAN
-from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.recipes.plate_study import LEAVE_OUT, Division, make_table_study
 from bnn_core.study.describing import with_notes
 
@@ -56,7 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_plate_flags(parser)
     add_study_flags(parser, "the name of the table or folder")
-    add_train_flags(parser, PRESETS)
+    add_train_flags(parser, PLATE_PRESETS)
 
 
 def add_plate_flags(parser: argparse.ArgumentParser) -> None:
@@ -153,7 +153,7 @@ def run(args: argparse.Namespace) -> str:
     made = make_table_study(
         source,
         out,
-        chosen_methods(args, PRESETS),
+        chosen_methods(args, PLATE_PRESETS),
         division(args),
         **plate_options(args),
         group=args.group,

@@ -35,7 +35,7 @@ CITATION = (
 )
 DMSO = "DMSO"
 #: Counts of all intensities of a plate, kept beside a part of its images.
-INTENSITIES = "intensities.npz"
+INTENSITIES_FILE = "intensities.npz"
 FILE_NAME = re.compile(
     r"^(.*?)_?([A-H]\d{2})_s([1-4])_w([124])"
     r"([0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})\.tif$"
@@ -305,7 +305,7 @@ def _demand(good: pd.Series, fields: pd.DataFrame, path: Path, what: str) -> Non
 
 def _counts(folder: Path) -> np.ndarray | None:
     """All intensities of a plate (3, 65536), counted when its archive was unpacked, or None."""
-    path = folder / INTENSITIES
+    path = folder / INTENSITIES_FILE
     if not path.is_file():
         return None
     try:
@@ -334,7 +334,7 @@ def _role_notes(table: pd.DataFrame) -> list[str]:
 
 
 def _plate_notes(chosen: list[str], folders: dict[str, Path], fields: pd.DataFrame) -> list[str]:
-    part = [plate for plate in chosen if not (folders[plate] / INTENSITIES).is_file()]
+    part = [plate for plate in chosen if not (folders[plate] / INTENSITIES_FILE).is_file()]
     notes = [
         "intensities run from the 0.03 to the 99.97 percentile of all pixels of a plate and "
         "channel; no label enters, so wells held out of training take part in them"

@@ -15,7 +15,7 @@ from bnn_core.base.wording import WARNING, count
 from bnn_core.datasets.features import FeatureTable
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.datasets.sources import (
-    DESCRIPTION,
+    SOURCE_FILE,
     PlateSource,
     open_source,
     source_key,
@@ -41,7 +41,7 @@ def prepare_features(features: FeatureTable, folder: Path) -> PlateSource:
     for part in (features.table.to_csv(), features.names, features.notes, features.anchor):
         digest.update(json.dumps(part).encode())
     key = digest.hexdigest()[:16]
-    if (folder / DESCRIPTION).is_file():
+    if (folder / SOURCE_FILE).is_file():
         if source_key(folder) == key:
             return open_source(folder)
         shutil.rmtree(folder)
@@ -61,7 +61,7 @@ def prepare_features(features: FeatureTable, folder: Path) -> PlateSource:
     write_table(folder / "contrast.parquet", contrast)
     write_table(folder / "quarantine.parquet", quarantine)
     write_json(
-        folder / DESCRIPTION,
+        folder / SOURCE_FILE,
         {
             "key": key,
             "classes": features.classes,

@@ -35,8 +35,8 @@ from bnn_core.datasets.source_notes import (
     remark_notes,
 )
 from bnn_core.datasets.sources import (
-    DESCRIPTION,
-    REMEDY,
+    PREPARE_AGAIN,
+    SOURCE_FILE,
     PlateSource,
     file_columns,
     open_source,
@@ -101,7 +101,7 @@ def prepare_source(
     if travels:
         wanted["travels"] = True
     key = _digest(json.dumps(wanted, sort_keys=True))
-    if (folder / DESCRIPTION).is_file():
+    if (folder / SOURCE_FILE).is_file():
         if source_key(folder) == key:
             return open_source(folder)
         shutil.rmtree(folder)
@@ -179,7 +179,7 @@ def _scan_all(
             else:
                 scan = scan_plate(job, reader, plate_counts(job.plate), bar)
                 write_json(path, scan._asdict())
-            with decoding(path, REMEDY):
+            with decoding(path, PREPARE_AGAIN):
                 scans.append(Scan(**read_json(path)))
             _demand_few_shapes(scans)
     return scans
@@ -326,7 +326,7 @@ def _assemble(
     write_table(folder / "table.parquet", result)
     write_table(folder / "contrast.parquet", _contrast_table(limits, meta["channels"]))
     write_table(folder / "quarantine.parquet", quarantine)
-    write_json(folder / DESCRIPTION, meta | {"notes": notes})
+    write_json(folder / SOURCE_FILE, meta | {"notes": notes})
     for path in [*blocks, *folder.glob("look-*.json"), *folder.glob("block-*.npz")]:
         path.unlink(missing_ok=True)
     return open_source(folder)

@@ -351,7 +351,7 @@ class _Judge:
             "accuracy": accuracy,
             "nll": nll,
             "brier": brier,
-            "ece": reweighted.ece(self.top, self.correct, weights),
+            "ece": reweighted.weighted_ece(self.top, self.correct, weights),
             "aurc": gap,
             "augrc": gap,
             "auroc": gap,

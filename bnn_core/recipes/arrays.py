@@ -13,7 +13,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.datasets.plates import read_plate
 from bnn_core.datasets.preparation import prepare_source
 from bnn_core.recipes.method_choice import changes_of, choose_methods
-from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.recipes.plate_study import Division, make_plate_study, prepared_folder, to_stderr
 from bnn_core.study.folder import Study, open_study
 
@@ -59,7 +59,7 @@ def study_from_arrays(
     out, pixels = Path(out), _as_pixels(images)
     table = _table(len(pixels), labels, groups, metadata)
     choice = choose_methods(
-        PRESETS,
+        PLATE_PRESETS,
         methods=methods,
         preset=preset,
         changes=changes_of(training),

@@ -7,7 +7,7 @@ from typing import Any
 
 from bnn_core.datasets.feature_source import prepare_features
 from bnn_core.datasets.features import read_features
-from bnn_core.recipes.feature_presets import PRESETS, suited
+from bnn_core.recipes.feature_presets import FEATURE_PRESETS, suited
 from bnn_core.recipes.method_choice import MethodChoice, changes_of, choose_methods
 from bnn_core.recipes.plate_study import (
     Division,
@@ -59,7 +59,7 @@ def study_from_features(
     """
     table = Path(table)
     choice = choose_methods(
-        PRESETS,
+        FEATURE_PRESETS,
         methods=methods,
         preset=preset,
         changes=changes_of(training),

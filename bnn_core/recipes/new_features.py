@@ -16,7 +16,7 @@ from bnn_core.recipes.adding import Addition, add_to_study, added_roles, demand_
 from bnn_core.recipes.adding_blocks import is_looked_at, keep_rows
 from bnn_core.study.folder import Study, content_hashes, open_study
 
-BLOCK = 2000
+ROWS_AT_A_TIME = 2000
 
 
 def features_like(
@@ -95,7 +95,7 @@ def predict_features(
 
 @dataclass(frozen=True)
 class FeatureBlock:
-    """Consecutive rows of a table of features, at most BLOCK. values: (n, F) float32."""
+    """Consecutive rows of a table of features, at most ROWS_AT_A_TIME. values: (n, F) float32."""
 
     rows: pd.DataFrame
     values: np.ndarray
@@ -118,10 +118,10 @@ class FeatureBlock:
 
 
 def _blocks(rows: pd.DataFrame, values: np.ndarray) -> Iterator[FeatureBlock]:
-    for start in range(0, len(rows), BLOCK):
-        part = slice(start, start + BLOCK)
+    for start in range(0, len(rows), ROWS_AT_A_TIME):
+        part = slice(start, start + ROWS_AT_A_TIME)
         yield FeatureBlock(
-            rows.iloc[part].reset_index(drop=True), values[part], f"{start // BLOCK:05d}"
+            rows.iloc[part].reset_index(drop=True), values[part], f"{start // ROWS_AT_A_TIME:05d}"
         )
 
 

@@ -19,7 +19,7 @@ from bnn_core.images.faults import read_corruptions
 from bnn_core.recipes.method_choice import MethodChoice, changes_of, choose_methods
 from bnn_core.recipes.plate import assemble_study, plan_plate_study, planned_warnings
 from bnn_core.recipes.plate_folds import run_folds
-from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.review.corrected_labels import corrected_rows
 from bnn_core.study.catalogue import MAKING, cache_root
 from bnn_core.study.folder import Study, open_study
@@ -133,7 +133,7 @@ def study_from_plate(
     """
     table = Path(table)
     choice = choose_methods(
-        PRESETS,
+        PLATE_PRESETS,
         methods=methods,
         preset=preset,
         changes=changes_of(training),

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bnn_core.datasets.bbbc021 import load_bbbc021, read_bbbc021
-from bnn_core.datasets.demo.synthetic_screen import prepare
+from bnn_core.datasets.demo.synthetic_screen import prepare_screen
 from bnn_core.recipes.method_choice import MethodChoice
-from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.recipes.plate_study import (
     Division,
     Tell,
@@ -22,8 +22,8 @@ _DRAWN = {"head_width": 256, "augmentation": "dihedral"}
 _EPOCHS = {"quick": (8, 4), "default": (16, 10)}
 DEMO_PRESETS = {
     name: {
-        "standard": replace(PRESETS["default"]["standard"], epochs=standard, **_DRAWN),
-        "vi": replace(PRESETS["default"]["vi"], epochs=vi, kl_weight=0.1, **_DRAWN),
+        "standard": replace(PLATE_PRESETS["default"]["standard"], epochs=standard, **_DRAWN),
+        "vi": replace(PLATE_PRESETS["default"]["vi"], epochs=vi, kl_weight=0.1, **_DRAWN),
     }
     for name, (standard, vi) in _EPOCHS.items()
 }
@@ -46,7 +46,7 @@ def make_demo_study(
     """The synthetic screen of one seed with its planted faults; see `make_plate_study`."""
     return make_plate_study(
         out,
-        lambda: prepare(prepared_folder(out), data_seed),
+        lambda: prepare_screen(prepared_folder(out), data_seed),
         choice,
         division,
         kind="demo",

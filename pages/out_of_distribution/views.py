@@ -218,9 +218,9 @@ def strips(
 @st.cache_resource(max_entries=32, show_spinner=False)
 def predicted_as_map(key: str, method: str, group: str, _view: View) -> go.Figure:
     """Kinds against predicted classes; capitals before lower case."""
-    calls = ood.predicted_as(_view.tables[method], _view.cut.score, group)
+    calls = ood.predicted_shares(_view.tables[method], _view.cut.score, group)
     order = sorted(set(calls["kind"]), key=lambda k: (k[0].islower(), k))
-    return figures.predicted_as(
+    return figures.predicted_dots(
         calls, _view.study.classes, order, _view.cut.score, (_view.bins.low, _view.bins.high), group
     )
 
@@ -228,7 +228,7 @@ def predicted_as_map(key: str, method: str, group: str, _view: View) -> go.Figur
 @st.cache_resource(max_entries=32, show_spinner=False)
 def histogram(key: str, method: str, group: str, kind: str, _view: View) -> go.Figure:
     """One kind by score and predicted class."""
-    counts = mechanisms.histogram(part_of(_view.tables[method], group, kind), _view.bins)
+    counts = mechanisms.score_counts(part_of(_view.tables[method], group, kind), _view.bins)
     return figures.one_kind(counts, _view.bins, group, kind, _view.cut.value, _view.study.classes)
 
 

@@ -18,7 +18,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
 from bnn_core.datasets.bbbc021 import (
     FILE_NAME,
-    INTENSITIES,
+    INTENSITIES_FILE,
     assign_roles,
     load_bbbc021,
     needed,
@@ -262,7 +262,7 @@ def test_a_plate_unpacked_by_hand_bad_files_and_counted_intensities(
     cut.write_bytes(cut.read_bytes()[:2000])
     counts = np.zeros((3, 65536), dtype=np.int64)
     counts[:, [100, 60_000]] = 500
-    np.savez(folder / INTENSITIES, counts=counts)
+    np.savez(folder / INTENSITIES_FILE, counts=counts)
     source = load_bbbc021(read_bbbc021(tmp_path), tmp_path / "made", size=32)
     assert source.images.shape == (10, 3, 32, 40)
     assert source.table["path_DAPI"].str.startswith(f"{PLATE}/").all()
@@ -272,6 +272,6 @@ def test_a_plate_unpacked_by_hand_bad_files_and_counted_intensities(
     ]
     assert all(name in source.quarantine["reason"].str.cat() for name in (PLATE, cut.name))
     assert source.contrast["high"].eq(60_000).all() and source.contrast["low"].eq(100).all()
-    (folder / INTENSITIES).write_bytes(b"broken")
+    (folder / INTENSITIES_FILE).write_bytes(b"broken")
     with pytest.raises(InputError, match="fetch the plate again"):
         load_bbbc021(read_bbbc021(tmp_path), tmp_path / "made2", size=32)
