@@ -15,7 +15,7 @@ from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.measures.out_of_distribution import ADDED, NEW, OTHERS, SAME, SHIFTED
 from bnn_core.study.folder import Study
-from pages.shared import filters, marks, panels, scores
+from pages.shared import choices, filters, marks, panels, scores
 
 BINS = 20
 MARK = "mark"
@@ -236,3 +236,20 @@ def histogram(key: str, method: str, group: str, kind: str, _view: View) -> go.F
 def which_score(key: str, group: str, _view: View) -> pd.DataFrame:
     """`ood.which_score` of the filtered rows."""
     return ood.which_score(_view.tables, _view.study.classes, group, _view.false_alarm)
+
+
+def pick_group(view: View, among: tuple[str, ...] = (*OTHERS, SAME)) -> str:
+    """The menu of groups in this study."""
+    here = set(ood.groups(view.table))
+    options = [group for group in among if group in here]
+    choices.fit("group", options, options[0])
+    return st.segmented_control(
+        "Group",
+        options,
+        default=options[0],
+        key="group",
+        required=True,
+        bind="query-params",
+        width="content",
+        format_func=view.words.groups.get,
+    )

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from bnn_core.measures import evaluation, reweighted
-from bnn_core.measures.comparison import agreement_of, compare, times
+from bnn_core.measures.comparison import agreement_of, compare, predictions_made, times
 from bnn_core.measures.uncertainty import moments, summarise
 
 CLASSES = ["a", "b", "c"]
@@ -172,6 +172,13 @@ def test_what_a_method_rests_on_counts_to_its_training():
     )
     assert found["training_total"].tolist()[:2] == [10, 11]
     assert np.isnan(found.loc["import", "training_total"])
+
+
+def test_predictions_that_were_timed():
+    images = pd.DataFrame({"fold": [0, 1, 1, -1, 0], "source": [None, None, None, None, "new"]})
+    # Three by the fold that left them out, one by both folds; the added image was not timed.
+    assert predictions_made(images) == 5
+    assert predictions_made(images[["fold"]].iloc[3:4]) == 1
 
 
 def test_who_is_right_where_two_differ(planted):
