@@ -14,10 +14,11 @@ import argparse
 from pathlib import Path
 
 from bnn_core.commands.flags import out_folder
-from bnn_core.commands.study_plate import add_fold_flags, division, report, run_flags
+from bnn_core.commands.study_plate import add_fold_flags, division, report, running
 from bnn_core.commands.table_flags import add_row_flags, table_options
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
 from bnn_core.datasets.anchoring import ANCHORS
+from bnn_core.datasets.features import FeatureOptions
 from bnn_core.recipes.feature_presets import FEATURE_PRESETS
 from bnn_core.recipes.feature_study import make_feature_study
 
@@ -73,13 +74,15 @@ def run(args: argparse.Namespace) -> str:
         out,
         chosen_methods(args, FEATURE_PRESETS),
         division(args),
-        **table_options(args),
-        metadata=args.metadata,
-        features=args.features,
-        anchor=args.anchor,
-        pictures=args.pictures,
-        group=args.group,
+        FeatureOptions(
+            **table_options(args),
+            metadata=args.metadata,
+            features=args.features,
+            anchor=args.anchor,
+            pictures=args.pictures,
+            group=args.group,
+        ),
+        running(args),
         title=args.title,
-        **run_flags(args),
     )
     return report(args, out, made)

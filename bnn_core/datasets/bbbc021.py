@@ -13,6 +13,7 @@ of taxol are predicted, neither trained on nor scored.
 import difflib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING
-from bnn_core.datasets.preparation import prepare_source
+from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.tables.columns import ColumnMap, map_columns
 from bnn_core.tables.reading import read_table, rows_text
@@ -100,26 +101,23 @@ def read_bbbc021(
 def load_bbbc021(
     chosen: Chosen,
     folder: Path,
+    scaling: ImageOptions,
     *,
-    size: int | None = 128,
-    pixel_size_um: float | None = None,
     workers: int | None = None,
 ) -> PlateSource:
     """Read the images of `read_bbbc021` into a source, prepared in `folder`.
 
-    pixel_size_um: micrometres per pixel of the originals, which the set's metadata do not give.
-    Raises InputError as `prepare_source`.
+    scaling: intensities are those of plates and channels; the set's metadata do not give the size of
+    a pixel. Raises InputError as `prepare_source`.
     """
     table = chosen.table
     return prepare_source(
         table,
+        replace(scaling, normalise="plate"),
         channels=CHANNELS,
         image_root=chosen.root,
         folder=folder,
         classes=sorted(table["label"].dropna().unique()),
-        size=size,
-        normalise="plate",
-        pixel_size_um=pixel_size_um,
         notes=chosen.notes,
         plate_counts=lambda plate: _counts(chosen.folders[plate]),
         workers=workers,

@@ -13,7 +13,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, write_json
 from bnn_core.base.wording import WARNING, count
 from bnn_core.datasets.features import FeatureTable
-from bnn_core.datasets.preparation import prepare_source
+from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.datasets.sources import (
     SOURCE_FILE,
     PlateSource,
@@ -93,11 +93,11 @@ def _pictures(features: FeatureTable, folder: Path) -> tuple[PlateSource | None,
         # Every row is "scored" here, so that a picture lost is a class lost for none.
         source = prepare_source(
             table.assign(role="scored", label="any"),
+            ImageOptions(size=_PICTURE_SIZE),
             channels=features.channels,
             image_root=features.root,
             folder=folder,
             classes=["any"],
-            size=_PICTURE_SIZE,
         )
     except InputError as error:
         return None, [f"{WARNING}the rows are shown without pictures: {error}"]

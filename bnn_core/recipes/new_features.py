@@ -1,7 +1,7 @@
 """New rows of measured features for a finished study: scaled as in training, predicted, added to it."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,11 @@ ROWS_AT_A_TIME = 2000
 def features_like(
     study: Study,
     table: Path,
-    *,
-    metadata: Path | None = None,
-    label: str | None = None,
-    batch: str | None = None,
-    control: str | None = None,
-    unlabelled: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
+    **asked: Any,
 ) -> FeatureTable:
     """The features of a study from another table, in the study's order and anchored as its own.
+
+    asked: fields of `FeatureOptions`.
 
     Raises InputError as `read_features`, for a study that was not made from features, and for a
     feature that the table lacks.
@@ -40,12 +36,7 @@ def features_like(
         raise InputError(f"study {study.name} was not made from measured features")
     return read_features(
         table,
-        metadata=metadata,
-        label=label,
-        batch=batch,
-        control=control,
-        unlabelled=unlabelled,
-        columns=columns,
+        **asked,
         anchor=study.meta.get("anchor") or "none",
         only=names,
         spread=study.meta.get("anchor_spread"),

@@ -18,7 +18,7 @@ from bnn_core.datasets.demo.design import DemoDesign, Layout, lay_out
 from bnn_core.datasets.demo.faults import plant_in_images, plant_in_wells
 from bnn_core.datasets.demo.optics import Optics
 from bnn_core.datasets.demo.phenotypes import UNTREATED
-from bnn_core.datasets.preparation import prepare_source
+from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.study.folder import TRUTH_FILE, write_table
 
@@ -210,12 +210,11 @@ def prepare_screen(folder: Path, seed: int = 0, design: DemoDesign | None = None
         _write_unless_same(pictures / path, image)
     source = prepare_source(
         demo.table.assign(path=paths),
+        ImageOptions(size=demo.images.shape[-1], normalise="plate"),
         channels=demo.channels,
         image_root=pictures,
         folder=Path(folder) / "prepared",
         classes=demo.classes,
-        size=demo.images.shape[-1],
-        normalise="plate",
         notes=[NOTE],
         travels=True,
     )
