@@ -29,7 +29,7 @@ from bnn_core.datasets.plate_options import PlateOptions
 from bnn_core.datasets.plates import source_name
 from bnn_core.datasets.preparation import ImageOptions
 from bnn_core.images.faults import CORRUPTIONS
-from bnn_core.recipes.division import LEAVE_OUT, Division, Running
+from bnn_core.recipes.division import LEAVE_OUT, Division, RunOptions
 from bnn_core.recipes.plate_folds import PLAN
 from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.recipes.plate_study import make_table_study
@@ -179,9 +179,9 @@ def division(args: argparse.Namespace) -> Division:
     )
 
 
-def running(args: argparse.Namespace) -> Running:
+def running(args: argparse.Namespace) -> RunOptions:
     """The flags that say how a study of plates is run."""
-    return Running(args.jobs, args.prepare_only or args.slurm, args.force, args.restart)
+    return RunOptions(args.jobs, args.prepare_only or args.slurm, args.force, args.restart)
 
 
 def slurm_script(out: Path, folds: int) -> str:

@@ -58,7 +58,7 @@ class Division:
 
 
 @dataclass(frozen=True)
-class Running:
+class RunOptions:
     """How a study is made: folds at a time; whether only to plan the folds; whether a study or an
     unfinished one at its place is replaced."""
 

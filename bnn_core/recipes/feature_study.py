@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bnn_core.datasets.feature_source import prepare_features
 from bnn_core.datasets.features import FeatureOptions, read_features
-from bnn_core.recipes.division import Division, Running
+from bnn_core.recipes.division import Division, RunOptions
 from bnn_core.recipes.feature_presets import FEATURE_PRESETS, suited
 from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.plate_study import as_asked, make_plate_study, prepared_folder, tell
@@ -51,7 +51,7 @@ def make_feature_study(
     choice: MethodChoice,
     division: Division,
     read: FeatureOptions,
-    running: Running,
+    running: RunOptions,
     *,
     title: str | None = None,
 ) -> Path:

@@ -16,7 +16,7 @@ from bnn_core.datasets.plates import prepare_plates, read_plate, source_name
 from bnn_core.datasets.preparation import ImageOptions
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.images.faults import read_corruptions
-from bnn_core.recipes.division import Division, Running
+from bnn_core.recipes.division import Division, RunOptions
 from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.plate import assemble_study, plan_plate_study, planned_warnings
 from bnn_core.recipes.plate_folds import run_folds
@@ -85,7 +85,7 @@ def make_table_study(
     division: Division,
     read: PlateOptions,
     scaling: ImageOptions,
-    running: Running,
+    running: RunOptions,
     *,
     title: str | None = None,
 ) -> Path:
@@ -133,7 +133,7 @@ def make_plate_study(
     read: Callable[[], PlateSource],
     choice: MethodChoice,
     division: Division,
-    running: Running,
+    running: RunOptions,
     *,
     kind: str,
     title: str,

@@ -7,7 +7,7 @@ from pathlib import Path
 from bnn_core.datasets.bbbc021 import load_bbbc021, read_bbbc021
 from bnn_core.datasets.demo.synthetic_screen import prepare_screen
 from bnn_core.datasets.preparation import ImageOptions
-from bnn_core.recipes.division import Division, Running
+from bnn_core.recipes.division import Division, RunOptions
 from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.recipes.plate_study import make_plate_study, prepared_folder
@@ -29,7 +29,7 @@ def make_demo_study(
     out: Path,
     choice: MethodChoice,
     division: Division,
-    running: Running,
+    running: RunOptions,
     *,
     data_seed: int = 0,
     title: str | None = None,
@@ -55,7 +55,7 @@ def make_bbbc021_study(
     data: Path,
     choice: MethodChoice,
     division: Division,
-    running: Running,
+    running: RunOptions,
     *,
     plates: Sequence[str] | None = None,
     everything: bool = False,

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import did_you_mean
-from bnn_core.recipes.division import Division, Running
+from bnn_core.recipes.division import Division, RunOptions
 from bnn_core.recipes.method_choice import (
-    SETTINGS,
+    TRAIN_SETTINGS,
     MethodChoice,
     Presets,
     changes_of,
@@ -25,7 +25,7 @@ class StudyOptions:
     """How a study is trained, whatever its images are.
 
     methods, preset, num_samples, device: see `choose_methods`. folds, leave_out, deploy: see
-    `Division`. jobs, force: see `Running`. settings: setting of `TrainConfig` -> its value for all
+    `Division`. jobs, force: see `RunOptions`. settings: setting of `TrainConfig` -> its value for all
     methods, or method -> value.
     """
 
@@ -58,9 +58,9 @@ class StudyOptions:
         return Division(folds=self.folds, leave_out=self.leave_out, deploy=self.deploy)
 
     @property
-    def running(self) -> Running:
+    def running(self) -> RunOptions:
         """How the folds are run."""
-        return Running(jobs=self.jobs, force=self.force)
+        return RunOptions(jobs=self.jobs, force=self.force)
 
 
 def with_options(**records: type) -> Callable[[Callable[..., _Made]], Callable[..., _Made]]:
@@ -104,10 +104,10 @@ def _home(name: str, direct: set[str], home: Mapping[str, tuple]) -> str:
         return ""
     if name in home:
         return home[name][0]
-    if name in SETTINGS:
+    if name in TRAIN_SETTINGS:
         return "settings"
-    known = [*direct, *home, *SETTINGS]
+    known = [*direct, *home, *TRAIN_SETTINGS]
     raise InputError(
         f"no keyword '{name}'{did_you_mean(name, known)}; the settings of training are "
-        f"{', '.join(SETTINGS)}"
+        f"{', '.join(TRAIN_SETTINGS)}"
     )
