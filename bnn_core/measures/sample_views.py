@@ -12,7 +12,7 @@ _CHUNK_VALUES = 20_000_000
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class Running:
     """One image's summary after the first t of T networks, t = 1..T.
 
     mean: (T, C) running mean softmax, eq. 6. aleatoric, epistemic: (T,) eq. 8 for the class
@@ -26,7 +26,7 @@ class RunOptions:
     spread: np.ndarray
 
 
-def running(samples: np.ndarray) -> RunOptions:
+def running(samples: np.ndarray) -> Running:
     """One image's summary after 1, 2, ... T networks; `samples` is (T, C) softmax."""
     p = np.asarray(samples, dtype=np.float64)
     total = len(p)
@@ -35,7 +35,7 @@ def running(samples: np.ndarray) -> RunOptions:
     top = int(mean[-1].argmax())
     mean_square = np.cumsum(p[:, top] ** 2) / count
     deviation = p.std(axis=0, ddof=1) if total > 1 else np.full(p.shape[1], np.nan)
-    return RunOptions(
+    return Running(
         mean=mean,
         aleatoric=np.clip(mean[:, top] - mean_square, 0.0, None),
         epistemic=np.clip(mean_square - mean[:, top] ** 2, 0.0, None),
