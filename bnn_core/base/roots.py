@@ -24,7 +24,7 @@ TRAINING = "BNN_TRAINING"
 LOGIN = "BNN_LOGIN"
 CACHE = "BNN_CACHE"
 #: Folder of the background jobs in a cache folder, with the files that were uploaded for them.
-JOBS = ".jobs"
+JOBS_FOLDER = ".jobs"
 
 
 def limited() -> bool:
@@ -60,7 +60,7 @@ def is_file(path: str | os.PathLike) -> bool:
         return False
 
 
-def typed(text: str) -> Path:
+def typed_path(text: str) -> Path:
     """A path as a user types it, "~" for the home folder. Where limited, "~" is an ordinary name:
     it would reveal which users there are."""
     path = Path(text.strip())
@@ -80,7 +80,7 @@ def uploads() -> Path:
 
 def goes_with_a_job(path: str | os.PathLike) -> bool:
     """Whether a file was uploaded for a background job, and is deleted when the job ends."""
-    jobs = os.path.join(os.path.realpath(os.environ.get(CACHE, "")), JOBS)
+    jobs = os.path.join(os.path.realpath(os.environ.get(CACHE, "")), JOBS_FOLDER)
     return bool(os.environ.get(CACHE)) and _within(os.path.realpath(path), jobs)
 
 

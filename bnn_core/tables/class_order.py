@@ -241,10 +241,10 @@ def doubted_order(p: np.ndarray, classes: Sequence[str], labels: pd.Series) -> s
     labelled = int((confusion[moved].sum(axis=1) > 0).sum())
     if images < 2 * max(labelled, 1) or right < 0.8 * images or now > 0.2 * images:
         return ""
-    order = [classes[k] for k in np.argsort(best)]
+    order = [classes[int(k)] for k in np.argsort(best)]
     names = " ".join(f"'{name}'" if " " in name else name for name in order)
     return (
-        f"{WARNING}the labels {listed([repr(classes[k]) for k in moved], most=6)} agree with the "
+        f"{WARNING}the labels {listed([repr(classes[int(k)]) for k in moved], most=6)} agree with the "
         f"highest column on {now:,} of {count(images, 'image')}, and on {right:,} if the columns are in "
         f"another order: check the order of the classes (--classes {names})"
     )

@@ -27,7 +27,7 @@ JOINS = (
 #: Columns that have one value in a well.
 _OF_WELLS = ("compound", "concentration")
 #: Contradictions that are listed one by one; the others are counted.
-MOST_LISTED = 50
+MOST_KEYS_LISTED = 50
 
 
 def join_metadata(
@@ -172,10 +172,10 @@ def _several_values(
                 cells = metadata[column].iloc[partners[i]].dropna()
                 values = [f"'{v}' on {rows_text(rows.index)}" for v, rows in cells.groupby(cells)]
                 held[key] = f"{key} has {', '.join(values)}"
-        more = len(held) - MOST_LISTED
+        more = len(held) - MOST_KEYS_LISTED
         notes.append(
             f"{WARNING}{path.name} contradicts itself on the {column} of one {name}: "
-            f"{'; '.join([*held.values()][:MOST_LISTED])}{f'; and {more:,} more' * (more > 0)}; "
+            f"{'; '.join([*held.values()][:MOST_KEYS_LISTED])}{f'; and {more:,} more' * (more > 0)}; "
             f"it is empty on {count(n, 'row')}"
         )
     return notes + [
@@ -205,7 +205,7 @@ def _contradictions(table: pd.DataFrame, column: str, values: pd.Series, path: P
     pairs = pd.DataFrame({"unit": units, "mine": mine, "theirs": values})[differs].drop_duplicates()
     shown = [
         f"{pair.unit} '{pair.mine}' here, '{pair.theirs}' there"
-        for pair in pairs.iloc[:MOST_LISTED].itertuples()
+        for pair in pairs.iloc[:MOST_KEYS_LISTED].itertuples()
     ]
     n, more = int(units[differs].nunique()), len(pairs) - len(shown)
     return [

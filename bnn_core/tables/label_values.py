@@ -11,7 +11,7 @@ from bnn_core.base.wording import count, have
 from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import rows_text
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
-from bnn_core.tables.values import NO_LABEL, look_alike, match_names, name_key, none_where
+from bnn_core.tables.values import NO_LABEL, like_a_class, match_names, name_key, none_where
 
 _LACKING = (
     *("labelled", "labeled", "annotated", "assigned", "known", "determined", "defined"),
@@ -215,7 +215,7 @@ def class_labels(labels: pd.Series, classes: Sequence[str], where: str) -> pd.Se
         names = ", ".join(f"'{n}'" for n in held[:5])
         raise InputError(
             f"{where}{rows_text(labels.index[unknown])}: label {names} is not one of the classes "
-            f"({', '.join(classes[:12])}){look_alike(held[0], classes)}; correct it{alike}, or give "
+            f"({', '.join(classes[:12])}){like_a_class(held[0], classes)}; correct it{alike}, or give "
             f"it with --unlabelled (no "
             f"label), --new (absent from training) or --control"
         )

@@ -28,7 +28,7 @@ def name_key(name: object) -> str:
     return whole[1] if whole else text
 
 
-def look_alike(name: str, classes: Sequence[str]) -> str:
+def like_a_class(name: str, classes: Sequence[str]) -> str:
     """What to say of a name that a reader cannot tell from a class: the sign that differs; or "".
 
     Names from Word and web pages hold no-break blanks and long dashes.

@@ -9,7 +9,7 @@ from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.image_folders import FolderScan, scan_folder
 from bnn_core.datasets.plates import PlateTable, read_plate
-from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.tables.aliases import CANONICAL
 from pages.shared.words import plain
 from pages.your_data import forms
@@ -56,7 +56,11 @@ def draw() -> None:
     source = None
     try:
         source = (
-            forms.uploaded_folder(uploads) if uploads else roots.typed(typed) if typed else None
+            forms.uploaded_folder(uploads)
+            if uploads
+            else roots.typed_path(typed)
+            if typed
+            else None
         )
     except InputError as error:
         st.error(plain(str(error)), icon=":material/error:")
@@ -111,7 +115,7 @@ def ask_of_images() -> dict[str, str]:
             placeholder="well=Pos, compound=Drug",
             help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.",
         ),
-        "preset": left.selectbox("Preset", list(PRESETS), key="plate_preset"),
+        "preset": left.selectbox("Preset", list(PLATE_PRESETS), key="plate_preset"),
         "layout": middle.text_input(
             FIELDS["layout"],
             key="plate_layout",
@@ -197,7 +201,7 @@ def _is_folder(path: Path) -> bool:
 def _stamps(source: Path, ask: dict[str, str]) -> tuple:
     """What changes with the files that are read."""
     files = [path for flag in PATHS for path in forms.paths_of(ask.get(flag, ""))]
-    return (forms.stamp(source), *(forms.stamp(roots.typed(path)) for path in files))
+    return (forms.stamp(source), *(forms.stamp(roots.typed_path(path)) for path in files))
 
 
 @st.cache_resource(max_entries=4, ttl=60, show_spinner="Reading the names of the files")
@@ -211,9 +215,11 @@ def _read(path: str, stamps: tuple, asked: tuple[tuple[str, str], ...]) -> Plate
     source = Path(path)
     return read_plate(
         _names(path, forms.stamp(source), ask.get("pattern")) if _is_folder(source) else source,
-        images=roots.typed(ask["images"]) if "images" in ask else None,
+        images=roots.typed_path(ask["images"]) if "images" in ask else None,
         columns=forms.pairs(ask.get("map", "")),
-        **{flag: [roots.typed(p) for p in forms.paths_of(ask.get(flag, ""))] for flag in PATHS},
+        **{
+            flag: [roots.typed_path(p) for p in forms.paths_of(ask.get(flag, ""))] for flag in PATHS
+        },
         **{
             name: ask.get(name)
             for name in ("label", "group", "batch", "control", "pattern", "planes", "time")
