@@ -71,8 +71,7 @@ def choose_methods(
         )
     if num_samples == AUTO and preset == "paper":
         raise InputError(
-            "--num-samples auto does not go with --preset paper, which draws 100 networks for "
-            "every "
+            "--num-samples auto does not go with --preset paper, which draws 100 networks for every "
             "image; leave one of them out"
         )
     if num_samples != AUTO and (not isinstance(num_samples, int) or num_samples < 1):
