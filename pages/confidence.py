@@ -247,7 +247,7 @@ def needed(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         help="Many cut-offs are tried, so the best one looks better than it is. The cut-offs are "
         "therefore tested from strict to loose in a fixed order (Learn then Test), on all images. "
         "Whole compounds are the units of the tests. As a check, the same choice is made on one "
-        "half of the data and its accuracy is taken from the other half; compounds are never split.",
+        "half of the data and its accuracy is measured on the other half; compounds are never split.",
     )
     left, right = st.columns([1, 3], gap="large")
     everything = next(iter(units_of.values())).correct.mean()
@@ -273,7 +273,7 @@ def needed(study: Study, level: str, units_of: dict[str, Judged]) -> None:
             new = "compounds" if any(answer.groups for answer in answers.values()) else f"{level}s"
             st.caption(
                 f"Guarantee: with {percent(1 - ALPHA)} confidence, at least {target:g} % of the "
-                f"kept {level}s of new {new} are right. It rests on the new {new} being like these: "
+                f"kept {level}s of new {new} are right. It assumes that the new {new} are like these: "
                 "of the same kinds and imaged in the same way."
             )
 

@@ -168,7 +168,9 @@ def _read(path: Path, metadata: Path | None) -> tuple[pd.DataFrame, np.ndarray |
     """The table of metadata, and the features where they are an array."""
     if path.suffix.lower() != ".npy":
         if metadata is not None:
-            raise InputError(f"--metadata goes with an array (.npy); {path} has its own columns")
+            raise InputError(
+                f"--metadata goes with an array (.npy); {path} has columns of metadata itself"
+            )
         return read_table(path), None
     if metadata is None:
         raise InputError(
@@ -196,7 +198,7 @@ def _gaps(values: np.ndarray, names: Sequence[str]) -> list[str]:
     return [
         f"{WARNING}{count(len(lost), 'feature')} with no number in more than "
         f"{percent(MOST_MISSING)} of the rows ({listed(lost)}): the median of the training rows "
-        "replaces them, so these predictions rest on the other features"
+        "replaces them, so these predictions use only the other features"
     ]
 
 

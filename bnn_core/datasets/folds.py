@@ -217,7 +217,7 @@ def _demand_one_label(table: pd.DataFrame) -> None:
         raise InputError(
             f"--leave-out label: the group '{mixed.index[0]}' has several labels "
             f"({', '.join(sorted(map(str, mixed.iat[0])))}), {len(mixed):,} such groups; name a "
-            "column with --group whose groups have one label each"
+            "column with --group in which each group has one label"
         )
 
 

@@ -91,7 +91,7 @@ def _one_image(
         sizes = ", ".join(f"{s.axes} {' x '.join(map(str, s.shape))}" for s in whole[:3])
         raise InputError(
             f"{path} holds {len(whole)} images ({sizes}{', ...' if len(whole) > 3 else ''}): save "
-            "each as a file of its own"
+            "each as a separate file"
         )
     aside = len(tif.series) - len(whole)
     remarks = [f"has {aside} thumbnail or mask beside the image, ignored"] if aside else []

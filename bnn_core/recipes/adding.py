@@ -179,7 +179,7 @@ def add_to_study(
             raise InputError(
                 f"with {sum(map(len, new.blocks)):,} more images the samples of {lost[0]} would "
                 f"be larger than {most_sample_bytes / 1e9:.1f} GB and be left out; give --out "
-                "NAME, so that this study keeps its own"
+                "NAME to keep the samples of this study"
             )
         making = open_making(
             out,

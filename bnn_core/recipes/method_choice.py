@@ -75,7 +75,9 @@ def choose_methods(
             "image; leave one of them out"
         )
     if num_samples != AUTO and (not isinstance(num_samples, int) or num_samples < 1):
-        raise InputError(f"--num-samples {num_samples}: give a whole number from 1 on, or {AUTO}")
+        raise InputError(
+            f"--num-samples {num_samples}: give a whole number of at least 1, or {AUTO}"
+        )
     known = presets[preset]
     _demand_known(methods, known)
     names = list(dict.fromkeys(methods))

@@ -110,7 +110,7 @@ def read_sources(path: Path | pd.DataFrame, options: ImportOptions) -> Sources:
         raise InputError(
             f"--batch {options.batch}: no such column in "
             f"{' or '.join(map(str, paths))}"
-            + ("; --metadata brings one from another table" if len(paths) < 2 else "")
+            + ("; --metadata adds one from another table" if len(paths) < 2 else "")
         )
     if options.group:
         _add_group(options.group, sources)

@@ -137,9 +137,7 @@ def explain_sets(view: View) -> None:
     if others:
         text += f" Other classes in them: {listed(others)}."
     if not sets.by_class[view.study.classes.index(view.label)]:
-        text += (
-            " It has too few compounds of its own, so the chance is one on average over classes."
-        )
+        text += " The label has too few compounds, so the chance is one on average over classes."
     st.caption(text)
 
 

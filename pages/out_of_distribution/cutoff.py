@@ -66,7 +66,7 @@ def caption_known(view: View) -> None:
     if any(ood.look_alike(kind, view.study.classes) for kind in set(ood.kinds(view.table))):
         st.caption(
             "Look-alikes are letters that look like a digit: O o 0, I l i 1, S s 5, Z z 2, g q 9. "
-            "Predicting an O as a 0 with confidence is hardly a mistake."
+            "Predicting an O as a 0 with confidence is not really a mistake."
         )
 
 
