@@ -56,7 +56,8 @@ confidence alone does not make a suspect.
 - Under *Possible explanations* the page checks known causes, for example an inactive dose, a batch
   effect or a damaged image. Several may fit. The page never corrects a label by itself: you decide.""",
     "Which images are unlike the training images?": """A softmax can be sure of an image
-unlike any in the training set. The *unlikeness* joins three measures by rank: the distance from the nearest class
+unlike any in the training set. The *unlikeness* joins three measures by
+rank: the distance from the nearest class
 and that from the nearest training images, both in the last hidden layer of the network, and the
 predictive entropy.
 
