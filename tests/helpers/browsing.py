@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from page_studies import ROOT
 
-
 RUNNING = "[data-testid=stApp]:not([data-test-script-state=notRunning])"
 
 
