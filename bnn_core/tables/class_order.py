@@ -185,8 +185,7 @@ def _from_predictions(
             f"{where}the highest probability is never in "
             f"{', '.join(class_columns.columns[j] for j in spare_columns[:5])}, so its class is "
             f"unknown; give all {len(class_columns.columns)} names in the order of the columns "
-            f"with "
-            "--classes"
+            "with --classes"
         )
     result = [classes[j] for j in range(len(class_columns.columns))]
     _demand_agreement(

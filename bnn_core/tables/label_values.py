@@ -108,15 +108,14 @@ def without_label(
         names = " ".join(["-1", *sorted(others, key=int)])
         raise InputError(
             f"{path}: label '-1' on {count(int(counts['-1']), 'row')} means no label, or the "
-            f"first of {columns} classes; choose with --unlabelled -1 or "
-            f"--classes {names}"
+            f"first of {columns} classes; choose with --unlabelled -1 or --classes {names}"
         )
     silent = [key for key in NO_LABEL if key not in known]
     notes = [f"Read as no label: {_counted(labels[given])} (--unlabelled)."] if given.any() else []
     if asked:
         notes.append(
             f"Read as no label: {_counted(labels[keys.isin(asked) & ~given])}; no class has that "
-            f"name. Give other values that mean no label with --unlabelled."
+            "name. Give other values that mean no label with --unlabelled."
         )
     notes += [
         f"'{key}' is a class, and the label of {count(int(counts[key]), 'row')}; if it means "

@@ -77,7 +77,7 @@ def draw() -> None:
     try:
         if folder:
             lines = _names(str(source), forms.stamp(source), ask.get("pattern")).preview()
-            st.markdown("**What the names of the files say**")
+            st.markdown("**What the file names mean**")
             st.code("\n".join(lines).replace(str(source), forms.shown_path(source)), language=None)
         plates = _read(str(source), _stamps(source, ask), tuple(sorted(ask.items())))
     except InputError as error:
