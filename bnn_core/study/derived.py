@@ -7,9 +7,7 @@ a damaged one, is made again. A server that only shows studies (`roots.read_only
 """
 
 import json
-import struct
 import threading
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
+from xxhash import xxh3_64_digest
 
 import bnn_core
 from bnn_core.base.errors import InputError
@@ -30,8 +29,7 @@ LARGE = 50_000
 #: To be raised when a kept table changes its meaning.
 VERSION = 2
 _KEY = b"bnn"
-#: A CRC-32, little-endian.
-_CHECKSUM = struct.Struct("<I")
+_CHECKSUM_BYTES = 8
 _writing = threading.Lock()
 
 
@@ -73,8 +71,8 @@ def _mapped(path: Path, key: bytes) -> pd.DataFrame | None:
     with suppress(OSError, InputError, ValueError, pa.ArrowException):
         with pa.memory_map(str(readable(path))) as file:
             whole = file.read_buffer()
-        content = whole.slice(0, max(0, whole.size - _CHECKSUM.size))
-        if whole[len(content) :].to_pybytes() != _CHECKSUM.pack(zlib.crc32(content)):
+        content = whole.slice(0, max(0, whole.size - _CHECKSUM_BYTES))
+        if whole[len(content) :].to_pybytes() != xxh3_64_digest(content):
             return None
         reader = pa.ipc.open_file(pa.BufferReader(content))
         if (reader.schema.metadata or {}).get(_KEY) == key:
@@ -98,6 +96,6 @@ def _write(path: Path, table: pd.DataFrame, key: bytes) -> None:
         with pa.ipc.new_file(temporary, whole.schema) as file:
             file.write_table(whole, max_chunksize=max(len(table), 1))
         with pa.memory_map(str(temporary)) as written:
-            checksum = zlib.crc32(written.read_buffer())
+            checksum = xxh3_64_digest(written.read_buffer())
         with open(temporary, "ab") as file:
-            file.write(_CHECKSUM.pack(checksum))
+            file.write(checksum)

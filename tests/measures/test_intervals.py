@@ -194,6 +194,12 @@ def test_missing_groups_are_refused():
         iv.group_codes(["a", None])
 
 
+@pytest.mark.parametrize("groups", [[1, 0, 1, 2], [7, -3, 7, 9], ["b", "a", "b", "c"]])
+def test_groups_are_numbered_in_the_order_of_their_names(groups):
+    codes, count = iv.group_codes(np.array(groups))
+    assert codes.tolist() == [1, 0, 1, 2] and count == 3
+
+
 def test_the_order_of_the_rows_does_not_matter():
     groups = np.array(["b", "a", "c"] * 5)
     right, counted = np.arange(15) % 4 == 0, np.arange(15) != 3
