@@ -42,9 +42,9 @@ def run(args: argparse.Namespace) -> str:
         out,
         chosen_methods(args, DEMO_PRESETS),
         study_plate.division(args),
+        study_plate.running(args),
         data_seed=args.data_seed,
         title=args.title,
         keep_weights=args.keep_weights,
-        **study_plate.run_flags(args),
     )
     return study_plate.report(args, out, made)

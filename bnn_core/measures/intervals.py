@@ -12,7 +12,7 @@ given, whole groups are the units:
 - A mean or a paired difference gets Student's t with G - 1 degrees of freedom and the standard
   error from the sums of G groups.
 
-tests/benchmarks/coverage.py chose the constants and measures how often the intervals hold the
+tests/benchmarks/interval_coverage.py chose the constants and measures how often the intervals hold the
 truth, against ten other forms.
 """
 

@@ -5,11 +5,15 @@ import pandas as pd
 
 _CHUNK_VALUES = 20_000_000
 #: Groups of images that an image can be compared with.
-ANOTHER_LABEL, SAME_LABEL, ANY_LABEL = KINDS = ("another label", "the same label", "any label")
+ANOTHER_LABEL, SAME_LABEL, ANY_LABEL = NEIGHBOUR_KINDS = (
+    "another label",
+    "the same label",
+    "any label",
+)
 
 
 def candidates(images: pd.DataFrame, predicted: pd.Series, row: int, kind: str) -> np.ndarray:
-    """Rows that image `row` can be compared with, of one of KINDS.
+    """Rows that image `row` can be compared with, of one of NEIGHBOUR_KINDS.
 
     Only images of the same fold qualify: each fold has another network, and distances between the
     spaces of two networks mean nothing. An image without a label is compared by its predicted
@@ -26,7 +30,7 @@ def candidates(images: pd.DataFrame, predicted: pd.Series, row: int, kind: str) 
     elif kind == ANOTHER_LABEL:
         keep &= ~same & images["label"].notna().to_numpy()
     elif kind != ANY_LABEL:
-        raise ValueError(f"kind {kind!r}: one of {KINDS} expected")
+        raise ValueError(f"kind {kind!r}: one of {NEIGHBOUR_KINDS} expected")
     return np.flatnonzero(keep)
 
 

@@ -63,7 +63,7 @@ def prediction_sets(study: Study, method: str, level: float) -> PredictionSets:
     )
 
 
-def prepare(study: Study) -> None:
+def fill_derived(study: Study) -> None:
     """Compute all of these tables, so that the first visitor of a page does not wait for them."""
     levels = available_levels(study.images)
     for method in study.methods:

@@ -36,7 +36,7 @@ _EIGHT_BIT = 255
 
 
 @dataclass(frozen=True)
-class Scaling:
+class ImageScaling:
     """How the study's images were scaled, and what its networks take.
 
     normalise: "plate", "image" or "none". top: full scale where it is "none". size: pixels of the
@@ -54,7 +54,7 @@ class Scaling:
     plate_of: dict[str, str]
 
     @classmethod
-    def of(cls, study: Study, shape: tuple[int, int, int], network: str) -> "Scaling":
+    def of(cls, study: Study, shape: tuple[int, int, int], network: str) -> "ImageScaling":
         """The scaling of a study. Raises InputError for one that was not made from plate images."""
         meta, path = study.meta, study.path / "contrast.parquet"
         if "training_size" not in meta or not path.is_file():
@@ -86,7 +86,7 @@ class PlateBlock:
 
     rows: pd.DataFrame
     job: PlateJob
-    scaling: Scaling
+    scaling: ImageScaling
     used_names: frozenset[str]
     source: str
     reader: PlateReader

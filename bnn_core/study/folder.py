@@ -16,12 +16,12 @@ from bnn_core.base.files import atomic_path
 from bnn_core.study.catalogue import demand_study, study_path
 from bnn_core.study.description import read_description, stamp_of
 from bnn_core.study.lock import settle
-from bnn_core.study.opened import TRUTH, Study
+from bnn_core.study.opened import TRUTH_FILE, Study
 from bnn_core.study.tables import ROLES
 
 __all__ = [
     "ROLES",
-    "TRUTH",
+    "TRUTH_FILE",
     "Study",
     "content_hashes",
     "file_sizes",

@@ -18,7 +18,7 @@ _IMAGE_NUMBERS = ("fold",)
 _MORE_TEXTS = ("plate", "well", "compound", "moa", "batch", "group", "content_hash", "path")
 _MORE_NUMBERS = ("concentration",)
 CONTRAST = {"plate": "text", "channel": "text", "low": "number", "high": "number"}
-TRUTH = {"kind": "text", "level": "text", "compound": "text", "concentration": "number"} | (
+TRUTH_TYPES = {"kind": "text", "level": "text", "compound": "text", "concentration": "number"} | (
     dict.fromkeys(("plate", "well", "image_id", "given", "true", "note"), "text")
 )
 SAMPLE_SIZE = dict.fromkeys(("num_samples", "repeat", "accuracy", "n_images", "pool"), "number")

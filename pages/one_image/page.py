@@ -335,7 +335,7 @@ def draw_neighbours(shown: Shown) -> None:
         return
     kind = st.segmented_control(
         "Compare with images of",
-        neighbours.KINDS,
+        neighbours.NEIGHBOUR_KINDS,
         key="alike",
         default=neighbours.ANOTHER_LABEL,
         bind="query-params",

@@ -16,7 +16,7 @@ from bnn_core.datasets.demo import cells, synthetic_screen
 from bnn_core.datasets.demo.design import DemoDesign, lay_out
 from bnn_core.datasets.demo.faults import NO_EFFECT, TRUTH_COLUMNS, plant_in_wells
 from bnn_core.datasets.demo.optics import Optics
-from bnn_core.datasets.demo.phenotypes import CLASSES, FAINT, MECHANISMS, UNTREATED
+from bnn_core.datasets.demo.phenotypes import DEMO_CLASSES, FAINT_MECHANISM, MECHANISMS, UNTREATED
 from bnn_core.datasets.sources import open_source
 from bnn_core.images.decoding import read_image
 from bnn_core.recipes import screens
@@ -33,7 +33,7 @@ SMALL = DemoDesign(
 
 @pytest.fixture(scope="module")
 def small() -> synthetic_screen.Demo:
-    return synthetic_screen.generate(5, SMALL)
+    return synthetic_screen.generate_screen(5, SMALL)
 
 
 def _laid_out(seed: int, design: DemoDesign):
@@ -53,11 +53,11 @@ def _images_of(drawn: synthetic_screen.Demo, kind: str) -> np.ndarray:
 
 
 def test_same_seed_same_bytes_other_seed_other_screen(small):
-    again = synthetic_screen.generate(5, SMALL)
+    again = synthetic_screen.generate_screen(5, SMALL)
     np.testing.assert_array_equal(small.images, again.images)
     pd.testing.assert_frame_equal(small.table, again.table)
     pd.testing.assert_frame_equal(small.truth, again.truth)
-    other = synthetic_screen.generate(6, SMALL)
+    other = synthetic_screen.generate_screen(6, SMALL)
     assert set(other.table["compound"]) != set(small.table["compound"])
 
 
@@ -73,15 +73,15 @@ def test_table_and_images_belong_together(small):
     np.testing.assert_array_equal(
         small.table["role"] == "control", small.table["compound"] == "DMSO"
     )
-    assert FAINT in small.classes
+    assert FAINT_MECHANISM in small.classes
 
 
 def test_shipped_size_and_names():
     layout = lay_out(DemoDesign(), np.random.default_rng(0))
     images = len(layout.wells) * DemoDesign().sites
     assert 1200 <= images <= 1600
-    assert len(layout.compounds) == 38 and layout.classes == CLASSES
-    assert all("(sim)" in name for name in CLASSES)
+    assert len(layout.compounds) == 38 and layout.classes == DEMO_CLASSES
+    assert all("(sim)" in name for name in DEMO_CLASSES)
     assert layout.compounds["moa"].value_counts().min() >= 3
 
 
@@ -175,7 +175,7 @@ def test_spoilt_images_look_spoilt(small):
 
 
 def test_other_image_faults_leave_all_other_pictures_alone(small):
-    clean = synthetic_screen.generate(5, replace(SMALL, blurred=0, empty=0, debris=0))
+    clean = synthetic_screen.generate_screen(5, replace(SMALL, blurred=0, empty=0, debris=0))
     spoilt = small.table["image_id"].isin(small.truth["image_id"].dropna()).to_numpy()
     same = (clean.images == small.images).all(axis=(1, 2, 3))
     np.testing.assert_array_equal(same, ~spoilt)
@@ -235,27 +235,27 @@ def test_the_faint_mechanism_is_the_nearest_to_untreated_cells():
     looks = np.stack([look.vector() for look in MECHANISMS.values()]) - UNTREATED.vector()
     typical = np.sqrt((looks**2).mean(axis=0))
     away = (np.abs(looks[:, typical > 0]) / typical[typical > 0]).mean(axis=1)
-    assert CLASSES[int(away.argmin())] == FAINT
+    assert DEMO_CLASSES[int(away.argmin())] == FAINT_MECHANISM
 
 
 # The way to training
 
 
 def test_prepared_like_anybodys_plates(small, tmp_path):
-    source = synthetic_screen.prepare(tmp_path, 5, SMALL)
+    source = synthetic_screen.prepare_screen(tmp_path, 5, SMALL)
     assert source.images.shape == small.images.shape and source.normalise == "plate"
     pd.testing.assert_frame_equal(source.truth, small.truth)
     assert source.classes == small.classes and source.channels == list(small.channels)
     assert {"content_hash", "quality_focus", "quality_nuclei"} <= set(source.table.columns)
     assert any("Synthetic" in note for note in source.notes)
     written = (source.folder / "images.npy").stat().st_mtime_ns
-    again = synthetic_screen.prepare(tmp_path, 5, SMALL)
+    again = synthetic_screen.prepare_screen(tmp_path, 5, SMALL)
     assert (again.folder / "images.npy").stat().st_mtime_ns == written
     assert open_source(source.folder).truth["kind"].tolist() == small.truth["kind"].tolist()
 
 
 def test_pictures_keep_their_channels_apart(small, tmp_path):
-    source = synthetic_screen.prepare(tmp_path, 5, SMALL)
+    source = synthetic_screen.prepare_screen(tmp_path, 5, SMALL)
     found = np.stack([read_image(source.image_root / path) for path in source.table["path"]])
     away = np.abs(found.astype(int) - small.images)
     # Loss of the JPEG files, far below the contrast of the cells: no channel bleeds into another.
@@ -267,7 +267,9 @@ def test_pictures_keep_their_channels_apart(small, tmp_path):
 
 def test_the_command_makes_a_study_that_can_be_moved(small, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        screens, "prepare", lambda folder, seed: synthetic_screen.prepare(folder, 5, SMALL)
+        screens,
+        "prepare_screen",
+        lambda folder, seed: synthetic_screen.prepare_screen(folder, 5, SMALL),
     )
     out = tmp_path / "made" / "demo"
     argv = ["study", "demo", "--out", str(out), "--preset", "quick", "--epochs", "1", "--folds",

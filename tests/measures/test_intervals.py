@@ -35,7 +35,7 @@ def beta_binomial_data(rng, groups, repeats, p, rho):
     return rng.binomial(n, rate), n
 
 
-# Cells of tests/benchmarks/coverage.py in which the percentile bootstrap covers 75 to 83 %.
+# Cells of tests/benchmarks/interval_coverage.py in which the percentile bootstrap covers 75 to 83 %.
 @pytest.mark.parametrize(
     ("groups", "p", "rho"), [(5, 0.75, 0.5), (10, 0.96, 0.2), (18, 0.96, 0.5), (100, 0.99, 0.5)]
 )

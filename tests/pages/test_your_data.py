@@ -436,11 +436,12 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     assert jobs.list_jobs(cache)[0].state == jobs.CANCELLED
     app.button(key="job_000001_Remove from list").click().run()
     assert jobs.list_jobs(cache) == [] and not app.exception
-    (cache / jobs.FOLDER / "000007").mkdir()
+    (cache / jobs.JOBS_FOLDER / "000007").mkdir()
     jobs.write_json(
-        cache / jobs.FOLDER / "000007" / jobs.JOB, {"words": [], "study": "animals", "added": ""}
+        cache / jobs.JOBS_FOLDER / "000007" / jobs.JOB,
+        {"words": [], "study": "animals", "added": ""},
     )
-    jobs.write_json(cache / jobs.FOLDER / "000007" / jobs.ENDED, {"state": jobs.DONE})
+    jobs.write_json(cache / jobs.JOBS_FOLDER / "000007" / jobs.ENDED, {"state": jobs.DONE})
     app.run()
     app.button(key="job_000007_Open study").click().run()
     assert app.session_state["study"] == "animals" and not app.exception

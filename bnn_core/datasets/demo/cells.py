@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from bnn_core.datasets.demo.optics import Optics, blur, splat
+from bnn_core.datasets.demo.optics import Optics, binomial_blur, splat
 
-CHANNELS = ("actin", "tubulin", "DNA")
+DRAWN_CHANNELS = ("actin", "tubulin", "DNA")
 """Channel order of every drawn field: red, green, blue, so that it can be shown as it is."""
 
 _MAX_PIECES = 5
@@ -80,7 +80,7 @@ def draw_field(looks: np.ndarray, optics: Optics, rng: np.random.Generator) -> n
     No background, noise or illumination: a field without cells is black.
     """
     if len(looks) == 0:
-        return np.zeros((len(CHANNELS), optics.size, optics.size), dtype=np.float32)
+        return np.zeros((len(DRAWN_CHANNELS), optics.size, optics.size), dtype=np.float32)
     cells = _Cells(looks, optics, rng)
     ground = _share_ground(cells, optics)
     dna = _draw_nuclei(cells, optics, rng)
@@ -256,7 +256,7 @@ def _draw_tubulin(
     fine, thick = _threads(cells, ground, optics, rng)
     level = (cells["tubulin"] * cells.brightness)[who]
     soft = ground.inside * level * (0.62 * diffuse + 0.8 * near)
-    return soft + fine + blur(thick, 2)
+    return soft + fine + binomial_blur(thick, 2)
 
 
 def _threads(
@@ -312,7 +312,7 @@ def _draw_actin(
     fibres = splat(*_fibres(cells, optics, rng), optics.canvas) * ground.inside
     dots = splat(*_dots(cells, rng), optics.canvas) * ground.inside
     needles = splat(*_needles(cells, rng), optics.canvas)
-    return soft + fibres + blur(dots, 1) + needles
+    return soft + fibres + binomial_blur(dots, 1) + needles
 
 
 def _fibres(

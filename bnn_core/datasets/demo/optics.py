@@ -82,7 +82,7 @@ def splat(x: np.ndarray, y: np.ndarray, weight: np.ndarray, side: int) -> np.nda
     return canvas.reshape(side, side).astype(np.float32)
 
 
-def blur(canvas: np.ndarray, times: int) -> np.ndarray:
+def binomial_blur(canvas: np.ndarray, times: int) -> np.ndarray:
     """The [1 2 1]/4 blur in both directions, so many times."""
     for _ in range(times):
         padded = np.pad(canvas, 1)
