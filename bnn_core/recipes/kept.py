@@ -43,7 +43,7 @@ def compounds(study: Study) -> pd.DataFrame:
     )
 
 
-def prediction_sets(study: Study, method: str, level: float) -> PredictionSets:
+def class_sets(study: Study, method: str, level: float) -> PredictionSets:
     """`prediction_sets.table_sets` of a method at a level."""
 
     def make() -> pd.DataFrame:
@@ -68,7 +68,7 @@ def fill_derived(study: Study) -> None:
     levels = available_levels(study.images)
     for method in study.methods:
         accuracies(study, method)
-        prediction_sets(study, method, LEVEL)
+        class_sets(study, method, LEVEL)
         if "well" in levels:
             wells(study, method)
     for level in ("compound", "treatment"):

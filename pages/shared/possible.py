@@ -39,4 +39,4 @@ def of_study(study: Study, method: str) -> PredictionSets:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _of_study(identity: str, method: str, level: float, _study: Study) -> PredictionSets:
-    return kept.prediction_sets(_study, method, level)
+    return kept.class_sets(_study, method, level)
