@@ -74,8 +74,8 @@ def add_train_flags(parser: argparse.ArgumentParser, presets: Presets) -> None:
         metavar="NAME,NAME",
         default="vi,standard",
         help=f"methods to train and compare, in any order: {', '.join(known)}; filters, rankings, "
-        f"report and export read the first of {', '.join(by_precedence(known))} "
-        "(default: vi,standard)",
+        f"report and export read the first of {', '.join(by_precedence(known))} (default: "
+        "vi,standard)",
     )
     parser.add_argument(
         "--preset",

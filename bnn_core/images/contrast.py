@@ -103,7 +103,8 @@ def area_resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     else:
         image = _area_weights(rows, height) @ image
     if columns % width == 0:
-        return image.reshape(*lead, height, width, columns // width).mean(axis=-1)
+        step = columns // width  # sums of whole columns: a mean over few neighbours is slow
+        return sum(image[..., k::step] for k in range(step)) / np.float32(step)
     return image @ _area_weights(columns, width).T
 
 

@@ -267,8 +267,7 @@ def planned_warnings(making: Path) -> list[str]:
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     copies = [
         f"{count(int(rows.sum()), 'row')} {have(int(rows.sum()))} a second copy of an image, "
-        f"{how}; "
-        "not counted for accuracy"
+        f"{how}; not counted for accuracy"
         for role, how in (
             ("new", "predicted by a network that saw no image of its label"),
             ("shifted", "damaged on purpose"),
@@ -284,5 +283,5 @@ def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
         *copies,
         f"{count(n, 'image')} {have(n)} a label that the fold could not learn, because all "
         f"compounds with it were held out ({', '.join(classes)}): marked unpredictable and "
-        f"counted separately",
+        "counted separately",
     ]

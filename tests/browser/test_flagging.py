@@ -173,7 +173,7 @@ def test_a_slow_server_records_what_was_pressed_and_the_dialog_says_so_meanwhile
         tab.close()
 
 
-def test_two_reviewers_in_the_same_second_are_both_told(profile, cache):
+def test_two_reviewers_in_the_same_second_both_get_a_message(profile, cache):
     tabs = {who: profile.new_page() for who in ("Ann", "Ben")}
     for who, tab in tabs.items():
         look_at(tab, "img-0040")

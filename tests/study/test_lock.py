@@ -72,7 +72,7 @@ def table(tmp_path_factory):
     return path
 
 
-def test_a_second_maker_is_told_who_makes_it_and_does_nothing(tmp_path, table, capsys):
+def test_a_second_process_gets_an_error_that_names_the_first(tmp_path, table, capsys):
     out = write_animals(tmp_path, n=20)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
     command = ["import", str(table), "--out", str(out), "--force"]
