@@ -1,7 +1,7 @@
 """Which columns of a table are measured features: numbers that are neither metadata nor constant."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,8 @@ from bnn_core.tables.reading import looks_numeric
 
 #: Columns with more missing cells than this share of the rows are left out.
 MOST_MISSING = 0.2
+#: Columns that are looked at together.
+_COLUMNS_AT_A_TIME = 64
 #: How the names of CellProfiler's bookkeeping and of metadata begin, in lower case.
 NOT_FEATURES = (
     "metadata",
@@ -86,9 +88,7 @@ def usable_columns(
     keep = np.ones(len(names), dtype=bool)
     reasons: dict[str, list[str]] = {"constant": [], "missing": [], "numbers": []}
     codes = [pd.factorize(rows[c])[0] for c in ("label", "group")]
-    for j, name in enumerate(names):
-        x = values[:, j]
-        x[~np.isfinite(x)] = np.nan
+    for j, (name, x) in enumerate(zip(names, _columns(values), strict=True)):
         known = x[~np.isnan(x)]
         reason = None
         if len(known) < (1 - MOST_MISSING) * len(x):
@@ -107,6 +107,14 @@ def usable_columns(
     return ChosenColumns(values if keep.all() else values[:, keep], chosen, note)
 
 
+def _columns(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Each column, infinite values made nan in place too; some at a time, for rows lie together."""
+    for first in range(0, values.shape[1], _COLUMNS_AT_A_TIME):
+        part = values[:, first : first + _COLUMNS_AT_A_TIME]
+        part[~np.isfinite(part)] = np.nan
+        yield from np.ascontiguousarray(part.T)
+
+
 def _numbers(x: np.ndarray, codes: np.ndarray, *, whole: bool) -> bool:
     """Whether each name behind `codes` (-1: none) has one number of its own.
 
@@ -116,13 +124,16 @@ def _numbers(x: np.ndarray, codes: np.ndarray, *, whole: bool) -> bool:
     known = (codes >= 0) & ~np.isnan(x)
     if not known.any():
         return False
-    if (x[known] != np.rint(x[known])).any() and (
-        whole or known.sum() < 2 * len(np.unique(codes[known]))
-    ):
+    x, codes = x[known], codes[known]
+    value_of = np.full(codes.max() + 1, np.nan, x.dtype)
+    value_of[codes] = x
+    if (x != value_of[codes]).any():
         return False
-    pairs = np.unique(np.stack([x[known], codes[known]]), axis=1)
-    several = len(np.unique(codes[known]))
-    return several > 1 and pairs.shape[1] == several == len(np.unique(pairs[0]))
+    numbers = value_of[~np.isnan(value_of)]
+    if len(numbers) < 2 or len(np.unique(numbers)) < len(numbers):
+        return False
+    fractions = (numbers != np.rint(numbers)).any()
+    return not (fractions and (whole or len(x) < 2 * len(numbers)))
 
 
 def _note(chosen: Sequence[str], reasons: dict[str, list[str]], gaps: int) -> str:

@@ -182,7 +182,7 @@ def test_channels_can_be_chosen_and_are_checked(tmp_path, rgb_set):
         "b",
         "c",
     ]
-    with pytest.raises(InputError, match=r"--channels names 2 \(a, b\), but the images have 3"):
+    with pytest.raises(InputError, match=r"channels are 2 \(a, b\), but the images have 3"):
         load_plate(rgb_set, tmp_path / "three", channels=["a", "b"])
 
 
