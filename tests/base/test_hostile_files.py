@@ -22,7 +22,7 @@ from bnn_core.study.folder import open_study
 from bnn_core.tables.samples import load_samples
 
 #: Damaged files of each format.
-TRIES = 12
+TRIES = 4
 
 
 def test_damaged_files_of_every_format_are_read_or_refused_in_one_line(tmp_path):
