@@ -21,7 +21,7 @@ from bnn_core.datasets.extra_rows import CORRUPTION, STORED
 from bnn_core.images.faults import corrupt
 from bnn_core.images.rendering import channel_colours, thumbnail
 from bnn_core.study.description import Names, Positive
-from bnn_core.study.folder import TRUTH, write_table
+from bnn_core.study.folder import REVIEWS, TRUTH, write_table
 from bnn_core.study.tables import CONTRAST, demand_columns, demand_offsets, demand_shape
 
 DESCRIPTION = "source.json"
@@ -172,7 +172,8 @@ class PlateSource:
     def keep_with_study(self, making: Path) -> None:
         """Put contrast.parquet and quarantine.csv into a study's folder: the pages show them.
 
-        Pictures that are nowhere else go there themselves, and the truth of synthetic ones.
+        Pictures that are nowhere else go there themselves, and the truth of synthetic ones and
+        example decisions about them.
         """
         if self.channels:
             with atomic_path(making / "contrast.parquet") as temporary:
@@ -180,6 +181,8 @@ class PlateSource:
         self.keep_quarantine(making)
         if self.truth is not None:
             write_table(making / TRUTH, self.truth)
+        if (self.folder / REVIEWS).is_dir():
+            shutil.copytree(self.folder / REVIEWS, making / REVIEWS, dirs_exist_ok=True)
         if self.travels:
             shutil.copytree(self.image_root, making / PICTURES, dirs_exist_ok=True)
 

@@ -16,11 +16,12 @@ from bnn_core.base.files import atomic_path
 from bnn_core.study.catalogue import demand_study, study_path
 from bnn_core.study.description import read_description, stamp_of
 from bnn_core.study.lock import settle
-from bnn_core.study.opened import TRUTH, Study
+from bnn_core.study.opened import REVIEWS, TRUTH, Study
 from bnn_core.study.tables import ROLES
 
 __all__ = [
     "ROLES",
+    "REVIEWS",
     "TRUTH",
     "Study",
     "content_hashes",

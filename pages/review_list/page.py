@@ -9,7 +9,7 @@ from bnn_core.base.wording import count
 from bnn_core.review.agreement import agreements
 from bnn_core.review.log import DECISIONS
 from bnn_core.study.folder import Study
-from pages.review_list import files
+from pages.review_list import examples, files
 from pages.shared import filters, frame, panels, reviewer, studies
 from pages.shared.empty import empty
 from pages.shared.flagging import decision_words, flag_control, review_log
@@ -93,6 +93,7 @@ def flagged_list(study: Study) -> None:
             "import”.",
             ":material/flag:",
         )
+        examples.draw(study, _MESSAGE)
         draw_absent(study)
         return
     matching = state[state.index.isin(filters.passing(study))]

@@ -84,6 +84,9 @@ def _draw_job(job: jobs.Job) -> None:
         st.progress(share or 0.0, f":small[{plain(text) or 'starting'}]")
     elif job.problem:
         st.markdown(f":small[:red[:material/error: {plain(job.problem)}]]")
+    if job.state in (jobs.INTERRUPTED, jobs.FAILED):
+        # It can go on by hand, here or on another machine, also where this server does not train.
+        st.code(shlex.join(["bnn", *job.words]), language="bash", wrap_lines=True)
 
     def small_button(label: str, action, *args: object) -> None:
         st.button(label, key=f"job_{number}_{label}", type="tertiary", on_click=action, args=args)
