@@ -18,11 +18,18 @@ from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, read_json
 from bnn_core.base.reading import read_array, read_parquet
 from bnn_core.datasets.extra_rows import CORRUPTION, STORED
+from bnn_core.images.contrast import stretch
 from bnn_core.images.faults import corrupt
 from bnn_core.images.rendering import channel_colours, thumbnail
 from bnn_core.study.description import Names, Positive
 from bnn_core.study.folder import REVIEWS, TRUTH, write_table
-from bnn_core.study.tables import CONTRAST, demand_columns, demand_offsets, demand_shape
+from bnn_core.study.tables import (
+    CONTRAST,
+    demand_columns,
+    demand_offsets,
+    demand_shape,
+    shown_columns,
+)
 
 DESCRIPTION = "source.json"
 REMEDY = "delete the folder of prepared images and run the same command again"
@@ -126,11 +133,21 @@ class PlateSource:
         with open(packed_path, "rb") as packed:
             for row, stored in enumerate(self._stored()):
                 if spoilt[row]:
-                    unit = self.pixels(np.array([row]))[0].astype(np.float32) / 255
-                    yield thumbnail(unit, colours)
+                    yield thumbnail(self._as_shown(row), colours)
                 else:
                     packed.seek(int(offsets[stored]))
                     yield packed.read(int(offsets[stored + 1] - offsets[stored])) or None
+
+    def _as_shown(self, row: int) -> np.ndarray:
+        """(C, H, W) in [0, 1]: the image as trained on, between the limits of its plate's pictures."""
+        unit = self.pixels(np.array([row]))[0].astype(np.float32) / 255
+        if self.normalise != "none":
+            return unit
+        plate = self.table["plate"].iat[row] if "plate" in self.table else None
+        limits = self.contrast[self.contrast["plate"] == (plate if isinstance(plate, str) else "")]
+        limits = limits.set_index("channel").loc[self.channels]
+        shown = limits[shown_columns(limits)].to_numpy() / limits[["high"]].to_numpy()
+        return stretch(unit, shown)
 
     def _stored(self) -> np.ndarray:
         """(N,) row in `images` of each row of the table."""
