@@ -69,7 +69,8 @@ def _number_of_networks(text: str) -> int | str:
 def add_train_flags(
     parser: argparse.ArgumentParser, presets: Presets, methods: str = "vi,standard"
 ) -> None:
-    """--methods (`methods` by default), --preset, and a flag per field of TrainConfig: VALUE, or METHOD=VALUE for one."""
+    """--methods (`methods` by default), --preset, and a flag per field of TrainConfig: VALUE, or
+    METHOD=VALUE for one."""
     known = list(next(iter(presets.values())))
     parser.add_argument(
         "--methods",

@@ -20,8 +20,8 @@ from bnn_core.study.opened import REVIEWS, TRUTH, Study
 from bnn_core.study.tables import ROLES
 
 __all__ = [
-    "ROLES",
     "REVIEWS",
+    "ROLES",
     "TRUTH",
     "Study",
     "content_hashes",

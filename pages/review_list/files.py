@@ -19,9 +19,9 @@ from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.importing import FlagImport, Replacing, import_flags
 from bnn_core.review.log import Event, ReviewLog
 from bnn_core.review.short_list import short_list, workbook_bytes
-from bnn_core.study.catalogue import DEFAULT_ROOT, cache_root
 from bnn_core.study.folder import Study
 from pages.shared import choices, possible, reviewer, studies
+from pages.shared.commands import command
 from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain, without_none
 
@@ -88,7 +88,7 @@ def draw_export(study: Study) -> None:
         )
         st.caption(
             "The same file by command: "
-            f"`{_command('report', study.name, '--out', f'{study.name}-report.html')}`"
+            f"`{command('report', study.name, '--out', f'{study.name}-report.html')}`"
         )
     st.markdown(
         "To train again with the reviewed labels, add the exported list to the command that made "
@@ -112,22 +112,15 @@ def _buttons(study: Study, table: str, data) -> None:
                 help=HELP.get(form),
             )
         flags = ["--table", table] if table != "flagged" else _flags_of_flagged()
-        command = _command("export", study.name, *flags, "--out", f"{study.name}-{table}.csv")
+        words = command("export", study.name, *flags, "--out", f"{study.name}-{table}.csv")
         short = "; with `--short` and `.xlsx` the Excel file" if table == "flagged" else ""
-        st.caption(f"The same CSV by command, or `.parquet`{short}: `{command}`")
+        st.caption(f"The same CSV by command, or `.parquet`{short}: `{words}`")
 
 
 def _flags_of_flagged() -> list[str]:
     """The chance of the sets of classes, where it is not the command's own."""
     chance = possible.chance()
     return [] if chance == LEVEL else ["--chance", f"{chance:g}"]
-
-
-def _command(*words: str) -> str:
-    """A command that reads this folder of studies, whatever shell it is pasted into."""
-    root = cache_root()
-    cache = [] if root == DEFAULT_ROOT else ["--cache", str(root.absolute())]
-    return shlex.join(["bnn", *words, *cache])
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)

@@ -21,6 +21,9 @@ from bnn_core.datasets.demo.phenotypes import CLASSES, FAINT, MECHANISMS, UNSEEN
 from bnn_core.datasets.sources import open_source
 from bnn_core.images.decoding import read_image
 from bnn_core.recipes import screens
+from bnn_core.review.agreement import agreements
+from bnn_core.review.examples import load_examples
+from bnn_core.review.log import ReviewLog
 from bnn_core.study.checking import check_study
 from bnn_core.study.fields import read_original
 from bnn_core.study.folder import open_study
@@ -287,7 +290,8 @@ def test_the_command_makes_a_study_that_can_be_moved(small, drawn_once, tmp_path
     )
     out = tmp_path / "made" / "demo"
     argv = ["study", "demo", "--out", str(out), "--preset", "quick", "--epochs", "1", "--folds",
-            "2", "--methods", "vi,standard,laplace", "--num-samples", "11", "--head-width", "16", "--pathways", "2"]  # fmt: skip
+            "2", "--methods", "vi,standard,laplace", "--num-samples", "11",
+            "--head-width", "16", "--pathways", "2"]  # fmt: skip
     assert cli.main(argv) == 0
     assert str(tmp_path) not in (out / "study.json").read_text()
     assert not list(out.rglob("*.safetensors"))
@@ -296,6 +300,11 @@ def test_the_command_makes_a_study_that_can_be_moved(small, drawn_once, tmp_path
     assert check_study(study.path) == []
     assert study.meta["synthetic"] and study.meta["weights_kept"] is False
     pd.testing.assert_frame_equal(study.truth, small.truth, check_dtype=False)
+    # Two reviewers decided, not always alike; nothing of it is in a log before it is asked for.
+    log = ReviewLog(tmp_path)
+    assert load_examples(study, log, "me") == len(log.opinions(study))
+    (pair,) = agreements(log.opinions(study))
+    assert 0 < pair.same < pair.images
     row = int(np.flatnonzero(study.images["role"] == "control")[0])
     assert read_original(study, row).shape == (3, 32, 32)
     assert study.samples("vi").shape == (len(study.images), 11, 5)

@@ -45,6 +45,17 @@ def flagged(cache):
     return study, log
 
 
+def test_example_decisions_are_loaded_on_request(monkeypatch, cache):
+    study = open_study(cache / "animals")
+    (study.path / "reviews").mkdir()
+    lines = "\n".join(f"{study.images['image_id'][i]},other,exclude" for i in range(3))
+    (study.path / "reviews" / "ada.csv").write_text(f"image_id,reason,decision\n{lines}\n")
+    app = pages(monkeypatch, cache, PAGE, study="animals")
+    assert ReviewLog(cache).state(study).empty
+    app.button(key="review_examples").click().run()
+    assert not app.exception and len(ReviewLog(cache).state(study)) == 3
+
+
 @pytest.mark.parametrize("view", ["List", "History", "Export and import", "Did cleaning help?"])
 def test_empty(monkeypatch, cache, view):
     app = pages(monkeypatch, cache, PAGE, study="animals", view=view)
