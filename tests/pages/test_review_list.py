@@ -45,6 +45,22 @@ def flagged(cache):
     return study, log
 
 
+def test_a_blind_reviewer_sees_no_decision_of_another(monkeypatch, cache, flagged):
+    study, log = flagged
+    assert set(log.state(study, "Ada")["decision"]) == {"unsure"}
+    assert log.state(study, "Bo").index.tolist() == [0, 1, 2]
+    app = pages(monkeypatch, cache, PAGE, study="animals", flagged_as="table")
+    assert "Ada and Bo" in text_of(app)
+    app.text_input(key="review_name").input("Bo").run()
+    app.toggle(key="blind").set_value(True).run()
+    assert not app.exception and "Ada" not in text_of(app)
+    assert app.dataframe[0].value["decision"].tolist() == ["relabel"] * 3
+    # On other pages too.
+    app.switch_page("one_image/page.py").run()
+    assert not app.exception
+    assert app.session_state["_blind_on"] is True
+
+
 def test_example_decisions_are_loaded_on_request(monkeypatch, cache):
     study = open_study(cache / "animals")
     (study.path / "reviews").mkdir()
