@@ -57,7 +57,7 @@ PAGES: dict[str, list[Entry]] = {
             cutoff=True,
         ),
         Entry(
-            "mechanisms.py",
+            "mechanisms/page.py",
             "Mechanisms",
             "medication",
             "How are the compounds of one mechanism predicted, and how do they look?",
@@ -102,7 +102,7 @@ PAGES: dict[str, list[Entry]] = {
             cutoff=True,
         ),
         Entry(
-            "compare_methods.py",
+            "compare_methods/page.py",
             "Compare methods",
             "leaderboard",
             "Would another method do better on these images?",

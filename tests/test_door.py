@@ -1,5 +1,6 @@
 """The names that `import bnn_core as bnn` gives, each tried as a user would."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -75,6 +76,16 @@ def test_the_import_is_lazy_and_every_name_is_there():
     assert set(bnn.__all__) <= set(dir(bnn))
     with pytest.raises(AttributeError, match="no attribute 'train'"):
         bnn.train  # noqa: B018
+
+
+def test_keywords_of_a_new_study_are_shown_and_checked(tmp_path):
+    shown = inspect.signature(bnn.study_from_plate).parameters
+    assert {"table", "out", "label", "layout", "size", "methods", "force"} <= set(shown)
+    assert shown["folds"].default is None and shown["size"].default == 128
+    assert set(inspect.signature(bnn.study_from_arrays).parameters) >= {"images", "out", "size"}
+    for keyword, meant in (("contrl", "control"), ("epoch", "epochs"), ("settings", "")):
+        with pytest.raises(bnn.InputError, match=rf"'{keyword}'.*{meant}"):
+            bnn.study_from_plate(tmp_path / "t.csv", tmp_path / "s", **{keyword: 1})
 
 
 def test_studies_are_listed_and_opened(trained, monkeypatch):

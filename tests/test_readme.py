@@ -14,7 +14,7 @@ from page_studies import write_compounds
 from PIL import Image
 
 from bnn_core.commands import cli, study
-from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def test_every_command_and_kind_of_study_is_shown():
     words = [shlex.split(line)[1:] for line in shown()]
     assert set(cli.COMMANDS) == {argv[0] for argv in words}
     kinds = {argv[1] for argv in words if argv[0] == "study"}
-    assert {module.NAME for module in study.KINDS} == kinds
+    assert {module.NAME for module in study.STUDY_KINDS} == kinds
 
 
 @pytest.mark.parametrize("line", shown())
@@ -117,8 +117,10 @@ def test_the_python_example_runs(world, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copy(world / "predictions.csv", "predictions.csv")
     small = {"epochs": 1, "head_width": 8, "pathways": 1, "crop": 8}
-    presets = {"default": {m: replace(PRESETS["quick"][m], **small) for m in ("vi", "standard")}}
-    monkeypatch.setattr("bnn_core.recipes.arrays.PRESETS", presets)
+    presets = {
+        "default": {m: replace(PLATE_PRESETS["quick"][m], **small) for m in ("vi", "standard")}
+    }
+    monkeypatch.setattr("bnn_core.recipes.arrays.PLATE_PRESETS", presets)
     compounds = np.repeat(list("abcdef"), 6)
     labels = np.where(compounds < "d", "bright", "dark")
     images = np.random.default_rng(0).integers(0, 255, (36, 2, 16, 16), dtype=np.uint8)

@@ -58,7 +58,7 @@ def is_file(path: str | os.PathLike) -> bool:
         return False
 
 
-def typed(text: str) -> Path:
+def typed_path(text: str) -> Path:
     """A path as a user types it, "~" for the home folder. Where limited, "~" is an ordinary name:
     it would reveal which users there are."""
     path = Path(text.strip())

@@ -62,13 +62,13 @@ class Score:
 
 
 #: The score of cut-offs, rankings and captions until another is chosen.
-DEFAULT = "signed_confidence"
+DEFAULT_SCORE = "signed_confidence"
 #: The score of images that are unlike all training images.
 UNLIKENESS = "unlikeness"
 
 _RECORDS = (
     Score(
-        DEFAULT,
+        DEFAULT_SCORE,
         "Signed confidence",
         "signed confidence",
         "signed c",

@@ -14,7 +14,7 @@ from pathlib import Path
 from bnn_core.base.errors import InputError
 from bnn_core.commands.flags import whole_number
 from bnn_core.datasets.bbbc021_download import BASE_URL, download_bbbc021
-from bnn_core.datasets.mnist import data_root, download
+from bnn_core.datasets.mnist import data_root, download_torchvision_set
 
 NAMES = ("mnist", "emnist", "bbbc021")
 MIRROR = "BNN_BBBC021_URL"
@@ -59,7 +59,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     root = data_root(args.data)
     if args.name != "bbbc021":
-        return download(args.name, root)
+        return download_torchvision_set(args.name, root)
     if args.plates is None and not (args.labelled or args.all):
         raise InputError(
             "BBBC021 is large: choose --plates NAME,NAME (840 MB each), --labelled or --all "

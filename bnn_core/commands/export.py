@@ -23,7 +23,7 @@ from bnn_core.commands.flags import add_cache_flag
 from bnn_core.measures.prediction_sets import LEVEL
 from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.exporting import (
-    FORMATS,
+    TABLE_FORMATS,
     csv_bytes,
     export_flagged,
     format_of,
@@ -45,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="file to write: .csv or .parquet; with --short .csv or .xlsx",
     )
-    parser.add_argument("--format", choices=FORMATS, help="default: by the file's ending")
+    parser.add_argument("--format", choices=TABLE_FORMATS, help="default: by the file's ending")
     parser.add_argument(
         "--table",
         choices=("flagged", "labels", "compounds"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from bnn_core.commands.flags import add_cache_flag, read_map
 from bnn_core.study.catalogue import cache_root
 from bnn_core.study.folder import open_study
-from bnn_core.suspects.second_opinion import read_features, save_opinion
+from bnn_core.suspects.second_opinion import read_profiles, save_opinion
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> str:
     study = open_study(args.study, cache_root(args.cache))
-    features = read_features(args.features, read_map(args.map))
+    features = read_profiles(args.features, read_map(args.map))
     for note in features.notes:
         print(note, file=sys.stderr)
     saved = save_opinion(study, features, args.control or None)

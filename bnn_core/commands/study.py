@@ -11,14 +11,14 @@ from bnn_core.commands import (
     study_plate,
 )
 
-KINDS = (study_mnist, study_digits, study_plate, study_features, study_bbbc021, study_demo)
+STUDY_KINDS = (study_mnist, study_digits, study_plate, study_features, study_bbbc021, study_demo)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(
         title="kinds of study", dest="kind", metavar="KIND", required=True
     )
-    for module in KINDS:
+    for module in STUDY_KINDS:
         sub = kinds.add_parser(
             module.NAME,
             help=module.HELP,

@@ -15,7 +15,8 @@ from bnn_core.commands import study_plate
 from bnn_core.commands.flags import out_folder, whole_number
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
 from bnn_core.datasets.mnist import data_root
-from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.datasets.preparation import ImageOptions
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.recipes.screens import make_bbbc021_study
 
 NAME = "bbbc021"
@@ -44,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     study_plate.add_plate_flags(parser)
     add_study_flags(parser)
-    add_train_flags(parser, PRESETS)
+    add_train_flags(parser, PLATE_PRESETS)
 
 
 def run(args: argparse.Namespace) -> str:
@@ -52,14 +53,13 @@ def run(args: argparse.Namespace) -> str:
     made = make_bbbc021_study(
         out,
         data_root(args.data),
-        chosen_methods(args, PRESETS),
+        chosen_methods(args, PLATE_PRESETS),
         study_plate.division(args),
+        study_plate.running(args),
         plates=[name.strip() for name in (args.plates or "").split(",") if name.strip()] or None,
         everything=args.everything,
         taxol_seed=args.taxol_seed,
-        size=args.size,
-        pixel_size_um=args.pixel_size,
+        scaling=ImageOptions(size=args.size, pixel_size_um=args.pixel_size),
         title=args.title,
-        **study_plate.run_flags(args),
     )
     return study_plate.report(args, out, made)

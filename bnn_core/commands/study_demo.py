@@ -15,7 +15,7 @@ from bnn_core.commands.training_flags import add_study_flags, add_train_flags, c
 from bnn_core.recipes.screens import DEMO_PRESETS, make_demo_study
 
 NAME = "demo"
-METHODS = "vi,standard,ensemble,laplace"
+DEMO_METHODS = "vi,standard,ensemble,laplace"
 HELP = "a synthetic screen with planted faults: no download"
 
 
@@ -34,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     study_plate.add_fold_flags(parser)
     add_study_flags(parser)
-    add_train_flags(parser, DEMO_PRESETS, METHODS)
+    add_train_flags(parser, DEMO_PRESETS, DEMO_METHODS)
 
 
 def run(args: argparse.Namespace) -> str:
@@ -43,9 +43,9 @@ def run(args: argparse.Namespace) -> str:
         out,
         chosen_methods(args, DEMO_PRESETS),
         study_plate.division(args),
+        study_plate.running(args),
         data_seed=args.data_seed,
         title=args.title,
         keep_weights=args.keep_weights,
-        **study_plate.run_flags(args),
     )
     return study_plate.report(args, out, made)

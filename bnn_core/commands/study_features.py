@@ -14,11 +14,12 @@ import argparse
 from pathlib import Path
 
 from bnn_core.commands.flags import out_folder
-from bnn_core.commands.study_plate import add_fold_flags, division, report, run_flags
+from bnn_core.commands.study_plate import add_fold_flags, division, report, running
 from bnn_core.commands.table_flags import add_row_flags, table_options
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
 from bnn_core.datasets.anchoring import ANCHORS
-from bnn_core.recipes.feature_presets import PRESETS
+from bnn_core.datasets.features import FeatureOptions
+from bnn_core.recipes.feature_presets import FEATURE_PRESETS
 from bnn_core.recipes.feature_study import make_feature_study
 
 NAME = "features"
@@ -63,7 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_fold_flags(parser, copies=False)
     add_study_flags(parser, "the table's name")
-    add_train_flags(parser, PRESETS)
+    add_train_flags(parser, FEATURE_PRESETS)
 
 
 def run(args: argparse.Namespace) -> str:
@@ -71,15 +72,17 @@ def run(args: argparse.Namespace) -> str:
     made = make_feature_study(
         args.table,
         out,
-        chosen_methods(args, PRESETS),
+        chosen_methods(args, FEATURE_PRESETS),
         division(args),
-        **table_options(args),
-        metadata=args.metadata,
-        features=args.features,
-        anchor=args.anchor,
-        pictures=args.pictures,
-        group=args.group,
+        FeatureOptions(
+            **table_options(args),
+            metadata=args.metadata,
+            features=args.features,
+            anchor=args.anchor,
+            pictures=args.pictures,
+            group=args.group,
+        ),
+        running(args),
         title=args.title,
-        **run_flags(args),
     )
     return report(args, out, made)

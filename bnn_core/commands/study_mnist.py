@@ -15,9 +15,9 @@ from pathlib import Path
 
 from bnn_core.commands.flags import out_folder, whole_number
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
-from bnn_core.datasets.mnist import data_root, download, has_mnist
+from bnn_core.datasets.mnist import data_root, download_torchvision_set, has_mnist
 from bnn_core.recipes.adding import add_named_images, adding_to
-from bnn_core.recipes.digits import PRESETS, make_digit_study, mnist_digits
+from bnn_core.recipes.digits import DIGIT_PRESETS, make_digit_study, mnist_digits
 from bnn_core.study.describing import one_line, with_notes
 
 NAME = "mnist"
@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_study_flags(parser)
     add_figure6_flags(parser)
-    add_train_flags(parser, PRESETS)
+    add_train_flags(parser, DIGIT_PRESETS)
 
 
 def add_figure6_flags(parser: argparse.ArgumentParser) -> None:
@@ -71,11 +71,11 @@ def figure6_settings(args: argparse.Namespace) -> dict[str, int]:
 
 
 def run(args: argparse.Namespace) -> str:
-    choice, out = chosen_methods(args, PRESETS), out_folder(args, NAME)
+    choice, out = chosen_methods(args, DIGIT_PRESETS), out_folder(args, NAME)
     root = data_root(args.data)
     if not (args.ood and adding_to(out)):
         if not args.data and not has_mnist(root):
-            print(download("mnist", root), file=sys.stderr)
+            print(download_torchvision_set("mnist", root), file=sys.stderr)
         made = make_digit_study(
             out,
             mnist_digits(root, args.title or f"MNIST, LeNet5 ({args.preset})"),

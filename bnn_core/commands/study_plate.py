@@ -25,11 +25,14 @@ from bnn_core.base.files import read_json, write_bytes
 from bnn_core.commands.flags import micrometres, out_folder, whole_number
 from bnn_core.commands.table_flags import add_table_flags, dry_run, plate_options, scanned
 from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
+from bnn_core.datasets.plate_options import PlateOptions
 from bnn_core.datasets.plates import source_name
+from bnn_core.datasets.preparation import ImageOptions
 from bnn_core.images.faults import CORRUPTIONS
+from bnn_core.recipes.division import LEAVE_OUT, Division, RunOptions
 from bnn_core.recipes.plate_folds import PLAN
-from bnn_core.recipes.plate_presets import PRESETS
-from bnn_core.recipes.plate_study import LEAVE_OUT, Division, make_table_study
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
+from bnn_core.recipes.plate_study import make_table_study
 from bnn_core.study.describing import with_notes
 
 NAME = "plate"
@@ -56,7 +59,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_plate_flags(parser)
     add_study_flags(parser, "the name of the table or folder")
-    add_train_flags(parser, PRESETS)
+    add_train_flags(parser, PLATE_PRESETS)
 
 
 def add_plate_flags(parser: argparse.ArgumentParser) -> None:
@@ -153,16 +156,12 @@ def run(args: argparse.Namespace) -> str:
     made = make_table_study(
         source,
         out,
-        chosen_methods(args, PRESETS),
+        chosen_methods(args, PLATE_PRESETS),
         division(args),
-        **plate_options(args),
-        group=args.group,
-        size=args.size,
-        normalise=args.normalise,
-        intensities=args.intensities,
-        pixel_size_um=args.pixel_size,
+        PlateOptions(**plate_options(args), group=args.group),
+        ImageOptions(args.size, args.normalise, args.intensities, args.pixel_size),
+        running(args),
         title=args.title,
-        **run_flags(args),
     )
     return report(args, out, made)
 
@@ -180,14 +179,9 @@ def division(args: argparse.Namespace) -> Division:
     )
 
 
-def run_flags(args: argparse.Namespace) -> dict[str, object]:
+def running(args: argparse.Namespace) -> RunOptions:
     """The flags that say how a study of plates is run."""
-    return {
-        "jobs": args.jobs,
-        "prepare_only": args.prepare_only or args.slurm,
-        "force": args.force,
-        "restart": args.restart,
-    }
+    return RunOptions(args.jobs, args.prepare_only or args.slurm, args.force, args.restart)
 
 
 def slurm_script(out: Path, folds: int) -> str:

@@ -11,7 +11,7 @@ from bnn_core.base.wording import listed
 
 ANCHORS = ("none", "controls")
 #: Controls that a plate needs at least.
-FEWEST = 3
+FEWEST_CONTROLS = 3
 #: Of a normal distribution the median absolute deviation is 1 / this of the standard deviation.
 _MAD = 1.4826
 
@@ -26,7 +26,7 @@ def anchored(
     over the controls of all plates: a handful of wells of one plate give the middle and not the
     spread. New plates therefore take the `spread` of the study. A feature whose controls do not vary
     stays in its own units, with spread 1. rows: role and plate of the rows. Raises InputError without
-    plates or controls, and for a plate with fewer than FEWEST.
+    plates or controls, and for a plate with fewer than FEWEST_CONTROLS.
     """
     control = (rows["role"] == "control").to_numpy()
     if not control.any():
@@ -38,10 +38,10 @@ def anchored(
         )
     plates = rows["plate"].to_numpy(dtype=object)
     counts = pd.Series(control).groupby(plates).sum()
-    few = [str(plate) for plate, number in counts.items() if number < FEWEST]
+    few = [str(plate) for plate, number in counts.items() if number < FEWEST_CONTROLS]
     if few:
         raise InputError(
-            f"{path}: --anchor controls needs at least {FEWEST} controls on every plate; "
+            f"{path}: --anchor controls needs at least {FEWEST_CONTROLS} controls on every plate; "
             f"{listed(few)} {'has' if len(few) == 1 else 'have'} fewer"
         )
     out = np.array(values, dtype=np.float32)

@@ -13,6 +13,7 @@ of taxol are predicted, neither trained on nor scored.
 import difflib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING
-from bnn_core.datasets.preparation import prepare_source
+from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.tables.columns import ColumnMap, map_columns
 from bnn_core.tables.reading import read_table, rows_text
@@ -35,7 +36,7 @@ CITATION = (
 )
 DMSO = "DMSO"
 #: Counts of all intensities of a plate, kept beside a part of its images.
-INTENSITIES = "intensities.npz"
+INTENSITIES_FILE = "intensities.npz"
 FILE_NAME = re.compile(
     r"^(.*?)_?([A-H]\d{2})_s([1-4])_w([124])"
     r"([0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})\.tif$"
@@ -100,26 +101,23 @@ def read_bbbc021(
 def load_bbbc021(
     chosen: Chosen,
     folder: Path,
+    scaling: ImageOptions,
     *,
-    size: int | None = 128,
-    pixel_size_um: float | None = None,
     workers: int | None = None,
 ) -> PlateSource:
     """Read the images of `read_bbbc021` into a source, prepared in `folder`.
 
-    pixel_size_um: micrometres per pixel of the originals, which the set's metadata do not give.
-    Raises InputError as `prepare_source`.
+    scaling: intensities are those of plates and channels; the set's metadata do not give the size of
+    a pixel. Raises InputError as `prepare_source`.
     """
     table = chosen.table
     return prepare_source(
         table,
+        replace(scaling, normalise="plate"),
         channels=CHANNELS,
         image_root=chosen.root,
         folder=folder,
         classes=sorted(table["label"].dropna().unique()),
-        size=size,
-        normalise="plate",
-        pixel_size_um=pixel_size_um,
         notes=chosen.notes,
         plate_counts=lambda plate: _counts(chosen.folders[plate]),
         workers=workers,
@@ -305,7 +303,7 @@ def _demand(good: pd.Series, fields: pd.DataFrame, path: Path, what: str) -> Non
 
 def _counts(folder: Path) -> np.ndarray | None:
     """All intensities of a plate (3, 65536), counted when its archive was unpacked, or None."""
-    path = folder / INTENSITIES
+    path = folder / INTENSITIES_FILE
     if not path.is_file():
         return None
     try:
@@ -334,7 +332,7 @@ def _role_notes(table: pd.DataFrame) -> list[str]:
 
 
 def _plate_notes(chosen: list[str], folders: dict[str, Path], fields: pd.DataFrame) -> list[str]:
-    part = [plate for plate in chosen if not (folders[plate] / INTENSITIES).is_file()]
+    part = [plate for plate in chosen if not (folders[plate] / INTENSITIES_FILE).is_file()]
     notes = [
         "intensities run from the 0.03 to the 99.97 percentile of all pixels of a plate and "
         "channel; no label enters, so wells held out of training take part in them"

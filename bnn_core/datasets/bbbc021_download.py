@@ -285,7 +285,10 @@ def _unpack(work: PlateWork, stopped: threading.Event) -> None:
             f"the archive lacks {len(absent):,} of {len(work.wanted):,} files: "
             f"{', '.join(absent[:5])}{' ...' if len(absent) > 5 else ''}"
         )
-    with atomic_path(work.folder / bbbc021.INTENSITIES) as temporary, open(temporary, "wb") as file:
+    with (
+        atomic_path(work.folder / bbbc021.INTENSITIES_FILE) as temporary,
+        open(temporary, "wb") as file,
+    ):
         np.savez_compressed(file, counts=histogram.counts)
     write_json(work.folder / UNPACKED, sizes)
 

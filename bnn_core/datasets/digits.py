@@ -62,7 +62,7 @@ _STYLES: dict[int, list[str]] = {
 }
 
 
-def generate(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def generate_digits(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Draws `n` digits: images (n, 28, 28) uint8, white on black, and labels (n,) int64 in 0..9.
 
     The classes are as even as `n` allows and in random order. The same `n` and `seed` give the same

@@ -46,7 +46,7 @@ COUNTS = {
     ("mnist", "train"): 60_000,
     ("mnist", "test"): 10_000,
 }
-PARTS = ("test", "train")
+EMNIST_PARTS = ("test", "train")
 
 
 def load_emnist(root: Path, scratch: Path, split: str = "byclass", part: str = "test") -> ImageSet:
@@ -56,7 +56,7 @@ def load_emnist(root: Path, scratch: Path, split: str = "byclass", part: str = "
     its emnist/, EMNIST/raw/ and EMNIST/raw/gzip/. Files with another number of images than the
     genuine images are a stand-in, and their name says so. Raises InputError naming what is missing.
     """
-    if split not in SPLITS or part not in PARTS:
+    if split not in SPLITS or part not in EMNIST_PARTS:
         raise InputError(
             f"'{split}-{part}' is no part of EMNIST: {', '.join(SPLITS)} expected, "
             "with -train or -test"

@@ -13,9 +13,9 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, write_json
 from bnn_core.base.wording import WARNING, count
 from bnn_core.datasets.features import FeatureTable
-from bnn_core.datasets.preparation import prepare_source
+from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.datasets.sources import (
-    DESCRIPTION,
+    SOURCE_FILE,
     PlateSource,
     open_source,
     source_key,
@@ -41,7 +41,7 @@ def prepare_features(features: FeatureTable, folder: Path) -> PlateSource:
     for part in (features.table.to_csv(), features.names, features.notes, features.anchor):
         digest.update(json.dumps(part).encode())
     key = digest.hexdigest()[:16]
-    if (folder / DESCRIPTION).is_file():
+    if (folder / SOURCE_FILE).is_file():
         if source_key(folder) == key:
             return open_source(folder)
         shutil.rmtree(folder)
@@ -61,7 +61,7 @@ def prepare_features(features: FeatureTable, folder: Path) -> PlateSource:
     write_table(folder / "contrast.parquet", contrast)
     write_table(folder / "quarantine.parquet", quarantine)
     write_json(
-        folder / DESCRIPTION,
+        folder / SOURCE_FILE,
         {
             "key": key,
             "classes": features.classes,
@@ -93,11 +93,11 @@ def _pictures(features: FeatureTable, folder: Path) -> tuple[PlateSource | None,
         # Every row is "scored" here, so that a picture lost is a class lost for none.
         source = prepare_source(
             table.assign(role="scored", label="any"),
+            ImageOptions(size=_PICTURE_SIZE),
             channels=features.channels,
             image_root=features.root,
             folder=folder,
             classes=["any"],
-            size=_PICTURE_SIZE,
         )
     except InputError as error:
         return None, [f"{WARNING}the rows are shown without pictures: {error}"]

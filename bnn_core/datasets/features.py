@@ -6,6 +6,7 @@ Features are columns of the table, or an array (.npy) with a table of metadata b
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from bnn_core.base.reading import NUMBERS, read_array
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import WARNING, count, listed
 from bnn_core.datasets.anchoring import ANCHORS, anchored
-from bnn_core.datasets.labelled_rows import labelled_rows
+from bnn_core.datasets.labelled_rows import RowOptions, as_path, labelled_rows
 from bnn_core.datasets.plate_roles import named_column
 from bnn_core.datasets.row_pictures import file_columns_of, with_pictures
 from bnn_core.tables.aliases import column_like
@@ -28,6 +29,34 @@ from bnn_core.tables.feature_columns import (
     usable_columns,
 )
 from bnn_core.tables.reading import naming, read_table, to_numbers
+
+
+@dataclass(frozen=True)
+class FeatureOptions(RowOptions):
+    """How a table of features is read; all optional.
+
+    metadata: the table of the rows of an array. features: patterns of column names (`Cells_*`); by
+    default every column of numbers that is no metadata. pictures: a table of images, as of
+    `read_plate`, whose pictures are shown for the rows of the same plate, well and site; by default
+    those that the table itself names. anchor: "controls" makes each plate's values differences from
+    the median of its controls in units of the controls' spread (`anchoring.anchored`).
+
+    Raises InputError for an unknown anchor.
+    """
+
+    metadata: Path | None = None
+    features: Sequence[str] | None = None
+    pictures: Path | None = None
+    anchor: str = "none"
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("metadata", "pictures"):
+            object.__setattr__(self, name, as_path(getattr(self, name)))
+        if self.anchor not in ANCHORS:
+            raise InputError(
+                f"--anchor {self.anchor} is unknown; choose one of {', '.join(ANCHORS)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -59,70 +88,39 @@ class FeatureTable:
 def read_features(
     table_path: Path,
     *,
-    metadata: Path | None = None,
-    features: Sequence[str] | None = None,
-    label: str | None = None,
-    group: str | None = None,
-    batch: str | None = None,
-    control: str | None = None,
-    unlabelled: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
-    images: Path | None = None,
-    pictures: Path | None = None,
-    channels: Sequence[str] | None = None,
-    anchor: str = "none",
     only: Sequence[str] | None = None,
     spread: Sequence[float] | None = None,
+    **asked: Any,
 ) -> FeatureTable:
     """Read and check a table of features, or an array of them with the table `metadata`.
 
-    features: patterns of column names (`Cells_*`); by default every column of numbers that is no
-    metadata. pictures: a table of images, as of `read_plate`, whose pictures are shown for the rows
-    of the same plate, well and site; by default those that the table itself names. anchor:
-    "controls" makes each plate's values differences from the median of its controls in units of the
-    controls' spread (`anchoring.anchored`). only: the features of a finished study, in their order;
-    the rows are then to be predicted and need no label. spread: that of the study's anchor. The other
-    arguments are those of `plates.read_plate`.
+    only: the features of a finished study, in their order; the rows are then to be predicted and
+    need no label. spread: that of the study's anchor. asked: fields of `FeatureOptions`.
 
     Raises InputError as `read_plate`, but for paths, which are optional; for fewer than two
     features; for columns that are class probabilities; and for an anchor without controls.
     """
-    table_path = Path(table_path)
-    if anchor not in ANCHORS:
-        raise InputError(f"--anchor {anchor} is unknown; choose one of {', '.join(ANCHORS)}")
+    options, table_path = FeatureOptions(**asked), Path(table_path)
+    metadata, batch, anchor = options.metadata, options.batch, options.anchor
     given, array = _read(table_path, metadata)
     with naming(metadata or table_path):
-        mapped, column_map = map_columns(given, columns)
+        mapped, column_map = map_columns(given, options.columns)
     notes = list(column_map.notes)
-    shown = with_pictures(
-        mapped,
-        column_map,
-        metadata or table_path,
-        images=images,
-        pictures=pictures,
-        channels=channels,
-    )
+    shown = with_pictures(mapped, column_map, metadata or table_path, options, options.pictures)
     mapped, channels, root = shown.table, shown.channels, shown.root
     notes += shown.notes
     if batch is not None:
         mapped["batch"] = named_column(batch, given, mapped, "--batch")
     mapped = _with_ids(mapped)
-    rows = labelled_rows(
-        mapped,
-        given,
-        table_path,
-        label=label,
-        group=group,
-        control=control,
-        unlabelled=unlabelled,
-        to_learn=only is None,
-    )
-    asked = [column_like(c, given.columns) for c in (label, group, batch) if c]
+    rows = labelled_rows(mapped, given, table_path, options, to_learn=only is None)
+    named = [
+        column_like(c, given.columns) for c in (options.label, options.group, options.batch) if c
+    ]
     used = {
         *column_map.columns.values(),
         *(c for pair in column_map.channels.values() for c in pair if c),
     }
-    metadata_columns = used | {c for c in asked if c} | set(_derived(column_map.derived))
+    metadata_columns = used | {c for c in named if c} | set(_derived(column_map.derived))
     if array is not None:
         names = [f"feature {i + 1} of {array.shape[1]}" for i in range(array.shape[1])]
         values = array
@@ -132,8 +130,8 @@ def read_features(
         names = (
             _same_columns(given, only, table_path)
             if only is not None
-            else matching_columns(given, features)
-            if features
+            else matching_columns(given, options.features)
+            if options.features
             else feature_candidates(given, metadata_columns)
         )
         _demand_no_probabilities(given, names, rows.classes, table_path)

@@ -8,7 +8,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size
 from bnn_core.base.roots import readable
 
-NAME = "Index.xml"
+INDEX_FILE = "Index.xml"
 
 
 @dataclass

@@ -259,7 +259,7 @@ def _with_index(root: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, list[str
     notes: list[str] = []
     folders = files["path"].map(lambda path: PurePosixPath(path).parent.as_posix())
     for folder in folders.unique():
-        path = root / folder / harmony_index.NAME
+        path = root / folder / harmony_index.INDEX_FILE
         if not os.path.isfile(path):
             continue
         index = harmony_index.read_index(path)

@@ -1,6 +1,8 @@
 """The rows of a table of images or features as a study takes them: label, role, group, metadata."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +27,37 @@ from bnn_core.tables.reading import naming
 _KEPT = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa")
 
 
+@dataclass(frozen=True)
+class RowOptions:
+    """What the rows of a table are; all optional. Columns are named in any case.
+
+    label: column of the classes (default `label`, else `moa`). group: column of what is left out
+    together (default the compound, else the well, else each image alone). batch: column of what was
+    made together. control: the compound (or label) of untreated images, predicted and never
+    counted. unlabelled: the labels that mean "no label"; by default the usual ones, with a warning.
+    columns: canonical name -> column where the names do not tell. images: folder that relative
+    paths of a table start from (default: the table's). channels: with one file per image, their
+    names; with a file per channel, which to use and in what order.
+    """
+
+    label: str | None = None
+    group: str | None = None
+    batch: str | None = None
+    control: str | None = None
+    unlabelled: Sequence[str] | None = None
+    columns: Mapping[str, str] | None = None
+    images: Path | None = None
+    channels: Sequence[str] | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "images", as_path(self.images))
+
+
+def as_path(path: str | os.PathLike | None) -> Path | None:
+    """A path that a Python user may give as text; None for None."""
+    return None if path is None else Path(path)
+
+
 class LabelledRows(NamedTuple):
     """table: image_id, label (None without one), role, group, and metadata; index = row numbers of
     the file. label: the column of the labels, None without one. notes: sentences."""
@@ -39,17 +72,15 @@ def labelled_rows(
     mapped: pd.DataFrame,
     given: pd.DataFrame,
     path: Path,
+    options: RowOptions,
     *,
-    label: str | None,
-    group: str | None,
-    control: str | None,
-    unlabelled: Sequence[str] | None,
     to_learn: bool,
 ) -> LabelledRows:
     """Decide what each row is. mapped: columns under the names of a study (`columns.map_columns`) of
-    the table `given` in the file `path`; other arguments and errors as `plates.read_plate`.
+    the table `given` in the file `path`. Raises InputError as `plates.read_plate`.
     """
-    label = label or next((c for c in ("label", "moa") if c in mapped), None)
+    group, control = options.group, options.control
+    label = options.label or next((c for c in ("label", "moa") if c in mapped), None)
     if label is None and to_learn:
         raise InputError(
             f"{path} has no column of labels ('label', 'moa'): name it with "
@@ -59,7 +90,7 @@ def labelled_rows(
     notes: list[str] = []
     if label is not None:
         labels = named_column(label, given, mapped, "--label")
-        labels, notes = read_labels(labels, unlabelled, path)
+        labels, notes = read_labels(labels, options.unlabelled, path)
     is_control = controls_of(control, mapped, labels, path)
     role = pd.Series("scored", index=mapped.index).mask(labels.isna(), "unlabelled")
     role = role.mask(is_control, "control")

@@ -20,11 +20,11 @@ from bnn_core.datasets.downloading import demand_network
 
 AGAIN = "fetch it again"
 #: The servers that torchvision asks.
-SOURCES = {
+SET_ADDRESSES = {
     "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "emnist": "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",
 }
-CLASSES = [str(digit) for digit in range(10)]
+DIGITS = [str(digit) for digit in range(10)]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def has_mnist(root: Path) -> bool:
     return True
 
 
-def download(name: str, root: Path) -> str:
+def download_torchvision_set(name: str, root: Path) -> str:
     """Fetch "mnist" or "emnist" into `root` unless it is there whole; one line on what is there.
 
     Raises InputError when it cannot be fetched whole or written, and while another run fetches it.
@@ -116,7 +116,7 @@ def _fetch(name: str, root: Path) -> None:
     names, so that a file cut short by a stop would look complete."""
     from torchvision import datasets
 
-    demand_network(SOURCES[name])
+    demand_network(SET_ADDRESSES[name])
     part = root / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
     try:

@@ -8,7 +8,7 @@ from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import rows_text
 
 #: Contradictions of one kind that are listed; the others are counted.
-MOST_LISTED = 20
+MOST_SENTENCES = 20
 
 
 def alike_names(names: Sequence[str], kind: str) -> list[str]:
@@ -55,15 +55,15 @@ def _several(rows: pd.DataFrame, keys: pd.Series, column: str, name: str) -> lis
     several = pairs.groupby("key")["value"].nunique()
     keys_of = list(several.index[several > 1])
     sentences = []
-    for key in keys_of[:MOST_LISTED]:
+    for key in keys_of[:MOST_SENTENCES]:
         mine = pairs[pairs["key"] == key]["value"]
         values = ", ".join(
             f"'{_text(value)}' on {rows_text(part.index)}" for value, part in mine.groupby(mine)
         )
         sentences.append(f"{name.format(key)} has {several[key]} {column}s: {values}")
-    if len(keys_of) > MOST_LISTED:
+    if len(keys_of) > MOST_SENTENCES:
         sentences.append(
-            f"{len(keys_of) - MOST_LISTED:,} more such as {name.format(keys_of[MOST_LISTED])} have "
+            f"{len(keys_of) - MOST_SENTENCES:,} more such as {name.format(keys_of[MOST_SENTENCES])} have "
             f"several {column}s"
         )
     return sentences

@@ -1,7 +1,7 @@
 """What the user says about a table or folder of images, and reading it with the files that explain it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import WARNING, count
 from bnn_core.datasets.image_folders import FolderScan, scan_folder
+from bnn_core.datasets.labelled_rows import RowOptions
 from bnn_core.datasets.plate_files import demand_single, find_files, pick_channels
 from bnn_core.datasets.plate_metadata import join_files
 from bnn_core.tables.aliases import column_like
@@ -21,33 +22,24 @@ from bnn_core.tables.reading import naming, read_table
 
 
 @dataclass(frozen=True)
-class PlateOptions:
-    """How a table or folder of images is read; all optional. Columns are named in any case.
+class PlateOptions(RowOptions):
+    """How a table or folder of images is read; all optional.
 
-    label: column of the classes (default `label`, else `moa`). group: column of what is left out
-    together (default the compound, else the well, else each image alone). batch: column of what was
-    made together. control: the compound (or label) of untreated images, predicted and never
-    counted. unlabelled: the labels that mean "no label"; by default the usual ones, with a warning.
-    columns: canonical name -> column where the names do not tell. images: folder that relative
-    paths of a table start from (default: the table's). channels: with one file per image, their
-    names; with a file per channel, which to use and in what order. layout: plate maps. metadata:
-    further tables to be joined. pattern: how files of a folder are named (`own_pattern`). planes:
-    "max" or the number of one, time: the number of one, where a folder has several.
+    layout: plate maps. metadata: further tables to be joined. pattern: how files of a folder are
+    named (`own_pattern`). planes: "max" or the number of one, time: the number of one, where a
+    folder has several.
     """
 
-    label: str | None = None
-    group: str | None = None
-    batch: str | None = None
-    control: str | None = None
-    unlabelled: Sequence[str] | None = None
-    columns: Mapping[str, str] | None = None
-    images: Path | None = None
-    channels: Sequence[str] | None = None
     layout: Sequence[Path] = ()
     metadata: Sequence[Path] = ()
     pattern: str | None = None
     planes: str | None = None
     time: str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("layout", "metadata"):
+            object.__setattr__(self, name, [Path(path) for path in getattr(self, name)])
 
 
 class Given(NamedTuple):

@@ -4,7 +4,7 @@ Column names are BBBC's, CellProfiler's or plain ones (`bnn_core.tables.columns`
 label are predicted and never counted. No compound is special unless it is named as the control.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from bnn_core.datasets.number_range import set_range
 from bnn_core.datasets.plate_files import spread_evenly
 from bnn_core.datasets.plate_options import PlateOptions, as_source, read_given
 from bnn_core.datasets.plate_roles import named_column
-from bnn_core.datasets.preparation import prepare_source
+from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.images.addresses import is_there
 
@@ -28,42 +28,38 @@ def load_plate(
 ) -> PlateSource:
     """Read a table or folder of images into a source, prepared in `folder`.
 
-    options: fields of `PlateOptions` and keywords of `prepare_plates`. Raises InputError as
-    `read_plate` and `prepare_source`.
+    options: fields of `PlateOptions` and `ImageOptions`. Raises InputError as `read_plate` and
+    `prepare_source`.
     """
     asked = {f.name: options.pop(f.name) for f in fields(PlateOptions) if f.name in options}
-    return prepare_plates(read_plate(source, **asked), folder, workers=workers, **options)
+    plates = read_plate(source, **asked)
+    return prepare_plates(plates, folder, ImageOptions(**options), workers=workers)
 
 
 def prepare_plates(
     plates: "PlateTable",
     folder: Path,
+    scaling: ImageOptions,
     *,
-    size: int | None = 128,
-    normalise: str = "auto",
-    intensities: tuple[float, float] | None = None,
-    pixel_size_um: float | None = None,
     workers: int | None = None,
 ) -> PlateSource:
     """The images of a table as a source, prepared in `folder` (see `prepare_source`).
 
-    intensities: by default the range of the whole set where its numbers do not fit 16 bit
+    `intensities` are by default the range of the whole set where its numbers do not fit 16 bit
     (`number_range.set_range`).
     """
     notes = list(plates.notes)
-    if intensities is None:
+    if scaling.intensities is None:
         intensities, more = set_range(plates.files())
+        scaling = replace(scaling, intensities=intensities)
         notes += more
     return prepare_source(
         plates.table,
+        scaling,
         channels=plates.channels,
         image_root=plates.root,
         folder=folder,
         classes=plates.classes,
-        size=size,
-        normalise=normalise,
-        intensities=intensities,
-        pixel_size_um=pixel_size_um,
         notes=notes,
         workers=workers,
     )
@@ -138,10 +134,7 @@ def read_plate(source: Path | FolderScan, *, to_learn: bool = True, **asked: Any
         mapped,
         given.raw,
         table_path,
-        label=options.label,
-        group=options.group,
-        control=options.control,
-        unlabelled=options.unlabelled,
+        options,
         to_learn=to_learn,
     )
     notes = [

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ from bnn_core.datasets.source_notes import (
     remark_notes,
 )
 from bnn_core.datasets.sources import (
-    DESCRIPTION,
-    REMEDY,
+    PREPARE_AGAIN,
+    SOURCE_FILE,
     PlateSource,
     file_columns,
     open_source,
@@ -49,17 +50,41 @@ from bnn_core.study.folder import pack_thumbnails, write_table
 NORMALISE = ("auto", "plate", "image", "none")
 
 
+@dataclass(frozen=True)
+class ImageOptions:
+    """How images are prepared for training.
+
+    size: pixels of the shorter side (None: as they are; never enlarged). normalise: "plate"
+    stretches to the percentiles of plate and channel, "image" to the image's own, "none" to the full
+    scale, "auto" is "plate" for 16 bit and "none" for 8 bit (commonly scaled already). intensities:
+    values that become black and white (`bnn_core.images.numbers.as_unsigned`). pixel_size_um:
+    micrometres per pixel of the originals.
+
+    Raises InputError for values outside of these.
+    """
+
+    size: int | None = 128
+    normalise: str = "auto"
+    intensities: tuple[float, float] | None = None
+    pixel_size_um: float | None = None
+
+    def __post_init__(self):
+        if self.normalise not in NORMALISE:
+            raise InputError(
+                f"--normalise {self.normalise}: one of {', '.join(NORMALISE)} expected"
+            )
+        if self.size is not None and self.size < 8:
+            raise InputError(f"--size {self.size} is too small; give at least 8 pixels")
+
+
 def prepare_source(
     table: pd.DataFrame,
+    scaling: ImageOptions,
     *,
     channels: Sequence[str] | None,
     image_root: Path,
     folder: Path,
     classes: Sequence[str],
-    size: int | None = 128,
-    normalise: str = "auto",
-    intensities: tuple[float, float] | None = None,
-    pixel_size_um: float | None = None,
     notes: Sequence[str] = (),
     travels: bool = False,
     plate_counts: Callable[[str], np.ndarray | None] = lambda plate: None,
@@ -69,20 +94,13 @@ def prepare_source(
 
     table: as `PlateSource.table` without hash and quality; its index is the row number to report.
     channels: their names; None, with one file per image, names them by what the images have.
-    size: pixels of the shorter side for training (None: as they are; never enlarged). normalise:
-    "plate" stretches to the percentiles of plate and channel, "image" to the image's own, "none" to
-    the full scale, "auto" is "plate" for 16 bit and "none" for 8 bit (commonly scaled already).
-    intensities: see `bnn_core.images.numbers.as_unsigned`.
     travels: the pictures are copied into the study (`PlateSource`).
     plate_counts: intensity counts (C, 65536) of a whole plate where more is known than the files.
 
     Raises InputError when more than half of the images are bad, they have too many sizes, another
     number of channels than named, or a class loses its last image.
     """
-    if normalise not in NORMALISE:
-        raise InputError(f"--normalise {normalise}: one of {', '.join(NORMALISE)} expected")
-    if size is not None and size < 8:
-        raise InputError(f"--size {size} is too small; give at least 8 pixels")
+    size, normalise, intensities = scaling.size, scaling.normalise, scaling.intensities
     folder, image_root = Path(folder), Path(image_root).absolute()
     jobs = plate_jobs(table, channels, image_root, intensities)
     wanted = {
@@ -92,7 +110,7 @@ def prepare_source(
         "plates": [job.key for job in jobs],
         "table": _digest(table.to_csv()),
         "classes": list(classes),
-        "pixel_size_um": pixel_size_um,
+        "pixel_size_um": scaling.pixel_size_um,
         "notes": list(notes),
         "image_root": str(image_root),
     }
@@ -101,7 +119,7 @@ def prepare_source(
     if travels:
         wanted["travels"] = True
     key = _digest(json.dumps(wanted, sort_keys=True))
-    if (folder / DESCRIPTION).is_file():
+    if (folder / SOURCE_FILE).is_file():
         if source_key(folder) == key:
             return open_source(folder)
         shutil.rmtree(folder)
@@ -179,7 +197,7 @@ def _scan_all(
             else:
                 scan = scan_plate(job, reader, plate_counts(job.plate), bar)
                 write_json(path, scan._asdict())
-            with decoding(path, REMEDY):
+            with decoding(path, PREPARE_AGAIN):
                 scans.append(Scan(**read_json(path)))
             _demand_few_shapes(scans)
     return scans
@@ -331,7 +349,7 @@ def _assemble(
     write_table(folder / "table.parquet", result)
     write_table(folder / "contrast.parquet", _contrast_table(limits, meta["channels"]))
     write_table(folder / "quarantine.parquet", quarantine)
-    write_json(folder / DESCRIPTION, meta | {"notes": notes})
+    write_json(folder / SOURCE_FILE, meta | {"notes": notes})
     for path in [*blocks, *folder.glob("look-*.json"), *folder.glob("block-*.npz")]:
         path.unlink(missing_ok=True)
     return open_source(folder)

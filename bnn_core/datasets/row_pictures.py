@@ -1,7 +1,6 @@
 """The pictures of rows of features: files that the table names, or those of a table of images."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import count
+from bnn_core.datasets.labelled_rows import RowOptions
 from bnn_core.datasets.plate_files import find_files, pick_channels
 from bnn_core.datasets.plates import read_plate
 from bnn_core.tables.columns import ColumnMap
@@ -30,40 +30,33 @@ def with_pictures(
     mapped: pd.DataFrame,
     column_map: ColumnMap,
     path: Path,
-    *,
-    images: Path | None,
+    options: RowOptions,
     pictures: Path | None,
-    channels: Sequence[str] | None,
 ) -> WithPictures:
     """Find the pictures of rows. mapped, column_map: of `columns.map_columns`, from the file `path`.
 
-    images: folder that relative paths start from. pictures: a table of images (`plates.read_plate`);
+    pictures: a table of images (`plates.read_plate`);
     a row shows the first image of its plate, well and site, of those that both tables have.
     Raises InputError for a folder that is not there, a table of images that shares no well with the
     rows, and channels of rows without pictures.
     """
     if pictures is not None:
-        return _from_table(mapped.drop(columns=file_columns_of(mapped)), images, pictures, channels)
-    root = readable(images or path.parent).resolve()
+        return _from_table(mapped.drop(columns=file_columns_of(mapped)), pictures, options)
+    root = readable(options.images or path.parent).resolve()
     if not os.path.isdir(root):
         raise InputError(f"--images {root} is no folder")
     if not file_columns_of(mapped):
-        if channels:
+        if options.channels:
             raise InputError(f"--channels: {path} names no image files")
         return WithPictures(mapped, None, root, [])
-    mapped, names, notes = pick_channels(mapped, column_map, channels, path)
+    mapped, names, notes = pick_channels(mapped, column_map, options.channels, path)
     for column in file_columns_of(mapped):
         mapped[column] = find_files(mapped[column], root)
     return WithPictures(mapped, names, root, notes)
 
 
-def _from_table(
-    mapped: pd.DataFrame,
-    images: Path | None,
-    pictures: Path,
-    channels: Sequence[str] | None,
-) -> WithPictures:
-    plates = read_plate(pictures, images=images, channels=channels, to_learn=False)
+def _from_table(mapped: pd.DataFrame, pictures: Path, options: RowOptions) -> WithPictures:
+    plates = read_plate(pictures, images=options.images, channels=options.channels, to_learn=False)
     shared = [name for name in _PLACE if name in mapped and name in plates.table]
     if "well" not in shared:
         raise InputError(

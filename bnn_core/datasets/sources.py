@@ -22,7 +22,7 @@ from bnn_core.images.contrast import stretch
 from bnn_core.images.faults import corrupt
 from bnn_core.images.rendering import channel_colours, thumbnail
 from bnn_core.study.description import Names, Positive
-from bnn_core.study.folder import REVIEWS, TRUTH, write_table
+from bnn_core.study.folder import REVIEWS, TRUTH_FILE, write_table
 from bnn_core.study.tables import (
     CONTRAST,
     demand_columns,
@@ -31,8 +31,8 @@ from bnn_core.study.tables import (
     shown_columns,
 )
 
-DESCRIPTION = "source.json"
-REMEDY = "delete the folder of prepared images and run the same command again"
+SOURCE_FILE = "source.json"
+PREPARE_AGAIN = "delete the folder of prepared images and run the same command again"
 #: Folder of pictures that travel with a study, because they are nowhere else.
 PICTURES = "pictures"
 
@@ -121,8 +121,8 @@ class PlateSource:
 
     def _thumbnails(self) -> Iterator[bytes | None]:
         path, packed_path = self.folder / "thumbnails.npy", self.folder / "thumbnails.bin"
-        offsets = read_array(path, "iu", REMEDY)
-        with decoding(packed_path, REMEDY):
+        offsets = read_array(path, "iu", PREPARE_AGAIN)
+        with decoding(packed_path, PREPARE_AGAIN):
             demand_offsets(path, offsets, len(self.images), packed_path.stat().st_size)
         colours = channel_colours(self.channels)
         spoilt = (
@@ -154,7 +154,9 @@ class PlateSource:
         if STORED in self.table:
             stored = self.table[STORED].fillna(-1).to_numpy(dtype=np.int64)
             if not ((stored >= 0) & (stored < len(self.images))).all():
-                raise InputError(f"the prepared images in {self.folder} are too few; {REMEDY}")
+                raise InputError(
+                    f"the prepared images in {self.folder} are too few; {PREPARE_AGAIN}"
+                )
             return stored
         return np.arange(len(self.table))
 
@@ -197,7 +199,7 @@ class PlateSource:
                 write_table(temporary, self.contrast)
         self.keep_quarantine(making)
         if self.truth is not None:
-            write_table(making / TRUTH, self.truth)
+            write_table(making / TRUTH_FILE, self.truth)
         if (self.folder / REVIEWS).is_dir():
             shutil.copytree(self.folder / REVIEWS, making / REVIEWS, dirs_exist_ok=True)
         if self.travels:
@@ -207,27 +209,29 @@ class PlateSource:
 def open_source(folder: Path) -> PlateSource:
     """Open a prepared source. Raises InputError when it is not there or damaged."""
     folder = Path(folder)
-    if not os.path.isfile(folder / DESCRIPTION):
+    if not os.path.isfile(folder / SOURCE_FILE):
         raise InputError(f"no prepared images in {folder}; run the command that makes the study")
-    meta = read_json(folder / DESCRIPTION, Prepared)
+    meta = read_json(folder / SOURCE_FILE, Prepared)
     table = read_source_table(folder / "table.parquet")
-    images = read_array(folder / "images.npy", "uf", REMEDY)
+    images = read_array(folder / "images.npy", "uf", PREPARE_AGAIN)
     features = meta.get("features")
     if features is None:
         shape: tuple[int | None, ...] = (len(table), len(meta["channels"]), None, None)
     else:
         shape = (len(table), 1, 1, len(features))
     demand_shape(folder / "images.npy", images, shape, "u" if features is None else "f")
-    contrast = read_parquet(folder / "contrast.parquet", REMEDY)
+    contrast = read_parquet(folder / "contrast.parquet", PREPARE_AGAIN)
     demand_columns(folder / "contrast.parquet", contrast, CONTRAST)
     return PlateSource(
         folder=folder,
         images=images,
         table=table,
         contrast=contrast,
-        quarantine=read_parquet(folder / "quarantine.parquet", REMEDY),
+        quarantine=read_parquet(folder / "quarantine.parquet", PREPARE_AGAIN),
         image_root=Path(meta["image_root"]),
-        truth=read_parquet(folder / TRUTH, REMEDY) if (folder / TRUTH).is_file() else None,
+        truth=read_parquet(folder / TRUTH_FILE, PREPARE_AGAIN)
+        if (folder / TRUTH_FILE).is_file()
+        else None,
         intensities=meta.get("intensities"),
         travels=meta.get("travels", False),
         features=features,
@@ -243,7 +247,7 @@ def open_source(folder: Path) -> PlateSource:
 
 def read_source_table(path: Path) -> pd.DataFrame:
     """The rows of a source. Raises InputError where the file is no such table."""
-    table = read_parquet(path, REMEDY)
+    table = read_parquet(path, PREPARE_AGAIN)
     numbers = dict.fromkeys((STORED,) if STORED in table else (), "number")
     demand_columns(
         path, table, dict.fromkeys(("image_id", "label", "role", "group"), "text") | numbers
@@ -253,7 +257,7 @@ def read_source_table(path: Path) -> pd.DataFrame:
 
 def source_key(folder: Path) -> str:
     """What the prepared images in `folder` were made from and how: 16 hex digits."""
-    return read_json(folder / DESCRIPTION, Prepared)["key"]
+    return read_json(folder / SOURCE_FILE, Prepared)["key"]
 
 
 def inverse_frequency_weights(targets: np.ndarray, num_classes: int) -> np.ndarray:

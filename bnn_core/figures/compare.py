@@ -97,7 +97,9 @@ def criteria(
     return figure
 
 
-def reliability(diagrams: Mapping[str, Reliability], names: Mapping[str, str]) -> go.Figure:
+def reliability_diagrams(
+    diagrams: Mapping[str, Reliability], names: Mapping[str, str]
+) -> go.Figure:
     """A reliability diagram per method, all on the same axes; the diagonal is ideal.
 
     Bars are 95 % intervals (Wilson), points grow with the number of images.

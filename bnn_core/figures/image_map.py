@@ -92,4 +92,4 @@ def _points(points: pd.DataFrame, marker: dict, name: str) -> go.Scattergl:
 
 def _density(counts: np.ndarray) -> go.Heatmap:
     middle = END * (2 * (np.arange(len(counts)) + 0.5) / len(counts) - 1)
-    return style.density(middle, middle, counts)
+    return style.density_heatmap(middle, middle, counts)

@@ -49,7 +49,7 @@ def class_style(name: str, label: str, highlight: str | None) -> dict[str, objec
     }
 
 
-def histogram(
+def score_histogram(
     counts: pd.DataFrame,
     bins: Bins,
     compound: str,
@@ -60,7 +60,7 @@ def histogram(
 ) -> go.Figure:
     """Stacked bars: the labelled class at the bottom, the highlighted one on it, others on top.
 
-    counts: `bnn_core.measures.mechanisms.histogram`; highest: the common end of the vertical axis. The
+    counts: `bnn_core.measures.mechanisms.score_counts`; highest: the common end of the vertical axis. The
     commonest three classes are named above the bars, with a line to their highest one.
     """
     figure = go.Figure()

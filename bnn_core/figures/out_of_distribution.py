@@ -152,7 +152,7 @@ def strips(
     return figure
 
 
-def predicted_as(
+def predicted_dots(
     calls: pd.DataFrame,
     classes: Sequence[str],
     order: Sequence[str],
@@ -229,7 +229,7 @@ def predicted_as(
 def one_kind(
     counts: pd.DataFrame, bins: Bins, group: str, kind: str, cut: float, classes: Sequence[str]
 ) -> go.Figure:
-    """One kind's images by score, coloured by predicted class (`mechanisms.histogram`)."""
+    """One kind's images by score, coloured by predicted class (`mechanisms.score_histogram`)."""
     figure = go.Figure()
     totals = counts.groupby("predicted")["n"].sum().sort_values(ascending=False, kind="stable")
     named = (

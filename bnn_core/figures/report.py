@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from bnn_core.base.files import atomic_path
 from bnn_core.base.methods import by_precedence
-from bnn_core.base.scores import DEFAULT
+from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.base.wording import count
 from bnn_core.figures import report_sections as sections
 from bnn_core.measures.judged_units import Judged, judged_units
@@ -32,13 +32,13 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     methods = by_precedence(study.methods)
     tables = {method: study.table(method) for method in methods}
     units_of = {
-        method: Judged(judged_units(table, "image", study.classes), DEFAULT)
+        method: Judged(judged_units(table, "image", study.classes), DEFAULT_SCORE)
         for method, table in tables.items()
     }
     units_of = {method: units for method, units in units_of.items() if len(units)}
     reading = tables[study.reading_method]
     accuracies = sections.accuracy(study, tables)
-    suspects = sections.suspect_compounds(study, tables)
+    suspects = sections.suspect_compounds_section(study, tables)
     flagged = sections.flagged(study, log)
     html = _template().render(
         title=study.meta["title"],
@@ -54,11 +54,11 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
         baselines=sections.baselines(study),
         cutoffs=sections.cutoffs(units_of, len(study.classes)) if units_of else None,
         calibration=sections.calibration(study, tables, units_of) if units_of else None,
-        compounds=sections.compounds(reading),
-        suspect_images=sections.suspect_images(study, reading),
+        compounds=sections.compounds_table(reading),
+        suspect_images=sections.suspect_images_table(study, reading),
         suspects=suspects,
         flagged=flagged,
-        facts=sections.facts(study),
+        facts=sections.facts_table(study),
         settings=sections.settings(study),
     )
     return html.encode()

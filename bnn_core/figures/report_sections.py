@@ -11,7 +11,7 @@ from markupsafe import Markup
 from plotly.io import to_html
 
 from bnn_core.base.methods import method_of
-from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.base.wording import listed
 from bnn_core.figures import confidence, overview
 from bnn_core.figures.style import chart_config
@@ -138,11 +138,11 @@ def baselines(study: Study) -> list[str]:
 def cutoffs(units_of: Mapping[str, Judged], num_classes: int) -> Plots:
     """What cut-offs on the default score keep, and how much of that is right."""
     names = _names(units_of)
-    low = SCORES[DEFAULT].lowest(num_classes)
-    scale = confidence.ScoreAxis(DEFAULT, low, 1.0, _CUT)
+    low = SCORES[DEFAULT_SCORE].lowest(num_classes)
+    scale = confidence.ScoreAxis(DEFAULT_SCORE, low, 1.0, _CUT)
     values = np.linspace(low, 1, _STEPS)
     histograms = {m: units.histogram(low, 1, _BINS) for m, units in units_of.items()}
-    bands = {m: units.curves(certainty(DEFAULT, values)) for m, units in units_of.items()}
+    bands = {m: units.curves(certainty(DEFAULT_SCORE, values)) for m, units in units_of.items()}
     rows = []
     for method, units in units_of.items():
         for cut in CUTOFFS:
@@ -151,7 +151,7 @@ def cutoffs(units_of: Mapping[str, Judged], num_classes: int) -> Plots:
             rows.append(
                 [
                     names[method],
-                    f"{SCORES[DEFAULT].symbol} ≥ {cut:g}",
+                    f"{SCORES[DEFAULT_SCORE].symbol} ≥ {cut:g}",
                     _percent(kept.coverage.value, 1),
                     _percent(right.value) if right else "nothing kept",
                     right.text if right else "–",
@@ -188,7 +188,7 @@ def calibration(
     )
 
 
-def compounds(table: pd.DataFrame) -> Table:
+def compounds_table(table: pd.DataFrame) -> Table:
     """Every labelled compound: its most common wrong prediction and how many images are right."""
     heads = ["Compound", "Label", "Most common wrong prediction", "Images right", "Share"]
     if "compound" not in table:
@@ -203,12 +203,12 @@ def compounds(table: pd.DataFrame) -> Table:
             _percent(line.accuracy, 1) if line.n else "–",
         ]
         for label in mechanisms.labelled_compounds(table)
-        for line in mechanisms.compounds(table, label).itertuples()
+        for line in mechanisms.compounds_of_label(table, label).itertuples()
     ]
     return Table(heads, rows, numbers=3)
 
 
-def suspect_images(study: Study, table: pd.DataFrame) -> Table | None:
+def suspect_images_table(study: Study, table: pd.DataFrame) -> Table | None:
     """Images of the lowest label quality; None for a study of compounds, or without labels."""
     if "compound" in available_levels(study.images):
         return None
@@ -227,7 +227,9 @@ def suspect_images(study: Study, table: pd.DataFrame) -> Table | None:
     )
 
 
-def suspect_compounds(study: Study, tables: Mapping[str, pd.DataFrame]) -> SuspectCompounds | None:
+def suspect_compounds_section(
+    study: Study, tables: Mapping[str, pd.DataFrame]
+) -> SuspectCompounds | None:
     """The first suspects with the explanations of each; None without a compound to rank."""
     if "compound" not in available_levels(study.images):
         return None
@@ -284,9 +286,9 @@ def flagged(study: Study, log: ReviewLog) -> Flagged | None:
     return Flagged(f"{len(state):,}", Table(heads, rows, pictures=pictures), cut)
 
 
-def facts(study: Study) -> Table:
+def facts_table(study: Study) -> Table:
     """What the study is and what made it."""
-    return Table(["", ""], list(describing.facts(study).items()))
+    return Table(["", ""], list(describing.study_facts(study).items()))
 
 
 def settings(study: Study) -> Table:

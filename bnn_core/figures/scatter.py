@@ -118,7 +118,7 @@ def _density(counts: np.ndarray, standard: Axis, bayes: Axis) -> go.Heatmap:
     middle = (np.arange(bins) + 0.5) / bins
     x = standard.range[0] + middle * (standard.range[1] - standard.range[0])
     y = bayes.range[0] + middle * (bayes.range[1] - bayes.range[0])
-    return style.density(x, y, counts)
+    return style.density_heatmap(x, y, counts)
 
 
 def _bars(margin: pd.DataFrame, network: str, axis: Axis, across: bool) -> list[go.Bar]:

@@ -40,7 +40,7 @@ def faded(colour: str, opacity: float) -> str:
     return f"rgba({red}, {green}, {blue}, {opacity:g})"
 
 
-def density(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> go.Heatmap:
+def density_heatmap(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> go.Heatmap:
     """Counts (bins, bins), first axis y, of images that are not drawn one by one; x, y: the middles
     of the bins."""
     return go.Heatmap(

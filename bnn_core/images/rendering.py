@@ -16,7 +16,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.images.contrast import HIGH_PERCENTILE, LOW_PERCENTILE, area_resize, stretch
 
 PALETTES = ("set", "colour-blind")
-FORMATS = {"webp": "image/webp", "png": "image/png"}
+PICTURE_FORMATS = {"webp": "image/webp", "png": "image/png"}
 THUMBNAIL_SIDE = 96
 GREY = "#ffffff"
 
@@ -107,8 +107,8 @@ def render(
     shown = list(range(channels)) if shown is None else list(shown)
     if not shown or not all(0 <= c < channels for c in shown):
         raise InputError(f"channels {shown} asked for; the image has channels 0 to {channels - 1}")
-    if image_format not in FORMATS:
-        raise InputError(f"image format '{image_format}': {' or '.join(FORMATS)} expected")
+    if image_format not in PICTURE_FORMATS:
+        raise InputError(f"image format '{image_format}': {' or '.join(PICTURE_FORMATS)} expected")
     limits = image_limits(image) if limits is None else np.asarray(limits, dtype=np.float64)
     top, bottom, left, right = _crop_box(crop, height, width)
     part = stretch(image[shown, top:bottom, left:right], limits[shown])

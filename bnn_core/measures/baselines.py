@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 #: Inverse strength of the ridge penalty.
-PENALTY_C = 1.0
+BASELINE_PENALTY_C = 1.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _fit_predict(
     train, features = (np.where(np.isnan(x), middle, x) for x in (train, features))
     model = make_pipeline(
         StandardScaler(),
-        LogisticRegression(C=PENALTY_C, class_weight="balanced", max_iter=5000),
+        LogisticRegression(C=BASELINE_PENALTY_C, class_weight="balanced", max_iter=5000),
     )
     # Threads do not help with small matrices, and on a busy machine they are 100 times slower.
     with threadpool_limits(1):

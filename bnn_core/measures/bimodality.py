@@ -8,7 +8,7 @@ import numpy as np
 CRITICAL = 0.52
 #: Longer lists are reduced to this many evenly spaced order statistics, which keep the shape: with
 #: more numbers the test would call tiny ripples a second mode.
-MOST = 2000
+MOST_IN_DIP_TEST = 2000
 
 
 def dip(values: np.ndarray) -> float:
@@ -21,8 +21,8 @@ def dip(values: np.ndarray) -> float:
     """
     x = np.sort(np.asarray(values, dtype=np.float64))
     x = x[~np.isnan(x)]
-    if len(x) > MOST:
-        x = x[np.linspace(0, len(x) - 1, MOST).round().astype(np.intp)]
+    if len(x) > MOST_IN_DIP_TEST:
+        x = x[np.linspace(0, len(x) - 1, MOST_IN_DIP_TEST).round().astype(np.intp)]
     if len(x) < 4:
         return np.nan
     # The lower bound 1/(2n) holds for n distinct numbers; equal numbers have dip 0.
@@ -31,4 +31,4 @@ def dip(values: np.ndarray) -> float:
 
 def looks_bimodal(value: float, n: int) -> bool:
     """Whether a dip of n values is larger than about 95 % of those of a flat distribution."""
-    return bool(n >= 4 and value > CRITICAL / np.sqrt(min(n, MOST)))
+    return bool(n >= 4 and value > CRITICAL / np.sqrt(min(n, MOST_IN_DIP_TEST)))

@@ -288,6 +288,18 @@ def times(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     return table.assign(training_total=table["training"] + base)
 
 
+def predictions_made(images: pd.DataFrame) -> int:
+    """Images that the timed predictions of a study were of; fold -1: every fold predicted them.
+
+    Images added to the study later (with a `source`) are not among them.
+    """
+    folds = images["fold"]
+    if "source" in images:
+        folds = folds[images["source"].isna()]
+    alone, shared = int((folds >= 0).sum()), int((folds < 0).sum())
+    return alone + shared * max(folds[folds >= 0].nunique(), 1)
+
+
 def agreement_of(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
     """(N,) which of two methods is right if their predictions differ; "" if they agree.
 
@@ -351,7 +363,7 @@ class _Judge:
             "accuracy": accuracy,
             "nll": nll,
             "brier": brier,
-            "ece": reweighted.ece(self.top, self.correct, weights),
+            "ece": reweighted.weighted_ece(self.top, self.correct, weights),
             "aurc": gap,
             "augrc": gap,
             "auroc": gap,

@@ -32,7 +32,7 @@ from bnn_core.measures.intervals import (
 #: Largest chance that the accuracy at the chosen cut-off is below the target.
 ALPHA = 0.05
 #: The tests start where this share of the images is kept; each start has its part of ALPHA.
-STARTS = {0.1: ALPHA / 2, 0.3: ALPHA / 2}
+ALPHA_STARTS = {0.1: ALPHA / 2, 0.3: ALPHA / 2}
 #: Cut-offs that are tested.
 STEPS = 100
 
@@ -154,7 +154,7 @@ def _chosen(
     p_values = _p_values(score, correct, target, groups, thresholds)
     shares = np.array([(score >= t).mean() for t in thresholds])
     budget, accepted = 0.0, None
-    pending = dict(STARTS)
+    pending = dict(ALPHA_STARTS)
     for threshold, p, share in zip(thresholds, p_values, shares, strict=True):
         for start in [start for start in pending if share >= start]:
             budget += pending.pop(start)
@@ -175,7 +175,7 @@ def _thresholds(score: np.ndarray, target: float, allowed: np.ndarray | None) ->
     if not n:
         return np.empty(0)
     fewest = np.log(ALPHA) / np.log(target) if target < 1 else np.inf
-    first = max(min(STARTS) * n, min(3 * fewest, n / 2), min(fewest, n), 1)
+    first = max(min(ALPHA_STARTS) * n, min(3 * fewest, n / 2), min(fewest, n), 1)
     kept = np.unique(np.geomspace(first, n, STEPS).round().astype(np.intp))
     thresholds = np.unique(np.sort(score)[::-1][kept - 1])
     if allowed is not None:
@@ -240,7 +240,7 @@ def _reason(
 ) -> str:
     """Why no cut-off passes: the best lower bound, or that there are too few groups or images."""
     count = len(score) if groups is None else _count(groups)
-    first = max(STARTS.values())  # the largest p-value of a first acceptance
+    first = max(ALPHA_STARTS.values())  # the largest p-value of a first acceptance
     if target == 1 or target**count > first:
         unit = "image" if groups is None else "compound"
         most = f"{100 * first ** (1 / count):.0f} %" if count else "nothing"

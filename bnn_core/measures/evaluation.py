@@ -140,7 +140,7 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> float:
     return float(wins / (n * (len(score) - n)))
 
 
-def evaluate(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def evaluate_probabilities(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """The figures of one method on labelled images, from mean softmax (N, C) and classes (N,).
 
     Keys: n, right, accuracy, auroc_confidence, auroc_top, aurc, augrc (both by the confidence score

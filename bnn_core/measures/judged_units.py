@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from bnn_core.measures.evaluation import Selective, certainty, evaluate
+from bnn_core.measures.evaluation import Selective, certainty, evaluate_probabilities
 from bnn_core.measures.intervals import (
     Bands,
     Interval,
@@ -119,10 +119,10 @@ def accuracy_by_level(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
 
 
 def figures_of_merit(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
-    """`evaluation.evaluate` over the scored rows of one method's table."""
+    """`evaluation.evaluate_probabilities` over the scored rows of one method's table."""
     rows = table[scored_rows(table)]
     p = rows[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
-    return evaluate(p, pd.Index(list(classes)).get_indexer(rows["label"]))
+    return evaluate_probabilities(p, pd.Index(list(classes)).get_indexer(rows["label"]))
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def labelled_compounds(table: pd.DataFrame) -> dict[str, int]:
     return {str(label): int(n) for label, n in counts.sort_index().items()}
 
 
-def compounds(table: pd.DataFrame, label: str) -> pd.DataFrame:
+def compounds_of_label(table: pd.DataFrame, label: str) -> pd.DataFrame:
     """The compounds with `label`, the lowest accuracy first, then by name.
 
     Returns compound, images (with the label), n (those that an accuracy counts, see
@@ -90,7 +90,7 @@ def calls(table: pd.DataFrame) -> dict[str, int]:
     return {name: int(counts[name]) for name in sorted(counts.index, key=lambda c: (-counts[c], c))}
 
 
-def histogram(table: pd.DataFrame, bins: Bins) -> pd.DataFrame:
+def score_counts(table: pd.DataFrame, bins: Bins) -> pd.DataFrame:
     """Number of images by bin of a score and predicted class: columns bin, predicted, n > 0.
 
     Images without the score are not counted.
@@ -113,7 +113,7 @@ def surest_first(table: pd.DataFrame, score: str) -> np.ndarray:
     return table.index.to_numpy()[np.argsort(-np.nan_to_num(sure, nan=-np.inf), kind="stable")]
 
 
-def doses(table: pd.DataFrame, compound: str) -> list[Dose]:
+def doses_of_compound(table: pd.DataFrame, compound: str) -> list[Dose]:
     """Every concentration of a compound, with or without a label, lowest first, unknown last."""
     images = table[(table["compound"] == compound).fillna(False)]
     dose = images["concentration"] if "concentration" in images else np.full(len(images), np.nan)

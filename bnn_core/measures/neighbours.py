@@ -5,18 +5,22 @@ import pandas as pd
 
 _CHUNK_VALUES = 20_000_000
 #: Groups of images that an image can be compared with.
-ANOTHER_LABEL, SAME_LABEL, ANY_LABEL = KINDS = ("another label", "the same label", "any label")
+ANOTHER_LABEL, SAME_LABEL, ANY_LABEL = NEIGHBOUR_KINDS = (
+    "another label",
+    "the same label",
+    "any label",
+)
 
 
 def candidates(
     images: pd.DataFrame, predicted: pd.Series, row: int, kind: str, all_folds: bool = False
 ) -> np.ndarray:
-    """Rows that image `row` can be compared with, of one of KINDS.
+    """Rows that image `row` can be compared with, of one of NEIGHBOUR_KINDS.
 
     Only images of the same fold qualify in the hidden layer of its network, for distances between
     the layers of two networks mean nothing. With `all_folds` those of all folds do: predicted
-    probabilities are a space that networks share. An image without a label is compared by its predicted
-    class. Other images without a label qualify only for ANY_LABEL. Raises ValueError for an
+    probabilities are a space that networks share. An image without a label is compared by its
+    predicted class. Other images without a label qualify only for ANY_LABEL. Raises ValueError for an
     unknown kind.
     """
     keep = np.ones(len(images), dtype=bool)
@@ -31,7 +35,7 @@ def candidates(
     elif kind == ANOTHER_LABEL:
         keep &= ~same & images["label"].notna().to_numpy()
     elif kind != ANY_LABEL:
-        raise ValueError(f"kind {kind!r}: one of {KINDS} expected")
+        raise ValueError(f"kind {kind!r}: one of {NEIGHBOUR_KINDS} expected")
     return np.flatnonzero(keep)
 
 

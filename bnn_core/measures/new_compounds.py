@@ -28,7 +28,7 @@ def plate_sets(images: pd.DataFrame) -> dict[str, int]:
     return images.loc[named, "source"].value_counts(sort=False).to_dict()
 
 
-def unlikeness(table: pd.DataFrame) -> np.ndarray:
+def rank_among_known(table: pd.DataFrame) -> np.ndarray:
     """(N,) share of the study's own scored images that are as like the training images, or more
     like them: 1 is unlike all of them. nan where this is not known.
 
@@ -52,10 +52,10 @@ def new_compounds(table: pd.DataFrame, name: str, classes: Sequence[str]) -> pd.
 
     Returns compound, or plate and well; label (None where none is given); n_images; predicted, the
     class of the highest mean softmax, and probability, that softmax; agreement, the share of the
-    images that predict it; unlike, the median of `unlikeness` over the images, nan without
+    images that predict it; unlike, the median of `rank_among_known` over the images, nan without
     distances.
     """
-    table = table.assign(unlike=unlikeness(table))
+    table = table.assign(unlike=rank_among_known(table))
     rows = table[(table["source"] == name) & (table["role"] != "control")]
     by_compound = "compound" in rows and rows["compound"].notna().any()
     level, keys = ("compound", ["compound"]) if by_compound else ("well", ["plate", "well"])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.scores import SCORES
-from bnn_core.measures.bimodality import CRITICAL, MOST, dip, looks_bimodal
+from bnn_core.measures.bimodality import CRITICAL, MOST_IN_DIP_TEST, dip, looks_bimodal
 from bnn_core.measures.evaluation import certainty, varies
 from bnn_core.measures.intervals import Interval, share_interval
 from bnn_core.measures.judged_units import independent_groups
@@ -245,7 +245,7 @@ def kind_table(table: pd.DataFrame, score: str, threshold: float) -> pd.DataFram
             sure = certainty(score, part)
             calls = pd.Series(predicted[rows]).value_counts()
             statistic = dip(part)
-            critical = CRITICAL / np.sqrt(min(n, MOST))
+            critical = CRITICAL / np.sqrt(min(n, MOST_IN_DIP_TEST))
             lines.append(
                 {
                     "group": group,
@@ -264,7 +264,7 @@ def kind_table(table: pd.DataFrame, score: str, threshold: float) -> pd.DataFram
     return pd.DataFrame(lines, columns=None if lines else ["group", "kind", "n"])
 
 
-def predicted_as(table: pd.DataFrame, score: str, group: str = NEW) -> pd.DataFrame:
+def predicted_shares(table: pd.DataFrame, score: str, group: str = NEW) -> pd.DataFrame:
     """Predictions of each kind: kind, predicted, n, share of the kind, median of the score."""
     rows = groups(table) == group
     part = pd.DataFrame(

@@ -89,7 +89,7 @@ def means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     )
 
 
-def ece(
+def weighted_ece(
     top: np.ndarray, correct: np.ndarray, weights: np.ndarray, bins: int = ECE_BINS
 ) -> np.ndarray:
     """(R,) expected calibration error of the top mean softmax (N,)."""

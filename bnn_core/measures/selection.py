@@ -20,7 +20,7 @@ QUADRANTS = ("both sure", "only Bayesian sure", "only standard sure", "neither s
 #: A chart draws at most this many single points; a browser is slow with more.
 MOST_DRAWN = 20_000
 #: Drawing priority of a point, rising; see `choose_drawn`.
-ORDINARY, WRONG, FLAGGED, SEARCHED = range(4)
+ORDINARY_POINT, WRONG_POINT, FLAGGED_POINT, SEARCHED_POINT = range(4)
 
 
 def verdicts(correct: pd.Series) -> np.ndarray:
@@ -120,11 +120,11 @@ def in_areas(
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnPoints:
     """The points that a chart draws one by one.
 
     rows: chosen row numbers, ascending. rest: the other row numbers. asked: number of rows with a
-    priority above ORDINARY. shown: number of these among `rows`.
+    priority above ORDINARY_POINT. shown: number of these among `rows`.
     """
 
     rows: np.ndarray
@@ -141,17 +141,17 @@ def drawing_order(n: int) -> np.ndarray:
     return order
 
 
-def choose_drawn(rows: np.ndarray, urgency: np.ndarray, order: np.ndarray, cap: int) -> Drawn:
-    """At most `cap` of `rows`: first those above ORDINARY, then a fixed random sample.
+def choose_drawn(rows: np.ndarray, urgency: np.ndarray, order: np.ndarray, cap: int) -> DrawnPoints:
+    """At most `cap` of `rows`: first those above ORDINARY_POINT, then a fixed random sample.
 
-    urgency: (K,) ORDINARY, WRONG, FLAGGED (or suspect) or SEARCHED for each of `rows`. order: rank
-    of every row of the study (`drawing_order`). If more than `cap` rows are above ORDINARY, higher
-    priorities come first and the last one is sampled.
+    urgency: (K,) ORDINARY_POINT, WRONG_POINT, FLAGGED_POINT (or suspect) or SEARCHED_POINT for each
+    of `rows`. order: rank of every row of the study (`drawing_order`). If more than `cap` rows are
+    above ORDINARY_POINT, higher priorities come first and the last one is sampled.
     """
     rows, urgency = np.asarray(rows), np.asarray(urgency)
-    asks = urgency > ORDINARY
+    asks = urgency > ORDINARY_POINT
     if len(rows) <= cap:
-        return Drawn(rows, rows[:0], int(asks.sum()), int(asks.sum()))
+        return DrawnPoints(rows, rows[:0], int(asks.sum()), int(asks.sum()))
     chosen = np.zeros(len(rows), dtype=bool)
     asking = np.flatnonzero(asks)
     if len(asking) > cap:
@@ -163,7 +163,7 @@ def choose_drawn(rows: np.ndarray, urgency: np.ndarray, order: np.ndarray, cap: 
         if free:
             ordinary = np.flatnonzero(~asks)
             chosen[ordinary[np.argpartition(order[rows[ordinary]], free - 1)[:free]]] = True
-    return Drawn(rows[chosen], rows[~chosen], len(asking), int((chosen & asks).sum()))
+    return DrawnPoints(rows[chosen], rows[~chosen], len(asking), int((chosen & asks).sum()))
 
 
 def bin_index(values: np.ndarray, low: float, high: float, bins: int) -> np.ndarray:
@@ -172,7 +172,7 @@ def bin_index(values: np.ndarray, low: float, high: float, bins: int) -> np.ndar
     return np.clip(index, 0, bins - 1).astype(np.int64)
 
 
-def density(
+def density_counts(
     x: np.ndarray,
     y: np.ndarray,
     x_range: tuple[float, float],

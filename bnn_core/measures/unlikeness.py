@@ -16,9 +16,9 @@ from bnn_core.base.scores import UNLIKENESS
 from bnn_core.measures.evaluation import certainty
 
 #: Scores that are joined.
-PARTS = ("neighbour_distance", "distance", "predictive_entropy")
+UNLIKENESS_PARTS = ("neighbour_distance", "distance", "predictive_entropy")
 #: Known images that are needed for a rank.
-FEWEST = 20
+FEWEST_KNOWN = 20
 #: The most unlike known images, to which the exponential is fitted; at most a tenth of all.
 EXTREMES = 20
 
@@ -27,13 +27,13 @@ def unlikeness(parts: np.ndarray, known: np.ndarray) -> np.ndarray:
     """(N,) unlikeness, 0 and more, from parts (N, K), higher for more unlike images.
 
     known: (N,) bool, the images that a rank refers to. nan where a part is nan, and everywhere with
-    fewer than FEWEST known images.
+    fewer than FEWEST_KNOWN known images.
     """
     parts = np.asarray(parts, dtype=np.float64)
     complete = ~np.isnan(parts).any(axis=1)
     result = np.full(len(parts), np.nan)
     reference = known & complete
-    if reference.sum() < FEWEST:
+    if reference.sum() < FEWEST_KNOWN:
         return result
     logs = [log_share(part[reference], part[complete]) for part in parts.T]
     joint = np.full(len(parts), np.nan)
@@ -56,10 +56,10 @@ def log_share(known: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def with_unlikeness(summary: pd.DataFrame, known: np.ndarray) -> pd.DataFrame:
-    """A summary with a column `unlikeness` where it has all PARTS; known: (N,) as above."""
-    if not set(PARTS) <= set(summary):
+    """A summary with a column `unlikeness` where it has all UNLIKENESS_PARTS; known: (N,) as above."""
+    if not set(UNLIKENESS_PARTS) <= set(summary):
         return summary
-    return summary.assign(**{UNLIKENESS: unlikeness(_unlike(summary, PARTS), known)})
+    return summary.assign(**{UNLIKENESS: unlikeness(_unlike(summary, UNLIKENESS_PARTS), known)})
 
 
 def unlikeness_score(table: pd.DataFrame) -> str | None:

@@ -21,7 +21,7 @@ TOLERANCE = 0.005
 #: Confidence of the interval in which the mean softmax of all networks is expected. Few networks
 #: underestimate the spread of an image that one in fifty reads otherwise: with this level c is
 #: within TOLERANCE for 99 % of images (measured on 5,000 held-out training images of MNIST).
-LEVEL = 0.999
+SAME_RANKING_LEVEL = 0.999
 
 
 def stages_of(total: int) -> list[int]:
@@ -70,7 +70,7 @@ def is_settled(p: Tensor, total: int) -> Tensor:
     top = p.mean(dim=0).argmax(dim=1)
     of_top = p[:, torch.arange(p.shape[1], device=p.device), top].double()
     mean, spread = of_top.mean(dim=0), of_top.std(dim=0)
-    quantile = student.ppf((1 + LEVEL) / 2, count - 1)
+    quantile = student.ppf((1 + SAME_RANKING_LEVEL) / 2, count - 1)
     half = quantile * spread * (1 / count - 1 / total) ** 0.5
     c = _confidence(mean)
     away = torch.stack([_confidence(mean - half) - c, _confidence(mean + half) - c])

@@ -15,7 +15,7 @@ from bnn_core.networks.saved import CONFIG, WEIGHTS, config_of, read_config, rea
 from bnn_core.networks.settings import TrainConfig
 
 
-def prepare(images: np.ndarray | Tensor, intensity: str = "linear") -> Tensor:
+def network_input(images: np.ndarray | Tensor, intensity: str = "linear") -> Tensor:
     """Images of 0..255 as a network takes them: float32 in [0, 1], or "sqrt": centred square roots;
     "as-is": measured features, whose network scales them itself.
 

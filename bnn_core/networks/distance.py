@@ -4,7 +4,7 @@ The softmax says which known class an image looks most like, not whether it look
 mechanism may be predicted as a known one with confidence. The distance to the nearest class of the
 training images (Mahalanobis; Lee et al. 2018, "A Simple Unified Framework for Detecting
 Out-of-Distribution Samples") asks that. Their covariance within classes is that of probabilistic
-PCA (Tipping & Bishop 1999): the strongest COMPONENTS directions and one variance for the rest, as
+PCA (Tipping & Bishop 1999): the strongest CLOUD_COMPONENTS directions and one variance for the rest, as
 there are more features than training images. Of an ensemble it is its first member's; Laplace and
 temperature have the standard network's.
 """
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import eigh
 
-COMPONENTS = 32
+CLOUD_COMPONENTS = 32
 
 
 class TrainingCloud(NamedTuple):
@@ -51,7 +51,7 @@ def training_cloud(features: np.ndarray, targets: np.ndarray) -> TrainingCloud:
     within = features - means[codes]
     size = within.shape[1]
     # At most a third of the directions that so many images span: the others give the rest.
-    count = max(0, min(COMPONENTS, size - 1, (len(within) - len(classes)) // 3))
+    count = max(0, min(CLOUD_COMPONENTS, size - 1, (len(within) - len(classes)) // 3))
     covariance = within.T @ within / len(within)
     # A network may leave units dead and classes without spread; distances stay finite.
     floor = np.trace(covariance) / size * 1e-6 or 1.0

@@ -36,7 +36,7 @@ def softplus(rho: Tensor) -> Tensor:
     return torch.where(u == 0, x, log1p).where(rho < 20, rho)
 
 
-class Drawn(NamedTuple):
+class DrawnWeights(NamedTuple):
     """The weights of one layer in one training step.
 
     "weights": drawn weights, no variances. "local": means and variances of the weights.
@@ -57,7 +57,7 @@ class BayesLayer(nn.Module):
 
     estimator = "local"
     #: Set by a training step that draws for all layers at once (`TrainingStep`); None: by itself.
-    drawn: Drawn | None = None
+    drawn: DrawnWeights | None = None
 
     def __init__(self, plain: nn.Linear | nn.Conv2d, rho_init: float = -3.0):
         super().__init__()
@@ -86,20 +86,20 @@ class BayesLayer(nn.Module):
             variance = variance + SMALLEST_VARIANCE
         return _AddNoise.apply(mean, variance, noise.normal_like(mean, std=0.5))
 
-    def _draw(self) -> Drawn:
+    def _draw(self) -> DrawnWeights:
         """What the estimator needs of this layer's posterior, differentiable by mu and rho."""
         parts = [(self.weight_mu, F.softplus(self.weight_rho))]
         if self.bias_mu is not None:
             parts.append((self.bias_mu, F.softplus(self.bias_rho)))
         if self.estimator == "weights":
             drawn = [mu + sigma * noise.normal_like(sigma) for mu, sigma in parts]
-            return Drawn(drawn[0], drawn[1] if len(drawn) > 1 else None)
+            return DrawnWeights(drawn[0], drawn[1] if len(drawn) > 1 else None)
         means, variances = zip(
             *((mu, sigma.square() + SMALLEST_VARIANCE) for mu, sigma in parts), strict=True
         )
         if len(parts) == 1:
-            return Drawn(means[0], None, variances[0])
-        return Drawn(*means, *variances)
+            return DrawnWeights(means[0], None, variances[0])
+        return DrawnWeights(*means, *variances)
 
 
 class _AddNoise(torch.autograd.Function):

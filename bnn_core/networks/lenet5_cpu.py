@@ -13,7 +13,7 @@ from torch import Tensor
 from bnn_core.networks.tiles_cpu import LANES, OUTPUTS, VECTORS, inputs_of_convolution, tile
 
 #: Images of a block.
-BLOCK = VECTORS * LANES
+KERNEL_IMAGES = VECTORS * LANES
 #: Outputs of a tile of the first layer, which has six.
 FIRST = 2 if LANES == 8 else 3
 #: Sides of the padded image and of the maps after each pool.
@@ -24,7 +24,7 @@ _second = tile(OUTPUTS, relu=True, pooled=True)
 _dense, _head = tile(OUTPUTS, relu=True), tile(OUTPUTS)
 
 
-class Packed(NamedTuple):
+class PackedLeNet5(NamedTuple):
     """T LeNet5 networks as the kernel reads them.
 
     weights: (T, P) float32: per layer the groups of outputs, in each input by input, then biases;
@@ -39,12 +39,12 @@ class Packed(NamedTuple):
     classes: int
 
 
-def sampler(weights: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
+def lenet5_sampler(weights: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
     """Logits (T, n, C) of T networks as a function of images (n, channels, 28, 28) float32."""
     return partial(logits, pack(weights))
 
 
-def pack(weights: dict[str, Tensor]) -> Packed:
+def pack(weights: dict[str, Tensor]) -> PackedLeNet5:
     """Arrange the weights of T networks, name -> (T, *shape), for the kernel."""
     parts, begins, at = [], [], 0
     channels = weights["conv1.weight"].shape[2]
@@ -57,7 +57,7 @@ def pack(weights: dict[str, Tensor]) -> Packed:
         parts += [w, b]
         begins.append((at, at + w.shape[1]))
         at += w.shape[1] + b.shape[1]
-    return Packed(
+    return PackedLeNet5(
         torch.cat(parts, dim=1).contiguous().numpy(),
         np.array(begins),
         inputs_of_convolution(channels, SIDE, SIDE),
@@ -66,14 +66,14 @@ def pack(weights: dict[str, Tensor]) -> Packed:
     )
 
 
-def logits(packed: Packed, images: Tensor) -> Tensor:
+def logits(packed: PackedLeNet5, images: Tensor) -> Tensor:
     """Logits (T, N, C) of images (N, channels, 28, 28) float32; on torch's number of threads."""
-    blocks = -(-len(images) // BLOCK)
-    x = torch.zeros(blocks * BLOCK, images.shape[1], SIDE, SIDE)
+    blocks = -(-len(images) // KERNEL_IMAGES)
+    x = torch.zeros(blocks * KERNEL_IMAGES, images.shape[1], SIDE, SIDE)
     x[: len(images), :, 2:-2, 2:-2] = images
     # (block, vector, pixel, lane)
     x = x.view(blocks, VECTORS, LANES, -1).transpose(2, 3).contiguous().view(blocks, -1).numpy()
-    result = np.empty((len(packed.weights), blocks * BLOCK, packed.classes), np.float32)
+    result = np.empty((len(packed.weights), blocks * KERNEL_IMAGES, packed.classes), np.float32)
 
     def run(block: int) -> None:
         _forward(
@@ -82,7 +82,7 @@ def logits(packed: Packed, images: Tensor) -> Tensor:
             packed.begins,
             packed.inputs1,
             packed.inputs2,
-            result[:, block * BLOCK : (block + 1) * BLOCK],
+            result[:, block * KERNEL_IMAGES : (block + 1) * KERNEL_IMAGES],
         )
 
     if torch.get_num_threads() == 1 or blocks == 1:
@@ -96,20 +96,20 @@ def logits(packed: Packed, images: Tensor) -> Tensor:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _forward(x, weights, begins, inputs1, inputs2, result):
-    """All networks on one block. x: flat (vector, pixel, lane). result: (T, BLOCK, C)."""
+    """All networks on one block. x: flat (vector, pixel, lane). result: (T, KERNEL_IMAGES, C)."""
     size0, size1, size2 = len(x) // VECTORS, 6 * SIDE1 * SIDE1 * LANES, 400 * LANES
     map1, map2 = SIDE1 * SIDE1 * LANES, SIDE2 * SIDE2 * LANES
     classes = result.shape[2]
     h1, h2 = np.empty(VECTORS * size1, np.float32), np.empty(VECTORS * size2, np.float32)
-    h3, h4 = np.empty(120 * BLOCK, np.float32), np.empty(84 * BLOCK, np.float32)
-    h5 = np.empty((classes + OUTPUTS) * BLOCK, np.float32)
+    h3, h4 = np.empty(120 * KERNEL_IMAGES, np.float32), np.empty(84 * KERNEL_IMAGES, np.float32)
+    h5 = np.empty((classes + OUTPUTS) * KERNEL_IMAGES, np.float32)
     # A pool's four positions, and the four vectors of images of a linear layer.
     pool1 = (0, LANES, SIDE * LANES, (SIDE + 1) * LANES)
     pool2 = (0, LANES, SIDE1 * LANES, (SIDE1 + 1) * LANES)
     blocks2 = (0, size2, 2 * size2, 3 * size2)
     lanes = (0, LANES, 2 * LANES, 3 * LANES)
     inputs3 = np.arange(400) * LANES
-    inputs4 = np.arange(120) * BLOCK
+    inputs4 = np.arange(120) * KERNEL_IMAGES
     for t in range(len(weights)):
         w = weights[t]
         for v in range(VECTORS):
@@ -135,14 +135,14 @@ def _forward(x, weights, begins, inputs1, inputs2, result):
                         )
                         to += OUTPUTS * map2
         for o in range(0, 120, OUTPUTS):
-            weight, bias, to = begins[2, 0] + o * 400, begins[2, 1] + o, o * BLOCK
-            _dense(h2, 0, inputs3, blocks2, w, weight, bias, 400, h3, to, BLOCK, lanes)
+            weight, bias, to = begins[2, 0] + o * 400, begins[2, 1] + o, o * KERNEL_IMAGES
+            _dense(h2, 0, inputs3, blocks2, w, weight, bias, 400, h3, to, KERNEL_IMAGES, lanes)
         for o in range(0, 84, OUTPUTS):
-            weight, bias, to = begins[3, 0] + o * 120, begins[3, 1] + o, o * BLOCK
-            _dense(h3, 0, inputs4, lanes, w, weight, bias, 120, h4, to, BLOCK, lanes)
+            weight, bias, to = begins[3, 0] + o * 120, begins[3, 1] + o, o * KERNEL_IMAGES
+            _dense(h3, 0, inputs4, lanes, w, weight, bias, 120, h4, to, KERNEL_IMAGES, lanes)
         for o in range(0, classes, OUTPUTS):
-            weight, bias, to = begins[4, 0] + o * 84, begins[4, 1] + o, o * BLOCK
-            _head(h4, 0, inputs4, lanes, w, weight, bias, 84, h5, to, BLOCK, lanes)
-        for image in range(BLOCK):
+            weight, bias, to = begins[4, 0] + o * 84, begins[4, 1] + o, o * KERNEL_IMAGES
+            _head(h4, 0, inputs4, lanes, w, weight, bias, 84, h5, to, KERNEL_IMAGES, lanes)
+        for image in range(KERNEL_IMAGES):
             for c in range(classes):
-                result[t, image, c] = h5[c * BLOCK + image]
+                result[t, image, c] = h5[c * KERNEL_IMAGES + image]

@@ -71,7 +71,7 @@ def _conv_relu_pool(
     tl.store(to, tl.maximum(most, 0.0), mask=row[:, None] < rows)
 
 
-def sampler(weights: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
+def lenet5_gpu_sampler(weights: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
     """Logits (T, n, C) of T networks as a function of images (n, channels, 28, 28) float32.
 
     weights: name -> (T, *shape) on the GPU. Products are TF32 where torch's convolutions are.
@@ -108,7 +108,9 @@ def compile_kernels() -> None:
     }  # fmt: skip
     zeros = {f"{name}.weight": torch.zeros(1, *shape) for name, shape in shapes.items()}
     zeros |= {f"{name}.bias": torch.zeros(1, shape[0]) for name, shape in shapes.items()}
-    sampler({name: w.cuda() for name, w in zeros.items()})(torch.zeros(1, 1, 28, 28).cuda())
+    lenet5_gpu_sampler({name: w.cuda() for name, w in zeros.items()})(
+        torch.zeros(1, 1, 28, 28).cuda()
+    )
     torch.cuda.synchronize()
 
 

@@ -24,8 +24,8 @@ from bnn_core.base.timing import summed_seconds
 from bnn_core.networks.building import (
     demand_same_config,
     load_network,
+    network_input,
     plain_twin,
-    prepare,
     saved_config,
 )
 from bnn_core.networks.dropout import draw_masked
@@ -50,7 +50,7 @@ from bnn_core.networks.training import SNAPSHOTS, TrainingSet, split_validation,
 #: The name of a temperature that was fitted to other folds (`recipes.calibrating`).
 CALIBRATION = "calibration_temperature"
 #: Further arguments of `train` besides folder, settings and images.
-Progress = Callable[..., tqdm]
+ProgressBar = Callable[..., tqdm]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Procedure:
     (`base.methods.Method`) reads it from the folder beside its own.
     """
 
-    train: Callable[[Path, TrainConfig, TrainingSet, str, Progress], None]
+    train: Callable[[Path, TrainConfig, TrainingSet, str, ProgressBar], None]
     draw: Callable[[Path, int, int, str], Networks]
     middle: Callable[[Path, str], Networks]
 
@@ -157,7 +157,7 @@ def means_from(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _train_one(
-    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: Progress
+    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: ProgressBar
 ) -> None:
     start = None
     if config.start == "standard":
@@ -169,7 +169,7 @@ def _train_one(
 
 
 def _train_members(
-    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: Progress
+    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: ProgressBar
 ) -> None:
     """Members one after another: in one batched run (vmap) they took 1.5 times as long on a CPU."""
     histories = []
@@ -198,7 +198,7 @@ def _members(folder: Path, config: TrainConfig) -> list[tuple[Path, TrainConfig]
 
 
 def _fit_laplace(
-    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: Progress
+    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: ProgressBar
 ) -> None:
     if (folder / WEIGHTS).is_file():
         demand_same_config(folder, config)
@@ -210,7 +210,7 @@ def _fit_laplace(
     def batches():
         with bar(total=len(rows), unit="image") as shown:
             for part in np.split(rows, range(config.batch_size, len(rows), config.batch_size)):
-                x = prepare(data.images[part], config.intensity).to(device)
+                x = network_input(data.images[part], config.intensity).to(device)
                 with torch.no_grad():
                     features = with_bias(network.features(x))
                 yield features, torch.as_tensor(weights[data.targets[part]])
@@ -237,7 +237,7 @@ def _draw_laplace(folder: Path, num_samples: int, seed: int, device: str) -> Net
 
 
 def _fit_temperature(
-    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: Progress
+    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: ProgressBar
 ) -> None:
     if (folder / "config.json").is_file():
         demand_same_config(folder, config)
@@ -252,7 +252,7 @@ def _fit_temperature(
     logits = []
     with bar(total=len(held), unit="image") as shown, torch.no_grad():
         for part in np.split(held, range(config.batch_size, len(held), config.batch_size)):
-            x = prepare(data.images[part], config.intensity).to(device)
+            x = network_input(data.images[part], config.intensity).to(device)
             logits.append(network(x).cpu().numpy())
             shown.update(len(part))
     temperature = fit_temperature(np.concatenate(logits), data.targets[held])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 #: Scaled features are cut off here, in standard deviations: one cell of 1e6 is no signal.
 LARGEST = 10.0
 #: Directions with a spread of their own in whitening; the others share one.
-COMPONENTS = 256
+WHITENING_COMPONENTS = 256
 #: Numbers that are looked at at a time while the scaling is fitted.
 _AT_A_TIME = 20_000_000
 
@@ -26,13 +26,13 @@ class Linear(Protocol):
     def __call__(self, inputs: int, outputs: int) -> nn.Module: ...
 
 
-class Scaling(nn.Module):
+class FeatureScaling(nn.Module):
     """Fills missing features with their median, gives each mean 0 and variance 1, and whitens them.
 
     Input (B, F) with nan where a feature is missing, output (B, F). Everything is fitted by `fit`.
     whiten: 0 leaves features as they are after scaling. Above 0 they are divided by their spread
     within classes, in every direction: the covariance S within classes becomes that of probabilistic
-    PCA (COMPONENTS directions and one variance for the rest), `whiten` times its mean variance is
+    PCA (WHITENING_COMPONENTS directions and one variance for the rest), `whiten` times its mean variance is
     added to all directions, and the features are multiplied by the inverse square root. That is
     the metric of a shrunken linear discriminant analysis.
     """
@@ -47,7 +47,7 @@ class Scaling(nn.Module):
     def __init__(self, features: int, whiten: float = 0.0):
         super().__init__()
         self.whiten = whiten
-        directions = min(features, COMPONENTS) if whiten else 0
+        directions = min(features, WHITENING_COMPONENTS) if whiten else 0
         self.register_buffer("fill", torch.zeros(features))
         self.register_buffer("centre", torch.zeros(features))
         self.register_buffer("factor", torch.ones(features))
@@ -121,7 +121,7 @@ class MLP(nn.Module):
         self, linear: Linear, features: int, num_classes: int, hidden: int, whiten: float = 0.0
     ):
         super().__init__()
-        self.scaling = Scaling(features, whiten)
+        self.scaling = FeatureScaling(features, whiten)
         self.hidden = linear(features, hidden)
         self.head = linear(hidden, num_classes)
 

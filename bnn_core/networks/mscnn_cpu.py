@@ -38,7 +38,7 @@ _multiply = tile(OUTPUTS, biased=False)
 _mix, _head = tile(OUTPUTS, relu=True), tile(OUTPUTS)
 
 
-class Packed(NamedTuple):
+class PackedMultiScaleCNN(NamedTuple):
     """T networks as the kernel reads them.
 
     weights: (T, P) float32: per layer the groups of outputs, of each the products (5 x 5
@@ -52,7 +52,7 @@ class Packed(NamedTuple):
     outputs: np.ndarray
 
 
-def sampler(
+def mscnn_sampler(
     body: MultiScaleCNN, weights: dict[str, Tensor], otherwise: Callable[[Tensor], Tensor]
 ) -> Callable[[Tensor], Tensor]:
     """Logits (T, n, C) of T networks as a function of images (n, channels, rows, columns).
@@ -92,7 +92,7 @@ def sampler(
     return logits
 
 
-def _pack(body: MultiScaleCNN, weights: dict[str, Tensor]) -> Packed:
+def _pack(body: MultiScaleCNN, weights: dict[str, Tensor]) -> PackedMultiScaleCNN:
     layers = [
         (f"pathways.{k}.{i}", f"pathways.{k}.{i + 2}")
         for k in range(len(body.pathways))
@@ -118,7 +118,7 @@ def _pack(body: MultiScaleCNN, weights: dict[str, Tensor]) -> Packed:
         sizes.append(columns[0].shape[1])
         at += w.shape[1] + len(columns) * columns[0].shape[1]
     flat = torch.cat([part.float() for part in parts], dim=1)
-    return Packed(flat.contiguous().numpy(), np.array(begins), np.array(sizes))
+    return PackedMultiScaleCNN(flat.contiguous().numpy(), np.array(begins), np.array(sizes))
 
 
 def _lanes(x: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from bnn_core.networks.distance import TrainingCloud, training_cloud
 NEIGHBOURS = 5
 #: Training images that the clouds are fitted to, and that are kept as neighbours, evenly chosen of more.
 MOST_IMAGES, MOST_NEIGHBOURS = 20_000, 10_000
-FILE = "novelty.npz"
+NOVELTY_FILE = "novelty.npz"
 _NORMALISED = "normalised_"
 #: Images compared with all neighbours at a time.
 _BLOCK = 1000
@@ -74,7 +74,7 @@ def save_training_images(folder: Path, kept: TrainingImages) -> None:
     if kept.normalised is not None and kept.neighbours is not None:
         arrays |= {_NORMALISED + name: part for name, part in kept.normalised._asdict().items()}
         arrays["neighbours"] = kept.neighbours
-    with atomic_path(folder / FILE) as temporary, open(temporary, "wb") as file:
+    with atomic_path(folder / NOVELTY_FILE) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
 
 
@@ -83,7 +83,7 @@ def read_training_images(folder: Path) -> TrainingImages | None:
 
     Raises InputError where the file is damaged.
     """
-    path = folder / FILE
+    path = folder / NOVELTY_FILE
     if not path.is_file():
         return None
     arrays = read_arrays(path)

@@ -138,15 +138,15 @@ def probabilities(networks: Networks) -> Callable[[Tensor], Tensor]:
             untempered(images).clamp(min=SMALLEST).log() / networks.temperature, dim=-1
         )
     if count == 1:
-        logits = sampler(networks)
+        logits = fastest_sampler(networks)
         return lambda images: logits(images).float().softmax(dim=-1)
     if total < count:
-        logits = sampler(networks)
+        logits = fastest_sampler(networks)
         return lambda images: sum(
             logits(symmetry(images, k)).float().softmax(dim=-1) / count for k in range(count)
         )
     parts = [
-        sampler(
+        fastest_sampler(
             Networks(networks.body, {name: w[k::count] for name, w in networks.weights.items()})
         )
         for k in range(count)
@@ -162,7 +162,7 @@ def probabilities(networks: Networks) -> Callable[[Tensor], Tensor]:
     return of_parts
 
 
-def sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
+def fastest_sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
     """Logits (T, n, C) of all networks as a function of images (n, channels, H, W), the fastest
     that there is for the body and the device. Prepared once, called for every batch.
     """
@@ -176,15 +176,15 @@ def sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
         if isinstance(body, MultiScaleCNN):
             from bnn_core.networks import mscnn_cpu
 
-            return mscnn_cpu.sampler(body, weights, partial(one_by_one, networks))
+            return mscnn_cpu.mscnn_sampler(body, weights, partial(one_by_one, networks))
         if not next(body.parameters()).is_cuda:
             from bnn_core.networks import lenet5_cpu
 
-            return lenet5_cpu.sampler(weights)
+            return lenet5_cpu.lenet5_sampler(weights)
         if _triton_works():
             from bnn_core.networks import lenet5_gpu
 
-            return lenet5_gpu.sampler(weights)
+            return lenet5_gpu.lenet5_gpu_sampler(weights)
     return partial(one_by_one, networks)
 
 

@@ -13,7 +13,7 @@ OPTIMIZERS = ("adam", "adamw", "sghmc")
 SCHEDULES = ("one-cycle", "step", "constant", "cyclical")
 PRIORS = ("mixture", "gaussian")
 INTENSITIES = ("linear", "sqrt", "as-is")
-STARTS = ("random", "standard")
+NETWORK_STARTS = ("random", "standard")
 TTA = ("none", "dihedral")
 CALIBRATIONS = ("none", "folds")
 PRECISIONS = ("float32", "bfloat16")
@@ -94,7 +94,7 @@ class TrainConfig:
     start: str = _setting(
         "random",
         "initial means: random, or the weights of the standard network trained on the same images",
-        choices=STARTS,
+        choices=NETWORK_STARTS,
     )
     rho_init: float = _setting(-3.0, "start of rho; sigma = softplus(rho)")
     sigma_init: float = _setting(

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from bnn_core.networks import noise
 from bnn_core.networks.augmentation import augment, random_crop
-from bnn_core.networks.building import prepare
+from bnn_core.networks.building import network_input
 from bnn_core.networks.flat import FlatAdam, FlatAverage, FlatWeights, views
 from bnn_core.networks.layers import (
     SMALLEST_VARIANCE,
-    Drawn,
+    DrawnWeights,
     bayes_layers,
     layer_scales,
     softplus,
@@ -73,9 +73,9 @@ class Posterior:
         for layer in self.layers:
             weight, bias = next(given), None if layer.bias_mu is None else next(given)
             layer.drawn = (
-                Drawn(weight, bias)
+                DrawnWeights(weight, bias)
                 if self.by_weights
-                else Drawn(layer.weight_mu, layer.bias_mu, weight, bias)
+                else DrawnWeights(layer.weight_mu, layer.bias_mu, weight, bias)
             )
 
     def release(self) -> None:
@@ -232,7 +232,7 @@ class TrainingStep:
     def batch(self, images: Tensor) -> Tensor:
         """Training images cropped, augmented and scaled as the network takes them."""
         config = self.config
-        return prepare(
+        return network_input(
             augment(random_crop(images, config.crop), config.augmentation), config.intensity
         )
 

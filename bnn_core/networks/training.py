@@ -19,7 +19,7 @@ from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, write_json
 from bnn_core.networks import noise
 from bnn_core.networks.batchnorm import settle_batchnorm
-from bnn_core.networks.building import demand_same_config, new_network, prepare
+from bnn_core.networks.building import demand_same_config, network_input, new_network
 from bnn_core.networks.layers import median_sigmas, start_sigma
 from bnn_core.networks.memory import keep_freed_memory
 from bnn_core.networks.mlp import MLP
@@ -39,7 +39,7 @@ _SECONDS_BETWEEN_CHECKPOINTS = 0.2
 _SETTLING, _SETTLING_SNAPSHOT = 100, 20
 
 #: Called after each epoch with its number and its row of the history.
-Progress = Callable[[int, dict[str, float]], object]
+AfterEpoch = Callable[[int, dict[str, float]], object]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def train(
     *,
     device: str = "cpu",
     start_from: dict[str, Tensor] | None = None,
-    progress: Progress = lambda epoch, row: None,
+    progress: AfterEpoch = lambda epoch, row: None,
 ) -> nn.Module:
     """Train one network, or continue where an earlier call was killed, or load it when done.
 
@@ -100,7 +100,7 @@ def train(
 
 
 def train_side_by_side(
-    trainings: Sequence["Training"], progress: Sequence[Progress] | None = None
+    trainings: Sequence["Training"], progress: Sequence[AfterEpoch] | None = None
 ) -> None:
     """Train several networks step by step in turn; on a GPU their steps run at the same time."""
     callbacks = progress or [lambda epoch, row: None] * len(trainings)
@@ -343,7 +343,7 @@ class Training:
             for rows in self.images.rows(torch.as_tensor(self.validation)).split(
                 self.config.batch_size
             ):
-                logits = self.network(prepare(self.images.take(rows), self.config.intensity))
+                logits = self.network(network_input(self.images.take(rows), self.config.intensity))
                 y = self.targets[rows.to(self.device)]
                 nll = F.cross_entropy(logits, y, reduction="sum")
                 sums += torch.stack([nll, (logits.argmax(1) == y).sum()])

@@ -26,7 +26,7 @@ from bnn_core.recipes import image_map
 from bnn_core.recipes.adding_blocks import (
     Block,
     NetworkSet,
-    Progress,
+    PassProgress,
     block_rows,
     network_sets,
     passes_of,
@@ -210,7 +210,7 @@ def _predict_all(
         except InputError:  # images that do not fit: nothing to continue with
             shutil.rmtree(making)
             raise
-    progress = Progress(sum(map(len, new.blocks)), passes_of(study, sets))
+    progress = PassProgress(sum(map(len, new.blocks)), passes_of(study, sets))
     with progress.bar:
         for block in new.blocks:
             block.look(making)
@@ -337,7 +337,7 @@ def _copy_rest(study: Study, making: Path) -> None:
             continue
         if source.is_dir():
             # The map of images has a row per image too.
-            without = shutil.ignore_patterns(image_map.FILE.name)
+            without = shutil.ignore_patterns(image_map.MAP_FILE.name)
             shutil.copytree(source, making / source.name, ignore=without, dirs_exist_ok=True)
         else:
             shutil.copyfile(source, making / source.name)

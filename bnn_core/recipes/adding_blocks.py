@@ -12,7 +12,7 @@ from tqdm import tqdm
 from bnn_core.base.files import atomic_path
 from bnn_core.base.scores import NOVELTY
 from bnn_core.measures.uncertainty import Moments
-from bnn_core.networks.building import prepare, saved_config
+from bnn_core.networks.building import network_input, saved_config
 from bnn_core.networks.methods import networks_of
 from bnn_core.networks.novelty import read_training_images
 from bnn_core.networks.prediction import embed, predict
@@ -108,7 +108,7 @@ def block_thumbnails(making: Path, block: Block) -> list[bytes | None]:
     return [packed[a:b] or None for a, b in zip(starts, ends, strict=True)]
 
 
-class Progress:
+class PassProgress:
     """A progress bar of images; each is predicted in several passes."""
 
     def __init__(self, images: int, passes: int):
@@ -132,7 +132,7 @@ def predict_block(
     sets: Sequence[NetworkSet],
     kept: Sequence[str],
     device: str,
-    progress: Progress,
+    progress: PassProgress,
 ) -> None:
     """Let every method of the networks chosen predict a block; done parts are kept.
 
@@ -154,7 +154,7 @@ def predict_block(
 
 
 def passes_of(study: Study, sets: Sequence[NetworkSet]) -> int:
-    """Passes of `Progress` per image of a block."""
+    """Passes of `PassProgress` per image of a block."""
     return sum(s.number != DEPLOYED for s in sets) * len(study.methods)
 
 
@@ -182,7 +182,7 @@ def _predict_part(
     wanted = [name for name in NOVELTY if name in study.summary(method)]
     known = read_training_images(folder) if wanted else None
     mean = networks_of(folder, None, networks.seed, device) if main or known else None
-    ready = partial(prepare, intensity=saved_config(folder).intensity)
+    ready = partial(network_input, intensity=saved_config(folder).intensity)
     parts: list[Moments] = []
     embedded: list[tuple[np.ndarray, np.ndarray]] = []
     samples = (

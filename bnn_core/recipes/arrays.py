@@ -11,16 +11,17 @@ import tifffile
 
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.plates import read_plate
-from bnn_core.datasets.preparation import prepare_source
-from bnn_core.recipes.method_choice import changes_of, choose_methods
-from bnn_core.recipes.plate_presets import PRESETS
-from bnn_core.recipes.plate_study import Division, make_plate_study, prepared_folder, to_stderr
+from bnn_core.datasets.preparation import ImageOptions, prepare_source
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
+from bnn_core.recipes.plate_study import make_plate_study, prepared_folder, tell
+from bnn_core.recipes.study_options import StudyOptions, with_options
 from bnn_core.study.folder import Study, open_study
 
 _TABLE = "images.csv"
 _FILE = "{:06d}.tif"
 
 
+@with_options(scaling=ImageOptions, options=StudyOptions)
 def study_from_arrays(
     images: np.ndarray,
     labels: Sequence[object],
@@ -29,18 +30,8 @@ def study_from_arrays(
     out: str | os.PathLike,
     metadata: pd.DataFrame | Mapping[str, Sequence[object]] | None = None,
     channels: Sequence[str] | None = None,
-    size: int = 128,
-    normalise: str = "auto",
-    methods: Sequence[str] = ("vi", "standard"),
-    preset: str = "default",
-    folds: int | str | None = None,
-    leave_out: str = "group",
-    num_samples: int | str = 100,
-    jobs: int = 1,
-    device: str = "auto",
-    title: str | None = None,
-    force: bool = False,
-    **training: object,
+    scaling: ImageOptions,
+    options: StudyOptions,
 ) -> Study:
     """Train on images in memory with whole groups left out, and predict what was left out.
 
@@ -58,15 +49,7 @@ def study_from_arrays(
     """
     out, pixels = Path(out), _as_pixels(images)
     table = _table(len(pixels), labels, groups, metadata)
-    choice = choose_methods(
-        PRESETS,
-        methods=methods,
-        preset=preset,
-        changes=changes_of(training),
-        num_samples=num_samples,
-        device=device,
-    )
-    division = Division(folds=folds, leave_out=leave_out)
+    choice, division = options.choice(PLATE_PRESETS), options.division
     pictures = prepared_folder(out) / "pictures"
     _write_pictures(pictures, pixels, table)
     read = read_plate(
@@ -76,30 +59,33 @@ def study_from_arrays(
         channels=channels,
     )
     for doubt in read.doubts:
-        to_stderr(doubt)
-    if division.folds not in (None, "each"):
+        tell(doubt)
+    if division.by_number:
         division.parts(read.table)
     made = make_plate_study(
         out,
         lambda: prepare_source(
             read.table,
+            scaling,
             channels=read.channels,
             image_root=read.root,
             folder=prepared_folder(out) / "prepared",
             classes=read.classes,
-            size=size,
-            normalise=normalise,
             notes=read.notes,
             travels=True,
         ),
         choice,
         division,
+        options.running,
         kind="arrays",
-        title=title or out.name,
-        size=size,
-        asked={"size": size, "normalise": normalise, "channels": channels and ",".join(channels)},
-        jobs=jobs,
-        force=force,
+        title=options.title or out.name,
+        size=scaling.size,
+        asked={
+            "size": scaling.size,
+            "normalise": scaling.normalise,
+            "intensities": scaling.intensities,
+            "channels": channels and ",".join(channels),
+        },
     )
     return open_study(made.absolute())
 

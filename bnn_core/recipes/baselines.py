@@ -22,7 +22,7 @@ from bnn_core.measures.levels import level_metrics
 from bnn_core.measures.uncertainty import Moments, summarise
 from bnn_core.study.folder import Study
 
-FILE = Path("derived") / "baselines.json"
+BASELINES_FILE = Path("derived") / "baselines.json"
 #: Key -> words, from the least to the most that a baseline knows.
 BASELINES = {
     "majority": "the most frequent class",
@@ -36,7 +36,7 @@ SHORTCUTS = {"batch": ("plate", "well"), "plate": ("plate", "well")}
 #: Score from which on a batch or plate counts as easy to recognise.
 EASY = 0.5
 #: Images whose statistics the shortcuts use, evenly chosen of more.
-MOST_IMAGES = 5000
+MOST_COMPARED = 5000
 _SIDE = 64
 
 
@@ -94,9 +94,9 @@ def write_baselines(
     is then the `key`.
     """
     measured = compute(images, classes, folds, statistics, "what the networks see", key)
-    (folder / FILE).parent.mkdir(parents=True, exist_ok=True)
+    (folder / BASELINES_FILE).parent.mkdir(parents=True, exist_ok=True)
     write_json(
-        folder / FILE,
+        folder / BASELINES_FILE,
         {
             "accuracies": measured.accuracies,
             "shortcuts": {name: vars(s) for name, s in measured.shortcuts.items()},
@@ -111,7 +111,7 @@ def study_baselines(study: Study) -> Baselines | None:
     Computed from thumbnails they take some seconds per thousand images. Raises InputError where
     the kept file is damaged.
     """
-    path = study.path / FILE
+    path = study.path / BASELINES_FILE
     if path.is_file():
         return _read(path)
     folds = _folds(study.images)
@@ -150,8 +150,8 @@ def compute(
 
 def _shortcuts(images: pd.DataFrame, features: np.ndarray) -> dict[str, Shortcut]:
     rows = np.flatnonzero(images["role"].isin(["scored", "unlabelled", "control"]))
-    if len(rows) > MOST_IMAGES:
-        rows = rows[np.linspace(0, len(rows) - 1, MOST_IMAGES).astype(int)]
+    if len(rows) > MOST_COMPARED:
+        rows = rows[np.linspace(0, len(rows) - 1, MOST_COMPARED).astype(int)]
     shortcuts = {}
     for name, apart in SHORTCUTS.items():
         if name not in images or not set(apart) <= set(images):

@@ -19,7 +19,7 @@ from bnn_core.recipes.fold import FoldResult
 #: Temperatures that are tried, each 5 % above the one before.
 GRID = np.exp(np.linspace(np.log(0.2), np.log(5.0), 67))
 #: Images that one fit uses at most, evenly chosen, and images in memory at a time.
-MOST, BLOCK = 2_000, 500
+MOST_CALIBRATED, CALIBRATED_AT_A_TIME = 2_000, 500
 
 
 def fold_temperatures(results: Sequence[FoldResult], targets: np.ndarray) -> list[float]:
@@ -34,7 +34,7 @@ def fold_temperatures(results: Sequence[FoldResult], targets: np.ndarray) -> lis
         times[result.rows] += 1
     losses = np.zeros((len(results), len(GRID)))
     counted = [np.flatnonzero((targets[r.rows] >= 0) & (times[r.rows] == 1)) for r in results]
-    step = max(1, -(-sum(map(len, counted)) // MOST))
+    step = max(1, -(-sum(map(len, counted)) // MOST_CALIBRATED))
     for loss, result, rows in zip(losses, results, counted, strict=True):
         chosen = rows[::step]
         y = targets[result.rows[chosen]]
@@ -54,8 +54,8 @@ def calibrated(result: FoldResult, temperature: float, scratch: Path) -> FoldRes
     count, parts = len(result.rows), []
     path = scratch / "calibrated.npy"
     samples = np.lib.format.open_memmap(path, "w+", np.float16, result.samples.shape)
-    for start in range(0, count, BLOCK):
-        block = slice(start, start + BLOCK)
+    for start in range(0, count, CALIBRATED_AT_A_TIME):
+        block = slice(start, start + CALIBRATED_AT_A_TIME)
         p = tempered(np.asarray(result.samples[block]).transpose(1, 0, 2), temperature)
         samples[block] = p.transpose(1, 0, 2)
         parts.append(moments(p))

@@ -19,7 +19,7 @@ from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.adding_blocks import DEPLOY, block_rows
 from bnn_core.recipes.fold import train_method
-from bnn_core.recipes.plate_blocks import PlateBlock, Scaling
+from bnn_core.recipes.plate_blocks import ImageScaling, PlateBlock
 from bnn_core.study.folder import Study
 
 ABOUT = "about.json"
@@ -43,7 +43,7 @@ def train_on_source(
     _train(folder, pixels, targets, groups, len(source.classes), configs, number, device, quiet)
 
 
-def train_deployed(study: Study, making: Path, scaling: Scaling, device: str) -> None:
+def train_deployed(study: Study, making: Path, scaling: ImageScaling, device: str) -> None:
     """Train the networks for new plates of a finished study, from its images as they are on disk.
 
     Nothing is done where the working folder has them. Raises InputError where an image of the

@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import reading_method
-from bnn_core.datasets.digits import generate
-from bnn_core.datasets.mnist import CLASSES, LabelledImages, load_mnist
+from bnn_core.datasets.digits import generate_digits
+from bnn_core.datasets.mnist import DIGITS, LabelledImages, load_mnist
 from bnn_core.measures.sample_size import accuracy_by_samples
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.measures.unlikeness import with_unlikeness
-from bnn_core.networks.building import prepare
+from bnn_core.networks.building import network_input
 from bnn_core.networks.methods import method_record, networks_of, training_order
 from bnn_core.networks.prediction import predictive_samples
 from bnn_core.networks.settings import TrainConfig, settings_of
@@ -31,16 +31,16 @@ from bnn_core.study.working_folder import making_of
 from bnn_core.study.writing import finish_study
 
 # The Bayesian means start from the standard network: a third of the time to the same accuracy.
-QUICK = {
+QUICK_PRESET = {
     "standard": TrainConfig(bayesian=False, epochs=2),
     "vi": TrainConfig(epochs=1, rho_init=-5.0, start="standard"),
 }
-DEFAULT = {
+DEFAULT_PRESET = {
     "standard": TrainConfig(bayesian=False, epochs=12, weight_decay=1e-5, augmentation="shift"),
     "vi": TrainConfig(epochs=14, rho_init=-4.0, augmentation="shift", start="standard"),
 }
 #: Table 1 of Deodato et al. (2020), which does not give the numbers of the prior.
-PAPER = {
+PAPER_PRESET = {
     "standard": TrainConfig(
         bayesian=False,
         epochs=200,
@@ -60,10 +60,10 @@ PAPER = {
         validation=0.0,
     ),
 }
-PRESETS = {
-    "quick": with_rivals(QUICK, members=3),
-    "default": with_rivals(DEFAULT),
-    "paper": with_rivals(PAPER),
+DIGIT_PRESETS = {
+    "quick": with_rivals(QUICK_PRESET, members=3),
+    "default": with_rivals(DEFAULT_PRESET),
+    "paper": with_rivals(PAPER_PRESET),
 }
 #: For digits drawn by code.
 DRAWN_PRESETS = {
@@ -207,12 +207,12 @@ def drawn_digits(
     """Digits drawn by code from one seed: numbers of images to train on and to test on."""
     parts = []
     for n, part_seed in ((train_images, 2 * seed), (test_images, 2 * seed + 1)):
-        images, targets = generate(n, part_seed)
+        images, targets = generate_digits(n, part_seed)
         parts.append(LabelledImages(images[:, None], targets))
     return DigitStudy(
         "digits",
         title or "Synthetic digits, drawn by code",
-        CLASSES,
+        DIGITS,
         *parts,
         prefix="digit",
         synthetic=True,
@@ -223,7 +223,7 @@ def drawn_digits(
 def mnist_digits(root: Path, title: str) -> DigitStudy:
     """MNIST from the folder `root`; InputError naming what is missing or damaged."""
     return DigitStudy(
-        "mnist", title, CLASSES, load_mnist(root, train=True), load_mnist(root, train=False)
+        "mnist", title, DIGITS, load_mnist(root, train=True), load_mnist(root, train=False)
     )
 
 
@@ -241,7 +241,7 @@ def _pool_samples(
     parts = []
     with tqdm(total=len(images), desc=f"figure 6: {pool} networks", unit="image") as bar:
         for start in range(0, len(images), 100):
-            batch = torch.as_tensor(prepare(images[start : start + 100])).to(device)
+            batch = torch.as_tensor(network_input(images[start : start + 100])).to(device)
             parts.append(predictive_samples(networks, batch).cpu().numpy())
             bar.update(len(batch))
     return np.concatenate(parts, axis=1)

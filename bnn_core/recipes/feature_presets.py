@@ -38,7 +38,7 @@ _PRESETS = {
         "vi": TrainConfig(**_BAYESIAN, epochs=20),
     },
 }
-PRESETS = {name: with_rivals(preset) for name, preset in _PRESETS.items()}
+FEATURE_PRESETS = {name: with_rivals(preset) for name, preset in _PRESETS.items()}
 
 
 def suited(choice: MethodChoice, rows: int) -> MethodChoice:
@@ -47,7 +47,7 @@ def suited(choice: MethodChoice, rows: int) -> MethodChoice:
     A batch size that is not the preset's stays as it is.
     """
     size = int(np.clip(2 ** int(np.log2(max(rows, 8) / 8)), 8, 512))
-    preset = PRESETS[choice.preset]
+    preset = FEATURE_PRESETS[choice.preset]
     return replace(
         choice,
         configs={

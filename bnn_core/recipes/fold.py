@@ -25,7 +25,7 @@ from bnn_core.base.scores import NOVELTY
 from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.adaptive import AUTO, STAGES
-from bnn_core.networks.building import prepare
+from bnn_core.networks.building import network_input
 from bnn_core.networks.methods import builds_on, networks_of, procedure_of
 from bnn_core.networks.novelty import (
     MOST_IMAGES,
@@ -87,7 +87,7 @@ def run_method(
         return
     name = " ".join(folder.parts[-2:])
     train_method(folder, config, training, device, quiet)
-    ready = partial(prepare, intensity=config.intensity)
+    ready = partial(network_input, intensity=config.intensity)
     # Everything is written as it is computed: memory does not grow with the number of images.
     with atomic_path(folder / "prediction.npz") as temporary, _Parts(folder, len(images)) as parts:
         with (
@@ -140,7 +140,8 @@ def train_method(
     if read_training_images(folder) is None:
         mean = networks_of(folder, None, 0, device)
         save_training_images(
-            folder, _training_images(mean, training, partial(prepare, intensity=config.intensity))
+            folder,
+            _training_images(mean, training, partial(network_input, intensity=config.intensity)),
         )
 
 

@@ -11,10 +11,10 @@ from bnn_core.base.reading import read_array
 from bnn_core.measures.layout import layout, log_ratios
 from bnn_core.study.folder import Study
 
-FILE = Path("derived") / "map.npy"
+MAP_FILE = Path("derived") / "map.npy"
 #: What the positions come from -> words.
 EMBEDDING, PROBABILITIES = "embedding", "probabilities"
-SOURCES = {
+MAP_SOURCES = {
     EMBEDDING: "the last hidden layer of the network",
     PROBABILITIES: "the predicted probabilities, which the networks of all folds share",
 }
@@ -40,8 +40,8 @@ def write_map(
 
     summary: of the method that made the embedding (N, D), with its mean softmax.
     """
-    (folder / FILE).parent.mkdir(parents=True, exist_ok=True)
-    np.save(folder / FILE, _positions(images, _mean_softmax(summary, classes), embedding))
+    (folder / MAP_FILE).parent.mkdir(parents=True, exist_ok=True)
+    np.save(folder / MAP_FILE, _positions(images, _mean_softmax(summary, classes), embedding))
 
 
 def study_map(study: Study) -> np.ndarray:
@@ -50,7 +50,7 @@ def study_map(study: Study) -> np.ndarray:
     Read from the study's folder, or computed: about 10 s for 2,000 images, a minute for 100,000.
     Raises InputError where the kept file is damaged.
     """
-    path = study.path / FILE
+    path = study.path / MAP_FILE
     if path.is_file():
         positions = read_array(path)
         if positions.shape != (len(study.images), 2):

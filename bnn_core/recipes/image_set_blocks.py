@@ -14,12 +14,12 @@ from bnn_core.images.rendering import channel_colours, default_channels, thumbna
 from bnn_core.recipes.adding_blocks import is_looked_at, keep_rows
 from bnn_core.study.folder import content_hashes
 
-BLOCK = 2000
+IMAGES_AT_A_TIME = 2000
 
 
 @dataclass(frozen=True)
 class ImageSetBlock:
-    """Consecutive images of one set, at most BLOCK.
+    """Consecutive images of one set, at most IMAGES_AT_A_TIME.
 
     start: the first of them in the set. rows: as `keep_rows`, without hashes. shape: of the images
     that the networks take (channels, H, W). of_files: whether hashes are those of the files' bytes
@@ -71,9 +71,9 @@ def image_set_blocks(
     number: int,
 ) -> Iterator[ImageSetBlock]:
     """The blocks of a set whose rows are `rows`. number: of the set, for their keys."""
-    for start in range(0, len(images), BLOCK):
-        some = rows.iloc[start : start + BLOCK].reset_index(drop=True)
-        key = f"{number:03d}-{start // BLOCK:05d}"
+    for start in range(0, len(images), IMAGES_AT_A_TIME):
+        some = rows.iloc[start : start + IMAGES_AT_A_TIME].reset_index(drop=True)
+        key = f"{number:03d}-{start // IMAGES_AT_A_TIME:05d}"
         yield ImageSetBlock(images, start, some, shape, channels, of_files, key)
 
 

@@ -13,7 +13,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.roots import is_file, readable
 from bnn_core.base.wording import did_you_mean
 from bnn_core.datasets.plate_files import find_files, spread_evenly
-from bnn_core.datasets.preparation import prepare_source
+from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.review.corrected_labels import corrected_rows
@@ -174,12 +174,11 @@ def _pictures(
         images = images.drop(columns="path")
     source = prepare_source(
         images.drop(columns=["fold", "content_hash"]).set_index(predictions.images.index),
+        ImageOptions(size=8, pixel_size_um=pixel_size_um),
         channels=predictions.channels or None,
         image_root=root,
         folder=making / "pictures",
         classes=[],
-        size=8,
-        pixel_size_um=pixel_size_um,
     )
     images, thumbnails = _with_pictures(images, source)
     source.keep_with_study(making)

@@ -33,7 +33,7 @@ from bnn_core.base.files import TakenError, alone, read_json, write_json
 from bnn_core.base.roots import CACHE, demand_training
 from bnn_core.base.schema import Rule, problem_of
 
-FOLDER, LOCK, LOG = ".jobs", ".lock", "log.txt"
+JOBS_FOLDER, JOBS_LOCK, LOG = ".jobs", ".lock", "log.txt"
 JOB, ENDED, CANCEL = "job.json", "ended.json", "cancel"
 WAITING, RUNNING, INTERRUPTED = "waiting", "running", "interrupted"
 DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
@@ -89,7 +89,7 @@ def submit(root: Path, words: Sequence[str], study: str) -> Path:
     another job that has not ended makes the same study.
     """
     demand_training()
-    jobs = Path(root) / FOLDER
+    jobs = Path(root) / JOBS_FOLDER
     added = datetime.now().astimezone().isoformat(timespec="seconds")
     job: JobFile = {"words": list(words), "study": study, "added": added}
     if problem := problem_of(job, JobFile):  # else nobody could read the job
@@ -157,7 +157,7 @@ def cancel(root: Path, folder: Path) -> None:
             # It waits. A runner that starts it in this moment sees the request.
             _end(folder, CANCELLED)
             return
-        with alone(Path(root) / FOLDER / LOCK, ""):
+        with alone(Path(root) / JOBS_FOLDER / JOBS_LOCK, ""):
             _end(folder, CANCELLED)
 
 
@@ -194,7 +194,7 @@ def run_jobs(root: Path) -> None:
     does so. The runner's process calls it."""
     while _waiting(root):  # once more after the lock: a job may have come just before its release
         try:
-            with alone(Path(root) / FOLDER / LOCK, ""):
+            with alone(Path(root) / JOBS_FOLDER / JOBS_LOCK, ""):
                 while jobs := _waiting(root):
                     _run(root, jobs[0])
         except TakenError:
@@ -256,7 +256,7 @@ def _readable(root: Path) -> Iterator[tuple[Path, JobFile, str]]:
 
 
 def _folders(root: Path) -> list[Path]:
-    jobs = Path(root) / FOLDER
+    jobs = Path(root) / JOBS_FOLDER
     return sorted(path for path in jobs.glob("[0-9]*") if path.name.isdecimal())
 
 
@@ -266,7 +266,7 @@ def _waiting(root: Path) -> list[Path]:
 
 
 def _runner_lives(root: Path) -> bool:
-    lock = Path(root) / FOLDER / LOCK
+    lock = Path(root) / JOBS_FOLDER / JOBS_LOCK
     if not lock.is_file():
         return False
     try:

@@ -32,7 +32,7 @@ def wells(study: Study, method: str) -> pd.DataFrame:
     return study.kept("wells", method, lambda: well_table(study.table(method), study.classes))
 
 
-def prepare(study: Study) -> None:
+def fill_derived(study: Study) -> None:
     """Compute all of these tables, so that the first visitor of a page does not wait for them."""
     levels = available_levels(study.images)
     for method in study.methods:

@@ -14,7 +14,8 @@ from bnn_core.networks.settings import TrainConfig
 
 #: Name of a preset -> method -> its settings.
 Presets = Mapping[str, Mapping[str, TrainConfig]]
-_FIELDS = {f.name: f for f in fields(TrainConfig) if f.name != "bayesian"}
+#: Name -> field of the settings that a method can be trained with.
+TRAIN_SETTINGS = {f.name: f for f in fields(TrainConfig) if f.name != "bayesian"}
 _TYPES = {"int": int, "float": float, "str": str}
 
 
@@ -119,12 +120,12 @@ def _demand_known(methods: Sequence[str], known: Mapping[str, TrainConfig]) -> N
 
 def _typed(change: Change) -> int | float | str:
     """The value in the type of its setting, from text too."""
-    if change.setting not in _FIELDS:
+    if change.setting not in TRAIN_SETTINGS:
         raise InputError(
-            f"no training setting '{change.setting}'{did_you_mean(change.setting, _FIELDS)}; there "
-            f"are {', '.join(_FIELDS)}"
+            f"no training setting '{change.setting}'{did_you_mean(change.setting, TRAIN_SETTINGS)}; there "
+            f"are {', '.join(TRAIN_SETTINGS)}"
         )
-    kind = _TYPES[_FIELDS[change.setting].type.__name__]
+    kind = _TYPES[TRAIN_SETTINGS[change.setting].type.__name__]
     try:
         value = kind(change.value)
         if kind is int and value != float(change.value):
@@ -139,7 +140,7 @@ def _typed(change: Change) -> int | float | str:
 
 def _changed_methods(change: Change, methods: list[str]) -> list[str]:
     """The methods whose setting a change is about."""
-    only = _FIELDS[change.setting].metadata["only"]
+    only = TRAIN_SETTINGS[change.setting].metadata["only"]
     having = [m for m in methods if not METHODS[m].needs_standard and only in (None, m)]
     if change.method is None:
         if not having:

@@ -1,7 +1,7 @@
 """New rows of measured features for a finished study: scaled as in training, predicted, added to it."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,17 @@ from bnn_core.recipes.adding import Addition, add_to_study, added_roles, demand_
 from bnn_core.recipes.adding_blocks import is_looked_at, keep_rows
 from bnn_core.study.folder import Study, content_hashes, open_study
 
-BLOCK = 2000
+ROWS_AT_A_TIME = 2000
 
 
 def features_like(
     study: Study,
     table: Path,
-    *,
-    metadata: Path | None = None,
-    label: str | None = None,
-    batch: str | None = None,
-    control: str | None = None,
-    unlabelled: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
+    **asked: Any,
 ) -> FeatureTable:
     """The features of a study from another table, in the study's order and anchored as its own.
+
+    asked: fields of `FeatureOptions`.
 
     Raises InputError as `read_features`, for a study that was not made from features, and for a
     feature that the table lacks.
@@ -40,12 +36,7 @@ def features_like(
         raise InputError(f"study {study.name} was not made from measured features")
     return read_features(
         table,
-        metadata=metadata,
-        label=label,
-        batch=batch,
-        control=control,
-        unlabelled=unlabelled,
-        columns=columns,
+        **asked,
         anchor=study.meta.get("anchor") or "none",
         only=names,
         spread=study.meta.get("anchor_spread"),
@@ -95,7 +86,7 @@ def predict_features(
 
 @dataclass(frozen=True)
 class FeatureBlock:
-    """Consecutive rows of a table of features, at most BLOCK. values: (n, F) float32."""
+    """Consecutive rows of a table of features, at most ROWS_AT_A_TIME. values: (n, F) float32."""
 
     rows: pd.DataFrame
     values: np.ndarray
@@ -118,10 +109,10 @@ class FeatureBlock:
 
 
 def _blocks(rows: pd.DataFrame, values: np.ndarray) -> Iterator[FeatureBlock]:
-    for start in range(0, len(rows), BLOCK):
-        part = slice(start, start + BLOCK)
+    for start in range(0, len(rows), ROWS_AT_A_TIME):
+        part = slice(start, start + ROWS_AT_A_TIME)
         yield FeatureBlock(
-            rows.iloc[part].reset_index(drop=True), values[part], f"{start // BLOCK:05d}"
+            rows.iloc[part].reset_index(drop=True), values[part], f"{start // ROWS_AT_A_TIME:05d}"
         )
 
 

@@ -27,7 +27,7 @@ from bnn_core.recipes.adding import (
     study_folds,
 )
 from bnn_core.recipes.deploying import train_deployed
-from bnn_core.recipes.plate_blocks import PlateBlock, Scaling
+from bnn_core.recipes.plate_blocks import ImageScaling, PlateBlock
 from bnn_core.study.folder import Study, open_study, write_table
 
 
@@ -100,9 +100,9 @@ def predict_plates(
     return add_to_study(path, addition, out=out, device=device, force=force, restart=restart)
 
 
-def _scaling(study: Study) -> Scaling:
+def _scaling(study: Study) -> ImageScaling:
     config = read_config(study_folds(study)[0] / study.methods[0])
-    return Scaling.of(study, image_shape(study), config.get("network", "mscnn"))
+    return ImageScaling.of(study, image_shape(study), config.get("network", "mscnn"))
 
 
 def _with_channels(study: Study, plates: PlateTable) -> PlateTable:

@@ -163,7 +163,7 @@ def _assemble_study(making: Path, device: str) -> Path:
         configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
         train_on_source(making / DEPLOY, source, configs, len(folds), device)
     main = reading_method(results)
-    if not (making / baselines.FILE).is_file() and not _too_many(source):
+    if not (making / baselines.BASELINES_FILE).is_file() and not _too_many(source):
         baselines.write_baselines(
             making,
             images,
@@ -176,7 +176,7 @@ def _assemble_study(making: Path, device: str) -> Path:
     labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     keys = source.study_keys()
     if not plan["keep_weights"]:
-        for name in ("weights.safetensors", novelty.FILE):
+        for name in ("weights.safetensors", novelty.NOVELTY_FILE):
             for file in making.glob(f"folds/**/{name}"):
                 file.unlink()
     extra = (

@@ -30,14 +30,14 @@ from bnn_core.images.contrast import fitted_size
 from bnn_core.images.quality import quality_columns
 from bnn_core.recipes.adding_blocks import block_file, is_looked_at, keep_rows
 from bnn_core.study.folder import Study
-from bnn_core.study.tables import LIMITS, shown_columns
+from bnn_core.study.tables import TRAINED_LIMITS, shown_columns
 
 #: Intensities of 8-bit images end here.
 _EIGHT_BIT = 255
 
 
 @dataclass(frozen=True)
-class Scaling:
+class ImageScaling:
     """How the study's images were scaled, and what its networks take.
 
     normalise: "plate", "image" or "none". top: full scale where it is "none". size: pixels of the
@@ -55,7 +55,7 @@ class Scaling:
     plate_of: dict[str, str]
 
     @classmethod
-    def of(cls, study: Study, shape: tuple[int, int, int], network: str) -> "Scaling":
+    def of(cls, study: Study, shape: tuple[int, int, int], network: str) -> "ImageScaling":
         """The scaling of a study. Raises InputError for one that was not made from plate images."""
         meta, path = study.meta, study.path / "contrast.parquet"
         if "training_size" not in meta or not path.is_file():
@@ -87,7 +87,7 @@ class PlateBlock:
 
     rows: pd.DataFrame
     job: PlateJob
-    scaling: Scaling
+    scaling: ImageScaling
     used_names: frozenset[str]
     source: str
     reader: PlateReader
@@ -214,7 +214,10 @@ class PlateBlock:
             self._demand_scale(level, shape)
             level["limits"] = np.array([[0.0, self.scaling.top]] * len(level["limits"]))
         # Pictures of one study look alike: an older one shows what it was trained on.
-        if self.scaling.normalise != "none" or shown_columns(self.scaling.contrast) == LIMITS:
+        if (
+            self.scaling.normalise != "none"
+            or shown_columns(self.scaling.contrast) == TRAINED_LIMITS
+        ):
             level["shown"] = level["limits"]
         return name or None, level, of_study
 

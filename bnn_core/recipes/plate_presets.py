@@ -48,4 +48,4 @@ _PRESETS = {
         "vi": TrainConfig(**_PAPER),
     },
 }
-PRESETS = {name: with_rivals(preset) for name, preset in _PRESETS.items()}
+PLATE_PRESETS = {name: with_rivals(preset) for name, preset in _PRESETS.items()}

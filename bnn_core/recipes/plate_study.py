@@ -2,113 +2,46 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.extra_rows import corrupted_copies
-from bnn_core.datasets.folds import grouped_folds, leave_label_out, leave_one_group_out
+from bnn_core.datasets.folds import leave_label_out
 from bnn_core.datasets.image_folders import FolderScan
+from bnn_core.datasets.labelled_rows import RowOptions
+from bnn_core.datasets.plate_options import PlateOptions
 from bnn_core.datasets.plates import prepare_plates, read_plate, source_name
+from bnn_core.datasets.preparation import ImageOptions
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.images.faults import read_corruptions
-from bnn_core.recipes.method_choice import MethodChoice, changes_of, choose_methods
+from bnn_core.recipes.division import Division, RunOptions
+from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.plate import assemble_study, plan_plate_study, planned_warnings
 from bnn_core.recipes.plate_folds import run_folds
-from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
+from bnn_core.recipes.study_options import StudyOptions, with_options
 from bnn_core.review.corrected_labels import corrected_rows
 from bnn_core.study.catalogue import MAKING, cache_root
 from bnn_core.study.folder import Study, open_study
 from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import as_json, demand_room, demand_same
 
-LEAVE_OUT = ("group", "batch", "label")
-DEFAULT_FOLDS = 6
-#: What is done with a warning in words.
-Tell = Callable[[str], object]
 
-
-def to_stderr(warning: str) -> None:
+def tell(warning: str) -> None:
     """Print a warning for the person who waits."""
     print(warning, file=sys.stderr)
 
 
-@dataclass(frozen=True)
-class Division:
-    """How the images are divided into folds, and how their rows are changed before training.
-
-    folds: number of folds of whole groups, "each" to leave one group out at a time, None for 6 (or
-    one per group where there are fewer). seed: of the random assignment of groups to folds.
-    leave_out: "group"; "batch", each group with its whole batch; "label", one whole class per fold.
-    corrupt: kinds of damage, with commas; a damaged copy of each scored image is predicted too.
-    exclude, relabel: reviewed lists (`bnn export`) of images to leave out or to give new labels.
-    deploy: train each method once more, on all groups, for new plates.
-
-    Raises InputError for values outside of these.
-    """
-
-    folds: int | str | None = None
-    seed: int = 0
-    leave_out: str = "group"
-    corrupt: str | None = None
-    exclude: str | os.PathLike | None = None
-    relabel: str | os.PathLike | None = None
-    deploy: bool = False
-
-    def __post_init__(self):
-        if self.leave_out not in LEAVE_OUT:
-            raise InputError(
-                f"--leave-out {self.leave_out} is unknown; choose one of {', '.join(LEAVE_OUT)}"
-            )
-        if self.folds not in (None, "each") and not _at_least_two(self.folds):
-            raise InputError(f"--folds {self.folds}: give a whole number of at least 2, or 'each'")
-        if self.leave_out == "label" and self.folds:
-            raise InputError("--folds does not go with --leave-out label: each label is one fold")
-
-    def parts(self, table: pd.DataFrame) -> list[tuple[str, ...]]:
-        """The groups that each fold holds out; InputError for more folds than groups."""
-        if self.folds == "each":
-            return leave_one_group_out(table)
-        groups = table["group"][table["role"] == "scored"].nunique()
-        return grouped_folds(table, int(self.folds or min(DEFAULT_FOLDS, groups)), self.seed)
-
-
+@with_options(read=PlateOptions, scaling=ImageOptions, options=StudyOptions)
 def study_from_plate(
     table: str | os.PathLike,
     out: str | os.PathLike | None = None,
     *,
-    label: str | None = None,
-    group: str | None = None,
-    batch: str | None = None,
-    control: str | None = None,
-    unlabelled: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
-    images: str | os.PathLike | None = None,
-    channels: Sequence[str] | None = None,
-    layout: Sequence[str | os.PathLike] = (),
-    metadata: Sequence[str | os.PathLike] = (),
-    pattern: str | None = None,
-    planes: str | None = None,
-    time: str | None = None,
-    size: int = 128,
-    normalise: str = "auto",
-    intensities: tuple[float, float] | None = None,
-    pixel_size_um: float | None = None,
-    methods: Sequence[str] = ("vi", "standard"),
-    preset: str = "default",
-    folds: int | str | None = None,
-    leave_out: str = "group",
-    deploy: bool = False,
-    num_samples: int | str = 100,
-    jobs: int = 1,
-    device: str = "auto",
-    title: str | None = None,
-    force: bool = False,
-    **training: object,
+    read: PlateOptions,
+    scaling: ImageOptions,
+    options: StudyOptions,
 ) -> Study:
     """Train on the images of a table with whole groups left out, and predict what was left out.
 
@@ -123,48 +56,24 @@ def study_from_plate(
     see `PlateOptions`. size: pixels of the shorter side for
     training. normalise: "auto", "plate", "image" or "none". intensities: values that become black
     and white in files of other numbers than 8 or 16 bit. methods: keys of `METHODS`. preset:
-    "quick", "default" or "paper". folds, leave_out, deploy: see `Division`. num_samples: networks drawn per
-    image. jobs: folds at a time. training: settings of `TrainConfig`, for all methods
-    (`epochs=10`) or some (`epochs={"vi": 20}`).
+    "quick", "default" or "paper". folds, leave_out, deploy: see `Division`. num_samples: networks
+    drawn per image. jobs: folds at a time. Further keywords are settings of `TrainConfig`, for all
+    methods (`epochs=10`) or some (`epochs={"vi": 20}`).
 
     Progress and warnings are printed. An interrupted call continues where it stopped when it is
     repeated. Returns the finished study. Raises InputError for bad input, and where `out` holds a
     study already (unless `force`).
     """
     table = Path(table)
-    choice = choose_methods(
-        PRESETS,
-        methods=methods,
-        preset=preset,
-        changes=changes_of(training),
-        num_samples=num_samples,
-        device=device,
-    )
     made = make_table_study(
         table,
         cache_root() / source_name(table) if out is None else Path(out),
-        choice,
-        Division(folds=folds, leave_out=leave_out, deploy=deploy),
-        label=label,
-        group=group,
-        batch=batch,
-        control=control,
-        unlabelled=unlabelled,
-        columns=columns,
-        images=None if images is None else Path(images),
-        channels=channels,
-        layout=[Path(path) for path in layout],
-        metadata=[Path(path) for path in metadata],
-        pattern=pattern,
-        planes=planes,
-        time=time,
-        size=size,
-        normalise=normalise,
-        intensities=intensities,
-        pixel_size_um=pixel_size_um,
-        title=title,
-        jobs=jobs,
-        force=force,
+        options.choice(PLATE_PRESETS),
+        options.division,
+        read,
+        scaling,
+        options.running,
+        title=options.title,
     )
     return open_study(made.absolute())
 
@@ -174,61 +83,49 @@ def make_table_study(
     out: Path,
     choice: MethodChoice,
     division: Division,
+    read: PlateOptions,
+    scaling: ImageOptions,
+    running: RunOptions,
     *,
-    size: int = 128,
-    normalise: str = "auto",
-    intensities: tuple[float, float] | None = None,
-    pixel_size_um: float | None = None,
     title: str | None = None,
-    jobs: int = 1,
-    prepare_only: bool = False,
-    force: bool = False,
-    restart: bool = False,
-    tell: Tell = to_stderr,
-    **read: Any,
 ) -> Path:
-    """`study_from_plate` with a choice of methods and a division that are known to be right.
+    """`study_from_plate` with options that are known to be right.
 
-    read: fields of `PlateOptions`. Returns the study's folder; with `prepare_only` the working
-    folder, in which `bnn fold` runs.
+    Returns the study's folder; with `prepare_only` the working folder, in which `bnn fold` runs.
     """
-    plates = read_plate(source, **read)
+    plates = read_plate(source, **vars(read))
     for doubt in plates.doubts:
         tell(doubt)
-    if division.folds not in (None, "each"):
+    if division.by_number:
         division.parts(plates.table)
     left_out = "labels" if division.leave_out == "label" else "compounds"
-    columns, channels = read.get("columns") or {}, read.get("channels")
     return make_plate_study(
         out,
-        lambda: prepare_plates(
-            plates,
-            prepared_folder(out),
-            size=size,
-            normalise=normalise,
-            intensities=intensities,
-            pixel_size_um=pixel_size_um,
-        ),
+        lambda: prepare_plates(plates, prepared_folder(out), scaling),
         choice,
         division,
+        running,
         kind="plate",
         title=title or f"{source_name(source)}, {left_out} left out",
-        size=size,
+        size=scaling.size,
         asked={
-            **read,
-            "columns": None,
-            "map": [f"{name}={column}" for name, column in columns.items()],
-            "channels": channels and ",".join(channels),
-            "size": size,
-            "normalise": normalise,
-            "intensities": intensities,
+            **as_asked(read),
+            "channels": read.channels and ",".join(read.channels),
+            "size": scaling.size,
+            "normalise": scaling.normalise,
+            "intensities": scaling.intensities,
         },
-        jobs=jobs,
-        prepare_only=prepare_only,
-        force=force,
-        restart=restart,
-        tell=tell,
     )
+
+
+def as_asked(read: RowOptions) -> dict[str, object]:
+    """How a table is to be read, as an unfinished study keeps it: `columns` as pairs of --map."""
+    columns = read.columns or {}
+    return {
+        **vars(read),
+        "columns": None,
+        "map": [f"{name}={column}" for name, column in columns.items()],
+    }
 
 
 def make_plate_study(
@@ -236,6 +133,7 @@ def make_plate_study(
     read: Callable[[], PlateSource],
     choice: MethodChoice,
     division: Division,
+    running: RunOptions,
     *,
     kind: str,
     title: str,
@@ -243,33 +141,28 @@ def make_plate_study(
     asked: Mapping[str, object] | None = None,
     settings: Mapping[str, object] | None = None,
     keep_weights: bool = True,
-    jobs: int = 1,
-    prepare_only: bool = False,
-    force: bool = False,
-    restart: bool = False,
-    tell: Tell = to_stderr,
 ) -> Path:
     """Plan, run and assemble a study of plate images; returns its folder.
 
     read: prepares the images; it is called once the settings are known to be right, for it may take
     hours. size: pixels of the shorter side that it was asked for. asked: how the images are to be
     read; an unfinished study that was started with other values is refused. settings: more settings
-    for study.json. prepare_only: plan the folds and return the working folder.
+    for study.json. With `prepare_only` the folds are planned and the working folder is returned.
     """
     if size is not None:
-        _demand_crops(choice, size, tell)
+        _demand_crops(choice, size)
     with study_lock(out):
-        demand_room(out, force)
+        demand_room(out, running.force)
         wanted = {
             name: as_json(value)
             for name, value in (asked or {}).items()
             if value not in (None, [], ())
         }
-        demand_same(out, {"kind": kind, "asked": wanted}, restart)
+        demand_same(out, {"kind": kind, "asked": wanted}, running.restart)
         source = read()
         smaller = min(source.images.shape[2:])
         if smaller != size:
-            _demand_crops(choice, smaller, tell)
+            _demand_crops(choice, smaller)
         source, parts, without = _divided(source, division)
         making = plan_plate_study(
             out,
@@ -296,14 +189,14 @@ def make_plate_study(
                 **(settings or {}),
             },
             asked=wanted,
-            force=force,
-            restart=restart,
+            force=running.force,
+            restart=running.restart,
         )
         for warning in planned_warnings(making):
             tell(warning)
-        if prepare_only:
+        if running.prepare_only:
             return making
-        run_folds(making, choice.device, jobs)
+        run_folds(making, choice.device, running.jobs)
         return assemble_study(making, choice.device)
 
 
@@ -347,7 +240,7 @@ def _corrected(source: PlateSource, division: Division) -> PlateSource:
     return source if table is source.table else replace(source, table=table)
 
 
-def _demand_crops(choice: MethodChoice, size: int, tell: Tell) -> None:
+def _demand_crops(choice: MethodChoice, size: int) -> None:
     """InputError for a --crop larger than the images; a warning where the preset's is.
 
     Called before the images are read, and once more if their true size is another.
@@ -365,10 +258,3 @@ def _demand_crops(choice: MethodChoice, size: int, tell: Tell) -> None:
             f"{max(larger.values())}: whole images are trained on, and cells may be too small to "
             "tell apart (--size)"
         )
-
-
-def _at_least_two(folds: int | str) -> bool:
-    try:
-        return int(folds) >= 2
-    except (TypeError, ValueError):
-        return False

@@ -5,16 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from bnn_core.datasets.bbbc021 import load_bbbc021, read_bbbc021
-from bnn_core.datasets.demo.synthetic_screen import prepare
+from bnn_core.datasets.demo.synthetic_screen import prepare_screen
+from bnn_core.datasets.preparation import ImageOptions
+from bnn_core.recipes.division import Division, RunOptions
 from bnn_core.recipes.method_choice import MethodChoice
-from bnn_core.recipes.plate_presets import PRESETS
-from bnn_core.recipes.plate_study import (
-    Division,
-    Tell,
-    make_plate_study,
-    prepared_folder,
-    to_stderr,
-)
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
+from bnn_core.recipes.plate_study import make_plate_study, prepared_folder
 from bnn_core.recipes.rivals import with_rivals
 
 #: Smaller networks than for real plates, for the pictures are small and so shall the study be. The
@@ -26,8 +22,8 @@ _EPOCHS = {"quick": (8, 4), "default": (16, 10)}
 DEMO_PRESETS = {
     name: with_rivals(
         {
-            "standard": replace(PRESETS["default"]["standard"], epochs=standard, **_DRAWN),
-            "vi": replace(PRESETS["default"]["vi"], epochs=vi, **_DRAWN),
+            "standard": replace(PLATE_PRESETS["default"]["standard"], epochs=standard, **_DRAWN),
+            "vi": replace(PLATE_PRESETS["default"]["vi"], epochs=vi, **_DRAWN),
         },
         _MEMBERS,
     )
@@ -39,32 +35,24 @@ def make_demo_study(
     out: Path,
     choice: MethodChoice,
     division: Division,
+    running: RunOptions,
     *,
     data_seed: int = 0,
     title: str | None = None,
     keep_weights: bool = False,
-    jobs: int = 1,
-    prepare_only: bool = False,
-    force: bool = False,
-    restart: bool = False,
-    tell: Tell = to_stderr,
 ) -> Path:
     """The synthetic screen of one seed with its planted faults; see `make_plate_study`."""
     return make_plate_study(
         out,
-        lambda: prepare(prepared_folder(out), data_seed),
+        lambda: prepare_screen(prepared_folder(out), data_seed),
         choice,
         division,
+        running,
         kind="demo",
         title=title or "A synthetic screen with planted faults",
         asked={"data_seed": data_seed},
         settings={"data_seed": data_seed},
         keep_weights=keep_weights,
-        jobs=jobs,
-        prepare_only=prepare_only,
-        force=force,
-        restart=restart,
-        tell=tell,
     )
 
 
@@ -73,18 +61,13 @@ def make_bbbc021_study(
     data: Path,
     choice: MethodChoice,
     division: Division,
+    running: RunOptions,
     *,
     plates: Sequence[str] | None = None,
     everything: bool = False,
     taxol_seed: int = 0,
-    size: int = 128,
-    pixel_size_um: float | None = None,
+    scaling: ImageOptions,
     title: str | None = None,
-    jobs: int = 1,
-    prepare_only: bool = False,
-    force: bool = False,
-    restart: bool = False,
-    tell: Tell = to_stderr,
 ) -> Path:
     """BBBC021 from the plates in the folder `data`, compounds left out; see `make_plate_study`.
 
@@ -96,21 +79,17 @@ def make_bbbc021_study(
         division.parts(chosen.table)
     return make_plate_study(
         out,
-        lambda: load_bbbc021(chosen, prepared_folder(out), size=size, pixel_size_um=pixel_size_um),
+        lambda: load_bbbc021(chosen, prepared_folder(out), scaling),
         choice,
         division,
+        running,
         kind="bbbc021",
         title=title or "BBBC021, compounds left out",
-        size=size,
+        size=scaling.size,
         asked={
             "plates": plates and ",".join(plates),
             "everything": everything,
             "taxol_seed": taxol_seed,
-            "size": size,
+            "size": scaling.size,
         },
-        jobs=jobs,
-        prepare_only=prepare_only,
-        force=force,
-        restart=restart,
-        tell=tell,
     )

@@ -28,9 +28,9 @@ from bnn_core.review.log import ReviewLog
 from bnn_core.review.state import cells
 from bnn_core.study.folder import Study
 
-FORMATS = ("csv", "parquet")
+TABLE_FORMATS = ("csv", "parquet")
 FLAGGED = "flagged images"
-ABSENT = "not in the study"
+NOT_IN_STUDY = "not in the study"
 #: Always exported, empty where the study has none, so that lists of several studies can be joined.
 METADATA = ("plate", "well", "site", "replicate", "batch", "compound", "concentration")
 #: What is exported of a method, in the order of its summary.
@@ -64,7 +64,7 @@ def export_bytes(
 ) -> bytes:
     """A file's content: the flagged list (rows: None) or these rows of the study, flagged or not.
 
-    filter: the filter that made the list, as text. format: one of FORMATS. chance: of the sets of
+    filter: the filter that made the list, as text. format: one of TABLE_FORMATS. chance: of the sets of
     classes to hold the label. The bytes depend only on
     the study, the current decisions and the arguments: no time of export, rows in the study's
     order. Raises InputError for an unknown format or rows outside the study.
@@ -117,7 +117,7 @@ def export_table(
         axis=1,
     )
     if rows is None:
-        gone = log.absent(study).assign(changed=ABSENT)
+        gone = log.absent(study).assign(changed=NOT_IN_STUDY)
         lines = pd.concat([gone[["image_id"]], _decisions(gone)], axis=1)
         lines["label"] = gone["label_then"]
         table = pd.concat([table, lines], ignore_index=True)[list(table.columns)]
@@ -157,15 +157,15 @@ def export_flagged(
 
 
 def write_exported(table: pd.DataFrame, out: Path, format: str) -> None:
-    """Write a table in one of FORMATS, whole or not at all."""
+    """Write a table in one of TABLE_FORMATS, whole or not at all."""
     with atomic_path(out) as temporary:
         temporary.write_bytes(table_bytes(table, format))
 
 
 def table_bytes(table: pd.DataFrame, format: str) -> bytes:
-    """Any table in one of FORMATS; InputError for another."""
-    if format not in FORMATS:
-        raise InputError(f"format '{format}' is not one of {', '.join(FORMATS)}")
+    """Any table in one of TABLE_FORMATS; InputError for another."""
+    if format not in TABLE_FORMATS:
+        raise InputError(f"format '{format}' is not one of {', '.join(TABLE_FORMATS)}")
     return csv_bytes(table) if format == "csv" else parquet_bytes(table)
 
 

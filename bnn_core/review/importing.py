@@ -9,7 +9,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.review import state, store
-from bnn_core.review.exporting import ABSENT, restore
+from bnn_core.review.exporting import NOT_IN_STUDY, restore
 from bnn_core.review.log import (
     Event,
     ReviewLog,
@@ -138,7 +138,7 @@ def _event(row: Mapping[str, str], study: Study, reviewer: str) -> Event | str:
         at = study.row_of(row["image_id"])
     except InputError as error:
         # A decision made in this study on an image that is no longer in it.
-        if row.get("changed") != ABSENT or row.get("study") != study.name:
+        if row.get("changed") != NOT_IN_STUDY or row.get("study") != study.name:
             return str(error)
     else:
         images = study.images
@@ -185,7 +185,7 @@ def _logged(log: ReviewLog) -> dict[tuple[str, str, str], tuple]:
                 "SELECT image_id, reviewer, time, reason, decision, new_label, note FROM events"
             ).fetchall()
         )
-        return {row[:3]: row[3:] for row in store.typed(rows, "ttdTTTt")}
+        return {row[:3]: row[3:] for row in store.checked_rows(rows, "ttdTTTt")}
 
 
 def _current(study: Study, log: ReviewLog) -> dict[str, tuple]:

@@ -42,7 +42,7 @@ REASONS = (
 )
 DECISIONS = ("keep", "relabel", "exclude", "unsure")
 LONGEST_NOTE = 4000
-LONGEST_NAME = 100
+LONGEST_REVIEWER = 100
 
 
 @dataclass(frozen=True)
@@ -336,9 +336,9 @@ def line_feeds(text: str) -> str:
 def clean_reviewer(name: str) -> str:
     """A reviewer's name without outer and double spaces (Unicode NFC). InputError when empty."""
     name = " ".join(unicodedata.normalize("NFC", name or "").split())
-    if not name or len(name) > LONGEST_NAME or _UNWRITABLE.search(name):
+    if not name or len(name) > LONGEST_REVIEWER or _UNWRITABLE.search(name):
         given = f"reviewer '{name[:20]}' is not usable" if name else "the reviewer has no name"
-        raise InputError(f"{given}; give a name of 1 to {LONGEST_NAME} characters")
+        raise InputError(f"{given}; give a name of 1 to {LONGEST_REVIEWER} characters")
     return name
 
 

@@ -12,9 +12,9 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, alone, read_json, write_json
 from bnn_core.base.schema import Rule, problem_of
 
-FILE, LOCK = ".views.json", ".views.lock"
+VIEWS_FILE, VIEWS_LOCK = ".views.json", ".views.lock"
 #: Most views of a cache folder, and most characters of a name and of an address.
-MOST, LONGEST_NAME, LONGEST_ADDRESS = 500, 80, 8000
+MOST_VIEWS, LONGEST_VIEW_NAME, LONGEST_ADDRESS = 500, 80, 8000
 
 
 class View(TypedDict):
@@ -33,7 +33,7 @@ class _File(TypedDict):
 
 def saved_views(root: Path) -> list[View]:
     """The views of a cache folder by name. Raises InputError where the file is damaged."""
-    path = Path(root) / FILE
+    path = Path(root) / VIEWS_FILE
     return read_json(path, _File)["views"] if path.is_file() else []
 
 
@@ -44,8 +44,8 @@ def save_view(root: Path, name: str, page: str, query: str) -> None:
     name, for what `saved_views` could not read, and where the file cannot be written.
     """
     name = " ".join("".join(c for c in name if c.isprintable() or c.isspace()).split())
-    if not name or len(name) > LONGEST_NAME:
-        raise InputError(f"a view needs a name of 1 to {LONGEST_NAME} characters")
+    if not name or len(name) > LONGEST_VIEW_NAME:
+        raise InputError(f"a view needs a name of 1 to {LONGEST_VIEW_NAME} characters")
     if len(query) > LONGEST_ADDRESS:
         raise InputError("this view has too long an address: select fewer images")
     saved = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -62,12 +62,12 @@ def remove_view(root: Path, name: str) -> None:
 
 def _change(root: Path, name: str, new: list[View]) -> None:
     try:
-        with alone(Path(root) / LOCK, "another user is saving a view; try again"):
+        with alone(Path(root) / VIEWS_LOCK, "another user is saving a view; try again"):
             views = [view for view in saved_views(root) if view["name"] != name] + new
-            if len(views) > MOST:
-                raise InputError(f"there are {MOST} saved views; remove some first")
+            if len(views) > MOST_VIEWS:
+                raise InputError(f"there are {MOST_VIEWS} saved views; remove some first")
             views.sort(key=lambda view: view["name"].casefold())
-            write_json(Path(root) / FILE, {"views": views})
+            write_json(Path(root) / VIEWS_FILE, {"views": views})
     except TakenError:
         raise
     except OSError as error:

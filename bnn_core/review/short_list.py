@@ -14,7 +14,7 @@ from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.review.exporting import neutralise
 from bnn_core.review.log import DECISIONS, REASONS
 from bnn_core.study.folder import Study
@@ -31,14 +31,14 @@ class Column(NamedTuple):
 
 def short_columns(study: Study) -> list[Column]:
     """The 12 columns of the short list of a study."""
-    method, score = study.reading_method, SCORES[DEFAULT]
+    method, score = study.reading_method, SCORES[DEFAULT_SCORE]
     return [
         Column("image_id", "image_id", "Plate, well and site, or the file. Do not change it.", 24),
         Column("compound", "compound", "Compound"),
         Column("concentration", "concentration (µM)", "Concentration in µmol/l", 10),
         Column("label", "label", "Label in the study", 22),
         Column("predicted", "predicted", "Class with the highest mean probability", 22),
-        Column(f"{method}_{DEFAULT}", f"{score.name.lower()} (-1 to 1)", score.help, 12),
+        Column(f"{method}_{DEFAULT_SCORE}", f"{score.name.lower()} (-1 to 1)", score.help, 12),
         Column("decision", "decision", f"Decision: {', '.join(DECISIONS)}", 12),
         Column("new_label", "new_label", f"For relabel, one of: {', '.join(study.classes)}", 22),
         Column("reason", "reason", f"Reason: {', '.join(REASONS)}", 16),
@@ -52,7 +52,7 @@ def short_list(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """The short columns of a list from `exporting.export_table`; scores have 3 decimals."""
     columns = short_columns(study)
     short = table.reindex(columns=[c.source for c in columns])
-    score = f"{study.reading_method}_{DEFAULT}"
+    score = f"{study.reading_method}_{DEFAULT_SCORE}"
     short[score] = pd.to_numeric(short[score]).round(3)
     return short.set_axis([c.head for c in columns], axis=1)
 

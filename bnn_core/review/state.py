@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.review.store import typed
+from bnn_core.review.store import checked_rows
 from bnn_core.study.folder import Study
 
 STATE_COLUMNS = [
@@ -104,7 +104,7 @@ def _decisions(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each reviewer's last events on images of the study (column `row`), and on absent images."""
     rows = connection.execute(CURRENT, {"study": study.name}).fetchall() if connection else []
-    rows = typed(rows, "tttTTTTtdttnn")
+    rows = checked_rows(rows, "tttTTTTtdttnn")
     table = pd.DataFrame(
         rows,
         columns=[
@@ -204,7 +204,7 @@ def history(
         GROUP BY a.action_id ORDER BY a.action_id DESC""",
         values,
     ).fetchall()
-    table = pd.DataFrame(typed(rows, "ntNttdnTTTTTn"), columns=HISTORY_COLUMNS)
+    table = pd.DataFrame(checked_rows(rows, "ntNttdnTTTTTn"), columns=HISTORY_COLUMNS)
     return table.astype({"undone": bool, "target": "Int64"})
 
 

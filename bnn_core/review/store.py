@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from bnn_core.base.errors import InputError
 
-SCHEMA = 1
+LOG_SCHEMA = 1
 #: "bnnr" in the file's header marks a review log among SQLite files.
 APPLICATION = 0x626E6E72
 BUSY_SECONDS = 15.0
@@ -156,7 +156,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
             connection.close()
 
 
-def typed(rows: list[tuple], kinds: str) -> list[tuple]:
+def checked_rows(rows: list[tuple], kinds: str) -> list[tuple]:
     """Rows of a query whose columns must hold texts ("t"), whole numbers ("n"), either or nothing
     ("T", "N"), or times ("d"). SQLite keeps any type in any column, so a damaged file may hold
     others.
@@ -207,7 +207,7 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
                 for statement in _statements(TABLES):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA application_id = {APPLICATION}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                connection.execute(f"PRAGMA user_version = {LOG_SCHEMA}")
             yield connection
             connection.execute("COMMIT")
         finally:
@@ -261,9 +261,9 @@ def _known(connection: sqlite3.Connection, path: Path) -> bool:
     """True for a review log, False for an empty file; InputError for anything else."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application == APPLICATION and version > SCHEMA:
+    if application == APPLICATION and version > LOG_SCHEMA:
         raise InputError(
-            f"{path} has schema {version}, this program reads up to {SCHEMA}; update the program"
+            f"{path} has schema {version}, this program reads up to {LOG_SCHEMA}; update the program"
         )
     if application == APPLICATION:
         return True

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.scores import DEFAULT
+from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.measures.intervals import Interval, paired_difference
 from bnn_core.measures.judged_units import independent_groups
 from bnn_core.measures.levels import scored_rows
@@ -127,7 +127,7 @@ def _scored(study: Study, method: str) -> pd.DataFrame:
             **{column: scored[column].astype(object) for column in ("label", "predicted")},
             row=scored.index,
             right=scored["correct"].to_numpy(bool),
-            score=scored[DEFAULT],
+            score=scored[DEFAULT_SCORE],
         )
         .set_index("image_id")
     )

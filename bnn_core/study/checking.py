@@ -12,7 +12,7 @@ from bnn_core.study import derived
 from bnn_core.study import folder as study_format
 from bnn_core.study.checksums import (
     CHECKSUMS,
-    DESCRIPTION,
+    STUDY_FILE,
     description_problem,
     of_file,
     of_files,
@@ -43,7 +43,7 @@ def demand_networks(study: Study) -> None:
 
 def damaged_files(study: Study) -> list[str]:
     """Files that are not as they were written, one line each."""
-    changed = description_problem((study.path / DESCRIPTION).read_bytes(), study.meta)
+    changed = description_problem((study.path / STUDY_FILE).read_bytes(), study.meta)
     return ([changed] if changed else []) + _damaged(study)
 
 
@@ -118,7 +118,7 @@ def record_checksums(path: str | os.PathLike) -> int:
     study = open_study(path)
     with study_lock(study.path):
         derived.forget(study.path)
-        written = read_json(study.path / DESCRIPTION)
+        written = read_json(study.path / STUDY_FILE)
         as_it_is = Study(study.path, study.meta | {"files": {}, CHECKSUMS: {}}, study.stamp)
         sizes = study_format.file_sizes(study.path)
         listed = study.meta["files"] or sizes

@@ -13,7 +13,7 @@ from typing import Any
 
 from bnn_core.base.files import write_bytes
 
-DESCRIPTION = "study.json"
+STUDY_FILE = "study.json"
 #: Key of study.json: file name (relative, with "/") -> checksum.
 CHECKSUMS = "checksums"
 #: The app compares files up to so many bytes whenever it first reads one; longer ones by size only.
@@ -45,12 +45,12 @@ def of_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
 def write_description(folder: Path, meta: Mapping[str, Any]) -> None:
     """Write study.json with the checksum of its own text beside those in `meta[CHECKSUMS]`."""
     meta = {key: value for key, value in meta.items() if key != CHECKSUMS} | {
-        CHECKSUMS: dict(meta[CHECKSUMS]) | {DESCRIPTION: _ZEROS}
+        CHECKSUMS: dict(meta[CHECKSUMS]) | {STUDY_FILE: _ZEROS}
     }
     text = json.dumps(meta, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     start = text.rindex(_ZEROS.encode())
     digits = of_bytes(text).encode()
-    write_bytes(folder / DESCRIPTION, text[:start] + digits + text[start + len(digits) :])
+    write_bytes(folder / STUDY_FILE, text[:start] + digits + text[start + len(digits) :])
 
 
 def description_problem(text: bytes, meta: Mapping[str, Any]) -> str | None:

@@ -21,7 +21,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.roots import readable
 
-FOLDER, SUFFIX = "derived", ".arrow"
+DERIVED_FOLDER, SUFFIX = "derived", ".arrow"
 #: Smaller studies are computed at once: they keep nothing.
 LARGE = 50_000
 #: To be raised when a kept table changes its meaning.
@@ -45,7 +45,7 @@ def kept(
     known = [meta["checksums"].get(source) for source in sources]
     if meta["rows"] < LARGE or None in known:
         return make()
-    path = study / FOLDER / f"{name}{SUFFIX}"
+    path = study / DERIVED_FOLDER / f"{name}{SUFFIX}"
     key = json.dumps([VERSION, bnn_core.__version__, pd.__version__, known]).encode()
     table = _mapped(path, key)
     if table is None:
@@ -57,7 +57,7 @@ def kept(
 
 def forget(study: Path) -> None:
     """Remove all kept tables of a study; they are made again when a page needs them."""
-    for path in (study / FOLDER).glob(f"*{SUFFIX}"):
+    for path in (study / DERIVED_FOLDER).glob(f"*{SUFFIX}"):
         with suppress(OSError):
             path.unlink()
 

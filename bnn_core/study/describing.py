@@ -6,7 +6,7 @@ from bnn_core.base.methods import method_of
 from bnn_core.base.wording import count
 from bnn_core.study.folder import Study, open_study
 
-#: Figures of `evaluation.evaluate` in words.
+#: Figures of `evaluation.evaluate_probabilities` in words.
 QUALITY_NAMES = {
     "auroc_confidence": "AUROC of right, by c",
     "auroc_top": "AUROC of right, by top softmax",
@@ -82,7 +82,7 @@ def describe(study: Study) -> str:
     return f"{study.path}: {study.meta['title']}, {count(study.meta['rows'], 'image')}{accuracy}"
 
 
-def facts(study: Study) -> dict[str, str]:
+def study_facts(study: Study) -> dict[str, str]:
     """What the study is and what made it."""
     meta = study.meta
     lines = {

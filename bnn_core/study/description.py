@@ -12,7 +12,7 @@ from bnn_core.base.files import read_json
 from bnn_core.base.limits import LONGEST_NAME, MOST_ROWS
 from bnn_core.base.schema import Rule, problem_of
 
-SCHEMA = 1
+STUDY_SCHEMA = 1
 
 
 def _is_name(text: str) -> bool:
@@ -179,9 +179,9 @@ def read_description(folder: Path) -> dict[str, Any]:
     """
     path = folder / "study.json"
     meta = read_json(path, Versioned)
-    if meta["schema"] > SCHEMA:  # which may have other types
+    if meta["schema"] > STUDY_SCHEMA:  # which may have other types
         raise InputError(
-            f"study {folder} has schema {meta['schema']}, this program reads up to {SCHEMA}: "
+            f"study {folder} has schema {meta['schema']}, this program reads up to {STUDY_SCHEMA}: "
             "update the program"
         )
     if problem := problem_of(meta, Description):

@@ -4,7 +4,7 @@ from bnn_core.base.methods import method_of
 from bnn_core.base.wording import count, listed
 from bnn_core.study.folder import Study
 
-PAPER = (
+PAPER_CITATION = (
     "Deodato, Ball and Zhang (2020), “Bayesian Neural Networks for Cellular Image Classification "
     "and Uncertainty Analysis”"
 )
@@ -27,7 +27,7 @@ def methods_paragraph(study: Study) -> str:
     sentences += [_method(study, method) for method in study.methods]
     if study.bayes_method is not None:
         sentences.append(
-            f"Uncertainty was computed as in {PAPER}: with p the mean softmax of the predicted "
+            f"Uncertainty was computed as in {PAPER_CITATION}: with p the mean softmax of the predicted "
             "class, the confidence score is c = 1 − 2√(p(1 − p)), and the variance of the predicted "
             "class was split into an aleatoric and an epistemic part."
         )

@@ -20,7 +20,7 @@ from bnn_core.study import checksums, derived, tables
 from bnn_core.study.description import stamp_of
 
 #: File of a synthetic study with what was planted in it.
-TRUTH = "truth.parquet"
+TRUTH_FILE = "truth.parquet"
 #: Folder of review lists that came with a study, to look at.
 REVIEWS = "reviews"
 _Read = TypeVar("_Read")
@@ -232,8 +232,8 @@ class Study:
 
     @cached_property
     def truth(self) -> pd.DataFrame | None:
-        """What was planted in a synthetic study (columns `tables.TRUTH`), or None."""
-        return self._table_if_there(TRUTH, tables.TRUTH)
+        """What was planted in a synthetic study (columns `tables.TRUTH_TYPES`), or None."""
+        return self._table_if_there(TRUTH_FILE, tables.TRUTH_TYPES)
 
     @cached_property
     def contrast(self) -> pd.DataFrame | None:

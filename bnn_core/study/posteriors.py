@@ -7,7 +7,7 @@ from bnn_core.base.methods import method_of
 from bnn_core.study.opened import Study
 
 #: Roles of images in the order of a table, with words for a reader.
-ROLES = {
+ROLES_IN_WORDS = {
     "scored": "images that are scored",
     "unlabelled": "images without a label",
     "control": "controls",
@@ -47,5 +47,5 @@ def epistemic_shares(study: Study, method: str) -> pd.DataFrame | None:
         n=("epistemic", "size"), epistemic=("epistemic", "sum"), aleatoric=("aleatoric", "sum")
     )
     sums["share"] = sums["epistemic"] / (sums["epistemic"] + sums["aleatoric"])
-    order = [role for role in ROLES if role in sums.index]
+    order = [role for role in ROLES_IN_WORDS if role in sums.index]
     return sums.loc[order, ["n", "share"]].reset_index()

@@ -19,8 +19,8 @@ _MORE_TEXTS = ("plate", "well", "compound", "moa", "batch", "group", "content_ha
 _MORE_NUMBERS = ("concentration",)
 CONTRAST = {"plate": "text", "channel": "text", "low": "number", "high": "number"}
 #: Black and white points of a plate and channel, in training and in pictures.
-LIMITS, SHOWN_LIMITS = ["low", "high"], ["shown_low", "shown_high"]
-TRUTH = {"kind": "text", "level": "text", "compound": "text", "concentration": "number"} | (
+TRAINED_LIMITS, SHOWN_LIMITS = ["low", "high"], ["shown_low", "shown_high"]
+TRUTH_TYPES = {"kind": "text", "level": "text", "compound": "text", "concentration": "number"} | (
     dict.fromkeys(("plate", "well", "image_id", "given", "true", "note"), "text")
 )
 SAMPLE_SIZE = dict.fromkeys(("num_samples", "repeat", "accuracy", "n_images", "pool"), "number")
@@ -46,7 +46,7 @@ def demand_columns(path: Path, table: pd.DataFrame, columns: dict[str, str]) -> 
 
 def shown_columns(contrast: pd.DataFrame) -> list[str]:
     """The columns of contrast.parquet with the limits of pictures; older studies have one pair."""
-    return SHOWN_LIMITS if set(SHOWN_LIMITS) <= set(contrast) else LIMITS
+    return SHOWN_LIMITS if set(SHOWN_LIMITS) <= set(contrast) else TRAINED_LIMITS
 
 
 def demand_images(path: Path, images: pd.DataFrame, rows: int) -> None:

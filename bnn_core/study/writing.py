@@ -16,7 +16,7 @@ from bnn_core.measures.levels import available_levels, level_metrics
 from bnn_core.study import checksums, derived
 from bnn_core.study import folder as study_format
 from bnn_core.study.catalogue import MAKING
-from bnn_core.study.description import SCHEMA
+from bnn_core.study.description import STUDY_SCHEMA
 from bnn_core.study.folder import ROLES, file_sizes, write_table
 from bnn_core.study.lock import study_lock, swap_in
 from bnn_core.study.working_folder import (
@@ -64,7 +64,7 @@ def finish_study(
         if thumbnails is not None:
             study_format.pack_thumbnails(making, thumbnails)
         meta = {
-            "schema": SCHEMA,
+            "schema": STUDY_SCHEMA,
             "title": title,
             "kind": kind,
             "classes": list(classes),

@@ -6,7 +6,7 @@ import pandas as pd
 from bnn_core.base.wording import be, listed, percent
 from bnn_core.suspects.batches import owned_classes
 from bnn_core.suspects.explanation import AGAINST, FITS, PARTLY, Explanation, not_checked
-from bnn_core.suspects.label_explanations import MOST
+from bnn_core.suspects.label_explanations import MAJORITY
 from bnn_core.suspects.suspect import Case
 from bnn_core.suspects.usual_errors import fit_usual_errors
 
@@ -58,10 +58,10 @@ def batch(case: Case) -> Explanation:
     share = "None" if present == 0 else "All" if present == 1 else percent(present)
     wrong_share = f"{share} of its wrong predictions are classes present in its batch"
     expected = f"({percent(chance)} expected by chance)"
-    if owns_suspected < MOST:
+    if owns_suspected < MAJORITY:
         return Explanation(
             key,
-            PARTLY if present >= MOST else AGAINST,
+            PARTLY if present >= MAJORITY else AGAINST,
             f"No training compound labelled {suspected} is from its batch ({names}), so the batch "
             f"does not suggest that class." + (f" {wrong_share} {expected}." if len(wrong) else ""),
             numbers,

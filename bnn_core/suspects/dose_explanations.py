@@ -10,7 +10,7 @@ from bnn_core.suspects.explanation import AGAINST, FITS, PARTLY, Explanation, no
 from bnn_core.suspects.suspect import Case
 
 #: Shares of all treatments, from the weakest, that count as weak and as perhaps weak phenotypes.
-WEAK, PERHAPS_WEAK = 0.1, 0.25
+WEAK_DOSE, PERHAPS_WEAK_DOSE = 0.1, 0.25
 #: Likeness of predictions to those of untreated cells, in [0, 1], that counts as weak and as
 #: perhaps weak. Used where the strength of the phenotype is unknown.
 ALIKE, PERHAPS_ALIKE = 0.8, 0.5
@@ -35,11 +35,11 @@ def inactive_dose(case: Case, strengths: pd.DataFrame | None) -> Explanation:
     weak = perhaps = False
     if len(ranked):
         n = len(strengths)
-        limit = max(1, WEAK * n)
+        limit = max(1, WEAK_DOSE * n)
         weak = bool((ranked["strength_rank"] <= limit).all())
         perhaps = bool(
             (ranked["strength_rank"] <= limit).any()
-            or ranked["strength_rank"].median() <= PERHAPS_WEAK * n
+            or ranked["strength_rank"].median() <= PERHAPS_WEAK_DOSE * n
         )
         weakest = ranked.iloc[0]
         numbers |= {

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-FITS, PARTLY, AGAINST, UNKNOWN = "fits", "fits in part", "does not fit", "not checked"
-VERDICTS = (FITS, PARTLY, AGAINST, UNKNOWN)
+FITS, PARTLY, AGAINST, NOT_CHECKED = "fits", "fits in part", "does not fit", "not checked"
+EXPLANATION_VERDICTS = (FITS, PARTLY, AGAINST, NOT_CHECKED)
 
 #: Key -> title, in the order in which explanations are given.
 TITLES = {
@@ -25,9 +25,9 @@ TITLES = {
 class Explanation:
     """One explanation of a disagreement, compared with the data. Several may fit, or no one.
 
-    key: one of TITLES. verdict: one of VERDICTS. sentence: what the data show, with counts, for a
+    key: one of TITLES. verdict: one of EXPLANATION_VERDICTS. sentence: what the data show, with counts, for a
     biologist. numbers: the figures behind the sentence; shares in [0, 1]. n: how many `counted`
-    (images, wells, compounds) the verdict rests on. needs: for UNKNOWN, the data that would answer
+    (images, wells, compounds) the verdict rests on. needs: for NOT_CHECKED, the data that would answer
     the question; empty where there are too few of them.
     """
 
@@ -55,12 +55,12 @@ class Explanation:
 
 def not_checked(key: str, sentence: str, needs: Sequence[str] = ()) -> Explanation:
     """An explanation that the data cannot answer; the sentence says why."""
-    return Explanation(key, UNKNOWN, sentence, needs=tuple(needs))
+    return Explanation(key, NOT_CHECKED, sentence, needs=tuple(needs))
 
 
 def by_verdict(explanations: Sequence[Explanation]) -> list[Explanation]:
     """Those that fit first; the given order within one verdict."""
-    return sorted(explanations, key=lambda one: VERDICTS.index(one.verdict))
+    return sorted(explanations, key=lambda one: EXPLANATION_VERDICTS.index(one.verdict))
 
 
 def unchecked_line(explanations: Sequence[Explanation]) -> str:
@@ -68,7 +68,7 @@ def unchecked_line(explanations: Sequence[Explanation]) -> str:
 
     "8 not checked: needs plate and well, untreated wells, a second opinion"; empty without any.
     """
-    unknown = [one for one in explanations if one.verdict == UNKNOWN]
+    unknown = [one for one in explanations if one.verdict == NOT_CHECKED]
     if not unknown:
         return ""
     needs = list(dict.fromkeys(need for one in unknown for need in one.needs))

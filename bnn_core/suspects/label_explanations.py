@@ -10,10 +10,10 @@ from bnn_core.suspects.explanation import AGAINST, FITS, PARTLY, Explanation, no
 from bnn_core.suspects.suspect import Case
 
 #: Share of wrong images from which on a label may be wrong, and share of these on one class.
-MOST, ONE_CLASS = 1 / 2, 2 / 3
+MAJORITY, ONE_CLASS = 1 / 2, 2 / 3
 #: Share of a class's other compounds predicted correctly below which the network is weak on it,
 #: or rather weak.
-WEAK, RATHER_WEAK = 1 / 2, 3 / 4
+WEAK_CLASS, RATHER_WEAK_CLASS = 1 / 2, 3 / 4
 #: Chance of being as far from the training images below which something is far, or rather far.
 FAR, RATHER_FAR = 0.05, 0.2
 
@@ -37,7 +37,7 @@ def wrong_label(case: Case) -> Explanation:
     ]
     most_frequent = int(classes.iloc[0])
     one_class = most_frequent / wrong >= ONE_CLASS
-    if wrong / n >= MOST:
+    if wrong / n >= MAJORITY:
         verdict = FITS if one_class else PARTLY
         meaning = (
             "One other class for most images is what a wrong label looks like."
@@ -45,7 +45,7 @@ def wrong_label(case: Case) -> Explanation:
             else "Several classes point to doubt rather than to one other class."
         )
     else:
-        verdict = PARTLY if wrong / n >= MOST / 2 and one_class else AGAINST
+        verdict = PARTLY if wrong / n >= MAJORITY / 2 and one_class else AGAINST
         meaning = "Most images are predicted as labelled."
     counts = [f"{k:,} as {name}" for name, k in classes.iloc[:3].items()]
     if len(classes) > 3:
@@ -98,7 +98,7 @@ def weak_model(case: Case) -> Explanation:
         int((predicted == suspected).sum()),
     )
     recall, image_recall = right / n, float((peers["predicted"] == label).mean())
-    verdict = FITS if recall < WEAK else PARTLY if recall < RATHER_WEAK else AGAINST
+    verdict = FITS if recall < WEAK_CLASS else PARTLY if recall < RATHER_WEAK_CLASS else AGAINST
     sentence = (
         f"{right:,} of {count(n, noun)} labelled {label} {be(right)} predicted correctly "
         f"({percent(image_recall)} of {count(len(peers), 'image')})."

@@ -7,7 +7,7 @@ import pandas as pd
 from bnn_core.base.wording import be, count, percent
 from bnn_core.measures.levels import scored_rows
 from bnn_core.suspects.explanation import AGAINST, FITS, PARTLY, Explanation, not_checked
-from bnn_core.suspects.label_explanations import MOST
+from bnn_core.suspects.label_explanations import MAJORITY
 from bnn_core.suspects.suspect import Case
 
 #: How much larger the share of rows predicted as labelled must be than this network's.
@@ -77,13 +77,13 @@ def _compared(case: Case, rows: pd.DataFrame, key: str, name: str, kind: _Rows) 
     absent = {f"p_{c}": 0.0 for c in case.classes if f"p_{c}" not in rows}
     means = dict(zip(case.classes, case.mean_p(rows.assign(**absent)), strict=True))
     by_this_network = (case.rows["predicted"] == label).mean()
-    if as_suspected / n >= MOST and means[suspected] > means[label]:
+    if as_suspected / n >= MAJORITY and means[suspected] > means[label]:
         verdict, agreement = AGAINST, f"agrees with {suspected}"
-    elif as_label / n >= MOST and means[label] > means[suspected]:
+    elif as_label / n >= MAJORITY and means[label] > means[suspected]:
         verdict, agreement = FITS, "agrees with the label"
         if as_label / n < by_this_network + CLEARLY:
             verdict, agreement = AGAINST, "agrees with the label about as often as this network"
-    elif as_label / n < MOST and means[label] < max(means.values()) / 2:
+    elif as_label / n < MAJORITY and means[label] < max(means.values()) / 2:
         verdict, agreement = PARTLY, "agrees with neither class"
     else:
         verdict, agreement = PARTLY, "is divided"

@@ -9,8 +9,8 @@ from bnn_core.base.wording import be, count, percent
 from bnn_core.suspects.explanation import (
     AGAINST,
     FITS,
+    NOT_CHECKED,
     PARTLY,
-    UNKNOWN,
     Explanation,
     not_checked,
 )
@@ -59,7 +59,7 @@ def well_swap(case: Case) -> Explanation:
     if n < 2:
         return Explanation(
             key,
-            UNKNOWN,
+            NOT_CHECKED,
             f"There is only one {noun}: nothing to compare it with.",
             numbers,
             n,

@@ -36,9 +36,9 @@ from bnn_core.tables.feature_columns import NOT_FEATURES
 from bnn_core.tables.reading import looks_numeric, read_table, to_numbers
 
 #: Inverse strength of the ridge penalty: small, because features are many and wells few.
-PENALTY_C = 0.05
-FILE = "second_opinion.parquet"
-REMEDY = "run 'bnn second-opinion' again"
+OPINION_PENALTY_C = 0.05
+OPINION_FILE = "second_opinion.parquet"
+OPINION_REMEDY = "run 'bnn second-opinion' again"
 _CARRIED = (
     "plate",
     "well",
@@ -53,7 +53,7 @@ _CARRIED = (
 
 
 @dataclass(frozen=True)
-class FeatureTable:
+class Profiles:
     """Rows (wells, images or means over cells) with metadata and measured features.
 
     rows: (N) metadata under the names of a study. values: (N, F) finite float64. names: (F,).
@@ -69,7 +69,7 @@ class FeatureTable:
     notes: tuple[str, ...] = ()
 
 
-def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> FeatureTable:
+def read_profiles(path: Path, overrides: Mapping[str, str] | None = None) -> Profiles:
     """A feature table from .csv, .tsv or .parquet; metadata columns as `columns.map_columns`.
 
     Every other numeric column is a feature, except CellProfiler's bookkeeping; a column with empty
@@ -113,7 +113,7 @@ def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> Fea
         )
     digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:16]
     kept = [c for c in _CARRIED if c in rows]
-    return FeatureTable(
+    return Profiles(
         rows[kept].reset_index(drop=True),
         values[:, finite],
         names,
@@ -124,7 +124,7 @@ def read_features(path: Path, overrides: Mapping[str, str] | None = None) -> Fea
 
 
 def opinion(
-    features: FeatureTable, classes: Sequence[str], control: str | None = "DMSO"
+    features: Profiles, classes: Sequence[str], control: str | None = "DMSO"
 ) -> pd.DataFrame:
     """Predict every row by a regression that was fitted without its compound.
 
@@ -184,7 +184,7 @@ class SavedOpinion(NamedTuple):
     compounds: int
 
 
-def save_opinion(study: Study, features: FeatureTable, control: str | None) -> SavedOpinion:
+def save_opinion(study: Study, features: Profiles, control: str | None) -> SavedOpinion:
     """Make and save the second opinion of a table of features on the compounds of a study.
 
     control: compound of untreated rows. Raises InputError as `opinion`, and when the table and the
@@ -209,11 +209,11 @@ def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
     It is no part of the study's fingerprint, and `bnn check` does not check it. Raises
     TakenError while another process makes the study again.
     """
-    path = Path(study) / FILE
+    path = Path(study) / OPINION_FILE
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     about = {
         "source": source,
-        "model": f"logistic regression, C = {PENALTY_C}, balanced classes, "
+        "model": f"logistic regression, C = {OPINION_PENALTY_C}, balanced classes, "
         "standardised features, leave-one-compound-out",
     }
     arrow = arrow.replace_schema_metadata(
@@ -226,17 +226,17 @@ def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
 
 def read_opinion(study: Path) -> tuple[pd.DataFrame, dict[str, str]] | None:
     """A study's second opinion and its origin (source, model); None without one."""
-    path = Path(study) / FILE
+    path = Path(study) / OPINION_FILE
     if not path.is_file():
         return None
-    table = read_parquet(path, REMEDY)
+    table = read_parquet(path, OPINION_REMEDY)
     demand_columns(
         path,
         table,
         dict.fromkeys(("compound", "label", "role", "predicted"), "text")
         | dict.fromkeys(("correct", "confidence", "strength"), "number"),
     )
-    return table, read_parquet_note(path, "second_opinion", REMEDY)
+    return table, read_parquet_note(path, "second_opinion", OPINION_REMEDY)
 
 
 def _fit_predict(
@@ -248,7 +248,8 @@ def _fit_predict(
         p[:, classes.index(present[0])] = 1.0
         return p
     model = make_pipeline(
-        StandardScaler(), LogisticRegression(C=PENALTY_C, class_weight="balanced", max_iter=2000)
+        StandardScaler(),
+        LogisticRegression(C=OPINION_PENALTY_C, class_weight="balanced", max_iter=2000),
     )
     # Threads do not help with small matrices, and on a busy machine they are 100 times slower.
     with threadpool_limits(1):

@@ -140,7 +140,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 CANONICAL = tuple(ALIASES)
 #: Names so general, or so unlike what a reader calls the thing, that they count only where no
 #: better one is there.
-WEAK = {
+WEAK_ALIASES = {
     "id",
     "uid",
     "file",

@@ -15,7 +15,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.tables.aliases import (
     ALIASES,
     CANONICAL,
-    WEAK,
+    WEAK_ALIASES,
     column_like,
     no_such_column,
     plain_name,
@@ -152,7 +152,7 @@ def _rank(plain: str, canonical: str, channels: Mapping[str, object]) -> int | N
             if not name and unit is not None and "mol" in unit:
                 name = canonical  # mmoles_per_liter
         if name in names:
-            return names.index(name) + 100 * penalty + (1000 if name in WEAK else 0)
+            return names.index(name) + 100 * penalty + (1000 if name in WEAK_ALIASES else 0)
     return None
 
 
@@ -171,7 +171,9 @@ def _spellings(plain: str, channels: Mapping[str, object]) -> list[str]:
 
 def _one_of(table: pd.DataFrame, canonical: str, claims: list[str]) -> str:
     """The column to take of several that claim one name, given best first."""
-    rivals = [c for c in claims if _METADATA.sub("", plain_name(c)) not in WEAK] or claims[:1]
+    rivals = [c for c in claims if _METADATA.sub("", plain_name(c)) not in WEAK_ALIASES] or claims[
+        :1
+    ]
     named = plain_name(claims[0]) == canonical
     if len(rivals) == 1 or named or canonical in ("path", "image_id") or _all_equal(table, rivals):
         return rivals[0]

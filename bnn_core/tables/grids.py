@@ -15,7 +15,7 @@ from bnn_core.tables.doses import split_unit
 from bnn_core.tables.other_files import sheet_cells
 from bnn_core.tables.reading import TEXT_ENDINGS, read_table
 from bnn_core.tables.text_files import SEPARATORS, text_of
-from bnn_core.tables.wells import FORMATS, row_name
+from bnn_core.tables.wells import PLATE_FORMATS, row_name
 
 _SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _FEWEST = 2
@@ -104,7 +104,7 @@ def _numbers(row: Sequence[str]) -> dict[int, int]:
         j: int(cell) for j, cell in enumerate(row) if j and len(cell) < 5 and cell.isdecimal()
     }
     values = list(numbers.values())
-    most = max(columns for _, columns in FORMATS.values())
+    most = max(columns for _, columns in PLATE_FORMATS.values())
     whole = values == list(range(1, len(values) + 1)) and _FEWEST <= len(values) <= most
     others = [c for j, c in enumerate(row) if j and c and j not in numbers]
     return numbers if whole and not others else {}

@@ -25,7 +25,7 @@ JOINS = (
     ("plate",),
 )
 #: Contradictions that are listed one by one; the others are counted.
-MOST_LISTED = 50
+MOST_KEYS_LISTED = 50
 
 
 def join_metadata(
@@ -167,7 +167,7 @@ def _contradictions(table: pd.DataFrame, column: str, values: pd.Series, path: P
     pairs = pd.DataFrame({"unit": units, "mine": mine, "theirs": values})[differs].drop_duplicates()
     shown = [
         f"{pair.unit} '{pair.mine}' here, '{pair.theirs}' there"
-        for pair in pairs.iloc[:MOST_LISTED].itertuples()
+        for pair in pairs.iloc[:MOST_KEYS_LISTED].itertuples()
     ]
     n, more = int(units[differs].nunique()), len(pairs) - len(shown)
     return [

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from bnn_core.base.scores import DEFAULT, UNLIKENESS
+from bnn_core.base.scores import DEFAULT_SCORE, UNLIKENESS
 from bnn_core.base.wording import be, count, listed
 from bnn_core.measures.intervals import Interval, mean_difference, mean_interval
 from bnn_core.measures.levels import aggregate, original_images, scored_rows
@@ -67,7 +67,7 @@ def well_table(
     scored = scored_rows(table)
     right = table["correct"].fillna(False).to_numpy(dtype=bool)
     measured = table[keys].assign(
-        **{DEFAULT: table[DEFAULT]},
+        **{DEFAULT_SCORE: table[DEFAULT_SCORE]},
         agreement=np.where(scored, right.astype(float), np.nan),
         **{c: table[c] for c in (*quality_measures(table), UNLIKENESS, "distance") if c in table},
     )

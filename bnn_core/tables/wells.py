@@ -14,8 +14,8 @@ from bnn_core.base.errors import InputError
 from bnn_core.tables.values import as_text, name_key, none_where
 
 #: Wells of a plate -> (rows, columns), the smallest first.
-FORMATS = {24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
-MOST_ROWS, MOST_COLUMNS = FORMATS[max(FORMATS)]
+PLATE_FORMATS = {24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
+MOST_WELL_ROWS, MOST_WELL_COLUMNS = PLATE_FORMATS[max(PLATE_FORMATS)]
 _NAME = re.compile(r"(?:well[\s_-]*)?([A-Za-z]{1,2})[\s_.:-]*(\d{1,3})", re.I)
 _ROW_COLUMN = re.compile(r"r(?:ow)?[\s_-]*(\d{1,2})[\s_,-]*c(?:ol(?:umn)?)?[\s_-]*(\d{1,2})", re.I)
 _COUNTED_FROM_ZERO = "Columns of wells count from 0: {} is read as {}."
@@ -38,10 +38,10 @@ def well_position(well: object) -> tuple[int, int] | None:
 
 
 def plate_format(wells: Iterable[object]) -> int:
-    """The smallest of FORMATS that holds all of these wells."""
+    """The smallest of PLATE_FORMATS that holds all of these wells."""
     positions = [position for well in wells if (position := well_position(well)) is not None]
     rows, columns = np.max(positions, axis=0) if positions else (1, 1)
-    return next(n for n, (r, c) in FORMATS.items() if rows <= r and columns <= c)
+    return next(n for n, (r, c) in PLATE_FORMATS.items() if rows <= r and columns <= c)
 
 
 def normal_wells(wells: pd.Series) -> tuple[pd.Series, list[str]]:
@@ -52,7 +52,7 @@ def normal_wells(wells: pd.Series) -> tuple[pd.Series, list[str]]:
     """
     parts = {name: _parts(name) for name in wells.dropna().unique()}
     columns = {column for position in parts.values() if position for column in [position[1]]}
-    shift = int(_from_zero(columns, [c for _, c in FORMATS.values()]))
+    shift = int(_from_zero(columns, [c for _, c in PLATE_FORMATS.values()]))
     names = {
         name: well_name(position[0], position[1] + shift)
         for name, position in parts.items()
@@ -75,7 +75,7 @@ def wells_from(rows: pd.Series, columns: pd.Series) -> tuple[pd.Series, list[str
     row_numbers, column_numbers = _numbers(row_text), _numbers(column_text)
     row_zero = 0 in row_numbers.values()
     column_zero = _from_zero(
-        set(column_numbers.values()), [] if row_zero else [c for _, c in FORMATS.values()]
+        set(column_numbers.values()), [] if row_zero else [c for _, c in PLATE_FORMATS.values()]
     )
     if row_numbers and row_zero != column_zero:
         zero, other = (rows, columns) if row_zero else (columns, rows)
@@ -86,7 +86,7 @@ def wells_from(rows: pd.Series, columns: pd.Series) -> tuple[pd.Series, list[str
 
     def letter(text: str) -> str:
         number = row_numbers.get(text, 0) + row_zero
-        return row_name(number) if 1 <= number <= MOST_ROWS else text
+        return row_name(number) if 1 <= number <= MOST_WELL_ROWS else text
 
     def number(text: str) -> str:
         return str(column_numbers[text] + column_zero) if text in column_numbers else text
@@ -117,7 +117,7 @@ def _parts(well: object) -> tuple[int, int] | None:
 
 def _on_a_plate(row: int, column: int) -> bool:
     """Beyond AF48 there is no well: one typing mistake must not move all others off their maps."""
-    return 1 <= row <= MOST_ROWS and 1 <= column <= MOST_COLUMNS
+    return 1 <= row <= MOST_WELL_ROWS and 1 <= column <= MOST_WELL_COLUMNS
 
 
 def _from_zero(numbers: Collection[int], lasts: Collection[int]) -> bool:

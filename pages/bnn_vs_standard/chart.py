@@ -23,7 +23,7 @@ class Drawing(NamedTuple):
     """The chart and what it counts."""
 
     figure: go.Figure
-    drawn: selection.Drawn
+    drawn: selection.DrawnPoints
     counts: pd.DataFrame
 
 
@@ -51,9 +51,9 @@ def drawing_of(
             _study.images["image_id"].str.contains(marked, case=False, regex=False).to_numpy(bool)
         )
     wrong = np.isin(_positions.outcome[rows], (1, 2, 3))
-    urgency = np.where(wrong, selection.WRONG, selection.ORDINARY)
-    urgency[is_flagged[rows]] = selection.FLAGGED
-    urgency[is_marked[rows]] = selection.SEARCHED
+    urgency = np.where(wrong, selection.WRONG_POINT, selection.ORDINARY_POINT)
+    urgency[is_flagged[rows]] = selection.FLAGGED_POINT
+    urgency[is_marked[rows]] = selection.SEARCHED_POINT
     drawn = selection.choose_drawn(
         rows, urgency, selection.drawing_order(total), selection.MOST_DRAWN
     )
@@ -72,7 +72,7 @@ def drawing_of(
         }
     )
     rest = (
-        selection.density(
+        selection.density_counts(
             _positions.x[drawn.rest],
             _positions.y[drawn.rest],
             _positions.x_ends,

@@ -8,7 +8,7 @@ import streamlit as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import method_of
-from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.base.wording import count
 from bnn_core.figures import style, two_studies
 from bnn_core.review.two_studies import CHANGES, SIDES, TwoStudies, compare_two
@@ -130,7 +130,7 @@ def labels_of(names: tuple[str, str]) -> dict[str, str]:
 def explore(study: Study, table: pd.DataFrame, names: tuple[str, str]) -> None:
     """The scatter of both scores, and the images of a selection or of a kind of change."""
     labels = labels_of(names)
-    score = SCORES[DEFAULT]
+    score = SCORES[DEFAULT_SCORE]
     event = st.plotly_chart(
         two_studies.scatter(
             table, tuple(f"{score.short}: {plain(name)}" for name in names), labels

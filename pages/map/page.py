@@ -9,7 +9,7 @@ from bnn_core.base.scores import SCORES
 from bnn_core.figures import image_map as figures
 from bnn_core.figures.style import BAYESIAN, CLASS_COLOURS, RIGHT, UNKNOWN, WRONG, chart_config
 from bnn_core.measures import selection
-from bnn_core.recipes.image_map import SOURCES, source_of, study_map
+from bnn_core.recipes.image_map import MAP_SOURCES, source_of, study_map
 from bnn_core.study.folder import Study
 from pages.shared import (
     charts,
@@ -72,7 +72,7 @@ def explore(study: Study) -> None:
         config=chart_config(f"{study.name}-map", areas=True),
         alt=f"Map of {len(rows):,} images by {COLOURINGS[colouring]}",
     )
-    source = SOURCES[source_of(study.images, study.embedding is not None)]
+    source = MAP_SOURCES[source_of(study.images, study.embedding is not None)]
     st.caption(
         f"{gestures.drawn_text(drawn, len(rows))} Positions by t-SNE from {source}: neighbours are "
         "alike, and distances between far groups mean little. Lasso and box are in the toolbar; "
@@ -209,14 +209,14 @@ def _drawing(
     score: str,
     decided: tuple[tuple[int, str], ...],
     _study: Study,
-) -> tuple[go.Figure, selection.Drawn]:
+) -> tuple[go.Figure, selection.DrawnPoints]:
     positions = _positions(studies.identity(_study), _study)
     rows = filters.passing(_study)
     rows = rows[np.isfinite(positions[rows]).all(axis=1)]
     table = studies.table(_study, _study.reading_method)
     wrong = selection.verdicts(table["correct"].iloc[rows]) == 1
-    urgency = np.where(wrong, selection.WRONG, selection.ORDINARY)
-    urgency[np.isin(rows, [row for row, _ in decided])] = selection.FLAGGED
+    urgency = np.where(wrong, selection.WRONG_POINT, selection.ORDINARY_POINT)
+    urgency[np.isin(rows, [row for row, _ in decided])] = selection.FLAGGED_POINT
     drawn = selection.choose_drawn(
         rows, urgency, selection.drawing_order(len(positions)), selection.MOST_DRAWN
     )
@@ -233,7 +233,7 @@ def _drawing(
     if len(drawn.rest):
         ends = (-figures.END, figures.END)
         x, y = positions[drawn.rest].T
-        rest = selection.density(x, y, ends, ends, CELLS)
+        rest = selection.density_counts(x, y, ends, ends, CELLS)
     paint = paint_of(_study, drawn.rows, colouring, highlight, score)
     paint = paint._replace(values=paint.values.reset_index(drop=True))
     return figures.image_map(points, paint, rest), drawn

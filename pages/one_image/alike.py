@@ -37,7 +37,7 @@ def draw(study: Study, row: int, table: pd.DataFrame, on_open: Callable[[int], N
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         kind = st.segmented_control(
             "Compare with images of",
-            neighbours.KINDS,
+            neighbours.NEIGHBOUR_KINDS,
             key="alike",
             default=neighbours.ANOTHER_LABEL,
             bind="query-params",

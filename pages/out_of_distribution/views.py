@@ -15,7 +15,7 @@ from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.measures.out_of_distribution import ADDED, NEW, OTHERS, SAME, SHIFTED
 from bnn_core.study.folder import Study
-from pages.shared import filters, marks, panels, scores
+from pages.shared import choices, filters, marks, panels, scores
 
 BINS = 20
 MARK = "mark"
@@ -218,9 +218,9 @@ def strips(
 @st.cache_resource(max_entries=32, show_spinner=False)
 def predicted_as_map(key: str, method: str, group: str, _view: View) -> go.Figure:
     """Kinds against predicted classes; capitals before lower case."""
-    calls = ood.predicted_as(_view.tables[method], _view.cut.score, group)
+    calls = ood.predicted_shares(_view.tables[method], _view.cut.score, group)
     order = sorted(set(calls["kind"]), key=lambda k: (k[0].islower(), k))
-    return figures.predicted_as(
+    return figures.predicted_dots(
         calls, _view.study.classes, order, _view.cut.score, (_view.bins.low, _view.bins.high), group
     )
 
@@ -228,7 +228,7 @@ def predicted_as_map(key: str, method: str, group: str, _view: View) -> go.Figur
 @st.cache_resource(max_entries=32, show_spinner=False)
 def histogram(key: str, method: str, group: str, kind: str, _view: View) -> go.Figure:
     """One kind by score and predicted class."""
-    counts = mechanisms.histogram(part_of(_view.tables[method], group, kind), _view.bins)
+    counts = mechanisms.score_counts(part_of(_view.tables[method], group, kind), _view.bins)
     return figures.one_kind(counts, _view.bins, group, kind, _view.cut.value, _view.study.classes)
 
 
@@ -236,3 +236,20 @@ def histogram(key: str, method: str, group: str, kind: str, _view: View) -> go.F
 def which_score(key: str, group: str, _view: View) -> pd.DataFrame:
     """`ood.which_score` of the filtered rows."""
     return ood.which_score(_view.tables, _view.study.classes, group, _view.false_alarm)
+
+
+def pick_group(view: View, among: tuple[str, ...] = (*OTHERS, SAME)) -> str:
+    """The menu of groups in this study."""
+    here = set(ood.groups(view.table))
+    options = [group for group in among if group in here]
+    choices.fit("group", options, options[0])
+    return st.segmented_control(
+        "Group",
+        options,
+        default=options[0],
+        key="group",
+        required=True,
+        bind="query-params",
+        width="content",
+        format_func=view.words.groups.get,
+    )

@@ -64,7 +64,7 @@ def settings(study: Study) -> None:
     # Many methods need the width of the page.
     below = left if len(study.methods) <= 3 else st.container()
     with left:
-        st.html(panels.key_values(describing.facts(study)))
+        st.html(panels.key_values(describing.study_facts(study)))
     with below:
         lines = describing.method_settings(study)
         if lines:
@@ -129,7 +129,7 @@ def posterior(study: Study, method: str) -> None:
         if shares is not None:
             st.markdown("Share of the variance that is disagreement between the networks:")
             lines = {
-                posteriors.ROLES[row.role]: f"{row.share:.1%} ({count(row.n, 'image')})"
+                posteriors.ROLES_IN_WORDS[row.role]: f"{row.share:.1%} ({count(row.n, 'image')})"
                 for row in shares.itertuples()
             }
             st.html(panels.key_values(lines))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core.base.scores import DEFAULT, UNLIKENESS
+from bnn_core.base.scores import DEFAULT_SCORE, UNLIKENESS
 from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
 from bnn_core.figures.style import chart_config
@@ -21,7 +21,7 @@ SPOT = "spot"
 LINES = ("row", "column")
 
 NUMBERS = {
-    DEFAULT: "mean signed confidence",
+    DEFAULT_SCORE: "mean signed confidence",
     "agreement": "agreement with the label",
     UNLIKENESS: "unlikeness to training",
     "distance": "distance from training",

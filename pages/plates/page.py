@@ -8,14 +8,14 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from bnn_core.base.scores import DEFAULT, SCORES, UNLIKENESS
+from bnn_core.base.scores import DEFAULT_SCORE, SCORES, UNLIKENESS
 from bnn_core.base.wording import count
 from bnn_core.figures import plates as figures
 from bnn_core.figures.style import BAYESIAN, CLASS_COLOURS, RIGHT, UNKNOWN, chart_config
 from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from bnn_core.tables import plate_map
-from bnn_core.tables.wells import FORMATS, plate_format, well_position
+from bnn_core.tables.wells import PLATE_FORMATS, plate_format, well_position
 from pages.plates.effects import NUMBERS, SPOT, colour_title, effects, fields_of, spot
 from pages.shared import choices, filters, frame, gestures, marks, plate_sets, studies
 from pages.shared.empty import empty
@@ -31,7 +31,7 @@ MEANINGS = {
     LABEL: "the label of all fields of the well",
     PREDICTION: "the class with the highest mean softmax over the well's fields. A cross marks a "
     "prediction that differs from the label",
-    DEFAULT: "the mean over the well's fields",
+    DEFAULT_SCORE: "the mean over the well's fields",
     "agreement": "the share of the well's labelled fields that are predicted as labelled",
     UNLIKENESS: "the mean over the well's fields. At 1 one known field in ten is as unlike the training "
     "images, at 2 one in a hundred",
@@ -143,7 +143,7 @@ def explore(
         # The key contains the inferred format: another study may have another one.
         size = st.selectbox(
             "Format",
-            formats := list(FORMATS),
+            formats := list(PLATE_FORMATS),
             width=150,
             key=f"plate_format_{wells_count}",
             index=formats.index(wells_count),
@@ -155,7 +155,7 @@ def explore(
             f"A plate of {size:,} wells lacks some wells of this study. {wells_count:,} wells are drawn."
         )
         size = wells_count
-    shape = FORMATS[size]
+    shape = PLATE_FORMATS[size]
     of_plate = wells if plate == ALL_PLATES else wells[wells["plate"] == plate]
     most = min(MOST_PLATES, MOST_PLACES // size)
     first_plates = of_plate["plate"].isin(names[:most]) if plate == ALL_PLATES else slice(None)
@@ -201,8 +201,8 @@ def paint(
     if by not in (LABEL, PREDICTION):
         values = everywhere[by].dropna()
         ends = (
-            (SCORES[DEFAULT].lowest(len(classes)) if by == DEFAULT else 0.0, 1.0)
-            if by in (DEFAULT, "agreement")
+            (SCORES[DEFAULT_SCORE].lowest(len(classes)) if by == DEFAULT_SCORE else 0.0, 1.0)
+            if by in (DEFAULT_SCORE, "agreement")
             else (float(values.quantile(0.01)), float(values.quantile(0.99)))
         )
         if by == "n_images":
@@ -239,7 +239,7 @@ def texts_of(wells: pd.DataFrame) -> list[str]:
         label = well["label"] or ("several labels" if well["labels"] > 1 else "no label")
         lines.append(f"{escape(label)} → {escape(well['predicted'])}")
         lines.append(
-            f"mean signed c {well[DEFAULT]:.2f}"
+            f"mean signed c {well[DEFAULT_SCORE]:.2f}"
             + (
                 ""
                 if np.isnan(well["agreement"])
@@ -266,7 +266,7 @@ def _map(
     return figures.plate_map(
         _drawn,
         paint(_drawn, by, _wells, highlight, _study.classes),
-        FORMATS[size],
+        PLATE_FORMATS[size],
         texts_of(_drawn),
         marked=wrong if by == PREDICTION else None,
     )

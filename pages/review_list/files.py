@@ -100,7 +100,7 @@ def draw_export(study: Study) -> None:
 
 def _buttons(study: Study, table: str, data) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        for form in (*exporting.FORMATS, *(["xlsx"] if table == "flagged" else [])):
+        for form in (*exporting.TABLE_FORMATS, *(["xlsx"] if table == "flagged" else [])):
             st.download_button(
                 FORMS[form],
                 key=f"export_{table}_{form}",

@@ -130,7 +130,7 @@ def announce(chosen: Choice) -> None:
         )
 
 
-def drawn_text(drawn: selection.Drawn, total: int) -> str:
+def drawn_text(drawn: selection.DrawnPoints, total: int) -> str:
     """How many images are drawn as points, in words."""
     if not len(drawn.rest):
         return f"All {total:,} images are drawn."

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from streamlit.web.server.starlette import starlette_auth_routes
 
 from bnn_core.base.roots import LOGIN
-from bnn_core.review.log import LONGEST_NAME
+from bnn_core.review.log import LONGEST_REVIEWER
 
 _HEADER = "header "
 
@@ -82,4 +82,4 @@ def _header() -> str:
 
 
 def _plain(value: object) -> str:
-    return "".join(c for c in str(value or "") if c.isprintable()).strip()[:LONGEST_NAME]
+    return "".join(c for c in str(value or "") if c.isprintable()).strip()[:LONGEST_REVIEWER]

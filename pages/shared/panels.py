@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base.methods import method_of
-from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.measures.levels import unlearned_rows, wrong_rows
 from bnn_core.review import exporting
 from bnn_core.study.folder import Study
@@ -36,8 +36,8 @@ METADATA = {
 }
 #: How a selection can be ordered: words -> (column of the table, ascending) or None.
 RANKINGS = {
-    "most confident first": (DEFAULT, False),
-    "least confident first": (DEFAULT, True),
+    "most confident first": (DEFAULT_SCORE, False),
+    "least confident first": (DEFAULT_SCORE, True),
     "label least likely first": ("p_label", True),
     "highest entropy first": ("predictive_entropy", False),
     "highest epistemic first": ("epistemic", False),

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import streamlit as st
 
-from bnn_core.review.log import LONGEST_NAME
+from bnn_core.review.log import LONGEST_REVIEWER
 from pages.shared import login
 
 COOKIE = "bnn_reviewer"
@@ -22,7 +22,7 @@ def name() -> str:
     if user := login.name():
         return user
     if _NAME not in st.session_state:
-        st.session_state[_NAME] = unquote(st.context.cookies.get(COOKIE, ""))[:LONGEST_NAME]
+        st.session_state[_NAME] = unquote(st.context.cookies.get(COOKIE, ""))[:LONGEST_REVIEWER]
     return st.session_state[_NAME]
 
 
@@ -36,7 +36,7 @@ def ask(key: str, **options: object) -> str:
     return st.text_input(
         "Your name (required)",
         key=key,
-        max_chars=LONGEST_NAME,
+        max_chars=LONGEST_REVIEWER,
         on_change=take,
         args=(key,),
         **options,

@@ -43,7 +43,7 @@ def draw(page: str) -> None:
             st.text_input(
                 "Save this view as",
                 key=_NAME,
-                max_chars=saved_views.LONGEST_NAME,
+                max_chars=saved_views.LONGEST_VIEW_NAME,
                 placeholder="name, then Enter",
                 on_change=_save,
                 args=(page,),

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base.methods import method_of
-from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.measures import evaluation
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
@@ -81,9 +81,9 @@ def cutoff_of(study: Study, method: str, table: pd.DataFrame) -> Cutoff:
         return cut
     st.caption(
         f"{method_of(method).short} has no {SCORES[cut.score].name.lower()}. "
-        f"{SCORES[DEFAULT].name} is shown instead."
+        f"{SCORES[DEFAULT_SCORE].name} is shown instead."
     )
-    return Cutoff(DEFAULT, 0.5)
+    return Cutoff(DEFAULT_SCORE, 0.5)
 
 
 def cutoff_key(study: Study) -> str:
@@ -102,7 +102,7 @@ def _usable(identity: str, _study: Study) -> list[str]:
     return [
         name
         for name in SCORES
-        if name == DEFAULT or (name in table and evaluation.varies(table[name]))
+        if name == DEFAULT_SCORE or (name in table and evaluation.varies(table[name]))
     ]
 
 
@@ -110,7 +110,7 @@ def start_again(study: Study) -> None:
     """Reset every cut-off except the default score's to its start: others depend on the study."""
     for name in SCORES:
         for key in (f"cut_{name}", f"across_{name}"):
-            if key in st.session_state and name != DEFAULT:
+            if key in st.session_state and name != DEFAULT_SCORE:
                 st.session_state[key] = score_range(study, name)[3]
 
 
@@ -132,7 +132,7 @@ def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
 
 @st.cache_resource(max_entries=100, show_spinner=False)
 def _range(identity: str, score: str, _study: Study) -> tuple[float, float, float, float]:
-    if score in (DEFAULT, "confidence"):
+    if score in (DEFAULT_SCORE, "confidence"):
         # The lower end of a slider is a round number below the least value.
         lowest = np.floor(20 * SCORES[score].lowest(len(_study.classes))) / 20
         return float(lowest) + 0.0, 1.0, 0.01, 0.5
@@ -153,7 +153,7 @@ def _range(identity: str, score: str, _study: Study) -> tuple[float, float, floa
     table = table[counted] if counted.any() else table
     values = table[score].to_numpy(dtype=np.float64) if score in table else np.empty(0)
     values = values[~np.isnan(values)]
-    kept = float((table[DEFAULT] >= 0.5).mean())
+    kept = float((table[DEFAULT_SCORE] >= 0.5).mean())
     if not len(values) or kept in (0.0, 1.0):
         return 0.0, highest, step, round(highest / 2, 3)
     start = abs(np.quantile(evaluation.certainty(score, values), 1 - kept))

@@ -44,4 +44,4 @@ def warm() -> None:
                 rankings.ranking(study, "compound")
                 making.baselines_of(studies.identity(study), study)
             if entry.rows >= derived.LARGE:
-                kept.prepare(study)
+                kept.fill_derived(study)

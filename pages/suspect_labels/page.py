@@ -8,7 +8,7 @@ from bnn_core.measures.levels import available_levels
 from bnn_core.review.group_decisions import group_decisions
 from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking import with_images_among
-from bnn_core.suspects.second_opinion import FILE, read_opinion
+from bnn_core.suspects.second_opinion import OPINION_FILE, read_opinion
 from bnn_core.suspects.suspect import Suspect, titles
 from pages.shared import choices, filters, flagging, frame, rankings, studies, tour, truth
 from pages.shared.wall import close_opened
@@ -86,7 +86,7 @@ def groups(study: Study, level: str) -> None:
 
 def pick_opinion(study: Study) -> suspect.Opinion:
     """The choice of a second opinion on the same compounds."""
-    kept = study.path / FILE
+    kept = study.path / OPINION_FILE
     others = other_studies(study)
     # Another study is used only if it is chosen.
     options = [*([FEATURES] if kept.is_file() else []), ALONE, *others]
@@ -132,7 +132,7 @@ def kept_opinion(path: str, stamp: str, _study: Study) -> pd.DataFrame:
     """The regression on measured features that `bnn second-opinion` left beside the study."""
     opinion = read_opinion(_study.path)
     if opinion is None:
-        raise InputError(f"{_study.path / FILE} is gone; run 'bnn second-opinion' again")
+        raise InputError(f"{_study.path / OPINION_FILE} is gone; run 'bnn second-opinion' again")
     return opinion[0]
 
 

@@ -16,8 +16,8 @@ from bnn_core.suspects.explaining import explain
 from bnn_core.suspects.explanation import (
     AGAINST,
     FITS,
+    NOT_CHECKED,
     PARTLY,
-    UNKNOWN,
     Explanation,
     by_verdict,
     unchecked_line,
@@ -100,7 +100,7 @@ def draw_explanations(explanations: list[Explanation]) -> None:
     """All explanations, those that fit first; the unchecked ones in one line."""
     st.markdown("**Possible explanations** (several may fit)")
     ordered = by_verdict(explanations)
-    checked = [one for one in ordered if one.verdict != UNKNOWN]
+    checked = [one for one in ordered if one.verdict != NOT_CHECKED]
     st.html(
         '<div style="display:grid;grid-template-columns:max-content minmax(9rem,max-content) '
         "minmax(16rem,1fr);column-gap:1.1rem;row-gap:.45rem;font-size:.93rem;line-height:1.4;"

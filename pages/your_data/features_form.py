@@ -38,7 +38,7 @@ def draw() -> None:
         )
         return
     try:
-        table = roots.typed(typed)
+        table = roots.typed_path(typed)
         features = _read(
             str(table),
             forms.stamp(table),
@@ -146,8 +146,8 @@ def _read(
 ) -> FeatureTable:
     return read_features(
         Path(path),
-        metadata=roots.typed(metadata) if metadata else None,
-        images=roots.typed(images) if images else None,
+        metadata=roots.typed_path(metadata) if metadata else None,
+        images=roots.typed_path(images) if images else None,
         features=patterns or None,
         columns=dict(columns),
         **dict(options),

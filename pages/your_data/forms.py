@@ -71,7 +71,7 @@ def train(kind: str, table: Path, ask: Mapping[str, str], about_command: str) ->
     """The button that trains on this machine, and the command for another one. The job works in
     another folder, so its paths are absolute; the name of a link stays."""
     paths = {
-        flag: ";".join(str(roots.typed(path).absolute()) for path in paths_of(ask[flag]))
+        flag: ";".join(str(roots.typed_path(path).absolute()) for path in paths_of(ask[flag]))
         for flag in PATHS
         if flag in ask
     }

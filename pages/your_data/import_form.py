@@ -91,7 +91,7 @@ def draw() -> None:
         return
     table = None
     try:
-        table = uploaded(upload) if upload is not None else roots.typed(typed)
+        table = uploaded(upload) if upload is not None else roots.typed_path(typed)
         options, extra = ask_options()
         predictions = understood(str(table), _stamps(table, options), options)
         folder = image_folder(predictions, table, extra["image_root"])
@@ -172,8 +172,10 @@ def ask_options() -> tuple[ImportOptions, dict]:
             key="import_pixel",
             help="For the scale bar.",
         )
-    metadata = tuple(roots.typed(path) for path in files.pop("metadata").split(";") if path.strip())
-    paths = {name: roots.typed(path) if path else None for name, path in files.items()}
+    metadata = tuple(
+        roots.typed_path(path) for path in files.pop("metadata").split(";") if path.strip()
+    )
+    paths = {name: roots.typed_path(path) if path else None for name, path in files.items()}
     root = paths.pop("image_root")
     return ImportOptions(
         method=method,

@@ -9,7 +9,7 @@ from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.image_folders import FolderScan, scan_folder
 from bnn_core.datasets.plates import PlateTable, read_plate
-from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.tables.aliases import CANONICAL
 from pages.shared.words import plain
 from pages.your_data import forms
@@ -69,7 +69,7 @@ def draw() -> None:
             placeholder="well=Pos, compound=Drug",
             help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.",
         ),
-        "preset": left.selectbox("Preset", list(PRESETS), key="plate_preset"),
+        "preset": left.selectbox("Preset", list(PLATE_PRESETS), key="plate_preset"),
         "layout": middle.text_input(
             FIELDS["layout"],
             key="plate_layout",
@@ -99,7 +99,7 @@ def draw() -> None:
         )
         return
     try:
-        source = roots.typed(typed)
+        source = roots.typed_path(typed)
         if _is_folder(typed):
             lines = _names(str(source), forms.stamp(source), ask.get("pattern")).preview()
             st.markdown("**What the names of the files say**")
@@ -162,7 +162,7 @@ def preview(plates: PlateTable) -> bool:
 
 def _is_folder(typed: str) -> bool:
     try:
-        return os.path.isdir(roots.readable(roots.typed(typed)))
+        return os.path.isdir(roots.readable(roots.typed_path(typed)))
     except InputError:
         return False
 
@@ -170,7 +170,7 @@ def _is_folder(typed: str) -> bool:
 def _stamps(source: Path, ask: dict[str, str]) -> tuple:
     """What changes with the files that are read."""
     files = [path for flag in PATHS for path in forms.paths_of(ask.get(flag, ""))]
-    return (forms.stamp(source), *(forms.stamp(roots.typed(path)) for path in files))
+    return (forms.stamp(source), *(forms.stamp(roots.typed_path(path)) for path in files))
 
 
 @st.cache_resource(max_entries=4, ttl=60, show_spinner="Reading the names of the files")
@@ -184,9 +184,11 @@ def _read(path: str, stamps: tuple, asked: tuple[tuple[str, str], ...]) -> Plate
     source = Path(path)
     return read_plate(
         _names(path, forms.stamp(source), ask.get("pattern")) if _is_folder(path) else source,
-        images=roots.typed(ask["images"]) if "images" in ask else None,
+        images=roots.typed_path(ask["images"]) if "images" in ask else None,
         columns=forms.pairs(ask.get("map", "")),
-        **{flag: [roots.typed(p) for p in forms.paths_of(ask.get(flag, ""))] for flag in PATHS},
+        **{
+            flag: [roots.typed_path(p) for p in forms.paths_of(ask.get(flag, ""))] for flag in PATHS
+        },
         **{
             name: ask.get(name)
             for name in ("label", "group", "batch", "control", "pattern", "planes", "time")

@@ -14,8 +14,8 @@ from bnn_core.base.methods import (
     standard_method,
 )
 from bnn_core.networks.methods import PROCEDURES
-from bnn_core.recipes.digits import PRESETS as DIGITS
-from bnn_core.recipes.plate_presets import PRESETS as PLATES
+from bnn_core.recipes.digits import DIGIT_PRESETS as DIGITS
+from bnn_core.recipes.plate_presets import PLATE_PRESETS as PLATES
 
 
 def test_every_method_has_a_record_a_way_to_train_and_settings():

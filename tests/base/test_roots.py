@@ -94,9 +94,9 @@ def test_links_inside_the_studies_and_uploads_may_be_read(world):
 def test_without_declared_folders_everything_may_be_read(world, monkeypatch):
     monkeypatch.delenv(roots.DATA_ROOTS)
     assert len(read_table(world / "in too" / "t.csv")) == 2
-    assert roots.typed(" ~/x ") == roots.Path.home() / "x"
+    assert roots.typed_path(" ~/x ") == roots.Path.home() / "x"
     with pytest.raises(InputError, match="no such user"):
-        roots.typed("~nobody-of-this-name/x")
+        roots.typed_path("~nobody-of-this-name/x")
 
 
 def test_pictures_outside_are_not_imported_shown_or_told_of(world):
@@ -152,7 +152,7 @@ def test_nothing_is_made_on_a_server_that_only_shows(monkeypatch, world, capsys)
     for make in (
         lambda: import_predictions(world / "in" / "t.csv", world / "cache" / "new"),
         lambda: download("http://localhost/x", world / "in" / "x"),
-        lambda: mnist.download("mnist", world / "in"),
+        lambda: mnist.download_torchvision_set("mnist", world / "in"),
     ):
         with pytest.raises(InputError, match="read-only"):
             make()

@@ -13,7 +13,7 @@ from synthetic_screens import Screen
 from tqdm import tqdm
 
 from bnn_core.datasets.demo.design import DemoDesign
-from bnn_core.datasets.demo.synthetic_screen import Demo, generate
+from bnn_core.datasets.demo.synthetic_screen import Demo, generate_screen
 from bnn_core.datasets.folds import fold_numbers, grouped_folds, make_folds, unpredictable_rows
 from bnn_core.datasets.sources import inverse_frequency_weights
 from bnn_core.images.contrast import otsu_threshold
@@ -62,7 +62,7 @@ def demo_screens(seeds: int, work: Path) -> dict[str, list[Screen]]:
 
 
 def _predicted(seed: int, work: Path) -> dict[str, Screen]:
-    demo = generate(seed, DESIGN)
+    demo = generate_screen(seed, DESIGN)
     table, images = demo.table.copy(), _shrunk(_normalised(demo))
     folds = make_folds(table, grouped_folds(table, FOLDS, seed), demo.classes)
     scored = (table["role"] == "scored").to_numpy()

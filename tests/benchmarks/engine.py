@@ -20,7 +20,7 @@ from bnn_core.networks.memory import keep_freed_memory
 from bnn_core.networks.prediction import draw_networks, predictive_samples
 from bnn_core.networks.settings import PRECISIONS, TrainConfig
 from bnn_core.networks.stepping import TrainingStep
-from bnn_core.recipes.plate_presets import PRESETS
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
 
 SHAPE, CELLS = (1, 28, 28), (3, 64, 64)
 
@@ -59,7 +59,7 @@ def main() -> None:
             ms = cpu_ms(training_step(config, batch))
             floor = floor or ms
             print(f"step, batch {batch:3d}  {name:20s} {ms:7.1f} ms  {ms / floor:4.2f} x plain")
-    cells = PRESETS["default"]
+    cells = PLATE_PRESETS["default"]
     for name, config in (("plain", cells["standard"]), ("vi", cells["vi"])):
         full, half = (
             cpu_ms(training_step(replace(config, precision=p), 20, CELLS), 15) for p in PRECISIONS

@@ -33,7 +33,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from bnn_core.networks import mscnn, noise  # noqa: E402
-from bnn_core.networks.building import new_network, prepare  # noqa: E402
+from bnn_core.networks.building import network_input, new_network  # noqa: E402
 from bnn_core.networks.flat import FlatWeights  # noqa: E402
 from bnn_core.networks.prediction import Networks, draw_networks, one_by_one, predict  # noqa: E402
 from bnn_core.networks.settings import TrainConfig  # noqa: E402
@@ -161,7 +161,7 @@ def check(report: Report, sizes: Sizes) -> None:
     for body, shape, classes in ((LENET5, DIGITS, 10), (cells, (3, 64, 48), 6)):
         images = random_images(min(64, sizes.images), shape)
         count = min(8, sizes.networks)
-        ready = lambda x, body=body: prepare(x, body.intensity)  # noqa: E731
+        ready = lambda x, body=body: network_input(x, body.intensity)  # noqa: E731
         kept = [np.empty((len(images), count, classes), np.float32) for _ in range(4)]
         with torch.inference_mode():  # the plain loop over networks
             logits = one_by_one(drawn(body, shape, classes, count, "cpu"), ready(images))
@@ -263,7 +263,7 @@ def lenet5(report: Report, sizes: Sizes) -> None:
     ):
         exact(full)
         call = lambda precision=precision: predict(  # noqa: E731
-            networks, images, prepare, precision=precision
+            networks, images, network_input, precision=precision
         )
         first = seconds(report.device, call, 1)
         took = seconds(report.device, call, sizes.repeats)
@@ -275,7 +275,9 @@ def lenet5(report: Report, sizes: Sizes) -> None:
         )
     samples = np.empty((sizes.images, sizes.networks, 10), np.float16)
     took = seconds(
-        report.device, lambda: predict(networks, images, prepare, samples=samples), sizes.repeats
+        report.device,
+        lambda: predict(networks, images, network_input, samples=samples),
+        sizes.repeats,
     )
     report.add("the same in TF32, all samples kept", took, "s")
     exact(False)
@@ -292,10 +294,10 @@ def emnist(report: Report, sizes: Sizes) -> None:
     ):
         exact(full)
         part = images[: max(len(images) // 20, 1)]
-        predict(networks, part, prepare, precision=precision)
+        predict(networks, part, network_input, precision=precision)
         expected = 20 * seconds(
             report.device,
-            lambda p=precision, part=part: predict(networks, part, prepare, precision=p),
+            lambda p=precision, part=part: predict(networks, part, network_input, precision=p),
             1,
         )
         if expected > report.left:
@@ -307,7 +309,9 @@ def emnist(report: Report, sizes: Sizes) -> None:
             )
             continue
         took = seconds(
-            report.device, lambda p=precision: predict(networks, images, prepare, precision=p), 1
+            report.device,
+            lambda p=precision: predict(networks, images, network_input, precision=p),
+            1,
         )
         report.add(f"{sizes.emnist:,} x {sizes.networks}, {name}", took, "s")
     exact(False)
@@ -486,10 +490,10 @@ def cells(report: Report, sizes: Sizes) -> None:
         ):
             exact(full)
             part = images[: max(len(images) // 8, 1)]
-            predict(networks, part, prepare, precision=precision)
+            predict(networks, part, network_input, precision=precision)
             took = seconds(
                 report.device,
-                lambda p=precision, n=networks, i=images: predict(n, i, prepare, precision=p),
+                lambda p=precision, n=networks, i=images: predict(n, i, network_input, precision=p),
                 1,
             )
             each = took / len(images) / sizes.networks
@@ -503,7 +507,7 @@ def alternatives(report: Report, sizes: Sizes) -> None:
     """Other ways to predict LeNet5: all networks in one call (vmap), and a compiled body."""
     device = report.device
     networks = drawn(LENET5, DIGITS, 10, sizes.networks, device)
-    x = prepare(torch.tensor(random_images(sizes.images, DIGITS), device=device))
+    x = network_input(torch.tensor(random_images(sizes.images, DIGITS), device=device))
     body = networks.body
 
     def one(weights, x):

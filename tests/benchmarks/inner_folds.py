@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 
 from bnn_core.datasets.sources import inverse_frequency_weights
-from bnn_core.measures.evaluation import evaluate
+from bnn_core.measures.evaluation import evaluate_probabilities
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.fold import read_result, run_method
@@ -82,7 +82,7 @@ def figures(tables: list[pd.DataFrame]) -> dict[str, float]:
     return {
         "images": right(images).mean(),
         "wells": right(wells).mean(),
-        "nll": evaluate(p, images["target"].to_numpy())["nll"],
+        "nll": evaluate_probabilities(p, images["target"].to_numpy())["nll"],
     }
 
 

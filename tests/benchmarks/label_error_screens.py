@@ -12,7 +12,7 @@ from scipy.special import expit
 from scipy.stats import rankdata
 from tqdm import tqdm
 
-from bnn_core.datasets.demo.synthetic_screen import generate
+from bnn_core.datasets.demo.synthetic_screen import generate_screen
 from bnn_core.datasets.folds import grouped_folds, make_folds
 from bnn_core.datasets.sources import inverse_frequency_weights
 from bnn_core.networks.training import TrainingSet
@@ -51,7 +51,7 @@ def _screen(seed: int, work: Path):
     Compounds with planted faults are left out, so that only the labels planted here are wrong.
     """
     kept = work / f"screen{seed}.npz"
-    demo = generate(seed, DESIGN)
+    demo = generate_screen(seed, DESIGN)
     bad = set(demo.truth["compound"].dropna())
     rows = np.flatnonzero((demo.table["role"] == "scored") & ~demo.table["compound"].isin(bad))
     if kept.is_file():

@@ -38,13 +38,13 @@ from pages.shared import studies  # noqa: E402
 PLATES, WELLS, COMPOUNDS, CLASSES = 300, 384, 48, [f"mechanism {k:02d}" for k in range(12)]
 PAGES = (
     "overview/page.py",
-    "mechanisms.py",
+    "mechanisms/page.py",
     "plates/page.py",
     "one_image/page.py",
     "confidence.py",
     "bnn_vs_standard/page.py",
     "out_of_distribution/page.py",
-    "compare_methods.py",
+    "compare_methods/page.py",
     "suspect_labels/page.py",
     "review_list/page.py",
 )

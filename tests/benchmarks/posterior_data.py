@@ -20,7 +20,7 @@ import pandas as pd
 from PIL import Image
 
 from bnn_core.datasets.demo.design import DemoDesign
-from bnn_core.datasets.demo.synthetic_screen import generate
+from bnn_core.datasets.demo.synthetic_screen import generate_screen
 from bnn_core.datasets.folds import grouped_folds
 
 DESIGN = DemoDesign(
@@ -43,7 +43,7 @@ UNSEEN = 2
 
 def pack_screen(folder: Path, seed: int) -> None:
     """screen<seed>.npz: images, class numbers (-1 for an unseen mechanism), compounds, folds."""
-    demo = generate(seed, DESIGN)
+    demo = generate_screen(seed, DESIGN)
     scored = (demo.table["role"] == "scored").to_numpy()
     table = demo.table[scored].reset_index(drop=True)
     images = normalised(demo.images, demo.table["plate"])[scored]

@@ -26,8 +26,8 @@ from bnn_core.datasets.mnist import load_mnist
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.out_of_distribution import NEW, SAME, SHIFTED, groups, kinds, separation
 from bnn_core.measures.uncertainty import entropy
-from bnn_core.measures.unlikeness import PARTS, unlikeness
-from bnn_core.networks.building import prepare, saved_config
+from bnn_core.measures.unlikeness import UNLIKENESS_PARTS, unlikeness
+from bnn_core.networks.building import network_input, saved_config
 from bnn_core.networks.methods import networks_of
 from bnn_core.networks.novelty import read_training_images
 from bnn_core.networks.prediction import embed
@@ -77,7 +77,7 @@ def of_digits(folder: Path, data: Path, letters: bool) -> pd.DataFrame:
             if not str(name).isdigit()
         }
     network, known = networks_of(folder, None, 0), read_training_images(folder)
-    ready = partial(prepare, intensity=saved_config(folder).intensity)
+    ready = partial(network_input, intensity=saved_config(folder).intensity)
     parts = []
     for kind, of_kind in images.items():
         for features, logits in embed(network, of_kind, ready):
@@ -94,7 +94,7 @@ def show(name: str, table: pd.DataFrame) -> None:
     for size in (2, 3, 4):
         for members in combinations(MEMBERS, size):
             unlike = np.stack([-scores[key] for key in members], axis=1)
-            star = " (the product)" if set(members) == set(PARTS) else ""
+            star = " (the product)" if set(members) == set(UNLIKENESS_PARTS) else ""
             scores[" + ".join(members) + star] = -unlikeness(unlike, known)
     lines = {key: _of_kinds(score, table, known) for key, score in scores.items()}
     frame = pd.DataFrame(lines).T

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from browsing import settled, wait_for
 
-from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.measures.evaluation import Selective
 from bnn_core.study.folder import open_study
 
@@ -73,7 +73,7 @@ def test_from_the_slider_to_one_image(tab, table, cache):
     ).groups()
     drawn = open_study(cache / "animals").table(method)
     study = open_study(cache / "animals")
-    lowest = np.floor(20 * SCORES[DEFAULT].lowest(len(study.classes))) / 20
+    lowest = np.floor(20 * SCORES[DEFAULT_SCORE].lowest(len(study.classes))) / 20
     low, high = np.linspace(lowest, 1, 51)[int(place) : int(place) + 2]
     inside = drawn[(drawn["signed_confidence"] >= low) & (drawn["signed_confidence"] < high)]
     if verdict == "wrong":

@@ -7,7 +7,7 @@ import numpy as np
 from browsing import settled, wait_for
 from page_studies import write_full
 
-from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 
 #: The middle of the highest bar of the wrong predictions, and what it stands for.
 BAR = """compound => {
@@ -34,16 +34,19 @@ def test_from_a_compound_to_one_image(tab, demo):
     tab.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
     found = tab.evaluate(BAR, compound)
     _, place, predicted = found["bar"]
-    lowest = np.floor(20 * SCORES[DEFAULT].lowest(len(demo.classes))) / 20
+    lowest = np.floor(20 * SCORES[DEFAULT_SCORE].lowest(len(demo.classes))) / 20
     inside = own[
         (own["predicted"] == predicted)
-        & ((own[DEFAULT] - lowest).mul(20 / (1 - lowest)).clip(upper=19.999).astype(int) == place)
+        & (
+            (own[DEFAULT_SCORE] - lowest).mul(20 / (1 - lowest)).clip(upper=19.999).astype(int)
+            == place
+        )
     ]
     assert found["n"] == len(inside) > 0
     tab.mouse.click(found["x"], found["y"])
     wait_for(tab, lambda: "bar=" in tab.url)
     bar = json.loads(parse_qs(urlparse(tab.url).query)["bar"][0])
-    assert bar == [DEFAULT, label, compound, place, predicted]
+    assert bar == [DEFAULT_SCORE, label, compound, place, predicted]
     wall = tab.get_by_role("group", name=f"{len(inside)} image").last
     wait_for(
         tab,

@@ -18,13 +18,14 @@ from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
 from bnn_core.datasets.bbbc021 import (
     FILE_NAME,
-    INTENSITIES,
+    INTENSITIES_FILE,
     assign_roles,
     load_bbbc021,
     needed,
     read_bbbc021,
     read_field_table,
 )
+from bnn_core.datasets.preparation import ImageOptions
 
 PLATE = "Week1_22361"
 
@@ -209,7 +210,9 @@ def test_full_size_fields_of_one_plate(tmp_path, shared_data, small_table):
     kept, table = small_table
     write_metadata(tmp_path / "bbbc021", shared_data, table)
     write_images(tmp_path / "bbbc021", kept)
-    source = load_bbbc021(read_bbbc021(tmp_path), tmp_path / "made", size=128, pixel_size_um=0.5)
+    source = load_bbbc021(
+        read_bbbc021(tmp_path), tmp_path / "made", ImageOptions(size=128, pixel_size_um=0.5)
+    )
     assert source.pixel_size_um == 0.5
     assert source.images.shape == (12, 3, 128, 160) and source.images.dtype == np.uint8
     assert source.channels == ["DAPI", "Tubulin", "Actin"]
@@ -262,8 +265,8 @@ def test_a_plate_unpacked_by_hand_bad_files_and_counted_intensities(
     cut.write_bytes(cut.read_bytes()[:2000])
     counts = np.zeros((3, 65536), dtype=np.int64)
     counts[:, [100, 60_000]] = 500
-    np.savez(folder / INTENSITIES, counts=counts)
-    source = load_bbbc021(read_bbbc021(tmp_path), tmp_path / "made", size=32)
+    np.savez(folder / INTENSITIES_FILE, counts=counts)
+    source = load_bbbc021(read_bbbc021(tmp_path), tmp_path / "made", ImageOptions(size=32))
     assert source.images.shape == (10, 3, 32, 40)
     assert source.table["path_DAPI"].str.startswith(f"{PLATE}/").all()
     assert [reason.split()[1:3] for reason in source.quarantine["reason"]] == [
@@ -272,6 +275,6 @@ def test_a_plate_unpacked_by_hand_bad_files_and_counted_intensities(
     ]
     assert all(name in source.quarantine["reason"].str.cat() for name in (PLATE, cut.name))
     assert source.contrast["high"].eq(60_000).all() and source.contrast["low"].eq(100).all()
-    (folder / INTENSITIES).write_bytes(b"broken")
+    (folder / INTENSITIES_FILE).write_bytes(b"broken")
     with pytest.raises(InputError, match="fetch the plate again"):
-        load_bbbc021(read_bbbc021(tmp_path), tmp_path / "made2", size=32)
+        load_bbbc021(read_bbbc021(tmp_path), tmp_path / "made2", ImageOptions(size=32))

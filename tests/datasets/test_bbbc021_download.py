@@ -19,7 +19,7 @@ from serving import Site, serve
 from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
 from bnn_core.datasets import bbbc021_download, mnist
-from bnn_core.datasets.bbbc021 import INTENSITIES, needed, read_field_table
+from bnn_core.datasets.bbbc021 import INTENSITIES_FILE, needed, read_field_table
 from bnn_core.datasets.bbbc021_download import download_bbbc021
 
 PLATE, OTHER = "Week1_22361", "Week9_39301"
@@ -85,7 +85,7 @@ def test_a_plate_is_fetched_checked_and_unpacked(tmp_path, site, rows):
     names = [name for _, row in rows[PLATE].iterrows() for name in files_of(row)]
     assert len(names) == 60 and all((tmp_path / name).is_file() for name in names)
     assert not any((tmp_path / "archives").iterdir())
-    with np.load(tmp_path / "Week1" / PLATE / INTENSITIES) as arrays:
+    with np.load(tmp_path / "Week1" / PLATE / INTENSITIES_FILE) as arrays:
         counts = arrays["counts"]
     pixels = np.concatenate([cells(seed, 2, (16, 20), count=3).ravel() for seed in range(20)])
     np.testing.assert_array_equal(counts[2], np.bincount(pixels, minlength=65536))
@@ -100,7 +100,7 @@ def test_labelled_keeps_what_a_study_needs_and_counts_all(tmp_path, site):
     folder = tmp_path / "Week1" / PLATE
     assert len(list(folder.glob("*.tif"))) == 3 * len(mine) < 60
     assert {"colchicine", "DMSO", "taxol"} <= set(mine["compound"])
-    with np.load(folder / INTENSITIES) as arrays:
+    with np.load(folder / INTENSITIES_FILE) as arrays:
         np.testing.assert_array_equal(arrays["counts"].sum(axis=1), [20 * 16 * 20] * 3)
     fetch(tmp_path, site, PLATE)  # now all of it
     assert len(list(folder.glob("*.tif"))) == 60 and len(asked_for(site, PLATE)) == 2

@@ -17,7 +17,13 @@ from bnn_core.datasets.demo.design import DemoDesign, lay_out
 from bnn_core.datasets.demo.faults import NO_EFFECT, TRUTH_COLUMNS, plant_in_wells
 from bnn_core.datasets.demo.optics import Optics
 from bnn_core.datasets.demo.outsiders import DAMAGES
-from bnn_core.datasets.demo.phenotypes import CLASSES, FAINT, MECHANISMS, UNSEEN, UNTREATED
+from bnn_core.datasets.demo.phenotypes import (
+    DEMO_CLASSES,
+    FAINT_MECHANISM,
+    MECHANISMS,
+    UNSEEN_MECHANISM,
+    UNTREATED,
+)
 from bnn_core.datasets.sources import open_source
 from bnn_core.images.decoding import read_image
 from bnn_core.recipes import screens
@@ -37,13 +43,13 @@ SMALL = DemoDesign(
 
 @pytest.fixture(scope="module")
 def small() -> synthetic_screen.Demo:
-    return synthetic_screen.generate(5, SMALL)
+    return synthetic_screen.generate_screen(5, SMALL)
 
 
 @pytest.fixture
 def drawn_once(small, monkeypatch):
     """Preparing takes the pictures of `small`."""
-    monkeypatch.setattr(synthetic_screen, "generate", lambda seed, design: small)
+    monkeypatch.setattr(synthetic_screen, "generate_screen", lambda seed, design: small)
 
 
 def _laid_out(seed: int, design: DemoDesign):
@@ -63,11 +69,11 @@ def _images_of(drawn: synthetic_screen.Demo, kind: str) -> np.ndarray:
 
 
 def test_same_seed_same_bytes_other_seed_other_screen(small):
-    again = synthetic_screen.generate(5, SMALL)
+    again = synthetic_screen.generate_screen(5, SMALL)
     np.testing.assert_array_equal(small.images, again.images)
     pd.testing.assert_frame_equal(small.table, again.table)
     pd.testing.assert_frame_equal(small.truth, again.truth)
-    other = synthetic_screen.generate(6, SMALL)
+    other = synthetic_screen.generate_screen(6, SMALL)
     assert set(other.table["compound"]) != set(small.table["compound"])
 
 
@@ -80,22 +86,25 @@ def test_table_and_images_belong_together(small):
     scored = small.table["role"] == "scored"
     assert sorted(small.table.loc[scored, "label"].unique()) == small.classes
     new = small.table["role"] == "new"
-    assert set(small.table.loc[new, "label"]) == {UNSEEN} and UNSEEN not in small.classes
+    assert (
+        set(small.table.loc[new, "label"]) == {UNSEEN_MECHANISM}
+        and UNSEEN_MECHANISM not in small.classes
+    )
     assert small.table.loc[new, "compound"].nunique() == SMALL.unseen
     assert small.table.loc[~scored & ~new, "label"].isna().all()
     assert not small.table.duplicated(["plate", "well", "site"]).any()
     np.testing.assert_array_equal(
         small.table["role"] == "control", small.table["compound"] == "DMSO"
     )
-    assert FAINT in small.classes
+    assert FAINT_MECHANISM in small.classes
 
 
 def test_shipped_size_and_names():
     layout = lay_out(DemoDesign(), np.random.default_rng(0))
     images = len(layout.wells) * DemoDesign().sites
     assert 800 <= images <= 1000
-    assert len(layout.compounds) == 38 and layout.classes == CLASSES
-    assert all("(sim)" in name for name in CLASSES)
+    assert len(layout.compounds) == 38 and layout.classes == DEMO_CLASSES
+    assert all("(sim)" in name for name in DEMO_CLASSES)
     assert layout.compounds["moa"].value_counts().min() >= 3
 
 
@@ -189,7 +198,7 @@ def test_spoilt_images_look_spoilt(small):
 
 
 def test_other_image_faults_leave_all_other_pictures_alone(small):
-    clean = synthetic_screen.generate(5, replace(SMALL, blurred=0, empty=0, debris=0))
+    clean = synthetic_screen.generate_screen(5, replace(SMALL, blurred=0, empty=0, debris=0))
     spoilt = small.table["image_id"].isin(small.truth["image_id"].dropna()).to_numpy()
     same = (clean.images == small.images).all(axis=(1, 2, 3))
     np.testing.assert_array_equal(same, ~spoilt)
@@ -249,14 +258,14 @@ def test_the_faint_mechanism_is_the_nearest_to_untreated_cells():
     looks = np.stack([look.vector() for look in MECHANISMS.values()]) - UNTREATED.vector()
     typical = np.sqrt((looks**2).mean(axis=0))
     away = (np.abs(looks[:, typical > 0]) / typical[typical > 0]).mean(axis=1)
-    assert CLASSES[int(away.argmin())] == FAINT
+    assert DEMO_CLASSES[int(away.argmin())] == FAINT_MECHANISM
 
 
 # The way to training
 
 
 def test_prepared_like_anybodys_plates(small, drawn_once, tmp_path):
-    source = synthetic_screen.prepare(tmp_path, 5, SMALL)
+    source = synthetic_screen.prepare_screen(tmp_path, 5, SMALL)
     n = len(small.table)
     assert source.images.shape == (n, 3, 24, 24) and source.normalise == "plate"
     assert source.pixel_size_um == synthetic_screen.FIELD_UM / 32
@@ -269,13 +278,13 @@ def test_prepared_like_anybodys_plates(small, drawn_once, tmp_path):
     assert {"content_hash", "quality_focus", "quality_nuclei"} <= set(source.table.columns)
     assert any("Synthetic" in note for note in source.notes)
     written = (source.folder / "images.npy").stat().st_mtime_ns
-    again = synthetic_screen.prepare(tmp_path, 5, SMALL)
+    again = synthetic_screen.prepare_screen(tmp_path, 5, SMALL)
     assert (again.folder / "images.npy").stat().st_mtime_ns == written
     assert open_source(source.folder).truth["kind"].tolist() == small.truth["kind"].tolist()
 
 
 def test_pictures_keep_their_channels_apart(small, drawn_once, tmp_path):
-    source = synthetic_screen.prepare(tmp_path, 5, SMALL)
+    source = synthetic_screen.prepare_screen(tmp_path, 5, SMALL)
     for number, channel in enumerate(small.channels):
         paths = source.table[f"path_{channel}"].dropna()
         read = np.stack([read_image(source.image_root / path)[1] for path in paths])
@@ -286,7 +295,9 @@ def test_pictures_keep_their_channels_apart(small, drawn_once, tmp_path):
 
 def test_the_command_makes_a_study_that_can_be_moved(small, drawn_once, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        screens, "prepare", lambda folder, seed: synthetic_screen.prepare(folder, 5, SMALL)
+        screens,
+        "prepare_screen",
+        lambda folder, seed: synthetic_screen.prepare_screen(folder, 5, SMALL),
     )
     out = tmp_path / "made" / "demo"
     argv = ["study", "demo", "--out", str(out), "--preset", "quick", "--epochs", "1", "--folds",

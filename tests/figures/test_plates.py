@@ -5,14 +5,14 @@ import plotly.graph_objects as go
 import pytest
 
 from bnn_core.figures import plates
-from bnn_core.tables.wells import FORMATS
+from bnn_core.tables.wells import PLATE_FORMATS
 
 #: What the page has beside its sidebar on a screen 1280 wide.
 ROOM = 848
 
 
 def wells(size, count):
-    rows, columns = FORMATS[size]
+    rows, columns = PLATE_FORMATS[size]
     return pd.DataFrame(
         [(f"P{p}", r, c) for p in range(count) for r in (1, rows) for c in (1, columns)],
         columns=["plate", "row", "column"],
@@ -22,10 +22,10 @@ def wells(size, count):
 def drawn(size, count, colours=None):
     table = wells(size, count)
     colours = colours or plates.Colours("c", pd.Series([0.5] * len(table)), ends=(0, 1))
-    return plates.plate_map(table, colours, FORMATS[size], ["<b>x</b>"] * len(table))
+    return plates.plate_map(table, colours, PLATE_FORMATS[size], ["<b>x</b>"] * len(table))
 
 
-@pytest.mark.parametrize("size", FORMATS)
+@pytest.mark.parametrize("size", PLATE_FORMATS)
 @pytest.mark.parametrize("count", [1, 2, 4, 60])
 def test_squares_fit_their_places_and_the_map_its_page(size, count):
     figure = drawn(size, count)
@@ -60,7 +60,7 @@ def test_empty_places_are_dots_and_hollow_classes_open():
 def test_names_are_shown_not_obeyed():
     table = wells(24, 2).replace({"plate": {"P0": "<b>P</b>", "P1": 7}})
     colours = plates.Colours("label", pd.Series(["<i>A"] * 8), classes={"<i>A": "#111111"})
-    figure = plates.plate_map(table, colours, FORMATS[24], [""] * 8)
+    figure = plates.plate_map(table, colours, PLATE_FORMATS[24], [""] * 8)
     assert [a.text for a in figure.layout.annotations] == ["&lt;b&gt;P&lt;/b&gt;", "7"]
     assert [t.name for t in figure.data] == ["&lt;i&gt;A"]
 

@@ -25,7 +25,7 @@ from bnn_core.datasets.plates import read_plate
 from bnn_core.datasets.sources import open_source
 from bnn_core.figures.report import report_html
 from bnn_core.images.decoding import read_image
-from bnn_core.networks.building import prepare
+from bnn_core.networks.building import network_input
 from bnn_core.networks.methods import networks_of
 from bnn_core.networks.novelty import read_training_images
 from bnn_core.networks.prediction import predict_batches
@@ -41,10 +41,10 @@ from bnn_core.review.importing import import_flags
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.catalogue import list_studies
 from bnn_core.study.checking import check_study
-from bnn_core.study.describing import describe, facts, method_settings
+from bnn_core.study.describing import describe, method_settings, study_facts
 from bnn_core.study.folder import open_study
 from bnn_core.study.working_folder import open_making
-from bnn_core.suspects.second_opinion import opinion, read_features, read_opinion, write_opinion
+from bnn_core.suspects.second_opinion import opinion, read_opinion, read_profiles, write_opinion
 from bnn_core.tables.predictions import read_predictions
 from bnn_core.tables.sources import ImportOptions
 
@@ -292,7 +292,7 @@ def use_study(path: Path) -> None:
     """What pages and commands read of a study."""
     check_study(path)
     study = open_study(path)
-    describe(study), facts(study), method_settings(study)
+    describe(study), study_facts(study), method_settings(study)
     for method in study.methods:
         table = study.table(method)
         study.history(0, method)
@@ -357,7 +357,7 @@ def _networks(folder: Path) -> Iterator[Format]:
             inside = study / "folds/0" / method
             if inside in path.parents or (path.parent.name == "standard"):
                 networks = networks_of(inside, 2, 0)
-                for batch in predict_batches(networks, images, prepare):
+                for batch in predict_batches(networks, images, network_input):
                     assert np.isfinite(batch.moments.mean_p).all(), "a prediction is not finite"
 
     fold = study / "folds/0"
@@ -500,7 +500,7 @@ def _features(folder: Path) -> Iterator[Format]:
     table.loc[::6, "compound"] = "DMSO"
 
     def read(path: Path) -> None:
-        opinion(read_features(path), ["cat", "dog", "newt"])
+        opinion(read_profiles(path), ["cat", "dog", "newt"])
 
     csv = _csv(folder / "wells.csv", table)
     yield Format("features csv", [csv], damage.damage_text_table, read)
@@ -508,7 +508,7 @@ def _features(folder: Path) -> Iterator[Format]:
     yield Format("features parquet", [parquet], damage.damage_parquet, read)
     study = folder / "study"
     study.mkdir()
-    written = write_opinion(study, opinion(read_features(csv), ["cat", "dog", "newt"]), "wells")
+    written = write_opinion(study, opinion(read_profiles(csv), ["cat", "dog", "newt"]), "wells")
     yield Format(
         "second opinion parquet", [written], damage.damage_parquet, lambda path: read_opinion(study)
     )

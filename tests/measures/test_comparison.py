@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from bnn_core.measures import evaluation, reweighted
-from bnn_core.measures.comparison import agreement_of, compare, times
+from bnn_core.measures.comparison import agreement_of, compare, predictions_made, times
 from bnn_core.measures.uncertainty import moments, summarise
 
 CLASSES = ["a", "b", "c"]
@@ -50,7 +50,8 @@ def test_weighted_figures_are_those_of_repeated_images(values):
         assert_allclose(augrc[r], evaluation.augrc(score[rows], correct[rows]))
         assert_allclose(auroc[r], evaluation.auroc(score[rows], correct[rows]))
         assert_allclose(
-            reweighted.ece(top, correct, weights)[r], evaluation.ece(top[rows], correct[rows])
+            reweighted.weighted_ece(top, correct, weights)[r],
+            evaluation.ece(top[rows], correct[rows]),
         )
         assert_allclose(reweighted.means(top[:, None], weights)[0, r], top[rows].mean())
 
@@ -60,7 +61,8 @@ def test_values_are_those_of_the_other_pages(planted):
     rows = planted["bad"]
     p = rows[[f"p_{c}" for c in CLASSES]].to_numpy(np.float64)
     y = pd.Index(CLASSES).get_indexer(rows["label"])
-    expected = evaluation.evaluate(p, y) | {"auroc": evaluation.evaluate(p, y)["auroc_confidence"]}
+    expected = evaluation.evaluate_probabilities(p, y)
+    expected["auroc"] = expected["auroc_confidence"]
     for criterion in ("accuracy", "nll", "brier", "ece", "aurc", "augrc", "auroc"):
         assert_allclose(found.values[criterion][1], expected[criterion], rtol=1e-5)
     assert "new" not in found.values and found.n == 600
@@ -170,6 +172,13 @@ def test_what_a_method_rests_on_counts_to_its_training():
     )
     assert found["training_total"].tolist()[:2] == [10, 11]
     assert np.isnan(found.loc["import", "training_total"])
+
+
+def test_predictions_that_were_timed():
+    images = pd.DataFrame({"fold": [0, 1, 1, -1, 0], "source": [None, None, None, None, "new"]})
+    # Three by the fold that left them out, one by both folds; the added image was not timed.
+    assert predictions_made(images) == 5
+    assert predictions_made(images[["fold"]].iloc[3:4]) == 1
 
 
 def test_who_is_right_where_two_differ(planted):

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 from scipy.stats import beta, binom
 
-from bnn_core.measures.cutoffs import ALPHA, STARTS, needed_cutoff, split_halves
+from bnn_core.measures.cutoffs import ALPHA, ALPHA_STARTS, needed_cutoff, split_halves
 from bnn_core.measures.intervals import share_interval, share_p_value
 
 
@@ -176,5 +176,5 @@ def test_the_check_counts_the_other_half():
 
 def test_the_reason_names_the_exact_lower_bound():
     score, correct = np.zeros(200), np.arange(200) < 180
-    bound = 100 * beta.ppf(max(STARTS.values()), 180, 21)
+    bound = 100 * beta.ppf(max(ALPHA_STARTS.values()), 180, 21)
     assert f"{bound:.1f} %" in needed_cutoff(score, correct, 0.9).reason

@@ -36,7 +36,7 @@ def test_published_cutoffs(authors):
 
 
 def test_published_figures(authors):
-    figures = ev.evaluate(authors.p, authors.y)
+    figures = ev.evaluate_probabilities(authors.p, authors.y)
     assert (figures["right"], figures["n"]) == (892, 1196)
     shown = {
         key: f"{figures[key]:.{digits}f}"

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from screens import calling, with_summary
 
-from bnn_core.figures.mechanisms import histogram as histogram_figure
+from bnn_core.figures.mechanisms import score_histogram as histogram_figure
 from bnn_core.measures import mechanisms
 from bnn_core.measures.mechanisms import Bins
 
@@ -37,7 +37,7 @@ def table():
 
 
 def test_compounds_of_a_label_the_most_wrong_first(table):
-    found = mechanisms.compounds(table, "A")
+    found = mechanisms.compounds_of_label(table, "A")
     assert found["compound"].tolist() == ["a", "b"]
     assert found["images"].tolist() == [3, 2] and found["n"].tolist() == [3, 1]
     np.testing.assert_allclose(found["accuracy"], [1 / 3, 1])
@@ -47,18 +47,18 @@ def test_compounds_of_a_label_the_most_wrong_first(table):
 
 def test_a_compound_that_is_all_right_beside_a_wrong_one_is_called_nothing(table):
     table.loc[7, ["predicted", "correct"]] = ["A", True]
-    assert mechanisms.compounds(table, "A")["called"].tolist() == [("B",), ()]
+    assert mechanisms.compounds_of_label(table, "A")["called"].tolist() == [("B",), ()]
 
 
 def test_wrong_calls_that_are_equally_common_are_all_named(table):
     table.loc[1, "predicted"] = "C"
-    found = mechanisms.compounds(table, "A")
+    found = mechanisms.compounds_of_label(table, "A")
     assert found.loc[0, "called"] == ("B", "C") and found.loc[0, "called_n"] == 1
 
 
 def test_bars_count_by_predicted_class_and_lead_back_to_their_images(table):
     part = mechanisms.compound_rows(table, ["a"], "A")
-    found = mechanisms.histogram(part, BINS)
+    found = mechanisms.score_counts(part, BINS)
     assert found.to_numpy().tolist() == [[5, "B", 1], [9, "A", 1], [9, "B", 1]]
     for place, predicted, n in found.itertuples(index=False):
         assert len(mechanisms.in_bar(part, BINS, place, predicted)) == n
@@ -68,18 +68,18 @@ def test_bars_count_by_predicted_class_and_lead_back_to_their_images(table):
 
 def test_an_unknown_score_is_in_no_bar_and_sorted_last(table):
     table.loc[0, "top_softmax"] = np.nan
-    assert mechanisms.histogram(table, BINS)["n"].sum() == 7
+    assert mechanisms.score_counts(table, BINS)["n"].sum() == 7
     assert mechanisms.surest_first(table, "top_softmax").tolist() == [2, 3, 4, 5, 6, 7, 1, 0]
     assert mechanisms.surest_first(table, "predictive_entropy")[-1] == 1
 
 
 def test_all_doses_are_there_and_only_scored_images_count(table):
-    low, middle, high = mechanisms.doses(table, "a")
+    low, middle, high = mechanisms.doses_of_compound(table, "a")
     assert (low.concentration, low.scored, low.calls) == (0.1, 0, {"A": 1})
     assert (middle.rows.tolist(), middle.scored, middle.right) == ([0, 1], 2, 1)
     assert (high.scored, high.right, high.calls) == (1, 0, {"B": 1})
     bare = table.drop(columns="concentration")
-    (only,) = mechanisms.doses(bare, "a")
+    (only,) = mechanisms.doses_of_compound(bare, "a")
     assert np.isnan(only.concentration) and len(only.rows) == 4
 
 
@@ -91,7 +91,7 @@ def test_the_published_counts_of_colchicine(authors):
         authors.p,
         authors.classes,
     )
-    found = mechanisms.compounds(table, "Microtubule destabilizers").set_index("compound")
+    found = mechanisms.compounds_of_label(table, "Microtubule destabilizers").set_index("compound")
     assert found["n"].to_dict() == {
         "colchicine": 12,
         "demecolcine": 48,

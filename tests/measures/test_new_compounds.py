@@ -10,7 +10,7 @@ from bnn_core.measures.new_compounds import (
     like_none,
     new_compounds,
     plate_sets,
-    unlikeness,
+    rank_among_known,
 )
 
 #: compound -> (class that its images are called, probability, distance).
@@ -50,12 +50,12 @@ def test_sets_of_plates_are_told_from_sets_of_pictures(table):
 
 
 def test_unlikeness_is_a_share_of_the_studys_own_images(table):
-    share = unlikeness(table)
+    share = rank_among_known(table)
     own = np.sort(table["distance"].to_numpy()[:100])
     expected = [(own <= d).mean() for d in table["distance"]]
     np.testing.assert_allclose(share, expected)
     assert share[np.argmax(table["distance"].to_numpy()[:100])] == 1
-    assert np.isnan(unlikeness(table.drop(columns="distance"))).all()
+    assert np.isnan(rank_among_known(table.drop(columns="distance"))).all()
 
 
 def test_the_planted_compounds_come_first(table):

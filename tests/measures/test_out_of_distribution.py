@@ -127,7 +127,7 @@ def test_planted_letters_are_told_as_they_are(letters):
     assert lines.loc[("new", "i"), "bimodal"]
     assert lines["dip_ratio"].idxmax() == ("new", "i")
     assert lines.loc[("shifted", "3"), "n"] == 50
-    calls = ood.predicted_as(letters, "confidence").set_index("kind")
+    calls = ood.predicted_shares(letters, "confidence").set_index("kind")
     assert calls.loc["g", "predicted"] == "8" and calls.loc["g", "share"] == 1
     assert ood.folded_back(letters) == {
         "same": 0,

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnn_core.measures import selection
-from bnn_core.measures.selection import FLAGGED, ORDINARY, OUTCOMES, QUADRANTS, SEARCHED, WRONG
+from bnn_core.measures.selection import (
+    FLAGGED_POINT,
+    ORDINARY_POINT,
+    OUTCOMES,
+    QUADRANTS,
+    SEARCHED_POINT,
+    WRONG_POINT,
+)
 
 
 def test_outcomes_of_the_five_cases():
@@ -100,7 +107,10 @@ def test_polygon_of_two_corners_is_refused():
 def test_few_points_are_all_drawn():
     rows = np.array([3, 5, 9])
     drawn = selection.choose_drawn(
-        rows, np.array([WRONG, ORDINARY, ORDINARY]), selection.drawing_order(10), cap=3
+        rows,
+        np.array([WRONG_POINT, ORDINARY_POINT, ORDINARY_POINT]),
+        selection.drawing_order(10),
+        cap=3,
     )
     assert drawn.rows.tolist() == [3, 5, 9]
     assert (len(drawn.rest), drawn.asked, drawn.shown) == (0, 1, 1)
@@ -109,7 +119,7 @@ def test_few_points_are_all_drawn():
 def test_all_that_ask_are_drawn_and_the_rest_is_a_fixed_sample():
     n, cap = 10_000, 500
     order = selection.drawing_order(n)
-    urgency = np.where(np.arange(n) % 97 == 0, WRONG, ORDINARY)
+    urgency = np.where(np.arange(n) % 97 == 0, WRONG_POINT, ORDINARY_POINT)
     drawn = selection.choose_drawn(np.arange(n), urgency, order, cap)
     assert len(drawn.rows) == cap
     assert len(drawn.rest) == n - cap
@@ -123,9 +133,9 @@ def test_all_that_ask_are_drawn_and_the_rest_is_a_fixed_sample():
 
 def test_more_that_ask_than_the_cap_are_sampled_the_urgent_first():
     n = 1000
-    urgency = np.full(n, WRONG)
-    urgency[:40] = FLAGGED
-    urgency[7] = SEARCHED
+    urgency = np.full(n, WRONG_POINT)
+    urgency[:40] = FLAGGED_POINT
+    urgency[7] = SEARCHED_POINT
     drawn = selection.choose_drawn(np.arange(n), urgency, selection.drawing_order(n), cap=100)
     assert (len(drawn.rows), drawn.asked, drawn.shown) == (100, 1000, 100)
     assert set(range(40)) <= set(drawn.rows)
@@ -134,4 +144,4 @@ def test_more_that_ask_than_the_cap_are_sampled_the_urgent_first():
 def test_density_counts_each_point_in_its_cell():
     x = np.array([0.0, 0.1, 0.9, 1.0, 0.9])
     y = np.array([0.0, 0.1, 0.1, 1.0, 0.9])
-    assert selection.density(x, y, (0, 1), (0, 1), 2).tolist() == [[2, 1], [0, 2]]
+    assert selection.density_counts(x, y, (0, 1), (0, 1), 2).tolist() == [[2, 1], [0, 2]]

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from bnn_core.measures.unlikeness import (
-    FEWEST,
-    PARTS,
+    FEWEST_KNOWN,
+    UNLIKENESS_PARTS,
     log_share,
     unlikeness,
     unlikeness_score,
@@ -49,12 +49,12 @@ def test_what_is_missing_stays_missing():
     parts[7, 1] = np.nan
     u = unlikeness(parts, np.ones(50, bool))
     assert np.isnan(u[7]) and np.isfinite(np.delete(u, 7)).all()
-    assert np.isnan(unlikeness(parts, np.arange(50) < FEWEST - 1)).all()
+    assert np.isnan(unlikeness(parts, np.arange(50) < FEWEST_KNOWN - 1)).all()
     assert np.isfinite(unlikeness(np.ones((30, 2)), np.ones(30, bool))).all()
 
 
 def test_the_score_of_a_study_depends_on_its_age():
-    table = pd.DataFrame({key: np.linspace(0, 1, 40) for key in PARTS})
+    table = pd.DataFrame({key: np.linspace(0, 1, 40) for key in UNLIKENESS_PARTS})
     new = with_unlikeness(table, np.ones(40, bool))
     assert unlikeness_score(new) == "unlikeness"
     assert with_unlikeness(table[["distance"]], np.ones(40, bool)).columns.tolist() == ["distance"]
@@ -66,7 +66,7 @@ def test_the_joint_score_is_the_mean_of_logarithms_of_shares():
     shares = np.array([[0.2, 0.2, 0.2], [0.1, 0.1, 0.9], [0.02, 1.0, 1.0]])
     known = np.tile(np.arange(1000.0)[:, None], 3)
     parts = np.vstack([known, 1000 * (1 - shares)])
-    table = pd.DataFrame(parts, columns=list(PARTS))
+    table = pd.DataFrame(parts, columns=list(UNLIKENESS_PARTS))
     u = with_unlikeness(table, np.arange(1003) < 1000)["unlikeness"].to_numpy()[1000:]
     # All parts of a known image are alike, so the rank of the geometric mean is the share.
     assert_allclose(u, -np.log10(np.exp(np.log(shares).mean(axis=1))), atol=2e-3)

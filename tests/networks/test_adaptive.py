@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 from bnn_core.measures.uncertainty import moments
 from bnn_core.networks.adaptive import TOLERANCE, in_stages, is_settled, stages_of
-from bnn_core.networks.building import new_network, prepare
+from bnn_core.networks.building import network_input, new_network
 from bnn_core.networks.prediction import (
     Networks,
     draw_networks,
@@ -80,9 +80,11 @@ def test_moments_are_those_of_the_networks_that_were_used():
     images = np.random.default_rng(0).integers(0, 256, (9, *SHAPE), dtype=np.uint8)
     for rho, expected in ((-12.0, 20), (0.0, 40)):
         networks = drawn(rho)
-        (batch,) = predict_batches(networks, images, prepare, adaptive=True, keep=torch.float32)
+        (batch,) = predict_batches(
+            networks, images, network_input, adaptive=True, keep=torch.float32
+        )
         assert (batch.used == expected).all()
-        whole = predictive_samples(networks, prepare(images)).numpy()
+        whole = predictive_samples(networks, network_input(images)).numpy()
         assert_allclose(batch.moments.mean_p, moments(whole[:expected]).mean_p, atol=1e-6)
         assert_allclose(batch.samples[:, :expected].transpose(1, 0, 2), whole[:expected], atol=1e-6)
 
@@ -91,5 +93,5 @@ def test_with_symmetries_all_networks_are_used():
     networks = drawn(-12.0)
     turned = Networks(networks.body, networks.weights, symmetries=8)
     images = np.zeros((2, *SHAPE), np.uint8)
-    (batch,) = predict_batches(turned, images, prepare, adaptive=True)
+    (batch,) = predict_batches(turned, images, network_input, adaptive=True)
     assert batch.used is None

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from bnn_core.networks.building import load_network, prepare
+from bnn_core.networks.building import load_network, network_input
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import Training, TrainingSet, train, train_side_by_side
 
@@ -45,7 +45,7 @@ def test_batchnorm_has_the_statistics_of_the_averaged_weights(tmp_path, data):
     network, _ = load_network(tmp_path)
     first = network.pathways[0]
     with torch.no_grad():
-        shown = first[1](first[0](prepare(rgb.images)))
+        shown = first[1](first[0](network_input(rgb.images)))
     mean, variance = shown.mean(dim=(0, 2, 3)), shown.var(dim=(0, 2, 3))
     assert_close(first[2].running_mean, mean, rtol=0.05, atol=0.005)
     assert_close(first[2].running_var, variance, rtol=0.05, atol=0.005)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.metrics import roc_auc_score
 
-from bnn_core.networks.distance import COMPONENTS, training_cloud
+from bnn_core.networks.distance import CLOUD_COMPONENTS, training_cloud
 
 
 def drawn(n, size, seed=0):
@@ -49,7 +49,7 @@ def test_what_lies_elsewhere_is_farther_though_a_class_is_nearest():
     new = known.copy()
     new[:, 100:] += 0.8  # along directions that the classes hardly use; the class stays nearest
     cloud = training_cloud(features, targets)
-    assert cloud.axes.shape == (200, COMPONENTS)
+    assert cloud.axes.shape == (200, CLOUD_COMPONENTS)
     found = np.concatenate([cloud.distance(known), cloud.distance(new)])
     assert roc_auc_score(np.repeat([0, 1], 300), found) > 0.75
 

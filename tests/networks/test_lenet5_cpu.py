@@ -12,10 +12,10 @@ from bnn_core.networks.dropout import draw_masked
 from bnn_core.networks.prediction import (
     Networks,
     draw_networks,
+    fastest_sampler,
     one_by_one,
     predict,
     predictive_samples,
-    sampler,
 )
 from bnn_core.networks.settings import TrainConfig
 
@@ -30,7 +30,7 @@ def drawn(channels=1, classes=10, count=3):
 
 def assert_same(networks, x):
     with torch.inference_mode():
-        ours, plain = sampler(networks)(x), one_by_one(networks, x)
+        ours, plain = fastest_sampler(networks)(x), one_by_one(networks, x)
     assert ours.shape == plain.shape
     # Sums in another order; logits reach about 10.
     assert_close(ours, plain, atol=3e-5, rtol=1e-5)
@@ -77,7 +77,7 @@ def test_without_numba_torch_gives_the_same(monkeypatch):
 
 def test_the_kernel_is_what_lenet5_gets_on_a_cpu():
     networks = drawn()
-    assert sampler(networks).func is not one_by_one
+    assert fastest_sampler(networks).func is not one_by_one
     cells = new_network(
         TrainConfig(bayesian=False, network="mscnn", pathways=1), 2, (1, 8, 8)
     ).eval()

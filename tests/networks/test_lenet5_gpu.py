@@ -63,7 +63,7 @@ with torch.inference_mode():
     plain = one_by_one(networks, x)
     for held in (1, 1 << 28):  # one network at a time, all at once
         lenet5_gpu.HELD = held
-        ours = lenet5_gpu.sampler(networks.weights)(x)
+        ours = lenet5_gpu.lenet5_gpu_sampler(networks.weights)(x)
         torch.testing.assert_close(ours, plain, atol=1e-4, rtol=1e-4)
 """
 

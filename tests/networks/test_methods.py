@@ -12,7 +12,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
 from bnn_core.networks import methods
 from bnn_core.networks.augmentation import symmetry
-from bnn_core.networks.building import load_network, prepare
+from bnn_core.networks.building import load_network, network_input
 from bnn_core.networks.methods import method_record, networks_of, training_order
 from bnn_core.networks.prediction import Networks, predictive_samples, stack_networks
 from bnn_core.networks.settings import TrainConfig
@@ -66,7 +66,7 @@ def made(tmp_path_factory, data):
 def softmax_of(folder, data):
     network, _ = load_network(folder)
     with torch.no_grad():
-        return network(prepare(data.images[[4, 0, 7]])).softmax(1)
+        return network(network_input(data.images[[4, 0, 7]])).softmax(1)
 
 
 def test_every_method_has_a_name_a_colour_and_its_samples(made):
@@ -96,7 +96,7 @@ def test_predictions_of_a_trained_method_are_averaged_where_its_settings_ask(tmp
     configs = {"standard": replace(STANDARD, tta="dihedral")}
     result = run(tmp_path, data, configs)["standard"]
     network, _ = load_network(tmp_path / "standard")
-    x = prepare(data.images[[4, 0, 7]])
+    x = network_input(data.images[[4, 0, 7]])
     with torch.no_grad():
         turned = torch.stack([network(symmetry(x, k)).softmax(1) for k in range(8)])
     assert_allclose(result.moments.mean_p, turned.mean(dim=0), atol=1e-5)
@@ -108,7 +108,7 @@ def test_identical_members_are_one_network(data, made):
     folder, _ = made
     one = load_network(folder / "standard")[0]
     plain = methods.plain_twin(folder / "standard")
-    x = prepare(data.images[:4])
+    x = network_input(data.images[:4])
     samples = predictive_samples(stack_networks([one, one, one], plain), x)
     assert_close(samples.mean(0), one(x).softmax(1).detach())
     assert samples.var(0).max() < 1e-12
@@ -125,20 +125,20 @@ def test_laplace_and_temperature_keep_the_standard_networks_features(made, data)
     folder, results = made
     for method in ("laplace", "temperature"):
         assert_allclose(results[method].embedding, results["standard"].embedding)
-    logits = load_network(folder / "standard")[0](prepare(data.images[[4, 0, 7]])).detach()
+    logits = load_network(folder / "standard")[0](network_input(data.images[[4, 0, 7]])).detach()
     tau = read_json(folder / "temperature/config.json")["fitted"]["temperature"]
     assert_allclose(results["temperature"].moments.mean_p, (logits / tau).softmax(1), atol=1e-5)
     # The images that the temperature is fitted to are none that the network was trained on.
     rows, held = split_validation(data, 0.25, 0)
     assert len(held) == 12 and not set(rows) & set(held)
     with torch.no_grad():
-        images = load_network(folder / "standard")[0](prepare(data.images[held])).numpy()
+        images = load_network(folder / "standard")[0](network_input(data.images[held])).numpy()
     assert tau == pytest.approx(methods.fit_temperature(images, data.targets[held]))
 
 
 def test_networks_that_differ_in_the_last_layer_share_one_pass(made, data):
     networks = networks_of(made[0] / "laplace", 6, 3)
-    x = prepare(data.images[:7])
+    x = network_input(data.images[:7])
     everything = {
         name: value.expand(6, *value.shape) for name, value in networks.body.state_dict().items()
     }

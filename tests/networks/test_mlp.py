@@ -6,14 +6,14 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from bnn_core.networks.bodies import build_network
-from bnn_core.networks.mlp import LARGEST, MLP, Scaling
-from bnn_core.networks.prediction import draw_networks, one_by_one, sampler, stack_networks
+from bnn_core.networks.mlp import LARGEST, MLP, FeatureScaling
+from bnn_core.networks.prediction import draw_networks, fastest_sampler, one_by_one, stack_networks
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet, train
 
 
 def fitted(values, rows, targets=None, whiten=0.0):
-    scaling = Scaling(values.shape[1], whiten)
+    scaling = FeatureScaling(values.shape[1], whiten)
     scaling.fit(values, rows, np.zeros(len(values), int) if targets is None else targets)
     return scaling
 
@@ -98,7 +98,7 @@ def test_whitening_is_the_inverse_square_root_of_the_covariance_within_classes(m
     expected /= np.sqrt((expected[rows] ** 2).mean())
     np.testing.assert_allclose(out, expected, atol=1e-4)
     # With fewer directions the weak ones share their mean variance.
-    monkeypatch.setattr("bnn_core.networks.mlp.COMPONENTS", 2)
+    monkeypatch.setattr("bnn_core.networks.mlp.WHITENING_COMPONENTS", 2)
     few = fitted(values, rows, targets, whiten=0.5)
     shared = np.linalg.eigvalsh(covariance)
     shared[:3] = shared[:3].mean()
@@ -121,11 +121,11 @@ def test_all_drawn_networks_at_once_are_the_networks_one_by_one():
     bodies[0].fit_scaling(values, np.arange(20), np.arange(20) % 3)
     drawn = draw_networks(*bodies, num_samples=5, seed=1)
     x = torch.from_numpy(values)
-    assert_close(sampler(drawn)(x), one_by_one(drawn, x), atol=1e-5, rtol=1e-5)
+    assert_close(fastest_sampler(drawn)(x), one_by_one(drawn, x), atol=1e-5, rtol=1e-5)
     # Members of an ensemble have a scaling each.
     bodies[1].fit_scaling(values, np.arange(9), np.arange(20) % 3)
     members = stack_networks([posterior_member(bodies, k) for k in (0, 1)], bodies[1])
-    assert_close(sampler(members)(x), one_by_one(members, x))
+    assert_close(fastest_sampler(members)(x), one_by_one(members, x))
 
 
 def posterior_member(bodies, k):

@@ -9,8 +9,8 @@ from sklearn.neighbors import NearestNeighbors
 from bnn_core.base.errors import InputError
 from bnn_core.networks.distance import training_cloud
 from bnn_core.networks.novelty import (
-    FILE,
     NEIGHBOURS,
+    NOVELTY_FILE,
     TrainingImages,
     read_training_images,
     save_training_images,
@@ -67,7 +67,7 @@ def test_kept_beside_the_weights(tmp_path):
 def test_a_file_of_an_older_version_has_the_distance_only(tmp_path):
     features, targets = drawn(60)
     cloud = training_cloud(features, targets)
-    np.savez(tmp_path / FILE, **cloud._asdict())
+    np.savez(tmp_path / NOVELTY_FILE, **cloud._asdict())
     old = read_training_images(tmp_path)
     assert old == TrainingImages(old.cloud, None, None)
     assert set(old.measure(features, np.zeros((60, 3)))) == {"distance"}
@@ -75,8 +75,8 @@ def test_a_file_of_an_older_version_has_the_distance_only(tmp_path):
 
 def test_arrays_that_do_not_fit_are_named(tmp_path):
     save_training_images(tmp_path, training_images(*drawn(30)))
-    arrays = dict(np.load(tmp_path / FILE))
+    arrays = dict(np.load(tmp_path / NOVELTY_FILE))
     for change in ({"neighbours": arrays["neighbours"][:, :5]}, {"normalised_axes": np.ones(3)}):
-        np.savez(tmp_path / FILE, **(arrays | change))
-        with pytest.raises(InputError, match=FILE):
+        np.savez(tmp_path / NOVELTY_FILE, **(arrays | change))
+        with pytest.raises(InputError, match=NOVELTY_FILE):
             read_training_images(tmp_path)

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from bnn_core.base.errors import InputError
 from bnn_core.measures.uncertainty import moments
 from bnn_core.networks.augmentation import symmetry
-from bnn_core.networks.building import new_network, prepare
+from bnn_core.networks.building import network_input, new_network
 from bnn_core.networks.prediction import (
     draw_networks,
     embed,
@@ -43,21 +43,21 @@ def images():
 
 def test_each_sample_is_one_network_applied_to_all_images(bayesian, plain, images):
     networks = draw_networks(bayesian, plain, 4, seed=7)
-    samples = predictive_samples(networks, prepare(images))
+    samples = predictive_samples(networks, network_input(images))
     for t, weights in enumerate(networks):
         one = new_network(CONFIG, 3, SHAPE, bayesian=False).eval()
         one.load_state_dict(weights)
-        assert_close(samples[t], one(prepare(images)).softmax(1), atol=1e-6, rtol=1e-5)
+        assert_close(samples[t], one(network_input(images)).softmax(1), atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 23, 1000])
 def test_batches_do_not_matter(bayesian, plain, images, batch_size):
     networks = draw_networks(bayesian, plain, 5, seed=0)
-    whole = predictive_samples(networks, prepare(images)).numpy()
+    whole = predictive_samples(networks, network_input(images)).numpy()
     kept = np.empty((23, 5, 3), np.float32)
     done = []
     m = predict(
-        networks, images, prepare, samples=kept, batch_size=batch_size, progress=done.append
+        networks, images, network_input, samples=kept, batch_size=batch_size, progress=done.append
     )
     expected = moments(whole)
     assert_allclose(m.mean_p, expected.mean_p, atol=1e-5)
@@ -87,32 +87,40 @@ def test_drawn_weights_have_the_posteriors_moments(bayesian, plain):
 
 def test_posterior_mean_is_the_evaluation_mode(bayesian, plain, images):
     networks = posterior_mean(bayesian, plain)
-    x = prepare(images)
+    x = network_input(images)
     assert networks.num_samples == 1
     assert_close(predictive_samples(networks, x)[0], bayesian(x).softmax(1).detach())
-    features, logits = map(np.concatenate, zip(*embed(networks, images, prepare, 10), strict=True))
+    features, logits = map(
+        np.concatenate, zip(*embed(networks, images, network_input, 10), strict=True)
+    )
     assert_close(torch.from_numpy(features), bayesian.features(x).detach())
     assert_close(torch.from_numpy(logits), bayesian(x).detach())
 
 
 def test_an_ensemble_is_its_members(plain, images):
     members = [new_network(TrainConfig(seed=s), 3, SHAPE, bayesian=False).eval() for s in range(3)]
-    samples = predictive_samples(stack_networks(members, plain), prepare(images))
+    samples = predictive_samples(stack_networks(members, plain), network_input(images))
     for sample, member in zip(samples, members, strict=True):
-        assert_close(sample, member(prepare(images)).softmax(1).detach(), atol=1e-6, rtol=1e-5)
+        assert_close(
+            sample, member(network_input(images)).softmax(1).detach(), atol=1e-6, rtol=1e-5
+        )
 
 
 def test_no_images_give_no_rows(bayesian, plain):
-    m = predict(draw_networks(bayesian, plain, 2, 0), np.empty((0, *SHAPE), np.uint8), prepare)
+    m = predict(
+        draw_networks(bayesian, plain, 2, 0), np.empty((0, *SHAPE), np.uint8), network_input
+    )
     assert len(m.mean_p) == len(m.mean_entropy) == 0
     with pytest.raises(ValueError, match="batch_size"):
-        predict(draw_networks(bayesian, plain, 2, 0), np.empty((0, *SHAPE)), prepare, batch_size=0)
+        predict(
+            draw_networks(bayesian, plain, 2, 0), np.empty((0, *SHAPE)), network_input, batch_size=0
+        )
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_few_networks_are_averaged_over_the_symmetries(bayesian, plain, images, count):
     networks = draw_networks(bayesian, plain, count, seed=0)
-    x = prepare(images)
+    x = network_input(images)
     each = torch.stack([predictive_samples(networks, symmetry(x, k)) for k in range(8)])
     shown = predictive_samples(replace(networks, symmetries=8), x)
     assert shown.shape == (count, 23, 3)
@@ -124,7 +132,7 @@ def test_few_networks_are_averaged_over_the_symmetries(bayesian, plain, images, 
 
 def test_of_many_networks_each_sees_one_symmetry(bayesian, plain, images):
     networks = draw_networks(bayesian, plain, 19, seed=0)
-    x = prepare(images)
+    x = network_input(images)
     shown = predictive_samples(replace(networks, symmetries=8), x)
     for t in (0, 5, 8, 18):
         alone = predictive_samples(networks, symmetry(x, t % 8))[t]
@@ -135,4 +143,4 @@ def test_weights_that_are_not_finite_are_refused(bayesian, plain, images):
     networks = draw_networks(bayesian, plain, 2, seed=0)
     networks.weights["head.bias"][0, 0] = float("nan")
     with pytest.raises(InputError, match="make the study again"):
-        predict(networks, images[:3], prepare)
+        predict(networks, images[:3], network_input)

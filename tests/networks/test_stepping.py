@@ -8,7 +8,7 @@ from torch.distributions import Normal
 from torch.testing import assert_close
 
 from bnn_core.networks import noise
-from bnn_core.networks.building import new_network, prepare
+from bnn_core.networks.building import network_input, new_network
 from bnn_core.networks.flat import FlatAdam, FlatAverage, FlatWeights
 from bnn_core.networks.layers import bayes_layers
 from bnn_core.networks.priors import kl_divergence
@@ -48,7 +48,7 @@ def test_gradient_is_autograds(body, prior, estimator, monkeypatch):
     shape = SHAPES[config.network]
     images, targets = batch(config)
     plain = new_network(config, 3, shape).train()
-    loss = cross_entropy(plain(prepare(images)), targets)
+    loss = cross_entropy(plain(network_input(images)), targets)
     (loss + 0.7 * kl_divergence(plain, config.make_prior()) / 50).backward()
     network = new_network(config, 3, shape).train()
     step = TrainingStep(network, config, 50, 1, None, "cpu")
@@ -132,7 +132,7 @@ def test_gradient_under_a_placed_prior_and_a_rising_kl_is_autograds(centre, monk
         for mu, rho in ((layer.weight_mu, layer.weight_rho), (layer.bias_mu, layer.bias_rho)):
             prior = Normal(mu.detach() * (centre == "start"), 2 * scale)
             kl = kl + torch.distributions.kl_divergence(Normal(mu, F.softplus(rho)), prior).sum()
-    (cross_entropy(plain(prepare(images)), targets) + 0.25 * 0.7 * kl / 50).backward()
+    (cross_entropy(plain(network_input(images)), targets) + 0.25 * 0.7 * kl / 50).backward()
     network = new_network(config, 3, (3, 16, 16)).train()
     step = TrainingStep(network, config, 50, 1, None, "cpu")
     step.begin_epoch(np.array([[1e-3, 0.9, 0.25]]), 0, seed=0)

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
 from bnn_core.networks import precision, training
-from bnn_core.networks.building import load_network, new_network, prepare
+from bnn_core.networks.building import load_network, network_input, new_network
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.stepping import label_margin
 from bnn_core.networks.training import (
@@ -51,7 +51,7 @@ def test_learns_and_leaves_its_files(tmp_path, data):
     network, loaded = load_network(tmp_path)
     assert loaded == config
     assert not (tmp_path / "training.pt").exists()
-    x = prepare(data.images)
+    x = network_input(data.images)
     assert (network(x).argmax(1).numpy() == data.targets).mean() > 0.95
 
 
@@ -95,7 +95,7 @@ def test_margins_of_a_network_that_stands_still_are_its_own(tmp_path, data):
     network = train(tmp_path, config, data)
     margins = np.load(tmp_path / MARGINS)
     assert margins.shape == (64,) and np.isnan(margins).sum() == 16
-    own = label_margin(network(prepare(data.images)).detach(), torch.as_tensor(data.targets))
+    own = label_margin(network(network_input(data.images)).detach(), torch.as_tensor(data.targets))
     known = ~np.isnan(margins)
     np.testing.assert_allclose(margins[known], own.numpy()[known], rtol=1e-3, atol=1e-4)
 

@@ -12,8 +12,8 @@ PAGES = sorted(
 )
 #: Views of a page that are reached by its address.
 VIEWS = [(page, {}) for page in PAGES] + [
-    ("mechanisms.py", {"compound_view": "side by side"}),
-    ("mechanisms.py", {"compound_view": "doses and controls"}),
+    ("mechanisms/page.py", {"compound_view": "side by side"}),
+    ("mechanisms/page.py", {"compound_view": "doses and controls"}),
     ("out_of_distribution/page.py", {"compare": "one kind"}),
     ("out_of_distribution/page.py", {"compare": "all kinds"}),
     ("suspect_labels/page.py", {"suspects": "image"}),
@@ -114,7 +114,7 @@ def test_there_and_back_on_every_page(monkeypatch, cache, page, view):
 
 
 def test_a_study_chosen_on_another_page(monkeypatch, cache):
-    app = pages(monkeypatch, cache, "mechanisms.py", study="first")
+    app = pages(monkeypatch, cache, "mechanisms/page.py", study="first")
     browser = Browser()
     choose_last_of_all_menus(app, browser)
     for study in ("second", "first"):
@@ -122,4 +122,4 @@ def test_a_study_chosen_on_another_page(monkeypatch, cache):
         browser.read(app)
         choose(app, study)
         look_around(app, browser, study)
-        look_around(app.switch_page("mechanisms.py").run(), browser, study)
+        look_around(app.switch_page("mechanisms/page.py").run(), browser, study)

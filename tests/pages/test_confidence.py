@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from page_studies import pages, text_of, write_animals, write_compounds
 
-from bnn_core.base.scores import DEFAULT, SCORES
+from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.measures.evaluation import Selective, certainty
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import open_study
@@ -51,7 +51,7 @@ def test_the_default_score_does_not_fold(monkeypatch, cache):
     slider = app.slider(key="cut_signed_confidence")
     classes = len(open_study(cache / "animals").classes)
     assert slider.value == 0.5
-    assert 0 < SCORES[DEFAULT].lowest(classes) - slider.min < 0.05
+    assert 0 < SCORES[DEFAULT_SCORE].lowest(classes) - slider.min < 0.05
     for value in (0.5, 0.2):
         app.slider(key="cut_signed_confidence").set_value(value).run()
         at = kept(cache, "animals", "signed_confidence", value)

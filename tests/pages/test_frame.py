@@ -113,7 +113,7 @@ def test_a_cut_off_starts_where_it_keeps_as_many_as_c_and_anew_in_another_study(
 
 def test_a_saved_view_keeps_page_filters_and_study(monkeypatch, tmp_path):
     write_animals(cache := tmp_path, n=30)
-    app = pages(monkeypatch, cache, "mechanisms.py", study="animals", label="cat")
+    app = pages(monkeypatch, cache, "mechanisms/page.py", study="animals", label="cat")
     app.text_input(key="view_name").set_value("<b>cats</b>").run()
     assert not app.exception
     (view,) = saved_views(cache)

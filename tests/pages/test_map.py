@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from page_studies import field, pages, write_animals, write_full
 
-from bnn_core.recipes.image_map import FILE, study_map
+from bnn_core.recipes.image_map import MAP_FILE, study_map
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
 
@@ -21,8 +21,10 @@ def cache(tmp_path):
     study = open_study(write_full(root, "full", "m", 3))
     n = len(study.images)
     y = study.images["label"].map({name: k for k, name in enumerate(study.classes)}).fillna(-1)
-    (study.path / FILE).parent.mkdir()
-    np.save(study.path / FILE, np.stack([np.arange(n) / n - 0.5, y / 4], axis=1).astype(np.float32))
+    (study.path / MAP_FILE).parent.mkdir()
+    np.save(
+        study.path / MAP_FILE, np.stack([np.arange(n) / n - 0.5, y / 4], axis=1).astype(np.float32)
+    )
     return root
 
 
@@ -79,6 +81,6 @@ def test_a_study_without_a_kept_map_gets_one(monkeypatch, tmp_path):
 
 
 def test_a_map_of_another_study_is_refused(monkeypatch, cache):
-    np.save(cache / "full" / FILE, np.zeros((3, 2), np.float32))
+    np.save(cache / "full" / MAP_FILE, np.zeros((3, 2), np.float32))
     app = pages(monkeypatch, cache, PAGE, study="full")
     assert not app.exception and "map.npy" in app.error[0].value.replace("\\", "")

@@ -16,18 +16,18 @@ def cache(tmp_path_factory):
 
 def looking(monkeypatch, cache, look):
     """The page in one of its views; AppTest drops the view from the address as it changes page."""
-    app = pages(monkeypatch, cache, "mechanisms.py", study="compounds")
+    app = pages(monkeypatch, cache, "mechanisms/page.py", study="compounds")
     app.session_state["compound_view"] = look
     return app.run()
 
 
 def test_without_compounds_the_page_says_what_would_give_them(monkeypatch, cache):
-    app = pages(monkeypatch, cache, "mechanisms.py", study="animals")
+    app = pages(monkeypatch, cache, "mechanisms/page.py", study="animals")
     assert "column `compound`" in app.info[0].value and not app.exception
 
 
 def test_each_compound_of_a_label_with_its_counts(monkeypatch, cache):
-    app = pages(monkeypatch, cache, "mechanisms.py", study="compounds", mechanism="bee")
+    app = pages(monkeypatch, cache, "mechanisms/page.py", study="compounds", mechanism="bee")
     table = open_study(cache / "compounds").table("vi")
     own = table[(table["compound"] == "cpd B") & (table["role"] == "scored")]
     right = own["correct"].mean()
@@ -47,7 +47,7 @@ def test_a_bar_in_the_address_shows_exactly_its_images(monkeypatch, cache):
     ]
     app = pages(monkeypatch, cache, study="compounds", mechanism="ant", score="confidence c")
     app.query_params["bar"] = json.dumps(["confidence", "ant", "cpd A", place, first["predicted"]])
-    app.switch_page("mechanisms.py").run()
+    app.switch_page("mechanisms/page.py").run()
     assert not app.exception
     assert f"predicted {first['predicted']}, c {place / 20:.3g}" in text_of(app)
     assert f"**: {len(inside)} of 140 images" in text_of(app)
@@ -76,7 +76,7 @@ def test_what_is_chosen_for_a_label_is_in_the_address_and_goes_with_the_label(mo
 
 
 def test_the_caption_names_the_colours_that_are_drawn(monkeypatch, cache):
-    app = pages(monkeypatch, cache, "mechanisms.py", study="compounds", mechanism="bee")
+    app = pages(monkeypatch, cache, "mechanisms/page.py", study="compounds", mechanism="bee")
     table = open_study(cache / "compounds").table("vi")
     n = table.loc[table["label"] == "bee", "predicted"].value_counts()
     app.selectbox(key="highlight").set_value("bee").run()
@@ -91,5 +91,5 @@ def test_a_bad_bar_in_the_address_is_no_error(monkeypatch, cache):
     for text in ("confidence.image.vi.1.right", "[]", '["a","b","c",99,"d"]', "3"):
         app = pages(monkeypatch, cache, study="compounds")
         app.query_params["bar"] = text
-        app.switch_page("mechanisms.py").run()
+        app.switch_page("mechanisms/page.py").run()
         assert not app.exception

@@ -100,7 +100,7 @@ def test_other_pages_keep_to_the_studys_own_images(monkeypatch, cache):
     looks = first_looks({"vi": table}, np.arange(len(table)), "vi", None, "confidence")
     own = set(np.flatnonzero(~table["role"].isin(["new", "shifted"])))
     assert all(set(rows) <= own for rows in looks.values())
-    app = pages(monkeypatch, cache, "mechanisms.py", study="unseen")
+    app = pages(monkeypatch, cache, "mechanisms/page.py", study="unseen")
     assert not app.exception
     assert set(app.selectbox(key="mechanism").options) == {"0", "1"}
     app = pages(monkeypatch, cache, "overview/page.py", study="unseen", part="Accuracy")

@@ -7,7 +7,7 @@ from page_studies import pages, text_of, write_animals, write_compounds, write_s
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
 from bnn_core.suspects.explanation import TITLES
-from bnn_core.suspects.second_opinion import opinion, read_features, write_opinion
+from bnn_core.suspects.second_opinion import opinion, read_profiles, write_opinion
 
 PAGE = "suspect_labels/page.py"
 
@@ -174,7 +174,7 @@ def test_a_second_opinion_is_asked_where_there_is_one(monkeypatch, cache):
             float(label == name) + 0.01 * (k % 7) for k, label in enumerate(table["moa"])
         ]
     table.to_csv(features, index=False)
-    write_opinion(study.path, opinion(read_features(features), study.classes), "features.csv")
+    write_opinion(study.path, opinion(read_profiles(features), study.classes), "features.csv")
     app = pages(monkeypatch, cache, PAGE, study="screen")
     assert not app.exception
     alone = app.selectbox(key="second").set_value("none").run()

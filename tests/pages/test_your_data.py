@@ -436,18 +436,19 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     assert jobs.list_jobs(cache)[0].state == jobs.CANCELLED
     app.button(key="job_000001_Remove from list").click().run()
     assert jobs.list_jobs(cache) == [] and not app.exception
-    (cache / jobs.FOLDER / "000007").mkdir()
+    (cache / jobs.JOBS_FOLDER / "000007").mkdir()
     jobs.write_json(
-        cache / jobs.FOLDER / "000007" / jobs.JOB, {"words": [], "study": "animals", "added": ""}
+        cache / jobs.JOBS_FOLDER / "000007" / jobs.JOB,
+        {"words": [], "study": "animals", "added": ""},
     )
-    jobs.write_json(cache / jobs.FOLDER / "000007" / jobs.ENDED, {"state": jobs.DONE})
+    jobs.write_json(cache / jobs.JOBS_FOLDER / "000007" / jobs.ENDED, {"state": jobs.DONE})
     # A job whose runner was killed leaves its command.
-    (cache / jobs.FOLDER / "000008").mkdir()
+    (cache / jobs.JOBS_FOLDER / "000008").mkdir()
     jobs.write_json(
-        cache / jobs.FOLDER / "000008" / jobs.JOB,
+        cache / jobs.JOBS_FOLDER / "000008" / jobs.JOB,
         {"words": ["study", "digits"], "study": "digits", "added": ""},
     )
-    (cache / jobs.FOLDER / "000008" / jobs.LOG).write_text("training\n")
+    (cache / jobs.JOBS_FOLDER / "000008" / jobs.LOG).write_text("training\n")
     app.run()
     assert f"bnn study digits --cache {cache}" in [code.value for code in app.code]
     app.button(key="job_000008_Cancel").click().run()

@@ -56,7 +56,7 @@ def study(made, tmp_path):
 
 
 def test_the_same_networks_predict_and_no_accuracy_counts_them(study, made, monkeypatch):
-    monkeypatch.setattr(image_set_blocks, "BLOCK", 8)
+    monkeypatch.setattr(image_set_blocks, "IMAGES_AT_A_TIME", 8)
     again = pictures(30, 1).images
     labels = ["0"] * 10 + ["g"] * 10 + [None] * 10
     result = open_study(add_images(study, [as_set(again, labels)]))
@@ -99,7 +99,7 @@ def test_a_study_older_than_distances_takes_more_images_without_them(study):
 
 
 def test_an_interrupted_run_goes_on_and_the_study_stays_whole_meanwhile(study, monkeypatch):
-    monkeypatch.setattr(image_set_blocks, "BLOCK", 10)
+    monkeypatch.setattr(image_set_blocks, "IMAGES_AT_A_TIME", 10)
     whole, reads = pictures(40, 2).images, []
 
     def read(rows):
@@ -121,7 +121,7 @@ def test_an_interrupted_run_goes_on_and_the_study_stays_whole_meanwhile(study, m
 
 
 def test_memory_depends_on_the_block_alone(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(image_set_blocks, "BLOCK", 50)
+    monkeypatch.setattr(image_set_blocks, "IMAGES_AT_A_TIME", 50)
     most = []
 
     def read(rows):

@@ -15,7 +15,7 @@ from bnn_core.images.statistics import intensity_statistics
 from bnn_core.measures.baselines import Shortcut
 from bnn_core.recipes.baselines import (
     BASELINES,
-    FILE,
+    BASELINES_FILE,
     Baselines,
     compute,
     study_baselines,
@@ -66,7 +66,7 @@ def test_studies_from_elsewhere_get_theirs_from_thumbnails(tmp_path):
     found = study_baselines(study)
     assert found.source == "thumbnails" and set(found.accuracies) >= {"majority", "intensities"}
     assert found.accuracies["majority"]["compound"]["n"] == 8
-    assert not (study.path / FILE).exists()
+    assert not (study.path / BASELINES_FILE).exists()
     write_compounds(tmp_path)
     assert study_baselines(open_study(tmp_path / "compounds")) is None  # no pictures
     write_animals(tmp_path, n=40)
@@ -81,7 +81,7 @@ def test_what_is_kept_is_read_again_and_damage_is_named(tmp_path):
     )
     kept = study_baselines(study)
     assert kept.source != "thumbnails" and kept.accuracies["majority"]["image"]["n"] == 48
-    path = study.path / FILE
+    path = study.path / BASELINES_FILE
     path.write_text(json.dumps({"accuracies": {}}))
     with pytest.raises(InputError, match=r"baselines\.json is damaged"):
         study_baselines(study)

@@ -9,7 +9,7 @@ from scipy.special import softmax
 
 from bnn_core.measures.uncertainty import moments
 from bnn_core.networks.temperature import tempered
-from bnn_core.recipes.calibrating import BLOCK, calibrated, fold_temperatures
+from bnn_core.recipes.calibrating import CALIBRATED_AT_A_TIME, calibrated, fold_temperatures
 from bnn_core.recipes.fold import FoldResult
 
 FOLDS, PER_FOLD, CLASSES = 3, 600, 4
@@ -60,7 +60,7 @@ def test_rows_that_do_not_count_and_rows_of_several_folds_are_left_out():
 
 def test_samples_and_moments_are_at_the_temperature(tmp_path):
     results, _ = results_of(1.0, draws=3)
-    assert PER_FOLD > BLOCK  # more than one block
+    assert PER_FOLD > CALIBRATED_AT_A_TIME  # more than one block
     scaled = calibrated(results[0], 1.7, tmp_path)
     expected = tempered(results[0].samples, 1.7)
     assert_allclose(scaled.samples, expected, atol=1e-3)

@@ -11,7 +11,7 @@ from bnn_core.commands import cli
 from bnn_core.datasets.features import read_features
 from bnn_core.networks.saved import read_weights
 from bnn_core.recipes.baselines import study_baselines
-from bnn_core.recipes.feature_presets import PRESETS, suited
+from bnn_core.recipes.feature_presets import FEATURE_PRESETS, suited
 from bnn_core.recipes.method_choice import changes_of, choose_methods
 from bnn_core.recipes.new_features import features_like
 from bnn_core.study.checking import check_study
@@ -193,6 +193,8 @@ def test_rows_show_the_pictures_of_their_wells(table, tmp_path):
 
 @pytest.mark.parametrize(("rows", "size"), [(20, 8), (302, 32), (5000, 512), (100_000, 512)])
 def test_batches_suit_the_number_of_rows(rows, size):
-    choice = choose_methods(PRESETS, changes=changes_of({"batch_size": {"vi": 7}}), device="cpu")
+    choice = choose_methods(
+        FEATURE_PRESETS, changes=changes_of({"batch_size": {"vi": 7}}), device="cpu"
+    )
     sizes = {m: c.batch_size for m, c in suited(choice, rows).configs.items()}
     assert sizes == {"vi": 7, "standard": size}

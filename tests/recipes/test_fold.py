@@ -10,7 +10,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.scores import NOVELTY
 from bnn_core.measures.uncertainty import moments, summarise
 from bnn_core.networks import methods
-from bnn_core.networks.building import load_network, prepare
+from bnn_core.networks.building import load_network, network_input
 from bnn_core.networks.methods import networks_of, training_order
 from bnn_core.networks.novelty import read_training_images, training_images
 from bnn_core.networks.prediction import predictive_samples
@@ -53,14 +53,14 @@ def run(folder, data, config=CONFIG, **changes):
 def test_one_job_from_training_to_prediction(tmp_path, data):
     result = run(tmp_path / "vi", data)
     networks = networks_of(tmp_path / "vi", 5, 1)
-    samples = predictive_samples(networks, prepare(data.images[[4, 0, 7]])).numpy()
+    samples = predictive_samples(networks, network_input(data.images[[4, 0, 7]])).numpy()
     assert list(result.rows) == [4, 0, 7]
     assert_allclose(result.samples, samples.transpose(1, 0, 2), atol=1e-3)
     assert_allclose(result.moments.mean_p, moments(samples).mean_p, atol=1e-5)
     network, _ = load_network(tmp_path / "vi")
-    features = network.features(prepare(data.images[[4, 0, 7]])).detach()
+    features = network.features(network_input(data.images[[4, 0, 7]])).detach()
     assert_allclose(result.embedding, features, atol=1e-2)
-    of_training = network.features(prepare(data.images)).detach().numpy()
+    of_training = network.features(network_input(data.images)).detach().numpy()
     logits = network.head(features).detach().numpy()
     kept = training_images(of_training, data.targets)
     for known in (kept, read_training_images(tmp_path / "vi")):

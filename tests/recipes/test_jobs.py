@@ -67,7 +67,7 @@ def slow(monkeypatch):
 
 
 def write_job(root, number, seconds):
-    folder = root / jobs.FOLDER / f"{number:06d}"
+    folder = root / jobs.JOBS_FOLDER / f"{number:06d}"
     folder.mkdir(parents=True)
     job = {"words": [str(seconds)], "study": f"s{number}", "added": "2026-01-01"}
     jobs.write_json(folder / jobs.JOB, job)
@@ -146,7 +146,7 @@ def test_a_job_that_cannot_be_kept_or_begun_stops_no_other(tmp_path, slow, monke
     for words, study in ((["a\0b"], "s"), (["\ud800"], "s"), (["a"], "\ud800")):
         with pytest.raises(InputError, match="cannot be kept"):
             jobs.submit(tmp_path, words, study)
-    assert not (tmp_path / jobs.FOLDER).exists()
+    assert not (tmp_path / jobs.JOBS_FOLDER).exists()
     first = write_job(tmp_path, 1, 0)
     (first / jobs.LOG).mkdir()
     write_job(tmp_path, 2, 0)

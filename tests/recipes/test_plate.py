@@ -17,11 +17,11 @@ from bnn_core.base.files import TakenError, alone
 from bnn_core.commands import cli
 from bnn_core.datasets.plates import load_plate
 from bnn_core.datasets.sources import open_source
-from bnn_core.networks.building import prepare
+from bnn_core.networks.building import network_input
 from bnn_core.networks.methods import networks_of
 from bnn_core.networks.prediction import predictive_samples
 from bnn_core.recipes import plate_study
-from bnn_core.recipes.baselines import FILE, study_baselines
+from bnn_core.recipes.baselines import BASELINES_FILE, study_baselines
 from bnn_core.study import writing
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study
@@ -105,7 +105,7 @@ def test_who_is_trained_on_who_is_predicted_and_who_counts(study):
         assert (margins.notna() == (images["role"] == "scored")).all()
     assert study.meta["metrics"]["vi"]["image"]["n"] == 7
     kept = study_baselines(study)
-    assert FILE.as_posix() in study.meta["files"] and kept.source != "thumbnails"
+    assert BASELINES_FILE.as_posix() in study.meta["files"] and kept.source != "thumbnails"
     assert kept.accuracies["intensities"]["image"]["n"] == 7
     assert study.meta["levels"] == ["image", "well", "treatment", "compound"]
 
@@ -553,5 +553,5 @@ def test_calibrated_folds_predict_later_as_they_did_in_the_study(table, tmp_path
             networks = networks_of(study.path / "folds" / str(fold) / method, 8, fold)
             assert networks.temperature == temperature
             rows = np.flatnonzero(study.images["fold"] == fold)
-            p = predictive_samples(networks, prepare(source.pixels(rows), "sqrt")).mean(dim=0)
+            p = predictive_samples(networks, network_input(source.pixels(rows), "sqrt")).mean(dim=0)
             assert_allclose(p, summary[rows], atol=2e-3)

@@ -5,7 +5,13 @@ import json
 import pytest
 
 from bnn_core.base.errors import InputError
-from bnn_core.review.saved_views import FILE, LONGEST_NAME, remove_view, save_view, saved_views
+from bnn_core.review.saved_views import (
+    LONGEST_VIEW_NAME,
+    VIEWS_FILE,
+    remove_view,
+    save_view,
+    saved_views,
+)
 
 
 def test_views_are_kept_by_name_and_replaced(tmp_path):
@@ -23,9 +29,9 @@ def test_views_are_kept_by_name_and_replaced(tmp_path):
     assert [v["name"] for v in saved_views(tmp_path)] == ["my suspects"]
 
 
-@pytest.mark.parametrize("name", ["", "  \n ", "x" * (LONGEST_NAME + 1)])
+@pytest.mark.parametrize("name", ["", "  \n ", "x" * (LONGEST_VIEW_NAME + 1)])
 def test_a_name_has_a_few_letters(tmp_path, name):
-    with pytest.raises(InputError, match=f"1 to {LONGEST_NAME}"):
+    with pytest.raises(InputError, match=f"1 to {LONGEST_VIEW_NAME}"):
         save_view(tmp_path, name, "overview", "")
     assert saved_views(tmp_path) == []
 
@@ -33,10 +39,10 @@ def test_a_name_has_a_few_letters(tmp_path, name):
 def test_a_damaged_file_is_named_and_not_overwritten(tmp_path):
     script = {"name": "a", "page": "javascript:x", "query": "", "saved": ""}
     for text in ("[", '{"views": [{"name": 3}]}', json.dumps({"views": [script]})):
-        (tmp_path / FILE).write_text(text)
-        with pytest.raises(InputError, match=FILE):
+        (tmp_path / VIEWS_FILE).write_text(text)
+        with pytest.raises(InputError, match=VIEWS_FILE):
             save_view(tmp_path, "a", "overview", "")
-        assert (tmp_path / FILE).read_text() == text
+        assert (tmp_path / VIEWS_FILE).read_text() == text
 
 
 def test_nothing_is_saved_that_could_not_be_read(tmp_path):

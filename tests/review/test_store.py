@@ -13,7 +13,7 @@ import pytest
 
 from bnn_core.base.errors import InputError
 from bnn_core.review import store
-from bnn_core.review.store import SCHEMA, journal_mode
+from bnn_core.review.store import LOG_SCHEMA, journal_mode
 
 EXCLUDE = {"reason": "corrupted", "decision": "exclude"}
 ROOT = Path(__file__).parents[2]
@@ -173,10 +173,10 @@ def test_a_newer_schema_is_refused(log, make_study):
     study = make_study()
     log.flag(study, [0], reviewer="Ada", **EXCLUDE)
     with sqlite3.connect(log.path) as connection:
-        connection.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+        connection.execute(f"PRAGMA user_version = {LOG_SCHEMA + 1}")
     connection.close()
     for act in (log.state, lambda s: log.flag(s, [1], reviewer="Ada", **EXCLUDE)):
-        with pytest.raises(InputError, match=f"has schema {SCHEMA + 1}, .* update the program"):
+        with pytest.raises(InputError, match=f"has schema {LOG_SCHEMA + 1}, .* update the program"):
             act(study)
 
 

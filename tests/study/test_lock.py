@@ -20,10 +20,11 @@ from bnn_core.base.files import TakenError, alone
 from bnn_core.commands import cli
 from bnn_core.recipes.adding import add_images
 from bnn_core.recipes.digits import make_digit_study
+from bnn_core.recipes.division import Division, RunOptions
 from bnn_core.recipes.imports import import_predictions
 from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.plate import assemble_study
-from bnn_core.recipes.plate_study import Division, make_plate_study
+from bnn_core.recipes.plate_study import make_plate_study
 from bnn_core.study.catalogue import list_studies
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study
@@ -119,7 +120,7 @@ def test_every_maker_takes_the_lock(tmp_path, table):
         lambda: write_study(out, force=True),
         lambda: make_digit_study(out, None, MethodChoice({}), force=True),
         lambda: make_plate_study(
-            out, None, MethodChoice({}), Division(), kind="plate", title="", force=True
+            out, None, MethodChoice({}), Division(), RunOptions(force=True), kind="plate", title=""
         ),
         lambda: add_images(out, []),
         lambda: assemble_study(out.with_name(out.name + ".making")),

@@ -10,9 +10,9 @@ from bnn_core.suspects.explaining import explain
 from bnn_core.suspects.explanation import (
     AGAINST,
     FITS,
+    NOT_CHECKED,
     PARTLY,
     TITLES,
-    UNKNOWN,
     Explanation,
     by_verdict,
     unchecked_line,
@@ -33,7 +33,7 @@ def read(table: pd.DataFrame, who: Suspect | None = None, **other) -> dict[str, 
     for e in explanations:
         assert e.sentence.endswith(".") and not e.sentence[0].islower()
         assert "nan" not in e.sentence.split() and "  " not in e.sentence
-        assert e.verdict == UNKNOWN or not e.needs
+        assert e.verdict == NOT_CHECKED or not e.needs
     return {e.key: e for e in explanations}
 
 
@@ -171,14 +171,14 @@ def test_replicates_do_where_wells_are_unknown():
     got = read(table_of(names[two.index], two))["well_swap"]
     assert "Two replicates" in got.sentence
     nothing = read(table_of(names, images.drop(columns="replicate")))["well_swap"]
-    assert nothing.verdict == UNKNOWN and nothing.needs == ("plate and well",)
+    assert nothing.verdict == NOT_CHECKED and nothing.needs == ("plate and well",)
 
 
 def test_a_single_well_cannot_tell():
     images = screen(wells_per_dose=1)
     images = images[images["concentration"] == 1].reset_index(drop=True)
     got = read(table_of(images["label"].where(images["compound"] != "B1", "D"), images))
-    assert got["well_swap"].verdict == UNKNOWN
+    assert got["well_swap"].verdict == NOT_CHECKED
 
 
 def test_an_artefact():
@@ -191,7 +191,7 @@ def test_an_artefact():
     assert sharp.verdict == AGAINST
     everywhere = read(table_of(names, quality_focus_z=-6.0))["artefact"]
     assert everywhere.verdict == AGAINST and everywhere.numbers["others"] == 1
-    assert read(table_of(names))["artefact"].verdict == UNKNOWN
+    assert read(table_of(names))["artefact"].verdict == NOT_CHECKED
 
 
 def test_only_the_wrong_images_count_as_artefacts():
@@ -228,7 +228,7 @@ def test_unknown_batches():
     assert got.needs == ("compound and batch",)
     images = screen()
     images.loc[images["compound"] == "B1", "batch"] = None
-    assert read(table_of(all_called("D"), images))["batch"].verdict == UNKNOWN
+    assert read(table_of(all_called("D"), images))["batch"].verdict == NOT_CHECKED
 
 
 def test_a_weak_model():
@@ -332,7 +332,7 @@ def test_the_weakest_and_the_strongest_phenotype():
 
 
 def test_nothing_to_compare_a_dose_with():
-    assert read(table_of(all_called("D")))["inactive_dose"].verdict == UNKNOWN
+    assert read(table_of(all_called("D")))["inactive_dose"].verdict == NOT_CHECKED
 
 
 def test_few_nuclei_are_toxic():
@@ -363,7 +363,7 @@ def test_the_other_network():
     neither = read(table, standard=table_of(all_called("A")))["other_network"]
     assert neither.verdict == PARTLY and neither.numbers["as_suspected"] == 0
     assert neither.numbers["as_label"] == 0 and neither.n == 12
-    assert read(table)["other_network"].verdict == UNKNOWN
+    assert read(table)["other_network"].verdict == NOT_CHECKED
 
 
 def test_other_data():
@@ -378,7 +378,7 @@ def test_other_data():
     one_dose = read(table, suspect(concentration=1.0), second=agrees)["other_data"]
     assert one_dose.n == 3
     absent = agrees[agrees["compound"] != "B1 "]
-    assert read(table, second=absent)["other_data"].verdict == UNKNOWN
+    assert read(table, second=absent)["other_data"].verdict == NOT_CHECKED
     assert "bnn second-opinion" in read(table)["other_data"].sentence
 
 
@@ -391,7 +391,7 @@ def test_images_without_any_metadata():
     assert got["wrong_label"].numbers["wrong"] == 1
     assert got["weak_model"].verdict == AGAINST and got["weak_model"].counted == "images"
     for name in ("inactive_dose", "toxic", "well_swap", "artefact", "batch", "other_data"):
-        assert got[name].verdict == UNKNOWN and got[name].needs
+        assert got[name].verdict == NOT_CHECKED and got[name].needs
 
 
 @pytest.mark.parametrize("level", ["compound", "treatment", "well", "image"])
@@ -413,22 +413,22 @@ def test_a_suspect_that_is_not_there():
 def test_explanations_that_fit_come_first_and_unchecked_ones_make_one_line():
     got = list(read(table_of(all_called("D"), screen().drop(columns=["plate", "well"]))).values())
     ordered = by_verdict(got)
-    ranks = [(FITS, PARTLY, AGAINST, UNKNOWN).index(e.verdict) for e in ordered]
+    ranks = [(FITS, PARTLY, AGAINST, NOT_CHECKED).index(e.verdict) for e in ordered]
     assert ranks == sorted(ranks) and len(ordered) == len(got)
-    unknown = [e for e in got if e.verdict == UNKNOWN]
+    unknown = [e for e in got if e.verdict == NOT_CHECKED]
     line = unchecked_line(got)
     assert line.startswith(f"{len(unknown)} not checked: needs ") and "\n" not in line
     for need in ("untreated wells", "image quality", "a second opinion", "a standard network"):
         assert line.count(need) == 1
-    assert unchecked_line([e for e in got if e.verdict != UNKNOWN]) == ""
-    few = Explanation("new_kind", UNKNOWN, "Too few.")
+    assert unchecked_line([e for e in got if e.verdict != NOT_CHECKED]) == ""
+    few = Explanation("new_kind", NOT_CHECKED, "Too few.")
     assert "needs" not in unchecked_line([few]) and unchecked_line([few]).startswith("1 not")
 
 
 def test_the_basis_of_a_verdict():
     assert Explanation("toxic", FITS, "", n=1, counted="wells").basis == "n = 1 well"
     assert Explanation("toxic", FITS, "", n=2000).basis == "n = 2,000 images"
-    assert Explanation("toxic", UNKNOWN, "").basis == ""
+    assert Explanation("toxic", NOT_CHECKED, "").basis == ""
 
 
 def test_words():
@@ -466,9 +466,9 @@ def test_the_published_table(authors, shared_data):
 def test_the_published_table_with_profiles(authors, shared_data):
     """Strength from the profiles alone: colchicine nearly DMSO, cytochalasin D the strongest."""
     from bnn_core.suspects.phenotype import strength, treatment_strengths
-    from bnn_core.suspects.second_opinion import read_features
+    from bnn_core.suspects.second_opinion import read_profiles
 
-    features = read_features(shared_data / "bbbc021" / "ljosa2013_well_profiles.csv")
+    features = read_profiles(shared_data / "bbbc021" / "ljosa2013_well_profiles.csv")
     rows = features.rows.assign(role=np.where(features.rows["compound"] == "DMSO", "control", ""))
     values = strength(features.values, rows["plate"].to_numpy(), (rows["role"] != "").to_numpy())
     strengths = treatment_strengths(rows, values)
@@ -489,7 +489,7 @@ def test_the_published_table_with_profiles(authors, shared_data):
 
 def test_far_from_all_that_was_trained_on():
     table = table_of(all_called("D"))
-    assert read(table)["new_kind"].verdict == UNKNOWN
+    assert read(table)["new_kind"].verdict == NOT_CHECKED
     near = np.linspace(1.5, 2, len(table))
     # Of eight compounds the farthest is no rare thing: one in eight is.
     for mine, verdict, chance in ((3.0, PARTLY, 1 / 8), (1.0, AGAINST, 1.0)):
@@ -512,4 +512,4 @@ def test_far_from_all_that_was_trained_on():
     assert (got.verdict, got.n, got.counted) == (FITS, len(table) - 1, "images")
     few = dosed[dosed["compound"].isin(["B1", "A1", "D1"])].reset_index(drop=True)
     got = read(few)["new_kind"]
-    assert got.verdict == UNKNOWN and not got.needs
+    assert got.verdict == NOT_CHECKED and not got.needs

@@ -9,10 +9,10 @@ from bnn_core.commands.cli import main
 from bnn_core.study.checking import check_study
 from bnn_core.suspects.ranking import rank
 from bnn_core.suspects.second_opinion import (
-    FeatureTable,
+    Profiles,
     opinion,
-    read_features,
     read_opinion,
+    read_profiles,
     write_opinion,
 )
 
@@ -48,7 +48,7 @@ def written(tmp_path, table: pd.DataFrame, name: str = "wells.csv"):
 def test_features_are_the_numbers_that_are_no_metadata(tmp_path):
     table = profiles().assign(Metadata_Code=7, ImageNumber=range(56 + 4), Cells_Broken=1.0)
     table.loc[3, "Cells_Broken"] = np.nan
-    features = read_features(written(tmp_path, table))
+    features = read_profiles(written(tmp_path, table))
     assert features.names == tuple(f"Cells_Feature_{k}" for k in range(10))
     assert features.dropped == ("Cells_Broken",)
     assert features.rows["label"].tolist() == table["label"].tolist()
@@ -67,7 +67,7 @@ def test_what_is_missing_is_named(tmp_path, drop, remedy):
     table = profiles()
     path = written(tmp_path, table.drop(columns=[c for c in table if c.startswith(drop)]))
     with pytest.raises(InputError, match=remedy):
-        read_features(path)
+        read_profiles(path)
 
 
 def test_each_compound_is_predicted_without_itself():
@@ -77,9 +77,7 @@ def test_each_compound_is_predicted_without_itself():
     values = table[names].to_numpy(copy=True)
     values[odd, 1] -= 4
     values[odd, 3] += 4
-    got = opinion(
-        FeatureTable(table.drop(columns=names), values, tuple(names), (), "made"), CLASSES
-    )
+    got = opinion(Profiles(table.drop(columns=names), values, tuple(names), (), "made"), CLASSES)
     assert got["role"].value_counts().to_dict() == {"scored": 48, "control": 12}
     assert (got["predicted"][odd] == "D").all()
     assert got["correct"][got["label"].isin(["A", "C"])].mean() > 0.9
@@ -96,7 +94,7 @@ def test_shuffled_labels_are_not_learnt():
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(len(table), 200))
     noise += rng.normal(size=(len(table), 200))[pd.factorize(table["compound"])[0]]  # a fingerprint
-    got = opinion(FeatureTable(table.drop(columns=names), noise, ("f",) * 200, (), "made"), CLASSES)
+    got = opinion(Profiles(table.drop(columns=names), noise, ("f",) * 200, (), "made"), CLASSES)
     assert got["correct"].dropna().mean() < 0.5
 
 
@@ -106,7 +104,7 @@ def test_other_doses_and_other_classes_are_predicted_and_not_scored():
     table.loc[high & (table["compound"] == "A1"), "label"] = None
     table.loc[table["label"] == "D", "label"] = "not in the study"
     names = [c for c in table if c.startswith("Cells_")]
-    features = FeatureTable(
+    features = Profiles(
         table.drop(columns=names), table[names].to_numpy(), tuple(names), (), "made"
     )
     got = opinion(features, CLASSES)
@@ -122,7 +120,7 @@ def test_the_only_compound_of_a_class_is_unpredictable():
     table = table[table["compound"] != "C2"].reset_index(drop=True)
     names = [c for c in table if c.startswith("Cells_")]
     got = opinion(
-        FeatureTable(table.drop(columns=names), table[names].to_numpy(), tuple(names), (), "made"),
+        Profiles(table.drop(columns=names), table[names].to_numpy(), tuple(names), (), "made"),
         CLASSES,
     )
     assert set(got["compound"][got["unpredictable"]]) == {"C1"}
@@ -131,7 +129,7 @@ def test_the_only_compound_of_a_class_is_unpredictable():
 def test_too_few_compounds_or_classes():
     table = profiles()
     names = [c for c in table if c.startswith("Cells_")]
-    features = FeatureTable(
+    features = Profiles(
         table.drop(columns=names), table[names].to_numpy(), tuple(names), (), "made"
     )
     with pytest.raises(InputError, match="spelled as in the study"):
@@ -185,7 +183,7 @@ def test_a_damaged_opinion_is_named(tmp_path):
 
 def test_the_published_table_with_a_second_opinion(authors, shared_data):
     """About 90.7 % of wells; the three compounds that both call wrong lead."""
-    features = read_features(shared_data / "bbbc021" / "ljosa2013_well_profiles.csv")
+    features = read_profiles(shared_data / "bbbc021" / "ljosa2013_well_profiles.csv")
     assert features.values.shape == (632, 189)
     second = opinion(features, authors.classes)
     scored = second[second["role"] == "scored"]
@@ -210,4 +208,4 @@ def test_class_probabilities_are_no_measured_features(tmp_path):
     )
     table.to_csv(tmp_path / "p.csv", index=False)
     with pytest.raises(InputError, match=r"class probabilities.*bnn import"):
-        read_features(tmp_path / "p.csv")
+        read_profiles(tmp_path / "p.csv")

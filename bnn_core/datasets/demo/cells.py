@@ -12,7 +12,7 @@ import numpy as np
 
 from bnn_core.datasets.demo.optics import Optics, splat
 
-CHANNELS = ("actin", "tubulin", "DNA")
+DRAWN_CHANNELS = ("actin", "tubulin", "DNA")
 """Channel order of every drawn field: red, green, blue, so that it can be shown as it is."""
 
 _MAX_PIECES = 5
@@ -80,7 +80,7 @@ def draw_field(looks: np.ndarray, optics: Optics, rng: np.random.Generator) -> n
     No background, noise or illumination: a field without cells is black.
     """
     if len(looks) == 0:
-        return np.zeros((len(CHANNELS), optics.size, optics.size), dtype=np.float32)
+        return np.zeros((len(DRAWN_CHANNELS), optics.size, optics.size), dtype=np.float32)
     cells = _Cells(looks, optics, rng)
     ground = _share_ground(cells, optics)
     dna = _draw_nuclei(cells, optics, rng)

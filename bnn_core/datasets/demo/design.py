@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.datasets.demo.phenotypes import CLASSES, FAINT, MECHANISMS, UNTREATED
+from bnn_core.datasets.demo.phenotypes import DEMO_CLASSES, FAINT_MECHANISM, MECHANISMS, UNTREATED
 
 LADDER = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 WELLS = [f"{row}{column:02d}" for row in "BCDEFG" for column in range(2, 12)]
@@ -58,9 +58,9 @@ class DemoDesign:
                     f"--{field.name.replace('_', '-')} is {value}: "
                     f"expected at least {least.get(field.name, 0)}"
                 )
-        if not 3 <= self.mechanisms <= len(CLASSES):
+        if not 3 <= self.mechanisms <= len(DEMO_CLASSES):
             raise InputError(
-                f"--mechanisms is {self.mechanisms}: expected 3 to {len(CLASSES)}, "
+                f"--mechanisms is {self.mechanisms}: expected 3 to {len(DEMO_CLASSES)}, "
                 "the number of looks that can be drawn"
             )
         if self.compounds < 2 * self.mechanisms:
@@ -133,9 +133,9 @@ def lay_out(design: DemoDesign, rng: np.random.Generator) -> Layout:
 
 
 def _choose_classes(design: DemoDesign, rng: np.random.Generator) -> list[str]:
-    others = [name for name in CLASSES if name != FAINT]
+    others = [name for name in DEMO_CLASSES if name != FAINT_MECHANISM]
     chosen = rng.choice(others, design.mechanisms - 1, replace=False)
-    return sorted([FAINT, *map(str, chosen)])
+    return sorted([FAINT_MECHANISM, *map(str, chosen)])
 
 
 def _invent_compounds(
@@ -154,11 +154,11 @@ def _invent_compounds(
         names.append(start + str(rng.choice(_MIDDLES)) + end)
     # Shared out evenly, but the faint mechanism gets the two that make it learnable: it has the
     # least to see.
-    others = [str(name) for name in rng.permutation([c for c in classes if c != FAINT])]
-    moa = [FAINT] * min(2, n - 2 * len(classes))
-    moa = sorted(moa + [[FAINT, *others][i % len(classes)] for i in range(n - len(moa))])
+    others = [str(name) for name in rng.permutation([c for c in classes if c != FAINT_MECHANISM])]
+    moa = [FAINT_MECHANISM] * min(2, n - 2 * len(classes))
+    moa = sorted(moa + [[FAINT_MECHANISM, *others][i % len(classes)] for i in range(n - len(moa))])
     table = pd.DataFrame({"compound": names, "moa": moa})
-    table["week"] = _deal_to_weeks(design, np.array(moa) == FAINT, rng)
+    table["week"] = _deal_to_weeks(design, np.array(moa) == FAINT_MECHANISM, rng)
     table["fault"] = _choose_faulty(design, table, rng)
     first = rng.integers(1, len(LADDER) - 3, n)
     table["first_dose"] = first
@@ -196,7 +196,7 @@ def _choose_faulty(
     """
     fault = [""] * len(compounds)
     order = [int(i) for i in rng.permutation(len(compounds))]
-    candidates = [i for i in order if compounds["moa"].iloc[i] != FAINT]
+    candidates = [i for i in order if compounds["moa"].iloc[i] != FAINT_MECHANISM]
     wanted = ["inactive dose"] * design.inactive + ["wrong mechanism"] * design.mislabelled
     wanted += ["mixed"] * design.mixed
     touched: dict[str, int] = {}

@@ -11,13 +11,13 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.demo.design import DemoDesign, Layout
-from bnn_core.datasets.demo.phenotypes import FAINT
-from bnn_core.study.tables import TRUTH
+from bnn_core.datasets.demo.phenotypes import FAINT_MECHANISM
+from bnn_core.study.tables import TRUTH_TYPES
 
 NO_EFFECT = "no visible effect"
 """The truth about an inactive dose: its mechanism is right, but there is nothing to see of it."""
 
-TRUTH_COLUMNS = list(TRUTH)
+TRUTH_COLUMNS = list(TRUTH_TYPES)
 IMAGE_FAULTS = ("out of focus", "empty", "debris")
 
 
@@ -124,7 +124,9 @@ def _mix(layout: Layout, rng: np.random.Generator) -> list[dict]:
     rows = []
     wells, compounds = layout.wells, layout.compounds
     for number, compound in _faulty(layout, "mixed"):
-        pure = (compounds["fault"] == "") & ~compounds["moa"].isin([compound["moa"], FAINT])
+        pure = (compounds["fault"] == "") & ~compounds["moa"].isin(
+            [compound["moa"], FAINT_MECHANISM]
+        )
         if not pure.any():
             raise InputError("every compound already has a fault: plant fewer faults")
         other = int(rng.choice(np.flatnonzero(pure)))
@@ -155,7 +157,7 @@ def _swap_on_one_plate(layout: Layout, touched: set[str], rng: np.random.Generat
         free = [c for c in here["compound"].unique() if c not in touched]
         for first, second in _pairs(rng.permutation(free)):
             moa = {c: _moa(layout, c) for c in (first, second)}
-            if moa[first] == moa[second] or FAINT in moa.values():
+            if moa[first] == moa[second] or FAINT_MECHANISM in moa.values():
                 continue
             a = here[here["compound"] == first].sort_values("concentration").index
             b = here[here["compound"] == second].sort_values("concentration").index
@@ -181,7 +183,7 @@ def _swap_wells(layout: Layout, touched: set[str], rng: np.random.Generator) -> 
     wells = layout.wells
     for plate in rng.permutation(wells["plate"].unique()):
         here = wells[(wells["plate"] == plate) & (wells["role"] == "scored")]
-        here = here[~here["compound"].isin(touched) & (here["label"] != FAINT)]
+        here = here[~here["compound"].isin(touched) & (here["label"] != FAINT_MECHANISM)]
         for first, second in _pairs(rng.permutation(here.index)):
             a, b = wells.loc[first], wells.loc[second]
             if a["label"] == b["label"]:
@@ -225,5 +227,5 @@ def _moa(layout: Layout, compound: str) -> str:
 
 def _another_class(layout: Layout, moa: str, spoilt: set[str], rng: np.random.Generator) -> str:
     """A class other than `moa` and the faint one; one that carries no fault yet where there is."""
-    others = [c for c in layout.classes if c not in (moa, FAINT)]
+    others = [c for c in layout.classes if c not in (moa, FAINT_MECHANISM)]
     return str(rng.choice([c for c in others if c not in spoilt] or others))

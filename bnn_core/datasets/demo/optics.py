@@ -62,7 +62,7 @@ class Optics:
     def lines(self, canvas: np.ndarray, times: int = 0) -> np.ndarray:
         """Points and lines of a canvas, blurred so many times, as wide and bright in the field of
         view as in an image of LINE_SIZE pixels, but sharper."""
-        blurred = blur(canvas, times)
+        blurred = binomial_blur(canvas, times)
         if self.scale == 1:
             return blurred
         variance = 0.6 * (self.scale**2 - 1) * (1 / 3 + times / 2)
@@ -96,7 +96,7 @@ def splat(x: np.ndarray, y: np.ndarray, weight: np.ndarray, side: int) -> np.nda
     return canvas.reshape(side, side).astype(np.float32)
 
 
-def blur(canvas: np.ndarray, times: int) -> np.ndarray:
+def binomial_blur(canvas: np.ndarray, times: int) -> np.ndarray:
     """The [1 2 1]/4 blur in both directions, so many times."""
     for _ in range(times):
         padded = np.pad(canvas, 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.datasets.demo.design import ENDS, LADDER, WELLS, DemoDesign, Layout, doses_of
-from bnn_core.datasets.demo.phenotypes import UNSEEN, UNSEEN_LOOK, UNTREATED
+from bnn_core.datasets.demo.phenotypes import UNSEEN_LOOK, UNSEEN_MECHANISM, UNTREATED
 from bnn_core.datasets.extra_rows import corrupted_copies
 
 # Starts of names that no compound with a known mechanism has.
@@ -13,7 +13,7 @@ DAMAGES = ("blur", "saturate", "debris", "wrong-channel")
 
 
 def add_unseen(design: DemoDesign, layout: Layout, rng: np.random.Generator) -> Layout:
-    """The layout with compounds of the mechanism `UNSEEN` in wells that are free.
+    """The layout with compounds of the mechanism `UNSEEN_MECHANISM` in wells that are free.
 
     Their labelled doses have the role "new", the others are unlabelled. Every other row is as it was.
     """
@@ -30,7 +30,7 @@ def add_unseen(design: DemoDesign, layout: Layout, rng: np.random.Generator) -> 
         compound = pd.Series(
             {
                 "compound": _STARTS[nth % len(_STARTS)] + "a" + ENDS[(nth * 3) % len(ENDS)],
-                "moa": UNSEEN,
+                "moa": UNSEEN_MECHANISM,
                 "fault": "",
                 "first_dose": int(rng.integers(1, 4)),
                 "labelled": "both",

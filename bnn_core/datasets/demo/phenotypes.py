@@ -8,7 +8,7 @@ from bnn_core.datasets.demo.cells import Look
 
 UNTREATED = Look()
 
-FAINT = "Softeners (sim)"
+FAINT_MECHANISM = "Softeners (sim)"
 """The mechanism whose full effect is still close to untreated cells."""
 
 MECHANISMS: dict[str, Look] = {
@@ -46,7 +46,7 @@ MECHANISMS: dict[str, Look] = {
         waviness=0.2, rounded=0.1, crowding=0.2,
     ),
     # A little larger, flatter and dimmer: the effect is weak even at the full dose.
-    FAINT: UNTREATED.but(actin=0.74, rim=0.48, fibres=0.2, nucleus=0.53, radius=1.04),
+    FAINT_MECHANISM: UNTREATED.but(actin=0.74, rim=0.48, fibres=0.2, nucleus=0.53, radius=1.04),
     # Pointed arms and actin needles.
     "Spikers (sim)": UNTREATED.but(
         spikes=0.75, filopodia=0.9, waviness=0.14, count=13, crowding=0.1, contacts=0.4, reach=1.05
@@ -62,9 +62,9 @@ MECHANISMS: dict[str, Look] = {
     ),
 }  # fmt: skip
 
-CLASSES = list(MECHANISMS)
+DEMO_CLASSES = list(MECHANISMS)
 
-UNSEEN = "Haloers (sim)"
+UNSEEN_MECHANISM = "Haloers (sim)"
 """A mechanism that is no class: no network is trained on it."""
 
 #: Tubulin in a bright ring around a small nucleus, and a strong actin rim.

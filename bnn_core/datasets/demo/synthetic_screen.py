@@ -13,16 +13,16 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from bnn_core.datasets.demo.cells import CHANNELS, LOOK_NAMES, draw_field, respond
+from bnn_core.datasets.demo.cells import DRAWN_CHANNELS, LOOK_NAMES, draw_field, respond
 from bnn_core.datasets.demo.design import DemoDesign, Layout, lay_out
 from bnn_core.datasets.demo.example_reviews import write_reviews
 from bnn_core.datasets.demo.faults import plant_in_images, plant_in_wells
 from bnn_core.datasets.demo.optics import LINE_SIZE, Optics
 from bnn_core.datasets.demo.outsiders import add_unseen, with_damaged
 from bnn_core.datasets.demo.phenotypes import UNTREATED
-from bnn_core.datasets.preparation import prepare_source
+from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.datasets.sources import PlateSource
-from bnn_core.study.folder import TRUTH, write_table
+from bnn_core.study.folder import TRUTH_FILE, write_table
 
 NOTE = (
     "Synthetic: cells, compounds and mechanisms are drawn and named by code; nothing was measured. "
@@ -53,10 +53,10 @@ class Demo:
     table: pd.DataFrame
     classes: list[str]
     truth: pd.DataFrame
-    channels: tuple[str, ...] = CHANNELS
+    channels: tuple[str, ...] = DRAWN_CHANNELS
 
 
-def generate(seed: int = 0, design: DemoDesign | None = None) -> Demo:
+def generate_screen(seed: int = 0, design: DemoDesign | None = None) -> Demo:
     """Draws the screen of `design` from `seed`: the same two give the same screen (on machines
     that round matrix products differently, pixels may differ by one grey level).
 
@@ -73,7 +73,7 @@ def generate(seed: int = 0, design: DemoDesign | None = None) -> Demo:
     fault, spoilt = plant_in_images(design, table, truth, streams[2])
     optics = Optics(design.size, streams[3])
     scenes = _Scenes(design, table, streams[3])
-    images = np.empty((len(table), len(CHANNELS), design.size, design.size), dtype=np.uint8)
+    images = np.empty((len(table), len(DRAWN_CHANNELS), design.size, design.size), dtype=np.uint8)
     for i, (content, plate, well) in enumerate(
         zip(shown.itertuples(index=False), table["plate"], table["well"], strict=True)
     ):
@@ -207,7 +207,7 @@ def _dirt(optics: Optics, rng: np.random.Generator) -> np.ndarray:
     return dirt + fibre * rng.uniform(0.5, 1.6, 3)[:, None, None].astype(np.float32)
 
 
-def prepare(folder: Path, seed: int = 0, design: DemoDesign | None = None) -> PlateSource:
+def prepare_screen(folder: Path, seed: int = 0, design: DemoDesign | None = None) -> PlateSource:
     """Draws the screen and prepares it for training as anybody's plate set.
 
     The pictures, one WebP file per channel in `folder`/pictures, go through the same reading,
@@ -216,7 +216,7 @@ def prepare(folder: Path, seed: int = 0, design: DemoDesign | None = None) -> Pl
     the same settings it keeps what is there.
     """
     design = design or DemoDesign()
-    demo = generate(seed, design)
+    demo = generate_screen(seed, design)
     pictures = Path(folder) / "pictures"
     names = (
         demo.table["plate"] + "/" + demo.table["well"] + "_s" + demo.table["site"].astype(str)
@@ -227,17 +227,19 @@ def prepare(folder: Path, seed: int = 0, design: DemoDesign | None = None) -> Pl
             _write_unless_same(pictures / path, image[number])
     source = prepare_source(
         demo.table.assign(**paths),
+        ImageOptions(
+            size=min(design.size, design.training_size),
+            normalise="plate",
+            pixel_size_um=FIELD_UM / design.size,
+        ),
         channels=demo.channels,
         image_root=pictures,
         folder=Path(folder) / "prepared",
         classes=demo.classes,
-        size=min(design.size, design.training_size),
-        normalise="plate",
-        pixel_size_um=FIELD_UM / design.size,
         notes=[NOTE],
         travels=True,
     )
-    write_table(source.folder / TRUTH, demo.truth)
+    write_table(source.folder / TRUTH_FILE, demo.truth)
     write_reviews(source.folder, source.table, demo.truth)
     return replace(source, truth=demo.truth, table=with_damaged(source.table))
 
