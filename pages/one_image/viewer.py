@@ -10,7 +10,7 @@ from pages.shared import choices, frame
 
 SET, SAFE = "set", "colour-blind"
 COLOURS = {SET: "as in the data set", SAFE: "colour-blind safe"}
-CONTRASTS = {"plate": "fixed per plate", "full": "true scale", "image": "this image alone"}
+CONTRASTS = {"plate": "per plate", "full": "true scale", "image": "this image alone"}
 _HERE = Path(__file__).parent
 _HTML = """<div class="viewer">
 <div class="view" tabindex="0" role="img"><img draggable="false" alt="">
