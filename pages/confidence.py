@@ -8,7 +8,7 @@ import streamlit as st
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
-from bnn_core.base.wording import count
+from bnn_core.base.wording import count, percent
 from bnn_core.figures import confidence as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures.cutoffs import ALPHA, NeededCutoff, needed_cutoff
@@ -18,7 +18,6 @@ from bnn_core.measures.levels import LEVEL_RULES, available_levels
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame, gestures, marks, panels, scores, studies
 from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
-from pages.shared.words import percent
 
 BINS = 50
 BAR = "bar"
@@ -177,14 +176,16 @@ def numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
     noun = f"{level}s"
     lines = {
         "right among the kept": [
-            percent(f.accuracy.value) if f.accuracy else "none kept" for f in at.values()
+            percent(f.accuracy.value, 2) if f.accuracy else "none kept" for f in at.values()
         ],
         "95 % interval": [f.accuracy.text if f.accuracy else "–" for f in at.values()],
-        "share kept": [percent(f.coverage.value) for f in at.values()],
+        "share kept": [percent(f.coverage.value, 2) for f in at.values()],
         f"{noun} kept": [f"{f.kept:,}" for f in at.values()],
         "kept and wrong": [f"{f.wrong:,}" for f in at.values()],
         "set aside": [f"{f.total - f.kept:,}" for f in at.values()],
-        "right without a cut-off": [percent(units.correct.mean()) for units in units_of.values()],
+        "right without a cut-off": [
+            percent(units.correct.mean(), 2) for units in units_of.values()
+        ],
         "all": [f"{f.total:,}" for f in at.values()],
     }
     st.html(panels.by_method(list(units_of), lines))
@@ -246,7 +247,7 @@ def needed(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         help="Many cut-offs are tried, so the best one looks better than it is. The cut-offs are "
         "therefore tested from strict to loose in a fixed order (Learn then Test), on all images. "
         "Whole compounds are the units of the tests. As a check, the same choice is made on one "
-        "half of the data and its accuracy is taken from the other half; compounds are never split.",
+        "half of the data and its accuracy is measured on the other half; compounds are never split.",
     )
     left, right = st.columns([1, 3], gap="large")
     everything = next(iter(units_of.values())).correct.mean()
@@ -271,8 +272,8 @@ def needed(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         if any(answer.cutoff is not None for answer in answers.values()):
             new = "compounds" if any(answer.groups for answer in answers.values()) else f"{level}s"
             st.caption(
-                f"Guarantee: with {100 * (1 - ALPHA):.0f} % confidence, at least {target:g} % of the "
-                f"kept {level}s of new {new} are right. It rests on the new {new} being like these: "
+                f"Guarantee: with {percent(1 - ALPHA)} confidence, at least {target:g} % of the "
+                f"kept {level}s of new {new} are right. It assumes that the new {new} are like these: "
                 "of the same kinds and imaged in the same way."
             )
 
@@ -293,7 +294,7 @@ def show_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> 
         st.markdown(
             f"**{method_of(method).short}: {scores.Cutoff(score, value).text}** keeps "
             f"{percent(answer.coverage, 1)} ({answer.kept:,} of {answer.images:,} {level}s{groups}), "
-            f"{percent(answer.right / answer.kept)} of them right here. {check}",
+            f"{percent(answer.right / answer.kept, 2)} of them right here. {check}",
             width="stretch",
         )
         st.button(
@@ -311,7 +312,7 @@ def _check(answer: NeededCutoff, level: str) -> str:
     check = answer.check
     if check.accuracy is None:
         return "Check: one half of the data is too little for this choice."
-    right = f"{percent(check.accuracy.value)} right {check.accuracy.text}"
+    right = f"{percent(check.accuracy.value, 2)} right {check.accuracy.text}"
     if check.accuracy.value < answer.target:
         right = f":orange[**below {100 * answer.target:g} %:**] {right}"
     return f"Check, chosen on one half: {right} of {check.kept:,} kept {level}s in the other half."

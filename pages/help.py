@@ -36,7 +36,7 @@ cut-off: the share right among the kept images, and the share kept.
   things.
 - *The accuracy I need* tests the cut-offs one after another, from strict to loose, and stops before
   the first that the images do not support. In 95 of 100 studies the accuracy on new images, or new
-  compounds like these, is then at least the one you asked for.""",
+  compounds like these, is then at least the accuracy you chose.""",
     "Which classes may it be?": """The *set of classes* of an image holds its label with a chosen chance,
 90 % at first. A class is in the set when its mean softmax is at least as high as in nine of ten images
 of that class.
@@ -55,8 +55,9 @@ confidence alone does not make a suspect.
 - The 95 % interval comes from resampling wells and compounds.
 - Under *Possible explanations* the page checks known causes, for example an inactive dose, a batch
   effect or a damaged image. Several may fit. The page never corrects a label by itself: you decide.""",
-    "How is an image unlike the training images found?": """A softmax can be sure of an image unlike any
-in the training set. The *unlikeness* joins three measures by rank: the distance from the nearest class
+    "Which images are unlike the training images?": """A softmax can be sure of an image
+unlike any in the training set. The *unlikeness* joins three measures by
+rank: the distance from the nearest class
 and that from the nearest training images, both in the last hidden layer of the network, and the
 predictive entropy.
 

@@ -45,7 +45,7 @@ def readable(path: str | os.PathLike) -> Path:
     if real is None or not any(_within(real, root) for root in _roots()):
         raise InputError(
             f"{path} is outside the folders that this server may read; the person who runs the "
-            f"server chooses these folders (bnn serve --data-root)"
+            "server chooses these folders (bnn serve --data-root)"
         )
     return Path(real)
 

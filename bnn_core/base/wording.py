@@ -56,11 +56,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean '{similar[0]}'?)" if similar and similar[0] != word else ""
 
 
-def percent(share: float) -> str:
+def percent(share: float, digits: int = 0) -> str:
     """ "71 %" of a share in [0, 1]; "<1 %" and ">99 %" for shares that only round to 0 and 1."""
-    rounded = f"{100 * share:.0f}"
-    if rounded == "0" and share > 0:
-        return "<1 %"
-    if rounded == "100" and share < 1:
-        return ">99 %"
-    return f"{rounded} %"
+    rounded, step = round(100 * share, digits), 10.0**-digits
+    if rounded == 0 and share > 0:
+        return f"<{step:.{digits}f} %"
+    if rounded == 100 and share < 1:
+        return f">{100 - step:.{digits}f} %"
+    return f"{100 * share:.{digits}f} %"

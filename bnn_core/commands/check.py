@@ -1,4 +1,4 @@
-"""Is a study whole and consistent?
+"""Is a study complete and consistent?
 
 Every file is compared with the checksum that study.json keeps of it, every table with the others,
 and every score with its formula. Exit status 2 where something is wrong, with --json too.
@@ -6,7 +6,7 @@ and every score with its formula. Exit status 2 where something is wrong, with -
   bnn check demo
   bnn check demo --record
 
---record takes the files as they are now as the right ones: after study.json was changed by hand
+--record accepts the files as they are now: after study.json was changed by hand
 (image_root of images that were moved), or for a study from before there were checksums.
 """
 

@@ -28,7 +28,7 @@ COMMANDS = {
     "metrics": ("metrics", "accuracy and calibration of the methods of a study"),
     "check": ("check", "check a study's files, tables and numbers"),
     "export": ("export", "write the flagged images, or any selection, as a table"),
-    "review": ("review", "take decisions from an edited list into the review log"),
+    "review": ("review", "import decisions from an edited list into the review log"),
     "report": ("report", "write a study as one HTML file, to read offline"),
     "second-opinion": ("second_opinion", "predict labels from a table of measured features"),
     "completion": ("completion", "print a script that completes commands in a shell"),

@@ -1,4 +1,4 @@
-"""Take decisions from an exported list, edited in Excel or elsewhere, into the review log.
+"""Import decisions from an exported list, edited in Excel or elsewhere, into the review log.
 
 FILE (CSV, Excel or Parquet) needs the columns image_id, reason and decision; new_label and note are
 used where they are there. Edited rows count as decisions of --reviewer, made now; rows equal to the
@@ -33,10 +33,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="also take edited rows where somebody made a newer decision than the list has",
+        help="also import edited rows where somebody made a newer decision than the list has",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what would change; write nothing"
+        "--dry-run", action="store_true", help="show what would change; write nothing"
     )
     add_cache_flag(parser)
 
@@ -60,15 +60,15 @@ def run(args: argparse.Namespace) -> str:
 
 
 def _sentence(changes: FlagImport, taken: int, reviewer: str, args: argparse.Namespace) -> str:
-    verb = "would be taken" if args.dry_run else "taken"
-    text = f"{count(taken, 'decision')} {verb} as {reviewer}'s; {changes.known:,} known already"
+    verb = "would be imported" if args.dry_run else "imported"
+    text = f"{count(taken, 'decision')} {verb} as decisions of {reviewer}; {changes.known:,} known already"
     if changes.older:
         text += f"; {changes.older:,} skipped, because there are newer decisions"
     if changes.replacing and not args.replace:
         first = changes.replacing[0]
         text += (
-            f"; {len(changes.replacing):,} not taken, because {first.reviewer} and others decided "
-            "later: --replace takes them"
+            f"; {len(changes.replacing):,} skipped, because {first.reviewer} and others decided "
+            "later: --replace imports them"
         )
     return text
 
@@ -77,4 +77,6 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError) as error:
-        raise InputError("say who decided with --reviewer NAME") from error
+        raise InputError(
+            "your user name is unknown; give the reviewer with --reviewer NAME"
+        ) from error

@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from bnn_core.base.wording import percent
 from bnn_core.commands.flags import add_cache_flag, read_map
 from bnn_core.study.catalogue import cache_root
 from bnn_core.study.folder import open_study
@@ -50,6 +51,6 @@ def run(args: argparse.Namespace) -> str:
     dropped = f", {len(features.dropped)} incomplete ones left out" if features.dropped else ""
     return (
         f"{saved.path}: {saved.right} of {saved.rows} rows right "
-        f"({saved.right / saved.rows:.1%}), each compound left out; {saved.shared} of the study's "
+        f"({percent(saved.right / saved.rows, 1)}), each compound left out; {saved.shared} of the study's "
         f"{saved.compounds} compounds; {len(features.names)} features{dropped}"
     )

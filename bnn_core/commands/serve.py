@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> None:
     if not is_local(args.address) and not args.data_root:
         raise InputError(
             f"--address {args.address} opens the app to other machines: name the folders that "
-            f"they may read with --data-root DIR"
+            "they may read with --data-root DIR"
         )
     for root in args.data_root:
         if not root.is_dir():

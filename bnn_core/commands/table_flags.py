@@ -47,7 +47,7 @@ def add_row_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         metavar="NAME=COLUMN",
         action="append",
         default=[],
-        help="say which column is the plate, well, site, compound, ...; repeatable",
+        help="name the column of the plate, well, site, compound, ...; repeatable",
     )
     group.add_argument(
         "--images",
@@ -100,7 +100,7 @@ def add_folder_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--time", metavar="N", help="which of several points in time, from 1")
     group.add_argument(
-        "--dry-run", action="store_true", help="show what the names say, and read no image"
+        "--dry-run", action="store_true", help="show what the file names mean, and read no image"
     )
 
 

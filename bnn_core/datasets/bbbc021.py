@@ -259,17 +259,17 @@ def _mechanisms(fields: pd.DataFrame, moa_file: Path, image_file: Path) -> pd.Se
     double = moas.drop_duplicates([*key, "moa"]).duplicated(key, keep=False)
     if double.any():
         raise InputError(
-            f"{moa_file} {rows_text(double.index[double])}: two mechanisms for one "
-            "compound and concentration"
+            f"{moa_file} {rows_text(double.index[double])}: two mechanisms for one compound and "
+            "concentration"
         )
     known = pd.MultiIndex.from_frame(fields[key])
     lost = ~pd.MultiIndex.from_frame(moas[key]).isin(known)
     if lost.any():
         first = moas[lost].iloc[0]
         raise InputError(
-            f"{moa_file} {rows_text(moas.index[lost])}: no image in {image_file.name} "
-            f"has {first['compound']} at {first['concentration']:g} µM; the two files must be "
-            f"from one release: fetch both again"
+            f"{moa_file} {rows_text(moas.index[lost])}: no image in {image_file.name} has "
+            f"{first['compound']} at {first['concentration']:g} µM; the two files must be from "
+            "one release: fetch both again"
         )
     moa_of = moas.drop_duplicates(key).set_index(key)["moa"]
     values = pd.Series(moa_of.reindex(known).to_numpy(), index=fields.index)
@@ -311,8 +311,8 @@ def _counts(folder: Path) -> np.ndarray | None:
             return arrays["counts"]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
-            f"{path} is damaged ({error}); fetch the plate again: bnn data bbbc021 "
-            f"--plates {folder.name}"
+            f"{path} is damaged ({error}); fetch the plate again: bnn data bbbc021 --plates "
+            f"{folder.name}"
         ) from error
 
 

@@ -301,6 +301,6 @@ def _write(path: Path, data: bytes) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise InputError(
-            f"cannot write {path}: {error.strerror}; free some space or choose "
-            "another folder with --data"
+            f"cannot write {path}: {error.strerror}; free some space or choose another folder "
+            "with --data"
         ) from error

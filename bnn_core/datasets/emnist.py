@@ -58,8 +58,8 @@ def load_emnist(root: Path, scratch: Path, split: str = "byclass", part: str = "
     """
     if split not in SPLITS or part not in EMNIST_PARTS:
         raise InputError(
-            f"'{split}-{part}' is no part of EMNIST: {', '.join(SPLITS)} expected, "
-            "with -train or -test"
+            f"'{split}-{part}' is no part of EMNIST: {', '.join(SPLITS)} expected, with -train or "
+            "-test"
         )
     stem = f"emnist-{split}-{part}"
     images = _find(root, f"{stem}-images-idx3-ubyte")

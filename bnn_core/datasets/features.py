@@ -14,7 +14,7 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.reading import NUMBERS, read_array
 from bnn_core.base.roots import readable
-from bnn_core.base.wording import WARNING, count, listed
+from bnn_core.base.wording import WARNING, count, listed, percent
 from bnn_core.datasets.anchoring import ANCHORS, anchored
 from bnn_core.datasets.labelled_rows import RowOptions, as_path, labelled_rows
 from bnn_core.datasets.plate_roles import named_column
@@ -168,7 +168,9 @@ def _read(path: Path, metadata: Path | None) -> tuple[pd.DataFrame, np.ndarray |
     """The table of metadata, and the features where they are an array."""
     if path.suffix.lower() != ".npy":
         if metadata is not None:
-            raise InputError(f"--metadata goes with an array (.npy); {path} has its own columns")
+            raise InputError(
+                f"--metadata goes with an array (.npy); {path} has columns of metadata itself"
+            )
         return read_table(path), None
     if metadata is None:
         raise InputError(
@@ -195,8 +197,8 @@ def _gaps(values: np.ndarray, names: Sequence[str]) -> list[str]:
         return []
     return [
         f"{WARNING}{count(len(lost), 'feature')} with no number in more than "
-        f"{100 * MOST_MISSING:.0f} % of the rows ({listed(lost)}): the median of the training rows "
-        "replaces them, so these predictions rest on the other features"
+        f"{percent(MOST_MISSING)} of the rows ({listed(lost)}): the median of the training rows "
+        "replaces them, so these predictions use only the other features"
     ]
 
 

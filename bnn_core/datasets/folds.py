@@ -149,7 +149,7 @@ def make_folds(
         if not present:
             raise InputError(
                 f"fold {index} ({', '.join(part)}) leaves no image to train on: every group "
-                f"shares a batch with it"
+                "shares a batch with it"
             )
         folds.append(
             Fold(
@@ -208,8 +208,8 @@ def _scored_groups(table: pd.DataFrame) -> pd.Series:
     )
     if len(groups) < 2:
         raise InputError(
-            f"all labelled images belong to the group '{', '.join(groups.index)}', so no image "
-            f"is left to train on; name a column of at least two groups with --group"
+            f"all labelled images belong to the group '{', '.join(groups.index)}', so no image is "
+            "left to train on; name a column of at least two groups with --group"
         )
     return groups
 
@@ -222,7 +222,7 @@ def _demand_one_label(table: pd.DataFrame) -> None:
         raise InputError(
             f"--leave-out label: the group '{mixed.index[0]}' has several labels "
             f"({', '.join(sorted(map(str, mixed.iat[0])))}), {len(mixed):,} such groups; name a "
-            "column with --group whose groups have one label each"
+            "column with --group in which each group has one label"
         )
 
 

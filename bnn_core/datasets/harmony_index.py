@@ -42,7 +42,7 @@ def read_index(path: Path) -> Index:
                 plates.add(about.get("Name") or about.get("PlateID") or "")
     except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
         raise InputError(
-            f"{path} is damaged ({error}): copy it again, or take it out of the folder"
+            f"{path} is damaged ({error}): copy it again, or remove it from the folder"
         ) from error
     if len(plates) == 1:
         index.plate = plates.pop() or None

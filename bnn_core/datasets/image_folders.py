@@ -187,8 +187,8 @@ def _scanned(root: Path, paths: Sequence[str], instrument: Instrument) -> Folder
     known = [(path, g) for path, g in parsed if g is not None and "thumb" not in g]
     if not known:
         raise InputError(
-            f"{root}: {instrument.name} fits none of {count(len(paths), 'image file')}, such as "
-            f"{listed(list(paths[:_SHOWN]))}"
+            f"{root}: {instrument.name} does not match any of {count(len(paths), 'image file')}, "
+            f"such as {listed(list(paths[:_SHOWN]))}"
         )
     files = pd.DataFrame([g | {"path": path} for path, g in known]).fillna("")
     files["channel"] = [channel_name(g) for _, g in known]

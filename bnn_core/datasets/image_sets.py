@@ -119,8 +119,8 @@ def idx_set(images: Path, scratch: Path, *, labels: Path | None = None) -> Image
         given = np.array([str(n) for n in read_idx(beside)], dtype=object)
         if len(given) != len(pixels):
             raise InputError(
-                f"{images} has {len(pixels):,} images, {beside} has {len(given):,} "
-                "labels; fetch both again"
+                f"{images} has {len(pixels):,} images, {beside} has {len(given):,} labels; fetch "
+                "both again"
             )
     stem = images.name.removesuffix(".gz").removesuffix("-idx3-ubyte").removesuffix("-images")
     return ImageSet(stem, stem, given, numbers(len(pixels)), lambda rows: pixels[rows][:, None])

@@ -18,7 +18,7 @@ def alike_names(names: Sequence[str], kind: str) -> list[str]:
         spellings.setdefault(plain_name(name), []).append(name)
     return [
         f"{' and '.join(map(repr, sorted(alike)))} are different {kind}: use one spelling in the "
-        f"table if they are the same"
+        "table if they are the same"
         for alike in spellings.values()
         if len(alike) > 1
     ]

@@ -121,8 +121,7 @@ def _stains(mapped: pd.DataFrame, channels: list[str]) -> tuple[list[str], list[
     left_out = listed([*reasons.values()], most=12)
     return kept, [
         f"WARNING: files left out: {left_out}; the channels are {', '.join(kept)}. --channels "
-        f"names "
-        "others"
+        "names others"
     ]
 
 

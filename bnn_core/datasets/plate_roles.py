@@ -50,8 +50,7 @@ def read_labels(
         shown = ", ".join(f"'{key}' ({count(int(counts[key]), 'row')})" for key in asked)
         notes.append(
             f"{WARNING}read as no label: {shown}; --unlabelled names the values that mean no "
-            f"label, "
-            "all others are classes"
+            "label, all others are classes"
         )
     return values.mask(keys.isin([*silent, *asked]), None).astype(object), notes
 
@@ -139,8 +138,7 @@ def _missing_plates(mapped: pd.DataFrame) -> list[str]:
         double = wells.index[wells.duplicated(keep=False)]
         return [
             f"{WARNING}{rows_text(double)}: the same well and site again, and no plate: there "
-            f"seem to "
-            f"be several plates, and their wells are merged; {remedy}"
+            f"seem to be several plates, and their wells are merged; {remedy}"
         ]
     return [f"no plate is named, so all wells are read as one plate; otherwise {remedy}"]
 
@@ -159,12 +157,12 @@ def role_notes(role: pd.Series, control: str | None) -> list[str]:
     unlabelled, controls = int((role == "unlabelled").sum()), int((role == "control").sum())
     if unlabelled:
         notes.append(
-            f"{count(unlabelled, 'row')} {have(unlabelled)} no label: predicted and "
-            "shown, never counted"
+            f"{count(unlabelled, 'row')} {have(unlabelled)} no label: predicted and shown, never "
+            "counted"
         )
     if controls:
         notes.append(
-            f"{count(controls, 'row')} {be(controls)} the control {control}: predicted, "
-            "never counted"
+            f"{count(controls, 'row')} {be(controls)} the control {control}: predicted, never "
+            "counted"
         )
     return notes

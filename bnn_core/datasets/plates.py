@@ -150,6 +150,6 @@ def _demand_label(folder: Path, label: str | None) -> None:
     """InputError where neither the names of files nor a plate map give labels."""
     if label is None:
         raise InputError(
-            f"{folder}: the names of files give no labels: bring a plate map with --layout (wells "
+            f"{folder}: the names of files give no labels: give a plate map with --layout (wells "
             "with compound and moa, as .csv or .xlsx), or a table with --metadata"
         )

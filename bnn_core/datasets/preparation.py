@@ -225,9 +225,8 @@ def _common_shape(scans: list[Scan]) -> str:
         others = ", ".join(f"{n:,} of {s}" for s, n in shapes.most_common(3))
         first = f"; first unreadable: {reasons[0]}" if reasons else ""
         raise InputError(
-            f"more than half of the {total:,} images cannot be used: {len(reasons):,} "
-            f"unreadable, sizes {others}{first}; one size, number of channels and "
-            "number type expected"
+            f"more than half of the {total:,} images cannot be used: {len(reasons):,} unreadable, "
+            f"sizes {others}{first}; one size, number of channels and number type expected"
         )
     if min(map(int, shape.split()[2:5:2])) < 8:
         raise InputError(f"the images are {shape}: at least 8 x 8 pixels expected")

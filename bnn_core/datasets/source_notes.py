@@ -45,9 +45,8 @@ def quarantine_notes(
     if gone:
         first = quarantine[(table["label"][quarantine["row"]] == gone[0]).to_numpy()].iloc[0]
         raise InputError(
-            f"no readable image is left with the label {', '.join(gone)}; row "
-            f"{first['row']}: {first['reason']}; repair the files, or remove the rows from the "
-            f"table"
+            f"no readable image is left with the label {', '.join(gone)}; row {first['row']}: "
+            f"{first['reason']}; repair the files, or remove the rows from the table"
         )
     if not bad:
         return []

@@ -133,8 +133,8 @@ def _demand_single(files: pd.DataFrame, field, root: Path, planes: str | None) -
     same = (parts == parts[double].iloc[0]).all(axis=1).to_numpy()
     paths = files["path"][same].tolist()
     raise InputError(
-        f"{root}: {listed(paths)} are the same field and channel by their names; say with --pattern "
-        "what tells them apart, such as (?P<plate>...)"
+        f"{root}: {listed(paths)} are the same field and channel by their names; give --pattern "
+        "with a group that distinguishes them, such as (?P<plate>...)"
     )
 
 

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bnn_core.base.methods import METHODS
+from bnn_core.base.wording import percent
 from bnn_core.figures import style
 from bnn_core.measures.sample_views import Running
 
@@ -44,7 +45,7 @@ def network_accuracies(accuracy: np.ndarray, averaged: float, n: int) -> go.Figu
                 x=[value * 100] * 2,
                 y=[0, top],
                 mode="lines",
-                name=f"{name}: {value:.2%}",
+                name=f"{name}: {percent(value, 2)}",
                 line={"color": colour, "width": 3, "dash": dash},
                 hoverinfo="name",
             )

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bnn_core.base.methods import method_of
+from bnn_core.base.wording import percent
 from bnn_core.figures import style
 from bnn_core.measures.comparison import CRITERIA, Comparison
 from bnn_core.measures.evaluation import RiskCoverage
@@ -134,7 +135,7 @@ def reliability_diagrams(
         )
         text = [
             f"top softmax {bins.edges[i]:.2f} to {bins.edges[i + 1]:.2f}<br>right "
-            f"{bins.right[i]:,} of {bins.count[i]:,} = {100 * bins.accuracy[i]:.1f} %"
+            f"{bins.right[i]:,} of {bins.count[i]:,} = {percent(bins.accuracy[i], 1)}"
             for i in used
         ]
         figure.add_trace(

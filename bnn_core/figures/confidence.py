@@ -14,6 +14,7 @@ from plotly.subplots import make_subplots
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
+from bnn_core.base.wording import percent
 from bnn_core.figures import style
 from bnn_core.measures.intervals import Bands
 
@@ -206,7 +207,7 @@ def _line(
         col=column,
     )
     text = [
-        f"{scale.sign} {v:.3g}: {100 * a:.2f} % right of {k:,} kept ({100 * c:.1f} %)"
+        f"{scale.sign} {v:.3g}: {percent(a, 2)} right of {k:,} kept ({percent(c, 1)})"
         for v, a, k, c in zip(
             values[shown],
             band.at.accuracy[shown],

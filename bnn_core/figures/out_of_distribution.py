@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bnn_core.base.scores import SCORES
-from bnn_core.base.wording import short
+from bnn_core.base.wording import percent, short
 from bnn_core.figures import style
 from bnn_core.figures.style import CLASS_COLOURS
 from bnn_core.measures.mechanisms import Bins
@@ -43,7 +43,7 @@ def group_histograms(
                 unselected={"marker": {"opacity": 0.55}},
                 customdata=[[group, "", int(b), ""] for b in part["bin"]],
                 hovertext=[
-                    f"{names[group]}<br>{_range(bins, b)}: {100 * s:.1f} %, {n:,} images"
+                    f"{names[group]}<br>{_range(bins, b)}: {percent(s, 1)}, {n:,} images"
                     for b, s, n in zip(part["bin"], part["share"], part["n"], strict=True)
                 ],
                 hovertemplate="%{hovertext}<extra></extra>",
@@ -105,7 +105,7 @@ def strips(
                     [group, k, int(b), ""] for k, b in zip(part["kind"], part["bin"], strict=True)
                 ],
                 hovertext=[
-                    f"{k}, {_range(bins, b)}: {n:,} ({100 * s:.0f} %)"
+                    f"{k}, {_range(bins, b)}: {n:,} ({percent(s)})"
                     for k, b, n, s in zip(
                         part["kind"], part["bin"], part["n"], part["share"], strict=True
                     )
@@ -188,7 +188,7 @@ def predicted_dots(
                 [group, k, -1, p] for k, p in zip(calls["kind"], calls["predicted"], strict=True)
             ],
             hovertext=[
-                f"{k} predicted as {p}: {n:,} ({100 * s:.0f} %), median {m:.3g}"
+                f"{k} predicted as {p}: {n:,} ({percent(s)}), median {m:.3g}"
                 for k, p, n, s, m in zip(
                     calls["kind"],
                     calls["predicted"],

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bnn_core.base.methods import method_of
+from bnn_core.base.wording import percent
 from bnn_core.figures import style
 from bnn_core.measures.reliability import Reliability
 
@@ -38,7 +39,7 @@ def reliability_diagram(diagrams: Mapping[str, Reliability], names: Mapping[str,
         text = [
             f"{bins.edges[i]:.2f} to {bins.edges[i + 1]:.2f}, mean "
             f"{bins.mean_probability[i]:.3f}<br>right {bins.right[i]:,} of "
-            f"{bins.count[i]:,} = {100 * bins.accuracy[i]:.1f} %"
+            f"{bins.count[i]:,} = {percent(bins.accuracy[i], 1)}"
             for i in used
         ]
         figure.add_trace(

@@ -12,7 +12,7 @@ from plotly.io import to_html
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import DEFAULT_SCORE, SCORES
-from bnn_core.base.wording import listed
+from bnn_core.base.wording import listed, percent
 from bnn_core.figures import confidence, overview
 from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
@@ -114,7 +114,7 @@ def accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
             method_of(method).name,
             line.level,
             line.how,
-            _percent(line.accuracy),
+            percent(line.accuracy, 2),
             Interval(line.accuracy, line.low, line.high, line.few).text,
             f"{line.right:,} of {line.n:,}",
         ]
@@ -152,8 +152,8 @@ def cutoffs(units_of: Mapping[str, Judged], num_classes: int) -> Plots:
                 [
                     names[method],
                     f"{SCORES[DEFAULT_SCORE].symbol} ≥ {cut:g}",
-                    _percent(kept.coverage.value, 1),
-                    _percent(right.value) if right else "nothing kept",
+                    percent(kept.coverage.value, 1),
+                    percent(right.value, 2) if right else "nothing kept",
                     right.text if right else "–",
                     f"{kept.right:,} of {kept.kept:,}",
                 ]
@@ -200,7 +200,7 @@ def compounds_table(table: pd.DataFrame) -> Table:
             label,
             _most_common(line.called, line.called_n),
             f"{line.right:,} of {line.n:,}",
-            _percent(line.accuracy, 1) if line.n else "–",
+            percent(line.accuracy, 1) if line.n else "–",
         ]
         for label in mechanisms.labelled_compounds(table)
         for line in mechanisms.compounds_of_label(table, label).itertuples()
@@ -332,7 +332,3 @@ def _plot(figure: go.Figure, name: str) -> Markup:
 
 def _names(methods: Iterable[str]) -> dict[str, str]:
     return {method: method_of(method).name for method in methods}
-
-
-def _percent(share: float, digits: int = 2) -> str:
-    return f"{100 * share:.{digits}f} %"

@@ -299,7 +299,7 @@ def _votes_text(
 ) -> str:
     called, counts = np.unique(predicted, return_counts=True)
     order = np.argsort(-counts)[:4]
-    votes = ", ".join(f"{counts[i]} say {classes[called[i]]}" for i in order)
+    votes = ", ".join(f"{counts[i]} predict {classes[called[i]]}" for i in order)
     given = f"label {classes[label]}" if label >= 0 else "no label"
     return f"{name}<br>{given}, average predicts {classes[averaged]}<br>{votes}"
 

@@ -73,7 +73,7 @@ def read_ome_zarr(path: Path, plane: str = "", time: str = "") -> np.ndarray:
     if sizes["y"] * sizes["x"] * sizes.get("c", 1) > MOST_PIXELS:
         raise InputError(f"{path} has {sizes['x']} x {sizes['y']} pixels: cut it in fields")
     if not array.nchunks_initialized:
-        raise InputError(f"{path} has no pixels: none of its chunks is there; copy it again")
+        raise InputError(f"{path} has no pixels: all its chunks are missing; copy it again")
     chosen = {"z": _chosen(path, "plane", plane, sizes.get("z", 1))}
     chosen["t"] = _chosen(path, "time", time, sizes.get("t", 1))
     brightest = None

@@ -106,7 +106,7 @@ def render(
     channels, height, width = image.shape
     shown = list(range(channels)) if shown is None else list(shown)
     if not shown or not all(0 <= c < channels for c in shown):
-        raise InputError(f"channels {shown} asked for; the image has channels 0 to {channels - 1}")
+        raise InputError(f"channels {shown} requested; the image has channels 0 to {channels - 1}")
     if image_format not in PICTURE_FORMATS:
         raise InputError(f"image format '{image_format}': {' or '.join(PICTURE_FORMATS)} expected")
     limits = image_limits(image) if limits is None else np.asarray(limits, dtype=np.float64)
@@ -156,7 +156,7 @@ def _crop_box(
 
 def _resize(unit: np.ndarray, long_side: int) -> np.ndarray:
     if not 1 <= long_side <= 8192:
-        raise InputError(f"a picture of {long_side} pixels was asked for; 1 to 8192 expected")
+        raise InputError(f"a picture of {long_side} pixels was requested; 1 to 8192 expected")
     height, width = unit.shape[1:]
     scale = long_side / max(height, width)
     if scale >= 2:

@@ -75,8 +75,7 @@ def without_alpha(image: np.ndarray, alpha: Sequence[int]) -> tuple[np.ndarray, 
     if len(constant) < len(alpha):
         remarks.append(
             f"WARNING: has {len(kept)} channels, one of which is stored as alpha; it was kept "
-            f"because "
-            "it is not constant"
+            "because it is not constant"
         )
     return image[kept] if constant else image, remarks
 
@@ -92,7 +91,7 @@ def _one_image(
         sizes = ", ".join(f"{s.axes} {' x '.join(map(str, s.shape))}" for s in whole[:3])
         raise InputError(
             f"{path} holds {len(whole)} images ({sizes}{', ...' if len(whole) > 3 else ''}): save "
-            "each as a file of its own"
+            "each as a separate file"
         )
     aside = len(tif.series) - len(whole)
     remarks = [f"has {aside} thumbnail or mask beside the image, ignored"] if aside else []
@@ -122,8 +121,7 @@ def _part_of_set(
         kind = _AXES.get(varying[0], f"planes along the axis {varying[0]}")
         raise InputError(
             f"{path} has {len(present)} {kind}: one plane per channel expected; project or split "
-            f"it "
-            "first"
+            "it first"
         )
     pages = [series.pages[i] for i in present]
     return series, pages, "C" + series.keyframe.axes, []
@@ -143,8 +141,8 @@ def _channels_first(image: np.ndarray, axes: str, path: str | Path) -> tuple[np.
     axes = "".join(axes[i] for i in keep)
     if sorted(axes)[-2:] != ["X", "Y"] or len(axes) > 3:
         raise InputError(
-            f"{path} has the axes {axes} {image.shape}: height, width and one axis of "
-            "channels expected"
+            f"{path} has the axes {axes} {image.shape}: height, width and one axis of channels "
+            "expected"
         )
     if len(axes) == 2:
         image, axes = image[None], "C" + axes

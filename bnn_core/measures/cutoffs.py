@@ -19,6 +19,7 @@ import numpy as np
 from scipy.stats import beta, binom
 
 from bnn_core.base.wording import count as count_of
+from bnn_core.base.wording import percent
 from bnn_core.measures.evaluation import Selective, checked, ratio
 from bnn_core.measures.intervals import (
     Interval,
@@ -256,4 +257,4 @@ def _reason(
     best = float(np.max(bounds))
     if best >= target:
         return "the evidence of a single cut-off is enough, the tests of all cut-offs are not"
-    return f"the best lower bound of any cut-off is {100 * best:.1f} %"
+    return f"the best lower bound of any cut-off is {percent(best, 1)}"

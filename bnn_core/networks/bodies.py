@@ -76,8 +76,7 @@ def build_network(
         return MultiScaleCNN(kind, in_channels, num_classes, image_size, **shape)
     if tuple(image_size) != LeNet5.image_size:
         raise InputError(
-            f"images are {image_size[0]}x{image_size[1]} pixels (rows x columns); "
-            f"{name} takes {LeNet5.image_size[0]}x{LeNet5.image_size[1]}: resize them "
-            "or choose --network mscnn"
+            f"images are {image_size[0]}x{image_size[1]} pixels (rows x columns); {name} takes "
+            f"{LeNet5.image_size[0]}x{LeNet5.image_size[1]}: resize them or choose --network mscnn"
         )
     return LeNet5(kind, in_channels, num_classes)

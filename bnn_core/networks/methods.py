@@ -121,8 +121,8 @@ def training_order(configs: Mapping[str, TrainConfig]) -> list[str]:
             )
         if method == "temperature" and not config.validation:
             raise InputError(
-                "the temperature needs images held back from training; give "
-                "--validation standard=0.1"
+                "the temperature needs images held back from training; give --validation "
+                "standard=0.1"
             )
     return sorted(configs, key=lambda method: builds_on(method, configs[method]) is not None)
 

@@ -188,8 +188,7 @@ class TrainConfig:
         if self.cycles > self.epochs:
             raise InputError(
                 f"--cycles {self.cycles} is more than --epochs {self.epochs}; give at most one "
-                f"cycle "
-                "per epoch"
+                "cycle per epoch"
             )
         for name, most in (("swa", self.swa), ("kl_warmup", self.kl_warmup)):
             if most > 1:

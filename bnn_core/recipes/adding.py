@@ -179,7 +179,7 @@ def add_to_study(
             raise InputError(
                 f"with {sum(map(len, new.blocks)):,} more images the samples of {lost[0]} would "
                 f"be larger than {most_sample_bytes / 1e9:.1f} GB and be left out; give --out "
-                "NAME, so that this study keeps its own"
+                "NAME to keep the samples of this study"
             )
         making = open_making(
             out,
@@ -239,8 +239,8 @@ def study_folds(study: Study) -> list[Path]:
     """The folders of the folds, by number. Raises InputError where networks are missing."""
     if study.meta.get("weights_kept") is False:
         raise InputError(
-            f"study {study.name} was made without its networks, so it cannot predict more "
-            f"images; make it again with --keep-weights"
+            f"study {study.name} was made without its networks, so it cannot predict more images; "
+            "make it again with --keep-weights"
         )
     numbered = sorted(
         (int(p.name), p) for p in (study.path / "folds").glob("*") if p.name.isdigit()
@@ -311,7 +311,7 @@ def _set_keys(study: Study, sets: Sequence[ImageSet]) -> dict[str, Any]:
     if study.meta.get("normalise") in ("plate", "image"):
         notes.append(
             f"the study's images were scaled by {study.meta['normalise']}; the added images were "
-            f"used without scaling"
+            "used without scaling"
         )
     added = [{"name": s.name, "title": s.title, "images": len(s)} for s in sets]
     return {"notes": notes, "added": [*study.meta.get("added", []), *added]}

@@ -116,8 +116,7 @@ def _as_pixels(images: np.ndarray) -> np.ndarray:
         return images.astype(np.uint8 if high <= 255 else np.uint16)
     raise InputError(
         f"images are {images.dtype} from {low:g} to {high:g}; give uint8, uint16, or floating "
-        f"point "
-        "from 0 to 1"
+        "point from 0 to 1"
     )
 
 
@@ -159,8 +158,8 @@ def _write_pictures(folder: Path, pixels: np.ndarray, table: pd.DataFrame) -> No
         _write_unless_same(folder / _TABLE, table.to_csv(index=False).encode())
     except OSError as error:
         raise InputError(
-            f"cannot write {folder}: {error.strerror or error}; free some space or choose "
-            f"another out="
+            f"cannot write {folder}: {error.strerror or error}; free some space or choose another "
+            "out="
         ) from error
 
 

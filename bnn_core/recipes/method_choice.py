@@ -71,12 +71,13 @@ def choose_methods(
         )
     if num_samples == AUTO and preset == "paper":
         raise InputError(
-            "--num-samples auto does not go with --preset paper, which draws 100 networks for "
-            "every "
+            "--num-samples auto does not go with --preset paper, which draws 100 networks for every "
             "image; leave one of them out"
         )
     if num_samples != AUTO and (not isinstance(num_samples, int) or num_samples < 1):
-        raise InputError(f"--num-samples {num_samples}: give a whole number from 1 on, or {AUTO}")
+        raise InputError(
+            f"--num-samples {num_samples}: give a whole number of at least 1, or {AUTO}"
+        )
     known = presets[preset]
     _demand_known(methods, known)
     names = list(dict.fromkeys(methods))

@@ -214,8 +214,8 @@ def _keys(
     notes = []
     if blocks:
         notes.append(
-            f"{count(images, 'image')} of {count(len(blocks), 'new plate')} ({name}) added, "
-            "not counted for accuracy"
+            f"{count(images, 'image')} of {count(len(blocks), 'new plate')} ({name}) added, not "
+            "counted for accuracy"
         )
     plates = [block.job.plate or name for block in blocks]
     plates_of: dict[str, list[str]] = {}

@@ -276,8 +276,7 @@ def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     new = (images["role"] == "new") & ~unseen
     copies = [
         f"{count(int(rows.sum()), 'row')} {have(int(rows.sum()))} a second copy of an image, "
-        f"{how}; "
-        "not counted for accuracy"
+        f"{how}; not counted for accuracy"
         for rows, how in (
             (unseen, "predicted by a network that saw no image of its label"),
             (images["role"] == "shifted", "damaged on purpose"),
@@ -298,5 +297,5 @@ def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
         *copies,
         f"{count(n, 'image')} {have(n)} a label that the fold could not learn, because all "
         f"compounds with it were held out ({', '.join(classes)}): marked unpredictable and "
-        f"counted separately",
+        "counted separately",
     ]

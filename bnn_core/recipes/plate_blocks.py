@@ -228,7 +228,7 @@ class PlateBlock:
             raise InputError(
                 f"plate {self.job.plate or self.source}: images are {shape}, and the study's "
                 f"images were used unscaled, with {self.scaling.top:g} as white; save the images "
-                f"like those of the study's"
+                "like those of the study's"
             )
 
     def _read(

@@ -256,5 +256,5 @@ def _demand_crops(choice: MethodChoice, size: int) -> None:
         tell(
             f"WARNING: images of {size} pixels are smaller than the preset's crops of "
             f"{max(larger.values())}: whole images are trained on, and cells may be too small to "
-            "tell apart (--size)"
+            "distinguish (--size)"
         )

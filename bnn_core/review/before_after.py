@@ -7,6 +7,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import method_of, reading_method
+from bnn_core.base.wording import percent
 from bnn_core.measures.intervals import Interval, paired_difference
 from bnn_core.measures.levels import scored_rows
 from bnn_core.review.two_studies import matched
@@ -78,8 +79,8 @@ class CleaningEffect:
                 certainty += ", so no difference is shown"
         return (
             f"{method_of(self.method).name}, on the {self.images:,} unchanged "
-            f"images: {100 * self.before:.1f} % correct before, "
-            f"{100 * self.after:.1f} % after ({change:+.1f} points, {certainty}; "
+            f"images: {percent(self.before, 1)} correct before, "
+            f"{percent(self.after, 1)} after ({change:+.1f} points, {certainty}; "
             f"{self.groups:,} {self.grouped_by}s). {self.excluded:,} excluded, "
             f"{self.relabelled:,} relabelled."
         )

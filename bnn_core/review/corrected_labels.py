@@ -89,8 +89,7 @@ def read_corrections(
     else:
         raise InputError(
             f"{file} needs the columns decision and new_label (a flagged list) or label, "
-            "corrected_label and excluded (a corrected label table); it has "
-            f"{', '.join(columns)}"
+            f"corrected_label and excluded (a corrected label table); it has {', '.join(columns)}"
         )
     exclude, relabel, seen = set(), {}, {}
     for number, row in rows.items():

@@ -289,8 +289,8 @@ class ReviewLog:
             if target is None:
                 return None
             connection.execute(
-                "INSERT INTO actions (kind, target, study, fingerprint, reviewer, time) "
-                "VALUES (?,?,?,?,?,?)",
+                "INSERT INTO actions (kind, target, study, fingerprint, reviewer, time) VALUES "
+                "(?,?,?,?,?,?)",
                 (kind, target[0], study.name, study.fingerprint, reviewer, self.now()),
             )
             return _action(connection, target[0])

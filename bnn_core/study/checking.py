@@ -143,8 +143,8 @@ def _check_summary(study: Study, method: str) -> list[str]:
     bad = np.flatnonzero(~(np.abs(p.sum(axis=1) - 1) < 1e-3))
     if len(bad):
         problems.append(
-            f"{where} row {bad[0]}: probabilities sum to {p[bad[0]].sum():.4f} "
-            f"({len(bad):,} such rows)"
+            f"{where} row {bad[0]}: probabilities sum to {p[bad[0]].sum():.4f} ({len(bad):,} such "
+            "rows)"
         )
     top = p.max(axis=1)
     wrong = np.flatnonzero(

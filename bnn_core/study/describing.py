@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bnn_core.base.methods import method_of
-from bnn_core.base.wording import count
+from bnn_core.base.wording import count, percent
 from bnn_core.study.folder import Study, open_study
 
 #: Figures of `evaluation.evaluate_probabilities` in words.
@@ -68,17 +68,15 @@ def describe(study: Study) -> str:
         if (image := study.meta["metrics"].get(method, {}).get("image"))
     }
     parts = [
-        f"{method_of(method).name} {image['accuracy']:.2%}" for method, image in image_level.items()
+        f"{method_of(method).name} {percent(image['accuracy'], 2)}"
+        for method, image in image_level.items()
     ]
     accuracy = ""
     if image_level:
         image = next(iter(image_level.values()))
         apart = image.get("unpredictable")
-        accuracy = (
-            f", right on {count(image['n'], 'scored image')}"
-            f"{f' ({apart:,} unpredictable counted apart)' if apart else ''}"
-            f": {'; '.join(parts)}"
-        )
+        further = f" ({apart:,} unpredictable counted apart)" if apart else ""
+        accuracy = f", right on {count(image['n'], 'scored image')}{further}: {'; '.join(parts)}"
     return f"{study.path}: {study.meta['title']}, {count(study.meta['rows'], 'image')}{accuracy}"
 
 
@@ -133,8 +131,8 @@ def _fitted(name: str, values: list[float]) -> str:
     limited = sum(value <= _COLDEST for value in values)
     if name == "temperature" and limited:
         text += (
-            f" (the lower limit in {limited} of {len(values)} folds: all images held back "
-            "were right)"
+            f" (the lower limit in {limited} of {len(values)} folds: all images held back were "
+            "right)"
         )
     return text
 

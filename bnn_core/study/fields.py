@@ -113,7 +113,7 @@ def render_image(
     unknown = [name for name in channels or () if name not in names]
     if unknown or (channels is not None and not channels):
         raise InputError(
-            f"channel '{', '.join(unknown)}' asked for; the image has {', '.join(names)}"
+            f"channel '{', '.join(unknown)}' requested; the image has {', '.join(names)}"
         )
     if contrast not in CONTRASTS:
         raise InputError(f"contrast '{contrast}': {', '.join(CONTRASTS)} expected")

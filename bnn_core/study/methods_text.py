@@ -49,7 +49,7 @@ def _folds(study: Study) -> str:
         (study.meta.get("settings") or {}).get("leave_out"), "images"
     )
     return (
-        f"Every image was predicted by networks trained without it, in a cross-validation with "
+        "Every image was predicted by networks trained without it, in a cross-validation with "
         f"{number:,} folds of {unit}."
     )
 

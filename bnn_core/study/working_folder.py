@@ -67,8 +67,7 @@ def demand_no_training(out: Path) -> None:
     if (out.with_name(out.name + MAKING) / "folds").is_dir():
         raise InputError(
             f"there is an unfinished training in {out.name}{MAKING}; finish or delete it, or "
-            f"choose "
-            "another --out"
+            "choose another --out"
         )
 
 

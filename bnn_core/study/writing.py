@@ -132,7 +132,7 @@ def _demand_consistent(
     if len(double):
         raise InputError(
             f"image id '{double.iat[0]}' occurs twice (row {double.index[0] + 1}); every image "
-            f"needs a different id"
+            "needs a different id"
         )
     unknown = set(images["role"]) - set(ROLES)
     if unknown:

@@ -63,7 +63,7 @@ def batch(case: Case) -> Explanation:
             key,
             PARTLY if present >= MAJORITY else AGAINST,
             f"No training compound labelled {suspected} is from its batch ({names}), so the batch "
-            f"does not suggest that class." + (f" {wrong_share} {expected}." if len(wrong) else ""),
+            "does not suggest that class." + (f" {wrong_share} {expected}." if len(wrong) else ""),
             numbers,
             0,
             "compounds",

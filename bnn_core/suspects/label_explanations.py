@@ -42,7 +42,7 @@ def wrong_label(case: Case) -> Explanation:
         meaning = (
             "One other class for most images is what a wrong label looks like."
             if one_class
-            else "Several classes point to doubt rather than to one other class."
+            else "The wrong predictions are spread over several classes, not one."
         )
     else:
         verdict = PARTLY if wrong / n >= MAJORITY / 2 and one_class else AGAINST

@@ -100,8 +100,8 @@ def read_profiles(path: Path, overrides: Mapping[str, str] | None = None) -> Pro
     ):
         raise InputError(
             f"{path}: {guessed.columns[0]}, {guessed.columns[1]}, ... are class probabilities, "
-            f"not measured features; import them as a study with 'bnn import' "
-            "and choose that study as the second opinion"
+            "not measured features; import them as a study with 'bnn import' and choose that "
+            "study as the second opinion"
         )
     # Larger numbers have no finite variance.
     finite = (np.abs(values) < 1e100).all(axis=0)

@@ -181,6 +181,5 @@ def _images(
         return fits[0]
     raise InputError(
         f"{path} has shape {values.shape}: images or samples may come first; give --axes NTC "
-        f"(images first) "
-        "or TNC, or the labels with --labels"
+        "(images first) or TNC, or the labels with --labels"
     )

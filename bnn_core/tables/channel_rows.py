@@ -44,8 +44,8 @@ def one_row_per_field(
     if not keys:
         raise InputError(
             f"column '{column}' has {names.nunique()} channels, one per row, but no column shows "
-            f"which rows are one field: add plate, well and site, or a column image_id with one "
-            f"value per field"
+            "which rows are one field: add plate, well and site, or a column image_id with one "
+            "value per field"
         )
     field = pd.MultiIndex.from_frame(mapped[keys].fillna("")).factorize()[0]
     rows = np.bincount(field)

@@ -102,8 +102,8 @@ def find_class_columns(
     if len(chosen) > 1:
         heads = " or ".join(f"{pairs[0][0]}..." for pairs in chosen.values())
         raise InputError(
-            f"several sets of columns could be the class probabilities ({heads}); choose one "
-            f"with --prefix"
+            f"several sets of columns could be the class probabilities ({heads}); choose one with "
+            "--prefix"
         )
     for pairs in chosen.values():
         return ClassColumns(
@@ -145,9 +145,8 @@ def _refuse_text(values: pd.Series, name: str) -> None:
     row = (pd.to_numeric(cells, errors="coerce").isna() & values.notna() & (cells != "")).idxmax()
     held = "" if pd.isna(values[row]) else values[row]
     raise InputError(
-        f"{rows_text([row])}: column '{values.name}' holds '{held}', a number "
-        f"expected for the class '{name}'; correct it (decimal points, no text), or "
-        "rename the column"
+        f"{rows_text([row])}: column '{values.name}' holds '{held}', a number expected for the "
+        f"class '{name}'; correct it (decimal points, no text), or rename the column"
     )
 
 

@@ -50,8 +50,7 @@ def name_classes(
     else:
         raise InputError(
             f"{where}columns {class_columns.columns[0]} ... {class_columns.columns[-1]} do not "
-            f"name "
-            "their classes, and no column of predicted classes shows them (there is none, or "
+            "name their classes, and no column of predicted classes shows them (there is none, or "
             f"--ignore-predicted is given); give the {count} names in the order of the columns "
             "with --classes"
             + (f" (labels there: {', '.join(known[:20])})" if known else "")
@@ -183,8 +182,7 @@ def _from_predictions(
             f"{where}the highest probability is never in "
             f"{', '.join(class_columns.columns[j] for j in spare_columns[:5])}, so its class is "
             f"unknown; give all {len(class_columns.columns)} names in the order of the columns "
-            f"with "
-            "--classes"
+            "with --classes"
         )
     result = [classes[j] for j in range(len(class_columns.columns))]
     _demand_agreement(

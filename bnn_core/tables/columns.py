@@ -213,7 +213,7 @@ def _concentrations(
             *notes,
             f"WARNING: '{source}' is named as {in_name}, '{unit_column}' says "
             f"{', '.join(map(str, units[:3]))}: the units of '{unit_column}' are used; --map "
-            f"concentration_unit= ignores them",
+            "concentration_unit= ignores them",
         ]
     return doses, notes
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import count, did_you_mean, listed
+from bnn_core.base.wording import count, did_you_mean, listed, percent
 from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import looks_numeric
 
@@ -131,7 +131,7 @@ def _note(chosen: Sequence[str], reasons: dict[str, list[str]], gaps: int) -> st
         text += f" ({chosen[0]} … {chosen[-1]})"
     words = {
         "constant": "constant",
-        "missing": f"with more than {100 * MOST_MISSING:.0f} % of the rows missing",
+        "missing": f"with more than {percent(MOST_MISSING)} of the rows missing",
         "numbers": "that only number the labels or groups",
     }
     left_out = [

@@ -93,7 +93,7 @@ def _demand_single(main: SourceTable) -> None:
         )
         raise InputError(
             f"{main.where}{rows_text(double.index[double])}: {what}; remove the duplicates, or "
-            f"add a column image_id"
+            "add a column image_id"
         )
 
 

@@ -113,9 +113,8 @@ def name_columns(
         if label_column:
             labels = as_text(main.raw[label_column])
             notes.append(
-                f"The label is read from '{label_column}', which holds class names; --label "
-                f"names another "
-                "column."
+                f"The label is read from '{label_column}', which holds class names; --label names "
+                "another column."
             )
         elif one_hot is not None:
             columns, labels = one_hot

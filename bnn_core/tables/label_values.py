@@ -102,15 +102,14 @@ def without_label(
         names = " ".join(["-1", *sorted(others, key=int)])
         raise InputError(
             f"{path}: label '-1' on {count(int(counts['-1']), 'row')} means no label, or the "
-            f"first of {columns} classes; choose with --unlabelled -1 or "
-            f"--classes {names}"
+            f"first of {columns} classes; choose with --unlabelled -1 or --classes {names}"
         )
     silent = [key for key in NO_LABEL if key not in known]
     notes = [f"Read as no label: {_counted(labels[given])} (--unlabelled)."] if given.any() else []
     if asked:
         notes.append(
             f"Read as no label: {_counted(labels[keys.isin(asked) & ~given])}; no class has that "
-            f"name. Give other values that mean no label with --unlabelled."
+            "name. Give other values that mean no label with --unlabelled."
         )
     notes += [
         f"'{key}' is a class, and the label of {count(int(counts[key]), 'row')}; if it means "
@@ -209,7 +208,7 @@ def class_labels(labels: pd.Series, classes: Sequence[str], where: str) -> pd.Se
         raise InputError(
             f"{where}{rows_text(labels.index[unknown])}: label {names} is not one of the classes "
             f"({', '.join(classes[:12])}); correct it{alike}, or give it with --unlabelled (no "
-            f"label), --new (absent from training) or --control"
+            "label), --new (absent from training) or --control"
         )
     return labels
 

@@ -48,7 +48,7 @@ def pivot_long(
     if key is None:
         raise InputError(
             f"{path}: a long table (columns {columns[0]}, {columns[1]}) needs a column that "
-            f"identifies the image: image_id, path, or plate, well and site"
+            "identifies the image: image_id, path, or plate, well and site"
         )
     names = _one_spelling(table[columns[0]].astype(str).str.strip().fillna(""), key)
     empty = names == ""

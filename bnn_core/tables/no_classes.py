@@ -69,8 +69,7 @@ def _no_header(table: pd.DataFrame) -> str:
         return ""
     return (
         f"the first line holds numbers ({', '.join(map(str, named[:3]))}): it seems to be data; "
-        f"add a "
-        "line of column names above it"
+        "add a line of column names above it"
     )
 
 
@@ -83,9 +82,8 @@ def _percent(table: pd.DataFrame, free: list[str]) -> str:
         return ""
     held = _filled(table[columns[0]]).iloc[0]
     return (
-        f"column '{columns[0]}' holds percentages as text ('{held}'): save them as numbers from "
-        f"0 to "
-        "1, without the sign"
+        f"column '{columns[0]}' holds percentages as text ('{held}'): save them as numbers from 0 "
+        "to 1, without the sign"
     )
 
 
@@ -97,12 +95,12 @@ def _long_halves(main: SourceTable) -> str:
     if value and not name and key is not None and key.duplicated().any():
         return (
             f"has one row per image and class (column '{value}'), but no column of classes: name "
-            f"that column 'class'"
+            "that column 'class'"
         )
     if name and not value and _several_rows(table, name):
         return (
             f"has a column of classes ('{name}') but no column of their probabilities: name that "
-            f"column 'probability'"
+            "column 'probability'"
         )
     return ""
 
@@ -121,7 +119,7 @@ def _one_class(table: pd.DataFrame, free: list[str], labels: pd.Series) -> str:
     others = [label for key, label in keys.items() if key != name_key(called[0])]
     return (
         f"only the column '{called[0]}' is named after a class; the columns of {listed(others)} "
-        f"are missing or have other names"
+        "are missing or have other names"
     )
 
 
@@ -132,8 +130,7 @@ def _top_one(table: pd.DataFrame, shares: list[str], predicted: str | None) -> s
     return (
         f"'{scores[0]}' is the probability of the predicted class ('{predicted}') only; the "
         "probabilities of all classes are needed: export one column per class (predict_proba, "
-        "top-k "
-        "of all classes)"
+        "top-k of all classes)"
     )
 
 
@@ -142,9 +139,8 @@ def _marks(table: pd.DataFrame, shares: list[str]) -> str:
     if len(marks) < 2 or not is_one_hot(table[marks].apply(_numbers).to_numpy(np.float64)):
         return ""
     return (
-        f"'{marks[0]}' ... '{marks[-1]}' contain 0 and 1, which are decisions, not "
-        f"probabilities: export the "
-        "probabilities (predict_proba, softmax)"
+        f"'{marks[0]}' ... '{marks[-1]}' contain 0 and 1, which are decisions, not probabilities: "
+        "export the probabilities (predict_proba, softmax)"
     )
 
 
@@ -154,9 +150,8 @@ def _short_sums(table: pd.DataFrame, shares: list[str]) -> str:
     sums = table[shares].apply(_numbers).sum(axis=1)
     return (
         f"'{shares[0]}' ... '{shares[-1]}' ({count(len(shares), 'column')}) lie between 0 and 1 "
-        f"and "
-        f"sum to {sums.min():.3g} to {sums.max():.3g}: if they are the classes, one may be "
-        f"missing; --prefix gives the beginning of the names of the class columns"
+        f"and sum to {sums.min():.3g} to {sums.max():.3g}: if they are the classes, one may be "
+        "missing; --prefix gives the beginning of the names of the class columns"
     )
 
 
@@ -169,7 +164,7 @@ def _other_scale(
         return ""
     return (
         f"'{others[0]}' ... '{others[-1]}' are as many columns as labels, with numbers outside 0 "
-        f"to 1: if they are logits, rename them logit_<class> and give --logits"
+        "to 1: if they are logits, rename them logit_<class> and give --logits"
     )
 
 
@@ -177,10 +172,9 @@ def _features(numbers: list[str]) -> str:
     if len(numbers) <= _MANY:
         return ""
     return (
-        f"holds {count(len(numbers), 'column')} of numbers that are not class probabilities, "
-        f"such as "
-        f"'{numbers[0]}': an import reads the predictions of a network; 'bnn study features' trains "
-        f"on measured features"
+        f"holds {count(len(numbers), 'column')} of numbers that are not class probabilities, such "
+        f"as '{numbers[0]}': an import reads the predictions of a network; 'bnn study features' "
+        "trains on measured features"
     )
 
 
@@ -190,7 +184,7 @@ def _no_numbers(numbers: list[str], predicted: str | None) -> str:
     if predicted is not None:
         return (
             f"has predicted classes ('{predicted}') but no probabilities: export the "
-            f"probabilities of all classes (predict_proba, softmax)"
+            "probabilities of all classes (predict_proba, softmax)"
         )
     return (
         "has no numbers besides metadata; if it has labels only, give the table of predictions "

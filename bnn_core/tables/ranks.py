@@ -46,8 +46,7 @@ def ranked_values(table: pd.DataFrame, candidates: Sequence[str]) -> RankedValue
         raise InputError(
             f"'{scores[ranks[0]]}', '{classes[ranks[0]]}' ... are the {len(ranks)} best of "
             f"{len(names)} classes: the probabilities of all classes are needed, such as with "
-            f"top-k "
-            f"set to {len(names)}"
+            f"top-k set to {len(names)}"
         )
     if any(len(set(row)) < len(ranks) for row in named.to_numpy(dtype=object)):
         return None
@@ -69,7 +68,7 @@ def demand_unsorted(table: pd.DataFrame, columns: Sequence[str]) -> None:
     if (np.diff(values, axis=1) <= 0).all() and (np.diff(values, axis=1) < 0).any():
         raise InputError(
             f"'{columns[0]}' ... '{columns[-1]}' decrease from left to right in every row, so "
-            f"they seem to be ranks, not classes; one column per class is expected"
+            "they seem to be ranks, not classes; one column per class is expected"
         )
 
 

@@ -55,7 +55,7 @@ def read_samples(
             raise InputError(
                 f"{path} does not average to the probabilities in {main.path}, "
                 f"{rows_text(main.raw.index[off.any(axis=1)])}: check that its images are in the "
-                f"order of the rows and its classes in the order of the columns"
+                "order of the rows and its classes in the order of the columns"
             )
     return samples, columns
 
@@ -101,15 +101,14 @@ def images_first(samples: np.ndarray, images: int, axes: str | None, path: Path)
             )
         if all(fits.values()):
             raise InputError(
-                f"{path} has shape {samples.shape}: images or samples may come first; give "
-                f"--axes NTC (images first) or TNC"
+                f"{path} has shape {samples.shape}: images or samples may come first; give --axes "
+                "NTC (images first) or TNC"
             )
         axes = "NTC" if fits["NTC"] else "TNC"
     elif not fits[axes]:
         raise InputError(
             f"{path} has shape {samples.shape}: --axes {axes} would make "
-            f"{samples.shape[axes.index('N')]:,} images of it, the table has "
-            f"{images:,} rows"
+            f"{samples.shape[axes.index('N')]:,} images of it, the table has {images:,} rows"
         )
     return samples if axes == "NTC" else samples.transpose(1, 0, 2)
 
@@ -131,8 +130,8 @@ def samples_from_table(
     lost = image < 0
     if lost.any():
         raise InputError(
-            f"{path} {rows_text(table.index[lost])}: image '{keys[lost].iloc[0]}' is "
-            "not in the metadata table"
+            f"{path} {rows_text(table.index[lost])}: image '{keys[lost].iloc[0]}' is not in the "
+            "metadata table"
         )
     draw, draws = pd.factorize(sample, sort=True)
     double = pd.Series(image * (len(draws) + 1) + draw).duplicated().to_numpy()
@@ -197,8 +196,8 @@ def _positions(ids: list[str], main: SourceTable, path: Path) -> np.ndarray:
     if (rows < 0).any():
         lost = key.index[rows < 0]
         raise InputError(
-            f"{path} lacks images of {main.path}: {rows_text(lost)} there, the first "
-            f"is '{key[lost[0]]}'"
+            f"{path} lacks images of {main.path}: {rows_text(lost)} there, the first is "
+            f"'{key[lost[0]]}'"
         )
     return rows
 

@@ -110,7 +110,7 @@ def read_sources(path: Path | pd.DataFrame, options: ImportOptions) -> Sources:
         raise InputError(
             f"--batch {options.batch}: no such column in "
             f"{' or '.join(map(str, paths))}"
-            + ("; --metadata brings one from another table" if len(paths) < 2 else "")
+            + ("; --metadata adds one from another table" if len(paths) < 2 else "")
         )
     if options.group:
         _add_group(options.group, sources)
@@ -188,9 +188,8 @@ def with_metadata(
             columns, labels = marks
             known = known.assign(label=labels)
             notes.append(
-                f"The labels of {table.path.name} are read from {columns[0]} ... {columns[-1]}, "
-                f"1 for "
-                "the class."
+                f"The labels of {table.path.name} are read from {columns[0]} ... {columns[-1]}, 1 "
+                "for the class."
             )
         mapped, more = join_metadata(mapped, known, table.path, main.path, on)
         notes += more
@@ -243,8 +242,8 @@ def demand_known_scale(columns: ClassColumns, options: ImportOptions, where: str
     """Whether the values are logits. Raises InputError for logits without the option."""
     if columns.logits and not options.logits:
         raise InputError(
-            f"{where}columns {columns.columns[0]} ... are logits, not probabilities; "
-            "--logits converts them"
+            f"{where}columns {columns.columns[0]} ... are logits, not probabilities; --logits "
+            "converts them"
         )
     return options.logits
 

@@ -31,8 +31,8 @@ def standard_softmax(
     """Mean softmax (N, C) of the standard network, in the order of `images` and `classes`."""
     if options.method == "standard":
         raise InputError(
-            "--standard gives a second network beside --method standard; say what the "
-            "first is (vi, dropout, ensemble, laplace)"
+            "--standard gives a second network beside --method standard; name the "
+            "first (vi, dropout, ensemble, laplace)"
         )
     path = Path(options.standard)
     raw = read_table(path)
@@ -75,9 +75,8 @@ def _partner_rows(images: pd.DataFrame, table: SourceTable, notes: list[str]) ->
     if theirs is None:
         if len(table.raw) != len(images):
             raise InputError(
-                f"{table.path} has {len(table.raw):,} rows, the first table "
-                f"{len(images):,}, and no column identifies the images; add a column image_id to "
-                f"both"
+                f"{table.path} has {len(table.raw):,} rows, the first table {len(images):,}, and "
+                "no column identifies the images; add a column image_id to both"
             )
         notes.append(f"Rows of {table.path.name} were matched by their order.")
         return np.arange(len(images))

@@ -97,7 +97,7 @@ def summing_to_one(table: pd.DataFrame, candidates: Sequence[str]) -> Supposed |
         tuple(columns),
         tuple(names),
         f"'{columns[0]}' ... '{columns[-1]}' are read as the probabilities of the classes, "
-        f"because they sum to 1 in every row.",
+        "because they sum to 1 in every row.",
     )
 
 

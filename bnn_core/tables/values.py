@@ -41,9 +41,8 @@ def match_names(names: pd.Series, classes: Sequence[str], where: str = "") -> pd
         fits = [name] if name in classes else spellings.get(name_key(name), [name])
         if len(fits) > 1:
             raise InputError(
-                f"{where}{rows_text(names.index[(names == name).to_numpy()])}: "
-                f"'{name}' matches two classes, '{fits[0]}' and '{fits[1]}'; spell it as "
-                "one of them"
+                f"{where}{rows_text(names.index[(names == name).to_numpy()])}: '{name}' matches "
+                f"two classes, '{fits[0]}' and '{fits[1]}'; spell it as one of them"
             )
         distinct[name] = fits[0]
     return none_where(names.map(distinct, na_action="ignore"), names.isna())

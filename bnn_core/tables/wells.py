@@ -80,8 +80,8 @@ def wells_from(rows: pd.Series, columns: pd.Series) -> tuple[pd.Series, list[str
     if row_numbers and row_zero != column_zero:
         zero, other = (rows, columns) if row_zero else (columns, rows)
         raise InputError(
-            f"column '{zero.name}' counts from 0, '{other.name}' does not: add a column well "
-            f"with names such as B02"
+            f"column '{zero.name}' counts from 0, '{other.name}' does not: add a column well with "
+            "names such as B02"
         )
 
     def letter(text: str) -> str:

@@ -6,13 +6,13 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from bnn_core.base.methods import method_of
+from bnn_core.base.wording import percent
 from bnn_core.figures import compare as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures.comparison import CRITERIA, Comparison
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame
 from pages.shared.judged import method_comparison
-from pages.shared.words import percent
 
 VALUES = "figures"
 
@@ -89,7 +89,7 @@ def merits(comparison: Comparison, against: str | None) -> pd.DataFrame:
 def figure_text(criterion: str, value: float) -> str:
     """A figure with three significant digits, an accuracy in percent."""
     if criterion == "accuracy":
-        return percent(value)
+        return percent(value, 2)
     size = abs(value)
     digits = 3 if size >= 0.1 or not size else min(2 - int(np.floor(np.log10(size))), 7)
     return f"{value:.{digits}f}"

@@ -59,8 +59,8 @@ def retained(study: Study, score: str) -> None:
         _retention(filters.key(study), score, study),
         key="retention",
         config=chart_config(f"{study.name}-retention"),
-        alt=f"Share right among the kept against share kept, ranked by "
-        f"{SCORES[score].title}, one line per method",
+        alt=f"Share right among the kept against share kept, ranked by {SCORES[score].title}, one "
+        "line per method",
     )
 
 

@@ -80,7 +80,7 @@ def cost(study: Study) -> None:
     based = [method_of(m).short for m, base in table["builds_on"].items() if base]
     if based:
         st.caption(
-            f"The total includes the standard network where a method builds on it: "
+            "The total includes the standard network where a method builds on it: "
             f"{', '.join(based)}. Wall-clock time on the machine that made the study."
         )
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from bnn_core.base.scores import SCORES
-from bnn_core.base.wording import count, listed, short
+from bnn_core.base.wording import count, listed, percent, short
 from bnn_core.figures import mechanisms as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
@@ -16,7 +16,7 @@ from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.mechanisms import Bins
 from pages.mechanisms.view import BINS, MOST_COMPOUNDS, View, heading, pick_compounds, wall
 from pages.shared import filters, flagging, frame, marks, panels, possible, scores
-from pages.shared.words import percent, plain
+from pages.shared.words import plain
 
 BAR = "bar"
 
@@ -129,17 +129,15 @@ def explain_sets(view: View) -> None:
     holds = sets.member[rows, view.study.classes.index(view.label)].mean()
     called = np.array(view.study.classes, dtype=object)[sets.member[rows].sum(axis=0) > 0]
     text = (
-        f"**Sets of classes** that hold the label with {percent(sets.level, 0)}: {size.mean():.1f} "
+        f"**Sets of classes** that hold the label with {percent(sets.level)}: {size.mean():.1f} "
         f"classes on average, {percent((size == 1).mean(), 0)} of the images have one class only. "
-        f"{percent(holds, 0)} of the sets hold {plain(view.label)}."
+        f"{percent(holds)} of the sets hold {plain(view.label)}."
     )
     others = [plain(name) for name in called if name != view.label]
     if others:
         text += f" Other classes in them: {listed(others)}."
     if not sets.by_class[view.study.classes.index(view.label)]:
-        text += (
-            " It has too few compounds of its own, so the chance is one on average over classes."
-        )
+        text += " The label has too few compounds, so the chance is one on average over classes."
     st.caption(text)
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core.base.wording import count, listed, short
+from bnn_core.base.wording import count, listed, percent, short
 from bnn_core.measures import mechanisms
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.study.folder import Study
 from pages.shared import choices
 from pages.shared.wall import leading_wall
-from pages.shared.words import percent, plain
+from pages.shared.words import plain
 
 BINS = 20
 #: At most this many compounds are drawn at once; the user chooses which.

@@ -4,12 +4,12 @@ import numpy as np
 import streamlit as st
 
 from bnn_core.base.scores import SCORES
-from bnn_core.base.wording import count
+from bnn_core.base.wording import count, percent
 from bnn_core.measures import mechanisms
 from bnn_core.suspects.side_by_side import controls_beside
 from pages.mechanisms.view import MOST_COLUMNS, View, heading, pick_compounds, wall
 from pages.shared import choices, flagging, frame
-from pages.shared.words import percent, plain
+from pages.shared.words import plain
 
 CONTROLS = "untreated, same plates"
 
@@ -46,8 +46,8 @@ def side_by_side(view: View) -> None:
             rows = mechanisms.surest_first(part, view.bins.score)
             wall(view, rows, f"column_{name}", 620, flagged)
     st.caption(
-        f"Surest first by {SCORES[view.bins.score].name.lower()}, down each column. Click "
-        "an image to open it."
+        f"Surest first by {SCORES[view.bins.score].name.lower()}, down each column. Click an "
+        "image to open it."
     )
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from bnn_core.base.wording import percent
 from bnn_core.figures import averaging, style
 from bnn_core.figures import samples as figures
 from bnn_core.measures import sample_views, selection
@@ -123,7 +124,7 @@ def draw_accuracies(study: Study, method: str) -> None:
         figure,
         key="one_networks",
         config=style.chart_config("accuracy_per_network"),
-        alt=f"Accuracy of each network; of their average {averaged:.2%}",
+        alt=f"Accuracy of each network; of their average {percent(averaged, 2)}",
     )
     total = int((label_codes(studies.identity(study), method, study) >= 0).sum())
     part = "" if n == total else f" of {total:,}, a fixed random choice"

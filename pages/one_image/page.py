@@ -9,6 +9,7 @@ import streamlit as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import method_of
+from bnn_core.base.wording import percent
 from bnn_core.figures import averaging, style
 from bnn_core.figures import samples as figures
 from bnn_core.measures import sample_views
@@ -27,7 +28,7 @@ from pages.shared import (
     studies,
 )
 from pages.shared.judged import none_passes
-from pages.shared.words import percent, plain
+from pages.shared.words import plain
 
 LEAST, MOST, STORED = "highest entropy first", "lowest entropy first", "as stored"
 
@@ -247,7 +248,7 @@ def draw_possible(shown: Shown) -> None:
     if not sets.enough:
         st.caption(
             f"Too few labelled compounds or images: {fewest_groups(level) + 1} are needed to say "
-            f"which classes hold the label with a chance of {percent(level, 0)}."
+            f"which classes hold the label with a chance of {percent(level)}."
         )
         return
     classes = np.compress(sets.member[shown.row], shown.study.classes)
@@ -255,7 +256,7 @@ def draw_possible(shown: Shown) -> None:
     # The promise is about images of known classes that were not used for training.
     known = shown.study.images["role"].iat[shown.row] == "scored"
     promise = (
-        f"such sets hold {percent(level, 0)} of the labels"
+        f"such sets hold {percent(level)} of the labels"
         if known
         else "without a promise: this image is not one of the scored images of known classes"
     )
@@ -296,8 +297,8 @@ def sentence(shown: Shown, samples: np.ndarray | None, mean: np.ndarray) -> str:
     if np.isfinite(split).all() and sum(split) > 0:
         share = split[1] / sum(split)
         text += (
-            f" Of its uncertainty, {share:.0%} is epistemic (the networks disagree) and "
-            f"{1 - share:.0%} aleatoric (each network is unsure)."
+            f" Of its uncertainty, {percent(share)} is epistemic (the networks disagree) and "
+            f"{percent(1 - share)} aleatoric (each network is unsure)."
         )
     return text
 

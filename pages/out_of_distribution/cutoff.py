@@ -5,13 +5,13 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base.scores import SCORES, UNLIKENESS
-from bnn_core.base.wording import count
+from bnn_core.base.wording import count, percent
 from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.judged_units import independent_groups
 from bnn_core.study.folder import Study
 from pages.out_of_distribution.views import View
 from pages.shared import choices, scores
-from pages.shared.words import percent, plain
+from pages.shared.words import plain
 
 
 def pick_score(study: Study) -> str:
@@ -66,7 +66,7 @@ def caption_known(view: View) -> None:
     if any(ood.look_alike(kind, view.study.classes) for kind in set(ood.kinds(view.table))):
         st.caption(
             "Look-alikes are letters that look like a digit: O o 0, I l i 1, S s 5, Z z 2, g q 9. "
-            "Predicting an O as a 0 with confidence is hardly a mistake."
+            "Predicting an O as a 0 with confidence is not really a mistake."
         )
 
 
@@ -78,8 +78,8 @@ def caption_fold(view: View) -> None:
         for group, share in folded.items()
     ]
     st.caption(
-        "**The fold of c.** Where no class reaches 50 %, c rises again: an image with many "
-        "likely classes looks surer than an image with two. This applies to "
-        f"{'; '.join(parts)}. Predictive entropy, total variance and top softmax have no fold. "
-        f"The view “which score?” compares all scores."
+        "**The fold of c.** Where no class reaches 50 %, c rises again: an image with many likely "
+        f"classes looks surer than an image with two. This applies to {'; '.join(parts)}. "
+        "Predictive entropy, total variance and top softmax have no fold. The view “which score?” "
+        "compares all scores."
     )

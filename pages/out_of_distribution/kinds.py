@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from bnn_core.base.scores import SCORES
+from bnn_core.base.wording import percent
 from bnn_core.measures import mechanisms
 from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.out_of_distribution import SAME
@@ -11,7 +12,7 @@ from pages.out_of_distribution import views
 from pages.out_of_distribution.views import View, of_mark, part_of, pick_group
 from pages.shared import choices, flagging, frame
 from pages.shared.wall import leading_wall
-from pages.shared.words import percent, plain
+from pages.shared.words import plain
 
 
 @frame.fragment
@@ -91,8 +92,8 @@ def one_kind(view: View) -> None:
     line = lines[(lines["group"] == group) & (lines["kind"] == kind)].iloc[0]
     of_kinds = views.by_kind(view.key, view.method, group, view).set_index("kind")
     text = (
-        f"**{plain(kind)}**: {line['n']:,} images, {percent(line['called_share'], 0)} predicted "
-        f"as **{plain(line['called'])}**; {percent(line['above'], 0)} with {view.cut.text}; "
+        f"**{plain(kind)}**: {line['n']:,} images, {percent(line['called_share'])} predicted "
+        f"as **{plain(line['called'])}**; {percent(line['above'])} with {view.cut.text}; "
         f"{'bimodal' if line['bimodal'] else 'unimodal'} (dip {line['dip']:.3f})"
     )
     if group != SAME and kind in of_kinds.index and of_kinds["n_known"].max():

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core.base.wording import count
+from bnn_core.base.wording import count, percent
 from bnn_core.measures import new_compounds as engine
 from pages.out_of_distribution.views import View
 from pages.shared import choices, frame, panels
-from pages.shared.words import percent, plain
+from pages.shared.words import plain
 
 #: Most compounds in a table.
 MOST = 12
@@ -58,9 +58,9 @@ def new_compounds(view: View) -> None:
         st.markdown("**Confidently like a known mechanism**")
         table(near, "new_known")
         st.caption(
-            f"The surest first. Compounds more unlike the training images than "
-            f"{percent(engine.UNLIKE, 0)} of the study's original images are not listed; of known "
-            f"compounds {percent(1 - engine.UNLIKE, 0)} would be missed."
+            "The surest first. Compounds more unlike the training images than "
+            f"{percent(engine.UNLIKE)} of the study's original images are not listed; of known "
+            f"compounds {percent(1 - engine.UNLIKE)} would be missed."
         )
     with right:
         st.markdown("**Like no known mechanism**")

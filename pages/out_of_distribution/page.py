@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from bnn_core.base.scores import SCORES
+from bnn_core.base.wording import percent
 from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.measures.new_compounds import plate_sets
@@ -25,7 +26,7 @@ from pages.out_of_distribution.views import (
 from pages.shared import choices, filters, frame, scores, studies
 from pages.shared.empty import empty
 from pages.shared.judged import compared_methods, names, none_passes
-from pages.shared.words import percent, plain
+from pages.shared.words import plain
 
 OVERVIEW, KINDS, MAP, ONE, WHICH, COMPOUNDS = (
     "groups",
@@ -164,7 +165,7 @@ def overview(view: View) -> None:
         "chance.",
         "FPR95": "Share of these above the cut-off that keeps 95 % of the known images. Lower is "
         "better.",
-        "detection": f"Share of these set aside while {percent(view.false_alarm, 0)} of the known "
+        "detection": f"Share of these set aside while {percent(view.false_alarm)} of the known "
         "images are.",
     }
     table = views.separations(view.key, view.method, view)

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from bnn_core.base.methods import method_of
+from bnn_core.base.wording import percent
 from bnn_core.figures import out_of_distribution as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
@@ -176,7 +177,7 @@ def separations(key: str, method: str, _view: View) -> pd.DataFrame:
             if len(part) == 1:
                 called = kind_table(key, method, _view).set_index(["group", "kind"])
                 called = called.loc[(group, part[0])]
-                line["predicted as"] = f"{called['called']} ({100 * called['called_share']:.0f} %)"
+                line["predicted as"] = f"{called['called']} ({percent(called['called_share'])})"
             for name in ("AUROC", "FPR95", "detection"):
                 for network, table in of_kinds.items():
                     part_table = table[table["kind"].isin(part)]

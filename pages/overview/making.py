@@ -3,7 +3,7 @@
 import streamlit as st
 
 from bnn_core.base.methods import method_of
-from bnn_core.base.wording import WARNING, count
+from bnn_core.base.wording import WARNING, count, percent
 from bnn_core.figures import overview as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures.evaluation import ECE_BINS
@@ -129,8 +129,13 @@ def posterior(study: Study, method: str) -> None:
         if shares is not None:
             st.markdown("Share of the variance that is disagreement between the networks:")
             lines = {
-                posteriors.ROLES_IN_WORDS[row.role]: f"{row.share:.1%} ({count(row.n, 'image')})"
-                for row in shares.itertuples()
+                role: f"{percent(share, 1)} ({count(n, 'image')})"
+                for role, share, n in zip(
+                    shares["role"].map(posteriors.ROLES_IN_WORDS),
+                    shares["share"],
+                    shares["n"],
+                    strict=True,
+                )
             }
             st.html(panels.key_values(lines))
 

@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from bnn_core.base.methods import method_of
+from bnn_core.base.wording import percent
 from bnn_core.figures import overview as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures.evaluation import ECE_BINS
@@ -27,7 +28,6 @@ from pages.shared.judged import (
     reliabilities,
     unscored,
 )
-from pages.shared.words import percent
 
 #: The parts below the answer.
 LOOKS, ACCURACY, CALIBRATION, MADE = "First looks", "Accuracy", "Calibration", "How it was made"
@@ -101,7 +101,7 @@ def headline(study: Study) -> None:
         by = " Whole compounds are the units of the interval." if units.groups is not None else ""
         cards[2 * index].metric(
             f"{short}: right",
-            percent(everything.accuracy.value),
+            percent(everything.accuracy.value, 2),
             **card,
             delta=f"{everything.accuracy.text} n = {everything.total:,}",
             help="Share of labelled images that the network predicts right "
@@ -110,7 +110,7 @@ def headline(study: Study) -> None:
         kept = judged(study, method, cut.score).at(cut.threshold)
         cards[2 * index + 1].metric(
             f"… where {cut.text}",
-            percent(kept.accuracy.value) if kept.accuracy else "none kept",
+            percent(kept.accuracy.value, 2) if kept.accuracy else "none kept",
             **card,
             delta=f"{percent(kept.coverage.value, 1)} kept, {kept.wrong:,} wrong",
             help=f"The same among the {kept.kept:,} images on the sure side of the cut-off. The "
@@ -131,7 +131,7 @@ def levels(study: Study) -> None:
         accuracies = _levels(filters.key(study), method, study)
         if len(accuracies):
             cells = [
-                f"{percent(r.accuracy)}  {Interval(r.accuracy, r.low, r.high, r.few).text}  "
+                f"{percent(r.accuracy, 2)}  {Interval(r.accuracy, r.low, r.high, r.few).text}  "
                 f"{r.right:,} of {r.n:,}"
                 for r in accuracies.itertuples()
             ]

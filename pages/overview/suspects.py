@@ -107,7 +107,7 @@ def pictures(study: Study, rows: np.ndarray) -> None:
         rows = rows[np.linspace(0, len(rows) - 1, PICTURES).astype(int)]
     tags = "".join(
         f'<img src="{escape(frame.image_url(study, int(row)))}" style="width:100%;max-width:7rem;'
-        f'aspect-ratio:1;object-fit:contain;background:#000;border-radius:.3rem" '
+        'aspect-ratio:1;object-fit:contain;background:#000;border-radius:.3rem" '
         f'alt="{escape(str(study.images["image_id"].iat[row]))}">'
         for row in rows
         if study.has_thumbnail(int(row))

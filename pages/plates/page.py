@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from bnn_core.base.scores import DEFAULT_SCORE, SCORES, UNLIKENESS
-from bnn_core.base.wording import count
+from bnn_core.base.wording import count, percent
 from bnn_core.figures import plates as figures
 from bnn_core.figures.style import BAYESIAN, CLASS_COLOURS, RIGHT, UNKNOWN, chart_config
 from bnn_core.recipes import kept
@@ -240,11 +240,7 @@ def texts_of(wells: pd.DataFrame) -> list[str]:
         lines.append(f"{escape(label)} → {escape(well['predicted'])}")
         lines.append(
             f"mean signed c {well[DEFAULT_SCORE]:.2f}"
-            + (
-                ""
-                if np.isnan(well["agreement"])
-                else f", agreement {100 * well['agreement']:.0f} %"
-            )
+            + ("" if np.isnan(well["agreement"]) else f", agreement {percent(well['agreement'])}")
         )
         texts.append("<br>".join(lines))
     return texts

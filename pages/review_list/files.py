@@ -10,7 +10,7 @@ import streamlit as st
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import be, count
+from bnn_core.base.wording import be, count, percent
 from bnn_core.figures.report import report_html
 from bnn_core.measures.prediction_sets import LEVEL
 from bnn_core.review import exporting
@@ -267,13 +267,13 @@ def draw_effect(effect: CleaningEffect) -> None:
     left, right = st.columns(2, gap="large")
     left.metric(
         "On untouched images, after",
-        f"{100 * effect.after:.1f} %",
+        f"{percent(effect.after, 1)}",
         f"{100 * effect.difference.value:+.1f} points",
         border=True,
     )
     right.metric(
         "On all scored images of each study, after",
-        f"{100 * flattering.after:.1f} %",
+        f"{percent(flattering.after, 1)}",
         f"{100 * (flattering.after - flattering.before):+.1f} points",
         delta_color="off",
         border=True,

@@ -11,11 +11,11 @@ import numpy as np
 import streamlit as st
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import be, count
+from bnn_core.base.wording import be, count, percent
 from bnn_core.review.log import DECISIONS, LONGEST_NOTE, REASONS, Action, ReviewLog, clean_reviewer
 from bnn_core.study.folder import Study
 from pages.shared import blind, drafts, reviewer, studies
-from pages.shared.words import percent, plain
+from pages.shared.words import plain
 
 #: In the session: the open form, as (its name, the last action of the log that the reviewer has
 #: seen), and its problems, as {field: text}.

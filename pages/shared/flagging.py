@@ -67,7 +67,7 @@ def draw_decision(study: Study, row: int) -> None:
             decision = decided.loc[row]
             disputed = ", disputed" if decision["disputed"] else ""
             st.markdown(
-                f":small[:material/flag: "
+                ":small[:material/flag: "
                 f"**{plain(decision_words(decision['decision'], decision['new_label']))}** "
                 f"({decision['reason']}), {plain(decision['reviewer'])}, "
                 f"{decision['time'][:16].replace('T', ' ')} UTC{disputed}]"

@@ -34,7 +34,7 @@ def demand() -> None:
     st.title("Which image labels can I not trust, and why?", anchor=False)
     if _header():
         st.error(
-            "The proxy in front of this server does not say who you are. Ask the person who runs it.",
+            "The proxy in front of this server does not send your user name. Ask the person who runs it.",
             icon=":material/lock:",
         )
     elif st.user.is_logged_in:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import DEFAULT_SCORE, SCORES
+from bnn_core.base.wording import percent
 from bnn_core.measures.levels import unlearned_rows, wrong_rows
 from bnn_core.review import exporting
 from bnn_core.study.folder import Study
@@ -121,7 +122,7 @@ def picture(study: Study, row: int) -> None:
     hard = "image-rendering:pixelated;" if thumbnail_side(study) <= pictures.PIXEL_ART else ""
     st.html(
         f'<img src="{escape(frame.image_url(study, row, "full"))}" alt="{escape(image_id)}" '
-        f'style="width:100%;max-width:420px;aspect-ratio:1;object-fit:contain;background:#000;'
+        'style="width:100%;max-width:420px;aspect-ratio:1;object-fit:contain;background:#000;'
         f'border-radius:0.35rem;display:block;{hard}">'
     )
 
@@ -170,8 +171,8 @@ def selection_panel(
             flag_control(study, acted, words, f"{key}_flag")
             export_button(study, acted, words, f"{key}_export", title)
         st.caption(
-            "Click opens, Ctrl-click or the tick selects, Shift extends. By keyboard: "
-            "arrows, Enter, Space."
+            "Click opens, Ctrl-click or the tick selects, Shift extends. By keyboard: arrows, "
+            "Enter, Space."
         )
     if len(rows):
         with right:
@@ -272,11 +273,11 @@ def _bars(study: Study, row: int, tables: dict[str, pd.DataFrame]) -> str:
 
 def _bar(share: float, colour: str) -> str:
     return (
-        f'<div style="display:flex;align-items:center;gap:.5rem;height:.85rem;line-height:1">'
-        f'<div style="flex:1;background:rgba(128,138,145,.16);border-radius:2px;height:.55rem">'
+        '<div style="display:flex;align-items:center;gap:.5rem;height:.85rem;line-height:1">'
+        '<div style="flex:1;background:rgba(128,138,145,.16);border-radius:2px;height:.55rem">'
         f'<div style="width:{100 * share:.2f}%;background:{colour};height:100%;'
-        f'border-radius:2px"></div></div><span style="width:3.6em;text-align:right;'
-        f'white-space:nowrap;font-variant-numeric:tabular-nums">{100 * share:.1f} %</span>'
+        'border-radius:2px"></div></div><span style="width:3.6em;text-align:right;'
+        f'white-space:nowrap;font-variant-numeric:tabular-nums">{percent(share, 1)}</span>'
         "</div>"
     )
 
@@ -334,7 +335,7 @@ def by_method(
 def key_values(facts: dict[str, str]) -> str:
     """Names and values as a quiet two-column table, HTML."""
     lines = "".join(
-        f'<tr><td style="opacity:.75;padding-right:.9rem;vertical-align:top;'
+        '<tr><td style="opacity:.75;padding-right:.9rem;vertical-align:top;'
         f'white-space:nowrap">{escape(name)}</td>'
         f'<td style="overflow-wrap:anywhere">{escape(value)}</td></tr>'
         for name, value in facts.items()

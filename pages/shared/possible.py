@@ -2,10 +2,10 @@
 
 import streamlit as st
 
+from bnn_core.base.wording import percent
 from bnn_core.measures.prediction_sets import LEVEL, LEVELS, PredictionSets, table_sets
 from bnn_core.study.folder import Study
 from pages.shared import studies
-from pages.shared.words import percent
 
 KEY = "chance"
 
@@ -24,7 +24,7 @@ def pick() -> float:
         key=KEY,
         required=True,
         bind="query-params",
-        format_func=lambda level: percent(level, 0),
+        format_func=lambda level: percent(level),
         width="content",
         help="The set holds the label of a new image, or of a new compound, with this chance. "
         "[More in Help](help)",

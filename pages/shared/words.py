@@ -23,8 +23,3 @@ def without_none(table: pd.DataFrame) -> pd.DataFrame:
 def table_height(rows: int, most: int) -> int:
     """Height of a `st.dataframe` in pixels: `most`, or less where it would show empty rows."""
     return min(most, 35 * (rows + 1) + 3)
-
-
-def percent(share: float, digits: int = 2) -> str:
-    """A share as percent."""
-    return f"{100 * share:.{digits}f} %"

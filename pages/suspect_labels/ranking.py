@@ -97,7 +97,7 @@ def draw_table(
             "suspected": st.column_config.Column(
                 "Most similar class",
                 width=118,
-                help=f"The class, other than the label, that the predictions look most like. "
+                help="The class, other than the label, that the predictions look most like. "
                 f"{LOOKS_LIKE}",
             ),
             "called": st.column_config.Column(

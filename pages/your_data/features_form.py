@@ -106,8 +106,8 @@ def fields() -> tuple[str, dict[str, str]]:
         "images": right.text_input(
             FIELDS["images"],
             key="features_images",
-            help="For pictures of the rows, where the table names files. Default: the "
-            "folder of the table.",
+            help="For pictures of the rows, where the table names files. Default: the folder of "
+            "the table.",
         ),
         "map": right.text_input(
             FIELDS["map"],

@@ -12,6 +12,7 @@ import streamlit as st
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
+from bnn_core.base.wording import percent
 from bnn_core.recipes.imports import image_folder, images_found, import_predictions
 from bnn_core.study.catalogue import cache_root
 from bnn_core.study.lock import demand_name
@@ -21,7 +22,7 @@ from bnn_core.tables.predictions import Predictions, read_predictions
 from bnn_core.tables.reading import TABLE_ENDINGS
 from bnn_core.tables.sources import ImportOptions
 from pages.shared import studies
-from pages.shared.words import percent, plain
+from pages.shared.words import plain
 from pages.your_data import forms
 
 _MADE = "_import_made"
@@ -204,7 +205,7 @@ def preview(predictions: Predictions, folder: Path | None) -> None:
     st.success(
         f"**{len(images):,} images of {len(predictions.classes)} classes**"
         + (
-            f", {percent(right)} of {int(counted.sum()):,} labelled images predicted right."
+            f", {percent(right, 2)} of {int(counted.sum()):,} labelled images predicted right."
             if right is not None
             else ", all without a label."
         ),

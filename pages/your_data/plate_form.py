@@ -102,7 +102,7 @@ def draw() -> None:
         source = roots.typed_path(typed)
         if _is_folder(typed):
             lines = _names(str(source), forms.stamp(source), ask.get("pattern")).preview()
-            st.markdown("**What the names of the files say**")
+            st.markdown("**What the file names mean**")
             st.code("\n".join(lines), language=None)
         plates = _read(str(source), _stamps(source, ask), tuple(sorted(ask.items())))
     except InputError as error:

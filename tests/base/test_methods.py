@@ -27,7 +27,7 @@ def test_every_method_has_a_record_a_way_to_train_and_settings():
 
 
 @pytest.mark.parametrize("field", ["key", "name", "short", "colour", "precedence"])
-def test_methods_can_be_told_apart(field):
+def test_methods_differ_in_every_field(field):
     values = [getattr(method, field) for method in METHODS.values()]
     assert len(set(values)) == len(METHODS)
     assert UNKNOWN_COLOUR not in values

@@ -99,7 +99,7 @@ def test_without_declared_folders_everything_may_be_read(world, monkeypatch):
         roots.typed_path("~nobody-of-this-name/x")
 
 
-def test_pictures_outside_are_not_imported_shown_or_told_of(world):
+def test_pictures_outside_are_not_imported_shown_or_named(world):
     table = pd.read_csv(world / "in" / "t.csv")
     texts = set()
     (world / "in too" / "a.png").rename(world / "in too" / "c.png")

@@ -61,7 +61,7 @@ class Sizes:
     batch: int = 20
 
 
-TINY = Sizes(40, 60, 3, 6, (40, 48), 16, 2, 64, 1, 2)
+TINY = Sizes(8, 12, 3, 6, (40, 48), 16, 2, 64, 1, 2)
 
 
 class Report:

@@ -57,6 +57,10 @@ def drawn(tab):
     wait_for(tab, lambda: tab.locator("[data-testid=stSkeleton]").count() == 0)
 
 
+def background(tab) -> str:
+    return tab.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+
+
 def test_no_page_has_a_serious_violation_in_either_theme(tab, full):
     tab.set_viewport_size({"width": 1280, "height": 800})
     tab.goto("/?study=full")
@@ -66,23 +70,17 @@ def test_no_page_has_a_serious_violation_in_either_theme(tab, full):
         links.get_by_role("link", name=page, exact=True).click()
         tab.get_by_role("heading", name=page, exact=True, level=1).wait_for()
         drawn(tab)
-        background = tab.evaluate(
-            "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
-        )
         if faults := serious(tab):
             violations[page, "light"] = faults
+        light = background(tab)
         tab.emulate_media(color_scheme="dark")
-        wait_for(
-            tab,
-            lambda background=background: (
-                tab.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
-                != background
-            ),
-        )
+        wait_for(tab, lambda light=light: background(tab) != light)
+        drawn(tab)
         # Colours alone depend on the theme.
         if faults := serious(tab, ["color-contrast"]):
             violations[page, "dark"] = faults
         tab.emulate_media(color_scheme="light")
+        wait_for(tab, lambda light=light: background(tab) == light)
         drawn(tab)
     assert not violations
 

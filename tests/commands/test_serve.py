@@ -111,7 +111,7 @@ def test_streamlit_run_listens_on_this_machine_only(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux only")
-def test_a_server_for_others_shows_what_lies_in_its_folders_to_who_asks_for_its_name(tmp_path):
+def test_a_shared_server_shows_files_of_its_folders_by_name(tmp_path):
     for folder in ("in", "out"):
         (tmp_path / folder).mkdir()
         Image.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / folder / "a.png")

@@ -98,7 +98,7 @@ def test_roles_give_the_published_counts(fields):
 
 @settings(max_examples=8)
 @given(st.integers(0, 1000))
-def test_the_draw_is_spread_over_the_plates_and_hangs_on_the_seed(seed):
+def test_the_draw_is_spread_over_the_plates_and_depends_on_the_seed(seed):
     plates = [f"P{i}" for i in range(10)]
     taxol = pd.DataFrame(
         {
@@ -172,7 +172,7 @@ def test_channels_of_two_fields_in_one_row_are_refused(tmp_path, shared_data, im
         read_field_table(tmp_path)
 
 
-def test_a_field_that_stands_twice_is_refused(tmp_path, shared_data, images):
+def test_a_field_in_two_rows_is_an_error(tmp_path, shared_data, images):
     write_metadata(tmp_path, shared_data, pd.concat([images, images.iloc[[7]]]))
     with pytest.raises(InputError, match=rf"rows 9, {len(images) + 2}: the same plate, well, site"):
         read_field_table(tmp_path)

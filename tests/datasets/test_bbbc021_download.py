@@ -106,7 +106,7 @@ def test_labelled_keeps_what_a_study_needs_and_counts_all(tmp_path, site):
     assert len(list(folder.glob("*.tif"))) == 60 and len(asked_for(site, PLATE)) == 2
 
 
-def test_stalls_cuts_and_lies_on_the_way(tmp_path, site):
+def test_stalls_broken_connections_and_wrong_sizes_during_a_download(tmp_path, site):
     site.faults = {
         path_of(PLATE): ["stall", "cut", "no range", "long length"],
         path_of(OTHER): ["503", "short length", "trickle 900"],

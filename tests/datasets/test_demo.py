@@ -182,7 +182,7 @@ def test_swapped_wells_show_each_other():
     assert first.true == second.given and first.given == second.true
 
 
-def test_spoilt_images_look_spoilt(small):
+def test_damaged_images_differ_from_the_originals(small):
     good = small.images[(small.table["role"] == "scored").to_numpy()]
 
     def detail(images):

@@ -43,7 +43,7 @@ def test_every_digit_has_ink_inside_the_frame():
     assert (border > 100).any(axis=1).mean() < 0.1
 
 
-def test_digits_are_told_apart_across_seeds_but_not_by_their_mean_alone():
+def test_digits_are_separable_across_seeds_but_not_by_the_mean_alone():
     train, train_labels = digits.generate_digits(1500, seed=10)
     test, test_labels = digits.generate_digits(400, seed=11)
     train, test = train.reshape(1500, -1) / 255.0, test.reshape(400, -1) / 255.0

@@ -148,7 +148,7 @@ def test_a_second_run_goes_on(site, tmp_path):
     assert site.requests[-1][2] == f"bytes={len(DATA) // 2}-"
 
 
-def test_a_file_that_changed_in_between_is_begun_anew(site, tmp_path):
+def test_a_file_that_changed_in_between_is_downloaded_from_the_start(site, tmp_path):
     site.faults["/file"] = ["cut", "503", "503"]
     with pytest.raises(InputError):
         get(site, tmp_path, attempts=2)
@@ -182,7 +182,7 @@ def test_without_a_length_the_end_is_the_end(site, tmp_path):
     assert get(site, tmp_path, check=whole).read_bytes() == DATA
 
 
-def test_what_is_not_there_is_said_at_once(site, tmp_path):
+def test_a_missing_file_is_an_error_at_once(site, tmp_path):
     with pytest.raises(NotThereError, match="HTTP 404"):
         download(f"{site.url}/none", tmp_path / "none", **QUICK)
     assert len(site.requests) == 1
@@ -191,7 +191,7 @@ def test_what_is_not_there_is_said_at_once(site, tmp_path):
     assert remote_size(f"{site.url}/none") is None
 
 
-def test_nobody_at_home(tmp_path):
+def test_a_server_that_does_not_answer_is_an_error(tmp_path):
     with pytest.raises(InputError, match="brought nothing new"):
         download("http://127.0.0.1:9/file", tmp_path / "file", attempts=2, **QUICK)
 

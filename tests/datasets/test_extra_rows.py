@@ -69,7 +69,7 @@ def study(tmp_path_factory):
     return open_study(folder / "out")
 
 
-def test_every_image_as_known_as_unseen_and_spoilt(study):
+def test_every_image_is_predicted_as_known_unseen_and_damaged(study):
     images, table = study.images, study.table("vi")
     assert check_study(study.path) == []
     assert dict(images["role"].value_counts()) == {"scored": 12, "new": 12, "shifted": 12}

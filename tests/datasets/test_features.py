@@ -93,7 +93,7 @@ def test_an_array_with_its_metadata(profiles, tmp_path):
         read_features(tmp_path / "short.npy", metadata=metadata)
     with pytest.raises(InputError, match="--metadata FILE"):
         read_features(tmp_path / "e.npy")
-    with pytest.raises(InputError, match="has its own columns"):
+    with pytest.raises(InputError, match="has columns of metadata"):
         read_features(metadata, metadata=metadata)
 
 

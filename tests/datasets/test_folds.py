@@ -142,7 +142,7 @@ def test_folds_that_cannot_be_are_refused():
         make_folds(frame, leave_one_group_out(frame), ["X", "Y"], leave_batch_out=True)
 
 
-def test_description_tells_folds_apart():
+def test_description_distinguishes_folds():
     frame = table([("a", "X", "scored", "1"), ("b", "X", "scored", "1"), ("c", "Y", "scored", "2")])
     one = make_folds(frame, leave_one_group_out(frame), ["X", "Y"])
     other = make_folds(frame, grouped_folds(frame, 2), ["X", "Y"])

@@ -264,7 +264,7 @@ def test_a_pattern_of_the_user(tmp_path):
         ("(?P<well>", "no regular expression"),
         (r"(?P<wel>.)", "did you mean 'well'"),
         ("[a-z]+", "named groups expected"),
-        (r"(?P<well>Z\d\d\d)", "fits none of 17"),
+        (r"(?P<well>Z\d\d\d)", "not match any of 17"),
         ("(?P<well>a{99999999999})", "no regular expression"),
         ("(" * 3000, "no regular expression"),
         (r"(?P<z>\d)(?P<plane>\d)", "two groups are the plane"),

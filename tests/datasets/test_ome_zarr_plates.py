@@ -181,7 +181,7 @@ def test_a_field_without_its_chunks_is_no_dark_image(zarr, tmp_path):
     path = write_plate(zarr, tmp_path / "s.zarr")
     for chunk in chunks(path / "A" / "1" / "0"):
         chunk.unlink()
-    with pytest.raises(InputError, match="none of its chunks"):
+    with pytest.raises(InputError, match="chunks are missing"):
         read_ome_zarr(path / "A" / "1" / "0")
     damaged = chunks(path / "A" / "1" / "1")[0]
     damaged.write_bytes(damaged.read_bytes()[:40])

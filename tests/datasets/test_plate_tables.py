@@ -217,7 +217,7 @@ def test_rows_per_channel_without_fields_are_refused(write):
         "\\\\server\\share\\P1\\a.tif",
     ],
 )
-def test_the_longest_end_of_a_path_that_exists_is_taken(tmp_path, path):
+def test_the_longest_end_of_a_path_that_exists_is_used(tmp_path, path):
     for folder in ("P1", "P2", "."):
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / "a.tif").touch()

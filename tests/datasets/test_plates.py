@@ -80,7 +80,7 @@ def test_a_prepared_source_opens_without_the_originals(rgb_set, tmp_path):
         open_source(tmp_path / "nothing")
 
 
-def test_what_is_done_is_kept_and_other_settings_begin_anew(rgb_set, tmp_path, monkeypatch):
+def test_finished_work_is_kept_and_other_settings_start_again(rgb_set, tmp_path, monkeypatch):
     load_plate(rgb_set, tmp_path / "made", size=20)
     with monkeypatch.context() as patched:
         patched.setattr(pixels, "read_field_files", None)
@@ -236,7 +236,7 @@ def test_more_than_half_bad_is_an_error(rgb_set, tmp_path):
         load_plate(rgb_set, tmp_path / "made")
 
 
-def test_a_class_whose_images_are_all_bad_is_an_error(rgb_set, tmp_path):
+def test_a_class_without_a_readable_image_is_an_error(rgb_set, tmp_path):
     for i in (0, *range(8, 14)):
         (rgb_set.parent / f"f{i}.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"label down; row 10: .*f8\.png is empty"):
@@ -359,7 +359,7 @@ def test_names_are_data_not_syntax(rgb_set, tmp_path):
     assert source.table["compound"].tolist() == [names[i % len(names)] for i in range(16)]
 
 
-def test_the_same_image_in_two_groups_is_said(rgb_set, tmp_path):
+def test_the_same_image_in_two_groups_gives_a_warning(rgb_set, tmp_path):
     data = (rgb_set.parent / "f0.png").read_bytes()
     (rgb_set.parent / "f13.png").write_bytes(data)
     source = load_plate(rgb_set, tmp_path / "made")

@@ -148,7 +148,7 @@ def test_the_report_words_a_suspect_like_the_page(shared_data, monkeypatch, tmp_
     assert "-1.00 to 1.00" not in said
 
 
-def test_spoilt_copies_are_no_wrong_calls_of_a_compound(tmp_path):
+def test_damaged_copies_are_no_wrong_calls_of_a_compound(tmp_path):
     p = np.array([[0.9, 0.1], [0.1, 0.9], [0.2, 0.8]])
     images = pd.DataFrame(
         {

@@ -30,7 +30,7 @@ def test_every_sample_of_every_class_is_a_dot():
 @pytest.mark.parametrize(
     ("label", "words"), [(0, "✓ right"), (1, "<b>✕ wrong</b>"), (None, "predicted")]
 )
-def test_the_verdict_stands_beside_the_predicted_class(label, words):
+def test_the_verdict_is_beside_the_predicted_class(label, words):
     mean = np.array([0.7, 0.1, 0.1, 0.1])
     figure = figures.distribution(figures.Average(mean), CLASSES, label)
     verdict = next(a for a in figure.layout.annotations if a.text == words)
@@ -39,7 +39,7 @@ def test_the_verdict_stands_beside_the_predicted_class(label, words):
     assert ("class 1 (label)" in ticks) == (label == 1)
 
 
-def test_both_networks_stand_side_by_side_under_their_names():
+def test_both_networks_are_side_by_side_under_their_names():
     one, other = (
         figures.Average(np.array([0.9, 0.1])),
         figures.Average(np.array([0.4, 0.6]), "Standard", style.STANDARD),

@@ -63,7 +63,7 @@ def test_marginal_bars_count_all_images_and_name_themselves():
     assert scatter.bar_of(wrong.customdata[0]) == ("standard", 1, "wrong")
 
 
-def test_corners_say_their_counts_and_the_cut_offs_stand_where_they_are():
+def test_corners_show_counts_and_lines_are_at_the_cut_offs():
     figure = drawn()
     said = {a.text for a in figure.layout.annotations}
     assert "<b>3</b> both sure" in said and "<b>2</b> neither sure" in said

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from page_studies import ROOT
 
+RUNNING = "[data-testid=stApp]:not([data-test-script-state=notRunning])"
+
 
 def wait_for(tab, condition, seconds: int = 40) -> None:
     """Until the condition holds; AssertionError when it never does."""
@@ -26,6 +28,21 @@ def wait_for(tab, condition, seconds: int = 40) -> None:
 def settled(tab) -> None:
     """Until the page is drawn to its end: what is looked up on it stays where it is."""
     tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
+def press_until(tab, key: str, condition, seconds: int = 40) -> None:
+    """Presses a key whose shortcut starts a run, until the condition holds.
+
+    Streamlit listens to a shortcut from the moment its button is mounted again after a run. A press
+    before that starts nothing, so it is pressed again when no run has begun.
+    """
+    for _ in range(5):
+        tab.keyboard.press(key)
+        for _ in range(20):
+            if condition() or tab.locator(RUNNING).count():
+                return wait_for(tab, condition, seconds)
+            tab.wait_for_timeout(50)
+    raise AssertionError(f"{key} does nothing")
 
 
 @contextmanager

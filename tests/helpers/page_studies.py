@@ -11,6 +11,7 @@ from PIL import Image
 from screens import CLASSES as SCREEN_CLASSES
 from screens import calling, screen
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 from study_writing import write_study
 
 from bnn_core.measures.uncertainty import Moments, moments, summarise
@@ -28,7 +29,7 @@ def pages(
     cookies: dict[str, str] | None = None,
     **query: object,
 ) -> AppTest:
-    """The app over the studies in `cache`, run once on its first page, then on pages/<page>.
+    """The app over the studies in `cache`, opened on pages/<page> (the first page: Overview).
 
     cookies: of the browser, which a test has not.
     """
@@ -37,8 +38,11 @@ def pages(
     app = AppTest.from_file(str(ROOT / "pages" / "main.py"), default_timeout=60)
     for name, value in query.items():
         app.query_params[name] = value
-    app.run()
-    return app if page is None else app.switch_page(page).run()
+    if page is not None:
+        # What switch_page() does; that needs a run of the first page before, which is slow. The last
+        # part of the page's address is the name of its file or folder.
+        app._page_hash = calc_hash(Path(page).parent.name or Path(page).stem)
+    return app.run()
 
 
 def write_animals(cache: Path, name: str = "animals", n: int = 300, seed: int = 0) -> Path:

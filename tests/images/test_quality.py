@@ -95,7 +95,7 @@ def test_no_dna_channel_means_no_count():
     assert measured["focus"].shape == (2,)
 
 
-def test_twelve_bit_cameras_saturate_at_their_own_full_scale():
+def test_twelve_bit_images_saturate_at_4095():
     histogram = Histogram(3)
     histogram.add(np.array([[[255]], [[300]], [[4095]]], dtype=np.uint16))
     np.testing.assert_array_equal(histogram.ceilings(), [255, 1023, 4095])

@@ -146,7 +146,7 @@ def test_any_crop_gives_a_picture_or_a_clear_error(crop):
         {"crop": (0.5, 0.0, 0.5, 1.0)},
     ],
 )
-def test_what_cannot_be_drawn_is_said(wrong):
+def test_what_cannot_be_drawn_is_listed(wrong):
     with pytest.raises(InputError):
         render(field(), channel_colours(BBBC021), **wrong)
 

@@ -75,7 +75,7 @@ def test_stretch_counts_the_nines():
     assert scale.ticks(ends) == {0: "0", half: "0.5", 1: "0.9", 2: "0.99", 3: "0.999", 4: "0.9999"}
 
 
-def test_certain_images_stand_beside_the_surest_that_float32_can_tell():
+def test_certain_images_are_placed_at_the_surest_value_of_float32():
     scale = Scale("confidence", 0.5, (0, 1), stretched=True)
     p = np.array([np.nextafter(np.float32(1), np.float32(0)), 1.0], dtype=np.float64)
     surest, certain = scale.place(1 - 2 * np.sqrt(p * (1 - p)))

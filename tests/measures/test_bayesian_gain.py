@@ -38,7 +38,7 @@ def test_a_better_method_is_named_with_its_cost():
     assert sentence([gain]).startswith("Better") and "2.0 times" in sentence([gain])
 
 
-def test_a_worse_or_equal_one_is_said_not_to_beat_it():
+def test_a_worse_or_equal_method_does_not_beat_it():
     for gap in (0.0, -0.08):
         (gain,) = gains(*study(gap))
         assert not gain.better and sentence([gain]).startswith("No method beats")

@@ -159,7 +159,7 @@ def test_nothing_scored_is_no_error(planted):
     assert found.n == 0 and found.standing("accuracy") is None
 
 
-def test_what_a_method_rests_on_counts_to_its_training():
+def test_the_training_that_a_method_builds_on_counts_as_its_training():
     found = times(
         {
             "standard": {"seconds": {"training": {"wall": 10.0, "cpu": 9.0}}},

@@ -164,7 +164,7 @@ def test_no_rows_no_units(table):
         aggregate(table, "compound", ["x", "y"], "median")
 
 
-def test_what_was_added_is_not_the_studys_own_whatever_its_role():
+def test_added_images_are_not_original_whatever_their_role():
     table = pd.DataFrame(
         {
             "role": ["scored", "unlabelled", "control", "shifted", "new", "unlabelled"],

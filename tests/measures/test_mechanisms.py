@@ -101,7 +101,7 @@ def test_the_published_counts_of_colchicine(authors):
     assert found.loc["colchicine", ["right", "called"]].tolist() == [0, ("Kinase inhibitors",)]
 
 
-def test_names_of_classes_stand_clear_of_bars_and_of_one_another():
+def test_names_of_classes_do_not_overlap_bars_or_each_other():
     bins = Bins("confidence", 0.0, 1.0, 20)
     counts = pd.DataFrame(
         {

@@ -42,14 +42,14 @@ def table():
     )
 
 
-def test_sets_of_plates_are_told_from_sets_of_pictures(table):
+def test_sets_of_plates_are_distinguished_from_sets_of_pictures(table):
     assert plate_sets(table) == {"may": 26}
     letters = table.iloc[:3].assign(source="letters", compound=None)
     assert plate_sets(pd.concat([table, letters])) == {"may": 26}
     assert plate_sets(table.drop(columns="source")) == {}
 
 
-def test_unlikeness_is_a_share_of_the_studys_own_images(table):
+def test_unlikeness_is_a_share_of_the_studys_original_images(table):
     share = rank_among_known(table)
     own = np.sort(table["distance"].to_numpy()[:100])
     expected = [(own <= d).mean() for d in table["distance"]]

@@ -119,7 +119,7 @@ def test_look_alikes_and_cases_are_kept_apart(letters):
     }
 
 
-def test_planted_letters_are_told_as_they_are(letters):
+def test_planted_letters_have_the_planted_separation(letters):
     lines = ood.kind_table(letters, "confidence", 0.5).set_index(["group", "kind"])
     assert lines.loc[("new", "O"), "called"] == "0"
     assert lines.loc[("new", "O"), "above"] > 0.95 and not lines.loc[("new", "O"), "bimodal"]
@@ -147,7 +147,7 @@ def test_every_kind_weighs_alike_in_a_distribution(letters):
     assert_allclose(by_kind.groupby(["group", "kind"])["share"].sum(), 1)
 
 
-def test_an_unseen_mechanism_is_compared_within_its_own_fold():
+def test_an_unseen_mechanism_is_compared_within_the_same_fold():
     """Two folds on scales of their own: pooled, B would pass for known."""
     table = study_table(
         [

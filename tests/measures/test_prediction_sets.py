@@ -78,7 +78,7 @@ def test_groups_of_one_image_are_single_images():
     np.testing.assert_array_equal(alone.member, named.member)
 
 
-def test_an_image_is_not_judged_by_its_own_compound():
+def test_an_image_is_not_judged_by_images_of_the_same_compound():
     p, label, group = world(2, 2, 30, 0.5)
     mine = group == "0.0"
     other = np.where(mine, -1, label)

@@ -88,7 +88,7 @@ def test_the_split_adds_up_to_p_times_one_minus_p(samples):
 
 
 @given(softmax_samples())
-def test_equation_8_from_its_own_words(samples):
+def test_equation_8_against_a_direct_computation(samples):
     table = summarise(moments(samples), classes(samples))
     for i in range(samples.shape[1]):
         k = samples[:, i].mean(axis=0).argmax()

@@ -54,7 +54,7 @@ def test_images_that_are_not_square_are_not_turned():
     assert len({tuple(i.flatten().tolist()) for i in changed}) == 4
 
 
-def test_shift_moves_every_image_by_its_own_step_and_zeros_move_in():
+def test_shift_moves_each_image_by_a_separate_step_and_fills_with_zeros():
     torch.manual_seed(0)
     x = torch.zeros(200, 1, 7, 7)
     x[:, :, 3, 3] = 1.0
@@ -64,7 +64,7 @@ def test_shift_moves_every_image_by_its_own_step_and_zeros_move_in():
     assert places == {(r, c) for r in range(1, 6) for c in range(1, 6)}
 
 
-def test_crops_are_windows_of_their_own_image():
+def test_crops_are_windows_of_the_same_image():
     torch.manual_seed(0)
     x = torch.rand(40, 2, 6, 8)
     crops = random_crop(x, 4)

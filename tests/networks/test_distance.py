@@ -19,7 +19,7 @@ def drawn(n, size, seed=0):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(100, 200), st.integers(2, 90), st.integers(0, 99))
-def test_training_images_lie_at_one_from_their_own_class(n, size, seed):
+def test_training_images_are_at_distance_one_from_their_class(n, size, seed):
     features, targets = drawn(n, size, seed)
     cloud = training_cloud(features, targets)
     own = np.array(
@@ -43,7 +43,7 @@ def test_with_all_directions_it_is_the_mahalanobis_distance():
     assert_allclose(cloud.distance(x), np.sqrt(squared.min(axis=0) / 8), rtol=1e-5)
 
 
-def test_what_lies_elsewhere_is_farther_though_a_class_is_nearest():
+def test_an_image_far_from_all_classes_is_farther_than_training_images():
     features, targets = drawn(600, 200)
     known, _ = drawn(300, 200, seed=1)
     new = known.copy()

@@ -44,7 +44,7 @@ def test_a_wrong_number_is_a_failed_check(script, tmp_path, monkeypatch):
     assert script.main(arguments) == 1
 
 
-def test_no_gpu_and_unknown_sections_are_said_at_once(script, tmp_path, monkeypatch):
+def test_no_gpu_and_unknown_sections_are_errors_at_the_start(script, tmp_path, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(SystemExit, match="no GPU"):
         script.main(["--out", str(tmp_path)])

@@ -17,7 +17,7 @@ from bnn_core.networks import lenet5_gpu
 
 torch.manual_seed(0)
 lenet5_gpu.IMAGES = 16
-for groups, networks, outputs, channels in ((1, 3, 6, 2), (2, 2, 16, 1), (1, 1, 16, 1)):
+for groups, networks, outputs, channels in ((1, 2, 6, 2), (2, 2, 16, 1)):
     x = torch.randn(groups, channels, 8, 8, 32)
     weight, bias = torch.randn(networks, outputs, channels, 5, 5), torch.randn(networks, outputs)
     ours = lenet5_gpu._layer(x, lenet5_gpu._padded(weight), bias, 8)

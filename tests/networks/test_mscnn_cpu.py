@@ -56,7 +56,7 @@ def test_any_size_channels_and_pathways(shape, pathways):
     assert_same(draw_networks(bayesian, plain, 2, seed=0), torch.randn(9, *shape))
 
 
-def test_members_with_their_own_statistics(monkeypatch):
+def test_members_have_separate_batchnorm_statistics(monkeypatch):
     """Of an ensemble everything differs, BatchNorm too; and two threads."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     shape = (3, 16, 16)

@@ -89,7 +89,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, data, changes):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_margins_of_a_network_that_stands_still_are_its_own(tmp_path, data):
+def test_margins_are_those_of_a_network_that_does_not_change(tmp_path, data):
     """Without learning each epoch gives the same margins; validation images have none."""
     config = replace(CONFIG, epochs=5, bayesian=False, learning_rate=1e-30, batch_size=7)
     network = train(tmp_path, config, data)
@@ -148,7 +148,7 @@ def test_a_finished_training_is_loaded_not_repeated(tmp_path, data):
         train(tmp_path, replace(CONFIG, epochs=4), data)
 
 
-def test_rho_has_a_learning_rate_of_its_own_and_sigma_moves(tmp_path, data):
+def test_rho_has_a_separate_learning_rate_and_sigma_changes(tmp_path, data):
     config = replace(
         CONFIG, epochs=4, learning_rate=1e-3, rho_learning_rate=0.1, sigma_init=0.5, kl_weight=0.1,
         prior_scale="layer",

@@ -140,7 +140,7 @@ def test_every_view_has_an_address(monkeypatch, cache, query):
     assert "All 300 images are drawn" in text_of(app)
 
 
-def test_a_score_of_several_networks_stands_against_raw_softmax(monkeypatch, cache, tables):
+def test_a_score_of_several_networks_is_plotted_against_raw_softmax(monkeypatch, cache, tables):
     app = pages(monkeypatch, cache, PAGE, study="animals", score="mutual information")
     assert "A single network has no mutual information" in text_of(app)
     sure = (tables[0]["mutual_information"] <= app.slider(key="cut_mutual_information").value) & (
@@ -149,7 +149,7 @@ def test_a_score_of_several_networks_stands_against_raw_softmax(monkeypatch, cac
     assert f"**Both sure**: {sure.sum()} of 300" in text_of(app)
 
 
-def test_more_images_than_are_drawn_are_counted_and_said(monkeypatch, cache, tables):
+def test_more_images_than_are_drawn_are_counted_in_a_note(monkeypatch, cache, tables):
     monkeypatch.setattr(selection, "MOST_DRAWN", 100)
     app = pages(monkeypatch, cache, PAGE, study="animals", score=PUBLISHED, mark="img-00")
     assert "**100 of 300** images are drawn as points" in text_of(app)

@@ -98,7 +98,7 @@ def test_two_methods_without_samples_or_times_and_a_filter_that_leaves_nothing(m
         ("out_of_distribution/page.py", write_others),
     ],
 )
-def test_where_no_image_passes_the_filters_all_pages_say_so_alike(
+def test_all_pages_give_the_same_message_where_no_image_passes_the_filters(
     monkeypatch, tmp_path, page, write
 ):
     write(tmp_path)
@@ -108,6 +108,6 @@ def test_where_no_image_passes_the_filters_all_pages_say_so_alike(
 
 
 @pytest.mark.parametrize("page", ["confidence.py", "help.py", "mechanisms/page.py"])
-def test_pages_cope_with_five_methods(monkeypatch, cache, page):
+def test_pages_show_five_methods_without_an_error(monkeypatch, cache, page):
     app = pages(monkeypatch, cache, page, study="rivals")
     assert not app.exception and not app.error

@@ -86,7 +86,9 @@ def test_a_form_that_was_shut_is_as_it_was_left_until_it_is_recorded(app, cache)
     assert field(app, "button_group", "Decision").value == "unsure"
 
 
-def test_a_draft_outlives_a_reload_in_its_own_browser_and_can_be_discarded(monkeypatch, cache, app):
+def test_a_draft_survives_a_reload_in_the_same_browser_and_can_be_discarded(
+    monkeypatch, cache, app
+):
     left = fill(app)
     assert "one_flag_continue" not in keys(loaded(monkeypatch, cache, {"bnn_browser": "another"}))
     again = loaded(monkeypatch, cache)
@@ -96,7 +98,7 @@ def test_a_draft_outlives_a_reload_in_its_own_browser_and_can_be_discarded(monke
     assert field(opened(again), "text_area", "Note").value == ""
 
 
-def test_what_is_missing_is_said_below_its_field_and_nothing_is_recorded(app, cache):
+def test_a_missing_entry_is_named_below_its_field_and_nothing_is_recorded(app, cache):
     study, log = open_study(cache / "animals"), ReviewLog(cache)
     field(app, "button_group", "Decision").set_value("relabel").run()
     app.button(key="one_flag_go").click().run()
@@ -143,7 +145,7 @@ def test_a_field_that_is_sent_with_the_click_and_kept_after_it_makes_no_draft(mo
     assert "one_flag_undo" in keys(app) and "one_flag_continue" not in keys(app)
 
 
-def test_two_who_decide_the_same_image_are_both_told(monkeypatch, cache):
+def test_two_reviewers_of_the_same_image_both_get_a_message(monkeypatch, cache):
     study, log = open_study(cache / "animals"), ReviewLog(cache)
     tabs = {
         who: loaded(monkeypatch, cache, {"bnn_browser": who, "bnn_reviewer": who})
@@ -163,7 +165,7 @@ def test_two_who_decide_the_same_image_are_both_told(monkeypatch, cache):
     assert "Ada decided" not in text_of(tabs["Zoe"].run())
 
 
-def test_what_comes_between_the_question_and_the_record_is_told_afterwards(monkeypatch, cache, app):
+def test_a_decision_between_question_and_record_is_reported_afterwards(monkeypatch, cache, app):
     study, log = open_study(cache / "animals"), ReviewLog(cache)
     row = int(np.flatnonzero(study.images["image_id"] == image_in_view(app))[0])
     flag = ReviewLog.flag

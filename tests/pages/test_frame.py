@@ -84,9 +84,7 @@ def test_an_exported_file_is_named_after_what_it_holds():
     assert panels.file_name("../..") == "selection.csv"
 
 
-def test_a_cut_off_starts_where_it_keeps_as_many_as_c_and_anew_in_another_study(
-    monkeypatch, tmp_path
-):
+def test_a_cut_off_starts_where_it_keeps_as_many_as_c_in_each_study(monkeypatch, tmp_path):
     write_animals(tmp_path)
     write_animals(tmp_path, "others", seed=4)
     monkeypatch.setenv("BNN_CACHE", str(tmp_path))

@@ -90,7 +90,7 @@ def test_the_sentence_says_votes_average_and_verdict(monkeypatch, cache, table):
     assert f"**{table['predicted'][row]}** at {table['top_softmax'][row]:.3f}" in said
     assert "✕ wrong" in said
     share = table["epistemic"][row] / (table["epistemic"][row] + table["aleatoric"][row])
-    assert f"Of its uncertainty, {share:.0%} is epistemic" in said
+    assert f"Of its uncertainty, {100 * share:.0f} % is epistemic" in said
 
 
 def test_a_click_in_the_strip_goes_to_that_image(monkeypatch, cache, table):

@@ -84,7 +84,7 @@ def test_a_clicked_mark_shows_exactly_its_images(monkeypatch, cache):
     assert not app.run().exception
 
 
-def test_unseen_mechanisms_and_whom_they_imitate(monkeypatch, cache):
+def test_unseen_mechanisms_and_their_predicted_classes(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="unseen")
     assert not app.exception
     lines = app.dataframe[0].value.set_index("which")
@@ -94,7 +94,7 @@ def test_unseen_mechanisms_and_whom_they_imitate(monkeypatch, cache):
     assert "False alarms" in text_of(app)
 
 
-def test_other_pages_keep_to_the_studys_own_images(monkeypatch, cache):
+def test_other_pages_show_the_studys_original_images(monkeypatch, cache):
     study = open_study(cache / "unseen")
     table = study.table("vi")
     looks = first_looks({"vi": table}, np.arange(len(table)), "vi", None, "confidence")

@@ -37,7 +37,7 @@ def test_an_empty_cache_says_which_command_to_type(monkeypatch, tmp_path):
     assert "bnn study" in app.info[0].value and str(tmp_path) in app.info[0].value
 
 
-def test_the_app_opens_on_the_newest_own_study_else_on_the_ready_made_one(monkeypatch, tmp_path):
+def test_the_app_opens_on_the_newest_study_of_the_user_else_on_the_demo(monkeypatch, tmp_path):
     made = {"demo": "2026-03-01", "old": "2025-01-01"}
     for name, created in made.items():
         path = write_animals(tmp_path, name, n=60) / "study.json"
@@ -146,7 +146,7 @@ def test_another_first_look_shows_other_images(monkeypatch, cache):
     assert "2 pairs" in text_of(app) and not app.exception
 
 
-def test_fitted_numbers_and_a_gaussian_prior_are_said(tmp_path):
+def test_fitted_numbers_and_a_gaussian_prior_are_shown(tmp_path):
     path = write_rivals(tmp_path, "fitted", n=60)
     meta = json.loads((path / "study.json").read_text())
     meta["methods"]["vi"] |= {"prior": "gaussian", "prior_sigma1": 1.0, "prior_sigma2": 0.002}
@@ -159,7 +159,7 @@ def test_fitted_numbers_and_a_gaussian_prior_are_said(tmp_path):
     assert any("lower limit" in text for text in lines["fitted: temperature"])
 
 
-def test_baselines_and_shortcuts_stand_beside_the_accuracy(monkeypatch, tmp_path):
+def test_baselines_and_shortcuts_are_beside_the_accuracy(monkeypatch, tmp_path):
     study = open_study(write_screen(tmp_path))
     found = study_baselines(study)
     app = pages(monkeypatch, tmp_path, study="screen")

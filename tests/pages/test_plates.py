@@ -95,7 +95,7 @@ def axes(app):
     ][1:]
 
 
-def test_differences_from_the_plates_mean_are_said_to_be_such(monkeypatch, cache):
+def test_differences_from_the_plates_mean_are_named_so(monkeypatch, cache):
     app = pages(monkeypatch, cache, "plates/page.py", study="screen")
     assert axes(app) == ["mean signed confidence<br>minus the plate's mean"] * 2
     assert "0 is the mean of the well's plate" in text_of(app)
@@ -149,7 +149,7 @@ def test_one_stray_well_keeps_no_map_away(monkeypatch, tmp_path):
     assert app.selectbox(key="plate_format_48").value == 48
 
 
-def test_the_plates_of_an_added_set_have_a_map_of_their_own(monkeypatch, tmp_path, cache):
+def test_the_plates_of_an_added_set_have_a_separate_map(monkeypatch, tmp_path, cache):
     write_with_new_plates(tmp_path)
     app = pages(monkeypatch, tmp_path, "plates/page.py", study="plates")
     assert not app.exception and "8 images added later" in text_of(app)

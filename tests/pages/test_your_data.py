@@ -281,7 +281,7 @@ def test_a_folder_is_recognised_and_its_plate_map_joined(monkeypatch, cache, tmp
     assert "12 image files" in app.warning[0].value
 
 
-def test_a_server_reads_no_folder_or_plate_map_outside_its_own(monkeypatch, cache, tmp_path):
+def test_a_server_reads_no_folder_or_plate_map_outside_its_roots(monkeypatch, cache, tmp_path):
     inside, outside = tmp_path / "in", tmp_path / "out"
     for folder in (inside, outside):
         folder.mkdir()

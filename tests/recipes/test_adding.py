@@ -227,7 +227,7 @@ def test_the_command(study, tmp_path, capsys):
     assert "keeps no networks of the method" in capsys.readouterr().err
 
 
-def test_every_method_predicts_more_images_with_its_own_networks(tmp_path):
+def test_every_method_predicts_more_images_with_the_same_networks(tmp_path):
     every = with_rivals(
         {"standard": TrainConfig(bayesian=False, epochs=1), "vi": TrainConfig(epochs=1)}, members=2
     )

@@ -44,7 +44,7 @@ def fields(folder):
     return table, intensity_statistics(small)
 
 
-def test_the_real_fields_are_told_by_nuclei_and_brightness(shared_data):
+def test_the_real_fields_are_described_by_nuclei_and_brightness(shared_data):
     """Measured before: 48 % of 660 fields by nuclei, 82 % with 27 statistics, compounds left out."""
     table, statistics = fields(shared_data / "bbbc021")
     assert statistics.shape == (660, 27)

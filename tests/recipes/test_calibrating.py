@@ -38,7 +38,7 @@ def test_a_planted_temperature_is_found_again(overconfidence):
     assert len(temperatures) == FOLDS
 
 
-def test_a_folds_own_labels_do_not_enter():
+def test_labels_of_the_held_out_fold_are_not_used():
     results, targets = results_of(2.0)
     changed = targets.copy()
     changed[results[1].rows] = (changed[results[1].rows] + 1) % CLASSES

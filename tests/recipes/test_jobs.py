@@ -92,7 +92,7 @@ def test_progress_waiting_and_cancel(tmp_path, slow):
     assert not (second / jobs.LOG).exists()
 
 
-def test_a_job_whose_runner_died_is_interrupted_and_continues(tmp_path, slow):
+def test_a_job_with_a_dead_runner_is_interrupted_and_continues(tmp_path, slow):
     root = tmp_path.resolve()
     folder = write_job(root, 1, 0)
     (folder / jobs.LOG).write_text("reading\n")  # started, not ended, and no runner lives

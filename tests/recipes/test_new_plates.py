@@ -117,7 +117,7 @@ def test_the_studys_images_as_a_new_table_have_the_studys_numbers(study, screen,
     )
 
 
-def test_a_new_plate_is_scaled_by_its_own_percentiles(study, tmp_path):
+def test_a_new_plate_is_scaled_by_the_percentiles_of_that_plate(study, tmp_path):
     """The same pictures at five times the exposure are predicted the same."""
     for name, gain in (("one", 1), ("five", 5)):
         (tmp_path / name).mkdir()

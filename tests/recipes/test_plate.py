@@ -124,7 +124,7 @@ def test_more_folds_than_compounds_are_refused_before_any_image_is_read(table, t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_images_in_a_folder_of_their_own_are_planned_and_resumed(table, tmp_path):
+def test_images_in_a_separate_folder_are_planned_and_resumed(table, tmp_path):
     moved = tmp_path / "tables" / "fields.csv"
     moved.parent.mkdir()
     moved.write_bytes(table.read_bytes())
@@ -162,7 +162,7 @@ def test_the_slurm_script_runs_every_fold_and_the_last_assembles(table, tmp_path
     assert len(open_study(out).images) == 14
 
 
-def test_images_left_out_are_said_and_listed_at_once(table, tmp_path, capsys, monkeypatch):
+def test_images_left_out_are_counted_and_listed_at_once(table, tmp_path, capsys, monkeypatch):
     out = tmp_path / "s"
     argv = [
         "study",
@@ -191,7 +191,7 @@ def test_images_left_out_are_said_and_listed_at_once(table, tmp_path, capsys, mo
     assert "1 of 15 images could not be used" in capsys.readouterr().err
 
 
-def test_images_of_the_study_itself_are_told_from_new_ones(study, table, tmp_path, capsys):
+def test_images_of_the_study_are_distinguished_from_new_ones(study, table, tmp_path, capsys):
     shown = tmp_path / "shown"
     shown.mkdir()
     (shown / "copy.png").write_bytes((table.parent / "a0.png").read_bytes())
@@ -412,7 +412,7 @@ def test_wrong_flags_are_found_before_the_images_are_read(table, study, tmp_path
         assert "a number above 0 expected" in capsys.readouterr().err
 
 
-def test_crops_larger_than_the_images_are_refused_or_said(table, tmp_path, capsys):
+def test_crops_larger_than_the_images_are_an_error_or_a_warning(table, tmp_path, capsys):
     argv = [
         "study",
         "plate",
@@ -438,7 +438,7 @@ def test_crops_larger_than_the_images_are_refused_or_said(table, tmp_path, capsy
     assert said.count("images of 8 pixels are smaller than the preset's crops of 64") == 1
 
 
-def test_slips_of_the_pen_are_said_before_the_images_are_read(table, tmp_path, capsys):
+def test_typing_mistakes_give_a_warning_before_the_images_are_read(table, tmp_path, capsys):
     rows = pd.read_csv(table)
     rows.loc[0, "moa"] = "x"
     rows.to_csv(table.with_name("slip.csv"), index=False)

@@ -69,7 +69,7 @@ def test_a_list_restores_a_lost_log(flagged, make_study, fields, tmp_path, kind)
     assert new.state(study).empty
 
 
-def test_importing_ones_own_list_changes_nothing(flagged):
+def test_importing_an_unchanged_list_changes_nothing(flagged):
     study, log, file = flagged
     file.write_bytes(export_bytes(study, log, rows=range(8)))
     found = import_flags(file, study, log, "Cleo")
@@ -153,7 +153,7 @@ def test_a_row_without_time_replaces_nothing_unasked(flagged):
     assert [(r.event.reviewer, r.reviewer) for r in found.replacing] == [("Cleo", "Ada")]
 
 
-def test_a_list_brings_back_what_was_undone(flagged):
+def test_a_list_restores_what_was_undone(flagged):
     study, log, file = flagged
     file.write_bytes(export_bytes(study, log))
     log.undo(study, "Ada")

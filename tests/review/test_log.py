@@ -102,7 +102,7 @@ def test_a_new_action_ends_redo_for_its_reviewer_only(log, make_study):
     assert log.redo(study, "Ada") is None
 
 
-def test_undo_takes_back_only_ones_own(log, make_study):
+def test_undo_affects_only_the_same_reviewer(log, make_study):
     study = make_study()
     log.flag(study, [0, 1], reviewer="Ada", **EXCLUDE)
     log.flag(study, [1, 2], reviewer="Ben", **KEEP)

@@ -43,7 +43,7 @@ def test_a_hard_mechanism_is_no_suspect():
     assert hard.min() > 0.5 and lonely[0][0] < 0.35
 
 
-def test_a_swapped_well_stands_out_of_its_compound():
+def test_a_swapped_well_differs_from_its_compound():
     rows = images({"A1": [[0.9], [0.9], [0.09]], "A2": [[0.9], [0.9], [0.9]]})
     by_well = shares_of_expected(rows)[1]
     np.testing.assert_allclose(by_well, [1, 1, 0.1, 1, 1, 1])
@@ -55,7 +55,7 @@ def test_wells_without_compounds_are_compared_by_label():
     np.testing.assert_allclose(by_well, [0.125, 1, 1, 1])
 
 
-def test_an_image_of_no_known_group_stands_for_itself():
+def test_an_image_of_no_known_group_is_a_group():
     rows = images({"A1": [[0.1], [0.8]], "A2": [[0.8], [0.8]]})
     rows.loc[0, "compound"] = None
     by_compound, _ = shares_of_expected(rows)

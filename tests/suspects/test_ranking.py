@@ -153,7 +153,7 @@ def test_a_class_of_the_same_batch_is_less_remarkable_where_batches_pull():
     assert known["D2z"] > unknown["D2z"] and known["D1x"] < unknown["D1x"]
 
 
-def test_wells_are_compared_with_their_own_compound():
+def test_wells_are_compared_with_the_same_compound():
     images = screen()
     names = images["label"].where(images["compound"] != "B1", "D").tolist()
     swapped = ((images["plate"] == "W1P2") & (images["well"] == "C02")).to_numpy()  # of B1
@@ -220,7 +220,7 @@ def test_only_classes_with_half_the_images_of_the_commonest_are_suspected(as_a, 
     assert ranked.set_index("compound").loc["B1", "suspected"] == suspected
 
 
-def test_a_compound_that_the_second_opinion_lacks_keeps_its_own_score():
+def test_a_compound_that_the_second_opinion_lacks_keeps_its_score():
     table = called(screen(), {"B1": "D", "C1": "A"})
     second = called(screen(), {})
     alone = rank(table, CLASSES, resamples=20).set_index("compound")

@@ -49,7 +49,7 @@ def test_usual_columns_are_found(columns, names):
     assert not found.logits
 
 
-def test_logits_are_told_apart():
+def test_logits_are_recognised():
     found = find_class_columns(frame(["logit_a", "logit_b"]), ["logit_a", "logit_b"], [])
     assert found.logits
 
@@ -218,7 +218,7 @@ def test_names_are_spelt_as_in_the_labels():
         ("a_b", "a-b", "a.b"),
     ],
 )
-def test_signs_tell_classes_apart(names):
+def test_signs_distinguish_classes(names):
     columns = columns_of(*names, prefix="p_")
     labels = [name.swapcase() for name in names]
     assert name_classes(columns, P, labels[::-1], None)[0] == labels

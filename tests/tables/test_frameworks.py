@@ -148,7 +148,7 @@ def test_lists_of_a_text_pipeline(importing):
     assert found.classes == NAMES and found.images["path"].iloc[3] == "3.png"
 
 
-def test_features_beside_the_probabilities_are_not_taken(importing):
+def test_features_beside_the_probabilities_are_not_read_as_classes(importing):
     rng = np.random.default_rng(0)
     extra = {f"feature_{k}": rng.random(4) for k in range(6)}
     found = importing({"label": TRUTH, **extra, **wide("{} (model)")})
@@ -195,7 +195,7 @@ CAUSES = {
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_each_cause_has_its_own_sentence(importing, cause):
+def test_each_cause_has_a_different_message(importing, cause):
     content, words = CAUSES[cause]
     with pytest.raises(InputError, match=words) as error:
         importing(content)

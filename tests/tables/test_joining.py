@@ -75,7 +75,7 @@ def test_names_of_images_match_in_the_most_precise_way(ours, theirs, words):
     assert [list(p) for p in partners] == [[0], [1]] and words in how and bool(words) == bool(how)
 
 
-def test_a_way_that_makes_two_names_one_is_not_taken():
+def test_a_reading_that_merges_two_names_is_not_used():
     wanted = pd.DataFrame({"path": ["P1/a.tif", "P2/a.tif"]})
     partners, _ = positions(wanted, pd.DataFrame({"path": ["a.tif", "b.tif"]}))
     assert [len(p) for p in partners] == [0, 0]

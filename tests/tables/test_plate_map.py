@@ -119,7 +119,7 @@ def test_means_by_row_and_differences_within_plates():
     )
 
 
-def test_a_place_that_is_a_treatment_is_told_from_one_that_is_not():
+def test_a_position_that_is_a_treatment_is_distinguished_from_others():
     wells = pd.DataFrame({"compound": list("aabb"), "concentration": [1.0, 1.0, 2.0, 2.0]})
     apart = np.array([True, True, False, False])
     assert plate_map.position_is_treatment(wells, apart)

@@ -164,7 +164,7 @@ def test_a_wrong_prediction_column_is_found_out(importing):
     assert given.classes == NAMES
 
 
-def test_wells_that_no_plate_has_are_said(importing):
+def test_wells_that_no_plate_has_give_a_warning(importing):
     found = importing(eight().assign(plate="P1", well="Z99"))
     assert any(
         note.startswith("8 images are in wells that do not exist on a plate (Z99)")
@@ -259,7 +259,7 @@ def test_samples_beside_a_metadata_table(importing, samples, tmp_path, axes):
     )
 
 
-def test_samples_with_names_of_their_own(importing, samples, tmp_path):
+def test_samples_can_name_their_classes(importing, samples, tmp_path):
     table = eight().drop(columns=["softmax_0", "softmax_1", "softmax_2", "predicted"])
     np.savez(
         tmp_path / "s.npz",
@@ -373,7 +373,7 @@ def test_semicolons_and_decimal_commas(tmp_path):
     np.testing.assert_allclose(found.moments["vi"].mean_p, eight().iloc[:, :3])
 
 
-def test_a_class_order_that_is_worse_than_guessing_is_said(importing):
+def test_a_class_order_worse_than_guessing_gives_a_warning(importing):
     table = pd.concat([eight()] * 10, ignore_index=True).drop(columns="predicted")
     table["image"] = range(80)
     rolled = (NAMES[1], NAMES[2], NAMES[0])

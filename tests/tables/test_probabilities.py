@@ -30,7 +30,7 @@ def test_exact_rows_stay_as_they_are():
     assert notes == []
 
 
-def test_rounded_rows_are_scaled_and_said():
+def test_rounded_rows_are_scaled_with_a_note():
     p, notes = check([[0.25, 0.746], [0.5, 0.5]])
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
     assert notes == [
@@ -96,7 +96,7 @@ def cube():
     return softmax(np.random.default_rng(1).normal(size=(6, 4, 3)) * 2)
 
 
-def test_axes_are_told_by_the_number_of_images(cube, tmp_path):
+def test_axes_are_recognised_by_the_number_of_images(cube, tmp_path):
     np.testing.assert_array_equal(images_first(cube, 6, None, tmp_path), cube)
     np.testing.assert_array_equal(images_first(cube.transpose(1, 0, 2), 6, None, tmp_path), cube)
     with pytest.raises(InputError, match=r"shape \(6, 4, 3\), the table 5 rows"):

@@ -68,7 +68,7 @@ def test_comment_lines_are_skipped_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize("mark", [",", "\t", " "])
-def test_row_names_of_r_have_a_column_of_their_own(tmp_path, mark):
+def test_row_names_of_r_get_a_column_name(tmp_path, mark):
     rows = [['"label"', '"p"'], ['"a.png"', '"A"', "0.9"], ['"b.png"', '"B"', "0.2"]]
     table = read_table(write(tmp_path, "\n".join(mark.join(row) for row in rows) + "\n"))
     assert cells(table)[0] == ["row names", "label", "p"]

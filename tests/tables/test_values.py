@@ -98,7 +98,7 @@ def test_given_ids_must_be_unique_and_complete():
         image_ids(frame(image_id=["x", None]))
 
 
-def test_reading_order_puts_numbers_by_size_wherever_they_stand():
+def test_reading_order_sorts_numbers_by_size_anywhere_in_a_name():
     names = ["P10", "p2", "10", 0.3, "P2b", "", "Week10_1", "Week9_2", "2"]
     assert sorted(names, key=reading_order) == [
         0.3,

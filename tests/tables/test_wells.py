@@ -34,7 +34,7 @@ def test_what_no_plate_has_stays_as_it_is():
 
 
 @pytest.mark.parametrize("last", [11, 23])
-def test_columns_that_count_from_zero_are_moved_and_said(last):
+def test_columns_that_count_from_zero_are_shifted_with_a_note(last):
     wells, notes = names(*(f"{row}{column}" for row in "AH" for column in range(last + 1)))
     assert wells.iloc[0] == "A01" and wells.iloc[-1] == f"H{last + 1}"
     assert len(notes) == 1 and "A0 is read as A01" in notes[0]
