@@ -161,7 +161,7 @@ def test_a_decision_is_changed_starting_from_what_it_was(monkeypatch, cache, fla
     app.run()
     app.button(key="review_decide").click().run()
     assert field(app, "text_area", "Note").value == "a *cat*"
-    assert field(app, "selectbox", "New label").value == "cat"
+    assert field(app, "radio", "New label").value == "cat"
     field(app, "button_group", "Decision").set_value("exclude").run()
     app.text_input(key="review_decide_name").input("Cy").run()
     app.button(key="review_decide_go").click().run()
