@@ -389,7 +389,7 @@ def _needed(
         units.correct,
         target,
         units.groups,
-        units.units["label"].to_numpy(dtype=object),
+        units.units["label"].to_numpy(dtype=object) if units.groups is None else None,
         certainty(score, _slider_values(_study, score)),
     )
 

@@ -105,7 +105,11 @@ def area_resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     else:
         image = _area_weights(rows, height) @ image
     if columns % width == 0:
-        return image.reshape(*lead, height, width, columns // width).mean(axis=-1)
+        step = columns // width  # sums of whole columns: a mean over few neighbours is slow
+        total = image[..., ::step].copy()
+        for column in range(1, step):
+            total += image[..., column::step]
+        return total / np.float32(step)
     return image @ _area_weights(columns, width).T
 
 

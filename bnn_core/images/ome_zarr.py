@@ -85,6 +85,8 @@ def read_ome_zarr(path: Path, plane: str = "", time: str = "") -> np.ndarray:
             raise
         except Exception as error:
             raise InputError(f"{path} is damaged ({_first_line(error)}): copy it again") from error
+        if array.nchunks_initialized < array.nchunks:
+            _demand_whole(path, part, array.fill_value)
         brightest = part if brightest is None else np.maximum(brightest, part)
     left = [axis for axis in axes if axis in "cyx"]
     if "c" not in left:
@@ -135,6 +137,22 @@ def _full_resolution(path: Path, about: Mapping[str, Any]) -> tuple[str, str]:
     if not set("yx") <= set(axes) <= set(_AXES) or len(set(axes)) < len(axes):
         raise InputError(f"{path} has the axes {axes}; t, c, z, y and x expected")
     return name, axes
+
+
+def _demand_whole(path: Path, part: np.ndarray, fill: float) -> None:
+    """InputError where pixels are missing: writers leave out chunks that hold the fill value only.
+
+    Such a chunk may be empty, or lost. It is lost where no other pixel is nearly as dark.
+    """
+    missing = part == fill
+    if missing.all() or not missing.any():
+        return
+    lowest = part[~missing].min()
+    if lowest > fill + 1:
+        raise InputError(
+            f"{path} lacks chunks: {missing.mean():.1%} of its pixels are {fill}, all others at "
+            f"least {lowest}; copy it again"
+        )
 
 
 def _chosen(path: Path, what: str, choice: str, size: int) -> Sequence[int]:

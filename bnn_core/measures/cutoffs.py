@@ -153,7 +153,8 @@ def _chosen(
     """The loosest cut-off that the fallback procedure accepts, None if it accepts none."""
     thresholds = _thresholds(score, target, allowed)
     p_values = _p_values(score, correct, target, groups, thresholds)
-    shares = np.array([(score >= t).mean() for t in thresholds])
+    kept = len(score) - np.searchsorted(np.sort(score), thresholds)
+    shares = kept / max(len(score), 1)
     budget, accepted = 0.0, None
     pending = dict(ALPHA_STARTS)
     for threshold, p, share in zip(thresholds, p_values, shares, strict=True):

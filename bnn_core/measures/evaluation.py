@@ -17,6 +17,8 @@ from bnn_core.measures.uncertainty import confidence_score
 #: The NLL raises smaller probabilities to this value, so that one label cannot make it infinite.
 NLL_FLOOR = 1e-15
 ECE_BINS = 15
+#: Values that show in most columns that they differ.
+_FIRST = 1000
 
 
 def certainty(name: str, values: np.ndarray) -> np.ndarray:
@@ -26,6 +28,8 @@ def certainty(name: str, values: np.ndarray) -> np.ndarray:
 
 def varies(values: np.ndarray) -> bool:
     """Whether a score column has known values and not all of them are equal."""
+    if len(values) > _FIRST and varies(values[:_FIRST]):
+        return True
     known = np.asarray(values, dtype=np.float64)
     known = known[~np.isnan(known)]
     return bool(len(known)) and bool(np.ptp(known) > 1e-6)
@@ -57,7 +61,7 @@ class Selective:
 
     def __init__(self, score: np.ndarray, correct: np.ndarray):
         score, correct = checked(score, correct)
-        order = np.argsort(score, kind="stable")
+        order = np.argsort(score)  # the order of equal scores does not matter
         self.scores = score[order]
         self._right_below = np.concatenate([[0], np.cumsum(correct[order])])
 

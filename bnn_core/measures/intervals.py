@@ -12,7 +12,7 @@ given, whole groups are the units:
 - A mean or a paired difference gets Student's t with G - 1 degrees of freedom and the standard
   error from the sums of G groups.
 
-tests/benchmarks/coverage.py chose the constants and measures how often the intervals hold the
+tests/benchmarks/interval_coverage.py chose the constants and measures how often the intervals hold the
 truth, against ten other forms.
 """
 
@@ -179,14 +179,15 @@ def selective_bands(
 ) -> Bands:
     """Pointwise intervals of accuracy and coverage at ascending thresholds, for the curves."""
     thresholds = np.asarray(thresholds, np.float64)
-    at = Selective(score, correct).at(thresholds)
     if groups is None:
+        at = Selective(score, correct).at(thresholds)
         return Bands(
             at,
             *wilson(at.right, at.kept, level),
             *wilson(at.kept, np.full(len(thresholds), at.total), level),
         )
     kept, right, sizes = group_counts(score, correct, thresholds, groups)
+    at = Kept(kept.sum(axis=0).astype(int), right.sum(axis=0).astype(int), len(score))
     everything = np.broadcast_to(sizes[:, None], kept.shape)
     return Bands(
         at,
@@ -197,6 +198,8 @@ def selective_bands(
 
 def group_codes(groups: np.ndarray) -> tuple[np.ndarray, int]:
     """(N,) number of each row's group, 0..G-1, and G. Raises ValueError if a group is missing."""
+    if _are_numbers(groups) and (used := np.bincount(groups) > 0).all():
+        return groups, len(used)  # as this function returns them
     if not isinstance(groups, ExtensionArray) and np.asarray(groups).dtype.kind not in "iu":
         groups = np.asarray(groups, dtype=object)
     codes, values = pd.factorize(groups)
@@ -208,6 +211,12 @@ def group_codes(groups: np.ndarray) -> tuple[np.ndarray, int]:
     names = names if names.dtype.kind in "iu" else names.astype(str)
     rank[np.argsort(names, kind="stable")] = np.arange(len(values))
     return rank[codes], len(values)
+
+
+def _are_numbers(groups: np.ndarray) -> bool:
+    """Whether groups may be numbers of groups: integers from 0 to the number of rows."""
+    whole = isinstance(groups, np.ndarray) and groups.dtype.kind in "iu" and len(groups) > 0
+    return whole and groups.min() >= 0 and groups.max() < len(groups)
 
 
 def group_counts(

@@ -164,8 +164,10 @@ def level_metrics(
             if "unpredictable" in table and table["unpredictable"].any():
                 figures["unpredictable"] = int(table["unpredictable"].fillna(False).sum())
         else:
-            units = aggregate(rows, level, classes)
-            votes = aggregate(rows, level, classes, "vote")
+            used = {*LEVEL_COLUMNS[level], "label", "predicted", *(f"p_{name}" for name in classes)}
+            counted_rows = rows[[c for c in rows if c in used]]
+            units = aggregate(counted_rows, level, classes)
+            votes = aggregate(counted_rows, level, classes, "vote")
             n, right = len(units), int(units["correct"].sum())
             vote_right = int(votes["correct"].sum())
             figures = {

@@ -1,10 +1,13 @@
 """Tables of whole studies that pages show, computed once for a large study (`Study.kept`)."""
 
+import numpy as np
 import pandas as pd
 
 from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.measures.levels import available_levels
+from bnn_core.measures.prediction_sets import LEVEL, PredictionSets, table_sets
 from bnn_core.study.folder import Study
+from bnn_core.suspects.batches import compound_means
 from bnn_core.suspects.ranking import rank, rank_images
 from bnn_core.tables.plate_map import well_table
 
@@ -32,15 +35,46 @@ def wells(study: Study, method: str) -> pd.DataFrame:
     return study.kept("wells", method, lambda: well_table(study.table(method), study.classes))
 
 
+def compounds(study: Study) -> pd.DataFrame:
+    """`batches.compound_means` of the reading method."""
+    method = study.reading_method
+    return study.kept(
+        "compounds", method, lambda: compound_means(study.table(method), study.classes)
+    )
+
+
+def class_sets(study: Study, method: str, level: float) -> PredictionSets:
+    """`prediction_sets.table_sets` of a method at a level."""
+
+    def make() -> pd.DataFrame:
+        sets = table_sets(study.table(method), study.classes, level)
+        columns = {str(k): member for k, member in enumerate(sets.member.T)}
+        table = pd.DataFrame({**columns, "unusual": sets.unusual})
+        table.attrs = {"by_class": sets.by_class.tolist(), "enough": sets.enough}
+        return table
+
+    table = study.kept(f"sets_{level:g}", method, make)
+    return PredictionSets(
+        table.drop(columns="unusual").to_numpy(),
+        np.array(table.attrs["by_class"]),
+        table.attrs["enough"],
+        level,
+        table["unusual"].to_numpy(),
+    )
+
+
 def fill_derived(study: Study) -> None:
     """Compute all of these tables, so that the first visitor of a page does not wait for them."""
     levels = available_levels(study.images)
     for method in study.methods:
         accuracies(study, method)
+        class_sets(study, method, LEVEL)
         if "well" in levels:
             wells(study, method)
     for level in ("compound", "treatment"):
         if level in levels:
             suspects(study, level)
+    if {"compound", "batch"} <= set(study.images):
+        compounds(study)
     if "compound" not in levels:
         suspects(study, "image")

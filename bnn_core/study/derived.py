@@ -2,7 +2,8 @@
 
 `derived/<name>.arrow` is an Arrow file that is mapped, not read: numbers and texts stay on disk until
 a page looks at them, and all processes share them. Its metadata hold a key made of the checksums of
-the tables it comes from. A file with another key, or none that can be read, is made again.
+the tables it comes from, and its last bytes are a checksum of all others. A file with another key, or
+a damaged one, is made again. A server that only shows studies (`roots.read_only`) writes none.
 """
 
 import json
@@ -15,18 +16,20 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
+from xxhash import xxh3_64_digest
 
 import bnn_core
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
-from bnn_core.base.roots import readable
+from bnn_core.base.roots import read_only, readable
 
 DERIVED_FOLDER, SUFFIX = "derived", ".arrow"
 #: Smaller studies are computed at once: they keep nothing.
 LARGE = 50_000
 #: To be raised when a kept table changes its meaning.
-VERSION = 1
+VERSION = 2
 _KEY = b"bnn"
+_CHECKSUM_BYTES = 8
 _writing = threading.Lock()
 
 
@@ -40,7 +43,7 @@ def kept(
     """`make()`, kept in the folder of a large study until one of its files `sources` changes.
 
     name: of the table, a file name without suffix. The table has a RangeIndex and plain columns.
-    Where the folder cannot be written, the table is made every time.
+    Where the folder cannot or may not be written, the table is made every time.
     """
     known = [meta["checksums"].get(source) for source in sources]
     if meta["rows"] < LARGE or None in known:
@@ -51,7 +54,8 @@ def kept(
     if table is None:
         table = make()
         with suppress(OSError, InputError, pa.ArrowException):
-            _write(path, table, key)
+            if not read_only():
+                _write(path, table, key)
     return table
 
 
@@ -66,12 +70,13 @@ def _mapped(path: Path, key: bytes) -> pd.DataFrame | None:
     """The table of a file with this key, else None."""
     with suppress(OSError, InputError, ValueError, pa.ArrowException):
         with pa.memory_map(str(readable(path))) as file:
-            reader = pa.ipc.open_file(file)
-            if (reader.schema.metadata or {}).get(_KEY) != key:
-                return None
-            table = reader.read_all()
-        table.validate(full=True)
-        return table.to_pandas(split_blocks=True)
+            whole = file.read_buffer()
+        content = whole.slice(0, max(0, whole.size - _CHECKSUM_BYTES))
+        if whole[len(content) :].to_pybytes() != xxh3_64_digest(content):
+            return None
+        reader = pa.ipc.open_file(pa.BufferReader(content))
+        if (reader.schema.metadata or {}).get(_KEY) == key:
+            return reader.read_all().to_pandas(split_blocks=True)
     return None
 
 
@@ -87,5 +92,10 @@ def _write(path: Path, table: pd.DataFrame, key: bytes) -> None:
     ]
     whole = pa.Table.from_arrays(arrays, schema=schema).combine_chunks()
     whole = whole.replace_schema_metadata({**schema.metadata, _KEY: key})
-    with _writing, atomic_path(path) as temporary, pa.ipc.new_file(temporary, whole.schema) as file:
-        file.write_table(whole, max_chunksize=max(len(table), 1))
+    with _writing, atomic_path(path) as temporary:
+        with pa.ipc.new_file(temporary, whole.schema) as file:
+            file.write_table(whole, max_chunksize=max(len(table), 1))
+        with pa.memory_map(str(temporary)) as written:
+            checksum = xxh3_64_digest(written.read_buffer())
+        with open(temporary, "ab") as file:
+            file.write(checksum)

@@ -51,7 +51,7 @@ def fingerprint(images: pd.DataFrame) -> str:
     columns = [c for c in ("image_id", "content_hash", "label", "role") if c in images]
     digest = hashlib.sha256()
     for column in columns:
-        digest.update("\x1f".join(images[column].fillna("").astype(str)).encode())
+        digest.update("\x1f".join(images[column].fillna("").astype(str).tolist()).encode())
         digest.update(b"\x1e")
     return digest.hexdigest()[:16]
 

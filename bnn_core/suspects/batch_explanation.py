@@ -4,50 +4,49 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.wording import be, listed, percent
-from bnn_core.suspects.batches import owned_classes
+from bnn_core.suspects.batches import compound_means
 from bnn_core.suspects.explanation import AGAINST, FITS, PARTLY, Explanation, not_checked
 from bnn_core.suspects.label_explanations import MAJORITY
 from bnn_core.suspects.suspect import Case
-from bnn_core.suspects.usual_errors import fit_usual_errors
+from bnn_core.suspects.usual_errors import UsualErrors
 
 #: Chance of a class of the same batch above which predicting one tells little.
 LIKELY_ANYWAY = 3 / 4
 
 
-def batch(case: Case) -> Explanation:
+def batch(case: Case, compounds: pd.DataFrame | None = None) -> Explanation:
     """Is the suspected class that of a training compound of the same batch?
 
     The share of wrong predictions that are such classes is compared with the share expected by
     chance: that of a compound whose wrong predictions are spread like those of the others. One
-    compound is one observation, so this shows a possible effect, not a proven one.
+    compound is one observation, so this shows a possible effect, not a proven one. compounds:
+    `batches.compound_means` of the case's table, computed where it is not given.
     """
     key, suspected = "batch", case.suspect.suspected
     if not case.has("batch", "compound"):
         return not_checked(
             key, "The study does not name the batch of this compound.", ["compound and batch"]
         )
-    used = {"batch", "compound", "label", "fold", *(f"p_{name}" for name in case.classes)}
-    table = case.table[[c for c in case.table if c in used]]
-    rows = table[case.scored & table["compound"].notna().to_numpy()]
-    codes = rows.groupby(["compound", "label"], sort=False).ngroup().to_numpy()
-    first = rows.iloc[np.unique(codes, return_index=True)[1]]
+    if compounds is None:
+        compounds = compound_means(case.table, case.classes)
     index = pd.Index(case.classes)
-    labels = index.get_indexer(first["label"])
-    p = rows[[f"p_{c}" for c in case.classes]].to_numpy(np.float64)
-    means = np.stack([np.bincount(codes, column) for column in p.T], axis=1)
-    means /= np.bincount(codes)[:, None]
-    owned = owned_classes(rows, codes, len(labels), labels, len(case.classes))
+    means, owned = (
+        compounds[[f"{part}_{c}" for c in case.classes]].to_numpy() for part in ("p", "owned")
+    )
     this = np.flatnonzero(
-        (first["compound"] == case.rows["compound"].iloc[0]).to_numpy()
-        & (first["label"] == case.suspect.label).to_numpy()
+        (compounds["compound"] == case.rows["compound"].iloc[0]).to_numpy()
+        & (compounds["label"] == case.suspect.label).to_numpy()
     )[0]
-    chance = float(fit_usual_errors(means, labels, owned).chance_owned()[this])
+    errors = UsualErrors(means, index.get_indexer(compounds["label"]), owned, 1.0)
+    chance = float(errors.chance_owned()[this])
     owns_suspected = float(owned[this, index.get_loc(suspected)])
     wrong = index.get_indexer(case.rows["predicted"][case.wrong])
     present = float(owned[this, wrong].mean()) if len(wrong) else 0.0
     batches = case.rows["batch"].dropna().unique()
-    sharers = rows["batch"].isin(batches) & (rows["label"] == suspected)
-    sharers = sorted(set(rows["compound"][sharers]) - set(case.rows["compound"]))
+    of_class = (case.table["label"] == suspected).to_numpy(dtype=bool, na_value=False)
+    rows = case.table[["batch", "compound"]][of_class & case.scored]
+    sharers = rows["compound"][rows["batch"].isin(batches)].dropna()
+    sharers = sorted(set(sharers) - set(case.rows["compound"]))
     names = listed([str(name) for name in batches])
     numbers = {
         "owned": owns_suspected,

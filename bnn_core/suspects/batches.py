@@ -5,8 +5,31 @@ data *and* in the batch. That does not prove a batch effect: some classes are th
 (`UsualErrors.chance_owned`).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+
+from bnn_core.measures.levels import scored_rows
+
+
+def compound_means(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """One row per compound and label, from the scored images of known compounds, in their order.
+
+    table: images joined with a summary, with batch. Returns compound, label, p_<class> (the mean
+    over the images) and owned_<class> (`owned_classes`).
+    """
+    used = {"batch", "compound", "label", "fold", *(f"p_{name}" for name in classes)}
+    counted = scored_rows(table) & table["compound"].notna().to_numpy()
+    rows = table[[c for c in table if c in used]][counted]
+    codes = rows.groupby(["compound", "label"], sort=False, observed=True).ngroup().to_numpy()
+    out = rows[["compound", "label"]].iloc[np.unique(codes, return_index=True)[1]]
+    labels = pd.Index(classes).get_indexer(out["label"])
+    owned = owned_classes(rows, codes, len(labels), labels, len(classes))
+    n = np.bincount(codes)
+    columns = {f"p_{c}": np.bincount(codes, rows[f"p_{c}"]) / n for c in classes}
+    columns |= {f"owned_{c}": owned[:, k] for k, c in enumerate(classes)}
+    return out.reset_index(drop=True).assign(**columns)
 
 
 def owned_classes(

@@ -1,5 +1,6 @@
 """How far predictions of compounds, treatments or wells differ from the expected ones."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,12 +10,14 @@ from scipy.sparse import csr_array
 
 from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows
 from bnn_core.suspects.batches import owned_classes
-from bnn_core.suspects.usual_errors import UsualErrors, fit_usual_errors
+from bnn_core.suspects.usual_errors import Terms, UsualErrors, fit_usual_errors
 
 #: Added to every probability before two distributions are compared; smaller ones do not count.
 NEGLIGIBLE = 0.02
 #: For a well: weight of the compounds' expectation, in other wells of its compound.
 _PRIOR_WELLS = 1.0
+#: Computed at a time: resamples, and numbers that stay in the processor's cache.
+_RESAMPLES, _CACHED = 50, 40_000
 
 
 @dataclass
@@ -92,40 +95,66 @@ class Disagreement:
             source.other_wells = source._other_wells()
         return source
 
-    @property
+    @cached_property
     def means(self) -> np.ndarray:
         """(G, C) mean class probabilities of the groups."""
-        return self._means_of(self.unit_weights)
+        sums = np.add.reduceat(self.unit_weights[:, None] * self.unit_means, self.starts)
+        return sums / np.add.reduceat(self.unit_weights, self.starts)[:, None]
 
-    def scores(self, rng: np.random.Generator | None = None) -> np.ndarray:
-        """(ranked groups, C) score of every wrong class; -inf for the label, nan for no opinion.
+    def scores(self) -> np.ndarray:
+        """(ranked groups, C) score of every wrong class; -inf for the label, nan for no opinion."""
+        return self._scores(self.means, self.errors.terms())
 
-        With a generator: scores of one resample, which draws n - 1 of the n units of each group
-        with replacement (so that the variance of a mean is unbiased; Rao & Wu 1988) and all
-        compounds of the expectation.
+    def resampled(self, rng: np.random.Generator, count: int) -> Iterator[np.ndarray]:
+        """`scores` of `count` resamples.
+
+        Each draws n - 1 of the n units of each group with replacement (so that the variance of a
+        mean is unbiased; Rao & Wu 1988) and all compounds of the expectation.
         """
-        means, weights, dtype = self.means, None, np.float64
-        if rng is not None:
-            # Single precision: a resample's own scatter is far larger.
-            dtype = np.float32
-            means = self._means_of(self.unit_weights * self._draw_units(rng)).astype(dtype)
-            count = len(self.errors.labels)
-            weights = np.bincount(rng.integers(count, size=count), minlength=count)
+        compounds = len(self.errors.labels)
+        # Single precision: a resample's own scatter is far larger.
+        errors = self.errors.single()
+        for start in range(0, count, _RESAMPLES):
+            drawn = self._draw_units(rng, min(_RESAMPLES, count - start))
+            for means in self._means_of(drawn):
+                weights = np.bincount(rng.integers(compounds, size=compounds), minlength=compounds)
+                yield self._scores(means, errors.terms(weights))
+
+    def _scores(self, means: np.ndarray, terms: Terms) -> np.ndarray:
         every, labels = np.arange(len(means)), self.labels
-        expected = self.errors.expected_if(weights, dtype)
-        of_label = self._with_other_wells(expected[self.compounds, labels])
-        surprise = _surprises_by_compound(expected, self.compounds, means)
+        of_label = self._with_other_wells(terms.of_label[self.compounds])
+        log_v = np.log(means + means.dtype.type(NEGLIGIBLE))
+        surprise = np.empty_like(log_v)
+        # Few compounds at a time: what is expected of them stays in the processor's cache.
+        for part, groups in self._parts:
+            compounds = self.compounds[groups] - part.start
+            surprise[groups] = _surprises_if(terms.expected_if(part), compounds, log_v[groups])
         surprise[every, labels] = surprises(of_label[:, None], means)[:, 0]
         as_expected = means[every, labels] >= of_label[every, labels]
         out = _contrast(surprise, as_expected, labels, self.unknown)
+        if np.array_equal(self.matched, every):
+            return out
         return np.where((self.matched >= 0)[:, None], out[self.matched], np.nan)
+
+    @cached_property
+    def _parts(self) -> list[tuple[slice, np.ndarray]]:
+        """Compounds by and by, each time with the groups (indices) that they have."""
+        count, classes = self.errors.means.shape
+        step = max(1, _CACHED // classes**2)
+        order = np.argsort(self.compounds, kind="stable")
+        edges = np.append(np.arange(0, count, step), count)
+        ends = np.searchsorted(self.compounds[order], edges)
+        return [
+            (slice(a, b), order[i:j])
+            for a, b, i, j in zip(edges, edges[1:], ends, ends[1:], strict=False)
+        ]
 
     def expected(self) -> np.ndarray:
         """(G, C) expected class probabilities of the groups if their labels are correct.
 
         A well is expected to look like the other wells of its compound.
         """
-        return self._with_other_wells(self.errors.expected_if()[self.compounds, self.labels])
+        return self._with_other_wells(self.errors.expected()[self.compounds])
 
     def _with_other_wells(self, expected: np.ndarray) -> np.ndarray:
         if self.other_wells is None:
@@ -134,31 +163,62 @@ class Disagreement:
         mean = (n * self.other_wells + _PRIOR_WELLS * expected) / (n + _PRIOR_WELLS)
         return mean.astype(expected.dtype)
 
-    def _means_of(self, weights: np.ndarray) -> np.ndarray:
-        into_groups = self._into_groups
-        into_groups.data = np.asarray(weights, np.float64)
-        sums = np.add.reduceat(into_groups.data, self.starts)
-        return into_groups @ self.unit_means / sums[:, None]
+    def _means_of(self, drawn: np.ndarray) -> np.ndarray:
+        """(R, G, C) means of the groups, each unit counted as often as `drawn` (U, R) says."""
+        sums = (self._into_groups @ drawn).reshape(len(self.starts), -1, drawn.shape[1])
+        return np.ascontiguousarray(np.moveaxis(sums[:, :-1] / sums[:, -1:], 2, 0))
 
     @cached_property
     def _into_groups(self) -> csr_array:
-        """(G, U) which units are in which group; its data are the units' weights of the moment."""
-        units = len(self.unit_weights)
-        starts = np.append(self.starts, units)
-        return csr_array((np.ones(units), np.arange(units), starts), (len(self.starts), units))
+        """(G * (C + 1), U) single precision: sums over a group's units of weight * mean, and of weight."""
+        units, columns = len(self.unit_weights), self.unit_means.shape[1] + 1
+        weights = self.unit_weights[:, None]
+        values = np.hstack([weights * self.unit_means, weights])
+        sizes = np.diff(np.append(self.starts, units))
+        starts, size = np.repeat(self.starts, sizes)[:, None], np.repeat(sizes, sizes)[:, None]
+        unit = np.arange(units)[:, None]
+        at = columns * starts + size * np.arange(columns) + unit - starts
+        data, index = np.empty(at.size, np.float32), np.empty(at.size, np.int32)
+        data[at], index[at] = values, unit
+        ends = np.append(0, np.cumsum(np.repeat(sizes, columns)))
+        return csr_array((data, index, ends), (len(ends) - 1, units))
+
+    def _draw_units(self, rng: np.random.Generator, resamples: int) -> np.ndarray:
+        """(U, resamples) how often each unit is drawn: n - 1 times of n units, at least once."""
+        counts = np.empty((len(self.unit_weights), resamples), np.float32)
+        for units, group, sizes in self._draws:
+            numbers = rng.random((len(group), resamples), np.float32)
+            numbers *= sizes
+            # A number just below 1 times n may be rounded to n.
+            picked = np.minimum(numbers.astype(np.intp), sizes - 1)
+            picked += group
+            picked *= resamples
+            picked += np.arange(resamples)
+            drawn = np.bincount(picked.ravel(), minlength=(units.stop - units.start) * resamples)
+            counts[units] = drawn.reshape(-1, resamples)
+        return counts
 
     @cached_property
-    def _draws(self) -> tuple[np.ndarray, np.ndarray]:
-        """First unit and number of units for each draw: n - 1 draws per group of n units, at least 1."""
-        sizes = self.groups["n_units"].to_numpy()
-        group = np.repeat(np.arange(len(sizes)), np.maximum(sizes - 1, 1))
-        return self.starts[group], sizes[group].astype(np.float64)
-
-    def _draw_units(self, rng: np.random.Generator) -> np.ndarray:
-        """(U,) how often each unit is drawn."""
-        starts, sizes = self._draws
-        picked = starts + (rng.random(len(starts)) * sizes).astype(np.intp)
-        return np.bincount(picked, minlength=len(self.unit_weights))
+    def _draws(self) -> list[tuple[slice, np.ndarray, np.ndarray]]:
+        """Draws of some groups at a time: their units, then of each draw the group's first unit (from
+        the first of these) and the number of its units."""
+        units = len(self.unit_weights)
+        sizes = np.diff(np.append(self.starts, units))
+        step = max(1, _CACHED * len(sizes) // (units * _RESAMPLES))
+        parts = []
+        for first in range(0, len(sizes), step):
+            of_part = sizes[first : first + step]
+            start = int(self.starts[first])
+            times = np.maximum(of_part - 1, 1)
+            group = np.repeat(self.starts[first : first + step] - start, times)[:, None]
+            parts.append(
+                (
+                    slice(start, start + int(of_part.sum())),
+                    group,
+                    np.repeat(of_part, times)[:, None],
+                )
+            )
+        return parts
 
     def _other_wells(self) -> np.ndarray:
         means = self.means
@@ -212,20 +272,24 @@ def _contrast(
     return out
 
 
-def _surprises_by_compound(
-    expected: np.ndarray, compounds: np.ndarray, means: np.ndarray
-) -> np.ndarray:
-    """(G, C) `surprises` of groups by what is expected of their compounds (K, C, C)."""
-    if len(compounds) == len(expected):
-        return surprises(expected[compounds], means)
-    # Many wells or doses of few compounds: one small matrix product for each compound.
-    e, log_v = expected + expected.dtype.type(NEGLIGIBLE), np.log(means + NEGLIGIBLE)
-    out = (e * np.log(e)).sum(axis=2)[compounds]
-    order = np.argsort(compounds, kind="stable")
-    ends = np.cumsum(np.bincount(compounds, minlength=len(e)))
-    for compound, groups in enumerate(np.split(order, ends[:-1])):
-        out[groups] -= log_v[groups] @ e[compound].T
-    return out / np.log(1 + 1 / NEGLIGIBLE)
+def _surprises_if(expected: np.ndarray, compounds: np.ndarray, log_v: np.ndarray) -> np.ndarray:
+    """(G, C) `surprises` of groups by what is expected of their compounds (C, C, K).
+
+    compounds: (G,) ascending index, every compound once at least. log_v: (G, C), logarithm of means
+    + NEGLIGIBLE.
+    """
+    expected += expected.dtype.type(NEGLIGIBLE)
+    ratio, scale = np.log(expected), 1 / np.log(1 + 1 / NEGLIGIBLE)
+    if len(compounds) == expected.shape[2]:
+        ratio -= log_v.T
+        ratio *= expected
+        return ratio.sum(axis=1).T * scale
+    ratio *= expected
+    out = ratio.sum(axis=1).T[compounds]
+    ends = np.cumsum(np.bincount(compounds, minlength=expected.shape[2]))
+    for compound, groups in enumerate(np.split(np.arange(len(out)), ends[:-1])):
+        out[groups] -= log_v[groups] @ expected[:, :, compound].T
+    return out * scale
 
 
 def joined(

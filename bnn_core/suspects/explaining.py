@@ -22,13 +22,14 @@ def explain(
     standard: pd.DataFrame | None = None,
     second: pd.DataFrame | None = None,
     strengths: pd.DataFrame | None = None,
+    compounds: pd.DataFrame | None = None,
 ) -> list[Explanation]:
     """Every explanation, in the order of `explanation.TITLES`.
 
     table: images joined with a summary (`Study.table`), all roles, RangeIndex. standard: the same
     rows with the standard network's summary. second: a second opinion (`second_opinion.opinion` or
     another study's table). strengths: `phenotype.treatment_strengths`; by default those of the
-    second opinion's features.
+    second opinion's features. compounds: `batches.compound_means` of the table, if it is known.
 
     Raises ValueError when the table has no scored row of the suspect.
     """
@@ -43,7 +44,7 @@ def explain(
         toxic(case),
         well_swap(case),
         artefact(case),
-        batch(case),
+        batch(case, compounds),
         weak_model(case),
         new_kind(case),
         other_network(case, standard),

@@ -203,12 +203,20 @@ def _resampled(
 ) -> _Resampled:
     every = np.arange(len(suspected))
     scores, ranks, leads = [], [], []
-    for _ in range(resamples):
-        one = np.where(allowed, _lowest([source.scores(rng) for source in sources]), -np.inf)
+    drawn = zip(*(source.resampled(rng, resamples) for source in sources), strict=True)
+    for of_sources in drawn:
+        one = np.where(allowed, _lowest(of_sources), -np.inf)
         scores.append(one[every, suspected])
-        ranks.append((-one.max(axis=1)).argsort().argsort() + 1)
+        ranks.append(_ranks(one.max(axis=1)))
         leads.append(one.argmax(axis=1) == suspected)
     return _Resampled(np.array(scores), np.array(ranks), np.array(leads))
+
+
+def _ranks(scores: np.ndarray) -> np.ndarray:
+    """(G,) ranks of scores, 1 for the highest."""
+    ranks = np.empty(len(scores), np.int32)
+    ranks[(-scores).argsort()] = np.arange(1, len(scores) + 1)
+    return ranks
 
 
 def _ranked_rows(table: pd.DataFrame, classes: list[str], level: str) -> pd.DataFrame:

@@ -7,6 +7,7 @@ compounds, each counted once.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,15 +34,13 @@ class UsualErrors:
 
     def expected(self, weights: np.ndarray | None = None) -> np.ndarray:
         """(G, C) expected class probabilities of each compound if its label is correct."""
-        return self.expected_if(weights)[np.arange(len(self.means)), self.labels]
+        return self.terms(weights).of_label
 
-    def expected_if(
-        self, weights: np.ndarray | None = None, dtype: type[np.floating] = np.float64
-    ) -> np.ndarray:
+    def expected_if(self, weights: np.ndarray | None = None) -> np.ndarray:
         """(G, C, C): [g, j] are the expected class probabilities of compound g in class j.
 
         weights: (G,) how often each compound counts, for resampling; a compound never counts for
-        itself. dtype: of the result.
+        itself.
 
         The probability of class j is the mean over the other compounds labelled j, shrunk towards
         the mean over all others by PRIOR_COMPOUNDS. The rest is distributed over the other
@@ -49,40 +48,81 @@ class UsualErrors:
         that attract wrong probability in the whole table; same-batch classes attract `lift` times
         as much.
         """
-        rows, classes = np.arange(len(self.means)), np.arange(self.means.shape[1])
-        w = np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)
-        right = self.means[rows, self.labels]
-        wrong = wrong_means(self.means, self.labels)
-        of_label = w[:, None] * (self.labels[:, None] == classes)
-
-        p_label = _right_if(right, of_label, w)
-        pulled = _attraction(wrong, self.labels, w) * (1 + (self.lift - 1) * self.owned)
-        prior = PRIOR_COMPOUNDS * (1 - _mean_of_others(right, w)[:, None])
-        # Every term is (G, C); only the last lines are (G, C, C), which takes the time.
-        others = np.maximum(pulled.sum(axis=1, keepdims=True) - pulled, 1e-12)
-        by_label = of_label.T @ wrong
-        total = by_label.sum(axis=1) + prior
-        total[rows, self.labels] -= w * wrong.sum(axis=1)
-        scale = (1 - p_label) / np.maximum(total, 1e-12)
-        expected = (scale * prior / others).astype(dtype)[:, :, None] * pulled.astype(dtype)[
-            :, None
-        ]
-        expected += scale.astype(dtype)[:, :, None] * by_label.astype(dtype)
-        itself = (scale[rows, self.labels] * w)[:, None] * wrong
-        expected[rows, self.labels] = np.maximum(expected[rows, self.labels] - itself, 0)
-        expected[:, classes, classes] = p_label
+        terms = self.terms(weights)
+        expected = np.moveaxis(terms.expected_if(slice(None)), 2, 0)
+        expected[np.arange(len(self.labels)), self.labels] = terms.of_label
         return expected
+
+    def terms(self, weights: np.ndarray | None = None) -> "Terms":
+        """What the expectation multiplies and adds, in the precision of `means`.
+
+        Tables are (C, G) here: numpy is quick where the last axis is long.
+        """
+        own = (self.labels, np.arange(len(self.means)))
+        w = np.ones(len(self.means)) if weights is None else weights
+        w = w.astype(self.means.dtype)
+        right, wrong, owned = self._columns
+        labelled = w * (self.labels == np.arange(len(wrong))[:, None])
+
+        p_label = _right_if(right, labelled, w)
+        pulled = _attraction(wrong, self.labels, w) * (1 + (self.lift - 1) * owned)
+        prior = PRIOR_COMPOUNDS * (1 - _mean_of_others(right, w))
+        others = np.maximum(pulled.sum(axis=0) - pulled, 1e-12)
+        by_label = labelled @ wrong.T
+        total = by_label.sum(axis=1)[:, None] + prior
+        total[own] -= w * wrong.sum(axis=0)
+        scale = (1 - p_label) / np.maximum(total, 1e-12)
+        of_prior = scale * prior / others
+        # A compound never counts for itself.
+        of_label = by_label.T[:, self.labels] - w * wrong
+        of_label *= scale[own]
+        of_label += of_prior[own] * pulled
+        of_label = np.maximum(of_label, 0)
+        of_label[own] = p_label[own]
+        return Terms(of_label.T, by_label, p_label, of_prior, pulled, scale)
+
+    def single(self) -> "UsualErrors":
+        """The same in single precision, for resampling: half the memory to move."""
+        return UsualErrors(
+            self.means.astype(np.float32), self.labels, self.owned.astype(np.float32), self.lift
+        )
+
+    @cached_property
+    def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(G,) mean of the label, (C, G) means of the other classes, (C, G) owned."""
+        wrong = _wrong_means(self.means, self.labels)
+        right = self.means[np.arange(len(wrong)), self.labels]
+        return right, np.ascontiguousarray(wrong.T), np.ascontiguousarray(self.owned.T)
 
     def chance_owned(self) -> np.ndarray:
         """(G,) share of wrong probability on same-batch classes that is expected by chance."""
-        return _share_owned(
-            _attraction(
-                wrong_means(self.means, self.labels), self.labels, np.ones(len(self.means))
-            ),
-            self.labels,
-            self.owned,
-            1.0,
-        )
+        _, wrong, owned = self._columns
+        attraction = _attraction(wrong, self.labels, np.ones(len(self.means)))
+        return _share_owned(attraction, self.labels, owned, 1.0)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The expectation of G compounds in small tables.
+
+    of_label: (G, C) what is expected of each in its label's class. by_label: (C, C). The others are
+    (C, G).
+    """
+
+    of_label: np.ndarray
+    by_label: np.ndarray
+    p_label: np.ndarray
+    of_prior: np.ndarray
+    pulled: np.ndarray
+    scale: np.ndarray
+
+    def expected_if(self, part: slice) -> np.ndarray:
+        """(C, C, part): [j, :, g] as `UsualErrors.expected_if`, for the classes that are not g's label."""
+        expected = self.of_prior[:, None, part] * self.pulled[None, :, part]
+        expected += self.scale[:, None, part] * self.by_label[:, :, None]
+        classes = np.arange(len(self.by_label))
+        expected[classes, classes] = self.p_label[:, part]
+        return expected
 
 
 def fit_usual_errors(
@@ -94,16 +134,18 @@ def fit_usual_errors(
     """
     if owned is None:
         owned = np.zeros_like(means)
-    wrong = wrong_means(means, labels)
+    wrong, owned_by_class = _wrong_means(means, labels).T, owned.T
     attraction = _attraction(wrong, labels, np.ones(len(means)))
-    mass = wrong.sum(axis=1)
+    mass = wrong.sum(axis=0)
 
     def expected_share(lift: float) -> float:
-        return float(mass @ _share_owned(attraction, labels, owned, lift)) / max(mass.sum(), 1e-12)
+        return float(mass @ _share_owned(attraction, labels, owned_by_class, lift)) / max(
+            mass.sum(), 1e-12
+        )
 
     # One compound's worth of prior weight on no batch effect, so that a small table shows none.
     by_chance = expected_share(1.0)
-    observed = (float((wrong * owned).sum()) + by_chance) / (mass.sum() + 1)
+    observed = (float((wrong * owned_by_class).sum()) + by_chance) / (mass.sum() + 1)
     low, high = 0.0, np.log(_LARGEST_LIFT)
     if observed <= by_chance:
         high = 0.0
@@ -123,17 +165,15 @@ def expected_right(
     PRIOR_COMPOUNDS; 0 for a single compound.
     """
     w = np.ones(len(right)) if w is None else w
-    of_label = w[:, None] * (labels[:, None] == np.arange(labels.max(initial=0) + 1))
-    return _right_if(right, of_label, w)[np.arange(len(right)), labels]
+    labelled = w * (labels == np.arange(labels.max(initial=0) + 1)[:, None])
+    return _right_if(right, labelled, w)[labels, np.arange(len(right))]
 
 
-def _right_if(right: np.ndarray, of_label: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """(G, C) expected probability of class j in class j; of_label: (G, C) weights by label."""
-    n_same = of_label.sum(axis=0) - of_label
-    sums = right @ of_label - right[:, None] * of_label
-    return (sums + PRIOR_COMPOUNDS * _mean_of_others(right, w)[:, None]) / (
-        n_same + PRIOR_COMPOUNDS
-    )
+def _right_if(right: np.ndarray, labelled: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """(C, G) expected probability of class j in class j; labelled: (C, G) weights by label."""
+    n_same = labelled.sum(axis=1)[:, None] - labelled
+    sums = (labelled @ right)[:, None] - right * labelled
+    return (sums + PRIOR_COMPOUNDS * _mean_of_others(right, w)) / (n_same + PRIOR_COMPOUNDS)
 
 
 def _mean_of_others(values: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -144,25 +184,25 @@ def _mean_of_others(values: np.ndarray, w: np.ndarray) -> np.ndarray:
     return np.where(others > 0, weighted, unweighted)
 
 
-def wrong_means(means: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _wrong_means(means: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(G, C) the means with the label's own probability set to 0."""
-    wrong = np.array(means, dtype=np.float64)
+    wrong = means.copy()
     wrong[np.arange(len(wrong)), labels] = 0
     return wrong
 
 
 def _attraction(wrong: np.ndarray, labels: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """(G, C) mean probability that other compounds of other labels put on each class."""
-    could = np.tile(w[:, None], (1, wrong.shape[1]))
-    could[np.arange(len(wrong)), labels] = 0
-    weighted = w[:, None] * wrong
-    return (weighted.sum(axis=0) - weighted + 1e-6) / (could.sum(axis=0) - could + 1e-3)
+    """(C, G) mean probability that other compounds of other labels put on each class."""
+    weighted = w * wrong
+    could = (w.sum() - np.bincount(labels, w, len(wrong))).astype(w.dtype)[:, None] - w
+    could[labels, np.arange(len(w))] += w
+    return (weighted.sum(axis=1)[:, None] - weighted + 1e-6) / (could + 1e-3)
 
 
 def _share_owned(
     attraction: np.ndarray, labels: np.ndarray, owned: np.ndarray, lift: float
 ) -> np.ndarray:
-    """(G,) expected share of wrong probability on owned classes at a lift."""
+    """(G,) expected share of wrong probability on owned classes (C, G) at a lift."""
     pulled = attraction * (1 + (lift - 1) * owned)
-    pulled[np.arange(len(pulled)), labels] = 0
-    return (pulled * owned).sum(axis=1) / np.maximum(pulled.sum(axis=1), 1e-12)
+    pulled[labels, np.arange(len(labels))] = 0
+    return (pulled * owned).sum(axis=0) / np.maximum(pulled.sum(axis=0), 1e-12)

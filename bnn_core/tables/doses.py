@@ -58,14 +58,18 @@ def parse_doses(
     """
     values = pd.Series(values)
     # As text before anything else: a float16 or float32 would be widened with its binary error.
-    cells = np.array([str(v) for v in values.to_numpy()], dtype=object)
-    given = np.full(len(cells), unit, dtype=object)
-    if units is not None:
+    cells = values.to_numpy()
+    if cells.dtype == object:
+        cells = np.array([str(v) for v in cells], dtype=object)
+    codes, unique = pd.factorize(cells, use_na_sentinel=False)
+    unique = np.array([str(v) for v in unique], dtype=object)
+    if units is None:
+        pairs = [(cell, unit) for cell in unique]
+    else:
         named = as_text(units)
         given = np.where(named.isna(), unit, named.to_numpy(dtype=object))
-    pairs = pd.MultiIndex.from_arrays([cells, given])
-    codes, unique = pd.factorize(pairs)
-    parsed = np.array([_micromolar(cell, u) for cell, u in unique], dtype=np.float64)
+        codes, pairs = pd.factorize(pd.MultiIndex.from_arrays([unique[codes], given]))
+    parsed = np.array([_micromolar(cell, u) for cell, u in pairs], dtype=np.float64)
     doses = pd.Series(parsed[codes] if len(codes) else np.empty(0), index=values.index)
     bad = np.isinf(doses) | (doses < 0)
     return doses.mask(bad), bad

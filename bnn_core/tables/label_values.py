@@ -11,7 +11,7 @@ from bnn_core.base.wording import count, have
 from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import rows_text
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
-from bnn_core.tables.values import NO_LABEL, match_names, name_key, none_where
+from bnn_core.tables.values import NO_LABEL, match_names, name_key, name_keys, none_where
 
 #: Labels that mean "no label" unless a class has that name. Their use is always reported.
 ASKED = (
@@ -86,7 +86,7 @@ def without_label(
     "-1" is no label only where all other labels are classes. Raises InputError where "-1" may also
     be the first of classes that count from -1 (or the other of -1 and 1).
     """
-    keys = labels.map(name_key, na_action="ignore")
+    keys = name_keys(labels)
     known = {name_key(name) for name in classes}
     given = _rows_with(labels, unlabelled, "--unlabelled", path)
     counts = keys[~given].value_counts(sort=False)
@@ -179,7 +179,7 @@ def named_codes(
     else a place from 0, else (where the last place is there and 0 is not) a place from 1. Values
     that fit none of these, or the names given, stay as they are.
     """
-    keys = values.map(name_key, na_action="ignore")
+    keys = name_keys(values)
     occurring = set(keys.dropna())
     if not given or not occurring or occurring & {name_key(name) for name in given}:
         return values, ""
@@ -215,7 +215,7 @@ def class_labels(labels: pd.Series, classes: Sequence[str], where: str) -> pd.Se
 
 def _rows_with(labels: pd.Series, names: Collection[str], flag: str, path: Path) -> pd.Series:
     """Where a label is one of `names`. Raises InputError for a name that no row has."""
-    keys = labels.map(name_key, na_action="ignore")
+    keys = name_keys(labels)
     for name in names:
         if not (keys == name_key(name)).any():
             raise InputError(f"{flag} {name}: no row of {path} has that label")

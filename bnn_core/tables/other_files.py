@@ -85,12 +85,12 @@ def read_json_table(path: Path) -> pd.DataFrame:
         demand_size(path, MOST_TEXT_BYTES, "write it as Parquet")
         text = path.read_text(encoding="utf-8-sig")
         try:
-            data = json.loads(text)
+            data = _loads(text)
         except ValueError:
             data = _lines(text)
             if data is None:
                 raise
-        table = _records(data)  # half a character, "\\ud800", shows up here
+        table = _records(data)
     if table is None or table.empty:
         raise InputError(
             f"{path}: a list of records, one per image, or columns as lists of one length expected"
@@ -116,10 +116,18 @@ def expanded(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, axis=1)
 
 
+def _loads(text: str) -> Any:
+    """The value of JSON. ValueError where it is none, or holds half a character: "\\ud800"."""
+    value = json.loads(text)
+    if "\\ud" in text.lower():
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
 def _lines(text: str) -> list[Any] | None:
     """One JSON value per line; None where a line is none."""
     try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [_loads(line) for line in text.splitlines() if line.strip()]
     except ValueError:
         return None
 
@@ -155,10 +163,12 @@ def _nested(column: pd.Series) -> list[Any] | None:
     """The lists or records of a column, None where a cell is empty; None for other columns."""
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return None
+    first = next((v for v in column if not _is_empty(v)), None)
+    nested = isinstance(first, list | tuple | np.ndarray | dict)
+    if not nested and not (isinstance(first, str) and _WRITTEN.fullmatch(first)):
+        return None
     values = [None if _is_empty(v) else v for v in column.tolist()]
     filled = [v for v in values if v is not None]
-    if not filled:
-        return None
     if all(isinstance(v, list | tuple | np.ndarray | dict) for v in filled):
         return values
     if all(isinstance(v, str) for v in filled) and all(map(_WRITTEN.fullmatch, filled)):
@@ -181,7 +191,7 @@ def _is_empty(value: Any) -> bool:
 def _parsed(text: str) -> Any:
     """A list or record written as JSON, or as Python or NumPy print it; None where it is none."""
     try:
-        return json.loads(text)
+        return _loads(text)
     except ValueError:
         numbers = text.strip()[1:-1].replace(",", " ").split()
     try:

@@ -45,7 +45,7 @@ def well_table(
 
     table: images joined with a summary. source: name of an added set, None: the study's own
     images. Rows without plate or without a readable well are left out (compare `unplaced`).
-    Returns plate (`plate_names`), well, row, column (from 1), n_images, label (None for none or
+    Returns plate (`plate_names`), well, row, column (from 1), n_images, label (missing for none or
     several), labels (how many), compound, concentration, role (None where the fields differ),
     predicted and p_<class> from the mean softmax, signed_confidence (the mean over fields), agreement
     (share of the scored fields predicted as their label, nan without one), correct (the well's
@@ -73,7 +73,7 @@ def well_table(
     )
     means = measured.groupby(keys, observed=True).mean()
     labels = table.groupby(keys, observed=True)["label"].agg(["nunique", "first"])
-    labels["label"] = labels["first"].astype(object).where(labels["nunique"] == 1, None)
+    labels["label"] = labels["first"].where(labels["nunique"] == 1).astype("str")
     wells = wells.join(means, on=keys).join(
         labels[["label", "nunique"]].rename(columns={"nunique": "labels"}), on=keys
     )

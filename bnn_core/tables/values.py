@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from numbers import Real
 
+import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
@@ -26,6 +27,13 @@ def name_key(name: object) -> str:
     text = unicodedata.normalize("NFC", str(name)).replace("\N{MINUS SIGN}", "-").strip().casefold()
     whole = _WHOLE.fullmatch(text)
     return whole[1] if whole else text
+
+
+def name_keys(names: pd.Series) -> pd.Series:
+    """`name_key` of each name, None where there is none."""
+    codes, distinct = pd.factorize(names)
+    keys = np.array([*map(name_key, distinct), None], dtype=object)
+    return pd.Series(keys[codes], index=names.index, dtype=object)
 
 
 def match_names(names: pd.Series, classes: Sequence[str], where: str = "") -> pd.Series:
@@ -57,12 +65,16 @@ def as_text(values: pd.Series) -> pd.Series:
         whole = values.dropna()
         if len(whole) and (whole == whole.round()).all() and (whole.abs() < 2**63).all():
             values = values.astype("Int64")
-    text = values.astype(object).map(lambda v: str(v).strip(), na_action="ignore")
-    text = none_where(text, values.isna() | (text == ""))
-    distinct = text.dropna().drop_duplicates()
-    if any(map(_WHOLE.fullmatch, distinct)) and all(map(_WHOLE_NUMBER.fullmatch, distinct)):
-        text = none_where(text.map({v: name_key(v) for v in distinct}), text.isna())
-    return text
+    if values.dtype == object:  # 1 and True are equal, and different texts
+        values = values.map(str, na_action="ignore")
+    # Each distinct value once: most columns have few.
+    codes, distinct = pd.factorize(values)
+    texts = [str(value).strip() for value in distinct]
+    filled = [text for text in texts if text]
+    if any(map(_WHOLE.fullmatch, filled)) and all(map(_WHOLE_NUMBER.fullmatch, filled)):
+        texts = [name_key(text) for text in texts]
+    objects = np.array([*(text or None for text in texts), None], dtype=object)
+    return pd.Series(objects[codes], index=values.index, name=values.name, dtype=object)
 
 
 def reading_order(value: object) -> tuple:

@@ -58,7 +58,7 @@ def normal_wells(wells: pd.Series) -> tuple[pd.Series, list[str]]:
         for name, position in parts.items()
         if position and _on_a_plate(position[0], position[1] + shift)
     }
-    normal = none_where(wells.map(lambda name: names.get(name, name), "ignore"), wells.isna())
+    normal = none_where(wells.map({n: names.get(n, n) for n in parts}), wells.isna())
     if not shift:
         return normal, []
     first = next(name for name, position in parts.items() if position and position[1] == 0)

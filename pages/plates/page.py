@@ -236,7 +236,8 @@ def texts_of(wells: pd.DataFrame) -> list[str]:
             lines.append(
                 f"{escape(str(well['compound']))}{f' {dose:g} µM' if pd.notna(dose) else ''}"
             )
-        label = well["label"] or ("several labels" if well["labels"] > 1 else "no label")
+        none = "several labels" if well["labels"] > 1 else "no label"
+        label = well["label"] if pd.notna(well["label"]) else none
         lines.append(f"{escape(label)} → {escape(well['predicted'])}")
         lines.append(
             f"mean signed c {well[DEFAULT_SCORE]:.2f}"

@@ -83,7 +83,9 @@ def unscored(study: Study) -> int:
 def _judged(key: str, method: str, score: str, level: str, _study: Study) -> Judged:
     table = studies.table(_study, method)
     if level == "image":
-        table = table[[c for c in table if not c.startswith("p_")]]
+        # Only what `Judged` and the pages use of an image: a selection of rows copies them all.
+        counted = ("role", "correct", "unpredictable", "label", "group", "compound")
+        table = table[[c for c in table if c in {*counted, score, "top_softmax"}]]
     return Judged(judged_units(filters.passing_rows(_study, table), level, _study.classes), score)
 
 

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from bnn_core.base.wording import percent
-from bnn_core.measures.prediction_sets import LEVEL, LEVELS, PredictionSets, table_sets
+from bnn_core.measures.prediction_sets import LEVEL, LEVELS, PredictionSets
+from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from pages.shared import studies
 
@@ -38,4 +39,4 @@ def of_study(study: Study, method: str) -> PredictionSets:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _of_study(identity: str, method: str, level: float, _study: Study) -> PredictionSets:
-    return table_sets(studies.table(_study, method), _study.classes, level)
+    return kept.class_sets(_study, method, level)

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.measures.levels import scored_rows
+from bnn_core.recipes import kept
 from bnn_core.review.group_decisions import decision_text
 from bnn_core.study.folder import Study
 from bnn_core.suspects import side_by_side
@@ -219,6 +220,7 @@ def _explanations(
         second=_second.table,
         standard=studies.table(_study, standard) if standard not in (None, method) else None,
         strengths=_strengths(identity, _study),
+        compounds=_compounds(identity, _study),
     )
 
 
@@ -226,6 +228,13 @@ def _explanations(
 def _strengths(identity: str, _study: Study) -> pd.DataFrame | None:
     """Distances from untreated cells, where one network embedded all images."""
     return study_strengths(_study)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _compounds(identity: str, _study: Study) -> pd.DataFrame | None:
+    """Means by compound, where batches are known."""
+    known = {"compound", "batch"} <= set(_study.images)
+    return kept.compounds(_study) if known else None
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -189,6 +189,28 @@ def test_a_field_without_its_chunks_is_no_dark_image(zarr, tmp_path):
         read_ome_zarr(path / "A" / "1" / "1")
 
 
+@pytest.mark.parametrize("background, lost", [(0, False), (95, True)])
+def test_a_lost_chunk_is_told_from_a_dark_one(zarr, tmp_path, background, lost):
+    """Writers leave out empty chunks: one is lost where no other pixel is nearly as dark."""
+    path = write_plate(zarr, tmp_path / "s.zarr", axes="cyx") / "A" / "1" / "0"
+    data = pixels("A1", "0")[0, :, 0] * (background > 0)
+    data[:, 0, 0] = 1
+    data[:, :, 15:] += background
+    made = zarr.open_group(path, mode="a").create_array(
+        "0", shape=data.shape, dtype=data.dtype, chunks=(2, 24, 15), overwrite=True
+    )
+    made[:] = data
+    if not lost:
+        np.testing.assert_array_equal(read_ome_zarr(path), data)
+        return
+    data[:, 0, 0] = 90
+    made[:] = data
+    np.testing.assert_array_equal(read_ome_zarr(path), data)
+    chunks(path)[-1].unlink()
+    with pytest.raises(InputError, match="A/1/0 lacks chunks: 50"):
+        read_ome_zarr(path)
+
+
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 def test_links_do_not_lead_out_of_the_readable_folders(zarr, tmp_path, monkeypatch, version):
     inside = write_plate(zarr, tmp_path / "in" / "s.zarr", version)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from bnn_core.images.contrast import Histogram
-from bnn_core.images.quality import measure, measure_nuclei, quality_columns, robust_z
+from bnn_core.images.quality import _opened, measure, measure_nuclei, quality_columns, robust_z
 
 
 def nuclei_plane(count, rng, size=(300, 400), radius=8, touching=0):
@@ -117,3 +117,9 @@ def test_robust_z_by_hand():
 def test_robust_z_does_not_know_units(values, scale, shift):
     values = np.array(values, dtype=float)
     np.testing.assert_allclose(robust_z(values * scale + shift), robust_z(values), atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 5), (40, 31)])
+def test_the_quick_opening_is_that_of_scipy(shape):
+    mask = np.random.default_rng(0).random(shape) < 0.8
+    np.testing.assert_array_equal(_opened(mask), ndimage.binary_opening(mask))

@@ -35,7 +35,7 @@ def beta_binomial_data(rng, groups, repeats, p, rho):
     return rng.binomial(n, rate), n
 
 
-# Cells of tests/benchmarks/coverage.py in which the percentile bootstrap covers 75 to 83 %.
+# Cells of tests/benchmarks/interval_coverage.py in which the percentile bootstrap covers 75 to 83 %.
 @pytest.mark.parametrize(
     ("groups", "p", "rho"), [(5, 0.75, 0.5), (10, 0.96, 0.2), (18, 0.96, 0.5), (100, 0.99, 0.5)]
 )
@@ -192,6 +192,12 @@ def test_group_counts_against_counting():
 def test_missing_groups_are_refused():
     with pytest.raises(ValueError, match="1 of 2 rows have no group"):
         iv.group_codes(["a", None])
+
+
+@pytest.mark.parametrize("groups", [[1, 0, 1, 2], [7, -3, 7, 9], ["b", "a", "b", "c"]])
+def test_groups_are_numbered_in_the_order_of_their_names(groups):
+    codes, count = iv.group_codes(np.array(groups))
+    assert codes.tolist() == [1, 0, 1, 2] and count == 3
 
 
 def test_the_order_of_the_rows_does_not_matter():

@@ -304,9 +304,9 @@ class Chosen:
     def __init__(self, numbers: np.ndarray):
         self.numbers = numbers
 
-    def random(self, size: int) -> np.ndarray:
-        assert size == len(self.numbers)
-        return self.numbers
+    def random(self, size: tuple[int, int], dtype: type) -> np.ndarray:
+        assert size == (len(self.numbers), 1)
+        return self.numbers[:, None].astype(dtype)
 
 
 def test_two_of_three_units_are_drawn_and_the_variance_of_their_mean_is_unbiased():
@@ -323,11 +323,39 @@ def test_two_of_three_units_are_drawn_and_the_variance_of_their_mean_is_unbiased
         for j in range(3):
             numbers = np.zeros(16)
             numbers[:2] = (np.array([i, j]) + 0.5) / 3
-            drawn = source._draw_units(Chosen(numbers))
+            drawn = source._draw_units(Chosen(numbers), 1)
             assert drawn.sum() == 16 and drawn[:3].sum() == 2
-            means.append(source._means_of(source.unit_weights * drawn)[0, 0])
+            means.append(source._means_of(drawn)[0, 0, 0])
     assert np.mean(means) == pytest.approx(np.mean([0.2, 0.5, 0.9]))
     assert np.var(means) == pytest.approx(np.var([0.2, 0.5, 0.9], ddof=1) / 3)
+
+
+@pytest.mark.parametrize("level", ["compound", "treatment"])
+@pytest.mark.parametrize("cached", [1, 100_000])
+def test_resamples_are_those_of_a_plain_loop(level, cached, monkeypatch):
+    monkeypatch.setattr("bnn_core.suspects.disagreement._CACHED", cached)
+    images = screen(wells_per_dose=3, images_per_well=1)
+    p = np.random.default_rng(2).dirichlet(np.full(4, 0.5), len(images))
+    source = Disagreement.of(with_summary(images, p), CLASSES, level)
+    scores = list(source.resampled(np.random.default_rng(5), 3))
+    rng = np.random.default_rng(5)
+    drawn = source._draw_units(rng, 3)
+    groups, sizes = len(source.labels), source.groups["n_units"].to_numpy()
+    for resample, score in enumerate(scores):
+        means = np.empty((groups, 4))
+        for group, (start, size) in enumerate(zip(source.starts, sizes, strict=True)):
+            units = slice(start, start + size)
+            assert drawn[units, resample].sum() == max(size - 1, 1)
+            means[group] = np.average(
+                source.unit_means[units],
+                axis=0,
+                weights=source.unit_weights[units] * drawn[units, resample],
+            )
+        count = len(source.errors.labels)
+        weights = np.bincount(rng.integers(count, size=count), minlength=count)
+        expected = source.errors.expected_if(weights)[source.compounds]
+        plain = contrast(expected, means, source.labels)
+        np.testing.assert_allclose(score, plain, atol=1e-5)
 
 
 def test_the_interval_of_images_that_agree_in_wells_is_that_of_wells():

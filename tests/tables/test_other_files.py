@@ -99,7 +99,19 @@ def test_json_by_name_and_by_line(tmp_path):
         assert read_table(tmp_path / name).to_dict("records") == ROWS
 
 
-@pytest.mark.parametrize("text", ["", "{", "5", "[]", "[1, 2]", '{"a": 1}', '[{"\\ud800": 1}]'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "5",
+        "[]",
+        "[1, 2]",
+        '{"a": 1}',
+        '[{"\\ud800": 1}]',
+        '[{"a": "\\uD800"}, {"a": "b"}]',
+    ],
+)
 def test_json_that_is_no_table(tmp_path, text):
     (tmp_path / "t.json").write_text(text)
     with pytest.raises(InputError, match=r"t\.json"):

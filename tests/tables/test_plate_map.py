@@ -48,7 +48,8 @@ def test_one_row_per_well_and_the_rest_is_named(table):
         ["P1", "B02", 2, 2, 2],
         ["P2", "B02", 2, 2, 1],
     ]
-    assert found["label"].tolist() == [None, "A", "A"] and found["labels"].tolist() == [2, 1, 1]
+    assert found["label"].fillna("").tolist() == ["", "A", "A"]
+    assert found["labels"].tolist() == [2, 1, 1]
     np.testing.assert_allclose(found["agreement"], [0.5, 0.5, 1.0])
     np.testing.assert_allclose(found["quality_focus"], [0, 2, 5])
     assert "distance" not in found

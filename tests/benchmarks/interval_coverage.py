@@ -1,6 +1,6 @@
 """How often do 95 % intervals over compounds hold the truth, and how wide are they?
 
-Run: python tests/benchmarks/coverage.py [shares] [robust] [differences] [--repeats 2000]
+Run: python tests/benchmarks/interval_coverage.py [shares] [robust] [differences] [--repeats 2000]
 
 shares: accuracies of 5 to 100 compounds of 12 to 48 images. The share of each compound is drawn
 from a beta distribution with mean `p` and intraclass correlation `rho`. Every form is one function
