@@ -23,6 +23,8 @@ TRAINING = "BNN_TRAINING"
 #: "oidc": users log in. "header NAME": a proxy says in this header who the user is.
 LOGIN = "BNN_LOGIN"
 CACHE = "BNN_CACHE"
+#: Folder of the background jobs in a cache folder, with the files that were uploaded for them.
+JOBS_FOLDER = ".jobs"
 
 
 def limited() -> bool:
@@ -74,6 +76,12 @@ def uploads() -> Path:
     folder = os.path.realpath(tempfile.mkdtemp(prefix="bnn-uploads-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
+
+
+def goes_with_a_job(path: str | os.PathLike) -> bool:
+    """Whether a file was uploaded for a background job, and is deleted when the job ends."""
+    jobs = os.path.join(os.path.realpath(os.environ.get(CACHE, "")), JOBS_FOLDER)
+    return bool(os.environ.get(CACHE)) and _within(os.path.realpath(path), jobs)
 
 
 def read_only() -> bool:

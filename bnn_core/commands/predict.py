@@ -22,6 +22,7 @@ time; run it again to continue.
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
@@ -39,6 +40,12 @@ from bnn_core.study.catalogue import cache_root, study_path
 from bnn_core.study.describing import one_line, with_notes
 from bnn_core.study.folder import ROLES, open_study
 from bnn_core.tables.reading import TABLE_ENDINGS
+
+#: Flags that only tables and folders of plates can follow.
+_OF_PLATES = (
+    *("layout", "metadata", "pattern", "planes", "time", "images", "channels", "intensities"),
+    *("label", "batch", "control", "unlabelled", "map"),
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +102,7 @@ def run(args: argparse.Namespace) -> str:
         return _add_plates(args, study, tables, out)
     if not args.given:
         raise InputError("name the images to predict: a table, a folder, an .npz or an idx file")
+    _demand_no_flags_of_plates(args)
     if args.deploy:
         study = _add_plates_to(args, study, None, out)
     made = add_named_images(
@@ -103,24 +111,27 @@ def run(args: argparse.Namespace) -> str:
         data_root(args.data),
         out=out,
         role=args.role,
-        device=chosen_device(args),
-        force=args.force,
-        restart=args.restart,
+        **_how(args),
     )
     return with_notes(made)
 
 
+def _demand_no_flags_of_plates(args: argparse.Namespace) -> None:
+    """InputError for a flag that only a table or a folder of plates can follow."""
+    for flag in _OF_PLATES:
+        if getattr(args, flag):
+            raise InputError(
+                f"--{flag} goes with a table or a folder of an instrument, and {args.given[0]} is "
+                "neither; leave the flag out"
+            )
+
+
 def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> str:
     """Add the rows of each table to a study of measured features."""
-    if args.deploy:
-        raise InputError(
-            "--deploy: for measured features, these networks are trained with the study; give the "
-            "flag to 'bnn study features'"
-        )
-    for flag in ("layout", "pattern", "planes", "time", "intensities"):
+    for flag in ("layout", "pattern", "planes", "time", "intensities", "images", "channels"):
         if getattr(args, flag):
             raise InputError(f"--{flag} goes with images; {study.name} is of measured features")
-    if not args.given:
+    if not args.given and not args.deploy:
         raise InputError("name the tables of features to predict")
     if len(args.metadata) > 1:
         raise InputError("--metadata: give one file for a table of features")
@@ -128,6 +139,8 @@ def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> st
     options = plate_options(args)
     known = ("label", "batch", "control", "unlabelled", "columns")
     looked_at = []
+    if args.deploy and not args.given:
+        study = predict_features(study, None, "", out=out, deploy=True, **_how(args))
     for text in args.given:
         given, path = split_name(text)
         features = features_like(
@@ -144,11 +157,15 @@ def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> st
             given or path.name.split(".")[0],
             out=out,
             role=args.role,
-            device=chosen_device(args),
-            force=args.force,
-            restart=args.restart,
+            deploy=args.deploy,
+            **_how(args),
         )
     return "\n".join(looked_at) or with_notes(study)
+
+
+def _how(args: argparse.Namespace) -> dict[str, Any]:
+    """The flags that say how a command runs."""
+    return {"device": chosen_device(args), "force": args.force, "restart": args.restart}
 
 
 def _is_plates(text: str, args: argparse.Namespace) -> bool:
@@ -193,7 +210,5 @@ def _add_plates_to(
         role=args.role,
         deploy=args.deploy,
         intensities=args.intensities,
-        device=chosen_device(args),
-        force=args.force,
-        restart=args.restart,
+        **_how(args),
     )

@@ -31,6 +31,7 @@ from bnn_core.datasets.ome_zarr_plates import zarr_files
 from bnn_core.datasets.stacks import one_per_channel
 from bnn_core.images.addresses import is_zarr
 from bnn_core.tables.columns import IMAGE_ENDINGS
+from bnn_core.tables.reading import TABLE_ENDINGS
 from bnn_core.tables.values import reading_order
 from bnn_core.tables.wells import normal_wells, wells_from
 
@@ -134,7 +135,9 @@ def scan_folder(folder: Path, pattern: str | None = None) -> FolderScan:
         return FolderScan(root, "OME-Zarr", files, strange, 0, notes, channels, in_zarr=True)
     paths = [path for path in paths if path not in zarrs]
     if not paths:
-        raise InputError(f"{folder} has no image files ({', '.join(IMAGE_ENDINGS)})")
+        raise InputError(
+            f"{folder} has no image files ({', '.join(IMAGE_ENDINGS)}){_table_in(root)}"
+        )
     instrument = own_pattern(pattern) if pattern else recognised(paths)
     if instrument and pattern:
         demand_quick(instrument, paths)
@@ -144,8 +147,28 @@ def scan_folder(folder: Path, pattern: str | None = None) -> FolderScan:
             f"{listed(paths[:_SHOWN])}, are not those of {', '.join(i.name for i in INSTRUMENTS)}; "
             "describe them with --pattern, such as --pattern "
             "'(?P<well>[A-P]\\d+)_(?P<site>\\d+)_(?P<channel>\\w+)'"
+            f"{_classes_in(paths)}{_table_in(root)}"
         )
     return _scanned(root, paths, instrument)
+
+
+def _table_in(folder: Path) -> str:
+    """What to say of a folder that holds a table: it may be what was meant."""
+    tables = [n for n in sorted(os.listdir(folder)) if n.lower().endswith(TABLE_ENDINGS)]
+    if not tables:
+        return ""
+    return (
+        f"; or is the table meant that lies there? Give {folder / tables[0]} instead of the folder"
+    )
+
+
+def _classes_in(paths: Sequence[str]) -> str:
+    """What to say where every image lies in one of a few folders, which may be its label."""
+    parts = [path.split("/") for path in paths]
+    folders = {above[0] for above in parts}
+    if any(len(above) != 2 for above in parts) or not 1 < len(folders) <= len(paths):
+        return ""
+    return f"; if the folders ({listed(sorted(folders))}) are the labels: --pattern '(?P<label>[^/]+)/'"
 
 
 def _walk(folder: Path) -> Iterator[str]:

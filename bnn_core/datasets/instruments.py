@@ -101,7 +101,7 @@ INSTRUMENTS = (
     Instrument(
         "ImageXpress (also BBBC021 and Cell Painting)",
         _names(
-            r"(?=.*_[sw]\d)(?:(?P<plate>.+?)_)??(?P<well>(?!(?-i:[sw]))[A-Z]{1,2}\d{2})"
+            r"(?=.*_[sw]\d)(?:(?P<plate>.+?)_)??(?P<well>(?!(?-i:[sw]))[A-Z]{1,2}\d{1,2})"
             r"(?:_s(?P<site>\d+))?"
             r"(?:_(?P<channel>w\d+))?(?:_z(?P<plane>\d+))?(?:_t(?P<time>\d+))?"
             rf"(?P<thumb>_thumb)?{_GUID}{_TIFF}"

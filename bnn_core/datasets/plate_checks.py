@@ -1,11 +1,13 @@
 """Contradictions in a table of plates, row by row: probable typing mistakes, swaps, wrong joins."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
 
 from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import rows_text
+from bnn_core.tables.values import name_key
 
 #: Contradictions of one kind that are listed; the others are counted.
 MOST_SENTENCES = 20
@@ -13,9 +15,10 @@ MOST_SENTENCES = 20
 
 def alike_names(names: Sequence[str], kind: str) -> list[str]:
     """Names that differ only in capitals, spaces or punctuation: typing mistakes?"""
-    spellings: dict[str, list[str]] = {}
-    for name in names:
-        spellings.setdefault(plain_name(name), []).append(name)
+    spellings: dict[tuple[str, str], list[str]] = {}
+    for name in names:  # a plus or minus at an end is part of a name: GON+, -1
+        signs = "".join(re.findall(r"^[+-]|[+-]+$", name_key(name)))
+        spellings.setdefault((plain_name(name), signs), []).append(name)
     return [
         f"{' and '.join(map(repr, sorted(alike)))} are different {kind}: use one spelling in the "
         "table if they are the same"

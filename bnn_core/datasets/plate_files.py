@@ -19,7 +19,9 @@ from bnn_core.tables.reading import rows_text
 from bnn_core.tables.values import none_where
 
 #: Names of files that belong to an image and are not channels.
-_NO_STAIN = re.compile(r"illum|mask|outline|object|segment", re.I)
+_NO_STAIN = re.compile(
+    r"illum|mask|outline|object|segment|(?<![a-z])seg(?![a-z])|label(?:s|led)?$", re.I
+)
 _ADDRESS = re.compile(r"^(?:file:/{1,3}|[A-Za-z][A-Za-z0-9+.-]+://|[A-Za-z]:(?=/))")
 
 

@@ -31,7 +31,7 @@ def read_labels(
 ) -> tuple[pd.Series, list[str]]:
     """The labels, None where a value means "no label", and a warning on values that may mean it.
 
-    "-1" means it only where the other labels are whole numbers from 0.
+    "-1" means it only where the other labels are whole numbers from 0 or 1, and at least two.
     """
     keys = values.map(name_key, na_action="ignore")
     counts = keys.value_counts(sort=False)
@@ -43,7 +43,8 @@ def read_labels(
         return values.mask(keys.isin(given | set(NO_LABEL)), None).astype(object), []
     asked = [key for key in counts.index if key in ASKED and key not in silent]
     others = set(counts.index) - silent - set(asked)
-    if "-1" in asked and others != {str(k) for k in range(len(others))}:
+    counted = [{str(k) for k in range(b, b + len(others))} for b in (0, 1)]
+    if "-1" in asked and (others not in counted or len(others) < 2):
         asked.remove("-1")
     notes = []
     if asked:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.roots import goes_with_a_job
 from bnn_core.base.wording import WARNING
 from bnn_core.datasets.image_folders import FolderScan
 from bnn_core.datasets.labelled_rows import labelled_rows
@@ -61,6 +62,7 @@ def prepare_plates(
         folder=folder,
         classes=plates.classes,
         notes=notes,
+        travels=goes_with_a_job(plates.root),
         workers=workers,
     )
 

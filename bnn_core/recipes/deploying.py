@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import write_json
 from bnn_core.base.wording import count
 from bnn_core.datasets.pixels import PlateReader
 from bnn_core.datasets.preparation import plate_jobs
-from bnn_core.datasets.sources import PlateSource, inverse_frequency_weights
+from bnn_core.datasets.sources import PlateSource, inverse_frequency_weights, open_source
 from bnn_core.networks.building import saved_config
 from bnn_core.networks.methods import keep_calibration, training_order
 from bnn_core.networks.saved import read_config
@@ -52,11 +53,7 @@ def train_deployed(study: Study, making: Path, scaling: ImageScaling, device: st
     folder = making / DEPLOY
     if (folder / ABOUT).is_file():
         return
-    folds = sorted((making / "folds").glob("[0-9]*"), key=lambda p: int(p.name))
-    configs = {}
-    for method in study.methods:
-        config = saved_config(folds[0] / method)
-        configs[method] = replace(config, seed=config.seed - int(folds[0].name))
+    configs, number = _configs(study, making)
     images = study.images
     images = images[images["role"] == "scored"].rename_axis(None)
     jobs = plate_jobs(_with_files(study, images), scaling.channels, Path("/"), None)
@@ -77,9 +74,47 @@ def train_deployed(study: Study, making: Path, scaling: ImageScaling, device: st
         pixels[job.positions] = block.pixels(making, np.arange(len(read_rows)))
     targets = images["label"].map({c: i for i, c in enumerate(study.classes)}).to_numpy(np.int64)
     groups = images["group"].to_numpy()
-    _train(folder, pixels, targets, groups, len(study.classes), configs, len(folds), device, False)
+    _train(folder, pixels, targets, groups, len(study.classes), configs, number, device, False)
     for i, job in enumerate(jobs):
         PlateBlock(images, job, scaling, frozenset(), "", reader, f"{DEPLOY}-{i:05d}").done(making)
+
+
+def train_deployed_features(study: Study, making: Path, prepared: Path, device: str) -> None:
+    """`train_deployed` for a study of measured features. prepared: the folder of its features.
+
+    Raises InputError where the features are gone or others than they were.
+    """
+    folder = making / DEPLOY
+    if (folder / ABOUT).is_file():
+        return
+    rows = study.images
+    rows = rows[rows["role"] == "scored"]
+    remedy = "run its 'bnn study features' command again, with --deploy and --force"
+    try:
+        source = open_source(prepared)
+    except InputError as error:
+        raise InputError(
+            f"--deploy: the features of study {study.name} are no longer in {prepared}; {remedy}"
+        ) from error
+    known = source.table.drop_duplicates("image_id").set_index("image_id")["content_hash"]
+    if known.reindex(rows["image_id"]).tolist() != rows["content_hash"].tolist():
+        raise InputError(f"--deploy: {prepared} has other features than {study.name}; {remedy}")
+    at = pd.Index(source.table["image_id"]).get_indexer(rows["image_id"])
+    targets = pd.Index(study.classes).get_indexer(rows["label"])
+    configs, number = _configs(study, making)
+    groups = rows["group"].to_numpy()
+    pixels = source.images[at]
+    _train(folder, pixels, targets, groups, len(study.classes), configs, number, device, False)
+
+
+def _configs(study: Study, making: Path) -> tuple[dict[str, TrainConfig], int]:
+    """The settings of each method as they were before the first fold, and how many folds there are."""
+    folds = sorted((making / "folds").glob("[0-9]*"), key=lambda p: int(p.name))
+    configs = {}
+    for method in study.methods:
+        config = saved_config(folds[0] / method)
+        configs[method] = replace(config, seed=config.seed - int(folds[0].name))
+    return configs, len(folds)
 
 
 def _train(

@@ -16,6 +16,7 @@ from bnn_core.datasets.plate_files import find_files, spread_evenly
 from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.measures.uncertainty import summarise
+from bnn_core.recipes import kept
 from bnn_core.review.corrected_labels import corrected_rows
 from bnn_core.study.catalogue import cache_root
 from bnn_core.study.folder import Study, open_study
@@ -93,7 +94,9 @@ def import_predictions(
             force,
             {"exclude": exclude, "relabel": relabel},
         )
-    return open_study(out.absolute())
+    study = open_study(out.absolute())
+    kept.fill_derived(study)
+    return study
 
 
 def _make(

@@ -5,6 +5,7 @@ A job is the folder <cache>/.jobs/<number>/ with
   job.json    its words, the study that it makes, and when it was added
   log.txt     what its command printed, once it has started
   ended.json  how it ended
+  given/      files that were uploaded for it, until it ends
 
 One runner process per cache folder runs the jobs in order. It needs neither the app nor a page: it
 goes on when both are closed. A job whose runner died, for example when the machine was switched
@@ -30,10 +31,10 @@ from filelock import FileLock, Timeout
 import bnn_core
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, alone, read_json, write_json
-from bnn_core.base.roots import CACHE, demand_training
+from bnn_core.base.roots import CACHE, JOBS_FOLDER, demand_training
 from bnn_core.base.schema import Rule, problem_of
 
-JOBS_FOLDER, JOBS_LOCK, LOG = ".jobs", ".lock", "log.txt"
+JOBS_LOCK, LOG, GIVEN = ".lock", "log.txt", "given"
 JOB, ENDED, CANCEL = "job.json", "ended.json", "cancel"
 WAITING, RUNNING, INTERRUPTED = "waiting", "running", "interrupted"
 DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
@@ -81,12 +82,13 @@ class Job:
         return progress_of(last_line(self.folder / LOG))
 
 
-def submit(root: Path, words: Sequence[str], study: str) -> Path:
+def submit(root: Path, words: Sequence[str], study: str, given: Path | None = None) -> Path:
     """Add a job to the cache folder `root` and start the runner; returns the job's folder.
 
     words: of the command, without "bnn"; paths in them are absolute. study: name of the study that
-    it makes. Raises InputError where training is not allowed, the folder cannot be written, or
-    another job that has not ended makes the same study.
+    it makes. given: an uploaded file or folder that the words name (or files in it); a copy is kept
+    with the job until it ends. Raises InputError where training is not allowed, the folder cannot
+    be written, or another job that has not ended makes the same study.
     """
     demand_training()
     jobs = Path(root) / JOBS_FOLDER
@@ -104,11 +106,23 @@ def submit(root: Path, words: Sequence[str], study: str) -> Path:
             with suppress(FileExistsError):
                 (folder := jobs / f"{number:06d}").mkdir()
                 break
+        if given is not None:
+            job["words"] = [_kept(word, given, folder / GIVEN) for word in words]
+            copy = shutil.copytree if given.is_dir() else shutil.copy
+            (folder / GIVEN).mkdir()
+            copy(given, folder / GIVEN / given.name)
     except OSError as error:
         raise InputError(f"cannot write {jobs}: {error.strerror or error}") from error
     write_json(folder / JOB, job)
     resume(root)
     return folder
+
+
+def _kept(word: str, given: Path, folder: Path) -> str:
+    """A word of a command; where it is `given` or a path in it, the path of the copy in `folder`."""
+    path = Path(word)
+    inside = path.is_absolute() and path.is_relative_to(given)
+    return str((folder / path.relative_to(given.parent)).resolve()) if inside else word
 
 
 def resume(root: Path) -> None:
@@ -245,6 +259,7 @@ def _stop(process: subprocess.Popen, how: int) -> None:
 def _end(folder: Path, state: str) -> None:
     if not (folder / ENDED).is_file():
         write_json(folder / ENDED, {"state": state})
+    shutil.rmtree(folder / GIVEN, ignore_errors=True)
 
 
 def _readable(root: Path) -> Iterator[tuple[Path, JobFile, str]]:

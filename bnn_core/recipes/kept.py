@@ -6,6 +6,7 @@ import pandas as pd
 from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.measures.levels import available_levels
 from bnn_core.measures.prediction_sets import LEVEL, PredictionSets, table_sets
+from bnn_core.study import derived
 from bnn_core.study.folder import Study
 from bnn_core.suspects.batches import compound_means
 from bnn_core.suspects.ranking import rank, rank_images
@@ -64,7 +65,9 @@ def class_sets(study: Study, method: str, level: float) -> PredictionSets:
 
 
 def fill_derived(study: Study) -> None:
-    """Compute all of these tables, so that the first visitor of a page does not wait for them."""
+    """Compute all of these tables of a large study, so that no visitor of a page waits for them."""
+    if study.meta["rows"] < derived.LARGE:
+        return
     levels = available_levels(study.images)
     for method in study.methods:
         accuracies(study, method)

@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import read_json
 from bnn_core.base.wording import count
 from bnn_core.datasets.features import FeatureTable, read_features
 from bnn_core.recipes.adding import Addition, add_to_study, added_roles, demand_new
-from bnn_core.recipes.adding_blocks import is_looked_at, keep_rows
+from bnn_core.recipes.adding_blocks import DEPLOY, is_looked_at, keep_rows
+from bnn_core.recipes.deploying import ABOUT, train_deployed_features
+from bnn_core.recipes.plate_study import prepared_folder
 from bnn_core.study.folder import Study, content_hashes, open_study
 
 ROWS_AT_A_TIME = 2000
@@ -45,43 +48,61 @@ def features_like(
 
 def predict_features(
     path: Path,
-    features: FeatureTable,
+    features: FeatureTable | None,
     name: str,
     *,
     out: Path | None = None,
     role: str | None = None,
+    deploy: bool = False,
     device: str = "cpu",
     force: bool = False,
     restart: bool = False,
 ) -> Path:
     """Apply the study at `path` to rows of features and add them to it as the set `name`.
 
-    features: as of `features_like`. A set that the study has already, with the same rows, is passed
-    over. The other arguments, the output and the errors are those of `adding.add_images`.
+    features: as of `features_like`; None with `deploy` alone. A set that the study has already, with
+    the same rows, is passed over. deploy: train each method once more on all compounds first, where
+    the study has no such networks. The other arguments, the output and the errors are those of
+    `adding.add_images`.
     """
     known = open_study(path)
-    digest = _digest(features)
-    for entry in known.meta["added"]:
-        if entry["name"] == name and entry.get("rows") == digest and out is None:
-            return known.path
+    digest = None if features is None else _digest(features)
+    here = any(e["name"] == name and e.get("rows") == digest for e in known.meta.get("added", []))
+    if out is None and (here or features is None) and (not deploy or "deployed" in known.meta):
+        return known.path
 
     def addition(study: Study) -> Addition:
-        rows = _rows(study, features, name, role)
-        demand_new(study, rows["image_id"])
-        note = f"{count(len(rows), 'row')} of {name} added, counted in no accuracy"
-        entry = {"name": name, "title": name, "images": len(rows), "rows": digest}
+        def before(making: Path) -> None:
+            if deploy:
+                train_deployed_features(study, making, prepared_folder(study.path), device)
 
-        def keys(making: Path) -> dict[str, Any]:
-            return {"notes": [note], "added": [*study.meta["added"], entry]}
+        def finish(making: Path) -> dict[str, Any]:
+            about = making / DEPLOY / ABOUT
+            trained = {"deployed": read_json(about)} if about.is_file() else {}
+            return _keys(study, rows, name, digest) | trained
 
+        rows = None if features is None or here else _rows(study, features, name, role)
+        if rows is not None:
+            demand_new(study, rows["image_id"])
         return Addition(
-            {"role": role, "sets": [f"{name} {digest}"]},
-            list(_blocks(rows, features.values)),
+            {"role": role, "sets": [f"{name} {digest}"], "deploy": deploy},
+            [] if rows is None or features is None else list(_blocks(rows, features.values)),
             looked_first=True,
-            finish=keys,
+            before=before,
+            finish=finish,
         )
 
     return add_to_study(path, addition, out=out, device=device, force=force, restart=restart)
+
+
+def _keys(study: Study, rows: pd.DataFrame | None, name: str, digest: str | None) -> dict[str, Any]:
+    """Keys of study.json after the rows of a set were added, if any."""
+    added = study.meta.get("added", [])
+    if rows is None:
+        return {"notes": [], "added": added}
+    note = f"{count(len(rows), 'row')} of {name} added, not counted for accuracy"
+    entry = {"name": name, "title": name, "images": len(rows), "rows": digest}
+    return {"notes": [note], "added": [*added, entry]}
 
 
 @dataclass(frozen=True)

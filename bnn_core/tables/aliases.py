@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 #: Canonical name -> names it goes by, best first (lower case, punctuation as "_").
 ALIASES: dict[str, tuple[str, ...]] = {
-    "image_id": ("image_id", "imageid", "id", "image_key", "uid"),
+    "image_id": ("image_id", "imageid", "id", "image_key", "uid", "rowindex", "row_ids"),
     "path": (
         "path",
         "image_path",
@@ -143,6 +143,8 @@ CANONICAL = tuple(ALIASES)
 WEAK_ALIASES = {
     "id",
     "uid",
+    "rowindex",
+    "row_ids",
     "file",
     "image",
     "img",
@@ -190,9 +192,14 @@ def column_like(name: str, columns: Iterable[str]) -> str | None:
 
 def no_such_column(name: str, columns: Collection[str]) -> str:
     """The message for a missing column: the nearest name, and the names that exist."""
-    names = list(dict.fromkeys(map(str, columns)))
-    keys = {plain_name(c): c for c in reversed(names)}
-    close = difflib.get_close_matches(plain_name(name), list(keys), 1, 0.5)
+    keys: dict[str, str] = {}
+    for column in map(str, columns):
+        keys.setdefault(plain_name(column), column)
+    names = list(keys.values())
+    same = next((known for known in ALIASES.values() if plain_name(name) in known), ())
+    close = [key for key in same if key in keys] or difflib.get_close_matches(
+        plain_name(name), list(keys), 1, 0.5
+    )
     hint = f"did you mean '{keys[close[0]]}'? " if close else ""
     more = ", ..." if len(names) > 20 else ""
     return f"no such column; {hint}there are {', '.join(names[:20])}{more}"

@@ -111,7 +111,9 @@ def find_class_columns(
         )
     bare = tuple(c for c in candidates if name_key(c) in keys and looks_numeric(table[c]))
     if len(bare) > 1:
-        return ClassColumns(bare, bare, False)
+        whole = summing_to_one(table, candidates)  # also of classes that no label names
+        columns = whole.columns if whole and set(bare) < set(whole.columns) else bare
+        return ClassColumns(columns, columns, False)
     for column, name in text.values():
         _refuse_text(table[column], name)
     supposed = named_within(table, candidates, known)
@@ -128,6 +130,18 @@ def split_class_column(column: str) -> tuple[str, str] | None:
     return None if parts is None or not _PROBABILITY.fullmatch(parts[0]) else (parts[0], parts[2])
 
 
+def marks_of(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """(N, C) float64 of columns of marks: numbers, or true and false in words; nan for all else."""
+    words = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+    marks = np.empty((len(table), len(columns)))
+    for j, column in enumerate(columns):
+        values = table[column]
+        numbers = pd.to_numeric(values, errors="coerce").astype(np.float64)
+        said = values.astype("str").str.strip().str.lower().map(words)
+        marks[:, j] = numbers.where(numbers.notna(), said)
+    return marks
+
+
 def is_one_hot(marks: np.ndarray) -> bool:
     """Whether values (N, C) are 0 and 1 with at most one 1 per row, and any 1 at all."""
     marks = np.nan_to_num(marks)
@@ -135,8 +149,7 @@ def is_one_hot(marks: np.ndarray) -> bool:
 
 
 def _marks_truth(table: pd.DataFrame, pairs: list[tuple[str, str]]) -> bool:
-    marks = table[[column for column, _ in pairs]].apply(pd.to_numeric, errors="coerce")
-    return is_one_hot(marks.to_numpy(np.float64))
+    return is_one_hot(marks_of(table, [column for column, _ in pairs]))
 
 
 def _refuse_text(values: pd.Series, name: str) -> None:

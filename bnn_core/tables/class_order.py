@@ -10,8 +10,10 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import linear_sum_assignment
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.wording import WARNING, count, listed
 from bnn_core.tables.class_columns import ClassColumns
 from bnn_core.tables.reading import rows_text
 from bnn_core.tables.values import match_names, name_key, none_where
@@ -37,7 +39,7 @@ def name_classes(
     Raises InputError when it cannot be known (saying what to give) and when the predicted column
     contradicts it on any row.
     """
-    count = len(class_columns.columns)
+    columns = len(class_columns.columns)
     known = list(dict.fromkeys([*labels, *_present(predicted)]))
     if given:
         classes, how = _as_given(class_columns, given), "The class order is as given"
@@ -50,14 +52,15 @@ def name_classes(
     else:
         raise InputError(
             f"{where}columns {class_columns.columns[0]} ... {class_columns.columns[-1]} do not "
-            "name their classes, and no column of predicted classes shows them (there is none, or "
-            f"--ignore-predicted is given); give the {count} names in the order of the columns "
+            f"name "
+            "their classes, and no column of predicted classes shows them (there is none, or "
+            f"--ignore-predicted is given); give the {columns} names in the order of the columns "
             "with --classes"
             + (f" (labels there: {', '.join(known[:20])})" if known else "")
             + (
-                f"; {len(known)} labels for {count} columns: is a column missing, or one label a "
+                f"; {len(known)} labels for {columns} columns: is a column missing, or one label a "
                 "control (--control)?"
-                if len(known) > count
+                if len(known) > columns
                 else ""
             )
         )
@@ -216,6 +219,34 @@ def _demand_agreement(
             f"('{highest[first]}'); {remedy} "
             "take the highest probability with --ignore-predicted"
         )
+
+
+def doubted_order(p: np.ndarray, classes: Sequence[str], labels: pd.Series) -> str:
+    """A warning where labels and highest columns agree only in another order of the columns; or "".
+
+    p: (N, C). labels: None where empty. Looked for are classes whose columns, exchanged among each
+    other, are highest on at least 80 % of their images, and as they are on at most 20 %; at least
+    two images per class.
+    """
+    top, sure = _highest(p)
+    number = pd.Index(classes).get_indexer(labels)
+    use = sure & (number >= 0)
+    confusion = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(confusion, (number[use], top[use]), 1)
+    best = linear_sum_assignment(-confusion)[1]
+    moved = np.flatnonzero(best != np.arange(len(classes)))
+    images = int(confusion[moved].sum())
+    right, now = int(confusion[moved, best[moved]].sum()), int(confusion[moved, moved].sum())
+    labelled = int((confusion[moved].sum(axis=1) > 0).sum())
+    if images < 2 * max(labelled, 1) or right < 0.8 * images or now > 0.2 * images:
+        return ""
+    order = [classes[int(k)] for k in np.argsort(best)]
+    names = " ".join(f"'{name}'" if " " in name else name for name in order)
+    return (
+        f"{WARNING}the labels {listed([repr(classes[int(k)]) for k in moved], most=6)} agree with the "
+        f"highest column on {now:,} of {count(images, 'image')}, and on {right:,} if the columns are in "
+        f"another order: check the order of the classes (--classes {names})"
+    )
 
 
 def _highest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -205,7 +205,8 @@ def _concentrations(
     in_name = split_unit(plain_name(source))[1]
     unit_column = columns.get("concentration_unit")
     if unit_column is None:
-        return read_doses(table[source], in_name or "um", column=source)
+        doses, notes = read_doses(table[source], in_name or "um", column=source)
+        return doses, [*notes, *_other_units(table, source)]
     doses, notes = read_doses(table[source], in_name or "um", table[unit_column], source)
     units = as_text(table[unit_column]).dropna().unique()
     if in_name and any(unit_factor(u) not in (None, unit_factor(in_name)) for u in units):
@@ -216,6 +217,20 @@ def _concentrations(
             "concentration_unit= ignores them",
         ]
     return doses, notes
+
+
+def _other_units(table: pd.DataFrame, source: str) -> list[str]:
+    """A warning on a column of units beside the concentrations that holds no unit of these."""
+    names = ALIASES["concentration_unit"]
+    for column in table.columns:
+        units = as_text(table[column]).dropna().unique()
+        if _METADATA.sub("", plain_name(column)) in names and len(units):
+            held = ", ".join(repr(unit) for unit in units[:3])
+            return [
+                f"WARNING: '{column}' holds {held}, which is no known unit of concentration, and is "
+                f"not used: '{source}' is read in µM; if the unit is of '{source}', convert it"
+            ]
+    return []
 
 
 def _channels(table: pd.DataFrame, plain: Mapping[str, str]) -> dict[str, tuple[str | None, str]]:

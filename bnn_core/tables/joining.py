@@ -24,6 +24,8 @@ JOINS = (
     ("compound",),
     ("plate",),
 )
+#: Columns that have one value in a well.
+_OF_WELLS = ("compound", "concentration")
 #: Contradictions that are listed one by one; the others are counted.
 MOST_KEYS_LISTED = 50
 
@@ -48,7 +50,9 @@ def join_metadata(
     """
     keys, wanted, known, partners, how = _partners(table, metadata, path, table_path, tuple(on))
     name = " and ".join(keys)
-    brought, emptied, agree = {}, {}, []
+    brought: dict[str, pd.Series] = {}
+    emptied: dict[str, np.ndarray] = {}
+    agree: list[str] = []
     notes: list[str] = []
     for column in metadata.columns:
         if column in known:
@@ -67,7 +71,7 @@ def join_metadata(
                 if column == "concentration"
                 else none_where(values, values.isna())
             )
-            if several:
+            if several.any():
                 emptied[column] = several
     if agree and not brought and not notes:
         notes.append(f"{', '.join(agree)} agree with {path.name}, which adds nothing.")
@@ -77,11 +81,7 @@ def join_metadata(
     if brought:
         notes.insert(0, f"{', '.join(brought)} joined from {path.name} on {name}{compared}.")
     notes += _lost_rows(table, wanted, partners, path, name)
-    for n in sorted(set(emptied.values())):
-        columns = ", ".join(column for column, rows in emptied.items() if rows == n)
-        notes.append(
-            f"Empty on {count(n, 'row')}: {columns}; {path.name} has several values for one {name}."
-        )
+    notes += _several_values(wanted, metadata, partners, emptied, path)
     return pd.concat([table, pd.DataFrame(brought, index=table.index)], axis=1), notes
 
 
@@ -131,20 +131,58 @@ def _several_plates(table: pd.DataFrame, metadata: pd.DataFrame) -> bool:
 
 def _one_value(
     values: pd.Series, partners: list[np.ndarray], index: pd.Index
-) -> tuple[pd.Series, int]:
-    """The value of each row's partners where they have one, and how many rows have several."""
+) -> tuple[pd.Series, np.ndarray]:
+    """The value of each row's partners where they have one, and which rows have several."""
     cells = values.to_numpy(dtype=object)
     known = values.notna().to_numpy()
     out = np.full(len(partners), None, dtype=object)
-    several, values_of = 0, {}
+    several = np.zeros(len(partners), bool)
+    values_of: dict[int, set] = {}
     for i, rows in enumerate(partners):  # rows of one key share one array
         distinct = values_of.get(id(rows))
         if distinct is None:
             distinct = values_of[id(rows)] = set(cells[rows[known[rows]]])
         if len(distinct) == 1:
             (out[i],) = distinct
-        several += len(distinct) > 1
+        several[i] = len(distinct) > 1
     return pd.Series(out, index=index, dtype=object), several
+
+
+def _several_values(
+    wanted: pd.DataFrame,
+    metadata: pd.DataFrame,
+    partners: list[np.ndarray],
+    emptied: dict[str, np.ndarray],
+    path: Path,
+) -> list[str]:
+    """What is said of columns that have several values for one key: listed where that contradicts
+    itself (two labels of a compound, two compounds of a well), else counted."""
+    notes: list[str] = []
+    counted: dict[int, list[str]] = {}
+    name = " and ".join(wanted)
+    for column, several in emptied.items():
+        n = int(several.sum())
+        if column not in ("label", "moa") and not (column in _OF_WELLS and "well" in wanted):
+            counted.setdefault(n, []).append(column)
+            continue
+        held: dict[str, str] = {}
+        for i in np.flatnonzero(several):
+            key = "/".join(map(str, wanted.iloc[i]))
+            if key not in held:
+                cells = metadata[column].iloc[partners[i]].dropna()
+                values = [f"'{v}' on {rows_text(rows.index)}" for v, rows in cells.groupby(cells)]
+                held[key] = f"{key} has {', '.join(values)}"
+        more = len(held) - MOST_KEYS_LISTED
+        notes.append(
+            f"{WARNING}{path.name} contradicts itself on the {column} of one {name}: "
+            f"{'; '.join([*held.values()][:MOST_KEYS_LISTED])}{f'; and {more:,} more' * (more > 0)}; "
+            f"it is empty on {count(n, 'row')}"
+        )
+    return notes + [
+        f"Empty on {count(n, 'row')}: {', '.join(columns)}; {path.name} has several values for one "
+        f"{name}."
+        for n, columns in sorted(counted.items())
+    ]
 
 
 def _contradictions(table: pd.DataFrame, column: str, values: pd.Series, path: Path) -> list[str]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bnn_core.base.wording import listed
 from bnn_core.tables.aliases import plain_name
-from bnn_core.tables.class_columns import ClassColumns, is_one_hot
+from bnn_core.tables.class_columns import ClassColumns, is_one_hot, marks_of
 from bnn_core.tables.label_values import ASKED
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, as_text, name_key, none_where
@@ -21,9 +21,11 @@ _LABEL_LIKE = re.compile(
     r"expert|original_label|phenotype"
 )
 _PREDICTED_LIKE = re.compile(
-    r"predictions?|predict(?:ed)?|response|y_?hat|predicted_?(?:label|class|value|name)|output|"
+    r"predictions?|predict(?:ed)?|response|y_?hat|predicted_?(?:label|class|value|name)|"
     r"predict(?:ion)?_(?:label|class)|top_?1(?:_class|_label)?|scored_labels?|classification|"
-    r"prediction_.*|argmax|guess"
+    r"prediction_.*|.+_(?:pred|predicted|predictions?|hat)|argmax|guess|decision|winner|vote|"
+    r"call|inferred(?:_.*)?|hard_label|best(?:_class|_label)?|max_class|"
+    r"(?:model|network|classifier)(?:_output|_class|_label|_call)?|output(?:_class|_label)?"
 )
 _TRUTH_LIKE = re.compile(r"y|true|truth|gt|label|target|one_?hot|is|class|ground_truth")
 _WHOLE = re.compile(r"[+-]?\d+")
@@ -205,7 +207,7 @@ def _one_hot(
     for head, columns in sets.items():
         if len(columns) == len(class_columns.names) and (_TRUTH_LIKE.match(head) or not numbered):
             ordered = [columns[name] for name in class_columns.names]
-            marks = main.raw[ordered].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+            marks = marks_of(main.raw, ordered)
             if is_one_hot(marks):
                 names = pd.Series(
                     np.array(class_columns.names, dtype=object)[

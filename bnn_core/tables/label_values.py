@@ -11,13 +11,26 @@ from bnn_core.base.wording import count, have
 from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import rows_text
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
-from bnn_core.tables.values import NO_LABEL, match_names, name_key, name_keys, none_where
+from bnn_core.tables.values import (
+    NO_LABEL,
+    like_a_class,
+    match_names,
+    name_key,
+    name_keys,
+    none_where,
+)
 
+_LACKING = (
+    *("labelled", "labeled", "annotated", "assigned", "known", "determined", "defined"),
+    *("specified", "available", "classified"),
+)
 #: Labels that mean "no label" unless a class has that name. Their use is always reported.
 ASKED = (
-    *("-1", "none", "null", "?", "unknown", "-", "missing", "tbd", "#n/a", "n.a.", "not known"),
-    *("unlabelled", "unlabeled", "not labelled", "not labeled", "unannotated", "not annotated"),
-    *("unassigned", "not assigned"),
+    *("-1", "none", "null", "nil", "missing", "tbd", "tba", "to be determined", "unk"),
+    *("?", "??", "-", "--", "---", "\N{EN DASH}", "\N{EM DASH}", ".", "#n/a", "#na"),
+    *("n.a.", "n.d.", "n/d", "nd", "n.k.", "n/k", "no label", "no moa", "no annotation"),
+    *(f"un{word}" for word in _LACKING),
+    *(f"not{blank}{word}" for word in _LACKING for blank in (" ", "_", "-")),
 )
 
 
@@ -204,11 +217,13 @@ def class_labels(labels: pd.Series, classes: Sequence[str], where: str) -> pd.Se
             if plain & set(map(plain_name, classes))
             else ""
         )
-        names = ", ".join(f"'{n}'" for n in labels[unknown].unique()[:5])
+        held = labels[unknown].unique()
+        names = ", ".join(f"'{n}'" for n in held[:5])
         raise InputError(
             f"{where}{rows_text(labels.index[unknown])}: label {names} is not one of the classes "
-            f"({', '.join(classes[:12])}); correct it{alike}, or give it with --unlabelled (no "
-            "label), --new (absent from training) or --control"
+            f"({', '.join(classes[:12])}){like_a_class(held[0], classes)}; correct it{alike}, or give "
+            f"it with --unlabelled (no "
+            f"label), --new (absent from training) or --control"
         )
     return labels
 

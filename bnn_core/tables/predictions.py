@@ -11,7 +11,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.tables.class_columns import ClassColumns, predicted_column
-from bnn_core.tables.class_order import lacking_column, name_classes
+from bnn_core.tables.class_order import doubted_order, lacking_column, name_classes
 from bnn_core.tables.image_rows import image_rows, unscored_notes
 from bnn_core.tables.label_columns import likely_names, name_columns
 from bnn_core.tables.label_values import class_labels, counted_alike, read_label_values
@@ -180,6 +180,9 @@ def _warn_if_worse_than_guessing(
     m: Moments, labels: pd.Series, classes: list[str], notes: list[str]
 ) -> None:
     y = pd.Index(classes).get_indexer(labels)
+    if doubt := doubted_order(m.mean_p, classes, labels):
+        notes.append(doubt)
+        return
     right = (m.mean_p.argmax(axis=1) == y)[y >= 0]
     if len(right) >= 50 and right.mean() < 0.5 / len(classes):
         notes.append(

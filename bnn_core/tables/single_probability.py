@@ -47,6 +47,8 @@ def find_single(
     split = split_class_column(column)
     named = split[1] if split else _CALLED.sub("", column) if _CALLED.search(column) else ""
     pair = _pair(main, column, named, values, labels, predicted, classes)
+    if not classes and name_key(named) not in map(name_key, pair):
+        _demand_below_half(main, column, values, labels, pair)
     both = ClassColumns((f"1 - {column}", column), pair, logits=False)
     return ClassValues(both, np.stack([1 - values, values], axis=1)), (
         f"'{column}' is read as the probability of '{pair[1]}'; '{pair[0]}' gets 1 minus that. "
@@ -108,6 +110,20 @@ def _pair(
         f"({', '.join(spelt[k] for k in keys)}): give both with --classes, the one of the column "
         f"last, such as --classes {names}"
     )
+
+
+def _demand_below_half(
+    main: SourceTable, column: str, values: np.ndarray, labels: pd.Series, pair: tuple[str, str]
+) -> None:
+    """Refuse what seems to be the probability of the predicted class, whichever that is."""
+    keys = labels.map(name_key, na_action="ignore")
+    both = all((keys == name_key(name)).any() for name in pair)
+    if both and (values[~np.isnan(values)] >= 0.5).all():
+        raise InputError(
+            f"{main.where}column '{column}' is never below 0.5, so it seems to be the probability "
+            f"of the predicted class only: the probabilities of both classes are needed; if it is "
+            f"that of '{pair[1]}', give --classes {pair[0]} {pair[1]}"
+        )
 
 
 def _other(key: str, pairs: list[tuple[str, str]], named: str) -> str:

@@ -17,6 +17,10 @@ _ROWS = 1000
 _PER_CLASS = 0.005
 
 
+#: What columns of predictions begin with and no class does.
+_PREDICTED_HEAD = re.compile(r"(?:pred|predicted|prediction|output|model|net|est)_", re.I)
+
+
 class Supposed(NamedTuple):
     """Columns, what they call their classes, and a sentence on how they were found."""
 
@@ -86,6 +90,9 @@ def summing_to_one(table: pd.DataFrame, candidates: Sequence[str]) -> Supposed |
         elif runs[-1]:
             runs.append([])
     fits = [run for run in runs if len(run) > 1 and _sums_to_one(table, run)]
+    if not fits:  # marks of the true class beside them
+        runs = [[c for c in run if not _is_mark(table[c])] for run in runs]
+        fits = [run for run in runs if len(run) > 1 and _sums_to_one(table, run)]
     if len(fits) != 1:
         return None
     (columns,) = fits
@@ -104,6 +111,7 @@ def summing_to_one(table: pd.DataFrame, candidates: Sequence[str]) -> Supposed |
 def _without_shared(columns: Sequence[str]) -> list[str]:
     """The names without the words that all begin or end with: "Forest (x)" and "Forest (y)"."""
     start = re.match(r"(?:.*[^\w+-])?", _shared_start(columns))[0]
+    start = start or (re.match(_PREDICTED_HEAD, _shared_start(columns)) or [""])[0]
     rest = [c[len(start) :] for c in columns]
     end = _shared_start([c[::-1] for c in rest])[::-1]
     end = re.search(r"(?:[^\w+-].*)?$", end)[0]
@@ -124,6 +132,10 @@ def _numbers(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
 def _is_share(values: pd.Series) -> bool:
     numbers = pd.to_numeric(values.iloc[:_ROWS], errors="coerce").dropna()
     return bool(len(numbers) and ((numbers >= 0) & (numbers <= 1)).all())
+
+
+def _is_mark(values: pd.Series) -> bool:
+    return bool(pd.to_numeric(values.iloc[:_ROWS], errors="coerce").isin((0, 1)).all())
 
 
 def _sums_to_one(table: pd.DataFrame, columns: Sequence[str]) -> bool:

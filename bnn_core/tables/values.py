@@ -29,6 +29,29 @@ def name_key(name: object) -> str:
     return whole[1] if whole else text
 
 
+def like_a_class(name: str, classes: Sequence[str]) -> str:
+    """What to say of a name that a reader cannot tell from a class: the sign that differs; or "".
+
+    Names from Word and web pages hold no-break blanks and long dashes.
+    """
+    for known in classes:
+        if name != known and _as_seen(name) == _as_seen(known):
+            strange = [sign for sign in name if sign not in known] or [
+                sign for sign in known if sign not in name
+            ]
+            signs = sorted({unicodedata.name(s, f"U+{ord(s):04X}").lower() for s in strange})
+            what = f"has another sign ({', '.join(signs)})" if signs else "has other blanks"
+            return f": '{name}' looks like '{known}' but {what}"
+    return ""
+
+
+def _as_seen(name: str) -> str:
+    """A name with all blanks and all dashes alike."""
+    text = unicodedata.normalize("NFKC", name).casefold()
+    text = "".join("-" if unicodedata.category(sign) == "Pd" else sign for sign in text)
+    return " ".join(text.replace("\N{MINUS SIGN}", "-").split())
+
+
 def name_keys(names: pd.Series) -> pd.Series:
     """`name_key` of each name, None where there is none."""
     codes, distinct = pd.factorize(names)

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 
@@ -24,11 +25,14 @@ _TITLES = {
 }
 
 
-def button(label: str, words: Sequence[str], study: str, key: str) -> None:
+def button(
+    label: str, words: Sequence[str], study: str, key: str, given: Path | None = None
+) -> None:
     """The button that adds the command `bnn <words>` to the queue.
 
     study: name of the study that the command makes; the user confirms that it replaces an existing
-    one. Draws nothing where this server does not train.
+    one. given: an uploaded file or folder that the job keeps until it ends. Draws nothing where this
+    server does not train.
     """
     if not roots.may_train():
         return
@@ -44,7 +48,7 @@ def button(label: str, words: Sequence[str], study: str, key: str) -> None:
         "close the browser or the app."
         + (f" At its end it replaces the study “{plain(study)}”." if exists else ""),
         on_click=_submit,
-        args=((*words, *(["--force"] if replace else [])), study, key),
+        args=((*words, *(["--force"] if replace else [])), study, key, given),
     )
     if problem := st.session_state.pop(f"{key}_problem", None):
         st.error(plain(problem), icon=":material/error:")
@@ -105,9 +109,9 @@ def _draw_job(job: jobs.Job) -> None:
             small_button("Cancel", jobs.cancel, root, job.folder)
 
 
-def _submit(words: tuple[str, ...], study: str, key: str) -> None:
+def _submit(words: tuple[str, ...], study: str, key: str, given: Path | None) -> None:
     try:
-        jobs.submit(cache_root(), words, study)
+        jobs.submit(cache_root(), words, study, given)
     except InputError as error:
         st.session_state[f"{key}_problem"] = str(error)
 

@@ -29,7 +29,6 @@ def warm() -> None:
     )
     # Here, not above: these imports take seconds.
     from bnn_core.recipes import kept
-    from bnn_core.study import derived
     from pages.overview import making
     from pages.shared import filters, rankings, studies
 
@@ -43,5 +42,4 @@ def warm() -> None:
                 filters.column_codes(study, "label")
                 rankings.ranking(study, "compound")
                 making.baselines_of(studies.identity(study), study)
-            if entry.rows >= derived.LARGE:
-                kept.fill_derived(study)
+            kept.fill_derived(study)

@@ -30,15 +30,21 @@ def draw() -> None:
         "CellProfiler or pycytominer, or embeddings of any model: CSV, Parquet or Excel; or an "
         "array (.npy) and a table of its rows. Networks are small, and a study takes minutes."
     )
-    typed, ask = fields()
-    if not typed:
+    left, right = st.columns(2, gap="medium")
+    upload = left.file_uploader("Upload a table", key="features_upload", type=forms.TABLES)
+    typed = right.text_input(
+        "… or its path on this machine", key="features_path", placeholder="/data/profiles.csv"
+    ).strip()
+    ask = fields()
+    if upload is None and not typed:
         st.info(
-            "Name a table of features. It is checked here, and you can train on it.",
+            "Choose a table of features. It is checked here, and you can train on it.",
             icon=":material/table_view:",
         )
         return
+    table = None
     try:
-        table = roots.typed_path(typed)
+        table = forms.uploaded(upload) if upload is not None else roots.typed_path(typed)
         features = _read(
             str(table),
             forms.stamp(table),
@@ -49,18 +55,15 @@ def draw() -> None:
             ask.get("images"),
         )
     except InputError as error:
-        st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
+        st.error(plain(forms.say(str(error), FIELDS, table)), icon=":material/error:")
         return
     preview(features)
     forms.train("features", table, ask, "The same by command:")
 
 
-def fields() -> tuple[str, dict[str, str]]:
-    """The table's path as typed, and the filled fields: flag -> text."""
+def fields() -> dict[str, str]:
+    """The filled fields: flag -> text."""
     left, middle, right = st.columns(3, gap="medium")
-    typed = left.text_input(
-        "Path of the table on this machine", key="features_path", placeholder="/data/profiles.csv"
-    ).strip()
     ask = {
         "label": left.text_input(
             FIELDS["label"], key="features_label", help="Default: label, else moa."
@@ -118,7 +121,7 @@ def fields() -> tuple[str, dict[str, str]]:
     }
     unset = {"anchor": ANCHORS[0], "folds": "6"}
     filled = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
-    return typed, {flag: value for flag, value in filled.items() if value != unset.get(flag)}
+    return {flag: value for flag, value in filled.items() if value != unset.get(flag)}
 
 
 def preview(features: FeatureTable) -> None:

@@ -1,5 +1,6 @@
 """What the forms of Your data share: lists typed into a field, flags under the fields' words."""
 
+import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,9 @@ from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import source_name
+from bnn_core.tables.arrays import ARRAY_ENDINGS
+from bnn_core.tables.columns import IMAGE_ENDINGS
+from bnn_core.tables.reading import TABLE_ENDINGS
 from pages.shared import jobs_panel
 from pages.shared.words import plain
 
@@ -20,6 +24,9 @@ LISTS, PATHS = ("map", "features"), ("images", "layout", "metadata")
 #: Image files that are checked, spread over the table: a network folder is slow.
 LOOKED_FOR = 200
 
+#: Endings of files that may be uploaded.
+TABLES = [ending[1:] for ending in (*TABLE_ENDINGS, *ARRAY_ENDINGS, ".gz")]
+IMAGES = [ending[1:] for ending in (*IMAGE_ENDINGS, *TABLE_ENDINGS, ".xml")]
 #: Flag in the engine's messages -> name of its field, in the forms of images and of features.
 FIELDS = {
     "label": "Column of the classes",
@@ -29,6 +36,8 @@ FIELDS = {
     "images": "Folder that relative paths start from",
     "map": "Other columns",
 }
+#: Name of a folder of files that were uploaded without one.
+_FOLDER = "images"
 READ_ONLY = (
     "This server only shows studies. Make yours in a terminal on the machine itself, with "
     "`bnn import` or `bnn study`."
@@ -56,15 +65,59 @@ def paths_of(text: str) -> list[str]:
     return [path.strip() for path in text.split(";") if path.strip()]
 
 
-def study_command(kind: str, table: Path, ask: Mapping[str, str]) -> list[str]:
+def study_command(kind: str, table: str, ask: Mapping[str, str]) -> list[str]:
     """The words of `bnn study <kind>` on this table. ask: flag -> text of its field."""
-    command = ["bnn", "study", kind, str(table)]
+    command = ["bnn", "study", kind, table]
     for flag, text in ask.items():
         values = words(text) if flag in LISTS else paths_of(text) if flag in PATHS else (text,)
         for value in values:
             # With "=" a value such as "--out=x" is not read as another flag.
             command += [f"--{flag}={value}"] if value.startswith("-") else [f"--{flag}", value]
     return command
+
+
+def uploaded(upload) -> Path:
+    """An uploaded table as a file under its own name, until the server stops."""
+    content = upload.getvalue()
+    path = roots.uploads() / hashlib.sha256(content).hexdigest()[:16] / Path(upload.name).name
+    if not path.is_file():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    return path
+
+
+def uploaded_folder(uploads: Sequence) -> Path:
+    """Uploaded files of one folder as a folder, until the server stops; the table among them where
+    there is exactly one. InputError for names that lead out of the folder."""
+    ids = "\n".join(sorted(upload.file_id for upload in uploads))
+    folder = roots.uploads() / hashlib.sha256(ids.encode()).hexdigest()[:16] / _FOLDER
+    names = [upload.name.replace("\\", "/").lstrip("/") for upload in uploads]
+    top = {name.split("/")[0] for name in names if "/" in name}
+    if len(top) == 1 and all("/" in name for name in names):
+        folder = folder.with_name(top.pop())
+        names = [name.split("/", 1)[1] for name in names]
+    for upload, name in zip(uploads, names, strict=True):
+        path = folder / name
+        if ".." in path.parts:
+            raise InputError(f"the uploaded file {name} does not lie in the uploaded folder")
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(upload.getvalue())
+    tables = [name for name in names if name.lower().endswith(TABLE_ENDINGS)]
+    return folder / tables[0] if len(tables) == 1 else folder
+
+
+def _given(path: Path) -> Path | None:
+    """The uploaded file or folder that a path is, or is in; None for other files."""
+    if not path.is_relative_to(roots.uploads()):
+        return None
+    return roots.uploads().joinpath(*path.relative_to(roots.uploads()).parts[:2])
+
+
+def shown_path(path: Path) -> str:
+    """A path as the user knows it: that of an uploaded file begins with its own name."""
+    given = _given(path)
+    return str(path) if given is None else str(path.relative_to(given.parent))
 
 
 def train(kind: str, table: Path, ask: Mapping[str, str], about_command: str) -> None:
@@ -75,10 +128,10 @@ def train(kind: str, table: Path, ask: Mapping[str, str], about_command: str) ->
         for flag in PATHS
         if flag in ask
     }
-    command = study_command(kind, table.absolute(), {**ask, **paths})
-    jobs_panel.button("Train here", command[1:], source_name(table), f"{kind}_train")
+    command = study_command(kind, str(table.absolute()), {**ask, **paths})
+    jobs_panel.button("Train here", command[1:], source_name(table), f"{kind}_train", _given(table))
     st.markdown(about_command)
-    st.code(shlex.join(study_command(kind, table, ask)), language="bash")
+    st.code(shlex.join(study_command(kind, shown_path(table), ask)), language="bash")
 
 
 def notes(doubts: Sequence[str], notes: Sequence[str]) -> None:
@@ -121,8 +174,11 @@ def class_table(table: pd.DataFrame, rows: str) -> None:
     )
 
 
-def say(text: str, fields: Mapping[str, str]) -> str:
-    """An engine's message that names the page's fields instead of flags. fields: flag -> field."""
+def say(text: str, fields: Mapping[str, str], path: Path | None = None) -> str:
+    """An engine's message that names the page's fields instead of flags, and an uploaded file by its
+    own name. fields: flag -> field. path: what was read."""
+    if path is not None and (given := _given(path)) is not None:
+        text = text.replace(f"{given.parent}/", "")
     return re.sub(
         f"--({'|'.join(map(re.escape, fields))})\\b", lambda flag: f"“{fields[flag[1]]}”", text
     )

@@ -1,6 +1,5 @@
 """Import a table of predictions: what was understood, what is wrong, then the new study."""
 
-import hashlib
 import os
 import shlex
 from dataclasses import asdict
@@ -17,9 +16,7 @@ from bnn_core.recipes.imports import image_folder, images_found, import_predicti
 from bnn_core.study.catalogue import cache_root
 from bnn_core.study.lock import demand_name
 from bnn_core.tables.aliases import CANONICAL
-from bnn_core.tables.arrays import ARRAY_ENDINGS
 from bnn_core.tables.predictions import Predictions, read_predictions
-from bnn_core.tables.reading import TABLE_ENDINGS
 from bnn_core.tables.sources import ImportOptions
 from pages.shared import studies
 from pages.shared.words import plain
@@ -58,10 +55,6 @@ FIELDS = {name: words for name, (words, _) in TEXTS.items()} | {
 }
 
 
-#: Endings of files that may be uploaded.
-UPLOADS = [ending[1:] for ending in (*TABLE_ENDINGS, *ARRAY_ENDINGS, ".gz")]
-
-
 def draw() -> None:
     """The form; a made study is opened by the next run."""
     if roots.read_only():
@@ -77,7 +70,7 @@ def draw() -> None:
         "usual names."
     )
     left, right = st.columns(2, gap="medium")
-    upload = left.file_uploader("Upload a table", key="import_upload", type=UPLOADS)
+    upload = left.file_uploader("Upload a table", key="import_upload", type=forms.TABLES)
     typed = right.text_input(
         "… or its path on this machine",
         key="import_path",
@@ -92,7 +85,7 @@ def draw() -> None:
         return
     table = None
     try:
-        table = uploaded(upload) if upload is not None else roots.typed_path(typed)
+        table = forms.uploaded(upload) if upload is not None else roots.typed_path(typed)
         options, extra = ask_options()
         predictions = understood(str(table), _stamps(table, options), options)
         folder = image_folder(predictions, table, extra["image_root"])
@@ -286,7 +279,7 @@ def make(table: Path, options: ImportOptions, extra: dict, predictions: Predicti
 
 def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
     """The `bnn import` command that does the same; an uploaded table has its own name there."""
-    file = table.name if table.is_relative_to(roots.uploads()) else str(table)
+    file = forms.shown_path(table)
     words = ["bnn", "import", file, "--out", str(cache_root() / name)]
     default = asdict(ImportOptions())
     given = {
@@ -305,23 +298,10 @@ def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
     return shlex.join(words)
 
 
-def uploaded(upload) -> Path:
-    """An uploaded table as a file under its own name, until the server stops."""
-    content = upload.getvalue()
-    path = roots.uploads() / hashlib.sha256(content).hexdigest()[:16] / Path(upload.name).name
-    if not path.is_file():
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
-    return path
-
-
 def say(error: InputError, table: Path | None) -> str:
-    """The error's line in the page's words: fields for flags, and an uploaded file's own name."""
-    message = str(error)
-    if table is not None and table.is_relative_to(roots.uploads()):
-        message = message.replace(f"{table.parent}/", "")
-    message = message.replace("'bnn study features'", "“Measured features” above")
-    return forms.say(message, FIELDS)
+    """The error's line in the page's words."""
+    message = str(error).replace("'bnn study features'", "“Measured features” above")
+    return forms.say(message, FIELDS, table)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table")

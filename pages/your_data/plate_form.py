@@ -38,13 +38,59 @@ def draw() -> None:
         "such as label, compound, plate and well), or the folder of an instrument: ImageXpress, Opera "
         "Phenix, Operetta, Yokogawa, IN Cell, Incucyte or OME-Zarr. Images are PNG, JPEG or TIFF."
     )
-    left, middle, right = st.columns(3, gap="medium")
-    typed = left.text_input(
-        "Path of the table or folder on this machine",
+    left, right = st.columns(2, gap="medium")
+    uploads = left.file_uploader(
+        "Upload a folder of images",
+        key="plate_upload",
+        type=forms.IMAGES,
+        accept_multiple_files="directory",
+        help="With the table of the images in it, or as an instrument named the files. The pictures "
+        "are kept in the study.",
+    )
+    typed = right.text_input(
+        "… or the path of the table or folder on this machine",
         key="plate_path",
         placeholder="/data/fields.csv or /data/plate1",
+        help="For large folders: nothing is copied.",
     ).strip()
-    ask = {
+    source = None
+    try:
+        source = (
+            forms.uploaded_folder(uploads)
+            if uploads
+            else roots.typed_path(typed)
+            if typed
+            else None
+        )
+    except InputError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    folder = source is not None and _is_folder(source)
+    ask = ask_of_images()
+    ask |= ask_of_folder() if folder else ask_of_table()
+    ask = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
+    if source is None:
+        st.info(
+            "Choose a table or folder. It is checked here, and you can train on it.",
+            icon=":material/table_view:",
+        )
+        return
+    try:
+        if folder:
+            lines = _names(str(source), forms.stamp(source), ask.get("pattern")).preview()
+            st.markdown("**What the file names mean**")
+            st.code("\n".join(lines).replace(str(source), forms.shown_path(source)), language=None)
+        plates = _read(str(source), _stamps(source, ask), tuple(sorted(ask.items())))
+    except InputError as error:
+        st.error(plain(forms.say(str(error), FIELDS, source)), icon=":material/error:")
+        return
+    if preview(plates):
+        forms.train("plate", source, ask, ABOUT_COMMAND)
+
+
+def ask_of_images() -> dict[str, str]:
+    """Fields that a table and a folder need: flag -> text."""
+    left, middle, right = st.columns(3, gap="medium")
+    return {
         "label": left.text_input(
             FIELDS["label"], key="plate_label", help="Default: label, else moa."
         ),
@@ -85,31 +131,16 @@ def draw() -> None:
             "contradictions are listed.",
         ),
     }
-    if typed and _is_folder(typed):
-        ask |= ask_of_folder()
-    else:
-        ask["images"] = left.text_input(
+
+
+def ask_of_table() -> dict[str, str]:
+    """The field that only a table needs."""
+    left, _, _ = st.columns(3, gap="medium")
+    return {
+        "images": left.text_input(
             FIELDS["images"], key="plate_images", help="Default: the folder of the table."
         )
-    ask = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
-    if not typed:
-        st.info(
-            "Enter the path of a table or folder. It is checked here, and you can train on it.",
-            icon=":material/table_view:",
-        )
-        return
-    try:
-        source = roots.typed_path(typed)
-        if _is_folder(typed):
-            lines = _names(str(source), forms.stamp(source), ask.get("pattern")).preview()
-            st.markdown("**What the file names mean**")
-            st.code("\n".join(lines), language=None)
-        plates = _read(str(source), _stamps(source, ask), tuple(sorted(ask.items())))
-    except InputError as error:
-        st.error(plain(forms.say(str(error), FIELDS)), icon=":material/error:")
-        return
-    if preview(plates):
-        forms.train("plate", source, ask, ABOUT_COMMAND)
+    }
 
 
 def ask_of_folder() -> dict[str, str]:
@@ -160,9 +191,9 @@ def preview(plates: PlateTable) -> bool:
     return len(missing) < looked
 
 
-def _is_folder(typed: str) -> bool:
+def _is_folder(path: Path) -> bool:
     try:
-        return os.path.isdir(roots.readable(roots.typed_path(typed)))
+        return os.path.isdir(roots.readable(path))
     except InputError:
         return False
 
@@ -183,7 +214,7 @@ def _read(path: str, stamps: tuple, asked: tuple[tuple[str, str], ...]) -> Plate
     ask = dict(asked)
     source = Path(path)
     return read_plate(
-        _names(path, forms.stamp(source), ask.get("pattern")) if _is_folder(path) else source,
+        _names(path, forms.stamp(source), ask.get("pattern")) if _is_folder(source) else source,
         images=roots.typed_path(ask["images"]) if "images" in ask else None,
         columns=forms.pairs(ask.get("map", "")),
         **{

@@ -217,3 +217,11 @@ def test_browsers_may_ask_for_the_address_that_others_reach_this_machine_by():
         own = probe.getsockname()[0]
     assert {own, socket.gethostname(), "localhost"} <= set(serve.hosts("0.0.0.0", []))
     assert set(serve.hosts("10.0.0.7", ["a.example"])) == {*serve.LOCAL, "10.0.0.7", "a.example"}
+
+
+def test_what_was_uploaded_for_a_job_goes_with_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(roots.CACHE, str(tmp_path))
+    assert roots.goes_with_a_job(tmp_path / roots.JOBS_FOLDER / "000001" / "given" / "a.png")
+    assert not roots.goes_with_a_job(tmp_path / "a.png")
+    monkeypatch.delenv(roots.CACHE)
+    assert not roots.goes_with_a_job(tmp_path / roots.JOBS_FOLDER / "a.png")

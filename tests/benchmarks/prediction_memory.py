@@ -2,8 +2,9 @@
 
 OMP_NUM_THREADS=1 PYTHONPATH=. python tests/benchmarks/prediction_memory.py [--images 1000 100000]
 
-LeNet5 predicts N images of 28 x 28 from a mapped file; the samples go to another mapped file. Each N is
-a process of its own. Prints the most anonymous memory (RssAnon: without files) that the process held
+LeNet5 predicts N images of 28 x 28 from a mapped file batch by batch, as a fold does: moments and
+samples go to files. Each N is a process of its own. Prints the most anonymous memory (RssAnon: without
+files) that the process held
 during the prediction above what it held before, beside the size of the samples and of the moments.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 
 from bnn_core.networks.building import network_input, new_network
-from bnn_core.networks.prediction import draw_networks, predict
+from bnn_core.networks.prediction import draw_networks, predict_batches
 from bnn_core.networks.settings import TrainConfig
 
 CLASSES, SHAPE = 10, (1, 28, 28)
@@ -41,9 +42,15 @@ def measure(count: int, num_samples: int) -> tuple[int, float]:
         images = np.memmap(Path(folder) / "images", np.uint8, "w+", shape=(count, *SHAPE))
         shape = (count, num_samples, CLASSES)
         samples = np.memmap(Path(folder) / "samples", np.float16, "w+", shape=shape)
-        predict(
-            networks, images[:500], network_input, samples=samples[:500]
-        )  # what it always needs
+
+        def run(some: np.ndarray) -> None:
+            with open(Path(folder) / "moments", "wb") as file:
+                for batch in predict_batches(networks, some, network_input, keep=torch.float16):
+                    samples[batch.rows] = batch.samples
+                    for array in vars(batch.moments).values():
+                        file.write(array.tobytes())
+
+        run(images[:500])  # what it always needs
         before, most, done = anonymous_bytes(), [0], threading.Event()
 
         def watch() -> None:
@@ -53,7 +60,7 @@ def measure(count: int, num_samples: int) -> tuple[int, float]:
         watcher = threading.Thread(target=watch)
         watcher.start()
         start = time.process_time()
-        predict(networks, images, network_input, samples=samples)
+        run(images)
         seconds = time.process_time() - start
         done.set()
         watcher.join()
@@ -65,7 +72,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument("--samples", type=int, default=8)
     args = parser.parse_args()
-    print("| images | memory MB | moments MB | samples on disk MB | CPU s |")
+    print("| images | memory MB | moments on disk MB | samples on disk MB | CPU s |")
     print("| --- | --- | --- | --- | --- |")
     for count in args.images:
         with multiprocessing.get_context("spawn").Pool(1) as pool:

@@ -22,6 +22,7 @@ NAMES = [
     (f"scr_1_B02_s1_w1{GUID}.tif", ("B02", "1", "w1", "", ""), "ImageXpress"),
     (f"P7_AF48_s12_w10{GUID}.TIF", ("AF48", "12", "w10", "", ""), "ImageXpress"),
     ("P7_B02_w2.TIF", ("B02", "", "w2", "", ""), "ImageXpress"),
+    ("P7_B2_s1_w2.TIF", ("B2", "1", "w2", "", ""), "ImageXpress"),
     (f"Week1_150607_B02_s4_w4{GUID}.tif", ("B02", "4", "w4", "", ""), "ImageXpress"),
     ("cdp2bioactives_a01_s1_w3_z2_t5.tif", ("a01", "1", "w3", "2", "5"), "ImageXpress"),
     (
@@ -309,6 +310,19 @@ def test_folders_that_are_no_plates(tmp_path):
         read_plate(tmp_path / "t.csv", planes="max")
     with pytest.raises(InputError, match="--images goes with a table"):
         read_plate(tmp_path / "ix", images=tmp_path, to_learn=False)
+
+
+def test_a_folder_with_a_table_or_of_labels_says_what_may_be_meant(tmp_path):
+    for name in ("cat/1.png", "dog/2.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"cat and dog.*--pattern '\(\?P<label>\[\^/\]\+\)/'"):
+        scan_folder(tmp_path)
+    labels = scan_folder(tmp_path, "(?P<label>[^/]+)/").files["label"]
+    assert sorted(labels) == ["cat", "dog"]
+    (tmp_path / "fields.csv").touch()
+    with pytest.raises(InputError, match=r"Give .*fields\.csv instead"):
+        scan_folder(tmp_path)
 
 
 def test_links_do_not_lead_out_of_the_readable_folders(tmp_path, monkeypatch):

@@ -93,6 +93,33 @@ def test_minus_one_is_no_label_beside_numbers_from_zero(write):
         write(compounds(["0", "0", "1", "1"]), unlabelled=["7"])
 
 
+@pytest.mark.parametrize(
+    "labels", [[1, 2, -1], ["1.0", "2.0", "-1.0"], ["s", "l", "n.d."], ["s", "l", "\N{EN DASH}"]]
+)
+def test_more_words_for_no_label(write, labels):
+    plate = write(compounds(labels * 3))
+    assert len(plate.classes) == 2 and (plate.table["role"] == "unlabelled").sum() == 3
+    assert "read as no label" in plate.doubts[0]
+
+
+@pytest.mark.parametrize("labels", [[1, -1], ["GON+", "GON-"]])
+def test_names_that_differ_in_a_sign_are_no_typing_mistake(write, labels):
+    plate = write(compounds(labels * 3))
+    assert len(plate.classes) == 2 and not plate.doubts
+
+
+def test_a_unit_that_is_not_known_is_warned_of(write):
+    plate = write(compounds(["s", "l"] * 3, concentration=10, units="log10 M"))
+    assert any("'log10 M'" in doubt and "µM" in doubt for doubt in plate.doubts)
+    plate = write(compounds(["s", "l"] * 3, concentration=10, units="nM"))
+    assert not plate.doubts and set(plate.table["concentration"]) == {0.01}
+
+
+def test_a_column_asked_for_under_another_name_is_suggested(write):
+    with pytest.raises(InputError, match="did you mean 'moa'"):
+        write(compounds(["s", "l"] * 3), label="mechanism")
+
+
 def test_columns_are_named_in_any_case(write):
     table = compounds(["s", "s", "l", "l"]) | {"Drug Name": ["w", "x", "y", "z"], "Day": ["1"] * 4}
     plate = write(table, label="MOA", group="drug_name", batch="day", columns={"plate": "DAY"})

@@ -2,6 +2,7 @@ import os
 import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,12 @@ from page_studies import pages, text_of, write_animals
 from PIL import Image
 from serving import Site, serve
 
+from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
 from bnn_core.recipes import jobs
 from bnn_core.study.folder import open_study
 from bnn_core.study.lock import study_lock
-from pages.your_data import download_form, import_form
+from pages.your_data import download_form, forms, import_form
 
 PAGE = "your_data/page.py"
 FOLDER = import_form.FIELDS["image-root"]
@@ -209,10 +211,20 @@ def test_features_are_checked_and_trained_on(monkeypatch, cache, tmp_path):
     table["--out=elsewhere"] = table["Cells_0"]
     table.to_csv(tmp_path / "my profiles.csv", index=False)
     app = pages(monkeypatch, cache, PAGE, data_view="Measured features")
-    assert not app.exception and "Name a table of features" in app.info[0].value
+    assert not app.exception and "Choose a table of features" in app.info[0].value
     app.text_input(key="features_path").input(str(tmp_path / "my profiles.csv")).run()
     assert "24 rows of 5 features, 2 classes, 6 groups" in app.success[0].value
     assert any("1 constant" in element.value for element in app.markdown)
+    upload = ("mine.csv", (tmp_path / "my profiles.csv").read_bytes(), "text/csv")
+    other = pages(monkeypatch, cache, PAGE, data_view="Measured features")
+    other.get_by_key("features_upload").set_value(upload).run()
+    assert "24 rows of 5 features" in other.success[0].value
+    assert other.code[-1].value == "bnn study features mine.csv"
+    submitted = []
+    monkeypatch.setattr(jobs, "submit", lambda *given: submitted.append(given))
+    other.button(key="features_train").click().run()
+    ((root, words, study, given),) = submitted
+    assert (root, study, given.name) == (cache, "mine", "mine.csv") and words[2] == str(given)
     app.text_input(key="features_columns").input("Cells_1, Cells_2").run()
     app.selectbox(key="features_folds").select("each").run()
     assert not app.exception and "of 2 features" in app.success[0].value
@@ -471,3 +483,22 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     app.text_input(key="plate_path").input(str(tmp_path / "fields.csv")).run()
     assert not any("Cancel" in (b.key or "") for b in app.button)
     assert not app.exception and not any(b.key == "plate_train" for b in app.button)
+
+
+class Upload(BytesIO):
+    """What Streamlit gives for a file of an uploaded folder."""
+
+    def __init__(self, name, content):
+        super().__init__(content)
+        self.name = self.file_id = name
+
+
+def test_an_uploaded_folder_is_its_table_or_a_folder_of_images():
+    table = Upload("screen/fields.csv", b"path,label")
+    images = [Upload(f"screen/plate1/{name}.png", b"x") for name in "ab"]
+    found = forms.uploaded_folder([table, *images])
+    assert found.read_bytes() == b"path,label" and (found.parent / "plate1" / "b.png").is_file()
+    assert forms.shown_path(found) == "screen/fields.csv"
+    assert forms.uploaded_folder(images).name == "screen"
+    with pytest.raises(InputError, match="does not lie in"):
+        forms.uploaded_folder([Upload("../../a.png", b"x")])

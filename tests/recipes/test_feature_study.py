@@ -14,6 +14,7 @@ from bnn_core.recipes.baselines import study_baselines
 from bnn_core.recipes.feature_presets import FEATURE_PRESETS, suited
 from bnn_core.recipes.method_choice import changes_of, choose_methods
 from bnn_core.recipes.new_features import features_like
+from bnn_core.recipes.plate_study import prepared_folder
 from bnn_core.study.checking import check_study
 from bnn_core.study.fields import read_original
 from bnn_core.study.folder import open_study
@@ -135,6 +136,27 @@ def test_rows_predicted_again_have_the_numbers_of_the_study(study, table, tmp_pa
     new.drop(columns="f3").to_csv(tmp_path / "less.csv", index=False)
     assert cli.main(["predict", str(out), str(tmp_path / "less.csv")]) == 2
     assert "lacks 1 of the study's 12 features: f3" in capsys.readouterr().err
+
+
+def test_one_network_on_all_compounds_is_trained_afterwards(study, table, tmp_path, capsys):
+    out = tmp_path / "deployed"
+    new = screen(seed=5).drop(columns="moa")
+    new.to_csv(tmp_path / "new.csv", index=False)
+    command = ["predict", str(study.path), str(tmp_path / "new.csv"), "--control", "DMSO"]
+    assert cli.main([*command, "--deploy", "--cache", str(tmp_path), "--out", str(out)]) == 0
+    made = open_study(out)
+    assert check_study(out) == [] and made.meta["deployed"]["training_images"] == 36
+    fill = read_weights(out / "deploy" / "vi")["scaling.fill"]
+    values = pd.read_csv(table)[study.meta["features"]].to_numpy()[:36]
+    assert_allclose(fill, np.nanmedian(values, axis=0), rtol=1e-5)  # of all compounds, no controls
+    rows = made.images["image_id"].str.startswith("new/").to_numpy()
+    predicted = made.summary("vi")["predicted"][rows].to_numpy()[:36]
+    assert (predicted == screen()["moa"].to_numpy()[:36]).mean() > 0.9
+    prepared = prepared_folder(study.path)
+    moved = prepared.rename(tmp_path / "gone")
+    assert cli.main(["predict", str(study.path), "--deploy"]) == 2
+    assert "--deploy: the features of study" in capsys.readouterr().err
+    moved.rename(prepared)
 
 
 def test_rows_are_looked_at_without_a_change_to_the_study(study, table, tmp_path, capsys):

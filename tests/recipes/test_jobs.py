@@ -1,6 +1,7 @@
 """Jobs in the background, with real processes."""
 
 import os
+import shutil
 import threading
 import time
 
@@ -37,10 +38,18 @@ def table(tmp_path):
 def test_jobs_run_one_after_the_other_and_say_how_they_ended(tmp_path, table):
     root = tmp_path / "cache"
     assert jobs.list_jobs(root) == []
-    jobs.submit(root, ["import", str(table), "--out", str(root / "mine")], "mine")
+    given = tmp_path / "upload"
+    given.mkdir()
+    uploaded = table.rename(given / table.name)
+    folder = jobs.submit(
+        root, ["import", str(uploaded), "--out", str(root / "mine")], "mine", given
+    )
+    shutil.rmtree(given)  # the job has a copy
+    assert (folder / jobs.GIVEN / "upload" / table.name).is_file()
     jobs.submit(root, ["import", str(tmp_path / "none.csv"), "--out", str(root / "no")], "no")
     until(lambda: states(root) == [jobs.DONE, jobs.FAILED])
     assert len(open_study(root / "mine").images) == 20
+    assert not (folder / jobs.GIVEN).exists()
     done, failed = jobs.list_jobs(root)
     assert "none.csv" in failed.problem and "\n" not in failed.problem
     assert not (root / "no").exists()

@@ -5,6 +5,9 @@ from pandas.testing import assert_frame_equal
 from small_studies import parts
 from study_writing import write_study
 
+from bnn_core.measures.prediction_sets import table_sets
+from bnn_core.recipes.imports import import_predictions
+from bnn_core.recipes.kept import class_sets
 from bnn_core.study import derived
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study
@@ -85,6 +88,20 @@ def test_a_server_that_only_shows_studies_keeps_nothing(study, monkeypatch):
     assert_frame_equal(open_study(study).kept("more", "vi", lambda: table), table)
     assert open_study(study).table("vi").shape[0] > 0
     assert not (study / "derived").exists()
+
+
+def test_an_imported_study_has_what_its_pages_need(tmp_path, monkeypatch):
+    monkeypatch.setattr(derived, "LARGE", 10)
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet([1, 1], 24)
+    table = pd.DataFrame({"p_a": p[:, 0], "p_b": p[:, 1], "label": ["a", "b"] * 12})
+    table["compound"] = [f"c{i // 2}{'ab'[i % 2]}" for i in range(24)]
+    study = import_predictions(table, tmp_path / "s")
+    files = kept(study.path)
+    assert {"suspect_compounds_vi.arrow", "accuracies_vi.arrow", "sets_0.9_vi.arrow"} <= set(files)
+    quick, slow = (class_sets(study, "vi", 0.9), table_sets(study.table("vi"), study.classes, 0.9))
+    for part in vars(slow):
+        np.testing.assert_array_equal(getattr(quick, part), getattr(slow, part))
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(study):

@@ -125,3 +125,12 @@ def test_one_layout_for_every_plate_but_not_one_of_several(tmp_path):
     layout = {"plate": ["P1", "P2"], "well": ["A01", "A01"], "moa": ["m", "n"]}
     with pytest.raises(InputError, match="no column in common"):
         join({"well": ["A01"]}, layout, tmp_path)
+
+
+def test_two_labels_of_one_compound_are_listed_with_their_rows(tmp_path):
+    metadata = {"compound": ["a", "b", "b"], "moa": ["x", "y", "z"], "concentration": [1.0, 2, 3]}
+    joined, notes = join({"compound": ["a", "b", "b"]}, metadata, tmp_path)
+    assert joined["moa"].tolist() == ["x", None, None]
+    (warning,) = [note for note in notes if note.startswith("WARNING")]
+    assert "moa" in warning and "b has 'y' on row 1, 'z' on row 2" in warning
+    assert notes[-1].startswith("Empty on 2 rows: concentration")  # several doses are usual

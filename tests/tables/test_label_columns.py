@@ -97,3 +97,31 @@ def test_columns_of_zero_and_one_that_are_no_truth_are_left_alone(importing):
     assert outcome(importing(WORDS, [0, 1, 2, 3], both)) == (0, 0)
     some = {f"true_{name}": [1, 0, 0, 0] for name in "ABC"}
     assert outcome(importing(WORDS, [0, 1, 2, 3], some)) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["decision", "model_class", "cnn_pred", "Label hat"])
+def test_a_column_called_like_a_decision_checks_the_order(importing, name):
+    with pytest.raises(InputError, match=r"rows 4, 5: predicted is 'C' but the highest .* p_D"):
+        importing(WORDS, [0, 1, 3, 2], {"label": list("ABCD"), name: list("ABCD")})
+
+
+def test_one_hot_truth_in_words_or_beside_columns_of_predictions(importing):
+    truth = {f"true_{k}": [int(k == label) for label in "ABA"] for k in "AB"}
+    assert outcome(importing(["pred_A", "pred_B"], [0, 1, 1], truth)) == (2, 3)
+    words = {f"is_{k}": [str(k == label) for label in "ABA"] for k in "AB"}
+    assert outcome(importing(["A", "B"], [0, 1, 1], words)) == (2, 3)
+
+
+def test_labels_that_agree_in_another_order_are_warned_of(importing):
+    found = importing(["prob_0", "prob_1", "prob_2"], [0, 1, 0, 1], {"label": [1, 2, 1, 2]})
+    assert noted(found, "WARNING", "on 0 of 4 images", "on 4", "--classes 1 2 0")
+    swapped = importing(WORDS, [0, 1, 3, 2, 3, 2], {"label": list("ABCDCD")})
+    assert noted(swapped, "WARNING", "'C' and 'D'", "on 0 of 4 images", "--classes A B D C")
+    for labels in ("ABCC", "ABDD", "ABCD", "BADC"):  # right, confused, or too few to tell
+        assert not noted(importing(WORDS, [0, 1, 2, 3], {"label": list(labels)}), "another order")
+
+
+def test_classes_that_no_label_names_are_read_too(importing, tmp_path):
+    (tmp_path / "truth.csv").write_text("image,MEL,NV,BCC\n0,1.0,0.0,0.0\n1,0.0,1.0,0.0\n")
+    found = importing(["MEL", "NV", "BCC"], [0, 1], {}, metadata=(tmp_path / "truth.csv",))
+    assert found.classes == ["MEL", "NV", "BCC"] and outcome(found) == (2, 2)

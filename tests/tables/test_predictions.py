@@ -378,7 +378,7 @@ def test_a_class_order_worse_than_guessing_gives_a_warning(importing):
     table["image"] = range(80)
     rolled = (NAMES[1], NAMES[2], NAMES[0])
     notes = importing(table, classes=rolled).notes
-    assert any("worse than guessing: check the order" in note for note in notes)
+    assert any("check the order of the classes" in note for note in notes)
 
 
 def test_fold_and_role_columns_are_kept(importing):

@@ -84,3 +84,12 @@ def test_what_cannot_be_known_is_refused_with_the_flag(importing):
         importing(label=["a", "b", "b"], probability=P)
     with pytest.raises(InputError, match=r"one column of probability \('prob'\) and 3 labels"):
         importing(label=["a", "b", "c"], prob=P)
+
+
+def test_a_probability_of_the_predicted_class_is_refused(tmp_path):
+    more = {"label": [0, 1, 0], "prob": [0.9, 0.8, 0.7]}
+    pd.DataFrame(more).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError, match=r"'prob' is never below 0\.5.*--classes 0 1"):
+        read_predictions(tmp_path / "t.csv")
+    found = read_predictions(tmp_path / "t.csv", ImportOptions(classes=("0", "1")))
+    np.testing.assert_allclose(found.moments["vi"].mean_p[:, 1], more["prob"])
