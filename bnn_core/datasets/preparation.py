@@ -365,19 +365,25 @@ def _by_row(
 
 def _contrast_table(limits: Mapping[str, Mapping], channels: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(
-        [
-            {
-                "plate": plate,
-                "channel": channel,
-                "low": float(level["limits"][c, 0]),
-                "high": float(level["limits"][c, 1]),
-                "threshold": float(level["threshold"][c]),
-                "ceiling": float(level["ceiling"][c]),
-            }
-            for plate, level in limits.items()
-            for c, channel in enumerate(channels)
-        ]
+        [row for plate, level in limits.items() for row in contrast_rows(plate, level, channels)]
     )
+
+
+def contrast_rows(
+    plate: str, level: Mapping[str, np.ndarray], channels: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The rows of one plate in a table of contrast: what is black, white, background and full scale."""
+    return [
+        {
+            "plate": plate,
+            "channel": channel,
+            "low": float(level["limits"][c, 0]),
+            "high": float(level["limits"][c, 1]),
+            "threshold": float(level["threshold"][c]),
+            "ceiling": float(level["ceiling"][c]),
+        }
+        for c, channel in enumerate(channels)
+    ]
 
 
 def _digest(text: str) -> str:

@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from bnn_core.base.methods import method_of
 from bnn_core.base.wording import percent
 from bnn_core.figures import style
+from bnn_core.figures.overview import reliability_trace
 from bnn_core.measures.comparison import CRITERIA, Comparison
 from bnn_core.measures.evaluation import RiskCoverage
 from bnn_core.measures.reliability import Reliability
@@ -50,11 +51,7 @@ def criteria(
         standing = comparison.standing(criterion)
         best = {standing.leader, *standing.tied} if standing else set()
         for method in comparison.methods:
-            value = (
-                comparison.interval(criterion, method)
-                if against is None
-                else comparison.difference(criterion, method, against)
-            )
+            value = comparison.figure(criterion, method, against)
             if np.isnan(value.value):
                 continue
             colour = method_of(method).colour
@@ -121,8 +118,7 @@ def reliability_diagrams(
     for panel, (method, bins) in enumerate(diagrams.items()):
         cell = {"row": panel // columns + 1, "col": panel % columns + 1}
         used = np.flatnonzero(bins.count)
-        low, high = bins.low[used], bins.high[used]
-        accuracy, colour = bins.accuracy[used], method_of(method).colour
+        colour = method_of(method).colour
         figure.add_trace(
             go.Scatter(
                 x=[0, 1],
@@ -138,28 +134,11 @@ def reliability_diagrams(
             f"{bins.right[i]:,} of {bins.count[i]:,} = {percent(bins.accuracy[i], 1)}"
             for i in used
         ]
+        size = 6 + 8 * np.sqrt(bins.count[used] / max(largest, 1))
+        trace = reliability_trace(method, bins, {"color": colour, "size": size})
+        trace.update(text=text, hovertemplate=f"{names[method]}<br>%{{text}}<extra></extra>")
         figure.add_trace(
-            go.Scatter(
-                x=bins.mean_probability[used],
-                y=accuracy,
-                mode="lines+markers",
-                line={"color": colour, "width": 1.5},
-                marker={
-                    "color": colour,
-                    "size": 6 + 8 * np.sqrt(bins.count[used] / max(largest, 1)),
-                },
-                error_y={
-                    "type": "data",
-                    "array": high - accuracy,
-                    "arrayminus": accuracy - low,
-                    "color": style.faded(colour, 0.5),
-                    "thickness": 1.2,
-                    "width": 3,
-                },
-                customdata=[[method, int(i)] for i in used],
-                text=text,
-                hovertemplate=f"{names[method]}<br>%{{text}}<extra></extra>",
-            ),
+            trace,
             **cell,
         )
     figure.update_xaxes(range=[-0.03, 1.06], tickvals=[0, 0.5, 1])

@@ -13,6 +13,28 @@ from bnn_core.figures import style
 from bnn_core.measures.reliability import Reliability
 
 
+def reliability_trace(method: str, bins: Reliability, marker: dict[str, object]) -> go.Scatter:
+    """Share right by mean softmax of the bins with images, with intervals; customdata [method, bin]."""
+    used = np.flatnonzero(bins.count)
+    accuracy, colour = bins.accuracy[used], method_of(method).colour
+    return go.Scatter(
+        x=bins.mean_probability[used],
+        y=accuracy,
+        mode="lines+markers",
+        line={"color": colour, "width": 1.5},
+        marker=marker,
+        error_y={
+            "type": "data",
+            "array": bins.high[used] - accuracy,
+            "arrayminus": accuracy - bins.low[used],
+            "color": style.faded(colour, 0.5),
+            "thickness": 1.2,
+            "width": 3,
+        },
+        customdata=[[method, int(i)] for i in used],
+    )
+
+
 def reliability_diagram(diagrams: Mapping[str, Reliability], names: Mapping[str, str]) -> go.Figure:
     """Share right by mean softmax, per bin of the top mean softmax; the diagonal is ideal.
 
@@ -33,40 +55,23 @@ def reliability_diagram(diagrams: Mapping[str, Reliability], names: Mapping[str,
     largest = max((r.count.max() for r in diagrams.values()), default=1)
     for method, bins in diagrams.items():
         used = np.flatnonzero(bins.count)
-        low, high = bins.low[used], bins.high[used]
-        accuracy = bins.accuracy[used]
-        colour = method_of(method).colour
         text = [
             f"{bins.edges[i]:.2f} to {bins.edges[i + 1]:.2f}, mean "
             f"{bins.mean_probability[i]:.3f}<br>right {bins.right[i]:,} of "
             f"{bins.count[i]:,} = {percent(bins.accuracy[i], 1)}"
             for i in used
         ]
-        figure.add_trace(
-            go.Scatter(
-                x=bins.mean_probability[used],
-                y=accuracy,
-                mode="lines+markers",
-                name=names[method],
-                line={"color": colour, "width": 1.5, "dash": method_of(method).dash},
-                marker={
-                    "color": colour,
-                    "symbol": method_of(method).symbol,
-                    "size": 7 + 9 * np.sqrt(bins.count[used] / largest),
-                },
-                error_y={
-                    "type": "data",
-                    "array": high - accuracy,
-                    "arrayminus": accuracy - low,
-                    "color": style.faded(colour, 0.5),
-                    "thickness": 1.2,
-                    "width": 3,
-                },
-                customdata=[[method, int(i)] for i in used],
-                text=text,
-                hovertemplate=f"{names[method]}<br>top softmax %{{text}}<extra></extra>",
-            )
+        shown = method_of(method)
+        size = 7 + 9 * np.sqrt(bins.count[used] / largest)
+        marker = {"color": shown.colour, "symbol": shown.symbol, "size": size}
+        trace = reliability_trace(method, bins, marker)
+        trace.update(
+            name=names[method],
+            line_dash=shown.dash,
+            text=text,
+            hovertemplate=f"{names[method]}<br>top softmax %{{text}}<extra></extra>",
         )
+        figure.add_trace(trace)
     figure.update_xaxes(title="how sure: mean softmax of the predicted class", range=[-0.02, 1.03])
     figure.update_yaxes(title="how often right", range=[-0.04, 1.06], tickformat=".0%")
     style.finish(figure, height=360)

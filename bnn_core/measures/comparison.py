@@ -122,6 +122,12 @@ class Comparison:
     others: dict[str, int]
     accuracy: list[Interval]
 
+    def figure(self, criterion: str, method: str, against: str | None = None) -> Interval:
+        """One method's figure, or its paired difference to the method `against`."""
+        if against is None:
+            return self.interval(criterion, method)
+        return self.difference(criterion, method, against)
+
     def interval(self, criterion: str, method: str) -> Interval:
         """One method's figure with its 95 % interval."""
         i = self.methods.index(method)

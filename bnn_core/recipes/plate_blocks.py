@@ -26,6 +26,7 @@ from bnn_core.datasets.pixels import (
     read_fields,
     scan_plate,
 )
+from bnn_core.datasets.preparation import contrast_rows
 from bnn_core.images.contrast import fitted_size
 from bnn_core.images.quality import quality_columns
 from bnn_core.recipes.adding_blocks import block_file, is_looked_at, keep_rows
@@ -132,7 +133,9 @@ class PlateBlock:
                     }
                     for i, reason in sorted(reasons.items())
                 ],
-                "contrast": [] if of_study or level is None else self._contrast(plate, level),
+                "contrast": []
+                if of_study or level is None
+                else contrast_rows(plate or "", level, self.scaling.channels),
                 "places": readable,
             },
         )
@@ -245,16 +248,3 @@ class PlateBlock:
                 fields.append(field if lost else field._replace(small=np.empty(0, np.uint8)))
             writer.close()
         return fields
-
-    def _contrast(self, plate: str | None, level: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-        return [
-            {
-                "plate": plate or "",
-                "channel": channel,
-                "low": float(level["limits"][c, 0]),
-                "high": float(level["limits"][c, 1]),
-                "threshold": float(level["threshold"][c]),
-                "ceiling": float(level["ceiling"][c]),
-            }
-            for c, channel in enumerate(self.scaling.channels)
-        ]

@@ -64,11 +64,7 @@ def merits(comparison: Comparison, against: str | None) -> pd.DataFrame:
     for criterion in comparison.values:
         cells = []
         for method in comparison.methods:
-            value = (
-                comparison.interval(criterion, method)
-                if against is None
-                else comparison.difference(criterion, method, against)
-            )
+            value = comparison.figure(criterion, method, against)
             cells.append(
                 "–"
                 if np.isnan(value.value)

@@ -178,3 +178,26 @@ def test_the_reason_names_the_exact_lower_bound():
     score, correct = np.zeros(200), np.arange(200) < 180
     bound = 100 * beta.ppf(max(ALPHA_STARTS.values()), 180, 21)
     assert f"{bound:.1f} %" in needed_cutoff(score, correct, 0.9).reason
+
+
+def test_the_chance_of_error_is_shared_by_two_starts():
+    score, rank = np.linspace(1, 0, 2000), np.arange(2000)
+    at = lambda kept: score[kept - 1]  # noqa: E731
+    # 188 of 200 right has a p-value of 0.03 against 0.9: too large for one start, which has 0.025.
+    assert 0.025 < binom.sf(187, 200, 0.9) < ALPHA
+    few = (rank < 200) & (rank >= 12)
+    assert needed_cutoff(score, few, 0.9, allowed=np.array([at(200)])).cutoff is None
+    # A chain without a failure has both parts where the second one starts.
+    assert 0.025 < binom.sf(599, 650, 0.9) < ALPHA
+    allowed = np.array([at(650), at(600), at(200)])
+    assert needed_cutoff(score, rank < 600, 0.9, allowed=allowed).kept == 650
+
+
+def test_a_failed_test_ends_the_chain():
+    """What a start may spend is lost with its first failure; only the next start goes on."""
+    score = np.linspace(1, 0, 2000)
+    correct = np.ones(2000, bool)
+    correct[300:500] = False  # the first chain fails before 0.3 of the images are kept
+    correct[650:] = np.arange(1350) % 2 == 0  # and nothing passes at the second start
+    answer = needed_cutoff(score, correct, 0.9)
+    assert answer.kept < 340

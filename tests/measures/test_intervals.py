@@ -252,3 +252,13 @@ def test_one_right_image_moves_the_lower_limit_off_zero():
     assert 0 < low[0] < 1 / 30 < high[0] < 1
     none_low, _, _ = iv.share_intervals(0 * right, n)
     assert none_low[0] == 0
+
+
+def test_groups_never_count_as_more_than_their_images():
+    # Right alternates within every group, so groups differ less than chance: 40 images are 40.
+    right, n = np.full((20, 1), 1), np.full((20, 1), 2)
+    low, high, _ = iv.share_intervals(right, n)
+    assert high[0] - low[0] > 0.9 * np.diff(beta.ppf([0.025, 0.975], 20.5, 20.5))[0]
+    # The rarer of right and wrong decides whether there are enough groups of both.
+    assert iv.share_intervals(np.array([[1]] * 3 + [[0]] * 9), np.full((12, 1), 1))[2][0]
+    assert iv.share_intervals(np.array([[0]] * 3 + [[1]] * 9), np.full((12, 1), 1))[2][0]

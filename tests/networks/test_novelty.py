@@ -80,3 +80,17 @@ def test_arrays_that_do_not_fit_are_named(tmp_path):
         np.savez(tmp_path / NOVELTY_FILE, **(arrays | change))
         with pytest.raises(InputError, match=NOVELTY_FILE):
             read_training_images(tmp_path)
+
+
+def test_the_fifth_nearest_image_and_directions_alone_count():
+    assert NEIGHBOURS == 5
+    angles = np.radians([10, 20, 30, 40, 50, 60, 70])
+    features = (
+        np.column_stack([np.cos(angles), np.sin(angles), 0 * angles]) * np.arange(1, 8)[:, None]
+    )
+    kept = training_images(features, np.zeros(7, int))
+    parts = kept.measure(np.array([[3.0, 0.0, 0.0]]), np.zeros((1, 1)))
+    assert_allclose(parts["neighbour_distance"], 1 - np.cos(np.radians(50)), atol=2e-3)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    alone = training_cloud(unit, np.zeros(7, int)).distance(np.array([[1.0, 0.0, 0.0]]))
+    assert_allclose(parts["normalised_distance"], alone, rtol=1e-5)

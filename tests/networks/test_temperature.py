@@ -1,10 +1,18 @@
 """Temperature scaling: the planted temperature, the optimum, the ends of the search."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
+from numpy.testing import assert_allclose
 from scipy.special import log_softmax, softmax
+from torch.testing import assert_close
 
-from bnn_core.networks.temperature import LIMITS, fit_temperature
+from bnn_core.networks.building import new_network
+from bnn_core.networks.prediction import predictive_samples
+from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.temperature import LIMITS, fit_temperature, scaled, tempered
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +44,23 @@ def test_all_right_is_as_cold_and_all_wrong_as_hot_as_it_gets():
     logits = np.array([[2.0, 0.0], [0.0, 1.0]])
     assert fit_temperature(logits, np.array([0, 1])) == LIMITS[0]
     assert fit_temperature(logits, np.array([1, 0])) == LIMITS[1]
+
+
+def test_a_temperature_divides_the_logits(calibrated):
+    logits = calibrated[0][:20]
+    assert_allclose(tempered(softmax(logits, axis=1), 2.5), softmax(logits / 2.5, axis=1))
+    # Nothing is more unlikely than what float16 can hold.
+    assert_allclose(tempered([1.0, 0.0], 2.0)[1], np.sqrt(2.0**-25), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "how", [scaled, lambda network, tau: replace(scaled(network, 1.0), temperature=tau)]
+)
+def test_predictions_of_a_scaled_network(how):
+    network = new_network(TrainConfig(bayesian=False), 3, (1, 28, 28)).eval()
+    images = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = (network(images) / 0.25).softmax(1)
+        assert_close(
+            predictive_samples(how(network, 0.25), images)[0], expected, atol=1e-5, rtol=1e-4
+        )

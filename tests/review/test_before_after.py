@@ -132,3 +132,18 @@ def test_studies_that_cannot_be_compared(pair):
         compare_cleaned(before, after)
     with pytest.raises(InputError, match=r"method laplace; .* vi and vi"):
         compare_cleaned(before, after, "laplace")
+
+
+def test_counts_of_images_that_only_one_study_scores(pair):
+    def other(images):
+        images.loc[[0, 1], "role"] = "unlabelled"  # scored before alone: excluded
+        images.loc[2, "content_hash"] = "f" * 16
+        images.loc[2, "label"] = "DMSO-like"  # another picture and another label: relabelled
+        images.loc[3, "content_hash"] = "e" * 16
+
+    before, after = pair(np.ones(N), np.ones(N), change=other)
+    found = compare_cleaned(before, after)
+    assert (found.images, found.excluded, found.relabelled, found.other_picture) == (36, 2, 1, 1)
+    back = compare_cleaned(after, before)
+    assert (back.images, back.excluded, back.relabelled, back.other_picture) == (36, 0, 3, 1)
+    assert (found.flattering.n_before, found.flattering.n_after) == (40, 38)

@@ -267,3 +267,27 @@ def test_every_decision_survives_export_and_import(one_study, tmp_path, decision
     new.record(study, found.events, reviewer="Cleo")
     assert what_holds(log, study) == what_holds(new, study)
     assert import_flags(file, study, log, "Cleo").events == []
+
+
+def test_times_of_other_zones_and_hashes_marked_for_a_spreadsheet(flagged):
+    study, log, file = flagged
+    rows = ["P1/B05/1,other,unsure,Bob,2024-05-31T14:30:00+02:00,#000000000000abcd"]
+    rows.append("P1/B05/2,other,unsure,Bob,2024-05-31T12:30:00,")
+    heads = "image_id,reason,decision,reviewer,time,content_hash"
+    file.write_text("\n".join([heads, *rows]) + "\n")
+    found = import_flags(file, study, log, "Cleo")
+    (event,) = found.events
+    assert event.time == "2024-05-31T12:30:00.000Z" and event.content_hash == "000000000000abcd"
+    assert len(found.problems) == 1 and "row 3: time" in found.problems[0]
+
+
+def test_clocks_may_differ_by_a_day(flagged):
+    study, log, file = flagged
+    heads = "image_id,reason,decision,reviewer,time"
+    rows = [
+        "P1/B05/1,other,unsure,Bob,2024-06-01T11:00:00Z",
+        "P1/B05/2,other,unsure,Bob,2024-06-02T12:00:00Z",
+    ]
+    file.write_text("\n".join([heads, *rows]) + "\n")
+    found = import_flags(file, study, log, "Cleo")
+    assert [e.image_id for e in found.events] == ["P1/B05/1"] and len(found.problems) == 1

@@ -351,3 +351,14 @@ def test_newer_decisions_of_others_are_found_by_image_while_they_count(log, make
     assert log.decided_since(make_study("U", other), [1], seen) == []
     log.undo(study, "Zoe")
     assert log.decided_since(study, [1], seen) == []
+
+
+def test_two_reviewers_who_relabel_differently_disagree(log, make_study):
+    study = make_study()
+    relabel = {"reason": "label suspect", "decision": "relabel"}
+    log.flag(study, [0, 1], reviewer="Ada", new_label="Tubulin", **relabel)
+    log.flag(study, [0], reviewer="Ben", new_label="DMSO-like", **relabel)
+    log.flag(study, [1], reviewer="Ben", new_label="Tubulin", **relabel)
+    state = log.state(study)
+    assert state["disputed"].to_dict() == {0: True, 1: False}
+    assert state.loc[0, ["reviewer", "new_label"]].tolist() == ["Ben", "DMSO-like"]
