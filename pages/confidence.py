@@ -100,7 +100,7 @@ def explain_nothing(study: Study, score: str, level: str) -> None:
     """The reason why there is nothing to draw."""
     if unscored(study) == len(filters.passing(study)):
         st.info(
-            "No filtered image has a label that counts. Right and wrong need labels.",
+            f"No filtered {study.noun} has a label that counts. Right and wrong need labels.",
             icon=":material/label_off:",
         )
     else:
@@ -202,7 +202,9 @@ def numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
             help=f"{SCORES['confidence'].help} {scores.MORE}",
         )
     if (left_out := unscored(study)) and level == "image":
-        st.caption(f"Not shown: {count(left_out, 'filtered image')} without a label that counts.")
+        st.caption(
+            f"Not shown: {count(left_out, f'filtered {study.noun}')} without a label that counts."
+        )
 
 
 @frame.fragment

@@ -101,7 +101,9 @@ def finish_addition(
         *_prediction_notes(study, which, sum(s.number != DEPLOYED for s in sets)),
     ]
     if lost:
-        notes.append(f"no samples are kept: with {len(images):,} images they would be too large")
+        notes.append(
+            f"no samples are kept: with {len(images):,} {study.noun}s they would be too large"
+        )
     study.demand_same()  # part of what was copied would be another study's
     return finish_study(
         making,
@@ -159,17 +161,17 @@ def _prediction_notes(study: Study, which: np.ndarray, folds: int) -> list[str]:
     notes = []
     if n := int((which == DEPLOYED).sum()):
         notes.append(
-            f"{count(n, 'added image')} {be(n)} predicted by the networks that were trained on all "
+            f"{count(n, f'added {study.noun}')} {be(n)} predicted by the networks that were trained on all "
             "compounds of the study"
         )
     if folds > 1 and (n := int((which == ALL_FOLDS).sum())):
         notes.append(
-            f"{count(n, 'added image')} {be(n)} predicted by the mean over the networks of "
-            f"{folds} folds; --deploy trains one network on all compounds for new images"
+            f"{count(n, f'added {study.noun}')} {be(n)} predicted by the mean over the networks of "
+            f"{folds} folds; --deploy trains one network on all compounds for new {study.noun}s"
         )
     if n := int((which >= 0).sum()):
         notes.append(
-            f"{count(n, 'added image')} {be(n)} also in the study, predicted as in the study by the "
+            f"{count(n, f'added {study.noun}')} {be(n)} also in the study, predicted as in the study by the "
             "networks that were not trained on them"
         )
     return notes

@@ -76,8 +76,10 @@ def describe(study: Study) -> str:
         image = next(iter(image_level.values()))
         apart = image.get("unpredictable")
         further = f" ({apart:,} unpredictable counted apart)" if apart else ""
-        accuracy = f", right on {count(image['n'], 'scored image')}{further}: {'; '.join(parts)}"
-    return f"{study.path}: {study.meta['title']}, {count(study.meta['rows'], 'image')}{accuracy}"
+        accuracy = (
+            f", right on {count(image['n'], f'scored {study.noun}')}{further}: {'; '.join(parts)}"
+        )
+    return f"{study.path}: {study.meta['title']}, {count(study.meta['rows'], study.noun)}{accuracy}"
 
 
 def study_facts(study: Study) -> dict[str, str]:
@@ -86,7 +88,7 @@ def study_facts(study: Study) -> dict[str, str]:
     lines = {
         "Study": f"{study.name}: {meta['title']}",
         "Made": meta["created"],
-        "Images": f"{meta['rows']:,}",
+        f"{study.noun.capitalize()}s": f"{meta['rows']:,}",
         "Classes": str(len(study.classes)),
     }
     counts = {role: n for role, n in (meta.get("roles") or {}).items() if n}

@@ -42,6 +42,11 @@ class Study:
         self.fingerprint: str = meta["fingerprint"]
 
     @property
+    def noun(self) -> str:
+        """What a row is in sentences: an image, or a row of measured features."""
+        return "row" if self.meta.get("features") else "image"
+
+    @property
     def reading_method(self) -> str:
         """The method that counts where only one can (`methods.reading_method`)."""
         return methods.reading_method(self.methods)

@@ -45,7 +45,7 @@ def quality_table(study: Study) -> None:
     st.html(panels.by_method(list(values_by_method), lines, meanings))
     with st.popover("Meanings", type="tertiary", icon=":material/help:"):
         st.markdown("\n".join(f"- **{words}**: {meaning}" for words, meaning in meanings.items()))
-    st.caption(f"n = {count(n, 'image')} with a label.")
+    st.caption(f"n = {count(n, study.noun)} with a label.")
 
 
 def notes(study: Study, *, warnings: bool) -> None:
@@ -129,7 +129,7 @@ def posterior(study: Study, method: str) -> None:
         if shares is not None:
             st.markdown("Share of the variance that is disagreement between the networks:")
             lines = {
-                role: f"{percent(share, 1)} ({count(n, 'image')})"
+                role: f"{percent(share, 1)} ({count(n, study.noun)})"
                 for role, share, n in zip(
                     shares["role"].map(posteriors.ROLES_IN_WORDS),
                     shares["share"],

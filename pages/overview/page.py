@@ -62,12 +62,15 @@ def accuracy_line(study: Study) -> None:
         accuracies = accuracies[accuracies["level"].isin(["image", "compound"])]
         if len(accuracies):
             shares = " and ".join(
-                f"**{percent(r.accuracy, 1)}** of {r.n:,} {r.level}s"
+                f"**{percent(r.accuracy, 1)}** of {r.n:,} "
+                f"{study.noun if r.level == 'image' else r.level}s"
                 for r in accuracies.itertuples()
             )
             parts.append(f"{method_of(method).short} network: {shares} right")
     st.markdown(
-        f":small[{'. '.join(parts)}.]" if parts else ":small[No image has a label that counts.]"
+        f":small[{'. '.join(parts)}.]"
+        if parts
+        else f":small[No {study.noun} has a label that counts.]"
     )
 
 
@@ -95,7 +98,7 @@ def headline(study: Study) -> None:
                 f"{short}: right",
                 "–",
                 **card,
-                help="No filtered image has a label that counts.",
+                help=f"No filtered {study.noun} has a label that counts.",
             )
             continue
         by = " Whole compounds are the units of the interval." if units.groups is not None else ""
@@ -104,7 +107,7 @@ def headline(study: Study) -> None:
             percent(everything.accuracy.value, 2),
             **card,
             delta=f"{everything.accuracy.text} n = {everything.total:,}",
-            help="Share of labelled images that the network predicts right "
+            help=f"Share of labelled {study.noun}s that the network predicts right "
             f"({everything.right:,} of {everything.total:,}), with its 95 % interval.{by}",
         )
         kept = judged(study, method, cut.score).at(cut.threshold)
@@ -113,13 +116,13 @@ def headline(study: Study) -> None:
             percent(kept.accuracy.value, 2) if kept.accuracy else "none kept",
             **card,
             delta=f"{percent(kept.coverage.value, 1)} kept, {kept.wrong:,} wrong",
-            help=f"The same among the {kept.kept:,} images on the sure side of the cut-off. The "
+            help=f"The same among the {kept.kept:,} {study.noun}s on the sure side of the cut-off. The "
             "page Confidence shows other cut-offs.",
         )
     left_out = unscored(study)
     if left_out:
         st.caption(
-            f"Not counted here: {left_out:,} of the filtered images, because they have no label, were "
+            f"Not counted here: {left_out:,} of the filtered {study.noun}s, because they have no label, were "
             "added for comparison, or have a class absent from training."
         )
 

@@ -96,7 +96,7 @@ def draw(study: Study) -> None:
     with counts.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
-        st.markdown(f"**{rows:,}** of {total:,} images", width="content")
+        st.markdown(f"**{rows:,}** of {total:,} {study.noun}s", width="content")
         st.button(
             "Reset",
             key="reset_filters",
@@ -104,7 +104,7 @@ def draw(study: Study) -> None:
             type="tertiary",
             icon=":material/restart_alt:",
             disabled=not any_set(),
-            help="Show all images again",
+            help=f"Show all {study.noun}s again",
         )
 
 
@@ -140,7 +140,7 @@ def key(study: Study) -> str:
 
 
 def text(study: Study) -> str:
-    """The filters in plain words, 'all images' when none is set."""
+    """The filters in plain words, 'all images' (or rows) when none is set."""
     parts = []
     for name, value in _chosen().items():
         if name == SEARCH:
@@ -149,7 +149,7 @@ def text(study: Study) -> str:
             parts.append(" or ".join(_VERDICT_TEXT.get(v, v) for v in value))
         else:
             parts.append(f"{CHOICES[name].lower()} {' or '.join(value)}")
-    return ", ".join(parts) or "all images"
+    return ", ".join(parts) or f"all {study.noun}s"
 
 
 def column_codes(study: Study, name: str) -> Codes:

@@ -150,7 +150,7 @@ def selection_panel(
     total = len(filters.passing(study))
     left, right = st.columns([2, 1], gap="medium")
     with left:
-        st.markdown(f"**{plain(title)}**: {len(rows):,} of {total:,} images")
+        st.markdown(f"**{plain(title)}**: {len(rows):,} of {total:,} {study.noun}s")
         actions = st.container(horizontal=True, vertical_alignment="center", gap="small")
         if ranking:
             rows = _ordered(study, method, rows, actions, key)

@@ -14,8 +14,8 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import source_name
 from bnn_core.tables.arrays import ARRAY_ENDINGS
-from bnn_core.tables.columns import IMAGE_ENDINGS
-from bnn_core.tables.reading import TABLE_ENDINGS
+from bnn_core.tables.columns import IMAGE_ENDINGS, map_columns
+from bnn_core.tables.reading import TABLE_ENDINGS, read_table
 from pages.shared import jobs_panel
 from pages.shared.words import plain
 
@@ -88,7 +88,7 @@ def uploaded(upload) -> Path:
 
 def uploaded_folder(uploads: Sequence) -> Path:
     """Uploaded files of one folder as a folder, until the server stops; the table among them where
-    there is exactly one. InputError for names that lead out of the folder."""
+    exactly one names images. InputError for names that lead out of the folder."""
     ids = "\n".join(sorted(upload.file_id for upload in uploads))
     folder = roots.uploads() / hashlib.sha256(ids.encode()).hexdigest()[:16] / _FOLDER
     names = [upload.name.replace("\\", "/").lstrip("/") for upload in uploads]
@@ -103,8 +103,21 @@ def uploaded_folder(uploads: Sequence) -> Path:
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(upload.getvalue())
-    tables = [name for name in names if name.lower().endswith(TABLE_ENDINGS)]
-    return folder / tables[0] if len(tables) == 1 else folder
+    tables = [table for table in tables_in(folder) if _names_images(table)]
+    return tables[0] if len(tables) == 1 else folder
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """The tables of an uploaded folder."""
+    return [p for p in sorted(folder.rglob("*")) if p.name.lower().endswith(TABLE_ENDINGS)]
+
+
+def _names_images(table: Path) -> bool:
+    try:
+        columns, _ = map_columns(read_table(table))
+    except InputError:
+        return True  # so that its fault is shown
+    return any(column == "path" or column.startswith("path_") for column in columns)
 
 
 def _given(path: Path) -> Path | None:

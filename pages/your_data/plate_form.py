@@ -44,8 +44,8 @@ def draw() -> None:
         key="plate_upload",
         type=forms.IMAGES,
         accept_multiple_files="directory",
-        help="With the table of the images in it, or as an instrument named the files. The pictures "
-        "are kept in the study.",
+        help="With the table of the images in it, or as an instrument named the files, with its "
+        "plate map. The pictures are kept in the study.",
     )
     typed = right.text_input(
         "… or the path of the table or folder on this machine",
@@ -68,6 +68,9 @@ def draw() -> None:
     ask = ask_of_images()
     ask |= ask_of_folder() if folder else ask_of_table()
     ask = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
+    if uploads and folder and source is not None and "layout" not in ask:
+        maps = forms.tables_in(source)
+        ask |= {"layout": ";".join(map(str, maps))} if maps else {}
     if source is None:
         st.info(
             "Choose a table or folder. It is checked here, and you can train on it.",

@@ -41,7 +41,7 @@ def test_the_published_table_with_one_command(shared_data, authors, tmp_path):
     out = tmp_path / "study"
     said = run(shared_data / "bbbc021" / "deodato2020_leave_one_compound_out.csv", "--out", out)
     assert "the MoA is the label" in said
-    assert said.splitlines()[-1].endswith("74.58%")
+    assert said.splitlines()[-1].endswith("74.58 %")
     assert check_study(out) == []
     study = open_study(out)
     table = study.table("vi")
@@ -170,7 +170,7 @@ def test_a_damaged_image_is_counted_and_never_fatal(tmp_path):
     make_images(images)
     (images / "im" / "1.png").write_bytes((images / "im" / "1.png").read_bytes()[:200])
     said = run(write_table(tmp_path), "--out", tmp_path / "study", "--image-root", images)
-    assert "74.58%" not in said
+    assert "74.58 %" not in said
     study = open_study(tmp_path / "study")
     assert check_study(study.path) == []
     assert len(study.images) == 4

@@ -74,7 +74,7 @@ def test_strip_has_a_cell_per_network_and_image_and_a_bar_to_click_per_image():
     np.testing.assert_array_equal(heat.z, predicted.T)
     bar = next(t for t in figure.data if t.type == "bar")
     assert list(bar.customdata) == [40, 7]
-    assert "2 say class 0, 1 say class 1" in bar.text[0]
+    assert "2 predict class 0, 1 predict class 1" in bar.text[0]
     wrong = next(t for t in figure.data if t.name == "average is wrong")
     assert list(wrong.x) == [1] and list(wrong.customdata) == [7]
     assert figure.layout.shapes[0].x0 == 0.5 and "this image" in texts(figure)

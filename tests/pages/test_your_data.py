@@ -485,11 +485,16 @@ class Upload(BytesIO):
 
 
 def test_an_uploaded_folder_is_its_table_or_a_folder_of_images():
-    table = Upload("screen/fields.csv", b"path,label")
+    table = Upload("screen/fields.csv", b"path,label\na.png,x")
     images = [Upload(f"screen/plate1/{name}.png", b"x") for name in "ab"]
     found = forms.uploaded_folder([table, *images])
-    assert found.read_bytes() == b"path,label" and (found.parent / "plate1" / "b.png").is_file()
+    assert (
+        found.read_bytes() == b"path,label\na.png,x"
+        and (found.parent / "plate1" / "b.png").is_file()
+    )
     assert forms.shown_path(found) == "screen/fields.csv"
     assert forms.uploaded_folder(images).name == "screen"
+    folder = forms.uploaded_folder([Upload("screen/map.csv", b"well,moa\nA1,x"), *images])
+    assert [path.name for path in forms.tables_in(folder)] == ["map.csv"]  # of wells, not of images
     with pytest.raises(InputError, match="does not lie in"):
         forms.uploaded_folder([Upload("../../a.png", b"x")])

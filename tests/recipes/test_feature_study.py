@@ -16,6 +16,7 @@ from bnn_core.recipes.method_choice import changes_of, choose_methods
 from bnn_core.recipes.new_features import features_like
 from bnn_core.recipes.plate_study import prepared_folder
 from bnn_core.study.checking import check_study
+from bnn_core.study.describing import one_line
 from bnn_core.study.fields import read_original
 from bnn_core.study.folder import open_study
 
@@ -73,6 +74,7 @@ def test_it_finds_the_mechanism_and_needs_no_pictures(study):
     assert not study.has_thumbnail(0) and "path" not in study.images
     assert study_baselines(study).accuracies["features"]["image"]["accuracy"] > 0.9
     assert len(bnn.rank_suspects(study)) == 9
+    assert study.noun == "row" and "40 rows" in one_line(study.path)
 
 
 def test_every_fold_is_scaled_by_its_training_rows(study, table):
