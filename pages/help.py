@@ -93,7 +93,8 @@ SHORTCUTS = {
     "Space, Ctrl-click": "Select an image. Shift extends the selection. Ctrl-A selects all.",
     "Escape": "Clear the selection of a wall; close a dialog.",
     "J, K, N": "On Suspect labels: next, previous, next undecided.",
-    "U, Y": "On the review list: undo, redo.",
+    "U, Y": "On the review list: undo, redo. Ctrl-Z undoes on every page after a decision.",
+    "1 to 9": "In the dialog of a decision: the decision, and after relabel the class.",
     "+, −, 0": "On a large image: zoom in, zoom out, fit. Ctrl with the wheel zooms too.",
 }
 CITATION = """Deodato G, Ball C, Zhang X (2020). Bayesian Neural Networks for Cellular Image

@@ -15,6 +15,7 @@ from bnn_core.commands.training_flags import add_study_flags, add_train_flags, c
 from bnn_core.recipes.screens import DEMO_PRESETS, make_demo_study
 
 NAME = "demo"
+DEMO_METHODS = "vi,standard,ensemble,laplace"
 HELP = "a synthetic screen with planted faults: no download"
 
 
@@ -29,11 +30,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-weights",
         action="store_true",
-        help="keep the folds' networks (about 15 MB); nothing in the app needs them",
+        help="keep the folds' networks (about 50 MB); nothing in the app needs them",
     )
     study_plate.add_fold_flags(parser)
     add_study_flags(parser)
-    add_train_flags(parser, DEMO_PRESETS)
+    add_train_flags(parser, DEMO_PRESETS, DEMO_METHODS)
 
 
 def run(args: argparse.Namespace) -> str:

@@ -66,16 +66,19 @@ def _number_of_networks(text: str) -> int | str:
     return text if text == AUTO else whole_number(1)(text)
 
 
-def add_train_flags(parser: argparse.ArgumentParser, presets: Presets) -> None:
-    """--methods, --preset, and a flag per field of TrainConfig: VALUE, or METHOD=VALUE for one."""
+def add_train_flags(
+    parser: argparse.ArgumentParser, presets: Presets, methods: str = "vi,standard"
+) -> None:
+    """--methods (`methods` by default), --preset, and a flag per field of TrainConfig: VALUE, or
+    METHOD=VALUE for one."""
     known = list(next(iter(presets.values())))
     parser.add_argument(
         "--methods",
         metavar="NAME,NAME",
-        default="vi,standard",
+        default=methods,
         help=f"methods to train and compare, in any order: {', '.join(known)}; filters, rankings, "
-        f"report and export read the first of {', '.join(by_precedence(known))} (default: "
-        "vi,standard)",
+        f"report and export read the first of {', '.join(by_precedence(known))} "
+        f"(default: {methods})",
     )
     parser.add_argument(
         "--preset",

@@ -32,8 +32,12 @@ def unseen_copies(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def corrupted_copies(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
+def corrupted_copies(
+    table: pd.DataFrame, kinds: Sequence[str], among: np.ndarray | None = None
+) -> pd.DataFrame:
     """The table, and each scored image once more with the role "shifted", damaged in one way.
+
+    among: (N,) bool, the rows to copy if scored; all where it is not given.
 
     Each way spoils as many images as any other, dealt at random from a fixed seed, so that no site
     or well goes with one way. A copy stays in the group of its image, so it is predicted
@@ -41,6 +45,8 @@ def corrupted_copies(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
     shows is not on disk.
     """
     rows = _scored(table)
+    if among is not None:
+        rows = rows[among[rows.index]]
     kind = np.asarray(list(kinds), dtype=object)[
         np.random.default_rng(0).permutation(np.arange(len(rows)) % len(kinds))
     ]

@@ -37,7 +37,8 @@ def grouped_folds(table: pd.DataFrame, k: int, seed: int = 0) -> list[tuple[str,
 
     The groups of each class are shuffled by the seed and dealt in turn, going on where the class
     before stopped, so that folds get equally many groups and a class loses as few as can be.
-    Raises InputError for fewer than 2 folds or more folds than groups.
+    Groups of new kinds (role "new") are dealt after them: like a known group, each is predicted by
+    one fold. Raises InputError for fewer than 2 folds or more folds than groups.
     """
     groups = _scored_groups(table)
     if not 2 <= k <= len(groups):
@@ -49,6 +50,10 @@ def grouped_folds(table: pd.DataFrame, k: int, seed: int = 0) -> list[tuple[str,
         for name in rng.permutation(names.index.to_numpy()):
             dealt[turn % k].append(str(name))
             turn += 1
+    new = table["group"][table["role"] == "new"].dropna().astype(str).unique()
+    for name in sorted(set(new) - set(groups.index)):
+        dealt[turn % k].append(name)
+        turn += 1
     return [tuple(sorted(names)) for names in dealt]
 
 

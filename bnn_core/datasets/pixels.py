@@ -20,7 +20,13 @@ from tqdm import tqdm
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.images.channels import flat_channels, grey_as_colour
-from bnn_core.images.contrast import Histogram, area_resize, fitted_size, stretch
+from bnn_core.images.contrast import (
+    SHOWN_PERCENTILES,
+    Histogram,
+    area_resize,
+    fitted_size,
+    stretch,
+)
 from bnn_core.images.decoding import Decoded
 from bnn_core.images.field_files import read_field_files
 from bnn_core.images.quality import measure, quality_columns
@@ -109,8 +115,9 @@ def scan_plate(job: PlateJob, reader: PlateReader, counts: np.ndarray | None, ba
     """Count the intensities of a plate and find bad files.
 
     counts: (C, 65536) of the whole plate, in place of those of the files at hand, or None. The
-    levels of a shape are lists over channels: "limits" (black and white points), "threshold" and
-    "ceiling" (`contrast.Histogram`).
+    levels of a shape are lists over channels: "limits" (black and white points), "shown" (those of
+    pictures if the images are trained on unscaled), "threshold" and "ceiling"
+    (`contrast.Histogram`).
     """
     histograms: dict[str, Histogram] = {}
     lock = threading.Lock()
@@ -135,6 +142,7 @@ def scan_plate(job: PlateJob, reader: PlateReader, counts: np.ndarray | None, ba
     levels = {
         shape: {
             "limits": h.limits().tolist(),
+            "shown": h.limits(*SHOWN_PERCENTILES).tolist(),
             "threshold": h.foreground_thresholds().tolist(),
             "ceiling": h.ceilings().tolist(),
         }
@@ -155,7 +163,7 @@ def read_fields(
 ) -> Iterator[Field | str]:
     """Fields of one plate in their order, or the reason why one cannot be read any more.
 
-    level: the plate's "limits", "threshold" and "ceiling". size: pixels of the shorter side.
+    level: the plate's "limits", "shown", "threshold" and "ceiling". size: pixels of the shorter side.
     per_image: stretch to each image's own limits instead.
     """
     colours, dna = channel_colours(channels), dna_channel(channels)
@@ -169,6 +177,8 @@ def read_fields(
         unit = stretch(image, image_limits(image) if per_image else level["limits"])
         small = area_resize(unit, fitted_size(image.shape[1:], size))
         quality = measure(image, level["threshold"], level["ceiling"], dna)
+        if not per_image and not np.array_equal(level["shown"], level["limits"]):
+            unit = stretch(image, level["shown"])
         return Field(
             (small * 255 + 0.5).astype(np.uint8), digest, quality, thumbnail(unit, colours)
         )

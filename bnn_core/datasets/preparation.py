@@ -236,7 +236,8 @@ def _common_shape(scans: list[Scan]) -> str:
 def _limits_by_plate(
     jobs: list[PlateJob], scans: list[Scan], shape: str, normalise: str
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Black and white points, threshold and ceiling (arrays over channels) of each plate."""
+    """Black and white points of training and of pictures, threshold and ceiling (arrays over
+    channels) of each plate."""
     limits = {
         job.plate: {name: np.array(values) for name, values in scan.levels[shape].items()}
         for job, scan in zip(jobs, scans, strict=True)
@@ -247,6 +248,9 @@ def _limits_by_plate(
         top = max(level["ceiling"].max() for level in limits.values())
         for level in limits.values():
             level["limits"] = np.array([[0.0, top]] * len(level["limits"]))
+        return limits
+    for level in limits.values():
+        level["shown"] = level["limits"]
     return limits
 
 
@@ -267,7 +271,8 @@ def _read_all(
             good = [i for i, file_shape in enumerate(scan.shapes) if file_shape == shape]
             level = limits.get(job.plate)
             stamp = json.dumps(
-                [size, per_image, channels, shape, level and level["limits"].tolist()]
+                [size, per_image, channels, shape]
+                + [level and level[name].tolist() for name in ("limits", "shown")]
             )
             path = folder / f"block-{_digest(job.key + stamp)}.npz"
             bar.update(len(job.files) - len(good))
@@ -379,6 +384,8 @@ def contrast_rows(
             "channel": channel,
             "low": float(level["limits"][c, 0]),
             "high": float(level["limits"][c, 1]),
+            "shown_low": float(level["shown"][c, 0]),
+            "shown_high": float(level["shown"][c, 1]),
             "threshold": float(level["threshold"][c]),
             "ceiling": float(level["ceiling"][c]),
         }

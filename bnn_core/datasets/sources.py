@@ -18,11 +18,18 @@ from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, read_json
 from bnn_core.base.reading import read_array, read_parquet
 from bnn_core.datasets.extra_rows import CORRUPTION, STORED
+from bnn_core.images.contrast import stretch
 from bnn_core.images.faults import corrupt
 from bnn_core.images.rendering import channel_colours, thumbnail
 from bnn_core.study.description import Names, Positive
-from bnn_core.study.folder import TRUTH_FILE, write_table
-from bnn_core.study.tables import CONTRAST, demand_columns, demand_offsets, demand_shape
+from bnn_core.study.folder import REVIEWS, TRUTH_FILE, write_table
+from bnn_core.study.tables import (
+    CONTRAST,
+    demand_columns,
+    demand_offsets,
+    demand_shape,
+    shown_columns,
+)
 
 SOURCE_FILE = "source.json"
 PREPARE_AGAIN = "delete the folder of prepared images and run the same command again"
@@ -126,11 +133,21 @@ class PlateSource:
         with open(packed_path, "rb") as packed:
             for row, stored in enumerate(self._stored()):
                 if spoilt[row]:
-                    unit = self.pixels(np.array([row]))[0].astype(np.float32) / 255
-                    yield thumbnail(unit, colours)
+                    yield thumbnail(self._as_shown(row), colours)
                 else:
                     packed.seek(int(offsets[stored]))
                     yield packed.read(int(offsets[stored + 1] - offsets[stored])) or None
+
+    def _as_shown(self, row: int) -> np.ndarray:
+        """(C, H, W) in [0, 1]: the image as trained on, between the limits of its plate's pictures."""
+        unit = self.pixels(np.array([row]))[0].astype(np.float32) / 255
+        if self.normalise != "none":
+            return unit
+        plate = self.table["plate"].iat[row] if "plate" in self.table else None
+        limits = self.contrast[self.contrast["plate"] == (plate if isinstance(plate, str) else "")]
+        limits = limits.set_index("channel").loc[self.channels]
+        shown = limits[shown_columns(limits)].to_numpy() / limits[["high"]].to_numpy()
+        return stretch(unit, shown)
 
     def _stored(self) -> np.ndarray:
         """(N,) row in `images` of each row of the table."""
@@ -174,7 +191,8 @@ class PlateSource:
     def keep_with_study(self, making: Path) -> None:
         """Put contrast.parquet and quarantine.csv into a study's folder: the pages show them.
 
-        Pictures that are nowhere else go there themselves, and the truth of synthetic ones.
+        Pictures that are nowhere else go there themselves, and the truth of synthetic ones and
+        example decisions about them.
         """
         if self.channels:
             with atomic_path(making / "contrast.parquet") as temporary:
@@ -182,6 +200,8 @@ class PlateSource:
         self.keep_quarantine(making)
         if self.truth is not None:
             write_table(making / TRUTH_FILE, self.truth)
+        if (self.folder / REVIEWS).is_dir():
+            shutil.copytree(self.folder / REVIEWS, making / REVIEWS, dirs_exist_ok=True)
         if self.travels:
             shutil.copytree(self.image_root, making / PICTURES, dirs_exist_ok=True)
 

@@ -12,6 +12,8 @@ import numpy as np
 
 LOW_PERCENTILE = 0.03
 HIGH_PERCENTILE = 99.97
+#: Of a plate and channel that is trained on unscaled: what a person is shown as black and white.
+SHOWN_PERCENTILES = (1.0, 99.7)
 
 
 class Histogram:

@@ -1,4 +1,4 @@
-"""Images that look alike to the network: the nearest ones in its penultimate layer."""
+"""Images that look alike to a network: the nearest ones in a space of features."""
 
 import numpy as np
 import pandas as pd
@@ -12,15 +12,20 @@ ANOTHER_LABEL, SAME_LABEL, ANY_LABEL = NEIGHBOUR_KINDS = (
 )
 
 
-def candidates(images: pd.DataFrame, predicted: pd.Series, row: int, kind: str) -> np.ndarray:
+def candidates(
+    images: pd.DataFrame, predicted: pd.Series, row: int, kind: str, all_folds: bool = False
+) -> np.ndarray:
     """Rows that image `row` can be compared with, of one of NEIGHBOUR_KINDS.
 
-    Only images of the same fold qualify: each fold has another network, and distances between the
-    spaces of two networks mean nothing. An image without a label is compared by its predicted
-    class. Other images without a label qualify only for ANY_LABEL. Raises ValueError for an
+    Only images of the same fold qualify in the hidden layer of its network, for distances between
+    the layers of two networks mean nothing. With `all_folds` those of all folds do: predicted
+    probabilities are a space that networks share. An image without a label is compared by its
+    predicted class. Other images without a label qualify only for ANY_LABEL. Raises ValueError for an
     unknown kind.
     """
-    keep = (images["fold"] == images["fold"].iat[row]).to_numpy(bool, copy=True)
+    keep = np.ones(len(images), dtype=bool)
+    if not all_folds:
+        keep = (images["fold"] == images["fold"].iat[row]).to_numpy(bool, copy=True)
     keep[row] = False
     label = images["label"].iat[row]
     label = predicted.iat[row] if pd.isna(label) else label

@@ -14,7 +14,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json, write_json
 from bnn_core.base.methods import reading_method
 from bnn_core.base.wording import count, have
-from bnn_core.datasets.extra_rows import STORED
+from bnn_core.datasets.extra_rows import STORED, UNSEEN
 from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds, unpredictable_rows
 from bnn_core.datasets.sources import PlateSource, source_key
 from bnn_core.images.statistics import intensity_statistics
@@ -40,6 +40,8 @@ from bnn_core.study.writing import finish_study
 
 #: Numbers (rows times features) up to which a study of features has baselines.
 MOST_FEATURES = 2_000_000
+#: A study without networks keeps the samples of the method that counts, and of others up to so many.
+FEW_SAMPLES = 10
 
 
 def plan_plate_study(
@@ -66,10 +68,10 @@ def plan_plate_study(
 
     source: the prepared images, in a separate folder that stays until the study is finished. parts:
     the groups that each fold holds out. without: further groups that it does not train on (see
-    `folds.leave_label_out`). keep_weights: False gives a study without networks, small enough to
-    pass on, which cannot predict more images. deploy: train each method once more on all groups,
-    for new plates. asked: how the images were to be read, so that other
-    values are refused before reading (`working_folder.demand_same`).
+    `folds.leave_label_out`). keep_weights: False gives a study small enough to pass on: without
+    networks, so that it cannot predict more images, and with few samples (`FEW_SAMPLES`). deploy:
+    train each method once more on all groups, for new plates. asked: how the images were to be
+    read, so that other values are refused before reading (`working_folder.demand_same`).
     """
     plan = {
         "kind": kind,
@@ -210,7 +212,12 @@ def _assemble_study(making: Path, device: str) -> Path:
         classes=source.classes,
         images=images,
         summaries=summaries,
-        samples={m: r.samples for m, r in results.items() if r.samples is not None},
+        samples={
+            m: r.samples
+            for m, r in results.items()
+            if r.samples is not None
+            and (plan["keep_weights"] or m == main or r.samples.shape[1] <= FEW_SAMPLES)
+        },
         embedding=results[main].embedding,
         thumbnails=source.thumbnails(),
         methods={
@@ -265,15 +272,22 @@ def planned_warnings(making: Path) -> list[str]:
 
 
 def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
+    unseen = images["group"].fillna("").astype(str).str.endswith(UNSEEN)
+    new = (images["role"] == "new") & ~unseen
     copies = [
         f"{count(int(rows.sum()), 'row')} {have(int(rows.sum()))} a second copy of an image, "
         f"{how}; not counted for accuracy"
-        for role, how in (
-            ("new", "predicted by a network that saw no image of its label"),
-            ("shifted", "damaged on purpose"),
+        for rows, how in (
+            (unseen, "predicted by a network that saw no image of its label"),
+            (images["role"] == "shifted", "damaged on purpose"),
         )
-        if (rows := images["role"] == role).any()
+        if rows.any()
     ]
+    if new.any():
+        copies.append(
+            f"{count(int(new.sum()), 'image')} {have(int(new.sum()))} a label that is no class: not "
+            "trained on, not counted for accuracy"
+        )
     marked = set(images.loc[images["unpredictable"], "label"])
     if not marked:
         return copies

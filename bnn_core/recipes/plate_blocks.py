@@ -31,6 +31,7 @@ from bnn_core.images.contrast import fitted_size
 from bnn_core.images.quality import quality_columns
 from bnn_core.recipes.adding_blocks import block_file, is_looked_at, keep_rows
 from bnn_core.study.folder import Study
+from bnn_core.study.tables import TRAINED_LIMITS, shown_columns
 
 #: Intensities of 8-bit images end here.
 _EIGHT_BIT = 255
@@ -208,12 +209,19 @@ class PlateBlock:
             rows = table[table["plate"] == name].set_index("channel").loc[self.scaling.channels]
             level = {
                 "limits": rows[["low", "high"]].to_numpy(),
+                "shown": rows[shown_columns(rows)].to_numpy(),
                 "threshold": rows["threshold"].to_numpy(),
                 "ceiling": rows["ceiling"].to_numpy(),
             }
         elif self.scaling.normalise == "none":
             self._demand_scale(level, shape)
             level["limits"] = np.array([[0.0, self.scaling.top]] * len(level["limits"]))
+        # Pictures of one study look alike: an older one shows what it was trained on.
+        if (
+            self.scaling.normalise != "none"
+            or shown_columns(self.scaling.contrast) == TRAINED_LIMITS
+        ):
+            level["shown"] = level["limits"]
         return name or None, level, of_study
 
     def _demand_scale(self, level: dict[str, np.ndarray], shape: str) -> None:

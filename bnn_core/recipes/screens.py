@@ -11,16 +11,22 @@ from bnn_core.recipes.division import Division, RunOptions
 from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.recipes.plate_study import make_plate_study, prepared_folder
+from bnn_core.recipes.rivals import with_rivals
 
 #: Smaller networks than for real plates, for the pictures are small and so shall the study be. The
 #: channels keep their intensities: the batches of the demo differ little.
 _DRAWN = {"head_width": 256, "augmentation": "dihedral"}
+#: Members of the ensemble: three, to be quick.
+_MEMBERS = 3
 _EPOCHS = {"quick": (8, 4), "default": (16, 10)}
 DEMO_PRESETS = {
-    name: {
-        "standard": replace(PLATE_PRESETS["default"]["standard"], epochs=standard, **_DRAWN),
-        "vi": replace(PLATE_PRESETS["default"]["vi"], epochs=vi, kl_weight=0.1, **_DRAWN),
-    }
+    name: with_rivals(
+        {
+            "standard": replace(PLATE_PRESETS["default"]["standard"], epochs=standard, **_DRAWN),
+            "vi": replace(PLATE_PRESETS["default"]["vi"], epochs=vi, **_DRAWN),
+        },
+        _MEMBERS,
+    )
     for name, (standard, vi) in _EPOCHS.items()
 }
 

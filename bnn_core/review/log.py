@@ -163,15 +163,16 @@ class ReviewLog:
             numbers = state.since(connection, study, rows, action_id)
             return [_action(connection, number) for number in numbers]
 
-    def state(self, study: Study) -> pd.DataFrame:
+    def state(self, study: Study, reviewer: str | None = None) -> pd.DataFrame:
         """Current decisions: one row per flagged image of the study, index = row of the study.
 
         Columns `state.STATE_COLUMNS`. changed: "" or what differs from the time of the decision:
         "image", "label", "image and label"; "relabelled as decided" or "excluded as decided" in a
         study made with these decisions. disputed: the latest decision of another reviewer differs.
+        reviewer: whose decisions alone count; None: everybody's.
         """
         with store.reading(self.path) as connection:
-            return state.current(connection, study)[0]
+            return state.current(connection, study, reviewer=reviewer)[0]
 
     def opinions(self, study: Study) -> pd.DataFrame:
         """The current decision of each reviewer about each image: row, reviewer, decision,

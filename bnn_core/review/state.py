@@ -74,14 +74,20 @@ CURRENT = f"""{TOGGLES}
 
 
 def current(
-    connection: sqlite3.Connection | None, study: Study, removed: bool = False
+    connection: sqlite3.Connection | None,
+    study: Study,
+    removed: bool = False,
+    reviewer: str | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Current decisions on images of the study (index = its row), and those on absent images.
 
     Both have STATE_COLUMNS. Absent images were in the study when it was decided on them; they are
     ordered by image_id. removed: also images that were removed from the list, without a decision.
+    reviewer: whose decisions alone count; None: everybody's.
     """
     present, absent = _decisions(connection, study)
+    if reviewer is not None:
+        present, absent = (part[part["reviewer"] == reviewer] for part in (present, absent))
     absent = _latest(absent, "image_id", removed).sort_values("image_id")
     return _latest(present, "row", removed).sort_index(), absent.reset_index(drop=True)
 

@@ -13,11 +13,13 @@ from bnn_core.study.lock import settle_all
 
 #: A study that is not finished is in the folder `<name>.making`.
 MAKING = ".making"
+#: Where studies live unless told otherwise: `cache/` beside app.py.
+DEFAULT_ROOT = Path(__file__).parents[2] / "cache"
 
 
 def cache_root(flag: str | os.PathLike | None = None) -> Path:
     """Where studies live: `flag`, else $BNN_CACHE, else `cache/` beside app.py."""
-    return Path(flag or os.environ.get(CACHE) or Path(__file__).parents[2] / "cache")
+    return Path(flag or os.environ.get(CACHE) or DEFAULT_ROOT)
 
 
 def study_path(name_or_path: str | os.PathLike, root: Path | None = None) -> Path:

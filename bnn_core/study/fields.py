@@ -10,8 +10,9 @@ from bnn_core.images.addresses import is_there
 from bnn_core.images.field_files import read_field_files
 from bnn_core.images.rendering import channel_colours, default_channels, image_limits, render
 from bnn_core.study.folder import Study
+from bnn_core.study.tables import shown_columns
 
-CONTRASTS = ("plate", "image")
+CONTRASTS = ("plate", "full", "image")
 MOST_GAIN = 8.0
 
 
@@ -63,14 +64,28 @@ def fixed_limits(study: Study, row: int, image: np.ndarray) -> np.ndarray:
     """
     table = study.contrast
     if table is not None:
-        plate = study.images["plate"].iat[row] if "plate" in study.images else None
-        known = table[table["plate"] == (plate if isinstance(plate, str) else "")]
-        known = known.set_index("channel").reindex(channels_of(study, image))[["low", "high"]]
-        if known.notna().all(axis=None):
-            return known.to_numpy(dtype=np.float64)
-    if image.dtype == np.uint8:
-        return np.tile([0.0, 255.0], (len(image), 1))
-    return image_limits(image)
+        limits = _of_plate(study, row, image, shown_columns(table))
+        if not np.isnan(limits).any():
+            return limits
+    return full_scale(study, row, image) if image.dtype == np.uint8 else image_limits(image)
+
+
+def full_scale(study: Study, row: int, image: np.ndarray) -> np.ndarray:
+    """(C, 2) from 0 to the highest number that the camera can write, as far as that is known."""
+    white = np.full(len(image), np.iinfo(image.dtype).max, dtype=np.float64)
+    if study.contrast is not None and "ceiling" in study.contrast:
+        ceiling = _of_plate(study, row, image, ["ceiling"])[:, 0]
+        white = np.where(np.isnan(ceiling), white, ceiling)
+    return np.stack([np.zeros(len(image)), white], axis=1)
+
+
+def _of_plate(study: Study, row: int, image: np.ndarray, columns: list[str]) -> np.ndarray:
+    """(C, columns) of the contrast table for the image's plate and channels; nan if not there."""
+    table = study.contrast
+    plate = study.images["plate"].iat[row] if "plate" in study.images else None
+    known = table[table["plate"] == (plate if isinstance(plate, str) else "")]
+    known = known.set_index("channel").reindex(channels_of(study, image))
+    return known[columns].to_numpy(dtype=np.float64)
 
 
 def render_image(
@@ -88,7 +103,8 @@ def render_image(
     """Draw an image of a study from its original files (see `rendering.render`).
 
     channels: names of those switched on, all by default. palette: "set" or "colour-blind".
-    contrast: "plate", equal for all images of a plate, or "image". gain: what intensities above
+    contrast: "plate", equal for all images of a plate, "full", the camera's full scale, or "image",
+    the image's own percentiles. gain: what intensities above
     black are multiplied by, from 1 to MOST_GAIN; brighter than white is white. Raises InputError
     for an unknown channel, contrast or gain, and as `read_original`.
     """
@@ -100,12 +116,13 @@ def render_image(
             f"channel '{', '.join(unknown)}' requested; the image has {', '.join(names)}"
         )
     if contrast not in CONTRASTS:
-        raise InputError(f"contrast '{contrast}': {' or '.join(CONTRASTS)} expected")
+        raise InputError(f"contrast '{contrast}': {', '.join(CONTRASTS)} expected")
     if not 1 <= gain <= MOST_GAIN:
         raise InputError(f"gain {gain:g}: 1 to {MOST_GAIN:g} expected")
-    black, white = (
-        fixed_limits(study, row, image) if contrast == "plate" else image_limits(image)
-    ).T
+    if contrast == "image":
+        black, white = image_limits(image).T
+    else:
+        black, white = (fixed_limits if contrast == "plate" else full_scale)(study, row, image).T
     return render(
         image,
         channel_colours(names, palette),

@@ -16,10 +16,11 @@ from bnn_core.base.files import atomic_path
 from bnn_core.study.catalogue import demand_study, study_path
 from bnn_core.study.description import read_description, stamp_of
 from bnn_core.study.lock import settle
-from bnn_core.study.opened import TRUTH_FILE, Study
+from bnn_core.study.opened import REVIEWS, TRUTH_FILE, Study
 from bnn_core.study.tables import ROLES
 
 __all__ = [
+    "REVIEWS",
     "ROLES",
     "TRUTH_FILE",
     "Study",

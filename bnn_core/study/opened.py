@@ -21,6 +21,8 @@ from bnn_core.study.description import stamp_of
 
 #: File of a synthetic study with what was planted in it.
 TRUTH_FILE = "truth.parquet"
+#: Folder of review lists that came with a study, to look at.
+REVIEWS = "reviews"
 _Read = TypeVar("_Read")
 
 

@@ -18,6 +18,8 @@ _IMAGE_NUMBERS = ("fold",)
 _MORE_TEXTS = ("plate", "well", "compound", "moa", "batch", "group", "content_hash", "path")
 _MORE_NUMBERS = ("concentration",)
 CONTRAST = {"plate": "text", "channel": "text", "low": "number", "high": "number"}
+#: Black and white points of a plate and channel, in training and in pictures.
+TRAINED_LIMITS, SHOWN_LIMITS = ["low", "high"], ["shown_low", "shown_high"]
 TRUTH_TYPES = {"kind": "text", "level": "text", "compound": "text", "concentration": "number"} | (
     dict.fromkeys(("plate", "well", "image_id", "given", "true", "note"), "text")
 )
@@ -40,6 +42,11 @@ def demand_columns(path: Path, table: pd.DataFrame, columns: dict[str, str]) -> 
                 f"{path}: column '{name}' holds {table[name].dtype} values, {kind}s expected; "
                 f"{RESTORE}"
             )
+
+
+def shown_columns(contrast: pd.DataFrame) -> list[str]:
+    """The columns of contrast.parquet with the limits of pictures; older studies have one pair."""
+    return SHOWN_LIMITS if set(SHOWN_LIMITS) <= set(contrast) else TRAINED_LIMITS
 
 
 def demand_images(path: Path, images: pd.DataFrame, rows: int) -> None:

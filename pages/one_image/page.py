@@ -12,10 +12,10 @@ from bnn_core.base.methods import method_of
 from bnn_core.base.wording import percent
 from bnn_core.figures import averaging, style
 from bnn_core.figures import samples as figures
-from bnn_core.measures import neighbours, sample_views
+from bnn_core.measures import sample_views
 from bnn_core.measures.prediction_sets import fewest_groups
 from bnn_core.study.folder import Study
-from pages.one_image import networks
+from pages.one_image import alike, networks
 from pages.one_image.viewer import image_viewer
 from pages.shared import (
     charts,
@@ -28,10 +28,8 @@ from pages.shared import (
     studies,
 )
 from pages.shared.judged import none_passes
-from pages.shared.wall import image_wall
 from pages.shared.words import plain
 
-NEIGHBOURS = 12
 LEAST, MOST, STORED = "highest entropy first", "lowest entropy first", "as stored"
 
 
@@ -78,7 +76,7 @@ def explore(study: Study) -> None:
         draw_distribution(shown)
         draw_possible(shown)
         draw_effect(shown)
-    draw_neighbours(shown)
+    alike.draw(study, row, table, partial(show, study))
     networks.draw_strip(study, method, table, row, among, partial(show, study))
     left, right = st.columns(2, gap="large")
     with left:
@@ -322,51 +320,6 @@ def draw_effect(shown: Shown) -> None:
         "Networks in the order of sampling. Bands: the range of 95 % of averages over as many "
         "other networks (1.96 standard errors)."
     )
-
-
-def draw_neighbours(shown: Shown) -> None:
-    """The closest images in the embedding."""
-    st.subheader("Images that the network finds similar", anchor=False)
-    embedding = shown.study.embedding
-    if embedding is None:
-        st.caption(
-            "This study has no embedding (`embedding.npy`), so similarity is not measured. Studies "
-            "made by `bnn study` have one, imported predictions do not."
-        )
-        return
-    kind = st.segmented_control(
-        "Compare with images of",
-        neighbours.NEIGHBOUR_KINDS,
-        key="alike",
-        default=neighbours.ANOTHER_LABEL,
-        bind="query-params",
-        required=True,
-    )
-    rows = neighbour_rows(studies.identity(shown.study), shown.row, kind, shown)
-    if not len(rows):
-        st.caption(
-            "No image of that kind has an embedding from the same network. In a cross-validated "
-            "study each fold has a different network, and distances between networks mean nothing."
-        )
-        return
-    image_wall(
-        rows,
-        key="alike_wall",
-        selectable=False,
-        on_open=partial(show, shown.study),
-        flagged=flagging.flagged_rows(shown.study),
-    )
-    st.caption(
-        "Closest first, by Euclidean distance in the last hidden layer of the network with mean "
-        "weights."
-    )
-
-
-@st.cache_resource(max_entries=200, show_spinner=False)
-def neighbour_rows(identity: str, row: int, kind: str, _shown: Shown) -> np.ndarray:
-    """The closest images of one kind."""
-    others = neighbours.candidates(_shown.study.images, _shown.table["predicted"], row, kind)
-    return neighbours.nearest(_shown.study.embedding, row, others, NEIGHBOURS)[0]
 
 
 def samples_of(study: Study, method: str, row: int) -> np.ndarray | None:

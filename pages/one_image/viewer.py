@@ -10,7 +10,7 @@ from pages.shared import choices, frame
 
 SET, SAFE = "set", "colour-blind"
 COLOURS = {SET: "as in the data set", SAFE: "colour-blind safe"}
-CONTRASTS = {"plate": "fixed per plate", "image": "this image alone"}
+CONTRASTS = {"plate": "per plate", "full": "true scale", "image": "this image alone"}
 _HERE = Path(__file__).parent
 _HTML = """<div class="viewer">
 <div class="view" tabindex="0" role="img"><img draggable="false" alt="">
@@ -64,7 +64,8 @@ def image_viewer(study: Study, row: int, key: str) -> None:
             required=True,
             bind="query-params",
             format_func=CONTRASTS.get,
-            help="With contrast fixed per plate and channel, two images can be compared. The contrast of "
+            help="With contrast fixed per plate and channel, two images can be compared; tiles have it "
+            "too. True scale: from 0 to the most that the camera can write. The contrast of "
             "one image alone makes empty images bright: do not judge a phenotype by it.",
         )
         gain = st.slider(

@@ -16,7 +16,7 @@ from bnn_core.measures.levels import available_levels
 from bnn_core.measures.unlikeness import unlikeness_score
 from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
-from pages.overview import making, suspects
+from pages.overview import duplicates, making, suspects
 from pages.shared import charts, choices, filters, frame, panels, scores, studies, tour, truth
 from pages.shared.judged import (
     bayesian_gain,
@@ -169,7 +169,7 @@ def looks(study: Study) -> None:
     rows_by_kind = _looks(filters.key(study), bayes, standard, scores.cutoff(study).score, study)
     if not rows_by_kind:
         return
-    kinds = list(rows_by_kind)
+    kinds = [*rows_by_kind, *([duplicates.TITLE] if duplicates.possible(study) else [])]
     choices.fit("look", kinds, kinds[0])
     kind = st.segmented_control(
         "What to look at",
@@ -180,6 +180,9 @@ def looks(study: Study) -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
+    if kind == duplicates.TITLE:
+        duplicates.draw(study)
+        return
     st.caption(f"{FIRST_LOOKS[kind][0].upper()}{FIRST_LOOKS[kind][1:]}.")
     panels.selection_panel(
         study,

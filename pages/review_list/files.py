@@ -12,6 +12,7 @@ from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import be, count, percent
 from bnn_core.figures.report import report_html
+from bnn_core.measures.prediction_sets import LEVEL
 from bnn_core.review import exporting
 from bnn_core.review.before_after import CleaningEffect, compare_cleaned
 from bnn_core.review.corrected_labels import corrected_labels
@@ -20,6 +21,7 @@ from bnn_core.review.log import Event, ReviewLog
 from bnn_core.review.short_list import short_list, workbook_bytes
 from bnn_core.study.folder import Study
 from pages.shared import choices, possible, reviewer, studies
+from pages.shared.commands import command
 from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain, without_none
 
@@ -85,8 +87,8 @@ def draw_export(study: Study) -> None:
             help="Opens without this app and without a network; about 5 MB.",
         )
         st.caption(
-            f"The same file by command: `bnn report {shlex.quote(study.name)} --out "
-            f"{shlex.quote(f'{study.name}-report.html')}`"
+            "The same file by command: "
+            f"`{command('report', study.name, '--out', f'{study.name}-report.html')}`"
         )
     st.markdown(
         "To train again with the reviewed labels, add the exported list to the command that made "
@@ -109,11 +111,16 @@ def _buttons(study: Study, table: str, data) -> None:
                 mime=MIME[form],
                 help=HELP.get(form),
             )
-        flag = "" if table == "flagged" else f" --table {table}"
-        st.caption(
-            f"The same file by command: `bnn export {shlex.quote(study.name)}{flag} --out "
-            f"{shlex.quote(f'{study.name}-{table}.csv')}`"
-        )
+        flags = ["--table", table] if table != "flagged" else _flags_of_flagged()
+        words = command("export", study.name, *flags, "--out", f"{study.name}-{table}.csv")
+        short = "; with `--short` and `.xlsx` the Excel file" if table == "flagged" else ""
+        st.caption(f"The same CSV by command, or `.parquet`{short}: `{words}`")
+
+
+def _flags_of_flagged() -> list[str]:
+    """The chance of the sets of classes, where it is not the command's own."""
+    chance = possible.chance()
+    return [] if chance == LEVEL else ["--chance", f"{chance:g}"]
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)

@@ -9,10 +9,10 @@ from bnn_core.base.wording import count
 from bnn_core.review.agreement import agreements
 from bnn_core.review.log import DECISIONS
 from bnn_core.study.folder import Study
-from pages.review_list import files
-from pages.shared import filters, frame, panels, reviewer, studies
+from pages.review_list import examples, files
+from pages.shared import blind, filters, frame, panels, reviewer, studies
 from pages.shared.empty import empty
-from pages.shared.flagging import decision_words, flag_control, review_log
+from pages.shared.flagging import decision_words, decisions, flag_control, review_log
 from pages.shared.wall import image_wall
 from pages.shared.words import plain, without_none
 
@@ -83,7 +83,7 @@ def flagged_list(study: Study) -> None:
     """The flagged images that match the filters: look, decide, remove, undo."""
     if message := st.session_state.pop(_MESSAGE, None):
         st.toast(message)
-    state = review_log().state(study)
+    state = decisions(study)
     draw_undo(study)
     if state.empty:
         empty(
@@ -93,6 +93,8 @@ def flagged_list(study: Study) -> None:
             "import”.",
             ":material/flag:",
         )
+        if blind.only() is None:
+            examples.draw(study, _MESSAGE)
         draw_absent(study)
         return
     matching = state[state.index.isin(filters.passing(study))]
@@ -126,8 +128,7 @@ def flagged_list(study: Study) -> None:
             bind="query-params",
             label_visibility="collapsed",
         )
-    for pair in agreements(review_log().opinions(study))[:MOST_PAIRS]:
-        st.caption(f":material/group: {plain(pair.sentence())}")
+    draw_agreement(study)
     part = kinds[kind]
     if kind == DISPUTED:
         st.caption(
@@ -152,6 +153,17 @@ def flagged_list(study: Study) -> None:
             panels.detail(study, looked_at, "review_detail", among=part.index.to_numpy())
             draw_history_of(study, looked_at)
     draw_absent(study)
+
+
+def draw_agreement(study: Study) -> None:
+    """How far each pair of reviewers agrees; nothing of it in a blind review."""
+    if who := blind.only():
+        st.caption(
+            f":material/visibility_off: Blind: only the decisions of {plain(who)} are shown."
+        )
+        return
+    for pair in agreements(review_log().opinions(study))[:MOST_PAIRS]:
+        st.caption(f":material/group: {plain(pair.sentence())}")
 
 
 def pick_on_wall(study: Study, part: pd.DataFrame) -> tuple[list[int], int | None]:
@@ -238,6 +250,7 @@ def draw_undo(study: Study) -> None:
                 args=(study, word, do),
                 help=plain(action.text) if action else _nothing_to(word, name),
             )
+        blind.toggle()
 
 
 def draw_history_of(study: Study, row: int) -> None:
@@ -252,7 +265,7 @@ def draw_history_of(study: Study, row: int) -> None:
 def draw_absent(study: Study) -> None:
     """Decisions on images that are no longer in the study."""
     absent = review_log().absent(study)
-    if len(absent):
+    if len(absent) and blind.only() is None:
         with st.expander(
             f"{count(len(absent), 'decision')} on images that are no longer in this study"
         ):
@@ -285,6 +298,8 @@ def history(study: Study) -> None:
 
 def with_action_text(actions: pd.DataFrame) -> pd.DataFrame:
     """A history with a column of its actions in words."""
+    who = blind.only()
+    actions = actions[actions["reviewer"] == who] if who else actions
     actions = actions.copy()
     actions["time"] = [str(time)[:19].replace("T", " ") for time in actions["time"]]
     actions["what"] = [

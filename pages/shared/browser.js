@@ -12,6 +12,7 @@ export default function ({ data, setTriggerValue }) {
     sendUnsent(setTriggerValue)
     sendWhileTyping()
     leadThroughDialogs()
+    listenToKeys()
     sayWhatIsNotRecorded()
     scrollToOpened()
     nameTheApp()
@@ -122,6 +123,30 @@ function leadThroughDialogs () {
     }
     named = problem?.className ?? ""
   }).observe(document.body, { childList: true, subtree: true })
+}
+
+// Ctrl-Z presses Undo where the page has one, and in an open form the digits press its buttons: the
+// classes where one is asked for, else the decisions. In a text field these keys belong to the text.
+function listenToKeys () {
+  window.addEventListener("keydown", event => {
+    if (event.target.matches?.("textarea, input:not([type=radio], [role=combobox])")) return
+    const dialog = document.querySelector("[role=dialog]")
+    const key = event.key.toLowerCase()
+    let pressed = null
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && "zy".includes(key) && !dialog) {
+      const redo = key === "y" || event.shiftKey
+      pressed = [...document.querySelectorAll(redo ? ".st-key-review_Redo button"
+        : ".st-key-review_Undo button, [class*=st-key-][class*=_undo] button")].at(-1)
+    } else if (dialog && /^[1-9]$/.test(key) && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      const classes = dialog.querySelectorAll("[class*=_new_label] input[type=radio]")
+      const decisions = dialog.querySelectorAll("[class*=_decision] button")
+      pressed = (classes.length ? classes : decisions)[Number(key) - 1]
+    }
+    if (!pressed) return
+    event.preventDefault()
+    event.stopPropagation()
+    pressed.click()
+  }, true)
 }
 
 function problemIn (dialog) {

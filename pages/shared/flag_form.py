@@ -11,10 +11,10 @@ import numpy as np
 import streamlit as st
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import be, count
+from bnn_core.base.wording import be, count, percent
 from bnn_core.review.log import DECISIONS, LONGEST_NOTE, REASONS, Action, ReviewLog, clean_reviewer
 from bnn_core.study.folder import Study
-from pages.shared import drafts, reviewer
+from pages.shared import blind, drafts, reviewer, studies
 from pages.shared.words import plain
 
 #: In the session: the open form, as (its name, the last action of the log that the reviewer has
@@ -25,6 +25,8 @@ _PRESSES = "_flag_form_presses"
 #: In the session: the flag recorded last, and the name of its form until a form is opened.
 _RECORDED, _DONE = "_flag_form_recorded", "_flag_form_done"
 _FIELDS = ("reason", "decision", "new_label", "note")
+#: Most classes that have a button each.
+MOST_BUTTONS = 15
 
 
 class Recorded(NamedTuple):
@@ -145,14 +147,7 @@ def _fields(form: Form, decided: int) -> None:
     # In a container: the fields below keep their place and the text being typed.
     with st.container():
         if decision == "relabel":
-            classes = form.study.classes
-            given = entered.get("new_label")
-            st.selectbox(
-                "New label (required)",
-                classes,
-                **field("new_label"),
-                index=classes.index(given) if given in classes else None,
-            )
+            _pick_label(form, entered.get("new_label"), field("new_label"))
             _problem("new_label")
     st.text_area(
         "Note", **field("note"), max_chars=LONGEST_NOTE, height=80, value=entered.get("note") or ""
@@ -171,6 +166,36 @@ def _fields(form: Form, decided: int) -> None:
             args=(form,),
         )
         st.caption("Your entries are kept for these images until they are recorded.")
+
+
+def _pick_label(form: Form, given: str | None, field: dict[str, object]) -> None:
+    """The classes, the likeliest of the images first. given: the entry; field: of the widget."""
+    study = form.study
+    p = studies.table(study, study.reading_method)[[f"p_{name}" for name in study.classes]]
+    mean = p.iloc[form.rows].mean().fillna(0).to_numpy()
+    order = np.argsort(-mean, kind="stable")
+    classes = [study.classes[i] for i in order]
+    shares = {study.classes[i]: percent(float(mean[i]), 0) for i in order}
+    index = classes.index(given) if given in classes else None
+    if len(classes) > MOST_BUTTONS:
+        st.selectbox(
+            "New label (required)",
+            classes,
+            **field,
+            index=index,
+            format_func=lambda name: f"{name} ({shares[name]})",
+        )
+        return
+    number = {name: f"**{i}** " for i, name in enumerate(classes[:9], 1)}
+    st.radio(
+        "New label (required)",
+        classes,
+        **field,
+        index=index,
+        horizontal=True,
+        format_func=lambda name: f"{number.get(name, '')}{plain(name)} ({shares[name]})",
+        help="With the mean softmax of these images. The keys 1 to 9 choose a class.",
+    )
 
 
 def _problem(field: str) -> None:
@@ -209,7 +234,7 @@ def _record(form: Form) -> None:
     except InputError:
         problems["reviewer"] = "Type your name: the log records who decided."
     seen, latest = st.session_state[_OPEN][1], form.log.last_action()
-    if not problems:
+    if not problems and blind.only() is None:
         others = form.log.decided_since(form.study, form.rows, seen)
         if others:
             problems["others"] = (

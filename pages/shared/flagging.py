@@ -10,7 +10,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.catalogue import cache_root
 from bnn_core.study.folder import Study
-from pages.shared import flag_form
+from pages.shared import blind, flag_form
 from pages.shared.flag_form import Form, Recorded
 from pages.shared.words import plain
 
@@ -32,10 +32,18 @@ def review_log() -> ReviewLog:
 def decisions(study: Study) -> pd.DataFrame:
     """Current decisions, see `ReviewLog.state`: one row per flagged image, index = row of the study.
 
-    Shared by all sessions: do not change it.
+    A blind reviewer sees only the own ones. Shared by all sessions: do not change it.
     """
     log = review_log()
-    return _decisions(study.name, study.fingerprint, str(log.path), log.last_action(), study, log)
+    return _decisions(
+        study.name,
+        study.fingerprint,
+        str(log.path),
+        log.last_action(),
+        blind.only(),
+        study,
+        log,
+    )
 
 
 def decision_words(decision: str | None, new_label: str | None) -> str:
@@ -125,7 +133,8 @@ def flag_control(
                 args=(study, last.action.reviewer),
                 help=last.action.text,
             )
-            _others_since(study, last)
+            if blind.only() is None:
+                _others_since(study, last)
 
 
 def _announce(last: Recorded) -> None:
@@ -165,6 +174,12 @@ def _undo(study: Study, who: str) -> None:
 
 @st.cache_resource(max_entries=20, show_spinner=False)
 def _decisions(
-    name: str, fingerprint: str, path: str, last_action: int, _study: Study, _log: ReviewLog
+    name: str,
+    fingerprint: str,
+    path: str,
+    last_action: int,
+    reviewer: str | None,
+    _study: Study,
+    _log: ReviewLog,
 ) -> pd.DataFrame:
-    return _log.state(_study)
+    return _log.state(_study, reviewer)

@@ -11,6 +11,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.recipes import jobs
 from bnn_core.study.catalogue import cache_root
 from pages.shared import studies
+from pages.shared.commands import command
 from pages.shared.words import plain
 
 _EVERY_SECONDS = 2.0
@@ -88,6 +89,9 @@ def _draw_job(job: jobs.Job) -> None:
         st.progress(share or 0.0, f":small[{plain(text) or 'starting'}]")
     elif job.problem:
         st.markdown(f":small[:red[:material/error: {plain(job.problem)}]]")
+    if job.state in (jobs.INTERRUPTED, jobs.FAILED):
+        # It can go on by hand, here or on another machine, also where this server does not train.
+        st.code(command(*job.words), language="bash", wrap_lines=True)
 
     def small_button(label: str, action, *args: object) -> None:
         st.button(label, key=f"job_{number}_{label}", type="tertiary", on_click=action, args=args)

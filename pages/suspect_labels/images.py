@@ -55,7 +55,7 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
     known = [
         name for name in ("compound", "concentration", "plate", "well") if name in study.images
     ]
-    decisions = flagging.review_log().state(study)["decision"]
+    decisions = flagging.decisions(study)["decision"]
     table = pd.concat(
         [
             ranked.reset_index(drop=True).drop(columns="row"),

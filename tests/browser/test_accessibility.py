@@ -18,6 +18,7 @@ PAGES = (
     "BNN vs standard",
     "Out of distribution",
     "Compare methods",
+    "Compare studies",
     "Suspect labels",
     "Review list",
     "Your data",

@@ -28,6 +28,13 @@ def test_candidates(row, kind, expected):
     assert neighbours.candidates(IMAGES, PREDICTED, row, kind).tolist() == expected
 
 
+def test_candidates_of_all_folds():
+    every = neighbours.candidates(IMAGES, PREDICTED, 5, neighbours.ANY_LABEL, all_folds=True)
+    assert every.tolist() == [0, 1, 2, 3, 4]
+    same = neighbours.candidates(IMAGES, PREDICTED, 5, neighbours.SAME_LABEL, all_folds=True)
+    assert same.tolist() == [2, 3]
+
+
 def test_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="another label"):
         neighbours.candidates(IMAGES, PREDICTED, 0, "friends")

@@ -55,7 +55,7 @@ def entered(app):
         for what in (
             ("selectbox", "Reason"),
             ("button_group", "Decision"),
-            ("selectbox", "New label"),
+            ("radio", "New label"),
             ("text_area", "Note"),
         )
     ]
@@ -66,7 +66,7 @@ def fill(app):
     field(app, "button_group", "Decision").set_value("relabel")
     field(app, "text_area", "Note").input("a cat, surely")
     app.run()
-    field(app, "selectbox", "New label").select("cat").run()
+    field(app, "radio", "New label").set_value("cat").run()
     return entered(app)
 
 
@@ -116,7 +116,7 @@ def test_a_missing_entry_is_named_below_its_field_and_nothing_is_recorded(app, c
     ]
     assert places == sorted(places)
     assert log.state(study).empty
-    field(app, "selectbox", "New label").select("cat").run()
+    field(app, "radio", "New label").set_value("cat").run()
     assert "new label" not in shown(app)
     field(app, "text_input", "Your name").input("Ada")
     app.button(key="one_flag_go").click().run()

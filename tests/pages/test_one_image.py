@@ -134,7 +134,7 @@ def test_a_study_of_bare_predictions_says_what_it_lacks(monkeypatch, cache):
         "has no picture",
         "bnn import FILE --samples",
         "no standard network",
-        "no embedding",
+        "Closest first",
         "bnn study mnist",
     ):
         assert words in said

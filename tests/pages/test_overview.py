@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from page_studies import (
     pages,
@@ -18,6 +19,7 @@ from bnn_core.review.log import ReviewLog
 from bnn_core.study.describing import method_settings
 from bnn_core.study.folder import open_study
 from bnn_core.suspects.ranking import rank, rank_images
+from pages.overview import duplicates
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,9 @@ def test_another_first_look_shows_other_images(monkeypatch, cache):
     assert "**Confident mistakes**" in text_of(app)
     app.get_by_key("look").set_value("Networks disagree").run()
     assert "**Networks disagree**" in text_of(app) and not app.exception
+    monkeypatch.setattr(duplicates, "near_duplicates", lambda pictures: np.array([[0, 9], [2, 4]]))
+    app.get_by_key("look").set_value("Near-duplicates").run()
+    assert "2 pairs" in text_of(app) and not app.exception
 
 
 def test_fitted_numbers_and_a_gaussian_prior_are_shown(tmp_path):

@@ -45,6 +45,33 @@ def flagged(cache):
     return study, log
 
 
+def test_a_blind_reviewer_sees_no_decision_of_another(monkeypatch, cache, flagged):
+    study, log = flagged
+    assert set(log.state(study, "Ada")["decision"]) == {"unsure"}
+    assert log.state(study, "Bo").index.tolist() == [0, 1, 2]
+    app = pages(monkeypatch, cache, PAGE, study="animals", flagged_as="table")
+    assert "Ada and Bo" in text_of(app)
+    app.text_input(key="review_name").input("Bo").run()
+    app.toggle(key="blind").set_value(True).run()
+    assert not app.exception and "Ada" not in text_of(app)
+    assert app.dataframe[0].value["decision"].tolist() == ["relabel"] * 3
+    # On other pages too.
+    app.switch_page("one_image/page.py").run()
+    assert not app.exception
+    assert app.session_state["_blind_on"] is True
+
+
+def test_example_decisions_are_loaded_on_request(monkeypatch, cache):
+    study = open_study(cache / "animals")
+    (study.path / "reviews").mkdir()
+    lines = "\n".join(f"{study.images['image_id'][i]},other,exclude" for i in range(3))
+    (study.path / "reviews" / "ada.csv").write_text(f"image_id,reason,decision\n{lines}\n")
+    app = pages(monkeypatch, cache, PAGE, study="animals")
+    assert ReviewLog(cache).state(study).empty
+    app.button(key="review_examples").click().run()
+    assert not app.exception and len(ReviewLog(cache).state(study)) == 3
+
+
 @pytest.mark.parametrize("view", ["List", "History", "Export and import", "Did cleaning help?"])
 def test_empty(monkeypatch, cache, view):
     app = pages(monkeypatch, cache, PAGE, study="animals", view=view)
@@ -134,7 +161,7 @@ def test_a_decision_is_changed_starting_from_what_it_was(monkeypatch, cache, fla
     app.run()
     app.button(key="review_decide").click().run()
     assert field(app, "text_area", "Note").value == "a *cat*"
-    assert field(app, "selectbox", "New label").value == "cat"
+    assert field(app, "radio", "New label").value == "cat"
     field(app, "button_group", "Decision").set_value("exclude").run()
     app.text_input(key="review_decide_name").input("Cy").run()
     app.button(key="review_decide_go").click().run()

@@ -454,7 +454,16 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
         {"words": [], "study": "animals", "added": ""},
     )
     jobs.write_json(cache / jobs.JOBS_FOLDER / "000007" / jobs.ENDED, {"state": jobs.DONE})
+    # A job whose runner was killed leaves its command.
+    (cache / jobs.JOBS_FOLDER / "000008").mkdir()
+    jobs.write_json(
+        cache / jobs.JOBS_FOLDER / "000008" / jobs.JOB,
+        {"words": ["study", "digits"], "study": "digits", "added": ""},
+    )
+    (cache / jobs.JOBS_FOLDER / "000008" / jobs.LOG).write_text("training\n")
     app.run()
+    assert f"bnn study digits --cache {cache}" in [code.value for code in app.code]
+    app.button(key="job_000008_Cancel").click().run()
     app.button(key="job_000007_Open study").click().run()
     assert app.session_state["study"] == "animals" and not app.exception
     # A link keeps its name, which is the study's; an existing study is replaced only if asked to be.
@@ -466,7 +475,7 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     assert not app.exception and app.button(key="plate_train").disabled
     app.checkbox(key="plate_train_replace").check().run()
     app.button(key="plate_train").click().run()
-    words = jobs.list_jobs(cache)[0].words
+    words = jobs.list_jobs(cache)[-1].words
     assert words[2] == str(tmp_path / "animals.csv") and words[-1] == "--force"
     assert words[words.index("--images") + 1] == str(tmp_path)
     monkeypatch.setenv("BNN_DATA_ROOTS", str(tmp_path))

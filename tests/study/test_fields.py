@@ -1,6 +1,7 @@
 """Images of a study at full resolution, with the plate's contrast."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ from PIL import Image
 from study_writing import write_study
 
 from bnn_core.base.errors import InputError
+from bnn_core.datasets.extra_rows import corrupted_copies
 from bnn_core.datasets.plates import load_plate
+from bnn_core.images.contrast import SHOWN_PERCENTILES
 from bnn_core.study.fields import field_files, fixed_limits, read_original, render_image
 from bnn_core.study.folder import open_study
 
@@ -77,6 +80,34 @@ def test_contrast_is_the_plates_and_exposure_does_not_show(study):
     np.testing.assert_allclose(
         fixed_limits(study, 2, read_original(study, 2))[0], np.percentile(pixels, [0.03, 99.97])
     )
+
+
+def test_eight_bit_pictures_are_scaled_for_display_alike_and_trained_on_as_they_are(tmp_path):
+    rng, pixels, rows = np.random.default_rng(0), [], []
+    for number in range(6):
+        image = rng.integers(20, 120, (24, 24, 3), dtype=np.uint8)
+        image[:6, :6] = 10 + 10 * number  # images differ in one region
+        pixels.append(image)
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+        rows.append({"path": f"{number}.png", "plate": "P1", "compound": f"c{number % 3}",
+                     "label": "ab"[number % 2]})  # fmt: skip
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    source = load_plate(tmp_path / "t.csv", tmp_path / "made", size=None)
+    np.testing.assert_array_equal(source.images, np.stack(pixels).transpose(0, 3, 1, 2))
+    source = replace(source, table=corrupted_copies(source.table, ["wrong-channel"]))
+    study = study_of(tmp_path, source)
+    image = read_original(study, 3)
+    low, high = np.percentile(np.stack(pixels)[..., 0], SHOWN_PERCENTILES)
+    np.testing.assert_allclose(fixed_limits(study, 3, image)[0], [low, high])
+    scaled = np.clip((pixels[3].astype(float) - low) / (high - low), 0, 1)[..., 0]
+    drawn = decoded(render_image(study, 3, image_format="png"))
+    np.testing.assert_allclose(drawn[..., 0], 255 * scaled, atol=1)
+    true_scale = decoded(render_image(study, 3, contrast="full", image_format="png"))
+    np.testing.assert_array_equal(true_scale, pixels[3])
+    # A tile, and that of its damaged copy (channels in another order), have the same limits.
+    tile, copy = decoded(study.thumbnail(3)), decoded(study.thumbnail(6 + 3))
+    assert abs(tile[..., 0].mean() - 255 * scaled.mean()) < 4
+    assert abs(copy[..., 1].mean() - tile[..., 0].mean()) < 4
 
 
 def test_gain_multiplies_what_is_above_black_and_stops_at_white(study):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from bnn_core.datasets.demo.optics import Optics, binomial_blur, splat
+from bnn_core.datasets.demo.optics import Optics, splat
 
 DRAWN_CHANNELS = ("actin", "tubulin", "DNA")
 """Channel order of every drawn field: red, green, blue, so that it can be shown as it is."""
@@ -256,7 +256,7 @@ def _draw_tubulin(
     fine, thick = _threads(cells, ground, optics, rng)
     level = (cells["tubulin"] * cells.brightness)[who]
     soft = ground.inside * level * (0.62 * diffuse + 0.8 * near)
-    return soft + fine + binomial_blur(thick, 2)
+    return soft + fine + thick
 
 
 def _threads(
@@ -291,11 +291,12 @@ def _threads(
         ground.depth[row, column] > 1.05
     )
     level = cells["tubulin"] * cells["threads"] * cells.brightness
-    # Tubulin per length of thread is the same in short and long ones.
+    # Tubulin per length of thread is the same in short and long ones, whatever the image's size.
+    length = length / optics.scale
     weight = 2.6 * (_STEPS / 24) * level[:, None, None] * at_home * length * (1.15 - 0.6 * step)
     fine = splat(x, y, weight * (1 - bundling), optics.canvas)
     thick = splat(x, y, weight * bundling * 1.6, optics.canvas)
-    return fine, thick
+    return optics.lines(fine), optics.lines(thick, 2)
 
 
 def _draw_actin(
@@ -309,17 +310,17 @@ def _draw_actin(
     diffuse = (0.42 - 0.12 * cells["dots"][who]) * (1 + 0.2 * optics.cut(optics.mottle, rng))
     level = (cells["actin"] * cells.brightness)[who]
     soft = level * (ground.inside * (diffuse + contact) + 1.25 * rim)
-    fibres = splat(*_fibres(cells, optics, rng), optics.canvas) * ground.inside
-    dots = splat(*_dots(cells, rng), optics.canvas) * ground.inside
-    needles = splat(*_needles(cells, rng), optics.canvas)
-    return soft + fibres + binomial_blur(dots, 1) + needles
+    fibres = optics.lines(splat(*_fibres(cells, optics, rng), optics.canvas)) * ground.inside
+    dots = optics.lines(splat(*_dots(cells, rng), optics.canvas) * ground.inside, 1)
+    needles = optics.lines(splat(*_needles(cells, optics, rng), optics.canvas))
+    return soft + fibres + dots + needles
 
 
 def _fibres(
     cells: _Cells, optics: Optics, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Straight lines along the cell's long axis: x, y and weight of their points."""
-    shape = (cells.n, 7, 22)
+    shape = (cells.n, 7, round(22 * optics.scale))
     across = rng.uniform(-0.7, 0.7, (cells.n, 7, 1)) * cells.radius[:, None, None]
     reach = np.sqrt(1 - (across / cells.radius[:, None, None]) ** 2) * cells.radius[:, None, None]
     along = np.linspace(-0.95, 0.95, shape[2]) * reach
@@ -330,7 +331,7 @@ def _fibres(
     x = cells.place[:, 0, None, None] + cos * u - sin * v
     y = cells.place[:, 1, None, None] + sin * u + cos * v
     weight = (cells["actin"] * cells["fibres"] * cells.brightness * cells["radius"])[:, None, None]
-    return x, y, np.broadcast_to(0.75 * weight, shape)
+    return x, y, np.broadcast_to(0.75 * weight * (22 / shape[2]), shape)
 
 
 def _dots(cells: _Cells, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -345,17 +346,20 @@ def _dots(cells: _Cells, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
     return x, y, level * rng.uniform(7, 16, len(dot_of))
 
 
-def _needles(cells: _Cells, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _needles(
+    cells: _Cells, optics: Optics, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Short straight lines outward from the edge: x, y and weight of their points."""
     number = rng.poisson(13 * cells["filopodia"])
     needle_of = np.repeat(np.arange(cells.n), number)
     turn = rng.uniform(0, 2 * np.pi, len(needle_of))[:, None]
     length = rng.uniform(0.25, 0.6, len(needle_of))[:, None]
-    along = (0.85 + length * np.linspace(0, 1, 8)) * cells.radius[needle_of, None]
+    points = round(8 * optics.scale)
+    along = (0.85 + length * np.linspace(0, 1, points)) * cells.radius[needle_of, None]
     long = np.sqrt(cells["elongation"])[needle_of, None]
     u, v = along * np.cos(turn) * long, along * np.sin(turn) / long
     cos, sin = cells.cos[needle_of, None], cells.sin[needle_of, None]
     x = cells.place[needle_of, 0, None] + cos * u - sin * v
     y = cells.place[needle_of, 1, None] + sin * u + cos * v
     level = (cells["actin"] * cells.brightness)[needle_of, None]
-    return x, y, 1.1 * level * np.linspace(1, 0.5, 8)
+    return x, y, 1.1 * (8 / points) * level * np.linspace(1, 0.5, points)

@@ -12,12 +12,12 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.demo.phenotypes import DEMO_CLASSES, FAINT_MECHANISM, MECHANISMS, UNTREATED
 
-_LADDER = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-_ROWS, _COLUMNS = "BCDEFG", range(2, 12)
+LADDER = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+WELLS = [f"{row}{column:02d}" for row in "BCDEFG" for column in range(2, 12)]
 _STARTS = ("Al", "Bru", "Cor", "Des", "Elo", "Fan", "Gri", "Hal", "Ivo", "Jas", "Kel", "Lum")
 _MIDDLES = ("a", "eri", "i", "ola", "umbe", "ysi", "o", "ande")
 # Endings of places: no drug name has them.
-_ENDS = ("thorn", "wick", "mott", "dorn", "zell", "brook", "combe", "field")
+ENDS = ("thorn", "wick", "mott", "dorn", "zell", "brook", "combe", "field")
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,11 @@ class DemoDesign:
     compounds: int = 38  # at least two per mechanism
     weeks: int = 5
     replicates: int = 3  # plates per week, every treatment once on each
-    sites: int = 3  # fields per well
+    sites: int = 2  # fields per well
     control_wells: int = 4  # DMSO wells per plate
-    size: int = 64  # height and width of an image, pixels
+    unseen: int = 2  # compounds of a mechanism that no network is trained on
+    size: int = 160  # height and width of a picture, pixels
+    training_size: int = 64  # of the image that is trained on, at most `size`
     # Planted faults
     mislabelled: int = 2  # compounds labelled with another's mechanism
     inactive: int = 1  # compounds labelled at a dose too low to act
@@ -45,6 +47,7 @@ class DemoDesign:
     kinship: float = 0.06  # mean share of another mechanism's look in a compound's
     cell_spread: float = 0.25  # cells of one image do not all respond alike
     batch_effect: float = 1.0  # staining, illumination and density between weeks
+    odd_weeks: int = 1  # weeks on another microscope: a softer focus, and more cells
 
     def __post_init__(self):
         least = {"weeks": 1, "replicates": 1, "sites": 1, "control_wells": 1, "size": 16}
@@ -68,12 +71,15 @@ class DemoDesign:
         if self.compounds > 8 * len(_STARTS):
             raise InputError(f"--compounds is {self.compounds}: at most {8 * len(_STARTS)} names")
         per_week = -(-self.compounds // self.weeks)
-        needed = 3 * per_week + self.inactive + self.control_wells
-        if needed > len(_ROWS) * len(_COLUMNS):
+        new = 3 * -(-self.unseen // self.weeks)
+        needed = 3 * per_week + self.inactive + self.control_wells + new
+        if needed > len(WELLS):
             raise InputError(
                 f"{per_week} compounds a week need {needed} wells and a plate has "
-                f"{len(_ROWS) * len(_COLUMNS)}: raise --weeks or lower --compounds"
+                f"{len(WELLS)}: raise --weeks or lower --compounds"
             )
+        if self.odd_weeks > self.weeks:
+            raise InputError(f"--odd-weeks is {self.odd_weeks}: there are {self.weeks} weeks")
         faulty = self.mislabelled + self.inactive + self.mixed + 2 * self.replicate_swaps
         if faulty > self.compounds // 2:
             raise InputError(
@@ -106,13 +112,12 @@ def lay_out(design: DemoDesign, rng: np.random.Generator) -> Layout:
     compounds = _invent_compounds(design, classes, rng)
     targets = _compound_looks(design, classes, compounds, rng)
     rows = []
-    free = [f"{row}{column:02d}" for row in _ROWS for column in _COLUMNS]
     for week in range(1, design.weeks + 1):
         treatments: list[dict] = [_CONTROL] * design.control_wells
         for number in np.flatnonzero(compounds["week"] == week):
-            treatments += _treatments(int(number), compounds.iloc[number])
+            treatments += doses_of(int(number), compounds.iloc[number])
         # The layout is the same on every plate of a week, as where a robot fills them.
-        wells = [str(well) for well in rng.permutation(free)[: len(treatments)]]
+        wells = [str(well) for well in rng.permutation(WELLS)[: len(treatments)]]
         for replicate in range(1, design.replicates + 1):
             field_columns = {
                 "batch": f"Week{week}",
@@ -140,12 +145,12 @@ def _invent_compounds(
     starts = [_STARTS[i % len(_STARTS)] for i in rng.permutation(n)]
     number_of_start: dict[str, int] = {}
     names = []
-    offset = rng.integers(len(_ENDS))
+    offset = rng.integers(len(ENDS))
     for start in starts:
         nth = number_of_start.get(start, 0)
         number_of_start[start] = nth + 1
         # One ending per use of a start: no two names are alike.
-        end = _ENDS[(offset + nth) % len(_ENDS)]
+        end = ENDS[(offset + nth) % len(ENDS)]
         names.append(start + str(rng.choice(_MIDDLES)) + end)
     # Shared out evenly, but the faint mechanism gets the two that make it learnable: it has the
     # least to see.
@@ -155,14 +160,14 @@ def _invent_compounds(
     table = pd.DataFrame({"compound": names, "moa": moa})
     table["week"] = _deal_to_weeks(design, np.array(moa) == FAINT_MECHANISM, rng)
     table["fault"] = _choose_faulty(design, table, rng)
-    first = rng.integers(1, len(_LADDER) - 3, n)
+    first = rng.integers(1, len(LADDER) - 3, n)
     table["first_dose"] = first
     table["labelled"] = rng.choice(["both", "both", "both", "both", "high"], n)
     inactive = table["fault"] == "inactive dose"
     # Three neighbouring doses with about 0.5, 0.86 and 0.97 of the full effect. An inactive dose
     # lies on a steep curve: about 0.06 at the labelled dose, 0.87 and 1.00 at the next two.
-    steep = np.array(_LADDER)[first + 2] / 1.6
-    gentle = np.array(_LADDER)[first + 1] / 3.2 * np.exp(rng.normal(0, 0.15, n))
+    steep = np.array(LADDER)[first + 2] / 1.6
+    gentle = np.array(LADDER)[first + 1] / 3.2 * np.exp(rng.normal(0, 0.15, n))
     table["ec50"] = np.where(inactive, steep, gentle)
     table["hill"] = np.where(inactive, 4.0, 1.6)
     table["full_effect"] = rng.uniform(0.85, 1.15, n)
@@ -235,13 +240,13 @@ _CONTROL = {
 }
 
 
-def _treatments(number: int, compound: pd.Series) -> list[dict]:
+def doses_of(number: int, compound: pd.Series) -> list[dict]:
     """What the wells of one compound say and show, one entry per dose (µM)."""
     first = compound["first_dose"]
     if compound["fault"] == "inactive dose":
-        doses = [(dose, i == 1) for i, dose in enumerate(_LADDER[first : first + 4])]
+        doses = [(dose, i == 1) for i, dose in enumerate(LADDER[first : first + 4])]
     else:
-        low, mid, high = _LADDER[first : first + 3]
+        low, mid, high = LADDER[first : first + 3]
         which = compound["labelled"]
         doses = [(low, False), (mid, which == "both"), (high, True)]
     treatments = []

@@ -5,8 +5,12 @@ cut by the edge are whole; the lens blurs, shrinks and crops it.
 """
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 OVERSAMPLING = 2
+#: Height and width for which points and lines are drawn one canvas pixel wide; in larger images
+#: they are wider and as bright.
+LINE_SIZE = 64
 ORDINARY_RADIUS = 0.112  # of an untreated cell, in fields of view
 
 
@@ -15,6 +19,7 @@ class Optics:
 
     def __init__(self, size: int, rng: np.random.Generator):
         self.size = size
+        self.scale = max(1.0, size / LINE_SIZE)
         self.fine = size * OVERSAMPLING
         self.radius = ORDINARY_RADIUS * self.fine
         self.margin = int(np.ceil(3.2 * self.radius))
@@ -53,6 +58,15 @@ class Optics:
         weight = np.exp(-0.5 * ((grid[:, None] - grid) / sigma) ** 2)
         weight = (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
         return weight @ image @ weight.T
+
+    def lines(self, canvas: np.ndarray, times: int = 0) -> np.ndarray:
+        """Points and lines of a canvas, blurred so many times, as wide and bright in the field of
+        view as in an image of LINE_SIZE pixels, but sharper."""
+        blurred = binomial_blur(canvas, times)
+        if self.scale == 1:
+            return blurred
+        variance = 0.6 * (self.scale**2 - 1) * (1 / 3 + times / 2)
+        return self.scale**2 * gaussian_filter(blurred, np.sqrt(variance), truncate=3)
 
     def window(
         self, centre: np.ndarray, half: float

@@ -63,3 +63,12 @@ MECHANISMS: dict[str, Look] = {
 }  # fmt: skip
 
 DEMO_CLASSES = list(MECHANISMS)
+
+UNSEEN_MECHANISM = "Haloers (sim)"
+"""A mechanism that is no class: no network is trained on it."""
+
+#: Tubulin in a bright ring around a small nucleus, and a strong actin rim.
+UNSEEN_LOOK = UNTREATED.but(
+    perinuclear=1.2, reach=0.5, threads=0.35, rim=0.9, contacts=0.15, nucleus=0.42, filopodia=0.25,
+    count=14,
+)  # fmt: skip

@@ -15,8 +15,10 @@ from PIL import Image
 
 from bnn_core.datasets.demo.cells import DRAWN_CHANNELS, LOOK_NAMES, draw_field, respond
 from bnn_core.datasets.demo.design import DemoDesign, Layout, lay_out
+from bnn_core.datasets.demo.example_reviews import write_reviews
 from bnn_core.datasets.demo.faults import plant_in_images, plant_in_wells
-from bnn_core.datasets.demo.optics import Optics
+from bnn_core.datasets.demo.optics import LINE_SIZE, Optics
+from bnn_core.datasets.demo.outsiders import add_unseen, with_damaged
 from bnn_core.datasets.demo.phenotypes import UNTREATED
 from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.datasets.sources import PlateSource
@@ -27,6 +29,10 @@ NOTE = (
     "Some labels are wrong on purpose."
 )
 
+#: Side of the field of view in micrometres, about 15 radii of a cell of 9 micrometres.
+FIELD_UM = 128.0
+# A week on another microscope: times the blur, times the cells.
+_ODD_FOCUS, _ODD_DENSITY = 3.0, 1.25
 _COUNT = LOOK_NAMES.index("count")
 _IMAGE_COLUMNS = (
     "image_id", "label", "role", "group", "plate", "well", "site", "replicate", "batch", "compound",
@@ -62,6 +68,7 @@ def generate_screen(seed: int = 0, design: DemoDesign | None = None) -> Demo:
     streams = [np.random.default_rng([seed, part]) for part in range(4)]
     layout = lay_out(design, streams[0])
     truth = plant_in_wells(design, layout, streams[1])
+    layout = add_unseen(design, layout, np.random.default_rng([seed, 5]))
     shown, table = _one_row_per_image(design, layout)
     fault, spoilt = plant_in_images(design, table, truth, streams[2])
     optics = Optics(design.size, streams[3])
@@ -111,8 +118,11 @@ class _Scenes:
                 "background": 0.02 + 0.03 * b * rng.random(3),
                 "tilt": b * rng.normal(0, 0.08, 2),
                 "density": np.exp(b * rng.normal(0, 0.08)),
-                "focus": 0.3 + 0.15 * b * rng.random(),
+                "focus": design.size / LINE_SIZE * (0.3 + 0.15 * b * rng.random()),
             }
+        for week in rng.permutation(list(weeks))[: design.odd_weeks]:
+            weeks[week]["focus"] *= _ODD_FOCUS
+            weeks[week]["density"] *= _ODD_DENSITY
         for plate, week in table.groupby("plate", sort=False)["batch"].first().items():
             base = weeks[week]
             tilt = base["tilt"] + b * rng.normal(0, 0.03, 2)
@@ -142,7 +152,9 @@ def _photograph(
     field = draw_field(cells, optics, rng)
     if fault == "debris":
         field = np.maximum(field, _dirt(optics, rng))
-    focus = scene.focus if fault != "out of focus" else rng.uniform(2.2, 3.5)
+    focus = scene.focus
+    if fault == "out of focus":
+        focus = optics.scale * rng.uniform(2.2, 3.5)
     field = optics.defocus(field, focus)
     gain = scene.gain * np.exp(rng.normal(0, 0.03, 3))
     field = (field * gain[:, None, None] + scene.background[:, None, None]) * scene.light
@@ -198,19 +210,28 @@ def _dirt(optics: Optics, rng: np.random.Generator) -> np.ndarray:
 def prepare_screen(folder: Path, seed: int = 0, design: DemoDesign | None = None) -> PlateSource:
     """Draws the screen and prepares it for training as anybody's plate set.
 
-    The pictures, JPEG files in `folder`/pictures, go through the same reading, normalising, quality
-    measures and thumbnails as a user's files; the source is `folder`/prepared and holds the truth.
-    Called again with the same settings it keeps what is there.
+    The pictures, one WebP file per channel in `folder`/pictures, go through the same reading,
+    normalising, quality measures and thumbnails as a user's files; the source is `folder`/prepared
+    and holds the truth, damaged copies, and decisions of two invented reviewers. Called again with
+    the same settings it keeps what is there.
     """
+    design = design or DemoDesign()
     demo = generate_screen(seed, design)
     pictures = Path(folder) / "pictures"
-    paths = (demo.table["plate"] + "/" + demo.table["well"] + "_s" + demo.table["site"].astype(str)
-             + ".jpg").to_list()  # fmt: skip
-    for path, image in zip(paths, demo.images, strict=True):
-        _write_unless_same(pictures / path, image)
+    names = (
+        demo.table["plate"] + "/" + demo.table["well"] + "_s" + demo.table["site"].astype(str)
+    ).to_list()
+    paths = {f"path_{c}": [f"{name}_{c}.webp" for name in names] for c in demo.channels}
+    for number, channel in enumerate(demo.channels):
+        for path, image in zip(paths[f"path_{channel}"], demo.images, strict=True):
+            _write_unless_same(pictures / path, image[number])
     source = prepare_source(
-        demo.table.assign(path=paths),
-        ImageOptions(size=demo.images.shape[-1], normalise="plate"),
+        demo.table.assign(**paths),
+        ImageOptions(
+            size=min(design.size, design.training_size),
+            normalise="plate",
+            pixel_size_um=FIELD_UM / design.size,
+        ),
         channels=demo.channels,
         image_root=pictures,
         folder=Path(folder) / "prepared",
@@ -219,18 +240,14 @@ def prepare_screen(folder: Path, seed: int = 0, design: DemoDesign | None = None
         travels=True,
     )
     write_table(source.folder / TRUTH_FILE, demo.truth)
-    return replace(source, truth=demo.truth)
+    write_reviews(source.folder, source.table, demo.truth)
+    return replace(source, truth=demo.truth, table=with_damaged(source.table))
 
 
-def _write_unless_same(path: Path, image: np.ndarray) -> None:
-    """A JPEG of (3, H, W); an equal file is kept, so that readers keep their caches.
-
-    The channels are kept apart (no common brightness), for each is looked at on its own.
-    """
-    jpeg = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).save(
-        jpeg, "jpeg", quality=90, subsampling=0, keep_rgb=True, optimize=True
-    )
-    if not path.is_file() or path.read_bytes() != jpeg.getvalue():
+def _write_unless_same(path: Path, grey: np.ndarray) -> None:
+    """A WebP file of (H, W) uint8; an equal file is kept, so that readers keep their caches."""
+    webp = io.BytesIO()
+    Image.fromarray(grey).save(webp, "webp", quality=70, method=6)
+    if not path.is_file() or path.read_bytes() != webp.getvalue():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(jpeg.getvalue())
+        path.write_bytes(webp.getvalue())
