@@ -80,8 +80,16 @@ class SavedConfig(Settings):
 
 
 def config_of(saved: Settings) -> TrainConfig:
-    """The settings as a `TrainConfig`, which raises InputError where they do not go together."""
-    return TrainConfig(**{f.name: saved[f.name] for f in fields(TrainConfig) if f.name in saved})
+    """The settings as a `TrainConfig`. Raises InputError where they do not go together, or one is of
+    another kind (a text where a number is expected)."""
+    known = {f.name: saved[f.name] for f in fields(TrainConfig) if f.name in saved}
+    for f in fields(TrainConfig):
+        kinds = (int, float) if isinstance(f.default, float) else (type(f.default),)
+        if f.name in known and type(known[f.name]) not in kinds:
+            raise InputError(
+                f"{CONFIG}: {f.name} is {known[f.name]!r}, a {kinds[-1].__name__} expected; {RESTORE}"
+            )
+    return TrainConfig(**known)
 
 
 def read_config(folder: Path) -> SavedConfig:

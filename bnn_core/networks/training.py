@@ -187,7 +187,11 @@ class Training:
             for tensor, saved in zip(self.step.state, state["step"], strict=True):
                 tensor.copy_(saved)
             self.epoch, self.history = int(state["epoch"]), [dict(row) for row in state["history"]]
-            self.snapshots = state["snapshots"]
+            shapes = {name: value.shape for name, value in self.network.state_dict().items()}
+            self.snapshots = [
+                {name: one[name].reshape(shape) for name, shape in shapes.items()}
+                for one in state["snapshots"]
+            ]
             # Unknown in a checkpoint of an older version.
             self.margins = state.get("margins", torch.full_like(self.margins, torch.nan)).cpu()
             if not 0 < self.epoch <= self.config.epochs or len(self.history) != self.epoch:

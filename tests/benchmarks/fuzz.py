@@ -7,7 +7,8 @@ Every format that the program reads (tests/helpers/hostile_formats.py) gets equa
 files, within equal time. A file is good if it is read or refused with an InputError. One worker
 process reads them all; it is watched from outside. A hang is over 20 s of CPU time for one file;
 memory is more than 2 GB above what the worker had when it began. Prints a line for each kind of
-failure and a table by format: tried, read, refused, failures, CPU seconds.
+failure and a table by format: tried, read, refused, failures, CPU seconds. Ctrl-C ends with the
+table of what was tried.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import time
 import traceback
 import warnings
 from collections import Counter, defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 from hostile_formats import Format, formats
@@ -156,15 +158,16 @@ def main() -> None:
         return
     cases = range(args.first, args.first + args.each)
     tables, failures, seconds = defaultdict(Counter), {}, Counter()
-    for name, number, result, used in watch(args.only, cases, args.seconds):
-        good = result in ("read", "refused")
-        tables[name][result if good else "failed"] += 1
-        seconds[name] += used
-        if not good:
-            key = (name, result)
-            failures.setdefault(key, []).append(number)
-            if len(failures[key]) == 1:
-                print(f"{name} {number}: {result}", flush=True)
+    with suppress(KeyboardInterrupt):
+        for name, number, result, used in watch(args.only, cases, args.seconds):
+            good = result in ("read", "refused")
+            tables[name][result if good else "failed"] += 1
+            seconds[name] += used
+            if not good:
+                key = (name, result)
+                failures.setdefault(key, []).append(number)
+                if len(failures[key]) == 1:
+                    print(f"{name} {number}: {result}", flush=True)
     print(f"\n{'format':<24}{'tried':>8}{'read':>8}{'refused':>9}{'failed':>8}{'CPU s':>8}")
     for name, counts in tables.items():
         print(

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from bnn_core.base.errors import InputError
+from bnn_core.networks.saved import config_of
 from bnn_core.networks.schedules import AVERAGED_RATE, schedule
 from bnn_core.networks.settings import TrainConfig
+
+
+@pytest.mark.parametrize("saved", [{"cycles": "3"}, {"swa": [0.1]}, {"epochs": True}])
+def test_a_saved_setting_of_another_kind_is_refused(saved):
+    with pytest.raises(InputError, match=next(iter(saved))):
+        config_of(saved)
+    assert config_of({"swa": 0, "epochs": 3}) == TrainConfig(epochs=3)
 
 
 @pytest.mark.parametrize("total", [1, 3, 100])
