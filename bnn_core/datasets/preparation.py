@@ -150,16 +150,9 @@ def _channel_names(given: Sequence[str] | None, count: int) -> list[str]:
     if given is None:
         return default_channels(count)
     if len(given) != count:
-        pages = count > len(given) and count % len(given) == 0
         raise InputError(
-            f"the channels are {len(given)} ({', '.join(given)}), but the images have {count}: "
-            + (
-                "if a file of one channel holds pages in depth or time, project them first (ImageJ: "
-                "Image > Stacks > Z Project), else name each channel once, in their order, with "
-                "--channels"
-                if pages
-                else "name each once, in their order, with --channels"
-            )
+            f"the channels are {len(given)} ({', '.join(given)}), but the images have {count}: name "
+            "each once with --channels, and project files with pages in depth or time (ImageJ: Z Project)"
         )
     return list(given)
 
