@@ -95,7 +95,9 @@ def draw_export(study: Study) -> None:
         "the study:"
     )
     name = shlex.quote(f"{study.name}-flagged.csv")
-    st.code(f"bnn study … --exclude {name} --relabel {name} --out …", language="bash")
+    st.code(
+        f"bnn study … --exclude {name} --relabel {name} --out …", language="bash", wrap_lines=True
+    )
 
 
 def _buttons(study: Study, table: str, data) -> None:

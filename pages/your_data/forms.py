@@ -144,7 +144,9 @@ def train(kind: str, table: Path, ask: Mapping[str, str], about_command: str) ->
     command = study_command(kind, str(table.absolute()), {**ask, **paths})
     jobs_panel.button("Train here", command[1:], source_name(table), f"{kind}_train", _given(table))
     st.markdown(about_command)
-    st.code(shlex.join(study_command(kind, shown_path(table), ask)), language="bash")
+    st.code(
+        shlex.join(study_command(kind, shown_path(table), ask)), language="bash", wrap_lines=True
+    )
 
 
 def notes(doubts: Sequence[str], notes: Sequence[str]) -> None:

@@ -258,7 +258,7 @@ def make(table: Path, options: ImportOptions, extra: dict, predictions: Predicti
         st.error(plain(error), icon=":material/error:")
         return
     st.caption("The same by command:")
-    st.code(command(table, options, extra, name), language="bash")
+    st.code(command(table, options, extra, name), language="bash", wrap_lines=True)
     if not go:
         return
     with st.status(

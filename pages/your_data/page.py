@@ -67,12 +67,12 @@ def public() -> None:
             jobs_panel.button(
                 "Train on MNIST", ["study", "mnist", "--preset", "quick"], "mnist", "mnist_train"
             )
-    st.code(train, language="bash")
+    st.code(train, language="bash", wrap_lines=True)
     st.subheader(cells, anchor=False)
     st.markdown(about_cells)
     if not roots.read_only():
         fetch_cells()
-    st.code(fetch, language="bash")
+    st.code(fetch, language="bash", wrap_lines=True)
 
 
 def fetch_cells() -> None:

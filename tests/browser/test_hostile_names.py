@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pandas as pd
-from browsing import serving, settled
+from browsing import settled
 from study_writing import write_study
 
 from bnn_core.figures.report import report_html
@@ -76,9 +76,9 @@ def hostile(cache):
     return open_study(study)
 
 
-def test_no_text_of_a_study_runs_or_becomes_an_element(chromium, tmp_path):
-    study = hostile(tmp_path)
-    log = ReviewLog(tmp_path)
+def test_no_text_of_a_study_runs_or_becomes_an_element(profile, cache, tmp_path):
+    study = hostile(cache)
+    log = ReviewLog(cache)
     log.flag(
         study,
         range(6),
@@ -87,21 +87,19 @@ def test_no_text_of_a_study_runs_or_becomes_an_element(chromium, tmp_path):
         decision="exclude",
         note=FORMULA + SCRIPT + LINK,
     )
-    with serving(tmp_path) as (url, _):
-        tab = chromium.new_page()
-        tab.set_default_timeout(60_000)
-        tab.goto(url)
-        for page in PAGES:
-            tab.get_by_role("link", name=page, exact=True).first.click()
-            tab.locator("h1", has_text=page).wait_for()
-            settled(tab)
-            assert not tab.locator("[data-testid=stException]").count(), page
-            assert_harmless(tab, page)
-        report = tmp_path / "report.html"
-        report.write_bytes(report_html(study, log))
-        tab.goto(report.as_uri())
-        assert_harmless(tab, "report")
-        tab.close()
+    tab = profile.new_page()
+    tab.goto("/?study=hostile")
+    for page in PAGES:
+        tab.get_by_role("link", name=page, exact=True).first.click()
+        tab.locator("h1", has_text=page).wait_for()
+        settled(tab)
+        assert not tab.locator("[data-testid=stException]").count(), page
+        assert_harmless(tab, page)
+    report = tmp_path / "report.html"
+    report.write_bytes(report_html(study, log))
+    tab.goto(report.as_uri())
+    assert_harmless(tab, "report")
+    tab.close()
     text = export_bytes(study, log, format="csv").decode("utf-8-sig")
     cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
     assert any(FORMULA in cell for cell in cells)
