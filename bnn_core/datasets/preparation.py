@@ -19,15 +19,6 @@ from tqdm import tqdm
 
 from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, read_json, write_json
-from bnn_core.datasets.pixels import (
-    MOST_SHAPES,
-    PlateJob,
-    PlateReader,
-    Scan,
-    read_fields,
-    read_plate_images,
-    scan_plate,
-)
 from bnn_core.datasets.source_notes import (
     copy_notes,
     flat_channel_notes,
@@ -44,6 +35,15 @@ from bnn_core.datasets.sources import (
     source_key,
 )
 from bnn_core.images.addresses import stamp
+from bnn_core.images.plate_pixels import (
+    MOST_SHAPES,
+    PlateJob,
+    PlateReader,
+    Scan,
+    read_fields,
+    read_plate_images,
+    scan_plate,
+)
 from bnn_core.images.rendering import default_channels
 from bnn_core.study.folder import pack_thumbnails, write_table
 

@@ -10,9 +10,9 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import write_json
 from bnn_core.base.wording import count
-from bnn_core.datasets.pixels import PlateReader
 from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.datasets.sources import PlateSource, inverse_frequency_weights, open_source
+from bnn_core.images.plate_pixels import PlateReader
 from bnn_core.networks.building import saved_config
 from bnn_core.networks.methods import keep_calibration, training_order
 from bnn_core.networks.saved import read_config

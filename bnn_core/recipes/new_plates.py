@@ -13,10 +13,10 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json
 from bnn_core.base.wording import count, listed
-from bnn_core.datasets.pixels import PlateReader
 from bnn_core.datasets.plates import PlateTable
 from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.datasets.sources import file_columns
+from bnn_core.images.plate_pixels import PlateReader
 from bnn_core.networks.saved import read_config
 from bnn_core.recipes.adding import (
     Addition,

@@ -18,7 +18,9 @@ from tqdm import tqdm
 from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json, write_json
-from bnn_core.datasets.pixels import (
+from bnn_core.datasets.preparation import contrast_rows
+from bnn_core.images.contrast import fitted_size
+from bnn_core.images.plate_pixels import (
     Field,
     PlateJob,
     PlateReader,
@@ -26,8 +28,6 @@ from bnn_core.datasets.pixels import (
     read_fields,
     scan_plate,
 )
-from bnn_core.datasets.preparation import contrast_rows
-from bnn_core.images.contrast import fitted_size
 from bnn_core.images.quality import quality_columns
 from bnn_core.recipes.adding_blocks import block_file, is_looked_at, keep_rows
 from bnn_core.study.folder import Study

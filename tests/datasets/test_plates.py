@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bnn_core.base.errors import InputError
-from bnn_core.datasets import pixels
 from bnn_core.datasets.plates import load_plate, read_plate
 from bnn_core.datasets.sources import inverse_frequency_weights, open_source
+from bnn_core.images import plate_pixels
 
 
 def picture(seed, shape=(40, 48), dtype=np.uint16):
@@ -83,7 +83,7 @@ def test_a_prepared_source_opens_without_the_originals(rgb_set, tmp_path):
 def test_finished_work_is_kept_and_other_settings_start_again(rgb_set, tmp_path, monkeypatch):
     load_plate(rgb_set, tmp_path / "made", size=20)
     with monkeypatch.context() as patched:
-        patched.setattr(pixels, "read_field_files", None)
+        patched.setattr(plate_pixels, "read_field_files", None)
         load_plate(rgb_set, tmp_path / "made", size=20)
     assert load_plate(rgb_set, tmp_path / "made", size=10).images.shape[2:] == (10, 12)
 
@@ -94,7 +94,7 @@ def test_an_interrupted_run_goes_on_with_the_next_plate(rgb_set, tmp_path, monke
 
     rewrite(rgb_set, two_plates)
     expected = load_plate(rgb_set, tmp_path / "whole", size=20, workers=1)
-    real, read = pixels.measure, []
+    real, read = plate_pixels.measure, []
 
     def interrupt(image, *rest):
         read.append(1)
@@ -102,7 +102,7 @@ def test_an_interrupted_run_goes_on_with_the_next_plate(rgb_set, tmp_path, monke
             raise KeyboardInterrupt
         return real(image, *rest)
 
-    monkeypatch.setattr(pixels, "measure", interrupt)
+    monkeypatch.setattr(plate_pixels, "measure", interrupt)
     with pytest.raises(KeyboardInterrupt):
         load_plate(rgb_set, tmp_path / "made", size=20, workers=1)
     assert not (tmp_path / "made" / "source.json").exists()

@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
-from bnn_core.datasets import pixels
 from bnn_core.datasets.plates import read_plate
+from bnn_core.images import plate_pixels
 from bnn_core.recipes import adding_blocks, plate_blocks
 from bnn_core.recipes.new_plates import predict_plates
 from bnn_core.study.checking import check_study
@@ -271,6 +271,6 @@ def test_memory_depends_on_the_plate_and_pixels_are_not_kept(study, tmp_path, mo
 
     monkeypatch.setattr(plate_blocks.PlateBlock, "done", done)
     monkeypatch.setattr(adding_blocks, "_AT_A_TIME", 3)
-    monkeypatch.setattr(pixels, "_KEEP_BYTES", 0)
+    monkeypatch.setattr(plate_pixels, "_KEEP_BYTES", 0)
     assert add(study, tmp_path).meta["rows"] == 50
     assert most == [1, 1, 1]
