@@ -125,14 +125,14 @@ class PlateSource:
         with decoding(packed_path, PREPARE_AGAIN):
             demand_offsets(path, offsets, len(self.images), packed_path.stat().st_size)
         colours = channel_colours(self.channels)
-        spoilt = (
+        damaged = (
             self.table[CORRUPTION].notna().to_numpy()
             if CORRUPTION in self.table
             else np.zeros(len(self.table), dtype=bool)
         )
         with open(packed_path, "rb") as packed:
             for row, stored in enumerate(self._stored()):
-                if spoilt[row]:
+                if damaged[row]:
                     yield thumbnail(self._as_shown(row), colours)
                 else:
                     packed.seek(int(offsets[stored]))

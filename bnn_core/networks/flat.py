@@ -138,7 +138,7 @@ class FlatAverage:
         return np.where(position > 0, 1 / np.maximum(position, 1), 0.0)
 
     def step(self, weight: Tensor) -> None:
-        """Take in the values after a step; `weight` from `numbers`, a scalar on the device."""
+        """Add the values after a step to the average; `weight` from `numbers`, a scalar on the device."""
         self.mean.lerp_(self.flat.values, weight)
 
     def apply(self) -> None:

@@ -101,10 +101,10 @@ def _mark_inactive(layout: Layout) -> list[dict]:
 def _mislabel(layout: Layout, rng: np.random.Generator) -> list[dict]:
     rows = []
     wells = layout.wells
-    spoilt = set(layout.compounds.loc[layout.compounds["fault"] != "", "moa"])
+    with_faults = set(layout.compounds.loc[layout.compounds["fault"] != "", "moa"])
     for number, compound in _faulty(layout, "wrong mechanism"):
-        given = _another_class(layout, compound["moa"], spoilt, rng)
-        spoilt.add(given)
+        given = _another_class(layout, compound["moa"], with_faults, rng)
+        with_faults.add(given)
         labelled = (wells["shown"] == number) & (wells["role"] == "scored")
         wells.loc[labelled, ["label", "moa"]] = given
         rows.append(
@@ -225,7 +225,9 @@ def _moa(layout: Layout, compound: str) -> str:
     return layout.compounds.set_index("compound").at[compound, "moa"]
 
 
-def _another_class(layout: Layout, moa: str, spoilt: set[str], rng: np.random.Generator) -> str:
+def _another_class(
+    layout: Layout, moa: str, with_faults: set[str], rng: np.random.Generator
+) -> str:
     """A class other than `moa` and the faint one; one that carries no fault yet where there is."""
     others = [c for c in layout.classes if c not in (moa, FAINT_MECHANISM)]
-    return str(rng.choice([c for c in others if c not in spoilt] or others))
+    return str(rng.choice([c for c in others if c not in with_faults] or others))

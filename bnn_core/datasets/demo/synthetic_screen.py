@@ -70,7 +70,7 @@ def generate_screen(seed: int = 0, design: DemoDesign | None = None) -> Demo:
     truth = plant_in_wells(design, layout, streams[1])
     layout = add_unseen(design, layout, np.random.default_rng([seed, 5]))
     shown, table = _one_row_per_image(design, layout)
-    fault, spoilt = plant_in_images(design, table, truth, streams[2])
+    fault, image_faults = plant_in_images(design, table, truth, streams[2])
     optics = Optics(design.size, streams[3])
     scenes = _Scenes(design, table, streams[3])
     images = np.empty((len(table), len(DRAWN_CHANNELS), design.size, design.size), dtype=np.uint8)
@@ -80,7 +80,7 @@ def generate_screen(seed: int = 0, design: DemoDesign | None = None) -> Demo:
         rng = np.random.default_rng([seed, 4, i])
         cells = _cells(design, layout, content, scenes.at(plate, well), rng)
         images[i] = _photograph(cells, scenes.at(plate, well), fault[i], optics, rng)
-    truth = pd.concat([truth, spoilt], ignore_index=True) if len(truth) else spoilt
+    truth = pd.concat([truth, image_faults], ignore_index=True) if len(truth) else image_faults
     return Demo(images, table, layout.classes, truth)
 
 
