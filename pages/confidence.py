@@ -74,16 +74,7 @@ def pick_level(study: Study) -> str:
     levels = available_levels(study.images)
     if len(levels) == 1:
         return levels[0]
-    choices.fit("level", levels, levels[0])
-    level = st.segmented_control(
-        "Level",
-        levels,
-        key="level",
-        default=levels[0],
-        required=True,
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    level = choices.pick("Level", levels, key="level", label_visibility="collapsed")
     st.caption(f"One count is one {level}: {LEVEL_RULES[level]}.")
     return level
 

@@ -31,16 +31,7 @@ def in_figures(study: Study, comparison: Comparison, score: str) -> None:
     )
     first = comparison.methods[0]
     views = [VALUES, f"differences to {method_of(first).short}"]
-    choices.fit("merit", views, VALUES)
-    view = st.segmented_control(
-        "Show",
-        views,
-        default=VALUES,
-        key="merit",
-        required=True,
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    view = choices.pick("Show", views, key="merit", default=VALUES, label_visibility="collapsed")
     against = None if view == VALUES else first
     charts.draw(
         _criteria(filters.key(study), score, against, study),

@@ -144,14 +144,10 @@ def explore(study: Study, table: pd.DataFrame, names: tuple[str, str]) -> None:
     counts = {DIFFER: int(table["differ"].sum())}
     counts |= {change: int((table["change"] == change).sum()) for change in CHANGES}
     options = [option for option, number in counts.items() if number]
-    choices.fit("change", options, options[0])
-    change = st.segmented_control(
+    change = choices.pick(
         "Images",
         options,
         key="change",
-        default=options[0],
-        required=True,
-        bind="query-params",
         format_func=lambda option: f"{labels.get(option, option)} ({counts[option]:,})",
     )
     rows = [int(scalar(point["customdata"])) for point in event["selection"]["points"]]

@@ -93,16 +93,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
             help="Predictions of images with this label, the most frequent first. The most frequent "
             "wrong one is chosen at first.",
         )
-        choices.fit("compound_view", LOOKS, HISTOGRAMS)
-        look = st.segmented_control(
-            "View",
-            LOOKS,
-            default=HISTOGRAMS,
-            key="compound_view",
-            required=True,
-            bind="query-params",
-            width="content",
-        )
+        look = choices.pick("View", LOOKS, key="compound_view", default=HISTOGRAMS, width="content")
     cut = scores.cutoff_of(study, method, table)
     low, high = scores.score_range(study, cut.score)[:2]
     view = View(

@@ -45,16 +45,7 @@ def draw(study: Study, row: int, table: pd.DataFrame, on_open: Callable[[int], N
         )
         space = spaces[0]
         if len(spaces) > 1:
-            choices.fit("alike_by", spaces, spaces[0])
-            space = st.segmented_control(
-                "of",
-                spaces,
-                key="alike_by",
-                default=spaces[0],
-                bind="query-params",
-                required=True,
-                format_func=WORDS.get,
-            )
+            space = choices.pick("of", spaces, key="alike_by", format_func=WORDS.get)
     rows = _rows(studies.identity(study), row, kind, space, study, table)
     if not len(rows):
         st.caption("No image of that kind can be compared with this one.")

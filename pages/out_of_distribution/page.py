@@ -107,16 +107,7 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
         looks = [OVERVIEW, KINDS, MAP, ONE, WHICH]
         if plate_sets(study.images):
             looks.append(COMPOUNDS)
-        choices.fit("compare", looks, OVERVIEW)
-        look = st.segmented_control(
-            "View",
-            looks,
-            default=OVERVIEW,
-            key="compare",
-            required=True,
-            bind="query-params",
-            width="content",
-        )
+        look = choices.pick("View", looks, key="compare", default=OVERVIEW, width="content")
         method = choices.pick_network(methods)
         score = cutoff.pick_score(study)
         alarm = st.slider(

@@ -243,14 +243,6 @@ def pick_group(view: View, among: tuple[str, ...] = (*OTHERS, SAME)) -> str:
     """The menu of groups in this study."""
     here = set(ood.groups(view.table))
     options = [group for group in among if group in here]
-    choices.fit("group", options, options[0])
-    return st.segmented_control(
-        "Group",
-        options,
-        default=options[0],
-        key="group",
-        required=True,
-        bind="query-params",
-        width="content",
-        format_func=view.words.groups.get,
+    return choices.pick(
+        "Group", options, key="group", width="content", format_func=view.words.groups.get
     )

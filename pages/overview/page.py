@@ -170,16 +170,7 @@ def looks(study: Study) -> None:
     if not rows_by_kind:
         return
     kinds = [*rows_by_kind, *([duplicates.TITLE] if duplicates.possible(study) else [])]
-    choices.fit("look", kinds, kinds[0])
-    kind = st.segmented_control(
-        "What to look at",
-        kinds,
-        key="look",
-        default=kinds[0],
-        required=True,
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    kind = choices.pick("What to look at", kinds, key="look", label_visibility="collapsed")
     if kind == duplicates.TITLE:
         duplicates.draw(study)
         return

@@ -24,18 +24,27 @@ def fit(key: str, options: Sequence[Any], default: Any) -> None:
         st.session_state[key] = default
 
 
+def pick(label: str, options: Sequence[Any], *, key: str, default: Any = None, **looks: Any) -> Any:
+    """One of `options` in a row of buttons, kept in the address; `default` is the first one.
+
+    looks: further arguments of `st.segmented_control`.
+    """
+    if default is None:
+        default = options[0]
+    fit(key, options, default)
+    return st.segmented_control(
+        label, options, default=default, key=key, required=True, bind="query-params", **looks
+    )
+
+
 def pick_network(methods: Sequence[str], label_visibility: str = "visible") -> str:
     """The menu of the methods whose predictions a page shows; nothing to choose with one method."""
     if len(methods) == 1:
         return methods[0]
-    fit("network", methods, methods[0])
-    return st.segmented_control(
+    return pick(
         "Network",
         methods,
-        default=methods[0],
         key="network",
-        required=True,
-        bind="query-params",
         width="content",
         format_func=lambda key: method_of(key).short,
         label_visibility=label_visibility,

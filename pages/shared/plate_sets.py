@@ -1,7 +1,5 @@
 """The plates that a page shows: those of the study, or of a set that was added to it."""
 
-import streamlit as st
-
 from bnn_core.measures.new_compounds import plate_sets
 from bnn_core.study.folder import Study
 from pages.shared import choices
@@ -18,14 +16,7 @@ def pick_set(study: Study) -> str | None:
     if not sets:
         return None
     options = [ORIGINAL, *sets]
-    choices.fit("plate_set", options, ORIGINAL)
-    name = st.segmented_control(
-        "Images",
-        options,
-        default=ORIGINAL,
-        key="plate_set",
-        required=True,
-        bind="query-params",
-        label_visibility="collapsed",
+    name = choices.pick(
+        "Images", options, key="plate_set", default=ORIGINAL, label_visibility="collapsed"
     )
     return None if name == ORIGINAL else name

@@ -30,14 +30,10 @@ def main() -> None:
     levels = [level for level in LEVELS if level in available_levels(study.images)]
     level = levels[0]
     if len(levels) > 1:
-        choices.fit("suspects", levels, levels[0])
-        level = st.segmented_control(
+        level = choices.pick(
             "Level",
             levels,
             key="suspects",
-            default=levels[0],
-            required=True,
-            bind="query-params",
             label_visibility="collapsed",
             format_func=lambda name: f"{name}s",
             on_change=leave_level,

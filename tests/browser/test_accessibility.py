@@ -1,29 +1,13 @@
 """axe-core on every page in both themes; what the frame of the pages owes a narrow screen."""
 
 import pytest
-from browsing import settled, wait_for
+from browsing import PAGES, settled, wait_for
 from page_studies import write_full
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 #: Violations of Streamlit's own elements: rule -> the part of the page that is not ours.
 STREAMLITS = {"list": "stSidebarNavItems", "listitem": "stSidebarNav"}
-PAGES = (
-    "Overview",
-    "Mechanisms",
-    "Map",
-    "Plates",
-    "One image",
-    "Confidence",
-    "BNN vs standard",
-    "Out of distribution",
-    "Compare methods",
-    "Compare studies",
-    "Suspect labels",
-    "Review list",
-    "Your data",
-    "Help",
-)
 #: Whether an element, by its selector, lies in a part of the page.
 INSIDE = (
     "([selector, part]) => !!document.querySelector(selector)?.closest(`[data-testid=${part}]`)"

@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pandas as pd
-from browsing import settled
+from browsing import PAGES, settled
 from study_writing import write_study
 
 from bnn_core.figures.report import report_html
@@ -18,22 +18,6 @@ SCRIPT = "<script>window.pwned=1</script>"
 IMAGE = "<img src=x onerror='window.pwned=1'>"
 LINK = "[x](javascript:window.pwned=1) $\\href{javascript:window.pwned=1}{x}$"
 FORMULA = "=HYPERLINK(1)"
-#: Titles of the pages in the navigation.
-PAGES = (
-    "Overview",
-    "Mechanisms",
-    "Plates",
-    "Map",
-    "One image",
-    "Confidence",
-    "BNN vs standard",
-    "Out of distribution",
-    "Compare methods",
-    "Compare studies",
-    "Suspect labels",
-    "Review list",
-    "Your data",
-)
 
 
 def hostile(cache):

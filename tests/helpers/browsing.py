@@ -13,6 +13,24 @@ from pathlib import Path
 import pytest
 from page_studies import ROOT
 
+#: Titles of all pages in the navigation.
+PAGES = (
+    "Overview",
+    "Mechanisms",
+    "Map",
+    "Plates",
+    "One image",
+    "Confidence",
+    "BNN vs standard",
+    "Out of distribution",
+    "Compare methods",
+    "Compare studies",
+    "Suspect labels",
+    "Review list",
+    "Your data",
+    "Help",
+)
+#: The app while a run of the server draws it.
 RUNNING = "[data-testid=stApp]:not([data-test-script-state=notRunning])"
 
 
