@@ -102,7 +102,7 @@ def axis_of(scale: Scale, ends: tuple[float, float], method: str) -> scatter.Axi
     return scatter.Axis(
         f"{name}: {SCORES[scale.score].title}",
         ends,
-        float(scale.place(scale.cut)),
+        float(scale.position(scale.cut)),
         network.colour,
         scale.ticks(ends),
     )
