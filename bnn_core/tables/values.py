@@ -138,7 +138,7 @@ def none_where(values: pd.Series, missing: pd.Series) -> pd.Series:
     return pd.Series(out, index=values.index, name=values.name, dtype=object)
 
 
-def joined(parts: Sequence[pd.Series]) -> pd.Series:
+def texts_together(parts: Sequence[pd.Series]) -> pd.Series:
     """Texts without missing values, row by row, with "/" between them."""
     texts = [pa.array(part, pa.large_string()) for part in parts]
     text = pc.binary_join_element_wise(*texts, pa.scalar("/", pa.large_string()))
@@ -167,7 +167,7 @@ def image_ids(images: pd.DataFrame) -> pd.Series:
         return ids.astype(object)
     columns = ("plate", "well", "site")
     if all(c in images and images[c].notna().all() for c in columns):
-        ids = joined([images[c] for c in columns])
+        ids = texts_together([images[c] for c in columns])
         if ids.is_unique:
             return ids
     if "path" in images and images["path"].notna().all() and images["path"].is_unique:
