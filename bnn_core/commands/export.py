@@ -19,7 +19,7 @@ from pathlib import Path
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.wording import count
-from bnn_core.commands.flags import add_cache_flag
+from bnn_core.commands.flags import add_cache_flag, add_study_argument
 from bnn_core.measures.prediction_sets import LEVEL
 from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.exporting import (
@@ -37,7 +37,7 @@ from bnn_core.study.folder import Study, open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
+    add_study_argument(parser)
     parser.add_argument(
         "--out",
         metavar="FILE",

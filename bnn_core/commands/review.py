@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
-from bnn_core.commands.flags import add_cache_flag
+from bnn_core.commands.flags import add_cache_flag, add_study_argument
 from bnn_core.review.importing import FlagImport, import_flags
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.catalogue import cache_root
@@ -25,7 +25,7 @@ MOST_PROBLEMS = 5
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
+    add_study_argument(parser)
     parser.add_argument("file", metavar="FILE", type=Path, help="exported list, edited or not")
     parser.add_argument(
         "--reviewer", metavar="NAME", help="who decided (default: your name on this machine)"

@@ -7,7 +7,15 @@ import streamlit as st
 
 from bnn_core.base.scores import SCORES
 from bnn_core.figures import image_map as figures
-from bnn_core.figures.style import BAYESIAN, CLASS_COLOURS, RIGHT, UNKNOWN, WRONG, chart_config
+from bnn_core.figures.style import (
+    BAYESIAN,
+    CLASS_COLOURS,
+    RIGHT,
+    UNKNOWN,
+    WRONG,
+    chart_config,
+    hover_names,
+)
 from bnn_core.measures import selection
 from bnn_core.recipes.image_map import MAP_SOURCES, source_of, study_map
 from bnn_core.study.folder import Study
@@ -241,15 +249,10 @@ def _drawing(
 
 def _text(part: pd.DataFrame) -> list[str]:
     """The hover text of each point: image, label, prediction, plate."""
-
-    def clean(column: pd.Series) -> pd.Series:
-        # Plotly reads a text that looks like a tag as a tag.
-        return column.astype(object).fillna("none").astype(str).str.replace("<", "&lt;")
-
-    text = clean(part["image_id"]) + "<br>label " + clean(part["label"])
-    text += "<br>predicted " + clean(part["predicted"])
+    text = hover_names(part["image_id"]) + "<br>label " + hover_names(part["label"])
+    text += "<br>predicted " + hover_names(part["predicted"])
     if "compound" in part:
-        text += "<br>" + clean(part["compound"])
+        text += "<br>" + hover_names(part["compound"])
     return text.tolist()
 
 

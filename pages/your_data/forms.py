@@ -1,6 +1,5 @@
 """What the forms of Your data share: lists typed into a field, flags under the fields' words."""
 
-import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base import roots
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import source_name
@@ -79,7 +79,7 @@ def study_command(kind: str, table: str, ask: Mapping[str, str]) -> list[str]:
 def uploaded(upload) -> Path:
     """An uploaded table as a file under its own name, until the server stops."""
     content = upload.getvalue()
-    path = roots.uploads() / hashlib.sha256(content).hexdigest()[:16] / Path(upload.name).name
+    path = roots.uploads() / short_digest(content) / Path(upload.name).name
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
@@ -90,7 +90,7 @@ def uploaded_folder(uploads: Sequence) -> Path:
     """Uploaded files of one folder as a folder, until the server stops; the table among them where
     exactly one names images. InputError for names that lead out of the folder."""
     ids = "\n".join(sorted(upload.file_id for upload in uploads))
-    folder = roots.uploads() / hashlib.sha256(ids.encode()).hexdigest()[:16] / _FOLDER
+    folder = roots.uploads() / short_digest(ids.encode()) / _FOLDER
     names = [upload.name.replace("\\", "/").lstrip("/") for upload in uploads]
     top = {name.split("/")[0] for name in names if "/" in name}
     if len(top) == 1 and all("/" in name for name in names):

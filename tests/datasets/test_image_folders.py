@@ -7,12 +7,13 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
+from loaded_plates import load_plate
 
 from bnn_core.base.errors import InputError
 from bnn_core.datasets import instruments
 from bnn_core.datasets.image_folders import is_plate_folder, scan_folder
 from bnn_core.datasets.instruments import INSTRUMENTS, channel_name
-from bnn_core.datasets.plates import load_plate, read_plate
+from bnn_core.datasets.plates import read_plate
 from bnn_core.datasets.stacks import demand_choice
 from bnn_core.images.addresses import address_of, stack_address
 

@@ -84,7 +84,7 @@ def draw_field(looks: np.ndarray, optics: Optics, rng: np.random.Generator) -> n
     cells = _Cells(looks, optics, rng)
     ground = _share_ground(cells, optics)
     dna = _draw_nuclei(cells, optics, rng)
-    holes = _draw_holes(cells, ground, optics, rng)
+    holes = _draw_holes(cells, optics, rng)
     tubulin = _draw_tubulin(cells, ground, optics, rng) * holes
     actin = _draw_actin(cells, ground, optics, rng) * holes
     # The nucleus is in the middle of the cytoplasm and replaces it there.
@@ -229,9 +229,7 @@ def _draw_nuclei(cells: _Cells, optics: Optics, rng: np.random.Generator) -> np.
     return canvas * (1 + 0.16 * optics.cut(optics.texture, rng))
 
 
-def _draw_holes(
-    cells: _Cells, ground: _Ground, optics: Optics, rng: np.random.Generator
-) -> np.ndarray:
+def _draw_holes(cells: _Cells, optics: Optics, rng: np.random.Generator) -> np.ndarray:
     """What the bubbles leave of the cytoplasm: 1 everywhere but in a bubble."""
     left = np.ones((optics.canvas, optics.canvas), dtype=np.float32)
     number = rng.poisson(6 * cells["holes"])
