@@ -35,7 +35,9 @@ def calibration(study: Study) -> None:
     for point in event["selection"]["points"][:1]:
         method, bin_index = point["customdata"]
         edges = np.linspace(0, 1, ECE_BINS + 1)
-        units = judged(study, method, "top_softmax").in_bin(int(bin_index), 0.0, 1.0, ECE_BINS)
+        units = judged(study, method, "top_softmax", faults=False).in_bin(
+            int(bin_index), 0.0, 1.0, ECE_BINS
+        )
         panels.selection_panel(
             study,
             units.index.to_numpy(),
@@ -68,7 +70,7 @@ def retained(study: Study, score: str) -> None:
 def _reliability(key: str, _study: Study) -> go.Figure:
     bins_by_method = {}
     for method in _study.methods:
-        units = judged(_study, method, "top_softmax")
+        units = judged(_study, method, "top_softmax", faults=False)
         bins_by_method[method] = units.reliability()
     return figures.reliability_diagrams(bins_by_method, names(_study))
 
@@ -80,6 +82,6 @@ def _retention(key: str, score: str, _study: Study) -> go.Figure:
     for method, area in zip(comparison.methods, comparison.values["aurc"], strict=True):
         if np.isnan(area):  # one network has no split of its variance
             continue
-        units = judged(_study, method, score)
+        units = judged(_study, method, score, faults=False)
         curves[method] = risk_coverage(certainty(score, units.values), units.correct)
     return figures.retention(curves, names(_study))
