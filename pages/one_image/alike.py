@@ -25,8 +25,8 @@ def draw(study: Study, row: int, table: pd.DataFrame, on_open: Callable[[int], N
     st.subheader("Images that the network finds similar", anchor=False)
     folds = study.images["fold"].nunique()
     # One network for all images: its hidden layer says more than its predictions.
-    spaces = [PROBABILITIES] if folds > 1 or study.embedding is None else []
-    spaces += [EMBEDDING] if study.embedding is not None else []
+    offered = [PROBABILITIES] if folds > 1 or study.embedding is None else []
+    offered += [EMBEDDING] if study.embedding is not None else []
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         kind = st.segmented_control(
             "Compare with images of",
@@ -36,9 +36,9 @@ def draw(study: Study, row: int, table: pd.DataFrame, on_open: Callable[[int], N
             bind="query-params",
             required=True,
         )
-        space = spaces[0]
-        if len(spaces) > 1:
-            space = choices.pick("of", spaces, key="alike_by", format_func=WORDS.get)
+        space = offered[0]
+        if len(offered) > 1:
+            space = choices.pick("of", offered, key="alike_by", format_func=WORDS.get)
     rows = _rows(studies.identity(study), row, kind, space, study, table)
     if not len(rows):
         st.caption("No image of that kind can be compared with this one.")
