@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.tables.values import as_text, name_key, none_where
+from bnn_core.tables.values import as_text, each_once, name_key, none_where
 
 #: Wells of a plate -> (rows, columns), the smallest first.
 PLATE_FORMATS = {24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
@@ -58,7 +58,7 @@ def normal_wells(wells: pd.Series) -> tuple[pd.Series, list[str]]:
         for name, position in parts.items()
         if position and _on_a_plate(position[0], position[1] + shift)
     }
-    normal = none_where(wells.map({n: names.get(n, n) for n in parts}), wells.isna())
+    normal = each_once(wells, lambda name: names.get(name, name))
     if not shift:
         return normal, []
     first = next(name for name, position in parts.items() if position and position[1] == 0)
