@@ -17,6 +17,7 @@ time; run it again to continue.
   bnn predict fields new-dyes/ --role new
   bnn predict screen 2024-06-plate7/ --layout platemap.xlsx   # a folder of the microscope
   bnn predict screen may.csv --deploy        # new plates: which mechanism, how sure, how unlike?
+  bnn predict screen june.csv --ray          # plates beside one another on a Ray cluster
 """
 
 import argparse
@@ -28,7 +29,12 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
 from bnn_core.commands.flags import add_cache_flag
 from bnn_core.commands.table_flags import add_table_flags, dry_run, plate_options, scanned
-from bnn_core.commands.training_flags import add_device_flags, chosen_device
+from bnn_core.commands.training_flags import (
+    add_device_flags,
+    add_ray_flags,
+    chosen_cluster,
+    chosen_device,
+)
 from bnn_core.datasets.anchoring import ANCHORS
 from bnn_core.datasets.image_folders import is_plate_folder
 from bnn_core.datasets.image_sets import split_name
@@ -85,6 +91,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_table_flags(parser)
     add_cache_flag(parser)
     add_device_flags(parser)
+    add_ray_flags(parser)
     parser.add_argument("--force", action="store_true", help="replace STUDY2 if it exists")
     parser.add_argument(
         "--restart",
@@ -179,7 +186,12 @@ def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> st
 
 def _how(args: argparse.Namespace) -> dict[str, Any]:
     """The flags that say how a command runs."""
-    return {"device": chosen_device(args), "force": args.force, "restart": args.restart}
+    return {
+        "device": chosen_device(args),
+        "cluster": chosen_cluster(args),
+        "force": args.force,
+        "restart": args.restart,
+    }
 
 
 def _is_plates(text: str, args: argparse.Namespace) -> bool:

@@ -29,6 +29,7 @@ from bnn_core.recipes.adding import (
 from bnn_core.recipes.deploying import train_deployed
 from bnn_core.recipes.plate_anchor import PlateAnchor, plate_anchors
 from bnn_core.recipes.plate_blocks import ImageScaling, PlateBlock
+from bnn_core.recipes.workers import Cluster
 from bnn_core.study.folder import Study, open_study, write_table
 
 
@@ -43,6 +44,7 @@ def predict_plates(
     anchor: str = "none",
     intensities: tuple[float, float] | None = None,
     device: str = "cpu",
+    cluster: Cluster | None = None,
     force: bool = False,
     restart: bool = False,
     workers: int | None = None,
@@ -104,7 +106,15 @@ def predict_plates(
             ),
         )
 
-    return add_to_study(path, addition, out=out, device=device, force=force, restart=restart)
+    return add_to_study(
+        path,
+        addition,
+        out=out,
+        device=device,
+        cluster=cluster,
+        force=force,
+        restart=restart,
+    )
 
 
 def _scaling(study: Study) -> ImageScaling:

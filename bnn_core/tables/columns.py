@@ -224,8 +224,10 @@ def _other_units(table: pd.DataFrame, source: str) -> list[str]:
     """A warning on a column of units beside the concentrations that holds no unit of these."""
     names = ALIASES["concentration_unit"]
     for column in table.columns:
+        if _METADATA.sub("", plain_name(column)) not in names:
+            continue
         units = as_text(table[column]).dropna().unique()
-        if _METADATA.sub("", plain_name(column)) in names and len(units):
+        if len(units):
             held = ", ".join(repr(unit) for unit in units[:3])
             return [
                 f"WARNING: '{column}' holds {held}, which is no known unit of concentration, and is "

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.tables.values import as_text, name_key, none_where
+from bnn_core.tables.values import as_text, each_once, name_key, none_where
 
 #: Wells of a plate -> (rows, columns), the smallest first.
 PLATE_FORMATS = {24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
@@ -22,7 +22,7 @@ _ROW_COLUMN = re.compile(
     r"r(?:ow)?[\s_:=-]*(\d{1,2}|[A-Z]{1,2})[\s_,;/-]*c(?:ol(?:umn)?)?[\s_:=-]*(\d{1,2})", re.I
 )
 #: Two numbers, such as (2, 3), 2-3 and 2/3.
-_PAIR = r"(\d{1,2}) ?[-_,;:/| ] ?(\d{1,2})"
+_PAIR = re.compile(r"(\d{1,2}) ?[-_,;:/| ] ?(\d{1,2})")
 _COUNTED_FROM_ZERO = "Columns of wells count from 0: {} is read as {}."
 
 
@@ -56,12 +56,13 @@ def normal_wells(wells: pd.Series) -> tuple[pd.Series, list[str]]:
     (A00 to H11) are moved to 1. Two numbers are read as row and column, with a warning, where all
     wells are so (`wells_from_pairs`).
     """
-    bare = wells.map(_bare, "ignore")
-    pairs = bare.dropna().astype(str).str.extract(f"^{_PAIR}$")
-    if len(pairs) and pairs.notna().all(axis=None):
+    pairs = {name: _PAIR.fullmatch(_bare(name)) for name in wells.dropna().unique()}
+    if pairs and all(pairs.values()):
         rows, columns = (
-            pairs[i].rename(f"{number} number of {wells.name}").reindex(wells.index)
-            for i, number in enumerate(("first", "second"))
+            wells.map({name: pair[i] for name, pair in pairs.items() if pair}).rename(
+                f"{number} number of {wells.name}"
+            )
+            for i, number in ((1, "first"), (2, "second"))
         )
         return wells_from_pairs(rows, columns, wells)
     parts = {name: _parts(name) for name in wells.dropna().unique()}
@@ -72,7 +73,7 @@ def normal_wells(wells: pd.Series) -> tuple[pd.Series, list[str]]:
         for name, position in parts.items()
         if position and _on_a_plate(position[0], position[1] + shift)
     }
-    normal = none_where(wells.map({n: names.get(n, n) for n in parts}), wells.isna())
+    normal = each_once(wells, lambda name: names.get(name, name))
     if not shift:
         return normal, []
     first = next(name for name, position in parts.items() if position and position[1] == 0)

@@ -285,7 +285,9 @@ GAIN, OFFSET = np.array([1.7, 1.3])[:, None, None], np.array([300, 40])[:, None,
 def unscaled(study):
     """The study as if its images had been used with one full scale for all plates."""
     meta = json.loads((study / "study.json").read_text())
-    (study / "study.json").write_text(json.dumps(meta | {"normalise": "none", "checksums": {}, "files": {}}))
+    (study / "study.json").write_text(
+        json.dumps(meta | {"normalise": "none", "checksums": {}, "files": {}})
+    )
     contrast = pd.read_parquet(study / "contrast.parquet")
     contrast.assign(low=0.0, high=4095.0).to_parquet(study / "contrast.parquet")
     return study
