@@ -302,9 +302,7 @@ def _joined_samples(
         seen[result.rows] += 1
         here = np.isin(result.rows, averaged)
         rows = result.rows[here]
-        means[np.searchsorted(averaged, rows)] += (
-            result.samples[here] / counts[rows, None, None]
-        )
+        means[np.searchsorted(averaged, rows)] += result.samples[here] / counts[rows, None, None]
     samples[averaged] = means
     return samples
 
