@@ -15,7 +15,7 @@ from bnn_core.measures.judged_units import Judged
 #: Accuracies that are asked for.
 TARGETS = (0.8, 0.9, 0.95)
 #: Cut-offs to choose from, as on the page's slider: every hundredth.
-CUTOFFS = np.arange(-100, 101) / 100
+SLIDER = np.arange(-100, 101) / 100
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def needed_accuracies(units_of: Mapping[str, Judged]) -> NeededAccuracies:
         grouped |= units.groups is not None
         for target in TARGETS:
             answer = needed_cutoff(
-                units.certainty, units.correct, target, units.groups, strata, CUTOFFS
+                units.certainty, units.correct, target, units.groups, strata, SLIDER
             )
             row = [method_of(method).name, percent(target)]
             if answer.cutoff is None:
