@@ -136,5 +136,11 @@ def test_the_constraints_name_a_version_of_every_dependency_and_nothing_else():
     names = [re.fullmatch(r"([a-z0-9-]+)==[0-9][0-9a-z.]*", pin)[1] for pin in pins]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["test"], *extras["fast"], *extras["login"]]
+    wanted = [
+        *project["dependencies"],
+        *extras["test"],
+        *extras["fast"],
+        *extras["login"],
+        *extras["cluster"],
+    ]
     assert {re.match(r"[A-Za-z0-9-]+", text)[0].lower() for text in wanted} <= set(names)

@@ -17,7 +17,7 @@ from bnn_core.base.limits import MOST_JSON_BYTES, demand_size
 from bnn_core.base.schema import problem_of
 
 #: Seconds for which a lock is tried again: it may just have been released.
-_WAIT = 0.3
+WAIT = 0.3
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
@@ -26,10 +26,13 @@ class TakenError(InputError):
 
 
 @contextmanager
-def alone(lock: Path, message: str, *, again: bool = False) -> Iterator[None]:
+def alone(
+    lock: Path, message: str, *, again: bool = False, patience: float = WAIT
+) -> Iterator[None]:
     """Hold the file `lock` for the block. The lock ends with the process, however that ends.
 
     The file names its holder. again: a thread that holds the lock may acquire it once more.
+    patience: seconds for which it is tried.
     Raises TakenError with `message`, and who holds it, while another process or thread does.
     OSError where the file cannot be written.
     """
@@ -37,7 +40,7 @@ def alone(lock: Path, message: str, *, again: bool = False) -> Iterator[None]:
 
     # The absolute path: filelock recognises a lock by it.
     lock = Path(lock).absolute()
-    held = FileLock(lock, timeout=_WAIT, is_singleton=again, on_acquired=_write_holder)
+    held = FileLock(lock, timeout=patience, is_singleton=again, on_acquired=_write_holder)
     try:
         held.acquire()
     except Timeout as error:

@@ -17,6 +17,7 @@ time; run it again to continue.
   bnn predict fields new-dyes/ --role new
   bnn predict screen 2024-06-plate7/ --layout platemap.xlsx   # a folder of the microscope
   bnn predict screen may.csv --deploy        # new plates: which mechanism, how sure, how unlike?
+  bnn predict screen june.csv --ray          # plates beside one another on a Ray cluster
 """
 
 import argparse
@@ -28,7 +29,13 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
 from bnn_core.commands.flags import add_cache_flag
 from bnn_core.commands.table_flags import add_table_flags, dry_run, plate_options, scanned
-from bnn_core.commands.training_flags import add_device_flags, chosen_device
+from bnn_core.commands.training_flags import (
+    add_device_flags,
+    add_ray_flags,
+    chosen_cluster,
+    chosen_device,
+)
+from bnn_core.datasets.anchoring import ANCHORS
 from bnn_core.datasets.image_folders import is_plate_folder
 from bnn_core.datasets.image_sets import split_name
 from bnn_core.datasets.mnist import data_root
@@ -44,8 +51,9 @@ from bnn_core.tables.reading import TABLE_ENDINGS
 #: Flags that only tables and folders of plates can follow.
 _OF_PLATES = (
     *("layout", "metadata", "pattern", "planes", "time", "images", "channels", "intensities"),
-    *("label", "batch", "control", "unlabelled", "map"),
+    *("label", "batch", "control", "unlabelled", "map", "anchor"),
 )
+_UNSET = (None, [], ANCHORS[0])
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +66,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="first train each method once more, on all compounds of the study. Without it, new images "
         "are predicted by the mean over the folds",
+    )
+    parser.add_argument(
+        "--anchor",
+        choices=ANCHORS,
+        default=ANCHORS[0],
+        help="controls: scale each new plate so that its untreated images (--control) are as bright "
+        "as the study's (default: none, scaled as in training)",
     )
     parser.add_argument(
         "--out",
@@ -76,6 +91,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_table_flags(parser)
     add_cache_flag(parser)
     add_device_flags(parser)
+    add_ray_flags(parser)
     parser.add_argument("--force", action="store_true", help="replace STUDY2 if it exists")
     parser.add_argument(
         "--restart",
@@ -119,7 +135,7 @@ def run(args: argparse.Namespace) -> str:
 def _demand_no_flags_of_plates(args: argparse.Namespace) -> None:
     """InputError for a flag that only a table or a folder of plates can follow."""
     for flag in _OF_PLATES:
-        if getattr(args, flag):
+        if getattr(args, flag) not in _UNSET:
             raise InputError(
                 f"--{flag} goes with a table or a folder of an instrument, and {args.given[0]} is "
                 "neither; leave the flag out"
@@ -128,6 +144,11 @@ def _demand_no_flags_of_plates(args: argparse.Namespace) -> None:
 
 def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> str:
     """Add the rows of each table to a study of measured features."""
+    if args.anchor != ANCHORS[0]:
+        raise InputError(
+            f"--anchor goes with images; study {study.name} is of measured features, and new rows are "
+            "always measured as its own were ('bnn study features … --anchor')"
+        )
     for flag in ("layout", "pattern", "planes", "time", "intensities", "images", "channels"):
         if getattr(args, flag):
             raise InputError(f"--{flag} goes with images; {study.name} is of measured features")
@@ -165,7 +186,12 @@ def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> st
 
 def _how(args: argparse.Namespace) -> dict[str, Any]:
     """The flags that say how a command runs."""
-    return {"device": chosen_device(args), "force": args.force, "restart": args.restart}
+    return {
+        "device": chosen_device(args),
+        "cluster": chosen_cluster(args),
+        "force": args.force,
+        "restart": args.restart,
+    }
 
 
 def _is_plates(text: str, args: argparse.Namespace) -> bool:
@@ -209,6 +235,7 @@ def _add_plates_to(
         out=out,
         role=args.role,
         deploy=args.deploy,
+        anchor=args.anchor,
         intensities=args.intensities,
         **_how(args),
     )

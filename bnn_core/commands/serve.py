@@ -23,7 +23,7 @@ The proxy must remove this header from what browsers send, and nobody may reach 
 """
 
 import argparse
-import importlib.util
+import importlib
 import ipaddress
 import os
 import re
@@ -35,7 +35,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import bnn_core
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, first_line
 from bnn_core.base.roots import CACHE, DATA_ROOTS, LOGIN, READ_ONLY, TRAINING
 from bnn_core.commands.flags import add_cache_flag, whole_number
 from bnn_core.study.catalogue import cache_root
@@ -183,8 +183,10 @@ def demand_secrets(path: Path) -> None:
         raise InputError(
             f"--login {path}: cookie_secret is short; use {_SECRET_LENGTH} random characters or more"
         )
-    if importlib.util.find_spec("authlib") is None:
-        raise InputError('--login needs Authlib: pip install ".[login]"')
+    try:
+        importlib.import_module("authlib.integrations.starlette_client")
+    except ImportError as error:  # Authlib, or the HTTP client that it needs
+        raise InputError(f'--login ({first_line(error)}): pip install ".[login]"') from error
 
 
 def is_local(address: str) -> bool:

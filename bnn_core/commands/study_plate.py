@@ -2,9 +2,10 @@
 
 IMAGES is a table or a folder. A table has a column of paths, or one per channel, and metadata of each
 image; column names of BBBC and CellProfiler are recognised. A folder comes from an instrument
-(ImageXpress, Opera Phenix, Operetta, Yokogawa, IN Cell, Incucyte, OME-Zarr); a plate map says what is
-in its wells. Rows without a label are predicted, but do not count for accuracy. You can interrupt the
-command at any time; run it again to continue.
+(ImageXpress, Opera Phenix, Operetta, Columbus, Yokogawa, IN Cell, Incucyte, ArrayScan, Cytation, Nikon,
+Leica, Zeiss, ScanR, Acquifer, OME-Zarr); a plate map says what is in its wells. Rows without a label are
+predicted, but do not count for accuracy. You can interrupt the command at any time; run it again to
+continue.
 
   bnn study plate fields.csv --label moa --group compound --preset quick
   bnn study plate fields.csv --label moa --group compound --folds 6 --jobs 2
@@ -13,6 +14,7 @@ command at any time; run it again to continue.
   bnn study plate 2024-05-plate1/ --layout platemap.xlsx --planes max --dry-run     # look first
   bnn study plate fields.csv --label moa --prepare-only    # then 'bnn fold STUDY K' on a cluster
   bnn study plate fields.csv --label moa --slurm           # then 'sbatch fields.sbatch'
+  bnn study plate fields.csv --label moa --ray head:6379 --ray-gpus 0.5    # on a Ray cluster
 """
 
 import argparse
@@ -24,7 +26,13 @@ from pathlib import Path
 from bnn_core.base.files import read_json, write_bytes
 from bnn_core.commands.flags import micrometres, out_folder, whole_number
 from bnn_core.commands.table_flags import add_table_flags, dry_run, plate_options, scanned
-from bnn_core.commands.training_flags import add_study_flags, add_train_flags, chosen_methods
+from bnn_core.commands.training_flags import (
+    add_ray_flags,
+    add_study_flags,
+    add_train_flags,
+    chosen_cluster,
+    chosen_methods,
+)
 from bnn_core.datasets.plate_options import PlateOptions
 from bnn_core.datasets.plates import source_name
 from bnn_core.datasets.preparation import ImageOptions
@@ -122,8 +130,9 @@ def add_fold_flags(parser: argparse.ArgumentParser, copies: bool = True) -> None
         metavar="N",
         type=whole_number(1),
         default=1,
-        help="folds at a time, each in a separate process (default: 1)",
+        help="trainings at a time, each a method of a fold in a separate process (default: 1)",
     )
+    add_ray_flags(group)
     group.add_argument(
         "--exclude",
         metavar="FILE",
@@ -181,7 +190,13 @@ def division(args: argparse.Namespace) -> Division:
 
 def running(args: argparse.Namespace) -> RunOptions:
     """The flags that say how a study of plates is run."""
-    return RunOptions(args.jobs, args.prepare_only or args.slurm, args.force, args.restart)
+    return RunOptions(
+        args.jobs,
+        chosen_cluster(args),
+        args.prepare_only or args.slurm,
+        args.force,
+        args.restart,
+    )
 
 
 def slurm_script(out: Path, folds: int) -> str:

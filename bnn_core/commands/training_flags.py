@@ -6,12 +6,14 @@ from pathlib import Path
 
 import torch
 
+from bnn_core.base.errors import InputError
 from bnn_core.base.methods import by_precedence
 from bnn_core.commands.flags import add_cache_flag, whole_number
 from bnn_core.networks.adaptive import AUTO
 from bnn_core.networks.device import usable_device
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.recipes.method_choice import Change, MethodChoice, Presets, choose_methods
+from bnn_core.recipes.workers import Cluster
 
 
 def add_device_flags(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +27,32 @@ def add_device_flags(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="CPU threads; on a small or busy machine one is often fastest (default: 1)",
     )
+
+
+def add_ray_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        nargs="?",
+        const="",
+        help="run the parts on a Ray cluster, HOST:PORT of its head (default: $RAY_ADDRESS, else this "
+        "machine); all machines have this program and see images and studies under the same paths",
+    )
+    parser.add_argument(
+        "--ray-gpus",
+        metavar="SHARE",
+        type=float,
+        default=0.0,
+        help="graphics cards for each part on the cluster, such as 0.5: then two share one "
+        "(default: none)",
+    )
+
+
+def chosen_cluster(args: argparse.Namespace) -> Cluster | None:
+    """The cluster of --ray; None without it."""
+    if args.ray is None and args.ray_gpus:
+        raise InputError("--ray-gpus goes with --ray")
+    return None if args.ray is None else Cluster(args.ray, args.ray_gpus)
 
 
 def add_study_flags(parser: argparse.ArgumentParser, name: str = "the kind's name") -> None:

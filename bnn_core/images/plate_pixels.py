@@ -81,6 +81,9 @@ class PlateReader:
         self._room = _KEEP_BYTES
         self._lock = threading.Lock()
 
+    def __reduce__(self):  # for another process: without what is kept in memory
+        return PlateReader, (self.workers, self._intensities)
+
     def read(self, files: Sequence[Path]) -> tuple[Decoded, str]:
         """One field and the hash of its files' bytes (16 hex digits)."""
         if None in files:

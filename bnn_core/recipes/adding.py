@@ -23,17 +23,11 @@ from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.image_sets import ImageSet
 from bnn_core.networks.saved import read_config
 from bnn_core.recipes import image_map
-from bnn_core.recipes.adding_blocks import (
-    Block,
-    NetworkSet,
-    PassProgress,
-    block_rows,
-    network_sets,
-    passes_of,
-    predict_block,
-)
+from bnn_core.recipes.adding_blocks import Block, network_sets
+from bnn_core.recipes.adding_prediction import look_at_blocks, predict_beside, predict_blocks
 from bnn_core.recipes.adding_result import finish_addition
 from bnn_core.recipes.image_set_blocks import image_set_blocks
+from bnn_core.recipes.workers import Cluster
 from bnn_core.study.checking import demand_networks
 from bnn_core.study.folder import ROLES, Study, open_study
 from bnn_core.study.lock import study_lock
@@ -78,6 +72,7 @@ def add_images(
     out: Path | None = None,
     role: str | None = None,
     device: str = "cpu",
+    cluster: Cluster | None = None,
     force: bool = False,
     restart: bool = False,
     most_sample_bytes: int = MOST_SAMPLE_BYTES,
@@ -86,9 +81,9 @@ def add_images(
 
     out: the new study; None re-makes `path` itself, swapped in when all is done. role: of all added
     images; None: "shifted" where the label is a class of the study, "new" where it is another,
-    "unlabelled" without one. Images are predicted by the networks that were trained on all
-    compounds where there are any, else by those of every fold, averaged; images of the study
-    itself as in the study.
+    "unlabelled" without one. cluster: predicts blocks of images beside one another. Images are
+    predicted by the networks that were trained on all compounds where there are any, else by those
+    of every fold, averaged; images of the study itself as in the study.
 
     Raises InputError when the study keeps no networks (it was imported), holds a set of that name
     already, or when its samples would grow above the limit and be lost; TakenError while another
@@ -122,6 +117,7 @@ def add_images(
         addition,
         out=out,
         device=device,
+        cluster=cluster,
         force=force,
         restart=restart,
         most_sample_bytes=most_sample_bytes,
@@ -136,6 +132,7 @@ def add_named_images(
     out: Path | None = None,
     role: str | None = None,
     device: str = "cpu",
+    cluster: Cluster | None = None,
     force: bool = False,
     restart: bool = False,
 ) -> Path:
@@ -149,6 +146,7 @@ def add_named_images(
             out=out,
             role=role,
             device=device,
+            cluster=cluster,
             force=force,
             restart=restart,
         )
@@ -160,6 +158,7 @@ def add_to_study(
     *,
     out: Path | None = None,
     device: str = "cpu",
+    cluster: Cluster | None = None,
     force: bool = False,
     restart: bool = False,
     most_sample_bytes: int = MOST_SAMPLE_BYTES,
@@ -190,33 +189,14 @@ def add_to_study(
         _copy_rest(study, making)
         new.before(making)
         sets = network_sets(study, folds, making)
-        _predict_all(study, making, new, sets, kept, device)
+        if new.looked_first:
+            look_at_blocks(making, new.blocks, cluster)
+        if cluster is None:
+            predict_blocks(study, making, new.blocks, sets, kept, device)
+        else:
+            predict_beside(study, making, new.blocks, sets, kept, cluster)
         keys = new.finish(making)
         return finish_addition(study, making, new.blocks, keys, sets, kept, lost)
-
-
-def _predict_all(
-    study: Study,
-    making: Path,
-    new: Addition,
-    sets: Sequence[NetworkSet],
-    kept: Sequence[str],
-    device: str,
-) -> None:
-    if new.looked_first:
-        try:
-            for block in new.blocks:
-                block.look(making)
-        except InputError:  # images that do not fit: nothing to continue with
-            shutil.rmtree(making)
-            raise
-    progress = PassProgress(sum(map(len, new.blocks)), passes_of(study, sets))
-    with progress.bar:
-        for block in new.blocks:
-            block.look(making)
-            progress.skip(len(block) - len(block_rows(making, block)))
-            predict_block(study, making, block, sets, kept, device, progress)
-            block.done(making)
 
 
 def adding_to(out: Path) -> bool:

@@ -111,8 +111,8 @@ def block_thumbnails(making: Path, block: Block) -> list[bytes | None]:
 class PassProgress:
     """A progress bar of images; each is predicted in several passes."""
 
-    def __init__(self, images: int, passes: int):
-        self.bar = tqdm(total=images, desc="predict", unit="image")
+    def __init__(self, images: int, passes: int, shown: bool = True):
+        self.bar = tqdm(total=images, desc="predict", unit="image", disable=not shown)
         self.passes, self.done = max(passes, 1), 0
 
     def update(self, images: int) -> None:

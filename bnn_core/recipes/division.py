@@ -7,6 +7,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.folds import grouped_folds, leave_one_group_out
+from bnn_core.recipes.workers import Cluster
 
 LEAVE_OUT = ("group", "batch", "label")
 DEFAULT_FOLDS = 6
@@ -59,10 +60,11 @@ class Division:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a study is made: folds at a time; whether only to plan the folds; whether a study or an
-    unfinished one at its place is replaced."""
+    """How a study is made: trainings at a time, or the cluster that runs them; whether only to plan
+    the folds; whether a study or an unfinished one at its place is replaced."""
 
     jobs: int = 1
+    cluster: Cluster | None = None
     prepare_only: bool = False
     force: bool = False
     restart: bool = False

@@ -17,6 +17,7 @@ from bnn_core.recipes.adding import Addition, add_to_study, added_roles, demand_
 from bnn_core.recipes.adding_blocks import DEPLOY, is_looked_at, keep_rows
 from bnn_core.recipes.deploying import ABOUT, train_deployed_features
 from bnn_core.recipes.plate_study import prepared_folder
+from bnn_core.recipes.workers import Cluster
 from bnn_core.study.folder import Study, content_hashes, open_study
 
 ROWS_AT_A_TIME = 2000
@@ -55,6 +56,7 @@ def predict_features(
     role: str | None = None,
     deploy: bool = False,
     device: str = "cpu",
+    cluster: Cluster | None = None,
     force: bool = False,
     restart: bool = False,
 ) -> Path:
@@ -92,7 +94,15 @@ def predict_features(
             finish=finish,
         )
 
-    return add_to_study(path, addition, out=out, device=device, force=force, restart=restart)
+    return add_to_study(
+        path,
+        addition,
+        out=out,
+        device=device,
+        cluster=cluster,
+        force=force,
+        restart=restart,
+    )
 
 
 def _keys(study: Study, rows: pd.DataFrame | None, name: str, digest: str | None) -> dict[str, Any]:

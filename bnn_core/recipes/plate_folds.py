@@ -3,18 +3,17 @@
 Any machine that shares the folder can run one.
 """
 
-import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Collection, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import redirect_stderr
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
-import torch
 from tqdm import tqdm
 
 from bnn_core.base.errors import RESTORE, InputError
-from bnn_core.base.files import TakenError, alone, read_json
+from bnn_core.base.files import WAIT, TakenError, alone, read_json
 from bnn_core.base.schema import Rule
 from bnn_core.datasets.folds import Fold, make_folds
 from bnn_core.datasets.sources import (
@@ -24,15 +23,21 @@ from bnn_core.datasets.sources import (
     read_source_table,
     source_key,
 )
-from bnn_core.networks.methods import training_order
+from bnn_core.networks.methods import builds_on, training_order
 from bnn_core.networks.saved import Settings, config_of
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.fold import run_method
+from bnn_core.recipes.jobs import last_line, progress_of
+from bnn_core.recipes.workers import Cluster, workers
 from bnn_core.study.description import Name
 
 PLAN = "plan.json"
 #: The rows of the study, with corrected labels.
 TABLE = "table.parquet"
+#: Seconds between two looks at what runs beside one another, and how many of these are shown.
+_LOOK_SECONDS, _MOST_SHOWN = 2.0, 3
+#: Seconds for which a training that another process runs is waited for.
+_PATIENCE_SECONDS = 60.0
 
 
 class Plan(TypedDict):
@@ -85,98 +90,137 @@ def read_plan(making: Path) -> tuple[Plan, PlateSource, list[Fold]]:
     return plan, source, folds
 
 
-def run_fold(making: Path, index: int, device: str = "cpu", quiet: bool = False) -> None:
-    """Run one fold of a planned study: train each method and predict. Finished parts are kept."""
+def run_fold(
+    making: Path,
+    index: int,
+    device: str = "cpu",
+    quiet: bool = False,
+    methods: Collection[str] | None = None,
+    patience: float = WAIT,
+) -> None:
+    """Run one fold of a planned study: train each method and predict. Finished parts are kept.
+
+    methods: some of the plan's (None: all); what they build on is finished. patience: seconds for
+    which a method that another process runs is waited for. Raises TakenError after that.
+    """
     plan, source, folds = read_plan(making)
     if not 0 <= index < len(folds):
         raise InputError(f"fold {index} does not exist: {making} has folds 0 to {len(folds) - 1}")
     (making / "folds").mkdir(exist_ok=True)
-    with alone(
-        making / "folds" / f"{index}.lock",
-        f"another process runs fold {index} of {making}; wait for it, or stop it",
-    ):
-        if index in missing_folds(making):
-            _run_fold(making, plan, source, folds[index], device, quiet)
+    configs = {m: config_of(c) for m, c in plan["configs"].items()}
+    todo = [m for m in training_order(configs) if (index, m) in _missing(making, plan)]
+    todo = [m for m in todo if methods is None or m in methods]
+    training = _training_set(source, folds[index]) if todo else None
+    for method in todo:
+        with alone(
+            making / "folds" / f"{index}.{method}.lock",
+            f"another process runs fold {index} of {making}; wait for it, or stop it",
+            patience=patience,
+        ):
+            run_method(
+                making / "folds" / str(index) / method,
+                replace(configs[method], seed=configs[method].seed + index),
+                training,
+                source.pixels(folds[index].predict),
+                folds[index].predict,
+                num_samples=plan["num_samples"],
+                sample_seed=plan["sample_seed"] + index,
+                training_rows=folds[index].train,
+                device=device,
+                quiet=quiet,
+            )
 
 
-def _run_fold(
-    making: Path, plan: Plan, source: PlateSource, fold: Fold, device: str, quiet: bool
-) -> None:
-    index, targets = fold.index, source.targets()
-    train_images, train_targets = source.pixels(fold.train), targets[fold.train]
-    training = TrainingSet(
-        train_images,
-        train_targets,
-        len(source.classes),
-        class_weights=inverse_frequency_weights(train_targets, len(source.classes)),
+def _training_set(source: PlateSource, fold: Fold) -> TrainingSet:
+    targets, classes = source.targets()[fold.train], len(source.classes)
+    return TrainingSet(
+        source.pixels(fold.train),
+        targets,
+        classes,
+        class_weights=inverse_frequency_weights(targets, classes),
         groups=source.table["group"].to_numpy()[fold.train],
     )
-    configs = {m: config_of(c) for m, c in plan["configs"].items()}
-    for method in training_order(configs):
-        config = configs[method]
-        run_method(
-            making / "folds" / str(index) / method,
-            replace(config, seed=config.seed + index),
-            training,
-            source.pixels(fold.predict),
-            fold.predict,
-            num_samples=plan["num_samples"],
-            sample_seed=plan["sample_seed"] + index,
-            training_rows=fold.train,
-            device=device,
-            quiet=quiet,
-        )
+
+
+def _missing(making: Path, plan: Plan) -> list[tuple[int, str]]:
+    """(fold, method) of what is not finished."""
+    return [
+        (k, method)
+        for method in plan["configs"]
+        for k in range(len(plan["parts"]))
+        if not (making / "folds" / str(k) / method / "prediction.npz").is_file()
+    ]
 
 
 def missing_folds(making: Path) -> list[int]:
     """Numbers of the unfinished folds."""
-    plan = read_json(making / PLAN, Plan)
-    return [
-        k
-        for k in range(len(plan["parts"]))
-        if not all(
-            (making / "folds" / str(k) / m / "prediction.npz").is_file() for m in plan["configs"]
-        )
-    ]
+    return sorted({k for k, _ in _missing(making, read_json(making / PLAN, Plan))})
 
 
-def run_folds(making: Path, device: str = "cpu", jobs: int = 1) -> None:
-    """Run all missing folds, `jobs` at a time in separate processes."""
-    missing, busy = missing_folds(making), []
-    if jobs == 1:
-        for index in missing:
+def run_folds(
+    making: Path, device: str = "cpu", jobs: int = 1, cluster: Cluster | None = None
+) -> None:
+    """Run all missing folds: here one after another, or `jobs` trainings at a time in processes of
+    their own, or on a cluster. Raises TakenError for folds that another process runs."""
+    if jobs > 1 or cluster is not None:
+        busy = _run_beside(making, cluster.device if cluster else device, jobs, cluster)
+    else:
+        busy = set()
+        for index in missing_folds(making):
             try:
                 run_fold(making, index, device)
             except TakenError:
-                busy.append(str(index))
-        _demand_none(busy, making)
-        return
-    threads = torch.get_num_threads()
-    with (
-        tqdm(total=len(missing), desc="folds", unit="fold") as bar,
-        ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
-    ):
-        running = [
-            pool.submit(_run_fold_quietly, making, index, device, threads) for index in missing
-        ]
-        for done in as_completed(running):
-            try:
-                done.result()
-            except TakenError:
-                busy.append(str(missing[running.index(done)]))
-            bar.update()
-    _demand_none(busy, making)
-
-
-def _demand_none(busy: list[str], making: Path) -> None:
+                busy.add(index)
     if busy:
         raise TakenError(
-            f"{making}: another process runs fold {', '.join(busy)}, the others are finished; run "
-            "the same command again when that process has ended"
+            f"{making}: another process runs fold {', '.join(map(str, sorted(busy)))}, the others "
+            "are finished; run the same command again when that process has ended"
         )
 
 
-def _run_fold_quietly(making: Path, index: int, device: str, threads: int) -> None:
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    torch.set_num_threads(threads)
-    run_fold(making, index, device, quiet=True)
+def _run_beside(making: Path, device: str, jobs: int, cluster: Cluster | None) -> set[int]:
+    """Run what is missing, each method of a fold by itself; the folds that others run."""
+    plan = read_json(making / PLAN, Plan)
+    bases = {m: builds_on(m, config_of(c)) for m, c in plan["configs"].items()}
+    waiting, busy = _missing(making, plan), set[int]()
+    running: dict[Future, tuple[int, str]] = {}
+    (making / "folds").mkdir(exist_ok=True)
+    with (
+        tqdm(total=len(waiting), desc="folds", unit="training") as bar,
+        workers(jobs, cluster, making, device) as submit,
+    ):
+        while waiting or running:
+            unfinished = {*waiting, *running.values()}
+            for step in [s for s in waiting if (s[0], bases[s[1]]) not in unfinished]:
+                waiting.remove(step)
+                running[submit(_run_step, *step)] = step
+            for future in wait(running, _LOOK_SECONDS, FIRST_COMPLETED).done:
+                index, _ = running.pop(future)
+                problem = future.result()
+                if isinstance(problem, TakenError):
+                    busy.add(index)
+                    waiting = [step for step in waiting if step[0] != index]
+                elif problem is not None:
+                    raise problem
+                bar.update()
+            bar.set_postfix_str(_running_now(making, running.values()))
+    return busy
+
+
+def _running_now(making: Path, steps: Iterable[tuple[int, str]]) -> str:
+    """How far trainings are that run beside one another, and the time that each has left."""
+    lines = [last_line(_log(making, *step)) for step in sorted(steps)]
+    shown = [progress_of(line)[1] for line in lines if line]
+    more = f"; {len(shown) - _MOST_SHOWN} more" if len(shown) > _MOST_SHOWN else ""
+    return "; ".join(shown[:_MOST_SHOWN]) + more
+
+
+def _log(making: Path, index: int, method: str) -> Path:
+    return making / "folds" / f"{index}.{method}.log"
+
+
+def _run_step(making: Path, device: str, index: int, method: str) -> None:
+    """In a worker: one method of one fold. Its progress goes to a file that `run_folds` reads."""
+    with open(_log(making, index, method), "w") as log, redirect_stderr(log):
+        # A worker of a lost machine or of a killed run may still end.
+        run_fold(making, index, device, methods=[method], patience=_PATIENCE_SECONDS)

@@ -196,7 +196,7 @@ def make_plate_study(
             tell(warning)
         if running.prepare_only:
             return making
-        run_folds(making, choice.device, running.jobs)
+        run_folds(making, choice.device, running.jobs, running.cluster)
         return assemble_study(making, choice.device)
 
 

@@ -61,27 +61,24 @@ CREATE TRIGGER events_remain BEFORE DELETE ON events
     BEGIN SELECT RAISE(ABORT, 'the review log is append-only'); END;
 """
 
-#: Network file systems with locks between machines: safe with a rollback journal. A write-ahead log
-#: is never safe on a network, because it needs memory shared by all its users.
-LOCKED_NETWORK = {
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb",
-    "smb2",
-    "smb3",
-    "smbfs",
-    "lustre",
-    "gpfs",
-    "ceph",
-    "beegfs",
-    "afs",
-    "9p",
-    "virtiofs",
-    "vboxsf",
-    "drvfs",
-    "fuse.ceph",
-    "fuse.glusterfs",
+#: File systems of one machine. A write-ahead log needs memory shared by all its users, which no
+#: network has; a rollback journal needs only locks, and is used on every other file system.
+LOCAL = {
+    *(
+        "ext2",
+        "ext3",
+        "ext4",
+        "xfs",
+        "btrfs",
+        "zfs",
+        "f2fs",
+        "jfs",
+        "reiserfs",
+        "bcachefs",
+        "nilfs2",
+    ),
+    *("tmpfs", "ramfs", "rootfs", "overlay", "aufs", "squashfs", "iso9660", "ecryptfs"),
+    *("fuseblk", "ntfs", "ntfs3", "vfat", "exfat", "hfsplus", "apfs", "ufs", "fuse.fuse-overlayfs"),
 }
 #: Network file systems without such locks: two machines could overwrite each other's reviews.
 LOCKLESS_NETWORK = {
@@ -102,7 +99,7 @@ LOCAL_LOCKS = {"nolock", "local_lock=all", "local_lock=posix", "nobrl", "localfl
 
 
 def journal_mode(path: Path, mounts: str | None = None) -> str:
-    """'wal' on a local disk, 'delete' (a rollback journal) on a network one.
+    """'wal' on a local disk, 'delete' (a rollback journal) on a network or an unknown one.
 
     mounts: text of /proc/self/mounts, read when None; without it (macOS, Windows) only a UNC path
     is known to be on a network. Raises InputError on a file system that cannot lock a file between
@@ -125,14 +122,13 @@ def journal_mode(path: Path, mounts: str | None = None) -> str:
         # The last mount on a point hides the earlier ones.
         if path.is_relative_to(where) and len(where) >= len(point):
             point, kind, options = where, fields[2], fields[3]
-    if kind in LOCKLESS_NETWORK or (
-        kind in LOCKED_NETWORK and LOCAL_LOCKS & set(options.split(","))
-    ):
+    local = kind in LOCAL or not kind
+    if kind in LOCKLESS_NETWORK or (not local and LOCAL_LOCKS & set(options.split(","))):
         raise InputError(
             f"{path} is on {point} ({kind}), where two machines can write at once and lose "
             "reviews; keep the studies on a local disk (--cache or BNN_CACHE)"
         )
-    return "delete" if kind in LOCKED_NETWORK else "wal"
+    return "wal" if local else "delete"
 
 
 @contextmanager

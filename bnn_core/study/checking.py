@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from bnn_core.study.checksums import (
     of_files,
     write_description,
 )
+from bnn_core.study.description import read_description
 from bnn_core.study.folder import Study, open_study
 from bnn_core.study.lock import study_lock
 
@@ -130,6 +132,22 @@ def record_checksums(path: str | os.PathLike) -> int:
         sums = of_files(study.path, files)
         write_description(study.path, written | {"files": files, CHECKSUMS: sums})
     return len(files)
+
+
+def record_file(folder: Path, name: str) -> None:
+    """Record a file that was added to a finished study, or replaced in it, in its study.json.
+
+    The caller holds the study's lock. A study.json that was changed by hand, or that is older than
+    checksums, stays as it is.
+    """
+    text = (folder / STUDY_FILE).read_bytes()
+    meta = read_description(folder)
+    if not meta[CHECKSUMS] or description_problem(text, meta):
+        return
+    written = read_json(folder / STUDY_FILE)
+    written["files"][name] = (folder / name).stat().st_size
+    written[CHECKSUMS][name] = of_file(folder / name)
+    write_description(folder, written)
 
 
 def _check_summary(study: Study, method: str) -> list[str]:

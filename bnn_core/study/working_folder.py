@@ -158,6 +158,7 @@ def working_files(making: Path) -> set[Path]:
         "folds/**/training.pt",
         "deploy/**/training.pt",
         "folds/*.lock",
+        "folds/*.log",
         "**/.*.part",
         f"{ADDING}/*",
     )

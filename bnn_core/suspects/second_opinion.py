@@ -26,6 +26,7 @@ from bnn_core.base.files import atomic_path
 from bnn_core.base.reading import read_parquet, read_parquet_note
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.uncertainty import Moments, summarise
+from bnn_core.study.checking import record_file
 from bnn_core.study.folder import Study
 from bnn_core.study.lock import study_lock
 from bnn_core.study.tables import demand_columns
@@ -199,15 +200,17 @@ def save_opinion(study: Study, features: Profiles, control: str | None) -> Saved
             f"{features.source} and study {study.name} have no compound in common; both need a "
             "column of compounds with the same names"
         )
-    path = write_opinion(study.path, table, features.source)
+    with study_lock(study.path):
+        path = write_opinion(study.path, table, features.source)
+        record_file(study.path, OPINION_FILE)
     return SavedOpinion(path, int(counted["correct"].sum()), len(counted), len(shared), len(known))
 
 
 def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
     """Save a second opinion in the study's folder; it replaces an earlier one.
 
-    It is no part of the study's fingerprint, and `bnn check` does not check it. Raises
-    TakenError while another process makes the study again.
+    It is no part of the study's fingerprint. Raises TakenError while another process makes the study
+    again.
     """
     path = Path(study) / OPINION_FILE
     arrow = pa.Table.from_pandas(table, preserve_index=False)

@@ -1,6 +1,7 @@
 """Kill two writers of one review log at random moments, hundreds of times, and look for losses.
 
     python tests/benchmarks/review_kill.py --rounds 400
+    python tests/benchmarks/review_kill.py --rounds 400 --journal delete    # as on a network
 
 Two processes flag (and now and then undo) as fast as they can; both get SIGKILL after 0 to 200 ms,
 often while the file is being made, a commit is under way or the log is folded into the file. What a
@@ -110,7 +111,13 @@ def main():
     )
     parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--within", type=float, default=0.2, help="seconds before the kill")
+    parser.add_argument(
+        "--journal", choices=("wal", "delete"), help="as on a local disk, or on a network"
+    )
     args = parser.parse_args()
+    if args.journal:
+        store.journal_mode = lambda path: args.journal
     draw, study = random.Random(args.seed), study_of(IMAGES)
     acknowledged, problems, died = 0, [], 0
     for first in range(0, args.rounds, ROUNDS_PER_FILE):
@@ -118,7 +125,7 @@ def main():
             root = Path(folder)
             for _ in range(min(ROUNDS_PER_FILE, args.rounds - first)):
                 children = [start_writer(root, study, name) for name in ("Ada", "Ben")]
-                time.sleep(draw.uniform(0, 0.2))
+                time.sleep(draw.uniform(0, args.within))
                 for child in children:
                     os.kill(child, signal.SIGKILL)
                 ends = [os.waitpid(child, 0)[1] for child in children]

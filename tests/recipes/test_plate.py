@@ -244,7 +244,7 @@ def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
     ]
     assert cli.main(argv) == 0
     (making / "folds").mkdir()
-    with alone(making / "folds" / "0.lock", ""):
+    with alone(making / "folds" / "0.standard.lock", ""):
         assert cli.main(["fold", str(out), "0"]) == 2
     assert "fold 0 of" in (err := capsys.readouterr().err) and "another process" in err
     # Another size is refused before the small images of this one are made anew.

@@ -146,6 +146,7 @@ server:/export /home nfs4 rw,vers=4.2 0 0
 server:/old /old nfs rw,vers=3,nolock 0 0
 //nas/lab /mnt/lab cifs rw,uid=1000 0 0
 me@host:/data /mnt/far fuse.sshfs rw 0 0
+new:/fs /mnt/new somefs rw 0 0
 """
 
 
@@ -156,6 +157,7 @@ me@host:/data /mnt/far fuse.sshfs rw 0 0
         ("/home/ada/cache/reviews.sqlite", "delete"),
         ("/home/local disk/cache/reviews.sqlite", "wal"),
         ("/mnt/lab/reviews.sqlite", "delete"),
+        ("/mnt/new/reviews.sqlite", "delete"),
         ("/homework/reviews.sqlite", "wal"),
     ],
 )

@@ -9,7 +9,7 @@ from small_studies import parts
 from bnn_core.base.errors import InputError
 from bnn_core.commands.cli import main
 from bnn_core.study import checksums
-from bnn_core.study.checking import check_study, record_checksums
+from bnn_core.study.checking import check_study, record_checksums, record_file
 from bnn_core.study.folder import file_sizes, open_study
 from bnn_core.study.working_folder import open_making
 from bnn_core.study.writing import finish_study
@@ -54,6 +54,21 @@ def test_one_changed_byte_is_found_in_any_file(folder):
             assert is_noticed(folder), (name, place)
             (folder / name).write_bytes(whole)
     assert check_study(folder) == []
+
+
+def test_a_file_that_is_added_later_is_recorded_too(folder):
+    (folder / "later.bin").write_bytes(b"abc")
+    record_file(folder, "later.bin")
+    assert check_study(folder) == []
+    change(folder / "later.bin", 1)
+    assert check_study(folder) == ["later.bin is damaged: its checksum differs"]
+    record_file(folder, "later.bin")
+    assert check_study(folder) == []
+    # A study.json that was changed by hand is not made to look as if it were not.
+    changed = (folder / "study.json").read_text().replace('"synthetic": false', '"synthetic": true')
+    (folder / "study.json").write_text(changed)
+    record_file(folder, "later.bin")
+    assert (folder / "study.json").read_text() == changed and is_noticed(folder)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,141 @@
+"""Parts of a study that run beside one another: in processes of this machine, or on a Ray cluster.
+
+A part is a function and small arguments. What it makes is in the study's working folder, which all
+machines of a cluster see under the same path, as they see the images. A part is idempotent: Ray
+gives a part of a lost machine to another one, and a second run of the command finds what is there.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any
+
+import torch
+
+from bnn_core.base.errors import InputError, first_line
+
+INSTALL = 'pip install "bnn-cell-images[cluster]"'
+#: So often a part is given to another machine when the one that ran it is lost.
+RETRIES = 5
+_ADDRESS = re.compile(r"|auto|local|(ray://)?(\[[\da-fA-F:]+\]|[\w.-]+):\d+")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Ray cluster and what each part takes of it.
+
+    address: HOST:PORT of its head; "": that of $RAY_ADDRESS, else the cluster that runs on this
+    machine, else a new one of this machine alone. gpus: graphics cards per part, such as 0.5; 0:
+    parts run on processors. Raises InputError for another address or number.
+    """
+
+    address: str = ""
+    gpus: float = 0.0
+
+    def __post_init__(self):
+        if not _ADDRESS.fullmatch(self.address):
+            raise InputError(
+                f"--ray {self.address}: an address HOST:PORT expected; without one, give --ray as the "
+                "last word of the command"
+            )
+        if not (0 <= self.gpus <= 1 or (self.gpus > 1 and float(self.gpus).is_integer())):
+            raise InputError(
+                f"--ray-gpus {self.gpus:g}: a part of a graphics card such as 0.5, or a whole number "
+                "of them, expected"
+            )
+
+    @property
+    def device(self) -> str:
+        """The torch device of a part; Ray shows a part only the cards that it may use."""
+        return "cuda" if self.gpus else "cpu"
+
+
+#: Starts a function with its arguments as one part.
+Submit = Callable[..., "Future[InputError | None]"]
+
+
+@contextmanager
+def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Submit]:
+    """Yield `submit(function, *arguments)`, which starts `function(*shared, *arguments)` as a part;
+    its future gives None, or the InputError that the function raised.
+
+    jobs: parts at a time on this machine, where there is no cluster. shared: goes to each machine
+    of a cluster once. Parts that have not started are dropped when the block ends with an error.
+    Raises InputError without Ray, without the cluster, and for a part that was lost too often.
+    """
+    threads = torch.get_num_threads()
+    if cluster is not None:
+        with _ray_workers(cluster, threads, shared) as submit:
+            yield submit
+        return
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    try:
+        yield lambda function, *arguments: pool.submit(_part, threads, function, arguments, *shared)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _ray_workers(cluster: Cluster, threads: int, shared: tuple) -> Iterator[Submit]:
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError(f"--ray needs Ray on every machine: {INSTALL}") from error
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    here = not ray.is_initialized()
+    if here:
+        try:
+            ray.init(address=cluster.address or None, log_to_driver=False, logging_level="ERROR")
+        except Exception as error:  # of many types
+            raise InputError(
+                f"--ray {cluster.address}: no Ray cluster answers ({first_line(error)}); start one "
+                "with 'ray start --head' and give the address that it prints"
+            ) from error
+    try:
+        part = ray.remote(_part).options(
+            num_cpus=threads, num_gpus=cluster.gpus, max_retries=RETRIES
+        )
+        _demand_room(ray, cluster, threads)
+        kept = [ray.put(value) for value in shared]
+        yield lambda function, *arguments: part.remote(threads, function, arguments, *kept).future()
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error
+    except ray.exceptions.RayError as error:
+        raise InputError(
+            f"a part on the Ray cluster was lost ({first_line(error)}); run the same command again "
+            "to continue"
+        ) from error
+    finally:
+        if here:
+            ray.shutdown()
+
+
+def _demand_room(ray: Any, cluster: Cluster, threads: int) -> None:
+    """InputError where no machine of the cluster, as it is now, can run a part: Ray would wait."""
+    if not any(
+        node["Alive"]
+        and node["Resources"].get("CPU", 0) >= threads
+        and node["Resources"].get("GPU", 0) >= cluster.gpus
+        for node in ray.nodes()
+    ):
+        raise InputError(
+            f"no machine of the Ray cluster has {threads} processors and {cluster.gpus:g} graphics "
+            "cards for a part; change --threads or --ray-gpus"
+        )
+
+
+def _part(
+    threads: int, function: Callable[..., None], arguments: tuple, *shared: object
+) -> InputError | None:
+    """In the worker: run a part."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+    try:
+        function(*shared, *arguments)
+    except InputError as error:
+        return error
+    return None

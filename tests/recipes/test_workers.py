@@ -1,0 +1,124 @@
+"""Trainings beside one another: their order, folds that others run, and a cluster that is not there.
+
+tests/benchmarks/ray_cluster.py runs a real cluster, and kills parts of it.
+"""
+
+import sys
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import pytest
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.files import TakenError, write_json
+from bnn_core.commands import cli
+from bnn_core.networks.settings import TrainConfig, settings_of
+from bnn_core.recipes import plate_folds
+from bnn_core.recipes.plate_folds import PLAN, run_folds
+from bnn_core.recipes.workers import Cluster, workers
+
+CONFIGS = {
+    "vi": TrainConfig(start="standard"),
+    "ensemble": TrainConfig(bayesian=False),
+    "standard": TrainConfig(bayesian=False),
+}
+
+
+@pytest.fixture
+def making(tmp_path):
+    plan = {
+        "title": "t", "kind": "plate", "source": "s", "parts": [["a"], ["b"], ["c"]],
+        "leave_batch_out": False, "keep_weights": True, "num_samples": 4, "sample_seed": 0,
+        "extra": {}, "settings": {}, "configs": {m: settings_of(c) for m, c in CONFIGS.items()},
+    }  # fmt: skip
+    write_json(tmp_path / PLAN, plan)
+    return tmp_path
+
+
+@pytest.fixture
+def begun(making, monkeypatch):
+    """What is trained, in order; every part ends as soon as somebody waits for it."""
+    steps, problems = [], {}
+
+    def train(folder, index, device, methods, patience):
+        (method,) = methods
+        steps.append((index, method))
+        if (index, method) in problems:
+            raise problems[index, method]
+        done = folder / "folds" / str(index) / method
+        done.mkdir(parents=True)
+        (done / "prediction.npz").touch()
+
+    @contextmanager
+    def at_once(jobs, cluster, *shared):
+        def submit(function, *arguments):
+            future = Future()
+            try:
+                function(*shared, *arguments)
+                future.set_result(None)
+            except InputError as error:
+                future.set_result(error)
+            return future
+
+        yield submit
+
+    monkeypatch.setattr(plate_folds, "run_fold", train)
+    monkeypatch.setattr(plate_folds, "workers", at_once)
+    return steps, problems
+
+
+def test_what_builds_on_a_network_waits_for_it_and_nothing_else_does(making, begun):
+    run_folds(making, jobs=2)
+    steps = begun[0]
+    assert sorted(steps) == sorted((k, m) for k in range(3) for m in CONFIGS)
+    for fold in range(3):
+        assert steps.index((fold, "standard")) < steps.index((fold, "vi"))
+    assert {method for _, method in steps[:6]} == {"standard", "ensemble"}
+    steps.clear()
+    run_folds(making, jobs=2)
+    assert steps == []
+
+
+def test_a_fold_of_another_process_is_left_to_it_and_the_others_are_finished(making, begun):
+    steps, problems = begun
+    problems[1, "standard"] = TakenError("taken")
+    with pytest.raises(TakenError, match="another process runs fold 1, "):
+        run_folds(making, jobs=2)
+    assert plate_folds.missing_folds(making) == [1]
+    assert (1, "vi") not in steps and len(steps) == 8
+    problems[1, "standard"] = InputError("the loss is not finite")
+    with pytest.raises(InputError, match="not finite"):
+        run_folds(making, jobs=2)
+    problems.clear()
+    run_folds(making, jobs=2)
+    assert plate_folds.missing_folds(making) == []
+
+
+def test_without_ray_one_line_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with (
+        pytest.raises(InputError, match=r'pip install "bnn-cell-images\[cluster\]"'),
+        workers(1, Cluster()),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--ray-gpus", "0.5"], "goes with --ray"),
+        (["--ray", "fields.csv"], "HOST:PORT expected"),
+        (["--ray", "--ray-gpus", "1.5"], "whole number"),
+        (["--ray", "--ray-gpus", "nan"], "whole number"),
+        (["--ray", "--ray-gpus=-1"], "whole number"),
+    ],
+)
+def test_a_cluster_that_cannot_be_is_refused_before_anything_is_read(words, message, capsys):
+    assert cli.main(["study", "plate", "no.csv", "--label", "x", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_addresses_of_a_cluster():
+    for address in ("", "auto", "head:6379", "10.0.0.1:6379", "ray://head:10001", "[::1]:6379"):
+        assert Cluster(address).device == "cpu"
+    assert Cluster("head:6379", gpus=0.5).device == "cuda"
