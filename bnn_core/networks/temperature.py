@@ -30,7 +30,8 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
             ((softmax(logits * np.exp(-log_tau), axis=1) - onehot) ** 2).sum(axis=1).mean()
         )
 
-    grid = np.linspace(*np.log(LIMITS), 93)  # steps of 10 %
+    coldest, hottest = np.log(LIMITS)
+    grid = np.linspace(coldest, hottest, 93)  # steps of 10 %
     best = int(np.argmin([brier(x) for x in grid]))
     around = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     fine = minimize_scalar(brier, bounds=around, method="bounded", options={"xatol": 1e-6})
