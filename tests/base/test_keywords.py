@@ -21,7 +21,7 @@ def test_flags_become_keywords(message, seen):
 
 def test_errors_at_the_door_name_keywords(tmp_path):
     table = pd.DataFrame({"p_a": [0.4, 0.6], "p_b": [0.6, 0.4], "label": ["a", "b"]})
-    with pytest.raises(bnn.InputError, match="^method=magic") as caught:
+    with pytest.raises(bnn.InputError, match=r"^method=magic") as caught:
         bnn.import_predictions(table, tmp_path / "s", method="magic")
     assert "--" not in str(caught.value)
     assert bnn.import_predictions is bnn.import_predictions
