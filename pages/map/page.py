@@ -45,7 +45,7 @@ COLOURINGS = {
 }
 NO_LABEL, OTHERS, UNDECIDED = "no label", "others", "not decided"
 VERDICTS = {"not counted": UNKNOWN, "right": RIGHT, "wrong": WRONG}
-#: Parameter of the address: what is selected, see `gestures.as_text`.
+#: Parameter of the address: what is selected, see `gestures.selection_text`.
 SELECTED = "selected"
 #: In the session: how often a selection was cleared outside the chart.
 _ROUNDS = "_map_rounds"
@@ -117,7 +117,7 @@ def selected(event: dict, positions: np.ndarray, rows: np.ndarray) -> np.ndarray
 def put_selected(study: Study) -> None:
     """Put the selection of the chart into the address; a callback."""
     state = st.session_state[f"map_{study.name}_{st.session_state.get(_ROUNDS, 0)}"]
-    if text := gestures.as_text(state["selection"], study):
+    if text := gestures.selection_text(state["selection"], study):
         st.query_params[SELECTED] = text
     else:
         st.query_params.pop(SELECTED, None)

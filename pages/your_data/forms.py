@@ -158,7 +158,7 @@ def notes(doubts: Sequence[str], notes: Sequence[str]) -> None:
             st.markdown(f"- {plain(note)}")
 
 
-def stamp(path: Path) -> tuple[int, int] | None:
+def file_stamp(path: Path) -> tuple[int, int] | None:
     """Time and size of a file or folder: what is cached of it is as old as these."""
     try:
         status = roots.readable(path).stat()
