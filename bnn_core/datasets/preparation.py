@@ -171,14 +171,8 @@ def plate_jobs(
     for plate, positions in sorted(_positions_by(plates.astype(str).to_numpy()).items()):
         files = [[image_root / path if path else None for path in paths[i]] for i in positions]
         stamps = [[str(path), *(stamp(path) if path else (0, 0))] for f in files for path in f]
-        jobs.append(
-            PlateJob(
-                plate,
-                positions,
-                files,
-                short_digest(json.dumps([plate, stamps, intensities]).encode()),
-            )
-        )
+        key = short_digest(json.dumps([plate, stamps, intensities]).encode())
+        jobs.append(PlateJob(plate, positions, files, key))
     return jobs
 
 
