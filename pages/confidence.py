@@ -113,7 +113,7 @@ def draw_histograms(study: Study, level: str, units_of: dict[str, Judged]) -> No
             value=True,
             key="log",
             bind="query-params",
-            help="Shows single mistakes beside thousands of right images.",
+            help="Shows even single mistakes among thousands of right images.",
         )
         marks.clickable_chart(
             _distributions(filters.key(study), cut, level, log, tuple(units_of), study),

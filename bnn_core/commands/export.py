@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> str:
         )
         return f"{args.out}: {count(len(table), 'image')}"
     if args.filter is not None:
-        raise InputError(f"--filter goes with --table flagged only, not {args.table}")
+        raise InputError(f"--filter works only with --table flagged, not {args.table}")
     kind, log = format_of(args.out, args.format), ReviewLog(root)
     labels = args.table == "labels"
     table = corrected_labels(study, log) if labels else study_decision_list(study, log)
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> str:
 
 def _short(args: argparse.Namespace, study: Study, root: Path) -> str:
     if args.table != "flagged":
-        raise InputError(f"--short goes with --table flagged only, not {args.table}")
+        raise InputError(f"--short works only with --table flagged, not {args.table}")
     kind = args.out.suffix.lower()
     if kind not in (".csv", ".xlsx") or args.format not in (None, "csv"):
         raise InputError(f"--out {args.out} must end in .csv or .xlsx with --short")

@@ -51,7 +51,7 @@ def add_ray_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> 
 def chosen_cluster(args: argparse.Namespace) -> Cluster | None:
     """The cluster of --ray; None without it."""
     if args.ray is None and args.ray_gpus:
-        raise InputError("--ray-gpus goes with --ray")
+        raise InputError("--ray-gpus works only with --ray")
     return None if args.ray is None else Cluster(args.ray, args.ray_gpus)
 
 

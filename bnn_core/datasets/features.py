@@ -164,7 +164,7 @@ def _read(path: Path, metadata: Path | None) -> tuple[pd.DataFrame, np.ndarray |
     if path.suffix.lower() != ".npy":
         if metadata is not None:
             raise InputError(
-                f"--metadata goes with an array (.npy); {path} has columns of metadata itself"
+                f"--metadata works only with an array (.npy); {path} has columns of metadata itself"
             )
         return read_table(path), None
     if metadata is None:

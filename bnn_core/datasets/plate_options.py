@@ -99,7 +99,7 @@ def as_source(path: Path, options: PlateOptions) -> Path | FolderScan:
         return scan_folder(path, options.pattern)
     for flag in ("pattern", "planes", "time"):
         if getattr(options, flag):
-            raise InputError(f"--{flag} goes with a folder of images; {path} is none")
+            raise InputError(f"--{flag} works only with a folder of images; {path} is not one")
     return path
 
 
@@ -109,7 +109,7 @@ def _fields(
     """One row per field or channel, names of the channels, the folder of the files, notes."""
     if isinstance(source, FolderScan):
         if options.images is not None:
-            raise InputError(f"--images goes with a table; {path} holds the images itself")
+            raise InputError(f"--images works only with a table; {path} holds the images itself")
         raw, notes = source.fields(options.planes, options.time)
         return raw, source.channels or None, source.root, notes
     root = readable(options.images or path.parent).resolve()
