@@ -24,6 +24,7 @@ from bnn_core.measures.levels import (
     LEVEL_RULES,
     RULES,
     aggregate,
+    aggregate_by_rules,
     available_levels,
     scored_rows,
     unit_columns,
@@ -58,6 +59,12 @@ def judged_units(
     At the level "image" these are the scored rows of `table` with their index (the study's row
     numbers), without probabilities, identities and paths.
     """
+    rows = _judged_rows(table, level, classes)
+    return rows if level == "image" else aggregate(rows, level, classes, rule)
+
+
+def _judged_rows(table: pd.DataFrame, level: str, classes: Sequence[str]) -> pd.DataFrame:
+    """The scored rows of a table with the columns that the units of a level need."""
     if level == "image":
         # So that a selection of a million rows stays small.
         bulky = ("p_", "path", "quality_", "image_id", "content_hash")
@@ -66,8 +73,7 @@ def judged_units(
         counted = ("role", "correct", "unpredictable")
         used = {*unit_columns(table, level, classes), *counted}
         table = table[[c for c in table if c in used]]
-    rows = table[scored_rows(table)]
-    return rows if level == "image" else aggregate(rows, level, classes, rule)
+    return table[scored_rows(table)]
 
 
 def rows_of_units(table: pd.DataFrame, units: pd.DataFrame, level: str) -> np.ndarray:
@@ -88,9 +94,12 @@ def accuracy_by_level(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
     single units are).
     """
     lines = []
+    carried = ("group", "compound", "label", "predicted", "role", "correct", "unpredictable")
     for level in available_levels(table):
-        for rule in RULES if level != "image" else RULES[:1]:
-            units = judged_units(table, level, classes, rule)
+        used = {*carried, *LEVEL_COLUMNS[level], *(f"p_{name}" for name in classes)}
+        rows = _judged_rows(table[[c for c in table if c in used]], level, classes)
+        by_rule = {RULES[0]: rows} if level == "image" else aggregate_by_rules(rows, level, classes)
+        for rule, units in by_rule.items():
             if not len(units):
                 continue
             correct = units["correct"].to_numpy(dtype=bool)

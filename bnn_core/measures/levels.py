@@ -103,8 +103,16 @@ def aggregate(
     `epistemic` and `mutual_information` are defined for single images and are nan at other levels.
     Raises ValueError for an unknown rule.
     """
-    if rule not in RULES:
-        raise ValueError(f"unknown rule {rule!r}; one of {RULES} expected")
+    return aggregate_by_rules(table, level, classes, (rule,))[rule]
+
+
+def aggregate_by_rules(
+    table: pd.DataFrame, level: str, classes: Sequence[str], rules: Sequence[str] = RULES
+) -> dict[str, pd.DataFrame]:
+    """Rule -> `aggregate`; what the rules share is computed once."""
+    unknown = [rule for rule in rules if rule not in RULES]
+    if unknown:
+        raise ValueError(f"unknown rule {unknown[0]!r}; one of {RULES} expected")
     classes = list(classes)
     keys = list(LEVEL_COLUMNS[level])
     table = table[unit_columns(table, level, classes)]
@@ -121,21 +129,27 @@ def aggregate(
     votes = _votes(table, p, classes, codes, count)
 
     out = {
-        c: _same_or_missing(table[c], codes, first)
+        c: table[c].iloc[first].reset_index(drop=True)
+        if c in keys
+        else _same_or_missing(table[c], codes, first)
         for c in dict.fromkeys((*keys, *_CARRIED))
         if c in table
     }
     label = table["label"].iloc[first].reset_index(drop=True)
     out |= {"label": label, "n_images": sizes}
     summary = summarise(Moments(mean_p), classes, label.to_numpy(dtype=object))
-    if rule == "vote":
-        _follow_votes(summary, votes, mean_p, classes, label)
-    chosen = pd.Index(classes).get_indexer(summary["predicted"])
     for score in (*NOVELTY, UNLIKENESS):
         if score in table:
             summary[score] = np.bincount(codes, table[score], count) / np.maximum(sizes, 1)
-    summary["vote_share"] = votes[np.arange(count), chosen] / np.maximum(sizes, 1)
-    return pd.concat([pd.DataFrame(out), summary], axis=1)
+    units = {}
+    for rule in rules:
+        figures = summary.copy()
+        if rule == "vote":
+            _follow_votes(figures, votes, mean_p, classes, label)
+        chosen = pd.Index(classes).get_indexer(figures["predicted"])
+        figures["vote_share"] = votes[np.arange(count), chosen] / np.maximum(sizes, 1)
+        units[rule] = pd.concat([pd.DataFrame(out), figures], axis=1)
+    return units
 
 
 def unit_columns(table: pd.DataFrame, level: str, classes: Sequence[str]) -> list[str]:
@@ -166,8 +180,7 @@ def level_metrics(
         else:
             used = {*LEVEL_COLUMNS[level], "label", "predicted", *(f"p_{name}" for name in classes)}
             counted_rows = rows[[c for c in rows if c in used]]
-            units = aggregate(counted_rows, level, classes)
-            votes = aggregate(counted_rows, level, classes, "vote")
+            units, votes = aggregate_by_rules(counted_rows, level, classes).values()
             n, right = len(units), int(units["correct"].sum())
             vote_right = int(votes["correct"].sum())
             figures = {
@@ -188,8 +201,21 @@ def _units(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
     for column in columns:
         kinds, values = pd.factorize(table[column], use_na_sentinel=True)
         # Renumbered each time, so that the product stays below N * kinds.
-        codes, _ = pd.factorize(codes * (len(values) + 1) + kinds + 1)
+        codes = _by_appearance(codes * (len(values) + 1) + kinds + 1)
     return codes
+
+
+def _by_appearance(codes: np.ndarray) -> np.ndarray:
+    """(N,) numbers >= 0 renumbered from 0 in the order of their first appearance."""
+    n, most = len(codes), int(codes.max(initial=0))
+    if most > 4 * n:
+        return pd.factorize(codes)[0]
+    first = np.full(most + 1, n)
+    first[codes[::-1]] = np.arange(n)[::-1]  # the last assignment remains
+    there = np.flatnonzero(first < n)
+    number = np.empty(most + 1, np.int64)
+    number[there[np.argsort(first[there])]] = np.arange(len(there))
+    return number[codes]
 
 
 def _votes(

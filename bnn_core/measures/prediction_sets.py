@@ -75,13 +75,13 @@ def prediction_sets(
         codes, _ = group_codes(groups)
     fewest = fewest_groups(level)
     used = label >= 0
-    count = np.array([len(np.unique(codes[label == k])) for k in range(classes)])
+    count = np.array([_how_many(codes[label == k]) for k in range(classes)])
     by_class = count > fewest
     # One limit for all classes that have too few compounds of their own.
     shared = used & ~by_class[label]
-    if len(np.unique(codes[shared])) <= fewest:
+    if _how_many(codes[shared]) <= fewest:
         shared = used
-    enough = len(np.unique(codes[shared])) > fewest
+    enough = _how_many(codes[shared]) > fewest
     member = np.zeros((n, classes), dtype=bool)
     for k in range(classes):
         rows = np.flatnonzero(label == k if by_class[k] else shared)
@@ -112,13 +112,20 @@ def fewest_groups(level: float) -> int:
     return int(np.ceil(level / (1 - level) - 1e-9))
 
 
+def _how_many(codes: np.ndarray) -> int:
+    """How many different codes (N,), whole numbers from 0, there are."""
+    return int(np.count_nonzero(np.bincount(codes)))
+
+
 def _limits(p: np.ndarray, groups: np.ndarray, of: np.ndarray, level: float) -> np.ndarray:
     """(N,) softmax that a class needs in the set of images with groups `of` (N,).
 
     p, groups: (K,) softmax of the true class of the images that calibrate. An image's own group does
     not count. -inf where the other groups are too few.
     """
-    names, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    counts = np.bincount(groups)
+    names = np.flatnonzero(counts)
+    sizes, codes = counts[names], (np.cumsum(counts > 0) - 1)[groups]
     if len(names) == len(groups):
         limits, of_all = _of_single_images(p[np.argsort(codes)], level)
     else:
@@ -156,8 +163,10 @@ def _of_groups(
     order = np.argsort(p, kind="stable")
     ascending, weight = p[order], 1 / sizes[codes[order]]
     below = np.append(0, np.cumsum(weight))[:-1]  # weight strictly below each value, but for ties
-    parts = np.split(p[np.argsort(codes, kind="stable")], np.cumsum(sizes)[:-1])
-    parts = [np.sort(part) for part in parts]
+    by_group = codes[order]
+    if len(sizes) < 2**15:
+        by_group = by_group.astype(np.int16)  # numpy sorts these in linear time
+    parts = np.split(ascending[np.argsort(by_group, kind="stable")], np.cumsum(sizes)[:-1])
     total = len(sizes)
 
     def limit(allowed: float, without: np.ndarray | None) -> float:

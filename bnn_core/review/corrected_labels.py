@@ -146,6 +146,8 @@ def corrected_rows(
 
     Raises InputError as `read_corrections`, for images and labels that are not known.
     """
+    if not exclude and not relabel:
+        return images
     ids = set(images["image_id"])
     left_out = read_corrections(Path(exclude), ids, classes).exclude if exclude else frozenset()
     renamed = read_corrections(Path(relabel), ids, classes).relabel if relabel else {}

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from bnn_core.base.files import atomic_path
 from bnn_core.study.catalogue import demand_study, study_path
@@ -51,7 +53,14 @@ def fingerprint(images: pd.DataFrame) -> str:
     columns = [c for c in ("image_id", "content_hash", "label", "role") if c in images]
     digest = hashlib.sha256()
     for column in columns:
-        digest.update("\x1f".join(images[column].fillna("").astype(str).tolist()).encode())
+        values = images[column]
+        if values.dtype.kind != "O":
+            values = values.fillna("").astype(str)
+        texts = pa.array(values.to_numpy(), pa.large_string(), from_pandas=True).fill_null("")
+        row = pa.LargeListArray.from_arrays(pa.array([0, len(texts)], pa.int64()), texts)
+        digest.update(
+            pc.binary_join(row, pa.scalar("\x1f", pa.large_string()))[0].as_buffer() or b""
+        )
         digest.update(b"\x1e")
     return digest.hexdigest()[:16]
 

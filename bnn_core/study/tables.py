@@ -60,9 +60,9 @@ def demand_images(path: Path, images: pd.DataFrame, rows: int) -> None:
     )
     _demand_rows(path, len(images), rows)
     ids = images["image_id"]
-    if ids.isna().any() or ids.duplicated().any():
+    if ids.isna().any() or not ids.is_unique:
         raise InputError(f"{path}: the ids of its images are not distinct; {RESTORE}")
-    unknown = sorted(set(images["role"].fillna("")) - set(ROLES))
+    unknown = sorted(set(images["role"].fillna("").unique()) - set(ROLES))
     if unknown:
         raise InputError(f"{path}: the role '{unknown[0]}' is unknown; {RESTORE}")
 

@@ -128,13 +128,13 @@ def _demand_consistent(
     needed = [c for c in ("image_id", "label", "role", "fold") if c not in images]
     if needed:
         raise ValueError(f"images lack the columns {needed}")
-    double = images["image_id"][images["image_id"].duplicated()]
-    if len(double):
+    if not images["image_id"].is_unique:
+        double = images["image_id"][images["image_id"].duplicated()]
         raise InputError(
             f"image id '{double.iat[0]}' occurs twice (row {double.index[0] + 1}); every image "
             "needs a different id"
         )
-    unknown = set(images["role"]) - set(ROLES)
+    unknown = set(images["role"].unique()) - set(ROLES)
     if unknown:
         raise ValueError(f"unknown roles {unknown}")
     for method, summary in summaries.items():

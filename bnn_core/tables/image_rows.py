@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import be, count, have
+from bnn_core.base.wording import WARNING, be, count, have
 from bnn_core.study.folder import ROLES
 from bnn_core.tables.long_form import image_key
 from bnn_core.tables.plate_map import odd_wells
@@ -29,14 +29,17 @@ def image_rows(
     new: labels absent from training, None elsewhere.
     """
     known = main.mapped
-    _demand_single(main)
+    key = _demand_single(main)
     role = np.where(labels.notna(), "scored", "unlabelled").astype(object)
     if "role" in known and known["role"].isin(ROLES).all():
         role = np.where((known["role"] == "scored") & labels.isna(), "unlabelled", known["role"])
     role[new.notna().to_numpy()] = "new"
     role[controls.to_numpy()] = "control"
-    with naming(main.path):
-        ids = image_ids(known)
+    if key is not None and key.name is None:  # plate, well and site: nothing better is there
+        ids = key
+    else:
+        with naming(main.path):
+            ids = image_ids(known)
     images = pd.DataFrame(
         {
             "image_id": ids,
@@ -64,7 +67,7 @@ def image_rows(
                 "these images are treated as independent."
             )
         images["group"] = None
-    notes += odd_wells(images)
+    notes += [WARNING + note for note in odd_wells(images)]
     return images
 
 
@@ -79,11 +82,13 @@ def unscored_notes(images: pd.DataFrame, hint: str) -> list[str]:
     return [f"WARNING: {note}; {hint}." if unscored == len(images) else f"{note}."]
 
 
-def _demand_single(main: SourceTable) -> None:
-    """Refuse rows that are the same image twice."""
+def _demand_single(main: SourceTable) -> pd.Series | None:
+    """`image_key` of the rows, or None; refuses rows that are the same image twice."""
     if "image_id" in main.mapped:
-        return  # image_ids checks those
+        return None  # image_ids checks those
     key = image_key(main.mapped)
+    if key is not None and key.is_unique:
+        return key
     double = (main.raw if key is None else key).duplicated(keep=False)
     if double.any():
         what = (
@@ -95,6 +100,7 @@ def _demand_single(main: SourceTable) -> None:
             f"{main.where}{rows_text(double.index[double])}: {what}; remove the duplicates, or "
             "add a column image_id"
         )
+    return key
 
 
 def _folds(known: pd.DataFrame, notes: list[str]) -> np.ndarray:

@@ -9,7 +9,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
 from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import looks_numeric, rows_text, to_numbers
-from bnn_core.tables.values import name_key
+from bnn_core.tables.values import name_key, texts_together
 
 CLASS = ("class", "class_name", "category", "class_label")
 VALUE = ("probability", "prob", "proba", "p", "softmax", "mean_softmax", "logit", "score")
@@ -30,7 +30,7 @@ def image_key(mapped: pd.DataFrame) -> pd.Series | None:
             return mapped[column]
     parts = [mapped[c] for c in ("plate", "well", "site") if c in mapped]
     if len(parts) == 3 and all(part.notna().all() for part in parts):
-        return parts[0].str.cat(parts[1:], sep="/")
+        return texts_together(parts)
     return None
 
 

@@ -90,9 +90,13 @@ def checked_probabilities(
 def _rounding(values: np.ndarray) -> tuple[int | None, float]:
     """Decimals that all values (N, C) are rounded to, None for more than four, and how far the sum
     of a row may be from 1."""
-    for decimals in _DECIMALS:
+
+    def rounded(values: np.ndarray, decimals: int) -> bool:
         scaled = values * 10.0**decimals
         # A float32 table holds 0.33 with an error of 1e-8.
-        if (np.abs(scaled - np.rint(scaled)) < 1e-3 * 10.0 ** (decimals - 4)).all():
+        return bool((np.abs(scaled - np.rint(scaled)) < 1e-3 * 10.0 ** (decimals - 4)).all())
+
+    for decimals in _DECIMALS:
+        if rounded(values[:1000], decimals) and rounded(values, decimals):
             return decimals, max(SUM_TOLERANCE, values.shape[1] * 0.5 * 10.0**-decimals) + 1e-9
     return None, SUM_TOLERANCE + 1e-9

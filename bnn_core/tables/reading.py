@@ -89,10 +89,20 @@ def read_table(path: Path | pd.DataFrame) -> pd.DataFrame:
     table = read_text(path) if name.endswith(TEXT_ENDINGS) else read_sheet(path)
     _demand_distinct(path, list(table.columns))
     _demand_one_header(path, table)
-    table = table[(table != "").any(axis=1)]
+    table = table[~_empty_rows(table)]
     if table.empty:
         raise InputError(f"{path} has a header and no rows")
     return expanded(table)
+
+
+def _empty_rows(table: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: rows of text without any. Most tables fill a column, and the others are not read."""
+    empty = np.ones(len(table), bool)
+    for i in range(table.shape[1]):
+        if not empty.any():
+            break
+        empty &= (table.iloc[:, i] == "").to_numpy(bool)
+    return empty
 
 
 def _no_table(path: Path) -> str:

@@ -37,8 +37,10 @@ def read_text(path: Path) -> pd.DataFrame:
     Raises InputError for other texts, and for rows of unequal length.
     """
     data = _decoded(path)
-    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip(b"\n")
-    if not data.strip():
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data = data.lstrip(b"\n")
+    if not data or data.isspace():
         raise InputError(f"{path} is empty")
     named = _EXCEL_LINE.match(data)
     separator = named[1].decode() if named else None
@@ -57,8 +59,10 @@ def read_text(path: Path) -> pd.DataFrame:
     names = [(has_header and name) or f"column {i + 1}" for i, name in enumerate(names)]
     table = arrow.slice(int(has_header)).to_pandas()
     table.columns = names
-    numbers = np.setdiff1d(np.arange(1, len(arrow) + 1 + len(comments)), comments)
-    table.index = pd.Index(numbers[int(has_header) :] + skipped)
+    numbers = pd.RangeIndex(skipped + 1, skipped + 1 + len(arrow) + len(comments))
+    if comments:
+        numbers = numbers.difference(np.array(comments) + skipped)
+    table.index = numbers[int(has_header) :]
     if separator != ",":
         for i, name in enumerate(names):
             if names.count(name) == 1 and _has_decimal_commas(table.iloc[:, i]):
@@ -111,16 +115,22 @@ def _decoded(path: Path) -> bytes:
     return data
 
 
+def _first_line(data: bytes, start: int = 0) -> bytes:
+    """The line that begins at `start`, without its end; the rest is not copied."""
+    end = data.find(b"\n", start)
+    return data[start:] if end < 0 else data[start:end]
+
+
 def _without_comments(data: bytes, separator: str | None) -> tuple[bytes, int]:
     """The text from its header on, and how many lines come before it.
 
     A last comment line with the fields of the rows below it is the header, without its "#".
     """
     skipped = 0
-    line = data.split(b"\n", 1)[0]
+    line = _first_line(data)
     while line.startswith(b"#"):
         rest = data[len(line) + 1 :].lstrip(b"\n")
-        below = rest.split(b"\n", 1)[0]
+        below = _first_line(rest)
         if not below.startswith(b"#") and _is_header(line, below, separator):
             return data[1:].lstrip(b" "), skipped
         if not rest:
@@ -145,7 +155,7 @@ def _is_number(text: bytes) -> bool:
 
 def _separated(data: bytes) -> tuple[bytes, str]:
     """The text and its separator, judged by the header; blanks are turned into tabs."""
-    header = re.sub(r'"[^"]*"', "", data.split(b"\n", 1)[0].decode())
+    header = re.sub(r'"[^"]*"', "", _first_line(data).decode())
     separator = max(SEPARATORS, key=header.count)
     if header.count(separator):
         return data, separator
@@ -171,7 +181,8 @@ def _fields(line: str, separator: str) -> list[str]:
 def _with_whole_header(data: bytes, separator: str) -> bytes:
     """A name for the one field that the rows have more than the header: an empty end, or the row
     names that R writes, in quotes as all its texts."""
-    header, below, *_ = [*data.split(b"\n", 2), b""]
+    header = _first_line(data)
+    below = _first_line(data, len(header) + 1)
     mark = separator.encode()
     if header.count(b'"') % 2 or below.count(b'"') % 2:
         return data  # a line end within quotes
@@ -208,7 +219,7 @@ def _parse(data: bytes, separator: str, threads: bool = True) -> tuple[pa.Table,
             delimiter=separator, newlines_in_values=True, invalid_row_handler=on_odd_row
         ),
     }
-    header = data.split(b"\n", 1)[0] + b"\n"
+    header = _first_line(data) + b"\n"
     try:
         names = pa_csv.read_csv(pa.BufferReader(header), **options).column_names
     except pa.ArrowException:  # a line end inside a quoted header
@@ -231,7 +242,7 @@ def _line_error(data: bytes, separator: str, skipped: int) -> str:
         return f"is not a readable table ({message})"
     where = f"row {int(match[1]) + skipped}" if match[1] else "(some row)"
     if int(match[2]) == 1:
-        first = data.split(b"\n", 1)[0].decode(errors="replace").strip()
+        first = _first_line(data).decode(errors="replace").strip()
         hint = f"the first line ('{first[:60]}') seems to be a title, no header: remove it"
     elif separator == "," and int(match[3]) > int(match[2]):
         hint = "put quotes around text that holds a comma, or separate by semicolons where commas "

@@ -2,11 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from bnn_core.base.errors import InputError
 from bnn_core.tables.reading import rows_text
@@ -52,11 +55,18 @@ def _as_seen(name: str) -> str:
     return " ".join(text.replace("\N{MINUS SIGN}", "-").split())
 
 
+def each_once(values: pd.Series, meaning: Callable[[Any], object]) -> pd.Series:
+    """`meaning` of each value as objects, None where there is none: most columns have few values, and
+    each distinct one is looked at once, in the order of the rows."""
+    codes, distinct = pd.factorize(values)
+    meanings = np.empty(len(distinct) + 1, dtype=object)  # the last is None, for code -1
+    meanings[:-1] = [meaning(value) for value in distinct]
+    return pd.Series(meanings[codes], index=values.index, name=values.name, dtype=object)
+
+
 def name_keys(names: pd.Series) -> pd.Series:
     """`name_key` of each name, None where there is none."""
-    codes, distinct = pd.factorize(names)
-    keys = np.array([*map(name_key, distinct), None], dtype=object)
-    return pd.Series(keys[codes], index=names.index, dtype=object)
+    return each_once(names, name_key).rename(None)
 
 
 def match_names(names: pd.Series, classes: Sequence[str], where: str = "") -> pd.Series:
@@ -67,16 +77,17 @@ def match_names(names: pd.Series, classes: Sequence[str], where: str = "") -> pd
     spellings: dict[str, list[str]] = {}
     for name in classes:
         spellings.setdefault(name_key(name), []).append(name)
-    distinct = {}
-    for name in names.dropna().drop_duplicates():
+
+    def spelt(name: str) -> str:
         fits = [name] if name in classes else spellings.get(name_key(name), [name])
         if len(fits) > 1:
             raise InputError(
                 f"{where}{rows_text(names.index[(names == name).to_numpy()])}: '{name}' matches "
                 f"two classes, '{fits[0]}' and '{fits[1]}'; spell it as one of them"
             )
-        distinct[name] = fits[0]
-    return none_where(names.map(distinct, na_action="ignore"), names.isna())
+        return fits[0]
+
+    return each_once(names, spelt)
 
 
 def as_text(values: pd.Series) -> pd.Series:
@@ -127,6 +138,13 @@ def none_where(values: pd.Series, missing: pd.Series) -> pd.Series:
     return pd.Series(out, index=values.index, name=values.name, dtype=object)
 
 
+def texts_together(parts: Sequence[pd.Series]) -> pd.Series:
+    """Texts without missing values, row by row, with "/" between them."""
+    texts = [pa.array(part, pa.large_string()) for part in parts]
+    text = pc.binary_join_element_wise(*texts, pa.scalar("/", pa.large_string()))
+    return pd.Series(text.to_numpy(zero_copy_only=False), parts[0].index, dtype=object)
+
+
 def image_ids(images: pd.DataFrame) -> pd.Series:
     """The id of each image: `image_id` where given, else plate/well/site where that is unique, else
     `path` where that is, else the row's position from 0. Always text, in the order of the rows.
@@ -149,9 +167,9 @@ def image_ids(images: pd.DataFrame) -> pd.Series:
         return ids.astype(object)
     columns = ("plate", "well", "site")
     if all(c in images and images[c].notna().all() for c in columns):
-        ids = images["plate"].str.cat([images["well"], images["site"]], sep="/")
+        ids = texts_together([images[c] for c in columns])
         if ids.is_unique:
-            return ids.astype(object)
+            return ids
     if "path" in images and images["path"].notna().all() and images["path"].is_unique:
         return images["path"].astype(object)
     return pd.Series([str(i) for i in range(len(images))], index=images.index, dtype=object)

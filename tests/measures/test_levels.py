@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from bnn_core.measures.levels import (
+    RULES,
     aggregate,
+    aggregate_by_rules,
     available_levels,
     level_metrics,
     original_images,
@@ -187,3 +189,26 @@ def test_a_label_that_no_network_learned_is_not_wrong():
     assert wrong_rows(table).tolist() == [False, True, False, False]
     assert unlearned_rows(table).tolist() == [False, False, True, False]
     assert wrong_rows(table[["correct"]]).tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize("kinds", [3, 50, 10**9])
+def test_units_in_the_order_of_their_first_image(kinds):
+    rng = np.random.default_rng(kinds)
+    compound, dose = rng.integers(0, kinds, (2, 200))
+    label = np.where(rng.random(200) < 0.2, None, "x")
+    p = rng.dirichlet([1, 1], 200)
+    images = pd.DataFrame({"compound": compound.astype(str), "concentration": dose, "label": label})
+    images = images.assign(p_x=p[:, 0], p_y=p[:, 1])
+    units = aggregate(images, "treatment", ["x", "y"])
+    by_rules = aggregate_by_rules(images, "treatment", ["x", "y"])
+    keys = ["compound", "concentration", "label"]
+    plain = (
+        images.groupby(keys, sort=False, dropna=False)["p_x"].agg(["mean", "size"]).reset_index()
+    )
+    pd.testing.assert_frame_equal(units[keys], plain[keys], check_dtype=False)
+    np.testing.assert_allclose(units["p_x"], plain["mean"], rtol=1e-6)
+    assert units["n_images"].tolist() == plain["size"].tolist()
+    for rule in RULES:
+        pd.testing.assert_frame_equal(
+            by_rules[rule], aggregate(images, "treatment", ["x", "y"], rule)
+        )

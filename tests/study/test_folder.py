@@ -1,5 +1,6 @@
 """The study format: written whole or not at all, and checked against itself."""
 
+import hashlib
 import json
 import os
 
@@ -14,7 +15,7 @@ from bnn_core.base.files import read_json
 from bnn_core.study import writing
 from bnn_core.study.catalogue import MAKING, cache_root, list_studies, study_path
 from bnn_core.study.checking import check_study
-from bnn_core.study.folder import open_study
+from bnn_core.study.folder import fingerprint, open_study
 from bnn_core.study.working_folder import making_of, open_making
 from bnn_core.study.writing import finish_study
 
@@ -200,3 +201,13 @@ def test_other_settings_go_ahead_where_nothing_is_lost(tmp_path):
     open_making(tmp_path / "s", {"rate": 1})
     making = open_making(tmp_path / "s", {"rate": 2})
     assert read_json(making / "settings.json") == {"rate": 2}
+
+
+@pytest.mark.parametrize("kind", [object, "str"])
+def test_the_fingerprint_is_of_texts_and_separators(kind):
+    ids, labels = ["é1", "2", ""], ["A", None, "B"]
+    images = pd.DataFrame(
+        {"image_id": ids, "content_hash": None, "label": labels, "role": "scored"}
+    )
+    text = "é1\x1f2\x1f\x1e\x1f\x1f\x1eA\x1f\x1fB\x1escored\x1fscored\x1fscored\x1e"
+    assert fingerprint(images.astype(kind)) == hashlib.sha256(text.encode()).hexdigest()[:16]
