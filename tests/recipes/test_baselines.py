@@ -102,5 +102,6 @@ def test_sentences_have_rounded_numbers_and_a_warning_only_where_it_is_easy():
     hard = Baselines({}, {"plate": Shortcut(0.2, 10, 600, True)}, "fields")
     easy = Baselines({}, {"batch": Shortcut(0.9, 4, 600, True)}, "fields")
     assert hard.easy == [] and easy.easy == ["batch"]
+    assert "90 % of control images" in easy.batch_sentence and hard.batch_sentence == ""
     assert "20 %" in hard.shortcut_sentence() and "shortcut" not in hard.shortcut_sentence()
     assert "90 %" in easy.shortcut_sentence() and "batch as a shortcut" in easy.shortcut_sentence()
