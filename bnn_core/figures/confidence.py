@@ -205,6 +205,7 @@ def _line(
             go.Scatter(
                 x=np.concatenate([x[part], x[part][::-1]]),
                 y=np.concatenate([high[part], low[part][::-1]]),
+                mode="lines",  # else Plotly marks the points of a short part
                 fill="toself",
                 fillcolor=style.faded(colour, 0.07 if few[part.start] else 0.18),
                 line={"width": 0},

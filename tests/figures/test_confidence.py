@@ -43,7 +43,7 @@ def test_bands_are_pale_and_points_hollow_where_there_are_too_few_compounds():
     figure = curves(bands, {"vi": "Bayesian"}, ScoreAxis("confidence", 0, 1, 0.5), values)
     parts = [t for t in figure.data if t.fill == "toself" and t.xaxis == "x"]
     assert [(min(t.x), max(t.x)) for t in parts] == [(0, pytest.approx(0.5)), (0.5, 0.9)]
-    assert parts[0].fillcolor != parts[1].fillcolor
+    assert parts[0].fillcolor != parts[1].fillcolor and {t.mode for t in parts} == {"lines"}
     line = next(t for t in figure.data if t.text is not None)
     assert [TOO_FEW in text for text in line.text] == bands["vi"].accuracy_few.tolist()
     bins = {"vi": reliability(scores, correct, groups, bins=2)}
