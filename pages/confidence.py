@@ -207,7 +207,7 @@ def curves(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         "What other cut-offs would do",
         anchor=False,
         help="Bands are 95 % intervals of each point. Compare two networks at the same share kept, "
-        "not at the same cut-off: their scores mean different things.",
+        f"not at the same cut-off: their scores mean different things. {scores.MORE_CUTOFFS}",
     )
     against = st.segmented_control(
         "Against",
@@ -240,7 +240,8 @@ def needed(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         help="Many cut-offs are tried, so the best one looks better than it is. The cut-offs are "
         "therefore tested from strict to loose in a fixed order (Learn then Test), on all images. "
         "Whole compounds are the units of the tests. As a check, the same choice is made on one "
-        "half of the data and its accuracy is measured on the other half; compounds are never split.",
+        "half of the data and its accuracy is measured on the other half; compounds are never split. "
+        f"{scores.MORE_CUTOFFS}",
     )
     left, right = st.columns([1, 3], gap="large")
     everything = next(iter(units_of.values())).correct.mean()

@@ -15,6 +15,7 @@ from bnn_core.review.two_studies import CHANGES, SIDES, TwoStudies, compare_two
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame, panels, studies
 from pages.shared.gestures import capital, scalar
+from pages.shared.scores import MORE_FIGURES
 from pages.shared.words import plain
 
 DIFFER = "different predictions"
@@ -93,7 +94,7 @@ def summary(result: TwoStudies, names: tuple[str, str]) -> None:
         delta_arrow="off",
         border=True,
         help="The second minus the first, with a 95 % interval over whole compounds. It does not "
-        "include the effect of another seed.",
+        f"include the effect of another seed. {MORE_FIGURES}",
     )
     columns[3].metric(
         "Different predictions",

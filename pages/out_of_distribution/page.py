@@ -120,7 +120,7 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
             width=190,
             help="The share of known images that may be set aside to detect others. Detection is "
             "counted at this rate. The cut-off is set by it, except for the score of the sidebar, "
-            "which has its own.",
+            f"which has its own. {scores.MORE_FIGURES}",
         )
     rows = filters.passing(study)
     tables = {m: studies.table(study, m).iloc[rows] for m in study.methods}
