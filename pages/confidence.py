@@ -17,6 +17,7 @@ from bnn_core.measures.judged_units import Judged, rows_of_units, undecided
 from bnn_core.measures.levels import LEVEL_RULES, available_levels
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame, gestures, marks, panels, scores, studies
+from pages.shared.empty import empty
 from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
 
 BINS = 50
@@ -90,9 +91,10 @@ def comparable(study: Study, score: str) -> list[str]:
 def explain_nothing(study: Study, score: str, level: str) -> None:
     """The reason why there is nothing to draw."""
     if unscored(study) == len(filters.passing(study)):
-        st.info(
+        empty(
+            "bars",
             f"No filtered {study.noun} has a label that counts. Right and wrong need labels.",
-            icon=":material/label_off:",
+            ":material/label_off:",
         )
     else:
         st.info(

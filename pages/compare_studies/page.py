@@ -14,6 +14,7 @@ from bnn_core.figures import style, two_studies
 from bnn_core.review.two_studies import CHANGES, SIDES, TwoStudies, compare_two
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame, panels, studies
+from pages.shared.empty import empty
 from pages.shared.gestures import capital, scalar
 from pages.shared.scores import MORE_FIGURES
 from pages.shared.words import plain
@@ -35,7 +36,7 @@ def main() -> None:
         out = shlex.quote(
             str(first.path.with_name(f"{first.name}-again"))
         )  # where the app lists it
-        st.info(NO_OTHER.format(out=out), icon=":material/difference:")
+        empty("points", NO_OTHER.format(out=out), ":material/difference:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         choices.fit("with", others, others[0])
