@@ -15,11 +15,22 @@ from bnn_core.measures.unlikeness import unlikeness_score
 from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from pages.overview import duplicates, making, suspects
-from pages.shared import choices, filters, frame, panels, scores, studies, tour, truth
+from pages.shared import (
+    choices,
+    filters,
+    frame,
+    panels,
+    plate_differences,
+    scores,
+    studies,
+    tour,
+    truth,
+)
 from pages.shared.calibration import diagram, images_of_point
 from pages.shared.judged import (
     bayesian_gain,
     compared_methods,
+    comparison_basis,
     judged,
     method_comparison,
     names,
@@ -43,6 +54,7 @@ def page() -> None:
     suspects.answer(study)
     accuracy_line(study)
     making.baselines(study)
+    plate_differences.show(study)
     tabs = st.tabs(
         [LOOKS, ACCURACY, CALIBRATION, MADE], key="part", bind="query-params", on_change="rerun"
     )
@@ -77,8 +89,9 @@ def accuracy(study: Study) -> None:
     """Accuracy of each network, with and without the cut-off, and per level."""
     headline(study)
     if len(study.methods) > 1:
-        key = filters.key(study)
-        bayesian_gain(study, method_comparison(key, scores.cutoff(study).score, study))
+        comparison = method_comparison(filters.key(study), scores.cutoff(study).score, study)
+        if text := bayesian_gain(study, comparison):
+            st.caption(f"{text} {comparison_basis(study)}")
     if len(available_levels(study.images)) > 1:
         levels(study)
 
