@@ -19,8 +19,8 @@ def methods_paragraph(study: Study) -> str:
     meta = study.meta
     scored = (meta.get("roles") or {}).get("scored")
     sentences = [
-        f"The data set has {count(meta['rows'], 'image')} and {count(len(study.classes), 'class')}"
-        + (f"; {scored:,} images count for accuracy." if scored else ".")
+        f"The data set has {count(meta['rows'], study.noun)} and {count(len(study.classes), 'class')}"
+        + (f"; {scored:,} {study.noun}s count for accuracy." if scored else ".")
     ]
     if held_out := _folds(study):
         sentences.append(held_out)
@@ -46,10 +46,10 @@ def _folds(study: Study) -> str:
     if number < 2:
         return ""
     unit = {"group": "compounds", "label": "mechanisms"}.get(
-        (study.meta.get("settings") or {}).get("leave_out"), "images"
+        (study.meta.get("settings") or {}).get("leave_out"), f"{study.noun}s"
     )
     return (
-        "Every image was predicted by networks trained without it, in a cross-validation with "
+        f"Every {study.noun} was predicted by networks trained without it, in a cross-validation with "
         f"{number:,} folds of {unit}."
     )
 
