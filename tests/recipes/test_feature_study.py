@@ -75,7 +75,7 @@ def test_it_finds_the_mechanism_and_needs_no_pictures(study):
     assert study_baselines(study).accuracies["features"]["image"]["accuracy"] > 0.9
     assert len(bnn.rank_suspects(study)) == 9
     assert study.noun == "row" and "40 rows" in one_line(study.path)
-    methods = methods_text(study)
+    methods = methods_paragraph(study)
     assert "40 rows" in methods and "image" not in methods
     report = bnn.write_report(study, study.path.parent / "report.html").read_text()
     assert study.about_rows and study.about_rows in report
