@@ -19,6 +19,7 @@ from bnn_core.study.checking import check_study
 from bnn_core.study.describing import one_line
 from bnn_core.study.fields import read_original
 from bnn_core.study.folder import open_study
+from bnn_core.study.methods_text import methods_paragraph
 
 
 def screen(seed=0, wells=4):
