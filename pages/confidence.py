@@ -185,12 +185,13 @@ def numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
             "Whole compounds are the units of the intervals, because images of one compound are not "
             "independent."
         )
-    if cut.score == "confidence":
+    if SCORES[cut.score].folds:
         folded = {m: undecided(units.units) for m, units in units_of.items()}
+        symbol = SCORES[cut.score].symbol
         counts_text = ", ".join(f"{n:,} ({method_of(m).short})" for m, n in folded.items())
         st.caption(
-            f"No class reaches 50 % for these {noun}: {counts_text}. Their c is too high.",
-            help=f"{SCORES['confidence'].help} {scores.MORE}",
+            f"No class reaches 50 % for these {noun}: {counts_text}. Their {symbol} is too high.",
+            help=f"{SCORES[cut.score].help} {scores.MORE}",
         )
     if (left_out := unscored(study)) and level == "image":
         st.caption(

@@ -177,7 +177,7 @@ def retention(curves: Mapping[str, RiskCoverage], names: Mapping[str, str]) -> g
                 line={
                     "color": method_of(method).colour,
                     "width": 2.2,
-                    "dash": "dash" if method == "standard" else None,
+                    "dash": method_of(method).dash,
                 },
                 hovertemplate=f"{names[method]}<br>%{{x:.1f}} % kept: %{{y:.2f}} % right"
                 "<extra></extra>",
