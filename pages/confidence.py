@@ -227,7 +227,9 @@ def curves(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         config=chart_config(f"{study.name}-{cut.score}-curves"),
         alt=f"Accuracy and share kept against {against}, with 95 % intervals",
     )
-    st.caption("Click a curve to set the cut-off there.")
+    grouped = any(units.groups is not None for units in units_of.values())
+    pale = " Where a band is pale there are too few compounds." if grouped else ""
+    st.caption(f"Click a curve to set the cut-off there.{pale}")
 
 
 @frame.fragment

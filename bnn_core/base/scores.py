@@ -218,3 +218,16 @@ _RECORDS = (
 SCORES = {score.key: score for score in _RECORDS}
 #: Scores that a network's last hidden layer gives, see `networks.novelty`.
 NOVELTY = tuple(score.key for score in _RECORDS if score.novelty)
+#: A score of the label, not of a prediction: only images that a fold was trained on have it, so it is
+#: no score of cut-offs.
+TRAINING_MARGIN = Score(
+    "training_margin",
+    "Margin in training",
+    "margin in training",
+    "margin in training",
+    "How far the given label's logit led that of every other class while networks were trained on the "
+    "image, averaged over the first half of training (area under the margin, Pleiss et al. 2020): a "
+    "negative margin is a label that training resists.",
+    direction=1,
+    limit=None,
+)
