@@ -210,7 +210,7 @@ def test_a_file_that_is_no_list(flagged):
     file.write_text("image_id,verdict\nP1/B02/1,bad\n")
     with pytest.raises(
         InputError,
-        match="column reason and decision, which a flagged list has .*; it has image_id, ver",
+        match=r"column reason and decision, .*; it has image_id, ver",
     ):
         import_flags(file, study, log, "Cleo")
     with pytest.raises(InputError, match=r"none\.csv does not exist"):
