@@ -328,15 +328,12 @@ def agreement_of(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
 
     "first right", "second right", "both wrong", or "no label" for rows that no accuracy counts.
     """
-    differ = a["predicted"].to_numpy() != b["predicted"].to_numpy()
+    differ = np.asarray(a["predicted"].array != b["predicted"].array, bool)
     counted = scored_rows(a) & scored_rows(b)
     right = [t["correct"].fillna(False).to_numpy(dtype=bool) for t in (a, b)]
-    kind = np.select(
-        [~differ, ~counted, right[0], right[1]],
-        ["", "no label", "first right", "second right"],
-        "both wrong",
-    )
-    return pd.Series(kind, index=a.index)
+    kind = np.select([~differ, ~counted, right[0], right[1]], [0, 1, 2, 3], 4)
+    words = ["", "no label", "first right", "second right", "both wrong"]
+    return pd.Series(pd.Categorical.from_codes(kind, words), index=a.index)
 
 
 class _Judge:
@@ -351,13 +348,12 @@ class _Judge:
         classes: Sequence[str],
         score: str,
     ):
-        self.units = units
         self.correct = known["correct"].to_numpy(dtype=bool)
-        self.top = known["top_softmax"].to_numpy(dtype=np.float64)
+        top = known["top_softmax"].to_numpy(dtype=np.float64)
         p = known[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
         at_label = known["p_label"].to_numpy(dtype=np.float64)
         epistemic, aleatoric = (known[c].to_numpy(np.float64) for c in ("epistemic", "aleatoric"))
-        self.losses = np.stack(
+        losses = np.stack(
             [
                 self.correct,
                 -np.log(np.clip(at_label, NLL_FLOOR, 1)),
@@ -367,6 +363,8 @@ class _Judge:
             ],
             axis=1,
         )
+        gaps = reweighted.calibration_gaps(top, self.correct)
+        self.means = reweighted.Means(np.hstack([losses, gaps]), units)
         sure = certainty(score, known[score])
         usable = not np.isnan(sure).any() and len(sure) > 0
         if SCORES[score].needs_samples:  # one network has no split: zero, or missing in an import
@@ -387,14 +385,12 @@ class _Judge:
     ) -> dict[str, np.ndarray]:
         """criterion -> (R,)."""
         gap = np.full(len(weights), np.nan)
-        accuracy, nll, brier, epistemic, variance = reweighted.means(
-            self.losses, weights, self.units
-        )
+        (accuracy, nll, brier, epistemic, variance), gaps = np.split(self.means.at(weights), [5])
         figures = {
             "accuracy": accuracy,
             "nll": nll,
             "brier": brier,
-            "ece": reweighted.weighted_ece(self.top, self.correct, weights, self.units),
+            "ece": np.abs(gaps).sum(axis=0),
             "aurc": gap,
             "augrc": gap,
             "auroc": gap,

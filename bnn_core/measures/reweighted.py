@@ -89,35 +89,30 @@ def _counts(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sp
     return sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape)
 
 
-def _sums(values: np.ndarray, units: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """(U, K) sums of values (N, K) by unit, and (U,) images of each."""
-    if units is None:
-        return values, np.ones(len(values))
-    sums = np.stack([np.bincount(units, column) for column in values.T], axis=1)
-    return sums, np.bincount(units).astype(np.float64)
+class Means:
+    """Means of K columns of values (N, K) under weightings of units."""
+
+    def __init__(self, values: np.ndarray, units: np.ndarray | None = None):
+        if units is None:
+            self._sums, self._sizes = values, np.ones(len(values))
+        else:
+            columns = [np.bincount(units, column) for column in values.T]
+            self._sums, self._sizes = np.stack(columns, axis=1), np.bincount(units)
+
+    def at(self, weights: np.ndarray) -> np.ndarray:
+        """(K, R) weighted means; nan without any weight."""
+        weights = np.asarray(weights, np.float64)
+        sums = (weights @ self._sums).T
+        return ratio(sums, np.broadcast_to(weights @ self._sizes, sums.shape))
 
 
-def means(values: np.ndarray, weights: np.ndarray, units: np.ndarray | None = None) -> np.ndarray:
-    """(K, R) weighted means of K columns of values (N, K)."""
-    weights = np.asarray(weights, np.float64)
-    sums, sizes = _sums(values, units)
-    return ratio(
-        (weights @ sums).T, np.broadcast_to(weights @ sizes, (values.shape[1], len(weights)))
-    )
+def calibration_gaps(top: np.ndarray, correct: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
+    """(N, bins): right (1 or 0) minus top mean softmax (N,), in the column of its bin, else 0.
 
-
-def weighted_ece(
-    top: np.ndarray,
-    correct: np.ndarray,
-    weights: np.ndarray,
-    units: np.ndarray | None = None,
-    bins: int = ECE_BINS,
-) -> np.ndarray:
-    """(R,) expected calibration error of the top mean softmax (N,)."""
+    The sum over bins of the absolute means is the expected calibration error.
+    """
     top, correct = checked(top, correct)
     index = np.clip(np.floor(top * bins), 0, bins - 1).astype(np.intp)
     gaps = np.zeros((len(top), bins))
     gaps[np.arange(len(top)), index] = correct - top
-    weights = np.asarray(weights, np.float64)
-    sums, sizes = _sums(gaps, units)
-    return ratio(np.abs(weights @ sums).sum(axis=1), weights @ sizes)
+    return gaps

@@ -9,6 +9,7 @@ from bnn_core.measures.comparison import Comparison, compare
 from bnn_core.measures.judged_units import Judged, figures_of_merit, judged_units
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.reliability import Reliability
+from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from pages.shared import filters, studies
 
@@ -17,6 +18,8 @@ from pages.shared import filters, studies
 def method_comparison(key: str, score: str, _study: Study) -> Comparison:
     """All methods of a study compared on the filtered rows; key: `filters.key`."""
     rows = filters.passing(_study)
+    if len(rows) == len(_study.images):
+        return kept.comparison(_study, score)
     return compare(
         {m: studies.table(_study, m).iloc[rows] for m in _study.methods}, _study.classes, score
     )
