@@ -311,6 +311,9 @@ def draw_filters(entry: Entry, tools: st.delta_generator.DeltaGenerator) -> None
             if study.meta.get("synthetic"):
                 st.badge("synthetic data", icon=":material/science:", color="violet")
         filters.draw(study)
+    st.session_state.pop(scores.SHOWN, None)
+    if entry.score:
+        st.session_state[scores.SHOWN] = entry.cutoff
     # Drawn at the same position on every page: a widget that moves stops writing to the address
     # (its old copy is removed after the new one is drawn, with the binding). The page hides the
     # widgets that it does not use.

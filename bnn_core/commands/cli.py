@@ -45,6 +45,15 @@ class Parser(argparse.ArgumentParser):
         plain = _plain(message, list(_flags(self)))
         raise InputError(f"{command}{': ' * bool(command)}{plain}; see '{self.prog} --help'")
 
+    def parse_known_args(self, args=None, namespace=None):
+        """As argparse, but words after a flag still belong to a list of words (`predict`)."""
+        namespace, rest = super().parse_known_args(args, namespace)
+        names = [action.dest for action in self._get_positional_actions() if action.nargs == "*"]
+        if names and not any(word.startswith("-") for word in rest):
+            setattr(namespace, names[0], [*getattr(namespace, names[0]), *rest])
+            rest = []
+        return namespace, rest
+
 
 def _plain(message: str, flags: list[str]) -> str:
     """argparse's message in plain words, with a suggestion for a typing mistake."""

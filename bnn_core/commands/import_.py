@@ -14,6 +14,7 @@ its name or from the column of predicted classes, and checked on every row.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from bnn_core.base.methods import METHODS
@@ -193,7 +194,7 @@ def run(args: argparse.Namespace) -> str:
         group=args.group,
         batch=args.batch,
         columns=read_map(args.columns),
-        classes=tuple(args.classes),
+        classes=_names(args.classes),
         prefix=args.prefix,
         ignore_predicted=args.ignore_predicted,
         logits=args.logits,
@@ -210,3 +211,8 @@ def run(args: argparse.Namespace) -> str:
         relabel=args.relabel,
     )
     return "\n".join([f"columns: {study.meta['columns']}", *study.meta["notes"], describe(study)])
+
+
+def _names(words: Sequence[str]) -> tuple[str, ...]:
+    """The words of a flag; those between commas where there is one word."""
+    return tuple(words) if len(words) != 1 else tuple(w.strip() for w in words[0].split(","))

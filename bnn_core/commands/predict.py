@@ -35,6 +35,7 @@ from bnn_core.commands.training_flags import (
     chosen_cluster,
     chosen_device,
 )
+from bnn_core.datasets.anchoring import ANCHORS
 from bnn_core.datasets.image_folders import is_plate_folder
 from bnn_core.datasets.image_sets import split_name
 from bnn_core.datasets.mnist import data_root
@@ -50,8 +51,9 @@ from bnn_core.tables.reading import TABLE_ENDINGS
 #: Flags that only tables and folders of plates can follow.
 _OF_PLATES = (
     *("layout", "metadata", "pattern", "planes", "time", "images", "channels", "intensities"),
-    *("label", "batch", "control", "unlabelled", "map"),
+    *("label", "batch", "control", "unlabelled", "map", "anchor"),
 )
+_UNSET = (None, [], ANCHORS[0])
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +66,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="first train each method once more, on all compounds of the study. Without it, new images "
         "are predicted by the mean over the folds",
+    )
+    parser.add_argument(
+        "--anchor",
+        choices=ANCHORS,
+        default=ANCHORS[0],
+        help="controls: scale each new plate so that its untreated images (--control) are as bright "
+        "as the study's (default: none, scaled as in training)",
     )
     parser.add_argument(
         "--out",
@@ -126,7 +135,7 @@ def run(args: argparse.Namespace) -> str:
 def _demand_no_flags_of_plates(args: argparse.Namespace) -> None:
     """InputError for a flag that only a table or a folder of plates can follow."""
     for flag in _OF_PLATES:
-        if getattr(args, flag):
+        if getattr(args, flag) not in _UNSET:
             raise InputError(
                 f"--{flag} goes with a table or a folder of an instrument, and {args.given[0]} is "
                 "neither; leave the flag out"
@@ -135,6 +144,11 @@ def _demand_no_flags_of_plates(args: argparse.Namespace) -> None:
 
 def _add_features(args: argparse.Namespace, study: Path, out: Path | None) -> str:
     """Add the rows of each table to a study of measured features."""
+    if args.anchor != ANCHORS[0]:
+        raise InputError(
+            f"--anchor goes with images; study {study.name} is of measured features, and new rows are "
+            "always measured as its own were ('bnn study features … --anchor')"
+        )
     for flag in ("layout", "pattern", "planes", "time", "intensities", "images", "channels"):
         if getattr(args, flag):
             raise InputError(f"--{flag} goes with images; {study.name} is of measured features")
@@ -221,6 +235,7 @@ def _add_plates_to(
         out=out,
         role=args.role,
         deploy=args.deploy,
+        anchor=args.anchor,
         intensities=args.intensities,
         **_how(args),
     )

@@ -2,9 +2,10 @@
 
 IMAGES is a table or a folder. A table has a column of paths, or one per channel, and metadata of each
 image; column names of BBBC and CellProfiler are recognised. A folder comes from an instrument
-(ImageXpress, Opera Phenix, Operetta, Yokogawa, IN Cell, Incucyte, OME-Zarr); a plate map says what is
-in its wells. Rows without a label are predicted, but do not count for accuracy. You can interrupt the
-command at any time; run it again to continue.
+(ImageXpress, Opera Phenix, Operetta, Columbus, Yokogawa, IN Cell, Incucyte, ArrayScan, Cytation, Nikon,
+Leica, Zeiss, ScanR, Acquifer, OME-Zarr); a plate map says what is in its wells. Rows without a label are
+predicted, but do not count for accuracy. You can interrupt the command at any time; run it again to
+continue.
 
   bnn study plate fields.csv --label moa --group compound --preset quick
   bnn study plate fields.csv --label moa --group compound --folds 6 --jobs 2

@@ -18,7 +18,7 @@ def demand_choice(planes: str | None, time: str | None) -> None:
     if planes is not None and planes != MAX and not _counts(planes):
         raise InputError(f"--planes {planes[:20]}: 'max' or the number of a plane expected")
     if time is not None and not _counts(time):
-        raise InputError(f"--time {time[:20]}: the number of a point in time expected, from 1")
+        raise InputError(f"--time {time[:20]}: the number of a point in time expected")
 
 
 def one_per_channel(
@@ -139,8 +139,8 @@ def _demand_single(files: pd.DataFrame, field, root: Path, planes: str | None) -
 
 
 def _counts(text: str) -> bool:
-    """Whether a text is a number from 1, of fewer digits than Python refuses to read."""
-    return text.isdecimal() and len(text) < 10 and int(text) > 0
+    """Whether a text is a number, of fewer digits than Python refuses to read."""
+    return text.isdecimal() and len(text) < 10
 
 
 def _number(name: str) -> str:

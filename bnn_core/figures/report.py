@@ -5,10 +5,8 @@ Plotly's script (about 4.5 MB) is in it once, so the figures answer to the mouse
 """
 
 import os
-from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -17,6 +15,7 @@ from bnn_core.base.methods import by_precedence
 from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.base.wording import count
 from bnn_core.figures import report_sections as sections
+from bnn_core.figures.html import template
 from bnn_core.measures.judged_units import Judged, judged_units
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import Study
@@ -38,9 +37,9 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     units_of = {method: units for method, units in units_of.items() if len(units)}
     reading = tables[study.reading_method]
     accuracies = sections.accuracy(study, tables)
-    suspects = sections.suspect_compounds_section(study, tables)
+    suspects = sections.suspect_compounds_section(study, tables, log)
     flagged = sections.flagged(study, log)
-    html = _template().render(
+    html = template("report.html").render(
         title=study.meta["title"],
         name=study.name,
         images=count(study.meta["rows"], "image"),
@@ -75,11 +74,14 @@ def _summary(
         look = "looks" if suspects.doubtful == 1 else "look"
         lines.append(
             f"{suspects.doubtful:,} of {count(suspects.total, 'compound')} {look} more like another "
-            "class than like the given label."
+            f"class than like the given label. {suspects.progress}."
         )
     lines.append(f"Flagged images: {flagged.count if flagged else 0}.")
+    shown = set()
     for method, level, _, share, interval, counts in accuracies.rows:
-        if level in ("image", "compound"):
+        # The first way of combining images is the one to report.
+        if level in ("image", "compound") and (method, level) not in shown:
+            shown.add((method, level))
             lines.append(f"{method}: {share} of {level}s right {interval}, {counts}.")
     return lines
 
@@ -100,16 +102,3 @@ def write_report(
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return path
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("bnn_core.figures"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("report.html")

@@ -1,6 +1,5 @@
 """The content of the report, section by section: tables, plots and pictures for its template."""
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,13 +7,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from markupsafe import Markup
-from plotly.io import to_html
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.base.wording import listed, percent
 from bnn_core.figures import confidence, overview
-from bnn_core.figures.style import chart_config
+from bnn_core.figures.html import Picture, pictures, plot
 from bnn_core.measures import mechanisms
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.intervals import Interval
@@ -22,6 +20,7 @@ from bnn_core.measures.judged_units import Judged, accuracy_by_level, figures_of
 from bnn_core.measures.levels import available_levels, original_images
 from bnn_core.measures.reliability import reliability
 from bnn_core.recipes.baselines import study_baselines
+from bnn_core.review.group_decisions import decision_text, group_decisions, progress_text
 from bnn_core.review.log import ReviewLog
 from bnn_core.study import describing
 from bnn_core.study.folder import Study
@@ -48,14 +47,6 @@ _FLAGGED_HEADS = {
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A thumbnail: its image's id, and WebP bytes in base64."""
-
-    name: str
-    webp: str
-
-
-@dataclass(frozen=True)
 class Table:
     """Rows of texts under heads ("" for none); columns from `numbers` on are set as numbers.
 
@@ -78,11 +69,12 @@ class Plots:
 
 @dataclass(frozen=True)
 class SuspectCompound:
-    """One compound of the ranking: its rank, sentences, explanations and first pictures."""
+    """One compound of the ranking: its rank, sentences, decision, explanations, first pictures."""
 
     rank: int
     heading: str
     score: str
+    decision: str
     explanations: Table
     pictures: Sequence[Picture]
 
@@ -90,11 +82,12 @@ class SuspectCompound:
 @dataclass(frozen=True)
 class SuspectCompounds:
     """The first of `total` ranked compounds; doubtful: how many look more like another class;
-    second: where the second opinion came from, or ""."""
+    progress: how many are decided; second: where the second opinion came from, or ""."""
 
     compounds: Sequence[SuspectCompound]
     total: int
     doubtful: int
+    progress: str
     second: str
 
 
@@ -138,11 +131,7 @@ def baselines(study: Study) -> list[str]:
 def cutoffs(units_of: Mapping[str, Judged], num_classes: int) -> Plots:
     """What cut-offs on the default score keep, and how much of that is right."""
     names = _names(units_of)
-    low = SCORES[DEFAULT_SCORE].lowest(num_classes)
-    scale = confidence.ScoreAxis(DEFAULT_SCORE, low, 1.0, _CUT)
-    values = np.linspace(low, 1, _STEPS)
-    histograms = {m: units.histogram(low, 1, _BINS) for m, units in units_of.items()}
-    bands = {m: units.curves(certainty(DEFAULT_SCORE, values)) for m, units in units_of.items()}
+    histograms, curves = cutoff_figures(units_of, num_classes, _CUT)
     rows = []
     for method, units in units_of.items():
         for cut in CUTOFFS:
@@ -159,11 +148,24 @@ def cutoffs(units_of: Mapping[str, Judged], num_classes: int) -> Plots:
                 ]
             )
     heads = ["Network", "Cut-off", "Kept", "Right among the kept", "95 % interval", "Counts"]
-    plots = [
-        _plot(confidence.right_wrong_histograms(histograms, names, scale, log=True), "right-wrong"),
-        _plot(confidence.curves(bands, names, scale, values), "cut-offs"),
-    ]
+    plots = [plot(histograms, "right-wrong"), plot(curves, "cut-offs")]
     return Plots(plots, Table(heads, rows, numbers=2))
+
+
+def cutoff_figures(
+    units_of: Mapping[str, Judged], num_classes: int, cut: float
+) -> tuple[go.Figure, go.Figure]:
+    """Right and wrong by the default score, and what every cut-off on it keeps."""
+    names = _names(units_of)
+    low = SCORES[DEFAULT_SCORE].lowest(num_classes)
+    scale = confidence.ScoreAxis(DEFAULT_SCORE, low, 1.0, cut)
+    values = np.linspace(low, 1, _STEPS)
+    histograms = {m: units.histogram(low, 1, _BINS) for m, units in units_of.items()}
+    bands = {m: units.curves(certainty(DEFAULT_SCORE, values)) for m, units in units_of.items()}
+    return (
+        confidence.right_wrong_histograms(histograms, names, scale, log=True),
+        confidence.curves(bands, names, scale, values),
+    )
 
 
 def calibration(
@@ -184,7 +186,7 @@ def calibration(
     }
     diagram = overview.reliability_diagram(bins, _names(units_of))
     return Plots(
-        [_plot(diagram, "calibration")], Table(["", *_names(units_of).values()], rows, numbers=1)
+        [plot(diagram, "calibration")], Table(["", *_names(units_of).values()], rows, numbers=1)
     )
 
 
@@ -228,7 +230,7 @@ def suspect_images_table(study: Study, table: pd.DataFrame) -> Table | None:
 
 
 def suspect_compounds_section(
-    study: Study, tables: Mapping[str, pd.DataFrame]
+    study: Study, tables: Mapping[str, pd.DataFrame], log: ReviewLog
 ) -> SuspectCompounds | None:
     """The first suspects with the explanations of each; None without a compound to rank."""
     if "compound" not in available_levels(study.images):
@@ -239,8 +241,9 @@ def suspect_compounds_section(
     if ranked.empty:
         return None
     strengths = study_strengths(study)
+    decisions = group_decisions(ranked, table, log.state(study), "compound")
     first = []
-    for row in ranked.head(MOST_SUSPECTS).to_dict("records"):
+    for position, row in enumerate(ranked.head(MOST_SUSPECTS).to_dict("records")):
         who = Suspect.of(row, "compound")
         explanations = explain(
             table, study.classes, who, standard=standard, second=opinion, strengths=strengths
@@ -255,12 +258,16 @@ def suspect_compounds_section(
                 row["rank"],
                 heading(row, who),
                 " ".join(score_sentences(row, who)),
+                decision_text(decisions.iloc[position]),
                 Table(["", "", ""], lines),
-                _pictures(study, images),
+                pictures(study, images),
             )
         )
     second = f"{about.get('model', '')} on {about.get('source', '')}" if about else ""
-    return SuspectCompounds(first, len(ranked), int((ranked["score"] > 0).sum()), second)
+    doubtful = int((ranked["score"] > 0).sum())
+    return SuspectCompounds(
+        first, len(ranked), doubtful, progress_text(decisions, "compound"), second
+    )
 
 
 def flagged(study: Study, log: ReviewLog) -> Flagged | None:
@@ -278,12 +285,12 @@ def flagged(study: Study, log: ReviewLog) -> Flagged | None:
     rows = [
         ["" if pd.isna(cell) else cell for cell in line] for line in lines.itertuples(index=False)
     ]
-    pictures = _pictures_by_row(study, state.index[:MOST_PICTURES])
-    if pictures:
-        pictures += [[]] * (len(state) - len(pictures))
+    shown = _pictures_by_row(study, state.index[:MOST_PICTURES])
+    if shown:
+        shown += [[]] * (len(state) - len(shown))
     heads = [_FLAGGED_HEADS.get(c, c.capitalize()) for c in lines]
     cut = f"{MOST_PICTURES:,}" if len(state) > MOST_PICTURES else ""
-    return Flagged(f"{len(state):,}", Table(heads, rows, pictures=pictures), cut)
+    return Flagged(f"{len(state):,}", Table(heads, rows, pictures=shown), cut)
 
 
 def facts_table(study: Study) -> Table:
@@ -303,31 +310,10 @@ def _most_common(names: tuple[str, ...], n: int) -> str:
     return f"{listed(names)}, {n:,} each"
 
 
-def _pictures(study: Study, rows: Iterable[int]) -> list[Picture]:
-    """Thumbnails of the images that have one."""
-    return [
-        Picture(str(study.images["image_id"].iat[row]), base64.b64encode(webp).decode())
-        for row in map(int, rows)
-        if (webp := study.thumbnail(row))
-    ]
-
-
 def _pictures_by_row(study: Study, rows: Iterable[int]) -> list[list[Picture]]:
     """The thumbnail of each image; empty where no image has one."""
-    pictures = [_pictures(study, [row]) for row in rows]
-    return pictures if any(pictures) else []
-
-
-def _plot(figure: go.Figure, name: str) -> Markup:
-    figure.update_layout(font={"color": "#20272B"}, template="none")
-    html = to_html(
-        figure,
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=name,
-        config=chart_config(name) | {"responsive": True},
-    )
-    return Markup(html)
+    of_rows = [pictures(study, [row]) for row in rows]
+    return of_rows if any(of_rows) else []
 
 
 def _names(methods: Iterable[str]) -> dict[str, str]:

@@ -11,7 +11,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from bnn_core.base.methods import method_of
+from bnn_core.base.scores import SCORES
 from bnn_core.figures import style
+from bnn_core.measures.agreement import Scale
 from bnn_core.measures.selection import OUTCOMES, QUADRANTS
 
 #: More marks than this are drawn smaller and thinner, down to half the size.
@@ -48,6 +51,14 @@ class Axis:
     cut: float
     colour: str
     ticks: Mapping[float, str] | None = None
+
+    @classmethod
+    def of(cls, scale: Scale, ends: tuple[float, float], method: str) -> "Axis":
+        """The axis of one method's scores. ends: of the plane, in plotted units."""
+        network = method_of(method)
+        name = "Bayesian network" if network.bayesian else network.name
+        title = f"{name}: {SCORES[scale.score].title}"
+        return cls(title, ends, float(scale.place(scale.cut)), network.colour, scale.ticks(ends))
 
 
 def agreement(

@@ -40,14 +40,15 @@ def candidates(
 
 
 def nearest(
-    embedding: np.ndarray, row: int, candidates: np.ndarray, count: int
+    embedding: np.ndarray, point: np.ndarray, candidates: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The `count` of `candidates` (row numbers) closest to `row`: (rows, Euclidean distances).
+    """The `count` of `candidates` (row numbers) closest to a point: (rows, Euclidean distances).
 
-    embedding: (N, D), memory-mapped or not, read in chunks; closest first.
+    embedding: (N, D), memory-mapped or not, read in chunks; closest first. point: (D,), such as one
+    row of it. The mean of several rows ranks by the mean squared distance from these rows.
     """
     candidates = np.asarray(candidates)
-    origin = np.asarray(embedding[row], dtype=np.float32)
+    origin = np.asarray(point, dtype=np.float32)
     distance = np.empty(len(candidates), dtype=np.float32)
     step = max(1, _CHUNK_VALUES // embedding.shape[1])
     for start in range(0, len(candidates), step):

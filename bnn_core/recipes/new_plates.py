@@ -27,6 +27,7 @@ from bnn_core.recipes.adding import (
     study_folds,
 )
 from bnn_core.recipes.deploying import train_deployed
+from bnn_core.recipes.plate_anchor import PlateAnchor, plate_anchors
 from bnn_core.recipes.plate_blocks import ImageScaling, PlateBlock
 from bnn_core.recipes.workers import Cluster
 from bnn_core.study.folder import Study, open_study, write_table
@@ -40,6 +41,7 @@ def predict_plates(
     out: Path | None = None,
     role: str | None = None,
     deploy: bool = False,
+    anchor: str = "none",
     intensities: tuple[float, float] | None = None,
     device: str = "cpu",
     cluster: Cluster | None = None,
@@ -53,12 +55,14 @@ def predict_plates(
     already, with the same files and rows, are passed over. plates: None with `deploy` alone.
     intensities: by default those of the study.
     deploy: train each method once more on all compounds first, where the study has no such
-    networks. role: of all images; by default "control" for compounds that are controls of the
-    study, else by the label (see `add_images`).
+    networks. anchor: "controls" scales each new plate so that its untreated images are as bright as
+    the study's (`plate_anchor`). role: of all images; by default "control" for compounds that are
+    controls of the study, else by the label (see `add_images`).
     Returns the study's folder.
 
     Raises InputError as `add_images`; for a study that was not made from plate images; for channels
-    that are not the study's; and for a plate that the set has with other files.
+    that are not the study's; for a plate that the set has with other files or another anchor; and
+    for an anchor where the study or a new plate has no untreated images.
     """
     known = open_study(path)
     keys: dict[str, str] = {}
@@ -66,7 +70,7 @@ def predict_plates(
     if plates is not None:
         plates = _with_channels(known, plates)
         keys = {job.plate: key for job, key in _keyed(plates, intensities)}
-    have = _plates_of(known, name)
+    have = _plates_of(known, name, anchor)
     changed = [plate for plate, key in keys.items() if have.get(plate, key) != key]
     if changed:
         raise InputError(
@@ -85,18 +89,21 @@ def predict_plates(
         blocks = (
             []
             if plates is None
-            else _blocks(study, plates, fresh, name, role, intensities, workers)
+            else _blocks(study, plates, fresh, name, role, intensities, workers, anchor)
         )
         return Addition(
             {
                 "role": role,
                 "sets": [f"{name} {_digest(sorted((p, keys[p]) for p in fresh))}"],
                 "deploy": deploy,
+                "anchor": anchor,
             },
             blocks,
             looked_first=False,
             before=before,
-            finish=lambda making: _keys(study, making, blocks, name, {p: keys[p] for p in fresh}),
+            finish=lambda making: _keys(
+                study, making, blocks, name, {p: keys[p] for p in fresh}, anchor
+            ),
         )
 
     return add_to_study(
@@ -140,13 +147,19 @@ def _keyed(plates: PlateTable, intensities: tuple[float, float] | None):
         yield job, _digest([job.key, rows.to_csv(index=False)])
 
 
-def _plates_of(study: Study, name: str) -> dict[str, str]:
-    """The plates of a set that was added before, and their keys. InputError for another set."""
+def _plates_of(study: Study, name: str, anchor: str) -> dict[str, str]:
+    """The plates of a set that was added before, and their keys. InputError for another set, and
+    for one that was scaled otherwise."""
     entries = [e for e in study.meta.get("added", []) if e["name"] == name]
     if any("plates" not in entry for entry in entries):
         raise InputError(
             f"study {study.name} has a set called '{name}'; give the plates another name: "
             "OTHER=TABLE"
+        )
+    if other := [a for entry in entries if (a := entry.get("anchor", "none")) != anchor]:
+        raise InputError(
+            f"the set {name} of study {study.name} was added with --anchor {other[0]}; give the same "
+            "--anchor, or the plates another name: OTHER=TABLE"
         )
     return {plate: key for entry in entries for plate, key in entry["plates"].items()}
 
@@ -159,6 +172,7 @@ def _blocks(
     role: str | None,
     intensities: tuple[float, float] | None,
     workers: int | None,
+    anchor: str,
 ) -> list[PlateBlock]:
     scaling = _scaling(study)
     rows = _rows(study, plates, name, role)
@@ -173,8 +187,20 @@ def _blocks(
         frozenset(study.images["plate"].dropna()) if "plate" in study.images else frozenset()
     )
     reader = PlateReader(workers, intensities)
+    anchors: dict[str, PlateAnchor] = {}
+    if anchor == "controls":
+        anchors = plate_anchors(study, jobs, _untreated(study, plates.table))
     return [
-        PlateBlock(rows.iloc[job.positions], job, scaling, used_names, name, reader, f"{i:05d}")
+        PlateBlock(
+            rows.iloc[job.positions],
+            job,
+            scaling,
+            used_names,
+            name,
+            reader,
+            f"{i:05d}",
+            anchors.get(job.plate),
+        )
         for i, job in enumerate(jobs)
     ]
 
@@ -190,16 +216,19 @@ def _rows(study: Study, plates: PlateTable, name: str, role: str | None) -> pd.D
     for column in file_columns(plates.channels, table):
         rows[column] = table[column].map(lambda file: str(plates.root / file), "ignore")
     if role is None:
-        controls = set()
-        if "compound" in study.images:
-            controls = set(study.images["compound"][study.images["role"] == "control"].dropna())
-        is_control = (table["role"] == "control").to_numpy(copy=True)
-        if "compound" in table:
-            is_control |= (table["compound"].isin(controls) & table["label"].isna()).to_numpy()
-        rows.loc[is_control, "role"] = "control"
+        rows.loc[_untreated(study, table), "role"] = "control"
     if "group" in rows:
         rows["group"] = rows["group"].astype(object)
     return rows
+
+
+def _untreated(study: Study, table: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: controls of the table, and images without a label of a control of the study."""
+    untreated = (table["role"] == "control").to_numpy(copy=True)
+    if {"compound"} <= set(study.images) & set(table):
+        controls = study.images["compound"][study.images["role"] == "control"].dropna()
+        untreated |= (table["compound"].isin(controls) & table["label"].isna()).to_numpy()
+    return untreated
 
 
 def _keys(
@@ -208,6 +237,7 @@ def _keys(
     blocks: Sequence[PlateBlock],
     name: str,
     keys: dict[str, str],
+    anchor: str,
 ) -> dict[str, Any]:
     """Keys of study.json; contrast and quarantine of the new plates are written below the others.
 
@@ -226,6 +256,7 @@ def _keys(
         notes.append(
             f"{count(images, 'image')} of {count(len(blocks), 'new plate')} ({name}) added, not "
             "counted for accuracy"
+            + ("; scaled by the untreated images of each plate" if anchor == "controls" else "")
         )
     plates = [block.job.plate or name for block in blocks]
     plates_of: dict[str, list[str]] = {}
@@ -247,6 +278,8 @@ def _keys(
             f"{lost[0]['row']}, {lost[0]['reason']}"
         )
     entry = {"name": name, "title": name, "images": images, "plates": keys}
+    if anchor != "none":
+        entry["anchor"] = anchor
     return {
         "notes": notes,
         "added": _merged(study.meta.get("added", []), entry)

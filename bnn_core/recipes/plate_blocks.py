@@ -1,8 +1,9 @@
 """A new plate as a block of images: read, scaled as in training, shrunk to the training resolution.
 
 Scaling is that of the study: to the percentiles of the plate and channel, to the image's own, or to
-the study's full scale. A plate of the study itself (a file of it is known by its content) has the
-limits that it had in training, however many of its fields come again.
+the study's full scale; or, if asked, so that the untreated images are as bright as the study's
+(`plate_anchor`). A plate of the study itself (a file of it is known by its content) has the limits
+that it had in training, however many of its fields come again.
 """
 
 from collections import Counter
@@ -30,6 +31,7 @@ from bnn_core.images.plate_pixels import (
 )
 from bnn_core.images.quality import quality_columns
 from bnn_core.recipes.adding_blocks import block_file, is_looked_at, keep_rows
+from bnn_core.recipes.plate_anchor import PlateAnchor
 from bnn_core.study.folder import Study
 from bnn_core.study.tables import TRAINED_LIMITS, shown_columns
 
@@ -83,7 +85,8 @@ class PlateBlock:
     """The fields of one plate.
 
     rows: as `keep_rows`, without hash and quality; index = row numbers of the table. job: their
-    files. used_names: plate names that the study or another set has.
+    files. used_names: plate names that the study or another set has. anchor: how the
+    plate is scaled to its untreated images, if it is.
     """
 
     rows: pd.DataFrame
@@ -93,6 +96,7 @@ class PlateBlock:
     source: str
     reader: PlateReader
     key: str
+    anchor: PlateAnchor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -107,7 +111,7 @@ class PlateBlock:
             shape, reasons, notes = self._usable(scan)
             good = [i for i in range(len(self)) if i not in reasons]
             bar.update(len(reasons))
-            plate, level, of_study = self._level(scan, shape)
+            plate, level, of_study = self._level(scan, shape, bar)
             fields = self._read(making, good, shape, level, bar) if good else []
         for i, field in zip(good, fields, strict=True):
             if isinstance(field, str):
@@ -192,7 +196,7 @@ class PlateBlock:
         return fitted_size((int(height), int(width)), self.scaling.size)
 
     def _level(
-        self, scan: Scan, shape: str | None
+        self, scan: Scan, shape: str | None, bar: tqdm
     ) -> tuple[str | None, dict[str, np.ndarray] | None, bool]:
         """The plate's name in the study, limits, threshold and ceiling, and whether it is one of
         the study's own plates."""
@@ -213,6 +217,8 @@ class PlateBlock:
                 "threshold": rows["threshold"].to_numpy(),
                 "ceiling": rows["ceiling"].to_numpy(),
             }
+        elif self.anchor is not None:
+            level["limits"] = self.anchor.limits(self.job, shape, self.reader, bar)
         elif self.scaling.normalise == "none":
             self._demand_scale(level, shape)
             level["limits"] = np.array([[0.0, self.scaling.top]] * len(level["limits"]))

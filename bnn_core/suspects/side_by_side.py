@@ -23,7 +23,6 @@ def panels(
     then doses, plates and wells, in the order of their names. The same call gives the same rows.
     """
     case = Case(table, classes, suspect)
-    others = (table["role"] == "scored").to_numpy() & ~case.compound
     doses = case.rows["concentration"].dropna().unique() if case.has("concentration") else []
 
     def labelled(name: str) -> np.ndarray:
@@ -31,8 +30,8 @@ def panels(
 
     masks = {
         "this": case.images & case.scored,
-        "same label": others & labelled(suspect.label),
-        "predicted label": others & labelled(suspect.suspected),
+        "same label": case.others & labelled(suspect.label),
+        "predicted label": case.others & labelled(suspect.suspected),
         "controls": controls_beside(table, case.rows),
         "other doses": case.compound
         & table["concentration"].notna().to_numpy()

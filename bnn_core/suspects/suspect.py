@@ -89,6 +89,11 @@ class Case:
         names = self.rows["compound"].dropna().unique()
         return self.table["compound"].isin(names).to_numpy() & original_images(self.table)
 
+    @cached_property
+    def others(self) -> np.ndarray:
+        """(N,) bool: images of other compounds whose label counts."""
+        return (self.table["role"] == "scored").to_numpy() & ~self.compound
+
     def mean_p(self, rows: pd.DataFrame) -> np.ndarray:
         """(C,) mean softmax of these rows."""
         return rows[[f"p_{name}" for name in self.classes]].to_numpy(np.float64).mean(axis=0)

@@ -41,6 +41,7 @@ def name_classes(
     """
     columns = len(class_columns.columns)
     known = list(dict.fromkeys([*labels, *_present(predicted)]))
+    _demand_one_column(class_columns, known, where)
     if given:
         classes, how = _as_given(class_columns, given), "The class order is as given"
     elif (direct := _by_name(class_columns.names, known)) is not None:
@@ -109,7 +110,7 @@ def _present(names: pd.Series | None) -> list[str]:
 def _as_given(class_columns: ClassColumns, given: Sequence[str]) -> list[str]:
     if len(given) != len(class_columns.columns):
         raise InputError(
-            f"--classes gives {len(given)} names for {len(class_columns.columns)} columns "
+            f"--classes gives {count(len(given), 'name')} for {len(class_columns.columns)} columns "
             f"({class_columns.columns[0]} ... {class_columns.columns[-1]})"
         )
     keys, names = list(map(name_key, given)), list(map(name_key, class_columns.names))
@@ -119,6 +120,17 @@ def _as_given(class_columns: ClassColumns, given: Sequence[str]) -> list[str]:
             f"{', '.join(class_columns.names)}"
         )
     return list(given)
+
+
+def _demand_one_column(class_columns: ClassColumns, known: Sequence[str], where: str) -> None:
+    """Refuse a name that is no column's to the letter, and that of two in another case."""
+    for name in known:
+        fits = [column for column in class_columns.names if name_key(column) == name_key(name)]
+        if len(fits) > 1 and name not in fits:
+            raise InputError(
+                f"{where}'{name}' fits the classes {' and '.join(map(repr, fits))}, which differ only "
+                "in case: write it as one of them"
+            )
 
 
 def _by_name(names: Sequence[str], known: Sequence[str]) -> list[str] | None:

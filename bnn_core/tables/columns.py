@@ -118,7 +118,8 @@ def map_columns(
             out[canonical] = as_text(table[source])
     derived = _derive(table, plain, out, overrides, used, notes)
     if "well" in out:
-        out["well"], more = normal_wells(out["well"])
+        wells, more = normal_wells(out["well"].rename(columns.get("well", "well")))
+        out["well"] = wells
         notes += more
     for channel, (folder, file) in channels.items():
         out[f"path_{channel}"] = _join_paths(table, folder, file)
@@ -282,6 +283,11 @@ def _derive(
             used |= set(pair)
             out["well"], more = wells_from(table[pair[0]], table[pair[1]])
             notes += more
+        elif pair := _list_of_two(plain, used):
+            used |= set(pair)
+            first, second = (as_text(table[name]) for name in pair)
+            out["well"] = "(" + first + ", " + second + ")"
+        if pair:
             derived["well"] = f"{pair[0]} and {pair[1]}"
     if "batch" not in out and "batch" not in overrides and "plate" in out:
         weeks = out["plate"].dropna().drop_duplicates().astype(str).str.extract(_BBBC021_PLATE)[0]
@@ -289,6 +295,12 @@ def _derive(
             out["batch"] = as_text(out["plate"].str.extract(_BBBC021_PLATE)[0])
             derived["batch"] = "the week in the plate's name"
     return derived
+
+
+def _list_of_two(plain: Mapping[str, str], used: set[str]) -> tuple[str, str] | None:
+    """The columns of wells that were lists of two, such as [2, 3] (`other_files`)."""
+    columns = [c for c, n in plain.items() if c not in used and re.fullmatch(r"well_\d+", n)]
+    return (columns[0], columns[1]) if [plain[c] for c in columns] == ["well_0", "well_1"] else None
 
 
 def _row_and_column(plain: Mapping[str, str], used: set[str]) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import be, count, have
+from bnn_core.base.wording import WARNING, be, count, have
 from bnn_core.study.folder import ROLES
 from bnn_core.tables.long_form import image_key
 from bnn_core.tables.plate_map import odd_wells
@@ -67,7 +67,7 @@ def image_rows(
                 "these images are treated as independent."
             )
         images["group"] = None
-    notes += odd_wells(images)
+    notes += [WARNING + note for note in odd_wells(images)]
     return images
 
 

@@ -107,8 +107,9 @@ def odd_wells(images: pd.DataFrame) -> list[str]:
         return []
     n = int(wells.isin(names).sum())
     return [
-        f"{count(n, 'image')} {be(n)} in wells that do not exist on a plate ({listed(names)}), so "
-        "no plate map shows them; wells have names like B02, A01 to AF48"
+        f"{count(n, 'image')} {be(n)} in wells that do not exist on a plate ({listed(names)}, column "
+        "well), so no plate map shows them; write wells as B02 (A01 to AF48), or give a column row and "
+        "a column column in place of the wells"
     ]
 
 

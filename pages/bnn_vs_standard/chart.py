@@ -1,4 +1,4 @@
-"""The scatter of both networks: positions of the images, the chart, its words."""
+"""The scatter of both networks: positions of the images and the chart."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
 from bnn_core.figures import scatter
 from bnn_core.measures import selection
@@ -85,27 +84,14 @@ def drawing_of(
     counts = _positions.counts(rows)
     figure = scatter.agreement(
         points,
-        axis_of(across, _positions.x_ends, _standard),
-        axis_of(up, _positions.y_ends, _bayes),
+        scatter.Axis.of(across, _positions.x_ends, _standard),
+        scatter.Axis.of(up, _positions.y_ends, _bayes),
         _positions.margins(rows),
         counts,
         rest=rest,
         rings={"flagged": is_flagged[drawn.rows], "marked": is_marked[drawn.rows]},
     )
     return Drawing(figure, drawn, counts)
-
-
-def axis_of(scale: Scale, ends: tuple[float, float], method: str) -> scatter.Axis:
-    """Title, range, cut-off, colour and ticks of an axis."""
-    network = method_of(method)
-    name = "Bayesian network" if network.bayesian else network.name
-    return scatter.Axis(
-        f"{name}: {SCORES[scale.score].title}",
-        ends,
-        float(scale.place(scale.cut)),
-        network.colour,
-        scale.ticks(ends),
-    )
 
 
 def hover_text(bayes: pd.DataFrame, standard: pd.DataFrame, up: Scale, across: Scale) -> pd.Series:

@@ -13,7 +13,7 @@ from bnn_core.base.wording import count
 from bnn_core.figures import style, two_studies
 from bnn_core.review.two_studies import CHANGES, SIDES, TwoStudies, compare_two
 from bnn_core.study.folder import Study
-from pages.shared import choices, filters, frame, panels, studies
+from pages.shared import charts, choices, filters, frame, panels, studies
 from pages.shared.gestures import capital, scalar
 from pages.shared.words import plain
 
@@ -131,7 +131,7 @@ def explore(study: Study, table: pd.DataFrame, names: tuple[str, str]) -> None:
     """The scatter of both scores, and the images of a selection or of a kind of change."""
     labels = labels_of(names)
     score = SCORES[DEFAULT_SCORE]
-    event = st.plotly_chart(
+    event = charts.draw(
         two_studies.scatter(
             table, tuple(f"{score.short}: {plain(name)}" for name in names), labels
         ),
@@ -139,7 +139,7 @@ def explore(study: Study, table: pd.DataFrame, names: tuple[str, str]) -> None:
         on_select="rerun",
         selection_mode=("points", "box", "lasso"),
         config=style.chart_config("two-studies") | {"modeBarButtonsToRemove": []},
-        alt=f"{score.name} of {len(table):,} images in two studies",
+        alt=f"{score.name} of {len(table):,} images in the studies {names[0]} and {names[1]}",
     )
     counts = {DIFFER: int(table["differ"].sum())}
     counts |= {change: int((table["change"] == change).sum()) for change in CHANGES}

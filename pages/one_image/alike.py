@@ -7,22 +7,15 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.measures import neighbours
-from bnn_core.measures.layout import log_ratios
 from bnn_core.recipes.image_map import EMBEDDING, PROBABILITIES
 from bnn_core.study.folder import Study
-from pages.shared import choices, flagging, studies
+from pages.shared import choices, flagging, spaces, studies
 from pages.shared.wall import image_wall
 
 SHOWN = 12
 WORDS = {
     PROBABILITIES: "all folds, by predicted probabilities",
     EMBEDDING: "the same fold, by the last hidden layer",
-}
-CAPTIONS = {
-    PROBABILITIES: "Closest first, by Euclidean distance between the logarithms of the predicted "
-    "probabilities. All networks share this space, but images of one class differ little in it.",
-    EMBEDDING: "Closest first, by Euclidean distance in the last hidden layer of the network with "
-    "mean weights.",
 }
 
 
@@ -32,8 +25,8 @@ def draw(study: Study, row: int, table: pd.DataFrame, on_open: Callable[[int], N
     st.subheader("Images that the network finds similar", anchor=False)
     folds = study.images["fold"].nunique()
     # One network for all images: its hidden layer says more than its predictions.
-    spaces = [PROBABILITIES] if folds > 1 or study.embedding is None else []
-    spaces += [EMBEDDING] if study.embedding is not None else []
+    offered = [PROBABILITIES] if folds > 1 or study.embedding is None else []
+    offered += [EMBEDDING] if study.embedding is not None else []
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         kind = st.segmented_control(
             "Compare with images of",
@@ -43,9 +36,9 @@ def draw(study: Study, row: int, table: pd.DataFrame, on_open: Callable[[int], N
             bind="query-params",
             required=True,
         )
-        space = spaces[0]
-        if len(spaces) > 1:
-            space = choices.pick("of", spaces, key="alike_by", format_func=WORDS.get)
+        space = offered[0]
+        if len(offered) > 1:
+            space = choices.pick("of", offered, key="alike_by", format_func=WORDS.get)
     rows = _rows(studies.identity(study), row, kind, space, study, table)
     if not len(rows):
         st.caption("No image of that kind can be compared with this one.")
@@ -57,7 +50,7 @@ def draw(study: Study, row: int, table: pd.DataFrame, on_open: Callable[[int], N
         on_open=on_open,
         flagged=flagging.flagged_rows(study),
     )
-    st.caption(CAPTIONS[space])
+    st.caption(spaces.CAPTIONS[space])
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)
@@ -67,12 +60,6 @@ def _rows(
     """The closest images of one kind."""
     everywhere = space == PROBABILITIES
     others = neighbours.candidates(_study.images, _table["predicted"], row, kind, everywhere)
-    features = _shared_space(identity, _study, _table) if everywhere else _study.embedding
+    features = spaces.features(identity, space, _study, _table)
     others = others[np.isfinite(features[others]).all(axis=1)]
-    return neighbours.nearest(features, row, others, SHOWN)[0]
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _shared_space(identity: str, _study: Study, _table: pd.DataFrame) -> np.ndarray:
-    p = _table[[f"p_{name}" for name in _study.classes]].to_numpy()
-    return log_ratios(p).astype(np.float32)
+    return neighbours.nearest(features, features[row], others, SHOWN)[0]

@@ -233,7 +233,8 @@ def draw_distribution(shown: Shown) -> None:
         figures.distribution(average, study.classes, shown.label, samples=samples, beside=beside),
         key="one_distribution",
         config=style.chart_config("one_image"),
-        alt=f"Softmax per class: average highest for {study.classes[int(mean.argmax())]}",
+        alt=f"Softmax per class of image {image_id(shown)}: average highest for "
+        f"{study.classes[int(mean.argmax())]}",
     )
     if samples is None:
         networks.no_samples(study)
@@ -314,12 +315,18 @@ def draw_effect(shown: Shown) -> None:
         averaging.effect_of_samples(averages, shown.study.classes),
         key="one_effect",
         config=style.chart_config("effect_of_samples"),
-        alt="Running average and uncertainty against the number of networks",
+        alt=f"Running average and uncertainty of image {image_id(shown)} against the number of "
+        "networks",
     )
     st.caption(
         "Networks in the order of sampling. Bands: the range of 95 % of averages over as many "
         "other networks (1.96 standard errors)."
     )
+
+
+def image_id(shown: Shown) -> str:
+    """The name of the image."""
+    return str(shown.study.images["image_id"].iat[shown.row])
 
 
 def samples_of(study: Study, method: str, row: int) -> np.ndarray | None:

@@ -7,8 +7,6 @@ import streamlit as st
 from bnn_core.base.methods import method_of
 from bnn_core.base.wording import percent
 from bnn_core.figures import overview as figures
-from bnn_core.figures.style import chart_config
-from bnn_core.measures.evaluation import ECE_BINS
 from bnn_core.measures.first_looks import FIRST_LOOKS, first_looks
 from bnn_core.measures.intervals import Interval
 from bnn_core.measures.judged_units import accuracy_by_level
@@ -17,7 +15,8 @@ from bnn_core.measures.unlikeness import unlikeness_score
 from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from pages.overview import duplicates, making, suspects
-from pages.shared import charts, choices, filters, frame, panels, scores, studies, tour, truth
+from pages.shared import choices, filters, frame, panels, scores, studies, tour, truth
+from pages.shared.calibration import diagram, images_of_point
 from pages.shared.judged import (
     bayesian_gain,
     compared_methods,
@@ -190,39 +189,15 @@ def looks(study: Study) -> None:
 @frame.fragment
 def calibration(study: Study) -> None:
     """The reliability diagram beside the figures; a click on a point shows its images."""
-    bins_by_method = reliabilities(study)
-    if not any(bins.count.any() for bins in bins_by_method.values()):
+    if not any(bins.count.any() for bins in reliabilities(study).values()):
         return
     left, right = st.columns([1.4, 1], gap="large")
     with left:
-        st.header(
-            "Calibration",
-            anchor=False,
-            help="Of the images that a calibrated network gives 80 %, it gets 80 in 100 right. Below "
-            "the dotted line it is overconfident, above it underconfident. Click a point to see "
-            "its images.",
-        )
-        event = charts.draw(
-            _reliability(filters.key(study), study),
-            key="reliability",
-            on_select="rerun",
-            selection_mode="points",
-            config=chart_config(f"{study.name}-reliability"),
-            alt="Share right against mean softmax of the predicted class, both networks",
-        )
+        event = diagram(study, _reliability(filters.key(study), study), "reliability")
     with right:
         st.header("In numbers", anchor=False)
         making.quality_table(study)
-    for point in event["selection"]["points"][:1]:
-        method, bin_index = point["customdata"]
-        edges = bins_by_method[method].edges
-        units = judged(study, method, "top_softmax").in_bin(int(bin_index), 0.0, 1.0, ECE_BINS)
-        panels.selection_panel(
-            study,
-            units.index.to_numpy(),
-            "reliability_bin",
-            f"{method_of(method).short}: top softmax {edges[bin_index]:.2f} to {edges[bin_index + 1]:.2f}",
-        )
+    images_of_point(study, event)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

@@ -11,6 +11,7 @@ import streamlit as st
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import be, count, percent
+from bnn_core.figures.paper import paper_html
 from bnn_core.figures.report import report_html
 from bnn_core.measures.prediction_sets import LEVEL
 from bnn_core.review import exporting
@@ -90,6 +91,22 @@ def draw_export(study: Study) -> None:
             "The same file by command: "
             f"`{command('report', study.name, '--out', f'{study.name}-report.html')}`"
         )
+    st.markdown(
+        "**The figures of the paper**: figures 1 to 6 for this study on one page to print, with "
+        "captions."
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "HTML",
+            key="export_paper",
+            icon=":material/download:",
+            on_click="ignore",
+            data=lambda: paper_html(study),
+            file_name=f"{study.name}-figures.html",
+            mime="text/html",
+            help="Opens without this app and without a network; print it from the browser.",
+        )
+        st.caption(f"The same file by command: `{command('report', study.name, '--paper')}`")
     st.markdown(
         "To train again with the reviewed labels, add the exported list to the command that made "
         "the study:"

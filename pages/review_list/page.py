@@ -9,17 +9,16 @@ from bnn_core.base.wording import count
 from bnn_core.review.agreement import agreements
 from bnn_core.review.log import DECISIONS
 from bnn_core.study.folder import Study
-from pages.review_list import examples, files
+from pages.review_list import examples, files, history, undo
 from pages.shared import blind, filters, frame, panels, reviewer, studies
 from pages.shared.empty import empty
-from pages.shared.flagging import decision_words, decisions, flag_control, review_log
+from pages.shared.flagging import decisions, flag_control, review_log
 from pages.shared.wall import image_wall
 from pages.shared.words import plain, without_none
 
 VIEWS = ("List", "History", "Export and import", "Did cleaning help?")
 #: Kinds of flagged images, beside the decisions.
 ALL, DISPUTED, CHANGED = "all", "disputed", "changed since"
-_MESSAGE = "_review_said"
 #: Most pairs of reviewers whose agreement is shown.
 MOST_PAIRS = 3
 #: The most important columns come first: a narrow window cuts the others.
@@ -40,19 +39,6 @@ COLUMNS = {
     "changed": "Changed since",
     "filter": "Flagged from",
 }
-HISTORY = {
-    "time": "When (UTC)",
-    "reviewer": "Who",
-    "what": "What",
-    "images": "Images",
-    "reason": "Reason",
-    "decision": "Decision",
-    "new_label": "New label",
-    "note": "Note",
-    "decided_by": "Decided by",
-    "undone": "Undone",
-    "action_id": "Number",
-}
 
 
 def main() -> None:
@@ -70,7 +56,7 @@ def main() -> None:
     if view == "List":
         flagged_list(study)
     elif view == "History":
-        history(study)
+        history.draw(study)
     elif view == "Export and import":
         files.draw_export(study)
         files.draw_import(study)
@@ -81,10 +67,10 @@ def main() -> None:
 @frame.fragment
 def flagged_list(study: Study) -> None:
     """The flagged images that match the filters: look, decide, remove, undo."""
-    if message := st.session_state.pop(_MESSAGE, None):
+    if message := st.session_state.pop(undo.MESSAGE, None):
         st.toast(message)
     state = decisions(study)
-    draw_undo(study)
+    undo.draw(study)
     if state.empty:
         empty(
             "list",
@@ -94,7 +80,7 @@ def flagged_list(study: Study) -> None:
             ":material/flag:",
         )
         if blind.only() is None:
-            examples.draw(study, _MESSAGE)
+            examples.draw(study, undo.MESSAGE)
         draw_absent(study)
         return
     matching = state[state.index.isin(filters.passing(study))]
@@ -151,7 +137,7 @@ def flagged_list(study: Study) -> None:
     if looked_at is not None:
         with right:
             panels.detail(study, looked_at, "review_detail", among=part.index.to_numpy())
-            draw_history_of(study, looked_at)
+            history.draw_of_image(study, looked_at)
     draw_absent(study)
 
 
@@ -225,43 +211,6 @@ def draw_actions(study: Study, acted: pd.DataFrame, words: str) -> None:
     panels.export_button(study, rows, text, "review_export", "flagged")
 
 
-def draw_undo(study: Study) -> None:
-    """The reviewer's name, undo and redo of what this reviewer did."""
-    log, name = review_log(), reviewer.name()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        reviewer.ask(
-            "review_name",
-            width=220,
-            help="Undo and Redo apply to decisions made under this name. This browser remembers it.",
-        )
-        reviewer.remember()
-        for word, key, icon, ask, do in (
-            ("Undo", "U", "undo", log.undoable, log.undo),
-            ("Redo", "Y", "redo", log.redoable, log.redo),
-        ):
-            action = ask(study, name) if name.strip() else None
-            # Never disabled: pressing its key always shows a message.
-            st.button(
-                word,
-                key=f"review_{word}",
-                icon=f":material/{icon}:",
-                shortcut=key,
-                on_click=toggle,
-                args=(study, word, do),
-                help=plain(action.text) if action else _nothing_to(word, name),
-            )
-        blind.toggle()
-
-
-def draw_history_of(study: Study, row: int) -> None:
-    """The decisions about one image, newest first."""
-    actions = with_action_text(review_log().history(study, str(study.images["image_id"].iat[row])))
-    lines = {f"{line.time} {line.reviewer}": line.what for line in actions.itertuples()}
-    if lines:
-        st.markdown(":small[**History of this image**]")
-        st.html(panels.key_values(lines))
-
-
 def draw_absent(study: Study) -> None:
     """Decisions on images that are no longer in the study."""
     absent = review_log().absent(study)
@@ -280,86 +229,13 @@ def draw_absent(study: Study) -> None:
             )
 
 
-def history(study: Study) -> None:
-    """The log of all actions."""
-    actions = with_action_text(review_log().history(study))
-    if actions.empty:
-        empty("list", "No decision has been made in this study.", ":material/history:")
-        return
-    st.caption(
-        f"{count(len(actions), 'action')}, newest first. The log keeps every action, "
-        "including undo and redo. Decisions made in other studies on the same pictures appear in "
-        "the list and in the history of the image."
-    )
-    st.dataframe(
-        without_none(actions[list(HISTORY)]), hide_index=True, height=560, column_config=HISTORY
-    )
-
-
-def with_action_text(actions: pd.DataFrame) -> pd.DataFrame:
-    """A history with a column of its actions in words."""
-    who = blind.only()
-    actions = actions[actions["reviewer"] == who] if who else actions
-    actions = actions.copy()
-    actions["time"] = [str(time)[:19].replace("T", " ") for time in actions["time"]]
-    actions["what"] = [
-        _action_text(*line)
-        for line in zip(
-            actions["kind"],
-            actions["target"],
-            actions["decision"],
-            actions["new_label"],
-            actions["reason"],
-            actions["undone"],
-            strict=True,
-        )
-    ]
-    return actions
-
-
-def _action_text(
-    kind: str,
-    target: object,
-    decision: str | None,
-    new_label: str | None,
-    reason: str | None,
-    undone: bool,
-) -> str:
-    if kind in ("undo", "redo"):
-        return f"{'undid' if kind == 'undo' else 'redid'} action {target}"
-    text = decision_words(decision, new_label)
-    if decision is not None:
-        text = f"{'imported: ' if kind == 'import' else ''}{text} ({reason})"
-    return f"{text}, undone" if undone else text
-
-
 def take_off(study: Study, rows: np.ndarray, text: str) -> None:
     """Remove images from the list; a callback."""
     try:
         action = review_log().withdraw(study, rows.tolist(), reviewer=reviewer.name(), filter=text)
-        st.session_state[_MESSAGE] = action.text
+        st.session_state[undo.MESSAGE] = action.text
     except InputError as error:
-        st.session_state[_MESSAGE] = str(error)
-
-
-def toggle(study: Study, word: str, do) -> None:
-    """Undo or redo; a callback."""
-    name = reviewer.name()
-    try:
-        action = do(study, name) if name.strip() else None
-        st.session_state[_MESSAGE] = (
-            _nothing_to(word, name)
-            if action is None
-            else f"{'Undone' if word == 'Undo' else 'Redone'}: {action.text}"
-        )
-    except InputError as error:
-        st.session_state[_MESSAGE] = str(error)
-
-
-def _nothing_to(word: str, name: str) -> str:
-    if not name.strip():
-        return f"{word} needs your name: type the name under which the decision was made."
-    return f"There is nothing to {word.lower()} under the name {plain(name)}."
+        st.session_state[undo.MESSAGE] = str(error)
 
 
 main()

@@ -1,49 +1,96 @@
-"""A chart with the table of its values: to read, for a screen reader, and as a CSV file."""
+"""A chart to take away: as SVG and PNG with a caption, its values as a table and as CSV."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from bnn_core.base.scores import SCORES
+from bnn_core.base.wording import count
 from bnn_core.figures.values import values
+from pages.shared import filters, frame, scores
 from pages.shared.panels import file_name
 
 #: Most rows of the table on the page; the file has all.
 MOST_ROWS = 100
+_STYLE = """:host { display: block }
+.row { display: flex; gap: .4rem }
+button { all: unset; cursor: pointer; padding: .25rem .7rem; font: .9rem var(--st-font);
+  color: var(--st-text-color); border: 1px solid var(--st-border-color);
+  border-radius: var(--st-button-radius) }
+button:hover { border-color: var(--st-primary-color) }
+button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px }"""
+_saver = st.components.v2.component(
+    "figure",
+    html='<div class="row"><button type="button" data-format="svg">SVG</button>'
+    '<button type="button" data-format="png">PNG</button></div>',
+    css=_STYLE,
+    js=(Path(__file__).parent / "figure.js").read_text(encoding="utf-8"),
+)
 
 
-def draw(figure: go.Figure, *, key: str, config: dict[str, Any], **options: Any) -> Any:
-    """`st.plotly_chart`, and below it a button that shows the values; returns its event.
+def draw(figure: go.Figure, *, key: str, config: dict[str, Any], alt: str, **options: Any) -> Any:
+    """`st.plotly_chart`, and below it a button for its files; returns its event.
 
-    config: `style.chart_config`, which names the files. options: of `st.plotly_chart`.
+    config: `style.chart_config`, which names the files. alt: what the chart shows, for screen
+    readers and for its caption. options: of `st.plotly_chart`.
     """
     with st.container(gap="xxsmall"):
-        event = st.plotly_chart(figure, key=key, config=config, **options)
+        event = st.plotly_chart(figure, key=key, config=config, alt=alt, **options)
         part = st.popover(
-            "Values",
+            "Figure and values",
             type="tertiary",
-            icon=":material/table:",
+            icon=":material/download:",
             key=f"values_{key}",
             on_change="rerun",
-            help="The numbers of this chart, and a CSV file. The camera on the chart saves it as SVG.",
+            help="This chart as SVG and PNG with a caption, and its numbers as CSV.",
         )
         if part.open:
             with part:
-                _table(figure, key, config["toImageButtonOptions"]["filename"])
+                _files(figure, key, config["toImageButtonOptions"]["filename"], caption(alt))
     return event
 
 
-def _table(figure: go.Figure, key: str, name: str) -> None:
-    table = values(figure)
-    st.download_button(
-        f"CSV ({len(table):,} rows)",
-        key=f"csv_{key}",
-        icon=":material/download:",
-        on_click="ignore",
-        data=table.to_csv(index=False).encode("utf-8-sig"),
-        file_name=file_name(name),
-        mime="text/csv",
-    )
+def caption(shows: str) -> str:
+    """What a chart shows, of which study, filter and number of images, and the cut-off in use."""
+    study = frame.current_study()
+    n, total = len(filters.passing(study)), len(study.images)
+    parts = [
+        f"{shows[0].upper()}{shows[1:].rstrip('.')}",
+        f"Study {study.name}, {filters.text(study)}: n = {count(n, study.noun)}"
+        + (f" of {total:,}" if n < total else ""),
+    ]
+    if scores.SHOWN in st.session_state:
+        cut = scores.cutoff(study)
+        parts.append(f"Score: {SCORES[cut.score].title}")
+        if st.session_state[scores.SHOWN]:
+            parts[-1] += f"; cut-off {cut.text}"
+    return ". ".join(parts) + "."
+
+
+def _files(figure: go.Figure, key: str, name: str, words: str) -> None:
+    st.code(words, language=None, wrap_lines=True)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _saver(
+            key=f"figure_{key}",
+            data={
+                "chart": re.sub(r"[^\w-]", "-", key.strip(), flags=re.ASCII),
+                "name": file_name(name).removesuffix(".csv"),
+                "caption": words,
+            },
+        )
+        table = values(figure)
+        st.download_button(
+            f"CSV ({len(table):,} rows)",
+            key=f"csv_{key}",
+            icon=":material/download:",
+            on_click="ignore",
+            data=table.to_csv(index=False).encode("utf-8-sig"),
+            file_name=file_name(name),
+            mime="text/csv",
+        )
     shown = table.head(MOST_ROWS)
     st.html(
         '<div tabindex="0" role="region" aria-label="Values" style="max-height:20rem;overflow:auto;'

@@ -20,6 +20,8 @@ from pages.shared.filters import SCORE
 
 #: End of every explanation of a score.
 MORE = "[More in Help](help#scores)"
+#: State of a page that uses the score: whether it uses the cut-off too.
+SHOWN = "_score_shown"
 
 
 class Cutoff(NamedTuple):

@@ -29,6 +29,7 @@ from bnn_core.suspects.suspect import Suspect, suspect_images
 from pages.shared import flagging, panels, studies
 from pages.shared.wall import close_opened, image_wall, opened_row
 from pages.shared.words import plain
+from pages.suspect_labels import alike
 
 PER_PANEL = 12
 _MARKS = {
@@ -88,7 +89,9 @@ def draw(
         )
     else:
         st.caption("All images are predicted as labelled. There is nothing to explain.")
-    beside(study, table, who, key)
+    walls = beside(study, table, who, key)
+    similar = alike.draw(study, table, who, rows, key)
+    opened_image(study, np.concatenate([*walls, similar]), key)
 
 
 def _known(decision: pd.Series) -> dict[str, str | None]:
@@ -138,8 +141,8 @@ def _line(one: Explanation) -> str:
     )
 
 
-def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
-    """The side-by-side walls; below them the image that was clicked."""
+def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> list[np.ndarray]:
+    """The side-by-side walls; returns the rows of each."""
     st.markdown(
         "**Side by side**: images drawn evenly over compounds, doses, plates and wells, not "
         "chosen to convince."
@@ -181,7 +184,11 @@ def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> None:
                 st.caption(
                     _NO_OTHERS if name == "other doses" and who.level == "compound" else _NONE[name]
                 )
-    among = np.concatenate(list(walls.values()))
+    return list(walls.values())
+
+
+def opened_image(study: Study, among: np.ndarray, key: str) -> None:
+    """The image of `among` that was clicked, below the walls."""
     if (opened := opened_row(study)) in among:
         # browser.js scrolls to a container of this name when an image is opened.
         with st.container(border=True, gap="xsmall", key=f"scroll_to_{opened}"):

@@ -8,6 +8,7 @@ import streamlit as st
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.image_folders import FolderScan, scan_folder
+from bnn_core.datasets.instruments import INSTRUMENTS
 from bnn_core.datasets.plates import PlateTable, read_plate
 from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.tables.aliases import CANONICAL
@@ -35,8 +36,8 @@ def draw() -> None:
     """The form, what was read from the table, and the command."""
     st.caption(
         "A table with one row per image (one column of file names, or one per channel, and columns "
-        "such as label, compound, plate and well), or the folder of an instrument: ImageXpress, Opera "
-        "Phenix, Operetta, Yokogawa, IN Cell, Incucyte or OME-Zarr. Images are PNG, JPEG or TIFF."
+        "such as label, compound, plate and well), or the folder of an instrument: "
+        f"{'; '.join(i.name for i in INSTRUMENTS)}; or OME-Zarr. Images are PNG, JPEG or TIFF."
     )
     left, right = st.columns(2, gap="medium")
     uploads = left.file_uploader(
@@ -164,7 +165,7 @@ def ask_of_folder() -> dict[str, str]:
             help="max: the brightest value of each pixel over all planes. A number: that plane.",
         ),
         "time": right.text_input(
-            FIELDS["time"], key="plate_time", placeholder="1", help="The number of one, from 1."
+            FIELDS["time"], key="plate_time", placeholder="1", help="The number of one."
         ),
     }
 

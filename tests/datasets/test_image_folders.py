@@ -41,6 +41,42 @@ NAMES = [
         (("A", "1"), "03", "390 - Blue", "4", "2"),
         "IN Cell",
     ),
+    ("P7_B02_w2_s1.tif", ("B02", "1", "w2", "", ""), "ImageXpress"),
+    ("P7_B02_s1_w2DAPI.tif", ("B02", "1", "w2", "", ""), "ImageXpress"),
+    ("P7_B02_t3_s1_w2_Cy5 long_z4.tif", ("B02", "1", "w2", "4", "3"), "ImageXpress"),
+    ("002003-4-005006007.tif", (("002", "003"), "4", "007", "006", "005"), "Operetta (older)"),
+    ("x_1-W25F002T0003Z04C2.tif", ("25", "002", "C2", "04", "0003"), "Yokogawa CV1000"),
+    ("MFG_150101_p24f012d3.TIF", ("p24", "012", "d3", "", ""), "ArrayScan"),
+    ("scan_Slide_R_p00_z02_0_A01f00d1.tif", ("A01", "00", "d1", "02", ""), "ArrayScan"),
+    ("B2_1_1_1_DAPI_001.tif", ("B2", "1", "DAPI", "", "001"), "BioTek"),
+    ("H12_02_3_4Z5_Bright Field_007.tif", ("H12", "4", "Bright Field", "5", "007"), "BioTek"),
+    (
+        "C3_-1_2_1_Stitched[GFP 469,525]_001.png",
+        ("C3", "1", "Stitched[GFP 469,525]", "", "001"),
+        "BioTek",
+    ),
+    ("Well_B02_Point_B02_0003_Channel_DAPI.tif", ("B02", "0003", "DAPI", "", ""), "Nikon"),
+    (
+        "e__WellC11_PointC11_0001_ChannelFITC Em_Seq0123_Z4.ome.tif",
+        ("C11", "0001", "FITC Em", "4", ""),
+        "Nikon",
+    ),
+    (
+        "image--L0000--S00--U00--V07--J13--E00--O00--X01--Y02--T0003--Z06--C01.ome.tif",
+        (("8", "1"), "X01--Y02", "C01", "06", "0003"),
+        "Leica",
+    ),
+    ("Exp-Scene-3-P2-B4-01_z2c1_ORG.tif", ("B4", "2", "1", "2", ""), "Zeiss"),
+    (
+        "B02--W00014--P00002--Z00003--T00004--DAPI.tif",
+        ("B02", "00002", "DAPI", "00003", "00004"),
+        "Olympus",
+    ),
+    (
+        "WE00013---H012--PO02--LO003--CO4--SL005--PX32500--PW0080.tif",
+        ("H012", "02", "CO4", "005", "003"),
+        "Acquifer",
+    ),
     ("VID77_B2_3_2019y07m05d_10h20m.tif", ("B2", "3", "", "", "2019y07m05d_10h20m"), "Incucyte"),
     ("Exp_Phase_H12_1_00d04h00m.png", ("H12", "1", "Phase", "", "00d04h00m"), "Incucyte"),
 ]
@@ -57,10 +93,20 @@ def test_a_name_is_that_of_one_instrument(name, parts, instrument):
     assert channel_name(groups) == channel
 
 
+@pytest.mark.parametrize("instrument", INSTRUMENTS, ids=lambda i: i.name)
+def test_the_example_of_an_instrument_is_its_own(instrument):
+    assert [i.name for i in INSTRUMENTS if i.parse(instrument.example)] == [instrument.name]
+
+
 @pytest.mark.parametrize(
     "name",
     [
         "B02.tif",
+        "002003.tif",
+        "B2_1_1.tif",
+        "cat_B2_1_2_3_4_5.tif",
+        "WellB02.tif",
+        "image--C00.tif",
         "img_001.png",
         "DC_sCMOS #1_CAM1.tif",
         "P_B02_x1_y2.tif",
@@ -170,8 +216,9 @@ def test_planes_are_refused_until_one_or_all_are_chosen(tmp_path):
     assert "3 planes: 01, 02 and 03" in scan.preview()
     with pytest.raises(InputError, match=r"3 planes in depth .*--planes max.*--planes N"):
         scan.fields(None, None)
-    with pytest.raises(InputError, match="--planes 4"):
-        scan.fields("4", None)
+    for absent in ("0", "4"):
+        with pytest.raises(InputError, match=f"--planes {absent}"):
+            scan.fields(absent, None)
     with pytest.raises(InputError, match="'max' or the number"):
         scan.fields("all", None)
     one = scan.fields("2", None)[0]
@@ -291,7 +338,7 @@ def test_a_name_that_is_no_text_is_named(tmp_path):
         scan_folder(tmp_path)
 
 
-@pytest.mark.parametrize("choice", ["0", "-1", "9" * 5000, "1.0", "MAX"])
+@pytest.mark.parametrize("choice", ["-1", "9" * 5000, "1.0", "MAX"])
 def test_numbers_of_planes_and_times_are_checked(choice):
     for given in ((choice, None), (None, choice)):
         with pytest.raises(InputError, match="expected"):

@@ -44,7 +44,7 @@ def test_unknown_kind_is_refused():
 def test_nearest_equals_sorting_all(count):
     embedding = np.random.default_rng(1).normal(size=(40, 5)).astype(np.float16)
     candidates = np.arange(1, 40, 2)
-    rows, distances = neighbours.nearest(embedding, 0, candidates, count)
+    rows, distances = neighbours.nearest(embedding, embedding[0], candidates, count)
     plain = np.linalg.norm(
         embedding[candidates].astype(np.float32) - embedding[0].astype(np.float32), axis=1
     )
@@ -53,5 +53,15 @@ def test_nearest_equals_sorting_all(count):
 
 
 def test_nearest_without_candidates():
-    rows, distances = neighbours.nearest(np.zeros((3, 2)), 0, np.array([], dtype=np.int64), 5)
+    rows, distances = neighbours.nearest(
+        np.zeros((3, 2)), np.zeros(2), np.array([], dtype=np.int64), 5
+    )
     assert len(rows) == len(distances) == 0
+
+
+def test_the_mean_of_rows_ranks_by_their_mean_squared_distance():
+    embedding = np.random.default_rng(2).normal(size=(40, 5))
+    group, candidates = np.arange(6), np.arange(6, 40)
+    rows, _ = neighbours.nearest(embedding, embedding[group].mean(axis=0), candidates, 34)
+    squared = ((embedding[candidates, None] - embedding[None, group]) ** 2).sum(axis=2).mean(axis=1)
+    assert rows.tolist() == candidates[np.argsort(squared)].tolist()

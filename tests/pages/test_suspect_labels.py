@@ -51,6 +51,8 @@ def test_the_planted_compound_is_first_and_open_with_every_explanation(monkeypat
     ):
         assert head in said
     assert "This study has no" not in said
+    # Its images look like those of the other compounds of A.
+    assert "24 closest images, 24 A" in said
 
 
 def test_a_click_a_step_and_an_address_choose_a_suspect(monkeypatch, cache):

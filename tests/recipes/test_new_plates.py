@@ -1,5 +1,6 @@
 """New plates on a finished study: the study's numbers again, plates with limits of their own."""
 
+import json
 import shutil
 
 import numpy as np
@@ -14,6 +15,7 @@ from bnn_core.datasets.plates import read_plate
 from bnn_core.images import plate_pixels
 from bnn_core.recipes import adding_blocks, plate_blocks
 from bnn_core.recipes.new_plates import predict_plates
+from bnn_core.recipes.plate_anchor import anchored_limits, study_levels
 from bnn_core.study.checking import check_study
 from bnn_core.study.fields import fixed_limits, read_original
 from bnn_core.study.folder import open_study
@@ -274,3 +276,75 @@ def test_memory_depends_on_the_plate_and_pixels_are_not_kept(study, tmp_path, mo
     monkeypatch.setattr(plate_pixels, "_KEEP_BYTES", 0)
     assert add(study, tmp_path).meta["rows"] == 50
     assert most == [1, 1, 1]
+
+
+GAIN, OFFSET = np.array([1.7, 1.3])[:, None, None], np.array([300, 40])[:, None, None]
+
+
+@pytest.fixture
+def unscaled(study):
+    """The study as if its images had been used with one full scale for all plates."""
+    meta = json.loads((study / "study.json").read_text())
+    (study / "study.json").write_text(
+        json.dumps(meta | {"normalise": "none", "checksums": {}, "files": {}})
+    )
+    contrast = pd.read_parquet(study / "contrast.parquet")
+    contrast.assign(low=0.0, high=4095.0).to_parquet(study / "contrast.parquet")
+    return study
+
+
+def write_brighter(folder):
+    """The plate N1, and as N2 the same with another gain and offset per channel."""
+    table = write_plates(folder, {"N1": 1}, labelled=False)
+    for number in range(10):
+        for c, channel in enumerate(CHANNELS):
+            pixels = tifffile.imread(folder / f"N1_{number}_{channel}.tif")
+            brighter = (pixels * GAIN[c] + OFFSET[c]).round().astype(np.uint16)
+            tifffile.imwrite(folder / f"N2_{number}_{channel}.tif", brighter)
+    other = table.replace(r"^N1", "N2", regex=True)
+    pd.concat([table, other]).to_csv(folder / "t.csv", index=False)
+
+
+def test_anchored_plates_lose_their_own_gain_and_offset(unscaled, tmp_path):
+    write_brighter(tmp_path)
+    scores = {}
+    for anchor in ("none", "controls"):
+        result = add(unscaled, tmp_path, out=tmp_path / anchor, anchor=anchor)
+        table = result.table("vi").iloc[20:]
+        scores[anchor] = [
+            table.loc[table["plate"] == plate, ["p_X", "distance"]].to_numpy()
+            for plate in ("N1", "N2")
+        ]
+    one, other = scores["controls"]
+    assert_allclose(other, one, rtol=5e-3)
+    assert (np.abs(scores["none"][1] / scores["none"][0] - 1).mean(axis=0) > 0.02).all()
+    # What is black and white follows the plate's controls: a black point moves with the offset.
+    limits = result.contrast.set_index(["plate", "channel"])[["low", "high"]]
+    for c, channel in enumerate(CHANNELS):
+        expected = limits.loc[("N1", channel)] * GAIN[c].item() + OFFSET[c].item()
+        assert_allclose(limits.loc[("N2", channel)], expected, atol=6)
+    assert [entry["anchor"] for entry in result.meta["added"]] == ["controls"]
+    with pytest.raises(InputError, match="was added with --anchor controls"):
+        add(result.path, tmp_path)
+
+
+def test_anchored_limits_bring_two_percentiles_to_two_levels():
+    limits = anchored_limits(np.array([[200.0, 900.0]]), np.array([[0.1, 0.8]]))
+    assert_allclose(limits, [[100, 1100]])
+
+
+def test_an_anchor_needs_untreated_images_on_both_sides(study, tmp_path, capsys):
+    write_plates(tmp_path, {"N1": 1}, labelled=False)
+    table = pd.read_csv(tmp_path / "t.csv")
+    table[table["compound"] != "DMSO"].to_csv(tmp_path / "treated.csv", index=False)
+    argv = ["predict", str(study), "--anchor", "controls"]
+    for name, words in (
+        (tmp_path / "treated.csv", "no untreated images on plate N1"),
+        ("emnist", "--anchor goes with"),
+    ):
+        assert cli.main([*argv, str(name)]) == 2
+        assert words in capsys.readouterr().err
+    known = open_study(study)
+    known.images["role"] = "unlabelled"
+    with pytest.raises(InputError, match="has no untreated images"):
+        study_levels(known)

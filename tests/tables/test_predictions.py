@@ -167,7 +167,7 @@ def test_a_wrong_prediction_column_is_found_out(importing):
 def test_wells_that_no_plate_has_give_a_warning(importing):
     found = importing(eight().assign(plate="P1", well="Z99"))
     assert any(
-        note.startswith("8 images are in wells that do not exist on a plate (Z99)")
+        note.startswith("WARNING: 8 images are in wells that do not exist on a plate (Z99")
         for note in found.notes
     )
     assert not any("do not exist" in note for note in importing(eight()).notes)

@@ -27,6 +27,47 @@ def test_the_spellings_of_a_well_are_one_well_beside_an_odd_name():
     assert notes == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2C",
+        "02c",
+        "('C', 2)",
+        "(C, 2)",
+        "C,2",
+        "C/2",
+        "C.02",
+        "well: C2",
+        "row C col 2",
+        "Row 3, Column 2",
+    ],
+)
+def test_a_row_and_a_column_in_any_order_and_dress(name):
+    assert names(name, "B-03")[0].tolist() == ["C02", "B03"]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "wells"),
+    [
+        (["(1, 1)", "(8, 12)"], ["A01", "H12"]),
+        (["(0, 0)", "[7, 11]"], ["A01", "H12"]),
+        (["1-1", "1-2", None], ["A01", "A02", None]),
+        (["16/24", "1/2"], ["P24", "A02"]),
+    ],
+)
+def test_two_numbers_are_row_and_column_with_a_warning(pairs, wells):
+    read, notes = names(*pairs)
+    assert read.tolist() == wells
+    assert notes[0].startswith("WARNING") and f"{pairs[0]} is {wells[0]}" in notes[0]
+
+
+@pytest.mark.parametrize("pairs", [["12-8", "1-1"], ["(24, 16)"], ["11-7", "0-0"]])
+def test_two_numbers_that_may_be_column_and_row_stay_as_they_are(pairs):
+    read, notes = names(*pairs)
+    assert read.tolist() == pairs
+    assert notes[0].startswith("WARNING") and "write wells as B02" in notes[0]
+
+
 def test_what_no_plate_has_stays_as_it_is():
     assert names("AF48", "AG01", "A49", "17", "Z99")[0].tolist() == [
         *("AF48", "AG01", "A49", "17", "Z99")

@@ -1,0 +1,38 @@
+// Saves the chart beside it as SVG or PNG: dark on white in both themes, with a caption below.
+// Plotly's own button makes the file. It reads the chart's layout at the moment of the click.
+
+const LINE = 17
+const INK = "#20272B"
+
+export default function ({ data, parentElement }) {
+  for (const button of parentElement.querySelectorAll("button"))
+    button.onclick = () => save(data, button.dataset.format)
+}
+
+function save({ chart, name, caption }, format) {
+  const graph = document.querySelector(`.st-key-${CSS.escape(chart)} .js-plotly-plot`)
+  const camera = graph?.querySelector('.modebar-btn[data-title^="Download plot"]')
+  if (!camera) return
+  const [layout, options, full] = [graph.layout, graph._context.toImageButtonOptions, graph._fullLayout]
+  const lines = wrapped(caption, Math.max(30, Math.floor(full.width / 6.6)))
+  graph.layout = { ...layout, template: {}, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
+    font: { ...full.font, color: INK },
+    margin: { ...layout.margin, b: full._size.b + LINE * (lines.length + 1) },
+    annotations: [...(layout.annotations ?? []), { text: lines.join("<br>"), showarrow: false,
+      align: "left", xref: "paper", yref: "paper", x: 0, y: 0, xanchor: "left", yanchor: "top",
+      xshift: -full._size.l + 8, yshift: -full._size.b - LINE / 2, font: { size: 12, color: INK } }] }
+  graph._context.toImageButtonOptions = { format, filename: name, width: full.width,
+    height: full.height + LINE * (lines.length + 1), scale: format === "png" ? 3 : 1 }
+  camera.click()
+  graph.layout = layout
+  graph._context.toImageButtonOptions = options
+}
+
+function wrapped(text, most) {
+  const lines = [""]
+  for (const word of text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").split(" ")) {
+    if (lines.at(-1).length + word.length >= most) lines.push("")
+    lines[lines.length - 1] += (lines.at(-1) ? " " : "") + word
+  }
+  return lines
+}
