@@ -99,7 +99,7 @@ def comparison(study: Study, score: str) -> Comparison:
         table.attrs["n"],
         table.attrs["groups"],
         table.attrs["others"],
-        [Interval(*limits, bool(few)) for *limits, few in table.attrs["accuracy"]],
+        [Interval(v, low, high, bool(few)) for v, low, high, few in table.attrs["accuracy"]],
     )
 
 
