@@ -11,7 +11,7 @@ from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count, percent
 from bnn_core.figures import confidence as figures
 from bnn_core.figures.style import chart_config
-from bnn_core.measures.cutoffs import ALPHA, NeededCutoff, needed_cutoff
+from bnn_core.measures.cutoffs import NeededCutoff, guarantee, needed_cutoff
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.judged_units import Judged, rows_of_units, undecided
 from bnn_core.measures.levels import LEVEL_RULES, available_levels
@@ -263,12 +263,8 @@ def needed(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         for method, answer in answers.items():
             show_needed(study, method, answer, level)
         if any(answer.cutoff is not None for answer in answers.values()):
-            new = "compounds" if any(answer.groups for answer in answers.values()) else f"{level}s"
-            st.caption(
-                f"Guarantee: with {percent(1 - ALPHA)} confidence, at least {target:g} % of the "
-                f"kept {level}s of new {new} are right. It assumes that the new {new} are like these: "
-                "of the same kinds and imaged in the same way."
-            )
+            grouped = any(answer.groups for answer in answers.values())
+            st.caption(guarantee(f"{target:g} %", level, grouped))
 
 
 def show_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> None:

@@ -16,6 +16,7 @@ from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.base.wording import count
 from bnn_core.figures import report_sections as sections
 from bnn_core.figures.html import template
+from bnn_core.figures.report_cutoffs import needed_accuracies
 from bnn_core.measures.judged_units import Judged, judged_units
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import Study
@@ -52,6 +53,7 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
         accuracy=accuracies,
         baselines=sections.baselines(study),
         cutoffs=sections.cutoffs(units_of, len(study.classes)) if units_of else None,
+        needed=needed_accuracies(units_of) if units_of else None,
         calibration=sections.calibration(study, tables, units_of) if units_of else None,
         compounds=sections.compounds_table(reading),
         suspect_images=sections.suspect_images_table(study, reading),

@@ -7,10 +7,10 @@ fallback procedure). The chance that the chosen cut-off falls short on new data 
 `ALPHA`, and no image has to be set aside.
 
 The p-value is exact (binomial) for independent images. For groups, such as compounds, it is the
-largest of three: a likelihood ratio test and a score test over whole groups
-(`intervals.share_p_value`), and target ** G. The last one is the chance that none of G compounds is
-of a kind that is always wrong though such compounds are as common as 1 - target: few compounds
-cannot show a high accuracy, even if all their images are right.
+larger of two. One is the tail of the interval over whole groups (`intervals.share_p_value`), which is
+an approximation. The other is target ** G with the effective number G of groups: the chance that none
+of G compounds is of a kind that is always wrong though such compounds are as common as 1 - target.
+Few compounds cannot show a high accuracy, even if all their images are right.
 """
 
 from dataclasses import dataclass
@@ -75,6 +75,16 @@ class NeededCutoff:
     def coverage(self) -> float:
         """Share of the images kept, in [0, 1]."""
         return self.kept / max(self.images, 1)
+
+
+def guarantee(target: str, level: str, grouped: bool) -> str:
+    """What a needed cut-off promises, in words. target: as shown, "95 %"; grouped: units are compounds."""
+    new = "compounds" if grouped else f"{level}s"
+    return (
+        f"Guarantee: with {percent(1 - ALPHA)} confidence, at least {target} of the kept {level}s of "
+        f"new {new} are right. It assumes that the new {new} are like these: of the same kinds and "
+        "imaged in the same way."
+    )
 
 
 def needed_cutoff(

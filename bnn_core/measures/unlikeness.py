@@ -48,7 +48,9 @@ def log_share(known: np.ndarray, values: np.ndarray) -> np.ndarray:
     n = len(known)
     first = n - max(min(n // 10, EXTREMES), 2)
     start = known[first]
-    scale = max(float((known[first:] - start).mean()), np.finfo(np.float64).tiny)
+    # Ties leave no spread to measure there, or nowhere.
+    spreads = (known[first:] - start).mean(), known.std(), 1.0
+    scale = next(spread for spread in spreads if spread > 0)
     shares = (n - np.searchsorted(known, values, side="left")) / n
     far = np.log((n - first) / n) - (values - start) / scale
     with np.errstate(divide="ignore"):

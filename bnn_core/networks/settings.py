@@ -86,7 +86,10 @@ class TrainConfig:
         "zero", "where the prior is centred: 0, or the initial means (MOPED)", choices=CENTRES
     )
     kl_weight: float = _setting(
-        1.0, "factor on KL/N; 1 is the evidence lower bound, less a tempered posterior", minimum=0
+        1.0,
+        "factor on KL/N; 1 is the evidence lower bound if images are not augmented or weighted by "
+        "class, less is a tempered posterior",
+        minimum=0,
     )
     kl_warmup: float = _setting(
         0.0, "share of the training steps over which the KL's weight rises from 0", minimum=0

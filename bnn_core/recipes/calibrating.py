@@ -2,8 +2,9 @@
 
 Every scored image is predicted by a network that was not trained on its compound. The temperature of
 a fold is fitted to the predictions of all other folds: to its training compounds, each held out in
-turn. Nothing of the fold's own images enters. Brier score, not likelihood: of a few mislabelled
-compounds each costs at most 2 in it, and any number of nats in the other.
+turn. No prediction of the fold's own images enters; these images are among the training images of
+the other folds' networks, so the temperature depends on them weakly. Brier score, not likelihood: of
+a few mislabelled compounds each costs at most 2 in it, and any number of nats in the other.
 """
 
 from collections.abc import Sequence

@@ -24,6 +24,7 @@ from bnn_core.base.reading import demand_array, read_array, read_arrays
 from bnn_core.base.scores import NOVELTY
 from bnn_core.base.timing import timed
 from bnn_core.measures.uncertainty import Moments
+from bnn_core.measures.uncertainty import moments as moments_of
 from bnn_core.networks.adaptive import AUTO, STAGES
 from bnn_core.networks.building import network_input
 from bnn_core.networks.methods import builds_on, networks_of, procedure_of
@@ -228,8 +229,9 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
     """One result over all rows of a study; rows that several folds predict get the folds' mean.
 
     Samples are kept where every fold kept them; a row that K folds predict gets its T samples from
-    these folds in turn. They are a memory-mapped file in the folder `scratch` (None: the system's
-    folder for temporary files), which the system deletes with the last reference.
+    these folds in turn, or, if T < K, the folds' mean of each sample, and its moments are those of
+    these samples. They are a memory-mapped file in the folder `scratch` (None: the system's folder
+    for temporary files), which the system deletes with the last reference.
     Raises InputError for a row that no fold predicts.
     """
     counts = np.zeros(num_rows)
@@ -254,18 +256,12 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
     )
     samples = None
     if all(r.samples is not None for r in results):
-        shape = (num_rows, *results[0].samples.shape[1:])
-        # A file without a name: the system deletes it with its last user.
-        with tempfile.TemporaryFile(dir=scratch) as file:
-            samples = np.memmap(file, np.float16, "w+", shape=shape)
-        seen = np.zeros(num_rows, dtype=int)
-        for result in results:
-            # Fold number s of the K that predict a row gives it the samples s, s + K, s + 2K, ...
-            first, step = seen[result.rows], counts[result.rows].astype(int)
-            for t in range(samples.shape[1]):
-                gives = t % step == first
-                samples[result.rows[gives], t] = result.samples[gives, t]
-            seen[result.rows] += 1
+        samples = _joined_samples(results, counts, scratch)
+        several = np.flatnonzero(counts > 1)
+        for rows in np.array_split(several, len(several) // 1000 + 1):
+            of_rows = moments_of(samples[rows].transpose(1, 0, 2))
+            for whole, part in zip(vars(moments).values(), vars(of_rows).values(), strict=True):
+                whole[rows] = part
     embedding = mean_of([r.embedding for r in results]).astype(np.float16)
     novelty = {
         name: mean_of([r.novelty[name] for r in results])
@@ -284,6 +280,31 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
         margins=_mean_margins(results, num_rows),
         used=used,
     )
+
+
+def _joined_samples(
+    results: list[FoldResult], counts: np.ndarray, scratch: Path | None
+) -> np.ndarray:
+    """(N, T, C) float16 samples of all rows, see `assemble`; counts: (N,) folds that predict a row."""
+    shape = (len(counts), *results[0].samples.shape[1:])
+    # A file without a name: the system deletes it with its last user.
+    with tempfile.TemporaryFile(dir=scratch) as file:
+        samples = np.memmap(file, np.float16, "w+", shape=shape)
+    averaged = np.flatnonzero(counts > shape[1])
+    means = np.zeros((len(averaged), *shape[1:]))
+    seen = np.zeros(len(counts), dtype=int)
+    for result in results:
+        # Fold number s of the K that predict a row gives it the samples s, s + K, s + 2K, ...
+        first, step = seen[result.rows], counts[result.rows].astype(int)
+        for t in range(shape[1]):
+            gives = t % step == first
+            samples[result.rows[gives], t] = result.samples[gives, t]
+        seen[result.rows] += 1
+        here = np.isin(result.rows, averaged)
+        rows = result.rows[here]
+        means[np.searchsorted(averaged, rows)] += result.samples[here] / counts[rows, None, None]
+    samples[averaged] = means
+    return samples
 
 
 def _margins(

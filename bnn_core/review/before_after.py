@@ -9,6 +9,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.methods import method_of, reading_method
 from bnn_core.base.wording import percent
 from bnn_core.measures.intervals import Interval, paired_difference
+from bnn_core.measures.judged_units import independent_groups
 from bnn_core.measures.levels import scored_rows
 from bnn_core.review.two_studies import matched
 from bnn_core.study.folder import Study
@@ -46,7 +47,7 @@ class CleaningEffect:
     """The comparison on unchanged images, and beside it the one on all images (`flattering`).
 
     before, after: accuracy in [0, 1] on the same `images` unchanged images. difference: after -
-    before with a 95 % interval (Student's t) over `groups` whole groups (compounds where known); its
+    before with a 95 % interval (Student's t) over `groups` whole groups (`independent_groups`); its
     ends are nan with fewer than two groups. The interval holds for these two trained networks and
     does not include the effect of another seed. Images that were excluded because the first
     network predicted them wrongly favour the first network here, so a small gain may be
@@ -114,7 +115,7 @@ def compare_cleaned(before: Study, after: Study, method: str | None = None) -> C
     groups, grouped_by = _groups(same)
     right_old, right_new = (same["right_old"].to_numpy(float), same["right_new"].to_numpy(float))
     difference = paired_difference(right_new, right_old, groups)
-    count = len(np.unique(groups))
+    count = len(same) if groups is None else len(pd.unique(groups))
     return CleaningEffect(
         method=method,
         images=len(same),
@@ -155,14 +156,14 @@ def _require_same_folds(same: pd.DataFrame, before: Study, after: Study) -> None
     )
 
 
-def _groups(same: pd.DataFrame) -> tuple[np.ndarray, str]:
-    """What is resampled together: compounds, else groups left out together, else images."""
-    for column, name in (("compound", "compound"), ("group", "group")):
-        values = same[f"{column}_old"]
-        if values.notna().any():
-            singles = pd.Series([f"image {image_id}" for image_id in same.index], index=same.index)
-            return values.astype(object).where(values.notna(), singles).to_numpy(), name
-    return same.index.to_numpy(dtype=object), "image"
+def _groups(same: pd.DataFrame) -> tuple[np.ndarray | None, str]:
+    """The `independent_groups` of the earlier study, and what they are called."""
+    table = same[["group_old", "compound_old"]].set_axis(["group", "compound"], axis=1)
+    groups = independent_groups(table)
+    if groups is None:
+        return None, "image"
+    coarser = table["group"].notna().any() and not table["group"].equals(table["compound"])
+    return groups, "group" if coarser else "compound"
 
 
 def _other_settings(before: Study, after: Study) -> tuple[str, ...]:

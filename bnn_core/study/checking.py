@@ -175,7 +175,7 @@ def _check_summary(study: Study, method: str) -> list[str]:
         )
     samples = study.samples(method)
     if samples is not None:
-        # Rows that several folds predict (fold -1) have their mean over more networks than T.
+        # Rows that several folds predict (fold -1) have another mean in older studies.
         one_fold = np.flatnonzero(study.images["fold"] >= 0)
         rows = one_fold[np.linspace(0, len(one_fold) - 1, min(200, len(one_fold))).astype(int)]
         means = np.asarray(samples[rows], dtype=np.float64).mean(axis=1)

@@ -15,7 +15,17 @@ from bnn_core.measures.unlikeness import unlikeness_score
 from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from pages.overview import duplicates, making, suspects
-from pages.shared import choices, filters, frame, panels, scores, studies, tour, truth
+from pages.shared import (
+    choices,
+    filters,
+    frame,
+    panels,
+    plate_differences,
+    scores,
+    studies,
+    tour,
+    truth,
+)
 from pages.shared.calibration import diagram, images_of_point
 from pages.shared.judged import (
     bayesian_gain,
@@ -43,6 +53,7 @@ def page() -> None:
     suspects.answer(study)
     accuracy_line(study)
     making.baselines(study)
+    plate_differences.show(study)
     tabs = st.tabs(
         [LOOKS, ACCURACY, CALIBRATION, MADE], key="part", bind="query-params", on_change="rerun"
     )

@@ -17,7 +17,16 @@ from bnn_core.study.folder import Study
 from bnn_core.tables import plate_map
 from bnn_core.tables.wells import PLATE_FORMATS, plate_format, well_position
 from pages.plates.effects import NUMBERS, SPOT, colour_title, effects, fields_of, spot
-from pages.shared import choices, filters, frame, gestures, marks, plate_sets, studies
+from pages.shared import (
+    choices,
+    filters,
+    frame,
+    gestures,
+    marks,
+    plate_differences,
+    plate_sets,
+    studies,
+)
 from pages.shared.empty import empty
 from pages.shared.judged import compared_methods, none_passes
 from pages.shared.words import plain
@@ -70,6 +79,7 @@ def page() -> None:
         return
     if left_out := left_out_of(filters.key(study), source, study):
         st.caption(left_out)
+    plate_differences.show(study)
     explore(study, method, wells, plate_format(study.images["well"].unique()), source)
 
 

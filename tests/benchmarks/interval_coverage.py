@@ -13,6 +13,7 @@ Takes about 8 minutes on one core.
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from scipy.special import betaincinv, expit, logit
@@ -287,11 +288,12 @@ class Oracle:
 # ---- tables
 
 
-def shares(repeats: int) -> None:
+def shares(repeats: int, chosen: list[str] | None = None) -> None:
     """Coverage and relative width of every form in every cell, then a line per form."""
-    print("| compounds | share | rho | oracle | " + " | ".join(FORMS) + " | too few |")
-    print("| --- " * (len(FORMS) + 5) + "|")
-    cells: dict[str, list[tuple[float, float]]] = {name: [] for name in FORMS}
+    forms = {name: FORMS[name] for name in chosen or FORMS}
+    print("| compounds | share | rho | oracle | " + " | ".join(forms) + " | too few |")
+    print("| --- " * (len(forms) + 5) + "|")
+    cells: dict[str, list[tuple[float, float]]] = {name: [] for name in forms}
     for count in COMPOUNDS:
         for rho in RHOS:
             oracle = Oracle(count, rho)
@@ -302,7 +304,7 @@ def shares(repeats: int) -> None:
                 low, high = oracle(right.sum(axis=0) / n.sum(axis=0))
                 width = (high - low).mean()
                 texts = []
-                for name, form in FORMS.items():
+                for name, form in forms.items():
                     low, high = form(right, n)
                     held = ((low <= p) & (p <= high)).mean()
                     cells[name].append((held, (high - low).mean() / width))
@@ -384,7 +386,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tables", nargs="*", choices=[*tables, []], help="all by default")
     parser.add_argument("--repeats", type=int, default=2000, help="data sets per cell")
+    parser.add_argument("--form", nargs="*", choices=FORMS, help="forms of shares, all by default")
     args = parser.parse_args()
+    tables["shares"] = partial(shares, chosen=args.form)
     for name in args.tables or tables:
         print(f"\n## {name}\n")
         tables[name](args.repeats)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -33,6 +34,12 @@ def test_beyond_all_known_images_there_is_still_an_order():
     # The 20 most unlike start at 480 and lie 9.5 above it on average.
     share = log_share(np.arange(500), np.array([100, 490, 519.0]))
     assert_allclose(share, [np.log(0.8), np.log(0.04) - 10 / 9.5, np.log(0.04) - 39 / 9.5])
+
+
+@pytest.mark.parametrize("known", [np.r_[np.arange(80.0), np.full(20, 80.0)], np.full(50, 3.0)])
+def test_ties_among_the_most_unlike_keep_finite_shares_in_order(known):
+    shares = log_share(known, np.array([known.max() + 1, known.max() + 100]))
+    assert np.isfinite(shares).all() and shares[1] < shares[0] < np.log(0.5)
 
 
 @settings(max_examples=30, deadline=None)

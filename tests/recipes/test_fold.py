@@ -145,15 +145,27 @@ def test_folds_put_together_row_by_row():
         whole.moments.mean_p[[0, 1, 3]],
         [parts[0].moments.mean_p[1], parts[1].moments.mean_p[0], parts[1].moments.mean_p[2]],
     )
-    # Row 2 is predicted by both folds: their mean, and samples from both in turn.
-    assert_allclose(
-        whole.moments.mean_p[2], (parts[0].moments.mean_p[0] + parts[1].moments.mean_p[1]) / 2
-    )
+    # Row 2 is predicted by both folds: samples from both in turn, and their moments.
+    own = moments(whole.samples[2:3].transpose(1, 0, 2))
+    for whole_part, own_part in zip(vars(whole.moments).values(), vars(own).values(), strict=True):
+        assert_allclose(whole_part[2], own_part[0])
     assert_allclose(whole.embedding[:, 0], [0, 1, 0.5, 1])
     assert_allclose(whole.novelty["distance"], [0, 11, 7, 13])
     assert not assemble([parts[0], replace(parts[1], novelty={})], 4).novelty
     assert_allclose(whole.samples[2, 0::2], samples[0][0, 0::2])
     assert_allclose(whole.samples[2, 1::2], samples[1][1, 1::2])
+
+
+def test_of_fewer_samples_than_folds_each_is_the_mean_over_the_folds():
+    rng = np.random.default_rng(0)
+    rows, parts = np.array([1, 0]), []
+    for _ in range(3):
+        s = rng.dirichlet(np.ones(2), (2, 2)).astype(np.float16)
+        parts.append(FoldResult(rows, moments(s.transpose(1, 0, 2)), s, np.zeros((2, 1))))
+    whole = assemble(parts, 2)
+    means = np.mean([part.samples.astype(float) for part in parts], axis=0)
+    assert_allclose(whole.samples[rows], means, atol=5e-4)
+    assert_allclose(whole.moments.mean_p[rows], means.mean(axis=1), atol=5e-4)
 
 
 def test_margins_are_means_over_the_folds_that_trained_on_an_image():
