@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
@@ -25,11 +24,13 @@ class Shortcut:
 
     accuracy: mean over the `values` of the share of their images predicted correctly, in [0, 1].
     chance: 1 / values. score: (accuracy - chance) / (1 - chance); 0 is chance, 1 is perfect.
+    controls: all images are of untreated wells, so that no treatment gives the property away.
     """
 
     accuracy: float
     values: int
     images: int
+    controls: bool = False
 
     @property
     def chance(self) -> float:
@@ -69,19 +70,23 @@ def shortcut(
     """How well features (N, F) tell `values` (N,), images of one group never on both sides.
 
     values, groups: any objects (batches, plates; wells). Values with fewer than two groups cannot
-    be predicted and are left out. None with fewer than two values or `splits` groups.
+    be predicted and are left out; None with fewer than two values. The groups of a value are dealt
+    to the `splits` in turn, so that it is trained on wherever it is predicted.
     """
     names, codes = np.unique(values.astype(str), return_inverse=True)
     _, group = np.unique(groups.astype(str), return_inverse=True)
-    pairs = np.unique(np.stack([codes, group]), axis=1)[0]
-    learnable = np.bincount(pairs, minlength=len(names)) >= 2
+    pairs = np.unique(np.stack([codes, group]), axis=1)
+    learnable = np.bincount(pairs[0], minlength=len(names)) >= 2
     rows = np.flatnonzero(learnable[codes])
     kept, codes = np.unique(codes[rows], return_inverse=True)
-    group = group[rows]
-    if len(kept) < 2 or len(np.unique(group)) < splits:
+    if len(kept) < 2:
         return None
-    folds = GroupKFold(splits).split(features[rows], codes, group)
-    p = predict_in_folds(features[rows], codes, list(folds), len(kept))
+    by_value, first = np.unique(pairs[1], return_index=True)  # sorted by value, then group
+    turn = np.empty(group.max() + 1, np.intp)
+    turn[by_value[np.argsort(first)]] = np.arange(len(by_value)) % splits
+    part = turn[group[rows]]
+    folds = [(np.flatnonzero(part != k), np.flatnonzero(part == k)) for k in range(splits)]
+    p = predict_in_folds(features[rows], codes, folds, len(kept))
     right = p.argmax(axis=1) == codes
     shares = np.bincount(codes, right) / np.bincount(codes)
     return Shortcut(float(shares.mean()), len(kept), len(rows))

@@ -139,20 +139,20 @@ class Comparison:
         value, a, b, few = self._interval(self.values[criterion][i], self.draws[criterion][i])
         return Interval(value, max(a, low), min(b, high), few)
 
-    def difference(self, criterion: str, a: str, b: str) -> Interval:
-        """a - b with the 95 % interval of the paired difference."""
+    def difference(self, criterion: str, a: str, b: str, level: float = 0.95) -> Interval:
+        """a - b with the interval of the paired difference."""
         i, j = self.methods.index(a), self.methods.index(b)
         values, draws = self.values[criterion], self.draws[criterion]
-        return self._interval(values[i] - values[j], draws[i] - draws[j])
+        return self._interval(values[i] - values[j], draws[i] - draws[j], level)
 
-    def _interval(self, value: float, draws: np.ndarray) -> Interval:
+    def _interval(self, value: float, draws: np.ndarray, level: float = 0.95) -> Interval:
         units = self.n if self.groups is None else self.groups
         known = draws[~np.isnan(draws)]
         if np.isnan(value) or len(known) < 2 or units < 2:
             return Interval(float(value), np.nan, np.nan, units < 2)
         # A resample of G units varies by (G - 1) / G of what fresh units do.
         error = known.std(ddof=1) * np.sqrt(units / (units - 1))
-        half = float(student_t.ppf(0.975, units - 1) * error)
+        half = float(student_t.ppf((1 + level) / 2, units - 1) * error)
         return Interval(float(value), float(value) - half, float(value) + half)
 
     def standing(self, criterion: str) -> Standing | None:

@@ -17,9 +17,10 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json, write_json
 from bnn_core.base.wording import listed, percent
 from bnn_core.images.statistics import intensity_statistics
-from bnn_core.measures.baselines import Shortcut, predict_in_folds, shortcut
+from bnn_core.measures.baselines import Shortcut, predict_in_folds
 from bnn_core.measures.levels import level_metrics
 from bnn_core.measures.uncertainty import Moments, summarise
+from bnn_core.recipes.batch_baselines import EASY, BeyondBatch, beyond_batch, shortcuts
 from bnn_core.study.folder import Study
 
 BASELINES_FILE = Path("derived") / "baselines.json"
@@ -31,23 +32,20 @@ BASELINES = {
     "features": "a logistic regression on the same features",
 }
 NUCLEI = ("quality_nuclei", "quality_nuclei_area")
-#: Property -> columns of images that may not be on both sides.
-SHORTCUTS = {"batch": ("plate", "well"), "plate": ("plate", "well")}
-#: Score from which on a batch or plate counts as easy to recognise.
-EASY = 0.5
-#: Images whose statistics the shortcuts use, evenly chosen of more.
-MOST_COMPARED = 5000
+PLURALS = {"batch": "batches", "plate": "plates"}
 _SIDE = 64
 
 
 @dataclass(frozen=True)
 class Baselines:
     """accuracies: key of BASELINES -> level -> figures as of `levels.level_metrics`. shortcuts:
-    property -> `Shortcut`. source: which pictures the intensity statistics are of."""
+    property -> `Shortcut`. source: which pictures the intensity statistics are of. beyond_batch: of
+    the baseline that knows most; None where batches are not known."""
 
     accuracies: dict[str, dict[str, dict[str, float]]]
     shortcuts: dict[str, Shortcut]
     source: str
+    beyond_batch: BeyondBatch | None = None
 
     def sentence(self, accuracy: float | None = None) -> str:
         """One line: accuracies per image, and beside them a network's `accuracy` in [0, 1].
@@ -60,22 +58,37 @@ class Baselines:
             for key in keys
         ]
         text = f"Predicted correctly without a network: {listed(parts)}"
-        return text + (f"; by the network: {percent(accuracy)}." if accuracy is not None else ".")
+        text += f"; by the network: {percent(accuracy)}." if accuracy is not None else "."
+        return text if self.beyond_batch is None else f"{text} {self.beyond_batch.sentence()}"
+
+    @property
+    def easy(self) -> list[str]:
+        """Properties that controls give away, so that a network could use them as a shortcut."""
+        return [name for name, s in self.shortcuts.items() if s.controls and s.score >= EASY]
+
+    @property
+    def numbers(self) -> str:
+        """What the shortcuts use, in words."""
+        features = "features" in self.accuracies
+        return "The features" if features else "Nuclei and intensity statistics"
 
     def shortcut_sentence(self) -> str:
         """One line on how well simple numbers tell batch and plate; empty where neither is known."""
         parts = [
-            f"the {name} of {percent(s.accuracy)} of images (chance: {percent(s.chance)})"
+            f"the {name} of {percent(s.accuracy)} of {'control ' if s.controls else ''}images "
+            f"(chance: {percent(s.chance)})"
             for name, s in self.shortcuts.items()
         ]
         if not parts:
             return ""
-        numbers = "Nuclei and intensity statistics"
-        if "features" in self.accuracies:
-            numbers = "The features"
-        text = f"{numbers} alone identify {listed(parts)}."
-        if easy := [name for name, s in self.shortcuts.items() if s.score >= EASY]:
-            text += f" A network could use the {' and the '.join(easy)} as a shortcut."
+        text = f"{self.numbers} alone identify {listed(parts)}."
+        treated = [PLURALS[name] for name, s in self.shortcuts.items() if not s.controls]
+        if treated:
+            text += (
+                f" Treatments differ between {listed(treated)} too, so this may be their effect."
+            )
+        if self.easy:
+            text += f" A network could use the {' and the '.join(self.easy)} as a shortcut."
         return text
 
 
@@ -101,6 +114,7 @@ def write_baselines(
             "accuracies": measured.accuracies,
             "shortcuts": {name: vars(s) for name, s in measured.shortcuts.items()},
             "source": measured.source,
+            "beyond_batch": measured.beyond_batch and vars(measured.beyond_batch),
         },
     )
 
@@ -114,7 +128,7 @@ def study_baselines(study: Study) -> Baselines | None:
     path = study.path / BASELINES_FILE
     if path.is_file():
         return _read(path)
-    folds = _folds(study.images)
+    folds = _folds(study.images, bool((study.meta.get("settings") or {}).get("leave_batch_out")))
     if not folds or not study.has_thumbnail(0):
         return None
     statistics = intensity_statistics(_thumbnails(study))
@@ -145,28 +159,22 @@ def compute(
         summary = summarise(Moments(p[known]), classes, labels[known])
         table = pd.concat([images[known].reset_index(drop=True), summary], axis=1)
         accuracies[name] = level_metrics(table, classes)
-    return Baselines(accuracies, _shortcuts(images, features[key]), source)
+    richest = features[key]
+    return Baselines(
+        accuracies,
+        shortcuts(images, richest),
+        source,
+        beyond_batch(images, classes, richest),
+    )
 
 
-def _shortcuts(images: pd.DataFrame, features: np.ndarray) -> dict[str, Shortcut]:
-    rows = np.flatnonzero(images["role"].isin(["scored", "unlabelled", "control"]))
-    if len(rows) > MOST_COMPARED:
-        rows = rows[np.linspace(0, len(rows) - 1, MOST_COMPARED).astype(int)]
-    shortcuts = {}
-    for name, apart in SHORTCUTS.items():
-        if name not in images or not set(apart) <= set(images):
-            continue
-        known = images.iloc[rows][[name, *apart]].notna().all(axis=1).to_numpy()
-        part = images.iloc[rows[known]]
-        groups = part[list(apart)].astype(str).agg("\x1f".join, axis=1).to_numpy()
-        one = shortcut(features[rows[known]], part[name].to_numpy(dtype=object), groups)
-        if one is not None:
-            shortcuts[name] = one
-    return shortcuts
+def _folds(
+    images: pd.DataFrame, leave_batch_out: bool = False
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The folds of a study by its columns fold and role; by compound where it has no folds.
 
-
-def _folds(images: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The folds of a study by its columns fold and role; by compound where it has no folds."""
+    leave_batch_out: a fold trains on nothing from the batches that it predicts.
+    """
     scored = (images["role"] == "scored").to_numpy() & images["label"].notna().to_numpy()
     for column in ("fold", "compound"):
         if column not in images:
@@ -174,9 +182,22 @@ def _folds(images: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
         values = images[column]
         names = [v for v in values[scored].dropna().unique() if v != -1]
         if len(names) > 1:
-            parts = [(values == name).to_numpy(dtype=bool, na_value=False) for name in names]
-            return [(np.flatnonzero(scored & ~p), np.flatnonzero(scored & p)) for p in parts]
+            parts = [
+                scored & (values == name).to_numpy(dtype=bool, na_value=False) for name in names
+            ]
+            return [
+                (np.flatnonzero(scored & ~_with_batches(images, part, leave_batch_out)),
+                 np.flatnonzero(part))
+                for part in parts
+            ]  # fmt: skip
     return []
+
+
+def _with_batches(images: pd.DataFrame, part: np.ndarray, batches: bool) -> np.ndarray:
+    """(N,) bool: the part, and all images of its batches."""
+    return (
+        part | images["batch"].isin(images["batch"][part].dropna()).to_numpy() if batches else part
+    )
 
 
 def _thumbnails(study: Study) -> np.ndarray:
@@ -197,6 +218,7 @@ def _read(path: Path) -> Baselines:
             {key: kept["accuracies"][key] for key in BASELINES if key in kept["accuracies"]},
             {name: Shortcut(**values) for name, values in kept["shortcuts"].items()},
             kept["source"],
+            BeyondBatch(**beyond) if (beyond := kept.get("beyond_batch")) else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(

@@ -1,10 +1,12 @@
-"""The ranks of the faults that were planted in a synthetic study.
+"""The faults that were planted in a synthetic study: their ranks, and the images that have one.
 
-No ranking uses the truth; it is read only to show afterwards how well the ranking worked.
+No ranking uses the truth; it is read only to show afterwards how well the ranking worked, and to
+judge networks on images that show what their label says.
 """
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from bnn_core.suspects.suspect import Suspect
@@ -18,6 +20,14 @@ RANKED_AT = {
     "image": "image",
 }
 INACTIVE = "inactive dose"
+#: Level of a planted fault -> columns that identify its images.
+_KEYS = {
+    "compound": ["compound"],
+    "treatment": ["compound", "concentration"],
+    "replicate": ["compound", "plate"],
+    "well": ["plate", "well"],
+    "image": ["image_id"],
+}
 
 
 def fault_ranks(truth: pd.DataFrame, rankings: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -61,3 +71,19 @@ def inactive_compound(truth: pd.DataFrame) -> str | None:
     """The compound whose labelled dose was planted without effect; None if there is none."""
     compounds = truth.loc[truth["kind"] == INACTIVE, "compound"]
     return None if compounds.empty else str(compounds.iat[0])
+
+
+def faulty_rows(images: pd.DataFrame, truth: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: images with a planted fault, whatever their role.
+
+    images: the study's images. truth: `Study.truth`. A fault of a compound is in all its images,
+    one of a treatment in those of that dose.
+    """
+    faulty = np.zeros(len(images), bool)
+    for level, faults in truth.groupby("level"):
+        keys = _KEYS[str(level)]
+        if set(keys) <= set(images):
+            faulty |= pd.MultiIndex.from_frame(images[keys]).isin(
+                pd.MultiIndex.from_frame(faults[keys].dropna())
+            )
+    return faulty

@@ -18,7 +18,7 @@ from pages.shared.judged import judged, method_comparison, names
 def calibration(study: Study) -> None:
     """Reliability diagrams of all methods; a click on a point shows its images."""
     event = diagram(study, _reliability(filters.key(study), study), "reliabilities")
-    images_of_point(study, event)
+    images_of_point(study, event, faults=False)
 
 
 def retained(study: Study, score: str) -> None:
@@ -42,7 +42,7 @@ def retained(study: Study, score: str) -> None:
 def _reliability(key: str, _study: Study) -> go.Figure:
     bins_by_method = {}
     for method in _study.methods:
-        units = judged(_study, method, "top_softmax")
+        units = judged(_study, method, "top_softmax", faults=False)
         bins_by_method[method] = units.reliability()
     return figures.reliability_diagrams(bins_by_method, names(_study))
 
@@ -54,6 +54,6 @@ def _retention(key: str, score: str, _study: Study) -> go.Figure:
     for method, area in zip(comparison.methods, comparison.values["aurc"], strict=True):
         if np.isnan(area):  # one network has no split of its variance
             continue
-        units = judged(_study, method, score)
+        units = judged(_study, method, score, faults=False)
         curves[method] = risk_coverage(certainty(score, units.values), units.correct)
     return figures.retention(curves, names(_study))

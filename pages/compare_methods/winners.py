@@ -10,7 +10,7 @@ from bnn_core.measures.comparison import CRITERIA, Comparison, Standing
 from bnn_core.measures.intervals import Interval
 from bnn_core.study.folder import Study
 from pages.compare_methods.criteria import figure_text
-from pages.shared.judged import bayesian_gain
+from pages.shared.judged import bayesian_gain, comparison_basis
 
 
 def winners(study: Study, comparison: Comparison, score: str) -> None:
@@ -19,14 +19,16 @@ def winners(study: Study, comparison: Comparison, score: str) -> None:
     standings = {c: s for c in comparison.values if (s := comparison.standing(c)) and s.runner_up}
     st.markdown(f"{_among_best(standings)} {_clear_winners(standings)}")
     st.markdown("\n".join(f"- {sentence(c, comparison)}" for c in standings))
-    bayesian_gain(study, comparison)
+    if text := bayesian_gain(study, comparison):
+        st.caption(text)
     by = f"{comparison.groups:,} groups (compounds)" if comparison.groups else "images"
     st.caption(
         f"{comparison.n:,} scored images{_others(comparison)}; images ranked by "
-        f"{SCORES[score].title}. Intervals are 95 %, Student's t from "
+        f"{SCORES[score].title}. {comparison_basis(study)} Intervals are 95 %, Student's t from "
         f"{comparison.draws['accuracy'].shape[1]:,} resamples of {by}, the same for all methods. "
         "The leader is chosen and judged on the same "
-        "images, so its figure is slightly too good. Each method was trained once, with one seed."
+        "images, so its figure is slightly too good."
+        + ("" if text else " Each method was trained once, with one seed.")
     )
 
 

@@ -7,7 +7,7 @@ from bnn_core.base.wording import WARNING, count, percent
 from bnn_core.figures import overview as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures.evaluation import ECE_BINS
-from bnn_core.recipes.baselines import EASY, Baselines, study_baselines
+from bnn_core.recipes.baselines import Baselines, study_baselines
 from bnn_core.study import describing, posteriors
 from bnn_core.study.describing import QUALITY_NAMES
 from bnn_core.study.folder import Study
@@ -101,8 +101,8 @@ def baselines(study: Study) -> None:
     accuracy = (metrics.get("image") or {}).get("accuracy")
     st.caption(plain(figures_of_study.sentence(accuracy)))
     if line := figures_of_study.shortcut_sentence():
-        easy = any(s.score >= EASY for s in figures_of_study.shortcuts.values())
-        st.caption(f":material/{'warning' if easy else 'info'}: {plain(line)}")
+        icon = "warning" if figures_of_study.easy else "info"
+        st.caption(f":material/{icon}: {plain(line)}")
 
 
 def posterior(study: Study, method: str) -> None:

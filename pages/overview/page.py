@@ -30,6 +30,7 @@ from pages.shared.calibration import diagram, images_of_point
 from pages.shared.judged import (
     bayesian_gain,
     compared_methods,
+    comparison_basis,
     judged,
     method_comparison,
     names,
@@ -88,8 +89,9 @@ def accuracy(study: Study) -> None:
     """Accuracy of each network, with and without the cut-off, and per level."""
     headline(study)
     if len(study.methods) > 1:
-        key = filters.key(study)
-        bayesian_gain(study, method_comparison(key, scores.cutoff(study).score, study))
+        comparison = method_comparison(filters.key(study), scores.cutoff(study).score, study)
+        if text := bayesian_gain(study, comparison):
+            st.caption(f"{text} {comparison_basis(study)}")
     if len(available_levels(study.images)) > 1:
         levels(study)
 

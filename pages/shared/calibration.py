@@ -36,12 +36,13 @@ def diagram(study: Study, figure: go.Figure, key: str) -> Any:
     )
 
 
-def images_of_point(study: Study, event: Any) -> None:
-    """The images of the bin that was clicked."""
+def images_of_point(study: Study, event: Any, *, faults: bool = True) -> None:
+    """The images of the bin that was clicked. faults: with planted faults, as in the chart."""
     for point in event["selection"]["points"][:1]:
         method, index = point["customdata"]
         low, high = np.linspace(0, 1, ECE_BINS + 1)[int(index) : int(index) + 2]
-        units = judged(study, method, "top_softmax").in_bin(int(index), 0.0, 1.0, ECE_BINS)
+        units = judged(study, method, "top_softmax", faults=faults)
+        units = units.in_bin(int(index), 0.0, 1.0, ECE_BINS)
         panels.selection_panel(
             study,
             units.index.to_numpy(),

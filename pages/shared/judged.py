@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from bnn_core.base.methods import method_of
+from bnn_core.base.wording import be, count
 from bnn_core.measures.bayesian_gain import gains, sentence
 from bnn_core.measures.comparison import Comparison, compare
 from bnn_core.measures.judged_units import Judged, figures_of_merit, judged_units
@@ -11,13 +12,15 @@ from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.reliability import Reliability
 from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
+from bnn_core.suspects.planted_truth import faulty_rows
 from pages.shared import filters, studies
 
 
 @st.cache_resource(max_entries=12, show_spinner="Resampling the images")
 def method_comparison(key: str, score: str, _study: Study) -> Comparison:
-    """All methods of a study compared on the filtered rows; key: `filters.key`."""
-    rows = filters.passing(_study)
+    """All methods of a study compared on the filtered rows without planted faults; key:
+    `filters.key`."""
+    rows = _without_faults(_study)
     if len(rows) == len(_study.images):
         return kept.comparison(_study, score)
     return compare(
@@ -25,15 +28,19 @@ def method_comparison(key: str, score: str, _study: Study) -> Comparison:
     )
 
 
-def bayesian_gain(study: Study, comparison: Comparison) -> None:
-    """One sentence: does a method of several networks beat the standard one, and at what cost?"""
-    text = sentence(gains(comparison, study.meta["methods"]))
-    if not text:
-        return
-    text += " In brackets: 95 % intervals of the paired differences; lower is better."
+def bayesian_gain(study: Study, comparison: Comparison) -> str:
+    """Does a method of several networks beat the standard one, and at what cost? "" without any."""
+    return sentence(gains(comparison, study.meta["methods"]))
+
+
+def comparison_basis(study: Study) -> str:
+    """One sentence on what wrong labels do to a comparison of methods."""
     if study.truth is None:
-        text += " An image with a wrong label counts as an error of the network."
-    st.caption(text)
+        return "An image with a wrong label counts as an error of the network."
+    rows = filters.passing(study)
+    rows = rows[faulty_rows(study.images, study.truth)[rows]]
+    number = int((study.images["role"].iloc[rows] == "scored").sum())
+    return f"{count(number, 'image')} with planted faults {be(number)} left out."
 
 
 def none_passes(study: Study) -> bool:
@@ -58,9 +65,11 @@ def names(study: Study) -> dict[str, str]:
     return {method: method_of(method).name for method in study.methods}
 
 
-def judged(study: Study, method: str, score: str, level: str = "image") -> Judged:
-    """The scored units among the filtered rows, with one score."""
-    return _judged(filters.key(study), method, score, level, study)
+def judged(
+    study: Study, method: str, score: str, level: str = "image", *, faults: bool = True
+) -> Judged:
+    """The scored units among the filtered rows, with one score. faults: with planted faults."""
+    return _judged(filters.key(study), method, score, level, faults, study)
 
 
 def qualities(study: Study, method: str) -> dict[str, float]:
@@ -83,13 +92,14 @@ def unscored(study: Study) -> int:
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
-def _judged(key: str, method: str, score: str, level: str, _study: Study) -> Judged:
+def _judged(key: str, method: str, score: str, level: str, faults: bool, _study: Study) -> Judged:
     table = studies.table(_study, method)
     if level == "image":
         # Only what `Judged` and the pages use of an image: a selection of rows copies them all.
         counted = ("role", "correct", "unpredictable", "label", "group", "compound")
         table = table[[c for c in table if c in {*counted, score, "top_softmax"}]]
-    return Judged(judged_units(filters.passing_rows(_study, table), level, _study.classes), score)
+    rows = filters.passing_rows(_study, table) if faults else table.iloc[_without_faults(_study)]
+    return Judged(judged_units(rows, level, _study.classes), score)
 
 
 @st.cache_resource(max_entries=24, show_spinner="Computing the figures")
@@ -103,3 +113,9 @@ def _unscored(key: str, _study: Study) -> int:
     table = studies.table(_study, _study.reading_method)
     columns = [c for c in ("role", "correct", "unpredictable") if c in table]
     return int(np.count_nonzero(~scored_rows(filters.passing_rows(_study, table[columns]))))
+
+
+def _without_faults(study: Study) -> np.ndarray:
+    """Row numbers that pass the filters and have no planted fault, where the truth is known."""
+    rows = filters.passing(study)
+    return rows if study.truth is None else rows[~faulty_rows(study.images, study.truth)[rows]]

@@ -92,7 +92,8 @@ def test_sentences_have_rounded_numbers_and_a_warning_only_where_it_is_easy():
     found = Baselines({"intensities": figures}, {}, "fields")
     assert "82 %" in found.sentence() and "by the network" not in found.sentence()
     assert "97 %" in found.sentence(0.968) and found.shortcut_sentence() == ""
-    hard = Baselines({}, {"plate": Shortcut(0.2, 10, 600)}, "fields")
-    easy = Baselines({}, {"batch": Shortcut(0.9, 4, 600)}, "fields")
+    hard = Baselines({}, {"plate": Shortcut(0.2, 10, 600, True)}, "fields")
+    easy = Baselines({}, {"batch": Shortcut(0.9, 4, 600, True)}, "fields")
+    assert hard.easy == [] and easy.easy == ["batch"]
     assert "20 %" in hard.shortcut_sentence() and "shortcut" not in hard.shortcut_sentence()
     assert "90 %" in easy.shortcut_sentence() and "batch as a shortcut" in easy.shortcut_sentence()

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from screens import CLASSES, calling, screen, with_summary
 
-from bnn_core.suspects.planted_truth import fault_ranks, inactive_compound
+from bnn_core.suspects.planted_truth import fault_ranks, faulty_rows, inactive_compound
 from bnn_core.suspects.ranking import rank, rank_images
 
 
@@ -55,3 +55,21 @@ def test_levels_without_a_ranking_are_left_out(table):
     assert list(fault_ranks(truth, {"compound": rank(table, CLASSES, resamples=2)})["title"]) == [
         "D2"
     ]
+
+
+@pytest.mark.parametrize(
+    ("level", "keys"),
+    [
+        ("compound", ["compound"]),
+        ("treatment", ["compound", "concentration"]),
+        ("replicate", ["compound", "plate"]),
+        ("well", ["plate", "well"]),
+        ("image", ["image_id"]),
+    ],
+)
+def test_a_fault_is_in_the_images_of_its_level_only(table, level, keys):
+    first = table[table["compound"] == "D2"].iloc[0]
+    truth = pd.DataFrame([fault(level, **first[keys]), fault(level)])
+    same = [table[key] == first[key] for key in keys]
+    assert list(faulty_rows(table, truth)) == list(pd.concat(same, axis=1).all(axis=1))
+    assert not faulty_rows(table, truth.iloc[:0]).any()
