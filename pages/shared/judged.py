@@ -98,8 +98,9 @@ def _judged(key: str, method: str, score: str, level: str, faults: bool, _study:
         # Only what `Judged` and the pages use of an image: a selection of rows copies them all.
         counted = ("role", "correct", "unpredictable", "label", "group", "compound")
         table = table[[c for c in table if c in {*counted, score, "top_softmax"}]]
-    rows = filters.passing_rows(_study, table) if faults else table.iloc[_without_faults(_study)]
-    return Judged(judged_units(rows, level, _study.classes), score)
+    rows = filters.passing(_study) if faults else _without_faults(_study)
+    table = table if len(rows) == len(table) else table.iloc[rows]
+    return Judged(judged_units(table, level, _study.classes), score)
 
 
 @st.cache_resource(max_entries=24, show_spinner="Computing the figures")
