@@ -185,12 +185,13 @@ def numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
             "Whole compounds are the units of the intervals, because images of one compound are not "
             "independent."
         )
-    if cut.score == "confidence":
+    if SCORES[cut.score].folds:
         folded = {m: undecided(units.units) for m, units in units_of.items()}
+        symbol = SCORES[cut.score].symbol
         counts_text = ", ".join(f"{n:,} ({method_of(m).short})" for m, n in folded.items())
         st.caption(
-            f"No class reaches 50 % for these {noun}: {counts_text}. Their c is too high.",
-            help=f"{SCORES['confidence'].help} {scores.MORE}",
+            f"No class reaches 50 % for these {noun}: {counts_text}. Their {symbol} is too high.",
+            help=f"{SCORES[cut.score].help} {scores.MORE}",
         )
     if (left_out := unscored(study)) and level == "image":
         st.caption(
@@ -226,7 +227,9 @@ def curves(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         config=chart_config(f"{study.name}-{cut.score}-curves"),
         alt=f"Accuracy and share kept against {against}, with 95 % intervals",
     )
-    st.caption("Click a curve to set the cut-off there.")
+    grouped = any(units.groups is not None for units in units_of.values())
+    pale = " Where a band is pale there are too few compounds." if grouped else ""
+    st.caption(f"Click a curve to set the cut-off there.{pale}")
 
 
 @frame.fragment

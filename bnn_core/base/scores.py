@@ -17,9 +17,11 @@ class Score:
     where a high value means sure, -1 where it means unsure. unit: "nats", or "" for a number
     without one. limit: the upper end of its range, None where it has none (`highest`). signed: it
     falls below 0 where the top mean softmax is below one half; else the lower end of its range is 0
-    (`lowest`). novelty: it says how unlike its training images an image is to one network.
-    needs_samples: it cannot be computed from mean probabilities. between_networks: it
-    measures how networks differ, so it is 0 for one network.
+    (`lowest`). folds: it rises again there. start: the cut-off at which pickers start; None where
+    it depends on the study. least_doubt: the smallest distance from certain that stored values, in
+    float32, can show. novelty: it says how unlike its training images an image is to one network.
+    needs_samples: it cannot be computed from mean probabilities, so wells and compounds
+    do not have it. between_networks: it measures how networks differ, so it is 0 for one network.
     """
 
     key: str
@@ -31,6 +33,9 @@ class Score:
     unit: str = ""
     limit: float | None = 1.0
     signed: bool = False
+    folds: bool = False
+    start: float | None = None
+    least_doubt: float = 1e-6
     novelty: bool = False
     needs_samples: bool = False
     between_networks: bool = False
@@ -56,15 +61,13 @@ class Score:
         p = 1 / num_classes
         return 2 * math.sqrt(p * (1 - p)) - 1
 
-    def at_level(self, level: str) -> bool:
-        """Whether units of a level have it: wells and compounds have mean probabilities only."""
-        return level == "image" or not self.needs_samples
-
 
 #: The score of cut-offs, rankings and captions until another is chosen.
 DEFAULT_SCORE = "signed_confidence"
 #: The score of images that are unlike all training images.
 UNLIKENESS = "unlikeness"
+#: The last step of float32 below 1 is 6e-8, which for c = 1 - 2 sqrt(p (1 - p)) is a step of 4.9e-4.
+_LEAST_DOUBT_OF_C = 4e-4
 
 _RECORDS = (
     Score(
@@ -77,6 +80,8 @@ _RECORDS = (
         "among many classes is negative. From p = 0.5 on it *is* c.",
         direction=1,
         signed=True,
+        start=0.5,
+        least_doubt=_LEAST_DOUBT_OF_C,
     ),
     Score(
         "margin",
@@ -96,6 +101,9 @@ _RECORDS = (
         "of ten classes) has c = 0.4. It is the score of the paper. Signed confidence does not rise "
         "again.",
         direction=1,
+        folds=True,
+        start=0.5,
+        least_doubt=_LEAST_DOUBT_OF_C,
     ),
     Score(
         "top_softmax",
@@ -210,3 +218,16 @@ _RECORDS = (
 SCORES = {score.key: score for score in _RECORDS}
 #: Scores that a network's last hidden layer gives, see `networks.novelty`.
 NOVELTY = tuple(score.key for score in _RECORDS if score.novelty)
+#: A score of the label, not of a prediction: only images that a fold was trained on have it, so it is
+#: no score of cut-offs.
+TRAINING_MARGIN = Score(
+    "training_margin",
+    "Margin in training",
+    "margin in training",
+    "margin in training",
+    "How far the given label's logit led that of every other class while networks were trained on the "
+    "image, averaged over the first half of training (area under the margin, Pleiss et al. 2020): a "
+    "negative margin is a label that training resists.",
+    direction=1,
+    limit=None,
+)

@@ -8,13 +8,12 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from bnn_core.base.methods import METHODS
 from bnn_core.base.wording import percent
 from bnn_core.figures import style
 from bnn_core.measures.sample_views import Running
 
-#: Of the three most probable classes.
-_LINES = tuple(METHODS[key].colour for key in ("vi", "ensemble", "dropout"))
+#: Of the three most probable classes; orange and red mean wrong.
+_LINES = tuple(style.CLASS_COLOURS[i] for i in (0, 4, 7))
 
 
 def network_accuracies(accuracy: np.ndarray, averaged: float, n: int) -> go.Figure:

@@ -100,7 +100,8 @@ def reliability_diagrams(
 ) -> go.Figure:
     """A reliability diagram per method, all on the same axes; the diagonal is ideal.
 
-    Bars are 95 % intervals (Wilson), points grow with the number of images.
+    Bars are 95 % intervals, points grow with the number of images and are hollow where there are too
+    few groups.
     """
     columns = min(_COLUMNS, len(diagrams))
     rows = -(-len(diagrams) // columns)
@@ -118,7 +119,6 @@ def reliability_diagrams(
     for panel, (method, bins) in enumerate(diagrams.items()):
         cell = {"row": panel // columns + 1, "col": panel % columns + 1}
         used = np.flatnonzero(bins.count)
-        colour = method_of(method).colour
         figure.add_trace(
             go.Scatter(
                 x=[0, 1],
@@ -132,10 +132,11 @@ def reliability_diagrams(
         text = [
             f"top softmax {bins.edges[i]:.2f} to {bins.edges[i + 1]:.2f}<br>right "
             f"{bins.right[i]:,} of {bins.count[i]:,} = {percent(bins.accuracy[i], 1)}"
+            f"{style.few_in_words(bins.few[i])}"
             for i in used
         ]
         size = 6 + 8 * np.sqrt(bins.count[used] / max(largest, 1))
-        trace = reliability_trace(method, bins, {"color": colour, "size": size})
+        trace = reliability_trace(method, bins, size)
         trace.update(text=text, hovertemplate=f"{names[method]}<br>%{{text}}<extra></extra>")
         figure.add_trace(
             trace,
@@ -177,7 +178,7 @@ def retention(curves: Mapping[str, RiskCoverage], names: Mapping[str, str]) -> g
                 line={
                     "color": method_of(method).colour,
                     "width": 2.2,
-                    "dash": "dash" if method == "standard" else None,
+                    "dash": method_of(method).dash,
                 },
                 hovertemplate=f"{names[method]}<br>%{{x:.1f}} % kept: %{{y:.2f}} % right"
                 "<extra></extra>",

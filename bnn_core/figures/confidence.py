@@ -118,7 +118,8 @@ def curves(
     *,
     against: str = "cut-off",
 ) -> go.Figure:
-    """Accuracy and share kept of every network, with 95 % intervals.
+    """Accuracy and share kept of every network, with 95 % intervals, pale where there are too few
+    groups.
 
     bands: method -> `Judged.curves` at the scores `values` (in the order of the bands). against:
     "cut-off" draws two panels over the score, "share kept" draws accuracy over coverage.
@@ -173,6 +174,12 @@ def _accuracy_range(bands: Mapping[str, Bands]) -> list[float]:
     return [100 * (lowest - 0.1 * room), 100 + 8 * room]
 
 
+def _runs(few: np.ndarray) -> list[slice]:
+    """Runs of equal values; each but the last goes on to the first point of the next."""
+    starts = [0, *(np.flatnonzero(np.diff(few)) + 1)] if len(few) else []
+    return [slice(a, b + 1) for a, b in zip(starts, [*starts[1:], len(few)], strict=True)]
+
+
 def _line(
     figure: go.Figure,
     column: int,
@@ -185,34 +192,39 @@ def _line(
     coverage: bool = False,
 ) -> None:
     colour = method_of(method).colour
-    y, low, high = (
-        (band.at.coverage, band.coverage_low, band.coverage_high)
+    y, low, high, few = (
+        (band.at.coverage, band.coverage_low, band.coverage_high, band.coverage_few)
         if coverage
-        else (band.at.accuracy, band.accuracy_low, band.accuracy_high)
+        else (band.at.accuracy, band.accuracy_low, band.accuracy_high, band.accuracy_few)
     )
     shown = ~np.isnan(y)
     x, y, low, high = x[shown], 100 * y[shown], 100 * low[shown], 100 * high[shown]
-    figure.add_trace(
-        go.Scatter(
-            x=np.concatenate([x, x[::-1]]),
-            y=np.concatenate([high, low[::-1]]),
-            fill="toself",
-            fillcolor=style.faded(colour, 0.18),
-            line={"width": 0},
-            hoverinfo="skip",
-            showlegend=False,
-            legendgroup=method,
-        ),
-        row=1,
-        col=column,
-    )
+    few = few[shown]
+    for part in _runs(few):
+        figure.add_trace(
+            go.Scatter(
+                x=np.concatenate([x[part], x[part][::-1]]),
+                y=np.concatenate([high[part], low[part][::-1]]),
+                mode="lines",  # else Plotly marks the points of a short part
+                fill="toself",
+                fillcolor=style.faded(colour, 0.07 if few[part.start] else 0.18),
+                line={"width": 0},
+                hoverinfo="skip",
+                showlegend=False,
+                legendgroup=method,
+            ),
+            row=1,
+            col=column,
+        )
     text = [
         f"{scale.sign} {v:.3g}: {percent(a, 2)} right of {k:,} kept ({percent(c, 1)})"
-        for v, a, k, c in zip(
+        f"{style.few_in_words(f)}"
+        for v, a, k, c, f in zip(
             values[shown],
             band.at.accuracy[shown],
             band.at.kept[shown],
             band.at.coverage[shown],
+            few,
             strict=True,
         )
     ]

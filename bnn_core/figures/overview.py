@@ -13,16 +13,22 @@ from bnn_core.figures import style
 from bnn_core.measures.reliability import Reliability
 
 
-def reliability_trace(method: str, bins: Reliability, marker: dict[str, object]) -> go.Scatter:
-    """Share right by mean softmax of the bins with images, with intervals; customdata [method, bin]."""
+def reliability_trace(
+    method: str, bins: Reliability, size: np.ndarray, symbol: str = "circle"
+) -> go.Scatter:
+    """Share right by mean softmax of the bins with images, with intervals; customdata [method, bin].
+
+    size: of the marks, one per bin with images. A mark is hollow where there are too few groups.
+    """
     used = np.flatnonzero(bins.count)
     accuracy, colour = bins.accuracy[used], method_of(method).colour
+    symbols = [f"{symbol}-open" if few else symbol for few in bins.few[used]]
     return go.Scatter(
         x=bins.mean_probability[used],
         y=accuracy,
         mode="lines+markers",
         line={"color": colour, "width": 1.5},
-        marker=marker,
+        marker={"color": colour, "symbol": symbols, "size": size},
         error_y={
             "type": "data",
             "array": bins.high[used] - accuracy,
@@ -39,7 +45,7 @@ def reliability_diagram(diagrams: Mapping[str, Reliability], names: Mapping[str,
     """Share right by mean softmax, per bin of the top mean softmax; the diagonal is ideal.
 
     Points carry customdata [method, bin]; their size grows with the number of images, bars are 95 %
-    intervals (`reliability`).
+    intervals (`reliability`), hollow points have too few groups.
     """
     figure = go.Figure()
     figure.add_trace(
@@ -58,13 +64,12 @@ def reliability_diagram(diagrams: Mapping[str, Reliability], names: Mapping[str,
         text = [
             f"{bins.edges[i]:.2f} to {bins.edges[i + 1]:.2f}, mean "
             f"{bins.mean_probability[i]:.3f}<br>right {bins.right[i]:,} of "
-            f"{bins.count[i]:,} = {percent(bins.accuracy[i], 1)}"
+            f"{bins.count[i]:,} = {percent(bins.accuracy[i], 1)}{style.few_in_words(bins.few[i])}"
             for i in used
         ]
         shown = method_of(method)
         size = 7 + 9 * np.sqrt(bins.count[used] / largest)
-        marker = {"color": shown.colour, "symbol": shown.symbol, "size": size}
-        trace = reliability_trace(method, bins, marker)
+        trace = reliability_trace(method, bins, size, shown.symbol)
         trace.update(
             name=names[method],
             line_dash=shown.dash,

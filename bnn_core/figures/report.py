@@ -18,6 +18,7 @@ from bnn_core.figures import report_sections as sections
 from bnn_core.figures.html import template
 from bnn_core.figures.report_cutoffs import needed_accuracies
 from bnn_core.measures.judged_units import Judged, judged_units
+from bnn_core.recipes.baselines import study_baselines
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking_wording import LOOKS_LIKE
@@ -38,7 +39,8 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     units_of = {method: units for method, units in units_of.items() if len(units)}
     reading = tables[study.reading_method]
     accuracies = sections.accuracy(study, tables)
-    suspects = sections.suspect_compounds_section(study, tables, log)
+    known = study_baselines(study)
+    suspects = sections.suspect_compounds_section(study, tables, log, known)
     flagged = sections.flagged(study, log)
     html = template("report.html").render(
         title=study.meta["title"],
@@ -51,7 +53,7 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
         scripts=Markup(get_plotlyjs()) if units_of else "",
         summary=_summary(accuracies, suspects, flagged),
         accuracy=accuracies,
-        baselines=sections.baselines(study),
+        baselines=sections.baselines(study, known),
         cutoffs=sections.cutoffs(units_of, len(study.classes)) if units_of else None,
         needed=needed_accuracies(units_of) if units_of else None,
         calibration=sections.calibration(study, tables, units_of) if units_of else None,

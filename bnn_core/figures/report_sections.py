@@ -19,7 +19,7 @@ from bnn_core.measures.intervals import Interval
 from bnn_core.measures.judged_units import Judged, accuracy_by_level, figures_of_merit
 from bnn_core.measures.levels import available_levels, original_images
 from bnn_core.measures.reliability import reliability
-from bnn_core.recipes.baselines import study_baselines
+from bnn_core.recipes.baselines import Baselines
 from bnn_core.review.group_decisions import decision_text, group_decisions, progress_text
 from bnn_core.review.log import ReviewLog
 from bnn_core.study import describing
@@ -118,9 +118,8 @@ def accuracy(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
     return Table(heads, rows, numbers=3)
 
 
-def baselines(study: Study) -> list[str]:
+def baselines(study: Study, measured: Baselines | None) -> list[str]:
     """What simple numbers of the images predict, in one or two lines; none where it is unknown."""
-    measured = study_baselines(study)
     if measured is None:
         return []
     figures = (study.meta.get("metrics") or {}).get(study.reading_method) or {}
@@ -230,7 +229,10 @@ def suspect_images_table(study: Study, table: pd.DataFrame) -> Table | None:
 
 
 def suspect_compounds_section(
-    study: Study, tables: Mapping[str, pd.DataFrame], log: ReviewLog
+    study: Study,
+    tables: Mapping[str, pd.DataFrame],
+    log: ReviewLog,
+    measured: Baselines | None = None,
 ) -> SuspectCompounds | None:
     """The first suspects with the explanations of each; None without a compound to rank."""
     if "compound" not in available_levels(study.images):
@@ -246,7 +248,13 @@ def suspect_compounds_section(
     for position, row in enumerate(ranked.head(MOST_SUSPECTS).to_dict("records")):
         who = Suspect.of(row, "compound")
         explanations = explain(
-            table, study.classes, who, standard=standard, second=opinion, strengths=strengths
+            table,
+            study.classes,
+            who,
+            standard=standard,
+            second=opinion,
+            strengths=strengths,
+            recognised=measured.batch_sentence if measured else "",
         )
         lines = [
             [e.verdict, e.title, f"{e.sentence} ({e.basis})" if e.basis else e.sentence]

@@ -58,7 +58,7 @@ class Axis:
         network = method_of(method)
         name = "Bayesian network" if network.bayesian else network.name
         title = f"{name}: {SCORES[scale.score].title}"
-        return cls(title, ends, float(scale.place(scale.cut)), network.colour, scale.ticks(ends))
+        return cls(title, ends, float(scale.position(scale.cut)), network.colour, scale.ticks(ends))
 
 
 def agreement(

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnn_core.base.methods import METHODS, UNKNOWN_COLOUR
+from bnn_core.measures.intervals import TOO_FEW
 
 BAYESIAN = METHODS["vi"].colour
 STANDARD = METHODS["standard"].colour
@@ -96,3 +97,8 @@ def chart_config(name: str, *, areas: bool = False) -> dict[str, Any]:
         "toImageButtonOptions": {"format": "svg", "filename": name},
         **({"displayModeBar": True} if areas else {}),
     }
+
+
+def few_in_words(few: bool) -> str:
+    """A note for the hover text of a figure of too few groups (`intervals.Interval`)."""
+    return f"<br>{TOO_FEW}: the interval is wide" if few else ""

@@ -16,10 +16,6 @@ from bnn_core.measures import selection
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.levels import scored_rows
 
-#: A stretched axis draws smaller doubts at this value. Softmax is stored as float32: its last step
-#: below 1 is 6e-8, which for c = 1 - 2 sqrt(p (1 - p)) is a step of 4.9e-4.
-STRETCH_FLOOR = 1e-6
-CONFIDENCE_FLOOR = 4e-4
 MARGIN_BINS = 40
 
 
@@ -28,7 +24,8 @@ class Scale:
     """One network's axis: a score, its cut-off, its span (low, high) in units of the score.
 
     A stretched scale spreads the sure end. It shows -log10 of the doubt. The doubt is 1 - value if
-    a high score is sure (0.9 → 1, 0.99 → 2, ...) and the value itself if a low score is sure.
+    a high score is sure (0.9 → 1, 0.99 → 2, ...) and the value itself if a low score is sure. A
+    doubt below the score's `least_doubt` is drawn there.
     """
 
     score: str
@@ -36,7 +33,7 @@ class Scale:
     span: tuple[float, float]
     stretched: bool = False
 
-    def place(self, values: ArrayLike) -> np.ndarray:
+    def position(self, values: ArrayLike) -> np.ndarray:
         """Plotted position of each value; NaN stays NaN."""
         positions = np.asarray(values, dtype=np.float64)
         if SCORES[self.score].limit is None:
@@ -45,12 +42,10 @@ class Scale:
         if not self.stretched:
             return positions
         doubt = 1 - positions if SCORES[self.score].direction > 0 else positions
-        of_c = self.score in ("confidence", "signed_confidence")
-        floor = CONFIDENCE_FLOOR if of_c else STRETCH_FLOOR
-        return -np.log10(np.maximum(doubt, floor))
+        return -np.log10(np.maximum(doubt, SCORES[self.score].least_doubt))
 
     def value(self, positions: np.ndarray | float) -> np.ndarray:
-        """The score at a plotted position: the inverse of `place`."""
+        """The score at a plotted position: the inverse of `position`."""
         positions = np.asarray(positions, dtype=np.float64)
         if not self.stretched:
             return positions
@@ -67,7 +62,7 @@ class Scale:
         if not self.stretched:
             return unsure, sure
         known = positions[np.isfinite(positions)]
-        return float(self.place(unsure)), max(2.0, float(np.ceil(known.max(initial=2.0))))
+        return float(self.position(unsure)), max(2.0, float(np.ceil(known.max(initial=2.0))))
 
     def ticks(self, ends: tuple[float, float]) -> dict[float, str] | None:
         """Plotted position → tick text of a stretched axis; None for the default ticks."""
@@ -78,7 +73,7 @@ class Scale:
             float(n): f"{1 - 10.0**-n:.{n}f}" if rising else f"{10.0**-n:.{n}f}"
             for n in range(int(np.ceil(ends[0])), int(ends[1]) + 1)
         }
-        return texts | {float(self.place(0.5)): "0.5"}
+        return texts | {float(self.position(0.5)): "0.5"}
 
 
 @dataclass(frozen=True)
@@ -156,7 +151,7 @@ def plane(
     scored = scored_rows(bayes)
     across = standard[standard_scale.score].to_numpy(np.float64)
     up = bayes[bayes_scale.score].to_numpy(np.float64)
-    x, y = standard_scale.place(across), bayes_scale.place(up)
+    x, y = standard_scale.position(across), bayes_scale.position(up)
     standard_verdict, bayes_verdict = (
         selection.verdicts(table["correct"].where(scored)) for table in (standard, bayes)
     )

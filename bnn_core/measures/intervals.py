@@ -34,6 +34,7 @@ USUAL_FREEDOM = 4
 #: Below this many groups the interval of a share is marked `few`; and below ENOUGH groups too if
 #: fewer than FEWEST_MIXED groups have a wrong image (or a right one, whichever are fewer).
 FEWEST, FEWEST_MIXED, ENOUGH = 10, 5, 50
+TOO_FEW = "too few compounds"
 
 
 class Interval(NamedTuple):
@@ -51,7 +52,7 @@ class Interval(NamedTuple):
     @property
     def text(self) -> str:
         """The interval of a share in percent, with a note if there are too few groups."""
-        few = " too few compounds" if self.few else ""
+        few = f" {TOO_FEW}" if self.few else ""
         return f"[{100 * self.low:.1f}, {100 * self.high:.1f}]{few}"
 
 
@@ -160,13 +161,15 @@ def mean_difference(a: np.ndarray, b: np.ndarray, *, level: float = 0.95) -> Int
 
 
 class Bands(NamedTuple):
-    """Accuracy and coverage at each threshold with intervals, arrays (T,)."""
+    """Accuracy and coverage at each threshold with intervals, arrays (T,); few: see `Interval`."""
 
     at: Kept
     accuracy_low: np.ndarray
     accuracy_high: np.ndarray
+    accuracy_few: np.ndarray
     coverage_low: np.ndarray
     coverage_high: np.ndarray
+    coverage_few: np.ndarray
 
 
 def selective_bands(
@@ -181,18 +184,21 @@ def selective_bands(
     thresholds = np.asarray(thresholds, np.float64)
     if groups is None:
         at = Selective(score, correct).at(thresholds)
+        enough = np.zeros(len(thresholds), bool)
         return Bands(
             at,
             *wilson(at.right, at.kept, level),
+            enough,
             *wilson(at.kept, np.full(len(thresholds), at.total), level),
+            enough,
         )
     kept, right, sizes = group_counts(score, correct, thresholds, groups)
     at = Kept(kept.sum(axis=0).astype(int), right.sum(axis=0).astype(int), len(score))
     everything = np.broadcast_to(sizes[:, None], kept.shape)
     return Bands(
         at,
-        *share_intervals(right, kept, level=level)[:2],
-        *share_intervals(kept, everything, level=level)[:2],
+        *share_intervals(right, kept, level=level),
+        *share_intervals(kept, everything, level=level),
     )
 
 

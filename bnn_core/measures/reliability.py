@@ -11,7 +11,7 @@ from bnn_core.measures.intervals import group_codes, share_intervals, wilson
 class Reliability(NamedTuple):
     """Bins of the reliability diagram: edges (b + 1,), all else (b,); nan for an empty bin.
 
-    low, high: 95 % interval of the accuracy.
+    low, high: 95 % interval of the accuracy. few: whether there are too few groups (`Interval`).
     """
 
     edges: np.ndarray
@@ -21,6 +21,7 @@ class Reliability(NamedTuple):
     accuracy: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    few: np.ndarray
 
 
 def reliability(
@@ -36,11 +37,11 @@ def reliability(
     right = np.bincount(index[correct], minlength=bins)
     total = np.bincount(index, weights=top, minlength=bins)
     if groups is None:
-        low, high = wilson(right, count)
+        (low, high), few = wilson(right, count), np.zeros(bins, bool)
     else:
         codes, groups_count = group_codes(groups)
         cell = codes * bins + index
-        low, high, _ = share_intervals(
+        low, high, few = share_intervals(
             *(
                 np.bincount(cells, minlength=groups_count * bins).reshape(groups_count, bins)
                 for cells in (cell[correct], cell)
@@ -54,4 +55,5 @@ def reliability(
         ratio(right, count),
         low,
         high,
+        few,
     )

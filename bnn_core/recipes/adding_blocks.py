@@ -279,8 +279,7 @@ def block_samples(
 
 def embedding_method(study: Study) -> str:
     """The method whose embedding the study keeps; older studies do not name it."""
-    older = "vi" if "vi" in study.methods else study.methods[0]
-    return study.meta.get("embedding_of", older)
+    return study.meta.get("embedding_of", study.reading_method)
 
 
 def block_file(making: Path, kind: str, block: Block, ending: str = "npz") -> Path:

@@ -72,6 +72,14 @@ class Baselines:
         features = "features" in self.accuracies
         return "The features" if features else "Nuclei and intensity statistics"
 
+    @property
+    def batch_sentence(self) -> str:
+        """That simple numbers give the batch of controls away; empty where they do not."""
+        if "batch" not in self.easy:
+            return ""
+        share = percent(self.shortcuts["batch"].accuracy)
+        return f"{self.numbers} alone identify the batch of {share} of control images."
+
     def shortcut_sentence(self) -> str:
         """One line on how well simple numbers tell batch and plate; empty where neither is known."""
         parts = [

@@ -77,7 +77,7 @@ def beyond_batch(
     """
     if not {"batch", "group"} <= set(images):
         return None
-    scored = (images["role"] == "scored") & images["label"].isin(classes)
+    scored = (images["role"] == "scored") & images["label"].isin(classes) & images["batch"].notna()
     rows = evenly(np.flatnonzero(scored), MOST_COMPARED)
     table, features = images.iloc[rows].reset_index(drop=True), features[rows]
     try:

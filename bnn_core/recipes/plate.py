@@ -13,6 +13,7 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json, write_json
 from bnn_core.base.methods import reading_method
+from bnn_core.base.scores import TRAINING_MARGIN
 from bnn_core.base.wording import count, have
 from bnn_core.datasets.extra_rows import STORED, UNSEEN
 from bnn_core.datasets.folds import Fold, description, fold_numbers, make_folds, unpredictable_rows
@@ -253,11 +254,13 @@ def source_statistics(source: PlateSource, batch: int = 256) -> np.ndarray:
 def _summary(
     result: FoldResult, classes: Sequence[str], labels: np.ndarray, images: pd.DataFrame
 ) -> pd.DataFrame:
-    """`summarise` with unlikeness, and training_margin where the folds kept margins: its mean over
+    """`summarise` with unlikeness, and `TRAINING_MARGIN` where the folds kept margins: its mean over
     the folds that trained on the image, nan for an image outside of all training sets."""
     table = summarise(result.moments, classes, labels, result.novelty, result.used)
     table = with_unlikeness(table, known_images(pd.concat([images, table], axis=1)))
-    return table if result.margins is None else table.assign(training_margin=result.margins)
+    if result.margins is None:
+        return table
+    return table.assign(**{TRAINING_MARGIN.key: result.margins})
 
 
 def planned_warnings(making: Path) -> list[str]:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.methods import by_precedence
-from bnn_core.base.scores import SCORES
+from bnn_core.base.scores import SCORES, TRAINING_MARGIN
 from bnn_core.measures.prediction_sets import LEVEL, in_words, table_sets
 from bnn_core.review.filter_syntax import parse, select, to_text
 from bnn_core.review.log import ReviewLog
@@ -34,7 +34,7 @@ NOT_IN_STUDY = "not in the study"
 #: Always exported, empty where the study has none, so that lists of several studies can be joined.
 METADATA = ("plate", "well", "site", "replicate", "batch", "compound", "concentration")
 #: What is exported of a method, in the order of its summary.
-_OF_METHODS = ("predicted", "correct", "p_label", *SCORES)
+_OF_METHODS = ("predicted", "correct", "p_label", *SCORES, TRAINING_MARGIN.key)
 DECIDED = ("reason", "decision", "new_label", "note", "reviewer", "time")
 
 # Characters that start a formula in spreadsheets, or are skipped before one. A text that begins with

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from bnn_core.base.methods import method_of
 from bnn_core.base.wording import count, percent
 from bnn_core.study.folder import Study, open_study
@@ -45,6 +47,14 @@ SETTINGS = {
     "validation": ("held back for validation", False),
     "seed": ("seed", False),
 }
+#: `Division.leave_out` -> what the networks predict.
+LEFT_OUT = {
+    "group": "new compounds",
+    "batch": "new compounds in new batches",
+    "label": "mechanisms never seen",
+}
+#: Kinds of studies that can be made with `--leave-out`.
+_OF_CELLS = ("bbbc021", "demo", "features", "plate")
 #: Values that say that a setting is not used.
 UNSET = (None, "none")
 
@@ -82,6 +92,20 @@ def describe(study: Study) -> str:
     return f"{study.path}: {study.meta['title']}, {count(study.meta['rows'], study.noun)}{accuracy}"
 
 
+def left_out(study: Study) -> str | None:
+    """What the networks of a study predict, as one of LEFT_OUT; None where it is not recorded."""
+    return LEFT_OUT.get((study.meta.get("settings") or {}).get("leave_out"))
+
+
+def batches_can_be_left_out(study: Study) -> bool:
+    """Whether its command can make a study of new batches: it left out compounds, of 2 batches."""
+    images = study.images
+    if study.meta["kind"] not in _OF_CELLS or left_out(study) != LEFT_OUT["group"]:
+        return False
+    batches = images["batch"][images["role"] == "scored"] if "batch" in images else pd.Series()
+    return batches.notna().all() and batches.nunique() > 1
+
+
 def study_facts(study: Study) -> dict[str, str]:
     """What the study is and what made it."""
     meta = study.meta
@@ -91,6 +115,8 @@ def study_facts(study: Study) -> dict[str, str]:
         f"{study.noun.capitalize()}s": f"{meta['rows']:,}",
         "Classes": str(len(study.classes)),
     }
+    if predicted := left_out(study):
+        lines["Predicted"] = predicted
     counts = {role: n for role, n in (meta.get("roles") or {}).items() if n}
     if len(counts) > 1:
         lines["Roles"] = ", ".join(f"{n:,} {role}" for role, n in counts.items())

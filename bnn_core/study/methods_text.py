@@ -2,6 +2,7 @@
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.wording import count, listed
+from bnn_core.study.describing import LEFT_OUT, left_out
 from bnn_core.study.folder import Study
 
 PAPER_CITATION = (
@@ -45,12 +46,18 @@ def _folds(study: Study) -> str:
     number = folds[folds >= 0].nunique()
     if number < 2:
         return ""
-    unit = {"group": "compounds", "label": "mechanisms"}.get(
-        (study.meta.get("settings") or {}).get("leave_out"), "images"
-    )
+    predicted = left_out(study)
+    units = {
+        LEFT_OUT["group"]: "folds of compounds",
+        LEFT_OUT[
+            "batch"
+        ]: f"folds of {LEFT_OUT['batch']}: a fold trained on no image of the batches "
+        "of its compounds",
+        LEFT_OUT["label"]: "folds of mechanisms",
+    }
     return (
         "Every image was predicted by networks trained without it, in a cross-validation with "
-        f"{number:,} folds of {unit}."
+        f"{number:,} {units.get(predicted, 'folds of images')}."
     )
 
 

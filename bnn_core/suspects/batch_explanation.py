@@ -14,13 +14,14 @@ from bnn_core.suspects.usual_errors import UsualErrors
 LIKELY_ANYWAY = 3 / 4
 
 
-def batch(case: Case, compounds: pd.DataFrame | None = None) -> Explanation:
+def batch(case: Case, compounds: pd.DataFrame | None = None, recognised: str = "") -> Explanation:
     """Is the suspected class that of a training compound of the same batch?
 
     The share of wrong predictions that are such classes is compared with the share expected by
     chance: that of a compound whose wrong predictions are spread like those of the others. One
     compound is one observation, so this shows a possible effect, not a proven one. compounds:
-    `batches.compound_means` of the case's table, computed where it is not given.
+    `batches.compound_means` of the case's table, computed where it is not given. recognised: a
+    sentence that the batch is easily recognised, said where it may explain the predictions.
     """
     key, suspected = "batch", case.suspect.suspected
     if not case.has("batch", "compound"):
@@ -57,12 +58,15 @@ def batch(case: Case, compounds: pd.DataFrame | None = None) -> Explanation:
     share = "None" if present == 0 else "All" if present == 1 else percent(present)
     wrong_share = f"{share} of its wrong predictions are classes present in its batch"
     expected = f"({percent(chance)} expected by chance)"
+    recognised = recognised and f" {recognised}"
     if owns_suspected < MAJORITY:
         return Explanation(
             key,
             PARTLY if present >= MAJORITY else AGAINST,
             f"No training compound labelled {suspected} is from its batch ({names}), so the batch "
-            "does not suggest that class." + (f" {wrong_share} {expected}." if len(wrong) else ""),
+            "does not suggest that class."
+            + (f" {wrong_share} {expected}." if len(wrong) else "")
+            + (recognised if present >= MAJORITY else ""),
             numbers,
             0,
             "compounds",
@@ -74,7 +78,7 @@ def batch(case: Case, compounds: pd.DataFrame | None = None) -> Explanation:
         "A batch effect is possible but not shown"
         + (f": {wrong_share} {expected}. " if len(wrong) else ". ")
         + f"{listed(sharers)}, labelled {suspected}, {be(len(sharers))} from the same batch "
-        f"({names}).",
+        f"({names}).{recognised}",
         numbers,
         len(sharers),
         "compounds",

@@ -23,6 +23,7 @@ def explain(
     second: pd.DataFrame | None = None,
     strengths: pd.DataFrame | None = None,
     compounds: pd.DataFrame | None = None,
+    recognised: str = "",
 ) -> list[Explanation]:
     """Every explanation, in the order of `explanation.TITLES`.
 
@@ -30,6 +31,7 @@ def explain(
     rows with the standard network's summary. second: a second opinion (`second_opinion.opinion` or
     another study's table). strengths: `phenotype.treatment_strengths`; by default those of the
     second opinion's features. compounds: `batches.compound_means` of the table, if it is known.
+    recognised: a sentence for the explanation from the batch, where the batch is easily recognised.
 
     Raises ValueError when the table has no scored row of the suspect.
     """
@@ -44,7 +46,7 @@ def explain(
         toxic(case),
         well_swap(case),
         artefact(case),
-        batch(case, compounds),
+        batch(case, compounds, recognised),
         weak_model(case),
         new_kind(case),
         other_network(case, standard),

@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
+from bnn_core.base.scores import TRAINING_MARGIN
 from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows, unit_columns
 from bnn_core.study.folder import Study
 from bnn_core.suspects.disagreement import Disagreement, joined, known_probabilities
@@ -135,7 +136,8 @@ def rank_images(table: pd.DataFrame) -> pd.DataFrame:
     """Scored images by label quality, most suspect first.
 
     table: as for `rank`, but any metadata column may be missing. Returns row (position in `table`),
-    image_id where known, label, predicted, label_quality, p_label, confidence.
+    image_id where known, label, predicted, label_quality, p_label, confidence, and the margin in
+    training (`TRAINING_MARGIN`) where known.
     """
     positions = np.flatnonzero(scored_rows(table))
     rows = table.iloc[positions]
@@ -143,7 +145,9 @@ def rank_images(table: pd.DataFrame) -> pd.DataFrame:
     out.insert(0, "row", positions)
     out["label_quality"] = label_quality(rows["p_label"], shares_of_expected(rows))
     out["p_label"] = rows["p_label"]
-    out["confidence"] = rows["confidence"]
+    for name in ("confidence", TRAINING_MARGIN.key):
+        if name in rows:
+            out[name] = rows[name]
     return out.sort_values("label_quality", kind="stable").reset_index(drop=True)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import softmax
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
@@ -12,12 +13,6 @@ from bnn_core.tables.reading import rows_text
 SUM_TOLERANCE = 0.01
 #: Decimals that a table may be rounded to, fewest first.
 _DECIMALS = (2, 3, 4)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, in float64."""
-    shifted = np.exp(np.asarray(logits, np.float64) - np.max(logits, axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
 def checked_probabilities(
@@ -52,7 +47,8 @@ def checked_probabilities(
     if logits:
         if problems:
             raise InputError(f"{where}{'; '.join(problems)}")
-        return softmax(values), ["Logits were converted to probabilities by a softmax."]
+        p = softmax(np.asarray(values, np.float64), axis=-1)
+        return p, ["Logits were converted to probabilities by a softmax."]
     outside = sound & _rows_with((values < -1e-6) | (values > 1 + 1e-6))
     sums = values.sum(axis=1)
     decimals, tolerance = _rounding(values if sound.all() else values[sound])

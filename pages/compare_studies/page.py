@@ -12,6 +12,7 @@ from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.base.wording import count
 from bnn_core.figures import style, two_studies
 from bnn_core.review.two_studies import CHANGES, SIDES, TwoStudies, compare_two
+from bnn_core.study import describing
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame, panels, studies
 from pages.shared.gestures import capital, scalar
@@ -52,6 +53,13 @@ def main() -> None:
         return
     names = (first.name, second.name)
     summary(result, names)
+    predicted = [describing.left_out(study) for study in (first, second)]
+    if predicted[0] != predicted[1]:
+        sides = [
+            f"{plain(name)} predicts {what or 'images held out in a way that is not recorded'}"
+            for name, what in zip(names, predicted, strict=True)
+        ]
+        st.info(f"{'; '.join(sides)}.", icon=":material/call_split:")
     table = result.table[result.table["row_first"].isin(filters.passing(first))]
     if table.empty:
         st.info("No images match. Remove a filter.", icon=":material/filter_alt_off:")

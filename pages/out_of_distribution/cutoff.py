@@ -61,7 +61,7 @@ def caption_false_alarms(view: View) -> None:
 
 def caption_known(view: View) -> None:
     """How far the fold of c and look-alike letters affect the figures."""
-    if view.cut.score == "confidence":
+    if SCORES[view.cut.score].folds:
         caption_fold(view)
     if any(ood.look_alike(kind, view.study.classes) for kind in set(ood.kinds(view.table))):
         st.caption(

@@ -7,11 +7,11 @@ from bnn_core.base.wording import WARNING, count, percent
 from bnn_core.figures import overview as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures.evaluation import ECE_BINS
-from bnn_core.recipes.baselines import Baselines, study_baselines
 from bnn_core.study import describing, posteriors
 from bnn_core.study.describing import QUALITY_NAMES
 from bnn_core.study.folder import Study
-from pages.shared import charts, choices, panels, studies
+from pages.shared import charts, choices, panels
+from pages.shared.baselines import baselines_of
 from pages.shared.judged import compared_methods, names, qualities
 from pages.shared.words import plain
 
@@ -94,7 +94,7 @@ def settings(study: Study) -> None:
 
 def baselines(study: Study) -> None:
     """What simple numbers of the images predict, and whether they tell batch or plate."""
-    figures_of_study = baselines_of(studies.identity(study), study)
+    figures_of_study = baselines_of(study)
     if figures_of_study is None:
         return
     metrics = (study.meta.get("metrics") or {}).get(study.reading_method) or {}
@@ -138,9 +138,3 @@ def posterior(study: Study, method: str) -> None:
                 )
             }
             st.html(panels.key_values(lines))
-
-
-@st.cache_resource(max_entries=8, show_spinner="Baselines without a network")
-def baselines_of(identity: str, _study: Study) -> Baselines | None:
-    """`study_baselines`, computed once for all users. identity: of the study, for the cache."""
-    return study_baselines(_study)

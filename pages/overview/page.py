@@ -1,5 +1,7 @@
 """Overview: the labels that deserve a look first; then accuracy, calibration, settings."""
 
+import shlex
+
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -13,6 +15,7 @@ from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.measures.levels import available_levels
 from bnn_core.measures.unlikeness import unlikeness_score
 from bnn_core.recipes import kept
+from bnn_core.study import describing
 from bnn_core.study.folder import Study
 from pages.overview import duplicates, making, suspects
 from pages.shared import (
@@ -78,6 +81,8 @@ def accuracy_line(study: Study) -> None:
                 for r in accuracies.itertuples()
             )
             parts.append(f"{method_of(method).short} network: {shares} right")
+    if parts and describing.left_out(study) == describing.LEFT_OUT["batch"]:
+        parts.append(f"Predicted: {describing.LEFT_OUT['batch']}")
     st.markdown(
         f":small[{'. '.join(parts)}.]"
         if parts
@@ -94,6 +99,23 @@ def accuracy(study: Study) -> None:
             st.caption(f"{text} {comparison_basis(study)}")
     if len(available_levels(study.images)) > 1:
         levels(study)
+    if describing.batches_can_be_left_out(study):
+        new_batches(study)
+
+
+def new_batches(study: Study) -> None:
+    """The command that makes a second study, of new compounds in new batches."""
+    st.caption(
+        "These figures are of new compounds in batches that the networks know. This command makes a "
+        f"study of {describing.LEFT_OUT['batch']}, with one fold per compound; *Compare studies* "
+        "shows both side by side."
+    )
+    out = shlex.quote(str(study.path.with_name(f"{study.name}-new-batches")))
+    st.code(
+        f"bnn study {study.meta['kind']} … --leave-out batch --folds each --out {out}",
+        language=None,
+        wrap_lines=True,
+    )
 
 
 def headline(study: Study) -> None:

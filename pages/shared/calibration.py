@@ -26,6 +26,8 @@ def diagram(study: Study, figure: go.Figure, key: str) -> Any:
         "the dotted line it is overconfident, above it underconfident. Click a point to see its "
         "images. [More in Help](help#glossary)",
     )
+    if "compound" in study.images:
+        st.caption("A hollow point has too few compounds: how much they differ is unknown there.")
     return charts.draw(
         figure,
         key=key,

@@ -85,7 +85,7 @@ def cutoff_of(study: Study, method: str, table: pd.DataFrame) -> Cutoff:
         f"{method_of(method).short} has no {SCORES[cut.score].name.lower()}. "
         f"{SCORES[DEFAULT_SCORE].name} is shown instead."
     )
-    return Cutoff(DEFAULT_SCORE, 0.5)
+    return Cutoff(DEFAULT_SCORE, score_range(study, DEFAULT_SCORE)[3])
 
 
 def cutoff_key(study: Study) -> str:
@@ -126,19 +126,19 @@ def between(score: str, low: float, high: float, last: bool) -> str:
 def score_range(study: Study, score: str) -> tuple[float, float, float, float]:
     """Slider of a score: lowest, highest, step, start.
 
-    The start is 0.5 for both confidences. For another score it is the value that keeps as many
-    scored images.
+    Without a start of its own, a score starts where it keeps as many scored images as the default
+    score.
     """
     return _range(studies.identity(study), score, study)
 
 
 @st.cache_resource(max_entries=100, show_spinner=False)
 def _range(identity: str, score: str, _study: Study) -> tuple[float, float, float, float]:
-    if score in (DEFAULT_SCORE, "confidence"):
+    start, highest = SCORES[score].start, SCORES[score].highest(len(_study.classes))
+    if start is not None and highest is not None:
         # The lower end of a slider is a round number below the least value.
         lowest = np.floor(20 * SCORES[score].lowest(len(_study.classes))) / 20
-        return float(lowest) + 0.0, 1.0, 0.01, 0.5
-    highest = SCORES[score].highest(len(_study.classes))
+        return float(lowest) + 0.0, highest, 0.01, start
     table = studies.table(_study, _study.reading_method)
     if highest is None:
         # Without an upper end: damaged images can be hundreds away and would squeeze the others.
@@ -155,7 +155,7 @@ def _range(identity: str, score: str, _study: Study) -> tuple[float, float, floa
     table = table[counted] if counted.any() else table
     values = table[score].to_numpy(dtype=np.float64) if score in table else np.empty(0)
     values = values[~np.isnan(values)]
-    kept = float((table[DEFAULT_SCORE] >= 0.5).mean())
+    kept = float((table[DEFAULT_SCORE] >= SCORES[DEFAULT_SCORE].start).mean())
     if not len(values) or kept in (0.0, 1.0):
         return 0.0, highest, step, round(highest / 2, 3)
     start = abs(np.quantile(evaluation.certainty(score, values), 1 - kept))

@@ -12,7 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.scores import DEFAULT_SCORE
+from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.base.wording import count
 from bnn_core.measures.levels import wrong_rows
 from bnn_core.study.folder import Study
@@ -172,7 +172,7 @@ def _tiles(
     """The tiles for the component, one dictionary each."""
     part = studies.table(_study, method).iloc[list(rows)]
     wrong = wrong_rows(part)
-    symbol = "c " if caption in (DEFAULT_SCORE, "confidence") else ""
+    symbol = f"{SCORES[caption].symbol} " if caption in SCORES else ""
     tiles = []
     # The dose is on every tile, below the score.
     dosed = "concentration" in part and caption != "concentration"

@@ -29,8 +29,8 @@ def warm() -> None:
     )
     # Here, not above: these imports take seconds.
     from bnn_core.recipes import kept
-    from pages.overview import making
     from pages.shared import filters, rankings, studies
+    from pages.shared.baselines import baselines_of
 
     entries = [entry for entry in studies.entries() if entry.problem is None]
     for number, entry in enumerate(entries):
@@ -41,5 +41,5 @@ def warm() -> None:
                     studies.table(study, method)
                 filters.column_codes(study, "label")
                 rankings.ranking(study, "compound")
-                making.baselines_of(studies.identity(study), study)
+                baselines_of(study)
             kept.fill_derived(study)

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from bnn_core.base.scores import TRAINING_MARGIN
 from bnn_core.measures.levels import available_levels
 from bnn_core.study.folder import Study
 from pages.shared import filters, flagging, frame, panels, rankings
@@ -82,6 +83,7 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
                         "label",
                         "predicted",
                         "label_quality",
+                        TRAINING_MARGIN.key,
                         "decision",
                         "image_id",
                         "p_label",
@@ -96,6 +98,9 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
                 "label": "Label",
                 "predicted": "Predicted",
                 "label_quality": st.column_config.NumberColumn("Label quality", format="%.4f"),
+                TRAINING_MARGIN.key: st.column_config.NumberColumn(
+                    TRAINING_MARGIN.name, format="%.2f", help=TRAINING_MARGIN.help
+                ),
                 "p_label": st.column_config.NumberColumn("Probability of the label", format="%.4f"),
                 "confidence": st.column_config.NumberColumn("Confidence c", format="%.3f"),
                 "decision": st.column_config.Column("Decision", help="From the review list."),

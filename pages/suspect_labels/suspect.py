@@ -27,6 +27,7 @@ from bnn_core.suspects.phenotype import study_strengths
 from bnn_core.suspects.ranking_wording import heading, score_sentences, two_digits
 from bnn_core.suspects.suspect import Suspect, suspect_images
 from pages.shared import flagging, panels, studies
+from pages.shared.baselines import baselines_of
 from pages.shared.wall import close_opened, image_wall, opened_row
 from pages.shared.words import plain
 from pages.suspect_labels import alike
@@ -228,7 +229,14 @@ def _explanations(
         standard=studies.table(_study, standard) if standard not in (None, method) else None,
         strengths=_strengths(identity, _study),
         compounds=_compounds(identity, _study),
+        recognised=_recognised(_study),
     )
+
+
+def _recognised(study: Study) -> str:
+    """Whether simple numbers give the batch away, in one sentence."""
+    known = baselines_of(study) if "batch" in study.images else None
+    return "" if known is None else known.batch_sentence
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -189,13 +189,15 @@ def write_screen(cache: Path, name: str = "screen") -> Path:
     called = np.where(images["compound"] == "D2", "A", images["label"].fillna("B"))
     p = calling(called, sure=0.8)
     labels = images["label"].where(images["label"].notna(), None).to_numpy(dtype=object)
+    summary = summarise(Moments(p), SCREEN_CLASSES, labels)
+    trained, margin = images["role"] == "scored", np.where(images["compound"] == "D2", -0.5, 2.0)
     return write_study(
         cache / name,
         title="A screen",
         kind="import",
         classes=SCREEN_CLASSES,
         images=images,
-        summaries={"vi": summarise(Moments(p), SCREEN_CLASSES, labels)},
+        summaries={"vi": summary.assign(training_margin=np.where(trained, margin, np.nan))},
         thumbnails=(_webp(picture) for picture in pictures),
         methods={"vi": {"num_samples": 100}},
     )

@@ -68,35 +68,35 @@ def test_areas(small):
 
 def test_stretch_counts_the_nines():
     scale = Scale("top_softmax", 0.9, (0, 1), stretched=True)
-    assert_allclose(scale.place([0, 0.9, 0.99, 1]), [0, 1, 2, 6])
-    ends = scale.ends(scale.place([0.5, 0.9995]))
+    assert_allclose(scale.position([0, 0.9, 0.99, 1]), [0, 1, 2, 6])
+    ends = scale.ends(scale.position([0.5, 0.9995]))
     assert ends == (0, 4)
     half = -np.log10(0.5)
     assert scale.ticks(ends) == {0: "0", half: "0.5", 1: "0.9", 2: "0.99", 3: "0.999", 4: "0.9999"}
 
 
-def test_certain_images_are_placed_at_the_surest_value_of_float32():
+def test_certain_images_are_drawn_at_the_surest_value_of_float32():
     scale = Scale("confidence", 0.5, (0, 1), stretched=True)
     p = np.array([np.nextafter(np.float32(1), np.float32(0)), 1.0], dtype=np.float64)
-    surest, certain = scale.place(1 - 2 * np.sqrt(p * (1 - p)))
+    surest, certain = scale.position(1 - 2 * np.sqrt(p * (1 - p)))
     assert 0 < certain - surest < 0.1
 
 
 def test_stretch_of_a_score_that_is_sure_when_low():
     scale = Scale("predictive_entropy", 0.1, (0, 2.3), stretched=True)
-    assert_allclose(scale.place([1, 0.1, 0.001, 0]), [0, 1, 3, 6])
+    assert_allclose(scale.position([1, 0.1, 0.001, 0]), [0, 1, 3, 6])
     assert scale.sure(np.array([0.1, 0.2, np.nan])).tolist() == [True, False, False]
-    ends = scale.ends(scale.place([1, 0.1]))
+    ends = scale.ends(scale.position([1, 0.1]))
     assert_allclose(ends, (-np.log10(2.3), 2))
     assert scale.ticks(ends) == {0: "1", -np.log10(0.5): "0.5", 1: "0.1", 2: "0.01"}
 
 
 @pytest.mark.parametrize("score", ["confidence", "predictive_entropy"])
 @pytest.mark.parametrize("stretched", [True, False])
-def test_a_place_leads_back_to_its_value(score, stretched):
+def test_a_position_leads_back_to_its_value(score, stretched):
     scale = Scale(score, 0.5, (0, 1), stretched)
     values = np.array([0.01, 0.5, 0.9, 0.999])
-    assert_allclose(scale.value(scale.place(values)), values)
+    assert_allclose(scale.value(scale.position(values)), values)
 
 
 def test_sure_end_is_last_on_either_kind_of_score():
@@ -120,4 +120,4 @@ def test_a_lasso_of_two_points_has_no_area(small):
 
 def test_a_score_without_upper_limit_is_drawn_at_the_end_of_its_axis():
     scale = Scale("distance", 2.0, (0.0, 5.0))
-    assert_allclose(scale.place([1.0, 5.0, 80.0]), [1, 5, 5])
+    assert_allclose(scale.position([1.0, 5.0, 80.0]), [1, 5, 5])

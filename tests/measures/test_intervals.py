@@ -168,10 +168,10 @@ def test_bands_at_the_published_cutoffs(authors):
         alone = iv.share_interval(authors.correct, above, authors.frame["compound"])
         kept = iv.share_interval(above, np.ones(1196, bool), authors.frame["compound"])
         for band, interval in (
-            ((bands.accuracy_low[i], bands.accuracy_high[i]), alone),
-            ((bands.coverage_low[i], bands.coverage_high[i]), kept),
+            ((bands.accuracy_low[i], bands.accuracy_high[i], bands.accuracy_few[i]), alone),
+            ((bands.coverage_low[i], bands.coverage_high[i], bands.coverage_few[i]), kept),
         ):
-            np.testing.assert_allclose(band, interval[1:3], atol=1e-9)
+            np.testing.assert_allclose(band, interval[1:], atol=1e-9)
     images = iv.selective_bands(authors.c, authors.correct, thresholds)
     np.testing.assert_allclose(images.accuracy_low[5], iv.wilson(542, 599)[0])
     assert np.isnan(iv.selective_bands([0.1], [True], [0.5], ["a"]).accuracy_low).all()

@@ -30,6 +30,8 @@ def test_bins_of_groups_have_the_interval_of_their_share(authors):
     bins = reliability(authors.top, authors.correct, groups)
     inside = authors.top >= 14 / 15
     expected = share_interval(authors.correct, inside, groups)
+    assert bins.few[-1] == expected.few and bins.few[bins.count == 0].sum() == 0
     assert (bins.low[-1], bins.high[-1]) == pytest.approx((expected.low, expected.high), abs=1e-9)
     alone = reliability(authors.top, authors.correct)
+    assert not alone.few.any()
     assert bins.high[-1] - bins.low[-1] > 1.5 * (alone.high[-1] - alone.low[-1])

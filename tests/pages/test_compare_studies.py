@@ -5,6 +5,7 @@ import pytest
 from page_studies import pages, write_animals
 
 from bnn_core.review.two_studies import compare_two
+from bnn_core.study.describing import LEFT_OUT
 from bnn_core.study.folder import open_study
 
 PAGE = "compare_studies/page.py"
@@ -26,7 +27,8 @@ def test_alone_it_says_what_a_second_study_is(monkeypatch, cache):
 def test_two_studies_of_the_same_images(monkeypatch, cache):
     again = shutil.copytree(cache / "animals", cache / "again")
     meta = json.loads((again / "study.json").read_text())
-    (again / "study.json").write_text(json.dumps(meta | {"title": "again"}))
+    settings = {"settings": {"leave_out": "batch"}}
+    (again / "study.json").write_text(json.dumps(meta | {"title": "again"} | settings))
     app = pages(monkeypatch, cache, PAGE, study="animals")
     app.selectbox(key="method_second").set_value("standard").run()
     assert not app.exception
@@ -42,6 +44,7 @@ def test_two_studies_of_the_same_images(monkeypatch, cache):
         f"{shares[1]:.1f} %",
         f"{100 * expected.difference().value:+.1f} points",
     ]
+    assert f"again predicts {LEFT_OUT['batch']}" in app.info[0].value
     differ = int(expected.table["differ"].sum())
     assert app.metric[3].value == f"{differ} of {len(expected.table)}"
     table = next(d.value for d in app.dataframe if "gained" in d.value)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from page_studies import pages, write_animals, write_compounds
 
+from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.review.saved_views import saved_views
 from pages.shared import filters, frame, panels, scores, studies, wall
 
@@ -63,6 +64,9 @@ def test_tiles_say_what_a_picture_would(monkeypatch, tmp_path):
     assert first["url"] is None and first["id"] == study.images["image_id"][wrong]
     assert first["wrong"] and ", wrong" in first["alt"] and not first["flagged"]
     assert last["label"] is None and "no label" in last["alt"] and last["alt"].endswith("flagged")
+    # A negative value is one of signed c, never of c.
+    signed, _ = wall._tiles("any", "vi", (wrong, 139), DEFAULT_SCORE, frozenset(), study)
+    assert [t["value"].rpartition(" ")[0] for t in (first, signed)] == ["c", "signed c"]
 
 
 def test_columns_as_numbers_in_reading_order(monkeypatch, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 from page_studies import pages, text_of, write_animals, write_compounds
 
 from bnn_core.base.scores import SCORES
+from bnn_core.study import describing
 from bnn_core.study.folder import open_study
 from bnn_core.study.methods_text import methods_paragraph
 
@@ -48,6 +49,11 @@ def test_the_paragraph_states_what_the_study_records(tmp_path):
     text = methods_paragraph(study)
     for part in ("60 images", "37 networks", "11 epochs", "23", "0.0045", "0.3", study.fingerprint):
         assert part in text
+    for leave_out, words in describing.LEFT_OUT.items():
+        meta["settings"] = {"leave_out": leave_out}
+        (path / "study.json").write_text(json.dumps(meta))
+        held_out = methods_paragraph(open_study(path))
+        assert "3 folds" in held_out and (words in held_out) == (leave_out == "batch")
     meta["methods"] = {method: {} for method in meta["methods"]}
     (path / "study.json").write_text(json.dumps(meta))
     assert "37" not in methods_paragraph(open_study(path))

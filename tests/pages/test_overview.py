@@ -166,6 +166,15 @@ def test_baselines_and_shortcuts_are_beside_the_accuracy(monkeypatch, tmp_path):
     said = text_of(app)
     accuracy = study.meta["metrics"]["vi"]["image"]["accuracy"]
     assert found.sentence(accuracy) in said and found.shortcut_sentence() in said
+    meta = json.loads((study.path / "study.json").read_text())
+    for leave_out in ("group", "batch"):
+        changed = meta | {"kind": "plate", "settings": {"leave_out": leave_out}}
+        (study.path / "study.json").write_text(json.dumps(changed))
+        app = pages(monkeypatch, tmp_path, study="screen", part="Accuracy")
+        commands = [code.value for code in app.code if "--leave-out batch" in code.value]
+        assert len(commands) == (leave_out == "group")
+        line = next(m.value for m in app.markdown if "network: **" in m.value)
+        assert ("new compounds in new batches" in line) == (leave_out == "batch")
     write_compounds(tmp_path)
     app = pages(monkeypatch, tmp_path, study="compounds")  # a table without pictures
     assert not app.exception and "without a network" not in text_of(app)

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from page_studies import pages, text_of, write_animals, write_compounds, write_screen
 
+from bnn_core.review.exporting import export_table
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
 from bnn_core.suspects.explanation import TITLES
@@ -91,6 +92,7 @@ def test_ticked_images_of_the_table_can_be_flagged_and_the_last_is_shown(monkeyp
     )
     table = ranking(app)
     assert {"compound", "plate", "well"} <= set(table)
+    assert ((table["training_margin"] < 0) == (table["compound"] == "D2")).all()
     flag = "suspect_images_table_flag"
     app.session_state["suspect_images_table_screen"] = {"selection": {"rows": [1, 3]}}
     app.run()
@@ -98,8 +100,9 @@ def test_ticked_images_of_the_table_can_be_flagged_and_the_last_is_shown(monkeyp
     app.text_input(key=f"{flag}_name").input("Ada")
     app.button(key=f"{flag}_go").click().run()
     assert not app.exception
-    flagged = set(ReviewLog(cache).state(open_study(cache / "screen"))["image_id"])
-    assert flagged == set(table["image_id"].iloc[[1, 3]])
+    exported = export_table(open_study(cache / "screen"), ReviewLog(cache))
+    assert set(exported["image_id"]) == set(table["image_id"].iloc[[1, 3]])
+    assert set(exported["vi_training_margin"]) == {-0.5}
 
 
 def test_filters_shorten_the_table_and_change_no_score(monkeypatch, cache):

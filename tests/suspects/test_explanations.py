@@ -207,12 +207,16 @@ def test_batch_compatible_is_not_explained():
     images = screen()
     images.loc[images["compound"] == "A1", "batch"] = "W2"
     got = read(table_of(all_called("D"), images))["batch"]
+    easy = "Brightness identifies the batch."
+    assert easy not in got.sentence
+    assert easy in read(table_of(all_called("D"), images), recognised=easy)["batch"].sentence
     assert got.verdict == FITS and got.numbers["owned"] == 1 and got.numbers["sharers"] == 1
     assert got.numbers["wrong_owned"] == 1 and 0 < got.numbers["chance"] < 1
     assert "D1, labelled D" in got.sentence
     assert f"{percent(got.numbers['chance'])} expected by chance" in got.sentence
     images.loc[images["compound"] == "D1", "batch"] = "W3"
     got = read(table_of(all_called("D"), images))["batch"]
+    assert easy not in read(table_of(all_called("D"), images), recognised=easy)["batch"].sentence
     assert got.verdict == AGAINST and got.numbers["owned"] == 0
     assert got.numbers["wrong_owned"] == 0 and "(W1)" in got.sentence
 
