@@ -99,6 +99,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises InputError when the folder cannot be written or the disk is full.
     """
     path = Path(path)
+    if not path.name:
+        raise InputError(f"cannot write '{path}': a file name expected")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +116,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
             ) from error
         raise
     finally:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+        with suppress(OSError):  # where the folder or the name cannot be
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -62,12 +62,20 @@ def is_file(path: str | os.PathLike) -> bool:
 
 def typed_path(text: str) -> Path:
     """A path as a user types it, "~" for the home folder. Where limited, "~" is an ordinary name:
-    it would reveal which users there are."""
-    path = Path(text.strip())
+    it would reveal which users there are. InputError for a path that no file system has."""
+    path = demand_possible(Path(text.strip()))
     try:
         return path if limited() else path.expanduser()
     except RuntimeError as error:
         raise InputError(f"{text}: no such user; give the whole path") from error
+
+
+def demand_possible(path: Path) -> Path:
+    """The path; InputError where a name in it is longer than file systems allow, or holds NUL."""
+    whole = os.fsencode(path)
+    if len(whole) > 3000 or b"\0" in whole or any(len(os.fsencode(p)) > 255 for p in path.parts):
+        raise InputError(f"{str(path)[:100]}…: no file can have this name; give a shorter one")
+    return path
 
 
 @cache

@@ -116,6 +116,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"bnn: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # of a path that cannot be, or a folder that is not this user's
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"bnn: {InputError(where + (error.strerror or str(error)))}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nbnn: interrupted; run the same command again to continue", file=sys.stderr)
         return 130

@@ -13,7 +13,7 @@ from bnn_core.networks.adaptive import AUTO
 from bnn_core.networks.device import usable_device
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.recipes.method_choice import Change, MethodChoice, Presets, choose_methods
-from bnn_core.recipes.workers import Cluster
+from bnn_core.recipes.workers import Cluster, demand_cluster
 
 
 def add_device_flags(parser: argparse.ArgumentParser) -> None:
@@ -49,10 +49,14 @@ def add_ray_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> 
 
 
 def chosen_cluster(args: argparse.Namespace) -> Cluster | None:
-    """The cluster of --ray; None without it."""
-    if args.ray is None and args.ray_gpus:
-        raise InputError("--ray-gpus goes with --ray")
-    return None if args.ray is None else Cluster(args.ray, args.ray_gpus)
+    """The cluster of --ray; None without it. InputError where it does not answer."""
+    if args.ray is None:
+        if args.ray_gpus:
+            raise InputError("--ray-gpus goes with --ray")
+        return None
+    cluster = Cluster(args.ray, args.ray_gpus)
+    demand_cluster(cluster)
+    return cluster
 
 
 def add_study_flags(parser: argparse.ArgumentParser, name: str = "the kind's name") -> None:

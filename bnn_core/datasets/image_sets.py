@@ -20,6 +20,7 @@ from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path
 from bnn_core.base.limits import MOST_UNPACKED_BYTES, copy_unpacked
 from bnn_core.base.reading import read_array
+from bnn_core.base.roots import readable
 from bnn_core.datasets.mnist import AGAIN, demand_idx_length, idx_header, read_idx
 from bnn_core.images.contrast import area_resize
 from bnn_core.images.decoding import read_image
@@ -76,6 +77,7 @@ def open_image_set(text: str, scratch: Path) -> ImageSet:
     text: a path, or NAME=PATH to give the set a name. Raises InputError for anything else.
     """
     name, path = split_name(text)
+    path = readable(path)
     if path.is_dir():
         image_set = _from_folder(path)
     elif path.suffix == ".npz":

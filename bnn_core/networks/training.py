@@ -193,7 +193,8 @@ class Training:
                 for one in state["snapshots"]
             ]
             # Unknown in a checkpoint of an older version.
-            self.margins = state.get("margins", torch.full_like(self.margins, torch.nan)).cpu()
+            margins = state.get("margins", torch.full_like(self.margins, torch.nan)).cpu()
+            self.margins = margins.reshape(self.margins.shape)
             if not 0 < self.epoch <= self.config.epochs or len(self.history) != self.epoch:
                 raise ValueError(f"epoch {self.epoch} of {self.config.epochs}")
 

@@ -57,8 +57,9 @@ def study_from_plate(
     training. normalise: "auto", "plate", "image" or "none". intensities: values that become black
     and white in files of other numbers than 8 or 16 bit. methods: keys of `METHODS`. preset:
     "quick", "default" or "paper". folds, leave_out, deploy: see `Division`. num_samples: networks
-    drawn per image. jobs: folds at a time. Further keywords are settings of `TrainConfig`, for all
-    methods (`epochs=10`) or some (`epochs={"vi": 20}`).
+    drawn per image. jobs: trainings at a time here. ray, ray_gpus: on a cluster, see `Cluster`.
+    Further keywords are settings of `TrainConfig`, for all methods (`epochs=10`) or some
+    (`epochs={"vi": 20}`).
 
     Progress and warnings are printed. An interrupted call continues where it stopped when it is
     repeated. Returns the finished study. Raises InputError for bad input, and where `out` holds a

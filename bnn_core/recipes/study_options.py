@@ -16,6 +16,7 @@ from bnn_core.recipes.method_choice import (
     changes_of,
     choose_methods,
 )
+from bnn_core.recipes.workers import Cluster
 
 _Made = TypeVar("_Made")
 
@@ -25,8 +26,8 @@ class StudyOptions:
     """How a study is trained, whatever its images are.
 
     methods, preset, num_samples, device: see `choose_methods`. folds, leave_out, deploy: see
-    `Division`. jobs, force: see `RunOptions`. settings: setting of `TrainConfig` -> its value for all
-    methods, or method -> value.
+    `Division`. jobs, force: see `RunOptions`. ray, ray_gpus: see `Cluster`. settings:
+    setting of `TrainConfig` -> its value for all methods, or method -> value.
     """
 
     methods: Sequence[str] = ("vi", "standard")
@@ -36,6 +37,8 @@ class StudyOptions:
     deploy: bool = False
     num_samples: int | str = 100
     jobs: int = 1
+    ray: str | None = None
+    ray_gpus: float = 0.0
     device: str = "auto"
     title: str | None = None
     force: bool = False
@@ -60,7 +63,8 @@ class StudyOptions:
     @property
     def running(self) -> RunOptions:
         """How the folds are run."""
-        return RunOptions(jobs=self.jobs, force=self.force)
+        cluster = None if self.ray is None else Cluster(self.ray, self.ray_gpus)
+        return RunOptions(jobs=self.jobs, cluster=cluster, force=self.force)
 
 
 def with_options(**records: type) -> Callable[[Callable[..., _Made]], Callable[..., _Made]]:

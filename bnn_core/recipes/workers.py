@@ -7,6 +7,7 @@ gives a part of a lost machine to another one, and a second run of the command f
 
 import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from bnn_core.base.errors import InputError, first_line
 INSTALL = 'pip install "bnn-cell-images[cluster]"'
 #: So often a part is given to another machine when the one that ran it is lost.
 RETRIES = 5
+_START = "start a cluster with 'ray start --head' and give the address that it prints"
+_ANSWER_SECONDS = 10.0
 _ADDRESS = re.compile(r"|auto|local|(ray://)?(\[[\da-fA-F:]+\]|[\w.-]+):\d+")
 
 
@@ -81,10 +84,7 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
 
 @contextmanager
 def _ray_workers(cluster: Cluster, threads: int, shared: tuple) -> Iterator[Submit]:
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError(f"--ray needs Ray on every machine: {INSTALL}") from error
+    ray = demand_cluster(cluster)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     here = not ray.is_initialized()
     if here:
@@ -92,8 +92,7 @@ def _ray_workers(cluster: Cluster, threads: int, shared: tuple) -> Iterator[Subm
             ray.init(address=cluster.address or None, log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # of many types
             raise InputError(
-                f"--ray {cluster.address}: no Ray cluster answers ({first_line(error)}); start one "
-                "with 'ray start --head' and give the address that it prints"
+                f"--ray {cluster.address}: no Ray cluster answers ({first_line(error)}); {_START}"
             ) from error
     try:
         part = ray.remote(_part).options(
@@ -112,6 +111,24 @@ def _ray_workers(cluster: Cluster, threads: int, shared: tuple) -> Iterator[Subm
     finally:
         if here:
             ray.shutdown()
+
+
+def demand_cluster(cluster: Cluster) -> Any:
+    """The module `ray`. Raises InputError where it is not installed, and where nobody listens at the
+    address; Ray would try for two minutes."""
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError(f"--ray needs Ray on every machine: {INSTALL}") from error
+    host, _, port = cluster.address.removeprefix("ray://").rpartition(":")
+    if host:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise InputError(
+                f"--ray {cluster.address}: nobody answers ({first_line(error)}); {_START}"
+            ) from error
+    return ray
 
 
 def _demand_room(ray: Any, cluster: Cluster, threads: int) -> None:

@@ -77,10 +77,11 @@ def study_command(kind: str, table: str, ask: Mapping[str, str]) -> list[str]:
 
 
 def uploaded(upload) -> Path:
-    """An uploaded table as a file under its own name, until the server stops."""
+    """An uploaded table as a file under its own name, until the server stops. InputError for a name
+    that no file can have."""
     content = upload.getvalue()
     path = roots.uploads() / hashlib.sha256(content).hexdigest()[:16] / Path(upload.name).name
-    if not path.is_file():
+    if not roots.demand_possible(path).is_file():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
     return path
@@ -100,7 +101,7 @@ def uploaded_folder(uploads: Sequence) -> Path:
         path = folder / name
         if ".." in path.parts:
             raise InputError(f"the uploaded file {name} does not lie in the uploaded folder")
-        if not path.is_file():
+        if not roots.demand_possible(path).is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(upload.getvalue())
     tables = [table for table in tables_in(folder) if _names_images(table)]

@@ -97,6 +97,9 @@ def test_without_declared_folders_everything_may_be_read(world, monkeypatch):
     assert roots.typed_path(" ~/x ") == roots.Path.home() / "x"
     with pytest.raises(InputError, match="no such user"):
         roots.typed_path("~nobody-of-this-name/x")
+    for text in ("x" * 5000, "é" * 200, "a/" * 2000, "a\0b"):
+        with pytest.raises(InputError, match="no file can have this name"):
+            roots.typed_path(text)
 
 
 def test_pictures_outside_are_not_imported_shown_or_named(world):

@@ -7,8 +7,8 @@ Every format that the program reads (tests/helpers/hostile_formats.py) gets equa
 files, within equal time. A file is good if it is read or refused with an InputError. One worker
 process reads them all; it is watched from outside. A hang is over 20 s of CPU time for one file;
 memory is more than 2 GB above what the worker had when it began. Prints a line for each kind of
-failure and a table by format: tried, read, refused, failures, CPU seconds. Ctrl-C ends with the
-table of what was tried.
+failure and a table by format: tried, read, refused, failures, CPU seconds. Ctrl-C (or the end of
+`timeout`) ends with the table of what was tried.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -156,6 +157,7 @@ def main() -> None:
             (kind,) = (k for k in formats(Path(folder) / "f") if k.name == args.only)
             kind.try_case(args.case)
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # of a time limit: as Ctrl-C
     cases = range(args.first, args.first + args.each)
     tables, failures, seconds = defaultdict(Counter), {}, Counter()
     with suppress(KeyboardInterrupt):

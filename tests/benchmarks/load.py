@@ -2,18 +2,27 @@
 
 PYTHONPATH=.:tests/helpers python tests/benchmarks/load.py CACHE --users 1 10 30 --seconds 180
 
+PYTHONPATH=.:tests/helpers python tests/benchmarks/load.py CACHE --flag 10 --seconds 60
+
 CACHE: a folder of studies; copied first. Every user is a WebSocket of its own, opens a random page of a
 random study, waits until it is drawn, thinks for up to --think seconds, and goes on. Prints for each
 number of users: pages drawn, their median, 95 % and longest seconds, failures, the server's memory at
 the end, and how fast that grew after the first third.
+
+With --flag, that many reviewers flag random images of One image as fast as they can, every flag under a
+name of its own; after --seconds the server is killed (SIGKILL). Prints flags that a session was told are
+recorded, and how many of these the review log lacks.
 """
 
 import argparse
 import asyncio
+import itertools
 import random
+import re
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +30,10 @@ from browsing import serving
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from bnn_core.review.log import ReviewLog
+from bnn_core.study.folder import open_study
 
 PAGES = (
     "overview",
@@ -34,14 +47,33 @@ PAGES = (
     "suspect_labels",
     "review_list",
 )
+FIELDS = ("button", "button_group", "selectbox", "text_input")
 PATIENCE = 120
 
 
-async def draw(socket: ClientConnection, study: str, page: str) -> str:
-    """Ask for a page and read until it is drawn; what failed, or ""."""
+async def draw(
+    socket: ClientConnection,
+    query: str,
+    page: str,
+    widgets: dict[str, str | bool | list[str]] | None = None,
+    ids: dict[str, str] | None = None,
+) -> str:
+    """Ask for a page and read until it is drawn; what failed, or "".
+
+    widgets: id -> text typed, texts chosen, or True for a button that is pressed. ids: gets the id of
+    every button and field that is drawn, by its key without the part that depends on the image.
+    """
     message = BackMsg()
-    message.rerun_script.query_string = f"study={study}"
+    message.rerun_script.query_string = query
     message.rerun_script.page_name = page
+    for name, value in (widgets or {}).items():
+        state = message.rerun_script.widget_states.widgets.add(id=name)
+        if value is True:
+            state.trigger_value = True
+        elif isinstance(value, list):
+            state.string_array_value.data.extend(value)
+        else:
+            state.string_value = value
     await socket.send(message.SerializeToString())
     problem = ""
     while True:
@@ -50,6 +82,9 @@ async def draw(socket: ClientConnection, study: str, page: str) -> str:
             element = answer.delta.new_element
             if element.WhichOneof("type") == "exception":
                 problem = f"{page}: {element.exception.message[:80]}"
+            if ids is not None and element.WhichOneof("type") in FIELDS:
+                name = getattr(element, element.WhichOneof("type")).id
+                ids[re.sub("_[0-9a-f]{16}", "", name.split("-", 2)[-1])] = name
         elif answer.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY and answer.HasField(
             "script_finished"
         ):
@@ -68,11 +103,63 @@ async def user(
             start = time.monotonic()
             try:
                 async with asyncio.timeout(PATIENCE):
-                    problem = await draw(socket, choice.choice(studies), choice.choice(PAGES))
+                    problem = await draw(
+                        socket, f"study={choice.choice(studies)}", choice.choice(PAGES)
+                    )
             except TimeoutError:
                 problem = f"no answer in {PATIENCE} s"
             seen.append((time.monotonic() - start, problem))
             await asyncio.sleep(choice.uniform(0, 2 * think))
+
+
+async def reviewer(url: str, study: str, rows: int, number: int, told: set[str]) -> None:
+    """Flag random images until the server is gone; told: names under which flags are recorded."""
+    choice, page = random.Random(number), "one_image"
+    with suppress(ConnectionClosed, OSError):
+        async with connect(
+            url.replace("http", "ws") + "/_stcore/stream", subprotocols=["streamlit"], max_size=None
+        ) as socket:
+            for round_number in itertools.count():
+                name, ids = f"reviewer {number} {round_number}", dict[str, str]()
+                query = f"study={study}&row={choice.randrange(rows)}"
+                await draw(socket, query, page, ids=ids)
+                await draw(socket, query, page, {ids["one_flag"]: True}, ids)
+                entered = {ids["one_flag_name"]: name, ids["one_flag_go"]: True}
+                entered |= {ids["one_flag_reason"]: "other", ids["one_flag_decision"]: ["keep"]}
+                after = dict[str, str]()
+                if (
+                    not await draw(socket, query, page, entered, after)
+                    and "one_flag_go" not in after
+                ):
+                    told.add(name)
+
+
+async def flag_and_kill(
+    url: str, process, study: str, rows: int, users: int, seconds: float
+) -> set[str]:
+    """What reviewers were told is recorded when the server is killed in the middle."""
+    told = set[str]()
+    tasks = [
+        asyncio.create_task(reviewer(url, study, rows, number, told)) for number in range(users)
+    ]
+    await asyncio.sleep(seconds)
+    process.kill()
+    await asyncio.gather(*tasks)
+    return told
+
+
+def report_flags(cache: Path, users: int, seconds: float) -> None:
+    study = open_study(sorted(cache.glob("*/study.json"))[0].parent)
+    with serving(cache) as (url, process):
+        told = asyncio.run(
+            flag_and_kill(url, process, study.name, len(study.images), users, seconds)
+        )
+    log = ReviewLog(cache)
+    kept = set(log.history(study)["reviewer"])
+    print(
+        f"{users} reviewers for {seconds:g} s, then SIGKILL: {len(told)} flags acknowledged, "
+        f"{len(told - kept)} of them lost, {len(log.check())} problems of the log"
+    )
 
 
 def memory_mb(pid: int) -> float:
@@ -102,7 +189,13 @@ def main() -> None:
     parser.add_argument("--users", type=int, nargs="+", default=[1, 10, 30])
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--think", type=float, default=5, help="mean seconds between two pages")
+    parser.add_argument("--flag", type=int, metavar="N", help="reviewers who flag until the kill")
     args = parser.parse_args()
+    if args.flag:
+        with tempfile.TemporaryDirectory() as folder:
+            cache = Path(shutil.copytree(args.cache, Path(folder) / "cache"))
+            report_flags(cache, args.flag, args.seconds)
+        return
     print("| users | pages | median s | 95 % s | longest s | failed | MB | MB per minute |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,8 @@ networks, and predicts new plates:
   driver    `--ray`; the command is killed in the middle of a fold and started again
   predict   `bnn predict --ray` of four plates against `bnn predict` without it
 
-Prints seconds and how many files differ from those of the first run.
+Prints seconds and how many files differ from those of the first run, which a second call with
+other --only finds in FOLDER.
 """
 
 import argparse
@@ -22,6 +23,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -65,14 +68,25 @@ def finished(process: subprocess.Popen) -> str:
     return errors
 
 
-def until_training(making: Path, seconds: float = 120) -> str:
-    """Wait until a checkpoint of a second training is there; its path."""
+def parents(pid: int) -> Iterator[int]:
+    """The processes above one."""
+    while pid > 1:
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        yield pid
+
+
+def until_training(making: Path, raylets: list[int], seconds: float = 120) -> tuple[str, int]:
+    """Wait until a process under one of some raylets is in the middle of a training, and another
+    training is finished; the checkpoint, and the place of its raylet in the list."""
     end = time.time() + seconds
     while time.time() < end:
-        done = list(making.glob("folds/*/*/prediction.npz"))
-        begun = list(making.glob("folds/*/*/training.pt"))
-        if done and begun:
-            return str(begun[0].relative_to(making))
+        for begun in making.glob("folds/*/*/training.pt"):
+            lock = making / "folds" / f"{begun.parts[-3]}.{begun.parts[-2]}.lock"
+            with suppress(OSError, ValueError):
+                above = set(parents(json.loads(lock.read_bytes())["pid"]))
+                places = [place for place, raylet in enumerate(raylets) if raylet in above]
+                if places and any(making.glob("folds/*/*/prediction.npz")):
+                    return str(begun.relative_to(making)), places[0]
         time.sleep(0.05)
     raise AssertionError(f"nothing trains in {making}")
 
@@ -110,15 +124,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=["whole", "node", "driver", "predict"])
     args = parser.parse_args()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    args.folder.mkdir(parents=True)
-    table = draw_screen(args.folder / "images", args.compounds, args.fields, "P", 0)
+    table = args.folder / "images" / "fields.csv"
+    if not table.is_file():
+        draw_screen(table.parent, args.compounds, args.fields, "P", 0)
     words = ["study", "plate", table, "--label", "moa", "--size", 32, "--crop", 0, "--title", "s"]
     words += ["--epochs", args.epochs, "--num-samples", 10, "--pathways", 1, "--head-width", 16]
     words += ["--folds", args.folds]
     start = time.time()
     here = args.folder / "here"
-    finished(command(*words, "--out", here))
-    print(f"here {time.time() - start:.0f} s", flush=True)
+    if not here.is_dir():
+        finished(command(*words, "--out", here))
+        print(f"here {time.time() - start:.0f} s", flush=True)
     for name in args.only:
         cluster = Cluster(initialize_head=True, head_node_args=_NODE)
         others = [cluster.add_node(**_NODE) for _ in range(2)]
@@ -128,11 +144,12 @@ def main() -> None:
                 print(predict(args, here, at), flush=True)
                 continue
             process, lost = command(*words, "--out", out, *at), ""
+            raylets = [node.all_processes["raylet"][0].process.pid for node in others]
+            if name in ("node", "driver"):
+                lost, place = until_training(out.with_name(f"{name}.making"), raylets)
             if name == "node":
-                lost = until_training(out.with_name(f"{name}.making"))
-                cluster.remove_node(others[0], allow_graceful=False)
+                cluster.remove_node(others[place], allow_graceful=False)
             if name == "driver":
-                lost = until_training(out.with_name(f"{name}.making"))
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
                 process = command(*words, "--out", out, *at)

@@ -56,6 +56,16 @@ def test_a_study_from_nothing(made):
     assert not list(made.parent.glob("*.making"))
 
 
+def test_paths_that_cannot_be_are_one_line(made, capsys):
+    long = "x" * 5000
+    for words in (
+        ("check", long), ("list", "--cache", long), ("predict", made, long), ("fold", long, 0),
+        ("report", made, "--out", long), ("report", made, "--out", ""), ("predict", made, f"{long}.npz"),
+    ):  # fmt: skip
+        status, _, complaint = run(capsys, *words)
+        assert status == 2 and re.fullmatch(r"bnn: .*(too long|file name expected).*\n", complaint)
+
+
 def test_check_list_and_damage(made, tmp_path, capsys):
     shutil.copytree(made, tmp_path / "digits")
     assert run(capsys, "check", tmp_path / "digits") == (0, f"{tmp_path / 'digits'}: sound\n", "")

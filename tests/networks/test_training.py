@@ -211,6 +211,25 @@ def test_damaged_checkpoint_and_weights_are_named(tmp_path, data):
         load_network(tmp_path)
 
 
+@pytest.mark.parametrize("part", ["snapshots", "margins"])
+def test_a_checkpoint_with_parts_of_another_network_is_refused(tmp_path, data, part):
+    cyclical = {"optimizer": "sghmc", "schedule": "cyclical", "cycles": 1, "bayesian": False}
+    run = Training(tmp_path, replace(CONFIG, **cyclical), data)
+    for _ in run.steps():
+        pass
+    run.end_epoch()
+    run._save()
+    state = torch.load(tmp_path / "training.pt", weights_only=True)
+    assert Training(tmp_path, run.config, data).epoch == 1
+    if part == "snapshots":
+        state["snapshots"][0]["head.weight"] = torch.zeros(3)
+    else:
+        state["margins"] = torch.zeros(3)
+    torch.save(state, tmp_path / "training.pt")
+    with pytest.raises(InputError, match=r"training\.pt is damaged"):
+        Training(tmp_path, run.config, data)
+
+
 def test_validation_keeps_groups_whole(data):
     groups = np.repeat(np.arange(8), 8)
     rows, held = split_validation(replace(data, groups=groups), 0.25, seed=1)

@@ -3,9 +3,11 @@
 tests/benchmarks/ray_cluster.py runs a real cluster, and kills parts of it.
 """
 
+import socket
 import sys
 from concurrent.futures import Future
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -116,6 +118,16 @@ def test_without_ray_one_line_says_how_to_install_it(monkeypatch):
 def test_a_cluster_that_cannot_be_is_refused_before_anything_is_read(words, message, capsys):
     assert cli.main(["study", "plate", "no.csv", "--label", "x", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_address_where_nobody_listens_is_refused_at_once(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{free.getsockname()[1]}"  # bound, but it does not listen
+        for address in (nobody, "127.0.0.1:99999"):
+            assert cli.main(["study", "plate", "no.csv", "--label", "x", "--ray", address]) == 2
+            assert "ray start --head" in capsys.readouterr().err
 
 
 def test_addresses_of_a_cluster():
