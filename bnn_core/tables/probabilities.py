@@ -85,7 +85,7 @@ def checked_probabilities(
 
 def _rows_with(bad: np.ndarray) -> np.ndarray:
     """(N,) bool: rows with any of bad (N, C). Most tables have none, which is seen at once."""
-    return bad.any(axis=1) if bad.any() else np.zeros(len(bad), bool)
+    return np.asarray(bad.any(axis=1)) if bad.any() else np.zeros(len(bad), bool)
 
 
 def _rounding(values: np.ndarray) -> tuple[int | None, float]:
