@@ -310,6 +310,8 @@ def draw_filters(entry: Entry, tools: st.delta_generator.DeltaGenerator) -> None
         with st.container():
             if study.meta.get("synthetic"):
                 st.badge("synthetic data", icon=":material/science:", color="violet")
+            if study.about_rows:
+                st.caption(study.about_rows)
         filters.draw(study)
     st.session_state.pop(scores.SHOWN, None)
     if entry.score:
