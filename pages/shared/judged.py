@@ -45,7 +45,7 @@ def none_passes(study: Study) -> bool:
     if len(filters.passing(study)):
         return False
     st.info(
-        "No images match. Remove a filter in the sidebar.",
+        f"No {study.noun}s match. Remove a filter in the sidebar.",
         icon=":material/filter_alt_off:",
     )
     return True
