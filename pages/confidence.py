@@ -17,6 +17,7 @@ from bnn_core.measures.judged_units import Judged, rows_of_units, undecided
 from bnn_core.measures.levels import LEVEL_RULES, available_levels
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame, gestures, marks, panels, scores, studies
+from pages.shared.empty import empty
 from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
 
 BINS = 50
@@ -90,9 +91,10 @@ def comparable(study: Study, score: str) -> list[str]:
 def explain_nothing(study: Study, score: str, level: str) -> None:
     """The reason why there is nothing to draw."""
     if unscored(study) == len(filters.passing(study)):
-        st.info(
+        empty(
+            "bars",
             f"No filtered {study.noun} has a label that counts. Right and wrong need labels.",
-            icon=":material/label_off:",
+            ":material/label_off:",
         )
     else:
         st.info(
@@ -208,7 +210,7 @@ def curves(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         "What other cut-offs would do",
         anchor=False,
         help="Bands are 95 % intervals of each point. Compare two networks at the same share kept, "
-        "not at the same cut-off: their scores mean different things.",
+        f"not at the same cut-off: their scores mean different things. {scores.MORE_CUTOFFS}",
     )
     against = st.segmented_control(
         "Against",
@@ -243,7 +245,8 @@ def needed(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         help="Many cut-offs are tried, so the best one looks better than it is. The cut-offs are "
         "therefore tested from strict to loose in a fixed order (Learn then Test), on all images. "
         "Whole compounds are the units of the tests. As a check, the same choice is made on one "
-        "half of the data and its accuracy is measured on the other half; compounds are never split.",
+        "half of the data and its accuracy is measured on the other half; compounds are never split. "
+        f"{scores.MORE_CUTOFFS}",
     )
     left, right = st.columns([1, 3], gap="large")
     everything = next(iter(units_of.values())).correct.mean()

@@ -120,7 +120,7 @@ def _partners(
     )
     raise InputError(
         f"{path} has no row for any row of {table_path} by {' and '.join(ours)}: '{here}' here, "
-        f"'{there}' there; correct the names, or join on other columns with --on"
+        f"'{there}' there; correct the names, or give other columns to join on with --map"
     )
 
 

@@ -47,6 +47,8 @@ def why_no_classes(main: SourceTable, labels: pd.Series, predicted: str | None) 
         _short_sums(table, shares),
         _other_scale(table, numbers, shares, labels),
         _features(numbers),
+        _one_share(shares, predicted),
+        _outside(numbers, shares),
         _no_numbers(numbers, predicted),
     ):
         if cause:
@@ -175,6 +177,25 @@ def _features(numbers: list[str]) -> str:
         f"holds {count(len(numbers), 'column')} of numbers that are not class probabilities, such "
         f"as '{numbers[0]}': an import reads the predictions of a network; 'bnn study features' "
         "trains on measured features"
+    )
+
+
+def _one_share(shares: list[str], predicted: str | None) -> str:
+    if len(shares) != 1 or predicted is not None:
+        return ""
+    return (
+        f"has one column of numbers between 0 and 1 ('{shares[0]}'): if it is the probability of one of "
+        f"two classes, rename it p_<class>; {_NEEDED}"
+    )
+
+
+def _outside(numbers: list[str], shares: list[str]) -> str:
+    others = [c for c in numbers if c not in shares]
+    if not others or shares:
+        return ""
+    return (
+        f"has no numbers between 0 and 1; {listed([repr(c) for c in others])} may be measurements "
+        "('bnn study features' trains on these), or logits (rename them logit_<class> and give --logits)"
     )
 
 

@@ -77,7 +77,7 @@ def histograms(view: View) -> None:
                 )
             with right:
                 rows = mechanisms.surest_first(view.rows(compound), view.bins.score)
-                wall(view, rows, f"{key}_wall", 250, flagged)
+                wall(view, rows, f"{key}_wall", 290, flagged)
             if bar is not None and bar[:3] == (view.bins.score, view.label, compound):
                 of_bar(view, bar)
     st.caption(

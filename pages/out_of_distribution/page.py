@@ -26,7 +26,7 @@ from pages.out_of_distribution.views import (
 from pages.shared import choices, filters, frame, scores, studies
 from pages.shared.empty import empty
 from pages.shared.judged import compared_methods, names, none_passes
-from pages.shared.words import plain
+from pages.shared.words import plain, without_none
 
 OVERVIEW, KINDS, MAP, ONE, WHICH, COMPOUNDS = (
     "groups",
@@ -120,7 +120,7 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
             width=190,
             help="The share of known images that may be set aside to detect others. Detection is "
             "counted at this rate. The cut-off is set by it, except for the score of the sidebar, "
-            "which has its own.",
+            f"which has its own. {scores.MORE_FIGURES}",
         )
     rows = filters.passing(study)
     tables = {m: studies.table(study, m).iloc[rows] for m in study.methods}
@@ -159,7 +159,7 @@ def overview(view: View) -> None:
         "detection": f"Share of these set aside while {percent(view.false_alarm)} of the known "
         "images are.",
     }
-    table = views.separations(view.key, view.method, view)
+    table = without_none(views.separations(view.key, view.method, view))
     st.dataframe(
         table,
         hide_index=True,

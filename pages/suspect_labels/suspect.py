@@ -91,8 +91,8 @@ def draw(
     else:
         st.caption("All images are predicted as labelled. There is nothing to explain.")
     walls = beside(study, table, who, key)
-    similar = alike.draw(study, table, who, rows, key)
-    opened_image(study, np.concatenate([*walls, similar]), key)
+    alike.draw(study, table, who, rows, key)
+    opened_image(study, np.concatenate(walls), key)
 
 
 def _known(decision: pd.Series) -> dict[str, str | None]:

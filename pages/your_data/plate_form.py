@@ -36,8 +36,9 @@ def draw() -> None:
     """The form, what was read from the table, and the command."""
     st.caption(
         "A table with one row per image (one column of file names, or one per channel, and columns "
-        "such as label, compound, plate and well), or the folder of an instrument: "
-        f"{'; '.join(i.name for i in INSTRUMENTS)}; or OME-Zarr. Images are PNG, JPEG or TIFF."
+        "such as label, compound, plate and well), or the folder of an instrument, whose file names say "
+        "well, field and channel: ImageXpress, Opera Phenix, Yokogawa, IN Cell and others. Images are "
+        "PNG, JPEG, TIFF or OME-Zarr."
     )
     left, right = st.columns(2, gap="medium")
     uploads = left.file_uploader(
@@ -46,7 +47,8 @@ def draw() -> None:
         type=forms.IMAGES,
         accept_multiple_files="directory",
         help="With the table of the images in it, or as an instrument named the files, with its "
-        "plate map. The pictures are kept in the study.",
+        "plate map. The pictures are kept in the study. File names are known of "
+        f"{'; '.join(i.name for i in INSTRUMENTS)}.",
     )
     typed = right.text_input(
         "… or the path of the table or folder on this machine",
