@@ -31,7 +31,7 @@ def standard_softmax(
     """Mean softmax (N, C) of the standard network, in the order of `images` and `classes`."""
     if options.method == "standard":
         raise InputError(
-            "--standard adds a standard network, but --method says standard too; name the "
+            "--standard adds a standard network, so --method standard is one too many; name the "
             "method of the first table (vi, dropout, ensemble, laplace)"
         )
     path = Path(options.standard)
