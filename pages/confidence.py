@@ -17,6 +17,7 @@ from bnn_core.measures.judged_units import Judged, rows_of_units, undecided
 from bnn_core.measures.levels import LEVEL_RULES, available_levels
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame, gestures, marks, panels, scores, studies
+from pages.shared.empty import empty
 from pages.shared.judged import compared_methods, judged, names, none_passes, unscored
 
 BINS = 50
@@ -27,7 +28,7 @@ _MOVED = "_cutoff_moved"
 GOALS = (60.0, 70.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9)
 
 
-class Bar(NamedTuple):
+class VerdictBar(NamedTuple):
     """A bar of the distributions that was clicked, as the address keeps it."""
 
     score: str
@@ -37,13 +38,13 @@ class Bar(NamedTuple):
     verdict: str
 
     @staticmethod
-    def read(text: str) -> "Bar | None":
+    def read(text: str) -> "VerdictBar | None":
         """The bar of an address, or None when it names none."""
         parts = text.split(".")
         if len(parts) != 5 or parts[4] not in ("right", "wrong"):
             return None
         bin_index = int(parts[3]) if parts[3].isdecimal() else BINS
-        return Bar(*parts[:3], bin_index, parts[4]) if bin_index < BINS else None
+        return VerdictBar(*parts[:3], bin_index, parts[4]) if bin_index < BINS else None
 
     @property
     def text(self) -> str:
@@ -90,9 +91,10 @@ def comparable(study: Study, score: str) -> list[str]:
 def explain_nothing(study: Study, score: str, level: str) -> None:
     """The reason why there is nothing to draw."""
     if unscored(study) == len(filters.passing(study)):
-        st.info(
+        empty(
+            "bars",
             f"No filtered {study.noun} has a label that counts. Right and wrong need labels.",
-            icon=":material/label_off:",
+            ":material/label_off:",
         )
     else:
         st.info(
@@ -113,19 +115,19 @@ def draw_histograms(study: Study, level: str, units_of: dict[str, Judged]) -> No
             value=True,
             key="log",
             bind="query-params",
-            help="Shows single mistakes beside thousands of right images.",
+            help="Shows even single mistakes among thousands of right images.",
         )
         marks.clickable_chart(
             _distributions(filters.key(study), cut, level, log, tuple(units_of), study),
             "distributions",
             BAR,
-            lambda data: Bar(cut.score, level, *data).text,
+            lambda data: VerdictBar(cut.score, level, *data).text,
             config=chart_config(f"{study.name}-{cut.score}-distribution"),
             alt=f"Right and wrong {level}s by {SCORES[cut.score].title}, one panel per network",
         )
     with right:
         numbers(study, level, units_of)
-    bar = Bar.read(st.query_params.get(BAR, ""))
+    bar = VerdictBar.read(st.query_params.get(BAR, ""))
     if bar is None or bar.score != cut.score or bar.level != level or bar.method not in units_of:
         st.caption("Click a bar to see its images.")
         return
@@ -208,7 +210,7 @@ def curves(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         "What other cut-offs would do",
         anchor=False,
         help="Bands are 95 % intervals of each point. Compare two networks at the same share kept, "
-        "not at the same cut-off: their scores mean different things.",
+        f"not at the same cut-off: their scores mean different things. {scores.MORE_CUTOFFS}",
     )
     against = st.segmented_control(
         "Against",
@@ -243,7 +245,8 @@ def needed(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         help="Many cut-offs are tried, so the best one looks better than it is. The cut-offs are "
         "therefore tested from strict to loose in a fixed order (Learn then Test), on all images. "
         "Whole compounds are the units of the tests. As a check, the same choice is made on one "
-        "half of the data and its accuracy is measured on the other half; compounds are never split.",
+        "half of the data and its accuracy is measured on the other half; compounds are never split. "
+        f"{scores.MORE_CUTOFFS}",
     )
     left, right = st.columns([1, 3], gap="large")
     everything = next(iter(units_of.values())).correct.mean()

@@ -26,6 +26,7 @@ from pages.shared import (
     scores,
     studies,
 )
+from pages.shared.empty import empty
 from pages.shared.words import plain
 
 
@@ -228,7 +229,7 @@ def main() -> None:
         st.caption(entry.question)
     if entry.study:
         if not has_study:
-            st.info(EMPTY.format(root=cache_root()), icon=":material/folder_open:")
+            empty("wall", EMPTY.format(root=cache_root()), ":material/folder_open:")
             st.stop()
         try:
             draw_filters(entry, tools)
@@ -310,6 +311,8 @@ def draw_filters(entry: Entry, tools: st.delta_generator.DeltaGenerator) -> None
         with st.container():
             if study.meta.get("synthetic"):
                 st.badge("synthetic data", icon=":material/science:", color="violet")
+            if study.about_rows:
+                st.caption(study.about_rows)
         filters.draw(study)
     st.session_state.pop(scores.SHOWN, None)
     if entry.score:

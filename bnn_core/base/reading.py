@@ -38,9 +38,17 @@ def read_arrays(path: Path, remedy: str = RESTORE) -> dict[str, np.ndarray]:
             raise InputError(f"{path} unpacks to {size / 1e9:.0f} GB: {remedy}")
         arrays = {}
         for member in members:
+            name = member.filename.removesuffix(".npy")
             with archive.open(member) as file:
-                name = member.filename.removesuffix(".npy")
-                arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+                try:
+                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+                except ValueError as error:
+                    if "allow_pickle" in str(error):
+                        raise InputError(
+                            f"{path}: '{name}' holds Python objects, which are not read: save texts "
+                            "with .astype(str), numbers with .astype(float)"
+                        ) from None
+                    raise
     return arrays
 
 

@@ -4,11 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from bnn_core.base.wording import count
+from bnn_core.base.wording import WARNING, count
 from bnn_core.commands.flags import intensity_range, read_map
 from bnn_core.datasets.image_folders import FolderScan
 from bnn_core.datasets.plate_options import PlateOptions, as_source
 from bnn_core.datasets.plates import read_plate
+
+#: Files that a dry run looks for, spread over the table.
+_LOOKED_FOR = 200
 
 
 def add_table_flags(parser: argparse.ArgumentParser) -> None:
@@ -140,10 +143,20 @@ def dry_run(source: Path | FolderScan, args: argparse.Namespace, to_learn: bool)
     """What would be read, in lines."""
     options = plate_options(args) | ({"group": args.group} if to_learn else {})
     plates = read_plate(source, **options, to_learn=to_learn)
+    missing, looked = plates.missing_files(_LOOKED_FOR)
     roles = plates.table["role"].value_counts()
     return "\n".join(
         [
             *plates.notes,
+            *(
+                [
+                    f"{WARNING}{len(missing):,} of {looked:,} files looked for are missing, such as "
+                    f"{missing[0][1]} (row {missing[0][0]}); --images names the folder that paths start "
+                    "from"
+                ]
+                if missing
+                else []
+            ),
             f"{count(len(plates.table), 'image')} ("
             + ", ".join(f"{n:,} {role}" for role, n in roles.items())
             + f"), {count(len(plates.classes), 'label')}; nothing was read (--dry-run)",

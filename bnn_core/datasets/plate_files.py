@@ -48,8 +48,8 @@ def find_files(paths: pd.Series, root: Path) -> pd.Series:
 
 def path_ends(path: str) -> list[str]:
     """The ends of a path as any machine writes it, longest first: a/b/c.tif, b/c.tif, c.tif."""
-    if path.startswith("file:"):
-        path = unquote(path)
+    if path.startswith(("file:", "http:", "https:")):
+        path = unquote(path.split("?")[0] if path.startswith("http") else path)
     parts = [p for p in _ADDRESS.sub("", path.replace("\\", "/")).split("/") if p not in ("", ".")]
     return ["/".join(parts[i:]) for i in range(len(parts)) if ".." not in parts[i:]]
 

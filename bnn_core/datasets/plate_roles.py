@@ -1,5 +1,6 @@
 """What each row of a plate table is: its label, its role, and what is left out together with it."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,13 +30,15 @@ def named_column(name: str, given: pd.DataFrame, mapped: pd.DataFrame, flag: str
 def read_labels(
     values: pd.Series, unlabelled: Sequence[str] | None, table_path: Path
 ) -> tuple[pd.Series, list[str]]:
-    """The labels, None where a value means "no label", and a warning on values that may mean it.
+    """The labels, None where a value means "no label", and notes on values that may mean it.
 
-    "-1" means it only where the other labels are whole numbers from 0 or 1, and at least two.
+    "-1" does not where it may be a number of a class: beside whole numbers that do not count from 0
+    or 1.
     """
     keys = values.map(name_key, na_action="ignore")
     counts = keys.value_counts(sort=False)
-    silent = {*NO_LABEL, "none", "null"}
+    words = [key for key in ("none", "null") if key in counts]
+    silent = {*NO_LABEL, *words}
     if unlabelled is not None:
         given = {name_key(value) for value in unlabelled}
         if absent := sorted(given - set(counts.index)):
@@ -44,15 +47,21 @@ def read_labels(
     asked = [key for key in counts.index if key in ASKED and key not in silent]
     others = set(counts.index) - silent - set(asked)
     counted = [{str(k) for k in range(b, b + len(others))} for b in (0, 1)]
-    if "-1" in asked and (others not in counted or len(others) < 2):
-        asked.remove("-1")
     notes = []
-    if asked:
-        shown = ", ".join(f"'{key}' ({count(int(counts[key]), 'row')})" for key in asked)
+    numbered = all(re.fullmatch(r"[+-]?\d+", key) for key in others)
+    if "-1" in asked and numbered and (others not in counted or len(others) < 2):
+        asked.remove("-1")
         notes.append(
-            f"{WARNING}read as no label: {shown}; --unlabelled names the values that mean no "
-            "label, all others are classes"
+            f"'-1' ({count(int(counts['-1']), 'row')}) is read as a class; if it means no label, give "
+            "--unlabelled -1"
         )
+    for found, warning in ((words, ""), (asked, WARNING)):
+        if found:
+            shown = ", ".join(f"'{key}' ({count(int(counts[key]), 'row')})" for key in found)
+            notes.append(
+                f"{warning}read as no label: {shown}; --unlabelled names the values that mean no "
+                "label, all others are classes"
+            )
     return values.mask(keys.isin([*silent, *asked]), None).astype(object), notes
 
 

@@ -86,6 +86,7 @@ def paper_html(study: Study) -> bytes:
         title=study.meta["title"],
         name=study.name,
         synthetic=study.meta.get("synthetic"),
+        about_rows=study.about_rows,
         scripts=Markup(get_plotlyjs()),
         figures=shown,
     )

@@ -45,9 +45,10 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
     html = template("report.html").render(
         title=study.meta["title"],
         name=study.name,
-        images=count(study.meta["rows"], "image"),
+        images=count(study.meta["rows"], study.noun),
         classes=f"{len(study.classes)} classes",
         synthetic=study.meta.get("synthetic"),
+        about_rows=study.about_rows,
         notes=study.meta.get("notes") or [],
         looks_like=LOOKS_LIKE,
         scripts=Markup(get_plotlyjs()) if units_of else "",

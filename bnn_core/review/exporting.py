@@ -207,7 +207,9 @@ def format_of(path: Path, format: str | None) -> str:
         return format
     if path.suffix.lower() in (".csv", ".parquet"):
         return path.suffix.lower()[1:]
-    raise InputError(f"--out {path} must end in .csv or .parquet, or give --format")
+    raise InputError(
+        f"--out {path} must end in .csv or .parquet (.xlsx with --short), or give --format"
+    )
 
 
 def _images(study: Study, at: np.ndarray) -> pd.DataFrame:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.timing import parsed_time
+from bnn_core.base.wording import listed
 from bnn_core.review import state, store
 from bnn_core.review.exporting import NOT_IN_STUDY, restore
 from bnn_core.review.log import (
@@ -114,7 +116,8 @@ def read_review_table(file: Path, needed: tuple[str, ...]) -> dict[int, dict[str
     missing = [name for name in needed if name not in table]
     if missing:
         raise InputError(
-            f"{file} has no column {', '.join(missing)}; it has {', '.join(table.columns)}"
+            f"{file} has no column {listed(missing)}, which a flagged list has ('bnn export' writes "
+            f"one); it has {', '.join(table.columns)}"
         )
     table = table.astype(object).where(table.notna(), "").map(str)
     rows = table.to_dict("index")
@@ -166,10 +169,7 @@ def _event(row: Mapping[str, str], study: Study, reviewer: str) -> Event | str:
 
 
 def _time(cell: str) -> str:
-    try:
-        time = datetime.fromisoformat(cell)
-    except ValueError:
-        time = None
+    time = parsed_time(cell)
     if time is None or time.tzinfo is None:
         raise InputError(f"time '{cell}' is not a UTC time like 2024-05-31T12:00:00.000Z")
     return iso_time(time)

@@ -20,8 +20,8 @@ def methods_paragraph(study: Study) -> str:
     meta = study.meta
     scored = (meta.get("roles") or {}).get("scored")
     sentences = [
-        f"The data set has {count(meta['rows'], 'image')} and {count(len(study.classes), 'class')}"
-        + (f"; {scored:,} images count for accuracy." if scored else ".")
+        f"The data set has {count(meta['rows'], study.noun)} and {count(len(study.classes), 'class')}"
+        + (f"; {scored:,} {study.noun}s count for accuracy." if scored else ".")
     ]
     if held_out := _folds(study):
         sentences.append(held_out)
@@ -56,8 +56,8 @@ def _folds(study: Study) -> str:
         LEFT_OUT["label"]: "folds of mechanisms",
     }
     return (
-        "Every image was predicted by networks trained without it, in a cross-validation with "
-        f"{number:,} {units.get(predicted, 'folds of images')}."
+        f"Every {study.noun} was predicted by networks trained without it, in a cross-validation with "
+        f"{number:,} {units.get(predicted, f'folds of {study.noun}s')}."
     )
 
 

@@ -49,6 +49,13 @@ class Study:
         return "row" if self.meta.get("features") else "image"
 
     @property
+    def about_rows(self) -> str:
+        """What an image of pages and reports is, in a study without images; else nothing."""
+        if not self.meta.get("features"):
+            return ""
+        return "Measured features: what is called an image here is one row of the table."
+
+    @property
     def reading_method(self) -> str:
         """The method that counts where only one can (`methods.reading_method`)."""
         return methods.reading_method(self.methods)

@@ -11,6 +11,7 @@ from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.reading import NUMBERS, read_array, read_arrays
 from bnn_core.base.roots import readable
 from bnn_core.tables.aliases import plain_name
+from bnn_core.tables.class_columns import is_one_hot
 from bnn_core.tables.reading import TABLE_ENDINGS, TEXT_ENDINGS, read_table
 from bnn_core.tables.text_files import SEPARATORS, read_lines
 
@@ -50,7 +51,7 @@ def read_array_table(
     images nothing else tells. Raises InputError for arrays of other shapes and lists of other
     lengths.
     """
-    arrays = load_arrays(path)
+    arrays = {name: _labels_of(name, array) for name, array in load_arrays(path).items()}
     lists = {
         name: next(
             (
@@ -96,6 +97,17 @@ def read_array_table(
     return ArrayTable(pd.concat([table, numbered], axis=1), None, classes)
 
 
+def _labels_of(name: str, array: np.ndarray) -> np.ndarray:
+    """Labels in a column (N, 1), or as 0 and 1 per class (N, C), as (N,); other arrays as they are."""
+    if array.ndim != 2 or plain_name(name) not in _LABELS:
+        return array
+    if array.shape[1] == 1:
+        return array[:, 0]
+    if array.dtype.kind in "fiub" and is_one_hot(array.astype(np.float64)):
+        return np.where(array.any(axis=1), array.argmax(axis=1), np.nan)
+    return array
+
+
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz, or the one of an .npy under "". Raises InputError for other files."""
     file = readable(path)
@@ -112,7 +124,8 @@ def read_list(path: Path) -> list[str | None]:
     A table is read where it has one column, with or without a header. Raises InputError for others.
     """
     if is_array_file(path):
-        arrays = {n: a for n, a in load_arrays(path).items() if a.ndim == 1 or a.shape[1:] == (1,)}
+        arrays = {n: _labels_of(_LABELS[0], a) for n, a in load_arrays(path).items()}
+        arrays = {n: a for n, a in arrays.items() if a.ndim == 1}
         named = [n for n in arrays if plain_name(n) in (*_LABELS, *_IDS)]
         if len(arrays) != 1 and len(named) != 1:
             raise InputError(

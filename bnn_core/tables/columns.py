@@ -213,7 +213,7 @@ def _concentrations(
     if in_name and any(unit_factor(u) not in (None, unit_factor(in_name)) for u in units):
         notes = [
             *notes,
-            f"WARNING: '{source}' is named as {in_name}, '{unit_column}' says "
+            f"WARNING: '{source}' names another unit than '{unit_column}', which says "
             f"{', '.join(map(str, units[:3]))}: the units of '{unit_column}' are used; --map "
             "concentration_unit= ignores them",
         ]

@@ -99,7 +99,7 @@ def _partners(
         and set(theirs) <= set(metadata)
         and table[list(ours)].notna().all(axis=1).any()
         and metadata[list(theirs)].notna().all(axis=1).any()
-        and not (ours == ("well",) and _several_plates(table, metadata))
+        and not (ours == ("well",) and _several_plates(metadata))
     ]
     if not possible:
         raise InputError(
@@ -120,11 +120,11 @@ def _partners(
     )
     raise InputError(
         f"{path} has no row for any row of {table_path} by {' and '.join(ours)}: '{here}' here, "
-        f"'{there}' there; correct the names, or join on other columns with --on"
+        f"'{there}' there; correct the names, or give other columns to join on with --map"
     )
 
 
-def _several_plates(table: pd.DataFrame, metadata: pd.DataFrame) -> bool:
+def _several_plates(metadata: pd.DataFrame) -> bool:
     """Whether wells alone do not tell: the metadata name plates, and several."""
     return "plate" in metadata and metadata["plate"].nunique() > 1
 

@@ -42,11 +42,13 @@ def why_no_classes(main: SourceTable, labels: pd.Series, predicted: str | None) 
         _percent(table, free),
         _long_halves(main),
         _one_class(table, free, labels),
-        _top_one(table, shares, predicted),
+        _top_one(shares, predicted),
         _marks(table, shares),
         _short_sums(table, shares),
-        _other_scale(table, numbers, shares, labels),
+        _other_scale(numbers, shares, labels),
         _features(numbers),
+        _one_share(shares, predicted),
+        _outside(numbers, shares),
         _no_numbers(numbers, predicted),
     ):
         if cause:
@@ -123,7 +125,7 @@ def _one_class(table: pd.DataFrame, free: list[str], labels: pd.Series) -> str:
     )
 
 
-def _top_one(table: pd.DataFrame, shares: list[str], predicted: str | None) -> str:
+def _top_one(shares: list[str], predicted: str | None) -> str:
     scores = [c for c in shares if _CONFIDENCE.fullmatch(plain_name(c))]
     if predicted is None or not scores:
         return ""
@@ -155,9 +157,7 @@ def _short_sums(table: pd.DataFrame, shares: list[str]) -> str:
     )
 
 
-def _other_scale(
-    table: pd.DataFrame, numbers: list[str], shares: list[str], labels: pd.Series
-) -> str:
+def _other_scale(numbers: list[str], shares: list[str], labels: pd.Series) -> str:
     others = [c for c in numbers if c not in shares]
     classes = labels.dropna().nunique()
     if len(others) < 2 or len(others) != classes:
@@ -175,6 +175,25 @@ def _features(numbers: list[str]) -> str:
         f"holds {count(len(numbers), 'column')} of numbers that are not class probabilities, such "
         f"as '{numbers[0]}': an import reads the predictions of a network; 'bnn study features' "
         "trains on measured features"
+    )
+
+
+def _one_share(shares: list[str], predicted: str | None) -> str:
+    if len(shares) != 1 or predicted is not None:
+        return ""
+    return (
+        f"has one column of numbers between 0 and 1 ('{shares[0]}'): if it is the probability of one of "
+        f"two classes, rename it p_<class>; {_NEEDED}"
+    )
+
+
+def _outside(numbers: list[str], shares: list[str]) -> str:
+    others = [c for c in numbers if c not in shares]
+    if not others or shares:
+        return ""
+    return (
+        f"has no numbers between 0 and 1; {listed([repr(c) for c in others])} may be measurements "
+        "('bnn study features' trains on these), or logits (rename them logit_<class> and give --logits)"
     )
 
 

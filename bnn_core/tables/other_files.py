@@ -148,6 +148,9 @@ def _records(data: Any) -> pd.DataFrame | None:
             table.insert(0, "image_id", index)
         return table
     values = list(data.values())
+    lists = [v for v in values if isinstance(v, list)]
+    if len(lists) == 1 and lists[0] and all(isinstance(row, dict) for row in lists[0]):
+        return pd.DataFrame(lists[0])  # {"predictions": [...], "model": ...}
     if all(isinstance(v, list) for v in values) and len(set(map(len, values))) == 1:
         return pd.DataFrame(data)
     if all(isinstance(v, dict) for v in values):
@@ -155,7 +158,7 @@ def _records(data: Any) -> pd.DataFrame | None:
         if all(keys == inner[0] for keys in inner) and all(str(k).isdecimal() for k in inner[0]):
             return pd.DataFrame({name: list(v.values()) for name, v in data.items()})
         return pd.DataFrame(values).assign(image_id=list(data))
-    tables = [v for v in values if isinstance(v, list) and v and isinstance(v[0], dict)]
+    tables = [v for v in lists if v and isinstance(v[0], dict)]
     return pd.DataFrame(tables[0]) if len(tables) == 1 else None
 
 

@@ -22,7 +22,7 @@ SAME, RAW = "same score", "raw softmax, as in the paper"
 PLAIN, STRETCHED = "plain", "sure end stretched"
 ONE_METHOD = """This study has {has}. This page also needs {lacks}, trained on the same images.
 `bnn study` trains both. For predictions made elsewhere: `bnn import --help`."""
-#: What is selected in the chart, in the address, see `gestures.as_text`.
+#: What is selected in the chart, in the address, see `gestures.selection_text`.
 SELECTED = "selected"
 #: The chosen corner, in the address: "<corner>.<outcome>".
 CORNER = "corner"
@@ -65,7 +65,7 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
             disabled=alone,
             width="content",
             help="Both networks on the same score is the fair comparison. The paper draws the "
-            "Bayesian c against the standard network's raw softmax.",
+            f"Bayesian c against the standard network's raw softmax. {scores.MORE}",
         )
         # A distance has no upper end, so it has no sure end near 0 or 1.
         endless = SCORES[up.score].limit is None
@@ -79,7 +79,7 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
             width="content",
             disabled=endless,
             help="Stretched: the step from 0.9 to 0.99 is as long as the step from 0.99 to 0.999. "
-            "This separates the images that both networks are sure of.",
+            f"This separates the images that both networks are sure of. {scores.MORE}",
         )
         score = "top_softmax" if alone or across == RAW else up.score
         cut = up.value
@@ -189,7 +189,7 @@ def chart_key() -> str:
 def put_selected(study: Study) -> None:
     """Put a gesture in the chart into the address, in place of a corner; a callback."""
     clear_corners()
-    text = gestures.as_text(st.session_state[chart_key()]["selection"], study)
+    text = gestures.selection_text(st.session_state[chart_key()]["selection"], study)
     if text:
         st.query_params[SELECTED] = text
     else:
@@ -236,7 +236,7 @@ def draw_corners(counts: pd.DataFrame) -> None:
         with st.container(border=True, gap="xsmall"):
             st.markdown(
                 f"**{gestures.capital(quadrant)}**: {total:,} of {everything:,}",
-                help=CORNER_HELP[quadrant] + NOT_COUNTED,
+                help=f"{CORNER_HELP[quadrant]}{NOT_COUNTED} {scores.MORE_CUTOFFS}",
             )
             st.pills(
                 f"Images in the corner {quadrant}",

@@ -13,6 +13,7 @@ from bnn_core.measures.comparison import CRITERIA, Comparison
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame
 from pages.shared.judged import method_comparison
+from pages.shared.scores import MORE_FIGURES
 
 VALUES = "figures"
 
@@ -27,7 +28,8 @@ def in_figures(study: Study, comparison: Comparison, score: str) -> None:
             f"- **{c.title}**: {c.meaning}"
             for name, c in CRITERIA.items()
             if name in comparison.values
-        ),
+        )
+        + f"\n\n{MORE_FIGURES}",
     )
     first = comparison.methods[0]
     views = [VALUES, f"differences to {method_of(first).short}"]

@@ -12,6 +12,7 @@ from bnn_core.study.folder import Study
 from pages.shared import charts, filters, frame
 from pages.shared.calibration import diagram, images_of_point
 from pages.shared.judged import judged, method_comparison, names
+from pages.shared.scores import MORE_CUTOFFS
 
 
 @frame.fragment
@@ -27,7 +28,7 @@ def retained(study: Study, score: str) -> None:
         "Accuracy against share kept",
         anchor=False,
         help="The least sure images are set aside first. Compare methods at the same share kept, "
-        "not at the same cut-off: their scores mean different things.",
+        f"not at the same cut-off: their scores mean different things. {MORE_CUTOFFS}",
     )
     charts.draw(
         _retention(filters.key(study), score, study),

@@ -45,9 +45,10 @@ def page() -> None:
     score = scores.cutoff(study).score
     comparison = method_comparison(filters.key(study), score, study)
     if not comparison.n:
-        st.info(
+        empty(
+            "points",
             "No filtered image has a label that counts. Right and wrong need labels.",
-            icon=":material/label_off:",
+            ":material/label_off:",
         )
     else:
         winners(study, comparison, score)

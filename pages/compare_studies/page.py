@@ -15,7 +15,9 @@ from bnn_core.review.two_studies import CHANGES, SIDES, TwoStudies, compare_two
 from bnn_core.study import describing
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame, panels, studies
+from pages.shared.empty import empty
 from pages.shared.gestures import capital, scalar
+from pages.shared.scores import MORE_FIGURES
 from pages.shared.words import plain
 
 DIFFER = "different predictions"
@@ -35,7 +37,7 @@ def main() -> None:
         out = shlex.quote(
             str(first.path.with_name(f"{first.name}-again"))
         )  # where the app lists it
-        st.info(NO_OTHER.format(out=out), icon=":material/difference:")
+        empty("points", NO_OTHER.format(out=out), ":material/difference:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         choices.fit("with", others, others[0])
@@ -101,7 +103,7 @@ def summary(result: TwoStudies, names: tuple[str, str]) -> None:
         delta_arrow="off",
         border=True,
         help="The second minus the first, with a 95 % interval over whole compounds. It does not "
-        "include the effect of another seed.",
+        f"include the effect of another seed. {MORE_FIGURES}",
     )
     columns[3].metric(
         "Different predictions",

@@ -14,6 +14,7 @@ from bnn_core.measures import sample_views, selection
 from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
 from pages.shared import charts, filters, studies
+from pages.shared.empty import empty
 from pages.shared.wall import image_wall
 
 STRIP_IMAGES = 200
@@ -165,7 +166,7 @@ def no_samples(study: Study) -> None:
         if study.meta["kind"] == "import"
         else "`bnn study` keeps samples: make the study again."
     )
-    st.info(NO_SAMPLES.format(remedy=remedy), icon=":material/scatter_plot:")
+    empty("points", NO_SAMPLES.format(remedy=remedy), ":material/scatter_plot:")
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -16,7 +16,7 @@ from bnn_core.measures import sample_views
 from bnn_core.measures.prediction_sets import fewest_groups
 from bnn_core.study.folder import Study
 from pages.one_image import alike, networks
-from pages.one_image.viewer import image_viewer
+from pages.one_image.viewer import ONE, image_viewer, pick_panes
 from pages.shared import (
     charts,
     filters,
@@ -69,9 +69,15 @@ def explore(study: Study) -> None:
         study.classes.index(label) if label in study.classes else None,
     )
     draw_steps(study, row, among)
-    left, right = st.columns([1, 1.75], gap="large")
+    look = ONE
+    if study.meta.get("channels") and pictures.has_original(study, row):
+        look = pick_panes(study)
+    # Several pictures get the width of the page.
+    left, right = (
+        st.columns([1, 1.75], gap="large") if look == ONE else (st.container(), st.container())
+    )
     with left:
-        draw_picture(shown)
+        draw_picture(shown, look)
     with right:
         draw_distribution(shown)
         draw_possible(shown)
@@ -190,8 +196,8 @@ def draw_steps(study: Study, row: int, among: np.ndarray) -> None:
             )
 
 
-def draw_picture(shown: Shown) -> None:
-    """The image with label, prediction, metadata and flag."""
+def draw_picture(shown: Shown, look: str) -> None:
+    """The image with label, prediction, metadata and flag. look: of `pick_panes`."""
     study, row = shown.study, shown.row
     label, predicted = (study.images["label"].iat[row], shown.table["predicted"].iat[row])
     given = "no label" if pd.isna(label) else f"label **{plain(label)}**"
@@ -201,7 +207,7 @@ def draw_picture(shown: Shown) -> None:
     )
     flagging.draw_decision(study, row)
     if study.meta.get("channels") and pictures.has_original(study, row):
-        image_viewer(study, row, "one_viewer")
+        image_viewer(study, row, "one_viewer", look)
     else:
         panels.picture(study, row)
         if study.meta.get("channels"):

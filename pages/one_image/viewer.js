@@ -1,5 +1,6 @@
-// One picture: zoom with the buttons, + - 0 or Ctrl-wheel, drag or arrow keys to move.
-// The zoom stays when channels or the image change, so that the same region is compared.
+// One picture or several side by side, all at one zoom: zoom with the buttons, + - 0 or Ctrl-wheel,
+// drag or arrow keys to move, Shift and drag to measure. The zoom stays when channels or the image
+// change, so that the same region is compared.
 
 const viewers = new WeakMap()
 const MOST = 16
@@ -16,38 +17,57 @@ export default function (component) {
   return viewer.stop
 }
 
+function lengthText(micrometres) {
+  return micrometres >= 1000 ? `${Number((micrometres / 1000).toPrecision(3))} mm`
+    : `${Number(micrometres.toPrecision(3))} µm`
+}
+
 function makeViewer(parent) {
-  const find = name => parent.querySelector(name)
-  const [view, image, scale] = [find(".view"), find("img"), find(".scale")]
+  const root = parent.querySelector(".viewer")
+  const panes = root.querySelector(".panes")
+  const find = name => root.querySelector(name)
   const at = { zoom: 1, x: 0, y: 0 }
+  const observer = new ResizeObserver(place)
   let micrometres = null
   let drag = null
+  let views = []
 
   function place() {
-    const { clientWidth: width, clientHeight: height } = view
-    at.x = Math.min(0, Math.max(at.x, width * (1 - at.zoom)))
-    at.y = Math.min(0, Math.max(at.y, height * (1 - at.zoom)))
-    image.style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.zoom})`
-    view.classList.toggle("zoomed", at.zoom > 1)
-    // Screen pixels per pixel of the image; beyond two, smoothing would invent detail.
-    const size = image.naturalWidth ? width * at.zoom / image.naturalWidth : 0
-    view.classList.toggle("hard", size > 2)
+    for (const view of views) placeIn(view)
     find(".zoom").textContent = at.zoom > 1 ? `${Math.round(at.zoom * 100)} %` : ""
-    drawScale(size)
   }
 
-  function drawScale(size) {
+  // x and y are shares of a view, so that views of any size show the same region.
+  function placeIn(view) {
+    const { clientWidth: width, clientHeight: height } = view
+    const image = view.querySelector("img")
+    at.x = Math.min(0, Math.max(at.x, 1 - at.zoom))
+    at.y = Math.min(0, Math.max(at.y, 1 - at.zoom))
+    image.style.transform = `translate(${at.x * width}px, ${at.y * height}px) scale(${at.zoom})`
+    view.classList.toggle("zoomed", at.zoom > 1)
+    // Screen pixels per pixel of the image; beyond two, smoothing would invent detail.
+    const size = pixelSize(view)
+    view.classList.toggle("hard", size > 2)
+    drawScale(view.querySelector(".scale"), size)
+    view.querySelector(".ruler").hidden = true
+  }
+
+  function pixelSize(view) {
+    const image = view.querySelector("img")
+    return image.naturalWidth ? view.clientWidth * at.zoom / image.naturalWidth : 0
+  }
+
+  function drawScale(scale, size) {
     scale.hidden = !(micrometres && size)
     if (scale.hidden) return
     const most = BAR_PIXELS / size * micrometres
     const power = 10 ** Math.floor(Math.log10(most))
     const length = [5, 2, 1].map(step => step * power).find(step => step <= most)
     scale.style.width = `${length / micrometres * size}px`
-    const text = length >= 1000 ? `${length / 1000} mm` : `${Number(length.toPrecision(2))} µm`
-    scale.querySelector("span").textContent = text
+    scale.querySelector("span").textContent = lengthText(length)
   }
 
-  function zoom(factor, x = view.clientWidth / 2, y = view.clientHeight / 2) {
+  function zoom(factor, x = 0.5, y = 0.5) {
     const next = Math.min(MOST, Math.max(1, at.zoom * factor))
     at.x = x - (x - at.x) * next / at.zoom
     at.y = y - (y - at.y) * next / at.zoom
@@ -60,57 +80,100 @@ function makeViewer(parent) {
     place()
   }
 
+  function share(view, event) {
+    const box = view.getBoundingClientRect()
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]
+  }
+
+  function measure(view, from, to) {
+    const { clientWidth: width, clientHeight: height } = view
+    const [dx, dy] = [(to[0] - from[0]) * width, (to[1] - from[1]) * height]
+    const ruler = view.querySelector(".ruler")
+    const pixels = Math.hypot(dx, dy) / pixelSize(view)
+    ruler.hidden = false
+    ruler.style.cssText = `left:${from[0] * width}px; top:${from[1] * height}px; ` +
+      `width:${Math.hypot(dx, dy)}px; transform:rotate(${Math.atan2(dy, dx)}rad)`
+    find(".length").textContent = micrometres ? lengthText(pixels * micrometres)
+      : `${Math.round(pixels)} pixels`
+  }
+
   find(".in").onclick = () => zoom(1.5)
   find(".out").onclick = () => zoom(1 / 1.5)
   find(".fit").onclick = fit
-  view.ondblclick = event => zoom(2, event.offsetX, event.offsetY)
-  view.onwheel = event => {
-    if (!event.ctrlKey && !event.metaKey) return
-    event.preventDefault()
-    const box = view.getBoundingClientRect()
-    zoom(event.deltaY < 0 ? 1.2 : 1 / 1.2, event.clientX - box.left, event.clientY - box.top)
-  }
-  view.onpointerdown = event => {
-    if (at.zoom === 1) return
-    drag = { x: event.clientX - at.x, y: event.clientY - at.y }
-    view.setPointerCapture(event.pointerId)
-  }
-  view.onpointermove = event => {
-    if (!drag) return
-    Object.assign(at, { x: event.clientX - drag.x, y: event.clientY - drag.y })
+  find(".full").onclick = () => root.getRootNode().fullscreenElement || document.fullscreenElement
+    ? document.exitFullscreen() : root.requestFullscreen()
+  root.onfullscreenchange = () => {
+    const full = root.matches(":fullscreen")
+    find(".full").textContent = full ? "Leave full screen" : "Full screen"
     place()
   }
-  view.onpointerup = view.onpointercancel = () => { drag = null }
-  view.onkeydown = event => {
-    const step = 60
-    const moves = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step],
-      ArrowDown: [0, -step] }
-    if (event.key === "+" || event.key === "=") zoom(1.5)
-    else if (event.key === "-") zoom(1 / 1.5)
-    else if (event.key === "0") fit()
-    else if (event.key in moves && at.zoom > 1) {
-      at.x += moves[event.key][0]
-      at.y += moves[event.key][1]
+
+  function makeView() {
+    const view = document.createElement("div")
+    view.className = "view"
+    view.tabIndex = 0
+    view.setAttribute("role", "img")
+    view.innerHTML = '<img draggable="false" alt=""><div class="scale" hidden><span></span></div>' +
+      '<div class="ruler" hidden></div><div class="title" hidden></div>'
+    const image = view.querySelector("img")
+    view.ondblclick = event => zoom(2, ...share(view, event))
+    view.onwheel = event => {
+      if (!event.ctrlKey && !event.metaKey) return
+      event.preventDefault()
+      zoom(event.deltaY < 0 ? 1.2 : 1 / 1.2, ...share(view, event))
+    }
+    view.onpointerdown = event => {
+      const start = share(view, event)
+      if (event.shiftKey) drag = { ruler: start }
+      else if (at.zoom > 1) drag = { x: start[0] - at.x, y: start[1] - at.y }
+      if (drag) view.setPointerCapture(event.pointerId)
+    }
+    view.onpointermove = event => {
+      if (!drag) return
+      const here = share(view, event)
+      if (drag.ruler) return measure(view, drag.ruler, here)
+      Object.assign(at, { x: here[0] - drag.x, y: here[1] - drag.y })
       place()
-    } else return
-    event.preventDefault()
-    event.stopPropagation()
+    }
+    view.onpointerup = view.onpointercancel = () => { drag = null }
+    view.onkeydown = event => {
+      const moves = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }
+      if (event.key === "+" || event.key === "=") zoom(1.5)
+      else if (event.key === "-") zoom(1 / 1.5)
+      else if (event.key === "0") fit()
+      else if (event.key in moves && at.zoom > 1) {
+        at.x += 0.15 * moves[event.key][0]
+        at.y += 0.15 * moves[event.key][1]
+        place()
+      } else return
+      event.preventDefault()
+      event.stopPropagation()
+    }
+    image.onload = () => {
+      view.classList.remove("failed")
+      place()
+    }
+    image.onerror = () => {
+      view.classList.add("failed")
+      image.alt = "The picture could not be drawn. The server's log has the reason."
+    }
+    observer.observe(view)
+    return view
   }
-  image.onload = () => {
-    view.classList.remove("failed")
-    place()
-  }
-  image.onerror = () => {
-    view.classList.add("failed")
-    image.alt = "The picture could not be drawn. The server's log has the reason."
-  }
-  const observer = new ResizeObserver(place)
-  observer.observe(view)
+
   return {
     update(data) {
       micrometres = data.micrometres
-      view.setAttribute("aria-label", data.alt)
-      if (image.getAttribute("src") !== data.url) image.src = data.url
+      while (views.length < data.panes.length) panes.append(views[views.push(makeView()) - 1])
+      for (const view of views.splice(data.panes.length)) view.remove()
+      panes.style.setProperty("--columns", data.panes.length)
+      data.panes.forEach((pane, i) => {
+        const [image, title] = [views[i].querySelector("img"), views[i].querySelector(".title")]
+        views[i].setAttribute("aria-label", pane.alt)
+        title.textContent = pane.title
+        title.hidden = !pane.title
+        if (image.getAttribute("src") !== pane.url) image.src = pane.url
+      })
       place()
     },
     stop: () => observer.disconnect(),

@@ -1,23 +1,28 @@
-"""A microscope image to look into: channels, colours, contrast, zoom and a scale bar."""
+"""Microscope images to look into: channels, a reference beside, contrast, zoom, a scale bar."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from bnn_core.study.fields import MOST_GAIN
 from bnn_core.study.folder import Study
+from pages.one_image import references
 from pages.shared import choices, frame
 
 SET, SAFE = "set", "colour-blind"
 COLOURS = {SET: "as in the data set", SAFE: "colour-blind safe"}
 CONTRASTS = {"plate": "per plate", "full": "true scale", "image": "this image alone"}
+ONE, CHANNELS = "one picture", "channels side by side"
+#: The key of the menu of what is side by side.
+PANES = "panes"
 _HERE = Path(__file__).parent
-_HTML = """<div class="viewer">
-<div class="view" tabindex="0" role="img"><img draggable="false" alt="">
-<div class="scale" hidden><span></span></div></div>
+_HTML = """<div class="viewer"><div class="panes"></div>
 <div class="bar"><button type="button" class="out" aria-label="Zoom out">−</button>
 <button type="button" class="in" aria-label="Zoom in">+</button>
-<button type="button" class="fit">Fit</button><span class="zoom" role="status"></span></div>
+<button type="button" class="fit">Fit</button><button type="button" class="full">Full screen</button>
+<span class="zoom" role="status"></span><span class="length" role="status"></span></div>
 </div>"""
 _component = st.components.v2.component(
     "image_viewer",
@@ -27,26 +32,66 @@ _component = st.components.v2.component(
 )
 
 
-def image_viewer(study: Study, row: int, key: str) -> None:
-    """The original image at full resolution, drawn with the settings of the controls below it."""
+def pick_panes(study: Study) -> str:
+    """The menu of what is side by side; `image_viewer` draws it."""
+    several = len(study.meta.get("channels") or []) > 1
+    options = [ONE, *([CHANNELS] if several else []), *references.kinds(study)]
+    return choices.pick("Show", options, key=PANES, label_visibility="collapsed", width="content")
+
+
+def image_viewer(study: Study, row: int, key: str, look: str) -> None:
+    """The original image at full resolution, drawn with the settings of the controls below it.
+
+    look: of `pick_panes`.
+    """
     channels = study.meta.get("channels") or []
     picture = st.container()
-    shown, colours = channels, SET
-    if len(channels) > 1:
-        choices.fit("channels", channels, [])
-        shown = (
-            st.pills(
-                "Channels",
-                channels,
-                selection_mode="multi",
-                key="channels",
-                bind="query-params",
-                help="No choice shows all channels together. A single channel is grey.",
-            )
-            or channels
+    shown = _pick_channels(channels) if look != CHANNELS else channels
+    options = _pick_drawing(study, len(channels) > 1 and look != CHANNELS)
+    image_id = str(study.images["image_id"].iat[row])
+
+    def pane(of: int, title: str = "", names: list[str] = shown) -> dict[str, str]:
+        part = {"channels": ",".join(names)} if len(names) < len(channels) else {}
+        return {
+            "url": frame.image_url(study, of, "full", **options, **part),
+            "alt": f"{study.images['image_id'].iat[of]}, {', '.join(names)}",
+            "title": title,
+        }
+
+    if look == CHANNELS:
+        panes = [pane(row, "all"), *(pane(row, name, [name]) for name in channels)]
+    elif look == ONE or (reference := references.of(study, row, look)) is None:
+        panes = [pane(row)]
+    else:
+        panes = [pane(row, image_id), pane(reference.row, reference.words)]
+    with picture:
+        _component(key=key, data={"panes": panes, "micrometres": study.meta.get("pixel_size_um")})
+        if look not in (ONE, CHANNELS):
+            st.caption(references.explained(study, row, look))
+
+
+def _pick_channels(channels: list[str]) -> list[str]:
+    if len(channels) < 2:
+        return channels
+    choices.fit("channels", channels, [])
+    return (
+        st.pills(
+            "Channels",
+            channels,
+            selection_mode="multi",
+            key="channels",
+            bind="query-params",
+            help="No choice shows all channels together. A single channel is grey.",
         )
+        or channels
+    )
+
+
+def _pick_drawing(study: Study, coloured: bool) -> Mapping[str, Any]:
+    """Colours, contrast and brightness, as options of an image's address."""
+    colours = SET
     with st.container(horizontal=True, gap="medium"):
-        if len(channels) > 1:
+        if coloured:
             colours = st.segmented_control(
                 "Colours",
                 list(COLOURS),
@@ -88,16 +133,4 @@ def image_viewer(study: Study, row: int, key: str) -> None:
         )
     if study.meta.get("pixel_size_um") is None:
         st.caption("No scale bar: the study has no pixel size (`--pixel-size` of `bnn study`).")
-    options = {"side": "all", "palette": colours, "contrast": contrast, "gain": gain}
-    if len(shown) < len(channels):
-        options["channels"] = ",".join(shown)
-    image_id = str(study.images["image_id"].iat[row])
-    with picture:
-        _component(
-            key=key,
-            data={
-                "url": frame.image_url(study, row, "full", **options),
-                "alt": f"{image_id}, {', '.join(shown)}",
-                "micrometres": study.meta.get("pixel_size_um"),
-            },
-        )
+    return {"side": "all", "palette": colours, "contrast": contrast, "gain": gain}

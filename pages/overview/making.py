@@ -49,10 +49,11 @@ def quality_table(study: Study) -> None:
 
 
 def notes(study: Study, *, warnings: bool) -> None:
-    """The notes of the study: its warnings, which come first on the page, or the others. A note of
-    a synthetic study says what its images are, so it counts as a warning."""
-    for note in study.meta.get("notes") or []:
-        if (note.startswith(WARNING) or bool(study.meta.get("synthetic"))) == warnings:
+    """The notes of the study: its warnings, which come first on the page, or the others. The first
+    note of a synthetic study says what its images are, so it counts as a warning."""
+    for number, note in enumerate(study.meta.get("notes") or []):
+        first = number == 0 and bool(study.meta.get("synthetic"))
+        if (note.startswith(WARNING) or first) == warnings:
             icon = "warning" if note.startswith(WARNING) else "info"
             st.caption(f":material/{icon}: {plain(note.removeprefix(WARNING))}")
 

@@ -142,7 +142,8 @@ def headline(study: Study) -> None:
             **card,
             delta=f"{everything.accuracy.text} n = {everything.total:,}",
             help=f"Share of labelled {study.noun}s that the network predicts right "
-            f"({everything.right:,} of {everything.total:,}), with its 95 % interval.{by}",
+            f"({everything.right:,} of {everything.total:,}), with its 95 % interval.{by} "
+            f"{scores.MORE_FIGURES}",
         )
         kept = judged(study, method, cut.score).at(cut.threshold)
         cards[2 * index + 1].metric(
@@ -151,7 +152,7 @@ def headline(study: Study) -> None:
             **card,
             delta=f"{percent(kept.coverage.value, 1)} kept, {kept.wrong:,} wrong",
             help=f"The same among the {kept.kept:,} {study.noun}s on the sure side of the cut-off. The "
-            "page Confidence shows other cut-offs.",
+            f"page Confidence shows other cut-offs. {scores.MORE_CUTOFFS}",
         )
     left_out = unscored(study)
     if left_out:

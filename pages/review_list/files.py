@@ -23,6 +23,7 @@ from bnn_core.review.short_list import short_list, workbook_bytes
 from bnn_core.study.folder import Study
 from pages.shared import choices, possible, reviewer, studies
 from pages.shared.commands import command
+from pages.shared.empty import empty
 from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain, without_none
 
@@ -261,11 +262,12 @@ def draw_cleaning(study: Study) -> None:
     """This study compared with another on the same images, on those without a decision."""
     others = studies.overlapping(study)
     if not others:
-        st.info(
+        empty(
+            "points",
             "There is no second study of the same images. Export the flagged list and train again "
             "with `--exclude` and `--relabel` into another `--out`. This page then compares the "
             "two on the images without a decision.",
-            icon=":material/compare_arrows:",
+            ":material/compare_arrows:",
         )
         return
     choices.fit("cleaned", others, others[0])

@@ -12,6 +12,7 @@ from bnn_core.measures.evaluation import ECE_BINS
 from bnn_core.study.folder import Study
 from pages.shared import charts, panels
 from pages.shared.judged import judged
+from pages.shared.scores import MORE_FIGURES
 
 
 def diagram(study: Study, figure: go.Figure, key: str) -> Any:
@@ -24,7 +25,7 @@ def diagram(study: Study, figure: go.Figure, key: str) -> Any:
         anchor=False,
         help="Of the images that a calibrated network gives 80 %, it gets 80 in 100 right. Below "
         "the dotted line it is overconfident, above it underconfident. Click a point to see its "
-        "images. [More in Help](help#glossary)",
+        f"images. {MORE_FIGURES}",
     )
     if "compound" in study.images:
         st.caption("A hollow point has too few compounds: how much they differ is unknown there.")

@@ -11,6 +11,7 @@ from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count
 from bnn_core.figures.values import values
 from pages.shared import filters, frame, scores
+from pages.shared.judged import unscored
 from pages.shared.panels import file_name
 
 #: Most rows of the table on the page; the file has all.
@@ -56,11 +57,12 @@ def draw(figure: go.Figure, *, key: str, config: dict[str, Any], alt: str, **opt
 def caption(shows: str) -> str:
     """What a chart shows, of which study, filter and number of images, and the cut-off in use."""
     study = frame.current_study()
-    n, total = len(filters.passing(study)), len(study.images)
+    n, total, left_out = len(filters.passing(study)), len(study.images), unscored(study)
     parts = [
         f"{shows[0].upper()}{shows[1:].rstrip('.')}",
         f"Study {study.name}, {filters.text(study)}: n = {count(n, study.noun)}"
-        + (f" of {total:,}" if n < total else ""),
+        + (f" of {total:,}" if n < total else "")
+        + (f", {n - left_out:,} with a label that counts" if left_out else ""),
     ]
     if scores.SHOWN in st.session_state:
         cut = scores.cutoff(study)
@@ -94,7 +96,7 @@ def _files(figure: go.Figure, key: str, name: str, words: str) -> None:
     shown = table.head(MOST_ROWS)
     st.html(
         '<div tabindex="0" role="region" aria-label="Values" style="max-height:20rem;overflow:auto;'
-        f'font-size:.86rem">{shown.to_html(index=False, border=0, na_rep="", float_format="%.4g")}'
+        f'font-size:.86rem">{shown.to_html(index=False, border=0, na_rep="", float_format="{:.4g}".format)}'
         "</div>"
     )
     if len(table) > len(shown):

@@ -1,5 +1,7 @@
 """Empty states: a message, and a sketch of what would be here."""
 
+import base64
+
 import streamlit as st
 
 _BARS = (18, 30, 52, 64, 40, 22, 12)
@@ -35,7 +37,12 @@ SKETCHES = {
 def empty(sketch: str, message: str, icon: str) -> None:
     """An information with a sketch below it; sketch: a key of SKETCHES. icon: of `st.info`."""
     st.info(message, icon=icon)
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 76" fill="#808a91" '
+        f'fill-opacity=".5">{SKETCHES[sketch]}</svg>'
+    )
+    # An <svg> of its own is removed by Streamlit; a picture is not.
+    data = base64.b64encode(drawing.encode()).decode()
     st.html(
-        '<svg viewBox="0 0 160 76" width="320" aria-hidden="true" fill="rgba(128,138,145,.45)" '
-        f'style="margin:.4rem 0 0 .2rem">{SKETCHES[sketch]}</svg>'
+        f'<img src="data:image/svg+xml;base64,{data}" alt="" width="320" style="margin:.4rem 0 0 .2rem">'
     )

@@ -9,10 +9,14 @@ export default function ({ data, parentElement }) {
     button.onclick = () => save(data, button.dataset.format)
 }
 
-function save({ chart, name, caption }, format) {
-  const graph = document.querySelector(`.st-key-${CSS.escape(chart)} .js-plotly-plot`)
-  const camera = graph?.querySelector('.modebar-btn[data-title^="Download plot"]')
+async function save({ chart, name, caption }, format) {
+  const find = () => document.querySelector(`.st-key-${CSS.escape(chart)} .js-plotly-plot .modebar-btn` +
+    '[data-title^="Download plot"]')
+  // On a slow machine the chart is drawn after its menu.
+  for (let waited = 0; !find() && waited < 20; waited += 1) await new Promise(go => setTimeout(go, 500))
+  const camera = find()
   if (!camera) return
+  const graph = camera.closest(".js-plotly-plot")
   const [layout, options, full] = [graph.layout, graph._context.toImageButtonOptions, graph._fullLayout]
   const lines = wrapped(caption, Math.max(30, Math.floor(full.width / 6.6)))
   graph.layout = { ...layout, template: {}, paper_bgcolor: "#fff", plot_bgcolor: "#fff",

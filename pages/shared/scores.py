@@ -18,8 +18,10 @@ from bnn_core.study.folder import Study
 from pages.shared import choices, studies
 from pages.shared.filters import SCORE
 
-#: End of every explanation of a score.
+#: End of every explanation of a score, of a figure of merit, of a cut-off.
 MORE = "[More in Help](help#scores)"
+MORE_FIGURES = "[More in Help](help#glossary)"
+MORE_CUTOFFS = "[More in Help](help#questions)"
 #: State of a page that uses the score: whether it uses the cut-off too.
 SHOWN = "_score_shown"
 
@@ -66,7 +68,7 @@ def draw(study: Study) -> None:
         bind="query-params",
         format="%.2f" if step >= 0.01 else "%.3f",
         help="Images on the other side are set aside: a person looks at them, and the network's "
-        "answer does not count.",
+        f"answer does not count. {MORE_CUTOFFS}",
     )
 
 

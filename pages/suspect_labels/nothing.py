@@ -4,6 +4,7 @@ import streamlit as st
 
 from bnn_core.study.folder import Study
 from pages.shared import filters
+from pages.shared.empty import empty
 from pages.shared.judged import none_passes
 from pages.shared.words import plain
 
@@ -18,8 +19,9 @@ def nothing_scored(study: Study) -> None:
             icon=":material/filter_alt_off:",
         )
     else:
-        st.info(
+        empty(
+            "list",
             f"No image of “{plain(study.name)}” has a label to check. The ranking needs labels, and "
             "at least two compounds.",
-            icon=":material/label_off:",
+            ":material/label_off:",
         )

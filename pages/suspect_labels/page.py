@@ -1,15 +1,16 @@
 """Suspect labels: groups that are consistently predicted as one other class, and why."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from bnn_core.base.errors import InputError
-from bnn_core.measures.levels import available_levels
+from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels
 from bnn_core.review.group_decisions import group_decisions
 from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking import with_images_among
 from bnn_core.suspects.second_opinion import OPINION_FILE, read_opinion
-from bnn_core.suspects.suspect import Suspect, titles
+from bnn_core.suspects.suspect import Suspect, suspect_images, titles
 from pages.shared import choices, filters, flagging, frame, rankings, studies, tour, truth
 from pages.shared.wall import close_opened
 from pages.shared.words import plain
@@ -21,6 +22,8 @@ from pages.suspect_labels.ranking import SUSPECT, draw_table, index_in_address, 
 ALONE, FEATURES = "none", "measured features"
 #: The order of the work: compounds first, single images last.
 LEVELS = ("compound", "treatment", "well", "image")
+#: In the session: the study and the images of the suspect shown last; a level was just chosen.
+_LAST, _FOLLOW = "_suspect_last", "_suspect_follow"
 
 
 def main() -> None:
@@ -46,9 +49,28 @@ def main() -> None:
 
 
 def leave_level() -> None:
-    """Remove what belongs to the previous level from the address; a callback."""
-    st.query_params.pop(SUSPECT, None)
+    """Let the suspect follow to the new level, see `follow_suspect`; a callback."""
     close_opened()
+    if st.session_state.get("suspects") == "image":
+        st.query_params.pop(SUSPECT, None)
+    else:
+        st.session_state[_FOLLOW] = True
+
+
+def follow_suspect(study: Study, shown: pd.DataFrame, level: str) -> None:
+    """After another level was chosen, name the first row of it that shares images with the last
+    suspect; none where there is no such row."""
+    if not st.session_state.pop(_FOLLOW, False):
+        return
+    name, rows = st.session_state.get(_LAST, ("", np.empty(0, int)))
+    keys = [*LEVEL_COLUMNS[level], "label"]
+    if name == study.name and set(keys) <= set(study.images):
+        of_last = pd.MultiIndex.from_frame(study.images[keys].iloc[rows])
+        shared = np.flatnonzero(pd.MultiIndex.from_frame(shown[keys]).isin(of_last))
+        if len(shared):
+            st.query_params[SUSPECT] = shown["title"].iat[int(shared[0])]
+            return
+    st.query_params.pop(SUSPECT, None)
 
 
 @frame.fragment
@@ -63,6 +85,7 @@ def groups(study: Study, level: str) -> None:
         nothing_scored(study)
         return
     shown["title"] = titles(shown, level)
+    follow_suspect(study, shown, level)
     at = index_in_address(shown)
     if (asked := st.query_params.get(SUSPECT)) and shown["title"].iat[at] != asked:
         st.caption(f"“{plain(asked)}” is not in this list. The first one is shown.")
@@ -70,11 +93,16 @@ def groups(study: Study, level: str) -> None:
         shown, studies.table(study, study.reading_method), flagging.decisions(study), level
     )
     draw_table(study, shown, decisions, len(ranked), level, at)
+    who = Suspect.of(shown.iloc[at], level)
+    st.session_state[_LAST] = (
+        study.name,
+        np.flatnonzero(suspect_images(studies.table(study, study.reading_method), who)),
+    )
     suspect.draw(
         study,
         shown.iloc[at],
         decisions.iloc[at],
-        Suspect.of(shown.iloc[at], level),
+        who,
         second,
         lambda: steps(shown, decisions, at),
     )

@@ -31,12 +31,17 @@ def draw() -> None:
         "array (.npy) and a table of its rows. Networks are small, and a study takes minutes."
     )
     left, right = st.columns(2, gap="medium")
-    upload = left.file_uploader("Upload a table", key="features_upload", type=forms.TABLES)
+    uploads = left.file_uploader(
+        "Upload a table, or an array and the table of its rows",
+        key="features_upload",
+        type=forms.TABLES,
+        accept_multiple_files=True,
+    )
     typed = right.text_input(
         "… or its path on this machine", key="features_path", placeholder="/data/profiles.csv"
     ).strip()
     ask = fields()
-    if upload is None and not typed:
+    if not uploads and not typed:
         st.info(
             "Choose a table of features. It is checked here, and you can train on it.",
             icon=":material/table_view:",
@@ -44,10 +49,14 @@ def draw() -> None:
         return
     table = None
     try:
-        table = forms.uploaded(upload) if upload is not None else roots.typed_path(typed)
+        if uploads:
+            table, rows = forms.uploaded_rows(uploads)
+            ask |= {"metadata": str(rows)} if rows and "metadata" not in ask else {}
+        else:
+            table = roots.typed_path(typed)
         features = _read(
             str(table),
-            forms.stamp(table),
+            forms.file_stamp(table),
             tuple((name, ask[name]) for name in _READ if name in ask),
             tuple(forms.pairs(ask.get("map", "")).items()),
             forms.words(ask.get("features", "")),

@@ -1,6 +1,5 @@
 """What the forms of Your data share: lists typed into a field, flags under the fields' words."""
 
-import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base import roots
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import source_name
@@ -36,8 +36,6 @@ FIELDS = {
     "images": "Folder that relative paths start from",
     "map": "Other columns",
 }
-#: Name of a folder of files that were uploaded without one.
-_FOLDER = "images"
 READ_ONLY = (
     "This server only shows studies. Make yours in a terminal on the machine itself, with "
     "`bnn import` or `bnn study`."
@@ -80,18 +78,37 @@ def uploaded(upload) -> Path:
     """An uploaded table as a file under its own name, until the server stops. InputError for a name
     that no file can have."""
     content = upload.getvalue()
-    path = roots.uploads() / hashlib.sha256(content).hexdigest()[:16] / Path(upload.name).name
+    path = roots.uploads() / short_digest(content) / Path(upload.name).name
     if not roots.demand_possible(path).is_file():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
     return path
 
 
+def uploaded_rows(uploads: Sequence) -> tuple[Path, Path | None]:
+    """An uploaded table; or an array, and the table of its rows. InputError for other files."""
+    if len(uploads) == 1:
+        return uploaded(uploads[0]), None
+    arrays = [u.name for u in uploads if u.name.lower().endswith(ARRAY_ENDINGS)]
+    tables = [u.name for u in uploads if u.name not in arrays]
+    if (len(arrays), len(tables)) != (1, 1):
+        raise InputError("upload one table, or one array (.npy) and the table of its rows")
+    folder = _written(uploads, "rows")
+    return folder / arrays[0], folder / tables[0]
+
+
 def uploaded_folder(uploads: Sequence) -> Path:
     """Uploaded files of one folder as a folder, until the server stops; the table among them where
     exactly one names images. InputError for names that lead out of the folder."""
+    folder = _written(uploads, "images")
+    tables = [table for table in tables_in(folder) if _names_images(table)]
+    return tables[0] if len(tables) == 1 else folder
+
+
+def _written(uploads: Sequence, name: str) -> Path:
+    """The folder in which uploaded files are; name: of the folder where the files have none."""
     ids = "\n".join(sorted(upload.file_id for upload in uploads))
-    folder = roots.uploads() / hashlib.sha256(ids.encode()).hexdigest()[:16] / _FOLDER
+    folder = roots.uploads() / short_digest(ids.encode()) / name
     names = [upload.name.replace("\\", "/").lstrip("/") for upload in uploads]
     top = {name.split("/")[0] for name in names if "/" in name}
     if len(top) == 1 and all("/" in name for name in names):
@@ -104,8 +121,7 @@ def uploaded_folder(uploads: Sequence) -> Path:
         if not roots.demand_possible(path).is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(upload.getvalue())
-    tables = [table for table in tables_in(folder) if _names_images(table)]
-    return tables[0] if len(tables) == 1 else folder
+    return folder
 
 
 def tables_in(folder: Path) -> list[Path]:
@@ -145,8 +161,14 @@ def train(kind: str, table: Path, ask: Mapping[str, str], about_command: str) ->
     command = study_command(kind, str(table.absolute()), {**ask, **paths})
     jobs_panel.button("Train here", command[1:], source_name(table), f"{kind}_train", _given(table))
     st.markdown(about_command)
+    shown = {
+        flag: ";".join(shown_path(roots.typed_path(path)) for path in paths_of(text))
+        if flag in PATHS
+        else text
+        for flag, text in ask.items()
+    }
     st.code(
-        shlex.join(study_command(kind, shown_path(table), ask)), language="bash", wrap_lines=True
+        shlex.join(study_command(kind, shown_path(table), shown)), language="bash", wrap_lines=True
     )
 
 
@@ -159,7 +181,7 @@ def notes(doubts: Sequence[str], notes: Sequence[str]) -> None:
             st.markdown(f"- {plain(note)}")
 
 
-def stamp(path: Path) -> tuple[int, int] | None:
+def file_stamp(path: Path) -> tuple[int, int] | None:
     """Time and size of a file or folder: what is cached of it is as old as these."""
     try:
         status = roots.readable(path).stat()

@@ -36,8 +36,9 @@ def draw() -> None:
     """The form, what was read from the table, and the command."""
     st.caption(
         "A table with one row per image (one column of file names, or one per channel, and columns "
-        "such as label, compound, plate and well), or the folder of an instrument: "
-        f"{'; '.join(i.name for i in INSTRUMENTS)}; or OME-Zarr. Images are PNG, JPEG or TIFF."
+        "such as label, compound, plate and well), or the folder of an instrument, whose file names say "
+        "well, field and channel: ImageXpress, Opera Phenix, Yokogawa, IN Cell and others. Images are "
+        "PNG, JPEG, TIFF or OME-Zarr."
     )
     left, right = st.columns(2, gap="medium")
     uploads = left.file_uploader(
@@ -46,7 +47,8 @@ def draw() -> None:
         type=forms.IMAGES,
         accept_multiple_files="directory",
         help="With the table of the images in it, or as an instrument named the files, with its "
-        "plate map. The pictures are kept in the study.",
+        "plate map. The pictures are kept in the study. File names are known of "
+        f"{'; '.join(i.name for i in INSTRUMENTS)}.",
     )
     typed = right.text_input(
         "… or the path of the table or folder on this machine",
@@ -80,7 +82,7 @@ def draw() -> None:
         return
     try:
         if folder:
-            lines = _names(str(source), forms.stamp(source), ask.get("pattern")).preview()
+            lines = _names(str(source), forms.file_stamp(source), ask.get("pattern")).preview()
             st.markdown("**What the file names mean**")
             st.code("\n".join(lines).replace(str(source), forms.shown_path(source)), language=None)
         plates = _read(str(source), _stamps(source, ask), tuple(sorted(ask.items())))
@@ -205,7 +207,7 @@ def _is_folder(path: Path) -> bool:
 def _stamps(source: Path, ask: dict[str, str]) -> tuple:
     """What changes with the files that are read."""
     files = [path for flag in PATHS for path in forms.paths_of(ask.get(flag, ""))]
-    return (forms.stamp(source), *(forms.stamp(roots.typed_path(path)) for path in files))
+    return (forms.file_stamp(source), *(forms.file_stamp(roots.typed_path(path)) for path in files))
 
 
 @st.cache_resource(max_entries=4, ttl=60, show_spinner="Reading the names of the files")
@@ -218,7 +220,9 @@ def _read(path: str, stamps: tuple, asked: tuple[tuple[str, str], ...]) -> Plate
     ask = dict(asked)
     source = Path(path)
     return read_plate(
-        _names(path, forms.stamp(source), ask.get("pattern")) if _is_folder(source) else source,
+        _names(path, forms.file_stamp(source), ask.get("pattern"))
+        if _is_folder(source)
+        else source,
         images=roots.typed_path(ask["images"]) if "images" in ask else None,
         columns=forms.pairs(ask.get("map", "")),
         **{

@@ -30,7 +30,7 @@ def test_an_image_of_a_suspect_opens_below_and_moves_nothing(laptop, demo):
     table = demo.images
     laptop.goto("/suspect_labels?study=demo")
     walls = laptop.locator(".wall")
-    wait_for(laptop, lambda: walls.count() == 5 and walls.last.locator(".tile").count() > 0)
+    wait_for(laptop, lambda: walls.count() == 6 and walls.last.locator(".tile").count() > 0)
     settled(laptop)
     before = widths(laptop)
     for wall in (0, 2):

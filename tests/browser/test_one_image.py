@@ -159,6 +159,31 @@ def test_channels_contrast_and_zoom(tab, fields):
     view.locator("img[src*='contrast=image']").wait_for()
 
 
+def test_two_pictures_have_one_zoom_and_a_ruler(tab, fields):
+    tab.goto("/one_image?study=fields&image=P1/B05/1&panes=channels+side+by+side")
+    tab.locator(".view img[src*='channels=DNA']").wait_for()
+    assert tab.locator(".view").count() == 3  # all, and one of each channel
+    tab.wait_for_function(
+        "() => [...document.querySelectorAll('*')].some(e => [...(e.shadowRoot?"
+        ".querySelectorAll('.view img') ?? [])].filter(i => i.naturalWidth === 80).length === 3)"
+    )
+    tab.get_by_role("button", name="Zoom in").click()
+    moved = {image.evaluate("e => e.style.transform") for image in tab.locator(".view img").all()}
+    assert len(moved) == 1 and "scale(1.5)" in moved.pop()
+    box = tab.locator(".view").first.bounding_box()
+    tab.keyboard.down("Shift")
+    tab.mouse.move(box["x"] + 20, box["y"] + 30)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 120, box["y"] + 30)
+    tab.mouse.up()
+    tab.keyboard.up("Shift")
+    # 100 screen pixels; 80 pixels of 2 µm fill the view at zoom 1.
+    expected = 100 / (box["width"] * 1.5 / 80) * 2
+    measured = tab.locator(".length").inner_text()
+    assert measured.endswith(" µm")
+    assert abs(float(measured.removesuffix(" µm")) - expected) < 0.05 * expected
+
+
 def test_neighbours_come_from_the_embedding(tab, fields):
     tab.goto("/one_image?study=fields&image=P1/B05/1&alike=any+label")
     tab.get_by_text("Closest first").wait_for()

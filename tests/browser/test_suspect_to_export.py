@@ -50,9 +50,9 @@ def test_from_start_here_to_the_exported_list(tab, demo, cache, tmp_path):
 
     walls = tab.locator(".wall")
     # The heading changes first; the walls of the previous suspect remain until they are drawn again.
-    wait_for(tab, lambda: walls.count() == 5 and shown_on(walls.first) == rows)
+    wait_for(tab, lambda: walls.count() == 6 and shown_on(walls.first) == rows)
     settled(tab)
-    tile = walls.last.locator(".tile").first
+    tile = walls.nth(4).locator(".tile").first  # its other doses
     other = demo.images.loc[int(tile.get_attribute("data-row"))]
     assert other["compound"] == first["compound"] and other["role"] == "unlabelled"
     tile.click()

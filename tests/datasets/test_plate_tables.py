@@ -94,7 +94,14 @@ def test_minus_one_is_no_label_beside_numbers_from_zero(write):
 
 
 @pytest.mark.parametrize(
-    "labels", [[1, 2, -1], ["1.0", "2.0", "-1.0"], ["s", "l", "n.d."], ["s", "l", "\N{EN DASH}"]]
+    "labels",
+    [
+        [1, 2, -1],
+        ["1.0", "2.0", "-1.0"],
+        ["s", "l", "n.d."],
+        ["s", "l", "\N{EN DASH}"],
+        ["s", "l", "-1"],
+    ],
 )
 def test_more_words_for_no_label(write, labels):
     plate = write(compounds(labels * 3))
@@ -240,6 +247,7 @@ def test_rows_per_channel_without_fields_are_refused(write):
         "D:/screen/P1/a.tif",
         "/mnt/old/screen/P1/a.tif",
         "s3://bucket/screen/P1/a.tif",
+        "https://h.org/screen/P1/a.tif?sig=b/c",
         "file:///mnt/P1/a.tif",
         "\\\\server\\share\\P1\\a.tif",
     ],

@@ -243,13 +243,19 @@ def test_a_suspect_that_is_not_in_the_list_is_reported(monkeypatch, cache):
     assert "“Nobody” is not in this list" in text_of(app) and not app.exception
 
 
-def test_another_level_drops_the_suspect_from_the_address(monkeypatch, cache):
+def test_the_suspect_follows_to_another_level_and_back(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="screen", suspect="A1")
     assert headline(app).startswith("A1:")
+    wells = set(open_study(cache / "screen").images.query("compound == 'A1'")["well"])
     app.get_by_key("suspects").set_value("treatment").run()
     assert not app.exception and "is not in this list" not in text_of(app)
-    assert "suspect" not in app.query_params
-    assert headline(app).startswith(f"{ranking(app)['title'].iat[0]}:")
+    assert headline(app).startswith("A1 ")
+    app.get_by_key("suspects").set_value("well").run()
+    assert headline(app).split(":")[0].split()[-1] in wells
+    app.get_by_key("suspects").set_value("compound").run()
+    assert headline(app).startswith("A1:") and app.query_params["suspect"] == "A1"
+    app.get_by_key("suspects").set_value("image").run()
+    assert not app.exception and "suspect" not in app.query_params
 
 
 def test_another_study_is_no_second_opinion_until_it_is_chosen(monkeypatch, cache):

@@ -217,7 +217,7 @@ def test_features_are_checked_and_trained_on(monkeypatch, cache, tmp_path):
     assert any("1 constant" in element.value for element in app.markdown)
     upload = ("mine.csv", (tmp_path / "my profiles.csv").read_bytes(), "text/csv")
     other = pages(monkeypatch, cache, PAGE, data_view="Measured features")
-    other.get_by_key("features_upload").set_value(upload).run()
+    other.get_by_key("features_upload").set_value([upload]).run()
     assert "24 rows of 5 features" in other.success[0].value
     assert other.code[-1].value == "bnn study features mine.csv"
     submitted = []
@@ -491,6 +491,17 @@ class Upload(BytesIO):
     def __init__(self, name, content):
         super().__init__(content)
         self.name = self.file_id = name
+
+
+def test_an_uploaded_array_needs_the_table_of_its_rows():
+    array, table = Upload("x.npy", b"\x93NUMPY"), Upload("m.csv", b"moa\na")
+    assert [forms.shown_path(path) for path in forms.uploaded_rows([table, array])] == [
+        "rows/x.npy",
+        "rows/m.csv",
+    ]
+    assert forms.uploaded_rows([table])[1] is None
+    with pytest.raises(InputError, match="one table, or one array"):
+        forms.uploaded_rows([table, table])
 
 
 def test_an_uploaded_folder_is_its_table_or_a_folder_of_images():

@@ -19,6 +19,7 @@ from bnn_core.study.checking import check_study
 from bnn_core.study.describing import one_line
 from bnn_core.study.fields import read_original
 from bnn_core.study.folder import open_study
+from bnn_core.study.methods_text import methods_paragraph
 
 
 def screen(seed=0, wells=4):
@@ -75,6 +76,10 @@ def test_it_finds_the_mechanism_and_needs_no_pictures(study):
     assert study_baselines(study).accuracies["features"]["image"]["accuracy"] > 0.9
     assert len(bnn.rank_suspects(study)) == 9
     assert study.noun == "row" and "40 rows" in one_line(study.path)
+    methods = methods_paragraph(study)
+    assert "40 rows" in methods and "image" not in methods
+    report = bnn.write_report(study, study.path.parent / "report.html").read_text()
+    assert study.about_rows and study.about_rows in report
 
 
 def test_every_fold_is_scaled_by_its_training_rows(study, table):

@@ -208,7 +208,10 @@ def test_a_time_in_the_future_would_never_be_replaced(flagged):
 def test_a_file_that_is_no_list(flagged):
     study, log, file = flagged
     file.write_text("image_id,verdict\nP1/B02/1,bad\n")
-    with pytest.raises(InputError, match="column reason, decision; it has image_id, ver"):
+    with pytest.raises(
+        InputError,
+        match=r"column reason and decision, .*; it has image_id, ver",
+    ):
         import_flags(file, study, log, "Cleo")
     with pytest.raises(InputError, match=r"none\.csv does not exist"):
         import_flags(file.with_name("none.csv"), study, log, "Cleo")

@@ -42,6 +42,14 @@ def test_labels_from_any_list(array, tmp_path, name):
     assert numbered.images["label"].tolist() == ["0", "1", "1", "1", "0"]
 
 
+@pytest.mark.parametrize(
+    "labels", [[[0], [1], [1], [1], [0]], np.eye(2, dtype=int)[[0, 1, 1, 1, 0]]]
+)
+def test_labels_in_a_column_or_of_0_and_1_per_class(tmp_path, labels):
+    np.savez(tmp_path / "t.npz", softmax=P, labels=labels, classes=["x", "y"])
+    assert read(tmp_path / "t.npz").images["label"].tolist() == ["x", "y", "y", "y", "x"]
+
+
 def test_an_npz_that_names_everything_needs_no_flag(tmp_path):
     ids = [f"im/{i}.png" for i in range(5)]
     np.savez(tmp_path / "t.npz", softmax=P, labels=[0, 1, 1, 1, 0], classes=["x", "y"], ids=ids)
@@ -103,7 +111,7 @@ def test_labels_in_the_order_of_a_table(tmp_path):
         (lambda p: np.savez(p, a=P, labels=[0, 1, 1]), "3 values of label for 5 images"),
         (lambda p: np.savez(p, a=P.T, labels=[0, 1, 1, 1, 0]), "transpose it"),
         (lambda p: p.write_bytes(b"PK\3\4broken"), "is damaged"),
-        (lambda p: np.savez(p, a=np.array([{}], dtype=object)), "is damaged"),
+        (lambda p: np.savez(p, a=np.array([{}], dtype=object)), "'a' holds Python objects"),
         (lambda p: np.savez(p, a=np.zeros((0, 3))), "is empty"),
     ],
 )

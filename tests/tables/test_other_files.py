@@ -74,6 +74,7 @@ LAYOUTS = {
     "records": ROWS,
     "under a key": {"model": "x", "predictions": ROWS},
     "columns": {k: [row[k] for row in ROWS] for k in ROWS[0]},
+    "under the only name": {"predictions": ROWS},
     "pandas": json.loads(pd.DataFrame(ROWS).to_json()),
     "pandas split": json.loads(pd.DataFrame(ROWS).to_json(orient="split")),
     "pandas table": json.loads(pd.DataFrame(ROWS).to_json(orient="table", index=False)),
