@@ -369,7 +369,7 @@ def test_a_folder_with_a_table_or_of_labels_says_what_may_be_meant(tmp_path):
     labels = scan_folder(tmp_path, "(?P<label>[^/]+)/").files["label"]
     assert sorted(labels) == ["cat", "dog"]
     (tmp_path / "fields.csv").touch()
-    with pytest.raises(InputError, match=r"Give .*fields\.csv instead"):
+    with pytest.raises(InputError, match=r"give .*fields\.csv"):
         scan_folder(tmp_path)
 
 
