@@ -41,20 +41,28 @@ def measure(
     factor = -(-max(image.shape[1:]) // _WORKING_SIDE)
     size = (max(1, image.shape[1] // factor), max(1, image.shape[2] // factor))
     small = area_resize(image, size)
-    detail = np.array([_laplacian(_smooth(plane)).var() for plane in small])
+    smooth = [_smooth(plane) for plane in small]
+    detail = np.array([_laplacian(plane).var() for plane in smooth])
     focus = np.log10((detail + 1e-9) / (small.var(axis=(1, 2)) + 1e-6))
+    saturated = [plane >= top for plane, top in zip(image, ceilings, strict=True)]
     above = small > thresholds[:, None, None]
-    count, area = (np.nan, np.nan) if dna is None else measure_nuclei(small[dna], thresholds[dna])
+    count, area = (
+        (np.nan, np.nan)
+        if dna is None
+        else measure_nuclei(small[dna], thresholds[dna], smooth[dna])
+    )
     return {
         "focus": focus,
-        "saturation": (image >= ceilings[:, None, None]).mean(axis=(1, 2)),
+        "saturation": np.array([np.count_nonzero(plane) for plane in saturated]) / image[0].size,
         "foreground": float((2 * above.sum(axis=0) >= len(image)).mean()),
         "nuclei": count,
         "nuclei_area": 100 * area / small[0].size,
     }
 
 
-def measure_nuclei(plane: np.ndarray, threshold: float) -> tuple[float, float]:
+def measure_nuclei(
+    plane: np.ndarray, threshold: float, smooth: np.ndarray | None = None
+) -> tuple[float, float]:
     """Number of nuclei in a DNA image (H, W) and their median area in pixels (0 without nuclei).
 
     Nuclei are objects above the threshold. Touching ones are counted separately, but the area is
@@ -63,9 +71,9 @@ def measure_nuclei(plane: np.ndarray, threshold: float) -> tuple[float, float]:
     The threshold is the plate's or, where haze lifts the whole image above that, the image's own
     (Otsu). A nucleus is a peak of the distance to the background, with no higher peak nearer than
     three quarters of the typical inner radius; specks of less than a tenth of the median area are
-    left out.
+    left out. smooth: `_smooth` of the plane, where it is known.
     """
-    smooth = _smooth(plane)
+    smooth = _smooth(plane) if smooth is None else smooth
     counts = np.bincount(smooth.astype(np.uint16).ravel())
     threshold = max(threshold, otsu_threshold(counts, int(smooth.min()), len(counts) - 1))
     mask = _opened(smooth > threshold)
@@ -76,7 +84,9 @@ def measure_nuclei(plane: np.ndarray, threshold: float) -> tuple[float, float]:
     kept = np.flatnonzero(areas >= max(8, 0.1 * np.median(areas))) + 1
     if not len(kept):
         return 0.0, 0.0
-    mask = np.isin(objects, kept)
+    is_kept = np.zeros(n + 1, bool)
+    is_kept[kept] = True
+    mask = is_kept[objects]
     distance = ndimage.distance_transform_edt(mask)
     deepest = np.zeros(n + 1)
     np.maximum.at(deepest, objects[mask], distance[mask])

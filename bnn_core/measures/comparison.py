@@ -25,6 +25,8 @@ from bnn_core.measures.out_of_distribution import kinds
 REPEATS = 1000
 #: Weights of one chunk of repeats: bounds the memory, 32 MB as float64.
 _CHUNK = 4_000_000
+#: Repeats that are counted together, at least.
+_AT_ONCE = 16
 #: Above this many weights in total there are fewer repeats (at least 400), to keep pages quick.
 _MOST = 40_000_000
 
@@ -210,38 +212,29 @@ def compare(
     groups = independent_groups(first[scored])
     codes, count = _codes(first[scored], groups is not None)
     outside = {role: (first["role"] == role).to_numpy() for role in ("new", "shifted")}
-    outside = {role: mask for role, mask in outside.items() if mask.any()}
-    # Images of one compound are not independent if their kind is unknown either.
-    together = {role: _codes(first[mask], groups is not None) for role, mask in outside.items()}
-    kind = {role: pd.factorize(kinds(first[mask]))[0] for role, mask in outside.items()}
+    outside = {
+        role: _Outside.of(first[mask], mask, groups is not None)
+        for role, mask in outside.items()
+        if mask.any()
+    }
     total = len(first) * len(methods)
     repeats = repeats or int(np.clip(_MOST // max(total, 1), 400, REPEATS))
-    judges = {
-        m: _Judge(known[m], {r: tables[m][mask] for r, mask in outside.items()}, classes, score)
-        for m in methods
-    }
-    parts = [
-        _figures(
-            judges,
-            np.ones((1, len(codes))),
-            {r: _alike(np.ones((1, len(k))), k) for r, k in kind.items()},
-        )
-    ]
+    units = codes if groups is not None else None
+    judges = {m: _Judge(known[m], units, tables[m], outside, classes, score) for m in methods}
+    once = {role: np.ones((1, other.count)) for role, other in outside.items()}
+    parts = [_figures(judges, np.ones((1, count)), outside, once)]
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // max(len(first), 1))
+    waiting: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
     for start in range(0, repeats if count else 0, step):
         size = min(step, repeats - start)
-        weights = _drawn(rng, count, size)[:, codes]
-        parts.append(
-            _figures(
-                judges,
-                weights,
-                {
-                    r: _alike(_drawn(rng, n, size)[:, units], kind[r])
-                    for r, (units, n) in together.items()
-                },
-            )
-        )
+        drawn = _drawn(rng, count, size)
+        waiting.append((drawn, {r: _drawn(rng, o.count, size) for r, o in outside.items()}))
+        if len(waiting) * step >= _AT_ONCE or start + step >= repeats:
+            every = np.concatenate([drawn for drawn, _ in waiting])
+            others = {r: np.concatenate([drawn[r] for _, drawn in waiting]) for r in outside}
+            parts.append(_figures(judges, every, outside, others))
+            waiting.clear()
     keys = [c for c in CRITERIA if c in parts[0]]
     return Comparison(
         methods,
@@ -254,7 +247,7 @@ def compare(
         },
         int(scored.sum()),
         None if groups is None else count,
-        {role: int(mask.sum()) for role, mask in outside.items()},
+        {role: len(other.cells) for role, other in outside.items()},
         [
             share_interval(judge.correct, np.ones(len(judge.correct), bool), groups)
             for judge in judges.values()
@@ -268,10 +261,34 @@ def _codes(rows: pd.DataFrame, grouped: bool) -> tuple[np.ndarray, int]:
     return (np.arange(len(rows)), len(rows)) if groups is None else group_codes(groups)
 
 
-def _alike(weights: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """Weights (R, N) scaled so that every kind (N,) that was drawn has the sum 1."""
-    of_kind = np.eye(kind.max() + 1)[kind]
-    return weights / np.maximum((weights @ of_kind)[:, kind], 1e-12)
+@dataclass(frozen=True)
+class _Outside:
+    """Images of other kinds: rows (N,) bool of the tables; cells (K,), each of one unit and kind.
+
+    count: units that are drawn. unit, kind, size: of each cell.
+    """
+
+    rows: np.ndarray
+    cells: np.ndarray
+    count: int
+    unit: np.ndarray
+    kind: np.ndarray
+    size: np.ndarray
+
+    @staticmethod
+    def of(images: pd.DataFrame, rows: np.ndarray, grouped: bool) -> "_Outside":
+        # Images of one compound are not independent if their kind is unknown either.
+        codes, count = _codes(images, grouped)
+        kind, names = pd.factorize(kinds(images))
+        cells, of_cell = np.unique(codes * len(names) + kind, return_inverse=True)
+        size = np.bincount(of_cell, minlength=len(cells))
+        return _Outside(rows, of_cell, count, cells // len(names), cells % len(names), size)
+
+    def weights(self, drawn: np.ndarray) -> np.ndarray:
+        """(R, cells) of units drawn (R, count), so that every kind that was drawn has the sum 1."""
+        weights = drawn[:, self.unit]
+        of_kind = np.eye(self.kind.max() + 1)[self.kind] * self.size[:, None]
+        return weights / np.maximum((weights @ of_kind)[:, self.kind], 1e-12)
 
 
 def times(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -311,15 +328,12 @@ def agreement_of(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
 
     "first right", "second right", "both wrong", or "no label" for rows that no accuracy counts.
     """
-    differ = a["predicted"].to_numpy() != b["predicted"].to_numpy()
+    differ = np.asarray(a["predicted"].array != b["predicted"].array, bool)
     counted = scored_rows(a) & scored_rows(b)
     right = [t["correct"].fillna(False).to_numpy(dtype=bool) for t in (a, b)]
-    kind = np.select(
-        [~differ, ~counted, right[0], right[1]],
-        ["", "no label", "first right", "second right"],
-        "both wrong",
-    )
-    return pd.Series(kind, index=a.index)
+    kind = np.select([~differ, ~counted, right[0], right[1]], [0, 1, 2, 3], 4)
+    words = ["", "no label", "first right", "second right", "both wrong"]
+    return pd.Series(pd.Categorical.from_codes(kind, words), index=a.index)
 
 
 class _Judge:
@@ -328,16 +342,18 @@ class _Judge:
     def __init__(
         self,
         known: pd.DataFrame,
-        outside: Mapping[str, pd.DataFrame],
+        units: np.ndarray | None,
+        table: pd.DataFrame,
+        outside: Mapping[str, _Outside],
         classes: Sequence[str],
         score: str,
     ):
         self.correct = known["correct"].to_numpy(dtype=bool)
-        self.top = known["top_softmax"].to_numpy(dtype=np.float64)
+        top = known["top_softmax"].to_numpy(dtype=np.float64)
         p = known[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
         at_label = known["p_label"].to_numpy(dtype=np.float64)
         epistemic, aleatoric = (known[c].to_numpy(np.float64) for c in ("epistemic", "aleatoric"))
-        self.losses = np.stack(
+        losses = np.stack(
             [
                 self.correct,
                 -np.log(np.clip(at_label, NLL_FLOOR, 1)),
@@ -347,29 +363,34 @@ class _Judge:
             ],
             axis=1,
         )
+        gaps = reweighted.calibration_gaps(top, self.correct)
+        self.means = reweighted.Means(np.hstack([losses, gaps]), units)
         sure = certainty(score, known[score])
         usable = not np.isnan(sure).any() and len(sure) > 0
         if SCORES[score].needs_samples:  # one network has no split: zero, or missing in an import
             usable = usable and bool(known["epistemic"].max() > 0)
-        self.ranked = reweighted.Ranked(sure, ~self.correct) if usable else None
+        self.ranked = reweighted.Ranked(sure, ~self.correct, units) if usable else None
         self.outside = {}
-        for role, table in outside.items():
-            other = certainty(score, table[score])
+        first = np.arange(len(sure)) if units is None else units
+        for role, others in outside.items():
+            other = certainty(score, table.loc[others.rows, score])
             both = np.concatenate([sure, other])
             if usable and not np.isnan(other).any():
-                self.outside[role] = reweighted.Ranked(both, np.arange(len(both)) >= len(sure))
+                cells = np.concatenate([first, first.max(initial=-1) + 1 + others.cells])
+                last = np.arange(len(both)) >= len(sure)
+                self.outside[role] = reweighted.Ranked(both, last, cells)
 
     def figures(
         self, weights: np.ndarray, outside: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """criterion -> (R,)."""
         gap = np.full(len(weights), np.nan)
-        accuracy, nll, brier, epistemic, variance = reweighted.means(self.losses, weights)
+        (accuracy, nll, brier, epistemic, variance), gaps = np.split(self.means.at(weights), [5])
         figures = {
             "accuracy": accuracy,
             "nll": nll,
             "brier": brier,
-            "ece": reweighted.weighted_ece(self.top, self.correct, weights),
+            "ece": np.abs(gaps).sum(axis=0),
             "aurc": gap,
             "augrc": gap,
             "auroc": gap,
@@ -387,10 +408,14 @@ class _Judge:
 
 
 def _figures(
-    judges: Mapping[str, _Judge], weights: np.ndarray, outside: Mapping[str, np.ndarray]
+    judges: Mapping[str, _Judge],
+    weights: np.ndarray,
+    outside: Mapping[str, _Outside],
+    drawn: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
     """criterion -> (M, R)."""
-    by_method = [judge.figures(weights, outside) for judge in judges.values()]
+    others = {role: other.weights(drawn[role]) for role, other in outside.items()}
+    by_method = [judge.figures(weights, others) for judge in judges.values()]
     return {c: np.stack([f[c] for f in by_method]) for c in by_method[0]}
 
 

@@ -11,7 +11,7 @@ A class of few compounds cannot show the chance; all such classes share one limi
 is one about their mean. The predicted class is always in the set.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,34 +160,42 @@ def _of_groups(
     group differ as much as any) and 1 (they are all the same): the least of SHARES with which the
     groups left out one by one are in as often as they shall be.
     """
-    order = np.argsort(p, kind="stable")
-    ascending, weight = p[order], 1 / sizes[codes[order]]
-    below = np.append(0, np.cumsum(weight))[:-1]  # weight strictly below each value, but for ties
-    by_group = codes[order]
-    if len(sizes) < 2**15:
-        by_group = by_group.astype(np.int16)  # numpy sorts these in linear time
-    parts = np.split(ascending[np.argsort(by_group, kind="stable")], np.cumsum(sizes)[:-1])
-    total = len(sizes)
+    n, total = len(p), len(sizes)
+    order = np.argsort(p)
+    ascending, of_sorted = p[order], codes[order]
+    # Weight strictly below each value, but for ties, and the first place with that value.
+    below = np.append(0, np.cumsum(1 / sizes[of_sorted]))[:-1]
+    ties = np.append(False, ascending[1:] == ascending[:-1])
+    first = np.maximum.accumulate(np.where(ties, 0, np.arange(n)))
+    if total < 2**15:
+        of_sorted = of_sorted.astype(np.int16)  # numpy sorts these in linear time
+    by_group = np.argsort(of_sorted, kind="stable")
+    # Places of each group's values, group by group, so that one search counts in all groups.
+    places, every = of_sorted[by_group].astype(np.int64) * (n + 1) + by_group, np.arange(total)
+    starts = np.cumsum(sizes) - sizes
 
-    def limit(allowed: float, without: np.ndarray | None) -> float:
-        """The largest value below which at most `allowed` weight lies."""
-        if allowed < -1e-9:
-            return -np.inf
-        low, high = 0, len(ascending)  # the answer is ascending[low]
-        while high - low > 1:
+    def own_below(at: np.ndarray) -> np.ndarray:
+        """(G,) number of each group's images below the values at these places (G,)."""
+        return np.searchsorted(places, every * (n + 1) + first[at]) - starts
+
+    def last(allowed: float, without: Callable[[np.ndarray], np.ndarray], count: int) -> np.ndarray:
+        """(count,) places of the largest values below which at most `allowed` weight lies."""
+        low, high = np.zeros(count, np.intp), np.full(count, n)
+        while (open_ := high - low > 1).any():
             middle = (low + high) // 2
-            inside = below[middle]
-            if without is not None:
-                inside -= np.searchsorted(without, ascending[middle], side="left") / len(without)
-            if inside <= allowed + 1e-9:
-                low = middle
-            else:
-                high = middle
-        return float(ascending[low])
+            inside = below[middle] - without(middle) <= allowed + 1e-9
+            low = np.where(open_ & inside, middle, low)
+            high = np.where(open_ & ~inside, middle, high)
+        return low
 
     for share in SHARES:
-        limits = [limit((1 - level) * (total - 1 + share) - share, part) for part in parts]
-        inside = [(part >= low).mean() for part, low in zip(parts, limits, strict=True)]
+        allowed = (1 - level) * (total - 1 + share) - share
+        limits, inside = np.full(total, -np.inf), np.ones(total)
+        if allowed >= -1e-9:
+            at = last(allowed, lambda at: own_below(at) / sizes, total)
+            limits, inside = ascending[at], (sizes - own_below(at)) / sizes
         if np.mean(inside) >= level:
             break
-    return np.array(limits), limit((1 - level) * (total + share) - share, None)
+    allowed = (1 - level) * (total + share) - share
+    of_all = ascending[last(allowed, np.zeros_like, 1)[0]] if allowed >= -1e-9 else -np.inf
+    return limits, float(of_all)

@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.scores import DEFAULT_SCORE
+from bnn_core.measures.comparison import Comparison, compare
+from bnn_core.measures.intervals import Interval
 from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.measures.levels import available_levels
 from bnn_core.measures.prediction_sets import LEVEL, PredictionSets, table_sets
@@ -64,6 +67,42 @@ def class_sets(study: Study, method: str, level: float) -> PredictionSets:
     )
 
 
+def comparison(study: Study, score: str) -> Comparison:
+    """`comparison.compare` of all methods of a study on all images, ranked by a score."""
+
+    def make() -> pd.DataFrame:
+        made = compare({m: study.table(m) for m in study.methods}, study.classes, score)
+        table = pd.DataFrame(
+            {
+                f"{criterion} {method}": np.append(made.values[criterion][i], draws)
+                for criterion in made.values
+                for i, (method, draws) in enumerate(
+                    zip(made.methods, made.draws[criterion], strict=True)
+                )
+            }
+        )
+        accuracy = [list(map(float, interval)) for interval in made.accuracy]
+        table.attrs = {"n": made.n, "groups": made.groups, "others": made.others}
+        table.attrs["accuracy"] = accuracy
+        return table
+
+    sources = ["images.parquet", *(f"summary/{method}.parquet" for method in study.methods)]
+    table = derived.kept(study.path, study.meta, f"comparison_{score}", sources, make)
+    figures = {
+        criterion: table[[f"{criterion} {method}" for method in study.methods]].to_numpy().T
+        for criterion in dict.fromkeys(name.split(" ")[0] for name in table)
+    }
+    return Comparison(
+        list(study.methods),
+        {criterion: rows[:, 0] for criterion, rows in figures.items()},
+        {criterion: rows[:, 1:] for criterion, rows in figures.items()},
+        table.attrs["n"],
+        table.attrs["groups"],
+        table.attrs["others"],
+        [Interval(v, low, high, bool(few)) for v, low, high, few in table.attrs["accuracy"]],
+    )
+
+
 def fill_derived(study: Study) -> None:
     """Compute all of these tables of a large study, so that no visitor of a page waits for them."""
     if study.meta["rows"] < derived.LARGE:
@@ -74,6 +113,8 @@ def fill_derived(study: Study) -> None:
         class_sets(study, method, LEVEL)
         if "well" in levels:
             wells(study, method)
+    if len(study.methods) > 1:
+        comparison(study, DEFAULT_SCORE)
     for level in ("compound", "treatment"):
         if level in levels:
             suspects(study, level)

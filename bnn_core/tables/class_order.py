@@ -41,7 +41,6 @@ def name_classes(
     """
     columns = len(class_columns.columns)
     known = list(dict.fromkeys([*labels, *_present(predicted)]))
-    _demand_one_column(class_columns, known, where)
     if given:
         classes, how = _as_given(class_columns, given), "The class order is as given"
     elif (direct := _by_name(class_columns.names, known)) is not None:
@@ -122,17 +121,6 @@ def _as_given(class_columns: ClassColumns, given: Sequence[str]) -> list[str]:
     return list(given)
 
 
-def _demand_one_column(class_columns: ClassColumns, known: Sequence[str], where: str) -> None:
-    """Refuse a name that is no column's to the letter, and that of two in another case."""
-    for name in known:
-        fits = [column for column in class_columns.names if name_key(column) == name_key(name)]
-        if len(fits) > 1 and name not in fits:
-            raise InputError(
-                f"{where}'{name}' fits the classes {' and '.join(map(repr, fits))}, which differ only "
-                "in case: write it as one of them"
-            )
-
-
 def _by_name(names: Sequence[str], known: Sequence[str]) -> list[str] | None:
     """Class names from the columns' own, spelt as in the data.
 
@@ -144,7 +132,11 @@ def _by_name(names: Sequence[str], known: Sequence[str]) -> list[str] | None:
     met = spelt.keys() & {name_key(name) for name in names}
     if not met or (all(map(_WHOLE_NUMBER.fullmatch, names)) and len(met) == 1 < len(spelt)):
         return None
-    return [name if name in known else spelt.get(name_key(name), name) for name in names]
+    shared = pd.Series(list(map(name_key, names))).duplicated(keep=False)  # names in two cases
+    return [
+        name if several or name in known else spelt.get(name_key(name), name)
+        for name, several in zip(names, shared, strict=True)
+    ]
 
 
 def _from_predictions(

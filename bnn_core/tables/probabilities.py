@@ -39,9 +39,9 @@ def checked_probabilities(
         if bad.any():  # a row of many samples is named once
             problems.append(f"{rows_text(dict.fromkeys(numbers[bad].tolist()))}: {what}")
 
-    empty = np.isnan(values).any(axis=1)
+    empty = _rows_with(np.isnan(values))
     report(empty, "a probability is missing or nan")
-    infinite = np.isinf(values).any(axis=1)
+    infinite = _rows_with(np.isinf(values))
     report(infinite, "a value is infinite")
     sound = ~(empty | infinite)
     if logits:
@@ -49,9 +49,9 @@ def checked_probabilities(
             raise InputError(f"{where}{'; '.join(problems)}")
         p = softmax(np.asarray(values, np.float64), axis=-1)
         return p, ["Logits were converted to probabilities by a softmax."]
-    outside = sound & ((values < -1e-6) | (values > 1 + 1e-6)).any(axis=1)
+    outside = sound & _rows_with((values < -1e-6) | (values > 1 + 1e-6))
     sums = values.sum(axis=1)
-    decimals, tolerance = _rounding(values[sound])
+    decimals, tolerance = _rounding(values if sound.all() else values[sound])
     percent = sound & (np.abs(sums - 100) < 1)
     if percent.any() and percent.sum() == sound.sum():
         raise InputError(
@@ -81,6 +81,11 @@ def checked_probabilities(
         )
     p = np.clip(values, 0, 1)
     return np.where(scaled[:, None], p / p.sum(axis=1, keepdims=True), p), notes
+
+
+def _rows_with(bad: np.ndarray) -> np.ndarray:
+    """(N,) bool: rows with any of bad (N, C). Most tables have none, which is seen at once."""
+    return np.asarray(bad.any(axis=1)) if bad.any() else np.zeros(len(bad), bool)
 
 
 def _rounding(values: np.ndarray) -> tuple[int | None, float]:

@@ -10,6 +10,7 @@ from bnn_core.measures.comparison import Comparison, compare
 from bnn_core.measures.judged_units import Judged, figures_of_merit, judged_units
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.reliability import Reliability
+from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from bnn_core.suspects.planted_truth import faulty_rows
 from pages.shared import filters, studies
@@ -20,6 +21,8 @@ def method_comparison(key: str, score: str, _study: Study) -> Comparison:
     """All methods of a study compared on the filtered rows without planted faults; key:
     `filters.key`."""
     rows = _without_faults(_study)
+    if len(rows) == len(_study.images):
+        return kept.comparison(_study, score)
     return compare(
         {m: studies.table(_study, m).iloc[rows] for m in _study.methods}, _study.classes, score
     )
@@ -95,8 +98,9 @@ def _judged(key: str, method: str, score: str, level: str, faults: bool, _study:
         # Only what `Judged` and the pages use of an image: a selection of rows copies them all.
         counted = ("role", "correct", "unpredictable", "label", "group", "compound")
         table = table[[c for c in table if c in {*counted, score, "top_softmax"}]]
-    rows = filters.passing_rows(_study, table) if faults else table.iloc[_without_faults(_study)]
-    return Judged(judged_units(rows, level, _study.classes), score)
+    rows = filters.passing(_study) if faults else _without_faults(_study)
+    table = table if len(rows) == len(table) else table.iloc[rows]
+    return Judged(judged_units(table, level, _study.classes), score)
 
 
 @st.cache_resource(max_entries=24, show_spinner="Computing the figures")

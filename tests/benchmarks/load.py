@@ -98,18 +98,21 @@ async def user(
     choice = random.Random(seed)
     await asyncio.sleep(choice.uniform(0, think))
     address = url.replace("http", "ws") + "/_stcore/stream"
-    async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:
-        while time.monotonic() < end:
-            start = time.monotonic()
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    problem = await draw(
-                        socket, f"study={choice.choice(studies)}", choice.choice(PAGES)
-                    )
-            except TimeoutError:
-                problem = f"no answer in {PATIENCE} s"
-            seen.append((time.monotonic() - start, problem))
-            await asyncio.sleep(choice.uniform(0, 2 * think))
+    while time.monotonic() < end:
+        start = time.monotonic()
+        try:
+            async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:
+                while time.monotonic() < end:
+                    start, query = time.monotonic(), f"study={choice.choice(studies)}"
+                    async with asyncio.timeout(PATIENCE):
+                        problem = await draw(socket, query, choice.choice(PAGES))
+                    seen.append((time.monotonic() - start, problem))
+                    await asyncio.sleep(choice.uniform(0, 2 * think))
+        except TimeoutError:
+            seen.append((time.monotonic() - start, f"no answer in {PATIENCE} s"))
+        except (ConnectionClosed, OSError):
+            seen.append((time.monotonic() - start, "the connection was lost"))
+            await asyncio.sleep(1)
 
 
 async def reviewer(url: str, study: str, rows: int, number: int, told: set[str]) -> None:

@@ -44,16 +44,33 @@ def test_weighted_figures_are_those_of_repeated_images(values):
     weights[0] = 1
     ranked = reweighted.Ranked(score, ~correct)
     aurc, augrc, auroc = ranked.merits(weights)
+    gaps = reweighted.Means(reweighted.calibration_gaps(top, correct))
     for r, times_ in enumerate(weights):
         rows = np.repeat(np.arange(60), times_)
         assert_allclose(aurc[r], evaluation.aurc(score[rows], correct[rows]))
         assert_allclose(augrc[r], evaluation.augrc(score[rows], correct[rows]))
         assert_allclose(auroc[r], evaluation.auroc(score[rows], correct[rows]))
         assert_allclose(
-            reweighted.weighted_ece(top, correct, weights)[r],
+            np.abs(gaps.at(weights)[:, r]).sum(),
             evaluation.ece(top[rows], correct[rows]),
         )
-        assert_allclose(reweighted.means(top[:, None], weights)[0, r], top[rows].mean())
+        assert_allclose(reweighted.Means(top[:, None]).at(weights)[0, r], top[rows].mean())
+
+
+def test_weights_of_units_are_weights_of_their_images():
+    rng = np.random.default_rng(2)
+    score, correct = rng.integers(0, 40, 200) / 40, rng.random(200) < 0.7
+    units = rng.permutation(np.arange(200) % 9)
+    weights = rng.integers(0, 4, (5, 9))
+    by_unit = reweighted.Ranked(score, ~correct, units).merits(weights)
+    by_image = reweighted.Ranked(score, ~correct).merits(weights[:, units])
+    assert_allclose(by_unit, by_image, rtol=1e-12)
+    values = rng.random((200, 3))
+    assert_allclose(
+        reweighted.Means(values, units).at(weights),
+        reweighted.Means(values).at(weights[:, units]),
+        rtol=1e-12,
+    )
 
 
 def test_values_are_those_of_the_other_pages(planted):

@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnn_core.measures.prediction_sets import fewest_groups, prediction_sets, table_sets
+from bnn_core.measures.prediction_sets import (
+    SHARES,
+    _of_groups,
+    fewest_groups,
+    prediction_sets,
+    table_sets,
+)
 
 
 def world(seed, classes, compounds, spread, tag="", images=(12, 48)):
@@ -76,6 +82,37 @@ def test_groups_of_one_image_are_single_images():
     p, label, group = world(1, 3, 40, 0.5, images=(1, 2))
     alone, named = prediction_sets(p, label), prediction_sets(p, label, group)
     np.testing.assert_array_equal(alone.member, named.member)
+
+
+def plainly(p, codes, level):
+    """`_of_groups` by its definition, one group after the other."""
+    groups = [p[codes == g] for g in range(codes.max() + 1)]
+    weight = np.array([sum((g < x).mean() for g in groups) for x in np.sort(p)])
+
+    def limit(allowed, own):
+        outside = [w - (own < x).mean() for w, x in zip(weight, np.sort(p), strict=True)]
+        fits = np.flatnonzero(np.array(outside) <= allowed + 1e-9)
+        return np.sort(p)[fits[-1]] if allowed >= -1e-9 else -np.inf
+
+    for share in SHARES:
+        limits = [limit((1 - level) * (len(groups) - 1 + share) - share, g) for g in groups]
+        if np.mean([(g >= low).mean() for g, low in zip(groups, limits, strict=True)]) >= level:
+            break
+    return limits, limit((1 - level) * (len(groups) + share) - share, np.array([np.inf]))
+
+
+@pytest.mark.parametrize("level", [0.8, 0.9])
+@pytest.mark.parametrize("seed", range(6))
+def test_all_groups_at_once_are_each_by_itself(level, seed):
+    rng = np.random.default_rng(seed)
+    codes = rng.permutation(np.append(np.arange(25), rng.integers(0, 25, 120)))
+    lean = rng.normal(0, seed / 4, 25)
+    p = 1 / (1 + np.exp(-rng.normal(1, 1, 145) - lean[codes]))
+    p = p.round(1) if seed % 2 else p  # many equal values
+    limits, of_all = _of_groups(p, codes, np.bincount(codes), level)
+    slow, slow_of_all = plainly(p, codes, level)
+    np.testing.assert_array_equal(limits, slow)
+    assert of_all == slow_of_all
 
 
 def test_an_image_is_not_judged_by_images_of_the_same_compound():

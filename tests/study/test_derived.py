@@ -5,9 +5,10 @@ from pandas.testing import assert_frame_equal
 from small_studies import parts
 from study_writing import write_study
 
+from bnn_core.measures.comparison import compare
 from bnn_core.measures.prediction_sets import table_sets
 from bnn_core.recipes.imports import import_predictions
-from bnn_core.recipes.kept import class_sets
+from bnn_core.recipes.kept import class_sets, comparison
 from bnn_core.study import derived
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study
@@ -102,6 +103,20 @@ def test_an_imported_study_has_what_its_pages_need(tmp_path, monkeypatch):
     quick, slow = (class_sets(study, "vi", 0.9), table_sets(study.table("vi"), study.classes, 0.9))
     for part in vars(slow):
         np.testing.assert_array_equal(getattr(quick, part), getattr(slow, part))
+
+
+def test_a_kept_comparison_is_the_one_that_is_computed(study):
+    opened = open_study(study)
+    tables = {method: opened.table(method) for method in opened.methods}
+    slow = compare(tables, opened.classes, "signed_confidence")
+    for quick in (comparison(opened, "signed_confidence") for _ in range(2)):
+        assert vars(quick).keys() == vars(slow).keys()
+        for part in ("values", "draws"):
+            for criterion, figures in getattr(slow, part).items():
+                np.testing.assert_array_equal(getattr(quick, part)[criterion], figures)
+        rest = ("methods", "n", "groups", "others", "accuracy")
+        assert all(getattr(quick, part) == getattr(slow, part) for part in rest)
+    assert "comparison_signed_confidence.arrow" in kept(study)
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(study):
