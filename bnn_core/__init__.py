@@ -30,7 +30,11 @@ __all__ = list(_HOME)
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    if not isinstance(value, type):
+        value = import_module(f"{__name__}.base.keywords").naming_keywords(value)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -28,7 +28,7 @@ _MOVED = "_cutoff_moved"
 GOALS = (60.0, 70.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9)
 
 
-class Bar(NamedTuple):
+class VerdictBar(NamedTuple):
     """A bar of the distributions that was clicked, as the address keeps it."""
 
     score: str
@@ -38,13 +38,13 @@ class Bar(NamedTuple):
     verdict: str
 
     @staticmethod
-    def read(text: str) -> "Bar | None":
+    def read(text: str) -> "VerdictBar | None":
         """The bar of an address, or None when it names none."""
         parts = text.split(".")
         if len(parts) != 5 or parts[4] not in ("right", "wrong"):
             return None
         bin_index = int(parts[3]) if parts[3].isdecimal() else BINS
-        return Bar(*parts[:3], bin_index, parts[4]) if bin_index < BINS else None
+        return VerdictBar(*parts[:3], bin_index, parts[4]) if bin_index < BINS else None
 
     @property
     def text(self) -> str:
@@ -115,19 +115,19 @@ def draw_histograms(study: Study, level: str, units_of: dict[str, Judged]) -> No
             value=True,
             key="log",
             bind="query-params",
-            help="Shows single mistakes beside thousands of right images.",
+            help="Shows even single mistakes among thousands of right images.",
         )
         marks.clickable_chart(
             _distributions(filters.key(study), cut, level, log, tuple(units_of), study),
             "distributions",
             BAR,
-            lambda data: Bar(cut.score, level, *data).text,
+            lambda data: VerdictBar(cut.score, level, *data).text,
             config=chart_config(f"{study.name}-{cut.score}-distribution"),
             alt=f"Right and wrong {level}s by {SCORES[cut.score].title}, one panel per network",
         )
     with right:
         numbers(study, level, units_of)
-    bar = Bar.read(st.query_params.get(BAR, ""))
+    bar = VerdictBar.read(st.query_params.get(BAR, ""))
     if bar is None or bar.score != cut.score or bar.level != level or bar.method not in units_of:
         st.caption("Click a bar to see its images.")
         return

@@ -139,7 +139,7 @@ def test_arrays_of_other_numbers_and_shapes(arrays, tmp_path):
         ({"epochs": 1.5}, "not a whole number"),
         ({"methods": "vi"}, "list of methods"),
         ({"preset": "quik"}, "did you mean 'quick'"),
-        ({"folds": 1}, "--folds 1"),
+        ({"folds": 1}, "^folds=1: "),
         ({"leave_out": "label", "folds": None}, "at least 3 labels"),
     ],
 )

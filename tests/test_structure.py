@@ -125,6 +125,16 @@ def test_a_name_means_one_thing_in_the_engine():
     assert {name for name, count in homes.items() if count > 1} == set()
 
 
+def test_a_class_has_a_name_of_its_own_in_engine_and_pages():
+    homes = Counter(
+        node.name
+        for path in [*ENGINE, *PAGES]
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in homes.items() if count > 1} == set()
+
+
 def test_modules_are_short_enough_to_read():
     lines = {name_of(path): lines_of_code(path) for path in [*ENGINE, *PAGES]}
     assert {n: k for n, k in lines.items() if k > MOST_LINES} == {}

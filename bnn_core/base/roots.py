@@ -67,7 +67,7 @@ def typed_path(text: str) -> Path:
     try:
         return path if limited() else path.expanduser()
     except RuntimeError as error:
-        raise InputError(f"{text}: no such user; give the whole path") from error
+        raise InputError(f"{text}: no such user; give the full path") from error
 
 
 def demand_possible(path: Path) -> Path:

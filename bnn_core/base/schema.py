@@ -29,7 +29,7 @@ class Rule(NamedTuple):
     """What else must hold of a value: in words, and as a function."""
 
     words: str
-    holds: Callable[[Any], bool]
+    holds: Callable[[Any], object]
 
 
 def problem_of(value: Any, kind: Any, name: str = "") -> str | None:

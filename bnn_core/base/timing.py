@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from bnn_core.base.files import read_json, write_json
@@ -32,6 +33,14 @@ def timed(folder: Path, part: str, *, resumed: bool = False) -> Iterator[None]:
                 "cpu": before.get("cpu", 0.0) + time.process_time() - cpu,
             }
             write_json(folder / SECONDS, seconds)
+
+
+def parsed_time(text: str) -> datetime | None:
+    """The moment that an ISO 8601 text names; None where it names none."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def seconds_of(folder: Path) -> dict[str, dict[str, float]]:

@@ -7,6 +7,17 @@ from collections.abc import Iterable, Sequence
 WARNING = "WARNING: "
 
 
+class Noted:
+    """What was read, with notes on how."""
+
+    notes: list[str]
+
+    @property
+    def doubts(self) -> list[str]:
+        """The notes that probably mean a mistake."""
+        return [note for note in self.notes if note.startswith(WARNING)]
+
+
 #: Most letters of a name in a figure; its hover text has the whole name.
 MOST_LETTERS = 32
 
@@ -54,6 +65,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ " (did you mean 'label'?)" for a typing mistake in `word`, "" without a similar name."""
     similar = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean '{similar[0]}'?)" if similar and similar[0] != word else ""
+
+
+def two_digits(value: float) -> str:
+    """ "0.94" of a score; a value that rounds to zero has no sign."""
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def percent(share: float, digits: int = 0) -> str:

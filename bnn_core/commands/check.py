@@ -15,13 +15,13 @@ import json
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
-from bnn_core.commands.flags import add_cache_flag, add_json_flag
+from bnn_core.commands.flags import add_cache_flag, add_json_flag, add_study_argument
 from bnn_core.study.catalogue import cache_root, study_path
 from bnn_core.study.checking import check_study, record_checksums
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
+    add_study_argument(parser)
     parser.add_argument(
         "--record", action="store_true", help="record the files' checksums as they are now"
     )

@@ -46,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="plates fetched at a time (default: 4)",
     )
     cells.add_argument(
-        "--keep-archives", action="store_true", help="keep the zip files beside the unpacked ones"
+        "--keep-archives", action="store_true", help="keep the zip files after unpacking them"
     )
     cells.add_argument(
         "--base-url",

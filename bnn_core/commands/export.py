@@ -19,7 +19,7 @@ from pathlib import Path
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.wording import count
-from bnn_core.commands.flags import add_cache_flag
+from bnn_core.commands.flags import add_cache_flag, add_study_argument
 from bnn_core.measures.prediction_sets import LEVEL
 from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.exporting import (
@@ -37,7 +37,7 @@ from bnn_core.study.folder import Study, open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
+    add_study_argument(parser)
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> str:
         )
         return f"{args.out}: {count(len(table), 'image')}"
     if args.filter is not None:
-        raise InputError(f"--filter goes with --table flagged only, not {args.table}")
+        raise InputError(f"--filter works only with --table flagged, not {args.table}")
     kind, log = format_of(args.out, args.format), ReviewLog(root)
     labels = args.table == "labels"
     table = corrected_labels(study, log) if labels else study_decision_list(study, log)
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> str:
 
 def _short(args: argparse.Namespace, study: Study, root: Path) -> str:
     if args.table != "flagged":
-        raise InputError(f"--short goes with --table flagged only, not {args.table}")
+        raise InputError(f"--short works only with --table flagged, not {args.table}")
     kind = args.out.suffix.lower()
     if kind not in (".csv", ".xlsx") or args.format not in (None, "csv"):
         raise InputError(f"--out {args.out} must end in .csv or .xlsx with --short")

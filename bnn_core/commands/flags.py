@@ -47,6 +47,10 @@ def intensity_range(text: str) -> tuple[float, float]:
     return low, high
 
 
+def add_study_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
+
+
 def add_cache_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache",

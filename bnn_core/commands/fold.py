@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError
-from bnn_core.commands.flags import add_cache_flag, whole_number
+from bnn_core.commands.flags import add_cache_flag, add_study_argument, whole_number
 from bnn_core.commands.training_flags import add_device_flags, chosen_device
 from bnn_core.recipes.plate import assemble_study
 from bnn_core.recipes.plate_folds import PLAN, missing_folds, run_fold
@@ -22,7 +22,7 @@ from bnn_core.study.folder import open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="name under the cache, or its folder")
+    add_study_argument(parser)
     parser.add_argument(
         "fold", metavar="K", type=whole_number(0), help="number of the fold, from 0"
     )

@@ -37,20 +37,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", help="name shown in the app (default: the file's name)")
     parser.add_argument("--force", action="store_true", help="replace a study that exists")
     meaning = parser.add_argument_group("meaning of the columns")
-    meaning.add_argument(
+    _add_columns(meaning)
+    _add_tables(meaning)
+    _add_probabilities(parser.add_argument_group("probabilities"))
+    _add_images(parser.add_argument_group("images"))
+
+
+def _add_columns(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--label", metavar="COLUMN", help="the class of each image (default: label, else moa)"
     )
-    meaning.add_argument(
+    group.add_argument(
         "--group",
         metavar="COLUMN",
         help="groups of images that are not independent, for intervals (default: the compound)",
     )
-    meaning.add_argument(
+    group.add_argument(
         "--batch",
         metavar="COLUMN",
         help="images made together (week, run)",
     )
-    meaning.add_argument(
+    group.add_argument(
         "--map",
         metavar="NAME=COLUMN",
         action="append",
@@ -59,14 +66,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help=f"COLUMN contains NAME, one of {', '.join(CANONICAL)}; an empty COLUMN ignores NAME; "
         "repeatable",
     )
-    meaning.add_argument(
+    group.add_argument(
         "--control",
         metavar="NAME",
         action="append",
         default=[],
         help="compound or label of untreated images: shown, not counted for accuracy",
     )
-    meaning.add_argument(
+    group.add_argument(
         "--unlabelled",
         metavar="VALUE",
         nargs="+",
@@ -74,7 +81,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="values that mean no label, such as -1 or unknown",
     )
-    meaning.add_argument(
+    group.add_argument(
         "--new",
         metavar="LABEL",
         nargs="+",
@@ -82,20 +89,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="labels absent from training: shown as new kinds, not scored",
     )
-    meaning.add_argument(
+
+
+def _add_tables(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--labels",
         metavar="FILE",
         type=Path,
         help="the labels of an array or a table without any: one per image in its order (.npy, "
         ".npz, .txt, .csv), or a table that names the images",
     )
-    meaning.add_argument(
+    group.add_argument(
         "--ids",
         metavar="FILE",
         type=Path,
         help="the images' names, one per image in its order (.npy, .txt, .csv)",
     )
-    meaning.add_argument(
+    group.add_argument(
         "--metadata",
         metavar="FILE",
         nargs="+",
@@ -105,73 +115,77 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="tables with more columns (labels, plate maps, lists of compounds), joined on those "
         "that both have (image, plate and well, or compound and concentration)",
     )
-    meaning.add_argument(
+    group.add_argument(
         "--on",
         metavar="NAMES",
         default="",
         help="columns to join on, such as compound or plate,well (default: the best shared ones)",
     )
-    meaning.add_argument(
+    group.add_argument(
         "--exclude",
         metavar="FILE",
         type=Path,
         help="do not score the images that this reviewed list (bnn export) excludes",
     )
-    meaning.add_argument(
+    group.add_argument(
         "--relabel",
         metavar="FILE",
         type=Path,
         help="score by the new labels of this reviewed list (bnn export)",
     )
-    probabilities = parser.add_argument_group("probabilities")
-    probabilities.add_argument("--prefix", help="beginning of the names of class probabilities")
-    probabilities.add_argument(
+
+
+def _add_probabilities(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--prefix", help="beginning of the names of class probabilities")
+    group.add_argument(
         "--classes",
         metavar="NAME",
         nargs="+",
         default=[],
         help="class names in the order of the columns",
     )
-    probabilities.add_argument(
+    group.add_argument(
         "--ignore-predicted",
         action="store_true",
         help="do not check against the column of predicted classes",
     )
-    probabilities.add_argument(
+    group.add_argument(
         "--logits", action="store_true", help="the columns are logits: apply a softmax"
     )
-    probabilities.add_argument(
+    group.add_argument(
         "--method",
         choices=list(METHODS),
         default="vi",
         help="method of the predictions (default: vi, a Bayesian network)",
     )
-    probabilities.add_argument(
+    group.add_argument(
         "--samples",
         metavar="FILE",
         type=Path,
         help="per-sample probabilities: .npy, .npz (may hold classes and "
         "image_id), or a table of one row per image and sample",
     )
-    probabilities.add_argument(
+    group.add_argument(
         "--axes",
         choices=("NTC", "TNC"),
         help="axes of --samples where its shape is ambiguous: N images, T samples, C classes",
     )
-    probabilities.add_argument(
+    group.add_argument(
         "--standard",
         metavar="FILE",
         type=Path,
         help="table of a standard network on the same images",
     )
-    pictures = parser.add_argument_group("images")
-    pictures.add_argument(
+
+
+def _add_images(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--image-root",
         metavar="DIR",
         type=Path,
         help="folder that the image paths start from (default: the folder of FILE)",
     )
-    pictures.add_argument(
+    group.add_argument(
         "--pixel-size",
         "--pixel-size-um",
         metavar="UM",

@@ -12,7 +12,7 @@ import json
 import math
 
 from bnn_core.base.methods import method_of
-from bnn_core.commands.flags import add_cache_flag, add_json_flag
+from bnn_core.commands.flags import add_cache_flag, add_json_flag, add_study_argument
 from bnn_core.study.catalogue import cache_root
 from bnn_core.study.folder import open_study
 from bnn_core.study.metrics import Estimate, study_metrics
@@ -22,7 +22,7 @@ _SHOWN = ("nll", "brier", "ece", "aurc", "auroc")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
+    add_study_argument(parser)
     add_cache_flag(parser)
     add_json_flag(parser)
 

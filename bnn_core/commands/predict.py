@@ -27,7 +27,7 @@ from typing import Any
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
-from bnn_core.commands.flags import add_cache_flag
+from bnn_core.commands.flags import add_cache_flag, add_study_argument
 from bnn_core.commands.table_flags import add_table_flags, dry_run, plate_options, scanned
 from bnn_core.commands.training_flags import (
     add_device_flags,
@@ -57,7 +57,7 @@ _UNSET = (None, [], ANCHORS[0])
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="name under the cache, or its folder")
+    add_study_argument(parser)
     parser.add_argument(
         "given", metavar="IMAGES", nargs="*", help="what to predict (none with --deploy alone)"
     )

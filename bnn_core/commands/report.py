@@ -11,7 +11,7 @@ same as that of the button in the app.
 import argparse
 from pathlib import Path
 
-from bnn_core.commands.flags import add_cache_flag
+from bnn_core.commands.flags import add_cache_flag, add_study_argument
 from bnn_core.figures.paper import write_paper
 from bnn_core.figures.report import write_report
 from bnn_core.study.catalogue import cache_root
@@ -19,7 +19,7 @@ from bnn_core.study.folder import open_study
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
+    add_study_argument(parser)
     parser.add_argument(
         "--out",
         metavar="FILE",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count
-from bnn_core.commands.flags import add_cache_flag
+from bnn_core.commands.flags import add_cache_flag, add_study_argument
 from bnn_core.review.importing import FlagImport, import_flags
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.catalogue import cache_root
@@ -25,7 +25,7 @@ MOST_PROBLEMS = 5
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
+    add_study_argument(parser)
     parser.add_argument("file", metavar="FILE", type=Path, help="exported list, edited or not")
     parser.add_argument(
         "--reviewer", metavar="NAME", help="who decided (default: your name on this machine)"
@@ -59,9 +59,9 @@ def run(args: argparse.Namespace) -> str:
     return _sentence(changes, len(events), reviewer, args)
 
 
-def _sentence(changes: FlagImport, taken: int, reviewer: str, args: argparse.Namespace) -> str:
+def _sentence(changes: FlagImport, imported: int, reviewer: str, args: argparse.Namespace) -> str:
     verb = "would be imported" if args.dry_run else "imported"
-    text = f"{count(taken, 'decision')} {verb} as decisions of {reviewer}; {changes.known:,} known already"
+    text = f"{count(imported, 'decision')} {verb} as decisions of {reviewer}; {changes.known:,} known already"
     if changes.older:
         text += f"; {changes.older:,} skipped, because there are newer decisions"
     if changes.replacing and not args.replace:

@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 
 from bnn_core.base.wording import percent
-from bnn_core.commands.flags import add_cache_flag, read_map
+from bnn_core.commands.flags import add_cache_flag, add_study_argument, read_map
 from bnn_core.study.catalogue import cache_root
 from bnn_core.study.folder import open_study
 from bnn_core.suspects.second_opinion import read_profiles, save_opinion
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="name under the cache, or a folder")
+    add_study_argument(parser)
     parser.add_argument(
         "features",
         metavar="FEATURES",

@@ -103,7 +103,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     app = Path(bnn_core.__file__).parents[1] / "app.py"
     if not app.is_file():
-        raise InputError(f"{app} is missing: the app runs from a copy of the whole repository")
+        raise InputError(f"{app} is missing: the app needs a complete copy of the repository")
     if not is_local(args.address) and not args.data_root:
         raise InputError(
             f"--address {args.address} opens the app to other machines: name the folders that "

@@ -52,7 +52,7 @@ def chosen_cluster(args: argparse.Namespace) -> Cluster | None:
     """The cluster of --ray; None without it. InputError where it does not answer."""
     if args.ray is None:
         if args.ray_gpus:
-            raise InputError("--ray-gpus goes with --ray")
+            raise InputError("--ray-gpus works only with --ray")
         return None
     cluster = Cluster(args.ray, args.ray_gpus)
     demand_cluster(cluster)

@@ -178,7 +178,9 @@ def read_field_table(root: Path) -> pd.DataFrame:
         fits &= parts[channel, 1] == fields["well"]
         fits &= parts[channel, 2] == parts[CHANNELS[0], 2]
         fits &= parts[channel, 3] == _CHANNEL_DIGIT[channel]
-    _demand(fits, fields, image_file, "files of another well, site or channel than the row says")
+    _demand(
+        fits, fields, image_file, "the well, site or channel of a file differs from that of the row"
+    )
     fields["site"] = parts[CHANNELS[0], 2]
     key = ["plate", "well", "site"]
     _demand(~fields.duplicated(key, keep=False), fields, image_file, "the same plate, well, site")

@@ -178,7 +178,7 @@ def _fetch(
         failures = 0 if _size(part) > furthest else failures + 1
         furthest = max(furthest, _size(part))
     raise InputError(
-        f"{url}: {attempts} tries in a row brought nothing new ({reason}); "
+        f"{url}: {attempts} attempts in a row received no new data ({reason}); "
         f"{_size(part):,} bytes are kept, run the same command again to continue"
     )
 

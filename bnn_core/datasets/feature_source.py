@@ -1,6 +1,5 @@
 """Measured features as a source for training: the same folder as of plate images, without pixels."""
 
-import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, write_json
 from bnn_core.base.wording import WARNING, count
@@ -37,10 +37,8 @@ def prepare_features(features: FeatureTable, folder: Path) -> PlateSource:
     A source made from the same features is kept. Pictures that cannot be read are noted; their rows
     stay.
     """
-    digest = hashlib.sha256(np.ascontiguousarray(features.values))
-    for part in (features.table.to_csv(), features.names, features.notes, features.anchor):
-        digest.update(json.dumps(part).encode())
-    key = digest.hexdigest()[:16]
+    parts = (features.table.to_csv(), features.names, features.notes, features.anchor)
+    key = short_digest(features.values, *(json.dumps(part).encode() for part in parts))
     if (folder / SOURCE_FILE).is_file():
         if source_key(folder) == key:
             return open_source(folder)

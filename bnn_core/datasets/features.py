@@ -14,7 +14,7 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.base.reading import NUMBERS, read_array
 from bnn_core.base.roots import readable
-from bnn_core.base.wording import WARNING, count, listed, percent
+from bnn_core.base.wording import WARNING, Noted, count, listed, percent
 from bnn_core.datasets.anchoring import ANCHORS, anchored
 from bnn_core.datasets.labelled_rows import RowOptions, as_path, labelled_rows
 from bnn_core.datasets.plate_roles import named_column
@@ -60,7 +60,7 @@ class FeatureOptions(RowOptions):
 
 
 @dataclass(frozen=True)
-class FeatureTable:
+class FeatureTable(Noted):
     """Rows of measured features, ready for training.
 
     table: as `PlateTable.table`; it has file columns only where the rows have pictures. values:
@@ -78,11 +78,6 @@ class FeatureTable:
     spread: list[float] | None
     note: str
     notes: list[str]
-
-    @property
-    def doubts(self) -> list[str]:
-        """The notes that probably mean a mistake."""
-        return [note for note in self.notes if note.startswith(WARNING)]
 
 
 def read_features(
@@ -169,7 +164,7 @@ def _read(path: Path, metadata: Path | None) -> tuple[pd.DataFrame, np.ndarray |
     if path.suffix.lower() != ".npy":
         if metadata is not None:
             raise InputError(
-                f"--metadata goes with an array (.npy); {path} has columns of metadata itself"
+                f"--metadata works only with an array (.npy); {path} has columns of metadata itself"
             )
         return read_table(path), None
     if metadata is None:

@@ -1,6 +1,5 @@
 """Which images each fold trains on and which it predicts. No group is ever on both sides."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.extra_rows import UNSEEN, unseen_copies
 
@@ -186,10 +186,9 @@ def unpredictable_rows(table: pd.DataFrame, folds: list[Fold]) -> np.ndarray:
 
 def description(folds: list[Fold]) -> str:
     """16 hex digits over which rows each fold trains on and predicts: two studies' folds agree."""
-    digest = hashlib.sha256()
-    for fold in folds:
-        digest.update(fold.train.tobytes() + b"|" + fold.predict.tobytes() + b"\n")
-    return digest.hexdigest()[:16]
+    return short_digest(
+        *(fold.train.tobytes() + b"|" + fold.predict.tobytes() + b"\n" for fold in folds)
+    )
 
 
 def _scored_groups(table: pd.DataFrame) -> pd.Series:

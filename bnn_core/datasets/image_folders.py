@@ -157,9 +157,7 @@ def _table_in(folder: Path) -> str:
     tables = [n for n in sorted(os.listdir(folder)) if n.lower().endswith(TABLE_ENDINGS)]
     if not tables:
         return ""
-    return (
-        f"; or is the table meant that lies there? Give {folder / tables[0]} instead of the folder"
-    )
+    return f"; to use the table in this folder, give {folder / tables[0]}"
 
 
 def _classes_in(paths: Sequence[str]) -> str:

@@ -91,7 +91,7 @@ def download_torchvision_set(name: str, root: Path) -> str:
     except (RuntimeError, urllib.error.URLError, ValueError, EOFError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())  # torchvision lists its mirrors on lines of their own
         raise InputError(
-            f"{name} could not be fetched whole ({reason}); run the same command again "
+            f"{name} could not be downloaded completely ({reason}); run the same command again "
             f"or put its files in {root}/{name.upper()}/raw"
         ) from error
     except OSError as error:

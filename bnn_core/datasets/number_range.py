@@ -33,10 +33,14 @@ def set_range(
         ThreadPoolExecutor(workers) as pool,
         tqdm(total=len(files), desc="range of numbers", unit="file") as bar,
     ):
-        for found in pool.map(_extremes, files):
+        for extremes in pool.map(_extremes, files):
             bar.update()
-            if found is not None:
-                low, high, whole = min(low, found[0]), max(high, found[1]), whole and found[2]
+            if extremes is not None:
+                low, high, whole = (
+                    min(low, extremes[0]),
+                    max(high, extremes[1]),
+                    whole and extremes[2],
+                )
     fits = low >= 0 and (high <= 1 or (whole and high <= TOP))
     if fits or not low < high:
         return None, []

@@ -61,7 +61,7 @@ def read_given(source: Path | FolderScan, path: Path, options: PlateOptions) -> 
     path: how messages name it. Raises InputError as `plates.read_plate`.
     """
     raw, names, root, notes = _fields(source, path, options)
-    own = {
+    columns_here = {
         name: column
         for name, column in (options.columns or {}).items()
         if not (options.layout or options.metadata)
@@ -69,9 +69,9 @@ def read_given(source: Path | FolderScan, path: Path, options: PlateOptions) -> 
         or column_like(column, raw.columns) is not None
     }
     with naming(path):
-        raw, more = one_row_per_field(raw, own)
+        raw, more = one_row_per_field(raw, columns_here)
         notes += more
-        mapped, column_map = map_columns(raw, own)
+        mapped, column_map = map_columns(raw, columns_here)
     mapped, channels, more = pick_channels(mapped, column_map, options.channels or names, path)
     notes += [*column_map.notes, *more]
     files = [c for c in mapped if c == "path" or c.startswith("path_")]
@@ -87,7 +87,7 @@ def read_given(source: Path | FolderScan, path: Path, options: PlateOptions) -> 
         path,
         layout=options.layout,
         metadata=options.metadata,
-        columns={k: v for k, v in (options.columns or {}).items() if k not in own},
+        columns={k: v for k, v in (options.columns or {}).items() if k not in columns_here},
         wanted=(options.label, options.group, options.batch),
     )
     return Given(raw, mapped, files, channels, root, column_map.describe(), notes + more)
@@ -99,7 +99,7 @@ def as_source(path: Path, options: PlateOptions) -> Path | FolderScan:
         return scan_folder(path, options.pattern)
     for flag in ("pattern", "planes", "time"):
         if getattr(options, flag):
-            raise InputError(f"--{flag} goes with a folder of images; {path} is none")
+            raise InputError(f"--{flag} works only with a folder of images; {path} is not one")
     return path
 
 
@@ -109,7 +109,7 @@ def _fields(
     """One row per field or channel, names of the channels, the folder of the files, notes."""
     if isinstance(source, FolderScan):
         if options.images is not None:
-            raise InputError(f"--images goes with a table; {path} holds the images itself")
+            raise InputError(f"--images works only with a table; {path} holds the images itself")
         raw, notes = source.fields(options.planes, options.time)
         return raw, source.channels or None, source.root, notes
     root = readable(options.images or path.parent).resolve()

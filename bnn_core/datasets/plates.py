@@ -4,7 +4,7 @@ Column names are BBBC's, CellProfiler's or plain ones (`bnn_core.tables.columns`
 label are predicted and never counted. No compound is special unless it is named as the control.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import goes_with_a_job
-from bnn_core.base.wording import WARNING
+from bnn_core.base.wording import Noted
 from bnn_core.datasets.image_folders import FolderScan
 from bnn_core.datasets.labelled_rows import labelled_rows
 from bnn_core.datasets.number_range import set_range
@@ -22,19 +22,6 @@ from bnn_core.datasets.plate_roles import named_column
 from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.images.addresses import is_there
-
-
-def load_plate(
-    source: Path | FolderScan, folder: Path, *, workers: int | None = None, **options: Any
-) -> PlateSource:
-    """Read a table or folder of images into a source, prepared in `folder`.
-
-    options: fields of `PlateOptions` and `ImageOptions`. Raises InputError as `read_plate` and
-    `prepare_source`.
-    """
-    asked = {f.name: options.pop(f.name) for f in fields(PlateOptions) if f.name in options}
-    plates = read_plate(source, **asked)
-    return prepare_plates(plates, folder, ImageOptions(**options), workers=workers)
 
 
 def prepare_plates(
@@ -68,7 +55,7 @@ def prepare_plates(
 
 
 @dataclass(frozen=True)
-class PlateTable:
+class PlateTable(Noted):
     """A table of images as it was read; no image was opened.
 
     table: image_id, label (None without one), role, group, metadata, and `path` or `path_<channel>`
@@ -81,11 +68,6 @@ class PlateTable:
     channels: list[str] | None
     root: Path
     notes: list[str]
-
-    @property
-    def doubts(self) -> list[str]:
-        """The notes that probably mean a mistake."""
-        return [note for note in self.notes if note.startswith(WARNING)]
 
     def files(self) -> list[Path]:
         """The addresses of all images (`images.addresses`)."""

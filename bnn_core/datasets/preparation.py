@@ -4,7 +4,6 @@ A finished plate is kept on disk, so an interrupted run continues with the next 
 put on the quarantine list and never stops the run, unless more than half are bad.
 """
 
-import hashlib
 import json
 import shutil
 from collections import Counter
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, read_json, write_json
 from bnn_core.datasets.source_notes import (
@@ -108,7 +108,7 @@ def prepare_source(
         "size": size,
         "normalise": normalise,
         "plates": [job.key for job in jobs],
-        "table": _digest(table.to_csv()),
+        "table": short_digest(table.to_csv().encode()),
         "classes": list(classes),
         "pixel_size_um": scaling.pixel_size_um,
         "notes": list(notes),
@@ -118,7 +118,7 @@ def prepare_source(
         wanted["intensities"] = list(intensities)
     if travels:
         wanted["travels"] = True
-    key = _digest(json.dumps(wanted, sort_keys=True))
+    key = short_digest(json.dumps(wanted, sort_keys=True).encode())
     if (folder / SOURCE_FILE).is_file():
         if source_key(folder) == key:
             return open_source(folder)
@@ -171,9 +171,8 @@ def plate_jobs(
     for plate, positions in sorted(_positions_by(plates.astype(str).to_numpy()).items()):
         files = [[image_root / path if path else None for path in paths[i]] for i in positions]
         stamps = [[str(path), *(stamp(path) if path else (0, 0))] for f in files for path in f]
-        jobs.append(
-            PlateJob(plate, positions, files, _digest(json.dumps([plate, stamps, intensities])))
-        )
+        key = short_digest(json.dumps([plate, stamps, intensities]).encode())
+        jobs.append(PlateJob(plate, positions, files, key))
     return jobs
 
 
@@ -274,7 +273,7 @@ def _read_all(
                 [size, per_image, channels, shape]
                 + [level and level[name].tolist() for name in ("limits", "shown")]
             )
-            path = folder / f"block-{_digest(job.key + stamp)}.npz"
+            path = folder / f"block-{short_digest((job.key + stamp).encode())}.npz"
             bar.update(len(job.files) - len(good))
             if path.is_file():
                 bar.update(len(good))
@@ -391,7 +390,3 @@ def contrast_rows(
         }
         for c, channel in enumerate(channels)
     ]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

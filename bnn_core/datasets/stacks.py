@@ -39,7 +39,7 @@ def one_per_channel(
     notes += more
     keys = [c for c in files if c not in _PARTS]
     field = pd.MultiIndex.from_frame(files[keys].astype(object).fillna("")).factorize()[0]
-    _demand_single(files, field, root, planes)
+    _demand_single(files, field, root)
     first = ~pd.Series(field, index=files.index).duplicated()
     table = files.loc[first, [k for k in keys if (files[k].fillna("") != "").any()]]
     table.index = pd.RangeIndex(1, len(table) + 1)
@@ -124,7 +124,7 @@ def _one_plane(
     return files[chosen], [f"plane {planes} of {len(names)} in depth (--planes {planes})"]
 
 
-def _demand_single(files: pd.DataFrame, field, root: Path, planes: str | None) -> None:
+def _demand_single(files: pd.DataFrame, field, root: Path) -> None:
     """Refuse two files that are the same channel and plane of one field."""
     parts = files.assign(field=field)[["field", "channel", "plane"]]
     double = parts.duplicated(keep=False).to_numpy()

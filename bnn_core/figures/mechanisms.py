@@ -74,7 +74,7 @@ def score_histogram(
         middle = [sum(bins.edges(bin_number)) / 2 for bin_number in part["bin"]]
         mark = " (the label)" if name == label else ""
         text = [
-            f"{name}{mark}<br>{_range(bins, bin_number)}: {n:,}"
+            f"{name}{mark}<br>{bins.edges_text(bin_number)}: {n:,}"
             for bin_number, n in zip(part["bin"], part["n"], strict=True)
         ]
         figure.add_trace(
@@ -172,8 +172,3 @@ def _free_height(
         if start < other[1] and other[0] < end and abs(y - other[2]) < line:
             y = other[2] + line
     return y
-
-
-def _range(bins: Bins, bin_number: int) -> str:
-    low, high = bins.edges(int(bin_number))
-    return f"{low:.3g} to {high:.3g}"

@@ -43,7 +43,7 @@ def group_histograms(
                 unselected={"marker": {"opacity": 0.55}},
                 customdata=[[group, "", int(b), ""] for b in part["bin"]],
                 hovertext=[
-                    f"{names[group]}<br>{_range(bins, b)}: {percent(s, 1)}, {n:,} images"
+                    f"{names[group]}<br>{bins.edges_text(b)}: {percent(s, 1)}, {n:,} images"
                     for b, s, n in zip(part["bin"], part["share"], part["n"], strict=True)
                 ],
                 hovertemplate="%{hovertext}<extra></extra>",
@@ -105,7 +105,7 @@ def strips(
                     [group, k, int(b), ""] for k, b in zip(part["kind"], part["bin"], strict=True)
                 ],
                 hovertext=[
-                    f"{k}, {_range(bins, b)}: {n:,} ({percent(s)})"
+                    f"{k}, {bins.edges_text(b)}: {n:,} ({percent(s)})"
                     for k, b, n, s in zip(
                         part["kind"], part["bin"], part["n"], part["share"], strict=True
                     )
@@ -263,7 +263,7 @@ def one_kind(
                     for b, p in zip(part["bin"], part["predicted"], strict=True)
                 ],
                 hovertext=[
-                    f"predicted as {p}, {_range(bins, b)}: {n:,}"
+                    f"predicted as {p}, {bins.edges_text(b)}: {n:,}"
                     for b, p, n in zip(part["bin"], part["predicted"], part["n"], strict=True)
                 ],
                 hovertemplate="%{hovertext}<extra></extra>",
@@ -283,8 +283,3 @@ def _axis(score: str) -> str:
     return (
         f"{SCORES[score].title} (surer to the {'right' if SCORES[score].direction > 0 else 'left'})"
     )
-
-
-def _range(bins: Bins, bin_number: int) -> str:
-    low, high = bins.edges(int(bin_number))
-    return f"{low:.3g} to {high:.3g}"

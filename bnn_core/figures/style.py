@@ -7,6 +7,7 @@ figures are transparent and independent of the theme; text and grid lines have i
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from bnn_core.base.methods import METHODS, UNKNOWN_COLOUR
@@ -39,6 +40,11 @@ def faded(colour: str, opacity: float) -> str:
     """A "#rrggbb" colour as rgba with `opacity` in [0, 1]."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {opacity:g})"
+
+
+def hover_names(column: pd.Series) -> pd.Series:
+    """Names as hover text; Plotly reads a text that looks like a tag as a tag."""
+    return column.astype(object).fillna("none").astype(str).str.replace("<", "&lt;")
 
 
 def density_heatmap(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> go.Heatmap:

@@ -34,7 +34,7 @@ def scatter(table: pd.DataFrame, axes: tuple[str, str], labels: Mapping[str, str
                     name=f"{labels[change]} ({len(part):,})",
                     customdata=part["row_first"],
                     # Plotly reads a text that looks like a tag as a tag.
-                    text=part["image_id"].astype(str).str.replace("<", "&lt;"),
+                    text=style.hover_names(part["image_id"]),
                     hovertemplate="%{text}<br>%{x:.2f}, %{y:.2f}<extra></extra>",
                 )
             )

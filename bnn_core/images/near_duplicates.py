@@ -54,7 +54,7 @@ def near_duplicates(pictures: Iterable[bytes | None]) -> np.ndarray:
 def _close_hashes(hashes: np.ndarray) -> np.ndarray:
     """Pairs of hashes that share a quarter and differ in at most MOST_BITS bits: all that differ in
     up to 3 bits, most of those that differ in 4."""
-    found = [np.empty((0, 2), dtype=np.int64)]
+    pairs = [np.empty((0, 2), dtype=np.int64)]
     for shift in (0, 16, 32, 48):
         quarter = (hashes >> np.uint64(shift)) & np.uint64(0xFFFF)
         order = np.argsort(quarter, kind="stable")
@@ -64,5 +64,5 @@ def _close_hashes(hashes: np.ndarray) -> np.ndarray:
             if 1 < len(group) <= _MOST_ALIKE:
                 i, j = np.triu_indices(len(group), 1)
                 close = np.bitwise_count(hashes[group[i]] ^ hashes[group[j]]) <= MOST_BITS
-                found.append(np.sort(np.stack([group[i[close]], group[j[close]]], axis=1)))
-    return np.unique(np.concatenate(found), axis=0)
+                pairs.append(np.sort(np.stack([group[i[close]], group[j[close]]], axis=1)))
+    return np.unique(np.concatenate(pairs), axis=0)

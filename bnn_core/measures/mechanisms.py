@@ -35,6 +35,11 @@ class Bins(NamedTuple):
         width = (self.high - self.low) / self.count
         return self.low + index * width, self.low + (index + 1) * width
 
+    def edges_text(self, index: int) -> str:
+        """The edges of one bin as text: "0.94 to 0.96"."""
+        low, high = self.edges(int(index))
+        return f"{low:.3g} to {high:.3g}"
+
 
 class Dose(NamedTuple):
     """A compound at one concentration (nan: unknown): its rows and the scored and right ones."""

@@ -24,10 +24,6 @@ class GaussianPrior:
 
     sigma: float = 1.0
 
-    def log_prob(self, w: Tensor) -> Tensor:
-        """Log density of each weight."""
-        return _log_normal(w, self.sigma)
-
     def kl_and_gradient(
         self, mu: Tensor, sigma: Tensor, eps: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -49,13 +45,6 @@ class MixturePrior:
     pi: float = 0.5
     sigma1: float = 1.0
     sigma2: float = math.exp(-6)
-
-    def log_prob(self, w: Tensor) -> Tensor:
-        """Log density of each weight."""
-        return torch.logaddexp(
-            _log_normal(w, self.sigma1) + math.log(self.pi),
-            _log_normal(w, self.sigma2) + math.log1p(-self.pi),
-        )
 
     def kl_and_gradient(
         self, mu: Tensor, sigma: Tensor, eps: Tensor | None = None
@@ -137,7 +126,3 @@ class _KL(torch.autograd.Function):
 def kl_divergence(network: nn.Module, prior: Prior | PlacedPrior) -> Tensor:
     """KL(q || prior) in nats, summed once over all Bayesian weights of a network; scalar."""
     return prior.kl_divergence(*posterior(network))
-
-
-def _log_normal(w: Tensor, sigma: float) -> Tensor:
-    return -0.5 * (w / sigma).square() - math.log(sigma) - 0.5 * math.log(2 * math.pi)

@@ -5,7 +5,6 @@ on the block, not on their number, and an interrupted run continues. What the st
 images stays as it is, bit by bit.
 """
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
 from bnn_core.base.wording import count
@@ -277,10 +277,8 @@ def _set_rows(study: Study, sets: Sequence[ImageSet], role: str | None) -> list[
 
 def _digest(images: ImageSet) -> str:
     """16 hex digits over identities, labels and files of a set: another set is not resumed."""
-    digest = hashlib.sha256()
-    for column in (images.ids, images.labels, () if images.files is None else images.files):
-        digest.update("\x1f".join(map(str, column)).encode() + b"\x1e")
-    return digest.hexdigest()[:16]
+    columns = (images.ids, images.labels, () if images.files is None else images.files)
+    return short_digest(*("\x1f".join(map(str, c)).encode() + b"\x1e" for c in columns))
 
 
 def _set_keys(study: Study, sets: Sequence[ImageSet]) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _summary(
     method: str,
     added: pd.DataFrame,
 ) -> pd.DataFrame:
-    own = study.summary(method)
+    earlier = study.summary(method)
     parts = [
         summarise(
             block_moments(making, block, method, sets),
@@ -148,11 +148,11 @@ def _summary(
         if len(block_rows(making, block))
     ]
     if not parts:
-        return own
+        return earlier
     ids = pd.DataFrame({"image_id": added["image_id"]})
-    both = _below(own, pd.concat([ids, pd.concat(parts, ignore_index=True)], axis=1))
+    both = _below(earlier, pd.concat([ids, pd.concat(parts, ignore_index=True)], axis=1))
     known = np.zeros(len(both), dtype=bool)
-    known[: len(own)] = known_images(study.table(method))
+    known[: len(earlier)] = known_images(study.table(method))
     return with_unlikeness(both, known)
 
 

@@ -126,8 +126,8 @@ def _parts(table: pd.DataFrame) -> tuple[list[tuple[str, ...]], list[tuple[str, 
 
 def _predicted(table: pd.DataFrame, fold: Fold) -> np.ndarray:
     """The rows of a fold's own groups: it also predicts groups that no fold leaves out."""
-    own = table["group"].astype(str).isin(fold.held_out).to_numpy()
-    return fold.predict[own[fold.predict]]
+    held_out = table["group"].astype(str).isin(fold.held_out).to_numpy()
+    return fold.predict[held_out[fold.predict]]
 
 
 def evenly(rows: np.ndarray, most: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Blocks of a set of images that are as the networks take them: a folder, an .npz, idx files."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.digests import short_digest
 from bnn_core.datasets.image_sets import ImageSet
 from bnn_core.images.decoding import read_bytes
 from bnn_core.images.rendering import channel_colours, default_channels, thumbnail
@@ -46,7 +46,7 @@ class ImageSetBlock:
         hashes = (
             content_hashes(images)
             if files is None
-            else [hashlib.sha256(read_bytes(file)).hexdigest()[:16] for file in files]
+            else [short_digest(read_bytes(file)) for file in files]
         )
         colours = channel_colours(self.channels or default_channels(self.shape[0]))
         pictures = [_thumbnail(image, colours) for image in images]

@@ -1,6 +1,5 @@
 """New rows of measured features for a finished study: scaled as in training, predicted, added to it."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
 from bnn_core.base.wording import count
@@ -163,6 +163,4 @@ def _rows(study: Study, features: FeatureTable, name: str, role: str | None) -> 
 
 
 def _digest(features: FeatureTable) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(features.values))
-    digest.update(features.table.to_csv().encode())
-    return digest.hexdigest()[:16]
+    return short_digest(features.values, features.table.to_csv().encode())

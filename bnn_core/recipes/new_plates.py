@@ -1,6 +1,5 @@
 """New plates for a finished study: read as in training, predicted plate by plate, added to it."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json
 from bnn_core.base.wording import count, listed
@@ -320,4 +320,4 @@ def _append(making: Path, about: Sequence[dict[str, Any]], lost: Sequence[dict[s
 
 
 def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+    return short_digest(json.dumps(value).encode())

@@ -256,6 +256,6 @@ def _demand_crops(choice: MethodChoice, size: int) -> None:
     if larger:
         tell(
             f"WARNING: images of {size} pixels are smaller than the preset's crops of "
-            f"{max(larger.values())}: whole images are trained on, and cells may be too small to "
+            f"{max(larger.values())}: training uses whole images, and cells may be too small to "
             "distinguish (--size)"
         )

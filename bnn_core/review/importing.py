@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.timing import parsed_time
 from bnn_core.base.wording import listed
 from bnn_core.review import state, store
 from bnn_core.review.exporting import NOT_IN_STUDY, restore
@@ -168,10 +169,7 @@ def _event(row: Mapping[str, str], study: Study, reviewer: str) -> Event | str:
 
 
 def _time(cell: str) -> str:
-    try:
-        time = datetime.fromisoformat(cell)
-    except ValueError:
-        time = None
+    time = parsed_time(cell)
     if time is None or time.tzinfo is None:
         raise InputError(f"time '{cell}' is not a UTC time like 2024-05-31T12:00:00.000Z")
     return iso_time(time)

@@ -11,11 +11,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.timing import parsed_time
 
 LOG_SCHEMA = 1
 #: "bnnr" in the file's header marks a review log among SQLite files.
@@ -165,7 +165,7 @@ def checked_rows(rows: list[tuple], kinds: str) -> list[tuple]:
         odd = [
             value for value, kind in zip(row, wanted, strict=True) if not isinstance(value, kind)
         ]
-        odd = odd or [row[i] for i in times if not _is_time(row[i])]
+        odd = odd or [row[i] for i in times if not _is_zoned(row[i])]
         if odd:
             raise sqlite3.DatabaseError(
                 f"malformed: {ascii(odd[0])[:60]} in a row of {ascii(row[0])[:60]}"
@@ -173,11 +173,9 @@ def checked_rows(rows: list[tuple], kinds: str) -> list[tuple]:
     return rows
 
 
-def _is_time(text: str) -> bool:
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
+def _is_zoned(text: str) -> bool:
+    time = parsed_time(text)
+    return time is not None and time.tzinfo is not None
 
 
 @contextmanager

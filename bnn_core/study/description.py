@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -11,6 +10,7 @@ from bnn_core.base.errors import RESTORE, InputError
 from bnn_core.base.files import read_json
 from bnn_core.base.limits import LONGEST_NAME, MOST_ROWS
 from bnn_core.base.schema import Rule, problem_of
+from bnn_core.base.timing import parsed_time
 
 STUDY_SCHEMA = 1
 
@@ -24,14 +24,6 @@ def _is_inside(text: str) -> bool:
     """Whether a text is a relative path that stays in the folder."""
     parts = PurePosixPath(text).parts
     return bool(parts) and not text.startswith("/") and ".." not in parts and "\\" not in text
-
-
-def _is_time(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _distinct(values: list) -> bool:
@@ -121,7 +113,12 @@ class Description(Versioned):
     classes: Names
     methods: Annotated[dict[Name, MethodSettings], Rule("at least one method", bool)]
     rows: Annotated[int, Rule(f"a number up to {MOST_ROWS:,}", lambda n: 0 <= n <= MOST_ROWS)]
-    created: Annotated[str, Rule("a time such as 2026-11-26T04:56:25+00:00", _is_time)]
+    created: Annotated[
+        str,
+        Rule(
+            "a time such as 2026-11-26T04:56:25+00:00", lambda text: parsed_time(text) is not None
+        ),
+    ]
     fingerprint: Words
     roles: NotRequired[dict[str, Count] | None]
     levels: NotRequired[list[str] | None]

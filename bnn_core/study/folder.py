@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bnn_core.base.digests import short_digest
 from bnn_core.base.files import atomic_path
 from bnn_core.study.catalogue import demand_study, study_path
 from bnn_core.study.description import read_description, stamp_of
@@ -67,9 +68,7 @@ def fingerprint(images: pd.DataFrame) -> str:
 
 def content_hashes(images: np.ndarray) -> list[str]:
     """16 hex digits per image over its pixel values."""
-    return [
-        hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()[:16] for image in images
-    ]
+    return [short_digest(image) for image in images]
 
 
 def pack_thumbnails(folder: Path, thumbnails: Iterable[bytes | None]) -> None:

@@ -59,7 +59,7 @@ def study_lock(out: Path) -> Iterator[None]:
 def demand_name(name: str) -> None:
     """InputError for a study's name that no file system takes."""
     if name in ("", ".."):
-        raise InputError("the study's folder has no name: give its whole path")
+        raise InputError("the study's folder has no name: give its full path")
     if (length := len(os.fsencode(name))) > MOST_NAME:
         raise InputError(
             f"the name '{name[:30]}…' of the study has {length} bytes, and at most {MOST_NAME} are "

@@ -114,7 +114,7 @@ def read_history(path: Path) -> pd.DataFrame:
 
 def _demand_rows(path: Path, count: int, rows: int) -> None:
     if count != rows:
-        raise InputError(f"{path} has {count:,} rows, study.json says {rows:,}; {RESTORE}")
+        raise InputError(f"{path} has {count:,} rows, study.json has {rows:,}; {RESTORE}")
 
 
 def _is_of(values: pd.Series, kind: str) -> bool:

@@ -77,5 +77,9 @@ def unchecked_line(explanations: Sequence[Explanation]) -> str:
     if needs:
         text += f": needs {', '.join(needs)}"
     if too_few:
-        text += f" ({too_few} for lack of others to compare with)" if needs else ": too few data"
+        text += (
+            f" ({too_few} because there are no others to compare with)"
+            if needs
+            else ": too few data"
+        )
     return text

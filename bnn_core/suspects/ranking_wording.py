@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bnn_core.base.wording import be, count, percent, short
+from bnn_core.base.wording import be, count, percent, short, two_digits
 from bnn_core.suspects.suspect import Suspect
 
 #: Why the class that a suspect looks like need not be the most frequent prediction.
@@ -74,8 +74,3 @@ def interval_text(row: Mapping[str, Any]) -> str:
 def has_interval(row: Mapping[str, Any]) -> bool:
     """Whether the interval of a row of `ranking.rank` excludes any score at all."""
     return bool(np.isfinite(row["low"]) and (row["low"] > -1 or row["high"] < 1))
-
-
-def two_digits(value: float) -> str:
-    """A score as text; a value that rounds to zero has no sign."""
-    return f"{round(value, 2) + 0.0:.2f}"

@@ -5,7 +5,6 @@ predicted by a model that was trained without it. If it predicts the same wrong 
 is not the only cause.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.reading import read_parquet, read_parquet_note
@@ -112,7 +112,7 @@ def read_profiles(path: Path, overrides: Mapping[str, str] | None = None) -> Pro
             f"{path} has {len(names)} complete numeric columns besides the metadata; "
             "at least 2 measured features are needed, one row per well or image"
         )
-    digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:16]
+    digest = short_digest(values)
     kept = [c for c in _CARRIED if c in rows]
     return Profiles(
         rows[kept].reset_index(drop=True),

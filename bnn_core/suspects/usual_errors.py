@@ -58,7 +58,7 @@ class UsualErrors:
 
         Tables are (C, G) here: numpy is quick where the last axis is long.
         """
-        own = (self.labels, np.arange(len(self.means)))
+        at_labels = (self.labels, np.arange(len(self.means)))
         w = np.ones(len(self.means)) if weights is None else weights
         w = w.astype(self.means.dtype)
         right, wrong, owned = self._columns
@@ -70,15 +70,15 @@ class UsualErrors:
         others = np.maximum(pulled.sum(axis=0) - pulled, 1e-12)
         by_label = labelled @ wrong.T
         total = by_label.sum(axis=1)[:, None] + prior
-        total[own] -= w * wrong.sum(axis=0)
+        total[at_labels] -= w * wrong.sum(axis=0)
         scale = (1 - p_label) / np.maximum(total, 1e-12)
         of_prior = scale * prior / others
         # A compound never counts for itself.
         of_label = by_label.T[:, self.labels] - w * wrong
-        of_label *= scale[own]
-        of_label += of_prior[own] * pulled
+        of_label *= scale[at_labels]
+        of_label += of_prior[at_labels] * pulled
         of_label = np.maximum(of_label, 0)
-        of_label[own] = p_label[own]
+        of_label[at_labels] = p_label[at_labels]
         return Terms(of_label.T, by_label, p_label, of_prior, pulled, scale)
 
     def single(self) -> "UsualErrors":

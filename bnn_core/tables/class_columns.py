@@ -137,8 +137,8 @@ def marks_of(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     for j, column in enumerate(columns):
         values = table[column]
         numbers = pd.to_numeric(values, errors="coerce").astype(np.float64)
-        said = values.astype("str").str.strip().str.lower().map(words)
-        marks[:, j] = numbers.where(numbers.notna(), said)
+        from_words = values.astype("str").str.strip().str.lower().map(words)
+        marks[:, j] = numbers.where(numbers.notna(), from_words)
     return marks
 
 

@@ -64,7 +64,7 @@ def _grids(path: Path) -> list[tuple[str, str, dict[str, str]]]:
         sheets = {"": _text_cells(path)}
     else:
         return []
-    found = []
+    grids = []
     for sheet, rows in sheets.items():
         title = sheet
         for i, row in enumerate(rows):
@@ -75,8 +75,8 @@ def _grids(path: Path) -> list[tuple[str, str, dict[str, str]]]:
             if columns:
                 values = _values(rows[i + 1 :], columns)
                 if values:
-                    found.append((*_meaning(row[0], title, sheet), values))
-    return found
+                    grids.append((*_meaning(row[0], title, sheet), values))
+    return grids
 
 
 def _meaning(corner: str, title: str, sheet: str) -> tuple[str, str]:

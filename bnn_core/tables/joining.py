@@ -99,7 +99,7 @@ def _partners(
         and set(theirs) <= set(metadata)
         and table[list(ours)].notna().all(axis=1).any()
         and metadata[list(theirs)].notna().all(axis=1).any()
-        and not (ours == ("well",) and _several_plates(table, metadata))
+        and not (ours == ("well",) and _several_plates(metadata))
     ]
     if not possible:
         raise InputError(
@@ -124,7 +124,7 @@ def _partners(
     )
 
 
-def _several_plates(table: pd.DataFrame, metadata: pd.DataFrame) -> bool:
+def _several_plates(metadata: pd.DataFrame) -> bool:
     """Whether wells alone do not tell: the metadata name plates, and several."""
     return "plate" in metadata and metadata["plate"].nunique() > 1
 

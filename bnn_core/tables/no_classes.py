@@ -42,10 +42,10 @@ def why_no_classes(main: SourceTable, labels: pd.Series, predicted: str | None) 
         _percent(table, free),
         _long_halves(main),
         _one_class(table, free, labels),
-        _top_one(table, shares, predicted),
+        _top_one(shares, predicted),
         _marks(table, shares),
         _short_sums(table, shares),
-        _other_scale(table, numbers, shares, labels),
+        _other_scale(numbers, shares, labels),
         _features(numbers),
         _one_share(shares, predicted),
         _outside(numbers, shares),
@@ -125,7 +125,7 @@ def _one_class(table: pd.DataFrame, free: list[str], labels: pd.Series) -> str:
     )
 
 
-def _top_one(table: pd.DataFrame, shares: list[str], predicted: str | None) -> str:
+def _top_one(shares: list[str], predicted: str | None) -> str:
     scores = [c for c in shares if _CONFIDENCE.fullmatch(plain_name(c))]
     if predicted is None or not scores:
         return ""
@@ -157,9 +157,7 @@ def _short_sums(table: pd.DataFrame, shares: list[str]) -> str:
     )
 
 
-def _other_scale(
-    table: pd.DataFrame, numbers: list[str], shares: list[str], labels: pd.Series
-) -> str:
+def _other_scale(numbers: list[str], shares: list[str], labels: pd.Series) -> str:
     others = [c for c in numbers if c not in shares]
     classes = labels.dropna().nunique()
     if len(others) < 2 or len(others) != classes:

@@ -159,9 +159,9 @@ def spread_columns(
     overrides: list[dict[str, str]] = [{} for _ in tables]
     for canonical, source in asked.items():
         columns = [column_like(source, table.columns) if source else source for table in tables]
-        place = next((i for i, column in enumerate(columns) if column is not None), None)
+        first = next((i for i, column in enumerate(columns) if column is not None), None)
         if overrides:
-            overrides[place or 0][canonical] = source if place is None else columns[place]
+            overrides[first or 0][canonical] = source if first is None else columns[first]
     return overrides
 
 

@@ -31,8 +31,8 @@ def standard_softmax(
     """Mean softmax (N, C) of the standard network, in the order of `images` and `classes`."""
     if options.method == "standard":
         raise InputError(
-            "--standard gives a second network beside --method standard; name the "
-            "first (vi, dropout, ensemble, laplace)"
+            "--standard adds a standard network, so --method standard is one too many; name the "
+            "method of the first table (vi, dropout, ensemble, laplace)"
         )
     path = Path(options.standard)
     raw = read_table(path)

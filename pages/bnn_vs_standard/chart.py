@@ -9,6 +9,7 @@ import streamlit as st
 
 from bnn_core.base.scores import SCORES
 from bnn_core.figures import scatter
+from bnn_core.figures.style import hover_names
 from bnn_core.measures import selection
 from bnn_core.measures.agreement import Plane, Scale, plane
 from bnn_core.study.folder import Study
@@ -97,21 +98,17 @@ def drawing_of(
 def hover_text(bayes: pd.DataFrame, standard: pd.DataFrame, up: Scale, across: Scale) -> pd.Series:
     """The hover text of each point: image, label, both predictions and scores."""
 
-    def names(column: pd.Series) -> pd.Series:
-        # Plotly reads a text that looks like a tag as a tag.
-        return column.astype(object).fillna("none").astype(str).str.replace("<", "&lt;")
-
     def network(table: pd.DataFrame, scale: Scale) -> pd.Series:
         return (
-            names(table["predicted"])
+            hover_names(table["predicted"])
             + f", {SCORES[scale.score].symbol} "
             + table[scale.score].map("{:.4f}".format)
         )
 
     return (
-        names(bayes["image_id"])
+        hover_names(bayes["image_id"])
         + "<br>label "
-        + names(bayes["label"])
+        + hover_names(bayes["label"])
         + "<br>Bayesian: "
         + network(bayes, up)
         + "<br>standard: "

@@ -22,7 +22,7 @@ SAME, RAW = "same score", "raw softmax, as in the paper"
 PLAIN, STRETCHED = "plain", "sure end stretched"
 ONE_METHOD = """This study has {has}. This page also needs {lacks}, trained on the same images.
 `bnn study` trains both. For predictions made elsewhere: `bnn import --help`."""
-#: What is selected in the chart, in the address, see `gestures.as_text`.
+#: What is selected in the chart, in the address, see `gestures.selection_text`.
 SELECTED = "selected"
 #: The chosen corner, in the address: "<corner>.<outcome>".
 CORNER = "corner"
@@ -189,7 +189,7 @@ def chart_key() -> str:
 def put_selected(study: Study) -> None:
     """Put a gesture in the chart into the address, in place of a corner; a callback."""
     clear_corners()
-    text = gestures.as_text(st.session_state[chart_key()]["selection"], study)
+    text = gestures.selection_text(st.session_state[chart_key()]["selection"], study)
     if text:
         st.query_params[SELECTED] = text
     else:

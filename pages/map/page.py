@@ -7,7 +7,15 @@ import streamlit as st
 
 from bnn_core.base.scores import SCORES
 from bnn_core.figures import image_map as figures
-from bnn_core.figures.style import BAYESIAN, CLASS_COLOURS, RIGHT, UNKNOWN, WRONG, chart_config
+from bnn_core.figures.style import (
+    BAYESIAN,
+    CLASS_COLOURS,
+    RIGHT,
+    UNKNOWN,
+    WRONG,
+    chart_config,
+    hover_names,
+)
 from bnn_core.measures import selection
 from bnn_core.recipes.image_map import MAP_SOURCES, source_of, study_map
 from bnn_core.study.folder import Study
@@ -37,7 +45,7 @@ COLOURINGS = {
 }
 NO_LABEL, OTHERS, UNDECIDED = "no label", "others", "not decided"
 VERDICTS = {"not counted": UNKNOWN, "right": RIGHT, "wrong": WRONG}
-#: Parameter of the address: what is selected, see `gestures.as_text`.
+#: Parameter of the address: what is selected, see `gestures.selection_text`.
 SELECTED = "selected"
 #: In the session: how often a selection was cleared outside the chart.
 _ROUNDS = "_map_rounds"
@@ -109,7 +117,7 @@ def selected(event: dict, positions: np.ndarray, rows: np.ndarray) -> np.ndarray
 def put_selected(study: Study) -> None:
     """Put the selection of the chart into the address; a callback."""
     state = st.session_state[f"map_{study.name}_{st.session_state.get(_ROUNDS, 0)}"]
-    if text := gestures.as_text(state["selection"], study):
+    if text := gestures.selection_text(state["selection"], study):
         st.query_params[SELECTED] = text
     else:
         st.query_params.pop(SELECTED, None)
@@ -241,15 +249,10 @@ def _drawing(
 
 def _text(part: pd.DataFrame) -> list[str]:
     """The hover text of each point: image, label, prediction, plate."""
-
-    def clean(column: pd.Series) -> pd.Series:
-        # Plotly reads a text that looks like a tag as a tag.
-        return column.astype(object).fillna("none").astype(str).str.replace("<", "&lt;")
-
-    text = clean(part["image_id"]) + "<br>label " + clean(part["label"])
-    text += "<br>predicted " + clean(part["predicted"])
+    text = hover_names(part["image_id"]) + "<br>label " + hover_names(part["label"])
+    text += "<br>predicted " + hover_names(part["predicted"])
     if "compound" in part:
-        text += "<br>" + clean(part["compound"])
+        text += "<br>" + hover_names(part["compound"])
     return text.tolist()
 
 

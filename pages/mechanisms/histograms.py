@@ -14,14 +14,14 @@ from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.mechanisms import Bins
-from pages.mechanisms.view import BINS, MOST_COMPOUNDS, View, heading, pick_compounds, wall
+from pages.mechanisms.view import BINS, MOST_COMPOUNDS, MechanismView, heading, pick_compounds, wall
 from pages.shared import filters, flagging, frame, marks, panels, possible, scores
 from pages.shared.words import plain
 
 BAR = "bar"
 
 
-class Bar(NamedTuple):
+class CompoundBar(NamedTuple):
     """The clicked part of a bar, as kept in the address."""
 
     score: str
@@ -31,20 +31,20 @@ class Bar(NamedTuple):
     predicted: str
 
     @staticmethod
-    def read(text: str) -> "Bar | None":
+    def read(text: str) -> "CompoundBar | None":
         """The bar of an address, or None for any other text."""
         try:
-            bar = Bar(*json.loads(text))
+            bar = CompoundBar(*json.loads(text))
         except (ValueError, TypeError, RecursionError):
             return None
         return bar if isinstance(bar.bin_index, int) and 0 <= bar.bin_index < BINS else None
 
 
 @frame.fragment
-def histograms(view: View) -> None:
+def histograms(view: MechanismView) -> None:
     """One histogram per compound, its images beside it."""
     shown = pick_compounds(view, MOST_COMPOUNDS, "shown")
-    bar = Bar.read(st.query_params.get(BAR, ""))
+    bar = CompoundBar.read(st.query_params.get(BAR, ""))
     flagged = flagging.flagged_rows(view.study)
     counts = {name: mechanisms.score_counts(view.rows(name), view.bins) for name in shown}
     highest = max(
@@ -86,7 +86,7 @@ def histograms(view: View) -> None:
     )
 
 
-def of_bar(view: View, bar: Bar) -> None:
+def of_bar(view: MechanismView, bar: CompoundBar) -> None:
     """The images of a clicked bar."""
     rows = mechanisms.in_bar(view.rows(bar.compound), view.bins, bar.bin_index, bar.predicted)
     of_bins = scores.between(bar.score, *view.bins.edges(bar.bin_index), bar.bin_index == BINS - 1)
@@ -100,7 +100,7 @@ def of_bar(view: View, bar: Bar) -> None:
     )
 
 
-def explain(view: View) -> None:
+def draw_explanation(view: MechanismView) -> None:
     """The meaning of the colours; a line where the study has no pictures."""
     called = mechanisms.calls(view.labelled)
     named = {"Plain grey" if view.highlight != view.label else "Blue": view.label}
@@ -118,7 +118,7 @@ def explain(view: View) -> None:
     st.caption(text)
 
 
-def explain_sets(view: View) -> None:
+def explain_sets(view: MechanismView) -> None:
     """How large the sets of classes are, and how often they hold the label."""
     counted = scored_rows(view.table) & (view.table["label"] == view.label).to_numpy(dtype=bool)
     sets = possible.of_study(view.study, view.method)
@@ -151,7 +151,7 @@ def _histogram(
     cut: float,
     compound: str,
     highest: int,
-    _view: View,
+    _view: MechanismView,
 ) -> go.Figure:
     counts = mechanisms.score_counts(_view.rows(compound), bins)
     return figures.score_histogram(counts, bins, compound, label, highlight, cut, highest)

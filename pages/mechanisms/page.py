@@ -7,8 +7,8 @@ from bnn_core.measures import mechanisms
 from bnn_core.measures.levels import original_images
 from bnn_core.measures.mechanisms import Bins
 from bnn_core.study.folder import Study
-from pages.mechanisms.histograms import explain, explain_sets, histograms
-from pages.mechanisms.view import BINS, MOST_COLUMNS, MOST_COMPOUNDS, View
+from pages.mechanisms.histograms import draw_explanation, explain_sets, histograms
+from pages.mechanisms.view import BINS, MOST_COLUMNS, MOST_COMPOUNDS, MechanismView
 from pages.mechanisms.walls import doses, side_by_side
 from pages.shared import choices, filters, frame, scores, studies
 from pages.shared.empty import empty
@@ -41,7 +41,7 @@ def page() -> None:
         return
     view, look = choose(study, labels)
     if look == HISTOGRAMS:
-        explain(view)
+        draw_explanation(view)
         explain_sets(view)
     {HISTOGRAMS: histograms, COLUMNS: side_by_side, DOSES: doses}[look](view)
 
@@ -53,7 +53,7 @@ def filtered(study: Study, method: str) -> pd.DataFrame:
     return table if original.all() else table[original]
 
 
-def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
+def choose(study: Study, labels: dict[str, int]) -> tuple[MechanismView, str]:
     """The menus: label, network, highlighted class, kind of view."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         choices.fit("mechanism", list(labels), next(iter(labels)))
@@ -96,7 +96,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[View, str]:
         look = choices.pick("View", LOOKS, key="compound_view", default=HISTOGRAMS, width="content")
     cut = scores.cutoff_of(study, method, table)
     low, high = scores.score_range(study, cut.score)[:2]
-    view = View(
+    view = MechanismView(
         study,
         method,
         label,

@@ -19,7 +19,7 @@ BINS = 20
 MOST_COMPOUNDS, MOST_COLUMNS = 8, 4
 
 
-class View(NamedTuple):
+class MechanismView(NamedTuple):
     """The current view: a label, one network's filtered table and the highlighted class.
 
     labelled: the rows of the table with the label.
@@ -40,7 +40,7 @@ class View(NamedTuple):
         return mechanisms.compound_rows(self.labelled, [compound])
 
 
-def heading(view: View, compound: str) -> str:
+def heading(view: MechanismView, compound: str) -> str:
     """A compound with its counts, in Markdown."""
     line = view.compounds.set_index("compound").loc[compound]
     if not line["n"]:
@@ -55,7 +55,7 @@ def heading(view: View, compound: str) -> str:
     return text
 
 
-def pick_compounds(view: View, most: int, key: str, further: list[str] = ()) -> list[str]:
+def pick_compounds(view: MechanismView, most: int, key: str, further: list[str] = ()) -> list[str]:
     """Compounds to show: all of the label up to `most`, the most wrong ones at first."""
     names = [*view.compounds["compound"], *further]
     if len(names) <= most and not further:
@@ -72,7 +72,7 @@ def pick_compounds(view: View, most: int, key: str, further: list[str] = ()) -> 
     )
 
 
-def wall(view: View, rows: np.ndarray, key: str, height: int, flagged: list[int]) -> None:
+def wall(view: MechanismView, rows: np.ndarray, key: str, height: int, flagged: list[int]) -> None:
     """A wall whose images open on One image, previous and next walking through the wall."""
     leading_wall(
         rows, key=key, method=view.method, height=height, caption=view.bins.score, flagged=flagged

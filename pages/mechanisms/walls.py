@@ -7,7 +7,7 @@ from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count, percent
 from bnn_core.measures import mechanisms
 from bnn_core.suspects.side_by_side import controls_beside
-from pages.mechanisms.view import MOST_COLUMNS, View, heading, pick_compounds, wall
+from pages.mechanisms.view import MOST_COLUMNS, MechanismView, heading, pick_compounds, wall
 from pages.shared import choices, flagging, frame
 from pages.shared.words import plain
 
@@ -15,7 +15,7 @@ CONTROLS = "untreated, same plates"
 
 
 @frame.fragment
-def side_by_side(view: View) -> None:
+def side_by_side(view: MechanismView) -> None:
     """Figure 5B: a column of images per compound, and compounds of other labels to compare."""
     others = sorted(
         {str(c) for c in view.table["compound"].dropna()}
@@ -52,7 +52,7 @@ def side_by_side(view: View) -> None:
 
 
 @frame.fragment
-def doses(view: View) -> None:
+def doses(view: MechanismView) -> None:
     """One row of images per dose of a compound, below the untreated images of its plates."""
     names = list(view.compounds["compound"])
     choices.fit("dosed", names, names[0])

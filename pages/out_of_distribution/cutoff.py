@@ -9,7 +9,7 @@ from bnn_core.base.wording import count, percent
 from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.judged_units import independent_groups
 from bnn_core.study.folder import Study
-from pages.out_of_distribution.views import View
+from pages.out_of_distribution.views import OodView
 from pages.shared import choices, scores
 from pages.shared.words import plain
 
@@ -43,7 +43,7 @@ def chosen(
     return scores.Cutoff(score, float(SCORES[score].direction * threshold))
 
 
-def caption_false_alarms(view: View) -> None:
+def caption_false_alarms(view: OodView) -> None:
     """What the cut-off costs: the known images that it sets aside, with the interval."""
     share, images = ood.false_alarms(view.table, view.cut.score, view.cut.threshold)
     if not images:
@@ -59,7 +59,7 @@ def caption_false_alarms(view: View) -> None:
     )
 
 
-def caption_known(view: View) -> None:
+def caption_known(view: OodView) -> None:
     """How far the fold of c and look-alike letters affect the figures."""
     if SCORES[view.cut.score].folds:
         caption_fold(view)
@@ -70,7 +70,7 @@ def caption_known(view: View) -> None:
         )
 
 
-def caption_fold(view: View) -> None:
+def caption_fold(view: OodView) -> None:
     """The share of each group at which c rises again."""
     folded = ood.folded_back(view.table)
     parts = [

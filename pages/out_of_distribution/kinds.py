@@ -9,14 +9,14 @@ from bnn_core.measures import mechanisms
 from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.out_of_distribution import SAME
 from pages.out_of_distribution import views
-from pages.out_of_distribution.views import View, of_mark, part_of, pick_group
+from pages.out_of_distribution.views import OodView, of_mark, part_of, pick_group
 from pages.shared import choices, flagging, frame
 from pages.shared.wall import leading_wall
 from pages.shared.words import plain
 
 
 @frame.fragment
-def all_kinds(view: View) -> None:
+def all_kinds(view: OodView) -> None:
     """Every kind as a row of squares along the score."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         group = pick_group(view)
@@ -28,7 +28,7 @@ def all_kinds(view: View) -> None:
     lines = lines[lines["group"] == group].sort_values(column, ascending=ascending, kind="stable")
     views.chart(
         view,
-        views.strips(view.key, view.method, group, order, lines, view),
+        views.kind_strips(view.key, view.method, group, order, lines, view),
         f"ood_kinds_{group}",
         view.method,
         "kinds",
@@ -60,7 +60,7 @@ def all_kinds(view: View) -> None:
 
 
 @frame.fragment
-def predicted_as(view: View) -> None:
+def predicted_as(view: OodView) -> None:
     """Kinds against predicted classes."""
     group = pick_group(view)
     views.chart(
@@ -79,7 +79,7 @@ def predicted_as(view: View) -> None:
 
 
 @frame.fragment
-def one_kind(view: View) -> None:
+def one_kind(view: OodView) -> None:
     """One kind: its histogram by predicted class, and its images at both ends."""
     lines = views.kind_table(view.key, view.method, view)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -90,7 +90,7 @@ def one_kind(view: View) -> None:
             view.words.kind.capitalize(), options, key="kind", width=270, bind="query-params"
         )
     line = lines[(lines["group"] == group) & (lines["kind"] == kind)].iloc[0]
-    of_kinds = views.by_kind(view.key, view.method, group, view).set_index("kind")
+    of_kinds = views.rows_by_kind(view.key, view.method, group, view).set_index("kind")
     text = (
         f"**{plain(kind)}**: {line['n']:,} images, {percent(line['called_share'])} predicted "
         f"as **{plain(line['called'])}**; {percent(line['above'])} with {view.cut.text}; "
@@ -121,7 +121,7 @@ def one_kind(view: View) -> None:
     of_mark(view)
 
 
-def wall(view: View, rows: np.ndarray, key: str, flagged: list[int]) -> None:
+def wall(view: OodView, rows: np.ndarray, key: str, flagged: list[int]) -> None:
     """A wall whose images open on One image, previous and next walking through it."""
     leading_wall(
         rows, key=key, method=view.method, height=330, caption=view.cut.score, flagged=flagged

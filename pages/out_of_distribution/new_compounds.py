@@ -6,7 +6,7 @@ import streamlit as st
 
 from bnn_core.base.wording import count, percent
 from bnn_core.measures import new_compounds as engine
-from pages.out_of_distribution.views import View
+from pages.out_of_distribution.views import OodView
 from pages.shared import choices, frame, panels
 from pages.shared.words import plain
 
@@ -32,7 +32,7 @@ COLUMNS = {
 
 
 @frame.fragment
-def new_compounds(view: View) -> None:
+def draw_new_compounds(view: OodView) -> None:
     """The compounds of one added set, ranked in two ways; the images of the chosen one."""
     sets = engine.plate_sets(view.table)
     if not sets:
@@ -88,7 +88,7 @@ def new_compounds(view: View) -> None:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Ranking the compounds")
-def ranked(key: str, method: str, name: str, _view: View) -> pd.DataFrame:
+def ranked(key: str, method: str, name: str, _view: OodView) -> pd.DataFrame:
     """`new_compounds` of the filtered rows, with a column `unit` for the reader."""
     units = engine.new_compounds(_view.table, name, _view.study.classes)
     by_compound = "compound" in units

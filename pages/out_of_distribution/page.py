@@ -12,14 +12,14 @@ from bnn_core.measures.out_of_distribution import NEW, OTHERS, SAME
 from bnn_core.study.folder import Study
 from pages.out_of_distribution import cutoff, views
 from pages.out_of_distribution.kinds import all_kinds, one_kind, predicted_as
-from pages.out_of_distribution.new_compounds import new_compounds
+from pages.out_of_distribution.new_compounds import draw_new_compounds
 from pages.out_of_distribution.views import (
     BINS,
     CELL_WORDS,
     DAMAGED_WORDS,
     DIGIT_WORDS,
-    View,
-    Words,
+    KindWords,
+    OodView,
     of_mark,
     pick_group,
 )
@@ -95,12 +95,12 @@ def page() -> None:
         MAP: predicted_as,
         ONE: one_kind,
         WHICH: which,
-        COMPOUNDS: new_compounds,
+        COMPOUNDS: draw_new_compounds,
     }
     draw[look](view)
 
 
-def choose(study: Study, words: Words) -> tuple[View, str]:
+def choose(study: Study, words: KindWords) -> tuple[OodView, str]:
     """The menus: kind of view, network, false alarms allowed."""
     methods = compared_methods(study)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -126,13 +126,13 @@ def choose(study: Study, words: Words) -> tuple[View, str]:
     tables = {m: studies.table(study, m).iloc[rows] for m in study.methods}
     cut = cutoff.chosen(study, score, method, tables[method], alarm / 100)
     low, high = scores.score_range(study, cut.score)[:2]
-    return View(
+    return OodView(
         study, methods, method, tables, Bins(cut.score, low, high, BINS), cut, alarm / 100, words
     ), look
 
 
 @frame.fragment
-def overview(view: View) -> None:
+def overview(view: OodView) -> None:
     """The groups side by side for each network, with a table below."""
     for column, method in zip(
         st.columns(len(view.methods), gap="medium"), view.methods, strict=True
@@ -176,7 +176,7 @@ def overview(view: View) -> None:
 
 
 @frame.fragment
-def which(view: View) -> None:
+def which(view: OodView) -> None:
     """All scores of all methods, the best first."""
     group = pick_group(view, OTHERS)
     comparison = views.which_score(view.key, group, view)

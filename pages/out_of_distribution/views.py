@@ -24,7 +24,7 @@ MOST_LINES = 14
 WITHOUT = "added without labels"
 
 
-class Words(NamedTuple):
+class KindWords(NamedTuple):
     """The words for a study's kinds."""
 
     kind: str
@@ -32,7 +32,7 @@ class Words(NamedTuple):
     groups: dict[str, str]
 
 
-DIGIT_WORDS = Words(
+DIGIT_WORDS = KindWords(
     "kind",
     "kinds",
     {
@@ -42,7 +42,7 @@ DIGIT_WORDS = Words(
         ADDED: WITHOUT,
     },
 )
-CELL_WORDS = Words(
+CELL_WORDS = KindWords(
     "mechanism",
     "mechanisms",
     {
@@ -57,7 +57,7 @@ CELL_WORDS = Words(
 DAMAGED_WORDS = CELL_WORDS._replace(kind="kind", kinds="kinds")
 
 
-class View(NamedTuple):
+class OodView(NamedTuple):
     """The current view: the filtered tables of the compared networks, a score and its cut-off."""
 
     study: Study
@@ -67,7 +67,7 @@ class View(NamedTuple):
     bins: Bins
     cut: scores.Cutoff
     false_alarm: float
-    words: Words
+    words: KindWords
 
     @property
     def table(self) -> pd.DataFrame:
@@ -101,7 +101,7 @@ class Mark(NamedTuple):
         return mark if is_one else None
 
 
-def chart(view: View, figure: go.Figure, key: str, method: str, name: str, alt: str) -> None:
+def chart(view: OodView, figure: go.Figure, key: str, method: str, name: str, alt: str) -> None:
     """A chart of one method whose marks open their images; name: of the saved picture."""
     marks.clickable_chart(
         figure,
@@ -113,7 +113,7 @@ def chart(view: View, figure: go.Figure, key: str, method: str, name: str, alt: 
     )
 
 
-def of_mark(view: View) -> None:
+def of_mark(view: OodView) -> None:
     """The images of the clicked mark, below the charts."""
     mark = Mark.read(st.query_params.get(MARK, ""))
     if mark is None or mark.method not in view.tables:
@@ -145,7 +145,7 @@ def part_of(table: pd.DataFrame, group: str, kind: str | None = None) -> pd.Data
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def group_histograms(key: str, method: str, _view: View) -> go.Figure:
+def group_histograms(key: str, method: str, _view: OodView) -> go.Figure:
     """The groups of one network, one below the other."""
     shares = {m: ood.shares(_view.tables[m], _view.bins) for m in _view.methods}
     highest = max((float(s["share"].max()) for s in shares.values() if len(s)), default=1.0)
@@ -155,14 +155,14 @@ def group_histograms(key: str, method: str, _view: View) -> go.Figure:
 
 
 @st.cache_resource(max_entries=32, show_spinner="Comparing the groups")
-def separations(key: str, method: str, _view: View) -> pd.DataFrame:
+def separations(key: str, method: str, _view: OodView) -> pd.DataFrame:
     """One row per group and subset: AUROC, FPR95 and detection of the chosen score, both networks.
 
     The most frequent prediction of a single kind is that of `method`.
     """
     lines = []
     for group in OTHERS:
-        of_kinds = {m: by_kind(key, m, group, _view) for m in _view.methods}
+        of_kinds = {m: rows_by_kind(key, m, group, _view) for m in _view.methods}
         members = sorted({kind for table in of_kinds.values() for kind in table["kind"]})
         subsets = list(ood.subsets(members, _view.study.classes).items()) if members else []
         # A few mechanisms, or kinds of damage, get a row each.
@@ -190,20 +190,20 @@ def separations(key: str, method: str, _view: View) -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def by_kind(key: str, method: str, group: str, _view: View) -> pd.DataFrame:
+def rows_by_kind(key: str, method: str, group: str, _view: OodView) -> pd.DataFrame:
     """`ood.by_kind` of the filtered rows."""
     return ood.by_kind(_view.tables[method], _view.cut.score, group, _view.false_alarm)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def kind_table(key: str, method: str, _view: View) -> pd.DataFrame:
+def kind_table(key: str, method: str, _view: OodView) -> pd.DataFrame:
     """`ood.kind_table` of the filtered rows."""
     return ood.kind_table(_view.tables[method], _view.cut.score, _view.cut.threshold)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def strips(
-    key: str, method: str, group: str, order: str, _lines: pd.DataFrame, _view: View
+def kind_strips(
+    key: str, method: str, group: str, order: str, _lines: pd.DataFrame, _view: OodView
 ) -> go.Figure:
     """All kinds of a group, in the order of `_lines`."""
     return figures.strips(
@@ -217,7 +217,7 @@ def strips(
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def predicted_as_map(key: str, method: str, group: str, _view: View) -> go.Figure:
+def predicted_as_map(key: str, method: str, group: str, _view: OodView) -> go.Figure:
     """Kinds against predicted classes; capitals before lower case."""
     calls = ood.predicted_shares(_view.tables[method], _view.cut.score, group)
     order = sorted(set(calls["kind"]), key=lambda k: (k[0].islower(), k))
@@ -227,19 +227,19 @@ def predicted_as_map(key: str, method: str, group: str, _view: View) -> go.Figur
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def histogram(key: str, method: str, group: str, kind: str, _view: View) -> go.Figure:
+def histogram(key: str, method: str, group: str, kind: str, _view: OodView) -> go.Figure:
     """One kind by score and predicted class."""
     counts = mechanisms.score_counts(part_of(_view.tables[method], group, kind), _view.bins)
     return figures.one_kind(counts, _view.bins, group, kind, _view.cut.value, _view.study.classes)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Comparing all scores")
-def which_score(key: str, group: str, _view: View) -> pd.DataFrame:
+def which_score(key: str, group: str, _view: OodView) -> pd.DataFrame:
     """`ood.which_score` of the filtered rows."""
     return ood.which_score(_view.tables, _view.study.classes, group, _view.false_alarm)
 
 
-def pick_group(view: View, among: tuple[str, ...] = (*OTHERS, SAME)) -> str:
+def pick_group(view: OodView, among: tuple[str, ...] = (*OTHERS, SAME)) -> str:
     """The menu of groups in this study."""
     here = set(ood.groups(view.table))
     options = [group for group in among if group in here]

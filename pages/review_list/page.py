@@ -125,7 +125,7 @@ def flagged_list(study: Study) -> None:
     left, right = st.columns([2.2, 1], gap="medium")
     with left:
         actions = st.container(horizontal=True, vertical_alignment="center", gap="small")
-        chosen, looked_at = (pick_in_table if shown == "table" else pick_on_wall)(study, part)
+        chosen, looked_at = pick_in_table(study, part) if shown == "table" else pick_on_wall(part)
         acted = part if not len(chosen) else part.loc[chosen]
         with actions:
             if len(acted):
@@ -152,7 +152,7 @@ def draw_agreement(study: Study) -> None:
         st.caption(f":material/group: {plain(pair.sentence())}")
 
 
-def pick_on_wall(study: Study, part: pd.DataFrame) -> tuple[list[int], int | None]:
+def pick_on_wall(part: pd.DataFrame) -> tuple[list[int], int | None]:
     """The wall of the list: selected images, and the one opened last."""
     result = image_wall(part.index.to_numpy(), key="review_wall", height=640, flagged=part.index)
     st.caption(

@@ -61,7 +61,7 @@ def in_corner(positions: Plane, rows: np.ndarray, quadrant: str, outcome: str | 
     )
 
 
-def as_text(event: dict, study: Study) -> str:
+def selection_text(event: dict, study: Study) -> str:
     """A Plotly selection as text for an address; empty where nothing is selected.
 
     Points are kept as image ids, bars by their names, boxes and lassos by their geometry.
@@ -80,7 +80,7 @@ def as_text(event: dict, study: Study) -> str:
 
 
 def from_text(text: str, study: Study) -> dict:
-    """A selection as `in_chart` takes it, from `as_text`; an empty one for any other text."""
+    """A selection as `in_chart` takes it, from `selection_text`; an empty one for any other text."""
     nothing = {"points": [], "box": [], "lasso": []}
     try:
         parts = json.loads(text)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.scores import DEFAULT_SCORE, SCORES
-from bnn_core.base.wording import count
+from bnn_core.base.wording import count, two_digits
 from bnn_core.measures.levels import wrong_rows
 from bnn_core.study.folder import Study
 from pages.shared import frame, pictures, studies
@@ -215,8 +215,7 @@ def _caption(name: str, value: object) -> str:
         return ""
     if name == "concentration":
         return f"{value:g} µM"
-    # The zero is added so that a small negative value is not shown as -0.00.
-    return f"{round(value, 2) + 0.0:.2f}" if isinstance(value, float) else str(value)
+    return two_digits(value) if isinstance(value, float) else str(value)
 
 
 def _follow(key: str, on_open: Callable[[int], None]) -> None:

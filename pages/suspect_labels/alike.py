@@ -61,8 +61,8 @@ def _rows(
     features = spaces.features(identity, source, _study, _table)
     others = np.flatnonzero(Case(_table, _study.classes, _who).others)
     others = others[np.isfinite(features[others]).all(axis=1)]
-    own = np.asarray(features[_rows_of], dtype=np.float32)
-    own = own[np.isfinite(own).all(axis=1)]
-    if not len(own) or not len(others):
+    of_case = np.asarray(features[_rows_of], dtype=np.float32)
+    of_case = of_case[np.isfinite(of_case).all(axis=1)]
+    if not len(of_case) or not len(others):
         return np.empty(0, dtype=np.int64)
-    return nearest(features, own.mean(axis=0), others, SHOWN)[0]
+    return nearest(features, of_case.mean(axis=0), others, SHOWN)[0]

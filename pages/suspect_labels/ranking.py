@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from bnn_core.base.wording import two_digits
 from bnn_core.review.exporting import table_bytes
 from bnn_core.review.group_decisions import (
     decision_list,
@@ -12,7 +13,7 @@ from bnn_core.review.group_decisions import (
     progress_text,
 )
 from bnn_core.study.folder import Study
-from bnn_core.suspects.ranking_wording import LOOKS_LIKE, has_interval, two_digits
+from bnn_core.suspects.ranking_wording import LOOKS_LIKE, has_interval
 from pages.shared import filters, flagging, panels, studies
 from pages.shared.wall import close_opened
 from pages.shared.words import table_height

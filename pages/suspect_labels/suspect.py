@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from bnn_core.base.wording import two_digits
 from bnn_core.measures.levels import scored_rows
 from bnn_core.recipes import kept
 from bnn_core.review.group_decisions import decision_text
@@ -24,7 +25,7 @@ from bnn_core.suspects.explanation import (
     unchecked_line,
 )
 from bnn_core.suspects.phenotype import study_strengths
-from bnn_core.suspects.ranking_wording import heading, score_sentences, two_digits
+from bnn_core.suspects.ranking_wording import heading, score_sentences
 from bnn_core.suspects.suspect import Suspect, suspect_images
 from pages.shared import flagging, panels, studies
 from pages.shared.baselines import baselines_of

@@ -56,7 +56,7 @@ def draw() -> None:
             table = roots.typed_path(typed)
         features = _read(
             str(table),
-            forms.stamp(table),
+            forms.file_stamp(table),
             tuple((name, ask[name]) for name in _READ if name in ask),
             tuple(forms.pairs(ask.get("map", "")).items()),
             forms.words(ask.get("features", "")),

@@ -1,6 +1,5 @@
 """What the forms of Your data share: lists typed into a field, flags under the fields' words."""
 
-import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base import roots
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import source_name
@@ -78,7 +78,7 @@ def uploaded(upload) -> Path:
     """An uploaded table as a file under its own name, until the server stops. InputError for a name
     that no file can have."""
     content = upload.getvalue()
-    path = roots.uploads() / hashlib.sha256(content).hexdigest()[:16] / Path(upload.name).name
+    path = roots.uploads() / short_digest(content) / Path(upload.name).name
     if not roots.demand_possible(path).is_file():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
@@ -108,7 +108,7 @@ def uploaded_folder(uploads: Sequence) -> Path:
 def _written(uploads: Sequence, name: str) -> Path:
     """The folder in which uploaded files are; name: of the folder where the files have none."""
     ids = "\n".join(sorted(upload.file_id for upload in uploads))
-    folder = roots.uploads() / hashlib.sha256(ids.encode()).hexdigest()[:16] / name
+    folder = roots.uploads() / short_digest(ids.encode()) / name
     names = [upload.name.replace("\\", "/").lstrip("/") for upload in uploads]
     top = {name.split("/")[0] for name in names if "/" in name}
     if len(top) == 1 and all("/" in name for name in names):
@@ -181,7 +181,7 @@ def notes(doubts: Sequence[str], notes: Sequence[str]) -> None:
             st.markdown(f"- {plain(note)}")
 
 
-def stamp(path: Path) -> tuple[int, int] | None:
+def file_stamp(path: Path) -> tuple[int, int] | None:
     """Time and size of a file or folder: what is cached of it is as old as these."""
     try:
         status = roots.readable(path).stat()

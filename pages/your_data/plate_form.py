@@ -82,7 +82,7 @@ def draw() -> None:
         return
     try:
         if folder:
-            lines = _names(str(source), forms.stamp(source), ask.get("pattern")).preview()
+            lines = _names(str(source), forms.file_stamp(source), ask.get("pattern")).preview()
             st.markdown("**What the file names mean**")
             st.code("\n".join(lines).replace(str(source), forms.shown_path(source)), language=None)
         plates = _read(str(source), _stamps(source, ask), tuple(sorted(ask.items())))
@@ -207,7 +207,7 @@ def _is_folder(path: Path) -> bool:
 def _stamps(source: Path, ask: dict[str, str]) -> tuple:
     """What changes with the files that are read."""
     files = [path for flag in PATHS for path in forms.paths_of(ask.get(flag, ""))]
-    return (forms.stamp(source), *(forms.stamp(roots.typed_path(path)) for path in files))
+    return (forms.file_stamp(source), *(forms.file_stamp(roots.typed_path(path)) for path in files))
 
 
 @st.cache_resource(max_entries=4, ttl=60, show_spinner="Reading the names of the files")
@@ -220,7 +220,9 @@ def _read(path: str, stamps: tuple, asked: tuple[tuple[str, str], ...]) -> Plate
     ask = dict(asked)
     source = Path(path)
     return read_plate(
-        _names(path, forms.stamp(source), ask.get("pattern")) if _is_folder(source) else source,
+        _names(path, forms.file_stamp(source), ask.get("pattern"))
+        if _is_folder(source)
+        else source,
         images=roots.typed_path(ask["images"]) if "images" in ask else None,
         columns=forms.pairs(ask.get("map", "")),
         **{

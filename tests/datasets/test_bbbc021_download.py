@@ -248,7 +248,7 @@ def test_digits_come_through_torchvision(tmp_path, monkeypatch, capsys, name):
     monkeypatch.setattr(mnist, "demand_network", lambda url: None)
     assert cli.main(command) == 2
     error = capsys.readouterr().err
-    assert "could not be fetched whole (File not found or corrupted.)" in error
+    assert "could not be downloaded completely (File not found or corrupted.)" in error
     assert cli.main(command) == 130
     assert not list(tmp_path.iterdir())  # no half of it can be taken for the whole
     (tmp_path / f".{name.lower()}.part" / name / "raw").mkdir(parents=True)  # as a kill leaves it

@@ -129,7 +129,7 @@ def test_a_login_page_is_no_data(site, tmp_path):
 
 def test_a_server_that_always_stalls_at_once_is_given_up(site, tmp_path):
     site.faults["/file"] = ["trickle 0", "..."]
-    with pytest.raises(InputError, match=r"3 tries in a row brought nothing new.*run the same"):
+    with pytest.raises(InputError, match=r"3 attempts in a row received no new data.*run the same"):
         get(site, tmp_path, attempts=3)
 
 
@@ -192,7 +192,7 @@ def test_a_missing_file_is_an_error_at_once(site, tmp_path):
 
 
 def test_a_server_that_does_not_answer_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="brought nothing new"):
+    with pytest.raises(InputError, match="no new data"):
         download("http://127.0.0.1:9/file", tmp_path / "file", attempts=2, **QUICK)
 
 

@@ -7,12 +7,13 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
+from loaded_plates import load_plate
 
 from bnn_core.base.errors import InputError
 from bnn_core.datasets import instruments
 from bnn_core.datasets.image_folders import is_plate_folder, scan_folder
 from bnn_core.datasets.instruments import INSTRUMENTS, channel_name
-from bnn_core.datasets.plates import load_plate, read_plate
+from bnn_core.datasets.plates import read_plate
 from bnn_core.datasets.stacks import demand_choice
 from bnn_core.images.addresses import address_of, stack_address
 
@@ -352,10 +353,10 @@ def test_folders_that_are_no_plates(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no image files"):
         scan_folder(tmp_path / "empty")
-    with pytest.raises(InputError, match="--planes goes with a folder"):
+    with pytest.raises(InputError, match="--planes works only with a folder"):
         (tmp_path / "t.csv").write_text("path,moa\na.tif,X\n")
         read_plate(tmp_path / "t.csv", planes="max")
-    with pytest.raises(InputError, match="--images goes with a table"):
+    with pytest.raises(InputError, match="--images works only with a table"):
         read_plate(tmp_path / "ix", images=tmp_path, to_learn=False)
 
 

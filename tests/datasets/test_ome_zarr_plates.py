@@ -7,11 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+from loaded_plates import load_plate
 
 from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
 from bnn_core.datasets.image_folders import is_plate_folder, scan_folder
-from bnn_core.datasets.plates import load_plate, read_plate
+from bnn_core.datasets.plates import read_plate
 from bnn_core.images.field_files import read_field_files
 from bnn_core.images.ome_zarr import read_ome_zarr
 

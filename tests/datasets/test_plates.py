@@ -8,10 +8,11 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loaded_plates import load_plate
 from PIL import Image
 
 from bnn_core.base.errors import InputError
-from bnn_core.datasets.plates import load_plate, read_plate
+from bnn_core.datasets.plates import read_plate
 from bnn_core.datasets.sources import inverse_frequency_weights, open_source
 from bnn_core.images import plate_pixels
 

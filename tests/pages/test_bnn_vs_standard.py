@@ -29,7 +29,7 @@ def tables(cache):
 def select(app, cache, **event):
     """A gesture in the chart, as the address keeps it: AppTest does not draw charts."""
     study = open_study(cache / "animals")
-    app.query_params["selected"] = gestures.as_text(NOTHING | event, study)
+    app.query_params["selected"] = gestures.selection_text(NOTHING | event, study)
     app.run()
     assert not app.exception
     return app
@@ -184,7 +184,7 @@ def test_a_selection_comes_back_from_its_address(cache, rows, bars, boxes, lasso
         "lasso": lassos,
     }
     marks = [] if boxes or lassos else event["points"]
-    again = gestures.from_text(gestures.as_text(event, study), study)
+    again = gestures.from_text(gestures.selection_text(event, study), study)
     assert again == event | {"points": marks}
 
 

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
+from loaded_plates import load_plate
 from numpy.testing import assert_allclose
 from page_studies import ROOT
 from PIL import Image
 
 from bnn_core.base.files import TakenError, alone
 from bnn_core.commands import cli
-from bnn_core.datasets.plates import load_plate
 from bnn_core.datasets.sources import open_source
 from bnn_core.networks.building import network_input
 from bnn_core.networks.methods import networks_of

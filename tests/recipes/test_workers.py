@@ -108,7 +108,7 @@ def test_without_ray_one_line_says_how_to_install_it(monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--ray-gpus", "0.5"], "goes with --ray"),
+        (["--ray-gpus", "0.5"], "only with --ray"),
         (["--ray", "fields.csv"], "HOST:PORT expected"),
         (["--ray", "--ray-gpus", "1.5"], "whole number"),
         (["--ray", "--ray-gpus", "nan"], "whole number"),

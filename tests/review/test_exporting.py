@@ -200,7 +200,10 @@ def test_the_command_writes_the_bytes_of_the_button(log, make_study, tmp_path, c
         (["S", "--out", "list.txt"], "list.txt must end in .csv or .parquet"),
         (["nope", "--out", "x.csv"], "no study at"),
         (["S", "--out", "x.csv", "--filter", "dose = 1"], "'dose'"),
-        (["S", "--out", "x.csv", "--table", "labels", "--filter", "a = 1"], "--filter goes with"),
+        (
+            ["S", "--out", "x.csv", "--table", "labels", "--filter", "a = 1"],
+            "--filter works only with",
+        ),
     ):
         assert main(["export", *wrong, *cache]) == 2
         assert named in capsys.readouterr().err

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from loaded_plates import load_plate
 from PIL import Image
 from study_writing import write_study
 
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.extra_rows import corrupted_copies
-from bnn_core.datasets.plates import load_plate
 from bnn_core.images.contrast import SHOWN_PERCENTILES
 from bnn_core.study.fields import field_files, fixed_limits, read_original, render_image
 from bnn_core.study.folder import open_study

@@ -84,7 +84,7 @@ def draw_field(looks: np.ndarray, optics: Optics, rng: np.random.Generator) -> n
     cells = _Cells(looks, optics, rng)
     ground = _share_ground(cells, optics)
     dna = _draw_nuclei(cells, optics, rng)
-    holes = _draw_holes(cells, ground, optics, rng)
+    holes = _draw_holes(cells, optics, rng)
     tubulin = _draw_tubulin(cells, ground, optics, rng) * holes
     actin = _draw_actin(cells, ground, optics, rng) * holes
     # The nucleus is in the middle of the cytoplasm and replaces it there.
@@ -104,7 +104,7 @@ class _Cells:
         self.looks[rounded, _COLUMN["elongation"]] = 1.05
         spread = np.exp(rng.normal(0, 0.14, self.n)).astype(np.float32)
         self.radius = optics.radius * self["radius"] * spread
-        self.place = _scatter(self.n, self.radius, float(self["crowding"].mean()), optics, rng)
+        self.centres = _scatter(self.n, self.radius, float(self["crowding"].mean()), optics, rng)
         angle = rng.uniform(0, 2 * np.pi, self.n)
         self.cos, self.sin = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
         self.brightness = np.exp(rng.normal(0, 0.16, self.n)).astype(np.float32)
@@ -183,7 +183,7 @@ def _share_ground(cells: _Cells, optics: Optics) -> _Ground:
     owner = np.zeros((side, side), dtype=np.intp)
     half = np.ceil(1.75 * cells.radius * np.sqrt(cells["elongation"])).astype(int)
     for i in range(cells.n):
-        x, y = cells.place[i]
+        x, y = cells.centres[i]
         reach = min(half[i], optics.margin - 2)
         top, left = int(y) - reach, int(x) - reach
         box = np.s_[max(top, 0) : top + 2 * reach + 1, max(left, 0) : left + 2 * reach + 1]
@@ -210,7 +210,7 @@ def _draw_nuclei(cells: _Cells, optics: Optics, rng: np.random.Generator) -> np.
     radius = cells["nucleus"][piece_of] * optics.radius * np.exp(rng.normal(0, 0.1, m))
     shrink = np.where(broken, 1.05 / np.sqrt(1 + further[piece_of]), 1) * rng.uniform(0.85, 1.1, m)
     turn = rng.uniform(0, 2 * np.pi, m)
-    centre = cells.place[piece_of] + (away * radius)[:, None] * np.stack(
+    centre = cells.centres[piece_of] + (away * radius)[:, None] * np.stack(
         [np.cos(turn), np.sin(turn)], axis=1
     )
     tilt = rng.uniform(0, np.pi, m)
@@ -229,9 +229,7 @@ def _draw_nuclei(cells: _Cells, optics: Optics, rng: np.random.Generator) -> np.
     return canvas * (1 + 0.16 * optics.cut(optics.texture, rng))
 
 
-def _draw_holes(
-    cells: _Cells, ground: _Ground, optics: Optics, rng: np.random.Generator
-) -> np.ndarray:
+def _draw_holes(cells: _Cells, optics: Optics, rng: np.random.Generator) -> np.ndarray:
     """What the bubbles leave of the cytoplasm: 1 everywhere but in a bubble."""
     left = np.ones((optics.canvas, optics.canvas), dtype=np.float32)
     number = rng.poisson(6 * cells["holes"])
@@ -241,7 +239,7 @@ def _draw_holes(
     size = rng.uniform(0.17, 0.32, len(hole_of)) * optics.radius
     for i in range(len(hole_of)):
         offset = away[i] * np.array([np.cos(turn[i]), np.sin(turn[i])])
-        box, dx, dy = optics.window(cells.place[hole_of[i]] + offset, 2 * size[i] + 2)
+        box, dx, dy = optics.window(cells.centres[hole_of[i]] + offset, 2 * size[i] + 2)
         left[box] *= 1 - 0.85 * np.exp(-(((dx * dx + dy * dy) / size[i] ** 2) ** 2))
     return left
 
@@ -283,8 +281,8 @@ def _threads(
     v = (start * np.sin(turn))[:, :, None] + (length * np.sin(bend)).cumsum(axis=2)
     u, v = u * long, v / long
     cos, sin = cells.cos[:, None, None], cells.sin[:, None, None]
-    x = cells.place[:, 0, None, None] + cos * u - sin * v
-    y = cells.place[:, 1, None, None] + sin * u + cos * v
+    x = cells.centres[:, 0, None, None] + cos * u - sin * v
+    y = cells.centres[:, 1, None, None] + sin * u + cos * v
     column = np.clip(np.rint(x), 0, optics.canvas - 1).astype(np.intp)
     row = np.clip(np.rint(y), 0, optics.canvas - 1).astype(np.intp)
     at_home = (ground.owner[row, column] == np.arange(n)[:, None, None]) | (
@@ -328,8 +326,8 @@ def _fibres(
     long = np.sqrt(cells["elongation"])[:, None, None]
     u, v = along * long, (across + tilt) / long
     cos, sin = cells.cos[:, None, None], cells.sin[:, None, None]
-    x = cells.place[:, 0, None, None] + cos * u - sin * v
-    y = cells.place[:, 1, None, None] + sin * u + cos * v
+    x = cells.centres[:, 0, None, None] + cos * u - sin * v
+    y = cells.centres[:, 1, None, None] + sin * u + cos * v
     weight = (cells["actin"] * cells["fibres"] * cells.brightness * cells["radius"])[:, None, None]
     return x, y, np.broadcast_to(0.75 * weight * (22 / shape[2]), shape)
 
@@ -340,8 +338,8 @@ def _dots(cells: _Cells, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
     dot_of = np.repeat(np.arange(cells.n), number)
     turn = rng.uniform(0, 2 * np.pi, len(dot_of))
     away = np.sqrt(rng.uniform(0.15, 0.9, len(dot_of))) * cells.radius[dot_of]
-    x = cells.place[dot_of, 0] + away * np.cos(turn)
-    y = cells.place[dot_of, 1] + away * np.sin(turn)
+    x = cells.centres[dot_of, 0] + away * np.cos(turn)
+    y = cells.centres[dot_of, 1] + away * np.sin(turn)
     level = (cells["actin"] * cells.brightness)[dot_of]
     return x, y, level * rng.uniform(7, 16, len(dot_of))
 
@@ -359,7 +357,7 @@ def _needles(
     long = np.sqrt(cells["elongation"])[needle_of, None]
     u, v = along * np.cos(turn) * long, along * np.sin(turn) / long
     cos, sin = cells.cos[needle_of, None], cells.sin[needle_of, None]
-    x = cells.place[needle_of, 0, None] + cos * u - sin * v
-    y = cells.place[needle_of, 1, None] + sin * u + cos * v
+    x = cells.centres[needle_of, 0, None] + cos * u - sin * v
+    y = cells.centres[needle_of, 1, None] + sin * u + cos * v
     level = (cells["actin"] * cells.brightness)[needle_of, None]
     return x, y, 1.1 * (8 / points) * level * np.linspace(1, 0.5, points)

@@ -22,7 +22,7 @@ def add_unseen(design: DemoDesign, layout: Layout, rng: np.random.Generator) -> 
     weeks = rng.permutation(design.weeks)
     away = UNSEEN_LOOK.vector() - UNTREATED.vector()
     rows, targets = [], [layout.targets]
-    taken = {
+    occupied = {
         week: set(wells) for week, wells in layout.wells.groupby("batch")["well"].unique().items()
     }
     for nth in range(design.unseen):
@@ -42,13 +42,13 @@ def add_unseen(design: DemoDesign, layout: Layout, rng: np.random.Generator) -> 
         look = UNTREATED.vector() + away * (1 + 0.08 * rng.normal(size=len(away)))
         contents = doses_of(sum(map(len, targets)), compound)
         targets.append(look[None])
-        free = [well for well in WELLS if well not in taken[week]]
+        free = [well for well in WELLS if well not in occupied[week]]
         chosen = [str(well) for well in rng.permutation(free)[: len(contents)]]
-        taken[week] |= set(chosen)
+        occupied[week] |= set(chosen)
         for replicate in range(1, design.replicates + 1):
-            place = {"batch": week, "plate": f"{week}_P{replicate}", "replicate": replicate}
+            plate = {"batch": week, "plate": f"{week}_P{replicate}", "replicate": replicate}
             rows += [
-                place | {"well": well} | content | ({"role": "new"} if content["label"] else {})
+                plate | {"well": well} | content | ({"role": "new"} if content["label"] else {})
                 for well, content in zip(chosen, contents, strict=True)
             ]
     wells = pd.concat([layout.wells, pd.DataFrame(rows)]).sort_values(

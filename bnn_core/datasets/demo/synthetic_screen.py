@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from bnn_core.base.files import write_unless_same
 from bnn_core.datasets.demo.cells import DRAWN_CHANNELS, LOOK_NAMES, draw_field, respond
 from bnn_core.datasets.demo.design import DemoDesign, Layout, lay_out
 from bnn_core.datasets.demo.example_reviews import write_reviews
@@ -224,7 +225,7 @@ def prepare_screen(folder: Path, seed: int = 0, design: DemoDesign | None = None
     paths = {f"path_{c}": [f"{name}_{c}.webp" for name in names] for c in demo.channels}
     for number, channel in enumerate(demo.channels):
         for path, image in zip(paths[f"path_{channel}"], demo.images, strict=True):
-            _write_unless_same(pictures / path, image[number])
+            write_unless_same(pictures / path, _webp(image[number]))
     source = prepare_source(
         demo.table.assign(**paths),
         ImageOptions(
@@ -244,10 +245,8 @@ def prepare_screen(folder: Path, seed: int = 0, design: DemoDesign | None = None
     return replace(source, truth=demo.truth, table=with_damaged(source.table))
 
 
-def _write_unless_same(path: Path, grey: np.ndarray) -> None:
-    """A WebP file of (H, W) uint8; an equal file is kept, so that readers keep their caches."""
+def _webp(grey: np.ndarray) -> bytes:
+    """(H, W) uint8 as the content of a WebP file."""
     webp = io.BytesIO()
     Image.fromarray(grey).save(webp, "webp", quality=70, method=6)
-    if not path.is_file() or path.read_bytes() != webp.getvalue():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(webp.getvalue())
+    return webp.getvalue()
