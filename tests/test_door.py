@@ -204,7 +204,7 @@ def test_a_data_frame_and_its_file_become_the_same_study(table, tmp_path):
     [
         ({"out": None}, "out="),
         ({"lable": "moa"}, r"no option 'lable' \(did you mean 'label'\?\)"),
-        ({"method": "magic"}, "--method magic"),
+        ({"method": "magic"}, "^method=magic: "),
         ({"samples": np.zeros((5, 5))}, "samples: one array of numbers with three axes"),
         ({"samples": np.full((5, 39, 3), 1 / 3)}, "samples has shape"),
     ],
