@@ -8,6 +8,7 @@ from browsing import settled, wait_for
 from page_studies import write_full
 
 from bnn_core.base.scores import DEFAULT_SCORE, SCORES
+from bnn_core.base.wording import count
 
 #: The middle of the highest bar of the wrong predictions, and what it stands for.
 BAR = """compound => {
@@ -47,7 +48,7 @@ def test_from_a_compound_to_one_image(tab, demo):
     wait_for(tab, lambda: "bar=" in tab.url)
     bar = json.loads(parse_qs(urlparse(tab.url).query)["bar"][0])
     assert bar == [DEFAULT_SCORE, label, compound, place, predicted]
-    wall = tab.get_by_role("group", name=f"{len(inside)} image").last
+    wall = tab.get_by_role("group", name=count(len(inside), "image"), exact=True).last
     wait_for(
         tab,
         lambda: (
