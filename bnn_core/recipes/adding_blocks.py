@@ -16,6 +16,7 @@ from bnn_core.networks.building import network_input, saved_config
 from bnn_core.networks.methods import networks_of
 from bnn_core.networks.novelty import read_training_images
 from bnn_core.networks.prediction import embed, predict
+from bnn_core.recipes.fold import join_samples
 from bnn_core.study.folder import Study, write_table
 from bnn_core.study.working_folder import ADDING
 
@@ -255,26 +256,18 @@ def block_moments(making: Path, block: Block, method: str, sets: Sequence[Networ
 
 def block_samples(
     making: Path, block: Block, method: str, sets: Sequence[NetworkSet], shape: tuple[int, int]
-) -> np.ndarray:
-    """(n, T, C) float16; a row that K folds predicted gets every Kth sample from each, as the
-    study's own rows do."""
-    out = np.zeros((len(block_rows(making, block)), *shape), np.float16)
-    counts = np.zeros(len(out), int)
-    parts = []
+) -> tuple[np.ndarray, Moments]:
+    """(n, T, C) float16 and their moments; a row that K folds predicted gets both as the study's
+    own rows do (`fold.join_samples`)."""
+    out, parts = np.zeros((len(block_rows(making, block)), *shape), np.float16), []
     for networks in sets:
         path = _result_file(making, block, method, networks)
         if path.is_file():
             with np.load(path) as arrays:
                 rows = arrays["rows"]
             parts.append((rows, np.load(_samples_file(making, block, method, networks))))
-            counts[rows] += 1
-    seen = np.zeros(len(out), int)
-    for rows, samples in parts:
-        for t in range(shape[0]):
-            mine = t % counts[rows] == seen[rows]
-            out[rows[mine], t] = samples[mine, t]
-        seen[rows] += 1
-    return out
+    moments = block_moments(making, block, method, sets)
+    return out, join_samples(parts, out, moments) if parts else moments
 
 
 def embedding_method(study: Study) -> str:

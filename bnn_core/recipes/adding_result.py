@@ -76,8 +76,10 @@ def finish_addition(
     several = study.images["fold"].nunique() > 1
     added["fold"] = np.where(which >= 0, which, -1 if several else 0)
     images = _below(study.images, added)
+    shapes = {method: study.samples(method).shape[1:] for method in kept}
     summaries = {
-        method: _summary(study, making, blocks, sets, method, added) for method in study.methods
+        method: _summary(study, making, blocks, sets, method, added, shapes.get(method))
+        for method in study.methods
     }
     if study.embedding is not None:
         _write_array(
@@ -86,13 +88,12 @@ def finish_addition(
             (block_mean(making, b, embedding_method(study), sets, "embedding") for b in blocks),
             len(added),
         )
-    for method in kept:
-        samples = study.samples(method)
+    for method, shape in shapes.items():
         (making / "samples").mkdir(exist_ok=True)
         _write_array(
             making / "samples" / f"{method}.npy",
-            samples,
-            (block_samples(making, b, method, sets, samples.shape[1:]) for b in blocks),
+            study.samples(method),
+            (block_samples(making, b, method, sets, shape)[0] for b in blocks),
             len(added),
         )
     notes = [
@@ -132,11 +133,15 @@ def _summary(
     sets: Sequence[NetworkSet],
     method: str,
     added: pd.DataFrame,
+    shape: tuple[int, int] | None,
 ) -> pd.DataFrame:
+    """shape: (T, C) of the method's samples, where they are kept."""
     earlier = study.summary(method)
     parts = [
         summarise(
-            block_moments(making, block, method, sets),
+            block_samples(making, block, method, sets, shape)[1]
+            if shape
+            else block_moments(making, block, method, sets),
             study.classes,
             novelty={
                 score: part

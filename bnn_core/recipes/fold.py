@@ -7,7 +7,7 @@ an interrupted one continues. `assemble` joins the rows of all folds.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -256,12 +256,11 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
     )
     samples = None
     if all(r.samples is not None for r in results):
-        samples = _joined_samples(results, counts, scratch)
-        several = np.flatnonzero(counts > 1)
-        for rows in np.array_split(several, len(several) // 1000 + 1):
-            of_rows = moments_of(samples[rows].transpose(1, 0, 2))
-            for whole, part in zip(vars(moments).values(), vars(of_rows).values(), strict=True):
-                whole[rows] = part
+        # A file without a name: the system deletes it with its last user.
+        with tempfile.TemporaryFile(dir=scratch) as file:
+            shape = (num_rows, *results[0].samples.shape[1:])
+            samples = np.memmap(file, np.float16, "w+", shape=shape)
+        moments = join_samples([(r.rows, r.samples) for r in results], samples, moments)
     embedding = mean_of([r.embedding for r in results]).astype(np.float16)
     novelty = {
         name: mean_of([r.novelty[name] for r in results])
@@ -282,29 +281,41 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
     )
 
 
-def _joined_samples(
-    results: list[FoldResult], counts: np.ndarray, scratch: Path | None
-) -> np.ndarray:
-    """(N, T, C) float16 samples of all rows, see `assemble`; counts: (N,) folds that predict a row."""
-    shape = (len(counts), *results[0].samples.shape[1:])
-    # A file without a name: the system deletes it with its last user.
-    with tempfile.TemporaryFile(dir=scratch) as file:
-        samples = np.memmap(file, np.float16, "w+", shape=shape)
-    averaged = np.flatnonzero(counts > shape[1])
-    means = np.zeros((len(averaged), *shape[1:]))
-    seen = np.zeros(len(counts), dtype=int)
-    for result in results:
-        # Fold number s of the K that predict a row gives it the samples s, s + K, s + 2K, ...
-        first, step = seen[result.rows], counts[result.rows].astype(int)
-        for t in range(shape[1]):
-            gives = t % step == first
-            samples[result.rows[gives], t] = result.samples[gives, t]
-        seen[result.rows] += 1
-        here = np.isin(result.rows, averaged)
-        rows = result.rows[here]
-        means[np.searchsorted(averaged, rows)] += result.samples[here] / counts[rows, None, None]
-    samples[averaged] = means
-    return samples
+def join_samples(
+    parts: Sequence[tuple[np.ndarray, np.ndarray]], out: np.ndarray, moments: Moments
+) -> Moments:
+    """Fill `out` (N, T, C) with the samples of networks that each predicted some rows; see
+    `assemble` for rows that several predicted.
+
+    parts: (rows, samples (n, T, C)) of each. moments: of N rows, means over the networks. Returns
+    them with those of `out` in the rows that several predicted.
+    """
+    counts = np.bincount(np.concatenate([rows for rows, _ in parts]), minlength=len(out))
+    seen, total = np.zeros(len(out), dtype=int), out.shape[1]
+    averaged = np.flatnonzero(counts > total)
+    means = np.zeros((len(averaged), *out.shape[1:]))
+    for rows, samples in parts:
+        # Number s of the K that predict a row gives it the samples s, s + K, s + 2K, ...
+        for t in range(total):
+            gives = t % counts[rows] == seen[rows]
+            out[rows[gives], t] = samples[gives, t]
+        seen[rows] += 1
+        here = np.isin(rows, averaged)
+        own = rows[here]
+        means[np.searchsorted(averaged, own)] += samples[here] / counts[own, None, None]
+    out[averaged] = means
+    arrays = [np.array(array, np.float64) for array in vars(moments).values()]
+
+    def put(rows: np.ndarray, samples: np.ndarray) -> None:
+        of_rows = moments_of((samples / samples.sum(axis=2, keepdims=True)).transpose(1, 0, 2))
+        for whole, part in zip(arrays, vars(of_rows).values(), strict=True):
+            whole[rows] = part
+
+    put(averaged, means)
+    several = np.flatnonzero((counts > 1) & (counts <= total))
+    for rows in np.array_split(several, len(several) // 1000 + 1):
+        put(rows, out[rows].astype(np.float64))
+    return Moments(*arrays)
 
 
 def _margins(

@@ -148,7 +148,7 @@ def test_folds_put_together_row_by_row():
     # Row 2 is predicted by both folds: samples from both in turn, and their moments.
     own = moments(whole.samples[2:3].transpose(1, 0, 2))
     for whole_part, own_part in zip(vars(whole.moments).values(), vars(own).values(), strict=True):
-        assert_allclose(whole_part[2], own_part[0])
+        assert_allclose(whole_part[2], own_part[0], atol=5e-4)
     assert_allclose(whole.embedding[:, 0], [0, 1, 0.5, 1])
     assert_allclose(whole.novelty["distance"], [0, 11, 7, 13])
     assert not assemble([parts[0], replace(parts[1], novelty={})], 4).novelty
