@@ -101,7 +101,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     if not path.name:
         raise InputError(f"cannot write '{path}': a file name expected")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Machines of a cluster write into one folder, and containers often have the same process ids.
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -97,7 +97,7 @@ _RECORDS = (
         "confidence c",
         "c",
         "c = 1 − 2·√(p(1 − p)), where p is the mean softmax of the predicted class. c is "
-        "0 at p = 0.5 and *rises again below*: an image that could be anything (p = 0.1 for each "
+        "0 at p = 0.5 and *rises again below*: an image without a likely class (p = 0.1 for each "
         "of ten classes) has c = 0.4. It is the score of the paper. Signed confidence does not rise "
         "again.",
         direction=1,

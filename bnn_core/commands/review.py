@@ -61,7 +61,10 @@ def run(args: argparse.Namespace) -> str:
 
 def _sentence(changes: FlagImport, imported: int, reviewer: str, args: argparse.Namespace) -> str:
     verb = "would be imported" if args.dry_run else "imported"
-    text = f"{count(imported, 'decision')} {verb} as decisions of {reviewer}; {changes.known:,} known already"
+    text = (
+        f"{count(imported, 'decision')} {verb} as decisions of {reviewer}; {changes.known:,} already in "
+        "the log"
+    )
     if changes.older:
         text += f"; {changes.older:,} skipped, because there are newer decisions"
     if changes.replacing and not args.replace:

@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> None:
         demand_secrets(args.login)
     if args.user_header is not None and not _HEADER.fullmatch(args.user_header):
         raise InputError(
-            f"--user-header '{args.user_header}' is no name of a header, such as X-Forwarded-User"
+            f"--user-header '{args.user_header}' is not a valid header name, such as X-Forwarded-User"
         )
     names = hosts(args.address, args.host)
     shown = (

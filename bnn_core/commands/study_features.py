@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         nargs="+",
         action="extend",
-        help="columns to use, such as 'Cells_*' (default: all of numbers that are no metadata)",
+        help="columns to use, such as 'Cells_*' (default: all numeric columns except metadata)",
     )
     group.add_argument(
         "--anchor",
@@ -56,7 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--pictures",
         metavar="FILE",
         type=Path,
-        help="a table of images (as of 'bnn study plate'), to be shown for the rows of the same plate, "
+        help="a table of images (as for 'bnn study plate'), to be shown for the rows of the same plate, "
         "well and site (default: the files that TABLE itself names, if any)",
     )
     group.add_argument(

@@ -51,7 +51,7 @@ def add_figure6_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=whole_number(0),
         default=None,
-        help="networks in figure 6's pool; 0 leaves it out (default: 1000; quick: 200)",
+        help="networks drawn for figure 6 (accuracy against T); 0 leaves it out (default: 1000; quick: 200)",
     )
     parser.add_argument(
         "--pool-images",

@@ -76,7 +76,7 @@ def add_folder_flags(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         default=[],
-        help="plate maps: compound, dose, mechanism per well, as a table or drawn as a plate "
+        help="plate maps: compound, dose, mechanism per well, as a table or laid out as a plate grid "
         "(.csv, .xlsx); a map named after a plate is that plate's",
     )
     group.add_argument(

@@ -125,7 +125,7 @@ def scan_folder(folder: Path, pattern: str | None = None) -> FolderScan:
     """
     folder = readable(folder)
     if not os.path.isdir(folder):
-        raise InputError(f"{folder} is no folder")
+        raise InputError(f"{folder} is not a folder")
     root = folder.resolve()
     paths = [""] if is_zarr(root) else sorted(_walk(root), key=reading_order)
     zarrs = [path for path in paths if not path or path.endswith(".zarr")]
@@ -300,9 +300,8 @@ def _with_index(root: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, list[str
 def _values(noun: str, values: Iterable[str]) -> str:
     """ "3 channels: w1, w2 and w4"."""
     names = sorted({v for v in values if v}, key=reading_order)
-    return f"{count(len(names), noun)}: {listed(names, most=8)}".replace(
-        "point in times", "points in time"
-    )
+    amount = count(len(names), noun).replace("point in times", "points in time")
+    return f"{amount}: {listed(names, most=8)}"
 
 
 def _span(wells: pd.Series) -> str:

@@ -114,7 +114,7 @@ def _fields(
         return raw, source.channels or None, source.root, notes
     root = readable(options.images or path.parent).resolve()
     if not os.path.isdir(root):
-        raise InputError(f"--images {root} is no folder")
+        raise InputError(f"--images {root} is not a folder")
     return read_table(path), None, root, []
 
 

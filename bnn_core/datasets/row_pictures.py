@@ -44,7 +44,7 @@ def with_pictures(
         return _from_table(mapped.drop(columns=file_columns_of(mapped)), pictures, options)
     root = readable(options.images or path.parent).resolve()
     if not os.path.isdir(root):
-        raise InputError(f"--images {root} is no folder")
+        raise InputError(f"--images {root} is not a folder")
     if not file_columns_of(mapped):
         if options.channels:
             raise InputError(f"--channels: {path} names no image files")

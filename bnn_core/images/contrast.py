@@ -56,7 +56,7 @@ class Histogram:
         return np.stack([black, np.maximum(white, black + 1)], axis=1)
 
     def foreground_thresholds(self) -> np.ndarray:
-        """(C,) intensities that part cells from background: Otsu's threshold (1979).
+        """(C,) intensities that separate cells from background: Otsu's threshold (1979).
 
         Taken on square roots, between the percentiles of `limits`: fluorescence is so skewed that
         on plain intensities a few bright nuclei would push the threshold above all the rest. The

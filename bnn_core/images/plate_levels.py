@@ -60,14 +60,15 @@ def _measures(
     images: pd.DataFrame, contrast: pd.DataFrame | None
 ) -> Iterator[tuple[str, pd.Series, float]]:
     """Measure, its value for each plate, and the least spread that counts."""
-    if contrast is not None and len(contrast):
-        levels = contrast[contrast["threshold"] > 0]
+    of_study = images[original_images(images)]
+    if contrast is not None and "plate" in images:
+        plates = of_study["plate"].dropna().unique()  # contrast has those of added images too
+        levels = contrast[contrast["plate"].isin(plates) & (contrast["threshold"] > 0)]
         for channel, rows in levels.groupby("channel", sort=False, observed=True):
             values = np.log2(rows.groupby("plate", observed=True)["threshold"].median())
             yield f"brightness of {channel}", values, BRIGHTNESS_FLOOR
     if "plate" not in images:
         return
-    of_study = images[original_images(images)]
     for column, floor in QUALITY_FLOORS.items():
         if column in of_study:
             medians = of_study.groupby("plate", observed=True)[column].median()

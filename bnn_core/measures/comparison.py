@@ -44,7 +44,7 @@ CRITERIA = {
     "accuracy": Criterion("Accuracy", "Share of labelled images that are predicted right.", 1),
     "nll": Criterion(
         "NLL",
-        "Minus the mean log probability of the label, in nats. One confident mistake costs much.",
+        "Minus the mean log probability of the label, in nats. One confident mistake raises it a lot.",
         -1,
         (0.0, np.inf),
     ),
@@ -66,7 +66,9 @@ CRITERIA = {
         -1,
     ),
     "auroc": Criterion(
-        "AUROC of errors", "Chance that a right image is surer than a wrong one.", 1
+        "AUROC of errors",
+        "Probability that a correctly predicted image has a higher score than a wrong one.",
+        1,
     ),
     "new": Criterion(
         "AUROC, new kinds",

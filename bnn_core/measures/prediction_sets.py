@@ -1,4 +1,4 @@
-"""The classes that an image may well be of: sets that hold the label with a chosen chance.
+"""The classes that an image may well be of: sets that contain the label with a chosen chance.
 
 Conformal prediction on the mean softmax: a class is in an image's set if its softmax is at least a
 limit, which held-out images of that class set, so the promise holds for each class by itself
@@ -21,7 +21,7 @@ from bnn_core.measures.intervals import group_codes
 from bnn_core.measures.judged_units import independent_groups
 from bnn_core.measures.levels import known_images
 
-#: The chance of a set to hold the label, until another is chosen.
+#: The chance of a set to contain the label, until another is chosen.
 LEVEL = 0.9
 LEVELS = (0.8, 0.9, 0.95)
 #: Shares of an unknown compound that may count as outside, see `_of_groups`.
@@ -32,7 +32,7 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 class PredictionSets:
     """member: (N, C) bool, the classes of each image's set. by_class: (C,) bool, the classes that
     had enough compounds (or images) of their own. enough: False where all classes together had too
-    few, so that every set holds every class. level: the chance to hold the label. unusual: (N,)
+    few, so that every set holds every class. level: the chance to contain the label. unusual: (N,)
     bool, the images where no class reaches its limit, so that the set is the predicted class."""
 
     member: np.ndarray
@@ -163,10 +163,11 @@ def _of_groups(
     n, total = len(p), len(sizes)
     order = np.argsort(p)
     ascending, of_sorted = p[order], codes[order]
-    # Weight strictly below each value, but for ties, and the first place with that value.
+    # Weight strictly below each value, and the first place with that value.
     below = np.append(0, np.cumsum(1 / sizes[of_sorted]))[:-1]
     ties = np.append(False, ascending[1:] == ascending[:-1])
     first = np.maximum.accumulate(np.where(ties, 0, np.arange(n)))
+    below = below[first]
     if total < 2**15:
         of_sorted = of_sorted.astype(np.int16)  # numpy sorts these in linear time
     by_group = np.argsort(of_sorted, kind="stable")

@@ -179,7 +179,7 @@ def _checked(samples: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     if bad.any():
         network, image = np.argwhere(bad)[0]
         raise InputError(
-            f"sample {network} of image {image} is no set of probabilities (sum "
+            f"sample {network} of image {image} is not a set of probabilities (sum "
             f"{sums[network, image]:.3g}); put logits through a softmax first"
         )
     return samples

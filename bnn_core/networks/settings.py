@@ -147,7 +147,7 @@ class TrainConfig:
     )
     precision: str = _setting(
         "float32",
-        "numbers of a training step; bfloat16 is faster where the processor has it",
+        "number format in training; bfloat16 is faster where the processor has it",
         choices=PRECISIONS,
     )
     validation: float = _setting(

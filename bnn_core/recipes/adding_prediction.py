@@ -24,22 +24,14 @@ from bnn_core.study.folder import Study, open_study
 def look_at_blocks(making: Path, blocks: Sequence[Block], cluster: Cluster | None) -> None:
     """Read all images before any is predicted. Where one does not fit, InputError, and the working
     folder goes: there is nothing to continue with."""
-    if cluster is None:
-        _look_here(making, blocks)
-        return
-    with workers(1, cluster, making, blocks) as submit:
-        try:
-            _over_blocks(blocks, "check", partial(submit, _look_one))
-        except InputError:
-            shutil.rmtree(making)
-            raise
-
-
-def _look_here(making: Path, blocks: Sequence[Block]) -> None:
     try:
-        for block in blocks:
-            block.look(making)
-    except InputError:
+        if cluster is None:
+            for block in blocks:
+                block.look(making)
+            return
+        with workers(1, cluster, making, blocks) as submit:
+            _over_blocks(blocks, "check", partial(submit, _look_one))
+    except InputError:  # by now no part writes any more
         shutil.rmtree(making)
         raise
 

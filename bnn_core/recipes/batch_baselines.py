@@ -40,7 +40,8 @@ class BeyondBatch:
         )
         if number := len(self.left_out):
             text += (
-                f"; {listed(self.left_out, most=5)} {have(number)} a single compound or batch and "
+                f"; {listed(self.left_out, most=5)} {have(number)} a single compound or batch, or "
+                f"compounds in every batch, and "
                 f"{be(number)} left out"
             )
         return f"{text}."

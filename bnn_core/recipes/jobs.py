@@ -95,7 +95,7 @@ def submit(root: Path, words: Sequence[str], study: str, given: Path | None = No
     added = datetime.now().astimezone().isoformat(timespec="seconds")
     job: JobFile = {"words": list(words), "study": study, "added": added}
     if problem := problem_of(job, JobFile):  # else nobody could read the job
-        raise InputError(f"this command cannot be kept ({problem})")
+        raise InputError(f"this command cannot be queued ({problem})")
     if any(job.study == study and job.state not in FINAL for job in list_jobs(root)):
         raise InputError(f"a job that makes the study {study} is already in the queue")
     try:

@@ -288,7 +288,7 @@ def _warnings(folds: Sequence[Fold], images: pd.DataFrame) -> list[str]:
     ]
     if new.any():
         copies.append(
-            f"{count(int(new.sum()), 'image')} {have(int(new.sum()))} a label that is no class: not "
+            f"{count(int(new.sum()), 'image')} {have(int(new.sum()))} a label that is not a class: not "
             "trained on, not counted for accuracy"
         )
     marked = set(images.loc[images["unpredictable"], "label"])

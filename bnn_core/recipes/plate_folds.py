@@ -191,7 +191,10 @@ def _run_beside(making: Path, device: str, jobs: int, cluster: Cluster | None) -
     ):
         while waiting or running:
             unfinished = {*waiting, *running.values()}
-            for step in [s for s in waiting if (s[0], bases[s[1]]) not in unfinished]:
+            ready = [s for s in waiting if (s[0], bases[s[1]]) not in unfinished]
+            if cluster is None:  # a pool starts what it has, even after an error; Ray queues
+                ready = ready[: max(jobs - len(running), 0)]
+            for step in ready:
                 waiting.remove(step)
                 running[submit(_run_step, *step)] = step
             for future in wait(running, _LOOK_SECONDS, FIRST_COMPLETED).done:

@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -19,7 +20,7 @@ import torch
 
 from bnn_core.base.errors import InputError, first_line
 
-INSTALL = 'pip install "bnn-cell-images[cluster]"'
+INSTALL = 'pip install ".[cluster]" in the folder of this program'
 #: So often a part is given to another machine when the one that ran it is lost.
 RETRIES = 5
 _START = "start a cluster with 'ray start --head' and give the address that it prints"
@@ -78,6 +79,11 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
     try:
         yield lambda function, *arguments: pool.submit(_part, threads, function, arguments, *shared)
+    except BrokenProcessPool as error:
+        raise InputError(
+            "the system stopped a part, probably because memory ran out; run the same command again "
+            "with fewer --jobs to continue"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

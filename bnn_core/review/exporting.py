@@ -65,7 +65,7 @@ def export_bytes(
     """A file's content: the flagged list (rows: None) or these rows of the study, flagged or not.
 
     filter: the filter that made the list, as text. format: one of TABLE_FORMATS. chance: of the sets of
-    classes to hold the label. The bytes depend only on
+    classes to contain the label. The bytes depend only on
     the study, the current decisions and the arguments: no time of export, rows in the study's
     order. Raises InputError for an unknown format or rows outside the study.
     """
@@ -83,7 +83,7 @@ def export_table(
 ) -> pd.DataFrame:
     """The exported columns, one row per image, in the study's order; see `export_bytes`.
 
-    `classes_90`: the classes that hold the label with that chance (`measures.prediction_sets`).
+    `classes_90`: the classes that contain the label with that chance (`measures.prediction_sets`).
     `reviewer` and `time` (UTC, ISO 8601): who decided and when. `flagged_from`: the filter at that
     time. `label_when_decided` and `content_hash` (after a "#", so that Excel does not read it as a
     number): label and image that were decided on. `changed`: what is different now. `disputed`:
@@ -138,7 +138,7 @@ def export_flagged(
     out: .csv (for Excel) or .parquet; None: only return the table. filter: conditions on its
     columns, such as "compound = colchicine; vi_confidence < 0.2", which select among all images,
     flagged or not. format: "csv" or "parquet" where the name of `out` does not say. chance: of the
-    sets of classes to hold the label, in (0, 1). reviews: folder of the review log (default: the
+    sets of classes to contain the label, in (0, 1). reviews: folder of the review log (default: the
     one that the study is in).
     Raises InputError for a filter that cannot be read, and a file that cannot be written.
     """

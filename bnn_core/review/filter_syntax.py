@@ -91,7 +91,9 @@ def _holds(column: pd.Series, condition: Condition) -> np.ndarray:
             )
         limit = _number(condition.values[0], condition)
         if np.isnan(limit):
-            raise InputError(f"filter '{condition.text()}': nothing compares with nan")
+            raise InputError(
+                f"filter '{condition.text()}': a comparison with nan is never true; give a number"
+            )
         return _COMPARE[condition.sign](column.to_numpy(float, na_value=np.nan), limit)
     if numeric:
         wanted = [

@@ -47,7 +47,7 @@ def save_view(root: Path, name: str, page: str, query: str) -> None:
     if not name or len(name) > LONGEST_VIEW_NAME:
         raise InputError(f"a view needs a name of 1 to {LONGEST_VIEW_NAME} characters")
     if len(query) > LONGEST_ADDRESS:
-        raise InputError("this view has too long an address: select fewer images")
+        raise InputError("the address of this view is too long: select fewer images")
     saved = datetime.now().astimezone().isoformat(timespec="seconds")
     view: View = {"name": name, "page": page, "query": query, "saved": saved}
     if problem := problem_of(view, View):

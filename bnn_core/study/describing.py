@@ -85,7 +85,7 @@ def describe(study: Study) -> str:
     if image_level:
         image = next(iter(image_level.values()))
         apart = image.get("unpredictable")
-        further = f" ({apart:,} unpredictable counted apart)" if apart else ""
+        further = f" ({apart:,} unpredictable counted separately)" if apart else ""
         accuracy = (
             f", right on {count(image['n'], f'scored {study.noun}')}{further}: {'; '.join(parts)}"
         )

@@ -8,11 +8,11 @@ from bnn_core.study.opened import Study
 
 #: Roles of images in the order of a table, with words for a reader.
 ROLES_IN_WORDS = {
-    "scored": "images that are scored",
+    "scored": "scored images",
     "unlabelled": "images without a label",
     "control": "controls",
-    "shifted": "known kinds from elsewhere",
-    "new": "kinds that were held out",
+    "shifted": "known kinds from another source",
+    "new": "kinds absent from training",
 }
 
 

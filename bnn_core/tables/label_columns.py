@@ -1,4 +1,4 @@
-"""Which columns hold the label and the predicted class, whatever they are called."""
+"""Which columns contain the label and the predicted class, whatever they are called."""
 
 import re
 from collections.abc import Collection

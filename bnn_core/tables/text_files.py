@@ -243,7 +243,7 @@ def _line_error(data: bytes, separator: str, skipped: int) -> str:
     where = f"row {int(match[1]) + skipped}" if match[1] else "(some row)"
     if int(match[2]) == 1:
         first = _first_line(data).decode(errors="replace").strip()
-        hint = f"the first line ('{first[:60]}') seems to be a title, no header: remove it"
+        hint = f"the first line ('{first[:60]}') seems to be a title, not a header: remove it"
     elif separator == "," and int(match[3]) > int(match[2]):
         hint = "put quotes around text that holds a comma, or separate by semicolons where commas "
         hint += "are decimal"

@@ -19,7 +19,7 @@ from pages.shared.judged import none_passes
 #: In the session: how often a selection was cleared outside the chart.
 _ROUNDS = "_plane_rounds"
 SAME, RAW = "same score", "raw softmax, as in the paper"
-PLAIN, STRETCHED = "plain", "sure end stretched"
+PLAIN, STRETCHED = "plain", "logarithmic at the confident end"
 ONE_METHOD = """This study has {has}. This page also needs {lacks}, trained on the same images.
 `bnn study` trains both. For predictions made elsewhere: `bnn import --help`."""
 #: What is selected in the chart, in the address, see `gestures.selection_text`.
@@ -27,7 +27,7 @@ SELECTED = "selected"
 #: The chosen corner, in the address: "<corner>.<outcome>".
 CORNER = "corner"
 ALL = "all"
-NOT_COUNTED = " Not counted: without a label, a control, or of a class absent from training."
+NOT_COUNTED = " Not counted: images without a label, controls, and classes absent from training."
 CORNER_HELP = {
     "both sure": "A wrong label typically shows as wrong here. Look at these first.",
     "only Bayesian sure": "The samples agree, the single network hesitates.",
@@ -147,8 +147,8 @@ def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, m
         )
         st.caption(
             f"{gestures.drawn_text(drawing.drawn, len(rows))} Click a point, a bar or a count to see "
-            "its images. Box and lasso are in the toolbar; its cross of arrows returns to "
-            "clicking. Marginal counts are logarithmic."
+            "its images. Box and lasso are in the toolbar; the crossed arrows there "
+            "return to clicking. Marginal counts are logarithmic."
         )
     take_corner(drawing.counts)
     chosen = choice(study, positions, rows, drawing.counts)

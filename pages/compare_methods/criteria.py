@@ -22,7 +22,7 @@ VALUES = "figures"
 def in_figures(study: Study, comparison: Comparison, score: str) -> None:
     """All figures of merit with intervals, as a chart and as a table."""
     st.header(
-        "In figures",
+        "Numbers",
         anchor=False,
         help="\n".join(
             f"- **{c.title}**: {c.meaning}"

@@ -119,7 +119,7 @@ def draw_explanation(view: MechanismView) -> None:
 
 
 def explain_sets(view: MechanismView) -> None:
-    """How large the sets of classes are, and how often they hold the label."""
+    """How large the sets of classes are, and how often they contain the label."""
     counted = scored_rows(view.table) & (view.table["label"] == view.label).to_numpy(dtype=bool)
     sets = possible.of_study(view.study, view.method)
     rows = view.table.index.to_numpy()[counted]
@@ -129,7 +129,7 @@ def explain_sets(view: MechanismView) -> None:
     holds = sets.member[rows, view.study.classes.index(view.label)].mean()
     called = np.array(view.study.classes, dtype=object)[sets.member[rows].sum(axis=0) > 0]
     text = (
-        f"**Sets of classes** that hold the label with {percent(sets.level)}: {size.mean():.1f} "
+        f"**Sets of classes** that contain the label with {percent(sets.level)}: {size.mean():.1f} "
         f"classes on average, {percent((size == 1).mean(), 0)} of the images have one class only. "
         f"{percent(holds)} of the sets hold {plain(view.label)}."
     )

@@ -63,7 +63,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[MechanismView, str]:
             key="mechanism",
             bind="query-params",
             width=270,
-            help="Labels that at least one compound has.",
+            help="Labels of at least one compound.",
             on_change=lambda: st.session_state.update({NEW_LABEL: True}),
         )
         methods = compared_methods(study)

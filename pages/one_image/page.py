@@ -105,7 +105,7 @@ def walked(study: Study, among: np.ndarray, table: pd.DataFrame) -> np.ndarray:
 def ordered(
     identity: str, key: str, order: str, _among: np.ndarray, _table: pd.DataFrame
 ) -> np.ndarray:
-    """The filtered rows by the entropy of the average, which has no fold as c has."""
+    """The filtered rows by the entropy of the average, which, unlike c, does not rise again."""
     if order == STORED:
         return _among
     entropy = _table["predictive_entropy"].to_numpy()[_among]
@@ -255,7 +255,7 @@ def draw_possible(shown: Shown) -> None:
     if not sets.enough:
         st.caption(
             f"Too few labelled compounds or images: {fewest_groups(level) + 1} are needed to say "
-            f"which classes hold the label with a chance of {percent(level)}."
+            f"which classes contain the label with a chance of {percent(level)}."
         )
         return
     classes = np.compress(sets.member[shown.row], shown.study.classes)
@@ -263,9 +263,9 @@ def draw_possible(shown: Shown) -> None:
     # The promise is about images of known classes that were not used for training.
     known = shown.study.images["role"].iat[shown.row] == "scored"
     promise = (
-        f"such sets hold {percent(level)} of the labels"
+        f"{percent(level)} of such sets contain the label"
         if known
-        else "without a promise: this image is not one of the scored images of known classes"
+        else "not guaranteed: this image is not a scored image of a known class"
     )
     st.markdown(f"Likely classes ({promise}): {names}.")
     if sets.unusual[shown.row]:

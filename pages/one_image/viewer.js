@@ -50,6 +50,7 @@ function makeViewer(parent) {
     view.classList.toggle("hard", size > 2)
     drawScale(view.querySelector(".scale"), size)
     view.querySelector(".ruler").hidden = true
+    find(".length").textContent = ""
   }
 
   function pixelSize(view) {
@@ -151,6 +152,7 @@ function makeViewer(parent) {
     }
     image.onload = () => {
       view.classList.remove("failed")
+      view.classList.add("loaded")
       place()
     }
     image.onerror = () => {
@@ -165,7 +167,10 @@ function makeViewer(parent) {
     update(data) {
       micrometres = data.micrometres
       while (views.length < data.panes.length) panes.append(views[views.push(makeView()) - 1])
-      for (const view of views.splice(data.panes.length)) view.remove()
+      for (const view of views.splice(data.panes.length)) {
+        observer.unobserve(view)
+        view.remove()
+      }
       panes.style.setProperty("--columns", data.panes.length)
       data.panes.forEach((pane, i) => {
         const [image, title] = [views[i].querySelector("img"), views[i].querySelector(".title")]

@@ -24,7 +24,7 @@ def possible(study: Study) -> bool:
 def draw(study: Study) -> None:
     """A table of the pairs and a wall in which the images of a pair are neighbours."""
     st.caption(
-        "Pairs of images that show the same: a field that was saved twice, rescaled or brightened. "
+        "Pairs of images that show the same field: one that was saved twice, rescaled or brightened. "
         "Pairs with different labels come first: one of the labels is wrong. Shifted or turned "
         "copies are not found."
     )

@@ -12,14 +12,14 @@ KEY = "chance"
 
 
 def chance() -> float:
-    """The chance of a set to hold the label that the user chose."""
+    """The chance of a set to contain the label that the user chose."""
     return st.session_state.get(KEY) or LEVEL
 
 
 def pick() -> float:
     """The menu of chances; kept in the address."""
     return st.segmented_control(
-        "Chance to hold the label",
+        "Chance to contain the label",
         LEVELS,
         default=LEVEL,
         key=KEY,

@@ -41,10 +41,12 @@ def labels_of(table: pd.DataFrame, rows: np.ndarray) -> str:
     part = table.iloc[rows]
     lines = []
     for label, n in part["label"].value_counts().items():
-        compounds = list(part["compound"][part["label"] == label].value_counts().index)
+        of_label = part[part["label"] == label]
+        compounds = of_label["compound"].value_counts().index if "compound" in part else ()
         more = len(compounds) - MOST_COMPOUNDS
         names = ", ".join(map(str, compounds[:MOST_COMPOUNDS]))
-        lines.append(f"{n} {label} ({names}{f' and {more} more' if more > 0 else ''})")
+        listed = f" ({names}{f' and {more} more' if more > 0 else ''})" if names else ""
+        lines.append(f"{n} {label}{listed}")
     return f"of the {count(len(rows), 'closest image')}, {'; '.join(lines)}."
 
 

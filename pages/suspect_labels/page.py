@@ -64,7 +64,7 @@ def follow_suspect(study: Study, shown: pd.DataFrame, level: str) -> None:
         return
     name, rows = st.session_state.get(_LAST, ("", np.empty(0, int)))
     keys = [*LEVEL_COLUMNS[level], "label"]
-    if name == study.name and set(keys) <= set(study.images):
+    if name == studies.identity(study) and set(keys) <= set(study.images):
         of_last = pd.MultiIndex.from_frame(study.images[keys].iloc[rows])
         shared = np.flatnonzero(pd.MultiIndex.from_frame(shown[keys]).isin(of_last))
         if len(shared):
@@ -95,7 +95,7 @@ def groups(study: Study, level: str) -> None:
     draw_table(study, shown, decisions, len(ranked), level, at)
     who = Suspect.of(shown.iloc[at], level)
     st.session_state[_LAST] = (
-        study.name,
+        studies.identity(study),
         np.flatnonzero(suspect_images(studies.table(study, study.reading_method), who)),
     )
     suspect.draw(
@@ -156,7 +156,9 @@ def kept_opinion(path: str, stamp: str, _study: Study) -> pd.DataFrame:
     """The regression on measured features that `bnn second-opinion` left beside the study."""
     opinion = read_opinion(_study.path)
     if opinion is None:
-        raise InputError(f"{_study.path / OPINION_FILE} is gone; run 'bnn second-opinion' again")
+        raise InputError(
+            f"{_study.path / OPINION_FILE} was deleted; run 'bnn second-opinion' again"
+        )
     return opinion[0]
 
 

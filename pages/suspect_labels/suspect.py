@@ -11,6 +11,7 @@ import streamlit as st
 from bnn_core.base.wording import two_digits
 from bnn_core.measures.levels import scored_rows
 from bnn_core.recipes import kept
+from bnn_core.recipes.baselines import BASELINES_FILE
 from bnn_core.review.group_decisions import decision_text
 from bnn_core.study.folder import Study
 from bnn_core.suspects import side_by_side
@@ -236,7 +237,8 @@ def _explanations(
 
 def _recognised(study: Study) -> str:
     """Whether simple numbers give the batch away, in one sentence."""
-    known = baselines_of(study) if "batch" in study.images else None
+    kept_already = (study.path / BASELINES_FILE).is_file()  # to compute them takes long
+    known = baselines_of(study) if "batch" in study.images and kept_already else None
     return "" if known is None else known.batch_sentence
 
 

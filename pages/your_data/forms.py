@@ -117,7 +117,7 @@ def _written(uploads: Sequence, name: str) -> Path:
     for upload, name in zip(uploads, names, strict=True):
         path = folder / name
         if ".." in path.parts:
-            raise InputError(f"the uploaded file {name} does not lie in the uploaded folder")
+            raise InputError(f"the uploaded file {name} is not in the uploaded folder")
         if not roots.demand_possible(path).is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(upload.getvalue())

@@ -12,7 +12,8 @@ PUBLIC = (
     (
         "Handwritten digits (MNIST) and letters (EMNIST)",
         "The paper's first example: 70,000 digits, 12 MB to fetch; the letters show what the "
-        "network does with things it never saw. A stopped download starts from the beginning.",
+        "network does with kinds of images absent from training. A stopped download starts from the "
+        "beginning.",
         "bnn data mnist\nbnn data emnist\n"
         "bnn study mnist --preset quick                # about 3 minutes\n"
         "bnn study mnist --preset quick --ood emnist   # with letters beside the digits\n"

@@ -127,7 +127,7 @@ def ask_of_images() -> dict[str, str]:
             key="plate_layout",
             placeholder="/data/platemap.xlsx",
             help="Paths, separated by semicolons: compound, dose and mechanism per well, as a table "
-            "or drawn as a plate. A map named after a plate is that plate's.",
+            "or laid out as a plate grid. A map named after a plate is that plate's.",
         ),
         "metadata": right.text_input(
             FIELDS["metadata"],
@@ -158,7 +158,8 @@ def ask_of_folder() -> dict[str, str]:
             key="plate_pattern",
             placeholder=r"(?P<well>[A-P]\d+)_(?P<site>\d+)_(?P<channel>\w+)",
             help="Only for files that no instrument named: a regular expression with the groups plate, "
-            "well (or row and column), site, channel, plane, time. With a / it is of the path.",
+            "well (or row and column), site, channel, plane, time. If it contains /, it is matched "
+            "against the path.",
         ),
         "planes": middle.text_input(
             FIELDS["planes"],

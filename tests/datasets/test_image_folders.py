@@ -291,7 +291,7 @@ def test_channels_are_called_as_in_index_xml(tmp_path):
     )
     table, notes = scan_folder(tmp_path).fields(None, None)
     assert table["path_HOECHST 33342"].tolist() == [name.format(c, 1) for c in (1, 2)]
-    assert any("lists 2 files that have not arrived" in note for note in notes)
+    assert any("lists 2 files that are missing" in note for note in notes)
     for damaged in (index.read_text()[:-50], '<?xml version="1.0" encoding="klingon"?><a/>'):
         index.write_text(damaged)
         with pytest.raises(InputError, match=r"Index\.xml is damaged"):

@@ -101,7 +101,7 @@ def test_a_map_named_after_a_plate_is_that_plates(tmp_path):
 
 
 def drawn(corner, values, columns=12):
-    """Lines of a map drawn as a plate of 8 rows."""
+    """Lines of a map laid out as a plate grid of 8 rows."""
     head = [corner, *map(str, range(1, columns + 1))]
     cells = iter(values)
     rows = [["ABCDEFGH"[r], *itertools.islice(cells, columns)] for r in range(8)]

@@ -332,7 +332,7 @@ def test_the_note_on_one_row_without_a_label_is_singular(rgb_set):
 
     notes = read_plate(rewrite(rgb_set, one), control=None).notes
     assert "1 row has no label: predicted and shown, never counted" in notes
-    assert "1 row has no compound and is left out by well or alone" in notes
+    assert "1 row has no compound and is left out by well, or one by one" in notes
 
 
 def test_typing_mistakes_give_warnings(rgb_set):

@@ -126,9 +126,9 @@ def test_a_corner_count_selects_without_a_mouse_and_one_at_a_time(monkeypatch, c
 @pytest.mark.parametrize(
     "query",
     [
-        {"axes": "sure end stretched"},
+        {"axes": "logarithmic at the confident end"},
         {"across": "raw softmax, as in the paper"},
-        {"score": "predictive entropy", "axes": "sure end stretched"},
+        {"score": "predictive entropy", "axes": "logarithmic at the confident end"},
         {"score": "mutual information"},
         {"mark": "img-0007"},
         {"axes": "nonsense"},

@@ -70,7 +70,7 @@ def begun(making, monkeypatch):
 
 
 def test_what_builds_on_a_network_waits_for_it_and_nothing_else_does(making, begun):
-    run_folds(making, jobs=2)
+    run_folds(making, jobs=6)
     steps = begun[0]
     assert sorted(steps) == sorted((k, m) for k in range(3) for m in CONFIGS)
     for fold in range(3):
@@ -96,10 +96,18 @@ def test_a_fold_of_another_process_is_left_to_it_and_the_others_are_finished(mak
     assert plate_folds.missing_folds(making) == []
 
 
+def test_a_pool_gets_no_more_than_it_runs(making, begun):
+    steps, problems = begun
+    problems[0, "ensemble"] = InputError("the loss is not finite")
+    with pytest.raises(InputError, match="not finite"):
+        run_folds(making, jobs=2)
+    assert len(steps) <= 4  # parts that would have run for hours after the error
+
+
 def test_without_ray_one_line_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with (
-        pytest.raises(InputError, match=r'pip install "bnn-cell-images\[cluster\]"'),
+        pytest.raises(InputError, match=r'pip install "\.\[cluster\]"'),
         workers(1, Cluster()),
     ):
         pass
