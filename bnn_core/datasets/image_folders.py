@@ -15,7 +15,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import limited, readable
-from bnn_core.base.wording import WARNING, count, have, listed
+from bnn_core.base.wording import WARNING, be, count, have, listed
 from bnn_core.datasets import harmony_index
 from bnn_core.datasets.instruments import (
     INNER_FOLDERS,
@@ -291,8 +291,8 @@ def _with_index(root: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, list[str
         names = {PurePosixPath(file).name for file in files.loc[mine, "path"]}
         if lost := sorted(index.files - names):
             notes.append(
-                f"{WARNING}{path} lists {count(len(lost), 'file')} that {have(len(lost))} not "
-                f"arrived, such as {listed(lost[:_SHOWN])}"
+                f"{WARNING}{path} lists {count(len(lost), 'file')} that {be(len(lost))} "
+                f"missing, such as {listed(lost[:_SHOWN])}"
             )
     return files, notes
 

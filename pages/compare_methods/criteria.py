@@ -12,7 +12,7 @@ from bnn_core.figures.style import chart_config
 from bnn_core.measures.comparison import CRITERIA, Comparison
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, filters, frame
-from pages.shared.judged import method_comparison
+from pages.shared.judged import compared_images, method_comparison
 from pages.shared.scores import MORE_FIGURES
 
 VALUES = "figures"
@@ -40,6 +40,7 @@ def in_figures(study: Study, comparison: Comparison, score: str) -> None:
         key="criteria",
         config=chart_config(f"{study.name}-methods"),
         alt="Figures of merit of every method with 95 % intervals",
+        of=compared_images(study),
     )
     st.caption(
         "Filled: the best method, and those that tie with it."

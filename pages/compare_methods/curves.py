@@ -11,7 +11,7 @@ from bnn_core.measures.evaluation import certainty, risk_coverage
 from bnn_core.study.folder import Study
 from pages.shared import charts, filters, frame
 from pages.shared.calibration import diagram, images_of_point
-from pages.shared.judged import judged, method_comparison, names
+from pages.shared.judged import compared_images, judged, method_comparison, names
 from pages.shared.scores import MORE_CUTOFFS
 
 
@@ -36,6 +36,7 @@ def retained(study: Study, score: str) -> None:
         config=chart_config(f"{study.name}-retention"),
         alt=f"Share right among the kept against share kept, ranked by {SCORES[score].title}, one "
         "line per method",
+        of=compared_images(study),
     )
 
 

@@ -150,6 +150,8 @@ def explore(study: Study, table: pd.DataFrame, names: tuple[str, str]) -> None:
         selection_mode=("points", "box", "lasso"),
         config=style.chart_config("two-studies") | {"modeBarButtonsToRemove": []},
         alt=f"{score.name} of {len(table):,} images in the studies {names[0]} and {names[1]}",
+        of=f"{len(table):,} images that both studies score",
+        scored=False,
     )
     counts = {DIFFER: int(table["differ"].sum())}
     counts |= {change: int((table["change"] == change).sum()) for change in CHANGES}

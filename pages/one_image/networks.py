@@ -74,6 +74,8 @@ def draw_strip(
         selection_mode="points",
         config=style.chart_config("samples_by_images"),
         alt=f"Predicted class of {predicted.shape[1]} networks for {len(rows)} images",
+        of=f"{len(rows)} images",
+        scored=False,
     )
     st.caption(
         "A column is one image, a row one network. Sorted by label, then by how many networks "
@@ -126,6 +128,8 @@ def draw_accuracies(study: Study, method: str) -> None:
         key="one_networks",
         config=style.chart_config("accuracy_per_network"),
         alt=f"Accuracy of each network; of their average {percent(averaged, 2)}",
+        of=f"{n:,} scored images",
+        scored=False,
     )
     total = int((label_codes(studies.identity(study), method, study) >= 0).sum())
     part = "" if n == total else f" of {total:,}, a fixed random choice"
@@ -145,13 +149,15 @@ def draw_sample_size(study: Study) -> None:
             "made by `bnn study mnist` have one."
         )
         return
+    n, pool = int(table["n_images"].iat[0]), int(table["pool"].iat[0])
     charts.draw(
         sample_size_figure(studies.identity(study), table),
         key="one_sample_size",
         config=style.chart_config("sample_size"),
         alt="Accuracy against the number of networks averaged",
+        of=f"{n:,} images",
+        scored=False,
     )
-    n, pool = int(table["n_images"].iat[0]), int(table["pool"].iat[0])
     st.caption(
         f"Each dot is one repeat: T networks drawn from one pool of {pool:,}, on the same "
         f"{n:,} images. Repeats of a large T share many networks, so they are closer "

@@ -241,6 +241,8 @@ def draw_distribution(shown: Shown) -> None:
         config=style.chart_config("one_image"),
         alt=f"Softmax per class of image {image_id(shown)}: average highest for "
         f"{study.classes[int(mean.argmax())]}",
+        of="one image",
+        scored=False,
     )
     if samples is None:
         networks.no_samples(study)
@@ -323,6 +325,8 @@ def draw_effect(shown: Shown) -> None:
         config=style.chart_config("effect_of_samples"),
         alt=f"Running average and uncertainty of image {image_id(shown)} against the number of "
         "networks",
+        of="one image",
+        scored=False,
     )
     st.caption(
         "Networks in the order of sampling. Bands: the range of 95 % of averages over as many "

@@ -36,6 +36,7 @@ def diagram(study: Study, figure: go.Figure, key: str) -> Any:
         selection_mode="points",
         config=chart_config(f"{study.name}-{key}"),
         alt="Share right against mean softmax of the predicted class",
+        scored=False,
     )
 
 

@@ -32,11 +32,21 @@ _saver = st.components.v2.component(
 )
 
 
-def draw(figure: go.Figure, *, key: str, config: dict[str, Any], alt: str, **options: Any) -> Any:
+def draw(
+    figure: go.Figure,
+    *,
+    key: str,
+    config: dict[str, Any],
+    alt: str,
+    of: str | None = None,
+    scored: bool = True,
+    **options: Any,
+) -> Any:
     """`st.plotly_chart`, and below it a button for its files; returns its event.
 
     config: `style.chart_config`, which names the files. alt: what the chart shows, for screen
-    readers and for its caption. options: of `st.plotly_chart`.
+    readers and for its caption. of: which images, where these are not the filtered ones. scored:
+    whether the chart follows the chosen score and cut-off. options: of `st.plotly_chart`.
     """
     with st.container(gap="xxsmall"):
         event = st.plotly_chart(figure, key=key, config=config, alt=alt, **options)
@@ -50,21 +60,30 @@ def draw(figure: go.Figure, *, key: str, config: dict[str, Any], alt: str, **opt
         )
         if part.open:
             with part:
-                _files(figure, key, config["toImageButtonOptions"]["filename"], caption(alt))
+                _files(
+                    figure,
+                    key,
+                    config["toImageButtonOptions"]["filename"],
+                    caption(alt, of, scored),
+                )
     return event
 
 
-def caption(shows: str) -> str:
-    """What a chart shows, of which study, filter and number of images, and the cut-off in use."""
+def caption(shows: str, of: str | None = None, scored: bool = True) -> str:
+    """What a chart shows, of which study, filter and number of images, and the cut-off in use.
+
+    of, scored: as in `draw`.
+    """
     study = frame.current_study()
-    n, total, left_out = len(filters.passing(study)), len(study.images), unscored(study)
-    parts = [
-        f"{shows[0].upper()}{shows[1:].rstrip('.')}",
-        f"Study {study.name}, {filters.text(study)}: n = {count(n, study.noun)}"
-        + (f" of {total:,}" if n < total else "")
-        + (f", {n - left_out:,} with a label that counts" if left_out else ""),
-    ]
-    if scores.SHOWN in st.session_state:
+    if of is None:
+        n, total, left_out = len(filters.passing(study)), len(study.images), unscored(study)
+        of = (
+            f"{filters.text(study)}: n = {count(n, study.noun)}"
+            + (f" of {total:,}" if n < total else "")
+            + (f", {n - left_out:,} with a label that counts" if left_out else "")
+        )
+    parts = [f"{shows[0].upper()}{shows[1:].rstrip('.')}", f"Study {study.name}, {of}"]
+    if scored and scores.SHOWN in st.session_state:
         cut = scores.cutoff(study)
         parts.append(f"Score: {SCORES[cut.score].title}")
         if st.session_state[scores.SHOWN]:

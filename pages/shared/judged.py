@@ -43,6 +43,11 @@ def comparison_basis(study: Study) -> str:
     return f"{count(number, 'image')} with planted faults {be(number)} left out."
 
 
+def compared_images(study: Study) -> str | None:
+    """The images of a comparison for a chart's caption; None where they are the filtered ones."""
+    return None if study.truth is None else f"{filters.text(study)}, without planted faults"
+
+
 def none_passes(study: Study) -> bool:
     """Whether no image passes the filters; then a message is drawn."""
     if len(filters.passing(study)):

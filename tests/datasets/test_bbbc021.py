@@ -148,7 +148,7 @@ def broken(tmp_path, shared_data, images, change):
     ("column", "row", "value", "words"),
     [
         ("Image_FileName_Actin", 4, "B02_s1_w4.tif", r"row 6: file names of another set"),
-        ("Image_Metadata_Well_DAPI", 4, "C11", r"row 6: files of another well"),
+        ("Image_Metadata_Well_DAPI", 4, "C11", r"row 6: the well, site or channel"),
         ("Image_Metadata_Concentration", 4, "much", r"row 6: column .* holds 'much'"),
     ],
 )
@@ -168,7 +168,7 @@ def test_channels_of_two_fields_in_one_row_are_refused(tmp_path, shared_data, im
         table.loc[[0, 1], "Image_FileName_Actin"] = table["Image_FileName_Actin"][[1, 0]].to_numpy()
 
     broken(tmp_path, shared_data, images, swap)
-    with pytest.raises(InputError, match=r"rows 2, 3: files of another well, site or channel"):
+    with pytest.raises(InputError, match=r"rows 2, 3: the well, site or channel"):
         read_field_table(tmp_path)
 
 

@@ -112,7 +112,7 @@ def test_names_too_long_for_a_file_do_not_exist(monkeypatch, cache, tmp_path):
     app.text_input(key="import_path").input(str(path)).run()
     assert not app.exception and not app.error and f"“{FOLDER}”" in text_of(app)
     app.text_input(key="import_image_root").input("/" + "y" * 300).run()
-    assert not app.exception and f"“{FOLDER}”" in app.error[0].value
+    assert not app.exception and "yyy" in app.error[0].value
     app.text_input(key="import_image_root").input("").run()
     app.text_input(key="import_metadata").input("/" + "y" * 300 + ".csv").run()
     assert not app.exception and len(app.error) == 1
@@ -516,5 +516,5 @@ def test_an_uploaded_folder_is_its_table_or_a_folder_of_images():
     assert forms.uploaded_folder(images).name == "screen"
     folder = forms.uploaded_folder([Upload("screen/map.csv", b"well,moa\nA1,x"), *images])
     assert [path.name for path in forms.tables_in(folder)] == ["map.csv"]  # of wells, not of images
-    with pytest.raises(InputError, match="does not lie in"):
+    with pytest.raises(InputError, match="is not in the uploaded folder"):
         forms.uploaded_folder([Upload("../../a.png", b"x")])
