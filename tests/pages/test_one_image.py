@@ -179,6 +179,6 @@ def test_the_set_of_classes_follows_the_chosen_chance(monkeypatch, cache, table)
         assert not app.exception
         member = table_sets(table, classes, chance).member[3]
         shown[chance] = set(np.compress(member, classes))
-        (sentence,) = [m.value for m in app.markdown if f"hold {100 * chance:.0f} % of" in m.value]
+        (sentence,) = [m.value for m in app.markdown if f"({100 * chance:.0f} % of" in m.value]
         assert {name for name in classes if f"**{name}**" in sentence} == shown[chance]
     assert shown[0.8] <= shown[0.95]
