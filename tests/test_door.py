@@ -238,8 +238,8 @@ def test_summarise_is_the_formulas_of_the_paper(table):
         (np.ones((2, 40, 4)) / 4, None, "shape"),
         (np.ones((0, 40, 3)), None, "shape"),
         (np.full((2, 40, 3), 0.5), None, "sample 0 of image 0 .* softmax"),
-        (np.tile([1.5, -0.5, 0.0], (2, 40, 1)), None, "no set of probabilities"),
-        (np.full((2, 40, 3), np.nan), None, "no set of probabilities"),
+        (np.tile([1.5, -0.5, 0.0], (2, 40, 1)), None, "not a set of probabilities"),
+        (np.full((2, 40, 3), np.nan), None, "not a set of probabilities"),
         (np.ones((2, 40, 3)) / 3, ["ant"] * 39, "39 labels for 40 images"),
     ],
 )

@@ -129,7 +129,7 @@ def groups_of(
     notes = (
         [
             f"{count(n := int(empty.sum()), 'row')} {have(n)} no {group} and {be(n)} left out by "
-            "well or alone"
+            "well, or one by one"
         ]
         if empty.any()
         else []

@@ -81,7 +81,10 @@ def _action_text(
 def draw_of_image(study: Study, row: int) -> None:
     """The decisions about one image, newest first."""
     actions = with_action_text(review_log().history(study, str(study.images["image_id"].iat[row])))
-    lines = {f"{line.time} {line.reviewer}": line.what for line in actions.itertuples()}
+    lines: dict[str, str] = {}
+    for line in actions.itertuples():  # several may fall into one second
+        when = f"{line.time} {line.reviewer}"
+        lines[when] = f"{lines[when]}; {line.what}" if when in lines else line.what
     if lines:
         st.markdown(":small[**History of this image**]")
         st.html(panels.key_values(lines))

@@ -153,7 +153,7 @@ def test_a_damaged_job_neither_hides_nor_stops_the_others(tmp_path, slow):
 def test_a_job_that_cannot_be_kept_or_begun_stops_no_other(tmp_path, slow, monkeypatch):
     monkeypatch.setattr(jobs, "resume", lambda root: None)
     for words, study in ((["a\0b"], "s"), (["\ud800"], "s"), (["a"], "\ud800")):
-        with pytest.raises(InputError, match="cannot be kept"):
+        with pytest.raises(InputError, match="cannot be queued"):
             jobs.submit(tmp_path, words, study)
     assert not (tmp_path / jobs.JOBS_FOLDER).exists()
     first = write_job(tmp_path, 1, 0)
