@@ -12,7 +12,7 @@ from bnn_core.base.files import atomic_path
 from bnn_core.base.scores import NOVELTY
 from bnn_core.base.wording import be, count
 from bnn_core.measures.levels import known_images
-from bnn_core.measures.uncertainty import summarise
+from bnn_core.measures.uncertainty import Moments, summarise
 from bnn_core.measures.unlikeness import with_unlikeness
 from bnn_core.recipes.adding_blocks import (
     ALL_FOLDS,
@@ -76,9 +76,14 @@ def finish_addition(
     several = study.images["fold"].nunique() > 1
     added["fold"] = np.where(which >= 0, which, -1 if several else 0)
     images = _below(study.images, added)
-    shapes = {method: study.samples(method).shape[1:] for method in kept}
+    moments = {}
+    for method in study.methods:
+        if method in kept:
+            moments[method] = _write_samples(study, making, blocks, sets, method, len(added))
+        else:
+            moments[method] = [block_moments(making, block, method, sets) for block in blocks]
     summaries = {
-        method: _summary(study, making, blocks, sets, method, added, shapes.get(method))
+        method: _summary(study, making, blocks, sets, method, added, moments[method])
         for method in study.methods
     }
     if study.embedding is not None:
@@ -86,14 +91,6 @@ def finish_addition(
             making / "embedding.npy",
             study.embedding,
             (block_mean(making, b, embedding_method(study), sets, "embedding") for b in blocks),
-            len(added),
-        )
-    for method, shape in shapes.items():
-        (making / "samples").mkdir(exist_ok=True)
-        _write_array(
-            making / "samples" / f"{method}.npy",
-            study.samples(method),
-            (block_samples(making, b, method, sets, shape)[0] for b in blocks),
             len(added),
         )
     notes = [
@@ -126,6 +123,28 @@ def _has_deployed(sets: Sequence[NetworkSet]) -> bool:
     return sets[-1].number == DEPLOYED
 
 
+def _write_samples(
+    study: Study,
+    making: Path,
+    blocks: Sequence[Block],
+    sets: Sequence[NetworkSet],
+    method: str,
+    rows: int,
+) -> list[Moments]:
+    """Write the samples of a method, those of the blocks below the study's; the blocks' moments."""
+    own, moments = study.samples(method), []
+
+    def samples_of_blocks() -> Iterator[np.ndarray]:
+        for block in blocks:
+            samples, of_block = block_samples(making, block, method, sets, own.shape[1:])
+            moments.append(of_block)
+            yield samples
+
+    (making / "samples").mkdir(exist_ok=True)
+    _write_array(making / "samples" / f"{method}.npy", own, samples_of_blocks(), rows)
+    return moments
+
+
 def _summary(
     study: Study,
     making: Path,
@@ -133,15 +152,13 @@ def _summary(
     sets: Sequence[NetworkSet],
     method: str,
     added: pd.DataFrame,
-    shape: tuple[int, int] | None,
+    moments: Sequence[Moments],
 ) -> pd.DataFrame:
-    """shape: (T, C) of the method's samples, where they are kept."""
+    """moments: of each block."""
     earlier = study.summary(method)
     parts = [
         summarise(
-            block_samples(making, block, method, sets, shape)[1]
-            if shape
-            else block_moments(making, block, method, sets),
+            of_block,
             study.classes,
             novelty={
                 score: part
@@ -149,7 +166,7 @@ def _summary(
                 if (part := block_mean(making, block, method, sets, score)) is not None
             },
         )
-        for block in blocks
+        for block, of_block in zip(blocks, moments, strict=True)
         if len(block_rows(making, block))
     ]
     if not parts:

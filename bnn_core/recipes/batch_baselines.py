@@ -41,8 +41,7 @@ class BeyondBatch:
         if number := len(self.left_out):
             text += (
                 f"; {listed(self.left_out, most=5)} {have(number)} a single compound or batch, or "
-                f"compounds in every batch, and "
-                f"{be(number)} left out"
+                f"compounds in every batch, and {be(number)} left out"
             )
         return f"{text}."
 

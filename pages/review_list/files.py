@@ -3,6 +3,7 @@
 import shlex
 import tempfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -77,37 +78,24 @@ def draw_export(study: Study) -> None:
         "**The report**: the whole study in one HTML file, to mail or archive: accuracy, "
         "cut-offs, suspects with their explanations, the flagged images."
     )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "HTML",
-            key="export_report",
-            icon=":material/download:",
-            on_click="ignore",
-            data=lambda: report_html(study, log),
-            file_name=f"{study.name}-report.html",
-            mime="text/html",
-            help="Opens without this app and without a network; about 5 MB.",
-        )
-        st.caption(
-            "The same file by command: "
-            f"`{command('report', study.name, '--out', f'{study.name}-report.html')}`"
-        )
+    _page(
+        "report",
+        f"{study.name}-report.html",
+        lambda: report_html(study, log),
+        "Opens without this app and without a network; about 5 MB.",
+        command("report", study.name, "--out", f"{study.name}-report.html"),
+    )
     st.markdown(
         "**The figures of the paper**: figures 1 to 6 for this study on one page to print, with "
         "captions."
     )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "HTML",
-            key="export_paper",
-            icon=":material/download:",
-            on_click="ignore",
-            data=lambda: paper_html(study),
-            file_name=f"{study.name}-figures.html",
-            mime="text/html",
-            help="Opens without this app and without a network; print it from the browser.",
-        )
-        st.caption(f"The same file by command: `{command('report', study.name, '--paper')}`")
+    _page(
+        "paper",
+        f"{study.name}-figures.html",
+        lambda: paper_html(study),
+        "Opens without this app and without a network; print it from the browser.",
+        command("report", study.name, "--paper"),
+    )
     st.markdown(
         "To train again with the reviewed labels, add the exported list to the command that made "
         "the study:"
@@ -116,6 +104,22 @@ def draw_export(study: Study) -> None:
     st.code(
         f"bnn study … --exclude {name} --relabel {name} --out …", language="bash", wrap_lines=True
     )
+
+
+def _page(key: str, name: str, data: Callable[[], bytes], about: str, words: str) -> None:
+    """A button for an HTML file, and the command that writes the same."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "HTML",
+            key=f"export_{key}",
+            icon=":material/download:",
+            on_click="ignore",
+            data=data,
+            file_name=name,
+            mime="text/html",
+            help=about,
+        )
+        st.caption(f"The same file by command: `{words}`")
 
 
 def _buttons(study: Study, table: str, data) -> None:
