@@ -32,10 +32,12 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
 
     coldest, hottest = np.log(LIMITS)
     grid = np.linspace(coldest, hottest, 93)  # steps of 10 %
-    best = int(np.argmin([brier(x) for x in grid]))
+    losses = [brier(x) for x in grid]
+    # Of equal losses the one nearest to 1: saturated or equal logits show no temperature.
+    best = min(range(len(grid)), key=lambda i: (losses[i], abs(grid[i])))
     around = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     fine = minimize_scalar(brier, bounds=around, method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(fine.x if fine.fun < brier(grid[best]) else grid[best]))
+    return float(np.exp(fine.x if fine.fun < losses[best] else grid[best]))
 
 
 def tempered(p: np.ndarray, temperature: float) -> np.ndarray:

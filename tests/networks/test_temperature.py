@@ -46,6 +46,11 @@ def test_all_right_is_as_cold_and_all_wrong_as_hot_as_it_gets():
     assert fit_temperature(logits, np.array([1, 0])) == pytest.approx(LIMITS[1])
 
 
+@pytest.mark.parametrize("logits", [np.zeros((2, 3)), np.array([[1e5, 0.0, 0.0], [1e5, 0.0, 0.0]])])
+def test_logits_that_show_no_temperature_keep_theirs(logits):
+    assert fit_temperature(logits, np.array([1, 2])) == pytest.approx(1.0)
+
+
 def test_one_mislabelled_image_changes_the_temperature_little(calibrated):
     logits, targets = calibrated
     wrong = targets[:100].copy()
