@@ -29,7 +29,7 @@ from bnn_core.recipes.adding import (
 from bnn_core.recipes.deploying import train_deployed
 from bnn_core.recipes.plate_anchor import PlateAnchor, plate_anchors
 from bnn_core.recipes.plate_blocks import ImageScaling, PlateBlock
-from bnn_core.recipes.workers import Cluster
+from bnn_core.recipes.workers import Cluster, run_once
 from bnn_core.study.folder import Study, open_study, write_table
 
 
@@ -84,7 +84,8 @@ def predict_plates(
     def addition(study: Study) -> Addition:
         def before(making: Path) -> None:
             if deploy:
-                train_deployed(study, making, _scaling(study), device)
+                where = cluster.device if cluster else device
+                run_once(cluster, train_deployed, study, making, _scaling(study), where)
 
         blocks = (
             []
