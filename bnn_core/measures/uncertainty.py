@@ -92,7 +92,7 @@ def margin(p: np.ndarray) -> np.ndarray:
     return top[:, 1] - top[:, 0]
 
 
-class Predictions:
+class ScoreInputs:
     """What the formulas of scores read of N images, in float64; from `Moments`.
 
     p: (N, C) mean softmax. top: (N,) its largest value, of the predicted class. top2: (N,) mean
@@ -118,7 +118,7 @@ class Predictions:
 
 
 #: Score (a key of `base.scores.SCORES`) -> its values (N,), in the order of a summary's columns.
-FORMULAS: dict[str, Callable[[Predictions], np.ndarray]] = {
+FORMULAS: dict[str, Callable[[ScoreInputs], np.ndarray]] = {
     "signed_confidence": lambda x: signed_confidence(x.top),
     "margin": lambda x: margin(x.p),
     "confidence": lambda x: confidence_score(x.top),
@@ -167,7 +167,7 @@ def summarise(
         raise ValueError(f"{c} probability columns for {len(classes)} classes")
     if labels is not None and len(labels) != n:
         raise InputError(f"{len(labels):,} labels for {n:,} images: give one for each, or None")
-    of_images = Predictions(m)
+    of_images = ScoreInputs(m)
     names = np.asarray(classes, dtype=object)
     label_index = pd.Index(classes).get_indexer(
         pd.Series(labels if labels is not None else [None] * n, dtype=object)
