@@ -31,7 +31,7 @@ from bnn_core.recipes.adding import (
 from bnn_core.recipes.deploying import train_deployed
 from bnn_core.recipes.plate_anchor import PlateAnchor, plate_anchors
 from bnn_core.recipes.plate_blocks import ImageScaling, PlateBlock
-from bnn_core.recipes.workers import Cluster
+from bnn_core.recipes.workers import Cluster, run_once
 from bnn_core.study.folder import Study, open_study, write_table
 
 
@@ -81,7 +81,8 @@ def predict_plates(
     def addition(study: Study) -> Addition:
         def before(making: Path) -> None:
             if deploy:
-                train_deployed(study, making, scaling_of(study), device)
+                where = cluster.device if cluster else device
+                run_once(cluster, train_deployed, study, making, scaling_of(study), where)
 
         def finish(making: Path) -> dict[str, Any]:
             if plates is not None and goes_with_a_job(plates.root):

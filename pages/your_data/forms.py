@@ -11,6 +11,7 @@ import streamlit as st
 from bnn_core.base import roots
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import write_bytes
 from bnn_core.base.wording import WARNING
 from bnn_core.datasets.plates import source_name
 from bnn_core.tables.arrays import ARRAY_ENDINGS
@@ -80,8 +81,7 @@ def uploaded(upload) -> Path:
     content = upload.getvalue()
     path = roots.uploads() / short_digest(content) / Path(upload.name).name
     if not roots.demand_possible(path).is_file():
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
+        write_bytes(path, content)
     return path
 
 
@@ -119,8 +119,7 @@ def _written(uploads: Sequence, name: str) -> Path:
         if ".." in path.parts:
             raise InputError(f"the uploaded file {name} is not in the uploaded folder")
         if not roots.demand_possible(path).is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(upload.getvalue())
+            write_bytes(path, upload.getvalue())
     return folder
 
 
