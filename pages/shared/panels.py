@@ -65,12 +65,15 @@ def detail(
     with columns[0]:
         _picture_with_actions(study, row, key, among, next(iter(tables.values())).iloc[[row]])
     columns[1].html(_bars(study, row, tables))
-    columns[2].html(_scores(row, tables))
     if wide:
+        columns[2].html(_scores(row, tables))
         facts = _known_metadata(study, row)
         st.caption(" · ".join(f"{plain(name)} **{plain(value)}**" for name, value in facts.items()))
     else:
         st.html(_metadata(study, row))
+        # Folded: beside a wall the long table would leave a hole below the wall.
+        with st.expander("All scores", key="all_scores"):
+            st.html(_scores(row, tables))
 
 
 def _picture_with_actions(
@@ -263,10 +266,10 @@ def _bars(study: Study, row: int, tables: dict[str, pd.DataFrame]) -> str:
         )
     rest = len(study.classes) - len(order)
     if rest > 0:
-        left = max(1 - float(values[order].sum()) for values in p.values())
+        left = [percent(max(1 - float(values[order].sum()), 0), 1) for values in p.values()]
         lines.append(
-            f'<div style="opacity:.65;margin-top:.3rem">{rest} other classes: at most '
-            f"{100 * max(left, 0):.1f} % together</div>"
+            f'<div style="opacity:.65;margin-top:.3rem">{rest} other '
+            f"class{'es' * (rest > 1)}: {' and '.join(dict.fromkeys(left))} together</div>"
         )
     return _small("".join(lines))
 

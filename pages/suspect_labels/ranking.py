@@ -7,8 +7,8 @@ import streamlit as st
 from bnn_core.base.wording import two_digits
 from bnn_core.review.exporting import table_bytes
 from bnn_core.review.group_decisions import (
+    decision_cell,
     decision_list,
-    decision_text,
     next_undecided,
     progress_text,
 )
@@ -57,10 +57,7 @@ def draw_table(
                 for called, n in zip(shown["n_suspected"], shown["n_images"], strict=True)
             ],
             "score": shown["score"].round(2) + 0.0,  # no -0.00
-            "decision": [
-                decision_text(row) if row["n_flagged"] else ""
-                for row in decisions.to_dict("records")
-            ],
+            "decision": [decision_cell(row) for row in decisions.to_dict("records")],
             "interval": [
                 f"{two_digits(low)} to {two_digits(high)}" if known else "too few units"
                 for low, high, known in zip(shown["low"], shown["high"], sure, strict=True)
@@ -128,7 +125,7 @@ def draw_table(
             "decision": st.column_config.Column(
                 "Decision",
                 width=116,
-                help="From the review list: flagged images, decision, reviewers.",
+                help="From the review list. → is relabel. Reviewers and reasons are shown below.",
             ),
         },
     )
