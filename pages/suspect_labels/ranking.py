@@ -13,7 +13,7 @@ from bnn_core.review.group_decisions import (
     progress_text,
 )
 from bnn_core.study.folder import Study
-from bnn_core.suspects.ranking_wording import LOOKS_LIKE, has_interval
+from bnn_core.suspects.ranking_wording import LOOKS_LIKE, doubt_sentence, has_interval
 from pages.shared import filters, flagging, panels, studies
 from pages.shared.wall import close_opened
 from pages.shared.words import table_height
@@ -133,14 +133,12 @@ def draw_table(
         },
     )
     _twin(table, level)
-    part = f"{len(shown):,} of " if len(shown) != total and filters.any_set() else ""
-    other = int((shown["score"] > 0).sum())
+    filtered = len(shown) != total and filters.any_set()
+    part = f" {len(shown):,} of {total:,} {level}s match the filters." if filtered else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            f"**{progress_text(decisions, level)}.** {part}{total:,} {level}s, by consistent "
-            f"disagreement. {other:,} look{'s' * (other == 1)} more like another class than like "
-            f"{'its' if other == 1 else 'their'} label (score above 0), corrected for the "
-            "network's usual errors.",
+            f"**{progress_text(decisions, level)}.** {doubt_sentence(shown, level)} The ranking is by "
+            f"consistent disagreement, corrected for the network's usual errors.{part}",
             help=HELP,
             width="stretch",
         )
