@@ -88,9 +88,11 @@ class PlateReader:
         """One field and the hash of its files' bytes (16 hex digits)."""
         if None in files:
             raise InputError("the table names no file" + (" for every channel" * (len(files) > 1)))
-        kept = self._kept.pop(tuple(files), None)
-        if kept is not None:
-            return kept
+        with self._lock:
+            kept = self._kept.pop(tuple(files), None)
+            if kept is not None:
+                self._room += kept[0].pixels.nbytes
+                return kept
         return read_field_files(files, self._intensities)
 
     def keep(self, files: Sequence[Path], field: Decoded, digest: str) -> None:

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import write_json
+from bnn_core.base.files import alone, write_json
 from bnn_core.base.wording import count
 from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.datasets.sources import PlateSource, inverse_frequency_weights, open_source
 from bnn_core.images.plate_pixels import PlateReader
 from bnn_core.networks.building import saved_config
-from bnn_core.networks.methods import keep_calibration, training_order
+from bnn_core.networks.procedures import keep_calibration, training_order
 from bnn_core.networks.saved import read_config
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet
@@ -24,6 +24,7 @@ from bnn_core.recipes.plate_blocks import ImageScaling, PlateBlock
 from bnn_core.study.folder import Study
 
 ABOUT = "about.json"
+_PATIENCE_SECONDS = 60.0
 
 
 def train_on_source(
@@ -135,14 +136,18 @@ def _train(
         class_weights=inverse_frequency_weights(targets, classes),
         groups=groups,
     )
-    for method in training_order(configs):
-        config = replace(configs[method], seed=configs[method].seed + number)
-        train_method(folder / method, config, training, device, quiet)
-        if config.calibrate != "none":
-            keep_calibration(folder / method, _mean_temperature(folder.parent / "folds", method))
-    write_json(
-        folder / ABOUT, {"training_images": len(targets), "groups": len(set(groups.tolist()))}
-    )
+    folder.mkdir(exist_ok=True)
+    # A worker of a lost machine of a cluster may still end.
+    taken = f"another process trains the networks for new plates in {folder}"
+    with alone(folder / ".lock", taken, patience=_PATIENCE_SECONDS):
+        for method in training_order(configs):
+            config = replace(configs[method], seed=configs[method].seed + number)
+            train_method(folder / method, config, training, device, quiet)
+            if config.calibrate != "none":
+                folds = folder.parent / "folds"
+                keep_calibration(folder / method, _mean_temperature(folds, method))
+        about = {"training_images": len(targets), "groups": len(set(groups.tolist()))}
+        write_json(folder / ABOUT, about)
 
 
 def _mean_temperature(folds: Path, method: str) -> float:

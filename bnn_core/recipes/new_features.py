@@ -17,7 +17,7 @@ from bnn_core.recipes.adding import Addition, add_to_study, added_roles, demand_
 from bnn_core.recipes.adding_blocks import DEPLOY, is_looked_at, keep_rows
 from bnn_core.recipes.deploying import ABOUT, train_deployed_features
 from bnn_core.recipes.plate_study import prepared_folder
-from bnn_core.recipes.workers import Cluster
+from bnn_core.recipes.workers import Cluster, run_once
 from bnn_core.study.folder import Study, content_hashes, open_study
 
 ROWS_AT_A_TIME = 2000
@@ -76,7 +76,8 @@ def predict_features(
     def addition(study: Study) -> Addition:
         def before(making: Path) -> None:
             if deploy:
-                train_deployed_features(study, making, prepared_folder(study.path), device)
+                prepared, where = prepared_folder(study.path), cluster.device if cluster else device
+                run_once(cluster, train_deployed_features, study, making, prepared, where)
 
         def finish(making: Path) -> dict[str, Any]:
             about = making / DEPLOY / ABOUT

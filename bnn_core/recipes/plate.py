@@ -23,7 +23,7 @@ from bnn_core.measures.levels import known_images
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.measures.unlikeness import with_unlikeness
 from bnn_core.networks import novelty
-from bnn_core.networks.methods import keep_calibration, method_record, training_order
+from bnn_core.networks.procedures import keep_calibration, method_record, training_order
 from bnn_core.networks.saved import config_of
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.recipes import baselines
@@ -33,6 +33,7 @@ from bnn_core.recipes.deploying import ABOUT, train_on_source
 from bnn_core.recipes.fold import FoldResult, assemble, read_result
 from bnn_core.recipes.image_map import write_map
 from bnn_core.recipes.plate_folds import PLAN, TABLE, Plan, missing_folds, read_plan
+from bnn_core.recipes.workers import Cluster, run_once
 from bnn_core.study.catalogue import MAKING
 from bnn_core.study.folder import fingerprint, write_table
 from bnn_core.study.lock import study_lock
@@ -114,15 +115,15 @@ def plan_plate_study(
     return making
 
 
-def assemble_study(making: Path, device: str = "cpu") -> Path:
+def assemble_study(making: Path, device: str = "cpu", cluster: Cluster | None = None) -> Path:
     """Put all folds of a planned study together; the networks for new plates are trained on
-    `device` where they were planned.
+    `device`, or on a cluster, where they were planned.
 
     Raises InputError with the numbers of missing folds; TakenError while another process makes
     this study.
     """
     with study_lock(making.with_name(making.name.removesuffix(MAKING))):
-        return _assemble_study(making, device)
+        return _assemble_study(making, device, cluster)
 
 
 def _fold_results(
@@ -142,7 +143,13 @@ def _fold_results(
     return [calibrated(r, t, making) for r, t in zip(results, temperatures, strict=True)]
 
 
-def _assemble_study(making: Path, device: str) -> Path:
+def _train_for_new_plates(making: Path, device: str) -> None:
+    plan, source, folds = read_plan(making)
+    configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
+    train_on_source(making / DEPLOY, source, configs, len(folds), device)
+
+
+def _assemble_study(making: Path, device: str, cluster: Cluster | None) -> Path:
     plan, source, folds = read_plan(making)
     missing = missing_folds(making)
     if missing:
@@ -161,8 +168,7 @@ def _assemble_study(making: Path, device: str) -> Path:
         for m, config in plan["configs"].items()
     }
     if plan.get("deploy"):
-        configs = {m: TrainConfig(**c) for m, c in plan["configs"].items()}
-        train_on_source(making / DEPLOY, source, configs, len(folds), device)
+        run_once(cluster, _train_for_new_plates, making, cluster.device if cluster else device)
     main = reading_method(results)
     if not (making / baselines.BASELINES_FILE).is_file() and not _too_many(source):
         baselines.write_baselines(

@@ -198,7 +198,7 @@ def make_plate_study(
         if running.prepare_only:
             return making
         run_folds(making, choice.device, running.jobs, running.cluster)
-        return assemble_study(making, choice.device)
+        return assemble_study(making, choice.device, running.cluster)
 
 
 def prepared_folder(out: Path) -> Path:

@@ -68,7 +68,8 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
     its future gives None, or the InputError that the function raised.
 
     jobs: parts at a time on this machine, where there is no cluster. shared: goes to each machine
-    of a cluster once. Parts that have not started are dropped when the block ends with an error.
+    of a cluster once. Parts that have not started are dropped when the block ends with an error; on
+    a cluster those that run are interrupted too.
     Raises InputError without Ray, without the cluster, and for a part that was lost too often.
     """
     threads = torch.get_num_threads()
@@ -88,6 +89,16 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
         pool.shutdown(cancel_futures=True)
 
 
+def run_once(cluster: Cluster | None, function: Callable[..., None], *arguments: object) -> None:
+    """Run one function here, or as one part on a cluster. Raises its InputError."""
+    if cluster is None:
+        function(*arguments)
+        return
+    with workers(1, cluster) as submit:
+        if problem := submit(function, *arguments).result():
+            raise problem
+
+
 @contextmanager
 def _ray_workers(cluster: Cluster, threads: int, shared: tuple) -> Iterator[Submit]:
     ray = demand_cluster(cluster)
@@ -100,13 +111,19 @@ def _ray_workers(cluster: Cluster, threads: int, shared: tuple) -> Iterator[Subm
             raise InputError(
                 f"--ray {cluster.address}: no Ray cluster answers ({first_line(error)}); {_START}"
             ) from error
+    parts: list[Any] = []
     try:
         part = ray.remote(_part).options(
             num_cpus=threads, num_gpus=cluster.gpus, max_retries=RETRIES
         )
         _demand_room(ray, cluster, threads)
         kept = [ray.put(value) for value in shared]
-        yield lambda function, *arguments: part.remote(threads, function, arguments, *kept).future()
+
+        def submit(function: Callable[..., None], *arguments: object) -> Future:
+            parts.append(part.remote(threads, function, arguments, *kept))
+            return parts[-1].future()
+
+        yield submit
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
     except ray.exceptions.RayError as error:
@@ -115,6 +132,8 @@ def _ray_workers(cluster: Cluster, threads: int, shared: tuple) -> Iterator[Subm
             "to continue"
         ) from error
     finally:
+        for one in parts:  # nothing happens to those that have ended
+            ray.cancel(one)
         if here:
             ray.shutdown()
 

@@ -64,35 +64,15 @@ CREATE TRIGGER events_remain BEFORE DELETE ON events
 #: File systems of one machine. A write-ahead log needs memory shared by all its users, which no
 #: network has; a rollback journal needs only locks, and is used on every other file system.
 LOCAL = {
-    *(
-        "ext2",
-        "ext3",
-        "ext4",
-        "xfs",
-        "btrfs",
-        "zfs",
-        "f2fs",
-        "jfs",
-        "reiserfs",
-        "bcachefs",
-        "nilfs2",
-    ),
-    *("tmpfs", "ramfs", "rootfs", "overlay", "aufs", "squashfs", "iso9660", "ecryptfs"),
-    *("fuseblk", "ntfs", "ntfs3", "vfat", "exfat", "hfsplus", "apfs", "ufs", "fuse.fuse-overlayfs"),
-}
+    "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "bcachefs", "nilfs2",
+    "tmpfs", "ramfs", "rootfs", "overlay", "fuse.fuse-overlayfs", "aufs", "squashfs", "iso9660",
+    "ecryptfs", "fuseblk", "ntfs", "ntfs3", "vfat", "exfat", "hfsplus", "apfs", "ufs",
+}  # fmt: skip
 #: Network file systems without such locks: two machines could overwrite each other's reviews.
 LOCKLESS_NETWORK = {
-    "fuse.sshfs",
-    "fuse.rclone",
-    "fuse.s3fs",
-    "fuse.gcsfuse",
-    "fuse.goofys",
-    "fuse.gvfsd-fuse",
-    "fuse.curlftpfs",
-    "davfs",
-    "fuse.davfs",
-    "fuse.blobfuse2",
-}
+    "fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse", "fuse.goofys", "fuse.gvfsd-fuse",
+    "fuse.curlftpfs", "davfs", "fuse.davfs", "fuse.blobfuse2",
+}  # fmt: skip
 _KINDS = {"t": str, "n": int, "T": str | None, "N": int | None, "d": str}
 #: Mount options that restrict locks to one machine.
 LOCAL_LOCKS = {"nolock", "local_lock=all", "local_lock=posix", "nobrl", "localflock"}
@@ -146,6 +126,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
         mode = "mode=ro&immutable=1" if immutable else "mode=rw"
         connection = _connect(path, mode)
         try:
+            if not immutable:
+                _demand_no_shared_memory(connection, path)
             connection.execute("BEGIN")  # everything is read from one moment
             yield connection if _known(connection, path) else None
         finally:
@@ -191,6 +173,7 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _connect(path, "mode=rwc")
         try:
+            _demand_no_shared_memory(connection, path)
             # Read from one moment: another process may be creating the tables.
             connection.execute("BEGIN")
             _known(connection, path)
@@ -230,11 +213,23 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
 
 
+def _demand_no_shared_memory(connection: sqlite3.Connection, path: Path) -> None:
+    """Make a connection do without memory shared with others where the file is on a network and has
+    a write-ahead log, from its time on a local disk. This must come before the first access."""
+    with open(path, "rb") as file:
+        head = file.read(20)
+    if head[18:20] != b"\2\2":  # the versions that write and read it: 2 is a write-ahead log
+        return
+    try:
+        shared = journal_mode(path.resolve()) == "wal"
+    except InputError:  # a network without locks, on which it may only be read
+        shared = False
+    if not shared:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+
+
 def _set_journal(connection: sqlite3.Connection, mode: str) -> None:
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != mode:
-        if mode == "delete":
-            # Without shared memory, leaving the write-ahead log needs exclusive access.
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         # SQLite does not wait for this lock.
         deadline = time.monotonic() + BUSY_SECONDS
         while True:

@@ -35,6 +35,9 @@ __all__ = [
     "write_table",
 ]
 
+#: What pandas calls a column of objects that are texts, or missing, alone.
+_TEXTS = ("string", "empty")
+
 
 def open_study(name_or_path: str | os.PathLike, root: Path | None = None) -> Study:
     """Open a study for reading, by its name under the cache root or by its folder.
@@ -55,7 +58,7 @@ def fingerprint(images: pd.DataFrame) -> str:
     digest = hashlib.sha256()
     for column in columns:
         values = images[column]
-        if values.dtype.kind != "O":
+        if values.dtype.kind != "O" or pd.api.types.infer_dtype(values) not in _TEXTS:
             values = values.fillna("").astype(str)
         texts = pa.array(values.to_numpy(), pa.large_string(), from_pandas=True).fill_null("")
         row = pa.LargeListArray.from_arrays(pa.array([0, len(texts)], pa.int64()), texts)

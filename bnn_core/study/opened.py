@@ -43,6 +43,9 @@ class Study:
         self.methods: list[str] = list(meta["methods"])
         self.fingerprint: str = meta["fingerprint"]
 
+    def __reduce__(self):  # for another process: without what was read or mapped
+        return Study, (self.path, self.meta, self.stamp)
+
     @property
     def noun(self) -> str:
         """What a row is in sentences: an image, or a row of measured features."""

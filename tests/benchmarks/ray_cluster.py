@@ -3,7 +3,7 @@
     python tests/benchmarks/ray_cluster.py FOLDER [--compounds 24 --fields 4 --epochs 8]
 
 A local cluster of three nodes (one processor each) trains a drawn screen, standard and Bayesian
-networks, and predicts new plates:
+networks, those for new plates too (`--deploy`), and predicts new plates:
 
   here      `bnn study plate` without a cluster
   whole     `--ray` on three nodes
@@ -129,7 +129,7 @@ def main() -> None:
         draw_screen(table.parent, args.compounds, args.fields, "P", 0)
     words = ["study", "plate", table, "--label", "moa", "--size", 32, "--crop", 0, "--title", "s"]
     words += ["--epochs", args.epochs, "--num-samples", 10, "--pathways", 1, "--head-width", 16]
-    words += ["--folds", args.folds]
+    words += ["--folds", args.folds, "--deploy"]
     start = time.time()
     here = args.folder / "here"
     if not here.is_dir():

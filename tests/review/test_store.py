@@ -140,6 +140,19 @@ def test_a_log_moved_to_a_network_goes_back_to_a_rollback_journal(log, make_stud
     assert not list(log.path.parent.glob("reviews.sqlite-*"))
 
 
+def test_a_log_on_a_network_is_never_opened_with_shared_memory(log, make_study, monkeypatch):
+    study = make_study()
+    log.flag(study, [0], reviewer="Ada", **EXCLUDE)
+    # Where SQLite would keep it.
+    log.path.with_name(log.path.name + "-shm").symlink_to("nowhere")
+    with pytest.raises(InputError, match="unable to open"):
+        log.state(study)
+    monkeypatch.setattr(store, "journal_mode", lambda path: "delete")
+    assert list(log.state(study).index) == [0]
+    log.flag(study, [1], reviewer="Ada", **EXCLUDE)
+    assert list(log.state(study).index) == [0, 1]
+
+
 MOUNTS = """overlay / overlay rw,relatime 0 0
 server:/export /home nfs4 rw,vers=4.2 0 0
 /dev/sda1 /home/local\\040disk ext4 rw 0 0
