@@ -140,6 +140,18 @@ def test_modules_are_short_enough_to_read():
     assert {n: k for n, k in lines.items() if k > MOST_LINES} == {}
 
 
+def test_html_is_written_in_templates_only():
+    """Templates escape what is put into them; Plotly's own marks (<b>, <br>, <span>) are no HTML."""
+    tag = re.compile(r"</?(a|button|div|h[1-6]|img|li|p|rect|style|svg|table|t[dhr]|ul)\b[^>]*>?")
+    writers = {
+        f"{name_of(path)}:{node.lineno}: {node.value[:40]!r}"
+        for path in [*ENGINE, *PAGES]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and tag.search(node.value)
+    }
+    assert not writers
+
+
 def test_the_constraints_name_a_version_of_every_dependency_and_nothing_else():
     lines = (ROOT / ".constraints.txt").read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]

@@ -1,7 +1,5 @@
 """The answer at the top of Overview: how many labels deserve a look, and the first three."""
 
-from html import escape
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -11,10 +9,11 @@ from bnn_core.measures.levels import available_levels, scored_rows
 from bnn_core.review.group_decisions import decision_text, group_decisions, progress_text
 from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking import with_images_among
-from bnn_core.suspects.ranking_wording import heading
+from bnn_core.suspects.ranking_wording import doubt_sentence, heading
 from bnn_core.suspects.suspect import Suspect, suspect_images, titles
 from pages.shared import filters, flagging, frame, rankings, studies
 from pages.shared.gestures import capital
+from pages.shared.html import rendered
 from pages.shared.truth import SUSPECT_LABELS
 from pages.shared.words import plain
 
@@ -42,8 +41,7 @@ def compounds(study: Study) -> None:
     decisions = group_decisions(ranked, table, flagging.decisions(study), "compound")
     doubtful = int((ranked["score"] > 0).sum())
     st.markdown(
-        f"**{doubtful:,} of {count(len(ranked), 'compound')}** {'looks' if doubtful == 1 else 'look'} "
-        f"more like another class than like the given label. {progress_text(decisions, 'compound')}."
+        f"{doubt_sentence(ranked, 'compound', bold='**')} {progress_text(decisions, 'compound')}."
     )
     if doubtful < min(FIRST, len(ranked)):
         st.caption(f"The first {min(FIRST, len(ranked))} of the ranking:")
@@ -105,14 +103,10 @@ def pictures(study: Study, rows: np.ndarray) -> None:
     """A strip of up to `PICTURES` thumbnails, evenly over `rows`; nothing without pictures."""
     if len(rows) > PICTURES:
         rows = rows[np.linspace(0, len(rows) - 1, PICTURES).astype(int)]
-    tags = "".join(
-        f'<img src="{escape(frame.image_url(study, int(row)))}" style="width:100%;max-width:7rem;'
-        'aspect-ratio:1;object-fit:contain;background:#000;border-radius:.3rem" '
-        f'alt="{escape(str(study.images["image_id"].iat[row]))}">'
+    shown = [
+        {"url": frame.image_url(study, int(row)), "id": study.images["image_id"].iat[row]}
         for row in rows
         if study.has_thumbnail(int(row))
-    )
-    if tags:
-        st.html(
-            f'<div style="display:grid;grid-template-columns:repeat({PICTURES},1fr);gap:.3rem">{tags}</div>'
-        )
+    ]
+    if shown:
+        st.html(rendered("overview/strip.html", columns=PICTURES, images=shown))

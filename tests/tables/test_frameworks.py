@@ -127,7 +127,7 @@ def test_codes_in_another_order_than_the_columns_keep_their_own_names(importing)
 
 def test_a_title_above_the_header_is_named(importing):
     text = pd.DataFrame({"label": TRUTH, **wide("p_{}")}).to_csv(index=False)
-    with pytest.raises(InputError, match="'Run 12; ResNet'.* is a title"):
+    with pytest.raises(InputError, match=r"'Run 12; ResNet'.* is a title"):
         importing(f"Run 12; ResNet\n{text}")
 
 
