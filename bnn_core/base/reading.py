@@ -92,9 +92,7 @@ def read_parquet(path: Path, remedy: str = RESTORE, nested: bool = False) -> pd.
     if groups and not nested:
         raise InputError(f"{path}: column '{groups[0]}' holds lists or groups; {remedy}")
     with decoding(path, remedy):
-        arrow = _with_texts(file.read())
-        arrow.validate(full=True)  # texts that are none
-        table = arrow.to_pandas()
+        table = pandas_of(file.read())
         names = [str(name) for name in [*table.columns, *table.index.names] if name is not None]
         levels = 0 if isinstance(table.index, pd.RangeIndex) else table.index.nlevels
     whole = len(table.columns) + levels == len(schema.names) and set(names) <= set(schema.names)
@@ -111,6 +109,13 @@ def read_parquet_note(path: Path, key: str, remedy: str = RESTORE) -> dict[str, 
         if not isinstance(note, dict) or not all(isinstance(v, str) for v in note.values()):
             raise ValueError(f"its note '{key}' is not a group of texts")
     return note
+
+
+def pandas_of(arrow: pa.Table) -> pd.DataFrame:
+    """A table of a file for pandas, bytes as texts. ArrowInvalid for texts that are none, and for
+    offsets that lead out of it: those would end the process."""
+    arrow.validate(full=True)
+    return _with_texts(arrow).to_pandas()
 
 
 def _with_texts(table: pa.Table) -> pa.Table:

@@ -56,7 +56,9 @@ def outcome(kind: Format, number: int) -> str:
     return "read"
 
 
-def work(folder: Path, only: str | None, cases: range, budget: float, skip: Counter, pipe) -> None:
+def work(
+    folder: Path, only: list[str] | None, cases: range, budget: float, skip: Counter, pipe
+) -> None:
     """In the worker: the cases of every format, each announced before it is tried.
 
     budget: CPU seconds of each format. skip: how many cases of each format are done.
@@ -64,7 +66,7 @@ def work(folder: Path, only: str | None, cases: range, budget: float, skip: Coun
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
     warnings.simplefilter("ignore")
     for kind in formats(folder):
-        if only and kind.name != only:
+        if only and kind.name not in only:
             continue
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         begun = time.process_time()
@@ -104,7 +106,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def watch(only: str | None, cases: range, budget: float):
+def watch(only: list[str] | None, cases: range, budget: float):
     """All (format, case, outcome, CPU seconds); the worker is begun again where it hangs or dies."""
     done: Counter[str] = Counter()
     context = multiprocessing.get_context("spawn")
@@ -149,12 +151,12 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=100, help="most damaged files of each format")
     parser.add_argument("--seconds", type=float, default=600, help="CPU seconds of each format")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
-    parser.add_argument("--only", help="one format")
+    parser.add_argument("--only", nargs="+", help="some formats, by name")
     parser.add_argument("--case", type=int, help="one case, with its traceback")
     args = parser.parse_args()
     if args.case is not None:
         with tempfile.TemporaryDirectory() as folder:
-            (kind,) = (k for k in formats(Path(folder) / "f") if k.name == args.only)
+            (kind,) = (k for k in formats(Path(folder) / "f") if k.name in args.only)
             kind.try_case(args.case)
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # of a time limit: as Ctrl-C
