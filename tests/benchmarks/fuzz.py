@@ -31,6 +31,8 @@ from hostile_formats import Format, formats
 from bnn_core.base.errors import InputError
 
 HANG_SECONDS = 20
+#: CPU seconds of one format before the next has its turn.
+TURN_SECONDS = 0.2
 MOST_BYTES = 2 << 30
 #: The worker itself cannot have more, so that a bomb does not take the machine along.
 LIMIT_BYTES = 12 << 30
@@ -61,27 +63,33 @@ def work(
 ) -> None:
     """In the worker: the cases of every format, each announced before it is tried.
 
-    budget: CPU seconds of each format. skip: how many cases of each format are done.
+    budget: CPU seconds of each format in this worker. skip: how many cases of each format are done.
     """
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
     warnings.simplefilter("ignore")
-    for kind in formats(folder):
-        if only and kind.name not in only:
-            continue
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        begun = time.process_time()
-        for number in cases[skip[kind.name] :]:
-            start = time.process_time()
-            if start - begun > budget:
-                break
-            pipe.send((kind.name, number, None, 0.0))
-            result = outcome(kind, number)
-            grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-            if grown * 1024 > MOST_BYTES:
-                result = f"{grown / 1e6:.1f} GB of memory"
-            pipe.send((kind.name, number, result, time.process_time() - start))
-            if grown * 1024 > MOST_BYTES:
-                os._exit(3)  # the next worker begins with a small memory
+    kinds = [kind for kind in formats(folder) if not only or kind.name in only]
+    left = {kind.name: iter(cases[skip[kind.name] :]) for kind in kinds}
+    used = Counter[str]()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    while left:  # in turns, so that a run that is stopped has tried every format
+        for kind in kinds:
+            end = used[kind.name] + TURN_SECONDS
+            while kind.name in left and used[kind.name] < end:
+                number = next(left[kind.name], None)
+                if number is None or used[kind.name] > budget:
+                    del left[kind.name]
+                    break
+                start = time.process_time()
+                pipe.send((kind.name, number, None, 0.0))
+                result = outcome(kind, number)
+                grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+                if grown * 1024 > MOST_BYTES:
+                    result = f"{grown / 1e6:.1f} GB of memory"
+                seconds = time.process_time() - start
+                used[kind.name] += seconds
+                pipe.send((kind.name, number, result, seconds))
+                if grown * 1024 > MOST_BYTES:
+                    os._exit(3)  # the next worker begins with a small memory
     pipe.send(None)
 
 
