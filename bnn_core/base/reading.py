@@ -6,7 +6,7 @@ unpickles.
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +29,16 @@ def read_array(path: Path, kinds: str = NUMBERS, remedy: str = RESTORE) -> np.nd
     return array
 
 
-def read_arrays(path: Path, remedy: str = RESTORE) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file by name; ask `demand_array` what each is. Nothing is unpickled."""
+def read_arrays(
+    path: Path, remedy: str = RESTORE, only: Collection[str] | None = None
+) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file by name, or some; ask `demand_array` what each is. Nothing is
+    unpickled."""
     with decoding(path, remedy), zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if m.filename.endswith(".npy")]
+        members = [m for m in members if only is None or m.filename[: -len(".npy")] in only]
+        if only is not None and len(members) < len(only):
+            raise InputError(f"{path} has not all of the arrays {', '.join(only)}: {remedy}")
         size = sum(member.file_size for member in members)
         if size > MOST_ARRAY_BYTES:
             raise InputError(f"{path} unpacks to {size / 1e9:.0f} GB: {remedy}")
