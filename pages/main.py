@@ -27,6 +27,7 @@ from pages.shared import (
     studies,
 )
 from pages.shared.empty import empty
+from pages.shared.html import rendered
 from pages.shared.words import plain
 
 
@@ -322,11 +323,7 @@ def draw_filters(entry: Entry, tools: st.delta_generator.DeltaGenerator) -> None
     # widgets that it does not use.
     hidden = [part for part, shown in (("score", entry.score), ("cut_", entry.cutoff)) if not shown]
     with tools:
-        st.html(
-            "<style>"
-            + "".join(f'[class*="st-key-{part}"] {{ display: none }}' for part in hidden)
-            + "</style>"
-        )
+        st.html(rendered("shared/templates/hidden.html", parts=hidden))
         with st.container(horizontal=True, vertical_alignment="bottom"):
             scores.draw(study)
 

@@ -119,8 +119,8 @@ def public_names(path: Path) -> set[str]:
 
 
 def test_a_name_means_one_thing_in_the_engine():
-    """Commands apart, which all have `NAME`, `HELP`, `arguments` and `run`."""
-    modules = [path for path in ENGINE if path.parent.name != "commands"]
+    """Commands apart, which all have `NAME`, `HELP`, `arguments` and `run`; methods have `PROCEDURE`."""
+    modules = [path for path in ENGINE if path.parent.name not in ("commands", "methods")]
     homes = Counter(name for path in modules for name in public_names(path))
     assert {name for name, count in homes.items() if count > 1} == set()
 
@@ -138,6 +138,18 @@ def test_a_class_has_a_name_of_its_own_in_engine_and_pages():
 def test_modules_are_short_enough_to_read():
     lines = {name_of(path): lines_of_code(path) for path in [*ENGINE, *PAGES]}
     assert {n: k for n, k in lines.items() if k > MOST_LINES} == {}
+
+
+def test_html_is_written_in_templates_only():
+    """Templates escape what is put into them; Plotly's own marks (<b>, <br>, <span>) are no HTML."""
+    tag = re.compile(r"</?(a|button|div|h[1-6]|img|li|p|rect|style|svg|table|t[dhr]|ul)\b[^>]*>?")
+    writers = {
+        f"{name_of(path)}:{node.lineno}: {node.value[:40]!r}"
+        for path in [*ENGINE, *PAGES]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and tag.search(node.value)
+    }
+    assert not writers
 
 
 def test_the_constraints_name_a_version_of_every_dependency_and_nothing_else():

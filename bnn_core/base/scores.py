@@ -1,7 +1,7 @@
 """One record per score: a number per image that says how sure a method is of its prediction.
 
-To add one: a `Score` in `_RECORDS` here, and its formula in `measures.uncertainty.summarise`, which
-makes the column of the same key.
+To add one: a `Score` in `_RECORDS` here, and its formula in `measures.uncertainty.FORMULAS` under the
+same key, which is its column in a summary.
 """
 
 import math

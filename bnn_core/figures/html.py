@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.io import to_html
 
@@ -46,13 +46,17 @@ def plot(figure: go.Figure, name: str) -> Markup:
 
 @cache
 def template(name: str) -> Template:
-    """A template of this folder; every text put into it is escaped."""
-    environment = Environment(
-        loader=PackageLoader("bnn_core.figures"),
+    """A template of this folder."""
+    return template_environment(PackageLoader("bnn_core.figures")).get_template(name)
+
+
+def template_environment(loader: BaseLoader) -> Environment:
+    """Templates that escape every text put into them and refuse names that are not given."""
+    return Environment(
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(name)

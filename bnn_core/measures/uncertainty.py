@@ -4,8 +4,9 @@ Source: Deodato, Ball & Zhang (2020), eqs. 6-8. Shapes: T networks, N images, C 
 All entropies are in nats.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -91,6 +92,45 @@ def margin(p: np.ndarray) -> np.ndarray:
     return top[:, 1] - top[:, 0]
 
 
+class ScoreInputs:
+    """What the formulas of scores read of N images, in float64; from `Moments`.
+
+    p: (N, C) mean softmax. top: (N,) its largest value, of the predicted class. top2: (N,) mean
+    squared softmax of that class. mean_entropy: (N,), nats. The last two are nan where only means
+    are known.
+    """
+
+    def __init__(self, m: Moments):
+        self.p = np.asarray(m.mean_p, dtype=np.float64)
+        self.predicted = self.p.argmax(axis=1)
+        self.top = np.clip(self._of_predicted(self.p), 0.0, 1.0)
+        unknown = np.full(len(self.p), np.nan)
+        only_means = m.mean_p2 is None or m.mean_entropy is None
+        self.top2 = unknown if only_means else self._of_predicted(np.asarray(m.mean_p2, np.float64))
+        self.mean_entropy = unknown if only_means else m.mean_entropy
+
+    @cached_property
+    def entropy(self) -> np.ndarray:
+        return entropy(self.p)
+
+    def _of_predicted(self, values: np.ndarray) -> np.ndarray:
+        return values[np.arange(len(values)), self.predicted]
+
+
+#: Score (a key of `base.scores.SCORES`) -> its values (N,), in the order of a summary's columns.
+FORMULAS: dict[str, Callable[[ScoreInputs], np.ndarray]] = {
+    "signed_confidence": lambda x: signed_confidence(x.top),
+    "margin": lambda x: margin(x.p),
+    "confidence": lambda x: confidence_score(x.top),
+    "top_softmax": lambda x: x.top,
+    "aleatoric": lambda x: np.clip(x.top - x.top2, 0.0, None),
+    "epistemic": lambda x: np.clip(x.top2 - x.top**2, 0.0, None),
+    "predictive_entropy": lambda x: x.entropy,
+    "mutual_information": lambda x: np.clip(x.entropy - x.mean_entropy, 0.0, None),
+    "total_variance": lambda x: 1.0 - np.sum(x.p**2, axis=1),
+}
+
+
 def with_derived_scores(summary: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """A summary with the scores that follow from its probabilities, where it was written before
     there were such scores."""
@@ -115,51 +155,30 @@ def summarise(
     (N,) class names; None or NaN without a label, other names count as no label. novelty: score ->
     (N,) of `base.scores.NOVELTY`, as far as they are known. num_samples: (N,) networks used, where
     each image had as many as it needed.
-    Returns columns predicted, correct (nullable boolean), p_<class> (float32), p_label,
-    signed_confidence, margin, confidence, top_softmax, aleatoric and epistemic (eq. 8, of the
-    predicted class), predictive_entropy, mutual_information (nats), total_variance (trace of eq. 7:
-    1 - sum of squared mean softmax), those of novelty, and num_samples (if given). The columns that
-    need samples are NaN if only means are known.
+    Returns columns predicted, correct (nullable boolean), p_<class> (float32), p_label, the scores
+    of `FORMULAS` (aleatoric and epistemic: eq. 8, of the predicted class; total_variance: the trace
+    of eq. 7), those of novelty, and num_samples (if given). The columns that need samples are NaN
+    if only means are known.
     Raises InputError for samples that are no probabilities of these classes, or too few labels.
     """
     m = samples if isinstance(samples, Moments) else moments(_checked(samples, classes))
-    p = np.asarray(m.mean_p, dtype=np.float64)
-    n, c = p.shape
+    n, c = np.shape(m.mean_p)
     if c != len(classes):
         raise ValueError(f"{c} probability columns for {len(classes)} classes")
     if labels is not None and len(labels) != n:
         raise InputError(f"{len(labels):,} labels for {n:,} images: give one for each, or None")
-    rows = np.arange(n)
-    top = p.argmax(axis=1)
-    p_top = np.clip(p[rows, top], 0.0, 1.0)
-    if m.mean_p2 is None or m.mean_entropy is None:
-        aleatoric = epistemic = mutual = np.full(n, np.nan)
-    else:
-        p2_top = np.asarray(m.mean_p2, dtype=np.float64)[rows, top]
-        aleatoric = np.clip(p_top - p2_top, 0.0, None)
-        epistemic = np.clip(p2_top - p_top**2, 0.0, None)
-        mutual = np.clip(entropy(p) - m.mean_entropy, 0.0, None)
+    of_images = ScoreInputs(m)
     names = np.asarray(classes, dtype=object)
     label_index = pd.Index(classes).get_indexer(
         pd.Series(labels if labels is not None else [None] * n, dtype=object)
     )
     known = label_index >= 0
-    correct = pd.array(np.where(known, top == label_index, False), dtype="boolean")
+    correct = pd.array(np.where(known, of_images.predicted == label_index, False), dtype="boolean")
     correct[~known] = pd.NA
-    table = {"predicted": names[top], "correct": correct}
-    table |= {f"p_{name}": p[:, j].astype(np.float32) for j, name in enumerate(classes)}
-    scores = {
-        "p_label": np.where(known, p[rows, label_index], np.nan),
-        "signed_confidence": signed_confidence(p_top),
-        "margin": margin(p),
-        "confidence": confidence_score(p_top),
-        "top_softmax": p_top,
-        "aleatoric": aleatoric,
-        "epistemic": epistemic,
-        "predictive_entropy": entropy(p),
-        "mutual_information": mutual,
-        "total_variance": 1.0 - np.sum(p**2, axis=1),
-    }
+    table = {"predicted": names[of_images.predicted], "correct": correct}
+    table |= {f"p_{name}": of_images.p[:, j].astype(np.float32) for j, name in enumerate(classes)}
+    scores = {"p_label": np.where(known, of_images.p[np.arange(n), label_index], np.nan)}
+    scores |= {key: formula(of_images) for key, formula in FORMULAS.items()}
     scores |= novelty or {}
     if num_samples is not None:
         scores["num_samples"] = num_samples

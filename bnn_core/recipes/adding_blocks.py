@@ -14,9 +14,9 @@ from bnn_core.base.reading import read_array, read_arrays, read_parquet
 from bnn_core.base.scores import NOVELTY
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import network_input, saved_config
-from bnn_core.networks.methods import networks_of
 from bnn_core.networks.novelty import read_training_images
 from bnn_core.networks.prediction import embed, predict
+from bnn_core.networks.procedures import networks_of
 from bnn_core.recipes.fold import join_samples
 from bnn_core.study.folder import Study, write_table
 from bnn_core.study.working_folder import ADDING

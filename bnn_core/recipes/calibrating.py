@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from bnn_core.measures.uncertainty import Moments, moments
-from bnn_core.networks.temperature import tempered
+from bnn_core.networks.methods.temperature import tempered
 from bnn_core.recipes.fold import FoldResult
 
 #: Temperatures that are tried, each 5 % above the one before.

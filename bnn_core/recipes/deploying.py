@@ -14,7 +14,7 @@ from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.datasets.sources import PlateSource, inverse_frequency_weights, open_source
 from bnn_core.images.plate_pixels import PlateReader
 from bnn_core.networks.building import saved_config
-from bnn_core.networks.methods import keep_calibration, training_order
+from bnn_core.networks.procedures import keep_calibration, training_order
 from bnn_core.networks.saved import read_config
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet

@@ -19,8 +19,8 @@ from bnn_core.measures.sample_size import accuracy_by_samples
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.measures.unlikeness import with_unlikeness
 from bnn_core.networks.building import network_input
-from bnn_core.networks.methods import method_record, networks_of, training_order
 from bnn_core.networks.prediction import predictive_samples
+from bnn_core.networks.procedures import method_record, networks_of, training_order
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.fold import read_result, run_method

@@ -27,7 +27,6 @@ from bnn_core.measures.uncertainty import Moments
 from bnn_core.measures.uncertainty import moments as moments_of
 from bnn_core.networks.adaptive import AUTO, STAGES
 from bnn_core.networks.building import network_input
-from bnn_core.networks.methods import builds_on, networks_of, procedure_of
 from bnn_core.networks.novelty import (
     MOST_IMAGES,
     TrainingImages,
@@ -36,6 +35,7 @@ from bnn_core.networks.novelty import (
     training_images,
 )
 from bnn_core.networks.prediction import Networks, embed, predict_batches
+from bnn_core.networks.procedures import builds_on, networks_of, procedure_of
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import MARGINS, TrainingSet
 

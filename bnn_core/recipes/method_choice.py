@@ -9,7 +9,7 @@ from bnn_core.base.methods import METHODS
 from bnn_core.base.wording import did_you_mean
 from bnn_core.networks.adaptive import AUTO
 from bnn_core.networks.device import usable_device
-from bnn_core.networks.methods import training_order
+from bnn_core.networks.procedures import training_order
 from bnn_core.networks.settings import TrainConfig
 
 #: Name of a preset -> method -> its settings.

@@ -23,7 +23,7 @@ from bnn_core.measures.levels import known_images
 from bnn_core.measures.uncertainty import summarise
 from bnn_core.measures.unlikeness import with_unlikeness
 from bnn_core.networks import novelty
-from bnn_core.networks.methods import keep_calibration, method_record, training_order
+from bnn_core.networks.procedures import keep_calibration, method_record, training_order
 from bnn_core.networks.saved import config_of
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.recipes import baselines

@@ -23,7 +23,7 @@ from bnn_core.datasets.sources import (
     read_source_table,
     source_key,
 )
-from bnn_core.networks.methods import builds_on, training_order
+from bnn_core.networks.procedures import builds_on, training_order
 from bnn_core.networks.saved import Settings, config_of
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.fold import run_method

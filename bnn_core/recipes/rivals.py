@@ -6,39 +6,23 @@ from dataclasses import replace
 from bnn_core.base.methods import METHODS
 from bnn_core.networks.settings import TrainConfig
 
-#: Usual choices in the literature (five members: Lakshminarayanan et al. 2017), not tuned here.
-DROPOUT = 0.1
-MEMBERS = 5
-#: Of the sampler: as many cycles as Zhang et al. (2020) have per 50 epochs, at least 3.
-CYCLES = 3
-SAMPLING_RATE, SAMPLING_TEMPERATURE = 0.1, 0.01
-
 
 def with_rivals(
-    preset: Mapping[str, TrainConfig], members: int = MEMBERS
+    preset: Mapping[str, TrainConfig], members: int | None = None
 ) -> dict[str, TrainConfig]:
-    """A preset with all methods.
+    """A preset with all methods: the settings of `vi` or `standard`, changed as their records say.
 
-    Other methods train like the standard network, VI with the other prior like VI. Methods that are
-    fitted to the standard network (Laplace, temperature) have its settings.
+    members: networks of the ensemble; None: those of its record. A sampler has at most one cycle per
+    epoch. Of two names for `vi` with the same prior only `vi` is left.
     """
-    standard, vi = preset["standard"], preset["vi"]
-    special = {
-        "vi": vi,
-        "dropout": replace(standard, dropout=DROPOUT),
-        "ensemble": replace(standard, members=members),
-        "sgmcmc": replace(
-            standard,
-            optimizer="sghmc",
-            schedule="cyclical",
-            cycles=min(CYCLES, standard.epochs),
-            learning_rate=SAMPLING_RATE,
-            sampling_temperature=SAMPLING_TEMPERATURE,
-            weight_decay=0.0,
-            swa=0.0,
-        ),
-        "vi-gaussian": replace(vi, prior="gaussian", prior_sigma1=1.0),
-        "vi-mixture": replace(vi, prior="mixture", prior_sigma1=1.0),
-    }
-    same = f"vi-{vi.prior}"  # `vi` itself has this prior
-    return {key: special.get(key, standard) for key in METHODS if key != same}
+    configs = {}
+    for key, method in METHODS.items():
+        config = preset.get(method.module or key, preset["standard"])
+        changes = dict(method.settings)
+        if "cycles" in changes:
+            changes["cycles"] = min(changes["cycles"], config.epochs)
+        if "members" in changes and members:
+            changes["members"] = members
+        configs[key] = replace(config, **changes)
+    del configs[f"vi-{preset['vi'].prior}"]
+    return configs

@@ -33,8 +33,6 @@ FLAGGED = "flagged images"
 NOT_IN_STUDY = "not in the study"
 #: Always exported, empty where the study has none, so that lists of several studies can be joined.
 METADATA = ("plate", "well", "site", "replicate", "batch", "compound", "concentration")
-#: What is exported of a method, in the order of its summary.
-_OF_METHODS = ("predicted", "correct", "p_label", *SCORES, TRAINING_MARGIN.key)
 DECIDED = ("reason", "decision", "new_label", "note", "reviewer", "time")
 
 # Characters that start a formula in spreadsheets, or are skipped before one. A text that begins with
@@ -178,7 +176,7 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(neutralise(name) for name in table.columns)
     columns = [
-        _csv_cells(table[name], ".6g" if name.endswith(_OF_METHODS) else ".15g")
+        _csv_cells(table[name], ".6g" if name.endswith(_columns_of_methods()) else ".15g")
         for name in table.columns
     ]
     writer.writerows(zip(*columns, strict=True))
@@ -238,7 +236,7 @@ def _scores(study: Study, at: np.ndarray) -> pd.DataFrame:
     for method in by_precedence(study.methods):
         summary = study.summary(method)
         for name in summary:
-            if name in _OF_METHODS:
+            if name in _columns_of_methods():
                 columns[f"{method}_{name}"] = _cells(summary, name, at)
     table = pd.DataFrame(columns, index=range(len(at)))
     for name in table.columns[table.columns.str.endswith("_correct")]:
@@ -256,6 +254,11 @@ def _decisions(state: pd.DataFrame) -> pd.DataFrame:
         f"#{value}" if isinstance(value, str) and value else None for value in table["content_hash"]
     ]
     return table
+
+
+def _columns_of_methods() -> tuple[str, ...]:
+    """What is exported of a method, in the order of its summary."""
+    return ("predicted", "correct", "p_label", *SCORES, TRAINING_MARGIN.key)
 
 
 def _cells(table: pd.DataFrame, name: str, at: np.ndarray) -> pd.Series:

@@ -18,15 +18,9 @@ ONE, CHANNELS = "one picture", "channels side by side"
 #: The key of the menu of what is side by side.
 PANES = "panes"
 _HERE = Path(__file__).parent
-_HTML = """<div class="viewer"><div class="panes"></div>
-<div class="bar"><button type="button" class="out" aria-label="Zoom out">−</button>
-<button type="button" class="in" aria-label="Zoom in">+</button>
-<button type="button" class="fit">Fit</button><button type="button" class="full">Full screen</button>
-<span class="zoom" role="status"></span><span class="length" role="status"></span></div>
-</div>"""
 _component = st.components.v2.component(
     "image_viewer",
-    html=_HTML,
+    html=(_HERE / "viewer.html").read_text(encoding="utf-8"),
     css=(_HERE / "viewer.css").read_text(encoding="utf-8"),
     js=(_HERE / "viewer.js").read_text(encoding="utf-8"),
 )

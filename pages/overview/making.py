@@ -12,6 +12,7 @@ from bnn_core.study.describing import QUALITY_NAMES
 from bnn_core.study.folder import Study
 from pages.shared import charts, choices, panels
 from pages.shared.baselines import baselines_of
+from pages.shared.html import rendered
 from pages.shared.judged import compared_methods, names, qualities
 from pages.shared.words import plain
 
@@ -65,7 +66,7 @@ def settings(study: Study) -> None:
     # Many methods need the width of the page.
     below = left if len(study.methods) <= 3 else st.container()
     with left:
-        st.html(panels.key_values(describing.study_facts(study)))
+        st.html(rendered("shared/templates/key_values.html", facts=describing.study_facts(study)))
     with below:
         lines = describing.method_settings(study)
         if lines:
@@ -138,4 +139,4 @@ def posterior(study: Study, method: str) -> None:
                     strict=True,
                 )
             }
-            st.html(panels.key_values(lines))
+            st.html(rendered("shared/templates/key_values.html", facts=lines))

@@ -1,7 +1,5 @@
 """The answer at the top of Overview: how many labels deserve a look, and the first three."""
 
-from html import escape
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -15,6 +13,7 @@ from bnn_core.suspects.ranking_wording import heading
 from bnn_core.suspects.suspect import Suspect, suspect_images, titles
 from pages.shared import filters, flagging, frame, rankings, studies
 from pages.shared.gestures import capital
+from pages.shared.html import rendered
 from pages.shared.truth import SUSPECT_LABELS
 from pages.shared.words import plain
 
@@ -105,14 +104,10 @@ def pictures(study: Study, rows: np.ndarray) -> None:
     """A strip of up to `PICTURES` thumbnails, evenly over `rows`; nothing without pictures."""
     if len(rows) > PICTURES:
         rows = rows[np.linspace(0, len(rows) - 1, PICTURES).astype(int)]
-    tags = "".join(
-        f'<img src="{escape(frame.image_url(study, int(row)))}" style="width:100%;max-width:7rem;'
-        'aspect-ratio:1;object-fit:contain;background:#000;border-radius:.3rem" '
-        f'alt="{escape(str(study.images["image_id"].iat[row]))}">'
+    shown = [
+        {"url": frame.image_url(study, int(row)), "id": study.images["image_id"].iat[row]}
         for row in rows
         if study.has_thumbnail(int(row))
-    )
-    if tags:
-        st.html(
-            f'<div style="display:grid;grid-template-columns:repeat({PICTURES},1fr);gap:.3rem">{tags}</div>'
-        )
+    ]
+    if shown:
+        st.html(rendered("overview/strip.html", columns=PICTURES, images=shown))

@@ -5,9 +5,10 @@ import streamlit as st
 
 from bnn_core.base.wording import count
 from bnn_core.study.folder import Study
-from pages.shared import blind, panels
+from pages.shared import blind
 from pages.shared.empty import empty
 from pages.shared.flagging import decision_words, review_log
+from pages.shared.html import rendered
 from pages.shared.words import without_none
 
 HISTORY = {
@@ -87,4 +88,4 @@ def draw_of_image(study: Study, row: int) -> None:
         lines[when] = f"{lines[when]}; {line.what}" if when in lines else line.what
     if lines:
         st.markdown(":small[**History of this image**]")
-        st.html(panels.key_values(lines))
+        st.html(rendered("shared/templates/key_values.html", facts=lines))

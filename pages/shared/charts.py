@@ -6,29 +6,24 @@ from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
+from markupsafe import Markup
 
 from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count
 from bnn_core.figures.values import values
 from pages.shared import filters, frame, scores
+from pages.shared.html import rendered
 from pages.shared.judged import unscored
 from pages.shared.panels import file_name
 
 #: Most rows of the table on the page; the file has all.
 MOST_ROWS = 100
-_STYLE = """:host { display: block }
-.row { display: flex; gap: .4rem }
-button { all: unset; cursor: pointer; padding: .25rem .7rem; font: .9rem var(--st-font);
-  color: var(--st-text-color); border: 1px solid var(--st-border-color);
-  border-radius: var(--st-button-radius) }
-button:hover { border-color: var(--st-primary-color) }
-button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px }"""
+_HERE = Path(__file__).parent
 _saver = st.components.v2.component(
     "figure",
-    html='<div class="row"><button type="button" data-format="svg">SVG</button>'
-    '<button type="button" data-format="png">PNG</button></div>',
-    css=_STYLE,
-    js=(Path(__file__).parent / "figure.js").read_text(encoding="utf-8"),
+    html=(_HERE / "figure.html").read_text(encoding="utf-8"),
+    css=(_HERE / "figure.css").read_text(encoding="utf-8"),
+    js=(_HERE / "figure.js").read_text(encoding="utf-8"),
 )
 
 
@@ -113,10 +108,7 @@ def _files(figure: go.Figure, key: str, name: str, words: str) -> None:
             mime="text/csv",
         )
     shown = table.head(MOST_ROWS)
-    st.html(
-        '<div tabindex="0" role="region" aria-label="Values" style="max-height:20rem;overflow:auto;'
-        f'font-size:.86rem">{shown.to_html(index=False, border=0, na_rep="", float_format="{:.4g}".format)}'
-        "</div>"
-    )
+    cells = shown.to_html(index=False, border=0, na_rep="", float_format="{:.4g}".format)
+    st.html(rendered("shared/templates/values.html", table=Markup(cells)))
     if len(table) > len(shown):
         st.caption(f"The first {len(shown):,} of {len(table):,} rows.")

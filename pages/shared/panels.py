@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import DEFAULT_SCORE, SCORES
@@ -16,6 +16,7 @@ from bnn_core.review import exporting
 from bnn_core.study.folder import Study
 from pages.shared import choices, filters, frame, pictures, possible, studies
 from pages.shared.flagging import draw_decision, flag_control, flagged_rows, review_log
+from pages.shared.html import rendered
 from pages.shared.wall import image_wall, thumbnail_side
 from pages.shared.words import plain
 
@@ -119,11 +120,13 @@ def picture(study: Study, row: int) -> None:
     if not study.has_thumbnail(row) and study.image_file(row) is None:
         st.caption(f"The study has no picture of {plain(image_id)}.")
         return
-    hard = "image-rendering:pixelated;" if thumbnail_side(study) <= pictures.PIXEL_ART else ""
     st.html(
-        f'<img src="{escape(frame.image_url(study, row, "full"))}" alt="{escape(image_id)}" '
-        'style="width:100%;max-width:420px;aspect-ratio:1;object-fit:contain;background:#000;'
-        f'border-radius:0.35rem;display:block;{hard}">'
+        rendered(
+            "shared/templates/image.html",
+            url=frame.image_url(study, row, "full"),
+            image_id=image_id,
+            pixelated=thumbnail_side(study) <= pictures.PIXEL_ART,
+        )
     )
 
 
@@ -244,7 +247,7 @@ def _tables(study: Study, methods: Sequence[str] | None = None) -> dict[str, pd.
     return {m: studies.table(study, m) for m in methods}
 
 
-def _bars(study: Study, row: int, tables: dict[str, pd.DataFrame]) -> str:
+def _bars(study: Study, row: int, tables: dict[str, pd.DataFrame]) -> Markup:
     columns = [f"p_{name}" for name in study.classes]
     p = {m: t[columns].iloc[row].to_numpy(dtype=np.float64) for m, t in tables.items()}
     highest = np.max(list(p.values()), axis=0)
@@ -252,37 +255,31 @@ def _bars(study: Study, row: int, tables: dict[str, pd.DataFrame]) -> str:
     order = [int(i) for i in np.argsort(-highest, kind="stable")[:MOST_BARS]]
     if label in study.classes and study.classes.index(label) not in order:
         order[-1] = study.classes.index(label)
-    lines = []
-    for i in order:
-        name = study.classes[i]
-        mark = " (label)" if name == label else ""
-        bars = "".join(_bar(values[i], method_of(m).colour) for m, values in p.items())
-        lines.append(
-            f'<div style="font-weight:{700 if mark else 400};margin-top:.3rem;'
-            f'line-height:1.3">{escape(name)}{mark}</div>{bars}'
-        )
-    rest = len(study.classes) - len(order)
-    if rest > 0:
-        left = max(1 - float(values[order].sum()) for values in p.values())
-        lines.append(
-            f'<div style="opacity:.65;margin-top:.3rem">{rest} other classes: at most '
-            f"{100 * max(left, 0):.1f} % together</div>"
-        )
-    return _small("".join(lines))
-
-
-def _bar(share: float, colour: str) -> str:
-    return (
-        '<div style="display:flex;align-items:center;gap:.5rem;height:.85rem;line-height:1">'
-        '<div style="flex:1;background:rgba(128,138,145,.16);border-radius:2px;height:.55rem">'
-        f'<div style="width:{100 * share:.2f}%;background:{colour};height:100%;'
-        'border-radius:2px"></div></div><span style="width:3.6em;text-align:right;'
-        f'white-space:nowrap;font-variant-numeric:tabular-nums">{percent(share, 1)}</span>'
-        "</div>"
+    shown = [
+        {
+            "name": study.classes[i],
+            "is_label": study.classes[i] == label,
+            "bars": [
+                {
+                    "share": values[i],
+                    "colour": method_of(m).colour,
+                    "text": percent(values[i], 1),
+                }
+                for m, values in p.items()
+            ],
+        }
+        for i in order
+    ]
+    left = max(1 - float(values[order].sum()) for values in p.values())
+    return rendered(
+        "shared/templates/class_bars.html",
+        classes=shown,
+        rest=len(study.classes) - len(order),
+        left=max(left, 0),
     )
 
 
-def _scores(row: int, tables: dict[str, pd.DataFrame]) -> str:
+def _scores(row: int, tables: dict[str, pd.DataFrame]) -> Markup:
     lines = {}
     for name, score in SCORES.items():
         values = [float(t[name].iat[row]) if name in t else np.nan for t in tables.values()]
@@ -291,8 +288,8 @@ def _scores(row: int, tables: dict[str, pd.DataFrame]) -> str:
     return by_method(list(tables), lines)
 
 
-def _metadata(study: Study, row: int) -> str:
-    return key_values(_known_metadata(study, row))
+def _metadata(study: Study, row: int) -> Markup:
+    return rendered("shared/templates/key_values.html", facts=_known_metadata(study, row))
 
 
 def _known_metadata(study: Study, row: int) -> dict[str, str]:
@@ -310,38 +307,11 @@ def _known_metadata(study: Study, row: int) -> dict[str, str]:
 
 def by_method(
     methods: list[str], lines: dict[str, list[str]], meanings: dict[str, str] | None = None
-) -> str:
-    """A table with one column per method, HTML; `meanings` are the tooltips of the rows."""
-    cell = (
-        '<td style="text-align:right;padding-left:.8rem;vertical-align:top;'
-        'font-variant-numeric:tabular-nums">'
+) -> Markup:
+    """A table with one column per method; `meanings` are the tooltips of the rows."""
+    return rendered(
+        "shared/templates/by_method.html",
+        methods=[method_of(m) for m in methods],
+        lines=lines,
+        meanings=meanings or {},
     )
-    heads = "".join(
-        f'{cell}<span style="color:{method_of(m).colour}">■</span> {escape(method_of(m).short)}</td>'
-        for m in methods
-    )
-    body = "".join(
-        f'<tr title="{escape((meanings or {}).get(words, ""))}"><td style="opacity:.8;'
-        'min-width:7rem">'
-        f"{escape(words)}</td>{''.join(f'{cell}{escape(v)}</td>' for v in values)}</tr>"
-        for words, values in lines.items()
-    )
-    return _small(
-        f'<table style="border-collapse:collapse;width:100%"><tr><td></td>{heads}</tr>'
-        f"{body}</table>"
-    )
-
-
-def key_values(facts: dict[str, str]) -> str:
-    """Names and values as a quiet two-column table, HTML."""
-    lines = "".join(
-        '<tr><td style="opacity:.75;padding-right:.9rem;vertical-align:top;'
-        f'white-space:nowrap">{escape(name)}</td>'
-        f'<td style="overflow-wrap:anywhere">{escape(value)}</td></tr>'
-        for name, value in facts.items()
-    )
-    return _small(f'<table style="border-collapse:collapse">{lines}</table>')
-
-
-def _small(html: str) -> str:
-    return f'<div style="font-size:.86rem;line-height:1.45;margin-bottom:.7rem">{html}</div>'

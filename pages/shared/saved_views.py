@@ -1,6 +1,5 @@
 """Saved views in the sidebar: open one, save this one, remove one."""
 
-import html
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -9,6 +8,7 @@ from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.review import saved_views
 from bnn_core.study.catalogue import cache_root
+from pages.shared.html import rendered
 from pages.shared.words import plain
 
 _NAME, _PROBLEM = "view_name", "_view_problem"
@@ -28,8 +28,7 @@ def draw(page: str) -> None:
         for number, view in enumerate(views):
             with st.container(horizontal=True, vertical_alignment="center", wrap=False):
                 # A whole page is loaded: a session keeps widgets that the new address does not have.
-                address = html.escape(f"{view['page']}?{view['query']}")
-                st.html(f'<a href="{address}" target="_self">{html.escape(view["name"])}</a>')
+                st.html(rendered("shared/templates/view_link.html", **view))
                 if not roots.read_only():
                     st.button(
                         "Remove this view",

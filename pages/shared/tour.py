@@ -12,8 +12,6 @@ from pages.shared.words import plain
 
 #: In the session: numbers of the finished steps.
 _DONE = "_tour_done"
-_STYLE = """<style>[class*="st-key-tour_bar"] { position: sticky; top: 3.2rem; z-index: 90;
-background: var(--st-background-color, inherit) }</style>"""
 
 
 def draw(study: Study, introduced: bool = True) -> None:
@@ -53,7 +51,6 @@ def draw(study: Study, introduced: bool = True) -> None:
         ("3. Decide", suspect),
     )
     done = st.session_state.get(_DONE, set())
-    st.html(_STYLE)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="tour_bar"):
         for number, (label, address) in enumerate(steps, 1):
             following = number == min({1, 2, 3} - done, default=0)

@@ -23,15 +23,9 @@ MOST_TILES = 500
 #: Parameter of the address: id of the image that is open beside or below a wall.
 OPENED = "opened"
 _HERE = Path(__file__).parent
-_HTML = """<div class="wall">
-<div class="bar"><span class="count" role="status"></span>
-<button type="button" class="all">Select all</button>
-<button type="button" class="none">Select none</button></div>
-<div class="grid" role="group"></div>
-</div>"""
 _component = st.components.v2.component(
     "image_wall",
-    html=_HTML,
+    html=(_HERE / "wall.html").read_text(encoding="utf-8"),
     css=(_HERE / "wall.css").read_text(encoding="utf-8"),
     js=(_HERE / "wall.js").read_text(encoding="utf-8"),
 )

@@ -15,6 +15,7 @@ from bnn_core.review.group_decisions import (
 from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking_wording import LOOKS_LIKE, has_interval
 from pages.shared import filters, flagging, panels, studies
+from pages.shared.html import rendered
 from pages.shared.wall import close_opened
 from pages.shared.words import table_height
 
@@ -167,15 +168,21 @@ def draw_table(
 
 def _twin(table: pd.DataFrame, level: str) -> None:
     """The first rows as an HTML table for screen readers: the table above is a picture to them."""
-    heads = ("rank", "title", "label", "suspected", "called", "score", "decision")
-    html = (
-        table[list(heads)]
-        .head(_TWIN_ROWS)
-        .rename(columns={"title": level, "called": "predicted as it", "suspected": "most similar"})
-        .to_html(index=False, border=0)
+    heads = {
+        "rank": "rank",
+        "title": level,
+        "label": "label",
+        "suspected": "most similar",
+        "called": "predicted as it",
+        "score": "score",
+        "decision": "decision",
+    }
+    first = table.head(_TWIN_ROWS)
+    first = first.assign(score=first["score"].map("{:.2f}".format))
+    rows = first[list(heads)].itertuples(index=False)
+    st.html(
+        rendered("suspect_labels/unseen_table.html", level=level, heads=heads.values(), rows=rows)
     )
-    name = f'<table aria-label="Suspect {level}s" '
-    st.html(f'<div class="bnn-unseen">{html.replace("<table ", name, 1)}</div>')
 
 
 def follow(shown: pd.DataFrame, key: str, at: int) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -30,6 +29,7 @@ from bnn_core.suspects.ranking_wording import heading, score_sentences
 from bnn_core.suspects.suspect import Suspect, suspect_images
 from pages.shared import flagging, panels, studies
 from pages.shared.baselines import baselines_of
+from pages.shared.html import rendered
 from pages.shared.wall import close_opened, image_wall, opened_row
 from pages.shared.words import plain
 from pages.suspect_labels import alike
@@ -109,9 +109,9 @@ def draw_explanations(explanations: list[Explanation]) -> None:
     ordered = by_verdict(explanations)
     checked = [one for one in ordered if one.verdict != NOT_CHECKED]
     st.html(
-        '<div style="display:grid;grid-template-columns:max-content minmax(9rem,max-content) '
-        "minmax(16rem,1fr);column-gap:1.1rem;row-gap:.45rem;font-size:.93rem;line-height:1.4;"
-        f'max-width:78rem">{"".join(map(_line, checked))}</div>'
+        rendered(
+            "suspect_labels/explanations.html", explanations=checked, marks=_MARKS, against=AGAINST
+        )
     )
     if line := unchecked_line(explanations):
         with st.expander(line):
@@ -130,18 +130,6 @@ def draw_explanations(explanations: list[Explanation]) -> None:
             hide_index=True,
             column_config={"Value": st.column_config.NumberColumn(format="%.3f")},
         )
-
-
-def _line(one: Explanation) -> str:
-    mark, colour, weight = _MARKS[one.verdict]
-    faint = "opacity:.72;" if one.verdict == AGAINST else ""
-    basis = f" <span style='opacity:.65'>({escape(one.basis)})</span>" if one.basis else ""
-    return (
-        f'<div style="{faint}white-space:nowrap;font-weight:{weight}"><span style="color:'
-        f'{colour}">{mark}</span> {escape(one.verdict)}</div>'
-        f'<div style="{faint}font-weight:{weight}">{escape(one.title)}</div>'
-        f'<div style="{faint}">{escape(one.sentence)}{basis}</div>'
-    )
 
 
 def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> list[np.ndarray]:

@@ -23,7 +23,7 @@ from bnn_core.datasets.sources import PlateSource, open_source
 from bnn_core.measures.intervals import mean_interval
 from bnn_core.networks.batchnorm import settle_batchnorm
 from bnn_core.networks.building import network_input, saved_config
-from bnn_core.networks.methods import networks_of
+from bnn_core.networks.procedures import networks_of
 from bnn_core.study.folder import Study, open_study
 
 BATCH = 32

@@ -28,9 +28,9 @@ from bnn_core.measures.out_of_distribution import NEW, SAME, SHIFTED, groups, ki
 from bnn_core.measures.uncertainty import entropy
 from bnn_core.measures.unlikeness import UNLIKENESS_PARTS, unlikeness
 from bnn_core.networks.building import network_input, saved_config
-from bnn_core.networks.methods import networks_of
 from bnn_core.networks.novelty import read_training_images
 from bnn_core.networks.prediction import embed
+from bnn_core.networks.procedures import networks_of
 from bnn_core.study.folder import open_study
 
 SINGLE = ("predictive_entropy", *NOVELTY)

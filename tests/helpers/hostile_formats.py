@@ -27,9 +27,9 @@ from bnn_core.datasets.sources import open_source
 from bnn_core.figures.report import report_html
 from bnn_core.images.decoding import read_image
 from bnn_core.networks.building import network_input
-from bnn_core.networks.methods import networks_of
 from bnn_core.networks.novelty import read_training_images
 from bnn_core.networks.prediction import predict_batches
+from bnn_core.networks.procedures import networks_of
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet, train
 from bnn_core.recipes.digits import DigitStudy, make_digit_study

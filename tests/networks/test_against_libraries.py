@@ -11,7 +11,7 @@ from prior_densities import log_density
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from bnn_core.networks.laplace import fit_last_layer, with_bias
+from bnn_core.networks.methods.laplace import fit_last_layer, with_bias
 from bnn_core.networks.priors import GaussianPrior, MixturePrior
 
 

@@ -6,7 +6,8 @@ from torch.func import functional_call
 from torch.testing import assert_close
 
 from bnn_core.networks.building import new_network
-from bnn_core.networks.dropout import add_dropout, draw_masked, dropped_layers
+from bnn_core.networks.dropout import add_dropout, dropped_layers
+from bnn_core.networks.methods.dropout import draw_masked
 from bnn_core.networks.prediction import predictive_samples
 from bnn_core.networks.settings import TrainConfig
 

@@ -5,7 +5,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from bnn_core.networks.laplace import LastLayer, best_prior_precision, fit_last_layer, with_bias
+from bnn_core.networks.methods.laplace import (
+    LastLayer,
+    best_prior_precision,
+    fit_last_layer,
+    with_bias,
+)
 
 
 @pytest.fixture

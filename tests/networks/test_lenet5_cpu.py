@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from bnn_core.networks import prediction
 from bnn_core.networks.building import new_network
-from bnn_core.networks.dropout import draw_masked
+from bnn_core.networks.methods.dropout import draw_masked
 from bnn_core.networks.prediction import (
     Networks,
     draw_networks,

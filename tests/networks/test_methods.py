@@ -10,11 +10,12 @@ from torch.testing import assert_close
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
-from bnn_core.networks import methods
+from bnn_core.networks import method_parts
 from bnn_core.networks.augmentation import symmetry
-from bnn_core.networks.building import load_network, network_input
-from bnn_core.networks.methods import method_record, networks_of, training_order
+from bnn_core.networks.building import load_network, network_input, plain_twin
+from bnn_core.networks.methods import ensemble, laplace, temperature
 from bnn_core.networks.prediction import Networks, predictive_samples, stack_networks
+from bnn_core.networks.procedures import method_record, networks_of, training_order
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet, split_validation
 from bnn_core.recipes.fold import read_result, run_method
@@ -107,7 +108,7 @@ def test_predictions_of_a_trained_method_are_averaged_where_its_settings_ask(tmp
 def test_identical_members_are_one_network(data, made):
     folder, _ = made
     one = load_network(folder / "standard")[0]
-    plain = methods.plain_twin(folder / "standard")
+    plain = plain_twin(folder / "standard")
     x = network_input(data.images[:4])
     samples = predictive_samples(stack_networks([one, one, one], plain), x)
     assert_close(samples.mean(0), one(x).softmax(1).detach())
@@ -133,7 +134,7 @@ def test_laplace_and_temperature_keep_the_standard_networks_features(made, data)
     assert len(held) == 12 and not set(rows) & set(held)
     with torch.no_grad():
         images = load_network(folder / "standard")[0](network_input(data.images[held])).numpy()
-    assert tau == pytest.approx(methods.fit_temperature(images, data.targets[held]))
+    assert tau == pytest.approx(temperature.fit_temperature(images, data.targets[held]))
 
 
 def test_networks_that_differ_in_the_last_layer_share_one_pass(made, data):
@@ -150,15 +151,20 @@ def test_a_finished_fold_is_left_alone_and_a_seed_means_the_same(tmp_path, data,
     again = run(tmp_path, data)
     for method, result in made[1].items():
         assert_allclose(again[method].moments.mean_p, result.moments.mean_p, atol=0)
-    for name in ("train", "fit_last_layer", "fit_temperature"):
-        monkeypatch.setattr(methods, name, lambda *a, **k: pytest.fail("done again"))
+    for module, name in (
+        (method_parts, "train"),
+        (ensemble, "train"),
+        (laplace, "fit_last_layer"),
+        (temperature, "fit_temperature"),
+    ):
+        monkeypatch.setattr(module, name, lambda *a, **k: pytest.fail("done again"))
     run(tmp_path, data)
     # With only the predictions gone they are made again, and nothing is trained.
     monkeypatch.undo()
     kept = {m: (tmp_path / m).stat() for m in CONFIGS}
     for method in CONFIGS:
         (tmp_path / method / "prediction.npz").unlink()
-    monkeypatch.setattr(methods, "fit_last_layer", lambda *a: pytest.fail("fitted again"))
+    monkeypatch.setattr(laplace, "fit_last_layer", lambda *a: pytest.fail("fitted again"))
     assert_allclose(
         run(tmp_path, data)["laplace"].moments.mean_p, made[1]["laplace"].moments.mean_p, atol=0
     )
@@ -166,7 +172,7 @@ def test_a_finished_fold_is_left_alone_and_a_seed_means_the_same(tmp_path, data,
 
 
 def test_an_ensemble_goes_on_with_the_member_where_it_stopped(tmp_path, data, made, monkeypatch):
-    real, trained = methods.train, []
+    real, trained = ensemble.train, []
 
     def stops(folder, *args, **kwargs):
         trained.append(folder.name)
@@ -174,7 +180,7 @@ def test_an_ensemble_goes_on_with_the_member_where_it_stopped(tmp_path, data, ma
             raise KeyboardInterrupt
         return real(folder, *args, **kwargs)
 
-    monkeypatch.setattr(methods, "train", stops)
+    monkeypatch.setattr(ensemble, "train", stops)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, data, {"ensemble": CONFIGS["ensemble"]})
     before = (tmp_path / "ensemble/0/weights.safetensors").stat().st_mtime_ns

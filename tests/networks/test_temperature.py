@@ -10,9 +10,9 @@ from scipy.special import softmax
 from torch.testing import assert_close
 
 from bnn_core.networks.building import new_network
+from bnn_core.networks.methods.temperature import LIMITS, fit_temperature, scaled, tempered
 from bnn_core.networks.prediction import predictive_samples
 from bnn_core.networks.settings import TrainConfig
-from bnn_core.networks.temperature import LIMITS, fit_temperature, scaled, tempered
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy.special import softmax
 
 from bnn_core.measures.uncertainty import moments
-from bnn_core.networks.temperature import tempered
+from bnn_core.networks.methods.temperature import tempered
 from bnn_core.recipes.calibrating import CALIBRATED_AT_A_TIME, calibrated, fold_temperatures
 from bnn_core.recipes.fold import FoldResult
 

@@ -11,9 +11,9 @@ from bnn_core.base.scores import NOVELTY
 from bnn_core.measures.uncertainty import moments, summarise
 from bnn_core.networks import methods
 from bnn_core.networks.building import load_network, network_input
-from bnn_core.networks.methods import networks_of, training_order
 from bnn_core.networks.novelty import read_training_images, training_images
 from bnn_core.networks.prediction import predictive_samples
+from bnn_core.networks.procedures import networks_of, training_order
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.fold import (

@@ -18,8 +18,8 @@ from bnn_core.base.files import TakenError, alone
 from bnn_core.commands import cli
 from bnn_core.datasets.sources import open_source
 from bnn_core.networks.building import network_input
-from bnn_core.networks.methods import networks_of
 from bnn_core.networks.prediction import predictive_samples
+from bnn_core.networks.procedures import networks_of
 from bnn_core.recipes import plate_study
 from bnn_core.recipes.baselines import BASELINES_FILE, study_baselines
 from bnn_core.study import writing

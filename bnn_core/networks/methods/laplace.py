@@ -9,13 +9,23 @@ Shapes: C classes, D = features + 1 (the last feature is 1, its weight the bias)
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save
 from scipy.optimize import brentq
 from torch import Tensor, nn
 
+from bnn_core.base.errors import decoding
+from bnn_core.base.files import atomic_path
+from bnn_core.networks.building import demand_same_config, network_input
+from bnn_core.networks.method_parts import standard_mean, standard_network, write_fitted
 from bnn_core.networks.prediction import Networks
+from bnn_core.networks.procedures import Procedure, ProgressBar
+from bnn_core.networks.saved import WEIGHTS, fitted_number, read_weights
+from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.training import TrainingSet, split_validation
 
 #: Up to this many weights the curvature is kept whole, beyond as a Kronecker product.
 WHOLE = 2000
@@ -131,3 +141,45 @@ def draw_last_layers(
     """T networks that differ in their last layer only."""
     drawn = gaussian.draw(num_samples, seed).to(next(network.parameters()).device)
     return Networks(network.eval(), {"head.weight": drawn[..., :-1], "head.bias": drawn[..., -1]})
+
+
+def _train(
+    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: ProgressBar
+) -> None:
+    if (folder / WEIGHTS).is_file():
+        demand_same_config(folder, config)
+        return
+    network = standard_network(folder, device)
+    rows, _ = split_validation(data, config.validation, config.seed)
+    weights = np.ones(data.num_classes) if data.class_weights is None else data.class_weights
+
+    def batches():
+        with bar(total=len(rows), unit="image") as shown:
+            for part in np.split(rows, range(config.batch_size, len(rows), config.batch_size)):
+                x = network_input(data.images[part], config.intensity).to(device)
+                with torch.no_grad():
+                    features = with_bias(network.features(x))
+                yield features, torch.as_tensor(weights[data.targets[part]])
+                shown.update(len(part))
+
+    posterior = fit_last_layer(last_layer(network), batches())
+    write_fitted(
+        folder,
+        prior_precision=posterior.prior_precision,
+        effective_weights=posterior.effective_weights,
+    )
+    with atomic_path(folder / WEIGHTS) as temporary:
+        tensors = {name: getattr(posterior, name) for name in ("mean", "values", "left", "right")}
+        temporary.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}))
+
+
+def _draw(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
+    precision = fitted_number(folder, "prior_precision")
+    state = read_weights(folder)
+    standard = standard_network(folder, device)
+    with decoding(folder / WEIGHTS):  # tensors that do not go together
+        gaussian = LastLayer(**state, prior_precision=precision)
+        return draw_last_layers(standard, gaussian, num_samples, seed)
+
+
+PROCEDURE = Procedure(_train, _draw, standard_mean)

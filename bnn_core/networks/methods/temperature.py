@@ -4,12 +4,22 @@ It changes how sure a network is, never what it says or which image it is surest
 pair. Dividing the logits is dividing the last layer: the scaled network is a plain network.
 """
 
+from pathlib import Path
+
 import numpy as np
+import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from torch import nn
 
+from bnn_core.base.errors import InputError
+from bnn_core.networks.building import demand_same_config, network_input
+from bnn_core.networks.method_parts import standard_mean, standard_network, write_fitted
 from bnn_core.networks.prediction import SMALLEST, Networks
+from bnn_core.networks.procedures import Procedure, ProgressBar
+from bnn_core.networks.saved import fitted_number
+from bnn_core.networks.settings import TrainConfig
+from bnn_core.networks.training import TrainingSet, split_validation
 
 #: Where the search ends: with every held-back image right, no temperature is cold enough.
 LIMITS = (0.01, 100.0)
@@ -58,3 +68,34 @@ def scaled(network: nn.Module, temperature: float) -> Networks:
             for part, value in network.head.named_parameters()
         },
     )
+
+
+def _train(
+    folder: Path, config: TrainConfig, data: TrainingSet, device: str, bar: ProgressBar
+) -> None:
+    if (folder / "config.json").is_file():
+        demand_same_config(folder, config)
+        return
+    network = standard_network(folder, device)
+    _, held = split_validation(data, config.validation, config.seed)
+    if not len(held):
+        raise InputError(
+            f"--validation {config.validation:g} holds back no image to fit the temperature to; "
+            "give a larger share"
+        )
+    logits = []
+    with bar(total=len(held), unit="image") as shown, torch.no_grad():
+        for part in np.split(held, range(config.batch_size, len(held), config.batch_size)):
+            x = network_input(data.images[part], config.intensity).to(device)
+            logits.append(network(x).cpu().numpy())
+            shown.update(len(part))
+    temperature = fit_temperature(np.concatenate(logits), data.targets[held])
+    write_fitted(folder, temperature=temperature)
+
+
+def _draw(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
+    temperature = fitted_number(folder, "temperature")
+    return scaled(standard_network(folder, device), temperature)
+
+
+PROCEDURE = Procedure(_train, _draw, standard_mean)

@@ -1,0 +1,1 @@
+"""One module per method: its `PROCEDURE`, how it is trained and how its networks are drawn."""
