@@ -170,7 +170,7 @@ def _in_a_process(study: Path, words: Sequence[str]) -> None:
     subprocess.run(command, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def main(study: str, name: str, *words: str) -> None:
+def keep_one(study: str, name: str, *words: str) -> None:
     """In the other process: keep one table. It leaves the processor to those who wait for a click."""
     with suppress(AttributeError, OSError):  # Windows
         os.nice(5)
@@ -178,4 +178,4 @@ def main(study: str, name: str, *words: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    keep_one(*sys.argv[1:])

@@ -58,7 +58,7 @@ def _text(cell: object) -> str:
     return str(cell).strip()
 
 
-def main() -> None:
+def print_cells() -> None:
     """In the other process: print the cells; status 1 with one line where they cannot be read."""
     import python_calamine as calamine
 
@@ -84,4 +84,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    print_cells()
