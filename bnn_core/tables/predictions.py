@@ -14,7 +14,12 @@ from bnn_core.tables.class_columns import ClassColumns, predicted_column
 from bnn_core.tables.class_order import doubted_order, lacking_column, name_classes
 from bnn_core.tables.image_rows import image_rows, unscored_notes
 from bnn_core.tables.label_columns import likely_names, name_columns
-from bnn_core.tables.label_values import class_labels, counted_alike, read_label_values
+from bnn_core.tables.label_values import (
+    class_labels,
+    counted_alike,
+    read_label_values,
+    vocabulary,
+)
 from bnn_core.tables.long_form import long_columns
 from bnn_core.tables.no_classes import why_no_classes
 from bnn_core.tables.probabilities import checked_probabilities
@@ -101,7 +106,10 @@ def read_predictions(
     class_values, predicted, based = counted_alike(
         class_values, labels, predicted_names(main, column)
     )
-    meant = read_label_values(main, labels, predicted, class_values.columns.names, options)
+    named = options.classes or vocabulary(
+        class_values.columns, class_values.values, labels, predicted
+    )
+    meant = read_label_values(main, labels, predicted, class_values.columns.names, options, named)
     labels, predicted = meant.labels, meant.predicted
     known = [*labels.dropna().unique(), *([] if predicted is None else predicted.dropna().unique())]
     lacking = lacking_column(class_values.columns, known)
