@@ -248,7 +248,9 @@ def test_names_of_untreated_wells_are_a_hint(rgb_set):
     notes = read_plate(rgb_set).notes
     assert any("--control 'DMSO'" in note and "4 rows" in note for note in notes)
     assert not any("--control" in n for n in read_plate(rgb_set, control="DMSO").notes)
-    notes = read_plate(rewrite(rgb_set, lambda t: t.update({"moa": ["DMSO"] * 8 + ["up"] * 8}))).doubts
+    notes = read_plate(
+        rewrite(rgb_set, lambda t: t.update({"moa": ["DMSO"] * 8 + ["up"] * 8}))
+    ).doubts
     assert any("of the class 'DMSO'" in note for note in notes)
 
 
