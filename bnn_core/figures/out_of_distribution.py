@@ -144,7 +144,7 @@ def strips(
             row=1,
             col=column + 1,
         )
-    style.finish(figure, height=20 * depth + 70, legend=False)
+    style.finish(figure, height=20 * depth + 90, legend=False)
     figure.update_xaxes(
         range=[bins.low - 0.02 * (bins.high - bins.low), bins.high], title=_axis(bins.score)
     )
