@@ -166,6 +166,7 @@ function makeViewer(parent) {
   return {
     update(data) {
       micrometres = data.micrometres
+      find(".what").textContent = data.what
       while (views.length < data.panes.length) panes.append(views[views.push(makeView()) - 1])
       for (const view of views.splice(data.panes.length)) {
         observer.unobserve(view)
