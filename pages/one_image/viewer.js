@@ -173,6 +173,7 @@ function makeViewer(parent) {
         view.remove()
       }
       panes.style.setProperty("--columns", data.panes.length)
+      panes.classList.toggle("single", data.panes.length === 1)
       data.panes.forEach((pane, i) => {
         const [image, title] = [views[i].querySelector("img"), views[i].querySelector(".title")]
         views[i].setAttribute("aria-label", pane.alt)
