@@ -23,8 +23,8 @@ LONGEST_SIDE = 8192
 MOST_TEXT_BYTES = 1_000_000_000
 MOST_ROWS = 20_000_000
 MOST_COLUMNS = 20_000
-#: Rows times columns of a table.
-MOST_CELLS = 200_000_000
+#: Rows times columns of a table: features of 100,000 rows x 2,000 columns, and their metadata.
+MOST_CELLS = 250_000_000
 #: Bytes of an .npz file's arrays, which are unpacked into memory.
 MOST_ARRAY_BYTES = 8_000_000_000
 #: Bytes of an array or image set that is unpacked to the disk.
@@ -51,7 +51,8 @@ def demand_table(path: Path, rows: int, columns: int) -> None:
     if rows > MOST_ROWS or columns > MOST_COLUMNS or rows * columns > MOST_CELLS:
         raise InputError(
             f"{path} has {rows:,} rows and {columns:,} columns; at most {MOST_ROWS:,} rows, "
-            f"{MOST_COLUMNS:,} columns and {MOST_CELLS:,} cells are read: split the table"
+            f"{MOST_COLUMNS:,} columns and {MOST_CELLS:,} cells are read: split the table, or give "
+            "features as an array (.npy) with --metadata"
         )
 
 

@@ -119,10 +119,16 @@ def submit(root: Path, words: Sequence[str], study: str, given: Path | None = No
 
 
 def _kept(word: str, given: Path, folder: Path) -> str:
-    """A word of a command; where it is `given` or a path in it, the path of the copy in `folder`."""
-    path = Path(word)
+    """A word of a command; where it is `given` or a path in it, the path of the copy in `folder`.
+
+    A path may have a name before it: "may=/folder/table.csv".
+    """
+    start = word.find(f"={given}") + 1
+    path = Path(word[start:])
     inside = path.is_absolute() and path.is_relative_to(given)
-    return str((folder / path.relative_to(given.parent)).resolve()) if inside else word
+    return (
+        word[:start] + str((folder / path.relative_to(given.parent)).resolve()) if inside else word
+    )
 
 
 def resume(root: Path) -> None:

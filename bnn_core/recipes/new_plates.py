@@ -1,8 +1,9 @@
 """New plates for a finished study: read as in training, predicted plate by plate, added to it."""
 
 import json
+import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pandas as pd
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json
+from bnn_core.base.roots import goes_with_a_job
 from bnn_core.base.wording import count, listed
 from bnn_core.datasets.plates import PlateTable
 from bnn_core.datasets.preparation import plate_jobs
-from bnn_core.datasets.sources import file_columns
+from bnn_core.datasets.sources import PICTURES, file_columns
 from bnn_core.images.plate_pixels import PlateReader
 from bnn_core.networks.saved import read_config
 from bnn_core.recipes.adding import (
@@ -67,17 +69,12 @@ def predict_plates(
     known = open_study(path)
     keys: dict[str, str] = {}
     intensities = intensities or known.meta.get("intensities")
+    fresh: list[str] = []
     if plates is not None:
-        plates = _with_channels(known, plates)
-        keys = {job.plate: key for job, key in _keyed(plates, intensities)}
-    have = _plates_of(known, name, anchor)
-    changed = [plate for plate, key in keys.items() if have.get(plate, key) != key]
-    if changed:
-        raise InputError(
-            f"the set {name} of study {known.name} has plate {changed[0] or '(without a name)'} "
-            "with other files or rows; give the new ones another name: OTHER=TABLE"
+        planned = plan_plates(
+            known, plates, name, role=role, anchor=anchor, intensities=intensities
         )
-    fresh = [plate for plate in keys if plate not in have]
+        plates, keys, fresh = planned.plates, planned.keys, planned.fresh
     if not fresh and out is None and (not deploy or "deployed" in known.meta):
         return known.path
 
@@ -85,12 +82,19 @@ def predict_plates(
         def before(making: Path) -> None:
             if deploy:
                 where = cluster.device if cluster else device
-                run_once(cluster, train_deployed, study, making, _scaling(study), where)
+                run_once(cluster, train_deployed, study, making, scaling_of(study), where)
+
+        def finish(making: Path) -> dict[str, Any]:
+            if plates is not None and goes_with_a_job(plates.root):
+                shutil.copytree(plates.root, making / PICTURES / name, dirs_exist_ok=True)
+            return _keys(study, making, blocks, name, {p: keys[p] for p in fresh}, anchor)
 
         blocks = (
             []
             if plates is None
-            else _blocks(study, plates, fresh, name, role, intensities, workers, anchor)
+            else _blocks(
+                study, plates, fresh, name, role, out or study.path, intensities, workers, anchor
+            )
         )
         return Addition(
             {
@@ -102,9 +106,7 @@ def predict_plates(
             blocks,
             looked_first=False,
             before=before,
-            finish=lambda making: _keys(
-                study, making, blocks, name, {p: keys[p] for p in fresh}, anchor
-            ),
+            finish=finish,
         )
 
     return add_to_study(
@@ -118,7 +120,58 @@ def predict_plates(
     )
 
 
-def _scaling(study: Study) -> ImageScaling:
+@dataclass(frozen=True)
+class PlannedPlates:
+    """What a study would add of a table of plates; no image was opened.
+
+    plates: with the study's channels. rows: of all plates, as they would be added. keys: plate ->
+    16 hex digits over its files and rows. fresh: the plates that the study does not have yet.
+    """
+
+    plates: PlateTable
+    rows: pd.DataFrame
+    keys: dict[str, str]
+    fresh: list[str]
+
+    def fresh_rows(self) -> pd.DataFrame:
+        """The rows of the plates that would be added."""
+        if "plate" not in self.rows:
+            return self.rows[: len(self.rows) if self.fresh else 0]
+        return self.rows[self.rows["plate"].fillna("").astype(str).isin(self.fresh)]
+
+
+def plan_plates(
+    study: Study,
+    plates: PlateTable,
+    name: str,
+    *,
+    role: str | None = None,
+    anchor: str = "none",
+    intensities: tuple[float, float] | None = None,
+) -> PlannedPlates:
+    """What `predict_plates` would add to the study as the set `name`; the errors are its own."""
+    scaling_of(study)
+    plates = _with_channels(study, plates)
+    keys = {job.plate: key for job, key in _keyed(plates, intensities)}
+    have = _plates_of(study, name, anchor)
+    changed = [plate for plate, key in keys.items() if have.get(plate, key) != key]
+    if changed:
+        raise InputError(
+            f"the set {name} of study {study.name} has plate {changed[0] or '(without a name)'} "
+            "with other files or rows; give the new ones another name: OTHER=TABLE"
+        )
+    fresh = [plate for plate in keys if plate not in have]
+    rows = _rows(study, plates, name, role, study.path)
+    planned = PlannedPlates(plates, rows, keys, fresh)
+    demand_new(study, planned.fresh_rows()["image_id"])
+    return planned
+
+
+def scaling_of(study: Study) -> ImageScaling:
+    """How new plates are scaled for the study's networks.
+
+    Raises InputError for a study without networks, and for one that was not made from plates.
+    """
     config = read_config(study_folds(study)[0] / study.methods[0])
     return ImageScaling.of(study, image_shape(study), config.get("network", "mscnn"))
 
@@ -171,12 +224,13 @@ def _blocks(
     fresh: Sequence[str],
     name: str,
     role: str | None,
+    home: Path,
     intensities: tuple[float, float] | None,
     workers: int | None,
     anchor: str,
 ) -> list[PlateBlock]:
-    scaling = _scaling(study)
-    rows = _rows(study, plates, name, role)
+    scaling = scaling_of(study)
+    rows = _rows(study, plates, name, role, home)
     jobs = [
         job
         for job in plate_jobs(plates.table, plates.channels, plates.root, intensities)
@@ -206,21 +260,31 @@ def _blocks(
     ]
 
 
-def _rows(study: Study, plates: PlateTable, name: str, role: str | None) -> pd.DataFrame:
-    """The rows of all plates as they are added; paths are absolute."""
-    table = plates.table
+def _rows(
+    study: Study, plates: PlateTable, name: str, role: str | None, home: Path
+) -> pd.DataFrame:
+    """The rows of all plates as they are added to the study at `home`."""
+    table, folder = plates.table, _pictures(study, plates.root, name, home)
     rows = table.assign(
         image_id=name + "/" + table["image_id"].astype(str),
         role=added_roles(study, table["label"], role),
         source=name,
     )
     for column in file_columns(plates.channels, table):
-        rows[column] = table[column].map(lambda file: str(plates.root / file), "ignore")
+        rows[column] = table[column].map(lambda file: str(folder / file), "ignore")
     if role is None:
         rows.loc[_untreated(study, table), "role"] = "control"
     if "group" in rows:
         rows["group"] = rows["group"].astype(object)
     return rows
+
+
+def _pictures(study: Study, root: Path, name: str, home: Path) -> Path:
+    """Where the study at `home` finds the files of a set: it keeps those that were uploaded."""
+    if not goes_with_a_job(root):
+        return root
+    travel = study.meta.get("image_root") == PICTURES
+    return Path(name) if travel else home.absolute() / PICTURES / name
 
 
 def _untreated(study: Study, table: pd.DataFrame) -> np.ndarray:

@@ -26,17 +26,23 @@ _TITLES = {
 
 
 def button(
-    label: str, words: Sequence[str], study: str, key: str, given: Path | None = None
+    label: str,
+    words: Sequence[str],
+    study: str,
+    key: str,
+    given: Path | None = None,
+    *,
+    adds: bool = False,
 ) -> None:
     """The button that adds the command `bnn <words>` to the queue.
 
     study: name of the study that the command makes; the user confirms that it replaces an existing
-    one. given: an uploaded file or folder that the job keeps until it ends. Draws nothing where this
-    server does not train.
+    one, unless the command only adds to it (adds). given: an uploaded file or folder that the job
+    keeps until it ends. Draws nothing where this server does not train.
     """
     if not roots.may_train():
         return
-    exists = study in {entry.name for entry in studies.entries()}
+    exists = not adds and study in {entry.name for entry in studies.entries()}
     replace = exists and st.checkbox(f"Replace the study “{plain(study)}”", key=f"{key}_replace")
     st.button(
         label,

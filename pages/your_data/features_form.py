@@ -30,30 +30,15 @@ def draw() -> None:
         "CellProfiler or pycytominer, or embeddings of any model: CSV, Parquet or Excel; or an "
         "array (.npy) and a table of its rows. Networks are small, and a study takes minutes."
     )
-    left, right = st.columns(2, gap="medium")
-    uploads = left.file_uploader(
-        "Upload a table, or an array and the table of its rows",
-        key="features_upload",
-        type=forms.TABLES,
-        accept_multiple_files=True,
-    )
-    typed = right.text_input(
-        "… or its path on this machine", key="features_path", placeholder="/data/profiles.csv"
-    ).strip()
-    ask = fields()
-    if not uploads and not typed:
+    given = table_and_fields(to_learn=True)
+    if given is None:
         st.info(
             "Choose a table of features. It is checked here, and you can train on it.",
             icon=":material/table_view:",
         )
         return
-    table = None
+    table, ask = given
     try:
-        if uploads:
-            table, rows = forms.uploaded_rows(uploads)
-            ask |= {"metadata": str(rows)} if rows and "metadata" not in ask else {}
-        else:
-            table = roots.typed_path(typed)
         features = _read(
             str(table),
             forms.file_stamp(table),
@@ -70,29 +55,35 @@ def draw() -> None:
     forms.train("features", table, ask, "The same by command:")
 
 
-def fields() -> dict[str, str]:
+def table_and_fields(*, to_learn: bool) -> tuple[Path, dict[str, str]] | None:
+    """The table or array, and the filled fields: flag -> text; None while nothing is chosen."""
+    left, right = st.columns(2, gap="medium")
+    uploads = left.file_uploader(
+        "Upload a table, or an array and the table of its rows",
+        key="features_upload",
+        type=forms.TABLES,
+        accept_multiple_files=True,
+    )
+    typed = right.text_input(
+        "… or its path on this machine", key="features_path", placeholder="/data/profiles.csv"
+    ).strip()
+    ask = fields(to_learn)
+    try:
+        if not uploads:
+            return (roots.typed_path(typed), ask) if typed else None
+        table, rows = forms.uploaded_rows(uploads)
+        return table, ({"metadata": str(rows)} if rows else {}) | ask
+    except InputError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return None
+
+
+def fields(to_learn: bool) -> dict[str, str]:
     """The filled fields: flag -> text."""
     left, middle, right = st.columns(3, gap="medium")
     ask = {
         "label": left.text_input(
             FIELDS["label"], key="features_label", help="Default: label, else moa."
-        ),
-        "features": left.text_input(
-            FIELDS["features"],
-            key="features_columns",
-            placeholder="Cells_*, Nuclei_*",
-            help="Patterns, separated by commas. Default: all columns of numbers except metadata.",
-        ),
-        "metadata": left.text_input(
-            FIELDS["metadata"],
-            key="features_metadata",
-            help="For an array (.npy): the table with label and compound of its rows, in its order.",
-        ),
-        "group": middle.text_input(
-            FIELDS["group"],
-            key="features_group",
-            help="Default: the compound. A network that was trained without a group predicts all rows "
-            "of the group.",
         ),
         "batch": middle.text_input(
             FIELDS["batch"], key="features_batch", help="Rows measured together: day, week, run."
@@ -103,31 +94,53 @@ def fields() -> dict[str, str]:
             placeholder="DMSO",
             help="These rows are predicted, but do not count for accuracy.",
         ),
-        "anchor": middle.selectbox(
-            FIELDS["anchor"],
-            ANCHORS,
-            key="features_anchor",
-            help="controls: the median of its untreated rows becomes zero on each plate.",
-        ),
-        "folds": right.selectbox(
-            FIELDS["folds"],
-            ("6", "each"),
-            key="features_folds",
-            help="each: every compound is left out by itself. There is one training per compound.",
-        ),
-        "images": right.text_input(
-            FIELDS["images"],
-            key="features_images",
-            help="For pictures of the rows, where the table names files. Default: the folder of "
-            "the table.",
-        ),
         "map": right.text_input(
             FIELDS["map"],
             key="features_map",
             placeholder="well=Pos, compound=Drug",
             help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.",
         ),
+        "metadata": left.text_input(
+            FIELDS["metadata"],
+            key="features_metadata",
+            help="For an array (.npy): the table with label and compound of its rows, in its order.",
+        ),
     }
+    if to_learn:
+        ask |= {
+            "features": left.text_input(
+                FIELDS["features"],
+                key="features_columns",
+                placeholder="Cells_*, Nuclei_*",
+                help="Patterns, separated by commas. Default: all columns of numbers except "
+                "metadata.",
+            ),
+            "group": middle.text_input(
+                FIELDS["group"],
+                key="features_group",
+                help="Default: the compound. A network that was trained without a group predicts "
+                "all rows of the group.",
+            ),
+            "anchor": middle.selectbox(
+                FIELDS["anchor"],
+                ANCHORS,
+                key="features_anchor",
+                help="controls: the median of its untreated rows becomes zero on each plate.",
+            ),
+            "folds": right.selectbox(
+                FIELDS["folds"],
+                ("6", "each"),
+                key="features_folds",
+                help="each: every compound is left out by itself. There is one training per "
+                "compound.",
+            ),
+            "images": right.text_input(
+                FIELDS["images"],
+                key="features_images",
+                help="For pictures of the rows, where the table names files. Default: the folder "
+                "of the table.",
+            ),
+        }
     unset = {"anchor": ANCHORS[0], "folds": "6"}
     filled = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
     return {flag: value for flag, value in filled.items() if value != unset.get(flag)}

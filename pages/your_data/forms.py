@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -64,9 +64,9 @@ def paths_of(text: str) -> list[str]:
     return [path.strip() for path in text.split(";") if path.strip()]
 
 
-def study_command(kind: str, table: str, ask: Mapping[str, str]) -> list[str]:
-    """The words of `bnn study <kind>` on this table. ask: flag -> text of its field."""
-    command = ["bnn", "study", kind, table]
+def with_flags(command: Sequence[str], ask: Mapping[str, str]) -> list[str]:
+    """The words of a command and its flags. ask: flag -> text of its field."""
+    command = list(command)
     for flag, text in ask.items():
         values = words(text) if flag in LISTS else paths_of(text) if flag in PATHS else (text,)
         for value in values:
@@ -150,15 +150,42 @@ def shown_path(path: Path) -> str:
 
 
 def train(kind: str, table: Path, ask: Mapping[str, str], about_command: str) -> None:
-    """The button that trains on this machine, and the command for another one. The job works in
-    another folder, so its paths are absolute; the name of a link stays."""
+    """The button that trains on this machine, and the command for another one."""
+    offer(
+        "Train here",
+        lambda path: ["study", kind, path],
+        table,
+        ask,
+        study=source_name(table),
+        key=f"{kind}_train",
+        about_command=about_command,
+    )
+
+
+def offer(
+    label: str,
+    command: Callable[[str], list[str]],
+    table: Path,
+    ask: Mapping[str, str],
+    *,
+    study: str,
+    key: str,
+    about_command: str,
+    adds: bool = False,
+) -> None:
+    """The button that runs a command on this machine, and its text for another one.
+
+    command: the words without "bnn" and flags, from the path of the table. The job works in another
+    folder, so its paths are absolute; the name of a link stays. study, key, adds: of
+    `jobs_panel.button`.
+    """
     paths = {
         flag: ";".join(str(roots.typed_path(path).absolute()) for path in paths_of(ask[flag]))
         for flag in PATHS
         if flag in ask
     }
-    command = study_command(kind, str(table.absolute()), {**ask, **paths})
-    jobs_panel.button("Train here", command[1:], source_name(table), f"{kind}_train", _given(table))
+    words = with_flags(command(str(table.absolute())), {**ask, **paths})
+    jobs_panel.button(label, words, study, key, _given(table), adds=adds)
     st.markdown(about_command)
     shown = {
         flag: ";".join(shown_path(roots.typed_path(path)) for path in paths_of(text))
@@ -167,7 +194,9 @@ def train(kind: str, table: Path, ask: Mapping[str, str], about_command: str) ->
         for flag, text in ask.items()
     }
     st.code(
-        shlex.join(study_command(kind, shown_path(table), shown)), language="bash", wrap_lines=True
+        shlex.join(["bnn", *with_flags(command(shown_path(table)), shown)]),
+        language="bash",
+        wrap_lines=True,
     )
 
 

@@ -1,13 +1,28 @@
-"""Your data: predictions from elsewhere, your own images or features, and public data sets."""
+"""Your data: predictions from elsewhere, own images or features, new plates, public data sets."""
 
 import streamlit as st
 
 from bnn_core.base import roots
+from bnn_core.base.errors import InputError
 from bnn_core.datasets.mnist import data_root
-from pages.shared import jobs_panel
-from pages.your_data import download_form, features_form, forms, import_form, plate_form
+from bnn_core.study.folder import Study
+from pages.shared import jobs_panel, studies
+from pages.your_data import (
+    download_form,
+    features_form,
+    forms,
+    import_form,
+    new_plates_form,
+    plate_form,
+)
 
-VIEWS = ("Import predictions", "Your own images", "Measured features", "Public data")
+VIEWS = (
+    "Import predictions",
+    "Your own images",
+    "Measured features",
+    "New plates",
+    "Public data",
+)
 PUBLIC = (
     (
         "Handwritten digits (MNIST) and letters (EMNIST)",
@@ -46,8 +61,18 @@ def main() -> None:
         plate_form.draw()
     elif view == VIEWS[2]:
         features_form.draw()
+    elif view == VIEWS[3]:
+        new_plates_form.draw(_study_in_view())
     else:
         public()
+
+
+def _study_in_view() -> Study | None:
+    """The study of the sidebar; None where there is none, or it cannot be opened."""
+    try:
+        return studies.opened(st.session_state.get("study") or "")
+    except InputError:
+        return None
 
 
 def public() -> None:

@@ -26,6 +26,12 @@ FIELDS = forms.FIELDS | {
 #: Fields with several paths.
 PATHS = ("layout", "metadata")
 MOST_MISSING = 10
+ABOUT_FILES = (
+    "A table with one row per image (one column of file names, or one per channel, and columns "
+    "such as label, compound, plate and well), or the folder of an instrument, whose file names say "
+    "well, field and channel: ImageXpress, Opera Phenix, Yokogawa, IN Cell and others. Images are "
+    "PNG, JPEG, TIFF or OME-Zarr."
+)
 ABOUT_COMMAND = (
     "The same by command, in a terminal of this machine or of a larger one. It shows its progress. You "
     "can interrupt it at any time; the same command continues. The finished study appears in the sidebar."
@@ -34,12 +40,22 @@ ABOUT_COMMAND = (
 
 def draw() -> None:
     """The form, what was read from the table, and the command."""
-    st.caption(
-        "A table with one row per image (one column of file names, or one per channel, and columns "
-        "such as label, compound, plate and well), or the folder of an instrument, whose file names say "
-        "well, field and channel: ImageXpress, Opera Phenix, Yokogawa, IN Cell and others. Images are "
-        "PNG, JPEG, TIFF or OME-Zarr."
-    )
+    st.caption(ABOUT_FILES)
+    given = source_and_fields(to_learn=True)
+    if given is None:
+        st.info(
+            "Choose a table or folder. It is checked here, and you can train on it.",
+            icon=":material/table_view:",
+        )
+        return
+    source, ask = given
+    plates = read(source, ask, to_learn=True)
+    if plates is not None and preview(plates):
+        forms.train("plate", source, ask, ABOUT_COMMAND)
+
+
+def source_and_fields(*, to_learn: bool) -> tuple[Path, dict[str, str]] | None:
+    """The table or folder, and the filled fields: flag -> text; None while nothing is chosen."""
     left, right = st.columns(2, gap="medium")
     uploads = left.file_uploader(
         "Upload a folder of images",
@@ -68,44 +84,51 @@ def draw() -> None:
     except InputError as error:
         st.error(plain(str(error)), icon=":material/error:")
     folder = source is not None and _is_folder(source)
-    ask = ask_of_images()
-    ask |= ask_of_folder() if folder else ask_of_table()
+    ask = ask_of_images(to_learn, folder)
+    ask |= ask_of_folder() if folder else {}
     ask = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
-    if uploads and folder and source is not None and "layout" not in ask:
+    if source is None:
+        return None
+    if uploads and folder and "layout" not in ask:
         maps = forms.tables_in(source)
         ask |= {"layout": ";".join(map(str, maps))} if maps else {}
-    if source is None:
-        st.info(
-            "Choose a table or folder. It is checked here, and you can train on it.",
-            icon=":material/table_view:",
-        )
-        return
+    return source, ask
+
+
+def read(source: Path, ask: dict[str, str], *, to_learn: bool) -> PlateTable | None:
+    """What the table or folder says; None where it is refused, with the reason on the page."""
     try:
-        if folder:
+        if _is_folder(source):
             lines = _names(str(source), forms.file_stamp(source), ask.get("pattern")).preview()
             st.markdown("**What the file names mean**")
             st.code("\n".join(lines).replace(str(source), forms.shown_path(source)), language=None)
-        plates = _read(str(source), _stamps(source, ask), tuple(sorted(ask.items())))
+        return _read(str(source), _stamps(source, ask), tuple(sorted(ask.items())), to_learn)
     except InputError as error:
         st.error(plain(forms.say(str(error), FIELDS, source)), icon=":material/error:")
-        return
-    if preview(plates):
-        forms.train("plate", source, ask, ABOUT_COMMAND)
+        return None
 
 
-def ask_of_images() -> dict[str, str]:
-    """Fields that a table and a folder need: flag -> text."""
+def ask_of_images(to_learn: bool, folder: bool) -> dict[str, str]:
+    """Fields that a table and a folder need, and that of a table alone: flag -> text."""
     left, middle, right = st.columns(3, gap="medium")
-    return {
+    ask = {
         "label": left.text_input(
             FIELDS["label"], key="plate_label", help="Default: label, else moa."
-        ),
-        "group": middle.text_input(
+        )
+    }
+    if to_learn:
+        ask["group"] = middle.text_input(
             FIELDS["group"],
             key="plate_group",
             help="Default: the compound. A network that was trained without a group predicts all "
             "images of the group.",
-        ),
+        )
+        ask["preset"] = left.selectbox("Preset", list(PLATE_PRESETS), key="plate_preset")
+    if not folder:
+        ask["images"] = left.text_input(
+            FIELDS["images"], key="plate_images", help="Default: the folder of the table."
+        )
+    return ask | {
         "batch": middle.text_input(
             FIELDS["batch"], key="plate_batch", help="Images made together: day, week, run."
         ),
@@ -121,7 +144,6 @@ def ask_of_images() -> dict[str, str]:
             placeholder="well=Pos, compound=Drug",
             help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.",
         ),
-        "preset": left.selectbox("Preset", list(PLATE_PRESETS), key="plate_preset"),
         "layout": middle.text_input(
             FIELDS["layout"],
             key="plate_layout",
@@ -129,23 +151,13 @@ def ask_of_images() -> dict[str, str]:
             help="Paths, separated by semicolons: compound, dose and mechanism per well, as a table "
             "or laid out as a plate grid. A map named after a plate is that plate's.",
         ),
-        "metadata": right.text_input(
+        "metadata": (right if to_learn else left).text_input(
             FIELDS["metadata"],
             key="plate_metadata",
             placeholder="/data/compounds.csv",
             help="Paths, separated by semicolons. Joined by plate and well, or by compound; "
             "contradictions are listed.",
         ),
-    }
-
-
-def ask_of_table() -> dict[str, str]:
-    """The field that only a table needs."""
-    left, _, _ = st.columns(3, gap="medium")
-    return {
-        "images": left.text_input(
-            FIELDS["images"], key="plate_images", help="Default: the folder of the table."
-        )
     }
 
 
@@ -174,7 +186,7 @@ def ask_of_folder() -> dict[str, str]:
 
 
 def preview(plates: PlateTable) -> bool:
-    """What was read from the table, and whether the images exist. True if any of them does."""
+    """What was read for training, and whether the images exist. True if any of them does."""
     table = plates.table
     counted = table[table["role"] == "scored"]
     st.success(
@@ -184,6 +196,13 @@ def preview(plates: PlateTable) -> bool:
         icon=":material/check:",
     )
     forms.notes(plates.doubts, plates.notes)
+    there = files_exist(plates)
+    forms.class_table(table, "images")
+    return there
+
+
+def files_exist(plates: PlateTable) -> bool:
+    """Whether the images exist, on the page. True if any of them does."""
     missing, looked = plates.missing_files(forms.LOOKED_FOR)
     if missing:
         st.error(
@@ -194,7 +213,6 @@ def preview(plates: PlateTable) -> bool:
         )
     else:
         st.markdown(f"- All {looked:,} checked files exist.")
-    forms.class_table(table, "images")
     return len(missing) < looked
 
 
@@ -217,13 +235,16 @@ def _names(folder: str, stamp: tuple[int, int] | None, pattern: str | None) -> F
 
 
 @st.cache_resource(max_entries=4, ttl=60, show_spinner="Reading the table")
-def _read(path: str, stamps: tuple, asked: tuple[tuple[str, str], ...]) -> PlateTable:
+def _read(
+    path: str, stamps: tuple, asked: tuple[tuple[str, str], ...], to_learn: bool
+) -> PlateTable:
     ask = dict(asked)
     source = Path(path)
     return read_plate(
         _names(path, forms.file_stamp(source), ask.get("pattern"))
         if _is_folder(source)
         else source,
+        to_learn=to_learn,
         images=roots.typed_path(ask["images"]) if "images" in ask else None,
         columns=forms.pairs(ask.get("map", "")),
         **{

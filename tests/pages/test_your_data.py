@@ -199,7 +199,7 @@ def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
     app.text_input(key="plate_columns").input("well=path, site").run()
     assert "'site' is not NAME=COLUMN" in app.error[0].value
     app.text_input(key="plate_columns").input("well=compound").run()
-    assert app.code[0].value.endswith("--map well=compound --preset quick")
+    assert app.code[0].value.endswith("--preset quick --map well=compound")
 
 
 def test_features_are_checked_and_trained_on(monkeypatch, cache, tmp_path):

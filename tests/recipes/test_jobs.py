@@ -116,6 +116,16 @@ def test_a_job_with_a_dead_runner_is_interrupted_and_continues(tmp_path, slow):
     assert states(root) == [jobs.DONE, jobs.CANCELLED]
 
 
+def test_a_named_path_is_that_of_the_copy_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "resume", lambda root: None)
+    given = tmp_path / "upload"
+    given.mkdir()
+    (given / "t.csv").write_text("a\n")
+    folder = jobs.submit(tmp_path, ["predict", "x", f"may={given}/t.csv"], "x", given)
+    words = jobs.list_jobs(tmp_path)[0].words
+    assert words[-1] == f"may={folder.resolve()}/given/upload/t.csv"
+
+
 def test_a_study_is_queued_once_and_only_where_training_is_allowed(tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "resume", lambda root: None)
     jobs.submit(tmp_path, ["study", "demo"], "demo")

@@ -159,6 +159,19 @@ def test_the_same_plate_is_predicted_once_and_more_plates_are_added(study, tmp_p
         add(study, tmp_path)
 
 
+def test_pictures_that_were_uploaded_are_kept_in_the_study(study, tmp_path, monkeypatch):
+    monkeypatch.setenv("BNN_CACHE", str(tmp_path))
+    given = tmp_path / ".jobs" / "000001" / "given" / "upload"
+    given.mkdir(parents=True)
+    write_plates(given, {"N1": 1})
+    other = add(study, given, out=tmp_path / "other")
+    result = add(study, given)
+    shutil.rmtree(tmp_path / ".jobs")
+    for one in (other, result):
+        assert one.image_file(20, "DNA") == one.path / "pictures" / "may" / "N1_0_DNA.tif"
+        assert read_original(one, 20).shape == (2, 24, 30)
+
+
 def test_an_interrupted_run_continues_with_the_next_part(study, tmp_path, monkeypatch):
     write_plates(tmp_path, {"N1": 1, "N2": 2})
     expected = add(study, tmp_path, out=tmp_path / "whole")

@@ -1,0 +1,220 @@
+"""New plates, or new rows of features, for the finished study that is in view."""
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from bnn_core.base import roots
+from bnn_core.base.errors import InputError
+from bnn_core.base.wording import count, listed
+from bnn_core.datasets.anchoring import ANCHORS
+from bnn_core.datasets.features import FeatureTable
+from bnn_core.datasets.plates import source_name
+from bnn_core.recipes.adding import added_roles, study_folds
+from bnn_core.recipes.new_features import features_like
+from bnn_core.recipes.new_plates import plan_plates, scaling_of
+from bnn_core.study.folder import Study
+from pages.shared import studies
+from pages.shared.words import plain
+from pages.your_data import features_form, forms, plate_form
+
+FIELDS = {
+    "name": "Name of the set",
+    "anchor": "Scale each plate to its untreated images",
+    "deploy": "First train on all compounds",
+    "out": "Name of a new study",
+}
+#: Of the options of a table of features, those that new rows have.
+_READ = ("label", "batch", "control")
+#: Role of added images -> what it means.
+ROLES = {
+    "shifted": "with a label of the study",
+    "new": "with a label that the study does not have",
+    "unlabelled": "without a label",
+    "control": "untreated",
+}
+ABOUT_COMMAND = (
+    "The same by command, in a terminal of this machine. It shows its progress. You can interrupt it "
+    "at any time; the same command continues. Plates that the study already has are skipped."
+)
+
+
+def draw(study: Study | None) -> None:
+    """The form, what would be added, and the button."""
+    if study is None:
+        st.info("Choose a finished study in the sidebar.", icon=":material/folder_open:")
+        return
+    noun = "rows of features" if study.meta.get("features") else "plates"
+    st.caption(
+        f"New {noun} for the study “{plain(study.name)}”: its networks say which class they see, how "
+        "sure they are, and how unlike the training images each is. Labels are not needed. They become a "
+        "set of their own in the study, on Out of distribution. The study's own images, figures and "
+        "decisions stay. For another study, choose it in the sidebar."
+    )
+    try:
+        if study.meta.get("features"):
+            study_folds(study)
+            _rows(study)
+        else:
+            scaling_of(study)
+            _plates(study)
+    except InputError as error:
+        st.info(plain(str(error)), icon=":material/info:")
+
+
+def _plates(study: Study) -> None:
+    st.caption(plate_form.ABOUT_FILES)
+    given = plate_form.source_and_fields(to_learn=False)
+    name, options = _options(study, None if given is None else given[0], anchors=True)
+    if given is None:
+        st.info("Choose a table or folder. It is checked here.", icon=":material/table_view:")
+        return
+    source, ask = given
+    plates = plate_form.read(source, ask, to_learn=False)
+    if plates is None:
+        return
+    anchor = options.get("anchor", ANCHORS[0])
+    try:
+        planned = plan_plates(
+            study, plates, name, anchor=anchor, intensities=study.meta.get("intensities")
+        )
+    except InputError as error:
+        _refuse(error, source)
+        return
+    rows = planned.fresh_rows()
+    known = sorted(set(planned.keys) - set(planned.fresh))
+    _say(rows, f"on {count(len(planned.fresh), 'new plate')}", "image")
+    if known:
+        st.markdown(
+            f"- {count(len(known), 'plate')} that the study already has: {plain(listed(known))}"
+        )
+    forms.notes(plates.doubts, plates.notes)
+    if plate_form.files_exist(plates) and len(rows):
+        _offer(study, source, name, ask | options)
+
+
+def _rows(study: Study) -> None:
+    given = features_form.table_and_fields(to_learn=False)
+    name, options = _options(study, None if given is None else given[0], anchors=False)
+    if given is None:
+        st.info("Choose a table of features. It is checked here.", icon=":material/table_view:")
+        return
+    source, ask = given
+    try:
+        features = _features(
+            study,
+            studies.identity(study),
+            str(source),
+            forms.file_stamp(source),
+            tuple((flag, ask[flag]) for flag in _READ if flag in ask),
+            tuple(forms.pairs(ask.get("map", "")).items()),
+            ask.get("metadata"),
+        )
+    except InputError as error:
+        _refuse(error, source)
+        return
+    roles = pd.Series(added_roles(study, features.table["label"]), index=features.table.index).mask(
+        features.table["role"] == "control", "control"
+    )
+    _say(features.table.assign(role=roles), "", "row")
+    forms.notes(features.doubts, features.notes)
+    _offer(study, source, name, ask | options)
+
+
+def _options(study: Study, source: Path | None, *, anchors: bool) -> tuple[str, dict[str, str]]:
+    """The name of the set, and the other filled fields: flag -> text."""
+    left, middle, right = st.columns(3, gap="medium")
+    default = "" if source is None else source_name(source).split(".")[0]
+    name = left.text_input(
+        FIELDS["name"],
+        key="new_name",
+        placeholder=default,
+        help="Default: the name of the table or folder.",
+    ).strip()
+    options = {}
+    out = middle.text_input(
+        FIELDS["out"],
+        key="new_out",
+        placeholder=study.name,
+        help="Default: the set is added to this study. With a name the study stays as it is.",
+    ).strip()
+    if out:
+        options["out"] = out
+    if anchors:
+        anchor = right.selectbox(
+            FIELDS["anchor"],
+            ANCHORS,
+            key="new_anchor",
+            help="controls: each new plate is scaled so that its untreated images are as bright as "
+            "the study's. none: as in training.",
+        )
+        if anchor != ANCHORS[0]:
+            options["anchor"] = anchor
+    if "deployed" not in study.meta and left.toggle(
+        FIELDS["deploy"],
+        key="new_deploy",
+        help="One more network of each method, trained on all compounds, predicts the new images. "
+        "It takes as long as a fold. Without it, they are predicted by the mean over the folds.",
+    ):
+        options["deploy"] = "yes"
+    return name or default, options
+
+
+def _say(rows: pd.DataFrame, where: str, noun: str) -> None:
+    """How many rows would be added, by role."""
+    if not len(rows):
+        st.info("Nothing new: the study has all of these plates.", icon=":material/check:")
+        return
+    counts = rows["role"].value_counts()
+    parts = [f"{number:,} {ROLES.get(role, role)}" for role, number in counts.items()]
+    st.success(
+        f"**{count(len(rows), noun)}{f' {where}' if where else ''}** to be predicted: "
+        f"{', '.join(parts)}.",
+        icon=":material/check:",
+    )
+    shown = rows.drop(columns=["group", "source"], errors="ignore")
+    st.dataframe(shown.head(8).dropna(axis=1, how="all"), height=320)
+
+
+def _offer(study: Study, source: Path, name: str, ask: dict[str, str]) -> None:
+    """The button that predicts on this machine, and the command."""
+    deploy = ["--deploy"] if "deploy" in ask else []
+    forms.offer(
+        "Predict here",
+        lambda path: ["predict", study.name, f"{name}={path}", *deploy],
+        source,
+        {flag: text for flag, text in ask.items() if flag != "deploy"},
+        study=ask.get("out", study.name),
+        key="new_predict",
+        about_command=ABOUT_COMMAND,
+        adds="out" not in ask,
+    )
+
+
+def _refuse(error: InputError, source: Path) -> None:
+    fields = plate_form.FIELDS | features_form.FIELDS | FIELDS
+    text = forms.say(str(error), fields, source)
+    st.error(
+        plain(text.replace(": OTHER=TABLE", f" under “{FIELDS['name']}”")),
+        icon=":material/error:",
+    )
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the table")
+def _features(
+    _study: Study,
+    identity: str,
+    path: str,
+    stamp: tuple[int, int] | None,
+    options: tuple[tuple[str, str], ...],
+    columns: tuple[tuple[str, str], ...],
+    metadata: str | None,
+) -> FeatureTable:
+    return features_like(
+        _study,
+        Path(path),
+        metadata=roots.typed_path(metadata) if metadata else None,
+        columns=dict(columns),
+        **dict(options),
+    )

@@ -1,0 +1,106 @@
+"""New plates on Your data: checked against the study in view, and predicted by a job."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from page_studies import pages, text_of, write_animals
+
+from bnn_core.commands import cli
+from bnn_core.recipes import jobs
+from pages.your_data.new_plates_form import FIELDS
+
+PAGE, VIEW = "your_data/page.py", "New plates"
+SMALL = "--preset quick --epochs 1 --num-samples 4 --folds 2"
+IMAGES = "--head-width 8 --pathways 1 --crop 8 --size 16"
+COMPOUNDS = [("a", "X"), ("b", "X"), ("c", "Y"), ("d", "Y"), ("DMSO", None)]
+
+
+def wells(plate):
+    return pd.DataFrame(
+        {
+            "plate": plate,
+            "well": [f"B{k + 1:02d}" for k in range(10)],
+            "compound": [COMPOUNDS[k % 5][0] for k in range(10)],
+            "moa": [COMPOUNDS[k % 5][1] for k in range(10)],
+        }
+    )
+
+
+def write_plate(folder, plate, seed, column="FileName_DNA"):
+    """One plate of ten wells, one channel; the table's path."""
+    rng, table = np.random.default_rng(seed), wells(plate)
+    table[column] = [f"{plate}_{k}.tif" for k in range(len(table))]
+    for name in table[column]:
+        tifffile.imwrite(folder / name, rng.integers(90, 900, (24, 30)).astype(np.uint16))
+    table.to_csv(folder / f"{plate}.csv", index=False)
+    return folder / f"{plate}.csv"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A study of plates, one of features, and one without networks."""
+    root = tmp_path_factory.mktemp("new") / "cache"
+    root.mkdir()
+    write_animals(root, n=30)
+    old = write_plate(root.parent, "P1", 0)
+    out = ["--out", str(root / "screen"), *SMALL.split(), "--control", "DMSO"]
+    assert cli.main(["study", "plate", str(old), *out, *IMAGES.split()]) == 0
+    rng = np.random.default_rng(0)
+    profiles = wells("P1").dropna().assign(**{f"f{k}": rng.normal(size=8) for k in range(6)})
+    profiles.to_csv(root.parent / "profiles.csv", index=False)
+    out = ["--out", str(root / "profiles"), *SMALL.split()]
+    assert cli.main(["study", "features", str(root.parent / "profiles.csv"), *out]) == 0
+    return root
+
+
+def queued(monkeypatch):
+    submitted = []
+    monkeypatch.setattr(jobs, "submit", lambda *given: submitted.append(given[1:3]))
+    return submitted
+
+
+def test_new_plates_are_counted_by_role_and_predicted_by_a_job(monkeypatch, cache, tmp_path):
+    submitted = queued(monkeypatch)
+    app = pages(monkeypatch, cache, PAGE, study="screen", data_view=VIEW)
+    assert not app.exception and not app.code
+    table = write_plate(tmp_path, "N1", 1)
+    app.text_input(key="plate_path").input(str(table)).run()
+    assert "10 images on 1 new plate" in app.success[0].value
+    assert "8 with a label of the study, 2 untreated" in app.success[0].value
+    assert app.code[0].value == f"bnn predict screen N1={table}"
+    app.toggle(key="new_deploy").set_value(True)
+    app.text_input(key="new_name").input("may").run()
+    app.button(key="new_predict").click().run()
+    assert submitted == [(("predict", "screen", f"may={table}", "--deploy"), "screen")]
+    app.text_input(key="new_out").input("animals").run()
+    assert app.button(key="new_predict").disabled  # another study is replaced only if one says so
+
+
+def test_a_plate_of_other_channels_names_them(monkeypatch, cache, tmp_path):
+    app = pages(monkeypatch, cache, PAGE, study="screen", data_view=VIEW)
+    table = write_plate(tmp_path, "N1", 1, "FileName_ER")
+    app.text_input(key="plate_path").input(str(table)).run()
+    assert not app.exception and "ER" in app.error[0].value and not app.code
+
+
+def test_new_rows_of_features_are_predicted_as_well(monkeypatch, cache, tmp_path):
+    submitted = queued(monkeypatch)
+    app = pages(monkeypatch, cache, PAGE, study="profiles", data_view=VIEW)
+    rows = pd.read_csv(cache.parent / "profiles.csv").assign(plate="P2", moa=["Z", *[None] * 7])
+    rows.to_csv(tmp_path / "may.csv", index=False)
+    app.text_input(key="features_path").input(str(tmp_path / "may.csv")).run()
+    assert not app.exception and not app.error
+    assert "8 rows" in app.success[0].value and "7 without a label" in app.success[0].value
+    assert "1 with a label that the study does not have" in app.success[0].value
+    app.button(key="new_predict").click().run()
+    assert submitted == [(("predict", "profiles", f"may={tmp_path / 'may.csv'}"), "profiles")]
+    rows.drop(columns="f3").to_csv(tmp_path / "less.csv", index=False)
+    app.text_input(key="features_path").input(str(tmp_path / "less.csv")).run()
+    assert "f3" in app.error[0].value and not app.code
+
+
+def test_a_study_without_networks_says_so(monkeypatch, cache):
+    app = pages(monkeypatch, cache, PAGE, study="animals", data_view=VIEW)
+    assert not app.exception and "networks" in app.info[0].value
+    assert FIELDS["name"] not in text_of(app)
