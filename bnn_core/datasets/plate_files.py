@@ -71,7 +71,7 @@ def pick_channels(
         channels = [name.strip() for name in channels]
         if "" in channels or len(set(channels)) < len(channels):
             raise InputError(
-                f"--channels {','.join(channels)}: different names expected, "
+                f"--channels {','.join(channels)} has an empty or repeated name; give different names, "
                 "separated by commas, such as DNA,Actin"
             )
     if not column_map.channels:
@@ -143,7 +143,7 @@ def demand_single(files: pd.DataFrame, given: pd.DataFrame, table_path: Path) ->
     raise InputError(
         f"{table_path} {rows_text(rows)}: the same image ({' or '.join(named)}) more than once"
         + (f", and {more:,} rows of other doubles" if more else "")
-        + "; one row per image expected: "
+        + "; "
         + (
             "give the folder of the paths with --images"
             if len(named) > 1

@@ -135,7 +135,9 @@ def _full_resolution(path: Path, about: Mapping[str, Any]) -> tuple[str, str]:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is no image of an OME-Zarr: it has no 'multiscales'") from error
     if not set("yx") <= set(axes) <= set(_AXES) or len(set(axes)) < len(axes):
-        raise InputError(f"{path} has the axes {axes}; t, c, z, y and x expected")
+        raise InputError(
+            f"{path} has the axes {axes}; only images with the axes t, c, z, y and x can be read"
+        )
     return name, axes
 
 

@@ -66,7 +66,7 @@ def prediction_sets(
     Raises ValueError for a level outside (0, 1).
     """
     if not 0 < level < 1:
-        raise ValueError(f"a chance in (0, 1) expected, not {level}")
+        raise ValueError(f"chance {level} is not in (0, 1)")
     p = np.asarray(p, dtype=np.float64)
     n, classes = p.shape
     if groups is None:

@@ -107,8 +107,8 @@ def strip_rows(table: pd.DataFrame, row: int, among: np.ndarray, which: str) -> 
         entropy = table["predictive_entropy"].to_numpy()[others]
         others = others[np.argsort(-entropy, kind="stable")[:most]]
     else:
-        here = np.flatnonzero(among == row)
-        start = max(0, min(int(here[0]) if len(here) else 0, len(others) - most))
+        at = np.flatnonzero(among == row)
+        start = max(0, min(int(at[0]) if len(at) else 0, len(others) - most))
         others = others[start : start + most]
     return np.append(others, row)
 
@@ -119,7 +119,7 @@ def draw_accuracies(study: Study, method: str) -> None:
     if study.samples(method) is None:
         st.caption("This figure needs the samples of the single networks.")
         return
-    figure, averaged, n = network_accuracy(studies.identity(study), method, study)
+    figure, averaged, n = accuracy_figure(studies.identity(study), method, study)
     if not n:
         st.caption("No image of this study has a label, so there is no accuracy.")
         return
@@ -184,7 +184,7 @@ def label_codes(identity: str, method: str, _study: Study) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Computing each network's accuracy")
-def network_accuracy(
+def accuracy_figure(
     identity: str, method: str, _study: Study
 ) -> tuple[go.Figure | None, float, int]:
     """The figure, accuracy of the average, and the number of images of both."""

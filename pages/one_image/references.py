@@ -23,7 +23,7 @@ class Reference(NamedTuple):
     words: str
 
 
-def kinds(study: Study) -> list[str]:
+def possible_references(study: Study) -> list[str]:
     """The references that a study can have."""
     return [LABEL, PREDICTION, *([UNTREATED] if (study.images["role"] == "control").any() else [])]
 

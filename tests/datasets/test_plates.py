@@ -176,7 +176,7 @@ def test_channels_can_be_chosen_and_are_checked(tmp_path, rgb_set):
     with pytest.raises(InputError, match=r"no channel 'ER'.*DNA, Actin"):
         load_plate(table, tmp_path / "two", channels=["ER"])
     for names in (["a", "a", "b"], ["a", "", "b"], [""]):
-        with pytest.raises(InputError, match=r"--channels .*different names expected"):
+        with pytest.raises(InputError, match=r"--channels .*different names"):
             load_plate(rgb_set, tmp_path / "four", channels=names)
     assert load_plate(rgb_set, tmp_path / "five", channels=["a", " b", "c "]).channels == [
         "a",

@@ -68,7 +68,7 @@ def test_all_problems_are_listed_with_their_rows():
         check([[0.5, 0.5], [np.nan, 1], [0.5, 0.3], [-1.5, 2.5], [0.9, 0.3], [np.inf, 0]])
     assert str(error.value) == (
         "t.csv row 3: a probability is missing or nan; row 7: a value is infinite; row 5: p_a is "
-        "-1.5, a probability between 0 and 1 expected (for logits add --logits); rows 4, 6: the "
+        "-1.5, which is no probability between 0 and 1 (for logits add --logits); rows 4, 6: the "
         "probabilities sum to 0.8, not to 1"
     )
 

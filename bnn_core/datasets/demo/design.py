@@ -56,16 +56,16 @@ class DemoDesign:
             if value < least.get(field.name, 0):
                 raise InputError(
                     f"--{field.name.replace('_', '-')} is {value}: "
-                    f"expected at least {least.get(field.name, 0)}"
+                    f"give at least {least.get(field.name, 0)}"
                 )
         if not 3 <= self.mechanisms <= len(DEMO_CLASSES):
             raise InputError(
-                f"--mechanisms is {self.mechanisms}: expected 3 to {len(DEMO_CLASSES)}, "
+                f"--mechanisms is {self.mechanisms}: give 3 to {len(DEMO_CLASSES)}, "
                 "the number of looks that can be drawn"
             )
         if self.compounds < 2 * self.mechanisms:
             raise InputError(
-                f"--compounds is {self.compounds}: expected at least {2 * self.mechanisms}, "
+                f"--compounds is {self.compounds}: give at least {2 * self.mechanisms}, "
                 "two for each mechanism, so that one can be left out"
             )
         if self.compounds > 8 * len(_STARTS):
@@ -83,7 +83,7 @@ class DemoDesign:
         faulty = self.mislabelled + self.inactive + self.mixed + 2 * self.replicate_swaps
         if faulty > self.compounds // 2:
             raise InputError(
-                f"{faulty} of {self.compounds} compounds would carry a fault: expected at most half"
+                f"{faulty} of {self.compounds} compounds would carry a fault; at most half may"
             )
 
 
