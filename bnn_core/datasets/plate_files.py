@@ -107,7 +107,7 @@ def _stains(mapped: pd.DataFrame, channels: list[str]) -> tuple[list[str], list[
     for channel in channels:
         files = mapped[f"path_{channel}"].dropna()
         if _NO_STAIN.search(channel):
-            reasons[channel] = f"'{channel}' (by its name no image of the cells)"
+            reasons[channel] = f"'{channel}' (its name says that it shows no cells)"
         elif len(files) > 1 and files.nunique() <= len(files) / 2:
             reasons[channel] = (
                 f"'{channel}' ({'the same file' if files.nunique() == 1 else 'few files'} for all "
@@ -141,7 +141,7 @@ def demand_single(files: pd.DataFrame, given: pd.DataFrame, table_path: Path) ->
     named = list(dict.fromkeys(given.loc[rows].bfill(axis=1).iloc[:, 0]))
     more = int(double.sum()) - len(rows)
     raise InputError(
-        f"{table_path} {rows_text(rows)}: the same image ({' or '.join(named)}) more than once"
+        f"{table_path} {rows_text(rows)}: the same image ({' or '.join(named)}) is listed more than once"
         + (f", and {more:,} rows of other doubles" if more else "")
         + "; "
         + (

@@ -13,7 +13,7 @@ from bnn_core.study.lock import settle_all
 
 #: A study that is not finished is in the folder `<name>.making`.
 MAKING = ".making"
-#: Where studies live unless told otherwise: `cache/` beside app.py.
+#: Where studies are by default: `cache/` beside app.py.
 DEFAULT_ROOT = Path(__file__).parents[2] / "cache"
 
 

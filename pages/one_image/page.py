@@ -216,7 +216,12 @@ def draw_picture(shown: Shown, look: str) -> None:
                 "study.json). This is the thumbnail, without channels and zoom."
             )
     flagging.flag_control(
-        study, np.array([row]), "looked at alone", "one_flag", word="Flag this image", counted=False
+        study,
+        np.array([row]),
+        "opened on One image",
+        "one_flag",
+        word="Flag this image",
+        counted=False,
     )
     panels.facts(study, row)
 

@@ -55,7 +55,7 @@ def full(study: Study, row: int, options: Mapping[str, str]) -> tuple[bytes, str
         try:
             gain = float(options.get("gain", 1))
         except ValueError as error:
-            raise InputError(f"gain '{options['gain']}': expected a number") from error
+            raise InputError(f"gain '{options['gain']}' is no number") from error
         return fields.render_image(
             study,
             row,

@@ -38,7 +38,7 @@ FIELDS = {
     "map": "Other columns",
 }
 READ_ONLY = (
-    "This server only shows studies. Make yours in a terminal on the machine itself, with "
+    "This server only shows studies. Make studies in a terminal on the machine itself, with "
     "`bnn import` or `bnn study`."
 )
 

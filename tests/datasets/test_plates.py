@@ -307,7 +307,7 @@ def test_rows_without_a_compound_have_a_group_too(rgb_set, tmp_path):
         ),
         (
             lambda t: (t.insert(0, "path_DNA", ""), t.insert(1, "path_Actin", "f1.png")),
-            r"rows 2, 3, .* \(16 rows\): the same image \(f1\.png\) more than once; one row",
+            r"rows 2, 3, .* \(16 rows\): the same image \(f1\.png\) is listed more than once",
         ),
     ],
 )
