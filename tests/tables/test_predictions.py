@@ -112,8 +112,8 @@ def test_bad_rows_are_named(importing, tmp_path):
     assert "rows 4, 7: label 'Kinase' is not one of the classes" in refusal(importing, table)
     table = eight()
     table.loc[7, "image"] = "f0.png"
-    assert "rows 2, 9: the same image more than once ('f0.png')" in refusal(importing, table)
-    assert "t.csv: rows 2, 4: the same image id more than once ('1')" in refusal(
+    assert "rows 2, 9: the same image occurs more than once ('f0.png')" in refusal(importing, table)
+    assert "t.csv: rows 2, 4: the same image id occurs more than once ('1')" in refusal(
         importing, eight().assign(image_id=list("12145678"))
     )
     assert "t.csv: rows 2, 3, 4, 5, 6 ... (8 rows): column 'concentration' holds '=3'" in refusal(
