@@ -288,7 +288,7 @@ def test_samples_that_do_not_fit_the_table(importing, samples, tmp_path):
         importing, eight(), samples=tmp_path / "s.npy"
     )
     np.save(tmp_path / "s.npy", samples[:7])
-    assert "the table 8 rows" in refusal(importing, eight(), samples=tmp_path / "s.npy")
+    assert "the table has 8 rows" in refusal(importing, eight(), samples=tmp_path / "s.npy")
 
 
 def test_metadata_joined_by_compound(importing, tmp_path):
