@@ -35,7 +35,7 @@ from bnn_core.tables.standard_table import standard_softmax
 from bnn_core.tables.values import match_names, none_where
 
 NO_SPLIT = (
-    "Only mean probabilities were given, no samples: so aleatoric, epistemic and mutual "
+    "Only mean probabilities were given, no samples, so aleatoric, epistemic and mutual "
     "information are empty."
 )
 TAKEN_AS_BAYESIAN = (

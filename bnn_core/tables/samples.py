@@ -137,7 +137,7 @@ def samples_from_table(
     double = pd.Series(image * (len(draws) + 1) + draw).duplicated().to_numpy()
     if double.any():
         raise InputError(
-            f"{path} {rows_text(table.index[double])}: the same image and sample more than once"
+            f"{path} {rows_text(table.index[double])}: the same image and sample occurs more than once"
         )
     counts = np.bincount(image, minlength=len(images))
     short = counts < len(draws)

@@ -70,7 +70,8 @@ class DemoDesign:
             )
         if self.compounds > 8 * len(_STARTS):
             raise InputError(
-                f"--compounds is {self.compounds}: give at most {8 * len(_STARTS)}, the number of invented names"
+                f"--compounds is {self.compounds}: give at most {8 * len(_STARTS)}, "
+                "the number of invented names"
             )
         per_week = -(-self.compounds // self.weeks)
         new = 3 * -(-self.unseen // self.weeks)
