@@ -13,6 +13,7 @@ from bnn_core.figures import confidence as figures
 from bnn_core.figures.style import chart_config
 from bnn_core.measures.cutoffs import NeededCutoff, guarantee, needed_cutoff
 from bnn_core.measures.evaluation import certainty
+from bnn_core.measures.intervals import TOO_FEW, Interval
 from bnn_core.measures.judged_units import Judged, rows_of_units, undecided
 from bnn_core.measures.levels import LEVEL_RULES, available_levels
 from bnn_core.study.folder import Study
@@ -171,7 +172,7 @@ def draw_numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         "right among the kept": [
             percent(f.accuracy.value, 2) if f.accuracy else "none kept" for f in at.values()
         ],
-        "95 % interval": [f.accuracy.text if f.accuracy else "–" for f in at.values()],
+        "95 % interval": [_marked(f.accuracy) if f.accuracy else "–" for f in at.values()],
         "share kept": [percent(f.coverage.value, 2) for f in at.values()],
         f"{noun} kept": [f"{f.kept:,}" for f in at.values()],
         "kept and wrong": [f"{f.wrong:,}" for f in at.values()],
@@ -183,9 +184,10 @@ def draw_numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
     }
     st.html(panels.by_method(list(units_of), lines))
     if any(units.groups is not None for units in units_of.values()):
+        few = any(f.accuracy and f.accuracy.few for f in at.values())
         st.caption(
             "Whole compounds are the units of the intervals, because images of one compound are not "
-            "independent."
+            f"independent.{f' *{TOO_FEW}: the interval is wide.' if few else ''}"
         )
     if SCORES[cut.score].folds:
         folded = {m: undecided(units.units) for m, units in units_of.items()}
@@ -199,6 +201,11 @@ def draw_numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         st.caption(
             f"Not shown: {count(left_out, f'filtered {study.noun}')} without a label that counts."
         )
+
+
+def _marked(interval: Interval) -> str:
+    """The interval, with a mark in place of its note: the column is narrow."""
+    return interval._replace(few=False).text + "*" * interval.few
 
 
 @frame.fragment
@@ -306,7 +313,7 @@ def _check(answer: NeededCutoff, level: str) -> str:
     """The check on two halves in words."""
     check = answer.check
     if check.accuracy is None:
-        return "Check: one half of the data is too little for this choice."
+        return "Not checked: half of the data is too little to choose a cut-off on."
     right = f"{percent(check.accuracy.value, 2)} right {check.accuracy.text}"
     if check.accuracy.value < answer.target:
         right = f":orange[**below {100 * answer.target:g} %:**] {right}"

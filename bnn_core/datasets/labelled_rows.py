@@ -20,6 +20,7 @@ from bnn_core.datasets.plate_roles import (
     plate_image_ids,
     read_labels,
     role_notes,
+    untreated_hint,
 )
 from bnn_core.tables.plate_map import odd_wells
 from bnn_core.tables.reading import naming
@@ -108,6 +109,8 @@ def labelled_rows(
     )
     if to_learn:
         notes += more
+        if control is None:
+            notes += untreated_hint(mapped, labels)
         with naming(path):
             leave_one_group_out(table)  # refuses labels that are all of one group
             demand_learnable(table)

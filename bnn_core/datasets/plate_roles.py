@@ -14,6 +14,17 @@ from bnn_core.tables.label_values import ASKED
 from bnn_core.tables.reading import rows_text
 from bnn_core.tables.values import NO_LABEL, as_text, image_ids, name_key
 
+#: Names of untreated wells, as `name_key` writes them.
+UNTREATED_NAMES = (
+    "dmso",
+    "untreated",
+    "vehicle",
+    "negcon",
+    "negative control",
+    "neg control",
+    "mock",
+)
+
 
 def named_column(name: str, given: pd.DataFrame, mapped: pd.DataFrame, flag: str) -> pd.Series:
     """A column by its canonical name or its name in the table, as text, None where empty."""
@@ -98,6 +109,24 @@ def controls_of(
     if not is_control.any():
         raise InputError(f"--control {control}: no row of {table_path} has that compound or label")
     return is_control
+
+
+def untreated_hint(mapped: pd.DataFrame, labels: pd.Series) -> list[str]:
+    """A note on rows that are untreated by their name, where no control is given."""
+    for values, as_class in ((labels, True), (mapped.get("compound"), False)):
+        if values is None:
+            continue
+        keys = values.map(name_key, na_action="ignore")
+        for name in UNTREATED_NAMES:
+            rows = int((keys == name).sum())
+            if rows:
+                spelt = values[keys == name].iat[0]
+                return [
+                    f"{WARNING if as_class else ''}{count(rows, 'row')} {be(rows)} "
+                    f"{'of the class' if as_class else 'of'} '{spelt}': if that is the untreated "
+                    f"control, give --control '{spelt}'"
+                ]
+    return []
 
 
 def groups_of(

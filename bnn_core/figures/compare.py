@@ -32,7 +32,8 @@ def criteria(
 ) -> go.Figure:
     """A panel per criterion: every method's figure with its 95 % interval, the best one filled.
 
-    against: draw the paired differences to this method; an interval off the line is no tie.
+    against: draw the paired differences to this method; an interval off the line is no tie. An arrow
+    beside a title points to the better side: ↑ higher, ↓ lower.
     """
     rows = -(-len(shown) // _COLUMNS)
     columns = min(_COLUMNS, len(shown))
@@ -193,7 +194,7 @@ def retention(curves: Mapping[str, RiskCoverage], names: Mapping[str, str]) -> g
 
 
 def _better(criterion: str) -> str:
-    return {1: ", higher better", -1: ", lower better", 0: ""}[CRITERIA[criterion].better]
+    return {1: " ↑", -1: " ↓", 0: ""}[CRITERIA[criterion].better]
 
 
 def _small_titles(figure: go.Figure) -> None:

@@ -76,11 +76,7 @@ def _summary(
     """The report in a few sentences: labels that deserve a look, decisions, accuracies."""
     lines = []
     if suspects is not None:
-        look = "looks" if suspects.doubtful == 1 else "look"
-        lines.append(
-            f"{suspects.doubtful:,} of {count(suspects.total, 'compound')} {look} more like another "
-            f"class than like the given label. {suspects.progress}."
-        )
+        lines.append(f"{suspects.doubtful} {suspects.progress}.")
     lines.append(f"Flagged images: {flagged.count if flagged else 0}.")
     shown = set()
     for method, level, _, share, interval, counts in accuracies.rows:

@@ -28,7 +28,7 @@ from bnn_core.suspects.explaining import explain
 from bnn_core.suspects.explanation import by_verdict
 from bnn_core.suspects.phenotype import study_strengths
 from bnn_core.suspects.ranking import rank, rank_images
-from bnn_core.suspects.ranking_wording import heading, score_sentences
+from bnn_core.suspects.ranking_wording import doubt_sentence, heading, score_sentences
 from bnn_core.suspects.second_opinion import read_opinion
 from bnn_core.suspects.suspect import Suspect
 from bnn_core.suspects.suspect import suspect_images as images_of
@@ -81,12 +81,12 @@ class SuspectCompound:
 
 @dataclass(frozen=True)
 class SuspectCompounds:
-    """The first of `total` ranked compounds; doubtful: how many look more like another class;
-    progress: how many are decided; second: where the second opinion came from, or ""."""
+    """The first of `total` ranked compounds; doubtful: how many look more like another class,
+    in a sentence; progress: how many are decided; second: where the second opinion came from, or ""."""
 
     compounds: Sequence[SuspectCompound]
     total: int
-    doubtful: int
+    doubtful: str
     progress: str
     second: str
 
@@ -272,7 +272,7 @@ def suspect_compounds_section(
             )
         )
     second = f"{about.get('model', '')} on {about.get('source', '')}" if about else ""
-    doubtful = int((ranked["score"] > 0).sum())
+    doubtful = doubt_sentence(ranked, "compound")
     return SuspectCompounds(
         first, len(ranked), doubtful, progress_text(decisions, "compound"), second
     )

@@ -91,6 +91,19 @@ def decision_text(row: Mapping[str, Any]) -> str:
     return text + (". Reviewers disagree; the latest decision counts" if row["disputed"] else "")
 
 
+def decision_cell(row: Mapping[str, Any]) -> str:
+    """A row of `group_decisions` in a few letters: "exclude", "→ Y", "keep 3 of 9", or ""."""
+    if not row["n_flagged"]:
+        return ""
+    if row["decision"]:
+        text = f"→ {row['new_label']}" if row["new_label"] else row["decision"]
+        if row["n_flagged"] < row["n_scored"]:
+            text += f" {row['n_flagged']:,} of {row['n_scored']:,}"
+    else:
+        text = ", ".join(f"{row[f'n_{d}']:,} {d}" for d in DECISIONS if row[f"n_{d}"])
+    return f"disputed: {text}" if row["disputed"] else text
+
+
 def progress_text(decisions: pd.DataFrame, level: str) -> str:
     """ "4 of 38 compounds decided", and how many of them are unsure."""
     decided = decisions[decisions["decided"]]

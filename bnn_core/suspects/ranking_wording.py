@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bnn_core.base.wording import be, count, percent, short, two_digits
 from bnn_core.suspects.suspect import Suspect
@@ -35,6 +36,22 @@ def heading(row: Mapping[str, Any], suspect: Suspect) -> str:
         prediction = "not similar to one other class"
     title, label = short(suspect.title, _LETTERS), short(suspect.label, _LETTERS)
     return f"{title}: labelled {label}, {prediction}"
+
+
+def doubt_sentence(ranked: pd.DataFrame, level: str, bold: str = "") -> str:
+    """How many rows of `ranking.rank` look more like another class, and how many of them clearly.
+
+    Clearly: the 95 % interval of the score is above 0. bold: what surrounds the first number.
+    """
+    doubtful = int((ranked["score"] > 0).sum())
+    clear = int((ranked["low"] > 0).sum())
+    how_many = f"{bold}{doubtful:,} of {count(len(ranked), level)}{bold}"
+    look = "looks" if doubtful == 1 else "look"
+    if clear < doubtful:
+        clearly = f", {clear or 'none'} of them clearly (95 % interval above 0)"
+    else:
+        clearly = " (95 % interval above 0)" if clear else ""
+    return f"{how_many} {look} more like another class than like the given label{clearly}."
 
 
 def score_sentences(row: Mapping[str, Any], suspect: Suspect) -> list[str]:

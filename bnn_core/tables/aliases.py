@@ -126,6 +126,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "true_label",
         "label_true",
         "y_true",
+        "ytrue",
         "true_class",
         "truth",
         "ground_truth",

@@ -35,6 +35,7 @@ PREDICTED = (
     "pred_label",
     "pred_class",
     "y_pred",
+    "ypred",
     "label_pred",
 )
 
@@ -157,9 +158,15 @@ def _refuse_text(values: pd.Series, name: str) -> None:
     cells = values.astype("str").str.strip()
     row = (pd.to_numeric(cells, errors="coerce").isna() & values.notna() & (cells != "")).idxmax()
     held = "" if pd.isna(values[row]) else values[row]
+    percent = str(held).strip().endswith("%")
     raise InputError(
         f"{rows_text([row])}: column '{values.name}' holds '{held}' in place of a number for the class "
-        f"'{name}'; correct it (decimal points, no text), or rename the column"
+        f"'{name}'; "
+        + (
+            "save the percentages as numbers from 0 to 1, without the sign"
+            if percent
+            else "correct it (decimal points, no text), or rename the column"
+        )
     )
 
 
@@ -187,7 +194,7 @@ def _split(column: str) -> tuple[str, str, str] | None:
     match = (
         re.fullmatch(rf"{words}()\[(.+)\]", column, re.I)
         or re.fullmatch(rf"{words}()\s*\((?:\w[\w ]*=)?\s*(.+?)\s*\)", column, re.I)
-        or re.fullmatch(rf"{words}(\s*(?:_+|[.:])\s*|\s+-\s+|-|\s+)(\S.*)", column, re.I)
+        or re.fullmatch(rf"{words}(\s*(?:_+|[.:])\s*|\s+-\s+|-|\s+)(?:class=)?(\S.*)", column, re.I)
         or re.fullmatch(rf"{words}()([+\N{{MINUS SIGN}}]?\d+)", column, re.I)
     )
     return (match[1].lower(), match[2].strip(), match[3].strip()) if match else None

@@ -76,7 +76,10 @@ def join_metadata(
     if agree and not brought and not notes:
         notes.append(f"{', '.join(agree)} agree with {path.name}, which adds nothing.")
     if not brought and not notes:
-        raise InputError(f"{path} adds nothing: no other column of it has one value per {name}")
+        raise InputError(
+            f"{path} adds nothing: no other column with a known name (compound, concentration, moa, "
+            f"label, ...) has one value per {name}; name one with --map, such as compound=COLUMN"
+        )
     compared = f", compared by {how}" if how else ""
     if brought:
         notes.insert(0, f"{', '.join(brought)} joined from {path.name} on {name}{compared}.")

@@ -4,11 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count, have
 from bnn_core.tables.aliases import plain_name
+from bnn_core.tables.class_columns import ClassColumns
 from bnn_core.tables.reading import rows_text
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 from bnn_core.tables.values import (
@@ -53,8 +55,10 @@ def read_label_values(
     predicted: pd.Series | None,
     names: Sequence[str],
     options: ImportOptions,
+    given: Sequence[str],
 ) -> LabelValues:
     """What the labels mean. labels: None on controls. names: what the class columns are called.
+    given: the class of each column where labels may be its number.
 
     Rows are new where the user names their label (`options.new`) or the table gives that role.
     Raises InputError for a name that no row has, and where "-1" may be a class or no label.
@@ -63,7 +67,6 @@ def read_label_values(
     if "role" in main.mapped:
         is_new |= labels.notna() & (main.mapped["role"] == "new")
     new, labels = none_where(labels, ~is_new), none_where(labels, labels.isna() | is_new)
-    given = options.classes
     met = [] if predicted is None else list(predicted.dropna().unique())
     labels, notes = without_label(
         labels, options.unlabelled, [*names, *given, *met], len(names), bool(met), main.path
@@ -181,6 +184,28 @@ def counted_alike(
         predicted,
         [note] if note else [],
     )
+
+
+def vocabulary(
+    columns: ClassColumns,
+    values: np.ndarray,
+    labels: pd.Series,
+    predicted: pd.Series | None,
+) -> Sequence[str]:
+    """The names of the columns, where labels and predictions are places among them; else none.
+
+    values: (N, C). The predictions must be the place of the highest column in every row.
+    """
+    names = columns.names
+    if predicted is None or any(map(str.isdecimal, names)):
+        return ()
+    places = {str(k) for k in range(len(names))}
+    met = [*labels.dropna().unique(), *predicted.dropna().unique()]
+    if not met or not {name_key(name) for name in met} <= places:
+        return ()
+    filled = predicted.notna().to_numpy()
+    said = predicted[filled].map(name_key).astype(int).to_numpy()
+    return names if (values[filled].argmax(axis=1) == said).all() else ()
 
 
 def named_codes(

@@ -11,7 +11,7 @@ from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import looks_numeric, rows_text, to_numbers
 from bnn_core.tables.values import name_key, texts_together
 
-CLASS = ("class", "class_name", "category", "class_label")
+CLASS = ("class", "class_name", "category", "class_label", "tag_name", "tagname")
 VALUE = ("probability", "prob", "proba", "p", "softmax", "mean_softmax", "logit", "score")
 
 

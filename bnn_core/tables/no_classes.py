@@ -15,7 +15,7 @@ from bnn_core.tables.values import name_key
 
 _CONFIDENCE = re.compile(
     r"(?:max_?|top_?1?_?|pred(?:iction|icted)?_?)?(?:confidence|conf|certainty|score|prob(?:ability)?)"
-    r"(?:_?score)?|max_?(?:softmax|p)"
+    r"(?:_?score)?|max_?(?:softmax|p)|prediction"
 )
 _PERCENT = re.compile(r"\s*\d+(?:[.,]\d+)?\s*%\s*")
 #: More columns of numbers than this are rather measurements.

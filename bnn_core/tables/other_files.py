@@ -18,6 +18,9 @@ from bnn_core.base.wording import count, listed
 
 #: A list or a record written into one cell of text.
 _WRITTEN = re.compile(r"\s*(?:\[.*\]|\(.*\)|\{.*\})\s*", re.S)
+#: Keys of a record with all names in one list and all scores in another.
+_ALL_NAMES = ("labels", "classes", "names", "displaynames", "categories")
+_ALL_SCORES = ("scores", "probabilities", "probs", "confidences")
 #: Keys of the two halves of one class in a list of classes, as pipelines for text write them.
 _NAMES, _SCORES = ("label", "class", "name"), ("score", "probability", "prob", "confidence", "p")
 
@@ -208,6 +211,8 @@ def _columns(name: str, values: list[Any]) -> dict[str, list[Any]] | None:
     """The columns of a column of lists or records; None where the cells are of different kinds."""
     filled = [v for v in values if v is not None]
     if all(isinstance(v, dict) for v in filled):
+        if all(_paired(v) for v in filled):
+            return _columns("p", [v and _paired(v) for v in values])
         keys = list(dict.fromkeys(key for v in filled for key in v))
         return {f"{name}_{k}": [None if v is None else v.get(k) for v in values] for k in keys}
     if any(isinstance(v, dict) for v in filled):
@@ -226,6 +231,16 @@ def _columns(name: str, values: list[Any]) -> dict[str, list[Any]] | None:
     return {
         f"{name}_{k}": [None if v is None else v[k] for v in lists] for k in range(len(filled[0]))
     }
+
+
+def _paired(record: dict[str, Any]) -> dict[str, Any] | None:
+    """{"labels": ["a", "b"], "scores": [0.9, 0.1]} as {"a": 0.9, "b": 0.1}; None for others."""
+    keys = {str(k).lower().replace("_", ""): k for k in record}
+    names = next((record[keys[n]] for n in _ALL_NAMES if n in keys), None)
+    scores = next((record[keys[s]] for s in _ALL_SCORES if s in keys), None)
+    if not isinstance(names, list) or not isinstance(scores, list) or len(names) != len(scores):
+        return None
+    return dict(zip(map(str, names), scores, strict=True))
 
 
 def _by_class(items: list[dict[str, Any]]) -> dict[str, Any] | None:

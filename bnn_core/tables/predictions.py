@@ -14,7 +14,12 @@ from bnn_core.tables.class_columns import ClassColumns, predicted_column
 from bnn_core.tables.class_order import doubted_order, lacking_column, name_classes
 from bnn_core.tables.image_rows import image_rows, unscored_notes
 from bnn_core.tables.label_columns import likely_names, name_columns
-from bnn_core.tables.label_values import class_labels, counted_alike, read_label_values
+from bnn_core.tables.label_values import (
+    class_labels,
+    counted_alike,
+    read_label_values,
+    vocabulary,
+)
 from bnn_core.tables.long_form import long_columns
 from bnn_core.tables.no_classes import why_no_classes
 from bnn_core.tables.probabilities import checked_probabilities
@@ -70,10 +75,7 @@ def read_predictions(
     Raises InputError (one line: file, rows, what is wrong, what to do) for all bad input.
     """
     options = options or ImportOptions()
-    if options.method not in METHODS:
-        raise InputError(
-            f"--method {options.method} is unknown; choose one of {', '.join(METHODS)}"
-        )
+    _demand_known_method(options.method)
     main, metadata, options = read_sources(path, options)
     notes: list[str] = []
     if metadata:
@@ -94,10 +96,12 @@ def read_predictions(
     class_values, predicted, based = counted_alike(
         class_values, labels, predicted_names(main, column)
     )
-    meant = read_label_values(main, labels, predicted, class_values.columns.names, options)
+    named = options.classes or vocabulary(
+        class_values.columns, class_values.values, labels, predicted
+    )
+    meant = read_label_values(main, labels, predicted, class_values.columns.names, options, named)
     labels, predicted = meant.labels, meant.predicted
-    known = [*labels.dropna().unique(), *([] if predicted is None else predicted.dropna().unique())]
-    lacking = lacking_column(class_values.columns, known)
+    lacking = lacking_column(class_values.columns, _names_in(labels, predicted))
     moments, kept, remarks = _moments(main, class_values, samples, options, logits, lacking)
     classes, how = name_classes(
         class_values.columns,
@@ -129,6 +133,11 @@ def read_predictions(
         _understood(main, metadata, class_values.columns, column, looked.label),
         notes,
     )
+
+
+def _demand_known_method(method: str) -> None:
+    if method not in METHODS:
+        raise InputError(f"--method {method} is unknown; choose one of {', '.join(METHODS)}")
 
 
 def _given_values(
@@ -194,9 +203,12 @@ def _labels(main: SourceTable) -> pd.Series:
 
 def _occurring(main: SourceTable, predicted: str | None) -> Collection[str]:
     """Class names that occur in the label and predicted columns."""
-    columns = [_labels(main), predicted_names(main, predicted)]
-    names = [name for values in columns if values is not None for name in values.dropna().unique()]
-    return [*names, *likely_names(main)]
+    return [*_names_in(_labels(main), predicted_names(main, predicted)), *likely_names(main)]
+
+
+def _names_in(*columns: pd.Series | None) -> list[str]:
+    """The names in some columns; None: a column that there is not."""
+    return [name for values in columns if values is not None for name in values.dropna().unique()]
 
 
 def _controls(main: SourceTable, labels: pd.Series, names: Collection[str]) -> pd.Series:

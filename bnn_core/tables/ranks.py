@@ -12,10 +12,11 @@ from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import to_numbers
 from bnn_core.tables.values import as_text
 
-_SCORE = re.compile(r"(?:top_?\d*_?)?(?:prob(?:ability|s)?|score|p|confidence|conf|softmax)_?(\d+)")
-_CLASS = re.compile(
-    r"(?:top_?\d*_?)?(?:index|label|class|pred(?:icted|iction)?|category|name)_?(\d+)"
-)
+#: prob_1 or top1_prob; index_1, top1 or top1_label.
+_SCORES = "prob(?:ability|s)?|score|p|confidence|conf|softmax"
+_CLASSES = "index|label|class|pred(?:icted|iction)?|category|name"
+_SCORE = re.compile(rf"(?:top_?\d*_?)?(?:{_SCORES})_?(\d+)|top_?(\d+)_(?:{_SCORES})")
+_CLASS = re.compile(rf"(?:top_?\d*_?)?(?:{_CLASSES})_?(\d+)|top_?(\d+)(?:_(?:{_CLASSES}))?")
 #: So many rows sorted by chance are out of the question with three classes or more.
 _SORTED_ROWS = 10
 
@@ -74,4 +75,4 @@ def demand_unsorted(table: pd.DataFrame, columns: Sequence[str]) -> None:
 
 def _by_rank(columns: Sequence[str], pattern: re.Pattern) -> dict[int, str]:
     matches = {c: pattern.fullmatch(plain_name(c)) for c in columns}
-    return {int(match[1]): c for c, match in matches.items() if match}
+    return {int(match[1] or match[2]): c for c, match in matches.items() if match}

@@ -97,7 +97,7 @@ def summing_to_one(table: pd.DataFrame, candidates: Sequence[str]) -> Supposed |
         return None
     (columns,) = fits
     numbers = [re.fullmatch(r"column (\d+)", c) for c in columns]
-    names = _without_shared(columns)
+    names = _places(columns) or _without_shared(columns)
     if all(numbers):  # a file without a header
         names = [str(k) for k in range(len(columns))]
     return Supposed(
@@ -106,6 +106,14 @@ def summing_to_one(table: pd.DataFrame, candidates: Sequence[str]) -> Supposed |
         f"'{columns[0]}' ... '{columns[-1]}' are read as the probabilities of the classes, "
         "because they sum to 1 in every row.",
     )
+
+
+def _places(columns: Sequence[str]) -> list[str]:
+    """The numbers of columns that only count: "scores_1", "scores_2"; none for other names."""
+    ends = [re.fullmatch(r"(.*\D)(\d+)", column) for column in columns]
+    heads, places = {end and end[1] for end in ends}, [end[2] if end else "" for end in ends]
+    counted = [[str(first + k) for k in range(len(columns))] for first in (0, 1)]
+    return places if len(heads) == 1 and places in counted else []
 
 
 def _without_shared(columns: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ SEPARATORS = ",;\t|"
 _NUMBER = r"[+-]?(?:\d+{point}?\d*|{point}\d+)(?:[eE][+-]?\d+)?"
 _COMMA_NUMBER = re.compile(_NUMBER.format(point=","))
 _EXCEL_LINE = re.compile(rb'"?sep=(.)"?[ \t]*\n', re.I)
+#: Second and third line of Orange's tables.
+_ORANGE_TYPES = {"continuous", "discrete", "string", "time", "c", "d", "s", "t"}
+_ORANGE_ROLES = {"", "class", "meta", "ignore", "weight", "multiclass", "c", "m", "i", "w"}
 #: What R writes before each row and not in the header.
 ROW_NAMES = "row names"
 
@@ -63,6 +67,8 @@ def read_text(path: Path) -> pd.DataFrame:
     if comments:
         numbers = numbers.difference(np.array(comments) + skipped)
     table.index = numbers[int(has_header) :]
+    if has_header and _is_orange(table):
+        table = table.iloc[2:].copy()
     if separator != ",":
         for i, name in enumerate(names):
             if names.count(name) == 1 and _has_decimal_commas(table.iloc[:, i]):
@@ -251,7 +257,32 @@ def _line_error(data: bytes, separator: str, skipped: int) -> str:
         hint = (
             "put quotes around text that holds the separator, and check that the file is complete"
         )
+    if int(match[2]) > 1 and (usual := _usual_fields(data, separator)) != int(match[2]):
+        first = _first_line(data).decode(errors="replace").strip()
+        hint = (
+            f"most lines have {usual:,}: if the first line ('{first[:60]}') is a title, remove it; "
+            f"if it is the header, give every column a name there; else {hint}"
+        )
     return f"{where}: {count(int(match[3]), 'field')} where the header has {match[2]}; {hint}"
+
+
+def _usual_fields(data: bytes, separator: str) -> int:
+    """The number of fields that most of the first lines below the header have."""
+    lines = data[:100_000].decode(errors="replace").split("\n")[1:50]
+    counts = Counter(len(_fields(line, separator)) for line in lines if line.strip())
+    return counts.most_common(1)[0][0] if counts else 0
+
+
+def _is_orange(table: pd.DataFrame) -> bool:
+    """Whether the first two rows are those that Orange writes below its header: types, and roles."""
+    if len(table) < 3:
+        return False
+    types, roles = (set(table.iloc[i].str.strip()) for i in (0, 1))
+    return (
+        len(types & _ORANGE_TYPES) > 0
+        and all(t in _ORANGE_TYPES or " " in t for t in types)
+        and all(r in _ORANGE_ROLES or "=" in r for r in roles)
+    )
 
 
 def _has_decimal_commas(values: pd.Series) -> bool:

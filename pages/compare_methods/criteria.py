@@ -43,7 +43,7 @@ def in_figures(study: Study, comparison: Comparison, score: str) -> None:
         of=compared_images(study),
     )
     st.caption(
-        "Filled: the best method, and those that tie with it."
+        "↑ higher is better, ↓ lower is better. Filled: the best method, and those that tie with it."
         if against is None
         else f"Paired differences to {method_of(first).short}. An interval that does not cross the "
         "dotted line is more than a tie."

@@ -154,10 +154,8 @@ def overview(view: OodView) -> None:
     figures = {
         "AUROC": "Probability that the network is surer of a known image than of one of these. 0.5 is "
         "chance.",
-        "FPR95": "Share of these above the cut-off that keeps 95 % of the known images. Lower is "
-        "better.",
         "detection": f"Share of these set aside while {percent(view.false_alarm)} of the known "
-        "images are.",
+        "images are. At 5 % it is 1 − FPR95. Higher is better.",
     }
     table = without_none(views.separations(view.key, view.method, view))
     st.dataframe(

@@ -156,7 +156,7 @@ def figure_of_groups(key: str, method: str, _view: OodView) -> go.Figure:
 
 @st.cache_resource(max_entries=32, show_spinner="Comparing the groups")
 def separations(key: str, method: str, _view: OodView) -> pd.DataFrame:
-    """One row per group and subset: AUROC, FPR95 and detection of the chosen score, both networks.
+    """One row per group and subset: AUROC and detection of the chosen score, both networks.
 
     The most frequent prediction of a single kind is that of `method`.
     """
@@ -169,16 +169,14 @@ def separations(key: str, method: str, _view: OodView) -> pd.DataFrame:
         if _view.words is not DIGIT_WORDS and 1 < len(members) <= MOST_LINES:
             subsets += [(kind, [kind]) for kind in members]
         for words, part in subsets:
-            line = {
-                "group": _view.words.groups[group].split(":")[0],
-                "which": words,
-                _view.words.kinds: len(part),
-            }
+            title = _view.words.groups[group].split(":")[0]
+            line = {"group": f"{title}: {words}" if len(subsets) > 1 else title}
+            line[_view.words.kinds] = len(part)
             if len(part) == 1:
                 called = filtered_kinds(key, method, _view).set_index(["group", "kind"])
                 called = called.loc[(group, part[0])]
                 line["predicted as"] = f"{called['called']} ({percent(called['called_share'])})"
-            for name in ("AUROC", "FPR95", "detection"):
+            for name in ("AUROC", "detection"):
                 for network, table in of_kinds.items():
                     part_table = table[table["kind"].isin(part)]
                     line["images"] = max(line.get("images", 0), int(part_table["n"].sum()))

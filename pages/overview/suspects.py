@@ -9,7 +9,7 @@ from bnn_core.measures.levels import available_levels, scored_rows
 from bnn_core.review.group_decisions import decision_text, group_decisions, progress_text
 from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking import with_images_among
-from bnn_core.suspects.ranking_wording import heading
+from bnn_core.suspects.ranking_wording import doubt_sentence, heading
 from bnn_core.suspects.suspect import Suspect, suspect_images, titles
 from pages.shared import filters, flagging, frame, rankings, studies
 from pages.shared.gestures import capital
@@ -41,8 +41,7 @@ def draw_compounds(study: Study) -> None:
     decisions = group_decisions(ranked, table, flagging.decisions(study), "compound")
     doubtful = int((ranked["score"] > 0).sum())
     st.markdown(
-        f"**{doubtful:,} of {count(len(ranked), 'compound')}** {'looks' if doubtful == 1 else 'look'} "
-        f"more like another class than like the given label. {progress_text(decisions, 'compound')}."
+        f"{doubt_sentence(ranked, 'compound', bold='**')} {progress_text(decisions, 'compound')}."
     )
     if doubtful < min(FIRST, len(ranked)):
         st.caption(f"The first {min(FIRST, len(ranked))} of the ranking:")

@@ -27,7 +27,8 @@ async function save({ chart, name, caption }, format) {
       xshift: -full._size.l + 8, yshift: -full._size.b - LINE / 2, font: { size: 12, color: INK } }] }
   graph._context.toImageButtonOptions = { format, filename: name, width: full.width,
     height: full.height + LINE * (lines.length + 1), scale: format === "png" ? 3 : 1 }
-  camera.click()
+  // Not beyond the button: a click elsewhere on the page would close the menu.
+  camera.dispatchEvent(new MouseEvent("click", { bubbles: false }))
   graph.layout = layout
   graph._context.toImageButtonOptions = options
 }

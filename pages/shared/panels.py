@@ -66,12 +66,15 @@ def detail(
     with columns[0]:
         _picture_with_actions(study, row, key, among, next(iter(tables.values())).iloc[[row]])
     columns[1].html(_bars(study, row, tables))
-    columns[2].html(_scores(row, tables))
     if wide:
+        columns[2].html(_scores(row, tables))
         facts = _known_metadata(study, row)
         st.caption(" · ".join(f"{plain(name)} **{plain(value)}**" for name, value in facts.items()))
     else:
         st.html(_metadata(study, row))
+        # Folded: beside a wall the long table would leave a hole below the wall.
+        with st.expander("All scores", key="all_scores"):
+            st.html(_scores(row, tables))
 
 
 def _picture_with_actions(
@@ -270,12 +273,12 @@ def _bars(study: Study, row: int, tables: dict[str, pd.DataFrame]) -> Markup:
         }
         for i in order
     ]
-    left = max(1 - float(values[order].sum()) for values in p.values())
+    left = [percent(max(1 - float(values[order].sum()), 0), 1) for values in p.values()]
     return rendered(
         "shared/templates/class_bars.html",
         classes=shown,
         rest=len(study.classes) - len(order),
-        left=max(left, 0),
+        left=" and ".join(dict.fromkeys(left)),
     )
 
 

@@ -7,13 +7,13 @@ import streamlit as st
 from bnn_core.base.wording import two_digits
 from bnn_core.review.exporting import table_bytes
 from bnn_core.review.group_decisions import (
+    decision_cell,
     decision_list,
-    decision_text,
     next_undecided,
     progress_text,
 )
 from bnn_core.study.folder import Study
-from bnn_core.suspects.ranking_wording import LOOKS_LIKE, has_interval
+from bnn_core.suspects.ranking_wording import LOOKS_LIKE, doubt_sentence, has_interval
 from pages.shared import filters, flagging, panels, studies
 from pages.shared.html import rendered
 from pages.shared.wall import close_opened
@@ -81,10 +81,7 @@ def _cells(shown: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
                 for called, n in zip(shown["n_suspected"], shown["n_images"], strict=True)
             ],
             "score": shown["score"].round(2) + 0.0,  # no -0.00
-            "decision": [
-                decision_text(row) if row["n_flagged"] else ""
-                for row in decisions.to_dict("records")
-            ],
+            "decision": [decision_cell(row) for row in decisions.to_dict("records")],
             "interval": [
                 f"{two_digits(low)} to {two_digits(high)}" if known else "too few units"
                 for low, high, known in zip(shown["low"], shown["high"], sure, strict=True)
@@ -140,20 +137,18 @@ def _columns(level: str) -> dict[str, object]:
         "decision": text(
             "Decision",
             width=116,
-            help="From the review list: flagged images, decision, reviewers.",
+            help="From the review list. → is relabel. Reviewers and reasons are shown below.",
         ),
     }
 
 
 def _draw_progress(shown: pd.DataFrame, decisions: pd.DataFrame, total: int, level: str) -> None:
     """How many are decided, and how many look more like another class."""
-    part = f"{len(shown):,} of " if len(shown) != total and filters.any_set() else ""
-    other = int((shown["score"] > 0).sum())
+    filtered = len(shown) != total and filters.any_set()
+    part = f" {len(shown):,} of {total:,} {level}s match the filters." if filtered else ""
     st.caption(
-        f"**{progress_text(decisions, level)}.** {part}{total:,} {level}s, by consistent "
-        f"disagreement. {other:,} look{'s' * (other == 1)} more like another class than like "
-        f"{'its' if other == 1 else 'their'} label (score above 0), corrected for the "
-        "network's usual errors.",
+        f"**{progress_text(decisions, level)}.** {doubt_sentence(shown, level)} The ranking is by "
+        f"consistent disagreement, corrected for the network's usual errors.{part}",
         help=HELP,
         width="stretch",
     )

@@ -2,7 +2,6 @@
 
     python tests/benchmarks/suspects.py screens [--seeds 100]   compounds, wells, images
     python tests/benchmarks/suspects.py fdr [--tables 200]      a calibrated false-discovery rate?
-    python tests/benchmarks/suspects.py interval                coverage of the scores' intervals
     python tests/benchmarks/suspects.py mnist STUDY             2 % of the labels flipped at random
     python tests/benchmarks/suspects.py demo [--seeds 10]       networks trained on drawn screens
 
@@ -39,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=["screens", "fdr", "interval", "mnist", "demo"])
+    parser.add_argument("part", choices=["screens", "fdr", "mnist", "demo"])
     parser.add_argument("study", nargs="?")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--tables", type=int, default=200)
@@ -61,8 +60,6 @@ def main() -> None:
         evidence_of(made["vi"], made["standard"])
     elif args.part == "fdr":
         false_discovery_rates(args.tables)
-    elif args.part == "interval":
-        coverage()
     else:
         flipped_labels(args.study or "mnist", args.seeds or 10)
 
@@ -322,42 +319,6 @@ def _dirichlet_p(
             break
         weights = new
     return pd.Series(p, groups.size().index)
-
-
-def coverage(repeats: int = 200) -> None:
-    """Share of 95 % intervals that hold the score of the compound's true mean, by wells."""
-    rng = np.random.default_rng(0)
-    classes, compounds = [f"class {k}" for k in range(6)], 24
-    labels = np.arange(compounds) % 6
-    for wells_each in (2, 3, 6, 12):
-        held = []
-        for _ in range(repeats):
-            true = rng.dirichlet(np.full(6, 0.4), compounds) * 0.5
-            true[np.arange(compounds), labels] += 0.5
-            well_p = np.stack([rng.dirichlet(8 * t + 1e-3, wells_each) for t in true])
-            table = pd.DataFrame(
-                {
-                    "compound": np.repeat([f"c{i}" for i in range(compounds)], wells_each),
-                    "label": np.repeat([classes[y] for y in labels], wells_each),
-                    "plate": "P",
-                    "well": [f"w{i}" for i in range(compounds * wells_each)],
-                    "role": "scored",
-                    "correct": True,
-                    "confidence": 0.5,
-                    "predicted": classes[0],
-                }
-            )
-            for k, name in enumerate(classes):
-                table[f"p_{name}"] = well_p.reshape(-1, 6)[:, k]
-            ranked = rank(table, classes, resamples=200).set_index("compound")
-            ranked = ranked.reindex([f"c{i}" for i in range(compounds)])
-            found = contrast(fit_usual_errors(true, labels).expected_if(), true, labels)
-            score = found[np.arange(compounds), pd.Index(classes).get_indexer(ranked["suspected"])]
-            held.append(((score >= ranked["low"]) & (score <= ranked["high"])).mean())
-        print(
-            f"{wells_each:3d} wells per compound: {np.mean(held):.1%} of nominal 95 % intervals "
-            f"hold the true score (+-{np.std(held) / np.sqrt(repeats):.1%})"
-        )
 
 
 def flipped_labels(study: str, seeds: int) -> None:

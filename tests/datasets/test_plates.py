@@ -244,6 +244,16 @@ def test_a_class_without_a_readable_image_is_an_error(rgb_set, tmp_path):
         load_plate(rgb_set, tmp_path / "made")
 
 
+def test_names_of_untreated_wells_are_a_hint(rgb_set):
+    notes = read_plate(rgb_set).notes
+    assert any("--control 'DMSO'" in note and "4 rows" in note for note in notes)
+    assert not any("--control" in n for n in read_plate(rgb_set, control="DMSO").notes)
+    notes = read_plate(
+        rewrite(rgb_set, lambda t: t.update({"moa": ["DMSO"] * 8 + ["up"] * 8}))
+    ).doubts
+    assert any("of the class 'DMSO'" in note for note in notes)
+
+
 def test_controls_are_named_or_nothing(rgb_set, tmp_path):
     source = load_plate(rgb_set, tmp_path / "made", control="dmso")
     assert source.table["role"].tolist() == ["scored"] * 12 + ["control"] * 4

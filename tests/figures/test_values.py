@@ -2,6 +2,7 @@
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from bnn_core.figures.values import values
 
@@ -26,6 +27,19 @@ def test_a_heatmap_is_a_row_per_cell():
     table = values(go.Figure(go.Heatmap(z=[[1, 2, 3], [4, 5, 6]], x=list("abc"), y=["p", "q"])))
     assert table["value"].tolist() == [1, 2, 3, 4, 5, 6]
     assert table["x"].tolist() == list("abcabc") and table["y"].tolist() == list("pppqqq")
+
+
+def test_panels_axes_and_error_bars_are_named():
+    figure = make_subplots(rows=2, cols=2, subplot_titles=["<b>a</b> ↑", "b", "", "d"])
+    for k, (row, col) in enumerate(((1, 1), (1, 2), (2, 2))):
+        bar = {"type": "data", "array": [0.25], "arrayminus": [0.5]} if k < 2 else None
+        figure.add_trace(go.Scatter(x=[k], y=[1], name="n", error_x=bar), row=row, col=col)
+    figure.update_xaxes(title="score", row=2)
+    table = values(figure)
+    assert list(table) == ["panel", "series", "score", "y", "low", "high"]
+    assert table["panel"].tolist() == ["a ↑", "b", "d"] and table["score"].tolist() == [0, 1, 2]
+    assert table["low"].tolist()[:2] == [-0.5, 0.5] and table["high"].tolist()[:2] == [0.25, 1.25]
+    assert table[["low", "high"]].iloc[2].isna().all()
 
 
 def test_a_figure_without_marks_is_an_empty_table():

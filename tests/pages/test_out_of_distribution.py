@@ -40,21 +40,21 @@ def test_a_study_without_other_kinds_says_how_to_add_them(monkeypatch, cache):
 def test_letters_against_what_it_knows(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="others")
     assert not app.exception
-    lines = app.dataframe[0].value.set_index(["group", "which"])
-    line = lines.loc[("new", "all")]
+    lines = app.dataframe[0].value.set_index("group")
+    line = lines.loc["new: all"]
     assert line["kinds"] == 3 and line["images"] == 90
     assert 0.7 < line["AUROC, Bayesian"] < 1
     # O and i look like digits of this study, x does not.
-    assert lines.loc[("new", "without look-alikes"), "images"] == 30
+    assert lines.loc["new: without look-alikes", "images"] == 30
     assert (
-        lines.loc[("new", "without look-alikes"), "AUROC, Bayesian"]
-        > lines.loc[("new", "look-alikes"), "AUROC, Bayesian"]
+        lines.loc["new: without look-alikes", "AUROC, Bayesian"]
+        > lines.loc["new: look-alikes", "AUROC, Bayesian"]
     )
-    assert lines.loc[("new", "capitals"), "images"] == 30
-    assert lines.loc[("shifted", "all"), "images"] == 40
+    assert lines.loc["new: capitals", "images"] == 30
+    assert lines.loc["shifted", "images"] == 40
     # Images added without labels are compared with the known ones too, as one set.
-    assert lines.loc[("added without labels", "all"), "images"] == 10
-    assert lines.loc[("added without labels", "all"), "AUROC, Bayesian"] == 1
+    assert lines.loc["added without labels", "images"] == 10
+    assert lines.loc["added without labels", "AUROC, Bayesian"] == 1
     assert "fold of c" not in text_of(app) and "the set of letters" in text_of(app)
     app.selectbox(key="ood_score").set_value("confidence").run()
     assert "fold of c" in text_of(app)
@@ -87,10 +87,9 @@ def test_a_clicked_mark_shows_exactly_its_images(monkeypatch, cache):
 def test_unseen_mechanisms_and_their_predicted_classes(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="unseen")
     assert not app.exception
-    lines = app.dataframe[0].value.set_index("which")
-    lines = lines[lines["group"] == "unseen mechanisms"]
-    assert lines.loc["all", "mechanisms"] == 3
-    assert lines.loc["O", "predicted as"].startswith("0 (100")
+    lines = app.dataframe[0].value.set_index("group")
+    assert lines.loc["unseen mechanisms: all", "mechanisms"] == 3
+    assert lines.loc["unseen mechanisms: O", "predicted as"].startswith("0 (100")
     assert "False alarms" in text_of(app)
 
 

@@ -127,9 +127,10 @@ def test_flag_the_whole_compound_and_undo_it(monkeypatch, cache):
     state = log.state(study)
     assert len(state) == 12 and "suspect compound D2" in state["filter"].iat[0]
     decided = ranking(app).set_index("title")["decision"]
-    assert decided["D2"] == "12 of 12 flagged: unsure (label suspect), Ada"
+    assert decided["D2"] == "unsure"
     assert set(decided.drop("D2")) == {""}
-    assert decided["D2"] in text_of(app) and "1 of 8 compounds decided (1 unsure)" in text_of(app)
+    assert "12 of 12 flagged: unsure (label suspect), Ada" in text_of(app)
+    assert "1 of 8 compounds decided (1 unsure)" in text_of(app)
     app.button(key="suspect_screen_compound_D2_D_flag_undo").click().run()
     assert log.state(study).empty
     assert set(ranking(app)["decision"]) == {""}

@@ -6,6 +6,7 @@ import pytest
 from bnn_core.commands.cli import main
 from bnn_core.review.exporting import table_bytes
 from bnn_core.review.group_decisions import (
+    decision_cell,
     decision_list,
     decision_text,
     group_decisions,
@@ -45,6 +46,7 @@ def test_a_flag_on_all_images_decides_the_compound(log, make_study):
     assert decision_text(first) == "4 of 4 flagged: exclude (inactive dose), Ada"
     assert (second["n_flagged"], second["decision"], second["time"]) == (0, None, None)
     assert decision_text(second) == "not decided"
+    assert (decision_cell(first), decision_cell(second)) == ("exclude", "")
 
 
 def test_part_of_the_images_is_no_decision_and_undo_takes_it_back(log, make_study):
@@ -54,6 +56,7 @@ def test_part_of_the_images_is_no_decision_and_undo_takes_it_back(log, make_stud
     got = decided(study, log).iloc[0]
     assert (got["n_flagged"], got["n_scored"], got["decided"]) == (3, 4, False)
     assert decision_text(got).startswith("3 of 4 flagged: exclude")
+    assert decision_cell(got) == "exclude 3 of 4"
     log.undo(study, "Ben")
     assert decided(study, log)["decided"].to_list() == [True, False]
     log.undo(study, "Ada")
@@ -72,6 +75,7 @@ def test_images_that_differ_are_counted_by_decision(log, make_study):
     assert got["reason"] == "label suspect" and got["reviewers"] == "Ada and Ben"
     text = decision_text(got)
     assert "1 relabel, 3 unsure" in text and "disagree" in text
+    assert decision_cell(got) == "disputed: 1 relabel, 3 unsure"
 
 
 def test_a_new_label_is_named(log, make_study):
@@ -79,6 +83,7 @@ def test_a_new_label_is_named(log, make_study):
     log.flag(study, ALPHA, reviewer="Ada", reason="other", decision="relabel", new_label="Tubulin")
     got = decided(study, log).iloc[0]
     assert got["new_label"] == "Tubulin" and "relabel to Tubulin (other)" in decision_text(got)
+    assert decision_cell(got) == "→ Tubulin"
 
 
 def test_only_scored_images_of_the_label_count(log, make_study, fields):

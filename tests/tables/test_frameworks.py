@@ -66,6 +66,31 @@ def wide(pattern):
         pytest.param({"label": TRUTH, **wide("score for {}")}, id="words"),
         pytest.param({"label": TRUTH, **wide("p({})")}, id="CellProfiler Analyst"),
         pytest.param({"label": TRUTH, **wide("Probability[{}]")}, id="JMP"),
+        pytest.param({"Label": TRUTH, **wide("Probability:Class={}")}, id="CatBoost"),
+        pytest.param({"target": [0, 1, 2, 1], "pred": [0, 1, 2, 0], **wide("{}")}, id="fastai"),
+        pytest.param(
+            {
+                "YTrue": TRUTH,
+                "YPred": CALLED,
+                **{f"scores_{k + 1}": P[:, k] for k in range(3)},
+            },
+            id="MATLAB",
+        ),
+        pytest.param(
+            {"label": TRUTH}
+            | {f"top{r + 1}": [NAMES[np.argsort(-p)[r]] for p in P] for r in range(3)}
+            | {f"top{r + 1}_conf": -np.sort(-P, axis=1)[:, r] for r in range(3)},
+            id="ultralytics",
+        ),
+        pytest.param(
+            {
+                "image": np.repeat(list("abcd"), 3),
+                "tagName": NAMES * 4,
+                "probability": P.ravel(),
+                "label": np.repeat(TRUTH, 3),
+            },
+            id="Azure",
+        ),
     ],
 )
 def test_tables_of_other_programs(importing, columns):
@@ -73,6 +98,37 @@ def test_tables_of_other_programs(importing, columns):
     p = found.moments["vi"].mean_p[:, [found.classes.index(name) for name in NAMES]]
     np.testing.assert_allclose(p, P)
     assert found.images["label"].tolist() == TRUTH
+
+
+def test_names_and_scores_in_two_lists_of_a_record(importing):
+    rows = [
+        {"prediction": {"displayNames": NAMES[::-1], "confidences": list(p[::-1])}, "label": label}
+        for p, label in zip(P, TRUTH, strict=True)
+    ]
+    found = importing(rows, "t.jsonl")
+    np.testing.assert_allclose(
+        found.moments["vi"].mean_p[:, [found.classes.index(n) for n in NAMES]], P
+    )
+
+
+def test_the_three_header_lines_of_orange(importing):
+    table = pd.DataFrame({"name": TRUTH, **wide("Forest ({})"), "id": list("abcd")})
+    lines = table.to_csv(index=False).splitlines()
+    types = "discrete,continuous,continuous,continuous,string\nclass,meta,meta,meta,meta"
+    found = importing("\n".join([lines[0], types, *lines[1:]]))
+    assert found.images["label"].tolist() == TRUTH and found.images.index[0] == 4
+
+
+def test_codes_in_another_order_than_the_columns_keep_their_own_names(importing):
+    found = importing({"target": [1, 2, 0, 2], "pred": [1, 2, 0, 1], **wide("{}")})
+    assert found.classes == ["1", "2", "0"]
+    assert (found.images["label"] == ["1", "2", "0", "2"]).all()
+
+
+def test_a_title_above_the_header_is_named(importing):
+    text = pd.DataFrame({"label": TRUTH, **wide("p_{}")}).to_csv(index=False)
+    with pytest.raises(InputError, match=r"'Run 12; ResNet'.* is a title"):
+        importing(f"Run 12; ResNet\n{text}")
 
 
 def test_pandas_array_with_and_without_its_index(importing):
@@ -190,6 +246,10 @@ CAUSES = {
         "30 columns of numbers .*bnn study features",
     ),
     "predicted only": (LABEL | {"predicted": CALLED}, "predicted classes .* no probabilities"),
+    "a prediction that is a number": (
+        {"predicted": CALLED, "prediction": P.max(axis=1)},
+        "'prediction' is the probability of the predicted class",
+    ),
     "labels only": (LABEL, "no numbers .*--metadata"),
 }
 

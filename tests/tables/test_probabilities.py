@@ -94,7 +94,7 @@ def cube():
 def test_axes_are_recognised_by_the_number_of_images(cube, tmp_path):
     np.testing.assert_array_equal(images_first(cube, 6, None, tmp_path), cube)
     np.testing.assert_array_equal(images_first(cube.transpose(1, 0, 2), 6, None, tmp_path), cube)
-    with pytest.raises(InputError, match=r"shape \(6, 4, 3\), the table has 5 rows"):
+    with pytest.raises(InputError, match=r"shape \(6, 4, 3\) and the table has 5 rows"):
         images_first(cube, 5, None, tmp_path)
     square = cube[:4]
     with pytest.raises(InputError, match="--axes NTC"):
