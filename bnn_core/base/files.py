@@ -72,9 +72,10 @@ def _write_holder(descriptor: int) -> None:
         "since": datetime.now().astimezone().isoformat(" ", "seconds"),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
     }
-    os.ftruncate(descriptor, 0)
-    # On Windows the first byte is locked, and nobody else can read it.
-    os.write(descriptor, b"\n" + json.dumps(holder).encode())
+    with suppress(OSError):  # on a full disk the lock holds without a name
+        os.ftruncate(descriptor, 0)
+        # On Windows the first byte is locked, and nobody else can read it.
+        os.write(descriptor, b"\n" + json.dumps(holder).encode())
 
 
 def _holder(lock: Path) -> str:

@@ -6,7 +6,7 @@ unpickles.
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +29,16 @@ def read_array(path: Path, kinds: str = NUMBERS, remedy: str = RESTORE) -> np.nd
     return array
 
 
-def read_arrays(path: Path, remedy: str = RESTORE) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file by name; ask `demand_array` what each is. Nothing is unpickled."""
+def read_arrays(
+    path: Path, remedy: str = RESTORE, only: Collection[str] | None = None
+) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file by name, or some; ask `demand_array` what each is. Nothing is
+    unpickled."""
     with decoding(path, remedy), zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if m.filename.endswith(".npy")]
+        members = [m for m in members if only is None or m.filename[: -len(".npy")] in only]
+        if only is not None and len(members) < len(only):
+            raise InputError(f"{path} has not all of the arrays {', '.join(only)}: {remedy}")
         size = sum(member.file_size for member in members)
         if size > MOST_ARRAY_BYTES:
             raise InputError(f"{path} unpacks to {size / 1e9:.0f} GB: {remedy}")
@@ -92,9 +98,7 @@ def read_parquet(path: Path, remedy: str = RESTORE, nested: bool = False) -> pd.
     if groups and not nested:
         raise InputError(f"{path}: column '{groups[0]}' holds lists or groups; {remedy}")
     with decoding(path, remedy):
-        arrow = _with_texts(file.read())
-        arrow.validate(full=True)  # texts that are none
-        table = arrow.to_pandas()
+        table = pandas_of(file.read())
         names = [str(name) for name in [*table.columns, *table.index.names] if name is not None]
         levels = 0 if isinstance(table.index, pd.RangeIndex) else table.index.nlevels
     whole = len(table.columns) + levels == len(schema.names) and set(names) <= set(schema.names)
@@ -111,6 +115,13 @@ def read_parquet_note(path: Path, key: str, remedy: str = RESTORE) -> dict[str, 
         if not isinstance(note, dict) or not all(isinstance(v, str) for v in note.values()):
             raise ValueError(f"its note '{key}' is not a group of texts")
     return note
+
+
+def pandas_of(arrow: pa.Table) -> pd.DataFrame:
+    """A table of a file for pandas, bytes as texts. ArrowInvalid for texts that are none, and for
+    offsets that lead out of it: those would end the process."""
+    arrow.validate(full=True)
+    return _with_texts(arrow).to_pandas()
 
 
 def _with_texts(table: pa.Table) -> pa.Table:

@@ -17,8 +17,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from bnn_core.base.digests import short_digest
-from bnn_core.base.errors import InputError, decoding
+from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json, write_json
+from bnn_core.base.reading import read_arrays
 from bnn_core.datasets.source_notes import (
     copy_notes,
     flat_channel_notes,
@@ -40,6 +41,7 @@ from bnn_core.images.plate_pixels import (
     PlateJob,
     PlateReader,
     Scan,
+    ScanFile,
     read_fields,
     read_plate_images,
     scan_plate,
@@ -196,8 +198,7 @@ def _scan_all(
             else:
                 scan = scan_plate(job, reader, plate_counts(job.plate), bar)
                 write_json(path, scan._asdict())
-            with decoding(path, PREPARE_AGAIN):
-                scans.append(Scan(**read_json(path)))
+            scans.append(Scan(**read_json(path, ScanFile)))
             _demand_few_shapes(scans)
     return scans
 
@@ -299,9 +300,9 @@ def _assemble(
     reasons: dict[int, str] = {}
     new_row = np.full(len(table), -1)
     for job, scan, block in zip(jobs, scans, blocks, strict=True):
-        with np.load(block) as arrays:
-            new_row[job.positions[arrays["rows"]]] = 0
-            lost = json.loads(str(arrays["lost"]))
+        arrays = read_arrays(block, PREPARE_AGAIN, ("rows", "lost"))
+        new_row[job.positions[arrays["rows"]]] = 0
+        lost = json.loads(str(arrays["lost"]))
         for i, position in enumerate(job.positions):
             if new_row[position] < 0:
                 reasons[int(position)] = (
@@ -323,21 +324,21 @@ def _assemble(
     images = None
     with atomic_path(folder / "images.npy") as temporary:
         for job, block in zip(jobs, blocks, strict=True):
-            with np.load(block) as arrays:
-                rows = new_row[job.positions[arrays["rows"]]]
-                if not len(rows):
-                    continue
-                if images is None:
-                    images = np.lib.format.open_memmap(
-                        temporary, "w+", np.uint8, (len(kept), *arrays["images"].shape[1:])
-                    )
-                images[rows] = arrays["images"]
-                hashes[rows] = arrays["hashes"]
-                for name, values in zip(arrays["quality_names"], arrays["quality"].T, strict=True):
-                    quality.setdefault(str(name), np.full(len(kept), np.nan))[rows] = values
-                ends = arrays["thumbnail_sizes"].cumsum()
-                for row, data in zip(rows, np.split(arrays["thumbnails"], ends[:-1]), strict=True):
-                    thumbnails[row] = data.tobytes()
+            arrays = read_arrays(block, PREPARE_AGAIN)
+            rows = new_row[job.positions[arrays["rows"]]]
+            if not len(rows):
+                continue
+            if images is None:
+                images = np.lib.format.open_memmap(
+                    temporary, "w+", np.uint8, (len(kept), *arrays["images"].shape[1:])
+                )
+            images[rows] = arrays["images"]
+            hashes[rows] = arrays["hashes"]
+            for name, values in zip(arrays["quality_names"], arrays["quality"].T, strict=True):
+                quality.setdefault(str(name), np.full(len(kept), np.nan))[rows] = values
+            ends = arrays["thumbnail_sizes"].cumsum()
+            for row, data in zip(rows, np.split(arrays["thumbnails"], ends[:-1]), strict=True):
+                thumbnails[row] = data.tobytes()
         images.flush()
         del images
     result["content_hash"] = hashes

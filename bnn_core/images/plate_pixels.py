@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -59,6 +59,17 @@ class Scan(NamedTuple):
     remarks: list[list[str]]
     flat: list[list[int]]
     levels: dict[str, dict[str, list]]
+
+
+class ScanFile(TypedDict):
+    """A `Scan` as a file."""
+
+    shapes: list[str | None]
+    reasons: list[str | None]
+    hashes: list[str]
+    remarks: list[list[str]]
+    flat: list[list[int]]
+    levels: dict[str, dict[str, list[Any]]]
 
 
 class Field(NamedTuple):

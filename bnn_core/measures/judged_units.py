@@ -6,11 +6,11 @@ and `intervals`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.once import once
 from bnn_core.measures.evaluation import Selective, certainty, evaluate_probabilities
 from bnn_core.measures.intervals import (
     Bands,
@@ -175,7 +175,7 @@ class Judged:
     def __len__(self) -> int:
         return len(self.units)
 
-    @cached_property
+    @once
     def selective(self) -> Selective:
         """The sorted scores."""
         return Selective(self.certainty, self.correct)

@@ -10,6 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from bnn_core.base.files import atomic_path
+from bnn_core.base.reading import read_array, read_arrays, read_parquet
 from bnn_core.base.scores import NOVELTY
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import network_input, saved_config
@@ -24,6 +25,7 @@ from bnn_core.study.working_folder import ADDING
 ALL_FOLDS, DEPLOYED = -1, -2
 #: Folder of a study with the networks that were trained on all compounds.
 DEPLOY = "deploy"
+START_AGAIN = "run the same command again with --restart"
 #: Images whose pixels are in memory at a time.
 _AT_A_TIME = 500
 
@@ -98,13 +100,13 @@ def is_looked_at(making: Path, block: Block) -> bool:
 
 def block_rows(making: Path, block: Block) -> pd.DataFrame:
     """The rows that a block's look left."""
-    return pd.read_parquet(_rows_file(making, block))
+    return read_parquet(_rows_file(making, block), START_AGAIN)
 
 
 def block_thumbnails(making: Path, block: Block) -> list[bytes | None]:
     """The thumbnails that a block's look left."""
-    with np.load(block_file(making, "thumbnails", block)) as arrays:
-        packed, ends = arrays["packed"].tobytes(), np.cumsum(arrays["lengths"])
+    arrays = read_arrays(block_file(making, "thumbnails", block), START_AGAIN)
+    packed, ends = arrays["packed"].tobytes(), np.cumsum(arrays["lengths"])
     starts = np.concatenate([[0], ends[:-1]]).astype(int) if len(ends) else ends
     return [packed[a:b] or None for a, b in zip(starts, ends, strict=True)]
 
@@ -231,10 +233,10 @@ def block_mean(
         path = _result_file(making, block, method, networks)
         if not path.is_file():
             continue
-        with np.load(path) as arrays:
-            if key not in arrays:
-                return None
-            rows, values = arrays["rows"], arrays[key]
+        arrays = read_arrays(path, START_AGAIN)
+        if key not in arrays:
+            return None
+        rows, values = arrays["rows"], arrays[key]
         if total is None:
             total = np.zeros((n, *values.shape[1:]))
         total[rows] += values
@@ -263,9 +265,9 @@ def block_samples(
     for networks in sets:
         path = _result_file(making, block, method, networks)
         if path.is_file():
-            with np.load(path) as arrays:
-                rows = arrays["rows"]
-            parts.append((rows, np.load(_samples_file(making, block, method, networks))))
+            rows = read_arrays(path, START_AGAIN, ["rows"])["rows"]
+            samples = read_array(_samples_file(making, block, method, networks), "f", START_AGAIN)
+            parts.append((rows, samples))
     moments = block_moments(making, block, method, sets)
     return out, join_samples(parts, out, moments) if parts else moments
 

@@ -1,8 +1,21 @@
-"""Tables of whole studies that pages show, computed once for a large study (`Study.kept`)."""
+"""Tables of whole studies that pages show, computed once for a large study (`Study.kept`).
+
+    python -m bnn_core.recipes.kept STUDY accuracies vi      # keep one of them
+
+A server lets this process compute them (`make_elsewhere`).
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+import bnn_core
 from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.measures.comparison import Comparison, compare
 from bnn_core.measures.intervals import Interval
@@ -10,7 +23,7 @@ from bnn_core.measures.judged_units import accuracy_by_level
 from bnn_core.measures.levels import available_levels
 from bnn_core.measures.prediction_sets import LEVEL, PredictionSets, table_sets
 from bnn_core.study import derived
-from bnn_core.study.folder import Study
+from bnn_core.study.folder import Study, open_study
 from bnn_core.suspects.batches import compound_means
 from bnn_core.suspects.ranking import rank, rank_images
 from bnn_core.tables.plate_map import well_table
@@ -24,26 +37,32 @@ def suspects(study: Study, level: str) -> pd.DataFrame:
         table = study.table(method)
         return rank_images(table) if level == "image" else rank(table, study.classes, level)
 
-    return study.kept(f"suspect_{level}s", method, make)
+    return study.kept(f"suspect_{level}s", method, make, "suspects", level)
 
 
 def accuracies(study: Study, method: str) -> pd.DataFrame:
     """`judged_units.accuracy_by_level` of a method."""
     return study.kept(
-        "accuracies", method, lambda: accuracy_by_level(study.table(method), study.classes)
+        "accuracies",
+        method,
+        lambda: accuracy_by_level(study.table(method), study.classes),
+        "accuracies",
+        method,
     )
 
 
 def wells(study: Study, method: str) -> pd.DataFrame:
     """`plate_map.well_table` of the study's own images."""
-    return study.kept("wells", method, lambda: well_table(study.table(method), study.classes))
+    return study.kept(
+        "wells", method, lambda: well_table(study.table(method), study.classes), "wells", method
+    )
 
 
 def compounds(study: Study) -> pd.DataFrame:
     """`batches.compound_means` of the reading method."""
     method = study.reading_method
     return study.kept(
-        "compounds", method, lambda: compound_means(study.table(method), study.classes)
+        "compounds", method, lambda: compound_means(study.table(method), study.classes), "compounds"
     )
 
 
@@ -57,7 +76,8 @@ def class_sets(study: Study, method: str, level: float) -> PredictionSets:
         table.attrs = {"by_class": sets.by_class.tolist(), "enough": sets.enough}
         return table
 
-    table = study.kept(f"sets_{level:g}", method, make)
+    words = ("class_sets", method, repr(level))
+    table = study.kept(f"sets_{level:g}", method, make, *words)
     return PredictionSets(
         table.drop(columns="unusual").to_numpy(),
         np.array(table.attrs["by_class"]),
@@ -87,7 +107,8 @@ def comparison(study: Study, score: str) -> Comparison:
         return table
 
     sources = ["images.parquet", *(f"summary/{method}.parquet" for method in study.methods)]
-    table = derived.kept(study.path, study.meta, f"comparison_{score}", sources, make)
+    words = ("comparison", score)
+    table = derived.kept(study.path, study.meta, f"comparison_{score}", sources, make, words)
     figures = {
         criterion: table[[f"{criterion} {method}" for method in study.methods]].to_numpy().T
         for criterion in dict.fromkeys(name.split(" ")[0] for name in table)
@@ -122,3 +143,39 @@ def fill_derived(study: Study) -> None:
         compounds(study)
     if "compound" not in levels:
         suspects(study, "image")
+
+
+#: Name -> what computes a table of a study from the words after its name.
+_TABLES: dict[str, Callable[..., object]] = {
+    "images": lambda study: study.images,
+    "summary": lambda study, method: study.summary(method),
+    "suspects": suspects,
+    "accuracies": accuracies,
+    "wells": wells,
+    "compounds": compounds,
+    "class_sets": lambda study, method, level: class_sets(study, method, float(level)),
+    "comparison": comparison,
+}
+
+
+def make_elsewhere() -> None:
+    """Let another process compute what this one would (`derived.elsewhere`)."""
+    derived.elsewhere = _in_a_process
+
+
+def _in_a_process(study: Path, words: Sequence[str]) -> None:
+    # Where it fails, the table is computed here, and the error is shown.
+    command = [sys.executable, "-m", __name__, os.path.abspath(study), *words]
+    home = Path(bnn_core.__file__).parents[1]
+    subprocess.run(command, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def keep_one(study: str, name: str, *words: str) -> None:
+    """In the other process: keep one table. It leaves the processor to those who wait for a click."""
+    with suppress(AttributeError, OSError):  # Windows
+        os.nice(5)
+    _TABLES[name](open_study(Path(study)), *words)
+
+
+if __name__ == "__main__":
+    keep_one(*sys.argv[1:])

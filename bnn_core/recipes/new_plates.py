@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.digests import short_digest
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, read_json
+from bnn_core.base.reading import read_parquet
 from bnn_core.base.roots import goes_with_a_job
 from bnn_core.base.wording import count, listed
 from bnn_core.datasets.plates import PlateTable
@@ -28,9 +29,10 @@ from bnn_core.recipes.adding import (
     image_shape,
     study_folds,
 )
+from bnn_core.recipes.adding_blocks import START_AGAIN
 from bnn_core.recipes.deploying import train_deployed
 from bnn_core.recipes.plate_anchor import PlateAnchor, plate_anchors
-from bnn_core.recipes.plate_blocks import ImageScaling, PlateBlock
+from bnn_core.recipes.plate_blocks import About, ImageScaling, Lost, PlateBlock
 from bnn_core.recipes.workers import Cluster, run_once
 from bnn_core.study.folder import Study, open_study, write_table
 
@@ -369,16 +371,17 @@ def _merged(added: Sequence[dict[str, Any]], entry: dict[str, Any]) -> list[dict
     return [*entries, entry]
 
 
-def _append(making: Path, about: Sequence[dict[str, Any]], lost: Sequence[dict[str, Any]]) -> None:
+def _append(making: Path, about: Sequence[About], lost: Sequence[Lost]) -> None:
     rows = [row for one in about for row in one["contrast"]]
     path = making / "contrast.parquet"
     if rows:
-        table = pd.read_parquet(path)
+        table = read_parquet(path, START_AGAIN)
         names = {row["plate"] for row in rows}
         write_table(path, pd.concat([table[~table["plate"].isin(names)], pd.DataFrame(rows)]))
     path = making / "quarantine.csv"
     if lost:
-        table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+        with decoding(path, START_AGAIN):
+            table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
         both = pd.concat([table, pd.DataFrame(lost)]).drop_duplicates()
         with atomic_path(path) as temporary:
             both.to_csv(temporary, index=False)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json, write_json
+from bnn_core.base.reading import read_array
 from bnn_core.datasets.preparation import contrast_rows
 from bnn_core.images.contrast import fitted_size
 from bnn_core.images.plate_pixels import (
@@ -30,7 +31,7 @@ from bnn_core.images.plate_pixels import (
     scan_plate,
 )
 from bnn_core.images.quality import quality_columns
-from bnn_core.recipes.adding_blocks import block_file, is_looked_at, keep_rows
+from bnn_core.recipes.adding_blocks import START_AGAIN, block_file, is_looked_at, keep_rows
 from bnn_core.recipes.plate_anchor import PlateAnchor
 from bnn_core.study.folder import Study
 from bnn_core.study.tables import TRAINED_LIMITS, shown_columns
@@ -60,13 +61,13 @@ class ImageScaling:
     @classmethod
     def of(cls, study: Study, shape: tuple[int, int, int], network: str) -> "ImageScaling":
         """The scaling of a study. Raises InputError for one that was not made from plate images."""
-        meta, path = study.meta, study.path / "contrast.parquet"
-        if "training_size" not in meta or not path.is_file():
+        meta, contrast = study.meta, study.contrast
+        if "training_size" not in meta or contrast is None:
             raise InputError(
                 f"study {study.name} was not trained on images of plates; give it a folder of "
                 "images, an .npz or an idx file"
             )
-        contrast, images = pd.read_parquet(path), study.images
+        images = study.images
         plates = images["plate"].fillna("") if "plate" in images else pd.Series("", images.index)
         return cls(
             meta["normalise"],
@@ -78,6 +79,25 @@ class ImageScaling:
             contrast,
             dict(zip(images["content_hash"], plates, strict=True)),
         )
+
+
+class Lost(TypedDict):
+    """One image that cannot be used: its file, its row of the table, why."""
+
+    file: str
+    row: int
+    reason: str
+
+
+class About(TypedDict):
+    """What is known of a plate that was looked at. contrast: its rows of contrast.parquet; places:
+    of the rows among the pixels."""
+
+    plate: str | None
+    notes: list[str]
+    quarantine: list[Lost]
+    contrast: list[dict[str, Any]]
+    places: list[int]
 
 
 @dataclass(frozen=True)
@@ -149,15 +169,15 @@ class PlateBlock:
     def pixels(self, making: Path, rows: np.ndarray) -> np.ndarray:
         """(n, channels, H, W) uint8."""
         stored = np.array(self.about(making)["places"], dtype=np.int64)
-        return np.load(block_file(making, "pixels", self, "npy"), mmap_mode="r")[stored[rows]]
+        return read_array(block_file(making, "pixels", self, "npy"), "u", START_AGAIN)[stored[rows]]
 
     def done(self, making: Path) -> None:
         """Remove the pixels: they are read again from the files if ever needed."""
         block_file(making, "pixels", self, "npy").unlink(missing_ok=True)
 
-    def about(self, making: Path) -> dict[str, Any]:
-        """plate, notes, quarantine, contrast of a plate that was looked at."""
-        return read_json(self._about(making))
+    def about(self, making: Path) -> "About":
+        """What is known of a plate that was looked at."""
+        return read_json(self._about(making), About)
 
     def _about(self, making: Path) -> Path:
         return block_file(making, "about", self, "json")

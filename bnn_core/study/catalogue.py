@@ -9,10 +9,9 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.roots import CACHE
 from bnn_core.base.wording import did_you_mean
 from bnn_core.study.description import read_description, stamp_of
+from bnn_core.study.lock import MAKING as MAKING
 from bnn_core.study.lock import settle_all
 
-#: A study that is not finished is in the folder `<name>.making`.
-MAKING = ".making"
 #: Where studies are by default: `cache/` beside app.py.
 DEFAULT_ROOT = Path(__file__).parents[2] / "cache"
 

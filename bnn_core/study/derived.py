@@ -4,10 +4,14 @@
 a page looks at them, and all processes share them. Its metadata hold a key made of the checksums of
 the tables it comes from, and its last bytes are a checksum of all others. A file with another key, or
 a damaged one, is made again. A server that only shows studies (`roots.read_only`) writes none.
+
+Making one takes the interpreter for seconds, in which no other session of a server is answered. So a
+server sets `elsewhere`, and another process makes it.
 """
 
 import json
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +35,10 @@ VERSION = 2
 _KEY = b"bnn"
 _CHECKSUM_BYTES = 8
 _writing = threading.Lock()
+#: Makes the table of a study that some words describe, in another process; None: none is asked.
+elsewhere: Callable[[Path, Sequence[str]], None] | None = None
+#: Path of a table -> lock of who makes it.
+_making: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
 
 
 def kept(
@@ -39,23 +47,29 @@ def kept(
     name: str,
     sources: Sequence[str],
     make: Callable[[], pd.DataFrame],
+    words: Sequence[str] = (),
 ) -> pd.DataFrame:
     """`make()`, kept in the folder of a large study until one of its files `sources` changes.
 
     name: of the table, a file name without suffix. The table has a RangeIndex and plain columns.
-    Where the folder cannot or may not be written, the table is made every time.
+    Where the folder cannot or may not be written, the table is made every time. words: what
+    `elsewhere` is told to make; () where it is always made here.
     """
     known = [meta["checksums"].get(source) for source in sources]
     if meta["rows"] < LARGE or None in known:
         return make()
     path = study / DERIVED_FOLDER / f"{name}{SUFFIX}"
     key = json.dumps([VERSION, bnn_core.__version__, pd.__version__, known]).encode()
-    table = _mapped(path, key)
-    if table is None:
-        table = make()
-        with suppress(OSError, InputError, pa.ArrowException):
-            if not read_only():
-                _write(path, table, key)
+    with _making[path]:
+        table = _mapped(path, key)
+        if table is None and elsewhere and words and not read_only():
+            elsewhere(study, words)
+            table = _mapped(path, key)
+        if table is None:
+            table = make()
+            with suppress(OSError, InputError, pa.ArrowException):
+                if not read_only():
+                    _write(path, table, key)
     return table
 
 

@@ -18,6 +18,10 @@ from bnn_core.base.files import TakenError, alone
 from bnn_core.base.roots import demand_making
 
 REPLACED = ".replaced"
+#: A study that is not finished is in the folder `<name>.making`.
+MAKING = ".making"
+#: An ending of folders that earlier versions set aside.
+_OLD = ".old"
 #: A reader waits so many seconds for the moment in which a living maker swaps.
 _SWAP_SECONDS = 5.0
 #: Bytes of a study's name: a file's name has at most 255, and those of the lock and swap are longer.
@@ -34,6 +38,8 @@ def study_lock(out: Path) -> Iterator[None]:
     demand_making()
     out = Path(out)
     demand_name(out.name)
+    if any("\udc80" <= c <= "\udcff" for c in str(out.parent)):  # bytes that are no text
+        raise InputError(f"{str(out)!a}: a folder whose name is no text cannot hold studies")
     folder, new = out.parent, not out.parent.exists()
     with ExitStack() as held:
         try:
@@ -57,9 +63,16 @@ def study_lock(out: Path) -> Iterator[None]:
 
 
 def demand_name(name: str) -> None:
-    """InputError for a study's name that no file system takes."""
+    """InputError for a study's name that no file system takes, or that no list of studies shows."""
     if name in ("", ".."):
         raise InputError("the study's folder has no name: give its full path")
+    if name != name.strip() or not name.isprintable() or name[0] == "." or "\\" in name:
+        raise InputError(
+            f"a study cannot have the name {name[:60]!a}: no line ends, no backslash, no dot "
+            "before it, and no blank at its ends"
+        )
+    if name.endswith((MAKING, _OLD)):
+        raise InputError(f"the name '{name[:60]}' of the study ends as that of an unfinished study")
     if (length := len(os.fsencode(name))) > MOST_NAME:
         raise InputError(
             f"the name '{name[:30]}…' of the study has {length} bytes, and at most {MOST_NAME} are "

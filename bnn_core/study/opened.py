@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +10,7 @@ import pandas as pd
 
 from bnn_core.base import methods
 from bnn_core.base.errors import RESTORE, InputError, decoding
+from bnn_core.base.once import once
 from bnn_core.base.reading import read_array, read_parquet
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import did_you_mean
@@ -121,13 +121,14 @@ class Study:
         return value
 
     def _read_large(
-        self, name: str, source: str, read: Callable[[Path], pd.DataFrame]
+        self, name: str, source: str, read: Callable[[Path], pd.DataFrame], *words: str
     ) -> pd.DataFrame:
-        """`_read` of a table that a large study keeps in a quicker form too."""
-        return self._read(
-            source,
-            lambda path: derived.kept(self.path, self.meta, name, [source], lambda: read(path)),
-        )
+        """`_read` of a table that a large study keeps in a quicker form too. words: of `derived.kept`."""
+
+        def kept(path: Path) -> pd.DataFrame:
+            return derived.kept(self.path, self.meta, name, [source], lambda: read(path), words)
+
+        return self._read(source, kept)
 
     def _read_if_there(self, name: str, read: Callable[[Path], _Read]) -> _Read | None:
         if name not in self.meta["files"] and not os.path.isfile(self.path / name):
@@ -140,7 +141,7 @@ class Study:
         tables.demand_shape(path, array, (self.meta["rows"], *shape), "f")
         return array
 
-    @cached_property
+    @once
     def images(self) -> pd.DataFrame:
         """images.parquet: what is known of each image."""
 
@@ -149,7 +150,7 @@ class Study:
             tables.demand_images(path, images, self.meta["rows"])
             return images
 
-        return self._read_large("images", "images.parquet", read)
+        return self._read_large("images", "images.parquet", read, "images")
 
     def summary(self, method: str) -> pd.DataFrame:
         """summary/<method>.parquet: what one method predicts for each image."""
@@ -164,15 +165,18 @@ class Study:
             tables.demand_summary(path, summary, self.classes, self.meta["rows"])
             return with_derived_scores(summary, self.classes)
 
-        return self._read_large(f"summary_{method}", f"summary/{method}.parquet", read)
+        source = f"summary/{method}.parquet"
+        return self._read_large(f"summary_{method}", source, read, "summary", method)
 
-    def kept(self, name: str, method: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    def kept(
+        self, name: str, method: str, make: Callable[[], pd.DataFrame], *words: str
+    ) -> pd.DataFrame:
         """A table that `make` computes from `table(method)` alone, kept in a large study's folder.
 
-        name: of this table, a plain file name. Do not change the table. See `derived.kept`.
+        name: of this table, a plain file name. words: of `derived.kept`. Do not change the table.
         """
         sources = ("images.parquet", f"summary/{method}.parquet")
-        return derived.kept(self.path, self.meta, f"{name}_{method}", sources, make)
+        return derived.kept(self.path, self.meta, f"{name}_{method}", sources, make, words)
 
     def table(self, method: str) -> pd.DataFrame:
         """images and summary side by side, RangeIndex = row number."""
@@ -184,12 +188,12 @@ class Study:
         shape = (None, len(self.classes))
         return self._read_if_there(f"samples/{method}.npy", lambda path: self._rows_of(path, shape))
 
-    @cached_property
+    @once
     def embedding(self) -> np.ndarray | None:
         """Penultimate layer at the posterior mean (N, D) float16, or None."""
         return self._read_if_there("embedding.npy", lambda path: self._rows_of(path, (None,)))
 
-    @cached_property
+    @once
     def _thumbnail_offsets(self) -> np.ndarray | None:
         def read(path: Path) -> np.ndarray:
             offsets = read_array(path)
@@ -201,7 +205,7 @@ class Study:
 
         return self._read_if_there("thumbnails.npy", read)
 
-    @cached_property
+    @once
     def _thumbnail_bytes(self) -> np.ndarray:
         def read(path: Path) -> np.ndarray:
             with decoding(path):
@@ -230,7 +234,7 @@ class Study:
         # A relative root is a folder of the study itself, where synthetic pictures travel with it.
         return self.path / (self.meta.get("image_root") or ".") / value
 
-    @cached_property
+    @once
     def _rows(self) -> dict[str, int]:
         return dict(zip(self.images["image_id"], range(len(self.images)), strict=True))
 
@@ -245,12 +249,12 @@ class Study:
         """Figure 6: accuracy of repeats at several numbers of samples, or None."""
         return self._table_if_there("sample_size.parquet", tables.SAMPLE_SIZE)
 
-    @cached_property
+    @once
     def truth(self) -> pd.DataFrame | None:
         """What was planted in a synthetic study (columns `tables.TRUTH_TYPES`), or None."""
         return self._table_if_there(TRUTH_FILE, tables.TRUTH_TYPES)
 
-    @cached_property
+    @once
     def contrast(self) -> pd.DataFrame | None:
         """Black and white points by plate and channel (columns `tables.CONTRAST`), or None."""
         return self._table_if_there("contrast.parquet", tables.CONTRAST)

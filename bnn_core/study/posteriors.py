@@ -1,9 +1,12 @@
 """What a Bayesian method learnt of its weights' width, and how much of its doubt is of the model."""
 
+from typing import Annotated, NotRequired, TypedDict
+
 import pandas as pd
 
 from bnn_core.base.files import read_json
 from bnn_core.base.methods import method_of
+from bnn_core.base.schema import Rule
 from bnn_core.study.opened import Study
 
 #: Roles of images in the order of a table, with words for a reader.
@@ -16,6 +19,14 @@ ROLES_IN_WORDS = {
 }
 
 
+class _Widths(TypedDict):
+    """Of config.json: layer -> median sigma before and after training."""
+
+    sigma: NotRequired[
+        dict[str, Annotated[list[float], Rule("two numbers", lambda pair: len(pair) == 2)]] | None
+    ]
+
+
 def layer_widths(study: Study, method: str) -> pd.DataFrame | None:
     """One row per Bayesian layer: layer, before, after (medians over folds) and ratio.
 
@@ -24,7 +35,7 @@ def layer_widths(study: Study, method: str) -> pd.DataFrame | None:
     """
     rows = []
     for path in sorted((study.path / "folds").glob(f"*/{method}/config.json")):
-        sigmas = read_json(path).get("sigma") or {}
+        sigmas = read_json(path, _Widths).get("sigma") or {}
         rows += [(layer, before, after) for layer, (before, after) in sigmas.items()]
     if not rows:
         return None

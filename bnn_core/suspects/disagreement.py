@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
+from bnn_core.base.once import once
 from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows
 from bnn_core.suspects.batches import owned_classes
 from bnn_core.suspects.usual_errors import Terms, UsualErrors, fit_usual_errors
@@ -95,7 +95,7 @@ class Disagreement:
             source.other_wells = source._other_wells()
         return source
 
-    @cached_property
+    @once
     def means(self) -> np.ndarray:
         """(G, C) mean class probabilities of the groups."""
         sums = np.add.reduceat(self.unit_weights[:, None] * self.unit_means, self.starts)
@@ -136,7 +136,7 @@ class Disagreement:
             return out
         return np.where((self.matched >= 0)[:, None], out[self.matched], np.nan)
 
-    @cached_property
+    @once
     def _parts(self) -> list[tuple[slice, np.ndarray]]:
         """Compounds by and by, each time with the groups (indices) that they have."""
         count, classes = self.errors.means.shape
@@ -168,7 +168,7 @@ class Disagreement:
         sums = (self._into_groups @ drawn).reshape(len(self.starts), -1, drawn.shape[1])
         return np.ascontiguousarray(np.moveaxis(sums[:, :-1] / sums[:, -1:], 2, 0))
 
-    @cached_property
+    @once
     def _into_groups(self) -> csr_array:
         """(G * (C + 1), U) single precision: sums over a group's units of weight * mean, and of weight."""
         units, columns = len(self.unit_weights), self.unit_means.shape[1] + 1
@@ -198,7 +198,7 @@ class Disagreement:
             counts[units] = drawn.reshape(-1, resamples)
         return counts
 
-    @cached_property
+    @once
     def _draws(self) -> list[tuple[slice, np.ndarray, np.ndarray]]:
         """Draws of some groups at a time: their units, then of each draw the group's first unit (from
         the first of these) and the number of its units."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.once import once
 from bnn_core.measures.levels import LEVEL_COLUMNS, original_images, scored_rows
 
 
@@ -78,7 +78,7 @@ class Case:
         """Whether the suspect's rows have a value in each of these columns."""
         return all(c in self.rows and self.rows[c].notna().any() for c in columns)
 
-    @cached_property
+    @once
     def compound(self) -> np.ndarray:
         """(N,) bool: the study's own images of the suspect's compound at all doses.
 
@@ -89,7 +89,7 @@ class Case:
         names = self.rows["compound"].dropna().unique()
         return self.table["compound"].isin(names).to_numpy() & original_images(self.table)
 
-    @cached_property
+    @once
     def others(self) -> np.ndarray:
         """(N,) bool: images of other compounds whose label counts."""
         return (self.table["role"] == "scored").to_numpy() & ~self.compound

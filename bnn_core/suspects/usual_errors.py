@@ -7,9 +7,10 @@ compounds, each counted once.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
+
+from bnn_core.base.once import once
 
 #: Weight of the averages over the whole table, in compounds: with three other compounds of a
 #: label, its expectation comes half from these and half from the table.
@@ -87,7 +88,7 @@ class UsualErrors:
             self.means.astype(np.float32), self.labels, self.owned.astype(np.float32), self.lift
         )
 
-    @cached_property
+    @once
     def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(G,) mean of the label, (C, G) means of the other classes, (C, G) owned."""
         wrong = _wrong_means(self.means, self.labels)

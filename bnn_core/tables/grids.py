@@ -12,12 +12,11 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.roots import readable
 from bnn_core.tables.aliases import ALIASES, plain_name
 from bnn_core.tables.doses import split_unit
-from bnn_core.tables.other_files import sheet_cells
 from bnn_core.tables.reading import TEXT_ENDINGS, read_table
 from bnn_core.tables.text_files import SEPARATORS, text_of
 from bnn_core.tables.wells import PLATE_FORMATS, row_name
+from bnn_core.tables.workbooks import SHEET_ENDINGS, sheet_cells
 
-_SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _FEWEST = 2
 
 
@@ -58,7 +57,7 @@ def read_plate_map(path: Path) -> pd.DataFrame:
 def _grids(path: Path) -> list[tuple[str, str, dict[str, str]]]:
     """(column, plate, {well: value}) of each map drawn in a file; empty where none is."""
     name = path.name.lower()
-    if name.endswith(_SHEETS):
+    if name.endswith(SHEET_ENDINGS):
         sheets = sheet_cells(readable(path))
     elif name.removesuffix(".gz").endswith(TEXT_ENDINGS):
         sheets = {"": _text_cells(path)}

@@ -1,20 +1,19 @@
 """Tables that are no text: Excel and OpenDocument sheets, JSON, Feather; lists in cells."""
 
-import datetime
 import json
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.feather as feather
-import python_calamine as calamine
 
 from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size, demand_table
+from bnn_core.base.reading import pandas_of
 from bnn_core.base.wording import count, listed
+from bnn_core.tables.workbooks import sheet_cells
 
 #: A list or a record written into one cell of text.
 _WRITTEN = re.compile(r"\s*(?:\[.*\]|\(.*\)|\{.*\})\s*", re.S)
@@ -30,24 +29,7 @@ def read_feather(path: Path) -> pd.DataFrame:
     with decoding(path, "write it again"):
         arrow = feather.read_table(path, memory_map=False)
         demand_table(path, arrow.num_rows, arrow.num_columns)
-        return arrow.to_pandas()
-
-
-def sheet_cells(path: Path) -> dict[str, list[list[str]]]:
-    """Every cell of a workbook's filled sheets as text. InputError for a damaged file."""
-    with decoding(path, "save it again, or as CSV"):
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                size = sum(member.file_size for member in archive.infolist())
-            if size > MOST_TEXT_BYTES:
-                raise InputError(f"{path} unpacks to {size / 1e9:.1f} GB: save it as Parquet")
-        book = calamine.CalamineWorkbook.from_path(str(path))
-        sheets = {
-            name: book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-            for name in book.sheet_names
-        }
-    cells = {name: [[_text(cell) for cell in row] for row in rows] for name, rows in sheets.items()}
-    return {name: rows for name, rows in cells.items() if any(map(any, rows))}
+        return pandas_of(arrow)
 
 
 def read_sheet(path: Path) -> pd.DataFrame:
@@ -251,14 +233,3 @@ def _by_class(items: list[dict[str, Any]]) -> dict[str, Any] | None:
     if name is None or score is None or any(name not in i or score not in i for i in items):
         return None
     return {str(item[name]): item[score] for item in items}
-
-
-def _text(cell: object) -> str:
-    """A cell of a sheet as text; whole numbers without the point that sheets store."""
-    if isinstance(cell, bool):
-        return str(cell)
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    if isinstance(cell, datetime.date | datetime.time):
-        return cell.isoformat()
-    return str(cell).strip()

@@ -21,10 +21,10 @@ from bnn_core.tables.other_files import (
     read_sheet,
 )
 from bnn_core.tables.text_files import read_text
+from bnn_core.tables.workbooks import SHEET_ENDINGS
 
 _SHOWN_ROWS = 5
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab")
-_SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 #: Endings of files whose cells have types, and what reads them.
 _TYPED: dict[tuple[str, ...], Callable[[Path], pd.DataFrame]] = {
     (".parquet", ".pq"): partial(read_parquet, remedy="write it again", nested=True),
@@ -33,7 +33,11 @@ _TYPED: dict[tuple[str, ...], Callable[[Path], pd.DataFrame]] = {
 }
 _GIVE_A_TABLE = "give a table as .csv, .tsv, .parquet, .feather, .json, .jsonl or .xlsx"
 #: Endings of files that `read_table` reads, before a ".gz".
-TABLE_ENDINGS = (*TEXT_ENDINGS, *_SHEETS, *(ending for endings in _TYPED for ending in endings))
+TABLE_ENDINGS = (
+    *TEXT_ENDINGS,
+    *SHEET_ENDINGS,
+    *(ending for endings in _TYPED for ending in endings),
+)
 
 
 @contextmanager
@@ -84,7 +88,7 @@ def read_table(path: Path | pd.DataFrame) -> pd.DataFrame:
     typed = next((read for endings, read in _TYPED.items() if name.endswith(endings)), None)
     if typed is not None:
         return expanded(_numbered(typed(path), path))
-    if not name.endswith((*TEXT_ENDINGS, *_SHEETS)):
+    if not name.endswith((*TEXT_ENDINGS, *SHEET_ENDINGS)):
         raise InputError(f"{path} is no table that can be read; {_GIVE_A_TABLE}")
     table = read_text(path) if name.endswith(TEXT_ENDINGS) else read_sheet(path)
     _demand_distinct(path, list(table.columns))

@@ -9,6 +9,7 @@ export default function ({ data, setTriggerValue }) {
   joinSteps()
   if (!window.bnnListens) {
     window.bnnListens = true
+    returnToAsked()
     sendUnsent(setTriggerValue)
     sendWhileTyping()
     leadThroughDialogs()
@@ -18,6 +19,13 @@ export default function ({ data, setTriggerValue }) {
     nameTheApp()
   }
   Object.entries(data.cookies).forEach(([cookie, text]) => remember(cookie, text))
+}
+
+// After a login, the page that was asked for before it (login.js).
+function returnToAsked () {
+  const asked = sessionStorage.getItem("bnn_asked")
+  sessionStorage.removeItem("bnn_asked")
+  if (asked && asked !== location.pathname + location.search) location.replace(location.origin + asked)
 }
 
 // One action of the user is one step of the history, so Back shows the previous screen.

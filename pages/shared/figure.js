@@ -3,6 +3,8 @@
 
 const LINE = 17
 const INK = "#20272B"
+// A picture has no access to the page's font; in another one the legend would be cut.
+const FILE_FONT = "Arial, Helvetica, sans-serif"
 
 export default function ({ data, parentElement }) {
   for (const button of parentElement.querySelectorAll("button"))
@@ -20,17 +22,29 @@ async function save({ chart, name, caption }, format) {
   const [layout, options, full] = [graph.layout, graph._context.toImageButtonOptions, graph._fullLayout]
   const lines = wrapped(caption, Math.max(30, Math.floor(full.width / 6.6)))
   graph.layout = { ...layout, template: {}, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
-    font: { ...full.font, color: INK },
+    font: { ...full.font, family: FILE_FONT, color: INK },
     margin: { ...layout.margin, b: full._size.b + LINE * (lines.length + 1) },
     annotations: [...(layout.annotations ?? []), { text: lines.join("<br>"), showarrow: false,
       align: "left", xref: "paper", yref: "paper", x: 0, y: 0, xanchor: "left", yanchor: "top",
       xshift: -full._size.l + 8, yshift: -full._size.b - LINE / 2, font: { size: 12, color: INK } }] }
   graph._context.toImageButtonOptions = { format, filename: name, width: full.width,
     height: full.height + LINE * (lines.length + 1), scale: format === "png" ? 3 : 1 }
-  // Not beyond the button: a click elsewhere on the page would close the menu.
-  camera.dispatchEvent(new MouseEvent("click", { bubbles: false }))
+  withoutClicks(graph)
   graph.layout = layout
   graph._context.toImageButtonOptions = options
+}
+
+// What Plotly's button does. The page sees no click outside the menu, which would close it: neither
+// one on the button nor the one with which Plotly saves the file.
+function withoutClicks(graph) {
+  const quiet = event => {
+    if (!event.target.download) return
+    event.stopPropagation()
+    window.removeEventListener("click", quiet, true)
+  }
+  window.addEventListener("click", quiet, true)
+  const buttons = graph._fullLayout._modeBar.buttons.flat()
+  buttons.find(button => button.name?.toLowerCase() === "toimage").click(graph)
 }
 
 function wrapped(text, most) {

@@ -7,6 +7,7 @@ With `--login` by Streamlit's OpenID Connect (`st.login`): the server signs a co
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import streamlit as st
 from starlette.requests import Request
@@ -16,6 +17,9 @@ from bnn_core.base.roots import LOGIN
 from bnn_core.review.log import LONGEST_REVIEWER
 
 _HEADER = "header "
+_keeps_page = st.components.v2.component(
+    "keeps_page", js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+)
 
 
 def name() -> str:
@@ -42,6 +46,7 @@ def demand() -> None:
         st.button("Log out", key="logout", on_click=st.logout)
     else:
         st.markdown("Log in to see the studies of this server.")
+        _keeps_page(key="keeps_page")
         st.button("Log in", key="login", type="primary", icon=":material/login:", on_click=st.login)
     st.stop()
 

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.roots import demand_possible
 from bnn_core.study.catalogue import MAKING, StudyEntry, cache_root, list_studies
 from bnn_core.study.description import stamp_of
 from bnn_core.study.folder import Study, open_study
@@ -41,7 +42,7 @@ def opened(name: str) -> Study:
         or name.endswith((MAKING, ".old"))
     ):
         raise InputError(f"'{name}' is not the name of a study")
-    path = cache_root().resolve() / name
+    path = demand_possible(cache_root().resolve() / name)
     try:
         stat = (path / "study.json").stat()
     except (OSError, ValueError):

@@ -29,6 +29,8 @@ def warm() -> None:
     )
     # Here, not above: these imports take seconds.
     from bnn_core.recipes import kept
+
+    kept.make_elsewhere()
     from pages.shared import filters, rankings, studies
     from pages.shared.baselines import baselines_of
 

@@ -2,9 +2,12 @@
 
 import struct
 import warnings
+import zipfile
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -19,6 +22,7 @@ from bnn_core.datasets.image_sets import open_image_set
 from bnn_core.datasets.mnist import read_idx
 from bnn_core.networks.saved import read_weights
 from bnn_core.study.folder import open_study
+from bnn_core.tables.reading import read_table
 from bnn_core.tables.samples import load_samples
 
 #: Damaged files of each format.
@@ -142,3 +146,31 @@ def test_a_study_with_wrong_tables_is_an_error_where_it_is_read(tmp_path):
                 open_study(path).table("vi")
         good[name].to_parquet(path / name)
     assert len(open_study(path).table("vi")) == 12
+
+
+def test_a_workbook_that_claims_every_cell_is_refused_without_a_crash(tmp_path):
+    path = tmp_path / "wide.xlsx"
+    pd.DataFrame({"image_id": ["a", "b"], "p": [0.25, 0.75]}).to_excel(path, index=False)
+    assert list(read_table(path)["p"]) == ["0.25", "0.75"]
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = parts["xl/worksheets/sheet1.xml"]
+    assert b'"B3"' in sheet
+    parts["xl/worksheets/sheet1.xml"] = sheet.replace(b'"B3"', b'"XFD1048576"')
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match=r"wide\.xlsx .*memory"):
+        read_table(path)
+
+
+def test_offsets_that_lead_out_of_a_feather_file_are_refused(tmp_path):
+    path = tmp_path / "a.feather"
+    feather.write_feather(pa.table({"image_id": ["ab", "c"]}), path, compression="uncompressed")
+    sound = np.array([0, 2, 3], np.int32).tobytes()
+    assert path.read_bytes().count(sound) == 1
+    path.write_bytes(path.read_bytes().replace(sound, np.array([0, 2, 2**30], np.int32).tobytes()))
+    feather.write_feather(pa.table({"image_id": [b"a", b"\xff"]}), tmp_path / "b.feather")
+    for name in ("a.feather", "b.feather"):
+        with pytest.raises(InputError, match=name):
+            read_table(tmp_path / name)

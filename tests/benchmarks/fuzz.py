@@ -31,6 +31,8 @@ from hostile_formats import Format, formats
 from bnn_core.base.errors import InputError
 
 HANG_SECONDS = 20
+#: CPU seconds of one format before the next has its turn.
+TURN_SECONDS = 0.2
 MOST_BYTES = 2 << 30
 #: The worker itself cannot have more, so that a bomb does not take the machine along.
 LIMIT_BYTES = 12 << 30
@@ -56,30 +58,38 @@ def outcome(kind: Format, number: int) -> str:
     return "read"
 
 
-def work(folder: Path, only: str | None, cases: range, budget: float, skip: Counter, pipe) -> None:
+def work(
+    folder: Path, only: list[str] | None, cases: range, budget: float, skip: Counter, pipe
+) -> None:
     """In the worker: the cases of every format, each announced before it is tried.
 
-    budget: CPU seconds of each format. skip: how many cases of each format are done.
+    budget: CPU seconds of each format in this worker. skip: how many cases of each format are done.
     """
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
     warnings.simplefilter("ignore")
-    for kind in formats(folder):
-        if only and kind.name != only:
-            continue
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        begun = time.process_time()
-        for number in cases[skip[kind.name] :]:
-            start = time.process_time()
-            if start - begun > budget:
-                break
-            pipe.send((kind.name, number, None, 0.0))
-            result = outcome(kind, number)
-            grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-            if grown * 1024 > MOST_BYTES:
-                result = f"{grown / 1e6:.1f} GB of memory"
-            pipe.send((kind.name, number, result, time.process_time() - start))
-            if grown * 1024 > MOST_BYTES:
-                os._exit(3)  # the next worker begins with a small memory
+    kinds = [kind for kind in formats(folder) if not only or kind.name in only]
+    left = {kind.name: iter(cases[skip[kind.name] :]) for kind in kinds}
+    used = Counter[str]()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    while left:  # in turns, so that a run that is stopped has tried every format
+        for kind in kinds:
+            end = used[kind.name] + TURN_SECONDS
+            while kind.name in left and used[kind.name] < end:
+                number = next(left[kind.name], None)
+                if number is None or used[kind.name] > budget:
+                    del left[kind.name]
+                    break
+                start = time.process_time()
+                pipe.send((kind.name, number, None, 0.0))
+                result = outcome(kind, number)
+                grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+                if grown * 1024 > MOST_BYTES:
+                    result = f"{grown / 1e6:.1f} GB of memory"
+                seconds = time.process_time() - start
+                used[kind.name] += seconds
+                pipe.send((kind.name, number, result, seconds))
+                if grown * 1024 > MOST_BYTES:
+                    os._exit(3)  # the next worker begins with a small memory
     pipe.send(None)
 
 
@@ -104,7 +114,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def watch(only: str | None, cases: range, budget: float):
+def watch(only: list[str] | None, cases: range, budget: float):
     """All (format, case, outcome, CPU seconds); the worker is begun again where it hangs or dies."""
     done: Counter[str] = Counter()
     context = multiprocessing.get_context("spawn")
@@ -149,12 +159,12 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=100, help="most damaged files of each format")
     parser.add_argument("--seconds", type=float, default=600, help="CPU seconds of each format")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
-    parser.add_argument("--only", help="one format")
+    parser.add_argument("--only", nargs="+", help="some formats, by name")
     parser.add_argument("--case", type=int, help="one case, with its traceback")
     args = parser.parse_args()
     if args.case is not None:
         with tempfile.TemporaryDirectory() as folder:
-            (kind,) = (k for k in formats(Path(folder) / "f") if k.name == args.only)
+            (kind,) = (k for k in formats(Path(folder) / "f") if k.name in args.only)
             kind.try_case(args.case)
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # of a time limit: as Ctrl-C

@@ -9,6 +9,11 @@ random study, waits until it is drawn, thinks for up to --think seconds, and goe
 number of users: pages drawn, their median, 95 % and longest seconds, failures, the server's memory at
 the end, and how fast that grew after the first third.
 
+    PYTHONPATH=.:tests/helpers python tests/benchmarks/load.py CACHE --beside compare_methods
+
+With --beside, one session opens that page of the largest study for the first time, while another
+goes from page to page of the smallest one. Prints how long the other waited before and meanwhile.
+
 With --flag, that many reviewers flag random images of One image as fast as they can, every flag under a
 name of its own; after --seconds the server is killed (SIGKILL). Prints flags that a session was told are
 recorded, and how many of these the review log lacks.
@@ -33,6 +38,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from bnn_core.review.log import ReviewLog
+from bnn_core.study import derived
 from bnn_core.study.folder import open_study
 
 PAGES = (
@@ -165,6 +171,49 @@ def report_flags(cache: Path, users: int, seconds: float) -> None:
     )
 
 
+async def beside(url: str, page: str, large: str, small: str) -> tuple[list, list, float]:
+    """Seconds of a session's pages alone, and while another draws `page`; seconds of that page."""
+    address = url.replace("http", "ws") + "/_stcore/stream"
+    pages = ("overview", "one_image", "confidence", "review_list", "suspect_labels")
+    alone, meanwhile = list[float](), list[float]()
+
+    async def clicks(seen: list[float], count: int, until: asyncio.Future | None = None) -> None:
+        async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:
+            for number in range(count):
+                if until and until.done():
+                    return
+                start = time.monotonic()
+                problem = await draw(socket, f"study={small}", pages[number % len(pages)])
+                assert not problem, problem
+                seen.append(time.monotonic() - start)
+                await asyncio.sleep(0.1)
+
+    async def heavy() -> float:
+        async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:
+            start = time.monotonic()
+            problem = await draw(socket, f"study={large}", page)
+            assert not problem, problem
+            return time.monotonic() - start
+
+    await clicks([], 2 * len(pages))
+    await clicks(alone, 4 * len(pages))
+    drawing = asyncio.ensure_future(heavy())
+    await clicks(meanwhile, 10_000, drawing)
+    return alone, meanwhile, await drawing
+
+
+def report_beside(cache: Path, page: str) -> None:
+    studies = sorted(cache.glob("*/study.json"), key=lambda p: open_study(p.parent).meta["rows"])
+    for path in studies:
+        derived.forget(path.parent)
+    small, large = studies[0].parent.name, studies[-1].parent.name
+    with serving(cache) as (url, _):
+        alone, meanwhile, seconds = asyncio.run(beside(url, page, large, small))
+    print(f"{page} of {large}: {seconds:.1f} s; pages of {small}, median and longest seconds:")
+    for name, times in (("alone", alone), ("meanwhile", meanwhile)):
+        print(f"  {name}: {np.median(times):.2f}, {max(times):.2f} ({len(times)} pages)")
+
+
 def memory_mb(pid: int) -> float:
     """Memory of a process that is not a file's."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -193,7 +242,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--think", type=float, default=5, help="mean seconds between two pages")
     parser.add_argument("--flag", type=int, metavar="N", help="reviewers who flag until the kill")
+    parser.add_argument("--beside", choices=PAGES, help="a heavy page, beside another session")
     args = parser.parse_args()
+    if args.beside:
+        with tempfile.TemporaryDirectory() as folder:
+            report_beside(Path(shutil.copytree(args.cache, Path(folder) / "cache")), args.beside)
+        return
     if args.flag:
         with tempfile.TemporaryDirectory() as folder:
             cache = Path(shutil.copytree(args.cache, Path(folder) / "cache"))

@@ -41,3 +41,15 @@ def test_a_point_leads_to_its_image_and_an_area_to_a_wall(tab, cache):
     wall = tab.get_by_role("group", name=f"{right.sum()} images")
     wall.locator(".tile").first.wait_for()
     assert wall.locator(".tile").count() == right.sum()
+
+
+def test_a_figure_is_taken_away_in_three_forms_from_one_menu(tab):
+    tab.goto("/map?study=animals")
+    tab.get_by_role("button", name="Figure and values").click()
+    sizes = {}
+    for name in ("SVG", "PNG", "CSV ("):
+        with tab.expect_download() as taken:
+            tab.get_by_role("button", name=name).last.click()
+        sizes[taken.value.suggested_filename] = len(taken.value.path().read_bytes())
+    assert list(sizes) == ["animals-map.svg", "animals-map.png", "animals-map.csv"]
+    assert min(sizes.values()) > 1000

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,11 +64,15 @@ def press_until(tab, key: str, condition, seconds: int = 40) -> None:
 
 
 @contextmanager
-def serving(cache: Path) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The app on a free port over `cache`: its address and its process."""
+def serving(
+    cache: Path, options: Callable[[str], Sequence[str]] = lambda url: ()
+) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The app on a free port over `cache`: its address and its process. options: flags of Streamlit
+    beside the usual ones, for an address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
     log = cache.parent / "server.log"
     with open(log, "w") as out:
         process = subprocess.Popen(
@@ -82,13 +86,13 @@ def serving(cache: Path) -> Iterator[tuple[str, subprocess.Popen]]:
                 "--server.address=127.0.0.1",
                 "--server.headless=true",
                 "--server.fileWatcherType=none",
+                *options(url),
             ],
             cwd=cache.parent,
             stdout=out,
             stderr=subprocess.STDOUT,
             env=os.environ | {"BNN_CACHE": str(cache)},
         )
-    url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):
             try:

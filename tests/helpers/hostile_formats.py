@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import tifffile
 import torch
+from hostile_folders import instruments, kept_by_the_app, plate_maps, table_formats
 from PIL import Image
 from small_studies import forget_files
 
@@ -78,10 +79,15 @@ class Format:
 
 def formats(folder: Path) -> Iterator[Format]:
     """All formats, their sound files under `folder`."""
-    for make in (_tables, _images, _image_sets, _studies, _networks, _reviews, _features, _plates):
+    own = (_tables, _images, _image_sets, _studies, _networks, _reviews, _features, _plates)
+    for make in own:
         part = folder / make.__name__.strip("_")
         part.mkdir(parents=True)
         yield from make(part)
+    for make in (plate_maps, instruments, kept_by_the_app):
+        part = folder / make.__name__
+        part.mkdir(parents=True)
+        yield from (Format(*entry) for entry in make(part))
 
 
 def _csv(path: Path, table: pd.DataFrame) -> Path:
@@ -124,9 +130,10 @@ def _tables(folder: Path) -> Iterator[Format]:
     yield Format("predictions csv.gz", [packed], _damage_packed_table, read_predictions)
     parquet = [_parquet(folder / "wide.parquet", wide), _parquet(folder / "long.parquet", long)]
     yield Format("predictions parquet", parquet, damage.damage_parquet, read_predictions)
+    yield from (Format(*entry) for entry in table_formats(folder, wide))
     for kind in ("xlsx", "jsonl"):
         if (made := _other_table(folder / f"wide.{kind}", wide)) is not None:
-            method = damage.damage_bytes if kind == "xlsx" else _damage_lines
+            method = damage.damage_workbook if kind == "xlsx" else _damage_lines
             yield Format(f"predictions {kind}", [made], method, read_predictions)
     base = _csv(folder / "base.csv", wide)
     more = _csv(folder / "more.csv", _rows()[["image_id", "compound"]].assign(moa="x"))

@@ -7,11 +7,13 @@ import json
 import random
 import sqlite3
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
 #: Values that programs stumble over, as texts.
@@ -161,14 +163,28 @@ def damage_parquet(data: bytes, chance: random.Random) -> bytes:
     """A Parquet table with odd types, names, values or metadata; half the time damaged as bytes."""
     if chance.random() < 0.5:
         return damage_bytes(data, chance)
-    table = pq.read_table(io.BytesIO(data))
+    table = _damage_columns(pq.read_table(io.BytesIO(data)), chance)
+    out = io.BytesIO()
+    pq.write_table(table, out)
+    return out.getvalue()
+
+
+def damage_feather(data: bytes, chance: random.Random) -> bytes:
+    """The same of a Feather file."""
+    if chance.random() < 0.5:
+        return damage_bytes(data, chance)
+    table = _damage_columns(feather.read_table(io.BytesIO(data)), chance)
+    out = io.BytesIO()
+    feather.write_feather(table, out)
+    return out.getvalue()
+
+
+def _damage_columns(table: pa.Table, chance: random.Random) -> pa.Table:
     for _ in range(chance.choice((1, 1, 2))):
         if not table.num_columns:
             break
         table = _damage_column(table, chance)
-    out = io.BytesIO()
-    pq.write_table(table, out)
-    return out.getvalue()
+    return table
 
 
 def _damage_column(table: pa.Table, chance: random.Random) -> pa.Table:
@@ -283,6 +299,56 @@ def damage_arrays(data: bytes, chance: random.Random) -> bytes:
         arrays[name] = _odd_array(arrays[name], chance)
     out = io.BytesIO()
     np.savez(out, **arrays)
+    return out.getvalue()
+
+
+_BOMB = b"""<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">%s]>""" % b"".join(
+    b'<!ENTITY %c "%s">' % (98 + i, b"&%c;" % (97 + i) * 10) for i in range(9)
+)
+_ODD_XML = (
+    b"<x/>", b"</x>", b"<", b"&j;", b"&nothing;", b"&#0;", b"\xff", b"<![CDATA[", b"<!--", b"9" * 400,
+    b"-1", b"4294967296", b"1048577", b"ZZZ9999999", b"<a>" * 3000, b'="', b"../../x", b"inf", b"",
+)  # fmt: skip
+
+
+def damage_xml(data: bytes, chance: random.Random) -> bytes:
+    """XML with odd values, lost or repeated elements, or an entity that grows without end."""
+    if chance.random() < 0.3:
+        return damage_bytes(data, chance)
+    marks = [i for i, byte in enumerate(data) if byte in b'<>"']
+    out = data
+    for _ in range(chance.choice((1, 1, 3))):
+        first, last = sorted(chance.choices(marks, k=2))
+        if chance.random() < 0.7:  # what is between two neighbouring marks
+            place = chance.randrange(len(marks) - 1)
+            first, last = marks[place] + 1, marks[place + 1]
+        more = chance.choice((*_ODD_XML, data[first:last] * 2))
+        out = out[: min(first, len(out))] + more + out[min(last, len(out)) :]
+    if chance.random() < 0.1:
+        at = out.find(b"?>") + 2 if out.startswith(b"<?xml") else 0
+        out = out[:at] + _BOMB + out[at:]
+    return out
+
+
+def damage_workbook(data: bytes, chance: random.Random) -> bytes:
+    """An .xlsx with a damaged, lost or renamed part; a third of the time damaged as bytes."""
+    if chance.random() < 0.34:
+        return damage_bytes(data, chance)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {info.filename: archive.read(info) for info in archive.infolist()}
+    names = list(parts)
+    sheets = [name for name in names if "sheet" in name or "haredStrings" in name]
+    name = chance.choice(sheets if chance.random() < 0.6 else names)
+    part = parts.pop(name)
+    kind = chance.randrange(8)
+    if kind > 1:
+        parts[name] = damage_xml(part, chance)
+    elif kind == 1:
+        parts[chance.choice(("x.xml", "../x.xml", *names))] = part
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for key, content in parts.items():
+            archive.writestr(key, content)
     return out.getvalue()
 
 

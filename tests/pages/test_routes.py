@@ -119,6 +119,7 @@ def test_by_image_id(get):
         "/image/..%2fanimals/thumb/1",
         "/image/..%5canimals/thumb/1",
         "/image/%00/thumb/1",
+        f"/image/{'x' * 5000}/thumb/1",
         "/image//thumb/1",
         "/image/animals/..%2f..%2fsecret.txt/1",
     ],

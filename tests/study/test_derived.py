@@ -7,6 +7,7 @@ from study_writing import write_study
 
 from bnn_core.measures.comparison import compare
 from bnn_core.measures.prediction_sets import table_sets
+from bnn_core.recipes import kept as recipes_kept
 from bnn_core.recipes.imports import import_predictions
 from bnn_core.recipes.kept import class_sets, comparison
 from bnn_core.study import derived
@@ -139,3 +140,31 @@ def test_nothing_is_written_through_a_link_out_of_the_folders(study, tmp_path, m
     (study / "derived").symlink_to(tmp_path / "out")
     monkeypatch.setenv("BNN_DATA_ROOTS", str(study))
     assert len(open_study(study).images) and not any((tmp_path / "out").iterdir())
+
+
+def test_another_process_makes_what_a_server_needs(tmp_path, monkeypatch):
+    rows = parts(n=derived.LARGE)
+    study = open_study(write_study(tmp_path / "large", **rows))
+    asked = []
+
+    def make(path, words):
+        asked.append(words[0])
+        run_module(path, words)
+
+    monkeypatch.setattr(derived, "elsewhere", None)  # as it was, at the end
+    recipes_kept.make_elsewhere()
+    run_module = derived.elsewhere
+    monkeypatch.setattr(derived, "elsewhere", make)
+    first = recipes_kept.accuracies(study, "vi")
+    assert asked[0] == "accuracies" and kept(study.path)[0] == "accuracies_vi.arrow"
+    again = recipes_kept.accuracies(open_study(study.path), "vi")
+    assert_frame_equal(first, again)
+    monkeypatch.setattr(derived, "elsewhere", None)
+    derived.forget(study.path)
+    assert_frame_equal(recipes_kept.accuracies(open_study(study.path), "vi"), first)
+
+
+def test_what_no_process_could_make_is_made_here(study, monkeypatch):
+    monkeypatch.setattr(derived, "elsewhere", lambda path, words: None)
+    assert recipes_kept.comparison(open_study(study), "top_softmax").methods == ["vi"]
+    assert "comparison_top_softmax.arrow" in kept(study)

@@ -1,5 +1,6 @@
 """One maker at a time for each study, and a study whole whatever dies in the middle of the swap."""
 
+import errno
 import os
 import shutil
 import signal
@@ -255,3 +256,42 @@ def test_a_name_too_long_for_a_file_is_one_clear_error(tmp_path, capsys):
         assert cli.main(["import", str(table), "--out", str(tmp_path / name)]) == 2
         assert len(capsys.readouterr().err.splitlines()) <= 4
     assert cli.main(["import", str(table), "--out", str(tmp_path / ("n" * 200))]) == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\nb",
+        "a\0b",
+        " a",
+        "a ",
+        ".a",
+        "a\\b",
+        "a.making",
+        "a.old",
+        "\udcff",
+        "\u202ea",
+        "x" * 201,
+        "..",
+    ],
+)
+def test_a_name_that_no_list_of_studies_shows_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match="name"), study_lock(tmp_path / "new" / name):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_no_text_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no text"), study_lock(tmp_path / "\udcff" / "a"):
+        pass
+
+
+def test_on_a_full_disk_the_lock_holds_and_goes(tmp_path, monkeypatch):
+    def full(descriptor, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    lock = tmp_path / "lock"
+    with alone(lock, "taken"), pytest.raises(TakenError, match=r"^taken$"), alone(lock, "taken"):
+        pass
+    assert not lock.exists()
