@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shlex
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from bnn_core.base.schema import problem_of
 
 #: Seconds for which a lock is tried again: it may just have been released.
 WAIT = 0.3
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
@@ -92,6 +94,21 @@ def _holder(lock: Path) -> str:
         return ""
 
 
+def unwritable(error: OSError, path: Path, choose: str, part: Path | None = None) -> InputError:
+    """What to say where `path` cannot be written: the reason and, where the disk is full, how much
+    is free there and at least needed. choose: another place; part: what is written of it so far."""
+    reason = error.strerror or str(error)
+    if error.errno not in _FULL and "errno 28" not in reason:  # of Arrow
+        return InputError(f"cannot write {path}: {reason}; {choose}")
+    folder = next((f for f in (path, *path.absolute().parents) if f.is_dir()), Path())
+    free = shutil.disk_usage(folder).free
+    needed = free + (part.stat().st_size if part and part.is_file() else 0)
+    return InputError(
+        f"cannot write {path}: No space left on device ({free / 1e6:,.1f} MB are free, and more than "
+        f"{needed / 1e6:,.1f} MB are needed); free some space, or {choose}"
+    )
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; after the block it is flushed to disk and renamed.
@@ -112,10 +129,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         if error.filename is None or str(error.filename).startswith(str(path.parent)):
-            reason = error.strerror or str(error)
-            raise InputError(
-                f"cannot write {path}: {reason}; free some space or choose another folder"
-            ) from error
+            raise unwritable(error, path, "choose another folder", temporary) from error
         raise
     finally:
         with suppress(OSError):  # where the folder or the name cannot be

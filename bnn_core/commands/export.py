@@ -16,6 +16,8 @@ bnn study ... --exclude flagged.csv --relabel flagged.csv
 import argparse
 from pathlib import Path
 
+import pandas as pd
+
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.wording import count
@@ -95,7 +97,7 @@ def run(args: argparse.Namespace) -> str:
             chance=args.chance,
             reviews=root,
         )
-        return f"{args.out}: {count(len(table), 'image')}"
+        return f"{args.out}: {count(len(table), 'image')}{_why_none(args, table)}"
     if args.filter is not None:
         raise InputError(f"--filter works only with --table flagged, not {args.table}")
     kind, log = format_of(args.out, args.format), ReviewLog(root)
@@ -115,4 +117,16 @@ def _short(args: argparse.Namespace, study: Study, root: Path) -> str:
     content = csv_bytes(short) if kind == ".csv" else workbook_bytes(study, short)
     with atomic_path(args.out) as temporary:
         temporary.write_bytes(content)
-    return f"{args.out}: {count(len(short), 'image')}"
+    return f"{args.out}: {count(len(short), 'image')}{_why_none(args, short)}"
+
+
+def _why_none(args: argparse.Namespace, table: pd.DataFrame) -> str:
+    """What to do where a list has only its heads; else ""."""
+    if len(table):
+        return ""
+    if args.filter is not None:
+        return "; none fits the filter"
+    return (
+        "; none is flagged: flag some in the app, import a list with 'bnn review', or choose images "
+        "with --filter"
+    )

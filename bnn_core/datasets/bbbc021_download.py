@@ -21,7 +21,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path, read_json, write_json
+from bnn_core.base.files import atomic_path, read_json, unwritable, write_json
 from bnn_core.datasets import bbbc021
 from bnn_core.datasets.downloading import (
     NotThereError,
@@ -300,7 +300,4 @@ def _write(path: Path, data: bytes) -> None:
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot write {path}: {error.strerror}; free some space or choose another folder "
-            "with --data"
-        ) from error
+        raise unwritable(error, path, "choose another folder with --data") from error

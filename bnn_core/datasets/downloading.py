@@ -20,7 +20,7 @@ from typing import Any
 
 import bnn_core
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import alone, write_json
+from bnn_core.base.files import alone, unwritable, write_json
 from bnn_core.base.roots import demand_making
 
 _CHUNK = 1 << 18
@@ -302,7 +302,4 @@ def _writable(target: Path) -> Iterator[None]:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise InputError(
-            f"cannot write {target}: {error.strerror or error}; free some space or "
-            "choose another folder with --data"
-        ) from error
+        raise unwritable(error, target, "choose another folder with --data") from error

@@ -28,6 +28,7 @@ from bnn_core.measures import out_of_distribution as ood
 from bnn_core.measures.judged_units import Judged, judged_units
 from bnn_core.measures.levels import available_levels, scored_rows
 from bnn_core.measures.mechanisms import Bins
+from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking import rank
 from bnn_core.suspects.suspect import Suspect, suspect_images
@@ -329,9 +330,9 @@ def _mechanism(data: _Data) -> list[PaperFigure]:
 
 def _sample_size(data: _Data) -> list[PaperFigure]:
     title = "6", "How many networks are enough?"
-    table = data.study.sample_size()
+    table = kept.measured_sample_size(data.study)
     if table is None:
-        return [PaperFigure(*title, lacks="the study has no accuracies at several sizes of T")]
+        return [PaperFigure(*title, lacks="the study keeps no samples of a Bayesian network")]
     caption = (
         "Accuracy of repeats at several numbers T of networks averaged. n = "
         f"{count(int(table['n_images'].iat[0]), 'image')}; each repeat draws from "

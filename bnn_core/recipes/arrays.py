@@ -10,7 +10,7 @@ import pandas as pd
 import tifffile
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import write_unless_same
+from bnn_core.base.files import unwritable, write_unless_same
 from bnn_core.datasets.plates import read_plate
 from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.recipes.plate_presets import PLATE_PRESETS
@@ -158,7 +158,4 @@ def _write_pictures(folder: Path, pixels: np.ndarray, table: pd.DataFrame) -> No
             write_unless_same(folder / name, content.getvalue())
         write_unless_same(folder / _TABLE, table.to_csv(index=False).encode())
     except OSError as error:
-        raise InputError(
-            f"cannot write {folder}: {error.strerror or error}; free some space or choose another "
-            "out="
-        ) from error
+        raise unwritable(error, folder, "choose another out=") from error

@@ -20,13 +20,18 @@ from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.measures.comparison import Comparison, compare
 from bnn_core.measures.intervals import Interval
 from bnn_core.measures.judged_units import accuracy_by_level
-from bnn_core.measures.levels import available_levels
+from bnn_core.measures.levels import available_levels, scored_rows
 from bnn_core.measures.prediction_sets import LEVEL, PredictionSets, table_sets
+from bnn_core.measures.sample_size import NUM_SAMPLES, accuracy_by_samples
+from bnn_core.measures.selection import drawing_order
 from bnn_core.study import derived
 from bnn_core.study.folder import Study, open_study
 from bnn_core.suspects.batches import compound_means
 from bnn_core.suspects.ranking import rank, rank_images
 from bnn_core.tables.plate_map import well_table
+
+#: Images on which the effect of the number of networks is measured.
+MOST_REPEATED = 1000
 
 
 def suspects(study: Study, level: str) -> pd.DataFrame:
@@ -122,6 +127,25 @@ def comparison(study: Study, score: str) -> Comparison:
         table.attrs["others"],
         [Interval(v, low, high, bool(few)) for v, low, high, few in table.attrs["accuracy"]],
     )
+
+
+def measured_sample_size(study: Study) -> pd.DataFrame | None:
+    """`Study.sample_size`, else `accuracy_by_samples` of the kept samples of the Bayesian method on
+    at most MOST_REPEATED of its images; None where it keeps none, or too few to repeat."""
+    method = study.bayes_method
+    if (table := study.sample_size()) is not None or method is None:
+        return table
+    samples = study.samples(method)
+    if samples is None or samples.shape[1] <= NUM_SAMPLES[1]:
+        return None
+    table = study.table(method)
+    codes = pd.Index(study.classes).get_indexer(table["label"].astype(object))
+    rows = np.flatnonzero(scored_rows(table) & (codes >= 0))
+    if not len(rows):
+        return None
+    rows = np.sort(rows[np.argsort(drawing_order(len(table))[rows])[:MOST_REPEATED]])
+    pool = np.asarray(samples[rows], np.float32).transpose(1, 0, 2)
+    return accuracy_by_samples(pool, codes[rows])
 
 
 def fill_derived(study: Study) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 import bnn_core
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import unwritable
 from bnn_core.measures.levels import available_levels, level_metrics
 from bnn_core.study import checksums, derived
 from bnn_core.study import folder as study_format
@@ -98,10 +99,8 @@ def finish_study(
                 (out / path.relative_to(making)).unlink(missing_ok=True)
             shutil.rmtree(out / ADDING, ignore_errors=True)
     except OSError as error:
-        raise InputError(
-            f"cannot write {making}: {error.strerror or error}; free some space or choose "
-            "another --out, then run the same command again"
-        ) from error
+        again = "choose another --out, then run the same command again"
+        raise unwritable(error, making, again) from error
     return out
 
 

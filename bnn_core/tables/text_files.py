@@ -19,6 +19,8 @@ from bnn_core.base.wording import count
 
 SPLIT = "split it into smaller tables, or write it as Parquet"
 SEPARATORS = ",;\t|"
+#: Bytes of the first line, which is looked at before the rest: as many columns as are read, long names.
+_LONGEST_LINE = 5_000_000
 _NUMBER = r"[+-]?(?:\d+{point}?\d*|{point}\d+)(?:[eE][+-]?\d+)?"
 _COMMA_NUMBER = re.compile(_NUMBER.format(point=","))
 _EXCEL_LINE = re.compile(rb'"?sep=(.)"?[ \t]*\n', re.I)
@@ -46,12 +48,17 @@ def read_text(path: Path) -> pd.DataFrame:
     data = data.lstrip(b"\n")
     if not data or data.isspace():
         raise InputError(f"{path} is empty")
+    if max(data.find(b"\n"), len(data) * (b"\n" not in data)) > _LONGEST_LINE:
+        raise InputError(
+            f"{path}: its first line has more than {_LONGEST_LINE / 1e6:g} MB: {SPLIT}"
+        )
     named = _EXCEL_LINE.match(data)
     separator = named[1].decode() if named else None
     data = data[named.end() :] if named else data
     data, skipped = _without_comments(data, separator)
     if separator is None:
         data, separator = _separated(data)
+    demand_table(path, 1, 1 + _first_line(data).count(separator.encode()))
     data = _with_whole_header(data, separator)
     try:
         arrow, comments = _parse(data, separator)

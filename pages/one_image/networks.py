@@ -12,6 +12,7 @@ from bnn_core.figures import averaging, style
 from bnn_core.figures import samples as figures
 from bnn_core.measures import sample_views, selection
 from bnn_core.measures.levels import scored_rows
+from bnn_core.recipes import kept
 from bnn_core.study.folder import Study
 from pages.shared import charts, filters, studies
 from pages.shared.empty import empty
@@ -41,7 +42,7 @@ def draw_strip(
     samples = study.samples(method)
     if samples is None:
         return
-    st.subheader("The same networks on other images", anchor=False)
+    st.header("The same networks on other images", anchor=False)
     which = st.segmented_control(
         f"Which {STRIP_IMAGES} images",
         [AT_RANDOM, UNSUREST, IN_STEP],
@@ -115,7 +116,7 @@ def strip_rows(table: pd.DataFrame, row: int, among: np.ndarray, which: str) -> 
 
 def draw_accuracies(study: Study, method: str) -> None:
     """Each single network's accuracy against that of their average."""
-    st.subheader("How good is a single network?", anchor=False)
+    st.header("How good is a single network?", anchor=False)
     if study.samples(method) is None:
         st.caption("This figure needs the samples of the single networks.")
         return
@@ -141,12 +142,11 @@ def draw_accuracies(study: Study, method: str) -> None:
 
 def draw_sample_size(study: Study) -> None:
     """Figure 6: accuracy against the number of networks averaged."""
-    st.subheader("How many networks are enough?", anchor=False)
-    table = study.sample_size()
+    st.header("How many networks are enough?", anchor=False)
+    table = repeats_by_size(studies.identity(study), study)
     if table is None:
         st.caption(
-            "This study has no measurement of accuracy against T (figure 6 of the paper). Studies "
-            "made by `bnn study mnist` have one."
+            "The study keeps too few samples to measure accuracy against T (figure 6 of the paper)."
         )
         return
     n, pool = int(table["n_images"].iat[0]), int(table["pool"].iat[0])
@@ -200,6 +200,12 @@ def accuracy_figure(
     single = sample_views.network_accuracy(_study.samples(method), measured)
     averaged = float(studies.table(_study, method)["correct"].iloc[known].astype(float).mean())
     return averaging.network_accuracies(single, averaged, len(known)), averaged, len(known)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Averaging the networks")
+def repeats_by_size(identity: str, _study: Study) -> pd.DataFrame | None:
+    """`kept.measured_sample_size`."""
+    return kept.measured_sample_size(_study)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -1,5 +1,6 @@
 """Damaged files of every format are read or refused in one line (long form: benchmarks/fuzz.py)."""
 
+import gzip
 import struct
 import warnings
 import zipfile
@@ -174,3 +175,12 @@ def test_offsets_that_lead_out_of_a_feather_file_are_refused(tmp_path):
     for name in ("a.feather", "b.feather"):
         with pytest.raises(InputError, match=name):
             read_table(tmp_path / name)
+
+
+@pytest.mark.parametrize("line", [b"," * 30_000, b"," * 6_000_000, b"a" * 6_000_000])
+@pytest.mark.parametrize("end", [b"", b"\na,b\n"])
+def test_an_endless_first_line_is_refused_before_it_is_split(tmp_path, line, end):
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(gzip.compress(line + end, 1))
+    with pytest.raises(InputError, match=r"bomb\.csv\.gz.* (MB|columns)"):
+        read_table(path)

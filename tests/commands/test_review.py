@@ -75,6 +75,9 @@ def test_the_short_list_as_csv_and_its_refusals(study, tmp_path, capsys):
     for more in (["--out", tmp_path / "f.parquet"], ["--out", file, "--table", "labels"]):
         assert run("export", study.name, "--short", *more, "--cache", tmp_path) == 2
     assert "--short" in capsys.readouterr().err
+    none = ["--filter", "compound = nothing of this name"]
+    assert run("export", study.name, "--short", "--out", file, *none, "--cache", tmp_path) == 0
+    assert "0 images; none fits" in capsys.readouterr().out
 
 
 def test_decisions_apply_to_an_import(tmp_path, capsys):
