@@ -46,6 +46,12 @@ class Score:
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
     @property
+    def axis(self) -> str:
+        """The title and where the sure images are, for axes; of novelty, where the unlike ones are."""
+        side = "right" if self.direction > 0 else "left"
+        return f"{self.title} ({'more unlike to the right' if self.novelty else f'surer to the {side}'})"
+
+    @property
     def sign(self) -> str:
         """How a cut-off keeps images: "≥" keeps high values, "≤" low ones."""
         return "≥" if self.direction > 0 else "≤"

@@ -97,7 +97,7 @@ def right_wrong_histograms(
     figure.update_yaxes(title=f"{noun}{' (log)' if log else ''}", fixedrange=True)
     _mark_cut(figure, scale)
     figure.update_xaxes(range=[scale.low, scale.high])
-    figure.update_xaxes(title=_axis_title(scale), row=len(methods), col=1)
+    figure.update_xaxes(title=SCORES[scale.score].axis, row=len(methods), col=1)
     _colour_titles(figure, methods)
     style.finish(figure, height=140 + 165 * len(methods))
     figure.update_layout(
@@ -152,7 +152,7 @@ def curves(
     for method, band in bands.items():
         _line(figure, 1, method, names[method], values, band, values, scale)
         _line(figure, 2, method, names[method], values, band, values, scale, coverage=True)
-    figure.update_xaxes(title=_axis_title(scale), range=[scale.low, scale.high])
+    figure.update_xaxes(title=SCORES[scale.score].axis, range=[scale.low, scale.high])
     figure.add_vline(x=scale.cut, line={"color": style.GUIDE, "dash": "dot"})
     figure.update_yaxes(range=_accuracy_range(bands), row=1, col=1)
     figure.update_yaxes(range=[-2, 102], row=1, col=2)
@@ -255,11 +255,6 @@ def _mark_cut(figure: go.Figure, scale: ScoreAxis) -> None:
     aside = (scale.low, scale.cut) if scale.sign == "≥" else (scale.cut, scale.high)
     figure.add_vrect(x0=aside[0], x1=aside[1], fillcolor=style.FAINT, line_width=0, layer="below")
     figure.add_vline(x=scale.cut, line={"color": style.GUIDE, "dash": "dot", "width": 2})
-
-
-def _axis_title(scale: ScoreAxis) -> str:
-    surer = "surer to the right" if scale.sign == "≥" else "surer to the left"
-    return f"{SCORES[scale.score].title} ({surer})"
 
 
 def _colour_titles(figure: go.Figure, methods: list[str]) -> None:

@@ -105,10 +105,7 @@ def score_histogram(
     _name_bars(figure, marked, bins, below, top)
     figure.add_vline(x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2})
     style.finish(figure, height=235, legend=False)
-    sure = "right" if SCORES[bins.score].direction > 0 else "left"
-    figure.update_xaxes(
-        range=[bins.low, bins.high], title=f"{SCORES[bins.score].title} (surer to the {sure})"
-    )
+    figure.update_xaxes(range=[bins.low, bins.high], title=SCORES[bins.score].axis)
     figure.update_yaxes(range=[0, top], fixedrange=True, title="images", tickformat=",d", nticks=5)
     figure.update_layout(barmode="stack", clickmode="event+select", margin={"t": 6})
     return figure

@@ -68,7 +68,7 @@ def group_histograms(
         )
     style.finish(figure, height=140 * max(len(here), 1) + 60, legend=False)
     figure.update_xaxes(range=[bins.low, bins.high])
-    figure.update_xaxes(title=_axis(bins.score), row=max(len(here), 1), col=1)
+    figure.update_xaxes(title=SCORES[bins.score].axis, row=max(len(here), 1), col=1)
     figure.update_yaxes(range=[0, 1.04 * highest], fixedrange=True, tickformat=".0%", nticks=4)
     figure.update_layout(clickmode="event+select", margin={"t": 26})
     return figure
@@ -146,7 +146,7 @@ def strips(
         )
     style.finish(figure, height=20 * depth + 90, legend=False)
     figure.update_xaxes(
-        range=[bins.low - 0.02 * (bins.high - bins.low), bins.high], title=_axis(bins.score)
+        range=[bins.low - 0.02 * (bins.high - bins.low), bins.high], title=SCORES[bins.score].axis
     )
     figure.update_layout(clickmode="event+select", margin={"t": 6})
     return figure
@@ -271,15 +271,9 @@ def one_kind(
         )
     figure.add_vline(x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2})
     style.finish(figure, height=320)
-    figure.update_xaxes(range=[bins.low, bins.high], title=_axis(bins.score))
+    figure.update_xaxes(range=[bins.low, bins.high], title=SCORES[bins.score].axis)
     figure.update_yaxes(title="images", tickformat=",d", fixedrange=True, nticks=5)
     figure.update_layout(
         barmode="stack", clickmode="event+select", legend={"title": {"text": "predicted as "}}
     )
     return figure
-
-
-def _axis(score: str) -> str:
-    return (
-        f"{SCORES[score].title} (surer to the {'right' if SCORES[score].direction > 0 else 'left'})"
-    )

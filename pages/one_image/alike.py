@@ -22,7 +22,7 @@ WORDS = {
 def draw(study: Study, row: int, table: pd.DataFrame, on_open: Callable[[int], None]) -> None:
     """The wall, with the menus of which images are compared and by what. table: of the study's
     reading method."""
-    st.subheader("Images that the network finds similar", anchor=False)
+    st.header("Images that the network finds similar", anchor=False)
     folds = study.images["fold"].nunique()
     # One network for all images: its hidden layer says more than its predictions.
     offered = [PROBABILITIES] if folds > 1 or study.embedding is None else []

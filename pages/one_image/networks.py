@@ -42,7 +42,7 @@ def draw_strip(
     samples = study.samples(method)
     if samples is None:
         return
-    st.subheader("The same networks on other images", anchor=False)
+    st.header("The same networks on other images", anchor=False)
     which = st.segmented_control(
         f"Which {STRIP_IMAGES} images",
         [AT_RANDOM, UNSUREST, IN_STEP],
@@ -116,7 +116,7 @@ def strip_rows(table: pd.DataFrame, row: int, among: np.ndarray, which: str) -> 
 
 def draw_accuracies(study: Study, method: str) -> None:
     """Each single network's accuracy against that of their average."""
-    st.subheader("How good is a single network?", anchor=False)
+    st.header("How good is a single network?", anchor=False)
     if study.samples(method) is None:
         st.caption("This figure needs the samples of the single networks.")
         return
@@ -142,7 +142,7 @@ def draw_accuracies(study: Study, method: str) -> None:
 
 def draw_sample_size(study: Study) -> None:
     """Figure 6: accuracy against the number of networks averaged."""
-    st.subheader("How many networks are enough?", anchor=False)
+    st.header("How many networks are enough?", anchor=False)
     table = sample_size(studies.identity(study), study)
     if table is None:
         st.caption(

@@ -317,7 +317,7 @@ def draw_effect(shown: Shown) -> None:
     samples = samples_of(shown.study, shown.method, shown.row)
     if samples is None:
         return
-    st.subheader("How many networks does this image need?", anchor=False)
+    st.header("How many networks does this image need?", anchor=False)
     averages = sample_views.running(samples)
     charts.draw(
         averaging.effect_of_samples(averages, shown.study.classes),

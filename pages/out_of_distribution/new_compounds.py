@@ -7,7 +7,7 @@ import streamlit as st
 from bnn_core.base.wording import count, percent
 from bnn_core.measures import new_compounds as engine
 from pages.out_of_distribution.views import OodView
-from pages.shared import choices, frame, panels
+from pages.shared import choices, frame, panels, scores
 from pages.shared.words import plain
 
 #: Most compounds in a table.
@@ -16,13 +16,13 @@ COLUMNS = {
     "unit": st.column_config.TextColumn("Compound"),
     "predicted": st.column_config.TextColumn("Predicted as"),
     "probability": st.column_config.NumberColumn(
-        "p", format="%.2f", help="Mean softmax of its images for that mechanism."
+        "p", format="%.2f", help=f"Mean softmax of its images for that mechanism. {scores.MORE}"
     ),
     "unlike": st.column_config.NumberColumn(
         "Unlike",
         format="%d %%",
         help="Share of the study's original images that are more like the training images. Each was "
-        "predicted by a network that had not seen its compound.",
+        f"predicted by a network that had not seen its compound. {scores.MORE}",
     ),
     "agreement": st.column_config.NumberColumn(
         "Agree", format="%d %%", help="Share of its images with this prediction."

@@ -153,9 +153,9 @@ def overview(view: OodView) -> None:
     )
     figures = {
         "AUROC": "Probability that the network is surer of a known image than of one of these. 0.5 is "
-        "chance.",
+        f"chance. {scores.MORE_FIGURES}",
         "detection": f"Share of these set aside while {percent(view.false_alarm)} of the known "
-        "images are. At 5 % it is 1 − FPR95. Higher is better.",
+        f"images are. At 5 % it is 1 − FPR95. Higher is better. {scores.MORE_FIGURES}",
     }
     table = without_none(views.separations(view.key, view.method, view))
     st.dataframe(
@@ -198,7 +198,7 @@ def which(view: OodView) -> None:
             "method": "Network",
             "score": "Score",
             **{
-                name: st.column_config.NumberColumn(words, format="%.3f")
+                name: st.column_config.NumberColumn(words, format="%.3f", help=scores.MORE_FIGURES)
                 for name, words in (
                     ("auroc", "AUROC, all"),
                     ("fpr95", "FPR95, all"),

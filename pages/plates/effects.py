@@ -75,7 +75,7 @@ def effects(
     source: str | None,
 ) -> None:
     """Means by row and by column, and edge wells against the others; a clicked mean's fields."""
-    st.subheader("Does the position on the plate matter?", anchor=False)
+    st.header("Does the position on the plate matter?", anchor=False)
     controls = wells[wells["role"] == "control"] if "role" in wells else wells[:0]
     several_controls = len(controls) > 3
     st.markdown(edge_sentence(study, wells, by, shape))

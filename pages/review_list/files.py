@@ -48,7 +48,7 @@ def draw_export(study: Study) -> None:
     """The flagged list and the corrected labels, the same bytes as `bnn export` writes."""
     log = review_log()
     flagged, absent = log.state(study), log.absent(study)
-    st.subheader("Export", anchor=False)
+    st.header("Export", anchor=False)
     st.markdown(
         f"**The flagged list**: {count(len(flagged) + len(absent), 'image')}, each with "
         "path, plate, well, label, prediction, scores, decision, note, reviewer and time. "
@@ -156,7 +156,7 @@ def _label_count(
 
 def draw_import(study: Study) -> None:
     """Import an exported list, edited or not; its problems come first."""
-    st.subheader("Import", anchor=False)
+    st.header("Import", anchor=False)
     # In a container: the fields below keep their place when the message goes.
     with st.container():
         if message := st.session_state.pop(_IMPORTED, None):

@@ -6,7 +6,7 @@ import streamlit as st
 from bnn_core.base.scores import TRAINING_MARGIN
 from bnn_core.measures.levels import available_levels
 from bnn_core.study.folder import Study
-from pages.shared import filters, flagging, frame, panels, rankings
+from pages.shared import filters, flagging, frame, panels, rankings, scores
 from pages.shared.words import without_none
 from pages.suspect_labels.nothing import nothing_scored
 
@@ -102,7 +102,9 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
                     TRAINING_MARGIN.name, format="%.2f", help=TRAINING_MARGIN.help
                 ),
                 "p_label": st.column_config.NumberColumn("Probability of the label", format="%.4f"),
-                "confidence": st.column_config.NumberColumn("Confidence c", format="%.3f"),
+                "confidence": st.column_config.NumberColumn(
+                    "Confidence c", format="%.3f", help=scores.MORE
+                ),
                 "decision": st.column_config.Column("Decision", help="From the review list."),
                 **{name: panels.METADATA[name] for name in known},
             },

@@ -14,7 +14,7 @@ from bnn_core.review.group_decisions import (
 )
 from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking_wording import LOOKS_LIKE, doubt_sentence, has_interval
-from pages.shared import filters, flagging, panels, studies
+from pages.shared import filters, flagging, panels, scores, studies
 from pages.shared.html import rendered
 from pages.shared.wall import close_opened
 from pages.shared.words import table_height
@@ -121,7 +121,8 @@ def draw_table(
                 "Mean c",
                 width=58,
                 format="%.2f",
-                help="Mean confidence. Low confidence alone is no sign of a wrong label.",
+                help="Mean confidence. Low confidence alone is no sign of a wrong label. "
+                f"{scores.MORE}",
             ),
             "decision": st.column_config.Column(
                 "Decision",

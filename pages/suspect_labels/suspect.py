@@ -65,7 +65,7 @@ def draw(
     """
     table = studies.table(study, study.reading_method)
     rows = np.flatnonzero(suspect_images(table, who) & scored_rows(table))
-    st.subheader(plain(heading(row, who)), anchor=False)
+    st.header(plain(heading(row, who)), anchor=False)
     # Always drawn, so that nothing moves when a decision appears.
     st.markdown(f":small[:material/flag: {plain(decision_text(decision))}]")
     key = f"suspect_{study.name}_{who.level}_{who.title}_{who.label}"

@@ -84,7 +84,7 @@ def public() -> None:
     )
     download_form.draw_state()
     (digits, about_digits, train), (cells, about_cells, fetch) = PUBLIC
-    st.subheader(digits, anchor=False)
+    st.header(digits, anchor=False)
     st.markdown(about_digits)
     if not roots.read_only():
         with st.container(horizontal=True):
@@ -94,7 +94,7 @@ def public() -> None:
                 "Train on MNIST", ["study", "mnist", "--preset", "quick"], "mnist", "mnist_train"
             )
     st.code(train, language="bash", wrap_lines=True)
-    st.subheader(cells, anchor=False)
+    st.header(cells, anchor=False)
     st.markdown(about_cells)
     if not roots.read_only():
         fetch_cells()

@@ -139,7 +139,7 @@ def test_the_report_words_a_suspect_like_the_page(shared_data, monkeypatch, tmp_
     assert f"4. {words} Score" in said and LOOKS_LIKE in said
     assert "12 as DNA replication and 11 as Cholesterol-lowering" in said
     app = pages(monkeypatch, tmp_path, "suspect_labels/page.py", study="authors", suspect="ALLN")
-    assert not app.exception and app.subheader[0].value.replace("\\", "") == words
+    assert not app.exception and app.header[0].value.replace("\\", "") == words
     row = app.dataframe[0].value.set_index("title").loc["ALLN"]
     assert row[["suspected", "called"]].tolist() == ["Cholesterol-lowering", "11 of 24"]
     assert row[["interval", "ranks"]].tolist() == ["too few units", "–"]

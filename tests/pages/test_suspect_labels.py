@@ -24,7 +24,7 @@ def ranking(app):
 
 
 def headline(app):
-    return app.subheader[0].value.replace("\\", "")
+    return app.header[0].value.replace("\\", "")
 
 
 def test_the_planted_compound_is_first_and_open_with_every_explanation(monkeypatch, cache):
