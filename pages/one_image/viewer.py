@@ -30,7 +30,7 @@ _component = st.components.v2.component(
 def pick_panes(study: Study) -> str:
     """The menu of what is side by side; `image_viewer` draws it."""
     several = len(study.meta.get("channels") or []) > 1
-    options = [ONE, *([CHANNELS] if several else []), *references.kinds(study)]
+    options = [ONE, *([CHANNELS] if several else []), *references.possible_references(study)]
     return choices.pick("Show", options, key=PANES, label_visibility="collapsed", width="content")
 
 
@@ -76,7 +76,7 @@ def _what(study: Study, row: int) -> str:
 def _pick_channels(channels: list[str]) -> list[str]:
     if len(channels) < 2:
         return channels
-    choices.fit("channels", channels, [])
+    choices.restrict("channels", channels, [])
     return (
         st.pills(
             "Channels",
