@@ -21,7 +21,7 @@ _PERCENT = re.compile(r"\s*\d+(?:[.,]\d+)?\s*%\s*")
 #: More columns of numbers than this are rather measurements.
 _MANY = 15
 _NEEDED = (
-    "expected: one column per class, such as softmax_0, p_<class> or the names of the classes, "
+    "a table needs one column per class, such as softmax_0, p_<class> or the names of the classes, "
     "or one row per image and class (image, class, probability)"
 )
 

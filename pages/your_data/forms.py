@@ -38,7 +38,7 @@ FIELDS = {
     "map": "Other columns",
 }
 READ_ONLY = (
-    "This server only shows studies. Make yours in a terminal on the machine itself, with "
+    "This server only shows studies. Make studies in a terminal on the machine itself, with "
     "`bnn import` or `bnn study`."
 )
 
@@ -149,7 +149,7 @@ def shown_path(path: Path) -> str:
     return str(path) if given is None else str(path.relative_to(given.parent))
 
 
-def train(kind: str, table: Path, ask: Mapping[str, str], about_command: str) -> None:
+def offer_training(kind: str, table: Path, ask: Mapping[str, str], about_command: str) -> None:
     """The button that trains on this machine, and the command for another one."""
     offer(
         "Train here",
