@@ -297,6 +297,8 @@ def prediction_sentence(shown: Shown, samples: np.ndarray | None, mean: np.ndarr
         votes_text = ", ".join(
             f"{votes[i]:,} predict {plain(classes[class_indices[i]])}" for i in order
         )
+        if rest := len(samples) - int(votes[order].sum()):
+            votes_text += f", {rest:,} predict{'s' * (rest == 1)} another class"
         text = f"Of {len(samples):,} networks, {votes_text}. {text}"
     if shown.label is None:
         text += "; the image has no label."
