@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -193,6 +194,8 @@ def _as_light(image: np.ndarray, page: tifffile.TiffPage, path: str | Path) -> n
 
 def _demand_complete_page(page: tifffile.TiffPage | tifffile.TiffFrame, size: int) -> None:
     """tifffile fills strips that the file lacks with zeros; such an image is not to be trusted."""
+    if math.prod(page.keyframe.chunked) > len(page.dataoffsets):
+        raise ValueError("pixels are missing")
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         if offset == 0 or count == 0 or offset + count > size:
             raise ValueError("pixels are missing")

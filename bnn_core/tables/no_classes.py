@@ -59,6 +59,8 @@ def why_no_classes(main: SourceTable, labels: pd.Series, predicted: str | None) 
 def _one_column(table: pd.DataFrame) -> str:
     if table.shape[1] > 1:
         return ""
+    if not table.shape[1]:
+        return "has no columns; write it again"
     return (
         f"has one column only ('{table.columns[0]}'): no separator was found in the first line "
         "(comma, semicolon, tab, | and blanks are known); save it as CSV"

@@ -14,7 +14,7 @@ from pages.shared import blind, filters, frame, panels, reviewer, studies
 from pages.shared.empty import empty
 from pages.shared.flagging import decisions, flag_control, review_log
 from pages.shared.wall import image_wall
-from pages.shared.words import plain, without_none
+from pages.shared.words import plain, table_height, without_none
 
 VIEWS = ("List", "History", "Export and import", "Did cleaning help?")
 #: Kinds of flagged images, beside the decisions.
@@ -181,11 +181,12 @@ def pick_on_wall(part: pd.DataFrame) -> tuple[list[int], int | None]:
 
 def pick_in_table(study: Study, part: pd.DataFrame) -> tuple[list[int], int | None]:
     """The list as a table: ticked rows, and the last of them, which is opened."""
+    shown = decided_table(study, part)
     event = st.dataframe(
-        decided_table(study, part),
+        shown,
         key=f"review_table_{study.name}",
         hide_index=True,
-        height=560,
+        height=table_height(len(shown), 560),
         selection_mode="multi-row",
         on_select="rerun",
         column_config=COLUMNS,

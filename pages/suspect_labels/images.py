@@ -7,7 +7,7 @@ from bnn_core.base.scores import TRAINING_MARGIN
 from bnn_core.measures.levels import available_levels
 from bnn_core.study.folder import Study
 from pages.shared import filters, flagging, frame, panels, rankings, scores
-from pages.shared.words import without_none
+from pages.shared.words import table_height, without_none
 from pages.suspect_labels.nothing import nothing_scored
 
 #: Columns of the table, in order; what is known of the plate follows.
@@ -85,7 +85,7 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
             without_none(table),
             key=f"suspect_images_table_{study.name}",
             hide_index=True,
-            height=560,
+            height=table_height(len(table), 560),
             selection_mode="multi-row",
             on_select="rerun",
             column_order=[name for name in dict.fromkeys((*_FIRST, *known)) if name in table],

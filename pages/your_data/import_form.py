@@ -19,7 +19,7 @@ from bnn_core.tables.aliases import CANONICAL
 from bnn_core.tables.predictions import Predictions, read_predictions
 from bnn_core.tables.sources import ImportOptions
 from pages.shared import studies
-from pages.shared.words import plain
+from pages.shared.words import plain, table_height
 from pages.your_data import forms
 
 _MADE = "_import_made"
@@ -229,10 +229,12 @@ def preview(predictions: Predictions, folder: Path | None) -> None:
         st.markdown(f"- {plain(forms.say(note, FIELDS))}")
     left, side = st.columns([2, 1], gap="medium")
     shown = images if images["fold"].nunique() > 1 else images.drop(columns="fold")
-    left.dataframe(shown.head(8).dropna(axis=1, how="all"), height=320)
+    forms.first_rows(left, shown)
     labels = images["label"].value_counts().reindex(predictions.classes, fill_value=0)
     side.dataframe(
-        labels.rename("images").rename_axis("class").reset_index(), hide_index=True, height=320
+        labels.rename("images").rename_axis("class").reset_index(),
+        hide_index=True,
+        height=table_height(len(labels), 320),
     )
 
 
