@@ -67,8 +67,8 @@ def page() -> None:
         explain_nothing(study, cut.score, level)
         return
     draw_histograms(study, level, units_of)
-    curves(study, level, units_of)
-    needed(study, level, units_of)
+    draw_curves(study, level, units_of)
+    draw_needed(study, level, units_of)
 
 
 def pick_level(study: Study) -> str:
@@ -127,7 +127,7 @@ def draw_histograms(study: Study, level: str, units_of: dict[str, Judged]) -> No
             alt=f"Right and wrong {level}s by {SCORES[cut.score].title}, one panel per network",
         )
     with right:
-        numbers(study, level, units_of)
+        draw_numbers(study, level, units_of)
     bar = VerdictBar.read(st.query_params.get(BAR, ""))
     if bar is None or bar.score != cut.score or bar.level != level or bar.method not in units_of:
         st.caption("Click a bar to see its images.")
@@ -162,7 +162,7 @@ def draw_histograms(study: Study, level: str, units_of: dict[str, Judged]) -> No
     panels.selection_panel(study, rows, "bar", title, method=bar.method)
 
 
-def numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
+def draw_numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
     """Accuracy and share kept at the cut-off, per network."""
     cut = scores.cutoff(study)
     at = {m: units.at(cut.threshold) for m, units in units_of.items()}
@@ -209,7 +209,7 @@ def _marked(interval: Interval) -> str:
 
 
 @frame.fragment
-def curves(study: Study, level: str, units_of: dict[str, Judged]) -> None:
+def draw_curves(study: Study, level: str, units_of: dict[str, Judged]) -> None:
     """Figure 2B / 4B: accuracy and share kept against the cut-off, or against each other."""
     follow_cutoff()
     cut = scores.cutoff(study)
@@ -242,7 +242,7 @@ def curves(study: Study, level: str, units_of: dict[str, Judged]) -> None:
 
 
 @frame.fragment
-def needed(study: Study, level: str, units_of: dict[str, Judged]) -> None:
+def draw_needed(study: Study, level: str, units_of: dict[str, Judged]) -> None:
     """The smallest cut-off with an accuracy that holds for new images or compounds."""
     follow_cutoff()
     cut = scores.cutoff(study)

@@ -11,6 +11,7 @@ if (ROOT := str(Path(__file__).parents[1])) not in sys.path:
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.navigation.page import StreamlitPage
 
 from bnn_core.base.errors import InputError
 from bnn_core.study.catalogue import StudyEntry, cache_root
@@ -179,9 +180,8 @@ def address(file: str) -> str:
     return path.parent.name or path.stem
 
 
-def main() -> None:
+def run_app() -> None:
     """Draw the frame, then the page."""
-    here = Path(__file__).parent
     st.set_page_config(
         page_title="BNN cell images",
         page_icon=str(SHARED / "icon.svg"),
@@ -191,27 +191,9 @@ def main() -> None:
     login.demand()
     st.html(SHARED / "page.css")
     st.logo(str(SHARED / "icon.svg"))
-    by_title = {entry.title: entry for group in PAGES.values() for entry in group}
     # Before the navigation is drawn: its links drop the address.
     filters.keep_in_address()
-    page = st.navigation(
-        {
-            group: [
-                st.Page(
-                    here / e.file,
-                    url_path=address(e.file),
-                    title=e.title,
-                    icon=f":material/{e.icon}:",
-                    help=e.question,
-                )
-                for e in entries
-                if (here / e.file).is_file()
-            ]
-            for group, entries in PAGES.items()
-        },
-        expanded=True,
-    )
-    entry = by_title[page.title]
+    page, entry = navigate()
     study_entries = studies.entries()
     with st.sidebar:
         # In a container that is always there: the widgets below keep their positions.
@@ -229,16 +211,7 @@ def main() -> None:
         st.title(entry.title, anchor=False)
         st.caption(entry.question)
     if entry.study:
-        if not has_study:
-            empty("wall", EMPTY.format(root=cache_root()), ":material/folder_open:")
-            st.stop()
-        try:
-            draw_filters(entry, tools)
-        except InputError as error:
-            st.error(str(error), icon=":material/error:")
-            st.stop()
-        with st.sidebar:
-            saved_views.draw(address(entry.file))
+        draw_study_tools(entry, tools, has_study)
     if st.session_state.get(_PAGE, entry.title) != entry.title:
         flag_form.shut()
     st.session_state[_PAGE] = entry.title
@@ -247,6 +220,46 @@ def main() -> None:
         page.run()
     except InputError as error:
         st.error(str(error), icon=":material/error:")
+
+
+def navigate() -> tuple[StreamlitPage, Entry]:
+    """The pages in the sidebar, and the one in view."""
+    here = Path(__file__).parent
+    page = st.navigation(
+        {
+            group: [
+                st.Page(
+                    here / e.file,
+                    url_path=address(e.file),
+                    title=e.title,
+                    icon=f":material/{e.icon}:",
+                    help=e.question,
+                )
+                for e in entries
+                if (here / e.file).is_file()
+            ]
+            for group, entries in PAGES.items()
+        },
+        expanded=True,
+    )
+    by_title = {entry.title: entry for group in PAGES.values() for entry in group}
+    return page, by_title[page.title]
+
+
+def draw_study_tools(
+    entry: Entry, tools: st.delta_generator.DeltaGenerator, has_study: bool
+) -> None:
+    """Filters, score and saved views of a page about a study; the page ends here without one."""
+    if not has_study:
+        empty("wall", EMPTY.format(root=cache_root()), ":material/folder_open:")
+        st.stop()
+    try:
+        draw_filters(entry, tools)
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+    with st.sidebar:
+        saved_views.draw(address(entry.file))
 
 
 def keep_unsent() -> None:
@@ -328,4 +341,4 @@ def draw_filters(entry: Entry, tools: st.delta_generator.DeltaGenerator) -> None
             scores.draw(study)
 
 
-main()
+run_app()

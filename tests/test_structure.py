@@ -28,6 +28,8 @@ WINGS = (
 )
 #: Lines of code, without blank lines, comments and docstrings.
 MOST_LINES = 330
+#: Lines of a function's body, without its docstring.
+MOST_BODY_LINES = 60
 ENGINE = sorted((ROOT / "bnn_core").rglob("*.py"))
 PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
 
@@ -125,6 +127,24 @@ def test_a_name_means_one_thing_in_the_engine():
     assert {name for name, count in homes.items() if count > 1} == set()
 
 
+def test_a_page_names_nothing_like_the_engine():
+    engine = {name for path in ENGINE for name in functions_and_classes(path)}
+    shared = {
+        f"{name_of(path)}: {name}"
+        for path in PAGES
+        for name in functions_and_classes(path) & engine
+    }
+    assert not shared
+
+
+def functions_and_classes(path: Path) -> set[str]:
+    return {
+        node.name
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    }
+
+
 def test_a_class_has_a_name_of_its_own_in_engine_and_pages():
     homes = Counter(
         node.name
@@ -138,6 +158,18 @@ def test_a_class_has_a_name_of_its_own_in_engine_and_pages():
 def test_modules_are_short_enough_to_read():
     lines = {name_of(path): lines_of_code(path) for path in [*ENGINE, *PAGES]}
     assert {n: k for n, k in lines.items() if k > MOST_LINES} == {}
+
+
+def test_functions_are_short_enough_to_read():
+    long = {}
+    for path in [*ENGINE, *PAGES]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                body = node.body[ast.get_docstring(node) is not None :]
+                count = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+                if count > MOST_BODY_LINES:
+                    long[f"{name_of(path)}: {node.name}"] = count
+    assert long == {}
 
 
 def test_html_is_written_in_templates_only():

@@ -118,7 +118,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     if not path.name:
-        raise InputError(f"cannot write '{path}': a file name expected")
+        raise InputError(f"cannot write '{path}': it names no file")
     # Machines of a cluster write into one folder, and containers often have the same process ids.
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
     try:

@@ -7,8 +7,12 @@ from typing import Any
 
 from bnn_core.base.errors import InputError
 
-#: A whole command in quotes, or a flag. The blank goes where a value follows: "--folds 1: ...".
-_FLAG = re.compile(r"'bnn [^']*'|(?<![\w/\\-])--([a-z][a-z0-9-]*)(?: (?=\d|\S+:(?:\s|$)))?")
+#: A whole command in quotes, or a flag. The blank goes where a value follows: "--folds 1: ...",
+#: "--preset fast is unknown".
+_FLAG = re.compile(
+    r"'bnn [^']*'|(?<![\w/\\-])--([a-z][a-z0-9-]*)"
+    r"(?: (?=\d|\S+(?::(?:\s|$)|\s(?:is|has|names|does|must|holds|contains|leaves)\s)))?"
+)
 #: Flags with a keyword of another name.
 _OTHERS = {"map": "columns"}
 

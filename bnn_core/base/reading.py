@@ -75,8 +75,8 @@ def demand_array(
     array = arrays[name]
     if array.ndim != dimensions or array.dtype.kind not in kinds:
         raise InputError(
-            f"{path}: array '{name}' has shape {array.shape} and type {array.dtype}, "
-            f"{dimensions} dimensions of numbers expected: {remedy}"
+            f"{path}: array '{name}' has the shape {array.shape} and type {array.dtype} and must have "
+            f"{dimensions} dimensions of numbers: {remedy}"
         )
     return array
 
@@ -135,4 +135,4 @@ def _with_texts(table: pa.Table) -> pa.Table:
 
 def _demand_kind(array: np.ndarray, kinds: str, path: Path, remedy: str) -> None:
     if array.dtype.kind not in kinds:
-        raise InputError(f"{path} holds values of type {array.dtype}, numbers expected: {remedy}")
+        raise InputError(f"{path} holds values of type {array.dtype} in place of numbers: {remedy}")

@@ -12,6 +12,8 @@ import atexit
 import os
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +27,9 @@ LOGIN = "BNN_LOGIN"
 CACHE = "BNN_CACHE"
 #: Folder of the background jobs in a cache folder, with the files that were uploaded for them.
 JOBS_FOLDER = ".jobs"
+_UPLOADS, _MINUTE = "bnn-uploads-", 60.0
+#: Locks of this process.
+_kept: list[object] = []
 
 
 def limited() -> bool:
@@ -80,10 +85,29 @@ def demand_possible(path: Path) -> Path:
 
 @cache
 def uploads() -> Path:
-    """The folder of uploaded files: readable, and deleted when the process ends."""
-    folder = os.path.realpath(tempfile.mkdtemp(prefix="bnn-uploads-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    """The folder of uploaded files: readable, and deleted when the process ends. What processes left
+    that were killed is deleted first."""
+    with suppress(OSError):
+        for folder in Path(tempfile.gettempdir()).glob(f"{_UPLOADS}*"):
+            # A process that has just made its folder does not hold it yet.
+            if time.time() - folder.stat().st_mtime > _MINUTE and _held(folder) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+    own = Path(os.path.realpath(tempfile.mkdtemp(prefix=_UPLOADS)))
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    _kept.append(_held(own))
+    return own
+
+
+def _held(folder: Path) -> object | None:
+    """The lock of a folder of uploads, which goes with the process; None where another has it."""
+    from filelock import FileLock, Timeout  # as in `files.alone`
+
+    try:
+        lock = FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except (OSError, Timeout):
+        return None
+    return lock
 
 
 def goes_with_a_job(path: str | os.PathLike) -> bool:

@@ -33,7 +33,7 @@ class Rule(NamedTuple):
 
 
 def problem_of(value: Any, kind: Any, name: str = "") -> str | None:
-    """What is wrong with a value, such as "metrics.vi: a group of keys expected, 5 found", or None.
+    """What is wrong with a value, such as "metrics.vi is 5 and must be a group of keys", or None.
 
     name: where the value is in its file, "" for the whole file. Keys that a TypedDict does not
     name are let pass.
@@ -49,23 +49,23 @@ def problem_of(value: Any, kind: Any, name: str = "") -> str | None:
         if problem := problem_of(value, base, name):
             return problem
         broken = next((rule.words for rule in rules if not rule.holds(value)), None)
-        return _expected(name, broken, value) if broken else None
+        return _wrong(name, broken, value) if broken else None
     if origin in (Union, types.UnionType):
         problems = [problem_of(value, one, name) for one in get_args(kind)]
         return None if None in problems else problems[0]
     if origin is list:
         (inner,) = get_args(kind)
         if not isinstance(value, list):
-            return _expected(name, "a list", value)
+            return _wrong(name, "a list", value)
         return _first(problem_of(item, inner, f"{name}[{i}]") for i, item in enumerate(value))
     if origin is dict or is_typeddict(kind):
         if not isinstance(value, dict):
-            return _expected(name, "a group of keys", value)
+            return _wrong(name, "a group of keys", value)
         if origin is dict:
             key_kind, inner = get_args(kind)
             return _group_problem(value, key_kind, inner, name)
         return _keys_problem(value, kind, name)
-    return None if _is(value, kind) else _expected(name, _NAMES.get(kind, "null"), value)
+    return None if _is(value, kind) else _wrong(name, _NAMES.get(kind, "null"), value)
 
 
 def _group_problem(value: dict, key_kind: Any, inner: Any, name: str) -> str | None:
@@ -121,7 +121,7 @@ def _below(name: str, key: str) -> str:
     return f"{name}.{key}" if name else str(key)
 
 
-def _expected(name: str, words: str, value: Any) -> str:
+def _wrong(name: str, words: str, value: Any) -> str:
     shown = ascii(value)
     shown = shown if len(shown) <= 40 else shown[:37] + "..."
-    return f"{name or 'the file'}: {words} expected, {shown} found"
+    return f"{name or 'the file'} is {shown} and must be {words}"

@@ -47,9 +47,11 @@ class Score:
 
     @property
     def axis(self) -> str:
-        """The title and where the sure images are, for axes; of novelty, where the unlike ones are."""
-        side = "right" if self.direction > 0 else "left"
-        return f"{self.title} ({'more unlike to the right' if self.novelty else f'surer to the {side}'})"
+        """The title and where the sure images are, for axes; of distances, where the unlike ones are."""
+        sure, unsure = ("right", "left") if self.direction > 0 else ("left", "right")
+        if self.novelty or self.key == UNLIKENESS:
+            return f"{self.title} (more unlike to the {unsure})"
+        return f"{self.title} (surer to the {sure})"
 
     @property
     def sign(self) -> str:

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> str:
     plates = [name.strip() for name in (args.plates or "").split(",") if name.strip()] or None
     if args.plates is not None and plates is None:
         raise InputError(
-            f"--plates '{args.plates}' names no plate: plates separated by commas expected, such as "
+            f"--plates '{args.plates}' names no plate; give plates separated by commas, such as "
             "Week1_22123,Week1_22361; leave the flag out for all plates"
         )
     return download_bbbc021(

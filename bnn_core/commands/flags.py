@@ -30,7 +30,7 @@ def micrometres(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r}: a number above 0 expected, such as 0.65")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0, such as 0.65")
     return value
 
 
@@ -42,7 +42,7 @@ def intensity_range(text: str) -> tuple[float, float]:
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise argparse.ArgumentTypeError(
-            f"{text!r}: two numbers LOW,HIGH expected, LOW below HIGH, such as 0,4095"
+            f"{text!r} is no range; give two numbers LOW,HIGH, LOW below HIGH, such as 0,4095"
         )
     return low, high
 
@@ -70,7 +70,7 @@ def read_map(pairs: list[str]) -> dict[str, str]:
     for text in pairs:
         name, equals, column = text.partition("=")
         if not equals:
-            raise InputError(f"--map {text}: NAME=COLUMN expected, such as --map compound=Drug")
+            raise InputError(f"--map {text} is not NAME=COLUMN, such as --map compound=Drug")
         columns[name.strip()] = column.strip()
     return columns
 

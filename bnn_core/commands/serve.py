@@ -104,6 +104,24 @@ def run(args: argparse.Namespace) -> None:
     app = Path(bnn_core.__file__).parents[1] / "app.py"
     if not app.is_file():
         raise InputError(f"{app} is missing: the app needs a complete copy of the repository")
+    _demand_servable(args)
+    names = hosts(args.address, args.host)
+    command = [sys.executable, "-m", "streamlit", "run", str(app), *_server_options(args, names)]
+    readable = ", ".join(map(str, args.data_root)) or "every file of this user"
+    print(
+        f"listening on {args.address}, port {args.port}, for browsers that ask for "
+        f"{', '.join(names)}\nreadable: {readable}{'; read-only' if args.read_only else ''}",
+        file=sys.stderr,
+        flush=True,
+    )
+    environment = os.environ | _settings(args)
+    if os.name == "posix":
+        os.execve(command[0], command, environment)
+    sys.exit(subprocess.call(command, env=environment))
+
+
+def _demand_servable(args: argparse.Namespace) -> None:
+    """InputError for an open address without roots, and for roots, secrets or headers that cannot be."""
     if not is_local(args.address) and not args.data_root:
         raise InputError(
             f"--address {args.address} opens the app to other machines: name the folders that "
@@ -120,27 +138,26 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(
             f"--user-header '{args.user_header}' is not a valid header name, such as X-Forwarded-User"
         )
-    names = hosts(args.address, args.host)
-    shown = (
-        args.host[0]
-        if args.host
-        else socket.gethostname()
-        if is_every(args.address)
-        else args.address
-    )
-    environment = os.environ | {CACHE: str(cache_root(args.cache).resolve())}
-    environment[DATA_ROOTS] = os.pathsep.join(str(root.resolve()) for root in args.data_root)
-    environment[READ_ONLY] = "1" if args.read_only else ""
-    environment[TRAINING] = "1" if args.allow_training else ""
-    environment[LOGIN] = (
-        "oidc" if args.login else f"header {args.user_header}" if args.user_header else ""
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        str(app),
+
+
+def _settings(args: argparse.Namespace) -> dict[str, str]:
+    """Variables of the environment from which the app reads what it may do."""
+    return {
+        CACHE: str(cache_root(args.cache).resolve()),
+        DATA_ROOTS: os.pathsep.join(str(root.resolve()) for root in args.data_root),
+        READ_ONLY: "1" if args.read_only else "",
+        TRAINING: "1" if args.allow_training else "",
+        LOGIN: "oidc" if args.login else f"header {args.user_header}" if args.user_header else "",
+    }
+
+
+def _server_options(args: argparse.Namespace, names: list[str]) -> list[str]:
+    """Streamlit's options for an address. names: of `hosts`."""
+    if args.host:
+        shown = args.host[0]
+    else:
+        shown = socket.gethostname() if is_every(args.address) else args.address
+    return [
         f"--server.address={args.address}",
         f"--server.port={args.port}",
         "--server.headless=true",
@@ -151,21 +168,6 @@ def run(args: argparse.Namespace) -> None:
         *(f"--server.allowedHosts={name}" for name in names),
         *([f"--secrets.files={args.login.resolve()}"] if args.login else []),
     ]
-    print(
-        f"listening on {args.address}, port {args.port}, for browsers that ask for "
-        f"{', '.join(names)}\n"
-        + (
-            f"readable: {', '.join(str(root) for root in args.data_root)}"
-            if args.data_root
-            else "readable: every file of this user"
-        )
-        + ("; read-only" if args.read_only else ""),
-        file=sys.stderr,
-        flush=True,
-    )
-    if os.name == "posix":
-        os.execve(command[0], command, environment)
-    sys.exit(subprocess.call(command, env=environment))
 
 
 def demand_secrets(path: Path) -> None:

@@ -119,6 +119,12 @@ def add_fold_flags(parser: argparse.ArgumentParser, copies: bool = True) -> None
             help="also predict a damaged copy of every scored image, with these kinds of damage in "
             f"turn: {', '.join(CORRUPTIONS)}; the copies do not count for accuracy",
         )
+    _add_running_flags(group)
+    _add_reviewed_flags(group)
+
+
+def _add_running_flags(group: argparse._ArgumentGroup) -> None:
+    """How the folds are run, and whether networks for new plates are trained."""
     group.add_argument(
         "--deploy",
         action="store_true",
@@ -134,6 +140,20 @@ def add_fold_flags(parser: argparse.ArgumentParser, copies: bool = True) -> None
     )
     add_ray_flags(group)
     group.add_argument(
+        "--prepare-only",
+        action="store_true",
+        help="read the table and plan the folds; run them with 'bnn fold'",
+    )
+    group.add_argument(
+        "--slurm",
+        action="store_true",
+        help="as --prepare-only, and write a script for 'sbatch' beside the study: one job per fold",
+    )
+
+
+def _add_reviewed_flags(group: argparse._ArgumentGroup) -> None:
+    """Reviewed lists that leave out or relabel images."""
+    group.add_argument(
         "--exclude",
         metavar="FILE",
         type=Path,
@@ -144,16 +164,6 @@ def add_fold_flags(parser: argparse.ArgumentParser, copies: bool = True) -> None
         metavar="FILE",
         type=Path,
         help="train on the new labels of this reviewed list (bnn export)",
-    )
-    group.add_argument(
-        "--prepare-only",
-        action="store_true",
-        help="read the table and plan the folds; run them with 'bnn fold'",
-    )
-    group.add_argument(
-        "--slurm",
-        action="store_true",
-        help="as --prepare-only, and write a script for 'sbatch' beside the study: one job per fold",
     )
 
 

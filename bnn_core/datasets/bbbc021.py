@@ -150,8 +150,8 @@ def read_field_table(root: Path) -> pd.DataFrame:
     image_file, moa_file = _metadata_file(root, "image"), _metadata_file(root, "moa")
     if image_file is None or moa_file is None:
         raise InputError(
-            f"BBBC021_v1_image.csv and BBBC021_v1_moa.csv expected in {root}; fetch "
-            "them: bnn data bbbc021 --plates Week1_22123"
+            f"{root} lacks BBBC021_v1_image.csv or BBBC021_v1_moa.csv; fetch them: bnn data bbbc021 "
+            "--plates Week1_22123"
         )
     fields, column_map = map_columns(read_table(image_file))
     _demand_clean(column_map, image_file)

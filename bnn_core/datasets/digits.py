@@ -69,7 +69,7 @@ def generate_digits(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     bytes; another seed gives other digits.
     """
     if n < 0:
-        raise ValueError(f"n is {n}: expected 0 or more digits")
+        raise ValueError(f"n is {n} and must be 0 or more")
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(n, dtype=np.int64) % 10)
     images = np.zeros((n, SIZE, SIZE), dtype=np.uint8)

@@ -59,7 +59,7 @@ def download(
     """Fetch `url` into `target`; a partial file `<target>.part` is continued.
 
     check: raises when the finished file is not sound (a zip's integrity); the file is then fetched
-    once more from the start. progress: told the change in bytes at hand, negative when they are
+    once more from the start. progress: called with the change in bytes at hand, negative when they are
     thrown away. timeout: seconds without a byte after which the connection is given up. attempts:
     tries in a row that bring nothing new before it is an error, with growing pauses between them.
 

@@ -58,7 +58,7 @@ def load_emnist(root: Path, scratch: Path, split: str = "byclass", part: str = "
     """
     if split not in SPLITS or part not in EMNIST_PARTS:
         raise InputError(
-            f"'{split}-{part}' is no part of EMNIST: {', '.join(SPLITS)} expected, with -train or "
+            f"'{split}-{part}' is no part of EMNIST; choose one of {', '.join(SPLITS)}, with -train or "
             "-test"
         )
     stem = f"emnist-{split}-{part}"

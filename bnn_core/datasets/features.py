@@ -21,7 +21,7 @@ from bnn_core.datasets.plate_roles import named_column
 from bnn_core.datasets.row_pictures import file_columns_of, with_pictures
 from bnn_core.tables.aliases import column_like
 from bnn_core.tables.class_columns import find_class_columns
-from bnn_core.tables.columns import map_columns
+from bnn_core.tables.columns import ColumnMap, map_columns
 from bnn_core.tables.feature_columns import (
     MOST_MISSING,
     feature_candidates,
@@ -108,26 +108,15 @@ def read_features(
         mapped["batch"] = named_column(batch, given, mapped, "--batch")
     mapped = _with_ids(mapped)
     rows = labelled_rows(mapped, given, table_path, options, to_learn=only is None)
-    named = [
-        column_like(c, given.columns) for c in (options.label, options.group, options.batch) if c
-    ]
-    used = {
-        *column_map.columns.values(),
-        *(c for pair in column_map.channels.values() for c in pair if c),
-    }
-    metadata_columns = used | {c for c in named if c} | set(_derived(column_map.derived))
     if array is not None:
-        names = [f"feature {i + 1} of {array.shape[1]}" for i in range(array.shape[1])]
-        values = array
-        if only is not None:
-            values, names = _same_array_columns(array, names, only, table_path), list(only)
+        values, names = _array_columns(array, only, table_path)
     else:
         names = (
             _same_columns(given, only, table_path)
             if only is not None
             else matching_columns(given, options.features)
             if options.features
-            else feature_candidates(given, metadata_columns)
+            else feature_candidates(given, _metadata_columns(given, column_map, options))
         )
         _demand_no_probabilities(given, names, rows.classes, table_path)
         values = _numbers(given, names, table_path)
@@ -175,11 +164,13 @@ def _read(path: Path, metadata: Path | None) -> tuple[pd.DataFrame, np.ndarray |
     array = read_array(readable(path), NUMBERS, "save it again with numpy.save")
     given = read_table(metadata)
     if array.ndim != 2 or array.shape[1] < 2:
-        raise InputError(f"{path} has the shape {array.shape}; (rows, features) expected")
+        raise InputError(
+            f"{path} has the shape {array.shape} and must be (rows, features) with at least two features"
+        )
     if len(array) != len(given):
         raise InputError(
-            f"{path} has {count(len(array), 'row')}, {metadata} {len(given):,}; one row of metadata "
-            "for each row of features, in the same order, expected"
+            f"{path} has {count(len(array), 'row')}, {metadata} {len(given):,}; give one row of "
+            "metadata for each row of features, in the same order"
         )
     with np.errstate(over="ignore"):
         return given, np.array(array, dtype=np.float32)
@@ -220,17 +211,38 @@ def _same_columns(given: pd.DataFrame, only: Sequence[str], path: Path) -> list[
     return list(only)
 
 
-def _same_array_columns(
-    array: np.ndarray, names: Sequence[str], only: Sequence[str], path: Path
-) -> np.ndarray:
-    """The columns that the study uses; their names hold the number of all columns."""
+def _array_columns(
+    array: np.ndarray, only: Sequence[str] | None, path: Path
+) -> tuple[np.ndarray, list[str]]:
+    """Columns of an array and their names, which hold the number of all columns.
+
+    only: the columns that a finished study uses; None: all.
+    """
+    names = [f"feature {i + 1} of {array.shape[1]}" for i in range(array.shape[1])]
+    if only is None:
+        return array, names
     at = pd.Index(names).get_indexer(only)
     if (at < 0).any():
         raise InputError(
             f"{path} has {count(len(names), 'column')}; the study was made from '{only[0]}': give "
             "the same features"
         )
-    return array[:, at]
+    return array[:, at], list(only)
+
+
+def _metadata_columns(
+    given: pd.DataFrame, column_map: ColumnMap, options: FeatureOptions
+) -> set[str]:
+    """Columns with a meaning of their own, which are no features."""
+    named = [
+        column_like(c, given.columns) for c in (options.label, options.group, options.batch) if c
+    ]
+    return {
+        *column_map.columns.values(),
+        *(c for pair in column_map.channels.values() for c in pair if c),
+        *(c for c in named if c),
+        *_derived(column_map.derived),
+    }
 
 
 def _numbers(given: pd.DataFrame, names: Sequence[str], path: Path) -> np.ndarray:

@@ -173,12 +173,12 @@ def _walk(folder: Path) -> Iterator[str]:
     """Image files and OME-Zarr folders below a folder, as paths with "/" relative to it."""
     seen = set()
     for above, folders, names in os.walk(folder, followlinks=not limited()):
-        here = os.path.realpath(above)
+        real = os.path.realpath(above)
         inside = Path(above).relative_to(folder)
-        if here in seen:  # a link to a folder above itself
+        if real in seen:  # a link to a folder above itself
             folders.clear()
             continue
-        seen.add(here)
+        seen.add(real)
         for name in folders:
             if name.lower().endswith(".zarr"):
                 yield _as_text(inside / name, folder)

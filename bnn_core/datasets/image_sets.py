@@ -86,7 +86,7 @@ def open_image_set(text: str, scratch: Path) -> ImageSet:
         image_set = idx_set(path, scratch)
     elif path.exists():
         raise InputError(
-            f"{path}: a folder of images, an .npz or an idx file (…idx3-ubyte) expected"
+            f"{path} holds no image set; give a folder of images, an .npz or an idx file (…idx3-ubyte)"
         )
     else:
         raise InputError(f"{path} does not exist")
@@ -112,7 +112,9 @@ def idx_set(images: Path, scratch: Path, *, labels: Path | None = None) -> Image
     """Images of an idx file with the labels in the file next to it, as numbers; upright as stored."""
     pixels = map_idx(images, scratch)
     if pixels.ndim != 3:
-        raise InputError(f"{images} holds an array of {pixels.ndim} dimensions; images expected")
+        raise InputError(
+            f"{images} holds an array of {pixels.ndim} dimensions; images have 3 (image, row, column)"
+        )
     beside = labels or images.with_name(
         images.name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1")
     )
@@ -163,7 +165,9 @@ def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     and white points nobody knows.
     """
     if image.dtype != np.uint8:
-        raise InputError(f"images of {image.dtype}; 8-bit images scaled like the study's expected")
+        raise InputError(
+            f"the images are of type {image.dtype}; give 8-bit images scaled like the study's"
+        )
     channels, height, width = shape
     if len(image) == 3 and channels == 1:
         image = np.rint(np.tensordot(_GREY, image, axes=1))[None].astype(np.uint8)
@@ -244,8 +248,8 @@ def _from_npz(path: Path, scratch: Path) -> ImageSet:
         raise InputError(f"{path} has no array 'images'")
     if images.ndim not in (3, 4) or (images.dtype != np.uint8 and images.dtype.kind != "f"):
         raise InputError(
-            f"{path}: images of shape {images.shape} and type {images.dtype}; (N, H, "
-            "W), (N, H, W, C) or (N, C, H, W) as uint8, or floats in [0, 1], expected"
+            f"{path}: the images have the shape {images.shape} and type {images.dtype}; give (N, H, W), "
+            "(N, H, W, C) or (N, C, H, W) as uint8, or as floats in [0, 1]"
         )
     if labels is not None and labels.shape != (len(images),):
         raise InputError(f"{path}: labels of shape {labels.shape} for {len(images):,} images")

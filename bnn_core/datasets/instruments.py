@@ -228,7 +228,7 @@ def own_pattern(text: str) -> Instrument:
         raise InputError(f"--pattern: two groups are the {double}; keep one")
     if not pattern.groupindex:
         raise InputError(
-            f"--pattern {text}: named groups expected, such as (?P<well>[A-P]\\d\\d)_(?P<site>\\d+)_"
+            f"--pattern {text} has no named groups, such as (?P<well>[A-P]\\d\\d)_(?P<site>\\d+)_"
             "(?P<channel>\\w+)"
         )
     return Instrument(

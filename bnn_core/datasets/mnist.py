@@ -59,8 +59,8 @@ def load_mnist(root: Path, train: bool) -> LabelledImages:
         )
     if targets.size and targets.max() > 9:
         raise InputError(
-            f"MNIST in {root}: label {targets.max()} in {stem}; 0 to 9 expected: run 'bnn data "
-            "mnist'"
+            f"MNIST in {root}: {stem} has the label {targets.max()}, which is no digit; delete it and "
+            "run 'bnn data mnist'"
         )
     return LabelledImages(images[:, None], targets.astype(np.int64))
 

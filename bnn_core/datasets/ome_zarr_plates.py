@@ -50,7 +50,7 @@ def _plate(root: Path, zarr: str) -> tuple[list[dict[str, str]], list[str], str,
     about = open_group(path)[1]
     if "plate" not in about:
         raise InputError(
-            f"{path} is no OME-Zarr plate (its metadata have no 'plate'); a plate or a table expected"
+            f"{path} is no OME-Zarr plate (its metadata have no 'plate'); give a plate or a table"
         )
     plate = about["plate"]
     name = str(plate.get("name") or path.stem).removesuffix(".zarr")

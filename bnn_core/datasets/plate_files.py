@@ -71,7 +71,7 @@ def pick_channels(
         channels = [name.strip() for name in channels]
         if "" in channels or len(set(channels)) < len(channels):
             raise InputError(
-                f"--channels {','.join(channels)}: different names expected, "
+                f"--channels {','.join(channels)} has an empty or repeated name; give different names, "
                 "separated by commas, such as DNA,Actin"
             )
     if not column_map.channels:
@@ -107,7 +107,7 @@ def _stains(mapped: pd.DataFrame, channels: list[str]) -> tuple[list[str], list[
     for channel in channels:
         files = mapped[f"path_{channel}"].dropna()
         if _NO_STAIN.search(channel):
-            reasons[channel] = f"'{channel}' (by its name no image of the cells)"
+            reasons[channel] = f"'{channel}' (its name says that it shows no cells)"
         elif len(files) > 1 and files.nunique() <= len(files) / 2:
             reasons[channel] = (
                 f"'{channel}' ({'the same file' if files.nunique() == 1 else 'few files'} for all "
@@ -141,9 +141,9 @@ def demand_single(files: pd.DataFrame, given: pd.DataFrame, table_path: Path) ->
     named = list(dict.fromkeys(given.loc[rows].bfill(axis=1).iloc[:, 0]))
     more = int(double.sum()) - len(rows)
     raise InputError(
-        f"{table_path} {rows_text(rows)}: the same image ({' or '.join(named)}) more than once"
+        f"{table_path} {rows_text(rows)}: the same image ({' or '.join(named)}) is listed more than once"
         + (f", and {more:,} rows of other doubles" if more else "")
-        + "; one row per image expected: "
+        + "; "
         + (
             "give the folder of the paths with --images"
             if len(named) > 1

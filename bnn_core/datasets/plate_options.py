@@ -121,8 +121,8 @@ def _fields(
 def _moved(given: pd.DataFrame, files: pd.DataFrame, root: Path) -> list[str]:
     """One note on paths of another machine or folder that were found by their ends."""
     before, after = (frame.to_numpy(dtype=object).ravel() for frame in (given, files))
-    there = pd.notna(before)
-    before, after = before[there], after[there]
+    known = pd.notna(before)
+    before, after = before[known], after[known]
     moved = pd.Series(
         [
             old != new and os.path.normpath(root / old) != os.path.normpath(root / new)
@@ -135,5 +135,5 @@ def _moved(given: pd.DataFrame, files: pd.DataFrame, root: Path) -> list[str]:
     old, new = before[moved][0], after[moved][0]
     return [
         f"{WARNING if not moved.all() and len(moved) > 1 else ''}{count(int(moved.sum()), 'path')} of "
-        f"{len(moved):,} found by the longest end that is there under {root}: '{old}' is '{new}'"
+        f"{len(moved):,} found by the longest end that is known under {root}: '{old}' is '{new}'"
     ]

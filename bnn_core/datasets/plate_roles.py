@@ -66,9 +66,9 @@ def read_labels(
             f"'-1' ({count(int(counts['-1']), 'row')}) is read as a class; if it means no label, give "
             "--unlabelled -1"
         )
-    for found, warning in ((words, ""), (asked, WARNING)):
-        if found:
-            shown = ", ".join(f"'{key}' ({count(int(counts[key]), 'row')})" for key in found)
+    for keys_read, warning in ((words, ""), (asked, WARNING)):
+        if keys_read:
+            shown = ", ".join(f"'{key}' ({count(int(counts[key]), 'row')})" for key in keys_read)
             notes.append(
                 f"{warning}read as no label: {shown}; --unlabelled names the values that mean no "
                 "label, all others are classes"
@@ -84,7 +84,7 @@ def classes_of(labels: pd.Series, label: str, table_path: Path) -> list[str]:
     if len(classes) < 2:
         raise InputError(
             f"{table_path}: all labelled rows are '{classes[0]}' (column '{label}'); "
-            "at least two classes expected"
+            "at least two classes are needed"
         )
     if "label" in classes:
         raise InputError(

@@ -73,7 +73,7 @@ class ImageOptions:
     def __post_init__(self):
         if self.normalise not in NORMALISE:
             raise InputError(
-                f"--normalise {self.normalise}: one of {', '.join(NORMALISE)} expected"
+                f"--normalise {self.normalise} is unknown; choose one of {', '.join(NORMALISE)}"
             )
         if self.size is not None and self.size < 8:
             raise InputError(f"--size {self.size} is too small; give at least 8 pixels")
@@ -226,10 +226,10 @@ def _common_shape(scans: list[Scan]) -> str:
         first = f"; first unreadable: {reasons[0]}" if reasons else ""
         raise InputError(
             f"more than half of the {total:,} images cannot be used: {len(reasons):,} unreadable, "
-            f"sizes {others}{first}; one size, number of channels and number type expected"
+            f"sizes {others}{first}; give images of one size, number of channels and number type"
         )
     if min(map(int, shape.split()[2:5:2])) < 8:
-        raise InputError(f"the images are {shape}: at least 8 x 8 pixels expected")
+        raise InputError(f"the images are {shape}; they need at least 8 x 8 pixels")
     return shape
 
 

@@ -105,5 +105,5 @@ def copy_notes(result: pd.DataFrame) -> list[str]:
     n = int(shared.sum())
     return [
         f"{count(n, 'image')} {have(n)} an exact copy in another group (such as "
-        f"{first}): what is held out in one fold is trained on in it under another name"
+        f"{first}): an image held out in a fold is also trained on in it, under another name"
     ]

@@ -16,9 +16,9 @@ _PARTS = ("path", "channel", "plane", "time")
 def demand_choice(planes: str | None, time: str | None) -> None:
     """InputError for values of --planes and --time that are no choice."""
     if planes is not None and planes != MAX and not _counts(planes):
-        raise InputError(f"--planes {planes[:20]}: 'max' or the number of a plane expected")
+        raise InputError(f"--planes {planes[:20]} is no plane; give 'max' or the number of a plane")
     if time is not None and not _counts(time):
-        raise InputError(f"--time {time[:20]}: the number of a point in time expected")
+        raise InputError(f"--time {time[:20]} is no number; give the number of a point in time")
 
 
 def one_per_channel(

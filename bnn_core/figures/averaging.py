@@ -73,25 +73,9 @@ def effect_of_samples(running: Running, classes: Sequence[str]) -> go.Figure:
             "uncertainty of the predicted class",
         ),
     )
-    final = running.mean[-1]
-    for c, colour in zip(np.argsort(-final), _LINES, strict=False):
-        low = np.clip(final[c] - 1.96 * running.spread[:, c], 0, 1)
-        high = np.clip(final[c] + 1.96 * running.spread[:, c], 0, 1)
+    for c, colour in zip(np.argsort(-running.mean[-1]), _LINES, strict=False):
         if networks > 1:
-            figure.add_trace(
-                go.Scatter(
-                    x=np.concatenate([count, count[::-1]]),
-                    y=np.concatenate([high, low[::-1]]),
-                    fill="toself",
-                    line={"width": 0},
-                    fillcolor=style.faded(colour, 0.16),
-                    hoverinfo="skip",
-                    showlegend=False,
-                    legendgroup=str(c),
-                ),
-                row=1,
-                col=1,
-            )
+            figure.add_trace(_band(running, int(c), colour), row=1, col=1)
         figure.add_trace(
             go.Scatter(
                 x=count,
@@ -127,6 +111,24 @@ def effect_of_samples(running: Running, classes: Sequence[str]) -> go.Figure:
     figure.update_yaxes(rangemode="tozero", row=2, col=1)
     figure.update_layout(legend={"y": -0.16, "yanchor": "top"})
     return figure
+
+
+def _band(running: Running, c: int, colour: str) -> go.Scatter:
+    """95 % of the averages of class c over that many other networks."""
+    count = np.arange(1, len(running.mean) + 1)
+    final = running.mean[-1, c]
+    low = np.clip(final - 1.96 * running.spread[:, c], 0, 1)
+    high = np.clip(final + 1.96 * running.spread[:, c], 0, 1)
+    return go.Scatter(
+        x=np.concatenate([count, count[::-1]]),
+        y=np.concatenate([high, low[::-1]]),
+        fill="toself",
+        line={"width": 0},
+        fillcolor=style.faded(colour, 0.16),
+        hoverinfo="skip",
+        showlegend=False,
+        legendgroup=str(c),
+    )
 
 
 def sample_size(table: pd.DataFrame) -> go.Figure:

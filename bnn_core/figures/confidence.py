@@ -54,40 +54,9 @@ def right_wrong_histograms(
         subplot_titles=[names[m] for m in methods],
     )
     highest = max(float((t["right"] + t["wrong"]).max()) for t in histograms.values())
-    symbol = SCORES[scale.score].symbol
     for panel, method in enumerate(methods, start=1):
-        table = histograms[method]
-        middle = (table["left"] + table["right_edge"]) / 2
-        width = float(table["right_edge"].iat[0] - table["left"].iat[0])
-        text = [
-            f"{symbol} {a:.3g} to {b:.3g}<br>right {r:,}, wrong {w:,}"
-            for a, b, r, w in zip(
-                table["left"], table["right_edge"], table["right"], table["wrong"], strict=True
-            )
-        ]
-        for verdict, height, colour in (
-            ("right", table["right"] + table["wrong"], style.RIGHT),
-            ("wrong", table["wrong"], style.WRONG),
-        ):
-            figure.add_trace(
-                go.Bar(
-                    x=middle,
-                    y=height.where(height > 0),
-                    width=width * 0.92,
-                    name=verdict,
-                    legendgroup=verdict,
-                    showlegend=panel == 1,
-                    marker={"color": colour, "line": {"width": 0}},
-                    selected={"marker": {"opacity": 1}},
-                    unselected={"marker": {"opacity": 0.55}},
-                    customdata=[[method, i, verdict] for i in range(len(table))],
-                    text=None,
-                    hovertext=text,
-                    hovertemplate="%{hovertext}<extra></extra>",
-                ),
-                row=panel,
-                col=1,
-            )
+        for bar in _right_wrong_bars(method, histograms[method], SCORES[scale.score].symbol):
+            figure.add_trace(bar.update(showlegend=panel == 1), row=panel, col=1)
     if log:
         figure.update_yaxes(
             type="log", range=[np.log10(0.7), np.log10(max(highest, 1) * 1.6)], dtick=1
@@ -108,6 +77,37 @@ def right_wrong_histograms(
         margin={"t": 58},
     )
     return figure
+
+
+def _right_wrong_bars(method: str, table: pd.DataFrame, symbol: str) -> list[go.Bar]:
+    """All units of each bin, and the wrong ones in front of them."""
+    width = float(table["right_edge"].iat[0] - table["left"].iat[0])
+    text = [
+        f"{symbol} {a:.3g} to {b:.3g}<br>right {r:,}, wrong {w:,}"
+        for a, b, r, w in zip(
+            table["left"], table["right_edge"], table["right"], table["wrong"], strict=True
+        )
+    ]
+    return [
+        go.Bar(
+            x=(table["left"] + table["right_edge"]) / 2,
+            y=height.where(height > 0),
+            width=width * 0.92,
+            name=verdict,
+            legendgroup=verdict,
+            marker={"color": colour, "line": {"width": 0}},
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 0.55}},
+            customdata=[[method, i, verdict] for i in range(len(table))],
+            text=None,
+            hovertext=text,
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+        for verdict, height, colour in (
+            ("right", table["right"] + table["wrong"], style.RIGHT),
+            ("wrong", table["wrong"], style.WRONG),
+        )
+    ]
 
 
 def curves(

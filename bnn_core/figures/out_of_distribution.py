@@ -28,9 +28,11 @@ def group_histograms(
 
     highest: the end of the vertical axes, the same for figures that are compared.
     """
-    here = [group for group in GROUPS if (shares["group"] == group).any()]
-    figure = make_subplots(rows=max(len(here), 1), cols=1, shared_xaxes=True, vertical_spacing=0.13)
-    for panel, group in enumerate(here, start=1):
+    drawn = [group for group in GROUPS if (shares["group"] == group).any()]
+    figure = make_subplots(
+        rows=max(len(drawn), 1), cols=1, shared_xaxes=True, vertical_spacing=0.13
+    )
+    for panel, group in enumerate(drawn, start=1):
         part = shares[shares["group"] == group]
         figure.add_trace(
             go.Bar(
@@ -66,9 +68,9 @@ def group_histograms(
         figure.add_vline(
             x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2}, row=panel, col=1
         )
-    style.finish(figure, height=140 * max(len(here), 1) + 60, legend=False)
+    style.finish(figure, height=140 * max(len(drawn), 1) + 60, legend=False)
     figure.update_xaxes(range=[bins.low, bins.high])
-    figure.update_xaxes(title=SCORES[bins.score].axis, row=max(len(here), 1), col=1)
+    figure.update_xaxes(title=SCORES[bins.score].axis, row=max(len(drawn), 1), col=1)
     figure.update_yaxes(range=[0, 1.04 * highest], fixedrange=True, tickformat=".0%", nticks=4)
     figure.update_layout(clickmode="event+select", margin={"t": 26})
     return figure
@@ -84,65 +86,22 @@ def strips(
     depth = -(-len(lines) // columns)
     figure = make_subplots(rows=1, cols=columns, horizontal_spacing=0.12 / columns)
     for column in range(columns):
-        lines_of_column = lines.iloc[column * depth : (column + 1) * depth]
-        row_of = {kind: i for i, kind in enumerate(lines_of_column["kind"])}
-        part = shares[(shares["group"] == group) & shares["kind"].isin(row_of)]
-        rows = [row_of[kind] for kind in part["kind"]]
-        figure.add_trace(
-            go.Scatter(
-                x=[sum(bins.edges(b)) / 2 for b in part["bin"]],
-                y=rows,
-                mode="markers",
-                marker={
-                    "symbol": "square",
-                    "color": COLOURS[group],
-                    "line": {"width": 0},
-                    "size": 2 + 16 * np.sqrt(part["share"]),
-                },
-                selected={"marker": {"opacity": 1}},
-                unselected={"marker": {"opacity": 0.5}},
-                customdata=[
-                    [group, k, int(b), ""] for k, b in zip(part["kind"], part["bin"], strict=True)
-                ],
-                hovertext=[
-                    f"{k}, {bins.edges_text(b)}: {n:,} ({percent(s)})"
-                    for k, b, n, s in zip(
-                        part["kind"], part["bin"], part["n"], part["share"], strict=True
-                    )
-                ],
-                hovertemplate="%{hovertext}<extra></extra>",
-            ),
-            row=1,
-            col=column + 1,
-        )
-        figure.add_trace(
-            go.Scatter(
-                x=lines_of_column["median"],
-                y=list(row_of.values()),
-                mode="markers",
-                hoverinfo="skip",
-                marker={
-                    "symbol": "line-ns",
-                    "size": 15,
-                    "line": {"width": 2.5, "color": style.WRONG},
-                },
-            ),
-            row=1,
-            col=column + 1,
-        )
-        figure.add_vline(
-            x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2}, row=1, col=column + 1
-        )
+        part = lines.iloc[column * depth : (column + 1) * depth]
+        row_of = {kind: i for i, kind in enumerate(part["kind"])}
+        subplot = {"row": 1, "col": column + 1}
+        inside = shares[(shares["group"] == group) & shares["kind"].isin(row_of)]
+        figure.add_trace(_share_squares(inside, row_of, bins, group), **subplot)
+        figure.add_trace(_median_ticks(part["median"]), **subplot)
+        figure.add_vline(x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2}, **subplot)
         figure.update_yaxes(
             range=[depth - 0.4, -0.6],
             tickvals=list(row_of.values()),
             fixedrange=True,
             ticktext=[
                 f"<b>{short(k)}</b>" + (" ••" if two else "")
-                for k, two in zip(lines_of_column["kind"], lines_of_column["bimodal"], strict=True)
+                for k, two in zip(part["kind"], part["bimodal"], strict=True)
             ],
-            row=1,
-            col=column + 1,
+            **subplot,
         )
     style.finish(figure, height=20 * depth + 90, legend=False)
     figure.update_xaxes(
@@ -150,6 +109,50 @@ def strips(
     )
     figure.update_layout(clickmode="event+select", margin={"t": 6})
     return figure
+
+
+def _share_squares(
+    shares: pd.DataFrame, row_of: dict[str, int], bins: Bins, group: str
+) -> go.Scatter:
+    """A square per kind and bin; its area is the share of the kind."""
+    return go.Scatter(
+        x=[sum(bins.edges(b)) / 2 for b in shares["bin"]],
+        y=[row_of[kind] for kind in shares["kind"]],
+        mode="markers",
+        marker={
+            "symbol": "square",
+            "color": COLOURS[group],
+            "line": {"width": 0},
+            "size": 2 + 16 * np.sqrt(shares["share"]),
+        },
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 0.5}},
+        customdata=[
+            [group, k, int(b), ""] for k, b in zip(shares["kind"], shares["bin"], strict=True)
+        ],
+        hovertext=[
+            f"{k}, {bins.edges_text(b)}: {n:,} ({percent(s)})"
+            for k, b, n, s in zip(
+                shares["kind"], shares["bin"], shares["n"], shares["share"], strict=True
+            )
+        ],
+        hovertemplate="%{hovertext}<extra></extra>",
+    )
+
+
+def _median_ticks(medians: pd.Series) -> go.Scatter:
+    """A tick at the median of each line."""
+    return go.Scatter(
+        x=medians,
+        y=list(range(len(medians))),
+        mode="markers",
+        hoverinfo="skip",
+        marker={
+            "symbol": "line-ns",
+            "size": 15,
+            "line": {"width": 2.5, "color": style.WRONG},
+        },
+    )
 
 
 def predicted_dots(
@@ -162,68 +165,68 @@ def predicted_dots(
 ) -> go.Figure:
     """Predicted classes of each kind: kinds across, classes down; area is the share of the kind,
     colour its median score."""
-    figure = go.Figure(
-        go.Scatter(
-            x=calls["kind"],
-            y=calls["predicted"],
-            mode="markers",
-            marker={
-                "symbol": "square",
-                "size": 2 + 19 * np.sqrt(calls["share"]),
-                "color": calls["median"],
-                "cmin": ends[0],
-                "cmax": ends[1],
-                "colorscale": "Cividis",
-                "reversescale": SCORES[score].direction < 0,
-                "line": {"width": 1, "color": style.GUIDE},
-                "colorbar": {
-                    "title": {"text": SCORES[score].title, "side": "right"},
-                    "thickness": 12,
-                    "outlinewidth": 0,
-                },
-            },
-            selected={"marker": {"opacity": 1}},
-            unselected={"marker": {"opacity": 0.5}},
-            customdata=[
-                [group, k, -1, p] for k, p in zip(calls["kind"], calls["predicted"], strict=True)
-            ],
-            hovertext=[
-                f"{k} predicted as {p}: {n:,} ({percent(s)}), median {m:.3g}"
-                for k, p, n, s, m in zip(
-                    calls["kind"],
-                    calls["predicted"],
-                    calls["n"],
-                    calls["share"],
-                    calls["median"],
-                    strict=True,
-                )
-            ],
-            hovertemplate="%{hovertext}<extra></extra>",
-        )
-    )
+    figure = go.Figure(_prediction_squares(calls, score, ends, group))
     style.finish(figure, height=26 * len(classes) + 110, legend=False)
-    figure.update_xaxes(
-        type="category",
-        categoryorder="array",
-        categoryarray=list(order),
-        tickvals=list(order),
-        ticktext=[short(kind) for kind in order],
-        range=[-0.7, len(order) - 0.3],
-        side="top",
-        showgrid=True,
-        gridcolor=style.FAINT,
-    )
+    figure.update_xaxes(**_categories(order), side="top", showgrid=True, gridcolor=style.FAINT)
     figure.update_yaxes(
-        type="category",
-        categoryorder="array",
-        categoryarray=list(classes)[::-1],
-        tickvals=list(classes),
-        ticktext=[short(name) for name in classes],
-        range=[-0.7, len(classes) - 0.3],
-        title="predicted as",
+        **_categories(classes) | {"categoryarray": list(classes)[::-1]}, title="predicted as"
     )
     figure.update_layout(clickmode="event+select", margin={"t": 6})
     return figure
+
+
+def _prediction_squares(
+    calls: pd.DataFrame, score: str, ends: tuple[float, float], group: str
+) -> go.Scatter:
+    return go.Scatter(
+        x=calls["kind"],
+        y=calls["predicted"],
+        mode="markers",
+        marker={
+            "symbol": "square",
+            "size": 2 + 19 * np.sqrt(calls["share"]),
+            "color": calls["median"],
+            "cmin": ends[0],
+            "cmax": ends[1],
+            "colorscale": "Cividis",
+            "reversescale": SCORES[score].direction < 0,
+            "line": {"width": 1, "color": style.GUIDE},
+            "colorbar": {
+                "title": {"text": SCORES[score].title, "side": "right"},
+                "thickness": 12,
+                "outlinewidth": 0,
+            },
+        },
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 0.5}},
+        customdata=[
+            [group, k, -1, p] for k, p in zip(calls["kind"], calls["predicted"], strict=True)
+        ],
+        hovertext=[
+            f"{k} predicted as {p}: {n:,} ({percent(s)}), median {m:.3g}"
+            for k, p, n, s, m in zip(
+                calls["kind"],
+                calls["predicted"],
+                calls["n"],
+                calls["share"],
+                calls["median"],
+                strict=True,
+            )
+        ],
+        hovertemplate="%{hovertext}<extra></extra>",
+    )
+
+
+def _categories(names: Sequence[str]) -> dict[str, object]:
+    """An axis of names in their order, each with its short form."""
+    return {
+        "type": "category",
+        "categoryorder": "array",
+        "categoryarray": list(names),
+        "tickvals": list(names),
+        "ticktext": [short(name) for name in names],
+        "range": [-0.7, len(names) - 0.3],
+    }
 
 
 def one_kind(

@@ -245,8 +245,8 @@ def _two_networks(data: _Data) -> list[PaperFigure]:
 def _other_kinds(data: _Data) -> list[PaperFigure]:
     titles = ("3A", "Kinds of images absent from training"), ("3B", "These kinds one by one")
     groups = ood.groups(data.table)
-    here = [group for group in ood.OTHERS if (groups == group).any()]
-    if not here:
+    drawn = [group for group in ood.OTHERS if (groups == group).any()]
+    if not drawn:
         return [PaperFigure(*t, lacks="the study has no images of other kinds") for t in titles]
     shares = ood.shares(data.table, data.bins)
     of_groups = out_of_distribution.group_histograms(
@@ -262,9 +262,9 @@ def _other_kinds(data: _Data) -> list[PaperFigure]:
             group,
             columns=1,
         )
-        for group in here
+        for group in drawn
     ]
-    counts = ", ".join(f"{_GROUPS[g]} {int((groups == g).sum()):,}" for g in (ood.SAME, *here))
+    counts = ", ".join(f"{_GROUPS[g]} {int((groups == g).sum()):,}" for g in (ood.SAME, *drawn))
     return [
         PaperFigure(
             *titles[0],

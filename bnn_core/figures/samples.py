@@ -48,8 +48,6 @@ def distribution(
     beside: the standard network's softmax, drawn as diamonds.
     """
     listed, classes = listed_classes(average.mean, label), [escape(short(name)) for name in classes]
-    row_of = {int(c): i for i, c in enumerate(listed)}
-    predicted = int(average.mean.argmax())
     if samples is None:
         figure = make_subplots(subplot_titles=("average",))
         last = {"row": 1, "col": 1}
@@ -63,61 +61,17 @@ def distribution(
         )
         _add_swarms(figure, np.asarray(samples, dtype=np.float64), listed, classes)
         last = {"row": 1, "col": 2}
-    words = {"y": np.arange(len(listed)), "customdata": [classes[c] for c in listed]}
-    figure.add_trace(
-        go.Bar(
-            x=average.mean[listed],
-            orientation="h",
-            width=0.62,
-            name=average.name,
-            **words,
-            marker={"color": average.colour},
-            hovertemplate="%{customdata}: %{x:.4f}",
-        ),
-        **last,
-    )
+    names = [classes[c] for c in listed]
+    figure.add_trace(_average_bars(average, listed, names), **last)
     if beside is not None:
-        figure.add_trace(
-            go.Scatter(
-                x=beside.mean[listed],
-                mode="markers",
-                name=beside.name,
-                cliponaxis=False,
-                **words,
-                marker={
-                    "color": beside.colour,
-                    "symbol": "diamond",
-                    "size": 10,
-                    "line": {"color": "white", "width": 1},
-                },
-                hovertemplate="%{customdata}: %{x:.4f}",
-            ),
-            **last,
-        )
-    if label is not None:
-        figure.add_hrect(
-            y0=row_of[label] - 0.5,
-            y1=row_of[label] + 0.5,
-            line_width=0,
-            fillcolor=style.FAINT,
-            layer="below",
-        )
-    wrong = label is not None and predicted != label
-    figure.add_annotation(
-        x=1,
-        y=row_of[predicted],
-        xref=f"x{'' if samples is None else 2} domain",
-        yref="y",
-        xanchor="left",
-        showarrow=False,
-        font={"color": style.WRONG} if wrong else None,
-        text="predicted" if label is None else "<b>✕ wrong</b>" if wrong else "✓ right",
+        figure.add_trace(_diamonds(beside, listed, names), **last)
+    _mark_verdict(
+        figure, listed, int(average.mean.argmax()), label, "x" if samples is None else "x2"
     )
-    names = [classes[c] + (" (label)" if c == label else "") for c in listed]
     style.finish(figure, height=170 + 34 * len(listed))
     figure.update_yaxes(
         tickvals=np.arange(len(listed)),
-        ticktext=names,
+        ticktext=[classes[c] + (" (label)" if c == label else "") for c in listed],
         showgrid=False,
         ticks="",
         range=[len(listed) - 0.4, -0.6],
@@ -131,6 +85,63 @@ def distribution(
         legend={"y": -1.9 / len(listed), "yanchor": "top"},
     )
     return figure
+
+
+def _average_bars(average: Average, listed: np.ndarray, names: list[str]) -> go.Bar:
+    return go.Bar(
+        x=average.mean[listed],
+        y=np.arange(len(listed)),
+        customdata=names,
+        orientation="h",
+        width=0.62,
+        name=average.name,
+        marker={"color": average.colour},
+        hovertemplate="%{customdata}: %{x:.4f}",
+    )
+
+
+def _diamonds(average: Average, listed: np.ndarray, names: list[str]) -> go.Scatter:
+    return go.Scatter(
+        x=average.mean[listed],
+        y=np.arange(len(listed)),
+        customdata=names,
+        mode="markers",
+        name=average.name,
+        cliponaxis=False,
+        marker={
+            "color": average.colour,
+            "symbol": "diamond",
+            "size": 10,
+            "line": {"color": "white", "width": 1},
+        },
+        hovertemplate="%{customdata}: %{x:.4f}",
+    )
+
+
+def _mark_verdict(
+    figure: go.Figure, listed: np.ndarray, predicted: int, label: int | None, axis: str
+) -> None:
+    """A band behind the label's row, and right or wrong beside the prediction's. axis: of the average."""
+    row_of = {int(c): i for i, c in enumerate(listed)}
+    if label is not None:
+        figure.add_hrect(
+            y0=row_of[label] - 0.5,
+            y1=row_of[label] + 0.5,
+            line_width=0,
+            fillcolor=style.FAINT,
+            layer="below",
+        )
+    wrong = label is not None and predicted != label
+    figure.add_annotation(
+        x=1,
+        y=row_of[predicted],
+        xref=f"{axis} domain",
+        yref="y",
+        xanchor="left",
+        showarrow=False,
+        font={"color": style.WRONG} if wrong else None,
+        text="predicted" if label is None else "<b>✕ wrong</b>" if wrong else "✓ right",
+    )
 
 
 def _add_swarms(
@@ -206,69 +217,16 @@ def strip(
         )
     )
     for name, colour in zip(meaning, colours, strict=True):
-        figure.add_trace(
-            go.Scatter(
-                x=[None],
-                y=[None],
-                mode="markers",
-                name=name,
-                marker={"symbol": "square", "size": 11, "color": colour},
-            )
-        )
-    wrong = (labels >= 0) & (averaged != labels)
+        figure.add_trace(_legend_square(name, colour))
     text = [
         _votes_text(*one, classes=classes)
         for one in zip(names, labels, averaged, predicted, strict=True)
     ]
-    # A heatmap gets no clicks, so each column is covered by an invisible bar.
-    figure.add_trace(
-        go.Bar(
-            x=np.arange(images),
-            y=np.full(images, networks),
-            base=0.5,
-            width=1,
-            showlegend=False,
-            marker={"color": "rgba(0,0,0,0)", "line": {"width": 0}},
-            customdata=rows,
-            text=text,
-            textposition="none",
-            hovertemplate="%{text}<extra></extra>",
-            unselected={"marker": {"opacity": 1}},
-        )
-    )
-    figure.add_trace(
-        go.Scatter(
-            x=np.flatnonzero(wrong),
-            y=np.full(wrong.sum(), -networks * 0.035),
-            mode="markers",
-            marker={"symbol": "x", "color": style.WRONG, "size": 7},
-            customdata=rows[wrong],
-            name="average is wrong",
-            text=[t for t, w in zip(text, wrong, strict=True) if w],
-            hovertemplate="%{text}<extra></extra>",
-            unselected={"marker": {"opacity": 1}},
-        )
-    )
-    here = np.flatnonzero(rows == current) if current is not None else []
-    for column in here:
-        figure.add_shape(
-            type="rect",
-            x0=column - 0.5,
-            x1=column + 0.5,
-            y0=0.5,
-            y1=networks + 0.5,
-            line={"color": style.BAYESIAN, "width": 2},
-        )
-        near = 0.06 * images  # near an end a centred text would be cut off
-        anchor = "left" if column < near else "right" if column > images - near else "center"
-        figure.add_annotation(
-            x=int(column),
-            y=networks + 0.5,
-            text="this image",
-            showarrow=False,
-            yanchor="bottom",
-            xanchor=anchor,
-        )
+    figure.add_trace(_clickable_columns(rows, text, networks))
+    figure.add_trace(_wrong_marks((labels >= 0) & (averaged != labels), rows, text, networks))
+    if current is not None:
+        for column in np.flatnonzero(rows == current):
+            _outline(figure, int(column), images, networks)
     style.finish(figure, height=400)
     figure.update_xaxes(
         title=f"{images:,} images", showticklabels=False, ticks="", range=[-0.5, images - 0.5]
@@ -278,6 +236,71 @@ def strip(
     )
     figure.update_layout(hovermode="closest", legend={"itemclick": False, "itemdoubleclick": False})
     return figure
+
+
+def _legend_square(name: str, colour: str) -> go.Scatter:
+    """A trace without marks, for the legend of a heatmap."""
+    return go.Scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        name=name,
+        marker={"symbol": "square", "size": 11, "color": colour},
+    )
+
+
+def _clickable_columns(rows: np.ndarray, text: list[str], networks: int) -> go.Bar:
+    """An invisible bar over each column: a heatmap gets no clicks."""
+    return go.Bar(
+        x=np.arange(len(rows)),
+        y=np.full(len(rows), networks),
+        base=0.5,
+        width=1,
+        showlegend=False,
+        marker={"color": "rgba(0,0,0,0)", "line": {"width": 0}},
+        customdata=rows,
+        text=text,
+        textposition="none",
+        hovertemplate="%{text}<extra></extra>",
+        unselected={"marker": {"opacity": 1}},
+    )
+
+
+def _wrong_marks(wrong: np.ndarray, rows: np.ndarray, text: list[str], networks: int) -> go.Scatter:
+    """A cross below each column whose average is wrong."""
+    return go.Scatter(
+        x=np.flatnonzero(wrong),
+        y=np.full(wrong.sum(), -networks * 0.035),
+        mode="markers",
+        marker={"symbol": "x", "color": style.WRONG, "size": 7},
+        customdata=rows[wrong],
+        name="average is wrong",
+        text=[t for t, w in zip(text, wrong, strict=True) if w],
+        hovertemplate="%{text}<extra></extra>",
+        unselected={"marker": {"opacity": 1}},
+    )
+
+
+def _outline(figure: go.Figure, column: int, images: int, networks: int) -> None:
+    """A frame around one column, with "this image" above it."""
+    figure.add_shape(
+        type="rect",
+        x0=column - 0.5,
+        x1=column + 0.5,
+        y0=0.5,
+        y1=networks + 0.5,
+        line={"color": style.BAYESIAN, "width": 2},
+    )
+    near = 0.06 * images  # near an end a centred text would be cut off
+    anchor = "left" if column < near else "right" if column > images - near else "center"
+    figure.add_annotation(
+        x=column,
+        y=networks + 0.5,
+        text="this image",
+        showarrow=False,
+        yanchor="bottom",
+        xanchor=anchor,
+    )
 
 
 def _strip_colours(

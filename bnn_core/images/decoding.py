@@ -163,7 +163,7 @@ def _one_plane(image: np.ndarray, path: str | Path) -> np.ndarray:
         if len(used) == 1:
             return used[0][None]
     raise InputError(
-        f"{path} has {len(image)} channels, one expected where every channel has its own path "
+        f"{path} has {len(image)} channels and must have one, because every channel has its own path "
         "column; give a single path column for files of several channels"
     )
 

@@ -64,7 +64,9 @@ def read_corruptions(text: str, channels: int) -> list[str]:
     kinds = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     unknown = [name for name in kinds if name not in CORRUPTIONS]
     if unknown or not kinds:
-        raise InputError(f"--corrupt {text}: {', '.join(CORRUPTIONS)} expected, comma-separated")
+        raise InputError(
+            f"--corrupt {text} names unknown kinds; choose from {', '.join(CORRUPTIONS)}, comma-separated"
+        )
     if "wrong-channel" in kinds and channels < 2:
         raise InputError(
             "--corrupt wrong-channel needs images of at least two channels; these have one"

@@ -58,7 +58,7 @@ def _stretched(
 
 def _unfit(path: str | Path, name: str, low: float, high: float) -> InputError:
     return InputError(
-        f"{path} stores {name} numbers from {low:g} to {high:g}; whole numbers from 0 to 65,535 or "
-        "fractions from 0 to 1 expected. Give the range of the whole set with --intensities "
+        f"{path} stores {name} numbers from {low:g} to {high:g}, neither whole numbers from 0 to "
+        "65,535 nor fractions from 0 to 1. Give the range of the whole set with --intensities "
         f"LOW,HIGH, such as {low:g},{high:g}"
     )

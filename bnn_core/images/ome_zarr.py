@@ -66,12 +66,12 @@ def read_ome_zarr(path: Path, plane: str = "", time: str = "") -> np.ndarray:
     """An image at full resolution, (C, H, W) as stored.
 
     plane: "max" for the brightest value over the planes, a number from 1, or "" where there is one;
-    time likewise, without "max". Raises InputError for a stack of which nothing was chosen.
+    time likewise, without "max". Raises InputError for a stack without a choice.
     """
     array, axes = _array(path)
     sizes = dict(zip(axes, array.shape, strict=True))
     if sizes["y"] * sizes["x"] * sizes.get("c", 1) > MOST_PIXELS:
-        raise InputError(f"{path} has {sizes['x']} x {sizes['y']} pixels: cut it in fields")
+        raise InputError(f"{path} has {sizes['x']} x {sizes['y']} pixels: cut it into fields")
     if not array.nchunks_initialized:
         raise InputError(f"{path} has no pixels: all its chunks are missing; copy it again")
     chosen = {"z": _chosen(path, "plane", plane, sizes.get("z", 1))}
@@ -135,7 +135,9 @@ def _full_resolution(path: Path, about: Mapping[str, Any]) -> tuple[str, str]:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is no image of an OME-Zarr: it has no 'multiscales'") from error
     if not set("yx") <= set(axes) <= set(_AXES) or len(set(axes)) < len(axes):
-        raise InputError(f"{path} has the axes {axes}; t, c, z, y and x expected")
+        raise InputError(
+            f"{path} has the axes {axes}; only images with the axes t, c, z, y and x can be read"
+        )
     return name, axes
 
 

@@ -56,7 +56,7 @@ def channel_colours(channels: Sequence[str], palette: str = "set") -> list[str]:
     Raises InputError for another palette.
     """
     if palette not in PALETTES:
-        raise InputError(f"colours '{palette}' are unknown: {' or '.join(PALETTES)} expected")
+        raise InputError(f"colours '{palette}' are unknown; choose {' or '.join(PALETTES)}")
     if len(channels) == 1:
         return [GREY]
     if palette == "colour-blind" and len(channels) == 2:
@@ -108,7 +108,9 @@ def render(
     if not shown or not all(0 <= c < channels for c in shown):
         raise InputError(f"channels {shown} requested; the image has channels 0 to {channels - 1}")
     if image_format not in PICTURE_FORMATS:
-        raise InputError(f"image format '{image_format}': {' or '.join(PICTURE_FORMATS)} expected")
+        raise InputError(
+            f"image format '{image_format}' is unknown; choose {' or '.join(PICTURE_FORMATS)}"
+        )
     limits = image_limits(image) if limits is None else np.asarray(limits, dtype=np.float64)
     top, bottom, left, right = _crop_box(crop, height, width)
     part = stretch(image[shown, top:bottom, left:right], limits[shown])
@@ -141,8 +143,8 @@ def _crop_box(
     left, top, right, bottom = crop or (0.0, 0.0, 1.0, 1.0)
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         raise InputError(
-            f"crop {crop}: left, top, right, bottom between 0 and 1 expected, left "
-            "before right and top above bottom"
+            f"crop {crop} is no part of an image; give left, top, right, bottom from 0 to 1, left before "
+            "right and top above bottom"
         )
     first_row = min(int(top * height), height - 1)
     first_column = min(int(left * width), width - 1)
@@ -156,7 +158,7 @@ def _crop_box(
 
 def _resize(unit: np.ndarray, long_side: int) -> np.ndarray:
     if not 1 <= long_side <= 8192:
-        raise InputError(f"a picture of {long_side} pixels was requested; 1 to 8192 expected")
+        raise InputError(f"a picture of {long_side} pixels was requested; choose 1 to 8192 pixels")
     height, width = unit.shape[1:]
     scale = long_side / max(height, width)
     if scale >= 2:
@@ -167,6 +169,6 @@ def _resize(unit: np.ndarray, long_side: int) -> np.ndarray:
 
 def _rgb(colour: str) -> tuple[float, float, float]:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
-        raise InputError(f"colour '{colour}' is not a colour: #rrggbb expected, such as #00ff00")
+        raise InputError(f"'{colour}' is no colour; give #rrggbb, such as #00ff00")
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,10 +108,12 @@ def _part_of_set(
     tif: tifffile.TiffFile, path: str | Path
 ) -> tuple[tifffile.TiffPageSeries, list, str, list[str]]:
     """One file of an OME set: the rest of the set is in other files, each with a separate row."""
-    here = [s for s in tif.series if any(page is not None for page in s.pages)]
-    if len(here) != 1:
-        raise InputError(f"{path} holds planes of {len(here)} images: save each as a separate file")
-    (series,) = here
+    with_planes = [s for s in tif.series if any(page is not None for page in s.pages)]
+    if len(with_planes) != 1:
+        raise InputError(
+            f"{path} holds planes of {len(with_planes)} images: save each as a separate file"
+        )
+    (series,) = with_planes
     present = [i for i, page in enumerate(series.pages) if page is not None]
     lead = series.shape[: len(series.shape) - series.keyframe.ndim]
     index = np.array(np.unravel_index(present, lead or (1,)))
@@ -120,7 +123,7 @@ def _part_of_set(
     if any(axis not in _CHANNEL_AXES for axis in varying):
         kind = _AXES.get(varying[0], f"planes along the axis {varying[0]}")
         raise InputError(
-            f"{path} has {len(present)} {kind}: one plane per channel expected; project or split "
+            f"{path} has {len(present)} {kind} and must have one plane per channel; project or split "
             "it first"
         )
     pages = [series.pages[i] for i in present]
@@ -133,7 +136,7 @@ def _channels_first(image: np.ndarray, axes: str, path: str | Path) -> tuple[np.
         if size > 1 and axis not in f"YX{_CHANNEL_AXES}{_UNKNOWN_AXES}":
             kind = _AXES.get(axis, f"planes along the axis {axis}")
             raise InputError(
-                f"{path} has {size} {kind}: one plane per channel expected; project or split it "
+                f"{path} has {size} {kind} and must have one plane per channel; project or split it "
                 "first"
             )
     keep = [i for i, axis in enumerate(axes) if axis in "YX" or image.shape[i] > 1]
@@ -141,8 +144,8 @@ def _channels_first(image: np.ndarray, axes: str, path: str | Path) -> tuple[np.
     axes = "".join(axes[i] for i in keep)
     if sorted(axes)[-2:] != ["X", "Y"] or len(axes) > 3:
         raise InputError(
-            f"{path} has the axes {axes} {image.shape}: height, width and one axis of channels "
-            "expected"
+            f"{path} has the axes {axes} {image.shape} and must have height, width and one axis of "
+            "channels"
         )
     if len(axes) == 2:
         image, axes = image[None], "C" + axes
@@ -191,6 +194,8 @@ def _as_light(image: np.ndarray, page: tifffile.TiffPage, path: str | Path) -> n
 
 def _demand_complete_page(page: tifffile.TiffPage | tifffile.TiffFrame, size: int) -> None:
     """tifffile fills strips that the file lacks with zeros; such an image is not to be trusted."""
+    if math.prod(page.keyframe.chunked) > len(page.dataoffsets):
+        raise ValueError("pixels are missing")
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         if offset == 0 or count == 0 or offset + count > size:
             raise ValueError("pixels are missing")

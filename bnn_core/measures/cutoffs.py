@@ -109,7 +109,7 @@ def needed_cutoff(
     """
     score, correct = checked(score, correct)
     if not 0 < target <= 1:
-        raise ValueError(f"a target accuracy in (0, 1] expected, not {target}")
+        raise ValueError(f"target accuracy {target} is not in (0, 1]")
     groups = None if groups is None else group_codes(groups)[0]
     cutoff = _chosen(score, correct, target, groups, allowed)
     kept = np.zeros(len(score), bool) if cutoff is None else score >= cutoff

@@ -112,7 +112,7 @@ def aggregate_by_rules(
     """Rule -> `aggregate`; what the rules share is computed once."""
     unknown = [rule for rule in rules if rule not in RULES]
     if unknown:
-        raise ValueError(f"unknown rule {unknown[0]!r}; one of {RULES} expected")
+        raise ValueError(f"rule {unknown[0]!r} is not one of {RULES}")
     classes = list(classes)
     keys = list(LEVEL_COLUMNS[level])
     table = table[unit_columns(table, level, classes)]
@@ -212,9 +212,9 @@ def _by_appearance(codes: np.ndarray) -> np.ndarray:
         return pd.factorize(codes)[0]
     first = np.full(most + 1, n)
     first[codes[::-1]] = np.arange(n)[::-1]  # the last assignment remains
-    there = np.flatnonzero(first < n)
+    occurring = np.flatnonzero(first < n)
     number = np.empty(most + 1, np.int64)
-    number[there[np.argsort(first[there])]] = np.arange(len(there))
+    number[occurring[np.argsort(first[occurring])]] = np.arange(len(occurring))
     return number[codes]
 
 

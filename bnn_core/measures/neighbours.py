@@ -35,7 +35,7 @@ def candidates(
     elif kind == ANOTHER_LABEL:
         keep &= ~same & images["label"].notna().to_numpy()
     elif kind != ANY_LABEL:
-        raise ValueError(f"kind {kind!r}: one of {NEIGHBOUR_KINDS} expected")
+        raise ValueError(f"kind {kind!r} is not one of {NEIGHBOUR_KINDS}")
     return np.flatnonzero(keep)
 
 

@@ -5,7 +5,7 @@ limit, which held-out images of that class set, so the promise holds for each cl
 (Mondrian; Vovk et al. 2005; Sadinle et al. 2019). The held-out predictions of the folds calibrate it.
 
 Images of one compound are alike, so what counts is a new compound: every compound has the same
-weight, and one more, of which nothing is known, is counted as outside (Lee, Barber & Willett 2023,
+weight, and one more, about which nothing is known, is counted as outside (Lee, Barber & Willett 2023,
 "Distribution-free inference with hierarchical data"). An image is never judged by its own compound.
 A class of few compounds cannot show the chance; all such classes share one limit, and the promise
 is one about their mean. The predicted class is always in the set.
@@ -66,7 +66,7 @@ def prediction_sets(
     Raises ValueError for a level outside (0, 1).
     """
     if not 0 < level < 1:
-        raise ValueError(f"a chance in (0, 1) expected, not {level}")
+        raise ValueError(f"chance {level} is not in (0, 1)")
     p = np.asarray(p, dtype=np.float64)
     n, classes = p.shape
     if groups is None:
@@ -158,7 +158,7 @@ def _of_groups(
 
     How much of the one unknown group counts as outside, its share, lies between 0 (images of a
     group differ as much as any) and 1 (they are all the same): the least of SHARES with which the
-    groups left out one by one are in as often as they shall be.
+    groups left out one by one are in as often as they should be.
     """
     n, total = len(p), len(sizes)
     order = np.argsort(p)

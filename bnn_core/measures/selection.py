@@ -73,8 +73,8 @@ def in_polygon(
     corners_x, corners_y = np.asarray(corners_x, float), np.asarray(corners_y, float)
     if len(corners_x) != len(corners_y) or len(corners_x) < 3:
         raise ValueError(
-            f"a polygon has {len(corners_x)} x and {len(corners_y)} y coordinates; at least three "
-            "corners expected"
+            f"a polygon has {len(corners_x)} x and {len(corners_y)} y coordinates; it needs at "
+            "least three of each"
         )
     inside = np.zeros(len(x), dtype=bool)
     near = np.flatnonzero(

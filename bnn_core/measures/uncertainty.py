@@ -190,8 +190,8 @@ def _checked(samples: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     samples = np.asarray(samples)
     if samples.ndim != 3 or samples.shape[2] != len(classes) or not len(samples):
         raise InputError(
-            f"samples have the shape {samples.shape}; (networks, images, {len(classes)} classes) "
-            "expected"
+            f"samples have the shape {samples.shape} and must be (networks, images, {len(classes)} "
+            "classes)"
         )
     sums = samples.sum(axis=2, dtype=np.float64)
     bad = ~(np.abs(sums - 1) < _SUM_TOLERANCE) | (samples < 0).any(axis=2)

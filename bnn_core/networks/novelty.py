@@ -37,7 +37,7 @@ class TrainingImages(NamedTuple):
     """The training images in the last hidden layer of D features.
 
     cloud: of the features. normalised, neighbours: the cloud and the features (M, D) float16 of
-    length 1; None of networks that were trained before there were these.
+    length 1; None for networks of older versions.
     """
 
     cloud: TrainingCloud
@@ -79,7 +79,7 @@ def save_training_images(folder: Path, kept: TrainingImages) -> None:
 
 
 def read_training_images(folder: Path) -> TrainingImages | None:
-    """Those of a trained network; None of networks that were trained before any were kept.
+    """Those of a trained network; None for networks of older versions, which kept none.
 
     Raises InputError where the file is damaged.
     """

@@ -81,13 +81,13 @@ class SavedConfig(Settings):
 
 def config_of(saved: Settings) -> TrainConfig:
     """The settings as a `TrainConfig`. Raises InputError where they do not go together, or one is of
-    another kind (a text where a number is expected)."""
+    another kind (a text in place of a number)."""
     known = {f.name: saved[f.name] for f in fields(TrainConfig) if f.name in saved}
     for f in fields(TrainConfig):
         kinds = (int, float) if isinstance(f.default, float) else (type(f.default),)
         if f.name in known and type(known[f.name]) not in kinds:
             raise InputError(
-                f"{CONFIG}: {f.name} is {known[f.name]!r}, a {kinds[-1].__name__} expected; {RESTORE}"
+                f"{CONFIG}: {f.name} is {known[f.name]!r} and must be of type {kinds[-1].__name__}; {RESTORE}"
             )
     return TrainConfig(**known)
 

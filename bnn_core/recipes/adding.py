@@ -239,7 +239,7 @@ def added_roles(study: Study, labels: pd.Series, role: str | None = None) -> np.
     """Role of each added image: as asked, else by what its label is to the study."""
     if role is not None:
         if role not in ROLES[1:]:
-            raise InputError(f"--role {role}: one of {', '.join(ROLES[1:])} expected")
+            raise InputError(f"--role {role} is unknown; choose one of {', '.join(ROLES[1:])}")
         return role
     known = labels.isin(study.classes)
     return np.where(labels.isna(), "unlabelled", np.where(known, "shifted", "new"))

@@ -10,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from bnn_core.base.files import atomic_path
-from bnn_core.base.reading import read_array, read_arrays, read_parquet
+from bnn_core.base.reading import demand_array, read_array, read_arrays, read_parquet
 from bnn_core.base.scores import NOVELTY
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import network_input, saved_config
@@ -105,8 +105,10 @@ def block_rows(making: Path, block: Block) -> pd.DataFrame:
 
 def block_thumbnails(making: Path, block: Block) -> list[bytes | None]:
     """The thumbnails that a block's look left."""
-    arrays = read_arrays(block_file(making, "thumbnails", block), START_AGAIN)
-    packed, ends = arrays["packed"].tobytes(), np.cumsum(arrays["lengths"])
+    path = block_file(making, "thumbnails", block)
+    arrays = read_arrays(path, START_AGAIN)
+    packed = demand_array(path, arrays, "packed", 1, "u", START_AGAIN).tobytes()
+    ends = np.cumsum(demand_array(path, arrays, "lengths", 1, "iu", START_AGAIN))
     starts = np.concatenate([[0], ends[:-1]]).astype(int) if len(ends) else ends
     return [packed[a:b] or None for a, b in zip(starts, ends, strict=True)]
 
@@ -236,7 +238,8 @@ def block_mean(
         arrays = read_arrays(path, START_AGAIN)
         if key not in arrays:
             return None
-        rows, values = arrays["rows"], arrays[key]
+        rows = demand_array(path, arrays, "rows", 1, "iu", START_AGAIN)
+        values = demand_array(path, arrays, key, arrays[key].ndim, "f", START_AGAIN)
         if total is None:
             total = np.zeros((n, *values.shape[1:]))
         total[rows] += values

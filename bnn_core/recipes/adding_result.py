@@ -132,16 +132,16 @@ def _write_samples(
     rows: int,
 ) -> list[Moments]:
     """Write the samples of a method, those of the blocks below the study's; the blocks' moments."""
-    own, moments = study.samples(method), []
+    known_samples, moments = study.samples(method), []
 
     def samples_of_blocks() -> Iterator[np.ndarray]:
         for block in blocks:
-            samples, of_block = block_samples(making, block, method, sets, own.shape[1:])
+            samples, of_block = block_samples(making, block, method, sets, known_samples.shape[1:])
             moments.append(of_block)
             yield samples
 
     (making / "samples").mkdir(exist_ok=True)
-    _write_array(making / "samples" / f"{method}.npy", own, samples_of_blocks(), rows)
+    _write_array(making / "samples" / f"{method}.npy", known_samples, samples_of_blocks(), rows)
     return moments
 
 

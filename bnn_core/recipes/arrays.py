@@ -98,8 +98,8 @@ def _as_pixels(images: np.ndarray) -> np.ndarray:
         images = images[:, None]
     if images.ndim != 4 or 0 in images.shape:
         raise InputError(
-            f"images have the shape {images.shape}; (images, height, width) or (images, channels, "
-            "height, width) expected"
+            f"images have the shape {images.shape} and must be (images, height, width) or (images, "
+            "channels, height, width)"
         )
     if images.shape[3] <= 4 < images.shape[1]:
         raise InputError(

@@ -108,97 +108,118 @@ def make_digit_study(
 
     `pool` networks on the first `pool_images` test images make figure 6 (0: leave it out).
     """
-    configs, sample_seed = choice.configs, choice.sample_seed
     settings = dict(settings or {}) | {
         "num_samples": choice.num_samples,
-        "sample_seed": sample_seed,
+        "sample_seed": choice.sample_seed,
         "pool": pool,
         "pool_images": pool_images,
-        "configs": {m: settings_of(c) for m, c in configs.items()},
+        "configs": {m: settings_of(c) for m, c in choice.configs.items()},
     }
-    order = training_order(configs)
-    for method, config in configs.items():
+    _demand_trainable(choice)
+    with making_of(out, settings, force=force, restart=restart) as making:
+        _run_methods(making / "folds" / "0", source, choice)
+        if pool and "vi" in choice.configs:
+            _write_sample_sizes(making, source.test, pool, pool_images, choice)
+        return _finish(making, source, choice, settings)
+
+
+def _demand_trainable(choice: MethodChoice) -> None:
+    training_order(choice.configs)
+    for method, config in choice.configs.items():
         if config.calibrate != "none":
             raise InputError(
                 f"--calibrate {method}={config.calibrate} needs several folds and this study has one "
                 "fixed split; leave it out, or add temperature to --methods"
             )
-    with making_of(out, settings, force=force, restart=restart) as making:
-        training = TrainingSet(source.train.images, source.train.targets, len(source.classes))
-        test, rows = source.test, np.arange(len(source.test.images))
-        for method in order:
-            run_method(
-                making / "folds" / "0" / method,
-                configs[method],
-                training,
-                test.images,
-                rows,
-                num_samples=choice.num_samples,
-                sample_seed=sample_seed,
-                device=choice.device,
-            )
-        results = {method: read_result(making / "folds" / "0" / method) for method in configs}
-        names = np.asarray(source.classes, dtype=object)
-        images = pd.DataFrame(
-            {
-                "image_id": [f"{source.prefix}-{row:05d}" for row in rows],
-                "label": names[test.targets],
-                "role": "scored",
-                "fold": 0,
-                "path": None,
-                "content_hash": content_hashes(test.images),
-            }
+
+
+def _run_methods(fold: Path, source: DigitStudy, choice: MethodChoice) -> None:
+    """Train every method in its folder of `fold` and predict the test images."""
+    training = TrainingSet(source.train.images, source.train.targets, len(source.classes))
+    for method in training_order(choice.configs):
+        run_method(
+            fold / method,
+            choice.configs[method],
+            training,
+            source.test.images,
+            np.arange(len(source.test.images)),
+            num_samples=choice.num_samples,
+            sample_seed=choice.sample_seed,
+            device=choice.device,
         )
-        if pool and "vi" in configs and not (making / "sample_size.parquet").is_file():
-            subset = slice(0, min(pool_images, len(rows)))
-            write_table(
-                making / "sample_size.parquet",
-                accuracy_by_samples(
-                    _pool_samples(
-                        making / "folds" / "0" / "vi",
-                        test.images[subset],
-                        pool,
-                        sample_seed + 1,
-                        choice.device,
-                    ),
-                    test.targets[subset],
-                ),
+
+
+def _write_sample_sizes(
+    making: Path, test: LabelledImages, pool: int, pool_images: int, choice: MethodChoice
+) -> None:
+    """The numbers of figure 6, from `pool` networks on the first images; kept where it is there."""
+    path = making / "sample_size.parquet"
+    if path.is_file():
+        return
+    subset = slice(0, min(pool_images, len(test.images)))
+    samples = _pool_samples(
+        making / "folds" / "0" / "vi",
+        test.images[subset],
+        pool,
+        choice.sample_seed + 1,
+        choice.device,
+    )
+    write_table(path, accuracy_by_samples(samples, test.targets[subset]))
+
+
+def _finish(
+    making: Path, source: DigitStudy, choice: MethodChoice, settings: Mapping[str, object]
+) -> Path:
+    """Write the study of trained methods; returns its folder."""
+    fold, configs = making / "folds" / "0", choice.configs
+    results = {method: read_result(fold / method) for method in configs}
+    images = _image_rows(source)
+    labels = images["label"].to_numpy()
+    main = reading_method(results)
+    samples = {m: r.samples for m, r in results.items() if r.samples is not None}
+    return finish_study(
+        making,
+        title=source.title,
+        kind=source.kind,
+        classes=source.classes,
+        images=images,
+        summaries={
+            m: with_unlikeness(
+                summarise(r.moments, source.classes, labels, r.novelty, r.used),
+                np.ones(len(images), bool),
             )
-        main = reading_method(results)
-        samples = {m: r.samples for m, r in results.items() if r.samples is not None}
-        return finish_study(
-            making,
-            title=source.title,
-            kind=source.kind,
-            classes=source.classes,
-            images=images,
-            summaries={
-                m: with_unlikeness(
-                    summarise(
-                        r.moments, source.classes, images["label"].to_numpy(), r.novelty, r.used
-                    ),
-                    np.ones(len(images), bool),
-                )
-                for m, r in results.items()
+            for m, r in results.items()
+        },
+        samples=samples,
+        embedding=results[main].embedding,
+        thumbnails=(lossless_thumbnail(image[0]) for image in source.test.images),
+        methods={m: method_record(m, configs[m], [fold / m], samples[m].shape[1]) for m in results},
+        settings=settings,
+        extra={
+            "synthetic": source.synthetic,
+            "notes": list(source.notes),
+            "embedding_of": main,
+            "seeds": {
+                "training": {m: c.seed for m, c in configs.items()},
+                "samples": choice.sample_seed,
             },
-            samples=samples,
-            embedding=results[main].embedding,
-            thumbnails=(lossless_thumbnail(image[0]) for image in test.images),
-            methods={
-                m: method_record(m, configs[m], [making / "folds" / "0" / m], samples[m].shape[1])
-                for m in results
-            },
-            settings=settings,
-            extra={
-                "synthetic": source.synthetic,
-                "notes": list(source.notes),
-                "embedding_of": main,
-                "seeds": {
-                    "training": {m: c.seed for m, c in configs.items()},
-                    "samples": sample_seed,
-                },
-            },
-        )
+        },
+    )
+
+
+def _image_rows(source: DigitStudy) -> pd.DataFrame:
+    """One row per test image, as in images.parquet."""
+    names = np.asarray(source.classes, dtype=object)
+    return pd.DataFrame(
+        {
+            "image_id": [f"{source.prefix}-{row:05d}" for row in range(len(source.test.images))],
+            "label": names[source.test.targets],
+            "role": "scored",
+            "fold": 0,
+            "path": None,
+            "content_hash": content_hashes(source.test.images),
+        }
+    )
 
 
 def drawn_digits(

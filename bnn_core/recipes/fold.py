@@ -300,9 +300,9 @@ def join_samples(
             gives = t % counts[rows] == seen[rows]
             out[rows[gives], t] = samples[gives, t]
         seen[rows] += 1
-        here = np.isin(rows, averaged)
-        own = rows[here]
-        means[np.searchsorted(averaged, own)] += samples[here] / counts[own, None, None]
+        is_shared = np.isin(rows, averaged)
+        shared = rows[is_shared]
+        means[np.searchsorted(averaged, shared)] += samples[is_shared] / counts[shared, None, None]
     out[averaged] = means
     arrays = [np.array(array, np.float64) for array in vars(moments).values()]
 

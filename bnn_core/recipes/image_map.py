@@ -55,8 +55,8 @@ def study_map(study: Study) -> np.ndarray:
         positions = read_array(path)
         if positions.shape != (len(study.images), 2):
             raise InputError(
-                f"{path} has the shape {positions.shape}, ({len(study.images)}, 2) expected; "
-                "delete it, and the map is computed again"
+                f"{path} has the shape {positions.shape} and must have ({len(study.images)}, 2); delete "
+                "it, and the map is computed again"
             )
         return np.asarray(positions, np.float32)
     p = _mean_softmax(study.summary(study.reading_method), study.classes)

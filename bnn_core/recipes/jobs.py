@@ -63,7 +63,7 @@ class JobFile(TypedDict):
 class EndedFile(TypedDict):
     """ended.json: one of FINAL."""
 
-    state: Annotated[str, Rule("how a job ends", FINAL.__contains__)]
+    state: Annotated[str, Rule("an end of a job", FINAL.__contains__)]
 
 
 @dataclass(frozen=True)

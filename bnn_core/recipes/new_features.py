@@ -69,8 +69,14 @@ def predict_features(
     """
     known = open_study(path)
     digest = None if features is None else _digest(features)
-    here = any(e["name"] == name and e.get("rows") == digest for e in known.meta.get("added", []))
-    if out is None and (here or features is None) and (not deploy or "deployed" in known.meta):
+    already_added = any(
+        e["name"] == name and e.get("rows") == digest for e in known.meta.get("added", [])
+    )
+    if (
+        out is None
+        and (already_added or features is None)
+        and (not deploy or "deployed" in known.meta)
+    ):
         return known.path
 
     def addition(study: Study) -> Addition:
@@ -84,7 +90,7 @@ def predict_features(
             trained = {"deployed": read_json(about)} if about.is_file() else {}
             return _keys(study, rows, name, digest) | trained
 
-        rows = None if features is None or here else _rows(study, features, name, role)
+        rows = None if features is None or already_added else _rows(study, features, name, role)
         if rows is not None:
             demand_new(study, rows["image_id"])
         return Addition(

@@ -151,13 +151,7 @@ def _train_for_new_plates(making: Path, device: str) -> None:
 
 def _assemble_study(making: Path, device: str, cluster: Cluster | None) -> Path:
     plan, source, folds = read_plan(making)
-    missing = missing_folds(making)
-    if missing:
-        numbers = ", ".join(map(str, missing))
-        raise InputError(
-            f"{making}: {len(missing)} of {len(folds)} folds are missing ({numbers}); "
-            "run them with 'bnn fold' or the same 'bnn study' command again"
-        )
+    _demand_all_folds(making, len(folds))
     images = source.table.drop(columns=STORED, errors="ignore").assign(
         fold=fold_numbers(len(source.table), folds),
         unpredictable=unpredictable_rows(source.table, folds),
@@ -170,46 +164,11 @@ def _assemble_study(making: Path, device: str, cluster: Cluster | None) -> Path:
     if plan.get("deploy"):
         run_once(cluster, _train_for_new_plates, making, cluster.device if cluster else device)
     main = reading_method(results)
-    if not (making / baselines.BASELINES_FILE).is_file() and not _too_many(source):
-        baselines.write_baselines(
-            making,
-            images,
-            source.classes,
-            [(fold.train, fold.predict) for fold in folds],
-            source_statistics(source),
-            "intensities" if source.features is None else "features",
-        )
+    _write_baselines_once(making, images, source, folds)
     source.keep_with_study(making)
-    labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
-    keys = source.study_keys()
     if not plan["keep_weights"]:
-        for name in ("weights.safetensors", novelty.NOVELTY_FILE):
-            for file in making.glob(f"folds/**/{name}"):
-                file.unlink()
-    extra = (
-        plan["extra"]
-        | keys
-        | {
-            "notes": [*plan["extra"].get("notes", []), *keys["notes"], *_warnings(folds, images)],
-            "embedding_of": main,
-            "weights_kept": plan["keep_weights"],
-            "folds": [
-                {
-                    "held_out": list(f.held_out),
-                    "unpredictable": list(f.unpredictable),
-                    "training_images": len(f.train),
-                }
-                for f in folds
-            ],
-            "folds_digest": description(folds),
-            "seeds": {
-                "training": {m: c["seed"] for m, c in plan["configs"].items()},
-                "samples": plan["sample_seed"],
-            },
-        }
-    )
-    if plan.get("deploy"):
-        extra["deployed"] = read_json(making / DEPLOY / ABOUT)
+        _delete_networks(making)
+    labels = images["label"].where(images["role"] == "scored").to_numpy(dtype=object)
     summaries = {m: _summary(r, source.classes, labels, images) for m, r in results.items()}
     write_map(making, images, source.classes, summaries[main], results[main].embedding)
     return finish_study(
@@ -237,8 +196,68 @@ def _assemble_study(making: Path, device: str, cluster: Cluster | None) -> Path:
             for m, r in results.items()
         },
         settings=plan["settings"] | {"leave_batch_out": plan["leave_batch_out"]},
-        extra=extra,
+        extra=_description(making, plan, source, folds, images) | {"embedding_of": main},
     )
+
+
+def _demand_all_folds(making: Path, count: int) -> None:
+    if missing := missing_folds(making):
+        numbers = ", ".join(map(str, missing))
+        raise InputError(
+            f"{making}: {len(missing)} of {count} folds are missing ({numbers}); "
+            "run them with 'bnn fold' or the same 'bnn study' command again"
+        )
+
+
+def _write_baselines_once(
+    making: Path, images: pd.DataFrame, source: PlateSource, folds: Sequence[Fold]
+) -> None:
+    """Baselines of a study, where it has none and they are quick."""
+    if (making / baselines.BASELINES_FILE).is_file() or _too_many(source):
+        return
+    baselines.write_baselines(
+        making,
+        images,
+        source.classes,
+        [(fold.train, fold.predict) for fold in folds],
+        source_statistics(source),
+        "intensities" if source.features is None else "features",
+    )
+
+
+def _delete_networks(making: Path) -> None:
+    for name in ("weights.safetensors", novelty.NOVELTY_FILE):
+        for file in making.glob(f"folds/**/{name}"):
+            file.unlink()
+
+
+def _description(
+    making: Path, plan: Plan, source: PlateSource, folds: Sequence[Fold], images: pd.DataFrame
+) -> dict[str, object]:
+    """Keys of study.json: those of the plan and the images, notes, folds and seeds."""
+    keys = source.study_keys()
+    described = {
+        **plan["extra"],
+        **keys,
+        "notes": [*plan["extra"].get("notes", []), *keys["notes"], *_warnings(folds, images)],
+        "weights_kept": plan["keep_weights"],
+        "folds": [
+            {
+                "held_out": list(f.held_out),
+                "unpredictable": list(f.unpredictable),
+                "training_images": len(f.train),
+            }
+            for f in folds
+        ],
+        "folds_digest": description(folds),
+        "seeds": {
+            "training": {m: c["seed"] for m, c in plan["configs"].items()},
+            "samples": plan["sample_seed"],
+        },
+    }
+    if plan.get("deploy"):
+        described["deployed"] = read_json(making / DEPLOY / ABOUT)
+    return described
 
 
 def _too_many(source: PlateSource) -> bool:

@@ -13,8 +13,8 @@ from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.recipes.plate_study import make_plate_study, prepared_folder
 from bnn_core.recipes.rivals import with_rivals
 
-#: Smaller networks than for real plates, for the pictures are small and so shall the study be. The
-#: channels keep their intensities: the batches of the demo differ little.
+#: Smaller networks than for real plates: the pictures are small, and the study should be small too.
+#: The channels keep their intensities, because the batches of the demo differ little.
 _DRAWN = {"head_width": 256, "augmentation": "dihedral"}
 #: Members of the ensemble: three, to be quick.
 _MEMBERS = 3

@@ -43,13 +43,13 @@ class Cluster:
     def __post_init__(self):
         if not _ADDRESS.fullmatch(self.address):
             raise InputError(
-                f"--ray {self.address}: an address HOST:PORT expected; without one, give --ray as the "
-                "last word of the command"
+                f"--ray {self.address} is no address HOST:PORT; without an address, give --ray as the last "
+                "word of the command"
             )
         if not (0 <= self.gpus <= 1 or (self.gpus > 1 and float(self.gpus).is_integer())):
             raise InputError(
-                f"--ray-gpus {self.gpus:g}: a part of a graphics card such as 0.5, or a whole number "
-                "of them, expected"
+                f"--ray-gpus {self.gpus:g} is neither a part of a graphics card such as 0.5 nor a whole "
+                "number of them"
             )
 
     @property
@@ -103,8 +103,8 @@ def run_once(cluster: Cluster | None, function: Callable[..., None], *arguments:
 def _ray_workers(cluster: Cluster, threads: int, shared: tuple) -> Iterator[Submit]:
     ray = demand_cluster(cluster)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    here = not ray.is_initialized()
-    if here:
+    started_here = not ray.is_initialized()
+    if started_here:
         try:
             ray.init(address=cluster.address or None, log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # of many types
@@ -134,7 +134,7 @@ def _ray_workers(cluster: Cluster, threads: int, shared: tuple) -> Iterator[Subm
     finally:
         for one in parts:  # nothing happens to those that have ended
             ray.cancel(one)
-        if here:
+        if started_here:
             ray.shutdown()
 
 

@@ -12,7 +12,7 @@ from bnn_core.study.description import read_description, stamp_of
 from bnn_core.study.lock import MAKING as MAKING
 from bnn_core.study.lock import settle_all
 
-#: Where studies live unless told otherwise: `cache/` beside app.py.
+#: Where studies are by default: `cache/` beside app.py.
 DEFAULT_ROOT = Path(__file__).parents[2] / "cache"
 
 

@@ -116,9 +116,9 @@ def render_image(
             f"channel '{', '.join(unknown)}' requested; the image has {', '.join(names)}"
         )
     if contrast not in CONTRASTS:
-        raise InputError(f"contrast '{contrast}': {', '.join(CONTRASTS)} expected")
+        raise InputError(f"contrast '{contrast}' is unknown; choose one of {', '.join(CONTRASTS)}")
     if not 1 <= gain <= MOST_GAIN:
-        raise InputError(f"gain {gain:g}: 1 to {MOST_GAIN:g} expected")
+        raise InputError(f"gain {gain:g} is out of range; give 1 to {MOST_GAIN:g}")
     if contrast == "image":
         black, white = image_limits(image).T
     else:

@@ -39,7 +39,7 @@ def demand_columns(path: Path, table: pd.DataFrame, columns: dict[str, str]) -> 
     for name, kind in columns.items():
         if not _is_of(table[name], kind):
             raise InputError(
-                f"{path}: column '{name}' holds {table[name].dtype} values, {kind}s expected; "
+                f"{path}: column '{name}' holds {table[name].dtype} values in place of {kind}s; "
                 f"{RESTORE}"
             )
 
@@ -92,7 +92,7 @@ def demand_shape(path: Path, array: np.ndarray, shape: Sequence[int | None], kin
     if not fits or array.dtype.kind not in kinds:
         wanted = ", ".join("any" if length is None else str(length) for length in shape)
         raise InputError(
-            f"{path} has shape {array.shape} and type {array.dtype}, ({wanted}) expected; {RESTORE}"
+            f"{path} has shape {array.shape} and type {array.dtype} and must be ({wanted}); {RESTORE}"
         )
 
 

@@ -1,6 +1,7 @@
 """Explanations from the dose: it has no effect, or it kills the cells."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,57 +24,17 @@ def inactive_dose(case: Case, strengths: pd.DataFrame | None) -> Explanation:
 
     strengths: `phenotype.treatment_strengths` of this study or of the second opinion's features.
     """
-    key, label = "inactive_dose", case.suspect.label
+    key = "inactive_dose"
     if not case.has("compound", "concentration"):
         return not_checked(
             key, "The study does not name compounds and doses.", ["compound and concentration"]
         )
     doses = sorted(case.rows["concentration"].dropna().unique())
-    ranked = _suspect_strengths(case, doses, strengths)
-    likeness = _like_controls(case)
-    sentences, numbers = [], {}
-    weak = perhaps = False
-    if len(ranked):
-        n = len(strengths)
-        limit = max(1, WEAK_DOSE * n)
-        weak = bool((ranked["strength_rank"] <= limit).all())
-        perhaps = bool(
-            (ranked["strength_rank"] <= limit).any()
-            or ranked["strength_rank"].median() <= PERHAPS_WEAK_DOSE * n
-        )
-        weakest = ranked.iloc[0]
-        numbers |= {
-            "strength": float(weakest["strength"]),
-            "strength_rank": float(weakest["strength_rank"]),
-            "treatments": float(n),
-        }
-        sentences.append(_strength_sentence(weakest, n, len(ranked) > 1))
-    if likeness is not None:
-        numbers["like_controls"] = likeness
-        sentences.append(
-            f"Its predictions overlap by {percent(likeness)} with those of untreated cells of its "
-            "plates."
-        )
-        if not len(ranked):
-            weak, perhaps = likeness >= ALIKE, likeness >= PERHAPS_ALIKE
-    others = _other_doses(case, doses)
-    if others:
-        higher = [dose for dose, c in others.items() if dose > max(doses) and c == label]
-        numbers |= {"other_doses": float(len(others)), "higher_doses_as_label": float(len(higher))}
-        sentences.append(
-            "Predictions at other doses: "
-            + ", ".join(f"{dose:g} µM {c}" for dose, c in others.items())
-            + "."
-        )
-        # A swapped well is no inactive dose: the other wells of the dose show the label.
-        same_dose = case.table[
-            case.compound & ~case.images & case.table["concentration"].isin(doses)
-        ]
-        if len(same_dose) and case.predicted(same_dose) == label:
-            sentences.append(f"Other wells of this dose are predicted as {label}.")
-        elif higher and case.predicted(case.rows) != label:
-            weak = True
-    if not sentences:
+    strength = _by_strength(case, doses, strengths)
+    likeness = _by_likeness(case)
+    others = _by_other_doses(case, doses)
+    evidence = [part for part in (strength, likeness, others) if part is not None]
+    if not evidence:
         return not_checked(
             key,
             "There are no untreated wells to compare with"
@@ -84,15 +45,84 @@ def inactive_dose(case: Case, strengths: pd.DataFrame | None) -> Explanation:
             ),
             ["untreated wells"] if len(doses) > 1 else ["untreated wells", "other doses"],
         )
-    verdict = FITS if weak else PARTLY if perhaps else AGAINST
+    # How like untreated cells it is predicted counts only where the phenotype is not measured.
+    measured = strength or likeness
+    weak = bool((measured and measured.weak) or (others and others.weak))
+    verdict = FITS if weak else PARTLY if measured and measured.perhaps_weak else AGAINST
     meaning = {
         FITS: "A correct label may not show at this dose.",
         PARTLY: "The effect may be weak.",
         AGAINST: "The cells respond to the dose.",
     }[verdict]
-    if not len(ranked) and likeness is None and not weak:
+    if measured is None and not weak:
         verdict, meaning = PARTLY, "There are no untreated cells to compare with."
+    sentences = [sentence for part in evidence for sentence in part.sentences]
+    numbers = {name: value for part in evidence for name, value in part.numbers.items()}
     return Explanation(key, verdict, " ".join([*sentences, meaning]), numbers, len(case.rows))
+
+
+class _Evidence(NamedTuple):
+    """What one look at a dose says: in sentences and numbers, and whether its effect is weak."""
+
+    sentences: list[str]
+    numbers: dict[str, float]
+    weak: bool = False
+    perhaps_weak: bool = False
+
+
+def _by_strength(
+    case: Case, doses: Sequence[float], strengths: pd.DataFrame | None
+) -> _Evidence | None:
+    """From the strength of the phenotype among all treatments; None where it is unknown."""
+    ranked = _suspect_strengths(case, doses, strengths)
+    if not len(ranked):
+        return None
+    n, weakest = len(strengths), ranked.iloc[0]
+    limit = max(1, WEAK_DOSE * n)
+    numbers = {
+        "strength": float(weakest["strength"]),
+        "strength_rank": float(weakest["strength_rank"]),
+        "treatments": float(n),
+    }
+    return _Evidence(
+        [_strength_sentence(weakest, n, len(ranked) > 1)],
+        numbers,
+        weak=bool((ranked["strength_rank"] <= limit).all()),
+        perhaps_weak=bool(
+            (ranked["strength_rank"] <= limit).any()
+            or ranked["strength_rank"].median() <= PERHAPS_WEAK_DOSE * n
+        ),
+    )
+
+
+def _by_likeness(case: Case) -> _Evidence | None:
+    """From predictions like those of untreated cells; None where there are none."""
+    likeness = _like_controls(case)
+    if likeness is None:
+        return None
+    sentence = f"Its predictions overlap by {percent(likeness)} with those of untreated cells of its plates."
+    return _Evidence(
+        [sentence], {"like_controls": likeness}, likeness >= ALIKE, likeness >= PERHAPS_ALIKE
+    )
+
+
+def _by_other_doses(case: Case, doses: Sequence[float]) -> _Evidence | None:
+    """From predictions at other doses of the compound; None where there are none."""
+    others = _other_doses(case, doses)
+    if not others:
+        return None
+    label, weak = case.suspect.label, False
+    higher = [dose for dose, c in others.items() if dose > max(doses) and c == label]
+    listed = ", ".join(f"{dose:g} µM {c}" for dose, c in others.items())
+    sentences = [f"Predictions at other doses: {listed}."]
+    # A swapped well is no inactive dose: the other wells of the dose show the label.
+    same_dose = case.table[case.compound & ~case.images & case.table["concentration"].isin(doses)]
+    if len(same_dose) and case.predicted(same_dose) == label:
+        sentences.append(f"Other wells of this dose are predicted as {label}.")
+    elif higher and case.predicted(case.rows) != label:
+        weak = True
+    numbers = {"other_doses": float(len(others)), "higher_doses_as_label": float(len(higher))}
+    return _Evidence(sentences, numbers, weak)
 
 
 def toxic(case: Case) -> Explanation:

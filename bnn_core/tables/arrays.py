@@ -67,8 +67,8 @@ def read_array_table(
     if len(numbers) != 1:
         shapes = ", ".join(f"{name or 'array'} {a.shape}" for name, a in arrays.items())
         raise InputError(
-            f"{path}: one array of predictions expected, (images, classes) or (images, samples, "
-            f"classes); found {shapes or 'none'}"
+            f"{path} holds {shapes or 'no array'}; it needs exactly one array of predictions, (images, "
+            "classes) or (images, samples, classes)"
         )
     ((key, values),) = numbers.items()
     given = {
@@ -129,8 +129,8 @@ def read_list(path: Path) -> list[str | None]:
         named = [n for n in arrays if plain_name(n) in (*_LABELS, *_IDS)]
         if len(arrays) != 1 and len(named) != 1:
             raise InputError(
-                f"{path}: one array of one value per image expected, found "
-                f"{', '.join(arrays) or 'none'}"
+                f"{path} holds {', '.join(arrays) or 'no list'}; it needs exactly one array with one value "
+                "per image"
             )
         return _listed(arrays[named[0] if named else next(iter(arrays))].reshape(-1)) or []
     if Path(path).name.lower().endswith(TEXT_ENDINGS):
@@ -144,10 +144,10 @@ def read_list(path: Path) -> list[str | None]:
             return _listed(table.iloc[:, 0].to_numpy(dtype=object)) or []
     if Path(path).name.lower().endswith(TABLE_ENDINGS):
         raise InputError(
-            f"{path} has several columns, a list of one value per image expected; --metadata joins "
-            "a table"
+            f"{path} has several columns and must be a list of one value per image; to join a table, "
+            "use --metadata"
         )
-    raise InputError(f"{path}: a list as .npy, .npz, .txt or .csv expected")
+    raise InputError(f"{path} is no list that can be read; give it as .npy, .npz, .txt or .csv")
 
 
 def is_list_file(path: Path) -> bool:
@@ -183,8 +183,8 @@ def _images(
     if values.ndim < 3:
         if lengths and values.ndim == 2 and lengths[0] == values.shape[1] != values.shape[0]:
             raise InputError(
-                f"{path} has shape {values.shape} for {lengths[0]:,} images: (images, classes) "
-                "expected, transpose it"
+                f"{path} has the shape {values.shape} for {lengths[0]:,} images and must be (images, "
+                "classes); transpose it"
             )
         return len(values)
     if axes is not None:

@@ -102,6 +102,6 @@ def _demand_single(
             f", which differ in '{stack[0]}': keep one plane or point in time per field, or "
             "project the stack first"
             if stack
-            else ": one row per field and channel expected"
+            else "; keep one row per field and channel"
         )
     )

@@ -79,8 +79,8 @@ def find_class_columns(
         fitting = tuple(c for c in table.columns if str(c).startswith(prefix) and c != prefix)
         if len(fitting) < 2:
             raise InputError(
-                f"--prefix {prefix}: {len(fitting)} columns begin with it, at least two "
-                f"expected{did_you_mean(prefix, _beginnings(table.columns))}; there are "
+                f"--prefix {prefix}: {len(fitting)} columns begin with it, and at least two are "
+                f"needed{did_you_mean(prefix, _beginnings(table.columns))}; there are "
                 f"{', '.join(map(str, table.columns[:20]))}"
             )
         names = _without_joint([c[len(prefix) :].strip() for c in fitting], prefix)
@@ -160,8 +160,8 @@ def _refuse_text(values: pd.Series, name: str) -> None:
     held = "" if pd.isna(values[row]) else values[row]
     percent = str(held).strip().endswith("%")
     raise InputError(
-        f"{rows_text([row])}: column '{values.name}' holds '{held}', a number expected for the "
-        f"class '{name}'; "
+        f"{rows_text([row])}: column '{values.name}' holds '{held}' in place of a number for the class "
+        f"'{name}'; "
         + (
             "save the percentages as numbers from 0 to 1, without the sign"
             if percent

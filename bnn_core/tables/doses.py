@@ -92,11 +92,11 @@ def read_doses(
     held = ", ".join(repr(v) for v in cells.drop_duplicates()[:3])
     where = f"{rows_text(rows)}: column '{column}' holds {held}"
     remedy = (
-        "a concentration such as 0.3 (µM) or 30 nM is expected; correct the cells, or leave the "
-        "column out with --map concentration="
+        "which is no concentration such as 0.3 (µM) or 30 nM; correct the cells, or leave the column "
+        "out with --map concentration="
     )
     if 2 * bad.sum() > (doses.notna() | bad).sum():
-        raise InputError(f"{where}; {remedy}")
+        raise InputError(f"{where}, {remedy}")
     n = int(bad.sum())
     return doses, [
         f"WARNING: {where}; {remedy}. {count(n, 'concentration')} {have(n)} been left empty."

@@ -94,7 +94,7 @@ def _demand_single(main: SourceTable) -> pd.Series | None:
         what = (
             "identical rows"
             if key is None
-            else f"the same image more than once ('{key[double].iloc[0]}')"
+            else f"the same image occurs more than once ('{key[double].iloc[0]}')"
         )
         raise InputError(
             f"{main.where}{rows_text(double.index[double])}: {what}; remove the duplicates, or "

@@ -60,7 +60,7 @@ def pivot_long(
     double = pd.Series(image * len(classes) + position, index=table.index).duplicated(keep=False)
     if double.any():
         raise InputError(
-            f"{path} {rows_text(table.index[double])}: the same image and class more than once"
+            f"{path} {rows_text(table.index[double])}: the same image and class occurs more than once"
         )
     short = np.bincount(image) < len(classes)
     if short.any():

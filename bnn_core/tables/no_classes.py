@@ -21,7 +21,7 @@ _PERCENT = re.compile(r"\s*\d+(?:[.,]\d+)?\s*%\s*")
 #: More columns of numbers than this are rather measurements.
 _MANY = 15
 _NEEDED = (
-    "expected: one column per class, such as softmax_0, p_<class> or the names of the classes, "
+    "a table needs one column per class, such as softmax_0, p_<class> or the names of the classes, "
     "or one row per image and class (image, class, probability)"
 )
 
@@ -59,6 +59,8 @@ def why_no_classes(main: SourceTable, labels: pd.Series, predicted: str | None) 
 def _one_column(table: pd.DataFrame) -> str:
     if table.shape[1] > 1:
         return ""
+    if not table.shape[1]:
+        return "has no columns; write it again"
     return (
         f"has one column only ('{table.columns[0]}'): no separator was found in the first line "
         "(comma, semicolon, tab, | and blanks are known); save it as CSV"

@@ -78,7 +78,8 @@ def read_json_table(path: Path) -> pd.DataFrame:
         table = _records(data)
     if table is None or table.empty:
         raise InputError(
-            f"{path}: a list of records, one per image, or columns as lists of one length expected"
+            f"{path} holds no table; it needs a list of records, one per image, or columns as lists of "
+            "one length"
         )
     return table
 

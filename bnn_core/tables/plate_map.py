@@ -90,8 +90,8 @@ def rows_of_wells(
     """Index values of the images of these wells (plate and well, as `well_table` names them)."""
     placed, _ = _placed(table, source)
     keys = ["plate", "well"]
-    there = pd.MultiIndex.from_frame(placed[keys]).isin(pd.MultiIndex.from_frame(wells[keys]))
-    return placed.index.to_numpy()[there]
+    on_map = pd.MultiIndex.from_frame(placed[keys]).isin(pd.MultiIndex.from_frame(wells[keys]))
+    return placed.index.to_numpy()[on_map]
 
 
 def unplaced(table: pd.DataFrame, source: str | None = None) -> pd.DataFrame:
@@ -217,5 +217,5 @@ def _placed(
 def _has_position(table: pd.DataFrame, source: str | None) -> np.ndarray:
     """(N,) bool: the images of a set on a plate, in a well that can be read."""
     readable = [name for name in table["well"].dropna().unique() if well_position(name) is not None]
-    there = table["plate"].notna() & table["well"].isin(readable)
-    return images_of(table, source) & there.to_numpy(dtype=bool)
+    placed = table["plate"].notna() & table["well"].isin(readable)
+    return images_of(table, source) & placed.to_numpy(dtype=bool)

@@ -40,7 +40,7 @@ from bnn_core.tables.standard_table import standard_softmax
 from bnn_core.tables.values import match_names, none_where
 
 NO_SPLIT = (
-    "Only mean probabilities were given, no samples: so aleatoric, epistemic and mutual "
+    "Only mean probabilities were given, no samples, so aleatoric, epistemic and mutual "
     "information are empty."
 )
 TAKEN_AS_BAYESIAN = (
@@ -75,8 +75,7 @@ def read_predictions(
     Raises InputError (one line: file, rows, what is wrong, what to do) for all bad input.
     """
     options = options or ImportOptions()
-    if options.method not in METHODS:
-        raise InputError(f"--method {options.method}: one of {', '.join(METHODS)} expected")
+    _demand_known_method(options.method)
     main, metadata, options = read_sources(path, options)
     notes: list[str] = []
     if metadata:
@@ -88,17 +87,8 @@ def read_predictions(
     labels = _labels(main)
     controls = _controls(main, labels, options.control)
     labels = none_where(labels, controls)
-    samples = None
-    if options.samples is not None:
-        samples, columns = read_samples(main, class_values, options)
-        class_values = ClassValues(columns, np.asarray(samples, np.float64).mean(axis=1))
-    if class_values is None:
-        class_values, single = find_single(
-            main, labels, predicted_names(main, column), options.classes
-        )
-        notes += [single] if single else []
-    if class_values is None:
-        raise InputError(f"{main.path} {why_no_classes(main, labels, column)}")
+    class_values, samples, remarks = _given_values(main, class_values, labels, column, options)
+    notes += remarks
     # Before the classes are named: where a column is missing, or wrong, no order can be right.
     logits = demand_known_scale(class_values.columns, options, main.where)
     looked = name_columns(main, class_values, labels, column, options)
@@ -111,30 +101,8 @@ def read_predictions(
     )
     meant = read_label_values(main, labels, predicted, class_values.columns.names, options, named)
     labels, predicted = meant.labels, meant.predicted
-    known = [*labels.dropna().unique(), *([] if predicted is None else predicted.dropna().unique())]
-    lacking = lacking_column(class_values.columns, known)
-    kept: dict[str, np.ndarray] = {}
-    if samples is None:
-        p, remarks = checked_probabilities(
-            class_values.values,
-            main.raw.index,
-            class_values.columns.columns,
-            logits=logits,
-            where=main.where,
-            lacking=lacking,
-        )
-        moments = {options.method: Moments(p)}
-        remarks = [NO_SPLIT, *([TAKEN_AS_BAYESIAN] if options.method == "vi" else []), *remarks]
-    else:
-        kept[options.method], m, remarks = sample_moments(
-            samples,
-            main.raw.index,
-            class_values.columns.columns,
-            logits=logits,
-            where=f"{name_of(options.samples)} ",
-            lacking=lacking,
-        )
-        moments = {options.method: m}
+    lacking = lacking_column(class_values.columns, _names_in(labels, predicted))
+    moments, kept, remarks = _moments(main, class_values, samples, options, logits, lacking)
     classes, how = name_classes(
         class_values.columns,
         class_values.values,
@@ -152,11 +120,79 @@ def read_predictions(
     new = match_names(meant.new, classes, main.where)
     images = image_rows(main, labels, new, controls, options, notes)
     notes += unscored_notes(images, looked.hint)
+    by_method = {options.method: moments}
     if options.standard is not None:
-        moments["standard"] = Moments(standard_softmax(images, classes, options, notes))
-    _warn_if_worse_than_guessing(moments[options.method], labels, classes, notes)
-    understood = _understood(main, metadata, class_values.columns, column, looked.label)
-    return Predictions(images, classes, moments, kept, list(main.map.channels), understood, notes)
+        by_method["standard"] = Moments(standard_softmax(images, classes, options, notes))
+    _warn_if_worse_than_guessing(moments, labels, classes, notes)
+    return Predictions(
+        images,
+        classes,
+        by_method,
+        {} if kept is None else {options.method: kept},
+        list(main.map.channels),
+        _understood(main, metadata, class_values.columns, column, looked.label),
+        notes,
+    )
+
+
+def _demand_known_method(method: str) -> None:
+    if method not in METHODS:
+        raise InputError(f"--method {method} is unknown; choose one of {', '.join(METHODS)}")
+
+
+def _given_values(
+    main: SourceTable,
+    class_values: ClassValues | None,
+    labels: pd.Series,
+    predicted: str | None,
+    options: ImportOptions,
+) -> tuple[ClassValues, np.ndarray | None, list[str]]:
+    """Class values of the samples, of the table, or of its one column of probabilities; the samples;
+    notes. InputError where there are none.
+
+    class_values: of the table, None without. predicted: the column of predicted classes.
+    """
+    if options.samples is not None:
+        samples, columns = read_samples(main, class_values, options)
+        return ClassValues(columns, np.asarray(samples, np.float64).mean(axis=1)), samples, []
+    if class_values is not None:
+        return class_values, None, []
+    class_values, note = find_single(
+        main, labels, predicted_names(main, predicted), options.classes
+    )
+    if class_values is None:
+        raise InputError(f"{main.path} {why_no_classes(main, labels, predicted)}")
+    return class_values, None, [note] if note else []
+
+
+def _moments(
+    main: SourceTable,
+    class_values: ClassValues,
+    samples: np.ndarray | None,
+    options: ImportOptions,
+    logits: bool,
+    lacking: str,
+) -> tuple[Moments, np.ndarray | None, list[str]]:
+    """Checked probabilities as moments, the samples to keep, and remarks.
+
+    logits, lacking: see `checked_probabilities`.
+    """
+    rows, columns = main.raw.index, class_values.columns.columns
+    if samples is not None:
+        kept, moments, remarks = sample_moments(
+            samples,
+            rows,
+            columns,
+            logits=logits,
+            where=f"{name_of(options.samples)} ",
+            lacking=lacking,
+        )
+        return moments, kept, remarks
+    p, remarks = checked_probabilities(
+        class_values.values, rows, columns, logits=logits, where=main.where, lacking=lacking
+    )
+    as_bayesian = [TAKEN_AS_BAYESIAN] if options.method == "vi" else []
+    return Moments(p), None, [NO_SPLIT, *as_bayesian, *remarks]
 
 
 def _labels(main: SourceTable) -> pd.Series:
@@ -167,9 +203,12 @@ def _labels(main: SourceTable) -> pd.Series:
 
 def _occurring(main: SourceTable, predicted: str | None) -> Collection[str]:
     """Class names that occur in the label and predicted columns."""
-    columns = [_labels(main), predicted_names(main, predicted)]
-    names = [name for values in columns if values is not None for name in values.dropna().unique()]
-    return [*names, *likely_names(main)]
+    return [*_names_in(_labels(main), predicted_names(main, predicted)), *likely_names(main)]
+
+
+def _names_in(*columns: pd.Series | None) -> list[str]:
+    """The names in some columns; None: a column that there is not."""
+    return [name for values in columns if values is not None for name in values.dropna().unique()]
 
 
 def _controls(main: SourceTable, labels: pd.Series, names: Collection[str]) -> pd.Series:

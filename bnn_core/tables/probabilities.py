@@ -62,8 +62,8 @@ def checked_probabilities(
         row, column = np.argwhere((values < -1e-6) | (values > 1 + 1e-6))[0]
         report(
             outside,
-            f"{columns[column]} is {values[row, column]:g}, a probability between 0 "
-            "and 1 expected (for logits add --logits)",
+            f"{columns[column]} is {values[row, column]:g}, which is no probability between 0 and 1 "
+            "(for logits add --logits)",
         )
     off = sound & ~outside & ((np.abs(sums - 1) > tolerance) | (sums <= 0))
     if off.any():

@@ -69,7 +69,7 @@ def demand_unsorted(table: pd.DataFrame, columns: Sequence[str]) -> None:
     if (np.diff(values, axis=1) <= 0).all() and (np.diff(values, axis=1) < 0).any():
         raise InputError(
             f"'{columns[0]}' ... '{columns[-1]}' decrease from left to right in every row, so "
-            "they seem to be ranks, not classes; one column per class is expected"
+            "they seem to be ranks, not classes; give one column per class"
         )
 
 

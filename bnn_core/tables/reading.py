@@ -31,7 +31,7 @@ _TYPED: dict[tuple[str, ...], Callable[[Path], pd.DataFrame]] = {
     (".feather", ".arrow", ".ipc"): read_feather,
     (".json", ".jsonl", ".ndjson"): read_json_table,
 }
-_TABLE_EXPECTED = "a table as .csv, .tsv, .parquet, .feather, .json, .jsonl or .xlsx expected"
+_GIVE_A_TABLE = "give a table as .csv, .tsv, .parquet, .feather, .json, .jsonl or .xlsx"
 #: Endings of files that `read_table` reads, before a ".gz".
 TABLE_ENDINGS = (
     *TEXT_ENDINGS,
@@ -89,7 +89,7 @@ def read_table(path: Path | pd.DataFrame) -> pd.DataFrame:
     if typed is not None:
         return expanded(_numbered(typed(path), path))
     if not name.endswith((*TEXT_ENDINGS, *SHEET_ENDINGS)):
-        raise InputError(f"{path}: {_TABLE_EXPECTED}")
+        raise InputError(f"{path} is no table that can be read; {_GIVE_A_TABLE}")
     table = read_text(path) if name.endswith(TEXT_ENDINGS) else read_sheet(path)
     _demand_distinct(path, list(table.columns))
     _demand_one_header(path, table)
@@ -112,7 +112,7 @@ def _empty_rows(table: pd.DataFrame) -> np.ndarray:
 def _no_table(path: Path) -> str:
     """Why a path is no file to read a table from."""
     if os.path.isdir(path):
-        return f"is a folder: {_TABLE_EXPECTED}"
+        return f"is a folder; {_GIVE_A_TABLE}"
     return "is no file" if os.path.exists(path) else "does not exist"
 
 
@@ -140,7 +140,7 @@ def to_numbers(table: pd.DataFrame, columns: list[str], path: Path) -> np.ndarra
         if bad.any():
             raise InputError(
                 f"{path} {rows_text(table.index[bad])}: column '{column}' holds "
-                f"'{text[bad].iloc[0]}', a number expected"
+                f"'{text[bad].iloc[0]}', which is no number; correct it, or leave the cell empty"
             )
         out[:, j] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     return out

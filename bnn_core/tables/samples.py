@@ -78,8 +78,8 @@ def load_samples(
     if len(cubes) != 1:
         shapes = ", ".join(f"{name or 'array'} {a.shape}" for name, a in arrays.items())
         raise InputError(
-            f"{path}: one array of numbers with three axes (images, samples, classes) "
-            f"expected, found {shapes or 'none'}"
+            f"{path} holds {shapes or 'no array'}; it needs exactly one array of numbers with three axes "
+            "(images, samples, classes)"
         )
     classes, images = (
         None if given is None else [str(n) for n in given.ravel()] for given in (names, ids)
@@ -96,8 +96,8 @@ def images_first(samples: np.ndarray, images: int, axes: str | None, path: Path)
     if axes is None:
         if not any(fits.values()):
             raise InputError(
-                f"{path} has shape {samples.shape}, the table {images:,} rows; "
-                "(images, samples, classes) or (samples, images, classes) expected"
+                f"{path} has the shape {samples.shape} and the table has {images:,} rows; the array must be "
+                "(images, samples, classes) or (samples, images, classes)"
             )
         if all(fits.values()):
             raise InputError(
@@ -137,7 +137,7 @@ def samples_from_table(
     double = pd.Series(image * (len(draws) + 1) + draw).duplicated().to_numpy()
     if double.any():
         raise InputError(
-            f"{path} {rows_text(table.index[double])}: the same image and sample more than once"
+            f"{path} {rows_text(table.index[double])}: the same image and sample occurs more than once"
         )
     counts = np.bincount(image, minlength=len(images))
     short = counts < len(draws)
@@ -215,8 +215,8 @@ def _sample_table(
     keys, ids = image_key(mapped), image_key(main.mapped)
     if sample is None or columns is None or keys is None or ids is None:
         raise InputError(
-            f"{path}: one row per image and sample expected, with columns image_id "
-            "(or path), sample and class probabilities, and the same ids in the table"
+            f"{path} does not give one row per image and sample; it needs columns image_id (or path), "
+            "sample and class probabilities, and the same ids as the table"
         )
     values = to_numbers(table, list(columns.columns), path)
     return (samples_from_table(table, values, keys, table[sample], ids, path), list(columns.names))

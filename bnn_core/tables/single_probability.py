@@ -90,7 +90,7 @@ def _pair(
     if len(keys) > 2:
         raise InputError(
             f"{main.where}has one column of probability ('{column}') and {len(keys)} labels "
-            f"({', '.join(spelt[k] for k in keys[:5])}): one column per class is expected"
+            f"({', '.join(spelt[k] for k in keys[:5])}); give one column per class"
         )
     pairs = [pair for pair in _PAIRS if set(keys) <= set(pair)]
     if name_key(named) in keys:

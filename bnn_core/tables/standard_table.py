@@ -82,7 +82,7 @@ def _partner_rows(images: pd.DataFrame, table: SourceTable, notes: list[str]) ->
         return np.arange(len(images))
     if theirs.duplicated().any():
         double = theirs.index[theirs.duplicated(keep=False)]
-        raise InputError(f"{table.where}{rows_text(double)}: the same image more than once")
+        raise InputError(f"{table.where}{rows_text(double)}: the same image occurs more than once")
     # Either what both tables call the image, or the id that the study gave it.
     names = image_key(images[[c for c in images if c in table.mapped]])
     names = images["image_id"] if names is None else names

@@ -161,7 +161,7 @@ def image_ids(images: pd.DataFrame) -> pd.Series:
         double = ids.duplicated(keep=False)
         if double.any():
             raise InputError(
-                f"{rows_text(ids.index[double])}: the same image id more than once "
+                f"{rows_text(ids.index[double])}: the same image id occurs more than once "
                 f"('{ids[double].iloc[0]}'); every image needs a different id"
             )
         return ids.astype(object)

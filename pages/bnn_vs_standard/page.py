@@ -37,7 +37,7 @@ CORNER_HELP = {
 }
 
 
-def main() -> None:
+def page() -> None:
     """The page."""
     study = frame.current_study()
     bayes, standard = study.bayes_method, study.standard_method
@@ -82,19 +82,7 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
             f"This separates the images that both networks are sure of. {scores.MORE}",
         )
         score = "top_softmax" if alone or across == RAW else up.score
-        cut = up.value
-        if score != up.score:
-            low, high, step, start = scores.score_range(study, score)
-            cut = st.slider(
-                "Cut-off of the standard network",
-                low,
-                high,
-                start,
-                step,
-                width=240,
-                key=f"across_{score}",
-                bind="query-params",
-            )
+        cut = up.value if score == up.score else _standard_cut(study, score)
         marked = st.text_input(
             "Mark images",
             key="mark",
@@ -113,6 +101,21 @@ def choose_scales(study: Study) -> tuple[Scale, Scale, str]:
         Scale(score, cut, scores.score_range(study, score)[:2], stretched),
         Scale(up.score, up.value, scores.score_range(study, up.score)[:2], stretched),
         marked.strip(),
+    )
+
+
+def _standard_cut(study: Study, score: str) -> float:
+    """The standard network's own cut-off, where its axis has another score."""
+    low, high, step, start = scores.score_range(study, score)
+    return st.slider(
+        "Cut-off of the standard network",
+        low,
+        high,
+        start,
+        step,
+        width=240,
+        key=f"across_{score}",
+        bind="query-params",
     )
 
 
@@ -259,4 +262,4 @@ def keep_only(quadrant: str) -> None:
         st.query_params[CORNER] = f"{quadrant}.{picked}"
 
 
-main()
+page()

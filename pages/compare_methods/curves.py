@@ -16,7 +16,7 @@ from pages.shared.scores import MORE_CUTOFFS
 
 
 @frame.fragment
-def calibration(study: Study) -> None:
+def draw_reliability(study: Study) -> None:
     """Reliability diagrams of all methods; a click on a point shows its images."""
     event = diagram(study, _reliability(filters.key(study), study), "reliabilities")
     images_of_point(study, event, faults=False)

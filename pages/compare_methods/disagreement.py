@@ -16,7 +16,7 @@ def disagreement(study: Study) -> None:
     """Images for which two methods predict different classes: counts and wall."""
     st.header("Where two methods disagree", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        choices.fit("first_method", study.methods, study.methods[0])
+        choices.restrict("first_method", study.methods, study.methods[0])
         first = st.selectbox(
             "First",
             study.methods,
@@ -26,7 +26,7 @@ def disagreement(study: Study) -> None:
             width=240,
         )
         others = [m for m in study.methods if m != first]
-        choices.fit("second_method", others, others[0])
+        choices.restrict("second_method", others, others[0])
         second = st.selectbox(
             "Second",
             others,

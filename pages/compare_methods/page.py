@@ -7,7 +7,7 @@ from bnn_core.base.methods import method_of
 from bnn_core.measures.comparison import predictions_made, times
 from bnn_core.study.folder import Study
 from pages.compare_methods.criteria import in_figures
-from pages.compare_methods.curves import calibration, retained
+from pages.compare_methods.curves import draw_reliability, retained
 from pages.compare_methods.disagreement import disagreement
 from pages.compare_methods.winners import winners
 from pages.shared import filters, frame, panels, scores
@@ -53,7 +53,7 @@ def page() -> None:
     else:
         winners(study, comparison, score)
         in_figures(study, comparison, score)
-        calibration(study)
+        draw_reliability(study)
         retained(study, score)
     cost(study)
     disagreement(study)

@@ -18,7 +18,7 @@ def winners(study: Study, comparison: Comparison, score: str) -> None:
     st.header("Who wins", anchor=False)
     standings = {c: s for c in comparison.values if (s := comparison.standing(c)) and s.runner_up}
     st.markdown(f"{_among_best(standings)} {_clear_winners(standings)}")
-    st.markdown("\n".join(f"- {sentence(c, comparison)}" for c in standings))
+    st.markdown("\n".join(f"- {winner_sentence(c, comparison)}" for c in standings))
     if text := bayesian_gain(study, comparison):
         st.caption(text)
     by = f"{comparison.groups:,} groups (compounds)" if comparison.groups else "images"
@@ -32,7 +32,7 @@ def winners(study: Study, comparison: Comparison, score: str) -> None:
     )
 
 
-def sentence(criterion: str, comparison: Comparison) -> str:
+def winner_sentence(criterion: str, comparison: Comparison) -> str:
     """The best method by one criterion, in words."""
     standing = comparison.standing(criterion)
     title, leader = CRITERIA[criterion].title, standing.leader

@@ -29,7 +29,7 @@ bnn study … --out {out}      # the command of this study, with another name
 ```"""
 
 
-def main() -> None:
+def page() -> None:
     """The page."""
     first = frame.current_study()
     others = studies.overlapping(first)
@@ -40,7 +40,7 @@ def main() -> None:
         empty("points", NO_OTHER.format(out=out), ":material/difference:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        choices.fit("with", others, others[0])
+        choices.restrict("with", others, others[0])
         name = st.selectbox("Compare with", others, key="with", bind="query-params", width=260)
         second = studies.opened(name)
         methods = tuple(
@@ -75,7 +75,7 @@ def main() -> None:
 def choose_method(study: Study, side: str) -> str:
     """The menu of methods of one of the studies."""
     key = f"method_{side}"
-    choices.fit(key, study.methods, study.reading_method)
+    choices.restrict(key, study.methods, study.reading_method)
     return st.selectbox(
         f"Method of {plain(study.name)}",
         study.methods,
@@ -205,4 +205,4 @@ def _comparison(
     return compare_two(_first, _second, methods)
 
 
-main()
+page()

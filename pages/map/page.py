@@ -137,7 +137,7 @@ def pick_colouring(study: Study) -> tuple[str, str | None]:
         if name not in ("batch", "plate") or len(filters.column_codes(study, name).values) > 1
     ]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        choices.fit("map_colour", options, options[0])
+        choices.restrict("map_colour", options, options[0])
         colouring = st.selectbox(
             "Colour by",
             options,
@@ -149,7 +149,7 @@ def pick_colouring(study: Study) -> tuple[str, str | None]:
         names = names_of(study, colouring)
         if len(names) <= len(CLASS_COLOURS):
             return colouring, None
-        choices.fit("map_highlight", names, names[0])
+        choices.restrict("map_highlight", names, names[0])
         highlight = st.selectbox(
             "Highlight",
             names,

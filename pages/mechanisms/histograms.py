@@ -14,7 +14,14 @@ from bnn_core.figures.style import chart_config
 from bnn_core.measures import mechanisms
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.mechanisms import Bins
-from pages.mechanisms.view import BINS, MOST_COMPOUNDS, MechanismView, heading, pick_compounds, wall
+from pages.mechanisms.view import (
+    BINS,
+    MOST_COMPOUNDS,
+    MechanismView,
+    compound_heading,
+    pick_compounds,
+    wall,
+)
 from pages.shared import filters, flagging, frame, marks, panels, possible, scores
 from pages.shared.words import plain
 
@@ -52,7 +59,7 @@ def histograms(view: MechanismView) -> None:
     )
     for compound in shown:
         with st.container(border=True, gap="small"):
-            st.markdown(heading(view, compound))
+            st.markdown(compound_heading(view, compound))
             left, right = st.columns([1.1, 1], gap="medium")
             key = f"mechanism_{compound}"
             with left:

@@ -56,7 +56,7 @@ def filtered(study: Study, method: str) -> pd.DataFrame:
 def choose(study: Study, labels: dict[str, int]) -> tuple[MechanismView, str]:
     """The menus: label, network, highlighted class, kind of view."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        choices.fit("mechanism", list(labels), next(iter(labels)))
+        choices.restrict("mechanism", list(labels), next(iter(labels)))
         label = st.selectbox(
             "Mechanism (label)",
             list(labels),
@@ -82,7 +82,7 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[MechanismView, str]:
                 shown=names[:MOST_COMPOUNDS],
                 columns=names[:MOST_COLUMNS],
             )
-        choices.fit("highlight", list(called), usual)
+        choices.restrict("highlight", list(called), usual)
         highlight = st.selectbox(
             "Highlight predictions of",
             list(called),

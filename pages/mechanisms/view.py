@@ -40,7 +40,7 @@ class MechanismView(NamedTuple):
         return mechanisms.compound_rows(self.labelled, [compound])
 
 
-def heading(view: MechanismView, compound: str) -> str:
+def compound_heading(view: MechanismView, compound: str) -> str:
     """A compound with its counts, in Markdown."""
     line = view.compounds.set_index("compound").loc[compound]
     if not line["n"]:
@@ -61,7 +61,7 @@ def pick_compounds(view: MechanismView, most: int, key: str, further: list[str] 
     if len(names) <= most and not further:
         return names
     worst = list(view.compounds["compound"][:most])
-    choices.fit(key, names, worst)
+    choices.restrict(key, names, worst)
     return st.multiselect(
         f"Compounds (at most {most})",
         names,

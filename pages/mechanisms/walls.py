@@ -7,7 +7,13 @@ from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count, percent
 from bnn_core.measures import mechanisms
 from bnn_core.suspects.side_by_side import controls_beside
-from pages.mechanisms.view import MOST_COLUMNS, MechanismView, heading, pick_compounds, wall
+from pages.mechanisms.view import (
+    MOST_COLUMNS,
+    MechanismView,
+    compound_heading,
+    pick_compounds,
+    wall,
+)
 from pages.shared import choices, flagging, frame
 from pages.shared.words import plain
 
@@ -34,7 +40,7 @@ def side_by_side(view: MechanismView) -> None:
     for column, name in zip(st.columns(len(shown), gap="small"), shown, strict=True):
         with column:
             if name in label_compounds:
-                part, text = view.rows(name), heading(view, name)
+                part, text = view.rows(name), compound_heading(view, name)
             elif name == CONTROLS:
                 part = view.table[controls_beside(view.table, treated)]
                 text = f"**{CONTROLS}**: n = {len(part):,}"
@@ -55,7 +61,7 @@ def side_by_side(view: MechanismView) -> None:
 def doses(view: MechanismView) -> None:
     """One row of images per dose of a compound, below the untreated images of its plates."""
     names = list(view.compounds["compound"])
-    choices.fit("dosed", names, names[0])
+    choices.restrict("dosed", names, names[0])
     compound = st.selectbox("Compound", names, key="dosed", width=270, bind="query-params")
     flagged = flagging.flagged_rows(view.study)
     treated = mechanisms.compound_rows(view.table, [compound])

@@ -108,8 +108,8 @@ def strip_rows(table: pd.DataFrame, row: int, among: np.ndarray, which: str) -> 
         entropy = table["predictive_entropy"].to_numpy()[others]
         others = others[np.argsort(-entropy, kind="stable")[:most]]
     else:
-        here = np.flatnonzero(among == row)
-        start = max(0, min(int(here[0]) if len(here) else 0, len(others) - most))
+        at = np.flatnonzero(among == row)
+        start = max(0, min(int(at[0]) if len(at) else 0, len(others) - most))
         others = others[start : start + most]
     return np.append(others, row)
 
@@ -120,7 +120,7 @@ def draw_accuracies(study: Study, method: str) -> None:
     if study.samples(method) is None:
         st.caption("This figure needs the samples of the single networks.")
         return
-    figure, averaged, n = network_accuracy(studies.identity(study), method, study)
+    figure, averaged, n = accuracy_figure(studies.identity(study), method, study)
     if not n:
         st.caption("No image of this study has a label, so there is no accuracy.")
         return
@@ -143,7 +143,7 @@ def draw_accuracies(study: Study, method: str) -> None:
 def draw_sample_size(study: Study) -> None:
     """Figure 6: accuracy against the number of networks averaged."""
     st.header("How many networks are enough?", anchor=False)
-    table = sample_size(studies.identity(study), study)
+    table = repeats_by_size(studies.identity(study), study)
     if table is None:
         st.caption(
             "The study keeps too few samples to measure accuracy against T (figure 6 of the paper)."
@@ -184,7 +184,7 @@ def label_codes(identity: str, method: str, _study: Study) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Computing each network's accuracy")
-def network_accuracy(
+def accuracy_figure(
     identity: str, method: str, _study: Study
 ) -> tuple[go.Figure | None, float, int]:
     """The figure, accuracy of the average, and the number of images of both."""
@@ -203,7 +203,7 @@ def network_accuracy(
 
 
 @st.cache_resource(max_entries=8, show_spinner="Averaging the networks")
-def sample_size(identity: str, _study: Study) -> pd.DataFrame | None:
+def repeats_by_size(identity: str, _study: Study) -> pd.DataFrame | None:
     """`kept.measured_sample_size`."""
     return kept.measured_sample_size(_study)
 

@@ -44,7 +44,7 @@ class Shown(NamedTuple):
     label: int | None
 
 
-def main() -> None:
+def page() -> None:
     """The page."""
     explore(frame.current_study())
 
@@ -146,8 +146,8 @@ def step(study: Study, among: np.ndarray, by: int) -> None:
 
     Keys can be pressed faster than the page is drawn, so this counts from the address.
     """
-    here = np.flatnonzero(among == row_in_address(study, among))
-    position = int(here[0]) + by if len(here) else 0
+    at = np.flatnonzero(among == row_in_address(study, among))
+    position = int(at[0]) + by if len(at) else 0
     show(study, int(among[np.clip(position, 0, len(among) - 1)]))
 
 
@@ -216,7 +216,12 @@ def draw_picture(shown: Shown, look: str) -> None:
                 "study.json). This is the thumbnail, without channels and zoom."
             )
     flagging.flag_control(
-        study, np.array([row]), "looked at alone", "one_flag", word="Flag this image", counted=False
+        study,
+        np.array([row]),
+        "opened on One image",
+        "one_flag",
+        word="Flag this image",
+        counted=False,
     )
     panels.facts(study, row)
 
@@ -225,15 +230,15 @@ def draw_distribution(shown: Shown) -> None:
     """Figures 1A and 1B, and a sentence about them."""
     study, row = shown.study, shown.row
     samples = samples_of(study, shown.method, row)
-    mean = probabilities(study, shown.table, row)
+    mean = mean_softmax(study, shown.table, row)
     beside = None
     if shown.standard not in (None, shown.method):
         beside = figures.Average(
-            probabilities(study, studies.table(study, shown.standard), row),
+            mean_softmax(study, studies.table(study, shown.standard), row),
             method_of(shown.standard).short,
             method_of(shown.standard).colour,
         )
-    st.markdown(sentence(shown, samples, mean))
+    st.markdown(prediction_sentence(shown, samples, mean))
     average = figures.Average(mean, method_of(shown.method).short, method_of(shown.method).colour)
     charts.draw(
         figures.distribution(average, study.classes, shown.label, samples=samples, beside=beside),
@@ -281,7 +286,7 @@ def draw_possible(shown: Shown) -> None:
         )
 
 
-def sentence(shown: Shown, samples: np.ndarray | None, mean: np.ndarray) -> str:
+def prediction_sentence(shown: Shown, samples: np.ndarray | None, mean: np.ndarray) -> str:
     """The predictions for the image in one or two sentences."""
     classes = shown.study.classes
     top = int(mean.argmax())
@@ -345,9 +350,9 @@ def samples_of(study: Study, method: str, row: int) -> np.ndarray | None:
     return None if samples is None else np.asarray(samples[row], dtype=np.float64)
 
 
-def probabilities(study: Study, table: pd.DataFrame, row: int) -> np.ndarray:
+def mean_softmax(study: Study, table: pd.DataFrame, row: int) -> np.ndarray:
     """(C,) mean softmax of one image."""
     return np.array([table[f"p_{name}"].iat[row] for name in study.classes], dtype=np.float64)
 
 
-main()
+page()

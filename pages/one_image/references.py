@@ -23,7 +23,7 @@ class Reference(NamedTuple):
     words: str
 
 
-def kinds(study: Study) -> list[str]:
+def possible_references(study: Study) -> list[str]:
     """The references that a study can have."""
     return [LABEL, PREDICTION, *([UNTREATED] if (study.images["role"] == "control").any() else [])]
 
@@ -45,7 +45,7 @@ def explained(study: Study, row: int, kind: str) -> str:
         else "the surest image of that class that is predicted right, of another compound"
     )
     name = plain(study.images["image_id"].iat[reference.row])
-    return f"Right: {name}, {chosen}. Both have one zoom. Shift and drag measures."
+    return f"Right: {name}, {chosen}. Both share the zoom. Dragging with Shift measures a distance."
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)

@@ -166,12 +166,14 @@ function makeViewer(parent) {
   return {
     update(data) {
       micrometres = data.micrometres
+      find(".what").textContent = data.what
       while (views.length < data.panes.length) panes.append(views[views.push(makeView()) - 1])
       for (const view of views.splice(data.panes.length)) {
         observer.unobserve(view)
         view.remove()
       }
       panes.style.setProperty("--columns", data.panes.length)
+      panes.classList.toggle("single", data.panes.length === 1)
       data.panes.forEach((pane, i) => {
         const [image, title] = [views[i].querySelector("img"), views[i].querySelector(".title")]
         views[i].setAttribute("aria-label", pane.alt)

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from bnn_core.study.fields import MOST_GAIN
 from bnn_core.study.folder import Study
 from pages.one_image import references
-from pages.shared import choices, frame
+from pages.shared import choices, frame, studies
 
 SET, SAFE = "set", "colour-blind"
 COLOURS = {SET: "as in the data set", SAFE: "colour-blind safe"}
@@ -29,7 +30,7 @@ _component = st.components.v2.component(
 def pick_panes(study: Study) -> str:
     """The menu of what is side by side; `image_viewer` draws it."""
     several = len(study.meta.get("channels") or []) > 1
-    options = [ONE, *([CHANNELS] if several else []), *references.kinds(study)]
+    options = [ONE, *([CHANNELS] if several else []), *references.possible_references(study)]
     return choices.pick("Show", options, key=PANES, label_visibility="collapsed", width="content")
 
 
@@ -59,15 +60,23 @@ def image_viewer(study: Study, row: int, key: str, look: str) -> None:
     else:
         panes = [pane(row, image_id), pane(reference.row, reference.words)]
     with picture:
-        _component(key=key, data={"panes": panes, "micrometres": study.meta.get("pixel_size_um")})
+        data = {"panes": panes, "micrometres": study.meta.get("pixel_size_um")}
+        _component(key=key, data=data | {"what": _what(study, row)})
         if look not in (ONE, CHANNELS):
             st.caption(references.explained(study, row, look))
+
+
+def _what(study: Study, row: int) -> str:
+    """The image in words, for full screen: "P1/B02: A → B"."""
+    image = studies.table(study, study.reading_method).iloc[row]
+    label = "no label" if pd.isna(image["label"]) else image["label"]
+    return f"{image['image_id']}: {label} → {image['predicted']}"
 
 
 def _pick_channels(channels: list[str]) -> list[str]:
     if len(channels) < 2:
         return channels
-    choices.fit("channels", channels, [])
+    choices.restrict("channels", channels, [])
     return (
         st.pills(
             "Channels",

@@ -18,7 +18,7 @@ def pick_score(study: Study) -> str:
     """The menu of scores: unlikeness at first, where the study has it, else the sidebar's score."""
     known = scores.usable(study)
     start = UNLIKENESS if UNLIKENESS in known else scores.cutoff(study).score
-    choices.fit("ood_score", known, start)
+    choices.restrict("ood_score", known, start)
     return st.selectbox(
         "Score on this page",
         known,

@@ -23,7 +23,7 @@ def all_kinds(view: OodView) -> None:
         order = st.selectbox(
             "Order", list(ood.ORDERS), key="kinds_order", bind="query-params", width=240
         )
-    lines = views.kind_table(view.key, view.method, view)
+    lines = views.filtered_kinds(view.key, view.method, view)
     column, ascending = ood.ORDERS[order]
     lines = lines[lines["group"] == group].sort_values(column, ascending=ascending, kind="stable")
     views.chart(
@@ -79,13 +79,13 @@ def predicted_as(view: OodView) -> None:
 
 
 @frame.fragment
-def one_kind(view: OodView) -> None:
+def draw_one_kind(view: OodView) -> None:
     """One kind: its histogram by predicted class, and its images at both ends."""
-    lines = views.kind_table(view.key, view.method, view)
+    lines = views.filtered_kinds(view.key, view.method, view)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         group = pick_group(view)
         options = list(lines["kind"][lines["group"] == group])
-        choices.fit("kind", options, options[0])
+        choices.restrict("kind", options, options[0])
         kind = st.selectbox(
             view.words.kind.capitalize(), options, key="kind", width=270, bind="query-params"
         )

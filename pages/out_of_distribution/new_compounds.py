@@ -44,7 +44,7 @@ def draw_new_compounds(view: OodView) -> None:
     names = list(sets)
     name = names[0]
     if len(names) > 1:
-        choices.fit("new_set", names, names[0])
+        choices.restrict("new_set", names, names[0])
         name = st.selectbox("Set", names, key="new_set", width=270, bind="query-params")
     units = ranked(view.key, view.method, name, view)
     near, far = engine.like_known(units), engine.like_none(units)
@@ -72,7 +72,7 @@ def draw_new_compounds(view: OodView) -> None:
     options = list(dict.fromkeys([*near["unit"], *far["unit"]]))
     if not options:
         return
-    choices.fit("new_compound", options, options[0])
+    choices.restrict("new_compound", options, options[0])
     unit = st.selectbox(
         f"Images of ({len(options)})", options, key="new_compound", width=270, bind="query-params"
     )

@@ -11,7 +11,7 @@ from bnn_core.measures.new_compounds import plate_sets
 from bnn_core.measures.out_of_distribution import NEW, OTHERS, SAME
 from bnn_core.study.folder import Study
 from pages.out_of_distribution import cutoff, views
-from pages.out_of_distribution.kinds import all_kinds, one_kind, predicted_as
+from pages.out_of_distribution.kinds import all_kinds, draw_one_kind, predicted_as
 from pages.out_of_distribution.new_compounds import draw_new_compounds
 from pages.out_of_distribution.views import (
     BINS,
@@ -93,7 +93,7 @@ def page() -> None:
         OVERVIEW: overview,
         KINDS: all_kinds,
         MAP: predicted_as,
-        ONE: one_kind,
+        ONE: draw_one_kind,
         WHICH: which,
         COMPOUNDS: draw_new_compounds,
     }
@@ -141,7 +141,7 @@ def overview(view: OodView) -> None:
             st.markdown(f"**{names(view.study)[method]}**")
             views.chart(
                 view,
-                views.group_histograms(view.key, method, view),
+                views.figure_of_groups(view.key, method, view),
                 f"ood_groups_{method}",
                 method,
                 f"ood-{method}",
@@ -177,7 +177,7 @@ def overview(view: OodView) -> None:
 def which(view: OodView) -> None:
     """All scores of all methods, the best first."""
     group = pick_group(view, OTHERS)
-    comparison = views.which_score(view.key, group, view)
+    comparison = views.filtered_scores(view.key, group, view)
     if comparison.empty:
         st.info("There is nothing to compare: the filtered images lack known images or this group.")
         return

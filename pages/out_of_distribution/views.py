@@ -145,7 +145,7 @@ def part_of(table: pd.DataFrame, group: str, kind: str | None = None) -> pd.Data
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def group_histograms(key: str, method: str, _view: OodView) -> go.Figure:
+def figure_of_groups(key: str, method: str, _view: OodView) -> go.Figure:
     """The groups of one network, one below the other."""
     shares = {m: ood.shares(_view.tables[m], _view.bins) for m in _view.methods}
     highest = max((float(s["share"].max()) for s in shares.values() if len(s)), default=1.0)
@@ -173,7 +173,7 @@ def separations(key: str, method: str, _view: OodView) -> pd.DataFrame:
             line = {"group": f"{title}: {words}" if len(subsets) > 1 else title}
             line[_view.words.kinds] = len(part)
             if len(part) == 1:
-                called = kind_table(key, method, _view).set_index(["group", "kind"])
+                called = filtered_kinds(key, method, _view).set_index(["group", "kind"])
                 called = called.loc[(group, part[0])]
                 line["predicted as"] = f"{called['called']} ({percent(called['called_share'])})"
             for name in ("AUROC", "detection"):
@@ -194,7 +194,7 @@ def rows_by_kind(key: str, method: str, group: str, _view: OodView) -> pd.DataFr
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def kind_table(key: str, method: str, _view: OodView) -> pd.DataFrame:
+def filtered_kinds(key: str, method: str, _view: OodView) -> pd.DataFrame:
     """`ood.kind_table` of the filtered rows."""
     return ood.kind_table(_view.tables[method], _view.cut.score, _view.cut.threshold)
 
@@ -232,15 +232,15 @@ def histogram(key: str, method: str, group: str, kind: str, _view: OodView) -> g
 
 
 @st.cache_resource(max_entries=16, show_spinner="Comparing all scores")
-def which_score(key: str, group: str, _view: OodView) -> pd.DataFrame:
+def filtered_scores(key: str, group: str, _view: OodView) -> pd.DataFrame:
     """`ood.which_score` of the filtered rows."""
     return ood.which_score(_view.tables, _view.study.classes, group, _view.false_alarm)
 
 
 def pick_group(view: OodView, among: tuple[str, ...] = (*OTHERS, SAME)) -> str:
     """The menu of groups in this study."""
-    here = set(ood.groups(view.table))
-    options = [group for group in among if group in here]
+    occurring = set(ood.groups(view.table))
+    options = [group for group in among if group in occurring]
     return choices.pick(
         "Group", options, key="group", width="content", format_func=view.words.groups.get
     )

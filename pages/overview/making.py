@@ -59,7 +59,7 @@ def notes(study: Study, *, warnings: bool) -> None:
             st.caption(f":material/{icon}: {plain(note.removeprefix(WARNING))}")
 
 
-def settings(study: Study) -> None:
+def draw_settings(study: Study) -> None:
     """How the study was made, and the training curves."""
     notes(study, warnings=False)
     left, right = st.columns([1, 1.5], gap="large")
@@ -74,14 +74,14 @@ def settings(study: Study) -> None:
         with st.popover("Every setting", type="tertiary", icon=":material/tune:"):
             st.json({"methods": study.meta["methods"], "settings": study.meta.get("settings")})
         for method in study.methods:
-            posterior(study, method)
+            draw_posterior(study, method)
     with right:
         folds = sorted({int(f) for f in study.images["fold"].dropna().unique()})
         kept = [f for f in folds if any(study.history(f, m) is not None for m in study.methods)]
         if not kept:
             st.caption("This study has no history of the training.")
             return
-        choices.fit("history_fold", kept, kept[0])
+        choices.restrict("history_fold", kept, kept[0])
         fold = kept[0] if len(kept) == 1 else st.selectbox("Fold", kept, key="history_fold")
         histories = {
             m: h for m in compared_methods(study) if (h := study.history(fold, m)) is not None
@@ -94,7 +94,7 @@ def settings(study: Study) -> None:
         )
 
 
-def baselines(study: Study) -> None:
+def draw_baselines(study: Study) -> None:
     """What simple numbers of the images predict, and whether they tell batch or plate."""
     figures_of_study = baselines_of(study)
     if figures_of_study is None:
@@ -107,7 +107,7 @@ def baselines(study: Study) -> None:
         st.caption(f":material/{icon}: {plain(line)}")
 
 
-def posterior(study: Study, method: str) -> None:
+def draw_posterior(study: Study, method: str) -> None:
     """The width of a method's weights before and after training, and its share of model doubt."""
     widths = posteriors.layer_widths(study, method)
     if widths is None:

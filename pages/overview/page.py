@@ -56,12 +56,17 @@ def page() -> None:
         return
     suspects.answer(study)
     accuracy_line(study)
-    making.baselines(study)
+    making.draw_baselines(study)
     plate_differences.show(study)
     tabs = st.tabs(
         [LOOKS, ACCURACY, CALIBRATION, MADE], key="part", bind="query-params", on_change="rerun"
     )
-    draw = {LOOKS: looks, ACCURACY: accuracy, CALIBRATION: calibration, MADE: making.settings}
+    draw = {
+        LOOKS: looks,
+        ACCURACY: draw_accuracy,
+        CALIBRATION: draw_calibration,
+        MADE: making.draw_settings,
+    }
     for tab, part in zip(tabs, draw.values(), strict=True):
         if tab.open:
             with tab:
@@ -90,7 +95,7 @@ def accuracy_line(study: Study) -> None:
     )
 
 
-def accuracy(study: Study) -> None:
+def draw_accuracy(study: Study) -> None:
     """Accuracy of each network, with and without the cut-off, and per level."""
     headline(study)
     if len(study.methods) > 1:
@@ -223,7 +228,7 @@ def looks(study: Study) -> None:
 
 
 @frame.fragment
-def calibration(study: Study) -> None:
+def draw_calibration(study: Study) -> None:
     """The reliability diagram beside the figures; a click on a point shows its images."""
     if not any(bins.count.any() for bins in reliabilities(study).values()):
         return

@@ -25,12 +25,12 @@ FIRST, PICTURES = 3, 4
 def answer(study: Study) -> None:
     """How many labels deserve a look, the progress, and the first suspects with pictures."""
     if "compound" in available_levels(study.images):
-        compounds(study)
+        draw_compounds(study)
     else:
-        images(study)
+        draw_images(study)
 
 
-def compounds(study: Study) -> None:
+def draw_compounds(study: Study) -> None:
     """The answer for a study with compounds: compounds that look more like another class."""
     ranked = rankings.ranking(study, "compound")
     if filters.any_set() and len(ranked):
@@ -61,7 +61,7 @@ def card(study: Study, table: pd.DataFrame, row: pd.Series, decision: pd.Series)
     st.markdown(
         f"**{plain(heading(row, suspect))}** ({row['n_suspected']:,} of {row['n_images']:,})"
     )
-    pictures(study, rows)
+    draw_strip(study, rows)
     st.caption(plain(capital(decision_text(decision))))
     st.page_link(
         SUSPECT_LABELS,
@@ -71,7 +71,7 @@ def card(study: Study, table: pd.DataFrame, row: pd.Series, decision: pd.Series)
     )
 
 
-def images(study: Study) -> None:
+def draw_images(study: Study) -> None:
     """The answer for a study without compounds: images whose label gets little probability."""
     ranked = rankings.ranked_images(study)
     ranked = ranked[ranked["row"].isin(filters.passing(study))]
@@ -90,7 +90,7 @@ def images(study: Study) -> None:
                 f"**{plain(row['image_id'])}**: labelled {plain(row['label'])}, predicted as "
                 f"{plain(row['predicted'])}"
             )
-            pictures(study, np.array([row["row"]]))
+            draw_strip(study, np.array([row["row"]]))
             st.page_link(
                 frame.ONE_IMAGE,
                 label="Open in One image",
@@ -99,7 +99,7 @@ def images(study: Study) -> None:
             )
 
 
-def pictures(study: Study, rows: np.ndarray) -> None:
+def draw_strip(study: Study, rows: np.ndarray) -> None:
     """A strip of up to `PICTURES` thumbnails, evenly over `rows`; nothing without pictures."""
     if len(rows) > PICTURES:
         rows = rows[np.linspace(0, len(rows) - 1, PICTURES).astype(int)]

@@ -128,44 +128,7 @@ def explore(
 ) -> None:
     """The map, the fields of a clicked well, and effects of the position."""
     names = list(dict.fromkeys(wells["plate"]))
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        numbers = [n for n in NUMBERS if n in wells and wells[n].notna().any()]
-        options = [LABEL, PREDICTION, *numbers, *plate_map.quality_measures(wells)]
-        choices.fit("plate_colour", options, options[2])
-        by = st.selectbox(
-            "Colour by",
-            options,
-            key="plate_colour",
-            index=2,
-            width=270,
-            format_func=colour_title,
-            bind="query-params",
-        )
-        plates = names if len(names) == 1 else [ALL_PLATES, *names]
-        choices.fit("map", plates, plates[0])
-        plate = st.selectbox(
-            f"Plate ({len(names)})", plates, key="map", width=220, bind="query-params"
-        )
-        highlight = None
-        if by in (LABEL, PREDICTION) and len(study.classes) > len(CLASS_COLOURS):
-            choices.fit("plate_highlight", study.classes, study.classes[0])
-            highlight = st.selectbox("Highlight", study.classes, key="plate_highlight", width=220)
-        # The key contains the inferred format: another study may have another one.
-        size = st.selectbox(
-            "Format",
-            formats := list(PLATE_FORMATS),
-            width=150,
-            key=f"plate_format_{wells_count}",
-            index=formats.index(wells_count),
-            format_func=lambda n: f"{n:,} wells",
-            help="Inferred: the smallest plate format that has all wells of the study.",
-        )
-    if size < wells_count:
-        st.warning(
-            f"A plate of {size:,} wells lacks some wells of this study. {wells_count:,} wells are drawn."
-        )
-        size = wells_count
-    shape = PLATE_FORMATS[size]
+    by, plate, highlight, size = choose_map(study, wells, names, wells_count)
     of_plate = wells if plate == ALL_PLATES else wells[wells["plate"] == plate]
     most = min(MOST_PLATES, MOST_PLACES // size)
     first_plates = of_plate["plate"].isin(names[:most]) if plate == ALL_PLATES else slice(None)
@@ -197,7 +160,50 @@ def explore(
             source,
         )
     if by not in (LABEL, PREDICTION):
-        effects(study, method, of_plate, by, shape, source)
+        effects(study, method, of_plate, by, PLATE_FORMATS[size], source)
+
+
+def choose_map(
+    study: Study, wells: pd.DataFrame, names: list[str], wells_count: int
+) -> tuple[str, str, str | None, int]:
+    """The menus above the map: what is coloured, the plate, the class to highlight, the format."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        numbers = [n for n in NUMBERS if n in wells and wells[n].notna().any()]
+        options = [LABEL, PREDICTION, *numbers, *plate_map.quality_measures(wells)]
+        choices.restrict("plate_colour", options, options[2])
+        by = st.selectbox(
+            "Colour by",
+            options,
+            key="plate_colour",
+            index=2,
+            width=270,
+            format_func=colour_title,
+            bind="query-params",
+        )
+        plates = names if len(names) == 1 else [ALL_PLATES, *names]
+        choices.restrict("map", plates, plates[0])
+        plate = st.selectbox(
+            f"Plate ({len(names)})", plates, key="map", width=220, bind="query-params"
+        )
+        highlight = None
+        if by in (LABEL, PREDICTION) and len(study.classes) > len(CLASS_COLOURS):
+            choices.restrict("plate_highlight", study.classes, study.classes[0])
+            highlight = st.selectbox("Highlight", study.classes, key="plate_highlight", width=220)
+        # The key contains the inferred format: another study may have another one.
+        size = st.selectbox(
+            "Format",
+            formats := list(PLATE_FORMATS),
+            width=150,
+            key=f"plate_format_{wells_count}",
+            index=formats.index(wells_count),
+            format_func=lambda n: f"{n:,} wells",
+            help="Inferred: the smallest plate format that has all wells of the study.",
+        )
+    if size < wells_count:
+        st.warning(
+            f"A plate of {size:,} wells lacks some wells of this study. {wells_count:,} wells are drawn."
+        )
+    return by, plate, highlight, max(size, wells_count)
 
 
 def paint(

@@ -178,7 +178,7 @@ def draw_import(study: Study) -> None:
         return
     try:
         # The changes are shown even before a name is typed.
-        imported = read_list(given.name, given.getvalue(), study, name.strip() or "you")
+        imported = read_uploaded_list(given.name, given.getvalue(), study, name.strip() or "you")
     except InputError as error:
         st.error(plain(error), icon=":material/error:")
         return
@@ -249,7 +249,7 @@ def pick_replacing(rows: list[Replacing]) -> list[Event]:
     return [rows[i].event for i in event["selection"]["rows"] if i < n]
 
 
-def read_list(name: str, content: bytes, study: Study, who: str) -> FlagImport:
+def read_uploaded_list(name: str, content: bytes, study: Study, who: str) -> FlagImport:
     """An uploaded list, checked; messages give the file's name on the user's machine."""
     with tempfile.TemporaryDirectory(dir=roots.uploads()) as folder:
         file = Path(folder) / Path(name).name
@@ -274,7 +274,7 @@ def draw_cleaning(study: Study) -> None:
             ":material/compare_arrows:",
         )
         return
-    choices.fit("cleaned", others, others[0])
+    choices.restrict("cleaned", others, others[0])
     name = st.selectbox("Compare with", others, key="cleaned", bind="query-params", width=320)
     pair = sorted((study, studies.opened(name)), key=lambda s: str(s.meta["created"]))
     st.caption(f"Before: {plain(pair[0].name)}. After: {plain(pair[1].name)} (made later).")

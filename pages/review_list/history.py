@@ -9,16 +9,13 @@ from pages.shared import blind
 from pages.shared.empty import empty
 from pages.shared.flagging import decision_words, review_log
 from pages.shared.html import rendered
-from pages.shared.words import without_none
+from pages.shared.words import table_height, without_none
 
 HISTORY = {
     "time": "When (UTC)",
     "reviewer": "Who",
     "what": "What",
     "images": "Images",
-    "reason": "Reason",
-    "decision": "Decision",
-    "new_label": "New label",
     "note": "Note",
     "decided_by": "Decided by",
     "undone": "Undone",
@@ -38,7 +35,10 @@ def draw(study: Study) -> None:
         "the list and in the history of the image."
     )
     st.dataframe(
-        without_none(actions[list(HISTORY)]), hide_index=True, height=560, column_config=HISTORY
+        without_none(actions[list(HISTORY)]),
+        hide_index=True,
+        height=table_height(len(actions), 560),
+        column_config=HISTORY,
     )
 
 

@@ -14,11 +14,13 @@ from pages.shared import blind, filters, frame, panels, reviewer, studies
 from pages.shared.empty import empty
 from pages.shared.flagging import decisions, flag_control, review_log
 from pages.shared.wall import image_wall
-from pages.shared.words import plain, without_none
+from pages.shared.words import plain, table_height, without_none
 
 VIEWS = ("List", "History", "Export and import", "Did cleaning help?")
 #: Kinds of flagged images, beside the decisions.
 ALL, DISPUTED, CHANGED = "all", "disputed", "changed since"
+#: How they are shown.
+WALL, TABLE = "images", "table"
 #: Most pairs of reviewers whose agreement is shown.
 MOST_PAIRS = 3
 #: The most important columns come first: a narrow window cuts the others.
@@ -41,7 +43,7 @@ COLUMNS = {
 }
 
 
-def main() -> None:
+def page() -> None:
     """The page."""
     study = frame.current_study()
     view = st.segmented_control(
@@ -72,48 +74,10 @@ def flagged_list(study: Study) -> None:
     state = decisions(study)
     undo.draw(study)
     if state.empty:
-        empty(
-            "list",
-            "No image of this study is flagged. Flag images on any page: one image, a selection, a "
-            "bar of a chart or a whole suspect compound. A list can be imported under “Export and "
-            "import”.",
-            ":material/flag:",
-        )
-        if blind.only() is None:
-            examples.draw(study, undo.MESSAGE)
-        draw_absent(study)
+        draw_no_flags(study)
         return
-    matching = state[state.index.isin(filters.passing(study))]
-    kinds = {
-        ALL: matching,
-        **{d: matching[matching["decision"] == d] for d in DECISIONS},
-        DISPUTED: matching[matching["disputed"]],
-        CHANGED: matching[matching["changed"] != ""],
-    }
-    kinds = {kind: part for kind, part in kinds.items() if len(part) or kind == ALL}
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            f"**{len(matching):,}** of {count(len(state), 'flagged image')}: "
-            f"{plain(filters.text(study))}"
-        )
-        kind = st.segmented_control(
-            "Which",
-            list(kinds),
-            default=ALL,
-            required=True,
-            label_visibility="collapsed",
-            key=f"flagged_kind_{'_'.join(kinds)}",
-            format_func=lambda kind: f"{kind} ({len(kinds[kind]):,})",
-        )
-        shown = st.segmented_control(
-            "Show",
-            ["images", "table"],
-            key="flagged_as",
-            default="images",
-            required=True,
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+    kinds = kinds_of(state[state.index.isin(filters.passing(study))])
+    kind, view = choose_view(study, kinds, len(state))
     draw_agreement(study)
     part = kinds[kind]
     if kind == DISPUTED:
@@ -125,7 +89,7 @@ def flagged_list(study: Study) -> None:
     left, right = st.columns([2.2, 1], gap="medium")
     with left:
         actions = st.container(horizontal=True, vertical_alignment="center", gap="small")
-        chosen, looked_at = pick_in_table(study, part) if shown == "table" else pick_on_wall(part)
+        chosen, looked_at = pick_in_table(study, part) if view == TABLE else pick_on_wall(part)
         acted = part if not len(chosen) else part.loc[chosen]
         with actions:
             if len(acted):
@@ -139,6 +103,59 @@ def flagged_list(study: Study) -> None:
             panels.detail(study, looked_at, "review_detail", among=part.index.to_numpy())
             history.draw_of_image(study, looked_at)
     draw_absent(study)
+
+
+def draw_no_flags(study: Study) -> None:
+    """What to do where no image is flagged."""
+    empty(
+        "list",
+        "No image of this study is flagged. Flag images on any page: one image, a selection, a "
+        "bar of a chart or a whole suspect compound. A list can be imported under “Export and "
+        "import”.",
+        ":material/flag:",
+    )
+    if blind.only() is None:
+        examples.draw(study, undo.MESSAGE)
+    draw_absent(study)
+
+
+def kinds_of(matching: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The parts of the flagged images that can be chosen: all, by decision, disputed, changed."""
+    kinds = {
+        ALL: matching,
+        **{d: matching[matching["decision"] == d] for d in DECISIONS},
+        DISPUTED: matching[matching["disputed"]],
+        CHANGED: matching[matching["changed"] != ""],
+    }
+    return {kind: part for kind, part in kinds.items() if len(part) or kind == ALL}
+
+
+def choose_view(study: Study, kinds: dict[str, pd.DataFrame], flagged: int) -> tuple[str, str]:
+    """How many of the `flagged` images match, the menu of kinds, and of images or a table."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"**{len(kinds[ALL]):,}** of {count(flagged, 'flagged image')}: "
+            f"{plain(filters.text(study))}"
+        )
+        kind = st.segmented_control(
+            "Which",
+            list(kinds),
+            default=ALL,
+            required=True,
+            label_visibility="collapsed",
+            key=f"flagged_kind_{'_'.join(kinds)}",
+            format_func=lambda kind: f"{kind} ({len(kinds[kind]):,})",
+        )
+        view = st.segmented_control(
+            "Show",
+            [WALL, TABLE],
+            key="flagged_as",
+            default=WALL,
+            required=True,
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+    return kind, view
 
 
 def draw_agreement(study: Study) -> None:
@@ -164,11 +181,12 @@ def pick_on_wall(part: pd.DataFrame) -> tuple[list[int], int | None]:
 
 def pick_in_table(study: Study, part: pd.DataFrame) -> tuple[list[int], int | None]:
     """The list as a table: ticked rows, and the last of them, which is opened."""
+    shown = decided_table(study, part)
     event = st.dataframe(
-        decided_table(study, part),
+        shown,
         key=f"review_table_{study.name}",
         hide_index=True,
-        height=560,
+        height=table_height(len(shown), 560),
         selection_mode="multi-row",
         on_select="rerun",
         column_config=COLUMNS,
@@ -238,4 +256,4 @@ def take_off(study: Study, rows: np.ndarray, text: str) -> None:
         st.session_state[undo.MESSAGE] = str(error)
 
 
-main()
+page()

@@ -8,7 +8,7 @@ import streamlit as st
 from bnn_core.base.methods import method_of
 
 
-def fit(key: str, options: Sequence[Any], default: Any) -> None:
+def restrict(key: str, options: Sequence[Any], default: Any) -> None:
     """Make the value of a widget one of its `options`; call it before the widget is drawn.
 
     Any other value becomes `default`. A list loses such values, and becomes `default` (a list)
@@ -31,7 +31,7 @@ def pick(label: str, options: Sequence[Any], *, key: str, default: Any = None, *
     """
     if default is None:
         default = options[0]
-    fit(key, options, default)
+    restrict(key, options, default)
     return st.segmented_control(
         label, options, default=default, key=key, required=True, bind="query-params", **looks
     )

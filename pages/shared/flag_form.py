@@ -238,7 +238,7 @@ def _record(form: Form) -> None:
         others = form.log.decided_since(form.study, form.rows, seen)
         if others:
             problems["others"] = (
-                in_words(others) + " while this form was open. Nothing is recorded "
+                others_in_words(others) + " while this form was open. Nothing is recorded "
                 "yet. Press Flag again if your decision should count instead."
             )
             st.session_state[_OPEN] = (form.name, latest)
@@ -266,6 +266,6 @@ def _record(form: Form) -> None:
         shut()
 
 
-def in_words(others: list[Action]) -> str:
+def others_in_words(others: list[Action]) -> str:
     """Decisions in words: 'Ada decided 3 images: exclude (corrupted)'."""
     return "; ".join(f"{action.reviewer} decided {action.text}" for action in others)

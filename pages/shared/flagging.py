@@ -154,7 +154,7 @@ def _others_since(study: Study, last: Recorded) -> None:
     ]
     if others:
         st.caption(
-            f":material/group: {plain(flag_form.in_words(others))} since you opened "
+            f":material/group: {plain(flag_form.others_in_words(others))} since you opened "
             "the form. The latest decision counts."
         )
 

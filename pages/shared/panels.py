@@ -199,7 +199,7 @@ def _ordered(
         for words, by in RANKINGS.items()
         if by is None or (by[0] in table and table[by[0]].iloc[rows].notna().any())
     ]
-    choices.fit(f"{key}_order", usable, usable[0])
+    choices.restrict(f"{key}_order", usable, usable[0])
     chosen = actions.selectbox(
         "Order", usable, key=f"{key}_order", label_visibility="collapsed", width=230
     )

@@ -35,7 +35,7 @@ def _contents(study: Study) -> np.ndarray:
     return images["content_hash"].to_numpy(dtype=object)
 
 
-def thumbnail(study: Study, row: int) -> tuple[bytes, str] | None:
+def thumbnail_file(study: Study, row: int) -> tuple[bytes, str] | None:
     """Bytes and media type of a thumbnail, or None where the study has none."""
     data = study.thumbnail(row)
     return None if data is None else (data, "image/webp")
@@ -55,7 +55,7 @@ def full(study: Study, row: int, options: Mapping[str, str]) -> tuple[bytes, str
         try:
             gain = float(options.get("gain", 1))
         except ValueError as error:
-            raise InputError(f"gain '{options['gain']}': expected a number") from error
+            raise InputError(f"gain '{options['gain']}' is no number") from error
         return fields.render_image(
             study,
             row,

@@ -36,7 +36,7 @@ def image(request: Request) -> Response:
             row = study.row_of(request.query_params.get("id", ""))
         options = {k: v for k, v in request.query_params.items() if k not in ("v", "id")}
         if request.path_params["size"] == "thumb":
-            picture = pictures.thumbnail(study, row)
+            picture = pictures.thumbnail_file(study, row)
         elif request.path_params["size"] == "full":
             picture = pictures.full(study, row, options)
         else:

@@ -47,7 +47,7 @@ class Cutoff(NamedTuple):
 def draw(study: Study) -> None:
     """The menu of scores and the slider of the cut-off; kept in the address like the filters."""
     known = usable(study)
-    choices.fit(SCORE, known, known[0])
+    choices.restrict(SCORE, known, known[0])
     explained = SCORES[st.session_state.get(SCORE, known[0])].help
     score = st.selectbox(
         "Score",

@@ -7,6 +7,7 @@ from bnn_core.measures.levels import available_levels
 from bnn_core.study.folder import Study
 from bnn_core.suspects.planted_truth import fault_ranks
 from pages.shared import rankings
+from pages.shared.words import table_height
 
 SUSPECT_LABELS = "suspect_labels/page.py"
 _LEVELS = ("compound", "well", "image")
@@ -41,7 +42,7 @@ def reveal(study: Study, key: str) -> None:
                 }
             ),
             hide_index=True,
-            height=318,
+            height=table_height(len(faults), 318),
             column_config={
                 "kind": "Planted",
                 "title": "Compound, well or image",

@@ -62,20 +62,20 @@ def image_wall(
     study = frame.current_study()
     rows = np.asarray(rows, dtype=np.int64)
     shown = rows[:MOST_TILES]
-    here = set(shown.tolist())
+    shown_rows = set(shown.tolist())
     tiles = _tiles(
         studies.identity(study),
         method or study.reading_method,
         tuple(shown.tolist()),
         caption or DEFAULT_SCORE,
-        frozenset(here.intersection(flagged)),
+        frozenset(shown_rows.intersection(flagged)),
         study,
     )
     key = _of_study(key, study)
     state = st.session_state.get(key) or {}
     opened = opened_row(study) if on_open is None else None
-    opened = opened if opened in here else None
-    selected = [row for row in state.get("selected") or [] if row in here]
+    opened = opened if opened in shown_rows else None
+    selected = [row for row in state.get("selected") or [] if row in shown_rows]
     side = thumbnail_side(study)
     long = any(len(name) > 4 for name in study.classes)
     result = _component(
@@ -99,7 +99,7 @@ def image_wall(
         on_selected_change=_no_action,
         on_opened_change=lambda: _follow(key, on_open or partial(put_opened, study)),
     )
-    return WallResult(opened, [row for row in result.selected or [] if row in here])
+    return WallResult(opened, [row for row in result.selected or [] if row in shown_rows])
 
 
 def opened_row(study: Study) -> int | None:

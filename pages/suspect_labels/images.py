@@ -7,12 +7,25 @@ from bnn_core.base.scores import TRAINING_MARGIN
 from bnn_core.measures.levels import available_levels
 from bnn_core.study.folder import Study
 from pages.shared import filters, flagging, frame, panels, rankings, scores
-from pages.shared.words import without_none
+from pages.shared.words import table_height, without_none
 from pages.suspect_labels.nothing import nothing_scored
+
+#: Columns of the table, in order; what is known of the plate follows.
+_FIRST = (
+    "compound",
+    "label",
+    "predicted",
+    "label_quality",
+    TRAINING_MARGIN.key,
+    "decision",
+    "image_id",
+    "p_label",
+    "confidence",
+)
 
 
 @frame.fragment
-def images(study: Study) -> None:
+def draw_single_images(study: Study) -> None:
     """Single images by label quality, most suspect first."""
     ranked = rankings.ranked_images(study)
     ranked = ranked[ranked["row"].isin(filters.passing(study))]
@@ -72,42 +85,11 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
             without_none(table),
             key=f"suspect_images_table_{study.name}",
             hide_index=True,
-            height=560,
+            height=table_height(len(table), 560),
             selection_mode="multi-row",
             on_select="rerun",
-            column_order=[
-                name
-                for name in dict.fromkeys(
-                    (
-                        "compound",
-                        "label",
-                        "predicted",
-                        "label_quality",
-                        TRAINING_MARGIN.key,
-                        "decision",
-                        "image_id",
-                        "p_label",
-                        "confidence",
-                        *known,
-                    )
-                )
-                if name in table
-            ],
-            column_config={
-                "image_id": "Image",
-                "label": "Label",
-                "predicted": "Predicted",
-                "label_quality": st.column_config.NumberColumn("Label quality", format="%.4f"),
-                TRAINING_MARGIN.key: st.column_config.NumberColumn(
-                    TRAINING_MARGIN.name, format="%.2f", help=TRAINING_MARGIN.help
-                ),
-                "p_label": st.column_config.NumberColumn("Probability of the label", format="%.4f"),
-                "confidence": st.column_config.NumberColumn(
-                    "Confidence c", format="%.3f", help=scores.MORE
-                ),
-                "decision": st.column_config.Column("Decision", help="From the review list."),
-                **{name: panels.METADATA[name] for name in known},
-            },
+            column_order=[name for name in dict.fromkeys((*_FIRST, *known)) if name in table],
+            column_config=_columns() | {name: panels.METADATA[name] for name in known},
         )
         chosen = rows[[i for i in event["selection"]["rows"] if i < len(rows)]]
         with actions:
@@ -123,3 +105,18 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
             "suspect_images_table_detail",
             among=rows,
         )
+
+
+def _columns() -> dict[str, object]:
+    """Titles and formats of the ranking's columns."""
+    number = st.column_config.NumberColumn
+    return {
+        "image_id": "Image",
+        "label": "Label",
+        "predicted": "Predicted",
+        "label_quality": number("Label quality", format="%.4f"),
+        TRAINING_MARGIN.key: number(TRAINING_MARGIN.name, format="%.2f", help=TRAINING_MARGIN.help),
+        "p_label": number("Probability of the label", format="%.4f"),
+        "confidence": number("Confidence c", format="%.3f", help=scores.MORE),
+        "decision": st.column_config.Column("Decision", help="From the review list."),
+    }

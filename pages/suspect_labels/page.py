@@ -15,7 +15,7 @@ from pages.shared import choices, filters, flagging, frame, rankings, studies, t
 from pages.shared.wall import close_opened
 from pages.shared.words import plain
 from pages.suspect_labels import suspect
-from pages.suspect_labels.images import images
+from pages.suspect_labels.images import draw_single_images
 from pages.suspect_labels.nothing import nothing_scored
 from pages.suspect_labels.ranking import SUSPECT, draw_table, index_in_address, steps
 
@@ -26,7 +26,7 @@ LEVELS = ("compound", "treatment", "well", "image")
 _LAST, _FOLLOW = "_suspect_last", "_suspect_follow"
 
 
-def main() -> None:
+def page() -> None:
     """The page."""
     study = frame.current_study()
     tour.draw(study, introduced=False)
@@ -42,9 +42,9 @@ def main() -> None:
             on_change=leave_level,
         )
     if level == "image":
-        images(study)
+        draw_single_images(study)
     else:
-        groups(study, level)
+        draw_groups(study, level)
     truth.reveal(study, "suspects")
 
 
@@ -74,7 +74,7 @@ def follow_suspect(study: Study, shown: pd.DataFrame, level: str) -> None:
 
 
 @frame.fragment
-def groups(study: Study, level: str) -> None:
+def draw_groups(study: Study, level: str) -> None:
     """The ranking of compounds, treatments or wells, and the chosen one in detail."""
     second = pick_opinion(study)
     ranked = rankings.ranking(study, level, second.table, second.name)
@@ -116,7 +116,7 @@ def pick_opinion(study: Study) -> suspect.Opinion:
     options = [*([FEATURES] if kept.is_file() else []), ALONE, *others]
     if len(options) == 1:
         return suspect.Opinion()
-    choices.fit("second", options, options[0])
+    choices.restrict("second", options, options[0])
     choice = st.selectbox(
         "Second opinion",
         options,
@@ -162,4 +162,4 @@ def kept_opinion(path: str, stamp: str, _study: Study) -> pd.DataFrame:
     return opinion[0]
 
 
-main()
+page()

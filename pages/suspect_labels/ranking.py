@@ -46,8 +46,31 @@ def draw_table(
     decisions: `group_decisions` of the shown rows.
     """
     key = f"suspects_table_{level}"
+    table = _cells(shown, decisions)
+    # The row in view, also after a step by button or from an address.
+    if key not in st.session_state or list(st.session_state[key]["selection"]["rows"]) != [at]:
+        st.session_state[key] = {"selection": {"rows": [at]}}
+    first = ["rank", "title", "score"]
+    st.dataframe(
+        table,
+        key=key,
+        hide_index=True,
+        height=table_height(len(table), 318),
+        column_order=[*first, *(name for name in table if name not in first)],
+        selection_mode="single-row-required",
+        on_select=lambda: follow(shown, key, at),
+        column_config=_columns(level),
+    )
+    _twin(table, level)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _draw_progress(shown, decisions, total, level)
+        _download_decisions(study, shown, level)
+
+
+def _cells(shown: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
+    """What the table shows of each row of a ranking; intervals and shares in words."""
     sure = [has_interval(row) for _, row in shown.iterrows()]
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "rank": shown["rank"],
             "title": shown["title"],
@@ -72,94 +95,86 @@ def draw_table(
             "confidence": shown["mean_confidence"],
         }
     )
-    number = st.column_config.NumberColumn
-    # The row in view, also after a step by button or from an address.
-    if key not in st.session_state or list(st.session_state[key]["selection"]["rows"]) != [at]:
-        st.session_state[key] = {"selection": {"rows": [at]}}
-    st.dataframe(
-        table,
-        key=key,
-        hide_index=True,
-        height=table_height(len(table), 318),
-        column_order=[
-            "rank",
-            "title",
-            "score",
-            *(name for name in table if name not in ("rank", "title", "score")),
-        ],
-        selection_mode="single-row-required",
-        on_select=lambda: follow(shown, key, at),
-        column_config={
-            "rank": number("Rank", width=46),
-            "title": st.column_config.Column(level.capitalize(), width=112, pinned=True),
-            "label": st.column_config.Column("Given label", width=108),
-            "suspected": st.column_config.Column(
-                "Most similar class",
-                width=118,
-                help="The class, other than the label, that the predictions look most like. "
-                f"{LOOKS_LIKE}",
-            ),
-            "called": st.column_config.Column(
-                "Predicted as it",
-                width=100,
-                help="Images that are predicted as the most similar class.",
-            ),
-            "score": number("Score", format="%.2f", width=54, help=HELP),
-            "interval": st.column_config.Column(
-                "95 % interval",
-                width=96,
-                help="Too few units: one unit gives no interval, and with two or three it may span "
-                "the whole scale. Images of one well are not independent, so wells are "
-                "resampled where they are known.",
-            ),
-            "ranks": st.column_config.Column(
-                "Rank, 95 %",
-                width=78,
-                help="Range of ranks when wells and compounds are resampled.",
-            ),
-            "confidence": number(
-                "Mean c",
-                width=58,
-                format="%.2f",
-                help="Mean confidence. Low confidence alone is no sign of a wrong label. "
-                f"{scores.MORE}",
-            ),
-            "decision": st.column_config.Column(
-                "Decision",
-                width=116,
-                help="From the review list. → is relabel. Reviewers and reasons are shown below.",
-            ),
-        },
-    )
-    _twin(table, level)
+
+
+def _columns(level: str) -> dict[str, object]:
+    """Titles, widths and help of the table's columns."""
+    text, number = st.column_config.Column, st.column_config.NumberColumn
+    return {
+        "rank": number("Rank", width=46),
+        "title": text(level.capitalize(), width=112, pinned=True),
+        "label": text("Given label", width=108),
+        "suspected": text(
+            "Most similar class",
+            width=118,
+            help="The class, other than the label, that the predictions look most like. "
+            f"{LOOKS_LIKE}",
+        ),
+        "called": text(
+            "Predicted as it",
+            width=100,
+            help="Images that are predicted as the most similar class.",
+        ),
+        "score": number("Score", format="%.2f", width=54, help=HELP),
+        "interval": text(
+            "95 % interval",
+            width=96,
+            help="Too few units: one unit gives no interval, and with two or three it may span "
+            "the whole scale. Images of one well are not independent, so wells are "
+            "resampled where they are known.",
+        ),
+        "ranks": text(
+            "Rank, 95 %",
+            width=78,
+            help="Range of ranks when wells and compounds are resampled.",
+        ),
+        "confidence": number(
+            "Mean c",
+            width=58,
+            format="%.2f",
+            help="Mean confidence. Low confidence alone is no sign of a wrong label. "
+            f"{scores.MORE}",
+        ),
+        "decision": text(
+            "Decision",
+            width=116,
+            help="From the review list. → is relabel. Reviewers and reasons are shown below.",
+        ),
+    }
+
+
+def _draw_progress(shown: pd.DataFrame, decisions: pd.DataFrame, total: int, level: str) -> None:
+    """How many are decided, and how many look more like another class."""
     filtered = len(shown) != total and filters.any_set()
     part = f" {len(shown):,} of {total:,} {level}s match the filters." if filtered else ""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            f"**{progress_text(decisions, level)}.** {doubt_sentence(shown, level)} The ranking is by "
-            f"consistent disagreement, corrected for the network's usual errors.{part}",
-            help=HELP,
-            width="stretch",
-        )
-        st.download_button(
-            "Decisions",
-            key=f"decisions_{level}",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
-            data=lambda: table_bytes(
-                decision_list(
-                    shown,
-                    studies.table(study, study.reading_method),
-                    flagging.decisions(study),
-                    level,
-                ),
-                "csv",
+    st.caption(
+        f"**{progress_text(decisions, level)}.** {doubt_sentence(shown, level)} The ranking is by "
+        f"consistent disagreement, corrected for the network's usual errors.{part}",
+        help=HELP,
+        width="stretch",
+    )
+
+
+def _download_decisions(study: Study, shown: pd.DataFrame, level: str) -> None:
+    st.download_button(
+        "Decisions",
+        key=f"decisions_{level}",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+        data=lambda: table_bytes(
+            decision_list(
+                shown,
+                studies.table(study, study.reading_method),
+                flagging.decisions(study),
+                level,
             ),
-            file_name=panels.file_name(f"{study.name}-{level}-decisions"),
-            mime="text/csv",
-            help=f"A CSV file for Excel: one row per {level} with its decision and score.",
-        )
+            "csv",
+        ),
+        file_name=panels.file_name(f"{study.name}-{level}-decisions"),
+        mime="text/csv",
+        help=f"A CSV file for Excel: one row per {level} with its decision and score.",
+    )
 
 
 def _twin(table: pd.DataFrame, level: str) -> None:

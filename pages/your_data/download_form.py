@@ -166,7 +166,7 @@ def _state(download: Download) -> None:
         st.info(
             f"Stopped: {command}. "
             + (
-                "What arrived is kept, and the same download continues from there."
+                "The downloaded part is kept, and the same download continues from there."
                 if download.words[0] == "bbbc021"
                 else "The same download starts from the beginning."
             ),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
@@ -52,7 +53,7 @@ def draw() -> None:
         st.error(plain(forms.say(str(error), FIELDS, table)), icon=":material/error:")
         return
     preview(features)
-    forms.train("features", table, ask, "The same by command:")
+    forms.offer_training("features", table, ask, "The same by command:")
 
 
 def table_and_fields(*, to_learn: bool) -> tuple[Path, dict[str, str]] | None:
@@ -107,43 +108,50 @@ def fields(to_learn: bool) -> dict[str, str]:
         ),
     }
     if to_learn:
-        ask |= {
-            "features": left.text_input(
-                FIELDS["features"],
-                key="features_columns",
-                placeholder="Cells_*, Nuclei_*",
-                help="Patterns, separated by commas. Default: all columns of numbers except "
-                "metadata.",
-            ),
-            "group": middle.text_input(
-                FIELDS["group"],
-                key="features_group",
-                help="Default: the compound. A network that was trained without a group predicts "
-                "all rows of the group.",
-            ),
-            "anchor": middle.selectbox(
-                FIELDS["anchor"],
-                ANCHORS,
-                key="features_anchor",
-                help="controls: the median of its untreated rows becomes zero on each plate.",
-            ),
-            "folds": right.selectbox(
-                FIELDS["folds"],
-                ("6", "each"),
-                key="features_folds",
-                help="each: every compound is left out by itself. There is one training per "
-                "compound.",
-            ),
-            "images": right.text_input(
-                FIELDS["images"],
-                key="features_images",
-                help="For pictures of the rows, where the table names files. Default: the folder "
-                "of the table.",
-            ),
-        }
+        ask |= _fields_to_learn(left, middle, right)
     unset = {"anchor": ANCHORS[0], "folds": "6"}
     filled = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
     return {flag: value for flag, value in filled.items() if value != unset.get(flag)}
+
+
+def _fields_to_learn(
+    left: DeltaGenerator,
+    middle: DeltaGenerator,
+    right: DeltaGenerator,
+) -> dict[str, str]:
+    """What only a training asks, in three columns."""
+    return {
+        "features": left.text_input(
+            FIELDS["features"],
+            key="features_columns",
+            placeholder="Cells_*, Nuclei_*",
+            help="Patterns, separated by commas. Default: all columns of numbers except metadata.",
+        ),
+        "group": middle.text_input(
+            FIELDS["group"],
+            key="features_group",
+            help="Default: the compound. A network that was trained without a group predicts "
+            "all rows of the group.",
+        ),
+        "anchor": middle.selectbox(
+            FIELDS["anchor"],
+            ANCHORS,
+            key="features_anchor",
+            help="controls: the median of its untreated rows becomes zero on each plate.",
+        ),
+        "folds": right.selectbox(
+            FIELDS["folds"],
+            ("6", "each"),
+            key="features_folds",
+            help="each: every compound is left out by itself. There is one training per compound.",
+        ),
+        "images": right.text_input(
+            FIELDS["images"],
+            key="features_images",
+            help="For pictures of the rows, where the table names files. Default: the folder "
+            "of the table.",
+        ),
+    }
 
 
 def preview(features: FeatureTable) -> None:

@@ -18,7 +18,7 @@ from bnn_core.tables.arrays import ARRAY_ENDINGS
 from bnn_core.tables.columns import IMAGE_ENDINGS, map_columns
 from bnn_core.tables.reading import TABLE_ENDINGS, read_table
 from pages.shared import jobs_panel
-from pages.shared.words import plain
+from pages.shared.words import plain, table_height
 
 #: Flags of lists, typed with commas, and flags of paths.
 LISTS, PATHS = ("map", "features"), ("images", "layout", "metadata")
@@ -38,7 +38,7 @@ FIELDS = {
     "map": "Other columns",
 }
 READ_ONLY = (
-    "This server only shows studies. Make yours in a terminal on the machine itself, with "
+    "This server only shows studies. Make studies in a terminal on the machine itself, with "
     "`bnn import` or `bnn study`."
 )
 
@@ -149,7 +149,7 @@ def shown_path(path: Path) -> str:
     return str(path) if given is None else str(path.relative_to(given.parent))
 
 
-def train(kind: str, table: Path, ask: Mapping[str, str], about_command: str) -> None:
+def offer_training(kind: str, table: Path, ask: Mapping[str, str], about_command: str) -> None:
     """The button that trains on this machine, and the command for another one."""
     offer(
         "Train here",
@@ -231,13 +231,19 @@ def class_table(table: pd.DataFrame, rows: str) -> None:
             icon=":material/warning:",
         )
     left, right = st.columns([2, 1], gap="medium")
-    left.dataframe(table.head(8).dropna(axis=1, how="all"), height=320)
+    first_rows(left, table)
     right.dataframe(
         per_class.reset_index(),
         hide_index=True,
-        height=320,
+        height=table_height(len(per_class), 320),
         column_config={"label": "Class", "rows": rows.capitalize(), "groups": "Groups"},
     )
+
+
+def first_rows(where: st.delta_generator.DeltaGenerator, table: pd.DataFrame) -> None:
+    """The first rows of a table, without its empty columns."""
+    head = table.head(8).dropna(axis=1, how="all")
+    where.dataframe(head, height=table_height(len(head), 320))
 
 
 def say(text: str, fields: Mapping[str, str], path: Path | None = None) -> str:

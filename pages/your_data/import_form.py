@@ -19,7 +19,7 @@ from bnn_core.tables.aliases import CANONICAL
 from bnn_core.tables.predictions import Predictions, read_predictions
 from bnn_core.tables.sources import ImportOptions
 from pages.shared import studies
-from pages.shared.words import plain
+from pages.shared.words import plain, table_height
 from pages.your_data import forms
 
 _MADE = "_import_made"
@@ -100,90 +100,98 @@ def ask_options() -> tuple[ImportOptions, dict]:
     """The user's choices: options of the import, and the image root and pixel size."""
     with st.expander("Choose columns and files yourself"):
         left, middle, right = st.columns(3, gap="medium")
-        given = {}
-        for name, (words, explained) in TEXTS.items():
-            text = left.text_input(words, key=f"import_{name}", help=explained).strip()
-            given[name] = text or None
-        method = middle.selectbox(
-            FIELDS["method"],
-            list(METHODS),
-            key="import_method",
-            format_func=lambda key: METHODS[key].name,
-        )
-        classes = middle.text_input(
-            FIELDS["classes"], key="import_classes", help="Separated by commas."
-        )
-        control = middle.text_input(
-            FIELDS["control"],
-            key="import_control",
-            placeholder="DMSO",
-            help="These images are shown, but do not count for accuracy.",
-        )
-        unlabelled = middle.text_input(
-            FIELDS["unlabelled"],
-            key="import_unlabelled",
-            placeholder="-1, unknown",
-            help="Separated by commas.",
-        )
-        new = middle.text_input(
-            FIELDS["new"],
-            key="import_new",
-            help="Shown as new kinds, not scored. Separated by commas.",
-        )
-        columns = middle.text_input(
-            FIELDS["map"],
-            key="import_columns",
-            placeholder="well=Pos, compound=Drug",
-            help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.",
-        )
-        files = {
-            name: right.text_input(
-                FIELDS[name.replace("_", "-")], key=f"import_{name}", help=explained
-            ).strip()
-            for name, explained in (
-                (
-                    "metadata",
-                    "Joined by image, plate and well, or compound and concentration. Separate "
-                    "several paths by semicolons.",
-                ),
-                (
-                    "labels",
-                    "One label per image, in the order of the images, or a table that names the images.",
-                ),
-                ("ids", "Names of the images of an array, one per line."),
-                ("standard", "Predictions for the same images."),
-                ("samples", "npy, npz or a table: (images, samples, classes)."),
-                ("image_root", "Default: the folder of the table, if the images are there."),
+        with left:
+            columns = _ask_columns()
+        with middle:
+            values = _ask_values()
+        with right:
+            paths = _ask_paths()
+            pixel = st.number_input(
+                "Micrometres per pixel",
+                min_value=0.0,
+                value=None,
+                key="import_pixel",
+                help="For the scale bar.",
             )
-        }
-        with middle.container(horizontal=True):
-            logits = st.toggle(FIELDS["logits"], key="import_logits")
-            ignore = st.toggle(FIELDS["ignore-predicted"], key="import_ignore")
-        pixel = right.number_input(
-            "Micrometres per pixel",
-            min_value=0.0,
-            value=None,
-            key="import_pixel",
-            help="For the scale bar.",
-        )
     metadata = tuple(
-        roots.typed_path(path) for path in files.pop("metadata").split(";") if path.strip()
+        roots.typed_path(path) for path in paths.pop("metadata").split(";") if path.strip()
     )
-    paths = {name: roots.typed_path(path) if path else None for name, path in files.items()}
-    root = paths.pop("image_root")
-    return ImportOptions(
-        method=method,
-        classes=forms.words(classes),
-        control=forms.words(control),
-        unlabelled=forms.words(unlabelled),
-        new=forms.words(new),
-        logits=logits,
-        ignore_predicted=ignore,
-        columns=forms.pairs(columns),
-        metadata=metadata,
-        **given,
-        **paths,
-    ), {"image_root": root, "pixel_size_um": pixel or None}
+    files = {name: roots.typed_path(path) if path else None for name, path in paths.items()}
+    extra = {"image_root": files.pop("image_root"), "pixel_size_um": pixel or None}
+    return ImportOptions(metadata=metadata, **columns, **values, **files), extra
+
+
+def _ask_columns() -> dict[str, str | None]:
+    """Names of columns with a field of their own, by the option's name."""
+    return {
+        name: st.text_input(words, key=f"import_{name}", help=explained).strip() or None
+        for name, (words, explained) in TEXTS.items()
+    }
+
+
+def _ask_values() -> dict:
+    """How values are to be read, by the option's name."""
+
+    def text(name: str, **options: str) -> str:
+        return st.text_input(FIELDS[name], key=f"import_{name}", **options)
+
+    method = st.selectbox(
+        FIELDS["method"],
+        list(METHODS),
+        key="import_method",
+        format_func=lambda key: METHODS[key].name,
+    )
+    classes = text("classes", help="Separated by commas.")
+    control = text(
+        "control",
+        placeholder="DMSO",
+        help="These images are shown, but do not count for accuracy.",
+    )
+    unlabelled = text("unlabelled", placeholder="-1, unknown", help="Separated by commas.")
+    new = text("new", help="Shown as new kinds, not scored. Separated by commas.")
+    columns = st.text_input(
+        FIELDS["map"],
+        key="import_columns",
+        placeholder="well=Pos, compound=Drug",
+        help=f"NAME=COLUMN, separated by commas; NAME is one of {', '.join(CANONICAL)}.",
+    )
+    with st.container(horizontal=True):
+        logits = st.toggle(FIELDS["logits"], key="import_logits")
+        ignore = st.toggle(FIELDS["ignore-predicted"], key="import_ignore")
+    return {
+        "method": method,
+        "classes": forms.words(classes),
+        "control": forms.words(control),
+        "unlabelled": forms.words(unlabelled),
+        "new": forms.words(new),
+        "columns": forms.pairs(columns),
+        "logits": logits,
+        "ignore_predicted": ignore,
+    }
+
+
+def _ask_paths() -> dict[str, str]:
+    """Typed paths of further files and of the image folder, empty where none is given."""
+    return {
+        name: st.text_input(
+            FIELDS[name.replace("_", "-")], key=f"import_{name}", help=explained
+        ).strip()
+        for name, explained in (
+            (
+                "metadata",
+                "Joined by image, plate and well, or compound and concentration. Separate "
+                "several paths by semicolons.",
+            ),
+            (
+                "labels",
+                "One label per image, in the order of the images, or a table that names the images.",
+            ),
+            ("ids", "Names of the images of an array, one per line."),
+            ("standard", "Predictions for the same images."),
+            ("samples", "npy, npz or a table: (images, samples, classes)."),
+            ("image_root", "Default: the folder of the table, if the images are there."),
+        )
+    }
 
 
 def preview(predictions: Predictions, folder: Path | None) -> None:
@@ -206,9 +214,9 @@ def preview(predictions: Predictions, folder: Path | None) -> None:
     )
     st.markdown(f"Columns: {plain(predictions.understood)}.")
     if folder:
-        there, looked = images_found(predictions, folder, forms.LOOKED_FOR)
+        existing, looked = images_found(predictions, folder, forms.LOOKED_FOR)
         st.markdown(
-            f"- Folder of the images: {plain(str(folder))}. {there:,} of {looked:,} checked files exist."
+            f"- Folder of the images: {plain(str(folder))}. {existing:,} of {looked:,} checked files exist."
         )
     elif predictions.channels or images["path"].notna().any():
         st.markdown(
@@ -221,10 +229,12 @@ def preview(predictions: Predictions, folder: Path | None) -> None:
         st.markdown(f"- {plain(forms.say(note, FIELDS))}")
     left, side = st.columns([2, 1], gap="medium")
     shown = images if images["fold"].nunique() > 1 else images.drop(columns="fold")
-    left.dataframe(shown.head(8).dropna(axis=1, how="all"), height=320)
+    forms.first_rows(left, shown)
     labels = images["label"].value_counts().reindex(predictions.classes, fill_value=0)
     side.dataframe(
-        labels.rename("images").rename_axis("class").reset_index(), hide_index=True, height=320
+        labels.rename("images").rename_axis("class").reset_index(),
+        hide_index=True,
+        height=table_height(len(labels), 320),
     )
 
 

@@ -174,7 +174,7 @@ def _say(rows: pd.DataFrame, where: str, noun: str) -> None:
         icon=":material/check:",
     )
     shown = rows.drop(columns=["group", "source"], errors="ignore")
-    st.dataframe(shown.head(8).dropna(axis=1, how="all"), height=320)
+    forms.first_rows(st.container(), shown)
 
 
 def _offer(study: Study, source: Path, name: str, ask: dict[str, str]) -> None:

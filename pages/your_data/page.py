@@ -44,7 +44,7 @@ PUBLIC = (
 )
 
 
-def main() -> None:
+def page() -> None:
     """The page."""
     view = st.segmented_control(
         "View",
@@ -129,4 +129,4 @@ def fetch_cells() -> None:
         )
 
 
-main()
+page()

@@ -51,7 +51,7 @@ def draw() -> None:
     source, ask = given
     plates = read(source, ask, to_learn=True)
     if plates is not None and preview(plates):
-        forms.train("plate", source, ask, ABOUT_COMMAND)
+        forms.offer_training("plate", source, ask, ABOUT_COMMAND)
 
 
 def source_and_fields(*, to_learn: bool) -> tuple[Path, dict[str, str]] | None:
@@ -196,9 +196,9 @@ def preview(plates: PlateTable) -> bool:
         icon=":material/check:",
     )
     forms.notes(plates.doubts, plates.notes)
-    there = files_exist(plates)
+    exist = files_exist(plates)
     forms.class_table(table, "images")
-    return there
+    return exist
 
 
 def files_exist(plates: PlateTable) -> bool:

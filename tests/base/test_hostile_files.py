@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
+import tifffile
 import torch
 from hostile_formats import formats
 from safetensors.torch import save_file
@@ -21,8 +22,10 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.reading import read_array, read_arrays, read_parquet
 from bnn_core.datasets.image_sets import open_image_set
 from bnn_core.datasets.mnist import read_idx
+from bnn_core.images.decoding import read_image
 from bnn_core.networks.saved import read_weights
 from bnn_core.study.folder import open_study
+from bnn_core.tables.predictions import read_predictions
 from bnn_core.tables.reading import read_table
 from bnn_core.tables.samples import load_samples
 
@@ -184,3 +187,22 @@ def test_an_endless_first_line_is_refused_before_it_is_split(tmp_path, line, end
     path.write_bytes(gzip.compress(line + end, 1))
     with pytest.raises(InputError, match=r"bomb\.csv\.gz.* (MB|columns)"):
         read_table(path)
+
+
+def test_a_tiff_that_claims_more_tiles_than_it_has_is_refused(tmp_path):
+    path = tmp_path / "wide.tif"
+    tifffile.imwrite(path, np.ones((20, 24), np.uint16), tile=(16, 16))
+    assert read_image(path).shape[-2:] == (20, 24)
+    width = struct.pack("<HHII", 256, 4, 1, 24)
+    data = path.read_bytes()
+    assert data.count(width) == 1
+    path.write_bytes(data.replace(width, struct.pack("<HHII", 256, 4, 1, 16_000_000)))
+    with pytest.raises(InputError, match=r"wide\.tif .*pixels are missing"):
+        read_image(path)
+
+
+def test_a_record_without_columns_is_no_table(tmp_path):
+    path = tmp_path / "empty.json"
+    path.write_text('[{"": {}}]')
+    with pytest.raises(InputError, match=r"empty\.json"):
+        read_predictions(path)

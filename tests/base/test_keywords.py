@@ -10,6 +10,8 @@ from bnn_core.base.keywords import with_keywords
     [
         ("--method magic: unknown", "method=magic: unknown"),
         ("--num-samples 0 is too small", "num_samples=0 is too small"),
+        ("--preset fast is unknown; choose one", "preset=fast is unknown; choose one"),
+        ("--label names the column", "label= names the column"),
         ("give --leave-out or --map", "give leave_out= or columns="),
         ("see 'bnn study features --label moa'", "see 'bnn study features --label moa'"),
         ("/data/--weeks is missing; a--b", "/data/--weeks is missing; a--b"),

@@ -1,7 +1,12 @@
 """Who may read and make what: limits of a served app, asked of the engine and of the pages."""
 
+import atexit
 import os
 import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -228,3 +233,27 @@ def test_what_was_uploaded_for_a_job_goes_with_it(tmp_path, monkeypatch):
     assert not roots.goes_with_a_job(tmp_path / "a.png")
     monkeypatch.delenv(roots.CACHE)
     assert not roots.goes_with_a_job(tmp_path / roots.JOBS_FOLDER / "a.png")
+
+
+def test_uploads_that_a_killed_server_left_are_deleted_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = "import time; from bnn_core.base import roots; print(roots.uploads(), flush=True); time.sleep(60)"
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=env)
+        for env in [os.environ | {"TMPDIR": str(tmp_path)}] * 2
+    ]
+    try:
+        left, living = (Path(process.stdout.readline().strip()) for process in started)
+        started[0].kill()
+        started[0].wait()
+        assert left.is_dir()
+        for folder in (left, living):
+            os.utime(folder, (0, 0))
+        monkeypatch.setattr(atexit, "register", lambda *call, **options: None)
+        own = roots.uploads.__wrapped__()
+        assert not left.exists() and living.is_dir() and own.is_dir()
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+            process.stdout.close()

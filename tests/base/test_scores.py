@@ -72,3 +72,9 @@ def test_levels_above_the_image_have_the_scores_that_say_so(table):
     units = aggregate(rows, "compound", CLASSES)
     known = {key for key in SCORES if units[key].notna().all()}
     assert known == {key for key, score in SCORES.items() if not score.needs_samples}
+
+
+def test_axes_say_where_the_unlike_images_are():
+    assert SCORES[UNLIKENESS].axis.endswith("(more unlike to the right)")
+    assert SCORES["energy"].axis.endswith("(more unlike to the left)")
+    assert SCORES["predictive_entropy"].axis.endswith("(surer to the left)")

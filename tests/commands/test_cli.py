@@ -63,7 +63,7 @@ def test_paths_that_cannot_be_are_one_line(made, capsys):
         ("report", made, "--out", long), ("report", made, "--out", ""), ("predict", made, f"{long}.npz"),
     ):  # fmt: skip
         status, _, complaint = run(capsys, *words)
-        assert status == 2 and re.fullmatch(r"bnn: .*(too long|file name expected).*\n", complaint)
+        assert status == 2 and re.fullmatch(r"bnn: .*(too long|names no file).*\n", complaint)
 
 
 def test_check_list_and_damage(made, tmp_path, capsys):

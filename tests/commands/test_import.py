@@ -194,7 +194,9 @@ def refused(capsys, *arguments):
 def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys):
     table, out = write_table(tmp_path), tmp_path / "out" / "study"
     assert "does not exist" in refused(capsys, tmp_path / "none.csv", "--out", out)
-    assert "--map label: NAME=COLUMN" in refused(capsys, table, "--out", out, "--map", "label")
+    assert "--map label is not NAME=COLUMN" in refused(
+        capsys, table, "--out", out, "--map", "label"
+    )
     assert "'tag' is not a column" in refused(capsys, table, "--out", out, "--map", "tag=x")
     assert "does not hold the first 4 images" in refused(
         capsys, table, "--out", out, "--image-root", tmp_path

@@ -109,3 +109,5 @@ def test_completion_knows_every_command(capsys):
     assert run("completion", "bash") == 0
     script = capsys.readouterr().out
     assert all(word in script for word in [*cli.COMMANDS, "--kl-weight", "--short", "--anchor"])
+    assert run("completion", "fish") == 0
+    assert "complete -c bnn" in (fish := capsys.readouterr().out) and "kl-weight" in fish

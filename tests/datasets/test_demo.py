@@ -210,7 +210,7 @@ def test_other_image_faults_leave_all_other_pictures_alone(small):
         ({"mechanisms": 13}, "--mechanisms is 13"),
         ({"compounds": 9}, "--compounds is 9"),
         ({"weeks": 1, "compounds": 38}, "a plate has 60"),
-        ({"mislabelled": 8}, "expected at most half"),
+        ({"mislabelled": 8}, "at most half"),
         ({"sites": 0}, "--sites is 0"),
         ({"size": 4}, "--size is 4"),
         ({"blurred": -1}, "--blurred is -1"),

@@ -143,7 +143,7 @@ def test_corruptions_take_turns_and_unknown_ones_are_refused():
     assert made["image_id"].tolist() == ["a", "b", "c", "a~blur", "c~debris"]
     assert made["stored"].tolist() == [0, 1, 2, 0, 2]
     assert made["quality_focus"].isna().tolist() == [False] * 3 + [True] * 2
-    with pytest.raises(InputError, match="blur, saturate, debris, wrong-channel expected"):
+    with pytest.raises(InputError, match="choose from blur, saturate, debris, wrong-channel"):
         read_corruptions("blur,rust", 3)
     with pytest.raises(InputError, match="at least two channels"):
         read_corruptions("wrong-channel", 1)

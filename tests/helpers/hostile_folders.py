@@ -17,15 +17,20 @@ import pyarrow.feather
 from PIL import Image
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import read_json
 from bnn_core.datasets.features import read_features
 from bnn_core.datasets.harmony_index import read_index
 from bnn_core.datasets.image_folders import scan_folder
 from bnn_core.datasets.plates import read_plate
 from bnn_core.images.field_files import read_field_files
 from bnn_core.images.ome_zarr import read_ome_zarr
+from bnn_core.images.plate_pixels import Scan, ScanFile
+from bnn_core.recipes.adding_blocks import block_file, block_rows, block_thumbnails, keep_rows
 from bnn_core.recipes.jobs import JOBS_FOLDER, list_jobs
+from bnn_core.recipes.plate_blocks import About
 from bnn_core.review.saved_views import VIEWS_FILE, save_view, saved_views
 from bnn_core.study import derived
+from bnn_core.study.working_folder import ADDING
 from bnn_core.tables.arrays import read_list
 from bnn_core.tables.grids import read_plate_map
 from bnn_core.tables.predictions import read_predictions
@@ -243,3 +248,37 @@ def kept_by_the_app(folder: Path) -> Iterator[Entry]:
         read_features(array, metadata=rows, label="label", group="compound")
 
     yield "features npy", [array], damage.damage_array, features
+
+
+class _Block:
+    key = "000000"
+
+    def __len__(self) -> int:
+        return 3
+
+
+def working_files(folder: Path) -> Iterator[Entry]:
+    """What an interrupted run left of a plate: rows, thumbnails, what was said of it, its scan."""
+    block = _Block()
+    (folder / ADDING).mkdir()
+    rows = pd.DataFrame({"image_id": ["a", "b", "c"], "plate": "P1", "content_hash": "0" * 16})
+    keep_rows(folder, block, rows, [b"webp", None, b"webp"])
+    about = block_file(folder, "about", block, "json")
+    lost = {"file": "a.tif", "row": 2, "reason": "is damaged"}
+    plate = {"plate": "P1", "notes": ["dark"], "quarantine": [lost], "contrast": [{"plate": "P1"}]}
+    about.write_text(json.dumps(plate | {"places": [0, 1]}))
+    scan = folder / "look.json"
+    levels = {"2 x 8 x 8 uint16": {"limits": [[0.0, 9.0]], "threshold": [3.0]}}
+    found = [["2 x 8 x 8 uint16", None], [None, "is damaged"], ["0" * 16, ""], [["dark"], []]]
+    scan.write_text(json.dumps(Scan(*found, [[], [1]], levels)._asdict()))
+
+    def read(_: Path) -> None:
+        block_rows(folder, block)
+        block_thumbnails(folder, block)
+
+    kept = sorted(p for p in (folder / ADDING).iterdir() if p.suffix in (".parquet", ".npz"))
+    tables, packed = ([p for p in kept if p.suffix == end] for end in (".parquet", ".npz"))
+    yield "rows of a block", tables, damage.damage_parquet, read
+    yield "thumbnails of a block", packed, damage.damage_arrays, read
+    yield "about a plate", [about], damage.damage_json, lambda path: read_json(path, About)
+    yield "scan of a plate", [scan], damage.damage_json, lambda path: read_json(path, ScanFile)

@@ -15,7 +15,13 @@ import numpy as np
 import pandas as pd
 import tifffile
 import torch
-from hostile_folders import instruments, kept_by_the_app, plate_maps, table_formats
+from hostile_folders import (
+    instruments,
+    kept_by_the_app,
+    plate_maps,
+    table_formats,
+    working_files,
+)
 from PIL import Image
 from small_studies import forget_files
 
@@ -84,7 +90,7 @@ def formats(folder: Path) -> Iterator[Format]:
         part = folder / make.__name__.strip("_")
         part.mkdir(parents=True)
         yield from make(part)
-    for make in (plate_maps, instruments, kept_by_the_app):
+    for make in (plate_maps, instruments, kept_by_the_app, working_files):
         part = folder / make.__name__
         part.mkdir(parents=True)
         yield from (Format(*entry) for entry in make(part))

@@ -132,7 +132,7 @@ def test_channels_that_disagree_are_named(tmp_path):
     Image.fromarray(noise((6, 5, 3), np.uint8)).save(tmp_path / "rgb.png")
     with pytest.raises(InputError, match=r"b\.png is 6 x 6 uint8, .*a\.png is 5 x 6 uint8"):
         read_field_files([tmp_path / "a.png", tmp_path / "b.png"])
-    with pytest.raises(InputError, match=r"rgb\.png has 3 channels, one expected"):
+    with pytest.raises(InputError, match=r"rgb\.png has 3 channels and must have one"):
         read_field_files([tmp_path / "a.png", tmp_path / "rgb.png"])
 
 

@@ -183,7 +183,7 @@ def test_a_decision_between_question_and_record_is_reported_afterwards(monkeypat
 
 def image_in_view(app):
     return (
-        next(caption.value for caption in app.caption if "looked at alone" in caption.value)
+        next(caption.value for caption in app.caption if "opened on One image" in caption.value)
         .replace("\\", "")
         .split(",")[0]
     )

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from bnn_core.base.errors import InputError
 from bnn_core.base.scores import NOVELTY
 from bnn_core.measures.uncertainty import moments, summarise
-from bnn_core.networks import methods
+from bnn_core.networks import method_parts
 from bnn_core.networks.building import load_network, network_input
 from bnn_core.networks.novelty import read_training_images, training_images
 from bnn_core.networks.prediction import predictive_samples
@@ -89,7 +89,7 @@ def test_networks_used_are_kept_per_image(tmp_path, data):
 
 def test_a_finished_job_is_skipped(tmp_path, data, monkeypatch):
     run(tmp_path / "vi", data)
-    monkeypatch.setattr(methods, "train", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(method_parts, "train", lambda *a, **k: pytest.fail("trained again"))
     run(tmp_path / "vi", data)
 
 

@@ -117,7 +117,7 @@ def test_without_ray_one_line_says_how_to_install_it(monkeypatch):
     ("words", "message"),
     [
         (["--ray-gpus", "0.5"], "only with --ray"),
-        (["--ray", "fields.csv"], "HOST:PORT expected"),
+        (["--ray", "fields.csv"], "no address HOST:PORT"),
         (["--ray", "--ray-gpus", "1.5"], "whole number"),
         (["--ray", "--ray-gpus", "nan"], "whole number"),
         (["--ray", "--ray-gpus=-1"], "whole number"),

@@ -106,7 +106,7 @@ def test_labels_in_the_order_of_a_table(tmp_path):
 @pytest.mark.parametrize(
     ("write", "words"),
     [
-        (lambda p: np.savez(p, a=P, b=P), r"one array of predictions .* found a \(5, 2\), b"),
+        (lambda p: np.savez(p, a=P, b=P), r"a \(5, 2\), b .*one array of predictions"),
         (lambda p: np.savez(p, a=np.zeros((2, 2, 2, 2))), "one array of predictions"),
         (lambda p: np.savez(p, a=P, labels=[0, 1, 1]), "3 values of label for 5 images"),
         (lambda p: np.savez(p, a=P.T, labels=[0, 1, 1, 1, 0]), "transpose it"),

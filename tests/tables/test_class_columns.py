@@ -75,7 +75,10 @@ def test_text_and_single_columns_are_none():
             {"p_a": ["0,5", "0,5"], "p_b": ["0,5", "0"], "p_c": ["0", "0"]},
             "row 2: .*'p_a' holds '0,5'",
         ),
-        ({"p_a": ["0.5", "0.1"], "p_b": ["0.5", "x"]}, "row 3: .*'p_b' holds 'x', a number .* 'b'"),
+        (
+            {"p_a": ["0.5", "0.1"], "p_b": ["0.5", "x"]},
+            "row 3: .*'p_b' holds 'x' in place of a number .* 'b'",
+        ),
         ({"p_a": ["0", "0"], "p_c": ["0", "0"], "p_b": [None, None]}, "row 2: .*'p_b' holds ''"),
     ],
 )

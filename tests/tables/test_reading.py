@@ -140,7 +140,7 @@ def test_a_folder_is_named_once_and_a_table_expected(tmp_path):
 def test_other_files(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_table(tmp_path / "none.csv")
-    with pytest.raises(InputError, match=r"\.parquet, \.feather, \.json.* expected"):
+    with pytest.raises(InputError, match=r"give a table as .*\.parquet, \.feather, \.json"):
         read_table(write(tmp_path, b"PK", "t.docx"))
     with pytest.raises(InputError, match="damaged or truncated"):
         read_table(write(tmp_path, b"PAR1", "t.parquet"))
@@ -155,7 +155,7 @@ def test_rows_text():
 def test_numbers(tmp_path):
     table = pd.DataFrame({"p": ["0.1", "", "1e-3"], "q": ["1", "x", "2"]}, index=[2, 3, 4])
     np.testing.assert_array_equal(to_numbers(table, ["p"], tmp_path)[:, 0], [0.1, np.nan, 0.001])
-    with pytest.raises(InputError, match="row 3: column 'q' holds 'x', a number expected"):
+    with pytest.raises(InputError, match="row 3: column 'q' holds 'x'"):
         to_numbers(table, ["p", "q"], tmp_path)
     assert looks_numeric(table["p"])
     assert looks_numeric(table["q"])  # one bad cell of three is to be reported, not passed over

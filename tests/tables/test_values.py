@@ -92,7 +92,9 @@ def test_ids_by_the_first_rule_that_fits():
 
 
 def test_given_ids_must_be_unique_and_complete():
-    with pytest.raises(InputError, match=r"rows 2, 4: the same image id more than once \('x'\)"):
+    with pytest.raises(
+        InputError, match=r"rows 2, 4: the same image id occurs more than once \('x'\)"
+    ):
         image_ids(frame(image_id=["x", "y", "x"]))
     with pytest.raises(InputError, match="row 3: the image id is empty"):
         image_ids(frame(image_id=["x", None]))

@@ -189,12 +189,12 @@ def _share_ground(cells: _Cells, optics: Optics) -> _Ground:
         box = np.s_[max(top, 0) : top + 2 * reach + 1, max(left, 0) : left + 2 * reach + 1]
         rows = np.arange(box[0].start, min(box[0].stop, side), dtype=np.float32) - np.float32(y)
         columns = np.arange(box[1].start, min(box[1].stop, side), dtype=np.float32) - np.float32(x)
-        here = cells.outline(columns[None, :], rows[:, None], i)
+        outline = cells.outline(columns[None, :], rows[:, None], i)
         before = depth[box]
-        closer = here < before
-        second[box] = np.where(closer, before, np.minimum(second[box], here))
+        closer = outline < before
+        second[box] = np.where(closer, before, np.minimum(second[box], outline))
         owner[box][closer] = i
-        depth[box] = np.minimum(before, here)
+        depth[box] = np.minimum(before, outline)
     softness = 1.2 / cells.radius[owner]
     inside = 1 / (1 + np.exp(np.clip((depth - 1) / softness, -30, 30)))
     contact = np.exp(-(((second - depth) / 0.16) ** 2)) * inside * (second < 1.25)

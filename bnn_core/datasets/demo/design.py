@@ -1,7 +1,7 @@
 """Which compound is in which well of the demo: mechanisms, compounds, doses, weeks, plates.
 
 What a well *says* (compound, dose, label) and what it *shows* (whose effect, how strong) are kept
-in separate columns, so that `demo_faults` can plant an error by changing one of the two.
+in separate columns, so that `faults` can plant an error by changing one of the two.
 """
 
 from dataclasses import dataclass, fields
@@ -56,20 +56,23 @@ class DemoDesign:
             if value < least.get(field.name, 0):
                 raise InputError(
                     f"--{field.name.replace('_', '-')} is {value}: "
-                    f"expected at least {least.get(field.name, 0)}"
+                    f"give at least {least.get(field.name, 0)}"
                 )
         if not 3 <= self.mechanisms <= len(DEMO_CLASSES):
             raise InputError(
-                f"--mechanisms is {self.mechanisms}: expected 3 to {len(DEMO_CLASSES)}, "
+                f"--mechanisms is {self.mechanisms}: give 3 to {len(DEMO_CLASSES)}, "
                 "the number of looks that can be drawn"
             )
         if self.compounds < 2 * self.mechanisms:
             raise InputError(
-                f"--compounds is {self.compounds}: expected at least {2 * self.mechanisms}, "
+                f"--compounds is {self.compounds}: give at least {2 * self.mechanisms}, "
                 "two for each mechanism, so that one can be left out"
             )
         if self.compounds > 8 * len(_STARTS):
-            raise InputError(f"--compounds is {self.compounds}: at most {8 * len(_STARTS)} names")
+            raise InputError(
+                f"--compounds is {self.compounds}: give at most {8 * len(_STARTS)}, "
+                "the number of invented names"
+            )
         per_week = -(-self.compounds // self.weeks)
         new = 3 * -(-self.unseen // self.weeks)
         needed = 3 * per_week + self.inactive + self.control_wells + new
@@ -79,11 +82,13 @@ class DemoDesign:
                 f"{len(WELLS)}: raise --weeks or lower --compounds"
             )
         if self.odd_weeks > self.weeks:
-            raise InputError(f"--odd-weeks is {self.odd_weeks}: there are {self.weeks} weeks")
+            raise InputError(
+                f"--odd-weeks is {self.odd_weeks}: give at most {self.weeks}, the number of weeks"
+            )
         faulty = self.mislabelled + self.inactive + self.mixed + 2 * self.replicate_swaps
         if faulty > self.compounds // 2:
             raise InputError(
-                f"{faulty} of {self.compounds} compounds would carry a fault: expected at most half"
+                f"{faulty} of {self.compounds} compounds would carry a fault; at most half may"
             )
 
 

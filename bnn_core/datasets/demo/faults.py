@@ -153,14 +153,14 @@ def _swap_on_one_plate(layout: Layout, touched: set[str], rng: np.random.Generat
     wells = layout.wells
     plates = rng.permutation(wells["plate"].unique())
     for plate in plates:
-        here = wells[(wells["plate"] == plate) & (wells["shown"] >= 0)]
-        free = [c for c in here["compound"].unique() if c not in touched]
+        on_plate = wells[(wells["plate"] == plate) & (wells["shown"] >= 0)]
+        free = [c for c in on_plate["compound"].unique() if c not in touched]
         for first, second in _pairs(rng.permutation(free)):
             moa = {c: _moa(layout, c) for c in (first, second)}
             if moa[first] == moa[second] or FAINT_MECHANISM in moa.values():
                 continue
-            a = here[here["compound"] == first].sort_values("concentration").index
-            b = here[here["compound"] == second].sort_values("concentration").index
+            a = on_plate[on_plate["compound"] == first].sort_values("concentration").index
+            b = on_plate[on_plate["compound"] == second].sort_values("concentration").index
             _exchange_contents(wells, a, b)
             touched |= {first, second}
             return [
@@ -182,9 +182,11 @@ def _swap_wells(layout: Layout, touched: set[str], rng: np.random.Generator) -> 
     """Exchanges what two scored wells of one plate show. Adds both compounds to `touched`."""
     wells = layout.wells
     for plate in rng.permutation(wells["plate"].unique()):
-        here = wells[(wells["plate"] == plate) & (wells["role"] == "scored")]
-        here = here[~here["compound"].isin(touched) & (here["label"] != FAINT_MECHANISM)]
-        for first, second in _pairs(rng.permutation(here.index)):
+        on_plate = wells[(wells["plate"] == plate) & (wells["role"] == "scored")]
+        on_plate = on_plate[
+            ~on_plate["compound"].isin(touched) & (on_plate["label"] != FAINT_MECHANISM)
+        ]
+        for first, second in _pairs(rng.permutation(on_plate.index)):
             a, b = wells.loc[first], wells.loc[second]
             if a["label"] == b["label"]:
                 continue

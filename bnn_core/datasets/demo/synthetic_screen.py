@@ -47,7 +47,7 @@ class Demo:
 
     `images` (N, 3, H, W) uint8 in the order of `channels` (actin, tubulin, DNA); `table` has one
     row per image with the columns of images.parquet; `classes` are the mechanisms in alphabetical
-    order; `truth` lists the planted faults (columns and levels: `demo_faults.plant_in_wells`).
+    order; `truth` lists the planted faults (columns and levels: `faults.plant_in_wells`).
     """
 
     images: np.ndarray
