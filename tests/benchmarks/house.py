@@ -46,7 +46,7 @@ def repeats(lines: int = 6) -> int:
             part = code[start : start + lines]
             if sum(len(text) for _, text in part) > 80:  # not brackets alone
                 places[tuple(text for _, text in part)].add((path, part[0][0]))
-    return sum(len(found) > 1 for found in places.values())
+    return sum(len(homes) > 1 for homes in places.values())
 
 
 def longest_functions() -> list[int]:
