@@ -4,6 +4,7 @@ A thread of the server does this as soon as it starts. Then it computes the tabl
 keep (`recipes.kept`), where they are missing.
 """
 
+import ctypes
 import logging
 import threading
 from contextlib import suppress
@@ -11,15 +12,25 @@ from contextlib import suppress
 from bnn_core.base.errors import InputError
 
 _NAME = "warming"
+#: M_ARENA_MAX of malloc.h.
+_ARENA_MAX = -8
 #: Streamlit warns of every cached function that is called outside a page.
 _CONTEXT_LOGGER = "streamlit.runtime.scriptrunner_utils.script_run_context"
 
 
 def start() -> threading.Thread:
     """Begin in a thread that ends with the process."""
+    _share_memory()
     thread = threading.Thread(target=warm, name=_NAME, daemon=True)
     thread.start()
     return thread
+
+
+def _share_memory() -> None:
+    """Let all threads take memory from two pools of glibc. It would give each thread one of its own, and
+    as every run of a page is a thread, a server with ten users would grow by megabytes a minute."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").mallopt(_ARENA_MAX, 2)
 
 
 def warm() -> None:
