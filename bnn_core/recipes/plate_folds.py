@@ -71,7 +71,8 @@ def read_plan(making: Path) -> tuple[Plan, PlateSource, list[Fold]]:
     if not (making / PLAN).is_file():
         raise InputError(f"{making} has no {PLAN}: start the study with 'bnn study ...' first")
     plan = read_json(making / PLAN, Plan)
-    if len(plan.get("without") or plan["parts"]) != len(plan["parts"]):
+    without = plan.get("without")
+    if without is not None and len(without) != len(plan["parts"]):
         raise InputError(f"{making / PLAN}: 'without' and 'parts' differ in length; {RESTORE}")
     folder = Path(plan["source"])
     source = replace(open_source(folder), table=read_source_table(making / TABLE))

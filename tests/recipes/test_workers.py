@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import TakenError, write_json
+from bnn_core.base.files import TakenError, read_json, write_json
 from bnn_core.commands import cli
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.recipes import plate_folds
@@ -102,6 +102,13 @@ def test_a_pool_gets_no_more_than_it_runs(making, begun):
     with pytest.raises(InputError, match="not finite"):
         run_folds(making, jobs=2)
     assert len(steps) <= 4  # parts that would have run for hours after the error
+
+
+@pytest.mark.parametrize("without", [[], [["a"]], [["a"]] * 4])
+def test_a_plan_that_leaves_out_for_other_folds_than_it_has_is_refused(making, without):
+    write_json(making / PLAN, read_json(making / PLAN) | {"without": without})
+    with pytest.raises(InputError, match="differ in length"):
+        plate_folds.read_plan(making)
 
 
 def test_without_ray_one_line_says_how_to_install_it(monkeypatch):
