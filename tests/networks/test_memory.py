@@ -21,7 +21,8 @@ def test_large_tensors_are_not_cleared_again_and_again():
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
     faults()
-    assert faults() < 3_906
+    # Without it all five are new pages. One may be: the heap grows where other tests left it full.
+    assert faults() < 2 * 3_906
 
 
 def test_other_libraries_are_left_alone(monkeypatch):
