@@ -130,6 +130,15 @@ def demand_making() -> None:
         )
 
 
+def demand_place(study: Path) -> None:
+    """InputError for the folder of a study outside the folder of studies of a limited server."""
+    cache = os.environ.get(CACHE)
+    if limited() and cache and os.path.realpath(study.parent) != os.path.realpath(cache):
+        raise InputError(
+            f"{study} is outside the folder of studies of this server; give a name without a folder"
+        )
+
+
 def may_train() -> bool:
     """Whether users of the app may start training here: always on the user's own machine, on a
     server for others only where the person who runs it allows it."""

@@ -28,6 +28,8 @@ from bnn_core.images.decoding import read_image
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 #: Originals that are read before they are fitted to the network.
 AT_A_TIME = 64
+#: NAME of NAME=PATH. With a "-" before it, a command would read it as a flag.
+SET_NAME = re.compile(r"(?!-)[\w .+-]+")
 #: Unreadable files that a note names.
 _FEW = 10
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
@@ -98,7 +100,7 @@ def open_image_set(text: str, scratch: Path) -> ImageSet:
 def split_name(text: str) -> tuple[str | None, Path]:
     """NAME=PATH as its parts; the name None where there is none."""
     name, equals, rest = text.partition("=")
-    if equals and re.fullmatch(r"[\w .+-]+", name) and not Path(text).exists():
+    if equals and SET_NAME.fullmatch(name) and not Path(text).exists():
         return name.strip(), Path(rest)
     return None, Path(text)
 

@@ -5,6 +5,7 @@ on the block, not on their number, and an interrupted run continues. What the st
 images stays as it is, bit by bit.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ from bnn_core.recipes.image_set_blocks import image_set_blocks
 from bnn_core.recipes.workers import Cluster
 from bnn_core.study.checking import demand_networks
 from bnn_core.study.folder import ROLES, Study, open_study
-from bnn_core.study.lock import study_lock
+from bnn_core.study.lock import MOST_NAME, study_lock
 from bnn_core.study.working_folder import ADDING, open_making
 
 #: Samples of one method above this many bytes are not kept.
@@ -243,6 +244,17 @@ def added_roles(study: Study, labels: pd.Series, role: str | None = None) -> np.
         return role
     known = labels.isin(study.classes)
     return np.where(labels.isna(), "unlabelled", np.where(known, "shifted", "new"))
+
+
+def demand_set_name(name: str) -> None:
+    """InputError for the name of a set that cannot be the name of a folder."""
+    if not name.strip(". ") or not name.isprintable() or any(c in name for c in "/\\"):
+        raise InputError(f"a set cannot have the name {name[:60]!a}; give it another: OTHER=TABLE")
+    if (length := len(os.fsencode(name))) > MOST_NAME:
+        raise InputError(
+            f"the name '{name[:30]}…' of the set has {length} bytes, and at most {MOST_NAME} are "
+            "possible; give it a shorter name: OTHER=TABLE"
+        )
 
 
 def demand_new(study: Study, ids: pd.Series) -> None:

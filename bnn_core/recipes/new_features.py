@@ -13,7 +13,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
 from bnn_core.base.wording import count
 from bnn_core.datasets.features import FeatureTable, read_features
-from bnn_core.recipes.adding import Addition, add_to_study, added_roles, demand_new
+from bnn_core.recipes.adding import Addition, add_to_study, added_roles, demand_new, demand_set_name
 from bnn_core.recipes.adding_blocks import DEPLOY, is_looked_at, keep_rows
 from bnn_core.recipes.deploying import ABOUT, train_deployed_features
 from bnn_core.recipes.plate_study import prepared_folder
@@ -68,6 +68,8 @@ def predict_features(
     `adding.add_images`.
     """
     known = open_study(path)
+    if features is not None:
+        demand_set_name(name)
     digest = None if features is None else _digest(features)
     already_added = any(
         e["name"] == name and e.get("rows") == digest for e in known.meta.get("added", [])

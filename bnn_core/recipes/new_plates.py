@@ -19,6 +19,7 @@ from bnn_core.base.wording import count, listed
 from bnn_core.datasets.plates import PlateTable
 from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.datasets.sources import PICTURES, file_columns
+from bnn_core.images.addresses import content_digest
 from bnn_core.images.plate_pixels import PlateReader
 from bnn_core.networks.saved import read_config
 from bnn_core.recipes.adding import (
@@ -26,6 +27,7 @@ from bnn_core.recipes.adding import (
     add_to_study,
     added_roles,
     demand_new,
+    demand_set_name,
     image_shape,
     study_folds,
 )
@@ -152,16 +154,18 @@ def plan_plates(
     intensities: tuple[float, float] | None = None,
 ) -> PlannedPlates:
     """What `predict_plates` would add to the study as the set `name`; the errors are its own."""
+    demand_set_name(name)
     scaling_of(study)
     plates = _with_channels(study, plates)
-    keys = {job.plate: key for job, key in _keyed(plates, intensities)}
+    keyed = _keyed(plates, intensities)
     have = _plates_of(study, name, anchor)
-    changed = [plate for plate, key in keys.items() if have.get(plate, key) != key]
+    changed = [plate for plate, known in keyed.items() if have.get(plate, known[0]) not in known]
     if changed:
         raise InputError(
             f"the set {name} of study {study.name} has plate {changed[0] or '(without a name)'} "
             "with other files or rows; give the new ones another name: OTHER=TABLE"
         )
+    keys = {plate: key for plate, (key, _) in keyed.items()}
     fresh = [plate for plate in keys if plate not in have]
     rows = _rows(study, plates, name, role, study.path)
     planned = PlannedPlates(plates, rows, keys, fresh)
@@ -196,11 +200,17 @@ def _with_channels(study: Study, plates: PlateTable) -> PlateTable:
     return replace(plates, table=plates.table.rename(columns=columns), channels=list(wanted))
 
 
-def _keyed(plates: PlateTable, intensities: tuple[float, float] | None):
-    """The plates' jobs, each with 16 hex digits over its files and rows."""
+def _keyed(
+    plates: PlateTable, intensities: tuple[float, float] | None
+) -> dict[str, tuple[str, str]]:
+    """Plate -> 16 hex digits over its rows and files, the same for a copy in another folder; and
+    the key of earlier versions, which changed with the folder."""
+    keys = {}
     for job in plate_jobs(plates.table, plates.channels, plates.root, intensities):
-        rows = plates.table.iloc[job.positions]
-        yield job, _digest([job.key, rows.to_csv(index=False)])
+        rows = plates.table.iloc[job.positions].to_csv(index=False)
+        files = [content_digest(path) if path else "" for field in job.files for path in field]
+        keys[job.plate] = (_digest([files, intensities, rows]), _digest([job.key, rows]))
+    return keys
 
 
 def _plates_of(study: Study, name: str, anchor: str) -> dict[str, str]:

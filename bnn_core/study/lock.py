@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, alone
-from bnn_core.base.roots import demand_making
+from bnn_core.base.roots import demand_making, demand_place
 
 REPLACED = ".replaced"
 #: A study that is not finished is in the folder `<name>.making`.
@@ -33,10 +33,11 @@ def study_lock(out: Path) -> Iterator[None]:
     """Be the only maker of the study `out` for the block; a thread may take it again.
 
     Raises TakenError naming the process that makes it, InputError where the folder cannot be
-    written or nothing may be made.
+    written or nothing may be made (there).
     """
     demand_making()
     out = Path(out)
+    demand_place(out)
     demand_name(out.name)
     if any("\udc80" <= c <= "\udcff" for c in str(out.parent)):  # bytes that are no text
         raise InputError(f"{str(out)!a}: a folder whose name is no text cannot hold studies")

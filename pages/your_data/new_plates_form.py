@@ -1,20 +1,25 @@
 """New plates, or new rows of features, for the finished study that is in view."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import count, listed
 from bnn_core.datasets.anchoring import ANCHORS
 from bnn_core.datasets.features import FeatureTable
+from bnn_core.datasets.image_sets import SET_NAME
 from bnn_core.datasets.plates import source_name
-from bnn_core.recipes.adding import added_roles, study_folds
+from bnn_core.recipes.adding import added_roles, demand_set_name, study_folds
 from bnn_core.recipes.new_features import features_like
 from bnn_core.recipes.new_plates import plan_plates, scaling_of
 from bnn_core.study.folder import Study
+from bnn_core.study.lock import demand_name
 from pages.shared import studies
 from pages.shared.words import plain
 from pages.your_data import features_form, forms, plate_form
@@ -66,7 +71,10 @@ def draw(study: Study | None) -> None:
 def _plates(study: Study) -> None:
     st.caption(plate_form.ABOUT_FILES)
     given = plate_form.source_and_fields(to_learn=False)
-    name, options = _options(study, None if given is None else given[0], anchors=True)
+    named = _options(study, None if given is None else given[0], anchors=True)
+    if named is None:
+        return
+    name, options = named
     if given is None:
         st.info("Choose a table or folder. It is checked here.", icon=":material/table_view:")
         return
@@ -96,7 +104,10 @@ def _plates(study: Study) -> None:
 
 def _rows(study: Study) -> None:
     given = features_form.table_and_fields(to_learn=False)
-    name, options = _options(study, None if given is None else given[0], anchors=False)
+    named = _options(study, None if given is None else given[0], anchors=False)
+    if named is None:
+        return
+    name, options = named
     if given is None:
         st.info("Choose a table of features. It is checked here.", icon=":material/table_view:")
         return
@@ -122,16 +133,20 @@ def _rows(study: Study) -> None:
     _offer(study, source, name, ask | options)
 
 
-def _options(study: Study, source: Path | None, *, anchors: bool) -> tuple[str, dict[str, str]]:
-    """The name of the set, and the other filled fields: flag -> text."""
+def _options(
+    study: Study, source: Path | None, *, anchors: bool
+) -> tuple[str, dict[str, str]] | None:
+    """The name of the set, and the other filled fields: flag -> text. None where a name is refused,
+    with the reason at its field."""
     left, middle, right = st.columns(3, gap="medium")
-    default = "" if source is None else source_name(source).split(".")[0]
+    default = "" if source is None else _default_name(source)
     name = left.text_input(
         FIELDS["name"],
         key="new_name",
         placeholder=default,
         help="Default: the name of the table or folder.",
     ).strip()
+    name_is_good = _is_good(left, _demand_name_of_set, name)
     options = {}
     out = middle.text_input(
         FIELDS["out"],
@@ -139,6 +154,7 @@ def _options(study: Study, source: Path | None, *, anchors: bool) -> tuple[str, 
         placeholder=study.name,
         help="Default: the set is added to this study. With a name the study stays as it is.",
     ).strip()
+    out_is_good = _is_good(middle, _demand_name_of_study, out)
     if out:
         options["out"] = out
     if anchors:
@@ -158,7 +174,36 @@ def _options(study: Study, source: Path | None, *, anchors: bool) -> tuple[str, 
         "It takes as long as a fold. Without it, they are predicted by the mean over the folds.",
     ):
         options["deploy"] = "yes"
-    return name or default, options
+    return (name or default, options) if name_is_good and out_is_good else None
+
+
+def _default_name(source: Path) -> str:
+    """What `bnn predict` calls the set of a table or folder without a name."""
+    return source_name(source).split(".")[0]
+
+
+def _is_good(where: DeltaGenerator, demand: Callable[[str], None], name: str) -> bool:
+    """Whether a name that was typed can be used, or none was; where not, the reason at its field."""
+    try:
+        if name:
+            demand(name)
+    except InputError as error:
+        where.error(plain(_without_command(str(error))), icon=":material/error:")
+        return False
+    return True
+
+
+def _demand_name_of_set(name: str) -> None:
+    if not SET_NAME.fullmatch(name):
+        raise InputError("Use letters, digits, blanks and _ . + - only, and no - as the first.")
+    demand_set_name(name)
+
+
+def _demand_name_of_study(name: str) -> None:
+    """A name alone: the new study lies beside the others."""
+    if name != Path(name).name:
+        raise InputError("The name becomes the name of a folder: no slash.")
+    demand_name(name)
 
 
 def _say(rows: pd.DataFrame, where: str, noun: str) -> None:
@@ -180,9 +225,10 @@ def _say(rows: pd.DataFrame, where: str, noun: str) -> None:
 def _offer(study: Study, source: Path, name: str, ask: dict[str, str]) -> None:
     """The button that predicts on this machine, and the command."""
     deploy = ["--deploy"] if "deploy" in ask else []
+    given = "" if name == _default_name(source) else f"{name}="
     forms.offer(
         "Predict here",
-        lambda path: ["predict", study.name, f"{name}={path}", *deploy],
+        lambda path: ["predict", study.name, f"{given}{path}", *deploy],
         source,
         {flag: text for flag, text in ask.items() if flag != "deploy"},
         study=ask.get("out", study.name),
@@ -193,12 +239,13 @@ def _offer(study: Study, source: Path, name: str, ask: dict[str, str]) -> None:
 
 
 def _refuse(error: InputError, source: Path) -> None:
-    fields = plate_form.FIELDS | features_form.FIELDS | FIELDS
-    text = forms.say(str(error), fields, source)
-    st.error(
-        plain(text.replace(": OTHER=TABLE", f" under “{FIELDS['name']}”")),
-        icon=":material/error:",
-    )
+    text = forms.say(str(error), plate_form.FIELDS | features_form.FIELDS | FIELDS, source)
+    st.error(plain(_without_command(text)), icon=":material/error:")
+
+
+def _without_command(text: str) -> str:
+    """A message with the field for the name in place of the words of the command."""
+    return re.sub(": OTHER=(TABLE|PATH in place of PATH)", f" under “{FIELDS['name']}”", text)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the table")

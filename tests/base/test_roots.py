@@ -175,6 +175,18 @@ def test_nothing_is_made_on_a_server_that_only_shows(monkeypatch, world, capsys)
     assert len([b for b in app.button if "Fetch" in b.label]) == 3
 
 
+@pytest.mark.parametrize("place", [("made",), ("in", "made"), ("cache", "animals", "made")])
+def test_studies_are_made_only_beside_the_others(world, monkeypatch, place):
+    out, before = world.joinpath(*place), sorted(world.rglob("*"))
+    with pytest.raises(InputError, match="outside the folder of studies"):
+        import_predictions(world / "in" / "t.csv", out)
+    assert sorted(world.rglob("*")) == before
+    import_predictions(world / "in" / "t.csv", world / "cache" / "made")
+    monkeypatch.delenv(roots.DATA_ROOTS)
+    import_predictions(world / "in" / "t.csv", out)
+    assert (out / "study.json").is_file()
+
+
 def test_others_are_let_in_only_with_declared_folders(world, capsys, monkeypatch):
     started = []
     monkeypatch.setattr(serve.os, "execve", lambda *words: started.append(words))

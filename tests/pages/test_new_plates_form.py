@@ -7,6 +7,7 @@ import tifffile
 from page_studies import pages, text_of, write_animals
 
 from bnn_core.commands import cli
+from bnn_core.datasets.image_sets import split_name
 from bnn_core.recipes import jobs
 from pages.your_data.new_plates_form import FIELDS
 
@@ -68,13 +69,44 @@ def test_new_plates_are_counted_by_role_and_predicted_by_a_job(monkeypatch, cach
     app.text_input(key="plate_path").input(str(table)).run()
     assert "10 images on 1 new plate" in app.success[0].value
     assert "8 with a label of the study, 2 untreated" in app.success[0].value
-    assert app.code[0].value == f"bnn predict screen N1={table}"
+    assert app.code[0].value == f"bnn predict screen {table}"
     app.toggle(key="new_deploy").set_value(True)
     app.text_input(key="new_name").input("may").run()
     app.button(key="new_predict").click().run()
     assert submitted == [(("predict", "screen", f"may={table}", "--deploy"), "screen")]
     app.text_input(key="new_out").input("animals").run()
     assert app.button(key="new_predict").disabled  # another study is replaced only if one says so
+
+
+@pytest.mark.parametrize("out", ["/tmp/evil", "../evil", "a/b", "..", ".a", "a\\b", "x" * 201])
+def test_a_new_study_lies_beside_the_others(monkeypatch, cache, tmp_path, out):
+    app = pages(monkeypatch, cache, PAGE, study="screen", data_view=VIEW)
+    app.text_input(key="plate_path").input(str(write_plate(tmp_path, "N1", 1))).run()
+    app.text_input(key="new_out").input(out).run()
+    assert not app.exception and len(app.error) == 1 and not app.code
+    assert "new_predict" not in [button.key for button in app.button]
+    app.text_input(key="new_out").input("beside").run()
+    assert not app.error and app.code[0].value.endswith("--out beside")
+
+
+@pytest.mark.parametrize("name", ["-x", "--deploy", "a=b", "a&b", "plates (1)", "..", "x" * 201])
+def test_the_name_of_a_set_is_one_that_the_command_reads(monkeypatch, cache, tmp_path, name):
+    app = pages(monkeypatch, cache, PAGE, study="screen", data_view=VIEW)
+    app.text_input(key="plate_path").input(str(write_plate(tmp_path, "N1", 1))).run()
+    app.text_input(key="new_name").input(name).run()
+    assert not app.exception and len(app.error) == 1 and not app.code
+    assert "OTHER=" not in app.error[0].value
+
+
+@pytest.mark.parametrize("stem", ["plates (1)", "a=b", "-x & y, #'z"])
+def test_a_table_of_any_name_is_predicted_under_it(monkeypatch, cache, tmp_path, stem):
+    submitted = queued(monkeypatch)
+    app = pages(monkeypatch, cache, PAGE, study="screen", data_view=VIEW)
+    table = write_plate(tmp_path, "N1", 1).rename(tmp_path / f"{stem}.csv")
+    app.text_input(key="plate_path").input(str(table)).run()
+    app.button(key="new_predict").click().run()
+    ((words, _),) = submitted
+    assert words == ("predict", "screen", str(table)) and split_name(words[-1]) == (None, table)
 
 
 def test_a_plate_of_other_channels_names_them(monkeypatch, cache, tmp_path):
@@ -94,7 +126,7 @@ def test_new_rows_of_features_are_predicted_as_well(monkeypatch, cache, tmp_path
     assert "8 rows" in app.success[0].value and "7 without a label" in app.success[0].value
     assert "1 with a label that the study does not have" in app.success[0].value
     app.button(key="new_predict").click().run()
-    assert submitted == [(("predict", "profiles", f"may={tmp_path / 'may.csv'}"), "profiles")]
+    assert submitted == [(("predict", "profiles", str(tmp_path / "may.csv")), "profiles")]
     rows.drop(columns="f3").to_csv(tmp_path / "less.csv", index=False)
     app.text_input(key="features_path").input(str(tmp_path / "less.csv")).run()
     assert "f3" in app.error[0].value and not app.code

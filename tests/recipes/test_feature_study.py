@@ -7,13 +7,14 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 import bnn_core as bnn
+from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
 from bnn_core.datasets.features import read_features
 from bnn_core.networks.saved import read_weights
 from bnn_core.recipes.baselines import study_baselines
 from bnn_core.recipes.feature_presets import FEATURE_PRESETS, suited
 from bnn_core.recipes.method_choice import changes_of, choose_methods
-from bnn_core.recipes.new_features import features_like
+from bnn_core.recipes.new_features import features_like, predict_features
 from bnn_core.recipes.plate_study import prepared_folder
 from bnn_core.study.checking import check_study
 from bnn_core.study.describing import one_line
@@ -143,6 +144,12 @@ def test_rows_predicted_again_have_the_numbers_of_the_study(study, table, tmp_pa
     new.drop(columns="f3").to_csv(tmp_path / "less.csv", index=False)
     assert cli.main(["predict", str(out), str(tmp_path / "less.csv")]) == 2
     assert "lacks 1 of the study's 12 features: f3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "x" * 201])
+def test_a_set_of_rows_has_the_name_of_a_folder(study, table, name):
+    with pytest.raises(InputError, match="name"):
+        predict_features(study.path, features_like(study, table), name)
 
 
 def test_one_network_on_all_compounds_is_trained_afterwards(study, table, tmp_path, capsys):

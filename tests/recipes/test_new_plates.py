@@ -9,12 +9,14 @@ import pytest
 import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
 from bnn_core.datasets.plates import read_plate
+from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.images import plate_pixels
 from bnn_core.recipes import adding_blocks, plate_blocks
-from bnn_core.recipes.new_plates import predict_plates
+from bnn_core.recipes.new_plates import plan_plates, predict_plates
 from bnn_core.recipes.plate_anchor import anchored_limits, study_levels
 from bnn_core.study.checking import check_study
 from bnn_core.study.fields import fixed_limits, read_original
@@ -159,6 +161,49 @@ def test_the_same_plate_is_predicted_once_and_more_plates_are_added(study, tmp_p
         add(study, tmp_path)
 
 
+@pytest.mark.parametrize("given", ["t.csv", "files"])
+def test_a_copy_of_a_plate_elsewhere_is_the_same_plate(study, tmp_path, given):
+    folder, copy = tmp_path / "one" / "upload", tmp_path / "two" / "upload"
+    folder.mkdir(parents=True)
+    write_plates(folder, {"N1": 1})
+    if given == "files":  # as an instrument names them
+        (folder / "t.csv").unlink()
+        for number in range(10):
+            for channel in CHANNELS:
+                (folder / f"N1_{number}_{channel}.tif").rename(
+                    folder / f"B{number + 1:02d}_1_{channel}.tif"
+                )
+    copy.mkdir(parents=True)
+    for path in folder.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())  # with another time
+
+    def rows(folder):
+        pattern = r"(?P<well>B\d+)_(?P<site>\d)_(?P<channel>\w+)"
+        plates = (
+            read_plate(folder, pattern=pattern, to_learn=False)
+            if given == "files"
+            else read_plate(folder / given, to_learn=False)
+        )
+        return open_study(predict_plates(study, plates, "may")).meta["rows"]
+
+    assert [rows(folder), rows(copy)] == [30, 30]
+    changed = next(copy.glob("*_DNA.tif"))
+    tifffile.imwrite(changed, tifffile.imread(changed) + 1)  # as large as before
+    with pytest.raises(InputError, match="with other files or rows"):
+        rows(copy)
+
+
+def test_plates_that_an_earlier_version_added_are_known(study, tmp_path):
+    write_plates(tmp_path, {"N1": 1})
+    plates = read_plate(tmp_path / "t.csv", to_learn=False)
+    (job,) = plate_jobs(plates.table, plates.channels, plates.root, None)
+    earlier = short_digest(json.dumps([job.key, plates.table.to_csv(index=False)]).encode())
+    meta = json.loads((study / "study.json").read_text())
+    meta["added"] = [{"name": "may", "title": "may", "images": 10, "plates": {"N1": earlier}}]
+    (study / "study.json").write_text(json.dumps(meta))
+    assert plan_plates(open_study(study), plates, "may").fresh == []
+
+
 def test_pictures_that_were_uploaded_are_kept_in_the_study(study, tmp_path, monkeypatch):
     monkeypatch.setenv("BNN_CACHE", str(tmp_path))
     given = tmp_path / ".jobs" / "000001" / "given" / "upload"
@@ -170,6 +215,19 @@ def test_pictures_that_were_uploaded_are_kept_in_the_study(study, tmp_path, monk
     for one in (other, result):
         assert one.image_file(20, "DNA") == one.path / "pictures" / "may" / "N1_0_DNA.tif"
         assert read_original(one, 20).shape == (2, 24, 30)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a\\b", "a\0", "é" * 101])
+def test_a_set_has_the_name_of_a_folder(study, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("BNN_CACHE", str(tmp_path))
+    given = tmp_path / ".jobs" / "000001" / "given" / "upload"
+    given.mkdir(parents=True)
+    write_plates(given, {"N1": 1})
+    plates = read_plate(given / "t.csv", to_learn=False)
+    for call in (plan_plates, lambda study, *rest: predict_plates(study.path, *rest)):
+        with pytest.raises(InputError, match="name"):
+            call(open_study(study), plates, name)
+    assert open_study(study).meta["rows"] == 20
 
 
 def test_an_interrupted_run_continues_with_the_next_part(study, tmp_path, monkeypatch):
