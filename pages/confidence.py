@@ -313,7 +313,7 @@ def _check(answer: NeededCutoff, level: str) -> str:
     """The check on two halves in words."""
     check = answer.check
     if check.accuracy is None:
-        return "Not checked: half of the data is too little to choose a cut-off on."
+        return "Not checked: half of the data is too few to choose a cut-off."
     right = f"{percent(check.accuracy.value, 2)} right {check.accuracy.text}"
     if check.accuracy.value < answer.target:
         right = f":orange[**below {100 * answer.target:g} %:**] {right}"

@@ -332,7 +332,11 @@ def _sample_size(data: _Data) -> list[PaperFigure]:
     title = "6", "How many networks are enough?"
     table = kept.measured_sample_size(data.study)
     if table is None:
-        return [PaperFigure(*title, lacks="the study keeps no samples of a Bayesian network")]
+        return [
+            PaperFigure(
+                *title, lacks="it needs labels and more than five samples of a Bayesian network"
+            )
+        ]
     caption = (
         "Accuracy of repeats at several numbers T of networks averaged. n = "
         f"{count(int(table['n_images'].iat[0]), 'image')}; each repeat draws from "

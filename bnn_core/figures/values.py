@@ -27,7 +27,10 @@ def values(figure: go.Figure) -> pd.DataFrame:
         return pd.DataFrame(columns=["series", "x", "y"])
     table = pd.concat(parts, ignore_index=True).dropna(axis=1, how="all")
     table = table[[c for c in _COLUMNS if c in table]]
-    return table.rename(columns={axis: _axis_name(figure, axis) or axis for axis in "xy"})
+    names = {axis: _axis_name(figure, axis) or axis for axis in "xy"}
+    if names["x"] == names["y"] or {*names.values()} & ({*_COLUMNS} - {"x", "y"}):
+        names = {axis: f"{name} ({axis})" for axis, name in names.items()}
+    return table.rename(columns=names)
 
 
 def _of_trace(trace: go.Figure) -> pd.DataFrame:
@@ -57,8 +60,8 @@ def _error_bar(trace: go.Figure, x: list, y: list) -> tuple[list, list]:
         up = _listed(bar.array) if bar is not None and bar.visible is not False else []
         if len(up) == len(centre) and up:
             down = _listed(bar.arrayminus) or up
-            pairs = list(zip(centre, down, up, strict=True))
-            return [c - d for c, d, _ in pairs], [c + u for c, _, u in pairs]
+            at, below, above = (np.array(part, np.float64) for part in (centre, down, up))
+            return (at - below).tolist(), (at + above).tolist()
     return [], []
 
 

@@ -281,12 +281,15 @@ def _usual_fields(data: bytes, separator: str) -> int:
 
 
 def _is_orange(table: pd.DataFrame) -> bool:
-    """Whether the first two rows are those that Orange writes below its header: types, and roles."""
+    """Whether the first two rows are those that Orange writes below its header: types, and roles.
+
+    One type is a whole word: single letters may be classes.
+    """
     if len(table) < 3:
         return False
     types, roles = (set(table.iloc[i].str.strip()) for i in (0, 1))
     return (
-        len(types & _ORANGE_TYPES) > 0
+        any(len(name) > 1 for name in types & _ORANGE_TYPES)
         and all(t in _ORANGE_TYPES or " " in t for t in types)
         and all(r in _ORANGE_ROLES or "=" in r for r in roles)
     )

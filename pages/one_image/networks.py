@@ -146,7 +146,7 @@ def draw_sample_size(study: Study) -> None:
     table = repeats_by_size(studies.identity(study), study)
     if table is None:
         st.caption(
-            "The study keeps too few samples to measure accuracy against T (figure 6 of the paper)."
+            "Figure 6 of the paper needs labels and more than five samples of a Bayesian network."
         )
         return
     n, pool = int(table["n_images"].iat[0]), int(table["pool"].iat[0])

@@ -155,7 +155,7 @@ def overview(view: OodView) -> None:
         "AUROC": "Probability that the network is surer of a known image than of one of these. 0.5 is "
         f"chance. {scores.MORE_FIGURES}",
         "detection": f"Share of these set aside while {percent(view.false_alarm)} of the known "
-        f"images are. At 5 % it is 1 − FPR95. Higher is better. {scores.MORE_FIGURES}",
+        f"images are. Higher is better. {scores.MORE_FIGURES}",
     }
     table = without_none(views.separations(view.key, view.method, view))
     st.dataframe(

@@ -43,6 +43,7 @@ function withoutClicks(graph) {
     window.removeEventListener("click", quiet, true)
   }
   window.addEventListener("click", quiet, true)
+  setTimeout(() => window.removeEventListener("click", quiet, true), 5000)  // where Plotly fails
   const buttons = graph._fullLayout._modeBar.buttons.flat()
   buttons.find(button => button.name?.toLowerCase() === "toimage").click(graph)
 }

@@ -5,7 +5,9 @@ export default function () {
   window.bnnAsks = true
   window.addEventListener("click", event => {
     if (event.target.closest?.(".st-key-login button")) {
-      sessionStorage.setItem("bnn_asked", location.pathname + location.search)
+      // After a failed login the address is the root: the page that was asked for stays.
+      const asked = location.pathname + location.search
+      if (asked !== "/" || !sessionStorage.getItem("bnn_asked")) sessionStorage.setItem("bnn_asked", asked)
     }
   }, true)
 }

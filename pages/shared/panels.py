@@ -73,7 +73,7 @@ def detail(
     else:
         st.html(_metadata(study, row))
         # Folded: beside a wall the long table would leave a hole below the wall.
-        with st.expander("All scores", key="all_scores"):
+        with st.expander("All scores", key=f"{key}_all_scores"):
             st.html(_scores(row, tables))
 
 
@@ -273,12 +273,14 @@ def _bars(study: Study, row: int, tables: dict[str, pd.DataFrame]) -> Markup:
         }
         for i in order
     ]
-    left = [percent(max(1 - float(values[order].sum()), 0), 1) for values in p.values()]
+    left = {m: percent(max(1 - float(values[order].sum()), 0), 1) for m, values in p.items()}
+    if len(set(left.values())) > 1:
+        left = {m: f"{share} ({method_of(m).short})" for m, share in left.items()}
     return rendered(
         "shared/templates/class_bars.html",
         classes=shown,
         rest=len(study.classes) - len(order),
-        left=" and ".join(dict.fromkeys(left)),
+        left=" and ".join(dict.fromkeys(left.values())),
     )
 
 

@@ -44,3 +44,13 @@ def test_panels_axes_and_error_bars_are_named():
 
 def test_a_figure_without_marks_is_an_empty_table():
     assert values(go.Figure(go.Scatter(x=[0], y=[0], hoverinfo="skip"))).empty
+
+
+def test_axes_of_one_name_and_missing_bars_are_told_apart():
+    figure = go.Figure(
+        go.Scatter(x=[1, 2], y=[3, 4], error_y={"type": "data", "array": [0.5, None]})
+    )
+    figure.update_xaxes(title="accuracy").update_yaxes(title="accuracy")
+    table = values(figure)
+    assert table["accuracy (x)"].tolist() == [1, 2] and table["accuracy (y)"].tolist() == [3, 4]
+    assert table["high"][0] == 3.5 and np.isnan(table["high"][1])

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from page_studies import pages, write_animals, write_compounds
+from streamlit.testing.v1 import AppTest
 
 from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.review.saved_views import saved_views
@@ -52,6 +53,24 @@ def test_one_image_walks_through_the_selection_of_its_address(monkeypatch, tmp_p
     app.query_params["among"] = frame._packed(np.array([9, 7, 30]))
     app.switch_page("one_image/page.py").run()
     assert not app.exception
+
+
+def test_two_images_are_shown_on_one_page(monkeypatch, tmp_path):
+    monkeypatch.setenv("BNN_CACHE", str(tmp_path))
+    write_compounds(tmp_path)
+    monkeypatch.setattr(
+        panels, "_picture_with_actions", lambda *_: None
+    )  # links need the whole app
+
+    def page() -> None:
+        from pages.shared import panels, studies
+
+        for key in ("first", "second"):
+            panels.detail(studies.opened("compounds"), 0, key)
+
+    app = AppTest.from_function(page, default_timeout=60).run()
+    assert not app.exception
+    assert [e.label for e in app.expander] == ["All scores"] * 2
 
 
 def test_tiles_say_what_a_picture_would(monkeypatch, tmp_path):

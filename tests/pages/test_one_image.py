@@ -135,7 +135,7 @@ def test_a_study_of_bare_predictions_says_what_it_lacks(monkeypatch, cache):
         "bnn import FILE --samples",
         "no standard network",
         "Closest first",
-        "too few samples",
+        "more than five samples",
     ):
         assert words in said
 

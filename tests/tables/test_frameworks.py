@@ -119,6 +119,19 @@ def test_the_three_header_lines_of_orange(importing):
     assert found.images["label"].tolist() == TRUTH and found.images.index[0] == 4
 
 
+def test_letters_below_the_header_may_be_classes(importing):
+    labels = [*"smab", *"smab"]
+    p = np.eye(4)[[0, 1, 2, 3] * 2] * 0.7 + 0.075
+    rows = pd.DataFrame(
+        {
+            "label": labels,
+            "image_id": range(8),
+            **dict(zip(["p_s", "p_m", "p_a", "p_b"], p.T, strict=True)),
+        }
+    )
+    assert importing(rows.to_csv(index=False)).images["label"].tolist() == labels
+
+
 def test_codes_in_another_order_than_the_columns_keep_their_own_names(importing):
     found = importing({"target": [1, 2, 0, 2], "pred": [1, 2, 0, 1], **wide("{}")})
     assert found.classes == ["1", "2", "0"]
