@@ -19,7 +19,6 @@ from bnn_core.base.schema import problem_of
 
 #: Seconds for which a lock is tried again: it may just have been released.
 WAIT = 0.3
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
@@ -96,16 +95,20 @@ def _holder(lock: Path) -> str:
 
 def unwritable(error: OSError, path: Path, choose: str, part: Path | None = None) -> InputError:
     """What to say where `path` cannot be written: the reason and, where the disk is full, how much
-    is free there and at least needed. choose: another place; part: what is written of it so far."""
+    is free there. choose: another place; part: what is written of it so far, to say how much is at
+    least needed."""
     reason = error.strerror or str(error)
-    if error.errno not in _FULL and "errno 28" not in reason:  # of Arrow
+    if error.errno != errno.ENOSPC and "errno 28" not in reason:  # of Arrow
         return InputError(f"cannot write {path}: {reason}; {choose}")
-    folder = next((f for f in (path, *path.absolute().parents) if f.is_dir()), Path())
-    free = shutil.disk_usage(folder).free
-    needed = free + (part.stat().st_size if part and part.is_file() else 0)
+    room = ""
+    with suppress(OSError):
+        folder = next((f for f in (path, *path.absolute().parents) if f.is_dir()), Path())
+        free = shutil.disk_usage(folder).free
+        written = part.stat().st_size if part and part.is_file() else 0
+        needed = f", and more than {(free + written) / 1e6:,.1f} MB are needed" if written else ""
+        room = f" ({free / 1e6:,.1f} MB are free{needed})"
     return InputError(
-        f"cannot write {path}: No space left on device ({free / 1e6:,.1f} MB are free, and more than "
-        f"{needed / 1e6:,.1f} MB are needed); free some space, or {choose}"
+        f"cannot write {path}: No space left on device{room}; free some space, or {choose}"
     )
 
 

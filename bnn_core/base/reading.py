@@ -30,17 +30,17 @@ def read_array(path: Path, kinds: str = NUMBERS, remedy: str = RESTORE) -> np.nd
 
 
 def read_arrays(
-    path: Path, remedy: str = RESTORE, only: Collection[str] | None = None
+    path: Path, remedy: str = RESTORE, only: Collection[str] | None = None, own: bool = False
 ) -> dict[str, np.ndarray]:
     """All arrays of an .npz file by name, or some; ask `demand_array` what each is. Nothing is
-    unpickled."""
+    unpickled. own: a working file of this program, which may be of any size."""
     with decoding(path, remedy), zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if m.filename.endswith(".npy")]
         members = [m for m in members if only is None or m.filename[: -len(".npy")] in only]
         if only is not None and len(members) < len(only):
             raise InputError(f"{path} has not all of the arrays {', '.join(only)}: {remedy}")
         size = sum(member.file_size for member in members)
-        if size > MOST_ARRAY_BYTES:
+        if size > MOST_ARRAY_BYTES and not own:
             raise InputError(f"{path} unpacks to {size / 1e9:.0f} GB: {remedy}")
         arrays = {}
         for member in members:

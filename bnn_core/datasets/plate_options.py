@@ -135,5 +135,5 @@ def _moved(given: pd.DataFrame, files: pd.DataFrame, root: Path) -> list[str]:
     old, new = before[moved][0], after[moved][0]
     return [
         f"{WARNING if not moved.all() and len(moved) > 1 else ''}{count(int(moved.sum()), 'path')} of "
-        f"{len(moved):,} found by the longest end that is known under {root}: '{old}' is '{new}'"
+        f"{len(moved):,} found under {root} by their last folders and file names: '{old}' is '{new}'"
     ]

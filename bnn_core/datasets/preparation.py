@@ -300,7 +300,7 @@ def _assemble(
     reasons: dict[int, str] = {}
     new_row = np.full(len(table), -1)
     for job, scan, block in zip(jobs, scans, blocks, strict=True):
-        arrays = read_arrays(block, PREPARE_AGAIN, ("rows", "lost"))
+        arrays = read_arrays(block, PREPARE_AGAIN, ("rows", "lost"), own=True)
         new_row[job.positions[arrays["rows"]]] = 0
         lost = json.loads(str(arrays["lost"]))
         for i, position in enumerate(job.positions):
@@ -324,7 +324,7 @@ def _assemble(
     images = None
     with atomic_path(folder / "images.npy") as temporary:
         for job, block in zip(jobs, blocks, strict=True):
-            arrays = read_arrays(block, PREPARE_AGAIN)
+            arrays = read_arrays(block, PREPARE_AGAIN, own=True)
             rows = new_row[job.positions[arrays["rows"]]]
             if not len(rows):
                 continue

@@ -106,7 +106,7 @@ def block_rows(making: Path, block: Block) -> pd.DataFrame:
 def block_thumbnails(making: Path, block: Block) -> list[bytes | None]:
     """The thumbnails that a block's look left."""
     path = block_file(making, "thumbnails", block)
-    arrays = read_arrays(path, START_AGAIN)
+    arrays = read_arrays(path, START_AGAIN, own=True)
     packed = demand_array(path, arrays, "packed", 1, "u", START_AGAIN).tobytes()
     ends = np.cumsum(demand_array(path, arrays, "lengths", 1, "iu", START_AGAIN))
     starts = np.concatenate([[0], ends[:-1]]).astype(int) if len(ends) else ends
@@ -235,7 +235,7 @@ def block_mean(
         path = _result_file(making, block, method, networks)
         if not path.is_file():
             continue
-        arrays = read_arrays(path, START_AGAIN)
+        arrays = read_arrays(path, START_AGAIN, own=True)
         if key not in arrays:
             return None
         rows = demand_array(path, arrays, "rows", 1, "iu", START_AGAIN)
@@ -268,7 +268,7 @@ def block_samples(
     for networks in sets:
         path = _result_file(making, block, method, networks)
         if path.is_file():
-            rows = read_arrays(path, START_AGAIN, ["rows"])["rows"]
+            rows = read_arrays(path, START_AGAIN, ["rows"], own=True)["rows"]
             samples = read_array(_samples_file(making, block, method, networks), "f", START_AGAIN)
             parts.append((rows, samples))
     moments = block_moments(making, block, method, sets)

@@ -197,7 +197,7 @@ def read_result(folder: Path) -> FoldResult:
     if not path.is_file():
         raise InputError(f"{path} does not exist yet: run this fold first")
     remedy = "delete it and run the same command again"
-    arrays = read_arrays(path, remedy)
+    arrays = read_arrays(path, remedy, own=True)
     parts = {
         name: demand_array(path, arrays, name, dimensions, kinds, remedy)
         for name, dimensions, kinds in (

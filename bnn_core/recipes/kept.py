@@ -5,6 +5,7 @@
 A server lets this process compute them (`make_elsewhere`).
 """
 
+import logging
 import os
 import subprocess
 import sys
@@ -30,6 +31,8 @@ from bnn_core.suspects.batches import compound_means
 from bnn_core.suspects.ranking import rank, rank_images
 from bnn_core.tables.plate_map import well_table
 
+#: So long another process may take for a table; then it is stopped.
+MOST_SECONDS = 600.0
 #: Images on which the effect of the number of networks is measured.
 MOST_REPEATED = 1000
 
@@ -188,10 +191,24 @@ def make_elsewhere() -> None:
 
 
 def _in_a_process(study: Path, words: Sequence[str]) -> None:
-    # Where it fails, the table is computed here, and the error is shown.
+    # Where it fails, the table is computed here, and an error of the table itself is shown.
     command = [sys.executable, "-m", __name__, os.path.abspath(study), *words]
     home = Path(bnn_core.__file__).parents[1]
-    subprocess.run(command, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        made = subprocess.run(
+            command,
+            cwd=home,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            timeout=MOST_SECONDS,
+        )
+        reason = "".join(made.stderr.splitlines()[-1:]) or f"it ended with {made.returncode}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        made, reason = None, str(error)
+    if made is None or made.returncode:
+        logging.warning("%s: another process could not make %s: %s", study, words[0], reason)
 
 
 def keep_one(study: str, name: str, *words: str) -> None:

@@ -68,18 +68,11 @@ def predict_features(
     `adding.add_images`.
     """
     known = open_study(path)
-    if features is not None:
-        demand_set_name(name)
-    digest = None if features is None else _digest(features)
-    already_added = any(
-        e["name"] == name and e.get("rows") == digest for e in known.meta.get("added", [])
-    )
-    if (
-        out is None
-        and (already_added or features is None)
-        and (not deploy or "deployed" in known.meta)
-    ):
+    planned = None if features is None else plan_features(known, features, name, role)
+    nothing_new = planned is None or not len(planned)
+    if nothing_new and out is None and (not deploy or "deployed" in known.meta):
         return known.path
+    digest = None if features is None else _digest(features)
 
     def addition(study: Study) -> Addition:
         def before(making: Path) -> None:
@@ -92,9 +85,7 @@ def predict_features(
             trained = {"deployed": read_json(about)} if about.is_file() else {}
             return _keys(study, rows, name, digest) | trained
 
-        rows = None if features is None or already_added else _rows(study, features, name, role)
-        if rows is not None:
-            demand_new(study, rows["image_id"])
+        rows = None if features is None else plan_features(study, features, name, role)
         return Addition(
             {"role": role, "sets": [f"{name} {digest}"], "deploy": deploy},
             [] if rows is None or features is None else list(_blocks(rows, features.values)),
@@ -114,10 +105,23 @@ def predict_features(
     )
 
 
+def plan_features(
+    study: Study, features: FeatureTable, name: str, role: str | None = None
+) -> pd.DataFrame:
+    """The rows that `predict_features` would add to the study as the set `name`, none where it has
+    them already; the errors are its own."""
+    demand_set_name(name)
+    rows, digest = _rows(study, features, name, role), _digest(features)
+    if any(e["name"] == name and e.get("rows") == digest for e in study.meta.get("added", [])):
+        return rows[:0]
+    demand_new(study, rows["image_id"])
+    return rows
+
+
 def _keys(study: Study, rows: pd.DataFrame | None, name: str, digest: str | None) -> dict[str, Any]:
     """Keys of study.json after the rows of a set were added, if any."""
     added = study.meta.get("added", [])
-    if rows is None:
+    if rows is None or not len(rows):
         return {"notes": [], "added": added}
     note = f"{count(len(rows), 'row')} of {name} added, not counted for accuracy"
     entry = {"name": name, "title": name, "images": len(rows), "rows": digest}

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
@@ -133,7 +133,8 @@ def _ray_workers(cluster: Cluster, threads: int, shared: tuple) -> Iterator[Subm
         ) from error
     finally:
         for one in parts:  # nothing happens to those that have ended
-            ray.cancel(one)
+            with suppress(Exception):  # the cluster may be lost
+                ray.cancel(one)
         if started_here:
             ray.shutdown()
 

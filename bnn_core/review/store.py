@@ -10,7 +10,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -214,18 +214,15 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _demand_no_shared_memory(connection: sqlite3.Connection, path: Path) -> None:
-    """Make a connection do without memory shared with others where the file is on a network and has
-    a write-ahead log, from its time on a local disk. This must come before the first access."""
-    with open(path, "rb") as file:
-        head = file.read(20)
-    if head[18:20] != b"\2\2":  # the versions that write and read it: 2 is a write-ahead log
-        return
-    try:
-        shared = journal_mode(path.resolve()) == "wal"
-    except InputError:  # a network without locks, on which it may only be read
-        shared = False
-    if not shared:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    """Make a connection do without memory shared with others where the file is on a network: it may
+    have a write-ahead log, from its time on a local disk. This must come before the first access.
+
+    Only SQLite may open the file: to close another handle drops all locks of this process on it.
+    """
+    with suppress(InputError):  # a network without locks, on which it may only be read
+        if journal_mode(path.resolve()) == "wal":
+            return
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
 
 
 def _set_journal(connection: sqlite3.Connection, mode: str) -> None:
@@ -240,7 +237,8 @@ def _set_journal(connection: sqlite3.Connection, mode: str) -> None:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
-        connection.execute("PRAGMA locking_mode = NORMAL")
+    # Two writers that kept their read locks would wait for each other.
+    connection.execute("PRAGMA locking_mode = NORMAL")
     # FULL: a commit returns when the log is on disk. A rollback journal needs EXTRA for the same
     # guarantee: it ends with the removal of a file, and the folder must reach the disk too.
     connection.execute(f"PRAGMA synchronous = {'FULL' if mode == 'wal' else 'EXTRA'}")

@@ -10,8 +10,8 @@ server sets `elsewhere`, and another process makes it.
 """
 
 import json
+import os
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -38,7 +38,7 @@ _writing = threading.Lock()
 #: Makes the table of a study that some words describe, in another process; None: none is asked.
 elsewhere: Callable[[Path, Sequence[str]], None] | None = None
 #: Path of a table -> lock of who makes it.
-_making: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
+_making: dict[Path, threading.RLock] = {}
 
 
 def kept(
@@ -60,15 +60,17 @@ def kept(
         return make()
     path = study / DERIVED_FOLDER / f"{name}{SUFFIX}"
     key = json.dumps([VERSION, bnn_core.__version__, pd.__version__, known]).encode()
-    with _making[path]:
+    folder = path.parent if path.parent.is_dir() else study
+    writable = not read_only() and os.access(folder, os.W_OK)
+    with _making.setdefault(path, threading.RLock()):
         table = _mapped(path, key)
-        if table is None and elsewhere and words and not read_only():
+        if table is None and elsewhere and words and writable:
             elsewhere(study, words)
             table = _mapped(path, key)
         if table is None:
             table = make()
             with suppress(OSError, InputError, pa.ArrowException):
-                if not read_only():
+                if writable:
                     _write(path, table, key)
     return table
 

@@ -69,11 +69,11 @@ def demand_name(name: str) -> None:
         raise InputError("the study's folder has no name: give its full path")
     if name != name.strip() or not name.isprintable() or name[0] == "." or "\\" in name:
         raise InputError(
-            f"a study cannot have the name {name[:60]!a}: no line ends, no backslash, no dot "
-            "before it, and no blank at its ends"
+            f"the name {name[:60]!a} of a study must not contain line ends, other characters that "
+            "cannot be printed or backslashes, begin with a dot, or begin or end with a blank"
         )
     if name.endswith((MAKING, _OLD)):
-        raise InputError(f"the name '{name[:60]}' of the study ends as that of an unfinished study")
+        raise InputError(f"the name '{name[:60]}' of a study must not end in {MAKING} or {_OLD}")
     if (length := len(os.fsencode(name))) > MOST_NAME:
         raise InputError(
             f"the name '{name[:30]}…' of the study has {length} bytes, and at most {MOST_NAME} are "

@@ -33,12 +33,14 @@ def draw() -> None:
     )
     given = table_and_fields(to_learn=True)
     if given is None:
+        return
+    table, ask = given
+    if table is None:
         st.info(
             "Choose a table of features. It is checked here, and you can train on it.",
             icon=":material/table_view:",
         )
         return
-    table, ask = given
     try:
         features = _read(
             str(table),
@@ -56,8 +58,11 @@ def draw() -> None:
     forms.offer_training("features", table, ask, "The same by command:")
 
 
-def table_and_fields(*, to_learn: bool) -> tuple[Path, dict[str, str]] | None:
-    """The table or array, and the filled fields: flag -> text; None while nothing is chosen."""
+def table_and_fields(*, to_learn: bool) -> tuple[Path | None, dict[str, str]] | None:
+    """The table or array, None while nothing is chosen, and the filled fields: flag -> text.
+
+    None in place of both where what was chosen is refused, with the reason on the page.
+    """
     left, right = st.columns(2, gap="medium")
     uploads = left.file_uploader(
         "Upload a table, or an array and the table of its rows",
@@ -71,7 +76,7 @@ def table_and_fields(*, to_learn: bool) -> tuple[Path, dict[str, str]] | None:
     ask = fields(to_learn)
     try:
         if not uploads:
-            return (roots.typed_path(typed), ask) if typed else None
+            return (roots.typed_path(typed) if typed else None), ask
         table, rows = forms.uploaded_rows(uploads)
         return table, ({"metadata": str(rows)} if rows else {}) | ask
     except InputError as error:

@@ -14,10 +14,10 @@ from bnn_core.base.wording import count, listed
 from bnn_core.datasets.anchoring import ANCHORS
 from bnn_core.datasets.features import FeatureTable
 from bnn_core.datasets.image_sets import SET_NAME
-from bnn_core.datasets.plates import source_name
-from bnn_core.recipes.adding import added_roles, demand_set_name, study_folds
-from bnn_core.recipes.new_features import features_like
-from bnn_core.recipes.new_plates import plan_plates, scaling_of
+from bnn_core.datasets.plates import PlateTable, source_name
+from bnn_core.recipes.adding import demand_set_name, study_folds
+from bnn_core.recipes.new_features import features_like, plan_features
+from bnn_core.recipes.new_plates import PlannedPlates, plan_plates, scaling_of
 from bnn_core.study.folder import Study
 from bnn_core.study.lock import demand_name
 from pages.shared import studies
@@ -71,22 +71,21 @@ def draw(study: Study | None) -> None:
 def _plates(study: Study) -> None:
     st.caption(plate_form.ABOUT_FILES)
     given = plate_form.source_and_fields(to_learn=False)
-    named = _options(study, None if given is None else given[0], anchors=True)
-    if named is None:
+    source, ask = given or (None, {})
+    named = _options(study, source, anchors=True)
+    if given is None or named is None:
         return
-    name, options = named
-    if given is None:
+    if source is None:
         st.info("Choose a table or folder. It is checked here.", icon=":material/table_view:")
         return
-    source, ask = given
+    name, options = named
     plates = plate_form.read(source, ask, to_learn=False)
     if plates is None:
         return
     anchor = options.get("anchor", ANCHORS[0])
     try:
-        planned = plan_plates(
-            study, plates, name, anchor=anchor, intensities=study.meta.get("intensities")
-        )
+        read_of = (str(source), *plate_form.stamps(source, ask), *sorted(ask.items()))
+        planned = _planned_plates(study, studies.identity(study), read_of, name, anchor, plates)
     except InputError as error:
         _refuse(error, source)
         return
@@ -104,33 +103,32 @@ def _plates(study: Study) -> None:
 
 def _rows(study: Study) -> None:
     given = features_form.table_and_fields(to_learn=False)
-    named = _options(study, None if given is None else given[0], anchors=False)
-    if named is None:
+    source, ask = given or (None, {})
+    named = _options(study, source, anchors=False)
+    if given is None or named is None:
         return
-    name, options = named
-    if given is None:
+    if source is None:
         st.info("Choose a table of features. It is checked here.", icon=":material/table_view:")
         return
-    source, ask = given
+    name, options = named
     try:
-        features = _features(
-            study,
-            studies.identity(study),
+        read_of = (
             str(source),
             forms.file_stamp(source),
             tuple((flag, ask[flag]) for flag in _READ if flag in ask),
             tuple(forms.pairs(ask.get("map", "")).items()),
             ask.get("metadata"),
         )
+        identity = studies.identity(study)
+        features = _features(study, identity, *read_of)
+        rows = _planned_rows(study, identity, read_of, name, features)
     except InputError as error:
         _refuse(error, source)
         return
-    roles = pd.Series(added_roles(study, features.table["label"]), index=features.table.index).mask(
-        features.table["role"] == "control", "control"
-    )
-    _say(features.table.assign(role=roles), "", "row")
+    _say(rows, "", "row")
     forms.notes(features.doubts, features.notes)
-    _offer(study, source, name, ask | options)
+    if len(rows):
+        _offer(study, source, name, ask | options)
 
 
 def _options(
@@ -209,7 +207,8 @@ def _demand_name_of_study(name: str) -> None:
 def _say(rows: pd.DataFrame, where: str, noun: str) -> None:
     """How many rows would be added, by role."""
     if not len(rows):
-        st.info("Nothing new: the study has all of these plates.", icon=":material/check:")
+        all_of = "these rows" if noun == "row" else "all of these plates"
+        st.info(f"Nothing new: the study has {all_of}.", icon=":material/check:")
         return
     counts = rows["role"].value_counts()
     parts = [f"{number:,} {ROLES.get(role, role)}" for role, number in counts.items()]
@@ -218,7 +217,7 @@ def _say(rows: pd.DataFrame, where: str, noun: str) -> None:
         f"{', '.join(parts)}.",
         icon=":material/check:",
     )
-    shown = rows.drop(columns=["group", "source"], errors="ignore")
+    shown = rows.drop(columns=["group", "source", "content_hash"], errors="ignore")
     forms.first_rows(st.container(), shown)
 
 
@@ -246,6 +245,24 @@ def _refuse(error: InputError, source: Path) -> None:
 def _without_command(text: str) -> str:
     """A message with the field for the name in place of the words of the command."""
     return re.sub(": OTHER=(TABLE|PATH in place of PATH)", f" under “{FIELDS['name']}”", text)
+
+
+@st.cache_resource(max_entries=4, ttl=60, show_spinner="Comparing with the study")
+def _planned_plates(
+    _study: Study, identity: str, read_of: tuple, name: str, anchor: str, _plates: PlateTable
+) -> PlannedPlates:
+    """read_of: what `_plates` was read of."""
+    return plan_plates(
+        _study, _plates, name, anchor=anchor, intensities=_study.meta.get("intensities")
+    )
+
+
+@st.cache_resource(max_entries=2, show_spinner="Comparing with the study")
+def _planned_rows(
+    _study: Study, identity: str, read_of: tuple, name: str, _features: FeatureTable
+) -> pd.DataFrame:
+    """read_of: what `_features` was read of."""
+    return plan_features(_study, _features, name)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the table")

@@ -43,19 +43,24 @@ def draw() -> None:
     st.caption(ABOUT_FILES)
     given = source_and_fields(to_learn=True)
     if given is None:
+        return
+    source, ask = given
+    if source is None:
         st.info(
             "Choose a table or folder. It is checked here, and you can train on it.",
             icon=":material/table_view:",
         )
         return
-    source, ask = given
     plates = read(source, ask, to_learn=True)
     if plates is not None and preview(plates):
         forms.offer_training("plate", source, ask, ABOUT_COMMAND)
 
 
-def source_and_fields(*, to_learn: bool) -> tuple[Path, dict[str, str]] | None:
-    """The table or folder, and the filled fields: flag -> text; None while nothing is chosen."""
+def source_and_fields(*, to_learn: bool) -> tuple[Path | None, dict[str, str]] | None:
+    """The table or folder, None while nothing is chosen, and the filled fields: flag -> text.
+
+    None in place of both where what was chosen is refused, with the reason on the page.
+    """
     left, right = st.columns(2, gap="medium")
     uploads = left.file_uploader(
         "Upload a folder of images",
@@ -72,7 +77,7 @@ def source_and_fields(*, to_learn: bool) -> tuple[Path, dict[str, str]] | None:
         placeholder="/data/fields.csv or /data/plate1",
         help="For large folders: nothing is copied.",
     ).strip()
-    source = None
+    source, refused = None, False
     try:
         source = (
             forms.uploaded_folder(uploads)
@@ -83,13 +88,14 @@ def source_and_fields(*, to_learn: bool) -> tuple[Path, dict[str, str]] | None:
         )
     except InputError as error:
         st.error(plain(str(error)), icon=":material/error:")
+        refused = True
     folder = source is not None and _is_folder(source)
     ask = ask_of_images(to_learn, folder)
     ask |= ask_of_folder() if folder else {}
     ask = {flag: value.strip() for flag, value in ask.items() if value and value.strip()}
-    if source is None:
+    if refused:
         return None
-    if uploads and folder and "layout" not in ask:
+    if source is not None and uploads and folder and "layout" not in ask:
         maps = forms.tables_in(source)
         ask |= {"layout": ";".join(map(str, maps))} if maps else {}
     return source, ask
@@ -102,7 +108,7 @@ def read(source: Path, ask: dict[str, str], *, to_learn: bool) -> PlateTable | N
             lines = _names(str(source), forms.file_stamp(source), ask.get("pattern")).preview()
             st.markdown("**What the file names mean**")
             st.code("\n".join(lines).replace(str(source), forms.shown_path(source)), language=None)
-        return _read(str(source), _stamps(source, ask), tuple(sorted(ask.items())), to_learn)
+        return _read(str(source), stamps(source, ask), tuple(sorted(ask.items())), to_learn)
     except InputError as error:
         st.error(plain(forms.say(str(error), FIELDS, source)), icon=":material/error:")
         return None
@@ -223,7 +229,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _stamps(source: Path, ask: dict[str, str]) -> tuple:
+def stamps(source: Path, ask: dict[str, str]) -> tuple:
     """What changes with the files that are read."""
     files = [path for flag in PATHS for path in forms.paths_of(ask.get(flag, ""))]
     return (forms.file_stamp(source), *(forms.file_stamp(roots.typed_path(path)) for path in files))

@@ -170,11 +170,11 @@ def test_one_note_on_paths_of_another_machine(tmp_path):
         pd.DataFrame({"path": names, "moa": list("XXYY")}).to_csv(tmp_path / "t.csv", index=False)
         read = read_plate(tmp_path / "t.csv", images=tmp_path)
         assert read.table["path"].tolist() == ["PA/0.tif", "PA/1.tif", "PB/0.tif", "PB/1.tif"]
-        (note,) = [n for n in read.notes if "longest end" in n]
+        (note,) = [n for n in read.notes if "by their last folders" in n]
         assert note.startswith("4 paths of 4 ") and names[0] in note
     here = [str(tmp_path / "PA" / "0.tif"), "PA/1.tif", "./PB/0.tif", "PB/1.tif"]
     pd.DataFrame({"path": here, "moa": list("XXYY")}).to_csv(tmp_path / "t.csv", index=False)
-    assert not any("longest end" in n for n in read_plate(tmp_path / "t.csv").notes)
+    assert not any("by their last folders" in n for n in read_plate(tmp_path / "t.csv").notes)
     pd.DataFrame({"path": [*here[:3], "D:\\PB\\1.tif"], "moa": list("XXYY")}).to_csv(
         tmp_path / "t.csv", index=False
     )

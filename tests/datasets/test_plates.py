@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from loaded_plates import load_plate
 from PIL import Image
 
+from bnn_core.base import reading
 from bnn_core.base.errors import InputError
 from bnn_core.datasets.plates import read_plate
 from bnn_core.datasets.sources import inverse_frequency_weights, open_source
@@ -87,6 +88,11 @@ def test_finished_work_is_kept_and_other_settings_start_again(rgb_set, tmp_path,
         patched.setattr(plate_pixels, "read_field_files", None)
         load_plate(rgb_set, tmp_path / "made", size=20)
     assert load_plate(rgb_set, tmp_path / "made", size=10).images.shape[2:] == (10, 12)
+
+
+def test_its_own_working_files_may_be_of_any_size(rgb_set, tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "MOST_ARRAY_BYTES", 10)
+    assert load_plate(rgb_set, tmp_path / "made", size=20).images.nbytes > 10
 
 
 def test_an_interrupted_run_goes_on_with_the_next_plate(rgb_set, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """New plates on Your data: checked against the study in view, and predicted by a job."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from page_studies import pages, text_of, write_animals
 from bnn_core.commands import cli
 from bnn_core.datasets.image_sets import split_name
 from bnn_core.recipes import jobs
+from pages.your_data import new_plates_form
 from pages.your_data.new_plates_form import FIELDS
 
 PAGE, VIEW = "your_data/page.py", "New plates"
@@ -130,6 +133,57 @@ def test_new_rows_of_features_are_predicted_as_well(monkeypatch, cache, tmp_path
     rows.drop(columns="f3").to_csv(tmp_path / "less.csv", index=False)
     app.text_input(key="features_path").input(str(tmp_path / "less.csv")).run()
     assert "f3" in app.error[0].value and not app.code
+
+
+def plan_counted(monkeypatch, name):
+    """The sets that were compared with the study."""
+    calls, real = [], getattr(new_plates_form, name)
+    monkeypatch.setattr(
+        new_plates_form,
+        name,
+        lambda *given, **asked: calls.append(given[2]) or real(*given, **asked),
+    )
+    return calls
+
+
+def test_plates_are_compared_with_the_study_once(monkeypatch, cache, tmp_path):
+    calls = plan_counted(monkeypatch, "plan_plates")
+    app = pages(monkeypatch, cache, PAGE, study="screen", data_view=VIEW)
+    app.text_input(key="plate_path").input(str(write_plate(tmp_path, "N1", 1))).run()
+    app.run()
+    assert calls == ["N1"] and app.code
+    app.text_input(key="new_name").input("may").run()
+    app.selectbox(key="new_anchor").set_value("controls").run()
+    assert calls == ["N1", "may", "may"]
+
+
+def test_rows_that_the_study_has_are_not_predicted_again(monkeypatch, cache, tmp_path):
+    root = shutil.copytree(cache, tmp_path / "cache")
+    table = tmp_path / "may.csv"
+    rows = pd.read_csv(cache.parent / "profiles.csv").assign(plate="P2")
+    rows.to_csv(table, index=False)
+    assert cli.main(["predict", str(root / "profiles"), str(table)]) == 0
+    calls = plan_counted(monkeypatch, "plan_features")
+    app = pages(monkeypatch, root, PAGE, study="profiles", data_view=VIEW)
+    app.text_input(key="features_path").input(str(table)).run()
+    app.run()
+    assert calls == ["may"]
+    assert not app.exception and not app.success and not app.error and not app.code
+    rows.assign(f0=0.5).to_csv(table, index=False)  # other rows under the same name
+    app.run()
+    assert FIELDS["name"] in app.error[0].value and "OTHER=" not in app.error[0].value
+    assert not app.code
+
+
+@pytest.mark.parametrize("view", [VIEW, None])
+@pytest.mark.parametrize("study, key", [("screen", "plate_path"), ("profiles", "features_path")])
+def test_an_error_stands_alone(monkeypatch, cache, study, key, view):
+    views = {"plate_path": "Your own images", "features_path": "Measured features"}
+    app = pages(monkeypatch, cache, PAGE, study=study, data_view=view or views[key])
+    assert any("Choose a" in info.value for info in app.info)
+    app.text_input(key=key).input("x" * 300).run()
+    assert not app.exception and len(app.error) == 1
+    assert not any("Choose a" in info.value for info in app.info)
 
 
 def test_a_study_without_networks_says_so(monkeypatch, cache):

@@ -149,3 +149,26 @@ def test_addresses_of_a_cluster():
     for address in ("", "auto", "head:6379", "10.0.0.1:6379", "ray://head:10001", "[::1]:6379"):
         assert Cluster(address).device == "cpu"
     assert Cluster("head:6379", gpus=0.5).device == "cuda"
+
+
+def test_a_lost_cluster_does_not_hide_the_error_of_a_part(monkeypatch):
+    ended = []
+
+    def lost(part):
+        raise ConnectionError("the cluster is lost")
+
+    part = SimpleNamespace(remote=lambda *given: SimpleNamespace(future=Future))
+    ray = SimpleNamespace(
+        is_initialized=lambda: False,
+        init=lambda **given: None,
+        nodes=lambda: [{"Alive": True, "Resources": {"CPU": 1000}}],
+        remote=lambda function: SimpleNamespace(options=lambda **given: part),
+        cancel=lost,
+        shutdown=lambda: ended.append(1),
+        exceptions=SimpleNamespace(RayTaskError=MemoryError, RayError=MemoryError),
+    )
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with pytest.raises(InputError, match=r"^no$"), workers(1, Cluster()) as submit:
+        submit(print)
+        raise InputError("no")
+    assert ended == [1]

@@ -33,6 +33,13 @@ for i in range(count):
     print(action.action_id, flush=True)
 """
 
+VISITOR = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT count(*) FROM actions").fetchone()
+connection.close()
+"""
+
 
 def writer(root, reviewer, count):
     process = subprocess.Popen(
@@ -69,7 +76,9 @@ def test_two_processes_starting_on_an_empty_folder_lose_nothing(log, make_study)
     assert log.history(study)["reviewer"].value_counts().to_dict() == {"Ada": 25, "Ben": 25}
 
 
-def test_threads_of_one_app_share_a_log(log, make_study):
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_threads_of_one_app_share_a_log(log, make_study, monkeypatch, mode):
+    monkeypatch.setattr(store, "journal_mode", lambda path: mode)
     study = make_study()
     study.images  # noqa: B018  read before, as the app does
     failed = []
@@ -89,6 +98,35 @@ def test_threads_of_one_app_share_a_log(log, make_study):
     for thread in threads:
         thread.join()
     assert not failed and len(log.history(study)) == 60 and log.state(study).empty
+
+
+def test_a_reader_beside_a_writer_leaves_it_its_locks(log, make_study):
+    study = make_study()
+    log.flag(study, [0], reviewer="Ada", **EXCLUDE)
+    rival = writer(log.path.parent, "Ben", 1)
+
+    def read():
+        with store.reading(log.path):
+            pass
+
+    with store.writing(log.path) as connection:
+        connection.execute(
+            "INSERT INTO actions (kind, study, fingerprint, reviewer, time) "
+            "VALUES ('flag', 'S', '', 'Ada', '2026-01-01T00:00:00+00:00')"
+        )
+        thread = threading.Thread(target=read)
+        thread.start()
+        thread.join()
+        # A process that closes what it takes for the last connection removes the write-ahead log.
+        subprocess.run([sys.executable, "-c", VISITOR, log.path], check=True)
+        rival.stdin.write("\n")
+        rival.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            rival.wait(1)
+    assert rival.communicate()[0].split() == ["3"] and rival.returncode == 0
+    with store.reading(log.path) as connection:
+        reviewers = connection.execute("SELECT reviewer FROM actions ORDER BY action_id").fetchall()
+    assert reviewers == [("Ada",), ("Ada",), ("Ben",)] and log.check() == []
 
 
 def test_a_failure_in_the_middle_leaves_nothing(log, make_study):

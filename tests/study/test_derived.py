@@ -1,3 +1,10 @@
+import logging
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -168,3 +175,53 @@ def test_what_no_process_could_make_is_made_here(study, monkeypatch):
     monkeypatch.setattr(derived, "elsewhere", lambda path, words: None)
     assert recipes_kept.comparison(open_study(study), "top_softmax").methods == ["vi"]
     assert "comparison_top_softmax.arrow" in kept(study)
+
+
+def test_no_process_is_asked_where_the_folder_cannot_be_written(study, monkeypatch):
+    asked = []
+    monkeypatch.setattr(derived, "elsewhere", lambda path, words: asked.append(words))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert recipes_kept.comparison(open_study(study), "top_softmax").methods == ["vi"]
+    assert asked == [] and kept(study) == []
+
+
+@pytest.mark.parametrize(
+    ("program", "seconds", "reason"),
+    [(sys.executable, 600, "KeyError: 'nothing'"), (sys.executable, 0.01, "timed out"), ("no", 1, "no")],
+)  # fmt: skip
+def test_the_log_says_why_a_process_made_nothing(
+    study, monkeypatch, caplog, program, seconds, reason
+):
+    monkeypatch.setattr(recipes_kept, "MOST_SECONDS", seconds)
+    monkeypatch.setattr(sys, "executable", program)
+    recipes_kept._in_a_process(study, ("nothing",))
+    ((_, level, line),) = caplog.record_tuples
+    assert level == logging.WARNING and reason in line and "\n" not in line
+
+
+class SlowPath(type(Path())):
+    """A path that other threads run while it is looked up."""
+
+    def __hash__(self):
+        time.sleep(0.05)
+        return super().__hash__()
+
+
+def test_two_sessions_make_a_table_once(study):
+    opened, made, start = open_study(study), [], threading.Barrier(2)
+
+    def make():
+        made.append(1)
+        time.sleep(0.5)
+        return pd.DataFrame({"x": [1.0]})
+
+    def visit():
+        start.wait(20)
+        derived.kept(SlowPath(study), opened.meta, "once", ["images.parquet"], make)
+
+    threads = [threading.Thread(target=visit) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [1]
