@@ -90,7 +90,9 @@ def predict_plates(
 
         def finish(making: Path) -> dict[str, Any]:
             if plates is not None and goes_with_a_job(plates.root):
-                shutil.copytree(plates.root, making / PICTURES / name, dirs_exist_ok=True)
+                shutil.copytree(
+                    plates.root, making / PICTURES / _upload(plates.root, name), dirs_exist_ok=True
+                )
             return _keys(study, making, blocks, name, {p: keys[p] for p in fresh}, anchor)
 
         blocks = (
@@ -296,7 +298,13 @@ def _pictures(study: Study, root: Path, name: str, home: Path) -> Path:
     if not goes_with_a_job(root):
         return root
     travel = study.meta.get("image_root") == PICTURES
-    return Path(name) if travel else home.absolute() / PICTURES / name
+    upload = _upload(root, name)
+    return upload if travel else home.absolute() / PICTURES / upload
+
+
+def _upload(root: Path, name: str) -> Path:
+    """The folder of kept pictures of one upload: the next one may have files of the same names."""
+    return Path(name) / _digest(str(root))
 
 
 def _untreated(study: Study, table: pd.DataFrame) -> np.ndarray:

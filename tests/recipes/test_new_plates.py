@@ -211,10 +211,23 @@ def test_pictures_that_were_uploaded_are_kept_in_the_study(study, tmp_path, monk
     write_plates(given, {"N1": 1})
     other = add(study, given, out=tmp_path / "other")
     result = add(study, given)
+    first = read_original(result, 20)
+    # The next upload of the set has files of the same names.
+    again = tmp_path / ".jobs" / "000002" / "given" / "upload"
+    again.mkdir(parents=True)
+    write_plates(again, {"N2": 2})
+    for file in list(again.glob("N2_*")):
+        file.rename(again / file.name.replace("N2_", "N1_"))
+    table = (again / "t.csv").read_text()
+    (again / "t.csv").write_text(table.replace("N2_", "N1_"))
+    result = add(study, again)
     shutil.rmtree(tmp_path / ".jobs")
     for one in (other, result):
-        assert one.image_file(20, "DNA") == one.path / "pictures" / "may" / "N1_0_DNA.tif"
-        assert read_original(one, 20).shape == (2, 24, 30)
+        file = one.image_file(20, "DNA")
+        assert file.name == "N1_0_DNA.tif" and file.is_relative_to(one.path / "pictures" / "may")
+        np.testing.assert_array_equal(read_original(one, 20), first)
+    assert result.images["plate"].iloc[-1] == "N2" and len(result.images) == 40
+    assert (read_original(result, 30) != first).any()
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a\\b", "a\0", "é" * 101])
