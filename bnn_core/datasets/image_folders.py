@@ -270,7 +270,7 @@ def _own_folders(path: str, channel: str, instrument: Instrument) -> tuple[str, 
 
 
 def _short(names: list[str], shorten) -> list[str]:
-    """Shorter names where none of them become one."""
+    """Shorter names, unless two names would become the same."""
     short = {name: shorten(name) for name in set(names)}
     return [short[n] for n in names] if len(set(short.values())) == len(short) else names
 

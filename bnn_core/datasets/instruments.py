@@ -50,8 +50,8 @@ class Instrument:
     from_zero: bool = False
 
     def parse(self, path: str) -> dict[str, str] | None:
-        """The groups of a file by its path with "/" below the given folder; None where the name is
-        none of this instrument."""
+        """The groups of a file by its path with "/" below the given folder; None where the name
+        does not fit this instrument."""
         *above, name = path.split("/")
         search = self.pattern.search if self.anywhere else self.pattern.fullmatch
         match = search(path if self.anywhere == "path" else name)

@@ -18,7 +18,7 @@ def zarr_files(root: Path, zarrs: Sequence[str]) -> tuple[pd.DataFrame, list[str
     ("" where there is one); names of the channels (none where they are not named); notes.
 
     zarrs: paths below `root`, "" for `root` itself. Raises InputError where the library is not
-    installed or the metadata are none of a plate.
+    installed or the metadata do not describe a plate.
     """
     rows: list[dict[str, str]] = []
     labels: dict[tuple[str, ...], str] = {}

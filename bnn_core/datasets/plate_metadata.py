@@ -32,8 +32,8 @@ def join_files(
     metadata: tables joined one after the other. columns: canonical name -> column, of the table or
     of a file. wanted: columns that are brought under their own name.
 
-    Raises InputError where a file does not join (`join_metadata`), or a column of `columns` is in
-    none of them.
+    Raises InputError where a file does not join (`join_metadata`), or where no table has a column of
+    `columns`.
     """
     notes: list[str] = []
     files = [*layout, *metadata]

@@ -40,7 +40,7 @@ PICTURES = "pictures"
 class Prepared(TypedDict):
     """source.json: how the images of a source were read; key: a digest of all that decided it.
 
-    channels: of the pictures, none of features without pictures. features: their names; anchor and
+    channels: of the pictures; empty for features without pictures. features: their names; anchor and
     anchor_spread: see `datasets.features`.
     """
 

@@ -71,7 +71,7 @@ def with_options(**records: type) -> Callable[[Callable[..., _Made]], Callable[.
     """Gives a function records (argument -> dataclass) of the keywords that it is called with.
 
     `help()` shows the fields as keywords. Those that are in no record are settings of `TrainConfig`
-    and go to `options.settings`. InputError for a name that is none of these.
+    and go to `options.settings`. InputError for any other name.
     """
     home = {f.name: (key, f) for key, record in records.items() for f in fields(record)}
     home.pop("settings")

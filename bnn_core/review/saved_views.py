@@ -56,7 +56,7 @@ def save_view(root: Path, name: str, page: str, query: str) -> None:
 
 
 def remove_view(root: Path, name: str) -> None:
-    """Remove a view; nothing where there is none of this name."""
+    """Remove a view; do nothing where no view has this name."""
     _change(root, name, [])
 
 

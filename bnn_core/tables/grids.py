@@ -25,7 +25,7 @@ def read_plate_map(path: Path) -> pd.DataFrame:
     text file or on the sheets of a workbook.
 
     A drawn map's name (in its corner, in the line above it, or the sheet's) says what its values
-    are; one without a known name are compounds. A sheet or line that names none of a study's columns
+    are; without a known name they are compounds. A sheet or line that names no column of a study
     is the plate's name. Index = row numbers. Raises InputError as `read_table`, and for two maps of
     the same thing that differ in no plate.
     """
