@@ -25,6 +25,7 @@ def read_array(path: Path, kinds: str = NUMBERS, remedy: str = RESTORE) -> np.nd
     """An .npy file as a read-only memory map; kinds: letters of `dtype.kind` that are accepted."""
     with decoding(path, remedy):
         array = np.lib.format.open_memmap(path, mode="r")
+        _check_texts(array)
     _demand_kind(array, kinds, path, remedy)
     return array
 
@@ -55,6 +56,7 @@ def read_arrays(
                             "with .astype(str), numbers with .astype(float)"
                         ) from None
                     raise
+            _check_texts(arrays[name])
     return arrays
 
 
@@ -131,6 +133,16 @@ def _with_texts(table: pa.Table) -> pa.Table:
             text = table.column(index).cast(pa.large_string())
             table = table.set_column(index, field.name, text)
     return table
+
+
+def _check_texts(array: np.ndarray) -> None:
+    """ValueError for texts with numbers that are no characters: they raise wherever they are used."""
+    if array.dtype.kind == "U" and array.size:
+        codes = np.ascontiguousarray(array).view(
+            np.dtype(np.uint32).newbyteorder(array.dtype.byteorder)
+        )
+        if ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes <= 0xDFFF))).any():
+            raise ValueError("texts with numbers that are no characters")
 
 
 def _demand_kind(array: np.ndarray, kinds: str, path: Path, remedy: str) -> None:

@@ -1,0 +1,33 @@
+"""Arrays of damaged files."""
+
+import numpy as np
+import pytest
+
+from bnn_core.base.errors import InputError
+from bnn_core.base.reading import read_array, read_arrays
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("code", [0x110000, 0xFFFFFFFF, 0xD800])
+def test_texts_with_numbers_that_are_no_characters_are_refused(tmp_path, code, order):
+    texts = np.array([["ab", "\U0010ffff"], ["", "é"]], f"{order}U2")
+    np.save(tmp_path / "good.npy", texts)
+    np.savez(tmp_path / "good.npz", texts=texts)
+    assert read_array(tmp_path / "good.npy", "U").tolist() == texts.tolist()
+    assert read_arrays(tmp_path / "good.npz")["texts"].tolist() == texts.tolist()
+    codes = texts.view(f"{order}u4").copy()
+    codes[1, 2] = code
+    bad = codes.view(f"{order}U2")
+    np.save(tmp_path / "bad.npy", bad)
+    np.savez(tmp_path / "bad.npz", texts=bad)
+    for read in (
+        lambda: read_array(tmp_path / "bad.npy", "U"),
+        lambda: read_arrays(tmp_path / "bad.npz"),
+    ):
+        with pytest.raises(InputError, match=r"bad\.np"):
+            read()
+
+
+def test_arrays_without_texts_and_empty_ones_pass(tmp_path):
+    np.savez(tmp_path / "a.npz", none=np.empty((0, 3), "U4"), zero=np.array("x"), n=np.arange(3))
+    assert set(read_arrays(tmp_path / "a.npz")) == {"none", "zero", "n"}
