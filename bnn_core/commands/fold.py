@@ -16,9 +16,10 @@ from bnn_core.commands.training_flags import add_device_flags, chosen_device
 from bnn_core.recipes.plate import assemble_study
 from bnn_core.recipes.plate_folds import PLAN, missing_folds, run_fold
 from bnn_core.recipes.plate_study import unfinished_folder
-from bnn_core.study.catalogue import MAKING, cache_root, study_path
+from bnn_core.study.catalogue import cache_root, study_path
 from bnn_core.study.describing import one_line, with_notes
 from bnn_core.study.folder import open_study
+from bnn_core.study.lock import MAKING
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

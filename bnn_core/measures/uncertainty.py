@@ -6,13 +6,13 @@ All entropies are in nats.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from scipy.special import entr
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.once import once
 
 #: How far a sample's probabilities may sum off 1: half precision of a thousand classes.
 _SUM_TOLERANCE = 0.01
@@ -109,7 +109,7 @@ class ScoreInputs:
         self.top2 = unknown if only_means else self._of_predicted(np.asarray(m.mean_p2, np.float64))
         self.mean_entropy = unknown if only_means else m.mean_entropy
 
-    @cached_property
+    @once
     def entropy(self) -> np.ndarray:
         return entropy(self.p)
 

@@ -34,9 +34,8 @@ from bnn_core.recipes.fold import FoldResult, assemble, read_result
 from bnn_core.recipes.image_map import write_map
 from bnn_core.recipes.plate_folds import PLAN, TABLE, Plan, missing_folds, read_plan
 from bnn_core.recipes.workers import Cluster, run_once
-from bnn_core.study.catalogue import MAKING
 from bnn_core.study.folder import fingerprint, write_table
-from bnn_core.study.lock import study_lock
+from bnn_core.study.lock import MAKING, study_lock
 from bnn_core.study.working_folder import open_making
 from bnn_core.study.writing import finish_study
 

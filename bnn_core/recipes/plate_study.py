@@ -23,9 +23,9 @@ from bnn_core.recipes.plate_folds import run_folds
 from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.recipes.study_options import StudyOptions, with_options
 from bnn_core.review.corrected_labels import corrected_rows
-from bnn_core.study.catalogue import MAKING, cache_root
+from bnn_core.study.catalogue import cache_root
 from bnn_core.study.folder import Study, open_study
-from bnn_core.study.lock import study_lock
+from bnn_core.study.lock import MAKING, study_lock
 from bnn_core.study.working_folder import as_json, demand_room, demand_same
 
 

@@ -9,8 +9,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.roots import CACHE
 from bnn_core.base.wording import did_you_mean
 from bnn_core.study.description import read_description, stamp_of
-from bnn_core.study.lock import MAKING as MAKING
-from bnn_core.study.lock import settle_all
+from bnn_core.study.lock import MAKING, settle_all
 
 #: Where studies are by default: `cache/` beside app.py.
 DEFAULT_ROOT = Path(__file__).parents[2] / "cache"

@@ -60,11 +60,13 @@ def kept(
         return make()
     path = study / DERIVED_FOLDER / f"{name}{SUFFIX}"
     key = json.dumps([VERSION, bnn_core.__version__, pd.__version__, known]).encode()
-    folder = path.parent if path.parent.is_dir() else study
-    writable = not read_only() and os.access(folder, os.W_OK)
     with _making.setdefault(path, threading.RLock()):
         table = _mapped(path, key)
-        if table is None and elsewhere and words and writable:
+        if table is not None:
+            return table
+        folder = path.parent if path.parent.is_dir() else study
+        writable = not read_only() and os.access(folder, os.W_OK)
+        if elsewhere and words and writable:
             elsewhere(study, words)
             table = _mapped(path, key)
         if table is None:

@@ -10,8 +10,7 @@ import numpy as np
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import alone, read_json, write_json
-from bnn_core.study.catalogue import MAKING
-from bnn_core.study.lock import study_lock
+from bnn_core.study.lock import MAKING, study_lock
 
 #: Folder of a study in the making that holds what only the making needs.
 ADDING = "adding"

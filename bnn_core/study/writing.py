@@ -16,10 +16,9 @@ from bnn_core.base.files import unwritable
 from bnn_core.measures.levels import available_levels, level_metrics
 from bnn_core.study import checksums, derived
 from bnn_core.study import folder as study_format
-from bnn_core.study.catalogue import MAKING
 from bnn_core.study.description import STUDY_SCHEMA
 from bnn_core.study.folder import ROLES, file_sizes, write_table
-from bnn_core.study.lock import study_lock, swap_in
+from bnn_core.study.lock import MAKING, study_lock, swap_in
 from bnn_core.study.working_folder import (
     ADDING,
     as_json,

@@ -10,9 +10,10 @@ import streamlit as st
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import demand_possible
-from bnn_core.study.catalogue import MAKING, StudyEntry, cache_root, list_studies
+from bnn_core.study.catalogue import StudyEntry, cache_root, list_studies
 from bnn_core.study.description import stamp_of
 from bnn_core.study.folder import Study, open_study
+from bnn_core.study.lock import MAKING
 
 #: The study in the repository: the first one of a fresh clone.
 READY_MADE = "demo"

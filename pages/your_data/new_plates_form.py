@@ -70,15 +70,10 @@ def draw(study: Study | None) -> None:
 
 def _plates(study: Study) -> None:
     st.caption(plate_form.ABOUT_FILES)
-    given = plate_form.source_and_fields(to_learn=False)
-    source, ask = given or (None, {})
-    named = _options(study, source, anchors=True)
-    if given is None or named is None:
+    chosen = _chosen(study, plate_form.source_and_fields, "table or folder", anchors=True)
+    if chosen is None:
         return
-    if source is None:
-        st.info("Choose a table or folder. It is checked here.", icon=":material/table_view:")
-        return
-    name, options = named
+    source, ask, name, options = chosen
     plates = plate_form.read(source, ask, to_learn=False)
     if plates is None:
         return
@@ -102,15 +97,10 @@ def _plates(study: Study) -> None:
 
 
 def _rows(study: Study) -> None:
-    given = features_form.table_and_fields(to_learn=False)
-    source, ask = given or (None, {})
-    named = _options(study, source, anchors=False)
-    if given is None or named is None:
+    chosen = _chosen(study, features_form.table_and_fields, "table of features", anchors=False)
+    if chosen is None:
         return
-    if source is None:
-        st.info("Choose a table of features. It is checked here.", icon=":material/table_view:")
-        return
-    name, options = named
+    source, ask, name, options = chosen
     try:
         read_of = (
             str(source),
@@ -129,6 +119,26 @@ def _rows(study: Study) -> None:
     forms.notes(features.doubts, features.notes)
     if len(rows):
         _offer(study, source, name, ask | options)
+
+
+def _chosen(
+    study: Study,
+    source_and_fields: Callable[..., tuple[Path | None, dict[str, str]] | None],
+    what: str,
+    *,
+    anchors: bool,
+) -> tuple[Path, dict[str, str], str, dict[str, str]] | None:
+    """The table or folder, its filled fields, the name of the set and the further options. None while
+    nothing is chosen or something is refused, with a line that says so."""
+    given = source_and_fields(to_learn=False)
+    source, ask = given or (None, {})
+    named = _options(study, source, anchors=anchors)
+    if given is None or named is None:
+        return None
+    if source is None:
+        st.info(f"Choose a {what}. It is checked here.", icon=":material/table_view:")
+        return None
+    return source, ask, *named
 
 
 def _options(

@@ -9,6 +9,7 @@ import sqlite3
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -163,19 +164,21 @@ def damage_parquet(data: bytes, chance: random.Random) -> bytes:
     """A Parquet table with odd types, names, values or metadata; half the time damaged as bytes."""
     if chance.random() < 0.5:
         return damage_bytes(data, chance)
-    table = _damage_columns(pq.read_table(io.BytesIO(data)), chance)
-    out = io.BytesIO()
-    pq.write_table(table, out)
-    return out.getvalue()
+    return _damage_table(data, chance, pq.read_table, pq.write_table)
 
 
 def damage_feather(data: bytes, chance: random.Random) -> bytes:
     """The same of a Feather file."""
     if chance.random() < 0.5:
         return damage_bytes(data, chance)
-    table = _damage_columns(feather.read_table(io.BytesIO(data)), chance)
+    return _damage_table(data, chance, feather.read_table, feather.write_feather)
+
+
+def _damage_table(
+    data: bytes, chance: random.Random, read: Callable[..., pa.Table], write: Callable[..., None]
+) -> bytes:
     out = io.BytesIO()
-    feather.write_feather(table, out)
+    write(_damage_columns(read(io.BytesIO(data)), chance), out)
     return out.getvalue()
 
 

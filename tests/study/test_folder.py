@@ -13,9 +13,10 @@ from study_writing import write_study
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json
 from bnn_core.study import writing
-from bnn_core.study.catalogue import MAKING, cache_root, list_studies, study_path
+from bnn_core.study.catalogue import cache_root, list_studies, study_path
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import fingerprint, open_study
+from bnn_core.study.lock import MAKING
 from bnn_core.study.working_folder import making_of, open_making
 from bnn_core.study.writing import finish_study
 
