@@ -31,3 +31,10 @@ def test_texts_with_numbers_that_are_no_characters_are_refused(tmp_path, code, o
 def test_arrays_without_texts_and_empty_ones_pass(tmp_path):
     np.savez(tmp_path / "a.npz", none=np.empty((0, 3), "U4"), zero=np.array("x"), n=np.arange(3))
     assert set(read_arrays(tmp_path / "a.npz")) == {"none", "zero", "n"}
+
+
+def test_the_message_names_what_can_be_read(tmp_path):
+    np.save(tmp_path / "days.npy", np.array(["2020-01-01"], "datetime64[D]"))
+    for kinds, needed in (("f", "numbers:"), ("fU", "numbers or texts:")):
+        with pytest.raises(InputError, match=needed):
+            read_array(tmp_path / "days.npy", kinds)
