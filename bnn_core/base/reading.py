@@ -148,4 +148,6 @@ def _check_texts(array: np.ndarray) -> None:
 def _demand_kind(array: np.ndarray, kinds: str, path: Path, remedy: str) -> None:
     if array.dtype.kind not in kinds:
         needed = "numbers or texts" if "U" in kinds else "numbers"
-        raise InputError(f"{path} holds values of type {array.dtype} in place of {needed}: {remedy}")
+        raise InputError(
+            f"{path} holds values of type {array.dtype} in place of {needed}: {remedy}"
+        )
