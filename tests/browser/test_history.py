@@ -106,9 +106,11 @@ def test_ten_steps_back_and_forward_show_the_same_ten_screens(laptop):
     for expected in screens[-2::-1]:
         laptop.go_back()
         wait_for(laptop, lambda expected=expected: screen(laptop) == expected)
+        settled(laptop)
     for expected in screens[1:]:
         laptop.go_forward()
         wait_for(laptop, lambda expected=expected: screen(laptop) == expected)
+        settled(laptop)
     assert laptop.evaluate("history.length") == length
 
 
