@@ -1,6 +1,7 @@
 """Tables of whole studies that pages show, computed once for a large study (`Study.kept`).
 
     python -m bnn_core.recipes.kept STUDY accuracies vi      # keep one of them
+    python -m bnn_core.recipes.kept STUDY all
 
 A server lets this process compute them (`make_elsewhere`).
 """
@@ -9,6 +10,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 import bnn_core
+from bnn_core.base.roots import read_only
 from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.measures.comparison import Comparison, compare
 from bnn_core.measures.intervals import Interval
@@ -33,6 +36,8 @@ from bnn_core.tables.plate_map import well_table
 
 #: So long another process may take for a table; then it is stopped.
 MOST_SECONDS = 600.0
+#: The folder that `python -m bnn_core` works in.
+_HOME = Path(bnn_core.__file__).parents[1]
 #: Images on which the effect of the number of networks is measured.
 MOST_REPEATED = 1000
 
@@ -172,8 +177,25 @@ def fill_derived(study: Study) -> None:
         suspects(study, "image")
 
 
+def fill_later(study: Study) -> None:
+    """Let another process `fill_derived`, which goes on when this one has ended. A page that is opened
+    before it is done computes what it needs."""
+    if study.meta["rows"] >= derived.LARGE and not read_only():
+        with suppress(OSError):
+            filling = subprocess.Popen(
+                _command(study.path, ("all",)),
+                cwd=_HOME,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            threading.Thread(target=filling.wait, daemon=True).start()
+
+
 #: Name -> what computes a table of a study from the words after its name.
 _TABLES: dict[str, Callable[..., object]] = {
+    "all": fill_derived,
     "images": lambda study: study.images,
     "summary": lambda study, method: study.summary(method),
     "suspects": suspects,
@@ -185,6 +207,10 @@ _TABLES: dict[str, Callable[..., object]] = {
 }
 
 
+def _command(study: Path, words: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", __name__, os.path.abspath(study), *words]
+
+
 def make_elsewhere() -> None:
     """Let another process compute what this one would (`derived.elsewhere`)."""
     derived.elsewhere = _in_a_process
@@ -192,12 +218,10 @@ def make_elsewhere() -> None:
 
 def _in_a_process(study: Path, words: Sequence[str]) -> None:
     # Where it fails, the table is computed here, and an error of the table itself is shown.
-    command = [sys.executable, "-m", __name__, os.path.abspath(study), *words]
-    home = Path(bnn_core.__file__).parents[1]
     try:
         made = subprocess.run(
-            command,
-            cwd=home,
+            _command(study, words),
+            cwd=_HOME,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             encoding="utf-8",
