@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 import bnn_core
+from bnn_core.base import roots
 from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.measures.comparison import Comparison, compare
 from bnn_core.measures.intervals import Interval
@@ -186,8 +187,10 @@ _TABLES: dict[str, Callable[..., object]] = {
 
 
 def make_elsewhere() -> None:
-    """Let another process compute what this one would (`derived.elsewhere`)."""
+    """Let another process compute what this one would (`derived.elsewhere`), also of studies that
+    this one may not write."""
     derived.elsewhere = _in_a_process
+    os.environ.setdefault(roots.DERIVED, str(roots.uploads() / derived.DERIVED_FOLDER))
 
 
 def _in_a_process(study: Path, words: Sequence[str]) -> None:
