@@ -1,5 +1,6 @@
 import logging
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -220,6 +221,28 @@ def test_the_log_says_why_a_process_made_nothing(
     recipes_kept._in_a_process(study, ("nothing",))
     ((_, level, line),) = caplog.record_tuples
     assert level == logging.WARNING and reason in line and "\n" not in line
+
+
+MAKER = """
+import sys, time
+from bnn_core.recipes import kept
+kept._TABLES["slow"] = lambda study: print("begun", flush=True) or time.sleep(60)
+kept.keep_one(sys.argv[1], "slow")
+"""
+SERVER = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+
+
+def test_a_process_that_makes_a_table_ends_with_its_server(study):
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER, MAKER, str(study)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert server.stdout.readline() == b"begun\n"
+    server.kill()
+    start = time.monotonic()
+    server.communicate()  # until the maker closes its end of the pipe
+    assert time.monotonic() - start < 30
 
 
 class SlowPath(type(Path())):
