@@ -7,8 +7,11 @@ A server lets this process compute them (`make_elsewhere`).
 
 import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 import bnn_core
+from bnn_core.base import roots
 from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.measures.comparison import Comparison, compare
 from bnn_core.measures.intervals import Interval
@@ -186,8 +190,10 @@ _TABLES: dict[str, Callable[..., object]] = {
 
 
 def make_elsewhere() -> None:
-    """Let another process compute what this one would (`derived.elsewhere`)."""
+    """Let another process compute what this one would (`derived.elsewhere`), also of studies that
+    this one may not write."""
     derived.elsewhere = _in_a_process
+    os.environ.setdefault(roots.DERIVED, str(roots.uploads() / derived.DERIVED_FOLDER))
 
 
 def _in_a_process(study: Path, words: Sequence[str]) -> None:
@@ -211,10 +217,18 @@ def _in_a_process(study: Path, words: Sequence[str]) -> None:
         logging.warning("%s: another process could not make %s: %s", study, words[0], reason)
 
 
+def _end_with(server: int) -> None:
+    while os.getppid() == server:
+        time.sleep(1)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+
 def keep_one(study: str, name: str, *words: str) -> None:
-    """In the other process: keep one table. It leaves the processor to those who wait for a click."""
+    """In the other process: keep one table. It leaves the processor to those who wait for a click, and
+    ends with the server."""
     with suppress(AttributeError, OSError):  # Windows
         os.nice(5)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _TABLES[name](open_study(Path(study)), *words)
 
 
