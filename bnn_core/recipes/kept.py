@@ -8,9 +8,14 @@ A server lets this process compute them (`make_elsewhere`).
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
+<<<<<<< HEAD
+=======
+import time
+>>>>>>> main
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +24,11 @@ import numpy as np
 import pandas as pd
 
 import bnn_core
+<<<<<<< HEAD
 from bnn_core.base.roots import read_only
+=======
+from bnn_core.base import roots
+>>>>>>> main
 from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.measures.comparison import Comparison, compare
 from bnn_core.measures.intervals import Interval
@@ -212,8 +221,10 @@ def _command(study: Path, words: Sequence[str]) -> list[str]:
 
 
 def make_elsewhere() -> None:
-    """Let another process compute what this one would (`derived.elsewhere`)."""
+    """Let another process compute what this one would (`derived.elsewhere`), also of studies that
+    this one may not write."""
     derived.elsewhere = _in_a_process
+    os.environ.setdefault(roots.DERIVED, str(roots.uploads() / derived.DERIVED_FOLDER))
 
 
 def _in_a_process(study: Path, words: Sequence[str]) -> None:
@@ -235,10 +246,18 @@ def _in_a_process(study: Path, words: Sequence[str]) -> None:
         logging.warning("%s: another process could not make %s: %s", study, words[0], reason)
 
 
+def _end_with(server: int) -> None:
+    while os.getppid() == server:
+        time.sleep(1)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+
 def keep_one(study: str, name: str, *words: str) -> None:
-    """In the other process: keep one table. It leaves the processor to those who wait for a click."""
+    """In the other process: keep one table. It leaves the processor to those who wait for a click, and
+    ends with the server."""
     with suppress(AttributeError, OSError):  # Windows
         os.nice(5)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _TABLES[name](open_study(Path(study)), *words)
 
 

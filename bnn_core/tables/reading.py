@@ -1,6 +1,7 @@
 """Reading other people's tables strictly: every cell as text, every row known by its number."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -196,6 +197,9 @@ def _demand_one_header(path: Path, table: pd.DataFrame) -> None:
 
 
 def _demand_distinct(path: Path, names: list[str]) -> None:
-    double = sorted({name for name in names if names.count(name) > 1})
+    double = sorted(name for name, number in Counter(names).items() if number > 1)
     if double:
-        raise InputError(f"{path}: the column name {double[0]!r} occurs more than once; rename one")
+        raise InputError(
+            f"{path}: the column name {double[0]!r} occurs more than once; rename one, or, where the "
+            "names are in two lines, write them into one"
+        )

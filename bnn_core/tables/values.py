@@ -49,9 +49,12 @@ def like_a_class(name: str, classes: Sequence[str]) -> str:
 
 
 def _as_seen(name: str) -> str:
-    """A name with all blanks and all dashes alike."""
+    """A name with all blanks, all dashes and all apostrophes alike."""
     text = unicodedata.normalize("NFKC", name).casefold()
     text = "".join("-" if unicodedata.category(sign) == "Pd" else sign for sign in text)
+    text = re.sub(
+        "[\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}\N{PRIME}`\xb4]", "'", text
+    )
     return " ".join(text.replace("\N{MINUS SIGN}", "-").split())
 
 
