@@ -12,10 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-<<<<<<< HEAD
-=======
 import time
->>>>>>> main
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,11 +21,7 @@ import numpy as np
 import pandas as pd
 
 import bnn_core
-<<<<<<< HEAD
-from bnn_core.base.roots import read_only
-=======
 from bnn_core.base import roots
->>>>>>> main
 from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.measures.comparison import Comparison, compare
 from bnn_core.measures.intervals import Interval
@@ -189,7 +182,7 @@ def fill_derived(study: Study) -> None:
 def fill_later(study: Study) -> None:
     """Let another process `fill_derived`, which goes on when this one has ended. A page that is opened
     before it is done computes what it needs."""
-    if study.meta["rows"] >= derived.LARGE and not read_only():
+    if study.meta["rows"] >= derived.LARGE and not roots.read_only():
         with suppress(OSError):
             filling = subprocess.Popen(
                 _command(study.path, ("all",)),
@@ -253,11 +246,12 @@ def _end_with(server: int) -> None:
 
 
 def keep_one(study: str, name: str, *words: str) -> None:
-    """In the other process: keep one table. It leaves the processor to those who wait for a click, and
-    ends with the server."""
+    """In the other process: keep one table, or "all". It leaves the processor to those who wait for a
+    click, and ends with the server; not with an import, which is long over."""
     with suppress(AttributeError, OSError):  # Windows
         os.nice(5)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    if name != "all":
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _TABLES[name](open_study(Path(study)), *words)
 
 

@@ -134,6 +134,12 @@ def as_text(values: pd.Series, kinds: bool = False) -> pd.Series:
     return _spread(codes, texts, values, kinds or is_of_kinds(values))
 
 
+def row_counts(values: pd.Series) -> dict[str, int]:
+    """Number of rows of each value that occurs, in the order of the rows."""
+    counts = values.value_counts(sort=False)
+    return {name: int(counts[name]) for name in values.dropna().unique()}
+
+
 def reading_order(value: object) -> tuple:
     """A key to sort by as people read: numbers by size, then texts, their numbers by size too.
 

@@ -101,7 +101,6 @@ def test_a_server_that_only_shows_studies_keeps_nothing(study, monkeypatch):
     assert not (study / "derived").exists()
 
 
-<<<<<<< HEAD
 class Filling:
     """A process that does nothing, in the place of one that fills `derived/`."""
 
@@ -114,7 +113,8 @@ class Filling:
 
     def wait(self):
         return 0
-=======
+
+
 def test_what_may_not_be_written_in_a_study_is_kept_in_a_spare_folder(study, tmp_path, monkeypatch):
     calls, table = [], pd.DataFrame({"x": [1.0]})
     other = open_study(write_study(tmp_path / "other", **parts()))
@@ -125,7 +125,6 @@ def test_what_may_not_be_written_in_a_study_is_kept_in_a_spare_folder(study, tmp
         assert_frame_equal(opened.kept("more", name, lambda: calls.append(1) or table), table)
     other.kept("more", "vi", lambda: calls.append(1) or table)
     assert len(calls) == 3 and kept(study) == []
->>>>>>> main
 
 
 def test_an_imported_study_has_what_its_pages_need(tmp_path, monkeypatch):
