@@ -31,7 +31,7 @@ class Histogram:
         compiled = kernels()
         for counts, plane in zip(self.counts, image, strict=True):
             if compiled is not None:
-                compiled.count(plane, counts)
+                compiled.add_counts(plane, counts)
                 continue
             plane_counts = np.bincount(plane.ravel())
             counts[: len(plane_counts)] += plane_counts

@@ -105,7 +105,7 @@ def distances(mask, objects, out, deepest):
 
 
 @njit(cache=True, nogil=True)
-def count(plane, counts):
+def add_counts(plane, counts):
     """Add to counts (65536,) how often each value occurs in a plane (H, W) of 8 or 16 bit."""
     for i in range(plane.shape[0]):
         for j in range(plane.shape[1]):
