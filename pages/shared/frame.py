@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from bnn_core.base.errors import InputError
 from bnn_core.study.folder import Study
@@ -55,6 +56,16 @@ def fragment(function: Callable[..., None]) -> Callable[..., None]:
             st.error(str(error), icon=":material/error:")
 
     return guarded
+
+
+def menu_groups() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Two groups of menus in one row; where they are too wide, the second has a row of its own."""
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    first, second = (
+        row.container(horizontal=True, vertical_alignment="bottom", gap="medium", width="content")
+        for _ in range(2)
+    )
+    return first, second
 
 
 def image_url(study: Study, row: int, size: str = "thumb", **render: object) -> str:
