@@ -69,6 +69,36 @@ def test_no_page_has_a_serious_violation_in_either_theme(tab, full):
     assert not violations
 
 
+#: Contrast of each text of the charts against the page (WCAG 2): axe leaves out pictures.
+CHART_CONTRAST = """() => {
+  const numbers = colour => colour.match(/[\\d.]+/g).map(Number)
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v =>
+    v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0)
+  const page = numbers(getComputedStyle(document.querySelector(".stApp")).backgroundColor)
+  return [...document.querySelectorAll(".js-plotly-plot :is(.xtick, .ytick) text, .js-plotly-plot .xtitle")]
+    .map(text => {
+      const style = getComputedStyle(text), [r, g, b, a = 1] = numbers(style.fill)
+      const opaque = a * Number(style.fillOpacity)
+      const seen = [r, g, b].map((v, i) => v * opaque + page[i] * (1 - opaque))
+      const [one, two] = [light(seen), light(page)].sort((x, y) => y - x)
+      return (one + 0.05) / (two + 0.05)
+    })
+}"""
+
+
+def test_texts_of_charts_can_be_read_in_both_themes(tab, full):
+    tab.goto("/confidence?study=full")
+    tab.locator(".js-plotly-plot .xtick text").first.wait_for()
+    drawn(tab)
+    assert min(tab.evaluate(CHART_CONTRAST)) >= 4.5
+    light = background(tab)
+    tab.emulate_media(color_scheme="dark")
+    wait_for(tab, lambda: background(tab) != light)
+    drawn(tab)
+    assert min(tab.evaluate(CHART_CONTRAST)) >= 4.5
+
+
 def test_the_suspects_table_fits_the_screen_and_has_a_twin_for_screen_readers(tab, full):
     tab.set_viewport_size({"width": 1280, "height": 800})
     tab.goto("/suspect_labels?study=full")
