@@ -34,13 +34,15 @@ function returnToAsked () {
 // its parameters, or with those of the new page. A menu's value replaces the entry of what was done
 // before. Here the first change after a click or a key is an entry, and the others replace it; changes
 // of one page within a moment (a slider moved by keys) are one entry too. What comes without an action,
-// after the page is loaded or after Back, replaces the entry.
+// after the page is loaded or after Back, replaces the entry: a new one would end the way forward.
 function joinSteps () {
   if (history.bnnJoinsSteps) return
   history.bnnJoinsSteps = true
   let [action, stepped, pushed] = [0, 0, null]
-  for (const kind of ["pointerdown", "keydown"]) {
-    window.addEventListener(kind, () => { action += 1 }, { capture: true, passive: true })
+  // A click that is no pointer's comes from a key or from a screen reader.
+  for (const kind of ["pointerdown", "keydown", "click"]) {
+    window.addEventListener(kind, event => { if (kind !== "click" || !event.detail) action += 1 },
+      { capture: true, passive: true })
   }
   const push = history.pushState.bind(history)
   const replace = history.replaceState.bind(history)
@@ -49,9 +51,8 @@ function joinSteps () {
     const samePage = target.pathname === location.pathname
     const here = pushed?.href === location.href
     const atOnce = here && samePage && performance.now() - pushed.when < AT_ONCE_MS
-    const isNew = target.href !== location.href && stepped !== action && !atOnce
-    const isFirst = isPush && !(here && stepped === action) && !atOnce
-    if (!isNew && !isFirst) return replace(state, unused, url)
+    const isNew = isPush || target.href !== location.href
+    if (stepped === action || atOnce || !isNew) return replace(state, unused, url)
     push(state, unused, url)
     stepped = action
     pushed = { when: performance.now() }

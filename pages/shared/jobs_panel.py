@@ -10,7 +10,7 @@ from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.recipes import jobs
 from bnn_core.study.catalogue import cache_root
-from pages.shared import studies
+from pages.shared import frame, studies
 from pages.shared.commands import command
 from pages.shared.words import plain
 
@@ -76,6 +76,7 @@ def _queue(before: tuple[tuple[str, str], ...]) -> None:
     with st.container(key="jobs", gap="xsmall"):
         for job in queue:
             _draw_job(job)
+    frame.leave_fragment()
     if tuple((job.folder.name, job.state) for job in queue) != before:
         states = dict(before)
         for job in queue:
@@ -126,3 +127,5 @@ def _open(job: jobs.Job) -> None:
     if roots.may_train():
         jobs.remove(job.folder)
     st.session_state[studies.OPEN_NEXT] = job.study
+    adds = job.words[:1] == ("predict",)
+    frame.open_page("out_of_distribution/page.py" if adds else "overview/page.py", {})
