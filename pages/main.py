@@ -29,7 +29,7 @@ from pages.shared import (
 )
 from pages.shared.empty import empty
 from pages.shared.html import rendered
-from pages.shared.words import plain, sentence
+from pages.shared.words import as_sentence, plain
 
 
 class Entry(NamedTuple):
@@ -219,7 +219,7 @@ def run_app() -> None:
     try:
         page.run()
     except InputError as error:
-        st.error(sentence(error), icon=":material/error:")
+        st.error(as_sentence(error), icon=":material/error:")
 
 
 def navigate() -> tuple[StreamlitPage, Entry]:
@@ -256,7 +256,7 @@ def draw_study_tools(
     try:
         draw_filters(entry, tools)
     except InputError as error:
-        st.error(sentence(error), icon=":material/error:")
+        st.error(as_sentence(error), icon=":material/error:")
         st.stop()
     with st.sidebar:
         saved_views.draw(address(entry.file))

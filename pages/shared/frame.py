@@ -20,7 +20,7 @@ from streamlit.delta_generator import DeltaGenerator
 from bnn_core.base.errors import InputError
 from bnn_core.study.folder import Study
 from pages.shared import filters, pictures, studies
-from pages.shared.words import sentence
+from pages.shared.words import as_sentence
 
 ONE_IMAGE = "one_image/page.py"
 #: Most rows in a link for previous and next: a longer selection is cut to a window around the
@@ -37,7 +37,7 @@ def current_study() -> Study:
     try:
         return studies.opened(name)
     except InputError as error:
-        st.error(sentence(error), icon=":material/error:")
+        st.error(as_sentence(error), icon=":material/error:")
         st.caption("The other studies can still be chosen in the sidebar.")
         st.stop()
 
@@ -54,7 +54,7 @@ def fragment(function: Callable[..., None]) -> Callable[..., None]:
         try:
             function(*args, **kwargs)
         except InputError as error:
-            st.error(sentence(error), icon=":material/error:")
+            st.error(as_sentence(error), icon=":material/error:")
 
     return guarded
 

@@ -14,7 +14,7 @@ def plain(name: object) -> str:
     return _MARKDOWN.sub(r"\\\1", str(name))
 
 
-def sentence(message: object) -> str:
+def as_sentence(message: object) -> str:
     """A message of the engine, which begins small and without a full stop, as a sentence for Markdown.
 
     A name at its start (fields.csv, 'x', --label) keeps its letters.

@@ -22,7 +22,7 @@ from bnn_core.study.folder import Study
 from bnn_core.study.lock import demand_name
 from pages.shared import studies
 from pages.shared.empty import empty
-from pages.shared.words import plain, sentence
+from pages.shared.words import as_sentence, plain
 from pages.your_data import features_form, forms, plate_form
 
 FIELDS = {
@@ -66,7 +66,7 @@ def draw(study: Study | None) -> None:
             scaling_of(study)
             _plates(study)
     except InputError as error:
-        empty("wall", sentence(error), ":material/info:")
+        empty("wall", as_sentence(error), ":material/info:")
 
 
 def _plates(study: Study) -> None:
@@ -197,7 +197,7 @@ def _is_good(where: DeltaGenerator, demand: Callable[[str], None], name: str) ->
         if name:
             demand(name)
     except InputError as error:
-        where.error(sentence(_without_command(str(error))), icon=":material/error:")
+        where.error(as_sentence(_without_command(str(error))), icon=":material/error:")
         return False
     return True
 
@@ -252,7 +252,7 @@ def _offer(study: Study, source: Path, name: str, ask: dict[str, str]) -> None:
 
 def _refuse(error: InputError, source: Path) -> None:
     text = forms.say(str(error), plate_form.FIELDS | features_form.FIELDS | FIELDS, source)
-    st.error(sentence(_without_command(text)), icon=":material/error:")
+    st.error(as_sentence(_without_command(text)), icon=":material/error:")
 
 
 def _without_command(text: str) -> str:
