@@ -206,14 +206,18 @@ function scrollToOpened () {
   }).observe(document.body, { childList: true, subtree: true })
 }
 
-// When the server is gone, Streamlit names a command with a file that does not exist.
+// When the server is gone, Streamlit names a command with a file that does not exist, or asks about the
+// internet.
 function nameTheApp () {
+  const lost = /Streamlit server is not responding\. Are you connected to the internet\?/
   new MutationObserver(() => {
-    for (const code of document.querySelectorAll("[role=dialog] code, [role=dialog] pre")) {
-      if (!code.textContent.includes("yourscript.py")) continue
-      const texts = document.createTreeWalker(code, NodeFilter.SHOW_TEXT)
+    for (const dialog of document.querySelectorAll("[role=dialog]")) {
+      if (!/yourscript\.py|Streamlit server/.test(dialog.textContent)) continue
+      const texts = document.createTreeWalker(dialog, NodeFilter.SHOW_TEXT)
       while (texts.nextNode()) {
         texts.currentNode.data = texts.currentNode.data.replace("yourscript.py", "app.py")
+          .replace(lost, "The server of this app does not answer. Was it stopped? Start it again: " +
+            "streamlit run app.py. What was recorded is kept.")
       }
     }
   }).observe(document.body, { childList: true, subtree: true })

@@ -66,17 +66,19 @@ def draw() -> None:
     if queue:
         active = any(job.state in (jobs.WAITING, jobs.RUNNING) for job in queue)
         st.fragment(_queue, run_every=_EVERY_SECONDS if active else None)(
-            tuple((job.folder.name, job.state) for job in queue)
+            tuple((job.folder.name, job.state) for job in queue),
+            studies.OPEN_NEXT in st.session_state,
         )
 
 
-def _queue(before: tuple[tuple[str, str], ...]) -> None:
-    """before: (number, state) of the jobs when the page was drawn."""
+def _queue(before: tuple[tuple[str, str], ...], opening: bool) -> None:
+    """before: (number, state) of the jobs when the page was drawn; opening: whether it opens a study."""
     queue = jobs.list_jobs(cache_root())
     with st.container(key="jobs", gap="xsmall"):
         for job in queue:
             _draw_job(job)
-    frame.leave_fragment()
+    if studies.OPEN_NEXT in st.session_state and not opening:
+        st.rerun()  # pages/main.py opens it
     if tuple((job.folder.name, job.state) for job in queue) != before:
         states = dict(before)
         for job in queue:
