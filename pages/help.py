@@ -58,7 +58,7 @@ confidence alone does not make a suspect.
     "Which images are unlike the training images?": """A softmax can be sure of an image
 unlike any in the training set. The *unlikeness* joins two measures by rank: the distance by texture
 and brightness from the nearest class of the training images, in the convolutions of the network, and
-the predictive entropy.
+the energy, the evidence that the network finds for any class.
 
 - At unlikeness 1 one known image in 10 is as unlike, at 2 one in 100, at 3 one in 1,000. The known
   images were predicted by networks that had not seen their compound.

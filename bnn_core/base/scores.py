@@ -185,8 +185,9 @@ _RECORDS = (
         "unlikeness",
         "unlikeness",
         "How unlike all training images the image is: its distance by texture and brightness and its "
-        "predictive entropy, joined by rank. (Networks of features, and older studies, have the distances "
-        "from the nearest class and the nearest training images instead of the first.) At 1 one known "
+        "energy, joined by rank. (Networks of features, and older studies, join the distances from the "
+        "nearest class and from the nearest training images with the predictive entropy instead.) At 1 "
+        "one known "
         "image in 10 is as unlike, at 2 one in 100, at 3 one in 1,000. The known images are those "
         "that the study counts, each predicted by a network that was not trained on it. A softmax "
         "can be sure of an image unlike any it was trained on; this score answers that question.",

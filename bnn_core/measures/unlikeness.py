@@ -18,7 +18,7 @@ from bnn_core.measures.evaluation import certainty
 #: Scores that are joined: the first of these sets that a summary has. Networks of features and of
 #: older versions have no textures.
 UNLIKENESS_PARTS = (
-    ("texture_distance", "predictive_entropy"),
+    ("texture_distance", "energy"),
     ("neighbour_distance", "distance", "predictive_entropy"),
 )
 #: Known images that are needed for a rank.
