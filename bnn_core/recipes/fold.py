@@ -111,10 +111,10 @@ def run_method(
         mean = networks_of(folder, None, sample_seed, device)
         with tqdm(total=len(images), desc=f"embed fold {name}", unit="image", disable=quiet) as bar:
             known = read_training_images(folder)
-            for batch in embed(mean, images, ready):
-                parts.append(embedding=batch.features.astype(np.float16))
-                parts.append(**known.measure(batch))
-                bar.update(len(batch.features))
+            for layers in embed(mean, images, ready):
+                parts.append(embedding=layers.features.astype(np.float16))
+                parts.append(**known.measure(layers))
+                bar.update(len(layers.features))
         arrays = parts.arrays()
         if keep_samples:
             del arrays["samples"]
