@@ -25,6 +25,8 @@ TRAINING = "BNN_TRAINING"
 #: "oidc": users log in. "header NAME": a proxy says in this header who the user is.
 LOGIN = "BNN_LOGIN"
 CACHE = "BNN_CACHE"
+#: Folder in which a server keeps what it computes from studies that it may not write.
+DERIVED = "BNN_DERIVED"
 #: Folder of the background jobs in a cache folder, with the files that were uploaded for them.
 JOBS_FOLDER = ".jobs"
 _UPLOADS, _MINUTE = "bnn-uploads-", 60.0
@@ -156,7 +158,7 @@ def demand_training() -> None:
 
 
 def _roots() -> list[str]:
-    declared = [*os.environ[DATA_ROOTS].split(os.pathsep), os.environ.get(CACHE, "")]
+    declared = [*os.environ[DATA_ROOTS].split(os.pathsep), *map(os.environ.get, (CACHE, DERIVED))]
     return [str(uploads()), *(os.path.realpath(root) for root in declared if root)]
 
 

@@ -1,14 +1,18 @@
 """Tables of whole studies that pages show, computed once for a large study (`Study.kept`).
 
     python -m bnn_core.recipes.kept STUDY accuracies vi      # keep one of them
+    python -m bnn_core.recipes.kept STUDY all
 
 A server lets this process compute them (`make_elsewhere`).
 """
 
 import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 import bnn_core
+from bnn_core.base import roots
 from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.measures.comparison import Comparison, compare
 from bnn_core.measures.intervals import Interval
@@ -33,6 +38,8 @@ from bnn_core.tables.plate_map import well_table
 
 #: So long another process may take for a table; then it is stopped.
 MOST_SECONDS = 600.0
+#: The folder that `python -m bnn_core` works in.
+_HOME = Path(bnn_core.__file__).parents[1]
 #: Images on which the effect of the number of networks is measured.
 MOST_REPEATED = 1000
 
@@ -172,8 +179,25 @@ def fill_derived(study: Study) -> None:
         suspects(study, "image")
 
 
+def fill_later(study: Study) -> None:
+    """Let another process `fill_derived`, which goes on when this one has ended. A page that is opened
+    before it is done computes what it needs."""
+    if study.meta["rows"] >= derived.LARGE and not roots.read_only():
+        with suppress(OSError):
+            filling = subprocess.Popen(
+                _command(study.path, ("all",)),
+                cwd=_HOME,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            threading.Thread(target=filling.wait, daemon=True).start()
+
+
 #: Name -> what computes a table of a study from the words after its name.
 _TABLES: dict[str, Callable[..., object]] = {
+    "all": fill_derived,
     "images": lambda study: study.images,
     "summary": lambda study, method: study.summary(method),
     "suspects": suspects,
@@ -185,19 +209,23 @@ _TABLES: dict[str, Callable[..., object]] = {
 }
 
 
+def _command(study: Path, words: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", __name__, os.path.abspath(study), *words]
+
+
 def make_elsewhere() -> None:
-    """Let another process compute what this one would (`derived.elsewhere`)."""
+    """Let another process compute what this one would (`derived.elsewhere`), also of studies that
+    this one may not write."""
     derived.elsewhere = _in_a_process
+    os.environ.setdefault(roots.DERIVED, str(roots.uploads() / derived.DERIVED_FOLDER))
 
 
 def _in_a_process(study: Path, words: Sequence[str]) -> None:
     # Where it fails, the table is computed here, and an error of the table itself is shown.
-    command = [sys.executable, "-m", __name__, os.path.abspath(study), *words]
-    home = Path(bnn_core.__file__).parents[1]
     try:
         made = subprocess.run(
-            command,
-            cwd=home,
+            _command(study, words),
+            cwd=_HOME,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -211,10 +239,19 @@ def _in_a_process(study: Path, words: Sequence[str]) -> None:
         logging.warning("%s: another process could not make %s: %s", study, words[0], reason)
 
 
+def _end_with(server: int) -> None:
+    while os.getppid() == server:
+        time.sleep(1)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+
 def keep_one(study: str, name: str, *words: str) -> None:
-    """In the other process: keep one table. It leaves the processor to those who wait for a click."""
+    """In the other process: keep one table, or "all". It leaves the processor to those who wait for a
+    click, and ends with the server; not with an import, which is long over."""
     with suppress(AttributeError, OSError):  # Windows
         os.nice(5)
+    if name != "all":
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _TABLES[name](open_study(Path(study)), *words)
 
 

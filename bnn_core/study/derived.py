@@ -3,7 +3,8 @@
 `derived/<name>.arrow` is an Arrow file that is mapped, not read: numbers and texts stay on disk until
 a page looks at them, and all processes share them. Its metadata hold a key made of the checksums of
 the tables it comes from, and its last bytes are a checksum of all others. A file with another key, or
-a damaged one, is made again. A server that only shows studies (`roots.read_only`) writes none.
+a damaged one, is made again. Where a study may not be written (`roots.read_only`, a folder of somebody
+else's) they are kept in $BNN_DERIVED, if there is such a folder, until the server ends.
 
 Making one takes the interpreter for seconds, in which no other session of a server is answered. So a
 server sets `elsewhere`, and another process makes it.
@@ -23,9 +24,10 @@ import pyarrow.ipc
 from xxhash import xxh3_64_digest
 
 import bnn_core
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
-from bnn_core.base.roots import read_only, readable
+from bnn_core.base.roots import DERIVED, read_only, readable
 
 DERIVED_FOLDER, SUFFIX = "derived", ".arrow"
 #: Smaller studies are computed at once: they keep nothing.
@@ -52,29 +54,41 @@ def kept(
     """`make()`, kept in the folder of a large study until one of its files `sources` changes.
 
     name: of the table, a file name without suffix. The table has a RangeIndex and plain columns.
-    Where the folder cannot or may not be written, the table is made every time. words: what
-    `elsewhere` is told to make; () where it is always made here.
+    Where no folder can be written, the table is made every time. words: what `elsewhere` is told to
+    make; () where it is always made here.
     """
     known = [meta["checksums"].get(source) for source in sources]
     if meta["rows"] < LARGE or None in known:
         return make()
-    path = study / DERIVED_FOLDER / f"{name}{SUFFIX}"
+    folders, writable = _folders(study)
+    paths = [folder / f"{name}{SUFFIX}" for folder in folders]
     key = json.dumps([VERSION, bnn_core.__version__, pd.__version__, known]).encode()
-    with _making.setdefault(path, threading.RLock()):
-        table = _mapped(path, key)
-        if table is not None:
-            return table
-        folder = path.parent if path.parent.is_dir() else study
-        writable = not read_only() and os.access(folder, os.W_OK)
-        if elsewhere and words and writable:
+    with _making.setdefault(paths[0], threading.RLock()):
+        table = _first(paths, key)
+        if table is None and elsewhere and words and writable:
             elsewhere(study, words)
-            table = _mapped(path, key)
+            table = _first(paths, key)
         if table is None:
             table = make()
             with suppress(OSError, InputError, pa.ArrowException):
                 if writable:
-                    _write(path, table, key)
+                    _write(paths[-1], table, key)
     return table
+
+
+def _folders(study: Path) -> tuple[list[Path], bool]:
+    """Where the tables of a study may be, and whether the last of these folders may be written."""
+    own = study / DERIVED_FOLDER
+    if not read_only() and os.access(own if own.is_dir() else study, os.W_OK):
+        return [own], True
+    if spare := os.environ.get(DERIVED):
+        return [own, Path(spare) / short_digest(os.fsencode(study.absolute()))], True
+    return [own], False
+
+
+def _first(paths: Sequence[Path], key: bytes) -> pd.DataFrame | None:
+    """The table of the first of the files that has this key, else None."""
+    return next((table for path in paths if (table := _mapped(path, key)) is not None), None)
 
 
 def forget(study: Path) -> None:

@@ -6,6 +6,7 @@ A's) and checked on every row, or the user gives it.
 """
 
 import re
+import shlex
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING, count, listed
+from bnn_core.measures.uncertainty import class_numbers, margin
 from bnn_core.tables.class_columns import ClassColumns
 from bnn_core.tables.reading import rows_text
 from bnn_core.tables.values import match_names, name_key, none_where
@@ -29,12 +31,14 @@ def name_classes(
     given: Sequence[str] = (),
     *,
     where: str = "",
+    hint: str = "",
 ) -> tuple[list[str], str]:
     """The class of each column, and a sentence on how it is known.
 
     values: (N, C), any increasing function of the probabilities. labels: the class names that occur
     as labels. predicted: name per row (None where empty), index = row numbers; None when the table
-    has no such column or ignores it. given: the names by column order, from the user.
+    has no such column or ignores it. given: the names by column order, from the user. hint: where
+    class names may be, for the error.
 
     Raises InputError when it cannot be known (saying what to give) and when the predicted column
     contradicts it on any row.
@@ -57,6 +61,8 @@ def name_classes(
             f"--ignore-predicted is given); give the {columns} names in the order of the columns "
             "with --classes"
             + (f" (labels there: {', '.join(known[:20])})" if known else "")
+            + (f"; {hint}" if hint and not known else "")
+            + _in_their_order(class_columns.names, known)
             + (
                 f"; {len(known)} labels for {columns} columns: is a column missing, or one label a "
                 "control (--control)?"
@@ -137,6 +143,18 @@ def _by_name(names: Sequence[str], known: Sequence[str]) -> list[str] | None:
         name if several or name in known else spelt.get(name_key(name), name)
         for name, several in zip(names, shared, strict=True)
     ]
+
+
+def _in_their_order(names: Sequence[str], known: Sequence[str]) -> str:
+    """The flag that names the classes, where programs write the known names as these columns (R "Eg5
+    inhibitors" as Eg5.inhibitors, others as Eg5_inhibitors); "" unless all columns have one each."""
+    for mark in "._":
+        spelt = {re.sub(r"[^\w.]", mark, name): name for name in known}
+        spelt |= {f"X{key}": n for key, n in spelt.items() if re.match(r"[\d_]|\.\d", key)}
+        classes = [spelt.get(name, "") for name in names]
+        if all(classes) and len(set(classes)) == len(classes) == len(known):
+            return f"; the columns look like --classes {shlex.join(classes)}"
+    return ""
 
 
 def _from_predictions(
@@ -233,7 +251,7 @@ def doubted_order(p: np.ndarray, classes: Sequence[str], labels: pd.Series) -> s
     two images per class.
     """
     top, sure = _highest(p)
-    number = pd.Index(classes).get_indexer(labels)
+    number = class_numbers(labels, classes)
     use = sure & (number >= 0)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (number[use], top[use]), 1)
@@ -255,9 +273,7 @@ def doubted_order(p: np.ndarray, classes: Sequence[str], labels: pd.Series) -> s
 
 def _highest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Column of each row's highest value, and whether no other column comes within rounding."""
-    top = values.argmax(axis=1)
-    ordered = np.sort(values, axis=1)
-    return top, ordered[:, -1] - ordered[:, -2] > 1e-9
+    return values.argmax(axis=1), margin(values) > 1e-9
 
 
 def _demand_distinct(

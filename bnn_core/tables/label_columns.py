@@ -1,16 +1,17 @@
 """Which columns contain the label and the predicted class, whatever they are called."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from bnn_core.base.wording import listed
+from bnn_core.base.wording import WARNING, listed
 from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.class_columns import ClassColumns, is_one_hot, marks_of
 from bnn_core.tables.label_values import ASKED
+from bnn_core.tables.name_affixes import LIKE_A_LABEL, kappa
 from bnn_core.tables.sources import ClassValues, ImportOptions, SourceTable
 from bnn_core.tables.values import NO_LABEL, as_text, name_key, none_where
 
@@ -18,14 +19,19 @@ from bnn_core.tables.values import NO_LABEL, as_text, name_key, none_where
 _LABEL_LIKE = re.compile(
     r"actual(?:_class|_label)?|obs|observed|gt|gt_label|y|y_test|class|class_label|class_name|"
     r"category|diagnosis|dx|ref|reference|expected|gold|real|true|given_label|annotated|manual|"
-    r"expert|original_label|phenotype"
+    r"expert|original_label|phenotype|y_?(?:test|true|val)|true_?labels?|labels?_?true|from|f_.+"
 )
+#: Names that programs give to the true class and to the predicted one: R's caret and CellProfiler
+#: Analyst, mlr3 and H2O.
+_EITHER = re.compile(r"class(?:_label|_name)?|category|phenotype|response|classification")
 _PREDICTED_LIKE = re.compile(
     r"predictions?|predict(?:ed)?|response|y_?hat|predicted_?(?:label|class|value|name)|"
     r"predict(?:ion)?_(?:label|class)|top_?1(?:_class|_label)?|scored_labels?|classification|"
     r"prediction_.*|.+_(?:pred|predicted|predictions?|hat)|argmax|guess|decision|winner|vote|"
     r"call|inferred(?:_.*)?|hard_label|best(?:_class|_label)?|max_class|"
-    r"(?:model|network|classifier)(?:_output|_class|_label|_call)?|output(?:_class|_label)?"
+    r"(?:model|network|classifier)(?:_output|_class|_label|_call)?|output(?:_class|_label)?|"
+    r"preds?|(?:y_?)?pred(?:icted)?_?(?:labels?|names?|values?|class(?:es)?)|"
+    r"most_likely(?:_.*)?|into|i_.+|pre_\d+|dis_\d+"
 )
 _TRUTH_LIKE = re.compile(r"y|true|truth|gt|label|target|one_?hot|is|class|ground_truth")
 _WHOLE = re.compile(r"[+-]?\d+")
@@ -59,9 +65,14 @@ class NameColumns:
         return "--label COLUMN names the column of labels"
 
 
+def named_columns(main: SourceTable) -> list[str]:
+    """Columns without a known meaning that are called like a label or a prediction."""
+    return [c for c in main.map.unused if _called(c, _LABEL_LIKE) or _called(c, _PREDICTED_LIKE)]
+
+
 def likely_names(main: SourceTable) -> list[str]:
     """Names in columns that are called like a label or a prediction: classes, perhaps."""
-    columns = [c for c in main.map.unused if _called(c, _LABEL_LIKE) or _called(c, _PREDICTED_LIKE)]
+    columns = named_columns(main)
     return [name for c in columns for name in as_text(main.raw[c]).dropna().unique()[:1000]]
 
 
@@ -80,45 +91,31 @@ def name_columns(
     no other; not if its names could as well be those of the highest class.
     """
     labelled = bool(labels.notna().any())
-    keys = _class_keys(class_values.columns, main, labels, predicted, options)
-    numbered = all(map(_WHOLE.fullmatch, keys))
     used = {*class_values.columns.columns, predicted}
-    n_classes = len(class_values.columns.columns)
+    holding, numbered = _holding(main, class_values.columns, labels, predicted, options)
+    if predicted is None and not options.ignore_predicted:
+        predicted = _predicted_among(main, class_values, holding, numbered)
+        if predicted is not None and numbered:  # it may name what the columns only number
+            holding, numbered = _holding(main, class_values.columns, labels, predicted, options)
+    either = _EITHER if predicted is not None else re.compile("(?!)")
     holding = [
         c
-        for c in main.map.unused
-        if c not in used and _holds_names(main.raw[c], c, keys, n_classes, numbered)
+        for c in holding
+        if c != predicted and (not _called(c, _PREDICTED_LIKE) or _called(c, either))
     ]
-    if predicted is None and not options.ignore_predicted:
-        called = [c for c in holding if _called(c, _PREDICTED_LIKE)]
-        called += [
-            c
-            for c in holding
-            if c not in called
-            and not numbered
-            and not _called(c, _LABEL_LIKE)
-            and _matches_highest(as_text(main.raw[c]), class_values) == "in another order"
-        ]
-        predicted = next(iter(called), None)
-    holding = [c for c in holding if c != predicted and not _called(c, _PREDICTED_LIKE)]
     notes = []
-    label_column = None
-    if not labelled:
-        called = [c for c in holding if _called(c, _LABEL_LIKE)]
-        free = [
-            c
-            for c in holding
-            if not numbered and not _matches_highest(as_text(main.raw[c]), class_values)
-        ]
-        label_column = called[0] if called else free[0] if len(free) == 1 else None
-        one_hot = None if label_column else _one_hot(main, class_values.columns, used)
-        if label_column:
-            labels = as_text(main.raw[label_column])
-            notes.append(
-                f"The label is read from '{label_column}', which holds class names; --label names "
-                "another column."
-            )
-        elif one_hot is not None:
+    label_column = None if labelled else _label_among(main, class_values, holding, numbered)
+    if label_column:
+        labels = as_text(main.raw[label_column])
+        notes.append(
+            f"The label is read from '{label_column}', which holds class names; --label names "
+            "another column."
+        )
+        if predicted is None and _called(label_column, _EITHER):
+            notes += _as_the_highest(label_column, labels, class_values)
+    elif not labelled:
+        one_hot = _one_hot(main, class_values.columns, used)
+        if one_hot is not None:
             columns, labels = one_hot
             notes.append(f"The label is read from {columns[0]} ... {columns[-1]}, 1 for the class.")
     others = tuple(
@@ -132,6 +129,73 @@ def name_columns(
             f"{others[0]} uses that column as the label."
         )
     return NameColumns(labels, predicted, label_column, others, tuple(notes))
+
+
+def _holding(
+    main: SourceTable,
+    columns: ClassColumns,
+    labels: pd.Series,
+    predicted: str | None,
+    options: ImportOptions,
+) -> tuple[list[str], bool]:
+    """The unused columns that hold only class names, and whether all known names are numbers."""
+    keys = _class_keys(columns, main, labels, predicted, options)
+    numbered = all(map(_WHOLE.fullmatch, keys))
+    unused = [c for c in main.map.unused if c != predicted and c not in columns.columns]
+    holding = [
+        c for c in unused if _holds_names(main.raw[c], c, keys, len(columns.columns), numbered)
+    ]
+    return holding, numbered
+
+
+def _predicted_among(
+    main: SourceTable, class_values: ClassValues, holding: Sequence[str], numbered: bool
+) -> str | None:
+    """The column of predicted classes among those that hold class names: called so (the first that
+    agrees with the highest class, else the first), else one that names it in another order."""
+    called = [c for c in holding if _called(c, _PREDICTED_LIKE)]
+    match = {c: _matches_highest(as_text(main.raw[c]), class_values) for c in holding}
+    agreeing = [c for c in called if match[c] == "as named"]
+    ordered = [
+        c
+        for c in holding
+        if not numbered and not _called(c, _LABEL_LIKE) and match[c] == "in another order"
+    ]
+    return next(iter([*agreeing, *called, *ordered]), None)
+
+
+def _label_among(
+    main: SourceTable, class_values: ClassValues, holding: Sequence[str], numbered: bool
+) -> str | None:
+    """The label among columns that hold class names: called so, or the only one that is left. Of
+    numbers (three and more) it must agree with the highest class beyond chance."""
+    called = [c for c in holding if _called(c, _LABEL_LIKE)]
+    if called:
+        return called[0]
+    names = class_values.columns.names
+    free = [
+        c
+        for c in holding
+        if not _matches_highest(as_text(main.raw[c]), class_values)
+        and (
+            not numbered
+            or (
+                len(names) > 2
+                and kappa(as_text(main.raw[c]), names, class_values.values) >= LIKE_A_LABEL
+            )
+        )
+    ]
+    return free[0] if len(free) == 1 else None
+
+
+def _as_the_highest(column: str, labels: pd.Series, class_values: ClassValues) -> list[str]:
+    """A warning where a label whose name may mean either is the highest class in every row."""
+    if _matches_highest(labels, class_values) != "as named":
+        return []
+    return [
+        f"{WARNING}'{column}' is the highest class in every row: if it is the predicted class, rename "
+        "it 'predicted', or all images count as right."
+    ]
 
 
 def _called(column: str, pattern: re.Pattern) -> bool:
@@ -200,9 +264,11 @@ def _one_hot(
     sets: dict[str, dict[str, str]] = {}
     for column in (c for c in main.map.unused if c not in used):
         for name in class_columns.names:
-            key = name_key(column)
-            if key.endswith(name_key(name)):
-                sets.setdefault(key[: -len(name_key(name))], {})[name] = column
+            key, of_class = name_key(column), name_key(name)
+            if key.endswith(of_class):
+                sets.setdefault(key.removesuffix(of_class), {})[name] = column
+            elif key.startswith(f"{of_class}_"):
+                sets.setdefault(key.removeprefix(f"{of_class}_"), {})[name] = column
     numbered = all(map(_WHOLE.fullmatch, class_columns.names))
     for head, columns in sets.items():
         if len(columns) == len(class_columns.names) and (_TRUTH_LIKE.match(head) or not numbered):

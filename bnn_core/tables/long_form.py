@@ -11,7 +11,10 @@ from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import looks_numeric, rows_text, to_numbers
 from bnn_core.tables.values import name_key, texts_together
 
-CLASS = ("class", "class_name", "category", "class_label", "tag_name", "tagname")
+CLASS = (
+    *("class", "class_name", "category", "class_label", "tag_name", "tagname"),
+    *("variable", "name"),  # as pandas and tidyr melt a table
+)
 VALUE = ("probability", "prob", "proba", "p", "softmax", "mean_softmax", "logit", "score")
 
 
@@ -19,7 +22,8 @@ def long_columns(table: pd.DataFrame) -> tuple[str, str] | None:
     """The columns of class name and probability of a long table; None when it is none."""
     plain = {plain_name(c): c for c in table.columns}
     name = next((plain[n] for n in CLASS if n in plain), None)
-    value = next((plain[n] for n in VALUE if n in plain and looks_numeric(table[plain[n]])), None)
+    values = (*VALUE, "value")
+    value = next((plain[n] for n in values if n in plain and looks_numeric(table[plain[n]])), None)
     return (name, value) if name and value else None
 
 

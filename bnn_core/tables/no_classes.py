@@ -152,6 +152,13 @@ def _short_sums(table: pd.DataFrame, shares: list[str]) -> str:
     if not 1 < len(shares) <= _MANY:
         return ""
     sums = table[shares].apply(_numbers).sum(axis=1)
+    sets = round(sums.median())
+    if sets > 1 and len(shares) % sets == 0 and ((sums - sets).abs() < 0.05).all():
+        return (
+            f"'{shares[0]}' ... '{shares[-1]}' ({count(len(shares), 'column')}) sum to {sets} in every "
+            f"row, so they seem to be {sets} sets of predictions: choose one with --prefix, which gives "
+            "the beginning of the names of its columns"
+        )
     return (
         f"'{shares[0]}' ... '{shares[-1]}' ({count(len(shares), 'column')}) lie between 0 and 1 "
         f"and sum to {sums.min():.3g} to {sums.max():.3g}: if they are the classes, one may be "

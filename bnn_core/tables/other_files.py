@@ -1,5 +1,6 @@
 """Tables that are no text: Excel and OpenDocument sheets, JSON, Feather; lists in cells."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -17,6 +18,13 @@ from bnn_core.tables.workbooks import sheet_cells
 
 #: A list or a record written into one cell of text.
 _WRITTEN = re.compile(r"\s*(?:\[.*\]|\(.*\)|\{.*\})\s*", re.S)
+#: What PyTorch and NumPy print around a value: tensor([0.1, 0.9], device='cuda:0').
+_PRINTED = re.compile(
+    r"\s*(?:tf\.)?(?:tensor|array)\((.*?)(?:,\s*(?:device|dtype|grad_fn|shape)=.*)?\)\s*",
+    re.S | re.I,
+)
+#: What NumPy 2 prints for a number within a list: np.float64(0.1).
+_SCALAR = re.compile(r"\bnp\.\w+\(([^()]*)\)")
 #: Keys of a record with all names in one list and all scores in another.
 _ALL_NAMES = ("labels", "classes", "names", "displaynames", "categories")
 _ALL_SCORES = ("scores", "probabilities", "probs", "confidences")
@@ -90,16 +98,51 @@ def expanded(table: pd.DataFrame) -> pd.DataFrame:
     A record gives one column per key, a list of classes with scores one per class. Cells of text
     that hold such a list are read too. Columns whose cells differ in length stay as they are.
     """
+    table = _unprinted(table)
+    nested = {name: values for name in table.columns if (values := _nested(table[name]))}
+    names, records = _names_beside_scores(nested)
     new = {}
-    for name in table.columns:
-        values = _nested(table[name])
-        columns = None if values is None else _columns(str(name), values)
+    for name, values in (nested | records).items():
+        columns = None if name == names else _columns(str(name), values)
         if columns is not None:
             new[name] = pd.DataFrame(columns, index=table.index)
     if not new:
         return table
-    parts = [new[name] if name in new else table[[name]] for name in table.columns]
+    parts = [new.get(name, table[[name]]) for name in table.columns if name != names]
     return pd.concat(parts, axis=1)
+
+
+def _unprinted(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with "tensor(2)" as "2", in columns where every filled cell is so."""
+    texts = [c for c in table if table[c].dtype == object or pd.api.types.is_string_dtype(table[c])]
+    for name in texts:
+        filled = (v for v in table[name] if not _is_empty(v))
+        first = next(filled, None)
+        if first is not None and all(
+            isinstance(v, str) and _PRINTED.fullmatch(v) for v in itertools.chain([first], filled)
+        ):
+            bare = [v if _is_empty(v) else _PRINTED.fullmatch(v)[1] for v in table[name]]
+            table = table.assign(**{name: pd.Series(bare, table.index, dtype=object)})
+    return table
+
+
+def _names_beside_scores(
+    nested: dict[str, list[Any]],
+) -> tuple[str | None, dict[str, list[Any]]]:
+    """Two columns of lists, names and scores (displayNames, confidences): the column of names, and
+    that of scores with records of both. (None, {}) where there are none."""
+    keys = {str(name).rsplit(".", 1)[-1].lower().replace("_", ""): name for name in nested}
+    names = next((keys[n] for n in _ALL_NAMES if n in keys), None)
+    scores = next((keys[s] for s in _ALL_SCORES if s in keys), None)
+    if names is None or scores is None:
+        return None, {}
+    records = [
+        None if n is None or s is None else {"labels": list(n), "scores": list(s)}
+        for n, s in zip(nested[names], nested[scores], strict=True)
+    ]
+    if not all(r is None or _paired(r) for r in records):
+        return None, {}
+    return names, {scores: records}
 
 
 def _loads(text: str) -> Any:
@@ -179,6 +222,7 @@ def _is_empty(value: Any) -> bool:
 
 def _parsed(text: str) -> Any:
     """A list or record written as JSON, or as Python or NumPy print it; None where it is none."""
+    text = _SCALAR.sub(r"\1", text)
     try:
         return _loads(text)
     except ValueError:
@@ -195,6 +239,8 @@ def _columns(name: str, values: list[Any]) -> dict[str, list[Any]] | None:
     if all(isinstance(v, dict) for v in filled):
         if all(_paired(v) for v in filled):
             return _columns("p", [v and _paired(v) for v in values])
+        if all(_scored(v) for v in filled):
+            return _columns("p", [v and _scored(v) for v in values])
         keys = list(dict.fromkeys(key for v in filled for key in v))
         return {f"{name}_{k}": [None if v is None else v.get(k) for v in values] for k in keys}
     if any(isinstance(v, dict) for v in filled):
@@ -223,6 +269,20 @@ def _paired(record: dict[str, Any]) -> dict[str, Any] | None:
     if not isinstance(names, list) or not isinstance(scores, list) or len(names) != len(scores):
         return None
     return dict(zip(map(str, names), scores, strict=True))
+
+
+def _scored(record: dict[str, Any]) -> dict[str, Any] | None:
+    """{"a": {"confidence": 0.9, ...}, ...} as {"a": 0.9, ...}; None for others."""
+    scores = {}
+    for name, inner in record.items():
+        if not isinstance(inner, dict):
+            return None
+        keys = {str(k).lower(): k for k in inner}
+        score = next((keys[s] for s in _SCORES if s in keys), None)
+        if score is None:
+            return None
+        scores[str(name)] = inner[score]
+    return scores or None
 
 
 def _by_class(items: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -9,11 +9,11 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
-from bnn_core.measures.uncertainty import Moments
+from bnn_core.measures.uncertainty import Moments, class_numbers
 from bnn_core.tables.class_columns import ClassColumns, predicted_column
 from bnn_core.tables.class_order import doubted_order, lacking_column, name_classes
 from bnn_core.tables.image_rows import image_rows, unscored_notes
-from bnn_core.tables.label_columns import likely_names, name_columns
+from bnn_core.tables.label_columns import likely_names, name_columns, named_columns
 from bnn_core.tables.label_values import (
     class_labels,
     counted_alike,
@@ -21,6 +21,7 @@ from bnn_core.tables.label_values import (
     vocabulary,
 )
 from bnn_core.tables.long_form import long_columns
+from bnn_core.tables.name_affixes import without_affixes
 from bnn_core.tables.no_classes import why_no_classes
 from bnn_core.tables.probabilities import checked_probabilities
 from bnn_core.tables.reading import name_of
@@ -77,9 +78,7 @@ def read_predictions(
     options = options or ImportOptions()
     _demand_known_method(options.method)
     main, metadata, options = read_sources(path, options)
-    notes: list[str] = []
-    if metadata:
-        main, notes = with_metadata(main, metadata, options.on)
+    main, notes = with_metadata(main, metadata, options.on)
     column = None if options.ignore_predicted else predicted_column(list(main.raw.columns))
     class_values, main = find_values(
         main, [*_occurring(main, column), *options.classes], options.prefix
@@ -88,6 +87,7 @@ def read_predictions(
     controls = _controls(main, labels, options.control)
     labels = none_where(labels, controls)
     class_values, samples, remarks = _given_values(main, class_values, labels, column, options)
+    class_values, affixes = without_affixes(main, class_values, labels, column, named_columns(main))
     notes += remarks
     # Before the classes are named: where a column is missing, or wrong, no order can be right.
     logits = demand_known_scale(class_values.columns, options, main.where)
@@ -110,11 +110,12 @@ def read_predictions(
         predicted,
         options.classes,
         where=main.where,
+        hint=looked.hint if looked.others else "",
     )
     if "label" in classes:
         raise InputError(f"{main.path}: a class cannot be called 'label'; rename it")
     read = [*main.map.notes, *(note for table in metadata for note in table.map.notes)]
-    read += [class_values.columns.note] if class_values.columns.note else []
+    read += [note for note in (class_values.columns.note, *affixes) if note]
     notes = [how, *read, *looked.notes, *based, *meant.notes, *notes, *remarks]
     labels = class_labels(labels, classes, main.where)
     new = match_names(meant.new, classes, main.where)
@@ -226,7 +227,7 @@ def _controls(main: SourceTable, labels: pd.Series, names: Collection[str]) -> p
 def _warn_if_worse_than_guessing(
     m: Moments, labels: pd.Series, classes: list[str], notes: list[str]
 ) -> None:
-    y = pd.Index(classes).get_indexer(labels)
+    y = class_numbers(labels, classes)
     if doubt := doubted_order(m.mean_p, classes, labels):
         notes.append(doubt)
         return

@@ -19,6 +19,9 @@ _PER_CLASS = 0.005
 
 #: What columns of predictions begin with and no class does.
 _PREDICTED_HEAD = re.compile(r"(?:pred|predicted|prediction|output|model|net|est)_", re.I)
+_PREDICTED_TAIL = re.compile(
+    r"_(?:pred|predicted|prediction|prob|proba|probability|p|score|softmax)$", re.I
+)
 
 
 class Supposed(NamedTuple):
@@ -122,7 +125,8 @@ def _without_shared(columns: Sequence[str]) -> list[str]:
     start = start or (re.match(_PREDICTED_HEAD, _shared_start(columns)) or [""])[0]
     rest = [c[len(start) :] for c in columns]
     end = _shared_start([c[::-1] for c in rest])[::-1]
-    end = re.search(r"(?:[^\w+-].*)?$", end)[0]
+    tail = re.search(_PREDICTED_TAIL, end)
+    end = tail[0] if tail else re.search(r"(?:[^\w+-].*)?$", end)[0]
     names = [c[: len(c) - len(end)] if end else c for c in rest]
     return names if all(names) and len(set(names)) == len(names) else list(columns)
 

@@ -16,6 +16,7 @@ from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size, demand_table, read_unpacked
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import count
+from bnn_core.tables.weka import read_weka
 
 SPLIT = "split it into smaller tables, or write it as Parquet"
 SEPARATORS = ",;\t|"
@@ -35,8 +36,8 @@ def read_text(path: Path) -> pd.DataFrame:
     """A text table, every cell as text, empty cells as ""; index = the row's number in the file.
 
     Comma, semicolon, tab, bar or blanks separate; Excel's first line "sep=;" names the separator.
-    Lines that begin with "#" are comments, unless they are the header or a whole row. Except with
-    commas, a column of numbers with decimal commas gets decimal points. R's row names, which have
+    Lines that begin with "#" are comments, unless they are the header or a whole row. A column of
+    numbers with decimal commas gets decimal points. R's row names, which have
     no header, are the column "row names". A file whose first line is of numbers, with fractions,
     has no header: its columns are "column 1" and so on. UTF-8 or, with its mark, UTF-16; any line ends.
 
@@ -76,11 +77,10 @@ def read_text(path: Path) -> pd.DataFrame:
     table.index = numbers[int(has_header) :]
     if has_header and _is_orange(table):
         table = table.iloc[2:].copy()
-    if separator != ",":
-        for i, name in enumerate(names):
-            if names.count(name) == 1 and _has_decimal_commas(table.iloc[:, i]):
-                table[name] = table[name].str.replace(",", ".", regex=False)
-    return table
+    for i, name in enumerate(names):
+        if names.count(name) == 1 and _has_decimal_commas(table.iloc[:, i], separator):
+            table[name] = table[name].str.replace(",", ".", regex=False)
+    return read_weka(table)
 
 
 def text_of(path: Path) -> str:
@@ -117,7 +117,9 @@ def _decoded(path: Path) -> bytes:
             raise InputError(f"{path} is damaged UTF-16 text; save it as 'CSV UTF-8'") from error
     data = data.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in data:
-        raise InputError(f"{path} is not a text table (it contains zero bytes)")
+        raise InputError(
+            f"{path} is not a text table (it contains zero bytes); save it as 'CSV UTF-8'"
+        )
     try:
         data.decode()
     except UnicodeDecodeError as error:
@@ -239,7 +241,7 @@ def _parse(data: bytes, separator: str, threads: bool = True) -> tuple[pa.Table,
         names = pa_csv.open_csv(pa.BufferReader(data), **options).schema.names
     comments.clear()
     types = pa_csv.ConvertOptions(
-        column_types={name: pa.string() for name in names}, strings_can_be_null=False
+        column_types={name: pa.large_string() for name in names}, strings_can_be_null=False
     )
     return pa_csv.read_csv(pa.BufferReader(data), convert_options=types, **options), comments
 
@@ -283,22 +285,24 @@ def _usual_fields(data: bytes, separator: str) -> int:
 def _is_orange(table: pd.DataFrame) -> bool:
     """Whether the first two rows are those that Orange writes below its header: types, and roles.
 
-    One type is a whole word: single letters may be classes.
+    One type or role is a whole word: single letters may be classes.
     """
     if len(table) < 3:
         return False
     types, roles = (set(table.iloc[i].str.strip()) for i in (0, 1))
+    words = (types & _ORANGE_TYPES) | (roles & _ORANGE_ROLES)
     return (
-        any(len(name) > 1 for name in types & _ORANGE_TYPES)
+        any(len(word) > 1 for word in words)
         and all(t in _ORANGE_TYPES or " " in t for t in types)
         and all(r in _ORANGE_ROLES or "=" in r for r in roles)
     )
 
 
-def _has_decimal_commas(values: pd.Series) -> bool:
+def _has_decimal_commas(values: pd.Series, separator: str) -> bool:
+    """Whether a column holds numbers with decimal commas. Between quotes, where commas separate, they
+    may part thousands: then a fraction below 1 or one without three digits must be among them."""
     filled = values[values != ""].str.strip()
-    return bool(
-        len(filled)
-        and filled.str.contains(",", regex=False).any()
-        and filled.str.fullmatch(_COMMA_NUMBER).all()
-    )
+    if not len(filled) or not filled.str.contains(",", regex=False).any():
+        return False
+    sure = separator != "," or filled.str.contains(r"^[+-]?0?,|,(?!\d{3}$)", regex=True).any()
+    return bool(sure and filled.str.fullmatch(_COMMA_NUMBER).all())

@@ -7,30 +7,46 @@ keep (`recipes.kept`), where they are missing.
 import ctypes
 import logging
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from bnn_core.base.errors import InputError
 
 _NAME = "warming"
-#: M_ARENA_MAX of malloc.h.
-_ARENA_MAX = -8
+#: M_ARENA_MAX and M_MMAP_THRESHOLD of malloc.h.
+_ARENA_MAX, _MMAP_THRESHOLD = -8, -3
+_MINUTE = 60.0
 #: Streamlit warns of every cached function that is called outside a page.
 _CONTEXT_LOGGER = "streamlit.runtime.scriptrunner_utils.script_run_context"
 
 
 def start() -> threading.Thread:
     """Begin in a thread that ends with the process."""
-    _share_memory()
+    start_giving_memory_back()
     thread = threading.Thread(target=warm, name=_NAME, daemon=True)
     thread.start()
     return thread
 
 
-def _share_memory() -> None:
-    """Let all threads take memory from two pools of glibc. It would give each thread one of its own, and
-    as every run of a page is a thread, a server with ten users would grow by megabytes a minute."""
+def start_giving_memory_back() -> None:
+    """Let the memory of the server stay flat, in a thread that ends with the process.
+
+    glibc keeps what pages no longer use: it gives each thread a pool of its own, and every run of a page
+    is a thread; and pools have holes between small things that live long. So there are two pools, arrays
+    of a megabyte are outside of them, and holes are given back every minute.
+    """
     with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL("libc.so.6").mallopt(_ARENA_MAX, 2)
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_ARENA_MAX, 2)
+        libc.mallopt(_MMAP_THRESHOLD, 2**20)
+        threading.Thread(target=_give_back, args=(libc.malloc_trim,), daemon=True).start()
+
+
+def _give_back(malloc_trim: Callable[[int], int]) -> None:
+    while True:
+        time.sleep(_MINUTE)
+        malloc_trim(0)
 
 
 def warm() -> None:

@@ -2,7 +2,10 @@
 
 import re
 import shlex
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -75,11 +78,19 @@ def with_flags(command: Sequence[str], ask: Mapping[str, str]) -> list[str]:
     return command
 
 
+@st.cache_resource(
+    scope="session", on_release=partial(shutil.rmtree, ignore_errors=True), show_spinner=False
+)
+def _session_folder() -> Path:
+    """The folder of what this session uploaded, which goes with it."""
+    return Path(tempfile.mkdtemp(dir=roots.uploads()))
+
+
 def uploaded(upload) -> Path:
-    """An uploaded table as a file under its own name, until the server stops. InputError for a name
+    """An uploaded table as a file under its own name, until the session ends. InputError for a name
     that no file can have."""
     content = upload.getvalue()
-    path = roots.uploads() / short_digest(content) / Path(upload.name).name
+    path = _session_folder() / short_digest(content) / Path(upload.name).name
     if not roots.demand_possible(path).is_file():
         write_bytes(path, content)
     return path
@@ -98,7 +109,7 @@ def uploaded_rows(uploads: Sequence) -> tuple[Path, Path | None]:
 
 
 def uploaded_folder(uploads: Sequence) -> Path:
-    """Uploaded files of one folder as a folder, until the server stops; the table among them where
+    """Uploaded files of one folder as a folder, until the session ends; the table among them where
     exactly one names images. InputError for names that lead out of the folder."""
     folder = _written(uploads, "images")
     tables = [table for table in tables_in(folder) if _names_images(table)]
@@ -108,7 +119,7 @@ def uploaded_folder(uploads: Sequence) -> Path:
 def _written(uploads: Sequence, name: str) -> Path:
     """The folder in which uploaded files are; name: of the folder where the files have none."""
     ids = "\n".join(sorted(upload.file_id for upload in uploads))
-    folder = roots.uploads() / short_digest(ids.encode()) / name
+    folder = _session_folder() / short_digest(ids.encode()) / name
     names = [upload.name.replace("\\", "/").lstrip("/") for upload in uploads]
     top = {name.split("/")[0] for name in names if "/" in name}
     if len(top) == 1 and all("/" in name for name in names):
@@ -138,9 +149,10 @@ def _names_images(table: Path) -> bool:
 
 def _given(path: Path) -> Path | None:
     """The uploaded file or folder that a path is, or is in; None for other files."""
-    if not path.is_relative_to(roots.uploads()):
+    folder = _session_folder()
+    if not path.is_relative_to(folder):
         return None
-    return roots.uploads().joinpath(*path.relative_to(roots.uploads()).parts[:2])
+    return folder.joinpath(*path.relative_to(folder).parts[:2])
 
 
 def shown_path(path: Path) -> str:

@@ -245,17 +245,17 @@ def main() -> None:
     parser.add_argument("--beside", choices=PAGES, help="a heavy page, beside another session")
     args = parser.parse_args()
     if args.beside:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             report_beside(Path(shutil.copytree(args.cache, Path(folder) / "cache")), args.beside)
         return
     if args.flag:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             cache = Path(shutil.copytree(args.cache, Path(folder) / "cache"))
             report_flags(cache, args.flag, args.seconds)
         return
     print("| users | pages | median s | 95 % s | longest s | failed | MB | MB per minute |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         cache = Path(shutil.copytree(args.cache, Path(folder) / "cache"))
         studies = sorted(path.parent.name for path in cache.glob("*/study.json"))
         with serving(cache) as (url, process):

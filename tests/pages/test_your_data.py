@@ -493,7 +493,13 @@ class Upload(BytesIO):
         self.name = self.file_id = name
 
 
-def test_an_uploaded_array_needs_the_table_of_its_rows():
+@pytest.fixture
+def session(tmp_path, monkeypatch):
+    """A session's folder of uploads, outside of a page."""
+    monkeypatch.setattr(forms, "_session_folder", lambda: tmp_path)
+
+
+def test_an_uploaded_array_needs_the_table_of_its_rows(session):
     array, table = Upload("x.npy", b"\x93NUMPY"), Upload("m.csv", b"moa\na")
     assert [forms.shown_path(path) for path in forms.uploaded_rows([table, array])] == [
         "rows/x.npy",
@@ -504,7 +510,7 @@ def test_an_uploaded_array_needs_the_table_of_its_rows():
         forms.uploaded_rows([table, table])
 
 
-def test_an_uploaded_folder_is_its_table_or_a_folder_of_images():
+def test_an_uploaded_folder_is_its_table_or_a_folder_of_images(session):
     table = Upload("screen/fields.csv", b"path,label\na.png,x")
     images = [Upload(f"screen/plate1/{name}.png", b"x") for name in "ab"]
     found = forms.uploaded_folder([table, *images])

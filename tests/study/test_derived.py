@@ -1,5 +1,6 @@
 import logging
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -94,9 +95,36 @@ def test_a_damaged_file_is_made_again(study):
 def test_a_server_that_only_shows_studies_keeps_nothing(study, monkeypatch):
     table = pd.DataFrame({"x": [1.0]})
     monkeypatch.setenv("BNN_READ_ONLY", "1")
+    monkeypatch.delenv("BNN_DERIVED", raising=False)
     assert_frame_equal(open_study(study).kept("more", "vi", lambda: table), table)
     assert open_study(study).table("vi").shape[0] > 0
     assert not (study / "derived").exists()
+
+
+class Filling:
+    """A process that does nothing, in the place of one that fills `derived/`."""
+
+    def __init__(self, commands):
+        self.commands = commands
+
+    def __call__(self, command, **options):
+        self.commands.append(command)
+        return self
+
+    def wait(self):
+        return 0
+
+
+def test_what_may_not_be_written_in_a_study_is_kept_in_a_spare_folder(study, tmp_path, monkeypatch):
+    calls, table = [], pd.DataFrame({"x": [1.0]})
+    other = open_study(write_study(tmp_path / "other", **parts()))
+    monkeypatch.setenv("BNN_READ_ONLY", "1")
+    monkeypatch.setenv("BNN_DERIVED", str(tmp_path / "spare"))
+    for name in ("vi", "standard", "vi"):
+        opened = open_study(study)
+        assert_frame_equal(opened.kept("more", name, lambda: calls.append(1) or table), table)
+    other.kept("more", "vi", lambda: calls.append(1) or table)
+    assert len(calls) == 3 and kept(study) == []
 
 
 def test_an_imported_study_has_what_its_pages_need(tmp_path, monkeypatch):
@@ -105,7 +133,13 @@ def test_an_imported_study_has_what_its_pages_need(tmp_path, monkeypatch):
     p = rng.dirichlet([1, 1], 24)
     table = pd.DataFrame({"p_a": p[:, 0], "p_b": p[:, 1], "label": ["a", "b"] * 12})
     table["compound"] = [f"c{i // 2}{'ab'[i % 2]}" for i in range(24)]
+    commands = []
+    monkeypatch.setattr(recipes_kept.subprocess, "Popen", Filling(commands))
     study = import_predictions(table, tmp_path / "s")
+    assert commands[0][-3:] == ["bnn_core.recipes.kept", str(study.path), "all"]
+    assert kept(study.path) == []  # the import does not wait
+    monkeypatch.setattr(os, "nice", lambda level: None)
+    recipes_kept.keep_one(*commands[0][-2:])
     files = kept(study.path)
     assert {"suspect_compounds_vi.arrow", "accuracies_vi.arrow", "sets_0.9_vi.arrow"} <= set(files)
     quick, slow = (class_sets(study, "vi", 0.9), table_sets(study.table("vi"), study.classes, 0.9))
@@ -159,6 +193,7 @@ def test_another_process_makes_what_a_server_needs(tmp_path, monkeypatch):
         run_module(path, words)
 
     monkeypatch.setattr(derived, "elsewhere", None)  # as it was, at the end
+    monkeypatch.setenv("BNN_DERIVED", str(tmp_path / "spare"))
     recipes_kept.make_elsewhere()
     run_module = derived.elsewhere
     monkeypatch.setattr(derived, "elsewhere", make)
@@ -169,6 +204,15 @@ def test_another_process_makes_what_a_server_needs(tmp_path, monkeypatch):
     monkeypatch.setattr(derived, "elsewhere", None)
     derived.forget(study.path)
     assert_frame_equal(recipes_kept.accuracies(open_study(study.path), "vi"), first)
+    derived.forget(study.path)
+    monkeypatch.setattr(derived, "elsewhere", make)
+    monkeypatch.setenv("BNN_READ_ONLY", "1")
+    monkeypatch.setenv("BNN_DATA_ROOTS", str(tmp_path / "data"))
+    monkeypatch.setenv("BNN_CACHE", str(tmp_path))
+    with monkeypatch.context() as only_elsewhere:
+        only_elsewhere.setattr(recipes_kept, "accuracy_by_level", None)
+        assert_frame_equal(recipes_kept.accuracies(open_study(study.path), "vi"), first)
+    assert kept(study.path) == [] and any((tmp_path / "spare").glob("*/accuracies_vi.arrow"))
 
 
 def test_what_no_process_could_make_is_made_here(study, monkeypatch):
@@ -197,6 +241,28 @@ def test_the_log_says_why_a_process_made_nothing(
     recipes_kept._in_a_process(study, ("nothing",))
     ((_, level, line),) = caplog.record_tuples
     assert level == logging.WARNING and reason in line and "\n" not in line
+
+
+MAKER = """
+import sys, time
+from bnn_core.recipes import kept
+kept._TABLES["slow"] = lambda study: print("begun", flush=True) or time.sleep(60)
+kept.keep_one(sys.argv[1], "slow")
+"""
+SERVER = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+
+
+def test_a_process_that_makes_a_table_ends_with_its_server(study):
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER, MAKER, str(study)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert server.stdout.readline() == b"begun\n"
+    server.kill()
+    start = time.monotonic()
+    server.communicate()  # until the maker closes its end of the pipe
+    assert time.monotonic() - start < 30
 
 
 class SlowPath(type(Path())):

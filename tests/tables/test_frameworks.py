@@ -91,6 +91,50 @@ def wide(pattern):
             },
             id="Azure",
         ),
+        pytest.param({"F_line": TRUTH, "I_line": CALLED, **wide("P_line{}")}, id="SAS HPSPLIT"),
+        pytest.param({"_FROM_": TRUTH, "_INTO_": CALLED, **wide("IP_{}")}, id="SAS LOGISTIC"),
+        pytest.param({"line": TRUTH, **wide("P_line{}"), "_NODE_": range(4)}, id="SAS, own name"),
+        pytest.param({"line": TRUTH, **wide("P (line={}) (RF)")}, id="KNIME, suffix"),
+        pytest.param({"line": TRUTH, **wide("Prob( line =={} )")}, id="JMP formula"),
+        pytest.param({"line": TRUTH, **wide("pr_{}")}, id="Stata"),
+        pytest.param(
+            {"line": TRUTH, "PRE_1": CALLED} | {f"PPROB_{k + 1}": P[:, k] for k in range(3)},
+            id="SPSS",
+        ),
+        pytest.param(
+            {"truth": TRUTH, "predLabels": CALLED} | {f"scores{k + 1}": P[:, k] for k in range(3)},
+            id="MATLAB without joints",
+        ),
+        pytest.param(
+            {
+                "label": TRUTH,
+                "displayNames": [json.dumps(NAMES)] * 4,
+                "confidences": [json.dumps(list(p)) for p in P],
+            },
+            id="Vertex, two columns of lists",
+        ),
+        pytest.param(
+            {"label": TRUTH, "predicted": CALLED}
+            | {"probs": [f"tensor({p.tolist()}, device='cuda:0')" for p in P]},
+            id="PyTorch",
+        ),
+        pytest.param(
+            {"label": TRUTH, "predicted": CALLED, "probs": [str(list(p)) for p in P]}, id="NumPy 2"
+        ),
+        pytest.param(
+            {
+                "label": TRUTH,
+                "predictions": [
+                    json.dumps({n: {"confidence": x} for n, x in zip(NAMES, p, strict=True)})
+                    for p in P
+                ],
+            },
+            id="Roboflow",
+        ),
+        pytest.param(
+            {f"{n}_true": [int(n == t) for t in TRUTH] for n in NAMES} | wide("{}_pred"),
+            id="one-hot truth, suffix",
+        ),
     ],
 )
 def test_tables_of_other_programs(importing, columns):
@@ -280,3 +324,95 @@ def test_each_cause_has_a_different_message(importing, cause):
 def test_a_mistyped_prefix_has_a_suggestion(importing):
     with pytest.raises(InputError, match=r"--prefix softmx_: .*did you mean 'softmax_'"):
         importing({f"softmax_{n}": P[:, k] for k, n in enumerate(NAMES)}, prefix="softmx_")
+
+
+@pytest.mark.parametrize(("variable", "value"), [("variable", "value"), ("name", "value")])
+def test_melted_tables_have_one_row_per_image_and_class(importing, variable, value):
+    table = pd.DataFrame({"image": list("abcd"), "label": TRUTH, **wide("{}")})
+    found = importing(table.melt(["image", "label"], var_name=variable, value_name=value))
+    np.testing.assert_allclose(found.moments["vi"].mean_p, P)
+
+
+def test_numbers_of_groups_after_a_word_are_numbers(importing):
+    columns = {f"Dis{k + 1}_2": P[:, k] for k in range(3)}  # SPSS DISCRIMINANT
+    found = importing({"line": [1, 2, 3, 2], "Dis_1": [1, 2, 3, 1], **columns})
+    assert found.classes == ["1", "2", "3"] and found.images["label"].tolist() == list("1232")
+    found = importing({"line": [1, 2, 3, 2]} | {f"p{k + 1}": P[:, k] for k in range(3)})
+    assert found.images["label"].tolist() == list("1232")  # Stata
+
+
+def test_a_column_of_numbers_that_ignores_the_highest_class_is_only_named(importing):
+    columns = {f"p{k + 1}": P[:, k] for k in range(3)}
+    with pytest.raises(InputError, match="only class names occur in 'shift'; --label shift"):
+        importing({"shift": [2, 3, 1, 3], **columns})
+
+
+@pytest.mark.parametrize("mark", [".", "_"])
+def test_names_as_programs_write_them_are_offered(importing, mark):
+    labels = ["DNA damage", "Eg5/KSP", "3 x", "Eg5/KSP"]
+    names = [re.sub("[ /]", mark, name) for name in ("DNA damage", "Eg5/KSP", "X3 x")]
+    with pytest.raises(InputError, match=r"look like --classes 'DNA damage' Eg5/KSP '3 x'$"):
+        importing({"label": labels} | {f"p_{name}": P[:, k] for k, name in enumerate(names)})
+
+
+def test_weka_with_a_distribution(importing):
+    lines = ["inst#,actual,predicted,error,distribution,,"]
+    for i, (p, truth, called) in enumerate(zip(P, TRUTH, CALLED, strict=True)):
+        shares = ",".join(
+            ("*" if n == called else "") + f"{x:g}" for n, x in zip(NAMES, p, strict=True)
+        )
+        a, b = (f"{NAMES.index(name) + 1}:{name}" for name in (truth, called))
+        lines.append(f"{i + 1},{a},{b},,{shares}")
+    found = importing("\n".join(lines))
+    assert found.classes == NAMES and found.images["label"].tolist() == TRUTH
+    np.testing.assert_allclose(found.moments["vi"].mean_p, P)
+
+
+def test_class_that_is_always_the_highest_may_be_the_prediction(importing):
+    found = importing({"Class": CALLED, **wide("Probability {}")})  # CellProfiler Analyst
+    assert any(
+        n.startswith("WARNING: 'Class' is the highest class in every row") for n in found.notes
+    )
+    other = importing({"Class": TRUTH, **wide("Probability {}")})
+    assert not any("in every row: if" in n for n in other.notes)
+
+
+def test_response_is_the_label_beside_a_prediction(importing):
+    found = importing(
+        {"response": [0, 1, 2, 1], "predict": [0, 1, 2, 0]} | {f"p{k}": P[:, k] for k in range(3)}
+    )
+    assert found.images["label"].tolist() == list("0121")
+
+
+def test_quoted_decimal_commas_between_commas(importing):
+    lines = [
+        ",".join([t, *(f'"{x:.2f}"'.replace(".", ",") for x in p)])
+        for t, p in zip(TRUTH, P, strict=True)
+    ]
+    found = importing("\n".join(["label,p_cat,p_dog,p_owl", *lines]))
+    np.testing.assert_allclose(found.moments["vi"].mean_p, P)
+
+
+def test_two_sets_of_probabilities_are_named(importing):
+    with pytest.raises(InputError, match="2 sets of predictions: choose one with --prefix"):
+        importing({"label": TRUTH, **wide("rf_{}"), **wide("cnn_{}")})
+
+
+def test_a_curly_apostrophe_is_named(importing):
+    with pytest.raises(InputError, match=r"another sign .*right single quotation mark"):
+        importing({"label": ["cat's", "cat\u2019s"], "p_cat's": [0.9, 0.2], "p_b": [0.1, 0.8]})
+
+
+def test_letters_as_roles_of_orange(importing):
+    table = pd.DataFrame({"name": TRUTH, **wide("Forest ({})")})
+    lines = table.to_csv(index=False).splitlines()
+    found = importing(
+        "\n".join([lines[0], "cat dog owl,c,c,c", "class,meta,meta,meta", *lines[1:]])
+    )
+    assert found.images["label"].tolist() == TRUTH
+
+
+def test_labels_as_pytorch_prints_them(importing):
+    labels = {"label": [f"tensor({k})" for k in (0, 1, 2, 1)]}
+    found = importing(labels | {f"p_{k}": P[:, k] for k in range(3)})
+    assert found.images["label"].tolist() == list("0121")
