@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from bnn_core.base.scores import SCORES
 from bnn_core.measures.unlikeness import (
     FEWEST_KNOWN,
     UNLIKENESS_PARTS,
@@ -74,7 +75,8 @@ def test_the_joint_score_is_the_mean_of_logarithms_of_shares(keys):
     shares = np.array([[0.2, 0.2, 0.2], [0.1, 0.1, 0.9], [0.02, 1.0, 1.0]])[:, : len(keys)]
     known = np.tile(np.arange(1000.0)[:, None], len(keys))
     parts = np.vstack([known, 1000 * (1 - shares)])
-    table = pd.DataFrame(parts, columns=list(keys))
+    unlike = parts * [-SCORES[key].direction for key in keys]
+    table = pd.DataFrame(unlike, columns=list(keys))
     u = with_unlikeness(table, np.arange(1003) < 1000)["unlikeness"].to_numpy()[1000:]
     # All parts of a known image are alike, so the rank of the geometric mean is the share.
     assert_allclose(u, -np.log10(np.exp(np.log(shares).mean(axis=1))), atol=2e-3)
