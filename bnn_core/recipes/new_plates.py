@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError, decoding
@@ -19,8 +20,9 @@ from bnn_core.base.wording import count, listed
 from bnn_core.datasets.plates import PlateTable
 from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.datasets.sources import PICTURES, file_columns
-from bnn_core.images.addresses import content_digest
-from bnn_core.images.plate_pixels import PlateReader
+from bnn_core.images.addresses import content_digest, file_marks
+from bnn_core.images.field_files import field_digest
+from bnn_core.images.plate_pixels import PlateJob, PlateReader
 from bnn_core.networks.saved import read_config
 from bnn_core.recipes.adding import (
     Addition,
@@ -72,13 +74,15 @@ def predict_plates(
     """
     known = open_study(path)
     keys: dict[str, str] = {}
+    stamps: dict[str, str] = {}
     intensities = intensities or known.meta.get("intensities")
     fresh: list[str] = []
     if plates is not None:
         planned = plan_plates(
             known, plates, name, role=role, anchor=anchor, intensities=intensities
         )
-        plates, keys, fresh = planned.plates, planned.keys, planned.fresh
+        plates, fresh = planned.plates, planned.fresh
+        keys, stamps = ({p: known[p] for p in fresh} for known in (planned.keys, planned.stamps))
     if not fresh and out is None and (not deploy or "deployed" in known.meta):
         return known.path
 
@@ -93,7 +97,7 @@ def predict_plates(
                 shutil.copytree(
                     plates.root, making / PICTURES / _upload(plates.root, name), dirs_exist_ok=True
                 )
-            return _keys(study, making, blocks, name, {p: keys[p] for p in fresh}, anchor)
+            return _keys(study, making, blocks, name, {"plates": keys, "stamps": stamps}, anchor)
 
         blocks = (
             []
@@ -131,12 +135,14 @@ class PlannedPlates:
     """What a study would add of a table of plates; no image was opened.
 
     plates: with the study's channels. rows: of all plates, as they would be added. keys: plate ->
-    16 hex digits over its files and rows. fresh: the plates that the study does not have yet.
+    16 hex digits over its files and rows. stamps: plate -> 16 hex digits that change with any write
+    into its files. fresh: the plates that the study does not have yet.
     """
 
     plates: PlateTable
     rows: pd.DataFrame
     keys: dict[str, str]
+    stamps: dict[str, str]
     fresh: list[str]
 
     def fresh_rows(self) -> pd.DataFrame:
@@ -160,8 +166,13 @@ def plan_plates(
     scaling_of(study)
     plates = _with_channels(study, plates)
     keyed = _keyed(plates, intensities)
-    have = _plates_of(study, name, anchor)
+    rows = _rows(study, plates, name, role, study.path)
+    have, stamped = _plates_of(study, name, anchor), _stamps_of(study, name)
+    jobs = plate_jobs(plates.table, plates.channels, plates.root, intensities)
+    stamps = {job.plate: _stamp(job) for job in jobs}
     changed = [plate for plate, known in keyed.items() if have.get(plate, known[0]) not in known]
+    moved = [j for j in jobs if j.plate in have and stamped.get(j.plate) != stamps[j.plate]]
+    changed += [job.plate for job in moved if not _same_files(study, job, rows)]
     if changed:
         raise InputError(
             f"the set {name} of study {study.name} has plate {changed[0] or '(without a name)'} "
@@ -169,8 +180,7 @@ def plan_plates(
         )
     keys = {plate: key for plate, (key, _) in keyed.items()}
     fresh = [plate for plate in keys if plate not in have]
-    rows = _rows(study, plates, name, role, study.path)
-    planned = PlannedPlates(plates, rows, keys, fresh)
+    planned = PlannedPlates(plates, rows, keys, stamps, fresh)
     demand_new(study, planned.fresh_rows()["image_id"])
     return planned
 
@@ -230,6 +240,27 @@ def _plates_of(study: Study, name: str, anchor: str) -> dict[str, str]:
             "--anchor, or the plates another name: OTHER=TABLE"
         )
     return {plate: key for entry in entries for plate, key in entry["plates"].items()}
+
+
+def _stamps_of(study: Study, name: str) -> dict[str, str]:
+    """`PlannedPlates.stamps` of the plates of a set when they were added."""
+    entries = [e for e in study.meta.get("added", []) if e["name"] == name]
+    return {plate: s for entry in entries for plate, s in entry.get("stamps", {}).items()}
+
+
+def _stamp(job: PlateJob) -> str:
+    return _digest([file_marks(path) for field in job.files for path in field if path])
+
+
+def _same_files(study: Study, job: PlateJob, rows: pd.DataFrame) -> bool:
+    """Whether the fields of a plate that the study has hold what they held. All are read."""
+    hashes = dict(zip(study.images["image_id"], study.images["content_hash"], strict=True))
+    ids = rows["image_id"].iloc[job.positions]
+    fields = [(i, f) for i, f in zip(ids, job.files, strict=True) if hashes.get(i) and all(f)]
+    return all(
+        field_digest(files) == hashes[image]
+        for image, files in tqdm(fields, desc=f"compare {job.plate}", unit="image", leave=False)
+    )
 
 
 def _blocks(
@@ -321,7 +352,7 @@ def _keys(
     making: Path,
     blocks: Sequence[PlateBlock],
     name: str,
-    keys: dict[str, str],
+    known: dict[str, dict[str, str]],
     anchor: str,
 ) -> dict[str, Any]:
     """Keys of study.json; contrast and quarantine of the new plates are written below the others.
@@ -362,7 +393,7 @@ def _keys(
             f"{len(lost):,} images of {name} could not be used (quarantine.csv), the first: row "
             f"{lost[0]['row']}, {lost[0]['reason']}"
         )
-    entry = {"name": name, "title": name, "images": images, "plates": keys}
+    entry = {"name": name, "title": name, "images": images, **known}
     if anchor != "none":
         entry["anchor"] = anchor
     return {
@@ -384,7 +415,8 @@ def _merged(added: Sequence[dict[str, Any]], entry: dict[str, Any]) -> list[dict
     for known in entries:
         if known["name"] == entry["name"]:
             known["images"] += entry["images"]
-            known["plates"] = known["plates"] | entry["plates"]
+            for key in ("plates", "stamps"):
+                known[key] = known.get(key, {}) | entry[key]
             return entries
     return [*entries, entry]
 
