@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.scores import NOVELTY, UNLIKENESS
-from bnn_core.measures.uncertainty import Moments, summarise
+from bnn_core.measures.uncertainty import Moments, class_numbers, summarise
 
 #: Columns that identify a unit. A well belongs to one plate; a treatment is a compound at a dose.
 LEVEL_COLUMNS: dict[str, tuple[str, ...]] = {
@@ -27,6 +27,8 @@ LEVEL_RULES = {
     "compound": "mean softmax over the images of one compound at all its concentrations",
 }
 RULES = ("mean", "vote")
+#: So many possible numbers of units per row are looked up in a table, more by hashing.
+_MOST_NUMBERS = 4
 _CARRIED = (
     "plate",
     "well",
@@ -118,13 +120,13 @@ def aggregate_by_rules(
     table = table[unit_columns(table, level, classes)]
     known = np.logical_and.reduce([table[key].notna() for key in keys]) if keys else np.True_
     table = table if known.all() else table[known]
-    p = table[[f"p_{name}" for name in classes]].to_numpy(np.float64)
+    p = [table[f"p_{name}"].to_numpy(np.float64) for name in classes]
     codes = _units(table, [*keys, "label"]) if keys else np.arange(len(table))
     count = int(codes.max(initial=-1)) + 1
     sizes = np.bincount(codes, minlength=count)
     first = np.empty(count, np.intp)
     first[codes[::-1]] = np.arange(len(table))[::-1]  # the last assignment remains
-    sums = np.stack([np.bincount(codes, column, count) for column in p.T], axis=1)
+    sums = np.stack([np.bincount(codes, column, count) for column in p], axis=1)
     mean_p = sums / np.maximum(sizes, 1)[:, None]
     votes = _votes(table, p, classes, codes, count)
 
@@ -169,9 +171,16 @@ def level_metrics(
     scored unit are left out.
     """
     counted = scored_rows(table)
-    rows = table[counted]
+    levels = list(levels or available_levels(table))
+    used = {column for level in levels for column in LEVEL_COLUMNS[level]}
+    used |= {"label", "predicted", "correct", *(f"p_{name}" for name in classes)}
+    rows = table[[c for c in table if c in used]]
+    rows = rows if counted.all() else rows[counted]
+    if "predicted" in rows:  # looked up once for all levels
+        numbers = class_numbers(rows["predicted"], classes)
+        rows = rows.assign(predicted=pd.Categorical.from_codes(numbers, list(classes)))
     by_level: dict[str, dict[str, float]] = {}
-    for level in levels or available_levels(table):
+    for level in levels:
         if level == "image":
             right, n = int(rows["correct"].sum()), len(rows)
             figures = {"n": n, "right": right, "accuracy": right / max(n, 1)}
@@ -197,18 +206,21 @@ def level_metrics(
 
 def _units(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
     """(N,) number of each row's unit, by first appearance; a missing value counts as a value."""
-    codes = np.zeros(len(table), np.int64)
+    codes, most = np.zeros(len(table), np.int64), 1
     for column in columns:
         kinds, values = pd.factorize(table[column], use_na_sentinel=True)
-        # Renumbered each time, so that the product stays below N * kinds.
-        codes = _by_appearance(codes * (len(values) + 1) + kinds + 1)
-    return codes
+        if most * (len(values) + 1) > _MOST_NUMBERS * len(table):
+            codes = _by_appearance(codes)
+            most = int(codes.max(initial=0)) + 1
+        codes = codes * (len(values) + 1) + kinds + 1
+        most *= len(values) + 1
+    return _by_appearance(codes)
 
 
 def _by_appearance(codes: np.ndarray) -> np.ndarray:
     """(N,) numbers >= 0 renumbered from 0 in the order of their first appearance."""
     n, most = len(codes), int(codes.max(initial=0))
-    if most > 4 * n:
+    if most > _MOST_NUMBERS * n:
         return pd.factorize(codes)[0]
     first = np.full(most + 1, n)
     first[codes[::-1]] = np.arange(n)[::-1]  # the last assignment remains
@@ -219,14 +231,13 @@ def _by_appearance(codes: np.ndarray) -> np.ndarray:
 
 
 def _votes(
-    table: pd.DataFrame, p: np.ndarray, classes: list[str], codes: np.ndarray, count: int
+    table: pd.DataFrame, p: list[np.ndarray], classes: list[str], codes: np.ndarray, count: int
 ) -> np.ndarray:
     """(units, C) number of images that predict each class."""
     if "predicted" in table:
-        kinds, names = pd.factorize(table["predicted"])
-        predicted = pd.Index(classes).get_indexer(names)[kinds]
+        predicted = class_numbers(table["predicted"], classes)
     else:
-        predicted = p.argmax(axis=1)
+        predicted = np.argmax(p, axis=0)
     cells = np.bincount(codes * len(classes) + predicted, minlength=count * len(classes))
     return cells.reshape(count, len(classes))
 

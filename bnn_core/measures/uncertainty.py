@@ -88,8 +88,18 @@ def margin(p: np.ndarray) -> np.ndarray:
     """(N,) difference of the two largest probabilities of each row of p (N, C); of one class, p."""
     if p.shape[1] == 1:
         return p[:, 0].astype(np.float64)
-    top = np.partition(np.asarray(p, dtype=np.float64), p.shape[1] - 2, axis=1)[:, -2:]
-    return top[:, 1] - top[:, 0]
+    first, *others = np.ascontiguousarray(np.asarray(p, dtype=np.float64).T)
+    second = np.full(len(p), -np.inf)
+    for column in others:  # many times faster than to sort each row
+        second = np.maximum(second, np.minimum(first, column))
+        first = np.maximum(first, column)
+    return first - second
+
+
+def class_numbers(names: object, classes: Sequence[str]) -> np.ndarray:
+    """(N,) position of each name in `classes`, -1 for other names and where it is missing."""
+    kinds, distinct = pd.factorize(names)
+    return np.append(pd.Index(classes).get_indexer(distinct), -1)[kinds]
 
 
 class ScoreInputs:
@@ -169,9 +179,9 @@ def summarise(
         raise InputError(f"{len(labels):,} labels for {n:,} images: give one for each, or None")
     of_images = ScoreInputs(m)
     names = np.asarray(classes, dtype=object)
-    label_index = pd.Index(classes).get_indexer(
-        pd.Series(labels if labels is not None else [None] * n, dtype=object)
-    )
+    if not isinstance(getattr(labels, "dtype", None), pd.CategoricalDtype):
+        labels = pd.Series(labels if labels is not None else [None] * n, dtype=object)
+    label_index = class_numbers(labels, classes)
     known = label_index >= 0
     correct = pd.array(np.where(known, of_images.predicted == label_index, False), dtype="boolean")
     correct[~known] = pd.NA
@@ -182,7 +192,7 @@ def summarise(
     scores |= novelty or {}
     if num_samples is not None:
         scores["num_samples"] = num_samples
-    return pd.DataFrame(table | scores)
+    return pd.DataFrame(table | scores, copy=False)
 
 
 def _checked(samples: np.ndarray, classes: Sequence[str]) -> np.ndarray:

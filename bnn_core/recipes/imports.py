@@ -26,6 +26,7 @@ from bnn_core.study.writing import finish_study
 from bnn_core.tables.predictions import Predictions, read_predictions
 from bnn_core.tables.reading import name_of
 from bnn_core.tables.sources import ImportOptions
+from bnn_core.tables.values import none_where
 
 _LOOKED_AT = 20
 _OPTIONS = tuple(f.name for f in fields(ImportOptions) if f.name != "samples")
@@ -95,7 +96,7 @@ def import_predictions(
             {"exclude": exclude, "relabel": relabel},
         )
     study = open_study(out.absolute())
-    kept.fill_derived(study)
+    kept.fill_later(study)
     return study
 
 
@@ -126,7 +127,7 @@ def _make(
         images, notes, extra, thumbnails = _pictures(
             predictions, name_of(table), image_root, making, pixel_size_um
         )
-        labels = images["label"].where(images["role"] == "scored", None).to_numpy(dtype=object)
+        labels = none_where(images["label"], images["role"] != "scored")
         finish_study(
             making,
             title=title,

@@ -1,6 +1,7 @@
 """Tables of whole studies that pages show, computed once for a large study (`Study.kept`).
 
     python -m bnn_core.recipes.kept STUDY accuracies vi      # keep one of them
+    python -m bnn_core.recipes.kept STUDY all
 
 A server lets this process compute them (`make_elsewhere`).
 """
@@ -37,6 +38,8 @@ from bnn_core.tables.plate_map import well_table
 
 #: So long another process may take for a table; then it is stopped.
 MOST_SECONDS = 600.0
+#: The folder that `python -m bnn_core` works in.
+_HOME = Path(bnn_core.__file__).parents[1]
 #: Images on which the effect of the number of networks is measured.
 MOST_REPEATED = 1000
 
@@ -176,8 +179,25 @@ def fill_derived(study: Study) -> None:
         suspects(study, "image")
 
 
+def fill_later(study: Study) -> None:
+    """Let another process `fill_derived`, which goes on when this one has ended. A page that is opened
+    before it is done computes what it needs."""
+    if study.meta["rows"] >= derived.LARGE and not roots.read_only():
+        with suppress(OSError):
+            filling = subprocess.Popen(
+                _command(study.path, ("all",)),
+                cwd=_HOME,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            threading.Thread(target=filling.wait, daemon=True).start()
+
+
 #: Name -> what computes a table of a study from the words after its name.
 _TABLES: dict[str, Callable[..., object]] = {
+    "all": fill_derived,
     "images": lambda study: study.images,
     "summary": lambda study, method: study.summary(method),
     "suspects": suspects,
@@ -189,6 +209,10 @@ _TABLES: dict[str, Callable[..., object]] = {
 }
 
 
+def _command(study: Path, words: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", __name__, os.path.abspath(study), *words]
+
+
 def make_elsewhere() -> None:
     """Let another process compute what this one would (`derived.elsewhere`), also of studies that
     this one may not write."""
@@ -198,12 +222,10 @@ def make_elsewhere() -> None:
 
 def _in_a_process(study: Path, words: Sequence[str]) -> None:
     # Where it fails, the table is computed here, and an error of the table itself is shown.
-    command = [sys.executable, "-m", __name__, os.path.abspath(study), *words]
-    home = Path(bnn_core.__file__).parents[1]
     try:
         made = subprocess.run(
-            command,
-            cwd=home,
+            _command(study, words),
+            cwd=_HOME,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -224,11 +246,12 @@ def _end_with(server: int) -> None:
 
 
 def keep_one(study: str, name: str, *words: str) -> None:
-    """In the other process: keep one table. It leaves the processor to those who wait for a click, and
-    ends with the server."""
+    """In the other process: keep one table, or "all". It leaves the processor to those who wait for a
+    click, and ends with the server; not with an import, which is long over."""
     with suppress(AttributeError, OSError):  # Windows
         os.nice(5)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    if name != "all":
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _TABLES[name](open_study(Path(study)), *words)
 
 

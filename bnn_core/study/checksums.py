@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ def of_file(path: Path) -> str:
 
 def of_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Name -> checksum of files of a folder."""
-    return {name: of_file(folder / name) for name in names}
+    names = list(names)
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(names, pool.map(of_file, (folder / name for name in names)), strict=True))
 
 
 def write_description(folder: Path, meta: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from bnn_core.base.digests import short_digest
 from bnn_core.base.files import atomic_path
@@ -57,10 +58,14 @@ def fingerprint(images: pd.DataFrame) -> str:
     columns = [c for c in ("image_id", "content_hash", "label", "role") if c in images]
     digest = hashlib.sha256()
     for column in columns:
-        values = images[column]
-        if values.dtype.kind != "O" or pd.api.types.infer_dtype(values) not in _TEXTS:
+        values = _as_written(images[column])
+        if not isinstance(values.dtype, pd.StringDtype) and (
+            values.dtype.kind != "O" or pd.api.types.infer_dtype(values) not in _TEXTS
+        ):
             values = values.fillna("").astype(str)
-        texts = pa.array(values.to_numpy(), pa.large_string(), from_pandas=True).fill_null("")
+        texts = pa.array(values, pa.large_string(), from_pandas=True).fill_null("")
+        if isinstance(texts, pa.ChunkedArray):
+            texts = texts.combine_chunks()
         row = pa.LargeListArray.from_arrays(pa.array([0, len(texts)], pa.int64()), texts)
         digest.update(
             pc.binary_join(row, pa.scalar("\x1f", pa.large_string()))[0].as_buffer() or b""
@@ -93,6 +98,21 @@ def file_sizes(folder: Path) -> dict[str, int]:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """One Parquet file, zstd-compressed, written whole or not at all."""
+    """One Parquet file, written whole or not at all; categories become texts.
+
+    Snappy and no dictionaries of numbers: written and read in half the time of zstd, and hardly larger.
+    """
+    columns = {name: _as_written(column) for name, column in table.items()}
+    arrow = pa.Table.from_pandas(pd.DataFrame(columns), preserve_index=False)
+    texts = [field.name for field in arrow.schema if _is_text(field.type)]
     with atomic_path(path) as temporary:
-        table.reset_index(drop=True).to_parquet(temporary, compression="zstd", index=False)
+        pq.write_table(arrow, temporary, compression="snappy", use_dictionary=texts)
+
+
+def _as_written(values: pd.Series) -> pd.Series:
+    """A column with texts in the place of categories."""
+    return values.astype("str") if isinstance(values.dtype, pd.CategoricalDtype) else values
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,18 @@ def finish_study(
     images = images.reset_index(drop=True)
     _demand_consistent(images, summaries, classes)
     try:
-        write_table(making / "images.parquet", images)
-        for method, summary in summaries.items():
-            table = summary.reset_index(drop=True)
-            if "image_id" not in table:
-                table.insert(0, "image_id", images["image_id"])
-            write_table(making / "summary" / f"{method}.parquet", table)
+        with ThreadPoolExecutor() as pool:  # Arrow and the checksums leave the interpreter
+            writing = [pool.submit(write_table, making / "images.parquet", images)]
+            for method, summary in summaries.items():
+                table = summary.reset_index(drop=True)
+                if "image_id" not in table:
+                    table.insert(0, "image_id", images["image_id"])
+                file = making / "summary" / f"{method}.parquet"
+                writing.append(pool.submit(write_table, file, table))
+            metrics = {m: level_metrics(_joined(images, s), classes) for m, s in summaries.items()}
+            fingerprint = study_format.fingerprint(images)
+            for written in writing:
+                written.result()
         for method, array in (samples or {}).items():
             (making / "samples").mkdir(exist_ok=True)
             np.save(making / "samples" / f"{method}.npy", np.asarray(array, dtype=np.float16))
@@ -72,13 +79,11 @@ def finish_study(
             "rows": len(images),
             "roles": {role: int((images["role"] == role).sum()) for role in ROLES},
             "levels": available_levels(images),
-            "metrics": {
-                m: level_metrics(_joined(images, s), classes) for m, s in summaries.items()
-            },
+            "metrics": metrics,
             "settings": {k: as_json(v) for k, v in (settings or {}).items()},
             "versions": versions(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "fingerprint": study_format.fingerprint(images),
+            "fingerprint": fingerprint,
             "synthetic": False,
             "notes": [],
         }

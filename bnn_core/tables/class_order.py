@@ -15,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.wording import WARNING, count, listed
+from bnn_core.measures.uncertainty import class_numbers, margin
 from bnn_core.tables.class_columns import ClassColumns
 from bnn_core.tables.reading import rows_text
 from bnn_core.tables.values import match_names, name_key, none_where
@@ -250,7 +251,7 @@ def doubted_order(p: np.ndarray, classes: Sequence[str], labels: pd.Series) -> s
     two images per class.
     """
     top, sure = _highest(p)
-    number = pd.Index(classes).get_indexer(labels)
+    number = class_numbers(labels, classes)
     use = sure & (number >= 0)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (number[use], top[use]), 1)
@@ -272,9 +273,7 @@ def doubted_order(p: np.ndarray, classes: Sequence[str], labels: pd.Series) -> s
 
 def _highest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Column of each row's highest value, and whether no other column comes within rounding."""
-    top = values.argmax(axis=1)
-    ordered = np.sort(values, axis=1)
-    return top, ordered[:, -1] - ordered[:, -2] > 1e-9
+    return values.argmax(axis=1), margin(values) > 1e-9
 
 
 def _demand_distinct(

@@ -71,12 +71,13 @@ class ColumnMap:
 
 
 def map_columns(
-    table: pd.DataFrame, overrides: Mapping[str, str] | None = None
+    table: pd.DataFrame, overrides: Mapping[str, str] | None = None, kinds: bool = False
 ) -> tuple[pd.DataFrame, ColumnMap]:
     """Rename and parse the metadata columns of `table`, whose index is the row number to report.
 
     overrides: canonical name -> source column (in any case), which wins over what the names
-    suggest; an empty source leaves that name out.
+    suggest; an empty source leaves that name out. kinds: texts that repeat become categories
+    (`values.as_text`).
 
     Returns the canonical columns that are there (same index), then `path_<channel>` per channel,
     and what was mapped. Text is kept as it is; an empty cell becomes None. Wells are written as
@@ -115,7 +116,7 @@ def map_columns(
             out[canonical], more = _concentrations(table, source, columns)
             notes += more
         elif canonical != "concentration_unit":
-            out[canonical] = as_text(table[source])
+            out[canonical] = as_text(table[source], kinds)
     derived = _derive(table, plain, out, overrides, used, notes)
     if "well" in out:
         wells, more = normal_wells(out["well"].rename(columns.get("well", "well")))

@@ -58,8 +58,8 @@ def parse_doses(
     """
     values = pd.Series(values)
     # As text before anything else: a float16 or float32 would be widened with its binary error.
-    cells = values.to_numpy()
-    if cells.dtype == object and not isinstance(values.dtype, pd.StringDtype):
+    cells = values if isinstance(values.dtype, pd.StringDtype) else values.to_numpy()
+    if cells.dtype == object:
         cells = np.array([str(v) for v in cells], dtype=object)
     codes, unique = pd.factorize(cells, use_na_sentinel=False)
     unique = np.array([str(v) for v in unique], dtype=object)

@@ -10,7 +10,7 @@ from bnn_core.tables.long_form import image_key
 from bnn_core.tables.plate_map import odd_wells
 from bnn_core.tables.reading import naming, rows_text
 from bnn_core.tables.sources import ImportOptions, SourceTable
-from bnn_core.tables.values import image_ids
+from bnn_core.tables.values import image_ids, none_where
 
 #: Metadata columns that a study keeps.
 KEPT = ("plate", "well", "site", "replicate", "batch", "compound", "concentration", "moa")
@@ -30,11 +30,13 @@ def image_rows(
     """
     known = main.mapped
     key = _demand_single(main)
-    role = np.where(labels.notna(), "scored", "unlabelled").astype(object)
+    number = {role: i for i, role in enumerate(ROLES)}
+    role = np.where(labels.notna(), number["scored"], number["unlabelled"])
     if "role" in known and known["role"].isin(ROLES).all():
-        role = np.where((known["role"] == "scored") & labels.isna(), "unlabelled", known["role"])
-    role[new.notna().to_numpy()] = "new"
-    role[controls.to_numpy()] = "control"
+        given = pd.Categorical(known["role"], ROLES).codes
+        role = np.where((given == number["scored"]) & labels.isna(), number["unlabelled"], given)
+    role[new.notna().to_numpy()] = number["new"]
+    role[controls.to_numpy()] = number["control"]
     if key is not None and key.name is None:  # plate, well and site: nothing better is there
         ids = key
     else:
@@ -43,8 +45,8 @@ def image_rows(
     images = pd.DataFrame(
         {
             "image_id": ids,
-            "label": labels.where(new.isna(), new),
-            "role": role,
+            "label": labels if new.isna().all() else _either(labels, new),
+            "role": pd.Categorical.from_codes(role, ROLES),
             "fold": _folds(known, notes),
             "path": known.get("path"),
             "content_hash": None,
@@ -69,6 +71,11 @@ def image_rows(
         images["group"] = None
     notes += [WARNING + note for note in odd_wells(images)]
     return images
+
+
+def _either(labels: pd.Series, new: pd.Series) -> pd.Series:
+    """Labels as objects, of new kinds too."""
+    return none_where(labels.astype(object).where(new.isna(), new), labels.isna() & new.isna())
 
 
 def unscored_notes(images: pd.DataFrame, hint: str) -> list[str]:

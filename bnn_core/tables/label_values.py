@@ -20,6 +20,7 @@ from bnn_core.tables.values import (
     name_key,
     name_keys,
     none_where,
+    row_counts,
 )
 
 _LACKING = (
@@ -105,9 +106,9 @@ def without_label(
     keys = name_keys(labels)
     known = {name_key(name) for name in classes}
     given = _rows_with(labels, unlabelled, "--unlabelled", path)
-    counts = keys[~given].value_counts(sort=False)
-    others = set(counts.index) - set(NO_LABEL) - set(ASKED)
-    asked = [key for key in counts.index if key in ASKED and key not in known]
+    counts = row_counts(keys[~given])
+    others = set(counts) - set(NO_LABEL) - set(ASKED)
+    asked = [key for key in counts if key in ASKED and key not in known]
     if "-1" in asked and not others <= known:
         asked.remove("-1")
     elif (
@@ -117,7 +118,7 @@ def without_label(
     ):
         names = " ".join(["-1", *sorted(others, key=int)])
         raise InputError(
-            f"{path}: label '-1' on {count(int(counts['-1']), 'row')} means no label, or the "
+            f"{path}: label '-1' on {count(counts['-1'], 'row')} means no label, or the "
             f"first of {columns} classes; choose with --unlabelled -1 or --classes {names}"
         )
     silent = [key for key in NO_LABEL if key not in known]
@@ -128,9 +129,9 @@ def without_label(
             "name. Give other values that mean no label with --unlabelled."
         )
     notes += [
-        f"'{key}' is a class, and the label of {count(int(counts[key]), 'row')}; if it means "
+        f"'{key}' is a class, and the label of {count(counts[key], 'row')}; if it means "
         f"no label, give --unlabelled {key}."
-        for key in counts.index
+        for key in counts
         if key in known and key in ASKED and key != "-1"
     ]
     return none_where(labels, given | labels.isna() | keys.isin([*asked, *silent])), notes
@@ -263,6 +264,4 @@ def _rows_with(labels: pd.Series, names: Collection[str], flag: str, path: Path)
 
 
 def _counted(labels: pd.Series) -> str:
-    return ", ".join(
-        f"'{name}' on {count(int(n), 'row')}" for name, n in labels.value_counts(sort=False).items()
-    )
+    return ", ".join(f"'{name}' on {count(n, 'row')}" for name, n in row_counts(labels).items())

@@ -101,11 +101,11 @@ def unplaced(table: pd.DataFrame, source: str | None = None) -> pd.DataFrame:
 
 def odd_wells(images: pd.DataFrame) -> list[str]:
     """A sentence on wells that no plate has, such as Z99; none where there are none."""
-    wells = images["well"].dropna().astype(str) if "well" in images else pd.Series(dtype=str)
-    names = [name for name in wells.unique() if well_position(name) is None]
+    wells = images["well"] if "well" in images else pd.Series(dtype=str)
+    names = [name for name in map(str, wells.dropna().unique()) if well_position(name) is None]
     if not names:
         return []
-    n = int(wells.isin(names).sum())
+    n = int(wells.astype(str).isin(names).sum())
     return [
         f"{count(n, 'image')} {be(n)} in wells that do not exist on a plate ({listed(names)}, column "
         "well), so no plate map shows them; write wells as B02 (A01 to AF48), or give a column row and "

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
-from bnn_core.measures.uncertainty import Moments
+from bnn_core.measures.uncertainty import Moments, class_numbers
 from bnn_core.tables.class_columns import ClassColumns, predicted_column
 from bnn_core.tables.class_order import doubted_order, lacking_column, name_classes
 from bnn_core.tables.image_rows import image_rows, unscored_notes
@@ -227,7 +227,7 @@ def _controls(main: SourceTable, labels: pd.Series, names: Collection[str]) -> p
 def _warn_if_worse_than_guessing(
     m: Moments, labels: pd.Series, classes: list[str], notes: list[str]
 ) -> None:
-    y = pd.Index(classes).get_indexer(labels)
+    y = class_numbers(labels, classes)
     if doubt := doubted_order(m.mean_p, classes, labels):
         notes.append(doubt)
         return

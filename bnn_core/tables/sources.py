@@ -105,7 +105,10 @@ def read_sources(path: Path | pd.DataFrame, options: ImportOptions) -> Sources:
     ):
         del asked["batch"]  # BBBC021 has none: the mapping reads the week off the plates' names
     overrides = spread_columns(asked, tables)
-    sources = [mapped_table(p, t, o) for p, t, o in zip(paths, tables, overrides, strict=True)]
+    alone = len(tables) == 1  # joining needs objects
+    sources = [
+        mapped_table(p, t, o, alone) for p, t, o in zip(paths, tables, overrides, strict=True)
+    ]
     if options.batch and not any("batch" in table.mapped for table in sources):
         raise InputError(
             f"--batch {options.batch}: no such column in "
@@ -165,10 +168,12 @@ def spread_columns(
     return overrides
 
 
-def mapped_table(path: Path, raw: pd.DataFrame, overrides: Mapping[str, str]) -> SourceTable:
-    """A table with its canonical columns."""
+def mapped_table(
+    path: Path, raw: pd.DataFrame, overrides: Mapping[str, str], kinds: bool = False
+) -> SourceTable:
+    """A table with its canonical columns. kinds: see `map_columns`."""
     with naming(path):
-        return SourceTable(Path(path), raw, *map_columns(raw, overrides))
+        return SourceTable(Path(path), raw, *map_columns(raw, overrides, kinds))
 
 
 def with_metadata(

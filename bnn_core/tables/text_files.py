@@ -241,7 +241,7 @@ def _parse(data: bytes, separator: str, threads: bool = True) -> tuple[pa.Table,
         names = pa_csv.open_csv(pa.BufferReader(data), **options).schema.names
     comments.clear()
     types = pa_csv.ConvertOptions(
-        column_types={name: pa.string() for name in names}, strings_can_be_null=False
+        column_types={name: pa.large_string() for name in names}, strings_can_be_null=False
     )
     return pa_csv.read_csv(pa.BufferReader(data), convert_options=types, **options), comments
 

@@ -59,12 +59,31 @@ def _as_seen(name: str) -> str:
 
 
 def each_once(values: pd.Series, meaning: Callable[[Any], object]) -> pd.Series:
-    """`meaning` of each value as objects, None where there is none: most columns have few values, and
-    each distinct one is looked at once, in the order of the rows."""
+    """`meaning` of each value, None where there is none: most columns have few values, and each
+    distinct one is looked at once, in the order of the rows. Categories for categories, else objects."""
     codes, distinct = pd.factorize(values)
-    meanings = np.empty(len(distinct) + 1, dtype=object)  # the last is None, for code -1
-    meanings[:-1] = [meaning(value) for value in distinct]
-    return pd.Series(meanings[codes], index=values.index, name=values.name, dtype=object)
+    return _spread(codes, [meaning(value) for value in distinct], values, is_of_kinds(values))
+
+
+def is_of_kinds(values: pd.Series) -> bool:
+    """Whether a column holds categories (`as_text` with `kinds`)."""
+    return isinstance(values.dtype, pd.CategoricalDtype)
+
+
+def _spread(codes: np.ndarray, distinct: list, like: pd.Series, kinds: bool) -> pd.Series:
+    """The distinct values, of which some may be None, by their codes; None for code -1.
+
+    kinds: as categories where values repeat. What asks for missing, equal or distinct ones looks at
+    numbers then, not at Python objects, and is many times as fast.
+    """
+    objects = np.empty(len(distinct) + 1, dtype=object)
+    objects[:-1] = distinct
+    if kinds and 2 * len(distinct) < len(codes):
+        numbers, names = pd.factorize(objects)
+        of_names = pd.CategoricalDtype(pd.Index(names, dtype=object))
+        values = pd.Categorical.from_codes(numbers[codes], dtype=of_names)
+        return pd.Series(values, index=like.index, name=like.name)
+    return pd.Series(objects[codes], index=like.index, name=like.name, dtype=object)
 
 
 def name_keys(names: pd.Series) -> pd.Series:
@@ -93,10 +112,11 @@ def match_names(names: pd.Series, classes: Sequence[str], where: str = "") -> pd
     return each_once(names, spelt)
 
 
-def as_text(values: pd.Series) -> pd.Series:
+def as_text(values: pd.Series, kinds: bool = False) -> pd.Series:
     """Text, None where empty; whole numbers lose a trailing .0 that a float column gave them.
 
-    In a column of text they lose it where every filled cell is a whole number.
+    In a column of text they lose it where every filled cell is a whole number. Objects, or where
+    `kinds`, and for categories, categories, where values repeat.
     """
     if pd.api.types.is_float_dtype(values):
         whole = values.dropna()
@@ -110,8 +130,14 @@ def as_text(values: pd.Series) -> pd.Series:
     filled = [text for text in texts if text]
     if any(map(_WHOLE.fullmatch, filled)) and all(map(_WHOLE_NUMBER.fullmatch, filled)):
         texts = [name_key(text) for text in texts]
-    objects = np.array([*(text or None for text in texts), None], dtype=object)
-    return pd.Series(objects[codes], index=values.index, name=values.name, dtype=object)
+    texts = [text or None for text in texts]
+    return _spread(codes, texts, values, kinds or is_of_kinds(values))
+
+
+def row_counts(values: pd.Series) -> dict[str, int]:
+    """Number of rows of each value that occurs, in the order of the rows."""
+    counts = values.value_counts(sort=False)
+    return {name: int(counts[name]) for name in values.dropna().unique()}
 
 
 def reading_order(value: object) -> tuple:
@@ -135,7 +161,12 @@ def reading_order(value: object) -> tuple:
 
 
 def none_where(values: pd.Series, missing: pd.Series) -> pd.Series:
-    """`values` as Python objects, None where `missing` (pandas itself would put nan)."""
+    """`values`, None where `missing`: categories as they are, all else as Python objects (in which
+    pandas itself would put nan)."""
+    if is_of_kinds(values):
+        codes = np.where(missing.to_numpy(dtype=bool), -1, values.cat.codes)
+        kept = pd.Categorical.from_codes(codes, dtype=values.dtype)
+        return pd.Series(kept, index=values.index, name=values.name)
     out = values.astype(object).to_numpy(copy=True)
     out[missing.to_numpy(dtype=bool)] = None
     return pd.Series(out, index=values.index, name=values.name, dtype=object)
@@ -143,9 +174,9 @@ def none_where(values: pd.Series, missing: pd.Series) -> pd.Series:
 
 def texts_together(parts: Sequence[pd.Series]) -> pd.Series:
     """Texts without missing values, row by row, with "/" between them."""
-    texts = [pa.array(part, pa.large_string()) for part in parts]
+    texts = [pa.array(part).cast(pa.large_string()) for part in parts]
     text = pc.binary_join_element_wise(*texts, pa.scalar("/", pa.large_string()))
-    return pd.Series(text.to_numpy(zero_copy_only=False), parts[0].index, dtype=object)
+    return text.to_pandas().set_axis(parts[0].index)
 
 
 def image_ids(images: pd.DataFrame) -> pd.Series:

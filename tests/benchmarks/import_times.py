@@ -2,6 +2,8 @@
 
 python tests/benchmarks/import_times.py [--rows 1000000] [--profile]
 
+The tables for the pages are made by another process after the import has answered: not counted.
+
 Writes a table of --rows rows and 12 columns (a plate screen, six classes) as CSV and as Parquet into
 --folder, unless it is there. Reads each with pandas, then imports it, alternating --repeats times.
 """

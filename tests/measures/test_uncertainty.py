@@ -61,6 +61,10 @@ def test_the_margin_is_that_of_the_two_likeliest_classes():
     p = np.array([[0.2, 0.7, 0.1], [0.4, 0.2, 0.4], [1, 0, 0]])
     assert_allclose(margin(p), [0.5, 0, 1])
     assert_allclose(margin(p[:, :1]), p[:, 0])
+    p = np.random.default_rng(0).dirichlet(np.ones(7), 200).astype(np.float32)
+    p[3, 2] = np.nan
+    in_order = np.sort(p.astype(np.float64), axis=1)
+    np.testing.assert_array_equal(margin(p), in_order[:, -1] - in_order[:, -2])
 
 
 def test_an_older_summary_gets_the_scores_that_follow_from_its_probabilities():

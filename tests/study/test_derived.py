@@ -101,6 +101,20 @@ def test_a_server_that_only_shows_studies_keeps_nothing(study, monkeypatch):
     assert not (study / "derived").exists()
 
 
+class Filling:
+    """A process that does nothing, in the place of one that fills `derived/`."""
+
+    def __init__(self, commands):
+        self.commands = commands
+
+    def __call__(self, command, **options):
+        self.commands.append(command)
+        return self
+
+    def wait(self):
+        return 0
+
+
 def test_what_may_not_be_written_in_a_study_is_kept_in_a_spare_folder(study, tmp_path, monkeypatch):
     calls, table = [], pd.DataFrame({"x": [1.0]})
     other = open_study(write_study(tmp_path / "other", **parts()))
@@ -119,7 +133,13 @@ def test_an_imported_study_has_what_its_pages_need(tmp_path, monkeypatch):
     p = rng.dirichlet([1, 1], 24)
     table = pd.DataFrame({"p_a": p[:, 0], "p_b": p[:, 1], "label": ["a", "b"] * 12})
     table["compound"] = [f"c{i // 2}{'ab'[i % 2]}" for i in range(24)]
+    commands = []
+    monkeypatch.setattr(recipes_kept.subprocess, "Popen", Filling(commands))
     study = import_predictions(table, tmp_path / "s")
+    assert commands[0][-3:] == ["bnn_core.recipes.kept", str(study.path), "all"]
+    assert kept(study.path) == []  # the import does not wait
+    monkeypatch.setattr(os, "nice", lambda level: None)
+    recipes_kept.keep_one(*commands[0][-2:])
     files = kept(study.path)
     assert {"suspect_compounds_vi.arrow", "accuracies_vi.arrow", "sets_0.9_vi.arrow"} <= set(files)
     quick, slow = (class_sets(study, "vi", 0.9), table_sets(study.table("vi"), study.classes, 0.9))

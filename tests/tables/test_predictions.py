@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from bnn_core.base.errors import InputError
+from bnn_core.tables import columns
 from bnn_core.tables.predictions import NO_SPLIT, TAKEN_AS_BAYESIAN, read_predictions
 from bnn_core.tables.sources import ImportOptions
 
@@ -73,6 +74,22 @@ def test_eight_rows(importing, line_end):
         "3 classes from softmax_0 ... softmax_2; predicted class from predicted; path from image, "
         "compound, concentration, moa; the MoA is the label"
     )
+
+
+def test_a_large_table_says_what_it_says_in_objects(importing, monkeypatch):
+    few = eight().drop(columns="predicted").assign(plate="P1", role="scored")
+    few.loc[2, "moa"], few.loc[5, "role"], few.loc[2, "compound"] = "not labelled", "new", None
+    table = pd.concat([few] * 5, ignore_index=True)
+    table["image"] = [f"{i}.png" for i in range(len(table))]
+    quick = importing(table, control=("d",), classes=tuple(NAMES))
+    assert {str(quick.images[name].dtype) for name in ("plate", "group")} == {"category"}
+    in_objects = columns.as_text
+    monkeypatch.setattr(columns, "as_text", lambda values, kinds=False: in_objects(values))
+    slow = importing(table, control=("d",), classes=tuple(NAMES))
+    assert slow.images["plate"].dtype == object and slow.notes == quick.notes
+    for name, column in slow.images.items():
+        assert column.isna().tolist() == quick.images[name].isna().tolist()
+        assert column.dropna().tolist() == quick.images[name].dropna().tolist()
 
 
 def test_columns_called_as_the_classes(importing):

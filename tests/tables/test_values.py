@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pandas.testing import assert_series_equal
 
 from bnn_core.base.errors import InputError
 from bnn_core.tables.values import (
@@ -12,8 +13,28 @@ from bnn_core.tables.values import (
     image_ids,
     match_names,
     name_key,
+    name_keys,
+    none_where,
     reading_order,
 )
+
+
+def test_columns_of_few_values_are_categories_and_say_the_same():
+    cells = ["b ", "a", None, "b", "", "a", "1.0", "b"] * 4
+    values = pd.Series(cells, index=range(5, 37), name="x", dtype=object)
+    plain, kinds = as_text(values), as_text(values, kinds=True)
+    assert plain.dtype == object and kinds.dtype == "category"
+    gone = values == "a"
+    for change in (
+        lambda v: v,
+        name_keys,
+        lambda v: match_names(v, ["A", "B"]),
+        lambda v: none_where(v, gone),
+    ):
+        quick, slow = change(kinds), change(plain)
+        assert quick.dtype == "category" and list(quick.unique()) != []
+        assert_series_equal(none_where(quick.astype(object), quick.isna()), slow)
+    assert as_text(values[:8].drop_duplicates(), kinds=True).dtype == object  # few repeat
 
 
 def test_text_of_numbers():
