@@ -1,6 +1,5 @@
 """New plates for a finished study: read as in training, predicted plate by plate, added to it."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, read_json
 from bnn_core.base.reading import read_parquet
@@ -20,9 +17,7 @@ from bnn_core.base.wording import count, listed
 from bnn_core.datasets.plates import PlateTable
 from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.datasets.sources import PICTURES, file_columns
-from bnn_core.images.addresses import content_digest, file_marks
-from bnn_core.images.field_files import field_digest
-from bnn_core.images.plate_pixels import PlateJob, PlateReader
+from bnn_core.images.plate_pixels import PlateReader
 from bnn_core.networks.saved import read_config
 from bnn_core.recipes.adding import (
     Addition,
@@ -35,6 +30,7 @@ from bnn_core.recipes.adding import (
 )
 from bnn_core.recipes.adding_blocks import START_AGAIN
 from bnn_core.recipes.deploying import train_deployed
+from bnn_core.recipes.known_plates import changed_plates, digest_of, keys_of, plates_of, plate_stamp
 from bnn_core.recipes.plate_anchor import PlateAnchor, plate_anchors
 from bnn_core.recipes.plate_blocks import About, ImageScaling, Lost, PlateBlock
 from bnn_core.recipes.workers import Cluster, run_once
@@ -109,7 +105,7 @@ def predict_plates(
         return Addition(
             {
                 "role": role,
-                "sets": [f"{name} {_digest(sorted((p, keys[p]) for p in fresh))}"],
+                "sets": [f"{name} {digest_of(sorted((p, keys[p]) for p in fresh))}"],
                 "deploy": deploy,
                 "anchor": anchor,
             },
@@ -165,14 +161,12 @@ def plan_plates(
     demand_set_name(name)
     scaling_of(study)
     plates = _with_channels(study, plates)
-    keyed = _keyed(plates, intensities)
     rows = _rows(study, plates, name, role, study.path)
-    have, stamped = _plates_of(study, name, anchor), _stamps_of(study, name)
+    have = plates_of(study, name, anchor)
     jobs = plate_jobs(plates.table, plates.channels, plates.root, intensities)
-    stamps = {job.plate: _stamp(job) for job in jobs}
-    changed = [plate for plate, known in keyed.items() if have.get(plate, known[0]) not in known]
-    moved = [j for j in jobs if j.plate in have and stamped.get(j.plate) != stamps[j.plate]]
-    changed += [job.plate for job in moved if not _same_files(study, job, rows)]
+    keyed = keys_of(plates, jobs, intensities)
+    stamps = {job.plate: plate_stamp(job) for job in jobs}
+    changed = changed_plates(study, name, jobs, keyed, stamps, rows)
     if changed:
         raise InputError(
             f"the set {name} of study {study.name} has plate {changed[0] or '(without a name)'} "
@@ -210,57 +204,6 @@ def _with_channels(study: Study, plates: PlateTable) -> PlateTable:
         )
     columns = {f"path_{ours[name.casefold()]}": f"path_{name}" for name in wanted}
     return replace(plates, table=plates.table.rename(columns=columns), channels=list(wanted))
-
-
-def _keyed(
-    plates: PlateTable, intensities: tuple[float, float] | None
-) -> dict[str, tuple[str, str]]:
-    """Plate -> 16 hex digits over its rows and files, the same for a copy in another folder; and
-    the key of earlier versions, which changed with the folder."""
-    keys = {}
-    for job in plate_jobs(plates.table, plates.channels, plates.root, intensities):
-        rows = plates.table.iloc[job.positions].to_csv(index=False)
-        files = [content_digest(path) if path else "" for field in job.files for path in field]
-        keys[job.plate] = (_digest([files, intensities, rows]), _digest([job.key, rows]))
-    return keys
-
-
-def _plates_of(study: Study, name: str, anchor: str) -> dict[str, str]:
-    """The plates of a set that was added before, and their keys. InputError for another set, and
-    for one that was scaled otherwise."""
-    entries = [e for e in study.meta.get("added", []) if e["name"] == name]
-    if any("plates" not in entry for entry in entries):
-        raise InputError(
-            f"study {study.name} has a set called '{name}'; give the plates another name: "
-            "OTHER=TABLE"
-        )
-    if other := [a for entry in entries if (a := entry.get("anchor", "none")) != anchor]:
-        raise InputError(
-            f"the set {name} of study {study.name} was added with --anchor {other[0]}; give the same "
-            "--anchor, or the plates another name: OTHER=TABLE"
-        )
-    return {plate: key for entry in entries for plate, key in entry["plates"].items()}
-
-
-def _stamps_of(study: Study, name: str) -> dict[str, str]:
-    """`PlannedPlates.stamps` of the plates of a set when they were added."""
-    entries = [e for e in study.meta.get("added", []) if e["name"] == name]
-    return {plate: s for entry in entries for plate, s in entry.get("stamps", {}).items()}
-
-
-def _stamp(job: PlateJob) -> str:
-    return _digest([file_marks(path) for field in job.files for path in field if path])
-
-
-def _same_files(study: Study, job: PlateJob, rows: pd.DataFrame) -> bool:
-    """Whether the fields of a plate that the study has hold what they held. All are read."""
-    hashes = dict(zip(study.images["image_id"], study.images["content_hash"], strict=True))
-    ids = rows["image_id"].iloc[job.positions]
-    fields = [(i, f) for i, f in zip(ids, job.files, strict=True) if hashes.get(i) and all(f)]
-    return all(
-        field_digest(files) == hashes[image]
-        for image, files in tqdm(fields, desc=f"compare {job.plate}", unit="image", leave=False)
-    )
 
 
 def _blocks(
@@ -335,7 +278,7 @@ def _pictures(study: Study, root: Path, name: str, home: Path) -> Path:
 
 def _upload(root: Path, name: str) -> Path:
     """The folder of kept pictures of one upload: the next one may have files of the same names."""
-    return Path(name) / _digest(str(root))
+    return Path(name) / digest_of(str(root))
 
 
 def _untreated(study: Study, table: pd.DataFrame) -> np.ndarray:
@@ -435,7 +378,3 @@ def _append(making: Path, about: Sequence[About], lost: Sequence[Lost]) -> None:
         both = pd.concat([table, pd.DataFrame(lost)]).drop_duplicates()
         with atomic_path(path) as temporary:
             both.to_csv(temporary, index=False)
-
-
-def _digest(value: object) -> str:
-    return short_digest(json.dumps(value).encode())
