@@ -45,8 +45,9 @@ def contradictions(table: pd.DataFrame) -> list[str]:
 
 
 def repeated_fields(table: pd.DataFrame) -> list[str]:
-    """A sentence on rows of the same plate, well and site: planes, points in time, plates unnamed."""
-    if not {"well", "site"} <= set(table):
+    """A sentence on rows of the same plate, well and site: planes in depth, points in time. Where no
+    plate is named and wells are left out together, `plate_roles` says so."""
+    if not {"well", "site"} <= set(table) or not {"plate", "compound"} & set(table):
         return []
     fields = well_groups(table) + "/" + table["site"].astype(object)
     double = fields.duplicated(keep=False) & fields.notna()

@@ -30,7 +30,7 @@ from bnn_core.recipes.adding import (
 )
 from bnn_core.recipes.adding_blocks import START_AGAIN
 from bnn_core.recipes.deploying import train_deployed
-from bnn_core.recipes.known_plates import changed_plates, digest_of, keys_of, plates_of, plate_stamp
+from bnn_core.recipes.known_plates import changed_plates, digest_of, keys_of, plate_stamp, plates_of
 from bnn_core.recipes.plate_anchor import PlateAnchor, plate_anchors
 from bnn_core.recipes.plate_blocks import About, ImageScaling, Lost, PlateBlock
 from bnn_core.recipes.workers import Cluster, run_once
