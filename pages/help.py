@@ -56,16 +56,17 @@ confidence alone does not make a suspect.
 - Under *Possible explanations* the page checks known causes, for example an inactive dose, a batch
   effect or a damaged image. Several may fit. The page never corrects a label by itself: you decide.""",
     "Which images are unlike the training images?": """A softmax can be sure of an image
-unlike any in the training set. The *unlikeness* joins three measures by
-rank: the distance from the nearest class
-and that from the nearest training images, both in the last hidden layer of the network, and the
-predictive entropy.
+unlike any in the training set. The *unlikeness* joins two measures by rank: the distance by texture
+and brightness from the nearest class of the training images, in the convolutions of the network, and
+the energy, the evidence that the network finds for any class.
 
 - At unlikeness 1 one known image in 10 is as unlike, at 2 one in 100, at 3 one in 1,000. The known
   images were predicted by networks that had not seen their compound.
 - A high unlikeness means a damaged image or a new kind.
-- The page Out of distribution shows how well each score separates new kinds from known ones. Studies
-  made by older versions have the distance only: its mean is 1 for training images.""",
+- The page Out of distribution shows how well each score separates new kinds from known ones.
+- Studies of measured features, and studies made by older versions, join two distances in the last
+  hidden layer with the predictive entropy instead. The oldest have one distance only: its mean is 1
+  for training images.""",
     "What does a vote count?": """In the vote of a well, treatment or compound each image votes for its
 predicted class. A tie goes to the class with the higher mean softmax.""",
 }

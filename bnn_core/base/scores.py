@@ -184,12 +184,25 @@ _RECORDS = (
         "Unlikeness to the training images",
         "unlikeness",
         "unlikeness",
-        "How unlike all training images the image is: its distances from the nearest class and from "
-        "the nearest training images and its predictive entropy, joined by rank. At 1 one known "
+        "How unlike all training images the image is: its distance by texture and brightness and its "
+        "energy, joined by rank. (Networks of features, and older studies, join the distances from the "
+        "nearest class and from the nearest training images with the predictive entropy instead.) At 1 "
+        "one known "
         "image in 10 is as unlike, at 2 one in 100, at 3 one in 1,000. The known images are those "
         "that the study counts, each predicted by a network that was not trained on it. A softmax "
         "can be sure of an image unlike any it was trained on; this score answers that question.",
         limit=None,
+    ),
+    Score(
+        "texture_distance",
+        "Distance by texture and brightness",
+        "texture distance",
+        "texture distance",
+        "How far the image is from the nearest class of the training images by the mean and the spread "
+        "of every map of the network's convolutions (Mahalanobis). The training images have a distance "
+        "of 1 on average. It sees damage and cells that the last layer takes for a known class.",
+        limit=None,
+        novelty=True,
     ),
     Score(
         "energy",
@@ -224,7 +237,7 @@ _RECORDS = (
     ),
 )
 SCORES = {score.key: score for score in _RECORDS}
-#: Scores that a network's last hidden layer gives, see `networks.novelty`.
+#: Scores that the layers of one network give, see `networks.novelty`.
 NOVELTY = tuple(score.key for score in _RECORDS if score.novelty)
 #: A score of the label, not of a prediction: only images that a fold was trained on have it, so it is
 #: no score of cut-offs.

@@ -15,8 +15,12 @@ import pandas as pd
 from bnn_core.base.scores import UNLIKENESS
 from bnn_core.measures.evaluation import certainty
 
-#: Scores that are joined.
-UNLIKENESS_PARTS = ("neighbour_distance", "distance", "predictive_entropy")
+#: Scores that are joined: the first of these sets that a summary has. Networks of features and of
+#: older versions have no textures.
+UNLIKENESS_PARTS = (
+    ("texture_distance", "energy"),
+    ("neighbour_distance", "distance", "predictive_entropy"),
+)
 #: Known images that are needed for a rank.
 FEWEST_KNOWN = 20
 #: The most unlike known images, to which the exponential is fitted; at most a tenth of all.
@@ -58,10 +62,11 @@ def log_share(known: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def with_unlikeness(summary: pd.DataFrame, known: np.ndarray) -> pd.DataFrame:
-    """A summary with a column `unlikeness` where it has all UNLIKENESS_PARTS; known: (N,) as above."""
-    if not set(UNLIKENESS_PARTS) <= set(summary):
-        return summary
-    return summary.assign(**{UNLIKENESS: unlikeness(_unlike(summary, UNLIKENESS_PARTS), known)})
+    """A summary with a column `unlikeness` where it has UNLIKENESS_PARTS; known: (N,) as above."""
+    for parts in UNLIKENESS_PARTS:
+        if set(parts) <= set(summary):
+            return summary.assign(**{UNLIKENESS: unlikeness(_unlike(summary, parts), known)})
+    return summary
 
 
 def unlikeness_score(table: pd.DataFrame) -> str | None:

@@ -37,13 +37,15 @@ class LeNet5(nn.Module):
         self.linear = kind.linear(120, 84)
         self.head = kind.linear(84, num_classes)
 
-    def features(self, x: Tensor) -> Tensor:
-        """Penultimate layer (B, 84)."""
+    def features(self, x: Tensor, maps: list[Tensor] | None = None) -> Tensor:
+        """Penultimate layer (B, 84). maps: gets those of every convolution, (B, K, rows, columns)."""
         # Pooling first is the same function, with ReLU on a quarter of the values.
-        x = relu_halve(self.conv1(x))
-        x = relu_halve(self.conv2(x))
-        x = F.relu(self.conv3(x)).flatten(1)
-        return F.relu(self.linear(x))
+        first = relu_halve(self.conv1(x))
+        second = relu_halve(self.conv2(first))
+        third = F.relu(self.conv3(second))
+        if maps is not None:
+            maps += [first, second, third]
+        return F.relu(self.linear(third.flatten(1)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x))

@@ -43,7 +43,9 @@ class TrainingCloud(NamedTuple):
         return ((along**2 / self.variances).sum(axis=1) + other / self.rest) / away.shape[1]
 
 
-def training_cloud(features: np.ndarray, targets: np.ndarray) -> TrainingCloud:
+def training_cloud(
+    features: np.ndarray, targets: np.ndarray, components: int = CLOUD_COMPONENTS
+) -> TrainingCloud:
     """Fit to features (N, D) of training images with class numbers `targets` (N,), N at least 1."""
     features = np.asarray(features, dtype=np.float64)
     classes, codes = np.unique(targets, return_inverse=True)
@@ -51,7 +53,7 @@ def training_cloud(features: np.ndarray, targets: np.ndarray) -> TrainingCloud:
     within = features - means[codes]
     size = within.shape[1]
     # At most a third of the directions that so many images span: the others give the rest.
-    count = max(0, min(CLOUD_COMPONENTS, size - 1, (len(within) - len(classes)) // 3))
+    count = max(0, min(components, size - 1, (len(within) - len(classes)) // 3))
     covariance = within.T @ within / len(within)
     # A network may leave units dead and classes without spread; distances stay finite.
     floor = np.trace(covariance) / size * 1e-6 or 1.0

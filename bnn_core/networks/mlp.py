@@ -129,8 +129,8 @@ class MLP(nn.Module):
         """Fit the scaling to rows of features (N, 1, 1, F) with class numbers (N,)."""
         self.scaling.fit(images.reshape(len(images), -1), rows, targets)
 
-    def features(self, x: Tensor) -> Tensor:
-        """Hidden layer (B, hidden)."""
+    def features(self, x: Tensor, maps: list[Tensor] | None = None) -> Tensor:
+        """Hidden layer (B, hidden). maps: left as it is, there are none."""
         return F.relu(self.hidden(self.scaling(x.flatten(1))))
 
     def forward(self, x: Tensor) -> Tensor:

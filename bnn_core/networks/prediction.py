@@ -5,7 +5,7 @@ of one body, so one engine serves every method.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import find_spec
@@ -241,15 +241,29 @@ def _triton_works() -> bool:
     return True
 
 
+class Embedded(NamedTuple):
+    """What the layers of one network say of a batch, float32: the last hidden layer (n, D), the logits
+    (n, C), and textures (n, 2 K), the mean and the standard deviation over the positions of each of
+    K maps of the convolutions; 0 wide in a network without them."""
+
+    features: np.ndarray
+    logits: np.ndarray
+    textures: np.ndarray
+
+
+def concatenated(batches: Iterable[Embedded]) -> Embedded:
+    """All batches as one."""
+    return Embedded(*map(np.concatenate, zip(*batches, strict=True)))
+
+
 def embed(
     networks: Networks,
     images: np.ndarray,
     prepare: Callable[[np.ndarray | Tensor], Tensor],
     batch_size: int | None = None,
     rows: np.ndarray | None = None,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Last hidden layer (n, D) and logits (n, C) of the first of the networks, batch by batch,
-    float32.
+) -> Iterator[Embedded]:
+    """The layers of the first of the networks, batch by batch.
 
     rows: which images, in that order; None: all. Other arguments as `predict`.
     """
@@ -261,9 +275,17 @@ def embed(
     for start in range(0, len(rows), size):
         with torch.inference_mode():
             batch = prepare(on_device(images[rows[start : start + size]], device))
-            features = body.features(batch).float()
-            logits = body.head(features)
-        yield features.cpu().numpy(), logits.float().cpu().numpy()
+            maps: list[Tensor] = []
+            features = body.features(batch, maps).float()
+            parts = features, body.head(features), _textures(maps, len(batch))
+        yield Embedded(*(part.float().cpu().numpy() for part in parts))
+
+
+def _textures(maps: list[Tensor], count: int) -> Tensor:
+    if not maps:
+        return torch.empty(count, 0)
+    each = [torch.std_mean(m.float(), dim=(2, 3), correction=0) for m in maps]
+    return torch.cat([part for std, mean in each for part in (mean, std)], dim=1)
 
 
 class Predicted(NamedTuple):

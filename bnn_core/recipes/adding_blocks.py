@@ -15,7 +15,7 @@ from bnn_core.base.scores import NOVELTY
 from bnn_core.measures.uncertainty import Moments
 from bnn_core.networks.building import network_input, saved_config
 from bnn_core.networks.novelty import read_training_images
-from bnn_core.networks.prediction import embed, predict
+from bnn_core.networks.prediction import Embedded, concatenated, embed, predict
 from bnn_core.networks.procedures import networks_of
 from bnn_core.recipes.fold import join_samples
 from bnn_core.study.folder import Study, write_table
@@ -189,7 +189,7 @@ def _predict_part(
     mean = networks_of(folder, None, networks.seed, device) if main or known else None
     ready = partial(network_input, intensity=saved_config(folder).intensity)
     parts: list[Moments] = []
-    embedded: list[tuple[np.ndarray, np.ndarray]] = []
+    embedded: list[Embedded] = []
     samples = (
         np.empty((len(rows), drawn.num_samples, len(study.classes)), np.float16)
         if keep_samples
@@ -206,9 +206,9 @@ def _predict_part(
     moments = Moments.concatenate(parts)
     more: dict[str, np.ndarray] = {}
     if mean is not None:
-        features, logits = map(np.concatenate, zip(*embedded, strict=True))
-        more |= {"embedding": features.astype(np.float16)} if main else {}
-        parts_of = known.measure(features, logits) if known is not None else {}
+        layers = concatenated(embedded)
+        more |= {"embedding": layers.features.astype(np.float16)} if main else {}
+        parts_of = known.measure(layers) if known is not None else {}
         more |= {name: part for name, part in parts_of.items() if name in wanted}
     if samples is not None:
         path = _samples_file(making, block, method, networks)

@@ -34,7 +34,7 @@ from bnn_core.networks.novelty import (
     save_training_images,
     training_images,
 )
-from bnn_core.networks.prediction import Networks, embed, predict_batches
+from bnn_core.networks.prediction import Networks, concatenated, embed, predict_batches
 from bnn_core.networks.procedures import builds_on, networks_of, procedure_of
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import MARGINS, TrainingSet
@@ -111,10 +111,10 @@ def run_method(
         mean = networks_of(folder, None, sample_seed, device)
         with tqdm(total=len(images), desc=f"embed fold {name}", unit="image", disable=quiet) as bar:
             known = read_training_images(folder)
-            for features, logits in embed(mean, images, ready):
-                parts.append(embedding=features.astype(np.float16))
-                parts.append(**known.measure(features, logits))
-                bar.update(len(features))
+            for layers in embed(mean, images, ready):
+                parts.append(embedding=layers.features.astype(np.float16))
+                parts.append(**known.measure(layers))
+                bar.update(len(layers.features))
         arrays = parts.arrays()
         if keep_samples:
             del arrays["samples"]
@@ -152,8 +152,8 @@ def _training_images(
     """The training images in the last hidden layer; evenly spaced ones where there are many."""
     chosen = np.linspace(0, len(training.images) - 1, min(len(training.images), MOST_IMAGES))
     chosen = chosen.astype(int)
-    features = [part for part, _ in embed(mean, training.images, ready, rows=chosen)]
-    return training_images(np.concatenate(features), training.targets[chosen])
+    embedded = concatenated(embed(mean, training.images, ready, rows=chosen))
+    return training_images(embedded, training.targets[chosen])
 
 
 class _Parts:

@@ -35,7 +35,14 @@ from bnn_core.study.folder import open_study
 
 SINGLE = ("predictive_entropy", *NOVELTY)
 #: Parts of the joint scores that are compared.
-MEMBERS = ("energy", "neighbour_distance", "normalised_distance", "distance", "predictive_entropy")
+MEMBERS = (
+    "texture_distance",
+    "energy",
+    "neighbour_distance",
+    "normalised_distance",
+    "distance",
+    "predictive_entropy",
+)
 
 
 def main() -> None:
@@ -80,9 +87,9 @@ def of_digits(folder: Path, data: Path, letters: bool) -> pd.DataFrame:
     ready = partial(network_input, intensity=saved_config(folder).intensity)
     parts = []
     for kind, of_kind in images.items():
-        for features, logits in embed(network, of_kind, ready):
-            p = torch.softmax(torch.as_tensor(logits, dtype=torch.float64), dim=1).numpy()
-            scores = known.measure(features, logits) | {"predictive_entropy": entropy(p)}
+        for batch in embed(network, of_kind, ready):
+            p = torch.softmax(torch.as_tensor(batch.logits, dtype=torch.float64), dim=1).numpy()
+            scores = known.measure(batch) | {"predictive_entropy": entropy(p)}
             parts.append(pd.DataFrame(scores).assign(kind=kind, fold=0))
     return pd.concat(parts, ignore_index=True)
 
@@ -94,7 +101,7 @@ def show(name: str, table: pd.DataFrame) -> None:
     for size in (2, 3, 4):
         for members in combinations(MEMBERS, size):
             unlike = np.stack([-scores[key] for key in members], axis=1)
-            star = " (the product)" if set(members) == set(UNLIKENESS_PARTS) else ""
+            star = " (the product)" if set(members) == set(UNLIKENESS_PARTS[0]) else ""
             scores[" + ".join(members) + star] = -unlikeness(unlike, known)
     lines = {key: _of_kinds(score, table, known) for key, score in scores.items()}
     frame = pd.DataFrame(lines).T

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from bnn_core.base.scores import SCORES
 from bnn_core.measures.unlikeness import (
     FEWEST_KNOWN,
     UNLIKENESS_PARTS,
@@ -61,7 +62,7 @@ def test_what_is_missing_stays_missing():
 
 
 def test_the_score_of_a_study_depends_on_its_age():
-    table = pd.DataFrame({key: np.linspace(0, 1, 40) for key in UNLIKENESS_PARTS})
+    table = pd.DataFrame({key: np.linspace(0, 1, 40) for key in UNLIKENESS_PARTS[1]})
     new = with_unlikeness(table, np.ones(40, bool))
     assert unlikeness_score(new) == "unlikeness"
     assert with_unlikeness(table[["distance"]], np.ones(40, bool)).columns.tolist() == ["distance"]
@@ -69,11 +70,22 @@ def test_the_score_of_a_study_depends_on_its_age():
     assert unlikeness_score(table[["predictive_entropy"]]) is None
 
 
-def test_the_joint_score_is_the_mean_of_logarithms_of_shares():
-    shares = np.array([[0.2, 0.2, 0.2], [0.1, 0.1, 0.9], [0.02, 1.0, 1.0]])
-    known = np.tile(np.arange(1000.0)[:, None], 3)
+@pytest.mark.parametrize("keys", UNLIKENESS_PARTS)
+def test_the_joint_score_is_the_mean_of_logarithms_of_shares(keys):
+    shares = np.array([[0.2, 0.2, 0.2], [0.1, 0.1, 0.9], [0.02, 1.0, 1.0]])[:, : len(keys)]
+    known = np.tile(np.arange(1000.0)[:, None], len(keys))
     parts = np.vstack([known, 1000 * (1 - shares)])
-    table = pd.DataFrame(parts, columns=list(UNLIKENESS_PARTS))
+    unlike = parts * [-SCORES[key].direction for key in keys]
+    table = pd.DataFrame(unlike, columns=list(keys))
     u = with_unlikeness(table, np.arange(1003) < 1000)["unlikeness"].to_numpy()[1000:]
     # All parts of a known image are alike, so the rank of the geometric mean is the share.
     assert_allclose(u, -np.log10(np.exp(np.log(shares).mean(axis=1))), atol=2e-3)
+
+
+def test_textures_count_where_a_summary_has_them():
+    keys = {key for parts in UNLIKENESS_PARTS for key in parts}
+    table = pd.DataFrame(np.random.default_rng(5).random((40, len(keys))), columns=sorted(keys))
+    known = np.ones(40, bool)
+    newest = table[list(UNLIKENESS_PARTS[0])]
+    both = with_unlikeness(table, known)["unlikeness"]
+    assert_allclose(both, with_unlikeness(newest, known)["unlikeness"])

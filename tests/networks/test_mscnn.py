@@ -72,7 +72,10 @@ def test_any_size_and_channels(rows, columns, channels, pathways):
     x = torch.randn(2, channels, rows, columns)
     assert network(x).shape == (2, 3)
     assert network.features(x).shape == (2, 8)
-    assert network.pathways[0](x).shape[2:] == (rows, columns)
+    maps = []
+    assert_close(network.features(x, maps), network.features(x))
+    assert_close(maps[2], network.pathways[0](x))
+    assert len(maps) == 3 * pathways and maps[2].shape[2:] == (rows, columns)
     mixed = []
     network.mix.register_forward_hook(lambda module, args, out: mixed.append(out.shape[2:]))
     network(x)

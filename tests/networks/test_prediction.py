@@ -13,6 +13,7 @@ from bnn_core.measures.uncertainty import moments
 from bnn_core.networks.augmentation import symmetry
 from bnn_core.networks.building import network_input, new_network
 from bnn_core.networks.prediction import (
+    concatenated,
     draw_networks,
     embed,
     posterior_mean,
@@ -90,11 +91,14 @@ def test_posterior_mean_is_the_evaluation_mode(bayesian, plain, images):
     x = network_input(images)
     assert networks.num_samples == 1
     assert_close(predictive_samples(networks, x)[0], bayesian(x).softmax(1).detach())
-    features, logits = map(
-        np.concatenate, zip(*embed(networks, images, network_input, 10), strict=True)
-    )
-    assert_close(torch.from_numpy(features), bayesian.features(x).detach())
-    assert_close(torch.from_numpy(logits), bayesian(x).detach())
+    layers = concatenated(embed(networks, images, network_input, 10))
+    maps: list[torch.Tensor] = []
+    assert_close(torch.from_numpy(layers.features), bayesian.features(x, maps).detach())
+    assert_close(torch.from_numpy(layers.logits), bayesian(x).detach())
+    second = maps[1].detach().numpy()  # 16 maps, after the 6 of the first convolution
+    assert_allclose(layers.textures[:, 12:28], second.mean(axis=(2, 3)), atol=1e-5)
+    assert_allclose(layers.textures[:, 28:44], second.std(axis=(2, 3)), atol=1e-5)
+    assert layers.textures.shape == (len(images), 2 * (6 + 16 + 120))
 
 
 def test_an_ensemble_is_its_members(plain, images):

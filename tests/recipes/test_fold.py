@@ -12,7 +12,7 @@ from bnn_core.measures.uncertainty import moments, summarise
 from bnn_core.networks import method_parts
 from bnn_core.networks.building import load_network, network_input
 from bnn_core.networks.novelty import read_training_images, training_images
-from bnn_core.networks.prediction import predictive_samples
+from bnn_core.networks.prediction import concatenated, embed, predictive_samples
 from bnn_core.networks.procedures import networks_of, training_order
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet
@@ -60,11 +60,15 @@ def test_one_job_from_training_to_prediction(tmp_path, data):
     network, _ = load_network(tmp_path / "vi")
     features = network.features(network_input(data.images[[4, 0, 7]])).detach()
     assert_allclose(result.embedding, features, atol=1e-2)
-    of_training = network.features(network_input(data.images)).detach().numpy()
-    logits = network.head(features).detach().numpy()
+    mean = networks_of(tmp_path / "vi", None, 1)
+    images, of_training = (
+        concatenated(embed(mean, pixels, network_input))
+        for pixels in (data.images[[4, 0, 7]], data.images)
+    )
+    assert_allclose(images.features, features, atol=1e-5)
     kept = training_images(of_training, data.targets)
     for known in (kept, read_training_images(tmp_path / "vi")):
-        measured = known.measure(features.numpy(), logits)
+        measured = known.measure(images)
         assert set(measured) == set(result.novelty) == set(NOVELTY)
         for score in NOVELTY:
             assert_allclose(result.novelty[score], measured[score], rtol=2e-3, atol=2e-3)
