@@ -29,7 +29,7 @@ from pages.shared import (
 )
 from pages.shared.empty import empty
 from pages.shared.html import rendered
-from pages.shared.words import plain
+from pages.shared.words import as_sentence, plain
 
 
 class Entry(NamedTuple):
@@ -215,11 +215,11 @@ def run_app() -> None:
     if st.session_state.get(_PAGE, entry.title) != entry.title:
         flag_form.shut()
     st.session_state[_PAGE] = entry.title
-    frame.follow_open_image()
+    frame.follow_open_page()
     try:
         page.run()
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(as_sentence(error), icon=":material/error:")
 
 
 def navigate() -> tuple[StreamlitPage, Entry]:
@@ -256,7 +256,7 @@ def draw_study_tools(
     try:
         draw_filters(entry, tools)
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(as_sentence(error), icon=":material/error:")
         st.stop()
     with st.sidebar:
         saved_views.draw(address(entry.file))

@@ -3,8 +3,9 @@
 For clicks, parts of bars carry customdata [compound, bin, predicted class].
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import permutations, product
 from typing import NamedTuple
 
 import pandas as pd
@@ -15,10 +16,14 @@ from bnn_core.base.wording import short
 from bnn_core.figures import style
 from bnn_core.measures.mechanisms import Bins
 
-#: Room above the highest bar for names.
-_HEADROOM = 1.45
+#: Room above the highest bar for three names on top of one another.
+_HEADROOM = 1.64
 #: Width of a letter, in twentieths of the axis.
 _BINS_PER_LETTER = 0.44
+#: Bins from a name to its line.
+_GAP = 0.25
+#: Names that fit on top of one another in the figure's height.
+_LINES = 9
 
 
 class Marked(NamedTuple):
@@ -28,6 +33,30 @@ class Marked(NamedTuple):
     bin_number: int
     height: float
     highlighted: bool
+
+    @property
+    def middle(self) -> float:
+        """Where its line is, in bins."""
+        return self.bin_number + 0.5
+
+
+class PlacedName(NamedTuple):
+    """A name at height `y`, from bin `start` to bin `end` (with fractions)."""
+
+    of: Marked
+    anchor: str
+    start: float
+    end: float
+    y: float
+
+    def meets(self, other: "PlacedName", line: float) -> bool:
+        """Whether two names overlap, or the line of one meets the other name; line: their height."""
+        beside = self.start < other.end and other.start < self.end
+        overlap = beside and abs(self.y - other.y) < 0.99 * line
+        return overlap or self._is_crossed_by(other) or other._is_crossed_by(self)
+
+    def _is_crossed_by(self, other: "PlacedName") -> bool:
+        return self.start < other.of.middle < self.end and other.of.height < self.y < other.y
 
 
 def class_style(name: str, label: str, highlight: str | None) -> dict[str, object]:
@@ -102,70 +131,102 @@ def score_histogram(
     if not len(counts):
         figure.add_trace(go.Bar(x=[], y=[]))
     top = _HEADROOM * max(highest, 1)
-    _name_bars(figure, marked, bins, below, top)
+    cut_bin = (cut - bins.low) / (bins.high - bins.low) * bins.count
+    _name_bars(figure, _place(marked, below, bins, cut_bin, top), bins, top / _LINES)
     figure.add_vline(x=cut, line={"color": style.GUIDE, "dash": "dot", "width": 2})
     style.finish(figure, height=235, legend=False)
     figure.update_xaxes(range=[bins.low, bins.high], title=SCORES[bins.score].axis)
-    figure.update_yaxes(range=[0, top], fixedrange=True, title="images", tickformat=",d", nticks=5)
+    figure.update_yaxes(
+        range=[0, top],
+        fixedrange=True,
+        title="images",
+        tickformat=",d",
+        nticks=5,
+        showgrid=False,
+        ticks="outside",
+        tickcolor=style.GUIDE,
+        ticklen=4,
+    )
     figure.update_layout(barmode="stack", clickmode="event+select", margin={"t": 6})
     return figure
 
 
-def _name_bars(
-    figure: go.Figure, marked: list[Marked], bins: Bins, heights: Mapping[int, int], top: float
-) -> None:
-    """Class names clear of bars and of one another, each with a thin line to its bar."""
-    line = top / 9
-    occupied: list[tuple[float, float, float]] = []
-    for mark in sorted(marked, key=lambda m: m.bin_number):
-        name = short(mark.name)
-        width = 1 + _BINS_PER_LETTER * len(name) * bins.count / 20
-        left = mark.bin_number >= bins.count / 2
-        for side in (left, not left):
-            start, end = (
-                (mark.bin_number + 1 - width, mark.bin_number + 1)
-                if side
-                else (mark.bin_number, mark.bin_number + width)
-            )
-            y = _free_height(start, end, heights, occupied, line)
-            if y <= top - line / 2 and start >= 0 and end <= bins.count:
-                break
-        else:
-            continue  # no room: the hover text names the bar
-        left = side
-        occupied.append((start, end, y))
-        ends = bins.edges(mark.bin_number)
-        middle = sum(ends) / 2
+def _name_bars(figure: go.Figure, names: Sequence[PlacedName], bins: Bins, line: float) -> None:
+    """Draw names, each with a thin line down to its part of a bar."""
+    width = (bins.high - bins.low) / bins.count
+    for name in names:
+        middle = sum(bins.edges(name.of.bin_number)) / 2
         figure.add_shape(
             type="line",
             x0=middle,
             x1=middle,
-            y0=mark.height,
-            y1=y - 0.4 * line,
+            y0=name.of.height,
+            y1=name.y - 0.4 * line,
             line={"color": style.GUIDE, "width": 1},
         )
+        text = escape(short(name.of.name))
+        ends = {"left": name.start, "center": (name.start + name.end) / 2, "right": name.end}
         figure.add_annotation(
-            x=ends[1] if left else ends[0],
-            y=y,
+            x=bins.low + width * ends[name.anchor],
+            y=name.y,
             showarrow=False,
             font={"size": 12},
-            text=f"<b>{escape(name)}</b>" if mark.highlighted else escape(name),
-            xanchor="right" if left else "left",
+            text=f"<b>{text}</b>" if name.of.highlighted else text,
+            xanchor=name.anchor,
         )
 
 
-def _free_height(
-    start: float,
-    end: float,
+def _place(
+    marked: Sequence[Marked], heights: Mapping[int, int], bins: Bins, cut: float, top: float
+) -> list[PlacedName]:
+    """Names clear of bars, of lines and of one another.
+
+    Of all orders and sides: the one with most names, then the fewest across the cut-off (a bin, with
+    its fraction), then the lowest. A name without room is left out; the hover text has it.
+    """
+
+    def worth(names: list[PlacedName]) -> tuple[int, int, float]:
+        across = sum(name.start < cut < name.end for name in names)
+        return len(names), -across, -sum(name.y for name in names)
+
+    arrangements = []
+    for order in permutations(marked):
+        for anchors in product(("left", "right", "center"), repeat=len(marked)):
+            names: list[PlacedName] = []
+            for mark, anchor in zip(order, anchors, strict=True):
+                name = _lowest(mark, anchor, names, heights, bins, top)
+                if name:
+                    names.append(name)
+            arrangements.append(names)
+    return max(arrangements, key=worth)
+
+
+def _lowest(
+    mark: Marked,
+    anchor: str,
+    others: Sequence[PlacedName],
     heights: Mapping[int, int],
-    occupied: list[tuple[float, float, float]],
-    line: float,
-) -> float:
-    """The lowest height from bin `start` to `end` above the bars and clear of other names."""
-    y = line + max(
-        (n for bin_number, n in heights.items() if start - 1 < bin_number < end), default=0
-    )
-    for other in sorted(occupied, key=lambda t: t[2]):
-        if start < other[1] and other[0] < end and abs(y - other[2]) < line:
-            y = other[2] + line
-    return y
+    bins: Bins,
+    top: float,
+) -> PlacedName | None:
+    """The name of `mark` beside or above its line, as low as bars and other names allow.
+
+    anchor: the part of the name at its line: "left", "right", or "center", which the ends of the axis
+    may shift.
+    """
+    width = 0.5 + _BINS_PER_LETTER * len(short(mark.name)) * bins.count / 20
+    start = {
+        "left": mark.middle + _GAP,
+        "right": mark.middle - _GAP - width,
+        "center": max(0.0, min(mark.middle - width / 2, bins.count - width)),
+    }[anchor]
+    end = start + width
+    if start < 0 or end > bins.count:
+        return None
+    line = top / _LINES
+    free = line + max((n for b, n in heights.items() if start - 1 < b < end), default=0)
+    for y in sorted({free, *(other.y + line for other in others if other.y + line > free)}):
+        name = PlacedName(mark, anchor, start, end, y)
+        if y + line / 2 <= top and not any(name.meets(other, line) for other in others):
+            return name
+    return None

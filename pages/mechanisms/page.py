@@ -55,7 +55,8 @@ def filtered(study: Study, method: str) -> pd.DataFrame:
 
 def choose(study: Study, labels: dict[str, int]) -> tuple[MechanismView, str]:
     """The menus: label, network, highlighted class, kind of view."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    first, second = frame.menu_groups()
+    with first:
         choices.restrict("mechanism", list(labels), next(iter(labels)))
         label = st.selectbox(
             "Mechanism (label)",
@@ -66,22 +67,22 @@ def choose(study: Study, labels: dict[str, int]) -> tuple[MechanismView, str]:
             help="Labels of at least one compound.",
             on_change=lambda: st.session_state.update({NEW_LABEL: True}),
         )
-        methods = compared_methods(study)
-        method = choices.pick_network(methods)
-        table = filtered(study, method)
-        labelled, compounds = _labelled(filters.key(study), method, label, study)
-        called = mechanisms.calls(labelled)
-        wrong = [name for name in called if name != label]
-        usual = wrong[0] if wrong else label
-        if st.session_state.pop(NEW_LABEL, False):
-            names = list(compounds["compound"])
-            # Set, not deleted: the address would bring a deleted value back.
-            st.session_state.update(
-                highlight=usual,
-                dosed=names[0],
-                shown=names[:MOST_COMPOUNDS],
-                columns=names[:MOST_COLUMNS],
-            )
+        method = choices.pick_network(compared_methods(study))
+    table = filtered(study, method)
+    labelled, compounds = _labelled(filters.key(study), method, label, study)
+    called = mechanisms.calls(labelled)
+    wrong = [name for name in called if name != label]
+    usual = wrong[0] if wrong else label
+    if st.session_state.pop(NEW_LABEL, False):
+        names = list(compounds["compound"])
+        # Set, not deleted: the address would bring a deleted value back.
+        st.session_state.update(
+            highlight=usual,
+            dosed=names[0],
+            shown=names[:MOST_COMPOUNDS],
+            columns=names[:MOST_COLUMNS],
+        )
+    with second:
         choices.restrict("highlight", list(called), usual)
         highlight = st.selectbox(
             "Highlight predictions of",

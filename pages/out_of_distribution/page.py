@@ -103,11 +103,13 @@ def page() -> None:
 def choose(study: Study, words: KindWords) -> tuple[OodView, str]:
     """The menus: kind of view, network, false alarms allowed."""
     methods = compared_methods(study)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    first, second = frame.menu_groups()
+    with first:
         looks = [OVERVIEW, KINDS, MAP, ONE, WHICH]
         if plate_sets(study.images):
             looks.append(COMPOUNDS)
         look = choices.pick("View", looks, key="compare", default=OVERVIEW, width="content")
+    with second:
         method = choices.pick_network(methods)
         score = cutoff.pick_score(study)
         alarm = st.slider(

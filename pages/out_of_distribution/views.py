@@ -170,7 +170,7 @@ def separations(key: str, method: str, _view: OodView) -> pd.DataFrame:
             subsets += [(kind, [kind]) for kind in members]
         for words, part in subsets:
             title = _view.words.groups[group].split(":")[0]
-            line = {"group": f"{title}: {words}" if len(subsets) > 1 else title}
+            line = {"group": f"{title.split()[0]}: {words}" if len(subsets) > 1 else title}
             line[_view.words.kinds] = len(part)
             if len(part) == 1:
                 called = filtered_kinds(key, method, _view).set_index(["group", "kind"])

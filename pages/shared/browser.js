@@ -34,24 +34,27 @@ function returnToAsked () {
 // its parameters, or with those of the new page. A menu's value replaces the entry of what was done
 // before. Here the first change after a click or a key is an entry, and the others replace it; changes
 // of one page within a moment (a slider moved by keys) are one entry too. What comes without an action,
-// after the page is loaded or after Back, replaces the entry.
+// after the page is loaded or after Back, replaces the entry: a new one would end the way forward.
 function joinSteps () {
   if (history.bnnJoinsSteps) return
   history.bnnJoinsSteps = true
   let [action, stepped, pushed] = [0, 0, null]
-  for (const kind of ["pointerdown", "keydown"]) {
-    window.addEventListener(kind, () => { action += 1 }, { capture: true, passive: true })
+  // A click that is no pointer's comes from a key or from a screen reader.
+  for (const kind of ["pointerdown", "keydown", "click"]) {
+    window.addEventListener(kind, event => { if (kind !== "click" || !event.detail) action += 1 },
+      { capture: true, passive: true })
   }
   const push = history.pushState.bind(history)
   const replace = history.replaceState.bind(history)
   const change = isPush => (state, unused, url) => {
     const target = new URL(url ?? "", location.href)
     const samePage = target.pathname === location.pathname
+    // A new page begins at its top; Streamlit keeps how far the old one was scrolled.
+    if (!samePage) document.querySelector("[data-testid=stMain]")?.scrollTo(0, 0)
     const here = pushed?.href === location.href
     const atOnce = here && samePage && performance.now() - pushed.when < AT_ONCE_MS
-    const isNew = target.href !== location.href && stepped !== action && !atOnce
-    const isFirst = isPush && !(here && stepped === action) && !atOnce
-    if (!isNew && !isFirst) return replace(state, unused, url)
+    const isNew = isPush || target.href !== location.href
+    if (stepped === action || atOnce || !isNew) return replace(state, unused, url)
     push(state, unused, url)
     stepped = action
     pushed = { when: performance.now() }
@@ -205,14 +208,18 @@ function scrollToOpened () {
   }).observe(document.body, { childList: true, subtree: true })
 }
 
-// When the server is gone, Streamlit names a command with a file that does not exist.
+// When the server is gone, Streamlit names a command with a file that does not exist, or asks about the
+// internet.
 function nameTheApp () {
+  const lost = /Streamlit server is not responding\. Are you connected to the internet\?/
   new MutationObserver(() => {
-    for (const code of document.querySelectorAll("[role=dialog] code, [role=dialog] pre")) {
-      if (!code.textContent.includes("yourscript.py")) continue
-      const texts = document.createTreeWalker(code, NodeFilter.SHOW_TEXT)
+    for (const dialog of document.querySelectorAll("[role=dialog]")) {
+      if (!/yourscript\.py|Streamlit server/.test(dialog.textContent)) continue
+      const texts = document.createTreeWalker(dialog, NodeFilter.SHOW_TEXT)
       while (texts.nextNode()) {
         texts.currentNode.data = texts.currentNode.data.replace("yourscript.py", "app.py")
+          .replace(lost, "The server of this app does not answer. Was it stopped? Start it again: " +
+            "streamlit run app.py. What was recorded is kept.")
       }
     }
   }).observe(document.body, { childList: true, subtree: true })

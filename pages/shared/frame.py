@@ -15,16 +15,18 @@ from urllib.parse import quote, urlencode
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from bnn_core.base.errors import InputError
 from bnn_core.study.folder import Study
 from pages.shared import filters, pictures, studies
+from pages.shared.words import as_sentence
 
 ONE_IMAGE = "one_image/page.py"
 #: Most rows in a link for previous and next: a longer selection is cut to a window around the
 #: image. 500 rows of a million, in any order, are about 2,000 characters of address.
 MOST_AMONG = 500
-_OPEN = "_open_image"
+_OPEN = "_open_page"
 
 
 def current_study() -> Study:
@@ -35,7 +37,7 @@ def current_study() -> Study:
     try:
         return studies.opened(name)
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(as_sentence(error), icon=":material/error:")
         st.caption("The other studies can still be chosen in the sidebar.")
         st.stop()
 
@@ -52,9 +54,19 @@ def fragment(function: Callable[..., None]) -> Callable[..., None]:
         try:
             function(*args, **kwargs)
         except InputError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(as_sentence(error), icon=":material/error:")
 
     return guarded
+
+
+def menu_groups() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Two groups of menus in one row; where they are too wide, the second has a row of its own."""
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    first, second = (
+        row.container(horizontal=True, vertical_alignment="bottom", gap="medium", width="content")
+        for _ in range(2)
+    )
+    return first, second
 
 
 def image_url(study: Study, row: int, size: str = "thumb", **render: object) -> str:
@@ -79,11 +91,16 @@ def image_link(study: Study, row: int, among: np.ndarray | None = None) -> dict[
 
 def open_image(study: Study, row: int, among: np.ndarray | None = None) -> None:
     """Switch to One image at `row`; previous/next walk through `among` in its order. A callback."""
-    st.session_state[_OPEN] = image_link(study, row, among)
+    open_page(ONE_IMAGE, image_link(study, row, among))
+
+
+def open_page(file: str, query: dict[str, str]) -> None:
+    """Switch to a page with these parameters of the address. A callback."""
+    st.session_state[_OPEN] = (file, query)
 
 
 def leave_fragment() -> None:
-    """Draw the whole app where `open_image` was called.
+    """Draw the whole app where `open_page` was called.
 
     Only a full run keeps the filters in the address when the page changes, so pages/main.py makes
     the switch.
@@ -92,11 +109,11 @@ def leave_fragment() -> None:
         st.rerun(scope="app")
 
 
-def follow_open_image() -> None:
-    """Make the switch of `open_image`; pages/main.py calls it after its widgets are drawn."""
-    link = st.session_state.pop(_OPEN, None)
-    if link is not None:
-        st.switch_page(ONE_IMAGE, query_params=link)
+def follow_open_page() -> None:
+    """Make the switch of `open_page`; pages/main.py calls it after its widgets are drawn."""
+    file, query = st.session_state.pop(_OPEN, (None, {}))
+    if file is not None:
+        st.switch_page(file, query_params=query)
 
 
 def among_rows(study: Study) -> np.ndarray:

@@ -10,9 +10,9 @@ from bnn_core.base import roots
 from bnn_core.base.errors import InputError
 from bnn_core.recipes import jobs
 from bnn_core.study.catalogue import cache_root
-from pages.shared import studies
+from pages.shared import frame, studies
 from pages.shared.commands import command
-from pages.shared.words import plain
+from pages.shared.words import as_sentence, plain
 
 _EVERY_SECONDS = 2.0
 _TITLES = {
@@ -66,16 +66,19 @@ def draw() -> None:
     if queue:
         active = any(job.state in (jobs.WAITING, jobs.RUNNING) for job in queue)
         st.fragment(_queue, run_every=_EVERY_SECONDS if active else None)(
-            tuple((job.folder.name, job.state) for job in queue)
+            tuple((job.folder.name, job.state) for job in queue),
+            studies.OPEN_NEXT in st.session_state,
         )
 
 
-def _queue(before: tuple[tuple[str, str], ...]) -> None:
-    """before: (number, state) of the jobs when the page was drawn."""
+def _queue(before: tuple[tuple[str, str], ...], opening: bool) -> None:
+    """before: (number, state) of the jobs when the page was drawn; opening: whether it opens a study."""
     queue = jobs.list_jobs(cache_root())
     with st.container(key="jobs", gap="xsmall"):
         for job in queue:
             _draw_job(job)
+    if studies.OPEN_NEXT in st.session_state and not opening:
+        st.rerun()  # pages/main.py opens it
     if tuple((job.folder.name, job.state) for job in queue) != before:
         states = dict(before)
         for job in queue:
@@ -94,7 +97,7 @@ def _draw_job(job: jobs.Job) -> None:
         share, text = job.progress()
         st.progress(share or 0.0, f":small[{plain(text) or 'starting'}]")
     elif job.problem:
-        st.markdown(f":small[:red[:material/error: {plain(job.problem)}]]")
+        st.markdown(f":small[:red[:material/error: {as_sentence(job.problem)}]]")
     if job.state in (jobs.INTERRUPTED, jobs.FAILED):
         # It can go on by hand, here or on another machine, also where this server does not train.
         st.code(command(*job.words), language="bash", wrap_lines=True)
@@ -126,3 +129,5 @@ def _open(job: jobs.Job) -> None:
     if roots.may_train():
         jobs.remove(job.folder)
     st.session_state[studies.OPEN_NEXT] = job.study
+    adds = job.words[:1] == ("predict",)
+    frame.open_page("out_of_distribution/page.py" if adds else "overview/page.py", {})

@@ -6,6 +6,7 @@ keep (`recipes.kept`), where they are missing.
 
 import ctypes
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,8 @@ _NAME = "warming"
 #: M_ARENA_MAX and M_MMAP_THRESHOLD of malloc.h.
 _ARENA_MAX, _MMAP_THRESHOLD = -8, -3
 _MINUTE = 60.0
+# Arrow reads this when it is imported: a pool of its own would give nothing back.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 #: Streamlit warns of every cached function that is called outside a page.
 _CONTEXT_LOGGER = "streamlit.runtime.scriptrunner_utils.script_run_context"
 

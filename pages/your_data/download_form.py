@@ -20,7 +20,7 @@ import streamlit as st
 import bnn_core
 from bnn_core.base import roots
 from bnn_core.datasets.mnist import data_root
-from pages.shared.words import plain
+from pages.shared.words import as_sentence, plain
 from pages.your_data import forms
 
 #: A line of tqdm: what is done, percent, then numbers.
@@ -173,7 +173,9 @@ def _state(download: Download) -> None:
             icon=":material/stop:",
         )
     elif download.process.returncode:
-        st.error(plain(forms.say(line.removeprefix("bnn: "), FIELDS)), icon=":material/error:")
+        st.error(
+            as_sentence(forms.say(line.removeprefix("bnn: "), FIELDS)), icon=":material/error:"
+        )
     else:
         st.success(f"Fetched: {plain(line)}", icon=":material/check:")
     if not download.running and not st.session_state.get(f"fetch_ended_{download.log}"):

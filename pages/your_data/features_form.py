@@ -10,7 +10,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.datasets.anchoring import ANCHORS
 from bnn_core.datasets.features import FeatureTable, read_features
 from bnn_core.tables.aliases import CANONICAL
-from pages.shared.words import plain
+from pages.shared.words import as_sentence
 from pages.your_data import forms
 
 #: Flag in the engine's messages -> name of its field on this page.
@@ -52,7 +52,7 @@ def draw() -> None:
             ask.get("images"),
         )
     except InputError as error:
-        st.error(plain(forms.say(str(error), FIELDS, table)), icon=":material/error:")
+        st.error(as_sentence(forms.say(str(error), FIELDS, table)), icon=":material/error:")
         return
     preview(features)
     forms.offer_training("features", table, ask, "The same by command:")
@@ -80,7 +80,7 @@ def table_and_fields(*, to_learn: bool) -> tuple[Path | None, dict[str, str]] | 
         table, rows = forms.uploaded_rows(uploads)
         return table, ({"metadata": str(rows)} if rows else {}) | ask
     except InputError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(as_sentence(error), icon=":material/error:")
         return None
 
 

@@ -21,7 +21,7 @@ from bnn_core.tables.arrays import ARRAY_ENDINGS
 from bnn_core.tables.columns import IMAGE_ENDINGS, map_columns
 from bnn_core.tables.reading import TABLE_ENDINGS, read_table
 from pages.shared import jobs_panel
-from pages.shared.words import plain, table_height
+from pages.shared.words import as_sentence, plain, table_height
 
 #: Flags of lists, typed with commas, and flags of paths.
 LISTS, PATHS = ("map", "features"), ("images", "layout", "metadata")
@@ -215,10 +215,10 @@ def offer(
 def notes(doubts: Sequence[str], notes: Sequence[str]) -> None:
     """What a reader should check, as warnings, and the other notes on what was read."""
     for doubt in doubts:
-        st.warning(plain(doubt.removeprefix(WARNING)), icon=":material/warning:")
+        st.warning(as_sentence(doubt.removeprefix(WARNING)), icon=":material/warning:")
     for note in notes:
         if note not in doubts:
-            st.markdown(f"- {plain(note)}")
+            st.markdown(f"- {as_sentence(note)}")
 
 
 def file_stamp(path: Path) -> tuple[int, int] | None:

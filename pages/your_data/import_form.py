@@ -19,7 +19,7 @@ from bnn_core.tables.aliases import CANONICAL
 from bnn_core.tables.predictions import Predictions, read_predictions
 from bnn_core.tables.sources import ImportOptions
 from pages.shared import studies
-from pages.shared.words import plain, table_height
+from pages.shared.words import as_sentence, plain, table_height
 from pages.your_data import forms
 
 _MADE = "_import_made"
@@ -90,7 +90,7 @@ def draw() -> None:
         predictions = understood(str(table), _stamps(table, options), options)
         folder = image_folder(predictions, table, extra["image_root"])
     except InputError as error:
-        st.error(plain(say(error, table)), icon=":material/error:")
+        st.error(as_sentence(say(error, table)), icon=":material/error:")
         return
     preview(predictions, folder)
     make(table, options, extra, predictions)
@@ -226,7 +226,7 @@ def preview(predictions: Predictions, folder: Path | None) -> None:
     else:
         st.markdown("- The table names no image files, so the study will have no pictures.")
     for note in predictions.notes:
-        st.markdown(f"- {plain(forms.say(note, FIELDS))}")
+        st.markdown(f"- {as_sentence(forms.say(note, FIELDS))}")
     left, side = st.columns([2, 1], gap="medium")
     shown = images if images["fold"].nunique() > 1 else images.drop(columns="fold")
     forms.first_rows(left, shown)
@@ -280,7 +280,7 @@ def make(table: Path, options: ImportOptions, extra: dict, predictions: Predicti
             )
         except InputError as error:
             status.update(label="Not made", state="error", expanded=True)
-            st.error(plain(say(error, table)), icon=":material/error:")
+            st.error(as_sentence(say(error, table)), icon=":material/error:")
             return
     st.session_state[studies.OPEN_NEXT] = study.name
     st.session_state[_MADE] = study.name

@@ -21,7 +21,8 @@ from bnn_core.recipes.new_plates import PlannedPlates, plan_plates, scaling_of
 from bnn_core.study.folder import Study
 from bnn_core.study.lock import demand_name
 from pages.shared import studies
-from pages.shared.words import plain
+from pages.shared.empty import empty
+from pages.shared.words import as_sentence, plain
 from pages.your_data import features_form, forms, plate_form
 
 FIELDS = {
@@ -65,7 +66,7 @@ def draw(study: Study | None) -> None:
             scaling_of(study)
             _plates(study)
     except InputError as error:
-        st.info(plain(str(error)), icon=":material/info:")
+        empty("wall", as_sentence(error), ":material/info:")
 
 
 def _plates(study: Study) -> None:
@@ -196,7 +197,7 @@ def _is_good(where: DeltaGenerator, demand: Callable[[str], None], name: str) ->
         if name:
             demand(name)
     except InputError as error:
-        where.error(plain(_without_command(str(error))), icon=":material/error:")
+        where.error(as_sentence(_without_command(str(error))), icon=":material/error:")
         return False
     return True
 
@@ -219,6 +220,7 @@ def _say(rows: pd.DataFrame, where: str, noun: str) -> None:
     if not len(rows):
         all_of = "these rows" if noun == "row" else "all of these plates"
         st.info(f"Nothing new: the study has {all_of}.", icon=":material/check:")
+        st.page_link("out_of_distribution/page.py", label="See them on Out of distribution")
         return
     counts = rows["role"].value_counts()
     parts = [f"{number:,} {ROLES.get(role, role)}" for role, number in counts.items()]
@@ -228,6 +230,7 @@ def _say(rows: pd.DataFrame, where: str, noun: str) -> None:
         icon=":material/check:",
     )
     shown = rows.drop(columns=["group", "source", "content_hash"], errors="ignore")
+    shown = shown.assign(role=shown["role"].replace(ROLES))
     forms.first_rows(st.container(), shown)
 
 
@@ -249,7 +252,7 @@ def _offer(study: Study, source: Path, name: str, ask: dict[str, str]) -> None:
 
 def _refuse(error: InputError, source: Path) -> None:
     text = forms.say(str(error), plate_form.FIELDS | features_form.FIELDS | FIELDS, source)
-    st.error(plain(_without_command(text)), icon=":material/error:")
+    st.error(as_sentence(_without_command(text)), icon=":material/error:")
 
 
 def _without_command(text: str) -> str:

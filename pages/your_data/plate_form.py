@@ -12,7 +12,7 @@ from bnn_core.datasets.instruments import INSTRUMENTS
 from bnn_core.datasets.plates import PlateTable, read_plate
 from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.tables.aliases import CANONICAL
-from pages.shared.words import plain
+from pages.shared.words import as_sentence, plain
 from pages.your_data import forms
 
 #: Flag in the engine's messages -> name of its field on this page.
@@ -87,7 +87,7 @@ def source_and_fields(*, to_learn: bool) -> tuple[Path | None, dict[str, str]] |
             else None
         )
     except InputError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(as_sentence(error), icon=":material/error:")
         refused = True
     folder = source is not None and _is_folder(source)
     ask = ask_of_images(to_learn, folder)
@@ -110,7 +110,7 @@ def read(source: Path, ask: dict[str, str], *, to_learn: bool) -> PlateTable | N
             st.code("\n".join(lines).replace(str(source), forms.shown_path(source)), language=None)
         return _read(str(source), stamps(source, ask), tuple(sorted(ask.items())), to_learn)
     except InputError as error:
-        st.error(plain(forms.say(str(error), FIELDS, source)), icon=":material/error:")
+        st.error(as_sentence(forms.say(str(error), FIELDS, source)), icon=":material/error:")
         return None
 
 

@@ -117,11 +117,14 @@ def test_ten_steps_back_and_forward_show_the_same_ten_screens(laptop):
 def test_an_address_holds_nothing_of_other_pages(laptop, demo):
     laptop.goto("/suspect_labels?study=demo&suspects=well&opened=nowhere")
     settled(laptop)
+    main = laptop.get_by_test_id("stMain")
     for page in ("Confidence", "Mechanisms", "Overview"):
+        main.evaluate("main => main.scrollTo(0, 500)")
         laptop.get_by_test_id("stSidebarNav").get_by_role("link", name=page, exact=True).click()
         laptop.get_by_role("heading", name=page, exact=True).wait_for()
         settled(laptop)
         assert set(parse_qs(urlsplit(laptop.url).query)) == {"study"}
+        assert main.evaluate("main => main.scrollTop") == 0  # a page begins at its top
 
 
 def test_a_clicked_point_is_in_the_address(laptop, cache):
@@ -134,3 +137,29 @@ def test_a_clicked_point_is_in_the_address(laptop, cache):
     wait_for(laptop, lambda: "selected" not in laptop.url)
     laptop.go_back()
     laptop.get_by_role("img", name=image_id, exact=True).wait_for()
+
+
+def test_a_late_change_of_the_address_keeps_the_way_forward(laptop):
+    """A run that Back interrupted still writes its page's address when the browser is slow."""
+    laptop.goto("/help?study=screen")
+    settled(laptop)
+    wait_for(laptop, lambda: laptop.evaluate("history.bnnJoinsSteps === true"))
+    laptop.get_by_test_id("stSidebarNav").get_by_role("link", name="Your data", exact=True).click()
+    laptop.get_by_role("heading", name="Your data", exact=True).wait_for()
+    settled(laptop)
+    address, length = laptop.url, laptop.evaluate("history.length")
+    laptop.go_back()
+    laptop.get_by_role("heading", name="Help", exact=True).wait_for()
+    laptop.evaluate("history.pushState({}, '', '/map?study=screen')")
+    assert laptop.evaluate("history.length") == length
+    laptop.go_forward()
+    laptop.get_by_role("heading", name="Your data", exact=True).wait_for()
+    assert laptop.url == address
+    # A screen reader's click has no pointer; it is a step as any other.
+    laptop.get_by_test_id("stSidebarNav").get_by_role("link", name="Help", exact=True).evaluate(
+        "link => link.click()"
+    )
+    laptop.get_by_role("heading", name="Help", exact=True).wait_for()
+    settled(laptop)
+    laptop.go_back()
+    laptop.get_by_role("heading", name="Your data", exact=True).wait_for()

@@ -101,6 +101,10 @@ def test_the_published_counts_of_colchicine(authors):
     assert found.loc["colchicine", ["right", "called"]].tolist() == [0, ("Kinase inhibitors",)]
 
 
+#: How much of a text lies left of its position.
+SHARE_LEFT = {"left": 0, "center": 0.5, "right": 1}
+
+
 def test_names_of_classes_do_not_overlap_bars_or_each_other():
     bins = Bins("confidence", 0.0, 1.0, 20)
     counts = pd.DataFrame(
@@ -121,9 +125,10 @@ def test_names_of_classes_do_not_overlap_bars_or_each_other():
     heights = counts.groupby("bin")["n"].sum()
     line = figure.layout.yaxis.range[1] / 9
     boxes = []
+    assert len(figure.layout.annotations) == len(figure.layout.shapes) - 1  # the cut-off's line
     for note in figure.layout.annotations:
         width = 0.022 * len(note.text.removeprefix("<b>").removesuffix("</b>"))
-        left = note.x - width if note.xanchor == "right" else note.x
+        left = note.x - width * SHARE_LEFT[note.xanchor]
         boxes.append((left, left + width, note.y))
         under = [
             n
@@ -135,4 +140,26 @@ def test_names_of_classes_do_not_overlap_bars_or_each_other():
     assert len(boxes) == 3
     for i, (a, b, y) in enumerate(boxes):
         for c, d, other in boxes[:i]:
-            assert b <= c or d <= a or abs(y - other) >= 0.99 * line
+            assert b <= c or d <= a or abs(y - other) >= 0.98 * line
+
+
+def test_names_of_classes_stand_clear_of_lines():
+    """Neither the line of a name nor the cut-off's goes through a name."""
+    bins = Bins("signed_confidence", -0.2, 1.0, 20)
+    stacked = [(2, 2, "Dissolvers"), (3, 1, "Clumpers"), (3, 6, "Anchorers"), (3, 1, "Foamers")]
+    spread = [(5, 4, "Anchorers"), (4, 2, "Bundlers"), (4, 1, "Foamers"), (13, 1, "Bundlers")]
+    late = [(17, 4, "Anchorers"), (15, 3, "Bundlers"), (16, 3, "Foamers")]
+    before = [(7, 2, "Anchorers"), (8, 3, "Microtubule destabilizers")]
+    for rows in (stacked, spread, late, before):
+        counts = pd.DataFrame(rows, columns=["bin", "n", "predicted"])
+        figure = histogram_figure(counts, bins, "x", "Anchorers", "Dissolvers", 0.5, 9)
+        assert len(figure.layout.annotations) == min(3, counts["predicted"].nunique())
+        half = figure.layout.yaxis.range[1] / 18
+        for note in figure.layout.annotations:
+            width = 0.0264 * len(note.text.removeprefix("<b>").removesuffix("</b>"))
+            left = note.x - width * SHARE_LEFT[note.xanchor]
+            for line in figure.layout.shapes:
+                beside = left < line.x0 < left + width
+                over = line.yref == "y domain" or (line.y0 < note.y + half and note.y < line.y1)
+                unavoidable = line.yref == "y domain" and rows is before
+                assert not (beside and over) or unavoidable, (rows, note.text)

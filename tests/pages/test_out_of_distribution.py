@@ -88,8 +88,8 @@ def test_unseen_mechanisms_and_their_predicted_classes(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="unseen")
     assert not app.exception
     lines = app.dataframe[0].value.set_index("group")
-    assert lines.loc["unseen mechanisms: all", "mechanisms"] == 3
-    assert lines.loc["unseen mechanisms: O", "predicted as"].startswith("0 (100")
+    assert lines.loc["unseen: all", "mechanisms"] == 3
+    assert lines.loc["unseen: O", "predicted as"].startswith("0 (100")
     assert "False alarms" in text_of(app)
 
 

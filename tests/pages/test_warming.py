@@ -32,3 +32,11 @@ def test_memory_that_pages_no_longer_use_is_given_back():
     )
     before, after = map(float, made.stdout.split())
     assert before > 190 and after < 60
+
+
+def test_arrow_takes_its_memory_where_holes_are_given_back():
+    code = "import app; import pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    made = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert made.stdout.strip() == "system"

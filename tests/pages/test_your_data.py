@@ -466,6 +466,8 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     app.button(key="job_000008_Cancel").click().run()
     app.button(key="job_000007_Open study").click().run()
     assert app.session_state["study"] == "animals" and not app.exception
+    assert app.title[0].value == "Overview"
+    app.switch_page("your_data/page.py").run()
     # A link keeps its name, which is the study's; an existing study is replaced only if asked to be.
     (tmp_path / "animals.csv").symlink_to(tmp_path / "fields.csv")
     monkeypatch.setenv("HOME", str(tmp_path))
