@@ -19,6 +19,8 @@ from bnn_core.base.limits import MOST_ARRAY_BYTES, demand_table
 
 #: Kinds of NumPy types that hold numbers or truth values.
 NUMBERS = "buif"
+#: Columns of a Parquet table that are read together.
+COLUMNS_AT_A_TIME = 64
 
 
 def read_array(path: Path, kinds: str = NUMBERS, remedy: str = RESTORE) -> np.ndarray:
@@ -100,13 +102,27 @@ def read_parquet(path: Path, remedy: str = RESTORE, nested: bool = False) -> pd.
     if groups and not nested:
         raise InputError(f"{path}: column '{groups[0]}' holds lists or groups; {remedy}")
     with decoding(path, remedy):
-        table = pandas_of(file.read())
+        table = _all_columns(file)
         names = [str(name) for name in [*table.columns, *table.index.names] if name is not None]
         levels = 0 if isinstance(table.index, pd.RangeIndex) else table.index.nlevels
     whole = len(table.columns) + levels == len(schema.names) and set(names) <= set(schema.names)
     if not whole or len(table) != file.metadata.num_rows:
         raise InputError(f"{path} contradicts the description of its columns: {remedy}")
     return table
+
+
+def _all_columns(file: pq.ParquetFile) -> pd.DataFrame:
+    """A wide table some columns at a time: Parquet unpacks them into more than twice their bytes. Its
+    index, if it has one, is then a column like the others."""
+    names = file.schema_arrow.names
+    if len(names) <= COLUMNS_AT_A_TIME:
+        return pandas_of(file.read())
+    parts = []
+    for first in range(0, len(names), COLUMNS_AT_A_TIME):
+        some = names[first : first + COLUMNS_AT_A_TIME]
+        part = file.read(columns=some).select(some)  # "a" brings "a.b" along
+        parts.append(pandas_of(part.replace_schema_metadata(None)))
+    return pd.concat(parts, axis=1)
 
 
 def read_parquet_note(path: Path, key: str, remedy: str = RESTORE) -> dict[str, str]:

@@ -246,12 +246,14 @@ def _metadata_columns(
 
 
 def _numbers(given: pd.DataFrame, names: Sequence[str], path: Path) -> np.ndarray:
-    """(N, F) float32, a few columns at a time."""
+    """(N, F) float32, a few columns at a time, each taken out of `given`: not all are there twice."""
     out = np.empty((len(given), len(names)), np.float32)
     for first in range(0, len(names), 64):
         part = list(names[first : first + 64])
         with np.errstate(over="ignore"):
             out[:, first : first + len(part)] = to_numbers(given, part, path)
+        for column in part:
+            del given[column]
     return out
 
 

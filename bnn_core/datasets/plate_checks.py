@@ -44,6 +44,23 @@ def contradictions(table: pd.DataFrame) -> list[str]:
     return problems
 
 
+def repeated_fields(table: pd.DataFrame) -> list[str]:
+    """A sentence on rows of the same plate, well and site: planes in depth, points in time. Where no
+    plate is named and wells are left out together, `plate_roles` says so."""
+    if not {"well", "site"} <= set(table) or not {"plate", "compound"} & set(table):
+        return []
+    fields = well_groups(table) + "/" + table["site"].astype(object)
+    double = fields.duplicated(keep=False) & fields.notna()
+    if not double.any():
+        return []
+    first = fields[double].iloc[0]
+    return [
+        f"{rows_text(table.index[double])}: several images of one field (the first is {first}), each "
+        "counted as an image: project planes in depth and choose one point in time first, or name the "
+        "column of plates with --map plate=COLUMN"
+    ]
+
+
 def well_groups(table: pd.DataFrame) -> pd.Series:
     """plate/well of each row, the well alone where no plate is known; None without a well."""
     wells = table["well"].astype(object)

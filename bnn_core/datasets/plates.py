@@ -12,10 +12,11 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import goes_with_a_job
-from bnn_core.base.wording import Noted
+from bnn_core.base.wording import WARNING, Noted
 from bnn_core.datasets.image_folders import FolderScan
 from bnn_core.datasets.labelled_rows import labelled_rows
 from bnn_core.datasets.number_range import set_range
+from bnn_core.datasets.plate_checks import repeated_fields
 from bnn_core.datasets.plate_files import spread_evenly
 from bnn_core.datasets.plate_options import PlateOptions, as_source, read_given
 from bnn_core.datasets.plate_roles import named_column
@@ -125,6 +126,7 @@ def read_plate(source: Path | FolderScan, *, to_learn: bool = True, **asked: Any
         f"columns: {given.understood}; label {rows.label or 'none'}",
         *given.notes,
         *rows.notes,
+        *(WARNING + doubt for doubt in repeated_fields(rows.table)),
     ]
     table = rows.table.join(mapped[given.files])
     return PlateTable(table, rows.classes, given.channels, given.root, notes)

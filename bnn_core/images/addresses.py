@@ -83,6 +83,21 @@ def content_digest(path: str | Path) -> str:
     return short_digest(*parts)
 
 
+def file_marks(path: str | Path) -> list[tuple[int, int, int, int]]:
+    """Size, time of the content, time of any change and inode of each file of an address, all files
+    of an OME-Zarr. Whoever writes into a file changes one of them, whatever times are set back."""
+    marks = []
+    for file in address_of(path).files:
+        try:
+            whole = readable(file)
+            files = sorted(whole.rglob("*")) if whole.is_dir() else [whole]
+            states = [one.stat() for one in files]
+        except (OSError, InputError):
+            continue
+        marks += [(s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for s in states]
+    return marks
+
+
 def stamp(path: str | Path) -> tuple[int, int]:
     """Size in bytes and time (ns) of the newest file of an address, which change with them; 0 where
     there is none."""

@@ -9,6 +9,9 @@ stays the same however many images a plate has. No label enters, so held-out wel
 from functools import lru_cache
 
 import numpy as np
+from scipy.sparse import csr_array
+
+from bnn_core.images.compiled import kernels
 
 LOW_PERCENTILE = 0.03
 HIGH_PERCENTILE = 99.97
@@ -25,7 +28,11 @@ class Histogram:
 
     def add(self, image: np.ndarray) -> None:
         """Count the pixels of one (C, H, W) uint8 or uint16 image."""
+        compiled = kernels()
         for counts, plane in zip(self.counts, image, strict=True):
+            if compiled is not None:
+                compiled.add_counts(plane, counts)
+                continue
             plane_counts = np.bincount(plane.ravel())
             counts[: len(plane_counts)] += plane_counts
 
@@ -103,7 +110,9 @@ def area_resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if rows % height == 0:  # whole blocks: the same numbers, several times faster
         image = image.reshape(*lead, height, rows // height, columns).mean(axis=-2)
     else:
-        image = _area_weights(rows, height) @ image
+        weights = csr_array(_area_weights(rows, height))  # most are 0
+        planes = [weights @ plane for plane in image.reshape(-1, rows, columns)]
+        image = np.reshape(planes, (*lead, height, columns))
     if columns % width == 0:
         step = columns // width  # sums of whole columns: a mean over few neighbours is slow
         total = image[..., ::step].copy()

@@ -119,7 +119,8 @@ def _decode_other(data: bytes, path: str | Path) -> tuple[np.ndarray, list[str]]
             )
     except UnidentifiedImageError as error:
         raise InputError(
-            f"{path} is not a PNG, JPEG or TIFF, or its first bytes are damaged"
+            f"{path} is not a PNG, JPEG or TIFF, or its first bytes are damaged: export it as TIFF "
+            "with the microscope's program or Bio-Formats, or copy it again"
         ) from error
     except (
         OSError,

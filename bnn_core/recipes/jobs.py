@@ -153,7 +153,9 @@ def list_jobs(root: Path) -> list[Job]:
     for folder, job, state in _readable(root):
         problem = ""
         if state == FAILED:
-            problem = last_line(folder / LOG).removeprefix("bnn: ")
+            share, text = progress_of(last_line(folder / LOG))
+            killed = share is not None  # a command that refuses ends with its reason
+            problem = f"it was killed at {text}" if killed else text.removeprefix("bnn: ")
         elif not state:
             state, first = _open_state(folder, first, runs), False
         jobs.append(Job(folder, tuple(job["words"]), job["study"], state, problem))

@@ -1,6 +1,5 @@
 """New plates for a finished study: read as in training, predicted plate by plate, added to it."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, read_json
 from bnn_core.base.reading import read_parquet
@@ -19,7 +17,6 @@ from bnn_core.base.wording import count, listed
 from bnn_core.datasets.plates import PlateTable
 from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.datasets.sources import PICTURES, file_columns
-from bnn_core.images.addresses import content_digest
 from bnn_core.images.plate_pixels import PlateReader
 from bnn_core.networks.saved import read_config
 from bnn_core.recipes.adding import (
@@ -33,6 +30,7 @@ from bnn_core.recipes.adding import (
 )
 from bnn_core.recipes.adding_blocks import START_AGAIN
 from bnn_core.recipes.deploying import train_deployed
+from bnn_core.recipes.known_plates import changed_plates, digest_of, keys_of, plate_stamp, plates_of
 from bnn_core.recipes.plate_anchor import PlateAnchor, plate_anchors
 from bnn_core.recipes.plate_blocks import About, ImageScaling, Lost, PlateBlock
 from bnn_core.recipes.workers import Cluster, run_once
@@ -72,13 +70,15 @@ def predict_plates(
     """
     known = open_study(path)
     keys: dict[str, str] = {}
+    stamps: dict[str, str] = {}
     intensities = intensities or known.meta.get("intensities")
     fresh: list[str] = []
     if plates is not None:
         planned = plan_plates(
             known, plates, name, role=role, anchor=anchor, intensities=intensities
         )
-        plates, keys, fresh = planned.plates, planned.keys, planned.fresh
+        plates, fresh = planned.plates, planned.fresh
+        keys, stamps = ({p: known[p] for p in fresh} for known in (planned.keys, planned.stamps))
     if not fresh and out is None and (not deploy or "deployed" in known.meta):
         return known.path
 
@@ -93,7 +93,7 @@ def predict_plates(
                 shutil.copytree(
                     plates.root, making / PICTURES / _upload(plates.root, name), dirs_exist_ok=True
                 )
-            return _keys(study, making, blocks, name, {p: keys[p] for p in fresh}, anchor)
+            return _keys(study, making, blocks, name, {"plates": keys, "stamps": stamps}, anchor)
 
         blocks = (
             []
@@ -105,7 +105,7 @@ def predict_plates(
         return Addition(
             {
                 "role": role,
-                "sets": [f"{name} {_digest(sorted((p, keys[p]) for p in fresh))}"],
+                "sets": [f"{name} {digest_of(sorted((p, keys[p]) for p in fresh))}"],
                 "deploy": deploy,
                 "anchor": anchor,
             },
@@ -131,12 +131,14 @@ class PlannedPlates:
     """What a study would add of a table of plates; no image was opened.
 
     plates: with the study's channels. rows: of all plates, as they would be added. keys: plate ->
-    16 hex digits over its files and rows. fresh: the plates that the study does not have yet.
+    16 hex digits over its files and rows. stamps: plate -> 16 hex digits that change with any write
+    into its files. fresh: the plates that the study does not have yet.
     """
 
     plates: PlateTable
     rows: pd.DataFrame
     keys: dict[str, str]
+    stamps: dict[str, str]
     fresh: list[str]
 
     def fresh_rows(self) -> pd.DataFrame:
@@ -159,9 +161,12 @@ def plan_plates(
     demand_set_name(name)
     scaling_of(study)
     plates = _with_channels(study, plates)
-    keyed = _keyed(plates, intensities)
-    have = _plates_of(study, name, anchor)
-    changed = [plate for plate, known in keyed.items() if have.get(plate, known[0]) not in known]
+    rows = _rows(study, plates, name, role, study.path)
+    have = plates_of(study, name, anchor)
+    jobs = plate_jobs(plates.table, plates.channels, plates.root, intensities)
+    keyed = keys_of(plates, jobs, intensities)
+    stamps = {job.plate: plate_stamp(job) for job in jobs}
+    changed = changed_plates(study, name, jobs, keyed, stamps, rows)
     if changed:
         raise InputError(
             f"the set {name} of study {study.name} has plate {changed[0] or '(without a name)'} "
@@ -169,8 +174,7 @@ def plan_plates(
         )
     keys = {plate: key for plate, (key, _) in keyed.items()}
     fresh = [plate for plate in keys if plate not in have]
-    rows = _rows(study, plates, name, role, study.path)
-    planned = PlannedPlates(plates, rows, keys, fresh)
+    planned = PlannedPlates(plates, rows, keys, stamps, fresh)
     demand_new(study, planned.fresh_rows()["image_id"])
     return planned
 
@@ -200,36 +204,6 @@ def _with_channels(study: Study, plates: PlateTable) -> PlateTable:
         )
     columns = {f"path_{ours[name.casefold()]}": f"path_{name}" for name in wanted}
     return replace(plates, table=plates.table.rename(columns=columns), channels=list(wanted))
-
-
-def _keyed(
-    plates: PlateTable, intensities: tuple[float, float] | None
-) -> dict[str, tuple[str, str]]:
-    """Plate -> 16 hex digits over its rows and files, the same for a copy in another folder; and
-    the key of earlier versions, which changed with the folder."""
-    keys = {}
-    for job in plate_jobs(plates.table, plates.channels, plates.root, intensities):
-        rows = plates.table.iloc[job.positions].to_csv(index=False)
-        files = [content_digest(path) if path else "" for field in job.files for path in field]
-        keys[job.plate] = (_digest([files, intensities, rows]), _digest([job.key, rows]))
-    return keys
-
-
-def _plates_of(study: Study, name: str, anchor: str) -> dict[str, str]:
-    """The plates of a set that was added before, and their keys. InputError for another set, and
-    for one that was scaled otherwise."""
-    entries = [e for e in study.meta.get("added", []) if e["name"] == name]
-    if any("plates" not in entry for entry in entries):
-        raise InputError(
-            f"study {study.name} has a set called '{name}'; give the plates another name: "
-            "OTHER=TABLE"
-        )
-    if other := [a for entry in entries if (a := entry.get("anchor", "none")) != anchor]:
-        raise InputError(
-            f"the set {name} of study {study.name} was added with --anchor {other[0]}; give the same "
-            "--anchor, or the plates another name: OTHER=TABLE"
-        )
-    return {plate: key for entry in entries for plate, key in entry["plates"].items()}
 
 
 def _blocks(
@@ -304,7 +278,7 @@ def _pictures(study: Study, root: Path, name: str, home: Path) -> Path:
 
 def _upload(root: Path, name: str) -> Path:
     """The folder of kept pictures of one upload: the next one may have files of the same names."""
-    return Path(name) / _digest(str(root))
+    return Path(name) / digest_of(str(root))
 
 
 def _untreated(study: Study, table: pd.DataFrame) -> np.ndarray:
@@ -321,7 +295,7 @@ def _keys(
     making: Path,
     blocks: Sequence[PlateBlock],
     name: str,
-    keys: dict[str, str],
+    known: dict[str, dict[str, str]],
     anchor: str,
 ) -> dict[str, Any]:
     """Keys of study.json; contrast and quarantine of the new plates are written below the others.
@@ -362,7 +336,7 @@ def _keys(
             f"{len(lost):,} images of {name} could not be used (quarantine.csv), the first: row "
             f"{lost[0]['row']}, {lost[0]['reason']}"
         )
-    entry = {"name": name, "title": name, "images": images, "plates": keys}
+    entry = {"name": name, "title": name, "images": images, **known}
     if anchor != "none":
         entry["anchor"] = anchor
     return {
@@ -384,7 +358,8 @@ def _merged(added: Sequence[dict[str, Any]], entry: dict[str, Any]) -> list[dict
     for known in entries:
         if known["name"] == entry["name"]:
             known["images"] += entry["images"]
-            known["plates"] = known["plates"] | entry["plates"]
+            for key in ("plates", "stamps"):
+                known[key] = known.get(key, {}) | entry[key]
             return entries
     return [*entries, entry]
 
@@ -403,7 +378,3 @@ def _append(making: Path, about: Sequence[About], lost: Sequence[Lost]) -> None:
         both = pd.concat([table, pd.DataFrame(lost)]).drop_duplicates()
         with atomic_path(path) as temporary:
             both.to_csv(temporary, index=False)
-
-
-def _digest(value: object) -> str:
-    return short_digest(json.dumps(value).encode())

@@ -92,16 +92,18 @@ def decision_text(row: Mapping[str, Any]) -> str:
 
 
 def decision_cell(row: Mapping[str, Any]) -> str:
-    """A row of `group_decisions` in a few letters: "exclude", "→ Y", "keep 3 of 9", or ""."""
+    """A row of `group_decisions` in a few letters: "exclude", "→ Y", "keep 3 of 9", "mixed", where
+    reviewers disagree "disputed", or ""."""
     if not row["n_flagged"]:
         return ""
-    if row["decision"]:
-        text = f"→ {row['new_label']}" if row["new_label"] else row["decision"]
-        if row["n_flagged"] < row["n_scored"]:
-            text += f" {row['n_flagged']:,} of {row['n_scored']:,}"
-    else:
-        text = ", ".join(f"{row[f'n_{d}']:,} {d}" for d in DECISIONS if row[f"n_{d}"])
-    return f"disputed: {text}" if row["disputed"] else text
+    if row["disputed"]:
+        return "disputed"
+    if not row["decision"]:
+        return "mixed"
+    text = f"→ {row['new_label']}" if row["new_label"] else row["decision"]
+    if row["n_flagged"] < row["n_scored"]:
+        text += f" {row['n_flagged']:,} of {row['n_scored']:,}"
+    return text
 
 
 def progress_text(decisions: pd.DataFrame, level: str) -> str:

@@ -88,8 +88,10 @@ def usable_columns(
     keep = np.ones(len(names), dtype=bool)
     reasons: dict[str, list[str]] = {"constant": [], "missing": [], "numbers": []}
     codes = [pd.factorize(rows[c])[0] for c in ("label", "group")]
+    gaps = np.zeros(len(values), dtype=bool)
     for j, (name, x) in enumerate(zip(names, _columns(values), strict=True)):
-        known = x[~np.isnan(x)]
+        missing = np.isnan(x)
+        known = x[~missing]
         reason = None
         if len(known) < (1 - MOST_MISSING) * len(x):
             reason = "missing"
@@ -100,8 +102,10 @@ def usable_columns(
         if reason:
             keep[j] = False
             reasons[reason].append(name)
+        else:
+            gaps |= missing
     chosen = tuple(name for name, kept in zip(names, keep, strict=True) if kept)
-    note = _note(chosen, reasons, int(np.isnan(values[:, keep]).any(axis=1).sum()))
+    note = _note(chosen, reasons, int(gaps.sum()))
     if len(chosen) < 2:
         raise InputError(f"{path}: {note}; at least 2 features are needed")
     return ChosenColumns(values if keep.all() else values[:, keep], chosen, note)

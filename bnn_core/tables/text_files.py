@@ -301,8 +301,8 @@ def _is_orange(table: pd.DataFrame) -> bool:
 def _has_decimal_commas(values: pd.Series, separator: str) -> bool:
     """Whether a column holds numbers with decimal commas. Between quotes, where commas separate, they
     may part thousands: then a fraction below 1 or one without three digits must be among them."""
-    filled = values[values != ""].str.strip()
-    if not len(filled) or not filled.str.contains(",", regex=False).any():
+    if not values.str.contains(",", regex=False).any():
         return False
+    filled = values[values != ""].str.strip()
     sure = separator != "," or filled.str.contains(r"^[+-]?0?,|,(?!\d{3}$)", regex=True).any()
     return bool(sure and filled.str.fullmatch(_COMMA_NUMBER).all())

@@ -18,7 +18,7 @@ from pages.shared import charts, choices, filters, frame, panels, studies
 from pages.shared.empty import empty
 from pages.shared.gestures import capital, scalar
 from pages.shared.scores import MORE_FIGURES
-from pages.shared.words import plain
+from pages.shared.words import plain, table_height
 
 DIFFER = "different predictions"
 NO_OTHER = """There is no second study of the same images. A second study can be one that was trained
@@ -181,16 +181,17 @@ def changes(table: pd.DataFrame, column: str, title: str, names: tuple[str, str]
     """A table of what changed per class or compound."""
     with st.expander(f"{title}: what changed", expanded=column == "label"):
         st.dataframe(
-            table.assign(difference=100 * table["difference"])[
+            table.assign(**{name: 100 * table[name] for name in ("first", "second", "difference")})[
                 [column, "images", "first", "second", "difference", "gained", "lost"]
             ],
             hide_index=True,
+            height=table_height(len(table), 564),
             key=f"studies_{column}",
             column_config={
                 column: title,
                 "images": st.column_config.NumberColumn("Images", format="%d"),
-                "first": st.column_config.NumberColumn(names[0], format="percent"),
-                "second": st.column_config.NumberColumn(names[1], format="percent"),
+                "first": st.column_config.NumberColumn(f"{names[0]} (%)", format="%.1f"),
+                "second": st.column_config.NumberColumn(f"{names[1]} (%)", format="%.1f"),
                 "difference": st.column_config.NumberColumn("Difference (points)", format="%+.1f"),
                 "gained": st.column_config.NumberColumn("Now right", format="%d"),
                 "lost": st.column_config.NumberColumn("Now wrong", format="%d"),

@@ -41,19 +41,19 @@ def all_kinds(view: OodView) -> None:
     )
     with st.expander("As a table"):
         st.dataframe(
-            lines[["kind", "n", "median", "above", "dip", "bimodal", "called", "called_share"]],
+            lines.assign(above=100 * lines["above"], called_share=100 * lines["called_share"])[
+                ["kind", "n", "median", "above", "dip", "bimodal", "called", "called_share"]
+            ],
             hide_index=True,
             width="stretch",
             column_config={
                 "kind": view.words.kind,
                 "bimodal": "bimodal",
                 "called": "mostly predicted as",
-                "above": st.column_config.NumberColumn(
-                    f"share with {view.cut.text}", format="percent"
-                ),
+                "above": st.column_config.NumberColumn(f"% with {view.cut.text}", format="%.1f"),
                 "median": st.column_config.NumberColumn(format="%.3f"),
                 "dip": st.column_config.NumberColumn(format="%.3f"),
-                "called_share": st.column_config.NumberColumn("of its images", format="percent"),
+                "called_share": st.column_config.NumberColumn("% of its images", format="%.1f"),
             },
         )
     of_mark(view)

@@ -49,6 +49,8 @@ function joinSteps () {
   const change = isPush => (state, unused, url) => {
     const target = new URL(url ?? "", location.href)
     const samePage = target.pathname === location.pathname
+    // A new page begins at its top; Streamlit keeps how far the old one was scrolled.
+    if (!samePage) document.querySelector("[data-testid=stMain]")?.scrollTo(0, 0)
     const here = pushed?.href === location.href
     const atOnce = here && samePage && performance.now() - pushed.when < AT_ONCE_MS
     const isNew = isPush || target.href !== location.href

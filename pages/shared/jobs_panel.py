@@ -12,7 +12,7 @@ from bnn_core.recipes import jobs
 from bnn_core.study.catalogue import cache_root
 from pages.shared import frame, studies
 from pages.shared.commands import command
-from pages.shared.words import plain
+from pages.shared.words import as_sentence, plain
 
 _EVERY_SECONDS = 2.0
 _TITLES = {
@@ -97,7 +97,7 @@ def _draw_job(job: jobs.Job) -> None:
         share, text = job.progress()
         st.progress(share or 0.0, f":small[{plain(text) or 'starting'}]")
     elif job.problem:
-        st.markdown(f":small[:red[:material/error: {plain(job.problem)}]]")
+        st.markdown(f":small[:red[:material/error: {as_sentence(job.problem)}]]")
     if job.state in (jobs.INTERRUPTED, jobs.FAILED):
         # It can go on by hand, here or on another machine, also where this server does not train.
         st.code(command(*job.words), language="bash", wrap_lines=True)

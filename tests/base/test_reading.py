@@ -1,10 +1,12 @@
 """Arrays of damaged files."""
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.reading import read_array, read_arrays
+from bnn_core.base.reading import COLUMNS_AT_A_TIME, read_array, read_arrays, read_parquet
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -38,3 +40,24 @@ def test_the_message_names_what_can_be_read(tmp_path):
     for kinds, needed in (("f", "numbers:"), ("fU", "numbers or texts:")):
         with pytest.raises(InputError, match=needed):
             read_array(tmp_path / "days.npy", kinds)
+
+
+def test_wide_parquet_tables_are_read_some_columns_at_a_time(tmp_path, monkeypatch):
+    names = ["a", "a.b", *(f"f{j}" for j in range(2 * COLUMNS_AT_A_TIME))]
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(5, len(names))), columns=names).assign(t=list("vwxyz"))
+    table.loc[2, "f7"] = np.nan
+    path = tmp_path / "wide.parquet"
+    most = []
+    read = pq.ParquetFile.read
+
+    def counted(file, columns=None, **options):
+        most.append(len(columns))
+        return read(file, columns=columns, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read", counted)
+    table.to_parquet(path)
+    pd.testing.assert_frame_equal(read_parquet(path), table)
+    table.set_index("t").to_parquet(path)
+    pd.testing.assert_frame_equal(read_parquet(path), table)
+    assert max(most) == COLUMNS_AT_A_TIME

@@ -117,11 +117,14 @@ def test_ten_steps_back_and_forward_show_the_same_ten_screens(laptop):
 def test_an_address_holds_nothing_of_other_pages(laptop, demo):
     laptop.goto("/suspect_labels?study=demo&suspects=well&opened=nowhere")
     settled(laptop)
+    main = laptop.get_by_test_id("stMain")
     for page in ("Confidence", "Mechanisms", "Overview"):
+        main.evaluate("main => main.scrollTo(0, 500)")
         laptop.get_by_test_id("stSidebarNav").get_by_role("link", name=page, exact=True).click()
         laptop.get_by_role("heading", name=page, exact=True).wait_for()
         settled(laptop)
         assert set(parse_qs(urlsplit(laptop.url).query)) == {"study"}
+        assert main.evaluate("main => main.scrollTop") == 0  # a page begins at its top
 
 
 def test_a_clicked_point_is_in_the_address(laptop, cache):

@@ -271,3 +271,12 @@ def test_no_end_of_a_path_leads_out_of_the_folder(tmp_path):
         "x/../../secret.tif"
     ]
     assert path_ends("file:///a%20b/c.tif") == ["a b/c.tif", "c.tif"]
+
+
+def test_planes_of_one_field_are_no_fields(write):
+    found = write(wells(site=[1, 1, 1] * 4, plane=[1, 2, 3] * 4, plate="P1"))
+    assert any(
+        note.startswith("WARNING: rows 2, 3, 4, 5, 6 ... (12 rows): several images of one field")
+        for note in found.notes
+    )
+    assert not any("one field" in note for note in write(wells(plate="P1")).notes)

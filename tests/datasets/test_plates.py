@@ -312,7 +312,7 @@ def test_rows_without_a_compound_have_a_group_too(rgb_set, tmp_path):
             r"fields\.csv rows 2, 3, .* \(8 rows\): a class cannot be called 'label'",
         ),
         (lambda t: t.__setitem__("drug", "one"), r"fields\.csv: .* the group 'one'.*--group"),
-        (lambda t: t.__setitem__("conc_nM", "1,5"), r"fields\.csv: rows 2, .*holds '1,5'"),
+        (lambda t: t.__setitem__("conc_nM", "1,500"), r"fields\.csv: rows 2, .*holds '1,500'"),
         (
             lambda t: t.replace({"image": {"f9.png": "f4.png", "f3.png": "f1.png"}}, inplace=True),
             r"fields\.csv rows 3, 5: the same image \(f1\.png\) .* 2 rows of other doubles",

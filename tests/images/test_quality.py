@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from bnn_core.images import contrast, quality
 from bnn_core.images.contrast import Histogram
 from bnn_core.images.quality import _opened, measure, measure_nuclei, quality_columns, robust_z
 
@@ -30,6 +31,36 @@ def nuclei_plane(count, rng, size=(300, 400), radius=8, touching=0):
     discs = ndimage.distance_transform_edt(background) < radius if count else np.zeros(size)
     plane = 1500.0 * discs
     return rng.poisson(200 + ndimage.gaussian_filter(plane, 1.0)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("size", [(256, 384), (255, 383), (700, 1290)])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_compiled_kernels_give_the_same_numbers(size, kind, monkeypatch):
+    rng = np.random.default_rng(4)
+    image = np.stack([nuclei_plane(30, rng, size, touching=8) for _ in range(2)])
+    image = (image // (1 if kind == np.uint16 else 8)).clip(0, np.iinfo(kind).max).astype(kind)
+    image[1, :3, :5] = np.iinfo(kind).max
+    mask = image[0] > np.median(image[0])
+    mask[:, :3] = True  # far from the background, too
+    objects, n = ndimage.label(mask)
+    results = []
+    for compiled in (quality.kernels, lambda: None):
+        monkeypatch.setattr(quality, "kernels", compiled)
+        monkeypatch.setattr(contrast, "kernels", compiled)
+        histogram = Histogram(2)
+        histogram.add(image)
+        levels = histogram.foreground_thresholds(), histogram.ceilings()
+        results.append(
+            [
+                histogram.counts,
+                *measure(image, *levels, dna=0).values(),
+                *quality._distances(mask, objects, n),
+                quality._smooth(image[0].astype(np.float64)),
+            ]
+        )
+    for quick, slow in zip(*results, strict=True):
+        np.testing.assert_array_equal(quick, slow)
+    assert results[0][3] > 10 or results[0][4] > 10  # nuclei were counted
 
 
 def plate(rng, n=12):

@@ -52,6 +52,7 @@ def test_two_studies_of_the_same_images(monkeypatch, cache):
         (expected.table["change"] == "only the second right").sum(),
         (expected.table["change"] == "only the first right").sum(),
     )
+    assert 1 < table["first"].max() <= 100  # percent, with one digit each
     # Each kind of change shows its images.
     for option in app.segmented_control(key="change").options:
         app.segmented_control(key="change").set_value(option).run()

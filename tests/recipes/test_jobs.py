@@ -171,3 +171,12 @@ def test_a_job_that_cannot_be_kept_or_begun_stops_no_other(tmp_path, slow, monke
     write_job(tmp_path, 2, 0)
     jobs.run_jobs(tmp_path)
     assert states(tmp_path) == [jobs.FAILED, jobs.DONE]
+
+
+def test_a_killed_job_says_how_far_it_was(tmp_path):
+    folder = tmp_path / jobs.JOBS_FOLDER / "000001"
+    folder.mkdir(parents=True)
+    jobs.write_json(folder / jobs.JOB, {"words": ["predict"], "study": "mine", "added": ""})
+    jobs.write_json(folder / jobs.ENDED, {"state": jobs.FAILED})
+    (folder / jobs.LOG).write_text("predict:  51%|█████     | 113/220 [05:57<04:41,  2.63s/image]")
+    assert jobs.list_jobs(tmp_path)[0].problem == "it was killed at predict: 113 of 220, 04:41 left"

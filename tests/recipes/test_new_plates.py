@@ -1,6 +1,7 @@
 """New plates on a finished study: the study's numbers again, plates with limits of their own."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -191,6 +192,23 @@ def test_a_copy_of_a_plate_elsewhere_is_the_same_plate(study, tmp_path, given):
     tifffile.imwrite(changed, tifffile.imread(changed) + 1)  # as large as before
     with pytest.raises(InputError, match="with other files or rows"):
         rows(copy)
+
+
+def test_a_byte_in_the_middle_of_a_file_makes_it_another(study, tmp_path):
+    write_plates(tmp_path, {"N1": 1})
+    path = tmp_path / "N1_3_DNA.tif"
+    noise = np.random.default_rng(0).integers(0, 999, (24, 30 * 100), np.uint16)
+    for file in tmp_path.glob("N1_*.tif"):
+        tifffile.imwrite(file, noise)  # 144 KB
+    assert add(study, tmp_path).meta["rows"] == 30
+    assert add(study, tmp_path).meta["rows"] == 30
+    state = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(InputError, match="plate N1 with other files or rows"):
+        add(study, tmp_path)
 
 
 def test_plates_that_an_earlier_version_added_are_known(study, tmp_path):

@@ -75,7 +75,7 @@ def test_images_that_differ_are_counted_by_decision(log, make_study):
     assert got["reason"] == "label suspect" and got["reviewers"] == "Ada and Ben"
     text = decision_text(got)
     assert "1 relabel, 3 unsure" in text and "disagree" in text
-    assert decision_cell(got) == "disputed: 1 relabel, 3 unsure"
+    assert decision_cell(got) == "disputed"
 
 
 def test_a_new_label_is_named(log, make_study):
