@@ -4,8 +4,8 @@
 
 Every screen has 49 compounds of seven mechanisms. Each mechanism is left out once, with one compound
 of every other: these compounds are the known images, their copies of `drawn_damage` the damaged ones.
-Networks of the default preset; entropy is that of the mean of NUM_SAMPLES networks. Finished networks are kept in OUT. Prints AUROC and FPR95 of
-single scores and of their joint ones, each network with the same weight.
+Networks of the default preset; entropy is of the mean of NUM_SAMPLES networks. Finished networks are kept
+in OUT. Prints AUROC and FPR95 of single scores and of their joint ones, each network with the same weight.
 """
 
 import argparse
