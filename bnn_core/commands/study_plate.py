@@ -135,8 +135,8 @@ def _add_running_flags(group: argparse._ArgumentGroup) -> None:
         "--jobs",
         metavar="N",
         type=whole_number(1),
-        default=1,
-        help="trainings at a time, each a method of a fold in a separate process (default: 1)",
+        help="trainings at a time, each a method of a fold in a separate process (default: as many as "
+        "there are processors for their --threads, and free memory; on a graphics card 1)",
     )
     add_ray_flags(group)
     group.add_argument(

@@ -19,10 +19,13 @@ from typing import Any
 import torch
 
 from bnn_core.base.errors import InputError, first_line
+from bnn_core.base.machine import free_memory, processors
 
 INSTALL = 'pip install ".[cluster]" in the folder of this program'
 #: So often a part is given to another machine when the one that ran it is lost.
 RETRIES = 5
+#: What a training takes besides its images: Python, PyTorch, activations of a batch.
+_PART_BYTES = 1 << 30
 _START = "start a cluster with 'ray start --head' and give the address that it prints"
 _ANSWER_SECONDS = 10.0
 _ADDRESS = re.compile(r"|auto|local|(ray://)?(\[[\da-fA-F:]+\]|[\w.-]+):\d+")
@@ -87,6 +90,13 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def parts_at_once(parts: int, image_bytes: int) -> int:
+    """How many of `parts` trainings run at a time on the processors of this machine: as many as there
+    are processors for their threads, and free memory. image_bytes: of the images of one."""
+    room = free_memory() // (_PART_BYTES + image_bytes)
+    return max(min(parts, processors() // torch.get_num_threads(), room), 1)
 
 
 def run_once(cluster: Cluster | None, function: Callable[..., None], *arguments: object) -> None:
