@@ -25,7 +25,7 @@ INSTALL = 'pip install ".[cluster]" in the folder of this program'
 #: So often a part is given to another machine when the one that ran it is lost.
 RETRIES = 5
 #: What a training takes besides its images: Python, PyTorch, activations of a batch.
-_PART_BYTES = 1 << 30
+_PART_BYTES = 3 << 29
 _START = "start a cluster with 'ray start --head' and give the address that it prints"
 _ANSWER_SECONDS = 10.0
 _ADDRESS = re.compile(r"|auto|local|(ray://)?(\[[\da-fA-F:]+\]|[\w.-]+):\d+")

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, read_json, write_json
 from bnn_core.commands import cli
 from bnn_core.networks.settings import TrainConfig, settings_of
-from bnn_core.recipes import plate_folds
+from bnn_core.recipes import plate_folds, workers as running
 from bnn_core.recipes.plate_folds import PLAN, run_folds
 from bnn_core.recipes.workers import Cluster, workers
 
@@ -67,6 +68,32 @@ def begun(making, monkeypatch):
     monkeypatch.setattr(plate_folds, "run_fold", train)
     monkeypatch.setattr(plate_folds, "workers", at_once)
     return steps, problems
+
+
+@pytest.mark.parametrize(
+    ("parts", "processors", "threads", "gigabytes", "jobs"),
+    [
+        (12, 8, 1, 99, 8),
+        (3, 8, 1, 99, 3),
+        (12, 8, 3, 99, 2),
+        (12, 2, 4, 99, 1),
+        (12, 8, 1, 7, 4),
+        (12, 8, 1, 0, 1),
+    ],
+)
+def test_as_many_trainings_at_once_as_processors_and_memory_allow(
+    parts, processors, threads, gigabytes, jobs, monkeypatch
+):
+    monkeypatch.setattr(running, "processors", lambda: processors)
+    monkeypatch.setattr(running, "free_memory", lambda: gigabytes << 30)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert running.parts_at_once(parts, image_bytes=1 << 26) == jobs
+
+
+def test_a_graphics_card_trains_one_network_at_a_time(making, monkeypatch):
+    monkeypatch.setattr(plate_folds, "_run_beside", lambda *_: pytest.fail("beside one another"))
+    monkeypatch.setattr(plate_folds, "run_fold", lambda *_: None)
+    run_folds(making, "cuda", jobs=None)
 
 
 def test_what_builds_on_a_network_waits_for_it_and_nothing_else_does(making, begun):
