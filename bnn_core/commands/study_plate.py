@@ -8,7 +8,7 @@ predicted, but do not count for accuracy. You can interrupt the command at any t
 continue.
 
   bnn study plate fields.csv --label moa --group compound --preset quick
-  bnn study plate fields.csv --label moa --group compound --folds 6 --jobs 2
+  bnn study plate fields.csv --label moa --group compound --folds 6 --jobs 1
   bnn study plate fields.csv --label moa --leave-out label   # unseen mechanisms
   bnn study plate 2024-05-plate1/ --layout platemap.xlsx --metadata compounds.csv   # no table
   bnn study plate 2024-05-plate1/ --layout platemap.xlsx --planes max --dry-run     # look first

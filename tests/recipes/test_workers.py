@@ -16,7 +16,8 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, read_json, write_json
 from bnn_core.commands import cli
 from bnn_core.networks.settings import TrainConfig, settings_of
-from bnn_core.recipes import plate_folds, workers as running
+from bnn_core.recipes import plate_folds
+from bnn_core.recipes import workers as running
 from bnn_core.recipes.plate_folds import PLAN, run_folds
 from bnn_core.recipes.workers import Cluster, workers
 
