@@ -7,13 +7,16 @@ gives a part of a lost machine to another one, and a second run of the command f
 
 import os
 import re
+import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
+from threading import Thread
 from typing import Any
 
 import torch
@@ -71,8 +74,8 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
     its future gives None, or the InputError that the function raised.
 
     jobs: parts at a time on this machine, where there is no cluster. shared: goes to each machine
-    of a cluster once. Parts that have not started are dropped when the block ends with an error; on
-    a cluster those that run are interrupted too.
+    of a cluster once. When the block ends with an error, parts that have not started are dropped and
+    those that run are interrupted.
     Raises InputError without Ray, without the cluster, and for a part that was lost too often.
     """
     threads = torch.get_num_threads()
@@ -80,7 +83,8 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
         with _ray_workers(cluster, threads, shared) as submit:
             yield submit
         return
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    before = set(active_children())
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_prepare_worker)
     try:
         yield lambda function, *arguments: pool.submit(_part, threads, function, arguments, *shared)
     except BrokenProcessPool as error:
@@ -88,6 +92,10 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
             "the system stopped a part, probably because memory ran out; run the same command again "
             "with fewer --jobs to continue"
         ) from error
+    except BaseException:  # an interrupt, or a part's error, does not wait for the other parts
+        for process in set(active_children()) - before:
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -179,6 +187,19 @@ def _demand_room(ray: Any, cluster: Cluster, threads: int) -> None:
             f"no machine of the Ray cluster has {threads} processors and {cluster.gpus:g} graphics "
             "cards for a part; change --threads or --ray-gpus"
         )
+
+
+def _prepare_worker() -> None:
+    """In a worker: `workers` decides when it ends, in an orderly way; it does not outlive that process,
+    whose end the pool does not notice."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    Thread(target=watch, daemon=True).start()
 
 
 def _part(
