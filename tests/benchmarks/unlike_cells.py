@@ -1,11 +1,11 @@
 """Which score separates unseen mechanisms and damage on drawn screens? The joint one was chosen here.
 
-    python tests/benchmarks/unlike_cells.py OUT --seeds 301,302,303
+    python tests/benchmarks/unlike_cells.py OUT --seeds 301,302,303 --method standard
 
 Every screen has 49 compounds of seven mechanisms. Each mechanism is left out once, with one compound
 of every other: these compounds are the known images, their copies of `drawn_damage` the damaged ones.
-Standard networks of the default preset. Finished networks are kept in OUT. Prints AUROC and FPR95 of
-single scores and of their joint ones, each network with the same weight.
+Networks of the default preset; entropy is of the mean of NUM_SAMPLES networks. Finished networks are kept
+in OUT. Prints AUROC and FPR95 of single scores and of their joint ones, each network with the same weight.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from bnn_core.datasets.sources import inverse_frequency_weights
 from bnn_core.measures.uncertainty import entropy
 from bnn_core.networks.building import network_input, saved_config
 from bnn_core.networks.novelty import read_training_images
-from bnn_core.networks.prediction import concatenated, embed
+from bnn_core.networks.prediction import concatenated, embed, predict
 from bnn_core.networks.procedures import networks_of
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.fold import train_method
@@ -39,7 +39,11 @@ FAULTLESS = DemoDesign(
 )  # fmt: skip
 
 
-def of_screen(seed: int, out: Path) -> pd.DataFrame:
+#: Networks that are drawn from a Bayesian one.
+NUM_SAMPLES = 20
+
+
+def of_screen(seed: int, out: Path, method: str) -> pd.DataFrame:
     """Scores of the known images (kind ""), unseen mechanisms ("new") and damaged images of a screen."""
     demo = generate_screen(seed, FAULTLESS)
     table, images = demo.table, _normalised(demo)
@@ -56,8 +60,8 @@ def of_screen(seed: int, out: Path) -> pd.DataFrame:
         known = scored & table["compound"].isin(held).to_numpy() & ~new
         train = np.flatnonzero(scored & ~new & ~known)
         targets = y[train] - (y[train] > left_out)
-        folder = out / str(seed) / str(left_out) / "standard"
-        config = PLATE_PRESETS["default"]["standard"]
+        folder = out / str(seed) / str(left_out) / method
+        config = PLATE_PRESETS["default"][method]
         weights = inverse_frequency_weights(targets, MECHANISMS - 1)
         training = TrainingSet(images[train], targets, MECHANISMS - 1, class_weights=weights)
         train_method(
@@ -77,7 +81,7 @@ def of_screen(seed: int, out: Path) -> pd.DataFrame:
 def _scores(folder: Path, images: np.ndarray) -> pd.DataFrame:
     ready = partial(network_input, intensity=saved_config(folder).intensity)
     layers = concatenated(embed(networks_of(folder, None, 0), images, ready))
-    p = torch.softmax(torch.as_tensor(layers.logits, dtype=torch.float64), dim=1).numpy()
+    p = predict(networks_of(folder, NUM_SAMPLES, 0), images, ready).mean_p
     known = read_training_images(folder)
     return pd.DataFrame(known.measure(layers) | {"predictive_entropy": entropy(p)})
 
@@ -86,10 +90,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", default="301,302,303")
+    parser.add_argument("--method", default="standard", choices=PLATE_PRESETS["default"])
     args = parser.parse_args()
     torch.set_num_threads(1)
-    table = pd.concat([of_screen(int(seed), args.out) for seed in args.seeds.split(",")])
-    show("drawn screens", table.reset_index(drop=True))
+    table = pd.concat(
+        [of_screen(int(seed), args.out, args.method) for seed in args.seeds.split(",")]
+    )
+    show(f"drawn screens, {args.method}", table.reset_index(drop=True))
 
 
 if __name__ == "__main__":

@@ -23,22 +23,27 @@ def cluster():
     ray.shutdown()
 
 
-def note(folder: Path, number: int) -> None:
-    """A part that writes when it began and ended, and which cards it may use."""
+def note(folder: Path, number: int, most: int) -> None:
+    """A part that writes when it began and ended, and which cards it may use. `most` parts wait for one
+    another."""
     import os
 
     begun = time.time()
-    time.sleep(1)
+    (folder / f"begun{number}").touch()
+    together = most * -(-len(list(folder.glob("begun*"))) // most)
+    while len(list(folder.glob("begun*"))) < together:
+        time.sleep(0.05)
+    time.sleep(0.2)
     cards = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    (folder / str(number)).write_text(f"{begun} {time.time()} {cards}")
+    (folder / f"ended{number}").write_text(f"{begun} {time.time()} {cards}")
 
 
 @pytest.mark.parametrize(("gpus", "most"), [(0.5, 2), (1.0, 1)])
 def test_parts_share_a_graphics_card_as_asked(tmp_path, gpus, most):
     with workers(1, Cluster(gpus=gpus), tmp_path) as submit:
-        futures = [submit(note, number) for number in range(4)]
+        futures = [submit(note, number, most) for number in range(4)]
         assert [future.result() for future in futures] == [None] * 4
-    noted = [path.read_text().split() for path in tmp_path.iterdir()]
+    noted = [path.read_text().split() for path in tmp_path.glob("ended*")]
     assert len(noted) == 4 and {cards for _, _, cards in noted} == {"0"}
     spans = [(float(begun), float(end)) for begun, end, _ in noted]
     assert max(sum(a <= begun < b for a, b in spans) for begun, _ in spans) == most
@@ -58,8 +63,12 @@ def wait_or_fail(folder: Path, number: int) -> None:
         while not (folder / "begun1").exists():
             time.sleep(0.05)
         raise InputError("no")
-    time.sleep(5)
-    (folder / f"ended{number}").touch()
+    try:
+        for _ in range(3000):  # Ray interrupts between two lines
+            time.sleep(0.1)
+        (folder / f"ended{number}").touch()
+    finally:
+        (folder / f"stopped{number}").touch()
 
 
 def test_after_an_error_nothing_runs_on_in_the_callers_cluster(tmp_path):
@@ -70,9 +79,13 @@ def test_after_an_error_nothing_runs_on_in_the_callers_cluster(tmp_path):
         parts = [submit(wait_or_fail, number) for number in range(8)]
         raise parts[0].result()
     assert ray.is_initialized()
-    time.sleep(6)
+    for _ in range(200):
+        begun, stopped = (len(list(tmp_path.glob(f"{word}*"))) for word in ("begun", "stopped"))
+        if stopped == begun - 1:
+            break
+        time.sleep(0.5)
+    assert stopped == begun - 1 and begun < 8
     assert not list(tmp_path.glob("ended*"))
-    assert len(list(tmp_path.glob("begun*"))) < 8
 
 
 def leave_mark(path: Path) -> None:
