@@ -5,11 +5,12 @@ A job is the folder <cache>/.jobs/<number>/ with
   job.json    its words, the study that it makes, and when it was added
   log.txt     what its command printed, once it has started
   ended.json  how it ended
-  given/      files that were uploaded for it, until it ends
+  given/      files that were uploaded for it, until it is done or removed
 
 One runner process per cache folder runs the jobs in order. It needs neither the app nor a page: it
 goes on when both are closed. A job whose runner died, for example when the machine was switched
-off, is interrupted; `resume` runs its command again, which continues where it stopped.
+off, is interrupted; `resume` runs its command again, which continues where it stopped. `again`
+does so for a job that failed or was cancelled.
 """
 
 import os
@@ -87,8 +88,8 @@ def submit(root: Path, words: Sequence[str], study: str, given: Path | None = No
 
     words: of the command, without "bnn"; paths in them are absolute. study: name of the study that
     it makes. given: an uploaded file or folder that the words name (or files in it); a copy is kept
-    with the job until it ends. Raises InputError where training is not allowed, the folder cannot
-    be written, or another job that has not ended makes the same study.
+    with the job until it is done or removed. Raises InputError where training is not allowed, the
+    folder cannot be written, or another job that has not ended makes the same study.
     """
     demand_training()
     jobs = Path(root) / JOBS_FOLDER
@@ -147,6 +148,15 @@ def resume(root: Path) -> None:
     )
 
 
+def again(root: Path, folder: Path) -> None:
+    """Put a job that failed or was cancelled back into the queue: its command continues."""
+    demand_training()
+    with suppress(OSError):  # another user has just removed it
+        for name in (LOG, CANCEL, ENDED):  # its end last: until then no runner takes it
+            (folder / name).unlink(missing_ok=True)
+    resume(root)
+
+
 def list_jobs(root: Path) -> list[Job]:
     """The jobs of a cache folder, the oldest first; unreadable ones are left out."""
     jobs, runs, first = [], _runner_lives(root), True
@@ -157,13 +167,14 @@ def list_jobs(root: Path) -> list[Job]:
             killed = share is not None  # a command that refuses ends with its reason
             problem = f"it was killed at {text}" if killed else text.removeprefix("bnn: ")
         elif not state:
-            state, first = _open_state(folder, first, runs), False
+            state = _open_state(folder, first, runs)
+            first = first and state != RUNNING
         jobs.append(Job(folder, tuple(job["words"]), job["study"], state, problem))
     return jobs
 
 
 def _open_state(folder: Path, first: bool, runs: bool) -> str:
-    """State of a job that has not ended. first: the first of them. runs: whether a runner lives."""
+    """State of a job that has not ended. first: no older one runs. runs: whether a runner lives."""
     started = (folder / LOG).is_file()
     if runs:
         return RUNNING if first and started else WAITING
@@ -268,7 +279,8 @@ def _stop(process: subprocess.Popen, how: int) -> None:
 def _end(folder: Path, state: str) -> None:
     if not (folder / ENDED).is_file():
         write_json(folder / ENDED, {"state": state})
-    shutil.rmtree(folder / GIVEN, ignore_errors=True)
+    if state == DONE:
+        shutil.rmtree(folder / GIVEN, ignore_errors=True)
 
 
 def _readable(root: Path) -> Iterator[tuple[Path, JobFile, str]]:

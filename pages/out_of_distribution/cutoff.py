@@ -20,14 +20,16 @@ def pick_score(study: Study) -> str:
     start = UNLIKENESS if UNLIKENESS in known else scores.cutoff(study).score
     choices.restrict("ood_score", known, start)
     return st.selectbox(
-        "Score on this page",
+        "Score of the charts",
         known,
         index=known.index(start),
         key="ood_score",
         bind="query-params",
         width=190,
         format_func=lambda key: SCORES[key].short,
-        help=f"What separates known images from others. {SCORES[start].help} {scores.MORE}",
+        help="What separates known images from others, in the charts and tables of this page. The "
+        "score and cut-off at the top are those of the other pages: they are on the tiles, and the "
+        f"charts use that cut-off where both menus name one score. {SCORES[start].help} {scores.MORE}",
     )
 
 

@@ -98,7 +98,7 @@ def _draw_job(job: jobs.Job) -> None:
         st.progress(share or 0.0, f":small[{plain(text) or 'starting'}]")
     elif job.problem:
         st.markdown(f":small[:red[:material/error: {as_sentence(job.problem)}]]")
-    if job.state in (jobs.INTERRUPTED, jobs.FAILED):
+    if job.state in (jobs.INTERRUPTED, jobs.FAILED, jobs.CANCELLED):
         # It can go on by hand, here or on another machine, also where this server does not train.
         st.code(command(*job.words), language="bash", wrap_lines=True)
 
@@ -112,6 +112,8 @@ def _draw_job(job: jobs.Job) -> None:
             return
         if job.state == jobs.INTERRUPTED:
             small_button("Continue", jobs.resume, root)
+        if job.state in (jobs.FAILED, jobs.CANCELLED):
+            small_button("Continue", jobs.again, root, job.folder)
         if job.state in jobs.FINAL:
             small_button("Remove from list", jobs.remove, job.folder)
         else:

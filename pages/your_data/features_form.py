@@ -86,7 +86,7 @@ def table_and_fields(*, to_learn: bool) -> tuple[Path | None, dict[str, str]] | 
 
 def fields(to_learn: bool) -> dict[str, str]:
     """The filled fields: flag -> text."""
-    left, middle, right = st.columns(3, gap="medium")
+    left, middle, right = forms.three_columns(folded=not to_learn)
     ask = {
         "label": left.text_input(
             FIELDS["label"], key="features_label", help="Default: label, else moa."
@@ -94,12 +94,7 @@ def fields(to_learn: bool) -> dict[str, str]:
         "batch": middle.text_input(
             FIELDS["batch"], key="features_batch", help="Rows measured together: day, week, run."
         ),
-        "control": middle.text_input(
-            FIELDS["control"],
-            key="features_control",
-            placeholder="DMSO",
-            help="These rows are predicted, but do not count for accuracy.",
-        ),
+        "control": forms.ask_control(middle, "features_control", "rows"),
         "map": right.text_input(
             FIELDS["map"],
             key="features_map",

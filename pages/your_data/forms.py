@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from bnn_core.base import roots
 from bnn_core.base.digests import short_digest
@@ -40,10 +41,28 @@ FIELDS = {
     "images": "Folder that relative paths start from",
     "map": "Other columns",
 }
+#: Title of the folded fields.
+FOLDED = "Choose columns and files yourself"
 READ_ONLY = (
     "This server only shows studies. Make studies in a terminal on the machine itself, with "
     "`bnn import` or `bnn study`."
 )
+
+
+def three_columns(*, folded: bool) -> list[DeltaGenerator]:
+    """Places for the fields of a form, in an expander where they are rarely needed."""
+    place = st.expander(FOLDED) if folded else st.container()
+    return place.columns(3, gap="medium")
+
+
+def ask_control(where: DeltaGenerator, key: str, noun: str, unset: str = "none") -> str:
+    """The field that names the untreated images or rows. unset: what holds while it is empty."""
+    return where.text_input(
+        FIELDS["control"],
+        key=key,
+        placeholder="for example DMSO",
+        help=f"These {noun} are predicted, but do not count for accuracy. Default: {unset}.",
+    )
 
 
 def words(text: str) -> tuple[str, ...]:

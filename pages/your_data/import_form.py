@@ -98,7 +98,7 @@ def draw() -> None:
 
 def ask_options() -> tuple[ImportOptions, dict]:
     """The user's choices: options of the import, and the image root and pixel size."""
-    with st.expander("Choose columns and files yourself"):
+    with st.expander(forms.FOLDED):
         left, middle, right = st.columns(3, gap="medium")
         with left:
             columns = _ask_columns()
@@ -144,7 +144,7 @@ def _ask_values() -> dict:
     classes = text("classes", help="Separated by commas.")
     control = text(
         "control",
-        placeholder="DMSO",
+        placeholder="for example DMSO",
         help="These images are shown, but do not count for accuracy.",
     )
     unlabelled = text("unlabelled", placeholder="-1, unknown", help="Separated by commas.")

@@ -115,8 +115,11 @@ def read(source: Path, ask: dict[str, str], *, to_learn: bool) -> PlateTable | N
 
 
 def ask_of_images(to_learn: bool, folder: bool) -> dict[str, str]:
-    """Fields that a table and a folder need, and that of a table alone: flag -> text."""
-    left, middle, right = st.columns(3, gap="medium")
+    """Fields that a table and a folder need, and that of a table alone: flag -> text.
+
+    New plates are read like the study's, so their fields are folded.
+    """
+    left, middle, right = forms.three_columns(folded=not to_learn)
     ask = {
         "label": left.text_input(
             FIELDS["label"], key="plate_label", help="Default: label, else moa."
@@ -138,11 +141,8 @@ def ask_of_images(to_learn: bool, folder: bool) -> dict[str, str]:
         "batch": middle.text_input(
             FIELDS["batch"], key="plate_batch", help="Images made together: day, week, run."
         ),
-        "control": right.text_input(
-            FIELDS["control"],
-            key="plate_control",
-            placeholder="DMSO",
-            help="These images are predicted, but do not count for accuracy.",
+        "control": forms.ask_control(
+            right, "plate_control", "images", "none" if to_learn else "those of the study"
         ),
         "map": right.text_input(
             FIELDS["map"],

@@ -11,7 +11,7 @@ from page_studies import pages, text_of, write_animals
 from bnn_core.commands import cli
 from bnn_core.datasets.image_sets import split_name
 from bnn_core.recipes import jobs
-from pages.your_data import new_plates_form
+from pages.your_data import forms, new_plates_form
 from pages.your_data.new_plates_form import FIELDS
 
 PAGE, VIEW = "your_data/page.py", "New plates"
@@ -68,6 +68,9 @@ def test_new_plates_are_counted_by_role_and_predicted_by_a_job(monkeypatch, cach
     submitted = queued(monkeypatch)
     app = pages(monkeypatch, cache, PAGE, study="screen", data_view=VIEW)
     assert not app.exception and not app.code
+    # They are read like the study's plates: fields that say otherwise are folded.
+    (folded,) = [e for e in app.main.expander if e.label == forms.FOLDED]
+    assert {"plate_label", "plate_control", "plate_layout"} <= {t.key for t in folded.text_input}
     table = write_plate(tmp_path, "N1", 1)
     app.text_input(key="plate_path").input(str(table)).run()
     assert "10 images on 1 new plate" in app.success[0].value

@@ -464,6 +464,9 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     app.run()
     assert f"bnn study digits --cache {cache}" in [code.value for code in app.code]
     app.button(key="job_000008_Cancel").click().run()
+    app.button(key="job_000008_Continue").click().run()
+    assert jobs.list_jobs(cache)[-1].state == jobs.WAITING
+    app.button(key="job_000008_Cancel").click().run()
     app.button(key="job_000007_Open study").click().run()
     assert app.session_state["study"] == "animals" and not app.exception
     assert app.title[0].value == "Overview"

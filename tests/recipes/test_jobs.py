@@ -116,6 +116,24 @@ def test_a_job_with_a_dead_runner_is_interrupted_and_continues(tmp_path, slow):
     assert states(root) == [jobs.DONE, jobs.CANCELLED]
 
 
+def test_a_failed_job_keeps_its_upload_and_goes_on_behind_the_running_one(tmp_path, slow):
+    root = tmp_path.resolve()
+    failed, running = write_job(root, 1, "no number"), write_job(root, 2, 60)
+    (failed / jobs.GIVEN).mkdir()
+    runner = threading.Thread(target=jobs.run_jobs, args=(root,))
+    runner.start()
+    until(lambda: states(root) == [jobs.FAILED, jobs.RUNNING])
+    assert (failed / jobs.GIVEN).is_dir()
+    words = {"words": ["0"], "study": "s1", "added": "2026-01-01"}
+    jobs.write_json(failed / jobs.JOB, words)
+    jobs.again(root, failed)
+    assert states(root) == [jobs.WAITING, jobs.RUNNING]
+    jobs.cancel(root, running)
+    runner.join(60)
+    until(lambda: states(root) == [jobs.DONE, jobs.CANCELLED])
+    assert not (failed / jobs.GIVEN).exists()
+
+
 def test_a_named_path_is_that_of_the_copy_too(tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "resume", lambda root: None)
     given = tmp_path / "upload"
