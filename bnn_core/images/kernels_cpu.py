@@ -4,10 +4,11 @@ Each gives the numbers of what it replaces to the last bit: the same sums in the
 """
 
 import numpy as np
-from numba import njit
+
+from bnn_core.base.compiling import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def shrink(image, height, width, ceilings, small, saturated):
     """Means of whole blocks, as `contrast.area_resize`, and how many pixels reach the ceiling.
 
@@ -35,7 +36,7 @@ def shrink(image, height, width, ceilings, small, saturated):
         saturated[c] = reached
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def smooth(plane, weights, between, out):
     """`ndimage.gaussian_filter` by 5 weights, of which the last three are given (the middle first).
 
@@ -63,7 +64,7 @@ def smooth(plane, weights, between, out):
             out[i, j] = value
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def laplacian(plane, out):
     """Neighbours less four times the pixel: plane (H, W) float32 -> out (H - 2, W - 2)."""
     four = np.float32(4)
@@ -73,7 +74,7 @@ def laplacian(plane, out):
             out[i, j] = around - four * plane[i + 1, j + 1]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def distances(mask, objects, out, deepest):
     """`ndimage.distance_transform_edt` of a mask (H, W) that has a pixel of background, and its
     maximum in each object (numbered from 1; 0 is none).
@@ -104,7 +105,7 @@ def distances(mask, objects, out, deepest):
             deepest[objects[i, j]] = max(deepest[objects[i, j]], out[i, j])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def add_counts(plane, counts):
     """Add to counts (65536,) how often each value occurs in a plane (H, W) of 8 or 16 bit."""
     for i in range(plane.shape[0]):

@@ -1,5 +1,6 @@
 """Network bodies, each written once: Bayesian or standard by the kind of layer."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -37,14 +38,14 @@ class LeNet5(nn.Module):
         self.linear = kind.linear(120, 84)
         self.head = kind.linear(84, num_classes)
 
-    def features(self, x: Tensor, maps: list[Tensor] | None = None) -> Tensor:
-        """Penultimate layer (B, 84). maps: gets those of every convolution, (B, K, rows, columns)."""
+    def features(self, x: Tensor, see: Callable[[Tensor], None] | None = None) -> Tensor:
+        """Penultimate layer (B, 84). see: gets the maps of every convolution, (B, K, rows, columns)."""
         # Pooling first is the same function, with ReLU on a quarter of the values.
         first = relu_halve(self.conv1(x))
         second = relu_halve(self.conv2(first))
         third = F.relu(self.conv3(second))
-        if maps is not None:
-            maps += [first, second, third]
+        for maps in (first, second, third) if see else ():
+            see(maps)
         return F.relu(self.linear(third.flatten(1)))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from bnn_core.base.compiling import compiled
 from bnn_core.networks.tiles_cpu import LANES, OUTPUTS, VECTORS, inputs_of_convolution, tile
 
 #: Images of a block.
@@ -94,7 +94,7 @@ def logits(packed: PackedLeNet5, images: Tensor) -> Tensor:
     return torch.from_numpy(result)[:, : len(images)]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _forward(x, weights, begins, inputs1, inputs2, result):
     """All networks on one block. x: flat (vector, pixel, lane). result: (T, KERNEL_IMAGES, C)."""
     size0, size1, size2 = len(x) // VECTORS, 6 * SIDE1 * SIDE1 * LANES, 400 * LANES

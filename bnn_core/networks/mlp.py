@@ -4,6 +4,7 @@ The scaling is fitted to the rows that the network is trained on and kept among 
 fold has its own and rows that are predicted later go through the same numbers.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -129,8 +130,8 @@ class MLP(nn.Module):
         """Fit the scaling to rows of features (N, 1, 1, F) with class numbers (N,)."""
         self.scaling.fit(images.reshape(len(images), -1), rows, targets)
 
-    def features(self, x: Tensor, maps: list[Tensor] | None = None) -> Tensor:
-        """Hidden layer (B, hidden). maps: left as it is, there are none."""
+    def features(self, x: Tensor, see: Callable[[Tensor], None] | None = None) -> Tensor:
+        """Hidden layer (B, hidden). see: gets nothing, there are no maps."""
         return F.relu(self.hidden(self.scaling(x.flatten(1))))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The multi-scale convolutional network for images of cells (Godinez et al. 2017)."""
 
+from collections.abc import Callable
 from math import ceil
 
 import torch
@@ -69,8 +70,8 @@ class MultiScaleCNN(nn.Module):
         step = 2 ** len(self.pathways)
         return ceil(image_size[0] / step), ceil(image_size[1] / step)
 
-    def features(self, x: Tensor, maps: list[Tensor] | None = None) -> Tensor:
-        """Penultimate layer (B, head_width). maps: gets those of every convolution of the pathways,
+    def features(self, x: Tensor, see: Callable[[Tensor], None] | None = None) -> Tensor:
+        """Penultimate layer (B, head_width). see: gets the maps of every convolution of the pathways,
         (B, K, rows, columns)."""
         # channels_last: up to 1.2 times as fast with these few maps, the same numbers.
         x = x.contiguous(memory_format=torch.channels_last)
@@ -79,8 +80,8 @@ class MultiScaleCNN(nn.Module):
             y = x
             for layer in pathway:
                 y = layer(y)
-                if maps is not None and isinstance(layer, nn.BatchNorm2d):
-                    maps.append(y)
+                if see and isinstance(layer, nn.BatchNorm2d):
+                    see(y)
             pooled.append(pool(y, 2 ** (len(self.pathways) - k)))
             x = pool(x, 2)
         return self.norm(F.relu(self.mix(torch.cat(pooled, dim=1))).mean(dim=(2, 3)))

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from numba import njit
 from torch import Tensor
 
+from bnn_core.base.compiling import compiled
 from bnn_core.networks.mscnn import MultiScaleCNN, pool
 from bnn_core.networks.tiles_cpu import LANES, OUTPUTS, VECTORS, tile
 from bnn_core.networks.winograd_cpu import (
@@ -128,7 +129,7 @@ def _lanes(x: Tensor) -> Tensor:
     return x.unflatten(0, (-1, LANES)).permute(0, 2, 3, 4, 1).flatten(1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _forward(x, x_begins, channels, sizes, widths, grid, weights, begins, outputs, result):
     """All networks on one block. result: (T, LANES, C)."""
     cells, mixed, classes = grid[0] * grid[1], outputs[-2], outputs[-1]

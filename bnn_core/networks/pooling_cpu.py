@@ -1,13 +1,14 @@
 """Kernels of `pooling`, in a module of their own because importing numba takes a second."""
 
 import numpy as np
-from numba import njit
+
+from bnn_core.base.compiling import compiled
 
 #: Winner of a window whose values are all 0 or less.
 NOTHING = np.uint8(4)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def forward(x, y, winners):
     """x: (maps, H, W) float32. Fills y (maps, H / 2, W / 2) and which of four values it was."""
     for m in range(y.shape[0]):
@@ -25,7 +26,7 @@ def forward(x, y, winners):
                 y[m, i, j], winners[m, i, j] = largest, winner
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def backward(grad, winners, by_x):
     """grad, winners: (maps, h, w). Fills by_x (maps, 2 h, 2 w)."""
     zero = np.float32(0)

@@ -275,17 +275,15 @@ def embed(
     for start in range(0, len(rows), size):
         with torch.inference_mode():
             batch = prepare(on_device(images[rows[start : start + size]], device))
-            maps: list[Tensor] = []
-            features = body.features(batch, maps).float()
-            parts = features, body.head(features), _textures(maps, len(batch))
+            textures = [batch.new_empty(len(batch), 0)]
+            features = body.features(batch, partial(_keep_texture, textures)).float()
+            parts = features, body.head(features), torch.cat(textures, dim=1)
         yield Embedded(*(part.float().cpu().numpy() for part in parts))
 
 
-def _textures(maps: list[Tensor], count: int) -> Tensor:
-    if not maps:
-        return torch.empty(count, 0)
-    each = [torch.std_mean(m.float(), dim=(2, 3), correction=0) for m in maps]
-    return torch.cat([part for std, mean in each for part in (mean, std)], dim=1)
+def _keep_texture(textures: list[Tensor], maps: Tensor) -> None:
+    std, mean = torch.std_mean(maps.float(), dim=(2, 3), correction=0)
+    textures += [mean, std]
 
 
 class Predicted(NamedTuple):

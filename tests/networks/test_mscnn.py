@@ -73,7 +73,7 @@ def test_any_size_and_channels(rows, columns, channels, pathways):
     assert network(x).shape == (2, 3)
     assert network.features(x).shape == (2, 8)
     maps = []
-    assert_close(network.features(x, maps), network.features(x))
+    assert_close(network.features(x, maps.append), network.features(x))
     assert_close(maps[2], network.pathways[0](x))
     assert len(maps) == 3 * pathways and maps[2].shape[2:] == (rows, columns)
     mixed = []

@@ -93,7 +93,7 @@ def test_posterior_mean_is_the_evaluation_mode(bayesian, plain, images):
     assert_close(predictive_samples(networks, x)[0], bayesian(x).softmax(1).detach())
     layers = concatenated(embed(networks, images, network_input, 10))
     maps: list[torch.Tensor] = []
-    assert_close(torch.from_numpy(layers.features), bayesian.features(x, maps).detach())
+    assert_close(torch.from_numpy(layers.features), bayesian.features(x, maps.append).detach())
     assert_close(torch.from_numpy(layers.logits), bayesian(x).detach())
     second = maps[1].detach().numpy()  # 16 maps, after the 6 of the first convolution
     assert_allclose(layers.textures[:, 12:28], second.mean(axis=(2, 3)), atol=1e-5)
