@@ -9,9 +9,19 @@ import pytest
 import torch
 from hypothesis import settings
 
+from bnn_core.recipes import workers
+
 settings.register_profile("patient", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("patient")
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trains_here():
+    """Studies train in the process of the test: what it replaces holds there, and none is started."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "processors", lambda: 1)
+        yield
 
 
 @pytest.fixture(scope="session")

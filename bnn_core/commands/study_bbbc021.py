@@ -4,7 +4,7 @@ Uses the plates that are on disk (see 'bnn data bbbc021'). DMSO and other doses 
 never counted; the microtubule stabilizers are reduced to the median class size. You can interrupt
 it at any time; the same command continues where it stopped.
 
-  bnn study bbbc021 --folds each --jobs 2       # leave one compound out, as in the paper
+  bnn study bbbc021 --folds each                # leave one compound out, as in the paper
   bnn study bbbc021 --leave-out batch           # and its whole week
 """
 

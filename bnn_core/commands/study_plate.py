@@ -8,7 +8,7 @@ predicted, but do not count for accuracy. You can interrupt the command at any t
 continue.
 
   bnn study plate fields.csv --label moa --group compound --preset quick
-  bnn study plate fields.csv --label moa --group compound --folds 6 --jobs 2
+  bnn study plate fields.csv --label moa --group compound --folds 6 --jobs 1
   bnn study plate fields.csv --label moa --leave-out label   # unseen mechanisms
   bnn study plate 2024-05-plate1/ --layout platemap.xlsx --metadata compounds.csv   # no table
   bnn study plate 2024-05-plate1/ --layout platemap.xlsx --planes max --dry-run     # look first
@@ -135,8 +135,8 @@ def _add_running_flags(group: argparse._ArgumentGroup) -> None:
         "--jobs",
         metavar="N",
         type=whole_number(1),
-        default=1,
-        help="trainings at a time, each a method of a fold in a separate process (default: 1)",
+        help="trainings at a time, each a method of a fold in a separate process (default: as many as "
+        "there are processors for their --threads, and free memory; on a graphics card 1)",
     )
     add_ray_flags(group)
     group.add_argument(

@@ -25,7 +25,7 @@ def add_device_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=whole_number(1),
         default=1,
-        help="CPU threads; on a small or busy machine one is often fastest (default: 1)",
+        help="CPU threads of each training; on a small or busy machine one is often fastest (default: 1)",
     )
 
 

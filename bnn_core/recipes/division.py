@@ -60,10 +60,11 @@ class Division:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a study is made: trainings at a time, or the cluster that runs them; whether only to plan
-    the folds; whether a study or an unfinished one at its place is replaced."""
+    """How a study is made: trainings at a time (None: as many as processors and free memory allow), or
+    the cluster that runs them; whether only to plan the folds; whether a study or an unfinished one
+    at its place is replaced."""
 
-    jobs: int = 1
+    jobs: int | None = None
     cluster: Cluster | None = None
     prepare_only: bool = False
     force: bool = False

@@ -48,7 +48,7 @@ _KILL_SECONDS = 15.0
 _TAIL_BYTES = 8192
 #: A line of tqdm: what is done, percent, then numbers.
 _BAR = re.compile(r"(.*?):? *(\d+)%\|.*?\| *(.*)")
-_NUMBERS = re.compile(r"(\S+)/(\S+) \[[^<]*<([\d:]+)")
+_NUMBERS = re.compile(r"(\S+)/(\S+) \[[^<]*<([\d:]+|\?)")
 #: Runners started by this process; kept so that their exit status is collected.
 _runners: list[subprocess.Popen] = []
 
@@ -219,6 +219,7 @@ def progress_of(line: str) -> tuple[float | None, str]:
         return None, line
     numbers = _NUMBERS.match(bar[3])
     text = f"{numbers[1]} of {numbers[2]}, {numbers[3]} left" if numbers else bar[3]
+    text = text.removesuffix(", ? left")  # nothing is done yet
     return min(int(bar[2]), 100) / 100, f"{bar[1]}: {text}"
 
 

@@ -28,7 +28,7 @@ from bnn_core.networks.saved import Settings, config_of
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.fold import run_method
 from bnn_core.recipes.jobs import last_line, progress_of
-from bnn_core.recipes.workers import Cluster, workers
+from bnn_core.recipes.workers import Cluster, parts_at_once, workers
 from bnn_core.study.description import Name
 
 PLAN = "plan.json"
@@ -159,10 +159,12 @@ def missing_folds(making: Path) -> list[int]:
 
 
 def run_folds(
-    making: Path, device: str = "cpu", jobs: int = 1, cluster: Cluster | None = None
+    making: Path, device: str = "cpu", jobs: int | None = 1, cluster: Cluster | None = None
 ) -> None:
     """Run all missing folds: here one after another, or `jobs` trainings at a time in processes of
-    their own, or on a cluster. Raises TakenError for folds that another process runs."""
+    their own (None: see `_jobs_here`), or on a cluster. Raises TakenError for folds that another
+    process runs."""
+    jobs = _jobs_here(making, device) if jobs is None else jobs
     if jobs > 1 or cluster is not None:
         busy = _run_beside(making, cluster.device if cluster else device, jobs, cluster)
     else:
@@ -177,6 +179,15 @@ def run_folds(
             f"{making}: another process runs fold {', '.join(map(str, sorted(busy)))}, the others "
             "are finished; run the same command again when that process has ended"
         )
+
+
+def _jobs_here(making: Path, device: str) -> int:
+    """How many trainings of a study run at a time: as many as processors and free memory allow; on a
+    graphics card one."""
+    if device != "cpu" or not (parts := len(_missing(making, read_json(making / PLAN, Plan)))):
+        return 1
+    _, source, _ = read_plan(making)
+    return parts_at_once(parts, len(source.table) * source.images[0].nbytes)
 
 
 def _run_beside(making: Path, device: str, jobs: int, cluster: Cluster | None) -> set[int]:

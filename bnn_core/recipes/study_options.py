@@ -26,7 +26,8 @@ class StudyOptions:
     """How a study is trained, whatever its images are.
 
     methods, preset, num_samples, device: see `choose_methods`. folds, leave_out, deploy: see
-    `Division`. jobs, force: see `RunOptions`. ray, ray_gpus: see `Cluster`. settings:
+    `Division`. jobs, force: see `RunOptions`; a script that asks for more than one job needs
+    `if __name__ == "__main__":`. ray, ray_gpus: see `Cluster`. settings:
     setting of `TrainConfig` -> its value for all methods, or method -> value.
     """
 
@@ -36,7 +37,7 @@ class StudyOptions:
     leave_out: str = "group"
     deploy: bool = False
     num_samples: int | str = 100
-    jobs: int = 1
+    jobs: int | None = 1
     ray: str | None = None
     ray_gpus: float = 0.0
     device: str = "auto"

@@ -7,22 +7,28 @@ gives a part of a lost machine to another one, and a second run of the command f
 
 import os
 import re
+import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
+from threading import Thread
 from typing import Any
 
 import torch
 
 from bnn_core.base.errors import InputError, first_line
+from bnn_core.base.machine import free_memory, processors
 
 INSTALL = 'pip install ".[cluster]" in the folder of this program'
 #: So often a part is given to another machine when the one that ran it is lost.
 RETRIES = 5
+#: What a training takes besides its images: Python, PyTorch, activations of a batch.
+_PART_BYTES = 3 << 29
 _START = "start a cluster with 'ray start --head' and give the address that it prints"
 _ANSWER_SECONDS = 10.0
 _ADDRESS = re.compile(r"|auto|local|(ray://)?(\[[\da-fA-F:]+\]|[\w.-]+):\d+")
@@ -68,8 +74,8 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
     its future gives None, or the InputError that the function raised.
 
     jobs: parts at a time on this machine, where there is no cluster. shared: goes to each machine
-    of a cluster once. Parts that have not started are dropped when the block ends with an error; on
-    a cluster those that run are interrupted too.
+    of a cluster once. When the block ends with an error, parts that have not started are dropped and
+    those that run are interrupted.
     Raises InputError without Ray, without the cluster, and for a part that was lost too often.
     """
     threads = torch.get_num_threads()
@@ -77,7 +83,8 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
         with _ray_workers(cluster, threads, shared) as submit:
             yield submit
         return
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    before = set(active_children())
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_prepare_worker)
     try:
         yield lambda function, *arguments: pool.submit(_part, threads, function, arguments, *shared)
     except BrokenProcessPool as error:
@@ -85,8 +92,19 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
             "the system stopped a part, probably because memory ran out; run the same command again "
             "with fewer --jobs to continue"
         ) from error
+    except BaseException:  # an interrupt, or a part's error, does not wait for the other parts
+        for process in set(active_children()) - before:
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def parts_at_once(parts: int, image_bytes: int) -> int:
+    """How many of `parts` trainings run at a time on the processors of this machine: as many as there
+    are processors for their threads, and free memory. image_bytes: of the images of one."""
+    room = free_memory() // (_PART_BYTES + image_bytes)
+    return max(min(parts, processors() // torch.get_num_threads(), room), 1)
 
 
 def run_once(cluster: Cluster | None, function: Callable[..., None], *arguments: object) -> None:
@@ -169,6 +187,19 @@ def _demand_room(ray: Any, cluster: Cluster, threads: int) -> None:
             f"no machine of the Ray cluster has {threads} processors and {cluster.gpus:g} graphics "
             "cards for a part; change --threads or --ray-gpus"
         )
+
+
+def _prepare_worker() -> None:
+    """In a worker: `workers` decides when it ends, in an orderly way; it does not outlive that process,
+    whose end the pool does not notice."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    Thread(target=watch, daemon=True).start()
 
 
 def _part(

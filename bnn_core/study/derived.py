@@ -4,7 +4,7 @@
 a page looks at them, and all processes share them. Its metadata hold a key made of the checksums of
 the tables it comes from, and its last bytes are a checksum of all others. A file with another key, or
 a damaged one, is made again. Where a study may not be written (`roots.read_only`, a folder of somebody
-else's) they are kept in $BNN_DERIVED, if there is such a folder, until the server ends.
+else's) they are kept in the folder $BNN_DERIVED, which a server sets to one that ends with it.
 
 Making one takes the interpreter for seconds, in which no other session of a server is answered. So a
 server sets `elsewhere`, and another process makes it.
@@ -82,7 +82,7 @@ def _folders(study: Path) -> tuple[list[Path], bool]:
     if not read_only() and os.access(own if own.is_dir() else study, os.W_OK):
         return [own], True
     if spare := os.environ.get(DERIVED):
-        return [own, Path(spare) / short_digest(os.fsencode(study.absolute()))], True
+        return [own, Path(spare) / short_digest(os.fsencode(os.path.abspath(study)))], True
     return [own], False
 
 

@@ -105,8 +105,8 @@ def _demand_single(main: SourceTable) -> pd.Series | None:
         )
         raise InputError(
             f"{main.where}{rows_text(double.index[double])}: {what}; remove the duplicates, or "
-            "add a column image_id; several samples or models of an image are no rows: average them, or "
-            "give the samples as an array with --samples"
+            "add a column image_id; an image has one row: average its samples or models, or give samples "
+            "as an array with --samples"
         )
     return key
 

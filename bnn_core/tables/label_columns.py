@@ -19,7 +19,7 @@ from bnn_core.tables.values import NO_LABEL, as_text, name_key, none_where
 _LABEL_LIKE = re.compile(
     r"actual(?:_class|_label)?|obs|observed|gt|gt_label|y|y_test|class|class_label|class_name|"
     r"category|diagnosis|dx|ref|reference|expected|gold|real|true|given_label|annotated|manual|"
-    r"expert|original_label|phenotype|y_?(?:test|true|val)|true_?labels?|labels?_?true|from|f_.+"
+    r"expert|original_label|phenotype|y_?(?:test|true|val)|true_?labels?|labels?_?true|from"
 )
 #: Names that programs give to the true class and to the predicted one: R's caret and CellProfiler
 #: Analyst, mlr3 and H2O.
@@ -31,8 +31,10 @@ _PREDICTED_LIKE = re.compile(
     r"call|inferred(?:_.*)?|hard_label|best(?:_class|_label)?|max_class|"
     r"(?:model|network|classifier)(?:_output|_class|_label|_call)?|output(?:_class|_label)?|"
     r"preds?|(?:y_?)?pred(?:icted)?_?(?:labels?|names?|values?|class(?:es)?)|"
-    r"most_likely(?:_.*)?|into|i_.+|pre_\d+|dis_\d+"
+    r"most_likely(?:_.*)?|into|pre_\d+|dis_\d+"
 )
+#: So SAS calls predicted classes, and others much else: only where they are the highest class.
+_PERHAPS_PREDICTED = re.compile(r"i_.+")
 _TRUTH_LIKE = re.compile(r"y|true|truth|gt|label|target|one_?hot|is|class|ground_truth")
 _WHOLE = re.compile(r"[+-]?\d+")
 #: So many rows per class make an order by predictions no chance.
@@ -104,7 +106,9 @@ def name_columns(
         if c != predicted and (not _called(c, _PREDICTED_LIKE) or _called(c, either))
     ]
     notes = []
-    label_column = None if labelled else _label_among(main, class_values, holding, numbered)
+    label_column = (
+        None if labelled else _label_among(main, class_values, holding, numbered, predicted)
+    )
     if label_column:
         labels = as_text(main.raw[label_column])
         notes.append(
@@ -155,7 +159,8 @@ def _predicted_among(
     agrees with the highest class, else the first), else one that names it in another order."""
     called = [c for c in holding if _called(c, _PREDICTED_LIKE)]
     match = {c: _matches_highest(as_text(main.raw[c]), class_values) for c in holding}
-    agreeing = [c for c in called if match[c] == "as named"]
+    perhaps = [c for c in holding if _called(c, _PERHAPS_PREDICTED)]
+    agreeing = [c for c in (*called, *perhaps) if match[c] == "as named"]
     ordered = [
         c
         for c in holding
@@ -165,11 +170,17 @@ def _predicted_among(
 
 
 def _label_among(
-    main: SourceTable, class_values: ClassValues, holding: Sequence[str], numbered: bool
+    main: SourceTable,
+    class_values: ClassValues,
+    holding: Sequence[str],
+    numbered: bool,
+    predicted: str | None,
 ) -> str | None:
-    """The label among columns that hold class names: called so, or the only one that is left. Of
-    numbers (three and more) it must agree with the highest class beyond chance."""
-    called = [c for c in holding if _called(c, _LABEL_LIKE)]
+    """The label among columns that hold class names: called so (beside SAS's I_line, F_line), or the
+    only one that is left. Numbers (three and more: two may be marks) must agree with the highest
+    class beyond chance."""
+    beside = re.sub("^i_", "f_", plain_name(predicted or ""))
+    called = [c for c in holding if _called(c, _LABEL_LIKE) or plain_name(c) == beside]
     if called:
         return called[0]
     names = class_values.columns.names
@@ -180,7 +191,7 @@ def _label_among(
         and (
             not numbered
             or (
-                len(names) > 2
+                len(_keys(main.raw[c])) > 2
                 and kappa(as_text(main.raw[c]), names, class_values.values) >= LIKE_A_LABEL
             )
         )

@@ -11,20 +11,19 @@ from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.reading import looks_numeric, rows_text, to_numbers
 from bnn_core.tables.values import name_key, texts_together
 
-CLASS = (
-    *("class", "class_name", "category", "class_label", "tag_name", "tagname"),
-    *("variable", "name"),  # as pandas and tidyr melt a table
-)
+CLASS = ("class", "class_name", "category", "class_label", "tag_name", "tagname")
 VALUE = ("probability", "prob", "proba", "p", "softmax", "mean_softmax", "logit", "score")
 
 
 def long_columns(table: pd.DataFrame) -> tuple[str, str] | None:
     """The columns of class name and probability of a long table; None when it is none."""
     plain = {plain_name(c): c for c in table.columns}
-    name = next((plain[n] for n in CLASS if n in plain), None)
-    values = (*VALUE, "value")
-    value = next((plain[n] for n in values if n in plain and looks_numeric(table[plain[n]])), None)
-    return (name, value) if name and value else None
+    values = [plain[n] for n in (*VALUE, "value") if n in plain and looks_numeric(table[plain[n]])]
+    names = [plain[n] for n in CLASS if n in plain]
+    # As pandas and tidyr melt a table; a column "name" beside a score may name the images instead.
+    melted = [plain[n] for n in ("variable", "name") if n in plain and "value" in plain]
+    names += [name for name in melted if table[name].duplicated().any()]
+    return (names[0], values[0]) if names and values else None
 
 
 def image_key(mapped: pd.DataFrame) -> pd.Series | None:

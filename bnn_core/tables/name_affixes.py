@@ -1,5 +1,6 @@
 """Class names within longer column names: SAS's P_lineA549, KNIME's P (line=A549) (RF), pr_A549."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from bnn_core.tables.values import NO_LABEL, as_text, name_key, name_keys
 
 #: Cohen's kappa with the highest class from which a column of names may be the label.
 LIKE_A_LABEL = 0.5
+#: "1 0": the 0 of class 10 is no class.
+_NUMBER_CUT = re.compile(r"\d \d")
 
 
 def without_affixes(
@@ -75,7 +78,10 @@ def _bare(names: Sequence[str], held: Collection[str]) -> tuple[str, ...] | None
         while at >= 0:
             head, tail = name[:at], name[at + len(longest) :]
             bare = [n[len(head) : len(n) - len(tail)] for n in names]
-            whole = [head + b + tail == n for n, b in zip(names, bare, strict=True)]
+            whole = [
+                head + b + tail == n and not _NUMBER_CUT.search(f"{head} {b} {tail}")
+                for n, b in zip(names, bare, strict=True)
+            ]
             keys = {name_key(b) for b in bare}
             distinct = all(bare) and len(keys) == len(names)
             if (head or tail) and all(whole) and distinct and set(held) <= keys:

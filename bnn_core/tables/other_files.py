@@ -136,9 +136,13 @@ def _names_beside_scores(
     scores = next((keys[s] for s in _ALL_SCORES if s in keys), None)
     if names is None or scores is None:
         return None, {}
+    both = list(zip(nested[names], nested[scores], strict=True))
+    items = [item for cell, _ in both if cell is not None for item in cell]
+    marks = not all(isinstance(item, str) for item in items)  # 0, 1, 0 for the true class
+    if marks or any(isinstance(cell, dict) for cells in both for cell in cells):
+        return None, {}
     records = [
-        None if n is None or s is None else {"labels": list(n), "scores": list(s)}
-        for n, s in zip(nested[names], nested[scores], strict=True)
+        None if n is None or s is None else {"labels": list(n), "scores": list(s)} for n, s in both
     ]
     if not all(r is None or _paired(r) for r in records):
         return None, {}

@@ -198,3 +198,4 @@ def test_a_killed_job_says_how_far_it_was(tmp_path):
     jobs.write_json(folder / jobs.ENDED, {"state": jobs.FAILED})
     (folder / jobs.LOG).write_text("predict:  51%|█████     | 113/220 [05:57<04:41,  2.63s/image]")
     assert jobs.list_jobs(tmp_path)[0].problem == "it was killed at predict: 113 of 220, 04:41 left"
+    assert jobs.progress_of("a:   0%|    | 0/108 [00:00<?, ?image/s]") == (0, "a: 0 of 108")

@@ -20,7 +20,7 @@ from bnn_core.datasets.sources import open_source
 from bnn_core.networks.building import network_input
 from bnn_core.networks.prediction import predictive_samples
 from bnn_core.networks.procedures import networks_of
-from bnn_core.recipes import plate_study
+from bnn_core.recipes import plate_study, workers
 from bnn_core.recipes.baselines import BASELINES_FILE, study_baselines
 from bnn_core.study import writing
 from bnn_core.study.checking import check_study
@@ -223,6 +223,24 @@ def test_folds_as_separate_jobs_give_the_same_study(study, table, tmp_path, caps
     for method in ("vi", "standard"):
         columns = ["p_X", "p_Y", "confidence", "epistemic"]
         assert_allclose(open_study(out).summary(method)[columns], study.summary(method)[columns])
+
+
+def test_trainings_side_by_side_are_the_default_and_give_the_same_study(
+    study, table, tmp_path, monkeypatch
+):
+    out, started = tmp_path / "beside", []
+    pool = workers.ProcessPoolExecutor
+    monkeypatch.setattr(workers, "processors", lambda: 2)
+    monkeypatch.setattr(
+        workers, "ProcessPoolExecutor", lambda jobs, **kw: started.append(jobs) or pool(jobs, **kw)
+    )
+    argv = ["study", "plate", str(table), "--label", "moa", "--control", "DMSO", "--out", str(out)]
+    assert cli.main([*argv, *SMALL]) == 0
+    assert started == [2]
+    same = [*study.path.glob("folds/*/*/weights.safetensors"), *study.path.glob("samples/*")]
+    assert len(same) == 2 * 2 + 2
+    for path in same:
+        assert (out / path.relative_to(study.path)).read_bytes() == path.read_bytes()
 
 
 def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(

@@ -3,19 +3,27 @@
 tests/benchmarks/ray_cluster.py runs a real cluster, and kills parts of it.
 """
 
+import os
+import signal
 import socket
+import subprocess
 import sys
+import time
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from page_studies import ROOT
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, read_json, write_json
 from bnn_core.commands import cli
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.recipes import plate_folds
+from bnn_core.recipes import workers as running
 from bnn_core.recipes.plate_folds import PLAN, run_folds
 from bnn_core.recipes.workers import Cluster, workers
 
@@ -67,6 +75,32 @@ def begun(making, monkeypatch):
     monkeypatch.setattr(plate_folds, "run_fold", train)
     monkeypatch.setattr(plate_folds, "workers", at_once)
     return steps, problems
+
+
+@pytest.mark.parametrize(
+    ("parts", "processors", "threads", "gigabytes", "jobs"),
+    [
+        (12, 8, 1, 99, 8),
+        (3, 8, 1, 99, 3),
+        (12, 8, 3, 99, 2),
+        (12, 2, 4, 99, 1),
+        (12, 8, 1, 7, 4),
+        (12, 8, 1, 0, 1),
+    ],
+)
+def test_as_many_trainings_at_once_as_processors_and_memory_allow(
+    parts, processors, threads, gigabytes, jobs, monkeypatch
+):
+    monkeypatch.setattr(running, "processors", lambda: processors)
+    monkeypatch.setattr(running, "free_memory", lambda: gigabytes << 30)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert running.parts_at_once(parts, image_bytes=1 << 26) == jobs
+
+
+def test_a_graphics_card_trains_one_network_at_a_time(making, monkeypatch):
+    monkeypatch.setattr(plate_folds, "_run_beside", lambda *_: pytest.fail("beside one another"))
+    monkeypatch.setattr(plate_folds, "run_fold", lambda *_: None)
+    run_folds(making, "cuda", jobs=None)
 
 
 def test_what_builds_on_a_network_waits_for_it_and_nothing_else_does(making, begun):
@@ -172,3 +206,46 @@ def test_a_lost_cluster_does_not_hide_the_error_of_a_part(monkeypatch):
         submit(print)
         raise InputError("no")
     assert ended == [1]
+
+
+_SLEEPS = """
+import os, sys, time
+from pathlib import Path
+from bnn_core.recipes.workers import workers
+
+def sleep(folder):
+    try:
+        (folder / str(os.getpid())).touch()
+        time.sleep(60)
+    finally:
+        (folder / "ended").touch()
+
+if __name__ == "__main__":
+    with workers(1, None) as submit:
+        submit(sleep, Path(sys.argv[1])).result()
+"""
+
+
+def until(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    pytest.fail("waited in vain")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_parts_end_with_the_process_that_started_them(end, tmp_path):
+    script, folder = tmp_path / "sleeps.py", tmp_path / "parts"
+    script.write_text(_SLEEPS)
+    folder.mkdir()
+    command = [sys.executable, str(script), str(folder)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        until(lambda: list(folder.iterdir()))
+        (part,) = (int(path.name) for path in folder.iterdir())
+        process.send_signal(end)
+        process.wait(20)
+    until(lambda: not Path(f"/proc/{part}").exists())
+    assert (folder / "ended").exists() == (end == signal.SIGINT)  # orderly, where it can be

@@ -416,3 +416,39 @@ def test_labels_as_pytorch_prints_them(importing):
     labels = {"label": [f"tensor({k})" for k in (0, 1, 2, 1)]}
     found = importing(labels | {f"p_{k}": P[:, k] for k in range(3)})
     assert found.images["label"].tolist() == list("0121")
+
+
+@pytest.mark.parametrize("name", ["name", "variable"])
+def test_a_column_name_beside_one_probability_names_images(importing, name):
+    names, shares = [f"{i}.png" for i in range(4)], [0.9, 0.2, 0.7, 0.1]
+    found = importing({name: names, "label": ["yes", "no"] * 2, "prob": shares})
+    np.testing.assert_allclose(found.moments["vi"].mean_p[:, 1], shares)
+
+
+@pytest.mark.parametrize("name", ["f_count", "i_site"])
+def test_names_of_sas_on_other_columns_mean_nothing(importing, name):
+    columns = {f"p{k + 1}": P[:, k] for k in range(3)}
+    found = importing({"label": [1, 2, 3, 2], name: [3, 3, 1, 2], **columns})
+    assert (
+        found.images["label"].tolist() == list("1232") and f"not used: {name}" in found.understood
+    )
+    with pytest.raises(InputError, match="do not name their classes"):
+        importing({"f_count": [3, 3, 1, 2], **columns})
+
+
+def test_a_class_is_not_cut_out_of_a_number(importing):
+    columns = {f"p_{10 + k}": P[:, k] for k in range(3)}
+    with pytest.raises(InputError, match="do not name their classes"):
+        importing({"label": [0, 1, 2, 1], **columns})
+
+
+def test_marks_of_the_true_class_are_no_names_of_scores(importing):
+    number = [NAMES.index(name) for name in TRUTH]
+    marks = [json.dumps([int(k == n) for k in range(3)]) for n in number]
+    found = importing({"labels": marks, "probs": [json.dumps(list(p)) for p in P]})
+    np.testing.assert_allclose(found.moments["vi"].mean_p, P)
+    assert found.images["label"].tolist() == list(map(str, number))
+    records = [json.dumps(dict(zip(NAMES, p, strict=True))) for p in P]
+    marked = [json.dumps({name: int(name == t) for name in NAMES}) for t in TRUTH]
+    found = importing({"labels": marked, "probs": records})
+    np.testing.assert_allclose(found.moments["vi"].mean_p, P)
