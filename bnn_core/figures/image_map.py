@@ -63,7 +63,8 @@ def image_map(points: pd.DataFrame, paint: Paint, rest: np.ndarray | None = None
                 label = f"{short(name)} ({len(part):,})"
                 figure.add_trace(_points(part, {"size": size, "color": colour}, label))
     style.finish(figure, height=560, legend=paint.colours is not None)
-    hidden = {"visible": False, "range": [-END, END]}
+    # Resizing the window changes the domain: a changed range would shrink the map each time.
+    hidden = {"visible": False, "range": [-END, END], "constrain": "domain"}
     figure.update_xaxes(**hidden)
     figure.update_yaxes(**hidden, scaleanchor="x")
     figure.update_layout(

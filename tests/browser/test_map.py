@@ -53,3 +53,17 @@ def test_a_figure_is_taken_away_in_three_forms_from_one_menu(tab):
         sizes[taken.value.suggested_filename] = len(taken.value.path().read_bytes())
     assert list(sizes) == ["animals-map.svg", "animals-map.png", "animals-map.csv"]
     assert min(sizes.values()) > 1000
+
+
+def test_the_map_keeps_its_size_when_the_window_changes(tab, demo):
+    tab.goto("/map?study=demo")
+    plot = tab.locator(".js-plotly-plot").first
+    plot.wait_for()
+    ranges = "plot => plot._fullLayout.xaxis.range.concat(plot._fullLayout.yaxis.range)"
+    before = plot.evaluate(ranges)
+    for width in (900, 1920, 1280):
+        tab.set_viewport_size({"width": width, "height": 800})
+        wait_for(
+            tab, lambda: plot.evaluate("p => Math.abs(p._fullLayout.width - p.clientWidth) < 2")
+        )
+    assert plot.evaluate(ranges) == before
