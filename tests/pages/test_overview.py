@@ -103,7 +103,7 @@ def test_a_damaged_table_is_one_line(monkeypatch, tmp_path):
     path = write_animals(tmp_path, "broken", n=60)
     (path / "summary" / "vi.parquet").write_bytes(b"PAR1 no more")
     app = pages(monkeypatch, tmp_path)
-    assert "vi.parquet is damaged" in app.error[0].value and not app.exception
+    assert app.error and "vi.parquet is damaged" in text_of(app) and not app.exception
 
 
 def test_studies_with_a_broken_description_leave_the_app_and_the_others_usable(
@@ -121,14 +121,14 @@ def test_studies_with_a_broken_description_leave_the_app_and_the_others_usable(
     assert not app.exception and not app.error and app.tabs
     for key in [*wrong, "brackets"]:
         app.selectbox(key="study").select(key).run()
-        assert len(app.error) == 1 and "study.json" in app.error[0].value and not app.exception
+        assert len(app.error) == 1 and "study.json" in text_of(app) and not app.exception
 
 
 def test_a_damaged_review_log_is_one_line(monkeypatch, tmp_path):
     write_animals(tmp_path, n=60)
     (tmp_path / "reviews.sqlite").write_bytes(b"no database at all, and long enough" * 99)
     app = pages(monkeypatch, tmp_path)
-    assert "reviews.sqlite" in app.error[0].value and not app.exception and app.tabs
+    assert app.error and "reviews.sqlite" in text_of(app) and not app.exception and app.tabs
 
 
 def test_an_unknown_study_in_the_address_is_named(monkeypatch, cache):
