@@ -1,6 +1,6 @@
 """The demo: a synthetic screen with planted faults, drawn by code, trained with compounds left out.
 
-No download; about half an hour of a core, divided among those there are. The study's truth.parquet
+No download; 15 to 30 minutes of a core, divided among those there are. The study's truth.parquet
 lists the planted faults. You can interrupt it at any time; the same command continues where it stopped.
 
   bnn study demo --out cache/demo --force     # the study that a fresh clone shows first
