@@ -40,6 +40,7 @@ def test_damaged_files_of_every_format_are_read_or_refused_in_one_line(tmp_path)
         warnings.simplefilter("ignore")
         for kind in formats(tmp_path / "formats"):
             names.append(kind.name)
+            kind.read(kind.files[0])  # sound: what the reader does is up to date
             for number in range(TRIES):
                 try:
                     kind.try_case(number)

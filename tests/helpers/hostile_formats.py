@@ -34,7 +34,7 @@ from bnn_core.figures.report import report_html
 from bnn_core.images.decoding import read_image
 from bnn_core.networks.building import network_input
 from bnn_core.networks.novelty import read_training_images
-from bnn_core.networks.prediction import predict_batches
+from bnn_core.networks.prediction import Embedded, predict_batches
 from bnn_core.networks.procedures import networks_of
 from bnn_core.networks.settings import TrainConfig
 from bnn_core.networks.training import TrainingSet, train
@@ -382,7 +382,9 @@ def _networks(folder: Path) -> Iterator[Format]:
 
     def distances(path: Path) -> None:
         known = read_training_images(path.parent)
-        known.measure(np.zeros((2, known.cloud.means.shape[1])), np.zeros((2, 3)))
+        maps = len(known.textures.factor) if known.textures else 0
+        sizes = known.cloud.means.shape[1], 3, maps
+        known.measure(Embedded(*(np.zeros((2, size)) for size in sizes)))
 
     yield Format("novelty npz", clouds, damage.damage_arrays, distances)
     result = folder / "fold/vi"
