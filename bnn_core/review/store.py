@@ -280,8 +280,10 @@ def _explained(path: Path) -> Iterator[None]:
     """Turn errors of SQLite and the system into one line with the remedy."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        text = str(error)
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # SQLite quotes what it finds, and Python cannot read a message that is no text.
+        odd = isinstance(error, UnicodeDecodeError)
+        text = "malformed text" if odd else str(error)
         if "append-only" in text or isinstance(error, sqlite3.IntegrityError):
             raise
         if "locked" in text or "busy" in text:

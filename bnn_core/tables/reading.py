@@ -177,10 +177,12 @@ def looks_numeric(values: pd.Series) -> bool:
 
 
 def _numbered(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """A copy whose index is the row's number from 1; an index of the table becomes a column."""
+    """A copy whose index is the row's number from 1; an index of the table becomes a column, and
+    categories their values."""
     table = table.reset_index(drop=isinstance(table.index, pd.RangeIndex))
     table.columns = [str(c) for c in table.columns]
     _demand_distinct(path, list(table.columns))
+    table = table.astype({c: object for c in table.select_dtypes("category")})
     table.index = pd.RangeIndex(1, len(table) + 1)
     if table.empty:
         raise InputError(f"{path} has a header and no rows")

@@ -280,3 +280,12 @@ def test_planes_of_one_field_are_no_fields(write):
         for note in found.notes
     )
     assert not any("one field" in note for note in write(wells(plate="P1")).notes)
+
+
+def test_categories_of_a_parquet_file_are_texts(tmp_path):
+    table = pd.DataFrame(wells(plate=["P1"] * 6 + ["P2"] * 5 + [None]))
+    kinds = {name: "category" for name in ("plate", "well", "label")}
+    for name, written in (("texts", table), ("kinds", table.astype(kinds))):
+        written.to_parquet(tmp_path / f"{name}.parquet")
+    texts, kinds = (read_plate(tmp_path / f"{name}.parquet") for name in ("texts", "kinds"))
+    pd.testing.assert_frame_equal(kinds.table, texts.table)

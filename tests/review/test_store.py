@@ -245,7 +245,7 @@ def test_another_programs_database_is_left_alone(log, make_study):
     assert log.path.read_bytes() == before
 
 
-@pytest.mark.parametrize("damage", ["text", "middle", "short"])
+@pytest.mark.parametrize("damage", ["text", "middle", "short", "name"])
 def test_a_damaged_file_is_named(log, make_study, damage):
     study = make_study()
     for _ in range(30):
@@ -255,6 +255,8 @@ def test_a_damaged_file_is_named(log, make_study, damage):
         data = bytearray(b"image_id,decision\r\n" * 500)
     elif damage == "short":
         data = data[: len(data) // 2]
+    elif damage == "name":  # which SQLite quotes in its message
+        data = data.replace(b"tableactions", b"tableact\xffons", 1)
     else:
         data[5000 : len(data) - 5000] = b"\xff" * (len(data) - 10000)
     log.path.write_bytes(data)
