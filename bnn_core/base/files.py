@@ -166,7 +166,10 @@ def read_json(path: Path, kind: Any = Any) -> Any:
     path = Path(path)
     with decoding(path):
         demand_size(path, MOST_JSON_BYTES, RESTORE)
-        value = json.loads(path.read_bytes(), parse_constant=_no_number)
+        content = path.read_bytes()
+        value = json.loads(content, parse_constant=_no_number)
+        if b"\\ud" in content.lower():  # half of a surrogate pair, anywhere: no text
+            json.dumps(value, ensure_ascii=False).encode()
     if problem := problem_of(value, kind):
         raise InputError(f"{path}: {problem}; {RESTORE}")
     return value

@@ -155,8 +155,10 @@ def read_idx(path: Path) -> np.ndarray:
         shape, head, length = idx_header(start, path)
         if length > MOST_ARRAY_BYTES:
             raise InputError(f"{path} holds {length / 1e9:.0f} GB: more than is read at once")
-        # Not a byte more than it should have: a few compressed bytes may unpack to anything.
-        data = start + file.read(max(0, length + 1 - len(start)))
+        # One byte more than it should have, and no second copy: a few compressed bytes may unpack to
+        # anything.
+        file.seek(0)
+        data = file.read(length + 1)
     demand_idx_length(len(data), length, path)
     return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
 

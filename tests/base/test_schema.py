@@ -88,6 +88,15 @@ def test_what_is_no_json_is_one_line_with_the_file(tmp_path, text):
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
+def test_half_of_a_surrogate_pair_is_refused_also_where_anything_may_be(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text('{"a": {"b": ["\\ud83d\\ude00"]}}')
+    assert read_json(path) == {"a": {"b": ["😀"]}}
+    path.write_text('{"a": {"b": ["\\uD83D"]}}')
+    with pytest.raises(InputError, match=r"x\.json is damaged"):
+        read_json(path)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.json does not exist"):
         read_json(tmp_path / "none.json")
