@@ -168,10 +168,11 @@ def read_json(path: Path, kind: Any = Any) -> Any:
         demand_size(path, MOST_JSON_BYTES, RESTORE)
         content = path.read_bytes()
         value = json.loads(content, parse_constant=_no_number)
-        if b"\\ud" in content.lower():  # half of a surrogate pair, anywhere: no text
-            json.dumps(value, ensure_ascii=False).encode()
     if problem := problem_of(value, kind):
         raise InputError(f"{path}: {problem}; {RESTORE}")
+    if b"\\ud" in content.lower():  # half of a surrogate pair where anything may be: no text
+        with decoding(path):
+            json.dumps(value, ensure_ascii=False).encode()
     return value
 
 
