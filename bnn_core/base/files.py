@@ -166,13 +166,9 @@ def read_json(path: Path, kind: Any = Any) -> Any:
     path = Path(path)
     with decoding(path):
         demand_size(path, MOST_JSON_BYTES, RESTORE)
-        content = path.read_bytes()
-        value = json.loads(content, parse_constant=_no_number)
+        value = json.loads(path.read_bytes(), parse_constant=_no_number)
     if problem := problem_of(value, kind):
         raise InputError(f"{path}: {problem}; {RESTORE}")
-    if b"\\ud" in content.lower():  # half of a surrogate pair where anything may be: no text
-        with decoding(path):
-            json.dumps(value, ensure_ascii=False).encode()
     return value
 
 

@@ -40,7 +40,7 @@ def problem_of(value: Any, kind: Any, name: str = "") -> str | None:
     """
     origin = get_origin(kind)
     if kind is Any:
-        return None
+        return _odd_text(value, name)
     if origin is NotRequired:
         (inner,) = get_args(kind)
         return problem_of(value, inner, name)
@@ -66,6 +66,22 @@ def problem_of(value: Any, kind: Any, name: str = "") -> str | None:
             return _group_problem(value, key_kind, inner, name)
         return _keys_problem(value, kind, name)
     return None if _is(value, kind) else _wrong(name, _NAMES.get(kind, "null"), value)
+
+
+def _odd_text(value: Any, name: str) -> str | None:
+    """A text, in a value of any type, that cannot be written. Not recursive: a file may be deep."""
+    waiting = [(value, name)]
+    while waiting:
+        value, name = waiting.pop()
+        if isinstance(value, str) and not _is_text(value):
+            return _wrong(name, _NAMES[str], value)
+        if isinstance(value, list):
+            waiting += [(item, f"{name}[{i}]") for i, item in enumerate(value)]
+        elif isinstance(value, dict):
+            if odd := next((key for key in value if not _is_text(key)), None):
+                return _wrong(f"{name}, name of a key", _NAMES[str], odd)
+            waiting += [(item, _below(name, key)) for key, item in value.items()]
+    return None
 
 
 def _group_problem(value: dict, key_kind: Any, inner: Any, name: str) -> str | None:

@@ -93,7 +93,10 @@ def test_half_of_a_surrogate_pair_is_refused_also_where_anything_may_be(tmp_path
     path.write_text('{"a": {"b": ["\\ud83d\\ude00"]}}')
     assert read_json(path) == {"a": {"b": ["😀"]}}
     path.write_text('{"a": {"b": ["\\uD83D"]}}')
-    with pytest.raises(InputError, match=r"x\.json is damaged"):
+    with pytest.raises(InputError, match=r"x\.json: a\.b\[0\] is '.ud83d' and must be a text"):
+        read_json(path)
+    path.write_text("[" * 900 + '"\\ud83d"' + "]" * 900)
+    with pytest.raises(InputError, match="must be a text"):
         read_json(path)
 
 
