@@ -42,6 +42,6 @@ def two_line_header(lines: Sequence[Sequence[str]]) -> tuple[list[str], int] | N
 
 def _joined(upper: str, lower: str, times: int) -> str:
     """The name of a column in two lines; times: how often its lower name occurs."""
-    if not lower or not upper:
-        return lower or upper
-    return f"{upper}_{lower}" if times > 1 or CLASS_PROBABILITY.fullmatch(upper) else lower
+    if lower and upper and (times > 1 or CLASS_PROBABILITY.fullmatch(upper)):
+        return f"{upper}_{lower}"
+    return lower or upper
