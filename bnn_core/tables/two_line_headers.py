@@ -1,6 +1,5 @@
 """Headers in two lines, as pandas writes MultiIndex columns and people merge cells in Excel."""
 
-import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -29,10 +28,10 @@ def two_line_header(lines: Sequence[Sequence[str]]) -> tuple[list[str], int] | N
     unnamed = any(not upper[j] or count[upper[j]] > 1 for j in below)
     if len(below) < 2 or not unnamed or any(map(_NUMBER.fullmatch, lower)):
         return None
-    # Of a merged head only the first cell is filled; texts beside the numbers are not below it.
-    filled = itertools.accumulate(upper, lambda left, name: name or left)
-    heads = [f if n else u for u, f, n in zip(upper, filled, numbers, strict=True)]
-    names = [_joined(heads[j], name, lower.count(name)) for j, name in enumerate(lower)]
+    names, left = [], ""
+    for j, name in enumerate(lower):
+        left = upper[j] or left  # of a merged head only the first cell is filled
+        names.append(_joined(left if name and numbers[j] else upper[j], name, lower.count(name)))
     third = [cell.strip() for cell in lines[2]]
     index_only = bool(third[0]) and not any(third[1:])
     if index_only:
