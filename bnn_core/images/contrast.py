@@ -106,7 +106,7 @@ def shrunk(
     compiled = kernels()
     if compiled is None or image.shape[1] % size[0] or image.shape[2] % size[1]:
         return area_resize(image if limits is None else stretch(image, limits), size)
-    black, white = np.float32([[0, 1]] * len(image) if limits is None else limits).T
+    black, white = np.array([[0, 1]] * len(image) if limits is None else limits, np.float32).T
     small = np.empty((len(image), *size), np.float32)
     top = np.float32(np.inf if limits is None else 1)
     compiled.shrink(image, black, white - black, top, small)
