@@ -156,7 +156,7 @@ def test_contradictions_of_imported_images():
             "plate": ["P", "P", "Q", "Q", None, None] * 2,
             "well": ["A01", "A02", "A01", "A01", "A01", "A01"] + ["B02"] * 6,
             "compound": list("abcdefghhkll"),
-            "label": list("sslslslllll") + ["s"],
+            "label": list("sslslsllllls"),
             "role": "scored",
         },
         index=range(2, 14),
