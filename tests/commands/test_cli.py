@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -98,7 +99,9 @@ def test_interrupted_and_run_again_gives_the_same_study(made, tmp_path, monkeypa
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fold, "predict_batches", interrupt)
+    handler = signal.getsignal(signal.SIGINT)
     status, _, err = run(capsys, *argv)
+    signal.signal(signal.SIGINT, handler)
     assert status == 130
     assert "run the same command again" in err
     assert not (tmp_path / "again").exists()
