@@ -62,9 +62,11 @@ def test_paths_that_cannot_be_are_one_line(made, capsys):
     for words in (
         ("check", long), ("list", "--cache", long), ("predict", made, long), ("fold", long, 0),
         ("report", made, "--out", long), ("report", made, "--out", ""), ("predict", made, f"{long}.npz"),
+        ("check", "/"), ("export", "/", "--out", "x.csv"),
     ):  # fmt: skip
         status, _, complaint = run(capsys, *words)
-        assert status == 2 and re.fullmatch(r"bnn: .*(too long|names no file).*\n", complaint)
+        reason = "too long|names no file|cannot be a study"
+        assert status == 2 and re.fullmatch(f"bnn: .*({reason}).*\n", complaint)
 
 
 def test_check_list_and_damage(made, tmp_path, capsys):
