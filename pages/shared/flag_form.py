@@ -1,6 +1,6 @@
 """The dialog that asks for a decision about some images: a draft until it is recorded.
 
-All changes happen in callbacks. They run before the page is drawn, so a second click or a key
+All decisions are taken in callbacks. They run before the page is drawn, so a second click or a key
 cannot interrupt them.
 """
 
@@ -88,7 +88,7 @@ class Form(NamedTuple):
         return bool(drafts.read(self.name))
 
     def open(self) -> None:
-        """Open the dialog; a callback."""
+        """Open the dialog: call it before `draw`."""
         st.session_state[_OPEN] = (self.name, self.log.last_action())
         st.session_state.pop(_DONE, None)
         st.session_state.pop(_PROBLEMS, None)

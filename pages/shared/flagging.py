@@ -102,12 +102,15 @@ def flag_control(
     if last := flag_form.last_recorded():
         _announce(last)
     form = Form(study, rows, filter_text, key, dict(known or {}), review_log(), verb)
-    if opens_next and st.session_state.pop(OPEN_NEXT, False):
-        form.open()
+    asked = opens_next and st.session_state.pop(OPEN_NEXT, False)
     word = word or verb.button
     words = f"{word} {n:,}" if counted and n else word
     with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
-        st.button(words, key=key, icon=":material/flag:", disabled=n == 0, on_click=form.open)
+        # Not in a callback, which would open the form that was drawn last: after a step on a slow
+        # server that is not the one in view.
+        asked |= st.button(words, key=key, icon=":material/flag:", disabled=n == 0)
+        if asked or st.session_state.get(f"{key}_continue"):
+            form.open()
         if form.is_open:
             flag_form.draw(form, int(np.isin(rows, flagged_rows(study)).sum()))
         elif n and form.has_draft:
@@ -117,7 +120,6 @@ def flag_control(
                 key=f"{key}_continue",
                 type="tertiary",
                 icon=":material/edit:",
-                on_click=form.open,
             )
             st.button(
                 "Discard",
