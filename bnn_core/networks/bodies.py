@@ -67,8 +67,8 @@ def build_network(
 ) -> nn.Module:
     """A freshly initialised network; InputError when its input size does not fit.
 
-    `shape`: what the body takes beyond that (MultiScaleCNN's pathways and head_width, MLP's hidden
-    and whiten).
+    `shape`: what the body takes beyond that (MultiScaleCNN's pathways and head_width, MLP's hidden,
+    whiten and row_scale).
     """
     if name not in NETWORKS:
         raise InputError(f"--network {name} is unknown; choose one of {', '.join(NETWORKS)}")

@@ -35,7 +35,8 @@ class FeatureScaling(nn.Module):
     within classes, in every direction: the covariance S within classes becomes that of probabilistic
     PCA (WHITENING_COMPONENTS directions and one variance for the rest), `whiten` times its mean variance is
     added to all directions, and the features are multiplied by the inverse square root. That is
-    the metric of a shrunken linear discriminant analysis.
+    the metric of a shrunken linear discriminant analysis. unit: afterwards each row gets the length
+    of the square root of F, so that only its direction counts, as with the cosine.
     """
 
     fill: Tensor
@@ -45,9 +46,9 @@ class FeatureScaling(nn.Module):
     gains: Tensor
     gain: Tensor
 
-    def __init__(self, features: int, whiten: float = 0.0):
+    def __init__(self, features: int, whiten: float = 0.0, unit: bool = False):
         super().__init__()
-        self.whiten = whiten
+        self.whiten, self.unit = whiten, unit
         directions = min(features, WHITENING_COMPONENTS) if whiten else 0
         self.register_buffer("fill", torch.zeros(features))
         self.register_buffer("centre", torch.zeros(features))
@@ -109,7 +110,9 @@ class FeatureScaling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self._scaled(x)
-        return x * self.gain + (x @ self.axes * self.gains) @ self.axes.T if self.whiten else x
+        if self.whiten:
+            x = x * self.gain + (x @ self.axes * self.gains) @ self.axes.T
+        return F.normalize(x) * x.shape[1] ** 0.5 if self.unit else x
 
 
 class MLP(nn.Module):
@@ -119,10 +122,16 @@ class MLP(nn.Module):
     """
 
     def __init__(
-        self, linear: Linear, features: int, num_classes: int, hidden: int, whiten: float = 0.0
+        self,
+        linear: Linear,
+        features: int,
+        num_classes: int,
+        hidden: int,
+        whiten: float = 0.0,
+        row_scale: str = "kept",
     ):
         super().__init__()
-        self.scaling = FeatureScaling(features, whiten)
+        self.scaling = FeatureScaling(features, whiten, row_scale == "unit")
         self.hidden = linear(features, hidden)
         self.head = linear(hidden, num_classes)
 

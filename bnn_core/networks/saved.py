@@ -43,6 +43,7 @@ class Settings(TypedDict):
     head_width: NotRequired[Side]
     hidden: NotRequired[Side]
     whiten: NotRequired[float]
+    row_scale: NotRequired[str]
     intensity: NotRequired[str]
     epochs: NotRequired[int]
     batch_size: NotRequired[int]

@@ -13,6 +13,7 @@ OPTIMIZERS = ("adam", "adamw", "sghmc")
 SCHEDULES = ("one-cycle", "step", "constant", "cyclical")
 PRIORS = ("mixture", "gaussian")
 INTENSITIES = ("linear", "sqrt", "as-is")
+ROW_SCALES = ("kept", "unit")
 NETWORK_STARTS = ("random", "standard")
 TTA = ("none", "dihedral")
 CALIBRATIONS = ("none", "folds")
@@ -52,6 +53,11 @@ class TrainConfig:
         "mlp: divide features by their spread within classes in every direction, with this share of "
         "the mean variance added (0: each feature by itself)",
         minimum=0,
+    )
+    row_scale: str = _setting(
+        "kept",
+        "mlp: unit gives every row one length after its scaling, so that only its direction counts",
+        choices=ROW_SCALES,
     )
     intensity: str = _setting("linear", "how pixel values enter the network", choices=INTENSITIES)
     epochs: int = _setting(30, "passes over the training images", minimum=1)
