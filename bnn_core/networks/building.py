@@ -40,7 +40,11 @@ def new_network(
         size = (config.crop, config.crop) if config.crop else (height, width)
         body = {
             "mscnn": {"pathways": config.pathways or None, "head_width": config.head_width},
-            "mlp": {"hidden": config.hidden, "whiten": config.whiten, "row_scale": config.row_scale},
+            "mlp": {
+                "hidden": config.hidden,
+                "whiten": config.whiten,
+                "row_scale": config.row_scale,
+            },
         }
         network = build_network(
             config.network,

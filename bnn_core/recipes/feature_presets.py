@@ -14,7 +14,8 @@ from bnn_core.recipes.rivals import with_rivals
 _FEATURES = {
     "network": "mlp",
     "intensity": "as-is",
-    "whiten": 1.0,
+    "whiten": 0.1,
+    "row_scale": "unit",
     "batch_size": 32,
     "learning_rate": 5e-3,
     "validation": 0.0,

@@ -1,6 +1,7 @@
 """The perceptron for measured features: its scaling is that of the training rows alone."""
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
@@ -109,12 +110,23 @@ def test_whitening_is_the_inverse_square_root_of_the_covariance_within_classes(m
     np.testing.assert_allclose(few(torch.from_numpy(values)).numpy(), expected, atol=1e-4)
 
 
-def test_all_drawn_networks_at_once_are_the_networks_one_by_one():
+def test_rows_of_one_length_keep_their_direction():
+    values = np.random.default_rng(5).normal(size=(30, 6)).astype(np.float32)
+    plain = fitted(values, np.arange(30), np.arange(30) % 3, whiten=0.5)
+    unit = FeatureScaling(6, 0.5, unit=True)
+    unit.load_state_dict(plain.state_dict())
+    x, out = plain(torch.from_numpy(values)), unit(torch.from_numpy(values))
+    assert_close(out.square().mean(dim=1), torch.ones(30))
+    assert_close(F.cosine_similarity(x, out), torch.ones(30))
+    assert unit(torch.from_numpy(values[:1] * 0) + unit.centre).isfinite().all()
+
+
+@pytest.mark.parametrize("row_scale", ["kept", "unit"])
+def test_all_drawn_networks_at_once_are_the_networks_one_by_one(row_scale):
     torch.manual_seed(3)
+    shape = {"in_channels": 1, "num_classes": 3, "image_size": (1, 6), "hidden": 4}
     bodies = [
-        build_network(
-            "mlp", in_channels=1, num_classes=3, image_size=(1, 6), bayesian=b, hidden=4, whiten=1.0
-        )
+        build_network("mlp", bayesian=b, whiten=1.0, row_scale=row_scale, **shape)
         for b in (True, False)
     ]
     values = np.random.default_rng(4).normal(size=(20, 1, 1, 6)).astype(np.float32)
