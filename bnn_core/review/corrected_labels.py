@@ -14,6 +14,7 @@ from bnn_core.review.importing import read_review_table
 from bnn_core.review.log import DECISIONS, ReviewLog
 from bnn_core.study.folder import Study
 from bnn_core.tables.reading import rows_text
+from bnn_core.tables.values import spelt_as
 
 #: Column of images.parquet: the first label, where a study was trained on corrected ones.
 LABEL_GIVEN = "label_given"
@@ -99,6 +100,8 @@ def read_corrections(
             continue
         if not problem and image_ids is not None and image_id not in image_ids:
             problem = f"image '{image_id}' is not in the data"
+        if label is not None and classes is not None:
+            label = spelt_as(label, list(classes))
         if not problem and label is not None and classes is not None and label not in classes:
             problem = f"new label '{label}' is not a class; the classes are {', '.join(classes)}"
         first = seen.setdefault(image_id, (number, out, label))
@@ -156,7 +159,7 @@ def corrected_rows(
 
 def _from_flagged_list(row: dict[str, str]) -> tuple[bool, str | None, str | None]:
     """(excluded, new label or None, problem or None)"""
-    decision = row["decision"]
+    decision = spelt_as(row["decision"], DECISIONS)
     if decision and decision not in DECISIONS:
         return False, None, f"decision '{decision}' is not one of {', '.join(DECISIONS)}"
     if decision == "relabel" and not row["new_label"]:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.wording import did_you_mean
 
 _CONDITION = re.compile(r"\s*(?P<column>[^=!<>;\"]+?)\s*(?P<sign><=|>=|!=|==?|<|>)\s*")
 _VALUE = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^",;]*))\s*(?P<end>[,;]|$)')
@@ -74,7 +75,8 @@ def select(table: pd.DataFrame, conditions: list[Condition]) -> np.ndarray:
     for condition in conditions:
         if condition.column not in table:
             raise InputError(
-                f"filter: column '{condition.column}' does not exist; choose from "
+                f"filter: column '{condition.column}' does not exist"
+                f"{did_you_mean(condition.column, table.columns)}; choose from "
                 f"{', '.join(table.columns)}"
             )
         keep &= _holds(table[condition.column], condition)

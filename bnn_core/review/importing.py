@@ -13,6 +13,8 @@ from bnn_core.base.wording import listed
 from bnn_core.review import state, store
 from bnn_core.review.exporting import NOT_IN_STUDY, restore
 from bnn_core.review.log import (
+    DECISIONS,
+    REASONS,
     Event,
     ReviewLog,
     clean_reviewer,
@@ -22,6 +24,7 @@ from bnn_core.review.log import (
 )
 from bnn_core.study.folder import Study
 from bnn_core.tables.reading import read_table
+from bnn_core.tables.values import spelt_as
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,12 @@ def read_review_table(file: Path, needed: tuple[str, ...]) -> dict[int, dict[str
 def _event(row: Mapping[str, str], study: Study, reviewer: str) -> Event | str:
     """A row as an event, or its problem as one line. `time` is "" where the row has none."""
     note = line_feeds(row.get("note", ""))
-    new_label = row.get("new_label") or None
+    row = {
+        **row,
+        "reason": spelt_as(row["reason"], REASONS),
+        "decision": spelt_as(row["decision"], DECISIONS),
+    }
+    new_label = spelt_as(row.get("new_label", ""), study.classes) or None
     problem = decision_problem(row["reason"], row["decision"], new_label, note, study.classes)
     if problem:
         return problem

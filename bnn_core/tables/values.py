@@ -113,6 +113,12 @@ def match_names(names: pd.Series, classes: Sequence[str], where: str = "") -> pd
     return each_once(names, spelt)
 
 
+def spelt_as(name: str, names: Sequence[str]) -> str:
+    """The one of `names` that a name is but for case and outer blanks; itself where none or two are."""
+    fits = [known for known in names if name_key(known) == name_key(name)]
+    return fits[0] if len(fits) == 1 and name not in names else name
+
+
 def as_text(values: pd.Series, kinds: bool = False) -> pd.Series:
     """Text, None where empty; whole numbers lose a trailing .0 that a float column gave them.
 

@@ -136,6 +136,9 @@ def test_rows_without_a_decision_and_repeated_ones_are_harmless(tmp_path):
     )
     found = read_corrections(file)
     assert found.exclude == {"b"} and found.relabel == {"e": "X"}
+    file.write_text("image_id,decision,new_label\nb,Exclude,\ne,relabel,actin\n")
+    found = read_corrections(file, {"b", "e"}, ["Actin"])
+    assert found.exclude == {"b"} and found.relabel == {"e": "Actin"}
 
 
 def test_a_new_label_makes_only_unlabelled_images_count(fields):

@@ -170,6 +170,13 @@ def test_a_list_made_by_hand(flagged):
     assert event.content_hash == f"{6:016x}" and event.time
 
 
+def test_names_in_other_capitals_are_those_of_the_study(flagged):
+    study, log, file = flagged
+    file.write_text("image_id,reason,decision,new_label\nP1/B05/1,Other,RELABEL,dmso-LIKE\n")
+    (event,) = import_flags(file, study, log, "Cleo").events
+    assert (event.reason, event.decision, event.new_label) == ("other", "relabel", "DMSO-like")
+
+
 def test_wrong_rows_are_named_one_by_one(flagged):
     study, log, file = flagged
 
