@@ -9,6 +9,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
+from bnn_core.base.wording import Noted
 from bnn_core.measures.uncertainty import Moments, class_numbers
 from bnn_core.tables.class_columns import ClassColumns, predicted_column
 from bnn_core.tables.class_order import doubted_order, lacking_column, name_classes
@@ -51,7 +52,7 @@ TAKEN_AS_BAYESIAN = (
 
 
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(Noted):
     """What a table says, checked: row i is the same image throughout.
 
     images: the columns of a study's images.parquet and `path_<channel>`; index = the table's row

@@ -16,7 +16,7 @@ from bnn_core.base import roots
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import write_bytes
-from bnn_core.base.wording import WARNING
+from bnn_core.base.wording import WARNING, Noted, count
 from bnn_core.datasets.plates import source_name
 from bnn_core.tables.arrays import ARRAY_ENDINGS
 from bnn_core.tables.columns import IMAGE_ENDINGS, map_columns
@@ -43,16 +43,17 @@ FIELDS = {
 }
 #: Title of the folded fields.
 FOLDED = "Choose columns and files yourself"
+#: Title of the notes on what was read.
+HOW_READ = "How it was read"
 READ_ONLY = (
     "This server only shows studies. Make studies in a terminal on the machine itself, with "
     "`bnn import` or `bnn study`."
 )
 
 
-def three_columns(*, folded: bool) -> list[DeltaGenerator]:
-    """Places for the fields of a form, in an expander where they are rarely needed."""
-    place = st.expander(FOLDED) if folded else st.container()
-    return place.columns(3, gap="medium")
+def three_columns() -> list[DeltaGenerator]:
+    """Places for the fields of a form, folded: they are rarely needed."""
+    return st.expander(FOLDED).columns(3, gap="medium")
 
 
 def ask_control(where: DeltaGenerator, key: str, noun: str, unset: str = "none") -> str:
@@ -231,13 +232,18 @@ def offer(
     )
 
 
-def notes(doubts: Sequence[str], notes: Sequence[str]) -> None:
-    """What a reader should check, as warnings, and the other notes on what was read."""
-    for doubt in doubts:
-        st.warning(as_sentence(doubt.removeprefix(WARNING)), icon=":material/warning:")
-    for note in notes:
-        if note not in doubts:
-            st.markdown(f"- {as_sentence(note)}")
+def warnings(read: Noted, fields: Mapping[str, str]) -> None:
+    """What a reader should check. fields: as in `say`."""
+    for doubt in read.doubts:
+        st.warning(as_sentence(say(doubt.removeprefix(WARNING), fields)), icon=":material/warning:")
+
+
+def how_read(read: Noted, fields: Mapping[str, str], *first: str) -> None:
+    """The other notes on what was read, folded: they ask for nothing. first: lines before them."""
+    lines = [*first, *(note for note in read.notes if note not in read.doubts)]
+    if lines:
+        with st.expander(f"{HOW_READ} ({count(len(lines), 'note')})"):
+            st.markdown("\n".join(f"- {as_sentence(say(line, fields))}" for line in lines))
 
 
 def file_stamp(path: Path) -> tuple[int, int] | None:
@@ -249,10 +255,9 @@ def file_stamp(path: Path) -> tuple[int, int] | None:
     return (status.st_mtime_ns, status.st_size)
 
 
-def class_table(table: pd.DataFrame, rows: str) -> None:
-    """The first rows of a table, and how many `rows` and groups each class has."""
-    counted = table[table["role"] == "scored"]
-    per_class = counted.groupby("label").agg(rows=("image_id", "size"), groups=("group", "nunique"))
+def warn_of_lone_groups(table: pd.DataFrame, rows: str) -> None:
+    """The classes of one group, whose `rows` are predicted by networks without the class."""
+    per_class = _per_class(table)
     alone = per_class.index[per_class["groups"] == 1]
     if len(alone):
         st.warning(
@@ -261,6 +266,11 @@ def class_table(table: pd.DataFrame, rows: str) -> None:
             "separately.",
             icon=":material/warning:",
         )
+
+
+def class_table(table: pd.DataFrame, rows: str) -> None:
+    """The first rows of a table, and how many `rows` and groups each class has."""
+    per_class = _per_class(table)
     left, right = st.columns([2, 1], gap="medium")
     first_rows(left, table)
     right.dataframe(
@@ -269,6 +279,11 @@ def class_table(table: pd.DataFrame, rows: str) -> None:
         height=table_height(len(per_class), 320),
         column_config={"label": "Class", "rows": rows.capitalize(), "groups": "Groups"},
     )
+
+
+def _per_class(table: pd.DataFrame) -> pd.DataFrame:
+    counted = table[table["role"] == "scored"]
+    return counted.groupby("label").agg(rows=("image_id", "size"), groups=("group", "nunique"))
 
 
 def first_rows(where: st.delta_generator.DeltaGenerator, table: pd.DataFrame) -> None:

@@ -140,6 +140,9 @@ def test_notes_and_errors_name_fields_and_tabs(monkeypatch, cache, predictions, 
     app.text_input(key="import_path").input(str(predictions)).run()
     notes = [note.value for note in app.markdown]
     assert any("“What made the predictions”" in note for note in notes)
+    # Only warnings stand between what was read and the button.
+    (folded,) = [e for e in app.main.expander if e.label.startswith(forms.HOW_READ)]
+    assert [n.value for n in folded.markdown] == [n for n in notes if n.startswith("- ")]
     assert not any("--" in note.replace("\\", "") for note in notes)
     rng = np.random.default_rng(0)
     features = pd.DataFrame(rng.normal(size=(6, 30)), columns=[f"Cells_{k}" for k in range(30)])
@@ -199,7 +202,7 @@ def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
     app.text_input(key="plate_columns").input("well=path, site").run()
     assert "'site' is not NAME=COLUMN" in app.error[0].value
     app.text_input(key="plate_columns").input("well=compound").run()
-    assert app.code[0].value.endswith("--preset quick --map well=compound")
+    assert app.code[0].value.endswith("--map well=compound --preset quick")
 
 
 def test_features_are_checked_and_trained_on(monkeypatch, cache, tmp_path):
