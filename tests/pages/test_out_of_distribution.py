@@ -40,7 +40,7 @@ def test_a_study_without_other_kinds_says_how_to_add_them(monkeypatch, cache):
 def test_letters_against_what_it_knows(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="others")
     assert not app.exception
-    lines = app.dataframe[0].value.set_index("group")
+    lines = app.table[0].value
     line = lines.loc["new: all"]
     assert line["kinds"] == 3 and line["images"] == 90
     assert 0.7 < line["AUROC, Bayesian"] < 1
@@ -87,7 +87,7 @@ def test_a_clicked_mark_shows_exactly_its_images(monkeypatch, cache):
 def test_unseen_mechanisms_and_their_predicted_classes(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="unseen")
     assert not app.exception
-    lines = app.dataframe[0].value.set_index("group")
+    lines = app.table[0].value
     assert lines.loc["unseen: all", "mechanisms"] == 3
     assert lines.loc["unseen: O", "predicted as"].startswith("0 (100")
     assert "False alarms" in text_of(app)
