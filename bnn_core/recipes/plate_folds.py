@@ -36,6 +36,8 @@ PLAN = "plan.json"
 TABLE = "table.parquet"
 #: Seconds between two looks at what runs beside one another, and how many of these are shown.
 _LOOK_SECONDS, _MOST_SHOWN = 2.0, 3
+#: Share of a training that has come to its end, but has not predicted.
+_TRAINED = 0.9
 #: Seconds for which a training that another process runs is waited for.
 _PATIENCE_SECONDS = 60.0
 
@@ -229,10 +231,10 @@ def _show(bar: tqdm, making: Path, running: Collection[tuple[int, str]], waiting
     waiting: trainings that have not started.
     """
     lines = [last_line(_log(making, *step)) for step in sorted(running)]
-    shares = [progress_of(line)[0] or 0.0 for line in lines]
+    shares = [min(progress_of(line)[0] or 0.0, _TRAINED) for line in lines]
     texts = [progress_of(line)[1] for line in lines if line]
     finished = bar.total - waiting - len(running)
-    # A training that predicts counts its images from 0 again.
+    # A training that predicts counts its images from 0 again: nothing is taken back.
     bar.n = max(bar.n, round(finished + sum(shares), 1))
     more = f"; {len(texts) - _MOST_SHOWN} more" if len(texts) > _MOST_SHOWN else ""
     bar.set_postfix_str("; ".join(texts[:_MOST_SHOWN]) + more)
