@@ -49,6 +49,8 @@ _TAIL_BYTES = 8192
 #: A line of tqdm: what is done, percent, then numbers.
 _BAR = re.compile(r"(.*?):? *(\d+)%\|.*?\| *(.*)")
 _NUMBERS = re.compile(r"(\S+)/(\S+) \[[^<]*<([\d:]+|\?)")
+#: Between two lines; a bar within a bar moves the cursor up again.
+_LINE_ENDS = re.compile(r"(?:[\r\n]|\x1b\[A)+")
 #: Runners started by this process; kept so that their exit status is collected.
 _runners: list[subprocess.Popen] = []
 
@@ -205,7 +207,7 @@ def last_line(log: Path) -> str:
     try:
         with open(log, "rb") as file:
             file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            lines = re.split(r"[\r\n]+", file.read().decode(errors="replace"))
+            lines = _LINE_ENDS.split(file.read().decode(errors="replace"))
     except OSError:
         return ""
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -164,7 +164,7 @@ def _options(
     out = middle.text_input(
         FIELDS["out"],
         key="new_out",
-        placeholder=study.name,
+        placeholder=f"added to {study.name}",
         help="Default: the set is added to this study. With a name the study stays as it is.",
     ).strip()
     out_is_good = _is_good(middle, _demand_name_of_study, out)

@@ -191,6 +191,14 @@ def test_a_job_that_cannot_be_kept_or_begun_stops_no_other(tmp_path, slow, monke
     assert states(tmp_path) == [jobs.FAILED, jobs.DONE]
 
 
+def test_the_progress_of_a_bar_within_a_bar(tmp_path):
+    log = tmp_path / jobs.LOG
+    log.write_text(
+        "predict: 3/32\n\rread B2:  50%|#  | 6/12 [00:01<00:01, 9image/s]\x1b[A\n\r   \x1b[A\r"
+    )
+    assert jobs.progress_of(jobs.last_line(log)) == (0.5, "read B2: 6 of 12, 00:01 left")
+
+
 def test_a_killed_job_says_how_far_it_was(tmp_path):
     folder = tmp_path / jobs.JOBS_FOLDER / "000001"
     folder.mkdir(parents=True)
