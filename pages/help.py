@@ -139,26 +139,26 @@ def page() -> None:
     for anchor, (question, answer) in QUESTIONS.items():
         st.header(question, anchor=anchor)
         st.markdown(answer)
-    heading("scores")
+    titled("scores")
     st.markdown("\n".join(f"- **{score.title}**: {score.help}" for score in SCORES.values()))
-    heading("glossary")
+    titled("glossary")
     st.markdown("\n".join(f"- **{word}**: {meaning}" for word, meaning in GLOSSARY.items()))
-    heading("shortcuts")
+    titled("shortcuts")
     st.markdown("\n".join(f"- **{keys}**: {action}" for keys, action in SHORTCUTS.items()))
     methods()
-    heading("citation")
+    titled("citation")
     st.markdown("Please cite the paper of the method:")
     st.code(CITATION.replace("\n", " "), language=None, wrap_lines=True)
 
 
-def heading(part: str) -> None:
+def titled(part: str) -> None:
     """The heading of one of PARTS, to which links lead."""
     st.header(PARTS[part], anchor=part)
 
 
 def methods() -> None:
     """The settings of the chosen study as a paragraph to copy."""
-    heading("methods")
+    titled("methods")
     name = st.session_state.get("study")
     if not name:
         st.caption("There is no study yet.")

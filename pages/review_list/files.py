@@ -94,6 +94,11 @@ def draw_export(study: Study) -> None:
         "Opens without this app and without a network; print it from the browser.",
         command("report", study.name, "--paper"),
     )
+    _draw_training(study)
+
+
+def _draw_training(study: Study) -> None:
+    """How to train again with the decisions, and to see what that changed."""
     st.markdown(
         "To train again with the reviewed labels, add the exported list to the command that made "
         "the study:"

@@ -52,7 +52,7 @@ def draw() -> None:
             ask.get("images"),
         )
     except InputError as error:
-        st.error(as_sentence(forms.say(str(error), FIELDS, table)), icon=":material/error:")
+        forms.refuse(forms.say(str(error), FIELDS, table))
         return
     preview(features)
     forms.offer_training("features", table, ask, "The same by command:")

@@ -292,6 +292,12 @@ def first_rows(where: st.delta_generator.DeltaGenerator, table: pd.DataFrame) ->
     where.dataframe(head, height=table_height(len(head), 320))
 
 
+def refuse(text: str) -> None:
+    """A message of `say` as an error. Where it names a field, also where that is."""
+    where = f" The fields are in “{FOLDED}”." if "“" in text else ""
+    st.error(as_sentence(text) + where, icon=":material/error:")
+
+
 def say(text: str, fields: Mapping[str, str], path: Path | None = None) -> str:
     """An engine's message that names the page's fields instead of flags, and an uploaded file by its
     own name. fields: flag -> field. path: what was read."""

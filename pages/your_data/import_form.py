@@ -90,7 +90,7 @@ def draw() -> None:
         predictions = understood(str(table), _stamps(table, options), options)
         folder = image_folder(predictions, table, extra["image_root"])
     except InputError as error:
-        st.error(as_sentence(say(error, table)), icon=":material/error:")
+        forms.refuse(say(error, table))
         return
     preview(predictions, folder)
     make(table, options, extra, predictions)
@@ -221,7 +221,7 @@ def preview(predictions: Predictions, folder: Path | None) -> None:
     elif predictions.channels or images["path"].notna().any():
         st.markdown(
             "The image files of the table do not exist here, so the study will have no "
-            f"pictures. Enter their folder under “{FIELDS['image-root']}”."
+            f"pictures. Enter their folder under “{FIELDS['image-root']}” in “{forms.FOLDED}”."
         )
     else:
         st.markdown("The table names no image files, so the study will have no pictures.")

@@ -261,7 +261,7 @@ def _offer(study: Study, source: Path, name: str, ask: dict[str, str]) -> None:
 
 def _refuse(error: InputError, source: Path) -> None:
     text = forms.say(str(error), plate_form.FIELDS | features_form.FIELDS | FIELDS, source)
-    st.error(as_sentence(_without_command(text)), icon=":material/error:")
+    forms.refuse(_without_command(text))
 
 
 def _without_command(text: str) -> str:

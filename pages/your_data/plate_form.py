@@ -129,7 +129,7 @@ def read(source: Path, ask: dict[str, str], *, to_learn: bool) -> PlateTable | N
             st.code("\n".join(lines).replace(str(source), forms.shown_path(source)), language=None)
         return _read(str(source), stamps(source, ask), tuple(sorted(ask.items())), to_learn)
     except InputError as error:
-        st.error(as_sentence(forms.say(str(error), FIELDS, source)), icon=":material/error:")
+        forms.refuse(forms.say(str(error), FIELDS, source))
         return None
 
 
@@ -228,7 +228,7 @@ def files_exist(plates: PlateTable) -> bool:
         st.error(
             f"**{len(missing):,} of {looked:,} checked files are missing**, such as "
             + ", ".join(f"{plain(file)} (row {row})" for row, file in missing[:MOST_MISSING])
-            + f". Enter the folder under “{FIELDS['images']}”.",
+            + f". Enter the folder under “{FIELDS['images']}” in “{forms.FOLDED}”.",
             icon=":material/error:",
         )
     else:
