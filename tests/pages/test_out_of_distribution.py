@@ -118,10 +118,10 @@ def test_new_compounds_are_ranked_as_like_a_mechanism_and_like_none(monkeypatch,
     app = pages(monkeypatch, tmp_path, PAGE, study="plates")
     view(app, "new compounds")
     assert not app.exception
-    known, none = (frame.value for frame in app.dataframe[:2])
-    assert known["unit"].tolist() == ["sure", "less", "dull"]
-    assert none["unit"].iloc[0] == "odd"
-    assert known["predicted"].iloc[0] == "B" and none["unlike"].iloc[0] == 100
+    known, none = (table.value for table in app.table)
+    assert known["Compound"].tolist() == ["sure", "less", "dull"]
+    assert none["Compound"].iloc[0] == "odd"
+    assert known["Predicted as"].iloc[0] == "B" and none["Unlike"].iloc[0] == 1
     assert app.selectbox(key="new_compound").options[0] == "sure"
     app.selectbox(key="new_compound").set_value("odd").run()
     assert "**odd, predicted as A**: 2 of" in text_of(app) and not app.exception
