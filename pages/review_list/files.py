@@ -100,8 +100,9 @@ def draw_export(study: Study) -> None:
 def _draw_training(study: Study) -> None:
     """How to train again with the decisions, and to see what that changed."""
     st.markdown(
-        "To train again with the reviewed labels, add the exported list to the command that made "
-        "the study:"
+        "**Train again with the decisions**: choose the table of this study again under *Your data*; "
+        "a button there uses the decisions. Or add the exported list to the command that made the "
+        "study:"
     )
     name = shlex.quote(f"{study.name}-flagged.csv")
     st.code(

@@ -30,14 +30,14 @@ def button(
     words: Sequence[str],
     study: str,
     key: str,
-    given: Path | None = None,
+    given: Sequence[Path] = (),
     *,
     adds: bool = False,
 ) -> None:
     """The button that adds the command `bnn <words>` to the queue.
 
     study: name of the study that the command makes; the user confirms that it replaces an existing
-    one, unless the command only adds to it (adds). given: an uploaded file or folder that the job
+    one, unless the command only adds to it (adds). given: uploaded files or folders that the job
     keeps until it ends. Draws nothing where this server does not train.
     """
     if not roots.may_train():
@@ -130,7 +130,7 @@ def _draw_job(job: jobs.Job) -> None:
             small_button("Cancel", jobs.cancel, root, job.folder)
 
 
-def _submit(words: tuple[str, ...], study: str, key: str, given: Path | None) -> None:
+def _submit(words: tuple[str, ...], study: str, key: str, given: Sequence[Path]) -> None:
     try:
         jobs.submit(cache_root(), words, study, given)
     except InputError as error:

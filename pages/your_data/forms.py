@@ -18,14 +18,16 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import write_bytes
 from bnn_core.base.wording import WARNING, Noted, count
 from bnn_core.datasets.plates import source_name
+from bnn_core.review import exporting
+from bnn_core.study.catalogue import cache_root
 from bnn_core.tables.arrays import ARRAY_ENDINGS
 from bnn_core.tables.columns import IMAGE_ENDINGS, map_columns
 from bnn_core.tables.reading import TABLE_ENDINGS, read_table
-from pages.shared import jobs_panel
+from pages.shared import flagging, jobs_panel, studies
 from pages.shared.words import as_sentence, plain, table_height
 
 #: Flags of lists, typed with commas, and flags of paths.
-LISTS, PATHS = ("map", "features"), ("images", "layout", "metadata")
+LISTS, PATHS = ("map", "features"), ("images", "layout", "metadata", "exclude", "relabel", "out")
 #: Image files that are checked, spread over the table: a network folder is slow.
 LOOKED_FOR = 200
 
@@ -192,6 +194,46 @@ def offer_training(kind: str, table: Path, ask: Mapping[str, str], about_command
         key=f"{kind}_train",
         about_command=about_command,
     )
+    offer_training_again(kind, table, ask)
+
+
+def offer_training_again(kind: str, table: Path, ask: Mapping[str, str]) -> None:
+    """The button that trains with the decisions on the study of the same name, into another study."""
+    name = source_name(table)
+    try:
+        study = studies.opened(name)
+    except InputError:
+        return
+    decided = flagging.decisions(study)["decision"].value_counts()
+    excluded, relabelled = (int(decided.get(word, 0)) for word in ("exclude", "relabel"))
+    if not excluded + relabelled:
+        return
+    content = exporting.export_bytes(study, flagging.review_log())
+    reviewed = _session_folder() / short_digest(content) / f"{name}-flagged.csv"
+    if not reviewed.is_file():
+        write_bytes(reviewed, content)
+    again = f"{name}-cleaned"
+    st.header("With your decisions", anchor=False)
+    st.markdown(
+        f"The study “{plain(name)}” has {count(excluded, 'excluded image')} and "
+        f"{count(relabelled, 'relabelled image')}. The new study is “{plain(again)}”; *Compare "
+        "studies* shows what changed."
+    )
+    offer(
+        "Train again with the decisions",
+        lambda path: ["study", kind, path],
+        table,
+        {
+            **ask,
+            "exclude": str(reviewed),
+            "relabel": str(reviewed),
+            "out": str(cache_root() / again),
+        },
+        study=again,
+        key=f"{kind}_again",
+        about_command="The same by command, with the exported list:",
+        reviewed=reviewed,
+    )
 
 
 def offer(
@@ -204,12 +246,13 @@ def offer(
     key: str,
     about_command: str,
     adds: bool = False,
+    reviewed: Path | None = None,
 ) -> None:
     """The button that runs a command on this machine, and its text for another one.
 
     command: the words without "bnn" and flags, from the path of the table. The job works in another
     folder, so its paths are absolute; the name of a link stays. study, key, adds: of
-    `jobs_panel.button`.
+    `jobs_panel.button`. reviewed: the list of decisions that the flags name.
     """
     paths = {
         flag: ";".join(str(roots.typed_path(path).absolute()) for path in paths_of(ask[flag]))
@@ -217,7 +260,8 @@ def offer(
         if flag in ask
     }
     words = with_flags(command(str(table.absolute())), {**ask, **paths})
-    jobs_panel.button(label, words, study, key, _given(table), adds=adds)
+    uploads = [path for path in (_given(table), reviewed) if path is not None]
+    jobs_panel.button(label, words, study, key, uploads, adds=adds)
     st.markdown(about_command)
     shown = {
         flag: ";".join(shown_path(roots.typed_path(path)) for path in paths_of(text))

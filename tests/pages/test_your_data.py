@@ -3,6 +3,7 @@ import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from serving import Site, serve
 from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
 from bnn_core.recipes import jobs
+from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
 from bnn_core.study.lock import study_lock
 from pages.your_data import download_form, forms, import_form
@@ -226,7 +228,7 @@ def test_features_are_checked_and_trained_on(monkeypatch, cache, tmp_path):
     submitted = []
     monkeypatch.setattr(jobs, "submit", lambda *given: submitted.append(given))
     other.button(key="features_train").click().run()
-    ((root, words, study, given),) = submitted
+    ((root, words, study, (given,)),) = submitted
     assert (root, study, given.name) == (cache, "mine", "mine.csv") and words[2] == str(given)
     app.text_input(key="features_columns").input("Cells_1, Cells_2").run()
     app.selectbox(key="features_folds").select("each").run()
@@ -485,6 +487,18 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     words = jobs.list_jobs(cache)[-1].words
     assert words[2] == str(tmp_path / "animals.csv") and words[-1] == "--force"
     assert words[words.index("--images") + 1] == str(tmp_path)
+    # With decisions on that study there is a second training, into another study.
+    assert not any(b.key == "plate_again" for b in app.button)
+    ReviewLog(cache).flag(
+        open_study(cache / "animals"), [0], reviewer="Ada", reason="other", decision="exclude"
+    )
+    app.run()
+    app.button(key="plate_again").click().run()
+    job = jobs.list_jobs(cache)[-1]
+    words = dict(zip(job.words[3::2], job.words[4::2], strict=True))
+    assert job.study == "animals-cleaned" and words["--out"] == str(cache / "animals-cleaned")
+    assert "exclude" in Path(words["--exclude"]).read_text() and "--force" not in job.words
+    assert Path(words["--exclude"]).is_relative_to(job.folder)
     monkeypatch.setenv("BNN_DATA_ROOTS", str(tmp_path))
     app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
     app.text_input(key="plate_path").input(str(tmp_path / "fields.csv")).run()

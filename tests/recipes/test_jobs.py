@@ -42,7 +42,7 @@ def test_jobs_run_one_after_the_other_and_say_how_they_ended(tmp_path, table):
     given.mkdir()
     uploaded = table.rename(given / table.name)
     folder = jobs.submit(
-        root, ["import", str(uploaded), "--out", str(root / "mine")], "mine", given
+        root, ["import", str(uploaded), "--out", str(root / "mine")], "mine", [given]
     )
     shutil.rmtree(given)  # the job has a copy
     assert (folder / jobs.GIVEN / "upload" / table.name).is_file()
@@ -139,7 +139,7 @@ def test_a_named_path_is_that_of_the_copy_too(tmp_path, monkeypatch):
     given = tmp_path / "upload"
     given.mkdir()
     (given / "t.csv").write_text("a\n")
-    folder = jobs.submit(tmp_path, ["predict", "x", f"may={given}/t.csv"], "x", given)
+    folder = jobs.submit(tmp_path, ["predict", "x", f"may={given}/t.csv"], "x", [given])
     words = jobs.list_jobs(tmp_path)[0].words
     assert words[-1] == f"may={folder.resolve()}/given/upload/t.csv"
 
