@@ -33,7 +33,7 @@ DERIVED_FOLDER, SUFFIX = "derived", ".arrow"
 #: Smaller studies are computed at once: they keep nothing.
 LARGE = 50_000
 #: To be raised when a kept table changes its meaning.
-VERSION = 2
+VERSION = 3
 _KEY = b"bnn"
 _CHECKSUM_BYTES = 8
 _writing = threading.Lock()
