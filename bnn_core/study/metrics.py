@@ -43,9 +43,9 @@ def evaluate(
     1,000, fewer for more than 40,000 images).
 
     Returns accuracy, nll (nats), brier, ece, aurc, augrc and auroc (of errors; these three by the
-    default score, the signed confidence, as in the app). Intervals are percentiles of resamples of
-    whole groups (compounds) where units are not independent, else of units; that of the accuracy is
-    `share_interval`, as in the app. auroc is nan where all units are right, or all wrong.
+    default score, the signed confidence, as in the app). Intervals are Student's t with the spread
+    over resamples of whole groups (compounds) where units are not independent, else of units; that of
+    the accuracy is `share_interval`, as in the app. auroc is nan where all units are right, or all wrong.
 
     Raises InputError for a method or a level that the study does not have, and where no unit of the
     level has a label that counts.
