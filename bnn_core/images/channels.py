@@ -5,7 +5,11 @@ import numpy as np
 
 def flat_channels(image: np.ndarray) -> list[int]:
     """Numbers of the channels of an image (C, H, W) whose pixels are all equal."""
-    return [c for c, plane in enumerate(image) if plane.min() == plane.max()]
+    return [c for c, plane in enumerate(image) if _is_flat(plane[::16]) and _is_flat(plane)]
+
+
+def _is_flat(plane: np.ndarray) -> bool:
+    return plane.min() == plane.max()
 
 
 def grey_as_colour(image: np.ndarray) -> list[str]:

@@ -9,31 +9,34 @@ from bnn_core.base.compiling import compiled
 
 
 @compiled()
-def shrink(image, height, width, ceilings, small, saturated):
-    """Means of whole blocks, as `contrast.area_resize`, and how many pixels reach the ceiling.
+def shrink(image, black, span, top, small):
+    """Means of whole blocks of (value - black) / span from 0 to top, as `contrast.stretch` and
+    `contrast.area_resize`.
 
-    image: (C, H, W) of integers, ceilings: (C,) of the same type. Fills small (C, height, width)
-    float32 and saturated (C,).
+    image: (C, H, W) of integers; black, span: (C,) float32. Fills small (C, height, width) float32.
     """
-    rows, columns = image.shape[1] // height, image.shape[2] // width
+    rows, columns = image.shape[1] // small.shape[1], image.shape[2] // small.shape[2]
     sums = np.empty(image.shape[2], np.float32)
     for c in range(image.shape[0]):
-        ceiling, reached = ceilings[c], np.uint32(0)
-        for i in range(height):
-            sums[:] = 0
-            for row in range(i * rows, (i + 1) * rows):
-                for j in range(image.shape[2]):
-                    sums[j] += np.float32(image[c, row, j])
-                for j in range(image.shape[2]):
-                    reached += np.uint32(image[c, row, j] >= ceiling)
-            for j in range(image.shape[2]):
+        low, width = black[c], span[c]
+        for i in range(small.shape[1]):
+            sums[:], out = 0, small[c, i]
+            for r in range(i * rows, (i + 1) * rows):
+                row = image[c, r]
+                for j in range(len(row)):
+                    value = (np.float32(row[j]) - low) / width
+                    sums[j] += min(max(value, np.float32(0)), top)
+            for j in range(len(sums)):
                 sums[j] /= np.float32(rows)
-            for j in range(width):
+            if columns == 2:  # several pixels at once
+                for j in range(len(out)):
+                    out[j] = (sums[2 * j] + sums[2 * j + 1]) / np.float32(2)
+                continue
+            for j in range(len(out)):
                 total = sums[j * columns]
                 for column in range(1, columns):
                     total += sums[j * columns + column]
-                small[c, i, j] = total / np.float32(columns)
-        saturated[c] = reached
+                out[j] = total / np.float32(columns)
 
 
 @compiled()
@@ -103,6 +106,29 @@ def distances(mask, objects, out, deepest):
                 away += 1
             out[i, j] = np.sqrt(np.float64(least))
             deepest[objects[i, j]] = max(deepest[objects[i, j]], out[i, j])
+
+
+@compiled()
+def peaks(values, mask, reach, out):
+    """Fills out (H, W): the pixels of a mask (H, W) that no pixel at most `reach` rows and columns
+    away exceeds, as `ndimage.maximum_filter` finds them."""
+    height, width = values.shape
+    for i in range(height):
+        for j in range(width):
+            value, highest = values[i, j], mask[i, j]
+            # Nearly every pixel has a higher neighbour in its row.
+            if highest and j > 0 and values[i, j - 1] > value:
+                highest = False
+            if highest and j < width - 1 and values[i, j + 1] > value:
+                highest = False
+            if highest:
+                for y in range(max(i - reach, 0), min(i + reach + 1, height)):
+                    for x in range(max(j - reach, 0), min(j + reach + 1, width)):
+                        if values[y, x] > value:
+                            highest = False
+                    if not highest:
+                        break
+            out[i, j] = highest
 
 
 @compiled()

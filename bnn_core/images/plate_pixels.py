@@ -5,7 +5,6 @@ shrinks and measures. A bad image gives a reason in place of a result.
 """
 
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,17 +18,17 @@ from tqdm import tqdm
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
+from bnn_core.base.machine import processors
 from bnn_core.images.channels import flat_channels, grey_as_colour
 from bnn_core.images.contrast import (
     SHOWN_PERCENTILES,
     Histogram,
-    area_resize,
     fitted_size,
-    stretch,
+    shrunk,
 )
 from bnn_core.images.decoding import Decoded
 from bnn_core.images.field_files import read_field_files
-from bnn_core.images.quality import measure, quality_columns
+from bnn_core.images.quality import measure, quality_columns, working_size
 from bnn_core.images.rendering import channel_colours, dna_channel, image_limits, thumbnail
 
 #: More sizes than this in one set is no set of fields.
@@ -86,7 +85,7 @@ class PlateReader:
     """Reads the fields of a set; keeps the first ones in memory between the two passes."""
 
     def __init__(self, workers: int | None = None, intensities: tuple[float, float] | None = None):
-        self.workers = workers or min(8, os.cpu_count() or 1)
+        self.workers = workers or min(8, processors())
         self._intensities = intensities
         self._kept: dict[tuple[Path, ...], tuple[Decoded, str]] = {}
         self._room = _KEEP_BYTES
@@ -189,14 +188,14 @@ def read_fields(
             field, digest = reader.read(one)
         except InputError as error:
             return str(error)
-        image = field.pixels
-        unit = stretch(image, image_limits(image) if per_image else level["limits"])
-        small = area_resize(unit, fitted_size(image.shape[1:], size))
+        image, (limits, shown) = field.pixels, (level["limits"], level["shown"])
+        if per_image:
+            limits = shown = image_limits(image)
+        small = shrunk(image, fitted_size(image.shape[1:], size), limits)
         quality = measure(image, level["threshold"], level["ceiling"], dna)
-        if not per_image and not np.array_equal(level["shown"], level["limits"]):
-            unit = stretch(image, level["shown"])
+        picture = shrunk(image, working_size(image.shape[1:]), shown)
         return Field(
-            (small * 255 + 0.5).astype(np.uint8), digest, quality, thumbnail(unit, colours)
+            (small * 255 + 0.5).astype(np.uint8), digest, quality, thumbnail(picture, colours)
         )
 
     return reader.over(look, files, bar)

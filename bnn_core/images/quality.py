@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import ndimage
 
 from bnn_core.images.compiled import kernels
-from bnn_core.images.contrast import area_resize, otsu_threshold
+from bnn_core.images.contrast import otsu_threshold, shrunk
 
 _WORKING_SIDE = 640
 _LEAST_IMAGES = 5
@@ -30,6 +30,13 @@ _WEIGHTS = np.exp(-0.5 * np.arange(-2, 3) ** 2)
 _WEIGHTS = (_WEIGHTS / _WEIGHTS.sum())[2:]
 
 
+def working_size(shape: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of a field (H, W) divided by the whole number that leaves at most
+    `_WORKING_SIDE` pixels a side."""
+    factor = -(-max(shape) // _WORKING_SIDE)
+    return max(1, shape[0] // factor), max(1, shape[1] // factor)
+
+
 def measure(
     image: np.ndarray, thresholds: np.ndarray, ceilings: np.ndarray, dna: int | None
 ) -> dict[str, float | np.ndarray]:
@@ -44,9 +51,11 @@ def measure(
     channels (haze in one alone is no cell); "nuclei": a count, and "nuclei_area": the median area
     of a nucleus in % of the field; both NaN without a DNA channel.
     """
-    factor = -(-max(image.shape[1:]) // _WORKING_SIDE)
-    size = (max(1, image.shape[1] // factor), max(1, image.shape[2] // factor))
-    small, saturated = _shrunk(image, size, ceilings)
+    small = shrunk(image, working_size(image.shape[1:]))
+    saturated = [
+        np.count_nonzero(plane >= int(np.ceil(ceiling)))
+        for plane, ceiling in zip(image, ceilings, strict=True)
+    ]
     smooth = [_smooth(plane) for plane in small]
     detail = np.array([_laplacian(plane).var() for plane in smooth])
     focus = np.log10((detail + 1e-9) / (small.var(axis=(1, 2)) + 1e-6))
@@ -58,8 +67,8 @@ def measure(
     )
     return {
         "focus": focus,
-        "saturation": saturated / image[0].size,
-        "foreground": float((2 * above.sum(axis=0) >= len(image)).mean()),
+        "saturation": np.array(saturated) / image[0].size,
+        "foreground": float((2 * above.sum(axis=0, dtype=np.int16) >= len(image)).mean()),
         "nuclei": count,
         "nuclei_area": 100 * area / small[0].size,
     }
@@ -95,26 +104,10 @@ def measure_nuclei(
     distance, deepest = _distances(mask, objects, n)
     inner_radius = np.median(deepest[kept])
     distance = _smooth(distance)
-    window = 2 * int(np.ceil(0.75 * inner_radius)) + 1
-    peaks = mask & (distance == ndimage.maximum_filter(distance, window))
+    peaks = _peaks(distance, mask, int(np.ceil(0.75 * inner_radius)))
     _, count = ndimage.label(peaks, np.ones((3, 3)))
     shadowed = len(kept) - len(np.unique(objects[peaks]))
     return float(count + shadowed), float(np.median(areas[kept - 1]))
-
-
-def _shrunk(
-    image: np.ndarray, size: tuple[int, int], ceilings: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """`area_resize` of (C, H, W) to this size, and (C,) pixels at the ceilings."""
-    compiled = kernels()
-    whole = image.shape[1] % size[0] == image.shape[2] % size[1] == 0
-    if compiled is None or not whole or image.dtype not in (np.uint8, np.uint16):
-        return area_resize(image, size), (image >= ceilings[:, None, None]).sum(axis=(1, 2))
-    small, saturated = np.empty((len(image), *size), np.float32), np.zeros(len(image), np.int64)
-    tops = np.minimum(np.ceil(ceilings), np.iinfo(image.dtype).max)
-    compiled.shrink(image, *size, tops.astype(image.dtype), small, saturated)
-    saturated[ceilings > np.iinfo(image.dtype).max] = 0
-    return small, saturated
 
 
 def _smooth(plane: np.ndarray) -> np.ndarray:
@@ -137,6 +130,15 @@ def _distances(mask: np.ndarray, objects: np.ndarray, n: int) -> tuple[np.ndarra
     distance = ndimage.distance_transform_edt(mask)
     np.maximum.at(deepest, objects[mask], distance[mask])
     return distance, deepest
+
+
+def _peaks(values: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
+    """(H, W): the pixels of a mask that no pixel at most `reach` rows and columns away exceeds."""
+    if (compiled := kernels()) is None:
+        return mask & (values == ndimage.maximum_filter(values, 2 * reach + 1))
+    peaks = np.empty(mask.shape, bool)
+    compiled.peaks(values, mask, reach, peaks)
+    return peaks
 
 
 def _opened(mask: np.ndarray) -> np.ndarray:

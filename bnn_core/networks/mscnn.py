@@ -93,7 +93,11 @@ class MultiScaleCNN(nn.Module):
 def _pathway(kind, in_channels: int, width: int) -> nn.Sequential:
     layers = []
     for channels in (in_channels, width, width):
-        layers += [kind.conv(channels, width, 5, padding=2), nn.ReLU(), nn.BatchNorm2d(width)]
+        layers += [
+            kind.conv(channels, width, 5, padding=2),
+            nn.ReLU(inplace=True),
+            nn.BatchNorm2d(width),
+        ]
     return nn.Sequential(*layers)
 
 

@@ -6,6 +6,13 @@ from functools import cache
 import torch
 
 
+def usable_precision(name: str, device: str | torch.device) -> str:
+    """A precision of `settings.PRECISIONS`; "auto" is bfloat16 where the device has it, else float32."""
+    if name != "auto":
+        return name
+    return "bfloat16" if _has_bfloat16(torch.device(device).type) else "float32"
+
+
 def autocast(device: str | torch.device, precision: str) -> torch.autocast:
     """Context in which products and convolutions use `precision`; weights stay float32.
 
@@ -13,23 +20,25 @@ def autocast(device: str | torch.device, precision: str) -> torch.autocast:
     used there, and one line on stderr says so.
     """
     kind = torch.device(device).type
-    wanted = precision == "bfloat16"
+    wanted = usable_precision(precision, kind) == "bfloat16"
+    if wanted and not _has_bfloat16(kind):
+        wanted = False
+        _say_lacking(kind)
     # Without the cache of casts a training step can be captured as a CUDA graph.
-    return torch.autocast(
-        kind, torch.bfloat16, enabled=wanted and _has_bfloat16(kind), cache_enabled=False
-    )
+    return torch.autocast(kind, torch.bfloat16, enabled=wanted, cache_enabled=False)
 
 
 @cache
 def _has_bfloat16(kind: str) -> bool:
     if kind == "cuda":
-        has = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        has = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    if not has:
-        print(
-            f"bfloat16 is not available on this {'GPU' if kind == 'cuda' else 'processor'}; "
-            "float32 is used",
-            file=sys.stderr,
-        )
-    return has
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+@cache
+def _say_lacking(kind: str) -> None:
+    print(
+        f"bfloat16 is not available on this {'GPU' if kind == 'cuda' else 'processor'}; "
+        "float32 is used",
+        file=sys.stderr,
+    )

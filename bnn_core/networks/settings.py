@@ -16,7 +16,7 @@ INTENSITIES = ("linear", "sqrt", "as-is")
 NETWORK_STARTS = ("random", "standard")
 TTA = ("none", "dihedral")
 CALIBRATIONS = ("none", "folds")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "auto")
 
 
 def _setting(default, help, choices=None, minimum=None, above=None, only=None):
@@ -147,7 +147,7 @@ class TrainConfig:
     )
     precision: str = _setting(
         "float32",
-        "number format in training; bfloat16 is faster where the processor has it",
+        "number format in training; auto: bfloat16, which is faster, where the processor has it",
         choices=PRECISIONS,
     )
     validation: float = _setting(

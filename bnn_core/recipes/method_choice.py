@@ -9,6 +9,7 @@ from bnn_core.base.methods import METHODS
 from bnn_core.base.wording import did_you_mean
 from bnn_core.networks.adaptive import AUTO
 from bnn_core.networks.device import usable_device
+from bnn_core.networks.precision import usable_precision
 from bnn_core.networks.procedures import training_order
 from bnn_core.networks.settings import TrainConfig
 
@@ -94,7 +95,12 @@ def choose_methods(
     }
     training_order(configs)  # refuses what cannot be trained, before any image is read
     crops = {method: known[method].crop for method in names}
-    return MethodChoice(configs, preset, crops, num_samples, sample_seed, usable_device(device))
+    device = usable_device(device)
+    configs = {  # decided once, so that it is recorded and all folds agree
+        method: replace(config, precision=usable_precision(config.precision, device))
+        for method, config in configs.items()
+    }
+    return MethodChoice(configs, preset, crops, num_samples, sample_seed, device)
 
 
 def changes_of(settings: Mapping[str, object]) -> list[Change]:

@@ -10,6 +10,7 @@ _CELLS = {
     "crop": 64,
     "validation": 0.0,
     "batch_size": 20,
+    "precision": "auto",
 }
 _STANDARD = {**_CELLS, "bayesian": False, "optimizer": "adamw", "weight_decay": 1e-2}
 # The means start from the fold's standard network; each step draws the weights once.

@@ -195,7 +195,7 @@ def parquet_bytes(table: pd.DataFrame) -> bytes:
         else:
             columns[name] = pa.array(_texts(column), pa.string())
     out = io.BytesIO()
-    pq.write_table(pa.table(columns), out, compression="zstd")
+    pq.write_table(pa.table(columns), out)
     return out.getvalue()
 
 

@@ -3,8 +3,9 @@
 `derived/<name>.arrow` is an Arrow file that is mapped, not read: numbers and texts stay on disk until
 a page looks at them, and all processes share them. Its metadata hold a key made of the checksums of
 the tables it comes from, and its last bytes are a checksum of all others. A file with another key, or
-a damaged one, is made again. Where a study may not be written (`roots.read_only`, a folder of somebody
-else's) they are kept in the folder $BNN_DERIVED, which a server sets to one that ends with it.
+a damaged one, is made again, by one process at a time. Where a study may not be written
+(`roots.read_only`, a folder of somebody else's) they are kept in the folder $BNN_DERIVED, which a
+server sets to one that ends with it.
 
 Making one takes the interpreter for seconds, in which no other session of a server is answered. So a
 server sets `elsewhere`, and another process makes it.
@@ -14,7 +15,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,14 @@ from xxhash import xxh3_64_digest
 import bnn_core
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path
+from bnn_core.base.files import alone, atomic_path
 from bnn_core.base.roots import DERIVED, read_only, readable
 
 DERIVED_FOLDER, SUFFIX = "derived", ".arrow"
 #: Smaller studies are computed at once: they keep nothing.
 LARGE = 50_000
+#: So many seconds a process waits for another one that makes the same table.
+PATIENCE = 600.0
 #: To be raised when a kept table changes its meaning.
 VERSION = 3
 _KEY = b"bnn"
@@ -69,10 +72,23 @@ def kept(
             elsewhere(study, words)
             table = _first(paths, key)
         if table is None:
+            table = _made(paths[-1], key, make) if writable else make()
+    return table
+
+
+def _made(path: Path, key: bytes, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """`make()`, kept at `path`, or what another process kept there meanwhile."""
+    with ExitStack() as held:
+        with suppress(
+            OSError, InputError
+        ):  # a folder that cannot be written, or a maker that hangs
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = readable(path).with_suffix(".lock")
+            held.enter_context(alone(lock, "", patience=PATIENCE))
+        if (table := _mapped(path, key)) is None:
             table = make()
             with suppress(OSError, InputError, pa.ArrowException):
-                if writable:
-                    _write(paths[-1], table, key)
+                _write(path, table, key)
     return table
 
 

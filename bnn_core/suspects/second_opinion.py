@@ -223,7 +223,7 @@ def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
         {**(arrow.schema.metadata or {}), b"second_opinion": json.dumps(about).encode()}
     )
     with study_lock(path.parent), atomic_path(path) as temporary:
-        pq.write_table(arrow, temporary, compression="zstd")
+        pq.write_table(arrow, temporary)
     return path
 
 

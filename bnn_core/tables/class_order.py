@@ -271,6 +271,21 @@ def doubted_order(p: np.ndarray, classes: Sequence[str], labels: pd.Series) -> s
     )
 
 
+def matrix_of_classes(table: pd.DataFrame, class_columns: ClassColumns) -> str:
+    """A warning where the rows are called as the columns, in their order: no images, but a confusion
+    matrix; or ""."""
+    keys = list(map(name_key, class_columns.columns))
+    if len(table) != len(keys) or len(keys) < 2:
+        return ""
+    for column in table.columns.difference(class_columns.columns):
+        if list(map(name_key, table[column])) == keys:
+            return (
+                f"{WARNING}the rows are called as the columns ('{column}' holds each class once, in "
+                "their order): this may be a confusion matrix, which has no images."
+            )
+    return ""
+
+
 def _highest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Column of each row's highest value, and whether no other column comes within rounding."""
     return values.argmax(axis=1), margin(values) > 1e-9

@@ -1,8 +1,10 @@
 """Tables that are no text: Excel and OpenDocument sheets, JSON, Feather; lists in cells."""
 
+import ast
 import itertools
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size, demand_table
 from bnn_core.base.reading import pandas_of
 from bnn_core.base.wording import count, listed
+from bnn_core.tables.two_line_headers import LOOKED_AT, two_line_header
 from bnn_core.tables.workbooks import sheet_cells
 
 #: A list or a record written into one cell of text.
@@ -26,10 +29,21 @@ _PRINTED = re.compile(
 #: What NumPy 2 prints for a number within a list: np.float64(0.1).
 _SCALAR = re.compile(r"\bnp\.\w+\(([^()]*)\)")
 #: Keys of a record with all names in one list and all scores in another.
-_ALL_NAMES = ("labels", "classes", "names", "displaynames", "categories")
-_ALL_SCORES = ("scores", "probabilities", "probs", "confidences")
+_ALL_NAMES = (
+    *("labels", "classes", "names", "displaynames", "categories", "labelnames", "classnames"),
+    *("label", "class", "name", "tags"),
+)
+_ALL_SCORES = (
+    *("scores", "probabilities", "probs", "confidences"),
+    *("score", "probability", "prob", "confidence"),
+)
 #: Keys of the two halves of one class in a list of classes, as pipelines for text write them.
-_NAMES, _SCORES = ("label", "class", "name"), ("score", "probability", "prob", "confidence", "p")
+_NAMES = ("label", "class", "name", "classname", "tagname", "displayname", "category")
+_SCORES = ("score", "probability", "prob", "confidence", "p")
+#: Longer texts are no list or record that Python printed.
+_LONGEST_LITERAL = 10_000
+#: Records within records that are read.
+_MOST_DEEP = 4
 
 
 def read_feather(path: Path) -> pd.DataFrame:
@@ -43,7 +57,8 @@ def read_feather(path: Path) -> pd.DataFrame:
 def read_sheet(path: Path) -> pd.DataFrame:
     """The only filled sheet of a workbook, every cell as text; index = the row's number there.
 
-    A sheet called "legend" beside another explains it, and is passed over.
+    A sheet called "legend" beside another explains it, and is passed over; so are titles, first rows
+    of one filled cell above wider ones.
     Raises InputError for a damaged file and for several filled sheets.
     """
     filled = sheet_cells(path)
@@ -57,14 +72,16 @@ def read_sheet(path: Path) -> pd.DataFrame:
         )
         raise InputError(f"{path} has {what}: save the table as a separate workbook, or as CSV")
     (cells,) = filled.values()
-    first = next(i for i, row in enumerate(cells) if any(row))
     width = max(i + 1 for row in cells for i, cell in enumerate(row) if cell)
-    names = [name or f"column {i + 1}" for i, name in enumerate(cells[first][:width])]
-    table = pd.DataFrame([row[:width] for row in cells[first + 1 :]], dtype=object)
+    wide = [i for i, row in enumerate(cells) if sum(map(bool, row)) > (width > 2)]
+    first = wide[0] if wide else 0
+    lines = [row[:width] for row in cells[first:]]
+    names, header = two_line_header(lines[:LOOKED_AT]) or (lines[0], 1)
+    table = pd.DataFrame(lines[header:], dtype=object)
     if table.empty:
         raise InputError(f"{path} has a header and no rows")
-    table.columns = names
-    table.index = pd.RangeIndex(first + 2, first + 2 + len(table))
+    table.columns = [name or f"column {i + 1}" for i, name in enumerate(names)]
+    table.index = pd.RangeIndex(first + header + 1, first + header + 1 + len(table))
     return table
 
 
@@ -99,6 +116,16 @@ def expanded(table: pd.DataFrame) -> pd.DataFrame:
     that hold such a list are read too. Columns whose cells differ in length stay as they are.
     """
     table = _unprinted(table)
+    for _ in range(_MOST_DEEP):
+        flat = _expanded_once(table)
+        if flat is table:
+            break
+        table = flat
+    return table
+
+
+def _expanded_once(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the lists and records of its cells as columns; itself where it has none."""
     nested = {name: values for name in table.columns if (values := _nested(table[name]))}
     names, records = _names_beside_scores(nested)
     new = {}
@@ -231,10 +258,12 @@ def _parsed(text: str) -> Any:
         return _loads(text)
     except ValueError:
         numbers = text.strip()[1:-1].replace(",", " ").split()
-    try:
+    with suppress(ValueError):
         return [float(number) for number in numbers] or None
-    except ValueError:
-        return None
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        value = ast.literal_eval(text.strip()) if len(text) <= _LONGEST_LITERAL else None
+        return value if isinstance(value, list | dict) else None
+    return None
 
 
 def _columns(name: str, values: list[Any]) -> dict[str, list[Any]] | None:
@@ -254,7 +283,8 @@ def _columns(name: str, values: list[Any]) -> dict[str, list[Any]] | None:
     if len(set(map(len, filled))) != 1 or not filled[0]:
         return None
     if all(isinstance(item, dict) for v in filled for item in v):
-        records = [None if v is None else _by_class(v) for v in lists]
+        alone = all(len(v) == 1 for v in filled)
+        records = [v and (_by_class(v) or (v[0] if alone else None)) for v in lists]
         if any(r is None and v is not None for r, v in zip(records, lists, strict=True)):
             return None
         return _columns(name if name in ("p", "prob", "probs", "softmax") else "p", records)
@@ -291,7 +321,7 @@ def _scored(record: dict[str, Any]) -> dict[str, Any] | None:
 
 def _by_class(items: list[dict[str, Any]]) -> dict[str, Any] | None:
     """[{"label": "a", "score": 0.9}, ...] as {"a": 0.9, ...}; None for other records."""
-    keys = {str(k).lower(): k for k in items[0]}
+    keys = {str(k).lower().replace("_", ""): k for k in items[0]}
     name = next((keys[n] for n in _NAMES if n in keys), None)
     score = next((keys[s] for s in _SCORES if s in keys), None)
     if name is None or score is None or any(name not in i or score not in i for i in items):

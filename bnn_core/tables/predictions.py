@@ -11,7 +11,12 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
 from bnn_core.measures.uncertainty import Moments, class_numbers
 from bnn_core.tables.class_columns import ClassColumns, predicted_column
-from bnn_core.tables.class_order import doubted_order, lacking_column, name_classes
+from bnn_core.tables.class_order import (
+    doubted_order,
+    lacking_column,
+    matrix_of_classes,
+    name_classes,
+)
 from bnn_core.tables.image_rows import image_rows, unscored_notes
 from bnn_core.tables.label_columns import likely_names, name_columns, named_columns
 from bnn_core.tables.label_values import (
@@ -124,6 +129,7 @@ def read_predictions(
     by_method = {options.method: moments}
     if options.standard is not None:
         by_method["standard"] = Moments(standard_softmax(images, classes, options, notes))
+    notes += filter(None, [matrix_of_classes(main.raw, class_values.columns)])
     _warn_if_worse_than_guessing(moments, labels, classes, notes)
     return Predictions(
         images,

@@ -47,16 +47,18 @@ def main() -> None:
     histogram.add(image)
     limits, ceilings = histogram.limits(), histogram.ceilings()
     thresholds = histogram.foreground_thresholds()
-    colours, unit = channel_colours(["dna", "tubulin", "actin"]), contrast.stretch(image, limits)
+    colours, working = (
+        channel_colours(["dna", "tubulin", "actin"]),
+        quality.working_size(image.shape[1:]),
+    )
     steps = {
         "decoding": lambda: decode_image(data, "field"),
         "hash": lambda: short_digest(data),
         "intensities": lambda: histogram.add(image),
         "flat channels": lambda: (flat_channels(image), grey_as_colour(image)),
-        "contrast": lambda: contrast.stretch(image, limits),
-        "shrinking": lambda: contrast.area_resize(unit, (128, 160)),
+        "contrast, shrinking": lambda: contrast.shrunk(image, (128, 160), limits),
         "quality": lambda: quality.measure(image, thresholds, ceilings, 0),
-        "thumbnail": lambda: thumbnail(unit, colours),
+        "thumbnail": lambda: thumbnail(contrast.shrunk(image, working, limits), colours),
     }
     costs = {}
     for name, step in steps.items():

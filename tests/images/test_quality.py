@@ -43,6 +43,7 @@ def test_compiled_kernels_give_the_same_numbers(size, kind, monkeypatch):
     mask = image[0] > np.median(image[0])
     mask[:, :3] = True  # far from the background, too
     objects, n = ndimage.label(mask)
+    sizes = [(size[0] // step, size[1] // step) for step in (1, 2, 5)]
     results = []
     for compiled in (quality.kernels, lambda: None):
         monkeypatch.setattr(quality, "kernels", compiled)
@@ -56,6 +57,8 @@ def test_compiled_kernels_give_the_same_numbers(size, kind, monkeypatch):
                 *measure(image, *levels, dna=0).values(),
                 *quality._distances(mask, objects, n),
                 quality._smooth(image[0].astype(np.float64)),
+                quality._peaks(ndimage.uniform_filter(image[0], 9), mask, 5),
+                *(contrast.shrunk(image, sides, histogram.limits(9, 91)) for sides in sizes),
             ]
         )
     for quick, slow in zip(*results, strict=True):

@@ -24,6 +24,8 @@ from bnn_core.networks.training import (
     train,
     train_side_by_side,
 )
+from bnn_core.recipes.method_choice import choose_methods
+from bnn_core.recipes.plate_presets import PLATE_PRESETS
 
 CONFIG = TrainConfig(epochs=3, batch_size=16, validation=0.25)
 
@@ -119,6 +121,15 @@ def test_bfloat16_learns_the_same_with_weights_in_float32(tmp_path, data):
     # The arithmetic differs, except on a processor without bfloat16, which computes in float32.
     same = torch.equal(half.conv1.weight_mu, full.conv1.weight_mu)
     assert same != precision._has_bfloat16("cpu")
+
+
+@pytest.mark.parametrize(("has", "used"), [(True, "bfloat16"), (False, "float32")])
+def test_the_precision_of_cells_is_decided_once_by_the_processor(monkeypatch, has, used):
+    monkeypatch.setattr(precision, "_has_bfloat16", lambda kind: has)
+    configs = choose_methods(PLATE_PRESETS, device="cpu").configs
+    assert {config.precision for config in configs.values()} == {used}
+    assert precision.autocast("cpu", "auto")._enabled is has
+    assert precision.usable_precision("float32", "cpu") == "float32"
 
 
 def test_a_run_of_an_older_version_goes_on(tmp_path, data, monkeypatch):

@@ -280,7 +280,16 @@ class SlowPath(type(Path())):
         return super().__hash__()
 
 
-def test_two_sessions_make_a_table_once(study):
+class Forgetful(dict):
+    """As the locks of two processes, which do not know of one another."""
+
+    def setdefault(self, path, lock):
+        return lock
+
+
+@pytest.mark.parametrize("locks", [dict, Forgetful])
+def test_two_sessions_or_processes_make_a_table_once(study, monkeypatch, locks):
+    monkeypatch.setattr(derived, "_making", locks())
     opened, made, start = open_study(study), [], threading.Barrier(2)
 
     def make():
@@ -297,4 +306,4 @@ def test_two_sessions_make_a_table_once(study):
         thread.start()
     for thread in threads:
         thread.join()
-    assert made == [1]
+    assert made == [1] and not any((study / "derived").glob("*.lock"))
